@@ -1,0 +1,100 @@
+// The one error type, and the one table from error code to HTTP status, exit code and whether a retry may help.
+
+/** What an error means to the outside: answer, exit and retry. */
+export interface ErrorKind {
+  readonly http: number;
+  readonly exit: 2 | 3 | 70;
+  readonly retryable: boolean;
+}
+
+const INPUT: ErrorKind = { http: 400, exit: 2, retryable: false };
+const MISSING: ErrorKind = { http: 404, exit: 2, retryable: false };
+const CONFLICT: ErrorKind = { http: 409, exit: 2, retryable: false };
+const TOO_LARGE: ErrorKind = { http: 413, exit: 2, retryable: false };
+const OUTSIDE: ErrorKind = { http: 503, exit: 3, retryable: true };
+const DENIED: ErrorKind = { http: 401, exit: 2, retryable: false };
+const BUG: ErrorKind = { http: 500, exit: 70, retryable: false };
+
+/** Every code Sentinel can raise. The part before the dot names the folder or port that raised it. */
+export const ERROR_KINDS = {
+  "bug.unexpected": BUG,
+  "bundle.corrupt": { http: 503, exit: 3, retryable: false },
+  "bundle.unsupported": INPUT,
+  "cli.usage": INPUT,
+  "config.invalid": INPUT,
+  "dataset.empty": INPUT,
+  "dataset.format-unknown": INPUT,
+  "dataset.missing": MISSING,
+  "dataset.too-large": TOO_LARGE,
+  "dataset.unreadable": INPUT,
+  "dataset.unwritable": INPUT,
+  "dataset.columns-missing": INPUT,
+  "dataset.type-wrong": INPUT,
+  "drift.reference-missing": INPUT,
+  "evidence.input-invalid": INPUT,
+  "expression.invalid": INPUT,
+  "features.spec-invalid": INPUT,
+  "features.spec-missing": MISSING,
+  "features.limit": TOO_LARGE,
+  "labels.invalid": INPUT,
+  "lifecycle.locked": CONFLICT,
+  "lifecycle.no-champion": MISSING,
+  "lifecycle.no-candidate": MISSING,
+  "lifecycle.not-enough-data": INPUT,
+  "log.unreadable": OUTSIDE,
+  "log.unwritable": OUTSIDE,
+  "ml.parameter-invalid": INPUT,
+  "ml.one-class": INPUT,
+  "pipeline.invalid": INPUT,
+  "pipeline.missing": MISSING,
+  "quality.suite-invalid": INPUT,
+  "registry.conflict": CONFLICT,
+  "registry.corrupt": { http: 503, exit: 3, retryable: false },
+  "registry.missing": MISSING,
+  "registry.unreachable": OUTSIDE,
+  "registry.unwritable": { http: 503, exit: 2, retryable: false },
+  "registry.version-unknown": MISSING,
+  "request.body-too-large": TOO_LARGE,
+  "request.malformed": INPUT,
+  "request.invalid": { http: 422, exit: 2, retryable: false },
+  "request.duplicate": CONFLICT,
+  "request.not-found": MISSING,
+  "request.media-type": { http: 415, exit: 2, retryable: false },
+  "server.key-missing": DENIED,
+  "server.not-ready": OUTSIDE,
+  "server.overloaded": OUTSIDE,
+  "server.port-in-use": INPUT,
+  "state.corrupt": { http: 503, exit: 3, retryable: false },
+  "workspace.missing": MISSING,
+  "workspace.not-empty": CONFLICT,
+  "workspace.unwritable": INPUT,
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_KINDS;
+
+/** An expected failure: what happened and to what (`message`), and what to do next (`hint`). */
+export class SentinelError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, options: { readonly hint: string; readonly cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.name = "SentinelError";
+    this.code = code;
+    this.hint = options.hint;
+  }
+
+  get kind(): ErrorKind {
+    return ERROR_KINDS[this.code];
+  }
+}
+
+/** The text of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Stops a bug where it stands; the world's faults raise {@link SentinelError} instead. */
+export function assert(condition: unknown, what: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${what}`);
+}

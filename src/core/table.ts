@@ -1,0 +1,77 @@
+// Tables: named columns as typed arrays, the one shape data has inside Sentinel.
+
+/** Numbers; NaN is missing. */
+export interface NumberColumn {
+  readonly kind: "number";
+  readonly values: Float64Array;
+}
+
+/** Instants as milliseconds since 1970 UTC; NaN is missing. */
+export interface TimeColumn {
+  readonly kind: "time";
+  readonly values: Float64Array;
+}
+
+/** Texts, dictionary-encoded; code -1 is missing. */
+export interface TextColumn {
+  readonly kind: "text";
+  readonly codes: Int32Array;
+  readonly dictionary: readonly string[];
+}
+
+export type Column = NumberColumn | TimeColumn | TextColumn;
+
+export interface Table {
+  readonly rows: number;
+  readonly columns: ReadonlyMap<string, Column>;
+}
+
+/** The text of a cell as a key or id is written: integers without a decimal point, missing as null. */
+export function textAt(column: Column, row: number): string | null {
+  if (column.kind === "text") {
+    const code = column.codes[row];
+    return code < 0 ? null : column.dictionary[code];
+  }
+  const value = column.values[row];
+  return Number.isNaN(value) ? null : String(value);
+}
+
+/** The number in a cell; NaN when missing or when the column holds text. */
+export function numberAt(column: Column, row: number): number {
+  return column.kind === "text" ? Number.NaN : column.values[row];
+}
+
+/** The rows named, in the order named, as a new table that shares dictionaries. */
+export function takeRows(table: Table, rows: Int32Array): Table {
+  const columns = new Map<string, Column>();
+  for (const [name, column] of table.columns) columns.set(name, takeColumn(column, rows));
+  return { rows: rows.length, columns };
+}
+
+function takeColumn(column: Column, rows: Int32Array): Column {
+  if (column.kind === "text") {
+    const codes = new Int32Array(rows.length);
+    for (let i = 0; i < rows.length; i++) codes[i] = column.codes[rows[i]];
+    return { kind: "text", codes, dictionary: column.dictionary };
+  }
+  const values = new Float64Array(rows.length);
+  for (let i = 0; i < rows.length; i++) values[i] = column.values[rows[i]];
+  return { kind: column.kind, values };
+}
+
+/** Row numbers sorted by a numeric column, ties in row order (missing last). */
+export function orderBy(values: Float64Array): Int32Array {
+  const order = new Int32Array(values.length);
+  let sorted = true;
+  for (let i = 0; i < order.length; i++) {
+    order[i] = i;
+    if (i > 0 && !(values[i] >= values[i - 1])) sorted = false;
+  }
+  if (sorted) return order;
+  const rank = (value: number): number => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : value);
+  return order.sort((a, b) => {
+    const left = rank(values[a]);
+    const right = rank(values[b]);
+    return left < right ? -1 : left > right ? 1 : a - b;
+  });
+}

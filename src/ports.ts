@@ -1,0 +1,286 @@
+// Ports: all that Sentinel needs from outside, on one page. Drivers implement them, wiring.ts chooses, lifecycle uses.
+import type { BundleFiles } from "./core/bundle.ts";
+import type { Decision } from "./core/decision.ts";
+import type { Table } from "./core/table.ts";
+import type { FieldValue, Label } from "./core/transaction.ts";
+
+/** The time, as an argument. */
+export interface Clock {
+  /** Milliseconds since 1970 UTC. */
+  now(): number;
+  /** Milliseconds of a steady clock with fractions, for durations only. */
+  elapsed(): number;
+}
+
+/** Where progress is told while a verb runs. */
+export interface Reporter {
+  line(text: string): void;
+  /** done of total, at most `total`; called as often as convenient, shown as often as sensible. */
+  progress(label: string, done: number, total: number): void;
+}
+
+// ---------------------------------------------------------------------------------------------- tables in files
+
+export type ColumnType = "number" | "time" | "text" | "boolean" | "other";
+
+export interface DatasetDescription {
+  readonly path: string;
+  readonly format: "csv" | "parquet" | "ndjson";
+  readonly rows: number;
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
+}
+
+/** Reads and writes tables. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .unwritable. */
+export interface Dataset {
+  describe(path: string): Promise<DatasetDescription>;
+  /** The named columns (all when absent; booleans as 0/1 numbers), in file order. */
+  read(path: string, options?: { readonly columns?: readonly string[] }): Promise<Table>;
+  /** Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. */
+  write(path: string, batches: AsyncIterable<Table> | Iterable<Table>): Promise<{ readonly rows: number }>;
+  /** SHA-256 of the file's bytes, streamed. */
+  hash(path: string): Promise<string>;
+}
+
+// ---------------------------------------------------------------------------------------------- registry
+
+export interface RunMetric {
+  readonly key: string;
+  readonly value: number;
+  readonly step?: number;
+}
+
+export interface RunDataset {
+  readonly name: string;
+  /** At most 36 characters (MLflow's limit). */
+  readonly digest: string;
+  readonly sourceType: string;
+  readonly source: string;
+  /** "training", "evaluation". */
+  readonly context: string;
+}
+
+export interface ModelVersion {
+  readonly model: string;
+  readonly version: string;
+  readonly runId: string;
+  readonly createdAt: number;
+  readonly description: string;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Hash over the bundle's files. */
+  readonly bundle: string;
+}
+
+export interface RunSummary {
+  readonly runId: string;
+  readonly name: string;
+  readonly status: "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly params: Readonly<Record<string, string>>;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What is written down when an alias moves. */
+export interface JournalDraft {
+  readonly at: number;
+  /** A person or a job. */
+  readonly actor: string;
+  readonly verb: "train" | "promote" | "rollback" | "retrain" | "import";
+  /** The gate's word, or "FORCED". */
+  readonly verdict: string;
+  /** SHA-256 of the evidence document; "" where there is none. */
+  readonly evidence: string;
+  readonly reason: string;
+}
+
+/** Hash-chained: `hash` covers every other field, `previous` is the hash of the entry before ("" for the first). */
+export interface JournalEntry extends JournalDraft {
+  readonly index: number;
+  readonly model: string;
+  readonly alias: string;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly previous: string;
+  readonly hash: string;
+}
+
+/** Runs, versions, aliases and the journal. Errors: registry.unreachable, .unwritable, .missing, .conflict, .corrupt, .version-unknown. */
+export interface Registry {
+  /** For messages: a path or a URL. */
+  readonly where: string;
+  startRun(input: {
+    readonly experiment: string;
+    readonly name: string;
+    readonly startedAt: number;
+    readonly user: string;
+    readonly tags: Readonly<Record<string, string>>;
+  }): Promise<string>;
+  logRun(
+    runId: string,
+    what: {
+      readonly params?: Readonly<Record<string, string>>;
+      readonly metrics?: readonly RunMetric[];
+      readonly tags?: Readonly<Record<string, string>>;
+      readonly datasets?: readonly RunDataset[];
+      readonly at: number;
+    },
+  ): Promise<void>;
+  endRun(runId: string, status: "FINISHED" | "FAILED" | "KILLED", endedAt: number): Promise<void>;
+  runs(experiment: string): Promise<readonly RunSummary[]>;
+  /** Stores the bundle and makes the next version; the version is visible only once every file is stored. */
+  register(input: {
+    readonly model: string;
+    readonly runId: string;
+    readonly files: BundleFiles;
+    readonly description: string;
+    readonly tags: Readonly<Record<string, string>>;
+    readonly at: number;
+  }): Promise<ModelVersion>;
+  versions(model: string): Promise<readonly ModelVersion[]>;
+  version(model: string, version: string): Promise<ModelVersion>;
+  tagVersion(model: string, version: string, tags: Readonly<Record<string, string>>): Promise<void>;
+  /** Fetches and verifies every file of a version against its bundle hash. */
+  load(model: string, version: string): Promise<BundleFiles>;
+  aliases(model: string): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Moves an alias (to null: removes it) and appends to the journal, both or neither. `from` is what the caller saw;
+   * `registry.conflict` when the alias has moved since.
+   */
+  moveAlias(input: {
+    readonly model: string;
+    readonly alias: string;
+    readonly from: string | null;
+    readonly to: string | null;
+    readonly entry: JournalDraft;
+  }): Promise<JournalEntry>;
+  /** Oldest first. */
+  journal(model: string): Promise<readonly JournalEntry[]>;
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------------------------------------- prediction log
+
+/** One answer that was given, with all that is needed to recompute it. */
+export interface PredictionRecord {
+  /** Order of arrival; set by the log, shared with labels. */
+  readonly sequence: number;
+  readonly transactionId: string;
+  readonly time: number;
+  readonly receivedAt: number;
+  /** Canonical fields as parsed. */
+  readonly fields: Readonly<Record<string, FieldValue>>;
+  /** Fields no pipeline knows, kept as they came. */
+  readonly extra: Readonly<Record<string, unknown>>;
+  readonly vector: Float32Array;
+  readonly score: number;
+  readonly anomalyScore: number;
+  readonly decision: Decision;
+  readonly version: string;
+  readonly bundle: string;
+  readonly latencyMs: number;
+  /** True when the policy answered because scoring failed. */
+  readonly degraded: boolean;
+}
+
+/** What a candidate said about the same transaction: one joined record of both sides. */
+export interface ShadowRecord {
+  readonly transactionId: string;
+  readonly time: number;
+  readonly champion: { readonly version: string; readonly score: number; readonly decision: Decision };
+  readonly candidate: { readonly version: string; readonly score: number; readonly decision: Decision };
+  readonly bundle: string;
+  readonly latencyMs: number;
+  readonly championLatencyMs: number;
+  /** SHA-256 of the candidate's vector, or "" when it is the champion's own. */
+  readonly vectorHash: string;
+}
+
+export interface LabelRecord extends Label {
+  readonly sequence: number;
+  readonly receivedAt: number;
+}
+
+/** A shadow record with what became known about the transaction since. */
+export interface ShadowPair extends ShadowRecord {
+  readonly card: string;
+  readonly amount: number;
+  /** null: no label yet. */
+  readonly fraud: boolean | null;
+  readonly labelKnownAt: number | null;
+}
+
+/** Why a shadow did not happen. */
+export const SHADOW_MISSES = [
+  "sampled-out",
+  "queue-full",
+  "timeout",
+  "breaker-open",
+  "error",
+  "spec-not-warm",
+] as const;
+export type ShadowMiss = (typeof SHADOW_MISSES)[number];
+
+/** Shadows that happened and that did not, for one candidate version. */
+export interface Coverage {
+  readonly version: string;
+  readonly scored: number;
+  readonly missed: Readonly<Record<ShadowMiss, number>>;
+}
+
+/** The joined log of predictions, shadows and labels. Errors: log.unreadable, log.unwritable. */
+export interface PredictionLog {
+  readonly where: string;
+  /** Buffered, bounded; false when the buffer is full and the record was dropped (the caller counts it). */
+  appendPrediction(record: Omit<PredictionRecord, "sequence">): boolean;
+  appendShadow(record: ShadowRecord): boolean;
+  appendLabel(label: Omit<LabelRecord, "sequence">): boolean;
+  addCoverage(version: string, scored: number, missed: Readonly<Partial<Record<ShadowMiss, number>>>): void;
+  /** Everything appended before this call is on disk after it. */
+  flush(): Promise<void>;
+  find(transactionId: string): Promise<PredictionRecord | null>;
+  /** The newest predictions, oldest first. */
+  recent(limit: number): Promise<readonly PredictionRecord[]>;
+  /** Predictions and labels in order of arrival, from a sequence number on. */
+  scan(
+    fromSequence: number,
+  ): AsyncIterable<
+    | { readonly kind: "prediction"; readonly record: PredictionRecord }
+    | { readonly kind: "label"; readonly record: LabelRecord }
+  >;
+  pairs(candidateVersion: string): AsyncIterable<ShadowPair>;
+  coverage(): Promise<readonly Coverage[]>;
+  counts(): Promise<{ readonly predictions: number; readonly labels: number; readonly shadows: number }>;
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------------------------------------- small things
+
+/** Named byte blobs that survive a restart (feature-state snapshots). Written whole or not at all. */
+export interface SnapshotStore {
+  save(name: string, bytes: Uint8Array): Promise<void>;
+  load(name: string): Promise<Uint8Array | null>;
+}
+
+/** One holder at a time across processes; a dead holder's lock is taken over. */
+export interface Lock {
+  /** Throws lifecycle.locked, naming the holder, when somebody alive holds it. */
+  acquire(name: string): Promise<{ release(): Promise<void> }>;
+}
+
+/** Where the code comes from; null outside a repository. */
+export interface SourceControl {
+  describe(): Promise<{ readonly commit: string; readonly dirty: boolean } | null>;
+}
+
+/** What the lifecycle is given; each driver is loaded at its first use. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly report: Reporter;
+  dataset(): Promise<Dataset>;
+  registry(): Promise<Registry>;
+  log(): Promise<PredictionLog>;
+  snapshots(): Promise<SnapshotStore>;
+  lock(): Promise<Lock>;
+  sourceControl(): Promise<SourceControl>;
+}
