@@ -41,7 +41,7 @@ function sources(tree: string, ending = /\.(ts|mjs)$/): Source[] {
 }
 
 /** Every relative import (static, type, dynamic, re-export, worker URL) as a path from the root. */
-export function importsOf(source: Source): string[] {
+function importsOf(source: Source): string[] {
   const pattern = /(?:from\s+|import\s+|import\(\s*|new URL\(\s*)["'](\.{1,2}\/[^"']+)["']/g;
   return [...source.text.matchAll(pattern)].map((match) =>
     path.normalize(path.join(path.dirname(source.file), match[1])).replaceAll("\\", "/"),
@@ -57,7 +57,7 @@ function folderOf(file: string): string {
 }
 
 /** Sentences about imports that break the layers; empty when the house is in order. */
-export function layerFaults(all: readonly Source[]): string[] {
+function layerFaults(all: readonly Source[]): string[] {
   const faults: string[] = [];
   for (const source of all) {
     const from = folderOf(source.file);
@@ -78,7 +78,7 @@ export function layerFaults(all: readonly Source[]): string[] {
 }
 
 /** Files that import each other in a ring, as "a → b → a". */
-export function ringFaults(all: readonly Source[]): string[] {
+function ringFaults(all: readonly Source[]): string[] {
   const graph = new Map(all.map((source) => [source.file, importsOf(source)]));
   const done = new Set<string>();
   const rings: string[] = [];
