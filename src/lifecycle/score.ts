@@ -1,0 +1,73 @@
+// Scoring: a bundle loaded into one function from vector to answer; loads no training code.
+import { type BundleFiles, bundleFile, bundleHash } from "../core/bundle.ts";
+import { type Decision, decide } from "../core/decision.ts";
+import { SentinelError } from "../core/errors.ts";
+import { compileSpec, type FeaturePlan } from "../features/plan.ts";
+import { calibrate } from "../ml/calibration.ts";
+import { decodeGbdt } from "../ml/gbdt/model.ts";
+import { scoreRow } from "../ml/gbdt/score.ts";
+import { decodeForest } from "../ml/iforest/model.ts";
+import { scoreAnomaly } from "../ml/iforest/score.ts";
+import { type BundleManifest, goldenVector, readGolden, readManifest } from "./bundle.ts";
+
+/** What a bundle says about one vector; scores are Float32 values. */
+export interface Answer {
+  readonly score: number;
+  readonly anomalyScore: number;
+  readonly decision: Decision;
+}
+
+/** A loaded bundle. Scoring changes nothing. */
+export interface Scorer {
+  readonly model: string;
+  readonly version: string;
+  /** Hash over the bundle's files. */
+  readonly bundle: string;
+  readonly manifest: BundleManifest;
+  readonly plan: FeaturePlan;
+  /** `vector` has plan.width values, NaN where missing. */
+  score(vector: Float32Array): Answer;
+}
+
+/** Decodes a bundle and proves it on its golden rows. Errors: bundle.corrupt, bundle.unsupported. */
+export function loadScorer(files: BundleFiles, name: { readonly model: string; readonly version: string }): Scorer {
+  const manifest = readManifest(files);
+  const plan = compileSpec(manifest.features);
+  const trees = decodeGbdt(bundleFile(files, "trees.bin"));
+  const forest = decodeForest(bundleFile(files, "forest.bin"));
+  const inputs = plan.width + (manifest.anomalyAsFeature ? 1 : 0);
+  if (trees.names.length !== inputs || forest.names.length !== plan.width) {
+    throw new SentinelError(
+      "bundle.corrupt",
+      `the trees take ${trees.names.length} inputs and the forest ${forest.names.length}, the feature spec makes ${plan.width}`,
+      { hint: "register the model again with `sentinel train`" },
+    );
+  }
+  const input = new Float32Array(inputs);
+  const score = (vector: Float32Array): Answer => {
+    const anomalyScore = Math.fround(scoreAnomaly(forest, vector));
+    input.set(vector);
+    if (manifest.anomalyAsFeature) input[plan.width] = anomalyScore;
+    const probability = Math.fround(calibrate(manifest.calibration, scoreRow(trees, input)));
+    return { score: probability, anomalyScore, decision: decide(probability, manifest.thresholds) };
+  };
+  const scorer: Scorer = { ...name, bundle: bundleHash(files), manifest, plan, score };
+  const fault = goldenFault(scorer, files);
+  if (fault !== null) {
+    throw new SentinelError("bundle.corrupt", `version ${name.version} of ${name.model}: ${fault}`, {
+      hint: "this machine does not reproduce the scores the model was registered with; do not serve it, train again",
+    });
+  }
+  return scorer;
+}
+
+/** What is wrong with a scorer's golden answers, or null. */
+export function goldenFault(scorer: Scorer, files: BundleFiles): string | null {
+  for (const [index, row] of readGolden(files).entries()) {
+    const answer = scorer.score(goldenVector(row));
+    if (answer.score !== row.score || answer.anomalyScore !== row.anomalyScore || answer.decision !== row.decision) {
+      return `golden row ${index} scores ${answer.score} (${answer.decision}), registered as ${row.score} (${row.decision})`;
+    }
+  }
+  return null;
+}
