@@ -1,10 +1,9 @@
-// How a file is read: its columns, what each becomes, and the SQL that yields doubles and texts only.
-import path from "node:path";
+// How a file is read: what each column becomes, and the SQL that yields doubles and texts only.
 import type { ColumnType } from "../ports.ts";
-import { type Connection, identifier, literal } from "./dataset-connection.ts";
-import { csvHeader, nameTwice } from "./dataset-csv.ts";
-import { columnsMissing, columnTwice } from "./dataset-faults.ts";
+import { type Connection, identifier } from "./dataset-connection.ts";
+import { columnsMissing } from "./dataset-faults.ts";
 import type { DatasetFormat } from "./dataset-format.ts";
+import { type Layout, layoutOf, type NativeColumn } from "./dataset-layout.ts";
 
 export interface PlannedColumn {
   readonly name: string;
@@ -22,81 +21,37 @@ export interface Plan {
   readonly source: string;
 }
 
-interface NativeColumn {
-  readonly name: string;
-  readonly nativeType: string;
-}
+/** What a look at the values says about a column beyond its type. */
+type Finding = "integers-unsafe" | "times";
 
-/** Columns of a file with the SQL of the table that has them; `retype` reads some columns as text instead. */
-interface Layout {
-  readonly columns: readonly NativeColumn[];
-  source(retype: ReadonlySet<string>): string;
+interface Suspect {
+  readonly name: string;
+  readonly finding: Finding;
+  /** SQL aggregate that is true when the finding holds. */
+  readonly test: string;
 }
 
 /** From here on, doubles no longer tell neighbouring integers apart. */
 const INTEGER_UNSAFE = 2 ** 53;
-const WIDE_INTEGER = /^(BIGINT|UBIGINT|HUGEINT|UHUGEINT|BIGNUM|DECIMAL\((1[6-9]|[23]\d),0\))$/;
+const WIDE_INTEGER = /^(U?BIGINT|U?HUGEINT|BIGNUM|DECIMAL\((1[6-9]|[23]\d),0\))$/;
 const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|FLOAT|DOUBLE|DECIMAL\(.*\))$/;
 const TIME = /^(DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE)$/;
+const NESTED = /^(STRUCT|MAP|UNION)\(|\]$/;
+const TEXT = /^(VARCHAR|UUID$|ENUM\()/;
+const ISO_TIME = "^\\d{4}-\\d\\d-\\d\\d([T ]\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?(Z|[-+]\\d\\d(:\\d\\d)?)?)?$";
 
-/** Looks at the whole file once or twice, so that a type holds for every row and not only for the first ones. */
+/** Plans the named columns (all when absent), in file order. */
 export async function planColumns(
   connection: Connection,
   from: { readonly file: string; readonly format: DatasetFormat; readonly columns?: readonly string[] },
 ): Promise<Plan> {
   const layout = await layoutOf(connection, from);
-  const wanted = from.columns === undefined ? null : new Set(from.columns);
   requireColumns(from.file, layout.columns, from.columns ?? []);
+  const wanted = from.columns === undefined ? null : new Set(from.columns);
   const chosen = layout.columns.filter((column) => wanted === null || wanted.has(column.name));
-  const { rows, unsafe } = await survey(connection, layout, { chosen, csv: from.format === "csv" });
-  const columns = chosen.map((column) => planColumn(column, unsafe.has(column.name)));
-  return { rows, columns, source: layout.source(unsafe) };
-}
-
-async function layoutOf(
-  connection: Connection,
-  { file, format }: { readonly file: string; readonly format: DatasetFormat },
-): Promise<Layout> {
-  const target = literal(exactly(path.resolve(file)));
-  if (format === "csv") return await csvLayout(connection, { file, target });
-  const source =
-    format === "parquet"
-      ? `read_parquet(${target}, hive_partitioning=false)`
-      : `read_json(${target}, format='newline_delimited', records=true, sample_size=-1, maximum_depth=2, map_inference_threshold=-1, hive_partitioning=false, compression='uncompressed')`;
-  const reader = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`);
-  const columns = reader.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
-  return { columns, source: () => source };
-}
-
-async function csvLayout(
-  connection: Connection,
-  { file, target }: { readonly file: string; readonly target: string },
-): Promise<Layout> {
-  const { separator, names } = await csvHeader(file);
-  const twice = nameTwice(names);
-  if (twice !== null) throw columnTwice(file, twice);
-  const dialect = `delim=${literal(separator)}, quote='"', escape='"', comment='', header=true, strict_mode=true`;
-  const sniff = `SELECT unnest(Columns, recursive := true), DateFormat, TimestampFormat FROM sniff_csv(${target}, ${dialect}, sample_size=-1)`;
-  const typed = (types: readonly NativeColumn[], formats = ""): string => {
-    const list = types.map((column) => `${literal(column.name)}: ${literal(column.nativeType)}`).join(", ");
-    return `read_csv(${target}, ${dialect}, auto_detect=false, hive_partitioning=false, columns={${list}}${formats})`;
-  };
-  const rows = await connection.runAndReadAll(sniff).catch(async (cause: unknown) => {
-    // The sniffer does not say where it failed; reading everything as text does.
-    await connection.run(`SELECT count(*) FROM ${typed(names.map((name) => ({ name, nativeType: "VARCHAR" })))}`);
-    throw cause;
-  });
-  const found = rows.getRowsJson();
-  const columns = found.map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
-  const formats = formatArgument("dateformat", found[0]?.[2]) + formatArgument("timestampformat", found[0]?.[3]);
-  return {
-    columns,
-    source: (retype) =>
-      typed(
-        columns.map((column) => (retype.has(column.name) ? { name: column.name, nativeType: "VARCHAR" } : column)),
-        formats,
-      ),
-  };
+  const { rows, findings } = await survey(connection, layout, { chosen, format: from.format });
+  const columns = chosen.map((column) => planColumn(column, findings.get(column.name), from.format));
+  return { rows, columns, source: layout.source(textsIn(chosen, findings, from.format)) };
 }
 
 function requireColumns(file: string, found: readonly NativeColumn[], wanted: readonly string[]): void {
@@ -105,52 +60,73 @@ function requireColumns(file: string, found: readonly NativeColumn[], wanted: re
   if (missing.length > 0) throw columnsMissing(file, missing, [...names]);
 }
 
-function formatArgument(name: string, value: unknown): string {
-  return typeof value === "string" && value !== "" ? `, ${name}=${literal(value)}` : "";
-}
-
-/** DuckDB reads `*`, `?` and `[` in a path as patterns; each alone in brackets stands for itself. */
-function exactly(file: string): string {
-  return file.replace(/[*?[]/g, "[$&]");
-}
-
-/** Counts rows and finds the columns whose integers a double would falsify. */
+/** Counts rows and finds columns whose integers a double would falsify, and columns of JSON texts that are times. */
 async function survey(
   connection: Connection,
   layout: Layout,
-  { chosen, csv }: { readonly chosen: readonly NativeColumn[]; readonly csv: boolean },
-): Promise<{ readonly rows: number; readonly unsafe: ReadonlySet<string> }> {
-  // In a CSV, integers too long for any integer type are sniffed as DOUBLE, so these are looked at as texts.
-  const asText = new Set(csv ? chosen.filter((column) => column.nativeType === "DOUBLE").map(({ name }) => name) : []);
-  const suspects = chosen.filter((column) => WIDE_INTEGER.test(column.nativeType) || asText.has(column.name));
-  const tests = suspects.map(({ name }) => {
-    const column = identifier(name);
-    const value = asText.has(name)
-      ? `CASE WHEN regexp_matches(${column}, '^[-+]?[0-9]{16,}$') THEN abs(${column}::DOUBLE) END`
-      : `abs(${column}::DOUBLE)`;
-    return `coalesce(max(${value}), 0) >= ${INTEGER_UNSAFE}`;
-  });
+  { chosen, format }: { readonly chosen: readonly NativeColumn[]; readonly format: DatasetFormat },
+): Promise<{ readonly rows: number; readonly findings: ReadonlyMap<string, Finding> }> {
+  // In text formats, integers too long for any integer type are taken for DOUBLE, so these are looked at as texts.
+  const asText = chosen.filter(
+    ({ nativeType }) =>
+      format !== "parquet" && (nativeType === "DOUBLE" || (format === "ndjson" && TIME.test(nativeType))),
+  );
+  const texts = new Set(asText.map(({ name }) => name));
+  const suspects = chosen.flatMap((column) => suspectsOf(column, texts.has(column.name), format));
   const reader = await connection.runAndReadAll(
-    `SELECT ${["count(*)", ...tests].join(", ")} FROM ${layout.source(asText)}`,
+    `SELECT ${["count(*)", ...suspects.map(({ test }) => test)].join(", ")} FROM ${layout.source(texts)}`,
   );
   const [rows, ...flags] = reader.getRowsJson()[0];
-  const unsafe = suspects.filter((_, i) => flags[i] === true).map(({ name }) => name);
-  return { rows: Number(rows), unsafe: new Set(unsafe) };
+  const found = suspects.filter((_, i) => flags[i] === true);
+  return { rows: Number(rows), findings: new Map(found.map(({ name, finding }) => [name, finding])) };
 }
 
-function planColumn({ name, nativeType }: NativeColumn, unsafe: boolean): PlannedColumn {
+function suspectsOf({ name, nativeType }: NativeColumn, asText: boolean, format: DatasetFormat): Suspect[] {
   const column = identifier(name);
-  if (unsafe) return { name, nativeType, type: "text", expression: `${column}::VARCHAR` };
-  if (NUMBER.test(nativeType)) return { name, nativeType, type: "number", expression: `${column}::DOUBLE` };
-  if (nativeType === "BOOLEAN") return { name, nativeType, type: "boolean", expression: `${column}::INTEGER::DOUBLE` };
+  const greatest = (value: string): string => `coalesce(max(${value}), 0) >= ${INTEGER_UNSAFE}`;
+  if (WIDE_INTEGER.test(nativeType)) {
+    return [{ name, finding: "integers-unsafe", test: greatest(`abs(${column}::DOUBLE)`) }];
+  }
+  if (nativeType === "DOUBLE" && asText) {
+    const long = `CASE WHEN regexp_matches(${column}, '^[-+]?[0-9]{16,}$') THEN abs(${column}::DOUBLE) END`;
+    return [{ name, finding: "integers-unsafe", test: greatest(long) }];
+  }
+  if (format !== "ndjson" || !(nativeType === "VARCHAR" || TIME.test(nativeType))) return [];
+  const iso = `regexp_matches(${column}, '${ISO_TIME}') AND try_cast(${column} AS TIMESTAMPTZ) IS NOT NULL`;
+  return [{ name, finding: "times", test: `bool_and(${iso})` }];
+}
+
+/** Columns to read in the file's own spelling: long integers, and all that JSON writes as a text. */
+function textsIn(
+  chosen: readonly NativeColumn[],
+  findings: ReadonlyMap<string, Finding>,
+  format: DatasetFormat,
+): ReadonlySet<string> {
+  const texts = chosen.filter(
+    ({ name, nativeType }) =>
+      findings.get(name) === "integers-unsafe" || (format === "ndjson" && TIME.test(nativeType)),
+  );
+  return new Set(texts.map(({ name }) => name));
+}
+
+function planColumn(
+  { name, nativeType }: NativeColumn,
+  finding: Finding | undefined,
+  format: DatasetFormat,
+): PlannedColumn {
+  const column = identifier(name);
+  const text: PlannedColumn = { name, nativeType, type: "text", expression: `${column}::VARCHAR` };
+  if (finding === "integers-unsafe") return text;
+  if (finding === "times") return { ...text, type: "time", expression: `epoch_ms(${column}::TIMESTAMPTZ)::DOUBLE` };
+  if (NUMBER.test(nativeType)) return { ...text, type: "number", expression: `${column}::DOUBLE` };
+  if (nativeType === "BOOLEAN") return { ...text, type: "boolean", expression: `${column}::INTEGER::DOUBLE` };
   if (TIME.test(nativeType)) {
-    const expression = `CASE WHEN isfinite(${column}) THEN epoch_ms(${column})::DOUBLE END`;
-    return { name, nativeType, type: "time", expression };
+    // JSON texts that only look like times somewhere else than in ISO 8601 stay texts: 01/02 has two readings.
+    if (format === "ndjson") return text;
+    return { ...text, type: "time", expression: `CASE WHEN isfinite(${column}) THEN epoch_ms(${column})::DOUBLE END` };
   }
   // A field of several JSON types; its texts come without their quotes.
-  if (nativeType === "JSON") return { name, nativeType, type: "text", expression: `${column} ->> '$'` };
-  if (/^STRUCT|^MAP|\]$/.test(nativeType))
-    return { name, nativeType, type: "other", expression: `to_json(${column})::VARCHAR` };
-  const type = /^(VARCHAR|UUID|ENUM\(.*)$/s.test(nativeType) ? "text" : "other";
-  return { name, nativeType, type, expression: `${column}::VARCHAR` };
+  if (nativeType === "JSON") return { ...text, expression: `${column} ->> '$'` };
+  if (NESTED.test(nativeType)) return { ...text, type: "other", expression: `to_json(${column})::VARCHAR` };
+  return TEXT.test(nativeType) ? text : { ...text, type: "other" };
 }
