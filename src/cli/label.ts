@@ -19,7 +19,9 @@ export const verb: Verb = {
     const result = url === undefined ? await offline() : await post(url, labels);
     context.output.line(`${result.written} of ${result.read} labels written`);
     if (result.unknownCount > 0) {
-      context.output.line(`  ${result.unknownCount} are of transactions the log does not know, such as ${result.unknown.slice(0, 5).join(", ")}`);
+      context.output.line(
+        `  ${result.unknownCount} are of transactions the log does not know, such as ${result.unknown.slice(0, 5).join(", ")}`,
+      );
     }
     return { yes: true, json: result };
 
@@ -57,7 +59,10 @@ async function post(url: string, labels: readonly Label[]) {
   return { read: labels.length, written, unknown: unknown.slice(0, 20), unknownCount: unknown.length };
 }
 
-async function send(url: string, body: unknown): Promise<{ readonly accepted: number; readonly unknown: readonly string[] }> {
+async function send(
+  url: string,
+  body: unknown,
+): Promise<{ readonly accepted: number; readonly unknown: readonly string[] }> {
   let response: Response;
   try {
     response = await fetch(url, {
@@ -67,11 +72,16 @@ async function send(url: string, body: unknown): Promise<{ readonly accepted: nu
       signal: AbortSignal.timeout(POST_TIMEOUT_MS),
     });
   } catch (error) {
-    throw new SentinelError("server.not-ready", `no answer from ${url}: ${messageOf(error)}`, { hint: "is the server running? `sentinel serve`", cause: error });
+    throw new SentinelError("server.not-ready", `no answer from ${url}: ${messageOf(error)}`, {
+      hint: "is the server running? `sentinel serve`",
+      cause: error,
+    });
   }
   const answer = (await response.json()) as { accepted?: number; unknown?: string[]; detail?: string };
   if (!response.ok) {
-    throw new SentinelError("labels.invalid", `${url} answered ${response.status}: ${answer.detail ?? ""}`, { hint: "see the message; nothing of this batch was written" });
+    throw new SentinelError("labels.invalid", `${url} answered ${response.status}: ${answer.detail ?? ""}`, {
+      hint: "see the message; nothing of this batch was written",
+    });
   }
   return { accepted: answer.accepted ?? 0, unknown: answer.unknown ?? [] };
 }

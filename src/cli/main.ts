@@ -47,8 +47,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       const { verb } = await load();
       const command = program.commands.find((candidate) => candidate.name() === name)!;
       for (const argument of verb.args?.split(" ") ?? []) command.argument(argument);
-      for (const [flags, meaning] of verb.options)
-        command.option(flags, meaning);
+      for (const [flags, meaning] of verb.options) command.option(flags, meaning);
       command.action(async (...given: unknown[]) => {
         const options = { ...program.opts(), ...command.opts() } as VerbOptions;
         const args = given.slice(0, -2).filter((arg): arg is string => typeof arg === "string");

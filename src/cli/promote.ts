@@ -20,12 +20,16 @@ export const verb: Verb = {
       seed: pipeline.modelParameters.seed,
     });
     const { output } = context;
-    output.heading(`promote ${pipeline.model} ${result.from === null ? "" : `version ${result.from} → `}version ${result.to}`);
+    output.heading(
+      `promote ${pipeline.model} ${result.from === null ? "" : `version ${result.from} → `}version ${result.to}`,
+    );
     output.verdict(result.verdict);
     if (result.moved) {
-      output.line(`\n  version ${result.to} is champion${forced === null ? "" : ` (forced: ${forced})`}; journal entry ${result.journal?.hash.slice(0, 12)}`);
+      output.line(
+        `\n  version ${result.to} is champion${forced === null ? "" : ` (forced: ${forced})`}; journal entry ${result.journal?.hash.slice(0, 12)}`,
+      );
     } else if (result.from !== result.to) {
-      output.line("\n  the champion stays; --force --reason \"…\" overrides and is written into the journal");
+      output.line('\n  the champion stays; --force --reason "…" overrides and is written into the journal');
     }
     return { yes: result.moved || result.from === result.to, json: result };
   },

@@ -35,7 +35,13 @@ async function list(context: VerbContext): Promise<VerbResult> {
   else {
     output.table([
       ["version", "aliases", "made", "bundle", "gates"],
-      ...versions.map((version) => [version.version, names(version.version), isoTime(version.createdAt), version.bundle.slice(0, 12), gatesOf(version)]),
+      ...versions.map((version) => [
+        version.version,
+        names(version.version),
+        isoTime(version.createdAt),
+        version.bundle.slice(0, 12),
+        gatesOf(version),
+      ]),
     ]);
   }
   return { yes: true, json: { model, where: registry.where, aliases, versions } };
@@ -59,7 +65,10 @@ async function show(context: VerbContext, wanted: string | undefined): Promise<V
   output.table([["file", "bytes"], ...[...files].map(([name, bytes]) => [name, String(bytes.length)])]);
   const card = files.get("card.md");
   if (card !== undefined) output.line(`\n${new TextDecoder().decode(card)}`);
-  return { yes: true, json: { ...found, files: Object.fromEntries([...files].map(([name, bytes]) => [name, bytes.length])) } };
+  return {
+    yes: true,
+    json: { ...found, files: Object.fromEntries([...files].map(([name, bytes]) => [name, bytes.length])) },
+  };
 }
 
 async function history(context: VerbContext, at: number | undefined): Promise<VerbResult> {
@@ -78,7 +87,11 @@ async function history(context: VerbContext, at: number | undefined): Promise<Ve
     return { yes: check.ok, json: { model, at, entry: reign, chain: check } };
   }
   output.table([["time", "who", "verb", "alias", "from → to", "verdict", "why"], ...journal.map(historyRow)]);
-  output.line(check.ok ? `  the chain of ${journal.length} entries is whole` : `  THE CHAIN IS BROKEN at entry ${check.badIndex}: ${check.why}`);
+  output.line(
+    check.ok
+      ? `  the chain of ${journal.length} entries is whole`
+      : `  THE CHAIN IS BROKEN at entry ${check.badIndex}: ${check.why}`,
+  );
   return { yes: check.ok, json: { model, entries: journal, chain: check } };
 }
 
@@ -88,7 +101,9 @@ function historyRow(entry: JournalEntry): string[] {
 }
 
 function gatesOf(version: ModelVersion): string {
-  return ["data", "training", "logic"].map((gate) => `${gate} ${version.tags[`sentinel.gate.${gate}`] ?? "?"}`).join(", ");
+  return ["data", "training", "logic"]
+    .map((gate) => `${gate} ${version.tags[`sentinel.gate.${gate}`] ?? "?"}`)
+    .join(", ");
 }
 
 function isoTime(ms: number): string {

@@ -16,7 +16,9 @@ export const verb: Verb = {
       actor: context.config.actor,
       reason: textOption(options, "reason") ?? "rolled back by hand",
     });
-    context.output.line(`version ${result.to} of ${pipeline.model} is champion again, version ${result.from} shadows as \`previous\``);
+    context.output.line(
+      `version ${result.to} of ${pipeline.model} is champion again, version ${result.from} shadows as \`previous\``,
+    );
     context.output.line(`journal entry ${result.journal.hash.slice(0, 12)}`);
     return { yes: true, json: result };
   },

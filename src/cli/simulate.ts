@@ -19,7 +19,10 @@ export const verb: Verb = {
     ["--days <n>", "days (default 183)"],
     ["--start <date>", "first day (default 2018-04-01)"],
     ["--seed <n>", "seed (default 0)"],
-    ["--drift <name@day...>", "amount-inflation, fraud-pattern, night-shift or broken-field, from that day on; repeatable"],
+    [
+      "--drift <name@day...>",
+      "amount-inflation, fraud-pattern, night-shift or broken-field, from that day on; repeatable",
+    ],
     ["--rate <n>", "instead of a file: NDJSON on stdout, so many transactions a second"],
     ["--count <n>", "stop the stream after so many"],
   ],
@@ -54,12 +57,19 @@ function simulateOptions(options: VerbOptions): SimulateOptions {
     terminals: whole("terminals", 1),
     days: whole("days", 1),
     start: textOption(options, "start"),
-    seed: options.seed === undefined ? undefined : integerOption(options, "seed", { low: 0, high: Number.MAX_SAFE_INTEGER, fallback: 0 }),
+    seed:
+      options.seed === undefined
+        ? undefined
+        : integerOption(options, "seed", { low: 0, high: Number.MAX_SAFE_INTEGER, fallback: 0 }),
     drift: Array.isArray(drift) ? drift.map(parseDrift) : [],
   };
 }
 
-async function stream(settings: SimulateOptions, options: VerbOptions, rate: number): Promise<{ yes: boolean; json: unknown }> {
+async function stream(
+  settings: SimulateOptions,
+  options: VerbOptions,
+  rate: number,
+): Promise<{ yes: boolean; json: unknown }> {
   const { stdout } = process;
   const stopped = new AbortController();
   process.once("SIGINT", () => stopped.abort());
@@ -67,9 +77,13 @@ async function stream(settings: SimulateOptions, options: VerbOptions, rate: num
   const result = await emit({
     options: settings,
     rate,
-    count: options.count === undefined ? undefined : integerOption(options, "count", { low: 0, high: Number.MAX_SAFE_INTEGER, fallback: 0 }),
+    count:
+      options.count === undefined
+        ? undefined
+        : integerOption(options, "count", { low: 0, high: Number.MAX_SAFE_INTEGER, fallback: 0 }),
     write: async (lines) => {
-      if (!stdout.write(lines) && !stopped.signal.aborted) await once(stdout, "drain", { signal: stopped.signal }).catch(() => {});
+      if (!stdout.write(lines) && !stopped.signal.aborted)
+        await once(stdout, "drain", { signal: stopped.signal }).catch(() => {});
     },
     sleep: (ms) => sleep(ms),
     clock: { elapsed: () => performance.now() },

@@ -35,14 +35,19 @@ export const verb: Verb = {
       path,
       actor: config.actor,
       packageVersion: context.packageVersion,
-      seed: options.seed === undefined ? undefined : integerOption(options, "seed", { low: 0, high: 4294967295, fallback: 1 }),
+      seed:
+        options.seed === undefined
+          ? undefined
+          : integerOption(options, "seed", { low: 0, high: 4294967295, fallback: 1 }),
       forced,
       verb: "train",
     });
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
     if (result.version !== null) {
-      output.line(`\n  version ${result.version.version} of ${result.version.model} is registered as candidate (bundle ${result.version.bundle.slice(0, 12)})`);
+      output.line(
+        `\n  version ${result.version.version} of ${result.version.model} is registered as candidate (bundle ${result.version.bundle.slice(0, 12)})`,
+      );
       output.line("  next: `sentinel serve` shadows it, `sentinel promote` weighs it");
     } else {
       output.line("\n  nothing was registered");
@@ -58,13 +63,19 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
   output.heading("on the evaluation slice, which nothing else saw");
   output.table([
     ["metric", "candidate", ...(champion === null ? [] : [`champion v${champion.version}`])],
-    ...SHOWN.map((key) => [key, metrics[key].toFixed(4), ...(champion === null ? [] : [champion.metrics[key].toFixed(4)])]),
+    ...SHOWN.map((key) => [
+      key,
+      metrics[key].toFixed(4),
+      ...(champion === null ? [] : [champion.metrics[key].toFixed(4)]),
+    ]),
   ]);
   const { ablation } = fitted;
   output.line(
     `  anomaly score among the inputs: average precision ${ablation.without.toFixed(4)} without, ${ablation.with.toFixed(4)} with → ${ablation.kept ? "kept" : "left out"}`,
   );
-  const top = result.importance.slice(0, FEATURES_SHOWN).map(({ name, gain }) => `${name} ${(100 * gain).toFixed(0)} %`);
+  const top = result.importance
+    .slice(0, FEATURES_SHOWN)
+    .map(({ name, gain }) => `${name} ${(100 * gain).toFixed(0)} %`);
   output.line(`  what the trees look at: ${top.join(", ")}`);
   const seconds = Object.entries(result.seconds).map(([name, value]) => `${name} ${value.toFixed(1)} s`);
   output.line(`  ${fitted.rounds} trees; ${seconds.join(", ")}`);

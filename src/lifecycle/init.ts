@@ -30,7 +30,8 @@ export function init(input: { readonly dir: string; readonly packageRoot: string
   try {
     for (const folder of COPIED) {
       const from = path.join(input.packageRoot, folder);
-      for (const file of readdirSync(from).sort()) put(path.join(folder, file), (target) => copyFileSync(path.join(from, file), target));
+      for (const file of readdirSync(from).sort())
+        put(path.join(folder, file), (target) => copyFileSync(path.join(from, file), target));
     }
     for (const folder of ["data", "models"]) put(path.join(folder, ".gitkeep"), (target) => writeFileSync(target, ""));
     put(".gitignore", (target) => writeFileSync(target, GITIGNORE));

@@ -30,9 +30,13 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
   }
   for (const wanted of [id, label]) {
     if (!named.has(wanted)) {
-      throw new SentinelError("dataset.columns-missing", `${file} has no column ${wanted}; it has: ${columns.map(({ name }) => name).join(", ")}`, {
-        hint: `a file of labels needs ${id} and ${label} (1 fraud, 0 genuine), and may have ${LABEL_KNOWN_AT} and source`,
-      });
+      throw new SentinelError(
+        "dataset.columns-missing",
+        `${file} has no column ${wanted}; it has: ${columns.map(({ name }) => name).join(", ")}`,
+        {
+          hint: `a file of labels needs ${id} and ${label} (1 fraud, 0 genuine), and may have ${LABEL_KNOWN_AT} and source`,
+        },
+      );
     }
   }
   const table = await dataset.read(file, { columns: [...named.values()] });
@@ -42,7 +46,8 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
     const value = numberAt(column(label)!, row);
     const transactionId = textAt(column(id)!, row);
     if (transactionId === null) throw invalid(file, row, "has no transaction id");
-    if (value !== 0 && value !== 1) throw invalid(file, row, `has label ${String(textAt(column(label)!, row))}; a label is 0 or 1`);
+    if (value !== 0 && value !== 1)
+      throw invalid(file, row, `has label ${String(textAt(column(label)!, row))}; a label is 0 or 1`);
     const known = column(LABEL_KNOWN_AT);
     const happened = column(time);
     const delayed = happened === undefined ? Number.NaN : numberAt(happened, row) + pipeline.labels.delayMs;
@@ -88,5 +93,7 @@ export async function writeLabels(ports: Ports, pipeline: Pipeline, labels: read
 }
 
 function invalid(file: string, row: number, what: string): SentinelError {
-  return new SentinelError("labels.invalid", `${file}: data row ${row + 1} ${what}`, { hint: "mend the row; nothing of the file was written" });
+  return new SentinelError("labels.invalid", `${file}: data row ${row + 1} ${what}`, {
+    hint: "mend the row; nothing of the file was written",
+  });
 }

@@ -1,10 +1,11 @@
 // Promote and rollback: evidence is weighed, then the alias `champion` moves, with the journal as witness.
-import { canonicalJson, sha256 } from "../core/hash.ts";
+
 import { SentinelError } from "../core/errors.ts";
+import { canonicalJson, sha256 } from "../core/hash.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { collectPairs } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
-import { shadowReport, type ShadowReport } from "../evidence/report.ts";
+import { type ShadowReport, shadowReport } from "../evidence/report.ts";
 import type { JournalEntry, Ports, Registry, ShadowPair } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 
@@ -43,7 +44,12 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   await registry.version(pipeline.model, to);
   const from = aliases.champion ?? null;
   if (from === to) {
-    const verdict: Verdict = { gate: "promotion", verdict: "PROMOTE", reasons: [`version ${to} is champion already`], checks: [] };
+    const verdict: Verdict = {
+      gate: "promotion",
+      verdict: "PROMOTE",
+      reasons: [`version ${to} is champion already`],
+      checks: [],
+    };
     return { verdict, from, to, moved: false, report: null, journal: null };
   }
   const { verdict, report } = await weigh(ports, { registry, pipeline, from, to, seed: input.seed });
@@ -82,9 +88,13 @@ export async function rollback(
   }
   const to = input.to ?? (await championBefore(registry, pipeline.model, from));
   if (to === null || to === from) {
-    throw new SentinelError("registry.version-unknown", `${pipeline.model} has no earlier champion than version ${from}`, {
-      hint: "name a version with --to (see `sentinel registry history`)",
-    });
+    throw new SentinelError(
+      "registry.version-unknown",
+      `${pipeline.model} has no earlier champion than version ${from}`,
+      {
+        hint: "name a version with --to (see `sentinel registry history`)",
+      },
+    );
   }
   await registry.version(pipeline.model, to);
   const journal = await registry.moveAlias({
@@ -92,7 +102,14 @@ export async function rollback(
     alias: "champion",
     from,
     to,
-    entry: { at: ports.clock.now(), actor: input.actor, verb: "rollback", verdict: "ROLLBACK", evidence: "", reason: input.reason },
+    entry: {
+      at: ports.clock.now(),
+      actor: input.actor,
+      verb: "rollback",
+      verdict: "ROLLBACK",
+      evidence: "",
+      reason: input.reason,
+    },
   });
   await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "rollback" });
   return { from, to, journal };
@@ -102,7 +119,12 @@ export async function rollback(
 export async function reportOf(
   ports: Ports,
   pipeline: Pipeline,
-  given: { readonly version: string; readonly championVersion: string; readonly seed: number; readonly now: number | null },
+  given: {
+    readonly version: string;
+    readonly championVersion: string;
+    readonly seed: number;
+    readonly now: number | null;
+  },
 ): Promise<ShadowReport> {
   const log = await ports.log();
   const pairs = await collectPairs(against(log.pairs(given.version), given.championVersion));
@@ -157,7 +179,13 @@ async function gateTags(registry: Registry, pipeline: Pipeline, version: string)
   const { tags } = await registry.version(pipeline.model, version);
   return ["training", "logic"].map((gate) => {
     const word = tags[`sentinel.gate.${gate}`] ?? "not judged";
-    return { name: `${gate} gate`, passed: word === "pass", observed: word, required: "pass", reason: `${gate} gate: ${word}` };
+    return {
+      name: `${gate} gate`,
+      passed: word === "pass",
+      observed: word,
+      required: "pass",
+      reason: `${gate} gate: ${word}`,
+    };
   });
 }
 
@@ -167,7 +195,10 @@ function firstChampion(checks: readonly Check[]): Verdict {
   return {
     gate: "promotion",
     verdict: failed.length === 0 ? "PROMOTE" : "REJECT",
-    reasons: failed.length === 0 ? ["there is no champion yet; the version passed its training and logic gates"] : failed.map(({ reason }) => reason ?? ""),
+    reasons:
+      failed.length === 0
+        ? ["there is no champion yet; the version passed its training and logic gates"]
+        : failed.map(({ reason }) => reason ?? ""),
     checks,
   };
 }

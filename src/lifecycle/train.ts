@@ -6,7 +6,7 @@ import { isYes, type Verdict } from "../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../evidence/training.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { FeatureState } from "../features/state.ts";
-import { gainImportance } from "../ml/importance.ts";
+import { splitImportance } from "../ml/importance.ts";
 import { copyRow, type Matrix, takeMatrixRows } from "../ml/matrix.ts";
 import type { ModelVersion, Ports, Registry } from "../ports.ts";
 import type { Provenance } from "./bundle.ts";
@@ -60,7 +60,10 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
-  const source = await readData(ports, pipeline, { path: input.path, plans: [plan, ...(champion ? [champion.plan] : [])] });
+  const source = await readData(ports, pipeline, {
+    path: input.path,
+    plans: [plan, ...(champion ? [champion.plan] : [])],
+  });
   const times = timesOf(source.table, pipeline);
   const labels = labelsOf(source.table, pipeline);
   const split = splitByTime(times, labels, pipeline);
@@ -179,11 +182,21 @@ async function evaluate(
     split,
     evaluation: { x: evaluateX, y: rows.y, ...scored },
     recent: takeMatrixRows(x, split.calibrate.rows),
-    metrics: metricsOf(scored.scores, rows, { thresholds: fitted.thresholds, reviewShare: pipeline.decisions.reviewShare }),
-    importance: gainImportance(fitted.trees),
+    metrics: metricsOf(scored.scores, rows, {
+      thresholds: fitted.thresholds,
+      reviewShare: pipeline.decisions.reviewShare,
+    }),
+    importance: shareOfGain(fitted),
     trainedUpTo: given.times.reduce((newest, time) => Math.max(newest, time), Number.NEGATIVE_INFINITY),
     provenance,
   };
+}
+
+/** Columns by their share of what all splits gained, most first. */
+function shareOfGain({ trees }: Fitted): { readonly name: string; readonly gain: number }[] {
+  const parts = splitImportance(trees);
+  const total = parts.reduce((sum, { gain }) => sum + gain, 0);
+  return parts.map(({ name, gain }) => ({ name, gain: total > 0 ? gain / total : 0 })).sort((a, b) => b.gain - a.gain);
 }
 
 interface Judged {
@@ -208,7 +221,10 @@ async function judge(
   const { source, split, x, plan, champion, trained } = given;
   const { pipeline } = given.input;
   const rows = judgedRows(source, split.evaluate.rows, pipeline);
-  const rival = champion === null ? null : championScores(ports, { champion, source, pipeline, plan, x, rows: split.evaluate.rows });
+  const rival =
+    champion === null
+      ? null
+      : championScores(ports, { champion, source, pipeline, plan, x, rows: split.evaluate.rows });
   const candidate: ScoredModel = {
     scores: Float64Array.from(trained.evaluation.scores),
     threshold: Math.fround(trained.fitted.thresholds.review),
@@ -216,7 +232,10 @@ async function judge(
   const gate = trainingGate({
     ...rows,
     candidate,
-    champion: rival === null ? null : { scores: Float64Array.from(rival), threshold: Math.fround(champion!.manifest.thresholds.review) },
+    champion:
+      rival === null
+        ? null
+        : { scores: Float64Array.from(rival), threshold: Math.fround(champion!.manifest.thresholds.review) },
     seed: trained.provenance.seed,
     policy: {
       averagePrecisionMargin: pipeline.gates.training.margin,
@@ -240,7 +259,10 @@ async function judge(
   const metrics =
     rival === null
       ? null
-      : metricsOf(rival, rows, { thresholds: champion!.manifest.thresholds, reviewShare: pipeline.decisions.reviewShare });
+      : metricsOf(rival, rows, {
+          thresholds: champion!.manifest.thresholds,
+          reviewShare: pipeline.decisions.reviewShare,
+        });
   return {
     training: gate.verdict,
     logic: logic.verdict,
@@ -320,7 +342,9 @@ async function logRun(
     { key: "ablation_ap_with_anomaly", value: trained.fitted.ablation.with },
   ];
   await registry.logRun(runId, {
-    params: Object.fromEntries(Object.entries(trained.provenance.parameters).map(([key, value]) => [key, String(value)])),
+    params: Object.fromEntries(
+      Object.entries(trained.provenance.parameters).map(([key, value]) => [key, String(value)]),
+    ),
     metrics: [...metrics, ...ablation, ...curves],
     datasets: [
       {
@@ -377,7 +401,9 @@ async function register(
       verb: input.verb,
       verdict: verdicts.every(isYes) ? "pass" : "FORCED",
       evidence,
-      reason: input.forced ?? `passed ${verdicts.map(({ gate }) => gate).join(", ")} gates; bundle ${bundleHash(judged.files).slice(0, 12)}`,
+      reason:
+        input.forced ??
+        `passed ${verdicts.map(({ gate }) => gate).join(", ")} gates; bundle ${bundleHash(judged.files).slice(0, 12)}`,
     },
   });
   return version;

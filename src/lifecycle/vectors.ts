@@ -47,7 +47,12 @@ export function vectorsOf(
 export function parityFault(
   table: Table,
   x: Matrix,
-  given: { readonly plan: FeaturePlan; readonly pipeline: Pipeline; readonly order: Int32Array; readonly rowsMax: number },
+  given: {
+    readonly plan: FeaturePlan;
+    readonly pipeline: Pipeline;
+    readonly order: Int32Array;
+    readonly rowsMax: number;
+  },
 ): { readonly fault: string | null; readonly rows: number } {
   const { plan, pipeline } = given;
   const state = new FeatureState(layoutOf([plan]));
@@ -69,7 +74,11 @@ export function parityFault(
     if (labels !== undefined && labels.kind !== "text" && !Number.isNaN(labels.values[row])) {
       const knownAt = known === undefined || known.kind === "text" ? Number.NaN : known.values[row];
       const delayed = transaction.time + pipeline.labels.delayMs;
-      state.learnLabel({ transaction, fraud: labels.values[row] === 1, knownAt: Number.isNaN(knownAt) ? delayed : knownAt });
+      state.learnLabel({
+        transaction,
+        fraud: labels.values[row] === 1,
+        knownAt: Number.isNaN(knownAt) ? delayed : knownAt,
+      });
     }
   }
   return { fault: null, rows };
@@ -79,13 +88,21 @@ export function parityFault(
 export function transactionAt(table: Table, row: number, pipeline: Pipeline): Transaction {
   const fields = emptyFields();
   for (const [name, column] of table.columns) {
-    if (name === pipeline.columns.id || name === pipeline.columns.time || name === pipeline.columns.label || name === LABEL_KNOWN_AT) continue;
+    if (
+      name === pipeline.columns.id ||
+      name === pipeline.columns.time ||
+      name === pipeline.columns.label ||
+      name === LABEL_KNOWN_AT
+    )
+      continue;
     if (column.kind === "text") fields[name] = textAt(column, row);
     else fields[name] = Number.isNaN(column.values[row]) ? null : column.values[row];
   }
   const time = table.columns.get(pipeline.columns.time)!;
   if (time.kind === "text") {
-    throw new SentinelError("dataset.type-wrong", `column ${pipeline.columns.time} holds text, not times`, { hint: "write times, not text" });
+    throw new SentinelError("dataset.type-wrong", `column ${pipeline.columns.time} holds text, not times`, {
+      hint: "write times, not text",
+    });
   }
   return { id: textAt(table.columns.get(pipeline.columns.id)!, row) ?? "", time: time.values[row], fields };
 }

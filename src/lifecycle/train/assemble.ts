@@ -24,7 +24,12 @@ export interface Trained {
   readonly fitted: Fitted;
   readonly split: Split;
   /** Vectors and labels of the evaluation slice, with its scores. */
-  readonly evaluation: { readonly x: Matrix; readonly y: Uint8Array; readonly scores: Float32Array; readonly anomaly: Float32Array };
+  readonly evaluation: {
+    readonly x: Matrix;
+    readonly y: Uint8Array;
+    readonly scores: Float32Array;
+    readonly anomaly: Float32Array;
+  };
   /** Vectors of the calibration slice, the reference for drift: recent, and not learned by heart. */
   readonly recent: Matrix;
   readonly metrics: Metrics;
@@ -46,6 +51,7 @@ export function assembleBundle(trained: Trained): BundleFiles {
     calibration: fitted.calibration,
     thresholds: { review: Math.fround(fitted.thresholds.review), block: Math.fround(fitted.thresholds.block) },
     labelDelayMs: pipeline.labels.delayMs,
+    learnedUpTo: Math.floor(trained.split.calibrate.to),
     trainedUpTo: trained.trainedUpTo,
     provenance: trained.provenance,
   };
@@ -61,14 +67,14 @@ export function assembleBundle(trained: Trained): BundleFiles {
   ]);
 }
 
-function referenceOf({ fitted, recent, pipeline }: Trained): unknown {
+function referenceOf({ fitted, recent }: Trained): unknown {
   const { scores } = scoresOf(fitted, recent);
+  const review = Math.fround(fitted.thresholds.review);
   return buildReference({
     names: recent.names,
     columns: recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows)),
     scores,
-    thresholds: fitted.thresholds,
-    pipeline: pipeline.name,
+    alerts: scores.reduce((count, score) => count + (score >= review ? 1 : 0), 0),
   });
 }
 

@@ -12,7 +12,9 @@ export function cardText(trained: Trained, manifest: BundleManifest): string {
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
   const slice = (name: string, made: Slice): string =>
     `| ${name} | ${day(made.from)} … ${day(made.to)} | ${made.rows.length} | ${made.frauds} |`;
-  const gains = importance.slice(0, FEATURES_SHOWN).map(({ name, gain }) => `| ${name} | ${(100 * gain).toFixed(1)} % |`);
+  const gains = importance
+    .slice(0, FEATURES_SHOWN)
+    .map(({ name, gain }) => `| ${name} | ${(100 * gain).toFixed(1)} % |`);
   return `# ${manifest.model}
 
 Scores the probability that a transaction of the pipeline \`${manifest.pipeline}\` is fraud, from ${manifest.features.features.length} features:

@@ -10,7 +10,9 @@ const CURVE_POINTS = 200;
 /** The page; every text is escaped, nothing is loaded from elsewhere. */
 export function trainingReport(trained: Trained, manifest: BundleManifest): string {
   const { metrics, fitted, importance, evaluation } = trained;
-  const rows = Object.entries(metrics).map(([key, value]) => `<tr><td>${escapeHtml(key)}</td><td>${format(value)}</td></tr>`);
+  const rows = Object.entries(metrics).map(
+    ([key, value]) => `<tr><td>${escapeHtml(key)}</td><td>${format(value)}</td></tr>`,
+  );
   const bars = importance.slice(0, 25).map(({ name, gain }) => {
     const width = Math.max(1, Math.round((100 * gain) / Math.max(importance[0].gain, 1e-12)));
     return `<tr><td>${escapeHtml(name)}</td><td class="bar"><i style="width:${width}%"></i></td><td>${(100 * gain).toFixed(1)} %</td></tr>`;
@@ -70,8 +72,12 @@ function lineChart(lines: readonly (readonly Point[])[], names: { readonly x: st
   if (all.length === 0) return "<p class=dim>nothing to draw</p>";
   const xMax = Math.max(...all.map(({ x }) => x));
   const yMax = Math.max(...all.map(({ y }) => y), 1e-12);
-  const at = ({ x, y }: Point): string => `${(36 + (x / xMax) * (WIDTH - 46)).toFixed(1)},${(HEIGHT - 24 - (y / yMax) * (HEIGHT - 40)).toFixed(1)}`;
-  const paths = lines.map((line, i) => `<polyline fill="none" stroke="var(--${i === 0 ? "one" : "two"})" stroke-width="2" points="${line.map(at).join(" ")}"/>`);
+  const at = ({ x, y }: Point): string =>
+    `${(36 + (x / xMax) * (WIDTH - 46)).toFixed(1)},${(HEIGHT - 24 - (y / yMax) * (HEIGHT - 40)).toFixed(1)}`;
+  const paths = lines.map(
+    (line, i) =>
+      `<polyline fill="none" stroke="var(--${i === 0 ? "one" : "two"})" stroke-width="2" points="${line.map(at).join(" ")}"/>`,
+  );
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(names.y)} by ${escapeHtml(names.x)}">
 <line class="axis" x1="36" y1="${HEIGHT - 24}" x2="${WIDTH - 10}" y2="${HEIGHT - 24}"/><line class="axis" x1="36" y1="12" x2="36" y2="${HEIGHT - 24}"/>
 <text x="${WIDTH / 2}" y="${HEIGHT - 6}">${escapeHtml(names.x)} (to ${xMax.toFixed(xMax > 2 ? 0 : 2)})</text><text x="2" y="10">${escapeHtml(names.y)} (to ${yMax.toFixed(3)})</text>${paths.join("")}</svg>`;
