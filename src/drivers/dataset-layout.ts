@@ -2,7 +2,7 @@
 import path from "node:path";
 import { type Connection, identifier, literal } from "./dataset-connection.ts";
 import { csvHeader, nameTwice } from "./dataset-csv.ts";
-import { columnTwice } from "./dataset-faults.ts";
+import { columnTwice, notText } from "./dataset-faults.ts";
 import type { DatasetFormat } from "./dataset-format.ts";
 
 export interface NativeColumn {
@@ -51,18 +51,32 @@ async function ndjsonLayout(connection: Connection, target: Target): Promise<Lay
     connection,
     `${reading}, sample_size=-1, maximum_depth=2, map_inference_threshold=-1)`,
   );
+  const twice = renamedField(columns.map(({ name }) => name));
+  if (twice !== null) throw columnTwice(target.file, twice);
   return { columns, source: (asText) => `${reading}, ${columnsArgument(columns, asText)})` };
+}
+
+/** DuckDB tells `a` and `A` apart by renaming the second to `A_1`, and then finds no values for it. */
+function renamedField(names: readonly string[]): string | null {
+  const known = new Map(names.map((name) => [name.toLowerCase(), name]));
+  for (const name of names) {
+    const stem = /^(.+)_\d+$/s.exec(name)?.[1];
+    const other = stem === undefined ? undefined : known.get(stem.toLowerCase());
+    if (stem !== undefined && other !== undefined && other !== stem) return stem;
+  }
+  return null;
 }
 
 async function csvLayout(connection: Connection, target: Target): Promise<Layout> {
   const { separator, names } = await csvHeader(target.file);
+  if (names.some((name) => /[\0\ufffd]/.test(name))) throw notText(target.file);
   const twice = nameTwice(names);
   if (twice !== null) throw columnTwice(target.file, twice);
-  const dialect = `delim=${literal(separator)}, quote='"', escape='"', comment='', header=true, strict_mode=true`;
+  const dialect = `delim=${literal(separator)}, quote='"', escape='"', comment='', header=true, skip=0, strict_mode=true`;
   const reading = `read_csv(${target.path}, ${dialect}, auto_detect=false, hive_partitioning=false`;
   const sniffed = await connection
     .runAndReadAll(
-      `SELECT unnest(Columns, recursive := true), DateFormat, TimestampFormat FROM sniff_csv(${target.path}, ${dialect}, sample_size=-1)`,
+      `SELECT unnest(Columns, recursive := true) FROM sniff_csv(${target.path}, ${dialect}, sample_size=-1)`,
     )
     .catch(async (cause: unknown) => {
       // The sniffer does not say where it failed; reading everything as text does.
@@ -70,10 +84,8 @@ async function csvLayout(connection: Connection, target: Target): Promise<Layout
       await connection.run(`SELECT count(*) FROM ${reading}, ${columnsArgument(texts, new Set())})`);
       throw cause;
     });
-  const rows = sniffed.getRowsJson();
-  const columns = rows.map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
-  const formats = formatArgument("dateformat", rows[0]?.[2]) + formatArgument("timestampformat", rows[0]?.[3]);
-  return { columns, source: (asText) => `${reading}, ${columnsArgument(columns, asText)}${formats})` };
+  const columns = sniffed.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
+  return { columns, source: (asText) => `${reading}, ${columnsArgument(columns, asText)})` };
 }
 
 function columnsArgument(columns: readonly NativeColumn[], asText: ReadonlySet<string>): string {
@@ -81,8 +93,4 @@ function columnsArgument(columns: readonly NativeColumn[], asText: ReadonlySet<s
     ({ name, nativeType }) => `${identifier(name)}: ${literal(asText.has(name) ? "VARCHAR" : nativeType)}`,
   );
   return `columns={${list.join(", ")}}`;
-}
-
-function formatArgument(name: string, value: unknown): string {
-  return typeof value === "string" && value !== "" ? `, ${name}=${literal(value)}` : "";
 }

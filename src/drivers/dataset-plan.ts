@@ -5,14 +5,16 @@ import { columnsMissing } from "./dataset-faults.ts";
 import type { DatasetFormat } from "./dataset-format.ts";
 import { type Layout, layoutOf, type NativeColumn } from "./dataset-layout.ts";
 
-export interface PlannedColumn {
-  readonly name: string;
+/** What a column becomes. */
+interface Choice {
   readonly type: ColumnType;
-  /** DuckDB's name of the type the file has. */
-  readonly nativeType: string;
   /** SQL that yields the column as DOUBLE (numbers, times as epoch ms, booleans as 0 or 1) or as VARCHAR. */
   readonly expression: string;
+  /** From the file's own spelling instead of the type it seemed to have (CSV and NDJSON). */
+  readonly asText: boolean;
 }
+
+export interface PlannedColumn extends NativeColumn, Choice {}
 
 export interface Plan {
   readonly columns: readonly PlannedColumn[];
@@ -21,14 +23,13 @@ export interface Plan {
   readonly source: string;
 }
 
-/** What a look at the values says about a column beyond its type. */
-type Finding = "integers-unsafe" | "times";
-
-interface Suspect {
-  readonly name: string;
-  readonly finding: Finding;
-  /** SQL aggregate that is true when the finding holds. */
-  readonly test: string;
+/** A column before its values are looked at: the first question that all of them answer with yes decides. */
+interface Draft {
+  readonly column: NativeColumn;
+  readonly otherwise: Choice;
+  readonly questions: readonly { readonly test: string; readonly choice: Choice }[];
+  /** The questions are about the file's own spelling. */
+  readonly spelling: boolean;
 }
 
 /** From here on, doubles no longer tell neighbouring integers apart. */
@@ -38,7 +39,13 @@ const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|FLOAT|DOUBL
 const TIME = /^(DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE)$/;
 const NESTED = /^(STRUCT|MAP|UNION)\(|\]$/;
 const TEXT = /^(VARCHAR|UUID$|ENUM\()/;
-const ISO_TIME = "^\\d{4}-\\d\\d-\\d\\d([T ]\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?(Z|[-+]\\d\\d(:\\d\\d)?)?)?$";
+/** Types that a CSV or JSON text may seem to have. */
+const SEEMING = /^(VARCHAR|DATE|TIME|TIMESTAMP.*)$/;
+
+const ISO_TIME_TEXT = "^\\d{4}-\\d\\d-\\d\\d([T ]\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?(Z|[-+]\\d\\d(:\\d\\d)?)?)?$";
+/** No leading zeros: 007 is an id. */
+const NUMBER_TEXT = "(?i)^[-+]?(((0|[1-9]\\d*)(\\.\\d*)?|\\.\\d+)(e[-+]?\\d+)?|inf|infinity|nan)$";
+const LONG_INTEGER_TEXT = "^[-+]?\\d{16,}$";
 
 /** Plans the named columns (all when absent), in file order. */
 export async function planColumns(
@@ -48,85 +55,102 @@ export async function planColumns(
   const layout = await layoutOf(connection, from);
   requireColumns(from.file, layout.columns, from.columns ?? []);
   const wanted = from.columns === undefined ? null : new Set(from.columns);
-  const chosen = layout.columns.filter((column) => wanted === null || wanted.has(column.name));
-  const { rows, findings } = await survey(connection, layout, { chosen, format: from.format });
-  const columns = chosen.map((column) => planColumn(column, findings.get(column.name), from.format));
-  return { rows, columns, source: layout.source(textsIn(chosen, findings, from.format)) };
+  const drafts = layout.columns
+    .filter((column) => wanted === null || wanted.has(column.name))
+    .map((column) => draftOf(column, from.format));
+  const { rows, columns } = await survey(connection, layout, drafts);
+  return { rows, columns, source: layout.source(namesOf(columns.filter(({ asText }) => asText))) };
 }
 
 function requireColumns(file: string, found: readonly NativeColumn[], wanted: readonly string[]): void {
-  const names = new Set(found.map((column) => column.name));
+  const names = namesOf(found);
   const missing = wanted.filter((name) => !names.has(name));
   if (missing.length > 0) throw columnsMissing(file, missing, [...names]);
 }
 
-/** Counts rows and finds columns whose integers a double would falsify, and columns of JSON texts that are times. */
+function namesOf(columns: readonly NativeColumn[]): ReadonlySet<string> {
+  return new Set(columns.map(({ name }) => name));
+}
+
+/** One pass over the file: counts its rows and asks all questions. */
 async function survey(
   connection: Connection,
   layout: Layout,
-  { chosen, format }: { readonly chosen: readonly NativeColumn[]; readonly format: DatasetFormat },
-): Promise<{ readonly rows: number; readonly findings: ReadonlyMap<string, Finding> }> {
-  // In text formats, integers too long for any integer type are taken for DOUBLE, so these are looked at as texts.
-  const asText = chosen.filter(
-    ({ nativeType }) =>
-      format !== "parquet" && (nativeType === "DOUBLE" || (format === "ndjson" && TIME.test(nativeType))),
-  );
-  const texts = new Set(asText.map(({ name }) => name));
-  const suspects = chosen.flatMap((column) => suspectsOf(column, texts.has(column.name), format));
+  drafts: readonly Draft[],
+): Promise<{ readonly rows: number; readonly columns: readonly PlannedColumn[] }> {
+  const tests = drafts.flatMap(({ questions }) => questions.map(({ test }) => test));
+  const spelled = namesOf(drafts.filter(({ spelling }) => spelling).map(({ column }) => column));
   const reader = await connection.runAndReadAll(
-    `SELECT ${["count(*)", ...suspects.map(({ test }) => test)].join(", ")} FROM ${layout.source(texts)}`,
+    `SELECT ${["count(*)", ...tests].join(", ")} FROM ${layout.source(spelled)}`,
   );
-  const [rows, ...flags] = reader.getRowsJson()[0];
-  const found = suspects.filter((_, i) => flags[i] === true);
-  return { rows: Number(rows), findings: new Map(found.map(({ name, finding }) => [name, finding])) };
+  const [rows, ...answers] = reader.getRowsJson()[0];
+  const columns = drafts.map(({ column, questions, otherwise }) => {
+    const yes = answers.splice(0, questions.length).indexOf(true);
+    return { ...column, ...(yes < 0 ? otherwise : questions[yes].choice) };
+  });
+  return { rows: Number(rows), columns };
 }
 
-function suspectsOf({ name, nativeType }: NativeColumn, asText: boolean, format: DatasetFormat): Suspect[] {
-  const column = identifier(name);
-  const greatest = (value: string): string => `coalesce(max(${value}), 0) >= ${INTEGER_UNSAFE}`;
+function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
+  const { nativeType } = column;
+  const name = identifier(column.name);
+  const number: Choice = { type: "number", expression: `${name}::DOUBLE`, asText: false };
+  const text: Choice = { type: "text", expression: `${name}::VARCHAR`, asText: format !== "parquet" };
+  const decided = (otherwise: Choice): Draft => ({ column, otherwise, questions: [], spelling: false });
   if (WIDE_INTEGER.test(nativeType)) {
-    return [{ name, finding: "integers-unsafe", test: greatest(`abs(${column}::DOUBLE)`) }];
+    return { ...decided(number), questions: [{ test: anyUnsafe(`abs(${name}::DOUBLE)`), choice: text }] };
   }
-  if (nativeType === "DOUBLE" && asText) {
-    const long = `CASE WHEN regexp_matches(${column}, '^[-+]?[0-9]{16,}$') THEN abs(${column}::DOUBLE) END`;
-    return [{ name, finding: "integers-unsafe", test: greatest(long) }];
+  if (nativeType === "DOUBLE" && format !== "parquet") {
+    // Integers too long for any integer type seem to be doubles.
+    const long = `CASE WHEN regexp_matches(${name}, '${LONG_INTEGER_TEXT}') THEN abs(${name}::DOUBLE) END`;
+    return { ...decided(number), questions: [{ test: anyUnsafe(long), choice: text }], spelling: true };
   }
-  if (format !== "ndjson" || !(nativeType === "VARCHAR" || TIME.test(nativeType))) return [];
-  const iso = `regexp_matches(${column}, '${ISO_TIME}') AND try_cast(${column} AS TIMESTAMPTZ) IS NOT NULL`;
-  return [{ name, finding: "times", test: `bool_and(${iso})` }];
-}
-
-/** Columns to read in the file's own spelling: long integers, and all that JSON writes as a text. */
-function textsIn(
-  chosen: readonly NativeColumn[],
-  findings: ReadonlyMap<string, Finding>,
-  format: DatasetFormat,
-): ReadonlySet<string> {
-  const texts = chosen.filter(
-    ({ name, nativeType }) =>
-      findings.get(name) === "integers-unsafe" || (format === "ndjson" && TIME.test(nativeType)),
-  );
-  return new Set(texts.map(({ name }) => name));
-}
-
-function planColumn(
-  { name, nativeType }: NativeColumn,
-  finding: Finding | undefined,
-  format: DatasetFormat,
-): PlannedColumn {
-  const column = identifier(name);
-  const text: PlannedColumn = { name, nativeType, type: "text", expression: `${column}::VARCHAR` };
-  if (finding === "integers-unsafe") return text;
-  if (finding === "times") return { ...text, type: "time", expression: `epoch_ms(${column}::TIMESTAMPTZ)::DOUBLE` };
-  if (NUMBER.test(nativeType)) return { ...text, type: "number", expression: `${column}::DOUBLE` };
-  if (nativeType === "BOOLEAN") return { ...text, type: "boolean", expression: `${column}::INTEGER::DOUBLE` };
+  if (NUMBER.test(nativeType)) return decided(number);
+  if (nativeType === "BOOLEAN") return booleanDraft(decided(text), format);
+  if (format !== "parquet" && SEEMING.test(nativeType)) return seemingDraft(decided(text), format);
   if (TIME.test(nativeType)) {
-    // JSON texts that only look like times somewhere else than in ISO 8601 stay texts: 01/02 has two readings.
-    if (format === "ndjson") return text;
-    return { ...text, type: "time", expression: `CASE WHEN isfinite(${column}) THEN epoch_ms(${column})::DOUBLE END` };
+    const expression = `CASE WHEN isfinite(${name}) THEN epoch_ms(${name})::DOUBLE END`;
+    return decided({ type: "time", expression, asText: false });
   }
-  // A field of several JSON types; its texts come without their quotes.
-  if (nativeType === "JSON") return { ...text, expression: `${column} ->> '$'` };
-  if (NESTED.test(nativeType)) return { ...text, type: "other", expression: `to_json(${column})::VARCHAR` };
-  return TEXT.test(nativeType) ? text : { ...text, type: "other" };
+  // A JSON field of several types; its texts come without their quotes.
+  if (nativeType === "JSON") return decided({ type: "text", expression: `${name} ->> '$'`, asText: false });
+  if (NESTED.test(nativeType))
+    return decided({ type: "other", expression: `to_json(${name})::VARCHAR`, asText: false });
+  return decided(TEXT.test(nativeType) ? text : { ...text, type: "other" });
+}
+
+function anyUnsafe(value: string): string {
+  return `coalesce(max(${value}), 0) >= ${INTEGER_UNSAFE}`;
+}
+
+/** True when no value but missing ones fails; null when all are missing. */
+function allPresent(name: string, test: string): string {
+  return `bool_and(${test}) FILTER (WHERE ${name} IS NOT NULL)`;
+}
+
+/** In CSV, words like `f`, `no` and `n` seem to be booleans too; only true and false surely are. */
+function booleanDraft(text: Draft, format: DatasetFormat): Draft {
+  const name = identifier(text.column.name);
+  const choice: Choice = { type: "boolean", expression: `${name}::INTEGER::DOUBLE`, asText: false };
+  if (format !== "csv") return { ...text, otherwise: choice };
+  return {
+    ...text,
+    questions: [{ test: allPresent(name, `lower(${name}) IN ('true', 'false')`), choice }],
+    spelling: true,
+  };
+}
+
+/**
+ * Texts are times only in ISO 8601, because 01/02 has two readings and "infinity" is no time. A CSV column that holds
+ * `inf` or `nan` among numbers seems to be text and is numbers.
+ */
+function seemingDraft(text: Draft, format: DatasetFormat): Draft {
+  const name = identifier(text.column.name);
+  const time: Choice = { type: "time", expression: `epoch_ms(${name}::TIMESTAMPTZ)::DOUBLE`, asText: true };
+  const isTime = `regexp_matches(${name}, '${ISO_TIME_TEXT}') AND try_cast(${name} AS TIMESTAMPTZ) IS NOT NULL`;
+  const number: Choice = { type: "number", expression: `${name}::DOUBLE`, asText: true };
+  const isNumber = `regexp_matches(${name}, '${NUMBER_TEXT}') AND NOT regexp_matches(${name}, '${LONG_INTEGER_TEXT}')`;
+  const questions = [{ test: allPresent(name, isTime), choice: time }];
+  if (format === "csv") questions.push({ test: allPresent(name, isNumber), choice: number });
+  return { ...text, questions, spelling: true };
 }
