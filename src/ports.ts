@@ -30,13 +30,23 @@ export interface DatasetDescription {
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
 }
 
-/** Reads and writes tables. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .unwritable. */
+/**
+ * Reads and writes tables. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
+ * (reading), .unwritable, .type-wrong (writing).
+ */
 export interface Dataset {
   describe(path: string): Promise<DatasetDescription>;
   /** The named columns (all when absent; booleans as 0/1 numbers), in file order. */
   read(path: string, options?: { readonly columns?: readonly string[] }): Promise<Table>;
-  /** Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. */
-  write(path: string, batches: AsyncIterable<Table> | Iterable<Table>): Promise<{ readonly rows: number }>;
+  /**
+   * Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. Numbers
+   * become doubles, the columns named in `integers` 64-bit integers, where the format tells these apart.
+   */
+  write(
+    path: string,
+    batches: AsyncIterable<Table> | Iterable<Table>,
+    options?: { readonly integers?: readonly string[] },
+  ): Promise<{ readonly rows: number }>;
   /** SHA-256 of the file's bytes, streamed. */
   hash(path: string): Promise<string>;
 }

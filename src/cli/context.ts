@@ -1,0 +1,40 @@
+// A verb's context: configuration, the chosen pipeline, and ports opened at their first use.
+import { loadConfig } from "../config.ts";
+import { loadPipeline, type Pipeline, pipelineNames } from "../lifecycle/pipeline.ts";
+import type { Ports } from "../ports.ts";
+import { openPorts } from "../wiring.ts";
+import type { Output } from "./output.ts";
+import type { VerbContext, VerbOptions } from "./verb.ts";
+
+const DEFAULT_PIPELINE = "card";
+
+/** The context of one command, and `close` for what it opened. */
+export function openContext(
+  options: VerbOptions,
+  given: { readonly output: Output; readonly packageVersion: string },
+): { readonly context: VerbContext; close(): Promise<void> } {
+  const config = loadConfig({ workspace: typeof options.workspace === "string" ? options.workspace : undefined });
+  let pipeline: Pipeline | undefined;
+  let opened: ReturnType<typeof openPorts> | undefined;
+  const name = (): string => {
+    if (typeof options.pipeline === "string") return options.pipeline;
+    const known = pipelineNames(config.workspace);
+    return known.length === 1 ? known[0] : DEFAULT_PIPELINE;
+  };
+  return {
+    context: {
+      config,
+      output: given.output,
+      packageVersion: given.packageVersion,
+      pipeline: () => {
+        pipeline ??= loadPipeline(config.workspace, name());
+        return pipeline;
+      },
+      ports: (): Ports => {
+        opened ??= openPorts(config, { report: given.output, pipeline: name() });
+        return opened.ports;
+      },
+    },
+    close: async () => opened?.close(),
+  };
+}

@@ -1,0 +1,153 @@
+#!/usr/bin/env node
+// The command line: a table of verbs, each loaded only when it is called; exit codes and errors in one place.
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { ERROR_KINDS, SentinelError } from "../core/errors.ts";
+import { createOutput, type Output } from "./output.ts";
+import type { Verb, VerbOptions, VerbResult } from "./verb.ts";
+
+/** Verb → what it does, and its file. */
+const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Promise<{ readonly verb: Verb }>]>> = {
+  init: ["make a workspace", () => import("./init.ts")],
+  demo: ["the whole life of a model on simulated data, then a live server", () => import("./demo.ts")],
+  simulate: ["make transactions with frauds, and drift when asked", () => import("./simulate.ts")],
+  validate: ["data gate: is this data fit to train on?", () => import("./validate.ts")],
+  train: ["data gate, features, models, gates, candidate", () => import("./train.ts")],
+  compare: ["champion against candidate, on data and in shadow", () => import("./compare.ts")],
+  promote: ["promotion gate, then the candidate becomes champion", () => import("./promote.ts")],
+  rollback: ["put the previous champion back", () => import("./rollback.ts")],
+  registry: ["list, show or history: versions, aliases, who was champion when and why", () => import("./registry.ts")],
+  serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  label: ["late labels from a file", () => import("./label.ts")],
+  monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
+  retrain: ["on alarm, train a candidate (never a champion)", () => import("./retrain.ts")],
+  replay: ["recompute logged vectors and scores, bit for bit", () => import("./replay.ts")],
+  doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
+};
+
+const EXIT_VERDICT_NO = 1;
+const EXIT_INPUT = 2;
+
+/** Runs one command line; resolves to the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const wantsJson = argv.includes("--json");
+  const output = createOutput({
+    json: wantsJson,
+    quiet: argv.includes("--quiet"),
+    stdout: process.stdout,
+    stderr: process.stderr,
+    elapsed: () => performance.now(),
+  });
+  try {
+    const name = argv.find((word) => !word.startsWith("-"));
+    const program = describeProgram();
+    let result: VerbResult | undefined;
+    if (name !== undefined && Object.hasOwn(VERBS, name)) {
+      const [, load] = VERBS[name];
+      const { verb } = await load();
+      const command = program.commands.find((candidate) => candidate.name() === name)!;
+      for (const argument of verb.args?.split(" ") ?? []) command.argument(argument);
+      for (const [flags, meaning] of verb.options)
+        command.option(flags, meaning, flags.includes("...") ? collect : undefined);
+      command.action(async (...given: unknown[]) => {
+        const options = { ...program.opts(), ...command.opts() } as VerbOptions;
+        const args = given.slice(0, -2).filter((arg): arg is string => typeof arg === "string");
+        result = await runVerb(verb, { options, args, output });
+      });
+    } else if (name !== undefined && name !== "help") {
+      throw new SentinelError("cli.usage", `there is no verb ${JSON.stringify(name)}`, {
+        hint: `known verbs: ${Object.keys(VERBS).join(", ")}`,
+      });
+    }
+    await program.parseAsync([...argv], { from: "user" });
+    if (result === undefined) return argv.length === 0 ? EXIT_INPUT : 0;
+    if (wantsJson) process.stdout.write(`${JSON.stringify(result.json, null, 2)}\n`);
+    return result.yes ? 0 : EXIT_VERDICT_NO;
+  } catch (error) {
+    return presentError(error, wantsJson);
+  }
+}
+
+function describeProgram(): Command {
+  const program = new Command("sentinel")
+    .description(
+      "The whole life of a fraud model in one tool: check the data, train, register, shadow, promote, serve, watch, retrain.",
+    )
+    .version(packageVersion())
+    .option("--workspace <dir>", "folder with features/ pipelines/ data/ models/ (default: this folder)")
+    .option("--pipeline <name>", "pipelines/<name>.yaml (default: card)")
+    .option("--json", "print one JSON document and nothing else on stdout")
+    .option("--quiet", "print nothing but errors")
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 yes · 1 a verdict said no · 2 your input · 3 the outside world, a retry may help · 70 our bug",
+    );
+  for (const [name, [summary]] of Object.entries(VERBS)) {
+    // Options that every verb takes may stand after the verb too.
+    program
+      .command(name)
+      .description(summary)
+      .option("--workspace <dir>", "the workspace")
+      .option("--pipeline <name>", "the pipeline")
+      .option("--json", "one JSON document on stdout")
+      .option("--quiet", "nothing but errors")
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} });
+  }
+  return program;
+}
+
+async function runVerb(
+  verb: Verb,
+  given: { readonly options: VerbOptions; readonly args: readonly string[]; readonly output: Output },
+): Promise<VerbResult> {
+  const { openContext } = await import("./context.ts");
+  const { context, close } = openContext(given.options, { output: given.output, packageVersion: packageVersion() });
+  try {
+    return await verb.run(context, given);
+  } finally {
+    await close();
+  }
+}
+
+/** Expected errors show a message and a hint; bugs show a stack and ask for a report. */
+function presentError(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    return presentError(
+      new SentinelError("cli.usage", error.message.replace(/^error: /, ""), {
+        hint: "see `sentinel --help` and `sentinel <verb> --help`",
+      }),
+      json,
+    );
+  }
+  if (error instanceof SentinelError) {
+    const { code, message, hint } = error;
+    if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } }, null, 2)}\n`);
+    else process.stderr.write(`✘ ${message}\n  what to do: ${hint}\n  (${code})\n`);
+    return error.kind.exit;
+  }
+  const stack = error instanceof Error ? error.stack : String(error);
+  if (json)
+    process.stdout.write(`${JSON.stringify({ error: { code: "bug.unexpected", message: String(error) } }, null, 2)}\n`);
+  process.stderr.write(`✘ this is a bug in Sentinel; please report it with these lines\n${stack}\n`);
+  return ERROR_KINDS["bug.unexpected"].exit;
+}
+
+function packageVersion(): string {
+  const up = import.meta.url.endsWith(".ts") ? "../../package.json" : "../../../package.json";
+  const parsed = JSON.parse(readFileSync(new URL(up, import.meta.url), "utf8")) as { readonly version: string };
+  return parsed.version;
+}
+
+function collect(value: string, before: unknown): string[] {
+  return [...(Array.isArray(before) ? (before as string[]) : []), value];
+}
+
+if (process.argv[1] !== undefined && /(main\.[jt]s|sentinel)$/.test(process.argv[1])) {
+  process.exitCode = await main(process.argv.slice(2));
+}
+
+export { EXIT_INPUT };

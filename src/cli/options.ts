@@ -1,0 +1,69 @@
+// Option values parsed at the door: numbers in range, instants, texts, each with an error that names the option.
+import { parseDuration } from "../core/duration.ts";
+import { SentinelError } from "../core/errors.ts";
+import type { VerbOptions } from "./verb.ts";
+
+/** An integer option in [low, high], or the fallback. */
+export function integerOption(
+  options: VerbOptions,
+  name: string,
+  range: { readonly low: number; readonly high: number; readonly fallback: number },
+): number {
+  const text = options[name];
+  if (text === undefined) return range.fallback;
+  const value = Number(text);
+  if (typeof text !== "string" || !Number.isInteger(value) || value < range.low || value > range.high) {
+    throw usage(`--${dashed(name)} ${String(text)} is no whole number from ${range.low} to ${range.high}`);
+  }
+  return value;
+}
+
+/** A text option, or undefined. */
+export function textOption(options: VerbOptions, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** A text option that must be there. */
+export function requiredText(options: VerbOptions, name: string): string {
+  const value = textOption(options, name);
+  if (value === undefined || value === "") throw usage(`--${dashed(name)} is missing`);
+  return value;
+}
+
+/** An instant: ISO date or time (UTC when no zone is given), or epoch milliseconds; undefined when absent. */
+export function timeOption(options: VerbOptions, name: string): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  const value = /^\d{10,}$/.test(text)
+    ? Number(text)
+    : Date.parse(/[zZ]|[+-]\d\d:?\d\d$/.test(text) || text.length <= 10 ? text : `${text}Z`);
+  if (Number.isNaN(value))
+    throw usage(`--${dashed(name)} ${text} is no time such as 2018-08-15 or 2018-08-15T12:00:00Z`);
+  return value;
+}
+
+/** A duration such as 30s, in milliseconds, or the fallback. */
+export function durationOption(options: VerbOptions, name: string, fallback: number): number {
+  const text = textOption(options, name);
+  if (text === undefined) return fallback;
+  const value = parseDuration(text);
+  if (Number.isNaN(value)) throw usage(`--${dashed(name)} ${text} is no duration such as 30s, 15m, 6h or 7d`);
+  return value;
+}
+
+/** --force needs --reason: an override without a reason is refused. */
+export function forceReason(options: VerbOptions): string | null {
+  if (options.force !== true) return null;
+  const reason = textOption(options, "reason")?.trim() ?? "";
+  if (reason === "") throw usage('--force needs --reason "…": the journal keeps why a gate was overridden');
+  return reason;
+}
+
+function usage(message: string): SentinelError {
+  return new SentinelError("cli.usage", message, { hint: "see `sentinel <verb> --help`" });
+}
+
+function dashed(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,94 @@
+// What people see: lines, headings, tables, verdicts and progress on a terminal; nothing but one JSON document with --json.
+import pc from "picocolors";
+import type { Check, Verdict } from "../core/verdict.ts";
+import type { Reporter } from "../ports.ts";
+
+export interface Output extends Reporter {
+  readonly json: boolean;
+  heading(text: string): void;
+  /** Aligned columns; the first row is the head. */
+  table(rows: readonly (readonly string[])[]): void;
+  verdict(verdict: Verdict): void;
+}
+
+/** Shows a gate's checks at most so many a verdict; the rest are counted. */
+const CHECKS_SHOWN_MAX = 40;
+const PROGRESS_EVERY_MS = 100;
+const BAR_WIDTH = 24;
+
+/** Output on stdout (text) and stderr (progress). With `json` or `quiet` only the result or errors remain. */
+export function createOutput(options: {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  readonly elapsed: () => number;
+}): Output {
+  const { stdout, stderr } = options;
+  const silent = options.json || options.quiet;
+  const bars = !silent && stderr.isTTY === true;
+  let drawn = false;
+  let shownAt = Number.NEGATIVE_INFINITY;
+  const clear = (): void => {
+    if (drawn) stderr.write("\r\x1b[2K");
+    drawn = false;
+  };
+  const line = (text: string): void => {
+    if (silent) return;
+    clear();
+    stdout.write(`${text}\n`);
+  };
+  return {
+    json: options.json,
+    line,
+    heading: (text) => line(`\n${pc.bold(text)}`),
+    table: (rows) => {
+      for (const text of alignColumns(rows)) line(text);
+    },
+    verdict: (verdict) => {
+      line(`  ${wordOf(verdict)} ${pc.bold(`${verdict.gate} gate`)}: ${verdict.reasons[0]}`);
+      for (const reason of verdict.reasons.slice(1)) line(`       ${reason}`);
+      for (const check of verdict.checks.slice(0, CHECKS_SHOWN_MAX)) line(`    ${checkLine(check)}`);
+      if (verdict.checks.length > CHECKS_SHOWN_MAX)
+        line(`    … ${verdict.checks.length - CHECKS_SHOWN_MAX} more checks`);
+    },
+    progress: (label, done, total) => {
+      if (!bars) return;
+      const now = options.elapsed();
+      if (now - shownAt < PROGRESS_EVERY_MS && done < total) return;
+      shownAt = now;
+      if (done >= total) {
+        clear();
+        return;
+      }
+      const filled = Math.round((BAR_WIDTH * done) / Math.max(1, total));
+      const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
+      stderr.write(`\r\x1b[2K  ${bar} ${Math.floor((100 * done) / Math.max(1, total))} % ${label}`);
+      drawn = true;
+    },
+  };
+}
+
+/** Columns padded to the widest cell; numbers to the right. */
+export function alignColumns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  return rows.map((row, index) => {
+    const cells = row.map((cell, i) =>
+      index > 0 && /^[-+−]?[\d.,]+( ?%| ?ms| ?s)?$/.test(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]),
+    );
+    const text = `  ${cells.join("   ").trimEnd()}`;
+    return index === 0 ? pc.dim(text) : text;
+  });
+}
+
+function wordOf(verdict: Verdict): string {
+  const word = verdict.verdict;
+  if (word === "pass" || word === "PROMOTE") return pc.green(`✔ ${word}`);
+  return word === "HOLD" ? pc.yellow(`■ ${word}`) : pc.red(`✘ ${word}`);
+}
+
+function checkLine(check: Check): string {
+  const mark = check.passed ? pc.green("✔") : pc.red("✘");
+  return `${mark} ${check.name}: ${check.observed} ${pc.dim(`(required: ${check.required})`)}`;
+}

@@ -1,0 +1,44 @@
+// A DuckDB connection for one piece of work: own limits, no extensions from the network, times in UTC.
+import type { DuckDBConnection } from "@duckdb/node-api";
+
+export type Connection = DuckDBConnection;
+
+export interface DuckDbLimits {
+  /** Most memory DuckDB's own buffers may take, in its spelling: "2GB". */
+  readonly memoryLimit: string;
+  readonly threads: number;
+}
+
+/** Runs `work` on a fresh in-memory database that is closed afterwards. */
+export async function withDuckDb<T>(limits: DuckDbLimits, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  const instance = await DuckDBInstance.create(":memory:", {
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    memory_limit: limits.memoryLimit,
+    threads: String(limits.threads),
+    // Without this, rows over the memory limit would spill into a folder made in the current one.
+    temp_directory: "",
+  });
+  try {
+    const connection = await instance.connect();
+    try {
+      await connection.run("SET TimeZone = 'UTC'");
+      return await work(connection);
+    } finally {
+      connection.closeSync();
+    }
+  } finally {
+    instance.closeSync();
+  }
+}
+
+/** A text as an SQL literal. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A name as an SQL identifier. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,74 @@
+// The header of a CSV file: its separator and its names, read before DuckDB sees the file.
+import { open } from "node:fs/promises";
+
+export interface CsvHeader {
+  readonly separator: string;
+  readonly names: readonly string[];
+}
+
+const HEADER_BYTES_MAX = 1 << 20;
+const SEPARATORS = [",", ";", "\t", "|"];
+
+export async function csvHeader(file: string): Promise<CsvHeader> {
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEADER_BYTES_MAX), 0, HEADER_BYTES_MAX, 0);
+    return parseHeader(buffer.toString("utf8", 0, bytesRead));
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The separator is the one that stands most often outside quotes in the first record. */
+export function parseHeader(text: string): CsvHeader {
+  const record = firstRecord(text.replace(/^\ufeff/, ""));
+  const bare = record.replace(/"[^"]*"/g, "");
+  let separator = SEPARATORS[0];
+  let most = 0;
+  for (const candidate of SEPARATORS) {
+    const count = bare.split(candidate).length - 1;
+    if (count > most) {
+      most = count;
+      separator = candidate;
+    }
+  }
+  return { separator, names: splitRecord(record, separator) };
+}
+
+/** Two names that differ in case only, or not at all. */
+export function nameTwice(names: readonly string[]): string | null {
+  const seen = new Set<string>();
+  for (const name of names) {
+    const key = name.toLowerCase();
+    if (key !== "" && seen.has(key)) return name;
+    seen.add(key);
+  }
+  return null;
+}
+
+function firstRecord(text: string): string {
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === '"') quoted = !quoted;
+    else if (!quoted && (text[i] === "\n" || text[i] === "\r")) return text.slice(0, i);
+  }
+  return text;
+}
+
+function splitRecord(record: string, separator: string): string[] {
+  const fields: string[] = [];
+  let quoted = false;
+  let start = 0;
+  for (let i = 0; i <= record.length; i++) {
+    if (record[i] === '"') quoted = !quoted;
+    if (i < record.length && (quoted || record[i] !== separator)) continue;
+    fields.push(unquote(record.slice(start, i)));
+    start = i + 1;
+  }
+  return fields;
+}
+
+function unquote(field: string): string {
+  const quoted = /^"(.*)"$/s.exec(field);
+  return quoted === null ? field : quoted[1].replaceAll('""', '"');
+}

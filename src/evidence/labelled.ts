@@ -1,0 +1,76 @@
+// The labelled metrics of paired rows, each with its interval, and McNemar on the decisions.
+import { type PairedInterval, pairedBootstraps } from "./bootstrap.ts";
+import { type McNemar, mcnemarByLabel } from "./mcnemar.ts";
+import { averagePrecision, recallAtFpr, recallAtReview } from "./metrics-rank.ts";
+import { type Alerts, brier, f1, precision, recall, savings } from "./metrics-sum.ts";
+
+/** Rows with known labels, champion A and candidate B. */
+export interface LabelledRows {
+  readonly a: Float64Array;
+  readonly b: Float64Array;
+  readonly alerts: Alerts;
+  readonly y: Uint8Array;
+  readonly card: Int32Array;
+  readonly amount: Float64Array;
+  readonly weights?: Float64Array;
+}
+
+export interface LabelledOptions {
+  readonly seed: number;
+  readonly resamples?: number;
+  readonly level?: number;
+  /** Genuine rows that may be alerted, as a share. */
+  readonly fpr?: number;
+  /** Rows the review team looks at, as a share. */
+  readonly reviewShare?: number;
+  /** What looking at one alert costs, in units of the amount. */
+  readonly reviewCost?: number;
+}
+
+export interface LabelledMetrics {
+  readonly rows: number;
+  readonly frauds: number;
+  readonly averagePrecision: PairedInterval;
+  readonly recallAtFpr: PairedInterval;
+  readonly recallAtReview: PairedInterval;
+  readonly precision: PairedInterval;
+  readonly recall: PairedInterval;
+  readonly f1: PairedInterval;
+  readonly savings: PairedInterval;
+  readonly brier: PairedInterval;
+  readonly decisions: { readonly frauds: McNemar; readonly genuine: McNemar };
+}
+
+export type PrimaryMetric = "averagePrecision" | "recallAtFpr" | "recallAtReview" | "f1" | "savings";
+
+/** Null without a labelled fraud and a labelled genuine row: nothing can be compared then. */
+export function labelledMetrics(rows: LabelledRows, options: LabelledOptions): LabelledMetrics | null {
+  let frauds = 0;
+  for (const label of rows.y) frauds += label;
+  if (frauds === 0 || frauds === rows.y.length) return null;
+  const { fpr = 0.01, reviewShare = 0.005, reviewCost = 1 } = options;
+  const metrics = [
+    averagePrecision(),
+    recallAtFpr(fpr),
+    recallAtReview(reviewShare),
+    precision(rows.alerts),
+    recall(rows.alerts),
+    f1(rows.alerts),
+    savings(rows.alerts, { amounts: rows.amount, reviewCost }),
+    brier(),
+  ];
+  const intervals = pairedBootstraps({ ...rows, ...options, metrics });
+  return {
+    rows: rows.y.length,
+    frauds,
+    averagePrecision: intervals[0],
+    recallAtFpr: intervals[1],
+    recallAtReview: intervals[2],
+    precision: intervals[3],
+    recall: intervals[4],
+    f1: intervals[5],
+    savings: intervals[6],
+    brier: intervals[7],
+    decisions: mcnemarByLabel(rows.alerts, rows.y),
+  };
+}

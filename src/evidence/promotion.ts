@@ -1,0 +1,263 @@
+// The promotion gate: may the candidate become champion? PROMOTE, HOLD (and for how long) or REJECT.
+import type { Check, Verdict } from "../core/verdict.ts";
+import type { Coverage } from "../ports.ts";
+import type { PairedInterval } from "./bootstrap.ts";
+import { coverageShare, coverageWords } from "./coverage.ts";
+import { holdEstimate, holdWords } from "./hold.ts";
+import type { PrimaryMetric } from "./labelled.ts";
+import type { ShadowReport } from "./report.ts";
+
+/** What the gate demands; fixed before anybody looks. Margins are absolute differences of the metric. */
+export interface PromotionPolicy {
+  readonly primary: PrimaryMetric;
+  /** "non-inferiority": not worse than the champion by more than `margin`. "superiority": better. */
+  readonly aim: "non-inferiority" | "superiority";
+  readonly margin: number;
+  /** Smallest gain worth having; sizes the HOLD estimate under "superiority". */
+  readonly gain: number;
+  readonly power: number;
+  readonly coverageMin: number;
+  /** Matured labelled frauds and days. */
+  readonly fraudsMin: number;
+  readonly daysMin: number;
+  /** Largest change of the alert rate, relative to the champion's, up or down. */
+  readonly alertRateChangeMax: number;
+  readonly recallAtFprMargin: number;
+  /** Largest rise of the Brier score, relative to the champion's. */
+  readonly brierRiseMax: number;
+  readonly latencyP99MsMax: number;
+  /** Pairs from which a 99th percentile is taken seriously. */
+  readonly latencyPairsMin: number;
+  readonly segmentMargin: number;
+  /** Segments with fewer frauds are not judged. */
+  readonly segmentFraudsMin: number;
+}
+
+/**
+ * With 200 frauds the standard error of a difference in average precision between two similar models is about 0.014, with
+ * 500 about 0.009: a margin of 0.02 is decided from about 600 frauds on. Margins of guard rails are wider,
+ * because they must catch harm rather than prove equality.
+ */
+export const PROMOTION_POLICY: PromotionPolicy = {
+  primary: "averagePrecision",
+  aim: "non-inferiority",
+  margin: 0.02,
+  gain: 0.02,
+  power: 0.8,
+  coverageMin: 0.99,
+  fraudsMin: 200,
+  daysMin: 7,
+  alertRateChangeMax: 0.25,
+  recallAtFprMargin: 0.05,
+  brierRiseMax: 0.1,
+  latencyP99MsMax: 25,
+  latencyPairsMin: 1000,
+  segmentMargin: 0.1,
+  segmentFraudsMin: 50,
+};
+
+/** `checks` come from elsewhere (logic gate, feature parity); one that failed means REJECT. */
+export function promotionGate(input: {
+  readonly report: ShadowReport;
+  readonly coverage: Coverage | null;
+  readonly checks?: readonly Check[];
+  readonly policy?: Partial<PromotionPolicy>;
+}): Verdict {
+  const { report } = input;
+  const policy = { ...PROMOTION_POLICY, ...input.policy };
+  const findings: Finding[] = [
+    ...(input.checks ?? []).map((check): Finding => ({ check, state: check.passed ? "yes" : "no" })),
+    coverageFinding(input.coverage, policy),
+    ...maturityFindings(report, policy),
+    primaryFinding(report, policy),
+    alertRateFinding(report, policy),
+    recallFinding(report, policy),
+    brierFinding(report, policy),
+    latencyFinding(report, policy),
+    segmentFinding(report, policy),
+  ];
+  const has = (state: State): boolean => findings.some((finding) => finding.state === state);
+  const verdict = has("no") ? "REJECT" : has("unsure") ? "HOLD" : "PROMOTE";
+  // The reasons of a rejection first; what is merely missing comes after.
+  const reasons = [...of(findings, "no"), ...of(findings, "unsure")];
+  return {
+    gate: "promotion",
+    verdict,
+    reasons: verdict === "PROMOTE" ? [`all ${findings.length} checks passed`] : reasons,
+    checks: findings.map((finding) => finding.check),
+  };
+}
+
+/** "unsure" is what more evidence can cure; "no" is what it cannot. */
+type State = "yes" | "unsure" | "no";
+
+interface Finding {
+  readonly state: State;
+  readonly check: Check;
+}
+
+function of(findings: readonly Finding[], state: State): string[] {
+  return findings
+    .filter((finding) => finding.state === state)
+    .map(({ check }) => check.reason ?? `${check.name}: ${check.observed}, required ${check.required}`);
+}
+
+function finding(
+  state: State,
+  name: string,
+  words: { readonly observed: string; readonly required: string; readonly reason?: string },
+): Finding {
+  const { observed, required, reason } = words;
+  const check = { name, passed: state === "yes", observed, required };
+  return { state, check: state === "yes" || reason === undefined ? check : { ...check, reason } };
+}
+
+function coverageFinding(coverage: Coverage | null, policy: PromotionPolicy): Finding {
+  const required = `at least ${percent(policy.coverageMin)} of traffic scored`;
+  if (coverage === null) return finding("unsure", "coverage", { observed: "no shadow traffic", required });
+  const share = coverageShare(coverage);
+  const observed = coverageWords(share);
+  return finding(share.share >= policy.coverageMin ? "yes" : "unsure", "coverage", {
+    observed,
+    required,
+    reason: `coverage: the candidate missed too much traffic to be compared fairly (${observed}; required ${required})`,
+  });
+}
+
+function maturityFindings(report: ShadowReport, policy: PromotionPolicy): Finding[] {
+  const { frauds, days } = report.matured;
+  const pending = report.provisional.frauds;
+  return [
+    finding(frauds >= policy.fraudsMin ? "yes" : "unsure", "matured frauds", {
+      observed: `${frauds} (and ${pending} provisional)`,
+      required: `at least ${policy.fraudsMin}`,
+      reason: `matured frauds: ${frauds} of ${policy.fraudsMin}, ${policy.fraudsMin - frauds} more are needed (${pending} are maturing)`,
+    }),
+    finding(days >= policy.daysMin ? "yes" : "unsure", "matured days", {
+      observed: days.toFixed(1),
+      required: `at least ${policy.daysMin}`,
+      reason: `matured days: ${days.toFixed(1)} of ${policy.daysMin}`,
+    }),
+  ];
+}
+
+function primaryFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
+  const interval = report.metrics?.[policy.primary] ?? null;
+  const superior = policy.aim === "superiority";
+  const boundary = superior ? 0 : -policy.margin;
+  const required = `lower bound over ${number(boundary)}`;
+  if (interval === null || !Number.isFinite(interval.low)) {
+    return finding("unsure", "primary metric", { observed: "no matured frauds to compare on", required });
+  }
+  let state: State = interval.low > boundary ? "yes" : interval.high < boundary ? "no" : "unsure";
+  // An interval from a handful of frauds is too narrow to condemn on.
+  if (state === "no" && report.matured.frauds < policy.fraudsMin) state = "unsure";
+  const observed = intervalWords(interval);
+  const estimate = holdEstimate({
+    standardError: interval.standardError,
+    effect: superior ? policy.gain : policy.margin,
+    observedDistance: interval.difference - boundary,
+    frauds: report.matured.frauds,
+    days: report.matured.days,
+    fraudsMin: policy.fraudsMin,
+    level: interval.level,
+    power: policy.power,
+  });
+  const reason =
+    state === "no"
+      ? `${interval.metric}: the candidate is ${superior ? "not better" : "worse"}: ${observed}, wholly below ${number(boundary)}`
+      : `${interval.metric}: undecided, ${observed} straddles ${number(boundary)}; ${holdWords(estimate)}`;
+  return finding(state, "primary metric", { observed, required, reason });
+}
+
+function alertRateFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
+  const name = "alert rate";
+  const required = `within ±${percent(policy.alertRateChangeMax)} of the champion's`;
+  const rate = report.alertRate;
+  if (rate === null) return finding("unsure", name, { observed: "no pairs", required });
+  const limit = policy.alertRateChangeMax * rate.observedA;
+  const observed = `${percent(rate.observedA)} → ${percent(rate.observedB)}`;
+  const inside = Math.abs(rate.difference) <= limit;
+  const outside = rate.low > limit || rate.high < -limit;
+  return finding(inside ? "yes" : outside ? "no" : "unsure", name, {
+    observed,
+    required,
+    reason: `alert rate: ${observed}, required ${required}; move the candidate's thresholds`,
+  });
+}
+
+function recallFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
+  return guardFinding(report.metrics?.recallAtFpr ?? null, {
+    name: "recall at fixed false positives",
+    margin: policy.recallAtFprMargin,
+    frauds: [report.matured.frauds, policy.fraudsMin],
+  });
+}
+
+function brierFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
+  const interval = report.metrics?.brier ?? null;
+  return guardFinding(interval, {
+    name: "calibration",
+    margin: policy.brierRiseMax * (interval?.observedA ?? 0),
+    frauds: [report.matured.frauds, policy.fraudsMin],
+  });
+}
+
+/** Passes when the observed loss is within the margin and the interval does not lie beyond it; rejects when it does. */
+function guardFinding(
+  interval: PairedInterval | null,
+  guard: { readonly name: string; readonly margin: number; readonly frauds: readonly [number, number] },
+): Finding {
+  const required = `not worse by more than ${number(guard.margin)}`;
+  if (interval === null)
+    return finding("unsure", guard.name, { observed: "no matured frauds to compare on", required });
+  const lower = interval.better === "lower";
+  const loss = lower ? interval.difference : -interval.difference;
+  const lossLeast = lower ? interval.low : -interval.high;
+  const enough = guard.frauds[0] >= guard.frauds[1];
+  const state: State = loss <= guard.margin ? "yes" : lossLeast > guard.margin && enough ? "no" : "unsure";
+  const observed = intervalWords(interval);
+  return finding(state, guard.name, {
+    observed,
+    required,
+    reason: `${interval.metric}: ${observed}, required ${required}`,
+  });
+}
+
+function latencyFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
+  const { p99 } = report.latencyMs.candidate;
+  const required = `p99 at most ${policy.latencyP99MsMax} ms`;
+  const observed = `p99 ${number(p99)} ms over ${report.pairs} pairs`;
+  const enough = report.pairs >= policy.latencyPairsMin;
+  const state: State = !enough || Number.isNaN(p99) ? "unsure" : p99 <= policy.latencyP99MsMax ? "yes" : "no";
+  return finding(state, "latency", {
+    observed,
+    required: enough ? required : `${required}, from ${policy.latencyPairsMin} pairs on`,
+  });
+}
+
+function segmentFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
+  const name = "worst segment";
+  const required = `no segment clearly worse by more than ${number(policy.segmentMargin)}`;
+  if (report.segments.length === 0) return finding("unsure", name, { observed: "no segments", required });
+  const judged = report.segments.filter((segment) => segment.frauds >= policy.segmentFraudsMin && segment.interval);
+  if (judged.length === 0) {
+    return finding("unsure", name, { observed: `no segment has ${policy.segmentFraudsMin} matured frauds`, required });
+  }
+  const worst = judged.reduce((a, b) => (b.interval!.high < a.interval!.high ? b : a));
+  const observed = `${worst.name}: ${intervalWords(worst.interval!)}`;
+  return finding(worst.interval!.high < -policy.segmentMargin ? "no" : "yes", name, { observed, required });
+}
+
+function intervalWords(interval: PairedInterval): string {
+  const { observedA, observedB, difference, low, high, level } = interval;
+  return `${number(observedA)} → ${number(observedB)}, difference ${number(difference)} (${percent(level)} interval ${number(low)} to ${number(high)})`;
+}
+
+function number(value: number): string {
+  return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : "unknown";
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toPrecision(3))} %`;
+}

@@ -1,0 +1,191 @@
+// The shadow report: champion and candidate on the same transactions, as plain data.
+import { DAY_MS } from "../core/duration.ts";
+import { mean, quantileSorted } from "../core/stats.ts";
+import { type PairedInterval, pairedBootstrap } from "./bootstrap.ts";
+import { type LabelledMetrics, type LabelledOptions, labelledMetrics } from "./labelled.ts";
+import { alertRate } from "./metrics-sum.ts";
+import { DECISIONS, FRAUD, GENUINE, type PairColumns, UNLABELLED } from "./pairs.ts";
+import { amountBands, type Segment, type SegmentInterval, segmentIntervals } from "./segments.ts";
+
+export interface ShadowReportOptions extends LabelledOptions {
+  /** The time of asking: labels known later do not exist yet. */
+  readonly now: number;
+  /** How old a transaction must be before its label counts as final. */
+  readonly maturityMs: number;
+  /** Counts an old transaction without a label as genuine, for sources that only ever report fraud. */
+  readonly unlabelledIsGenuine?: boolean;
+  /** Groups to look at on their own; quarters by amount when absent. */
+  readonly segments?: readonly Segment[];
+}
+
+export interface LabelCounts {
+  readonly rows: number;
+  readonly labelled: number;
+  readonly frauds: number;
+}
+
+export interface LatencyQuantiles {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+/** JSON-friendly but for NaN, which JSON writes as null. */
+export interface ShadowReport {
+  readonly pairs: number;
+  readonly cards: number;
+  readonly from: number | null;
+  readonly to: number | null;
+  readonly championVersions: readonly string[];
+  readonly truncated: boolean;
+  readonly unusable: number;
+  /** Counts; rows: champion's decision, columns: candidate's; approve, review, block. */
+  readonly agreement: readonly (readonly number[])[];
+  readonly agreementShare: number;
+  readonly alertRate: PairedInterval | null;
+  /** Candidate − champion. */
+  readonly scoreDifference: {
+    readonly mean: number;
+    readonly quantiles: readonly { readonly q: number; readonly value: number }[];
+  };
+  readonly latencyMs: { readonly champion: LatencyQuantiles; readonly candidate: LatencyQuantiles };
+  /** Old enough for a final label, and not yet. */
+  readonly matured: LabelCounts & { readonly days: number };
+  readonly provisional: LabelCounts;
+  /** From matured rows only; null while none can be compared. */
+  readonly metrics: LabelledMetrics | null;
+  readonly segments: readonly SegmentInterval[];
+}
+
+const DIFFERENCE_QUANTILES = [0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1];
+
+/**
+ * Labelled metrics use matured rows only: early labels over-represent what investigators looked at, which is what the
+ * champion alerted on. Rows the champion blocked may never get a label; nothing here corrects for that.
+ */
+export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): ShadowReport {
+  const labels = labelsAt(pairs, options);
+  const alerts = {
+    a: pairs.decisionA.map((code) => Math.min(code, 1)),
+    b: pairs.decisionB.map((code) => Math.min(code, 1)),
+  };
+  const rows = rowsWhere(pairs.rows, (row) => labels.matured[row] === 1 && labels.label[row] !== UNLABELLED);
+  const pick = (values: Float64Array): Float64Array => Float64Array.from(rows, (row) => values[row]);
+  const labelled = {
+    a: pick(pairs.a),
+    b: pick(pairs.b),
+    alerts: { a: Uint8Array.from(rows, (row) => alerts.a[row]), b: Uint8Array.from(rows, (row) => alerts.b[row]) },
+    y: Uint8Array.from(rows, (row) => labels.label[row]),
+    card: Int32Array.from(rows, (row) => pairs.card[row]),
+    amount: pick(pairs.amount),
+  };
+  const span = timeSpan(pairs.time);
+  return {
+    pairs: pairs.rows,
+    cards: pairs.cards,
+    from: span?.from ?? null,
+    to: span?.to ?? null,
+    championVersions: pairs.championVersions,
+    truncated: pairs.truncated,
+    unusable: pairs.unusable,
+    ...agreementOf(pairs),
+    alertRate:
+      pairs.rows === 0
+        ? null
+        : pairedBootstrap({ ...pairs, ...options, y: new Uint8Array(pairs.rows), metric: alertRate(alerts) }),
+    scoreDifference: differenceOf(pairs),
+    latencyMs: { champion: latencyOf(pairs.latencyMsA), candidate: latencyOf(pairs.latencyMsB) },
+    matured: { ...countLabels(labels, 1), days: maturedDays(pick(pairs.time)) },
+    provisional: countLabels(labels, 0),
+    metrics: labelledMetrics(labelled, options),
+    segments: segmentIntervals(
+      labelled,
+      options.segments?.map((segment) => within(segment, rows)) ?? amountBands(labelled),
+      options,
+    ),
+  };
+}
+
+interface Labels {
+  readonly label: Uint8Array;
+  readonly matured: Uint8Array;
+}
+
+function labelsAt(pairs: PairColumns, options: ShadowReportOptions): Labels {
+  const label = new Uint8Array(pairs.rows);
+  const matured = new Uint8Array(pairs.rows);
+  for (let row = 0; row < pairs.rows; row++) {
+    matured[row] = options.now - pairs.time[row] >= options.maturityMs ? 1 : 0;
+    label[row] = pairs.labelKnownAt[row] <= options.now ? pairs.label[row] : UNLABELLED;
+    if (label[row] === UNLABELLED && matured[row] === 1 && options.unlabelledIsGenuine) label[row] = GENUINE;
+  }
+  return { label, matured };
+}
+
+function countLabels(labels: Labels, matured: 0 | 1): LabelCounts {
+  const counts = { rows: 0, labelled: 0, frauds: 0 };
+  for (let row = 0; row < labels.label.length; row++) {
+    if (labels.matured[row] !== matured) continue;
+    counts.rows++;
+    if (labels.label[row] !== UNLABELLED) counts.labelled++;
+    if (labels.label[row] === FRAUD) counts.frauds++;
+  }
+  return counts;
+}
+
+function agreementOf(pairs: PairColumns): Pick<ShadowReport, "agreement" | "agreementShare"> {
+  const agreement = DECISIONS.map(() => DECISIONS.map(() => 0));
+  let same = 0;
+  for (let row = 0; row < pairs.rows; row++) {
+    agreement[pairs.decisionA[row]][pairs.decisionB[row]]++;
+    if (pairs.decisionA[row] === pairs.decisionB[row]) same++;
+  }
+  return { agreement, agreementShare: same / pairs.rows };
+}
+
+function differenceOf(pairs: PairColumns): ShadowReport["scoreDifference"] {
+  const differences = pairs.b.map((score, row) => score - pairs.a[row]).sort();
+  return {
+    mean: mean(differences),
+    quantiles: DIFFERENCE_QUANTILES.map((q) => ({ q, value: quantileSorted(differences, q) })),
+  };
+}
+
+function latencyOf(values: Float64Array): LatencyQuantiles {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort();
+  return { p50: quantileSorted(sorted, 0.5), p95: quantileSorted(sorted, 0.95), p99: quantileSorted(sorted, 0.99) };
+}
+
+function timeSpan(time: Float64Array): { readonly from: number; readonly to: number } | null {
+  if (time.length === 0) return null;
+  let from = time[0];
+  let to = time[0];
+  for (const at of time) {
+    from = Math.min(from, at);
+    to = Math.max(to, at);
+  }
+  return { from, to };
+}
+
+function maturedDays(time: Float64Array): number {
+  const span = timeSpan(time);
+  return span === null ? 0 : (span.to - span.from) / DAY_MS;
+}
+
+function rowsWhere(count: number, keep: (row: number) => boolean): Int32Array {
+  const rows: number[] = [];
+  for (let row = 0; row < count; row++) if (keep(row)) rows.push(row);
+  return Int32Array.from(rows);
+}
+
+/** A segment's rows of all pairs as positions among the labelled ones. */
+function within(segment: Segment, rows: Int32Array): Segment {
+  const position = new Map<number, number>();
+  for (let i = 0; i < rows.length; i++) position.set(rows[i], i);
+  const kept: number[] = [];
+  for (const row of segment.rows) {
+    const at = position.get(row);
+    if (at !== undefined) kept.push(at);
+  }
+  return { name: segment.name, rows: Int32Array.from(kept) };
+}

@@ -1,0 +1,136 @@
+// The training gate: the candidate beats the trivial baselines and is not worse than the champion on later rows.
+import { type Check, type Verdict, verdictOf } from "../core/verdict.ts";
+import { type PairedInterval, type PairedMetric, pairedBootstrap } from "./bootstrap.ts";
+import { averagePrecision, recallAtReview } from "./metrics-rank.ts";
+import { alertsAt, f1 } from "./metrics-sum.ts";
+
+/** One model's scores of the test rows and the threshold from which it alerts. */
+export interface ScoredModel {
+  readonly scores: Float64Array;
+  readonly threshold: number;
+}
+
+export interface TrainingPolicy {
+  readonly fraudsMin: number;
+  /** Absolute losses against the champion that are tolerated, as lower bounds of the difference. */
+  readonly averagePrecisionMargin: number;
+  readonly f1Margin: number;
+  readonly recallMargin: number;
+  /** Rows the review team looks at, as a share. */
+  readonly reviewShare: number;
+  readonly resamples: number;
+  readonly level: number;
+}
+
+/** Wider margins than at promotion: a test period has few frauds, and shadow traffic still has its say. */
+export const TRAINING_POLICY: TrainingPolicy = {
+  fraudsMin: 30,
+  averagePrecisionMargin: 0.05,
+  f1Margin: 0.05,
+  recallMargin: 0.05,
+  reviewShare: 0.005,
+  resamples: 1000,
+  level: 0.95,
+};
+
+export interface TrainingGate {
+  readonly verdict: Verdict;
+  /** A is the opponent, B the candidate. */
+  readonly comparisons: readonly {
+    readonly against: "prevalence" | "amount" | "champion";
+    readonly interval: PairedInterval;
+  }[];
+}
+
+/** Every row comes later than what any of the models learned from. Throws `evidence.input-invalid`. */
+export function trainingGate(input: {
+  readonly y: Uint8Array;
+  readonly card: Int32Array;
+  readonly amount: Float64Array;
+  readonly candidate: ScoredModel;
+  readonly champion: ScoredModel | null;
+  readonly seed: number;
+  readonly policy?: Partial<TrainingPolicy>;
+}): TrainingGate {
+  const policy = { ...TRAINING_POLICY, ...input.policy };
+  const { y, card, candidate, champion } = input;
+  const frauds = y.reduce((sum, label) => sum + label, 0);
+  const enough: Check = {
+    name: "test frauds",
+    passed: frauds >= policy.fraudsMin,
+    observed: String(frauds),
+    required: `at least ${policy.fraudsMin}`,
+    reason: `test frauds: ${frauds}, at least ${policy.fraudsMin} are needed to compare; test on a longer period`,
+  };
+  if (frauds === 0) return { verdict: verdictOf("training", [enough]), comparisons: [] };
+  const compare = (opponent: Float64Array, metric: PairedMetric): PairedInterval =>
+    pairedBootstrap({ ...policy, y, card, a: opponent, b: candidate.scores, metric, seed: input.seed });
+  const baselines = [
+    { against: "prevalence" as const, scores: new Float64Array(y.length) },
+    // Alerting on the highest amounts needs no model.
+    { against: "amount" as const, scores: input.amount.map((amount) => (Number.isNaN(amount) ? 0 : amount)) },
+  ];
+  const trivial = baselines.map(({ against, scores }) => ({
+    against,
+    margin: 0,
+    interval: compare(scores, averagePrecision()),
+  }));
+  const rival = champion === null ? [] : championComparisons(candidate, champion, { policy, compare });
+  const all = [...trivial, ...rival];
+  const checks = [enough, ...all.map(checkOf)];
+  if (champion === null) checks.push(noChampion());
+  return {
+    verdict: verdictOf("training", checks),
+    comparisons: all.map(({ against, interval }) => ({ against, interval })),
+  };
+}
+
+interface Comparison {
+  readonly against: "prevalence" | "amount" | "champion";
+  readonly margin: number;
+  readonly interval: PairedInterval;
+}
+
+function championComparisons(
+  candidate: ScoredModel,
+  champion: ScoredModel,
+  use: {
+    readonly policy: TrainingPolicy;
+    readonly compare: (opponent: Float64Array, metric: PairedMetric) => PairedInterval;
+  },
+): Comparison[] {
+  const { policy, compare } = use;
+  const alerts = {
+    a: alertsAt(champion.scores, champion.threshold),
+    b: alertsAt(candidate.scores, candidate.threshold),
+  };
+  const against = "champion" as const;
+  return [
+    { against, margin: policy.averagePrecisionMargin, interval: compare(champion.scores, averagePrecision()) },
+    { against, margin: policy.f1Margin, interval: compare(champion.scores, f1(alerts)) },
+    { against, margin: policy.recallMargin, interval: compare(champion.scores, recallAtReview(policy.reviewShare)) },
+  ];
+}
+
+function checkOf({ against, margin, interval }: Comparison): Check {
+  const { metric, observedA, observedB, low, high, level } = interval;
+  const observed = `${text(observedB)} against ${text(observedA)}, difference ${text(low)} to ${text(high)} (${text(level * 100)} %)`;
+  const required = `lower bound over ${text(0 - margin)}`;
+  const verb = against === "champion" ? "may be worse than the champion" : "does not clearly beat";
+  const opponent = against === "prevalence" ? " guessing" : against === "amount" ? " ranking by amount" : "";
+  return {
+    name: `${metric} against ${against}`,
+    passed: low > -margin,
+    observed,
+    required,
+    reason: `${metric}: the candidate ${verb}${opponent}: ${observed}, required ${required}`,
+  };
+}
+
+function noChampion(): Check {
+  return { name: "champion", passed: true, observed: "no champion yet", required: "not worse than the champion" };
+}
+
+function text(value: number): string {
+  return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : "unknown";
+}

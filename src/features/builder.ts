@@ -1,0 +1,94 @@
+// The feature builder: specs written in TypeScript, where a misspelt column is a compile error.
+import type {
+  Aggregate,
+  ColumnFeature,
+  DifferenceFeature,
+  ElapsedFeature,
+  EventWord,
+  FeatureDef,
+  FeatureSpec,
+  MultipleFeature,
+  RatioFeature,
+  SinceFraudFeature,
+  TimeFeature,
+  TimePart,
+  WindowFeature,
+} from "./definition.ts";
+import { checkSpec } from "./spec.ts";
+
+/** A duration as people write it. */
+export type Duration = `${number}${"ms" | "s" | "m" | "h" | "d"}`;
+
+/** Columns of a transaction: numbers to compute with, keys to group by. */
+export type DeclaredColumns = Readonly<Record<string, "number" | "key">>;
+
+type NamesOf<C extends DeclaredColumns, T> = { [N in keyof C]: C[N] extends T ? N : never }[keyof C] & string;
+type NumberOf<C extends DeclaredColumns> = NamesOf<C, "number">;
+type AnyOf<C extends DeclaredColumns> = keyof C & string;
+/** One key column, or a pair. */
+type KeyOf<C extends DeclaredColumns> = AnyOf<C> | readonly [AnyOf<C>, AnyOf<C>];
+
+/** What {@link declareColumns} returns: one function a kind. References are the features themselves, so they cannot dangle. */
+export interface FeatureBuilder<C extends DeclaredColumns> {
+  column(column: NumberOf<C>, name?: string): ColumnFeature;
+  time(name: string, part: TimePart): TimeFeature;
+  window(
+    name: string,
+    what: WindowTerms<C> &
+      ({ readonly over: EventWord } | { readonly over: NumberOf<C>; readonly aggregate: Aggregate }),
+  ): WindowFeature;
+  elapsed(
+    name: string,
+    what: Pick<ElapsedFeature, "since" | "unit"> & Key<C> & { readonly within: Duration },
+  ): ElapsedFeature;
+  sinceFraud(name: string, what: Key<C> & { readonly within: Duration; readonly delay?: Duration }): SinceFraudFeature;
+  multiple(
+    name: string,
+    what: Pick<MultipleFeature, "times" | "current"> &
+      Key<C> & { readonly over: NumberOf<C>; readonly window: Duration; readonly usual: Duration },
+  ): MultipleFeature;
+  ratio(name: string, numerator: FeatureDef, denominator: FeatureDef): RatioFeature;
+  difference(name: string, of: FeatureDef, minus: FeatureDef): DifferenceFeature;
+  /** The spec of these features in this order, checked. Throws `features.spec-invalid`. */
+  spec(what: {
+    readonly name: string;
+    readonly version: number;
+    readonly features: readonly FeatureDef[];
+  }): FeatureSpec;
+}
+
+interface Key<C extends DeclaredColumns> {
+  readonly key: KeyOf<C>;
+}
+
+type WindowTerms<C extends DeclaredColumns> = Key<C> & {
+  readonly window: Duration;
+  readonly delay?: Duration;
+  readonly current?: boolean;
+  readonly empty?: number;
+};
+
+/** Begins a spec: declares the columns that its features may name. */
+export function declareColumns<const C extends DeclaredColumns>(columns: C): FeatureBuilder<C> {
+  const known = Object.keys(columns);
+  return {
+    column: (column, name = column) => ({ kind: "column", name, column }),
+    time: (name, part) => ({ kind: "time", name, part }),
+    window: (name, what) => ({ kind: "window", name, ...what, key: keyColumns(what.key) }),
+    elapsed: (name, what) => ({ kind: "elapsed", name, ...what, key: keyColumns(what.key) }),
+    sinceFraud: (name, what) => ({ kind: "since-fraud", name, ...what, key: keyColumns(what.key) }),
+    multiple: (name, what) => ({ kind: "multiple", name, ...what, key: keyColumns(what.key) }),
+    ratio: (name, numerator, denominator) => ({
+      kind: "ratio",
+      name,
+      numerator: numerator.name,
+      denominator: denominator.name,
+    }),
+    difference: (name, of, minus) => ({ kind: "difference", name, of: of.name, minus: minus.name }),
+    spec: ({ name, version, features }) => checkSpec({ name, version, features }, { columns: known }),
+  };
+}
+
+function keyColumns(key: string | readonly string[]): readonly string[] {
+  return typeof key === "string" ? [key] : key;
+}

@@ -1,0 +1,231 @@
+// Key table: all that is remembered about each value of one key (say, each customer), bounded per key and in keys.
+import { LabelLists } from "./labels.ts";
+import type { StateLimits } from "./limits.ts";
+import type { SeriesNeed } from "./plan.ts";
+import { firstAfter, Timelines } from "./timelines.ts";
+
+/** The transaction has no value in a key column: every feature of the key is missing. */
+export const SLOT_MISSING = -2;
+/** The key's value was never seen: its windows are empty. */
+export const SLOT_UNKNOWN = -1;
+
+/** Numbers of a tile record: its transactions, then for each value column these five. */
+export const TILE_NUMBERS = { present: 0, sum: 1, squares: 2, min: 3, max: 4, count: 5 } as const;
+
+/**
+ * One series. A key's first `tileEvents` transactions in an epoch-aligned tile of `tileMs` are kept singly; further ones are added up in
+ * one record with the time of the latest. So a busy key costs a bounded number of entries, what is kept depends only on the
+ * tile's own transactions (not on when history began), and an error appears only where a window's edge cuts a busy tile.
+ */
+export class KeyTable {
+  readonly need: SeriesNeed;
+  readonly singles: Timelines;
+  readonly tiles: Timelines;
+  readonly frauds = new LabelLists();
+  readonly genuine = new LabelLists();
+  /** Changes whenever slots are given back: slots held outside are void then. */
+  epoch = 0;
+  /** Keys given up early because of keysMax. */
+  evicted = 0;
+  private readonly limits: StateLimits;
+  private readonly slots = new Map<string, number>();
+  private texts: (string | null)[] = [];
+  private newest = new Float64Array(64);
+  private freeSlots: number[] = [];
+  private sweepAt: number;
+
+  constructor(need: SeriesNeed, limits: StateLimits) {
+    this.need = need;
+    this.limits = limits;
+    this.singles = new Timelines(need.columns.length);
+    this.tiles = new Timelines(1 + TILE_NUMBERS.count * need.columns.length);
+    this.sweepAt = Math.min(limits.keysMax, 1024);
+  }
+
+  get keys(): number {
+    return this.slots.size;
+  }
+
+  get retentionMs(): number {
+    return this.need.retentionMs + this.limits.latenessMs;
+  }
+
+  find(text: string): number {
+    return this.slots.get(text) ?? SLOT_UNKNOWN;
+  }
+
+  /** Key texts with their slots and newest event times, in order of appearance. */
+  *entries(): Generator<{ readonly text: string; readonly slot: number; readonly newest: number }> {
+    for (const [text, slot] of this.slots) yield { text, slot, newest: this.newest[slot] };
+  }
+
+  /** The slot of a key, made if need be; keys without events within the retention make room first, then the longest silent. */
+  create(text: string, time: number, watermark: number): number {
+    const known = this.slots.get(text);
+    if (known !== undefined) {
+      if (time > this.newest[known]) this.newest[known] = time;
+      return known;
+    }
+    if (this.slots.size >= this.sweepAt) this.sweep(watermark);
+    const slot = this.freeSlots.pop() ?? this.texts.length;
+    if (slot >= this.newest.length) {
+      const grown = new Float64Array(Math.ceil(slot * 1.5) + 1);
+      grown.set(this.newest);
+      this.newest = grown;
+    }
+    this.slots.set(text, slot);
+    this.texts[slot] = text;
+    this.newest[slot] = time;
+    return slot;
+  }
+
+  /** Adds one transaction; `values` holds the series' columns from `at` on, NaN where missing. */
+  learn(
+    slot: number,
+    event: { readonly time: number; readonly watermark: number; readonly values: Float64Array },
+  ): void {
+    const { time, values } = event;
+    if (time > this.newest[slot]) this.newest[slot] = time;
+    this.dropOld(slot, event.watermark);
+    const tileStart = Math.floor(time / this.limits.tileMs) * this.limits.tileMs;
+    if (this.tileIsFull(slot, tileStart)) {
+      this.addToTile(slot, tileStart, event);
+      return;
+    }
+    const at = this.singles.insert(slot, time);
+    const { columns } = this.singles.page(slot);
+    for (let c = 0; c < columns.length; c++) columns[c][at] = values[c];
+  }
+
+  /** Adds a label of a transaction of this key. */
+  learnLabel(
+    slot: number,
+    label: { readonly time: number; readonly knownAt: number; readonly idHash: number; readonly fraud: boolean },
+  ): void {
+    if (this.need.frauds) {
+      if (label.fraud) this.frauds.add(slot, label);
+      else this.frauds.takeBack(slot, label);
+    }
+    if (this.need.genuine) {
+      if (label.fraud) this.genuine.takeBack(slot, label);
+      else this.genuine.add(slot, label);
+    }
+  }
+
+  get bytes(): number {
+    // A key costs about 100 bytes in the map and its text besides the typed arrays.
+    const runs = [this.singles, this.tiles, this.frauds.runs, this.genuine.runs];
+    return runs.reduce((sum, run) => sum + run.bytes, 0) + this.newest.length * 8 + this.slots.size * 100;
+  }
+
+  get events(): number {
+    return this.singles.entries + this.tiles.entries;
+  }
+
+  /** What a snapshot needs besides the runs. */
+  dump(): { readonly sweepAt: number; readonly evicted: number } {
+    return { sweepAt: this.sweepAt, evicted: this.evicted };
+  }
+
+  load(dump: { readonly sweepAt: number; readonly evicted: number }): void {
+    this.sweepAt = dump.sweepAt;
+    this.evicted = dump.evicted;
+  }
+
+  private dropOld(slot: number, watermark: number): void {
+    const until = watermark - this.retentionMs;
+    this.singles.dropUntil(slot, until);
+    this.tiles.dropUntil(slot, until);
+    this.frauds.runs.dropUntil(slot, until);
+    this.genuine.runs.dropUntil(slot, until);
+  }
+
+  private tileIsFull(slot: number, tileStart: number): boolean {
+    const length = this.singles.length(slot);
+    const { tileEvents, tileMs } = this.limits;
+    if (length < tileEvents) return false;
+    const { times } = this.singles.page(slot);
+    const begin = this.singles.begin(slot);
+    const end = begin + length;
+    // Times are whole ms, so "after start − 1" is "from start on".
+    if (times[end - 1] < tileStart || (times[end - tileEvents] < tileStart && times[end - 1] < tileStart + tileMs)) {
+      return false;
+    }
+    const from = firstAfter(times, begin, end, tileStart - 1);
+    return firstAfter(times, from, end, tileStart + tileMs - 1) - from >= tileEvents;
+  }
+
+  private addToTile(
+    slot: number,
+    tileStart: number,
+    event: { readonly time: number; readonly values: Float64Array },
+  ): void {
+    const { tiles } = this;
+    let at = this.findTile(slot, tileStart);
+    if (at < 0) {
+      at = tiles.insert(slot, event.time);
+      const { columns } = tiles.page(slot);
+      for (let c = 0; c < columns.length; c++) columns[c][at] = 0;
+    }
+    const { times, columns } = tiles.page(slot);
+    if (event.time > times[at]) times[at] = event.time;
+    columns[0][at]++;
+    for (let c = 0; c < this.need.columns.length; c++) {
+      if (!Number.isNaN(event.values[c]))
+        addToRecord(columns, at, { from: 1 + TILE_NUMBERS.count * c, value: event.values[c] });
+    }
+  }
+
+  /** The place of a tile's record, or −1; there is at most one a tile. */
+  private findTile(slot: number, tileStart: number): number {
+    const length = this.tiles.length(slot);
+    if (length === 0) return -1;
+    const { times } = this.tiles.page(slot);
+    const begin = this.tiles.begin(slot);
+    const at = firstAfter(times, begin, begin + length, tileStart + this.limits.tileMs - 1) - 1;
+    return at >= begin && times[at] >= tileStart ? at : -1;
+  }
+
+  /** Gives up keys that are silent for longer than the retention, and an eighth of the rest when the table is still full. */
+  private sweep(watermark: number): void {
+    this.giveUp(watermark - this.retentionMs);
+    if (this.slots.size >= this.limits.keysMax) {
+      const times = Float64Array.from(this.entries(), ({ newest }) => newest).sort();
+      const before = this.slots.size;
+      this.giveUp(times[times.length >> 3]);
+      this.evicted += before - this.slots.size;
+    }
+    this.sweepAt = Math.min(this.limits.keysMax, Math.max(1024, Math.ceil(this.slots.size * 1.5)));
+  }
+
+  private giveUp(until: number): void {
+    for (const { text, slot, newest } of this.entries()) {
+      if (newest > until) continue;
+      this.slots.delete(text);
+      this.texts[slot] = null;
+      this.freeSlots.push(slot);
+      for (const run of [this.singles, this.tiles, this.frauds.runs, this.genuine.runs]) run.clear(slot);
+    }
+    this.epoch++;
+  }
+}
+
+/** Welford's update of a record's present values (Knuth, TAOCP 2, 4.2.2). */
+function addToRecord(
+  columns: readonly Float64Array[],
+  at: number,
+  what: { readonly from: number; readonly value: number },
+): void {
+  const { from, value } = what;
+  const present = columns[from + TILE_NUMBERS.present];
+  const sum = columns[from + TILE_NUMBERS.sum];
+  const squares = columns[from + TILE_NUMBERS.squares];
+  const min = columns[from + TILE_NUMBERS.min];
+  const max = columns[from + TILE_NUMBERS.max];
+  const before = present[at] === 0 ? value : sum[at] / present[at];
+  min[at] = present[at] === 0 ? value : Math.min(min[at], value);
+  max[at] = present[at] === 0 ? value : Math.max(max[at], value);
+  present[at]++;
+  sum[at] += value;
+  squares[at] += (value - before) * (value - sum[at] / present[at]);
+}

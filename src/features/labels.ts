@@ -1,0 +1,106 @@
+// Known labels of a key: which of its transactions are known as fraud (or genuine) at a given time.
+import { firstAfter, Timelines } from "./timelines.ts";
+
+const KNOWN = 0;
+/** Latest knownAt of this and the entries before it, so that one look tells when a whole run is known. */
+const KNOWN_MAX = 1;
+const HASH = 2;
+
+/** What a label list is told about one labelled transaction. */
+export interface LabelEntry {
+  readonly time: number;
+  readonly knownAt: number;
+  /** Tells labels of the same key and millisecond apart. */
+  readonly idHash: number;
+}
+
+/** Labelled transactions by slot, ordered by the time of the transaction; each is seen by reads at t ≥ knownAt only. */
+export class LabelLists {
+  readonly runs = new Timelines(3);
+
+  /** Adds a label; one that is there already keeps the earlier knownAt. */
+  add(slot: number, entry: LabelEntry): void {
+    let at = this.find(slot, entry);
+    if (at >= 0) {
+      const { columns } = this.runs.page(slot);
+      if (columns[KNOWN][at] <= entry.knownAt) return;
+    } else {
+      at = this.runs.insert(slot, entry.time);
+      this.runs.page(slot).columns[HASH][at] = entry.idHash;
+    }
+    this.runs.page(slot).columns[KNOWN][at] = entry.knownAt;
+    this.settle(slot, at);
+  }
+
+  /** Takes a label back that was known no later than the entry. */
+  takeBack(slot: number, entry: LabelEntry): void {
+    const at = this.find(slot, entry);
+    if (at < 0 || this.runs.page(slot).columns[KNOWN][at] > entry.knownAt) return;
+    this.runs.remove(slot, at);
+    this.settle(slot, at);
+  }
+
+  /** How many transactions in (after, until] are known at `now`. */
+  count(slot: number, span: { readonly after: number; readonly until: number; readonly now: number }): number {
+    const length = this.runs.length(slot);
+    if (length === 0) return 0;
+    const { times, columns } = this.runs.page(slot);
+    const begin = this.runs.begin(slot);
+    const to = firstAfter(times, begin, begin + length, span.until);
+    const from = firstAfter(times, begin, to, span.after);
+    let known = 0;
+    let at = to;
+    while (at > from && columns[KNOWN_MAX][at - 1] > span.now) {
+      at--;
+      if (columns[KNOWN][at] <= span.now) known++;
+    }
+    return known + at - from;
+  }
+
+  /** Time of the last (or first) transaction in (after, now] known at `now`; NaN when there is none. */
+  edge(slot: number, span: { readonly after: number; readonly now: number; readonly last: boolean }): number {
+    const length = this.runs.length(slot);
+    if (length === 0) return Number.NaN;
+    const { times, columns } = this.runs.page(slot);
+    const begin = this.runs.begin(slot);
+    const to = firstAfter(times, begin, begin + length, span.now);
+    const from = firstAfter(times, begin, to, span.after);
+    const step = span.last ? -1 : 1;
+    for (let at = span.last ? to - 1 : from; at >= from && at < to; at += step) {
+      if (columns[KNOWN][at] <= span.now) return times[at];
+    }
+    return Number.NaN;
+  }
+
+  private find(slot: number, entry: LabelEntry): number {
+    const length = this.runs.length(slot);
+    if (length === 0) return -1;
+    const { times, columns } = this.runs.page(slot);
+    const begin = this.runs.begin(slot);
+    let at = firstAfter(times, begin, begin + length, entry.time) - 1;
+    while (at >= begin && times[at] === entry.time) {
+      if (columns[HASH][at] === entry.idHash) return at;
+      at--;
+    }
+    return -1;
+  }
+
+  /** Restores the running maxima from `from` on. */
+  private settle(slot: number, from: number): void {
+    if (this.runs.length(slot) === 0) return;
+    const { columns } = this.runs.page(slot);
+    const begin = this.runs.begin(slot);
+    const end = begin + this.runs.length(slot);
+    for (let at = from; at < end; at++) {
+      const before = at > begin ? columns[KNOWN_MAX][at - 1] : Number.NEGATIVE_INFINITY;
+      columns[KNOWN_MAX][at] = Math.max(before, columns[KNOWN][at]);
+    }
+  }
+}
+
+/** 32 bits of an id (FNV-1a: Fowler, Noll, Vo 1991). */
+export function hashId(id: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}

@@ -1,0 +1,321 @@
+// The feature plan: a spec compiled to the state it needs and the steps that fill a vector from it.
+import { DAY_MS, HOUR_MS, parseDuration } from "../core/duration.ts";
+import { canonicalJson, sha256 } from "../core/hash.ts";
+import type { Aggregate, FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
+import { specHash } from "./spec.ts";
+
+/** The state one key needs: which columns' values, which labels, and how far back (ms, lateness not included). */
+export interface SeriesNeed {
+  readonly key: readonly string[];
+  readonly columns: readonly string[];
+  readonly frauds: boolean;
+  readonly genuine: boolean;
+  readonly retentionMs: number;
+}
+
+/** What a state keeps: one series a key, in the order of their keys. */
+export interface StateLayout {
+  readonly series: readonly SeriesNeed[];
+}
+
+/** A compiled spec. `hash` names the spec, `layoutHash` the state it needs. */
+export interface FeaturePlan {
+  readonly spec: FeatureSpec;
+  readonly hash: string;
+  readonly layoutHash: string;
+  readonly names: readonly string[];
+  readonly width: number;
+  readonly series: readonly SeriesNeed[];
+  readonly steps: PlanSteps;
+}
+
+export interface PlanSteps {
+  /** One a series, in the plan's order of series. */
+  readonly keys: readonly KeySteps[];
+  readonly columns: readonly { readonly feature: number; readonly column: string }[];
+  /** Parts of the time and arithmetic on earlier values, in order. */
+  readonly rows: readonly RowStep[];
+}
+
+/** All that is read from one key's state; `features` lists every slot of the vector it fills. */
+export interface KeySteps {
+  readonly features: readonly number[];
+  readonly passes: readonly Pass[];
+  readonly elapsed: readonly ElapsedStep[];
+  readonly sinceFraud: readonly SinceFraudStep[];
+  readonly multiples: readonly MultipleStep[];
+}
+
+/** Windows that end at the same instant, shortest first, so that one sweep backwards serves them all. */
+export interface Pass {
+  readonly delayMs: number;
+  readonly current: boolean;
+  readonly windows: readonly PassWindow[];
+  readonly columns: readonly PassColumn[];
+}
+
+export interface PassWindow {
+  readonly ms: number;
+  readonly counts: readonly number[];
+  readonly frauds: readonly number[];
+  readonly genuine: readonly number[];
+  readonly rates: readonly { readonly feature: number; readonly empty: number }[];
+}
+
+export interface PassColumn {
+  /** Index into the series' columns. */
+  readonly column: number;
+  readonly windows: readonly { readonly window: number; readonly outputs: readonly ValueOutput[] }[];
+}
+
+export interface ValueOutput {
+  readonly feature: number;
+  readonly aggregate: Aggregate;
+  readonly empty: number;
+}
+
+export interface ElapsedStep {
+  readonly feature: number;
+  readonly of: "transaction" | "fraud";
+  readonly last: boolean;
+  readonly withinMs: number;
+  readonly unitMs: number;
+}
+
+export interface SinceFraudStep {
+  readonly feature: number;
+  readonly withinMs: number;
+  readonly delayMs: number;
+}
+
+export interface MultipleStep {
+  readonly feature: number;
+  readonly column: number;
+  readonly times: number;
+  readonly windowMs: number;
+  readonly usualMs: number;
+  readonly current: boolean;
+}
+
+export type RowStep = (time: number, values: Float64Array) => void;
+
+/** Compiles a checked spec. */
+export function compileSpec(spec: FeatureSpec): FeaturePlan {
+  const draft: Draft = { names: spec.features.map((feature) => feature.name), series: [], columns: [], rows: [] };
+  spec.features.forEach((def, feature) => {
+    (COMPILE[def.kind] as (def: FeatureDef, feature: number, draft: Draft) => void)(def, feature, draft);
+  });
+  draft.series.sort((a, b) => (keyId(a.key) < keyId(b.key) ? -1 : 1));
+  const series = draft.series.map(needOf);
+  return {
+    spec,
+    hash: specHash(spec),
+    layoutHash: sha256(canonicalJson(series)),
+    names: draft.names,
+    width: draft.names.length,
+    series,
+    steps: { keys: draft.series.map((one, i) => keySteps(one, series[i])), columns: draft.columns, rows: draft.rows },
+  };
+}
+
+/** The state that serves all the plans: the union of their series. */
+export function layoutOf(plans: readonly { readonly series: readonly SeriesNeed[] }[]): StateLayout {
+  const byKey = new Map<string, SeriesNeed>();
+  for (const need of plans.flatMap((plan) => plan.series)) {
+    const kept = byKey.get(keyId(need.key));
+    byKey.set(keyId(need.key), kept === undefined ? need : unionOf(kept, need));
+  }
+  const ids = [...byKey.keys()].sort();
+  return { series: ids.map((id) => byKey.get(id)!) };
+}
+
+/** Whether a state of this layout holds all that the plan reads. */
+export function covers(layout: StateLayout, plan: { readonly series: readonly SeriesNeed[] }): boolean {
+  return plan.series.every((need) => {
+    const kept = layout.series.find((one) => keyId(one.key) === keyId(need.key));
+    return kept !== undefined && canonicalJson(unionOf(kept, need)) === canonicalJson(unionOf(kept, kept));
+  });
+}
+
+/** A key's columns as one text; equal keys give equal texts. */
+export function keyId(key: readonly string[]): string {
+  return JSON.stringify(key);
+}
+
+function unionOf(a: SeriesNeed, b: SeriesNeed): SeriesNeed {
+  return {
+    key: a.key,
+    columns: [...new Set([...a.columns, ...b.columns])].sort(),
+    frauds: a.frauds || b.frauds,
+    genuine: a.genuine || b.genuine,
+    retentionMs: Math.max(a.retentionMs, b.retentionMs),
+  };
+}
+
+// ---------------------------------------------------------------------------------------------- from kinds to steps
+
+interface WindowDraft {
+  readonly feature: number;
+  readonly over: string;
+  readonly aggregate: Aggregate;
+  readonly ms: number;
+  readonly delayMs: number;
+  readonly current: boolean;
+  readonly empty: number;
+}
+
+interface SeriesDraft {
+  readonly key: readonly string[];
+  readonly features: number[];
+  readonly columns: Set<string>;
+  frauds: boolean;
+  genuine: boolean;
+  retentionMs: number;
+  readonly windows: WindowDraft[];
+  readonly elapsed: ElapsedStep[];
+  readonly sinceFraud: SinceFraudStep[];
+  readonly multiples: (Omit<MultipleStep, "column"> & { readonly over: string })[];
+}
+
+interface Draft {
+  readonly names: readonly string[];
+  readonly series: SeriesDraft[];
+  readonly columns: { readonly feature: number; readonly column: string }[];
+  readonly rows: RowStep[];
+}
+
+/** One entry a kind: what it adds to the draft. */
+const COMPILE: {
+  readonly [K in FeatureKind]: (def: Extract<FeatureDef, { kind: K }>, feature: number, draft: Draft) => void;
+} = {
+  column: (def, feature, draft) => {
+    draft.columns.push({ feature, column: def.column });
+  },
+  time: (def, feature, draft) => {
+    const part = TIME_PART[def.part];
+    draft.rows.push((time, values) => {
+      values[feature] = part(time);
+    });
+  },
+  window: (def, feature, draft) => {
+    const ms = parseDuration(def.window);
+    const delayMs = parseDuration(def.delay ?? "0s");
+    const series = seriesOf(draft, def.key, { feature, reachMs: ms + delayMs });
+    const { over, empty = Number.NaN } = def;
+    if (over === "frauds" || over === "fraud-rate") series.frauds = true;
+    else if (over === "genuine") series.genuine = true;
+    else if (over !== "transactions") series.columns.add(over);
+    const aggregate = def.aggregate ?? "count";
+    const current = delayMs === 0 && def.current !== false;
+    series.windows.push({ feature, over, aggregate, ms, delayMs, current, empty });
+  },
+  elapsed: (def, feature, draft) => {
+    const withinMs = parseDuration(def.within);
+    const series = seriesOf(draft, def.key, { feature, reachMs: withinMs });
+    const of = def.since.endsWith("fraud") ? "fraud" : "transaction";
+    if (of === "fraud") series.frauds = true;
+    const last = def.since.startsWith("last");
+    series.elapsed.push({ feature, of, last, withinMs, unitMs: def.unit === "days" ? DAY_MS : 1000 });
+  },
+  "since-fraud": (def, feature, draft) => {
+    const withinMs = parseDuration(def.within);
+    const delayMs = parseDuration(def.delay ?? "0s");
+    const series = seriesOf(draft, def.key, { feature, reachMs: withinMs + delayMs });
+    series.frauds = true;
+    series.sinceFraud.push({ feature, withinMs, delayMs });
+  },
+  multiple: (def, feature, draft) => {
+    const usualMs = parseDuration(def.usual);
+    const series = seriesOf(draft, def.key, { feature, reachMs: usualMs });
+    series.columns.add(def.over);
+    const { over, times, current = true } = def;
+    series.multiples.push({ feature, over, times, windowMs: parseDuration(def.window), usualMs, current });
+  },
+  ratio: (def, feature, draft) => {
+    const over = draft.names.indexOf(def.numerator);
+    const under = draft.names.indexOf(def.denominator);
+    draft.rows.push((_, values) => {
+      values[feature] = values[under] === 0 ? Number.NaN : values[over] / values[under];
+    });
+  },
+  difference: (def, feature, draft) => {
+    const of = draft.names.indexOf(def.of);
+    const minus = draft.names.indexOf(def.minus);
+    draft.rows.push((_, values) => {
+      values[feature] = values[of] - values[minus];
+    });
+  },
+};
+
+/** UTC parts of a time in whole ms; 1970-01-01 was a Thursday. Night and weekend as in the Handbook, chapter 3. */
+const TIME_PART: Readonly<Record<string, (time: number) => number>> = {
+  hour: hourOf,
+  dayOfWeek: dayOfWeek,
+  weekend: (time) => (dayOfWeek(time) >= 6 ? 1 : 0),
+  night: (time) => (hourOf(time) <= 6 ? 1 : 0),
+};
+
+function hourOf(time: number): number {
+  return Math.floor((time - Math.floor(time / DAY_MS) * DAY_MS) / HOUR_MS);
+}
+
+function dayOfWeek(time: number): number {
+  const day = Math.floor(time / DAY_MS) + 3;
+  return day - Math.floor(day / 7) * 7 + 1;
+}
+
+function seriesOf(
+  draft: Draft,
+  key: readonly string[],
+  need: { readonly feature: number; readonly reachMs: number },
+): SeriesDraft {
+  let series = draft.series.find((one) => keyId(one.key) === keyId(key));
+  if (series === undefined) {
+    const empty = { frauds: false, genuine: false, retentionMs: 0, features: [], columns: new Set<string>() };
+    series = { key, ...empty, windows: [], elapsed: [], sinceFraud: [], multiples: [] };
+    draft.series.push(series);
+  }
+  series.features.push(need.feature);
+  series.retentionMs = Math.max(series.retentionMs, need.reachMs);
+  return series;
+}
+
+function needOf(draft: SeriesDraft): SeriesNeed {
+  const { key, frauds, genuine, retentionMs } = draft;
+  return { key, columns: [...draft.columns].sort(), frauds, genuine, retentionMs };
+}
+
+function keySteps(draft: SeriesDraft, need: SeriesNeed): KeySteps {
+  const ends = new Map<string, WindowDraft[]>();
+  for (const window of draft.windows) {
+    const end = `${window.delayMs} ${window.current}`;
+    ends.set(end, [...(ends.get(end) ?? []), window]);
+  }
+  const { features, elapsed, sinceFraud } = draft;
+  const multiples = draft.multiples.map(({ over, ...rest }) => ({ ...rest, column: need.columns.indexOf(over) }));
+  return { features, elapsed, sinceFraud, multiples, passes: [...ends.values()].map((list) => passOf(list, need)) };
+}
+
+function passOf(list: readonly WindowDraft[], need: SeriesNeed): Pass {
+  const lengths = [...new Set(list.map(({ ms }) => ms))].sort((a, b) => a - b);
+  const windows = lengths.map((ms): PassWindow => {
+    const of = (over: string) => list.filter((window) => window.ms === ms && window.over === over);
+    const featuresOver = (over: string) => of(over).map(({ feature }) => feature);
+    return {
+      ms,
+      counts: featuresOver("transactions"),
+      frauds: featuresOver("frauds"),
+      genuine: featuresOver("genuine"),
+      rates: of("fraud-rate").map(({ feature, empty }) => ({ feature, empty })),
+    };
+  });
+  const columns = need.columns.map((name, column): PassColumn => {
+    const perWindow = lengths.map((ms, window) => {
+      const outputs = list.filter((one) => one.ms === ms && one.over === name);
+      return { window, outputs: outputs.map(({ feature, aggregate, empty }) => ({ feature, aggregate, empty })) };
+    });
+    return { column, windows: perWindow.filter(({ outputs }) => outputs.length > 0) };
+  });
+  const { delayMs, current } = list[0];
+  return { delayMs, current, windows, columns: columns.filter((one) => one.windows.length > 0) };
+}

@@ -1,0 +1,241 @@
+// Reading: runs a plan's steps against the key tables and fills the vector of one transaction, changing nothing.
+import type { KeyTable } from "./key-table.ts";
+import { SLOT_MISSING } from "./key-table.ts";
+import type { ElapsedStep, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./plan.ts";
+import type { Page } from "./timelines.ts";
+import { firstAfter } from "./timelines.ts";
+import { Totals } from "./window.ts";
+
+/** The transaction that is read: its whole-ms time, and its values in the order of the series' columns. */
+export interface ReadEvent {
+  readonly time: number;
+  readonly values: Float64Array;
+  /** It was learned before (a retry): what is kept of it must not count a second time. */
+  readonly learned: boolean;
+}
+
+const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0 };
+
+/** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
+export class KeyReader {
+  private table!: KeyTable;
+  private columnOf!: Int32Array;
+  private slot = 0;
+  private time = 0;
+  private page = EMPTY;
+  private begin = 0;
+  /** End of the entries that came before the transaction. */
+  private end = 0;
+  private tilePage = EMPTY;
+  private tileBegin = 0;
+  private tileEnd = 0;
+  private values: Float64Array = new Float64Array(0);
+  private readonly totals = new Totals();
+  private readonly withTiles = new Totals();
+  private lows = new Int32Array(16);
+
+  /**
+   * Fills out[feature] for every feature of the steps. `columnOf` maps the steps' columns to the table's. A missing key gives NaN
+   * throughout; an unknown one reads as a key without history.
+   */
+  read(
+    steps: KeySteps,
+    where: { readonly table: KeyTable; readonly slot: number; readonly columnOf: Int32Array },
+    event: ReadEvent,
+    out: Float64Array,
+  ): void {
+    if (where.slot === SLOT_MISSING) {
+      for (const feature of steps.features) out[feature] = Number.NaN;
+      return;
+    }
+    this.place(where, event);
+    for (const pass of steps.passes) this.readPass(pass, out);
+    for (const step of steps.elapsed) out[step.feature] = this.elapsed(step);
+    for (const step of steps.sinceFraud) out[step.feature] = this.sinceFraud(step);
+    for (const step of steps.multiples) out[step.feature] = this.multiple(step);
+  }
+
+  private place(
+    where: { readonly table: KeyTable; readonly slot: number; readonly columnOf: Int32Array },
+    event: ReadEvent,
+  ): void {
+    const { table, slot } = where;
+    this.table = table;
+    this.columnOf = where.columnOf;
+    this.slot = slot;
+    this.time = event.time;
+    this.values = event.values;
+    const length = slot < 0 ? 0 : table.singles.length(slot);
+    this.page = length === 0 ? EMPTY : table.singles.page(slot);
+    this.begin = length === 0 ? 0 : table.singles.begin(slot);
+    this.end = this.endAt(this.begin + length, event.time);
+    if (event.learned) this.end = this.endBefore(event);
+    const tiles = slot < 0 ? 0 : table.tiles.length(slot);
+    this.tilePage = tiles === 0 ? EMPTY : table.tiles.page(slot);
+    this.tileBegin = tiles === 0 ? 0 : table.tiles.begin(slot);
+    this.tileEnd = this.tileBegin + tiles;
+  }
+
+  private endAt(end: number, time: number): number {
+    const { times } = this.page;
+    if (end === this.begin || times[end - 1] <= time) return end;
+    return firstAfter(times, this.begin, end, time);
+  }
+
+  /** Where the learned transaction itself stands among entries of its millisecond: the last with its values. */
+  private endBefore(event: ReadEvent): number {
+    const { times, columns } = this.page;
+    for (let i = this.end - 1; i >= this.begin && times[i] === event.time; i--) {
+      let same = true;
+      for (let c = 0; c < columns.length; c++) same &&= Object.is(columns[c][i], event.values[c]);
+      if (same) return i;
+    }
+    return this.end;
+  }
+
+  private readPass(pass: Pass, out: Float64Array): void {
+    const until = this.time - pass.delayMs;
+    const { times } = this.page;
+    const high = pass.delayMs === 0 ? this.end : this.endAt(this.end, until);
+    if (this.lows.length < pass.windows.length) this.lows = new Int32Array(pass.windows.length);
+    let low = high;
+    for (let w = 0; w < pass.windows.length; w++) {
+      const window = pass.windows[w];
+      low = this.lowAfter(times, low, until - window.ms);
+      this.lows[w] = low;
+      const { counts, frauds, genuine, rates } = window;
+      if (counts.length + rates.length > 0) {
+        const count = high - low + (pass.current ? 1 : 0) + this.tileWeight(until - window.ms, until);
+        for (const feature of counts) out[feature] = count;
+        if (rates.length > 0) {
+          const known = this.known("frauds", until - window.ms, until);
+          for (const { feature, empty } of rates) out[feature] = count === 0 ? empty : known / count;
+        }
+      }
+      if (frauds.length > 0) {
+        const known = this.known("frauds", until - window.ms, until);
+        for (const feature of frauds) out[feature] = known;
+      }
+      if (genuine.length > 0) {
+        const known = this.known("genuine", until - window.ms, until);
+        for (const feature of genuine) out[feature] = known;
+      }
+    }
+    for (const column of pass.columns) this.readColumn(pass, column, { high, until, out });
+  }
+
+  /** The first entry after `time`, known to be at or before `high`; a few steps back first, since short windows are short. */
+  private lowAfter(times: Float64Array, high: number, time: number): number {
+    let low = high;
+    for (let steps = 0; steps < 4; steps++) {
+      if (low === this.begin || times[low - 1] <= time) return low;
+      low--;
+    }
+    return firstAfter(times, this.begin, low, time);
+  }
+
+  private readColumn(
+    pass: Pass,
+    column: PassColumn,
+    span: { readonly high: number; readonly until: number; readonly out: Float64Array },
+  ): void {
+    const { totals, withTiles } = this;
+    const index = this.columnOf[column.column];
+    const values = this.page.columns[index];
+    totals.clear();
+    if (pass.current) totals.add(this.values[index]);
+    let at = span.high;
+    for (const { window, outputs } of column.windows) {
+      const low = this.lows[window];
+      if (at > low) totals.addRun(values, low, at);
+      at = low;
+      let result = totals;
+      if (this.tileEnd > this.tileBegin) {
+        withTiles.copyFrom(totals);
+        this.addTiles(withTiles, { index, after: span.until - pass.windows[window].ms, until: span.until });
+        result = withTiles;
+      }
+      for (const { feature, aggregate, empty } of outputs) span.out[feature] = result.result(aggregate, empty);
+    }
+  }
+
+  private addTiles(
+    totals: Totals,
+    span: { readonly index: number; readonly after: number; readonly until: number },
+  ): void {
+    const { times, columns } = this.tilePage;
+    const to = firstAfter(times, this.tileBegin, this.tileEnd, span.until);
+    const from = firstAfter(times, this.tileBegin, to, span.after);
+    totals.addTiles(columns, { from, to, column: span.index });
+  }
+
+  /** Transactions in busy tiles whose latest is in (after, until]. */
+  private tileWeight(after: number, until: number): number {
+    if (this.tileEnd === this.tileBegin) return 0;
+    const { times, columns } = this.tilePage;
+    let weight = 0;
+    for (let i = this.tileEnd - 1; i >= this.tileBegin && times[i] > after; i--) {
+      if (times[i] <= until) weight += columns[0][i];
+    }
+    return weight;
+  }
+
+  private known(which: "frauds" | "genuine", after: number, until: number): number {
+    const list = this.table[which];
+    return this.slot < 0 || list.runs.length(this.slot) === 0
+      ? 0
+      : list.count(this.slot, { after, until, now: this.time });
+  }
+
+  private elapsed(step: ElapsedStep): number {
+    const after = this.time - step.withinMs;
+    const at = step.of === "fraud" ? this.fraudEdge(after, step.last) : this.transactionEdge(after, step.last);
+    return (this.time - at) / step.unitMs;
+  }
+
+  private fraudEdge(after: number, last: boolean): number {
+    if (this.slot < 0) return Number.NaN;
+    return this.table.frauds.edge(this.slot, { after, now: this.time, last });
+  }
+
+  private transactionEdge(after: number, last: boolean): number {
+    const { times } = this.page;
+    const at = last ? this.end - 1 : firstAfter(times, this.begin, this.end, after);
+    let edge = at >= this.begin && at < this.end && times[at] > after ? times[at] : Number.NaN;
+    for (let i = this.tileBegin; i < this.tileEnd; i++) {
+      const time = this.tilePage.times[i];
+      if (time <= after || time > this.time) continue;
+      if (Number.isNaN(edge) || (last ? time > edge : time < edge)) edge = time;
+    }
+    return edge;
+  }
+
+  private sinceFraud(step: SinceFraudStep): number {
+    const fraud = this.fraudEdge(this.time - step.withinMs, true);
+    if (Number.isNaN(fraud)) return Number.NaN;
+    const until = this.time - step.delayMs;
+    if (until <= fraud) return 0;
+    const high = this.endAt(this.end, until);
+    return high - firstAfter(this.page.times, this.begin, high, fraud) + this.tileWeight(fraud, until);
+  }
+
+  private multiple(step: MultipleStep): number {
+    const { totals } = this;
+    const index = this.columnOf[step.column];
+    const values = this.page.columns[index];
+    const { times } = this.page;
+    const usualLow = this.lowAfter(times, this.end, this.time - step.usualMs);
+    totals.clear();
+    if (step.current) totals.add(this.values[index]);
+    if (this.end > usualLow) totals.addRun(values, usualLow, this.end);
+    if (this.tileEnd > this.tileBegin) {
+      this.addTiles(totals, { index, after: this.time - step.usualMs, until: this.time });
+    }
+    const limit = step.times * totals.result("mean", Number.NaN);
+    if (Number.isNaN(limit)) return Number.NaN;
+    let over = step.current && this.values[index] > limit ? 1 : 0;
+    for (let i = this.end - 1; i >= usualLow && times[i] > this.time - step.windowMs; i--)
+      if (values[i] > limit) over++;
+    return over;
+  }
+}

@@ -1,0 +1,284 @@
+// Feature state: the one state machine behind online encode and offline replay, in memory.
+import { assert } from "../core/errors.ts";
+import type { FieldValue, Transaction } from "../core/transaction.ts";
+import { KeyTable, SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
+import { hashId } from "./labels.ts";
+import type { StateLimits } from "./limits.ts";
+import { STATE_LIMITS } from "./limits.ts";
+import type { FeaturePlan, StateLayout } from "./plan.ts";
+import { covers, keyId } from "./plan.ts";
+import { KeyReader } from "./read.ts";
+import { RecentIds } from "./recent-ids.ts";
+import { readSnapshot, writeSnapshot } from "./snapshot.ts";
+
+/** What became of a transaction given to learn. */
+export type Learned = "learned" | "duplicate" | "too-late";
+
+export interface StateStats {
+  readonly keys: number;
+  readonly events: number;
+  readonly labels: number;
+  readonly bytes: number;
+  readonly learned: number;
+  readonly duplicates: number;
+  readonly tooLate: number;
+  readonly labelsTooLate: number;
+  readonly keysEvicted: number;
+  readonly idsForgotten: number;
+  /** Latest event time learned; null before the first. */
+  readonly watermark: number | null;
+}
+
+/** A transaction in the state's own terms; see {@link FeatureState.rowOf}. Reused from read to read. */
+export class EventRow {
+  id = "";
+  /** Whole ms. */
+  time = 0;
+  /** One a series: a slot, SLOT_UNKNOWN or SLOT_MISSING. */
+  readonly slots: Int32Array;
+  /** One a number column of the state, in the order of `FeatureState.numbers`. */
+  numbers: Float64Array;
+  /** One a series: the key's text; read only where the slot is SLOT_UNKNOWN. */
+  readonly texts: string[];
+
+  constructor(series: number) {
+    this.slots = new Int32Array(series);
+    this.texts = new Array<string>(series).fill("");
+    this.numbers = new Float64Array(0);
+  }
+}
+
+/**
+ * What is remembered of transactions and labels, bounded, and read as vectors. Reading never changes an answer; learning is a separate
+ * call. The order of calls is the order of arrival: a read sees what was learned before it, at event times ≤ its own.
+ */
+export class FeatureState {
+  readonly layout: StateLayout;
+  readonly limits: StateLimits;
+  /** Number columns a row holds: those of the layout, then those of plans bound so far. */
+  readonly numbers: string[] = [];
+  readonly tables: readonly KeyTable[];
+  readonly ids: RecentIds;
+  watermark = Number.NEGATIVE_INFINITY;
+  readonly counts = { learned: 0, duplicates: 0, tooLate: 0, labelsTooLate: 0 };
+  private readonly valuesOf: readonly Float64Array[];
+  private readonly columnsOf: readonly Int32Array[];
+  private readonly bindings = new WeakMap<FeaturePlan, Binding>();
+  private readonly reader = new KeyReader();
+  private readonly row: EventRow;
+
+  constructor(layout: StateLayout, limits: Partial<StateLimits> = {}) {
+    this.layout = layout;
+    this.limits = { ...STATE_LIMITS, ...limits };
+    this.tables = layout.series.map((need) => new KeyTable(need, this.limits));
+    this.ids = new RecentIds({ lengthMs: this.limits.latenessMs, idsMax: this.limits.idsMax });
+    this.valuesOf = layout.series.map((need) => new Float64Array(need.columns.length));
+    this.columnsOf = layout.series.map((need) => Int32Array.from(need.columns, (column) => this.numberIndex(column)));
+    this.row = new EventRow(layout.series.length);
+  }
+
+  /** Rebuilds a state from its snapshot; it answers and learns as if it had never stopped. Throws `state.corrupt`. */
+  static restore(bytes: Uint8Array): FeatureState {
+    return readSnapshot(bytes, (layout, limits) => new FeatureState(layout, limits));
+  }
+
+  /** Everything remembered, with a checksum. */
+  snapshot(): Uint8Array {
+    return writeSnapshot(this);
+  }
+
+  covers(plan: FeaturePlan): boolean {
+    return covers(this.layout, plan);
+  }
+
+  /** The vector of `tx` at its event time into `out` (plan.width long). */
+  read(plan: FeaturePlan, tx: Transaction, out: Float32Array): void {
+    this.readRow(plan, this.rowOf(plan, tx), out);
+  }
+
+  /** Adds a transaction, once by id within the lateness. */
+  learn(tx: Transaction): Learned {
+    return this.learnRow(this.rowOf(null, tx));
+  }
+
+  /**
+   * Adds what became known about a transaction, from `knownAt` on. A label cannot be known before the millisecond after its transaction, so
+   * no vector ever holds its own label. The first of equal labels counts; a different one known later replaces it.
+   */
+  learnLabel(label: { readonly transaction: Transaction; readonly fraud: boolean; readonly knownAt: number }): void {
+    this.learnLabelRow(this.rowOf(null, label.transaction), label);
+  }
+
+  stats(): StateStats {
+    const sum = (of: (table: KeyTable) => number): number => this.tables.reduce((total, one) => total + of(one), 0);
+    return {
+      ...this.counts,
+      keys: sum((table) => table.keys),
+      events: sum((table) => table.events),
+      labels: sum((table) => table.frauds.runs.entries + table.genuine.runs.entries),
+      // An id costs about 64 bytes in a set, its text included.
+      bytes: sum((table) => table.bytes) + this.ids.size * 64,
+      keysEvicted: sum((table) => table.evicted),
+      idsForgotten: this.ids.forgotten,
+      watermark: Number.isFinite(this.watermark) ? this.watermark : null,
+    };
+  }
+
+  // -------------------------------------------------------------------------------- the same, for callers with columns
+
+  /** Index of a number column in every row; new columns are added at the end. */
+  numberIndex(column: string): number {
+    const at = this.numbers.indexOf(column);
+    return at >= 0 ? at : this.numbers.push(column) - 1;
+  }
+
+  /** Prepares a plan for reading, so that its columns have an index. */
+  bind(plan: FeaturePlan): Binding {
+    const known = this.bindings.get(plan);
+    if (known !== undefined) return known;
+    assert(this.covers(plan), `the state covers plan ${plan.spec.name}`);
+    const binding = bindPlan(plan, this);
+    this.bindings.set(plan, binding);
+    return binding;
+  }
+
+  readRow(plan: FeaturePlan, row: EventRow, out: Float32Array): void {
+    const { tables, columnOf, numberOf, values } = this.bind(plan);
+    const { keys, columns, rows } = plan.steps;
+    const learned = this.ids.has(row.id);
+    for (let k = 0; k < keys.length; k++) {
+      const at = tables[k];
+      const event = { time: row.time, values: this.seriesValues(at, row), learned };
+      this.reader.read(keys[k], { table: this.tables[at], slot: row.slots[at], columnOf: columnOf[k] }, event, values);
+    }
+    for (let c = 0; c < columns.length; c++) values[columns[c].feature] = row.numbers[numberOf[c]];
+    for (let r = 0; r < rows.length; r++) rows[r](row.time, values);
+    for (let i = 0; i < values.length; i++) out[i] = toFloat32(values[i]);
+  }
+
+  learnRow(row: EventRow): Learned {
+    if (row.time < this.watermark - this.limits.latenessMs) {
+      this.counts.tooLate++;
+      return "too-late";
+    }
+    if (this.ids.has(row.id)) {
+      this.counts.duplicates++;
+      return "duplicate";
+    }
+    this.advance(row.time);
+    this.ids.add(row.id);
+    for (let s = 0; s < this.tables.length; s++) {
+      if (row.slots[s] === SLOT_MISSING) continue;
+      if (row.slots[s] === SLOT_UNKNOWN) row.slots[s] = this.tables[s].create(row.texts[s], row.time, this.watermark);
+      const values = this.seriesValues(s, row);
+      this.tables[s].learn(row.slots[s], { time: row.time, watermark: this.watermark, values });
+    }
+    this.counts.learned++;
+    return "learned";
+  }
+
+  learnLabelRow(row: EventRow, label: { readonly fraud: boolean; readonly knownAt: number }): void {
+    const entry = {
+      time: row.time,
+      knownAt: Math.max(label.knownAt, row.time + 1),
+      idHash: hashId(row.id),
+      fraud: label.fraud,
+    };
+    let reached = false;
+    for (let s = 0; s < this.tables.length; s++) {
+      const table = this.tables[s];
+      const { frauds, genuine } = table.need;
+      if (row.time <= this.watermark - table.retentionMs || row.slots[s] === SLOT_MISSING) continue;
+      reached = true;
+      const needed = label.fraud ? frauds : genuine;
+      if (row.slots[s] === SLOT_UNKNOWN && needed) {
+        row.slots[s] = table.create(row.texts[s], row.time, this.watermark);
+      }
+      if (row.slots[s] >= 0) table.learnLabel(row.slots[s], entry);
+    }
+    if (!reached) this.counts.labelsTooLate++;
+  }
+
+  private advance(time: number): void {
+    if (time <= this.watermark) return;
+    this.watermark = time;
+    this.ids.advance(time);
+  }
+
+  private seriesValues(series: number, row: EventRow): Float64Array {
+    const values = this.valuesOf[series];
+    const columns = this.columnsOf[series];
+    for (let c = 0; c < columns.length; c++) values[c] = row.numbers[columns[c]];
+    return values;
+  }
+
+  private rowOf(plan: FeaturePlan | null, tx: Transaction): EventRow {
+    if (plan !== null) this.bind(plan);
+    const { row } = this;
+    assert(Number.isFinite(tx.time), `transaction ${tx.id} has a time`);
+    row.id = tx.id;
+    row.time = Math.floor(tx.time);
+    if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
+    for (let i = 0; i < this.numbers.length; i++) row.numbers[i] = finiteNumber(tx.fields[this.numbers[i]]);
+    for (let s = 0; s < this.tables.length; s++) {
+      const text = keyText(this.tables[s].need.key, tx);
+      row.texts[s] = text ?? "";
+      row.slots[s] = text === null ? SLOT_MISSING : this.tables[s].find(text);
+    }
+    return row;
+  }
+}
+
+/** A plan's place in a state. */
+export interface Binding {
+  readonly tables: Int32Array;
+  readonly columnOf: readonly Int32Array[];
+  readonly numberOf: Int32Array;
+  readonly values: Float64Array;
+}
+
+/** One text for one or two key values; null when one is missing. Lengths in front keep ("ab","c") and ("a","bc") apart. */
+export function joinKey(parts: readonly (string | null)[]): string | null {
+  if (parts.length === 1) return parts[0];
+  let text = "";
+  for (const part of parts) {
+    if (part === null) return null;
+    text += `${part.length}:${part}`;
+  }
+  return text;
+}
+
+/** Missing for everything but finite numbers. */
+export function finiteNumber(value: FieldValue | undefined): number {
+  return typeof value === "number" && Number.isFinite(value) ? value : Number.NaN;
+}
+
+const FLOAT32_MAX = 3.4028234663852886e38;
+
+/** Nearest Float32, kept finite. */
+function toFloat32(value: number): number {
+  if (value > FLOAT32_MAX) return FLOAT32_MAX;
+  return value < -FLOAT32_MAX ? -FLOAT32_MAX : value;
+}
+
+function keyText(key: readonly string[], tx: Transaction): string | null {
+  if (key.length === 1) return fieldText(tx.fields[key[0]]);
+  return joinKey(key.map((column) => fieldText(tx.fields[column])));
+}
+
+function fieldText(value: FieldValue | undefined): string | null {
+  if (typeof value === "string") return value;
+  return typeof value === "number" && !Number.isNaN(value) ? String(value) : null;
+}
+
+function bindPlan(plan: FeaturePlan, state: FeatureState): Binding {
+  const at = plan.series.map((need) => state.layout.series.findIndex((kept) => keyId(kept.key) === keyId(need.key)));
+  return {
+    tables: Int32Array.from(at),
+    columnOf: plan.series.map((need, i) =>
+      Int32Array.from(need.columns, (column) => state.layout.series[at[i]].columns.indexOf(column)),
+    ),
+    numberOf: Int32Array.from(plan.steps.columns, ({ column }) => state.numberIndex(column)),
+    values: new Float64Array(plan.width),
+  };
+}

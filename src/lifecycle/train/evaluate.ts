@@ -1,0 +1,71 @@
+// Evaluation on the later slice: the metrics a fraud team reads, for any bundle on the same rows.
+import type { Thresholds } from "../../core/decision.ts";
+import { DAY_MS } from "../../core/duration.ts";
+import {
+  averagePrecision,
+  brier,
+  cardPrecisionAtK,
+  logLoss,
+  precisionRecallF1At,
+  recallAtBudget,
+  recallAtFpr,
+  rocAuc,
+} from "../../ml/metrics.ts";
+
+/** The Handbook reports precision among the 100 highest-scored cards of a day. */
+const CARDS_A_DAY = 100;
+const FPR = 0.01;
+
+/** Rows to judge on; equal lengths. */
+export interface JudgedRows {
+  readonly y: Uint8Array;
+  readonly card: Int32Array;
+  readonly time: Float64Array;
+  readonly amount: Float64Array;
+}
+
+export type Metrics = Readonly<Record<string, number>>;
+
+/** Metrics of calibrated scores; every value finite or NaN, keys as they are logged. */
+export function metricsOf(
+  scores: Float32Array,
+  rows: JudgedRows,
+  given: { readonly thresholds: Thresholds; readonly reviewShare: number },
+): Metrics {
+  const { y } = rows;
+  const { precision, recall, f1 } = precisionRecallF1At(scores, y, Math.fround(given.thresholds.review));
+  const blocked = precisionRecallF1At(scores, y, Math.fround(given.thresholds.block));
+  let alerts = 0;
+  let caught = 0;
+  let lost = 0;
+  for (let i = 0; i < y.length; i++) {
+    const alert = scores[i] >= Math.fround(given.thresholds.review);
+    if (alert) alerts++;
+    if (y[i] === 1 && rows.amount[i] > 0) {
+      if (alert) caught += rows.amount[i];
+      else lost += rows.amount[i];
+    }
+  }
+  return {
+    average_precision: averagePrecision(scores, y),
+    roc_auc: rocAuc(scores, y),
+    card_precision_100: cardPrecisionAtK({ scores, y, card: rows.card, day: daysOf(rows.time), k: CARDS_A_DAY }),
+    recall_at_review_budget: recallAtBudget(scores, y, given.reviewShare),
+    recall_at_fpr_1pct: recallAtFpr(scores, y, FPR),
+    precision_at_review: precision,
+    recall_at_review: recall,
+    f1_at_review: f1,
+    precision_at_block: blocked.precision,
+    recall_at_block: blocked.recall,
+    fraud_amount_caught_share: caught / (caught + lost),
+    alert_rate: alerts / y.length,
+    log_loss: logLoss(scores, y),
+    brier: brier(scores, y),
+    rows: y.length,
+    frauds: y.reduce((sum, label) => sum + label, 0),
+  };
+}
+
+function daysOf(times: Float64Array): Int32Array {
+  return Int32Array.from(times, (time) => Math.floor(time / DAY_MS));
+}

@@ -1,0 +1,135 @@
+// Fitting: forest, trees with and without the anomaly score (the ablation decides), calibration, thresholds.
+import type { Thresholds } from "../../core/decision.ts";
+import { type Calibration, calibrate, chooseCalibration, fitCalibration } from "../../ml/calibration.ts";
+import type { GbdtModel } from "../../ml/gbdt/model.ts";
+import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/params.ts";
+import { scoreMatrix } from "../../ml/gbdt/score.ts";
+import { trainGbdt } from "../../ml/gbdt/train.ts";
+import type { ForestModel } from "../../ml/iforest/model.ts";
+import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
+import { trainIsolationForest } from "../../ml/iforest/train.ts";
+import { type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
+import { averagePrecision } from "../../ml/metrics.ts";
+import { thresholdsFor } from "../../ml/threshold.ts";
+import type { Reporter } from "../../ports.ts";
+import type { ModelParameters, Pipeline } from "../pipeline.ts";
+import type { Split } from "./split.ts";
+
+export const ANOMALY_FEATURE = "anomaly_score";
+
+/** Gain in average precision on the calibration slice below which the anomaly score is not worth an input. */
+const ABLATION_GAIN_MIN = 0.002;
+
+/** Average precision on the calibration slice without and with the anomaly score among the inputs. */
+export interface Ablation {
+  readonly without: number;
+  readonly with: number;
+  readonly kept: boolean;
+}
+
+export interface Fitted {
+  readonly trees: GbdtModel;
+  readonly forest: ForestModel;
+  readonly anomalyAsFeature: boolean;
+  readonly calibration: Calibration;
+  readonly thresholds: Thresholds;
+  readonly ablation: Ablation;
+  readonly curve: { readonly train: readonly number[]; readonly validation: readonly number[] };
+  readonly rounds: number;
+}
+
+/**
+ * Learns from `split.train`, stops early and calibrates on `split.calibrate`. `x` holds every row. Parameters are the
+ * pipeline's; the seed fixes every draw.
+ */
+export function fitModels(
+  x: Matrix,
+  labels: Uint8Array,
+  given: { readonly split: Split; readonly pipeline: Pipeline; readonly seed: number; readonly report: Reporter },
+): Fitted {
+  const { split, pipeline, seed, report } = given;
+  const { modelParameters: parameters } = pipeline;
+  const trainX = takeMatrixRows(x, split.train.rows);
+  const laterX = takeMatrixRows(x, split.calibrate.rows);
+  const trainY = labelsAt(labels, split.train.rows);
+  const laterY = labelsAt(labels, split.calibrate.rows);
+  const forest = trainIsolationForest({
+    x: trainX,
+    trees: parameters.anomalyTrees,
+    sample: parameters.anomalySample,
+    seed,
+  });
+
+  const boost = (label: string, trainInput: Matrix, laterInput: Matrix) =>
+    trainGbdt({
+      x: trainInput,
+      y: trainY,
+      validation: { x: laterInput, y: laterY },
+      params: gbdtParams(parameters),
+      seed,
+      onRound: (round) => report.progress(label, round, parameters.trees),
+    });
+  const plain = boost("boosting", trainX, laterX);
+  const plainMargins = scoreMatrix(plain.model, laterX);
+  const withAnomaly = (slice: Matrix): Matrix => withColumn(slice, ANOMALY_FEATURE, anomalyOf(forest, slice));
+  const laterWith = withAnomaly(laterX);
+  const extended = boost("boosting with the anomaly score", withAnomaly(trainX), laterWith);
+  const extendedMargins = scoreMatrix(extended.model, laterWith);
+  report.progress("boosting", 1, 1);
+
+  const apWithout = averagePrecision(plainMargins, laterY);
+  const apWith = averagePrecision(extendedMargins, laterY);
+  const kept = apWith - apWithout >= ABLATION_GAIN_MIN;
+  const chosen = kept ? extended : plain;
+  const margins = kept ? extendedMargins : plainMargins;
+  const calibration =
+    parameters.calibration === "choose"
+      ? chooseCalibration({ margins, y: laterY })
+      : fitCalibration({ margins, y: laterY, kind: parameters.calibration });
+  const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
+  const thresholds = thresholdsFor({ scores, y: laterY, ...pipeline.decisions });
+  return {
+    trees: chosen.model,
+    forest,
+    anomalyAsFeature: kept,
+    calibration,
+    thresholds,
+    ablation: { without: apWithout, with: apWith, kept },
+    curve: chosen.curve,
+    rounds: chosen.bestRound,
+  };
+}
+
+/** Calibrated Float32 scores and anomaly scores of a matrix, as serving computes them row by row. */
+export function scoresOf(fitted: Fitted, x: Matrix): { readonly scores: Float32Array; readonly anomaly: Float32Array } {
+  const anomaly = anomalyOf(fitted.forest, x);
+  const input = fitted.anomalyAsFeature ? withColumn(x, ANOMALY_FEATURE, anomaly) : x;
+  const margins = scoreMatrix(fitted.trees, input);
+  return { scores: Float32Array.from(margins, (margin) => calibrate(fitted.calibration, margin)), anomaly };
+}
+
+export function labelsAt(labels: Uint8Array, rows: Int32Array): Uint8Array {
+  return Uint8Array.from(rows, (row) => labels[row]);
+}
+
+function anomalyOf(forest: ForestModel, x: Matrix): Float32Array {
+  return Float32Array.from(scoreAnomalyMatrix(forest, x));
+}
+
+function gbdtParams(parameters: ModelParameters): GbdtParams {
+  return {
+    ...defaultGbdtParams,
+    trees: parameters.trees,
+    learningRate: parameters.learningRate,
+    depthMax: parameters.depthMax,
+    lambda: parameters.lambda,
+    alpha: parameters.alpha,
+    gamma: parameters.gamma,
+    minChildWeight: parameters.minChildWeight,
+    rowSample: parameters.rowSample,
+    columnSample: parameters.columnSample,
+    binsMax: parameters.binsMax,
+    scalePositive: parameters.scalePositive,
+    earlyStoppingRounds: parameters.earlyStoppingRounds,
+  };
+}

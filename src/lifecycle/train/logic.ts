@@ -1,0 +1,102 @@
+// The logic gate: does the bundle, read back from its bytes, behave before it may judge anything, even in shadow?
+import type { BundleFiles } from "../../core/bundle.ts";
+import { messageOf } from "../../core/errors.ts";
+import { quantileSorted } from "../../core/stats.ts";
+import { type Check, type Verdict, verdictOf } from "../../core/verdict.ts";
+import type { Clock } from "../../ports.ts";
+import { loadScorer, type Scorer } from "../score.ts";
+
+/** Scoring one vector may take this long at the 99th percentile; a budget for the whole answer is about 25 ms. */
+const LATENCY_P99_MS_MAX = 5;
+const LATENCY_VECTORS = 2000;
+
+/** Vectors that no training row looks like; the answer must still be a probability. */
+const EXTREMES: readonly number[] = [Number.NaN, 0, -1, 3.4e38, -3.4e38, 1e-38];
+
+/** What the gate is shown: rows scored at once offline, and the same rows' vectors as serving encodes them. */
+export interface LogicEvidence {
+  /** Offline vectors with the scores the fitted models gave them in one batch. */
+  readonly sample: readonly { readonly vector: Float32Array; readonly score: number; readonly anomalyScore: number }[];
+  /** First difference between online and offline vectors, or null. */
+  readonly parityFault: string | null;
+  readonly parityRows: number;
+}
+
+/** Loads the bundle from its files alone and asks. */
+export function logicGate(files: BundleFiles, evidence: LogicEvidence, clock: Clock): { readonly verdict: Verdict; readonly scorer: Scorer | null } {
+  let scorer: Scorer;
+  try {
+    scorer = loadScorer(files, { model: "candidate", version: "unregistered" });
+  } catch (error) {
+    const failed: Check = { name: "golden rows", passed: false, observed: messageOf(error), required: "loads and reproduces every golden row" };
+    return { verdict: verdictOf("logic", [failed]), scorer: null };
+  }
+  const checks: Check[] = [
+    { name: "golden rows", passed: true, observed: "reproduced bit for bit", required: "bit for bit" },
+    batchCheck(scorer, evidence),
+    extremesCheck(scorer),
+    determinismCheck(scorer, evidence),
+    {
+      name: "feature parity",
+      passed: evidence.parityFault === null,
+      observed: evidence.parityFault ?? `${evidence.parityRows} vectors equal, online and replayed`,
+      required: "equal bit for bit",
+    },
+    latencyCheck(scorer, evidence, clock),
+  ];
+  return { verdict: verdictOf("logic", checks), scorer };
+}
+
+function batchCheck(scorer: Scorer, { sample }: LogicEvidence): Check {
+  const wrong = sample.find(({ vector, score, anomalyScore }) => {
+    const answer = scorer.score(vector);
+    return answer.score !== score || answer.anomalyScore !== anomalyScore;
+  });
+  return {
+    name: "one row = batch",
+    passed: wrong === undefined,
+    observed: wrong === undefined ? `${sample.length} rows equal` : `a row scores ${scorer.score(wrong.vector).score}, in the batch ${wrong.score}`,
+    required: "equal bit for bit",
+  };
+}
+
+function extremesCheck(scorer: Scorer): Check {
+  const bad: string[] = [];
+  for (const extreme of EXTREMES) {
+    const vector = new Float32Array(scorer.plan.width).fill(extreme);
+    const { score, anomalyScore } = scorer.score(vector);
+    if (!(score >= 0 && score <= 1 && anomalyScore >= 0 && anomalyScore <= 1)) bad.push(`all ${extreme} → ${score}, ${anomalyScore}`);
+  }
+  return {
+    name: "range on extreme and missing input",
+    passed: bad.length === 0,
+    observed: bad.length === 0 ? `${EXTREMES.length} extremes answered` : bad.join("; "),
+    required: "scores in [0, 1]",
+  };
+}
+
+function determinismCheck(scorer: Scorer, { sample }: LogicEvidence): Check {
+  const first = sample.map(({ vector }) => scorer.score(vector).score);
+  const second = [...sample].reverse().map(({ vector }) => scorer.score(vector).score);
+  const same = first.every((score, i) => score === second[sample.length - 1 - i]);
+  return { name: "determinism", passed: same, observed: same ? "same answers in any order" : "answers depend on the order", required: "no memory" };
+}
+
+function latencyCheck(scorer: Scorer, { sample }: LogicEvidence, clock: Clock): Check {
+  const times: number[] = [];
+  for (let i = 0; i < LATENCY_VECTORS && sample.length > 0; i++) {
+    const start = clock.elapsed();
+    scorer.score(sample[i % sample.length].vector);
+    times.push(clock.elapsed() - start);
+  }
+  const p99 = quantileSorted(
+    times.sort((a, b) => a - b),
+    0.99,
+  );
+  return {
+    name: "latency p99",
+    passed: p99 <= LATENCY_P99_MS_MAX,
+    observed: `${p99.toFixed(3)} ms`,
+    required: `at most ${LATENCY_P99_MS_MAX} ms`,
+  };
+}

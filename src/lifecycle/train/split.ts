@@ -1,0 +1,103 @@
+// The time-ordered split: history, train, gap, calibrate, gap, evaluate; nothing ever learns from later than it may know.
+import { DAY_MS, formatDuration } from "../../core/duration.ts";
+import { SentinelError } from "../../core/errors.ts";
+import type { Pipeline } from "../pipeline.ts";
+
+/** Rows of one stretch of time, [from, to). */
+export interface Slice {
+  readonly from: number;
+  readonly to: number;
+  readonly rows: Int32Array;
+  readonly frauds: number;
+}
+
+export interface Split {
+  readonly train: Slice;
+  readonly calibrate: Slice;
+  readonly evaluate: Slice;
+}
+
+/** Fewest frauds a slice may have; below it, thresholds and metrics are noise. */
+const FRAUDS_MIN = { train: 20, calibrate: 10, evaluate: 10 } as const;
+
+/**
+ * Cuts rows by event time. `history` only fills windows; before each later slice a gap of the label delay is left out,
+ * because labels of those days are not known when the slice begins. Errors: lifecycle.not-enough-data, ml.one-class.
+ */
+export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: Pipeline): Split {
+  const { history, calibrate, evaluate, gapMs } = pipeline.split;
+  let start = Number.POSITIVE_INFINITY;
+  let end = Number.NEGATIVE_INFINITY;
+  for (const time of times) {
+    if (time < start) start = time;
+    if (time > end) end = time;
+  }
+  end += 1;
+  const span = end - start;
+  const evaluateFrom = end - evaluate * span;
+  const calibrateTo = evaluateFrom - gapMs;
+  const calibrateFrom = calibrateTo - calibrate * span;
+  const trainTo = calibrateFrom - gapMs;
+  const trainFrom = start + history * span;
+  if (trainTo - trainFrom < span * 0.1) {
+    const needed = Math.ceil((2 * gapMs) / (0.9 - history - calibrate - evaluate) / DAY_MS);
+    throw new SentinelError(
+      "lifecycle.not-enough-data",
+      `the data spans ${formatDuration(Math.round(span / DAY_MS) * DAY_MS)}; after history, two gaps of ${formatDuration(gapMs)} and the later slices too little is left to train on`,
+      { hint: `give at least ${needed} days, or shorten \`split\` in ${pipeline.file}` },
+    );
+  }
+  const slice = (from: number, to: number, name: keyof typeof FRAUDS_MIN): Slice => {
+    const made = cut(times, labels, { from, to });
+    checkClasses(made, name);
+    return made;
+  };
+  return {
+    train: slice(trainFrom, trainTo, "train"),
+    calibrate: slice(calibrateFrom, calibrateTo, "calibrate"),
+    evaluate: slice(evaluateFrom, end, "evaluate"),
+  };
+}
+
+function cut(times: Float64Array, labels: Uint8Array, span: { readonly from: number; readonly to: number }): Slice {
+  let count = 0;
+  for (const time of times) if (time >= span.from && time < span.to) count++;
+  const rows = new Int32Array(count);
+  let next = 0;
+  let frauds = 0;
+  for (let i = 0; i < times.length; i++) {
+    if (times[i] >= span.from && times[i] < span.to) {
+      rows[next++] = i;
+      frauds += labels[i];
+    }
+  }
+  return { ...span, rows, frauds };
+}
+
+function checkClasses(slice: Slice, name: keyof typeof FRAUDS_MIN): void {
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+  const where = `the ${name} slice ${day(slice.from)} … ${day(slice.to)}`;
+  if (slice.frauds === 0) {
+    throw new SentinelError("ml.one-class", `${where} has ${slice.rows.length} transactions and no fraud`, {
+      hint: "a model cannot learn what it never sees: check the label column, or give data with labelled frauds",
+    });
+  }
+  if (slice.frauds === slice.rows.length) {
+    throw new SentinelError(
+      "ml.one-class",
+      `${where} has ${slice.rows.length} transactions and all of them are frauds`,
+      {
+        hint: "check the label column: genuine transactions must be there too",
+      },
+    );
+  }
+  if (slice.frauds < FRAUDS_MIN[name]) {
+    throw new SentinelError(
+      "lifecycle.not-enough-data",
+      `${where} has ${slice.frauds} frauds, at least ${FRAUDS_MIN[name]} are needed`,
+      {
+        hint: "give a longer period, or a larger share for this slice under `split` in the pipeline",
+      },
+    );
+  }
+}

@@ -1,0 +1,35 @@
+// How learning complains about its input: one wording for parameters out of range and data that does not fit.
+import { SentinelError } from "../core/errors.ts";
+import type { Matrix } from "./matrix.ts";
+
+/** Throws `ml.parameter-invalid` naming the parameter, its value and what would be right. */
+export function refuseParameter(name: string, fault: { readonly value: unknown; readonly wanted: string }): never {
+  throw new SentinelError("ml.parameter-invalid", `${name} is ${String(fault.value)}; it must be ${fault.wanted}`, {
+    hint: `set ${name} to ${fault.wanted}`,
+  });
+}
+
+/** The matrix is of one piece: as many values as rows × columns, at least one of each, no infinite value. */
+export function checkMatrix(x: Matrix, name: string): void {
+  if (x.rows < 1) refuseParameter(`${name}.rows`, { value: x.rows, wanted: "at least 1" });
+  if (x.names.length < 1) refuseParameter(`${name}.names`, { value: "empty", wanted: "at least one column" });
+  const wanted = x.rows * x.names.length;
+  if (x.values.length !== wanted) {
+    refuseParameter(`${name}.values.length`, { value: x.values.length, wanted: `rows × columns = ${wanted}` });
+  }
+  for (let i = 0; i < wanted; i++) {
+    if (x.values[i] === Number.POSITIVE_INFINITY || x.values[i] === Number.NEGATIVE_INFINITY) {
+      const place = `${name} column ${x.names[Math.floor(i / x.rows)]}, row ${i % x.rows}`;
+      refuseParameter(place, { value: x.values[i], wanted: "a finite number or NaN for missing" });
+    }
+  }
+}
+
+/** The labels are one 0 or 1 a row. */
+export function checkLabels(y: Uint8Array, options: { readonly rows: number; readonly name: string }): void {
+  const { rows, name } = options;
+  if (y.length !== rows) refuseParameter(`${name}.length`, { value: y.length, wanted: `the number of rows, ${rows}` });
+  for (let r = 0; r < y.length; r++) {
+    if (y[r] > 1) refuseParameter(`${name}, row ${r}`, { value: y[r], wanted: "0 (genuine) or 1 (fraud)" });
+  }
+}

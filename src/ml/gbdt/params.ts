@@ -1,0 +1,88 @@
+// The numbers that steer boosting, their defaults and their ranges.
+import { refuseParameter } from "../faults.ts";
+
+/** Names and meaning follow XGBoost (Chen & Guestrin 2016), spelled out. */
+export interface GbdtParams {
+  readonly trees: number;
+  readonly learningRate: number;
+  readonly depthMax: number;
+  /** When given, the leaf with the largest gain is split first, until so many leaves are there. */
+  readonly leavesMax?: number;
+  /** L2 penalty on leaf values. */
+  readonly lambda: number;
+  /** L1 penalty on leaf values. */
+  readonly alpha: number;
+  /** Gain a split must reach. */
+  readonly gamma: number;
+  /** Sum of second derivatives each side of a split must hold. */
+  readonly minChildWeight: number;
+  /** Share of the rows each tree sees. */
+  readonly rowSample: number;
+  /** Share of the columns each tree sees. */
+  readonly columnSample: number;
+  /** Bins a column, the one for missing values included. */
+  readonly binsMax: number;
+  /** Weight of a fraud against a genuine transaction. */
+  readonly scalePositive: number;
+  /** Rounds without a better validation loss after which training stops; 0 never stops. */
+  readonly earlyStoppingRounds: number;
+}
+
+export const defaultGbdtParams: GbdtParams = {
+  trees: 100,
+  learningRate: 0.1,
+  depthMax: 6,
+  lambda: 1,
+  alpha: 0,
+  gamma: 0,
+  minChildWeight: 1,
+  rowSample: 1,
+  columnSample: 1,
+  binsMax: 256,
+  scalePositive: 1,
+  earlyStoppingRounds: 0,
+};
+
+interface Range {
+  readonly low: number;
+  readonly high: number;
+  readonly whole?: boolean;
+  /** True when `low` itself is not allowed. */
+  readonly above?: boolean;
+}
+
+const RANGES: Readonly<Record<keyof GbdtParams, Range>> = {
+  trees: { low: 1, high: 10_000, whole: true },
+  learningRate: { low: 0, high: 1, above: true },
+  depthMax: { low: 1, high: 16, whole: true },
+  leavesMax: { low: 2, high: 65_536, whole: true },
+  lambda: { low: 0, high: 1e6 },
+  alpha: { low: 0, high: 1e6 },
+  gamma: { low: 0, high: 1e6 },
+  minChildWeight: { low: 0, high: 1e9 },
+  rowSample: { low: 0, high: 1, above: true },
+  columnSample: { low: 0, high: 1, above: true },
+  binsMax: { low: 3, high: 256, whole: true },
+  scalePositive: { low: 0, high: 1e6, above: true },
+  earlyStoppingRounds: { low: 0, high: 10_000, whole: true },
+};
+
+/** Throws `ml.parameter-invalid` naming the parameter, its value and its range. */
+export function checkGbdtParams(params: GbdtParams): void {
+  for (const name of Object.keys(RANGES) as (keyof GbdtParams)[]) {
+    const value = params[name];
+    if (name === "leavesMax" && value === undefined) continue;
+    if (!fits(value, RANGES[name])) refuseParameter(name, { value, wanted: describe(RANGES[name]) });
+  }
+}
+
+function fits(value: unknown, range: Range): boolean {
+  if (typeof value !== "number" || !Number.isFinite(value)) return false;
+  if (range.whole && !Number.isInteger(value)) return false;
+  return value <= range.high && (range.above ? value > range.low : value >= range.low);
+}
+
+function describe(range: Range): string {
+  const kind = range.whole ? "a whole number" : "a number";
+  return range.above ? `${kind} above ${range.low}, up to ${range.high}` : `${kind} from ${range.low} to ${range.high}`;
+}

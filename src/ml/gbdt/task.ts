@@ -1,0 +1,76 @@
+// The training task: what boosting is given, whether it makes sense, and the rate it starts from.
+import { SentinelError } from "../../core/errors.ts";
+import { checkLabels, checkMatrix, refuseParameter } from "../faults.ts";
+import type { Matrix } from "../matrix.ts";
+import { ROWS_MAX } from "./gradients.ts";
+import { checkGbdtParams, type GbdtParams } from "./params.ts";
+
+export interface GbdtTask {
+  readonly x: Matrix;
+  /** 1 is fraud. */
+  readonly y: Uint8Array;
+  /** One a row, finite and not negative; absent means all 1. */
+  readonly weights?: Float32Array;
+  /** Later rows whose loss decides when to stop. */
+  readonly validation?: { readonly x: Matrix; readonly y: Uint8Array };
+  readonly params: GbdtParams;
+  readonly seed: number;
+  /** Called after each round, which count from 1. The validation loss is NaN without validation rows. */
+  readonly onRound?: (round: number, trainLoss: number, validationLoss: number) => void;
+}
+
+/** Errors: `ml.parameter-invalid` naming what is wrong, `ml.one-class` when there is nothing to tell apart. */
+export function checkTask(task: GbdtTask): void {
+  const { x, y, weights, validation, params } = task;
+  checkGbdtParams(params);
+  checkMatrix(x, "x");
+  if (x.rows > ROWS_MAX) refuseParameter("x.rows", { value: x.rows, wanted: `at most ${ROWS_MAX}` });
+  checkLabels(y, { rows: x.rows, name: "y" });
+  if (weights !== undefined) checkWeights(weights, x.rows);
+  if (validation !== undefined) {
+    checkMatrix(validation.x, "validation.x");
+    checkLabels(validation.y, { rows: validation.x.rows, name: "validation.y" });
+    if (validation.x.names.join("\n") !== x.names.join("\n")) {
+      refuseParameter("validation.x.names", { value: validation.x.names, wanted: `those of x, ${x.names}` });
+    }
+  } else if (params.earlyStoppingRounds > 0) {
+    const wanted = "0 when there are no validation rows";
+    refuseParameter("earlyStoppingRounds", { value: params.earlyStoppingRounds, wanted });
+  }
+  checkClasses(task);
+}
+
+/** Log-odds of the weighted share of frauds: the margin every row starts from. */
+export function logOddsOfRate(task: GbdtTask): number {
+  const { frauds, genuine } = classWeights(task);
+  return Math.log(frauds / genuine);
+}
+
+function checkClasses(task: GbdtTask): void {
+  const { frauds, genuine } = classWeights(task);
+  if (frauds > 0 && genuine > 0) return;
+  const only = frauds > 0 ? "frauds" : "genuine transactions";
+  throw new SentinelError("ml.one-class", `the ${task.y.length} training rows hold ${only} only`, {
+    hint: "train on a period with both frauds and genuine transactions, with labels that are mature",
+  });
+}
+
+function classWeights(task: GbdtTask): { readonly frauds: number; readonly genuine: number } {
+  let frauds = 0;
+  let genuine = 0;
+  for (let r = 0; r < task.y.length; r++) {
+    const weight = task.weights === undefined ? 1 : task.weights[r];
+    if (task.y[r] === 1) frauds += weight * task.params.scalePositive;
+    else genuine += weight;
+  }
+  return { frauds, genuine };
+}
+
+function checkWeights(weights: Float32Array, rows: number): void {
+  if (weights.length !== rows) refuseParameter("weights.length", { value: weights.length, wanted: `${rows}` });
+  for (let r = 0; r < rows; r++) {
+    if (!(weights[r] >= 0) || weights[r] === Number.POSITIVE_INFINITY) {
+      refuseParameter(`weights, row ${r}`, { value: weights[r], wanted: "finite and not negative" });
+    }
+  }
+}

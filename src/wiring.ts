@@ -1,0 +1,76 @@
+// Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
+import path from "node:path";
+import type { Config } from "./config.ts";
+import type {
+  Clock,
+  Dataset,
+  Lock,
+  Ports,
+  PredictionLog,
+  Registry,
+  Reporter,
+  SnapshotStore,
+  SourceControl,
+} from "./ports.ts";
+
+/** The machine's clock. */
+export const systemClock: Clock = { now: () => Date.now(), elapsed: () => performance.now() };
+
+/** Ports of a workspace, and `close` that flushes and closes what was opened. */
+export function openPorts(
+  config: Config,
+  options: { readonly report: Reporter; readonly pipeline: string; readonly clock?: Clock },
+): { readonly ports: Ports; close(): Promise<void> } {
+  const open: { close(): Promise<void> }[] = [];
+  const dataset = once(async (): Promise<Dataset> => {
+    const { createDuckdbDataset } = await import("./drivers/dataset-duckdb.ts");
+    return createDuckdbDataset();
+  });
+  const registry = once(async (): Promise<Registry> => {
+    const { createLocalRegistry } = await import("./drivers/registry-local.ts");
+    const driver = createLocalRegistry({ dir: config.registryDir });
+    open.push(driver);
+    return driver;
+  });
+  const log = once(async (): Promise<PredictionLog> => {
+    const { createSqliteLog } = await import("./drivers/log-sqlite.ts");
+    const driver = createSqliteLog({ file: path.join(config.stateDir, `${options.pipeline}-log.db`) });
+    open.push(driver);
+    return driver;
+  });
+  const snapshots = once(async (): Promise<SnapshotStore> => {
+    const { createFileSnapshots } = await import("./drivers/snapshots-file.ts");
+    return createFileSnapshots({ dir: path.join(config.stateDir, "snapshots") });
+  });
+  const lock = once(async (): Promise<Lock> => {
+    const { createFileLock } = await import("./drivers/lock-file.ts");
+    return createFileLock({ dir: path.join(config.stateDir, "locks") });
+  });
+  const sourceControl = once(async (): Promise<SourceControl> => {
+    const { createGit } = await import("./drivers/git.ts");
+    return createGit({ dir: config.workspace });
+  });
+  return {
+    ports: {
+      clock: options.clock ?? systemClock,
+      report: options.report,
+      dataset,
+      registry,
+      log,
+      snapshots,
+      lock,
+      sourceControl,
+    },
+    async close() {
+      for (const driver of open.reverse()) await driver.close();
+    },
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

@@ -1,0 +1,197 @@
+// What every prediction log must do; each driver's test runs this suite.
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { PredictionLog } from "../../src/ports.ts";
+import { label, prediction, shadow } from "../drivers/records.ts";
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+/** `open` gives a log on the same storage each time within one test; `fresh` makes that storage empty. */
+export function predictionLogContract(
+  name: string,
+  driver: { readonly fresh: () => Promise<void>; readonly open: () => Promise<PredictionLog> },
+): void {
+  let log: PredictionLog;
+  beforeEach(async () => {
+    await driver.fresh();
+    log = await driver.open();
+  });
+  afterEach(async () => {
+    await log.close();
+  });
+
+  test(`${name}: a prediction comes back as it was given`, async () => {
+    const given = prediction("t1");
+    expect(log.appendPrediction(given)).toBe(true);
+    await log.flush();
+    const found = await log.find("t1");
+    expect(found).toEqual({ ...given, sequence: found!.sequence });
+    expect(new Uint8Array(found!.vector.buffer)).toEqual(new Uint8Array(given.vector.buffer));
+    expect(await log.find("t2")).toBeNull();
+  });
+
+  test(`${name}: what is not yet flushed is found, and a vector reused by its owner is not changed`, async () => {
+    const vector = Float32Array.of(1, 2);
+    log.appendPrediction(prediction("t1", { vector }));
+    vector.fill(9);
+    expect((await log.find("t1"))!.vector).toEqual(Float32Array.of(1, 2));
+    await log.flush();
+    expect((await log.find("t1"))!.vector).toEqual(Float32Array.of(1, 2));
+  });
+
+  test(`${name}: the first answer to a transaction stands, flushed or not`, async () => {
+    log.appendPrediction(prediction("t1", { score: 0.1 }));
+    log.appendPrediction(prediction("t1", { score: 0.2 }));
+    await log.flush();
+    log.appendPrediction(prediction("t1", { score: 0.3 }));
+    expect((await log.find("t1"))!.score).toBe(0.1);
+    await log.flush();
+    expect((await log.find("t1"))!.score).toBe(0.1);
+    expect(await log.counts()).toEqual({ predictions: 1, labels: 0, shadows: 0 });
+  });
+
+  test(`${name}: hostile ids, field names and missing values are only data`, async () => {
+    const ids = ["a\u0000b", "a\u0000c", "\\u0000", "'; DROP TABLE predictions; --", "\ud800", "\udfff", "😀", " "];
+    const fields = JSON.parse('{"__proto__": "x", "constructor": 1, "amount": null}');
+    for (const id of ids) log.appendPrediction(prediction(id, { fields, vector: new Float32Array(0) }));
+    await log.flush();
+    for (const id of ids) {
+      const found = await log.find(id);
+      expect(found!.transactionId).toBe(id);
+      expect(Object.entries(found!.fields)).toEqual([
+        ["__proto__", "x"],
+        ["constructor", 1],
+        ["amount", null],
+      ]);
+    }
+    expect((await log.counts()).predictions).toBe(ids.length);
+  });
+
+  test(`${name}: NaN in a number does not stop the records behind it`, async () => {
+    log.appendPrediction(prediction("t1", { anomalyScore: Number.NaN, latencyMs: Number.POSITIVE_INFINITY }));
+    log.appendPrediction(prediction("t2"));
+    await log.flush();
+    expect((await log.find("t1"))!.anomalyScore).toBeNaN();
+    expect(await log.find("t2")).not.toBeNull();
+  });
+
+  test(`${name}: a scan gives predictions and labels in one order of arrival, from any point, over many pages`, async () => {
+    const order: string[] = [];
+    for (let i = 0; i < 1500; i++) {
+      log.appendPrediction(prediction(`t${i}`));
+      order.push(`prediction t${i}`);
+      if (i % 3 === 2) {
+        log.appendLabel(label(`t${i - 1}`));
+        order.push(`label t${i - 1}`);
+      }
+    }
+    const events = await collect(log.scan(0));
+    expect(events.map((event) => `${event.kind} ${event.record.transactionId}`)).toEqual(order);
+    const sequences = events.map((event) => event.record.sequence);
+    expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b));
+    expect(await collect(log.scan(sequences[700]))).toEqual(events.slice(700));
+    expect(await collect(log.scan(sequences.at(-1)! + 1))).toEqual([]);
+  });
+
+  test(`${name}: pairs carry card, amount and the label known last, also when it arrived first`, async () => {
+    log.appendPrediction(prediction("t1", { fields: { customer_id: 42, amount: 10 } }));
+    log.appendPrediction(prediction("t2", { fields: { customer_id: "c2", amount: null } }));
+    log.appendShadow(shadow("t1"));
+    log.appendShadow(shadow("t2"));
+    log.appendShadow(shadow("t2", { candidate: { version: "5", score: 0, decision: "approve" } }));
+    log.appendLabel(label("t1", { fraud: false, knownAt: 900, source: "chargeback" }));
+    log.appendLabel(label("t1", { fraud: true, knownAt: 800 }));
+    const pairs = await collect(log.pairs("4"));
+    expect(pairs[0]).toEqual({ ...shadow("t1"), card: "42", amount: 10, fraud: false, labelKnownAt: 900 });
+    expect(pairs[1]).toMatchObject({ transactionId: "t2", card: "c2", fraud: null, labelKnownAt: null });
+    expect(pairs[1].amount).toBeNaN();
+    expect(await collect(log.pairs("5"))).toHaveLength(1);
+    expect(await collect(log.pairs("6"))).toEqual([]);
+    const labels = (await collect(log.scan(0))).filter((event) => event.kind === "label");
+    expect(labels).toHaveLength(2);
+  });
+
+  test(`${name}: equal known_at: the label that arrived later wins; a shadow given twice counts once`, async () => {
+    log.appendPrediction(prediction("t1"));
+    log.appendShadow(shadow("t1"));
+    log.appendShadow(shadow("t1", { latencyMs: 99 }));
+    log.appendLabel(label("t1", { fraud: true }));
+    log.appendLabel(label("t1", { fraud: false }));
+    const pairs = await collect(log.pairs("4"));
+    expect(pairs.map((pair) => [pair.fraud, pair.latencyMs])).toEqual([[false, 1.25]]);
+    expect(await log.counts()).toEqual({ predictions: 1, labels: 2, shadows: 1 });
+  });
+
+  test(`${name}: pairs stream over many pages without loss`, async () => {
+    for (let i = 0; i < 1000; i++) {
+      log.appendPrediction(prediction(`t${i}`));
+      log.appendShadow(shadow(`t${i}`));
+    }
+    const pairs = await collect(log.pairs("4"));
+    expect(pairs.map((pair) => pair.transactionId)).toEqual(Array.from({ length: 1000 }, (_, i) => `t${i}`));
+  });
+
+  test(`${name}: recent gives the newest, oldest first`, async () => {
+    for (let i = 0; i < 700; i++) log.appendPrediction(prediction(`t${i}`));
+    const recent = await log.recent(600);
+    expect(recent.map((record) => record.transactionId)).toEqual(Array.from({ length: 600 }, (_, i) => `t${i + 100}`));
+    expect(await log.recent(5000)).toHaveLength(700);
+    expect(await log.recent(0)).toEqual([]);
+  });
+
+  test(`${name}: coverage adds up, also across a restart`, async () => {
+    log.addCoverage("4", 10, { timeout: 2, "queue-full": 1 });
+    log.addCoverage("4", 5, { timeout: 1 });
+    log.addCoverage("5", 0, { error: 7 });
+    await log.close();
+    log = await driver.open();
+    log.addCoverage("4", 1, {});
+    const coverage = await log.coverage();
+    expect(coverage.map((entry) => [entry.version, entry.scored])).toEqual([
+      ["4", 16],
+      ["5", 0],
+    ]);
+    expect(coverage[0].missed).toEqual({
+      "sampled-out": 0,
+      "queue-full": 1,
+      timeout: 3,
+      "breaker-open": 0,
+      error: 0,
+      "spec-not-warm": 0,
+    });
+    expect(coverage[1].missed.error).toBe(7);
+  });
+
+  test(`${name}: everything survives a restart and numbering goes on`, async () => {
+    log.appendPrediction(prediction("t1"));
+    log.appendLabel(label("t1"));
+    await log.close();
+    await log.close();
+    log = await driver.open();
+    log.appendPrediction(prediction("t2"));
+    const sequences = (await collect(log.scan(0))).map((event) => event.record.sequence);
+    expect(sequences).toHaveLength(3);
+    expect(sequences[2]).toBeGreaterThan(sequences[1]);
+    expect(await log.counts()).toEqual({ predictions: 2, labels: 1, shadows: 0 });
+  });
+
+  test(`${name}: two open logs see each other's flushed records and share one numbering`, async () => {
+    const second = await driver.open();
+    try {
+      for (let i = 0; i < 300; i++) {
+        log.appendPrediction(prediction(`t${i}`));
+        second.appendLabel(label(`t${i}`));
+      }
+      await Promise.all([log.flush(), second.flush()]);
+      expect(await second.find("t299")).not.toBeNull();
+      expect(await log.counts()).toEqual({ predictions: 300, labels: 300, shadows: 0 });
+      const sequences = (await collect(second.scan(0))).map((event) => event.record.sequence);
+      expect(new Set(sequences).size).toBe(600);
+    } finally {
+      await second.close();
+    }
+  });
+}
