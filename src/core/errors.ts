@@ -50,6 +50,7 @@ export const ERROR_KINDS = {
   "quality.suite-invalid": INPUT,
   "registry.conflict": CONFLICT,
   "registry.corrupt": { http: 503, exit: 3, retryable: false },
+  "registry.invalid": INPUT,
   "registry.missing": MISSING,
   "registry.unreachable": OUTSIDE,
   "registry.unwritable": { http: 503, exit: 2, retryable: false },

@@ -1,0 +1,51 @@
+// The journal's hash chain: each entry seals the one before, so that a later change to any of them shows.
+import { canonicalJson, sha256 } from "./hash.ts";
+
+/** What makes an entry a link of the chain. `previous` is "" in the first. */
+export interface ChainLink {
+  readonly index: number;
+  readonly previous: string;
+  readonly hash: string;
+}
+
+/** `badIndex` is the place in the list (from 0) where the chain breaks, null when it holds. */
+export interface JournalCheck {
+  readonly ok: boolean;
+  readonly badIndex: number | null;
+  readonly why: string;
+}
+
+/** SHA-256 over every field but `hash`, in canonical JSON. */
+export function journalHash(entry: Omit<ChainLink, "hash">): string {
+  const { hash: _own, ...sealed } = entry as ChainLink;
+  return sha256(canonicalJson(sealed));
+}
+
+/** The entry that follows `last` (null: the first of its journal). */
+export function nextEntry<Fields extends object>(fields: Fields, last: ChainLink | null): Fields & ChainLink {
+  const open = { ...fields, index: last === null ? 0 : last.index + 1, previous: last?.hash ?? "" };
+  return { ...open, hash: journalHash(open) };
+}
+
+/**
+ * Checks a whole journal, oldest first. It finds a changed, removed, added or reordered entry. What no chain can show alone is
+ * a journal cut off at its end or rewritten from some point on; comparing the last hash with a copy kept elsewhere does.
+ */
+export function verifyJournal(entries: readonly ChainLink[]): JournalCheck {
+  let previous = "";
+  for (const [place, entry] of entries.entries()) {
+    const why = faultOf(entry, { place, previous });
+    if (why !== "") return { ok: false, badIndex: place, why };
+    previous = entry.hash;
+  }
+  return { ok: true, badIndex: null, why: "" };
+}
+
+function faultOf(entry: ChainLink, expected: { readonly place: number; readonly previous: string }): string {
+  const { place, previous } = expected;
+  if (entry.index !== place)
+    return `entry ${entry.index} stands where ${place} belongs: one was removed, added or moved`;
+  if (entry.previous !== previous) return `entry ${place} does not follow the entry before it`;
+  if (entry.hash !== journalHash(entry)) return `entry ${place} was changed after it was written`;
+  return "";
+}

@@ -1,0 +1,142 @@
+// The embedded registry: one folder with an SQLite file in MLflow's own schema and the files of every version.
+import { randomUUID } from "node:crypto";
+import { messageOf } from "../core/errors.ts";
+import type { Clock, ModelVersion, Registry } from "../ports.ts";
+import { systemClock } from "./clock-system.ts";
+import { ownerNow } from "./owner.ts";
+import { discardFiles, loadFiles, type Stored, storeFiles } from "./registry-local-artifacts.ts";
+import { RegistryDatabase } from "./registry-local-database.ts";
+import { isFileError, unwritable } from "./registry-local-errors.ts";
+import { appendEntry, copiedUntil, copyEntries, listEntries } from "./registry-local-journal.ts";
+import {
+  checkAlias,
+  checkJournal,
+  checkLog,
+  checkRegistration,
+  checkRun,
+  checkTime,
+  checkVersionTags,
+} from "./registry-local-limits.ts";
+import { finishRun, insertRun, listRuns, logRun } from "./registry-local-runs.ts";
+import * as stored from "./registry-local-versions.ts";
+
+/**
+ * `<dir>/mlflow.db` + `<dir>/artifacts/` + `<dir>/journal.ndjson` (a copy of the journal). Opens at first use; reading makes no
+ * files. Paths inside are relative: `mlflow ui` started in `dir` shows everything, wherever the folder is moved.
+ */
+export function createLocalRegistry(options: {
+  readonly dir: string;
+  readonly clock?: Clock;
+  /** 32 hexadecimal digits, never the same twice. */
+  readonly newId?: () => string;
+}): Registry {
+  const { dir, clock = systemClock, newId = () => randomUUID().replaceAll("-", "") } = options;
+  const database = new RegistryDatabase({ dir, clock });
+  const readVersion = (model: string, version: string): Promise<ModelVersion & Stored> =>
+    database
+      .read((sql) => stored.oneVersion(sql, model, version), { absent: null })
+      .then((found) => {
+        if (found === null) throw stored.unknownVersion(model, version);
+        return found;
+      });
+  return {
+    where: dir,
+    async startRun(input) {
+      checkRun(input);
+      checkTime("the run's start", input.startedAt);
+      const runId = newId();
+      await database.write((sql) => insertRun(sql, { ...input, runId }));
+      return runId;
+    },
+    async logRun(runId, what) {
+      checkLog(what);
+      checkTime("the time of the log", what.at);
+      await database.write((sql) => logRun(sql, runId, { ...what, newId }));
+    },
+    async endRun(runId, status, endedAt) {
+      checkTime("the run's end", endedAt);
+      await database.write((sql) => finishRun(sql, runId, { status, endedAt }));
+    },
+    runs: (experiment) => database.read((sql) => listRuns(sql, experiment), { absent: [] }),
+    async register(input) {
+      checkRegistration(input);
+      checkTime("the registration's time", input.at);
+      return register({ dir, database, clock, newId }, input);
+    },
+    async versions(model) {
+      const found = await database.read((sql) => stored.listVersions(sql, model), { absent: [] });
+      return found.map(withoutLocation);
+    },
+    async version(model, version) {
+      return withoutLocation(await readVersion(model, version));
+    },
+    async tagVersion(model, version, tags) {
+      checkVersionTags(tags);
+      await database.write((sql) => {
+        stored.oneVersion(sql, model, version);
+        stored.setVersionTags(sql, { model, version: Number(version), tags });
+      });
+    },
+    async load(model, version) {
+      const found = await readVersion(model, version);
+      return loadFiles(dir, { ...found, title: `${model} version ${version}` });
+    },
+    aliases: (model) => database.read((sql) => stored.aliasesOf(sql, model), { absent: {} }),
+    async moveAlias({ model, alias, from, to, entry }) {
+      checkAlias(alias);
+      const { at, actor, verb, verdict, evidence, reason } = entry;
+      const fields = { model, alias, from, to, at, actor, verb, verdict, evidence, reason };
+      checkJournal({ at, actor, verb, verdict, evidence, reason });
+      const written = await database.write((sql) => {
+        stored.setAlias(sql, { model, alias, from, to, at });
+        return appendEntry(sql, fields);
+      });
+      await copyJournal({ dir, database }, model);
+      return written;
+    },
+    journal: (model) => database.read((sql) => listEntries(sql, model), { absent: [] }),
+    async close() {
+      database.close();
+    },
+  };
+}
+
+interface Parts {
+  readonly dir: string;
+  readonly database: RegistryDatabase;
+  readonly clock: Clock;
+  readonly newId: () => string;
+}
+
+/** Announce, store the files, publish: a process killed in between leaves a pending model that the next registration clears. */
+async function register({ dir, database, clock, newId }: Parts, input: stored.Registration): Promise<ModelVersion> {
+  await clearAbandoned({ dir, database, clock });
+  const modelId = `m-${newId()}`;
+  const owner = ownerNow(clock.now());
+  const pending = await database.write((sql) => stored.insertPending(sql, { ...input, modelId, owner }));
+  try {
+    const files = await storeFiles(dir, { ...pending, files: input.files });
+    return await database.write((sql) => stored.insertVersion(sql, { ...input, ...pending, ...files, newId }));
+  } catch (cause) {
+    await database.write((sql) => stored.failPending(sql, pending, messageOf(cause))).catch(() => {});
+    await discardFiles(dir, pending).catch(() => {});
+    throw isFileError(cause) ? unwritable(dir, cause) : cause;
+  }
+}
+
+async function clearAbandoned({ dir, database, clock }: Omit<Parts, "newId">): Promise<void> {
+  const abandoned = await database.write((sql) => stored.giveUpAbandoned(sql, clock.now()));
+  for (const model of abandoned) await discardFiles(dir, model).catch(() => {});
+}
+
+/** Best effort: the database has the entry already, and the next move copies what is missing. */
+async function copyJournal({ dir, database }: Pick<Parts, "dir" | "database">, model: string): Promise<void> {
+  try {
+    const from = await copiedUntil(dir, model);
+    await copyEntries(dir, await database.read((sql) => listEntries(sql, model, from), { absent: [] }));
+  } catch {}
+}
+
+function withoutLocation({ location: _inside, ...version }: ModelVersion & Stored): ModelVersion {
+  return version;
+}
