@@ -1,0 +1,233 @@
+// Replay: recompute every logged vector and score from raw history, and demand the same bits.
+import type { Table } from "../core/table.ts";
+import type { FeaturePlan } from "../features/plan.ts";
+import { layoutOf } from "../features/plan.ts";
+import { replay as replayTable } from "../features/replay.ts";
+import { FeatureState } from "../features/state.ts";
+import type { Ports, PredictionRecord } from "../ports.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { loadScorer, type Scorer } from "./score.ts";
+import { isLearned, learnInto } from "./warm.ts";
+import { arrivals, type LogArrival } from "./warm/catch-up.ts";
+import { type Era, readEras } from "./warm/eras.ts";
+import type { StateOrigin } from "./warm/saved.ts";
+
+/** One value that came out differently. A difference in the score has the feature "(score)". */
+export interface Mismatch {
+  readonly transactionId: string;
+  readonly feature: string;
+  readonly logged: number;
+  readonly replayed: number;
+}
+
+export interface ReplayReport {
+  readonly predictions: number;
+  /** Vectors that were compared. */
+  readonly compared: number;
+  readonly scoresCompared: number;
+  /** Predictions that could not be compared, by reason. */
+  readonly skipped: Readonly<Record<SkipReason, number>>;
+  /** How many values differ; `mismatches` has the first of them. */
+  readonly mismatchCount: number;
+  readonly mismatches: readonly Mismatch[];
+  readonly verdict: "pass" | "fail";
+  readonly reasons: readonly string[];
+}
+
+/** degraded: the policy answered. no-origin: the server kept no era for its layout. bundle-gone: the registry has not got it any more. */
+export type SkipReason = "degraded" | "no-origin" | "bundle-gone";
+
+export interface ReplayInput {
+  readonly pipeline: Pipeline;
+  /** The table that training replayed, canonical names; the caller reads it and checks `dataHash`. */
+  readonly history: (origin: StateOrigin) => Promise<Table>;
+  /** A version's bundle; from the registry when absent. */
+  readonly loadBundle?: (version: string) => Promise<Scorer>;
+  readonly mismatchesMax?: number;
+}
+
+const MISMATCHES_MAX = 100;
+/** Different bundles in one log that a replay holds in memory. */
+const BUNDLES_MAX = 100;
+
+/**
+ * Follows the server's own way: each layout's state begins where the server's began (its eras), and the log is learned in
+ * order of arrival. Vectors compare as Float32 bits (one NaN equals another), scores as numbers. A log that a server is
+ * writing may be replayed; what comes in meanwhile is left for the next time. Errors: log.unreadable, what `history` throws.
+ */
+export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayReport> {
+  const eras = await readEras(await ports.snapshots(), input.pipeline.name);
+  const bundles = new Bundles(input.loadBundle ?? ((version) => fromRegistry(ports, input.pipeline.model, version)));
+  const tracks = new Tracks(eras, input);
+  const tally = new Tally(input.mismatchesMax ?? MISMATCHES_MAX);
+  const log = await ports.log();
+  await log.flush();
+  // A layout's state must begin before the log's first entry, so the bundles are looked up first.
+  const plans = new Map<string, FeaturePlan>();
+  for await (const entry of log.scan(0)) {
+    const scorer = entry.kind === "prediction" ? await bundles.get(entry.record) : null;
+    if (scorer !== null) plans.set(scorer.plan.layoutHash, scorer.plan);
+  }
+  for (const plan of plans.values()) await tracks.open(plan);
+  for await (const arrival of arrivals(log, 0)) {
+    if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally });
+    tracks.learn(arrival);
+  }
+  return tally.report();
+}
+
+/** A version from the registry, verified and proven. */
+export async function fromRegistry(ports: Ports, model: string, version: string): Promise<Scorer> {
+  return loadScorer(await (await ports.registry()).load(model, version), { model, version });
+}
+
+async function compare(
+  record: PredictionRecord,
+  on: { readonly arrival: LogArrival; readonly bundles: Bundles; readonly tracks: Tracks; readonly tally: Tally },
+): Promise<void> {
+  const { tally } = on;
+  tally.predictions++;
+  if (record.degraded) return tally.skip("degraded");
+  const scorer = await on.bundles.get(record);
+  if (scorer === null) return tally.skip("bundle-gone");
+  const state = on.tracks.at(scorer.plan, record.sequence);
+  if (state === null) return tally.skip("no-origin");
+  const { plan } = scorer;
+  const vector = new Float32Array(plan.width);
+  state.read(plan, on.arrival.transaction, vector);
+  tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
+  tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score });
+}
+
+/** One state with the stretch of the log over which the server's state was the same. */
+interface Track {
+  readonly layout: string;
+  readonly origin: StateOrigin;
+  /** The last entry before the next era of this layout. */
+  readonly until: number;
+  readonly state: FeatureState;
+}
+
+class Tracks {
+  private readonly eras: readonly Era[];
+  private readonly input: ReplayInput;
+  private readonly tracks: Track[] = [];
+
+  constructor(eras: readonly Era[], input: ReplayInput) {
+    this.eras = eras;
+    this.input = input;
+  }
+
+  async open(plan: FeaturePlan): Promise<void> {
+    const own = this.eras.filter((era) => era.layout === plan.layoutHash);
+    for (const [index, { layout, origin }] of own.entries()) {
+      const until = own[index + 1]?.origin.catchUpSequence ?? Number.MAX_SAFE_INTEGER;
+      if (until <= origin.catchUpSequence) continue;
+      this.tracks.push({ layout, origin, until, state: await this.begin(plan, origin) });
+    }
+  }
+
+  /** The state that stands for the server's when it answered this entry. */
+  at(plan: FeaturePlan, sequence: number): FeatureState | null {
+    const track = this.tracks.find(
+      ({ layout, origin, until }) =>
+        layout === plan.layoutHash && sequence > origin.catchUpSequence && sequence <= until,
+    );
+    return track?.state ?? null;
+  }
+
+  learn(arrival: LogArrival): void {
+    for (const { origin, until, state } of this.tracks) {
+      if (arrival.sequence <= until && isLearned(origin, arrival)) learnInto(state, arrival);
+    }
+  }
+
+  private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<FeatureState> {
+    if (origin.trainedUpTo === null) return new FeatureState(layoutOf([plan]));
+    const { columns, labels } = this.input.pipeline;
+    const table = await this.input.history(origin);
+    const named = { id: columns.id, time: columns.time, label: columns.label };
+    return replayTable({ spec: plan, table, columns: named, labelDelayMs: labels.delayMs }).state;
+  }
+}
+
+class Bundles {
+  private readonly load: (version: string) => Promise<Scorer>;
+  private readonly known = new Map<string, Scorer | null>();
+
+  constructor(load: (version: string) => Promise<Scorer>) {
+    this.load = load;
+  }
+
+  /** Null when the registry has not got this very bundle. */
+  async get(record: PredictionRecord): Promise<Scorer | null> {
+    const key = `${record.version} ${record.bundle}`;
+    const known = this.known.get(key);
+    if (known !== undefined) return known;
+    if (this.known.size >= BUNDLES_MAX) return null;
+    const loaded = await this.load(record.version).catch(() => null);
+    const scorer = loaded?.bundle === record.bundle ? loaded : null;
+    this.known.set(key, scorer);
+    return scorer;
+  }
+}
+
+class Tally {
+  predictions = 0;
+  private compared = 0;
+  private scoresCompared = 0;
+  private mismatchCount = 0;
+  private readonly skipped: Record<SkipReason, number> = { degraded: 0, "no-origin": 0, "bundle-gone": 0 };
+  private readonly mismatches: Mismatch[] = [];
+  private readonly mismatchesMax: number;
+
+  constructor(mismatchesMax: number) {
+    this.mismatchesMax = mismatchesMax;
+  }
+
+  skip(reason: SkipReason): void {
+    this.skipped[reason]++;
+  }
+
+  vector(pair: {
+    readonly id: string;
+    readonly names: readonly string[];
+    readonly logged: Float32Array;
+    readonly replayed: Float32Array;
+  }): void {
+    this.compared++;
+    const { id, names, logged, replayed } = pair;
+    for (let i = 0; i < Math.max(logged.length, replayed.length); i++) {
+      // A value that is missing on one side is a difference too, so undefined is compared as itself.
+      if (Object.is(logged[i], replayed[i])) continue;
+      const values = { logged: logged[i] ?? Number.NaN, replayed: replayed[i] ?? Number.NaN };
+      this.mismatch({ transactionId: id, feature: names[i] ?? `#${i}`, ...values });
+    }
+  }
+
+  score(transactionId: string, pair: { readonly logged: number; readonly replayed: number }): void {
+    this.scoresCompared++;
+    if (!Object.is(pair.logged, pair.replayed)) this.mismatch({ transactionId, feature: "(score)", ...pair });
+  }
+
+  report(): ReplayReport {
+    const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped } = this;
+    const reasons: string[] = [];
+    if (mismatchCount > 0) {
+      const { transactionId, feature, logged, replayed } = mismatches[0];
+      reasons.push(`${mismatchCount} values differ, first ${feature} of ${transactionId}: ${logged}, now ${replayed}`);
+    }
+    if (skipped["no-origin"] > 0) reasons.push(`${skipped["no-origin"]} predictions have no known origin`);
+    if (skipped["bundle-gone"] > 0) reasons.push(`${skipped["bundle-gone"]} predictions are of bundles that are gone`);
+    if (compared === 0) reasons.push("nothing could be compared");
+    const passed = reasons.length === 0;
+    if (passed) reasons.push(`${compared} vectors and ${scoresCompared} scores are the same, bit for bit`);
+    const counts = { predictions, compared, scoresCompared, skipped, mismatchCount };
+    return { ...counts, mismatches, verdict: passed ? "pass" : "fail", reasons };
+  }
+
+  private mismatch(mismatch: Mismatch): void {
+    this.mismatchCount++;
+    if (this.mismatches.length < this.mismatchesMax) this.mismatches.push(mismatch);
+  }
+}

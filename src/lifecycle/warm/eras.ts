@@ -1,0 +1,28 @@
+// Eras: which origin each feature state had from which log entry on, kept so that a replay can begin where the server did.
+import { sha256 } from "../../core/hash.ts";
+import type { SnapshotStore } from "../../ports.ts";
+import type { StateOrigin } from "./saved.ts";
+
+/** From the log entry after origin.catchUpSequence on, vectors of this layout come from a state of this origin. */
+export interface Era {
+  readonly layout: string;
+  readonly origin: StateOrigin;
+}
+
+/** Eras kept; the oldest go. One is made a new layout, or when a state had to begin anew. */
+const ERAS_MAX = 1000;
+
+/** Oldest first. */
+export async function readEras(store: SnapshotStore, pipeline: string): Promise<readonly Era[]> {
+  const bytes = await store.load(erasName(pipeline));
+  return bytes === null ? [] : (JSON.parse(new TextDecoder().decode(bytes)) as { readonly eras: readonly Era[] }).eras;
+}
+
+export async function addEra(store: SnapshotStore, pipeline: string, era: Era): Promise<void> {
+  const eras = [...(await readEras(store, pipeline)), era].slice(-ERAS_MAX);
+  await store.save(erasName(pipeline), new TextEncoder().encode(`${JSON.stringify({ eras }, null, 2)}\n`));
+}
+
+function erasName(pipeline: string): string {
+  return `eras-${sha256(pipeline).slice(0, 24)}`;
+}

@@ -1,0 +1,101 @@
+// JSON at the door: parsed strictly, and a fault is told with its line and column.
+import { SentinelError } from "../core/errors.ts";
+
+/** Nesting deeper than this is refused; no transaction needs it, and it keeps the walk below off the stack's end. */
+const DEPTH_MAX = 64;
+
+/** Parses JSON text. Throws `request.malformed` with the position, also for numbers that no double holds (1e999). */
+export function parseJson(text: string, where = "the body"): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw malformed(text, where);
+  }
+  checkNumbers(value, { where, depth: 0 });
+  return value;
+}
+
+function checkNumbers(value: unknown, at: { readonly where: string; readonly depth: number }): void {
+  if (typeof value === "number") {
+    if (Number.isFinite(value)) return;
+    throw new SentinelError("request.malformed", `${at.where} holds a number that is too large`, {
+      hint: "send numbers within ±1.7e308, and null for what is missing",
+    });
+  }
+  if (value === null || typeof value !== "object") return;
+  if (at.depth === DEPTH_MAX) {
+    throw new SentinelError("request.malformed", `${at.where} is nested deeper than ${DEPTH_MAX}`, {
+      hint: "send flat objects",
+    });
+  }
+  const deeper = { where: at.where, depth: at.depth + 1 };
+  if (Array.isArray(value)) for (const item of value) checkNumbers(item, deeper);
+  else for (const key of Object.keys(value)) checkNumbers((value as Record<string, unknown>)[key], deeper);
+}
+
+function malformed(text: string, where: string): SentinelError {
+  if (text.trim() === "") {
+    return new SentinelError("request.malformed", `${where} is empty`, { hint: "send a JSON document" });
+  }
+  const at = faultAt(text);
+  const before = text.slice(0, at);
+  const line = before.split("\n").length;
+  const column = at - before.lastIndexOf("\n");
+  const found = at < text.length ? JSON.stringify(text.slice(at, at + 12)) : "the end";
+  return new SentinelError(
+    "request.malformed",
+    `${where} is no JSON: fault at line ${line}, column ${column} (offset ${at}), found ${found}`,
+    { hint: "send JSON as RFC 8259 has it: double quotes, no trailing commas, null rather than NaN or Infinity" },
+  );
+}
+
+const TOKEN =
+  /[ \t\n\r]*(?:([{}[\]:,])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null))/y;
+
+/** What may come next. */
+type Expected = "value" | "value-or-end" | "key" | "key-or-end" | "colon" | "comma-or-end" | "nothing";
+
+/** Offset of the first character at which the text stops being JSON; engines differ in telling it, so we look ourselves. */
+function faultAt(text: string): number {
+  const open: string[] = [];
+  let expected: Expected = "value";
+  let at = 0;
+  for (;;) {
+    TOKEN.lastIndex = at;
+    const match = TOKEN.exec(text);
+    const start = at + /^[ \t\n\r]*/.exec(text.slice(at, at + 1024))![0].length;
+    const next: Expected | null = match === null ? null : step(expected, match, open);
+    if (match === null || next === null) return start;
+    expected = next;
+    at = TOKEN.lastIndex;
+  }
+}
+
+function step(expected: Expected, match: RegExpExecArray, open: string[]): Expected | null {
+  const [, mark, text, scalar] = match;
+  const after = (): Expected => (open.length === 0 ? "nothing" : "comma-or-end");
+  if (expected === "colon") return mark === ":" ? "value" : null;
+  if (expected === "key" || expected === "key-or-end") {
+    if (text !== undefined) return "colon";
+    return mark === "}" && expected === "key-or-end" && open.pop() === "{" ? after() : null;
+  }
+  if (expected === "comma-or-end") {
+    const inside = open[open.length - 1];
+    if (mark === ",") return inside === "{" ? "key" : "value";
+    if (mark !== (inside === "{" ? "}" : "]")) return null;
+    open.pop();
+    return after();
+  }
+  if (expected === "nothing") return null;
+  if (text !== undefined || scalar !== undefined) return after();
+  if (mark === "{" || mark === "[") {
+    open.push(mark);
+    return mark === "{" ? "key-or-end" : "value-or-end";
+  }
+  if (mark === "]" && expected === "value-or-end") {
+    open.pop();
+    return after();
+  }
+  return null;
+}

@@ -1,0 +1,73 @@
+// Problem documents: every error leaves the server in the one shape of RFC 9457, with a code and a hint.
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { type FieldFault, faultsOf } from "./faults.ts";
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly hint: string;
+  readonly errors?: readonly FieldFault[];
+}
+
+export const PROBLEM_TYPE = "application/problem+json";
+/** What Retry-After says, in seconds: the alias poll and the shed both look again within it. */
+const RETRY_AFTER_S = "1";
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: "The request cannot be read",
+  401: "A key is needed",
+  404: "Not found",
+  405: "This method is not allowed here",
+  409: "In conflict with what is known",
+  413: "The request is too large",
+  415: "This media type is not taken",
+  422: "The request is not valid",
+  500: "A bug in Sentinel",
+  503: "Not able to answer now",
+};
+
+/** The problem of anything thrown; of a bug nothing inside is told. */
+export function problemOf(error: unknown): Problem {
+  const known =
+    error instanceof SentinelError
+      ? error
+      : new SentinelError("bug.unexpected", "the server met a fault of its own", {
+          hint: "look at the server's log for the stack; report it with the request that caused it",
+          cause: error,
+        });
+  const { http } = known.kind;
+  const faults = faultsOf(known);
+  return {
+    type: `urn:sentinel:error:${known.code}`,
+    title: TITLES[http] ?? "The request failed",
+    status: http,
+    detail: known.message,
+    code: known.code,
+    hint: known.hint,
+    ...(faults.length > 0 ? { errors: faults } : {}),
+  };
+}
+
+/** The answer to a request that failed. */
+export function problemResponse(error: unknown, headers: Readonly<Record<string, string>> = {}): Response {
+  const problem = problemOf(error);
+  const retry = error instanceof SentinelError && error.kind.retryable;
+  return new Response(JSON.stringify(problem), {
+    status: problem.status,
+    headers: {
+      "content-type": PROBLEM_TYPE,
+      ...(retry ? { "retry-after": RETRY_AFTER_S } : {}),
+      ...(problem.status === 401 ? { "www-authenticate": "Bearer" } : {}),
+      ...headers,
+    },
+  });
+}
+
+/** What the log is told of a bug: name and message, never the request's content. */
+export function bugOf(error: unknown): { readonly error: string; readonly stack?: string } | null {
+  if (error instanceof SentinelError && error.code !== "bug.unexpected") return null;
+  return { error: messageOf(error), ...(error instanceof Error ? { stack: error.stack } : {}) };
+}
