@@ -1,0 +1,3 @@
+// The verb demo, not written yet.
+import type { Verb } from "./verb.ts";
+export declare const verb: Verb;
