@@ -8,7 +8,7 @@ import { makeHistogramPool } from "./histogram.ts";
 import type { GbdtModel } from "./model.ts";
 import { sampleColumns, sampleRows } from "./sampling.ts";
 import { makeStopping } from "./stopping.ts";
-import { checkTask, type GbdtTask, logOddsOfRate } from "./task.ts";
+import { checkTask, type GbdtTask, startMargin } from "./task.ts";
 import { addLeaves, addTree, logLossOfMargins } from "./update.ts";
 
 export interface GbdtResult {
@@ -60,7 +60,7 @@ interface Training {
 
 function startTraining(task: GbdtTask): Training {
   const { x, params, validation } = task;
-  const baseMargin = logOddsOfRate(task);
+  const baseMargin = startMargin(task);
   return {
     binned: binMatrix(x, params.binsMax),
     baseMargin,
