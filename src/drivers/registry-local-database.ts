@@ -22,6 +22,7 @@ export class RegistryDatabase {
   readonly #dir: string;
   readonly #clock: Clock;
   #open: Connection | null = null;
+  #known = false;
 
   constructor(options: { readonly dir: string; readonly clock: Clock }) {
     this.#dir = options.dir;
@@ -33,6 +34,7 @@ export class RegistryDatabase {
   async read<T>(ask: (sql: Sql) => T, options: { readonly absent: T }): Promise<T> {
     return this.#patiently("read", async () => {
       const sql = await this.#connection();
+      if (sql === null && this.#known) throw this.#gone();
       return sql?.isRegistry() ? ask(sql) : options.absent;
     });
   }
@@ -68,8 +70,16 @@ export class RegistryDatabase {
     const { default: Database } = await import("libsql");
     const database = new Database(this.file);
     const { dev, ino } = statSync(this.file, { bigint: true });
+    this.#known = true;
     this.#open = new Connection(database, { file: this.file, identity: `${dev}/${ino}` });
     return this.#open;
+  }
+
+  /** A server must not take a volume that went away for a registry without a champion. */
+  #gone(): SentinelError {
+    return new SentinelError("registry.missing", `the registry ${this.file} was there and is gone`, {
+      hint: "mount or restore it; to start an empty one, restart Sentinel",
+    });
   }
 
   /** Tries again while somebody else has the file; other errors are told in Sentinel's words. */

@@ -257,6 +257,15 @@ describe("registry-local", () => {
       expect(await aVersion(registry)).toBe("3");
     });
 
+    test("a file that goes away is missed, and found again", async () => {
+      await aVersion(registry);
+      await registry.moveAlias({ model: "card-fraud", alias: "champion", from: null, to: "1", entry: draft() });
+      await rename(path.join(dir, "mlflow.db"), path.join(dir, "away"));
+      expect(await codeOf(registry.aliases("card-fraud"))).toBe("registry.missing");
+      await rename(path.join(dir, "away"), path.join(dir, "mlflow.db"));
+      expect(await registry.aliases("card-fraud")).toEqual({ champion: "1" });
+    });
+
     test("a file that was replaced is seen", async () => {
       await aVersion(registry);
       const other = await temporary();
