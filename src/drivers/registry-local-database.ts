@@ -1,5 +1,5 @@
 // The registry's SQLite file: opened at first use, reopened when it was replaced, waited for when it is busy, its errors in plain words.
-import { statSync } from "node:fs";
+import { type BigIntStats, statSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SentinelError } from "../core/errors.ts";
@@ -59,7 +59,7 @@ export class RegistryDatabase {
 
   /** The open file; null when there is none. Another file under the same name (restored, replaced) is opened anew. */
   async #connection(): Promise<Connection | null> {
-    const seen = statSync(this.file, { throwIfNoEntry: false, bigint: true });
+    const seen = statOf(this.file);
     const identity = seen === undefined ? "" : `${seen.dev}/${seen.ino}`;
     if (this.#open !== null && this.#open.identity !== identity) this.close();
     if (this.#open !== null) return this.#open;
@@ -95,6 +95,16 @@ export class RegistryDatabase {
         await sleep(BUSY_MS_PAUSE);
       }
     }
+  }
+}
+
+/** undefined where there is no file, also under something that is no folder (which Node 20 throws and 24 does not). */
+function statOf(file: string): BigIntStats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false, bigint: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+    throw error;
   }
 }
 

@@ -179,7 +179,7 @@ describe("registry-local", () => {
       await writeFile(path.join(dir, "file"), "");
       const nowhere = createLocalRegistry({ dir: path.join(dir, "file", "models") });
       expect(await codeOf(aRun(nowhere))).toBe("registry.unwritable");
-      expect(await codeOf(nowhere.versions("m"))).toBe("registry.unreachable");
+      expect(await nowhere.versions("m")).toEqual([]);
     });
 
     test.runIf(existsSync("/proc/version"))("a folder of a file system that takes none", async () => {
