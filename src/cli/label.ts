@@ -54,7 +54,7 @@ async function post(url: string, labels: readonly Label[]) {
     }));
     const answer = await send(`${url.replace(/\/$/, "")}/feedback`, body);
     written += answer.accepted;
-    for (const id of answer.unknown) unknown.push(id);
+    for (const item of answer.items) if (!item.accepted) unknown.push(item.transaction_id);
   }
   return { read: labels.length, written, unknown: unknown.slice(0, 20), unknownCount: unknown.length };
 }
@@ -77,11 +77,11 @@ async function send(
       cause: error,
     });
   }
-  const answer = (await response.json()) as { accepted?: number; unknown?: string[]; detail?: string };
+  const answer = (await response.json()) as Partial<Feedback> & { readonly detail?: string };
   if (!response.ok) {
     throw new SentinelError("labels.invalid", `${url} answered ${response.status}: ${answer.detail ?? ""}`, {
       hint: "see the message; nothing of this batch was written",
     });
   }
-  return { accepted: answer.accepted ?? 0, unknown: answer.unknown ?? [] };
+  return { accepted: answer.accepted ?? 0, items: answer.items ?? [] };
 }

@@ -175,7 +175,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     },
     gates: {
       data: { labelRate: raw.gates?.data?.label_rate ?? [0.0001, 0.2] },
-      training: { margin: raw.gates?.training?.margin ?? 0.02 },
+      training: { margin: raw.gates?.training?.margin ?? 0.05 },
       promotion: {
         mode: promotion.mode ?? "non-inferiority",
         margin: promotion.margin ?? 0.02,
