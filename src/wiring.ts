@@ -23,8 +23,8 @@ export function openPorts(
 ): { readonly ports: Ports; close(): Promise<void> } {
   const open: { close(): Promise<void> }[] = [];
   const dataset = once(async (): Promise<Dataset> => {
-    const { createDuckdbDataset } = await import("./drivers/dataset-duckdb.ts");
-    return createDuckdbDataset();
+    const { datasetDuckdb } = await import("./drivers/dataset-duckdb.ts");
+    return datasetDuckdb();
   });
   const registry = once(async (): Promise<Registry> => {
     const { createLocalRegistry } = await import("./drivers/registry-local.ts");

@@ -98,6 +98,14 @@ def categorical_cases():
     return cases
 
 
+def share_cases():
+    cases = []
+    for a, n, b, m in [(0, 1000, 3, 50), (20, 1000, 7, 100), (500, 10000, 40, 1000), (30, 100, 30, 100), (5, 5000, 0, 200), (100, 5000, 0, 400)]:
+        more = stats.fisher_exact([[b, m - b], [a, n - a]], alternative="greater" if b / m >= a / n else "less").pvalue
+        cases.append({"a": a, "n": n, "b": b, "m": m, "p": float(min(1.0, 2 * more))})
+    return cases
+
+
 def benjamini_hochberg_cases():
     from statsmodels.stats.multitest import multipletests
 
@@ -117,6 +125,7 @@ answers = {
     "ks": ks_cases(),
     "kolmogorov": kolmogorov_cases(),
     "categorical": categorical_cases(),
+    "share": share_cases(),
     "benjamini_hochberg": benjamini_hochberg_cases(),
 }
 target = pathlib.Path(__file__).parents[2] / "test" / "reference" / "evidence.json"

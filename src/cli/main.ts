@@ -39,7 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     elapsed: () => performance.now(),
   });
   try {
-    const name = argv.find((word) => !word.startsWith("-"));
+    const name = verbIn(argv);
     const program = describeProgram();
     let result: VerbResult | undefined;
     if (name !== undefined && Object.hasOwn(VERBS, name)) {
@@ -47,8 +47,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       const { verb } = await load();
       const command = program.commands.find((candidate) => candidate.name() === name)!;
       for (const argument of verb.args?.split(" ") ?? []) command.argument(argument);
-      for (const [flags, meaning] of verb.options)
-        command.option(flags, meaning, flags.includes("...") ? collect : undefined);
+      for (const [flags, meaning] of verb.options) command.option(flags, meaning);
       command.action(async (...given: unknown[]) => {
         const options = { ...program.opts(), ...command.opts() } as VerbOptions;
         const args = given.slice(0, -2).filter((arg): arg is string => typeof arg === "string");
@@ -66,6 +65,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return presentError(error, wantsJson);
   }
+}
+
+/** The first word that is neither an option nor an option's value. */
+function verbIn(argv: readonly string[]): string | undefined {
+  return argv.find((word, i) => !word.startsWith("-") && !["--workspace", "--pipeline"].includes(argv[i - 1] ?? ""));
 }
 
 function describeProgram(): Command {
@@ -142,12 +146,6 @@ function packageVersion(): string {
   return parsed.version;
 }
 
-function collect(value: string, before: unknown): string[] {
-  return [...(Array.isArray(before) ? (before as string[]) : []), value];
-}
-
 if (process.argv[1] !== undefined && /(main\.[jt]s|sentinel)$/.test(process.argv[1])) {
   process.exitCode = await main(process.argv.slice(2));
 }
-
-export { EXIT_INPUT };

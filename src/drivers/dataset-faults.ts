@@ -5,7 +5,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import type { DatasetFormat } from "./dataset-format.ts";
 
 const HINTS: Readonly<Record<DatasetFormat, string>> = {
-  csv: "write it as UTF-8 with a header, fields with commas, quotes or line breaks in double quotes, the same number of fields in each row",
+  csv: "write it as UTF-8 with a header, fields with commas, quotes or line breaks in double quotes, one kind of line end, the same number of fields in each row",
   parquet: "the file is damaged or not Parquet; write or download it again",
   ndjson: "write one JSON object a line",
 };
@@ -27,9 +27,16 @@ export function columnsMissing(file: string, missing: readonly string[], found: 
   });
 }
 
+/** A header that is no UTF-8, or has NUL in it. */
+export function notText(file: string): SentinelError {
+  return new SentinelError("dataset.unreadable", `${file} line 1 is no UTF-8 text`, {
+    hint: "is it another format with the ending of CSV, or UTF-16? write it as UTF-8",
+  });
+}
+
 /** A second column of the same name; DuckDB would rename it silently. */
 export function columnTwice(file: string, name: string): SentinelError {
-  return new SentinelError("dataset.unreadable", `${file} line 1: two columns are named ${name}`, {
+  return new SentinelError("dataset.unreadable", `${file}: two columns are named ${name}`, {
     hint: "give every column its own name (upper and lower case count as the same)",
   });
 }

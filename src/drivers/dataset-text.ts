@@ -101,5 +101,6 @@ function timeText(value: number): string {
 
 /** Shortest text that gives the same double. Great ones get an exponent, so that they do not look like long ids. */
 function numberText(value: number): string {
+  if (Object.is(value, -0)) return "-0.0";
   return Math.abs(value) < 2 ** 53 || !Number.isFinite(value) ? String(value) : value.toExponential();
 }

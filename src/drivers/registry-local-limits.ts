@@ -84,7 +84,7 @@ export function checkVersionTags(tags: Tags): void {
 }
 
 /** Lower case, because MLflow's aliases are case-sensitive on some databases and not on others. */
-export function checkAlias(alias: string): void {
+function checkAlias(alias: string): void {
   if (!/^[a-z0-9_-]+$/.test(alias) || alias.length > ALIAS_MAX) {
     invalid(
       `"${alias.slice(0, 80)}" cannot be an alias`,
@@ -97,6 +97,17 @@ export function checkAlias(alias: string): void {
       "choose another alias, such as champion or candidate",
     );
   }
+}
+
+/** An alias that is nowhere and goes nowhere would leave an entry that tells nothing. */
+export function checkMove(move: {
+  readonly alias: string;
+  readonly from: string | null;
+  readonly to: string | null;
+}): void {
+  checkAlias(move.alias);
+  if (move.from === null && move.to === null)
+    invalid(`the alias ${move.alias} goes nowhere`, "name the version it moves to, or from");
 }
 
 export function checkJournal(entry: object): void {

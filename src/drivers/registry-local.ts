@@ -9,9 +9,9 @@ import { RegistryDatabase } from "./registry-local-database.ts";
 import { isFileError, unwritable } from "./registry-local-errors.ts";
 import { appendEntry, copiedUntil, copyEntries, listEntries } from "./registry-local-journal.ts";
 import {
-  checkAlias,
   checkJournal,
   checkLog,
+  checkMove,
   checkRegistration,
   checkRun,
   checkTime,
@@ -83,7 +83,7 @@ export function createLocalRegistry(options: {
     },
     aliases: (model) => database.read((sql) => stored.aliasesOf(sql, model), { absent: {} }),
     async moveAlias({ model, alias, from, to, entry }) {
-      checkAlias(alias);
+      checkMove({ alias, from, to });
       const { at, actor, verb, verdict, evidence, reason } = entry;
       const fields = { model, alias, from, to, at, actor, verb, verdict, evidence, reason };
       checkJournal({ at, actor, verb, verdict, evidence, reason });

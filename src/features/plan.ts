@@ -49,23 +49,35 @@ export interface KeySteps {
 /** Windows that end at the same instant, shortest first, so that one sweep backwards serves them all. */
 export interface Pass {
   readonly delayMs: number;
-  readonly current: boolean;
   readonly windows: readonly PassWindow[];
   readonly columns: readonly PassColumn[];
 }
 
 export interface PassWindow {
   readonly ms: number;
-  readonly counts: readonly number[];
-  readonly frauds: readonly number[];
-  readonly genuine: readonly number[];
-  readonly rates: readonly { readonly feature: number; readonly empty: number }[];
+  readonly counts: readonly CountOutput[];
+  readonly frauds: readonly CountOutput[];
+  readonly genuine: readonly CountOutput[];
+  readonly rates: readonly CountOutput[];
+}
+
+/** Where a count or rate goes; `current` when the transaction itself counts. */
+export interface CountOutput {
+  readonly feature: number;
+  readonly current: boolean;
+  readonly empty: number;
 }
 
 export interface PassColumn {
   /** Index into the series' columns. */
   readonly column: number;
-  readonly windows: readonly { readonly window: number; readonly outputs: readonly ValueOutput[] }[];
+  readonly windows: readonly {
+    /** Index into the pass's windows. */
+    readonly window: number;
+    /** Aggregates without the transaction itself, and with it. */
+    readonly before: readonly ValueOutput[];
+    readonly after: readonly ValueOutput[];
+  }[];
 }
 
 export interface ValueOutput {
@@ -286,36 +298,45 @@ function needOf(draft: SeriesDraft): SeriesNeed {
 }
 
 function keySteps(draft: SeriesDraft, need: SeriesNeed): KeySteps {
-  const ends = new Map<string, WindowDraft[]>();
-  for (const window of draft.windows) {
-    const end = `${window.delayMs} ${window.current}`;
-    ends.set(end, [...(ends.get(end) ?? []), window]);
-  }
+  const delays = [...new Set(draft.windows.map(({ delayMs }) => delayMs))].sort((a, b) => a - b);
+  const passes = delays.map((delayMs) =>
+    passOf(
+      draft.windows.filter((window) => window.delayMs === delayMs),
+      need,
+    ),
+  );
   const { features, elapsed, sinceFraud } = draft;
   const multiples = draft.multiples.map(({ over, ...rest }) => ({ ...rest, column: need.columns.indexOf(over) }));
-  return { features, elapsed, sinceFraud, multiples, passes: [...ends.values()].map((list) => passOf(list, need)) };
+  return { features, elapsed, sinceFraud, multiples, passes };
 }
 
 function passOf(list: readonly WindowDraft[], need: SeriesNeed): Pass {
   const lengths = [...new Set(list.map(({ ms }) => ms))].sort((a, b) => a - b);
   const windows = lengths.map((ms): PassWindow => {
-    const of = (over: string) => list.filter((window) => window.ms === ms && window.over === over);
-    const featuresOver = (over: string) => of(over).map(({ feature }) => feature);
+    const over = (word: string): CountOutput[] =>
+      list
+        .filter((window) => window.ms === ms && window.over === word)
+        .map(({ feature, current, empty }) => ({ feature, current, empty }));
     return {
       ms,
-      counts: featuresOver("transactions"),
-      frauds: featuresOver("frauds"),
-      genuine: featuresOver("genuine"),
-      rates: of("fraud-rate").map(({ feature, empty }) => ({ feature, empty })),
+      counts: over("transactions"),
+      frauds: over("frauds"),
+      genuine: over("genuine"),
+      rates: over("fraud-rate"),
     };
   });
   const columns = need.columns.map((name, column): PassColumn => {
     const perWindow = lengths.map((ms, window) => {
-      const outputs = list.filter((one) => one.ms === ms && one.over === name);
-      return { window, outputs: outputs.map(({ feature, aggregate, empty }) => ({ feature, aggregate, empty })) };
+      const here = list.filter((one) => one.ms === ms && one.over === name);
+      return { window, before: valueOutputs(here, false), after: valueOutputs(here, true) };
     });
-    return { column, windows: perWindow.filter(({ outputs }) => outputs.length > 0) };
+    return { column, windows: perWindow.filter(({ before, after }) => before.length + after.length > 0) };
   });
-  const { delayMs, current } = list[0];
-  return { delayMs, current, windows, columns: columns.filter((one) => one.windows.length > 0) };
+  return { delayMs: list[0].delayMs, windows, columns: columns.filter((one) => one.windows.length > 0) };
+}
+
+function valueOutputs(list: readonly WindowDraft[], current: boolean): ValueOutput[] {
+  return list
+    .filter((window) => window.current === current)
+    .map(({ feature, aggregate, empty }) => ({ feature, aggregate, empty }));
 }

@@ -1,7 +1,16 @@
 // Reading: runs a plan's steps against the key tables and fills the vector of one transaction, changing nothing.
 import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING } from "./key-table.ts";
-import type { ElapsedStep, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./plan.ts";
+import type {
+  CountOutput,
+  ElapsedStep,
+  KeySteps,
+  MultipleStep,
+  Pass,
+  PassColumn,
+  PassWindow,
+  SinceFraudStep,
+} from "./plan.ts";
 import type { Page } from "./timelines.ts";
 import { firstAfter } from "./timelines.ts";
 import { Totals } from "./window.ts";
@@ -32,6 +41,7 @@ export class KeyReader {
   private values: Float64Array = new Float64Array(0);
   private readonly totals = new Totals();
   private readonly withTiles = new Totals();
+  private readonly withCurrent = new Totals();
   private lows = new Int32Array(16);
 
   /**
@@ -49,7 +59,7 @@ export class KeyReader {
       return;
     }
     this.place(where, event);
-    for (const pass of steps.passes) this.readPass(pass, out);
+    for (let p = 0; p < steps.passes.length; p++) this.readPass(steps.passes[p], out);
     for (const step of steps.elapsed) out[step.feature] = this.elapsed(step);
     for (const step of steps.sinceFraud) out[step.feature] = this.sinceFraud(step);
     for (const step of steps.multiples) out[step.feature] = this.multiple(step);
@@ -101,27 +111,30 @@ export class KeyReader {
     let low = high;
     for (let w = 0; w < pass.windows.length; w++) {
       const window = pass.windows[w];
-      low = this.lowAfter(times, low, until - window.ms);
+      const after = until - window.ms;
+      low = this.lowAfter(times, low, after);
       this.lows[w] = low;
-      const { counts, frauds, genuine, rates } = window;
-      if (counts.length + rates.length > 0) {
-        const count = high - low + (pass.current ? 1 : 0) + this.tileWeight(until - window.ms, until);
-        for (const feature of counts) out[feature] = count;
-        if (rates.length > 0) {
-          const known = this.known("frauds", until - window.ms, until);
-          for (const { feature, empty } of rates) out[feature] = count === 0 ? empty : known / count;
-        }
+      if (window.counts.length + window.rates.length > 0) {
+        this.readCounts(window, { count: high - low + this.tileWeight(after, until), after, until, out });
       }
-      if (frauds.length > 0) {
-        const known = this.known("frauds", until - window.ms, until);
-        for (const feature of frauds) out[feature] = known;
-      }
-      if (genuine.length > 0) {
-        const known = this.known("genuine", until - window.ms, until);
-        for (const feature of genuine) out[feature] = known;
-      }
+      if (window.frauds.length > 0) put(window.frauds, this.known("frauds", after, until), out);
+      if (window.genuine.length > 0) put(window.genuine, this.known("genuine", after, until), out);
     }
-    for (const column of pass.columns) this.readColumn(pass, column, { high, until, out });
+    for (let c = 0; c < pass.columns.length; c++) this.readColumn(pass, pass.columns[c], { high, until, out });
+  }
+
+  private readCounts(
+    window: PassWindow,
+    span: { readonly count: number; readonly after: number; readonly until: number; readonly out: Float64Array },
+  ): void {
+    const { counts, rates } = window;
+    for (let i = 0; i < counts.length; i++) span.out[counts[i].feature] = span.count + (counts[i].current ? 1 : 0);
+    if (rates.length === 0) return;
+    const known = this.known("frauds", span.after, span.until);
+    for (let i = 0; i < rates.length; i++) {
+      const count = span.count + (rates[i].current ? 1 : 0);
+      span.out[rates[i].feature] = count === 0 ? rates[i].empty : known / count;
+    }
   }
 
   /** The first entry after `time`, known to be at or before `high`; a few steps back first, since short windows are short. */
@@ -139,23 +152,27 @@ export class KeyReader {
     column: PassColumn,
     span: { readonly high: number; readonly until: number; readonly out: Float64Array },
   ): void {
-    const { totals, withTiles } = this;
+    const { totals } = this;
     const index = this.columnOf[column.column];
     const values = this.page.columns[index];
     totals.clear();
-    if (pass.current) totals.add(this.values[index]);
     let at = span.high;
-    for (const { window, outputs } of column.windows) {
+    for (let i = 0; i < column.windows.length; i++) {
+      const { window, before, after } = column.windows[i];
       const low = this.lows[window];
       if (at > low) totals.addRun(values, low, at);
       at = low;
-      let result = totals;
+      let sofar = totals;
       if (this.tileEnd > this.tileBegin) {
-        withTiles.copyFrom(totals);
-        this.addTiles(withTiles, { index, after: span.until - pass.windows[window].ms, until: span.until });
-        result = withTiles;
+        sofar = this.withTiles;
+        sofar.copyFrom(totals);
+        this.addTiles(sofar, { index, after: span.until - pass.windows[window].ms, until: span.until });
       }
-      for (const { feature, aggregate, empty } of outputs) span.out[feature] = result.result(aggregate, empty);
+      if (before.length > 0) sofar.results(before, span.out);
+      if (after.length === 0) continue;
+      this.withCurrent.copyFrom(sofar);
+      this.withCurrent.add(this.values[index]);
+      this.withCurrent.results(after, span.out);
     }
   }
 
@@ -226,11 +243,11 @@ export class KeyReader {
     const { times } = this.page;
     const usualLow = this.lowAfter(times, this.end, this.time - step.usualMs);
     totals.clear();
-    if (step.current) totals.add(this.values[index]);
     if (this.end > usualLow) totals.addRun(values, usualLow, this.end);
     if (this.tileEnd > this.tileBegin) {
       this.addTiles(totals, { index, after: this.time - step.usualMs, until: this.time });
     }
+    if (step.current) totals.add(this.values[index]);
     const limit = step.times * totals.result("mean", Number.NaN);
     if (Number.isNaN(limit)) return Number.NaN;
     let over = step.current && this.values[index] > limit ? 1 : 0;
@@ -238,4 +255,8 @@ export class KeyReader {
       if (values[i] > limit) over++;
     return over;
   }
+}
+
+function put(outputs: readonly CountOutput[], value: number, out: Float64Array): void {
+  for (let i = 0; i < outputs.length; i++) out[outputs[i].feature] = value;
 }

@@ -1,6 +1,7 @@
 // Windows: the sweep that turns a run of transactions into counts, sums, means, deviations and extremes.
 import type { Aggregate } from "./definition.ts";
 import { TILE_NUMBERS } from "./key-table.ts";
+import type { ValueOutput } from "./plan.ts";
 
 /** Running totals of a sweep: present values, sum, first value met, sums of (x − first) and its square, smallest, largest. */
 export class Totals {
@@ -13,11 +14,20 @@ export class Totals {
   }
 
   copyFrom(other: Totals): void {
-    this.numbers.set(other.numbers);
+    for (let i = 0; i < this.numbers.length; i++) this.numbers[i] = other.numbers[i];
   }
 
   add(value: number): void {
-    sweep(this.numbers, this.one(value), 0, 1);
+    if (Number.isNaN(value)) return;
+    const { numbers } = this;
+    if (numbers[0] === 0) numbers[2] = value;
+    const shift = value - numbers[2];
+    numbers[0]++;
+    numbers[1] += value;
+    numbers[3] += shift;
+    numbers[4] += shift * shift;
+    if (value < numbers[5]) numbers[5] = value;
+    if (value > numbers[6]) numbers[6] = value;
   }
 
   /** Adds values[from, to), the latest first, skipping missing ones. */
@@ -47,9 +57,16 @@ export class Totals {
     }
   }
 
+  results(outputs: readonly ValueOutput[], out: Float64Array): void {
+    for (let i = 0; i < outputs.length; i++) {
+      out[outputs[i].feature] = this.result(outputs[i].aggregate, outputs[i].empty);
+    }
+  }
+
   /** An aggregate of what was added; `empty` where it is not defined. */
   result(aggregate: Aggregate, empty: number): number {
-    const [n, sum] = this.numbers;
+    const n = this.numbers[0];
+    const sum = this.numbers[1];
     if (aggregate === "count") return n;
     if (aggregate === "sum") return sum;
     if (aggregate === "std") return n < 2 ? empty : this.deviation();
@@ -66,13 +83,6 @@ export class Totals {
     const n = this.numbers[0];
     const shifted = this.numbers[3];
     return Math.sqrt(Math.max(0, (this.numbers[4] - (shifted * shifted) / n) / (n - 1)));
-  }
-
-  private readonly single = new Float64Array(1);
-
-  private one(value: number): Float64Array {
-    this.single[0] = value;
-    return this.single;
   }
 }
 

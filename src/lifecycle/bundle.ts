@@ -31,6 +31,8 @@ export interface BundleManifest {
   readonly calibration: Calibration;
   readonly thresholds: Thresholds;
   readonly labelDelayMs: number;
+  /** End of the slices that the models learned or were calibrated from; later rows judge them fairly. */
+  readonly learnedUpTo: number;
   /** Event time of the newest transaction seen in training. */
   readonly trainedUpTo: number;
   readonly provenance: Provenance;

@@ -327,6 +327,12 @@ export function registryContract(driver: string, makePlace: () => Promise<Regist
         expect(await registry.journal("card-fraud")).toEqual([]);
       });
 
+      test("that are nowhere do not go nowhere", async () => {
+        await aVersion(registry);
+        expect(await codeOf(move("champion", null, null))).toBe("registry.invalid");
+        expect(await registry.journal("card-fraud")).toEqual([]);
+      });
+
       test("moved by two at once: one wins", async () => {
         await aVersion(registry);
         await aVersion(registry);

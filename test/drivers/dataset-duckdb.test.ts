@@ -124,6 +124,20 @@ describe("reading CSV", () => {
     ]);
   });
 
+  test("words that DuckDB's sniffer misreads: infinities, day before month, one-letter booleans, clock times", async () => {
+    const file = await put(
+      "words.csv",
+      "amount,endless,day,flag,yes,clock\ninf,Infinity,01/02/2018,f,yes,12:30\n-Infinity,Infinity,03/02/2018,t,no,12:31\nnan,Infinity,04/02/2018,f,no,12:32\n1,Infinity,05/02/2018,f,no,12:33\n",
+    );
+    const inf = Number.POSITIVE_INFINITY;
+    expect(plain(await dataset.read(file))).toEqual([
+      { amount: inf, endless: inf, day: "01/02/2018", flag: "f", yes: "yes", clock: "12:30" },
+      { amount: -inf, endless: inf, day: "03/02/2018", flag: "t", yes: "no", clock: "12:31" },
+      { amount: null, endless: inf, day: "04/02/2018", flag: "f", yes: "no", clock: "12:32" },
+      { amount: 1, endless: inf, day: "05/02/2018", flag: "f", yes: "no", clock: "12:33" },
+    ]);
+  });
+
   test("other separators, Windows line ends, comment signs as plain text", async () => {
     const semicolons = await put("semicolons.csv", 'a;"b;c"\r\n1;"x\r\ny"\r\n2;#z\r\n');
     expect(plain(await dataset.read(semicolons))).toEqual([
@@ -141,6 +155,10 @@ describe("reading CSV", () => {
     await expectFault(dataset.read(quote), "dataset.unreadable", /line 2/, /quote/);
     const latin = await put("latin.csv", Uint8Array.from([97, 44, 98, 10, 0xff, 0xfe, 44, 49, 10]));
     await expectFault(dataset.read(latin), "dataset.unreadable", /UTF-8/i);
+    const wide = await put("wide.csv", "a,b\n1,2,3\n4,5,6\n");
+    await expectFault(dataset.read(wide), "dataset.unreadable", /wide\.csv line 2/);
+    const utf16 = await put("utf16.csv", Buffer.from("\ufeffa,b\n1,2\n", "utf16le"));
+    await expectFault(dataset.read(utf16), "dataset.unreadable", /UTF-16/);
     const twice = await put("twice.csv", "a,b,A\n1,2,3\n");
     await expectFault(dataset.describe(twice), "dataset.unreadable", /two columns are named A/);
   });
@@ -160,12 +178,60 @@ describe("reading NDJSON", () => {
     expect([...read.columns.keys()]).toContain("__proto__");
   });
 
+  test("times with and without zones become times, other notations and long integers stay texts", async () => {
+    const file = await put(
+      "times.ndjson",
+      '{"t":"2018-04-01T02:00:00+02:00","d":"13-02-2018","n":12345678901234567890123,"x":0.5}\n{"t":"2018-04-01","d":"14-02-2018","n":7,"x":-Infinity}\n{"t":null}\n',
+    );
+    const time = "2018-04-01T00:00:00.000Z";
+    expect(plain(await dataset.read(file))).toEqual([
+      { t: time, d: "13-02-2018", n: "12345678901234567890123", x: 0.5 },
+      { t: time, d: "14-02-2018", n: "7", x: Number.NEGATIVE_INFINITY },
+      { t: null, d: null, n: null, x: null },
+    ]);
+    const { columns } = await dataset.describe(file);
+    expect(columns.map(({ type }) => type)).toEqual(["time", "text", "text", "number"]);
+  });
+
   test("a bad line is named", async () => {
     const file = await put("bad.jsonl", '{"a":1}\n{"a":2}\n{"a":\n');
     await expectFault(dataset.read(file), "dataset.unreadable", /bad\.jsonl line 3/, /one JSON object a line/);
     const array = await put("array.ndjson", "[1,2]\n3\n");
     await expectFault(dataset.read(array), "dataset.unreadable", /line 1/);
+    const cases = await put("cases.ndjson", '{"a":1,"A":2}\n');
+    await expectFault(dataset.read(cases), "dataset.unreadable", /two columns are named A/);
   });
+});
+
+test("Parquet's types become numbers, times, texts", async () => {
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  const connection = await (await DuckDBInstance.create(":memory:")).connect();
+  const file = path.join(folder, "types.parquet");
+  const columns = `1.25::DECIMAL(10,2) cents, 9007199254740993::DECIMAL(18,0) wide, 18446744073709551615::UBIGINT id,
+    TIMESTAMPTZ '2018-04-01 02:00:00+02' zoned, TIMESTAMP_NS '2018-04-01 00:00:00.123456789' nanos,
+    DATE '2018-04-01' AS "date", DATE 'infinity' AS never, TRUE AS yes, 3::TINYINT AS tiny, 1.5::FLOAT AS single,
+    NULL::INTEGER AS nothing, 'b'::ENUM('a','b') AS choice, [1, 2] AS list, TIME '12:30:00' AS clock, 1 AS "o'd""d"`;
+  await connection.run(`COPY (SELECT ${columns}) TO '${file}' (FORMAT parquet)`);
+  connection.closeSync();
+  expect(plain(await dataset.read(file))).toEqual([
+    {
+      cents: 1.25,
+      wide: "9007199254740993",
+      id: "18446744073709551615",
+      zoned: "2018-04-01T00:00:00.000Z",
+      nanos: "2018-04-01T00:00:00.123Z",
+      date: "2018-04-01T00:00:00.000Z",
+      never: null,
+      yes: 1,
+      tiny: 3,
+      single: 1.5,
+      nothing: null,
+      choice: "b",
+      list: "[1,2]",
+      clock: "12:30:00",
+      "o'd\"d": 1,
+    },
+  ]);
 });
 
 describe("refusals", () => {
@@ -276,7 +342,7 @@ describe("what is written comes back", () => {
   const number = fc.oneof(
     fc.double({ noNaN: true }),
     fc.integer(),
-    fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 5e-324, 1.5e17, 1e21),
+    fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, -0, 5e-324, 1.5e17, 1e21),
   );
   const time = fc.oneof(fc.integer({ min: Date.UTC(1971, 0), max: Date.UTC(2200, 0) }), fc.constant(Number.NaN));
   const text = fc.oneof(fc.constant(null), fc.string({ unit: "grapheme", maxLength: 12 }));

@@ -36,6 +36,7 @@ interface Answers {
     readonly df: number;
     readonly p: number;
   }[];
+  readonly share: readonly Readonly<Record<"a" | "n" | "b" | "m" | "p", number>>[];
   readonly benjamini_hochberg: readonly { readonly p: number[]; readonly adjusted: number[] }[];
 }
 

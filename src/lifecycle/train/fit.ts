@@ -5,7 +5,7 @@ import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/params.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { trainGbdt } from "../../ml/gbdt/train.ts";
-import type { ForestModel } from "../../ml/iforest/model.ts";
+import type { IsolationForest } from "../../ml/iforest/model.ts";
 import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train.ts";
 import { type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
@@ -29,7 +29,7 @@ export interface Ablation {
 
 export interface Fitted {
   readonly trees: GbdtModel;
-  readonly forest: ForestModel;
+  readonly forest: IsolationForest;
   readonly anomalyAsFeature: boolean;
   readonly calibration: Calibration;
   readonly thresholds: Thresholds;
@@ -84,7 +84,7 @@ export function fitModels(
   const margins = kept ? extendedMargins : plainMargins;
   const calibration =
     parameters.calibration === "choose"
-      ? chooseCalibration({ margins, y: laterY })
+      ? chooseCalibration({ margins, y: laterY }).calibration
       : fitCalibration({ margins, y: laterY, kind: parameters.calibration });
   const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
   const thresholds = thresholdsFor({ scores, y: laterY, ...pipeline.decisions });
@@ -112,7 +112,7 @@ export function labelsAt(labels: Uint8Array, rows: Int32Array): Uint8Array {
   return Uint8Array.from(rows, (row) => labels[row]);
 }
 
-function anomalyOf(forest: ForestModel, x: Matrix): Float32Array {
+function anomalyOf(forest: IsolationForest, x: Matrix): Float32Array {
   return Float32Array.from(scoreAnomalyMatrix(forest, x));
 }
 

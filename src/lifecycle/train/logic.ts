@@ -23,12 +23,21 @@ export interface LogicEvidence {
 }
 
 /** Loads the bundle from its files alone and asks. */
-export function logicGate(files: BundleFiles, evidence: LogicEvidence, clock: Clock): { readonly verdict: Verdict; readonly scorer: Scorer | null } {
+export function logicGate(
+  files: BundleFiles,
+  evidence: LogicEvidence,
+  clock: Clock,
+): { readonly verdict: Verdict; readonly scorer: Scorer | null } {
   let scorer: Scorer;
   try {
     scorer = loadScorer(files, { model: "candidate", version: "unregistered" });
   } catch (error) {
-    const failed: Check = { name: "golden rows", passed: false, observed: messageOf(error), required: "loads and reproduces every golden row" };
+    const failed: Check = {
+      name: "golden rows",
+      passed: false,
+      observed: messageOf(error),
+      required: "loads and reproduces every golden row",
+    };
     return { verdict: verdictOf("logic", [failed]), scorer: null };
   }
   const checks: Check[] = [
@@ -55,7 +64,10 @@ function batchCheck(scorer: Scorer, { sample }: LogicEvidence): Check {
   return {
     name: "one row = batch",
     passed: wrong === undefined,
-    observed: wrong === undefined ? `${sample.length} rows equal` : `a row scores ${scorer.score(wrong.vector).score}, in the batch ${wrong.score}`,
+    observed:
+      wrong === undefined
+        ? `${sample.length} rows equal`
+        : `a row scores ${scorer.score(wrong.vector).score}, in the batch ${wrong.score}`,
     required: "equal bit for bit",
   };
 }
@@ -65,7 +77,8 @@ function extremesCheck(scorer: Scorer): Check {
   for (const extreme of EXTREMES) {
     const vector = new Float32Array(scorer.plan.width).fill(extreme);
     const { score, anomalyScore } = scorer.score(vector);
-    if (!(score >= 0 && score <= 1 && anomalyScore >= 0 && anomalyScore <= 1)) bad.push(`all ${extreme} → ${score}, ${anomalyScore}`);
+    if (!(score >= 0 && score <= 1 && anomalyScore >= 0 && anomalyScore <= 1))
+      bad.push(`all ${extreme} → ${score}, ${anomalyScore}`);
   }
   return {
     name: "range on extreme and missing input",
@@ -79,7 +92,12 @@ function determinismCheck(scorer: Scorer, { sample }: LogicEvidence): Check {
   const first = sample.map(({ vector }) => scorer.score(vector).score);
   const second = [...sample].reverse().map(({ vector }) => scorer.score(vector).score);
   const same = first.every((score, i) => score === second[sample.length - 1 - i]);
-  return { name: "determinism", passed: same, observed: same ? "same answers in any order" : "answers depend on the order", required: "no memory" };
+  return {
+    name: "determinism",
+    passed: same,
+    observed: same ? "same answers in any order" : "answers depend on the order",
+    required: "no memory",
+  };
 }
 
 function latencyCheck(scorer: Scorer, { sample }: LogicEvidence, clock: Clock): Check {

@@ -1,0 +1,87 @@
+// `sentinel label FILE`: late labels into the log, through the running server when there is one.
+import { messageOf, SentinelError } from "../core/errors.ts";
+import type { Label } from "../core/transaction.ts";
+import { readLabels, writeLabels } from "../lifecycle/label.ts";
+import { textOption } from "./options.ts";
+import type { Verb } from "./verb.ts";
+
+const POSTED_TOGETHER = 500;
+const POST_TIMEOUT_MS = 30_000;
+
+export const verb: Verb = {
+  args: "<file>",
+  options: [["--url <url>", "of the running server, which then learns the labels at once"]],
+  async run(context, { args, options }) {
+    const pipeline = context.pipeline();
+    const ports = context.ports();
+    const labels = await readLabels(ports, pipeline, args[0]);
+    const url = textOption(options, "url");
+    const result = url === undefined ? await offline() : await post(url, labels);
+    context.output.line(`${result.written} of ${result.read} labels written`);
+    if (result.unknownCount > 0) {
+      context.output.line(
+        `  ${result.unknownCount} are of transactions the log does not know, such as ${result.unknown.slice(0, 5).join(", ")}`,
+      );
+    }
+    return { yes: true, json: result };
+
+    async function offline() {
+      // A running server holds this lock: labels that pass it by would make its features differ from the log's.
+      const held = await (await ports.lock()).acquire(`serve-${pipeline.name}`).catch((error: unknown) => {
+        throw new SentinelError("lifecycle.locked", `a server is running on this workspace: ${messageOf(error)}`, {
+          hint: "send the labels through it: `sentinel label FILE --url http://127.0.0.1:8000`",
+          cause: error,
+        });
+      });
+      try {
+        return await writeLabels(ports, pipeline, labels);
+      } finally {
+        await held.release();
+      }
+    }
+  },
+};
+
+async function post(url: string, labels: readonly Label[]) {
+  let written = 0;
+  const unknown: string[] = [];
+  for (let at = 0; at < labels.length; at += POSTED_TOGETHER) {
+    const body = labels.slice(at, at + POSTED_TOGETHER).map(({ transactionId, fraud, knownAt, source }) => ({
+      transaction_id: transactionId,
+      fraud,
+      source,
+      ...(Number.isNaN(knownAt) ? {} : { time: knownAt }),
+    }));
+    const answer = await send(`${url.replace(/\/$/, "")}/feedback`, body);
+    written += answer.accepted;
+    for (const id of answer.unknown) unknown.push(id);
+  }
+  return { read: labels.length, written, unknown: unknown.slice(0, 20), unknownCount: unknown.length };
+}
+
+async function send(
+  url: string,
+  body: unknown,
+): Promise<{ readonly accepted: number; readonly unknown: readonly string[] }> {
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(POST_TIMEOUT_MS),
+    });
+  } catch (error) {
+    throw new SentinelError("server.not-ready", `no answer from ${url}: ${messageOf(error)}`, {
+      hint: "is the server running? `sentinel serve`",
+      cause: error,
+    });
+  }
+  const answer = (await response.json()) as { accepted?: number; unknown?: string[]; detail?: string };
+  if (!response.ok) {
+    throw new SentinelError("labels.invalid", `${url} answered ${response.status}: ${answer.detail ?? ""}`, {
+      hint: "see the message; nothing of this batch was written",
+    });
+  }
+  return { accepted: answer.accepted ?? 0, unknown: answer.unknown ?? [] };
+}

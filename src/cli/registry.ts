@@ -1,0 +1,111 @@
+// `sentinel registry list | show VERSION | history`: versions, aliases, and who was champion when and why.
+import { SentinelError } from "../core/errors.ts";
+import { verifyJournal } from "../core/journal.ts";
+import type { JournalEntry, ModelVersion } from "../ports.ts";
+import { timeOption } from "./options.ts";
+import type { Verb, VerbContext, VerbResult } from "./verb.ts";
+
+export const verb: Verb = {
+  args: "<what> [version]",
+  options: [["--at <time>", "with history: who was champion at that time"]],
+  async run(context, { args, options }) {
+    const [what, version] = args;
+    if (what === "list") return list(context);
+    if (what === "show") return show(context, version);
+    if (what === "history") return history(context, timeOption(options, "at"));
+    throw new SentinelError("cli.usage", `registry knows no ${JSON.stringify(what)}`, {
+      hint: "use `registry list`, `registry show VERSION` or `registry history [--at TIME]`",
+    });
+  },
+};
+
+async function list(context: VerbContext): Promise<VerbResult> {
+  const { model } = context.pipeline();
+  const registry = await context.ports().registry();
+  const versions = await registry.versions(model);
+  const aliases = await registry.aliases(model);
+  const names = (version: string): string =>
+    Object.entries(aliases)
+      .filter(([, target]) => target === version)
+      .map(([alias]) => alias)
+      .join(", ");
+  const { output } = context;
+  output.line(`${model} in ${registry.where}`);
+  if (versions.length === 0) output.line("  no versions yet: `sentinel train` makes the first");
+  else {
+    output.table([
+      ["version", "aliases", "made", "bundle", "gates"],
+      ...versions.map((version) => [
+        version.version,
+        names(version.version),
+        isoTime(version.createdAt),
+        version.bundle.slice(0, 12),
+        gatesOf(version),
+      ]),
+    ]);
+  }
+  return { yes: true, json: { model, where: registry.where, aliases, versions } };
+}
+
+async function show(context: VerbContext, wanted: string | undefined): Promise<VerbResult> {
+  const { model } = context.pipeline();
+  const registry = await context.ports().registry();
+  const aliases = await registry.aliases(model);
+  const version = wanted === undefined ? aliases.champion : (aliases[wanted] ?? wanted);
+  if (version === undefined) {
+    throw new SentinelError("lifecycle.no-champion", `${model} has no champion to show`, {
+      hint: "name a version: `sentinel registry show 1` (see `sentinel registry list`)",
+    });
+  }
+  const found = await registry.version(model, version);
+  const files = await registry.load(model, version);
+  const { output } = context;
+  output.line(`${model} version ${found.version}, bundle ${found.bundle}`);
+  output.line(`made ${isoTime(found.createdAt)}, run ${found.runId}: ${found.description}`);
+  output.table([["file", "bytes"], ...[...files].map(([name, bytes]) => [name, String(bytes.length)])]);
+  const card = files.get("card.md");
+  if (card !== undefined) output.line(`\n${new TextDecoder().decode(card)}`);
+  return {
+    yes: true,
+    json: { ...found, files: Object.fromEntries([...files].map(([name, bytes]) => [name, bytes.length])) },
+  };
+}
+
+async function history(context: VerbContext, at: number | undefined): Promise<VerbResult> {
+  const { model } = context.pipeline();
+  const registry = await context.ports().registry();
+  const journal = await registry.journal(model);
+  const check = verifyJournal(journal);
+  const { output } = context;
+  if (at !== undefined) {
+    const reign = [...journal].reverse().find((entry) => entry.alias === "champion" && entry.at <= at) ?? null;
+    output.line(
+      reign === null || reign.to === null
+        ? `${model} had no champion at ${isoTime(at)}`
+        : `version ${reign.to} was champion of ${model} at ${isoTime(at)}: since ${isoTime(reign.at)}, by ${reign.actor} (${reign.verb}, ${reign.verdict}): ${reign.reason}`,
+    );
+    return { yes: check.ok, json: { model, at, entry: reign, chain: check } };
+  }
+  output.table([["time", "who", "verb", "alias", "from → to", "verdict", "why"], ...journal.map(historyRow)]);
+  output.line(
+    check.ok
+      ? `  the chain of ${journal.length} entries is whole`
+      : `  THE CHAIN IS BROKEN at entry ${check.badIndex}: ${check.why}`,
+  );
+  return { yes: check.ok, json: { model, entries: journal, chain: check } };
+}
+
+function historyRow(entry: JournalEntry): string[] {
+  const move = `${entry.from ?? "–"} → ${entry.to ?? "–"}`;
+  return [isoTime(entry.at), entry.actor, entry.verb, entry.alias, move, entry.verdict, entry.reason.slice(0, 80)];
+}
+
+function gatesOf(version: ModelVersion): string {
+  return ["data", "training", "logic"]
+    .map((gate) => `${gate} ${version.tags[`sentinel.gate.${gate}`] ?? "?"}`)
+    .join(", ");
+}
+
+function isoTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")}Z`;
+}

@@ -1,0 +1,112 @@
+// Compare: champion against candidate, on the same later rows of a table and on shadow records, with intervals.
+import { SentinelError } from "../core/errors.ts";
+import { type CoverageShare, coverageShare } from "../evidence/coverage.ts";
+import { type LabelledMetrics, labelledMetrics } from "../evidence/labelled.ts";
+import type { ShadowReport } from "../evidence/report.ts";
+import { takeMatrixRows } from "../ml/matrix.ts";
+import type { Ports } from "../ports.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { reportOf } from "./promote.ts";
+import { loadScorer, type Scorer } from "./score.ts";
+import { timesOf } from "./source.ts";
+import { judgedRows, readData, scoreRows } from "./train.ts";
+import { vectorsOf } from "./vectors.ts";
+
+export interface CompareResult {
+  readonly champion: string;
+  readonly candidate: string;
+  /** On rows later than what either learned from; null without a table. */
+  readonly data: {
+    readonly path: string;
+    readonly from: number;
+    readonly rows: number;
+    readonly metrics: LabelledMetrics | null;
+  } | null;
+  /** null when the candidate has not shadowed the champion. */
+  readonly shadow: ShadowReport | null;
+  readonly coverage: CoverageShare | null;
+}
+
+/** Errors: lifecycle.no-champion, lifecycle.no-candidate, lifecycle.not-enough-data, dataset.*. */
+export async function compare(
+  ports: Ports,
+  input: {
+    readonly pipeline: Pipeline;
+    readonly path: string | null;
+    readonly to: string | null;
+    readonly seed: number;
+  },
+): Promise<CompareResult> {
+  const { pipeline } = input;
+  const registry = await ports.registry();
+  const aliases = await registry.aliases(pipeline.model);
+  const candidate = input.to ?? aliases.candidate;
+  if (aliases.champion === undefined) {
+    throw new SentinelError("lifecycle.no-champion", `${pipeline.model} has no champion to compare with`, {
+      hint: "promote a version first: `sentinel promote`",
+    });
+  }
+  if (candidate === undefined) {
+    throw new SentinelError("lifecycle.no-candidate", `${pipeline.model} has no candidate to compare`, {
+      hint: "train one: `sentinel train`, or name a version with --to",
+    });
+  }
+  const load = async (version: string): Promise<Scorer> =>
+    loadScorer(await registry.load(pipeline.model, version), { model: pipeline.model, version });
+  const both = { champion: await load(aliases.champion), candidate: await load(candidate) };
+  const shadow = await reportOf(ports, pipeline, {
+    version: candidate,
+    championVersion: aliases.champion,
+    seed: input.seed,
+    now: null,
+  });
+  const coverage = (await (await ports.log()).coverage()).find(({ version }) => version === candidate);
+  return {
+    champion: aliases.champion,
+    candidate,
+    data: input.path === null ? null : await onData(ports, { ...input, path: input.path, ...both }),
+    shadow: shadow.pairs === 0 ? null : shadow,
+    coverage: coverage === undefined ? null : coverageShare(coverage),
+  };
+}
+
+async function onData(
+  ports: Ports,
+  given: {
+    readonly pipeline: Pipeline;
+    readonly path: string;
+    readonly seed: number;
+    readonly champion: Scorer;
+    readonly candidate: Scorer;
+  },
+): Promise<CompareResult["data"]> {
+  const { pipeline, champion, candidate, path } = given;
+  const source = await readData(ports, pipeline, { path, plans: [champion.plan, candidate.plan] });
+  const times = timesOf(source.table, pipeline);
+  const from = Math.max(champion.manifest.learnedUpTo, candidate.manifest.learnedUpTo) + pipeline.labels.delayMs;
+  const rows = Int32Array.from([...times.keys()].filter((row) => times[row] >= from));
+  if (rows.length === 0) {
+    throw new SentinelError(
+      "lifecycle.not-enough-data",
+      `${path} has no transactions after ${new Date(from).toISOString().slice(0, 10)}, the day up to which the two models learned`,
+      {
+        hint: "compare on newer data, or on shadow records alone",
+      },
+    );
+  }
+  const scores = (scorer: Scorer): Float64Array => {
+    const { x } = vectorsOf(source.table, { plan: scorer.plan, pipeline, report: ports.report });
+    const later = takeMatrixRows(x, rows);
+    return Float64Array.from(scoreRows(scorer, later, Int32Array.from(rows.keys())));
+  };
+  const a = scores(champion);
+  const b = scores(candidate);
+  const judged = judgedRows(source, rows, pipeline);
+  const alerts = (values: Float64Array, scorer: Scorer): Uint8Array =>
+    Uint8Array.from(values, (score) => (score >= Math.fround(scorer.manifest.thresholds.review) ? 1 : 0));
+  const metrics = labelledMetrics(
+    { a, b, alerts: { a: alerts(a, champion), b: alerts(b, candidate) }, ...judged },
+    { seed: given.seed, resamples: pipeline.gates.promotion.resamples, reviewShare: pipeline.decisions.reviewShare },
+  );
+  return { path, from, rows: rows.length, metrics };
+}

@@ -1,0 +1,225 @@
+// Monitor: recent traffic against the champion's reference: feed quality, drift, alert rate, and performance on matured labels.
+import type { BundleFiles } from "../core/bundle.ts";
+import { SentinelError } from "../core/errors.ts";
+import { type DriftReport, driftReport } from "../drift/monitor.ts";
+import type { Reference } from "../drift/reference.ts";
+import { copyRow, type Matrix } from "../ml/matrix.ts";
+import { averagePrecision, precisionRecallF1At } from "../ml/metrics.ts";
+import type { Ports, PredictionRecord } from "../ports.ts";
+import { readJson } from "./bundle.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { loadScorer, type Scorer } from "./score.ts";
+import { labelsOf, readSource, timesOf } from "./source.ts";
+import { columnsOfPlan, vectorsOf } from "./vectors.ts";
+
+/** Newest rows looked at, at most; a window beyond this adds no certainty. */
+const WINDOW_ROWS_MAX = 200_000;
+/** Frauds below which a fall of average precision is noise. */
+const FRAUDS_MIN = 30;
+/** Fall of average precision against the evaluation slice that counts as an alarm. */
+const PRECISION_FALL_MAX = 0.15;
+
+export interface MonitorInput {
+  readonly pipeline: Pipeline;
+  /** A table to look at instead of the prediction log. */
+  readonly path: string | null;
+  /** End of the window on the clock of event time; the newest transaction when absent. */
+  readonly until: number | null;
+}
+
+export interface Performance {
+  readonly rows: number;
+  readonly frauds: number;
+  readonly averagePrecision: number;
+  readonly averagePrecisionAtTraining: number;
+  readonly recallAtReview: number;
+  readonly precisionAtReview: number;
+  readonly alarm: boolean;
+}
+
+export interface MonitorResult {
+  readonly alarm: boolean;
+  readonly reasons: readonly string[];
+  readonly version: string;
+  readonly source: string;
+  readonly from: number;
+  readonly to: number;
+  readonly drift: DriftReport;
+  /** null while too few labels have matured. */
+  readonly performance: Performance | null;
+}
+
+/** Errors: lifecycle.no-champion, lifecycle.not-enough-data, dataset.*, log.*. */
+export async function monitor(ports: Ports, input: MonitorInput): Promise<MonitorResult> {
+  const { pipeline } = input;
+  const { scorer, files } = await championOf(ports, pipeline);
+  const window =
+    input.path === null
+      ? await windowOfLog(ports, input, scorer)
+      : await windowOfTable(ports, input, { scorer, path: input.path });
+  if (window.scores.length === 0) {
+    throw new SentinelError(
+      "lifecycle.not-enough-data",
+      `${window.source} has no transactions scored by champion version ${scorer.version}`,
+      {
+        hint: "serve traffic first, or name a table with --data",
+      },
+    );
+  }
+  const { review } = scorer.manifest.thresholds;
+  const drift = driftReport({
+    reference: readJson(files, "reference.json") as Reference,
+    window: {
+      columns: window.columns,
+      scores: window.scores,
+      alerts: window.scores.reduce((count, score) => count + (score >= Math.fround(review) ? 1 : 0), 0),
+    },
+    policy: { psiMin: pipeline.drift.psiFloor, alpha: pipeline.drift.falseDiscoveryRate },
+  });
+  const performance = performanceOf(window, { files, review });
+  const reasons = [
+    ...(drift.alarm || performance?.alarm !== true ? drift.reasons : []),
+    ...(performance?.alarm === true
+      ? [
+          `average precision on ${performance.frauds} matured frauds is ${performance.averagePrecision.toFixed(3)}, ${performance.averagePrecisionAtTraining.toFixed(3)} when trained`,
+        ]
+      : []),
+  ];
+  return {
+    alarm: drift.alarm || performance?.alarm === true,
+    reasons,
+    version: scorer.version,
+    source: window.source,
+    from: window.from,
+    to: window.to,
+    drift,
+    performance,
+  };
+}
+
+interface Window {
+  readonly source: string;
+  readonly from: number;
+  readonly to: number;
+  readonly columns: readonly Float32Array[];
+  readonly scores: Float32Array;
+  /** Matured rows: scores and labels. */
+  readonly matured: { readonly scores: Float32Array; readonly y: Uint8Array };
+}
+
+async function championOf(
+  ports: Ports,
+  pipeline: Pipeline,
+): Promise<{ readonly scorer: Scorer; readonly files: BundleFiles }> {
+  const registry = await ports.registry();
+  const { champion } = await registry.aliases(pipeline.model);
+  if (champion === undefined) {
+    throw new SentinelError("lifecycle.no-champion", `${pipeline.model} has no champion to watch`, {
+      hint: "train and promote a model first: `sentinel train`, `sentinel promote`",
+    });
+  }
+  const files = await registry.load(pipeline.model, champion);
+  return { scorer: loadScorer(files, { model: pipeline.model, version: champion }), files };
+}
+
+async function windowOfLog(ports: Ports, input: MonitorInput, scorer: Scorer): Promise<Window> {
+  const log = await ports.log();
+  const { pipeline } = input;
+  const recent = (await log.recent(WINDOW_ROWS_MAX)).filter(
+    ({ bundle, degraded }) => bundle === scorer.bundle && !degraded,
+  );
+  const newest = input.until ?? recent.reduce((latest, { time }) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
+  const from = newest - pipeline.drift.windowMs;
+  const records = recent.filter(({ time }) => time > from && time <= newest);
+  const labels = new Map<string, boolean>();
+  for await (const entry of log.scan(recent[0]?.sequence ?? 0)) {
+    if (entry.kind === "label" && entry.record.knownAt <= newest)
+      labels.set(entry.record.transactionId, entry.record.fraud);
+  }
+  const matured = recent.filter(
+    ({ transactionId, time }) => labels.has(transactionId) && time <= newest - pipeline.labels.maturityMs,
+  );
+  return {
+    source: log.where,
+    from,
+    to: newest,
+    columns: columnsOfRecords(records, scorer.plan.width),
+    scores: Float32Array.from(records, ({ score }) => score),
+    matured: {
+      scores: Float32Array.from(matured, ({ score }) => score),
+      y: Uint8Array.from(matured, ({ transactionId }) => (labels.get(transactionId) === true ? 1 : 0)),
+    },
+  };
+}
+
+async function windowOfTable(
+  ports: Ports,
+  input: MonitorInput,
+  given: { readonly scorer: Scorer; readonly path: string },
+): Promise<Window> {
+  const { pipeline } = input;
+  const { scorer, path } = given;
+  const source = await readSource(await ports.dataset(), pipeline, {
+    path,
+    wanted: columnsOfPlan(scorer.plan),
+    labelled: false,
+  });
+  const times = timesOf(source.table, pipeline);
+  const newest = input.until ?? times.reduce((latest, time) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
+  const from = newest - pipeline.drift.windowMs;
+  const { x } = vectorsOf(source.table, { plan: scorer.plan, pipeline, report: ports.report });
+  const rows = rowsWhere(times, (time) => time > from && time <= newest);
+  // What the model learned from says nothing about how it does on news.
+  const maturedTo = newest - pipeline.labels.maturityMs;
+  const labelled = source.table.columns.has(pipeline.columns.label);
+  const matured = rowsWhere(times, (time) => labelled && time > scorer.manifest.trainedUpTo && time <= maturedTo);
+  const labels = labelsOf(source.table, pipeline);
+  return {
+    source: path,
+    from,
+    to: newest,
+    columns: x.names.map((_, c) => Float32Array.from(rows, (row) => x.values[c * x.rows + row])),
+    scores: scored(scorer, x, rows),
+    matured: { scores: scored(scorer, x, matured), y: Uint8Array.from(matured, (row) => labels[row]) },
+  };
+}
+
+function scored(scorer: Scorer, x: Matrix, rows: Int32Array): Float32Array {
+  const vector = new Float32Array(x.names.length);
+  return Float32Array.from(rows, (row) => {
+    copyRow(x, row, vector);
+    return scorer.score(vector).score;
+  });
+}
+
+function performanceOf(
+  window: Window,
+  given: { readonly files: BundleFiles; readonly review: number },
+): Performance | null {
+  const { scores, y } = window.matured;
+  const frauds = y.reduce((sum, label) => sum + label, 0);
+  if (frauds < FRAUDS_MIN || frauds === y.length) return null;
+  const registered = readJson(given.files, "metrics.json") as { readonly evaluate: Readonly<Record<string, number>> };
+  const then = registered.evaluate.average_precision;
+  const now = averagePrecision(scores, y);
+  const { precision, recall } = precisionRecallF1At(scores, y, Math.fround(given.review));
+  return {
+    rows: y.length,
+    frauds,
+    averagePrecision: now,
+    averagePrecisionAtTraining: then,
+    recallAtReview: recall,
+    precisionAtReview: precision,
+    alarm: now < then - PRECISION_FALL_MAX,
+  };
+}
+
+function columnsOfRecords(records: readonly PredictionRecord[], width: number): Float32Array[] {
+  return Array.from({ length: width }, (_, c) => Float32Array.from(records, ({ vector }) => vector[c]));
+}
+
+function rowsWhere(times: Float64Array, wanted: (time: number) => boolean): Int32Array {
+  const rows: number[] = [];
+  for (let row = 0; row < times.length; row++) if (wanted(times[row])) rows.push(row);
+  return Int32Array.from(rows.slice(-WINDOW_ROWS_MAX));
+}

@@ -1,0 +1,242 @@
+// Promote and rollback: evidence is weighed, then the alias `champion` moves, with the journal as witness.
+
+import { SentinelError } from "../core/errors.ts";
+import { canonicalJson, sha256 } from "../core/hash.ts";
+import { type Check, isYes, type Verdict } from "../core/verdict.ts";
+import { collectPairs } from "../evidence/pairs.ts";
+import { promotionGate } from "../evidence/promotion.ts";
+import { type ShadowReport, shadowReport } from "../evidence/report.ts";
+import type { JournalEntry, Ports, Registry, ShadowPair } from "../ports.ts";
+import type { Pipeline } from "./pipeline.ts";
+
+/** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
+export const PREVIOUS = "previous";
+
+export interface PromoteInput {
+  readonly pipeline: Pipeline;
+  /** A version; null takes the alias `candidate`. */
+  readonly to: string | null;
+  readonly actor: string;
+  readonly forced: string | null;
+  readonly seed: number;
+}
+
+export interface PromoteResult {
+  readonly verdict: Verdict;
+  readonly from: string | null;
+  readonly to: string;
+  readonly moved: boolean;
+  readonly report: ShadowReport | null;
+  readonly journal: JournalEntry | null;
+}
+
+/** Weighs the evidence for a version and promotes it on PROMOTE, or when forced. */
+export async function promote(ports: Ports, input: PromoteInput): Promise<PromoteResult> {
+  const { pipeline } = input;
+  const registry = await ports.registry();
+  const aliases = await registry.aliases(pipeline.model);
+  const to = input.to ?? aliases.candidate ?? null;
+  if (to === null) {
+    throw new SentinelError("lifecycle.no-candidate", `${pipeline.model} has no candidate to promote`, {
+      hint: "train one with `sentinel train`, or name a version with --to (see `sentinel registry list`)",
+    });
+  }
+  await registry.version(pipeline.model, to);
+  const from = aliases.champion ?? null;
+  if (from === to) {
+    const verdict: Verdict = {
+      gate: "promotion",
+      verdict: "PROMOTE",
+      reasons: [`version ${to} is champion already`],
+      checks: [],
+    };
+    return { verdict, from, to, moved: false, report: null, journal: null };
+  }
+  const { verdict, report } = await weigh(ports, { registry, pipeline, from, to, seed: input.seed });
+  if (!isYes(verdict) && input.forced === null) return { verdict, from, to, moved: false, report, journal: null };
+  const journal = await registry.moveAlias({
+    model: pipeline.model,
+    alias: "champion",
+    from,
+    to,
+    entry: {
+      at: ports.clock.now(),
+      actor: input.actor,
+      verb: "promote",
+      verdict: isYes(verdict) ? verdict.verdict : "FORCED",
+      evidence: sha256(canonicalJson({ verdict, report })),
+      reason: input.forced ?? verdict.reasons.join("; "),
+    },
+  });
+  await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "promote" });
+  return { verdict, from, to, moved: true, report, journal };
+}
+
+/** Puts a former champion back: `to`, or the one before the present. */
+export async function rollback(
+  ports: Ports,
+  input: { readonly pipeline: Pipeline; readonly to: string | null; readonly actor: string; readonly reason: string },
+): Promise<{ readonly from: string; readonly to: string; readonly journal: JournalEntry }> {
+  const { pipeline } = input;
+  const registry = await ports.registry();
+  const aliases = await registry.aliases(pipeline.model);
+  const from = aliases.champion;
+  if (from === undefined) {
+    throw new SentinelError("lifecycle.no-champion", `${pipeline.model} has no champion to roll back from`, {
+      hint: "promote a version first: `sentinel promote`",
+    });
+  }
+  const to = input.to ?? (await championBefore(registry, pipeline.model, from));
+  if (to === null || to === from) {
+    throw new SentinelError(
+      "registry.version-unknown",
+      `${pipeline.model} has no earlier champion than version ${from}`,
+      {
+        hint: "name a version with --to (see `sentinel registry history`)",
+      },
+    );
+  }
+  await registry.version(pipeline.model, to);
+  const journal = await registry.moveAlias({
+    model: pipeline.model,
+    alias: "champion",
+    from,
+    to,
+    entry: {
+      at: ports.clock.now(),
+      actor: input.actor,
+      verb: "rollback",
+      verdict: "ROLLBACK",
+      evidence: "",
+      reason: input.reason,
+    },
+  });
+  await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "rollback" });
+  return { from, to, journal };
+}
+
+/** The paired report of a candidate's shadow, from the log. */
+export async function reportOf(
+  ports: Ports,
+  pipeline: Pipeline,
+  given: {
+    readonly version: string;
+    readonly championVersion: string;
+    readonly seed: number;
+    readonly now: number | null;
+  },
+): Promise<ShadowReport> {
+  const log = await ports.log();
+  const pairs = await collectPairs(against(log.pairs(given.version), given.championVersion));
+  return shadowReport(pairs, {
+    // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
+    now: given.now ?? pairs.time.reduce((newest, time) => Math.max(newest, time), Number.NEGATIVE_INFINITY),
+    maturityMs: pipeline.labels.maturityMs,
+    seed: given.seed,
+    resamples: pipeline.gates.promotion.resamples,
+    reviewShare: pipeline.decisions.reviewShare,
+  });
+}
+
+/** Pairs from the reign of one champion: a comparison with another one says nothing about it. */
+async function* against(pairs: AsyncIterable<ShadowPair>, champion: string): AsyncIterable<ShadowPair> {
+  for await (const pair of pairs) if (pair.champion.version === champion) yield pair;
+}
+
+async function weigh(
+  ports: Ports,
+  given: {
+    readonly registry: Registry;
+    readonly pipeline: Pipeline;
+    readonly from: string | null;
+    readonly to: string;
+    readonly seed: number;
+  },
+): Promise<{ readonly verdict: Verdict; readonly report: ShadowReport | null }> {
+  const { registry, pipeline, from, to } = given;
+  const checks = await gateTags(registry, pipeline, to);
+  if (from === null) return { verdict: firstChampion(checks), report: null };
+  const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
+  const coverage = (await (await ports.log()).coverage()).find(({ version }) => version === to) ?? null;
+  const policy = pipeline.gates.promotion;
+  const verdict = promotionGate({
+    report,
+    coverage,
+    checks,
+    policy: {
+      aim: policy.mode,
+      margin: policy.margin,
+      coverageMin: policy.coverageMin,
+      fraudsMin: policy.fraudsMin,
+      daysMin: policy.daysMin,
+    },
+  });
+  return { verdict, report };
+}
+
+/** The gates a version passed when it was made, from its tags. */
+async function gateTags(registry: Registry, pipeline: Pipeline, version: string): Promise<Check[]> {
+  const { tags } = await registry.version(pipeline.model, version);
+  return ["training", "logic"].map((gate) => {
+    const word = tags[`sentinel.gate.${gate}`] ?? "not judged";
+    return {
+      name: `${gate} gate`,
+      passed: word === "pass",
+      observed: word,
+      required: "pass",
+      reason: `${gate} gate: ${word}`,
+    };
+  });
+}
+
+/** Without a champion there is nobody to compare with: the version's own gates decide. */
+function firstChampion(checks: readonly Check[]): Verdict {
+  const failed = checks.filter((check) => !check.passed);
+  return {
+    gate: "promotion",
+    verdict: failed.length === 0 ? "PROMOTE" : "REJECT",
+    reasons:
+      failed.length === 0
+        ? ["there is no champion yet; the version passed its training and logic gates"]
+        : failed.map(({ reason }) => reason ?? ""),
+    checks,
+  };
+}
+
+/** The other aliases after `champion` moved: the old one shadows on as `previous`, a promoted candidate is one no longer. */
+async function follow(
+  ports: Ports,
+  given: {
+    readonly registry: Registry;
+    readonly pipeline: Pipeline;
+    readonly aliases: Readonly<Record<string, string>>;
+    readonly to: string;
+    readonly previous: string | null;
+    readonly actor: string;
+    readonly verb: "promote" | "rollback";
+  },
+): Promise<void> {
+  const { registry, pipeline, aliases, to, previous } = given;
+  const entry = {
+    at: ports.clock.now(),
+    actor: given.actor,
+    verb: given.verb,
+    verdict: "FOLLOWS",
+    evidence: "",
+    reason: `follows champion → ${to}`,
+  };
+  const move = async (alias: string, next: string | null): Promise<void> => {
+    const before = aliases[alias] ?? null;
+    if (before !== next) await registry.moveAlias({ model: pipeline.model, alias, from: before, to: next, entry });
+  };
+  if (previous !== null) await move(PREVIOUS, previous);
+  if (aliases.candidate === to) await move("candidate", null);
+}
+
+async function championBefore(registry: Registry, model: string, present: string): Promise<string | null> {
+  const moves = (await registry.journal(model)).filter(({ alias }) => alias === "champion");
+  for (const move of [...moves].reverse()) {
+    if (move.to === present && move.from !== null && move.from !== present) return move.from;
+  }
+  return null;
+}

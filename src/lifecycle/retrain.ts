@@ -1,0 +1,197 @@
+// Retrain: on alarm, train a candidate from the table plus what the log has learned since; never a champion.
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { formatDuration } from "../core/duration.ts";
+import { sha256 } from "../core/hash.ts";
+import { type Column, type Table, textAt } from "../core/table.ts";
+import type { FieldValue } from "../core/transaction.ts";
+import { compileSpec } from "../features/plan.ts";
+import type { Ports, PredictionRecord } from "../ports.ts";
+import { type MonitorResult, monitor } from "./monitor.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { readSource, type Source, timesOf } from "./source.ts";
+import { loadSpec } from "./spec-file.ts";
+import { type TrainResult, train } from "./train.ts";
+import { columnsOfPlan, LABEL_KNOWN_AT } from "./vectors.ts";
+
+export interface RetrainInput {
+  readonly pipeline: Pipeline;
+  /** The table that the log's transactions are added to. */
+  readonly path: string;
+  /** Looked at for the alarm instead of the log. */
+  readonly monitorPath: string | null;
+  readonly workspace: string;
+  readonly actor: string;
+  readonly packageVersion: string;
+  /** Train without an alarm and without waiting for the cooldown; the reason for the journal. */
+  readonly forced: string | null;
+}
+
+export interface RetrainResult {
+  readonly outcome: "trained" | "refused" | "no-alarm" | "cooldown";
+  readonly reason: string;
+  readonly monitor: MonitorResult | null;
+  readonly data: string | null;
+  readonly trained: TrainResult | null;
+}
+
+/** Transactions taken from the log, at most; the newest. */
+const LOG_ROWS_MAX = 5_000_000;
+
+/** One round under a lock. Errors: lifecycle.locked, and those of monitor and train. */
+export async function retrain(ports: Ports, input: RetrainInput): Promise<RetrainResult> {
+  const { pipeline } = input;
+  const held = await (await ports.lock()).acquire(`retrain-${pipeline.name}`);
+  try {
+    const waiting = await cooldownLeft(ports, pipeline);
+    if (waiting > 0 && input.forced === null) {
+      const reason = `the last retraining is younger than ${formatDuration(pipeline.retrain.cooldownMs)}; ${Math.ceil(waiting / 60_000)} minutes to wait`;
+      return { outcome: "cooldown", reason, monitor: null, data: null, trained: null };
+    }
+    const seen = await monitor(ports, { pipeline, path: input.monitorPath, until: null });
+    if (!seen.alarm && input.forced === null) {
+      return { outcome: "no-alarm", reason: seen.reasons.join("; "), monitor: seen, data: null, trained: null };
+    }
+    const data = await gather(ports, input);
+    const trained = await train(ports, {
+      pipeline,
+      path: data,
+      actor: input.actor,
+      packageVersion: input.packageVersion,
+      forced: null,
+      verb: "retrain",
+    });
+    const outcome = trained.version === null ? "refused" : "trained";
+    return { outcome, reason: input.forced ?? seen.reasons.join("; "), monitor: seen, data, trained };
+  } finally {
+    await held.release();
+  }
+}
+
+async function cooldownLeft(ports: Ports, pipeline: Pipeline): Promise<number> {
+  const runs = await (await ports.registry()).runs(pipeline.name);
+  const last = runs
+    .filter(({ tags }) => tags["sentinel.verb"] === "retrain")
+    .reduce((newest, { startedAt }) => Math.max(newest, startedAt), 0);
+  return last + pipeline.retrain.cooldownMs - ports.clock.now();
+}
+
+/**
+ * The table with the log's later transactions below it, as a file of its own, so that the training can be repeated. Taken
+ * are transactions later than the table's last and old enough for a final label; an old one without a label counts as
+ * genuine, as sources report frauds only. Returns the table's own path when the log has nothing to add.
+ */
+async function gather(ports: Ports, input: RetrainInput): Promise<string> {
+  const { pipeline } = input;
+  const dataset = await ports.dataset();
+  const plan = compileSpec(await loadSpec(pipeline));
+  const source = await readSource(dataset, pipeline, { path: input.path, wanted: columnsOfPlan(plan), labelled: true });
+  const last = timesOf(source.table, pipeline).reduce(
+    (newest, time) => Math.max(newest, time),
+    Number.NEGATIVE_INFINITY,
+  );
+  const added = await loggedSince(ports, pipeline, last);
+  if (added.length === 0) return input.path;
+  const table = append(source, added, pipeline);
+  const name = `${pipeline.name}-${sha256(`${source.hash} ${added[0].record.transactionId} ${added.length}`).slice(0, 12)}.parquet`;
+  const folder = path.join(input.workspace, "data", "retrain");
+  mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, name);
+  await dataset.write(file, [table]);
+  ports.report.line(
+    `  ${source.table.rows.toLocaleString("en")} transactions of ${input.path} and ${added.length.toLocaleString("en")} of the log → ${file}`,
+  );
+  return file;
+}
+
+interface Logged {
+  readonly record: PredictionRecord;
+  readonly fraud: boolean;
+  readonly knownAt: number;
+}
+
+async function loggedSince(ports: Ports, pipeline: Pipeline, last: number): Promise<readonly Logged[]> {
+  const log = await ports.log();
+  const records: PredictionRecord[] = [];
+  const labels = new Map<string, { readonly fraud: boolean; readonly knownAt: number }>();
+  let newest = Number.NEGATIVE_INFINITY;
+  for await (const entry of log.scan(0)) {
+    if (entry.kind === "label") labels.set(entry.record.transactionId, entry.record);
+    else {
+      newest = Math.max(newest, entry.record.time);
+      if (entry.record.time > last && records.length < LOG_ROWS_MAX) records.push(entry.record);
+    }
+  }
+  const final = newest - pipeline.labels.maturityMs;
+  return records
+    .filter(({ time }) => time <= final)
+    .map((record) => {
+      const label = labels.get(record.transactionId);
+      return { record, fraud: label?.fraud ?? false, knownAt: label?.knownAt ?? record.time + pipeline.labels.delayMs };
+    });
+}
+
+/** Columns one below the other; numbers stay numbers only when both sides are. */
+function append(source: Source, added: readonly Logged[], pipeline: Pipeline): Table {
+  const { table } = source;
+  const rows = table.rows + added.length;
+  const { id, time, label } = pipeline.columns;
+  const columns = new Map<string, Column>();
+  for (const [name, column] of table.columns) {
+    if (name === LABEL_KNOWN_AT) continue;
+    const value = ({ record, fraud }: Logged): FieldValue =>
+      name === id
+        ? record.transactionId
+        : name === time
+          ? record.time
+          : name === label
+            ? fraud
+              ? 1
+              : 0
+            : (record.fields[name] ?? null);
+    columns.set(name, appendColumn(column, added.map(value), rows));
+  }
+  columns.set(
+    LABEL_KNOWN_AT,
+    appendColumn(
+      knownColumn(source, pipeline),
+      added.map(({ knownAt }) => knownAt),
+      rows,
+    ),
+  );
+  return { rows, columns };
+}
+
+function knownColumn({ table }: Source, pipeline: Pipeline): Column {
+  const there = table.columns.get(LABEL_KNOWN_AT);
+  if (there !== undefined) return there;
+  return { kind: "time", values: timesOf(table, pipeline).map((time) => time + pipeline.labels.delayMs) };
+}
+
+function appendColumn(column: Column, added: readonly FieldValue[], rows: number): Column {
+  const before = rows - added.length;
+  const numeric = column.kind !== "text" && added.every((value) => value === null || Number.isFinite(Number(value)));
+  if (numeric) {
+    const values = new Float64Array(rows);
+    values.set(column.values);
+    added.forEach((value, i) => {
+      values[before + i] = value === null ? Number.NaN : Number(value);
+    });
+    return { kind: column.kind, values };
+  }
+  const dictionary: string[] = [];
+  const codeOf = new Map<string, number>();
+  const code = (text: string | null): number => {
+    if (text === null) return -1;
+    const known = codeOf.get(text);
+    if (known !== undefined) return known;
+    codeOf.set(text, dictionary.length);
+    return dictionary.push(text) - 1;
+  };
+  const codes = new Int32Array(rows);
+  for (let row = 0; row < before; row++) codes[row] = code(textAt(column, row));
+  added.forEach((value, i) => {
+    codes[before + i] = code(value === null ? null : String(value));
+  });
+  return { kind: "text", codes, dictionary };
+}

@@ -1,0 +1,96 @@
+// Assembling a bundle: every file of one version, from fitted models; same inputs, same bytes.
+import type { BundleFiles } from "../../core/bundle.ts";
+import { decide } from "../../core/decision.ts";
+import { buildReference } from "../../drift/reference.ts";
+import { specHash } from "../../features/spec.ts";
+import { encodeGbdt } from "../../ml/gbdt/model.ts";
+import { encodeForest } from "../../ml/iforest/model.ts";
+import { copyRow, type Matrix } from "../../ml/matrix.ts";
+import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, type Provenance, textFile } from "../bundle.ts";
+import type { Pipeline } from "../pipeline.ts";
+import { cardText } from "./card.ts";
+import type { Metrics } from "./evaluate.ts";
+import { type Fitted, scoresOf } from "./fit.ts";
+import { trainingReport } from "./report.ts";
+import type { Split } from "./split.ts";
+
+/** Rows a loaded bundle must reproduce; spread over the evaluation slice, frauds included. */
+const GOLDEN_ROWS = 32;
+
+/** All that a bundle is made from. */
+export interface Trained {
+  readonly pipeline: Pipeline;
+  readonly spec: BundleManifest["features"];
+  readonly fitted: Fitted;
+  readonly split: Split;
+  /** Vectors and labels of the evaluation slice, with its scores. */
+  readonly evaluation: {
+    readonly x: Matrix;
+    readonly y: Uint8Array;
+    readonly scores: Float32Array;
+    readonly anomaly: Float32Array;
+  };
+  /** Vectors of the calibration slice, the reference for drift: recent, and not learned by heart. */
+  readonly recent: Matrix;
+  readonly metrics: Metrics;
+  readonly importance: readonly { readonly name: string; readonly gain: number }[];
+  readonly trainedUpTo: number;
+  readonly provenance: Provenance;
+}
+
+/** The bundle's files by name. */
+export function assembleBundle(trained: Trained): BundleFiles {
+  const { fitted, pipeline } = trained;
+  const manifest: BundleManifest = {
+    format: BUNDLE_FORMAT,
+    model: pipeline.model,
+    pipeline: pipeline.name,
+    features: trained.spec,
+    featureHash: specHash(trained.spec),
+    anomalyAsFeature: fitted.anomalyAsFeature,
+    calibration: fitted.calibration,
+    thresholds: { review: Math.fround(fitted.thresholds.review), block: Math.fround(fitted.thresholds.block) },
+    labelDelayMs: pipeline.labels.delayMs,
+    learnedUpTo: Math.floor(trained.split.calibrate.to),
+    trainedUpTo: trained.trainedUpTo,
+    provenance: trained.provenance,
+  };
+  return new Map<string, Uint8Array>([
+    ["bundle.json", jsonFile(manifest)],
+    ["trees.bin", encodeGbdt(fitted.trees)],
+    ["forest.bin", encodeForest(fitted.forest)],
+    ["reference.json", jsonFile(referenceOf(trained))],
+    ["golden.json", jsonFile({ rows: goldenRows(trained, manifest) })],
+    ["metrics.json", jsonFile({ evaluate: trained.metrics, ablation: fitted.ablation, rounds: fitted.rounds })],
+    ["card.md", textFile(cardText(trained, manifest))],
+    ["report.html", textFile(trainingReport(trained, manifest))],
+  ]);
+}
+
+function referenceOf({ fitted, recent }: Trained): unknown {
+  const { scores } = scoresOf(fitted, recent);
+  const review = Math.fround(fitted.thresholds.review);
+  return buildReference({
+    names: recent.names,
+    columns: recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows)),
+    scores,
+    alerts: scores.reduce((count, score) => count + (score >= review ? 1 : 0), 0),
+  });
+}
+
+function goldenRows({ evaluation }: Trained, manifest: BundleManifest): GoldenRow[] {
+  const { x, y, scores, anomaly } = evaluation;
+  const frauds = [...y.keys()].filter((row) => y[row] === 1).slice(0, GOLDEN_ROWS / 4);
+  const step = Math.max(1, Math.floor(x.rows / (GOLDEN_ROWS - frauds.length)));
+  const spread = Array.from({ length: GOLDEN_ROWS - frauds.length }, (_, i) => Math.min(i * step, x.rows - 1));
+  const vector = new Float32Array(x.names.length);
+  return [...new Set([...frauds, ...spread])].map((row) => {
+    copyRow(x, row, vector);
+    return {
+      vector: Array.from(vector, (value) => (Number.isNaN(value) ? null : value)),
+      score: scores[row],
+      anomalyScore: anomaly[row],
+      decision: decide(scores[row], manifest.thresholds),
+    };
+  });
+}

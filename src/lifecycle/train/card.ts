@@ -1,0 +1,60 @@
+// The model card: what a bundle is, for people; plain Markdown that travels inside it.
+import { formatDuration } from "../../core/duration.ts";
+import type { BundleManifest } from "../bundle.ts";
+import type { Trained } from "./assemble.ts";
+import type { Slice } from "./split.ts";
+
+const FEATURES_SHOWN = 15;
+
+export function cardText(trained: Trained, manifest: BundleManifest): string {
+  const { fitted, metrics, split, importance } = trained;
+  const { provenance } = manifest;
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+  const slice = (name: string, made: Slice): string =>
+    `| ${name} | ${day(made.from)} … ${day(made.to)} | ${made.rows.length} | ${made.frauds} |`;
+  const gains = importance
+    .slice(0, FEATURES_SHOWN)
+    .map(({ name, gain }) => `| ${name} | ${(100 * gain).toFixed(1)} % |`);
+  return `# ${manifest.model}
+
+Scores the probability that a transaction of the pipeline \`${manifest.pipeline}\` is fraud, from ${manifest.features.features.length} features:
+${fitted.rounds} boosted trees${manifest.anomalyAsFeature ? " that also see the anomaly score" : ""}, an Isolation Forest for the anomaly score, ${manifest.calibration.kind} calibration.
+
+## Decisions
+Review from ${manifest.thresholds.review}, block from ${manifest.thresholds.block}. The review threshold spends the budget of
+${(100 * trained.pipeline.decisions.reviewShare).toFixed(2)} % of the traffic; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
+
+## Data
+File hash \`${provenance.dataHash.slice(0, 12)}\`, ${provenance.dataRows} transactions; labels are known ${formatDuration(manifest.labelDelayMs)} late.
+
+| slice | days | transactions | frauds |
+| --- | --- | --- | --- |
+${slice("train", split.train)}
+${slice("calibrate", split.calibrate)}
+${slice("evaluate", split.evaluate)}
+
+## On the evaluation slice, which nothing else saw
+| metric | value |
+| --- | --- |
+${Object.entries(metrics)
+  .map(([key, value]) => `| ${key} | ${format(value)} |`)
+  .join("\n")}
+
+## Does the anomaly score help the trees?
+Average precision on the calibration slice: ${format(fitted.ablation.without)} without, ${format(fitted.ablation.with)} with: ${fitted.ablation.kept ? "kept" : "left out"}.
+
+## What the trees look at (share of gain)
+| feature | gain |
+| --- | --- |
+${gains.join("\n")}
+
+## Limits
+Trained on one pipeline's past; frauds of a new kind are not in it. Scores assume labels of the same meaning and delay.
+Blocked transactions get no natural label: keep a small share let through at random if block rates are high.
+`;
+}
+
+export function format(value: number): string {
+  if (Number.isNaN(value)) return "–";
+  return Number.isInteger(value) ? String(value) : value.toFixed(4);
+}

@@ -1,0 +1,115 @@
+// Vectors of a whole table: a spec's columns read, replayed through the one state machine, as a matrix for learning.
+import { SentinelError } from "../core/errors.ts";
+import { type Table, textAt } from "../core/table.ts";
+import { emptyFields, type Transaction } from "../core/transaction.ts";
+import type { FeaturePlan } from "../features/plan.ts";
+import { layoutOf } from "../features/plan.ts";
+import { replay } from "../features/replay.ts";
+import { FeatureState } from "../features/state.ts";
+import type { Matrix } from "../ml/matrix.ts";
+import type { Reporter } from "../ports.ts";
+import type { Pipeline } from "./pipeline.ts";
+
+export const LABEL_KNOWN_AT = "label_known_at";
+
+/** The columns a plan reads. */
+export function columnsOfPlan(plan: FeaturePlan): string[] {
+  const names = plan.series.flatMap((series) => [...series.key, ...series.columns]);
+  return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column)])];
+}
+
+/** Replays a table; columns that the file lacks are missing in every row. */
+export function vectorsOf(
+  table: Table,
+  given: { readonly plan: FeaturePlan; readonly pipeline: Pipeline; readonly report: Reporter },
+): { readonly x: Matrix; readonly state: FeatureState } {
+  const { plan, pipeline, report } = given;
+  const filled = withMissingColumns(table, columnsOfPlan(plan));
+  const result = replay({
+    spec: plan,
+    table: filled,
+    columns: {
+      id: pipeline.columns.id,
+      time: pipeline.columns.time,
+      label: filled.columns.has(pipeline.columns.label) ? pipeline.columns.label : undefined,
+      labelKnownAt: filled.columns.has(LABEL_KNOWN_AT) ? LABEL_KNOWN_AT : undefined,
+    },
+    labelDelayMs: pipeline.labels.delayMs,
+    onProgress: (done, total) => report.progress("features", done, total),
+  });
+  return { x: { rows: result.rows, names: result.names, values: result.values }, state: result.state };
+}
+
+/**
+ * Encodes the first rows of a table one by one, as the server does, and compares with the replayed matrix. Returns the
+ * first difference in words, or null.
+ */
+export function parityFault(
+  table: Table,
+  x: Matrix,
+  given: {
+    readonly plan: FeaturePlan;
+    readonly pipeline: Pipeline;
+    readonly order: Int32Array;
+    readonly rowsMax: number;
+  },
+): { readonly fault: string | null; readonly rows: number } {
+  const { plan, pipeline } = given;
+  const state = new FeatureState(layoutOf([plan]));
+  const vector = new Float32Array(plan.width);
+  const rows = Math.min(given.rowsMax, given.order.length);
+  const labels = table.columns.get(pipeline.columns.label);
+  const known = table.columns.get(LABEL_KNOWN_AT);
+  for (let i = 0; i < rows; i++) {
+    const row = given.order[i];
+    const transaction = transactionAt(table, row, pipeline);
+    state.read(plan, transaction, vector);
+    for (let c = 0; c < plan.width; c++) {
+      if (!Object.is(vector[c], x.values[c * x.rows + row])) {
+        const what = `${plan.names[c]} of transaction ${transaction.id}: ${vector[c]} online, ${x.values[c * x.rows + row]} replayed`;
+        return { fault: what, rows };
+      }
+    }
+    state.learn(transaction);
+    if (labels !== undefined && labels.kind !== "text" && !Number.isNaN(labels.values[row])) {
+      const knownAt = known === undefined || known.kind === "text" ? Number.NaN : known.values[row];
+      const delayed = transaction.time + pipeline.labels.delayMs;
+      state.learnLabel({
+        transaction,
+        fraud: labels.values[row] === 1,
+        knownAt: Number.isNaN(knownAt) ? delayed : knownAt,
+      });
+    }
+  }
+  return { fault: null, rows };
+}
+
+/** One row of a table as the transaction a server would have parsed. */
+export function transactionAt(table: Table, row: number, pipeline: Pipeline): Transaction {
+  const fields = emptyFields();
+  for (const [name, column] of table.columns) {
+    if (
+      name === pipeline.columns.id ||
+      name === pipeline.columns.time ||
+      name === pipeline.columns.label ||
+      name === LABEL_KNOWN_AT
+    )
+      continue;
+    if (column.kind === "text") fields[name] = textAt(column, row);
+    else fields[name] = Number.isNaN(column.values[row]) ? null : column.values[row];
+  }
+  const time = table.columns.get(pipeline.columns.time)!;
+  if (time.kind === "text") {
+    throw new SentinelError("dataset.type-wrong", `column ${pipeline.columns.time} holds text, not times`, {
+      hint: "write times, not text",
+    });
+  }
+  return { id: textAt(table.columns.get(pipeline.columns.id)!, row) ?? "", time: time.values[row], fields };
+}
+
+function withMissingColumns(table: Table, names: readonly string[]): Table {
+  const lacking = names.filter((name) => !table.columns.has(name));
+  if (lacking.length === 0) return table;
+  const missing = { kind: "number" as const, values: new Float64Array(table.rows).fill(Number.NaN) };
+  return { rows: table.rows, columns: new Map([...table.columns, ...lacking.map((name) => [name, missing] as const)]) };
+}

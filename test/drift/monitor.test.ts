@@ -1,0 +1,154 @@
+// The drift report: quiet when nothing moved, at every size of window; loud and right when something did.
+import { expect, test } from "vitest";
+import { Random } from "../../src/core/random.ts";
+import { driftReport } from "../../src/drift/monitor.ts";
+import { psi } from "../../src/drift/psi.ts";
+import { binColumn, buildReference, type Reference } from "../../src/drift/reference.ts";
+import { NAMES, referenceOf, world } from "./worlds.ts";
+
+const REFERENCE = referenceOf(100_000);
+
+test.each([
+  [100, 1500],
+  [300, 1000],
+  [1000, 400],
+  [10_000, 60],
+])("without drift a window of %i rows alarms no more often than it may", (rows, repetitions) => {
+  const random = new Random(rows);
+  let alarms = 0;
+  for (let i = 0; i < repetitions; i++) {
+    if (driftReport({ reference: REFERENCE, window: world(random, rows), policy: { alpha: 0.02 } }).alarm) alarms++;
+  }
+  // Nominal 2 %, and two and a half standard errors of the count.
+  expect(alarms).toBeLessThanOrEqual(0.02 * repetitions + 2.5 * Math.sqrt(0.02 * repetitions));
+});
+
+test("doubled log-normal amounts: deciles show PSI near 0.27, and the report names them", () => {
+  const window = world(new Random(7), 5000, 2);
+  const amount = REFERENCE.features[1];
+  const value = psi({ reference: amount.counts, window: binColumn(amount, window.columns[1]).counts });
+  expect(value).toBeGreaterThan(0.22);
+  expect(value).toBeLessThan(0.32);
+  const report = driftReport({ reference: REFERENCE, window });
+  expect(report.verdict).toBe("drifted");
+  expect(report.alarm).toBe(true);
+  expect(report.features[0].name).toBe("amount");
+  expect(report.features.filter((feature) => feature.drifted).map((feature) => feature.name)).toEqual(["amount"]);
+  expect(report.reasons[0]).toMatch(/^amount drifted \(PSI 0\.2\d/);
+});
+
+test("doubled amounts are found in a window of 300 rows nine times of ten", () => {
+  const random = new Random(8);
+  let found = 0;
+  for (let i = 0; i < 100; i++) if (driftReport({ reference: REFERENCE, window: world(random, 300, 2) }).alarm) found++;
+  expect(found).toBeGreaterThanOrEqual(90);
+});
+
+test("a movement that is certain but of no consequence raises no alarm in a huge window", () => {
+  const report = driftReport({ reference: REFERENCE, window: world(new Random(9), 200_000, 1.05) });
+  const amount = report.features.find((feature) => feature.name === "amount")!;
+  expect(amount.adjusted).toBeLessThan(1e-6);
+  expect(report.verdict).toBe("steady");
+  expect(report.alarm).toBe(false);
+});
+
+test("a broken feed is said first, and is not called drift", () => {
+  const window = world(new Random(10), 2000, 2);
+  for (let row = 0; row < 600; row++) window.columns[0][row] = Number.NaN;
+  window.columns[2].fill(3);
+  window.columns[3][5] = Number.POSITIVE_INFINITY;
+  const report = driftReport({ reference: REFERENCE, window });
+  expect(report.verdict).toBe("broken feed");
+  expect(report.dataQuality.map((fault) => [fault.feature, fault.fault])).toEqual([
+    ["normal", "missing"],
+    ["count", "stuck"],
+    ["sparse", "infinite"],
+  ]);
+  expect(report.reasons.slice(0, 3).every((reason) => reason.startsWith("broken feed: "))).toBe(true);
+  expect(report.reasons.slice(3)).toHaveLength(1);
+  expect(report.reasons[3]).toMatch(/^amount drifted/);
+});
+
+test("the score and the alert rate are watched like features", () => {
+  const window = world(new Random(11), 3000);
+  const risen = window.scores.map((score) => Math.sqrt(score));
+  const alerts = risen.reduce((sum, score) => sum + (score > 0.9 ? 1 : 0), 0);
+  const report = driftReport({ reference: REFERENCE, window: { ...window, scores: risen, alerts } });
+  expect(report.score.drifted).toBe(true);
+  expect(report.alertRate.drifted).toBe(true);
+  expect(report.reasons[0]).toMatch(/^alert rate moved from 1\.7\d? % to /);
+  expect(report.reasons[1]).toMatch(/^score drifted/);
+});
+
+test("categories that were never seen are found", () => {
+  const window = world(new Random(12), 1000);
+  for (let row = 0; row < 400; row++) window.columns[4][row] = 500 + row;
+  const report = driftReport({ reference: REFERENCE, window });
+  expect(report.features[0]).toMatchObject({ name: "category", kind: "category", drifted: true });
+});
+
+test("too few rows: no judgement, but a broken feed is still told; no rows at all is no crash", () => {
+  const few = driftReport({ reference: REFERENCE, window: world(new Random(13), 60, 50) });
+  expect(few).toMatchObject({ alarm: false, verdict: "too few rows" });
+  const broken = world(new Random(14), 60);
+  broken.columns[0].fill(Number.NaN);
+  expect(driftReport({ reference: REFERENCE, window: broken }).verdict).toBe("broken feed");
+  const none = driftReport({ reference: REFERENCE, window: world(new Random(15), 0) });
+  expect(none).toMatchObject({ alarm: false, verdict: "too few rows", rows: 0 });
+});
+
+test("rows that repeat each other are not mistaken for drift when the design effect is told", () => {
+  const random = new Random(16);
+  let naive = 0;
+  let told = 0;
+  for (let i = 0; i < 60; i++) {
+    const drawn = world(random, 100);
+    const columns = drawn.columns.map((column) => Float64Array.from({ length: 1000 }, (_, row) => column[row % 100]));
+    const scores = Float64Array.from({ length: 1000 }, (_, row) => drawn.scores[row % 100]);
+    const window = { columns, scores, alerts: drawn.alerts * 10 };
+    if (driftReport({ reference: REFERENCE, window }).alarm) naive++;
+    if (driftReport({ reference: REFERENCE, window, policy: { designEffect: 10 } }).alarm) told++;
+  }
+  expect(naive).toBeGreaterThan(20);
+  expect(told).toBeLessThanOrEqual(4);
+});
+
+test("a window of other columns is refused", () => {
+  const window = world(new Random(17), 200);
+  expect(() => driftReport({ reference: REFERENCE, window: { ...window, columns: window.columns.slice(1) } })).toThrow(
+    expect.objectContaining({ code: "drift.reference-missing" }),
+  );
+});
+
+test("the reference survives JSON and stays small", () => {
+  const text = JSON.stringify(REFERENCE);
+  expect(JSON.parse(text) as Reference).toEqual(REFERENCE);
+  expect(text.length / (NAMES.length + 1)).toBeLessThan(8000);
+});
+
+test("reference bins: every row in one bin, ties merged, constants and empty columns without edges", () => {
+  const rows = 1000;
+  const columns = [
+    Float64Array.from({ length: rows }, (_, row) => row),
+    Float64Array.from({ length: rows }, (_, row) => (row < 700 ? 0 : row)),
+    new Float64Array(rows).fill(4),
+    new Float64Array(rows).fill(Number.NaN),
+    Float32Array.from({ length: rows }, (_, row) => (row % 2 === 0 ? 1 : Number.NaN)),
+  ];
+  const reference = buildReference({
+    names: ["even", "tied", "constant", "missing", "half"],
+    columns,
+    scores: new Float64Array(rows),
+    alerts: 0,
+  });
+  const [even, tied, constant, missing, half] = reference.features;
+  expect(even.counts).toEqual(new Array<number>(10).fill(100));
+  expect(tied.counts[0]).toBe(700);
+  for (const feature of reference.features) {
+    expect(feature.counts.reduce((total, count) => total + count, 0) + feature.missing).toBe(rows);
+  }
+  expect([constant.counts, missing.counts, missing.missing, half.missing]).toEqual([[1000], [0], 1000, 500]);
+  expect(() => buildReference({ names: [], columns: [], scores: new Float64Array(0), alerts: 0 })).toThrow(
+    expect.objectContaining({ code: "drift.reference-missing" }),
+  );
+});

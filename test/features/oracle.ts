@@ -1,0 +1,170 @@
+// The oracle: every feature computed the slow way, from all that ever arrived; shares nothing with the state but the spec.
+import { parseDuration } from "../../src/core/duration.ts";
+import type { Transaction } from "../../src/core/transaction.ts";
+import type { FeatureDef, FeatureSpec } from "../../src/features/definition.ts";
+import type { LogEvent } from "../../src/features/replay.ts";
+
+interface Known {
+  readonly transaction: Transaction;
+  knownAt: number;
+}
+
+/** Remembers everything; exact for keys that are never busy. */
+export class Oracle {
+  readonly spec: FeatureSpec;
+  readonly latenessMs: number;
+  watermark = Number.NEGATIVE_INFINITY;
+  readonly learned: Transaction[] = [];
+  private readonly known = { frauds: [] as Known[], genuine: [] as Known[] };
+
+  constructor(spec: FeatureSpec, latenessMs: number) {
+    this.spec = spec;
+    this.latenessMs = latenessMs;
+  }
+
+  learn(event: LogEvent): void {
+    const tx = event.transaction;
+    if (event.kind === "transaction") {
+      if (tx.time < this.watermark - this.latenessMs || this.has(tx)) return;
+      this.watermark = Math.max(this.watermark, tx.time);
+      this.learned.push(tx);
+      return;
+    }
+    const knownAt = Math.max(event.knownAt, tx.time + 1);
+    const [own, other] = event.fraud ? (["frauds", "genuine"] as const) : (["genuine", "frauds"] as const);
+    this.known[other] = this.known[other].filter((one) => one.transaction.id !== tx.id || one.knownAt > knownAt);
+    const same = this.known[own].find((one) => one.transaction.id === tx.id);
+    if (same === undefined) this.known[own].push({ transaction: tx, knownAt });
+    else same.knownAt = Math.min(same.knownAt, knownAt);
+  }
+
+  /** Too late to be learned: old entries may be gone from the state, so its answer is not promised. */
+  tooLate(tx: Transaction): boolean {
+    return tx.time < this.watermark - this.latenessMs;
+  }
+
+  has(tx: Transaction): boolean {
+    return this.learned.some((one) => one.id === tx.id);
+  }
+
+  vector(tx: Transaction): number[] {
+    const values = new Map<string, number>();
+    for (const def of this.spec.features) values.set(def.name, this.feature(def, tx, values));
+    return [...values.values()];
+  }
+
+  private feature(def: FeatureDef, tx: Transaction, values: ReadonlyMap<string, number>): number {
+    if (def.kind === "column") return numberOf(tx, def.column);
+    if (def.kind === "time") return timePart(def.part, new Date(tx.time));
+    if (def.kind === "difference") return values.get(def.of)! - values.get(def.minus)!;
+    if (def.kind === "ratio") {
+      const under = values.get(def.denominator)!;
+      return under === 0 ? Number.NaN : values.get(def.numerator)! / under;
+    }
+    if (def.key.some((column) => tx.fields[column] === null)) return Number.NaN;
+    const before = this.before(def.key, tx);
+    const ms = (text: string | undefined): number => parseDuration(text ?? "0s");
+    const within = (after: number, until: number): Transaction[] =>
+      before.filter((one) => one.time > after && one.time <= until);
+    if (def.kind === "elapsed") {
+      const after = tx.time - ms(def.within);
+      const pool = def.since.endsWith("fraud")
+        ? this.knownOf("frauds", def.key, tx).filter((one) => one.time > after && one.time <= tx.time)
+        : within(after, tx.time);
+      const times = pool.map((one) => one.time);
+      const edge = def.since.startsWith("last") ? Math.max(...times) : Math.min(...times);
+      return times.length === 0 ? Number.NaN : (tx.time - edge) / (def.unit === "days" ? 86_400_000 : 1000);
+    }
+    if (def.kind === "since-fraud") {
+      const frauds = this.knownOf("frauds", def.key, tx).filter((one) => one.time <= tx.time);
+      const last = Math.max(...frauds.map((one) => one.time));
+      return last > tx.time - ms(def.within) ? within(last, tx.time - ms(def.delay)).length : Number.NaN;
+    }
+    if (def.kind === "multiple") {
+      const own = def.current === false ? [] : [tx];
+      const usual = present([...own, ...within(tx.time - ms(def.usual), tx.time)], def.over);
+      const limit = (def.times * sumLatestFirst(usual, def.current !== false)) / usual.length;
+      const recent = present([...own, ...within(tx.time - ms(def.window), tx.time)], def.over);
+      return usual.length === 0 ? Number.NaN : recent.filter((value) => value > limit).length;
+    }
+    const delay = ms(def.delay);
+    const until = tx.time - delay;
+    const after = until - ms(def.window);
+    const current = delay === 0 && def.current !== false;
+    const inside = within(after, until);
+    const count = inside.length + (current ? 1 : 0);
+    const labelled = (which: "frauds" | "genuine"): number =>
+      this.knownOf(which, def.key, tx).filter((one) => one.time > after && one.time <= until).length;
+    const empty = def.empty ?? Number.NaN;
+    if (def.over === "transactions") return count;
+    if (def.over === "frauds" || def.over === "genuine") return labelled(def.over);
+    if (def.over === "fraud-rate") return count === 0 ? empty : labelled("frauds") / count;
+    const values_ = present(current ? [tx, ...inside] : inside, def.over);
+    return aggregate(def.aggregate!, values_, {
+      empty,
+      currentFirst: current && !Number.isNaN(numberOf(tx, def.over)),
+    });
+  }
+
+  /** Learned transactions of the key up to tx's time, latest first; of a learned one, those that stood before it. */
+  private before(key: readonly string[], tx: Transaction): Transaction[] {
+    const own = this.learned.findIndex((one) => one.id === tx.id);
+    return this.learned
+      .map((one, at) => ({ one, at }))
+      .filter(
+        ({ one, at }) =>
+          sameKey(key, one, tx) && (one.time < tx.time || (one.time === tx.time && (own < 0 || at < own))),
+      )
+      .sort((a, b) => b.one.time - a.one.time || b.at - a.at)
+      .map(({ one }) => one);
+  }
+
+  private knownOf(which: "frauds" | "genuine", key: readonly string[], tx: Transaction): Transaction[] {
+    return this.known[which]
+      .filter((one) => one.knownAt <= tx.time && sameKey(key, one.transaction, tx))
+      .map((one) => one.transaction);
+  }
+}
+
+function aggregate(
+  name: string,
+  values: readonly number[],
+  how: { readonly empty: number; readonly currentFirst: boolean },
+): number {
+  const n = values.length;
+  if (name === "count") return n;
+  const sum = sumLatestFirst(values, how.currentFirst);
+  if (name === "sum") return sum;
+  if (n === 0 || (name === "std" && n < 2)) return how.empty;
+  if (name === "mean") return sum / n;
+  if (name === "min") return Math.min(...values);
+  if (name === "max") return Math.max(...values);
+  return Math.sqrt(values.reduce((total, value) => total + (value - sum / n) ** 2, 0) / (n - 1));
+}
+
+/** Earlier values latest first, the transaction's own (first in the list) last: the order floating point sums are defined in. */
+function sumLatestFirst(values: readonly number[], currentFirst: boolean): number {
+  const ordered = currentFirst ? [...values.slice(1), ...values.slice(0, 1)] : values;
+  return ordered.reduce((total, value) => total + value, 0);
+}
+
+function present(list: readonly Transaction[], column: string): number[] {
+  return list.map((tx) => numberOf(tx, column)).filter((value) => !Number.isNaN(value));
+}
+
+function numberOf(tx: Transaction, column: string): number {
+  const value = tx.fields[column];
+  return typeof value === "number" ? value : Number.NaN;
+}
+
+function sameKey(key: readonly string[], a: Transaction, b: Transaction): boolean {
+  return key.every((column) => a.fields[column] !== null && a.fields[column] === b.fields[column]);
+}
+
+function timePart(part: string, date: Date): number {
+  const hour = date.getUTCHours();
+  const day = date.getUTCDay() === 0 ? 7 : date.getUTCDay();
+  if (part === "hour") return hour;
+  if (part === "dayOfWeek") return day;
+  return part === "weekend" ? Number(day >= 6) : Number(hour <= 6);
+}

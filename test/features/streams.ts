@@ -1,0 +1,140 @@
+// Random specs and streams for the property tests: ties, duplicates, late events, labels, strange names.
+import fc from "fast-check";
+import { HOUR_MS } from "../../src/core/duration.ts";
+import type { FieldValue, Transaction } from "../../src/core/transaction.ts";
+import { emptyFields } from "../../src/core/transaction.ts";
+import type { FeatureDef, FeatureSpec } from "../../src/features/definition.ts";
+import { EVENT_WORDS } from "../../src/features/definition.ts";
+import type { LogEvent } from "../../src/features/replay.ts";
+import { checkSpec } from "../../src/features/spec.ts";
+
+export const START = Date.UTC(2024, 1, 28);
+export const LATENESS_MS = 2 * HOUR_MS;
+const CUSTOMERS = ["a", "b", "__proto__", "constructor", null];
+const TERMINALS = [1, 2, null];
+const COLUMNS = ["amount", "__proto__"] as const;
+
+/** A column's name that would reach an object's prototype where a record has one. */
+export const PROTO = "__proto__";
+
+export function transaction(id: string, time: number, fields: Readonly<Record<string, FieldValue>>): Transaction {
+  return { id, time, fields: Object.assign(emptyFields(), fields) };
+}
+
+const duration = fc.constantFrom("1h", "2h", "5h", "13h", "1d", "3d");
+const delay = fc.option(fc.constantFrom("0s", "1h", "6h", "1d"), { nil: undefined });
+const key = fc.constantFrom(["customer"], ["terminal"], ["customer", "terminal"]);
+
+function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<FeatureDef> {
+  const window = fc.record({ key, window: duration, delay, empty: fc.option(fc.integer(), { nil: undefined }) });
+  const kinds: fc.Arbitrary<unknown>[] = [
+    fc.constantFrom(...COLUMNS).map((column) => ({ kind: "column", column })),
+    fc.constantFrom("hour", "dayOfWeek", "weekend", "night").map((part) => ({ kind: "time", part })),
+    fc.tuple(window, fc.constantFrom(...EVENT_WORDS)).map(([w, over]) => ({ kind: "window", ...w, over })),
+    fc
+      .tuple(window, fc.constantFrom(...COLUMNS), fc.constantFrom("count", "sum", "mean", "std", "min", "max"))
+      .map(([w, over, aggregate]) => ({ kind: "window", ...w, over, aggregate })),
+    fc.tuple(key, duration, fc.constantFrom(...EVENT_WORDS.slice(0, 2))).map(([k, w, over]) => ({
+      kind: "window",
+      key: k,
+      window: w,
+      over,
+      current: false,
+    })),
+    fc.record({
+      kind: fc.constant("elapsed"),
+      key,
+      since: fc.constantFrom("last-transaction", "first-transaction", "last-fraud", "first-fraud"),
+      within: duration,
+      unit: fc.constantFrom("seconds", "days"),
+    }),
+    fc.record({ kind: fc.constant("since-fraud"), key, within: duration, delay }),
+    fc
+      .tuple(key, fc.constantFrom(...COLUMNS), fc.constantFrom("1h", "5h"), fc.boolean())
+      .map(([k, over, w, current]) => ({
+        kind: "multiple",
+        key: k,
+        over,
+        times: 1.5,
+        window: w,
+        usual: "13h",
+        current,
+      })),
+  ];
+  if (earlier.length > 0) {
+    const reference = fc.constantFrom(...earlier);
+    kinds.push(
+      fc.record({ kind: fc.constant("ratio"), numerator: reference, denominator: reference }),
+      fc.record({ kind: fc.constant("difference"), of: reference, minus: reference }),
+    );
+  }
+  return fc.oneof(...kinds).map((def) => dropUndefined({ name, ...(def as object) }) as unknown as FeatureDef);
+}
+
+export const specArbitrary: fc.Arbitrary<FeatureSpec> = fc.integer({ min: 1, max: 12 }).chain((count) => {
+  const names = Array.from({ length: count }, (_, i) => `f${i}`);
+  const defs = names.map((name, i) => defArbitrary(name, names.slice(0, i)));
+  return fc.tuple(...defs).map((features) => checkSpec({ name: "random", version: 1, features }));
+});
+
+interface Draw {
+  readonly step: number;
+  readonly late: number;
+  readonly customer: string | null;
+  readonly terminal: number | null;
+  readonly amount: FieldValue;
+  readonly other: FieldValue;
+  readonly kind: "new" | "retry" | "label";
+  readonly back: number;
+  readonly fraud: boolean;
+  readonly wait: number;
+}
+
+const QUARTER_MS = HOUR_MS / 4;
+const amount = fc.oneof(
+  fc.integer({ min: -300, max: 30000 }).map((cents) => cents / 100),
+  fc.constantFrom(null, "text", 1e300, -0),
+);
+
+const drawArbitrary: fc.Arbitrary<Draw> = fc.record({
+  // Steps of 0 make ties.
+  step: fc.constantFrom(0, 0, 1, 1, 2, 7, 30),
+  late: fc.constantFrom(0, 0, 0, 0, 3, 8, 9, 40),
+  customer: fc.constantFrom(...CUSTOMERS),
+  terminal: fc.constantFrom(...TERMINALS),
+  amount,
+  other: amount,
+  kind: fc.constantFrom("new", "new", "new", "retry", "label", "label"),
+  back: fc.nat(12),
+  fraud: fc.boolean(),
+  wait: fc.constantFrom(-5, 0, 1, 4, 30),
+});
+
+/** Arrivals in order: transactions (some late, some retried) and labels (some repeated, corrected, early or far ahead). */
+export const streamArbitrary: fc.Arbitrary<readonly LogEvent[]> = fc
+  .array(drawArbitrary, { minLength: 1, maxLength: 80, size: "max" })
+  .map((draws) => {
+    const events: LogEvent[] = [];
+    const sent: Transaction[] = [];
+    let clock = START;
+    draws.forEach((draw, i) => {
+      clock += draw.step * QUARTER_MS;
+      const earlier = sent.at(-1 - (draw.back % Math.max(1, sent.length)));
+      if (draw.kind === "new" || earlier === undefined) {
+        const { customer, terminal } = draw;
+        const time = clock - draw.late * QUARTER_MS;
+        const made = transaction(`t${i}`, time, { customer, terminal, amount: draw.amount, [PROTO]: draw.other });
+        sent.push(made);
+        events.push({ kind: "transaction", transaction: made });
+      } else if (draw.kind === "retry") events.push({ kind: "transaction", transaction: earlier });
+      else {
+        const knownAt = clock + draw.wait * QUARTER_MS;
+        events.push({ kind: "label", transaction: earlier, fraud: draw.fraud, knownAt });
+      }
+    });
+    return events;
+  });
+
+function dropUndefined(value: object): object {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined));
+}
