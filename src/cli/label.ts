@@ -59,10 +59,12 @@ async function post(url: string, labels: readonly Label[]) {
   return { read: labels.length, written, unknown: unknown.slice(0, 20), unknownCount: unknown.length };
 }
 
-async function send(
-  url: string,
-  body: unknown,
-): Promise<{ readonly accepted: number; readonly unknown: readonly string[] }> {
+interface Feedback {
+  readonly accepted: number;
+  readonly items: readonly { readonly transaction_id: string; readonly accepted: boolean }[];
+}
+
+async function send(url: string, body: unknown): Promise<Feedback> {
   let response: Response;
   try {
     response = await fetch(url, {
