@@ -14,7 +14,7 @@ export function checkName({ expectation_config: { type, kwargs } }: ExpectationR
 /** What was wanted: the arguments that say so. */
 export function requiredText({ expectation_config: { kwargs } }: ExpectationResult): string {
   const shown = Object.entries(kwargs).filter(([name]) => !NAMING.has(name));
-  if (shown.length === 0) return "true of every row";
+  if (shown.length === 0) return "no exceptions";
   return clip(
     shown.map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", "),
   );
@@ -29,13 +29,10 @@ export function observedText(outcome: ExpectationResult): string {
   if (typeof result.unexpected_count === "number" && typeof result.element_count === "number") {
     return clip(unexpectedText(result));
   }
-  if (result.details !== undefined && !outcome.success) return clip(JSON.stringify(result.details));
-  const differing = result.partial_unexpected_list ?? result.partial_missing_list;
-  if (differing !== undefined && !outcome.success) return clip(`differing values ${JSON.stringify(result)}`);
   if (result.observed_value === undefined) return outcome.success ? "as expected" : "not so";
-  return clip(
-    typeof result.observed_value === "string" ? result.observed_value : JSON.stringify(result.observed_value),
-  );
+  const mismatched = mismatchOf(result.details);
+  if (mismatched !== null && !outcome.success) return clip(JSON.stringify(mismatched));
+  return clip(valueText(result));
 }
 
 /** Arguments that say what is looked at, not what is wanted. */
@@ -56,6 +53,20 @@ function problemOf(details: unknown): string | null {
   return hasProblem && typeof details.problem === "string" ? details.problem : null;
 }
 
+function mismatchOf(details: unknown): unknown {
+  return typeof details === "object" && details !== null && "mismatched" in details ? details.mismatched : null;
+}
+
+function valueText(result: ExpectationResult["result"]): string {
+  const { observed_value: value, unexpected_count, partial_unexpected_list, partial_missing_list } = result;
+  if (typeof value === "number") return String(Number(value.toPrecision(6)));
+  if (typeof value === "string") return value;
+  if (value !== null) return JSON.stringify(value);
+  if (partial_unexpected_list === undefined && partial_missing_list === undefined) return "nothing";
+  if (unexpected_count === 0 && partial_missing_list === undefined) return "no other values";
+  return JSON.stringify({ unexpected: partial_unexpected_list, missing: partial_missing_list });
+}
+
 function unexpectedText(result: ExpectationResult["result"]): string {
   const count = result.unexpected_count;
   if (count === 0) return `none of ${result.element_count} rows unexpected`;
@@ -65,9 +76,9 @@ function unexpectedText(result: ExpectationResult["result"]): string {
   const index = Array.isArray(result.partial_unexpected_index_list)
     ? result.partial_unexpected_index_list.slice(0, 5)
     : [];
-  return `${count} of ${result.element_count} rows unexpected${share}, such as ${list
-    .map((value) => JSON.stringify(value))
-    .join(", ")} in row ${index.join(", ")}`;
+  const isGap = list.every((value) => value === null);
+  const such = isGap ? "" : `, such as ${list.map((value) => JSON.stringify(value)).join(", ")}`;
+  return `${count} of ${result.element_count} rows unexpected${share}${such} in row ${index.join(", ")}`;
 }
 
 function clip(text: string): string {

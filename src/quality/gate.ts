@@ -87,7 +87,8 @@ function checkOf(outcome: ExpectationResult): Check {
 function reasonOf(outcome: ExpectationResult): string {
   const { notes, description } = outcome.expectation_config;
   const why = (description ?? notes ?? "").split("\n")[0];
-  return `${checkName(outcome)}: ${observedText(outcome)}${why === "" ? "" : ` (${why})`}`;
+  const wanted = outcome.meta.status === "failed" ? `; wanted: ${requiredText(outcome)}` : "";
+  return `${checkName(outcome)}: ${observedText(outcome)}${wanted}${why === "" ? "" : ` (${why})`}`;
 }
 
 function requirementExpectations(requirements: Requirements): readonly Expectation[] {

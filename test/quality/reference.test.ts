@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
-import { evaluateExpectation } from "../../src/quality/evaluate.ts";
+import { canonicalJson } from "../../src/core/hash.ts";
+import { evaluateExpectation, evaluateSuite } from "../../src/quality/evaluate.ts";
 import { parseSuite } from "../../src/quality/suite.ts";
 import { type ColumnSource, tableFrom } from "./tables.ts";
 
@@ -80,4 +81,50 @@ describe("the same cases as Great Expectations", () => {
       test(`${name} differs: ${one.differs}`, () => expect(comparable(ours(one))).not.toEqual(comparable(answers[i])));
     }
   }
+});
+
+interface SuiteAnswer {
+  readonly success: boolean;
+  readonly suite_name: string;
+  readonly statistics: unknown;
+  readonly results: (Answer & { expectation_config: Case; exception_info: Record<string, unknown> })[];
+}
+
+describe("card.suite.json on the same tables as Great Expectations", () => {
+  const suite = parseSuite(readFileSync(new URL("../../pipelines/card.suite.json", import.meta.url), "utf8"), {
+    where: "card.suite.json",
+  });
+  const cardTables = stored<{ tables: Record<string, Record<string, ColumnSource>> }>("card.json").tables;
+  const { results } = stored<{ results: Record<string, SuiteAnswer> }>("card.answers.json");
+  /** GX's results are grouped by column and errors come first; ours stand in suite order. */
+  const key = ({ type, kwargs }: Case): string => canonicalJson({ ...kwargs, type, batch_id: undefined });
+
+  for (const [name, theirs] of Object.entries(results)) {
+    test(`the ${name} table`, () => {
+      const mine = JSON.parse(JSON.stringify(evaluateSuite(tableFrom(cardTables[name]), suite, { now: null })));
+      expect({ success: mine.success, suite_name: mine.suite_name, statistics: mine.statistics }).toEqual({
+        success: theirs.success,
+        suite_name: theirs.suite_name,
+        statistics: theirs.statistics,
+      });
+      const wanted = new Map(theirs.results.map((one) => [key(one.expectation_config), one]));
+      expect(wanted.size).toBe(mine.results.length);
+      for (const one of mine.results) {
+        const other = wanted.get(key(one.expectation_config))!;
+        const raised = !("raised_exception" in other.exception_info);
+        expect(one.exception_info.raised_exception).toBe(raised);
+        expect(one.expectation_config.severity).toBe((other.expectation_config as { severity?: string }).severity);
+        expect(comparable(one)).toEqual(comparable(other));
+      }
+    });
+  }
+
+  test("every expectation of the suite passes somewhere and fails somewhere", () => {
+    for (const [i] of suite.expectations.entries()) {
+      const outcomes = Object.values(cardTables).map(
+        (columns) => evaluateSuite(tableFrom(columns), suite, { now: null }).results[i].success,
+      );
+      expect(new Set(outcomes)).toEqual(new Set([true, false]));
+    }
+  });
 });

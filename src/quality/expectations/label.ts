@@ -34,7 +34,7 @@ function problemOf(
   { labelled, frauds, strange }: LabelCounts,
   { min, max }: { readonly min: number; readonly max: number },
 ): string | null {
-  if (strange > 0) return `${strange} labels are neither 0 nor 1`;
+  if (strange > 0) return `labels that are neither 0 nor 1: ${strange}`;
   if (labelled === 0) return "no row has a label";
   if (frauds === 0) return `no frauds at all among ${labelled} labelled rows`;
   if (frauds === labelled) return `one class only: all ${labelled} labelled rows are frauds`;

@@ -51,7 +51,7 @@ export const TIME: readonly ExpectationDefinition[] = [
         const faults = flagDisorder(numericValues(rows, name));
         const count = countMissing(faults);
         const first = count === 0 ? 0 : rows.sourceRow(faults.indexOf(1));
-        const details = { problem: `${count} rows are older than the row before, the first is row ${first}` };
+        const details = { problem: `out of order: ${count} older than the row before, first in row ${first}` };
         return { success: count === 0, result: { observed_value: count, ...(count === 0 ? {} : { details }) } };
       };
     },
@@ -71,7 +71,7 @@ function judgeAge(
   const age = now - newest;
   const problem =
     ahead > 0
-      ? `${ahead} times lie in the future, up to ${isoText(newest, "T")}`
+      ? `in the future: ${ahead} times, up to ${isoText(newest, "T")}`
       : `the newest time, ${isoText(newest, "T")}, is ${shortDuration(age)} old, allowed are ${formatDuration(maxAge)}`;
   const success = ahead === 0 && age <= maxAge;
   return { success, result: { observed_value: isoText(newest, "T"), ...(success ? {} : { details: { problem } }) } };

@@ -56,44 +56,54 @@ function ignoredRows(rows: Rows, columns: readonly Column[], ignore: IgnoreRowIf
 }
 
 /**
- * Numbers the tuples column by column (equal tuples get equal numbers, missing equals missing as in pandas), then looks
- * for numbers that occur twice. Pairs stay far below 2^53, because both parts are below the number of rows.
+ * Two passes, because a map over millions of tuples is slow: rows whose hash occurs twice are found by sorting the hashes, and
+ * only those few are compared in full. Missing equals missing, as in pandas.
  */
 function flagRepeatedTuples(count: number, columns: readonly Column[], ignored: Uint8Array): Uint8Array {
-  let codes = new Int32Array(count);
-  for (const column of columns) codes = pairCodes(codes, valueCodes(column));
-  const times = new Int32Array(count);
-  for (let row = 0; row < count; row++) if (ignored[row] === 0) times[codes[row]]++;
-  const faults = new Uint8Array(count);
-  for (let row = 0; row < count; row++) if (ignored[row] === 0 && times[codes[row]] > 1) faults[row] = 1;
-  return faults;
-}
-
-/** Equal cells get equal codes from 0 up; 0 is missing. */
-function valueCodes(column: Column): Int32Array {
-  if (column.kind === "text") return column.codes.map((code) => code + 1);
-  return numbered(column.values, 1);
-}
-
-function pairCodes(left: Int32Array, right: Int32Array): Int32Array<ArrayBuffer> {
-  const pairs = new Float64Array(left.length);
-  for (let row = 0; row < left.length; row++) pairs[row] = left[row] * 4294967296 + right[row];
-  return numbered(pairs, 0);
-}
-
-/** Numbers the values in order of appearance from `first` on; NaN is always 0. */
-function numbered(values: Float64Array, first: number): Int32Array<ArrayBuffer> {
-  const known = new Map<number, number>();
-  const codes = new Int32Array(values.length);
-  for (let row = 0; row < values.length; row++) {
-    const value = values[row];
-    if (Number.isNaN(value)) continue;
-    let code = known.get(value);
-    if (code === undefined) {
-      code = known.size + first;
-      known.set(value, code);
-    }
-    codes[row] = code;
+  const hashes = tupleHashes(count, columns);
+  for (let row = 0; row < count; row++) if (ignored[row] === 1) hashes[row] = Number.NaN;
+  const suspects = flagRepeated({ kind: "number", values: hashes });
+  const times = new Map<string, number>();
+  for (let row = 0; row < count; row++) {
+    if (suspects[row] === 1) times.set(tupleKey(columns, row), (times.get(tupleKey(columns, row)) ?? 0) + 1);
   }
-  return codes;
+  for (let row = 0; row < count; row++) {
+    if (suspects[row] === 1 && times.get(tupleKey(columns, row)) === 1) suspects[row] = 0;
+  }
+  return suspects;
+}
+
+/** 53 bits a tuple, whole numbers. */
+function tupleHashes(count: number, columns: readonly Column[]): Float64Array {
+  const low = new Uint32Array(count);
+  const high = new Uint32Array(count);
+  const cell = new Float64Array(1);
+  const bits = new Uint32Array(cell.buffer);
+  for (const column of columns) {
+    const values = column.kind === "text" ? column.codes : column.values;
+    for (let row = 0; row < count; row++) {
+      // Adding zero makes −0 and 0 one value.
+      cell[0] = values[row] + 0;
+      low[row] = mix(low[row] ^ bits[0], bits[1]);
+      high[row] = mix(high[row] ^ bits[1], bits[0] ^ 0x9e3779b9);
+    }
+  }
+  const hashes = new Float64Array(count);
+  for (let row = 0; row < count; row++) hashes[row] = low[row] * 2097152 + (high[row] >>> 11);
+  return hashes;
+}
+
+/** MurmurHash3's 32-bit finaliser (Appleby, public domain) over two words. */
+function mix(a: number, b: number): number {
+  let h = (Math.imul(a, 0xcc9e2d51) + b) | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** Equal for equal tuples only; a text is its code, because a dictionary holds each text once. */
+function tupleKey(columns: readonly Column[], row: number): string {
+  let key = "";
+  for (const column of columns) key += `${column.kind === "text" ? column.codes[row] : column.values[row] + 0},`;
+  return key;
 }
