@@ -22,7 +22,9 @@ export const verb: Verb = {
     const host = textOption(options, "host") ?? "127.0.0.1";
     const level = textOption(options, "logLevel") ?? "info";
     if (!LEVELS.includes(level)) {
-      throw new SentinelError("cli.usage", `--log-level ${level} is none of ${LEVELS.join(", ")}`, { hint: "use info" });
+      throw new SentinelError("cli.usage", `--log-level ${level} is none of ${LEVELS.join(", ")}`, {
+        hint: "use info",
+      });
     }
     const ports = context.ports();
     // One server a workspace: two would each keep a feature state that the other's traffic never reaches.
@@ -40,7 +42,9 @@ export const verb: Verb = {
       });
       const stopped = untilSignal();
       const at = await server.start({ host, port });
-      context.output.line(`sentinel serves ${pipeline.model} on http://${at.host}:${at.port} (docs at /docs; stop with Ctrl-C)`);
+      context.output.line(
+        `sentinel serves ${pipeline.model} on http://${at.host}:${at.port} (docs at /docs; stop with Ctrl-C)`,
+      );
       const signal = await stopped;
       context.output.line(`${signal}: draining`);
       await server.stop();
@@ -68,6 +72,8 @@ function readSchema(pipeline: Pipeline): object {
   try {
     return JSON.parse(readFileSync(schemaFile, "utf8")) as object;
   } catch (error) {
-    throw new SentinelError("pipeline.invalid", `${schemaFile} is no JSON: ${messageOf(error)}`, { hint: "mend the JSON" });
+    throw new SentinelError("pipeline.invalid", `${schemaFile} is no JSON: ${messageOf(error)}`, {
+      hint: "mend the JSON",
+    });
   }
 }

@@ -24,7 +24,10 @@ export const verb: Verb = {
     output.heading(`${result.source.rows.toLocaleString("en")} transactions of ${file} against ${pipeline.suiteFile}`);
     output.verdict(result.verdict);
     output.line(`\n  report: ${report}`);
-    return { yes: result.verdict.verdict === "pass", json: { verdict: result.verdict, source: result.source, result: result.result } };
+    return {
+      yes: result.verdict.verdict === "pass",
+      json: { verdict: result.verdict, source: result.source, result: result.result },
+    };
   },
 };
 
@@ -33,6 +36,9 @@ function write(file: string, text: string): void {
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, text);
   } catch (error) {
-    throw new SentinelError("workspace.unwritable", `cannot write ${file}: ${messageOf(error)}`, { hint: "name a file in a folder you may write to", cause: error });
+    throw new SentinelError("workspace.unwritable", `cannot write ${file}: ${messageOf(error)}`, {
+      hint: "name a file in a folder you may write to",
+      cause: error,
+    });
   }
 }

@@ -124,7 +124,9 @@ async function loggedSince(ports: Ports, pipeline: Pipeline, last: number): Prom
   }
   const final = newest - pipeline.labels.maturityMs;
   return records
-    .filter(({ time, transactionId }) => time <= final && (pipeline.labels.unreportedIsGenuine || labels.has(transactionId)))
+    .filter(
+      ({ time, transactionId }) => time <= final && (pipeline.labels.unreportedIsGenuine || labels.has(transactionId)),
+    )
     .map((record) => {
       const label = labels.get(record.transactionId);
       return { record, fraud: label?.fraud ?? false, knownAt: label?.knownAt ?? record.time + pipeline.labels.delayMs };

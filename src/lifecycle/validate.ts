@@ -2,10 +2,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
+import type { Ports } from "../ports.ts";
 import { type DataGateResult, dataGate } from "../quality/gate.ts";
 import { htmlReport } from "../quality/report.ts";
 import { parseSuite } from "../quality/suite.ts";
-import type { Ports } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { readSource, type Source } from "./source.ts";
 
@@ -16,7 +16,10 @@ export interface ValidateResult extends DataGateResult {
 }
 
 /** Errors: dataset.*, quality.suite-invalid. */
-export async function validate(ports: Ports, input: { readonly pipeline: Pipeline; readonly path: string }): Promise<ValidateResult> {
+export async function validate(
+  ports: Ports,
+  input: { readonly pipeline: Pipeline; readonly path: string },
+): Promise<ValidateResult> {
   const { pipeline } = input;
   const dataset = await ports.dataset();
   const { columns } = await dataset.describe(input.path);
@@ -33,9 +36,13 @@ export async function validate(ports: Ports, input: { readonly pipeline: Pipelin
 /** The pipeline's suite and Sentinel's own requirements over a table with canonical names. */
 export function gateOf(pipeline: Pipeline, table: Table): DataGateResult {
   if (!existsSync(pipeline.suiteFile)) {
-    throw new SentinelError("quality.suite-invalid", `${pipeline.file} names a suite that is not there: ${pipeline.suiteFile}`, {
-      hint: "write a Great Expectations suite there, or correct `suite:`",
-    });
+    throw new SentinelError(
+      "quality.suite-invalid",
+      `${pipeline.file} names a suite that is not there: ${pipeline.suiteFile}`,
+      {
+        hint: "write a Great Expectations suite there, or correct `suite:`",
+      },
+    );
   }
   const suite = parseSuite(readFileSync(pipeline.suiteFile, "utf8"), { where: pipeline.suiteFile });
   const { id, time, amount, label } = pipeline.columns;

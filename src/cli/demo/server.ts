@@ -13,10 +13,25 @@ export interface DemoServer {
 }
 
 /** Starts the command line this process was started with, as `serve`; ready when it prints its address. */
-export async function startServer(given: { readonly workspace: string; readonly port: number; readonly main: string }): Promise<DemoServer> {
+export async function startServer(given: {
+  readonly workspace: string;
+  readonly port: number;
+  readonly main: string;
+}): Promise<DemoServer> {
   const child = spawn(
     process.execPath,
-    [given.main, "serve", "--workspace", given.workspace, "--pipeline", "card", "--port", String(given.port), "--log-level", "error"],
+    [
+      given.main,
+      "serve",
+      "--workspace",
+      given.workspace,
+      "--pipeline",
+      "card",
+      "--port",
+      String(given.port),
+      "--log-level",
+      "error",
+    ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   let complaint = "";

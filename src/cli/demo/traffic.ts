@@ -41,9 +41,12 @@ export async function sendTraffic(
     for (let at = 0; at < rows.length; at += BATCH) {
       const batch = rows.slice(at, at + BATCH);
       labels += await sendLabels(url, given.pending, batch[0].time);
-      const answers = (await post(`${url}/predict/batch`, batch.map(requestOf))) as readonly { readonly decision: string }[];
+      const answers = (await post(`${url}/predict/batch`, batch.map(requestOf))) as readonly {
+        readonly decision: string;
+      }[];
       for (const { decision } of answers) decisions[decision]++;
-      for (const { id, time, fraud } of batch) if (fraud) given.pending.waiting.push({ id, knownAt: time + given.labelDelayMs });
+      for (const { id, time, fraud } of batch)
+        if (fraud) given.pending.waiting.push({ id, knownAt: time + given.labelDelayMs });
       sent += batch.length;
     }
   }
