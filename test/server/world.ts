@@ -31,9 +31,9 @@ import type { Ports } from "../../src/ports.ts";
 import { createServer, type SentinelServer, type ServerOptions } from "../../src/server/server.ts";
 
 export const silent = pino({ level: "silent" });
-/** Event time of the first payment of the history; the servers' clock stands thirty days later. */
+/** Event time of the first payment of the history; the servers' clock stands sixty days later. */
 export const BEGIN = Date.UTC(2026, 0, 1);
-export const NOW = BEGIN + 30 * DAY_MS;
+export const NOW = BEGIN + 60 * DAY_MS;
 const HISTORY_ROWS = 1500;
 
 const PIPELINE = `
