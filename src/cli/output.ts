@@ -72,7 +72,10 @@ export function createOutput(options: {
 /** Columns padded to the widest cell; numbers to the right. */
 export function alignColumns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
   return rows.map((row, index) => {
     const cells = row.map((cell, i) =>
       index > 0 && /^[-+−]?[\d.,]+( ?%| ?ms| ?s)?$/.test(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]),

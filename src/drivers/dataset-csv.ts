@@ -20,7 +20,7 @@ export async function csvHeader(file: string): Promise<CsvHeader> {
 }
 
 /** The separator is the one that stands most often outside quotes in the first record. */
-export function parseHeader(text: string): CsvHeader {
+function parseHeader(text: string): CsvHeader {
   const record = firstRecord(text.replace(/^\ufeff/, ""));
   const bare = record.replace(/"[^"]*"/g, "");
   let separator = SEPARATORS[0];

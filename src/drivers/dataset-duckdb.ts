@@ -15,20 +15,21 @@ import { type WriteOptions, writeTables } from "./dataset-write.ts";
 export interface DuckDbOptions extends Partial<DuckDbLimits> {
   /** Most rows a file may hold to be read into memory; more raise dataset.too-large. */
   readonly rowsMax?: number;
-  /** Rows that a Parquet file being written gathers in memory before they go to disk. */
-  readonly stageRows?: number;
+  /** Rows of a Parquet row group, a multiple of 2048; eight groups are in memory while a file is written. */
+  readonly rowGroupRows?: number;
 }
 
 /** 200 million rows of one 8-byte column are 1.6 GB: more than that is a mistake on one machine. */
 const ROWS_MAX = 200_000_000;
-const STAGE_ROWS = 1_000_000;
+/** DuckDB's own. */
+const ROW_GROUP_ROWS = 122_880;
 
 /**
  * A Dataset over local files. Files need a header (CSV) or one object a line (NDJSON). Times with or without a zone are
  * read as UTC, whole milliseconds. Integers beyond 2^53 turn their column into text, so that no id is falsified.
  */
 export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
-  const { memoryLimit = "2GB", threads = 2, rowsMax = ROWS_MAX, stageRows = STAGE_ROWS } = options;
+  const { memoryLimit = "2GB", threads = 2, rowsMax = ROWS_MAX, rowGroupRows = ROW_GROUP_ROWS } = options;
   const limits: DuckDbLimits = { memoryLimit, threads };
   return {
     async describe(file) {
@@ -49,7 +50,7 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
     },
     async write(file, batches, writeOptions: WriteOptions = {}) {
       const format = formatOf(file);
-      return await writeTables({ file, format, batches, integers: writeOptions.integers ?? [], limits, stageRows });
+      return await writeTables({ file, format, batches, integers: writeOptions.integers ?? [], limits, rowGroupRows });
     },
     async hash(file) {
       await statOf(file);

@@ -1,8 +1,8 @@
 // Tables as Parquet: rows gather in DuckDB's memory, leave it as compressed parts, and the parts become one file.
 import { rename } from "node:fs/promises";
 import path from "node:path";
-import type { DuckDBAppender, DuckDBDataChunk, DuckDBVector } from "@duckdb/node-api";
-import { SentinelError } from "../core/errors.ts";
+import type { DuckDBAppender, DuckDBVector } from "@duckdb/node-api";
+import { assert, SentinelError } from "../core/errors.ts";
 import type { Column, Table } from "../core/table.ts";
 import { type Connection, type DuckDbLimits, identifier, literal, withDuckDb } from "./dataset-connection.ts";
 
@@ -17,36 +17,31 @@ interface ParquetInput {
   readonly done: string;
   readonly integers: readonly string[];
   readonly limits: DuckDbLimits;
-  readonly stageRows: number;
+  readonly rowGroupRows: number;
 }
 
 /** Rows a DuckDB vector holds. */
 const CHUNK_ROWS = 2048;
-const COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd)";
+/** Row groups that gather in memory before they leave it as a part. */
+const STAGE_GROUPS = 8;
 
-/** Numbers become DOUBLE (BIGINT where named), times TIMESTAMP in UTC, texts VARCHAR; missing is null. */
+/**
+ * Numbers become DOUBLE (BIGINT where named), times TIMESTAMP in UTC, texts VARCHAR; missing is null. Only whole row
+ * groups of whole chunks leave the stage, so that the bytes depend on the rows alone and not on the batches.
+ */
 export async function writeParquet(tables: AsyncIterable<Table>, input: ParquetInput): Promise<number> {
+  assert(input.rowGroupRows % CHUNK_ROWS === 0, "a row group is made of whole chunks");
   return await withDuckDb(input.limits, async (connection) => {
-    const parts: string[] = [];
     let stage: Stage | null = null;
-    let staged = 0;
     let rows = 0;
-    const flush = async (): Promise<void> => {
-      if (stage === null) return;
-      const part = path.join(input.folder, `part-${parts.length}.parquet`);
-      await stage.copyTo(part);
-      parts.push(part);
-      staged = 0;
-    };
     for await (const table of tables) {
       stage ??= await openStage(connection, shapeOf(table), input);
-      stage.append(table);
+      requireIntegers(table, input);
+      await stage.append(table);
       rows += table.rows;
-      staged += table.rows;
-      if (staged >= input.stageRows) await flush();
     }
-    if (staged > 0 || parts.length === 0) await flush();
-    await joinParts(connection, parts, input.done);
+    const parts = stage === null ? [] : await stage.finish();
+    await joinParts(connection, parts, input);
     return rows;
   });
 }
@@ -55,10 +50,11 @@ export function shapeOf(table: Table): readonly ColumnShape[] {
   return [...table.columns].map(([name, { kind }]) => ({ name, kind }));
 }
 
+/** Rows on their way: in a chunk, in a table of DuckDB's, in parts on disk. */
 interface Stage {
-  append(table: Table): void;
-  /** Writes the staged rows and forgets them. */
-  copyTo(file: string): Promise<void>;
+  append(table: Table): Promise<void>;
+  /** The parts, at least one, in order. */
+  finish(): Promise<readonly string[]>;
 }
 
 async function openStage(connection: Connection, shape: readonly ColumnShape[], input: ParquetInput): Promise<Stage> {
@@ -70,23 +66,51 @@ async function openStage(connection: Connection, shape: readonly ColumnShape[], 
     await connection.run(`CREATE OR REPLACE TABLE staged (${list})`);
     return await connection.createAppender("staged");
   };
+  const parts: string[] = [];
   let appender = await open();
+  let staged = 0;
+  let chunk = DuckDBDataChunk.create(types, CHUNK_ROWS);
+  let filled = 0;
+  const push = (): void => {
+    for (let i = 0; i < types.length; i++) chunk.getColumnVector(i).flush();
+    chunk.rowCount = filled;
+    appender.appendDataChunk(chunk);
+    staged += filled;
+    filled = 0;
+    chunk = DuckDBDataChunk.create(types, CHUNK_ROWS);
+  };
+  const copy = async (): Promise<void> => {
+    appender.closeSync();
+    const part = path.join(input.folder, `part-${parts.length}.parquet`);
+    await connection.run(`COPY (SELECT ${select} FROM staged) TO ${literal(part)} ${copyOptions(input)}`);
+    parts.push(part);
+    appender = await open();
+    staged = 0;
+  };
   return {
-    append(table) {
-      requireIntegers(table, input);
+    async append(table) {
       const columns = [...table.columns.values()];
-      for (let start = 0; start < table.rows; start += CHUNK_ROWS) {
-        const chunk = DuckDBDataChunk.create(types, Math.min(CHUNK_ROWS, table.rows - start));
-        fillChunk(chunk, columns, start);
-        appender.appendDataChunk(chunk);
+      for (let start = 0; start < table.rows; ) {
+        const count = Math.min(CHUNK_ROWS - filled, table.rows - start);
+        for (let i = 0; i < columns.length; i++) {
+          fillVector(chunk.getColumnVector(i), columns[i], { start, count, offset: filled });
+        }
+        start += count;
+        filled += count;
+        if (filled === CHUNK_ROWS) push();
+        if (staged === STAGE_GROUPS * input.rowGroupRows) await copy();
       }
     },
-    async copyTo(file) {
-      appender.closeSync();
-      await connection.run(`COPY (SELECT ${select} FROM staged) TO ${literal(file)} ${COPY_OPTIONS}`);
-      appender = await open();
+    async finish() {
+      if (filled > 0) push();
+      if (staged > 0 || parts.length === 0) await copy();
+      return parts;
     },
   };
+}
+
+function copyOptions({ rowGroupRows }: ParquetInput): string {
+  return `(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroupRows})`;
 }
 
 function selectOf({ name, kind }: ColumnShape, index: number, integers: readonly string[]): string {
@@ -108,20 +132,18 @@ function requireIntegers(table: Table, { file, integers }: ParquetInput): void {
   }
 }
 
-function fillChunk(chunk: DuckDBDataChunk, columns: readonly Column[], start: number): void {
-  const count = chunk.rowCount;
-  for (let i = 0; i < columns.length; i++) {
-    const vector = chunk.getColumnVector(i);
-    fillVector(vector, columns[i], start, count);
-    vector.flush();
-  }
+interface Span {
+  /** First row of the column, number of rows, and where in the vector they go. */
+  readonly start: number;
+  readonly count: number;
+  readonly offset: number;
 }
 
-function fillVector(vector: DuckDBVector, column: Column, start: number, count: number): void {
+function fillVector(vector: DuckDBVector, column: Column, { start, count, offset }: Span): void {
   if (column.kind === "text") {
     for (let i = 0; i < count; i++) {
       const code = column.codes[start + i];
-      vector.setItem(i, code < 0 ? null : column.dictionary[code]);
+      vector.setItem(offset + i, code < 0 ? null : column.dictionary[code]);
     }
     return;
   }
@@ -129,15 +151,14 @@ function fillVector(vector: DuckDBVector, column: Column, start: number, count: 
   const missing = column.kind === "time" ? (value: number) => !Number.isFinite(value) : Number.isNaN;
   for (let i = 0; i < count; i++) {
     const value = column.values[start + i];
-    vector.setItem(i, missing(value) ? null : value);
+    vector.setItem(offset + i, missing(value) ? null : value);
   }
 }
 
-async function joinParts(connection: Connection, parts: readonly string[], done: string): Promise<void> {
-  if (parts.length === 1) return await rename(parts[0], done);
+async function joinParts(connection: Connection, parts: readonly string[], input: ParquetInput): Promise<void> {
+  if (parts.length === 1) return await rename(parts[0], input.done);
   // Rows keep their order: the list is read in order, and DuckDB preserves insertion order.
   const list = parts.map((part) => literal(part)).join(", ");
-  await connection.run(
-    `COPY (SELECT * FROM read_parquet([${list}], hive_partitioning=false)) TO ${literal(done)} ${COPY_OPTIONS}`,
-  );
+  const rows = `SELECT * FROM read_parquet([${list}], hive_partitioning=false)`;
+  await connection.run(`COPY (${rows}) TO ${literal(input.done)} ${copyOptions(input)}`);
 }

@@ -20,7 +20,7 @@ export interface WriteInput {
   readonly batches: AsyncIterable<Table> | Iterable<Table>;
   readonly integers: readonly string[];
   readonly limits: DuckDbLimits;
-  readonly stageRows: number;
+  readonly rowGroupRows: number;
 }
 
 export async function writeTables(input: WriteInput): Promise<{ readonly rows: number }> {

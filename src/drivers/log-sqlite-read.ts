@@ -18,14 +18,17 @@ import type { Connection } from "./log-sqlite-schema.ts";
 /** Rows read at a time: a few milliseconds of a core, joins included. */
 const PAGE_ROWS = 256;
 
-export type Event =
+type Event =
   | { readonly kind: "prediction"; readonly record: PredictionRecord }
   | { readonly kind: "label"; readonly record: LabelRecord };
 
-export function readOne(db: Connection, transactionId: string): PredictionRecord | null {
+/** Prepared once: every request may ask whether its transaction was answered before. */
+export function finder(db: Connection): (transactionId: string) => PredictionRecord | null {
   const query = db.prepare(`SELECT ${PREDICTION_COLUMNS} FROM predictions WHERE transaction_id = ?`).raw();
-  const rows = query.all([storeText(transactionId)]) as Row[];
-  return rows.length === 0 ? null : predictionOf(rows[0]);
+  return (transactionId) => {
+    const rows = query.all([storeText(transactionId)]) as Row[];
+    return rows.length === 0 ? null : predictionOf(rows[0]);
+  };
 }
 
 export async function readRecent(db: Connection, limit: number): Promise<PredictionRecord[]> {
@@ -46,7 +49,7 @@ export async function readRecent(db: Connection, limit: number): Promise<Predict
 
 /** Up to what had been written when the scan began; what comes later belongs to the next scan. */
 export async function* readEvents(db: Connection, fromSequence: number): AsyncGenerator<Event> {
-  const last = counters(db).sequence;
+  const last = countersOf(db)().sequence;
   const predictions = pages(db, { table: "predictions", columns: PREDICTION_COLUMNS, from: fromSequence, last });
   const labels = pages(db, { table: "labels", columns: LABEL_COLUMNS, from: fromSequence, last });
   let prediction = await predictions.next();
@@ -106,14 +109,20 @@ export function readCoverage(db: Connection): Coverage[] {
   }));
 }
 
-export function counters(db: Connection): Record<"sequence" | "predictions" | "labels" | "shadows", number> {
-  const rows = db.prepare("SELECT name, value FROM counters").raw().all([]) as Row[];
-  const value = (name: string): number => Number(rows.find((row) => row[0] === name)?.[1] ?? 0);
-  return {
-    sequence: value("sequence"),
-    predictions: value("predictions"),
-    labels: value("labels"),
-    shadows: value("shadows"),
+type Counters = Readonly<Record<"sequence" | "predictions" | "labels" | "shadows", number>>;
+
+/** Prepared once: the writer asks after every batch. Kept by the writers, because counting rows takes a pass over them. */
+export function countersOf(db: Connection): () => Counters {
+  const query = db.prepare("SELECT name, value FROM counters").raw();
+  return () => {
+    const values = new Map(query.all([]).map((row) => row as [string, number]));
+    const value = (name: string): number => values.get(name) ?? 0;
+    return {
+      sequence: value("sequence"),
+      predictions: value("predictions"),
+      labels: value("labels"),
+      shadows: value("shadows"),
+    };
   };
 }
 

@@ -4,7 +4,7 @@ import { SHADOW_MISSES, type ShadowMiss } from "../ports.ts";
 import { LABEL_COLUMNS, type Parameter, PREDICTION_COLUMNS, SHADOW_COLUMNS } from "./log-sqlite-rows.ts";
 import { type Connection, isBusy, logError } from "./log-sqlite-schema.ts";
 
-export type Kind = "prediction" | "label" | "shadow";
+type Kind = "prediction" | "label" | "shadow";
 
 export interface Queued {
   readonly kind: Kind;
@@ -29,7 +29,7 @@ export interface WriterOptions {
 }
 
 export interface Writer {
-  /** False when the buffer is full. */
+  /** False when the buffer is full, or the log closed. */
   push(item: Queued): boolean;
   addCoverage(version: string, scored: number, missed: Readonly<Partial<Record<ShadowMiss, number>>>): void;
   flush(): Promise<void>;
@@ -49,6 +49,7 @@ export function createWriter(db: Connection, options: WriterOptions): Writer {
   let pushed = 0;
   let done = 0;
   let duplicates = 0;
+  let stopped = false;
   let cancel: (() => void) | null = null;
 
   /** One transaction of at most batchRowsMax rows; everything stays queued when it fails. */
@@ -62,7 +63,7 @@ export function createWriter(db: Connection, options: WriterOptions): Writer {
     options.afterBatch();
   };
   const schedule = (ms: number): void => {
-    cancel ??= options.later(tick, ms);
+    if (!stopped) cancel ??= options.later(tick, ms);
   };
   const tick = (): void => {
     cancel = null;
@@ -76,9 +77,12 @@ export function createWriter(db: Connection, options: WriterOptions): Writer {
   };
   /** Writes until the first `target` rows ever pushed are on disk; what comes in meanwhile does not prolong it. */
   const drain = async (target: number): Promise<void> => {
-    for (let waitedMs = 0; done < target || coverage.size > 0; ) {
+    // The first batch takes the whole coverage ledger along.
+    let ledgerDone = coverage.size === 0;
+    for (let waitedMs = 0; done < target || !ledgerDone; ) {
       try {
         writeBatch();
+        ledgerDone = true;
         // Let the event loop run between transactions.
         await new Promise((resolve) => setImmediate(resolve));
       } catch (error) {
@@ -91,7 +95,7 @@ export function createWriter(db: Connection, options: WriterOptions): Writer {
   };
   return {
     push(item) {
-      if (queue.length >= options.bufferMax) return false;
+      if (stopped || queue.length >= options.bufferMax) return false;
       queue.push(item);
       pushed++;
       schedule(options.flushMs);
@@ -109,6 +113,7 @@ export function createWriter(db: Connection, options: WriterOptions): Writer {
     flush: () => drain(pushed),
     duplicates: () => duplicates,
     stop() {
+      stopped = true;
       cancel?.();
       cancel = null;
     },

@@ -1,8 +1,9 @@
 // The prediction log in one SQLite file, for a server that writes and commands that read beside it.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PredictionLog, PredictionRecord } from "../ports.ts";
+import { createCheckpointer } from "./log-sqlite-checkpoint.ts";
 import { type PruneLimits, pruneBatch } from "./log-sqlite-prune.ts";
-import { counters, readCoverage, readEvents, readOne, readPairs, readRecent } from "./log-sqlite-read.ts";
+import { countersOf, finder, readCoverage, readEvents, readPairs, readRecent } from "./log-sqlite-read.ts";
 import { labelRow, predictionRow, shadowRow } from "./log-sqlite-rows.ts";
 import { isBusy, logError, openLog } from "./log-sqlite-schema.ts";
 import { createWriter } from "./log-sqlite-write.ts";
@@ -49,9 +50,13 @@ export function createSqliteLog(input: { readonly file: string; readonly options
   const { batchRowsMax = BATCH_ROWS_MAX, rowsMax = ROWS_MAX } = options;
   const names = { card: options.card ?? "customer_id", amount: options.amount ?? "amount" };
   const db = openLog(file);
+  const findWritten = finder(db);
+  const counters = countersOf(db);
   const pending = new Map<string, PredictionRecord>();
   let ignored = 0;
   let closed = false;
+  const onFailure = options.onFailure ?? (() => {});
+  const checkpointer = createCheckpointer(file, onFailure);
   const writer = createWriter(db, {
     file,
     batchRowsMax,
@@ -59,9 +64,10 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     flushMs: options.flushMs ?? FLUSH_MS,
     busyMsMax: options.busyMsMax ?? BUSY_MS_MAX,
     later: options.later ?? laterUnref,
-    onFailure: options.onFailure ?? (() => {}),
+    onFailure,
     afterBatch: () => {
-      if (counters(db).predictions > rowsMax) pruneBatch(db, { rowsMax }, batchRowsMax);
+      checkpointer.batchWritten();
+      if (counters().predictions > rowsMax) pruneBatch(db, { rowsMax }, batchRowsMax);
     },
   });
   const reading = async <T>(read: () => T | Promise<T>): Promise<T> => {
@@ -90,7 +96,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     addCoverage: (version, scored, missed) => writer.addCoverage(version, scored, missed),
     flush: () => writer.flush(),
     async find(transactionId) {
-      const written = rethrown(file, () => readOne(db, transactionId));
+      const written = rethrown(file, () => findWritten(transactionId));
       return written ?? pending.get(transactionId) ?? null;
     },
     recent: (limit) => reading(() => readRecent(db, limit)),
@@ -99,7 +105,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     coverage: () => reading(() => readCoverage(db)),
     counts: () =>
       reading(() => {
-        const { predictions, labels, shadows } = counters(db);
+        const { predictions, labels, shadows } = counters();
         return { predictions, labels, shadows };
       }),
     duplicates: () => ignored + writer.duplicates(),
@@ -111,6 +117,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
         await writer.flush();
       } finally {
         writer.stop();
+        await checkpointer.close();
         db.close();
       }
     },

@@ -1,5 +1,5 @@
 // The registry's SQLite file: opened at first use, reopened when it was replaced, waited for when it is busy, its errors in plain words.
-import { statSync } from "node:fs";
+import { type BigIntStats, statSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SentinelError } from "../core/errors.ts";
@@ -22,6 +22,7 @@ export class RegistryDatabase {
   readonly #dir: string;
   readonly #clock: Clock;
   #open: Connection | null = null;
+  #known = false;
 
   constructor(options: { readonly dir: string; readonly clock: Clock }) {
     this.#dir = options.dir;
@@ -33,6 +34,7 @@ export class RegistryDatabase {
   async read<T>(ask: (sql: Sql) => T, options: { readonly absent: T }): Promise<T> {
     return this.#patiently("read", async () => {
       const sql = await this.#connection();
+      if (sql === null && this.#known) throw this.#gone();
       return sql?.isRegistry() ? ask(sql) : options.absent;
     });
   }
@@ -57,7 +59,7 @@ export class RegistryDatabase {
 
   /** The open file; null when there is none. Another file under the same name (restored, replaced) is opened anew. */
   async #connection(): Promise<Connection | null> {
-    const seen = statSync(this.file, { throwIfNoEntry: false, bigint: true });
+    const seen = statOf(this.file);
     const identity = seen === undefined ? "" : `${seen.dev}/${seen.ino}`;
     if (this.#open !== null && this.#open.identity !== identity) this.close();
     if (this.#open !== null) return this.#open;
@@ -68,8 +70,16 @@ export class RegistryDatabase {
     const { default: Database } = await import("libsql");
     const database = new Database(this.file);
     const { dev, ino } = statSync(this.file, { bigint: true });
+    this.#known = true;
     this.#open = new Connection(database, { file: this.file, identity: `${dev}/${ino}` });
     return this.#open;
+  }
+
+  /** A server must not take a volume that went away for a registry without a champion. */
+  #gone(): SentinelError {
+    return new SentinelError("registry.missing", `the registry ${this.file} was there and is gone`, {
+      hint: "mount or restore it; to start an empty one, restart Sentinel",
+    });
   }
 
   /** Tries again while somebody else has the file; other errors are told in Sentinel's words. */
@@ -85,6 +95,16 @@ export class RegistryDatabase {
         await sleep(BUSY_MS_PAUSE);
       }
     }
+  }
+}
+
+/** undefined where there is no file, also under something that is no folder (which Node 20 throws and 24 does not). */
+function statOf(file: string): BigIntStats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false, bigint: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+    throw error;
   }
 }
 

@@ -1,17 +1,26 @@
 // The registry's errors in plain words: what SQLite and the file system say, and what to do about it.
 import { messageOf, SentinelError } from "../core/errors.ts";
 
+/** SQLite's primary result codes (sqlite.org/rescode.html). */
+const BUSY = [5, 6];
+const DAMAGED = [11, 26];
+/** PERM, READONLY, IOERR, FULL, CANTOPEN, AUTH. */
+const CLOSED = [3, 8, 10, 13, 14, 23];
+
 export function isBusy(error: unknown): boolean {
-  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
+  return BUSY.includes(resultOf(error));
 }
 
 /** An error of the file system: EACCES, EROFS, ENOSPC, ENOTDIR… */
 export function isFileError(error: unknown): boolean {
-  return /^E[A-Z]+$/.test(codeOf(error));
+  return /^E[A-Z]+$/.test(String((error as { readonly code?: unknown }).code));
 }
 
-function codeOf(error: unknown): string {
-  return String((error as { readonly code?: unknown }).code ?? "");
+/** libsql gives the extended code, whose low byte is the primary one, but only a text when it cannot open the file. */
+function resultOf(error: unknown): number {
+  const { rawCode } = error as { readonly rawCode?: unknown };
+  const [, opening] = /Unable to open connection to local database .*: (\d+)/.exec(messageOf(error)) ?? [];
+  return Number(rawCode ?? opening ?? 0) & 0xff;
 }
 
 /** What SQLite, libsql or the file system said, as an error of the port. */
@@ -20,7 +29,7 @@ export function inPlainWords(
   options: { readonly doing: "read" | "write"; readonly file: string; readonly waitedMs: number },
 ): SentinelError {
   const { doing, file, waitedMs } = options;
-  const code = codeOf(cause);
+  const result = resultOf(cause);
   const text = messageOf(cause);
   if (isBusy(cause)) {
     return new SentinelError(
@@ -32,16 +41,13 @@ export function inPlainWords(
       },
     );
   }
-  if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) {
+  if (DAMAGED.includes(result)) {
     return new SentinelError("registry.corrupt", `${file} is no sound SQLite file: ${text}`, {
       hint: "restore it from a copy, or move it away to start an empty registry; journal.ndjson beside it keeps the journal",
       cause,
     });
   }
-  // libsql names no code when it cannot open the file at all: it ends in SQLite's number 14.
-  const closed =
-    /^SQLITE_(READONLY|CANTOPEN|FULL|IOERR|PERM|AUTH)/.test(code) || /Unable to open connection/.test(text);
-  if (closed || isFileError(cause)) {
+  if (CLOSED.includes(result) || isFileError(cause)) {
     if (doing === "write") return unwritable(file, cause);
     return new SentinelError("registry.unreachable", `cannot read the registry ${file}: ${text}`, {
       hint: "check that the file may be read and its disk is there",

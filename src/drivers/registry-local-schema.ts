@@ -6,10 +6,10 @@ import type { Sql } from "./registry-local-sql.ts";
  * Head of MLflow 3.0.0 to 3.1.0. Older files lack logged models; a file at this revision is migrated by every later MLflow when
  * it opens it, because some newer table is missing.
  */
-export const REVISION = "6953534de441";
+const REVISION = "6953534de441";
 
 /** The experiment MLflow expects in every store. */
-export const DEFAULT_EXPERIMENT = { id: 0, name: "Default" } as const;
+const DEFAULT_EXPERIMENT = { id: 0, name: "Default" } as const;
 
 /**
  * Names, types, constraint and index names are facts of that revision: later migrations find things by name. Each constraint

@@ -17,6 +17,7 @@ import {
   checkTime,
   checkVersionTags,
 } from "./registry-local-limits.ts";
+import { failPending, giveUpAbandoned, insertPending, type Registration } from "./registry-local-models.ts";
 import { finishRun, insertRun, listRuns, logRun } from "./registry-local-runs.ts";
 import * as stored from "./registry-local-versions.ts";
 
@@ -109,23 +110,23 @@ interface Parts {
 }
 
 /** Announce, store the files, publish: a process killed in between leaves a pending model that the next registration clears. */
-async function register({ dir, database, clock, newId }: Parts, input: stored.Registration): Promise<ModelVersion> {
+async function register({ dir, database, clock, newId }: Parts, input: Registration): Promise<ModelVersion> {
   await clearAbandoned({ dir, database, clock });
   const modelId = `m-${newId()}`;
   const owner = ownerNow(clock.now());
-  const pending = await database.write((sql) => stored.insertPending(sql, { ...input, modelId, owner }));
+  const pending = await database.write((sql) => insertPending(sql, { ...input, modelId, owner }));
   try {
     const files = await storeFiles(dir, { ...pending, files: input.files });
     return await database.write((sql) => stored.insertVersion(sql, { ...input, ...pending, ...files, newId }));
   } catch (cause) {
-    await database.write((sql) => stored.failPending(sql, pending, messageOf(cause))).catch(() => {});
+    await database.write((sql) => failPending(sql, pending, messageOf(cause))).catch(() => {});
     await discardFiles(dir, pending).catch(() => {});
     throw isFileError(cause) ? unwritable(dir, cause) : cause;
   }
 }
 
 async function clearAbandoned({ dir, database, clock }: Omit<Parts, "newId">): Promise<void> {
-  const abandoned = await database.write((sql) => stored.giveUpAbandoned(sql, clock.now()));
+  const abandoned = await database.write((sql) => giveUpAbandoned(sql, clock.now()));
   for (const model of abandoned) await discardFiles(dir, model).catch(() => {});
 }
 

@@ -51,7 +51,7 @@ export interface PairedInterval {
   readonly cards: number;
 }
 
-export const RESAMPLES = 2000;
+const RESAMPLES = 2000;
 const RESAMPLES_MAX = 100_000;
 
 interface PairedInput extends PairedRows {

@@ -3,7 +3,7 @@ import type { Check, Verdict } from "../core/verdict.ts";
 import type { Coverage } from "../ports.ts";
 import type { PairedInterval } from "./bootstrap.ts";
 import { coverageShare, coverageWords } from "./coverage.ts";
-import { holdEstimate, holdWords } from "./hold.ts";
+import { type HoldEstimate, holdEstimate, holdWords } from "./hold.ts";
 import type { PrimaryMetric } from "./labelled.ts";
 import type { ShadowReport } from "./report.ts";
 
@@ -36,7 +36,8 @@ export interface PromotionPolicy {
 /**
  * With 200 frauds the standard error of a difference in average precision between two similar models is about 0.014, with
  * 500 about 0.009: a margin of 0.02 is decided from about 600 frauds on. Margins of guard rails are wider,
- * because they must catch harm rather than prove equality.
+ * because they must catch harm rather than prove equality: they pass on what was observed, and reject when the
+ * whole interval lies beyond the margin.
  */
 export const PROMOTION_POLICY: PromotionPolicy = {
   primary: "averagePrecision",
@@ -142,32 +143,43 @@ function maturityFindings(report: ShadowReport, policy: PromotionPolicy): Findin
 }
 
 function primaryFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
+  const name = "primary metric";
   const interval = report.metrics?.[policy.primary] ?? null;
-  const superior = policy.aim === "superiority";
-  const boundary = superior ? 0 : -policy.margin;
+  const boundary = policy.aim === "superiority" ? 0 : -policy.margin;
   const required = `lower bound over ${number(boundary)}`;
   if (interval === null || !Number.isFinite(interval.low)) {
-    return finding("unsure", "primary metric", { observed: "no matured frauds to compare on", required });
+    return finding("unsure", name, { observed: "no matured frauds to compare on", required });
   }
-  let state: State = interval.low > boundary ? "yes" : interval.high < boundary ? "no" : "unsure";
-  // An interval from a handful of frauds is too narrow to condemn on.
-  if (state === "no" && report.matured.frauds < policy.fraudsMin) state = "unsure";
   const observed = intervalWords(interval);
-  const estimate = holdEstimate({
+  const { metric } = interval;
+  if (interval.low > boundary) return finding("yes", name, { observed, required });
+  if (interval.high >= boundary) {
+    const more = holdWords(primaryEstimate(interval, report, policy));
+    const reason = `${metric}: undecided, ${observed} straddles ${number(boundary)}; ${more}`;
+    return finding("unsure", name, { observed, required, reason });
+  }
+  const below = `${observed}, wholly below ${number(boundary)}`;
+  // An interval from a handful of frauds is too narrow to condemn on.
+  if (report.matured.frauds < policy.fraudsMin) {
+    const reason = `${metric}: the candidate looks worse: ${below}; too few frauds to reject on`;
+    return finding("unsure", name, { observed, required, reason });
+  }
+  const word = policy.aim === "superiority" ? "not better" : "worse";
+  return finding("no", name, { observed, required, reason: `${metric}: the candidate is ${word}: ${below}` });
+}
+
+function primaryEstimate(interval: PairedInterval, report: ShadowReport, policy: PromotionPolicy): HoldEstimate {
+  const superior = policy.aim === "superiority";
+  return holdEstimate({
     standardError: interval.standardError,
     effect: superior ? policy.gain : policy.margin,
-    observedDistance: interval.difference - boundary,
+    observedDistance: interval.difference + (superior ? 0 : policy.margin),
     frauds: report.matured.frauds,
     days: report.matured.days,
     fraudsMin: policy.fraudsMin,
     level: interval.level,
     power: policy.power,
   });
-  const reason =
-    state === "no"
-      ? `${interval.metric}: the candidate is ${superior ? "not better" : "worse"}: ${observed}, wholly below ${number(boundary)}`
-      : `${interval.metric}: undecided, ${observed} straddles ${number(boundary)}; ${holdWords(estimate)}`;
-  return finding(state, "primary metric", { observed, required, reason });
 }
 
 function alertRateFinding(report: ShadowReport, policy: PromotionPolicy): Finding {

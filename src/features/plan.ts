@@ -100,13 +100,12 @@ export interface SinceFraudStep {
   readonly delayMs: number;
 }
 
+/** Counts over multiples of one usual mean, which is computed once for all of them. */
 export interface MultipleStep {
-  readonly feature: number;
   readonly column: number;
-  readonly times: number;
-  readonly windowMs: number;
   readonly usualMs: number;
   readonly current: boolean;
+  readonly outputs: readonly { readonly feature: number; readonly times: number; readonly windowMs: number }[];
 }
 
 export type RowStep = (time: number, values: Float64Array) => void;
@@ -186,7 +185,16 @@ interface SeriesDraft {
   readonly windows: WindowDraft[];
   readonly elapsed: ElapsedStep[];
   readonly sinceFraud: SinceFraudStep[];
-  readonly multiples: (Omit<MultipleStep, "column"> & { readonly over: string })[];
+  readonly multiples: MultipleDraft[];
+}
+
+interface MultipleDraft {
+  readonly feature: number;
+  readonly over: string;
+  readonly times: number;
+  readonly windowMs: number;
+  readonly usualMs: number;
+  readonly current: boolean;
 }
 
 interface Draft {
@@ -306,8 +314,21 @@ function keySteps(draft: SeriesDraft, need: SeriesNeed): KeySteps {
     ),
   );
   const { features, elapsed, sinceFraud } = draft;
-  const multiples = draft.multiples.map(({ over, ...rest }) => ({ ...rest, column: need.columns.indexOf(over) }));
-  return { features, elapsed, sinceFraud, multiples, passes };
+  return { features, elapsed, sinceFraud, multiples: multiplesOf(draft.multiples, need), passes };
+}
+
+function multiplesOf(list: readonly MultipleDraft[], need: SeriesNeed): MultipleStep[] {
+  const groups = new Map<string, MultipleDraft[]>();
+  for (const one of list) {
+    const id = JSON.stringify([one.over, one.usualMs, one.current]);
+    groups.set(id, [...(groups.get(id) ?? []), one]);
+  }
+  return [...groups.values()].map((group) => ({
+    column: need.columns.indexOf(group[0].over),
+    usualMs: group[0].usualMs,
+    current: group[0].current,
+    outputs: group.map(({ feature, times, windowMs }) => ({ feature, times, windowMs })),
+  }));
 }
 
 function passOf(list: readonly WindowDraft[], need: SeriesNeed): Pass {

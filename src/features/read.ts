@@ -17,13 +17,22 @@ import { Totals } from "./window.ts";
 
 /** The transaction that is read: its whole-ms time, and its values in the order of the series' columns. */
 export interface ReadEvent {
-  readonly time: number;
-  readonly values: Float64Array;
+  time: number;
+  values: Float64Array;
   /** It was learned before (a retry): what is kept of it must not count a second time. */
-  readonly learned: boolean;
+  learned: boolean;
 }
 
-const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0 };
+/** Where one key of a plan stands in a state: its table, the slot of the transaction's key, the steps' columns in the table. */
+export interface KeyPlace {
+  readonly table: KeyTable;
+  slot: number;
+  readonly columnOf: Int32Array;
+}
+
+/** Entries walked before a binary search takes over. */
+const WALK_MAX = 32;
+const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0, live: 0 };
 
 /** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
 export class KeyReader {
@@ -48,12 +57,7 @@ export class KeyReader {
    * Fills out[feature] for every feature of the steps. `columnOf` maps the steps' columns to the table's. A missing key gives NaN
    * throughout; an unknown one reads as a key without history.
    */
-  read(
-    steps: KeySteps,
-    where: { readonly table: KeyTable; readonly slot: number; readonly columnOf: Int32Array },
-    event: ReadEvent,
-    out: Float64Array,
-  ): void {
+  read(steps: KeySteps, where: KeyPlace, event: ReadEvent, out: Float64Array): void {
     if (where.slot === SLOT_MISSING) {
       for (const feature of steps.features) out[feature] = Number.NaN;
       return;
@@ -62,13 +66,10 @@ export class KeyReader {
     for (let p = 0; p < steps.passes.length; p++) this.readPass(steps.passes[p], out);
     for (const step of steps.elapsed) out[step.feature] = this.elapsed(step);
     for (const step of steps.sinceFraud) out[step.feature] = this.sinceFraud(step);
-    for (const step of steps.multiples) out[step.feature] = this.multiple(step);
+    for (const step of steps.multiples) this.readMultiples(step, out);
   }
 
-  private place(
-    where: { readonly table: KeyTable; readonly slot: number; readonly columnOf: Int32Array },
-    event: ReadEvent,
-  ): void {
+  private place(where: KeyPlace, event: ReadEvent): void {
     const { table, slot } = where;
     this.table = table;
     this.columnOf = where.columnOf;
@@ -87,9 +88,7 @@ export class KeyReader {
   }
 
   private endAt(end: number, time: number): number {
-    const { times } = this.page;
-    if (end === this.begin || times[end - 1] <= time) return end;
-    return firstAfter(times, this.begin, end, time);
+    return this.lowAfter(this.page.times, end, time);
   }
 
   /** Where the learned transaction itself stands among entries of its millisecond: the last with its values. */
@@ -137,10 +136,13 @@ export class KeyReader {
     }
   }
 
-  /** The first entry after `time`, known to be at or before `high`; a few steps back first, since short windows are short. */
+  /**
+   * The first entry after `time`, known to be at or before `high`. Steps back first: nested windows differ by few entries, and a steady
+   * walk is cheaper than a search's mispredicted branches.
+   */
   private lowAfter(times: Float64Array, high: number, time: number): number {
     let low = high;
-    for (let steps = 0; steps < 4; steps++) {
+    for (let steps = 0; steps < WALK_MAX; steps++) {
       if (low === this.begin || times[low - 1] <= time) return low;
       low--;
     }
@@ -236,7 +238,7 @@ export class KeyReader {
     return high - firstAfter(this.page.times, this.begin, high, fraud) + this.tileWeight(fraud, until);
   }
 
-  private multiple(step: MultipleStep): number {
+  private readMultiples(step: MultipleStep, out: Float64Array): void {
     const { totals } = this;
     const index = this.columnOf[step.column];
     const values = this.page.columns[index];
@@ -248,12 +250,46 @@ export class KeyReader {
       this.addTiles(totals, { index, after: this.time - step.usualMs, until: this.time });
     }
     if (step.current) totals.add(this.values[index]);
-    const limit = step.times * totals.result("mean", Number.NaN);
-    if (Number.isNaN(limit)) return Number.NaN;
-    let over = step.current && this.values[index] > limit ? 1 : 0;
-    for (let i = this.end - 1; i >= usualLow && times[i] > this.time - step.windowMs; i--)
-      if (values[i] > limit) over++;
-    return over;
+    this.countMultiples(step, {
+      usual: totals.result("mean", Number.NaN),
+      own: this.values[index],
+      values,
+      low: usualLow,
+      out,
+    });
+  }
+
+  /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop seldom runs. */
+  private countMultiples(
+    step: MultipleStep,
+    span: {
+      readonly usual: number;
+      readonly own: number;
+      readonly values: Float64Array;
+      readonly low: number;
+      readonly out: Float64Array;
+    },
+  ): void {
+    const { outputs } = step;
+    const { usual, own, values, low, out } = span;
+    const { times } = this.page;
+    let lowest = Number.POSITIVE_INFINITY;
+    let longest = 0;
+    for (let o = 0; o < outputs.length; o++) {
+      const limit = outputs[o].times * usual;
+      lowest = Math.min(lowest, limit);
+      longest = Math.max(longest, outputs[o].windowMs);
+      const first = step.current && own > limit ? 1 : 0;
+      out[outputs[o].feature] = Number.isNaN(limit) ? Number.NaN : first;
+    }
+    const after = this.time - longest;
+    for (let i = this.end - 1; i >= low && times[i] > after; i--) {
+      if (!(values[i] > lowest)) continue;
+      for (let o = 0; o < outputs.length; o++) {
+        const { feature, times: factor, windowMs } = outputs[o];
+        if (values[i] > factor * usual && times[i] > this.time - windowMs) out[feature]++;
+      }
+    }
   }
 }
 

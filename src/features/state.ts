@@ -7,6 +7,7 @@ import type { StateLimits } from "./limits.ts";
 import { STATE_LIMITS } from "./limits.ts";
 import type { FeaturePlan, StateLayout } from "./plan.ts";
 import { covers, keyId } from "./plan.ts";
+import type { KeyPlace, ReadEvent } from "./read.ts";
 import { KeyReader } from "./read.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
@@ -143,13 +144,14 @@ export class FeatureState {
   }
 
   readRow(plan: FeaturePlan, row: EventRow, out: Float32Array): void {
-    const { tables, columnOf, numberOf, values } = this.bind(plan);
+    const { series, places, numberOf, values, event } = this.bind(plan);
     const { keys, columns, rows } = plan.steps;
-    const learned = this.ids.has(row.id);
+    event.time = row.time;
+    event.learned = this.ids.has(row.id);
     for (let k = 0; k < keys.length; k++) {
-      const at = tables[k];
-      const event = { time: row.time, values: this.seriesValues(at, row), learned };
-      this.reader.read(keys[k], { table: this.tables[at], slot: row.slots[at], columnOf: columnOf[k] }, event, values);
+      places[k].slot = row.slots[series[k]];
+      event.values = this.seriesValues(series[k], row);
+      this.reader.read(keys[k], places[k], event, values);
     }
     for (let c = 0; c < columns.length; c++) values[columns[c].feature] = row.numbers[numberOf[c]];
     for (let r = 0; r < rows.length; r++) rows[r](row.time, values);
@@ -231,10 +233,13 @@ export class FeatureState {
 
 /** A plan's place in a state. */
 export interface Binding {
-  readonly tables: Int32Array;
-  readonly columnOf: readonly Int32Array[];
+  /** The state's series for each of the plan's keys. */
+  readonly series: Int32Array;
+  readonly places: readonly KeyPlace[];
   readonly numberOf: Int32Array;
+  /** Scratch, reused so that a read allocates nothing. */
   readonly values: Float64Array;
+  readonly event: ReadEvent;
 }
 
 /** One text for one or two key values; null when one is missing. Lengths in front keep ("ab","c") and ("a","bc") apart. */
@@ -273,12 +278,15 @@ function fieldText(value: FieldValue | undefined): string | null {
 
 function bindPlan(plan: FeaturePlan, state: FeatureState): Binding {
   const at = plan.series.map((need) => state.layout.series.findIndex((kept) => keyId(kept.key) === keyId(need.key)));
+  const places = plan.series.map((need, i): KeyPlace => {
+    const table = state.tables[at[i]];
+    return { table, slot: 0, columnOf: Int32Array.from(need.columns, (name) => table.need.columns.indexOf(name)) };
+  });
   return {
-    tables: Int32Array.from(at),
-    columnOf: plan.series.map((need, i) =>
-      Int32Array.from(need.columns, (column) => state.layout.series[at[i]].columns.indexOf(column)),
-    ),
+    series: Int32Array.from(at),
+    places,
     numberOf: Int32Array.from(plan.steps.columns, ({ column }) => state.numberIndex(column)),
     values: new Float64Array(plan.width),
+    event: { time: 0, values: new Float64Array(0), learned: false },
   };
 }

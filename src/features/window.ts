@@ -8,7 +8,7 @@ export class Totals {
   readonly numbers = new Float64Array(7);
 
   clear(): void {
-    this.numbers.fill(0);
+    for (let i = 0; i < 5; i++) this.numbers[i] = 0;
     this.numbers[5] = Number.POSITIVE_INFINITY;
     this.numbers[6] = Number.NEGATIVE_INFINITY;
   }

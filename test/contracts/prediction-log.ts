@@ -178,6 +178,15 @@ export function predictionLogContract(
     expect(await log.counts()).toEqual({ predictions: 2, labels: 1, shadows: 0 });
   });
 
+  test(`${name}: after closing, appends are dropped and said to be`, async () => {
+    log.appendPrediction(prediction("t1"));
+    await log.close();
+    expect(log.appendPrediction(prediction("t2"))).toBe(false);
+    expect(log.appendLabel(label("t1"))).toBe(false);
+    log = await driver.open();
+    expect(await log.counts()).toEqual({ predictions: 1, labels: 0, shadows: 0 });
+  });
+
   test(`${name}: two open logs see each other's flushed records and share one numbering`, async () => {
     const second = await driver.open();
     try {

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import { SentinelError } from "../../src/core/errors.ts";
 import type { Column, Table } from "../../src/core/table.ts";
-import { textAt } from "../../src/core/table.ts";
+import { takeRows, textAt } from "../../src/core/table.ts";
 import { datasetDuckdb } from "../../src/drivers/dataset-duckdb.ts";
 
 const REFERENCE = fileURLToPath(new URL("../../../shared/data/fdh/transactions.parquet", import.meta.url));
@@ -285,7 +285,7 @@ describe("writing", () => {
           'odd "name"': { kind: "text", codes: Int32Array.of(0, -1, 1), dictionary: ["x'y", `b${batch}`] },
         }),
       );
-      const written = await datasetDuckdb({ stageRows: 6 }).write(file, batches, { integers: ["id"] });
+      const written = await dataset.write(file, batches, { integers: ["id"] });
       expect(written.rows).toBe(12);
       const read = await dataset.read(file);
       expect(plain(read).map((row) => row.id)).toEqual(Array.from({ length: 12 }, (_, i) => i));
@@ -294,6 +294,31 @@ describe("writing", () => {
       expect((await readdir(place)).length).toBe(2);
     },
   );
+
+  test("a large Parquet file has the same bytes whatever the batches, and its rows in order", async () => {
+    const rows = 40_001;
+    const codes = Int32Array.from({ length: rows }, (_, i) => (i % 11) - 1);
+    const whole = table(rows, {
+      n: { kind: "number", values: Float64Array.from({ length: rows }, (_, i) => (i % 7 === 0 ? Number.NaN : i)) },
+      s: { kind: "text", codes, dictionary: [..."abcdefghij"] },
+    });
+    const small = datasetDuckdb({ rowGroupRows: 2048 });
+    const hashes: string[] = [];
+    for (const size of [rows, 777, 4096]) {
+      const file = path.join(folder, `batches-of-${size}.parquet`);
+      const starts = Array.from({ length: Math.ceil(rows / size) }, (_, i) => i * size);
+      const batches = starts.map((start) =>
+        takeRows(
+          whole,
+          Int32Array.from({ length: Math.min(size, rows - start) }, (_, i) => start + i),
+        ),
+      );
+      expect(await small.write(file, batches)).toEqual({ rows });
+      expect(plain(await dataset.read(file))).toEqual(plain(whole));
+      hashes.push(await dataset.hash(file));
+    }
+    expect(new Set(hashes).size).toBe(1);
+  });
 
   test.each(["csv", "parquet", "ndjson"])(
     "a failing source leaves the old %s file and nothing else",

@@ -86,7 +86,8 @@ async function trainOnce(
 
 for (const { venv, version: expected } of PLACES) {
   const tests = 4;
-  const there = existsSync(python(venv));
+  // The stamp is written last: a half-installed environment counts as none.
+  const there = existsSync(path.join(path.dirname(python(venv)), "..", "sentinel-stamp"));
   if (!there) console.warn(`SKIPPED ${tests} tests: there is no .cache/${venv}; scripts/setup-python installs it`);
   if (!there && process.env.CI === "true") {
     test(`${venv} is installed`, () => {

@@ -24,6 +24,12 @@ export interface GbdtParams {
   readonly binsMax: number;
   /** Weight of a fraud against a genuine transaction. */
   readonly scalePositive: number;
+  /**
+   * Probability every row starts from; absent: the weighted share of frauds. Where frauds are rare, that share gives the first
+   * trees tiny second derivatives, hence leaves so extreme that later trees only repair them; a start nearer to one half
+   * ranks better.
+   */
+  readonly startRate?: number;
   /** Rounds without a better validation loss after which training stops; 0 never stops. */
   readonly earlyStoppingRounds: number;
 }
@@ -40,6 +46,7 @@ export const defaultGbdtParams: GbdtParams = {
   columnSample: 1,
   binsMax: 256,
   scalePositive: 1,
+  startRate: 0.2,
   earlyStoppingRounds: 0,
 };
 
@@ -64,14 +71,17 @@ const RANGES: Readonly<Record<keyof GbdtParams, Range>> = {
   columnSample: { low: 0, high: 1, above: true },
   binsMax: { low: 3, high: 256, whole: true },
   scalePositive: { low: 0, high: 1e6, above: true },
+  startRate: { low: 1e-6, high: 1 - 1e-6 },
   earlyStoppingRounds: { low: 0, high: 10_000, whole: true },
 };
+
+const OPTIONAL: ReadonlySet<string> = new Set(["leavesMax", "startRate"]);
 
 /** Throws `ml.parameter-invalid` naming the parameter, its value and its range. */
 export function checkGbdtParams(params: GbdtParams): void {
   for (const name of Object.keys(RANGES) as (keyof GbdtParams)[]) {
     const value = params[name];
-    if (name === "leavesMax" && value === undefined) continue;
+    if (OPTIONAL.has(name) && value === undefined) continue;
     if (!fits(value, RANGES[name])) refuseParameter(name, { value, wanted: describe(RANGES[name]) });
   }
 }

@@ -40,8 +40,10 @@ export function checkTask(task: GbdtTask): void {
   checkClasses(task);
 }
 
-/** Log-odds of the weighted share of frauds: the margin every row starts from. */
-export function logOddsOfRate(task: GbdtTask): number {
+/** The margin every row starts from: log-odds of the start rate, else of the weighted share of frauds. */
+export function startMargin(task: GbdtTask): number {
+  const { startRate } = task.params;
+  if (startRate !== undefined) return Math.log(startRate / (1 - startRate));
   const { frauds, genuine } = classWeights(task);
   return Math.log(frauds / genuine);
 }

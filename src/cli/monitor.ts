@@ -1,0 +1,56 @@
+// `sentinel monitor`: has the world moved, and does the champion still find frauds? Exit 1 on alarm.
+import pc from "picocolors";
+import { type MonitorResult, monitor } from "../lifecycle/monitor.ts";
+import { textOption, timeOption } from "./options.ts";
+import type { Output } from "./output.ts";
+import type { Verb } from "./verb.ts";
+
+const FEATURES_SHOWN = 8;
+
+export const verb: Verb = {
+  options: [
+    ["--data <file>", "a table to look at (default: the prediction log)"],
+    ["--until <time>", "end of the window (default: the newest transaction)"],
+  ],
+  async run(context, { options }) {
+    const result = await monitor(context.ports(), {
+      pipeline: context.pipeline(),
+      path: textOption(options, "data") ?? null,
+      until: timeOption(options, "until") ?? null,
+    });
+    showMonitor(context.output, result);
+    return { yes: !result.alarm, json: result };
+  },
+};
+
+/** The alarm or the all-clear, its reasons, and what moved most. */
+export function showMonitor(output: Output, result: MonitorResult): void {
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 16).replace("T", " ");
+  output.heading(
+    `${result.drift.rows.toLocaleString("en")} transactions of ${result.source}, ${day(result.from)} … ${day(result.to)}, champion version ${result.version}`,
+  );
+  output.line(`  ${result.alarm ? pc.red("✘ ALARM") : pc.green("✔ steady")}: ${result.drift.verdict}`);
+  for (const reason of result.reasons.slice(0, 10)) output.line(`    ${reason}`);
+  if (result.reasons.length > 10) output.line(`    … ${result.reasons.length - 10} more`);
+  const moved = [result.drift.score, ...result.drift.features].slice(0, FEATURES_SHOWN + 1);
+  output.table([
+    ["what", "PSI", "KS", ""],
+    ...moved.map((feature) => [
+      feature.name,
+      number(feature.psi),
+      number(feature.ks?.statistic),
+      feature.drifted ? "moved" : "",
+    ]),
+  ]);
+  const { performance } = result;
+  if (performance === null) output.line("  performance: too few matured frauds to say");
+  else {
+    output.line(
+      `  performance on ${performance.frauds} matured frauds: average precision ${performance.averagePrecision.toFixed(3)} (${performance.averagePrecisionAtTraining.toFixed(3)} when trained), recall ${performance.recallAtReview.toFixed(3)}, precision ${performance.precisionAtReview.toFixed(3)}`,
+    );
+  }
+}
+
+function number(value: number | null | undefined): string {
+  return value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(3);
+}

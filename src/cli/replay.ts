@@ -1,0 +1,36 @@
+// `sentinel replay`: every logged vector and score recomputed from raw history; exit 1 when one bit differs.
+import { readHistory } from "../lifecycle/history.ts";
+import { replay } from "../lifecycle/replay.ts";
+import type { Verb } from "./verb.ts";
+
+const SHOWN_MAX = 20;
+
+export const verb: Verb = {
+  options: [],
+  async run(context) {
+    const pipeline = context.pipeline();
+    const ports = context.ports();
+    const report = await replay(ports, { pipeline, history: (origin) => readHistory(ports, pipeline, origin) });
+    const { output } = context;
+    output.line(
+      `${report.predictions.toLocaleString("en")} predictions: ${report.compared.toLocaleString("en")} vectors and ${report.scoresCompared.toLocaleString("en")} scores recomputed`,
+    );
+    for (const [reason, count] of Object.entries(report.skipped))
+      if (count > 0) output.line(`  ${count} not compared: ${reason}`);
+    for (const reason of report.reasons) output.line(`  ${report.verdict === "pass" ? "✔" : "✘"} ${reason}`);
+    if (report.mismatches.length > 0) {
+      output.table([
+        ["transaction", "feature", "logged", "replayed"],
+        ...report.mismatches
+          .slice(0, SHOWN_MAX)
+          .map(({ transactionId, feature, logged, replayed }) => [
+            transactionId,
+            feature,
+            String(logged),
+            String(replayed),
+          ]),
+      ]);
+    }
+    return { yes: report.verdict === "pass", json: report };
+  },
+};

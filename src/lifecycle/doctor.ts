@@ -1,0 +1,124 @@
+// Doctor: what is configured, what answers, and what to do about the rest.
+import { accessSync, constants, existsSync } from "node:fs";
+import path from "node:path";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { verifyJournal } from "../core/journal.ts";
+import type { Ports } from "../ports.ts";
+import { loadPipeline, pipelineNames } from "./pipeline.ts";
+import { loadScorer } from "./score.ts";
+import { loadSpec } from "./spec-file.ts";
+
+export interface Finding {
+  readonly what: string;
+  readonly state: "ok" | "note" | "fault";
+  readonly found: string;
+  /** What to do; "" when nothing. */
+  readonly todo: string;
+}
+
+const NODE_MAJOR_MIN = 20;
+
+/** Looks at everything and never throws; a fault is a finding. */
+export async function doctor(
+  ports: Ports,
+  input: { readonly workspace: string; readonly pipeline: string; readonly nodeVersion: string },
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const look = async (
+    what: string,
+    ask: () => Promise<Omit<Finding, "what">> | Omit<Finding, "what">,
+  ): Promise<void> => {
+    try {
+      findings.push({ what, ...(await ask()) });
+    } catch (error) {
+      const todo = error instanceof SentinelError ? error.hint : "see the message";
+      findings.push({ what, state: "fault", found: messageOf(error), todo });
+    }
+  };
+  const { workspace } = input;
+  await look("node", () => {
+    const fine = Number(input.nodeVersion.replace(/^v/, "").split(".")[0]) >= NODE_MAJOR_MIN;
+    return {
+      state: fine ? "ok" : "fault",
+      found: input.nodeVersion,
+      todo: fine ? "" : `install Node ${NODE_MAJOR_MIN} or newer`,
+    };
+  });
+  await look("workspace", () => {
+    accessSync(workspace, constants.W_OK);
+    const names = pipelineNames(workspace);
+    return names.length > 0
+      ? { state: "ok", found: `${workspace}: pipelines ${names.join(", ")}`, todo: "" }
+      : {
+          state: "fault",
+          found: `${workspace} has no pipelines/`,
+          todo: "make a workspace with `sentinel init`, or name one with --workspace",
+        };
+  });
+  await look("pipeline", async () => {
+    const pipeline = loadPipeline(workspace, input.pipeline);
+    const spec = await loadSpec(pipeline);
+    return { state: "ok", found: `${pipeline.file}: ${spec.features.length} features`, todo: "" };
+  });
+  await look("data", async () => {
+    const { source } = loadPipeline(workspace, input.pipeline);
+    if (!existsSync(source))
+      return {
+        state: "note",
+        found: `${source} is not there`,
+        todo: `put data there, or \`sentinel simulate --out ${path.relative(workspace, source)}\``,
+      };
+    const { rows, format } = await (await ports.dataset()).describe(source);
+    return { state: "ok", found: `${source}: ${rows.toLocaleString("en")} rows, ${format}`, todo: "" };
+  });
+  await look("registry", async () => {
+    const { model } = loadPipeline(workspace, input.pipeline);
+    const registry = await ports.registry();
+    const versions = await registry.versions(model);
+    const { champion } = await registry.aliases(model);
+    if (champion === undefined)
+      return {
+        state: "note",
+        found: `${registry.where}: ${versions.length} versions, no champion`,
+        todo: "`sentinel train`, then `sentinel promote`",
+      };
+    loadScorer(await registry.load(model, champion), { model, version: champion });
+    return {
+      state: "ok",
+      found: `${registry.where}: ${versions.length} versions, champion ${champion} loads and reproduces its golden rows`,
+      todo: "",
+    };
+  });
+  await look("journal", async () => {
+    const { model } = loadPipeline(workspace, input.pipeline);
+    const journal = await (await ports.registry()).journal(model);
+    const check = verifyJournal(journal);
+    return check.ok
+      ? { state: "ok", found: `${journal.length} entries, the chain is whole`, todo: "" }
+      : {
+          state: "fault",
+          found: `the chain is broken at entry ${check.badIndex}: ${check.why}`,
+          todo: "somebody changed history: compare with models/journal.ndjson and a backup",
+        };
+  });
+  await look("prediction log", async () => {
+    const log = await ports.log();
+    const counts = await log.counts();
+    return {
+      state: "ok",
+      found: `${log.where}: ${counts.predictions} predictions, ${counts.shadows} shadows, ${counts.labels} labels`,
+      todo: "",
+    };
+  });
+  await look("source control", async () => {
+    const commit = await (await ports.sourceControl()).describe();
+    return commit === null
+      ? { state: "note", found: "no git repository", todo: "`git init`: runs then say which code made them" }
+      : {
+          state: "ok",
+          found: `${commit.commit.slice(0, 12)}${commit.dirty ? ", with uncommitted changes" : ""}`,
+          todo: "",
+        };
+  });
+  return findings;
+}

@@ -1,0 +1,259 @@
+// The training and promotion gates: yes, not yet, and no, each for its reason.
+import { expect, test } from "vitest";
+import { DAY_MS } from "../../src/core/duration.ts";
+import { pairedBootstrap } from "../../src/evidence/bootstrap.ts";
+import { coverageShare, coverageWords } from "../../src/evidence/coverage.ts";
+import { holdEstimate, holdWords } from "../../src/evidence/hold.ts";
+import { averagePrecision } from "../../src/evidence/metrics-rank.ts";
+import { collectPairs } from "../../src/evidence/pairs.ts";
+import { type PromotionPolicy, promotionGate } from "../../src/evidence/promotion.ts";
+import { type ShadowReport, shadowReport } from "../../src/evidence/report.ts";
+import { trainingGate } from "../../src/evidence/training.ts";
+import type { Coverage } from "../../src/ports.ts";
+import { NOW, shadowed } from "./shadowed.ts";
+import { simulated } from "./simulated.ts";
+
+const NO_MISS = { "sampled-out": 0, "queue-full": 0, timeout: 0, "breaker-open": 0, error: 0, "spec-not-warm": 0 };
+const COVERED: Coverage = { version: "2", scored: 10_000, missed: NO_MISS };
+const SHAPE = { rows: 20_000, prevalence: 0.03, rho: 0.95, gapA: 2.5, gapB: 2.6 };
+
+async function reportOf(shape: Partial<typeof SHAPE>, seed = 1): Promise<ShadowReport> {
+  const pairs = await collectPairs(shadowed(simulated(seed, { ...SHAPE, ...shape })));
+  return shadowReport(pairs, { now: NOW, maturityMs: 10 * DAY_MS, seed: 1, resamples: 120 });
+}
+
+const good = await reportOf({});
+
+function gate(changes: {
+  readonly report?: ShadowReport;
+  readonly coverage?: Coverage | null;
+  readonly policy?: Partial<PromotionPolicy>;
+}) {
+  return promotionGate({ report: good, coverage: COVERED, ...changes });
+}
+
+test("a candidate as good as the champion on plenty of evidence is promoted", () => {
+  const verdict = gate({});
+  expect(verdict.checks.filter((check) => !check.passed)).toEqual([]);
+  expect(verdict).toMatchObject({ gate: "promotion", verdict: "PROMOTE" });
+  expect(verdict.checks.map((check) => check.name)).toEqual([
+    "coverage",
+    "matured frauds",
+    "matured days",
+    "primary metric",
+    "alert rate",
+    "recall at fixed false positives",
+    "calibration",
+    "latency",
+    "worst segment",
+  ]);
+});
+
+test("too little traffic scored, or none: HOLD with the reasons it was missed for", () => {
+  const thin = gate({ coverage: { version: "2", scored: 900, missed: { ...NO_MISS, timeout: 80, error: 20 } } });
+  expect(thin.verdict).toBe("HOLD");
+  expect(thin.reasons).toHaveLength(1);
+  expect(thin.reasons[0]).toMatch(/90\.00 % of 1000 scored \(timeout 80, error 20\)/);
+  expect(gate({ coverage: null }).verdict).toBe("HOLD");
+});
+
+test("few frauds: HOLD, with how many more are needed", async () => {
+  const few = gate({ report: await reportOf({ rows: 2000 }) });
+  expect(few.verdict).toBe("HOLD");
+  expect(few.reasons.some((reason) => /matured frauds: \d+ of 200, \d+ more are needed/.test(reason))).toBe(true);
+  const none = gate({ report: await reportOf({ rows: 500, prevalence: 0 }) });
+  expect(none.verdict).toBe("HOLD");
+});
+
+test("an interval that straddles the limit: HOLD, with an estimate that more frauds would decide", async () => {
+  const verdict = gate({ report: await reportOf({ gapB: 2.5, rho: 0.5 }), policy: { aim: "superiority" } });
+  const reason = verdict.reasons.find((text) => text.startsWith("average precision"));
+  expect(verdict.verdict).toBe("HOLD");
+  expect(reason).toMatch(
+    /straddles 0; about \d+ more labelled frauds are needed \(some \d+ days at the present rate\)/,
+  );
+});
+
+test("clearly worse: REJECT; the same with too few frauds to condemn: HOLD", async () => {
+  const worse = gate({ report: await reportOf({ gapB: 1.5 }) });
+  expect(worse.verdict).toBe("REJECT");
+  expect(worse.reasons[0]).toMatch(/^average precision: the candidate is worse/);
+  const hasty = gate({ report: await reportOf({ gapB: 1.5, rows: 4000 }) });
+  expect(hasty.verdict).toBe("HOLD");
+  expect(hasty.reasons.some((reason) => /looks worse: .* too few frauds to reject on/.test(reason))).toBe(true);
+});
+
+test("superiority asks for more than equality", async () => {
+  const aim = "superiority" as const;
+  const better = gate({ report: await reportOf({ gapB: 3.2 }), policy: { aim } });
+  expect(better.checks.find((check) => check.name === "primary metric")!.passed).toBe(true);
+  const equal = gate({ report: await reportOf({ gapB: 2.5 }), policy: { aim } });
+  expect(equal.checks.find((check) => check.name === "primary metric")!.passed).toBe(false);
+});
+
+test.each<[string, Partial<ShadowReport>, string]>([
+  [
+    "alert rate",
+    { alertRate: { ...good.alertRate!, observedB: 0.02, difference: 0.01, low: 0.009, high: 0.011 } },
+    "REJECT",
+  ],
+  [
+    "alert rate",
+    { alertRate: { ...good.alertRate!, observedB: 0.0127, difference: 0.0027, low: 0.002, high: 0.0035 } },
+    "HOLD",
+  ],
+  ["latency", { latencyMs: { ...good.latencyMs, candidate: { p50: 1, p95: 20, p99: 40 } } }, "REJECT"],
+  ["latency", { pairs: 50 }, "HOLD"],
+  ["matured days", { matured: { ...good.matured, days: 3 } }, "HOLD"],
+  ["worst segment", { segments: [] }, "HOLD"],
+  [
+    "worst segment",
+    {
+      segments: good.segments.map((s, i) =>
+        i === 1 ? { ...s, interval: { ...s.interval!, low: -0.4, high: -0.2 } } : s,
+      ),
+    },
+    "REJECT",
+  ],
+  [
+    "recall at fixed false positives",
+    {
+      metrics: {
+        ...good.metrics!,
+        recallAtFpr: { ...good.metrics!.recallAtFpr, difference: -0.1, low: -0.13, high: -0.07 },
+      },
+    },
+    "REJECT",
+  ],
+  [
+    "calibration",
+    { metrics: { ...good.metrics!, brier: { ...good.metrics!.brier, difference: 0.1, low: 0.09, high: 0.11 } } },
+    "REJECT",
+  ],
+])("the guard rail %s alone decides: %#", (name, changes, word) => {
+  const verdict = gate({ report: { ...good, ...changes } });
+  expect(verdict.checks.filter((check) => !check.passed).map((check) => check.name)).toEqual([name]);
+  expect(verdict.verdict).toBe(word);
+  expect(verdict.reasons).toHaveLength(1);
+});
+
+test("a failed check from elsewhere rejects, and stands first", () => {
+  const parity = { name: "feature parity", passed: false, observed: "3 vectors differ", required: "none differs" };
+  const verdict = promotionGate({ report: good, coverage: null, checks: [parity] });
+  expect(verdict.verdict).toBe("REJECT");
+  expect(verdict.reasons[0]).toBe("feature parity: 3 vectors differ, required none differs");
+  expect(verdict.reasons).toHaveLength(2);
+});
+
+test("coverage: sampling is no gap, everything else is; reasons by size", () => {
+  const share = coverageShare({
+    version: "4",
+    scored: 90,
+    missed: { ...NO_MISS, "sampled-out": 100, timeout: 2, error: 8 },
+  });
+  expect(share.share).toBe(0.9);
+  expect(share.missed.map((miss) => miss.reason)).toEqual(["sampled-out", "error", "timeout"]);
+  expect(share.missed.reduce((sum, miss) => sum + miss.share, 0)).toBeCloseTo(110 / 200, 12);
+  expect(coverageWords(coverageShare({ version: "4", scored: 0, missed: NO_MISS }))).toBe("nothing of 0 scored");
+});
+
+test("HOLD: the estimate follows the square-root law and power", () => {
+  const ask = {
+    standardError: 0.02,
+    effect: 0.02,
+    observedDistance: 0.02,
+    frauds: 100,
+    days: 10,
+    fraudsMin: 50,
+    level: 0.95,
+    power: 0.8,
+  };
+  // (1.96 + 0.842)² = 7.849 times the frauds, because one standard error is one margin.
+  expect(holdEstimate(ask)).toEqual({ fraudsNeeded: 785, fraudsMore: 685, daysMore: 69 });
+  expect(holdEstimate({ ...ask, standardError: 0.01 }).fraudsNeeded).toBe(197);
+  expect(holdEstimate({ ...ask, power: 0.9 }).fraudsNeeded).toBeGreaterThan(1000);
+  // Enough by plan, yet undecided: the observed distance counts.
+  expect(holdEstimate({ ...ask, standardError: 0.005, observedDistance: 0.01 }).fraudsNeeded).toBe(197);
+  const hopeless = holdEstimate({ ...ask, standardError: 0.005, observedDistance: 1e-5 });
+  expect(hopeless.fraudsMore).toBeNull();
+  expect(holdWords(hopeless)).toMatch(/hardly decide/);
+  expect(holdEstimate({ ...ask, frauds: 0, standardError: Number.NaN })).toEqual({
+    fraudsNeeded: 50,
+    fraudsMore: 50,
+    daysMore: null,
+  });
+});
+
+test("the HOLD estimate is about right: with the frauds it asks for, the gate mostly decides", () => {
+  // Two equal models; the margin is what 80 % of samples of the estimated size should resolve.
+  const shape = { prevalence: 0.05, rho: 0.9, gapA: 2, gapB: 2 };
+  const margin = 0.05;
+  const interval = (rows: number, seed: number) => {
+    const sample = simulated(seed, { ...shape, rows });
+    return pairedBootstrap({ ...sample, metric: averagePrecision(), resamples: 120, seed });
+  };
+  const pilot = interval(3000, 1);
+  const estimate = holdEstimate({
+    standardError: pilot.standardError,
+    effect: margin,
+    observedDistance: margin,
+    frauds: pilot.frauds,
+    days: 1,
+    fraudsMin: 1,
+    level: 0.95,
+    power: 0.8,
+  });
+  const rows = Math.round(estimate.fraudsNeeded! / shape.prevalence);
+  let decided = 0;
+  for (let i = 0; i < 50; i++) if (interval(rows, 100 + i).low > -margin) decided++;
+  expect(decided / 50).toBeGreaterThan(0.6);
+  expect(decided / 50).toBeLessThan(0.97);
+});
+
+test("training: a useful candidate passes without a champion; a useless one fails against guessing and amounts", () => {
+  const rows = simulated(31, { rows: 5000, prevalence: 0.03, rho: 0.5, gapA: 2, gapB: 2 });
+  const amount = rows.a.map((score) => Math.exp(score / 3));
+  const noise = simulated(32, { rows: 5000, prevalence: 0.03, rho: 0, gapA: 0, gapB: 0 });
+  const common = { y: rows.y, card: rows.card, champion: null, seed: 1, policy: { resamples: 200 } };
+  const yes = trainingGate({ ...common, amount: noise.b, candidate: { scores: rows.b, threshold: 2 } });
+  expect(yes.verdict).toMatchObject({ gate: "training", verdict: "pass" });
+  expect(yes.comparisons.map(({ against }) => against)).toEqual(["prevalence", "amount"]);
+  const no = trainingGate({ ...common, amount, candidate: { scores: noise.a, threshold: 2 } });
+  expect(no.verdict.verdict).toBe("fail");
+  expect(no.verdict.reasons).toHaveLength(2);
+  expect(no.verdict.reasons[1]).toMatch(/does not clearly beat ranking by amount/);
+});
+
+test("training: not worse than the champion in ranking, at the threshold and within the review budget", () => {
+  const rows = simulated(33, { rows: 8000, prevalence: 0.03, rho: 0.9, gapA: 2.5, gapB: 2.5 });
+  const run = (candidate: Float64Array, threshold = 2) =>
+    trainingGate({
+      y: rows.y,
+      card: rows.card,
+      amount: new Float64Array(8000),
+      candidate: { scores: candidate, threshold },
+      champion: { scores: rows.a, threshold: 2 },
+      seed: 1,
+      policy: { resamples: 200 },
+    }).verdict;
+  expect(run(rows.b).verdict).toBe("pass");
+  const weak = run(rows.b.map((score, row) => score - 1.2 * rows.y[row]));
+  expect(weak.verdict).toBe("fail");
+  expect(weak.reasons[0]).toMatch(/may be worse than the champion/);
+  const misplaced = run(rows.b, 6);
+  expect(misplaced.checks.filter((check) => !check.passed).map((check) => check.name)).toEqual(["F1 against champion"]);
+});
+
+test("training: without test frauds there is nothing to say, and it says so", () => {
+  const rows = simulated(34, { rows: 200, prevalence: 0, rho: 0, gapA: 0, gapB: 0 });
+  const { verdict } = trainingGate({
+    y: rows.y,
+    card: rows.card,
+    amount: rows.a,
+    candidate: { scores: rows.b, threshold: 0 },
+    champion: null,
+    seed: 1,
+  });
+  expect(verdict.verdict).toBe("fail");
+  expect(verdict.reasons[0]).toMatch(/test frauds: 0, at least 30/);
+});

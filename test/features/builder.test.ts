@@ -1,0 +1,38 @@
+// The typed builder: what it makes is plain data, and a misspelt name does not compile.
+import { declareColumns } from "sentinel";
+import { expect, test } from "vitest";
+import { card } from "../../features/card.ts";
+import { handbook } from "../../features/handbook.ts";
+import { checkSpec, specHash } from "../../src/features/spec.ts";
+
+const f = declareColumns({ amount: "number", customer_id: "key", terminal_id: "key" });
+
+test("a built spec is plain JSON", () => {
+  for (const spec of [card, handbook]) {
+    const again = checkSpec(JSON.parse(JSON.stringify(spec)));
+    expect(again).toEqual(spec);
+    expect(specHash(again)).toBe(specHash(spec));
+  }
+  expect(handbook.features).toHaveLength(15);
+});
+
+test("misspelt columns and references are compile errors, and load errors all the same", () => {
+  const amount = f.column("amount");
+  // @ts-expect-error: no such column
+  const wrong = f.column("amuont");
+  expect(() => f.spec({ name: "s", version: 1, features: [wrong] })).toThrow(/column is "amuont"/);
+  // @ts-expect-error: a key is not a number to add up
+  const key = f.window("x", { key: "customer_id", over: "terminal_id", aggregate: "sum", window: "1d" });
+  expect(key.over).toBe("terminal_id");
+  // @ts-expect-error: no such key
+  const lost = f.window("x", { key: "card_id", over: "transactions", window: "1d" });
+  expect(() => f.spec({ name: "s", version: 1, features: [lost] })).toThrow(/key is "card_id"/);
+  // @ts-expect-error: not a duration
+  f.window("x", { key: "customer_id", over: "transactions", window: "1 day" });
+  // @ts-expect-error: a column needs an aggregate
+  f.window("x", { key: "customer_id", over: "amount", window: "1d" });
+  // @ts-expect-error: a reference is a feature, not a name
+  expect(() => f.ratio("x", amount, "amount")).not.toThrow();
+  const left = f.ratio("x", amount, amount);
+  expect(() => f.spec({ name: "s", version: 1, features: [left] })).toThrow(/no earlier feature/);
+});

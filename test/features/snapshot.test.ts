@@ -1,0 +1,46 @@
+// Snapshots: damage of any kind is found before a state is used.
+import { expect, test } from "vitest";
+import { SentinelError } from "../../src/core/errors.ts";
+import { compileSpec, layoutOf } from "../../src/features/plan.ts";
+import { checkSpec } from "../../src/features/spec.ts";
+import { FeatureState } from "../../src/features/state.ts";
+import { START, transaction } from "./streams.ts";
+
+const features = [{ kind: "window", name: "n", key: ["c"], over: "amount", aggregate: "mean", window: "1d" }];
+
+function snapshot(): Uint8Array {
+  const state = new FeatureState(layoutOf([compileSpec(checkSpec({ name: "s", version: 1, features }))]));
+  for (const c of ["a", "__proto__", "\ud800", ""]) state.learn(transaction(c, START, { c, amount: 3 }));
+  return state.snapshot();
+}
+
+function codeOf(bytes: Uint8Array): string {
+  try {
+    FeatureState.restore(bytes);
+  } catch (error) {
+    return error instanceof SentinelError ? error.code : String(error);
+  }
+  return "restored";
+}
+
+test("every flipped byte and every cut is found", () => {
+  const bytes = snapshot();
+  expect(codeOf(bytes)).toBe("restored");
+  for (let at = 0; at < bytes.length; at++) {
+    const damaged = bytes.slice();
+    damaged[at] ^= 0x10;
+    expect(codeOf(damaged)).toBe("state.corrupt");
+  }
+  for (let length = 0; length < bytes.length; length += 7)
+    expect(codeOf(bytes.subarray(0, length))).toBe("state.corrupt");
+  expect(codeOf(new TextEncoder().encode("not a snapshot of anything, but long enough to have a checksum"))).toBe(
+    "state.corrupt",
+  );
+});
+
+test("a snapshot may lie anywhere in memory", () => {
+  const bytes = snapshot();
+  const shifted = new Uint8Array(bytes.length + 3);
+  shifted.set(bytes, 3);
+  expect(FeatureState.restore(shifted.subarray(3)).stats()).toMatchObject({ keys: 4, events: 4, learned: 4 });
+});

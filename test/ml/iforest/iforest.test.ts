@@ -1,0 +1,95 @@
+// The isolation forest: strange rows stand out, missing values are neutral, bytes come back, the seed decides.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { SentinelError } from "../../../src/core/errors.ts";
+import { Random } from "../../../src/core/random.ts";
+import { decodeForest, encodeForest, meanPath } from "../../../src/ml/iforest/model.ts";
+import { scoreAnomaly, scoreAnomalyMatrix } from "../../../src/ml/iforest/score.ts";
+import { trainIsolationForest } from "../../../src/ml/iforest/train.ts";
+import { copyRow } from "../../../src/ml/matrix.ts";
+import { rocAuc } from "../../../src/ml/metrics.ts";
+import { matrixOf } from "../arbitraries.ts";
+
+const ROWS = 2000;
+const random = new Random(3);
+const odd = Uint8Array.from({ length: ROWS }, (_, r) => (r % 50 === 0 ? 1 : 0));
+const x = matrixOf(
+  ROWS,
+  [0, 1, 2].map(() => Float32Array.from(odd, (flag) => random.normal(0, flag === 1 ? 6 : 1))),
+);
+const forest = trainIsolationForest({ x, seed: 1 });
+
+test("rows far from the rest score higher, all between 0 and 1", () => {
+  const scores = scoreAnomalyMatrix(forest, x);
+  expect(rocAuc(scores, odd)).toBeGreaterThan(0.9);
+  for (const score of scores) expect(score > 0 && score < 1).toBe(true);
+});
+
+test("one row and all rows get the same bits", () => {
+  const scores = scoreAnomalyMatrix(forest, x);
+  const vector = new Float32Array(3);
+  for (let r = 0; r < 200; r++) {
+    copyRow(x, r, vector);
+    expect(Object.is(scoreAnomaly(forest, vector), scores[r])).toBe(true);
+  }
+});
+
+test("a missing value makes an ordinary row no stranger, and training copes with columns that are mostly missing", () => {
+  const ordinary = scoreAnomaly(forest, Float32Array.of(0, 0, 0));
+  expect(scoreAnomaly(forest, Float32Array.of(Number.NaN, 0, 0))).toBeLessThan(ordinary + 0.03);
+  const holes = { ...x, values: x.values.map((value, i) => (i >= 2 * ROWS && i % 7 !== 0 ? Number.NaN : value)) };
+  const patched = trainIsolationForest({ x: holes, seed: 1 });
+  expect(rocAuc(scoreAnomalyMatrix(patched, holes), odd)).toBeGreaterThan(0.85);
+  const empty = matrixOf(10, [new Float32Array(10).fill(Number.NaN)]);
+  for (const score of scoreAnomalyMatrix(trainIsolationForest({ x: empty, seed: 1 }), empty))
+    expect(score).toBeCloseTo(0.5, 6);
+});
+
+test("the seed decides the forest, byte for byte; trees hold at most their sample and depth", () => {
+  const bytes = (seed: number): Uint8Array => encodeForest(trainIsolationForest({ x, trees: 20, sample: 64, seed }));
+  expect(bytes(5)).toEqual(bytes(5));
+  expect(bytes(5)).not.toEqual(bytes(6));
+  const small = decodeForest(bytes(5));
+  expect(small.roots).toHaveLength(20);
+  expect(small.sample).toBe(64);
+  for (let t = 0; t < 20; t++) {
+    const leaves = small.feature.slice(small.roots[t], small.roots[t + 1]).filter((column) => column < 0).length;
+    expect(leaves).toBeLessThanOrEqual(64);
+  }
+  expect(Math.max(...small.value)).toBeLessThanOrEqual(6 + meanPath(64));
+});
+
+test("mean path lengths are those of the paper", () => {
+  expect([0, 1, 2].map(meanPath)).toEqual([0, 0, 1]);
+  expect(meanPath(256)).toBeCloseTo(10.2448, 4);
+});
+
+test("bytes come back; damage ends in an error or a forest that scores", () => {
+  const bytes = encodeForest(forest);
+  expect(decodeForest(bytes)).toEqual(forest);
+  const vector = Float32Array.of(1, Number.NaN, -1);
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }),
+      (changes) => {
+        const damaged = bytes.slice();
+        for (const [at, value] of changes) damaged[at] = value;
+        try {
+          const score = scoreAnomaly(decodeForest(damaged), vector);
+          expect(score >= 0 && score <= 1).toBe(true);
+        } catch (error) {
+          expect(error).toBeInstanceOf(SentinelError);
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("refuses what makes no forest", () => {
+  expect(() => trainIsolationForest({ x, trees: 0, seed: 1 })).toThrow(
+    "trees is 0; it must be a whole number from 1 to 10000",
+  );
+  expect(() => trainIsolationForest({ x, sample: 1, seed: 1 })).toThrow("sample is 1");
+  expect(() => trainIsolationForest({ x: matrixOf(1, [[1]]), seed: 1 })).toThrow("x.rows is 1");
+});
