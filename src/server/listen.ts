@@ -15,6 +15,7 @@ export interface Listening {
 const REQUEST_MS_MAX = 30_000;
 /** Longer than the idle time of common load balancers (60 s), so that they, not we, end a connection. */
 const KEEP_ALIVE_MS = 65_000;
+const IDLE_LOOK_MS = 20;
 /** Further connections are refused by the system. */
 const CONNECTIONS_MAX = 10_000;
 
@@ -37,8 +38,11 @@ export async function listen(app: App, at: { readonly host: string; readonly por
 function close(server: Server, msMax: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), msMax);
+    // A kept-alive connection becomes idle when its request has ended; Node does not look again by itself.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
     server.close(() => {
       clearTimeout(timer);
+      clearInterval(idle);
       resolve();
     });
     server.closeIdleConnections();

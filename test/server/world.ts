@@ -5,7 +5,7 @@ import path from "node:path";
 import { pino } from "pino";
 import type { BundleFiles } from "../../src/core/bundle.ts";
 import { decide } from "../../src/core/decision.ts";
-import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
+import { DAY_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Column, Table } from "../../src/core/table.ts";
 import { createSqliteLog } from "../../src/drivers/log-sqlite.ts";
@@ -31,9 +31,9 @@ import type { Ports } from "../../src/ports.ts";
 import { createServer, type SentinelServer, type ServerOptions } from "../../src/server/server.ts";
 
 export const silent = pino({ level: "silent" });
-/** Event time of the first payment of the history; the servers' clock stands thirty days later. */
+/** Event time of the first payment of the history; the servers' clock stands sixty days later. */
 export const BEGIN = Date.UTC(2026, 0, 1);
-export const NOW = BEGIN + 30 * DAY_MS;
+export const NOW = BEGIN + 60 * DAY_MS;
 const HISTORY_ROWS = 1500;
 
 const PIPELINE = `
@@ -107,7 +107,7 @@ export function payments(
   const all: Payment[] = [];
   let time = options.from;
   for (let i = 0; i < count; i++) {
-    time += Math.floor(random.uniform(0, (24 * HOUR_MS * 20) / HISTORY_ROWS));
+    time += Math.floor(random.uniform(0, (2 * 20 * DAY_MS) / HISTORY_ROWS));
     const terminal = random.integer(12);
     const amount = Math.round(random.uniform(1, 300) * 100) / 100;
     const risky = terminal < 2 && amount > 120;
