@@ -114,25 +114,22 @@ export class KeyReader {
       low = this.lowAfter(times, low, after);
       this.lows[w] = low;
       if (window.counts.length + window.rates.length > 0) {
-        this.readCounts(window, { count: high - low + this.tileWeight(after, until), after, until, out });
+        this.readCounts(window, high - low + this.tileWeight(after, until), until, out);
       }
       if (window.frauds.length > 0) put(window.frauds, this.known("frauds", after, until), out);
       if (window.genuine.length > 0) put(window.genuine, this.known("genuine", after, until), out);
     }
-    for (let c = 0; c < pass.columns.length; c++) this.readColumn(pass, pass.columns[c], { high, until, out });
+    for (let c = 0; c < pass.columns.length; c++) this.readColumn(pass, pass.columns[c], high, out);
   }
 
-  private readCounts(
-    window: PassWindow,
-    span: { readonly count: number; readonly after: number; readonly until: number; readonly out: Float64Array },
-  ): void {
+  private readCounts(window: PassWindow, before: number, until: number, out: Float64Array): void {
     const { counts, rates } = window;
-    for (let i = 0; i < counts.length; i++) span.out[counts[i].feature] = span.count + (counts[i].current ? 1 : 0);
+    for (let i = 0; i < counts.length; i++) out[counts[i].feature] = before + (counts[i].current ? 1 : 0);
     if (rates.length === 0) return;
-    const known = this.known("frauds", span.after, span.until);
+    const known = this.known("frauds", until - window.ms, until);
     for (let i = 0; i < rates.length; i++) {
-      const count = span.count + (rates[i].current ? 1 : 0);
-      span.out[rates[i].feature] = count === 0 ? rates[i].empty : known / count;
+      const count = before + (rates[i].current ? 1 : 0);
+      out[rates[i].feature] = count === 0 ? rates[i].empty : known / count;
     }
   }
 
@@ -149,16 +146,13 @@ export class KeyReader {
     return firstAfter(times, this.begin, low, time);
   }
 
-  private readColumn(
-    pass: Pass,
-    column: PassColumn,
-    span: { readonly high: number; readonly until: number; readonly out: Float64Array },
-  ): void {
+  private readColumn(pass: Pass, column: PassColumn, high: number, out: Float64Array): void {
     const { totals } = this;
     const index = this.columnOf[column.column];
     const values = this.page.columns[index];
     totals.clear();
-    let at = span.high;
+    const until = this.time - pass.delayMs;
+    let at = high;
     for (let i = 0; i < column.windows.length; i++) {
       const { window, before, after } = column.windows[i];
       const low = this.lows[window];
@@ -168,13 +162,13 @@ export class KeyReader {
       if (this.tileEnd > this.tileBegin) {
         sofar = this.withTiles;
         sofar.copyFrom(totals);
-        this.addTiles(sofar, { index, after: span.until - pass.windows[window].ms, until: span.until });
+        this.addTiles(sofar, { index, after: until - pass.windows[window].ms, until });
       }
-      if (before.length > 0) sofar.results(before, span.out);
+      if (before.length > 0) sofar.results(before, out);
       if (after.length === 0) continue;
       this.withCurrent.copyFrom(sofar);
       this.withCurrent.add(this.values[index]);
-      this.withCurrent.results(after, span.out);
+      this.withCurrent.results(after, out);
     }
   }
 
