@@ -1,4 +1,5 @@
 // Reading: runs a plan's steps against the key tables and fills the vector of one transaction, changing nothing.
+import { FEATURES_MAX } from "./definition.ts";
 import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING } from "./key-table.ts";
 import type {
@@ -52,6 +53,7 @@ export class KeyReader {
   private readonly withTiles = new Totals();
   private readonly withCurrent = new Totals();
   private lows = new Int32Array(16);
+  private readonly kept = new Float64Array(2 * FEATURES_MAX);
 
   /**
    * Fills out[feature] for every feature of the steps. `columnOf` maps the steps' columns to the table's. A missing key gives NaN
@@ -154,7 +156,7 @@ export class KeyReader {
     const until = this.time - pass.delayMs;
     let at = high;
     for (let i = 0; i < column.windows.length; i++) {
-      const { window, before, after } = column.windows[i];
+      const { window, keep, before, after } = column.windows[i];
       const low = this.lows[window];
       if (at > low) totals.addRun(values, low, at);
       at = low;
@@ -164,6 +166,7 @@ export class KeyReader {
         sofar.copyFrom(totals);
         this.addTiles(sofar, { index, after: until - pass.windows[window].ms, until });
       }
+      if (keep >= 0) this.keep(keep, sofar);
       if (before.length > 0) sofar.results(before, out);
       if (after.length === 0) continue;
       this.withCurrent.copyFrom(sofar);
@@ -238,10 +241,13 @@ export class KeyReader {
     const values = this.page.columns[index];
     const { times } = this.page;
     const usualLow = this.lowAfter(times, this.end, this.time - step.usualMs);
-    totals.clear();
-    if (this.end > usualLow) totals.addRun(values, usualLow, this.end);
-    if (this.tileEnd > this.tileBegin) {
-      this.addTiles(totals, { index, after: this.time - step.usualMs, until: this.time });
+    if (step.kept >= 0) this.takeKept(step.kept);
+    else {
+      totals.clear();
+      if (this.end > usualLow) totals.addRun(values, usualLow, this.end);
+      if (this.tileEnd > this.tileBegin) {
+        this.addTiles(totals, { index, after: this.time - step.usualMs, until: this.time });
+      }
     }
     if (step.current) totals.add(this.values[index]);
     this.countMultiples(step, {
@@ -251,6 +257,18 @@ export class KeyReader {
       low: usualLow,
       out,
     });
+  }
+
+  /** Count and sum of a window, so that a multiple of its mean need not sweep it again. */
+  private keep(at: number, totals: Totals): void {
+    this.kept[2 * at] = totals.numbers[0];
+    this.kept[2 * at + 1] = totals.numbers[1];
+  }
+
+  private takeKept(at: number): void {
+    this.totals.clear();
+    this.totals.numbers[0] = this.kept[2 * at];
+    this.totals.numbers[1] = this.kept[2 * at + 1];
   }
 
   /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop seldom runs. */
