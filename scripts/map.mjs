@@ -82,12 +82,12 @@ function item(file, label) {
 function purposeOf(file) {
   const found = /^(?:#![^\n]*\n)?\/\/ ([^\n]+)\n/.exec(readFileSync(path.join(ROOT, file), "utf8"));
   if (found === null) fail(`${file} does not say in its first line what it is for`);
-  // Angle brackets would be read as HTML outside of code.
-  return found[1].replace(/(`[^`]*`)|[<>]/g, (text, code) => code ?? html(text));
+  // Outside of code, < would begin HTML and * an emphasis.
+  return found[1].replace(/(`[^`]*`)|[<*]/g, (text, code) => code ?? (text === "<" ? "&lt;" : "\\*"));
 }
 
 function html(text) {
-  return text.replace(/`([^`]*)`/g, "<code>$1</code>").replace(/<(?!\/?code>)/g, "&lt;");
+  return text.replaceAll("<", "&lt;").replace(/`([^`]*)`/g, "<code>$1</code>");
 }
 
 function fail(message) {
