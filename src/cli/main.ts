@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 // The command line: a table of verbs, each loaded only when it is called; exit codes and errors in one place.
 import { readFileSync } from "node:fs";
+import path from "node:path";
 import { Command, CommanderError } from "commander";
 import { ERROR_KINDS, SentinelError } from "../core/errors.ts";
 import { createOutput, type Output } from "./output.ts";
+import { packageRoot } from "./package-root.ts";
 import type { Verb, VerbOptions, VerbResult } from "./verb.ts";
 
 /** Verb → what it does, and its file. */
@@ -141,8 +143,9 @@ function presentError(error: unknown, json: boolean): number {
 }
 
 function packageVersion(): string {
-  const up = import.meta.url.endsWith(".ts") ? "../../package.json" : "../../../package.json";
-  const parsed = JSON.parse(readFileSync(new URL(up, import.meta.url), "utf8")) as { readonly version: string };
+  const parsed = JSON.parse(readFileSync(path.join(packageRoot(), "package.json"), "utf8")) as {
+    readonly version: string;
+  };
   return parsed.version;
 }
 

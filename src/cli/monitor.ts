@@ -35,7 +35,12 @@ export function showMonitor(output: Output, result: MonitorResult): void {
   const moved = [result.drift.score, ...result.drift.features].slice(0, FEATURES_SHOWN + 1);
   output.table([
     ["what", "PSI", "KS", ""],
-    ...moved.map((feature) => [feature.name, number(feature.psi), number(feature.ks?.statistic), feature.drifted ? "moved" : ""]),
+    ...moved.map((feature) => [
+      feature.name,
+      number(feature.psi),
+      number(feature.ks?.statistic),
+      feature.drifted ? "moved" : "",
+    ]),
   ]);
   const { performance } = result;
   if (performance === null) output.line("  performance: too few matured frauds to say");

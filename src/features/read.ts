@@ -32,7 +32,7 @@ export interface KeyPlace {
 
 /** Entries walked before a binary search takes over. */
 const WALK_MAX = 32;
-const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0 };
+const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0, live: 0 };
 
 /** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
 export class KeyReader {

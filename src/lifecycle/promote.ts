@@ -132,6 +132,7 @@ export async function reportOf(
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
     now: given.now ?? pairs.time.reduce((newest, time) => Math.max(newest, time), Number.NEGATIVE_INFINITY),
     maturityMs: pipeline.labels.maturityMs,
+    unlabelledIsGenuine: pipeline.labels.unreportedIsGenuine,
     seed: given.seed,
     resamples: pipeline.gates.promotion.resamples,
     reviewShare: pipeline.decisions.reviewShare,

@@ -7,10 +7,10 @@ import { FeatureState } from "../features/state.ts";
 import type { Ports, PredictionRecord } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadScorer, type Scorer } from "./score.ts";
-import { isLearned, learnInto } from "./warm.ts";
 import { arrivals, type LogArrival } from "./warm/catch-up.ts";
 import { type Era, readEras } from "./warm/eras.ts";
 import type { StateOrigin } from "./warm/saved.ts";
+import { isLearned, learnInto } from "./warm.ts";
 
 /** One value that came out differently. A difference in the score has the feature "(score)". */
 export interface Mismatch {

@@ -78,8 +78,8 @@ async function cooldownLeft(ports: Ports, pipeline: Pipeline): Promise<number> {
 
 /**
  * The table with the log's later transactions below it, as a file of its own, so that the training can be repeated. Taken
- * are transactions later than the table's last and old enough for a final label; an old one without a label counts as
- * genuine, as sources report frauds only. Returns the table's own path when the log has nothing to add.
+ * are transactions later than the table's last and old enough for a final label; what an old one without a label counts as,
+ * the pipeline says (`labels.unreported`). Returns the table's own path when the log has nothing to add.
  */
 async function gather(ports: Ports, input: RetrainInput): Promise<string> {
   const { pipeline } = input;
@@ -124,7 +124,9 @@ async function loggedSince(ports: Ports, pipeline: Pipeline, last: number): Prom
   }
   const final = newest - pipeline.labels.maturityMs;
   return records
-    .filter(({ time }) => time <= final)
+    .filter(
+      ({ time, transactionId }) => time <= final && (pipeline.labels.unreportedIsGenuine || labels.has(transactionId)),
+    )
     .map((record) => {
       const label = labels.get(record.transactionId);
       return { record, fraud: label?.fraud ?? false, knownAt: label?.knownAt ?? record.time + pipeline.labels.delayMs };

@@ -1,4 +1,5 @@
 // Train: data gate → features → models → training and logic gates → a run and a version in the registry as `candidate`.
+import path from "node:path";
 import { bundleHash } from "../core/bundle.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { orderBy } from "../core/table.ts";
@@ -424,7 +425,8 @@ async function saveState(
     layout: given.plan.layoutHash,
     state: given.state,
     dataHash: given.source.hash,
-    dataPath: given.source.path,
+    // Absolute: a server or a replay may run from another folder.
+    dataPath: path.resolve(given.source.path),
     trainedUpTo: given.trained.trainedUpTo,
   });
 }

@@ -21,8 +21,7 @@ export async function readText(
 ): Promise<string> {
   const { request, incoming } = input;
   if (Number(request.headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  const bytes =
-    incoming === undefined ? await readWeb(request, bytesMax) : await readIncoming(incoming, bytesMax);
+  const bytes = incoming === undefined ? await readWeb(request, bytesMax) : await readIncoming(incoming, bytesMax);
   return decode(bytes);
 }
 

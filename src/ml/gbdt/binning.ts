@@ -1,6 +1,7 @@
 // Binning: turns each column into at most 255 numbered bins, fine in the body and finer still in both tails.
 import type { Matrix } from "../matrix.ts";
-import { makeSortSpace, sortPresent } from "./sorting.ts";
+import { LANES } from "./lanes.ts";
+import { makeSortSpace, orderedBits, sortPresent } from "./sorting.ts";
 
 /** The bin of missing values, in every column; value bins are 0 … 254. */
 export const MISSING_BIN = 255;
@@ -25,8 +26,10 @@ export interface BinnedMatrix {
   readonly thresholds: readonly Float32Array[];
   /** The bin of row r, column c at `columnMajor[c * rows + r]`: for partitioning. */
   readonly columnMajor: Uint8Array;
-  /** The same at `rowMajor[r * columns + c]`: for histograms. */
+  /** The same at `rowMajor[r * stride + c]`: for histograms. */
   readonly rowMajor: Uint8Array;
+  /** Columns rounded up to whole lanes; bins beyond the columns are 0. */
+  readonly stride: number;
 }
 
 /** Bins every column on its own cuts. `binsMax` counts the missing bin. */
@@ -42,9 +45,10 @@ export function binMatrix(x: Matrix, binsMax: number): BinnedMatrix {
     thresholds.push(cuts);
     binColumn(values, cuts, columnMajor.subarray(c * rows, (c + 1) * rows));
   }
-  const rowMajor = new Uint8Array(rows * columns);
-  transpose(columnMajor, rowMajor, { rows, columns });
-  return { rows, columns, thresholds, columnMajor, rowMajor };
+  const stride = Math.ceil(columns / LANES) * LANES;
+  const rowMajor = new Uint8Array(rows * stride);
+  transpose(columnMajor, rowMajor, { rows, columns, stride });
+  return { rows, columns, thresholds, columnMajor, rowMajor, stride };
 }
 
 /**
@@ -138,9 +142,37 @@ function between(low: number, high: number): number {
   return middle > low && middle <= high ? middle : high;
 }
 
-/** Kernel: bins of a column's values. */
+/** Kernel: bins of a column's values; {@link binOf} for many. */
 function binColumn(values: Float32Array, thresholds: Float32Array, out: Uint8Array): void {
-  for (let r = 0; r < values.length; r++) out[r] = binOf(values[r], thresholds);
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const starts = startBins(thresholds);
+  const count = thresholds.length;
+  for (let r = 0; r < values.length; r++) {
+    const value = values[r];
+    if (Number.isNaN(value)) {
+      out[r] = MISSING_BIN;
+      continue;
+    }
+    let bin = starts[orderedBits(bits[r]) >>> START_SHIFT];
+    while (bin < count && thresholds[bin] <= value) bin++;
+    out[r] = bin;
+  }
+}
+
+/** Low bits of a float that the start table leaves to the search; 16 remain: sign, exponent and 7 bits of fraction. */
+const START_SHIFT = 16;
+
+/** By a float's upper bits, how many thresholds are below all floats with those bits: where a search may begin. */
+function startBins(thresholds: Float32Array): Uint8Array {
+  const bits = new Uint32Array(thresholds.buffer, thresholds.byteOffset, thresholds.length);
+  const starts = new Uint8Array(2 ** (32 - START_SHIFT)).fill(thresholds.length);
+  let from = 0;
+  for (let bin = 0; bin < thresholds.length; bin++) {
+    const upper = orderedBits(bits[bin]) >>> START_SHIFT;
+    starts.fill(bin, from, upper + 1);
+    from = upper + 1;
+  }
+  return starts;
 }
 
 /** Rows handled together, so that both sides of the transposition stay in cache. */
@@ -150,13 +182,13 @@ const TRANSPOSE_ROWS = 256;
 function transpose(
   columnMajor: Uint8Array,
   rowMajor: Uint8Array,
-  size: { readonly rows: number; readonly columns: number },
+  size: { readonly rows: number; readonly columns: number; readonly stride: number },
 ): void {
-  const { rows, columns } = size;
+  const { rows, columns, stride } = size;
   for (let start = 0; start < rows; start += TRANSPOSE_ROWS) {
     const end = Math.min(rows, start + TRANSPOSE_ROWS);
     for (let c = 0; c < columns; c++) {
-      for (let r = start; r < end; r++) rowMajor[r * columns + c] = columnMajor[c * rows + r];
+      for (let r = start; r < end; r++) rowMajor[r * stride + c] = columnMajor[c * rows + r];
     }
   }
 }

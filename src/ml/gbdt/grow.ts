@@ -2,7 +2,13 @@
 import type { BinnedMatrix } from "./binning.ts";
 import { BIN_SLOTS } from "./binning.ts";
 import type { Gradients } from "./gradients.ts";
-import { buildHistogram, type Histogram, type makeHistogramPool, subtractHistogram } from "./histogram.ts";
+import {
+  buildHistogram,
+  type Gathered,
+  type Histogram,
+  type makeHistogramPool,
+  subtractHistogram,
+} from "./histogram.ts";
 import type { GbdtParams } from "./params.ts";
 import { partitionRows } from "./partition.ts";
 import { columnSum, findSplit, leafValue, type Split, type SplitRules } from "./split.ts";
@@ -35,6 +41,7 @@ export interface GrowTask {
   /** Rows this tree learns from; put in leaf order. */
   readonly rows: Int32Array;
   readonly scratch: Int32Array;
+  readonly gathered: Gathered;
   readonly pool: HistogramPool;
 }
 
@@ -129,9 +136,9 @@ function buildFor(task: GrowTask, place: Place, histogram: Histogram): void {
   buildHistogram(histogram, task.rows, {
     from: place.from,
     to: place.to,
-    rowMajor: task.binned.rowMajor,
-    columns: task.binned.columns,
+    binned: task.binned,
     packed: task.gradients.packed,
+    gathered: task.gathered,
   });
 }
 
@@ -179,7 +186,7 @@ function nextLeaf(open: OpenLeaf[], byGain: boolean): OpenLeaf {
 function rulesOf(task: GrowTask): SplitRules {
   const { lambda, alpha, gamma, minChildWeight } = task.params;
   const { gradientScale, hessianScale } = task.gradients;
-  return { lambda, alpha, gamma, minChildWeight, gradientScale, hessianScale };
+  return { lambda, alpha, gamma, minChildWeight, gradientUnit: 1 / gradientScale, hessianUnit: 1 / hessianScale };
 }
 
 function newNode(): GrownNode {

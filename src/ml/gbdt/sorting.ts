@@ -33,7 +33,12 @@ export function sortPresent(values: Float32Array, space: SortSpace): Float32Arra
   return new Float32Array(sorted.buffer, sorted.byteOffset, count);
 }
 
-/** Bits of a float, turned so that their order as integers is the order of the floats; also counts all digits. */
+/** Bits of a float, turned so that their order as unsigned integers is the order of the floats. */
+export function orderedBits(bits: number): number {
+  return (bits >>> 31 ? ~bits : bits ^ 0x80000000) >>> 0;
+}
+
+/** Collects the keys of the values present and counts all their digits. */
 function fillKeys(values: Float32Array, space: SortSpace): number {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const { keys, counts } = space;
@@ -41,8 +46,7 @@ function fillKeys(values: Float32Array, space: SortSpace): number {
   let count = 0;
   for (let i = 0; i < values.length; i++) {
     if (Number.isNaN(values[i])) continue;
-    const raw = bits[i];
-    const key = raw >>> 31 ? ~raw : raw ^ 0x80000000;
+    const key = orderedBits(bits[i]);
     keys[count++] = key;
     counts[key & (BUCKETS - 1)]++;
     counts[BUCKETS + ((key >>> DIGIT_BITS) & (BUCKETS - 1))]++;

@@ -4,7 +4,7 @@ import { type BinnedMatrix, binMatrix } from "./binning.ts";
 import { flattenTrees } from "./flatten.ts";
 import { computeGradients, type Gradients, makeGradients, packGradients, weighGradients } from "./gradients.ts";
 import { type GrownTree, growTree, type HistogramPool } from "./grow.ts";
-import { makeHistogramPool } from "./histogram.ts";
+import { type Gathered, makeGathered, makeHistogramPool } from "./histogram.ts";
 import type { GbdtModel } from "./model.ts";
 import { sampleColumns, sampleRows } from "./sampling.ts";
 import { makeStopping } from "./stopping.ts";
@@ -55,20 +55,23 @@ interface Training {
   readonly gradients: Gradients;
   readonly pool: HistogramPool;
   readonly scratch: Int32Array;
+  readonly gathered: Gathered;
   readonly random: Random;
 }
 
 function startTraining(task: GbdtTask): Training {
   const { x, params, validation } = task;
   const baseMargin = startMargin(task);
+  const binned = binMatrix(x, params.binsMax);
   return {
-    binned: binMatrix(x, params.binsMax),
+    binned,
     baseMargin,
     margins: new Float64Array(x.rows).fill(baseMargin),
     validationMargins: new Float64Array(validation?.x.rows ?? 0).fill(baseMargin),
     gradients: makeGradients(x.rows),
     pool: makeHistogramPool(x.names.length),
     scratch: new Int32Array(x.rows),
+    gathered: makeGathered(x.rows, binned.stride),
     random: new Random(task.seed),
   };
 }
@@ -85,12 +88,12 @@ function updateGradients(task: GbdtTask, state: Training): number {
 
 /** Grows one tree and adds it to the training margins. */
 function growRound(task: GbdtTask, state: Training, round: number): GrownTree {
-  const { binned, gradients, pool, scratch } = state;
+  const { binned, gradients, pool, scratch, gathered } = state;
   const random = state.random.fork(round);
   const rows = sampleRows(task.x.rows, { share: task.params.rowSample, random });
   const columns = sampleColumns(task.x.names.length, { share: task.params.columnSample, random });
   packGradients(gradients, round);
-  const tree = growTree({ binned, gradients, params: task.params, columns, rows, scratch, pool });
+  const tree = growTree({ binned, gradients, params: task.params, columns, rows, scratch, gathered, pool });
   if (rows.length === task.x.rows) addLeaves(tree, rows, state.margins);
   else addTree(tree, { x: task.x, margins: state.margins });
   return tree;

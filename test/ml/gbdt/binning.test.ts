@@ -78,6 +78,6 @@ test("row-major and column-major bins are the same table", () => {
   const columns = [0, 1, 2].map(() => Float32Array.from({ length: 700 }, () => random.normal()));
   const binned = binMatrix(matrixOf(700, columns), 16);
   for (let r = 0; r < 700; r++) {
-    for (let c = 0; c < 3; c++) expect(binned.rowMajor[r * 3 + c]).toBe(binned.columnMajor[c * 700 + r]);
+    for (let c = 0; c < 3; c++) expect(binned.rowMajor[r * binned.stride + c]).toBe(binned.columnMajor[c * 700 + r]);
   }
 });

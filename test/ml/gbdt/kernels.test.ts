@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
 import { BIN_SLOTS, binMatrix, MISSING_BIN } from "../../../src/ml/gbdt/binning.ts";
 import { computeGradients, makeGradients, packGradients, weighGradients } from "../../../src/ml/gbdt/gradients.ts";
-import { buildHistogram, subtractHistogram } from "../../../src/ml/gbdt/histogram.ts";
+import { buildHistogram, makeGathered, subtractHistogram } from "../../../src/ml/gbdt/histogram.ts";
 import { partitionRows } from "../../../src/ml/gbdt/partition.ts";
 import { findSplit, gradientOf, hessianOf } from "../../../src/ml/gbdt/split.ts";
 import { logLossOfMargins } from "../../../src/ml/gbdt/update.ts";
@@ -64,12 +64,12 @@ test("a histogram holds each bin's sum whatever the order of the rows, and the s
   const { x, gradients } = someGradients(2000, 9);
   const binned = binMatrix(x, 32);
   const columns = x.names.length;
-  const { rowMajor } = binned;
+  const gathered = makeGathered(2000, binned.stride);
   const { packed } = gradients;
   const rows = Int32Array.from({ length: 2000 }, (_, r) => r);
   const build = (list: Int32Array, from: number, to: number): Float64Array => {
     const histogram = new Float64Array(columns * BIN_SLOTS).fill(1);
-    buildHistogram(histogram, list, { from, to, rowMajor, columns, packed });
+    buildHistogram(histogram, list, { from, to, binned, packed, gathered });
     return histogram;
   };
   const whole = build(rows, 0, 2000);
@@ -110,14 +110,14 @@ test("the split found has the largest gain of all, by a slow search over values"
     const binned = binMatrix(x, 12);
     const rows = Int32Array.from({ length: 300 }, (_, r) => r);
     const histogram = new Float64Array(4 * BIN_SLOTS);
-    const { rowMajor } = binned;
-    buildHistogram(histogram, rows, { from: 0, to: 300, rowMajor, columns: 4, packed: gradients.packed });
+    const gathered = makeGathered(300, binned.stride);
+    buildHistogram(histogram, rows, { from: 0, to: 300, binned, packed: gradients.packed, gathered });
     const total = gradients.packed.reduce((sum, value) => sum + value, 0);
     const { gradientScale, hessianScale } = gradients;
     const split = findSplit(histogram, total, {
       columns: Int32Array.of(0, 1, 2, 3),
       thresholds: binned.thresholds,
-      rules: { ...rules, gradientScale, hessianScale },
+      rules: { ...rules, gradientUnit: 1 / gradientScale, hessianUnit: 1 / hessianScale },
     });
     const gains: number[] = [];
     for (let c = 0; c < 4; c++) {

@@ -1,0 +1,58 @@
+// Listening: the app on a port, and a close that lets requests in flight end.
+import type { Server } from "node:http";
+import { createAdaptorServer } from "@hono/node-server";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import type { App } from "./app.ts";
+
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+  /** Takes no new connections; ends idle ones; resolves when all are gone, or after msMax. */
+  close(msMax: number): Promise<void>;
+}
+
+/** A client that sends its head or body slower than this is cut off. */
+const REQUEST_MS_MAX = 30_000;
+/** Longer than the idle time of common load balancers (60 s), so that they, not we, end a connection. */
+const KEEP_ALIVE_MS = 65_000;
+/** Further connections are refused by the system. */
+const CONNECTIONS_MAX = 10_000;
+
+/** Errors: server.port-in-use. */
+export async function listen(app: App, at: { readonly host: string; readonly port: number }): Promise<Listening> {
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX, keepAliveTimeout: KEEP_ALIVE_MS },
+  }) as Server;
+  server.maxConnections = CONNECTIONS_MAX;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, at)));
+    server.listen(at.port, at.host, resolve);
+  });
+  const address = server.address();
+  const port = address !== null && typeof address === "object" ? address.port : at.port;
+  return { host: at.host, port, close: (msMax) => close(server, msMax) };
+}
+
+function close(server: Server, msMax: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), msMax);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+function listenError(
+  error: NodeJS.ErrnoException,
+  at: { readonly host: string; readonly port: number },
+): SentinelError {
+  const taken = error.code === "EADDRINUSE";
+  return new SentinelError(
+    "server.port-in-use",
+    taken ? `port ${at.port} on ${at.host} is taken` : `cannot listen on ${at.host}:${at.port}: ${messageOf(error)}`,
+    { hint: "choose another with --port (0 takes a free one), or end the program that has it", cause: error },
+  );
+}
