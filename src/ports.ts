@@ -115,7 +115,7 @@ export interface JournalEntry extends JournalDraft {
   readonly hash: string;
 }
 
-/** Runs, versions, aliases and the journal. Errors: registry.unreachable, .unwritable, .missing, .conflict, .corrupt, .version-unknown. */
+/** Runs, versions, aliases and the journal. Errors: registry.unreachable, .unwritable, .missing, .invalid, .conflict, .corrupt, .version-unknown. */
 export interface Registry {
   /** For messages: a path or a URL. */
   readonly where: string;

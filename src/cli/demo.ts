@@ -30,7 +30,7 @@ import { showTraining } from "./train.ts";
 import type { Verb, VerbContext } from "./verb.ts";
 
 /** The simulated world: 90 days, the last two weeks of them with drift. */
-const WORLD = { customers: 2000, terminals: 4000, days: 90, seed: 7 } as const;
+const WORLD = { customers: 3000, terminals: 6000, days: 90, seed: 7 } as const;
 const HISTORY_DAYS = 60;
 const DRIFT_DAY = 76;
 const DRIFT = [`amount-inflation@${DRIFT_DAY}`, `night-shift@${DRIFT_DAY}`];
@@ -156,7 +156,7 @@ async function candidateInShadow(
   tour: Tour,
   given: { readonly server: DemoServer; readonly live: LiveWorld },
 ): Promise<void> {
-  const { server, live } = given;
+  const { server } = given;
   tour.chapter("serve", "the champion answers over HTTP, in a process of its own");
   tour.say(`  ${server.url}`);
   await onePayment(tour, server);
@@ -172,7 +172,6 @@ async function candidateInShadow(
   );
   const traffic = await send(tour, given, DRIFT_DAY - HISTORY_DAYS);
   tell(tour, traffic);
-  live.pending.waiting.sort((a, b) => a.knownAt - b.knownAt);
 
   tour.chapter("shadow report", "both judged the same transactions; the candidate's answers went nowhere but the log");
   await (await tour.ports.log()).flush();
