@@ -156,7 +156,7 @@ async function candidateInShadow(
   tour: Tour,
   given: { readonly server: DemoServer; readonly live: LiveWorld },
 ): Promise<void> {
-  const { server, live } = given;
+  const { server } = given;
   tour.chapter("serve", "the champion answers over HTTP, in a process of its own");
   tour.say(`  ${server.url}`);
   await onePayment(tour, server);
