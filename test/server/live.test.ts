@@ -177,7 +177,7 @@ test("candidates shadow with their own windows, the old champion stays in shadow
   for (const item of more) expect((await reply(post(running.server, "/predict", item))).model.version).toBe("2");
   await until(async () => {
     const text = await (await running.server.app.request("/metrics")).text();
-    return text.includes('sentinel_shadow_outcomes{version="1",outcome="scored"} 20');
+    return text.includes('sentinel_shadow_outcomes_total{version="1",outcome="scored"} 20');
   });
   await running.stop();
 });

@@ -261,6 +261,38 @@ test("over a socket: answers, limits without Content-Length, and a drain that le
   await expect(fetch(`${url}/livez`)).rejects.toThrow();
 });
 
+test("over a socket, a stream is answered while it is still being sent", async () => {
+  const running = await serve(world);
+  const { port } = await running.server.start({ host: "127.0.0.1", port: 0 });
+  const items = fresh(40);
+  let send = (_: readonly object[]): void => {};
+  let end = (): void => {};
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      send = (some) =>
+        controller.enqueue(new TextEncoder().encode(some.map((item) => `${JSON.stringify(item)}\n`).join("")));
+      end = () => controller.close();
+    },
+  });
+  const init = { method: "POST", headers: { "content-type": "application/x-ndjson" }, body, duplex: "half" };
+  send(items.slice(0, 35));
+  const response = await fetch(`http://127.0.0.1:${port}/predict/batch`, init as RequestInit);
+  const reader = response.body!.getReader();
+  let text = new TextDecoder().decode((await reader.read()).value);
+  expect(JSON.parse(text.split("\n")[0]).transaction_id).toBe(items[0].transaction_id);
+  send(items.slice(35));
+  end();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    text += new TextDecoder().decode(next.value);
+  }
+  const ids = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line).transaction_id);
+  expect(ids).toEqual(items.map((item) => item.transaction_id));
+  await running.stop();
+});
+
 test("beyond the limit of requests in flight, requests are shed", async () => {
   const running = await serve(world, { inFlightMax: 1 });
   let finish = (): void => {};

@@ -44,10 +44,12 @@ export function isolate(options: IsolationOptions): Isolation {
     workerData: options.start,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX, maxYoungGenerationSizeMb: 32 },
     execArgv: module.pathname.endsWith(".ts") ? ["--import", new URL(TYPESCRIPT, import.meta.url).href] : [],
-    // What a candidate prints is not the server's output.
     stdout: true,
     stderr: true,
   });
+  // What a candidate prints is not the server's output; it is read and dropped, so that it does not pile up.
+  worker.stdout.resume();
+  worker.stderr.resume();
   worker.unref();
   let gone: IsolationFault | null = null;
   let settle: ((message: unknown) => void) | null = null;
