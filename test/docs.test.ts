@@ -28,11 +28,12 @@ const PAGES: readonly Page[] = [
     .map((name) => `docs/${name.replaceAll("\\", "/")}`),
 ].map((file) => ({ file, text: read(file) }));
 
-const VERBS = verbsIn(read("src/cli/main.ts"));
+const VERBS = keysOfTable(read("src/cli/main.ts"), "VERBS");
+const BENCHES = keysOfTable(read("bench/main.ts"), "BENCHES");
 
-/** The keys of the table VERBS. */
-function verbsIn(main: string): string[] {
-  const table = /\nconst VERBS\b[^=]*=>[^=]*= \{\n([\s\S]*?)\n\};/.exec(main)?.[1] ?? "";
+/** The keys of `const NAME: … = { key: …, … };` at the top of a file. */
+function keysOfTable(source: string, name: string): string[] {
+  const table = new RegExp(`\\nconst ${name}\\b.*= \\{\\n([\\s\\S]*?)\\n\\};`).exec(source)?.[1] ?? "";
   return [...table.matchAll(/^ {2}"?([a-z][\w-]*)"?:/gm)].map((match) => match[1]);
 }
 
@@ -74,7 +75,12 @@ function unknownCommands({ text }: Page): string[] {
   const commands = /(?:^|[$;&|(]|npx|then|run) *sentinel +([a-z][\w-]*)/gm;
   const verbs = [...code.matchAll(commands)].map((match) => match[1]).filter((verb) => !VERBS.includes(verb));
   const runs = [...code.matchAll(/\bnpm run (?:-s )?([\w:-]+)/g)].map((match) => match[1]);
-  return [...verbs, ...runs.filter((name) => packageJson.scripts[name] === undefined).map((name) => `npm run ${name}`)];
+  const benches = [...code.matchAll(/\bbench -- ([a-z][\w-]*)/g)].map((match) => match[1]);
+  return [
+    ...verbs,
+    ...runs.filter((name) => packageJson.scripts[name] === undefined).map((name) => `npm run ${name}`),
+    ...benches.filter((name) => !BENCHES.includes(name)).map((name) => `bench -- ${name}`),
+  ];
 }
 
 /** Rows of a page's tables as cells; code marks are taken off the first two. */
@@ -93,9 +99,9 @@ describe("every page", () => {
 
   test("a broken link and an unknown command are found", () => {
     const text =
-      "[a](nowhere.md) [b](README.md#nothing-of-the-kind) [c](README.md)\n```sh\nsentinel fly\nnpm run -s fly\n```\n`npx sentinel walk`";
+      "[a](nowhere.md) [b](README.md#nothing-of-the-kind) [c](README.md)\n```sh\nsentinel fly\nnpm run -s fly\nnpm run -s bench -- fly\n```\n`npx sentinel walk`";
     expect(brokenLinks({ file: "planted.md", text })).toEqual(["nowhere.md", "README.md#nothing-of-the-kind"]);
-    expect(unknownCommands({ file: "planted.md", text })).toEqual(["fly", "walk", "npm run fly"]);
+    expect(unknownCommands({ file: "planted.md", text })).toEqual(["fly", "walk", "npm run fly", "bench -- fly"]);
   });
 
   /** A table whose first head cell is "benchmark", or that is marked so, holds figures somebody may want to see again. */
@@ -121,6 +127,7 @@ describe("docs/cli.md", () => {
 
   test("has a section for every verb, in the order of --help", () => {
     expect(VERBS.length).toBeGreaterThan(10);
+    expect(BENCHES.length).toBeGreaterThan(1);
     const documented = [...sections.keys()].filter((name) => name !== "Exit codes");
     expect(documented).toEqual(VERBS);
   });
