@@ -226,17 +226,11 @@ async function judge(
     champion === null
       ? null
       : championScores(ports, { champion, source, pipeline, plan, x, rows: split.evaluate.rows });
-  const candidate: ScoredModel = {
-    scores: Float64Array.from(trained.evaluation.scores),
-    threshold: Math.fround(trained.fitted.thresholds.review),
-  };
+  const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, pipeline.decisions.reviewShare);
   const gate = trainingGate({
     ...rows,
-    candidate,
-    champion:
-      rival === null
-        ? null
-        : { scores: Float64Array.from(rival), threshold: Math.fround(champion!.manifest.thresholds.review) },
+    candidate: atBudget(trained.evaluation.scores),
+    champion: rival === null ? null : atBudget(rival),
     seed: trained.provenance.seed,
     policy: {
       averagePrecisionMargin: pipeline.gates.training.margin,
@@ -270,6 +264,13 @@ async function judge(
     champion: metrics === null ? null : { version: champion!.version, metrics },
     files,
   };
+}
+
+/** Both models alert on as many rows: thresholds from other days would compare how busy those days were. */
+function budgeted(scores: Float32Array, share: number): ScoredModel {
+  const sorted = Float64Array.from(scores).sort();
+  const alerts = Math.max(1, Math.floor(share * sorted.length));
+  return { scores: Float64Array.from(scores), threshold: sorted[sorted.length - alerts] };
 }
 
 function championScores(
