@@ -20,20 +20,22 @@ export class Duplicates {
   private readonly known = new Map<string, Known>();
   private readonly log: PredictionLog;
   private readonly model: string;
+  private readonly knownMax: number;
   /** True while memory holds every answer the log does: then an unknown id needs no look-up. */
   private complete = false;
 
-  constructor(log: PredictionLog, model: string) {
+  constructor(log: PredictionLog, options: { readonly model: string; readonly knownMax?: number }) {
     this.log = log;
-    this.model = model;
+    this.model = options.model;
+    this.knownMax = options.knownMax ?? KNOWN_MAX;
   }
 
   /** Fills memory from the log. */
   async open(): Promise<void> {
-    for (const record of await this.log.recent(KNOWN_MAX)) {
+    for (const record of await this.log.recent(this.knownMax)) {
       this.known.set(record.transactionId, knownOf(record, this.model));
     }
-    this.complete = this.known.size < KNOWN_MAX;
+    this.complete = this.known.size < this.knownMax;
   }
 
   /** The earlier answer if memory has it, null if there was none, undefined if only the log can tell. Throws `request.duplicate`. */
@@ -55,7 +57,7 @@ export class Duplicates {
   }
 
   remember(parsed: Parsed, body: AnswerBody): void {
-    if (this.known.size >= KNOWN_MAX) {
+    if (this.known.size >= this.knownMax) {
       this.complete = false;
       this.known.delete(this.known.keys().next().value!);
     }

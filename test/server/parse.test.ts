@@ -1,9 +1,13 @@
 // Parsing at the door: times, JSON with the place of its fault, lines of a stream.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
+import { loadPipeline } from "../../src/lifecycle/pipeline.ts";
 import { readLines } from "../../src/server/body.ts";
 import { parseJson } from "../../src/server/json.ts";
+import { createParser } from "../../src/server/parse.ts";
 import { parseTime } from "../../src/server/time.ts";
 
 test("any instant reads back from its ISO text and from its milliseconds", () => {
@@ -95,6 +99,24 @@ function thrown(run: () => unknown): SentinelError {
   }
   throw new Error("nothing was thrown");
 }
+
+test("the repository's own pipeline takes the examples of its schema", () => {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const pipeline = loadPipeline(root, "card");
+  const schema = JSON.parse(readFileSync(pipeline.schemaFile, "utf8")) as { readonly examples: readonly object[] };
+  const parser = createParser({ pipeline, schema, aheadMaxMs: 0 });
+  const now = Date.UTC(2030, 0, 1);
+  expect(schema.examples.length).toBeGreaterThan(0);
+  for (const example of schema.examples) {
+    const { transaction, timed } = parser.parse(example, now);
+    expect(transaction.id).not.toBe("");
+    if (!timed) expect(transaction.time).toBe(now);
+  }
+  const leaking = { ...schema.examples[0], tx_fraud: 1, colour: "red" };
+  const { transaction, extra } = parser.parse(leaking, now);
+  expect(transaction.fields.is_fraud).toBeUndefined();
+  expect(extra).toEqual({ tx_fraud: 1, colour: "red" });
+});
 
 test("lines come out the same however the stream is cut", async () => {
   await fc.assert(
