@@ -3,10 +3,10 @@
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
-import { collectPairs } from "../evidence/pairs.ts";
+import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
-import type { JournalEntry, Ports, Registry, ShadowPair } from "../ports.ts";
+import type { JournalEntry, Ports, Registry } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 
 /** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
@@ -127,7 +127,7 @@ export async function reportOf(
   },
 ): Promise<ShadowReport> {
   const log = await ports.log();
-  const pairs = await collectPairs(against(log.pairs(given.version), given.championVersion));
+  const pairs = await collectPairs(pairsAgainst(log.pairs(given.version), given.championVersion));
   return shadowReport(pairs, {
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
     now: given.now ?? pairs.time.reduce((newest, time) => Math.max(newest, time), Number.NEGATIVE_INFINITY),
@@ -137,11 +137,6 @@ export async function reportOf(
     resamples: pipeline.gates.promotion.resamples,
     reviewShare: pipeline.decisions.reviewShare,
   });
-}
-
-/** Pairs from the reign of one champion: a comparison with another one says nothing about it. */
-async function* against(pairs: AsyncIterable<ShadowPair>, champion: string): AsyncIterable<ShadowPair> {
-  for await (const pair of pairs) if (pair.champion.version === champion) yield pair;
 }
 
 async function weigh(
