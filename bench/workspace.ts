@@ -27,7 +27,9 @@ export async function loadFeatures(name: string): Promise<FeatureSpec> {
 export async function loadTransactions(options: BenchOptions): Promise<Table> {
   const file = options.data ?? (existsSync(REFERENCE_FILE) ? REFERENCE_FILE : undefined);
   if (file === undefined) {
-    options.print(`NOT the reference data (no ${path.relative(ROOT, REFERENCE_FILE)} here): simulated transactions, seed ${options.seed}`);
+    options.print(
+      `NOT the reference data (no ${path.relative(ROOT, REFERENCE_FILE)} here): simulated transactions, seed ${options.seed}`,
+    );
     return canonical(simulated(options.seed));
   }
   options.print(`data: ${path.basename(file)}`);
