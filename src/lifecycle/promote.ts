@@ -65,14 +65,18 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       verb: "promote",
       verdict: isYes(verdict) ? verdict.verdict : "FORCED",
       evidence: sha256(canonicalJson({ verdict, report })),
-      reason: input.forced ?? verdict.reasons.join("; "),
+      // What was not needed did not happen: a yes is kept with its own reasons.
+      reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },
   });
   await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "promote" });
   return { verdict, from, to, moved: true, report, journal };
 }
 
-/** Puts a former champion back: `to`, or the one before the present. */
+/**
+ * Puts a former champion back: `to`, or the one that was replaced when the present one was promoted. So a second rollback
+ * goes one champion further back, never forward to the one just left.
+ */
 export async function rollback(
   ports: Ports,
   input: { readonly pipeline: Pipeline; readonly to: string | null; readonly actor: string; readonly reason: string },
@@ -232,7 +236,7 @@ async function follow(
 async function championBefore(registry: Registry, model: string, present: string): Promise<string | null> {
   const moves = (await registry.journal(model)).filter(({ alias }) => alias === "champion");
   for (const move of [...moves].reverse()) {
-    if (move.to === present && move.from !== null && move.from !== present) return move.from;
+    if (move.verb !== "rollback" && move.to === present && move.from !== present) return move.from;
   }
   return null;
 }

@@ -378,6 +378,7 @@ async function register(
   const { input, registry, runId, judged, verdicts } = given;
   const { model } = input.pipeline;
   const evidence = sha256(canonicalJson(verdicts));
+  const overridden = verdicts.every(isYes) ? null : input.forced;
   const version = await registry.register({
     model,
     runId,
@@ -387,7 +388,7 @@ async function register(
       "sentinel.parent": given.champion?.version ?? "",
       "sentinel.evidence": evidence,
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
-      ...(input.forced === null ? {} : { "sentinel.forced": input.forced }),
+      ...(overridden === null ? {} : { "sentinel.forced": overridden }),
     },
     at: ports.clock.now(),
   });
@@ -402,10 +403,10 @@ async function register(
       at: ports.clock.now(),
       actor: input.actor,
       verb: input.verb,
-      verdict: verdicts.every(isYes) ? "pass" : "FORCED",
+      verdict: overridden === null ? "pass" : "FORCED",
       evidence,
       reason:
-        input.forced ??
+        overridden ??
         `passed ${verdicts.map(({ gate }) => gate).join(", ")} gates; bundle ${bundleHash(judged.files).slice(0, 12)}`,
     },
   });
