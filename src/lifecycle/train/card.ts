@@ -1,8 +1,8 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
 import type { BundleManifest } from "../bundle.ts";
-import type { Trained } from "./assemble.ts";
 import type { Slice } from "./split.ts";
+import type { Trained } from "./trained.ts";
 
 const FEATURES_SHOWN = 15;
 
