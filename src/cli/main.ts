@@ -166,5 +166,7 @@ if (process.argv[1] !== undefined && /(main\.[jt]s|sentinel)$/.test(process.argv
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
   });
+  // A reader that leaves early (`sentinel … | head`) is no fault of ours.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : EXIT_INPUT));
   process.exitCode = await main(process.argv.slice(2));
 }

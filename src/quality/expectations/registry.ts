@@ -44,6 +44,6 @@ export function definitionOf(type: string): ExpectationDefinition | undefined {
 }
 
 /** All types, for messages and documentation. */
-export function knownTypes(): readonly string[] {
+function knownTypes(): readonly string[] {
   return [...BY_TYPE.keys()];
 }
