@@ -26,6 +26,8 @@ export interface RetrainInput {
   readonly packageVersion: string;
   /** Train without an alarm and without waiting for the cooldown; the reason for the journal. */
   readonly forced: string | null;
+  /** Told as soon as it is known, before any training. */
+  readonly onMonitor?: (seen: MonitorResult) => void;
 }
 
 export interface RetrainResult {
