@@ -236,8 +236,8 @@ async function drifting(tour: Tour, given: { readonly server: DemoServer; readon
     actor: tour.context.config.actor,
     packageVersion: tour.context.packageVersion,
     forced: null,
+    onMonitor: (seen) => showMonitor(tour.context.output, seen),
   });
-  if (result.monitor !== null) showMonitor(tour.context.output, result.monitor);
   tour.say(`  retrain: ${result.outcome}`);
   if (result.trained !== null) showVerdicts(tour, result.trained);
 }

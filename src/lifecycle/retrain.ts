@@ -55,6 +55,7 @@ export async function retrain(ports: Ports, input: RetrainInput): Promise<Retrai
       return { outcome: "cooldown", reason, monitor: null, data: null, trained: null };
     }
     const seen = await look(ports, input);
+    if (seen !== null) input.onMonitor?.(seen);
     if (seen?.alarm !== true && input.forced === null) {
       return { outcome: "no-alarm", reason: reasonsOf(seen), monitor: seen, data: null, trained: null };
     }
