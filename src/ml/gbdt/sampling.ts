@@ -6,17 +6,24 @@ interface Draw {
   readonly random: Random;
 }
 
-/** Row numbers, ascending: each kept with probability `share`; all of them at 1 or when none was kept. */
-export function sampleRows(rows: number, draw: Draw): Int32Array {
-  const kept = new Int32Array(rows);
+export interface RowSample {
+  /** Ascending. */
+  readonly kept: Int32Array;
+  readonly leftOut: Int32Array;
+}
+
+/** Parts the rows: each is kept with probability `share`; all of them at 1 or when none was kept. */
+export function sampleRows(rows: number, draw: Draw): RowSample {
+  // Kept rows fill the list from the front, the others from the back.
+  const list = new Int32Array(rows);
   const limit = draw.share * 2 ** 32;
   let count = 0;
   for (let r = 0; r < rows; r++) {
-    if (draw.share >= 1 || draw.random.bits() < limit) kept[count++] = r;
+    if (draw.share >= 1 || draw.random.bits() < limit) list[count++] = r;
+    else list[rows - 1 - (r - count)] = r;
   }
-  if (count > 0) return kept.subarray(0, count);
-  for (let r = 0; r < rows; r++) kept[r] = r;
-  return kept;
+  if (count === 0) return { kept: list.reverse(), leftOut: new Int32Array(0) };
+  return { kept: list.subarray(0, count), leftOut: list.subarray(count) };
 }
 
 /** Column numbers, ascending: `share` of them, at least one, drawn without putting back. */

@@ -52,6 +52,8 @@ interface Training {
   readonly baseMargin: number;
   readonly margins: Float64Array;
   readonly validationMargins: Float64Array;
+  /** All validation rows. */
+  readonly validationRows: Int32Array;
   readonly gradients: Gradients;
   readonly pool: HistogramPool;
   readonly scratch: Int32Array;
@@ -68,6 +70,7 @@ function startTraining(task: GbdtTask): Training {
     baseMargin,
     margins: new Float64Array(x.rows).fill(baseMargin),
     validationMargins: new Float64Array(validation?.x.rows ?? 0).fill(baseMargin),
+    validationRows: Int32Array.from({ length: validation?.x.rows ?? 0 }, (_, r) => r),
     gradients: makeGradients(x.rows),
     pool: makeHistogramPool(x.names.length),
     scratch: new Int32Array(x.rows),
@@ -90,18 +93,18 @@ function updateGradients(task: GbdtTask, state: Training): number {
 function growRound(task: GbdtTask, state: Training, round: number): GrownTree {
   const { binned, gradients, pool, scratch, gathered } = state;
   const random = state.random.fork(round);
-  const rows = sampleRows(task.x.rows, { share: task.params.rowSample, random });
+  const { kept, leftOut } = sampleRows(task.x.rows, { share: task.params.rowSample, random });
   const columns = sampleColumns(task.x.names.length, { share: task.params.columnSample, random });
   packGradients(gradients, round);
-  const tree = growTree({ binned, gradients, params: task.params, columns, rows, scratch, gathered, pool });
-  if (rows.length === task.x.rows) addLeaves(tree, rows, state.margins);
-  else addTree(tree, { x: task.x, margins: state.margins });
+  const tree = growTree({ binned, gradients, params: task.params, columns, rows: kept, scratch, gathered, pool });
+  addLeaves(tree, kept, state.margins);
+  addTree(tree, { x: task.x, rows: leftOut, margins: state.margins });
   return tree;
 }
 
 /** Adds the tree to the validation margins and returns their loss. */
 function validationRound(task: GbdtTask, state: Training, tree: GrownTree): number {
   if (!task.validation) return Number.NaN;
-  addTree(tree, { x: task.validation.x, margins: state.validationMargins });
+  addTree(tree, { x: task.validation.x, rows: state.validationRows, margins: state.validationMargins });
   return logLossOfMargins(state.validationMargins, task.validation.y);
 }

@@ -10,11 +10,14 @@ export function addLeaves(tree: GrownTree, rows: Int32Array, margins: Float64Arr
   }
 }
 
-/** Kernel: walks every row of a matrix through one tree. */
-export function addTree(tree: GrownTree, to: { readonly x: Matrix; readonly margins: Float64Array }): void {
+/** Kernel: walks the rows named through one tree. */
+export function addTree(
+  tree: GrownTree,
+  to: { readonly x: Matrix; readonly rows: Int32Array; readonly margins: Float64Array },
+): void {
   const { nodes } = tree;
   const { rows, values } = to.x;
-  for (let r = 0; r < rows; r++) {
+  for (const r of to.rows) {
     let node = nodes[0];
     while (node.column >= 0) {
       const value = values[node.column * rows + r];
