@@ -23,21 +23,28 @@ const extremes = (["7d", "30d"] as const).flatMap((window): FeatureDef[] => [
   f.window(`customer_spend_${window}_std`, { ...customer, over: "amount", aggregate: "std", window }),
 ]);
 
-/** How far the amount is from what the customer spent before it. */
-const surprise = (["7d", "14d", "30d"] as const).flatMap((window): FeatureDef[] => {
-  const usual = f.window(`customer_spend_before_${window}_mean`, {
+/** What the customer spent before this transaction, which would otherwise be compared with itself. */
+const before = (aggregate: "mean" | "std" | "max", window: "7d" | "14d" | "30d") =>
+  f.window(`customer_spend_before_${window}_${aggregate}`, {
     ...customer,
     over: "amount",
-    aggregate: "mean",
+    aggregate,
     window,
     current: false,
   });
+
+/** How far the amount is from the usual. */
+const surprise = (["7d", "14d", "30d"] as const).flatMap((window): FeatureDef[] => {
+  const usual = before("mean", window);
   return [
     usual,
     f.ratio(`amount_to_customer_mean_${window}`, amount, usual),
     f.difference(`amount_over_customer_mean_${window}`, amount, usual),
   ];
 });
+const over30d = surprise[surprise.length - 1];
+const spread30d = before("std", "30d");
+const max30d = before("max", "30d");
 
 /** How often the customer lately spent a multiple of the usual: a stolen card keeps spending. */
 const bursts = (["3d", "7d", "14d"] as const).flatMap((window) =>
@@ -52,7 +59,7 @@ const bursts = (["3d", "7d", "14d"] as const).flatMap((window) =>
   ),
 );
 
-const terminalRisk = (["1d", "3d", "7d", "14d", "30d"] as const).flatMap((window): FeatureDef[] => [
+const terminalRates = (["1d", "3d", "7d", "14d", "30d"] as const).flatMap((window): FeatureDef[] => [
   f.window(`terminal_transactions_${window}_delayed`, { ...terminal, over: "transactions", window, delay }),
   f.window(`terminal_fraud_rate_${window}_delayed`, { ...terminal, over: "fraud-rate", window, delay, empty: 0 }),
 ]);
@@ -60,6 +67,16 @@ const terminalRisk = (["1d", "3d", "7d", "14d", "30d"] as const).flatMap((window
 const terminalFrauds = (["7d", "14d", "30d"] as const).map((window) =>
   f.window(`terminal_frauds_${window}_delayed`, { ...terminal, over: "frauds", window, delay }),
 );
+
+/** How long the known frauds of a card or terminal have been going on, and whether they have stopped. */
+const episode = (who: "customer" | "terminal"): FeatureDef[] => {
+  const key = `${who}_id` as const;
+  return [
+    f.elapsed(`${who}_days_since_first_known_fraud`, { key, since: "first-fraud", within, unit: "days" }),
+    f.elapsed(`${who}_days_since_last_known_fraud`, { key, since: "last-fraud", within, unit: "days" }),
+    f.sinceFraud(`${who}_genuine_since_last_known_fraud`, { key, within, delay }),
+  ];
+};
 
 export const card = f.spec({
   name: "card",
@@ -72,6 +89,10 @@ export const card = f.spec({
     ...habits,
     ...extremes,
     ...surprise,
+    spread30d,
+    max30d,
+    f.ratio("amount_customer_zscore_30d", over30d, spread30d),
+    f.ratio("amount_to_customer_max_30d", amount, max30d),
     ...bursts,
     f.elapsed("customer_seconds_since_last_transaction", {
       ...customer,
@@ -79,10 +100,11 @@ export const card = f.spec({
       within: "30d",
       unit: "seconds",
     }),
-    ...terminalRisk,
+    f.window("customer_frauds_30d_delayed", { ...customer, over: "frauds", window: "30d", delay }),
+    f.window("customer_fraud_rate_30d_delayed", { ...customer, over: "fraud-rate", window: "30d", delay, empty: 0 }),
+    ...episode("customer"),
+    ...terminalRates,
     ...terminalFrauds,
-    f.elapsed("terminal_days_since_first_known_fraud", { ...terminal, since: "first-fraud", within, unit: "days" }),
-    f.elapsed("terminal_days_since_last_known_fraud", { ...terminal, since: "last-fraud", within, unit: "days" }),
-    f.sinceFraud("terminal_genuine_since_last_known_fraud", { ...terminal, within, delay }),
+    ...episode("terminal"),
   ],
 });

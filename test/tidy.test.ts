@@ -1,5 +1,6 @@
 // The house rules as a test: layers, rings, one-line purposes, the README map, who may read the environment.
-import { readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -33,19 +34,52 @@ interface Source {
 }
 
 function sources(tree: string, ending = /\.(ts|mjs)$/): Source[] {
+  if (!existsSync(path.join(ROOT, tree))) return [];
   return readdirSync(path.join(ROOT, tree), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && ending.test(entry.name))
-    .map((entry) => path.relative(ROOT, path.join(entry.parentPath, entry.name)))
+    .map((entry) => path.relative(ROOT, path.join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
     .sort()
     .map((file) => ({ file, text: readFileSync(path.join(ROOT, file), "utf8") }));
 }
 
-/** Every relative import (static, type, dynamic, re-export, worker URL) as a path from the root. */
+/** A text that names a module: quoted, or a template without anything computed. */
+const MODULE_TEXT = /["'`](\.{1,2}\/[^"'`$]+)["'`]/;
+const IMPORT_PATTERNS = [
+  // Static, type, re-export, side effect; a JSON file with its attribute too.
+  new RegExp(`\\b(?:from|import)\\s*${MODULE_TEXT.source}`, "g"),
+  // import("./x.ts"), import(`./x.ts`), also in types.
+  new RegExp(`\\bimport\\(\\s*${MODULE_TEXT.source}`, "g"),
+];
+/** `new URL("./worker.ts", import.meta.url)`, for a Worker or a file to read; the name may be one of several, or a mere folder. */
+const URL_PATTERN = /\bnew URL\(([^;]*?),\s*import\.meta\.url\s*\)/g;
+
+/** Every relative import as a path from the root. A built `.js` counts as the `.ts` it is made from. */
 function importsOf(source: Source): string[] {
-  const pattern = /(?:from\s+|import\s+|import\(\s*|new URL\(\s*)["'](\.{1,2}\/[^"']+)["']/g;
-  return [...source.text.matchAll(pattern)].map((match) =>
-    path.normalize(path.join(path.dirname(source.file), match[1])).replaceAll("\\", "/"),
-  );
+  const code = withoutComments(source.text);
+  const found = IMPORT_PATTERNS.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]));
+  for (const [, names] of code.matchAll(URL_PATTERN)) {
+    for (const match of names.matchAll(new RegExp(MODULE_TEXT.source, "g")))
+      if (/\w/.test(match[1])) found.push(match[1]);
+  }
+  const resolved = found.map((name) => path.posix.normalize(path.posix.join(path.posix.dirname(source.file), name)));
+  return [...new Set(resolved.map((name) => name.replace(/\.js$/, ".ts")))];
+}
+
+/** Imports of packages: "sentinel", "node:fs", "hono/cors". */
+function packagesOf(source: Source): string[] {
+  const pattern = /\b(?:from\s*|import\s*\(?\s*)["'`]([^."'`][^"'`]*)["'`]/g;
+  return [...withoutComments(source.text).matchAll(pattern)].map((match) => match[1]);
+}
+
+/** What import() is given when that is not one plain text: the layers of such an import cannot be checked. */
+function computedImports(source: Source): string[] {
+  const pattern = /(?<![\w.])import\(\s*(?!["'][^"']+["']\s*\)|`[^`$]+`\s*\))([^)]{0,60})/g;
+  return [...withoutComments(source.text).matchAll(pattern)].map((match) => match[1].trim());
+}
+
+/** The text without comments that begin a line; a rule's example in a comment is no import. */
+function withoutComments(text: string): string {
+  return text.replace(/^\s*\/\*[\s\S]*?\*\//gm, "").replace(/^\s*\/\/.*$/gm, "");
 }
 
 /** "src/ml/gbdt/grow.ts" → "ml"; "src/ports.ts" → "ports". */
@@ -61,6 +95,7 @@ function layerFaults(all: readonly Source[]): string[] {
   const faults: string[] = [];
   for (const source of all) {
     const from = folderOf(source.file);
+    for (const what of computedImports(source)) faults.push(`${source.file} imports ${what}: write the path out`);
     if (RANK[from] === undefined) faults.push(`${source.file}: folder ${from} has no rank`);
     for (const target of importsOf(source)) {
       if (!target.startsWith("src/")) {
@@ -100,13 +135,50 @@ test("imports go downward only", () => {
   expect(layerFaults(sources("src"))).toEqual([]);
 });
 
-test("a forbidden import is found", () => {
+test("a forbidden import is found, however it is written", () => {
   const planted = { file: "src/core/planted.ts", text: 'import { trainGbdt } from "../ml/gbdt/train.ts";\n' };
   expect(layerFaults([planted])).toEqual(["src/core/planted.ts imports src/ml/gbdt/train.ts: core may not see ml"]);
-  const sideways = { file: "src/drift/planted.ts", text: 'import type { X } from "../quality/suite.ts";\n' };
-  expect(layerFaults([sideways])).toHaveLength(1);
-  const driver = { file: "src/cli/planted.ts", text: 'const x = await import("../drivers/git.ts");\n' };
-  expect(layerFaults([driver])).toHaveLength(1);
+  const forbidden: readonly (readonly [file: string, text: string])[] = [
+    ["src/drift/planted.ts", 'import type { X } from "../quality/suite.ts";'],
+    ["src/drift/planted.ts", 'export type { X } from "../quality/suite.ts";'],
+    ["src/drift/planted.ts", 'import {\n  type X,\n  y,\n} from "../quality/suite.ts";'],
+    ["src/drift/planted.ts", 'let x: import("../quality/suite.ts").X;'],
+    ["src/drift/planted.ts", 'import "../quality/suite.ts";'],
+    ["src/cli/planted.ts", 'const x = await import("../drivers/git.ts");'],
+    ["src/cli/planted.ts", "const x = await import(`../drivers/git.ts`);"],
+    ["src/cli/planted.ts", "const x = await import(`../drivers/$" + "{name}.ts`);"],
+    ["src/cli/planted.ts", "const x = await import(name);"],
+    ["src/ml/planted.ts", 'new Worker(new URL("../server/app.js", import.meta.url));'],
+    ["src/ml/planted.ts", 'const url = new URL(built ? "./here.js" : "../server/app.ts", import.meta.url);'],
+    ["src/core/planted.ts", 'import limits from "../../pipelines/limits.json" with { type: "json" };'],
+    ["src/core/planted.ts", 'import { oracle } from "../../test/features/oracle.ts";'],
+    ["src/newcomer/planted.ts", ""],
+  ];
+  for (const [file, text] of forbidden) expect(layerFaults([{ file, text }]), text).toHaveLength(1);
+});
+
+test("an allowed import is let through", () => {
+  const text = [
+    'import { SentinelError } from "../core/errors.ts";',
+    '// import { trainGbdt } from "../lifecycle/train.ts";',
+    'const worker = new Worker(new URL("./worker.ts", import.meta.url));',
+    'const root = new URL(built ? "../../.." : "../..", import.meta.url);',
+    "await jiti.import(file);",
+    "const one = import.meta.url;",
+  ].join("\n");
+  expect(layerFaults([{ file: "src/ml/planted.ts", text }])).toEqual([]);
+});
+
+test("feature files see the package and their neighbours only, so that a workspace can be anywhere", () => {
+  const faultsOf = (source: Source): string[] => [
+    ...packagesOf(source).filter((name) => name !== "sentinel"),
+    ...importsOf(source).filter((name) => path.posix.dirname(name) !== "features"),
+    ...computedImports(source),
+  ];
+  expect(sources("features").flatMap(faultsOf)).toEqual([]);
+  const planted =
+    'import { a } from "../src/index.ts";\nimport { b } from "node:fs";\nimport { c } from "./card.ts";\n';
+  expect(faultsOf({ file: "features/planted.ts", text: planted })).toEqual(["node:fs", "src/index.ts"]);
 });
 
 test("no ring of imports", () => {
@@ -120,7 +192,7 @@ test("no ring of imports", () => {
 
 test("every file says in its first line what it is for", () => {
   const mute = TREES.flatMap((tree) => sources(tree)).filter(
-    ({ text }) => !/^(#![^\n]*\n)?\/\/ [A-Z][^\n]{15,}[.)]\n/.test(text),
+    ({ text }) => !/^(#![^\n]*\n)?\/\/ [A-Z`][^\n]{15,}[.?)]\n/.test(text),
   );
   expect(mute.map(({ file }) => file)).toEqual([]);
 });
@@ -134,4 +206,9 @@ test("banned words are not used as names of files or symbols", () => {
   const banned = /\b\w*(challenger|predictionScore|Utils?\b|Helpers?\b|Manager\b|Service\b|BaseClass)\w*/i;
   const found = sources("src").filter(({ file }) => banned.test(path.basename(file, ".ts")));
   expect(found.map(({ file }) => file)).toEqual([]);
+});
+
+test("the README's map is made of these first lines", () => {
+  // The script says what is wrong and what to run.
+  execFileSync(process.execPath, [path.join(ROOT, "scripts", "map.mjs"), "--check"], { stdio: "pipe" });
 });

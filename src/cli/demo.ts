@@ -1,3 +1,369 @@
-// The verb demo, not written yet.
-import type { Verb } from "./verb.ts";
-export declare const verb: Verb;
+// `sentinel demo`: the whole life of a fraud model on simulated payments, told chapter by chapter, then a live server.
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import pc from "picocolors";
+import { loadConfig } from "../config.ts";
+import { SentinelError } from "../core/errors.ts";
+import type { Table } from "../core/table.ts";
+import { isYes, type Verdict } from "../core/verdict.ts";
+import { coverageWords } from "../evidence/coverage.ts";
+import { compare } from "../lifecycle/compare.ts";
+import { readHistory } from "../lifecycle/history.ts";
+import { init } from "../lifecycle/init.ts";
+import { loadPipeline, type Pipeline } from "../lifecycle/pipeline.ts";
+import { promote } from "../lifecycle/promote.ts";
+import { replay } from "../lifecycle/replay.ts";
+import { retrain } from "../lifecycle/retrain.ts";
+import { simulateDays } from "../lifecycle/simulate/days.ts";
+import { parseDrift } from "../lifecycle/simulate/drift.ts";
+import { INTEGER_COLUMNS } from "../lifecycle/simulate/rows.ts";
+import { type TrainResult, train } from "../lifecycle/train.ts";
+import { validate } from "../lifecycle/validate.ts";
+import type { Ports } from "../ports.ts";
+import { openPorts } from "../wiring.ts";
+import { showShadow } from "./compare.ts";
+import { type DemoServer, startServer } from "./demo/server.ts";
+import { type PendingLabels, sendTraffic, type Traffic } from "./demo/traffic.ts";
+import { showMonitor } from "./monitor.ts";
+import { integerOption, textOption } from "./options.ts";
+import { packageRoot } from "./package-root.ts";
+import { showTraining } from "./train.ts";
+import type { Verb, VerbContext } from "./verb.ts";
+
+/** The simulated world: 90 days, the last two weeks of them with drift. */
+const WORLD = { customers: 3000, terminals: 6000, days: 90, seed: 7 } as const;
+const HISTORY_DAYS = 60;
+const DRIFT_DAY = 76;
+const DRIFT = [`night-shift@${DRIFT_DAY}`, `fraud-pattern@${DRIFT_DAY}`];
+const PORT = 8000;
+const MARKER = ".sentinel-demo";
+
+export const verb: Verb = {
+  options: [
+    ["--once", "end after the tour instead of leaving the server running"],
+    ["--port <n>", `port of the server (default ${PORT}; with --once a free one)`],
+    ["--dir <dir>", "folder of the demo's workspace, made anew (default .cache/demo)"],
+  ],
+  async run(context, { options }) {
+    const once = options.once === true;
+    const port = integerOption(options, "port", { low: 0, high: 65_535, fallback: once ? 0 : PORT });
+    const workspace = path.resolve(textOption(options, "dir") ?? path.join(context.config.workspace, ".cache", "demo"));
+    const tour = openTour(context, workspace);
+    let server: DemoServer | undefined;
+    try {
+      const live = await beginnings(tour);
+      server = await startServer({ workspace, port, main: process.argv[1] });
+      await candidateInShadow(tour, { server, live });
+      await promotion(tour);
+      await drifting(tour, { server, live });
+      await lookingBack(tour);
+      tour.say("");
+      tour.say(pc.bold(`done in ${tour.seconds().toFixed(0)} s`));
+      if (!once) await stay(tour, server);
+      return { yes: true, json: { workspace, url: server.url, seconds: tour.seconds(), chapters: tour.chapters } };
+    } finally {
+      await server?.stop();
+      await tour.close();
+    }
+  },
+};
+
+/** What every chapter needs. */
+interface Tour {
+  readonly context: VerbContext;
+  readonly ports: Ports;
+  readonly workspace: string;
+  readonly pipeline: Pipeline;
+  readonly chapters: { readonly title: string; readonly atSeconds: number }[];
+  chapter(title: string, why: string): void;
+  say(text: string): void;
+  seconds(): number;
+  close(): Promise<void>;
+}
+
+/** The days after the history, one table a day, and labels on their way. */
+interface LiveWorld {
+  readonly days: Iterator<Table>;
+  readonly pending: PendingLabels;
+}
+
+function openTour(context: VerbContext, workspace: string): Tour {
+  clearFor(workspace);
+  init({ dir: workspace, packageRoot: packageRoot() });
+  writeFileSync(
+    path.join(workspace, MARKER),
+    "made by `sentinel demo`, which removes this folder when it runs again\n",
+  );
+  const { output } = context;
+  const opened = openPorts(loadConfig({ workspace }), { report: output, pipeline: "card" });
+  const { clock } = opened.ports;
+  const started = clock.elapsed();
+  const seconds = (): number => Math.round((clock.elapsed() - started) / 100) / 10;
+  const chapters: Tour["chapters"] = [];
+  return {
+    context,
+    ports: opened.ports,
+    workspace,
+    pipeline: loadPipeline(workspace, "card"),
+    chapters,
+    seconds,
+    say: output.line,
+    chapter: (title, why) => {
+      chapters.push({ title, atSeconds: seconds() });
+      output.line(
+        `\n${pc.cyan(`${String(chapters.length).padStart(2)} ─ ${title}`)} ${pc.dim(`(${seconds().toFixed(0)} s)`)}`,
+      );
+      output.line(pc.dim(`     ${why}`));
+    },
+    close: opened.close,
+  };
+}
+
+/** Removes what an earlier demo made, and never a folder somebody works in. */
+function clearFor(workspace: string): void {
+  if (!existsSync(workspace)) return;
+  if (!existsSync(path.join(workspace, MARKER)) && readdirSync(workspace).length > 0) {
+    throw new SentinelError("workspace.not-empty", `${workspace} holds files that no demo made`, {
+      hint: "name an empty or new folder with --dir",
+    });
+  }
+  rmSync(workspace, { recursive: true, force: true });
+}
+
+/** Data, its gate, and a first champion of the Handbook's fifteen features. */
+async function beginnings(tour: Tour): Promise<LiveWorld> {
+  const { pipeline, ports } = tour;
+  tour.chapter(
+    "simulate",
+    `${WORLD.days} days of card payments with three kinds of fraud; the first ${HISTORY_DAYS} are history, the rest will come in live`,
+  );
+  const days = simulateDays({ ...WORLD, drift: DRIFT.map(parseDrift) })[Symbol.iterator]();
+  const { rows } = await (await ports.dataset()).write(pipeline.source, take(days, HISTORY_DAYS), {
+    integers: INTEGER_COLUMNS,
+  });
+  tour.say(`  ${rows.toLocaleString("en")} transactions → ${path.relative(tour.workspace, pipeline.source)}`);
+
+  tour.chapter(
+    "validate",
+    "the data gate: a Great Expectations suite and the pipeline's own demands, before anything is learned",
+  );
+  const { verdict } = await validate(ports, { pipeline, path: pipeline.source });
+  tour.context.output.verdict(short(verdict));
+
+  tour.chapter(
+    "train",
+    "a first model from the Handbook's 15 features: forest, trees, calibration, thresholds, three gates",
+  );
+  const first = await trainWith(tour, {
+    ...pipeline,
+    featuresFile: path.join(tour.workspace, "features", "handbook.ts"),
+    featuresName: "handbook",
+  });
+  showVerdicts(tour, first);
+
+  tour.chapter("promote", "nobody answers yet, so the gates it passed are enough");
+  await promoteCandidate(tour);
+  return { days, pending: { waiting: [] } };
+}
+
+/** A better candidate shadows the champion on live traffic. */
+async function candidateInShadow(
+  tour: Tour,
+  given: { readonly server: DemoServer; readonly live: LiveWorld },
+): Promise<void> {
+  const { server } = given;
+  tour.chapter("serve", "the champion answers over HTTP, in a process of its own");
+  tour.say(`  ${server.url}`);
+  await onePayment(tour, server);
+  tour.chapter("train a candidate", "the same days, but all the features of features/card.ts");
+  const second = await trainWith(tour, tour.pipeline);
+  showVerdicts(tour, second);
+  showTraining(tour.context.output, second);
+  await untilServing(tour, server, second.version?.version ?? "");
+
+  tour.chapter(
+    "live traffic",
+    "the next days are sent one batch after the other; frauds are reported seven days later",
+  );
+  const traffic = await send(tour, given, DRIFT_DAY - HISTORY_DAYS);
+  tell(tour, traffic);
+
+  tour.chapter("shadow report", "both judged the same transactions; the candidate's answers went nowhere but the log");
+  await (await tour.ports.log()).flush();
+  const compared = await compare(tour.ports, {
+    pipeline: tour.pipeline,
+    path: null,
+    to: null,
+    seed: tour.pipeline.modelParameters.seed,
+  });
+  if (compared.shadow !== null) showShadow(tour.context.output, compared.shadow);
+  if (compared.coverage !== null) tour.say(`  coverage: ${coverageWords(compared.coverage)}`);
+}
+
+/** The evidence is weighed, and every logged number recomputed. */
+async function promotion(tour: Tour): Promise<void> {
+  tour.chapter(
+    "promotion verdict",
+    "paired bootstrap over cards on matured labels, with guard rails; HOLD or REJECT would keep the champion",
+  );
+  await promoteCandidate(tour);
+  tour.chapter("replay", "training-serving skew: every logged vector and score recomputed from raw history");
+  const report = await replay(tour.ports, {
+    pipeline: tour.pipeline,
+    history: (origin) => readHistory(tour.ports, tour.pipeline, origin),
+  });
+  for (const reason of report.reasons)
+    tour.say(`  ${report.verdict === "pass" ? pc.green("✔") : pc.red("✘")} ${reason}`);
+}
+
+/** The world moves; the alarm goes off; a candidate is trained. */
+async function drifting(tour: Tour, given: { readonly server: DemoServer; readonly live: LiveWorld }): Promise<void> {
+  tour.chapter(
+    "the world moves",
+    `from day ${DRIFT_DAY} on payments move into the night, and thieves test cards with small amounts`,
+  );
+  await untilServing(tour, given.server, "", "champion");
+  tell(tour, await send(tour, given, WORLD.days - DRIFT_DAY));
+  tour.chapter(
+    "monitor and retrain",
+    "drift against the champion's own reference; an alarm trains a candidate, never a champion",
+  );
+  const result = await retrain(tour.ports, {
+    pipeline: tour.pipeline,
+    path: tour.pipeline.source,
+    monitorPath: null,
+    workspace: tour.workspace,
+    actor: tour.context.config.actor,
+    packageVersion: tour.context.packageVersion,
+    forced: null,
+  });
+  if (result.monitor !== null) showMonitor(tour.context.output, result.monitor);
+  tour.say(`  retrain: ${result.outcome}`);
+  if (result.trained !== null) showVerdicts(tour, result.trained);
+}
+
+/** Who was champion, when and why. */
+async function lookingBack(tour: Tour): Promise<void> {
+  tour.chapter("history", "every change of an alias is in a hash-chained journal");
+  const journal = await (await tour.ports.registry()).journal(tour.pipeline.model);
+  tour.context.output.table([
+    ["alias", "from → to", "verb", "verdict", "why"],
+    ...journal.map(({ alias, from, to, verb: by, verdict, reason }) => [
+      alias,
+      `${from ?? "–"} → ${to ?? "–"}`,
+      by,
+      verdict,
+      reason.slice(0, 70),
+    ]),
+  ]);
+}
+
+async function stay(tour: Tour, server: DemoServer): Promise<void> {
+  tour.say(
+    `\nthe server stays: ${pc.bold(server.url)}  (docs ${server.url}/docs, report ${server.url}/shadow/report; Ctrl-C ends)`,
+  );
+  tour.say(`  curl -s ${server.url}/predict -H 'content-type: application/json' -d '{"id": 1, "amount": 150000.0}'`);
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}
+
+async function trainWith(tour: Tour, pipeline: Pipeline): Promise<TrainResult> {
+  const result = await train(tour.ports, {
+    pipeline,
+    path: pipeline.source,
+    actor: tour.context.config.actor,
+    packageVersion: tour.context.packageVersion,
+    forced: null,
+    verb: "train",
+  });
+  return result;
+}
+
+function showVerdicts(tour: Tour, result: TrainResult): void {
+  for (const verdict of result.verdicts) tour.context.output.verdict(short(verdict));
+  if (result.version === null) return;
+  const ap = result.metrics?.average_precision.toFixed(3);
+  tour.say(`  version ${result.version.version} registered as candidate: average precision ${ap} on days it never saw`);
+}
+
+async function promoteCandidate(tour: Tour): Promise<void> {
+  const result = await promote(tour.ports, {
+    pipeline: tour.pipeline,
+    to: null,
+    actor: tour.context.config.actor,
+    forced: null,
+    seed: tour.pipeline.modelParameters.seed,
+  });
+  tour.context.output.verdict(result.verdict);
+  if (result.moved) tour.say(`  version ${result.to} is champion`);
+}
+
+async function onePayment(tour: Tour, server: DemoServer): Promise<void> {
+  const body = { id: "demo-1", amount: 950, user_id: 7, merchant_id: 42, time: Date.UTC(2018, 4, 30) };
+  const response = await fetch(`${server.url}/predict`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  tour.say(`  POST /predict ${JSON.stringify(body)}`);
+  tour.say(`  → ${response.status} ${await response.text()}`);
+}
+
+/** Waits until the server has picked up a version under an alias; `""` waits for whatever the registry says. */
+async function untilServing(tour: Tour, server: DemoServer, version: string, alias = "candidate"): Promise<void> {
+  const wanted = version === "" ? (await (await tour.ports.registry()).aliases(tour.pipeline.model))[alias] : version;
+  const started = tour.ports.clock.elapsed();
+  while (tour.ports.clock.elapsed() - started < PICK_UP_MS_MAX) {
+    const model = (await (await fetch(`${server.url}/model`)).json()) as ModelAnswer;
+    const seen = alias === "champion" ? [model.champion] : model.shadows;
+    if (seen.some((one) => one?.version === wanted)) {
+      tour.say(
+        `  the server picked up version ${wanted} as ${alias} in ${((tour.ports.clock.elapsed() - started) / 1000).toFixed(1)} s`,
+      );
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  tour.say(`  the server has not picked up version ${wanted} yet`);
+}
+
+const PICK_UP_MS_MAX = 15_000;
+
+interface ModelAnswer {
+  readonly champion: { readonly version: string } | null;
+  readonly shadows: readonly { readonly version: string }[];
+}
+
+async function send(
+  tour: Tour,
+  given: { readonly server: DemoServer; readonly live: LiveWorld },
+  days: number,
+): Promise<Traffic> {
+  return sendTraffic(given.server.url, take(given.live.days, days), {
+    pending: given.live.pending,
+    labelDelayMs: tour.pipeline.labels.delayMs,
+    elapsed: () => tour.ports.clock.elapsed(),
+    onDay: (day) => tour.ports.report.progress("traffic", day + 1, days),
+  });
+}
+
+function tell(tour: Tour, traffic: Traffic): void {
+  const { sent, decisions, labels, seconds } = traffic;
+  tour.say(
+    `  ${sent.toLocaleString("en")} transactions in ${seconds.toFixed(1)} s (${Math.round(sent / seconds).toLocaleString("en")}/s): ${decisions.approve.toLocaleString("en")} approved, ${decisions.review} for review, ${decisions.block} blocked; ${labels} frauds reported`,
+  );
+}
+
+/** A verdict without its single checks. */
+function short(verdict: Verdict): Verdict {
+  return isYes(verdict) ? { ...verdict, checks: [] } : verdict;
+}
+
+function* take(days: Iterator<Table>, count: number): Generator<Table> {
+  for (let i = 0; i < count; i++) {
+    const next = days.next();
+    if (next.done === true) return;
+    yield next.value;
+  }
+}

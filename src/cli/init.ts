@@ -1,17 +1,15 @@
 // `sentinel init [dir]`: makes a workspace and says what to do first.
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { init } from "../lifecycle/init.ts";
+import { packageRoot } from "./package-root.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
   args: "[dir]",
   options: [],
   async run(context, { args }) {
-    const up = import.meta.url.endsWith(".ts") ? "../.." : "../../..";
-    const packageRoot = fileURLToPath(new URL(up, import.meta.url));
     const dir = args[0] === undefined ? context.config.workspace : path.resolve(args[0]);
-    const result = init({ dir, packageRoot });
+    const result = init({ dir, packageRoot: packageRoot() });
     const { output } = context;
     output.line(`workspace ${dir}`);
     for (const name of result.made) output.line(`  made ${name}`);

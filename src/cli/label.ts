@@ -54,15 +54,17 @@ async function post(url: string, labels: readonly Label[]) {
     }));
     const answer = await send(`${url.replace(/\/$/, "")}/feedback`, body);
     written += answer.accepted;
-    for (const id of answer.unknown) unknown.push(id);
+    for (const item of answer.items) if (!item.accepted) unknown.push(item.transaction_id);
   }
   return { read: labels.length, written, unknown: unknown.slice(0, 20), unknownCount: unknown.length };
 }
 
-async function send(
-  url: string,
-  body: unknown,
-): Promise<{ readonly accepted: number; readonly unknown: readonly string[] }> {
+interface Feedback {
+  readonly accepted: number;
+  readonly items: readonly { readonly transaction_id: string; readonly accepted: boolean }[];
+}
+
+async function send(url: string, body: unknown): Promise<Feedback> {
   let response: Response;
   try {
     response = await fetch(url, {
@@ -77,11 +79,11 @@ async function send(
       cause: error,
     });
   }
-  const answer = (await response.json()) as { accepted?: number; unknown?: string[]; detail?: string };
+  const answer = (await response.json()) as Partial<Feedback> & { readonly detail?: string };
   if (!response.ok) {
     throw new SentinelError("labels.invalid", `${url} answered ${response.status}: ${answer.detail ?? ""}`, {
       hint: "see the message; nothing of this batch was written",
     });
   }
-  return { accepted: answer.accepted ?? 0, unknown: answer.unknown ?? [] };
+  return { accepted: answer.accepted ?? 0, items: answer.items ?? [] };
 }

@@ -1,3 +1,79 @@
-// The verb serve, not written yet.
+// `sentinel serve`: the HTTP server until SIGTERM or SIGINT, then a drain.
+import { existsSync, readFileSync } from "node:fs";
+import { pino } from "pino";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import type { Pipeline } from "../lifecycle/pipeline.ts";
+import { createServer } from "../server/server.ts";
+import { integerOption, textOption } from "./options.ts";
 import type { Verb } from "./verb.ts";
-export declare const verb: Verb;
+
+const PORT_DEFAULT = 8000;
+const LEVELS = ["debug", "info", "warn", "error", "silent"];
+
+export const verb: Verb = {
+  options: [
+    ["--port <n>", `port (default ${PORT_DEFAULT}; 0 takes a free one)`],
+    ["--host <address>", "address to listen on (default 127.0.0.1; 0.0.0.0 for every interface)"],
+    ["--log-level <level>", `${LEVELS.join(", ")} (default info; JSON lines on stderr)`],
+  ],
+  async run(context, { options }) {
+    const pipeline = context.pipeline();
+    const port = integerOption(options, "port", { low: 0, high: 65_535, fallback: PORT_DEFAULT });
+    const host = textOption(options, "host") ?? "127.0.0.1";
+    const level = textOption(options, "logLevel") ?? "info";
+    if (!LEVELS.includes(level)) {
+      throw new SentinelError("cli.usage", `--log-level ${level} is none of ${LEVELS.join(", ")}`, {
+        hint: "use info",
+      });
+    }
+    const ports = context.ports();
+    // One server a workspace: two would each keep a feature state that the other's traffic never reaches.
+    const held = await (await ports.lock()).acquire(`serve-${pipeline.name}`);
+    try {
+      const server = await createServer({
+        ports,
+        pipeline,
+        schema: readSchema(pipeline),
+        options: {
+          logger: pino({ level }, pino.destination({ fd: 2, sync: false })),
+          adminKey: context.config.adminKey,
+          packageVersion: context.packageVersion,
+        },
+      });
+      const stopped = untilSignal();
+      const at = await server.start({ host, port });
+      context.output.line(
+        `sentinel serves ${pipeline.model} on http://${at.host}:${at.port} (docs at /docs; stop with Ctrl-C)`,
+      );
+      const signal = await stopped;
+      context.output.line(`${signal}: draining`);
+      await server.stop();
+      return { yes: true, json: { host: at.host, port: at.port, stopped: signal } };
+    } finally {
+      await held.release();
+    }
+  },
+};
+
+/** Settles at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function untilSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
+  });
+}
+
+function readSchema(pipeline: Pipeline): object {
+  const { schemaFile } = pipeline;
+  if (!existsSync(schemaFile)) {
+    throw new SentinelError("pipeline.invalid", `${pipeline.file} names a schema that is not there: ${schemaFile}`, {
+      hint: "write the JSON Schema of a transaction there, or correct `schema:`",
+    });
+  }
+  try {
+    return JSON.parse(readFileSync(schemaFile, "utf8")) as object;
+  } catch (error) {
+    throw new SentinelError("pipeline.invalid", `${schemaFile} is no JSON: ${messageOf(error)}`, {
+      hint: "mend the JSON",
+    });
+  }
+}

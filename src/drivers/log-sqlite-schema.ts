@@ -17,6 +17,9 @@ const OPEN_BUSY_MS_MAX = 5000;
  */
 const STATEMENT_BUSY_MS_MAX = 3;
 
+/** Checkpoints run elsewhere (log-sqlite-checkpoint.ts); 80 MB of WAL is the bound should they fail. */
+const WAL_PAGES_MAX = 20_000;
+
 // No NOT NULL on numbers: SQLite turns NaN into NULL, and one odd number must not stop the queue behind it.
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -54,7 +57,7 @@ export function openLog(file: string): Connection {
     // Before journal_mode: switching to WAL beside another process fails at once without it.
     db.exec(`PRAGMA busy_timeout = ${OPEN_BUSY_MS_MAX}`);
     recognise(db, file);
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX};`);
     if (single(db, "PRAGMA user_version") === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
     db.exec(`PRAGMA busy_timeout = ${STATEMENT_BUSY_MS_MAX}`);
     return db;

@@ -1,6 +1,7 @@
 // The prediction log in one SQLite file, for a server that writes and commands that read beside it.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PredictionLog, PredictionRecord } from "../ports.ts";
+import { createCheckpointer } from "./log-sqlite-checkpoint.ts";
 import { type PruneLimits, pruneBatch } from "./log-sqlite-prune.ts";
 import { countersOf, finder, readCoverage, readEvents, readPairs, readRecent } from "./log-sqlite-read.ts";
 import { labelRow, predictionRow, shadowRow } from "./log-sqlite-rows.ts";
@@ -54,6 +55,8 @@ export function createSqliteLog(input: { readonly file: string; readonly options
   const pending = new Map<string, PredictionRecord>();
   let ignored = 0;
   let closed = false;
+  const onFailure = options.onFailure ?? (() => {});
+  const checkpointer = createCheckpointer(file, onFailure);
   const writer = createWriter(db, {
     file,
     batchRowsMax,
@@ -61,8 +64,9 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     flushMs: options.flushMs ?? FLUSH_MS,
     busyMsMax: options.busyMsMax ?? BUSY_MS_MAX,
     later: options.later ?? laterUnref,
-    onFailure: options.onFailure ?? (() => {}),
+    onFailure,
     afterBatch: () => {
+      checkpointer.batchWritten();
       if (counters().predictions > rowsMax) pruneBatch(db, { rowsMax }, batchRowsMax);
     },
   });
@@ -97,7 +101,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     },
     recent: (limit) => reading(() => readRecent(db, limit)),
     scan: (fromSequence) => streaming(file, writer.flush, () => readEvents(db, fromSequence)),
-    pairs: (version) => streaming(file, writer.flush, () => readPairs(db, version, names)),
+    pairs: (version, options) => streaming(file, writer.flush, () => readPairs(db, version, { ...names, ...options })),
     coverage: () => reading(() => readCoverage(db)),
     counts: () =>
       reading(() => {
@@ -113,6 +117,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
         await writer.flush();
       } finally {
         writer.stop();
+        await checkpointer.close();
         db.close();
       }
     },

@@ -20,8 +20,10 @@ export interface PromotionPolicy {
   /** Matured labelled frauds and days. */
   readonly fraudsMin: number;
   readonly daysMin: number;
-  /** Largest change of the alert rate, relative to the champion's, up or down. */
-  readonly alertRateChangeMax: number;
+  /** Largest rise of the alert rate, relative to the champion's: every alert is somebody's work. */
+  readonly alertRateRiseMax: number;
+  /** Largest fall of it; what fewer alerts miss, the recall checks judge, so this only catches a candidate gone silent. */
+  readonly alertRateFallMax: number;
   readonly recallAtFprMargin: number;
   /** Largest rise of the Brier score, relative to the champion's. */
   readonly brierRiseMax: number;
@@ -48,7 +50,8 @@ export const PROMOTION_POLICY: PromotionPolicy = {
   coverageMin: 0.99,
   fraudsMin: 200,
   daysMin: 7,
-  alertRateChangeMax: 0.25,
+  alertRateRiseMax: 0.25,
+  alertRateFallMax: 0.6,
   recallAtFprMargin: 0.05,
   brierRiseMax: 0.1,
   latencyP99MsMax: 25,
@@ -184,13 +187,14 @@ function primaryEstimate(interval: PairedInterval, report: ShadowReport, policy:
 
 function alertRateFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
   const name = "alert rate";
-  const required = `within ±${percent(policy.alertRateChangeMax)} of the champion's`;
+  const required = `at most ${percent(policy.alertRateRiseMax)} above the champion's, ${percent(policy.alertRateFallMax)} below`;
   const rate = report.alertRate;
   if (rate === null) return finding("unsure", name, { observed: "no pairs", required });
-  const limit = policy.alertRateChangeMax * rate.observedA;
+  const rise = policy.alertRateRiseMax * rate.observedA;
+  const fall = -policy.alertRateFallMax * rate.observedA;
   const observed = `${percent(rate.observedA)} → ${percent(rate.observedB)}`;
-  const inside = Math.abs(rate.difference) <= limit;
-  const outside = rate.low > limit || rate.high < -limit;
+  const inside = rate.difference <= rise && rate.difference >= fall;
+  const outside = rate.low > rise || rate.high < fall;
   return finding(inside ? "yes" : outside ? "no" : "unsure", name, {
     observed,
     required,

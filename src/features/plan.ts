@@ -74,6 +74,8 @@ export interface PassColumn {
   readonly windows: readonly {
     /** Index into the pass's windows. */
     readonly window: number;
+    /** Where count and sum are kept for multiples with this window as their usual; −1 when nobody asks. */
+    readonly keep: number;
     /** Aggregates without the transaction itself, and with it. */
     readonly before: readonly ValueOutput[];
     readonly after: readonly ValueOutput[];
@@ -103,6 +105,8 @@ export interface SinceFraudStep {
 /** Counts over multiples of one usual mean, which is computed once for all of them. */
 export interface MultipleStep {
   readonly column: number;
+  /** Where a pass kept count and sum over the usual; −1 when no window has that length. */
+  readonly kept: number;
   readonly usualMs: number;
   readonly current: boolean;
   readonly outputs: readonly { readonly feature: number; readonly times: number; readonly windowMs: number }[];
@@ -306,32 +310,42 @@ function needOf(draft: SeriesDraft): SeriesNeed {
 }
 
 function keySteps(draft: SeriesDraft, need: SeriesNeed): KeySteps {
+  const multiples = multiplesOf(draft, need);
   const delays = [...new Set(draft.windows.map(({ delayMs }) => delayMs))].sort((a, b) => a - b);
   const passes = delays.map((delayMs) =>
     passOf(
       draft.windows.filter((window) => window.delayMs === delayMs),
       need,
+      delayMs === 0 ? multiples : [],
     ),
   );
   const { features, elapsed, sinceFraud } = draft;
-  return { features, elapsed, sinceFraud, multiples: multiplesOf(draft.multiples, need), passes };
+  return { features, elapsed, sinceFraud, multiples, passes };
 }
 
-function multiplesOf(list: readonly MultipleDraft[], need: SeriesNeed): MultipleStep[] {
+function multiplesOf(draft: SeriesDraft, need: SeriesNeed): MultipleStep[] {
   const groups = new Map<string, MultipleDraft[]>();
-  for (const one of list) {
+  for (const one of draft.multiples) {
     const id = JSON.stringify([one.over, one.usualMs, one.current]);
     groups.set(id, [...(groups.get(id) ?? []), one]);
   }
-  return [...groups.values()].map((group) => ({
-    column: need.columns.indexOf(group[0].over),
-    usualMs: group[0].usualMs,
-    current: group[0].current,
-    outputs: group.map(({ feature, times, windowMs }) => ({ feature, times, windowMs })),
-  }));
+  const lists = [...groups.values()];
+  return lists.map((group) => {
+    const { over, usualMs, current } = group[0];
+    // With and without the transaction itself share what the pass kept for the first of them.
+    const at = lists.findIndex(([one]) => one.over === over && one.usualMs === usualMs);
+    const swept = draft.windows.some((one) => one.over === over && one.ms === usualMs && one.delayMs === 0);
+    return {
+      column: need.columns.indexOf(over),
+      kept: swept ? at : -1,
+      usualMs,
+      current,
+      outputs: group.map(({ feature, times, windowMs }) => ({ feature, times, windowMs })),
+    };
+  });
 }
 
-function passOf(list: readonly WindowDraft[], need: SeriesNeed): Pass {
+function passOf(list: readonly WindowDraft[], need: SeriesNeed, multiples: readonly MultipleStep[]): Pass {
   const lengths = [...new Set(list.map(({ ms }) => ms))].sort((a, b) => a - b);
   const windows = lengths.map((ms): PassWindow => {
     const over = (word: string): CountOutput[] =>
@@ -349,7 +363,8 @@ function passOf(list: readonly WindowDraft[], need: SeriesNeed): Pass {
   const columns = need.columns.map((name, column): PassColumn => {
     const perWindow = lengths.map((ms, window) => {
       const here = list.filter((one) => one.ms === ms && one.over === name);
-      return { window, before: valueOutputs(here, false), after: valueOutputs(here, true) };
+      const keep = multiples.findIndex((one) => one.column === column && one.usualMs === ms);
+      return { window, keep, before: valueOutputs(here, false), after: valueOutputs(here, true) };
     });
     return { column, windows: perWindow.filter(({ before, after }) => before.length + after.length > 0) };
   });

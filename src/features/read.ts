@@ -1,4 +1,5 @@
 // Reading: runs a plan's steps against the key tables and fills the vector of one transaction, changing nothing.
+import { FEATURES_MAX } from "./definition.ts";
 import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING } from "./key-table.ts";
 import type {
@@ -32,7 +33,7 @@ export interface KeyPlace {
 
 /** Entries walked before a binary search takes over. */
 const WALK_MAX = 32;
-const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0 };
+const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0, live: 0 };
 
 /** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
 export class KeyReader {
@@ -52,6 +53,7 @@ export class KeyReader {
   private readonly withTiles = new Totals();
   private readonly withCurrent = new Totals();
   private lows = new Int32Array(16);
+  private readonly kept = new Float64Array(2 * FEATURES_MAX);
 
   /**
    * Fills out[feature] for every feature of the steps. `columnOf` maps the steps' columns to the table's. A missing key gives NaN
@@ -114,25 +116,22 @@ export class KeyReader {
       low = this.lowAfter(times, low, after);
       this.lows[w] = low;
       if (window.counts.length + window.rates.length > 0) {
-        this.readCounts(window, { count: high - low + this.tileWeight(after, until), after, until, out });
+        this.readCounts(window, high - low + this.tileWeight(after, until), until, out);
       }
       if (window.frauds.length > 0) put(window.frauds, this.known("frauds", after, until), out);
       if (window.genuine.length > 0) put(window.genuine, this.known("genuine", after, until), out);
     }
-    for (let c = 0; c < pass.columns.length; c++) this.readColumn(pass, pass.columns[c], { high, until, out });
+    for (let c = 0; c < pass.columns.length; c++) this.readColumn(pass, pass.columns[c], high, out);
   }
 
-  private readCounts(
-    window: PassWindow,
-    span: { readonly count: number; readonly after: number; readonly until: number; readonly out: Float64Array },
-  ): void {
+  private readCounts(window: PassWindow, before: number, until: number, out: Float64Array): void {
     const { counts, rates } = window;
-    for (let i = 0; i < counts.length; i++) span.out[counts[i].feature] = span.count + (counts[i].current ? 1 : 0);
+    for (let i = 0; i < counts.length; i++) out[counts[i].feature] = before + (counts[i].current ? 1 : 0);
     if (rates.length === 0) return;
-    const known = this.known("frauds", span.after, span.until);
+    const known = this.known("frauds", until - window.ms, until);
     for (let i = 0; i < rates.length; i++) {
-      const count = span.count + (rates[i].current ? 1 : 0);
-      span.out[rates[i].feature] = count === 0 ? rates[i].empty : known / count;
+      const count = before + (rates[i].current ? 1 : 0);
+      out[rates[i].feature] = count === 0 ? rates[i].empty : known / count;
     }
   }
 
@@ -149,18 +148,15 @@ export class KeyReader {
     return firstAfter(times, this.begin, low, time);
   }
 
-  private readColumn(
-    pass: Pass,
-    column: PassColumn,
-    span: { readonly high: number; readonly until: number; readonly out: Float64Array },
-  ): void {
+  private readColumn(pass: Pass, column: PassColumn, high: number, out: Float64Array): void {
     const { totals } = this;
     const index = this.columnOf[column.column];
     const values = this.page.columns[index];
     totals.clear();
-    let at = span.high;
+    const until = this.time - pass.delayMs;
+    let at = high;
     for (let i = 0; i < column.windows.length; i++) {
-      const { window, before, after } = column.windows[i];
+      const { window, keep, before, after } = column.windows[i];
       const low = this.lows[window];
       if (at > low) totals.addRun(values, low, at);
       at = low;
@@ -168,13 +164,14 @@ export class KeyReader {
       if (this.tileEnd > this.tileBegin) {
         sofar = this.withTiles;
         sofar.copyFrom(totals);
-        this.addTiles(sofar, { index, after: span.until - pass.windows[window].ms, until: span.until });
+        this.addTiles(sofar, { index, after: until - pass.windows[window].ms, until });
       }
-      if (before.length > 0) sofar.results(before, span.out);
+      if (keep >= 0) this.keep(keep, sofar);
+      if (before.length > 0) sofar.results(before, out);
       if (after.length === 0) continue;
       this.withCurrent.copyFrom(sofar);
       this.withCurrent.add(this.values[index]);
-      this.withCurrent.results(after, span.out);
+      this.withCurrent.results(after, out);
     }
   }
 
@@ -244,10 +241,13 @@ export class KeyReader {
     const values = this.page.columns[index];
     const { times } = this.page;
     const usualLow = this.lowAfter(times, this.end, this.time - step.usualMs);
-    totals.clear();
-    if (this.end > usualLow) totals.addRun(values, usualLow, this.end);
-    if (this.tileEnd > this.tileBegin) {
-      this.addTiles(totals, { index, after: this.time - step.usualMs, until: this.time });
+    if (step.kept >= 0) this.takeKept(step.kept);
+    else {
+      totals.clear();
+      if (this.end > usualLow) totals.addRun(values, usualLow, this.end);
+      if (this.tileEnd > this.tileBegin) {
+        this.addTiles(totals, { index, after: this.time - step.usualMs, until: this.time });
+      }
     }
     if (step.current) totals.add(this.values[index]);
     this.countMultiples(step, {
@@ -257,6 +257,18 @@ export class KeyReader {
       low: usualLow,
       out,
     });
+  }
+
+  /** Count and sum of a window, so that a multiple of its mean need not sweep it again. */
+  private keep(at: number, totals: Totals): void {
+    this.kept[2 * at] = totals.numbers[0];
+    this.kept[2 * at + 1] = totals.numbers[1];
+  }
+
+  private takeKept(at: number): void {
+    this.totals.clear();
+    this.totals.numbers[0] = this.kept[2 * at];
+    this.totals.numbers[1] = this.kept[2 * at + 1];
   }
 
   /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop seldom runs. */

@@ -61,7 +61,9 @@ export function replay(input: ReplayInput): ReplayResult {
   const learnLabelsUntil = (now: number): void => {
     while (labels.next < labels.order.length && labels.knownAt[labels.order[labels.next]] <= now) {
       const at = labels.order[labels.next++];
-      source.fill(labelRow, { at, time: Math.floor(times[at]), id: textAt(ids, at) ?? "" });
+      labelRow.id = textAt(ids, at) ?? "";
+      labelRow.time = Math.floor(times[at]);
+      source.fill(labelRow, at);
       state.learnLabelRow(labelRow, { fraud: labels.fraud[at] === 1, knownAt: labels.knownAt[at] });
       source.keep(labelRow, at);
     }
@@ -71,7 +73,9 @@ export function replay(input: ReplayInput): ReplayResult {
     const at = order[i];
     const time = Math.floor(times[at]);
     learnLabelsUntil(time);
-    source.fill(row, { at, time, id: textAt(ids, at) ?? "" });
+    row.id = textAt(ids, at) ?? "";
+    row.time = time;
+    source.fill(row, at);
     state.readRow(plan, row, block.next(at));
     state.learnRow(row);
     source.keep(row, at);

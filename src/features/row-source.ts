@@ -32,10 +32,8 @@ export class RowSource {
     });
   }
 
-  fill(row: EventRow, what: { readonly at: number; readonly time: number; readonly id: string }): void {
-    const { at } = what;
-    row.id = what.id;
-    row.time = what.time;
+  /** Makes `row` the table's row `at`, all but its id and time. */
+  fill(row: EventRow, at: number): void {
     if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
     for (let i = 0; i < this.numbers.length; i++) row.numbers[i] = finiteNumber(numberAt(this.numbers[i], at));
     for (let s = 0; s < this.keys.length; s++) {

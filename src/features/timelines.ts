@@ -4,6 +4,8 @@
 const PAGE_ENTRIES_MIN = 1024;
 /** 2 MB a column. */
 const PAGE_ENTRIES_MAX = 1 << 18;
+/** Share of the memory that must hold runs; below it pages are moved together, one at each growth. */
+const LIVE_SHARE_MIN = 0.85;
 /** Longest run of one key; older entries go first. The tile rule of `state.ts` keeps runs far below it. */
 export const RUN_ENTRIES_MAX = 1 << 18;
 
@@ -11,7 +13,10 @@ export const RUN_ENTRIES_MAX = 1 << 18;
 export interface Page {
   readonly times: Float64Array;
   readonly columns: readonly Float64Array[];
+  /** Entries handed out since the page was last empty. */
   used: number;
+  /** Entries in blocks that hold a run. */
+  live: number;
 }
 
 /**
@@ -30,6 +35,10 @@ export class Timelines {
   private classOf = new Uint8Array(0);
   private entryCount = 0;
   private allocated = 0;
+  private live = 0;
+  /** The page that new blocks come from, and pages that were emptied. */
+  private current = -1;
+  private readonly spare: number[] = [];
 
   constructor(width: number) {
     this.width = width;
@@ -148,20 +157,21 @@ export class Timelines {
 
   /** Moves the run to a new block of the given size class. */
   private move(slot: number, sizeClass: number): void {
+    // Room first, since making room may move the run itself.
+    const size = capacityOf(sizeClass);
+    const list = this.free.get(sizeClass);
+    if ((list === undefined || list.length === 0) && !this.fits(this.current, size)) this.current = this.nextPage(size);
     const from = this.page(slot);
     const begin = this.begin(slot);
-    const end = begin + this.lengthOf[slot];
     this.release(slot);
     this.place(slot, sizeClass);
-    const to = this.page(slot);
-    const at = this.blockOf[slot];
-    to.times.set(from.times.subarray(begin, end), at);
-    for (let c = 0; c < this.width; c++) to.columns[c].set(from.columns[c].subarray(begin, end), at);
-    this.headOf[slot] = 0;
+    this.copyRun(slot, from, begin);
   }
 
   private release(slot: number): void {
     const sizeClass = this.classOf[slot] - 1;
+    this.page(slot).live -= capacityOf(sizeClass);
+    this.live -= capacityOf(sizeClass);
     let list = this.free.get(sizeClass);
     if (list === undefined) {
       list = [];
@@ -171,30 +181,89 @@ export class Timelines {
   }
 
   private place(slot: number, sizeClass: number): void {
-    this.classOf[slot] = sizeClass + 1;
     const list = this.free.get(sizeClass);
     if (list !== undefined && list.length > 0) {
-      this.blockOf[slot] = list.pop()!;
-      this.pageOf[slot] = list.pop()!;
+      const block = list.pop()!;
+      this.occupy(slot, sizeClass, { page: list.pop()!, block });
       return;
     }
     const size = capacityOf(sizeClass);
-    let page = this.pages.at(-1);
-    if (page === undefined || page.used + size > page.times.length) {
-      page = this.newPage(size);
-      this.pages.push(page);
-    }
-    this.pageOf[slot] = this.pages.length - 1;
-    this.blockOf[slot] = page.used;
-    page.used += size;
+    if (!this.fits(this.current, size)) this.current = this.nextPage(size);
+    this.occupyCurrent(slot, sizeClass);
   }
 
-  private newPage(atLeast: number): Page {
-    const wanted = Math.min(PAGE_ENTRIES_MAX, Math.max(PAGE_ENTRIES_MIN, this.allocated >> 2));
+  private fits(page: number, size: number): boolean {
+    return page >= 0 && this.pages[page].used + size <= this.pages[page].times.length;
+  }
+
+  private occupyCurrent(slot: number, sizeClass: number): void {
+    const page = this.pages[this.current];
+    const block = page.used;
+    page.used += capacityOf(sizeClass);
+    this.occupy(slot, sizeClass, { page: this.current, block });
+  }
+
+  private occupy(slot: number, sizeClass: number, where: { readonly page: number; readonly block: number }): void {
+    this.classOf[slot] = sizeClass + 1;
+    this.pageOf[slot] = where.page;
+    this.blockOf[slot] = where.block;
+    this.pages[where.page].live += capacityOf(sizeClass);
+    this.live += capacityOf(sizeClass);
+  }
+
+  /** A page with room: an emptied one, a new one, or a new one into which the emptiest page was first moved together. */
+  private nextPage(size: number): number {
+    const spare = this.spare.findIndex((page) => this.fits(page, size));
+    const next = spare >= 0 ? this.spare.splice(spare, 1)[0] : this.newPage(size);
+    if (this.live > this.allocated * LIVE_SHARE_MIN) return next;
+    const room = this.pages[next].times.length - this.pages[next].used - size;
+    let emptiest = -1;
+    for (let p = 0; p < this.pages.length; p++) {
+      const { live, used } = this.pages[p];
+      if (p === next || used === 0 || live > room) continue;
+      if (emptiest < 0 || live < this.pages[emptiest].live) emptiest = p;
+    }
+    if (emptiest >= 0) this.empty(emptiest, next);
+    return next;
+  }
+
+  /** Moves every run of a page into another with room for them, and keeps the page for later. */
+  private empty(page: number, into: number): void {
+    for (const [sizeClass, list] of this.free) {
+      const kept: number[] = [];
+      for (let i = 0; i < list.length; i += 2) if (list[i] !== page) kept.push(list[i], list[i + 1]);
+      this.free.set(sizeClass, kept);
+    }
+    this.current = into;
+    for (let slot = 0; slot < this.classOf.length; slot++) {
+      if (this.classOf[slot] === 0 || this.pageOf[slot] !== page) continue;
+      const sizeClass = this.classOf[slot] - 1;
+      const from = this.begin(slot);
+      this.pages[page].live -= capacityOf(sizeClass);
+      this.live -= capacityOf(sizeClass);
+      this.occupyCurrent(slot, sizeClass);
+      this.copyRun(slot, this.pages[page], from);
+    }
+    this.pages[page].used = 0;
+    this.spare.push(page);
+  }
+
+  private copyRun(slot: number, from: Page, begin: number): void {
+    const to = this.page(slot);
+    const at = this.blockOf[slot];
+    const end = begin + this.lengthOf[slot];
+    to.times.set(from.times.subarray(begin, end), at);
+    for (let c = 0; c < this.width; c++) to.columns[c].set(from.columns[c].subarray(begin, end), at);
+    this.headOf[slot] = 0;
+  }
+
+  private newPage(atLeast: number): number {
+    const wanted = Math.min(PAGE_ENTRIES_MAX, Math.max(PAGE_ENTRIES_MIN, this.allocated >> 3));
     const entries = Math.max(wanted, atLeast);
     this.allocated += entries;
     const column = (): Float64Array => new Float64Array(entries);
-    return { times: column(), columns: Array.from({ length: this.width }, column), used: 0 };
+    const columns = Array.from({ length: this.width }, column);
+    return this.pages.push({ times: column(), columns, used: 0, live: 0 }) - 1;
   }
 
   private growSlots(needed: number): void {

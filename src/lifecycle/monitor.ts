@@ -136,8 +136,9 @@ async function windowOfLog(ports: Ports, input: MonitorInput, scorer: Scorer): P
     if (entry.kind === "label" && entry.record.knownAt <= newest)
       labels.set(entry.record.transactionId, entry.record.fraud);
   }
+  const { maturityMs, unreportedIsGenuine } = pipeline.labels;
   const matured = recent.filter(
-    ({ transactionId, time }) => labels.has(transactionId) && time <= newest - pipeline.labels.maturityMs,
+    ({ transactionId, time }) => time <= newest - maturityMs && (unreportedIsGenuine || labels.has(transactionId)),
   );
   return {
     source: log.where,

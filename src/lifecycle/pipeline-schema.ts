@@ -28,7 +28,7 @@ export const PIPELINE_SCHEMA = closed(
       "label",
     ]),
     aliases: { type: "object", additionalProperties: { type: "array", items: text, maxItems: 50 } },
-    labels: closed({ delay: duration, maturity: duration }),
+    labels: closed({ delay: duration, maturity: duration, unreported: { enum: ["genuine", "unknown"] } }),
     split: closed({ history: share, gap: duration, calibrate: share, evaluate: share }),
     model_parameters: closed({
       trees: count(1, 10_000),

@@ -51,7 +51,12 @@ export interface Pipeline {
   readonly columns: PipelineColumns;
   /** Any accepted name → canonical name (canonical names map to themselves only where an alias list names them). */
   readonly canonical: ReadonlyMap<string, string>;
-  readonly labels: { readonly delayMs: number; readonly maturityMs: number };
+  readonly labels: {
+    readonly delayMs: number;
+    readonly maturityMs: number;
+    /** Whether a mature transaction that nobody reported counts as genuine. */
+    readonly unreportedIsGenuine: boolean;
+  };
   readonly split: {
     readonly history: number;
     readonly gapMs: number;
@@ -118,7 +123,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       throw invalid(file, `${key}: ${JSON.stringify(value)} is no duration`, "write 90s, 15m, 6h or 7d");
     return ms;
   };
-  const split = { history: 0.15, gap: "7d", calibrate: 0.12, evaluate: 0.18, ...raw.split };
+  const split = { history: 0.1, gap: "7d", calibrate: 0.1, evaluate: 0.15, ...raw.split };
   if (split.history + split.calibrate + split.evaluate > 0.8) {
     throw invalid(
       file,
@@ -126,7 +131,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       "lower one of them",
     );
   }
-  const labels = { delay: "7d", maturity: "7d", ...raw.labels };
+  const labels = { delay: "7d", maturity: "7d", unreported: "genuine" as const, ...raw.labels };
   const model = raw.model_parameters ?? {};
   const decisions = { review_share: 0.01, block_precision: 0.9, fail_open: "review" as const, ...raw.decisions };
   const promotion = raw.gates?.promotion ?? {};
@@ -148,6 +153,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     labels: {
       delayMs: duration("labels.delay", labels.delay),
       maturityMs: duration("labels.maturity", labels.maturity),
+      unreportedIsGenuine: labels.unreported === "genuine",
     },
     split: { ...split, gapMs: duration("split.gap", split.gap) },
     modelParameters: {
@@ -175,7 +181,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     },
     gates: {
       data: { labelRate: raw.gates?.data?.label_rate ?? [0.0001, 0.2] },
-      training: { margin: raw.gates?.training?.margin ?? 0.02 },
+      training: { margin: raw.gates?.training?.margin ?? 0.05 },
       promotion: {
         mode: promotion.mode ?? "non-inferiority",
         margin: promotion.margin ?? 0.02,
@@ -213,7 +219,11 @@ interface RawPipeline {
   readonly suite: string;
   readonly columns: PipelineColumns;
   readonly aliases?: Readonly<Record<string, readonly string[]>>;
-  readonly labels?: { readonly delay?: string; readonly maturity?: string };
+  readonly labels?: {
+    readonly delay?: string;
+    readonly maturity?: string;
+    readonly unreported?: "genuine" | "unknown";
+  };
   readonly split?: Partial<{ history: number; gap: string; calibrate: number; evaluate: number }>;
   readonly model_parameters?: Partial<{
     trees: number;

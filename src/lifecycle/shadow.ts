@@ -1,6 +1,7 @@
 // Shadow: every answer is offered to the candidates, off the request, and what they say is joined to it.
-import { sha256 } from "../core/hash.ts";
+
 import type { BundleFiles } from "../core/bundle.ts";
+import { sha256 } from "../core/hash.ts";
 import type { Transaction } from "../core/transaction.ts";
 import type { Coverage, PredictionLog } from "../ports.ts";
 import type { Answer, Scorer } from "./score.ts";

@@ -1,8 +1,59 @@
-// Validate (placeholder until the data gate lands): passes everything.
+// Validate: the data gate over a pipeline's table; GX result JSON and an HTML report.
+import { existsSync, readFileSync } from "node:fs";
+import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
-import { type Verdict, verdictOf } from "../core/verdict.ts";
+import type { Ports } from "../ports.ts";
+import { type DataGateResult, dataGate } from "../quality/gate.ts";
+import { htmlReport } from "../quality/report.ts";
+import { parseSuite } from "../quality/suite.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { readSource, type Source } from "./source.ts";
 
-export function gateOf(_pipeline: Pipeline, _table: Table): { readonly verdict: Verdict } {
-  return { verdict: verdictOf("data", []) };
+export interface ValidateResult extends DataGateResult {
+  readonly source: Pick<Source, "path" | "hash"> & { readonly rows: number };
+  /** A self-contained page. */
+  readonly html: string;
+}
+
+/** Errors: dataset.*, quality.suite-invalid. */
+export async function validate(
+  ports: Ports,
+  input: { readonly pipeline: Pipeline; readonly path: string },
+): Promise<ValidateResult> {
+  const { pipeline } = input;
+  const dataset = await ports.dataset();
+  const { columns } = await dataset.describe(input.path);
+  const wanted = columns.map(({ name }) => pipeline.canonical.get(name) ?? name);
+  const source = await readSource(dataset, pipeline, { path: input.path, wanted, labelled: true });
+  const gate = gateOf(pipeline, source.table);
+  return {
+    ...gate,
+    source: { path: source.path, hash: source.hash, rows: source.table.rows },
+    html: htmlReport(gate.result, { title: `${pipeline.name}: ${source.path}` }),
+  };
+}
+
+/** The pipeline's suite and Sentinel's own requirements over a table with canonical names. */
+export function gateOf(pipeline: Pipeline, table: Table): DataGateResult {
+  if (!existsSync(pipeline.suiteFile)) {
+    throw new SentinelError(
+      "quality.suite-invalid",
+      `${pipeline.file} names a suite that is not there: ${pipeline.suiteFile}`,
+      {
+        hint: "write a Great Expectations suite there, or correct `suite:`",
+      },
+    );
+  }
+  const suite = parseSuite(readFileSync(pipeline.suiteFile, "utf8"), { where: pipeline.suiteFile });
+  const { id, time, amount, label } = pipeline.columns;
+  const [min, max] = pipeline.gates.data.labelRate;
+  return dataGate({
+    table,
+    suite,
+    requirements: {
+      columns: { [id]: "key", [time]: "time", [amount]: "number", [label]: "number" },
+      volume: { column: time, severity: "warning" },
+      labelRate: { column: label, min, max },
+    },
+  });
 }

@@ -51,7 +51,7 @@ function malformed(text: string, where: string): SentinelError {
 }
 
 const TOKEN =
-  /[ \t\n\r]*(?:([{}[\]:,])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null))/y;
+  /[ \t\n\r]*(?:([{}[\]:,])|("(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null))/y;
 
 /** What may come next. */
 type Expected = "value" | "value-or-end" | "key" | "key-or-end" | "colon" | "comma-or-end" | "nothing";
@@ -62,13 +62,21 @@ function faultAt(text: string): number {
   let expected: Expected = "value";
   let at = 0;
   for (;;) {
-    TOKEN.lastIndex = at;
-    const match = TOKEN.exec(text);
-    const start = at + /^[ \t\n\r]*/.exec(text.slice(at, at + 1024))![0].length;
+    const match = tokenAt(text, at);
     const next: Expected | null = match === null ? null : step(expected, match, open);
-    if (match === null || next === null) return start;
+    if (match === null || next === null) return at + /^[ \t\n\r]*/.exec(text.slice(at))![0].length;
     expected = next;
     at = TOKEN.lastIndex;
+  }
+}
+
+/** Null also for a text literal so long that the expression's own stack does not hold it. */
+function tokenAt(text: string, at: number): RegExpExecArray | null {
+  TOKEN.lastIndex = at;
+  try {
+    return TOKEN.exec(text);
+  } catch {
+    return null;
   }
 }
 

@@ -1,7 +1,7 @@
 // The SQLite prediction log: the contract, and what is its own (limits, broken files, killed processes, pruning).
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -179,6 +179,21 @@ test("the log never keeps more predictions than its limit, and never gives a num
   log.appendPrediction(prediction("after"));
   await log.flush();
   expect((await log.find("after"))!.sequence).toBe(201);
+  await log.close();
+});
+
+test("checkpoints reach the database file while the log is open, and fail for nobody", async () => {
+  const file = newFile();
+  const failures: Error[] = [];
+  const log = createSqliteLog({ file, options: { batchRowsMax: 4, onFailure: (error) => failures.push(error) } });
+  const sizeBefore = statSync(file).size;
+  for (let i = 0; i < 200; i++) log.appendPrediction(prediction(`t${i}`));
+  await log.flush();
+  for (let wait = 0; wait < 1000 && statSync(file).size <= sizeBefore; wait++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(statSync(file).size).toBeGreaterThan(sizeBefore);
+  expect(failures).toEqual([]);
   await log.close();
 });
 

@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Timelines } from "../../src/features/timelines.ts";
 
+const SLOTS = 7;
+
 const command = fc.record({
-  slot: fc.nat(6),
+  slot: fc.nat(SLOTS - 1),
   what: fc.constantFrom("insert", "insert", "insert", "insert", "insert", "drop", "clear", "remove"),
   time: fc.nat(400),
 });
@@ -13,7 +15,7 @@ test("runs hold what was inserted, in time order, whatever else moves", () => {
   fc.assert(
     fc.property(fc.array(command, { maxLength: 600, size: "max" }), (commands) => {
       const runs = new Timelines(1);
-      const model: [number, number][][] = Array.from({ length: 7 }, () => []);
+      const model: [number, number][][] = Array.from({ length: SLOTS }, () => []);
       commands.forEach(({ slot, what, time }, mark) => {
         const list = model[slot];
         if (what === "insert") {
@@ -44,4 +46,21 @@ test("runs hold what was inserted, in time order, whatever else moves", () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test("many keys growing together leave little unused, and keep what they hold", () => {
+  const runs = new Timelines(1);
+  const keys = 3000;
+  for (let i = 0; i < 60; i++) {
+    for (let slot = 0; slot < keys; slot++) {
+      const at = runs.insert(slot, i);
+      runs.page(slot).columns[0][at] = slot;
+    }
+  }
+  for (let slot = 0; slot < keys; slot += 7) {
+    const begin = runs.begin(slot);
+    expect(new Set(runs.page(slot).columns[0].subarray(begin, begin + 60))).toEqual(new Set([slot]));
+    expect([...runs.page(slot).times.subarray(begin, begin + 60)]).toEqual(Array.from({ length: 60 }, (_, i) => i));
+  }
+  expect(runs.bytes).toBeLessThan(1.5 * keys * 60 * 16);
 });

@@ -1,8 +1,17 @@
 // One candidate in shadow: a bounded queue, its isolation, a breaker in front, and joined records as the result.
-import { type CircuitBreakerPolicy, CircuitState, ConsecutiveBreaker, circuitBreaker, ExponentialBackoff, handleAll } from "cockatiel";
+import {
+  type CircuitBreakerPolicy,
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  ExponentialBackoff,
+  handleAll,
+  isBrokenCircuitError,
+} from "cockatiel";
 import type { Decision } from "../../core/decision.ts";
+import { messageOf } from "../../core/errors.ts";
 import type { PredictionLog, ShadowRecord } from "../../ports.ts";
-import { type Isolation, IsolationFault, type IsolationOptions, isolate } from "./isolation.ts";
+import { type BatchOutcome, type Isolation, type IsolationFault, type IsolationOptions, isolate } from "./isolation.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** One transaction the champion answered, with the vector as the candidate sees it. */
@@ -56,7 +65,8 @@ const FAILURES_MAX = 12;
 export function createCandidate(options: CandidateOptions): ShadowCandidate {
   const { log, ledger, bundle, width } = options;
   const { version } = options.start;
-  const breaker = circuitBreaker(handleAll, {
+  const failed = handleAll.orWhenResult((outcome) => (outcome as BatchOutcome).fault !== null);
+  const breaker = circuitBreaker(failed, {
     halfOpenAfter: new ExponentialBackoff(BREAK_MS),
     breaker: new ConsecutiveBreaker(FAILURES_BEFORE_BREAK),
   });
@@ -68,12 +78,14 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
   let lastFault: string | null = null;
   let stopped = false;
 
-  const score = async (jobs: readonly ShadowJob[]): Promise<void> => {
+  const score = (jobs: readonly ShadowJob[]): Promise<BatchOutcome> => {
     if (isolation?.alive() !== true) {
       isolation = isolate(options);
       starts++;
     }
-    const answers = await isolation.run({ rows: jobs.length, vectors: packed(jobs, width) });
+    return isolation.run({ rows: jobs.length, vectors: packed(jobs, width) });
+  };
+  const keep = (jobs: readonly ShadowJob[], answers: NonNullable<BatchOutcome["answers"]>): void => {
     jobs.forEach((job, row) => {
       const { score, decision, latencyMs } = answers[row];
       const { vector: _, ...rest } = job;
@@ -82,22 +94,23 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
       else ledger.missed(version, "queue-full");
     });
   };
+  const fail = (jobs: readonly ShadowJob[], fault: IsolationFault): void => {
+    ledger.missed(version, fault.reason, jobs.length);
+    if (stopped) return;
+    lastFault = fault.message;
+    options.onFault?.(version, fault.message);
+    failures++;
+    if (failures === FAILURES_MAX) breaker.isolate();
+  };
   const runBatch = async (jobs: readonly ShadowJob[]): Promise<void> => {
-    let tried = false;
     try {
-      await breaker.execute(() => {
-        tried = true;
-        return score(jobs);
-      });
+      const { answers, fault } = await breaker.execute(() => score(jobs));
+      if (fault !== null) return fail(jobs, fault);
       failures = 0;
+      keep(jobs, answers);
     } catch (error) {
-      const reason = error instanceof IsolationFault ? error.reason : "error";
-      ledger.missed(version, tried ? reason : "breaker-open", jobs.length);
-      if (!tried || stopped) return;
-      lastFault = error instanceof Error ? error.message : String(error);
-      options.onFault?.(version, lastFault);
-      failures++;
-      if (failures === FAILURES_MAX) breaker.isolate();
+      if (isBrokenCircuitError(error)) ledger.missed(version, "breaker-open", jobs.length);
+      else fail(jobs, { reason: "error", message: messageOf(error) });
     }
   };
   const run = async (): Promise<void> => {
@@ -124,7 +137,13 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
       queue.push(job);
       running ??= run();
     },
-    status: () => ({ version, breaker: nameOf(breaker), queued: queue.length, restarts: Math.max(0, starts - 1), lastFault }),
+    status: () => ({
+      version,
+      breaker: nameOf(breaker),
+      queued: queue.length,
+      restarts: Math.max(0, starts - 1),
+      lastFault,
+    }),
     async drain(msMax) {
       if (running === null) return;
       let timer: NodeJS.Timeout | undefined;

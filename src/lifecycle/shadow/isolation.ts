@@ -1,5 +1,6 @@
 // Isolation: one worker thread for one candidate, with limits of time and memory, and one batch at a time.
 import { Worker } from "node:worker_threads";
+import { messageOf } from "../../core/errors.ts";
 import { checkAnswers, WORKER_READY, type WorkerAnswers, type WorkerStart } from "./messages.ts";
 
 export interface IsolationOptions {
@@ -9,19 +10,18 @@ export interface IsolationOptions {
   readonly module?: URL;
 }
 
-/** Why a batch has no answers. */
-export class IsolationFault extends Error {
+/** Why a batch has no answers. The isolation is then gone and a new one is needed. */
+export interface IsolationFault {
   readonly reason: "timeout" | "error";
-
-  constructor(reason: "timeout" | "error", message: string) {
-    super(message);
-    this.reason = reason;
-  }
+  readonly message: string;
 }
 
+export type BatchOutcome =
+  | { readonly answers: WorkerAnswers["answers"]; readonly fault: null }
+  | { readonly answers: null; readonly fault: IsolationFault };
+
 export interface Isolation {
-  /** Rejects with {@link IsolationFault}; the isolation is then gone and a new one is needed. */
-  run(batch: { readonly rows: number; readonly vectors: Float32Array }): Promise<WorkerAnswers["answers"]>;
+  run(batch: { readonly rows: number; readonly vectors: Float32Array }): Promise<BatchOutcome>;
   /** False once the thread is gone. */
   alive(): boolean;
   stop(): Promise<void>;
@@ -34,6 +34,7 @@ const HEAP_MB_MAX = 256;
 
 /** From the source tree (tests) the worker is TypeScript, which Node 20 cannot run by itself; jiti is there already for features. */
 const FROM_SOURCE = import.meta.url.endsWith(".ts");
+const TYPESCRIPT = "../../../node_modules/jiti/lib/jiti-register.mjs";
 const WORKER = new URL(FROM_SOURCE ? "./worker.ts" : "./worker.js", import.meta.url);
 
 /** Starts the worker. The process does not stay alive for it. */
@@ -42,36 +43,37 @@ export function isolate(options: IsolationOptions): Isolation {
   const worker = new Worker(module, {
     workerData: options.start,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX, maxYoungGenerationSizeMb: 32 },
-    execArgv: module.pathname.endsWith(".ts") ? ["--import", "jiti/register"] : [],
-    // What a candidate prints is not the server's output.
+    execArgv: module.pathname.endsWith(".ts") ? ["--import", new URL(TYPESCRIPT, import.meta.url).href] : [],
     stdout: true,
     stderr: true,
   });
+  // What a candidate prints is not the server's output; it is read and dropped, so that it does not pile up.
+  worker.stdout.resume();
+  worker.stderr.resume();
   worker.unref();
   let gone: IsolationFault | null = null;
-  let settle: ((outcome: unknown) => void) | null = null;
-  const say = (outcome: unknown): void => {
+  let settle: ((message: unknown) => void) | null = null;
+  const say = (message: unknown): void => {
     const waiting = settle;
     settle = null;
-    waiting?.(outcome);
+    waiting?.(message);
   };
-  const end = (fault: IsolationFault): void => {
-    gone ??= fault;
+  const end = (reason: IsolationFault["reason"], message: string): void => {
+    gone ??= { reason, message };
     void worker.terminate();
-    say(gone);
+    say(null);
   };
   worker.on("message", say);
-  worker.on("error", (error) => end(new IsolationFault("error", `the worker failed: ${String(error)}`)));
-  worker.on("exit", (code) => end(new IsolationFault("error", `the worker left with code ${code}`)));
-  /** The worker's next message, or the fault that came instead. */
+  worker.on("error", (error) => end("error", `the worker failed: ${messageOf(error)}`));
+  worker.on("exit", (code) => end("error", `the worker left with code ${code}`));
+  /** The worker's next message; null, with `gone` set, when none came. */
   const next = (msMax: number): Promise<unknown> =>
     new Promise((resolve) => {
-      if (gone !== null) return resolve(gone);
-      const timer = setTimeout(() => end(new IsolationFault("timeout", `nothing came within ${msMax} ms`)), msMax);
-      timer.unref();
-      settle = (outcome) => {
+      if (gone !== null) return resolve(null);
+      const timer = setTimeout(() => end("timeout", `nothing came within ${msMax} ms`), msMax).unref();
+      settle = (message) => {
         clearTimeout(timer);
-        resolve(outcome);
+        resolve(message);
       };
     });
   const ready = next(START_MS_MAX);
@@ -79,22 +81,19 @@ export function isolate(options: IsolationOptions): Isolation {
   return {
     async run({ rows, vectors }) {
       const greeting = await ready;
-      if (gone === null && greeting !== WORKER_READY) end(new IsolationFault("error", "the worker did not get ready"));
-      if (gone !== null) throw gone;
+      if (gone === null && greeting !== WORKER_READY) end("error", "the worker did not get ready");
+      if (gone !== null) return { answers: null, fault: gone };
       const id = ++batches;
       const answer = next(options.batchMsMax);
       worker.postMessage({ id, rows, vectors }, [vectors.buffer as ArrayBuffer]);
-      const outcome = await answer;
-      if (outcome instanceof IsolationFault) throw outcome;
-      const checked = checkAnswers(outcome, { id, rows });
-      if (checked !== null) return checked.answers;
-      end(new IsolationFault("error", "the answers are no scores"));
-      throw gone!;
+      const checked = checkAnswers(await answer, { id, rows });
+      if (checked !== null) return { answers: checked.answers, fault: null };
+      end("error", "the answers are no scores");
+      return { answers: null, fault: gone! };
     },
     alive: () => gone === null,
     async stop() {
-      gone ??= new IsolationFault("error", "the worker was stopped");
-      say(gone);
+      end("error", "the worker was stopped");
       await worker.terminate();
     },
   };

@@ -25,7 +25,10 @@ export interface WorkerAnswers {
 export const WORKER_READY = "ready";
 
 /** The answers to a batch, or null when they are not what a scorer may say. A candidate is not trusted. */
-export function checkAnswers(message: unknown, batch: { readonly id: number; readonly rows: number }): WorkerAnswers | null {
+export function checkAnswers(
+  message: unknown,
+  batch: { readonly id: number; readonly rows: number },
+): WorkerAnswers | null {
   if (message === null || typeof message !== "object") return null;
   const { id, answers } = message as Partial<WorkerAnswers>;
   if (id !== batch.id || !Array.isArray(answers) || answers.length !== batch.rows) return null;
@@ -37,13 +40,13 @@ const DECISIONS: readonly Decision[] = ["approve", "review", "block"];
 function isAnswer(value: unknown): boolean {
   if (value === null || typeof value !== "object") return false;
   const { score, anomalyScore, decision, latencyMs } = value as Record<string, unknown>;
-  return isShare(score) && isShare(anomalyScore) && DECISIONS.includes(decision as Decision) && isFinite(latencyMs);
+  return isShare(score) && isShare(anomalyScore) && DECISIONS.includes(decision as Decision) && isDuration(latencyMs);
 }
 
 function isShare(value: unknown): boolean {
   return typeof value === "number" && value >= 0 && value <= 1;
 }
 
-function isFinite(value: unknown): boolean {
+function isDuration(value: unknown): boolean {
   return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }

@@ -1,0 +1,52 @@
+// Builds dist/ from src/ and bench/ with the TypeScript compiler; with --if-needed only when a source is newer than dist/.
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const STAMP = path.join(ROOT, "dist", ".built");
+const SOURCES = ["src", "bench", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
+
+if (process.argv.includes("--if-needed") && isFresh()) process.exit(0);
+rmSync(path.join(ROOT, "dist"), { recursive: true, force: true });
+compile();
+chmodSync(COMMAND, 0o755);
+linkCommand();
+writeFileSync(STAMP, "");
+
+function compile() {
+  const tsc = path.join(ROOT, "node_modules", "typescript", "bin", "tsc");
+  try {
+    // The compiler's words go to stderr: what a command prints on stdout stays its own.
+    execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: ROOT, stdio: ["ignore", 2, 2] });
+  } catch {
+    console.error("build: the TypeScript compiler refused; see its messages above");
+    process.exit(1);
+  }
+}
+
+/** The stamp is written last, so a half-finished build is never fresh. Folders count too: a deleted file changes its folder. */
+function isFresh() {
+  if (!existsSync(STAMP)) return false;
+  const built = statSync(STAMP).mtimeMs;
+  return SOURCES.map((name) => path.join(ROOT, name))
+    .filter((name) => existsSync(name))
+    .every((name) => newestIn(name) <= built);
+}
+
+function newestIn(name) {
+  const stat = statSync(name);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return readdirSync(name).reduce((newest, entry) => Math.max(newest, newestIn(path.join(name, entry))), stat.mtimeMs);
+}
+
+/** `npx sentinel` in a clone finds the command here; npm links a package's own command for its dependents only. */
+function linkCommand() {
+  const modules = path.join(ROOT, "node_modules");
+  const link = path.join(modules, ".bin", "sentinel");
+  if (process.platform === "win32" || lstatSync(modules).isSymbolicLink()) return;
+  rmSync(link, { force: true });
+  symlinkSync(path.relative(path.dirname(link), COMMAND), link);
+}

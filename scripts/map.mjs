@@ -1,0 +1,96 @@
+// Writes the map of src/ into README.md from the first line of every file; with --check only says whether it is up to date.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const README = path.join(ROOT, "README.md");
+const START = "<!-- map:start -->";
+const END = "<!-- map:end -->";
+
+/** Folders of src from the door to the core, as the layers go, and what each is for. A new folder needs a line here. */
+const FOLDERS = {
+  cli: "the short-running door: a table of verbs, one file a verb",
+  server: "the long-running door: one file a route family",
+  lifecycle: "the verbs; the only place where capabilities meet",
+  drivers: "what `ports.ts` asks for, each against one vendor or format",
+  evidence: "is B better than A?",
+  drift: "has the world moved?",
+  quality: "is this data fit to train on?",
+  features: "from a transaction to a vector, online and offline alike",
+  expression: "SQL scalar expressions",
+  ml: "learning; knows columns and numbers only",
+  core: "nouns that three folders or more share",
+};
+
+const readme = readFileSync(README, "utf8");
+const start = readme.indexOf(START);
+const end = readme.indexOf(END);
+if (start < 0 || end < start) fail(`README.md needs the two lines ${START} and ${END}, in this order`);
+const updated = `${readme.slice(0, start + START.length)}\n${renderMap()}${readme.slice(end)}`;
+if (updated === readme) process.exit(0);
+if (process.argv.includes("--check"))
+  fail("the map in README.md differs from the first lines of the files: npm run map");
+writeFileSync(README, updated);
+console.log("README.md: the map is new");
+
+/** Top files as a list, then one folding section a folder. */
+function renderMap() {
+  const names = readdirSync(path.join(ROOT, "src"), { withFileTypes: true });
+  const files = names.filter((entry) => entry.isFile()).map(({ name }) => name);
+  const folders = names.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  for (const folder of folders) if (!(folder in FOLDERS)) fail(`src/${folder} is not named in scripts/map.mjs`);
+  const sections = Object.keys(FOLDERS).filter((folder) => folders.includes(folder));
+  return [
+    ...files.sort().map((file) => item(`src/${file}`, file)),
+    "",
+    ...sections.flatMap((folder) => section(folder)),
+  ]
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+function section(folder) {
+  const files = filesUnder(`src/${folder}`);
+  const count = `${files.length} ${files.length === 1 ? "file" : "files"}`;
+  const lines = ["<details>", `<summary><b>src/${folder}</b>: ${html(FOLDERS[folder])} (${count})</summary>`, ""];
+  let group = "";
+  for (const file of files) {
+    const inside = path.posix.relative(`src/${folder}`, file);
+    const here = path.posix.dirname(inside);
+    if (here !== group && here !== ".") lines.push(`- \`${here}/\``);
+    group = here;
+    lines.push(here === "." ? item(file, inside) : `  ${item(file, path.posix.basename(inside))}`);
+  }
+  return [...lines, "", "</details>", ""];
+}
+
+/** A folder's own files first, then those of its folders. */
+function filesUnder(folder) {
+  const entries = readdirSync(path.join(ROOT, folder), { withFileTypes: true });
+  const names = (wanted) => entries.filter(wanted).map(({ name }) => name);
+  const own = names((entry) => entry.isFile() && entry.name.endsWith(".ts")).sort();
+  const inner = names((entry) => entry.isDirectory()).sort();
+  return [...own.map((name) => `${folder}/${name}`), ...inner.flatMap((name) => filesUnder(`${folder}/${name}`))];
+}
+
+function item(file, label) {
+  return `- [${label}](${file}): ${purposeOf(file)}`;
+}
+
+/** The first comment line, after a shebang if there is one. */
+function purposeOf(file) {
+  const found = /^(?:#![^\n]*\n)?\/\/ ([^\n]+)\n/.exec(readFileSync(path.join(ROOT, file), "utf8"));
+  if (found === null) fail(`${file} does not say in its first line what it is for`);
+  // Outside of code, < would begin HTML and * an emphasis.
+  return found[1].replace(/(`[^`]*`)|[<*]/g, (text, code) => code ?? (text === "<" ? "&lt;" : "\\*"));
+}
+
+function html(text) {
+  return text.replaceAll("<", "&lt;").replace(/`([^`]*)`/g, "<code>$1</code>");
+}
+
+function fail(message) {
+  console.error(`map: ${message}`);
+  process.exit(1);
+}

@@ -1,0 +1,120 @@
+// Live traffic for the demo: simulated days sent over HTTP in order, each fraud reported after the label delay.
+import { messageOf, SentinelError } from "../../core/errors.ts";
+import type { Table } from "../../core/table.ts";
+import { numberAt } from "../../core/table.ts";
+
+/** Transactions a request, and labels a request. */
+const BATCH = 250;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+export interface Traffic {
+  readonly sent: number;
+  readonly decisions: Readonly<Record<string, number>>;
+  readonly labels: number;
+  readonly seconds: number;
+}
+
+/** Labels that are not known yet, carried from one stretch of traffic to the next. */
+export interface PendingLabels {
+  readonly waiting: { readonly id: string; readonly knownAt: number }[];
+}
+
+/** Sends the rows of some days; labels whose time has come go before the transactions of that time. */
+export async function sendTraffic(
+  url: string,
+  days: Iterable<Table>,
+  given: {
+    readonly pending: PendingLabels;
+    readonly labelDelayMs: number;
+    readonly elapsed: () => number;
+    readonly onDay: (day: number) => void;
+  },
+): Promise<Traffic> {
+  const started = given.elapsed();
+  const decisions: Record<string, number> = { approve: 0, review: 0, block: 0 };
+  let sent = 0;
+  let labels = 0;
+  let day = 0;
+  for (const table of days) {
+    given.onDay(day++);
+    const rows = rowsOf(table);
+    for (let at = 0; at < rows.length; at += BATCH) {
+      const batch = rows.slice(at, at + BATCH);
+      labels += await sendLabels(url, given.pending, batch[0].time);
+      const answers = (await post(`${url}/predict/batch`, batch.map(requestOf))) as readonly {
+        readonly decision: string;
+      }[];
+      for (const { decision } of answers) decisions[decision]++;
+      for (const { id, time, fraud } of batch)
+        if (fraud) given.pending.waiting.push({ id, knownAt: time + given.labelDelayMs });
+      sent += batch.length;
+    }
+  }
+  return { sent, decisions, labels, seconds: (given.elapsed() - started) / 1000 };
+}
+
+interface Row {
+  readonly id: string;
+  readonly time: number;
+  readonly customer: number;
+  readonly terminal: number;
+  readonly amount: number;
+  readonly fraud: boolean;
+}
+
+function rowsOf(table: Table): Row[] {
+  const at = (name: string, row: number): number => numberAt(table.columns.get(name)!, row);
+  return Array.from({ length: table.rows }, (_, row) => ({
+    id: String(at("transaction_id", row)),
+    time: at("tx_datetime", row),
+    customer: at("customer_id", row),
+    terminal: at("terminal_id", row),
+    amount: at("tx_amount", row),
+    fraud: at("tx_fraud", row) === 1,
+  }));
+}
+
+function requestOf({ id, time, customer, terminal, amount }: Row): object {
+  return {
+    id,
+    time,
+    amount,
+    ...(Number.isNaN(customer) ? {} : { user_id: customer }),
+    ...(Number.isNaN(terminal) ? {} : { merchant_id: terminal }),
+  };
+}
+
+async function sendLabels(url: string, pending: PendingLabels, now: number): Promise<number> {
+  const due = pending.waiting.findIndex(({ knownAt }) => knownAt > now);
+  const ready = pending.waiting.splice(0, due < 0 ? pending.waiting.length : due);
+  for (let at = 0; at < ready.length; at += BATCH) {
+    const body = ready
+      .slice(at, at + BATCH)
+      .map(({ id, knownAt }) => ({ transaction_id: id, fraud: true, source: "chargeback", time: knownAt }));
+    await post(`${url}/feedback`, body);
+  }
+  return ready.length;
+}
+
+async function post(url: string, body: unknown): Promise<unknown> {
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    });
+  } catch (error) {
+    throw new SentinelError("server.not-ready", `the demo's server does not answer at ${url}: ${messageOf(error)}`, {
+      hint: "run the demo again; if it happens twice, report it",
+      cause: error,
+    });
+  }
+  if (!response.ok) {
+    throw new SentinelError("server.not-ready", `${url} answered ${response.status}: ${await response.text()}`, {
+      hint: "run the demo again; if it happens twice, report it",
+    });
+  }
+  return response.json();
+}

@@ -1,0 +1,93 @@
+// The expectation that quantiles of a column lie inside ranges.
+import { finiteOrText } from "../cells.ts";
+import { presentNumbers } from "../columns.ts";
+import type { ExpectationDefinition } from "../definition.ts";
+import type { Kwargs } from "../kwargs.ts";
+import { numericValues } from "../rows.ts";
+
+const METHODS = ["nearest", "linear", "lower", "higher", "midpoint"] as const;
+type Method = (typeof METHODS)[number];
+
+interface QuantileRanges {
+  readonly quantiles: readonly number[];
+  readonly ranges: readonly (readonly [number, number])[];
+}
+
+export const QUANTILES: readonly ExpectationDefinition[] = [
+  {
+    type: "expect_column_quantile_values_to_be_between",
+    prepare(kwargs) {
+      const name = kwargs.text("column");
+      const { quantiles, ranges } = quantileRanges(kwargs);
+      const method = methodOf(kwargs);
+      return (rows) => {
+        const sorted = presentNumbers(numericValues(rows, name)).slice().sort();
+        const values = quantiles.map((q) => quantileBy(sorted, q, method));
+        const details = values.map((value, i) => isWithin(value, ranges[i]));
+        const observed = { quantiles, values: values.map(finiteOrText) };
+        const result = { observed_value: observed, details: { success_details: details } };
+        return { success: details.every((passed) => passed), result };
+      };
+    },
+  },
+];
+
+/** GX's tolerance on a bound: numpy.isclose with rtol 1e-4, atol 1e-8, |value − bound| ≤ atol + rtol·|bound|. */
+function isWithin(value: number, [low, high]: readonly [number, number]): boolean {
+  const isClose = (bound: number): boolean =>
+    value === bound || (Number.isFinite(bound) && Math.abs(value - bound) <= 1e-8 + 1e-4 * Math.abs(bound));
+  return (value >= low || isClose(low)) && (value <= high || isClose(high));
+}
+
+/** Quantile of sorted numbers; "nearest" rounds halves to even, as NumPy does. NaN when empty. */
+export function quantileBy(sorted: Float64Array, q: number, method: Method): number {
+  if (sorted.length === 0) return Number.NaN;
+  const position = (sorted.length - 1) * q;
+  const below = Math.floor(position);
+  const above = Math.ceil(position);
+  switch (method) {
+    case "lower":
+      return sorted[below];
+    case "higher":
+      return sorted[above];
+    case "midpoint":
+      return (sorted[below] + sorted[above]) / 2;
+    case "linear":
+      return sorted[below] + (sorted[above] - sorted[below]) * (position - below);
+    case "nearest": {
+      const fraction = position - below;
+      if (fraction === 0.5) return sorted[below % 2 === 0 ? below : above];
+      return sorted[fraction < 0.5 ? below : above];
+    }
+  }
+}
+
+/** `allow_relative_error` is false, or the name of an interpolation (its second meaning in GX for pandas). */
+function methodOf(kwargs: Kwargs): Method {
+  const given = kwargs.get("allow_relative_error");
+  if (given === undefined || given === false) return "nearest";
+  return kwargs.choice("allow_relative_error", METHODS);
+}
+
+function quantileRanges(kwargs: Kwargs): QuantileRanges {
+  const name = "quantile_ranges";
+  const given = kwargs.get(name);
+  if (typeof given !== "object" || given === null) return kwargs.wrong(name, "an object");
+  const quantiles: unknown = "quantiles" in given ? given.quantiles : undefined;
+  const ranges: unknown = "value_ranges" in given ? given.value_ranges : undefined;
+  if (!Array.isArray(quantiles) || !Array.isArray(ranges) || quantiles.length !== ranges.length) {
+    return kwargs.wrong(name, "an object with lists quantiles and value_ranges of one length");
+  }
+  if (!quantiles.every((q) => typeof q === "number" && q >= 0 && q <= 1)) {
+    return kwargs.wrong(name, "an object whose quantiles are from 0 to 1");
+  }
+  return { quantiles, ranges: ranges.map((range) => pairOf(range, kwargs)) };
+}
+
+function pairOf(range: unknown, kwargs: Kwargs): readonly [number, number] {
+  const isBound = (bound: unknown): bound is number | null => bound === null || typeof bound === "number";
+  if (!Array.isArray(range) || range.length !== 2 || !range.every(isBound)) {
+    return kwargs.wrong("quantile_ranges", "an object whose value_ranges are pairs of numbers or null");
+  }
+  return [range[0] ?? Number.NEGATIVE_INFINITY, range[1] ?? Number.POSITIVE_INFINITY];
+}

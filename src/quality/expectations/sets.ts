@@ -1,0 +1,48 @@
+// Expectations that the values of a column come from a set, or do not, cell by cell.
+import type { Column } from "../../core/table.ts";
+import { cellAt, parseInstant } from "../cells.ts";
+import { flagNumbers, flagTexts, missingCells } from "../columns.ts";
+import type { ExpectationDefinition } from "../definition.ts";
+import type { SetValue } from "../kwargs.ts";
+import { countMissing, summarize } from "../summary.ts";
+
+export const SETS: readonly ExpectationDefinition[] = [
+  membership("expect_column_values_to_be_in_set", true),
+  membership("expect_column_values_to_not_be_in_set", false),
+];
+
+function membership(type: string, wantsMember: boolean): ExpectationDefinition {
+  return {
+    type,
+    prepare(kwargs) {
+      const name = kwargs.text("column");
+      const set = kwargs.values("value_set");
+      const mostly = kwargs.mostly();
+      return (rows) => {
+        const column = rows.column(name);
+        const missing = countMissing(missingCells(column));
+        const faults = flagMembers(column, set, wantsMember);
+        return summarize({ rows, faults, missing, mostly, valueAt: (row) => cellAt(column, row) });
+      };
+    },
+  };
+}
+
+/** A number never equals a text ("1" is not 1); texts that are dates stand for instants in time columns. */
+function flagMembers(column: Column, set: readonly SetValue[], wantsMember: boolean): Uint8Array {
+  if (column.kind === "text") {
+    const texts = new Set(set.filter((value) => typeof value === "string"));
+    return flagTexts(column, (text) => texts.has(text) === wantsMember);
+  }
+  const numbers = numberSet(column.kind, set);
+  return flagNumbers(column.values, (value) => numbers.has(value) === wantsMember);
+}
+
+/** The members of a set that a number or time column can hold. */
+export function numberSet(kind: "number" | "time", set: readonly SetValue[]): ReadonlySet<number> {
+  const numbers = set.map((value) => {
+    if (kind === "time") return typeof value === "string" ? parseInstant(value) : Number.NaN;
+    return typeof value === "number" ? value : Number.NaN;
+  });
+  return new Set(numbers.filter((value) => !Number.isNaN(value)));
+}

@@ -1,0 +1,158 @@
+// The report of a validation as one HTML page that needs nothing else: no network, no script, light and dark.
+import { checkName, observedText, requiredText } from "./describe.ts";
+import { STYLE } from "./report-style.ts";
+import type { CheckStatus, ExpectationResult, ValidationResult } from "./result.ts";
+
+/** How many rows at fault the page shows of one check. */
+const SAMPLE_SHOWN_MAX = 20;
+const TEXT_LENGTH_MAX = 400;
+
+/**
+ * A page with the answer, the figures, and every check: what was wanted, what was seen, which rows. Everything that comes from
+ * data or suite is escaped.
+ */
+export function htmlReport(
+  result: ValidationResult,
+  { title = "Data gate", subtitle = "" }: { readonly title?: string; readonly subtitle?: string } = {},
+): string {
+  const failing = result.results.filter(({ success }) => !success).sort(bySeverity);
+  const passing = result.results.filter(({ success }) => success);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(title)}: ${escapeHtml(result.suite_name)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+${header(result, { title, subtitle })}
+${section("What needs attention", failing, "open")}
+${section("What is as expected", passing, "")}
+<footer>Suite <b>${escapeHtml(result.suite_name)}</b> in Great Expectations' JSON, judged by Sentinel.</footer>
+</main>
+</body>
+</html>
+`;
+}
+
+type Answer = "pass" | "warn" | "fail";
+
+const ANSWERS: Readonly<Record<Answer, readonly [string, string]>> = {
+  pass: ["Fit for use", "Every check passed."],
+  warn: ["Fit for use, with warnings", "Nothing critical failed; look at the warnings below."],
+  fail: ["Not fit for use", "At least one critical check failed or could not be judged."],
+};
+
+function answerOf({ results }: ValidationResult): Answer {
+  if (results.every(({ success }) => success)) return "pass";
+  const stops = results.some((one) => !one.success && severityRank(one) === 0);
+  return stops ? "fail" : "warn";
+}
+
+function header(result: ValidationResult, { title, subtitle }: { title: string; subtitle: string }): string {
+  const answer = answerOf(result);
+  const [headline, explanation] = ANSWERS[answer];
+  const { evaluated_expectations: total, successful_expectations: passed } = result.statistics;
+  const share = total === 0 ? 100 : (passed / total) * 100;
+  return `<header class="${answer}">
+<p class="kicker">${escapeHtml(title)} · ${escapeHtml(result.suite_name)}</p>
+<h1>${headline}</h1>
+<p>${explanation}${subtitle === "" ? "" : ` ${escapeHtml(subtitle)}`}</p>
+<dl class="figures">
+${figure("Checks passed", `${passed} of ${total}`)}
+${figure("Failed", String(total - passed))}
+${figure("Rows", grouped(result.meta.rows))}
+${figure("Columns", String(result.meta.columns.length))}
+</dl>
+<div class="bar" role="img" aria-label="${passed} of ${total} checks passed"><span style="width:${share.toFixed(2)}%"></span></div>
+</header>`;
+}
+
+function figure(name: string, value: string): string {
+  return `<div><dt>${name}</dt><dd>${value}</dd></div>`;
+}
+
+function section(title: string, results: readonly ExpectationResult[], open: "open" | ""): string {
+  if (results.length === 0) return "";
+  return `<section>
+<h2>${title} <span class="count">${results.length}</span></h2>
+${results.map((one) => card(one, open)).join("\n")}
+</section>`;
+}
+
+function card(one: ExpectationResult, open: "open" | ""): string {
+  const { type, notes, description, severity } = one.expectation_config;
+  const why = description ?? notes ?? "";
+  const tone = one.success ? "pass" : severityRank(one) === 0 ? "fail" : "warn";
+  return `<details class="check ${tone}" ${open}>
+<summary><span class="mark" aria-hidden="true">${one.success ? "✓" : "✕"}</span><span class="name">${text(checkName(one))}</span><span class="tag">${one.success ? "passed" : `${STATUS_WORD[one.meta.status]} · ${severity}`}</span></summary>
+<div class="body">
+${why === "" ? "" : `<p class="why">${text(why)}</p>`}
+<dl class="pairs">
+<dt>Wanted</dt><dd>${text(requiredText(one))}</dd>
+<dt>Seen</dt><dd>${text(observedText(one))}</dd>
+<dt>Check</dt><dd><code>${text(type)}</code></dd>
+</dl>
+${sample(one)}
+</div>
+</details>`;
+}
+
+const STATUS_WORD: Readonly<Record<CheckStatus, string>> = {
+  passed: "passed",
+  failed: "failed",
+  errored: "could not be judged",
+  unsupported: "unsupported",
+};
+
+/** The sampled rows at fault; nothing for checks that have none. */
+function sample({ result }: ExpectationResult): string {
+  const values = result.partial_unexpected_list;
+  const rows = result.partial_unexpected_index_list;
+  if (!Array.isArray(values) || !Array.isArray(rows) || values.length === 0) return "";
+  const lines = values
+    .slice(0, SAMPLE_SHOWN_MAX)
+    .map((value, i) => `<tr><td>${text(grouped(rows[i]))}</td><td><code>${text(shown(value))}</code></td></tr>`);
+  const total = Number(result.unexpected_count);
+  const caption =
+    total > lines.length ? `The first ${lines.length} of ${grouped(total)} rows at fault` : "Rows at fault";
+  return `<div class="rows"><table><caption>${caption}</caption><thead><tr><th>Row</th><th>Value</th></tr></thead><tbody>${lines.join("")}</tbody></table></div>`;
+}
+
+function shown(value: unknown): string {
+  return value === null ? "missing" : typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** 0 stops the gate (critical, or unsupported at any severity), 1 warns, 2 informs. */
+function severityRank({ expectation_config: { severity }, meta }: ExpectationResult): number {
+  if (severity === "critical" || meta.status === "unsupported") return 0;
+  return severity === "warning" ? 1 : 2;
+}
+
+function bySeverity(a: ExpectationResult, b: ExpectationResult): number {
+  return severityRank(a) - severityRank(b);
+}
+
+/** 1754155 → "1,754,155", the same in every locale. */
+function grouped(value: unknown): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+function text(content: string): string {
+  return escapeHtml(content.length <= TEXT_LENGTH_MAX ? content : `${content.slice(0, TEXT_LENGTH_MAX - 1)}…`);
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+function escapeHtml(content: string): string {
+  return content.replace(/[&<>"']/g, (character) => ENTITIES[character]);
+}

@@ -1,0 +1,99 @@
+// The SUMMARY result of expectations that judge row by row: counts, percentages, and a sample of the rows at fault.
+import type { CellValue } from "./cells.ts";
+import type { Outcome, ShownValue } from "./definition.ts";
+import type { Rows } from "./rows.ts";
+
+/** How many rows at fault a result shows; Great Expectations' default `partial_unexpected_count`. */
+const SAMPLE_ROWS = 20;
+
+export interface Judged {
+  readonly rows: Rows;
+  /** 1 where a row is not as expected; rows that do not count are 0. */
+  readonly faults: Uint8Array;
+  /** Rows left out because they are missing; null for the nullity expectations, which report no such fields. */
+  readonly missing: number | null;
+  readonly mostly: number;
+  readonly valueAt: (row: number) => ShownValue;
+}
+
+/**
+ * Success when (judged − unexpected) / judged ≥ mostly in plain doubles, as Great Expectations computes it; with nothing
+ * to judge it succeeds. Counts by value cover the sampled rows only, as in Great Expectations.
+ */
+export function summarize({ rows, faults, missing, mostly, valueAt }: Judged): Outcome {
+  const count = rows.count;
+  const sample: number[] = [];
+  let unexpected = 0;
+  for (let row = 0; row < count; row++) {
+    if (faults[row] === 0) continue;
+    unexpected++;
+    if (sample.length < SAMPLE_ROWS) sample.push(row);
+  }
+  const judged = count - (missing ?? 0);
+  const values = sample.map(valueAt);
+  const result = {
+    element_count: count,
+    unexpected_count: unexpected,
+    unexpected_percent: percent(unexpected, judged),
+    partial_unexpected_list: values,
+    ...(missing === null
+      ? {}
+      : {
+          missing_count: missing,
+          missing_percent: percent(missing, count),
+          unexpected_percent_total: percent(unexpected, count),
+          unexpected_percent_nonmissing: percent(unexpected, judged),
+        }),
+    partial_unexpected_counts: countValues(values),
+    partial_unexpected_index_list: sample.map((row) => rows.sourceRow(row)),
+  };
+  return { success: judged === 0 || (judged - unexpected) / judged >= mostly, result };
+}
+
+export function countMissing(isMissing: Uint8Array): number {
+  let missing = 0;
+  for (let row = 0; row < isMissing.length; row++) missing += isMissing[row];
+  return missing;
+}
+
+function percent(part: number, whole: number): number | null {
+  return whole === 0 ? null : (part / whole) * 100;
+}
+
+interface ValueCount {
+  readonly value: CellValue | readonly CellValue[];
+  readonly count: number;
+}
+
+/** How often each value occurs: the most frequent first, then by value. */
+function countValues(values: readonly ShownValue[]): readonly ValueCount[] {
+  const counts = new Map<string, ValueCount>();
+  for (const shown of values) {
+    const value = isRecord(shown) ? Object.values(shown) : shown;
+    const key = JSON.stringify(value);
+    counts.set(key, { value, count: (counts.get(key)?.count ?? 0) + 1 });
+  }
+  return [...counts.values()].sort((a, b) => b.count - a.count || compareShown(a.value, b.value));
+}
+
+function isRecord(value: ShownValue): value is Readonly<Record<string, CellValue>> {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+function compareShown(a: ValueCount["value"], b: ValueCount["value"]): number {
+  const left = Array.isArray(a) ? a : [a];
+  const right = Array.isArray(b) ? b : [b];
+  for (let i = 0; i < Math.min(left.length, right.length); i++) {
+    const order = compareCells(left[i], right[i]);
+    if (order !== 0) return order;
+  }
+  return left.length - right.length;
+}
+
+/** Missing first; numbers before texts, so that the order is total whatever a column holds. */
+function compareCells(a: CellValue, b: CellValue): number {
+  if (a === b) return 0;
+  if (a === null || b === null) return a === null ? -1 : 1;
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  return a < b ? -1 : 1;
+}

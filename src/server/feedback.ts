@@ -1,0 +1,132 @@
+// POST /feedback: labels, the late truth, one or many; on the clock of event time.
+import { ERROR_KINDS, type ErrorCode, SentinelError } from "../core/errors.ts";
+import { transactionOf } from "../lifecycle/warm/catch-up.ts";
+import { mediaType, readText } from "./body.ts";
+import { type FieldFault, invalidRequest } from "./faults.ts";
+import { parseJson } from "./json.ts";
+import { idOf, rename } from "./parse.ts";
+import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
+import { FEEDBACK_RESULT_SCHEMA, ref } from "./schemas.ts";
+import { parseTime } from "./time.ts";
+
+export const feedbackRoute: Route = {
+  method: "POST",
+  path: "/feedback",
+  summary: "Takes labels: one object or an array. In an array, unknown transactions are told item by item.",
+  shed: true,
+  body: { "application/json": { oneOf: [ref("Feedback"), { type: "array", items: ref("Feedback") }] } },
+  answers: { "application/json": FEEDBACK_RESULT_SCHEMA },
+  run: feedback,
+};
+
+interface ParsedLabel {
+  readonly transactionId: string;
+  readonly fraud: boolean;
+  readonly source: string;
+  /** null: known now, on the clock of event time. */
+  readonly knownAt: number | null;
+}
+
+interface Outcome {
+  readonly transaction_id: string;
+  readonly accepted: boolean;
+  readonly code?: ErrorCode;
+  readonly message?: string;
+}
+
+/** Names a label comes under besides the pipeline's own. */
+const LABEL_NAMES = ["fraud", "is_fraud", "label"];
+const SOURCE_LENGTH_MAX = 100;
+
+async function feedback(parts: ServerParts, context: RequestContext): Promise<Response> {
+  const request = context.req.raw;
+  mediaType(request, ["application/json"]);
+  const { bodyMaxBytes, batchMax } = parts.pipeline.serve;
+  const body = parseJson(await readText({ request, incoming: context.env?.incoming }, bodyMaxBytes));
+  if (!Array.isArray(body)) {
+    const outcome = await take(parts, parseLabel(parts, body, ""));
+    if (!outcome.accepted) throw refused(outcome);
+    return jsonResponse({ accepted: 1, rejected: 0, items: [outcome] });
+  }
+  if (body.length > batchMax) {
+    throw new SentinelError("request.body-too-large", `${body.length} labels at once`, {
+      hint: `send at most ${batchMax} (serve.batch_max)`,
+    });
+  }
+  const labels = body.map((item, index) => parseLabel(parts, item, `${index}/`));
+  const items: Outcome[] = [];
+  for (const label of labels) items.push(await take(parts, label));
+  const accepted = items.filter((item) => item.accepted).length;
+  return jsonResponse({ accepted, rejected: items.length - accepted, items });
+}
+
+/** Logs and learns one label. */
+async function take(parts: ServerParts, label: ParsedLabel): Promise<Outcome> {
+  const { transactionId, fraud, source } = label;
+  const about = await parts.log.find(transactionId);
+  if (about === null) return refusal(parts, transactionId, "request.not-found");
+  const receivedAt = parts.ports.clock.now();
+  const knownAt = label.knownAt ?? eventNow(parts, receivedAt);
+  if (!parts.log.appendLabel({ transactionId, fraud, knownAt, source, receivedAt })) {
+    parts.measures.logDropped.inc({ kind: "label" });
+    return refusal(parts, transactionId, "server.overloaded");
+  }
+  parts.states.learnLabel({ transaction: transactionOf(about), fraud, knownAt, receivedAt });
+  parts.measures.labels.inc({ outcome: "accepted" });
+  return { transaction_id: transactionId, accepted: true };
+}
+
+/**
+ * Now on the clock of event time: the newest event time seen. The wall clock would hide labels of replayed (older)
+ * traffic for years, since a feature sees a label only from knownAt on.
+ */
+function eventNow(parts: ServerParts, now: number): number {
+  const { newestTime } = parts.states;
+  return Number.isFinite(newestTime) ? newestTime : now;
+}
+
+function parseLabel(parts: ServerParts, value: unknown, at: string): ParsedLabel {
+  const { columns, canonical } = parts.pipeline;
+  const names = new Map(canonical);
+  names.set("time", "time");
+  for (const name of LABEL_NAMES) names.set(name, columns.label);
+  const { renamed, spelled } = rename(value, names);
+  const faults: FieldFault[] = [];
+  const fault = (column: string, message: string): void =>
+    void faults.push({ field: `${at}${spelled.get(column) ?? column}`, message });
+  const transactionId = idOf(renamed[columns.id]);
+  if (transactionId === null) fault(columns.id, "must be the id of a transaction");
+  const fraud = fraudOf(renamed[columns.label]);
+  if (fraud === null) fault(spelled.get(columns.label) ?? "fraud", "must be true or false (or 1 or 0)");
+  const source = renamed.source ?? "analyst";
+  if (typeof source !== "string" || source.length === 0 || source.length > SOURCE_LENGTH_MAX) {
+    fault("source", `must be a text of 1 to ${SOURCE_LENGTH_MAX} characters`);
+  }
+  const time = renamed[names.get("time") ?? "time"];
+  const knownAt = time === undefined ? null : parseTime(time);
+  if (Number.isNaN(knownAt)) fault("time", "must be an ISO 8601 time or whole milliseconds since 1970");
+  const latest = Math.max(parts.ports.clock.now(), parts.states.newestTime) + parts.aheadMaxMs;
+  if (knownAt !== null && knownAt > latest) fault("time", "is ahead of the server's clock by more than is allowed");
+  if (faults.length > 0) throw invalidRequest(faults, "the label");
+  return { transactionId: transactionId!, fraud: fraud!, source: source as string, knownAt };
+}
+
+function fraudOf(value: unknown): boolean | null {
+  if (typeof value === "boolean") return value;
+  return value === 0 || value === 1 ? value === 1 : null;
+}
+
+function refusal(parts: ServerParts, transactionId: string, code: ErrorCode): Outcome {
+  parts.measures.labels.inc({ outcome: code });
+  const message =
+    code === "request.not-found" ? "no answer was given to a transaction of this id" : "the log cannot take more now";
+  return { transaction_id: transactionId, accepted: false, code, message };
+}
+
+function refused(outcome: Outcome): SentinelError {
+  const code = outcome.code ?? "request.not-found";
+  const hint = ERROR_KINDS[code].retryable
+    ? "send the label again after Retry-After seconds"
+    : "send labels of transactions that /predict answered, under the same transaction_id";
+  return new SentinelError(code, `label of ${JSON.stringify(outcome.transaction_id)}: ${outcome.message}`, { hint });
+}

@@ -1,0 +1,89 @@
+// Measures: what Prometheus is told; a registry of our own, so that two servers in one process do not mix.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Shadows } from "../lifecycle/shadow.ts";
+import { SHADOW_MISSES } from "../ports.ts";
+import type { AnswerBody } from "./answer-body.ts";
+import type { Live } from "./live.ts";
+
+/** Seconds; a quarter of a millisecond to a second, because answers take a few milliseconds. */
+const SECONDS = [0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+const SCORES = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99, 1];
+
+export type Measures = ReturnType<typeof createMeasures>;
+
+/** Everything that is measured; text() is what /metrics answers. */
+export function createMeasures() {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: "sentinel_" });
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> =>
+    new Counter({ name: `sentinel_${name}`, help, labelNames, registers });
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> =>
+    new Gauge({ name: `sentinel_${name}`, help, labelNames, registers });
+  const requests = counter("requests_total", "Requests answered, by route and status.", ["route", "status"]);
+  const requestSeconds = new Histogram({
+    name: "sentinel_request_seconds",
+    help: "Time from the request's head to its answer.",
+    labelNames: ["route"],
+    buckets: SECONDS,
+    registers,
+  });
+  const scoreSeconds = new Histogram({
+    name: "sentinel_score_seconds",
+    help: "Time to read the vector and score it.",
+    buckets: SECONDS.map((bound) => bound / 10),
+    registers,
+  });
+  const scores = new Histogram({ name: "sentinel_score", help: "Scores answered.", buckets: SCORES, registers });
+  const predictions = counter("predictions_total", "Answers given, by decision and version.", ["decision", "version"]);
+  const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
+  const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
+    "version",
+    "outcome",
+  ]);
+  const shadowQueue = gauge("shadow_queue", "Transactions waiting for a candidate.", ["version"]);
+  const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
+  const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
+  return {
+    repeated: counter("repeated_total", "Transactions answered before and answered the same again."),
+    overloaded: counter("overloaded_total", "Requests refused because of overload."),
+    logDropped: counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]),
+    learnFailures: counter("learn_failures_total", "Transactions the feature state could not learn."),
+    labels: counter("labels_total", "Labels received, by outcome.", ["outcome"]),
+    swaps: counter("swaps_total", "Changes of the champion."),
+    swapFailures: counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]),
+    persistFailures: counter("persist_failures_total", "Saves of the feature state that failed."),
+    inFlight: gauge("in_flight", "Requests being read or answered."),
+    answered(body: AnswerBody, latencyMs: number): void {
+      predictions.inc({ decision: body.decision, version: body.model.version });
+      scoreSeconds.observe(latencyMs / 1000);
+      if (body.score === null) degraded.inc();
+      else scores.observe(body.score);
+    },
+    requested(request: { readonly route: string; readonly status: number; readonly ms: number }): void {
+      requests.inc({ route: request.route, status: request.status });
+      requestSeconds.observe({ route: request.route }, request.ms / 1000);
+    },
+    async text(now: number, from: { readonly live: Live; readonly shadows: Shadows }): Promise<string> {
+      const { champion, shadows } = from.live.current;
+      model.reset();
+      if (champion !== null) {
+        const { version, bundle } = champion.scorer;
+        model.set({ role: "champion", version, bundle }, 1);
+      }
+      for (const { scorer } of shadows)
+        model.set({ role: "shadow", version: scorer.version, bundle: scorer.bundle }, 1);
+      aliasAge.set(from.live.ageMs(now) === null ? Number.NaN : from.live.ageMs(now)! / 1000);
+      shadowQueue.reset();
+      for (const { version, queued } of from.shadows.status()) shadowQueue.set({ version }, queued);
+      // The ledger counts; here its counts are shown.
+      shadowOutcomes.reset();
+      for (const { version, scored, missed } of from.shadows.coverage()) {
+        shadowOutcomes.inc({ version, outcome: "scored" }, scored);
+        for (const miss of SHADOW_MISSES) shadowOutcomes.inc({ version, outcome: miss }, missed[miss]);
+      }
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
+  };
+}

@@ -1,0 +1,14 @@
+// GET /metrics: the measures in Prometheus' text format.
+import type { Route } from "./parts.ts";
+
+export const metricsRoute: Route = {
+  method: "GET",
+  path: "/metrics",
+  summary: "Prometheus metrics.",
+  answers: { "text/plain": { type: "string" } },
+  async run(parts) {
+    parts.measures.inFlight.set(parts.overload.inFlight);
+    const text = await parts.measures.text(parts.ports.clock.now(), parts);
+    return new Response(text, { headers: { "content-type": parts.measures.contentType } });
+  },
+};

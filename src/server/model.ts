@@ -1,0 +1,70 @@
+// GET /model: what is serving, what shadows it, how old the aliases are, what could not be loaded.
+import type { Shadowed } from "../lifecycle/shadow.ts";
+import type { WarmState } from "../lifecycle/warm.ts";
+import type { Served } from "./live.ts";
+import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
+
+export const modelRoute: Route = {
+  method: "GET",
+  path: "/model",
+  summary: "What is serving and in shadow, whether their feature state is warm, and how old the aliases are.",
+  answers: { "application/json": { type: "object" } },
+  run: (parts) => jsonResponse(modelOf(parts)),
+};
+
+/** The state of what serves, as plain data. */
+export function modelOf(parts: ServerParts) {
+  const { live, pipeline, ports } = parts;
+  const { champion, shadows } = live.current;
+  return {
+    name: pipeline.model,
+    pipeline: pipeline.name,
+    champion: champion === null ? null : championOf(champion),
+    shadows: shadows.map(shadowOf),
+    aliases: live.aliases,
+    registry: registryOf(parts, ports.clock.now()),
+    broken: live.faults(),
+  };
+}
+
+/** How fresh the aliases are. */
+export function registryOf(parts: ServerParts, now: number) {
+  const { checkedAt, registryFault } = parts.live;
+  return {
+    reachable: registryFault === null,
+    checked_at: isoOf(checkedAt),
+    age_ms: parts.live.ageMs(now),
+    fault: registryFault,
+  };
+}
+
+function championOf({ scorer, held, since }: Served) {
+  const { manifest } = scorer;
+  return {
+    version: scorer.version,
+    bundle: scorer.bundle,
+    since: isoOf(since),
+    features: scorer.plan.width,
+    thresholds: manifest.thresholds,
+    trained_up_to: isoOf(manifest.trainedUpTo),
+    state: stateOf(held),
+  };
+}
+
+function shadowOf({ scorer, held }: Shadowed) {
+  return { version: scorer.version, bundle: scorer.bundle, state: held === null ? { warm: false } : stateOf(held) };
+}
+
+function stateOf({ warm, origin, caughtUp }: WarmState) {
+  return {
+    warm,
+    from: warm ? origin.dataPath : null,
+    data_hash: warm ? origin.dataHash : null,
+    up_to: isoOf(origin.trainedUpTo),
+    caught_up: caughtUp,
+  };
+}
+
+function isoOf(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,62 @@
+// GET /livez, /readyz, /health, /circuit/status: what an orchestrator asks.
+import { modelOf, registryOf } from "./model.ts";
+import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
+
+const answers = { "application/json": { type: "object" } };
+
+export const livezRoute: Route = {
+  method: "GET",
+  path: "/livez",
+  summary: "200 while the process answers at all.",
+  answers,
+  run: () => jsonResponse({ status: "ok" }),
+};
+
+export const readyzRoute: Route = {
+  method: "GET",
+  path: "/readyz",
+  summary: "200 when a champion can answer, else 503. Stays 200 with the registry gone: the last known good serves.",
+  answers,
+  run(parts) {
+    const { champion } = parts.live.current;
+    const ready = champion !== null && !parts.live.draining;
+    const why = parts.live.draining ? "draining" : "no champion";
+    const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : { reason: why };
+    const registry = registryOf(parts, parts.ports.clock.now());
+    return jsonResponse({ status: ready ? "ready" : "not ready", ...state, registry }, ready ? 200 : 503);
+  },
+};
+
+export const healthRoute: Route = {
+  method: "GET",
+  path: "/health",
+  summary: "Readiness with what serves, the log's counts and the breakers, for people.",
+  answers,
+  async run(parts) {
+    const ready = parts.live.current.champion !== null;
+    const counts = await parts.log.counts();
+    const body = {
+      status: ready ? "ok" : "not ready",
+      version: parts.packageVersion,
+      model: modelOf(parts),
+      log: counts,
+    };
+    return jsonResponse({ ...body, circuits: circuitsOf(parts) }, ready ? 200 : 503);
+  },
+};
+
+export const circuitRoute: Route = {
+  method: "GET",
+  path: "/circuit/status",
+  summary: "The circuit breakers: the champion's and one a candidate.",
+  answers,
+  run: (parts) => jsonResponse(circuitsOf(parts)),
+};
+
+function circuitsOf(parts: ServerParts) {
+  const { champion } = parts.live.current;
+  return {
+    champion: champion === null ? null : { version: champion.scorer.version, ...champion.guard.status() },
+    candidates: parts.shadows.status(),
+  };
+}

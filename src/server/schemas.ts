@@ -1,0 +1,81 @@
+// JSON Schemas of what the server answers; the transaction's own comes from the pipeline.
+
+const text = { type: "string" };
+const count = { type: "integer", minimum: 0 };
+const decision = { enum: ["approve", "review", "block"] };
+const share = { type: ["number", "null"], minimum: 0, maximum: 1 };
+
+/** A schema among the document's components. */
+export function ref(name: string): object {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+export const ANSWER_SCHEMA = ref("Answer");
+export const FEEDBACK_RESULT_SCHEMA = ref("FeedbackResult");
+export const PROBLEM_SCHEMA = ref("Problem");
+
+/** components.schemas, without the transaction. */
+export const SCHEMAS = {
+  Answer: {
+    type: "object",
+    required: ["transaction_id", "score", "anomaly_score", "decision", "model"],
+    properties: {
+      transaction_id: text,
+      score: { ...share, description: "Calibrated probability of fraud; null when degraded." },
+      anomaly_score: { ...share, description: "Isolation Forest, 0 to 1; null when degraded." },
+      decision,
+      model: {
+        type: "object",
+        required: ["name", "version", "bundle"],
+        properties: { name: text, version: text, bundle: { ...text, description: "SHA-256 over the bundle's files." } },
+      },
+      degraded: { const: true, description: "Scoring failed; the pipeline's policy decided." },
+    },
+  },
+  Feedback: {
+    type: "object",
+    required: ["transaction_id", "fraud"],
+    properties: {
+      transaction_id: { type: ["string", "integer"] },
+      fraud: { type: ["boolean", "integer"], description: "true or 1: fraud. Also as is_fraud or label." },
+      source: { ...text, maxLength: 100, default: "analyst", description: "Who says so." },
+      time: {
+        type: ["string", "integer"],
+        description: "When it became known, on the clock of event time; default: the newest event time seen.",
+      },
+    },
+  },
+  FeedbackResult: {
+    type: "object",
+    required: ["accepted", "rejected", "items"],
+    properties: {
+      accepted: count,
+      rejected: count,
+      items: {
+        type: "array",
+        items: {
+          type: "object",
+          required: ["transaction_id", "accepted"],
+          properties: { transaction_id: text, accepted: { type: "boolean" }, code: text, message: text },
+        },
+      },
+    },
+  },
+  Problem: {
+    type: "object",
+    description: "RFC 9457.",
+    required: ["type", "title", "status", "detail", "code", "hint"],
+    properties: {
+      type: text,
+      title: text,
+      status: count,
+      detail: text,
+      code: text,
+      hint: { ...text, description: "What to do next." },
+      errors: {
+        type: "array",
+        items: { type: "object", required: ["field", "message"], properties: { field: text, message: text } },
+      },
+    },
+  },
+} as const;

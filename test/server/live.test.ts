@@ -1,0 +1,237 @@
+// What serves: swaps under load, broken versions, a registry that vanishes, candidates that misbehave, scoring that fails.
+import { existsSync, readdirSync, renameSync } from "node:fs";
+import path from "node:path";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import type { BundleFiles } from "../../src/core/bundle.ts";
+import { replay } from "../../src/lifecycle/replay.ts";
+import { loadScorer } from "../../src/lifecycle/score.ts";
+import type { SentinelServer } from "../../src/server/server.ts";
+import {
+  bodyOf,
+  HISTORY,
+  historyTable,
+  makeBundle,
+  makeWorld,
+  payments,
+  post,
+  reply,
+  SPEC_A,
+  SPEC_B,
+  serve,
+  until,
+  type World,
+} from "./world.ts";
+
+let bundles: { readonly a1: BundleFiles; readonly a2: BundleFiles; readonly b: BundleFiles };
+let world: World;
+
+beforeAll(() => {
+  bundles = { a1: makeBundle(SPEC_A, 1), a2: makeBundle(SPEC_A, 2), b: makeBundle(SPEC_B, 3) };
+});
+
+afterEach(async () => world.remove());
+
+const traffic = (count: number, prefix: string) =>
+  payments(count, { seed: 5, from: HISTORY[HISTORY.length - 1].time, prefix }).map(bodyOf);
+
+async function json(server: SentinelServer, route: string) {
+  return reply(server.app.request(route));
+}
+
+/** A world with a champion, and a server on it. */
+async function begin(options: Parameters<typeof serve>[1] = {}) {
+  world = makeWorld();
+  await world.saveState(SPEC_A);
+  await world.saveState(SPEC_B);
+  await world.alias("champion", await world.register(bundles.a1));
+  return serve(world, options);
+}
+
+test("while the alias moves back and forth no request fails, and each answer is of the version it names", async () => {
+  const running = await begin();
+  const { server } = running;
+  await world.register(bundles.a2);
+  await world.register(bundles.b);
+  const { port } = await server.start({ host: "127.0.0.1", port: 0 });
+  const items = traffic(1200, "w");
+  const answers: { transaction_id: string; score: number; model: { version: string } }[] = [];
+  let next = 0;
+  const client = async (): Promise<void> => {
+    while (next < items.length) {
+      const body = JSON.stringify(items[next++]);
+      const headers = { "content-type": "application/json" };
+      const response = await fetch(`http://127.0.0.1:${port}/predict`, { method: "POST", headers, body });
+      expect(response.status).toBe(200);
+      answers.push(await reply(response));
+    }
+  };
+  const mover = async (): Promise<void> => {
+    for (let move = 0; next < items.length; move++) {
+      await world.alias("champion", ["2", "3", "1"][move % 3]);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+  };
+  await Promise.all([mover(), ...Array.from({ length: 16 }, client)]);
+  expect(answers).toHaveLength(items.length);
+  expect(new Set(answers.map((answer) => answer.model.version)).size).toBeGreaterThan(1);
+  const log = await running.ports.log();
+  const scorers = new Map(await Promise.all(["1", "2", "3"].map(async (v) => [v, await world.scorer(v)] as const)));
+  for (const answer of answers) {
+    const record = (await log.find(answer.transaction_id))!;
+    const scorer = scorers.get(answer.model.version)!;
+    expect(record.bundle).toBe(scorer.bundle);
+    expect(answer.score).toBe(scorer.score(record.vector).score);
+  }
+  const replayed = await replay(running.ports, { pipeline: world.pipeline, history: async () => historyTable() });
+  expect(replayed).toMatchObject({ verdict: "pass", compared: items.length, mismatches: [] });
+  await running.stop();
+});
+
+test("a version that does not hold its golden rows is not swapped in; the last good one stays", async () => {
+  const running = await begin();
+  const golden = JSON.parse(new TextDecoder().decode(bundles.a2.get("golden.json")));
+  golden.rows[0].score = 0.123;
+  const broken = new Map(bundles.a2).set("golden.json", new TextEncoder().encode(JSON.stringify(golden)));
+  await world.alias("champion", await world.register(broken));
+  await until(async () => (await json(running.server, "/model")).broken.length > 0);
+  const model = await json(running.server, "/model");
+  expect(model).toMatchObject({ champion: { version: "1" }, broken: [{ version: "2", code: "bundle.corrupt" }] });
+  expect((await post(running.server, "/predict", traffic(1, "g")[0])).status).toBe(200);
+  expect(await (await running.server.app.request("/metrics")).text()).toMatch(
+    /swap_failures_total\{code="bundle.corrupt"\} 1/,
+  );
+  await world.alias("champion", await world.register(bundles.a2));
+  await until(async () => (await json(running.server, "/model")).champion.version === "3");
+  await running.stop();
+});
+
+test("with the registry's folder gone the last known good serves, and its age is told", async () => {
+  const running = await begin();
+  const folder = path.join(world.dir, "models");
+  renameSync(folder, `${folder}-away`);
+  await until(async () => (await json(running.server, "/model")).registry.reachable === false);
+  const items = traffic(20, "v");
+  for (const item of items) expect((await post(running.server, "/predict", item)).status).toBe(200);
+  expect((await running.server.app.request("/readyz")).status).toBe(200);
+  expect(await json(running.server, "/model")).toMatchObject({
+    champion: { version: "1" },
+    registry: { reachable: false, fault: expect.any(String), age_ms: expect.any(Number) },
+  });
+  if (existsSync(folder)) renameSync(folder, `${folder}-made-anew`);
+  renameSync(`${folder}-away`, folder);
+  await until(async () => (await json(running.server, "/model")).registry.reachable === true);
+  expect(readdirSync(folder)).toContain("mlflow.db");
+  await running.stop();
+});
+
+test.each(["throws.mjs", "hangs.mjs", "exits.mjs", "garbage.mjs"])(
+  "a candidate that %s changes no answer and no status, and the ledger counts it",
+  async (module) => {
+    const running = await begin({ workerModule: new URL(`../lifecycle/shadow/${module}`, import.meta.url) });
+    await world.alias("candidate", await world.register(bundles.b));
+    await until(async () => (await json(running.server, "/model")).shadows.length === 1);
+    const scorer = await world.scorer("1");
+    const log = await running.ports.log();
+    const items = traffic(60, "k");
+    for (const item of items) {
+      const response = await post(running.server, "/predict", item);
+      expect(response.status).toBe(200);
+      const answer = await reply(response);
+      expect(answer.model.version).toBe("1");
+      expect(answer.score).toBe(scorer.score((await log.find(answer.transaction_id))!.vector).score);
+    }
+    await running.server.stop();
+    const [coverage] = await log.coverage();
+    expect(coverage.scored).toBe(0);
+    expect(Object.values(coverage.missed).reduce((sum, count) => sum + count, 0)).toBe(items.length);
+    await running.stop();
+  },
+);
+
+test("candidates shadow with their own windows, the old champion stays in shadow, and the report pairs them", async () => {
+  const running = await begin();
+  await world.alias("candidate", await world.register(bundles.b));
+  await until(async () => (await json(running.server, "/model")).shadows[0]?.state.warm === true);
+  const items = traffic(80, "c");
+  for (const item of items) await post(running.server, "/predict", item);
+  await post(
+    running.server,
+    "/feedback",
+    items.slice(0, 40).map((item, i) => ({ transaction_id: item.transaction_id, fraud: i % 4 === 0 })),
+  );
+  await until(async () => /outcome="scored"\} 80/.test(await (await running.server.app.request("/metrics")).text()));
+  const report = await json(running.server, "/shadow/report");
+  expect(report).toMatchObject({
+    champion: "1",
+    candidates: [{ version: "2", coverage: { scored: 80, seen: 80, share: 1 }, report: { pairs: 80 } }],
+  });
+  // The promotion, as the registry does it: champion and previous move, candidate goes.
+  await world.alias("champion", "2");
+  await world.alias("previous", "1");
+  await world.alias("candidate", null);
+  await until(async () => {
+    const { champion, shadows } = await json(running.server, "/model");
+    return champion.version === "2" && shadows.length === 1 && shadows[0].version === "1";
+  });
+  const more = traffic(20, "d");
+  for (const item of more) expect((await reply(post(running.server, "/predict", item))).model.version).toBe("2");
+  await until(async () => {
+    const text = await (await running.server.app.request("/metrics")).text();
+    return text.includes('sentinel_shadow_outcomes_total{version="1",outcome="scored"} 20');
+  });
+  await running.stop();
+});
+
+test("a candidate whose windows have no history is a miss each time, and told as not warm", async () => {
+  world = makeWorld();
+  await world.saveState(SPEC_A);
+  await world.alias("champion", await world.register(bundles.a1));
+  await world.alias("candidate", await world.register(bundles.b));
+  const running = await serve(world);
+  for (const item of traffic(10, "n")) await post(running.server, "/predict", item);
+  expect((await json(running.server, "/model")).shadows).toMatchObject([{ version: "2", state: { warm: false } }]);
+  await running.server.stop();
+  expect(await (await running.ports.log()).coverage()).toMatchObject([
+    { version: "2", missed: { "spec-not-warm": 10 } },
+  ]);
+  await running.stop();
+});
+
+test("when scoring itself fails the policy answers, flagged, behind a breaker; a repeat gets the same", async () => {
+  let failing = true;
+  const running = await begin({
+    load(files, name) {
+      const scorer = loadScorer(files, name);
+      return {
+        ...scorer,
+        score(vector) {
+          if (failing) throw new Error("scoring fails");
+          return scorer.score(vector);
+        },
+      };
+    },
+  });
+  const items = traffic(12, "f");
+  for (const item of items) {
+    const response = await post(running.server, "/predict", item);
+    expect(response.status).toBe(200);
+    expect(await reply(response)).toMatchObject({
+      score: null,
+      anomaly_score: null,
+      decision: "review",
+      degraded: true,
+    });
+  }
+  expect((await json(running.server, "/circuit/status")).champion).toMatchObject({ breaker: "open" });
+  failing = false;
+  expect(await reply(post(running.server, "/predict", items[0]))).toMatchObject({ degraded: true });
+  await running.server.stop();
+  const { record } = await firstEntry(running.ports);
+  expect(record).toMatchObject({ degraded: true, decision: "review" });
+  await running.stop();
+});
+
+async function firstEntry(ports: Awaited<ReturnType<typeof serve>>["ports"]) {
+  for await (const entry of (await ports.log()).scan(0)) if (entry.kind === "prediction") return entry;
+  throw new Error("the log is empty");
+}

@@ -1,0 +1,314 @@
+// The other routes: batches, labels, probes, metrics, documents, admin; and a server without a champion.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ROUTES } from "../../src/server/routes.ts";
+import type { SentinelServer } from "../../src/server/server.ts";
+import {
+  bodyOf,
+  makeBundle,
+  makeWorld,
+  NOW,
+  payments,
+  post,
+  type Reply,
+  reply,
+  SPEC_A,
+  serve,
+  until,
+  type World,
+} from "./world.ts";
+
+const KEY = "a-long-admin-key-for-tests";
+let world: World;
+let server: SentinelServer;
+let stop: () => Promise<void>;
+const stream = payments(300, { seed: 4, from: NOW - 5 * 86_400_000, prefix: "r" });
+let next = 0;
+function fresh(count: number) {
+  next += count;
+  return stream.slice(next - count, next).map(bodyOf);
+}
+
+beforeAll(async () => {
+  world = makeWorld();
+  await world.saveState(SPEC_A);
+  await world.alias("champion", await world.register(makeBundle(SPEC_A, 1)));
+  ({ server, stop } = await serve(world, { adminKey: KEY, packageVersion: "1.2.3" }));
+});
+
+afterAll(async () => {
+  await stop();
+  await world.remove();
+});
+
+test("an array is answered in order", async () => {
+  const items = fresh(70);
+  const response = await post(server, "/predict/batch", items);
+  expect(response.status).toBe(200);
+  const answers = (await response.json()) as Reply[];
+  expect(answers.map((answer) => answer.transaction_id)).toEqual(items.map((item) => item.transaction_id));
+});
+
+test("an array with one bad item is refused whole, and nothing of it is scored", async () => {
+  const before = (await reply(server.app.request("/health"))).log.predictions;
+  const [good, bad] = fresh(2);
+  const response = await post(server, "/predict/batch", [good, { ...bad, amount: "x" }]);
+  expect(response.status).toBe(422);
+  expect((await reply(response)).errors[0].field).toBe("1/amount");
+  expect((await reply(server.app.request("/health"))).log.predictions).toBe(before);
+});
+
+test("an array that contradicts itself or an earlier answer is refused whole", async () => {
+  const [a, b] = fresh(2);
+  const twice = await post(server, "/predict/batch", [a, { ...a, amount: 1 }]);
+  expect(twice.status).toBe(409);
+  await post(server, "/predict", a);
+  const before = (await reply(server.app.request("/health"))).log.predictions;
+  const response = await post(server, "/predict/batch", [b, { ...a, amount: 1 }]);
+  expect(response.status).toBe(409);
+  expect((await reply(server.app.request("/health"))).log.predictions).toBe(before);
+});
+
+test("an array longer than the limit is refused", async () => {
+  const response = await post(
+    server,
+    "/predict/batch",
+    Array.from({ length: 101 }, () => ({})),
+  );
+  expect([response.status, (await reply(response)).code]).toEqual([413, "request.body-too-large"]);
+});
+
+test("NDJSON is answered line by line, faults in their place", async () => {
+  const [a, b] = fresh(2);
+  const text = `${JSON.stringify(a)}\n\nnot json\r\n${JSON.stringify({ ...b, amount: null })}\n${JSON.stringify(b)}`;
+  const response = await post(server, "/predict/batch", text, { "content-type": "application/x-ndjson" });
+  expect(response.headers.get("content-type")).toBe("application/x-ndjson");
+  const lines = (await response.text())
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(lines.map((line) => line.transaction_id ?? `${line.line} ${line.code}`)).toEqual([
+    a.transaction_id,
+    "2 request.malformed",
+    "3 request.invalid",
+    b.transaction_id,
+  ]);
+});
+
+test("a stream is as long as it likes, a line is not", async () => {
+  const items = fresh(150);
+  const text = items.map((item) => `${JSON.stringify(item)}\n`).join("");
+  const many = await post(server, "/predict/batch", text, { "content-type": "application/x-ndjson" });
+  expect((await many.text()).trimEnd().split("\n")).toHaveLength(150);
+  const long = await post(server, "/predict/batch", `{"x":"${"y".repeat(70_000)}"}`, {
+    "content-type": "application/x-ndjson",
+  });
+  expect(JSON.parse(await long.text())).toMatchObject({ code: "request.body-too-large", line: 1 });
+});
+
+test("labels are taken for transactions that were answered, under any of their names", async () => {
+  const [a, b, c] = fresh(3);
+  for (const item of [a, b, c]) await post(server, "/predict", item);
+  const one = await post(server, "/feedback", { transaction_id: a.transaction_id, fraud: true, source: "chargeback" });
+  expect([one.status, (await reply(one)).accepted]).toEqual([200, 1]);
+  const many = await post(server, "/feedback", [
+    { tx_id: b.transaction_id, is_fraud: 0, time: new Date(NOW).toISOString() },
+    { id: c.transaction_id, label: 1 },
+    { transaction_id: "never-seen", fraud: false },
+  ]);
+  expect(many.status).toBe(200);
+  expect(await reply(many)).toMatchObject({ accepted: 2, rejected: 1, items: [{}, {}, { code: "request.not-found" }] });
+});
+
+test("a single label of an unknown transaction is not found; a bad one names its field", async () => {
+  expect((await post(server, "/feedback", { transaction_id: "never-seen", fraud: true })).status).toBe(404);
+  for (const [label, field] of [
+    [{ transaction_id: "x" }, "fraud"],
+    [{ transaction_id: "x", fraud: 2 }, "fraud"],
+    [{ transaction_id: "x", fraud: "yes" }, "fraud"],
+    [{ fraud: true }, "transaction_id"],
+    [{ transaction_id: "x", fraud: true, time: "soon" }, "time"],
+    [{ transaction_id: "x", fraud: true, time: NOW * 2 }, "time"],
+    [{ transaction_id: "x", fraud: true, source: "" }, "source"],
+  ] as const) {
+    const response = await post(server, "/feedback", label);
+    expect(response.status).toBe(422);
+    expect((await reply(response)).errors[0].field).toBe(field);
+  }
+});
+
+test("probes, model and breakers tell what serves", async () => {
+  for (const probe of ["/livez", "/readyz", "/health"]) expect((await server.app.request(probe)).status).toBe(200);
+  const model = await reply(server.app.request("/model"));
+  expect(model).toMatchObject({
+    name: "card-fraud",
+    champion: { version: "1", state: { warm: true } },
+    registry: { reachable: true, fault: null },
+    broken: [],
+  });
+  const circuits = await reply(server.app.request("/circuit/status"));
+  expect(circuits).toEqual({ champion: { version: "1", breaker: "closed", lastFault: null }, candidates: [] });
+});
+
+test("metrics are Prometheus text", async () => {
+  await post(server, "/predict", "not json");
+  const text = await (await server.app.request("/metrics")).text();
+  expect(text).toMatch(/^sentinel_requests_total\{route="\/predict",status="400"\} [1-9]/m);
+  expect(text).toMatch(/^sentinel_request_seconds_bucket\{le="0.001",route="\/predict"\} \d+$/m);
+  expect(text).toMatch(/^sentinel_model_info\{role="champion",version="1",bundle="[0-9a-f]{64}"\} 1$/m);
+});
+
+test("every route is in the OpenAPI document and on the page", async () => {
+  const document = await reply(server.app.request("/openapi.json"));
+  expect(document.openapi).toBe("3.1.0");
+  const described = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  expect(described.sort()).toEqual(ROUTES.map((route) => `${route.method} ${route.path}`).sort());
+  expect(document.components.schemas.Transaction.required).toContain("amount");
+  const refs = JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g);
+  for (const [, name] of refs) expect(Object.keys(document.components.schemas)).toContain(name);
+  const page = await (await server.app.request("/docs")).text();
+  for (const route of ROUTES) expect(page).toContain(`${route.method} ${route.path}`);
+  expect(page).not.toMatch(/src=|href=/);
+});
+
+test("reload needs the key", async () => {
+  const reload = (headers: Record<string, string>) => post(server, "/admin/reload", "", headers);
+  expect((await reload({})).status).toBe(401);
+  expect((await reload({ authorization: `Bearer ${KEY}x` })).status).toBe(401);
+  expect((await reload({ authorization: `Bearer ${KEY}` })).status).toBe(200);
+  expect((await reload({ "x-api-key": KEY })).status).toBe(200);
+});
+
+test("without a configured key no key opens the admin routes", async () => {
+  const other = await serve(world);
+  expect((await post(other.server, "/admin/reload", "", { authorization: "Bearer " })).status).toBe(401);
+  await other.stop();
+});
+
+test("a server without a champion starts, says so, and picks one up", async () => {
+  const empty = makeWorld();
+  const running = await serve(empty);
+  const [item] = fresh(1);
+  expect((await running.server.app.request("/livez")).status).toBe(200);
+  expect((await running.server.app.request("/readyz")).status).toBe(503);
+  const refused = await post(running.server, "/predict", item);
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect(await reply(refused)).toMatchObject({ code: "server.not-ready", hint: expect.stringContaining("promote") });
+  const batch = await post(running.server, "/predict/batch", JSON.stringify(item), {
+    "content-type": "application/x-ndjson",
+  });
+  expect(batch.status).toBe(503);
+  await empty.alias("champion", await empty.register(makeBundle(SPEC_A, 1)));
+  await until(async () => (await running.server.app.request("/readyz")).status === 200);
+  expect((await post(running.server, "/predict", item)).status).toBe(200);
+  // Training left no state here, so the windows began empty, and that is told.
+  expect((await reply(running.server.app.request("/model"))).champion.state.warm).toBe(false);
+  await running.stop();
+  await empty.remove();
+});
+
+test("a port in use is told with what to do", async () => {
+  const { port } = await server.start({ host: "127.0.0.1", port: 0 });
+  const other = await serve(world);
+  await expect(other.server.start({ host: "127.0.0.1", port })).rejects.toMatchObject({
+    code: "server.port-in-use",
+    hint: expect.stringContaining("--port"),
+  });
+  await other.stop();
+});
+
+test("over a socket: answers, limits without Content-Length, and a drain that lets requests end", async () => {
+  const running = await serve(world);
+  const { port } = await running.server.start({ host: "127.0.0.1", port: 0 });
+  const url = `http://127.0.0.1:${port}`;
+  const headers = { "content-type": "application/json" };
+  const [a, b] = fresh(2);
+  const answer = await fetch(`${url}/predict`, { method: "POST", headers, body: JSON.stringify(a) });
+  expect(answer.status).toBe(200);
+  let sent = 0;
+  const long = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (sent++ > 100) controller.close();
+      else controller.enqueue(new Uint8Array(10_000).fill(32));
+    },
+  });
+  const refused = await fetch(`${url}/predict`, {
+    method: "POST",
+    headers,
+    body: long,
+    duplex: "half",
+  } as RequestInit).catch((error: Error) => error);
+  // The connection ends with the answer; a client that is still sending may see only that.
+  if (refused instanceof Response) expect(refused.status).toBe(413);
+  let finish = (): void => {};
+  const slow = new ReadableStream<Uint8Array>({
+    start(controller) {
+      const bytes = new TextEncoder().encode(JSON.stringify(b));
+      controller.enqueue(bytes.subarray(0, 10));
+      finish = () => {
+        controller.enqueue(bytes.subarray(10));
+        controller.close();
+      };
+    },
+  });
+  const inFlight = fetch(`${url}/predict`, { method: "POST", headers, body: slow, duplex: "half" } as RequestInit);
+  await until(async () => /^sentinel_in_flight 1$/m.test(await (await fetch(`${url}/metrics`)).text()));
+  const stopped = running.stop();
+  finish();
+  expect((await inFlight).status).toBe(200);
+  await stopped;
+  await expect(fetch(`${url}/livez`)).rejects.toThrow();
+});
+
+test("over a socket, a stream is answered while it is still being sent", async () => {
+  const running = await serve(world);
+  const { port } = await running.server.start({ host: "127.0.0.1", port: 0 });
+  const items = fresh(40);
+  let send = (_: readonly object[]): void => {};
+  let end = (): void => {};
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      send = (some) =>
+        controller.enqueue(new TextEncoder().encode(some.map((item) => `${JSON.stringify(item)}\n`).join("")));
+      end = () => controller.close();
+    },
+  });
+  const init = { method: "POST", headers: { "content-type": "application/x-ndjson" }, body, duplex: "half" };
+  send(items.slice(0, 35));
+  const response = await fetch(`http://127.0.0.1:${port}/predict/batch`, init as RequestInit);
+  const reader = response.body!.getReader();
+  let text = new TextDecoder().decode((await reader.read()).value);
+  expect(JSON.parse(text.split("\n")[0]).transaction_id).toBe(items[0].transaction_id);
+  send(items.slice(35));
+  end();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    text += new TextDecoder().decode(next.value);
+  }
+  const ids = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line).transaction_id);
+  expect(ids).toEqual(items.map((item) => item.transaction_id));
+  await running.stop();
+});
+
+test("beyond the limit of requests in flight, requests are shed", async () => {
+  const running = await serve(world, { inFlightMax: 1 });
+  let finish = (): void => {};
+  const slow = new ReadableStream<Uint8Array>({
+    start(controller) {
+      finish = () => controller.close();
+    },
+  });
+  const init = { method: "POST", headers: { "content-type": "application/json" }, body: slow, duplex: "half" };
+  const first = running.server.app.request(new Request("http://x/predict", init as RequestInit));
+  const shed = await post(running.server, "/predict", fresh(1)[0]);
+  expect([shed.status, shed.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect((await reply(shed)).code).toBe("server.overloaded");
+  expect((await running.server.app.request("/livez")).status).toBe(200);
+  finish();
+  expect((await first).status).toBe(400);
+  expect((await post(running.server, "/predict", fresh(1)[0])).status).toBe(200);
+  await running.stop();
+});
