@@ -2,6 +2,7 @@
 import { DAY_MS, parseDuration } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
+import { nearestName } from "../core/nearest.ts";
 import type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
 import {
   AGGREGATES,
@@ -16,7 +17,6 @@ import {
   TIME_PARTS,
   WINDOW_DAYS_MAX,
 } from "./definition.ts";
-import { nearestName } from "./nearest.ts";
 
 export type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
 
