@@ -135,7 +135,10 @@ test("where DuckDB overflows to infinity, the value is NULL; otherwise they agre
 });
 
 test("upper, lower and ILIKE fold every letter of the Latin, Greek and Cyrillic alphabets as DuckDB does", async () => {
-  const letters = Array.from({ length: 0x530 - 0x20 }, (_, i) => String.fromCharCode(0x20 + i));
+  // ƛ and ɤ have an upper case since Unicode 16, which not every Node and DuckDB knows.
+  const letters = Array.from({ length: 0x530 - 0x20 }, (_, i) => String.fromCharCode(0x20 + i)).filter(
+    (letter) => !"ƛɤ".includes(letter),
+  );
   const rows = letters.map((letter) => ({ x: null, y: null, z: null, s: `ab${letter}`, t: null, f: null, g: null }));
   const both = (text: string): Piece => ({ ours: text, duck: text, power: 0 });
   const pieces = ["upper(s)", "lower(s)", "s ILIKE upper(s)", "trim(s)", "length(s) + 0.5e0"].map(both);
