@@ -37,11 +37,12 @@ export interface CompiledExpression {
   evaluate(get: (column: number) => ExpressionValue | undefined): ExpressionValue;
   /**
    * The same for hot loops, without allocation: put number column i (finite or NaN) into `numbers[i]`, text column i into `texts[i]`,
-   * call `run`, and read a number or a truth (1, 0), NaN for NULL.
+   * call `run`, and read a number or a truth (1, 0; NaN for NULL) from `numbers[result]`, a text from `texts[result]`.
    */
   readonly numbers: Float64Array;
   readonly texts: (string | null)[];
-  run(): number;
+  readonly result: number;
+  run(): void;
 }
 
 /**
@@ -65,25 +66,26 @@ export function compileExpression(
   const result = assembly.emit(root, bankOf(type));
   const numbers = Float64Array.from(assembly.numbers);
   const { texts, steps } = assembly;
-  const run = (): number => {
+  const run = (): void => {
     for (let i = 0; i < steps.length; i++) steps[i](numbers, texts);
-    return numbers[result];
   };
   const columnTypes = columns.map((name) => declared.get(name)!);
   const evaluate: CompiledExpression["evaluate"] = (get) => {
     for (let i = 0; i < columns.length; i++) {
       const value = get(i) ?? null;
       const wanted = columnTypes[i] === "text" ? "string" : columnTypes[i];
-      assert(value === null || typeof value === wanted, `column ${columns[i]} is a ${columnTypes[i]}`);
+      // The message is made only where it is needed: this is a loop over rows.
+      if (value !== null && typeof value !== wanted) assert(false, `column ${columns[i]} is a ${columnTypes[i]}`);
       if (columnTypes[i] === "text") texts[i] = value as Text;
       else numbers[i] = value === null ? Number.NaN : finite(Number(value));
     }
-    const value = run();
+    run();
     if (type === "text") return texts[result];
+    const value = numbers[result];
     if (Number.isNaN(value)) return null;
     return type === "boolean" ? value === 1 : value;
   };
-  return { type, columns, evaluate, numbers, texts, run };
+  return { type, columns, evaluate, numbers, texts, result, run };
 }
 
 /** The columns an expression names, in order of first mention. Throws `expression.invalid` when it does not parse. */

@@ -17,14 +17,9 @@ export interface FunctionRule {
 export const ROUND_DIGITS_MAX = 15;
 const ARGUMENTS_MAX = 100;
 
-/** A number to a number; what is not finite, a logarithm of 0 or a root of −1, is missing. */
-function ofNumber(compute: (value: number) => number): FunctionRule {
-  const step: FunctionRule["step"] =
-    (to, [a]) =>
-    (n) => {
-      n[to] = finite(compute(n[a]));
-    };
-  return { takes: "number", least: 1, most: 1, gives: "number", step };
+/** A number to a number. Each has its step written out, since numbers handed to a function given as a value are allocated. */
+function ofNumber(step: (to: number, a: number) => Step): FunctionRule {
+  return { takes: "number", least: 1, most: 1, gives: "number", step: (to, [a]) => step(to, a) };
 }
 
 function ofText(compute: (value: string) => string): FunctionRule {
@@ -77,28 +72,65 @@ const POWER: FunctionRule = {
     },
 };
 
-const CEIL = ofNumber(Math.ceil);
+const CEIL = ofNumber((to, a) => (n) => {
+  n[to] = Math.ceil(n[a]);
+});
 
 export const FUNCTIONS: ReadonlyMap<string, FunctionRule> = new Map<string, FunctionRule>([
-  ["abs", ofNumber(Math.abs)],
+  [
+    "abs",
+    ofNumber((to, a) => (n) => {
+      n[to] = Math.abs(n[a]);
+    }),
+  ],
   ["ceil", CEIL],
   ["ceiling", CEIL],
   ["coalesce", { takes: "one", least: 1, most: ARGUMENTS_MAX, gives: "same", step: firstPresent }],
   ["contains", ofTwoTexts((text, part) => text.includes(part))],
   ["ends_with", ofTwoTexts((text, part) => text.endsWith(part))],
-  ["exp", ofNumber(Math.exp)],
-  ["floor", ofNumber(Math.floor)],
+  [
+    "exp",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.exp(n[a]));
+    }),
+  ],
+  [
+    "floor",
+    ofNumber((to, a) => (n) => {
+      n[to] = Math.floor(n[a]);
+    }),
+  ],
   ["greatest", extreme(1)],
   ["least", extreme(-1)],
   ["length", { takes: "text", least: 1, most: 1, gives: "number", step: lengthStep }],
-  ["ln", ofNumber(Math.log)],
-  ["log10", ofNumber(Math.log10)],
+  [
+    "ln",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.log(n[a]));
+    }),
+  ],
+  [
+    "log10",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.log10(n[a]));
+    }),
+  ],
   ["lower", ofText(lowerCase)],
   ["nullif", { takes: "one", least: 2, most: 2, gives: "same", step: nullIfEqual }],
   ["power", POWER],
   ["round", { takes: "number", least: 1, most: 2, gives: "number", step: roundStep }],
-  ["sign", ofNumber(Math.sign)],
-  ["sqrt", ofNumber(Math.sqrt)],
+  [
+    "sign",
+    ofNumber((to, a) => (n) => {
+      n[to] = Math.sign(n[a]);
+    }),
+  ],
+  [
+    "sqrt",
+    ofNumber((to, a) => (n) => {
+      n[to] = Math.sqrt(n[a]);
+    }),
+  ],
   ["starts_with", ofTwoTexts((text, part) => text.startsWith(part))],
   ["trim", ofText(trimSpaces)],
   ["upper", ofText(upperCase)],

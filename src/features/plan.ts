@@ -287,7 +287,7 @@ const COMPILE: {
   },
   expression: (def, feature, draft) => {
     const { compiled, places } = compileFeature(def, draft.names.slice(0, feature));
-    const { numbers, texts, run } = compiled;
+    const { numbers, texts, result, run } = compiled;
     const fromValues: { readonly to: number; readonly at: number }[] = [];
     const fromTexts: { readonly to: number; readonly at: number }[] = [];
     places.forEach(({ from, name }, to) => {
@@ -297,7 +297,8 @@ const COMPILE: {
     draft.rows.push((_, values, rowTexts) => {
       for (const { to, at } of fromValues) numbers[to] = Number.isFinite(values[at]) ? values[at] : Number.NaN;
       for (const { to, at } of fromTexts) texts[to] = rowTexts[at];
-      values[feature] = run();
+      run();
+      values[feature] = numbers[result];
     });
   },
 };
