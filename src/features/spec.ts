@@ -20,7 +20,7 @@ import {
 } from "./definition.ts";
 import { expressionFault } from "./expression.ts";
 
-export type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
+export type { FeatureSpec } from "./definition.ts";
 
 /** SHA-256 of the spec's canonical JSON: equal specs give equal hashes. */
 export function specHash(spec: FeatureSpec): string {

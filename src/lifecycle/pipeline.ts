@@ -123,7 +123,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       throw invalid(file, `${key}: ${JSON.stringify(value)} is no duration`, "write 90s, 15m, 6h or 7d");
     return ms;
   };
-  const split = { history: 0.15, gap: "7d", calibrate: 0.12, evaluate: 0.18, ...raw.split };
+  const split = { history: 0.1, gap: "7d", calibrate: 0.1, evaluate: 0.15, ...raw.split };
   if (split.history + split.calibrate + split.evaluate > 0.8) {
     throw invalid(
       file,

@@ -15,11 +15,12 @@ import type { Pipeline } from "./pipeline.ts";
 import { loadScorer, type Scorer } from "./score.ts";
 import { cardsOf, checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
-import { assembleBundle, type Trained } from "./train/assemble.ts";
+import { assembleBundle } from "./train/assemble.ts";
 import { type JudgedRows, type Metrics, metricsOf } from "./train/evaluate.ts";
 import { type Fitted, fitModels, labelsAt, scoresOf } from "./train/fit.ts";
 import { type LogicEvidence, logicGate } from "./train/logic.ts";
 import { type Split, splitByTime } from "./train/split.ts";
+import type { Trained } from "./train/trained.ts";
 import { gateOf } from "./validate.ts";
 import { columnsOfPlan, parityFault, vectorsOf } from "./vectors.ts";
 import { saveTrainingState } from "./warm.ts";
@@ -226,17 +227,11 @@ async function judge(
     champion === null
       ? null
       : championScores(ports, { champion, source, pipeline, plan, x, rows: split.evaluate.rows });
-  const candidate: ScoredModel = {
-    scores: Float64Array.from(trained.evaluation.scores),
-    threshold: Math.fround(trained.fitted.thresholds.review),
-  };
+  const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, pipeline.decisions.reviewShare);
   const gate = trainingGate({
     ...rows,
-    candidate,
-    champion:
-      rival === null
-        ? null
-        : { scores: Float64Array.from(rival), threshold: Math.fround(champion!.manifest.thresholds.review) },
+    candidate: atBudget(trained.evaluation.scores),
+    champion: rival === null ? null : atBudget(rival),
     seed: trained.provenance.seed,
     policy: {
       averagePrecisionMargin: pipeline.gates.training.margin,
@@ -270,6 +265,13 @@ async function judge(
     champion: metrics === null ? null : { version: champion!.version, metrics },
     files,
   };
+}
+
+/** Both models alert on as many rows: thresholds from other days would compare how busy those days were. */
+function budgeted(scores: Float32Array, share: number): ScoredModel {
+  const sorted = Float64Array.from(scores).sort();
+  const alerts = Math.max(1, Math.floor(share * sorted.length));
+  return { scores: Float64Array.from(scores), threshold: sorted[sorted.length - alerts] };
 }
 
 function championScores(
@@ -376,6 +378,7 @@ async function register(
   const { input, registry, runId, judged, verdicts } = given;
   const { model } = input.pipeline;
   const evidence = sha256(canonicalJson(verdicts));
+  const overridden = verdicts.every(isYes) ? null : input.forced;
   const version = await registry.register({
     model,
     runId,
@@ -385,7 +388,7 @@ async function register(
       "sentinel.parent": given.champion?.version ?? "",
       "sentinel.evidence": evidence,
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
-      ...(input.forced === null ? {} : { "sentinel.forced": input.forced }),
+      ...(overridden === null ? {} : { "sentinel.forced": overridden }),
     },
     at: ports.clock.now(),
   });
@@ -400,10 +403,10 @@ async function register(
       at: ports.clock.now(),
       actor: input.actor,
       verb: input.verb,
-      verdict: verdicts.every(isYes) ? "pass" : "FORCED",
+      verdict: overridden === null ? "pass" : "FORCED",
       evidence,
       reason:
-        input.forced ??
+        overridden ??
         `passed ${verdicts.map(({ gate }) => gate).join(", ")} gates; bundle ${bundleHash(judged.files).slice(0, 12)}`,
     },
   });
