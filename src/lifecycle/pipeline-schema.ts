@@ -51,6 +51,7 @@ export const PIPELINE_SCHEMA = closed(
     decisions: closed({
       review_share: share,
       block_precision: share,
+      block_score_min: share,
       fail_open: { enum: ["approve", "review", "block"] },
     }),
     gates: closed({

@@ -67,6 +67,7 @@ export interface Pipeline {
   readonly decisions: {
     readonly reviewShare: number;
     readonly blockPrecision: number;
+    readonly blockScoreMin: number;
     readonly failOpen: "approve" | "review" | "block";
   };
   readonly gates: {
@@ -133,7 +134,13 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   }
   const labels = { delay: "7d", maturity: "7d", unreported: "genuine" as const, ...raw.labels };
   const model = raw.model_parameters ?? {};
-  const decisions = { review_share: 0.01, block_precision: 0.9, fail_open: "review" as const, ...raw.decisions };
+  const decisions = {
+    review_share: 0.01,
+    block_precision: 0.9,
+    block_score_min: 0.5,
+    fail_open: "review" as const,
+    ...raw.decisions,
+  };
   const promotion = raw.gates?.promotion ?? {};
   const shadow = { sample: 1, timeout: "250ms", queue_max: 10_000, ...raw.shadow };
   const drift = { window: "7d", psi_floor: 0.1, false_discovery_rate: 0.01, ...raw.drift };
@@ -177,6 +184,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     decisions: {
       reviewShare: decisions.review_share,
       blockPrecision: decisions.block_precision,
+      blockScoreMin: decisions.block_score_min,
       failOpen: decisions.fail_open,
     },
     gates: {
@@ -246,6 +254,7 @@ interface RawPipeline {
   readonly decisions?: Partial<{
     review_share: number;
     block_precision: number;
+    block_score_min: number;
     fail_open: "approve" | "review" | "block";
   }>;
   readonly gates?: {
