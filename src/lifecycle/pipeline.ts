@@ -6,7 +6,7 @@ import { LineCounter, parseDocument } from "yaml";
 import { parseDuration } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
-import { PIPELINE_SCHEMA } from "./pipeline-schema.ts";
+import { DURATION_PATTERN, PIPELINE_SCHEMA } from "./pipeline-schema.ts";
 
 /** The role each canonical column plays. */
 export interface PipelineColumns {
@@ -110,7 +110,15 @@ export function loadPipeline(workspace: string, name: string): Pipeline {
           : "this folder has no pipelines/; make a workspace with `sentinel init`, or name one with --workspace",
     });
   }
-  return parsePipeline(readFileSync(file, "utf8"), { file, workspace });
+  return parsePipeline(readText(file), { file, workspace });
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw invalid(file, `cannot be read: ${messageOf(error)}`, "put a readable YAML file there");
+  }
 }
 
 /** Parses a pipeline's text; `file` is for messages and for what lies beside it. */
@@ -275,7 +283,9 @@ interface RawPipeline {
   readonly serve?: Partial<{ poll: string; body_max_bytes: number; batch_max: number }>;
 }
 
-const validateShape = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true }).compile(PIPELINE_SCHEMA);
+const validateShape = new Ajv2020({ allErrors: true, verbose: true, strict: true, allowUnionTypes: true }).compile(
+  PIPELINE_SCHEMA,
+);
 
 function parseYaml(text: string, file: string): unknown {
   const lines = new LineCounter();
@@ -291,11 +301,16 @@ function parseYaml(text: string, file: string): unknown {
   } catch (error) {
     throw invalid(file, messageOf(error), "use fewer YAML aliases");
   }
+  if (value === null)
+    throw invalid(file, "is empty", "copy pipelines/card.yaml of a fresh `sentinel init` and change it");
   if (validateShape(value)) return value;
   const faults = (validateShape.errors ?? []).map((fault) => {
     const keys = fault.instancePath.split("/").filter((key) => key !== "");
-    const node = document.getIn(keys, true) as { range?: [number, number, number] } | undefined;
+    const at = fault.keyword === "additionalProperties" ? [...keys, fault.params.additionalProperty] : keys;
+    const node = document.getIn(at, true) as { range?: [number, number, number] } | undefined;
     const line = node?.range === undefined ? "" : `line ${lines.linePos(node.range[0]).line}: `;
+    if (fault.params.pattern === DURATION_PATTERN)
+      return `${line}${keys.join(".")}: ${JSON.stringify(fault.data)} is no duration such as 90s, 15m, 6h or 7d`;
     const extra = fault.keyword === "additionalProperties" ? ` (${fault.params.additionalProperty})` : "";
     const allowed = fault.keyword === "enum" ? ` (${fault.params.allowedValues.join(", ")})` : "";
     return `${line}${keys.join(".") || "the file"} ${fault.message}${extra}${allowed}`;
