@@ -1,8 +1,8 @@
-// Training boosted trees: on the calling thread, or on a team of worker threads over shared memory.
+// Training boosted trees on the calling thread; threads.ts does it on several others.
 import { makeMemory } from "../kernels/load.ts";
 import { planArena } from "./arena.ts";
 import { type GbdtResult, runRounds } from "./rounds.ts";
-import { checkTask, type GbdtTask } from "./task.ts";
+import { checkTask, type GbdtTask, sizeOf } from "./task.ts";
 import { ALONE } from "./team.ts";
 import { ARENA_START, openWorkspace } from "./workspace.ts";
 
@@ -17,15 +17,4 @@ export function trainGbdt(task: GbdtTask): GbdtResult {
   const arena = planArena(sizeOf(task, 1), ARENA_START);
   const memory = makeMemory(arena.bytes, { shared: true });
   return runRounds(openWorkspace(memory, { arena, team: ALONE, columns: task.x.names.length }), task);
-}
-
-export function sizeOf(task: GbdtTask, threads: number) {
-  return {
-    rows: task.x.rows,
-    validationRows: task.validation?.x.rows ?? 0,
-    columns: task.x.names.length,
-    weighted: task.weights !== undefined,
-    threads,
-    params: task.params,
-  };
 }
