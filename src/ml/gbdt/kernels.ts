@@ -64,6 +64,7 @@ export interface LearnKernels {
     scratch: number,
   ): number;
   sumLeaf(list: number, count: number, pairs: number, hessianScale: number, gradientScale: number, out: number): void;
+  listRows(list: number, from: number, count: number): void;
   scaleOdds(list: number, count: number, odds: number, factor: number): void;
   walkRows(nodes: number, list: number, first: number, count: number, bins: number, stride: number, odds: number): void;
   searchSplit(histogram: number, columns: number, count: number, binCounts: number, rules: number, out: number): void;

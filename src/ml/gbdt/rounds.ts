@@ -67,8 +67,9 @@ function growRound(
   const { params } = task;
   const { from, to } = trainingRows;
   const { random } = round;
+  space.kernels.listRows(arena.list + 4 * from, from, to - from);
   const list = views.i32.subarray(arena.list / 4 + from, arena.list / 4 + to);
-  const kept = sampleRows(list, { share: params.rowSample, random, from, rows: arena.training.rows });
+  const kept = sampleRows(list, { share: params.rowSample, random, rows: arena.training.rows });
   const columns = sampleColumns(space.columns, { share: params.columnSample, random });
   return growTree(space, { params, scales: round.scales, thresholds: round.thresholds, columns, kept });
 }

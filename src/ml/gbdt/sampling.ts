@@ -3,32 +3,30 @@ import { Random } from "../../core/random.ts";
 import { BLOCK_ROWS } from "./arena.ts";
 
 /**
- * Fills `list` with the rows from `from` on: those kept from the front, ascending, the others from the back. Each row is
- * kept with probability `share`, one row in any case. Each block of rows has draws of its own, so that threads that fill
- * different parts draw what one thread would. Returns how many are kept here. `from` begins a block.
+ * Reorders a list of rows that ascends by 1: those kept come first, ascending, then the others. Each row is kept with
+ * probability `share`, one of all `rows` in any case. Each block of rows has draws of its own, so that threads with parts of
+ * the rows draw what one thread would. Returns how many are kept here. The list begins with a block's first row.
  */
 export function sampleRows(
   list: Int32Array,
-  draw: { readonly share: number; readonly random: Random; readonly from: number; readonly rows: number },
+  draw: { readonly share: number; readonly random: Random; readonly rows: number },
 ): number {
-  const { share, random, from, rows } = draw;
-  const last = list.length - 1;
+  const { share, random, rows } = draw;
   const seed = random.bits();
   const always = random.integer(rows);
-  if (share >= 1) {
-    for (let i = 0; i <= last; i++) list[i] = from + i;
-    return list.length;
-  }
+  if (share >= 1 || list.length === 0) return list.length;
   const limit = share * 2 ** 32;
+  const first = list[0];
+  const leftOut = new Int32Array(list.length);
   let kept = 0;
-  for (let start = 0; start <= last; start += BLOCK_ROWS) {
-    const block = new Random(seed).fork((from + start) / BLOCK_ROWS);
-    const end = Math.min(list.length, start + BLOCK_ROWS);
-    for (let i = start; i < end; i++) {
-      if (block.bits() < limit || from + i === always) list[kept++] = from + i;
-      else list[last - (i - kept)] = from + i;
-    }
+  let block = new Random(seed);
+  for (let i = 0; i < list.length; i++) {
+    const row = first + i;
+    if (row % BLOCK_ROWS === 0) block = new Random(seed).fork(row / BLOCK_ROWS);
+    if (block.bits() < limit || row === always) list[kept++] = row;
+    else leftOut[i - kept] = row;
   }
+  list.set(leftOut.subarray(0, list.length - kept), kept);
   return kept;
 }
 

@@ -10,6 +10,8 @@ const LIKELIHOOD_MIN: f64 = 1e-16;
 /** Odds stay finite and above 0: margins within ±667, far beyond any certainty a double can tell from 1. */
 const ODDS_MIN: f64 = 1e-290;
 const ODDS_MAX: f64 = 1e290;
+/** 1.5 × 2^52: added to a double of at most 51 bits, it leaves a whole number. */
+const ROUNDER: f64 = 6755399441055744.0;
 /** Golden ratio of 2^32: multiples of it, modulo 2^32, spread evenly (Weyl sequence). */
 const GOLDEN: u32 = 0x9e3779b9;
 
@@ -95,9 +97,11 @@ export function pack(
 ): void {
   const scales = f64x2.replace_lane(f64x2.splat(hessianScale), 1, gradientScale);
   for (let r = from; r < to; r++) {
-    const shift = <f64>(dither + <u32>r * GOLDEN) * (1.0 / 4294967296.0);
+    const shift = <f64>(<i32>(dither + <u32>r * GOLDEN)) * (1.0 / 4294967296.0);
     const scaled = f64x2.add(f64x2.mul(v128.load(pairs + ((<usize>r) << 4)), scales), f64x2.splat(shift));
-    v128.store64_lane(packed + ((<usize>r) << 3), i32x4.trunc_sat_f64x2_s_zero(f64x2.floor(scaled)), 0);
+    // Rounded to whole numbers, whose 32 bits are then the lowest of each double.
+    const whole = f64x2.add(scaled, f64x2.splat(ROUNDER));
+    v128.store64_lane(packed + ((<usize>r) << 3), v128.shuffle<i32>(whole, whole, 0, 2, 0, 2), 0);
   }
 }
 
@@ -144,13 +148,18 @@ export function sumLeaf(
   out: usize,
 ): void {
   const scales = f64x2.replace_lane(f64x2.splat(hessianScale), 1, gradientScale);
-  const rounder = f64x2.splat(6755399441055744.0);
+  const rounder = f64x2.splat(ROUNDER);
   let sums = f64x2.splat(0);
   for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
     const scaled = f64x2.mul(v128.load(pairs + ((<usize>load<u32>(at)) << 4)), scales);
     sums = f64x2.add(sums, f64x2.sub(f64x2.add(scaled, rounder), rounder));
   }
   v128.store(out, sums);
+}
+
+/** Lists the rows [from, from + count). */
+export function listRows(list: usize, from: i32, count: i32): void {
+  for (let i = 0; i < count; i++) store<i32>(list + ((<usize>i) << 2), from + i);
 }
 
 /** Multiplies the odds of listed rows: what adding to their margins is. */

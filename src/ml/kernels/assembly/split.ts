@@ -3,6 +3,8 @@
 const COLUMN_BYTES: usize = 2048;
 /** Keeps sign, exponent and 20 bits of a double. */
 const COARSE: u64 = 0xffffffff00000000;
+/** Far more than rounding can take from a score, far less than a difference that counts. */
+const SLACK: f64 = 1 - 1e-12;
 const MISSING: usize = 255 << 3;
 
 /** The best split so far of the search under way; a search begins and ends within one call. Its gain is a coarse one. */
@@ -10,7 +12,7 @@ let bestGain: f64 = 0;
 let bestColumn: i32 = -1;
 let bestBin: i32 = 0;
 let bestMissingLeft: i32 = 0;
-let bestLeft: i64 = 0;
+let bestLeft: f64 = 0;
 
 /** Rules of the search under way. */
 let lambda: f64 = 0;
@@ -45,7 +47,7 @@ export function searchSplit(
   bestColumn = -1;
   let total: i64 = 0;
   if (count > 0) total = columnSum(histogram + <usize>load<i32>(columns) * COLUMN_BYTES);
-  const parent = scoreOf(total);
+  const parent = scoreOf(gradientOf(total), hessianOf(total));
   for (let i: usize = 0; i < <usize>count; i++) {
     const column = load<i32>(columns + (i << 2));
     const bins = load<i32>(binCounts + ((<usize>column) << 2));
@@ -62,63 +64,87 @@ export function searchSplit(
   store<i32>(out, next, 16);
   store<i32>(out, bestMissingLeft, 20);
   store<i32>(out, load<i64>(sums + MISSING) !== 0 ? 1 : 0, 24);
-  store<i32>(out, hessianOf(bestLeft) * 2 > hessianOf(total) ? 1 : 0, 28);
+  store<i32>(out, bestLeft * 2 > hessianOf(total) ? 1 : 0, 28);
 }
 
-/** Tries every filled bin of a column as the last one on the left, with the missing on either side. */
+/**
+ * Tries every filled bin of a column as the last one on the left, with the missing on either side: lane 0 keeps them on the
+ * right, lane 1 on the left. All sums are whole numbers below 2^31 and exact in doubles. That a gain beats the best one is
+ * first asked without dividing, with some slack for rounding; few bins get to the exact question.
+ */
 function searchColumn(sums: usize, column: i32, bins: i32, total: i64, parent: f64): void {
   const missing = load<i64>(sums + MISSING);
-  // Both sides side by side: the left one's sum, the right one's.
-  let sides = i64x2.replace_lane(i64x2.splat(0), 1, total);
-  const shift = i64x2.replace_lane(i64x2.splat(missing), 1, -missing);
+  let leftG = f64x2.replace_lane(f64x2.splat(0), 1, gradientOf(missing));
+  let leftH = f64x2.replace_lane(f64x2.splat(0), 1, hessianOf(missing));
+  const totalG = f64x2.splat(gradientOf(total));
+  const totalH = f64x2.splat(hessianOf(total));
+  const shrink = f64x2.splat(alpha / gradientUnit);
+  const unit = f64x2.splat(hessianUnit);
+  const penalty = f64x2.splat(lambda);
+  const zero = f64x2.splat(0);
+  let limit = f64x2.splat(limitFor(parent));
   for (let bin = 0; bin < bins; bin++) {
     const filled = load<i64>(sums + ((<usize>bin) << 3));
     if (filled === 0) continue;
-    sides = i64x2.add(sides, i64x2.replace_lane(i64x2.splat(filled), 1, -filled));
-    const missingRight = gainOf(sides) - parent;
-    if (missingRight > bestGain) keep(missingRight, column, bin, 0, i64x2.extract_lane(sides, 0));
-    if (missing === 0) continue;
-    const moved = i64x2.add(sides, shift);
-    const missingLeft = gainOf(moved) - parent;
-    if (missingLeft > bestGain) keep(missingLeft, column, bin, 1, i64x2.extract_lane(moved, 0));
+    leftG = f64x2.add(leftG, f64x2.splat(gradientOf(filled)));
+    leftH = f64x2.add(leftH, f64x2.splat(hessianOf(filled)));
+    const rightG = f64x2.sub(totalG, leftG);
+    const rightH = f64x2.sub(totalH, leftH);
+    const left = f64x2.max(f64x2.sub(f64x2.abs(leftG), shrink), zero);
+    const right = f64x2.max(f64x2.sub(f64x2.abs(rightG), shrink), zero);
+    const leftWeight = f64x2.add(f64x2.mul(leftH, unit), penalty);
+    const rightWeight = f64x2.add(f64x2.mul(rightH, unit), penalty);
+    const scores = f64x2.add(
+      f64x2.mul(f64x2.mul(left, left), rightWeight),
+      f64x2.mul(f64x2.mul(right, right), leftWeight),
+    );
+    const beats = f64x2.ge(scores, f64x2.mul(limit, f64x2.mul(leftWeight, rightWeight)));
+    if (!v128.any_true(beats)) continue;
+    tryBin(column, bin, 0, f64x2.extract_lane(leftG, 0), f64x2.extract_lane(leftH, 0), total, parent);
+    if (missing !== 0) {
+      tryBin(column, bin, 1, f64x2.extract_lane(leftG, 1), f64x2.extract_lane(leftH, 1), total, parent);
+    }
+    limit = f64x2.splat(limitFor(parent));
   }
 }
 
-function keep(gain: f64, column: i32, bin: i32, missingLeft: i32, left: i64): void {
+/** What both sides' score must reach to beat the best gain, in squared units of the gradient, less some slack. */
+function limitFor(parent: f64): f64 {
+  return ((bestGain + parent) * SLACK) / (gradientUnit * gradientUnit);
+}
+
+/** The exact question: is this the best split so far, and is neither side too light? */
+function tryBin(column: i32, bin: i32, missingLeft: i32, leftG: f64, leftH: f64, total: i64, parent: f64): void {
+  const rightG = gradientOf(total) - leftG;
+  const rightH = hessianOf(total) - leftH;
+  const lightest = min(leftH, rightH) * hessianUnit;
+  if (lightest <= 0 || lightest < minChildWeight) return;
+  const gain = scoreOf(leftG, leftH) + scoreOf(rightG, rightH) - parent;
+  if (gain > bestGain) keep(gain, column, bin, missingLeft, leftH);
+}
+
+function keep(gain: f64, column: i32, bin: i32, missingLeft: i32, leftHessian: f64): void {
   const coarse = reinterpret<f64>(reinterpret<u64>(gain) & COARSE);
   if (coarse <= bestGain) return;
   bestGain = coarse;
   bestColumn = column;
   bestBin = bin;
   bestMissingLeft = missingLeft;
-  bestLeft = left;
+  bestLeft = leftHessian;
 }
 
-/** Score of both sides together; −Infinity where a side is too light. */
-function gainOf(sides: v128): f64 {
-  const hessians = f64x2.mul(
-    f64x2.convert_low_i32x4_s(v128.shuffle<i32>(sides, sides, 0, 2, 0, 2)),
-    f64x2.splat(hessianUnit),
-  );
-  const gradients = f64x2.mul(
-    f64x2.convert_low_i32x4_s(v128.shuffle<i32>(sides, sides, 1, 3, 1, 3)),
-    f64x2.splat(gradientUnit),
-  );
-  const lightest = min(f64x2.extract_lane(hessians, 0), f64x2.extract_lane(hessians, 1));
-  if (lightest <= 0 || lightest < minChildWeight) return -Infinity;
-  const shrunk = f64x2.max(f64x2.sub(f64x2.abs(gradients), f64x2.splat(alpha)), f64x2.splat(0));
-  const scores = f64x2.div(f64x2.mul(shrunk, shrunk), f64x2.add(hessians, f64x2.splat(lambda)));
-  return f64x2.extract_lane(scores, 0) + f64x2.extract_lane(scores, 1);
+/** T(G)² / (H + λ), T shrinking by α (Chen & Guestrin 2016, eq. 6), of sums in units. */
+function scoreOf(gradient: f64, hessian: f64): f64 {
+  const shrunk = max(abs(gradient * gradientUnit) - alpha, 0.0);
+  return (shrunk * shrunk) / (hessian * hessianUnit + lambda);
 }
 
-/** T(G)² / (H + λ), T shrinking by α (Chen & Guestrin 2016, eq. 6). */
-function scoreOf(sum: i64): f64 {
-  const shrunk = max(abs(<f64>(<i32>(sum >> 32)) * gradientUnit) - alpha, 0.0);
-  return (shrunk * shrunk) / (<f64>hessianOf(sum) * hessianUnit + lambda);
+function gradientOf(sum: i64): f64 {
+  return <f64>(<i32>(sum >> 32));
 }
 
-function hessianOf(sum: i64): i64 {
-  return sum & 0xffffffff;
+function hessianOf(sum: i64): f64 {
+  return <f64>(<i32>sum);
 }
 
 function columnSum(sums: usize): i64 {
