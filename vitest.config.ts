@@ -6,7 +6,7 @@ export default defineConfig({
   resolve: { alias: { sentinel: fileURLToPath(new URL("./src/index.ts", import.meta.url)) } },
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: ["./test/kernels.setup.ts"],
+    globalSetup: ["test/built.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 120_000,

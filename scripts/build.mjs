@@ -47,7 +47,7 @@ function copyKernels() {
 
 /** The stamp is written last, so a half-finished build is never fresh. Folders count too: a deleted file changes its folder. */
 function isFresh() {
-  if (!existsSync(STAMP)) return false;
+  if (![STAMP, ...KERNELS.map((file) => path.join(ROOT, file))].every((file) => existsSync(file))) return false;
   const built = statSync(STAMP).mtimeMs;
   return SOURCES.map((name) => path.join(ROOT, name))
     .filter((name) => existsSync(name))

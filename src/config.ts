@@ -14,7 +14,6 @@ export interface Config {
   readonly actor: string;
   /** Key of the admin routes; null disables them. */
   readonly adminKey: string | null;
-  readonly continuousIntegration: boolean;
 }
 
 /** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
@@ -51,7 +50,6 @@ export function loadConfig(options: {
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
     adminKey: adminKey === "" ? null : adminKey,
-    continuousIntegration: environment.CI === "true",
   });
 }
 

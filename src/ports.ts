@@ -258,7 +258,8 @@ export interface PredictionLog {
     | { readonly kind: "prediction"; readonly record: PredictionRecord }
     | { readonly kind: "label"; readonly record: LabelRecord }
   >;
-  pairs(candidateVersion: string): AsyncIterable<ShadowPair>;
+  /** Shadow records joined with labels, in order of writing; only the newest when a limit is given. */
+  pairs(candidateVersion: string, options?: { readonly newest?: number }): AsyncIterable<ShadowPair>;
   coverage(): Promise<readonly Coverage[]>;
   counts(): Promise<{ readonly predictions: number; readonly labels: number; readonly shadows: number }>;
   close(): Promise<void>;

@@ -50,7 +50,7 @@ const IMPORT_PATTERNS = [
   // import("./x.ts"), import(`./x.ts`), also in types.
   new RegExp(`\\bimport\\(\\s*${MODULE_TEXT.source}`, "g"),
 ];
-/** `new URL("./worker.ts", import.meta.url)`, for a Worker or a file to read; the name may be one of several. */
+/** `new URL("./worker.ts", import.meta.url)`, for a Worker or a file to read; the name may be one of several, or a mere folder. */
 const URL_PATTERN = /\bnew URL\(([^;]*?),\s*import\.meta\.url\s*\)/g;
 
 /** Every relative import as a path from the root. A built `.js` counts as the `.ts` it is made from. */
@@ -58,7 +58,8 @@ function importsOf(source: Source): string[] {
   const code = withoutComments(source.text);
   const found = IMPORT_PATTERNS.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]));
   for (const [, names] of code.matchAll(URL_PATTERN)) {
-    for (const match of names.matchAll(new RegExp(MODULE_TEXT.source, "g"))) found.push(match[1]);
+    for (const match of names.matchAll(new RegExp(MODULE_TEXT.source, "g")))
+      if (/\w/.test(match[1])) found.push(match[1]);
   }
   const resolved = found.map((name) => path.posix.normalize(path.posix.join(path.posix.dirname(source.file), name)));
   return [...new Set(resolved.map((name) => name.replace(/\.js$/, ".ts")))];
@@ -161,6 +162,7 @@ test("an allowed import is let through", () => {
     'import { SentinelError } from "../core/errors.ts";',
     '// import { trainGbdt } from "../lifecycle/train.ts";',
     'const worker = new Worker(new URL("./worker.ts", import.meta.url));',
+    'const root = new URL(built ? "../../.." : "../..", import.meta.url);',
     "await jiti.import(file);",
     "const one = import.meta.url;",
   ].join("\n");

@@ -30,6 +30,7 @@ export function openContext(
         pipeline ??= loadPipeline(config.workspace, name());
         return pipeline;
       },
+      pipelineName: name,
       ports: (): Ports => {
         opened ??= openPorts(config, { report: given.output, pipeline: name() });
         return opened.ports;

@@ -1,8 +1,9 @@
 // `sentinel demo`: the whole life of a fraud model on simulated payments, told chapter by chapter, then a live server.
-import { rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import pc from "picocolors";
 import { loadConfig } from "../config.ts";
+import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { coverageWords } from "../evidence/coverage.ts";
@@ -16,7 +17,8 @@ import { retrain } from "../lifecycle/retrain.ts";
 import { simulateDays } from "../lifecycle/simulate/days.ts";
 import { parseDrift } from "../lifecycle/simulate/drift.ts";
 import { INTEGER_COLUMNS } from "../lifecycle/simulate/rows.ts";
-import { type TrainResult, train } from "../lifecycle/train.ts";
+import type { TrainResult } from "../lifecycle/train/task.ts";
+import { train } from "../lifecycle/train.ts";
 import { validate } from "../lifecycle/validate.ts";
 import type { Ports } from "../ports.ts";
 import { openPorts } from "../wiring.ts";
@@ -33,8 +35,9 @@ import type { Verb, VerbContext } from "./verb.ts";
 const WORLD = { customers: 3000, terminals: 6000, days: 90, seed: 7 } as const;
 const HISTORY_DAYS = 60;
 const DRIFT_DAY = 76;
-const DRIFT = [`amount-inflation@${DRIFT_DAY}`, `night-shift@${DRIFT_DAY}`];
+const DRIFT = [`night-shift@${DRIFT_DAY}`, `fraud-pattern@${DRIFT_DAY}`];
 const PORT = 8000;
+const MARKER = ".sentinel-demo";
 
 export const verb: Verb = {
   options: [
@@ -86,10 +89,12 @@ interface LiveWorld {
 }
 
 function openTour(context: VerbContext, workspace: string): Tour {
-  // Only what an earlier demo made is removed, never a workspace somebody works in.
-  rmSync(path.join(workspace, "models"), { recursive: true, force: true });
-  rmSync(path.join(workspace, "data"), { recursive: true, force: true });
+  clearFor(workspace);
   init({ dir: workspace, packageRoot: packageRoot() });
+  writeFileSync(
+    path.join(workspace, MARKER),
+    "made by `sentinel demo`, which removes this folder when it runs again\n",
+  );
   const { output } = context;
   const opened = openPorts(loadConfig({ workspace }), { report: output, pipeline: "card" });
   const { clock } = opened.ports;
@@ -113,6 +118,17 @@ function openTour(context: VerbContext, workspace: string): Tour {
     },
     close: opened.close,
   };
+}
+
+/** Removes what an earlier demo made, and never a folder somebody works in. */
+function clearFor(workspace: string): void {
+  if (!existsSync(workspace)) return;
+  if (!existsSync(path.join(workspace, MARKER)) && readdirSync(workspace).length > 0) {
+    throw new SentinelError("workspace.not-empty", `${workspace} holds files that no demo made`, {
+      hint: "name an empty or new folder with --dir",
+    });
+  }
+  rmSync(workspace, { recursive: true, force: true });
 }
 
 /** Data, its gate, and a first champion of the Handbook's fifteen features. */
@@ -203,7 +219,10 @@ async function promotion(tour: Tour): Promise<void> {
 
 /** The world moves; the alarm goes off; a candidate is trained. */
 async function drifting(tour: Tour, given: { readonly server: DemoServer; readonly live: LiveWorld }): Promise<void> {
-  tour.chapter("the world moves", `from day ${DRIFT_DAY} on amounts inflate and payments move into the night`);
+  tour.chapter(
+    "the world moves",
+    `from day ${DRIFT_DAY} on payments move into the night, and thieves test cards with small amounts`,
+  );
   await untilServing(tour, given.server, "", "champion");
   tell(tour, await send(tour, given, WORLD.days - DRIFT_DAY));
   tour.chapter(
@@ -218,8 +237,8 @@ async function drifting(tour: Tour, given: { readonly server: DemoServer; readon
     actor: tour.context.config.actor,
     packageVersion: tour.context.packageVersion,
     forced: null,
+    onMonitor: (seen) => showMonitor(tour.context.output, seen),
   });
-  if (result.monitor !== null) showMonitor(tour.context.output, result.monitor);
   tour.say(`  retrain: ${result.outcome}`);
   if (result.trained !== null) showVerdicts(tour, result.trained);
 }

@@ -1,15 +1,14 @@
 // `sentinel doctor`: what is configured, reachable, and what to do about the rest; exit 1 on a fault.
 import pc from "picocolors";
 import { doctor, type Finding } from "../lifecycle/doctor.ts";
-import { textOption } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
   options: [],
-  async run(context, { options }) {
+  async run(context) {
     const findings = await doctor(context.ports(), {
       workspace: context.config.workspace,
-      pipeline: textOption(options, "pipeline") ?? "card",
+      pipeline: context.pipelineName(),
       nodeVersion: process.version,
     });
     for (const finding of findings) {

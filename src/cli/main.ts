@@ -29,6 +29,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
 
 const EXIT_VERDICT_NO = 1;
 const EXIT_INPUT = 2;
+const WITHOUT_VERB = ["--help", "-h", "--version", "-V"];
 
 /** Runs one command line; resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -57,11 +58,12 @@ export async function main(argv: readonly string[]): Promise<number> {
       });
     } else if (name !== undefined && name !== "help") {
       throw new SentinelError("cli.usage", `there is no verb ${JSON.stringify(name)}`, {
-        hint: `known verbs: ${Object.keys(VERBS).join(", ")}`,
+        hint: knownVerbs(),
       });
     }
+    if (name === undefined && !argv.some((word) => WITHOUT_VERB.includes(word))) return withoutVerb(program, wantsJson);
     await program.parseAsync([...argv], { from: "user" });
-    if (result === undefined) return argv.length === 0 ? EXIT_INPUT : 0;
+    if (result === undefined) return 0;
     if (wantsJson) process.stdout.write(`${JSON.stringify(result.json, null, 2)}\n`);
     return result.yes ? 0 : EXIT_VERDICT_NO;
   } catch (error) {
@@ -72,6 +74,16 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** The first word that is neither an option nor an option's value. */
 function verbIn(argv: readonly string[]): string | undefined {
   return argv.find((word, i) => !word.startsWith("-") && !["--workspace", "--pipeline"].includes(argv[i - 1] ?? ""));
+}
+
+function withoutVerb(program: Command, json: boolean): number {
+  if (json) return presentError(new SentinelError("cli.usage", "no verb is given", { hint: knownVerbs() }), json);
+  process.stdout.write(program.helpInformation());
+  return EXIT_INPUT;
+}
+
+function knownVerbs(): string {
+  return `known verbs: ${Object.keys(VERBS).join(", ")}`;
 }
 
 function describeProgram(): Command {
@@ -150,5 +162,11 @@ function packageVersion(): string {
 }
 
 if (process.argv[1] !== undefined && /(main\.[jt]s|sentinel)$/.test(process.argv[1])) {
+  // A reader that has seen enough (`| head`) ends the words, not the work.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+  // A reader that leaves early (`sentinel … | head`) is no fault of ours.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : EXIT_INPUT));
   process.exitCode = await main(process.argv.slice(2));
 }

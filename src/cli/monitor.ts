@@ -29,7 +29,8 @@ export function showMonitor(output: Output, result: MonitorResult): void {
   output.heading(
     `${result.drift.rows.toLocaleString("en")} transactions of ${result.source}, ${day(result.from)} … ${day(result.to)}, champion version ${result.version}`,
   );
-  output.line(`  ${result.alarm ? pc.red("✘ ALARM") : pc.green("✔ steady")}: ${result.drift.verdict}`);
+  const cause = result.drift.alarm ? result.drift.verdict : "performance fell";
+  output.line(`  ${result.alarm ? pc.red(`✘ ALARM: ${cause}`) : pc.green(`✔ ${result.drift.verdict}`)}`);
   for (const reason of result.reasons.slice(0, 10)) output.line(`    ${reason}`);
   if (result.reasons.length > 10) output.line(`    … ${result.reasons.length - 10} more`);
   const moved = [result.drift.score, ...result.drift.features].slice(0, FEATURES_SHOWN + 1);

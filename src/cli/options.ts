@@ -24,13 +24,6 @@ export function textOption(options: VerbOptions, name: string): string | undefin
   return typeof value === "string" ? value : undefined;
 }
 
-/** A text option that must be there. */
-export function requiredText(options: VerbOptions, name: string): string {
-  const value = textOption(options, name);
-  if (value === undefined || value === "") throw usage(`--${dashed(name)} is missing`);
-  return value;
-}
-
 /** An instant: ISO date or time (UTC when no zone is given), or epoch milliseconds; undefined when absent. */
 export function timeOption(options: VerbOptions, name: string): number | undefined {
   const text = textOption(options, name);

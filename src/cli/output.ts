@@ -48,9 +48,9 @@ export function createOutput(options: {
     verdict: (verdict) => {
       line(`  ${wordOf(verdict)} ${pc.bold(`${verdict.gate} gate`)}: ${verdict.reasons[0]}`);
       for (const reason of verdict.reasons.slice(1)) line(`       ${reason}`);
-      for (const check of verdict.checks.slice(0, CHECKS_SHOWN_MAX)) line(`    ${checkLine(check)}`);
-      if (verdict.checks.length > CHECKS_SHOWN_MAX)
-        line(`    … ${verdict.checks.length - CHECKS_SHOWN_MAX} more checks`);
+      const checks = verdict.checks.filter((check) => check.passed || !isSaid(check, verdict));
+      for (const check of checks.slice(0, CHECKS_SHOWN_MAX)) line(`    ${checkLine(check)}`);
+      if (checks.length > CHECKS_SHOWN_MAX) line(`    … ${checks.length - CHECKS_SHOWN_MAX} more checks`);
     },
     progress: (label, done, total) => {
       if (!bars) return;
@@ -89,6 +89,11 @@ function wordOf(verdict: Verdict): string {
   const word = verdict.verdict;
   if (word === "pass" || word === "PROMOTE") return pc.green(`✔ ${word}`);
   return word === "HOLD" ? pc.yellow(`■ ${word}`) : pc.red(`✘ ${word}`);
+}
+
+/** A failed check whose reason stands above needs no line of its own. */
+function isSaid(check: Check, verdict: Verdict): boolean {
+  return verdict.reasons.some((reason) => reason === check.reason || reason.startsWith(`${check.name}: `));
 }
 
 function checkLine(check: Check): string {

@@ -1,4 +1,5 @@
 // `sentinel promote`: the evidence for a candidate, the verdict, and the alias moved on a yes.
+import { isYes } from "../core/verdict.ts";
 import { promote } from "../lifecycle/promote.ts";
 import { forceReason, textOption } from "./options.ts";
 import type { Verb } from "./verb.ts";
@@ -26,7 +27,7 @@ export const verb: Verb = {
     output.verdict(result.verdict);
     if (result.moved) {
       output.line(
-        `\n  version ${result.to} is champion${forced === null ? "" : ` (forced: ${forced})`}; journal entry ${result.journal?.hash.slice(0, 12)}`,
+        `\n  version ${result.to} is champion${forced === null || isYes(result.verdict) ? "" : ` (forced: ${forced})`}; journal entry ${result.journal?.hash.slice(0, 12)}`,
       );
     } else if (result.from !== result.to) {
       output.line('\n  the champion stays; --force --reason "…" overrides and is written into the journal');

@@ -56,8 +56,8 @@ async function once(context: VerbContext, options: VerbOptions): Promise<VerbRes
     actor: config.actor,
     packageVersion: context.packageVersion,
     forced: forceReason(options),
+    onMonitor: (seen) => showMonitor(output, seen),
   });
-  if (result.monitor !== null) showMonitor(output, result.monitor);
   output.heading(`retrain: ${result.outcome}`);
   output.line(`  ${result.reason}`);
   if (result.trained !== null) {

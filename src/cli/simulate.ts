@@ -30,6 +30,20 @@ export const verb: Verb = {
     const settings = simulateOptions(options);
     const rate = textOption(options, "rate");
     const out = textOption(options, "out");
+    if (rate !== undefined && context.output.json) {
+      throw new SentinelError(
+        "cli.usage",
+        "--rate streams transactions on stdout, --json promises one document there",
+        {
+          hint: "leave --json out: every line of the stream is JSON already",
+        },
+      );
+    }
+    if (rate !== undefined && out !== undefined) {
+      throw new SentinelError("cli.usage", "--out writes a file, --rate a stream on stdout", {
+        hint: "give one of the two",
+      });
+    }
     if (rate !== undefined) return stream(settings, options, Number(rate));
     if (out === undefined) {
       throw new SentinelError("cli.usage", "simulate needs --out FILE, or --rate N for a stream on stdout", {

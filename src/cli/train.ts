@@ -29,16 +29,17 @@ export const verb: Verb = {
     const pipeline = context.pipeline();
     const forced = forceReason(options);
     const path = textOption(options, "data") ?? pipeline.source;
+    const seed =
+      options.seed === undefined
+        ? undefined
+        : integerOption(options, "seed", { low: 0, high: 4294967295, fallback: 1 });
     output.heading(`train ${pipeline.model} on ${path}`);
     const result = await train(context.ports(), {
       pipeline,
       path,
       actor: config.actor,
       packageVersion: context.packageVersion,
-      seed:
-        options.seed === undefined
-          ? undefined
-          : integerOption(options, "seed", { low: 0, high: 4294967295, fallback: 1 }),
+      seed,
       forced,
       verb: "train",
     });

@@ -19,6 +19,8 @@ export interface VerbContext {
   readonly packageVersion: string;
   /** The pipeline that --pipeline names (default: the only one, or `card`). */
   pipeline(): Pipeline;
+  /** Its name, whether or not there is such a file. */
+  pipelineName(): string;
   ports(): Ports;
 }
 

@@ -72,7 +72,7 @@ export async function* readEvents(db: Connection, fromSequence: number): AsyncGe
 export async function* readPairs(
   db: Connection,
   candidateVersion: string,
-  names: { readonly card: string; readonly amount: string },
+  options: { readonly card: string; readonly amount: string; readonly newest?: number },
 ): AsyncGenerator<ShadowPair> {
   const query = db
     .prepare(
@@ -83,13 +83,21 @@ export async function* readPairs(
        WHERE s.candidate_version = ? AND s.id > ? ORDER BY s.id LIMIT ?`,
     )
     .raw();
-  for (let after = 0; ; ) {
-    const rows = query.all([storeText(candidateVersion), after, PAGE_ROWS]) as Row[];
+  const version = storeText(candidateVersion);
+  for (let after = options.newest === undefined ? 0 : lastBefore(db, version, options.newest); ; ) {
+    const rows = query.all([version, after, PAGE_ROWS]) as Row[];
     if (rows.length === 0) return;
-    for (const row of rows) yield pairOf(row, names);
+    for (const row of rows) yield pairOf(row, options);
     after = Number(rows[rows.length - 1][15]);
     await breathe();
   }
+}
+
+/** The id before the newest `count` records of a version; 0 when there are no more than that. */
+function lastBefore(db: Connection, version: string, count: number): number {
+  const query = "SELECT id FROM shadows WHERE candidate_version = ? ORDER BY id DESC LIMIT 1 OFFSET ?";
+  const row = db.prepare(query).raw().get([version, count]) as Row | undefined;
+  return row === undefined ? 0 : Number(row[0]);
 }
 
 export function readCoverage(db: Connection): Coverage[] {

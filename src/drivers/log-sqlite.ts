@@ -101,7 +101,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     },
     recent: (limit) => reading(() => readRecent(db, limit)),
     scan: (fromSequence) => streaming(file, writer.flush, () => readEvents(db, fromSequence)),
-    pairs: (version) => streaming(file, writer.flush, () => readPairs(db, version, names)),
+    pairs: (version, options) => streaming(file, writer.flush, () => readPairs(db, version, { ...names, ...options })),
     coverage: () => reading(() => readCoverage(db)),
     counts: () =>
       reading(() => {

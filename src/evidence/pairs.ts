@@ -82,6 +82,14 @@ export async function collectPairs(
   };
 }
 
+/** Pairs from the reign of one champion: a comparison with another one says nothing about it. */
+export async function* pairsAgainst(
+  pairs: AsyncIterable<ShadowPair>,
+  champion: string | null,
+): AsyncIterable<ShadowPair> {
+  for await (const pair of pairs) if (pair.champion.version === champion) yield pair;
+}
+
 const COLUMNS = 11;
 
 function isUsable({ champion, candidate }: ShadowPair): boolean {

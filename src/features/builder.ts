@@ -5,6 +5,7 @@ import type {
   DifferenceFeature,
   ElapsedFeature,
   EventWord,
+  ExpressionFeature,
   FeatureDef,
   FeatureSpec,
   MultipleFeature,
@@ -14,13 +15,14 @@ import type {
   TimePart,
   WindowFeature,
 } from "./definition.ts";
+import { columnsNamed } from "./expression.ts";
 import { checkSpec } from "./spec.ts";
 
 /** A duration as people write it. */
 export type Duration = `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 
-/** Columns of a transaction: numbers to compute with, keys to group by. */
-export type DeclaredColumns = Readonly<Record<string, "number" | "key">>;
+/** Columns of a transaction: numbers to compute with, keys to group by, texts for expressions, which may also name keys. */
+export type DeclaredColumns = Readonly<Record<string, "number" | "key" | "text">>;
 
 type NamesOf<C extends DeclaredColumns, T> = { [N in keyof C]: C[N] extends T ? N : never }[keyof C] & string;
 type NumberOf<C extends DeclaredColumns> = NamesOf<C, "number">;
@@ -49,6 +51,8 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
   ): MultipleFeature;
   ratio(name: string, numerator: FeatureDef, denominator: FeatureDef): RatioFeature;
   difference(name: string, of: FeatureDef, minus: FeatureDef): DifferenceFeature;
+  /** SQL (docs/expressions.md) over the spec's earlier features and declared columns, both by name; `spec` checks it. */
+  expression(name: string, sql: string): ExpressionFeature;
   /** The spec of these features in this order, checked. Throws `features.spec-invalid`. */
   spec(what: {
     readonly name: string;
@@ -71,6 +75,9 @@ type WindowTerms<C extends DeclaredColumns> = Key<C> & {
 /** Begins a spec: declares the columns that its features may name. */
 export function declareColumns<const C extends DeclaredColumns>(columns: C): FeatureBuilder<C> {
   const known = Object.keys(columns);
+  const types = Object.fromEntries(
+    Object.entries(columns).map(([name, type]) => [name, type === "number" ? "number" : "text"] as const),
+  );
   return {
     column: (column, name = column) => ({ kind: "column", name, column }),
     time: (name, part) => ({ kind: "time", name, part }),
@@ -85,6 +92,7 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
       denominator: denominator.name,
     }),
     difference: (name, of, minus) => ({ kind: "difference", name, of: of.name, minus: minus.name }),
+    expression: (name, sql) => ({ kind: "expression", name, sql, columns: columnsNamed(sql, types) }),
     spec: ({ name, version, features }) => checkSpec({ name, version, features }, { columns: known }),
   };
 }

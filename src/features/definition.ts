@@ -110,6 +110,21 @@ export interface DifferenceFeature {
   readonly minus: string;
 }
 
+/** What a column of the transaction is to an expression: a number, or a text (a number column's digits, where it is a key). */
+export const COLUMN_TYPES = ["number", "text"] as const;
+export type ColumnType = (typeof COLUMN_TYPES)[number];
+
+/**
+ * A SQL expression (docs/expressions.md) over earlier features, which are numbers, and the columns declared in `columns`; an earlier feature
+ * hides a column of its name. A truth is 1 or 0, NULL is NaN.
+ */
+export interface ExpressionFeature {
+  readonly kind: "expression";
+  readonly name: string;
+  readonly sql: string;
+  readonly columns?: Readonly<Record<string, ColumnType>>;
+}
+
 export type FeatureDef =
   | ColumnFeature
   | TimeFeature
@@ -118,7 +133,8 @@ export type FeatureDef =
   | SinceFraudFeature
   | MultipleFeature
   | RatioFeature
-  | DifferenceFeature;
+  | DifferenceFeature
+  | ExpressionFeature;
 
 export type FeatureKind = FeatureDef["kind"];
 

@@ -2,6 +2,7 @@
 import { DAY_MS, HOUR_MS, parseDuration } from "../core/duration.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { Aggregate, FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
+import { compileFeature } from "./expression.ts";
 import { specHash } from "./spec.ts";
 
 /** The state one key needs: which columns' values, which labels, and how far back (ms, lateness not included). */
@@ -32,9 +33,14 @@ export interface FeaturePlan {
 export interface PlanSteps {
   /** One a series, in the plan's order of series. */
   readonly keys: readonly KeySteps[];
-  readonly columns: readonly { readonly feature: number; readonly column: string }[];
+  /** Number columns and the value each fills: a feature, or from the plan's width on, what only an expression reads. */
+  readonly columns: readonly { readonly value: number; readonly column: string }[];
+  /** Text columns that expressions read. */
+  readonly texts: readonly string[];
   /** Parts of the time and arithmetic on earlier values, in order. */
   readonly rows: readonly RowStep[];
+  /** Values computed: the vector's, then those that expressions read besides. */
+  readonly values: number;
 }
 
 /** All that is read from one key's state; `features` lists every slot of the vector it fills. */
@@ -112,11 +118,13 @@ export interface MultipleStep {
   readonly outputs: readonly { readonly feature: number; readonly times: number; readonly windowMs: number }[];
 }
 
-export type RowStep = (time: number, values: Float64Array) => void;
+/** `texts` holds the plan's text columns, in its order. */
+export type RowStep = (time: number, values: Float64Array, texts: readonly (string | null)[]) => void;
 
 /** Compiles a checked spec. */
 export function compileSpec(spec: FeatureSpec): FeaturePlan {
-  const draft: Draft = { names: spec.features.map((feature) => feature.name), series: [], columns: [], rows: [] };
+  const names = spec.features.map((feature) => feature.name);
+  const draft: Draft = { names, series: [], columns: [], texts: [], rows: [], values: names.length };
   spec.features.forEach((def, feature) => {
     (COMPILE[def.kind] as (def: FeatureDef, feature: number, draft: Draft) => void)(def, feature, draft);
   });
@@ -129,7 +137,13 @@ export function compileSpec(spec: FeatureSpec): FeaturePlan {
     names: draft.names,
     width: draft.names.length,
     series,
-    steps: { keys: draft.series.map((one, i) => keySteps(one, series[i])), columns: draft.columns, rows: draft.rows },
+    steps: {
+      keys: draft.series.map((one, i) => keySteps(one, series[i])),
+      columns: draft.columns,
+      texts: draft.texts,
+      rows: draft.rows,
+      values: draft.values,
+    },
   };
 }
 
@@ -204,8 +218,10 @@ interface MultipleDraft {
 interface Draft {
   readonly names: readonly string[];
   readonly series: SeriesDraft[];
-  readonly columns: { readonly feature: number; readonly column: string }[];
+  readonly columns: { readonly value: number; readonly column: string }[];
+  readonly texts: string[];
   readonly rows: RowStep[];
+  values: number;
 }
 
 /** One entry a kind: what it adds to the draft. */
@@ -213,7 +229,7 @@ const COMPILE: {
   readonly [K in FeatureKind]: (def: Extract<FeatureDef, { kind: K }>, feature: number, draft: Draft) => void;
 } = {
   column: (def, feature, draft) => {
-    draft.columns.push({ feature, column: def.column });
+    draft.columns.push({ value: feature, column: def.column });
   },
   time: (def, feature, draft) => {
     const part = TIME_PART[def.part];
@@ -269,7 +285,37 @@ const COMPILE: {
       values[feature] = values[of] - values[minus];
     });
   },
+  expression: (def, feature, draft) => {
+    const { compiled, places } = compileFeature(def, draft.names.slice(0, feature));
+    const { numbers, texts, result, run } = compiled;
+    const fromValues: { readonly to: number; readonly at: number }[] = [];
+    const fromTexts: { readonly to: number; readonly at: number }[] = [];
+    places.forEach(({ from, name }, to) => {
+      if (from === "text") fromTexts.push({ to, at: textPlace(draft, name) });
+      else fromValues.push({ to, at: from === "feature" ? draft.names.indexOf(name) : extraValue(draft, name) });
+    });
+    draft.rows.push((_, values, rowTexts) => {
+      for (const { to, at } of fromValues) numbers[to] = Number.isFinite(values[at]) ? values[at] : Number.NaN;
+      for (const { to, at } of fromTexts) texts[to] = rowTexts[at];
+      run();
+      values[feature] = numbers[result];
+    });
+  },
 };
+
+/** The value that a number column fills for expressions: a place behind the features. */
+function extraValue(draft: Draft, column: string): number {
+  const known = draft.columns.find((one) => one.column === column && one.value >= draft.names.length);
+  if (known !== undefined) return known.value;
+  const value = draft.values++;
+  draft.columns.push({ value, column });
+  return value;
+}
+
+function textPlace(draft: Draft, column: string): number {
+  const known = draft.texts.indexOf(column);
+  return known >= 0 ? known : draft.texts.push(column) - 1;
+}
 
 /** UTC parts of a time in whole ms; 1970-01-01 was a Thursday. Night and weekend as in the Handbook, chapter 3. */
 const TIME_PART: Readonly<Record<string, (time: number) => number>> = {

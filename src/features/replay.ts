@@ -1,9 +1,9 @@
 // Replay: the vectors of a whole table, or of a log, by driving the feature state through them in order.
 import { assert, SentinelError } from "../core/errors.ts";
+import { nearestName } from "../core/nearest.ts";
 import type { Column, Table } from "../core/table.ts";
 import { numberAt, orderBy, textAt } from "../core/table.ts";
 import type { Transaction } from "../core/transaction.ts";
-import { nearestName } from "./nearest.ts";
 import type { FeaturePlan } from "./plan.ts";
 import { compileSpec, layoutOf } from "./plan.ts";
 import { RowSource } from "./row-source.ts";

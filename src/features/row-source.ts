@@ -18,11 +18,13 @@ interface KeyCodes {
 export class RowSource {
   private readonly state: FeatureState;
   private readonly numbers: readonly Column[];
+  private readonly words: readonly Column[];
   private readonly keys: readonly KeyCodes[];
 
   constructor(state: FeatureState, table: Table, columnOf: (table: Table, name: string) => Column) {
     this.state = state;
     this.numbers = state.numbers.map((name) => columnOf(table, name));
+    this.words = state.words.map((name) => columnOf(table, name));
     this.keys = state.layout.series.map(({ key }) => {
       const { codes, texts } = codesOf(
         key.map((name) => columnOf(table, name)),
@@ -36,6 +38,7 @@ export class RowSource {
   fill(row: EventRow, at: number): void {
     if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
     for (let i = 0; i < this.numbers.length; i++) row.numbers[i] = finiteNumber(numberAt(this.numbers[i], at));
+    for (let i = 0; i < this.words.length; i++) row.words[i] = textAt(this.words[i], at);
     for (let s = 0; s < this.keys.length; s++) {
       const key = this.keys[s];
       const code = key.codes[at];

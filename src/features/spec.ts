@@ -2,9 +2,11 @@
 import { DAY_MS, parseDuration } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
-import type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
+import { nearestName } from "../core/nearest.ts";
+import type { ExpressionFeature, FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
 import {
   AGGREGATES,
+  COLUMN_TYPES,
   ELAPSED_SINCE,
   ELAPSED_UNITS,
   EVENT_WORDS,
@@ -16,9 +18,9 @@ import {
   TIME_PARTS,
   WINDOW_DAYS_MAX,
 } from "./definition.ts";
-import { nearestName } from "./nearest.ts";
+import { expressionFault } from "./expression.ts";
 
-export type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
+export type { FeatureSpec } from "./definition.ts";
 
 /** SHA-256 of the spec's canonical JSON: equal specs give equal hashes. */
 export function specHash(spec: FeatureSpec): string {
@@ -70,6 +72,8 @@ type FieldRule =
   | "number?"
   | "positive"
   | "reference"
+  | "sql"
+  | "types?"
   | { readonly oneOf: readonly string[]; readonly optional?: true };
 
 /** The one table of kinds and their fields: a new kind is one entry here, one in the definition, one in the plan. */
@@ -97,6 +101,7 @@ const FIELDS: Readonly<Record<FeatureKind, Readonly<Record<string, FieldRule>>>>
   },
   ratio: { numerator: "reference", denominator: "reference" },
   difference: { of: "reference", minus: "reference" },
+  expression: { sql: "sql", columns: "types?" },
 };
 
 function checkFeatures(list: readonly unknown[], scope: Scope): FeatureDef[] {
@@ -114,6 +119,10 @@ function checkFeatures(list: readonly unknown[], scope: Scope): FeatureDef[] {
     if (earlier.has(name)) throw invalid(`${where} is there twice`, "give each feature its own name");
     checkFields(feature, { where, columns: scope.columns, name, earlier, allNames });
     checkMeaning(feature, where);
+    if (feature.kind === "expression") {
+      const fault = expressionFault(feature as unknown as ExpressionFeature, { where, earlier, allNames });
+      if (fault !== null) throw fault;
+    }
     earlier.add(name);
     if (Array.isArray(feature.key)) keys.add(JSON.stringify(feature.key));
     return feature as unknown as FeatureDef;
@@ -172,7 +181,18 @@ function checkField(value: unknown, rule: FieldRule, scope: FieldScope): void {
   } else if (rule === "number?" || rule === "positive") {
     const good = typeof value === "number" && Number.isFinite(value) && (rule === "number?" || value > 0);
     if (!good) throw invalid(is, rule === "positive" ? "give a number above 0" : "give a finite number");
-  } else checkReference(value, scope);
+  } else if (rule === "sql") {
+    if (typeof value !== "string") throw invalid(is, 'give a SQL expression as a text, such as "amount > 100"');
+  } else if (rule === "types?") checkTypes(value, scope);
+  else checkReference(value, scope);
+}
+
+function checkTypes(value: unknown, scope: Scope): void {
+  for (const [column, type] of Object.entries(record(value, scope.where))) {
+    checkColumn(column, scope);
+    if ((COLUMN_TYPES as readonly unknown[]).includes(type)) continue;
+    throw invalid(`${scope.where}: type of ${column} is ${show(type)}`, allowed(COLUMN_TYPES, type));
+  }
 }
 
 function checkColumn(value: unknown, scope: Scope, alsoAllowed: readonly string[] = []): void {

@@ -39,6 +39,8 @@ export class EventRow {
   readonly slots: Int32Array;
   /** One a number column of the state, in the order of `FeatureState.numbers`. */
   numbers: Float64Array;
+  /** One a text column of the state, in the order of `FeatureState.words`; null is missing. */
+  words: (string | null)[] = [];
   /** One a series: the key's text; read only where the slot is SLOT_UNKNOWN. */
   readonly texts: string[];
 
@@ -58,6 +60,8 @@ export class FeatureState {
   readonly limits: StateLimits;
   /** Number columns a row holds: those of the layout, then those of plans bound so far. */
   readonly numbers: string[] = [];
+  /** Text columns a row holds: those of plans bound so far. */
+  readonly words: string[] = [];
   readonly tables: readonly KeyTable[];
   readonly ids: RecentIds;
   watermark = Number.NEGATIVE_INFINITY;
@@ -133,6 +137,12 @@ export class FeatureState {
     return at >= 0 ? at : this.numbers.push(column) - 1;
   }
 
+  /** Index of a text column in every row; as {@link numberIndex}. */
+  wordIndex(column: string): number {
+    const at = this.words.indexOf(column);
+    return at >= 0 ? at : this.words.push(column) - 1;
+  }
+
   /** Prepares a plan for reading, so that its columns have an index. */
   bind(plan: FeaturePlan): Binding {
     const known = this.bindings.get(plan);
@@ -144,7 +154,7 @@ export class FeatureState {
   }
 
   readRow(plan: FeaturePlan, row: EventRow, out: Float32Array): void {
-    const { series, places, numberOf, values, event } = this.bind(plan);
+    const { series, places, numberOf, wordOf, values, texts, event } = this.bind(plan);
     const { keys, columns, rows } = plan.steps;
     event.time = row.time;
     event.learned = this.ids.has(row.id);
@@ -153,9 +163,10 @@ export class FeatureState {
       event.values = this.seriesValues(series[k], row);
       this.reader.read(keys[k], places[k], event, values);
     }
-    for (let c = 0; c < columns.length; c++) values[columns[c].feature] = row.numbers[numberOf[c]];
-    for (let r = 0; r < rows.length; r++) rows[r](row.time, values);
-    for (let i = 0; i < values.length; i++) out[i] = toFloat32(values[i]);
+    for (let c = 0; c < columns.length; c++) values[columns[c].value] = row.numbers[numberOf[c]];
+    for (let w = 0; w < wordOf.length; w++) texts[w] = row.words[wordOf[w]];
+    for (let r = 0; r < rows.length; r++) rows[r](row.time, values, texts);
+    for (let i = 0; i < plan.width; i++) out[i] = toFloat32(values[i]);
   }
 
   learnRow(row: EventRow): Learned {
@@ -222,6 +233,7 @@ export class FeatureState {
     row.time = Math.floor(tx.time);
     if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
     for (let i = 0; i < this.numbers.length; i++) row.numbers[i] = finiteNumber(tx.fields[this.numbers[i]]);
+    for (let i = 0; i < this.words.length; i++) row.words[i] = fieldText(tx.fields[this.words[i]]);
     for (let s = 0; s < this.tables.length; s++) {
       const text = keyText(this.tables[s].need.key, tx);
       row.texts[s] = text ?? "";
@@ -237,8 +249,10 @@ export interface Binding {
   readonly series: Int32Array;
   readonly places: readonly KeyPlace[];
   readonly numberOf: Int32Array;
+  readonly wordOf: Int32Array;
   /** Scratch, reused so that a read allocates nothing. */
   readonly values: Float64Array;
+  readonly texts: (string | null)[];
   readonly event: ReadEvent;
 }
 
@@ -286,7 +300,9 @@ function bindPlan(plan: FeaturePlan, state: FeatureState): Binding {
     series: Int32Array.from(at),
     places,
     numberOf: Int32Array.from(plan.steps.columns, ({ column }) => state.numberIndex(column)),
-    values: new Float64Array(plan.width),
+    wordOf: Int32Array.from(plan.steps.texts, (column) => state.wordIndex(column)),
+    values: new Float64Array(plan.steps.values),
+    texts: plan.steps.texts.map(() => null),
     event: { time: 0, values: new Float64Array(0), learned: false },
   };
 }

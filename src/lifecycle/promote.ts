@@ -3,10 +3,10 @@
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
-import { collectPairs } from "../evidence/pairs.ts";
+import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
-import type { JournalEntry, Ports, Registry, ShadowPair } from "../ports.ts";
+import type { JournalEntry, Ports, Registry } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 
 /** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
@@ -65,14 +65,18 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       verb: "promote",
       verdict: isYes(verdict) ? verdict.verdict : "FORCED",
       evidence: sha256(canonicalJson({ verdict, report })),
-      reason: input.forced ?? verdict.reasons.join("; "),
+      // What was not needed did not happen: a yes is kept with its own reasons.
+      reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },
   });
   await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "promote" });
   return { verdict, from, to, moved: true, report, journal };
 }
 
-/** Puts a former champion back: `to`, or the one before the present. */
+/**
+ * Puts a former champion back: `to`, or the one that was replaced when the present one was promoted. So a second rollback
+ * goes one champion further back, never forward to the one just left.
+ */
 export async function rollback(
   ports: Ports,
   input: { readonly pipeline: Pipeline; readonly to: string | null; readonly actor: string; readonly reason: string },
@@ -127,7 +131,7 @@ export async function reportOf(
   },
 ): Promise<ShadowReport> {
   const log = await ports.log();
-  const pairs = await collectPairs(against(log.pairs(given.version), given.championVersion));
+  const pairs = await collectPairs(pairsAgainst(log.pairs(given.version), given.championVersion));
   return shadowReport(pairs, {
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
     now: given.now ?? pairs.time.reduce((newest, time) => Math.max(newest, time), Number.NEGATIVE_INFINITY),
@@ -137,11 +141,6 @@ export async function reportOf(
     resamples: pipeline.gates.promotion.resamples,
     reviewShare: pipeline.decisions.reviewShare,
   });
-}
-
-/** Pairs from the reign of one champion: a comparison with another one says nothing about it. */
-async function* against(pairs: AsyncIterable<ShadowPair>, champion: string): AsyncIterable<ShadowPair> {
-  for await (const pair of pairs) if (pair.champion.version === champion) yield pair;
 }
 
 async function weigh(
@@ -237,7 +236,7 @@ async function follow(
 async function championBefore(registry: Registry, model: string, present: string): Promise<string | null> {
   const moves = (await registry.journal(model)).filter(({ alias }) => alias === "champion");
   for (const move of [...moves].reverse()) {
-    if (move.to === present && move.from !== null && move.from !== present) return move.from;
+    if (move.verb !== "rollback" && move.to === present && move.from !== present) return move.from;
   }
   return null;
 }

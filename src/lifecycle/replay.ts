@@ -2,11 +2,11 @@
 import type { Table } from "../core/table.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
-import { replay as replayTable } from "../features/replay.ts";
 import { FeatureState } from "../features/state.ts";
-import type { Ports, PredictionRecord } from "../ports.ts";
+import type { Ports, PredictionRecord, Reporter } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadScorer, type Scorer } from "./score.ts";
+import { vectorsOf } from "./vectors.ts";
 import { arrivals, type LogArrival } from "./warm/catch-up.ts";
 import { type Era, readEras } from "./warm/eras.ts";
 import type { StateOrigin } from "./warm/saved.ts";
@@ -58,7 +58,7 @@ const BUNDLES_MAX = 100;
 export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayReport> {
   const eras = await readEras(await ports.snapshots(), input.pipeline.name);
   const bundles = new Bundles(input.loadBundle ?? ((version) => fromRegistry(ports, input.pipeline.model, version)));
-  const tracks = new Tracks(eras, input);
+  const tracks = new Tracks(eras, input, ports.report);
   const tally = new Tally(input.mismatchesMax ?? MISMATCHES_MAX);
   const log = await ports.log();
   await log.flush();
@@ -111,11 +111,13 @@ interface Track {
 class Tracks {
   private readonly eras: readonly Era[];
   private readonly input: ReplayInput;
+  private readonly report: Reporter;
   private readonly tracks: Track[] = [];
 
-  constructor(eras: readonly Era[], input: ReplayInput) {
+  constructor(eras: readonly Era[], input: ReplayInput, report: Reporter) {
     this.eras = eras;
     this.input = input;
+    this.report = report;
   }
 
   async open(plan: FeaturePlan): Promise<void> {
@@ -144,10 +146,8 @@ class Tracks {
 
   private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<FeatureState> {
     if (origin.trainedUpTo === null) return new FeatureState(layoutOf([plan]));
-    const { columns, labels } = this.input.pipeline;
     const table = await this.input.history(origin);
-    const named = { id: columns.id, time: columns.time, label: columns.label };
-    return replayTable({ spec: plan, table, columns: named, labelDelayMs: labels.delayMs }).state;
+    return vectorsOf(table, { plan, pipeline: this.input.pipeline, report: this.report }).state;
   }
 }
 

@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { formatDuration } from "../core/duration.ts";
+import { type ErrorCode, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { type Column, type Table, textAt } from "../core/table.ts";
 import type { FieldValue } from "../core/transaction.ts";
@@ -11,7 +12,8 @@ import { type MonitorResult, monitor } from "./monitor.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { readSource, type Source, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
-import { type TrainResult, train } from "./train.ts";
+import type { TrainResult } from "./train/task.ts";
+import { train } from "./train.ts";
 import { columnsOfPlan, LABEL_KNOWN_AT } from "./vectors.ts";
 
 export interface RetrainInput {
@@ -25,6 +27,8 @@ export interface RetrainInput {
   readonly packageVersion: string;
   /** Train without an alarm and without waiting for the cooldown; the reason for the journal. */
   readonly forced: string | null;
+  /** Told as soon as it is known, before any training. */
+  readonly onMonitor?: (seen: MonitorResult) => void;
 }
 
 export interface RetrainResult {
@@ -37,6 +41,9 @@ export interface RetrainResult {
 
 /** Transactions taken from the log, at most; the newest. */
 const LOG_ROWS_MAX = 5_000_000;
+/** Reasons of an alarm that a retraining repeats. */
+const REASONS_MAX = 3;
+const NOTHING_TO_SEE: readonly ErrorCode[] = ["lifecycle.no-champion", "lifecycle.not-enough-data"];
 
 /** One round under a lock. Errors: lifecycle.locked, and those of monitor and train. */
 export async function retrain(ports: Ports, input: RetrainInput): Promise<RetrainResult> {
@@ -48,9 +55,10 @@ export async function retrain(ports: Ports, input: RetrainInput): Promise<Retrai
       const reason = `the last retraining is younger than ${formatDuration(pipeline.retrain.cooldownMs)}; ${Math.ceil(waiting / 60_000)} minutes to wait`;
       return { outcome: "cooldown", reason, monitor: null, data: null, trained: null };
     }
-    const seen = await monitor(ports, { pipeline, path: input.monitorPath, until: null });
-    if (!seen.alarm && input.forced === null) {
-      return { outcome: "no-alarm", reason: seen.reasons.join("; "), monitor: seen, data: null, trained: null };
+    const seen = await look(ports, input);
+    if (seen !== null) input.onMonitor?.(seen);
+    if (seen?.alarm !== true && input.forced === null) {
+      return { outcome: "no-alarm", reason: reasonsOf(seen), monitor: seen, data: null, trained: null };
     }
     const data = await gather(ports, input);
     const trained = await train(ports, {
@@ -62,10 +70,27 @@ export async function retrain(ports: Ports, input: RetrainInput): Promise<Retrai
       verb: "retrain",
     });
     const outcome = trained.version === null ? "refused" : "trained";
-    return { outcome, reason: input.forced ?? seen.reasons.join("; "), monitor: seen, data, trained };
+    return { outcome, reason: input.forced ?? reasonsOf(seen), monitor: seen, data, trained };
   } finally {
     await held.release();
   }
+}
+
+/** What monitor says. Forced, a retraining needs nothing to look at: no champion or no traffic yet is no hindrance. */
+async function look(ports: Ports, input: RetrainInput): Promise<MonitorResult | null> {
+  try {
+    return await monitor(ports, { pipeline: input.pipeline, path: input.monitorPath, until: null });
+  } catch (error) {
+    if (input.forced === null || !(error instanceof SentinelError) || !NOTHING_TO_SEE.includes(error.code)) throw error;
+    return null;
+  }
+}
+
+/** The first reasons in one line; `monitor` has all. */
+function reasonsOf(seen: MonitorResult | null): string {
+  const reasons = seen?.reasons ?? [];
+  const more = reasons.length - REASONS_MAX;
+  return [...reasons.slice(0, REASONS_MAX), ...(more > 0 ? [`and ${more} more`] : [])].join("; ");
 }
 
 async function cooldownLeft(ports: Ports, pipeline: Pipeline): Promise<number> {

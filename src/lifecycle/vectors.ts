@@ -15,7 +15,7 @@ export const LABEL_KNOWN_AT = "label_known_at";
 /** The columns a plan reads. */
 export function columnsOfPlan(plan: FeaturePlan): string[] {
   const names = plan.series.flatMap((series) => [...series.key, ...series.columns]);
-  return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column)])];
+  return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
 }
 
 /** Replays a table; columns that the file lacks are missing in every row. */

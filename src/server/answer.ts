@@ -17,6 +17,8 @@ const EMPTY_VECTOR = new Float32Array(0);
 export async function answer(parts: ServerParts, parsed: Parsed, live?: LiveSet): Promise<AnswerBody> {
   let known = parts.duplicates.recall(parsed);
   if (known === undefined) known = await parts.duplicates.find(parsed);
+  // Once more in the tick that answers: a repeat may have been answered since the log was asked.
+  known ??= parts.duplicates.recall(parsed) ?? null;
   if (known !== null) {
     parts.measures.repeated.inc();
     return known;

@@ -14,14 +14,24 @@ export function mediaType(request: Request, allowed: readonly string[]): string 
   });
 }
 
-/** The whole body as text. Throws `request.body-too-large`, `request.malformed` when it is not UTF-8 or was cut off. */
+/** How long a whole body may take to arrive; a stream of lines may take longer. */
+const BODY_MS_MAX = 30_000;
+
+/** The whole body as text. Throws `request.body-too-large`, `request.malformed` when it is not UTF-8, cut off or too slow. */
 export async function readText(
-  input: { readonly request: Request; readonly incoming: IncomingMessage | undefined },
+  input: {
+    readonly request: Request;
+    readonly incoming: IncomingMessage | undefined;
+    readonly msMax?: number;
+  },
   bytesMax: number,
 ): Promise<string> {
   const { request, incoming } = input;
   if (Number(request.headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  const bytes = incoming === undefined ? await readWeb(request, bytesMax) : await readIncoming(incoming, bytesMax);
+  const bytes =
+    incoming === undefined
+      ? await readWeb(request, bytesMax)
+      : await readIncoming(incoming, { bytesMax, msMax: input.msMax ?? BODY_MS_MAX });
   return decode(bytes);
 }
 
@@ -78,11 +88,15 @@ async function readWeb(request: Request, bytesMax: number): Promise<Uint8Array> 
   return Buffer.concat(chunks);
 }
 
-function readIncoming(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+function readIncoming(
+  incoming: IncomingMessage,
+  { bytesMax, msMax }: { readonly bytesMax: number; readonly msMax: number },
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     const settle = (finish: () => void): void => {
+      clearTimeout(timer);
       incoming.off("data", onData).off("end", onEnd).off("error", onCut).off("close", onCut);
       finish();
     };
@@ -92,12 +106,14 @@ function readIncoming(incoming: IncomingMessage, bytesMax: number): Promise<Uint
       else chunks.push(chunk);
     };
     const onEnd = (): void => settle(() => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    const onCut = (): void =>
-      settle(() =>
-        reject(new SentinelError("request.malformed", "the body was cut off", { hint: "send the request again" })),
-      );
+    const onCut = (): void => settle(() => reject(incomplete("was cut off")));
+    const timer = setTimeout(() => settle(() => reject(incomplete(`did not arrive within ${msMax} ms`))), msMax);
     incoming.on("data", onData).on("end", onEnd).on("error", onCut).on("close", onCut);
   });
+}
+
+function incomplete(what: string): SentinelError {
+  return new SentinelError("request.malformed", `the body ${what}`, { hint: "send the request again" });
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });

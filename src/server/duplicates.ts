@@ -1,11 +1,13 @@
 // Duplicates: a transaction id that was answered before gets the same answer, or a refusal if its content differs.
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
-import type { PredictionLog } from "../ports.ts";
+import type { Transaction } from "../core/transaction.ts";
+import type { PredictionLog, PredictionRecord } from "../ports.ts";
 import { type AnswerBody, bodyOfRecord } from "./answer-body.ts";
 import type { Parsed } from "./parse.ts";
 
 interface Known {
+  readonly time: number;
   readonly content: string;
   readonly body: AnswerBody;
 }
@@ -18,21 +20,22 @@ export class Duplicates {
   private readonly known = new Map<string, Known>();
   private readonly log: PredictionLog;
   private readonly model: string;
+  private readonly knownMax: number;
   /** True while memory holds every answer the log does: then an unknown id needs no look-up. */
   private complete = false;
 
-  constructor(log: PredictionLog, model: string) {
+  constructor(log: PredictionLog, options: { readonly model: string; readonly knownMax?: number }) {
     this.log = log;
-    this.model = model;
+    this.model = options.model;
+    this.knownMax = options.knownMax ?? KNOWN_MAX;
   }
 
   /** Fills memory from the log. */
   async open(): Promise<void> {
-    for (const record of await this.log.recent(KNOWN_MAX)) {
-      const content = contentOf({ transaction: { ...record, id: record.transactionId }, extra: record.extra });
-      this.known.set(record.transactionId, { content, body: bodyOfRecord(record, this.model) });
+    for (const record of await this.log.recent(this.knownMax)) {
+      this.known.set(record.transactionId, knownOf(record, this.model));
     }
-    this.complete = this.known.size < KNOWN_MAX;
+    this.complete = this.known.size < this.knownMax;
   }
 
   /** The earlier answer if memory has it, null if there was none, undefined if only the log can tell. Throws `request.duplicate`. */
@@ -50,28 +53,39 @@ export class Duplicates {
     // Another request with this id may have been answered while the log was asked.
     const meanwhile = this.known.get(parsed.transaction.id);
     if (meanwhile !== undefined) return same(meanwhile, parsed);
-    if (record === null) return null;
-    const content = contentOf({ transaction: { ...record, id: record.transactionId }, extra: record.extra });
-    return same({ content, body: bodyOfRecord(record, this.model) }, parsed);
+    return record === null ? null : same(knownOf(record, this.model), parsed);
   }
 
   remember(parsed: Parsed, body: AnswerBody): void {
-    if (this.known.size >= KNOWN_MAX) {
+    if (this.known.size >= this.knownMax) {
       this.complete = false;
       this.known.delete(this.known.keys().next().value!);
     }
-    this.known.set(parsed.transaction.id, { content: contentOf(parsed), body });
+    const { id, time, fields } = parsed.transaction;
+    this.known.set(id, { time, content: contentOf(fields, parsed.extra), body });
   }
 }
 
 /** Throws `request.duplicate` when two transactions of one id are not the same. */
 export function checkSame(a: Parsed, b: Parsed): void {
-  if (contentOf(a) !== contentOf(b)) throw conflict(a.transaction.id);
+  const { time, fields } = a.transaction;
+  if (!isSame({ time, content: contentOf(fields, a.extra) }, b)) throw conflict(a.transaction.id);
 }
 
 function same(known: Known, parsed: Parsed): AnswerBody {
-  if (known.content === contentOf(parsed)) return known.body;
+  if (isSame(known, parsed)) return known.body;
   throw conflict(parsed.transaction.id);
+}
+
+/** A repeat without a time is of any time: the first one's arrival counted. */
+function isSame(known: Omit<Known, "body">, parsed: Parsed): boolean {
+  const { time, fields } = parsed.transaction;
+  return (!parsed.timed || known.time === time) && known.content === contentOf(fields, parsed.extra);
+}
+
+function knownOf(record: PredictionRecord, model: string): Known {
+  const { time, fields, extra } = record;
+  return { time, content: contentOf(fields, extra), body: bodyOfRecord(record, model) };
 }
 
 function conflict(id: string): SentinelError {
@@ -80,7 +94,6 @@ function conflict(id: string): SentinelError {
   });
 }
 
-function contentOf(parsed: Parsed): string {
-  const { time, fields } = parsed.transaction;
-  return sha256(canonicalJson({ time, fields, extra: parsed.extra }));
+function contentOf(fields: Transaction["fields"], extra: Parsed["extra"]): string {
+  return sha256(canonicalJson({ fields, extra }));
 }

@@ -11,8 +11,10 @@ export interface Listening {
   close(msMax: number): Promise<void>;
 }
 
-/** A client that sends its head or body slower than this is cut off. */
-const REQUEST_MS_MAX = 30_000;
+/** A client that sends its head slower than this is cut off; bodies have a limit of their own, so that streams may be long. */
+const HEAD_MS_MAX = 30_000;
+/** A connection on which nothing moves for so long, in a request or an answer, is cut off. */
+const SILENCE_MS_MAX = 120_000;
 /** Longer than the idle time of common load balancers (60 s), so that they, not we, end a connection. */
 const KEEP_ALIVE_MS = 65_000;
 const IDLE_LOOK_MS = 20;
@@ -23,8 +25,9 @@ const CONNECTIONS_MAX = 10_000;
 export async function listen(app: App, at: { readonly host: string; readonly port: number }): Promise<Listening> {
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX, keepAliveTimeout: KEEP_ALIVE_MS },
+    serverOptions: { requestTimeout: 0, headersTimeout: HEAD_MS_MAX, keepAliveTimeout: KEEP_ALIVE_MS },
   }) as Server;
+  server.setTimeout(SILENCE_MS_MAX);
   server.maxConnections = CONNECTIONS_MAX;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, at)));

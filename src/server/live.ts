@@ -81,9 +81,13 @@ export class Live {
 
   /** Looks the aliases up now; concurrent calls share one look-up. Never throws: what is wrong is kept and told. */
   poll(): Promise<void> {
-    this.polling ??= this.follow().finally(() => {
-      this.polling = null;
-    });
+    this.polling ??= this.follow()
+      .catch((error) => {
+        this.options.logger.error({ error: messageOf(error) }, "a look-up of the aliases failed; the next one follows");
+      })
+      .finally(() => {
+        this.polling = null;
+      });
     return this.polling;
   }
 

@@ -37,7 +37,7 @@ export function createMeasures() {
   const scores = new Histogram({ name: "sentinel_score", help: "Scores answered.", buckets: SCORES, registers });
   const predictions = counter("predictions_total", "Answers given, by decision and version.", ["decision", "version"]);
   const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
-  const shadowOutcomes = gauge("shadow_outcomes", "Shadows since the start, by version and outcome.", [
+  const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
     "outcome",
   ]);
@@ -76,9 +76,11 @@ export function createMeasures() {
       aliasAge.set(from.live.ageMs(now) === null ? Number.NaN : from.live.ageMs(now)! / 1000);
       shadowQueue.reset();
       for (const { version, queued } of from.shadows.status()) shadowQueue.set({ version }, queued);
+      // The ledger counts; here its counts are shown.
+      shadowOutcomes.reset();
       for (const { version, scored, missed } of from.shadows.coverage()) {
-        shadowOutcomes.set({ version, outcome: "scored" }, scored);
-        for (const miss of SHADOW_MISSES) shadowOutcomes.set({ version, outcome: miss }, missed[miss]);
+        shadowOutcomes.inc({ version, outcome: "scored" }, scored);
+        for (const miss of SHADOW_MISSES) shadowOutcomes.inc({ version, outcome: miss }, missed[miss]);
       }
       return registry.metrics();
     },

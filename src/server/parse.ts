@@ -10,11 +10,16 @@ import { parseTime } from "./time.ts";
 /** A request's transaction, and the fields no pipeline knows. */
 export interface Parsed {
   readonly transaction: Transaction;
+  /** False when the client gave no time, so that the time of arrival counts. */
+  readonly timed: boolean;
   readonly extra: Readonly<Record<string, unknown>>;
 }
 
 export interface TransactionParser {
-  /** Throws `request.invalid` with one fault a field. `now` bounds how far ahead an event time may be. */
+  /**
+   * Throws `request.invalid` with one fault a field. `now` is the time of arrival: it counts where the schema lets the time
+   * be left out, and bounds how far ahead an event time may be.
+   */
   parse(value: unknown, now: number): Parsed;
 }
 
@@ -46,7 +51,8 @@ export function createParser(options: {
         void faults.push({ field: spelled.get(column) ?? column, message });
       const id = idOf(renamed[columns.id]);
       if (id === null) fault(columns.id, `must be a text of 1 to ${ID_LENGTH_MAX} characters or a whole number`);
-      const time = parseTime(renamed[columns.time]);
+      const timed = renamed[columns.time] !== undefined;
+      const time = timed ? parseTime(renamed[columns.time]) : now;
       if (Number.isNaN(time)) fault(columns.time, "must be an ISO 8601 time or whole milliseconds since 1970");
       if (time > now + aheadMaxMs) fault(columns.time, "is ahead of the server's clock by more than is allowed");
       const fields = emptyFields();
@@ -66,7 +72,7 @@ export function createParser(options: {
         fault(Object.keys(extra)[0], `and other unknown fields take more than ${EXTRA_LENGTH_MAX} characters`);
       }
       if (faults.length > 0) throw invalidRequest(faults);
-      return { transaction: { id: id!, time, fields }, extra };
+      return { transaction: { id: id!, time, fields }, timed, extra };
     },
   };
 }

@@ -136,7 +136,7 @@ async function assemble(input: {
   });
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX } = options;
   const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax });
-  const duplicates = new Duplicates(log, pipeline.model);
+  const duplicates = new Duplicates(log, { model: pipeline.model });
   await duplicates.open();
   const { adminKey = null, packageVersion = "0" } = options;
   const shared = { ports, pipeline, schema, log, states, shadows, live, parser, duplicates, measures, overload };

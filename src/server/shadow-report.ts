@@ -1,6 +1,6 @@
 // GET /shadow/report: champion and candidates on the same transactions, with how much was really covered.
 import { coverageShare } from "../evidence/coverage.ts";
-import { collectPairs } from "../evidence/pairs.ts";
+import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
 import { shadowReport } from "../evidence/report.ts";
 import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
 
@@ -13,7 +13,7 @@ export const shadowReportRoute: Route = {
   run: async (parts) => jsonResponse(await reportOnce(parts)),
 };
 
-/** The report is computed beside the traffic, so it is small here; the command line has no such limits. */
+/** The report is computed beside the traffic, so it is of the newest pairs only; the command line has no such limit. */
 const ROWS_MAX = 20_000;
 const RESAMPLES = 200;
 /** A report is given again for so long. */
@@ -40,25 +40,27 @@ function reportOnce(parts: ServerParts): Promise<object> {
 async function makeReport(parts: ServerParts, now: number): Promise<object> {
   const { log, pipeline, live, shadows } = parts;
   shadows.flush();
+  const champion = live.current.champion?.scorer.version ?? null;
   const coverage = await log.coverage();
   const candidates = [];
   for (const { scorer } of live.current.shadows) {
     const { version, bundle } = scorer;
-    const pairs = await collectPairs(log.pairs(version), { rowsMax: ROWS_MAX });
+    const pairs = await collectPairs(pairsAgainst(log.pairs(version, { newest: ROWS_MAX }), champion));
     const ledger = coverage.find((one) => one.version === version);
     candidates.push({
       version,
       bundle,
       coverage: ledger === undefined ? null : coverageShare(ledger),
       report: shadowReport(pairs, {
-        now: Math.max(now, parts.states.newestTime),
+        // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
+        now: Number.isFinite(parts.states.newestTime) ? parts.states.newestTime : now,
         maturityMs: pipeline.labels.maturityMs,
+        unlabelledIsGenuine: pipeline.labels.unreportedIsGenuine,
         seed: pipeline.modelParameters.seed,
         resamples: RESAMPLES,
         reviewShare: pipeline.decisions.reviewShare,
       }),
     });
   }
-  const champion = live.current.champion?.scorer.version ?? null;
   return { at: new Date(now).toISOString(), champion, rows_max: ROWS_MAX, candidates };
 }

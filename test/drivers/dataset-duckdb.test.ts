@@ -426,7 +426,7 @@ describe("what is written comes back", () => {
 const readable = existsSync(REFERENCE);
 if (!readable) console.warn(`1 test skipped: the reference data are not at ${REFERENCE}`);
 
-test.skipIf(!readable)("the reference data are read whole", async () => {
+test.skipIf(!readable)("the reference data are read whole [reference data]", async () => {
   const read = await dataset.read(REFERENCE);
   expect(read.rows).toBe(1_754_155);
   const sum = (name: string): number => {

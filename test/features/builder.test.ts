@@ -16,6 +16,19 @@ test("a built spec is plain JSON", () => {
   expect(handbook.features).toHaveLength(15);
 });
 
+test("an expression takes along the types of the columns it names", () => {
+  const g = declareColumns({ amount: "number", customer_id: "key", country: "text" });
+  const made = g.expression("odd", "amount > 9 AND country <> 'FR' AND customer_id LIKE '7%' AND other > 1");
+  expect(made.columns).toEqual({ amount: "number", country: "text", customer_id: "text" });
+  expect(() => g.spec({ name: "s", version: 1, features: [made] })).toThrow(/no column other/);
+  const other = g.column("amount", "other");
+  const spec = g.spec({ name: "s", version: 1, features: [other, made] });
+  expect(checkSpec(JSON.parse(JSON.stringify(spec)))).toEqual(spec);
+  // @ts-expect-error: a text is not a number to add up
+  g.window("x", { key: "customer_id", over: "country", aggregate: "sum", window: "1d" });
+  expect(() => g.spec({ name: "s", version: 1, features: [g.expression("x", "amount +")] })).toThrow(/column 9/);
+});
+
 test("misspelt columns and references are compile errors, and load errors all the same", () => {
   const amount = f.column("amount");
   // @ts-expect-error: no such column

@@ -1,7 +1,8 @@
 // The oracle: every feature computed the slow way, from all that ever arrived; shares nothing with the state but the spec.
 import { parseDuration } from "../../src/core/duration.ts";
 import type { Transaction } from "../../src/core/transaction.ts";
-import type { FeatureDef, FeatureSpec } from "../../src/features/definition.ts";
+import { compileExpression } from "../../src/expression/compile.ts";
+import type { ExpressionFeature, FeatureDef, FeatureSpec } from "../../src/features/definition.ts";
 import type { LogEvent } from "../../src/features/replay.ts";
 
 interface Known {
@@ -57,6 +58,7 @@ export class Oracle {
     if (def.kind === "column") return numberOf(tx, def.column);
     if (def.kind === "time") return timePart(def.part, new Date(tx.time));
     if (def.kind === "difference") return values.get(def.of)! - values.get(def.minus)!;
+    if (def.kind === "expression") return expressionOf(def, tx, values);
     if (def.kind === "ratio") {
       const under = values.get(def.denominator)!;
       return under === 0 ? Number.NaN : values.get(def.numerator)! / under;
@@ -124,6 +126,23 @@ export class Oracle {
       .filter((one) => one.knownAt <= tx.time && sameKey(key, one.transaction, tx))
       .map((one) => one.transaction);
   }
+}
+
+/** By the plain way into an expression; what expressions mean is tested against DuckDB. */
+function expressionOf(def: ExpressionFeature, tx: Transaction, values: ReadonlyMap<string, number>): number {
+  const types: [string, "number" | "text"][] = [
+    ...Object.entries(def.columns ?? {}),
+    ...[...values.keys()].map((name): [string, "number"] => [name, "number"]),
+  ];
+  const compiled = compileExpression(def.sql, { columns: Object.fromEntries(types) });
+  const value = compiled.evaluate((column) => {
+    const name = compiled.columns[column];
+    if (values.has(name)) return values.get(name)!;
+    if (new Map(types).get(name) === "number") return numberOf(tx, name);
+    const field = tx.fields[name];
+    return typeof field === "number" ? String(field) : field;
+  });
+  return value === null ? Number.NaN : Number(value);
 }
 
 function aggregate(

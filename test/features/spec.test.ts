@@ -65,6 +65,33 @@ test.each([
     specWith({ kind: "difference", name: "d", of: "amount", minus: "amount" }, AMOUNT),
     /which comes later \| move amount before d/,
   ],
+  ["no SQL", specWith({ kind: "expression", name: "e", sql: 7 }), /sql is 7 \| give a SQL expression/],
+  [
+    "a misspelt name in SQL",
+    specWith(AMOUNT, { kind: "expression", name: "e", sql: "1 + amuont" }),
+    /feature e: sql: line 1, column 5: no column amuont \| did you mean amount\?.*"columns"/,
+  ],
+  [
+    "SQL about a later feature",
+    specWith({ kind: "expression", name: "e", sql: "amount + 1" }, AMOUNT),
+    /no column amount \| move amount before e/,
+  ],
+  ["SQL about itself", specWith({ kind: "expression", name: "e", sql: "e + 1" }), /before this one, not to itself/],
+  [
+    "SQL that gives a text",
+    specWith({ kind: "expression", name: "e", sql: "lower(s)", columns: { s: "text" } }),
+    /columns is "s", which is no column/,
+  ],
+  [
+    "a text for a feature",
+    specWith({ kind: "expression", name: "e", sql: "lower(customer_id)", columns: { customer_id: "text" } }),
+    /gives a text \| a feature is a number or a truth/,
+  ],
+  [
+    "a column of an unknown type",
+    specWith({ kind: "expression", name: "e", sql: "amount", columns: { amount: "int" } }),
+    /type of amount is "int" \| .*allowed: number, text/,
+  ],
   ["an infinite number", specWith({ ...SPEND, empty: Number.POSITIVE_INFINITY }), /give a finite number/],
 ])("%s is refused, with the place and the way out", (_, value, message) => {
   const said = refusal(value);

@@ -21,6 +21,23 @@ export function transaction(id: string, time: number, fields: Readonly<Record<st
   return { id, time, fields: Object.assign(emptyFields(), fields) };
 }
 
+/** Over columns: numbers, a text, a key that is a number in tables, names from the prototype. */
+const EXPRESSIONS = [
+  { sql: "amount / 3 - 1", columns: { amount: "number" } },
+  {
+    sql: `coalesce("${PROTO}", amount, -1)`,
+    columns: Object.fromEntries([
+      ["amount", "number"],
+      [PROTO, "number"],
+    ]),
+  },
+  { sql: "customer IN ('a', 'constructor') AND amount > 10", columns: { amount: "number", customer: "text" } },
+  {
+    sql: "CASE terminal WHEN '1' THEN length(customer) WHEN '2' THEN 0.1 END",
+    columns: { terminal: "text", customer: "text" },
+  },
+] as const;
+
 const duration = fc.constantFrom("1h", "2h", "5h", "13h", "1d", "3d");
 const delay = fc.option(fc.constantFrom("0s", "1h", "6h", "1d"), { nil: undefined });
 const key = fc.constantFrom(["customer"], ["terminal"], ["customer", "terminal"]);
@@ -61,11 +78,18 @@ function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<Fe
         current,
       })),
   ];
+  kinds.push(fc.constantFrom(...EXPRESSIONS).map((expression) => ({ kind: "expression", ...expression })));
   if (earlier.length > 0) {
     const reference = fc.constantFrom(...earlier);
     kinds.push(
       fc.record({ kind: fc.constant("ratio"), numerator: reference, denominator: reference }),
       fc.record({ kind: fc.constant("difference"), of: reference, minus: reference }),
+      // An earlier feature beside columns, which may have its name.
+      fc.tuple(reference, reference, fc.constantFrom(...EXPRESSIONS)).map(([a, b, { sql, columns }]) => ({
+        kind: "expression",
+        sql: `CASE WHEN ${a} > ${b} OR ${a} IS NULL THEN (${sql}) IS NOT NULL ELSE ${b} % 3 > 1 END`,
+        columns,
+      })),
     );
   }
   return fc.oneof(...kinds).map((def) => dropUndefined({ name, ...(def as object) }) as unknown as FeatureDef);

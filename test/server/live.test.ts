@@ -14,6 +14,7 @@ import {
   makeWorld,
   payments,
   post,
+  reply,
   SPEC_A,
   SPEC_B,
   serve,
@@ -34,7 +35,7 @@ const traffic = (count: number, prefix: string) =>
   payments(count, { seed: 5, from: HISTORY[HISTORY.length - 1].time, prefix }).map(bodyOf);
 
 async function json(server: SentinelServer, route: string) {
-  return (await server.app.request(route)).json();
+  return reply(server.app.request(route));
 }
 
 /** A world with a champion, and a server on it. */
@@ -61,7 +62,7 @@ test("while the alias moves back and forth no request fails, and each answer is 
       const headers = { "content-type": "application/json" };
       const response = await fetch(`http://127.0.0.1:${port}/predict`, { method: "POST", headers, body });
       expect(response.status).toBe(200);
-      answers.push(await response.json());
+      answers.push(await reply(response));
     }
   };
   const mover = async (): Promise<void> => {
@@ -135,7 +136,7 @@ test.each(["throws.mjs", "hangs.mjs", "exits.mjs", "garbage.mjs"])(
     for (const item of items) {
       const response = await post(running.server, "/predict", item);
       expect(response.status).toBe(200);
-      const answer = await response.json();
+      const answer = await reply(response);
       expect(answer.model.version).toBe("1");
       expect(answer.score).toBe(scorer.score((await log.find(answer.transaction_id))!.vector).score);
     }
@@ -173,11 +174,10 @@ test("candidates shadow with their own windows, the old champion stays in shadow
     return champion.version === "2" && shadows.length === 1 && shadows[0].version === "1";
   });
   const more = traffic(20, "d");
-  for (const item of more)
-    expect((await (await post(running.server, "/predict", item)).json()).model.version).toBe("2");
+  for (const item of more) expect((await reply(post(running.server, "/predict", item))).model.version).toBe("2");
   await until(async () => {
     const text = await (await running.server.app.request("/metrics")).text();
-    return text.includes('sentinel_shadow_outcomes{version="1",outcome="scored"} 20');
+    return text.includes('sentinel_shadow_outcomes_total{version="1",outcome="scored"} 20');
   });
   await running.stop();
 });
@@ -215,7 +215,7 @@ test("when scoring itself fails the policy answers, flagged, behind a breaker; a
   for (const item of items) {
     const response = await post(running.server, "/predict", item);
     expect(response.status).toBe(200);
-    expect(await response.json()).toMatchObject({
+    expect(await reply(response)).toMatchObject({
       score: null,
       anomaly_score: null,
       decision: "review",
@@ -224,7 +224,7 @@ test("when scoring itself fails the policy answers, flagged, behind a breaker; a
   }
   expect((await json(running.server, "/circuit/status")).champion).toMatchObject({ breaker: "open" });
   failing = false;
-  expect(await (await post(running.server, "/predict", items[0])).json()).toMatchObject({ degraded: true });
+  expect(await reply(post(running.server, "/predict", items[0]))).toMatchObject({ degraded: true });
   await running.server.stop();
   const { record } = await firstEntry(running.ports);
   expect(record).toMatchObject({ degraded: true, decision: "review" });

@@ -1,7 +1,7 @@
 // POST /predict: answers, repeats, and every refusal of a bad request.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { SentinelServer } from "../../src/server/server.ts";
-import { bodyOf, makeBundle, makeWorld, NOW, payments, post, SPEC_A, serve, type World } from "./world.ts";
+import { bodyOf, makeBundle, makeWorld, NOW, payments, post, reply, SPEC_A, serve, type World } from "./world.ts";
 
 let world: World;
 let server: SentinelServer;
@@ -26,7 +26,7 @@ afterAll(async () => {
 test("a transaction is answered with scores, a decision and the bundle that gave them", async () => {
   const response = await post(server, "/predict", bodyOf(first));
   expect(response.status).toBe(200);
-  const answer = await response.json();
+  const answer = await reply(response);
   const scorer = await world.scorer("1");
   expect(answer).toEqual({
     transaction_id: first.transaction_id,
@@ -41,16 +41,26 @@ test("the same request again gets the same answer and counts once", async () => 
   const answers = await Promise.all([1, 2, 3].map(() => post(server, "/predict", bodyOf(second))));
   const bodies = await Promise.all(answers.map((response) => response.text()));
   expect(new Set(bodies).size).toBe(1);
-  const health = await (await server.app.request("/health")).json();
+  const health = await reply(server.app.request("/health"));
   await post(server, "/predict", bodyOf(second));
-  expect((await (await server.app.request("/health")).json()).log.predictions).toBe(health.log.predictions);
+  expect((await reply(server.app.request("/health"))).log.predictions).toBe(health.log.predictions);
 });
 
 test("the same id with other content is refused", async () => {
   await post(server, "/predict", bodyOf(third));
   const response = await post(server, "/predict", { ...bodyOf(third), amount: third.amount + 1 });
   expect(response.status).toBe(409);
-  expect(await response.json()).toMatchObject({ code: "request.duplicate", status: 409 });
+  expect(await reply(response)).toMatchObject({ code: "request.duplicate", status: 409 });
+});
+
+test("without a time the arrival counts, and a repeat of it is the same transaction", async () => {
+  const { time: _, ...rest } = bodyOf(first);
+  const untimed = { ...rest, transaction_id: "untimed" };
+  const answer = await post(server, "/predict", untimed);
+  expect(answer.status).toBe(200);
+  expect(await (await post(server, "/predict", untimed)).text()).toBe(await answer.text());
+  expect((await post(server, "/predict", { ...untimed, time: NOW - 1 })).status).toBe(409);
+  expect((await post(server, "/predict", { ...untimed, time: NOW })).status).toBe(200);
 });
 
 test("aliases of the pipeline name the same fields", async () => {
@@ -67,8 +77,8 @@ test("fields that no pipeline knows are kept and do no harm, __proto__ among the
   const response = await post(server, "/predict", odd);
   expect(response.status).toBe(200);
   expect(({} as Record<string, unknown>).polluted).toBeUndefined();
-  const plain = await (await post(server, "/predict", { ...bodyOf(first), transaction_id: "odd-not" })).json();
-  expect((await response.json()).decision).toBe(plain.decision);
+  const plain = await reply(post(server, "/predict", { ...bodyOf(first), transaction_id: "odd-not" }));
+  expect((await reply(response)).decision).toBe(plain.decision);
 });
 
 const BAD: readonly (readonly [string, unknown, number, string, string?])[] = [
@@ -117,7 +127,7 @@ test.each(BAD)("%s is refused", async (_, body, status, code, field) => {
   const response = await post(server, "/predict", body);
   expect(response.status).toBe(status);
   expect(response.headers.get("content-type")).toBe("application/problem+json");
-  const problem = await response.json();
+  const problem = await reply(response);
   expect(problem).toMatchObject({ status, code, type: `urn:sentinel:error:${code}` });
   expect(problem.hint).not.toBe("");
   if (field !== undefined) expect(problem.errors.map((fault: { field: string }) => fault.field)).toContain(field);
@@ -125,19 +135,19 @@ test.each(BAD)("%s is refused", async (_, body, status, code, field) => {
 
 test("faults name the field as the client spelled it", async () => {
   const { amount: _, ...rest } = bodyOf(first);
-  const problem = await (await post(server, "/predict", { ...rest, tx_amount: "12" })).json();
+  const problem = await reply(post(server, "/predict", { ...rest, tx_amount: "12" }));
   expect(problem.errors).toEqual([{ field: "tx_amount", message: "must be number" }]);
 });
 
 test("malformed JSON is told with its place", async () => {
-  const problem = await (await post(server, "/predict", '{\n  "amount": NaN}')).json();
+  const problem = await reply(post(server, "/predict", '{\n  "amount": NaN}'));
   expect(problem.detail).toContain("line 2, column 13");
 });
 
 test("another media type is refused", async () => {
   const response = await post(server, "/predict", "amount=1", { "content-type": "application/x-www-form-urlencoded" });
   expect(response.status).toBe(415);
-  expect(await response.json()).toMatchObject({ code: "request.media-type" });
+  expect(await reply(response)).toMatchObject({ code: "request.media-type" });
 });
 
 test("a body over the limit is refused without Content-Length", async () => {
@@ -151,8 +161,8 @@ test("a body over the limit is refused without Content-Length", async () => {
 
 test("an unknown route and a wrong method are told apart", async () => {
   const missing = await server.app.request("/nowhere");
-  expect([missing.status, (await missing.json()).code]).toEqual([404, "request.not-found"]);
+  expect([missing.status, (await reply(missing)).code]).toEqual([404, "request.not-found"]);
   const wrong = await server.app.request("/predict");
   expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "POST"]);
-  expect((await wrong.json()).code).toBe("request.method");
+  expect((await reply(wrong)).code).toBe("request.method");
 });

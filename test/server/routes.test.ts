@@ -2,7 +2,20 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ROUTES } from "../../src/server/routes.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
-import { bodyOf, makeBundle, makeWorld, NOW, payments, post, SPEC_A, serve, until, type World } from "./world.ts";
+import {
+  bodyOf,
+  makeBundle,
+  makeWorld,
+  NOW,
+  payments,
+  post,
+  type Reply,
+  reply,
+  SPEC_A,
+  serve,
+  until,
+  type World,
+} from "./world.ts";
 
 const KEY = "a-long-admin-key-for-tests";
 let world: World;
@@ -10,7 +23,10 @@ let server: SentinelServer;
 let stop: () => Promise<void>;
 const stream = payments(300, { seed: 4, from: NOW - 5 * 86_400_000, prefix: "r" });
 let next = 0;
-const fresh = (count: number) => stream.slice(next, (next += count)).map(bodyOf);
+function fresh(count: number) {
+  next += count;
+  return stream.slice(next - count, next).map(bodyOf);
+}
 
 beforeAll(async () => {
   world = makeWorld();
@@ -28,19 +44,17 @@ test("an array is answered in order", async () => {
   const items = fresh(70);
   const response = await post(server, "/predict/batch", items);
   expect(response.status).toBe(200);
-  const answers = await response.json();
-  expect(answers.map((answer: { transaction_id: string }) => answer.transaction_id)).toEqual(
-    items.map((item) => item.transaction_id),
-  );
+  const answers = (await response.json()) as Reply[];
+  expect(answers.map((answer) => answer.transaction_id)).toEqual(items.map((item) => item.transaction_id));
 });
 
 test("an array with one bad item is refused whole, and nothing of it is scored", async () => {
-  const before = (await (await server.app.request("/health")).json()).log.predictions;
+  const before = (await reply(server.app.request("/health"))).log.predictions;
   const [good, bad] = fresh(2);
   const response = await post(server, "/predict/batch", [good, { ...bad, amount: "x" }]);
   expect(response.status).toBe(422);
-  expect((await response.json()).errors[0].field).toBe("1/amount");
-  expect((await (await server.app.request("/health")).json()).log.predictions).toBe(before);
+  expect((await reply(response)).errors[0].field).toBe("1/amount");
+  expect((await reply(server.app.request("/health"))).log.predictions).toBe(before);
 });
 
 test("an array that contradicts itself or an earlier answer is refused whole", async () => {
@@ -48,10 +62,10 @@ test("an array that contradicts itself or an earlier answer is refused whole", a
   const twice = await post(server, "/predict/batch", [a, { ...a, amount: 1 }]);
   expect(twice.status).toBe(409);
   await post(server, "/predict", a);
-  const before = (await (await server.app.request("/health")).json()).log.predictions;
+  const before = (await reply(server.app.request("/health"))).log.predictions;
   const response = await post(server, "/predict/batch", [b, { ...a, amount: 1 }]);
   expect(response.status).toBe(409);
-  expect((await (await server.app.request("/health")).json()).log.predictions).toBe(before);
+  expect((await reply(server.app.request("/health"))).log.predictions).toBe(before);
 });
 
 test("an array longer than the limit is refused", async () => {
@@ -60,7 +74,7 @@ test("an array longer than the limit is refused", async () => {
     "/predict/batch",
     Array.from({ length: 101 }, () => ({})),
   );
-  expect([response.status, (await response.json()).code]).toEqual([413, "request.body-too-large"]);
+  expect([response.status, (await reply(response)).code]).toEqual([413, "request.body-too-large"]);
 });
 
 test("NDJSON is answered line by line, faults in their place", async () => {
@@ -95,14 +109,14 @@ test("labels are taken for transactions that were answered, under any of their n
   const [a, b, c] = fresh(3);
   for (const item of [a, b, c]) await post(server, "/predict", item);
   const one = await post(server, "/feedback", { transaction_id: a.transaction_id, fraud: true, source: "chargeback" });
-  expect([one.status, (await one.json()).accepted]).toEqual([200, 1]);
+  expect([one.status, (await reply(one)).accepted]).toEqual([200, 1]);
   const many = await post(server, "/feedback", [
     { tx_id: b.transaction_id, is_fraud: 0, time: new Date(NOW).toISOString() },
     { id: c.transaction_id, label: 1 },
     { transaction_id: "never-seen", fraud: false },
   ]);
   expect(many.status).toBe(200);
-  expect(await many.json()).toMatchObject({ accepted: 2, rejected: 1, items: [{}, {}, { code: "request.not-found" }] });
+  expect(await reply(many)).toMatchObject({ accepted: 2, rejected: 1, items: [{}, {}, { code: "request.not-found" }] });
 });
 
 test("a single label of an unknown transaction is not found; a bad one names its field", async () => {
@@ -118,20 +132,20 @@ test("a single label of an unknown transaction is not found; a bad one names its
   ] as const) {
     const response = await post(server, "/feedback", label);
     expect(response.status).toBe(422);
-    expect((await response.json()).errors[0].field).toBe(field);
+    expect((await reply(response)).errors[0].field).toBe(field);
   }
 });
 
 test("probes, model and breakers tell what serves", async () => {
   for (const probe of ["/livez", "/readyz", "/health"]) expect((await server.app.request(probe)).status).toBe(200);
-  const model = await (await server.app.request("/model")).json();
+  const model = await reply(server.app.request("/model"));
   expect(model).toMatchObject({
     name: "card-fraud",
     champion: { version: "1", state: { warm: true } },
     registry: { reachable: true, fault: null },
     broken: [],
   });
-  const circuits = await (await server.app.request("/circuit/status")).json();
+  const circuits = await reply(server.app.request("/circuit/status"));
   expect(circuits).toEqual({ champion: { version: "1", breaker: "closed", lastFault: null }, candidates: [] });
 });
 
@@ -144,7 +158,7 @@ test("metrics are Prometheus text", async () => {
 });
 
 test("every route is in the OpenAPI document and on the page", async () => {
-  const document = await (await server.app.request("/openapi.json")).json();
+  const document = await reply(server.app.request("/openapi.json"));
   expect(document.openapi).toBe("3.1.0");
   const described = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
@@ -180,7 +194,7 @@ test("a server without a champion starts, says so, and picks one up", async () =
   expect((await running.server.app.request("/readyz")).status).toBe(503);
   const refused = await post(running.server, "/predict", item);
   expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
-  expect(await refused.json()).toMatchObject({ code: "server.not-ready", hint: expect.stringContaining("promote") });
+  expect(await reply(refused)).toMatchObject({ code: "server.not-ready", hint: expect.stringContaining("promote") });
   const batch = await post(running.server, "/predict/batch", JSON.stringify(item), {
     "content-type": "application/x-ndjson",
   });
@@ -189,7 +203,7 @@ test("a server without a champion starts, says so, and picks one up", async () =
   await until(async () => (await running.server.app.request("/readyz")).status === 200);
   expect((await post(running.server, "/predict", item)).status).toBe(200);
   // Training left no state here, so the windows began empty, and that is told.
-  expect((await (await running.server.app.request("/model")).json()).champion.state.warm).toBe(false);
+  expect((await reply(running.server.app.request("/model"))).champion.state.warm).toBe(false);
   await running.stop();
   await empty.remove();
 });
@@ -247,6 +261,38 @@ test("over a socket: answers, limits without Content-Length, and a drain that le
   await expect(fetch(`${url}/livez`)).rejects.toThrow();
 });
 
+test("over a socket, a stream is answered while it is still being sent", async () => {
+  const running = await serve(world);
+  const { port } = await running.server.start({ host: "127.0.0.1", port: 0 });
+  const items = fresh(40);
+  let send = (_: readonly object[]): void => {};
+  let end = (): void => {};
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      send = (some) =>
+        controller.enqueue(new TextEncoder().encode(some.map((item) => `${JSON.stringify(item)}\n`).join("")));
+      end = () => controller.close();
+    },
+  });
+  const init = { method: "POST", headers: { "content-type": "application/x-ndjson" }, body, duplex: "half" };
+  send(items.slice(0, 35));
+  const response = await fetch(`http://127.0.0.1:${port}/predict/batch`, init as RequestInit);
+  const reader = response.body!.getReader();
+  let text = new TextDecoder().decode((await reader.read()).value);
+  expect(JSON.parse(text.split("\n")[0]).transaction_id).toBe(items[0].transaction_id);
+  send(items.slice(35));
+  end();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    text += new TextDecoder().decode(next.value);
+  }
+  const ids = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line).transaction_id);
+  expect(ids).toEqual(items.map((item) => item.transaction_id));
+  await running.stop();
+});
+
 test("beyond the limit of requests in flight, requests are shed", async () => {
   const running = await serve(world, { inFlightMax: 1 });
   let finish = (): void => {};
@@ -259,7 +305,7 @@ test("beyond the limit of requests in flight, requests are shed", async () => {
   const first = running.server.app.request(new Request("http://x/predict", init as RequestInit));
   const shed = await post(running.server, "/predict", fresh(1)[0]);
   expect([shed.status, shed.headers.get("retry-after")]).toEqual([503, "1"]);
-  expect((await shed.json()).code).toBe("server.overloaded");
+  expect((await reply(shed)).code).toBe("server.overloaded");
   expect((await running.server.app.request("/livez")).status).toBe(200);
   finish();
   expect((await first).status).toBe(400);

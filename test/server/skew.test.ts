@@ -15,6 +15,7 @@ import {
   type Payment,
   payments,
   post,
+  reply,
   SPEC_A,
   SPEC_B,
   serve,
@@ -60,7 +61,7 @@ test("vectors and scores replay bit for bit, across a restart and a champion wit
   // The next champion reads other windows: its state is made from its own training snapshot and the log.
   await world.alias("champion", await world.register(makeBundle(SPEC_B, 2)));
   await post(second.server, "/admin/reload", "");
-  while ((await (await second.server.app.request("/model")).json()).champion.version !== "2") {
+  while ((await reply(second.server.app.request("/model"))).champion.version !== "2") {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   await send(second.server, 120, 180);
@@ -92,7 +93,7 @@ test("a server that began without a state replays as well", async () => {
   await world.saveState(SPEC_A);
   await second.stop();
   const third = await serve(world);
-  expect((await (await third.server.app.request("/model")).json()).champion.state.warm).toBe(true);
+  expect((await reply(third.server.app.request("/model"))).champion.state.warm).toBe(true);
   await send(third.server, 80, 120);
   const result = await report(third.ports);
   expect(result.mismatches).toEqual([]);

@@ -59,7 +59,7 @@ serve: { poll: 50ms, body_max_bytes: 65536, batch_max: 100 }
 export const SCHEMA = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
   type: "object",
-  required: ["transaction_id", "time", "amount", "customer_id", "terminal_id"],
+  required: ["transaction_id", "amount", "customer_id", "terminal_id"],
   properties: {
     transaction_id: { type: ["string", "integer"] },
     time: { type: ["string", "integer"] },
@@ -176,6 +176,7 @@ export function makeBundle(spec: FeatureSpec, seed: number): BundleFiles {
     calibration,
     thresholds,
     labelDelayMs: DAY_MS,
+    learnedUpTo: TRAINED_UP_TO,
     trainedUpTo: TRAINED_UP_TO,
     provenance: {
       dataHash: "d".repeat(64),
@@ -324,6 +325,35 @@ export function post(
       body: typeof body === "string" ? body : JSON.stringify(body),
     }),
   );
+}
+
+/** What the routes answer, as far as tests look at it. */
+export interface Reply {
+  readonly transaction_id: string;
+  readonly score: number;
+  readonly decision: string;
+  readonly model: { readonly version: string };
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly hint: string;
+  readonly errors: readonly { readonly field: string }[];
+  readonly accepted: number;
+  readonly log: { readonly predictions: number };
+  readonly champion: { readonly version: string; readonly state: { readonly warm: boolean } };
+  readonly shadows: readonly { readonly version: string; readonly state: { readonly warm: boolean } }[];
+  readonly registry: { readonly reachable: boolean };
+  readonly broken: readonly unknown[];
+  readonly openapi: string;
+  readonly paths: Readonly<Record<string, object>>;
+  readonly components: {
+    readonly schemas: Readonly<Record<string, object>> & { readonly Transaction: { readonly required: string[] } };
+  };
+}
+
+/** A response's JSON. */
+export async function reply(response: Response | Promise<Response>): Promise<Reply> {
+  return (await (await response).json()) as Reply;
 }
 
 /** Waits until a condition holds; the test's own time limit ends it otherwise. */

@@ -34,6 +34,7 @@ const HEAP_MB_MAX = 256;
 
 /** From the source tree (tests) the worker is TypeScript, which Node 20 cannot run by itself; jiti is there already for features. */
 const FROM_SOURCE = import.meta.url.endsWith(".ts");
+const TYPESCRIPT = "../../../node_modules/jiti/lib/jiti-register.mjs";
 const WORKER = new URL(FROM_SOURCE ? "./worker.ts" : "./worker.js", import.meta.url);
 
 /** Starts the worker. The process does not stay alive for it. */
@@ -42,11 +43,13 @@ export function isolate(options: IsolationOptions): Isolation {
   const worker = new Worker(module, {
     workerData: options.start,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX, maxYoungGenerationSizeMb: 32 },
-    execArgv: module.pathname.endsWith(".ts") ? ["--import", "jiti/register"] : [],
-    // What a candidate prints is not the server's output.
+    execArgv: module.pathname.endsWith(".ts") ? ["--import", new URL(TYPESCRIPT, import.meta.url).href] : [],
     stdout: true,
     stderr: true,
   });
+  // What a candidate prints is not the server's output; it is read and dropped, so that it does not pile up.
+  worker.stdout.resume();
+  worker.stderr.resume();
   worker.unref();
   let gone: IsolationFault | null = null;
   let settle: ((message: unknown) => void) | null = null;

@@ -5,38 +5,15 @@ import { buildReference } from "../../drift/reference.ts";
 import { specHash } from "../../features/spec.ts";
 import { encodeGbdt } from "../../ml/gbdt/model.ts";
 import { encodeForest } from "../../ml/iforest/model.ts";
-import { copyRow, type Matrix } from "../../ml/matrix.ts";
-import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, type Provenance, textFile } from "../bundle.ts";
-import type { Pipeline } from "../pipeline.ts";
+import { copyRow } from "../../ml/matrix.ts";
+import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, textFile } from "../bundle.ts";
 import { cardText } from "./card.ts";
-import type { Metrics } from "./evaluate.ts";
-import { type Fitted, scoresOf } from "./fit.ts";
+import { scoresOf } from "./fit.ts";
 import { trainingReport } from "./report.ts";
-import type { Split } from "./split.ts";
+import type { Trained } from "./trained.ts";
 
 /** Rows a loaded bundle must reproduce; spread over the evaluation slice, frauds included. */
 const GOLDEN_ROWS = 32;
-
-/** All that a bundle is made from. */
-export interface Trained {
-  readonly pipeline: Pipeline;
-  readonly spec: BundleManifest["features"];
-  readonly fitted: Fitted;
-  readonly split: Split;
-  /** Vectors and labels of the evaluation slice, with its scores. */
-  readonly evaluation: {
-    readonly x: Matrix;
-    readonly y: Uint8Array;
-    readonly scores: Float32Array;
-    readonly anomaly: Float32Array;
-  };
-  /** Vectors of the calibration slice, the reference for drift: recent, and not learned by heart. */
-  readonly recent: Matrix;
-  readonly metrics: Metrics;
-  readonly importance: readonly { readonly name: string; readonly gain: number }[];
-  readonly trainedUpTo: number;
-  readonly provenance: Provenance;
-}
 
 /** The bundle's files by name. */
 export function assembleBundle(trained: Trained): BundleFiles {

@@ -1,10 +1,15 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
 import type { BundleManifest } from "../bundle.ts";
-import type { Trained } from "./assemble.ts";
 import type { Slice } from "./split.ts";
+import type { Trained } from "./trained.ts";
 
 const FEATURES_SHOWN = 15;
+const CALIBRATION_WORDS = {
+  none: "scores as the trees give them (calibration did not help)",
+  isotonic: "isotonic calibration",
+  beta: "beta calibration",
+} as const;
 
 export function cardText(trained: Trained, manifest: BundleManifest): string {
   const { fitted, metrics, split, importance } = trained;
@@ -18,10 +23,10 @@ export function cardText(trained: Trained, manifest: BundleManifest): string {
   return `# ${manifest.model}
 
 Scores the probability that a transaction of the pipeline \`${manifest.pipeline}\` is fraud, from ${manifest.features.features.length} features:
-${fitted.rounds} boosted trees${manifest.anomalyAsFeature ? " that also see the anomaly score" : ""}, an Isolation Forest for the anomaly score, ${manifest.calibration.kind} calibration.
+${fitted.rounds} boosted trees${manifest.anomalyAsFeature ? " that also see the anomaly score" : ""}, an Isolation Forest for the anomaly score, ${CALIBRATION_WORDS[manifest.calibration.kind]}.
 
 ## Decisions
-Review from ${manifest.thresholds.review}, block from ${manifest.thresholds.block}. The review threshold spends the budget of
+Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold spends the budget of
 ${(100 * trained.pipeline.decisions.reviewShare).toFixed(2)} % of the traffic; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
 
 ## Data

@@ -1,7 +1,7 @@
 // The training report: one self-contained HTML page with the metrics, curves and features of a bundle.
 import type { BundleManifest } from "../bundle.ts";
-import type { Trained } from "./assemble.ts";
 import { format } from "./card.ts";
+import type { Trained } from "./trained.ts";
 
 const WIDTH = 420;
 const HEIGHT = 240;

@@ -1,4 +1,4 @@
-// The time-ordered split: history, train, gap, calibrate, gap, evaluate; nothing ever learns from later than it may know.
+// The time-ordered split: history, train, calibrate, gap, evaluate; nothing ever learns from later than it may know.
 import { DAY_MS, formatDuration } from "../../core/duration.ts";
 import { SentinelError } from "../../core/errors.ts";
 import type { Pipeline } from "../pipeline.ts";
@@ -21,8 +21,9 @@ export interface Split {
 const FRAUDS_MIN = { train: 20, calibrate: 10, evaluate: 10 } as const;
 
 /**
- * Cuts rows by event time. `history` only fills windows; before each later slice a gap of the label delay is left out,
- * because labels of those days are not known when the slice begins. Errors: lifecycle.not-enough-data, ml.one-class.
+ * Cuts rows by event time. `history` only fills windows. A gap of the label delay stands before the evaluation, because a
+ * model that begins its work there could not know the labels of those days. Errors: lifecycle.not-enough-data,
+ * ml.one-class.
  */
 export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: Pipeline): Split {
   const { history, calibrate, evaluate, gapMs } = pipeline.split;
@@ -37,13 +38,13 @@ export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: P
   const evaluateFrom = end - evaluate * span;
   const calibrateTo = evaluateFrom - gapMs;
   const calibrateFrom = calibrateTo - calibrate * span;
-  const trainTo = calibrateFrom - gapMs;
+  const trainTo = calibrateFrom;
   const trainFrom = start + history * span;
   if (trainTo - trainFrom < span * 0.1) {
-    const needed = Math.ceil((2 * gapMs) / (0.9 - history - calibrate - evaluate) / DAY_MS);
+    const needed = Math.ceil(gapMs / (0.9 - history - calibrate - evaluate) / DAY_MS);
     throw new SentinelError(
       "lifecycle.not-enough-data",
-      `the data spans ${formatDuration(Math.round(span / DAY_MS) * DAY_MS)}; after history, two gaps of ${formatDuration(gapMs)} and the later slices too little is left to train on`,
+      `the data spans ${formatDuration(Math.round(span / DAY_MS) * DAY_MS)}; after history, a gap of ${formatDuration(gapMs)} and the later slices too little is left to train on`,
       { hint: `give at least ${needed} days, or shorten \`split\` in ${pipeline.file}` },
     );
   }

@@ -18,8 +18,6 @@ const PAGE_BYTES = 65_536;
 /** Pages a module of 32-bit addresses can have. */
 const PAGES_MAX = 65_536;
 
-export const MEMORY_BYTES_MAX = PAGES_MAX * PAGE_BYTES;
-
 /** A zeroed memory. The system gives it real pages as they are written to. Errors: `ml.memory-short`. */
 export function makeMemory(bytes: number, options: { readonly shared: boolean }): KernelMemory {
   const pages = Math.ceil(bytes / PAGE_BYTES);

@@ -42,8 +42,3 @@ const BY_TYPE: ReadonlyMap<string, ExpectationDefinition> = new Map(
 export function definitionOf(type: string): ExpectationDefinition | undefined {
   return BY_TYPE.get(type);
 }
-
-/** All types, for messages and documentation. */
-export function knownTypes(): readonly string[] {
-  return [...BY_TYPE.keys()];
-}

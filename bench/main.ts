@@ -1,0 +1,83 @@
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N]`.
+import { parseArgs } from "node:util";
+import { messageOf, SentinelError } from "../src/core/errors.ts";
+import type { Bench } from "./bench.ts";
+
+/** What each measures, and how it is loaded when it is asked for. */
+const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promise<Bench> }>> = {
+  quality: {
+    purpose: "detection on the Fraud Detection Handbook's protocol, with its features and with ours",
+    load: async () => (await import("./quality.ts")).bench,
+  },
+  features: {
+    purpose: "rate of replay, time of one online vector, memory per key",
+    load: async () => (await import("./features.ts")).bench,
+  },
+  train: {
+    purpose: "training boosted trees against XGBoost and LightGBM, 300,000 × 30, one thread",
+    load: async () => (await import("./train.ts")).bench,
+  },
+  iforest: {
+    purpose: "isolation forest against scikit-learn's",
+    load: async () => (await import("./iforest.ts")).bench,
+  },
+};
+
+const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N]
+
+${Object.entries(BENCHES)
+  .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
+  .join("\n")}
+`;
+
+process.exitCode = await main(process.argv.slice(2));
+
+/** Exit code: 0 measured, 2 wrong arguments or data. */
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean", default: false },
+        data: { type: "string" },
+        seed: { type: "string", default: "1" },
+        repeats: { type: "string", default: "5" },
+      },
+    });
+    const name = positionals[0] ?? "";
+    if (positionals.length !== 1 || !Object.hasOwn(BENCHES, name)) return refuse(`there is no bench "${name}"`);
+    const bench = await BENCHES[name].load();
+    const figures = await bench.run({
+      data: values.data,
+      seed: wholeNumber("seed", values.seed),
+      repeats: Math.max(1, wholeNumber("repeats", values.repeats)),
+      print: (line) => console.log(line),
+    });
+    if (values.json) console.log(JSON.stringify({ name, figures }));
+    return 0;
+  } catch (error) {
+    if (error instanceof SentinelError) {
+      console.error(`${error.message}\n  hint: ${error.hint}`);
+      return error.kind.exit;
+    }
+    if (isArgumentFault(error)) return refuse(messageOf(error));
+    throw error;
+  }
+}
+
+function refuse(message: string): number {
+  console.error(`${message}\n\n${USAGE}`);
+  return 2;
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new SentinelError("cli.usage", `--${name}: ${text} is no whole number`, {
+    hint: `give --${name} 1, for example`,
+  });
+}
+
+function isArgumentFault(error: unknown): boolean {
+  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+}

@@ -1,0 +1,55 @@
+// Peers: Python libraries in a local environment, and fresh processes that measure one run each.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { assert } from "../src/core/errors.ts";
+import { ROOT } from "./workspace.ts";
+
+const VENV = path.join(ROOT, ".cache", "bench-venv");
+
+/** Every library that could start threads of its own is told how many it may have. */
+const THREAD_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
+
+/** What every measured process prints as its last line; more numbers may come along. */
+export interface Measured {
+  readonly seconds: number;
+  /** User and system time of the whole process within the timed part. */
+  readonly cpuSeconds: number;
+  /** Peak resident memory of the process when the timed part ended. */
+  readonly rssBytes: number;
+}
+
+/** Whether scripts/bench-setup has run to its end. */
+export function peersInstalled(): boolean {
+  return existsSync(path.join(VENV, "sentinel-stamp"));
+}
+
+/** The line to print when they are not. */
+export const PEERS_MISSING = "no peers installed (run scripts/bench-setup): Sentinel alone, no ratios";
+
+/** Runs bench/NAME.py on one JSON argument. */
+export function runPeer<T extends Measured>(name: string, task: object): Promise<T> {
+  return runProcess<T>(path.join(VENV, "bin", "python"), [path.join(ROOT, "bench", `${name}.py`)], task);
+}
+
+/** Runs bench/NAME.ts (or its compiled form) of this build on one JSON argument. */
+export function runOwn<T extends Measured>(name: string, task: object): Promise<T> {
+  const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return runProcess<T>(process.execPath, [fileURLToPath(new URL(`./${name}.${ending}`, import.meta.url))], task);
+}
+
+async function runProcess<T extends Measured>(command: string, args: readonly string[], task: object): Promise<T> {
+  const threads = Object.fromEntries(THREAD_VARIABLES.map((name) => [name, "1"]));
+  const child = spawn(command, [...args, JSON.stringify(task)], {
+    env: { ...process.env, ...threads },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  const code = await new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
+  assert(code === 0, `${path.basename(args[0])} ends with code 0, not ${code}`);
+  return JSON.parse(text.trimEnd().split("\n").at(-1)!) as T;
+}

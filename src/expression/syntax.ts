@@ -1,0 +1,62 @@
+// The syntax tree of an expression, and the limits on its size.
+
+/** Longest text of an expression, in UTF-16 units. */
+export const EXPRESSION_LENGTH_MAX = 10_000;
+/** Most brackets, calls, CASEs, NOTs and signs inside one another: bounds the parser's stack. */
+export const EXPRESSION_DEPTH_MAX = 100;
+/** Most nodes of the tree: bounds the cost of one evaluation and the depth of a chain such as a + b + c + … */
+export const EXPRESSION_NODES_MAX = 1_000;
+
+export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%";
+export type ComparisonOperator = "=" | "<>" | "<" | "<=" | ">" | ">=" | "is distinct from" | "is not distinct from";
+export type BinaryOperator = ArithmeticOperator | ComparisonOperator | "||" | "and" | "or";
+
+interface At {
+  /** Index into the text. */
+  readonly at: number;
+}
+
+/** BETWEEN, a simple CASE and the negated forms are made of the others; so a node may have several parents. */
+export type Node = At &
+  (
+    | { readonly kind: "literal"; readonly value: number | string | boolean | null }
+    | { readonly kind: "column"; readonly name: string }
+    | { readonly kind: "minus" | "not" | "is null"; readonly of: Node }
+    | { readonly kind: "binary"; readonly op: BinaryOperator; readonly left: Node; readonly right: Node }
+    | { readonly kind: "in"; readonly of: Node; readonly list: readonly Node[] }
+    | {
+        readonly kind: "like";
+        readonly of: Node;
+        readonly pattern: Node;
+        /** One character, or "" for none. */
+        readonly escape: string;
+        readonly ignoreCase: boolean;
+      }
+    | {
+        readonly kind: "case";
+        readonly whens: readonly { readonly when: Node; readonly value: Node }[];
+        readonly otherwise: Node | null;
+      }
+    | { readonly kind: "call"; readonly name: string; readonly args: readonly Node[] }
+  );
+
+/** The nodes directly under one. */
+export function childrenOf(node: Node): readonly Node[] {
+  switch (node.kind) {
+    case "literal":
+    case "column":
+      return [];
+    case "binary":
+      return [node.left, node.right];
+    case "in":
+      return [node.of, ...node.list];
+    case "like":
+      return [node.of, node.pattern];
+    case "case":
+      return [...node.whens.flatMap(({ when, value }) => [when, value]), ...(node.otherwise ? [node.otherwise] : [])];
+    case "call":
+      return node.args;
+    default:
+      return [node.of];
+  }
+}

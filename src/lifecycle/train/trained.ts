@@ -1,0 +1,28 @@
+// What training leaves behind before it becomes a bundle: models, slices, scores and where they come from.
+import type { Matrix } from "../../ml/matrix.ts";
+import type { BundleManifest, Provenance } from "../bundle.ts";
+import type { Pipeline } from "../pipeline.ts";
+import type { Metrics } from "./evaluate.ts";
+import type { Fitted } from "./fit.ts";
+import type { Split } from "./split.ts";
+
+/** All that a bundle is made from. */
+export interface Trained {
+  readonly pipeline: Pipeline;
+  readonly spec: BundleManifest["features"];
+  readonly fitted: Fitted;
+  readonly split: Split;
+  /** Vectors and labels of the evaluation slice, with its scores. */
+  readonly evaluation: {
+    readonly x: Matrix;
+    readonly y: Uint8Array;
+    readonly scores: Float32Array;
+    readonly anomaly: Float32Array;
+  };
+  /** Vectors of the calibration slice, the reference for drift: recent, and not learned by heart. */
+  readonly recent: Matrix;
+  readonly metrics: Metrics;
+  readonly importance: readonly { readonly name: string; readonly gain: number }[];
+  readonly trainedUpTo: number;
+  readonly provenance: Provenance;
+}

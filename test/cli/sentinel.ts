@@ -1,0 +1,114 @@
+// The built command line as a child process, a small workspace to run it in, and a server of its own.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { init } from "../../src/lifecycle/init.ts";
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+export const MAIN = path.join(ROOT, "dist", "src", "cli", "main.js");
+
+export interface Ran {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  /** For node itself. */
+  readonly nodeArgs?: readonly string[];
+  /** Called once the process runs. */
+  readonly started?: (child: ChildProcess) => void;
+}
+
+/** Runs `sentinel ARGS` to its end. */
+export function sentinel(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const child = spawn(process.execPath, [...(options.nodeArgs ?? []), MAIN, ...args], {
+    cwd: options.cwd,
+    uid: options.uid,
+    gid: options.uid,
+    env: { ...process.env, NO_COLOR: "1", ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  options.started?.(child);
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+}
+
+/** Runs with --json and parses stdout, which must be one JSON document and nothing else. */
+export async function sentinelJson(args: readonly string[], options: RunOptions = {}) {
+  const ran = await sentinel([...args, "--json"], options);
+  // biome-ignore lint/suspicious/noExplicitAny: an answer of any verb, read field by field
+  return { ...ran, json: JSON.parse(ran.stdout) as any };
+}
+
+/** A workspace as `sentinel init` makes it, in a folder of its own; few trees, so that a training takes seconds. */
+export function makeWorkspace(): string {
+  const dir = mkdtempSync(path.join(tmpdir(), "sentinel-test-"));
+  init({ dir, packageRoot: ROOT });
+  edit(dir, "pipelines/card.yaml", (text) =>
+    text.replace("trees: 300", "trees: 40").replace("poll: 1s", "poll: 200ms"),
+  );
+  return dir;
+}
+
+export function removeWorkspace(dir: string): void {
+  rmSync(dir, { recursive: true, force: true });
+}
+
+/** Rewrites one file of a workspace. */
+export function edit(dir: string, file: string, change: (text: string) => string): void {
+  const target = path.join(dir, file);
+  const before = readFileSync(target, "utf8");
+  const after = change(before);
+  if (after === before) throw new Error(`nothing changed in ${file}`);
+  writeFileSync(target, after);
+}
+
+export interface Served {
+  readonly url: string;
+  readonly child: ChildProcess;
+  /** Sends the signal and waits for the end. */
+  stop(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+}
+
+/** `sentinel serve` on a free port, ready to answer. */
+export async function serve(cwd: string, options: { readonly nodeArgs?: readonly string[] } = {}): Promise<Served> {
+  const args = [...(options.nodeArgs ?? []), MAIN, "serve", "--port", "0"];
+  const child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
+    child.on("close", (code, signal) => resolve({ code, signal })),
+  );
+  const said: string[] = [];
+  const port = await new Promise<number>((resolve, reject) => {
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      said.push(line);
+      if (line.includes('"msg":"listening"')) resolve((JSON.parse(line) as { port: number }).port);
+    });
+    ended.then(() => reject(new Error(`the server ended:\n${said.join("\n")}`)));
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    child,
+    stop: (signal) => {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
