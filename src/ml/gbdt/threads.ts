@@ -1,28 +1,14 @@
 // Training on a team of worker threads: the calling thread stays free, and the model is the same at any number of them.
 import { Worker } from "node:worker_threads";
-import { type ErrorCode, messageOf, SentinelError } from "../../core/errors.ts";
+import { messageOf, SentinelError } from "../../core/errors.ts";
 import { refuseParameter } from "../faults.ts";
-import { type KernelMemory, makeMemory } from "../kernels/load.ts";
+import { makeMemory } from "../kernels/load.ts";
 import type { Matrix } from "../matrix.ts";
-import { type Arena, planArena } from "./arena.ts";
+import { planArena } from "./arena.ts";
+import type { WorkerMessage, WorkerStart } from "./messages.ts";
 import type { GbdtResult } from "./rounds.ts";
 import { checkTask, type GbdtTask, sizeOf } from "./task.ts";
 import { ARENA_START } from "./workspace.ts";
-
-/** What a worker is started with. Large arrays are shared, not copied. */
-export interface WorkerStart {
-  readonly index: number;
-  readonly count: number;
-  readonly memory: KernelMemory;
-  readonly arena: Arena;
-  readonly task: Omit<GbdtTask, "onRound">;
-}
-
-/** What workers say: the first one tells of rounds and of the result, any of them of a fault. */
-export type WorkerMessage =
-  | { readonly kind: "round"; readonly round: number; readonly trainLoss: number; readonly validationLoss: number }
-  | { readonly kind: "result"; readonly result: GbdtResult }
-  | { readonly kind: "fault"; readonly code: ErrorCode; readonly message: string; readonly hint: string };
 
 const THREADS_MAX = 64;
 
@@ -67,8 +53,9 @@ function resultOf(
   options: { readonly onRound: GbdtTask["onRound"]; readonly signal: AbortSignal | undefined },
 ): Promise<GbdtResult> {
   const { onRound, signal } = options;
-  return new Promise((resolve, reject) => {
-    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+  const done = new AbortController();
+  const result = new Promise<GbdtResult>((resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true, signal: done.signal });
     for (const worker of workers) {
       worker.on("message", (message: WorkerMessage) => {
         if (message.kind === "result") resolve(message.result);
@@ -83,6 +70,8 @@ function resultOf(
       });
     }
   });
+  // A signal may outlive many trainings: nothing of this one stays with it.
+  return result.finally(() => done.abort());
 }
 
 function shareTask(task: GbdtTask): WorkerStart["task"] {

@@ -1,9 +1,9 @@
 // A thread of a training team: runs the rounds on its share of rows and columns; the first one reports.
 import { parentPort, workerData } from "node:worker_threads";
 import { SentinelError } from "../../core/errors.ts";
+import type { WorkerMessage, WorkerStart } from "./messages.ts";
 import { runRounds } from "./rounds.ts";
 import { joinTeam, TEAM_SLOTS } from "./team.ts";
-import type { WorkerMessage, WorkerStart } from "./threads.ts";
 import { openWorkspace } from "./workspace.ts";
 
 const { index, count, memory, arena, task } = workerData as WorkerStart;
