@@ -75,7 +75,10 @@ function sumBlocks(space: Workspace, places: RowPlaces): [number, number, number
   return totals;
 }
 
+/** Scales and their squares stay finite, however small the sum. */
+const EXPONENT_MAX = 500;
+
 /** The largest power of two that keeps `sum` in units of it below the limit. */
 function scaleFor(sum: number, limit: number): number {
-  return sum > 0 ? 2 ** Math.floor(Math.log2(limit / sum)) : 1;
+  return sum > 0 ? 2 ** Math.min(EXPONENT_MAX, Math.floor(Math.log2(limit) - Math.log2(sum))) : 1;
 }
