@@ -1,5 +1,5 @@
 // Configuration: environment and workspace become one frozen Config; nothing else reads process.env.
-import { userInfo } from "node:os";
+import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
 import { SentinelError } from "./core/errors.ts";
 
@@ -14,6 +14,8 @@ export interface Config {
   readonly actor: string;
   /** Key of the admin routes; null disables them. */
   readonly adminKey: string | null;
+  /** Worker threads of a training. */
+  readonly threads: number;
 }
 
 /** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
@@ -49,8 +51,23 @@ export function loadConfig(options: {
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
+    threads: threadsOf(environment.SENTINEL_THREADS),
     adminKey: adminKey === "" ? null : adminKey,
   });
+}
+
+/** Every core, unless told otherwise; more threads than this stop helping. */
+const THREADS_MAX = 16;
+
+function threadsOf(text: string | undefined): number {
+  if (text === undefined || text === "") return Math.min(availableParallelism(), THREADS_MAX);
+  const threads = Number(text);
+  if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
+    throw new SentinelError("config.invalid", `SENTINEL_THREADS is ${JSON.stringify(text)}`, {
+      hint: `use a whole number from 1 to ${THREADS_MAX}, or leave it out to use every core`,
+    });
+  }
+  return threads;
 }
 
 function userName(): string {

@@ -236,6 +236,7 @@ async function drifting(tour: Tour, given: { readonly server: DemoServer; readon
     workspace: tour.workspace,
     actor: tour.context.config.actor,
     packageVersion: tour.context.packageVersion,
+    threads: tour.context.config.threads,
     forced: null,
     onMonitor: (seen) => showMonitor(tour.context.output, seen),
   });
@@ -275,6 +276,7 @@ async function trainWith(tour: Tour, pipeline: Pipeline): Promise<TrainResult> {
     path: pipeline.source,
     actor: tour.context.config.actor,
     packageVersion: tour.context.packageVersion,
+    threads: tour.context.config.threads,
     forced: null,
     verb: "train",
   });
