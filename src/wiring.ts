@@ -27,6 +27,10 @@ export function openPorts(
     return datasetDuckdb();
   });
   const registry = once(async (): Promise<Registry> => {
+    if (config.mlflow !== null) {
+      const { createMlflowRegistry } = await import("./drivers/registry-mlflow.ts");
+      return createMlflowRegistry({ server: config.mlflow });
+    }
     const { createLocalRegistry } = await import("./drivers/registry-local.ts");
     const driver = createLocalRegistry({ dir: config.registryDir });
     open.push(driver);

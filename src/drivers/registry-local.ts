@@ -4,10 +4,6 @@ import { messageOf } from "../core/errors.ts";
 import type { Clock, ModelVersion, Registry } from "../ports.ts";
 import { systemClock } from "./clock-system.ts";
 import { ownerNow } from "./owner.ts";
-import { discardFiles, loadFiles, type Stored, storeFiles } from "./registry-local-artifacts.ts";
-import { RegistryDatabase } from "./registry-local-database.ts";
-import { isFileError, unwritable } from "./registry-local-errors.ts";
-import { appendEntry, copiedUntil, copyEntries, listEntries } from "./registry-local-journal.ts";
 import {
   checkJournal,
   checkLog,
@@ -16,7 +12,11 @@ import {
   checkRun,
   checkTime,
   checkVersionTags,
-} from "./registry-local-limits.ts";
+} from "./registry-limits.ts";
+import { discardFiles, loadFiles, type Stored, storeFiles } from "./registry-local-artifacts.ts";
+import { RegistryDatabase } from "./registry-local-database.ts";
+import { isFileError, unwritable } from "./registry-local-errors.ts";
+import { appendEntry, copiedUntil, copyEntries, listEntries } from "./registry-local-journal.ts";
 import { failPending, giveUpAbandoned, insertPending, type Registration } from "./registry-local-models.ts";
 import { finishRun, insertRun, listRuns, logRun } from "./registry-local-runs.ts";
 import * as stored from "./registry-local-versions.ts";
