@@ -29,7 +29,8 @@ export function openPorts(
   const registry = once(async (): Promise<Registry> => {
     if (config.mlflow !== null) {
       const { createMlflowRegistry } = await import("./drivers/registry-mlflow.ts");
-      return createMlflowRegistry({ server: config.mlflow });
+      const copyDir = path.join(config.registryDir, "mlflow", new URL(config.mlflow.uri).host.replaceAll(":", "_"));
+      return createMlflowRegistry({ server: config.mlflow, copyDir });
     }
     const { createLocalRegistry } = await import("./drivers/registry-local.ts");
     const driver = createLocalRegistry({ dir: config.registryDir });

@@ -1,6 +1,7 @@
 // The registry on an MLflow server, over its REST interface: what a team shares, with the same guarantees as far as MLflow lets us.
 import { randomUUID } from "node:crypto";
-import type { Registry } from "../ports.ts";
+import type { JournalEntry, Registry } from "../ports.ts";
+import { copyJournal } from "./journal-copy.ts";
 import {
   checkJournal,
   checkLog,
@@ -21,10 +22,12 @@ import * as stored from "./registry-mlflow-versions.ts";
 export function createMlflowRegistry(options: {
   readonly server: MlflowServer;
   readonly limits?: MlflowLimits;
+  /** Folder for a copy of the journal as text; without it none is kept. */
+  readonly copyDir?: string;
   /** 32 hexadecimal digits, never the same twice. */
   readonly newId?: () => string;
 }): Registry {
-  const { server, limits, newId = () => randomUUID().replaceAll("-", "") } = options;
+  const { server, limits, copyDir, newId = () => randomUUID().replaceAll("-", "") } = options;
   const client = createMlflowClient(server, limits);
   const told = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
@@ -32,6 +35,11 @@ export function createMlflowRegistry(options: {
     } catch (error) {
       throw explained(error, client.where);
     }
+  };
+  /** Usually the copy lacks just the newest one, which needs no request. */
+  const entriesFrom = async (from: number, newest: JournalEntry): Promise<readonly JournalEntry[]> => {
+    if (from === newest.index) return [newest];
+    return (await readJournal(client, newest.model)).slice(from);
   };
   return {
     where: client.where,
@@ -79,7 +87,9 @@ export function createMlflowRegistry(options: {
         checkMove(move);
         checkJournal(entry);
         checkEntryLength(moveOf(input));
-        return moveAlias(client, moveOf(input), newId);
+        const written = await moveAlias(client, moveOf(input), newId);
+        if (copyDir !== undefined) await copyJournal(copyDir, input.model, (from) => entriesFrom(from, written));
+        return written;
       }),
     journal: (model) => told(() => readJournal(client, model)),
     async close() {},

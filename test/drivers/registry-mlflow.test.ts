@@ -244,6 +244,17 @@ describe.runIf(mlflowInstalled)("on a server", () => {
         expect(verifyJournal(await registry.journal("card-fraud"))).toMatchObject({ ok: false, badIndex: 0 });
       });
 
+      test("has a copy as text, which catches up", async () => {
+        const copyDir = path.join(server.dir, "copies", "of-the-journal");
+        const copying = createMlflowRegistry({ server, copyDir });
+        await aVersion(registry);
+        await move(null, "1");
+        await copying.moveAlias({ model: "card-fraud", alias: "champion", from: "1", to: null, entry: draft() });
+        await copying.moveAlias({ model: "card-fraud", alias: "champion", from: null, to: "1", entry: draft() });
+        const lines = (await readFile(path.join(copyDir, "journal.ndjson"), "utf8")).trim().split("\n");
+        expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(await registry.journal("card-fraud"));
+      });
+
       test("that was deleted in MLflow is not begun again", async () => {
         await aVersion(registry);
         await move(null, "1");
