@@ -1,10 +1,10 @@
 // Files of a bundle on an MLflow server: through its artifact proxy, read back after storing, verified by hash when loaded.
-import { type BundleFiles, bundleHash } from "../core/bundle.ts";
+import { type BundleFiles, bundleHashOf } from "../core/bundle.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { BUNDLE_BYTES_MAX } from "./registry-limits.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
-import { isRefusal } from "./registry-mlflow-errors.ts";
+import { type Body, isRefusal } from "./registry-mlflow-errors.ts";
 
 /** Beside the bundle's files; no bundle may have a file of this name. */
 export const FILE_LIST = "sentinel-files.json";
@@ -18,17 +18,22 @@ interface Listed {
   readonly bytes: number;
 }
 
-/** Stores every file and the list of them, and reads each back: a proxy that cut one off is found before anybody sees a version. */
-export async function storeFiles(client: MlflowClient, location: string, files: BundleFiles): Promise<void> {
-  const list: Listed[] = [...files.keys()].sort().map((name) => {
-    const bytes = files.get(name)!;
-    return { name, sha256: sha256(bytes), bytes: bytes.length };
-  });
-  await eachOf(list, async (entry) => {
-    await client.upload(`${location}/${entry.name}`, files.get(entry.name)!);
+/**
+ * Stores every file and the list of them, and reads each back: a proxy that cut one off is found before anybody sees a version.
+ * Gives the bundle's hash.
+ */
+export async function storeFiles(client: MlflowClient, location: string, files: BundleFiles): Promise<string> {
+  const list: Listed[] = [];
+  await eachOf([...files], async ([name, bytes]) => {
+    const uploading = client.upload(`${location}/${name}`, bytes);
+    const entry = { name, sha256: sha256(bytes), bytes: bytes.length };
+    await uploading;
     await fetchChecked(client, { ...entry, location, title: "the server" });
+    list.push(entry);
   });
+  list.sort((a, b) => (a.name < b.name ? -1 : 1));
   await client.upload(`${location}/${FILE_LIST}`, new TextEncoder().encode(`${JSON.stringify({ files: list })}\n`));
+  return bundleHashOf(list);
 }
 
 /** The files as they were registered. Throws registry.corrupt naming the file that is not. */
@@ -37,14 +42,14 @@ export async function loadFiles(
   version: { readonly location: string; readonly bundle: string; readonly title: string },
 ): Promise<BundleFiles> {
   const { location, bundle, title } = version;
-  const list = parseList(await fetchFile(client, { location, name: FILE_LIST, title, bytes: LIST_BYTES_MAX }), title);
+  const listed = await fetchFile(client, { location, name: FILE_LIST, title, bytes: LIST_BYTES_MAX });
+  const list = parseList(listed.bytes, title);
+  if (bundleHashOf(list) !== bundle) throw damaged(`${FILE_LIST} is not the list that ${title} was registered with`);
   const fetched = new Map<string, Uint8Array>();
   await eachOf(list, async (entry) => {
     fetched.set(entry.name, await fetchChecked(client, { ...entry, location, title }));
   });
-  const files = new Map(list.map(({ name }) => [name, fetched.get(name)!]));
-  if (bundleHash(files) === bundle) return files;
-  throw damaged(`${FILE_LIST} is not the list that ${title} was registered with`);
+  return new Map(list.map(({ name }) => [name, fetched.get(name)!]));
 }
 
 interface Wanted {
@@ -55,12 +60,12 @@ interface Wanted {
 }
 
 async function fetchChecked(client: MlflowClient, file: Wanted & { readonly sha256: string }): Promise<Uint8Array> {
-  const bytes = await fetchFile(client, file);
-  if (bytes.length === file.bytes && sha256(bytes) === file.sha256) return bytes;
+  const { bytes, sha256: hash } = await fetchFile(client, file);
+  if (bytes.length === file.bytes && hash === file.sha256) return bytes;
   throw damaged(`${file.name} of ${file.title} is not what was stored: ${bytes.length} bytes instead of ${file.bytes}`);
 }
 
-async function fetchFile(client: MlflowClient, { location, name, bytes, title }: Wanted): Promise<Uint8Array> {
+async function fetchFile(client: MlflowClient, { location, name, bytes, title }: Wanted): Promise<Body> {
   try {
     return await client.download(`${location}/${name}`, { bytesMax: bytes });
   } catch (cause) {

@@ -1,7 +1,7 @@
 // HTTP to an MLflow server: time limits, repeats of what is safe to repeat, and errors that say what to do.
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { answerError, bodyOf, isPassing, type MlflowRefusal } from "./registry-mlflow-errors.ts";
+import { answerError, type Body, bodyOf, isPassing, type MlflowRefusal } from "./registry-mlflow-errors.ts";
 
 /** How to reach a server and who asks. */
 export interface MlflowServer {
@@ -60,7 +60,7 @@ export interface MlflowClient {
   create<T>(path: string, body: object, options: { read(answer: unknown): T; find(): Promise<T | null> }): Promise<T>;
   upload(location: string, bytes: Uint8Array): Promise<void>;
   /** Throws registry.corrupt when the file is longer than `bytesMax`. */
-  download(location: string, options: { readonly bytesMax: number }): Promise<Uint8Array>;
+  download(location: string, options: { readonly bytesMax: number }): Promise<Body>;
 }
 
 export function createMlflowClient(server: MlflowServer, limits: MlflowLimits = MLFLOW_LIMITS): MlflowClient {
@@ -122,7 +122,7 @@ function fileUrl({ uri }: MlflowServer, location: string): string {
   return `${uri}${FILES}/${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
-async function repeated(server: MlflowServer, ask: Ask): Promise<Uint8Array> {
+async function repeated(server: MlflowServer, ask: Ask): Promise<Body> {
   // A signal, not a clock: the time limit holds whatever happens to the machine's time.
   const whole = AbortSignal.timeout(ask.callMs);
   for (let attempt = 1; ; attempt++) {
@@ -135,7 +135,7 @@ async function repeated(server: MlflowServer, ask: Ask): Promise<Uint8Array> {
   }
 }
 
-async function once(server: MlflowServer, ask: Ask, whole: AbortSignal): Promise<Uint8Array> {
+async function once(server: MlflowServer, ask: Ask, whole: AbortSignal): Promise<Body> {
   const { method, url, body, headers, limitMs, bytesMax } = ask;
   const signal = AbortSignal.any([whole, AbortSignal.timeout(limitMs)]);
   let response: Response;
@@ -146,9 +146,9 @@ async function once(server: MlflowServer, ask: Ask, whole: AbortSignal): Promise
     throw unreachable(server, cause);
   }
   try {
-    const bytes = await bodyOf(response, { url, bytesMax });
-    if (response.ok) return bytes;
-    throw answerError({ where: server.uri, method, url, response, text: new TextDecoder().decode(bytes) });
+    const answer = await bodyOf(response, { url, bytesMax });
+    if (response.ok) return answer;
+    throw answerError({ where: server.uri, method, url, response, text: new TextDecoder().decode(answer.bytes) });
   } catch (cause) {
     throw cause instanceof Error && /^(SentinelError|MlflowRefusal)$/.test(cause.name)
       ? cause
@@ -188,7 +188,7 @@ function queryOf(query: Query): string {
   return search.size === 0 ? "" : `?${search}`;
 }
 
-function parsed(bytes: Uint8Array, url: string): unknown {
+function parsed({ bytes }: Body, url: string): unknown {
   try {
     return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
   } catch (cause) {

@@ -1,4 +1,5 @@
 // What an MLflow server answers when it does not do what was asked, as an error that says what to do next.
+import { createHash } from "node:crypto";
 import { SentinelError } from "../core/errors.ts";
 
 /** Much of an HTML page or a stack is no message. */
@@ -36,11 +37,18 @@ export function explained(error: unknown, where: string): unknown {
   );
 }
 
+export interface Body {
+  readonly bytes: Uint8Array;
+  /** Taken while the rest was still on its way. */
+  readonly sha256: string;
+}
+
 /** Reads an answer, giving up beyond a limit. Throws registry.corrupt then. */
 export async function bodyOf(
   response: Response,
   { url, bytesMax }: { readonly url: string; readonly bytesMax: number },
-): Promise<Uint8Array> {
+): Promise<Body> {
+  const hash = createHash("sha256");
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const part of response.body ?? []) {
@@ -51,16 +59,16 @@ export async function bodyOf(
         hint: "the stored file is not the one that was registered; register the model again",
       });
     }
+    hash.update(bytes);
     parts.push(bytes);
   }
-  if (parts.length === 1) return parts[0];
   const whole = new Uint8Array(length);
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);
     at += part.length;
   }
-  return whole;
+  return { bytes: whole, sha256: hash.digest("hex") };
 }
 
 /** The error for an answer that is no 2xx. */

@@ -1,5 +1,4 @@
 // Versions and aliases on an MLflow server: a version is made last, when all its files are stored.
-import { bundleHash } from "../core/bundle.ts";
 import { SentinelError } from "../core/errors.ts";
 import type { ModelVersion, Registry } from "../ports.ts";
 import { AT_TAG, BUNDLE_TAG } from "./registry-limits.ts";
@@ -39,12 +38,12 @@ export async function register(client: MlflowClient, input: Registration, id: st
     });
   }
   const run = await activeRun(client, runId);
-  const bundle = bundleHash(files);
-  const logged = await announce(client, { ...input, bundle, id, experiment: run.info.experiment_id });
+  const logged = await announce(client, { ...input, id, experiment: run.info.experiment_id });
   const { model_id: modelId, artifact_uri: location } = logged.info;
+  let bundle: string;
   try {
     await client.send("POST", "/runs/outputs", { run_id: runId, models: [{ model_id: modelId, step: 0 }] });
-    await storeFiles(client, location, files);
+    bundle = await storeFiles(client, location, files);
     await finalize(client, modelId, "LOGGED_MODEL_READY");
     await makeModel(client, model);
   } catch (error) {
@@ -122,20 +121,19 @@ export async function writeAlias(
 }
 
 interface Announced extends Registration {
-  readonly bundle: string;
   readonly id: string;
   readonly experiment: string;
 }
 
 async function announce(client: MlflowClient, input: Announced): Promise<LoggedModel> {
-  const { model, runId, bundle, id, experiment } = input;
+  const { model, runId, id, experiment } = input;
   const body = {
     experiment_id: experiment,
     // What MLflow takes in a logged model's name is less than in a registered one's.
     name: model.replaceAll(/[.%"']/g, "-"),
     model_type: "sentinel",
     source_run_id: runId,
-    tags: pairsOf({ [BUNDLE_TAG]: bundle, [REQUEST_TAG]: id }),
+    tags: pairsOf({ [REQUEST_TAG]: id }),
   };
   return client.create(LOGGED, body, {
     read: (answer) => (answer as { readonly model: LoggedModel }).model,
