@@ -80,6 +80,10 @@ async function launch({ dir, port, uri }: Place): Promise<ChildProcess> {
     stdio: ["ignore", "ignore", "pipe"],
     env: { PATH, HOME, MLFLOW_DISABLE_TELEMETRY: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" },
   });
+  // A test process that ends early must not leave a server behind.
+  const abandon = () => child.pid !== undefined && process.kill(-child.pid, "SIGKILL");
+  process.once("exit", abandon);
+  child.once("exit", () => process.off("exit", abandon));
   let said = "";
   child.stderr?.on("data", (text: Buffer) => {
     said = `${said}${text}`.slice(-4_000);
