@@ -65,10 +65,15 @@ test("without shadow traffic: HOLD, saying how many frauds are needed", async ()
 test("a candidate as good is promoted on its evidence, and the old champion shadows on", async () => {
   await reign(2);
   await candidate("2");
-  await shadowed(place.ports, { champion: "1", candidate: "2", skill: { champion: 0.7, candidate: 0.95 } });
+  await shadowed(place.ports, { champion: "1", candidate: "2", skill: { champion: 0.85, candidate: 0.95 } });
   const result = await promote(place.ports, input(null));
   expect(result.verdict.reasons.join("\n")).not.toMatch(/undefined|NaN/);
-  expect(result).toMatchObject({ moved: true, from: "1", to: "2", verdict: { verdict: "PROMOTE" } });
+  expect(result, result.verdict.reasons.join("\n")).toMatchObject({
+    moved: true,
+    from: "1",
+    to: "2",
+    verdict: { verdict: "PROMOTE" },
+  });
   expect(result.report?.pairs).toBe(4000);
   expect(result.journal).toMatchObject({ verb: "promote", verdict: "PROMOTE", actor: "tester" });
   expect(result.journal?.evidence).toMatch(/^[0-9a-f]{64}$/);
