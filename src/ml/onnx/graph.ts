@@ -125,8 +125,8 @@ function modelOf(parts: {
       last,
       textField(2, "score"),
       ...parts.constants,
-      messageField(11, valueOf(input, columns.length)),
-      messageField(12, valueOf(outputName, 1)),
+      messageField(11, tensorValue(input, columns.length)),
+      messageField(12, tensorValue(outputName, 1)),
     ]),
     messageField(8, [textField(1, ""), numberField(2, OPSET)]),
     messageField(8, [textField(1, ML_DOMAIN), numberField(2, OPSET_ML)]),
@@ -135,7 +135,7 @@ function modelOf(parts: {
 }
 
 /** A ValueInfoProto: a Float32 tensor [N, width]. */
-function valueOf(name: string, width: number): Uint8Array[] {
+function tensorValue(name: string, width: number): Uint8Array[] {
   const shape = [messageField(1, [textField(2, "N")]), messageField(1, [numberField(1, width)])];
   return [textField(1, name), messageField(2, [messageField(1, [numberField(1, FLOAT), messageField(2, shape)])])];
 }

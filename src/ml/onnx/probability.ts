@@ -27,11 +27,7 @@ function addBeta(graph: Graph, fit: Extract<Calibration, { kind: "beta" }>, marg
 }
 
 /** The line between the knots around a margin, found by counting the inner knots that are not above it. */
-function addIsotonic(
-  graph: Graph,
-  { x, y }: Extract<Calibration, { kind: "isotonic" }>,
-  margin: string,
-): string {
+function addIsotonic(graph: Graph, { x, y }: Extract<Calibration, { kind: "isotonic" }>, margin: string): string {
   const { apply, constant } = graph;
   const last = x.length - 1;
   const tail = (knot: number): string => {
