@@ -56,6 +56,10 @@ export interface KeySteps {
 export interface Pass {
   readonly delayMs: number;
   readonly windows: readonly PassWindow[];
+  /** Their lengths, and whether any asks for labels. */
+  readonly lengths: Float64Array;
+  readonly frauds: boolean;
+  readonly genuine: boolean;
   readonly columns: readonly PassColumn[];
 }
 
@@ -414,7 +418,14 @@ function passOf(list: readonly WindowDraft[], need: SeriesNeed, multiples: reado
     });
     return { column, windows: perWindow.filter(({ before, after }) => before.length + after.length > 0) };
   });
-  return { delayMs: list[0].delayMs, windows, columns: columns.filter((one) => one.windows.length > 0) };
+  return {
+    delayMs: list[0].delayMs,
+    windows,
+    lengths: Float64Array.from(lengths),
+    frauds: windows.some(({ frauds, rates }) => frauds.length + rates.length > 0),
+    genuine: windows.some(({ genuine }) => genuine.length > 0),
+    columns: columns.filter((one) => one.windows.length > 0),
+  };
 }
 
 function valueOutputs(list: readonly WindowDraft[], current: boolean): ValueOutput[] {

@@ -121,8 +121,7 @@ export class FeatureState {
       keys: sum((table) => table.keys),
       events: sum((table) => table.events),
       labels: sum((table) => table.frauds.runs.entries + table.genuine.runs.entries),
-      // An id costs about 64 bytes in a set, its text included.
-      bytes: sum((table) => table.bytes) + this.ids.size * 64,
+      bytes: sum((table) => table.bytes) + this.ids.bytes,
       keysEvicted: sum((table) => table.evicted),
       idsForgotten: this.ids.forgotten,
       watermark: Number.isFinite(this.watermark) ? this.watermark : null,
