@@ -104,6 +104,11 @@ export class KeyTable {
     for (let c = 0; c < columns.length; c++) columns[c][at] = values[c];
   }
 
+  /** Whether a genuine label of the key is kept, or may take a fraud back. */
+  heedsGenuine(slot: number): boolean {
+    return this.need.genuine || (slot >= 0 && this.frauds.runs.length(slot) > 0);
+  }
+
   /** Adds a label of a transaction of this key. */
   learnLabel(
     slot: number,
@@ -142,9 +147,9 @@ export class KeyTable {
   private dropOld(slot: number, watermark: number): void {
     const until = watermark - this.retentionMs;
     this.singles.dropUntil(slot, until);
-    this.tiles.dropUntil(slot, until);
-    this.frauds.runs.dropUntil(slot, until);
-    this.genuine.runs.dropUntil(slot, until);
+    if (this.tiles.entries > 0) this.tiles.dropUntil(slot, until);
+    if (this.frauds.runs.entries > 0) this.frauds.runs.dropUntil(slot, until);
+    if (this.genuine.runs.entries > 0) this.genuine.runs.dropUntil(slot, until);
   }
 
   /** Whether the tile holds all the single entries it may; the key has at least that many. */

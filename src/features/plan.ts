@@ -81,6 +81,9 @@ export interface CountOutput {
 export interface PassColumn {
   /** Index into the series' columns. */
   readonly column: number;
+  /** Whether any window asks for a deviation, or for the smallest or largest. */
+  readonly spread: boolean;
+  readonly extremes: boolean;
   readonly windows: readonly {
     /** Index into the pass's windows. */
     readonly window: number;
@@ -416,7 +419,13 @@ function passOf(list: readonly WindowDraft[], need: SeriesNeed, multiples: reado
       const keep = multiples.findIndex((one) => one.column === column && one.usualMs === ms);
       return { window, keep, before: valueOutputs(here, false), after: valueOutputs(here, true) };
     });
-    return { column, windows: perWindow.filter(({ before, after }) => before.length + after.length > 0) };
+    const asked = list.filter((one) => one.over === name).map(({ aggregate }) => aggregate);
+    return {
+      column,
+      spread: asked.includes("std"),
+      extremes: asked.includes("min") || asked.includes("max"),
+      windows: perWindow.filter(({ before, after }) => before.length + after.length > 0),
+    };
   });
   return {
     delayMs: list[0].delayMs,

@@ -3,8 +3,7 @@ import { FEATURES_MAX } from "./definition.ts";
 import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING } from "./key-table.ts";
 import type { ElapsedStep, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./plan.ts";
-import type { Page } from "./timelines.ts";
-import { firstAfter } from "./timelines.ts";
+import { firstAfter, RunPlace } from "./timelines.ts";
 import { Totals } from "./window.ts";
 
 /** The transaction that is read: its whole-ms time, and its values in the order of the series' columns. */
@@ -24,7 +23,6 @@ export interface KeyPlace {
 
 /** Entries walked before a binary search takes over. */
 const WALK_MAX = 32;
-const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0, live: 0 };
 
 /** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
 export class KeyReader {
@@ -38,13 +36,9 @@ export class KeyReader {
   /** Whether the key has labels of each kind. */
   private hasFrauds = false;
   private hasGenuine = false;
-  private page = EMPTY;
-  private begin = 0;
-  /** End of the entries that came before the transaction. */
-  private end = 0;
-  private tilePage = EMPTY;
-  private tileBegin = 0;
-  private tileEnd = 0;
+  /** Entries that came before the transaction; and those of busy tiles, late ones included. */
+  private readonly run = new RunPlace();
+  private readonly tiles = new RunPlace();
   private values: Float64Array = new Float64Array(0);
   private readonly totals = new Totals();
   private readonly withTiles = new Totals();
@@ -80,35 +74,31 @@ export class KeyReader {
     this.slot = slot;
     this.time = event.time;
     this.values = event.values;
-    const length = slot < 0 ? 0 : table.singles.length(slot);
-    this.page = length === 0 ? EMPTY : table.singles.page(slot);
-    this.begin = length === 0 ? 0 : table.singles.begin(slot);
-    this.now = event.time - (length === 0 ? 0 : table.singles.origin(slot));
-    this.end = this.lowAfter(this.begin + length, this.now);
-    if (event.learned) this.end = this.endBefore(event);
-    const tiles = slot < 0 ? 0 : table.tiles.length(slot);
-    this.tilePage = tiles === 0 ? EMPTY : table.tiles.page(slot);
-    this.tileBegin = tiles === 0 ? 0 : table.tiles.begin(slot);
-    this.tileEnd = this.tileBegin + tiles;
+    const { run, tiles } = this;
+    table.singles.locate(slot, run);
+    this.now = event.time - run.origin;
+    run.end = this.lowAfter(run.end, this.now);
+    if (event.learned) run.end = this.endBefore(event);
+    table.tiles.locate(slot, tiles);
+    this.tileNow = event.time - tiles.origin;
     this.hasFrauds = slot >= 0 && table.frauds.runs.length(slot) > 0;
     this.hasGenuine = slot >= 0 && table.genuine.runs.length(slot) > 0;
-    this.tileNow = event.time - (tiles === 0 ? 0 : table.tiles.origin(slot));
   }
 
   /** Where the learned transaction itself stands among entries of its millisecond: the last with its values. */
   private endBefore(event: ReadEvent): number {
-    const { times, columns } = this.page;
-    for (let i = this.end - 1; i >= this.begin && times[i] === this.now; i--) {
+    const { times, columns } = this.run;
+    for (let i = this.run.end - 1; i >= this.run.begin && times[i] === this.now; i--) {
       let same = true;
       for (let c = 0; c < columns.length; c++) same &&= Object.is(columns[c][i], event.values[c]);
       if (same) return i;
     }
-    return this.end;
+    return this.run.end;
   }
 
   private readPass(pass: Pass, out: Float64Array): void {
     const until = this.now - pass.delayMs;
-    const high = pass.delayMs === 0 ? this.end : this.lowAfter(this.end, until);
+    const high = pass.delayMs === 0 ? this.run.end : this.lowAfter(this.run.end, until);
     const { windows, columns } = pass;
     if (this.lows.length < windows.length) this.makeScratch(windows.length);
     const { lows } = this;
@@ -145,7 +135,7 @@ export class KeyReader {
   private readCounts(pass: Pass, at: number, singles: number, out: Float64Array): void {
     const { ms, counts, frauds, genuine, rates } = pass.windows[at];
     const until = this.tileNow - pass.delayMs;
-    const before = this.tileEnd === this.tileBegin ? singles : singles + this.tileWeight(until - ms, until);
+    const before = this.tiles.end === 0 ? singles : singles + this.tileWeight(until - ms, until);
     for (let i = 0; i < counts.length; i++) out[counts[i].feature] = counts[i].current ? before + 1 : before;
     for (let i = 0; i < frauds.length; i++) out[frauds[i].feature] = this.knownFrauds[at];
     for (let i = 0; i < genuine.length; i++) out[genuine[i].feature] = this.knownGenuine[at];
@@ -160,8 +150,7 @@ export class KeyReader {
    * walk is cheaper than a search's mispredicted branches.
    */
   private lowAfter(high: number, time: number): number {
-    const { begin } = this;
-    const { times } = this.page;
+    const { begin, times } = this.run;
     const stop = Math.max(begin, high - WALK_MAX);
     let low = high;
     while (low > stop && times[low - 1] > time) low--;
@@ -171,7 +160,8 @@ export class KeyReader {
   private readColumn(pass: Pass, column: PassColumn, high: number, out: Float64Array): void {
     const { totals } = this;
     const index = this.columnOf[column.column];
-    const values = this.page.columns[index];
+    const values = this.run.columns[index];
+    const { spread, extremes } = column;
     totals.clear();
     const until = this.tileNow - pass.delayMs;
     let at = high;
@@ -179,9 +169,11 @@ export class KeyReader {
       const { window, keep, before, after } = column.windows[i];
       const low = this.lows[window];
       totals.addRun(values, low, at);
+      if (spread) totals.addSpread(values, low, at);
+      if (extremes) totals.addExtremes(values, low, at);
       at = low;
       let sofar = totals;
-      if (this.tileEnd > this.tileBegin) {
+      if (this.tiles.end > 0) {
         sofar = this.withTiles;
         sofar.copyFrom(totals);
         this.addTiles(sofar, { index, after: until - pass.windows[window].ms, until });
@@ -199,17 +191,17 @@ export class KeyReader {
     totals: Totals,
     span: { readonly index: number; readonly after: number; readonly until: number },
   ): void {
-    const { times, columns } = this.tilePage;
-    const to = firstAfter(times, this.tileBegin, this.tileEnd, span.until);
-    const from = firstAfter(times, this.tileBegin, to, span.after);
+    const { times, columns } = this.tiles;
+    const to = firstAfter(times, this.tiles.begin, this.tiles.end, span.until);
+    const from = firstAfter(times, this.tiles.begin, to, span.after);
     totals.addTiles(columns, { from, to, column: span.index });
   }
 
   /** Transactions in busy tiles whose latest is in (after, until], both after the tiles' origin. */
   private tileWeight(after: number, until: number): number {
-    const { times, columns } = this.tilePage;
+    const { times, columns } = this.tiles;
     let weight = 0;
-    for (let i = this.tileEnd - 1; i >= this.tileBegin && times[i] > after; i--) {
+    for (let i = this.tiles.end - 1; i >= this.tiles.begin && times[i] > after; i--) {
       if (times[i] <= until) weight += columns[0][i];
     }
     return weight;
@@ -228,12 +220,12 @@ export class KeyReader {
 
   /** Ms since the last or first transaction within; NaN when there is none. */
   private sinceTransaction({ withinMs, last }: ElapsedStep): number {
-    const { times } = this.page;
-    const at = last ? this.end - 1 : firstAfter(times, this.begin, this.end, this.now - withinMs);
-    const single = at >= this.begin && at < this.end ? this.now - times[at] : Number.NaN;
+    const { times } = this.run;
+    const at = last ? this.run.end - 1 : firstAfter(times, this.run.begin, this.run.end, this.now - withinMs);
+    const single = at >= this.run.begin && at < this.run.end ? this.now - times[at] : Number.NaN;
     let ago = single < withinMs ? single : Number.NaN;
-    for (let i = this.tileBegin; i < this.tileEnd; i++) {
-      const tile = this.tileNow - this.tilePage.times[i];
+    for (let i = this.tiles.begin; i < this.tiles.end; i++) {
+      const tile = this.tileNow - this.tiles.times[i];
       if (tile >= withinMs || tile < 0) continue;
       if (Number.isNaN(ago) || (last ? tile < ago : tile > ago)) ago = tile;
     }
@@ -244,22 +236,22 @@ export class KeyReader {
     const ago = this.sinceFraudEdge({ withinMs: step.withinMs, last: true });
     if (Number.isNaN(ago)) return Number.NaN;
     if (step.delayMs >= ago) return 0;
-    const high = this.lowAfter(this.end, this.now - step.delayMs);
-    const singles = high - firstAfter(this.page.times, this.begin, high, this.now - ago);
-    if (this.tileEnd === this.tileBegin) return singles;
+    const high = this.lowAfter(this.run.end, this.now - step.delayMs);
+    const singles = high - firstAfter(this.run.times, this.run.begin, high, this.now - ago);
+    if (this.tiles.end === 0) return singles;
     return singles + this.tileWeight(this.tileNow - ago, this.tileNow - step.delayMs);
   }
 
   private readMultiples(step: MultipleStep, out: Float64Array): void {
     const { totals } = this;
     const index = this.columnOf[step.column];
-    const values = this.page.columns[index];
-    const usualLow = this.lowAfter(this.end, this.now - step.usualMs);
+    const values = this.run.columns[index];
+    const usualLow = this.lowAfter(this.run.end, this.now - step.usualMs);
     if (step.kept >= 0) totals.take(this.kept[2 * step.kept], this.kept[2 * step.kept + 1]);
     else {
       totals.clear();
-      totals.addRun(values, usualLow, this.end);
-      if (this.tileEnd > this.tileBegin) {
+      totals.addRun(values, usualLow, this.run.end);
+      if (this.tiles.end > 0) {
         this.addTiles(totals, { index, after: this.tileNow - step.usualMs, until: this.tileNow });
       }
     }
@@ -292,7 +284,7 @@ export class KeyReader {
   ): void {
     const { outputs } = step;
     const { usual, own, values, low, out } = span;
-    const { times } = this.page;
+    const { times } = this.run;
     let lowest = Number.POSITIVE_INFINITY;
     let longest = 0;
     for (let o = 0; o < outputs.length; o++) {
@@ -303,7 +295,7 @@ export class KeyReader {
       out[outputs[o].feature] = Number.isNaN(limit) ? Number.NaN : first;
     }
     const after = this.now - longest;
-    for (let i = this.end - 1; i >= low && times[i] > after; i--) {
+    for (let i = this.run.end - 1; i >= low && times[i] > after; i--) {
       if (!(values[i] > lowest)) continue;
       for (let o = 0; o < outputs.length; o++) {
         const { feature, times: factor, windowMs } = outputs[o];

@@ -71,6 +71,10 @@ export class FeatureState {
   private readonly bindings = new WeakMap<FeaturePlan, Binding>();
   private readonly reader = new KeyReader();
   private readonly row: EventRow;
+  /** The transaction being learned, reused so that learning allocates nothing. */
+  private readonly learning = { time: 0, watermark: 0, values: new Float64Array(0) as Float64Array };
+  private lastPlan: FeaturePlan | null = null;
+  private lastBinding: Binding | null = null;
 
   constructor(layout: StateLayout, limits: Partial<StateLimits> = {}) {
     this.layout = layout;
@@ -144,11 +148,15 @@ export class FeatureState {
 
   /** Prepares a plan for reading, so that its columns have an index. */
   bind(plan: FeaturePlan): Binding {
-    const known = this.bindings.get(plan);
-    if (known !== undefined) return known;
-    assert(this.covers(plan), `the state covers plan ${plan.spec.name}`);
-    const binding = bindPlan(plan, this);
-    this.bindings.set(plan, binding);
+    if (plan === this.lastPlan && this.lastBinding !== null) return this.lastBinding;
+    let binding = this.bindings.get(plan);
+    if (binding === undefined) {
+      assert(this.covers(plan), `the state covers plan ${plan.spec.name}`);
+      binding = bindPlan(plan, this);
+      this.bindings.set(plan, binding);
+    }
+    this.lastPlan = plan;
+    this.lastBinding = binding;
     return binding;
   }
 
@@ -179,29 +187,39 @@ export class FeatureState {
     }
     this.advance(row.time);
     this.ids.add(row.id);
+    const { learning } = this;
+    learning.time = row.time;
+    learning.watermark = this.watermark;
     for (let s = 0; s < this.tables.length; s++) {
       if (row.slots[s] === SLOT_MISSING) continue;
       if (row.slots[s] === SLOT_UNKNOWN) row.slots[s] = this.tables[s].create(row.texts[s], row.time, this.watermark);
-      const values = this.seriesValues(s, row);
-      this.tables[s].learn(row.slots[s], { time: row.time, watermark: this.watermark, values });
+      learning.values = this.seriesValues(s, row);
+      this.tables[s].learn(row.slots[s], learning);
     }
     this.counts.learned++;
     return "learned";
   }
 
+  /** Whether a label of the row's transaction changes anything, or may: a genuine one seldom takes a fraud back. */
+  heeds(row: EventRow, fraud: boolean): boolean {
+    if (fraud) return true;
+    for (let s = 0; s < this.tables.length; s++) {
+      if (row.slots[s] !== SLOT_MISSING && this.tables[s].heedsGenuine(row.slots[s])) return true;
+    }
+    return false;
+  }
+
   learnLabelRow(row: EventRow, label: { readonly fraud: boolean; readonly knownAt: number }): void {
-    const entry = {
-      time: row.time,
-      knownAt: Math.max(label.knownAt, row.time + 1),
-      idHash: hashId(row.id),
-      fraud: label.fraud,
-    };
+    const heeded = this.heeds(row, label.fraud);
+    const knownAt = Math.max(label.knownAt, row.time + 1);
+    const entry = { time: row.time, knownAt, idHash: heeded ? hashId(row.id) : 0, fraud: label.fraud };
     let reached = false;
     for (let s = 0; s < this.tables.length; s++) {
       const table = this.tables[s];
       const { frauds, genuine } = table.need;
       if (row.time <= this.watermark - table.retentionMs || row.slots[s] === SLOT_MISSING) continue;
       reached = true;
+      if (!heeded) continue;
       const needed = label.fraud ? frauds : genuine;
       if (row.slots[s] === SLOT_UNKNOWN && needed) {
         row.slots[s] = table.create(row.texts[s], row.time, this.watermark);

@@ -35,6 +35,18 @@ export interface Page {
   live: number;
 }
 
+const NO_ENTRIES = new Uint32Array(0);
+const NO_COLUMNS: readonly Float64Array[] = [];
+
+/** Where a run lies, as {@link Timelines.locate} finds it: entries [begin, end) of its page, times after the origin. */
+export class RunPlace {
+  times: Times = NO_ENTRIES;
+  columns: readonly Float64Array[] = NO_COLUMNS;
+  begin = 0;
+  end = 0;
+  origin = 0;
+}
+
 /**
  * Runs of entries by slot, each entry a time (whole ms) and `width` numbers. A run is contiguous in one page, at [begin, end), so that
  * readers scan plain arrays. Equal times keep the order in which they came. Where the caller promises that the entries of a run are at
@@ -77,6 +89,27 @@ export class Timelines {
 
   length(slot: number): number {
     return slot < this.slots ? this.records[slot * FIELDS + LENGTH] : 0;
+  }
+
+  /** Says where a run lies, in one call for the hot path; an empty run, or slot < 0, lies nowhere. */
+  locate(slot: number, place: RunPlace): void {
+    const record = slot * FIELDS;
+    const length = slot < 0 || slot >= this.slots ? 0 : this.records[record + LENGTH];
+    if (length === 0) {
+      place.times = NO_ENTRIES;
+      place.columns = NO_COLUMNS;
+      place.begin = 0;
+      place.end = 0;
+      place.origin = 0;
+      return;
+    }
+    const page = this.pages[this.records[record + PAGE]];
+    const begin = this.records[record + BLOCK] + this.records[record + HEAD];
+    place.times = page.times;
+    place.columns = page.columns;
+    place.begin = begin;
+    place.end = begin + length;
+    place.origin = this.origins[slot * WIDE_FIELDS + ORIGIN];
   }
 
   /** The page that holds the run; only for a run that is not empty. */

@@ -3,7 +3,7 @@ import type { Aggregate } from "./definition.ts";
 import { TILE_NUMBERS } from "./key-table.ts";
 import type { ValueOutput } from "./plan.ts";
 
-/** Where in the totals: present values, sum, first value met, sums of (x − first) and its square, smallest, largest. */
+/** Where in the totals: present values, sum, first value met (NaN before), sums of (x − first) and its square, smallest, largest. */
 const PRESENT = 0;
 const SUM = 1;
 const FIRST = 2;
@@ -37,7 +37,7 @@ export class Totals {
     const { numbers } = this;
     numbers[PRESENT] = present;
     numbers[SUM] = sum;
-    numbers[FIRST] = 0;
+    numbers[FIRST] = Number.NaN;
     numbers[SHIFTED] = 0;
     numbers[SQUARES] = 0;
     numbers[MIN] = Number.POSITIVE_INFINITY;
@@ -47,7 +47,7 @@ export class Totals {
   add(value: number): void {
     if (Number.isNaN(value)) return;
     const { numbers } = this;
-    if (numbers[PRESENT] === 0) numbers[FIRST] = value;
+    if (Number.isNaN(numbers[FIRST])) numbers[FIRST] = value;
     const shift = value - numbers[FIRST];
     numbers[PRESENT]++;
     numbers[SUM] += value;
@@ -57,9 +57,19 @@ export class Totals {
     if (value > numbers[MAX]) numbers[MAX] = value;
   }
 
-  /** Adds values[from, to), the latest first, skipping missing ones. */
+  /** Adds values[from, to), the latest first, skipping missing ones: to count and sum only. */
   addRun(values: Float64Array, from: number, to: number): void {
-    if (from < to) sweep(this.numbers, values, from, to);
+    if (from < to) sweepSums(this.numbers, values, from, to);
+  }
+
+  /** Adds what deviations need; after {@link addRun} of the same values. */
+  addSpread(values: Float64Array, from: number, to: number): void {
+    if (from < to) sweepSpread(this.numbers, values, from, to);
+  }
+
+  /** Adds smallest and largest. */
+  addExtremes(values: Float64Array, from: number, to: number): void {
+    if (from < to) sweepExtremes(this.numbers, values, from, to);
   }
 
   /** Adds the summed-up records [from, to) of busy tiles. */
@@ -73,7 +83,7 @@ export class Totals {
       const present = columns[first + TILE_NUMBERS.present][i];
       if (present === 0) continue;
       const sum = columns[first + TILE_NUMBERS.sum][i];
-      if (numbers[PRESENT] === 0) numbers[FIRST] = sum / present;
+      if (Number.isNaN(numbers[FIRST])) numbers[FIRST] = sum / present;
       const shift = sum / present - numbers[FIRST];
       numbers[PRESENT] += present;
       numbers[SUM] += sum;
@@ -113,32 +123,50 @@ export class Totals {
   }
 }
 
-/** The innermost loop of all features: one pass over plain numbers, totals in registers. */
-function sweep(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
-  let n = numbers[PRESENT];
+// The innermost loops of all features: plain numbers, totals in registers, and each does only what somebody asked for.
+
+function sweepSums(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
+  let n = 0;
   let sum = numbers[SUM];
-  let first = numbers[FIRST];
+  for (let i = to - 1; i >= from; i--) {
+    const value = values[i];
+    if (Number.isNaN(value)) continue;
+    n++;
+    sum += value;
+  }
+  numbers[PRESENT] += n;
+  numbers[SUM] = sum;
+}
+
+function sweepSpread(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
+  let i = to - 1;
+  if (Number.isNaN(numbers[FIRST])) {
+    while (i >= from && Number.isNaN(values[i])) i--;
+    if (i < from) return;
+    numbers[FIRST] = values[i];
+  }
+  const first = numbers[FIRST];
   let shifted = numbers[SHIFTED];
   let squares = numbers[SQUARES];
+  for (; i >= from; i--) {
+    const shift = values[i] - first;
+    if (Number.isNaN(shift)) continue;
+    shifted += shift;
+    squares += shift * shift;
+  }
+  numbers[SHIFTED] = shifted;
+  numbers[SQUARES] = squares;
+}
+
+function sweepExtremes(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
   let min = numbers[MIN];
   let max = numbers[MAX];
   for (let i = to - 1; i >= from; i--) {
     const value = values[i];
-    if (Number.isNaN(value)) continue;
-    if (n === 0) first = value;
-    const shift = value - first;
-    n++;
-    sum += value;
-    shifted += shift;
-    squares += shift * shift;
+    // Never true of a missing one.
     if (value < min) min = value;
     if (value > max) max = value;
   }
-  numbers[PRESENT] = n;
-  numbers[SUM] = sum;
-  numbers[FIRST] = first;
-  numbers[SHIFTED] = shifted;
-  numbers[SQUARES] = squares;
   numbers[MIN] = min;
   numbers[MAX] = max;
 }
