@@ -1,5 +1,6 @@
 // Reading: runs a plan's steps against the key tables and fills the vector of one transaction, changing nothing.
 import { FEATURES_MAX } from "./definition.ts";
+import { DistinctSet } from "./distinct.ts";
 import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING } from "./key-table.ts";
 import type { ElapsedStep, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./plan.ts";
@@ -43,6 +44,7 @@ export class KeyReader {
   private readonly totals = new Totals();
   private readonly withTiles = new Totals();
   private readonly withCurrent = new Totals();
+  private readonly seen = new DistinctSet();
   private lows = new Int32Array(16);
   private knownFrauds = new Int32Array(16);
   private knownGenuine = new Int32Array(16);
@@ -110,7 +112,10 @@ export class KeyReader {
     if (pass.frauds) this.countLabels("frauds", pass);
     if (pass.genuine) this.countLabels("genuine", pass);
     for (let w = 0; w < windows.length; w++) this.readCounts(pass, w, high - lows[w], out);
-    for (let c = 0; c < columns.length; c++) this.readColumn(pass, columns[c], high, out);
+    for (let c = 0; c < columns.length; c++) {
+      if (columns[c].distinct) this.readDistinct(columns[c], high, out);
+      else this.readColumn(pass, columns[c], high, out);
+    }
   }
 
   private makeScratch(windows: number): void {
@@ -155,6 +160,24 @@ export class KeyReader {
     let low = high;
     while (low > stop && times[low - 1] > time) low--;
     return low > stop || stop === begin ? low : firstAfter(times, begin, low, time);
+  }
+
+  /** Distinct values in each window; those added up in busy tiles are not among them. */
+  private readDistinct(column: PassColumn, high: number, out: Float64Array): void {
+    const { seen } = this;
+    const index = this.columnOf[column.column];
+    const values = this.run.columns[index];
+    const own = this.values[index];
+    seen.clear();
+    let at = high;
+    for (let i = 0; i < column.windows.length; i++) {
+      const { window, before, after } = column.windows[i];
+      seen.addRun(values, this.lows[window], at);
+      at = this.lows[window];
+      for (let o = 0; o < before.length; o++) out[before[o].feature] = seen.size;
+      const withOwn = Number.isNaN(own) || seen.has(own) ? seen.size : seen.size + 1;
+      for (let o = 0; o < after.length; o++) out[after[o].feature] = withOwn;
+    }
   }
 
   private readColumn(pass: Pass, column: PassColumn, high: number, out: Float64Array): void {

@@ -1,6 +1,7 @@
 // Row source: turns rows of a table into a state's rows, with each key's text looked up once.
 import type { Column, Table } from "../core/table.ts";
 import { textAt } from "../core/table.ts";
+import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import type { EventRow, FeatureState } from "./state.ts";
 import { finiteNumber, joinKey } from "./state.ts";
@@ -25,6 +26,8 @@ export class RowSource {
   constructor(state: FeatureState, table: Table, columnOf: (table: Table, name: string) => Column) {
     this.state = state;
     this.numbers = state.numbers.map((name) => {
+      const identity = columnOfIdentity(name);
+      if (identity !== null) return identitiesOf(columnOf(table, identity));
       const column = columnOf(table, name);
       return column.kind === "text" ? null : column.values;
     });
@@ -76,6 +79,12 @@ export class RowSource {
       if (row.slots[s] >= 0 && key.epoch === this.state.tables[s].epoch) key.slots[key.codes[at]] = row.slots[s];
     }
   }
+}
+
+function identitiesOf(column: Column): Float64Array {
+  if (column.kind !== "text") return column.values.map((_, row) => identityOf(textAt(column, row)));
+  const ofCode = column.dictionary.map(identityOf);
+  return Float64Array.from(column.codes, (code) => (code < 0 ? Number.NaN : ofCode[code]));
 }
 
 function codesOf(columns: readonly Column[], rows: number): { codes: Int32Array; texts: string[] } {

@@ -1,6 +1,7 @@
 // Feature state: the one state machine behind online encode and offline replay, in memory.
 import { assert } from "../core/errors.ts";
 import type { FieldValue, Transaction } from "../core/transaction.ts";
+import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { KeyTable, SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import { hashId } from "./labels.ts";
 import type { StateLimits } from "./limits.ts";
@@ -60,6 +61,8 @@ export class FeatureState {
   readonly limits: StateLimits;
   /** Number columns a row holds: those of the layout, then those of plans bound so far. */
   readonly numbers: string[] = [];
+  /** For each of them the column whose identities it is, or null. */
+  private readonly identityOf: (string | null)[] = [];
   /** Text columns a row holds: those of plans bound so far. */
   readonly words: string[] = [];
   readonly tables: readonly KeyTable[];
@@ -137,7 +140,9 @@ export class FeatureState {
   /** Index of a number column in every row; new columns are added at the end. */
   numberIndex(column: string): number {
     const at = this.numbers.indexOf(column);
-    return at >= 0 ? at : this.numbers.push(column) - 1;
+    if (at >= 0) return at;
+    this.identityOf.push(columnOfIdentity(column));
+    return this.numbers.push(column) - 1;
   }
 
   /** Index of a text column in every row; as {@link numberIndex}. */
@@ -249,7 +254,10 @@ export class FeatureState {
     row.id = tx.id;
     row.time = Math.floor(tx.time);
     if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
-    for (let i = 0; i < this.numbers.length; i++) row.numbers[i] = finiteNumber(tx.fields[this.numbers[i]]);
+    for (let i = 0; i < this.numbers.length; i++) {
+      const of = this.identityOf[i];
+      row.numbers[i] = of === null ? finiteNumber(tx.fields[this.numbers[i]]) : identityOf(fieldText(tx.fields[of]));
+    }
     for (let i = 0; i < this.words.length; i++) row.words[i] = fieldText(tx.fields[this.words[i]]);
     for (let s = 0; s < this.tables.length; s++) {
       const text = keyText(this.tables[s].need.key, tx);
