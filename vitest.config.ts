@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/built.ts"],
+    setupFiles: ["test/seed.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 120_000,

@@ -1,8 +1,19 @@
 // Builds dist/ from src/ and bench/ with the TypeScript compiler; with --if-needed only when a source is newer than dist/.
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildKernels, KERNELS } from "./build-kernels.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const STAMP = path.join(ROOT, "dist", ".built");
@@ -10,8 +21,10 @@ const SOURCES = ["src", "bench", "package.json", "package-lock.json", "tsconfig.
 const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
 
 if (process.argv.includes("--if-needed") && isFresh()) process.exit(0);
+await buildKernels();
 rmSync(path.join(ROOT, "dist"), { recursive: true, force: true });
 compile();
+copyKernels();
 chmodSync(COMMAND, 0o755);
 linkCommand();
 writeFileSync(STAMP, "");
@@ -27,9 +40,14 @@ function compile() {
   }
 }
 
+/** The compiled kernels stand beside the code that loads them. */
+function copyKernels() {
+  for (const file of KERNELS) copyFileSync(path.join(ROOT, file), path.join(ROOT, "dist", file));
+}
+
 /** The stamp is written last, so a half-finished build is never fresh. Folders count too: a deleted file changes its folder. */
 function isFresh() {
-  if (!existsSync(STAMP)) return false;
+  if (![STAMP, ...KERNELS.map((file) => path.join(ROOT, file))].every((file) => existsSync(file))) return false;
   const built = statSync(STAMP).mtimeMs;
   return SOURCES.map((name) => path.join(ROOT, name))
     .filter((name) => existsSync(name))

@@ -3,10 +3,10 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Label } from "../core/transaction.ts";
 import { readLabels, writeLabels } from "../lifecycle/label.ts";
 import { textOption } from "./options.ts";
+import { postJson } from "./post.ts";
 import type { Verb } from "./verb.ts";
 
 const POSTED_TOGETHER = 500;
-const POST_TIMEOUT_MS = 30_000;
 
 export const verb: Verb = {
   args: "<file>",
@@ -52,7 +52,9 @@ async function post(url: string, labels: readonly Label[]) {
       source,
       ...(Number.isNaN(knownAt) ? {} : { time: knownAt }),
     }));
-    const answer = await send(`${url.replace(/\/$/, "")}/feedback`, body);
+    const answer = (await postJson(`${url.replace(/\/$/, "")}/feedback`, body, {
+      refused: "labels.invalid",
+    })) as Feedback;
     written += answer.accepted;
     for (const item of answer.items) if (!item.accepted) unknown.push(item.transaction_id);
   }
@@ -62,28 +64,4 @@ async function post(url: string, labels: readonly Label[]) {
 interface Feedback {
   readonly accepted: number;
   readonly items: readonly { readonly transaction_id: string; readonly accepted: boolean }[];
-}
-
-async function send(url: string, body: unknown): Promise<Feedback> {
-  let response: Response;
-  try {
-    response = await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(POST_TIMEOUT_MS),
-    });
-  } catch (error) {
-    throw new SentinelError("server.not-ready", `no answer from ${url}: ${messageOf(error)}`, {
-      hint: "is the server running? `sentinel serve`",
-      cause: error,
-    });
-  }
-  const answer = (await response.json()) as Partial<Feedback> & { readonly detail?: string };
-  if (!response.ok) {
-    throw new SentinelError("labels.invalid", `${url} answered ${response.status}: ${answer.detail ?? ""}`, {
-      hint: "see the message; nothing of this batch was written",
-    });
-  }
-  return { accepted: answer.accepted ?? 0, items: answer.items ?? [] };
 }

@@ -43,6 +43,8 @@ export const ERROR_KINDS = {
   "lifecycle.not-enough-data": INPUT,
   "log.unreadable": OUTSIDE,
   "log.unwritable": OUTSIDE,
+  "ml.kernel-unusable": BUG,
+  "ml.memory-short": INPUT,
   "ml.parameter-invalid": INPUT,
   "ml.one-class": INPUT,
   "pipeline.invalid": INPUT,

@@ -9,7 +9,8 @@ import type { Pipeline } from "./pipeline.ts";
 import { reportOf } from "./promote.ts";
 import { loadScorer, type Scorer } from "./score.ts";
 import { timesOf } from "./source.ts";
-import { judgedRows, readData, scoreRows } from "./train.ts";
+import { judgedRows, scoreRows } from "./train/judge.ts";
+import { readData } from "./train.ts";
 import { vectorsOf } from "./vectors.ts";
 
 export interface CompareResult {

@@ -1,7 +1,8 @@
 // The JSON Schema of a pipeline file: which keys exist, of what type and in what range.
 
 const share = { type: "number", minimum: 0, maximum: 1 };
-const duration = { type: "string", pattern: "^\\d+(\\.\\d+)?(ms|s|m|h|d)$" };
+export const DURATION_PATTERN = "^\\d+(\\.\\d+)?(ms|s|m|h|d)$";
+const duration = { type: "string", pattern: DURATION_PATTERN };
 const count = (minimum: number, maximum: number): object => ({ type: "integer", minimum, maximum });
 const number = (minimum: number, maximum: number): object => ({ type: "number", minimum, maximum });
 const closed = (properties: object, required: readonly string[] = []): object => ({
@@ -51,6 +52,7 @@ export const PIPELINE_SCHEMA = closed(
     decisions: closed({
       review_share: share,
       block_precision: share,
+      block_score_min: share,
       fail_open: { enum: ["approve", "review", "block"] },
     }),
     gates: closed({

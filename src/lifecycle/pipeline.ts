@@ -6,7 +6,7 @@ import { LineCounter, parseDocument } from "yaml";
 import { parseDuration } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
-import { PIPELINE_SCHEMA } from "./pipeline-schema.ts";
+import { DURATION_PATTERN, PIPELINE_SCHEMA } from "./pipeline-schema.ts";
 
 /** The role each canonical column plays. */
 export interface PipelineColumns {
@@ -67,6 +67,7 @@ export interface Pipeline {
   readonly decisions: {
     readonly reviewShare: number;
     readonly blockPrecision: number;
+    readonly blockScoreMin: number;
     readonly failOpen: "approve" | "review" | "block";
   };
   readonly gates: {
@@ -109,7 +110,15 @@ export function loadPipeline(workspace: string, name: string): Pipeline {
           : "this folder has no pipelines/; make a workspace with `sentinel init`, or name one with --workspace",
     });
   }
-  return parsePipeline(readFileSync(file, "utf8"), { file, workspace });
+  return parsePipeline(readText(file), { file, workspace });
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw invalid(file, `cannot be read: ${messageOf(error)}`, "put a readable YAML file there");
+  }
 }
 
 /** Parses a pipeline's text; `file` is for messages and for what lies beside it. */
@@ -133,7 +142,13 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   }
   const labels = { delay: "7d", maturity: "7d", unreported: "genuine" as const, ...raw.labels };
   const model = raw.model_parameters ?? {};
-  const decisions = { review_share: 0.01, block_precision: 0.9, fail_open: "review" as const, ...raw.decisions };
+  const decisions = {
+    review_share: 0.01,
+    block_precision: 0.9,
+    block_score_min: 0.5,
+    fail_open: "review" as const,
+    ...raw.decisions,
+  };
   const promotion = raw.gates?.promotion ?? {};
   const shadow = { sample: 1, timeout: "250ms", queue_max: 10_000, ...raw.shadow };
   const drift = { window: "7d", psi_floor: 0.1, false_discovery_rate: 0.01, ...raw.drift };
@@ -177,6 +192,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     decisions: {
       reviewShare: decisions.review_share,
       blockPrecision: decisions.block_precision,
+      blockScoreMin: decisions.block_score_min,
       failOpen: decisions.fail_open,
     },
     gates: {
@@ -246,6 +262,7 @@ interface RawPipeline {
   readonly decisions?: Partial<{
     review_share: number;
     block_precision: number;
+    block_score_min: number;
     fail_open: "approve" | "review" | "block";
   }>;
   readonly gates?: {
@@ -266,7 +283,9 @@ interface RawPipeline {
   readonly serve?: Partial<{ poll: string; body_max_bytes: number; batch_max: number }>;
 }
 
-const validateShape = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true }).compile(PIPELINE_SCHEMA);
+const validateShape = new Ajv2020({ allErrors: true, verbose: true, strict: true, allowUnionTypes: true }).compile(
+  PIPELINE_SCHEMA,
+);
 
 function parseYaml(text: string, file: string): unknown {
   const lines = new LineCounter();
@@ -282,11 +301,16 @@ function parseYaml(text: string, file: string): unknown {
   } catch (error) {
     throw invalid(file, messageOf(error), "use fewer YAML aliases");
   }
+  if (value === null)
+    throw invalid(file, "is empty", "copy pipelines/card.yaml of a fresh `sentinel init` and change it");
   if (validateShape(value)) return value;
   const faults = (validateShape.errors ?? []).map((fault) => {
     const keys = fault.instancePath.split("/").filter((key) => key !== "");
-    const node = document.getIn(keys, true) as { range?: [number, number, number] } | undefined;
+    const at = fault.keyword === "additionalProperties" ? [...keys, fault.params.additionalProperty] : keys;
+    const node = document.getIn(at, true) as { range?: [number, number, number] } | undefined;
     const line = node?.range === undefined ? "" : `line ${lines.linePos(node.range[0]).line}: `;
+    if (fault.params.pattern === DURATION_PATTERN)
+      return `${line}${keys.join(".")}: ${JSON.stringify(fault.data)} is no duration such as 90s, 15m, 6h or 7d`;
     const extra = fault.keyword === "additionalProperties" ? ` (${fault.params.additionalProperty})` : "";
     const allowed = fault.keyword === "enum" ? ` (${fault.params.allowedValues.join(", ")})` : "";
     return `${line}${keys.join(".") || "the file"} ${fault.message}${extra}${allowed}`;

@@ -12,7 +12,8 @@ import { type MonitorResult, monitor } from "./monitor.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { readSource, type Source, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
-import { type TrainResult, train } from "./train.ts";
+import type { TrainResult } from "./train/task.ts";
+import { train } from "./train.ts";
 import { columnsOfPlan, LABEL_KNOWN_AT } from "./vectors.ts";
 
 export interface RetrainInput {

@@ -153,7 +153,7 @@ function checkTime(table: Table, place: Place & { readonly name: string }): void
   if (column.kind !== "time" && column.kind !== "number") {
     throw typeWrong(
       place,
-      `holds text such as ${JSON.stringify(firstText(column))}, not times`,
+      `holds ${oddText(column, (text) => !Number.isNaN(Date.parse(text)))}, not times`,
       "write times as 2018-04-01 00:00:31 (UTC) or epoch milliseconds",
     );
   }
@@ -170,7 +170,7 @@ function checkTime(table: Table, place: Place & { readonly name: string }): void
 
 function checkNumber(column: Column, place: Place): void {
   if (column.kind === "number") return;
-  const seen = column.kind === "text" ? `text such as ${JSON.stringify(firstText(column))}` : "times";
+  const seen = column.kind === "text" ? oddText(column, (text) => Number.isFinite(Number(text))) : "times";
   throw typeWrong(
     place,
     `holds ${seen}, not numbers`,
@@ -209,10 +209,13 @@ function typeWrong(place: Place, what: string, hint: string): SentinelError {
   return new SentinelError("dataset.type-wrong", `${place.path}: column ${place.native} ${what}`, { hint });
 }
 
-function firstText(column: Column): string {
-  if (column.kind !== "text") return "";
-  const code = column.codes.find((candidate) => candidate >= 0);
-  return code === undefined ? "" : column.dictionary[code].slice(0, 40);
+/** The first text that made the whole column text, and where it stands. */
+function oddText(column: Column, fits: (text: string) => boolean): string {
+  if (column.kind !== "text") return "other values";
+  const odd = column.dictionary.map((text) => text.trim() === "" || !fits(text));
+  const row = column.codes.findIndex((code) => code >= 0 && odd[code]);
+  if (row < 0) return "text";
+  return `text such as ${JSON.stringify(column.dictionary[column.codes[row]].slice(0, 40))} in data row ${row + 1}`;
 }
 
 function isIncreasing(values: Float64Array): boolean {

@@ -44,7 +44,7 @@ async function loadTypescript(pipeline: Pipeline): Promise<unknown> {
     exported = await jiti.import<Record<string, unknown>>(pipeline.featuresFile);
   } catch (error) {
     if (error instanceof SentinelError) throw error;
-    throw new SentinelError("features.spec-invalid", `${pipeline.featuresFile} does not load: ${messageOf(error)}`, {
+    throw new SentinelError("features.spec-invalid", `${placeOf(error, pipeline)} does not load: ${messageOf(error)}`, {
       hint: 'mend the file at the place named; it may import from "sentinel" and from files beside it',
       cause: error,
     });
@@ -58,4 +58,12 @@ async function loadTypescript(pipeline: Pipeline): Promise<unknown> {
     );
   }
   return spec;
+}
+
+/** The feature file, and the line of it that the error's stack names. */
+function placeOf(error: unknown, { featuresFile }: Pipeline): string {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const after = stack.split(`${featuresFile}:`)[1];
+  const line = /^\d+/.exec(after ?? "")?.[0];
+  return line === undefined ? featuresFile : `${featuresFile}, line ${line},`;
 }

@@ -9,6 +9,10 @@ export function refuseParameter(name: string, fault: { readonly value: unknown; 
   });
 }
 
+/** Bits of a Float32 without its sign, and those of infinity: comparing bits is several times faster than values. */
+const MAGNITUDE = 0x7fffffff;
+const INFINITY_BITS = 0x7f800000;
+
 /** The matrix is of one piece: as many values as rows × columns, at least one of each, no infinite value. */
 export function checkMatrix(x: Matrix, name: string): void {
   if (x.rows < 1) refuseParameter(`${name}.rows`, { value: x.rows, wanted: "at least 1" });
@@ -17,11 +21,11 @@ export function checkMatrix(x: Matrix, name: string): void {
   if (x.values.length !== wanted) {
     refuseParameter(`${name}.values.length`, { value: x.values.length, wanted: `rows × columns = ${wanted}` });
   }
+  const bits = new Int32Array(x.values.buffer, x.values.byteOffset, wanted);
   for (let i = 0; i < wanted; i++) {
-    if (x.values[i] === Number.POSITIVE_INFINITY || x.values[i] === Number.NEGATIVE_INFINITY) {
-      const place = `${name} column ${x.names[Math.floor(i / x.rows)]}, row ${i % x.rows}`;
-      refuseParameter(place, { value: x.values[i], wanted: "a finite number or NaN for missing" });
-    }
+    if ((bits[i] & MAGNITUDE) !== INFINITY_BITS) continue;
+    const place = `${name} column ${x.names[Math.floor(i / x.rows)]}, row ${i % x.rows}`;
+    refuseParameter(place, { value: x.values[i], wanted: "a finite number or NaN for missing" });
   }
 }
 

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { init } from "../../src/lifecycle/init.ts";
 
@@ -88,6 +89,8 @@ export interface Served {
   stop(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
+const READY_LOOKS_MAX = 600;
+
 /** `sentinel serve` on a free port, ready to answer. */
 export async function serve(cwd: string, options: { readonly nodeArgs?: readonly string[] } = {}): Promise<Served> {
   const args = [...(options.nodeArgs ?? []), MAIN, "serve", "--port", "0"];
@@ -103,8 +106,10 @@ export async function serve(cwd: string, options: { readonly nodeArgs?: readonly
     });
     ended.then(() => reject(new Error(`the server ended:\n${said.join("\n")}`)));
   });
+  const url = `http://127.0.0.1:${port}`;
+  for (let look = 0; look < READY_LOOKS_MAX && !(await fetch(`${url}/readyz`)).ok; look++) await sleep(50);
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     child,
     stop: (signal) => {
       child.kill(signal);

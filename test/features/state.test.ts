@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HOUR_MS } from "../../src/core/duration.ts";
 import type { Transaction } from "../../src/core/transaction.ts";
+import { namesIn } from "../../src/expression/compile.ts";
 import { encode, encodeAndLearn } from "../../src/features/encode.ts";
 import type { StateLimits } from "../../src/features/limits.ts";
 import type { FeaturePlan } from "../../src/features/plan.ts";
@@ -70,13 +71,14 @@ function dependsOnDeviation(plan: FeaturePlan, at: number): boolean {
   const again = (name: string): boolean => dependsOnDeviation(plan, plan.names.indexOf(name));
   if (def.kind === "ratio") return again(def.numerator) || again(def.denominator);
   if (def.kind === "difference") return again(def.of) || again(def.minus);
+  if (def.kind === "expression") return namesIn(def.sql).some((name) => plan.names.includes(name) && again(name));
   return def.kind === "window" && def.aggregate === "std";
 }
 
-/** Arithmetic on deviations may divide by rounding noise. */
+/** Arithmetic on deviations may divide by rounding noise, and a comparison may turn on it. */
 function unsteady(plan: FeaturePlan, at: number): boolean {
   const { kind } = plan.spec.features[at];
-  return kind === "ratio" || kind === "difference";
+  return kind === "ratio" || kind === "difference" || kind === "expression";
 }
 
 test("reading changes nothing, not one byte of the snapshot", () => {

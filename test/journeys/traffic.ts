@@ -5,7 +5,7 @@ import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import type { SimulateOptions } from "../../src/lifecycle/simulate/options.ts";
 
 export const HISTORY_DAYS = 60;
-export const WORLD: SimulateOptions = { customers: 200, terminals: 300, days: HISTORY_DAYS, seed: 11 };
+export const WORLD: SimulateOptions = { customers: 600, terminals: 900, days: HISTORY_DAYS, seed: 11 };
 
 /** data/transactions.parquet of a workspace. */
 export async function writeHistory(dir: string, world: SimulateOptions = WORLD): Promise<void> {

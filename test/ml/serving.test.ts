@@ -15,7 +15,8 @@ function reached(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-const TRAINING = /train|grow|histogram|lanes|split|partition|binning|gradients|sampling|params|task/;
+const TRAINING =
+  /train|grow|rounds|arena|team|workspace|gbdt.kernels|learn|split|bin(s|ning)|gradients|sampling|params|task/;
 
 test.each(["gbdt/score.ts", "gbdt/model.ts", "iforest/score.ts", "iforest/model.ts"])(
   "%s reaches no training code",

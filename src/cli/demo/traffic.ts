@@ -1,11 +1,10 @@
 // Live traffic for the demo: simulated days sent over HTTP in order, each fraud reported after the label delay.
-import { messageOf, SentinelError } from "../../core/errors.ts";
 import type { Table } from "../../core/table.ts";
 import { numberAt } from "../../core/table.ts";
+import { postJson } from "../post.ts";
 
 /** Transactions a request, and labels a request. */
 const BATCH = 250;
-const REQUEST_TIMEOUT_MS = 60_000;
 
 export interface Traffic {
   readonly sent: number;
@@ -97,24 +96,5 @@ async function sendLabels(url: string, pending: PendingLabels, now: number): Pro
 }
 
 async function post(url: string, body: unknown): Promise<unknown> {
-  let response: Response;
-  try {
-    response = await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-    });
-  } catch (error) {
-    throw new SentinelError("server.not-ready", `the demo's server does not answer at ${url}: ${messageOf(error)}`, {
-      hint: "run the demo again; if it happens twice, report it",
-      cause: error,
-    });
-  }
-  if (!response.ok) {
-    throw new SentinelError("server.not-ready", `${url} answered ${response.status}: ${await response.text()}`, {
-      hint: "run the demo again; if it happens twice, report it",
-    });
-  }
-  return response.json();
+  return postJson(url, body, { refused: "server.not-ready" });
 }

@@ -87,7 +87,9 @@ export function fitModels(
       ? chooseCalibration({ margins, y: laterY }).calibration
       : fitCalibration({ margins, y: laterY, kind: parameters.calibration });
   const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
-  const thresholds = thresholdsFor({ scores, y: laterY, ...pipeline.decisions });
+  const ranked = thresholdsFor({ scores, y: laterY, ...pipeline.decisions });
+  // Precision is a mean over all that is blocked; the least certain of them must still be likely enough by itself.
+  const thresholds = { ...ranked, block: Math.max(ranked.block, Math.fround(pipeline.decisions.blockScoreMin)) };
   return {
     trees: chosen.model,
     forest,

@@ -1,13 +1,9 @@
 // Binning: turns each column into at most 255 numbered bins, fine in the body and finer still in both tails.
 import type { Matrix } from "../matrix.ts";
-import { LANES } from "./lanes.ts";
-import { makeSortSpace, orderedBits, sortPresent } from "./sorting.ts";
-
-/** The bin of missing values, in every column; value bins are 0 … 254. */
-export const MISSING_BIN = 255;
-
-/** Slots a column has in a histogram. */
-export const BIN_SLOTS = 256;
+import type { Arena, RowPlaces } from "./arena.ts";
+import { BIN_SLOTS } from "./bins.ts";
+import { type Range, shareOf } from "./team.ts";
+import type { Workspace } from "./workspace.ts";
 
 /**
  * Share of a column's bins that its body gets by quantiles; the rest goes to the two tails, whose bins shrink
@@ -19,36 +15,65 @@ const BODY_SHARE = 0.25;
 /** Halvings of the step between cuts when looking for the most cuts that fit. */
 const STEP_SEARCH_ROUNDS = 12;
 
-export interface BinnedMatrix {
-  readonly rows: number;
-  readonly columns: number;
-  /** Per column, ascending; a value v is in the bin numbered by how many thresholds are ≤ v. */
-  readonly thresholds: readonly Float32Array[];
-  /** The bin of row r, column c at `columnMajor[c * rows + r]`: for partitioning. */
-  readonly columnMajor: Uint8Array;
-  /** The same at `rowMajor[r * stride + c]`: for histograms. */
-  readonly rowMajor: Uint8Array;
-  /** Columns rounded up to whole lanes; bins beyond the columns are 0. */
-  readonly stride: number;
+/**
+ * Bins every column of the training matrix on its own cuts, and the validation matrix on the same; returns the thresholds
+ * of each column. A value v is in the bin numbered by how many thresholds are ≤ v. `binsMax` counts the missing bin.
+ */
+export function binMatrices(
+  space: Workspace,
+  data: { readonly x: Matrix; readonly validation: Matrix | null; readonly binsMax: number },
+): Float32Array[] {
+  const { team, arena, views } = space;
+  const own = shareOf(space.columns, team);
+  for (let c = own.from; c < own.to; c++) {
+    const cuts = cutColumn(space, { x: data.x, column: c, valueBins: data.binsMax - 1 });
+    views.f32.set(cuts, thresholdsAt(arena, c) / 4);
+    views.i32[arena.binCounts / 4 + c] = cuts.length + 1;
+    binColumn(space, arena.training, c);
+    if (data.validation === null) continue;
+    copyColumn(space, data.validation, c);
+    binColumn(space, arena.validation, c);
+  }
+  team.wait();
+  transpose(space, arena.training, space.trainingRows);
+  transpose(space, arena.validation, space.validationRows);
+  return Array.from({ length: space.columns }, (_, c) => {
+    const start = thresholdsAt(arena, c) / 4;
+    return views.f32.slice(start, start + views.i32[arena.binCounts / 4 + c] - 1);
+  });
 }
 
-/** Bins every column on its own cuts. `binsMax` counts the missing bin. */
-export function binMatrix(x: Matrix, binsMax: number): BinnedMatrix {
+function thresholdsAt(arena: Arena, column: number): number {
+  return arena.thresholds + 4 * BIN_SLOTS * column;
+}
+
+/** Copies a column's values to the kernels' memory. */
+function copyColumn(space: Workspace, x: Matrix, column: number): void {
   const { rows } = x;
-  const columns = x.names.length;
-  const space = makeSortSpace(rows);
-  const columnMajor = new Uint8Array(rows * columns);
-  const thresholds: Float32Array[] = [];
-  for (let c = 0; c < columns; c++) {
-    const values = x.values.subarray(c * rows, (c + 1) * rows);
-    const cuts = cutsOf(sortPresent(values, space), binsMax - 1);
-    thresholds.push(cuts);
-    binColumn(values, cuts, columnMajor.subarray(c * rows, (c + 1) * rows));
-  }
-  const stride = Math.ceil(columns / LANES) * LANES;
-  const rowMajor = new Uint8Array(rows * stride);
-  transpose(columnMajor, rowMajor, { rows, columns, stride });
-  return { rows, columns, thresholds, columnMajor, rowMajor, stride };
+  space.views.f32.set(x.values.subarray(column * rows, (column + 1) * rows), space.own.values / 4);
+}
+
+function cutColumn(
+  space: Workspace,
+  given: { readonly x: Matrix; readonly column: number; readonly valueBins: number },
+): Float32Array {
+  const { own, kernels, views } = space;
+  copyColumn(space, given.x, given.column);
+  const present = kernels.sortPresent(own.values, given.x.rows, own.keys, own.swap, own.counts);
+  return cutsOf(views.f32.subarray(own.keys / 4, own.keys / 4 + present), given.valueBins);
+}
+
+/** Numbers the bins of the column whose values were copied last. */
+function binColumn(space: Workspace, places: RowPlaces, column: number): void {
+  const { own, kernels, arena, views } = space;
+  const count = views.i32[arena.binCounts / 4 + column] - 1;
+  const out = places.columnMajor + column * places.rows;
+  kernels.binColumn(own.values, places.rows, thresholdsAt(arena, column), count, own.starts, out);
+}
+
+function transpose(space: Workspace, places: RowPlaces, range: Range): void {
+  const { columnMajor, rows, rowMajor } = places;
+  space.kernels.transpose(range.from, range.to, columnMajor, rows, space.columns, rowMajor, space.arena.stride);
 }
 
 /**
@@ -75,28 +100,20 @@ export function cutsOf(sorted: Float32Array, valueBins: number): Float32Array {
   return Float32Array.from(ranks, (rank) => between(sorted[rank - 1], sorted[rank]));
 }
 
-/** The bin of one value. */
-export function binOf(value: number, thresholds: Float32Array): number {
-  if (Number.isNaN(value)) return MISSING_BIN;
-  let low = 0;
-  let high = thresholds.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (thresholds[middle] <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Cuts between all distinct values, or null when there are too many. */
+/** Cuts between all distinct values, or null when there are too many. Leaps over equal values. */
 function everyCut(sorted: Float32Array, valueBins: number): Float32Array | null {
+  const count = sorted.length;
   const cuts: number[] = [];
-  for (let i = 1; i < sorted.length; i++) {
-    if (sorted[i] === sorted[i - 1]) continue;
+  for (let rank = nextValue(sorted, 0); rank < count; rank = nextValue(sorted, rank)) {
     if (cuts.length === valueBins - 1) return null;
-    cuts.push(between(sorted[i - 1], sorted[i]));
+    cuts.push(between(sorted[rank - 1], sorted[rank]));
   }
   return Float32Array.from(cuts);
+}
+
+/** The first rank whose value is above that of `rank`, or the number of values. */
+function nextValue(sorted: Float32Array, rank: number): number {
+  return firstRank(rank, sorted.length, (r) => sorted[r] > sorted[rank]);
 }
 
 /** Ranks of the first value of each bin but the first, or null when they are more than `cutsMax`. */
@@ -140,55 +157,4 @@ function firstRank(low: number, high: number, reached: (rank: number) => boolean
 function between(low: number, high: number): number {
   const middle = Math.fround(low / 2 + high / 2);
   return middle > low && middle <= high ? middle : high;
-}
-
-/** Kernel: bins of a column's values; {@link binOf} for many. */
-function binColumn(values: Float32Array, thresholds: Float32Array, out: Uint8Array): void {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const starts = startBins(thresholds);
-  const count = thresholds.length;
-  for (let r = 0; r < values.length; r++) {
-    const value = values[r];
-    if (Number.isNaN(value)) {
-      out[r] = MISSING_BIN;
-      continue;
-    }
-    let bin = starts[orderedBits(bits[r]) >>> START_SHIFT];
-    while (bin < count && thresholds[bin] <= value) bin++;
-    out[r] = bin;
-  }
-}
-
-/** Low bits of a float that the start table leaves to the search; 16 remain: sign, exponent and 7 bits of fraction. */
-const START_SHIFT = 16;
-
-/** By a float's upper bits, how many thresholds are below all floats with those bits: where a search may begin. */
-function startBins(thresholds: Float32Array): Uint8Array {
-  const bits = new Uint32Array(thresholds.buffer, thresholds.byteOffset, thresholds.length);
-  const starts = new Uint8Array(2 ** (32 - START_SHIFT)).fill(thresholds.length);
-  let from = 0;
-  for (let bin = 0; bin < thresholds.length; bin++) {
-    const upper = orderedBits(bits[bin]) >>> START_SHIFT;
-    starts.fill(bin, from, upper + 1);
-    from = upper + 1;
-  }
-  return starts;
-}
-
-/** Rows handled together, so that both sides of the transposition stay in cache. */
-const TRANSPOSE_ROWS = 256;
-
-/** Kernel: column-major bytes to row-major. */
-function transpose(
-  columnMajor: Uint8Array,
-  rowMajor: Uint8Array,
-  size: { readonly rows: number; readonly columns: number; readonly stride: number },
-): void {
-  const { rows, columns, stride } = size;
-  for (let start = 0; start < rows; start += TRANSPOSE_ROWS) {
-    const end = Math.min(rows, start + TRANSPOSE_ROWS);
-    for (let c = 0; c < columns; c++) {
-      for (let r = start; r < end; r++) rowMajor[r * stride + c] = columnMajor[c * rows + r];
-    }
-  }
 }

@@ -1,120 +1,84 @@
-// Gradients of the log-loss, and their packing into one exact integer a row for histograms.
+// Gradients of the log-loss: each thread derives its rows, all agree on the scales, then each packs its rows.
+import { BLOCK_ROWS, type RowPlaces, SUMS_BYTES } from "./arena.ts";
+import type { Workspace } from "./workspace.ts";
 
-/** First and second derivative of the loss of each row by its margin. */
-export interface Gradients {
-  readonly gradient: Float64Array;
-  readonly hessian: Float64Array;
-  /** Both as integers in one double: gradient × 2^26 + hessian, in units of the scales. */
-  readonly packed: Float64Array;
-  gradientScale: number;
-  hessianScale: number;
+/** What one unit of the integers in a round stands for, as its inverse; powers of two, so that scaling loses nothing. */
+export interface Scales {
+  /** Of the packed integers, 31 bits each: for histograms. */
+  readonly hessian: number;
+  readonly gradient: number;
+  /** Of whole numbers held by doubles, 51 bits: for leaves. */
+  readonly leafHessian: number;
+  readonly leafGradient: number;
 }
 
-/** Bits of the hessian's integer; sums of packed values stay exact because a double holds 53. */
-const HESSIAN_BITS = 26;
-export const HESSIAN_SPAN = 2 ** HESSIAN_BITS;
-const GRADIENT_LIMIT = 2 ** 27 - 1;
+/** Sums of packed integers stay below this in either half, one unit of rounding a row included. */
+const PACKED_LIMIT = 2 ** 31 - 1;
+const LEAF_LIMIT = 2 ** 51;
 
-/** Rows a training set may have: above, one unit of rounding a row would fill the packed integers. */
+/** Rows a training set may have: above, one unit of rounding a row would eat into the packed integers' precision. */
 export const ROWS_MAX = 2 ** 24;
 
-/** As in XGBoost: keeps leaves finite where the model is certain. */
-const HESSIAN_MIN = 1e-16;
-
-/** A product of likelihoods is turned into a logarithm before it can underflow (one factor is at least 1e-16). */
-const PRODUCT_MIN = 1e-280;
-const LIKELIHOOD_MIN = 1e-16;
-
-/** Golden ratio: multiples of it, modulo 1, spread evenly (Weyl sequence). */
-const GOLDEN = 0.6180339887498949;
-
-export function makeGradients(rows: number): Gradients {
-  return {
-    gradient: new Float64Array(rows),
-    hessian: new Float64Array(rows),
-    packed: new Float64Array(rows),
-    gradientScale: 1,
-    hessianScale: 1,
-  };
-}
-
-/** Kernel: derivatives of every row; returns the mean log-loss. Takes one logarithm per many rows, of their product. */
-export function computeGradients(
-  margins: Float64Array,
-  y: Uint8Array,
-  options: { readonly scalePositive: number; readonly out: Gradients },
-): number {
-  const { gradient, hessian } = options.out;
-  const { scalePositive } = options;
-  let loss = 0;
-  let product = 1;
-  for (let r = 0; r < margins.length; r++) {
-    const p = 1 / (1 + Math.exp(-margins[r]));
-    const fraud = y[r] === 1;
-    const weight = fraud ? scalePositive : 1;
-    gradient[r] = (fraud ? p - 1 : p) * weight;
-    hessian[r] = Math.max(p * (1 - p), HESSIAN_MIN) * weight;
-    product *= Math.max(fraud ? p : 1 - p, LIKELIHOOD_MIN);
-    if (product < PRODUCT_MIN) {
-      loss -= Math.log(product);
-      product = 1;
-    }
-  }
-  return (loss - Math.log(product)) / margins.length;
-}
-
-/** Kernel: multiplies the derivatives by the rows' weights and returns the weighted mean log-loss. */
-export function weighGradients(
-  margins: Float64Array,
-  y: Uint8Array,
-  options: { readonly weights: Float32Array; readonly out: Gradients },
-): number {
-  const { gradient, hessian } = options.out;
-  let loss = 0;
-  let weightSum = 0;
-  for (let r = 0; r < margins.length; r++) {
-    const weight = options.weights[r];
-    gradient[r] *= weight;
-    hessian[r] *= weight;
-    const p = 1 / (1 + Math.exp(-margins[r]));
-    loss -= weight * Math.log(Math.max(y[r] === 1 ? p : 1 - p, LIKELIHOOD_MIN));
-    weightSum += weight;
-  }
-  return loss / weightSum;
-}
+/** Golden ratio of 2^32, squared: moves the dither from round to round. */
+const ROUND_STEP = 0x61c88647;
 
 /**
- * Packs all rows. The scales are powers of two, so that simple derivatives pack without loss; rounding is dithered,
- * because a rare class has many nearly equal, tiny gradients, whose rounding errors would all point one way. `round`
- * moves the dither.
+ * Derivatives of all rows at their odds, packed for histograms; returns the scales and the mean training loss there.
+ * `round` moves the dither of the rounding.
  */
-export function packGradients(gradients: Gradients, round: number): void {
-  const { gradient, hessian } = gradients;
-  let gradientSum = 0;
-  let hessianSum = 0;
-  for (let r = 0; r < gradient.length; r++) {
-    gradientSum += Math.abs(gradient[r]);
-    hessianSum += hessian[r];
+export function updateGradients(
+  space: Workspace,
+  options: { readonly scalePositive: number; readonly round: number },
+): { readonly loss: number; readonly scales: Scales } {
+  const { kernels, arena, team, trainingRows } = space;
+  const { odds, labels, blocks } = arena.training;
+  for (let from = trainingRows.from; from < trainingRows.to; from += BLOCK_ROWS) {
+    const to = Math.min(trainingRows.to, from + BLOCK_ROWS);
+    const sums = blocks + SUMS_BYTES * (from / BLOCK_ROWS);
+    kernels.derive(from, to, odds, labels, arena.weights, arena.pairs, options.scalePositive, sums);
   }
-  gradients.gradientScale = scaleFor(gradientSum, GRADIENT_LIMIT - gradient.length);
-  gradients.hessianScale = scaleFor(hessianSum, HESSIAN_SPAN - 1 - gradient.length);
-  packRows(gradients, (round * GOLDEN * GOLDEN) % 1);
+  team.wait();
+  const [loss, hessians, gradients, weights] = sumBlocks(space, arena.training);
+  const { rows } = arena.training;
+  const scales = {
+    hessian: scaleFor(hessians, PACKED_LIMIT - rows),
+    gradient: scaleFor(gradients, PACKED_LIMIT - rows),
+    leafHessian: scaleFor(hessians, LEAF_LIMIT - rows),
+    leafGradient: scaleFor(gradients, LEAF_LIMIT - rows),
+  };
+  const dither = Math.imul(options.round, ROUND_STEP);
+  const { from, to } = trainingRows;
+  kernels.pack(from, to, arena.pairs, arena.packed, scales.hessian, scales.gradient, dither);
+  return { loss: loss / weights, scales };
 }
+
+/** Mean log-loss of the validation rows at their odds. */
+export function validationLoss(space: Workspace): number {
+  const { kernels, arena, team, validationRows, views } = space;
+  const { odds, labels, blocks, rows } = arena.validation;
+  for (let from = validationRows.from; from < validationRows.to; from += BLOCK_ROWS) {
+    const to = Math.min(validationRows.to, from + BLOCK_ROWS);
+    views.f64[(blocks + SUMS_BYTES * (from / BLOCK_ROWS)) / 8] = kernels.lossOf(from, to, odds, labels);
+  }
+  team.wait();
+  return sumBlocks(space, arena.validation)[0] / rows;
+}
+
+/** The four sums of all blocks, added in the order of the rows: the same whoever made them. */
+function sumBlocks(space: Workspace, places: RowPlaces): [number, number, number, number] {
+  const totals: [number, number, number, number] = [0, 0, 0, 0];
+  const count = Math.ceil(places.rows / BLOCK_ROWS);
+  let at = places.blocks / 8;
+  for (let block = 0; block < count; block++) {
+    for (let i = 0; i < 4; i++) totals[i] += space.views.f64[at++];
+  }
+  return totals;
+}
+
+/** Scales and their squares stay finite, however small the sum. */
+const EXPONENT_MAX = 500;
 
 /** The largest power of two that keeps `sum` in units of it below the limit. */
 function scaleFor(sum: number, limit: number): number {
-  return sum > 0 ? 2 ** Math.floor(Math.log2(limit / sum)) : 1;
-}
-
-/** Kernel: derivatives to packed integers. */
-function packRows(gradients: Gradients, ditherStart: number): void {
-  const { gradient, hessian, packed, gradientScale, hessianScale } = gradients;
-  let dither = ditherStart;
-  for (let r = 0; r < packed.length; r++) {
-    dither += GOLDEN;
-    if (dither >= 1) dither -= 1;
-    const high = Math.floor(gradient[r] * gradientScale + dither);
-    const low = Math.floor(hessian[r] * hessianScale + dither);
-    packed[r] = high * HESSIAN_SPAN + low;
-  }
+  return sum > 0 ? 2 ** Math.min(EXPONENT_MAX, Math.floor(Math.log2(limit) - Math.log2(sum))) : 1;
 }

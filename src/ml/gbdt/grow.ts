@@ -1,27 +1,20 @@
-// Growing one tree: split the open leaf with the most to gain until none is worth splitting.
-import type { BinnedMatrix } from "./binning.ts";
-import { BIN_SLOTS } from "./binning.ts";
-import type { Gradients } from "./gradients.ts";
-import {
-  buildHistogram,
-  type Gathered,
-  type Histogram,
-  type makeHistogramPool,
-  subtractHistogram,
-} from "./histogram.ts";
+// Growing one tree: split the open leaves with something to gain, a batch at a time, until none is left.
+import { BATCH_LEAVES, COLUMN_BYTES, NODE_BYTES, PAIR_BYTES } from "./arena.ts";
+import type { Scales } from "./gradients.ts";
 import type { GbdtParams } from "./params.ts";
-import { partitionRows } from "./partition.ts";
-import { columnSum, findSplit, leafValue, type Split, type SplitRules } from "./split.ts";
+import { bestSplit, leafValue, type Split, searchOwn, writeRules } from "./split.ts";
+import { type Range, shareOf } from "./team.ts";
+import type { Workspace } from "./workspace.ts";
 
 /** A tree as it comes out of growing: nodes in order of birth, children side by side. Leaves have column −1. */
 export interface GrownTree {
   readonly nodes: readonly GrownNode[];
-  /** Where each leaf's rows stand in the row list after growing. */
-  readonly leaves: readonly { readonly node: number; readonly from: number; readonly to: number }[];
 }
 
 export interface GrownNode {
   column: number;
+  /** Bins up to this one go left, which is the same as values below the threshold. */
+  bin: number;
   threshold: number;
   missingLeft: boolean;
   left: number;
@@ -33,162 +26,263 @@ export interface GrownNode {
 }
 
 export interface GrowTask {
-  readonly binned: BinnedMatrix;
-  readonly gradients: Gradients;
   readonly params: GbdtParams;
+  readonly scales: Scales;
+  /** Per column, see binning. */
+  readonly thresholds: readonly Float32Array[];
   /** Columns this tree may split on, ascending. */
   readonly columns: Int32Array;
-  /** Rows this tree learns from; put in leaf order. */
-  readonly rows: Int32Array;
-  readonly scratch: Int32Array;
-  readonly gathered: Gathered;
-  readonly pool: HistogramPool;
+  /** Rows of this thread that the tree learns from: the first so many of its list. */
+  readonly kept: number;
 }
 
-export type HistogramPool = ReturnType<typeof makeHistogramPool>;
-
-/** A leaf that may still be split; `rows[from … to)` are its rows. */
-interface OpenLeaf {
+/** A node and where this thread's rows of it stand in the row list. */
+interface Place extends Range {
   readonly node: number;
   readonly depth: number;
-  readonly from: number;
-  readonly to: number;
-  readonly histogram: Histogram;
+}
+
+/** A leaf that may still be split; `histogram` is the address of its sums. */
+interface OpenLeaf extends Place {
+  readonly histogram: number;
   readonly split: Split;
 }
 
-type Place = Pick<OpenLeaf, "node" | "depth" | "from" | "to">;
+/** A node whose rows are summed, and the sibling that is what remains of their parent. */
+interface Summed {
+  readonly built: Place;
+  readonly histogram: number;
+  readonly sibling: { readonly place: Place; readonly histogram: number } | null;
+}
 
 /**
- * Grows a tree. Without `leavesMax` the newest open leaf is split first, so that at most one histogram a level is kept;
- * the tree is the same in any order. With it, the leaf with the largest gain goes first.
+ * Grows a tree, adds it to the odds of all training rows and returns it; every thread returns the same. Without
+ * `leavesMax` the newest open leaves are split first, so that few histograms are kept; the tree is the same in any order. With
+ * it, the leaf with the largest gain goes first.
  */
-export function growTree(task: GrowTask): GrownTree {
+export function growTree(space: Workspace, task: GrowTask): GrownTree {
+  const { arena, trainingRows } = space;
+  const { params } = task;
   const nodes: GrownNode[] = [newNode()];
-  const leaves: { node: number; from: number; to: number }[] = [];
+  const leaves: Place[] = [];
   const open: OpenLeaf[] = [];
-  const rules = rulesOf(task);
-  const leavesMax = task.params.leavesMax ?? Number.POSITIVE_INFINITY;
+  const slots = Array.from({ length: arena.histogramSlots }, (_, i) => arena.histograms + i * arena.histogramBytes);
+  slots.reverse();
+  space.views.i32.set(task.columns, arena.sampledColumns / 4);
+  writeRules(space, params, task.scales);
 
-  const root = { node: 0, depth: 0, from: 0, to: task.rows.length };
-  const histogram = task.pool.take();
-  buildFor(task, root, histogram);
-  settleLeaf(root, histogram);
+  const root = { node: 0, depth: 0, from: trainingRows.from, to: trainingRows.from + task.kept };
+  settle([{ built: root, histogram: takeSlot(slots), sibling: null }]);
   while (open.length > 0) {
-    const leaf = nextLeaf(open, task.params.leavesMax !== undefined);
-    if (leaves.length + open.length + 2 > leavesMax) close(leaf, leaf.histogram);
-    else splitLeaf(leaf);
+    const batch = nextBatch(open, params.leavesMax !== undefined);
+    if (params.leavesMax !== undefined && leaves.length + open.length + 2 > params.leavesMax) batch.forEach(close);
+    else settle(splitLeaves(batch));
   }
-  return { nodes, leaves };
+  finishLeaves(space, task, { nodes, leaves });
+  return { nodes };
 
-  /** A new leaf stays open when it can be split, else it is done. */
-  function settleLeaf(place: Place, filled: Histogram | null): void {
-    const split = filled === null ? null : searchSplit(task, filled, rules);
-    if (filled === null || split === null) close(place, filled);
-    else open.push({ ...place, histogram: filled, split });
-  }
-
-  function close(place: Place, filled: Histogram | null): void {
-    if (filled !== null) task.pool.giveBack(filled);
-    leaves.push({ node: place.node, from: place.from, to: place.to });
-    finishLeaf(task, nodes[place.node], place);
+  /** Sums what is new and searches it: a leaf stays open when it can be split, else it is done. */
+  function settle(summed: readonly Summed[]): void {
+    const splits = searchSplits(space, task, summed);
+    summed.forEach(({ built, histogram, sibling }, k) => {
+      keepOrClose({ ...built, histogram }, splits[2 * k]);
+      if (sibling) keepOrClose({ ...sibling.place, histogram: sibling.histogram }, splits[2 * k + 1]);
+    });
   }
 
-  function splitLeaf(leaf: OpenLeaf): void {
-    const { node, split, from, to } = leaf;
-    const middle = partition(task, leaf);
-    const left = nodes.length;
-    nodes.push(newNode(), newNode());
-    const parent = nodes[node];
-    parent.column = split.column;
-    parent.threshold = split.threshold;
-    parent.missingLeft = split.missingLeft;
-    parent.gain = split.gain;
-    parent.left = left;
-    const depth = leaf.depth + 1;
-    const first = { node: left, depth, from, to: middle };
-    const second = { node: left + 1, depth, from: middle, to };
-    const [firstFilled, secondFilled] = childHistograms(task, leaf.histogram, [first, second]);
-    settleLeaf(first, firstFilled);
-    settleLeaf(second, secondFilled);
+  function keepOrClose(leaf: Omit<OpenLeaf, "split">, split: Split | null): void {
+    if (split === null) close(leaf);
+    else open.push({ ...leaf, split });
+  }
+
+  function close(leaf: Omit<OpenLeaf, "split">): void {
+    slots.push(leaf.histogram);
+    leaves.push(leaf);
+  }
+
+  /** Splits the leaves; returns what is to be summed. Children at the last level are leaves at once. */
+  function splitLeaves(batch: readonly OpenLeaf[]): Summed[] {
+    const middles = partitionLeaves(space, batch);
+    const summed: Summed[] = [];
+    batch.forEach((leaf, k) => {
+      const left = addChildren(nodes, leaf);
+      const depth = leaf.depth + 1;
+      const { middle, leftSmaller } = middles[k];
+      const first = { node: left, depth, from: leaf.from, to: middle };
+      const second = { node: left + 1, depth, from: middle, to: leaf.to };
+      if (depth >= params.depthMax) {
+        slots.push(leaf.histogram);
+        leaves.push(first, second);
+        return;
+      }
+      const [built, rest] = leftSmaller ? [first, second] : [second, first];
+      const sibling = { place: rest, histogram: leaf.histogram };
+      summed.push({ built, histogram: takeSlot(slots), sibling });
+    });
+    return summed;
   }
 }
 
-/** Histograms of two children: the smaller is summed, the larger is what remains of the parent. Null at the last level. */
-function childHistograms(
+/** Turns a leaf into an inner node; returns the number of its left child. */
+function addChildren(nodes: GrownNode[], leaf: OpenLeaf): number {
+  const parent = nodes[leaf.node];
+  const { column, bin, threshold, missingLeft, gain } = leaf.split;
+  Object.assign(parent, { column, bin, threshold, missingLeft, gain, left: nodes.length });
+  nodes.push(newNode(), newNode());
+  return parent.left;
+}
+
+/** Puts the rows of each leaf in order of its split: where the right side begins, and which side has fewer rows in all. */
+function partitionLeaves(
+  space: Workspace,
+  batch: readonly OpenLeaf[],
+): { readonly middle: number; readonly leftSmaller: boolean }[] {
+  const { arena, kernels, team, views } = space;
+  const { columnMajor, rows } = arena.training;
+  const counts = arena.leftCounts / 4;
+  const rowCounts = counts + team.count * BATCH_LEAVES;
+  const middles = batch.map((leaf, k) => {
+    const { column, bin, missingLeft } = leaf.split;
+    const count = kernels.partition(
+      arena.list + 4 * leaf.from,
+      leaf.to - leaf.from,
+      columnMajor + column * rows,
+      bin,
+      missingLeft ? 1 : 0,
+      arena.scratch + 4 * leaf.from,
+    );
+    views.i32[counts + team.index * BATCH_LEAVES + k] = count;
+    views.i32[rowCounts + team.index * BATCH_LEAVES + k] = leaf.to - leaf.from;
+    return leaf.from + count;
+  });
+  team.wait();
+  return middles.map((middle, k) => {
+    let left = 0;
+    let all = 0;
+    for (let index = 0; index < team.count; index++) {
+      left += views.i32[counts + index * BATCH_LEAVES + k];
+      all += views.i32[rowCounts + index * BATCH_LEAVES + k];
+    }
+    return { middle, leftSmaller: 2 * left <= all };
+  });
+}
+
+/** Splits of the built nodes (even places) and their siblings (odd places); null where there is none worth it. */
+function searchSplits(space: Workspace, task: GrowTask, summed: readonly Summed[]): (Split | null)[] {
+  if (summed.length === 0) return [];
+  const { team } = space;
+  summed.forEach((item, k) => {
+    sumRows(space, item.built, team.count === 1 ? item.histogram : partAt(space, team.index, k));
+  });
+  team.wait();
+  const range = shareOf(task.columns.length, team);
+  summed.forEach((item, k) => {
+    for (let i = range.from; i < range.to; i++)
+      sumColumn(space, item, { part: k, offset: COLUMN_BYTES * task.columns[i] });
+    searchOwn(space, item.histogram, { range, number: 2 * k });
+    if (item.sibling) searchOwn(space, item.sibling.histogram, { range, number: 2 * k + 1 });
+  });
+  team.wait();
+  return summed.flatMap((item, k) => [
+    bestSplit(space, 2 * k, task.thresholds),
+    item.sibling ? bestSplit(space, 2 * k + 1, task.thresholds) : null,
+  ]);
+}
+
+/** Where a thread sums its own rows of a batch's leaf. */
+function partAt(space: Workspace, index: number, number: number): number {
+  return space.arena.threads[index].histograms + number * space.arena.histogramBytes;
+}
+
+/** Sums this thread's rows of a node. All of its rows need no list. */
+function sumRows(space: Workspace, place: Range, histogram: number): void {
+  const { arena, kernels, own, trainingRows, columns } = space;
+  const { stride, packed } = arena;
+  const { rowMajor } = arena.training;
+  const { from, to } = place;
+  kernels.clear(histogram, arena.histogramBytes);
+  if (from === trainingRows.from && to === trainingRows.to) {
+    const bins = rowMajor + from * stride;
+    kernels.addRows(histogram, 0, to - from, bins, packed + 8 * from, stride, columns, own.buffer);
+  } else {
+    kernels.addRows(histogram, arena.list + 4 * from, to - from, rowMajor, packed, stride, columns, own.buffer);
+  }
+}
+
+/** Adds what the threads summed in one column, and takes it from the parent's to give the sibling's. */
+function sumColumn(space: Workspace, item: Summed, at: { readonly part: number; readonly offset: number }): void {
+  const { kernels, team } = space;
+  const sums = item.histogram + at.offset;
+  if (team.count > 1) {
+    kernels.clear(sums, COLUMN_BYTES);
+    for (let index = 0; index < team.count; index++) {
+      kernels.add(sums, partAt(space, index, at.part) + at.offset, COLUMN_BYTES);
+    }
+  }
+  if (item.sibling) kernels.subtract(item.sibling.histogram + at.offset, sums, COLUMN_BYTES);
+}
+
+/** Values of the leaves, from exact sums over all threads, and the new odds of this thread's rows. */
+function finishLeaves(
+  space: Workspace,
   task: GrowTask,
-  parent: Histogram,
-  children: readonly [Place, Place],
-): readonly [Histogram | null, Histogram | null] {
-  const [first, second] = children;
-  if (first.depth >= task.params.depthMax) {
-    task.pool.giveBack(parent);
-    return [null, null];
-  }
-  const firstSmaller = first.to - first.from <= second.to - second.from;
-  const built = task.pool.take();
-  buildFor(task, firstSmaller ? first : second, built);
-  subtractHistogram(parent, built);
-  return firstSmaller ? [built, parent] : [parent, built];
+  tree: { readonly nodes: GrownNode[]; readonly leaves: readonly Place[] },
+): void {
+  const { arena, kernels, team, views, trainingRows } = space;
+  const { leafHessian, leafGradient } = task.scales;
+  const sumsOf = (index: number, leaf: number): number =>
+    arena.leafSums + PAIR_BYTES * (index * arena.leavesMax + leaf);
+  tree.leaves.forEach(({ from, to }, i) => {
+    const out = sumsOf(team.index, i);
+    kernels.sumLeaf(arena.list + 4 * from, to - from, arena.pairs, leafHessian, leafGradient, out);
+  });
+  team.wait();
+  tree.leaves.forEach(({ node, from, to }, i) => {
+    let hessian = 0;
+    let gradient = 0;
+    for (let index = 0; index < team.count; index++) {
+      hessian += views.f64[sumsOf(index, i) / 8];
+      gradient += views.f64[sumsOf(index, i) / 8 + 1];
+    }
+    const leaf = tree.nodes[node];
+    leaf.cover = hessian / leafHessian;
+    leaf.value = Math.fround(task.params.learningRate * leafValue(gradient / leafGradient, leaf.cover, task.params));
+    kernels.scaleOdds(arena.list + 4 * from, to - from, arena.training.odds, Math.exp(leaf.value));
+  });
+  writeNodes(space, tree.nodes);
+  const leftOut = trainingRows.from + task.kept;
+  const { rowMajor, odds } = arena.training;
+  const list = arena.list + 4 * leftOut;
+  kernels.walkRows(space.own.nodes, list, 0, trainingRows.to - leftOut, rowMajor, arena.stride, odds);
 }
 
-function buildFor(task: GrowTask, place: Place, histogram: Histogram): void {
-  buildHistogram(histogram, task.rows, {
-    from: place.from,
-    to: place.to,
-    binned: task.binned,
-    packed: task.gradients.packed,
-    gathered: task.gathered,
+/** The tree as the walking kernel reads it. */
+function writeNodes(space: Workspace, nodes: readonly GrownNode[]): void {
+  const { i32, f64 } = space.views;
+  nodes.forEach((node, i) => {
+    const at = space.own.nodes + i * NODE_BYTES;
+    i32[at / 4] = node.column;
+    i32[at / 4 + 1] = node.bin;
+    i32[at / 4 + 2] = node.missingLeft ? 1 : 0;
+    i32[at / 4 + 3] = node.left;
+    f64[at / 8 + 2] = Math.exp(node.value);
   });
 }
 
-function searchSplit(task: GrowTask, histogram: Histogram, rules: SplitRules): Split | null {
-  const total = columnSum(histogram, task.columns[0] * BIN_SLOTS);
-  return findSplit(histogram, total, { columns: task.columns, thresholds: task.binned.thresholds, rules });
+/** The open leaves to split next, taken out of the list: the newest ones, or the one with the largest gain. */
+function nextBatch(open: OpenLeaf[], byGain: boolean): OpenLeaf[] {
+  if (!byGain) return open.splice(Math.max(0, open.length - BATCH_LEAVES));
+  let at = 0;
+  for (let i = 1; i < open.length; i++) if (open[i].split.gain > open[at].split.gain) at = i;
+  return open.splice(at, 1);
 }
 
-function partition(task: GrowTask, leaf: OpenLeaf): number {
-  const { split, from, to } = leaf;
-  const { columnMajor, rows } = task.binned;
-  const column = columnMajor.subarray(split.column * rows, (split.column + 1) * rows);
-  return partitionRows(task.rows, column, {
-    from,
-    to,
-    splitBin: split.bin,
-    missingLeft: split.missingLeft,
-    scratch: task.scratch,
-  });
-}
-
-/** A leaf's value from its rows' unrounded derivatives. */
-function finishLeaf(task: GrowTask, node: GrownNode, place: Place): void {
-  const { gradient, hessian } = task.gradients;
-  let gradientSum = 0;
-  let hessianSum = 0;
-  for (let i = place.from; i < place.to; i++) {
-    gradientSum += gradient[task.rows[i]];
-    hessianSum += hessian[task.rows[i]];
-  }
-  node.cover = hessianSum;
-  node.value = Math.fround(task.params.learningRate * leafValue(gradientSum, hessianSum, task.params));
-}
-
-/** The open leaf to split next, taken out of the list. */
-function nextLeaf(open: OpenLeaf[], byGain: boolean): OpenLeaf {
-  let at = open.length - 1;
-  if (byGain) {
-    at = 0;
-    for (let i = 1; i < open.length; i++) if (open[i].split.gain > open[at].split.gain) at = i;
-  }
-  return open.splice(at, 1)[0];
-}
-
-function rulesOf(task: GrowTask): SplitRules {
-  const { lambda, alpha, gamma, minChildWeight } = task.params;
-  const { gradientScale, hessianScale } = task.gradients;
-  return { lambda, alpha, gamma, minChildWeight, gradientUnit: 1 / gradientScale, hessianUnit: 1 / hessianScale };
+function takeSlot(slots: number[]): number {
+  const slot = slots.pop();
+  if (slot === undefined) throw new Error("assertion failed: there is room for every open leaf's histogram");
+  return slot;
 }
 
 function newNode(): GrownNode {
-  return { column: -1, threshold: 0, missingLeft: false, left: -1, gain: 0, cover: 0, value: 0 };
+  return { column: -1, bin: 0, threshold: 0, missingLeft: false, left: -1, gain: 0, cover: 0, value: 0 };
 }

@@ -1,18 +1,9 @@
-// Split search: the best column, bin and side for missing values, by XGBoost's gain (Chen & Guestrin 2016, eq. 7).
-import { BIN_SLOTS, MISSING_BIN } from "./binning.ts";
-import { HESSIAN_SPAN } from "./gradients.ts";
-import type { Histogram } from "./histogram.ts";
-
-/** What the search needs to know beside the histogram. */
-export interface SplitRules {
-  readonly lambda: number;
-  readonly alpha: number;
-  readonly gamma: number;
-  readonly minChildWeight: number;
-  /** What one unit of the packed integers stands for. */
-  readonly gradientUnit: number;
-  readonly hessianUnit: number;
-}
+// Splits: the best of the candidates that threads found, its threshold, and the value of a leaf.
+import { CANDIDATE_BYTES, CANDIDATES_MAX } from "./arena.ts";
+import type { Scales } from "./gradients.ts";
+import type { GbdtParams } from "./params.ts";
+import type { Range } from "./team.ts";
+import type { Workspace } from "./workspace.ts";
 
 export interface Split {
   readonly column: number;
@@ -22,44 +13,42 @@ export interface Split {
   readonly threshold: number;
   readonly missingLeft: boolean;
   readonly gain: number;
-  /** Packed sum of the left side. */
-  readonly left: number;
 }
 
 /** As in XGBoost: a smaller gain is rounding noise. */
 const GAIN_MIN = 1e-6;
 
-/** Exact, as the span is a power of two; multiplying is faster than dividing. */
-const SPAN_INVERSE = 1 / HESSIAN_SPAN;
+/** Tells the search kernel the rules of this round. */
+export function writeRules(space: Workspace, params: GbdtParams, scales: Scales): void {
+  const { lambda, alpha, gamma, minChildWeight } = params;
+  const gainMin = Math.max(GAIN_MIN, gamma - GAIN_MIN);
+  const rules = [lambda, alpha, minChildWeight, 1 / scales.gradient, 1 / scales.hessian, gainMin];
+  space.views.f64.set(rules, space.own.rules / 8);
+}
 
-/**
- * The split with the largest gain, or null when none reaches gamma. Of equal gains the first column and bin win. Where the
- * node holds no missing value in the column, a later one goes to the heavier side.
- */
-export function findSplit(
-  histogram: Histogram,
-  total: number,
-  options: { readonly columns: Int32Array; readonly thresholds: readonly Float32Array[]; readonly rules: SplitRules },
-): Split | null {
-  const { columns, thresholds, rules } = options;
-  const best: Candidate = {
-    gain: Math.max(GAIN_MIN, rules.gamma - GAIN_MIN),
-    column: -1,
-    bin: 0,
-    left: 0,
-    missingLeft: false,
-  };
-  const parentScore = leafScore(gradientOf(total) * rules.gradientUnit, hessianOf(total) * rules.hessianUnit, rules);
-  for (let i = 0; i < columns.length; i++) {
-    scanColumn(histogram, best, {
-      column: columns[i],
-      bins: thresholds[columns[i]].length + 1,
-      total,
-      parentScore,
-      rules,
-    });
+/** Searches this thread's columns (a range of the sampled ones) and writes what it found as its candidate `number`. */
+export function searchOwn(space: Workspace, histogram: number, options: { range: Range; number: number }): void {
+  const { arena, kernels, own, team } = space;
+  const { from, to } = options.range;
+  const out = candidateAt(space, team.index, options.number);
+  kernels.searchSplit(histogram, arena.sampledColumns + 4 * from, to - from, arena.binCounts, own.rules, out);
+}
+
+/** The best of all threads' candidates `number`, the first of equals; null when none found a split. */
+export function bestSplit(space: Workspace, number: number, thresholds: readonly Float32Array[]): Split | null {
+  const { f64, i32 } = space.views;
+  let best = -1;
+  let gain = Number.NEGATIVE_INFINITY;
+  for (let index = 0; index < space.team.count; index++) {
+    const at = candidateAt(space, index, number);
+    if (i32[at / 4 + 2] < 0 || f64[at / 8] <= gain) continue;
+    gain = f64[at / 8];
+    best = at;
   }
-  return best.column < 0 ? null : settle(best, histogram, thresholds[best.column]);
+  if (best < 0) return null;
+  const [column, bin, next, missingLeft, someMissing, leftHeavier] = i32.subarray(best / 4 + 2, best / 4 + 8);
+  const found = { column, gain, bin, next, missingLeft: (someMissing === 1 ? missingLeft : leftHeavier) === 1 };
+  return settle(found, thresholds[column]);
 }
 
 /** The value of a leaf before the learning rate: −T(G) / (H + λ), T shrinking by α. */
@@ -68,111 +57,31 @@ export function leafValue(gradient: number, hessian: number, rules: { lambda: nu
   return -shrink(gradient, rules.alpha) / (hessian + rules.lambda);
 }
 
-/** The gradient part of a packed sum. */
-export function gradientOf(packed: number): number {
-  return Math.floor(packed / HESSIAN_SPAN);
-}
-
-/** The hessian part of a packed sum. */
-export function hessianOf(packed: number): number {
-  return packed - Math.floor(packed / HESSIAN_SPAN) * HESSIAN_SPAN;
-}
-
-interface Candidate {
-  gain: number;
-  column: number;
-  bin: number;
-  left: number;
-  missingLeft: boolean;
-}
-
-/** Kernel: tries every filled bin of a column as the last one on the left, with the missing on either side. */
-function scanColumn(
-  histogram: Histogram,
-  best: Candidate,
-  options: {
-    readonly column: number;
-    readonly bins: number;
-    readonly total: number;
-    readonly parentScore: number;
-    readonly rules: SplitRules;
-  },
-): void {
-  const { column, bins, total, parentScore, rules } = options;
-  const start = column * BIN_SLOTS;
-  const missing = histogram[start + MISSING_BIN];
-  let values = 0;
-  for (let bin = 0; bin < bins; bin++) {
-    const filled = histogram[start + bin];
-    if (filled === 0) continue;
-    values += filled;
-    const missingRight = gainOf(values, total, rules) - parentScore;
-    if (missingRight > best.gain) keep(best, { gain: missingRight, column, bin, left: values, missingLeft: false });
-    if (missing === 0) continue;
-    const missingLeft = gainOf(values + missing, total, rules) - parentScore;
-    if (missingLeft > best.gain)
-      keep(best, { gain: missingLeft, column, bin, left: values + missing, missingLeft: true });
-  }
-}
-
-function keep(best: Candidate, found: Candidate): void {
-  best.gain = found.gain;
-  best.column = found.column;
-  best.bin = found.bin;
-  best.left = found.left;
-  best.missingLeft = found.missingLeft;
-}
-
-/** Score of both sides together; −Infinity where a side is too light. */
-function gainOf(left: number, total: number, rules: SplitRules): number {
-  const { gradientUnit, hessianUnit, minChildWeight } = rules;
-  const right = total - left;
-  const leftHigh = Math.floor(left * SPAN_INVERSE);
-  const rightHigh = Math.floor(right * SPAN_INVERSE);
-  const leftHessian = (left - leftHigh * HESSIAN_SPAN) * hessianUnit;
-  const rightHessian = (right - rightHigh * HESSIAN_SPAN) * hessianUnit;
-  if (leftHessian <= 0 || rightHessian <= 0) return Number.NEGATIVE_INFINITY;
-  if (leftHessian < minChildWeight || rightHessian < minChildWeight) return Number.NEGATIVE_INFINITY;
-  return (
-    leafScore(leftHigh * gradientUnit, leftHessian, rules) + leafScore(rightHigh * gradientUnit, rightHessian, rules)
-  );
-}
-
-function leafScore(gradient: number, hessian: number, rules: SplitRules): number {
-  const shrunk = shrink(gradient, rules.alpha);
-  return (shrunk * shrunk) / (hessian + rules.lambda);
-}
-
 function shrink(gradient: number, alpha: number): number {
   if (gradient > alpha) return gradient - alpha;
   if (gradient < -alpha) return gradient + alpha;
   return 0;
 }
 
-/**
- * Moves the threshold into the middle of the gap that the node's own rows leave (all bins in it are empty here), and
- * decides where later missing values go when there are none now.
- */
-function settle(best: Candidate, histogram: Histogram, thresholds: Float32Array): Split {
-  const start = best.column * BIN_SLOTS;
-  const noneMissing = histogram[start + MISSING_BIN] === 0;
-  let next = best.bin + 1;
-  while (next <= thresholds.length && histogram[start + next] === 0) next++;
-  const { column, gain, left } = best;
-  if (next > thresholds.length) {
-    return { column, gain, left, bin: thresholds.length, threshold: Number.POSITIVE_INFINITY, missingLeft: false };
-  }
-  const middle = (thresholds[best.bin] + thresholds[next - 1]) / 2;
-  let bin = best.bin;
-  while (bin + 1 < next && Math.abs(thresholds[bin + 1] - middle) <= Math.abs(thresholds[bin] - middle)) bin++;
-  const total = columnSum(histogram, start);
-  const missingLeft = noneMissing ? hessianOf(left) * 2 > hessianOf(total) : best.missingLeft;
-  return { column, gain, left, bin, threshold: thresholds[bin], missingLeft };
+function candidateAt(space: Workspace, index: number, number: number): number {
+  const { candidates } = space.arena;
+  return candidates + CANDIDATE_BYTES * (index * CANDIDATES_MAX + number);
 }
 
-/** Packed sum of a node, read off one column. */
-export function columnSum(histogram: Histogram, start: number): number {
-  let sum = 0;
-  for (let bin = 0; bin < BIN_SLOTS; bin++) sum += histogram[start + bin];
-  return sum;
+/**
+ * Moves the threshold into the middle of the gap that the node's own rows leave: all bins between `bin` and `next` are
+ * empty here. Where the node holds no missing value in the column, a later one goes to the heavier side.
+ */
+function settle(
+  found: { column: number; gain: number; bin: number; next: number; missingLeft: boolean },
+  thresholds: Float32Array,
+): Split {
+  const { column, gain, next, missingLeft } = found;
+  if (next > thresholds.length) {
+    return { column, gain, bin: thresholds.length, threshold: Number.POSITIVE_INFINITY, missingLeft: false };
+  }
+  const middle = (thresholds[found.bin] + thresholds[next - 1]) / 2;
+  let { bin } = found;
+  while (bin + 1 < next && Math.abs(thresholds[bin + 1] - middle) <= Math.abs(thresholds[bin] - middle)) bin++;
+  return { column, gain, bin, threshold: thresholds[bin], missingLeft };
 }

@@ -2,6 +2,7 @@
 import { SentinelError } from "../../core/errors.ts";
 import { checkLabels, checkMatrix, refuseParameter } from "../faults.ts";
 import type { Matrix } from "../matrix.ts";
+import type { ArenaSize } from "./arena.ts";
 import { ROWS_MAX } from "./gradients.ts";
 import { checkGbdtParams, type GbdtParams } from "./params.ts";
 
@@ -46,6 +47,18 @@ export function startMargin(task: GbdtTask): number {
   if (startRate !== undefined) return Math.log(startRate / (1 - startRate));
   const { frauds, genuine } = classWeights(task);
   return Math.log(frauds / genuine);
+}
+
+/** What the arena must hold. */
+export function sizeOf(task: GbdtTask, threads: number): ArenaSize {
+  return {
+    rows: task.x.rows,
+    validationRows: task.validation?.x.rows ?? 0,
+    columns: task.x.names.length,
+    weighted: task.weights !== undefined,
+    threads,
+    params: task.params,
+  };
 }
 
 function checkClasses(task: GbdtTask): void {

@@ -26,7 +26,8 @@ export function trainIsolationForest(task: {
   checkWhole("sample", { value: sample, low: 2, high: SAMPLE_MAX });
   const size = Math.min(sample, x.rows);
   const random = new Random(task.seed);
-  const all = Int32Array.from({ length: x.rows }, (_, r) => r);
+  const all = new Int32Array(x.rows);
+  for (let r = 0; r < x.rows; r++) all[r] = r;
   const columns = Int32Array.from({ length: x.names.length }, (_, c) => c);
   const nodes: ForestNode[] = [];
   const roots = new Int32Array(trees);

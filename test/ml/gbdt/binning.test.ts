@@ -2,9 +2,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
-import { binMatrix, binOf, cutsOf, MISSING_BIN } from "../../../src/ml/gbdt/binning.ts";
-import { makeSortSpace, sortPresent } from "../../../src/ml/gbdt/sorting.ts";
+import { cutsOf } from "../../../src/ml/gbdt/binning.ts";
+import { binOf, MISSING_BIN } from "../../../src/ml/gbdt/bins.ts";
 import { cell, matrixOf } from "../arbitraries.ts";
+import { binAt, spaceFor } from "./space.ts";
 
 const column = fc.array(cell, { minLength: 1, maxLength: 400 }).map((values) => Float32Array.from(values));
 
@@ -12,7 +13,11 @@ test("sorting keeps the values that are present and orders them", () => {
   fc.assert(
     fc.property(column, (values) => {
       const expected = values.filter((value) => !Number.isNaN(value)).sort();
-      const sorted = sortPresent(values, makeSortSpace(values.length));
+      const { space } = spaceFor(matrixOf(values.length, [values]));
+      const { kernels, own, views } = space;
+      views.f32.set(values, own.values / 4);
+      const count = kernels.sortPresent(own.values, values.length, own.keys, own.swap, own.counts);
+      const sorted = views.f32.subarray(own.keys / 4, own.keys / 4 + count);
       expect([...sorted].map((value) => value + 0)).toEqual([...expected].map((value) => value + 0));
     }),
   );
@@ -21,11 +26,11 @@ test("sorting keeps the values that are present and orders them", () => {
 test("a bin is up to b exactly when the value is below threshold b", () => {
   fc.assert(
     fc.property(column, fc.integer({ min: 3, max: 256 }), (values, binsMax) => {
-      const binned = binMatrix(matrixOf(values.length, [values]), binsMax);
-      const [thresholds] = binned.thresholds;
+      const { space, thresholds: all } = spaceFor(matrixOf(values.length, [values]), { binsMax });
+      const [thresholds] = all;
       expect(thresholds.length).toBeLessThanOrEqual(binsMax - 2);
       for (let r = 0; r < values.length; r++) {
-        const bin = binned.columnMajor[r];
+        const bin = space.views.u8[space.arena.training.columnMajor + r];
         expect(bin === MISSING_BIN).toBe(Number.isNaN(values[r]));
         if (bin === MISSING_BIN) continue;
         for (let b = 0; b < thresholds.length; b++) expect(bin <= b).toBe(values[r] < thresholds[b]);
@@ -76,8 +81,9 @@ test("the rarest values of a long tail are told apart, where plain quantiles put
 test("row-major and column-major bins are the same table", () => {
   const random = new Random(1);
   const columns = [0, 1, 2].map(() => Float32Array.from({ length: 700 }, () => random.normal()));
-  const binned = binMatrix(matrixOf(700, columns), 16);
+  const { space } = spaceFor(matrixOf(700, columns), { binsMax: 16 });
+  const { columnMajor } = space.arena.training;
   for (let r = 0; r < 700; r++) {
-    for (let c = 0; c < 3; c++) expect(binned.rowMajor[r * binned.stride + c]).toBe(binned.columnMajor[c * 700 + r]);
+    for (let c = 0; c < 3; c++) expect(binAt(space, r, c)).toBe(space.views.u8[columnMajor + c * 700 + r]);
   }
 });

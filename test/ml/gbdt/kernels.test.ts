@@ -1,90 +1,176 @@
-// Kernels: packed gradients, histograms, partition and split search against plain, slow arithmetic.
+// Kernels: each WebAssembly loop against plain, slow arithmetic.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
-import { BIN_SLOTS, binMatrix, MISSING_BIN } from "../../../src/ml/gbdt/binning.ts";
-import { computeGradients, makeGradients, packGradients, weighGradients } from "../../../src/ml/gbdt/gradients.ts";
-import { buildHistogram, makeGathered, subtractHistogram } from "../../../src/ml/gbdt/histogram.ts";
-import { partitionRows } from "../../../src/ml/gbdt/partition.ts";
-import { findSplit, gradientOf, hessianOf } from "../../../src/ml/gbdt/split.ts";
-import { logLossOfMargins } from "../../../src/ml/gbdt/update.ts";
-import { fraudProblem } from "../arbitraries.ts";
+import { PAIR_BYTES, SUMS_BYTES } from "../../../src/ml/gbdt/arena.ts";
+import { BIN_SLOTS, MISSING_BIN } from "../../../src/ml/gbdt/bins.ts";
+import { type Scales, updateGradients } from "../../../src/ml/gbdt/gradients.ts";
+import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
+import { bestSplit, searchOwn, writeRules } from "../../../src/ml/gbdt/split.ts";
+import type { Workspace } from "../../../src/ml/gbdt/workspace.ts";
+import type { Matrix } from "../../../src/ml/matrix.ts";
+import { fraudProblem, matrixOf } from "../arbitraries.ts";
+import { binAt, spaceFor } from "./space.ts";
 
-function someGradients(rows: number, seed: number) {
-  const { x, y } = fraudProblem(rows, seed);
-  const random = new Random(seed);
-  const margins = Float64Array.from({ length: rows }, () => random.normal(-2, 2));
-  const out = makeGradients(rows);
-  const loss = computeGradients(margins, y, { scalePositive: 1, out });
-  packGradients(out, seed);
-  return { x, y, margins, gradients: out, loss };
+interface Problem {
+  readonly space: Workspace;
+  readonly thresholds: readonly Float32Array[];
+  readonly x: Matrix;
+  readonly y: Uint8Array;
+  readonly margins: Float64Array;
+  readonly loss: number;
+  readonly scales: Scales;
 }
 
-test("the loss taken from products is the mean log-loss, with and without weights", () => {
-  const { margins, y, gradients, loss } = someGradients(5000, 3);
-  expect(loss).toBeCloseTo(logLossOfMargins(margins, y), 10);
-  const weights = new Float32Array(5000).fill(2);
-  expect(weighGradients(margins, y, { weights, out: gradients })).toBeCloseTo(loss, 10);
+/** Rows at random margins, with their derivatives. */
+function someProblem(rows: number, seed: number, options: { binsMax?: number; weights?: Float32Array } = {}): Problem {
+  const { x, y } = fraudProblem(rows, seed);
+  const { space, thresholds } = spaceFor(x, { binsMax: options.binsMax, weighted: options.weights !== undefined });
+  const random = new Random(seed);
+  const margins = Float64Array.from({ length: rows }, () => random.normal(-2, 2));
+  const { arena, views } = space;
+  views.u8.set(y, arena.training.labels);
+  views.f64.set(margins.map(Math.exp), arena.training.odds / 8);
+  if (options.weights) views.f32.set(options.weights, arena.weights / 4);
+  const { loss, scales } = updateGradients(space, { scalePositive: 1, round: seed });
+  return { space, thresholds, x, y, margins, loss, scales };
+}
+
+/** Hessian and gradient of a row, unrounded. */
+function pairOf({ space }: Problem, row: number): readonly [number, number] {
+  const at = (space.arena.pairs + PAIR_BYTES * row) / 8;
+  return [space.views.f64[at], space.views.f64[at + 1]];
+}
+
+/** Integers of a 64-bit sum: hessian below, gradient above. */
+function sumsAt(space: Workspace, address: number): readonly [number, number] {
+  return [space.views.i32[address / 4], space.views.i32[address / 4 + 1]];
+}
+
+function logLossOf(margins: ArrayLike<number>, y: ArrayLike<number>): number {
+  let loss = 0;
+  for (let r = 0; r < y.length; r++) loss += Math.log1p(Math.exp(y[r] === 1 ? -margins[r] : margins[r]));
+  return loss / y.length;
+}
+
+test("the loss taken from products of odds is the mean log-loss, with and without weights", () => {
+  const { margins, y, loss } = someProblem(5000, 3);
+  expect(loss).toBeCloseTo(logLossOf(margins, y), 12);
+  expect(someProblem(5000, 3, { weights: new Float32Array(5000).fill(2) }).loss).toBeCloseTo(loss, 12);
 });
 
-test("gradients are the derivatives of the log-loss", () => {
-  const out = makeGradients(1);
+test("derivatives are those of the log-loss", () => {
+  const problem = someProblem(200, 5);
   const step = 1e-4;
-  for (const label of [0, 1]) {
-    for (const margin of [-3, -0.5, 0, 2]) {
-      const y = Uint8Array.of(label);
-      const at = (m: number): number => logLossOfMargins(Float64Array.of(m), y);
-      computeGradients(Float64Array.of(margin), y, { scalePositive: 1, out });
-      expect(out.gradient[0]).toBeCloseTo((at(margin + step) - at(margin - step)) / (2 * step), 6);
-      expect(out.hessian[0]).toBeCloseTo((at(margin + step) - 2 * at(margin) + at(margin - step)) / step ** 2, 5);
-    }
+  for (let r = 0; r < 200; r++) {
+    const m = problem.margins[r];
+    const at = (margin: number): number => logLossOf([margin], [problem.y[r]]);
+    const [hessian, gradient] = pairOf(problem, r);
+    expect(gradient).toBeCloseTo((at(m + step) - at(m - step)) / (2 * step), 6);
+    expect(hessian).toBeCloseTo((at(m + step) - 2 * at(m) + at(m - step)) / step ** 2, 5);
   }
 });
 
-test("packed sums give back both sums, to a unit a row", () => {
+test("odds far beyond certainty stay finite", () => {
+  const { space } = someProblem(4, 1);
+  const { kernels, arena, views } = space;
+  const odds = arena.training.odds / 8;
+  views.i32.set([0, 1, 2, 3], arena.list / 4);
+  for (let i = 0; i < 3; i++) kernels.scaleOdds(arena.list, 2, arena.training.odds, Math.exp(500));
+  for (let i = 0; i < 3; i++) kernels.scaleOdds(arena.list + 8, 2, arena.training.odds, Math.exp(-1e6));
+  for (let r = 0; r < 4; r++) expect(views.f64[odds + r] > 0 && Number.isFinite(views.f64[odds + r])).toBe(true);
+  const sums = arena.training.blocks;
+  kernels.derive(0, 4, arena.training.odds, arena.training.labels, 0, arena.pairs, 1, sums);
+  for (let i = 0; i < SUMS_BYTES / 8; i++) expect(Number.isFinite(views.f64[sums / 8 + i])).toBe(true);
+});
+
+test("packed sums give back both sums, to a unit a row, and fit their halves", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 3000 }), fc.integer(), (rows, seed) => {
-      const { gradients } = someGradients(rows, seed);
-      const total = gradients.packed.reduce((sum, value) => sum + value, 0);
-      expect(Number.isSafeInteger(total)).toBe(true);
-      const gradient = gradients.gradient.reduce((sum, value) => sum + value, 0);
-      const hessian = gradients.hessian.reduce((sum, value) => sum + value, 0);
-      expect(Math.abs(gradientOf(total) / gradients.gradientScale - gradient)).toBeLessThanOrEqual(
-        rows / gradients.gradientScale,
-      );
-      expect(Math.abs(hessianOf(total) / gradients.hessianScale - hessian)).toBeLessThanOrEqual(
-        rows / gradients.hessianScale,
-      );
+    fc.property(fc.integer({ min: 1, max: 3000 }), fc.nat(), (rows, seed) => {
+      const problem = someProblem(rows, seed);
+      const { space, scales } = problem;
+      const sums = [0, 0];
+      const exact = [0, 0];
+      for (let r = 0; r < rows; r++) {
+        const [hessian, gradient] = sumsAt(space, space.arena.packed + 8 * r);
+        expect(hessian).toBeGreaterThanOrEqual(0);
+        sums[0] += hessian;
+        sums[1] += gradient;
+        exact[0] += pairOf(problem, r)[0];
+        exact[1] += pairOf(problem, r)[1];
+      }
+      expect(sums[0]).toBeLessThan(2 ** 31);
+      expect(Math.abs(sums[1])).toBeLessThan(2 ** 31);
+      expect(Math.abs(sums[0] / scales.hessian - exact[0])).toBeLessThanOrEqual(rows / scales.hessian);
+      expect(Math.abs(sums[1] / scales.gradient - exact[1])).toBeLessThanOrEqual(rows / scales.gradient);
     }),
     { numRuns: 30 },
   );
 });
 
-test("a histogram holds each bin's sum whatever the order of the rows, and the sibling is what remains", () => {
-  const { x, gradients } = someGradients(2000, 9);
-  const binned = binMatrix(x, 32);
-  const columns = x.names.length;
-  const gathered = makeGathered(2000, binned.stride);
-  const { packed } = gradients;
-  const rows = Int32Array.from({ length: 2000 }, (_, r) => r);
-  const build = (list: Int32Array, from: number, to: number): Float64Array => {
-    const histogram = new Float64Array(columns * BIN_SLOTS).fill(1);
-    buildHistogram(histogram, list, { from, to, binned, packed, gathered });
-    return histogram;
-  };
-  const whole = build(rows, 0, 2000);
-  const expected = new Float64Array(columns * BIN_SLOTS);
-  for (let r = 0; r < 2000; r++) {
-    for (let c = 0; c < columns; c++) expected[c * BIN_SLOTS + binned.columnMajor[c * 2000 + r]] += packed[r];
-  }
-  expect(whole).toEqual(expected);
-  new Random(1).shuffle(rows);
-  expect(build(rows, 0, 2000)).toEqual(whole);
-  subtractHistogram(whole, build(rows, 0, 700));
-  expect(whole).toEqual(build(rows, 700, 2000));
+test("a histogram holds each bin's sum whatever the rows, their order and the number of columns", () => {
+  const task = fc.record({
+    columns: fc.integer({ min: 1, max: 19 }),
+    rows: fc.integer({ min: 1, max: 2500 }),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+    seed: fc.nat(),
+  });
+  fc.assert(
+    fc.property(task, ({ columns, rows, share, seed }) => {
+      const random = new Random(seed);
+      const x = matrixOf(
+        rows,
+        Array.from({ length: columns }, () => Float32Array.from({ length: rows }, () => random.integer(300))),
+      );
+      const { space } = spaceFor(x);
+      const { arena, kernels, own, views } = space;
+      const values = Array.from({ length: rows }, () => [random.integer(1000), random.integer(2001) - 1000]);
+      values.forEach((pair, r) => {
+        views.i32.set(pair, arena.packed / 4 + 2 * r);
+      });
+      const list = Int32Array.from({ length: rows }, (_, r) => r);
+      random.shuffle(list);
+      const count = Math.floor(share * rows);
+      views.i32.set(list, arena.list / 4);
+      const expected = new Float64Array(2 * columns * BIN_SLOTS);
+      const all = new Float64Array(2 * columns * BIN_SLOTS);
+      list.forEach((row, i) => {
+        for (let c = 0; c < columns; c++) {
+          const at = 2 * (c * BIN_SLOTS + binAt(space, row, c));
+          for (const half of [0, 1]) {
+            all[at + half] += values[row][half];
+            if (i < count) expected[at + half] += values[row][half];
+          }
+        }
+      });
+      const read = (slot: number): number[] => {
+        const address = arena.histograms + slot * arena.histogramBytes;
+        return Array.from({ length: columns * BIN_SLOTS }, (_, i) => sumsAt(space, address + 8 * i)).flat();
+      };
+      const add = (slot: number, from: number, rowCount: number): void => {
+        const address = arena.histograms + slot * arena.histogramBytes;
+        kernels.clear(address, arena.histogramBytes);
+        const { rowMajor } = arena.training;
+        kernels.addRows(address, from, rowCount, rowMajor, arena.packed, arena.stride, columns, own.buffer);
+      };
+      // Sums of both halves as integers: gradients below zero borrow nothing, since hessians are not negative.
+      add(0, arena.list, count);
+      expect(read(0)).toEqual([...expected]);
+      add(1, 0, rows);
+      expect(read(1)).toEqual([...all]);
+      add(2, arena.list + 4 * count, rows - count);
+      kernels.subtract(arena.histograms + arena.histogramBytes, arena.histograms, arena.histogramBytes);
+      expect(read(1)).toEqual(read(2));
+      kernels.add(arena.histograms, arena.histograms + 2 * arena.histogramBytes, arena.histogramBytes);
+      expect(read(0)).toEqual([...all]);
+    }),
+    { numRuns: 40 },
+  );
 });
 
 test("partition puts exactly the rows that go left first and keeps the order of both sides", () => {
+  const { space } = spaceFor(matrixOf(200, [new Float32Array(200)]));
+  const { arena, kernels, views } = space;
   const task = fc.record({
     bins: fc.uint8Array({ minLength: 1, maxLength: 200 }),
     splitBin: fc.integer({ min: 0, max: 254 }),
@@ -92,52 +178,69 @@ test("partition puts exactly the rows that go left first and keeps the order of 
   });
   fc.assert(
     fc.property(task, ({ bins, splitBin, missingLeft }) => {
-      const rows = Int32Array.from(bins, (_, r) => r);
-      const scratch = new Int32Array(rows.length);
-      const middle = partitionRows(rows, bins, { from: 0, to: rows.length, splitBin, missingLeft, scratch });
-      const goesLeft = (r: number): boolean => (bins[r] === MISSING_BIN ? missingLeft : bins[r] <= splitBin);
+      const { columnMajor } = arena.training;
+      views.u8.set(bins, columnMajor);
       const all = Array.from(bins, (_, r) => r);
-      expect([...rows]).toEqual([...all.filter(goesLeft), ...all.filter((r) => !goesLeft(r))]);
+      views.i32.set(all, arena.list / 4);
+      const args = [arena.list, bins.length, columnMajor, splitBin, missingLeft ? 1 : 0, arena.scratch] as const;
+      const middle = kernels.partition(...args);
+      const goesLeft = (r: number): boolean => (bins[r] === MISSING_BIN ? missingLeft : bins[r] <= splitBin);
+      const rows = [...views.i32.subarray(arena.list / 4, arena.list / 4 + bins.length)];
+      expect(rows).toEqual([...all.filter(goesLeft), ...all.filter((r) => !goesLeft(r))]);
       expect(middle).toBe(all.filter(goesLeft).length);
     }),
   );
 });
 
+test("sums of a leaf are right to a unit a row and the same in any order", () => {
+  const problem = someProblem(3000, 7);
+  const { space, scales } = problem;
+  const { arena, kernels, views } = space;
+  const list = Int32Array.from({ length: 3000 }, (_, r) => r);
+  const sums = (): number[] => {
+    views.i32.set(list, arena.list / 4);
+    kernels.sumLeaf(arena.list, 3000, arena.pairs, scales.leafHessian, scales.leafGradient, arena.leafSums);
+    return [...views.f64.subarray(arena.leafSums / 8, arena.leafSums / 8 + 2)];
+  };
+  const [hessian, gradient] = sums();
+  const exact = [0, 0];
+  for (const r of list) for (const half of [0, 1]) exact[half] += pairOf(problem, r)[half];
+  expect(hessian / scales.leafHessian).toBeCloseTo(exact[0], 8);
+  expect(gradient / scales.leafGradient).toBeCloseTo(exact[1], 8);
+  new Random(1).shuffle(list);
+  expect(sums()).toEqual([hessian, gradient]);
+});
+
 test("the split found has the largest gain of all, by a slow search over values", () => {
   const rules = { lambda: 0.5, alpha: 0.1, gamma: 0, minChildWeight: 0.5 };
   for (const seed of [1, 2, 3, 4, 5]) {
-    const { x, gradients } = someGradients(300, seed);
-    const binned = binMatrix(x, 12);
-    const rows = Int32Array.from({ length: 300 }, (_, r) => r);
-    const histogram = new Float64Array(4 * BIN_SLOTS);
-    const gathered = makeGathered(300, binned.stride);
-    buildHistogram(histogram, rows, { from: 0, to: 300, binned, packed: gradients.packed, gathered });
-    const total = gradients.packed.reduce((sum, value) => sum + value, 0);
-    const { gradientScale, hessianScale } = gradients;
-    const split = findSplit(histogram, total, {
-      columns: Int32Array.of(0, 1, 2, 3),
-      thresholds: binned.thresholds,
-      rules: { ...rules, gradientUnit: 1 / gradientScale, hessianUnit: 1 / hessianScale },
-    });
+    const problem = someProblem(300, seed, { binsMax: 12 });
+    const { space, thresholds, x } = problem;
+    const { arena, kernels, own, views } = space;
+    const { rowMajor } = arena.training;
+    kernels.clear(arena.histograms, arena.histogramBytes);
+    kernels.addRows(arena.histograms, 0, 300, rowMajor, arena.packed, arena.stride, 4, own.buffer);
+    views.i32.set([0, 1, 2, 3], arena.sampledColumns / 4);
+    writeRules(space, { ...defaultGbdtParams, ...rules }, problem.scales);
+    searchOwn(space, arena.histograms, { range: { from: 0, to: 4 }, number: 0 });
+    const split = bestSplit(space, 0, thresholds)!;
     const gains: number[] = [];
     for (let c = 0; c < 4; c++) {
-      for (const threshold of [...binned.thresholds[c], Number.POSITIVE_INFINITY]) {
-        for (const missingLeft of [true, false]) gains.push(slowGain({ c, threshold, missingLeft }));
+      for (const threshold of [...thresholds[c], Number.POSITIVE_INFINITY]) {
+        for (const missingLeft of [true, false]) gains.push(slowGain({ column: c, threshold, missingLeft }));
       }
     }
-    expect(split!.gain).toBeCloseTo(Math.max(...gains), 3);
-    expect(slowGain({ c: split!.column, threshold: split!.threshold, missingLeft: split!.missingLeft })).toBeCloseTo(
-      split!.gain,
-      3,
-    );
+    expect(split.gain).toBeCloseTo(Math.max(...gains), 3);
+    expect(slowGain(split)).toBeCloseTo(split.gain, 3);
 
-    function slowGain(s: { c: number; threshold: number; missingLeft: boolean }): number {
+    function slowGain(s: { column: number; threshold: number; missingLeft: boolean }): number {
       const sums = [0, 0, 0, 0];
       for (let r = 0; r < 300; r++) {
-        const value = x.values[s.c * 300 + r];
+        const value = x.values[s.column * 300 + r];
         const side = (Number.isNaN(value) ? s.missingLeft : value < s.threshold) ? 0 : 2;
-        sums[side] += gradients.gradient[r];
-        sums[side + 1] += gradients.hessian[r];
+        const [hessian, gradient] = pairOf(problem, r);
+        sums[side] += gradient;
+        sums[side + 1] += hessian;
       }
       if (sums[1] < rules.minChildWeight || sums[3] < rules.minChildWeight) return Number.NEGATIVE_INFINITY;
       const score = (g: number, h: number): number => Math.max(0, Math.abs(g) - rules.alpha) ** 2 / (h + rules.lambda);

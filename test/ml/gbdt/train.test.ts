@@ -96,6 +96,16 @@ test("weights count as repeated rows do", () => {
   expect(weighted.curve.train.at(-1)).toBeCloseTo(repeated.curve.train.at(-1)!, 6);
 });
 
+test("weights of any size give finite leaves, and splits where the penalty allows them", () => {
+  for (const weight of [1e-30, 1e-3, 1e30]) {
+    const weights = new Float32Array(4000).fill(weight);
+    const few = { ...params, trees: 3, lambda: 0, minChildWeight: 0 };
+    const { model, curve } = trainGbdt({ ...problem, weights, params: few, seed: 1 });
+    for (const number of [...model.value, ...model.cover, ...curve.train]) expect(Number.isFinite(number)).toBe(true);
+    expect(model.feature.some((column) => column >= 0)).toBe(weight > 1e-20);
+  }
+});
+
 test("a column that says nothing is never split on, and a constant problem gives single leaves", () => {
   const rows = 100;
   const y = Uint8Array.from({ length: rows }, (_, r) => r % 2);

@@ -1,0 +1,204 @@
+// Judging what was trained: metrics on the later slice, the champion on the same rows, training and logic gates.
+import { orderBy } from "../../core/table.ts";
+import type { Verdict } from "../../core/verdict.ts";
+import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
+import type { FeaturePlan } from "../../features/plan.ts";
+import { splitImportance } from "../../ml/importance.ts";
+import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
+import type { Ports } from "../../ports.ts";
+import type { Provenance } from "../bundle.ts";
+import type { Pipeline } from "../pipeline.ts";
+import type { Scorer } from "../score.ts";
+import { cardsOf, labelsOf, type Source, timesOf } from "../source.ts";
+import { parityFault, vectorsOf } from "../vectors.ts";
+import { assembleBundle } from "./assemble.ts";
+import { type JudgedRows, metricsOf } from "./evaluate.ts";
+import { type Fitted, labelsAt, scoresOf } from "./fit.ts";
+import { type LogicEvidence, logicGate } from "./logic.ts";
+import type { Split } from "./split.ts";
+import type { TrainInput, TrainResult } from "./task.ts";
+import type { Trained } from "./trained.ts";
+
+/** Rows encoded one by one for the parity check; scored one by one for the batch check. */
+const PARITY_ROWS = 3000;
+const BATCH_ROWS = 1000;
+
+/** The evaluation slice scored, with all that a bundle is made from. */
+export async function evaluate(
+  ports: Ports,
+  given: {
+    readonly input: TrainInput;
+    readonly source: Source;
+    readonly split: Split;
+    readonly labels: Uint8Array;
+    readonly times: Float64Array;
+    readonly x: Matrix;
+    readonly plan: FeaturePlan;
+    readonly fitted: Fitted;
+    readonly seed: number;
+  },
+): Promise<Trained> {
+  const { input, source, split, x, fitted, plan } = given;
+  const { pipeline } = input;
+  const evaluateX = takeMatrixRows(x, split.evaluate.rows);
+  const scored = scoresOf(fitted, evaluateX);
+  const rows = judgedRows(source, split.evaluate.rows, pipeline);
+  const commit = (await (await ports.sourceControl()).describe())?.commit ?? "";
+  const provenance: Provenance = {
+    dataHash: source.hash,
+    dataRows: source.table.rows,
+    pipelineHash: pipeline.hash,
+    commit,
+    packageVersion: input.packageVersion,
+    seed: given.seed,
+    parameters: { ...pipeline.modelParameters, seed: given.seed },
+  };
+  return {
+    pipeline,
+    spec: plan.spec,
+    fitted,
+    split,
+    evaluation: { x: evaluateX, y: rows.y, ...scored },
+    recent: takeMatrixRows(x, split.calibrate.rows),
+    metrics: metricsOf(scored.scores, rows, {
+      thresholds: fitted.thresholds,
+      reviewShare: pipeline.decisions.reviewShare,
+    }),
+    importance: shareOfGain(fitted),
+    trainedUpTo: given.times.reduce((newest, time) => Math.max(newest, time), Number.NEGATIVE_INFINITY),
+    provenance,
+  };
+}
+
+/** The two gates after training, and the bundle they were shown. */
+export interface Judged {
+  readonly training: Verdict;
+  readonly logic: Verdict;
+  readonly champion: TrainResult["champion"];
+  readonly files: ReturnType<typeof assembleBundle>;
+}
+
+/** Compares with trivial baselines and the champion, assembles the bundle, and puts it through the logic gate. */
+export async function judge(
+  ports: Ports,
+  given: {
+    readonly input: TrainInput;
+    readonly source: Source;
+    readonly split: Split;
+    readonly x: Matrix;
+    readonly plan: FeaturePlan;
+    readonly champion: Scorer | null;
+    readonly trained: Trained;
+  },
+): Promise<Judged> {
+  const { source, split, x, plan, champion, trained } = given;
+  const { pipeline } = given.input;
+  const rows = judgedRows(source, split.evaluate.rows, pipeline);
+  const rival =
+    champion === null
+      ? null
+      : championScores(ports, { champion, source, pipeline, plan, x, rows: split.evaluate.rows });
+  const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, pipeline.decisions.reviewShare);
+  const gate = trainingGate({
+    ...rows,
+    candidate: atBudget(trained.evaluation.scores),
+    champion: rival === null ? null : atBudget(rival),
+    seed: trained.provenance.seed,
+    policy: {
+      averagePrecisionMargin: pipeline.gates.training.margin,
+      reviewShare: pipeline.decisions.reviewShare,
+      fraudsMin: 10,
+    },
+  });
+  const files = assembleBundle(trained);
+  const parity = parityFault(source.table, x, {
+    plan,
+    pipeline,
+    order: orderBy(timesOf(source.table, pipeline)),
+    rowsMax: PARITY_ROWS,
+  });
+  const evidence: LogicEvidence = {
+    sample: sampleOf(trained),
+    parityFault: parity.fault,
+    parityRows: parity.rows,
+  };
+  const logic = logicGate(files, evidence, ports.clock);
+  const metrics =
+    rival === null
+      ? null
+      : metricsOf(rival, rows, {
+          thresholds: champion!.manifest.thresholds,
+          reviewShare: pipeline.decisions.reviewShare,
+        });
+  return {
+    training: gate.verdict,
+    logic: logic.verdict,
+    champion: metrics === null ? null : { version: champion!.version, metrics },
+    files,
+  };
+}
+
+/** The rows a slice is judged on. */
+export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline): JudgedRows {
+  const labels = labelsOf(source.table, pipeline);
+  const cards = cardsOf(source.table, pipeline);
+  const times = timesOf(source.table, pipeline);
+  const amount = source.table.columns.get(pipeline.columns.amount)!;
+  return {
+    y: labelsAt(labels, rows),
+    card: Int32Array.from(rows, (row) => cards[row]),
+    time: Float64Array.from(rows, (row) => times[row]),
+    amount: Float64Array.from(rows, (row) => (amount.kind === "text" ? Number.NaN : amount.values[row])),
+  };
+}
+
+/** Scores of a bundle for rows of a table, vector by vector, as serving does. */
+export function scoreRows(scorer: Scorer, x: Matrix, rows: Int32Array): Float32Array {
+  const vector = new Float32Array(x.names.length);
+  return Float32Array.from(rows, (row) => {
+    copyRow(x, row, vector);
+    return scorer.score(vector).score;
+  });
+}
+
+/** Columns by their share of what all splits gained, most first. */
+function shareOfGain({ trees }: Fitted): { readonly name: string; readonly gain: number }[] {
+  const parts = splitImportance(trees);
+  const total = parts.reduce((sum, { gain }) => sum + gain, 0);
+  return parts.map(({ name, gain }) => ({ name, gain: total > 0 ? gain / total : 0 })).sort((a, b) => b.gain - a.gain);
+}
+
+/** Both models alert on as many rows: thresholds from other days would compare how busy those days were. */
+function budgeted(scores: Float32Array, share: number): ScoredModel {
+  const sorted = Float64Array.from(scores).sort();
+  const alerts = Math.max(1, Math.floor(share * sorted.length));
+  return { scores: Float64Array.from(scores), threshold: sorted[sorted.length - alerts] };
+}
+
+function championScores(
+  ports: Ports,
+  given: {
+    readonly champion: Scorer;
+    readonly source: Source;
+    readonly pipeline: Pipeline;
+    readonly plan: FeaturePlan;
+    readonly x: Matrix;
+    readonly rows: Int32Array;
+  },
+): Float32Array {
+  const { champion, source, pipeline, plan, x, rows } = given;
+  const same = champion.plan.hash === plan.hash;
+  const own = same ? x : vectorsOf(source.table, { plan: champion.plan, pipeline, report: ports.report }).x;
+  return scoreRows(champion, own, rows);
+}
+
+function sampleOf({ evaluation }: Trained): LogicEvidence["sample"] {
+  const { x, scores, anomaly } = evaluation;
+  const step = Math.max(1, Math.floor(x.rows / BATCH_ROWS));
+  const count = Math.min(BATCH_ROWS, x.rows);
+  return Array.from({ length: count }, (_, i) => {
+    const vector = new Float32Array(x.names.length);
+    copyRow(x, i * step, vector);
+    return { vector, score: scores[i * step], anomalyScore: anomaly[i * step] };
+  });
+}

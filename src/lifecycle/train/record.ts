@@ -1,0 +1,151 @@
+// Writing a training down: the run with parameters and metrics, the version, the alias, the feature state for serving.
+import path from "node:path";
+import { bundleHash } from "../../core/bundle.ts";
+import { canonicalJson, sha256 } from "../../core/hash.ts";
+import { isYes, type Verdict } from "../../core/verdict.ts";
+import { compileSpec, type FeaturePlan } from "../../features/plan.ts";
+import type { FeatureState } from "../../features/state.ts";
+import type { ModelVersion, Ports, Registry } from "../../ports.ts";
+import type { Pipeline } from "../pipeline.ts";
+import type { Scorer } from "../score.ts";
+import type { Source } from "../source.ts";
+import { saveTrainingState } from "../warm.ts";
+import type { Judged } from "./judge.ts";
+import type { Split } from "./split.ts";
+import type { TrainInput } from "./task.ts";
+import type { Trained } from "./trained.ts";
+
+/** A run with parameters, metrics, curves and where everything came from; returns its id. */
+export async function logRun(
+  ports: Ports,
+  given: {
+    readonly input: TrainInput;
+    readonly trained: Trained;
+    readonly split: Split;
+    readonly verdicts: readonly Verdict[];
+    readonly source: Source;
+    readonly registry: Registry;
+    readonly champion: Scorer | null;
+    readonly refused: boolean;
+  },
+): Promise<string> {
+  const { input, trained, verdicts, source, registry } = given;
+  const { pipeline } = input;
+  const at = ports.clock.now();
+  const runId = await registry.startRun({
+    experiment: pipeline.name,
+    name: `${input.verb}-${source.hash.slice(0, 8)}-seed-${trained.provenance.seed}`,
+    startedAt: at,
+    user: input.actor,
+    tags: {
+      "sentinel.verb": input.verb,
+      "sentinel.data_hash": source.hash,
+      "sentinel.data_path": source.path,
+      "sentinel.feature_hash": compileSpec(trained.spec).hash,
+      "sentinel.pipeline_hash": pipeline.hash,
+      "sentinel.parent": given.champion?.version ?? "",
+      "sentinel.package_version": input.packageVersion,
+      "mlflow.source.git.commit": trained.provenance.commit,
+      ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
+    },
+  });
+  const metrics = Object.entries(trained.metrics).map(([key, value]) => ({ key, value }));
+  const curves = [
+    ...trained.fitted.curve.train.map((value, step) => ({ key: "train_log_loss", value, step })),
+    ...trained.fitted.curve.validation.map((value, step) => ({ key: "validation_log_loss", value, step })),
+  ];
+  const ablation = [
+    { key: "ablation_ap_without_anomaly", value: trained.fitted.ablation.without },
+    { key: "ablation_ap_with_anomaly", value: trained.fitted.ablation.with },
+  ];
+  await registry.logRun(runId, {
+    params: Object.fromEntries(
+      Object.entries(trained.provenance.parameters).map(([key, value]) => [key, String(value)]),
+    ),
+    metrics: [...metrics, ...ablation, ...curves],
+    datasets: [
+      {
+        name: pipeline.name,
+        digest: source.hash.slice(0, 36),
+        sourceType: "local",
+        source: JSON.stringify({ uri: source.path }),
+        context: "training",
+      },
+    ],
+    at: ports.clock.now(),
+  });
+  if (given.refused) await registry.endRun(runId, "FAILED", ports.clock.now());
+  return runId;
+}
+
+/** A version that is visible only when whole, and the alias `candidate` on it. */
+export async function register(
+  ports: Ports,
+  given: {
+    readonly input: TrainInput;
+    readonly registry: Registry;
+    readonly runId: string;
+    readonly judged: Judged;
+    readonly verdicts: readonly Verdict[];
+    readonly champion: Scorer | null;
+  },
+): Promise<ModelVersion> {
+  const { input, registry, runId, judged, verdicts } = given;
+  const { model } = input.pipeline;
+  const evidence = sha256(canonicalJson(verdicts));
+  const overridden = verdicts.every(isYes) ? null : input.forced;
+  const version = await registry.register({
+    model,
+    runId,
+    files: judged.files,
+    description: `${input.verb} by ${input.actor}`,
+    tags: {
+      "sentinel.parent": given.champion?.version ?? "",
+      "sentinel.evidence": evidence,
+      ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
+      ...(overridden === null ? {} : { "sentinel.forced": overridden }),
+    },
+    at: ports.clock.now(),
+  });
+  await registry.endRun(runId, "FINISHED", ports.clock.now());
+  const before = (await registry.aliases(model)).candidate ?? null;
+  await registry.moveAlias({
+    model,
+    alias: "candidate",
+    from: before,
+    to: version.version,
+    entry: {
+      at: ports.clock.now(),
+      actor: input.actor,
+      verb: input.verb,
+      verdict: overridden === null ? "pass" : "FORCED",
+      evidence,
+      reason:
+        overridden ??
+        `passed ${verdicts.map(({ gate }) => gate).join(", ")} gates; bundle ${bundleHash(judged.files).slice(0, 12)}`,
+    },
+  });
+  return version;
+}
+
+/** The feature state at the end of the data, so that a server starts warm. */
+export async function saveState(
+  ports: Ports,
+  given: {
+    readonly pipeline: Pipeline;
+    readonly plan: FeaturePlan;
+    readonly state: FeatureState;
+    readonly source: Source;
+    readonly trained: Trained;
+  },
+): Promise<void> {
+  await saveTrainingState(ports, {
+    pipeline: given.pipeline.name,
+    layout: given.plan.layoutHash,
+    state: given.state,
+    dataHash: given.source.hash,
+    // Absolute: a server or a replay may run from another folder.
+    dataPath: path.resolve(given.source.path),
+    trainedUpTo: given.trained.trainedUpTo,
+  });
+}

@@ -1,0 +1,31 @@
+// What a training is asked and what it answers: plain data that its parts share.
+import type { Verdict } from "../../core/verdict.ts";
+import type { ModelVersion } from "../../ports.ts";
+import type { Pipeline } from "../pipeline.ts";
+import type { Metrics } from "./evaluate.ts";
+import type { Fitted } from "./fit.ts";
+
+export interface TrainInput {
+  readonly pipeline: Pipeline;
+  /** The table; its path as given. */
+  readonly path: string;
+  readonly actor: string;
+  readonly packageVersion: string;
+  /** Overrides the pipeline's seed. */
+  readonly seed?: number;
+  /** Why a gate's no is overridden; null obeys it. */
+  readonly forced: string | null;
+  readonly verb: "train" | "retrain";
+}
+
+export interface TrainResult {
+  readonly verdicts: readonly Verdict[];
+  /** null when a gate said no. */
+  readonly version: ModelVersion | null;
+  readonly runId: string | null;
+  readonly metrics: Metrics | null;
+  readonly champion: { readonly version: string; readonly metrics: Metrics } | null;
+  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature"> | null;
+  readonly importance: readonly { readonly name: string; readonly gain: number }[];
+  readonly seconds: Readonly<Record<string, number>>;
+}

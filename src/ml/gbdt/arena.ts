@@ -1,0 +1,163 @@
+// The arena: where each array of a training stands in the one memory that kernels and threads share.
+import { BIN_SLOTS } from "./bins.ts";
+import type { GbdtParams } from "./params.ts";
+import { TEAM_SLOTS } from "./team.ts";
+
+/** Rows whose losses and derivatives are summed together; sums of blocks are added in order, whatever the threads. */
+export const BLOCK_ROWS = 4096;
+
+/** Open leaves split together, so that threads wait once for all of them. */
+export const BATCH_LEAVES = 32;
+
+/** Split searches of a batch: two children a leaf. */
+export const CANDIDATES_MAX = 2 * BATCH_LEAVES;
+
+/** Bytes of one column's histogram. */
+export const COLUMN_BYTES = 8 * BIN_SLOTS;
+
+/** Bytes of records that kernels read and write. */
+export const CANDIDATE_BYTES = 32;
+export const NODE_BYTES = 24;
+export const PAIR_BYTES = 16;
+export const SUMS_BYTES = 32;
+
+export interface ArenaSize {
+  readonly rows: number;
+  readonly validationRows: number;
+  readonly columns: number;
+  readonly weighted: boolean;
+  readonly threads: number;
+  readonly params: GbdtParams;
+}
+
+/** Addresses of rows and what belongs to each of them. */
+export interface RowPlaces {
+  readonly rows: number;
+  /** The bin of row r, column c at `columnMajor + c * rows + r`. */
+  readonly columnMajor: number;
+  /** The same at `rowMajor + r * stride + c`. */
+  readonly rowMajor: number;
+  /** u8. */
+  readonly labels: number;
+  /** f64: e to the margin. Adding to a margin is multiplying here, and no row needs an exponential. */
+  readonly odds: number;
+  /** Losses of blocks: {@link SUMS_BYTES} each. */
+  readonly blocks: number;
+}
+
+/** Addresses of what one thread has for itself. */
+export interface ThreadPlaces {
+  readonly rules: number;
+  readonly values: number;
+  readonly keys: number;
+  readonly swap: number;
+  readonly counts: number;
+  readonly starts: number;
+  readonly buffer: number;
+  readonly nodes: number;
+  /** Histograms of its own rows, one a leaf of a batch; none for a single thread. */
+  readonly histograms: number;
+}
+
+export interface Arena {
+  readonly stride: number;
+  readonly histogramBytes: number;
+  readonly histogramSlots: number;
+  readonly leavesMax: number;
+  readonly team: number;
+  readonly thresholds: number;
+  readonly binCounts: number;
+  readonly sampledColumns: number;
+  readonly training: RowPlaces;
+  readonly validation: RowPlaces;
+  /** f32, 0 where all weights are 1. */
+  readonly weights: number;
+  readonly pairs: number;
+  readonly packed: number;
+  /** Row numbers, u32; each thread orders those of its own rows. */
+  readonly list: number;
+  readonly scratch: number;
+  /** One candidate a thread and child of a batch. */
+  readonly candidates: number;
+  /** i32, one a thread and leaf of a batch: rows that go left; then the same again: rows in all. */
+  readonly leftCounts: number;
+  /** A pair of f64 a thread and leaf. */
+  readonly leafSums: number;
+  readonly histograms: number;
+  readonly threads: readonly ThreadPlaces[];
+  readonly bytes: number;
+}
+
+/** Lays everything out from `start` on; the same for every thread. */
+export function planArena(size: ArenaSize, start: number): Arena {
+  const { rows, validationRows, columns, threads } = size;
+  let at = start;
+  const take = (bytes: number): number => {
+    const place = Math.ceil(at / 64) * 64;
+    at = place + bytes;
+    return place;
+  };
+  const stride = Math.ceil(columns / 8) * 8;
+  const histogramBytes = columns * COLUMN_BYTES;
+  const { leavesMax, histogramSlots } = leafLimits(size.params);
+  const places = (count: number): RowPlaces => ({
+    rows: count,
+    columnMajor: take(count * columns),
+    rowMajor: take(count * stride),
+    labels: take(count),
+    odds: take(8 * count),
+    blocks: take(SUMS_BYTES * Math.ceil(count / BLOCK_ROWS)),
+  });
+  const thread = (): ThreadPlaces => {
+    const most = Math.max(rows, validationRows);
+    return {
+      rules: take(64),
+      values: take(4 * most),
+      keys: take(4 * most),
+      swap: take(4 * most),
+      counts: take(3 * 4 * 2048),
+      starts: take(65_536),
+      buffer: take(1024 * (8 + stride)),
+      nodes: take(NODE_BYTES * (2 * leavesMax - 1)),
+      histograms: threads === 1 ? 0 : take(BATCH_LEAVES * histogramBytes),
+    };
+  };
+  return {
+    stride,
+    histogramBytes,
+    histogramSlots,
+    leavesMax,
+    team: take(4 * TEAM_SLOTS),
+    thresholds: take(columns * 4 * BIN_SLOTS),
+    binCounts: take(4 * columns),
+    sampledColumns: take(4 * columns),
+    training: places(rows),
+    validation: places(validationRows),
+    weights: size.weighted ? take(4 * rows) : 0,
+    pairs: take(PAIR_BYTES * rows),
+    packed: take(8 * rows),
+    list: take(4 * rows),
+    scratch: take(4 * rows),
+    candidates: take(threads * CANDIDATES_MAX * CANDIDATE_BYTES),
+    leftCounts: take(2 * threads * BATCH_LEAVES * 4),
+    leafSums: take(threads * leavesMax * PAIR_BYTES),
+    threads: Array.from({ length: threads }, thread),
+    histograms: take(histogramSlots * histogramBytes),
+    bytes: at,
+  };
+}
+
+/**
+ * Leaves a tree can have, and histograms that can be open at once. Splitting the newest leaves first, a batch at a time,
+ * leaves at most two batches open on each level; splitting the best leaf first may leave all open.
+ */
+function leafLimits(params: GbdtParams): { readonly leavesMax: number; readonly histogramSlots: number } {
+  const full = 2 ** params.depthMax;
+  if (params.leavesMax !== undefined) {
+    const leavesMax = Math.min(params.leavesMax, full);
+    return { leavesMax, histogramSlots: leavesMax };
+  }
+  let histogramSlots = 0;
+  for (let depth = 0; depth < params.depthMax; depth++) histogramSlots += Math.min(2 ** depth, 2 * BATCH_LEAVES);
+  return { leavesMax: full, histogramSlots };
+}

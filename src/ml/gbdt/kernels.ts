@@ -1,0 +1,75 @@
+// The learning kernels' signatures: hot loops in WebAssembly over one shared memory. All arguments are addresses and numbers.
+import { type KernelMemory, loadKernels } from "../kernels/load.ts";
+
+/** What each does stands in `../kernels/assembly`, beside its loop. */
+export interface LearnKernels {
+  arenaStart(): number;
+  sortPresent(values: number, count: number, keys: number, swap: number, counts: number): number;
+  binColumn(
+    values: number,
+    count: number,
+    thresholds: number,
+    thresholdCount: number,
+    starts: number,
+    out: number,
+  ): void;
+  transpose(
+    from: number,
+    to: number,
+    columnMajor: number,
+    rowCount: number,
+    columns: number,
+    rowMajor: number,
+    stride: number,
+  ): void;
+  addRows(
+    histogram: number,
+    list: number,
+    count: number,
+    bins: number,
+    packed: number,
+    stride: number,
+    columns: number,
+    buffer: number,
+  ): void;
+  add(to: number, from: number, bytes: number): void;
+  subtract(parent: number, child: number, bytes: number): void;
+  clear(at: number, bytes: number): void;
+  derive(
+    from: number,
+    to: number,
+    odds: number,
+    labels: number,
+    weights: number,
+    pairs: number,
+    scalePositive: number,
+    sums: number,
+  ): void;
+  lossOf(from: number, to: number, odds: number, labels: number): number;
+  pack(
+    from: number,
+    to: number,
+    pairs: number,
+    packed: number,
+    hessianScale: number,
+    gradientScale: number,
+    dither: number,
+  ): void;
+  partition(
+    list: number,
+    count: number,
+    column: number,
+    splitBin: number,
+    missingLeft: number,
+    scratch: number,
+  ): number;
+  sumLeaf(list: number, count: number, pairs: number, hessianScale: number, gradientScale: number, out: number): void;
+  listRows(list: number, from: number, count: number): void;
+  scaleOdds(list: number, count: number, odds: number, factor: number): void;
+  walkRows(nodes: number, list: number, first: number, count: number, bins: number, stride: number, odds: number): void;
+  searchSplit(histogram: number, columns: number, count: number, binCounts: number, rules: number, out: number): void;
+}
+
+export function loadLearnKernels(memory: KernelMemory): LearnKernels {
+  return loadKernels<LearnKernels>(new URL("../kernels/learn.wasm", import.meta.url), memory);
+}

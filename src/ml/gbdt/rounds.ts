@@ -1,0 +1,84 @@
+// The rounds of boosting: the program that every thread of a team runs on its share, all coming to the same model.
+import { Random } from "../../core/random.ts";
+import { binMatrices } from "./binning.ts";
+import { flattenTrees } from "./flatten.ts";
+import { type Scales, updateGradients, validationLoss } from "./gradients.ts";
+import { type GrownTree, growTree } from "./grow.ts";
+import type { GbdtModel } from "./model.ts";
+import { sampleColumns, sampleRows } from "./sampling.ts";
+import { makeStopping } from "./stopping.ts";
+import { type GbdtTask, startMargin } from "./task.ts";
+import type { Workspace } from "./workspace.ts";
+
+export interface GbdtResult {
+  readonly model: GbdtModel;
+  /** Mean log-loss after each round that ran, also those cut off again. */
+  readonly curve: { readonly train: readonly number[]; readonly validation: readonly number[] };
+  /** Trees in the model: the best round when training stopped early, else all rounds. */
+  readonly bestRound: number;
+}
+
+/** Trains; `task` is checked. Every thread returns the same. */
+export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
+  const { params, validation } = task;
+  const baseMargin = startMargin(task);
+  startRows(space, task, Math.exp(baseMargin));
+  const thresholds = binMatrices(space, { x: task.x, validation: validation?.x ?? null, binsMax: params.binsMax });
+  const random = new Random(task.seed);
+  const grown: GrownTree[] = [];
+  const curve = { train: [] as number[], validation: [] as number[] };
+  const stopping = makeStopping(params.earlyStoppingRounds);
+
+  let derived = updateGradients(space, { scalePositive: params.scalePositive, round: 1 });
+  for (let round = 1; round <= params.trees; round++) {
+    grown.push(growRound(space, task, { thresholds, random: random.fork(round), scales: derived.scales }));
+    derived = updateGradients(space, { scalePositive: params.scalePositive, round: round + 1 });
+    const lossLater = validation ? validationRound(space) : Number.NaN;
+    curve.train.push(derived.loss);
+    if (validation) curve.validation.push(lossLater);
+    task.onRound?.(round, derived.loss, lossLater);
+    if (validation && stopping.shouldStop(round, lossLater)) break;
+  }
+  const bestRound = validation && params.earlyStoppingRounds > 0 ? stopping.bestRound() : grown.length;
+  const model = flattenTrees(grown.slice(0, bestRound), { names: task.x.names, baseMargin });
+  return { model, curve, bestRound };
+}
+
+/** Writes labels, weights and the starting odds of this thread's rows. */
+function startRows(space: Workspace, task: GbdtTask, odds: number): void {
+  const { arena, trainingRows, validationRows, views } = space;
+  const { from, to } = trainingRows;
+  views.u8.set(task.y.subarray(from, to), arena.training.labels + from);
+  if (task.weights) views.f32.set(task.weights.subarray(from, to), arena.weights / 4 + from);
+  views.f64.fill(odds, arena.training.odds / 8 + from, arena.training.odds / 8 + to);
+  if (!task.validation) return;
+  const later = validationRows;
+  views.u8.set(task.validation.y.subarray(later.from, later.to), arena.validation.labels + later.from);
+  views.f64.fill(odds, arena.validation.odds / 8 + later.from, arena.validation.odds / 8 + later.to);
+}
+
+/** Draws rows and columns and grows one tree on them. */
+function growRound(
+  space: Workspace,
+  task: GbdtTask,
+  round: { readonly thresholds: readonly Float32Array[]; readonly random: Random; readonly scales: Scales },
+): GrownTree {
+  const { arena, trainingRows, views } = space;
+  const { params } = task;
+  const { from, to } = trainingRows;
+  const { random } = round;
+  space.kernels.listRows(arena.list + 4 * from, from, to - from);
+  const list = views.i32.subarray(arena.list / 4 + from, arena.list / 4 + to);
+  const kept = sampleRows(list, { share: params.rowSample, random, rows: arena.training.rows });
+  const columns = sampleColumns(space.columns, { share: params.columnSample, random });
+  return growTree(space, { params, scales: round.scales, thresholds: round.thresholds, columns, kept });
+}
+
+/** Adds the newest tree to this thread's validation rows; returns the loss of all. */
+function validationRound(space: Workspace): number {
+  const { kernels, arena, own, validationRows } = space;
+  const { from, to } = validationRows;
+  const { rowMajor, odds } = arena.validation;
+  kernels.walkRows(own.nodes, 0, from, to - from, rowMajor, arena.stride, odds);
+  return validationLoss(space);
+}

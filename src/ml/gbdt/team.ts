@@ -1,0 +1,49 @@
+// A team of threads that train together: who owns which share, and where they wait for each other.
+
+export interface Team {
+  /** From 0. */
+  readonly index: number;
+  readonly count: number;
+  /** Returns when every member has called it; what each wrote before is then seen by all. */
+  wait(): void;
+}
+
+/** One thread alone waits for nobody. */
+export const ALONE: Team = { index: 0, count: 1, wait: () => {} };
+
+/** 32-bit numbers in shared memory that a team waits on. */
+export const TEAM_SLOTS = 2;
+const ARRIVED = 0;
+const PHASE = 1;
+
+/** Looks at the phase before sleeping: waits are short, and waking a thread costs more than looking. */
+const SPINS_MAX = 3000;
+
+/** A member of a team of threads. Never on the main thread: it sleeps while it waits. */
+export function joinTeam(slots: Int32Array, place: { readonly index: number; readonly count: number }): Team {
+  const { index, count } = place;
+  const wait = (): void => {
+    const phase = Atomics.load(slots, PHASE);
+    if (Atomics.add(slots, ARRIVED, 1) === count - 1) {
+      Atomics.store(slots, ARRIVED, 0);
+      Atomics.add(slots, PHASE, 1);
+      Atomics.notify(slots, PHASE);
+      return;
+    }
+    for (let spin = 0; spin < SPINS_MAX; spin++) if (Atomics.load(slots, PHASE) !== phase) return;
+    while (Atomics.load(slots, PHASE) === phase) Atomics.wait(slots, PHASE, phase);
+  };
+  return { index, count, wait };
+}
+
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A member's share of `total` things, cut at multiples of `unit`: contiguous, in the order of the members. */
+export function shareOf(total: number, team: Pick<Team, "index" | "count">, unit = 1): Range {
+  const units = Math.ceil(total / unit);
+  const cut = (index: number): number => Math.min(total, unit * Math.floor((units * index) / team.count));
+  return { from: cut(team.index), to: cut(team.index + 1) };
+}

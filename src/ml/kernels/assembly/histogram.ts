@@ -1,0 +1,134 @@
+// Histograms in WebAssembly: the packed derivatives of rows, summed by column and bin.
+
+/** One column's histogram: 256 sums of 64 bits. */
+const COLUMN_BYTES: usize = 2048;
+/** Scattered rows are laid side by side so many at a time; rows and the sums of eight columns then fit the caches. */
+const CHUNK_ROWS: i32 = 1024;
+
+/**
+ * Adds the rows listed (`count` of them, 32-bit numbers at `list`; none listed, `list` 0, means the first `count`) to a
+ * histogram of `columns` columns. Row r's bins begin at `bins + r * stride`, its packed derivatives are at
+ * `packed + 8 r`. `buffer` has room for 1,024 rows: 8 + stride bytes each.
+ */
+export function addRows(
+  histogram: usize,
+  list: usize,
+  count: i32,
+  bins: usize,
+  packed: usize,
+  stride: i32,
+  columns: i32,
+  buffer: usize,
+): void {
+  for (let start = 0; start < count; start += CHUNK_ROWS) {
+    const rows = min(CHUNK_ROWS, count - start);
+    if (list === 0) {
+      addChunk(histogram, bins + <usize>start * stride, packed + ((<usize>start) << 3), rows, stride, columns);
+    } else {
+      gather(buffer, list + ((<usize>start) << 2), rows, bins, packed, stride);
+      addChunk(histogram, buffer + ((<usize>CHUNK_ROWS) << 3), buffer, rows, stride, columns);
+    }
+  }
+}
+
+/** Turns a parent's histogram into the second child's by taking the first child's away; exact. Two sums at a time. */
+export function subtract(parent: usize, child: usize, bytes: usize): void {
+  for (let at: usize = 0; at < bytes; at += 16) {
+    v128.store(parent + at, i64x2.sub(v128.load(parent + at), v128.load(child + at)));
+  }
+}
+
+/** Adds one histogram to another: the parts that different threads summed. */
+export function add(to: usize, from: usize, bytes: usize): void {
+  for (let at: usize = 0; at < bytes; at += 16) {
+    v128.store(to + at, i64x2.add(v128.load(to + at), v128.load(from + at)));
+  }
+}
+
+export function clear(at: usize, bytes: usize): void {
+  memory.fill(at, 0, bytes);
+}
+
+/** Copies listed rows side by side: their derivatives, then their bins, sixteen at a time. */
+function gather(buffer: usize, list: usize, count: i32, bins: usize, packed: usize, stride: usize): void {
+  let to = buffer + ((<usize>CHUNK_ROWS) << 3);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const row = <usize>load<u32>(list + (i << 2));
+    store<i64>(buffer + (i << 3), load<i64>(packed + (row << 3)));
+    const from = bins + row * stride;
+    let at: usize = 0;
+    for (; at + 16 <= stride; at += 16) v128.store(to + at, v128.load(from + at));
+    if (at < stride) store<u64>(to + at, load<u64>(from + at));
+    to += stride;
+  }
+}
+
+/** Column groups outside, rows inside: the sums of eight columns stay in the first-level cache. */
+function addChunk(histogram: usize, bins: usize, packed: usize, count: i32, stride: usize, columns: i32): void {
+  let column: i32 = 0;
+  for (; column + 8 <= columns; column += 8) {
+    addEight(histogram + <usize>column * COLUMN_BYTES, bins + column, packed, count, stride);
+  }
+  if (column + 4 <= columns) {
+    addFour(histogram + <usize>column * COLUMN_BYTES, bins + column, packed, count, stride);
+    column += 4;
+  }
+  if (column + 2 <= columns) {
+    addTwo(histogram + <usize>column * COLUMN_BYTES, bins + column, packed, count, stride);
+    column += 2;
+  }
+  if (column < columns) addOne(histogram + <usize>column * COLUMN_BYTES, bins + column, packed, count, stride);
+}
+
+function addEight(sums: usize, bins: usize, packed: usize, count: i32, stride: usize): void {
+  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 8, bins += stride) {
+    const value = load<i64>(packed);
+    let at = sums + ((<usize>load<u8>(bins)) << 3);
+    store<i64>(at, load<i64>(at) + value);
+    at = sums + ((<usize>load<u8>(bins, 1)) << 3);
+    store<i64>(at, load<i64>(at, 2048) + value, 2048);
+    at = sums + ((<usize>load<u8>(bins, 2)) << 3);
+    store<i64>(at, load<i64>(at, 4096) + value, 4096);
+    at = sums + ((<usize>load<u8>(bins, 3)) << 3);
+    store<i64>(at, load<i64>(at, 6144) + value, 6144);
+    at = sums + ((<usize>load<u8>(bins, 4)) << 3);
+    store<i64>(at, load<i64>(at, 8192) + value, 8192);
+    at = sums + ((<usize>load<u8>(bins, 5)) << 3);
+    store<i64>(at, load<i64>(at, 10240) + value, 10240);
+    at = sums + ((<usize>load<u8>(bins, 6)) << 3);
+    store<i64>(at, load<i64>(at, 12288) + value, 12288);
+    at = sums + ((<usize>load<u8>(bins, 7)) << 3);
+    store<i64>(at, load<i64>(at, 14336) + value, 14336);
+  }
+}
+
+function addFour(sums: usize, bins: usize, packed: usize, count: i32, stride: usize): void {
+  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 8, bins += stride) {
+    const value = load<i64>(packed);
+    let at = sums + ((<usize>load<u8>(bins)) << 3);
+    store<i64>(at, load<i64>(at) + value);
+    at = sums + ((<usize>load<u8>(bins, 1)) << 3);
+    store<i64>(at, load<i64>(at, 2048) + value, 2048);
+    at = sums + ((<usize>load<u8>(bins, 2)) << 3);
+    store<i64>(at, load<i64>(at, 4096) + value, 4096);
+    at = sums + ((<usize>load<u8>(bins, 3)) << 3);
+    store<i64>(at, load<i64>(at, 6144) + value, 6144);
+  }
+}
+
+function addTwo(sums: usize, bins: usize, packed: usize, count: i32, stride: usize): void {
+  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 8, bins += stride) {
+    const value = load<i64>(packed);
+    let at = sums + ((<usize>load<u8>(bins)) << 3);
+    store<i64>(at, load<i64>(at) + value);
+    at = sums + ((<usize>load<u8>(bins, 1)) << 3);
+    store<i64>(at, load<i64>(at, 2048) + value, 2048);
+  }
+}
+
+function addOne(sums: usize, bins: usize, packed: usize, count: i32, stride: usize): void {
+  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 8, bins += stride) {
+    const at = sums + ((<usize>load<u8>(bins)) << 3);
+    store<i64>(at, load<i64>(at) + load<i64>(packed));
+  }
+}

@@ -1,0 +1,52 @@
+// The scoring kernel: a vector's walk through complete binary trees without a branch, four trees at a time.
+
+/**
+ * Adds to `start`, in the order of the trees, the leaf each of `trees` trees sends the vector to. A tree of depth d is a
+ * heap of 2^d nodes of 8 bytes, of which the first is unused: threshold f32, then the byte at which the vector holds the
+ * value asked for u32; its 2^d leaves are f32. The vector's NaNs are already infinities (see heaps.ts).
+ */
+export function sumTrees(start: f64, vector: usize, nodes: usize, leaves: usize, trees: i32, depth: i32): f64 {
+  const nodeBytes = (<usize>8) << depth;
+  const leafBytes = (<usize>4) << depth;
+  const bias = (<usize>1) << depth;
+  let sum = start;
+  let t = 0;
+  for (; t + 4 <= trees; t += 4) {
+    let a: usize = 1;
+    let b: usize = 1;
+    let c: usize = 1;
+    let d: usize = 1;
+    const second = nodes + nodeBytes;
+    const third = second + nodeBytes;
+    const fourth = third + nodeBytes;
+    for (let level = 0; level < depth; level++) {
+      a = step(a, nodes, vector);
+      b = step(b, second, vector);
+      c = step(c, third, vector);
+      d = step(d, fourth, vector);
+    }
+    sum += <f64>load<f32>(leaves + ((a - bias) << 2));
+    leaves += leafBytes;
+    sum += <f64>load<f32>(leaves + ((b - bias) << 2));
+    leaves += leafBytes;
+    sum += <f64>load<f32>(leaves + ((c - bias) << 2));
+    leaves += leafBytes;
+    sum += <f64>load<f32>(leaves + ((d - bias) << 2));
+    leaves += leafBytes;
+    nodes = fourth + nodeBytes;
+  }
+  for (; t < trees; t++) {
+    let a: usize = 1;
+    for (let level = 0; level < depth; level++) a = step(a, nodes, vector);
+    sum += <f64>load<f32>(leaves + ((a - bias) << 2));
+    leaves += leafBytes;
+    nodes += nodeBytes;
+  }
+  return sum;
+}
+
+/** The child a vector goes to: 2i where its value is below the threshold, else 2i + 1. */
+function step(node: usize, nodes: usize, vector: usize): usize {
+  const at = nodes + (node << 3);
+  return (node << 1) + <usize>(load<f32>(vector + load<u32>(at, 4)) >= load<f32>(at));
+}

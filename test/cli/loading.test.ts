@@ -1,0 +1,106 @@
+// What a command loads: the help no engine at all, the server neither training code nor the table engine; traced in real processes.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { postJson, writeHistory } from "../journeys/traffic.ts";
+import { makeWorkspace, removeWorkspace, sentinel, serve } from "./sentinel.ts";
+
+/** Loader hooks that note every module, and a patch that notes every CommonJS file and native addon. */
+const HOOKS = `
+import { appendFileSync } from "node:fs";
+let file;
+export function initialize(data) { file = data; }
+export async function load(url, context, next) { appendFileSync(file, url + "\\n"); return next(url, context); }
+`;
+const REGISTER = (trace: string): string => `
+import { appendFileSync } from "node:fs";
+import Module, { register } from "node:module";
+const trace = ${JSON.stringify(trace)};
+register("./hooks.mjs", { parentURL: import.meta.url, data: trace });
+for (const ending of [".js", ".node", ".json"]) {
+  const load = Module._extensions[ending];
+  Module._extensions[ending] = (module, name) => { appendFileSync(trace, name + "\\n"); return load(module, name); };
+}
+`;
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "sentinel-trace-"));
+  writeFileSync(path.join(folder, "hooks.mjs"), HOOKS);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Arguments for node that trace into a file, and the lines of it afterwards. */
+function tracing(name: string): { readonly nodeArgs: string[]; loaded(): string[] } {
+  const trace = path.join(folder, `${name}.txt`);
+  const register = path.join(folder, `${name}.mjs`);
+  writeFileSync(trace, "");
+  writeFileSync(register, REGISTER(trace));
+  return {
+    nodeArgs: ["--import", pathToFileURL(register).href],
+    loaded: () => [
+      ...new Set(
+        readFileSync(trace, "utf8")
+          .split("\n")
+          .filter((line) => line !== ""),
+      ),
+    ],
+  };
+}
+
+const ENGINES =
+  /duckdb|libsql|hono|ajv|pino|jiti|simple-git|prom-client|node_modules\/yaml|src\/(ml|features|quality|drift|evidence|lifecycle|drivers|server)\//;
+const TRAINING =
+  /duckdb|jiti|src\/lifecycle\/(train|retrain|monitor|compare)|src\/ml\/gbdt\/(train|grow|histogram|split|binning|gradients)|src\/ml\/iforest\/train|src\/quality\//;
+
+test("the help and the version load no engine", async () => {
+  for (const [name, args] of [
+    ["help", ["--help"]],
+    ["version", ["--version"]],
+    ["nothing", []],
+  ] as const) {
+    const { nodeArgs, loaded } = tracing(name);
+    const { stdout } = await sentinel(args, { nodeArgs });
+    expect(stdout.length).toBeGreaterThan(3);
+    expect(loaded().some((line) => line.includes("commander"))).toBe(true);
+    expect(loaded().filter((line) => ENGINES.test(line))).toEqual([]);
+  }
+});
+
+test("the server loads neither training code nor the table engine, not even to answer, shadow and take labels", async () => {
+  const dir = makeWorkspace();
+  try {
+    await writeHistory(dir);
+    const training = tracing("train");
+    for (const args of [["train"], ["promote"], ["train", "--seed", "2", "--force", "--reason", "a second one"]]) {
+      const { code, stderr } = await sentinel(args, {
+        cwd: dir,
+        nodeArgs: args.length === 1 && args[0] === "train" ? training.nodeArgs : [],
+      });
+      expect(code, stderr).toBe(0);
+    }
+    // The trace does see what is forbidden below.
+    expect(training.loaded().filter((line) => TRAINING.test(line)).length).toBeGreaterThan(5);
+    const { nodeArgs, loaded } = tracing("serve");
+    const server = await serve(dir, { nodeArgs });
+    try {
+      expect((await postJson(`${server.url}/predict`, { id: "a", amount: 5 })).status).toBe(200);
+      expect((await postJson(`${server.url}/predict/batch`, [{ id: "b", amount: 5 }])).status).toBe(200);
+      expect((await postJson(`${server.url}/feedback`, [{ transaction_id: "a", fraud: true }])).status).toBeLessThan(
+        300,
+      );
+      for (const route of ["/model", "/metrics", "/shadow/report", "/openapi.json", "/health"])
+        expect((await fetch(`${server.url}${route}`)).status, route).toBe(200);
+    } finally {
+      await server.stop("SIGTERM");
+    }
+    expect(loaded().some((line) => line.includes("hono"))).toBe(true);
+    expect(loaded().filter((line) => TRAINING.test(line))).toEqual([]);
+  } finally {
+    removeWorkspace(dir);
+  }
+});

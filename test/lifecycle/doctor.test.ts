@@ -1,0 +1,78 @@
+// Doctor and init: every finding with its state and what to do; nothing thrown, nothing overwritten.
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { doctor } from "../../src/lifecycle/doctor.ts";
+import { init } from "../../src/lifecycle/init.ts";
+import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
+import { ROOT } from "../cli/sentinel.ts";
+import { version } from "./records.ts";
+import { emptyPlace, type Place } from "./world.ts";
+
+let place: Place;
+beforeEach(async () => {
+  place = await emptyPlace();
+});
+afterEach(() => place.close());
+
+async function findings(given: { workspace?: string; pipeline?: string; nodeVersion?: string } = {}) {
+  const found = await doctor(place.ports, { workspace: place.dir, pipeline: "card", nodeVersion: "v22.1.0", ...given });
+  for (const { state, todo } of found) if (state !== "ok") expect(todo).not.toBe("");
+  return Object.fromEntries(found.map((finding) => [finding.what, finding]));
+}
+
+test("a fresh workspace has no fault, only what is still to do", async () => {
+  const found = await findings();
+  expect(Object.values(found).filter(({ state }) => state === "fault")).toEqual([]);
+  expect(found.node.state).toBe("ok");
+  expect(found.data).toMatchObject({
+    state: "note",
+    todo: expect.stringContaining("sentinel simulate --out data/transactions.parquet"),
+  });
+  expect(found.registry).toMatchObject({ state: "note", todo: expect.stringContaining("sentinel train") });
+});
+
+test("data and journal are counted", async () => {
+  await place.write("transactions.parquet", simulateDays({ customers: 20, terminals: 20, days: 3, seed: 1 }));
+  const found = await findings();
+  expect(found.data.state).toBe("ok");
+  expect(found.data.found).toMatch(/: \d+ rows, parquet$/);
+  expect(found.journal).toMatchObject({ state: "ok" });
+});
+
+test("each broken thing is a fault of its own", async () => {
+  expect((await findings({ nodeVersion: "v18.19.0" })).node).toMatchObject({
+    state: "fault",
+    todo: "install Node 20 or newer",
+  });
+  expect((await findings({ pipeline: "loans" })).pipeline).toMatchObject({
+    state: "fault",
+    found: expect.stringContaining('"loans"'),
+  });
+  expect((await findings({ workspace: "/nowhere" })).workspace.state).toBe("fault");
+  writeFileSync(path.join(place.dir, "features", "card.ts"), "export const card = {");
+  writeFileSync(path.join(place.dir, "data", "transactions.parquet"), "no parquet");
+  // A champion whose bundle is none.
+  await version(place.ports, "card-fraud");
+  await (await place.ports.registry()).moveAlias({
+    model: "card-fraud",
+    alias: "champion",
+    from: null,
+    to: "1",
+    entry: { at: 1, actor: "tester", verb: "promote", verdict: "PROMOTE", evidence: "", reason: "a test" },
+  });
+  const found = await findings();
+  for (const what of ["pipeline", "data", "registry"]) expect(found[what], what).toMatchObject({ state: "fault" });
+  expect(found.node.state).toBe("ok");
+});
+
+test("init makes what is missing and keeps what is there", () => {
+  const { dir } = place;
+  const file = path.join(dir, "features", "card.ts");
+  writeFileSync(file, "// mine\n");
+  rmSync(path.join(dir, "pipelines", "card.suite.json"));
+  const again = init({ dir, packageRoot: ROOT });
+  expect(again.made).toEqual([path.join("pipelines", "card.suite.json")]);
+  expect(again.kept).toContain(path.join("features", "card.ts"));
+  expect(readFileSync(file, "utf8")).toBe("// mine\n");
+});

@@ -1,0 +1,58 @@
+// Late labels: read from a table with every row checked, written for transactions that the log knows.
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DAY_MS } from "../../src/core/duration.ts";
+import { readLabels, writeLabels } from "../../src/lifecycle/label.ts";
+import { prediction } from "./records.ts";
+import { emptyPlace, type Place, START } from "./world.ts";
+
+let place: Place;
+beforeAll(async () => {
+  place = await emptyPlace();
+});
+afterAll(() => place.close());
+
+const read = (csv: string) => {
+  const file = path.join(place.dir, "labels.csv");
+  writeFileSync(file, csv);
+  return readLabels(place.ports, place.pipeline, file);
+};
+
+test("ids stay text, the source and the time are the row's, or file and unknown", async () => {
+  expect(await read("tx_id,tx_fraud,source,label_known_at\n7,1,bank,2026-01-05 00:00:00\n8,0,,\n")).toEqual([
+    { transactionId: "7", fraud: true, knownAt: Date.UTC(2026, 0, 5), source: "bank" },
+    { transactionId: "8", fraud: false, knownAt: Number.NaN, source: "file" },
+  ]);
+});
+
+test("with the transaction's time a label is known the pipeline's delay later", async () => {
+  const [label] = await read("id,is_fraud,time\n7,1,2026-01-05 00:00:00\n");
+  expect(label.knownAt).toBe(Date.UTC(2026, 0, 5) + place.pipeline.labels.delayMs);
+});
+
+test.each([
+  ["id,colour\n1,red\n", /no column is_fraud; it has: id, colour/],
+  ["is_fraud\n1\n", /no column transaction_id/],
+  ["id,is_fraud\n1,0\n2,3\n", /data row 2 has label 3; a label is 0 or 1/],
+  ["id,is_fraud\n1,0\n2,\n", /data row 2 has label/],
+  ["id,is_fraud\n1,0\n,1\n", /data row 2 has no transaction id/],
+  ["id,is_fraud\n1,no\n", /data row 1 has label no/],
+])("%j is refused by its row", async (csv, says) => {
+  await expect(read(csv)).rejects.toThrow(says);
+});
+
+test("labels of unknown transactions are counted and named, the others written with a time", async () => {
+  const log = await place.ports.log();
+  for (let i = 0; i < 30; i++) log.appendPrediction(prediction({ transactionId: `p${i}`, time: START + i }));
+  await log.flush();
+  const lines = Array.from({ length: 60 }, (_, i) => `p${i},${i % 2}`);
+  const result = await writeLabels(place.ports, place.pipeline, await read(`id,is_fraud\n${lines.join("\n")}\n`));
+  expect(result).toMatchObject({ read: 60, written: 30, unknownCount: 30 });
+  expect(result.unknown).toHaveLength(20);
+  expect(result.unknown[0]).toBe("p30");
+  const labels = [];
+  for await (const entry of log.scan(0)) if (entry.kind === "label") labels.push(entry.record);
+  expect(labels).toHaveLength(30);
+  expect(labels[3]).toMatchObject({ transactionId: "p3", fraud: true, knownAt: START + 3 + 7 * DAY_MS });
+});

@@ -1,0 +1,82 @@
+// The time-ordered split: no slice reaches into another or into the days whose labels it could not know.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { DAY_MS } from "../../src/core/duration.ts";
+import { Random } from "../../src/core/random.ts";
+import { type Split, splitByTime } from "../../src/lifecycle/train/split.ts";
+import { pipelineOf } from "./world.ts";
+
+/** Times in any order and a fifth frauds. */
+function rows(seed: number, days: number): { readonly times: Float64Array; readonly labels: Uint8Array } {
+  const random = new Random(seed);
+  const times = Float64Array.from({ length: 3000 }, () => Math.floor(random.uniform(0, days * DAY_MS)));
+  return { times, labels: Uint8Array.from(times, () => (random.next() < 0.2 ? 1 : 0)) };
+}
+
+const span = (split: Split, name: keyof Split, times: Float64Array) => {
+  const own = Array.from(split[name].rows, (row) => times[row]);
+  return { first: Math.min(...own), last: Math.max(...own) };
+};
+
+test("the slices follow each other, a gap before the evaluation, and history is learned by none", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 1e6 }),
+      fc.integer({ min: 50, max: 400 }),
+      fc.integer({ min: 0, max: 6 }),
+      (seed, days, gap) => {
+        const { times, labels } = rows(seed, days);
+        const split = splitByTime(times, labels, pipelineOf(`split: { gap: ${gap}d }\n`));
+        const [train, calibrate, evaluate] = (["train", "calibrate", "evaluate"] as const).map((name) =>
+          span(split, name, times),
+        );
+        expect(calibrate.first).toBeGreaterThan(train.last);
+        expect(evaluate.first - calibrate.last).toBeGreaterThanOrEqual(gap * DAY_MS);
+        const start = Math.min(...times);
+        const end = Math.max(...times);
+        expect(train.first - start).toBeGreaterThanOrEqual(pipelineOf().split.history * (end - start));
+        expect(evaluate.last).toBe(end);
+        for (const name of ["train", "calibrate", "evaluate"] as const) {
+          expect(split[name].frauds).toBe(split[name].rows.reduce((sum, row) => sum + labels[row], 0));
+          // The rows are all those of the time, in the table's order.
+          const { from, to } = split[name];
+          expect([...split[name].rows]).toEqual(
+            [...times.keys()].filter((row) => times[row] >= from && times[row] < to),
+          );
+        }
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test("too short a time says how many days are needed, and these are enough", () => {
+  const short = rows(1, 8);
+  const refusal = (() => {
+    try {
+      splitByTime(short.times, short.labels, pipelineOf());
+      return "";
+    } catch (error) {
+      return String((error as { hint?: string }).hint);
+    }
+  })();
+  const days = Number(/at least (\d+) days/.exec(refusal)?.[1]);
+  expect(days).toBeGreaterThan(8);
+  const enough = rows(1, days + 1);
+  expect(() => splitByTime(enough.times, enough.labels, pipelineOf())).not.toThrow();
+});
+
+test.each([
+  [0, /train slice .* no fraud/],
+  [1, /train slice .* all of them are frauds/],
+])("a slice of one class (%i) is refused by name", (label, says) => {
+  const { times } = rows(3, 100);
+  expect(() => splitByTime(times, new Uint8Array(times.length).fill(label), pipelineOf())).toThrow(says);
+});
+
+test("few frauds in one slice are refused by its name", () => {
+  const { times, labels } = rows(4, 100);
+  const { evaluate } = splitByTime(times, labels, pipelineOf());
+  for (const row of evaluate.rows.subarray(3)) labels[row] = 0;
+  expect(() => splitByTime(times, labels, pipelineOf())).toThrow(/evaluate slice .* at least 10 are needed/);
+});

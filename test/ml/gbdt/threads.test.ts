@@ -1,0 +1,68 @@
+// Teams of threads: the same bytes at any number of them, an abort that ends them, errors as on one thread.
+import { expect, test } from "vitest";
+import { encodeGbdt } from "../../../src/ml/gbdt/model.ts";
+import { defaultGbdtParams, type GbdtParams } from "../../../src/ml/gbdt/params.ts";
+import { trainGbdtThreads } from "../../../src/ml/gbdt/threads.ts";
+import { trainGbdt } from "../../../src/ml/gbdt/train.ts";
+import { fraudProblem } from "../arbitraries.ts";
+
+// Several blocks of rows, the last one not full, so that every thread has some.
+const problem = fraudProblem(18_500, 1);
+const later = fraudProblem(9000, 2);
+const weights = Float32Array.from(problem.y, (_, r) => 0.5 + (r % 7) / 3);
+const params: GbdtParams = { ...defaultGbdtParams, trees: 8, depthMax: 4 };
+
+const VARIANTS: Readonly<Record<string, object>> = {
+  plain: { params },
+  "rows and columns sampled, deep": {
+    params: { ...params, rowSample: 0.6, columnSample: 0.7, depthMax: 9, trees: 3 },
+  },
+  "best leaf first, weighted": { params: { ...params, leavesMax: 9, scalePositive: 3 }, weights },
+  "early stopping": {
+    params: { ...params, trees: 60, learningRate: 0.9, earlyStoppingRounds: 2 },
+    validation: later,
+  },
+};
+
+for (const [name, variant] of Object.entries(VARIANTS)) {
+  test(`${name}: 1, 2, 3 and 6 threads give the model, the curve and the rounds of one`, async () => {
+    const task = { ...problem, params, seed: 5, ...variant };
+    const one = trainGbdt(task);
+    const bytes = encodeGbdt(one.model);
+    for (const threads of [1, 2, 3, 6]) {
+      const rounds: number[] = [];
+      const onRound = (round: number, loss: number): void => {
+        rounds.push(round, loss);
+      };
+      const team = await trainGbdtThreads({ ...task, onRound }, { threads });
+      expect(encodeGbdt(team.model)).toEqual(bytes);
+      expect(team).toEqual(one);
+      expect(rounds).toEqual(one.curve.train.flatMap((loss, i) => [i + 1, loss]));
+    }
+  });
+}
+
+test("an abort ends the training with its reason", async () => {
+  const abort = new AbortController();
+  const onRound = (round: number): void => {
+    if (round === 3) abort.abort(new Error("enough"));
+  };
+  const task = { ...problem, params: { ...params, trees: 10_000 }, seed: 1, onRound };
+  await expect(trainGbdtThreads(task, { threads: 2, signal: abort.signal })).rejects.toThrow("enough");
+  await expect(trainGbdtThreads(task, { threads: 2, signal: abort.signal })).rejects.toThrow("enough");
+});
+
+test("what does not fit is refused before a thread starts", async () => {
+  const task = { ...problem, params, seed: 1 };
+  await expect(trainGbdtThreads(task, { threads: 0 })).rejects.toThrow("threads is 0; it must be a whole number");
+  await expect(trainGbdtThreads({ ...task, y: task.y.slice(1) }, { threads: 2 })).rejects.toThrow("y.length");
+  const deep = { ...task, params: { ...params, depthMax: 16, leavesMax: 65_536 }, x: wide() };
+  await expect(trainGbdtThreads(deep, { threads: 2 })).rejects.toThrow(
+    expect.objectContaining({ code: "ml.memory-short" }),
+  );
+});
+
+function wide() {
+  const names = Array.from({ length: 60 }, (_, c) => `c${c}`);
+  return { rows: problem.x.rows, names, values: new Float32Array(60 * problem.x.rows) };
+}

@@ -1,0 +1,4 @@
+// Property tests draw from one seed, so that a run says the same of the same code; FAST_CHECK_SEED explores another.
+import fc from "fast-check";
+
+fc.configureGlobal({ seed: Number(process.env.FAST_CHECK_SEED ?? 20_260_101) });
