@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly seed: number;
   /** Timed runs of each side. */
   readonly repeats: number;
+  /** Also measure what takes minutes: the memory of a million customers. */
+  readonly memory: boolean;
   /** One line for people. */
   print(line: string): void;
 }

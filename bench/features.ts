@@ -6,6 +6,8 @@ import { encodeAndLearn } from "../src/features/encode.ts";
 import { compileSpec, type FeaturePlan } from "../src/features/plan.ts";
 import { type ReplayResult, replay } from "../src/features/replay.ts";
 import { type Bench, type BenchOptions, median, quantileOf } from "./bench.ts";
+import type { MemoryTask } from "./features-memory.ts";
+import { type Measured, runOwn } from "./peers.ts";
 import { timed } from "./stopwatch.ts";
 import { loadFeatures, loadTransactions } from "./workspace.ts";
 
@@ -23,14 +25,17 @@ export const bench: Bench = {
       `card: ${plan.width} features, ${table.rows} transactions, state in memory (Redis is not measured yet)`,
     );
     const rates: number[] = [];
+    const cpuRates: number[] = [];
     let last: ReplayResult | null = null;
     for (let round = 0; round < options.repeats; round++) {
       last = null;
       const { result, measured } = timed(() => replayOf(plan, table));
       last = result;
       rates.push(table.rows / measured.seconds);
-      const cpuRate = table.rows / measured.cpuSeconds;
-      options.print(`  replay ${round + 1}: ${perSecond(rates[round])}, by processor time ${perSecond(cpuRate)}`);
+      cpuRates.push(table.rows / measured.cpuSeconds);
+      options.print(
+        `  replay ${round + 1}: ${perSecond(rates[round])}, by processor time ${perSecond(cpuRates[round])}`,
+      );
     }
     assert(last !== null, "at least one replay ran");
     const stats = last.state.stats();
@@ -39,12 +44,29 @@ export const bench: Bench = {
     const micros = onlineMicros(plan, table, options);
     return {
       replayPerSecond: median(rates),
+      replayPerCpuSecond: median(cpuRates),
       encodeMicrosP50: quantileOf(micros, 0.5),
       encodeMicrosP99: quantileOf(micros, 0.99),
       bytesPerKey,
+      ...(options.memory ? { rssMillionCustomersMb: await millionCustomers(plan, options) } : {}),
     };
   },
 };
+
+/** Resident MiB of a process that holds thirty days of a million customers and 100,000 terminals, and nothing else. */
+async function millionCustomers(plan: FeaturePlan, { print }: BenchOptions): Promise<number> {
+  const task: MemoryTask = { spec: plan.spec, customers: 1_000_000, terminals: 100_000, days: 30 };
+  const run = await runOwn<Measured & { heldBytes: number; stateBytes: number; events: number }>(
+    "features-memory",
+    task,
+  );
+  const mb = (bytes: number): number => Math.round(bytes / 2 ** 20);
+  print(
+    `  a million customers, ${run.events} entries: ${mb(run.heldBytes)} MiB resident (peak ${mb(run.rssBytes)}), ` +
+      `${mb(run.stateBytes)} MiB by the state's own account, ${Math.round(run.cpuSeconds)} s to fill`,
+  );
+  return mb(run.heldBytes);
+}
 
 function replayOf(plan: FeaturePlan, table: Table): ReplayResult {
   const columns = { id: "transaction_id", time: "time", label: "is_fraud" };

@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -23,7 +23,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   },
 };
 
-const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N]
+const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -43,6 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
         data: { type: "string" },
         seed: { type: "string", default: "1" },
         repeats: { type: "string", default: "5" },
+        memory: { type: "boolean", default: false },
       },
     });
     const name = positionals[0] ?? "";
@@ -52,6 +53,7 @@ async function main(args: readonly string[]): Promise<number> {
       data: values.data,
       seed: wholeNumber("seed", values.seed),
       repeats: Math.max(1, wholeNumber("repeats", values.repeats)),
+      memory: values.memory,
       print: (line) => console.log(line),
     });
     if (values.json) console.log(JSON.stringify({ name, figures }));

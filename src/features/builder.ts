@@ -37,7 +37,11 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
   window(
     name: string,
     what: WindowTerms<C> &
-      ({ readonly over: EventWord } | { readonly over: NumberOf<C>; readonly aggregate: Aggregate }),
+      (
+        | { readonly over: EventWord }
+        | { readonly over: NumberOf<C>; readonly aggregate: Aggregate }
+        | { readonly over: AnyOf<C>; readonly aggregate: "distinct" }
+      ),
   ): WindowFeature;
   elapsed(
     name: string,

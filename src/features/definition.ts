@@ -15,7 +15,7 @@ export const KEYS_MAX = 16;
 export const EVENT_WORDS = ["transactions", "frauds", "genuine", "fraud-rate"] as const;
 export type EventWord = (typeof EVENT_WORDS)[number];
 
-export const AGGREGATES = ["count", "sum", "mean", "std", "min", "max"] as const;
+export const AGGREGATES = ["count", "sum", "mean", "std", "min", "max", "distinct"] as const;
 export type Aggregate = (typeof AGGREGATES)[number];
 
 export const TIME_PARTS = ["hour", "dayOfWeek", "weekend", "night"] as const;
@@ -43,7 +43,8 @@ export interface TimeFeature {
 
 /**
  * An aggregate over the key's transactions in (t − delay − window, t − delay]. `over` an event word: count (fraud-rate: frauds
- * known at t ÷ transactions); over a numeric column: any aggregate of its present values (std with n − 1).
+ * known at t ÷ transactions); over a numeric column: any aggregate of its present values (std with n − 1); over any
+ * column: how many distinct values.
  */
 export interface WindowFeature {
   readonly kind: "window";

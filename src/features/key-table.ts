@@ -1,4 +1,5 @@
 // Key table: all that is remembered about each value of one key (say, each customer), bounded per key and in keys.
+import { heapBytes } from "./heap-bytes.ts";
 import { LabelLists } from "./labels.ts";
 import type { StateLimits } from "./limits.ts";
 import type { SeriesNeed } from "./plan.ts";
@@ -29,7 +30,9 @@ export class KeyTable {
   evicted = 0;
   private readonly limits: StateLimits;
   private readonly slots = new Map<string, number>();
-  private texts: (string | null)[] = [];
+  private slotCount = 0;
+  /** Characters of all key texts. */
+  private textLength = 0;
   private newest = new Float64Array(64);
   private freeSlots: number[] = [];
   private sweepAt: number;
@@ -37,8 +40,10 @@ export class KeyTable {
   constructor(need: SeriesNeed, limits: StateLimits) {
     this.need = need;
     this.limits = limits;
-    this.singles = new Timelines(need.columns.length);
-    this.tiles = new Timelines(1 + TILE_NUMBERS.count * need.columns.length);
+    // What is kept of a key when one more comes is younger than the retention, so no run is longer.
+    const spanMs = this.retentionMs;
+    this.singles = new Timelines(need.columns.length, { spanMs });
+    this.tiles = new Timelines(1 + TILE_NUMBERS.count * need.columns.length, { spanMs });
     this.sweepAt = Math.min(limits.keysMax, 1024);
   }
 
@@ -67,14 +72,14 @@ export class KeyTable {
       return known;
     }
     if (this.slots.size >= this.sweepAt) this.sweep(watermark);
-    const slot = this.freeSlots.pop() ?? this.texts.length;
+    const slot = this.freeSlots.pop() ?? this.slotCount++;
     if (slot >= this.newest.length) {
       const grown = new Float64Array(Math.ceil(slot * 1.5) + 1);
       grown.set(this.newest);
       this.newest = grown;
     }
     this.slots.set(text, slot);
-    this.texts[slot] = text;
+    this.textLength += text.length;
     this.newest[slot] = time;
     return slot;
   }
@@ -87,14 +92,21 @@ export class KeyTable {
     const { time, values } = event;
     if (time > this.newest[slot]) this.newest[slot] = time;
     this.dropOld(slot, event.watermark);
-    const tileStart = Math.floor(time / this.limits.tileMs) * this.limits.tileMs;
-    if (this.tileIsFull(slot, tileStart)) {
-      this.addToTile(slot, tileStart, event);
-      return;
+    if (this.singles.length(slot) >= this.limits.tileEvents) {
+      const tileStart = Math.floor(time / this.limits.tileMs) * this.limits.tileMs;
+      if (this.tileIsFull(slot, tileStart)) {
+        this.addToTile(slot, tileStart, event);
+        return;
+      }
     }
     const at = this.singles.insert(slot, time);
     const { columns } = this.singles.page(slot);
     for (let c = 0; c < columns.length; c++) columns[c][at] = values[c];
+  }
+
+  /** Whether a genuine label of the key is kept, or may take a fraud back. */
+  heedsGenuine(slot: number): boolean {
+    return this.need.genuine || (slot >= 0 && this.frauds.runs.length(slot) > 0);
   }
 
   /** Adds a label of a transaction of this key. */
@@ -113,9 +125,9 @@ export class KeyTable {
   }
 
   get bytes(): number {
-    // A key costs about 100 bytes in the map and its text besides the typed arrays.
     const runs = [this.singles, this.tiles, this.frauds.runs, this.genuine.runs];
-    return runs.reduce((sum, run) => sum + run.bytes, 0) + this.newest.length * 8 + this.slots.size * 100;
+    const numbers = runs.reduce((sum, run) => sum + run.bytes, 0) + (this.newest.length + this.freeSlots.length) * 8;
+    return numbers + heapBytes(this.slots.size, { words: 3, textLength: this.textLength });
   }
 
   get events(): number {
@@ -135,24 +147,22 @@ export class KeyTable {
   private dropOld(slot: number, watermark: number): void {
     const until = watermark - this.retentionMs;
     this.singles.dropUntil(slot, until);
-    this.tiles.dropUntil(slot, until);
-    this.frauds.runs.dropUntil(slot, until);
-    this.genuine.runs.dropUntil(slot, until);
+    if (this.tiles.entries > 0) this.tiles.dropUntil(slot, until);
+    if (this.frauds.runs.entries > 0) this.frauds.runs.dropUntil(slot, until);
+    if (this.genuine.runs.entries > 0) this.genuine.runs.dropUntil(slot, until);
   }
 
+  /** Whether the tile holds all the single entries it may; the key has at least that many. */
   private tileIsFull(slot: number, tileStart: number): boolean {
-    const length = this.singles.length(slot);
     const { tileEvents, tileMs } = this.limits;
-    if (length < tileEvents) return false;
     const { times } = this.singles.page(slot);
     const begin = this.singles.begin(slot);
-    const end = begin + length;
+    const end = begin + this.singles.length(slot);
+    const start = tileStart - this.singles.origin(slot);
     // Times are whole ms, so "after start − 1" is "from start on".
-    if (times[end - 1] < tileStart || (times[end - tileEvents] < tileStart && times[end - 1] < tileStart + tileMs)) {
-      return false;
-    }
-    const from = firstAfter(times, begin, end, tileStart - 1);
-    return firstAfter(times, from, end, tileStart + tileMs - 1) - from >= tileEvents;
+    if (times[end - 1] < start || (times[end - tileEvents] < start && times[end - 1] < start + tileMs)) return false;
+    const from = firstAfter(times, begin, end, start - 1);
+    return firstAfter(times, from, end, start + tileMs - 1) - from >= tileEvents;
   }
 
   private addToTile(
@@ -168,7 +178,7 @@ export class KeyTable {
       for (let c = 0; c < columns.length; c++) columns[c][at] = 0;
     }
     const { times, columns } = tiles.page(slot);
-    if (event.time > times[at]) times[at] = event.time;
+    if (event.time > times[at] + tiles.origin(slot)) tiles.setTime(slot, at, event.time);
     columns[0][at]++;
     for (let c = 0; c < this.need.columns.length; c++) {
       if (!Number.isNaN(event.values[c]))
@@ -182,8 +192,9 @@ export class KeyTable {
     if (length === 0) return -1;
     const { times } = this.tiles.page(slot);
     const begin = this.tiles.begin(slot);
-    const at = firstAfter(times, begin, begin + length, tileStart + this.limits.tileMs - 1) - 1;
-    return at >= begin && times[at] >= tileStart ? at : -1;
+    const start = tileStart - this.tiles.origin(slot);
+    const at = firstAfter(times, begin, begin + length, start + this.limits.tileMs - 1) - 1;
+    return at >= begin && times[at] >= start ? at : -1;
   }
 
   /** Gives up keys that are silent for longer than the retention, and an eighth of the rest when the table is still full. */
@@ -202,7 +213,7 @@ export class KeyTable {
     for (const { text, slot, newest } of this.entries()) {
       if (newest > until) continue;
       this.slots.delete(text);
-      this.texts[slot] = null;
+      this.textLength -= text.length;
       this.freeSlots.push(slot);
       for (const run of [this.singles, this.tiles, this.frauds.runs, this.genuine.runs]) run.clear(slot);
     }

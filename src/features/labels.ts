@@ -14,8 +14,15 @@ export interface LabelEntry {
   readonly idHash: number;
 }
 
+/** Labels of transactions until then, as known now. */
+export interface LabelSpan {
+  until: number;
+  now: number;
+}
+
 /** Labelled transactions by slot, ordered by the time of the transaction; each is seen by reads at t ≥ knownAt only. */
 export class LabelLists {
+  /** Labels may be of transactions far ahead or apart, so their times take 64 bits; they are few. */
   readonly runs = new Timelines(3);
 
   /** Adds a label; one that is there already keeps the earlier knownAt. */
@@ -40,21 +47,28 @@ export class LabelLists {
     this.settle(slot, at);
   }
 
-  /** How many transactions in (after, until] are known at `now`. */
-  count(slot: number, span: { readonly after: number; readonly until: number; readonly now: number }): number {
-    const length = this.runs.length(slot);
-    if (length === 0) return 0;
+  /**
+   * How many transactions in (until − spans[w], until] are known at `now`, into counts[w]; spans ascend, so that one walk back serves all. Only for a
+   * slot that has labels.
+   */
+  countNested(slot: number, spans: Float64Array, span: LabelSpan, counts: Int32Array): void {
+    const { until, now } = span;
     const { times, columns } = this.runs.page(slot);
+    const known = columns[KNOWN];
+    const knownMax = columns[KNOWN_MAX];
     const begin = this.runs.begin(slot);
-    const to = firstAfter(times, begin, begin + length, span.until);
-    const from = firstAfter(times, begin, to, span.after);
-    let known = 0;
-    let at = to;
-    while (at > from && columns[KNOWN_MAX][at - 1] > span.now) {
-      at--;
-      if (columns[KNOWN][at] <= span.now) known++;
+    let at = firstAfter(times, begin, begin + this.runs.length(slot), until);
+    let count = 0;
+    for (let w = 0; w < spans.length; w++) {
+      const from = firstAfter(times, begin, at, until - spans[w]);
+      while (at > from && knownMax[at - 1] > now) {
+        at--;
+        if (known[at] <= now) count++;
+      }
+      count += at - from;
+      at = from;
+      counts[w] = count;
     }
-    return known + at - from;
   }
 
   /** Time of the last (or first) transaction in (after, now] known at `now`; NaN when there is none. */

@@ -2,10 +2,11 @@
 import { DAY_MS, HOUR_MS, parseDuration } from "../core/duration.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { Aggregate, FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
+import { columnOfIdentity, identityColumn } from "./distinct.ts";
 import { compileFeature } from "./expression.ts";
 import { specHash } from "./spec.ts";
 
-/** The state one key needs: which columns' values, which labels, and how far back (ms, lateness not included). */
+/** The state one key needs: which columns' values (or their identities: distinct.ts), which labels, and how far back (ms, lateness not included). */
 export interface SeriesNeed {
   readonly key: readonly string[];
   readonly columns: readonly string[];
@@ -56,6 +57,10 @@ export interface KeySteps {
 export interface Pass {
   readonly delayMs: number;
   readonly windows: readonly PassWindow[];
+  /** Their lengths, and whether any asks for labels. */
+  readonly lengths: Float64Array;
+  readonly frauds: boolean;
+  readonly genuine: boolean;
   readonly columns: readonly PassColumn[];
 }
 
@@ -77,6 +82,11 @@ export interface CountOutput {
 export interface PassColumn {
   /** Index into the series' columns. */
   readonly column: number;
+  /** Whether identities are counted, not numbers added up. */
+  readonly distinct: boolean;
+  /** Whether any window asks for a deviation, or for the smallest or largest. */
+  readonly spread: boolean;
+  readonly extremes: boolean;
   readonly windows: readonly {
     /** Index into the pass's windows. */
     readonly window: number;
@@ -241,7 +251,8 @@ const COMPILE: {
     const ms = parseDuration(def.window);
     const delayMs = parseDuration(def.delay ?? "0s");
     const series = seriesOf(draft, def.key, { feature, reachMs: ms + delayMs });
-    const { over, empty = Number.NaN } = def;
+    const { empty = Number.NaN } = def;
+    const over = def.aggregate === "distinct" ? identityColumn(def.over) : def.over;
     if (over === "frauds" || over === "fraud-rate") series.frauds = true;
     else if (over === "genuine") series.genuine = true;
     else if (over !== "transactions") series.columns.add(over);
@@ -412,9 +423,23 @@ function passOf(list: readonly WindowDraft[], need: SeriesNeed, multiples: reado
       const keep = multiples.findIndex((one) => one.column === column && one.usualMs === ms);
       return { window, keep, before: valueOutputs(here, false), after: valueOutputs(here, true) };
     });
-    return { column, windows: perWindow.filter(({ before, after }) => before.length + after.length > 0) };
+    const asked = list.filter((one) => one.over === name).map(({ aggregate }) => aggregate);
+    return {
+      column,
+      distinct: columnOfIdentity(name) !== null,
+      spread: asked.includes("std"),
+      extremes: asked.includes("min") || asked.includes("max"),
+      windows: perWindow.filter(({ before, after }) => before.length + after.length > 0),
+    };
   });
-  return { delayMs: list[0].delayMs, windows, columns: columns.filter((one) => one.windows.length > 0) };
+  return {
+    delayMs: list[0].delayMs,
+    windows,
+    lengths: Float64Array.from(lengths),
+    frauds: windows.some(({ frauds, rates }) => frauds.length + rates.length > 0),
+    genuine: windows.some(({ genuine }) => genuine.length > 0),
+    columns: columns.filter((one) => one.windows.length > 0),
+  };
 }
 
 function valueOutputs(list: readonly WindowDraft[], current: boolean): ValueOutput[] {

@@ -1,19 +1,10 @@
 // Reading: runs a plan's steps against the key tables and fills the vector of one transaction, changing nothing.
 import { FEATURES_MAX } from "./definition.ts";
+import { DistinctSet } from "./distinct.ts";
 import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING } from "./key-table.ts";
-import type {
-  CountOutput,
-  ElapsedStep,
-  KeySteps,
-  MultipleStep,
-  Pass,
-  PassColumn,
-  PassWindow,
-  SinceFraudStep,
-} from "./plan.ts";
-import type { Page } from "./timelines.ts";
-import { firstAfter } from "./timelines.ts";
+import type { ElapsedStep, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./plan.ts";
+import { firstAfter, RunPlace } from "./timelines.ts";
 import { Totals } from "./window.ts";
 
 /** The transaction that is read: its whole-ms time, and its values in the order of the series' columns. */
@@ -33,7 +24,6 @@ export interface KeyPlace {
 
 /** Entries walked before a binary search takes over. */
 const WALK_MAX = 32;
-const EMPTY: Page = { times: new Float64Array(0), columns: [], used: 0, live: 0 };
 
 /** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
 export class KeyReader {
@@ -41,18 +31,24 @@ export class KeyReader {
   private columnOf!: Int32Array;
   private slot = 0;
   private time = 0;
-  private page = EMPTY;
-  private begin = 0;
-  /** End of the entries that came before the transaction. */
-  private end = 0;
-  private tilePage = EMPTY;
-  private tileBegin = 0;
-  private tileEnd = 0;
+  /** The time after the origin of the run, and of the run of tiles. */
+  private now = 0;
+  private tileNow = 0;
+  /** Whether the key has labels of each kind. */
+  private hasFrauds = false;
+  private hasGenuine = false;
+  /** Entries that came before the transaction; and those of busy tiles, late ones included. */
+  private readonly run = new RunPlace();
+  private readonly tiles = new RunPlace();
   private values: Float64Array = new Float64Array(0);
   private readonly totals = new Totals();
   private readonly withTiles = new Totals();
   private readonly withCurrent = new Totals();
+  private readonly seen = new DistinctSet();
   private lows = new Int32Array(16);
+  private knownFrauds = new Int32Array(16);
+  private knownGenuine = new Int32Array(16);
+  private readonly labelSpan = { until: 0, now: 0 };
   private readonly kept = new Float64Array(2 * FEATURES_MAX);
 
   /**
@@ -66,9 +62,11 @@ export class KeyReader {
     }
     this.place(where, event);
     for (let p = 0; p < steps.passes.length; p++) this.readPass(steps.passes[p], out);
-    for (const step of steps.elapsed) out[step.feature] = this.elapsed(step);
-    for (const step of steps.sinceFraud) out[step.feature] = this.sinceFraud(step);
-    for (const step of steps.multiples) this.readMultiples(step, out);
+    for (let i = 0; i < steps.elapsed.length; i++) out[steps.elapsed[i].feature] = this.elapsed(steps.elapsed[i]);
+    for (let i = 0; i < steps.sinceFraud.length; i++) {
+      out[steps.sinceFraud[i].feature] = this.sinceFraud(steps.sinceFraud[i]);
+    }
+    for (let i = 0; i < steps.multiples.length; i++) this.readMultiples(steps.multiples[i], out);
   }
 
   private place(where: KeyPlace, event: ReadEvent): void {
@@ -78,60 +76,77 @@ export class KeyReader {
     this.slot = slot;
     this.time = event.time;
     this.values = event.values;
-    const length = slot < 0 ? 0 : table.singles.length(slot);
-    this.page = length === 0 ? EMPTY : table.singles.page(slot);
-    this.begin = length === 0 ? 0 : table.singles.begin(slot);
-    this.end = this.endAt(this.begin + length, event.time);
-    if (event.learned) this.end = this.endBefore(event);
-    const tiles = slot < 0 ? 0 : table.tiles.length(slot);
-    this.tilePage = tiles === 0 ? EMPTY : table.tiles.page(slot);
-    this.tileBegin = tiles === 0 ? 0 : table.tiles.begin(slot);
-    this.tileEnd = this.tileBegin + tiles;
-  }
-
-  private endAt(end: number, time: number): number {
-    return this.lowAfter(this.page.times, end, time);
+    const { run, tiles } = this;
+    table.singles.locate(slot, run);
+    this.now = event.time - run.origin;
+    run.end = this.lowAfter(run.end, this.now);
+    if (event.learned) run.end = this.endBefore(event);
+    table.tiles.locate(slot, tiles);
+    this.tileNow = event.time - tiles.origin;
+    this.hasFrauds = slot >= 0 && table.frauds.runs.length(slot) > 0;
+    this.hasGenuine = slot >= 0 && table.genuine.runs.length(slot) > 0;
   }
 
   /** Where the learned transaction itself stands among entries of its millisecond: the last with its values. */
   private endBefore(event: ReadEvent): number {
-    const { times, columns } = this.page;
-    for (let i = this.end - 1; i >= this.begin && times[i] === event.time; i--) {
+    const { times, columns } = this.run;
+    for (let i = this.run.end - 1; i >= this.run.begin && times[i] === this.now; i--) {
       let same = true;
       for (let c = 0; c < columns.length; c++) same &&= Object.is(columns[c][i], event.values[c]);
       if (same) return i;
     }
-    return this.end;
+    return this.run.end;
   }
 
   private readPass(pass: Pass, out: Float64Array): void {
-    const until = this.time - pass.delayMs;
-    const { times } = this.page;
-    const high = pass.delayMs === 0 ? this.end : this.endAt(this.end, until);
-    if (this.lows.length < pass.windows.length) this.lows = new Int32Array(pass.windows.length);
+    const until = this.now - pass.delayMs;
+    const high = pass.delayMs === 0 ? this.run.end : this.lowAfter(this.run.end, until);
+    const { windows, columns } = pass;
+    if (this.lows.length < windows.length) this.makeScratch(windows.length);
+    const { lows } = this;
     let low = high;
-    for (let w = 0; w < pass.windows.length; w++) {
-      const window = pass.windows[w];
-      const after = until - window.ms;
-      low = this.lowAfter(times, low, after);
-      this.lows[w] = low;
-      if (window.counts.length + window.rates.length > 0) {
-        this.readCounts(window, high - low + this.tileWeight(after, until), until, out);
-      }
-      if (window.frauds.length > 0) put(window.frauds, this.known("frauds", after, until), out);
-      if (window.genuine.length > 0) put(window.genuine, this.known("genuine", after, until), out);
+    for (let w = 0; w < windows.length; w++) {
+      low = this.lowAfter(low, until - windows[w].ms);
+      lows[w] = low;
     }
-    for (let c = 0; c < pass.columns.length; c++) this.readColumn(pass, pass.columns[c], high, out);
+    if (pass.frauds) this.countLabels("frauds", pass);
+    if (pass.genuine) this.countLabels("genuine", pass);
+    for (let w = 0; w < windows.length; w++) this.readCounts(pass, w, high - lows[w], out);
+    for (let c = 0; c < columns.length; c++) {
+      if (columns[c].distinct) this.readDistinct(columns[c], high, out);
+      else this.readColumn(pass, columns[c], high, out);
+    }
   }
 
-  private readCounts(window: PassWindow, before: number, until: number, out: Float64Array): void {
-    const { counts, rates } = window;
-    for (let i = 0; i < counts.length; i++) out[counts[i].feature] = before + (counts[i].current ? 1 : 0);
-    if (rates.length === 0) return;
-    const known = this.known("frauds", until - window.ms, until);
+  private makeScratch(windows: number): void {
+    this.lows = new Int32Array(windows);
+    this.knownFrauds = new Int32Array(windows);
+    this.knownGenuine = new Int32Array(windows);
+  }
+
+  /** Known labels in each window of the pass, into the scratch. */
+  private countLabels(which: "frauds" | "genuine", pass: Pass): void {
+    const counts = which === "frauds" ? this.knownFrauds : this.knownGenuine;
+    if (!(which === "frauds" ? this.hasFrauds : this.hasGenuine)) {
+      counts.fill(0);
+      return;
+    }
+    const { labelSpan } = this;
+    labelSpan.until = this.time - pass.delayMs;
+    labelSpan.now = this.time;
+    this.table[which].countNested(this.slot, pass.lengths, labelSpan, counts);
+  }
+
+  private readCounts(pass: Pass, at: number, singles: number, out: Float64Array): void {
+    const { ms, counts, frauds, genuine, rates } = pass.windows[at];
+    const until = this.tileNow - pass.delayMs;
+    const before = this.tiles.end === 0 ? singles : singles + this.tileWeight(until - ms, until);
+    for (let i = 0; i < counts.length; i++) out[counts[i].feature] = counts[i].current ? before + 1 : before;
+    for (let i = 0; i < frauds.length; i++) out[frauds[i].feature] = this.knownFrauds[at];
+    for (let i = 0; i < genuine.length; i++) out[genuine[i].feature] = this.knownGenuine[at];
     for (let i = 0; i < rates.length; i++) {
-      const count = before + (rates[i].current ? 1 : 0);
-      out[rates[i].feature] = count === 0 ? rates[i].empty : known / count;
+      const count = rates[i].current ? before + 1 : before;
+      out[rates[i].feature] = count === 0 ? rates[i].empty : this.knownFrauds[at] / count;
     }
   }
 
@@ -139,29 +154,49 @@ export class KeyReader {
    * The first entry after `time`, known to be at or before `high`. Steps back first: nested windows differ by few entries, and a steady
    * walk is cheaper than a search's mispredicted branches.
    */
-  private lowAfter(times: Float64Array, high: number, time: number): number {
+  private lowAfter(high: number, time: number): number {
+    const { begin, times } = this.run;
+    const stop = Math.max(begin, high - WALK_MAX);
     let low = high;
-    for (let steps = 0; steps < WALK_MAX; steps++) {
-      if (low === this.begin || times[low - 1] <= time) return low;
-      low--;
+    while (low > stop && times[low - 1] > time) low--;
+    return low > stop || stop === begin ? low : firstAfter(times, begin, low, time);
+  }
+
+  /** Distinct values in each window; those added up in busy tiles are not among them. */
+  private readDistinct(column: PassColumn, high: number, out: Float64Array): void {
+    const { seen } = this;
+    const index = this.columnOf[column.column];
+    const values = this.run.columns[index];
+    const own = this.values[index];
+    seen.clear();
+    let at = high;
+    for (let i = 0; i < column.windows.length; i++) {
+      const { window, before, after } = column.windows[i];
+      seen.addRun(values, this.lows[window], at);
+      at = this.lows[window];
+      for (let o = 0; o < before.length; o++) out[before[o].feature] = seen.size;
+      const withOwn = Number.isNaN(own) || seen.has(own) ? seen.size : seen.size + 1;
+      for (let o = 0; o < after.length; o++) out[after[o].feature] = withOwn;
     }
-    return firstAfter(times, this.begin, low, time);
   }
 
   private readColumn(pass: Pass, column: PassColumn, high: number, out: Float64Array): void {
     const { totals } = this;
     const index = this.columnOf[column.column];
-    const values = this.page.columns[index];
+    const values = this.run.columns[index];
+    const { spread, extremes } = column;
     totals.clear();
-    const until = this.time - pass.delayMs;
+    const until = this.tileNow - pass.delayMs;
     let at = high;
     for (let i = 0; i < column.windows.length; i++) {
       const { window, keep, before, after } = column.windows[i];
       const low = this.lows[window];
-      if (at > low) totals.addRun(values, low, at);
+      totals.addRun(values, low, at);
+      if (spread) totals.addSpread(values, low, at);
+      if (extremes) totals.addExtremes(values, low, at);
       at = low;
       let sofar = totals;
-      if (this.tileEnd > this.tileBegin) {
+      if (this.tiles.end > 0) {
         sofar = this.withTiles;
         sofar.copyFrom(totals);
         this.addTiles(sofar, { index, after: until - pass.windows[window].ms, until });
@@ -179,74 +214,68 @@ export class KeyReader {
     totals: Totals,
     span: { readonly index: number; readonly after: number; readonly until: number },
   ): void {
-    const { times, columns } = this.tilePage;
-    const to = firstAfter(times, this.tileBegin, this.tileEnd, span.until);
-    const from = firstAfter(times, this.tileBegin, to, span.after);
+    const { times, columns } = this.tiles;
+    const to = firstAfter(times, this.tiles.begin, this.tiles.end, span.until);
+    const from = firstAfter(times, this.tiles.begin, to, span.after);
     totals.addTiles(columns, { from, to, column: span.index });
   }
 
-  /** Transactions in busy tiles whose latest is in (after, until]. */
+  /** Transactions in busy tiles whose latest is in (after, until], both after the tiles' origin. */
   private tileWeight(after: number, until: number): number {
-    if (this.tileEnd === this.tileBegin) return 0;
-    const { times, columns } = this.tilePage;
+    const { times, columns } = this.tiles;
     let weight = 0;
-    for (let i = this.tileEnd - 1; i >= this.tileBegin && times[i] > after; i--) {
+    for (let i = this.tiles.end - 1; i >= this.tiles.begin && times[i] > after; i--) {
       if (times[i] <= until) weight += columns[0][i];
     }
     return weight;
   }
 
-  private known(which: "frauds" | "genuine", after: number, until: number): number {
-    const list = this.table[which];
-    return this.slot < 0 || list.runs.length(this.slot) === 0
-      ? 0
-      : list.count(this.slot, { after, until, now: this.time });
-  }
-
   private elapsed(step: ElapsedStep): number {
-    const after = this.time - step.withinMs;
-    const at = step.of === "fraud" ? this.fraudEdge(after, step.last) : this.transactionEdge(after, step.last);
-    return (this.time - at) / step.unitMs;
+    const ago = step.of === "fraud" ? this.sinceFraudEdge(step) : this.sinceTransaction(step);
+    return ago / step.unitMs;
   }
 
-  private fraudEdge(after: number, last: boolean): number {
-    if (this.slot < 0) return Number.NaN;
-    return this.table.frauds.edge(this.slot, { after, now: this.time, last });
+  private sinceFraudEdge(step: { readonly withinMs: number; readonly last: boolean }): number {
+    if (!this.hasFrauds) return Number.NaN;
+    const edge = { after: this.time - step.withinMs, now: this.time, last: step.last };
+    return this.time - this.table.frauds.edge(this.slot, edge);
   }
 
-  private transactionEdge(after: number, last: boolean): number {
-    const { times } = this.page;
-    const at = last ? this.end - 1 : firstAfter(times, this.begin, this.end, after);
-    let edge = at >= this.begin && at < this.end && times[at] > after ? times[at] : Number.NaN;
-    for (let i = this.tileBegin; i < this.tileEnd; i++) {
-      const time = this.tilePage.times[i];
-      if (time <= after || time > this.time) continue;
-      if (Number.isNaN(edge) || (last ? time > edge : time < edge)) edge = time;
+  /** Ms since the last or first transaction within; NaN when there is none. */
+  private sinceTransaction({ withinMs, last }: ElapsedStep): number {
+    const { times } = this.run;
+    const at = last ? this.run.end - 1 : firstAfter(times, this.run.begin, this.run.end, this.now - withinMs);
+    const single = at >= this.run.begin && at < this.run.end ? this.now - times[at] : Number.NaN;
+    let ago = single < withinMs ? single : Number.NaN;
+    for (let i = this.tiles.begin; i < this.tiles.end; i++) {
+      const tile = this.tileNow - this.tiles.times[i];
+      if (tile >= withinMs || tile < 0) continue;
+      if (Number.isNaN(ago) || (last ? tile < ago : tile > ago)) ago = tile;
     }
-    return edge;
+    return ago;
   }
 
   private sinceFraud(step: SinceFraudStep): number {
-    const fraud = this.fraudEdge(this.time - step.withinMs, true);
-    if (Number.isNaN(fraud)) return Number.NaN;
-    const until = this.time - step.delayMs;
-    if (until <= fraud) return 0;
-    const high = this.endAt(this.end, until);
-    return high - firstAfter(this.page.times, this.begin, high, fraud) + this.tileWeight(fraud, until);
+    const ago = this.sinceFraudEdge({ withinMs: step.withinMs, last: true });
+    if (Number.isNaN(ago)) return Number.NaN;
+    if (step.delayMs >= ago) return 0;
+    const high = this.lowAfter(this.run.end, this.now - step.delayMs);
+    const singles = high - firstAfter(this.run.times, this.run.begin, high, this.now - ago);
+    if (this.tiles.end === 0) return singles;
+    return singles + this.tileWeight(this.tileNow - ago, this.tileNow - step.delayMs);
   }
 
   private readMultiples(step: MultipleStep, out: Float64Array): void {
     const { totals } = this;
     const index = this.columnOf[step.column];
-    const values = this.page.columns[index];
-    const { times } = this.page;
-    const usualLow = this.lowAfter(times, this.end, this.time - step.usualMs);
-    if (step.kept >= 0) this.takeKept(step.kept);
+    const values = this.run.columns[index];
+    const usualLow = this.lowAfter(this.run.end, this.now - step.usualMs);
+    if (step.kept >= 0) totals.take(this.kept[2 * step.kept], this.kept[2 * step.kept + 1]);
     else {
       totals.clear();
-      if (this.end > usualLow) totals.addRun(values, usualLow, this.end);
-      if (this.tileEnd > this.tileBegin) {
-        this.addTiles(totals, { index, after: this.time - step.usualMs, until: this.time });
+      totals.addRun(values, usualLow, this.run.end);
+      if (this.tiles.end > 0) {
+        this.addTiles(totals, { index, after: this.tileNow - step.usualMs, until: this.tileNow });
       }
     }
     if (step.current) totals.add(this.values[index]);
@@ -265,12 +294,6 @@ export class KeyReader {
     this.kept[2 * at + 1] = totals.numbers[1];
   }
 
-  private takeKept(at: number): void {
-    this.totals.clear();
-    this.totals.numbers[0] = this.kept[2 * at];
-    this.totals.numbers[1] = this.kept[2 * at + 1];
-  }
-
   /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop seldom runs. */
   private countMultiples(
     step: MultipleStep,
@@ -284,7 +307,7 @@ export class KeyReader {
   ): void {
     const { outputs } = step;
     const { usual, own, values, low, out } = span;
-    const { times } = this.page;
+    const { times } = this.run;
     let lowest = Number.POSITIVE_INFINITY;
     let longest = 0;
     for (let o = 0; o < outputs.length; o++) {
@@ -294,17 +317,13 @@ export class KeyReader {
       const first = step.current && own > limit ? 1 : 0;
       out[outputs[o].feature] = Number.isNaN(limit) ? Number.NaN : first;
     }
-    const after = this.time - longest;
-    for (let i = this.end - 1; i >= low && times[i] > after; i--) {
+    const after = this.now - longest;
+    for (let i = this.run.end - 1; i >= low && times[i] > after; i--) {
       if (!(values[i] > lowest)) continue;
       for (let o = 0; o < outputs.length; o++) {
         const { feature, times: factor, windowMs } = outputs[o];
-        if (values[i] > factor * usual && times[i] > this.time - windowMs) out[feature]++;
+        if (values[i] > factor * usual && times[i] > this.now - windowMs) out[feature]++;
       }
     }
   }
-}
-
-function put(outputs: readonly CountOutput[], value: number, out: Float64Array): void {
-  for (let i = 0; i < outputs.length; i++) out[outputs[i].feature] = value;
 }

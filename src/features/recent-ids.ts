@@ -1,4 +1,5 @@
 // Recent ids: which transactions were learned within the lateness, so that a retry counts once.
+import { heapBytes } from "./heap-bytes.ts";
 
 /**
  * Ids in two generations of one lateness each: an id is remembered for at least the lateness after it was learned, at most twice as
@@ -9,6 +10,12 @@ export class RecentIds {
   private current = new Set<string>();
   private previous = new Set<string>();
   private generation = Number.NEGATIVE_INFINITY;
+  /** Characters of the ids of each generation. */
+  private currentLength = 0;
+  private previousLength = 0;
+  /** The id asked for last: a transaction is read and then learned. */
+  private asked: string | null = null;
+  private answer = false;
   private readonly lengthMs: number;
   private readonly idsMax: number;
 
@@ -21,8 +28,18 @@ export class RecentIds {
     return this.current.size + this.previous.size;
   }
 
+  get bytes(): number {
+    return (
+      heapBytes(this.current.size, { words: 2, textLength: this.currentLength }) +
+      heapBytes(this.previous.size, { words: 2, textLength: this.previousLength })
+    );
+  }
+
   has(id: string): boolean {
-    return this.current.has(id) || this.previous.has(id);
+    if (id === this.asked) return this.answer;
+    this.asked = id;
+    this.answer = this.current.has(id) || this.previous.has(id);
+    return this.answer;
   }
 
   add(id: string): void {
@@ -30,14 +47,16 @@ export class RecentIds {
       this.forgotten += this.previous.size;
       this.turn();
     }
+    this.asked = null;
     this.current.add(id);
+    this.currentLength += id.length;
   }
 
   /** Tells the latest event time; forgets what is older than needed. */
   advance(watermark: number): void {
     const generation = Math.floor(watermark / this.lengthMs);
     if (generation <= this.generation) return;
-    if (generation > this.generation + 1) this.current.clear();
+    if (generation > this.generation + 1) this.turn();
     this.turn();
     this.generation = generation;
   }
@@ -51,13 +70,19 @@ export class RecentIds {
   load(dump: RecentIdsDump): void {
     this.generation = dump.generation ?? Number.NEGATIVE_INFINITY;
     this.forgotten = dump.forgotten;
+    this.asked = null;
     this.current = new Set(dump.current);
     this.previous = new Set(dump.previous);
+    this.currentLength = dump.current.reduce((sum, id) => sum + id.length, 0);
+    this.previousLength = dump.previous.reduce((sum, id) => sum + id.length, 0);
   }
 
   private turn(): void {
+    this.asked = null;
     this.previous = this.current;
+    this.previousLength = this.currentLength;
     this.current = new Set();
+    this.currentLength = 0;
   }
 }
 

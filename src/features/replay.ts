@@ -10,8 +10,8 @@ import { RowSource } from "./row-source.ts";
 import type { FeatureSpec } from "./spec.ts";
 import { EventRow, FeatureState } from "./state.ts";
 
-/** Rows computed before they are written out column by column; a block of a hundred features fits the first-level cache. */
-const BLOCK_ROWS = 64;
+/** Rows computed before they are written out column by column; a block of a hundred features fits the second-level cache. */
+const BLOCK_ROWS = 256;
 /** How often progress is told. */
 const PROGRESS_ROWS = 65_536;
 
@@ -55,16 +55,21 @@ export function replay(input: ReplayInput): ReplayResult {
   const ids = columnOf(table, input.columns.id);
   const source = new RowSource(state, table, columnOf);
   const labels = labelsOf(input, times);
+  const vector = new Float32Array(plan.width);
   const block = new Block(plan.width, table.rows);
   const row = new EventRow(state.tables.length);
   const labelRow = new EventRow(state.tables.length);
+  const label = { fraud: false, knownAt: 0 };
   const learnLabelsUntil = (now: number): void => {
     while (labels.next < labels.order.length && labels.knownAt[labels.order[labels.next]] <= now) {
       const at = labels.order[labels.next++];
-      labelRow.id = textAt(ids, at) ?? "";
       labelRow.time = Math.floor(times[at]);
-      source.fill(labelRow, at);
-      state.learnLabelRow(labelRow, { fraud: labels.fraud[at] === 1, knownAt: labels.knownAt[at] });
+      source.fillKeys(labelRow, at);
+      label.fraud = labels.fraud[at] === 1;
+      label.knownAt = labels.knownAt[at];
+      // Most labels are genuine and change nothing: their id need not be written out.
+      labelRow.id = state.heeds(labelRow, label.fraud) ? (textAt(ids, at) ?? "") : "";
+      state.learnLabelRow(labelRow, label);
       source.keep(labelRow, at);
     }
   };
@@ -76,7 +81,8 @@ export function replay(input: ReplayInput): ReplayResult {
     row.id = textAt(ids, at) ?? "";
     row.time = time;
     source.fill(row, at);
-    state.readRow(plan, row, block.next(at));
+    state.readRow(plan, row, vector);
+    block.add(at, vector);
     state.learnRow(row);
     source.keep(row, at);
     if (i % PROGRESS_ROWS === 0) input.onProgress?.(i, order.length);
@@ -117,26 +123,32 @@ export async function* replayLog(input: {
 class Block {
   readonly values: Float32Array;
   private readonly rows: number;
-  private readonly vectors: Float32Array[];
+  private readonly width: number;
+  private readonly vectors: Float32Array;
   private readonly at = new Int32Array(BLOCK_ROWS);
   private filled = 0;
 
   constructor(width: number, rows: number) {
     this.rows = rows;
+    this.width = width;
     this.values = new Float32Array(width * rows);
-    this.vectors = Array.from({ length: BLOCK_ROWS }, () => new Float32Array(width));
+    this.vectors = new Float32Array(width * BLOCK_ROWS);
   }
 
-  next(row: number): Float32Array {
+  /** Takes the vector of a row. */
+  add(row: number, vector: Float32Array): void {
     if (this.filled === BLOCK_ROWS) this.flush();
-    this.at[this.filled] = row;
-    return this.vectors[this.filled++];
+    const { width, vectors } = this;
+    const from = this.filled * width;
+    for (let c = 0; c < width; c++) vectors[from + c] = vector[c];
+    this.at[this.filled++] = row;
   }
 
   flush(): void {
-    const { values, vectors, at, filled, rows } = this;
-    for (let c = 0; c < vectors[0].length; c++) {
-      for (let i = 0; i < filled; i++) values[c * rows + at[i]] = vectors[i][c];
+    const { values, vectors, at, filled, rows, width } = this;
+    for (let c = 0; c < width; c++) {
+      const column = c * rows;
+      for (let i = 0; i < filled; i++) values[column + at[i]] = vectors[i * width + c];
     }
     this.filled = 0;
   }

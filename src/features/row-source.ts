@@ -1,6 +1,7 @@
 // Row source: turns rows of a table into a state's rows, with each key's text looked up once.
 import type { Column, Table } from "../core/table.ts";
-import { numberAt, textAt } from "../core/table.ts";
+import { textAt } from "../core/table.ts";
+import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import type { EventRow, FeatureState } from "./state.ts";
 import { finiteNumber, joinKey } from "./state.ts";
@@ -17,13 +18,19 @@ interface KeyCodes {
 /** Fills event rows from a table; the same state code then reads and learns them. */
 export class RowSource {
   private readonly state: FeatureState;
-  private readonly numbers: readonly Column[];
+  /** Null for a column of texts, which are no numbers. */
+  private readonly numbers: readonly (Float64Array | null)[];
   private readonly words: readonly Column[];
   private readonly keys: readonly KeyCodes[];
 
   constructor(state: FeatureState, table: Table, columnOf: (table: Table, name: string) => Column) {
     this.state = state;
-    this.numbers = state.numbers.map((name) => columnOf(table, name));
+    this.numbers = state.numbers.map((name) => {
+      const identity = columnOfIdentity(name);
+      if (identity !== null) return identitiesOf(columnOf(table, identity));
+      const column = columnOf(table, name);
+      return column.kind === "text" ? null : column.values;
+    });
     this.words = state.words.map((name) => columnOf(table, name));
     this.keys = state.layout.series.map(({ key }) => {
       const { codes, texts } = codesOf(
@@ -37,8 +44,16 @@ export class RowSource {
   /** Makes `row` the table's row `at`, all but its id and time. */
   fill(row: EventRow, at: number): void {
     if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
-    for (let i = 0; i < this.numbers.length; i++) row.numbers[i] = finiteNumber(numberAt(this.numbers[i], at));
+    for (let i = 0; i < this.numbers.length; i++) {
+      const values = this.numbers[i];
+      row.numbers[i] = values === null ? Number.NaN : finiteNumber(values[at]);
+    }
     for (let i = 0; i < this.words.length; i++) row.words[i] = textAt(this.words[i], at);
+    this.fillKeys(row, at);
+  }
+
+  /** Only the row's keys: all that a label needs. */
+  fillKeys(row: EventRow, at: number): void {
     for (let s = 0; s < this.keys.length; s++) {
       const key = this.keys[s];
       const code = key.codes[at];
@@ -64,6 +79,12 @@ export class RowSource {
       if (row.slots[s] >= 0 && key.epoch === this.state.tables[s].epoch) key.slots[key.codes[at]] = row.slots[s];
     }
   }
+}
+
+function identitiesOf(column: Column): Float64Array {
+  if (column.kind !== "text") return column.values.map((_, row) => identityOf(textAt(column, row)));
+  const ofCode = column.dictionary.map(identityOf);
+  return Float64Array.from(column.codes, (code) => (code < 0 ? Number.NaN : ofCode[code]));
 }
 
 function codesOf(columns: readonly Column[], rows: number): { codes: Int32Array; texts: string[] } {

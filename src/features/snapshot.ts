@@ -125,9 +125,10 @@ function writeRun(run: Timelines, keys: readonly { readonly slot: number }[], cu
     if (length === 0) continue;
     const begin = run.begin(slot);
     const { times, columns } = run.page(slot);
-    for (const values of [times, ...columns]) {
-      body.set(values.subarray(begin, begin + length), at);
-      at += length;
+    const origin = run.origin(slot);
+    for (let i = begin; i < begin + length; i++) body[at++] = origin + times[i];
+    for (const values of columns) {
+      for (let i = begin; i < begin + length; i++) body[at++] = values[i];
     }
   }
   return at;
@@ -139,11 +140,12 @@ function readRun(run: Timelines, slots: readonly number[], cursor: Cursor): numb
   for (const slot of slots) {
     const length = body[at++];
     if (length === 0) continue;
-    const begin = run.fill(slot, length);
+    const begin = run.fill(slot, length, body[at]);
     const { times, columns } = run.page(slot);
-    for (const values of [times, ...columns]) {
-      values.set(body.subarray(at, at + length), begin);
-      at += length;
+    const origin = run.origin(slot);
+    for (let i = begin; i < begin + length; i++) times[i] = body[at++] - origin;
+    for (const values of columns) {
+      for (let i = begin; i < begin + length; i++) values[i] = body[at++];
     }
   }
   return at;

@@ -1,6 +1,7 @@
 // Feature state: the one state machine behind online encode and offline replay, in memory.
 import { assert } from "../core/errors.ts";
 import type { FieldValue, Transaction } from "../core/transaction.ts";
+import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { KeyTable, SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import { hashId } from "./labels.ts";
 import type { StateLimits } from "./limits.ts";
@@ -60,6 +61,8 @@ export class FeatureState {
   readonly limits: StateLimits;
   /** Number columns a row holds: those of the layout, then those of plans bound so far. */
   readonly numbers: string[] = [];
+  /** For each of them the column whose identities it is, or null. */
+  private readonly identityOf: (string | null)[] = [];
   /** Text columns a row holds: those of plans bound so far. */
   readonly words: string[] = [];
   readonly tables: readonly KeyTable[];
@@ -71,6 +74,10 @@ export class FeatureState {
   private readonly bindings = new WeakMap<FeaturePlan, Binding>();
   private readonly reader = new KeyReader();
   private readonly row: EventRow;
+  /** The transaction being learned, reused so that learning allocates nothing. */
+  private readonly learning = { time: 0, watermark: 0, values: new Float64Array(0) as Float64Array };
+  private lastPlan: FeaturePlan | null = null;
+  private lastBinding: Binding | null = null;
 
   constructor(layout: StateLayout, limits: Partial<StateLimits> = {}) {
     this.layout = layout;
@@ -121,8 +128,7 @@ export class FeatureState {
       keys: sum((table) => table.keys),
       events: sum((table) => table.events),
       labels: sum((table) => table.frauds.runs.entries + table.genuine.runs.entries),
-      // An id costs about 64 bytes in a set, its text included.
-      bytes: sum((table) => table.bytes) + this.ids.size * 64,
+      bytes: sum((table) => table.bytes) + this.ids.bytes,
       keysEvicted: sum((table) => table.evicted),
       idsForgotten: this.ids.forgotten,
       watermark: Number.isFinite(this.watermark) ? this.watermark : null,
@@ -134,7 +140,9 @@ export class FeatureState {
   /** Index of a number column in every row; new columns are added at the end. */
   numberIndex(column: string): number {
     const at = this.numbers.indexOf(column);
-    return at >= 0 ? at : this.numbers.push(column) - 1;
+    if (at >= 0) return at;
+    this.identityOf.push(columnOfIdentity(column));
+    return this.numbers.push(column) - 1;
   }
 
   /** Index of a text column in every row; as {@link numberIndex}. */
@@ -145,11 +153,15 @@ export class FeatureState {
 
   /** Prepares a plan for reading, so that its columns have an index. */
   bind(plan: FeaturePlan): Binding {
-    const known = this.bindings.get(plan);
-    if (known !== undefined) return known;
-    assert(this.covers(plan), `the state covers plan ${plan.spec.name}`);
-    const binding = bindPlan(plan, this);
-    this.bindings.set(plan, binding);
+    if (plan === this.lastPlan && this.lastBinding !== null) return this.lastBinding;
+    let binding = this.bindings.get(plan);
+    if (binding === undefined) {
+      assert(this.covers(plan), `the state covers plan ${plan.spec.name}`);
+      binding = bindPlan(plan, this);
+      this.bindings.set(plan, binding);
+    }
+    this.lastPlan = plan;
+    this.lastBinding = binding;
     return binding;
   }
 
@@ -180,29 +192,39 @@ export class FeatureState {
     }
     this.advance(row.time);
     this.ids.add(row.id);
+    const { learning } = this;
+    learning.time = row.time;
+    learning.watermark = this.watermark;
     for (let s = 0; s < this.tables.length; s++) {
       if (row.slots[s] === SLOT_MISSING) continue;
       if (row.slots[s] === SLOT_UNKNOWN) row.slots[s] = this.tables[s].create(row.texts[s], row.time, this.watermark);
-      const values = this.seriesValues(s, row);
-      this.tables[s].learn(row.slots[s], { time: row.time, watermark: this.watermark, values });
+      learning.values = this.seriesValues(s, row);
+      this.tables[s].learn(row.slots[s], learning);
     }
     this.counts.learned++;
     return "learned";
   }
 
+  /** Whether a label of the row's transaction changes anything, or may: a genuine one seldom takes a fraud back. */
+  heeds(row: EventRow, fraud: boolean): boolean {
+    if (fraud) return true;
+    for (let s = 0; s < this.tables.length; s++) {
+      if (row.slots[s] !== SLOT_MISSING && this.tables[s].heedsGenuine(row.slots[s])) return true;
+    }
+    return false;
+  }
+
   learnLabelRow(row: EventRow, label: { readonly fraud: boolean; readonly knownAt: number }): void {
-    const entry = {
-      time: row.time,
-      knownAt: Math.max(label.knownAt, row.time + 1),
-      idHash: hashId(row.id),
-      fraud: label.fraud,
-    };
+    const heeded = this.heeds(row, label.fraud);
+    const knownAt = Math.max(label.knownAt, row.time + 1);
+    const entry = { time: row.time, knownAt, idHash: heeded ? hashId(row.id) : 0, fraud: label.fraud };
     let reached = false;
     for (let s = 0; s < this.tables.length; s++) {
       const table = this.tables[s];
       const { frauds, genuine } = table.need;
       if (row.time <= this.watermark - table.retentionMs || row.slots[s] === SLOT_MISSING) continue;
       reached = true;
+      if (!heeded) continue;
       const needed = label.fraud ? frauds : genuine;
       if (row.slots[s] === SLOT_UNKNOWN && needed) {
         row.slots[s] = table.create(row.texts[s], row.time, this.watermark);
@@ -232,7 +254,10 @@ export class FeatureState {
     row.id = tx.id;
     row.time = Math.floor(tx.time);
     if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
-    for (let i = 0; i < this.numbers.length; i++) row.numbers[i] = finiteNumber(tx.fields[this.numbers[i]]);
+    for (let i = 0; i < this.numbers.length; i++) {
+      const of = this.identityOf[i];
+      row.numbers[i] = of === null ? finiteNumber(tx.fields[this.numbers[i]]) : identityOf(fieldText(tx.fields[of]));
+    }
     for (let i = 0; i < this.words.length; i++) row.words[i] = fieldText(tx.fields[this.words[i]]);
     for (let s = 0; s < this.tables.length; s++) {
       const text = keyText(this.tables[s].need.key, tx);

@@ -1,4 +1,5 @@
 // Timelines: for each key a run of entries in time order, packed in shared pages of typed arrays.
+import { assert } from "../core/errors.ts";
 
 /** Entries of a page when the table is small; pages grow with the table up to PAGE_ENTRIES_MAX. */
 const PAGE_ENTRIES_MIN = 1024;
@@ -9,9 +10,24 @@ const LIVE_SHARE_MIN = 0.85;
 /** Longest run of one key; older entries go first. The tile rule of `state.ts` keeps runs far below it. */
 export const RUN_ENTRIES_MAX = 1 << 18;
 
-/** A block of memory that many runs share: entry i is times[i] and columns[c][i]. */
+/** A slot's record: page, block, head and length as 32 bits each, the origin as 64, so that one cache line holds what a read asks. */
+const FIELDS = 6;
+const PAGE = 0;
+const BLOCK = 1;
+const HEAD = 2;
+const LENGTH = 3;
+/** Of the same record seen as 64-bit numbers. */
+const WIDE_FIELDS = FIELDS / 2;
+const ORIGIN = 2;
+/** Longest span in ms that 32 bits hold: 49.7 days. */
+const SPAN_MAX = 2 ** 32 - 1;
+
+/** Times in ms after their run's origin. */
+export type Times = Float64Array | Uint32Array;
+
+/** A block of memory that many runs share: entry i is times[i] (after the origin of its run) and columns[c][i]. */
 export interface Page {
-  readonly times: Float64Array;
+  readonly times: Times;
   readonly columns: readonly Float64Array[];
   /** Entries handed out since the page was last empty. */
   used: number;
@@ -19,18 +35,30 @@ export interface Page {
   live: number;
 }
 
+const NO_ENTRIES = new Uint32Array(0);
+const NO_COLUMNS: readonly Float64Array[] = [];
+
+/** Where a run lies, as {@link Timelines.locate} finds it: entries [begin, end) of its page, times after the origin. */
+export class RunPlace {
+  times: Times = NO_ENTRIES;
+  columns: readonly Float64Array[] = NO_COLUMNS;
+  begin = 0;
+  end = 0;
+  origin = 0;
+}
+
 /**
- * Runs of entries by slot, each entry a time (ms) and `width` numbers. A run is contiguous in one page, at [begin, end), so that
- * readers scan plain arrays. Equal times keep the order in which they came.
+ * Runs of entries by slot, each entry a time (whole ms) and `width` numbers. A run is contiguous in one page, at [begin, end), so that
+ * readers scan plain arrays. Equal times keep the order in which they came. Where the caller promises that the entries of a run are at
+ * most 49 days apart (`spanMs`), a time takes 32 bits: the ms since its run's origin, which moves along.
  */
 export class Timelines {
   readonly width: number;
   private readonly pages: Page[] = [];
   private readonly free = new Map<number, number[]>();
-  private pageOf = new Int32Array(0);
-  private blockOf = new Int32Array(0);
-  private headOf = new Int32Array(0);
-  private lengthOf = new Int32Array(0);
+  private slots = 0;
+  private records = new Int32Array(0);
+  private origins = new Float64Array(0);
   /** Size class of a slot's block plus one; 0 is no block. */
   private classOf = new Uint8Array(0);
   private entryCount = 0;
@@ -40,29 +68,62 @@ export class Timelines {
   private current = -1;
   private readonly spare: number[] = [];
 
-  constructor(width: number) {
+  private readonly narrow: boolean;
+
+  constructor(width: number, options: { readonly spanMs?: number } = {}) {
     this.width = width;
+    this.narrow = (options.spanMs ?? Number.POSITIVE_INFINITY) <= SPAN_MAX;
   }
 
   get entries(): number {
     return this.entryCount;
   }
 
+  /** Pages, the records, and the lists of free blocks. */
   get bytes(): number {
-    return this.allocated * 8 * (1 + this.width) + this.classOf.length * 17;
+    let free = 0;
+    for (const list of this.free.values()) free += list.length;
+    const entry = (this.narrow ? 4 : 8) + 8 * this.width;
+    return this.allocated * entry + this.slots * (4 * FIELDS + 1) + free * 8;
   }
 
   length(slot: number): number {
-    return slot < this.lengthOf.length ? this.lengthOf[slot] : 0;
+    return slot < this.slots ? this.records[slot * FIELDS + LENGTH] : 0;
+  }
+
+  /** Says where a run lies, in one call for the hot path; an empty run, or slot < 0, lies nowhere. */
+  locate(slot: number, place: RunPlace): void {
+    const record = slot * FIELDS;
+    const length = slot < 0 || slot >= this.slots ? 0 : this.records[record + LENGTH];
+    if (length === 0) {
+      place.times = NO_ENTRIES;
+      place.columns = NO_COLUMNS;
+      place.begin = 0;
+      place.end = 0;
+      place.origin = 0;
+      return;
+    }
+    const page = this.pages[this.records[record + PAGE]];
+    const begin = this.records[record + BLOCK] + this.records[record + HEAD];
+    place.times = page.times;
+    place.columns = page.columns;
+    place.begin = begin;
+    place.end = begin + length;
+    place.origin = this.origins[slot * WIDE_FIELDS + ORIGIN];
   }
 
   /** The page that holds the run; only for a run that is not empty. */
   page(slot: number): Page {
-    return this.pages[this.pageOf[slot]];
+    return this.pages[this.records[slot * FIELDS + PAGE]];
   }
 
   begin(slot: number): number {
-    return this.blockOf[slot] + this.headOf[slot];
+    return this.records[slot * FIELDS + BLOCK] + this.records[slot * FIELDS + HEAD];
+  }
+
+  /** What the run's times count from, in ms since 1970; 0 where they take 64 bits. */
+  origin(slot: number): number {
+    return this.origins[slot * WIDE_FIELDS + ORIGIN];
   }
 
   /** Makes room for an entry after all with time ≤ `time`; returns its place in the run's page, columns still to be set. */
@@ -70,36 +131,45 @@ export class Timelines {
     this.makeRoom(slot);
     const page = this.page(slot);
     const begin = this.begin(slot);
-    const end = begin + this.lengthOf[slot];
+    const end = begin + this.records[slot * FIELDS + LENGTH];
+    if (this.narrow) this.settleOrigin(slot, time);
+    const after = time - this.origins[slot * WIDE_FIELDS + ORIGIN];
     let at = end;
-    if (end > begin && page.times[end - 1] > time) {
-      at = firstAfter(page.times, begin, end, time);
+    if (end > begin && page.times[end - 1] > after) {
+      at = firstAfter(page.times, begin, end, after);
       page.times.copyWithin(at + 1, at, end);
       for (const column of page.columns) column.copyWithin(at + 1, at, end);
     }
-    page.times[at] = time;
-    this.lengthOf[slot]++;
+    page.times[at] = after;
+    this.records[slot * FIELDS + LENGTH]++;
     this.entryCount++;
     return at;
   }
 
-  /** Makes an empty run exactly `length` entries long, to be filled in time order; returns its first place. */
-  fill(slot: number, length: number): number {
-    if (slot >= this.lengthOf.length) this.growSlots(slot + 1);
+  /** Gives the entry at `at` another time, which must leave it in its place. */
+  setTime(slot: number, at: number, time: number): void {
+    if (this.narrow) this.settleOrigin(slot, time);
+    this.page(slot).times[at] = time - this.origins[slot * WIDE_FIELDS + ORIGIN];
+  }
+
+  /** Makes an empty run exactly `length` entries long, to be filled in time order from `first` on; returns its first place. */
+  fill(slot: number, length: number, first: number): number {
+    if (slot >= this.slots) this.growSlots(slot + 1);
     let sizeClass = 0;
     while (capacityOf(sizeClass) < length) sizeClass++;
     this.place(slot, sizeClass);
-    this.lengthOf[slot] = length;
+    this.records[slot * FIELDS + LENGTH] = length;
+    this.origins[slot * WIDE_FIELDS + ORIGIN] = this.narrow ? first : 0;
     this.entryCount += length;
-    return this.blockOf[slot];
+    return this.records[slot * FIELDS + BLOCK];
   }
 
   remove(slot: number, at: number): void {
     const page = this.page(slot);
-    const end = this.begin(slot) + this.lengthOf[slot];
+    const end = this.begin(slot) + this.records[slot * FIELDS + LENGTH];
     page.times.copyWithin(at, at + 1, end);
     for (const column of page.columns) column.copyWithin(at, at + 1, end);
-    this.lengthOf[slot]--;
+    this.records[slot * FIELDS + LENGTH]--;
     this.entryCount--;
   }
 
@@ -109,39 +179,57 @@ export class Timelines {
     if (length === 0) return;
     const begin = this.begin(slot);
     const { times } = this.page(slot);
-    if (times[begin] > time) return;
-    const dropped = firstAfter(times, begin, begin + length, time) - begin;
-    this.headOf[slot] += dropped;
-    this.lengthOf[slot] -= dropped;
+    const until = time - this.origins[slot * WIDE_FIELDS + ORIGIN];
+    if (times[begin] > until) return;
+    const dropped = firstAfter(times, begin, begin + length, until) - begin;
+    this.records[slot * FIELDS + HEAD] += dropped;
+    this.records[slot * FIELDS + LENGTH] -= dropped;
     this.entryCount -= dropped;
   }
 
   /** Empties a run and gives its memory back for other runs. */
   clear(slot: number): void {
-    if (slot >= this.lengthOf.length || this.classOf[slot] === 0) return;
+    if (slot >= this.slots || this.classOf[slot] === 0) return;
     this.release(slot);
-    this.entryCount -= this.lengthOf[slot];
-    this.lengthOf[slot] = 0;
-    this.headOf[slot] = 0;
+    this.entryCount -= this.records[slot * FIELDS + LENGTH];
+    this.records[slot * FIELDS + LENGTH] = 0;
+    this.records[slot * FIELDS + HEAD] = 0;
     this.classOf[slot] = 0;
   }
 
+  /** Moves the origin where `time` does not fit after it in 32 bits: to the earliest time of the run, `time` included. */
+  private settleOrigin(slot: number, time: number): void {
+    const length = this.records[slot * FIELDS + LENGTH];
+    const origin = this.origins[slot * WIDE_FIELDS + ORIGIN];
+    if (length > 0 && time >= origin && time - origin <= SPAN_MAX) return;
+    if (length === 0) {
+      this.origins[slot * WIDE_FIELDS + ORIGIN] = time;
+      return;
+    }
+    const { times } = this.page(slot);
+    const begin = this.begin(slot);
+    const moved = Math.min(time, origin + times[begin]);
+    assert(Math.max(time, origin + times[begin + length - 1]) - moved <= SPAN_MAX, "a run is no longer than its span");
+    for (let i = begin; i < begin + length; i++) times[i] += origin - moved;
+    this.origins[slot * WIDE_FIELDS + ORIGIN] = moved;
+  }
+
   private makeRoom(slot: number): void {
-    if (slot >= this.lengthOf.length) this.growSlots(slot + 1);
+    if (slot >= this.slots) this.growSlots(slot + 1);
     const sizeClass = this.classOf[slot];
-    const length = this.lengthOf[slot];
+    const length = this.records[slot * FIELDS + LENGTH];
     if (sizeClass === 0) {
       this.place(slot, 0);
       return;
     }
     const capacity = capacityOf(sizeClass - 1);
-    if (this.headOf[slot] + length < capacity) return;
+    if (this.records[slot * FIELDS + HEAD] + length < capacity) return;
     if (length === RUN_ENTRIES_MAX) {
-      this.headOf[slot]++;
-      this.lengthOf[slot]--;
+      this.records[slot * FIELDS + HEAD]++;
+      this.records[slot * FIELDS + LENGTH]--;
       this.entryCount--;
     }
-    if (this.headOf[slot] >= Math.max(1, capacity >> 3)) this.slide(slot);
+    if (this.records[slot * FIELDS + HEAD] >= Math.max(1, capacity >> 3)) this.slide(slot);
     else this.move(slot, sizeClass);
   }
 
@@ -149,10 +237,10 @@ export class Timelines {
   private slide(slot: number): void {
     const page = this.page(slot);
     const begin = this.begin(slot);
-    const end = begin + this.lengthOf[slot];
-    page.times.copyWithin(this.blockOf[slot], begin, end);
-    for (const column of page.columns) column.copyWithin(this.blockOf[slot], begin, end);
-    this.headOf[slot] = 0;
+    const end = begin + this.records[slot * FIELDS + LENGTH];
+    page.times.copyWithin(this.records[slot * FIELDS + BLOCK], begin, end);
+    for (const column of page.columns) column.copyWithin(this.records[slot * FIELDS + BLOCK], begin, end);
+    this.records[slot * FIELDS + HEAD] = 0;
   }
 
   /** Moves the run to a new block of the given size class. */
@@ -177,7 +265,7 @@ export class Timelines {
       list = [];
       this.free.set(sizeClass, list);
     }
-    list.push(this.pageOf[slot], this.blockOf[slot]);
+    list.push(this.records[slot * FIELDS + PAGE], this.records[slot * FIELDS + BLOCK]);
   }
 
   private place(slot: number, sizeClass: number): void {
@@ -205,8 +293,8 @@ export class Timelines {
 
   private occupy(slot: number, sizeClass: number, where: { readonly page: number; readonly block: number }): void {
     this.classOf[slot] = sizeClass + 1;
-    this.pageOf[slot] = where.page;
-    this.blockOf[slot] = where.block;
+    this.records[slot * FIELDS + PAGE] = where.page;
+    this.records[slot * FIELDS + BLOCK] = where.block;
     this.pages[where.page].live += capacityOf(sizeClass);
     this.live += capacityOf(sizeClass);
   }
@@ -235,8 +323,8 @@ export class Timelines {
       this.free.set(sizeClass, kept);
     }
     this.current = into;
-    for (let slot = 0; slot < this.classOf.length; slot++) {
-      if (this.classOf[slot] === 0 || this.pageOf[slot] !== page) continue;
+    for (let slot = 0; slot < this.slots; slot++) {
+      if (this.classOf[slot] === 0 || this.records[slot * FIELDS + PAGE] !== page) continue;
       const sizeClass = this.classOf[slot] - 1;
       const from = this.begin(slot);
       this.pages[page].live -= capacityOf(sizeClass);
@@ -250,41 +338,37 @@ export class Timelines {
 
   private copyRun(slot: number, from: Page, begin: number): void {
     const to = this.page(slot);
-    const at = this.blockOf[slot];
-    const end = begin + this.lengthOf[slot];
-    to.times.set(from.times.subarray(begin, end), at);
-    for (let c = 0; c < this.width; c++) to.columns[c].set(from.columns[c].subarray(begin, end), at);
-    this.headOf[slot] = 0;
+    const at = this.records[slot * FIELDS + BLOCK];
+    const end = begin + this.records[slot * FIELDS + LENGTH];
+    copyEntries(from.times, to.times, { begin, end, at });
+    for (let c = 0; c < this.width; c++) copyEntries(from.columns[c], to.columns[c], { begin, end, at });
+    this.records[slot * FIELDS + HEAD] = 0;
   }
 
   private newPage(atLeast: number): number {
     const wanted = Math.min(PAGE_ENTRIES_MAX, Math.max(PAGE_ENTRIES_MIN, this.allocated >> 3));
     const entries = Math.max(wanted, atLeast);
     this.allocated += entries;
-    const column = (): Float64Array => new Float64Array(entries);
-    const columns = Array.from({ length: this.width }, column);
-    return this.pages.push({ times: column(), columns, used: 0, live: 0 }) - 1;
+    const columns = Array.from({ length: this.width }, () => new Float64Array(entries));
+    const times = this.narrow ? new Uint32Array(entries) : new Float64Array(entries);
+    return this.pages.push({ times, columns, used: 0, live: 0 }) - 1;
   }
 
   private growSlots(needed: number): void {
-    const size = Math.max(64, needed, Math.ceil(this.lengthOf.length * 1.5));
-    const grow = (old: Int32Array): Int32Array<ArrayBuffer> => {
-      const grown = new Int32Array(size);
-      grown.set(old);
-      return grown;
-    };
-    this.pageOf = grow(this.pageOf);
-    this.blockOf = grow(this.blockOf);
-    this.headOf = grow(this.headOf);
-    this.lengthOf = grow(this.lengthOf);
+    const size = Math.max(64, needed, Math.ceil(this.slots * 1.5));
+    const records = new Int32Array(size * FIELDS);
+    records.set(this.records);
+    this.records = records;
+    this.origins = new Float64Array(records.buffer);
     const classes = new Uint8Array(size);
     classes.set(this.classOf);
     this.classOf = classes;
+    this.slots = size;
   }
 }
 
 /** The first place in [from, to) whose time is after `time`; `to` when there is none. Times ascend. */
-export function firstAfter(times: Float64Array, from: number, to: number, time: number): number {
+export function firstAfter(times: Times, from: number, to: number, time: number): number {
   let low = from;
   let high = to;
   while (low < high) {
@@ -293,6 +377,16 @@ export function firstAfter(times: Float64Array, from: number, to: number, time: 
     else low = middle + 1;
   }
   return low;
+}
+
+/** A plain loop: runs are short, and a view made for each would cost more than the copy. */
+function copyEntries(
+  from: Times,
+  to: Times,
+  where: { readonly begin: number; readonly end: number; readonly at: number },
+): void {
+  const { begin, end, at } = where;
+  for (let i = begin; i < end; i++) to[at + i - begin] = from[i];
 }
 
 /** Block sizes 4, 6, 8, 12, 16, 24, …: at most a third of a block is unused after growth. */

@@ -3,36 +3,73 @@ import type { Aggregate } from "./definition.ts";
 import { TILE_NUMBERS } from "./key-table.ts";
 import type { ValueOutput } from "./plan.ts";
 
-/** Running totals of a sweep: present values, sum, first value met, sums of (x − first) and its square, smallest, largest. */
+/** Where in the totals: present values, sum, first value met (NaN before), sums of (x − first) and its square, smallest, largest. */
+const PRESENT = 0;
+const SUM = 1;
+const FIRST = 2;
+const SHIFTED = 3;
+const SQUARES = 4;
+const MIN = 5;
+const MAX = 6;
+
+/** Running totals of a sweep. */
 export class Totals {
   readonly numbers = new Float64Array(7);
 
   clear(): void {
-    for (let i = 0; i < 5; i++) this.numbers[i] = 0;
-    this.numbers[5] = Number.POSITIVE_INFINITY;
-    this.numbers[6] = Number.NEGATIVE_INFINITY;
+    this.take(0, 0);
   }
 
   copyFrom(other: Totals): void {
-    for (let i = 0; i < this.numbers.length; i++) this.numbers[i] = other.numbers[i];
+    const { numbers } = this;
+    const from = other.numbers;
+    numbers[PRESENT] = from[PRESENT];
+    numbers[SUM] = from[SUM];
+    numbers[FIRST] = from[FIRST];
+    numbers[SHIFTED] = from[SHIFTED];
+    numbers[SQUARES] = from[SQUARES];
+    numbers[MIN] = from[MIN];
+    numbers[MAX] = from[MAX];
+  }
+
+  /** Count and sum of a sweep made before; only these and the mean are right from then on. */
+  take(present: number, sum: number): void {
+    const { numbers } = this;
+    numbers[PRESENT] = present;
+    numbers[SUM] = sum;
+    numbers[FIRST] = Number.NaN;
+    numbers[SHIFTED] = 0;
+    numbers[SQUARES] = 0;
+    numbers[MIN] = Number.POSITIVE_INFINITY;
+    numbers[MAX] = Number.NEGATIVE_INFINITY;
   }
 
   add(value: number): void {
     if (Number.isNaN(value)) return;
     const { numbers } = this;
-    if (numbers[0] === 0) numbers[2] = value;
-    const shift = value - numbers[2];
-    numbers[0]++;
-    numbers[1] += value;
-    numbers[3] += shift;
-    numbers[4] += shift * shift;
-    if (value < numbers[5]) numbers[5] = value;
-    if (value > numbers[6]) numbers[6] = value;
+    if (Number.isNaN(numbers[FIRST])) numbers[FIRST] = value;
+    const shift = value - numbers[FIRST];
+    numbers[PRESENT]++;
+    numbers[SUM] += value;
+    numbers[SHIFTED] += shift;
+    numbers[SQUARES] += shift * shift;
+    if (value < numbers[MIN]) numbers[MIN] = value;
+    if (value > numbers[MAX]) numbers[MAX] = value;
   }
 
-  /** Adds values[from, to), the latest first, skipping missing ones. */
+  /** Adds values[from, to), the latest first, skipping missing ones: to count and sum only. */
   addRun(values: Float64Array, from: number, to: number): void {
-    sweep(this.numbers, values, from, to);
+    if (from < to) sweepSums(this.numbers, values, from, to);
+  }
+
+  /** Adds what deviations need; after {@link addRun} of the same values. */
+  addSpread(values: Float64Array, from: number, to: number): void {
+    if (from < to) sweepSpread(this.numbers, values, from, to);
+  }
+
+  /** Adds smallest and largest. */
+  addExtremes(values: Float64Array, from: number, to: number): void {
+    if (from < to) sweepExtremes(this.numbers, values, from, to);
   }
 
   /** Adds the summed-up records [from, to) of busy tiles. */
@@ -46,14 +83,14 @@ export class Totals {
       const present = columns[first + TILE_NUMBERS.present][i];
       if (present === 0) continue;
       const sum = columns[first + TILE_NUMBERS.sum][i];
-      if (numbers[0] === 0) numbers[2] = sum / present;
-      const shift = sum / present - numbers[2];
-      numbers[0] += present;
-      numbers[1] += sum;
-      numbers[3] += present * shift;
-      numbers[4] += columns[first + TILE_NUMBERS.squares][i] + present * shift * shift;
-      numbers[5] = Math.min(numbers[5], columns[first + TILE_NUMBERS.min][i]);
-      numbers[6] = Math.max(numbers[6], columns[first + TILE_NUMBERS.max][i]);
+      if (Number.isNaN(numbers[FIRST])) numbers[FIRST] = sum / present;
+      const shift = sum / present - numbers[FIRST];
+      numbers[PRESENT] += present;
+      numbers[SUM] += sum;
+      numbers[SHIFTED] += present * shift;
+      numbers[SQUARES] += columns[first + TILE_NUMBERS.squares][i] + present * shift * shift;
+      numbers[MIN] = Math.min(numbers[MIN], columns[first + TILE_NUMBERS.min][i]);
+      numbers[MAX] = Math.max(numbers[MAX], columns[first + TILE_NUMBERS.max][i]);
     }
   }
 
@@ -65,14 +102,14 @@ export class Totals {
 
   /** An aggregate of what was added; `empty` where it is not defined. */
   result(aggregate: Aggregate, empty: number): number {
-    const n = this.numbers[0];
-    const sum = this.numbers[1];
+    const n = this.numbers[PRESENT];
+    const sum = this.numbers[SUM];
     if (aggregate === "count") return n;
     if (aggregate === "sum") return sum;
     if (aggregate === "std") return n < 2 ? empty : this.deviation();
     if (n === 0) return empty;
     if (aggregate === "mean") return sum / n;
-    return aggregate === "min" ? this.numbers[5] : this.numbers[6];
+    return aggregate === "min" ? this.numbers[MIN] : this.numbers[MAX];
   }
 
   /**
@@ -80,37 +117,56 @@ export class Totals {
    * n-fold: (shift − mean)² ≤ n · variance.
    */
   private deviation(): number {
-    const n = this.numbers[0];
-    const shifted = this.numbers[3];
-    return Math.sqrt(Math.max(0, (this.numbers[4] - (shifted * shifted) / n) / (n - 1)));
+    const n = this.numbers[PRESENT];
+    const shifted = this.numbers[SHIFTED];
+    return Math.sqrt(Math.max(0, (this.numbers[SQUARES] - (shifted * shifted) / n) / (n - 1)));
   }
 }
 
-function sweep(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
-  let n = numbers[0];
-  let sum = numbers[1];
-  let first = numbers[2];
-  let shifted = numbers[3];
-  let squares = numbers[4];
-  let min = numbers[5];
-  let max = numbers[6];
+// The innermost loops of all features: plain numbers, totals in registers, and each does only what somebody asked for.
+
+function sweepSums(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
+  let n = 0;
+  let sum = numbers[SUM];
   for (let i = to - 1; i >= from; i--) {
     const value = values[i];
     if (Number.isNaN(value)) continue;
-    if (n === 0) first = value;
-    const shift = value - first;
     n++;
     sum += value;
+  }
+  numbers[PRESENT] += n;
+  numbers[SUM] = sum;
+}
+
+function sweepSpread(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
+  let i = to - 1;
+  if (Number.isNaN(numbers[FIRST])) {
+    while (i >= from && Number.isNaN(values[i])) i--;
+    if (i < from) return;
+    numbers[FIRST] = values[i];
+  }
+  const first = numbers[FIRST];
+  let shifted = numbers[SHIFTED];
+  let squares = numbers[SQUARES];
+  for (; i >= from; i--) {
+    const shift = values[i] - first;
+    if (Number.isNaN(shift)) continue;
     shifted += shift;
     squares += shift * shift;
+  }
+  numbers[SHIFTED] = shifted;
+  numbers[SQUARES] = squares;
+}
+
+function sweepExtremes(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
+  let min = numbers[MIN];
+  let max = numbers[MAX];
+  for (let i = to - 1; i >= from; i--) {
+    const value = values[i];
+    // Never true of a missing one.
     if (value < min) min = value;
     if (value > max) max = value;
   }
-  numbers[0] = n;
-  numbers[1] = sum;
-  numbers[2] = first;
-  numbers[3] = shifted;
-  numbers[4] = squares;
-  numbers[5] = min;
-  numbers[6] = max;
+  numbers[MIN] = min;
+  numbers[MAX] = max;
 }

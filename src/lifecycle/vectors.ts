@@ -2,6 +2,7 @@
 import { SentinelError } from "../core/errors.ts";
 import { type Table, textAt } from "../core/table.ts";
 import { emptyFields, type Transaction } from "../core/transaction.ts";
+import { columnOfIdentity } from "../features/distinct.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { replay } from "../features/replay.ts";
@@ -14,7 +15,10 @@ export const LABEL_KNOWN_AT = "label_known_at";
 
 /** The columns a plan reads. */
 export function columnsOfPlan(plan: FeaturePlan): string[] {
-  const names = plan.series.flatMap((series) => [...series.key, ...series.columns]);
+  const names = plan.series.flatMap((series) => [
+    ...series.key,
+    ...series.columns.map((name) => columnOfIdentity(name) ?? name),
+  ]);
   return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
 }
 

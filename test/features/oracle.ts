@@ -101,6 +101,10 @@ export class Oracle {
     if (def.over === "transactions") return count;
     if (def.over === "frauds" || def.over === "genuine") return labelled(def.over);
     if (def.over === "fraud-rate") return count === 0 ? empty : labelled("frauds") / count;
+    if (def.aggregate === "distinct") {
+      const seen = (current ? [tx, ...inside] : inside).map((one) => one.fields[def.over]);
+      return new Set(seen.filter((value) => value !== null).map(String)).size;
+    }
     const values_ = present(current ? [tx, ...inside] : inside, def.over);
     return aggregate(def.aggregate!, values_, {
       empty,

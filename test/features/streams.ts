@@ -51,6 +51,13 @@ function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<Fe
     fc
       .tuple(window, fc.constantFrom(...COLUMNS), fc.constantFrom("count", "sum", "mean", "std", "min", "max"))
       .map(([w, over, aggregate]) => ({ kind: "window", ...w, over, aggregate })),
+    fc.tuple(window, fc.constantFrom("customer", "terminal"), fc.boolean()).map(([w, over, current]) => ({
+      kind: "window",
+      ...w,
+      over,
+      aggregate: "distinct",
+      ...(current ? {} : { current }),
+    })),
     fc.tuple(key, duration, fc.constantFrom(...EVENT_WORDS.slice(0, 2))).map(([k, w, over]) => ({
       kind: "window",
       key: k,
