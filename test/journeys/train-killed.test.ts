@@ -8,7 +8,7 @@ import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../cli/sentinel.ts";
 import { writeHistory } from "./traffic.ts";
 
-/** Shares of a whole training's time between which it is killed. */
+/** Shares of a whole training's time between which it is killed; files and rows are written in the last tenth. */
 const MOMENTS = [
   [0.05, 0.3],
   [0.4, 0.8],
@@ -63,7 +63,6 @@ test.each(["SIGKILL", "SIGINT"] as const)(
     let killed = 0;
     for (let round = 0; round < MOMENTS.length; round++) {
       const before = await versions();
-      // The last tenth is when files and rows are written: half of the rounds aim there, the first at the beginning.
       const [from, to] = MOMENTS[round];
       const ran = await killAfter(random.uniform(from, to) * wholeMs, signal);
       const after = await versions();
