@@ -1,5 +1,5 @@
 // Configuration: environment and workspace become one frozen Config; nothing else reads process.env.
-import { userInfo } from "node:os";
+import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
 import { SentinelError } from "./core/errors.ts";
 
@@ -8,17 +8,30 @@ export interface Config {
   /** Absolute path of the folder with features/ pipelines/ data/ models/. */
   readonly workspace: string;
   readonly registryDir: string;
+  /** The MLflow server that is the registry; null: the embedded one in `registryDir`. */
+  readonly mlflow: MlflowConfig | null;
   readonly stateDir: string;
   readonly reportsDir: string;
   /** Who acts, for runs and the journal. */
   readonly actor: string;
   /** Key of the admin routes; null disables them. */
   readonly adminKey: string | null;
+  /** Worker threads of a training. */
+  readonly threads: number;
+}
+
+/** An MLflow server and who we are to it. */
+export interface MlflowConfig {
+  /** http or https, without a trailing slash. */
+  readonly uri: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly token?: string;
+  readonly workspace?: string;
 }
 
 /** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
 const NOT_BUILT_YET: Readonly<Record<string, string>> = {
-  MLFLOW_TRACKING_URI: "an MLflow server as registry",
   SENTINEL_REDIS_URL: "Redis as feature state",
   SENTINEL_DATABASE_URL: "PostgreSQL as prediction log",
 };
@@ -46,11 +59,91 @@ export function loadConfig(options: {
   return Object.freeze({
     workspace,
     registryDir: path.join(workspace, "models"),
+    mlflow: mlflowOf(environment),
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
+    threads: threadsOf(environment.SENTINEL_THREADS),
     adminKey: adminKey === "" ? null : adminKey,
   });
+}
+
+/** The environment without the servers it names: for a tour that must leave nothing on them. */
+export function embeddedEnvironment(): Readonly<Record<string, string | undefined>> {
+  return { ...process.env, MLFLOW_TRACKING_URI: undefined };
+}
+
+/** Every core, unless told otherwise; more threads than this stop helping. */
+const THREADS_MAX = 16;
+
+function threadsOf(text: string | undefined): number {
+  if (text === undefined || text === "") return Math.min(availableParallelism(), THREADS_MAX);
+  const threads = Number(text);
+  if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
+    throw new SentinelError("config.invalid", `SENTINEL_THREADS is ${JSON.stringify(text)}`, {
+      hint: `use a whole number from 1 to ${THREADS_MAX}, or leave it out to use every core`,
+    });
+  }
+  return threads;
+}
+
+/** Null when no server is named. The names are those of MLflow's own clients. */
+function mlflowOf(environment: Readonly<Record<string, string | undefined>>): MlflowConfig | null {
+  const uri = (environment.MLFLOW_TRACKING_URI ?? "").trim();
+  if (uri === "") return null;
+  if (!["", "false", "0"].includes((environment.MLFLOW_TRACKING_INSECURE_TLS ?? "").toLowerCase())) {
+    throw new SentinelError(
+      "config.invalid",
+      "MLFLOW_TRACKING_INSECURE_TLS is set, and Sentinel does not trust just any server",
+      {
+        hint: "name the file with the certificate of your authority in NODE_EXTRA_CA_CERTS instead",
+      },
+    );
+  }
+  const filled = (value: string | undefined) => (value === undefined || value === "" ? undefined : value);
+  const username = filled(environment.MLFLOW_TRACKING_USERNAME);
+  const password = filled(environment.MLFLOW_TRACKING_PASSWORD);
+  const token = filled(environment.MLFLOW_TRACKING_TOKEN);
+  const workspace = filled(environment.MLFLOW_WORKSPACE);
+  if ((username === undefined) !== (password === undefined)) {
+    throw new SentinelError(
+      "config.invalid",
+      "of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD only one is set",
+      {
+        hint: "set both, or MLFLOW_TRACKING_TOKEN alone",
+      },
+    );
+  }
+  for (const secret of [token, workspace]) {
+    if (secret !== undefined && !/^[\x21-\x7e]+$/.test(secret)) {
+      throw new SentinelError(
+        "config.invalid",
+        "MLFLOW_TRACKING_TOKEN or MLFLOW_WORKSPACE holds a space or a sign that no header takes",
+        {
+          hint: "was a line break copied with it?",
+        },
+      );
+    }
+  }
+  return Object.freeze({ uri: serverAddress(uri), username, password, token, workspace });
+}
+
+/** Not shown when it is refused: it may hold a password. */
+function serverAddress(uri: string): string {
+  const url = URL.canParse(uri) ? new URL(uri) : null;
+  const wrong = (what: string, hint: string) =>
+    new SentinelError("config.invalid", `MLFLOW_TRACKING_URI ${what}`, { hint });
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw wrong(
+      "is not the address of a server (http:// or https://)",
+      "start one (`mlflow server`), or unset it: the embedded registry writes a file that MLflow opens",
+    );
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw wrong("holds a password", "put it into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD");
+  }
+  if (url.search !== "" || url.hash !== "") throw wrong("has a ? or # part", "give the address alone");
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
 
 function userName(): string {

@@ -27,6 +27,11 @@ export function openPorts(
     return datasetDuckdb();
   });
   const registry = once(async (): Promise<Registry> => {
+    if (config.mlflow !== null) {
+      const { createMlflowRegistry } = await import("./drivers/registry-mlflow.ts");
+      const copyDir = path.join(config.registryDir, "mlflow", new URL(config.mlflow.uri).host.replaceAll(":", "_"));
+      return createMlflowRegistry({ server: config.mlflow, copyDir });
+    }
     const { createLocalRegistry } = await import("./drivers/registry-local.ts");
     const driver = createLocalRegistry({ dir: config.registryDir });
     open.push(driver);

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import pc from "picocolors";
-import { loadConfig } from "../config.ts";
+import { embeddedEnvironment, loadConfig } from "../config.ts";
 import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
@@ -96,7 +96,10 @@ function openTour(context: VerbContext, workspace: string): Tour {
     "made by `sentinel demo`, which removes this folder when it runs again\n",
   );
   const { output } = context;
-  const opened = openPorts(loadConfig({ workspace }), { report: output, pipeline: "card" });
+  const opened = openPorts(loadConfig({ workspace, environment: embeddedEnvironment() }), {
+    report: output,
+    pipeline: "card",
+  });
   const { clock } = opened.ports;
   const started = clock.elapsed();
   const seconds = (): number => Math.round((clock.elapsed() - started) / 100) / 10;
@@ -236,6 +239,7 @@ async function drifting(tour: Tour, given: { readonly server: DemoServer; readon
     workspace: tour.workspace,
     actor: tour.context.config.actor,
     packageVersion: tour.context.packageVersion,
+    threads: tour.context.config.threads,
     forced: null,
     onMonitor: (seen) => showMonitor(tour.context.output, seen),
   });
@@ -275,6 +279,7 @@ async function trainWith(tour: Tour, pipeline: Pipeline): Promise<TrainResult> {
     path: pipeline.source,
     actor: tour.context.config.actor,
     packageVersion: tour.context.packageVersion,
+    threads: tour.context.config.threads,
     forced: null,
     verb: "train",
   });

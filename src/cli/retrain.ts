@@ -55,6 +55,7 @@ async function once(context: VerbContext, options: VerbOptions): Promise<VerbRes
     workspace: config.workspace,
     actor: config.actor,
     packageVersion: context.packageVersion,
+    threads: config.threads,
     forced: forceReason(options),
     onMonitor: (seen) => showMonitor(output, seen),
   });

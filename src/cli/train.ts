@@ -39,6 +39,7 @@ export const verb: Verb = {
       path,
       actor: config.actor,
       packageVersion: context.packageVersion,
+      threads: config.threads,
       seed,
       forced,
       verb: "train",

@@ -7,7 +7,13 @@ export type BundleFiles = ReadonlyMap<string, Uint8Array>;
 
 /** SHA-256 over the sorted list of file hashes; two bundles with the same hash decide the same. */
 export function bundleHash(files: BundleFiles): string {
-  const lines = [...files.keys()].sort().map((name) => `${sha256(files.get(name)!)}  ${name}\n`);
+  return bundleHashOf([...files].map(([name, bytes]) => ({ name, sha256: sha256(bytes) })));
+}
+
+/** The same hash, of files whose own hashes are known. */
+export function bundleHashOf(files: readonly { readonly name: string; readonly sha256: string }[]): string {
+  const byName = new Map(files.map((file) => [file.name, file.sha256]));
+  const lines = [...byName.keys()].sort().map((name) => `${byName.get(name)}  ${name}\n`);
   return sha256(lines.join(""));
 }
 

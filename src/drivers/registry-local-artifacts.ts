@@ -5,7 +5,7 @@ import { type BundleFiles, bundleHash } from "../core/bundle.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { makeFolder, syncFolder, syncTree, writeDurably } from "./durable.ts";
-import { BUNDLE_BYTES_MAX } from "./registry-local-limits.ts";
+import { BUNDLE_BYTES_MAX } from "./registry-limits.ts";
 
 /** Beside the folder with the files, so that the list itself is no part of the bundle. */
 const LIST = "files.json";

@@ -1,8 +1,8 @@
 // Versions and aliases of the embedded registry, in MLflow's tables.
 import { SentinelError } from "../core/errors.ts";
 import type { ModelVersion } from "../ports.ts";
+import { BUNDLE_TAG } from "./registry-limits.ts";
 import type { Stored } from "./registry-local-artifacts.ts";
-import { BUNDLE_TAG } from "./registry-local-limits.ts";
 import { finishModel, insertModelTag, type PendingModel, type Registration } from "./registry-local-models.ts";
 import { activeRun } from "./registry-local-runs.ts";
 import type { Sql } from "./registry-local-sql.ts";

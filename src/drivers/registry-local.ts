@@ -3,11 +3,8 @@ import { randomUUID } from "node:crypto";
 import { messageOf } from "../core/errors.ts";
 import type { Clock, ModelVersion, Registry } from "../ports.ts";
 import { systemClock } from "./clock-system.ts";
+import { copyJournal } from "./journal-copy.ts";
 import { ownerNow } from "./owner.ts";
-import { discardFiles, loadFiles, type Stored, storeFiles } from "./registry-local-artifacts.ts";
-import { RegistryDatabase } from "./registry-local-database.ts";
-import { isFileError, unwritable } from "./registry-local-errors.ts";
-import { appendEntry, copiedUntil, copyEntries, listEntries } from "./registry-local-journal.ts";
 import {
   checkJournal,
   checkLog,
@@ -16,7 +13,11 @@ import {
   checkRun,
   checkTime,
   checkVersionTags,
-} from "./registry-local-limits.ts";
+} from "./registry-limits.ts";
+import { discardFiles, loadFiles, type Stored, storeFiles } from "./registry-local-artifacts.ts";
+import { RegistryDatabase } from "./registry-local-database.ts";
+import { isFileError, unwritable } from "./registry-local-errors.ts";
+import { appendEntry, listEntries } from "./registry-local-journal.ts";
 import { failPending, giveUpAbandoned, insertPending, type Registration } from "./registry-local-models.ts";
 import { finishRun, insertRun, listRuns, logRun } from "./registry-local-runs.ts";
 import * as stored from "./registry-local-versions.ts";
@@ -92,7 +93,7 @@ export function createLocalRegistry(options: {
         stored.setAlias(sql, { model, alias, from, to, at });
         return appendEntry(sql, fields);
       });
-      await copyJournal({ dir, database }, model);
+      await copyJournal(dir, model, (index) => database.read((sql) => listEntries(sql, model, index), { absent: [] }));
       return written;
     },
     journal: (model) => database.read((sql) => listEntries(sql, model), { absent: [] }),
@@ -128,14 +129,6 @@ async function register({ dir, database, clock, newId }: Parts, input: Registrat
 async function clearAbandoned({ dir, database, clock }: Omit<Parts, "newId">): Promise<void> {
   const abandoned = await database.write((sql) => giveUpAbandoned(sql, clock.now()));
   for (const model of abandoned) await discardFiles(dir, model).catch(() => {});
-}
-
-/** Best effort: the database has the entry already, and the next move copies what is missing. */
-async function copyJournal({ dir, database }: Pick<Parts, "dir" | "database">, model: string): Promise<void> {
-  try {
-    const from = await copiedUntil(dir, model);
-    await copyEntries(dir, await database.read((sql) => listEntries(sql, model, from), { absent: [] }));
-  } catch {}
 }
 
 function withoutLocation({ location: _inside, ...version }: ModelVersion & Stored): ModelVersion {

@@ -25,6 +25,7 @@ export interface RetrainInput {
   readonly workspace: string;
   readonly actor: string;
   readonly packageVersion: string;
+  readonly threads?: number;
   /** Train without an alarm and without waiting for the cooldown; the reason for the journal. */
   readonly forced: string | null;
   /** Told as soon as it is known, before any training. */
@@ -66,6 +67,7 @@ export async function retrain(ports: Ports, input: RetrainInput): Promise<Retrai
       path: data,
       actor: input.actor,
       packageVersion: input.packageVersion,
+      threads: input.threads,
       forced: null,
       verb: "retrain",
     });

@@ -39,7 +39,13 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
   const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
   watch.lap("features");
   const seed = input.seed ?? pipeline.modelParameters.seed;
-  const fitted = fitModels(x, labels, { split, pipeline, seed, report: ports.report });
+  const fitted = await fitModels(x, labels, {
+    split,
+    pipeline,
+    seed,
+    threads: input.threads ?? 1,
+    report: ports.report,
+  });
   watch.lap("fit");
 
   const trained = await evaluate(ports, { input, source, split, labels, times, x, plan, fitted, seed });

@@ -8,6 +8,14 @@ import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../cli/sentinel.ts";
 import { writeHistory } from "./traffic.ts";
 
+/** Shares of a whole training's time between which it is killed. */
+const MOMENTS = [
+  [0.05, 0.3],
+  [0.4, 0.8],
+  [0.8, 1],
+  [0.9, 1.05],
+] as const;
+
 let dir: string;
 let wholeMs: number;
 
@@ -53,11 +61,11 @@ test.each(["SIGKILL", "SIGINT"] as const)(
   async (signal) => {
     const random = new Random(signal.length);
     let killed = 0;
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < MOMENTS.length; round++) {
       const before = await versions();
-      // The last tenth is when files and rows are written: half of the rounds aim there.
-      const share = round % 2 === 0 ? random.uniform(0.05, 0.9) : random.uniform(0.85, 1);
-      const ran = await killAfter(share * wholeMs, signal);
+      // The last tenth is when files and rows are written: half of the rounds aim there, the first at the beginning.
+      const [from, to] = MOMENTS[round];
+      const ran = await killAfter(random.uniform(from, to) * wholeMs, signal);
       const after = await versions();
       if (ran === null) {
         expect(after.count).toBe(before.count + 1);

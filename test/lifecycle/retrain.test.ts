@@ -12,7 +12,7 @@ import { makePlace, type Place } from "./world.ts";
 
 const DAYS = 60;
 const LATER = 20;
-const WORLD = { customers: 200, terminals: 300, seed: 11 };
+const WORLD = { customers: 600, terminals: 900, seed: 11 };
 
 let place: Place;
 let later: Table[];

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { embeddedEnvironment } from "../../config.ts";
 import { SentinelError } from "../../core/errors.ts";
 
 const START_MS_MAX = 60_000;
@@ -32,7 +33,7 @@ export async function startServer(given: {
       "--log-level",
       "error",
     ],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    { stdio: ["ignore", "pipe", "pipe"], env: embeddedEnvironment() },
   );
   let complaint = "";
   child.stderr.on("data", (chunk: Buffer) => {

@@ -6,9 +6,11 @@ import { specHash } from "../../features/spec.ts";
 import { encodeGbdt } from "../../ml/gbdt/model.ts";
 import { encodeForest } from "../../ml/iforest/model.ts";
 import { copyRow } from "../../ml/matrix.ts";
+import { exportOnnx } from "../../ml/onnx/export.ts";
 import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, textFile } from "../bundle.ts";
 import { cardText } from "./card.ts";
 import { scoresOf } from "./fit.ts";
+import { mlmodelFiles } from "./mlmodel.ts";
 import { trainingReport } from "./report.ts";
 import type { Trained } from "./trained.ts";
 
@@ -32,12 +34,16 @@ export function assembleBundle(trained: Trained): BundleFiles {
     trainedUpTo: trained.trainedUpTo,
     provenance: trained.provenance,
   };
+  const { names } = trained.evaluation.x;
+  const golden = goldenRows(trained, manifest);
   return new Map<string, Uint8Array>([
     ["bundle.json", jsonFile(manifest)],
     ["trees.bin", encodeGbdt(fitted.trees)],
     ["forest.bin", encodeForest(fitted.forest)],
+    ["model.onnx", exportOnnx({ ...fitted, names })],
+    ...mlmodelFiles(names, golden),
     ["reference.json", jsonFile(referenceOf(trained))],
-    ["golden.json", jsonFile({ rows: goldenRows(trained, manifest) })],
+    ["golden.json", jsonFile({ rows: golden })],
     ["metrics.json", jsonFile({ evaluate: trained.metrics, ablation: fitted.ablation, rounds: fitted.rounds })],
     ["card.md", textFile(cardText(trained, manifest))],
     ["report.html", textFile(trainingReport(trained, manifest))],

@@ -4,7 +4,7 @@ import { type Calibration, calibrate, chooseCalibration, fitCalibration } from "
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/params.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
-import { trainGbdt } from "../../ml/gbdt/train.ts";
+import { trainGbdtThreads } from "../../ml/gbdt/threads.ts";
 import type { IsolationForest } from "../../ml/iforest/model.ts";
 import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train.ts";
@@ -40,14 +40,20 @@ export interface Fitted {
 
 /**
  * Learns from `split.train`, stops early and calibrates on `split.calibrate`. `x` holds every row. Parameters are the
- * pipeline's; the seed fixes every draw.
+ * pipeline's; the seed fixes every draw, and the number of threads changes nothing but the time.
  */
-export function fitModels(
+export async function fitModels(
   x: Matrix,
   labels: Uint8Array,
-  given: { readonly split: Split; readonly pipeline: Pipeline; readonly seed: number; readonly report: Reporter },
-): Fitted {
-  const { split, pipeline, seed, report } = given;
+  given: {
+    readonly split: Split;
+    readonly pipeline: Pipeline;
+    readonly seed: number;
+    readonly threads: number;
+    readonly report: Reporter;
+  },
+): Promise<Fitted> {
+  const { split, pipeline, seed, threads, report } = given;
   const { modelParameters: parameters } = pipeline;
   const trainX = takeMatrixRows(x, split.train.rows);
   const laterX = takeMatrixRows(x, split.calibrate.rows);
@@ -61,19 +67,22 @@ export function fitModels(
   });
 
   const boost = (label: string, trainInput: Matrix, laterInput: Matrix) =>
-    trainGbdt({
-      x: trainInput,
-      y: trainY,
-      validation: { x: laterInput, y: laterY },
-      params: gbdtParams(parameters),
-      seed,
-      onRound: (round) => report.progress(label, round, parameters.trees),
-    });
-  const plain = boost("boosting", trainX, laterX);
+    trainGbdtThreads(
+      {
+        x: trainInput,
+        y: trainY,
+        validation: { x: laterInput, y: laterY },
+        params: gbdtParams(parameters),
+        seed,
+        onRound: (round) => report.progress(label, round, parameters.trees),
+      },
+      { threads },
+    );
+  const plain = await boost("boosting", trainX, laterX);
   const plainMargins = scoreMatrix(plain.model, laterX);
   const withAnomaly = (slice: Matrix): Matrix => withColumn(slice, ANOMALY_FEATURE, anomalyOf(forest, slice));
   const laterWith = withAnomaly(laterX);
-  const extended = boost("boosting with the anomaly score", withAnomaly(trainX), laterWith);
+  const extended = await boost("boosting with the anomaly score", withAnomaly(trainX), laterWith);
   const extendedMargins = scoreMatrix(extended.model, laterWith);
   report.progress("boosting", 1, 1);
 

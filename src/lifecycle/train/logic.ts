@@ -1,14 +1,18 @@
 // The logic gate: does the bundle, read back from its bytes, behave before it may judge anything, even in shadow?
-import type { BundleFiles } from "../../core/bundle.ts";
+import { type BundleFiles, bundleFile } from "../../core/bundle.ts";
 import { messageOf } from "../../core/errors.ts";
 import { quantileSorted } from "../../core/stats.ts";
 import { type Check, type Verdict, verdictOf } from "../../core/verdict.ts";
+import { loadOnnx } from "../../ml/onnx/run.ts";
 import type { Clock } from "../../ports.ts";
 import { loadScorer, type Scorer } from "../score.ts";
 
 /** Scoring one vector may take this long at the 99th percentile; a budget for the whole answer is about 25 ms. */
 const LATENCY_P99_MS_MAX = 5;
 const LATENCY_VECTORS = 2000;
+
+/** model.onnx may differ by this much from our own score: its answer is a Float32 of a computation in another order. */
+const ONNX_DIFFERENCE_MAX = 1e-6;
 
 /** Vectors that no training row looks like; the answer must still be a probability. */
 const EXTREMES: readonly number[] = [Number.NaN, 0, -1, 3.4e38, -3.4e38, 1e-38];
@@ -45,6 +49,7 @@ export function logicGate(
     batchCheck(scorer, evidence),
     extremesCheck(scorer),
     determinismCheck(scorer, evidence),
+    onnxCheck(scorer, files, evidence),
     {
       name: "feature parity",
       passed: evidence.parityFault === null,
@@ -98,6 +103,23 @@ function determinismCheck(scorer: Scorer, { sample }: LogicEvidence): Check {
     observed: same ? "same answers in any order" : "answers depend on the order",
     required: "no memory",
   };
+}
+
+/** By our own interpreter of the exported operators, which the reference tests hold against onnxruntime. */
+function onnxCheck(scorer: Scorer, files: BundleFiles, { sample }: LogicEvidence): Check {
+  const extremes = EXTREMES.map((extreme) => new Float32Array(scorer.plan.width).fill(extreme));
+  const vectors = [...sample.map(({ vector }) => vector), ...extremes];
+  const required = `model.onnx within ${ONNX_DIFFERENCE_MAX}`;
+  try {
+    const score = loadOnnx(bundleFile(files, "model.onnx"));
+    const differences = vectors.map((vector) => Math.abs(score(vector) - scorer.score(vector).score));
+    const passed = differences.every((difference) => difference <= ONNX_DIFFERENCE_MAX);
+    const largest = differences.reduce((most, difference) => Math.max(most, difference), 0);
+    const observed = `largest difference ${largest.toPrecision(2)} over ${vectors.length} rows`;
+    return { name: "ONNX equality", passed, observed, required };
+  } catch (error) {
+    return { name: "ONNX equality", passed: false, observed: messageOf(error), required };
+  }
 }
 
 function latencyCheck(scorer: Scorer, { sample }: LogicEvidence, clock: Clock): Check {

@@ -11,6 +11,8 @@ export interface TrainInput {
   readonly path: string;
   readonly actor: string;
   readonly packageVersion: string;
+  /** Worker threads that boost; the model is the same at any number (default 1). */
+  readonly threads?: number;
   /** Overrides the pipeline's seed. */
   readonly seed?: number;
   /** Why a gate's no is overridden; null obeys it. */

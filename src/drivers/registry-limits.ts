@@ -25,6 +25,8 @@ export const BUNDLE_BYTES_MAX = 2 ** 31;
 
 /** Version tag with the bundle's hash. */
 export const BUNDLE_TAG = "sentinel.bundle";
+/** Version tag with the time of registration, where the store keeps its own. */
+export const AT_TAG = "sentinel.at";
 
 type Tags = Readonly<Record<string, string>>;
 
@@ -75,11 +77,13 @@ export function checkRegistration(input: {
 
 export function checkVersionTags(tags: Tags): void {
   checkPairs("version tag", tags, { max: VERSION_TAG_VALUE_MAX });
-  if (Object.hasOwn(tags, BUNDLE_TAG)) {
-    invalid(
-      `the tag ${BUNDLE_TAG} is the registry's own`,
-      "choose another key: that one says which bytes the version consists of",
-    );
+  for (const own of [BUNDLE_TAG, AT_TAG]) {
+    if (Object.hasOwn(tags, own)) {
+      invalid(
+        `the tag ${own} is the registry's own`,
+        "choose another key: that one says which bytes the version consists of, and since when",
+      );
+    }
   }
 }
 

@@ -1,0 +1,120 @@
+// Files of a bundle on an MLflow server: through its artifact proxy, read back after storing, verified by hash when loaded.
+import { type BundleFiles, bundleHashOf } from "../core/bundle.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { sha256 } from "../core/hash.ts";
+import { BUNDLE_BYTES_MAX } from "./registry-limits.ts";
+import type { MlflowClient } from "./registry-mlflow-client.ts";
+import { type Body, isRefusal } from "./registry-mlflow-errors.ts";
+
+/** Beside the bundle's files; no bundle may have a file of this name. */
+export const FILE_LIST = "sentinel-files.json";
+const LIST_BYTES_MAX = 1_000_000;
+/** Files on their way at once: a bundle has a few large ones and a dozen small ones. */
+const AT_ONCE = 4;
+
+interface Listed {
+  readonly name: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/**
+ * Stores every file and the list of them, and reads each back: a proxy that cut one off is found before anybody sees a version.
+ * Gives the bundle's hash.
+ */
+export async function storeFiles(client: MlflowClient, location: string, files: BundleFiles): Promise<string> {
+  const list: Listed[] = [];
+  await eachOf([...files], async ([name, bytes]) => {
+    const uploading = client.upload(`${location}/${name}`, bytes);
+    const entry = { name, sha256: sha256(bytes), bytes: bytes.length };
+    await uploading;
+    await fetchChecked(client, { ...entry, location, title: "the server" });
+    list.push(entry);
+  });
+  list.sort((a, b) => (a.name < b.name ? -1 : 1));
+  await client.upload(`${location}/${FILE_LIST}`, new TextEncoder().encode(`${JSON.stringify({ files: list })}\n`));
+  return bundleHashOf(list);
+}
+
+/** The files as they were registered. Throws registry.corrupt naming the file that is not. */
+export async function loadFiles(
+  client: MlflowClient,
+  version: { readonly location: string; readonly bundle: string; readonly title: string },
+): Promise<BundleFiles> {
+  const { location, bundle, title } = version;
+  const listed = await fetchFile(client, { location, name: FILE_LIST, title, bytes: LIST_BYTES_MAX });
+  const list = parseList(listed.bytes, title);
+  if (bundleHashOf(list) !== bundle) throw damaged(`${FILE_LIST} is not the list that ${title} was registered with`);
+  const fetched = new Map<string, Uint8Array>();
+  await eachOf(list, async (entry) => {
+    fetched.set(entry.name, await fetchChecked(client, { ...entry, location, title }));
+  });
+  return new Map(list.map(({ name }) => [name, fetched.get(name)!]));
+}
+
+interface Wanted {
+  readonly location: string;
+  readonly name: string;
+  readonly bytes: number;
+  readonly title: string;
+}
+
+async function fetchChecked(client: MlflowClient, file: Wanted & { readonly sha256: string }): Promise<Uint8Array> {
+  const { bytes, sha256: hash } = await fetchFile(client, file);
+  if (bytes.length === file.bytes && hash === file.sha256) return bytes;
+  throw damaged(`${file.name} of ${file.title} is not what was stored: ${bytes.length} bytes instead of ${file.bytes}`);
+}
+
+async function fetchFile(client: MlflowClient, { location, name, bytes, title }: Wanted): Promise<Body> {
+  try {
+    return await client.download(`${location}/${name}`, { bytesMax: bytes });
+  } catch (cause) {
+    if (isRefusal(cause, "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")) throw damaged(`${name} of ${title} is gone`, cause);
+    if (cause instanceof SentinelError && cause.code === "registry.corrupt")
+      throw damaged(`${name} of ${title} is not what was stored: ${cause.message}`, cause);
+    throw cause;
+  }
+}
+
+/** The list is not trusted: a name that leads out of the folder fails like any other damage. */
+function parseList(text: Uint8Array, title: string): Listed[] {
+  let sum = 0;
+  try {
+    const { files } = JSON.parse(new TextDecoder().decode(text)) as { readonly files: readonly Partial<Listed>[] };
+    return files.map(({ name, sha256: hash, bytes }) => {
+      if (typeof name !== "string" || name === "" || name.split(/[\\/]/).some((part) => part === ".." || part === ""))
+        throw new Error("it lists a wrong name");
+      if (typeof hash !== "string" || typeof bytes !== "number" || !(bytes >= 0))
+        throw new Error(`it does not describe ${name}`);
+      sum += bytes;
+      if (sum > BUNDLE_BYTES_MAX) throw new Error(`it lists more than ${BUNDLE_BYTES_MAX} bytes`);
+      return { name, sha256: hash, bytes };
+    });
+  } catch (cause) {
+    throw damaged(`cannot use ${FILE_LIST} of ${title}: ${messageOf(cause)}`, cause);
+  }
+}
+
+function damaged(message: string, cause?: unknown): SentinelError {
+  return new SentinelError("registry.corrupt", message, {
+    hint: "restore the server's artifact store from a copy, or register the model again",
+    cause,
+  });
+}
+
+/** The first fault ends it; what is under way then is waited for. */
+async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  };
+  const ends = await Promise.allSettled(
+    Array.from({ length: AT_ONCE }, () =>
+      worker().catch((error: unknown) => {
+        waiting.length = 0;
+        throw error;
+      }),
+    ),
+  );
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}

@@ -1,0 +1,205 @@
+// The journal on an MLflow server, and moves of aliases that go through it: parameters of a run, because those are written once.
+import { SentinelError } from "../core/errors.ts";
+import { nextEntry } from "../core/journal.ts";
+import type { JournalEntry, Registry } from "../ports.ts";
+import type { MlflowClient } from "./registry-mlflow-client.ts";
+import { isRefusal } from "./registry-mlflow-errors.ts";
+import { activeRun, findExperiment, makeExperiment, startRun } from "./registry-mlflow-runs.ts";
+import { aliasesOf, readVersion, unknownVersion, writeAlias } from "./registry-mlflow-versions.ts";
+
+/** Holds the run of every model's journal; the run's parameters are the entries. */
+const JOURNALS = "sentinel.journal";
+/** `sentinel.journal/<model>` names that run: of two who make one, MLflow lets one have the name. */
+const RUN_TAG = "sentinel.journal.run";
+/** Index of the last entry whose alias is known to have moved. */
+const SETTLED_TAG = "sentinel.journal.settled";
+const KEY = /^entry\.(\d{8})$/;
+/** MLflow cuts a longer parameter without a word. */
+const VALUE_MAX = 6_000;
+/** Others may take the next place this often before a mover gives up. */
+const TURNS_MAX = 20;
+
+interface Journal {
+  readonly runId: string;
+  readonly settled: number;
+  readonly entries: readonly JournalEntry[];
+}
+
+type Move = Omit<JournalEntry, "index" | "previous" | "hash">;
+
+/** Oldest first, exactly as stored: what was tampered with must reach the check of the chain. */
+export async function readJournal(client: MlflowClient, model: string): Promise<readonly JournalEntry[]> {
+  return (await openJournal(client, model))?.entries ?? [];
+}
+
+/**
+ * The entry comes first and decides: its place in the chain is a parameter that the server writes once, so that of two movers one
+ * gets it. Then the alias follows. A mover that dies in between leaves an entry that is not settled; the next one completes it.
+ */
+export async function moveAlias(client: MlflowClient, move: Move, newId: () => string): Promise<JournalEntry> {
+  const { model, alias, from, to } = move;
+  for (let turn = 0; turn < TURNS_MAX; turn++) {
+    // The journal before the alias: a move that happens in between then takes the place that this one wants.
+    let journal = await openJournal(client, model);
+    const last = journal?.entries.at(-1) ?? null;
+    if (journal !== null && last !== null && last.index > journal.settled) {
+      await settle(client, { journal, entry: last });
+      if (isSameMove(last, move)) return last;
+    }
+    const aliases = await aliasesOf(client, model);
+    const current = Object.hasOwn(aliases, alias) ? aliases[alias] : null;
+    if (current !== from) throw conflict(move, current);
+    if (to !== null) await readVersion(client, model, to);
+    journal ??= await makeJournal(client, move, newId);
+    const entry = nextEntry(move, last);
+    if (!(await append(client, { journal, entry, nonce: newId() }))) continue;
+    if (await settle(client, { journal, entry })) return entry;
+    throw unknownVersion(model, String(to));
+  }
+  throw new SentinelError("registry.conflict", `others moved aliases of ${model} ${TURNS_MAX} times meanwhile`, {
+    hint: "look at `sentinel registry history`, then decide again",
+  });
+}
+
+/** Throws registry.invalid when MLflow would cut the entry. */
+export function checkEntryLength(move: Move): void {
+  const { length } = stored({ ...move, index: 0, previous: "0".repeat(64), hash: "0".repeat(64) }, "0".repeat(40));
+  if (length <= VALUE_MAX) return;
+  throw new SentinelError(
+    "registry.invalid",
+    `the journal's entry has ${length} characters; MLflow takes ${VALUE_MAX}`,
+    {
+      hint: "give a shorter reason; the long one can go into the evidence",
+    },
+  );
+}
+
+async function openJournal(client: MlflowClient, model: string): Promise<Journal | null> {
+  const pointer = await findExperiment(client, `${JOURNALS}/${model}`);
+  if (pointer === null) return null;
+  const runId = pointer.tags?.find(({ key }) => key === RUN_TAG)?.value;
+  if (runId === undefined || pointer.lifecycle_stage === "deleted")
+    throw lost(model, `experiment ${JOURNALS}/${model}`);
+  const run = await activeRun(client, runId).catch((error: unknown) => {
+    throw error instanceof SentinelError && error.code === "registry.missing" ? lost(model, `run ${runId}`) : error;
+  });
+  const entries: JournalEntry[] = [];
+  for (const { key, value } of run.data?.params ?? []) {
+    const place = KEY.exec(key)?.[1];
+    if (place !== undefined) entries.push(parsed(value, Number(place)));
+  }
+  const settled = run.data?.tags?.find(({ key }) => key === SETTLED_TAG)?.value;
+  return { runId, settled: Number(settled ?? -1), entries: entries.sort((a, b) => a.index - b.index) };
+}
+
+/** Two at once make two runs; the name decides which one is the journal, and the other is deleted. */
+async function makeJournal(client: MlflowClient, move: Move, newId: () => string): Promise<Journal> {
+  const { model, actor, at } = move;
+  const input = { experiment: JOURNALS, name: model, startedAt: at, user: actor.slice(0, 250), tags: {} };
+  const runId = await startRun(client, input, newId());
+  const end = { run_id: runId, status: "FINISHED", end_time: at };
+  await client.send("POST", "/runs/update", end);
+  await makeExperiment(client, `${JOURNALS}/${model}`, [{ key: RUN_TAG, value: runId }]);
+  const journal = await openJournal(client, model);
+  if (journal === null) throw lost(model, `experiment ${JOURNALS}/${model}`);
+  if (journal.runId !== runId) await client.send("POST", "/runs/delete", { run_id: runId }).catch(() => {});
+  return journal;
+}
+
+/** False when somebody else has that place. The nonce tells our own entry, repeated, from the same words of another. */
+async function append(
+  client: MlflowClient,
+  { journal, entry, nonce }: { readonly journal: Journal; readonly entry: JournalEntry; readonly nonce: string },
+): Promise<boolean> {
+  const key = `entry.${String(entry.index).padStart(8, "0")}`;
+  try {
+    const body = { run_id: journal.runId, key, value: stored(entry, nonce) };
+    await client.send("POST", "/runs/log-parameter", body);
+    return true;
+  } catch (error) {
+    if (isRefusal(error) && /Changing param values/.test(error.message)) return false;
+    throw error;
+  }
+}
+
+/**
+ * Puts the alias where the newest entry of that alias says, until it is the newest even after the alias was written: a slow mover
+ * then does not undo a faster one. False when the version was deleted, so that there is nothing to point at.
+ */
+async function settle(
+  client: MlflowClient,
+  { journal, entry }: { readonly journal: Journal; readonly entry: JournalEntry },
+): Promise<boolean> {
+  let written = entry;
+  let there = true;
+  try {
+    for (let turn = 0; turn < TURNS_MAX; turn++) {
+      there = await follow(client, written);
+      const now = await openJournal(client, entry.model);
+      const newest = now?.entries.findLast(({ alias }) => alias === entry.alias);
+      if (newest === undefined || newest.hash === written.hash || newest.index < written.index) break;
+      written = newest;
+    }
+    const tag = { run_id: journal.runId, key: SETTLED_TAG, value: String(written.index) };
+    await client.send("POST", "/runs/set-tag", tag);
+    return there;
+  } catch (cause) {
+    if (!(cause instanceof SentinelError) || cause.code !== "registry.unreachable") throw cause;
+    throw new SentinelError(
+      "registry.unreachable",
+      `${cause.message}; entry ${entry.index} is in the journal of ${entry.model}, but the alias ${entry.alias} may not have moved yet`,
+      { hint: "do the same again when the server is back: it completes this move", cause },
+    );
+  }
+}
+
+async function follow(client: MlflowClient, { model, alias, to }: JournalEntry): Promise<boolean> {
+  try {
+    await writeAlias(client, { model, alias, to });
+    return true;
+  } catch (error) {
+    if (isRefusal(error, "RESOURCE_DOES_NOT_EXIST")) return false;
+    throw error;
+  }
+}
+
+/** The same decision, made again after its first try was cut off; only the time may differ. */
+function isSameMove(entry: JournalEntry, move: Move): boolean {
+  const same = ["alias", "from", "to", "actor", "verb", "verdict", "evidence", "reason"] as const;
+  return same.every((field) => entry[field] === move[field]);
+}
+
+function stored(entry: JournalEntry, nonce: string): string {
+  return JSON.stringify({ entry, nonce });
+}
+
+function parsed(value: string, place: number): JournalEntry {
+  try {
+    const { entry } = JSON.parse(value) as { readonly entry: JournalEntry };
+    if (Number.isSafeInteger(entry.index)) return entry;
+  } catch {}
+  const nothing = { verdict: "", evidence: "", reason: value.slice(0, 200), previous: "", hash: "" };
+  return { index: place, model: "", alias: "", from: null, to: null, at: 0, actor: "", verb: "import", ...nothing };
+}
+
+function conflict({ model, alias, from }: Move, current: string | null): SentinelError {
+  const where = (version: string | null) => (version === null ? "at no version" : `at version ${version}`);
+  return new SentinelError(
+    "registry.conflict",
+    `the alias ${alias} of ${model} is ${where(current)}, not ${where(from)}`,
+    { hint: "somebody moved it meanwhile: look at `sentinel registry history`, then decide again" },
+  );
+}
+
+function lost(model: string, what: string): SentinelError {
+  return new SentinelError("registry.corrupt", `the journal of ${model} was deleted in MLflow: ${what}`, {
+    hint: "restore it there (`mlflow runs restore`, `mlflow experiments restore`); Sentinel starts no second one",
+  });
+}
+
+/** Only what a move has, in the entry's own order of fields. */
+export function moveOf(input: Parameters<Registry["moveAlias"]>[0]): Move {
+  const { model, alias, from, to, entry } = input;
+  const { at, actor, verb, verdict, evidence, reason } = entry;
+  return { model, alias, from, to, at, actor, verb, verdict, evidence, reason };
+}

@@ -1,0 +1,97 @@
+// The registry on an MLflow server, over its REST interface: what a team shares, with the same guarantees as far as MLflow lets us.
+import { randomUUID } from "node:crypto";
+import type { JournalEntry, Registry } from "../ports.ts";
+import { copyJournal } from "./journal-copy.ts";
+import {
+  checkJournal,
+  checkLog,
+  checkMove,
+  checkRegistration,
+  checkRun,
+  checkTime,
+  checkVersionTags,
+} from "./registry-limits.ts";
+import { loadFiles } from "./registry-mlflow-artifacts.ts";
+import { createMlflowClient, type MlflowLimits, type MlflowServer } from "./registry-mlflow-client.ts";
+import { explained } from "./registry-mlflow-errors.ts";
+import { checkEntryLength, moveAlias, moveOf, readJournal } from "./registry-mlflow-journal.ts";
+import { endRun, listRuns, logRun, startRun } from "./registry-mlflow-runs.ts";
+import * as stored from "./registry-mlflow-versions.ts";
+
+/** Connects at first use. Nothing is kept between calls, so that there is nothing to flush or to go stale. */
+export function createMlflowRegistry(options: {
+  readonly server: MlflowServer;
+  readonly limits?: MlflowLimits;
+  /** Folder for a copy of the journal as text; without it none is kept. */
+  readonly copyDir?: string;
+  /** 32 hexadecimal digits, never the same twice. */
+  readonly newId?: () => string;
+}): Registry {
+  const { server, limits, copyDir, newId = () => randomUUID().replaceAll("-", "") } = options;
+  const client = createMlflowClient(server, limits);
+  const told = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw explained(error, client.where);
+    }
+  };
+  /** Usually the copy lacks just the newest one, which needs no request. */
+  const entriesFrom = async (from: number, newest: JournalEntry): Promise<readonly JournalEntry[]> => {
+    if (from === newest.index) return [newest];
+    return (await readJournal(client, newest.model)).slice(from);
+  };
+  return {
+    where: client.where,
+    startRun: (input) =>
+      told(async () => {
+        checkRun(input);
+        checkTime("the run's start", input.startedAt);
+        return startRun(client, input, newId());
+      }),
+    logRun: (runId, what) =>
+      told(async () => {
+        checkLog(what);
+        checkTime("the time of the log", what.at);
+        await logRun(client, runId, what);
+      }),
+    endRun: (runId, status, endedAt) =>
+      told(async () => {
+        checkTime("the run's end", endedAt);
+        await endRun(client, runId, { status, endedAt });
+      }),
+    runs: (experiment) => told(() => listRuns(client, experiment)),
+    register: (input) =>
+      told(async () => {
+        checkRegistration(input);
+        checkTime("the registration's time", input.at);
+        return stored.register(client, input, newId());
+      }),
+    versions: (model) => told(() => stored.listVersions(client, model)),
+    version: (model, version) => told(() => stored.readVersion(client, model, version)),
+    tagVersion: (model, version, tags) =>
+      told(async () => {
+        checkVersionTags(tags);
+        await stored.tagVersion(client, await stored.readVersion(client, model, version), tags);
+      }),
+    load: (model, version) =>
+      told(async () => {
+        const found = await stored.readVersion(client, model, version);
+        const location = await stored.locate(client, found);
+        return loadFiles(client, { location, bundle: found.bundle, title: `${model} version ${version}` });
+      }),
+    aliases: (model) => told(() => stored.aliasesOf(client, model)),
+    moveAlias: (input) =>
+      told(async () => {
+        const { entry, ...move } = input;
+        checkMove(move);
+        checkJournal(entry);
+        checkEntryLength(moveOf(input));
+        const written = await moveAlias(client, moveOf(input), newId);
+        if (copyDir !== undefined) await copyJournal(copyDir, input.model, (from) => entriesFrom(from, written));
+        return written;
+      }),
+    journal: (model) => told(() => readJournal(client, model)),
+    async close() {},
+  };
+}

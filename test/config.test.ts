@@ -1,0 +1,47 @@
+// The environment as it becomes configuration: what names an MLflow server, and what is refused.
+import { describe, expect, test } from "vitest";
+import { loadConfig } from "../src/config.ts";
+
+const mlflow = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment }).mlflow;
+const URI = "MLFLOW_TRACKING_URI";
+
+describe("MLflow", () => {
+  test("without an address the registry is the embedded one, whatever else is set", () => {
+    expect(mlflow({})).toBeNull();
+    expect(mlflow({ [URI]: "  ", MLFLOW_TRACKING_TOKEN: "t" })).toBeNull();
+  });
+
+  test("its address and who asks", () => {
+    expect(mlflow({ [URI]: "https://models.example.com:5000/team/" })).toEqual({
+      uri: "https://models.example.com:5000/team",
+    });
+    const all = {
+      [URI]: "http://localhost:5000",
+      MLFLOW_TRACKING_USERNAME: "ana",
+      MLFLOW_TRACKING_PASSWORD: "correct horse",
+      MLFLOW_TRACKING_TOKEN: "t",
+      MLFLOW_WORKSPACE: "team-a",
+    };
+    expect(mlflow(all)).toEqual({
+      uri: "http://localhost:5000",
+      username: "ana",
+      password: "correct horse",
+      token: "t",
+      workspace: "team-a",
+    });
+  });
+
+  test.each([
+    ["a file", { [URI]: "sqlite:///mlflow.db" }],
+    ["a folder", { [URI]: "./mlruns" }],
+    ["a password in the address", { [URI]: "http://ana:s3cret@host" }],
+    ["a query", { [URI]: "http://host/?a=s3cret" }],
+    ["half of a login", { [URI]: "http://host", MLFLOW_TRACKING_PASSWORD: "s3cret" }],
+    ["a token with a line break", { [URI]: "http://host", MLFLOW_TRACKING_TOKEN: "s3cret\n" }],
+    ["any certificate", { [URI]: "https://host", MLFLOW_TRACKING_INSECURE_TLS: "true" }],
+  ])("refuses %s, and does not repeat it", (_, environment) => {
+    const refused = () => mlflow(environment);
+    expect(refused).toThrow(expect.objectContaining({ code: "config.invalid" }));
+    expect(refused).not.toThrow(/s3cret/);
+  });
+});

@@ -1,0 +1,127 @@
+// A real MLflow server for tests: its own folder, a free port, and an end.
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import Database from "libsql";
+
+const VENV = fileURLToPath(new URL("../../.cache/venv-mlflow", import.meta.url));
+const START_TRIES_MAX = 600;
+
+/** The stamp is written last: a half-installed environment counts as none. */
+export const mlflowInstalled = existsSync(path.join(VENV, "sentinel-stamp"));
+
+export const mlflowPython = path.join(VENV, "bin", "python");
+
+export interface MlflowProcess {
+  readonly uri: string;
+  readonly dir: string;
+  /** As a machine does that loses power: nothing is closed or flushed. */
+  kill(): Promise<void>;
+  /** Another process on the same port and the same folder. */
+  restart(): Promise<void>;
+  /** Nothing registered, no runs: as after the first start. */
+  empty(): void;
+  version(): Promise<string>;
+  dispose(): Promise<void>;
+}
+
+export async function startMlflow(): Promise<MlflowProcess> {
+  const dir = await mkdtemp(path.join(tmpdir(), "sentinel-mlflow-server-"));
+  const port = await freePort();
+  const uri = `http://127.0.0.1:${port}`;
+  let child = await launch({ dir, port, uri });
+  const kill = async (): Promise<void> => {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    // The group: the server's workers are processes of their own.
+    process.kill(-child.pid, "SIGKILL");
+    await ended;
+  };
+  return {
+    uri,
+    dir,
+    kill,
+    async restart() {
+      await kill();
+      child = await launch({ dir, port, uri });
+    },
+    empty: () => emptyTables(path.join(dir, "mlflow.db")),
+    version: async () => (await fetch(`${uri}/version`)).text(),
+    async dispose() {
+      await kill();
+      await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+interface Place {
+  readonly dir: string;
+  readonly port: number;
+  readonly uri: string;
+}
+
+async function launch({ dir, port, uri }: Place): Promise<ChildProcess> {
+  const { PATH, HOME } = process.env;
+  const args = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"];
+  const stores = [
+    "--backend-store-uri",
+    `sqlite:///${path.join(dir, "mlflow.db")}`,
+    "--artifacts-destination",
+    path.join(dir, "files"),
+  ];
+  const child = spawn(mlflowPython, [...args, ...stores], {
+    cwd: dir,
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { PATH, HOME, MLFLOW_DISABLE_TELEMETRY: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" },
+  });
+  // A test process that ends early must not leave a server behind.
+  const abandon = () => child.pid !== undefined && process.kill(-child.pid, "SIGKILL");
+  process.once("exit", abandon);
+  child.once("exit", () => process.off("exit", abandon));
+  let said = "";
+  child.stderr?.on("data", (text: Buffer) => {
+    said = `${said}${text}`.slice(-4_000);
+  });
+  for (let turn = 0; turn < START_TRIES_MAX && child.exitCode === null; turn++) {
+    const health = await fetch(`${uri}/health`).catch(() => null);
+    if (health?.ok) return child;
+    await sleep(100);
+  }
+  if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+  throw new Error(`mlflow server did not start: ${said}`);
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
+
+/** Starting a server takes seconds, emptying its tables none. */
+function emptyTables(file: string): void {
+  const database = new Database(file);
+  try {
+    database.exec("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN IMMEDIATE");
+    const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all() as {
+      readonly name: string;
+    }[];
+    for (const { name } of tables) {
+      if (/^(alembic_version|workspaces|sqlite_.*)$/.test(name)) continue;
+      database.exec(`DELETE FROM "${name}" ${name === "experiments" ? "WHERE experiment_id <> 0" : ""}`);
+    }
+    database.exec("COMMIT");
+  } finally {
+    database.close();
+  }
+}

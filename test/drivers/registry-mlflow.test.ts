@@ -1,0 +1,378 @@
+// The registry on a real MLflow server: the port's contract, then what only a server and a network can do to us.
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import Database from "libsql";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { bundleHash } from "../../src/core/bundle.ts";
+import { verifyJournal } from "../../src/core/journal.ts";
+import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
+import type { Registry } from "../../src/ports.ts";
+import { aRun, aVersion, bundle, codeOf, draft, NOW, registryContract } from "../contracts/registry.ts";
+import { type Fault, type FaultyProxy, startFaultyProxy } from "./faulty-proxy.ts";
+import { type MlflowProcess, mlflowInstalled, mlflowPython, startMlflow } from "./mlflow-server.ts";
+
+if (!mlflowInstalled) {
+  console.warn("SKIPPED all tests against an MLflow server: no .cache/venv-mlflow; scripts/setup-python installs it");
+  test.runIf(process.env.CI === "true")("MLflow is installed", () => {
+    expect(mlflowInstalled, "CI must run scripts/setup-python first").toBe(true);
+  });
+}
+
+/** Milliseconds; short, so that a server that hangs is soon given up. */
+const IMPATIENT = { attempt: 300, call: 600, file: 600 };
+
+describe.runIf(mlflowInstalled)("on a server", () => {
+  let server: MlflowProcess;
+  beforeAll(async () => {
+    server = await startMlflow();
+    console.info(`registry-mlflow against MLflow ${await server.version()}`);
+  });
+  afterAll(() => server?.dispose());
+
+  registryContract("registry-mlflow", async () => {
+    server.empty();
+    return { open: async () => createMlflowRegistry({ server }), dispose: async () => {} };
+  });
+
+  describe("registry-mlflow", () => {
+    let proxy: FaultyProxy;
+    let registry: Registry;
+    beforeEach(async () => {
+      server.empty();
+      proxy = await startFaultyProxy(server.uri);
+      registry = createMlflowRegistry({ server: proxy });
+    });
+    afterEach(() => proxy.close());
+
+    const query = (text: string): Record<string, unknown>[] => {
+      const database = new Database(path.join(server.dir, "mlflow.db"));
+      try {
+        return database.prepare(text).all() as Record<string, unknown>[];
+      } finally {
+        database.close();
+      }
+    };
+    const execute = (text: string): void => {
+      const database = new Database(path.join(server.dir, "mlflow.db"));
+      database.exec(`PRAGMA busy_timeout = 5000; ${text}`);
+      database.close();
+    };
+    /** The first request that matches suffers it, the others pass. */
+    const once = (pattern: RegExp, fault: Fault): void => {
+      let done = false;
+      proxy.fault = (line) => {
+        if (done || !pattern.test(line)) return null;
+        done = true;
+        return fault;
+      };
+    };
+    const move = (from: string | null, to: string | null, changes: Parameters<typeof draft>[0] = {}) =>
+      registry.moveAlias({ model: "card-fraud", alias: "champion", from, to, entry: draft(changes) });
+    const storedAs = (name: string): string => {
+      const [{ storage_location: location }] = query("SELECT storage_location FROM model_versions");
+      return path.join(server.dir, "files", String(location).replace(/^mlflow-artifacts:\/+/, ""), name);
+    };
+
+    test("MLflow has the links between run, model and version, and Python loads the files", async () => {
+      await aVersion(registry);
+      await move(null, "1");
+      const [model] = query("SELECT * FROM logged_models");
+      const [version] = query("SELECT * FROM model_versions");
+      expect(model).toMatchObject({ status: 2, name: "card-fraud", model_type: "sentinel" });
+      expect(version).toMatchObject({
+        source: `models:/${model.model_id}`,
+        storage_location: model.artifact_location,
+        run_id: model.source_run_id,
+      });
+      const script = [
+        "import hashlib, mlflow, pathlib, sys",
+        "mlflow.set_tracking_uri(sys.argv[1])",
+        "root = pathlib.Path(mlflow.artifacts.download_artifacts('models:/card-fraud@champion'))",
+        "names = [n for n in sys.argv[2].split(',')]",
+        "lines = [hashlib.sha256((root / n).read_bytes()).hexdigest() + '  ' + n + '\\n' for n in sorted(names)]",
+        "print(hashlib.sha256(''.join(lines).encode()).hexdigest())",
+      ].join("\n");
+      const { PATH, HOME } = process.env;
+      const args = ["-c", script, server.uri, [...bundle().keys()].join(",")];
+      const { stdout } = await promisify(execFile)(mlflowPython, args, { env: { PATH, HOME }, cwd: server.dir });
+      expect(stdout.trim().split("\n").at(-1)).toBe(bundleHash(bundle()));
+    });
+
+    describe("when answers are lost", () => {
+      test.each([
+        ["experiments/create", /POST .*\/experiments\/create/],
+        ["runs/create", /POST .*\/runs\/create/],
+        ["logged-models", /POST .*\/logged-models$/],
+        ["a file", /PUT .*gbdt\.bin/],
+        ["finalize", /PATCH .*\/logged-models\//],
+        ["registered-models/create", /POST .*\/registered-models\/create/],
+        ["model-versions/create", /POST .*\/model-versions\/create/],
+        ["the journal's entry", /POST .*\/runs\/log-parameter/],
+        ["the alias", /POST .*\/registered-models\/alias/],
+      ])("%s is made once", async (_, pattern) => {
+        for (const fault of ["lose-answer", "lose-request"] as const) {
+          server.empty();
+          once(pattern, fault);
+          expect(await aVersion(registry)).toBe("1");
+          await move(null, "1");
+          expect(proxy.seen.some(({ line }) => pattern.test(line))).toBe(true);
+          expect(query("SELECT name FROM experiments WHERE name = 'card'")).toHaveLength(1);
+          expect(
+            query("SELECT run_uuid FROM runs JOIN experiments USING (experiment_id) WHERE experiments.name = 'card'"),
+          ).toHaveLength(1);
+          expect(query("SELECT status FROM logged_models")).toEqual([{ status: 2 }]);
+          expect(await registry.versions("card-fraud")).toHaveLength(1);
+          expect(await registry.journal("card-fraud")).toHaveLength(1);
+          expect(await registry.aliases("card-fraud")).toEqual({ champion: "1" });
+        }
+      });
+
+      test("a server that fails for a moment is asked again", async () => {
+        await aVersion(registry);
+        once(/registered-models\/get/, { status: 503, text: "starting" });
+        expect(await registry.aliases("card-fraud")).toEqual({});
+      });
+    });
+
+    describe("with a server that says no", () => {
+      test.each([
+        ["asks who we are", { status: 401, text: "You are not authenticated." }, "MLFLOW_TRACKING_USERNAME"],
+        ["does not permit it", { status: 403, text: "Permission denied" }, "administrator"],
+        ["sends us on", { status: 307, text: "", headers: { location: "https://elsewhere/" } }, "MLFLOW_TRACKING_URI"],
+        ["is none of MLflow's", { status: 200, text: "<html>log in</html>" }, "login"],
+        [
+          "has no workspaces",
+          { status: 500, text: '{"error_code":"FEATURE_DISABLED","message":"workspaces"}' },
+          "MLFLOW_WORKSPACE",
+        ],
+      ])("because it %s", async (_, fault, hint) => {
+        proxy.fault = () => fault;
+        await expect(registry.aliases("m")).rejects.toMatchObject({
+          code: "registry.unreachable",
+          hint: expect.stringContaining(hint),
+        });
+        expect(proxy.seen).toHaveLength(1);
+      });
+
+      test("because of the name it is called by", async () => {
+        proxy.host = "models.example.com";
+        await expect(registry.aliases("m")).rejects.toMatchObject({
+          code: "registry.unreachable",
+          hint: expect.stringContaining("--allowed-hosts"),
+        });
+      });
+
+      test("secrets go in the header, and in no message", async () => {
+        const secret = { username: "ana", password: "correct horse", token: "t0ken", workspace: "team-a" };
+        const asked = createMlflowRegistry({ server: { uri: proxy.uri, ...secret }, limits: IMPATIENT });
+        proxy.fault = () => ({ status: 401, text: "no" });
+        const error = await asked.aliases("m").catch((thrown: unknown) => thrown);
+        const [{ headers }] = proxy.seen;
+        expect(headers.authorization).toBe(`Basic ${Buffer.from("ana:correct horse").toString("base64")}`);
+        expect(headers["x-mlflow-workspace"]).toBe("team-a");
+        expect(`${(error as Error).stack}${JSON.stringify(error)}`).not.toMatch(/correct horse|t0ken/);
+        const bearer = createMlflowRegistry({ server: { uri: proxy.uri, token: "t0ken" } });
+        await bearer.aliases("m").catch(() => {});
+        expect(proxy.seen[1].headers.authorization).toBe("Bearer t0ken");
+        expect(proxy.seen[1].headers["x-mlflow-workspace"]).toBeUndefined();
+      });
+    });
+
+    describe("with damaged files", () => {
+      test.each([
+        [
+          "a changed byte",
+          async (file: string) =>
+            writeFile(
+              file,
+              (await readFile(file)).map((b, i) => (i === 99 ? b ^ 1 : b)),
+            ),
+        ],
+        [
+          "a longer file",
+          async (file: string) => writeFile(file, Buffer.concat([await readFile(file), Buffer.from("x")])),
+        ],
+        ["a file that is gone", (file: string) => rm(file)],
+      ])("%s is found and named", async (_, damage) => {
+        await aVersion(registry);
+        await damage(storedAs("models/gbdt.bin"));
+        await expect(registry.load("card-fraud", "1")).rejects.toMatchObject({
+          code: "registry.corrupt",
+          message: expect.stringContaining("models/gbdt.bin"),
+        });
+      });
+
+      test("a list of files that leads out is not followed", async () => {
+        await aVersion(registry);
+        const list = storedAs("sentinel-files.json");
+        await writeFile(list, (await readFile(list, "utf8")).replace('"empty"', '"../empty"'));
+        expect(await codeOf(registry.load("card-fraud", "1"))).toBe("registry.corrupt");
+      });
+
+      test("what a proxy cuts off on the way up never becomes a version", async () => {
+        const runId = await aRun(registry);
+        proxy.fault = (line) => (/GET .*gbdt\.bin/.test(line) ? { status: 200, text: "short" } : null);
+        const input = { model: "m", runId, files: bundle(), description: "", tags: {}, at: NOW };
+        expect(await codeOf(registry.register(input))).toBe("registry.corrupt");
+        expect(await registry.versions("m")).toEqual([]);
+        expect(query("SELECT status FROM logged_models")).toEqual([{ status: 3 }]);
+      });
+    });
+
+    describe("the journal", () => {
+      test("cannot be changed through the server, and shows when the database was changed", async () => {
+        await aVersion(registry);
+        await move(null, "1");
+        await move("1", null);
+        const [{ run_uuid: runId }] = query("SELECT run_uuid FROM params");
+        const answer = await fetch(`${server.uri}/api/2.0/mlflow/runs/log-parameter`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ run_id: runId, key: "entry.00000000", value: "{}" }),
+        });
+        expect(answer.status).toBe(400);
+        expect(verifyJournal(await registry.journal("card-fraud")).ok).toBe(true);
+        execute(
+          `UPDATE params SET value = replace(value, '"actor":"ana"', '"actor":"eve"') WHERE "key" = 'entry.00000001'`,
+        );
+        expect(verifyJournal(await registry.journal("card-fraud"))).toMatchObject({ ok: false, badIndex: 1 });
+        execute(`UPDATE params SET value = 'nothing' WHERE "key" = 'entry.00000000'`);
+        expect(verifyJournal(await registry.journal("card-fraud"))).toMatchObject({ ok: false, badIndex: 0 });
+      });
+
+      test("has a copy as text, which catches up", async () => {
+        const copyDir = path.join(server.dir, "copies", "of-the-journal");
+        const copying = createMlflowRegistry({ server, copyDir });
+        await aVersion(registry);
+        await move(null, "1");
+        await copying.moveAlias({ model: "card-fraud", alias: "champion", from: "1", to: null, entry: draft() });
+        await copying.moveAlias({ model: "card-fraud", alias: "champion", from: null, to: "1", entry: draft() });
+        const lines = (await readFile(path.join(copyDir, "journal.ndjson"), "utf8")).trim().split("\n");
+        expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(await registry.journal("card-fraud"));
+      });
+
+      test("that was deleted in MLflow is not begun again", async () => {
+        await aVersion(registry);
+        await move(null, "1");
+        execute("UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid IN (SELECT run_uuid FROM params)");
+        expect(await codeOf(registry.journal("card-fraud"))).toBe("registry.corrupt");
+        expect(await codeOf(move("1", null))).toBe("registry.corrupt");
+      });
+
+      test("refuses an entry that MLflow would cut", async () => {
+        await aVersion(registry);
+        expect(await codeOf(move(null, "1", { reason: "x".repeat(6_000) }))).toBe("registry.invalid");
+        expect(await registry.journal("card-fraud")).toEqual([]);
+      });
+
+      test("goes on after somebody moved the alias in MLflow itself", async () => {
+        await aVersion(registry);
+        await aVersion(registry);
+        await move(null, "1");
+        execute("UPDATE registered_model_aliases SET version = 2");
+        expect(await codeOf(move("1", null))).toBe("registry.conflict");
+        await move("2", "1");
+        expect(await registry.aliases("card-fraud")).toEqual({ champion: "1" });
+        expect(verifyJournal(await registry.journal("card-fraud")).ok).toBe(true);
+      });
+
+      test("stays one chain when many move at once, and the alias is where it says", async () => {
+        await aVersion(registry);
+        await aVersion(registry);
+        const mover = async (actor: string): Promise<void> => {
+          const own = createMlflowRegistry({ server });
+          for (let won = 0; won < 3; ) {
+            const { champion = null } = await own.aliases("card-fraud");
+            const to = champion === "1" ? "2" : "1";
+            const entry = draft({ actor });
+            const code = await own
+              .moveAlias({ model: "card-fraud", alias: "champion", from: champion, to, entry })
+              .then(
+                () => null,
+                (error: { readonly code?: string }) => error.code,
+              );
+            if (code === null) won++;
+            else expect(code).toBe("registry.conflict");
+          }
+        };
+        await Promise.all(["ana", "ben", "cem"].map(mover));
+        const journal = await registry.journal("card-fraud");
+        expect(journal).toHaveLength(9);
+        expect(verifyJournal(journal).ok).toBe(true);
+        for (const [at, entry] of journal.entries()) expect(entry.from).toBe(at === 0 ? null : journal[at - 1].to);
+        expect(await registry.aliases("card-fraud")).toEqual({ champion: journal[8].to });
+      });
+
+      test("a move that was cut off after its entry is completed by the same move", async () => {
+        await aVersion(registry);
+        proxy.fault = (line) => (/POST .*registered-models\/alias/.test(line) ? "lose-request" : null);
+        await expect(move(null, "1")).rejects.toMatchObject({
+          code: "registry.unreachable",
+          message: expect.stringContaining("entry 0"),
+        });
+        expect(await registry.aliases("card-fraud")).toEqual({});
+        proxy.fault = () => null;
+        const entry = await move(null, "1", { at: NOW + 1 });
+        expect(await registry.journal("card-fraud")).toEqual([entry]);
+        expect(await registry.aliases("card-fraud")).toEqual({ champion: "1" });
+      });
+
+      test("or by the next one of somebody else, who is told", async () => {
+        await aVersion(registry);
+        await aVersion(registry);
+        proxy.fault = (line) => (/POST .*registered-models\/alias/.test(line) ? "lose-request" : null);
+        expect(await codeOf(move(null, "1"))).toBe("registry.unreachable");
+        proxy.fault = () => null;
+        expect(await codeOf(move(null, "2", { actor: "ben" }))).toBe("registry.conflict");
+        expect(await registry.aliases("card-fraud")).toEqual({ champion: "1" });
+        await move("1", "2", { actor: "ben" });
+        expect((await registry.journal("card-fraud")).map(({ to }) => to)).toEqual(["1", "2"]);
+      });
+    });
+
+    describe("with a server that dies", () => {
+      const files = new Map([
+        ["a.bin", new Uint8Array(40_000_000).fill(7)],
+        ["b.bin", new Uint8Array(40_000_000).fill(8)],
+      ]);
+
+      test("in the middle of an upload: no version, and the next registration works", async () => {
+        const runId = await aRun(registry);
+        const input = { model: "card-fraud", runId, files, description: "", tags: {}, at: NOW };
+        const direct = createMlflowRegistry({ server });
+        const outcome = codeOf(direct.register(input));
+        const models = path.join(server.dir, "files");
+        const begun = async () =>
+          existsSync(models) && (await readdir(models, { recursive: true })).some((f) => /\.bin/.test(f));
+        while (!(await begun())) await sleep(1);
+        await server.kill();
+        expect(await outcome).toBe("registry.unreachable");
+        await server.restart();
+        expect(await direct.versions("card-fraud")).toEqual([]);
+        expect((await direct.register(input)).version).toBe("1");
+        expect(bundleHash(await direct.load("card-fraud", "1"))).toBe(bundleHash(files));
+      });
+
+      test("while it is polled: unreachable, and found again", async () => {
+        const direct = createMlflowRegistry({ server });
+        await aVersion(direct);
+        await server.kill();
+        expect(await codeOf(direct.aliases("card-fraud"))).toBe("registry.unreachable");
+        expect(await codeOf(direct.versions("card-fraud"))).toBe("registry.unreachable");
+        await server.restart();
+        expect(await direct.aliases("card-fraud")).toEqual({});
+      });
+
+      test("one that hangs is given up", async () => {
+        const impatient = createMlflowRegistry({ server: proxy, limits: IMPATIENT });
+        proxy.fault = () => "hang";
+        expect(await codeOf(impatient.aliases("card-fraud"))).toBe("registry.unreachable");
+        expect(await codeOf(impatient.load("card-fraud", "1"))).toBe("registry.unreachable");
+      });
+    });
+  });
+});

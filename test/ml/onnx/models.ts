@@ -1,0 +1,70 @@
+// Models to export: hand-made trees with every kind of node, and trained ones with and without the anomaly score.
+import { type Calibration, fitCalibration } from "../../../src/ml/calibration.ts";
+import type { GbdtModel } from "../../../src/ml/gbdt/model.ts";
+import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
+import { scoreMatrix } from "../../../src/ml/gbdt/score.ts";
+import { trainGbdt } from "../../../src/ml/gbdt/train.ts";
+import type { IsolationForest } from "../../../src/ml/iforest/model.ts";
+import { scoreAnomalyMatrix } from "../../../src/ml/iforest/score.ts";
+import { trainIsolationForest } from "../../../src/ml/iforest/train.ts";
+import { withColumn } from "../../../src/ml/matrix.ts";
+import { fraudProblem } from "../arbitraries.ts";
+
+export interface OnnxModel {
+  readonly trees: GbdtModel;
+  readonly forest: IsolationForest;
+  readonly calibration: Calibration;
+  readonly anomalyAsFeature: boolean;
+  readonly names: readonly string[];
+}
+
+/**
+ * Three trees over c0…c3: both sides for missing values, a threshold of +Infinity ("missing against the rest"), thresholds
+ * of 0 and of the smallest Float32, and a tree that is one leaf. `trees` may be 0.
+ */
+export function handMade(trees: 0 | 3 = 3): OnnxModel {
+  const infinity = Number.POSITIVE_INFINITY;
+  const feature = [0, 1, 2, -1, -1, -1, -1, 3, -1, 0, -1, -1, -1];
+  const threshold = [0, 0.5, infinity, 0, 0, 0, 0, 2 ** -149, 0, infinity, 0, 0, 0];
+  const missingLeft = [1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
+  const left = [1, 3, 5, -1, -1, -1, -1, 8, -1, 10, -1, -1, -1];
+  const right = [2, 4, 6, -1, -1, -1, -1, 9, -1, 11, -1, -1, -1];
+  const value = [0, 0, 0, 0.1, -3.3, 1.7, 0.45, 0, 1e-7, 0, 12.25, -0.3, 0.7];
+  const nodes = trees === 0 ? 0 : feature.length;
+  const { forest, names } = trainedModel(false);
+  return {
+    trees: {
+      names,
+      roots: Int32Array.from(trees === 0 ? [] : [0, 7, 12]),
+      feature: Int32Array.from(feature.slice(0, nodes)),
+      threshold: Float32Array.from(threshold.slice(0, nodes)),
+      left: Int32Array.from(left.slice(0, nodes)),
+      right: Int32Array.from(right.slice(0, nodes)),
+      missingLeft: Uint8Array.from(missingLeft.slice(0, nodes)),
+      value: Float32Array.from(value.slice(0, nodes)),
+      baseMargin: -1.1,
+      gain: new Float32Array(nodes),
+      cover: new Float32Array(nodes),
+    },
+    forest,
+    calibration: { kind: "none" },
+    anomalyAsFeature: false,
+    names,
+  };
+}
+
+/** 60 trees of depth 5 and a forest of 50, with the isotonic calibration fitted to them. */
+export function trainedModel(anomalyAsFeature: boolean): OnnxModel {
+  const { x, y } = fraudProblem(3000, 3);
+  const forest = trainIsolationForest({ x, trees: 50, seed: 4 });
+  const anomaly = Float32Array.from(scoreAnomalyMatrix(forest, x));
+  const input = anomalyAsFeature ? withColumn(x, "anomaly_score", anomaly) : x;
+  const { model: trees } = trainGbdt({
+    x: input,
+    y,
+    params: { ...defaultGbdtParams, trees: 60, depthMax: 5 },
+    seed: 5,
+  });
+  const calibration = fitCalibration({ margins: scoreMatrix(trees, input), y, kind: "isotonic" });
+  return { trees, forest, calibration, anomalyAsFeature, names: x.names };
+}
