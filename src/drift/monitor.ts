@@ -49,9 +49,9 @@ export function driftReport(input: {
   checkColumns(reference, window);
   const { features, score, alertRate } = movements(reference, window, policy);
   const rows = window.scores.length;
-  const faults = rows === 0 ? [] : feedFaults(reference, window.columns, policy);
-  const broken = new Set(faults.map((fault) => fault.feature));
   const enough = rows >= policy.rowsMin;
+  const faults = enough ? feedFaults(reference, window.columns, policy) : [];
+  const broken = new Set(faults.map((fault) => fault.feature));
   const moved = [
     ...(alertRate.drifted ? [alertRateWords(alertRate)] : []),
     ...[score, ...byMovement(features)]

@@ -18,6 +18,8 @@ const WINDOW_ROWS_MAX = 200_000;
 const FRAUDS_MIN = 30;
 /** Fall of average precision against the evaluation slice that counts as an alarm. */
 const PRECISION_FALL_MAX = 0.15;
+/** Standard errors, those of a share among so many frauds, within which a fall is chance. */
+const NOISE_WIDTHS = 3;
 
 export interface MonitorInput {
   readonly pipeline: Pipeline;
@@ -211,7 +213,7 @@ function performanceOf(
     averagePrecisionAtTraining: then,
     recallAtReview: recall,
     precisionAtReview: precision,
-    alarm: now < then - PRECISION_FALL_MAX,
+    alarm: then - now > Math.max(PRECISION_FALL_MAX, NOISE_WIDTHS * Math.sqrt((then * (1 - then)) / frauds)),
   };
 }
 

@@ -1,5 +1,5 @@
 // Warm states: the feature state of every loaded layout, warmed before it serves, kept current, saved at times.
-import { SentinelError } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Transaction } from "../core/transaction.ts";
 import { type FeaturePlan, layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
@@ -218,7 +218,7 @@ export class WarmStates {
     try {
       return unpackState(bytes, name);
     } catch (error) {
-      this.ports.report.line(`feature state ${name} is left aside: ${String(error)}`);
+      this.ports.report.line(`feature state ${name} is left aside: ${messageOf(error)}`);
       return null;
     }
   }

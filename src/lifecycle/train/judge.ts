@@ -106,6 +106,8 @@ export async function judge(
     seed: trained.provenance.seed,
     policy: {
       averagePrecisionMargin: pipeline.gates.training.margin,
+      f1Margin: pipeline.gates.training.margin,
+      recallMargin: pipeline.gates.training.margin,
       reviewShare: pipeline.decisions.reviewShare,
       fraudsMin: 10,
     },
