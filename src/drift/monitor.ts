@@ -34,6 +34,9 @@ export interface DriftReport {
   readonly alertRate: AlertRateDrift;
 }
 
+/** A broken feed shows on few rows; on fewer than these it may be a stray request. */
+const FEED_ROWS_MIN = 30;
+
 /**
  * Compares a window with the reference. Without drift and with independent rows a window alarms with probability about
  * alpha at most, over all its features, score and alert rate together. Throws
@@ -50,7 +53,7 @@ export function driftReport(input: {
   const { features, score, alertRate } = movements(reference, window, policy);
   const rows = window.scores.length;
   const enough = rows >= policy.rowsMin;
-  const faults = enough ? feedFaults(reference, window.columns, policy) : [];
+  const faults = rows >= FEED_ROWS_MIN ? feedFaults(reference, window.columns, policy) : [];
   const broken = new Set(faults.map((fault) => fault.feature));
   const moved = [
     ...(alertRate.drifted ? [alertRateWords(alertRate)] : []),

@@ -93,6 +93,9 @@ test("too few rows: no judgement, but a broken feed is still told; no rows at al
   const broken = world(new Random(14), 60);
   broken.columns[0].fill(Number.NaN);
   expect(driftReport({ reference: REFERENCE, window: broken }).verdict).toBe("broken feed");
+  const stray = world(new Random(14), 2);
+  stray.columns[0].fill(Number.NaN);
+  expect(driftReport({ reference: REFERENCE, window: stray })).toMatchObject({ alarm: false, verdict: "too few rows" });
   const none = driftReport({ reference: REFERENCE, window: world(new Random(15), 0) });
   expect(none).toMatchObject({ alarm: false, verdict: "too few rows", rows: 0 });
 });
