@@ -3,13 +3,13 @@ import { SentinelError } from "../core/errors.ts";
 import { type CoverageShare, coverageShare } from "../evidence/coverage.ts";
 import { type LabelledMetrics, labelledMetrics } from "../evidence/labelled.ts";
 import type { ShadowReport } from "../evidence/report.ts";
-import { takeMatrixRows } from "../ml/matrix.ts";
+import type { Matrix } from "../ml/matrix.ts";
 import type { Ports } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { reportOf } from "./promote.ts";
-import { loadScorer, type Scorer } from "./score.ts";
+import { loadVersion, type Scorer, scoreRows } from "./score.ts";
 import { timesOf } from "./source.ts";
-import { judgedRows, scoreRows } from "./train/judge.ts";
+import { judgedRows } from "./train/judge.ts";
 import { readData } from "./train.ts";
 import { vectorsOf } from "./vectors.ts";
 
@@ -52,8 +52,7 @@ export async function compare(
       hint: "train one: `sentinel train`, or name a version with --to",
     });
   }
-  const load = async (version: string): Promise<Scorer> =>
-    loadScorer(await registry.load(pipeline.model, version), { model: pipeline.model, version });
+  const load = async (version: string): Promise<Scorer> => loadVersion(registry, { model: pipeline.model, version });
   const both = { champion: await load(aliases.champion), candidate: await load(candidate) };
   const shadow = await reportOf(ports, pipeline, {
     version: candidate,
@@ -95,13 +94,13 @@ async function onData(
       },
     );
   }
-  const scores = (scorer: Scorer): Float64Array => {
-    const { x } = vectorsOf(source.table, { plan: scorer.plan, pipeline, report: ports.report });
-    const later = takeMatrixRows(x, rows);
-    return Float64Array.from(scoreRows(scorer, later, Int32Array.from(rows.keys())));
-  };
-  const a = scores(champion);
-  const b = scores(candidate);
+  const vectors = (scorer: Scorer): Matrix =>
+    vectorsOf(source.table, { plan: scorer.plan, pipeline, report: ports.report }).x;
+  const x = vectors(champion);
+  const a = Float64Array.from(scoreRows(champion, x, rows));
+  const b = Float64Array.from(
+    scoreRows(candidate, candidate.plan.hash === champion.plan.hash ? x : vectors(candidate), rows),
+  );
   const judged = judgedRows(source, rows, pipeline);
   const alerts = (values: Float64Array, scorer: Scorer): Uint8Array =>
     Uint8Array.from(values, (score) => (score >= Math.fround(scorer.manifest.thresholds.review) ? 1 : 0));

@@ -5,7 +5,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import type { Ports } from "../ports.ts";
 import { loadPipeline, pipelineNames } from "./pipeline.ts";
-import { loadScorer } from "./score.ts";
+import { loadVersion } from "./score.ts";
 import { loadSpec } from "./spec-file.ts";
 
 export interface Finding {
@@ -82,7 +82,7 @@ export async function doctor(
         found: `${registry.where}: ${versions.length} versions, no champion`,
         todo: "`sentinel train`, then `sentinel promote`",
       };
-    loadScorer(await registry.load(model, champion), { model, version: champion });
+    await loadVersion(registry, { model, version: champion });
     return {
       state: "ok",
       found: `${registry.where}: ${versions.length} versions, champion ${champion} loads and reproduces its golden rows`,

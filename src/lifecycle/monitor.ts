@@ -1,14 +1,14 @@
 // Monitor: recent traffic against the champion's reference: feed quality, drift, alert rate, and performance on matured labels.
 import type { BundleFiles } from "../core/bundle.ts";
 import { SentinelError } from "../core/errors.ts";
+import { largest } from "../core/stats.ts";
 import { type DriftReport, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
-import { copyRow, type Matrix } from "../ml/matrix.ts";
 import { averagePrecision, precisionRecallF1At } from "../ml/metrics.ts";
 import type { Ports, PredictionRecord } from "../ports.ts";
 import { readJson } from "./bundle.ts";
 import type { Pipeline } from "./pipeline.ts";
-import { loadScorer, type Scorer } from "./score.ts";
+import { loadScorer, type Scorer, scoreRows } from "./score.ts";
 import { labelsOf, readSource, timesOf } from "./source.ts";
 import { columnsOfPlan, vectorsOf } from "./vectors.ts";
 
@@ -168,7 +168,7 @@ async function windowOfTable(
     labelled: false,
   });
   const times = timesOf(source.table, pipeline);
-  const newest = input.until ?? times.reduce((latest, time) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
+  const newest = input.until ?? largest(times);
   const from = newest - pipeline.drift.windowMs;
   const { x } = vectorsOf(source.table, { plan: scorer.plan, pipeline, report: ports.report });
   const rows = rowsWhere(times, (time) => time > from && time <= newest);
@@ -182,17 +182,9 @@ async function windowOfTable(
     from,
     to: newest,
     columns: x.names.map((_, c) => Float32Array.from(rows, (row) => x.values[c * x.rows + row])),
-    scores: scored(scorer, x, rows),
-    matured: { scores: scored(scorer, x, matured), y: Uint8Array.from(matured, (row) => labels[row]) },
+    scores: scoreRows(scorer, x, rows),
+    matured: { scores: scoreRows(scorer, x, matured), y: Uint8Array.from(matured, (row) => labels[row]) },
   };
-}
-
-function scored(scorer: Scorer, x: Matrix, rows: Int32Array): Float32Array {
-  const vector = new Float32Array(x.names.length);
-  return Float32Array.from(rows, (row) => {
-    copyRow(x, row, vector);
-    return scorer.score(vector).score;
-  });
 }
 
 function performanceOf(

@@ -2,6 +2,7 @@
 
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
+import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
@@ -134,7 +135,7 @@ export async function reportOf(
   const pairs = await collectPairs(pairsAgainst(log.pairs(given.version), given.championVersion));
   return shadowReport(pairs, {
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
-    now: given.now ?? pairs.time.reduce((newest, time) => Math.max(newest, time), Number.NEGATIVE_INFINITY),
+    now: given.now ?? largest(pairs.time),
     maturityMs: pipeline.labels.maturityMs,
     unlabelledIsGenuine: pipeline.labels.unreportedIsGenuine,
     seed: given.seed,

@@ -5,7 +5,7 @@ import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
 import type { Ports, PredictionRecord, Reporter } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
-import { loadScorer, type Scorer } from "./score.ts";
+import { loadVersion, type Scorer } from "./score.ts";
 import { vectorsOf } from "./vectors.ts";
 import { arrivals, type LogArrival } from "./warm/catch-up.ts";
 import { type Era, readEras } from "./warm/eras.ts";
@@ -78,7 +78,7 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
 
 /** A version from the registry, verified and proven. */
 export async function fromRegistry(ports: Ports, model: string, version: string): Promise<Scorer> {
-  return loadScorer(await (await ports.registry()).load(model, version), { model, version });
+  return loadVersion(await ports.registry(), { model, version });
 }
 
 async function compare(

@@ -4,6 +4,7 @@ import path from "node:path";
 import { formatDuration } from "../core/duration.ts";
 import { type ErrorCode, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
+import { largest } from "../core/stats.ts";
 import { type Column, type Table, textAt } from "../core/table.ts";
 import type { FieldValue } from "../core/transaction.ts";
 import { compileSpec } from "../features/plan.ts";
@@ -113,10 +114,7 @@ async function gather(ports: Ports, input: RetrainInput): Promise<string> {
   const dataset = await ports.dataset();
   const plan = compileSpec(await loadSpec(pipeline));
   const source = await readSource(dataset, pipeline, { path: input.path, wanted: columnsOfPlan(plan), labelled: true });
-  const last = timesOf(source.table, pipeline).reduce(
-    (newest, time) => Math.max(newest, time),
-    Number.NEGATIVE_INFINITY,
-  );
+  const last = largest(timesOf(source.table, pipeline));
   const added = await loggedSince(ports, pipeline, last);
   if (added.length === 0) return input.path;
   const table = append(source, added, pipeline);

@@ -8,6 +8,8 @@ import { decodeGbdt } from "../ml/gbdt/model.ts";
 import { scoreRow } from "../ml/gbdt/score.ts";
 import { decodeForest } from "../ml/iforest/model.ts";
 import { scoreAnomaly } from "../ml/iforest/score.ts";
+import { copyRow, type Matrix } from "../ml/matrix.ts";
+import type { Registry } from "../ports.ts";
 import { type BundleManifest, goldenVector, readGolden, readManifest } from "./bundle.ts";
 
 /** What a bundle says about one vector; scores are Float32 values. */
@@ -59,6 +61,23 @@ export function loadScorer(files: BundleFiles, name: { readonly model: string; r
     });
   }
   return scorer;
+}
+
+/** A registered version, fetched, verified and proven. Errors: those of the registry and of {@link loadScorer}. */
+export async function loadVersion(
+  registry: Registry,
+  name: { readonly model: string; readonly version: string },
+): Promise<Scorer> {
+  return loadScorer(await registry.load(name.model, name.version), name);
+}
+
+/** Scores of a bundle for rows of a table, vector by vector, as serving does. */
+export function scoreRows(scorer: Scorer, x: Matrix, rows: Int32Array): Float32Array {
+  const vector = new Float32Array(x.names.length);
+  return Float32Array.from(rows, (row) => {
+    copyRow(x, row, vector);
+    return scorer.score(vector).score;
+  });
 }
 
 /** What is wrong with a scorer's golden answers, or null. */

@@ -3,11 +3,11 @@ import { isYes, type Verdict } from "../core/verdict.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { Ports, Registry } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
-import { loadScorer, type Scorer } from "./score.ts";
+import { loadVersion, type Scorer } from "./score.ts";
 import { checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
 import { fitModels } from "./train/fit.ts";
-import { evaluate, judge } from "./train/judge.ts";
+import { evaluate, judge, judgedRows } from "./train/judge.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
@@ -48,8 +48,9 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
   });
   watch.lap("fit");
 
-  const trained = await evaluate(ports, { input, source, split, labels, times, x, plan, fitted, seed });
-  const judged = await judge(ports, { input, source, split, x, plan, champion, trained });
+  const rows = judgedRows(source, split.evaluate.rows, pipeline);
+  const trained = await evaluate(ports, { input, source, split, times, rows, x, plan, fitted, seed });
+  const judged = await judge(ports, { input, source, split, x, plan, champion, trained, rows });
   watch.lap("evaluate");
   const verdicts = [data, judged.training, judged.logic];
   const outcome = {
@@ -73,7 +74,7 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
 export async function loadChampion(registry: Registry, pipeline: Pipeline): Promise<Scorer | null> {
   const { champion } = await registry.aliases(pipeline.model);
   if (champion === undefined) return null;
-  return loadScorer(await registry.load(pipeline.model, champion), { model: pipeline.model, version: champion });
+  return loadVersion(registry, { model: pipeline.model, version: champion });
 }
 
 /** Reads what training needs and refuses input that no verdict can be given on. */

@@ -1,4 +1,5 @@
 // Judging what was trained: metrics on the later slice, the champion on the same rows, training and logic gates.
+import { largest } from "../../core/stats.ts";
 import { orderBy } from "../../core/table.ts";
 import type { Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
@@ -8,7 +9,7 @@ import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Ports } from "../../ports.ts";
 import type { Provenance } from "../bundle.ts";
 import type { Pipeline } from "../pipeline.ts";
-import type { Scorer } from "../score.ts";
+import { type Scorer, scoreRows } from "../score.ts";
 import { cardsOf, labelsOf, type Source, timesOf } from "../source.ts";
 import { parityFault, vectorsOf } from "../vectors.ts";
 import { assembleBundle } from "./assemble.ts";
@@ -30,19 +31,18 @@ export async function evaluate(
     readonly input: TrainInput;
     readonly source: Source;
     readonly split: Split;
-    readonly labels: Uint8Array;
     readonly times: Float64Array;
+    readonly rows: JudgedRows;
     readonly x: Matrix;
     readonly plan: FeaturePlan;
     readonly fitted: Fitted;
     readonly seed: number;
   },
 ): Promise<Trained> {
-  const { input, source, split, x, fitted, plan } = given;
+  const { input, source, split, x, fitted, plan, rows } = given;
   const { pipeline } = input;
   const evaluateX = takeMatrixRows(x, split.evaluate.rows);
   const scored = scoresOf(fitted, evaluateX);
-  const rows = judgedRows(source, split.evaluate.rows, pipeline);
   const commit = (await (await ports.sourceControl()).describe())?.commit ?? "";
   const provenance: Provenance = {
     dataHash: source.hash,
@@ -65,7 +65,7 @@ export async function evaluate(
       reviewShare: pipeline.decisions.reviewShare,
     }),
     importance: shareOfGain(fitted),
-    trainedUpTo: given.times.reduce((newest, time) => Math.max(newest, time), Number.NEGATIVE_INFINITY),
+    trainedUpTo: largest(given.times),
     provenance,
   };
 }
@@ -89,11 +89,11 @@ export async function judge(
     readonly plan: FeaturePlan;
     readonly champion: Scorer | null;
     readonly trained: Trained;
+    readonly rows: JudgedRows;
   },
 ): Promise<Judged> {
-  const { source, split, x, plan, champion, trained } = given;
+  const { source, split, x, plan, champion, trained, rows } = given;
   const { pipeline } = given.input;
-  const rows = judgedRows(source, split.evaluate.rows, pipeline);
   const rival =
     champion === null
       ? null
@@ -152,15 +152,6 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
     time: Float64Array.from(rows, (row) => times[row]),
     amount: Float64Array.from(rows, (row) => (amount.kind === "text" ? Number.NaN : amount.values[row])),
   };
-}
-
-/** Scores of a bundle for rows of a table, vector by vector, as serving does. */
-export function scoreRows(scorer: Scorer, x: Matrix, rows: Int32Array): Float32Array {
-  const vector = new Float32Array(x.names.length);
-  return Float32Array.from(rows, (row) => {
-    copyRow(x, row, vector);
-    return scorer.score(vector).score;
-  });
 }
 
 /** Columns by their share of what all splits gained, most first. */
