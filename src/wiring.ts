@@ -9,6 +9,7 @@ import type {
   PredictionLog,
   Registry,
   Reporter,
+  SharedStore,
   SnapshotStore,
   SourceControl,
 } from "./ports.ts";
@@ -55,6 +56,12 @@ export function openPorts(
     const { createGit } = await import("./drivers/git.ts");
     return createGit({ dir: config.workspace });
   });
+  const shared = once(async (): Promise<SharedStore> => {
+    const { createRedisState } = await import("./drivers/state-redis.ts");
+    const driver = createRedisState({ address: config.redis!, name: options.pipeline });
+    open.push(driver);
+    return driver;
+  });
   return {
     ports: {
       clock: options.clock ?? systemClock,
@@ -65,6 +72,7 @@ export function openPorts(
       snapshots,
       lock,
       sourceControl,
+      ...(config.redis === null ? {} : { shared }),
     },
     async close() {
       for (const driver of open.reverse()) await driver.close();

@@ -1,6 +1,6 @@
 // The scripts that Redis runs: each looks at and changes several keys in one step. Bytes go in and out; nothing is computed of them.
 
-/** Fields of the head, a hash: marker, generation, sequence, version, layouts, paused; of a layout: "w <id>" its watermark, "g <id>" the generation of its ids. */
+/** Fields of the head, a hash: marker, generation, sequence, version, layouts, newest, paused; of a layout: "w <id>" its watermark, "g <id>" the generation of its ids. */
 
 /**
  * One transaction's keys. KEYS: head, pending, then of each layout its two sets of ids and its keys. ARGV: pending field, id, number of layouts,
@@ -72,6 +72,8 @@ for _ = 1, layouts do
   if learnedAt ~= '' then
     local watermark = redis.call('HGET', KEYS[1], 'w ' .. name)
     if not watermark or tonumber(learnedAt) > tonumber(watermark) then
+      local newest = redis.call('HGET', KEYS[1], 'newest')
+      if not newest or tonumber(learnedAt) > tonumber(newest) then redis.call('HSET', KEYS[1], 'newest', learnedAt) end
       redis.call('HSET', KEYS[1], 'w ' .. name, learnedAt)
       local generation = math.floor(tonumber(learnedAt) / tonumber(ARGV[8]))
       local known = tonumber(redis.call('HGET', KEYS[1], 'g ' .. name) or '-1e300')
@@ -113,7 +115,11 @@ export const ADD = `
 local head = redis.call('HMGET', KEYS[1], 'marker', 'sequence', 'layouts')
 if head[1] ~= ARGV[1] or tonumber(head[2]) ~= tonumber(ARGV[2]) or head[3] ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[1], 'layouts', ARGV[4])
-if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'w ' .. ARGV[5], ARGV[6]) end
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'w ' .. ARGV[5], ARGV[6])
+  local newest = redis.call('HGET', KEYS[1], 'newest')
+  if not newest or tonumber(ARGV[6]) > tonumber(newest) then redis.call('HSET', KEYS[1], 'newest', ARGV[6]) end
+end
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'g ' .. ARGV[5], ARGV[7]) end
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('HDEL', KEYS[1], 'paused')

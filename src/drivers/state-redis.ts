@@ -51,14 +51,12 @@ export function createRedisState(options: {
       return client.connections;
     },
     async head() {
-      const fields = ["marker", "generation", "sequence", "version", "layouts"];
-      const [marker, generation, sequence, version, layouts] = (await client.command(
-        "HMGET",
-        head,
-        ...fields,
-      )) as (Buffer | null)[];
+      const fields = ["marker", "generation", "sequence", "version", "layouts", "newest"];
+      const found = (await client.command("HMGET", head, ...fields)) as (Buffer | null)[];
+      const [marker, generation, sequence, version, layouts, newest] = found;
       if (marker === null) return null;
       return {
+        newestTime: newest === null ? null : Number(newest),
         marker: String(marker),
         generation: Number(generation),
         sequence: Number(sequence),
@@ -91,7 +89,8 @@ export function createRedisState(options: {
           await client.command("SADD", ids[which], ...list.slice(from, from + IDS_TOGETHER));
         }
       }
-      const layouts = JSON.stringify([...(JSON.parse(String(now)) as SharedLayout[]), layout]);
+      const kept = (JSON.parse(String(now)) as SharedLayout[]).filter(({ hash }) => hash !== layout.hash);
+      const layouts = JSON.stringify([...kept, layout]);
       const watermark = Number.isFinite(at.watermark) ? at.watermark : "";
       const args = [at.marker, at.sequence, now, layouts, layout.id, watermark, generation ?? ""];
       return (await client.script(ADD, [head, ...ids], args)) === 1;
