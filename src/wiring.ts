@@ -14,6 +14,8 @@ import type {
   SourceControl,
 } from "./ports.ts";
 
+const SHARED_FLUSH_MS = 50;
+
 /** The machine's clock. */
 export const systemClock: Clock = { now: () => Date.now(), elapsed: () => performance.now() };
 
@@ -40,7 +42,9 @@ export function openPorts(
   });
   const log = once(async (): Promise<PredictionLog> => {
     const { createSqliteLog } = await import("./drivers/log-sqlite.ts");
-    const driver = createSqliteLog({ file: path.join(config.stateDir, `${options.pipeline}-log.db`) });
+    const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
+    // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
+    const driver = createSqliteLog({ file, options: config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS } });
     open.push(driver);
     return driver;
   });

@@ -4,7 +4,7 @@ import type { PredictionLog, SharedPending, SharedStore } from "../../ports.ts";
 import { unpackRecord } from "./records.ts";
 
 /** Between an answer and the note that the log has it; others are noted with it. */
-const SETTLE_MS = 20;
+const SETTLE_MS = 50;
 /** How often one looks for records that a dead process left. */
 const DRAIN_MS = 1000;
 /** A record that waits longer belongs to nobody: a living process settles its own sooner. */
