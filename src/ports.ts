@@ -420,6 +420,18 @@ export interface SharedStore {
   /** Records no log is known to have, in their order. */
   pending(): Promise<readonly SharedPending[]>;
   pendingOf(transactionId: string): Promise<SharedPending | null>;
+  /** What about the server's own settings would lose state or stop it; null when nothing. */
+  risk(): Promise<{ readonly found: string; readonly todo: string } | null>;
+  /**
+   * Looks at a portion of the keys, and deletes those of no layout and those whose newest event is older than the retention (one a
+   * series) behind their layout's watermark. The portions of all callers make one round, one every `everyMs`. Gives how many went.
+   */
+  sweep(
+    layouts: readonly { readonly id: string; readonly retentionMs: readonly number[] }[],
+    everyMs: number,
+  ): Promise<number>;
+  /** Says that a process uses these layouts; removes those that nobody said so of for `ms`. */
+  use(layouts: readonly string[], ms: number): Promise<void>;
   /** A log has these now. */
   settle(fields: readonly string[]): Promise<void>;
   close(): Promise<void>;

@@ -83,7 +83,11 @@ describe.runIf(redisInstalled)("four servers", () => {
         onAnswer(answers.size);
         if (at % 3 !== 0 || at < 200) continue;
         const about = payments[at - 200].transaction_id;
-        const label = { transaction_id: String(about), fraud: live.frauds.get(String(about)), time: payment.tx_datetime };
+        const label = {
+          transaction_id: String(about),
+          fraud: live.frauds.get(String(about)),
+          time: payment.tx_datetime,
+        };
         // The server that is asked may have been killed.
         await postJson(`${servers[at % servers.length].url}/feedback`, label).catch(() => null);
       }
@@ -143,7 +147,10 @@ describe.runIf(redisInstalled)("four servers", () => {
       const vector = new Float32Array(row.vector.slice(0));
       before = vector[0];
       new Uint8Array(vector.buffer)[0] ^= 1;
-      db.prepare("UPDATE predictions SET vector = ? WHERE transaction_id = ?").run([Buffer.from(vector.buffer), victim]);
+      db.prepare("UPDATE predictions SET vector = ? WHERE transaction_id = ?").run([
+        Buffer.from(vector.buffer),
+        victim,
+      ]);
     } finally {
       db.close();
     }

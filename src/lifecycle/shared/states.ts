@@ -12,7 +12,7 @@ import type { Transaction } from "../../core/transaction.ts";
 import { Excerpt } from "../../features/excerpt.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import type { FeatureState } from "../../features/state.ts";
-import type { Ports, PredictionLog, PredictionRecord, SharedHead, SharedStore } from "../../ports.ts";
+import type { Clock, Ports, PredictionLog, PredictionRecord, SharedHead, SharedStore } from "../../ports.ts";
 import type { LabelTaking, OnlineStates, PredictionDraft, Taken, Taking, WarmState } from "../states.ts";
 import { readEras } from "../warm/eras.ts";
 import { loadState, type StateOrigin } from "../warm/saved.ts";
@@ -22,6 +22,7 @@ import { addLife, generationOf, readLives, sequenceOf } from "./lives.ts";
 import { drainPending, Outbox } from "./outbox.ts";
 import { packLabel, packPrediction, unpackRecord } from "./records.ts";
 import { Turns } from "./turns.ts";
+import { Upkeep } from "./upkeep.ts";
 
 export interface SharedStatesOptions {
   readonly pipeline: string;
@@ -56,9 +57,12 @@ export class SharedStates implements OnlineStates {
   private readonly pipeline: string;
   private readonly onFault: (message: string) => void;
   private readonly outbox: Outbox;
+  private readonly upkeep: Upkeep;
   private readonly turns = new Turns();
   private readonly breaker: CircuitBreakerPolicy;
-  private belief: SharedBelief | null = null;
+  private belief: Omit<SharedBelief, "sequenceKnown"> | null = null;
+  /** The largest sequence this process has heard of, in which life. */
+  private known = { marker: "", sequence: 0 };
   private readonly excerpts = new Map<string, Excerpt>();
   private readonly held = new Map<string, Held>();
   private readonly plans = new Map<string, FeaturePlan>();
@@ -78,8 +82,14 @@ export class SharedStates implements OnlineStates {
     this.store = store;
     this.log = log;
     this.pipeline = options.pipeline;
-    this.onFault = options.onFault ?? (() => {});
+    this.onFault = seldom(options.onFault ?? (() => {}), ports.clock);
     this.outbox = new Outbox({ store, log, onFault: this.onFault });
+    this.upkeep = new Upkeep({
+      store,
+      parts: () => this.belief?.parts ?? [],
+      used: () => [...this.held.values()].map(({ id }) => id),
+      onFault: this.onFault,
+    });
     this.breaker = circuitBreaker(
       handleWhen((error) => error instanceof SentinelError && error.code === "state.unreachable"),
       { halfOpenAfter: BREAK_MS, breaker: new ConsecutiveBreaker(FAILURES_BEFORE_BREAK) },
@@ -109,6 +119,15 @@ export class SharedStates implements OnlineStates {
   warm(plan: FeaturePlan): Promise<WarmState> {
     this.plans.set(plan.layoutHash, plan);
     return this.prepare(plan);
+  }
+
+  /** Believes what is there, without a plan of one's own: enough to learn labels. False when there is nothing. */
+  async follow(): Promise<boolean> {
+    const head = await this.guarded(() => this.store.head());
+    if (head === null) return false;
+    this.adopt(head);
+    this.checkedConnection = this.store.connections;
+    return true;
   }
 
   retain(layouts: ReadonlySet<string>): void {
@@ -152,6 +171,7 @@ export class SharedStates implements OnlineStates {
   }
 
   async close(): Promise<void> {
+    this.upkeep.close();
     await this.outbox.close();
   }
 
@@ -190,10 +210,9 @@ export class SharedStates implements OnlineStates {
   private async retried(ask: (believed: () => SharedBelief) => Promise<SharedTaken>): Promise<SharedTaken> {
     for (let tries = 0; tries < REFRESHES_MAX; tries++) {
       const belief = await this.believed();
-      const taken = await this.guarded(() => ask(() => belief));
-      if (taken.outcome === "applied" && this.belief?.marker === belief.marker) {
-        this.belief = { ...this.belief, sequenceKnown: Math.max(this.belief.sequenceKnown, taken.sequence) };
-      }
+      const believed = (): SharedBelief => ({ ...belief, sequenceKnown: this.known.sequence });
+      const taken = await this.guarded(() => ask(believed));
+      if (taken.outcome === "applied") this.learnSequence(belief.marker, taken.sequence);
       if (taken.outcome === "lost") throw this.lose();
       if (taken.outcome !== "stale") return taken;
       await this.refresh();
@@ -202,7 +221,7 @@ export class SharedStates implements OnlineStates {
   }
 
   /** What is believed of the store, looked at again after a new connection. */
-  private async believed(): Promise<SharedBelief> {
+  private async believed(): Promise<Omit<SharedBelief, "sequenceKnown">> {
     if (this.belief === null) throw this.lose();
     if (this.checkedConnection !== this.store.connections) await this.refresh();
     if (this.belief === null) throw this.lose();
@@ -213,18 +232,20 @@ export class SharedStates implements OnlineStates {
   private async refresh(): Promise<void> {
     const connection = this.store.connections;
     const head = await this.guarded(() => this.store.head());
-    if (head === null || (await this.isLost(head))) throw this.lose();
+    if (head === null || (await this.isBehind(head))) throw this.lose();
     this.adopt(head);
     this.checkedConnection = connection;
   }
 
-  /** Whether the store has gone back in time, or begun anew without what we need. */
-  private async isLost(head: SharedHead): Promise<boolean> {
-    const known = this.belief?.marker === head.marker ? this.belief.sequenceKnown : 0;
+  /** Whether the store has gone back in time: somebody knows of changes that it does not. */
+  private async isBehind(head: SharedHead): Promise<boolean> {
     const { applied } = await this.log.last();
-    const behind = generationOf(applied) === head.generation && applied > head.sequence;
-    const lacking = [...this.held.keys()].some((hash) => !head.layouts.some((layout) => layout.hash === hash));
-    return head.sequence < known || behind || lacking;
+    const logged = generationOf(applied) === head.generation ? applied : 0;
+    const known = Math.max(logged, this.known.marker === head.marker ? this.known.sequence : 0);
+    if (known <= head.sequence) return false;
+    // They may have been applied since the head was read.
+    const now = await this.guarded(() => this.store.head());
+    return now?.marker === head.marker && known > now.sequence;
   }
 
   /** Forgets what was believed and begins to make it good; answers come from the policy until then. */
@@ -317,12 +338,15 @@ export class SharedStates implements OnlineStates {
 
   /** Whether the whole content is of no use: it lost changes that the log knows, or a server without the store has served since. */
   private async isVoid(head: SharedHead): Promise<boolean> {
-    const { applied } = await this.log.last();
-    if (generationOf(applied) === head.generation && applied > head.sequence) return true;
-    if (this.belief?.marker === head.marker && head.sequence < this.belief.sequenceKnown) return true;
+    if (await this.isBehind(head)) return true;
     const eras = await readEras(await this.ports.snapshots(), this.pipeline);
     const own = eras.findLastIndex(({ origin }) => origin.shared?.generation === head.generation);
     return own >= 0 && eras.slice(own + 1).some(({ origin }) => origin.shared === undefined);
+  }
+
+  private learnSequence(marker: string, sequence: number): void {
+    if (this.known.marker !== marker) this.known = { marker, sequence };
+    else if (sequence > this.known.sequence) this.known = { marker, sequence };
   }
 
   private adopt(head: SharedHead): void {
@@ -338,9 +362,14 @@ export class SharedStates implements OnlineStates {
       if (this.plans.has(hash) && this.held.get(hash)?.id !== id)
         this.held.set(hash, heldOf(hash, { id, origin, state: excerpt.state }));
     }
-    const known = this.belief?.marker === head.marker ? this.belief.sequenceKnown : 0;
+    for (const hash of this.excerpts.keys()) {
+      if (!this.held.has(hash) && !head.layouts.some((layout) => layout.hash === hash)) this.excerpts.delete(hash);
+    }
     const { marker, version, sequence, newestTime } = head;
-    this.belief = { marker, version, sequenceKnown: Math.max(known, sequence), parts };
+    this.learnSequence(marker, sequence);
+    // Nothing is judged by a plan whose layout is not kept up: its keys would not be brought in.
+    const whole = [...this.held.keys()].every((hash) => head.layouts.some((layout) => layout.hash === hash));
+    this.belief = whole ? { marker, version, parts } : null;
     this.newestTime = Math.max(this.newestTime, newestTime ?? Number.NEGATIVE_INFINITY);
   }
 
@@ -379,6 +408,20 @@ export class SharedStates implements OnlineStates {
   }
 }
 
+const SAME_FAULT_MS = 30_000;
+
+/** The same fault is told once in a while: timers meet it every second. */
+function seldom(tell: (message: string) => void, clock: Clock): (message: string) => void {
+  let last = "";
+  let at = Number.NEGATIVE_INFINITY;
+  return (message) => {
+    if (message === last && clock.elapsed() - at < SAME_FAULT_MS) return;
+    last = message;
+    at = clock.elapsed();
+    tell(message);
+  };
+}
+
 function heldOf(
   layout: string,
   of: { readonly id: string; readonly origin: StateOrigin; readonly state: FeatureState },
@@ -392,7 +435,7 @@ function aboutOf(text: string): LayoutAbout {
 }
 
 /** The values of a transaction's keys, whatever layouts ask for them. */
-function keysOf(belief: SharedBelief, transaction: Transaction): ReadonlySet<string> {
+function keysOf(belief: Pick<SharedBelief, "parts">, transaction: Transaction): ReadonlySet<string> {
   const keys = new Set<string>();
   for (const { excerpt } of belief.parts) {
     for (const { series, text } of excerpt.keysOf(transaction)) {
