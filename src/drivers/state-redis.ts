@@ -182,7 +182,9 @@ export function createRedisState(options: {
       const [now, list, ...since] = (await client.script(USE, [head], used)) as (Buffer | null)[];
       if (list === null) return;
       const layouts = JSON.parse(String(list)) as SharedLayout[];
-      const gone = layouts.filter((_, i) => Number(now) - Number(since[i]) > ms).map(({ id }) => id);
+      const gone = layouts
+        .filter(({ id }, i) => !used.includes(id) && Number(now) - Number(since[i]) > ms)
+        .map(({ id }) => id);
       if (gone.length === 0) return;
       const kept = JSON.stringify(layouts.filter(({ id }) => !gone.includes(id)));
       const ids = gone.flatMap((id) => [key(`ids:${id}:0`), key(`ids:${id}:1`)]);
