@@ -95,6 +95,19 @@ describe.runIf(redisInstalled)("four servers", () => {
     await Promise.all(Array.from({ length: CLIENTS }, client));
   }
 
+  test("do not start on an address that is wrong (2) or where nobody answers (3), and no message has the password", async () => {
+    const start = (url: string) => sentinelJson(["serve"], { cwd: dir, env: { SENTINEL_REDIS_URL: url } });
+    const wrong = await start("http://:hunter22@localhost");
+    expect(wrong).toMatchObject({ code: 2, json: { error: { code: "config.invalid" } } });
+    const dead = await start("redis://:hunter22@127.0.0.1:1");
+    expect(dead).toMatchObject({ code: 3, json: { error: { code: "state.unreachable", hint: expect.any(String) } } });
+    expect(JSON.stringify([wrong, dead])).not.toContain("hunter22");
+    const found = await run("doctor");
+    expect(found.json.findings).toContainEqual(
+      expect.objectContaining({ what: "shared feature state", state: "ok", found: expect.stringContaining("empty") }),
+    );
+  });
+
   test("answer one stream of payments, one of them killed and started again in the middle", async () => {
     await Promise.all(Array.from({ length: SERVERS }, start));
     const payments = live.requests.slice(0, PREDICTIONS);
@@ -119,7 +132,9 @@ describe.runIf(redisInstalled)("four servers", () => {
   });
 
   test("the replay finds every vector and score again while they serve", async () => {
+    const begun = performance.now();
     const replayed = await run("replay");
+    console.info(`replayed in ${Math.round(performance.now() - begun)} ms`);
     expect(replayed).toMatchObject({ code: 0, json: { verdict: "pass", mismatchCount: 0, missing: 0 } });
     expect(replayed.json).toMatchObject({ predictions: PREDICTIONS, compared: PREDICTIONS });
   });
