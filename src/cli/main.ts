@@ -24,6 +24,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
   retrain: ["on alarm, train a candidate (never a champion)", () => import("./retrain.ts")],
   replay: ["recompute logged vectors and scores, bit for bit", () => import("./replay.ts")],
+  explain: ["why a transaction was judged as it was, feature by feature", () => import("./explain.ts")],
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
 };
 
@@ -96,6 +97,8 @@ function describeProgram(): Command {
     .option("--pipeline <name>", "pipelines/<name>.yaml (default: card)")
     .option("--json", "print one JSON document and nothing else on stdout")
     .option("--quiet", "print nothing but errors")
+    // After a verb stand the verb's own options; every verb has those of the program too.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .addHelpText(
