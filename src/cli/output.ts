@@ -15,6 +15,7 @@ export interface Output extends Reporter {
 const CHECKS_SHOWN_MAX = 40;
 const PROGRESS_EVERY_MS = 100;
 const BAR_WIDTH = 24;
+const ETA_AFTER_MS = 1000;
 
 /** Output on stdout (text) and stderr (progress). With `json` or `quiet` only the result or errors remain. */
 export function createOutput(options: {
@@ -29,6 +30,7 @@ export function createOutput(options: {
   const bars = !silent && stderr.isTTY === true;
   let drawn = false;
   let shownAt = Number.NEGATIVE_INFINITY;
+  let task = { label: "", begun: 0, done: 0 };
   const clear = (): void => {
     if (drawn) stderr.write("\r\x1b[2K");
     drawn = false;
@@ -55,6 +57,8 @@ export function createOutput(options: {
     progress: (label, done, total) => {
       if (!bars) return;
       const now = options.elapsed();
+      if (task.label !== label || done < task.done) task = { label, begun: now, done };
+      task.done = done;
       if (now - shownAt < PROGRESS_EVERY_MS && done < total) return;
       shownAt = now;
       if (done >= total) {
@@ -63,10 +67,20 @@ export function createOutput(options: {
       }
       const filled = Math.round((BAR_WIDTH * done) / Math.max(1, total));
       const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
-      stderr.write(`\r\x1b[2K  ${bar} ${Math.floor((100 * done) / Math.max(1, total))} % ${label}`);
+      stderr.write(
+        `\r\x1b[2K  ${bar} ${Math.floor((100 * done) / Math.max(1, total))} % ${label}${timeLeft(now - task.begun, done / total)}`,
+      );
       drawn = true;
     },
   };
+}
+
+/** What is left at the pace so far; nothing before a pace can be told. */
+export function timeLeft(elapsedMs: number, share: number): string {
+  if (elapsedMs < ETA_AFTER_MS || !(share > 0)) return "";
+  const seconds = Math.ceil((elapsedMs * (1 - share)) / share / 1000);
+  const minutes = Math.floor(seconds / 60);
+  return minutes > 0 ? `, ${minutes} min ${seconds % 60} s left` : `, ${seconds} s left`;
 }
 
 /** Columns padded to the widest cell; numbers to the right. */
