@@ -40,12 +40,17 @@ export interface Dataset {
   read(path: string, options?: { readonly columns?: readonly string[] }): Promise<Table>;
   /**
    * Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. Numbers
-   * become doubles, the columns named in `integers` 64-bit integers, where the format tells these apart.
+   * become doubles, the columns named in `integers` 64-bit integers and those in `floats` 32-bit floats, where the format tells
+   * these apart; `metadata` is kept beside the columns, where the format has a place for it.
    */
   write(
     path: string,
     batches: AsyncIterable<Table> | Iterable<Table>,
-    options?: { readonly integers?: readonly string[] },
+    options?: {
+      readonly integers?: readonly string[];
+      readonly floats?: readonly string[];
+      readonly metadata?: Readonly<Record<string, string>>;
+    },
   ): Promise<{ readonly rows: number }>;
   /** SHA-256 of the file's bytes, streamed. */
   hash(path: string): Promise<string>;

@@ -15,7 +15,8 @@ export interface Output extends Reporter {
 const CHECKS_SHOWN_MAX = 40;
 const PROGRESS_EVERY_MS = 100;
 const BAR_WIDTH = 24;
-const ETA_AFTER_MS = 1000;
+/** An estimate made earlier than this jumps about. */
+const TELL_AFTER_MS = 1000;
 
 /** Output on stdout (text) and stderr (progress). With `json` or `quiet` only the result or errors remain. */
 export function createOutput(options: {
@@ -30,7 +31,7 @@ export function createOutput(options: {
   const bars = !silent && stderr.isTTY === true;
   let drawn = false;
   let shownAt = Number.NEGATIVE_INFINITY;
-  let task = { label: "", begun: 0, done: 0 };
+  let begun = { label: "", at: 0, done: 0 };
   const clear = (): void => {
     if (drawn) stderr.write("\r\x1b[2K");
     drawn = false;
@@ -57,8 +58,7 @@ export function createOutput(options: {
     progress: (label, done, total) => {
       if (!bars) return;
       const now = options.elapsed();
-      if (task.label !== label || done < task.done) task = { label, begun: now, done };
-      task.done = done;
+      if (label !== begun.label || done < begun.done) begun = { label, at: now, done };
       if (now - shownAt < PROGRESS_EVERY_MS && done < total) return;
       shownAt = now;
       if (done >= total) {
@@ -67,20 +67,18 @@ export function createOutput(options: {
       }
       const filled = Math.round((BAR_WIDTH * done) / Math.max(1, total));
       const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
-      stderr.write(
-        `\r\x1b[2K  ${bar} ${Math.floor((100 * done) / Math.max(1, total))} % ${label}${timeLeft(now - task.begun, done / total)}`,
-      );
+      const left = timeLeft(now - begun.at, (done - begun.done) / Math.max(1, total - begun.done));
+      stderr.write(`\r\x1b[2K  ${bar} ${Math.floor((100 * done) / Math.max(1, total))} % ${label}${left}`);
       drawn = true;
     },
   };
 }
 
-/** What is left at the pace so far; nothing before a pace can be told. */
-export function timeLeft(elapsedMs: number, share: number): string {
-  if (elapsedMs < ETA_AFTER_MS || !(share > 0)) return "";
-  const seconds = Math.ceil((elapsedMs * (1 - share)) / share / 1000);
-  const minutes = Math.floor(seconds / 60);
-  return minutes > 0 ? `, ${minutes} min ${seconds % 60} s left` : `, ${seconds} s left`;
+/** What remains at the rate so far, in words; nothing while too little is done to tell. */
+function timeLeft(ms: number, share: number): string {
+  if (ms < TELL_AFTER_MS || !(share > 0)) return "";
+  const seconds = Math.ceil((ms * (1 - share)) / share / 1000);
+  return seconds < 120 ? `, about ${seconds} s left` : `, about ${Math.round(seconds / 60)} min left`;
 }
 
 /** Columns padded to the widest cell; numbers to the right. */
