@@ -138,6 +138,8 @@ function gbdtParams(parameters: ModelParameters): GbdtParams {
     gamma: parameters.gamma,
     minChildWeight: parameters.minChildWeight,
     rowSample: parameters.rowSample,
+    gossTop: parameters.gossTop,
+    gossRest: parameters.gossRest,
     columnSample: parameters.columnSample,
     binsMax: parameters.binsMax,
     scalePositive: parameters.scalePositive,
