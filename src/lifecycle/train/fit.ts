@@ -152,6 +152,8 @@ export function gbdtParams(parameters: ModelParameters): GbdtParams {
     gamma: parameters.gamma,
     minChildWeight: parameters.minChildWeight,
     rowSample: parameters.rowSample,
+    gossTop: parameters.gossTop,
+    gossRest: parameters.gossRest,
     columnSample: parameters.columnSample,
     binsMax: parameters.binsMax,
     scalePositive: parameters.scalePositive,

@@ -51,7 +51,7 @@ export async function evaluate(
     commit,
     packageVersion: input.packageVersion,
     seed: given.seed,
-    parameters: { ...pipeline.modelParameters, seed: given.seed },
+    parameters: { ...parametersOf(pipeline), seed: given.seed },
   };
   return {
     pipeline,
@@ -152,6 +152,14 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
     time: Float64Array.from(rows, (row) => times[row]),
     amount: Float64Array.from(rows, (row) => amounts[row]),
   };
+}
+
+/** The model's parameters as a flat list; those not given are left out. */
+function parametersOf({ modelParameters }: Pipeline): Record<string, number | string> {
+  const entries = Object.entries(modelParameters).filter((entry): entry is [string, number | string] => {
+    return entry[1] !== undefined;
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Columns by their share of what all splits gained, most first. */
