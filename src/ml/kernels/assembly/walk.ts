@@ -1,4 +1,5 @@
 // The scoring kernels: walks through complete binary trees without a branch, for one vector or for blocks of rows.
+export { sumSets } from "./walk-sets";
 
 /*
  * A tree of depth d is a heap of 2^d nodes of 8 bytes, of which the first is unused, and its 2^d leaves, f64. A node is its
