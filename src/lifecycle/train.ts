@@ -16,9 +16,19 @@ import { columnsOfPlan, vectorsOf } from "./vectors.ts";
 
 /** Trains one candidate. A gate's no ends it with the verdicts so far and nothing registered. */
 export async function train(ports: Ports, input: TrainInput): Promise<TrainResult> {
+  const plan = compileSpec(await loadSpec(input.pipeline));
+  return makeCandidate(ports, input, { plan, fit: fitModels });
+}
+
+/** Makes one candidate, its models being what `fit` answers, on the same way whether they are trained or imported. */
+export async function makeCandidate(
+  ports: Ports,
+  input: TrainInput,
+  made: { readonly plan: FeaturePlan; readonly fit: typeof fitModels },
+): Promise<TrainResult> {
   const { pipeline } = input;
+  const { plan } = made;
   const watch = stopwatch(ports);
-  const plan = compileSpec(await loadSpec(pipeline));
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
@@ -39,7 +49,7 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
   const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
   watch.lap("features");
   const seed = input.seed ?? pipeline.modelParameters.seed;
-  const fitted = await fitModels(x, labels, {
+  const fitted = await made.fit(x, labels, {
     split,
     pipeline,
     seed,

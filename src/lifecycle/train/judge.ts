@@ -51,7 +51,7 @@ export async function evaluate(
     commit,
     packageVersion: input.packageVersion,
     seed: given.seed,
-    parameters: { ...pipeline.modelParameters, seed: given.seed },
+    ...parametersOf(input, given.seed),
   };
   return {
     pipeline,
@@ -68,6 +68,14 @@ export async function evaluate(
     trainedUpTo: largest(given.times),
     provenance,
   };
+}
+
+/** What decided about the models: all of the pipeline's parameters, or for a foreign model those that were used. */
+function parametersOf(input: TrainInput, seed: number): Pick<Provenance, "parameters" | "imported"> {
+  const { modelParameters } = input.pipeline;
+  if (input.imported === undefined) return { parameters: { ...modelParameters, seed } };
+  const { anomalyTrees, anomalySample, calibration } = modelParameters;
+  return { parameters: { anomalyTrees, anomalySample, calibration, seed }, imported: input.imported };
 }
 
 /** The two gates after training, and the bundle they were shown. */
