@@ -55,7 +55,16 @@ def asked_rows(x):
     ends = np.array([np.nan, 0, -0.0, 3.4e38, -3.4e38, 1e-38, -1e-45], dtype=np.float32)
     strewn = rng.random(rows.shape) < 0.2
     rows[strewn] = rng.choice(ends, strewn.sum())
+    # The libraries cut a category's fraction off; Sentinel has no category of one half.
+    rows[:, 3] = np.trunc(rows[:, 3])
     return rows
+
+
+def categorical(x):
+    """Column d as categories from 0 up; the asked rows hold others too, which are in no set."""
+    x = x.copy()
+    x[:, 3] = np.abs(x[:, 3])
+    return x
 
 
 def xgboost_models(x, y):
@@ -82,6 +91,11 @@ def xgboost_models(x, y):
     yield "xgboost-parallel", "json", train(3, num_parallel_tree=2, subsample=0.6), {}
     yield "xgboost-deep", "json", train(2, max_depth=12, min_child_weight=0.1), {}
     yield "xgboost-nameless", "json", train(2, data=xgb.DMatrix(x, y)), {}
+    kinds = ["q", "q", "q", "c", "q", "q"]
+    for name, onehot in (("subsets", 1), ("one-hot", 99)):
+        whole = categorical(x)
+        types = {"feature_names": NAMES, "feature_types": kinds, "enable_categorical": True}
+        yield f"xgboost-{name}", "json", train(4, xgb.DMatrix(whole, y, **types), max_cat_to_onehot=onehot), {}
     stopped = xgb.train(
         {**small, "objective": "binary:logistic", "eta": 1.0},
         xgb.DMatrix(x[:600], y[:600], feature_names=NAMES),
@@ -109,6 +123,8 @@ def lightgbm_models(x, y):
     yield "lightgbm-forest", train(5, boosting="rf", bagging_freq=1, bagging_fraction=0.6)
     yield "lightgbm-dart", train(6, boosting="dart", drop_rate=0.5)
     yield "lightgbm-cross-entropy", train(3, objective="cross_entropy")
+    whole = lgb.Dataset(categorical(x), y, feature_name=NAMES, categorical_feature=[3], params=small)
+    yield "lightgbm-categories", lgb.train({**small, "max_cat_to_onehot": 1, "cat_smooth": 1}, whole, 4)
     yield "lightgbm-goss", train(4, data_sample_strategy="goss", num_leaves=31, max_depth=-1)
     stump = {**small, "min_data_in_leaf": 10_000}
     yield "lightgbm-one-leaf", lgb.train(stump, lgb.Dataset(x, y, feature_name=NAMES, params=stump), 2)
@@ -117,6 +133,7 @@ def lightgbm_models(x, y):
 def refused_models(x, y):
     """Sound models that Sentinel cannot score: file name, booster."""
     import lightgbm as lgb
+    import pandas as pd
     import xgboost as xgb
 
     three = np.arange(len(y)) % 3
@@ -141,9 +158,10 @@ def refused_models(x, y):
     yield "refused-lightgbm-classes.txt", grow(labels=three, objective="multiclass", num_class=3)
     yield "refused-lightgbm-linear-leaves.txt", grow(linear_tree=True)
     yield "refused-lightgbm-regression.txt", grow(objective="regression")
-    categories = xgb.DMatrix(category, y, feature_types=["c"], enable_categorical=True)
-    yield "refused-xgboost-categories.json", boost(categories, objective="binary:logistic", max_cat_to_onehot=1)
-    yield "refused-lightgbm-categories.txt", grow(category, categorical=[0])
+    named = pd.DataFrame({"a": pd.Categorical([f"c{int(v)}" for v in category[:, 0]])})
+    categories = xgb.DMatrix(named, y, enable_categorical=True)
+    yield "refused-xgboost-own-codes.json", boost(categories, objective="binary:logistic", max_cat_to_onehot=1)
+    yield "refused-lightgbm-large-category.txt", grow(category + 70_000, categorical=[0])
 
 
 def predict_xgboost(booster, rows, names=True, **more):

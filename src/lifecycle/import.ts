@@ -13,7 +13,7 @@ import { makeCandidate } from "./train.ts";
 
 export { FOREIGN_FORMATS } from "./import/read.ts";
 
-export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "threads"> {
+export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "threads" | "tune"> {
   /** The model's file. */
   readonly file: string;
   /** Told from the file where absent. */

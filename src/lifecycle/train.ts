@@ -4,13 +4,14 @@ import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { Ports, Registry } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadVersion, type Scorer } from "./score.ts";
-import { checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
+import { amountsOf, checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
 import { fitModels } from "./train/fit.ts";
 import { evaluate, judge, judgedRows } from "./train/judge.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
+import { logTrials, tune } from "./train/tune.ts";
 import { gateOf } from "./validate.ts";
 import { columnsOfPlan, vectorsOf } from "./vectors.ts";
 
@@ -23,17 +24,17 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
 /** Makes one candidate, its models being what `fit` answers, on the same way whether they are trained or imported. */
 export async function makeCandidate(
   ports: Ports,
-  input: TrainInput,
+  asked: TrainInput,
   made: { readonly plan: FeaturePlan; readonly fit: typeof fitModels },
 ): Promise<TrainResult> {
-  const { pipeline } = input;
-  const { plan } = made;
+  const { pipeline } = asked;
+  const { plan, fit } = made;
   const watch = stopwatch(ports);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
   const source = await readData(ports, pipeline, {
-    path: input.path,
+    path: asked.path,
     plans: [plan, ...(champion ? [champion.plan] : [])],
   });
   const times = timesOf(source.table, pipeline);
@@ -44,16 +45,25 @@ export async function makeCandidate(
 
   const data = gateOf(pipeline, source.table).verdict;
   watch.lap("validate");
-  if (!isYes(data) && input.forced === null) return stopped([data], watch);
+  if (!isYes(data) && asked.forced === null) return stopped([data], watch);
 
   const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
   watch.lap("features");
-  const seed = input.seed ?? pipeline.modelParameters.seed;
-  const fitted = await made.fit(x, labels, {
+  const seed = asked.seed ?? pipeline.modelParameters.seed;
+  const { threads = 1 } = asked;
+  const tuning =
+    asked.tune === undefined
+      ? null
+      : await tune(ports, { count: asked.tune, x, times, labels, split, pipeline, seed, threads });
+  if (tuning !== null) watch.lap("tune");
+  const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
+  const amounts = amountsOf(source.table, pipeline);
+  const fitted = await fit(x, labels, {
     split,
-    pipeline,
+    amounts,
+    pipeline: input.pipeline,
     seed,
-    threads: input.threads ?? 1,
+    threads,
     report: ports.report,
   });
   watch.lap("fit");
@@ -68,11 +78,13 @@ export async function makeCandidate(
     metrics: trained.metrics,
     champion: judged.champion,
     fitted,
+    tuning,
     importance: trained.importance,
   };
   // The logic gate has no override: a bundle that misbehaves may not even shadow.
   const refused = !isYes(judged.logic) || (!isYes(judged.training) && input.forced === null);
   const runId = await logRun(ports, { input, trained, split, verdicts, source, registry, champion, refused });
+  if (tuning !== null) await logTrials(ports, { registry, pipeline, actor: input.actor, parent: runId, tuning });
   if (refused) return { ...outcome, version: null, runId, seconds: watch.seconds };
   const version = await register(ports, { input, registry, runId, judged, verdicts, champion });
   await saveState(ports, { pipeline, plan, state, source, trained });
@@ -110,6 +122,7 @@ function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
     metrics: null,
     champion: null,
     fitted: null,
+    tuning: null,
     importance: [],
     seconds: watch.seconds,
   };

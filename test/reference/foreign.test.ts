@@ -45,12 +45,12 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
   "refused-xgboost-squared-error.json": /objective is "reg:squarederror"/,
   "refused-xgboost-classes.json": /objective is "multi:softprob"/,
   "refused-xgboost-linear.json": /booster is "gblinear"/,
-  "refused-xgboost-categories.json": /splits a category/,
+  "refused-xgboost-own-codes.json": /numbers itself/,
   "refused-lightgbm-zero-as-missing.txt": /sends zeros to the other side/,
   "refused-lightgbm-classes.txt": /3 classes/,
   "refused-lightgbm-linear-leaves.txt": /linear models for leaves/,
   "refused-lightgbm-regression.txt": /objective is "regression"/,
-  "refused-lightgbm-categories.txt": /splits a category/,
+  "refused-lightgbm-large-category.txt": /categories go up to 65535/,
 };
 
 test("every model that is there to be refused is named here", () => {

@@ -13,13 +13,15 @@ export async function fitImported(
   given: {
     readonly x: Matrix;
     readonly labels: Uint8Array;
+    /** Of every row. */
+    readonly amounts: Float64Array;
     readonly split: Split;
     readonly pipeline: Pipeline;
     readonly seed: number;
   },
 ): Promise<Fitted> {
-  const { x, labels, split, pipeline, seed } = given;
-  const { anomalyTrees, anomalySample, calibration } = pipeline.modelParameters;
+  const { x, labels, amounts, split, pipeline, seed } = given;
+  const { anomalyTrees, anomalySample } = pipeline.modelParameters;
   const forest = trainIsolationForest({
     x: takeMatrixRows(x, split.train.rows),
     trees: anomalyTrees,
@@ -28,8 +30,8 @@ export async function fitImported(
   });
   const later = takeMatrixRows(x, split.calibrate.rows);
   const decisions = fitDecisions(scoreMatrix(trees, later), labelsAt(labels, split.calibrate.rows), {
-    kind: calibration,
-    decisions: pipeline.decisions,
+    pipeline,
+    amounts: () => Float64Array.from(split.calibrate.rows, (row) => amounts[row]),
   });
   return {
     trees,

@@ -10,7 +10,7 @@ import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train.ts";
 import { type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
 import { averagePrecision } from "../../ml/metrics.ts";
-import { thresholdsFor } from "../../ml/threshold.ts";
+import { type ReviewPolicy, thresholdsFor } from "../../ml/threshold.ts";
 import type { Reporter } from "../../ports.ts";
 import type { ModelParameters, Pipeline } from "../pipeline.ts";
 import type { Split } from "./split.ts";
@@ -48,6 +48,8 @@ export async function fitModels(
   labels: Uint8Array,
   given: {
     readonly split: Split;
+    /** One a row of `x`; for thresholds that weigh costs. */
+    readonly amounts: Float64Array;
     readonly pipeline: Pipeline;
     readonly seed: number;
     readonly threads: number;
@@ -96,7 +98,10 @@ export async function fitModels(
     trees: chosen.model,
     forest,
     anomalyAsFeature: kept,
-    ...fitDecisions(margins, laterY, { kind: parameters.calibration, decisions: pipeline.decisions }),
+    ...fitDecisions(margins, laterY, {
+      pipeline,
+      amounts: () => Float64Array.from(split.calibrate.rows, (row) => given.amounts[row]),
+    }),
     ablation: { without: apWithout, with: apWith, kept },
     curve: chosen.curve,
     rounds: chosen.bestRound,
@@ -107,18 +112,30 @@ export async function fitModels(
 export function fitDecisions(
   margins: Float64Array,
   y: Uint8Array,
-  policy: { readonly kind: ModelParameters["calibration"]; readonly decisions: Pipeline["decisions"] },
+  given: { readonly pipeline: Pipeline; readonly amounts: () => Float64Array },
 ): Pick<Fitted, "calibration" | "thresholds"> {
-  const { kind, decisions } = policy;
+  const { decisions, modelParameters } = given.pipeline;
+  const { calibration: kind } = modelParameters;
   const calibration =
     kind === "choose" ? chooseCalibration({ margins, y }).calibration : fitCalibration({ margins, y, kind });
   const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
-  const ranked = thresholdsFor({ scores, y, ...decisions });
+  const ranked = thresholdsFor({
+    scores,
+    y,
+    review: reviewPolicy(given.pipeline, given.amounts),
+    blockPrecision: decisions.blockPrecision,
+  });
   // Precision is a mean over all that is blocked; the least certain of them must still be likely enough by itself.
   return {
     calibration,
     thresholds: { ...ranked, block: Math.max(ranked.block, Math.fround(decisions.blockScoreMin)) },
   };
+}
+
+function reviewPolicy({ decisions }: Pipeline, amounts: () => Float64Array): ReviewPolicy {
+  const { reviewPolicy: kind, reviewShare, reviewCost, missedShare } = decisions;
+  if (kind === "budget") return { kind, share: reviewShare };
+  return kind === "cost" ? { kind, reviewCost, missedShare, amounts: amounts() } : { kind };
 }
 
 /** Calibrated Float32 scores and anomaly scores of a matrix, as serving computes them row by row. */
@@ -137,7 +154,8 @@ function anomalyOf(forest: IsolationForest, x: Matrix): Float32Array {
   return Float32Array.from(scoreAnomalyMatrix(forest, x));
 }
 
-function gbdtParams(parameters: ModelParameters): GbdtParams {
+/** The pipeline's parameters as the trees take them. */
+export function gbdtParams(parameters: ModelParameters): GbdtParams {
   return {
     ...defaultGbdtParams,
     trees: parameters.trees,

@@ -1,6 +1,7 @@
 // Foreign trees made ours: every node checked, laid out with parents before children, within named limits.
 import { SentinelError } from "../../core/errors.ts";
 import type { GbdtModel } from "../gbdt/model.ts";
+import { CATEGORY_MAX, setsOf, wordsOf } from "../trees.ts";
 
 /**
  * One tree in columns of nodes, node 0 its root. What lies in nodes that no walk reaches is never looked at. Inner nodes:
@@ -17,6 +18,8 @@ export interface ForeignTree {
   readonly value: Float64Array;
   readonly gain: Float64Array;
   readonly cover: Float64Array;
+  /** Nodes that ask for categories: those that go left, whole numbers from 0 to {@link CATEGORY_MAX}, at least one. */
+  readonly sets: Map<number, readonly number[]>;
 }
 
 /** A boosted model as its own library wrote it, in our words. */
@@ -52,7 +55,21 @@ export function emptyTree(nodes: number): ForeignTree {
     value: new Float64Array(nodes),
     gain: new Float64Array(nodes),
     cover: new Float64Array(nodes),
+    sets: new Map(),
   };
+}
+
+/** Makes an inner node ask for categories; of an empty set nothing is left of it. Errors: `ml.model-unsupported`. */
+export function askForSet(tree: ForeignTree, node: number, categories: readonly number[]): void {
+  const beyond = categories.find((category) => category > CATEGORY_MAX);
+  if (beyond !== undefined) {
+    throw unsupportedModel(
+      `the model splits on category ${beyond}; categories go up to ${CATEGORY_MAX}`,
+      "number the categories from 0 and train again",
+    );
+  }
+  if (categories.length > 0) tree.sets.set(node, categories);
+  else tree.threshold[node] = Number.NEGATIVE_INFINITY;
 }
 
 /**
@@ -73,6 +90,7 @@ export function flattenForeign(
     if (nodes > NODES_MAX) throw tooLarge(`more than ${NODES_MAX} nodes`, `${NODES_MAX} nodes`);
     orders.push(order);
   }
+  const words: (Uint32Array | null)[] = model.trees.some(({ sets }) => sets.size > 0) ? Array(nodes).fill(null) : [];
   const flat = {
     names: [...given.names],
     baseMargin: model.baseMargin,
@@ -90,9 +108,14 @@ export function flattenForeign(
   for (const [t, order] of orders.entries()) {
     flat.roots[t] = root;
     copyTree(model.trees[t], { order, root, columns: given.columns, flat });
+    order.forEach((node, i) => {
+      const categories = model.trees[t].sets.get(node);
+      if (categories !== undefined) words[root + i] = wordsOf(categories);
+    });
     root += order.length;
   }
-  return flat;
+  const sets = setsOf(words);
+  return sets === undefined ? flat : { ...flat, sets };
 }
 
 /** The nodes that walks from the root reach, parents first. */

@@ -1,5 +1,6 @@
 // LightGBM models: the text that save_model writes, as trees that add up to the log-odds.
 import {
+  askForSet,
   COLUMNS_MAX,
   emptyTree,
   type ForeignTree,
@@ -140,6 +141,8 @@ function treeOf(lines: Lines, given: { readonly title: string; readonly scale: n
   const feature = list("split_feature", inner);
   const threshold = list("threshold", inner);
   const decision = list("decision_type", inner);
+  const strange = decision.find((bits) => !Number.isInteger(bits));
+  if (strange !== undefined) throw invalidModel(`${title}: decision_type has the entry ${strange}`);
   const left = list("left_child", inner);
   const right = list("right_child", inner);
   const gain = listOf(lines, "split_gain", { title, count: inner, optional: true });
@@ -148,20 +151,40 @@ function treeOf(lines: Lines, given: { readonly title: string; readonly scale: n
     if (!(Number.isInteger(feature[node]) && feature[node] >= 0)) {
       throw invalidModel(`${title}: node ${node} asks about column ${feature[node]}`);
     }
+    tree.feature[node] = feature[node];
+    tree.left[node] = at(left[node]);
+    tree.right[node] = at(right[node]);
+    tree.gain[node] = gain[node];
+    tree.cover[node] = cover[node];
+    if ((decision[node] & CATEGORICAL) !== 0) {
+      // The set goes left, all others right, missing ones too (Tree::CategoricalDecision).
+      askForSet(tree, node, categoriesAt(lines, threshold[node], title));
+      continue;
+    }
     const question = questionOf({
       threshold: threshold[node],
       decision: decision[node],
       where: `${title}, node ${node}`,
     });
-    tree.feature[node] = feature[node];
     tree.threshold[node] = question.threshold;
     tree.missingLeft[node] = question.missingLeft ? 1 : 0;
-    tree.left[node] = at(left[node]);
-    tree.right[node] = at(right[node]);
-    tree.gain[node] = gain[node];
-    tree.cover[node] = cover[node];
   }
   return tree;
+}
+
+/** The categories of a tree's set number `index`: bits of 32-bit words. */
+function categoriesAt(lines: Lines, index: number, title: string): number[] {
+  const spelled = (key: string): number[] => (lines.get(key) ?? "").split(" ").map(parseNumber);
+  const [from, to] = spelled("cat_boundaries").slice(index, index + 2);
+  const words = spelled("cat_threshold").slice(from, to);
+  if (!(Number.isInteger(index) && from >= 0 && to >= from) || words.length !== to - from) {
+    throw invalidModel(`${title}: there is no set ${index} of categories`);
+  }
+  const categories: number[] = [];
+  words.forEach((word, w) => {
+    for (let bit = 0; bit < 32; bit++) if ((word >>> bit) & 1) categories.push(32 * w + bit);
+  });
+  return categories;
 }
 
 /**
@@ -175,13 +198,6 @@ function questionOf(node: { readonly threshold: number; readonly decision: numbe
 } {
   const { threshold, decision, where } = node;
   if (Number.isNaN(threshold)) throw invalidModel(`${where}: the threshold is NaN`);
-  if (!Number.isInteger(decision)) throw invalidModel(`${where}: decision_type is ${decision}`);
-  if ((decision & CATEGORICAL) !== 0) {
-    throw unsupportedModel(
-      `${where} splits a category by subsets`,
-      "train without categorical_feature: encode categories as numbers in the feature file",
-    );
-  }
   const defaultLeft = (decision & DEFAULT_LEFT) !== 0;
   const missing = (decision >> 2) & 3;
   if (missing === MISSING.nan) return { threshold: atMost(threshold), missingLeft: defaultLeft };

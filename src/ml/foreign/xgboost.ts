@@ -1,5 +1,6 @@
 // XGBoost models: the document that save_model writes, as trees that add up to the log-odds.
 import {
+  askForSet,
   COLUMNS_MAX,
   emptyTree,
   type ForeignTree,
@@ -50,11 +51,14 @@ export function readXgboost(document: unknown, options: { readonly rounds?: numb
   }
   const all = items(field(trunk, "trees"), TREES_MAX);
   const chosen = roundsOf(learner, { trunk, trees: all.length, wanted: options.rounds });
+  const numbersItself = hasOwnCodes(trunk);
   const weights = kind === "dart" ? numbers(field(booster, "weight_drop"), all.length) : null;
   return {
     names: columns.length === 0 ? null : columns,
     width,
-    trees: all.slice(0, chosen.trees).map((tree, t) => treeOf(tree, { weight: weights?.[t] ?? 1 })),
+    trees: all
+      .slice(0, chosen.trees)
+      .map((tree, t) => treeOf(tree, { weight: weights?.[t] ?? 1, ownCodes: numbersItself })),
     baseMargin: baseMarginOf(parameters, OBJECTIVES[objective]),
     title: `XGBoost ${versionOf(model)}`,
     notes: chosen.notes,
@@ -116,7 +120,7 @@ function roundsOf(
   return { trees: Math.min(trees, kept * perRound), notes };
 }
 
-function treeOf(place: Place, given: { readonly weight: number }): ForeignTree {
+function treeOf(place: Place, given: { readonly weight: number; readonly ownCodes: boolean }): ForeignTree {
   checkScalarLeaves(place);
   const left = numbers(field(place, "left_children"));
   const nodes = left.length;
@@ -131,6 +135,12 @@ function treeOf(place: Place, given: { readonly weight: number }): ForeignTree {
   const covers = optionalField(place, "sum_hessian");
   const gain = gains === null ? null : numbers(gains, nodes);
   const cover = covers === null ? null : numbers(covers, nodes);
+  let known: ReadonlyMap<number, readonly number[]> | null = null;
+  const sets = (): ReadonlyMap<number, readonly number[]> => {
+    if (given.ownCodes) throw ownCodes();
+    known ??= setsOfNodes(place);
+    return known;
+  };
   const tree = emptyTree(nodes);
   for (let node = 0; node < nodes; node++) {
     tree.gain[node] = gain?.[node] ?? 0;
@@ -140,15 +150,39 @@ function treeOf(place: Place, given: { readonly weight: number }): ForeignTree {
       tree.value[node] = Math.fround(conditions[node]) * given.weight;
       continue;
     }
-    if (splitType !== null && splitType[node] === CATEGORICAL) throw categorical(place);
     tree.feature[node] = columnIndex(indices[node], `${place.path}.split_indices[${node}]`);
     // XGBoost compares `x < threshold`, both Float32, as we do.
     tree.threshold[node] = conditions[node];
     tree.left[node] = left[node];
     tree.right[node] = right[node];
     tree.missingLeft[node] = defaultLeft[node] === 0 ? 0 : 1;
+    if (splitType?.[node] !== CATEGORICAL) continue;
+    // XGBoost's set goes right and all others left; ours goes left.
+    tree.left[node] = right[node];
+    tree.right[node] = left[node];
+    tree.missingLeft[node] = 1 - tree.missingLeft[node];
+    askForSet(tree, node, sets().get(node) ?? []);
   }
   return tree;
+}
+
+/** Node → the categories of its set. */
+function setsOfNodes(place: Place): ReadonlyMap<number, readonly number[]> {
+  const nodes = numbers(field(place, "categories_nodes"));
+  const starts = numbers(field(place, "categories_segments"), nodes.length);
+  const sizes = numbers(field(place, "categories_sizes"), nodes.length);
+  const all = numbers(field(place, "categories"));
+  const sets = new Map<number, readonly number[]>();
+  for (let i = 0; i < nodes.length; i++) {
+    if (!(starts[i] >= 0 && sizes[i] >= 0 && starts[i] + sizes[i] <= all.length)) {
+      throw invalidModel(`${place.path}.categories_segments[${i}] is outside of the categories`);
+    }
+    const set = Array.from({ length: sizes[i] }, (_, k) => all[starts[i] + k]);
+    const bad = set.find((category) => !(Number.isInteger(category) && category >= 0));
+    if (bad !== undefined) throw invalidModel(`${place.path}.categories has the category ${bad}`);
+    sets.set(nodes[i], set);
+  }
+  return sets;
 }
 
 function checkScalarLeaves(place: Place): void {
@@ -166,10 +200,17 @@ function columnIndex(index: number, path: string): number {
   throw invalidModel(`${path} is ${index}, which is no column`);
 }
 
-function categorical(place: Place): Error {
+/** From 3.1 on a model trained on a data frame numbers its categories itself. */
+function hasOwnCodes(trunk: Place): boolean {
+  const cats = optionalField(trunk, "cats");
+  const codes = cats === null ? null : optionalField(cats, "enc");
+  return codes !== null && items(codes, COLUMNS_MAX).length > 0;
+}
+
+function ownCodes(): Error {
   return unsupportedModel(
-    `${place.path} splits a category by subsets`,
-    "train without enable_categorical: encode categories as numbers in the feature file",
+    "the model splits categories that it numbers itself, after a data frame's category columns",
+    'number them yourself, as the pipeline\'s features do, and train with feature_types "c"',
   );
 }
 
