@@ -51,7 +51,7 @@ export async function evaluate(
     commit,
     packageVersion: input.packageVersion,
     seed: given.seed,
-    parameters: { ...parametersOf(pipeline), seed: given.seed },
+    ...parametersOf(input, given.seed),
   };
   return {
     pipeline,
@@ -68,6 +68,14 @@ export async function evaluate(
     trainedUpTo: largest(given.times),
     provenance,
   };
+}
+
+/** What decided about the models: all of the pipeline's parameters, or for a foreign model those that were used. */
+function parametersOf(input: TrainInput, seed: number): Pick<Provenance, "parameters" | "imported"> {
+  const { modelParameters } = input.pipeline;
+  if (input.imported === undefined) return { parameters: { ...given(modelParameters), seed } };
+  const { anomalyTrees, anomalySample, calibration } = modelParameters;
+  return { parameters: { anomalyTrees, anomalySample, calibration, seed }, imported: input.imported };
 }
 
 /** The two gates after training, and the bundle they were shown. */
@@ -155,7 +163,7 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
 }
 
 /** The model's parameters as a flat list; those not given are left out. */
-function parametersOf({ modelParameters }: Pipeline): Record<string, number | string> {
+function given(modelParameters: Pipeline["modelParameters"]): Record<string, number | string> {
   const entries = Object.entries(modelParameters).filter((entry): entry is [string, number | string] => {
     return entry[1] !== undefined;
   });
