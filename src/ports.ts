@@ -62,6 +62,8 @@ export interface RunMetric {
   readonly key: string;
   readonly value: number;
   readonly step?: number;
+  /** Milliseconds since 1970, when it is not the time of the log. */
+  readonly at?: number;
 }
 
 export interface RunDataset {
@@ -210,7 +212,7 @@ export interface Registry {
 
 /** All that was logged of a run, with the history of its metrics. */
 export interface RunHistory {
-  readonly metrics: readonly (RunMetric & { readonly at: number })[];
+  readonly metrics: readonly RunMetric[];
   readonly datasets: readonly RunDataset[];
   readonly user: string;
 }
