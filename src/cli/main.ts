@@ -15,6 +15,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   simulate: ["make transactions with frauds, and drift when asked", () => import("./simulate.ts")],
   validate: ["data gate: is this data fit to train on?", () => import("./validate.ts")],
   train: ["data gate, features, models, gates, candidate", () => import("./train.ts")],
+  evaluate: ["how good a version is on later rows: figures and curves", () => import("./evaluate.ts")],
   compare: ["champion against candidate, on data and in shadow", () => import("./compare.ts")],
   promote: ["promotion gate, then the candidate becomes champion", () => import("./promote.ts")],
   rollback: ["put the previous champion back", () => import("./rollback.ts")],

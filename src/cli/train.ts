@@ -1,4 +1,6 @@
 // `sentinel train`: arguments in, narration and verdicts out.
+import { writeResults } from "../lifecycle/result-files.ts";
+import { trainResults } from "../lifecycle/train/results.ts";
 import { train } from "../lifecycle/train.ts";
 import { forceReason, integerOption, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -23,6 +25,7 @@ export const verb: Verb = {
     ["--seed <n>", "seed of every random draw (default: the pipeline's)"],
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
+    ["--out <dir>", "write train.json, metrics.json and learning.csv into this folder"],
   ],
   async run(context, { options }) {
     const { output, config } = context;
@@ -44,6 +47,8 @@ export const verb: Verb = {
       forced,
       verb: "train",
     });
+    const out = textOption(options, "out");
+    if (out !== undefined) writeResults(out, trainResults(result, pipeline.model));
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
     if (result.version !== null) {

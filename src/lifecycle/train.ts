@@ -2,11 +2,12 @@
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { Ports, Registry } from "../ports.ts";
+import { lineageOf } from "./lineage.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadVersion, type Scorer } from "./score.ts";
 import { checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
-import { fitModels } from "./train/fit.ts";
+import { type Fitted, fitModels } from "./train/fit.ts";
 import { evaluate, judge, judgedRows } from "./train/judge.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
@@ -53,18 +54,30 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
   const judged = await judge(ports, { input, source, split, x, plan, champion, trained, rows });
   watch.lap("evaluate");
   const verdicts = [data, judged.training, judged.logic];
+  const lineage = await lineageOf(ports, {
+    verb: input.verb,
+    actor: input.actor,
+    pipeline: { name: pipeline.name, hash: pipeline.hash },
+    source: { path: source.path, hash: source.hash, rows: source.table.rows },
+    featureHash: plan.hash,
+    packageVersion: input.packageVersion,
+    seed,
+    parameters: trained.provenance.parameters,
+    parent: champion?.version ?? null,
+  });
   const outcome = {
     verdicts,
     metrics: trained.metrics,
     champion: judged.champion,
-    fitted,
+    fitted: shown(fitted),
     importance: trained.importance,
+    lineage,
   };
   // The logic gate has no override: a bundle that misbehaves may not even shadow.
   const refused = !isYes(judged.logic) || (!isYes(judged.training) && input.forced === null);
-  const runId = await logRun(ports, { input, trained, split, verdicts, source, registry, champion, refused });
+  const runId = await logRun(ports, { input, trained, split, verdicts, source, registry, lineage, refused });
   if (refused) return { ...outcome, version: null, runId, seconds: watch.seconds };
-  const version = await register(ports, { input, registry, runId, judged, verdicts, champion });
+  const version = await register(ports, { input, registry, runId, judged, verdicts, lineage });
   await saveState(ports, { pipeline, plan, state, source, trained });
   watch.lap("register");
   return { ...outcome, version, runId, seconds: watch.seconds };
@@ -92,6 +105,11 @@ export async function readData(
   return source;
 }
 
+/** Without the models themselves, which are megabytes and in the bundle. */
+function shown({ ablation, thresholds, rounds, anomalyAsFeature, curve }: Fitted): TrainResult["fitted"] {
+  return { ablation, thresholds, rounds, anomalyAsFeature, curve };
+}
+
 function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
   return {
     verdicts,
@@ -101,6 +119,7 @@ function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
     champion: null,
     fitted: null,
     importance: [],
+    lineage: null,
     seconds: watch.seconds,
   };
 }

@@ -1,6 +1,7 @@
 // What a training is asked and what it answers: plain data that its parts share.
 import type { Verdict } from "../../core/verdict.ts";
 import type { ModelVersion } from "../../ports.ts";
+import type { Lineage } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
@@ -27,7 +28,9 @@ export interface TrainResult {
   readonly runId: string | null;
   readonly metrics: Metrics | null;
   readonly champion: { readonly version: string; readonly metrics: Metrics } | null;
-  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature"> | null;
+  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature" | "curve"> | null;
   readonly importance: readonly { readonly name: string; readonly gain: number }[];
+  /** null when the data gate said no. */
+  readonly lineage: Lineage | null;
   readonly seconds: Readonly<Record<string, number>>;
 }
