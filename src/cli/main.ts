@@ -14,6 +14,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   demo: ["the whole life of a model on simulated data, then a live server", () => import("./demo.ts")],
   simulate: ["make transactions with frauds, and drift when asked", () => import("./simulate.ts")],
   validate: ["data gate: is this data fit to train on?", () => import("./validate.ts")],
+  featurise: ["the feature vectors of a table as Parquet, to train elsewhere", () => import("./featurise.ts")],
   train: ["data gate, features, models, gates, candidate", () => import("./train.ts")],
   evaluate: ["how good a version is on later rows: figures and curves", () => import("./evaluate.ts")],
   compare: ["champion against candidate, on data and in shadow", () => import("./compare.ts")],

@@ -1,7 +1,8 @@
-// `sentinel registry list | show VERSION | history`: versions, aliases, and who was champion when and why.
+// `sentinel registry list | show VERSION | history | verify`: versions, aliases, who was champion when and why, and whether all of it holds.
 import { SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import { lineageRows } from "../lifecycle/lineage.ts";
+import { verifyRegistry } from "../lifecycle/verify.ts";
 import type { JournalEntry, ModelVersion } from "../ports.ts";
 import { timeOption } from "./options.ts";
 import type { Verb, VerbContext, VerbResult } from "./verb.ts";
@@ -11,14 +12,18 @@ const LABEL_WIDTH = 15;
 
 export const verb: Verb = {
   args: "<what> [version]",
-  options: [["--at <time>", "with history: who was champion at that time"]],
+  options: [
+    ["--at <time>", "with history: who was champion at that time"],
+    ["--no-files", "with verify: leave the versions' files alone"],
+  ],
   async run(context, { args, options }) {
     const [what, version] = args;
     if (what === "list") return list(context);
     if (what === "show") return show(context, version);
     if (what === "history") return history(context, timeOption(options, "at"));
+    if (what === "verify") return verify(context, options.files !== false);
     throw new SentinelError("cli.usage", `registry knows no ${JSON.stringify(what)}`, {
-      hint: "use `registry list`, `registry show VERSION` or `registry history [--at TIME]`",
+      hint: "use `registry list`, `registry show VERSION`, `registry history [--at TIME]` or `registry verify`",
     });
   },
 };
@@ -83,7 +88,7 @@ async function history(context: VerbContext, at: number | undefined): Promise<Ve
   const check = verifyJournal(journal);
   const { output } = context;
   if (at !== undefined) {
-    const reign = [...journal].reverse().find((entry) => entry.alias === "champion" && entry.at <= at) ?? null;
+    const reign = reignAt(journal, at);
     output.line(
       reign === null || reign.to === null
         ? `${model} had no champion at ${isoTime(at)}`
@@ -98,6 +103,31 @@ async function history(context: VerbContext, at: number | undefined): Promise<Ve
       : `  THE CHAIN IS BROKEN at entry ${check.badIndex}: ${check.why}`,
   );
   return { yes: check.ok, json: { model, entries: journal, chain: check } };
+}
+
+/** The newest entry by its time, the later of equal ones: pushed entries are older than those before them. */
+function reignAt(journal: readonly JournalEntry[], at: number): JournalEntry | null {
+  let reign: JournalEntry | null = null;
+  for (const entry of journal) {
+    if (entry.alias === "champion" && entry.at <= at && (reign === null || entry.at >= reign.at)) reign = entry;
+  }
+  return reign;
+}
+
+async function verify(context: VerbContext, files: boolean): Promise<VerbResult> {
+  const ports = context.ports();
+  const { model } = context.pipeline();
+  const report = await verifyRegistry(await ports.registry(), { model, files, report: ports.report });
+  const { output } = context;
+  const { entries, versions, evidence } = report.checked;
+  output.line(`${model} in ${report.where}`);
+  output.line(
+    `  looked at ${entries} journal entries, ${versions} versions${files ? " with all their files" : ""}, ${evidence} evidence documents`,
+  );
+  for (const fault of report.faults) output.line(`  ✘ ${fault.message}`);
+  for (const note of report.notes) output.line(`  · ${note}`);
+  output.line(report.ok ? "  ✔ everything is as it was written" : `  ${report.faults.length} faults`);
+  return { yes: report.ok, json: report };
 }
 
 function historyRow(entry: JournalEntry): string[] {

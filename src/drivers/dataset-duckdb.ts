@@ -48,9 +48,9 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
         return await fillTable(connection, plan);
       });
     },
-    async write(file, batches, writeOptions: WriteOptions = {}) {
+    async write(file, batches, { integers = [], floats = [], metadata = {} }: WriteOptions = {}) {
       const format = formatOf(file);
-      return await writeTables({ file, format, batches, integers: writeOptions.integers ?? [], limits, rowGroupRows });
+      return await writeTables({ file, format, batches, integers, floats, metadata, limits, rowGroupRows });
     },
     async hash(file, algorithm = "sha256") {
       await statOf(file);

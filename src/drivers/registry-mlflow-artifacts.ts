@@ -2,6 +2,7 @@
 import { type BundleFiles, bundleHashOf } from "../core/bundle.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
+import type { FileFault } from "../ports.ts";
 import { BUNDLE_BYTES_MAX } from "./registry-limits.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
 import { type Body, isRefusal } from "./registry-mlflow-errors.ts";
@@ -50,6 +51,35 @@ export async function loadFiles(
     fetched.set(entry.name, await fetchChecked(client, { ...entry, location, title }));
   });
   return new Map(list.map(({ name }) => [name, fetched.get(name)!]));
+}
+
+/** Every file that is not what was registered. */
+export async function inspectFiles(
+  client: MlflowClient,
+  version: { readonly location: string; readonly bundle: string; readonly title: string },
+): Promise<FileFault[]> {
+  const { location, bundle, title } = version;
+  const faults: FileFault[] = [];
+  const attempt = async <T>(file: string, work: () => Promise<T>): Promise<T | null> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof SentinelError) || error.code !== "registry.corrupt") throw error;
+      faults.push({ file, why: error.message });
+      return null;
+    }
+  };
+  const list = await attempt(FILE_LIST, async () => {
+    const { bytes } = await fetchFile(client, { location, name: FILE_LIST, title, bytes: LIST_BYTES_MAX });
+    return parseList(bytes, title);
+  });
+  if (list === null) return faults;
+  if (bundleHashOf(list) !== bundle)
+    faults.push({ file: FILE_LIST, why: "it is not the list of the registered bundle" });
+  await eachOf(list, async (entry) => {
+    await attempt(entry.name, () => fetchChecked(client, { ...entry, location, title }));
+  });
+  return faults.sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 
 interface Wanted {

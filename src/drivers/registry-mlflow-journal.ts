@@ -1,5 +1,6 @@
 // The journal on an MLflow server, and moves of aliases that go through it: parameters of a run, because those are written once.
 import { SentinelError } from "../core/errors.ts";
+import { sha256 } from "../core/hash.ts";
 import { nextEntry } from "../core/journal.ts";
 import type { JournalEntry, Registry } from "../ports.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
@@ -18,14 +19,17 @@ const KEY = /^entry\.(\d{8})$/;
 const VALUE_MAX = 6_000;
 /** Others may take the next place this often before a mover gives up. */
 const TURNS_MAX = 20;
+const DOCUMENT_BYTES_MAX = 64_000_000;
 
-interface Journal {
+export interface Journal {
   readonly runId: string;
+  /** Where files of the run go. */
+  readonly files: string;
   readonly settled: number;
   readonly entries: readonly JournalEntry[];
 }
 
-type Move = Omit<JournalEntry, "index" | "previous" | "hash">;
+export type Move = Omit<JournalEntry, "index" | "previous" | "hash">;
 
 /** Oldest first, exactly as stored: what was tampered with must reach the check of the chain. */
 export async function readJournal(client: MlflowClient, model: string): Promise<readonly JournalEntry[]> {
@@ -36,7 +40,11 @@ export async function readJournal(client: MlflowClient, model: string): Promise<
  * The entry comes first and decides: its place in the chain is a parameter that the server writes once, so that of two movers one
  * gets it. Then the alias follows. A mover that dies in between leaves an entry that is not settled; the next one completes it.
  */
-export async function moveAlias(client: MlflowClient, move: Move, newId: () => string): Promise<JournalEntry> {
+export async function moveAlias(
+  client: MlflowClient,
+  move: Move,
+  { newId, document }: { readonly newId: () => string; readonly document?: string },
+): Promise<JournalEntry> {
   const { model, alias, from, to } = move;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     // The journal before the alias: a move that happens in between then takes the place that this one wants.
@@ -51,6 +59,8 @@ export async function moveAlias(client: MlflowClient, move: Move, newId: () => s
     if (current !== from) throw conflict(move, current);
     if (to !== null) await readVersion(client, model, to);
     journal ??= await makeJournal(client, move, newId);
+    // Before the entry that names it: an entry never points at what is not there.
+    if (document !== undefined) await keepDocument(client, journal, document);
     const entry = nextEntry(move, last);
     if (!(await append(client, { journal, entry, nonce: newId() }))) continue;
     if (await settle(client, { journal, entry })) return entry;
@@ -74,7 +84,33 @@ export function checkEntryLength(move: Move): void {
   );
 }
 
-async function openJournal(client: MlflowClient, model: string): Promise<Journal | null> {
+/** Where the files of a model's journal are; null before its first entry. */
+export async function journalFiles(client: MlflowClient, model: string): Promise<string | null> {
+  return (await openJournal(client, model))?.files ?? null;
+}
+
+/** The evidence kept under this hash, as it is found. */
+export async function readDocument(client: MlflowClient, files: string, hash: string): Promise<string | null> {
+  if (!/^[0-9a-f]{64}$/.test(hash)) return null;
+  try {
+    const { bytes } = await client.download(documentAt(files, hash), { bytesMax: DOCUMENT_BYTES_MAX });
+    return new TextDecoder().decode(bytes);
+  } catch (error) {
+    if (isRefusal(error, "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")) return null;
+    if (error instanceof SentinelError && error.code === "registry.corrupt") return "";
+    throw error;
+  }
+}
+
+export async function keepDocument(client: MlflowClient, { files }: Journal, text: string): Promise<void> {
+  await client.upload(documentAt(files, sha256(text)), new TextEncoder().encode(text));
+}
+
+function documentAt(files: string, hash: string): string {
+  return `${files}/evidence/${hash}.json`;
+}
+
+export async function openJournal(client: MlflowClient, model: string): Promise<Journal | null> {
   const pointer = await findExperiment(client, `${JOURNALS}/${model}`);
   if (pointer === null) return null;
   const runId = pointer.tags?.find(({ key }) => key === RUN_TAG)?.value;
@@ -89,11 +125,16 @@ async function openJournal(client: MlflowClient, model: string): Promise<Journal
     if (place !== undefined) entries.push(parsed(value, Number(place)));
   }
   const settled = run.data?.tags?.find(({ key }) => key === SETTLED_TAG)?.value;
-  return { runId, settled: Number(settled ?? -1), entries: entries.sort((a, b) => a.index - b.index) };
+  return {
+    runId,
+    files: run.info.artifact_uri ?? "",
+    settled: Number(settled ?? -1),
+    entries: entries.sort((a, b) => a.index - b.index),
+  };
 }
 
 /** Two at once make two runs; the name decides which one is the journal, and the other is deleted. */
-async function makeJournal(client: MlflowClient, move: Move, newId: () => string): Promise<Journal> {
+export async function makeJournal(client: MlflowClient, move: Move, newId: () => string): Promise<Journal> {
   const { model, actor, at } = move;
   const input = { experiment: JOURNALS, name: model, startedAt: at, user: actor.slice(0, 250), tags: {} };
   const runId = await startRun(client, input, newId());
@@ -169,14 +210,17 @@ function isSameMove(entry: JournalEntry, move: Move): boolean {
   return same.every((field) => entry[field] === move[field]);
 }
 
-function stored(entry: JournalEntry, nonce: string): string {
-  return JSON.stringify({ entry, nonce });
+/** The nonce is sealed too: one changed byte anywhere in the parameter shows. */
+export function stored(entry: JournalEntry, nonce: string): string {
+  return JSON.stringify({ entry, nonce, seal: sha256(`${entry.hash}${nonce}`).slice(0, 16) });
 }
 
+/** A parameter that is not exactly what was written there, under its own key, is an entry that fails the chain's check. */
 function parsed(value: string, place: number): JournalEntry {
   try {
-    const { entry } = JSON.parse(value) as { readonly entry: JournalEntry };
-    if (Number.isSafeInteger(entry.index)) return entry;
+    const { entry, nonce } = JSON.parse(value) as { readonly entry: JournalEntry; readonly nonce: string };
+    if (entry.index === place && value === stored(entry, nonce)) return entry;
+    if (entry.index === place && Object.hasOwn(entry, "hash")) return { ...entry, hash: "" };
   } catch {}
   const nothing = { verdict: "", evidence: "", reason: value.slice(0, 200), previous: "", hash: "" };
   return { index: place, model: "", alias: "", from: null, to: null, at: 0, actor: "", verb: "import", ...nothing };

@@ -21,6 +21,7 @@ export interface RunAnswer {
     readonly start_time?: number;
     readonly end_time?: number;
     readonly lifecycle_stage?: string;
+    readonly artifact_uri?: string;
   };
   readonly data?: {
     readonly metrics?: readonly { readonly key: string; readonly value: number | string }[];

@@ -10,6 +10,14 @@ export function ref(name: string): object {
   return { $ref: `#/components/schemas/${name}` };
 }
 
+/** The query that asks for reasons. */
+export const EXPLAIN_QUERY = {
+  explain: {
+    description: "true adds `reasons`: what raised the score most, each with a stable code and a sentence.",
+    schema: { type: "boolean", default: false },
+  },
+};
+
 export const ANSWER_SCHEMA = ref("Answer");
 export const FEEDBACK_RESULT_SCHEMA = ref("FeedbackResult");
 export const PROBLEM_SCHEMA = ref("Problem");
@@ -30,6 +38,22 @@ export const SCHEMAS = {
         properties: { name: text, version: text, bundle: { ...text, description: "SHA-256 over the bundle's files." } },
       },
       degraded: { const: true, description: "Scoring failed; the pipeline's policy decided." },
+      reasons: {
+        type: "array",
+        items: { $ref: "#/components/schemas/Reason" },
+        description: "With ?explain=true: what raised the score, the strongest first.",
+      },
+    },
+  },
+  Reason: {
+    type: "object",
+    required: ["code", "text", "feature", "value", "contribution"],
+    properties: {
+      code: { ...text, description: "Stable and for machines: one for all features of a key and a measure." },
+      text: { ...text, description: "What an analyst would say aloud." },
+      feature: { ...text, description: "The strongest feature of the code." },
+      value: { type: ["number", "null"], description: "Its value; null: missing." },
+      contribution: { type: "number", description: "What the code's features add to the margin (log-odds)." },
     },
   },
   Feedback: {

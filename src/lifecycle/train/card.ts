@@ -26,8 +26,7 @@ Scores the probability that a transaction of the pipeline \`${manifest.pipeline}
 ${fitted.rounds} boosted trees${manifest.anomalyAsFeature ? " that also see the anomaly score" : ""}, an Isolation Forest for the anomaly score, ${CALIBRATION_WORDS[manifest.calibration.kind]}.
 
 ## Decisions
-Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold spends the budget of
-${(100 * trained.pipeline.decisions.reviewShare).toFixed(2)} % of the traffic; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
+Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold ${reviewWords(trained.pipeline)}; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
 
 ## Data
 File hash \`${provenance.dataHash.slice(0, 12)}\`, ${provenance.dataRows} transactions; labels are known ${formatDuration(manifest.labelDelayMs)} late.
@@ -57,6 +56,13 @@ ${gains.join("\n")}
 Trained on one pipeline's past; frauds of a new kind are not in it. Scores assume labels of the same meaning and delay.
 Blocked transactions get no natural label: keep a small share let through at random if block rates are high.
 `;
+}
+
+function reviewWords({ decisions }: Trained["pipeline"]): string {
+  if (decisions.reviewPolicy === "max-f1") return "is where F1 is highest";
+  if (decisions.reviewPolicy === "budget")
+    return `spends the budget of ${(100 * decisions.reviewShare).toFixed(2)} % of the traffic`;
+  return `costs least when a review costs ${decisions.reviewCost} and a missed fraud ${(100 * decisions.missedShare).toFixed(0)} % of its amount`;
 }
 
 export function format(value: number): string {

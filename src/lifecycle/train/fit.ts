@@ -10,7 +10,7 @@ import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train.ts";
 import { type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
 import { averagePrecision } from "../../ml/metrics.ts";
-import { thresholdsFor } from "../../ml/threshold.ts";
+import { type ReviewPolicy, thresholdsFor } from "../../ml/threshold.ts";
 import type { Reporter } from "../../ports.ts";
 import type { ModelParameters, Pipeline } from "../pipeline.ts";
 import type { Split } from "./split.ts";
@@ -47,6 +47,8 @@ export async function fitModels(
   labels: Uint8Array,
   given: {
     readonly split: Split;
+    /** One a row of `x`; for thresholds that weigh costs. */
+    readonly amounts: Float64Array;
     readonly pipeline: Pipeline;
     readonly seed: number;
     readonly threads: number;
@@ -96,7 +98,12 @@ export async function fitModels(
       ? chooseCalibration({ margins, y: laterY }).calibration
       : fitCalibration({ margins, y: laterY, kind: parameters.calibration });
   const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
-  const ranked = thresholdsFor({ scores, y: laterY, ...pipeline.decisions });
+  const ranked = thresholdsFor({
+    scores,
+    y: laterY,
+    review: reviewPolicy(pipeline, () => Float64Array.from(split.calibrate.rows, (row) => given.amounts[row])),
+    blockPrecision: pipeline.decisions.blockPrecision,
+  });
   // Precision is a mean over all that is blocked; the least certain of them must still be likely enough by itself.
   const thresholds = { ...ranked, block: Math.max(ranked.block, Math.fround(pipeline.decisions.blockScoreMin)) };
   return {
@@ -109,6 +116,12 @@ export async function fitModels(
     curve: chosen.curve,
     rounds: chosen.bestRound,
   };
+}
+
+function reviewPolicy({ decisions }: Pipeline, amounts: () => Float64Array): ReviewPolicy {
+  const { reviewPolicy: kind, reviewShare, reviewCost, missedShare } = decisions;
+  if (kind === "budget") return { kind, share: reviewShare };
+  return kind === "cost" ? { kind, reviewCost, missedShare, amounts: amounts() } : { kind };
 }
 
 /** Calibrated Float32 scores and anomaly scores of a matrix, as serving computes them row by row. */
@@ -127,7 +140,8 @@ function anomalyOf(forest: IsolationForest, x: Matrix): Float32Array {
   return Float32Array.from(scoreAnomalyMatrix(forest, x));
 }
 
-function gbdtParams(parameters: ModelParameters): GbdtParams {
+/** The pipeline's parameters as the trees take them. */
+export function gbdtParams(parameters: ModelParameters): GbdtParams {
   return {
     ...defaultGbdtParams,
     trees: parameters.trees,

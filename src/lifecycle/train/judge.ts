@@ -10,7 +10,7 @@ import type { Ports } from "../../ports.ts";
 import type { Provenance } from "../bundle.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { type Scorer, scoreRows } from "../score.ts";
-import { cardsOf, labelsOf, type Source, timesOf } from "../source.ts";
+import { amountsOf, cardsOf, labelsOf, type Source, timesOf } from "../source.ts";
 import { parityFault, vectorsOf } from "../vectors.ts";
 import { assembleBundle } from "./assemble.ts";
 import { type JudgedRows, metricsOf } from "./evaluate.ts";
@@ -145,12 +145,12 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
   const labels = labelsOf(source.table, pipeline);
   const cards = cardsOf(source.table, pipeline);
   const times = timesOf(source.table, pipeline);
-  const amount = source.table.columns.get(pipeline.columns.amount)!;
+  const amounts = amountsOf(source.table, pipeline);
   return {
     y: labelsAt(labels, rows),
     card: Int32Array.from(rows, (row) => cards[row]),
     time: Float64Array.from(rows, (row) => times[row]),
-    amount: Float64Array.from(rows, (row) => (amount.kind === "text" ? Number.NaN : amount.values[row])),
+    amount: Float64Array.from(rows, (row) => amounts[row]),
   };
 }
 

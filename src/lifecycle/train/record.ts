@@ -77,7 +77,8 @@ export async function register(
 ): Promise<ModelVersion> {
   const { input, registry, runId, judged, verdicts } = given;
   const { model } = input.pipeline;
-  const evidence = sha256(canonicalJson(verdicts));
+  const document = canonicalJson(verdicts);
+  const evidence = sha256(document);
   const overridden = verdicts.every(isYes) ? null : input.forced;
   const version = await registry.register({
     model,
@@ -99,6 +100,7 @@ export async function register(
     alias: "candidate",
     from: before,
     to: version.version,
+    document,
     entry: {
       at: ports.clock.now(),
       actor: input.actor,

@@ -5,6 +5,7 @@ import type { Lineage } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
+import type { Tuning } from "./tune.ts";
 
 export interface TrainInput {
   readonly pipeline: Pipeline;
@@ -16,6 +17,8 @@ export interface TrainInput {
   readonly threads?: number;
   /** Overrides the pipeline's seed. */
   readonly seed?: number;
+  /** Trials of a search for better parameters before the training; absent: the pipeline's parameters. */
+  readonly tune?: number;
   /** Why a gate's no is overridden; null obeys it. */
   readonly forced: string | null;
   readonly verb: "train" | "retrain";
@@ -29,6 +32,8 @@ export interface TrainResult {
   readonly metrics: Metrics | null;
   readonly champion: { readonly version: string; readonly metrics: Metrics } | null;
   readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature" | "curve"> | null;
+  /** What a search found; null without one. */
+  readonly tuning: Tuning | null;
   readonly importance: readonly { readonly name: string; readonly gain: number }[];
   /** null when the data gate said no. */
   readonly lineage: Lineage | null;
