@@ -52,8 +52,8 @@ export interface Dataset {
       readonly metadata?: Readonly<Record<string, string>>;
     },
   ): Promise<{ readonly rows: number }>;
-  /** SHA-256 of the file's bytes, streamed. */
-  hash(path: string): Promise<string>;
+  /** SHA-256 of the file's bytes, streamed; MD5 to compare with DVC, which names data by it. */
+  hash(path: string, algorithm?: "sha256" | "md5"): Promise<string>;
 }
 
 // ---------------------------------------------------------------------------------------------- registry
@@ -354,9 +354,12 @@ export interface Lock {
   acquire(name: string): Promise<{ release(): Promise<void> }>;
 }
 
-/** Where the code comes from; null outside a repository. */
+/** Where the code comes from. */
 export interface SourceControl {
-  describe(): Promise<{ readonly commit: string; readonly dirty: boolean } | null>;
+  /** null outside a repository; `branch` is "" on none. */
+  describe(): Promise<{ readonly commit: string; readonly dirty: boolean; readonly branch: string } | null>;
+  /** Whether the commit has this file as it is on disk. */
+  holds(file: string): Promise<boolean>;
 }
 
 /** What the lifecycle is given; each driver is loaded at its first use. */

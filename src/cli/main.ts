@@ -17,6 +17,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   featurise: ["the feature vectors of a table as Parquet, to train elsewhere", () => import("./featurise.ts")],
   train: ["data gate, features, models, gates, candidate", () => import("./train.ts")],
   import: ["a model that XGBoost, LightGBM or an ONNX exporter wrote becomes a candidate", () => import("./import.ts")],
+  evaluate: ["how good a version is on later rows: figures and curves", () => import("./evaluate.ts")],
   compare: ["champion against candidate, on data and in shadow", () => import("./compare.ts")],
   promote: ["promotion gate, then the candidate becomes champion", () => import("./promote.ts")],
   rollback: ["put the previous champion back", () => import("./rollback.ts")],
