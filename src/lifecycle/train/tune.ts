@@ -5,6 +5,7 @@ import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import { averagePrecision } from "../../ml/metrics.ts";
 import { drawTrials, mean, type SearchSpace, scoresMax, successiveHalving, type Trial } from "../../ml/search.ts";
 import type { Ports, Registry } from "../../ports.ts";
+import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
 import type { ModelParameters, Pipeline } from "../pipeline.ts";
 import { gbdtParams, labelsAt } from "./fit.ts";
 import { foldsBefore, type Split } from "./split.ts";
@@ -99,20 +100,21 @@ export async function logTrials(
   given: {
     readonly registry: Registry;
     readonly pipeline: Pipeline;
-    readonly actor: string;
     readonly parent: string;
     readonly tuning: Tuning;
+    readonly lineage: Lineage;
   },
 ): Promise<void> {
-  const { registry, pipeline, tuning, parent, actor } = given;
+  const { registry, pipeline, tuning, parent, lineage } = given;
   for (const { trial, parameters, averagePrecision: scores } of tuning.trials) {
     const at = ports.clock.now();
     const runId = await registry.startRun({
       experiment: pipeline.name,
       name: trial === 0 ? "trial-0-pipeline" : `trial-${trial}`,
       startedAt: at,
-      user: actor,
+      user: lineage.actor,
       tags: {
+        ...lineageTags({ ...lineage, parameters: { ...lineage.parameters, ...parameters } }),
         "mlflow.parentRunId": parent,
         "sentinel.verb": "tune",
         "sentinel.chosen": String(trial === tuning.chosen),
@@ -125,6 +127,7 @@ export async function logTrials(
         { key: "average_precision", value: mean(scores) },
         { key: "folds", value: scores.length },
       ],
+      datasets: lineageDataset(lineage),
       at,
     });
     await registry.endRun(runId, "FINISHED", ports.clock.now());
