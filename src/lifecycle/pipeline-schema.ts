@@ -45,6 +45,7 @@ export const PIPELINE_SCHEMA = closed(
       column_sample: number(0.01, 1),
       bins_max: count(2, 256),
       scale_positive: number(1e-3, 1e6),
+      monotone: { type: "object", additionalProperties: { enum: ["increasing", "decreasing"] } },
       early_stopping_rounds: count(0, 10_000),
       anomaly_trees: count(1, 10_000),
       anomaly_sample: count(2, 1_000_000),

@@ -32,6 +32,8 @@ export interface ModelParameters {
   readonly columnSample: number;
   readonly binsMax: number;
   readonly scalePositive: number;
+  /** By feature: which way the score may go while the feature grows and all else stays. */
+  readonly monotone?: Readonly<Record<string, "increasing" | "decreasing">>;
   readonly earlyStoppingRounds: number;
   readonly anomalyTrees: number;
   readonly anomalySample: number;
@@ -186,6 +188,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       columnSample: model.column_sample ?? 0.5,
       binsMax: model.bins_max ?? 256,
       scalePositive: model.scale_positive ?? 1,
+      ...(model.monotone === undefined ? {} : { monotone: model.monotone }),
       earlyStoppingRounds: model.early_stopping_rounds ?? 30,
       anomalyTrees: model.anomaly_trees ?? 100,
       anomalySample: model.anomaly_sample ?? 256,
@@ -281,6 +284,7 @@ interface RawPipeline {
     column_sample: number;
     bins_max: number;
     scale_positive: number;
+    monotone: Readonly<Record<string, "increasing" | "decreasing">>;
     early_stopping_rounds: number;
     anomaly_trees: number;
     anomaly_sample: number;

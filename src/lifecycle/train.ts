@@ -8,6 +8,7 @@ import { checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } 
 import { loadSpec } from "./spec-file.ts";
 import { fitModels } from "./train/fit.ts";
 import { evaluate, judge, judgedRows } from "./train/judge.ts";
+import { columnKinds } from "./train/kinds.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
@@ -19,6 +20,7 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
   const { pipeline } = input;
   const watch = stopwatch(ports);
   const plan = compileSpec(await loadSpec(pipeline));
+  const kinds = columnKinds(plan.spec, pipeline);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
@@ -40,6 +42,7 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
   watch.lap("features");
   const seed = input.seed ?? pipeline.modelParameters.seed;
   const fitted = await fitModels(x, labels, {
+    kinds,
     split,
     pipeline,
     seed,

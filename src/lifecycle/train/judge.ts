@@ -156,10 +156,11 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
 
 /** The model's parameters as a flat list; those not given are left out. */
 function parametersOf({ modelParameters }: Pipeline): Record<string, number | string> {
-  const entries = Object.entries(modelParameters).filter((entry): entry is [string, number | string] => {
-    return entry[1] !== undefined;
-  });
-  return Object.fromEntries(entries);
+  const { monotone = {}, ...rest } = modelParameters;
+  const flat: Record<string, number | string> = {};
+  for (const [name, value] of Object.entries(rest)) if (value !== undefined) flat[name] = value;
+  for (const [feature, direction] of Object.entries(monotone)) flat[`monotone.${feature}`] = direction;
+  return flat;
 }
 
 /** Columns by their share of what all splits gained, most first. */

@@ -16,7 +16,7 @@ export const CANDIDATES_MAX = 2 * BATCH_LEAVES;
 export const COLUMN_BYTES = 8 * BIN_SLOTS;
 
 /** Bytes of records that kernels read and write. */
-export const CANDIDATE_BYTES = 32;
+export const CANDIDATE_BYTES = 48;
 export const PAIR_BYTES = 16;
 export const SUMS_BYTES = 32;
 
@@ -68,6 +68,8 @@ export interface Arena {
   readonly team: number;
   readonly thresholds: number;
   readonly binCounts: number;
+  /** i32 a column: what the search may do with it, see `kinds.ts`. */
+  readonly kinds: number;
   readonly sampledColumns: number;
   readonly training: RowPlaces;
   /** The bin of training row r, column c at `rowMajor + r * stride + c` once more. */
@@ -135,6 +137,7 @@ export function planArena(size: ArenaSize, start: number): Arena {
     team: take(4 * TEAM_SLOTS),
     thresholds: take(columns * 4 * BIN_SLOTS),
     binCounts: take(4 * columns),
+    kinds: take(4 * columns),
     sampledColumns: take(4 * columns),
     training: places(rows),
     rowMajor: take(rows * stride),

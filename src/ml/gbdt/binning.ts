@@ -2,6 +2,7 @@
 import type { Matrix } from "../matrix.ts";
 import type { Arena, RowPlaces } from "./arena.ts";
 import { BIN_SLOTS } from "./bins.ts";
+import { type ColumnKind, kindNumber } from "./kinds.ts";
 import { shareOf } from "./team.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -21,12 +22,18 @@ const STEP_SEARCH_ROUNDS = 12;
  */
 export function binMatrices(
   space: Workspace,
-  data: { readonly x: Matrix; readonly validation: Matrix | null; readonly binsMax: number },
+  data: {
+    readonly x: Matrix;
+    readonly validation: Matrix | null;
+    readonly kinds?: readonly ColumnKind[];
+    readonly binsMax: number;
+  },
 ): Float32Array[] {
   const { team, arena, views } = space;
   const own = shareOf(space.columns, team);
   for (let c = own.from; c < own.to; c++) {
     const cuts = cutColumn(space, { x: data.x, column: c, valueBins: data.binsMax - 1 });
+    views.i32[arena.kinds / 4 + c] = kindNumber(data.kinds?.[c] ?? "number");
     views.f32.set(cuts, thresholdsAt(arena, c) / 4);
     views.i32[arena.binCounts / 4 + c] = cuts.length + 1;
     binColumn(space, arena.training, c);

@@ -2,7 +2,16 @@
 import { BATCH_LEAVES, COLUMN_BYTES, PAIR_BYTES, type RowPlaces } from "./arena.ts";
 import type { Scales } from "./gradients.ts";
 import type { GbdtParams } from "./params.ts";
-import { bestSplit, leafValue, type Split, searchOwn, writeRules } from "./split.ts";
+import {
+  type Bounds,
+  bestSplit,
+  boundsBelow,
+  leafValue,
+  type Split,
+  searchOwn,
+  UNBOUNDED,
+  writeRules,
+} from "./split.ts";
 import { type Range, shareOf } from "./team.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -40,6 +49,7 @@ export interface GrowTask {
 interface Place extends Range {
   readonly node: number;
   readonly depth: number;
+  readonly bounds: Bounds;
 }
 
 /** A leaf that may still be split; `histogram` is the address of its sums. */
@@ -71,7 +81,7 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
   space.views.i32.set(task.columns, arena.sampledColumns / 4);
   writeRules(space, params, task.scales);
 
-  const root = { node: 0, depth: 0, from: trainingRows.from, to: trainingRows.from + task.kept };
+  const root = { node: 0, depth: 0, bounds: UNBOUNDED, from: trainingRows.from, to: trainingRows.from + task.kept };
   settle([{ built: root, histogram: takeSlot(slots), sibling: null }]);
   while (open.length > 0) {
     const batch = nextBatch(open, params.leavesMax !== undefined);
@@ -108,8 +118,9 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
       const left = addChildren(nodes, leaf);
       const depth = leaf.depth + 1;
       const { middle, leftSmaller } = middles[k];
-      const first = { node: left, depth, from: leaf.from, to: middle };
-      const second = { node: left + 1, depth, from: middle, to: leaf.to };
+      const below = boundsBelow(space, leaf.split, leaf.bounds);
+      const first = { node: left, depth, bounds: below.left, from: leaf.from, to: middle };
+      const second = { node: left + 1, depth, bounds: below.right, from: middle, to: leaf.to };
       if (depth >= params.depthMax) {
         slots.push(leaf.histogram);
         leaves.push(first, second);
@@ -179,8 +190,10 @@ function searchSplits(space: Workspace, task: GrowTask, summed: readonly Summed[
   const range = shareOf(task.columns.length, team);
   summed.forEach((item, k) => {
     for (let i = range.from; i < range.to; i++) sumColumn(space, item, { part: k, offset: COLUMN_BYTES * i });
-    searchOwn(space, item.histogram, { range, number: 2 * k });
-    if (item.sibling) searchOwn(space, item.sibling.histogram, { range, number: 2 * k + 1 });
+    searchOwn(space, item.histogram, { range, number: 2 * k, bounds: item.built.bounds });
+    if (item.sibling === null) return;
+    const { histogram, place } = item.sibling;
+    searchOwn(space, histogram, { range, number: 2 * k + 1, bounds: place.bounds });
   });
   team.wait();
   return summed.flatMap((item, k) => [
@@ -238,7 +251,7 @@ function finishLeaves(
     kernels.sumLeaf(arena.list + 4 * from, to - from, arena.pairs, leafHessian, leafGradient, out);
   });
   team.wait();
-  tree.leaves.forEach(({ node, from, to }, i) => {
+  tree.leaves.forEach(({ node, bounds, from, to }, i) => {
     let hessian = 0;
     let gradient = 0;
     for (let index = 0; index < team.count; index++) {
@@ -247,7 +260,8 @@ function finishLeaves(
     }
     const leaf = tree.nodes[node];
     leaf.cover = hessian / leafHessian;
-    leaf.value = Math.fround(task.params.learningRate * leafValue(gradient / leafGradient, leaf.cover, task.params));
+    const best = leafValue(gradient / leafGradient, leaf.cover, task.params);
+    leaf.value = Math.fround(task.params.learningRate * Math.min(Math.max(best, bounds.low), bounds.high));
     kernels.scaleOdds(arena.list + 4 * from, to - from, arena.training.odds, Math.exp(leaf.value));
   });
   const { to } = trainingRows;

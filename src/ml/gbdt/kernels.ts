@@ -89,7 +89,15 @@ export interface LearnKernels {
   sumLeaf(list: number, count: number, pairs: number, hessianScale: number, gradientScale: number, out: number): void;
   listRows(list: number, from: number, count: number): void;
   scaleOdds(list: number, count: number, odds: number, factor: number): void;
-  searchSplit(histogram: number, columns: number, count: number, binCounts: number, rules: number, out: number): void;
+  searchSplit(
+    histogram: number,
+    columns: number,
+    count: number,
+    binCounts: number,
+    kinds: number,
+    rules: number,
+    out: number,
+  ): void;
 }
 
 export function loadLearnKernels(memory: KernelMemory): LearnKernels {

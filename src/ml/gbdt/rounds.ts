@@ -23,7 +23,8 @@ export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
   const { params, validation } = task;
   const baseMargin = startMargin(task);
   startRows(space, task, Math.exp(baseMargin));
-  const thresholds = binMatrices(space, { x: task.x, validation: validation?.x ?? null, binsMax: params.binsMax });
+  const { x, kinds } = task;
+  const thresholds = binMatrices(space, { x, validation: validation?.x ?? null, kinds, binsMax: params.binsMax });
   const random = new Random(task.seed);
   const grown: GrownTree[] = [];
   const curve = { train: [] as number[], validation: [] as number[] };

@@ -22,6 +22,7 @@ const VARIANTS: Readonly<Record<string, object>> = {
     validation: later,
     weights,
   },
+  "monotone columns": { params, kinds: ["increasing", "decreasing", "number", "increasing"] },
   "best leaf first, weighted": { params: { ...params, leavesMax: 9, scalePositive: 3 }, weights },
   "early stopping": {
     params: { ...params, trees: 60, learningRate: 0.9, earlyStoppingRounds: 2 },
