@@ -16,7 +16,7 @@ export const CANDIDATES_MAX = 2 * BATCH_LEAVES;
 export const COLUMN_BYTES = 8 * BIN_SLOTS;
 
 /** Bytes of records that kernels read and write. */
-export const CANDIDATE_BYTES = 48;
+export const CANDIDATE_BYTES = 112;
 export const PAIR_BYTES = 16;
 export const SUMS_BYTES = 32;
 
@@ -48,6 +48,10 @@ export const SIZES = 32_768;
 /** Addresses of what one thread has for itself. */
 export interface ThreadPlaces {
   readonly rules: number;
+  /** Bins of categories in the order of their means: 5 KB. */
+  readonly order: number;
+  /** 256 bits: a set of bins. */
+  readonly bits: number;
   readonly values: number;
   readonly keys: number;
   readonly swap: number;
@@ -118,7 +122,9 @@ export function planArena(size: ArenaSize, start: number): Arena {
   });
   const thread = (): ThreadPlaces => {
     return {
-      rules: take(64),
+      rules: take(80),
+      order: take(20 * BIN_SLOTS),
+      bits: take(32),
       values: take(4 * most),
       keys: take(4 * most),
       swap: take(4 * most),

@@ -25,6 +25,8 @@ export interface GrownNode {
   /** Bins up to this one go left, which is the same as values below the threshold. */
   bin: number;
   threshold: number;
+  /** Of categories: 256 bits, 1 for the bins that go left; null for numbers. */
+  set: Uint32Array | null;
   missingLeft: boolean;
   left: number;
   gain: number;
@@ -137,8 +139,8 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
 /** Turns a leaf into an inner node; returns the number of its left child. */
 function addChildren(nodes: GrownNode[], leaf: OpenLeaf): number {
   const parent = nodes[leaf.node];
-  const { column, bin, threshold, missingLeft, gain } = leaf.split;
-  Object.assign(parent, { column, bin, threshold, missingLeft, gain, left: nodes.length });
+  const { column, bin, threshold, set, missingLeft, gain } = leaf.split;
+  Object.assign(parent, { column, bin, threshold, set, missingLeft, gain, left: nodes.length });
   nodes.push(newNode(), newNode());
   return parent.left;
 }
@@ -148,20 +150,11 @@ function partitionLeaves(
   space: Workspace,
   batch: readonly OpenLeaf[],
 ): { readonly middle: number; readonly leftSmaller: boolean }[] {
-  const { arena, kernels, team, views } = space;
-  const { columnMajor, rows } = arena.training;
+  const { arena, team, views } = space;
   const counts = arena.leftCounts / 4;
   const rowCounts = counts + team.count * BATCH_LEAVES;
   const middles = batch.map((leaf, k) => {
-    const { column, bin, missingLeft } = leaf.split;
-    const count = kernels.partition(
-      arena.list + 4 * leaf.from,
-      leaf.to - leaf.from,
-      columnMajor + column * rows,
-      bin,
-      missingLeft ? 1 : 0,
-      arena.scratch + 4 * leaf.from,
-    );
+    const count = partRange(space, arena.training, { split: leaf.split, range: leaf });
     views.i32[counts + team.index * BATCH_LEAVES + k] = count;
     views.i32[rowCounts + team.index * BATCH_LEAVES + k] = leaf.to - leaf.from;
     return leaf.from + count;
@@ -176,6 +169,23 @@ function partitionLeaves(
     }
     return { middle, leftSmaller: 2 * left <= all };
   });
+}
+
+/** Puts a range of the list in order of a split, those that go left first; returns how many they are. */
+function partRange(
+  space: Workspace,
+  places: RowPlaces,
+  given: { readonly split: Pick<Split, "column" | "bin" | "set" | "missingLeft">; readonly range: Range },
+): number {
+  const { arena, kernels, own, views } = space;
+  const { column, bin, set, missingLeft } = given.split;
+  const { from, to } = given.range;
+  const list = arena.list + 4 * from;
+  const scratch = arena.scratch + 4 * from;
+  const bins = places.columnMajor + column * places.rows;
+  if (set === null) return kernels.partition(list, to - from, bins, bin, missingLeft ? 1 : 0, scratch);
+  views.i32.set(set, own.bits / 4);
+  return kernels.partitionSet(list, to - from, bins, own.bits, scratch);
 }
 
 /** Splits of the built nodes (even places) and their siblings (odd places); null where there is none worth it. */
@@ -278,18 +288,15 @@ export function addTree(
   options: { readonly places: RowPlaces; readonly rows: Range },
 ): void {
   const { arena, kernels } = space;
-  const { columnMajor, rows, odds } = options.places;
+  const { places } = options;
   const ranges: Range[] = [options.rows];
   nodes.forEach((node, i) => {
     const { from, to } = ranges[i];
-    const list = arena.list + 4 * from;
     if (node.column < 0) {
-      kernels.scaleOdds(list, to - from, odds, Math.exp(node.value));
+      kernels.scaleOdds(arena.list + 4 * from, to - from, places.odds, Math.exp(node.value));
       return;
     }
-    const column = columnMajor + node.column * rows;
-    const scratch = arena.scratch + 4 * from;
-    const middle = from + kernels.partition(list, to - from, column, node.bin, node.missingLeft ? 1 : 0, scratch);
+    const middle = from + partRange(space, places, { split: node, range: ranges[i] });
     ranges[node.left] = { from, to: middle };
     ranges[node.left + 1] = { from: middle, to };
   });
@@ -310,5 +317,5 @@ function takeSlot(slots: number[]): number {
 }
 
 function newNode(): GrownNode {
-  return { column: -1, bin: 0, threshold: 0, missingLeft: false, left: -1, gain: 0, cover: 0, value: 0 };
+  return { column: -1, bin: 0, threshold: 0, set: null, missingLeft: false, left: -1, gain: 0, cover: 0, value: 0 };
 }

@@ -86,6 +86,7 @@ export interface LearnKernels {
     missingLeft: number,
     scratch: number,
   ): number;
+  partitionSet(list: number, count: number, column: number, bits: number, scratch: number): number;
   sumLeaf(list: number, count: number, pairs: number, hessianScale: number, gradientScale: number, out: number): void;
   listRows(list: number, from: number, count: number): void;
   scaleOdds(list: number, count: number, odds: number, factor: number): void;
@@ -96,6 +97,7 @@ export interface LearnKernels {
     binCounts: number,
     kinds: number,
     rules: number,
+    order: number,
     out: number,
   ): void;
 }

@@ -10,8 +10,10 @@ export interface Split {
   readonly column: number;
   /** Bins up to this one go left. */
   readonly bin: number;
-  /** Values below go left; +Infinity parts the missing from all others. */
+  /** Values below go left; +Infinity parts the missing from all others. 0 with a set. */
   readonly threshold: number;
+  /** Of categories: 256 bits, 1 for the bins that go left; null for numbers. */
+  readonly set: Uint32Array | null;
   readonly missingLeft: boolean;
   readonly gain: number;
   /** Halfway between what both sides would be worth as leaves. */
@@ -46,15 +48,16 @@ export function boundsBelow(
 /** As in XGBoost: a smaller gain is rounding noise. */
 const GAIN_MIN = 1e-6;
 
-/** Place of a node's bounds behind the rules of the round. */
+/** Place of a node's bounds among the rules. */
 const BOUNDS_AT = 6;
 
 /** Tells the search kernel the rules of this round. */
 export function writeRules(space: Workspace, params: GbdtParams, scales: Scales): void {
-  const { lambda, alpha, gamma, minChildWeight } = params;
+  const { lambda, alpha, gamma, minChildWeight, categoryLambda, categorySmoothing } = params;
   const gainMin = Math.max(GAIN_MIN, gamma - GAIN_MIN);
   const rules = [lambda, alpha, minChildWeight, 1 / scales.gradient, 1 / scales.hessian, gainMin];
-  space.views.f64.set(rules, space.own.rules / 8);
+  const { low, high } = UNBOUNDED;
+  space.views.f64.set([...rules, low, high, categoryLambda, categorySmoothing], space.own.rules / 8);
 }
 
 /** Searches this thread's columns (a range of the sampled ones) and writes what it found as its candidate `number`. */
@@ -70,7 +73,7 @@ export function searchOwn(
   const out = candidateAt(space, team.index, options.number);
   const columns = arena.sampledColumns + 4 * from;
   const sums = histogram + COLUMN_BYTES * from;
-  kernels.searchSplit(sums, columns, to - from, arena.binCounts, arena.kinds, own.rules, out);
+  kernels.searchSplit(sums, columns, to - from, arena.binCounts, arena.kinds, own.rules, own.order, out);
 }
 
 /** The best of all threads' candidates `number`, the first of equals; null when none found a split. */
@@ -87,9 +90,29 @@ export function bestSplit(space: Workspace, number: number, thresholds: readonly
   if (best < 0) return null;
   const [column, bin, next, missingLeft, someMissing, leftHeavier] = i32.subarray(best / 4 + 2, best / 4 + 8);
   const middle = (f64[best / 8 + 4] + f64[best / 8 + 5]) / 2;
+  // Where the node holds no missing value in the column, a later one goes to the heavier side.
   const goesLeft = (someMissing === 1 ? missingLeft : leftHeavier) === 1;
-  const found = { column, gain, bin, next, middle, missingLeft: goesLeft };
-  return settle(found, thresholds[column]);
+  if (i32[space.arena.kinds / 4 + column] === kindNumber("category")) {
+    return {
+      column,
+      gain,
+      middle,
+      bin: 0,
+      threshold: 0,
+      missingLeft: false,
+      set: sideWithoutMissing(space, best, goesLeft),
+    };
+  }
+  return settle({ column, gain, bin, next, middle, missingLeft: goesLeft, set: null }, thresholds[column]);
+}
+
+/**
+ * The categories that go left. A set can name only what training saw, so that what it never saw takes the other side: the one
+ * of missing values. Sides have no order here, and theirs is made the right one.
+ */
+function sideWithoutMissing(space: Workspace, candidate: number, missingLeft: boolean): Uint32Array {
+  const side = (candidate + (missingLeft ? 80 : 48)) / 4;
+  return Uint32Array.from(space.views.i32.subarray(side, side + 8));
 }
 
 /** The value of a leaf before the learning rate: −T(G) / (H + λ), T shrinking by α. */
@@ -109,10 +132,7 @@ function candidateAt(space: Workspace, index: number, number: number): number {
   return candidates + CANDIDATE_BYTES * (index * CANDIDATES_MAX + number);
 }
 
-/**
- * Moves the threshold into the middle of the gap that the node's own rows leave: all bins between `bin` and `next` are
- * empty here. Where the node holds no missing value in the column, a later one goes to the heavier side.
- */
+/** Moves the threshold into the middle of the gap that the node's own rows leave: all bins between `bin` and `next` are empty. */
 function settle(found: Omit<Split, "threshold"> & { readonly next: number }, thresholds: Float32Array): Split {
   const { next, ...split } = found;
   if (next > thresholds.length) {

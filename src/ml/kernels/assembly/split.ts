@@ -6,6 +6,8 @@ const COARSE: u64 = 0xffffffff00000000;
 /** Far more than rounding can take from a score, far less than a difference that counts. */
 const SLACK: f64 = 1 - 1e-12;
 const MISSING: usize = 255 << 3;
+/** Kind of a column whose bins are categories. */
+const CATEGORY: i32 = 2;
 
 /** The best split so far of the search under way; a search begins and ends within one call. Its gain is a coarse one. */
 let bestGain: f64 = 0;
@@ -21,6 +23,9 @@ let alpha: f64 = 0;
 let minChildWeight: f64 = 0;
 let gradientUnit: f64 = 0;
 let hessianUnit: f64 = 0;
+/** Of columns of categories: added to lambda, and to a category's hessian when categories are ordered. */
+let categoryLambda: f64 = 0;
+let categorySmoothing: f64 = 0;
 /** What leaves below the node may be worth: infinite without monotone columns above it. */
 let low: f64 = 0;
 let high: f64 = 0;
@@ -28,12 +33,14 @@ let high: f64 = 0;
 /**
  * Searches `count` columns, 32-bit numbers at `columns`, whose sums stand one after another, for the split with the largest gain above `gainMin`; of gains equal
  * to 20 bits, which rounding may have told apart, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
- * hessian, gainMin, and the least and the most that leaves here may be worth. `binCounts` and `kinds` hold one 32-bit number a
- * column; a kind is 0, or 1 or −1 where the margin must not fall or not rise with the column.
+ * hessian, gainMin, the least and the most that leaves here may be worth, and for columns of categories an additional lambda and the
+ * smoothing of their order. `binCounts` and `kinds` hold one 32-bit number a column; a kind is 0, 1 or −1 where the margin
+ * must not fall or not rise with the column, 2 where bins are categories. `order` has room for 5 KB.
  *
  * Writes to `out`: gain f64, column i32 (−1: none found), last bin on the left i32, the first filled bin after it i32 (the
  * number of bins where none is), missing left i32, whether the node holds missing values there i32, whether the left side
- * is the heavier i32, what the sides would be worth as leaves f64, f64.
+ * is the heavier i32, what the sides would be worth as leaves f64, f64. Of
+ * categories the bins stand in an order of their own, and 256 bits say which of those filled go left, 256 more which right.
  */
 export function searchSplit(
   histogram: usize,
@@ -42,6 +49,7 @@ export function searchSplit(
   binCounts: usize,
   kinds: usize,
   rules: usize,
+  order: usize,
   out: usize,
 ): void {
   lambda = load<f64>(rules);
@@ -52,6 +60,8 @@ export function searchSplit(
   bestGain = load<f64>(rules, 40);
   low = load<f64>(rules, 48);
   high = load<f64>(rules, 56);
+  categoryLambda = load<f64>(rules, 64);
+  categorySmoothing = load<f64>(rules, 72);
   bestPlace = -1;
   let total: i64 = 0;
   if (count > 0) total = columnSum(histogram);
@@ -64,7 +74,8 @@ export function searchSplit(
     const bins = load<i32>(binCounts + (column << 2));
     const kind = load<i32>(kinds + (column << 2));
     const sums = histogram + <usize>i * COLUMN_BYTES;
-    if (kind !== 0 || bounded) searchBounded(sums, i, bins, total, parent, kind);
+    if (kind === CATEGORY) searchCategories(sums, i, bins, total, parent, bounded, order);
+    else if (kind !== 0 || bounded) searchBounded(sums, i, bins, total, parent, kind);
     else searchColumn(sums, i, bins, total, parent);
   }
   store<f64>(out, bestGain);
@@ -85,6 +96,68 @@ export function searchSplit(
   store<i32>(out, bestLeft * 2 > totalH ? 1 : 0, 28);
   store<f64>(out, leafValue(bestLeftGradient, bestLeft), 32);
   store<f64>(out, leafValue(totalG - bestLeftGradient, totalH - bestLeft), 40);
+  if (load<i32>(kinds + (bestColumn << 2)) === CATEGORY)
+    writeSides(order, orderCategories(sums, bins, order), out + 48);
+}
+
+/**
+ * Categories in the order of their mean, G / (H + smoothing): the best of all ways to part them in two is then a cut through
+ * that order (Fisher 1958), which is searched as the bins of numbers are.
+ */
+function searchCategories(
+  sums: usize,
+  place: i32,
+  bins: i32,
+  total: i64,
+  parent: f64,
+  bounded: bool,
+  order: usize,
+): void {
+  const filled = orderCategories(sums, bins, order);
+  const given = lambda;
+  lambda += categoryLambda;
+  if (bounded) searchBounded(order, place, filled, total, parent, 0);
+  else searchColumn(order, place, filled, total, parent);
+  lambda = given;
+}
+
+/** Bytes into `order`: the sums of the filled bins as a column of their own, their means, their numbers. */
+const MEANS: usize = COLUMN_BYTES;
+const NUMBERS: usize = 2 * COLUMN_BYTES;
+
+/** Sorts the filled bins by their means, equals by their numbers; returns how many there are. */
+function orderCategories(sums: usize, bins: i32, order: usize): i32 {
+  store<i64>(order + MISSING, load<i64>(sums + MISSING));
+  let filled = 0;
+  for (let bin = 0; bin < bins; bin++) {
+    const own = load<i64>(sums + ((<usize>bin) << 3));
+    if (own === 0) continue;
+    const mean = (gradientOf(own) * gradientUnit) / (hessianOf(own) * hessianUnit + categorySmoothing);
+    let at = order + ((<usize>filled) << 3);
+    let number = order + NUMBERS + ((<usize>filled) << 2);
+    while (at > order && load<f64>(at - 8 + MEANS) > mean) {
+      store<i64>(at, load<i64>(at - 8));
+      store<f64>(at + MEANS, load<f64>(at - 8 + MEANS));
+      store<i32>(number, load<i32>(number - 4));
+      at -= 8;
+      number -= 4;
+    }
+    store<i64>(at, own);
+    store<f64>(at + MEANS, mean);
+    store<i32>(number, bin);
+    filled++;
+  }
+  return filled;
+}
+
+/** Bits of the filled bins up to the best one in their order, then of the others. */
+function writeSides(order: usize, filled: i32, out: usize): void {
+  memory.fill(out, 0, 64);
+  for (let i = 0; i < filled; i++) {
+    const bin = load<u32>(order + NUMBERS + ((<usize>i) << 2));
+    const word = out + (i <= bestBin ? 0 : 32) + ((<usize>(bin >>> 5)) << 2);
+    store<u32>(word, load<u32>(word) | ((<u32>1) << (bin & 31)));
+  }
 }
 
 /**
