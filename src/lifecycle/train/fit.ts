@@ -147,6 +147,9 @@ function gbdtParams(parameters: ModelParameters): GbdtParams {
     gossRest: parameters.gossRest,
     columnSample: parameters.columnSample,
     binsMax: parameters.binsMax,
+    categoryRowsMin: parameters.categoryRowsMin,
+    categoryLambda: parameters.categoryLambda,
+    categorySmoothing: parameters.categorySmoothing,
     scalePositive: parameters.scalePositive,
     earlyStoppingRounds: parameters.earlyStoppingRounds,
   };
