@@ -1,8 +1,12 @@
 // A network between a client and a server that loses requests and answers, or answers something else, as it is told.
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 
-/** "lose-request": the server never sees it. "lose-answer": the server does it, and nobody hears. "hang": no answer, ever. */
+/**
+ * "lose-request": the server never sees it. "lose-answer": the server does it, and nobody hears. "hang": no answer, ever.
+ * "cut-body": the server gets the first half, and says that all is well.
+ */
 export type Fault =
+  | "cut-body"
   | "lose-request"
   | "lose-answer"
   | "hang"
@@ -36,6 +40,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     const fault = proxy.fault(line);
     if (fault === "hang") return;
     if (fault === "lose-request") incoming.destroy();
+    else if (fault === "cut-body") forwardHalf(incoming, outgoing, target);
     else if (fault === null || fault === "lose-answer") {
       const headers = { ...incoming.headers, host: proxy.host ?? new URL(target).host };
       forward(incoming, outgoing, { target, headers, lose: fault !== null });
@@ -45,6 +50,22 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   const address = server.address();
   proxy.uri = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
   return proxy;
+}
+
+function forwardHalf(incoming: IncomingMessage, outgoing: ServerResponse, target: string): void {
+  const parts: Buffer[] = [];
+  incoming.on("data", (part: Buffer) => parts.push(part));
+  incoming.once("end", () => {
+    const body = Buffer.concat(parts);
+    const half = body.subarray(0, body.length >> 1);
+    const headers = { ...incoming.headers, host: new URL(target).host, "content-length": String(half.length) };
+    const onward = request(`${target}${incoming.url}`, { method: incoming.method, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(outgoing);
+    });
+    onward.once("error", () => outgoing.destroy());
+    onward.end(half);
+  });
 }
 
 interface Passage {
