@@ -18,6 +18,8 @@ export interface FaultyProxy {
   readonly seen: { readonly line: string; readonly headers: IncomingMessage["headers"] }[];
   /** What happens to a request; null: it passes. */
   fault: (line: string) => Fault | null;
+  /** A request goes on once this has settled. */
+  hold: (line: string) => Promise<void>;
   /** The name under which the server is asked. */
   host: string | null;
   close(): Promise<void>;
@@ -28,15 +30,17 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     uri: "",
     seen: [],
     fault: () => null,
+    hold: async () => {},
     host: null,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer(async (incoming, outgoing) => {
     const line = `${incoming.method} ${incoming.url}`;
     proxy.seen.push({ line, headers: incoming.headers });
+    await proxy.hold(line);
     const fault = proxy.fault(line);
     if (fault === "hang") return;
     if (fault === "lose-request") incoming.destroy();
