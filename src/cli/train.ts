@@ -84,9 +84,11 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
     ]),
   ]);
   const { ablation } = fitted;
-  output.line(
-    `  anomaly score among the inputs: average precision ${ablation.without.toFixed(4)} without, ${ablation.with.toFixed(4)} with → ${ablation.kept ? "kept" : "left out"}`,
-  );
+  if (ablation !== null) {
+    output.line(
+      `  anomaly score among the inputs: average precision ${ablation.without.toFixed(4)} without, ${ablation.with.toFixed(4)} with → ${ablation.kept ? "kept" : "left out"}`,
+    );
+  }
   const top = result.importance
     .slice(0, FEATURES_SHOWN)
     .map(({ name, gain }) => `${name} ${(100 * gain).toFixed(0)} %`);

@@ -40,6 +40,8 @@ export const PIPELINE_SCHEMA = closed(
       gamma: number(0, 1e6),
       min_child_weight: number(0, 1e6),
       row_sample: number(0.01, 1),
+      goss_top: number(0, 0.99),
+      goss_rest: number(0.001, 1),
       column_sample: number(0.01, 1),
       bins_max: count(2, 256),
       scale_positive: number(1e-3, 1e6),

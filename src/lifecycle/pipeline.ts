@@ -26,6 +26,9 @@ export interface ModelParameters {
   readonly gamma: number;
   readonly minChildWeight: number;
   readonly rowSample: number;
+  /** Both or neither; then rowSample is 1. */
+  readonly gossTop?: number;
+  readonly gossRest?: number;
   readonly columnSample: number;
   readonly binsMax: number;
   readonly scalePositive: number;
@@ -185,7 +188,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       alpha: model.alpha ?? 0,
       gamma: model.gamma ?? 0,
       minChildWeight: model.min_child_weight ?? 1,
-      rowSample: model.row_sample ?? 0.8,
+      ...rowSampling(model, file),
       columnSample: model.column_sample ?? 0.5,
       binsMax: model.bins_max ?? 256,
       scalePositive: model.scale_positive ?? 1,
@@ -235,6 +238,29 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   };
 }
 
+/** Rows are drawn evenly, or by the size of their gradients when both shares for that are given. */
+function rowSampling(
+  model: NonNullable<RawPipeline["model_parameters"]>,
+  file: string,
+): Pick<ModelParameters, "rowSample" | "gossTop" | "gossRest"> {
+  const { row_sample: rowSample, goss_top: gossTop, goss_rest: gossRest } = model;
+  if (gossTop === undefined && gossRest === undefined) return { rowSample: rowSample ?? 0.8 };
+  if (gossTop === undefined || gossRest === undefined) {
+    const [given, absent] = gossTop === undefined ? ["goss_rest", "goss_top"] : ["goss_top", "goss_rest"];
+    const fault = `model_parameters: ${given} is given without ${absent}`;
+    throw invalid(file, fault, "give both, for example goss_top: 0.2 and goss_rest: 0.1, or neither");
+  }
+  if (gossTop + gossRest > 1) {
+    const fault = `model_parameters: goss_top ${gossTop} and goss_rest ${gossRest} are more than all rows`;
+    throw invalid(file, fault, "lower one of them; together they are the share of the rows each tree sees");
+  }
+  if (rowSample !== undefined && rowSample < 1) {
+    const fault = `model_parameters: row_sample ${rowSample} is given beside goss_top and goss_rest`;
+    throw invalid(file, fault, "rows are sampled in one way only: leave out row_sample, or goss_top and goss_rest");
+  }
+  return { rowSample: 1, gossTop, gossRest };
+}
+
 interface RawPipeline {
   readonly name: string;
   readonly model: string;
@@ -259,6 +285,8 @@ interface RawPipeline {
     gamma: number;
     min_child_weight: number;
     row_sample: number;
+    goss_top: number;
+    goss_rest: number;
     column_sample: number;
     bins_max: number;
     scale_positive: number;

@@ -17,10 +17,20 @@ import { gateOf } from "./validate.ts";
 import { columnsOfPlan, vectorsOf } from "./vectors.ts";
 
 /** Trains one candidate. A gate's no ends it with the verdicts so far and nothing registered. */
-export async function train(ports: Ports, asked: TrainInput): Promise<TrainResult> {
+export async function train(ports: Ports, input: TrainInput): Promise<TrainResult> {
+  const plan = compileSpec(await loadSpec(input.pipeline));
+  return makeCandidate(ports, input, { plan, fit: fitModels });
+}
+
+/** Makes one candidate, its models being what `fit` answers, on the same way whether they are trained or imported. */
+export async function makeCandidate(
+  ports: Ports,
+  asked: TrainInput,
+  made: { readonly plan: FeaturePlan; readonly fit: typeof fitModels },
+): Promise<TrainResult> {
   const { pipeline } = asked;
+  const { plan, fit } = made;
   const watch = stopwatch(ports);
-  const plan = compileSpec(await loadSpec(pipeline));
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
@@ -50,7 +60,7 @@ export async function train(ports: Ports, asked: TrainInput): Promise<TrainResul
   if (tuning !== null) watch.lap("tune");
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
-  const fitted = await fitModels(x, labels, {
+  const fitted = await fit(x, labels, {
     split,
     amounts,
     pipeline: input.pipeline,

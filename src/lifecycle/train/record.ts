@@ -6,6 +6,7 @@ import { isYes, type Verdict } from "../../core/verdict.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import type { FeatureState } from "../../features/state.ts";
 import type { ModelVersion, Ports, Registry } from "../../ports.ts";
+import type { Imported } from "../bundle.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Source } from "../source.ts";
@@ -47,13 +48,19 @@ export async function logRun(
     ...trained.fitted.curve.train.map((value, step) => ({ key: "train_log_loss", value, step })),
     ...trained.fitted.curve.validation.map((value, step) => ({ key: "validation_log_loss", value, step })),
   ];
-  const ablation = [
-    { key: "ablation_ap_without_anomaly", value: trained.fitted.ablation.without },
-    { key: "ablation_ap_with_anomaly", value: trained.fitted.ablation.with },
-  ];
+  const compared = trained.fitted.ablation;
+  const ablation =
+    compared === null
+      ? []
+      : [
+          { key: "ablation_ap_without_anomaly", value: compared.without },
+          { key: "ablation_ap_with_anomaly", value: compared.with },
+        ];
+  const { parameters, imported } = trained.provenance;
+  const origin = imported === undefined ? {} : originOf(imported);
   await registry.logRun(runId, {
     params: Object.fromEntries(
-      Object.entries(trained.provenance.parameters).map(([key, value]) => [key, String(value)]),
+      Object.entries({ ...parameters, ...origin }).map(([key, value]) => [key, String(value)]),
     ),
     metrics: [...metrics, ...ablation, ...curves],
     datasets: lineageDataset(lineage),
@@ -61,6 +68,11 @@ export async function logRun(
   });
   if (given.refused) await registry.endRun(runId, "FAILED", ports.clock.now());
   return runId;
+}
+
+/** A foreign model as parameters of its run. */
+function originOf({ format, file, sha256, title }: Imported): Readonly<Record<string, string>> {
+  return { import_format: format, import_file: file, import_sha256: sha256, import_library: title };
 }
 
 /** A version that is visible only when whole, and the alias `candidate` on it. */
@@ -84,7 +96,10 @@ export async function register(
     model,
     runId,
     files: judged.files,
-    description: `${input.verb} by ${input.actor}`,
+    description:
+      input.imported === undefined
+        ? `${input.verb} by ${input.actor}`
+        : `imported from ${input.imported.title} by ${input.actor}`,
     tags: {
       ...lineageTags(given.lineage),
       "sentinel.evidence": evidence,

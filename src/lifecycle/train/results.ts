@@ -27,8 +27,8 @@ export function trainResults(result: TrainResult, model: string): ResultFiles {
           trees: fitted.rounds,
           log_loss: { train: train[last] ?? Number.NaN, validation: validation[last] ?? Number.NaN },
           average_precision: {
-            without_anomaly_score: fitted.ablation.without,
-            with_anomaly_score: fitted.ablation.with,
+            without_anomaly_score: fitted.ablation?.without ?? Number.NaN,
+            with_anomaly_score: fitted.ablation?.with ?? Number.NaN,
           },
         };
   return {

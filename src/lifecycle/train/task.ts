@@ -1,6 +1,7 @@
 // What a training is asked and what it answers: plain data that its parts share.
 import type { Verdict } from "../../core/verdict.ts";
 import type { ModelVersion } from "../../ports.ts";
+import type { Imported } from "../bundle.ts";
 import type { Lineage } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
@@ -21,7 +22,9 @@ export interface TrainInput {
   readonly tune?: number;
   /** Why a gate's no is overridden; null obeys it. */
   readonly forced: string | null;
-  readonly verb: "train" | "retrain";
+  readonly verb: "train" | "retrain" | "import";
+  /** Where a model comes from that was not trained here. */
+  readonly imported?: Imported;
 }
 
 export interface TrainResult {

@@ -2,7 +2,7 @@
 import type { Matrix } from "../matrix.ts";
 import type { Arena, RowPlaces } from "./arena.ts";
 import { BIN_SLOTS } from "./bins.ts";
-import { type Range, shareOf } from "./team.ts";
+import { shareOf } from "./team.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
@@ -35,8 +35,7 @@ export function binMatrices(
     binColumn(space, arena.validation, c);
   }
   team.wait();
-  transpose(space, arena.training, space.trainingRows);
-  transpose(space, arena.validation, space.validationRows);
+  transpose(space);
   return Array.from({ length: space.columns }, (_, c) => {
     const start = thresholdsAt(arena, c) / 4;
     return views.f32.slice(start, start + views.i32[arena.binCounts / 4 + c] - 1);
@@ -71,9 +70,11 @@ function binColumn(space: Workspace, places: RowPlaces, column: number): void {
   kernels.binColumn(own.values, places.rows, thresholdsAt(arena, column), count, own.starts, out);
 }
 
-function transpose(space: Workspace, places: RowPlaces, range: Range): void {
-  const { columnMajor, rows, rowMajor } = places;
-  space.kernels.transpose(range.from, range.to, columnMajor, rows, space.columns, rowMajor, space.arena.stride);
+/** Histograms are summed row by row: this thread's rows once more, side by side. */
+function transpose(space: Workspace): void {
+  const { arena, columns, kernels, trainingRows } = space;
+  const { columnMajor, rows } = arena.training;
+  kernels.transpose(trainingRows.from, trainingRows.to, columnMajor, rows, columns, arena.rowMajor, arena.stride);
 }
 
 /**

@@ -1,5 +1,5 @@
 // Splits: the best of the candidates that threads found, its threshold, and the value of a leaf.
-import { CANDIDATE_BYTES, CANDIDATES_MAX } from "./arena.ts";
+import { CANDIDATE_BYTES, CANDIDATES_MAX, COLUMN_BYTES } from "./arena.ts";
 import type { Scales } from "./gradients.ts";
 import type { GbdtParams } from "./params.ts";
 import type { Range } from "./team.ts";
@@ -31,7 +31,14 @@ export function searchOwn(space: Workspace, histogram: number, options: { range:
   const { arena, kernels, own, team } = space;
   const { from, to } = options.range;
   const out = candidateAt(space, team.index, options.number);
-  kernels.searchSplit(histogram, arena.sampledColumns + 4 * from, to - from, arena.binCounts, own.rules, out);
+  kernels.searchSplit(
+    histogram + COLUMN_BYTES * from,
+    arena.sampledColumns + 4 * from,
+    to - from,
+    arena.binCounts,
+    own.rules,
+    out,
+  );
 }
 
 /** The best of all threads' candidates `number`, the first of equals; null when none found a split. */

@@ -121,9 +121,9 @@ test("attributions are the Shapley values, missing values and repeated columns i
   );
 });
 
-test("a path of sixteen different columns is explained exactly", () => {
+test("a path of thirteen different columns is explained exactly", () => {
   const model = randomModel(5, { columns: 1, trees: 1, depth: 0 });
-  const depth = 16;
+  const depth = 13;
   const nodes = 2 * depth + 1;
   // Inner nodes stand at even places, each with a leaf to its left.
   const inner = (node: number): boolean => node % 2 === 0 && node < 2 * depth;
@@ -157,6 +157,19 @@ test("on deep and trained models attributions and the expected margin sum to the
       copyRow(x, row, vector);
       const sum = attributionsOf(model, vector).reduce((total, one) => total + one, expected);
       expect(Math.abs(sum - scoreRow(model, vector))).toBeLessThan(1e-9);
+    }
+  }
+});
+
+test("infinite values and thresholds go where scoring sends them", () => {
+  const extremes = [Number.NEGATIVE_INFINITY, -3.4e38, 0, 3.4e38, Number.POSITIVE_INFINITY, Number.NaN];
+  for (const threshold of extremes.slice(0, 5)) {
+    const model = randomModel(21, { columns: 2, trees: 6, depth: 3 });
+    model.threshold.fill(threshold);
+    for (const a of extremes) {
+      const vector = Float32Array.of(a, 0);
+      const sum = attributionsOf(model, vector).reduce((total, one) => total + one, explainerOf(model).expected);
+      expect(sum).toBeCloseTo(sumLeaves(model, vector, model.baseMargin), 10);
     }
   }
 });

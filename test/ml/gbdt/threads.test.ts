@@ -19,6 +19,11 @@ const VARIANTS: Readonly<Record<string, object>> = {
   "rows and columns sampled, deep": {
     params: { ...params, rowSample: 0.6, columnSample: 0.7, depthMax: 9, trees: 3 },
   },
+  "one-side sampling": {
+    params: { ...params, gossTop: 0.15, gossRest: 0.1, learningRate: 0.3, columnSample: 0.7, trees: 12 },
+    validation: later,
+    weights,
+  },
   "best leaf first, weighted": { params: { ...params, leavesMax: 9, scalePositive: 3 }, weights },
   "early stopping": {
     params: { ...params, trees: 60, learningRate: 0.9, earlyStoppingRounds: 2 },

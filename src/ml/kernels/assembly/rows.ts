@@ -169,33 +169,3 @@ export function scaleOdds(list: usize, count: i32, odds: usize, factor: f64): vo
     store<f64>(place, min(max(load<f64>(place) * factor, ODDS_MIN), ODDS_MAX));
   }
 }
-
-/**
- * Walks rows through one tree by their bins and multiplies their odds by their leaf's factor: rows listed, or the rows
- * from `first` on where `list` is 0. A node has 24 bytes: column i32 (−1 at leaves), bin i32, missing left i32, left child
- * i32 (the right one follows it), factor f64.
- */
-export function walkRows(
-  nodes: usize,
-  list: usize,
-  first: i32,
-  count: i32,
-  bins: usize,
-  stride: i32,
-  odds: usize,
-): void {
-  for (let i = 0; i < count; i++) {
-    const row = list === 0 ? <usize>(first + i) : <usize>load<u32>(list + ((<usize>i) << 2));
-    const own = bins + row * stride;
-    let node = nodes;
-    let column = load<i32>(node);
-    while (column >= 0) {
-      const missingLeft = load<i32>(node, 8);
-      const bin = (<i32>load<u8>(own + column) + missingLeft) & MISSING_BIN;
-      node = nodes + 24 * (load<i32>(node, 12) + <i32>(bin > load<i32>(node, 4) + missingLeft));
-      column = load<i32>(node);
-    }
-    const place = odds + (row << 3);
-    store<f64>(place, min(max(load<f64>(place) * load<f64>(node, 16), ODDS_MIN), ODDS_MAX));
-  }
-}

@@ -9,7 +9,7 @@ const MISSING: usize = 255 << 3;
 
 /** The best split so far of the search under way; a search begins and ends within one call. Its gain is a coarse one. */
 let bestGain: f64 = 0;
-let bestColumn: i32 = -1;
+let bestPlace: i32 = -1;
 let bestBin: i32 = 0;
 let bestMissingLeft: i32 = 0;
 let bestLeft: f64 = 0;
@@ -22,7 +22,7 @@ let gradientUnit: f64 = 0;
 let hessianUnit: f64 = 0;
 
 /**
- * Searches `count` columns, 32-bit numbers at `columns`, for the split with the largest gain above `gainMin`; of gains equal
+ * Searches `count` columns, 32-bit numbers at `columns`, whose sums stand one after another, for the split with the largest gain above `gainMin`; of gains equal
  * to 20 bits, which rounding may have told apart, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
  * hessian, gainMin. `binCounts` holds one 32-bit number a column.
  *
@@ -44,20 +44,23 @@ export function searchSplit(
   gradientUnit = load<f64>(rules, 24);
   hessianUnit = load<f64>(rules, 32);
   bestGain = load<f64>(rules, 40);
-  bestColumn = -1;
+  bestPlace = -1;
   let total: i64 = 0;
-  if (count > 0) total = columnSum(histogram + <usize>load<i32>(columns) * COLUMN_BYTES);
+  if (count > 0) total = columnSum(histogram);
   const parent = scoreOf(gradientOf(total), hessianOf(total));
-  for (let i: usize = 0; i < <usize>count; i++) {
-    const column = load<i32>(columns + (i << 2));
-    const bins = load<i32>(binCounts + ((<usize>column) << 2));
-    searchColumn(histogram + <usize>column * COLUMN_BYTES, column, bins, total, parent);
+  for (let i = 0; i < count; i++) {
+    const bins = load<i32>(binCounts + (load<u32>(columns + ((<usize>i) << 2)) << 2));
+    searchColumn(histogram + <usize>i * COLUMN_BYTES, i, bins, total, parent);
   }
   store<f64>(out, bestGain);
+  if (bestPlace < 0) {
+    store<i32>(out, -1, 8);
+    return;
+  }
+  const sums = histogram + <usize>bestPlace * COLUMN_BYTES;
+  const bestColumn = load<u32>(columns + ((<usize>bestPlace) << 2));
   store<i32>(out, bestColumn, 8);
-  if (bestColumn < 0) return;
-  const sums = histogram + <usize>bestColumn * COLUMN_BYTES;
-  const bins = load<i32>(binCounts + ((<usize>bestColumn) << 2));
+  const bins = load<i32>(binCounts + (bestColumn << 2));
   let next = bestBin + 1;
   while (next < bins && load<i64>(sums + ((<usize>next) << 3)) === 0) next++;
   store<i32>(out, bestBin, 12);
@@ -72,7 +75,7 @@ export function searchSplit(
  * right, lane 1 on the left. All sums are whole numbers below 2^31 and exact in doubles. That a gain beats the best one is
  * first asked without dividing, with some slack for rounding; few bins get to the exact question.
  */
-function searchColumn(sums: usize, column: i32, bins: i32, total: i64, parent: f64): void {
+function searchColumn(sums: usize, place: i32, bins: i32, total: i64, parent: f64): void {
   const missing = load<i64>(sums + MISSING);
   let leftG = f64x2.replace_lane(f64x2.splat(0), 1, gradientOf(missing));
   let leftH = f64x2.replace_lane(f64x2.splat(0), 1, hessianOf(missing));
@@ -100,9 +103,9 @@ function searchColumn(sums: usize, column: i32, bins: i32, total: i64, parent: f
     );
     const beats = f64x2.ge(scores, f64x2.mul(limit, f64x2.mul(leftWeight, rightWeight)));
     if (!v128.any_true(beats)) continue;
-    tryBin(column, bin, 0, f64x2.extract_lane(leftG, 0), f64x2.extract_lane(leftH, 0), total, parent);
+    tryBin(place, bin, 0, f64x2.extract_lane(leftG, 0), f64x2.extract_lane(leftH, 0), total, parent);
     if (missing !== 0) {
-      tryBin(column, bin, 1, f64x2.extract_lane(leftG, 1), f64x2.extract_lane(leftH, 1), total, parent);
+      tryBin(place, bin, 1, f64x2.extract_lane(leftG, 1), f64x2.extract_lane(leftH, 1), total, parent);
     }
     limit = f64x2.splat(limitFor(parent));
   }
@@ -114,20 +117,20 @@ function limitFor(parent: f64): f64 {
 }
 
 /** The exact question: is this the best split so far, and is neither side too light? */
-function tryBin(column: i32, bin: i32, missingLeft: i32, leftG: f64, leftH: f64, total: i64, parent: f64): void {
+function tryBin(place: i32, bin: i32, missingLeft: i32, leftG: f64, leftH: f64, total: i64, parent: f64): void {
   const rightG = gradientOf(total) - leftG;
   const rightH = hessianOf(total) - leftH;
   const lightest = min(leftH, rightH) * hessianUnit;
   if (lightest <= 0 || lightest < minChildWeight) return;
   const gain = scoreOf(leftG, leftH) + scoreOf(rightG, rightH) - parent;
-  if (gain > bestGain) keep(gain, column, bin, missingLeft, leftH);
+  if (gain > bestGain) keep(gain, place, bin, missingLeft, leftH);
 }
 
-function keep(gain: f64, column: i32, bin: i32, missingLeft: i32, leftHessian: f64): void {
+function keep(gain: f64, place: i32, bin: i32, missingLeft: i32, leftHessian: f64): void {
   const coarse = reinterpret<f64>(reinterpret<u64>(gain) & COARSE);
   if (coarse <= bestGain) return;
   bestGain = coarse;
-  bestColumn = column;
+  bestPlace = place;
   bestBin = bin;
   bestMissingLeft = missingLeft;
   bestLeft = leftHessian;
