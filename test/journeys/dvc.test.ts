@@ -32,6 +32,55 @@ if (!installed) {
   });
 }
 
+/** A small world and few trees; everything else is as init left it. */
+function shrink(workspace: string): void {
+  const edits: readonly (readonly [file: string, from: string, to: string])[] = [
+    ["params.yaml", "customers: 5000", "customers: 500"],
+    ["params.yaml", "terminals: 10000", "terminals: 800"],
+    ["params.yaml", "days: 183", "days: 60"],
+    ["pipelines/card.yaml", "trees: 300", "trees: 40"],
+  ];
+  for (const [name, from, to] of edits) {
+    const file = path.join(workspace, name);
+    expect(readFileSync(file, "utf8")).toContain(from);
+    writeFileSync(file, readFileSync(file, "utf8").replace(from, to));
+  }
+}
+
+/** What both ways must leave alike; train.json names the bundle, and with it the commit. */
+const RESULTS = [
+  "reports/validation.json",
+  "reports/train/metrics.json",
+  "reports/train/learning.csv",
+  "reports/evaluation/metrics.json",
+  "reports/evaluation/precision-recall.csv",
+  "reports/evaluation/roc.csv",
+  "reports/evaluation/calibration.csv",
+];
+/** Of the run without DVC. */
+const plain = new Map<string, string>();
+
+test("without DVC the stages of dvc.yaml are commands that do the same", async () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "sentinel-no-dvc-"));
+  try {
+    await sentinel(["init", dir]);
+    shrink(dir);
+    const yaml = (name: string): unknown => parse(readFileSync(path.join(dir, name), "utf8"));
+    const { simulate } = yaml("params.yaml") as { readonly simulate: Readonly<Record<string, number | string>> };
+    const { stages } = yaml("dvc.yaml") as { readonly stages: Readonly<Record<string, { readonly cmd: string }>> };
+    expect(Object.keys(stages)).toEqual(STAGES);
+    for (const { cmd } of Object.values(stages)) {
+      const command = cmd.replace(/\$\{simulate\.(\w+)\}/g, (_, key: string) => String(simulate[key]));
+      expect(command).toMatch(/^sentinel [\w ./-]+$/);
+      const ran = await sentinel(command.split(" ").slice(1), { cwd: dir });
+      expect(ran.code, `${command}\n${ran.stdout}${ran.stderr}`).toBe(0);
+    }
+    for (const name of RESULTS) plain.set(name, readFileSync(path.join(dir, name), "utf8"));
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
 describe.runIf(installed)("under DVC", () => {
   let dir: string;
   let bin: string;
@@ -93,11 +142,7 @@ describe.runIf(installed)("under DVC", () => {
     expect((await sentinel(["init", "w"], { cwd: dir })).code).toBe(0);
     await git("init", "--quiet");
     await dvc("init", "--quiet");
-    // A small world and few trees; everything else is as init left it.
-    edit("params.yaml", "customers: 5000", "customers: 500");
-    edit("params.yaml", "terminals: 10000", "terminals: 800");
-    edit("params.yaml", "days: 183", "days: 60");
-    edit("pipelines/card.yaml", "trees: 300", "trees: 40");
+    shrink(path.join(dir, "w"));
     await git("add", ".");
     await git("commit", "--quiet", "--message", "a workspace");
     console.info(`the stages under DVC ${(await dvc("--version")).trim()}`);
@@ -110,6 +155,8 @@ describe.runIf(installed)("under DVC", () => {
     expect(again).toContain("Data and pipelines are up to date.");
     expect(again).not.toContain("Running stage");
     expect((await registry()).versions).toHaveLength(1);
+    expect(plain.size).toBe(RESULTS.length);
+    for (const [name, text] of plain) expect(read(name), name).toBe(text);
   });
 
   test("the run's and the version's data hash is the one in dvc.lock, and that is the data's", async () => {
@@ -131,6 +178,9 @@ describe.runIf(installed)("under DVC", () => {
         "mlflow.source.git.commit": (await git("rev-parse", "HEAD")).trim(),
       });
     }
+    const shown = await sentinel(["registry", "show", "1"], { cwd: path.join(dir, "w") });
+    expect(shown.stdout).toMatch(new RegExp(`data in DVC +${md5} \\(dvc\\.lock, stage simulate, not committed\\)`));
+    expect(shown.stdout).toMatch(/made by +ana, train/);
     expect(JSON.parse(read("reports/train/train.json"))).toMatchObject({
       bundle: versions[0].bundle,
       data: versions[0].tags["sentinel.data_hash"],
