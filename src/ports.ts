@@ -40,15 +40,20 @@ export interface Dataset {
   read(path: string, options?: { readonly columns?: readonly string[] }): Promise<Table>;
   /**
    * Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. Numbers
-   * become doubles, the columns named in `integers` 64-bit integers, where the format tells these apart.
+   * become doubles, the columns named in `integers` 64-bit integers and those in `floats` 32-bit floats, where the format tells
+   * these apart; `metadata` is kept beside the columns, where the format has a place for it.
    */
   write(
     path: string,
     batches: AsyncIterable<Table> | Iterable<Table>,
-    options?: { readonly integers?: readonly string[] },
+    options?: {
+      readonly integers?: readonly string[];
+      readonly floats?: readonly string[];
+      readonly metadata?: Readonly<Record<string, string>>;
+    },
   ): Promise<{ readonly rows: number }>;
-  /** SHA-256 of the file's bytes, streamed. */
-  hash(path: string): Promise<string>;
+  /** SHA-256 of the file's bytes, streamed; MD5 to compare with DVC, which names data by it. */
+  hash(path: string, algorithm?: "sha256" | "md5"): Promise<string>;
 }
 
 // ---------------------------------------------------------------------------------------------- registry
@@ -57,6 +62,8 @@ export interface RunMetric {
   readonly key: string;
   readonly value: number;
   readonly step?: number;
+  /** Milliseconds since 1970, when it is not the time of the log. */
+  readonly at?: number;
 }
 
 export interface RunDataset {
@@ -96,12 +103,23 @@ export interface JournalDraft {
   readonly at: number;
   /** A person or a job. */
   readonly actor: string;
-  readonly verb: "train" | "promote" | "rollback" | "retrain" | "import";
+  readonly verb: "train" | "promote" | "rollback" | "retrain" | "import" | "push";
   /** The gate's word, or "FORCED". */
   readonly verdict: string;
   /** SHA-256 of the evidence document; "" where there is none. */
   readonly evidence: string;
   readonly reason: string;
+}
+
+/** What an entry was in the registry it was pushed from; with the fields it kept, enough to compute that entry's hash again. */
+export interface JournalOrigin {
+  readonly index: number;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly previous: string;
+  readonly hash: string;
+  /** SHA-256 of a kept document with the whole entry, where its reason had to be shortened; "" where not. */
+  readonly document: string;
 }
 
 /** Hash-chained: `hash` covers every other field, `previous` is the hash of the entry before ("" for the first). */
@@ -111,8 +129,22 @@ export interface JournalEntry extends JournalDraft {
   readonly alias: string;
   readonly from: string | null;
   readonly to: string | null;
+  /** Of entries that `registry push` brought. */
+  readonly origin?: JournalOrigin;
   readonly previous: string;
   readonly hash: string;
+}
+
+/** A file of a version that is not what was registered. */
+export interface FileFault {
+  readonly file: string;
+  readonly why: string;
+}
+
+/** The lines of a journal's copy, of all models, as they stand in the file. */
+export interface JournalCopy {
+  readonly where: string;
+  readonly lines: readonly string[];
 }
 
 /** Runs, versions, aliases and the journal. Errors: registry.unreachable, .unwritable, .missing, .invalid, .conflict, .corrupt, .version-unknown. */
@@ -155,7 +187,7 @@ export interface Registry {
   aliases(model: string): Promise<Readonly<Record<string, string>>>;
   /**
    * Moves an alias (to null: removes it) and appends to the journal, both or neither. `from` is what the caller saw;
-   * `registry.conflict` when the alias has moved since.
+   * `registry.conflict` when the alias has moved since. `document` is the evidence whose hash the entry names; it is kept.
    */
   moveAlias(input: {
     readonly model: string;
@@ -163,10 +195,53 @@ export interface Registry {
     readonly from: string | null;
     readonly to: string | null;
     readonly entry: JournalDraft;
+    readonly document?: string;
   }): Promise<JournalEntry>;
   /** Oldest first. */
   journal(model: string): Promise<readonly JournalEntry[]>;
+  /** The evidence kept under this hash, as it is found; null when there is none. */
+  evidence(model: string, hash: string): Promise<string | null>;
+  /** Every file of a version that is not what was registered; unlike `load`, which ends at the first. */
+  inspect(model: string, version: string): Promise<readonly FileFault[]>;
+  /** The journal's copy on this machine; null when none is there. */
+  journalCopy(): Promise<JournalCopy | null>;
+  /** What the store says about its own soundness; empty when sound, or when it cannot be asked. */
+  storeFaults(): Promise<readonly string[]>;
   close(): Promise<void>;
+}
+
+/** All that was logged of a run, with the history of its metrics. */
+export interface RunHistory {
+  readonly metrics: readonly RunMetric[];
+  readonly datasets: readonly RunDataset[];
+  readonly user: string;
+}
+
+/** A registry that can be copied whole. */
+export interface RegistrySource extends Registry {
+  /** Names of all experiments and models. */
+  contents(): Promise<{ readonly experiments: readonly string[]; readonly models: readonly string[] }>;
+  runHistory(runId: string): Promise<RunHistory>;
+}
+
+/** An entry on its way: with the versions it names here, and what it was. */
+export type AdoptedEntry = Omit<JournalEntry, "index" | "previous" | "hash"> & { readonly origin: JournalOrigin };
+
+/** A registry that takes over the history of another. */
+export interface RegistryTarget extends Registry {
+  /**
+   * Appends entries that are not there yet (told by their origin's hash), then puts the aliases where the newest say; an alias that is
+   * already somewhere by another's word stays, and an entry says so. May be repeated after any interruption.
+   */
+  adopt(input: {
+    readonly model: string;
+    readonly entries: readonly AdoptedEntry[];
+    /** Text by its hash. */
+    readonly documents: ReadonlyMap<string, string>;
+    readonly actor: string;
+    readonly at: number;
+    readonly progress: (done: number) => void;
+  }): Promise<{ readonly added: number; readonly kept: readonly string[] }>;
 }
 
 // ---------------------------------------------------------------------------------------------- prediction log
@@ -451,9 +526,12 @@ export interface Lock {
   acquire(name: string): Promise<{ release(): Promise<void> }>;
 }
 
-/** Where the code comes from; null outside a repository. */
+/** Where the code comes from. */
 export interface SourceControl {
-  describe(): Promise<{ readonly commit: string; readonly dirty: boolean } | null>;
+  /** null outside a repository; `branch` is "" on none. */
+  describe(): Promise<{ readonly commit: string; readonly dirty: boolean; readonly branch: string } | null>;
+  /** Whether the commit has this file as it is on disk. */
+  holds(file: string): Promise<boolean>;
 }
 
 /** What the lifecycle is given; each driver is loaded at its first use. */

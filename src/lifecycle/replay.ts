@@ -4,7 +4,7 @@ import type { Table } from "../core/table.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
-import type { Ports, PredictionRecord, Reporter } from "../ports.ts";
+import type { Ports, PredictionLog, PredictionRecord, Reporter } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadVersion, type Scorer } from "./score.ts";
 import { generationOf, readLives } from "./shared/lives.ts";
@@ -57,8 +57,9 @@ const BUNDLES_MAX = 100;
 
 /**
  * Follows the server's own way: each layout's state begins where the server's began (its eras), and the log is learned in
- * order of arrival, or of the shared state that several servers had. Vectors compare as Float32 bits (one NaN equals another), scores as numbers. A log that a server is
- * writing may be replayed; what comes in meanwhile is left for the next time. Errors: log.unreadable, what `history` throws.
+ * order of arrival, or in the order of the state that several servers shared. Vectors compare as Float32 bits (one NaN equals
+ * another), scores as numbers. A log that a server is writing may be replayed; what comes in meanwhile is left for the next
+ * time. Errors: log.unreadable, what `history` throws.
  */
 export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayReport> {
   const eras = await readEras(await ports.snapshots(), input.pipeline.name);
@@ -75,24 +76,43 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
     if (scorer !== null) plans.set(scorer.plan.layoutHash, scorer.plan);
   }
   for (const plan of plans.values()) await tracks.open(plan);
+  const on = { tracks, until, onGap: (from: number, to: number): void => tally.gap(from, to) };
+  for await (const arrival of inOrder(log, on)) {
+    if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally });
+  }
+  return tally.report();
+}
+
+/**
+ * Every arrival in the order in which the states learned it, before the tracks learn it: first in the log's order, then in that
+ * of the shared states. A prediction comes once, where its vector was read.
+ */
+async function* inOrder(
+  log: PredictionLog,
+  on: {
+    readonly tracks: Tracks;
+    /** The last change of the shared state that is looked at. */
+    readonly until: number;
+    readonly onGap: (from: number, to: number) => void;
+  },
+): AsyncGenerator<LogArrival> {
+  const { tracks, until, onGap } = on;
   for await (const arrival of arrivals(log, 0)) {
-    const { record } = arrival;
-    if (record !== null && (record.applied ?? 0) === 0) await compare(record, { arrival, bundles, tracks, tally });
+    if ((arrival.record?.applied ?? 0) === 0) yield arrival;
     tracks.learn(arrival);
   }
   let before = 0;
   for await (const entry of log.scanApplied(1)) {
     const { applied = 0 } = entry.record;
     if (applied > until) break;
-    if (before > 0 && generationOf(before) === generationOf(applied)) tally.gap(before + 1, applied);
+    if (before > 0 && generationOf(before) === generationOf(applied)) onGap(before + 1, applied);
     before = applied;
     const arrival = await arrivalOf(log, entry);
     if (arrival === null) continue;
-    if (entry.kind === "prediction") await compare(entry.record, { arrival, bundles, tracks, tally });
+    yield arrival;
     tracks.learnApplied(arrival, applied);
   }
-  if (Number.isFinite(until) && generationOf(before) === generationOf(until)) tally.gap(before + 1, until + 1);
-  return tally.report();
+  if (Number.isFinite(until) && generationOf(before) === generationOf(until)) onGap(before + 1, until + 1);
 }
 
 /**
@@ -112,6 +132,31 @@ async function drainOwn(ports: Ports, pipeline: string): Promise<number> {
     ports.report.line(`the log is taken as it is: ${messageOf(error)}`);
     return Number.POSITIVE_INFINITY;
   }
+}
+
+/**
+ * The vector that a plan's features had when the server answered a logged transaction, from raw history; null when the
+ * server kept no state for them then. Errors: log.unreadable, what `history` throws.
+ */
+export async function vectorAt(
+  ports: Ports,
+  input: Pick<ReplayInput, "pipeline" | "history"> & { readonly plan: FeaturePlan; readonly transactionId: string },
+): Promise<Float32Array | null> {
+  const { plan, transactionId } = input;
+  const tracks = new Tracks(await readEras(await ports.snapshots(), input.pipeline.name), input, ports.report);
+  await tracks.open(plan);
+  const log = await ports.log();
+  await log.flush();
+  const until = await drainOwn(ports, input.pipeline.name);
+  for await (const { record, transaction } of inOrder(log, { tracks, until, onGap: () => {} })) {
+    if (record?.transactionId !== transactionId) continue;
+    const state = tracks.at(plan, record);
+    if (state === null) return null;
+    const vector = new Float32Array(plan.width);
+    state.read(plan, transaction, vector);
+    return vector;
+  }
+  return null;
 }
 
 /** A version from the registry, verified and proven. */

@@ -63,6 +63,8 @@ export interface OnlineStates {
    * own it is done when the call returns, with no promise. Errors: state.*, server.overloaded, what `judge` throws.
    */
   take(taking: Taking): Taken | Promise<Taken>;
+  /** Runs `read` while the states hold the transaction's keys; nothing is learned. Errors: state.*, what `read` throws. */
+  look<T>(transaction: Transaction, read: () => T): Promise<T>;
   /** One label logged and learned; false when the log had no room. Errors: state.*, server.overloaded. */
   takeLabel(taking: LabelTaking): boolean | Promise<boolean>;
   /** The record of a transaction that was answered and that the log does not show yet. */

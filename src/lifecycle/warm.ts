@@ -84,6 +84,10 @@ export class WarmStates implements OnlineStates {
     return { outcome: "answered", logged: true, fault: null };
   }
 
+  async look<T>(_: Transaction, read: () => T): Promise<T> {
+    return read();
+  }
+
   takeLabel({ transaction, log, fraud, source, receivedAt, ...given }: LabelTaking): boolean {
     // The wall clock would hide labels of replayed (older) traffic for years, since a feature sees a label only from knownAt on.
     const knownAt = given.knownAt ?? (Number.isFinite(this.newestTime) ? this.newestTime : receivedAt);

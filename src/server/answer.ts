@@ -1,6 +1,6 @@
 // The answer to one transaction: vector, score, log, learn, as one step, in this order; then the shadows are told.
 import { messageOf, SentinelError } from "../core/errors.ts";
-import type { Answer } from "../lifecycle/score.ts";
+import type { Answer, Scorer } from "../lifecycle/score.ts";
 import type { Taken } from "../lifecycle/shadow.ts";
 import type { PredictionDraft } from "../lifecycle/states.ts";
 import { type AnswerBody, bodyOfRecord } from "./answer-body.ts";
@@ -11,11 +11,19 @@ import type { ServerParts } from "./parts.ts";
 const NO_TAKEN: Taken = [];
 const EMPTY_VECTOR = new Float32Array(0);
 
+/** What was judged: the vector and the bundle that judged it. */
+export type Judged = (vector: Float32Array, by: Scorer) => void;
+
 /**
  * Answers a transaction, or gives the earlier answer again. `live` is what serves; one object for all that must be judged by
- * one bundle. Throws `server.not-ready`, `request.duplicate`.
+ * one bundle. `judged` is called when this very call judges, not for an earlier answer nor for the policy's. Throws
+ * `server.not-ready`, `request.duplicate`.
  */
-export async function answer(parts: ServerParts, parsed: Parsed, live?: LiveSet): Promise<AnswerBody> {
+export async function answer(
+  parts: ServerParts,
+  parsed: Parsed,
+  { live, judged }: { readonly live?: LiveSet; readonly judged?: Judged } = {},
+): Promise<AnswerBody> {
   let known = parts.duplicates.recall(parsed);
   if (known === undefined) known = await parts.duplicates.find(parsed);
   // Once more in the tick that answers: a repeat may have been answered since the log was asked.
@@ -24,7 +32,7 @@ export async function answer(parts: ServerParts, parsed: Parsed, live?: LiveSet)
     parts.measures.repeated.inc();
     return known;
   }
-  return judge(parts, parsed, live ?? parts.live.current);
+  return judge(parts, parsed, { live: live ?? parts.live.current, judged });
 }
 
 /** The bundle that answers. Throws `server.not-ready`. */
@@ -36,7 +44,7 @@ export function championOf(live: LiveSet): Served {
 }
 
 /** What one look at the states gave. */
-interface Judged {
+interface Look {
   readonly draft: PredictionDraft;
   readonly taken: Taken;
 }
@@ -45,15 +53,19 @@ interface Judged {
  * Where the state is this process's own nothing here waits: between reading the state and learning, no other transaction can come
  * in. Where it is shared the store sees to it, and while it does not answer the policy does.
  */
-async function judge(parts: ServerParts, parsed: Parsed, live: LiveSet): Promise<AnswerBody> {
+async function judge(
+  parts: ServerParts,
+  parsed: Parsed,
+  { live, judged }: { readonly live: LiveSet; readonly judged: Judged | undefined },
+): Promise<AnswerBody> {
   const champion = championOf(live);
-  let judged: Judged | null = null;
+  let seen: Look | null = null;
   const taking = {
     transaction: parsed.transaction,
     log: parts.log,
     judge: () => {
-      judged = look(parts, parsed, { champion, live });
-      return judged.draft;
+      seen = look(parts, parsed, { champion, live });
+      return seen.draft;
     },
   };
   let logged = true;
@@ -66,14 +78,16 @@ async function judge(parts: ServerParts, parsed: Parsed, live: LiveSet): Promise
   } catch (error) {
     if (!isStateFault(error)) throw error;
     parts.measures.stateFailures.inc({ code: error.code });
-    judged = { draft: draftOf(parts, parsed, { champion, ...BY_POLICY }), taken: NO_TAKEN };
+    seen = { draft: draftOf(parts, parsed, { champion, ...BY_POLICY }), taken: NO_TAKEN };
     // Applied to nothing: a replay leaves it out, until it turns out that it was applied after all.
-    logged = parts.log.appendPrediction({ ...judged.draft, applied: 0 });
+    logged = parts.log.appendPrediction({ ...seen.draft, applied: 0 });
   }
-  return told(parts, parsed, { ...judged!, logged });
+  const { draft, taken } = seen!;
+  if (!draft.degraded) judged?.(draft.vector, champion.scorer);
+  return told(parts, parsed, { draft, taken, logged });
 }
 
-function told(parts: ServerParts, parsed: Parsed, given: Judged & { readonly logged: boolean }): AnswerBody {
+function told(parts: ServerParts, parsed: Parsed, given: Look & { readonly logged: boolean }): AnswerBody {
   const { draft, taken, logged } = given;
   const body = bodyOfRecord(draft, parts.pipeline.model);
   if (!logged) parts.measures.logDropped.inc({ kind: "prediction" });
@@ -84,7 +98,7 @@ function told(parts: ServerParts, parsed: Parsed, given: Judged & { readonly log
 }
 
 /** Reads the vector, scores it, and takes what the shadows need: all of it before the transaction is learned. */
-function look(parts: ServerParts, parsed: Parsed, on: { readonly champion: Served; readonly live: LiveSet }): Judged {
+function look(parts: ServerParts, parsed: Parsed, on: { readonly champion: Served; readonly live: LiveSet }): Look {
   const { clock } = parts.ports;
   const { champion } = on;
   const { scorer, held, guard } = champion;

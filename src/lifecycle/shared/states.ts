@@ -16,7 +16,7 @@ import type { Clock, Ports, PredictionLog, PredictionRecord, SharedHead, SharedS
 import type { LabelTaking, OnlineStates, PredictionDraft, Taken, Taking, WarmState } from "../states.ts";
 import { readEras } from "../warm/eras.ts";
 import { loadState, type StateOrigin } from "../warm/saved.ts";
-import { type SharedBelief, type SharedPart, type SharedTaken, takeLabel, takeTransaction } from "./apply.ts";
+import { lookAt, type SharedBelief, type SharedPart, type SharedTaken, takeLabel, takeTransaction } from "./apply.ts";
 import { fillLayout, type LayoutAbout } from "./fill.ts";
 import { addLife, generationOf, readLives, sequenceOf } from "./lives.ts";
 import { drainPending, Outbox } from "./outbox.ts";
@@ -141,6 +141,16 @@ export class SharedStates implements OnlineStates {
   async take({ transaction, log, judge }: Taking): Promise<Taken> {
     const belief = await this.believed();
     return this.turns.run(keysOf(belief, transaction), () => this.takeNow({ transaction, log, judge }));
+  }
+
+  async look<T>(transaction: Transaction, read: () => T): Promise<T> {
+    for (let tries = 0; tries < REFRESHES_MAX; tries++) {
+      const believed = await this.believed();
+      const looked = await this.guarded(() => lookAt(this.store, believed, { transaction, read }));
+      if (looked !== null) return looked.result;
+      await this.refresh();
+    }
+    throw this.lose();
   }
 
   async takeLabel(taking: LabelTaking): Promise<boolean> {
