@@ -4,7 +4,7 @@ import { createRedisState } from "../../src/drivers/state-redis.ts";
 import { writeLabels } from "../../src/lifecycle/label.ts";
 import { type ReplayReport, replay } from "../../src/lifecycle/replay.ts";
 import type { PredictionLog, SharedStore } from "../../src/ports.ts";
-import { type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
+import { PATIENT_MS, type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
 import {
   bodyOf,
   HISTORY,
@@ -45,7 +45,7 @@ describe.runIf(redisInstalled)("servers that share their feature state", () => {
     await world.remove();
   });
 
-  const store = (): SharedStore => createRedisState({ address: redis.address, name: "card" });
+  const store = (): SharedStore => createRedisState({ address: redis.address, name: "card", commandMsMax: PATIENT_MS });
   async function start(how: { readonly alone?: boolean } = {}): Promise<Running> {
     const one = await serve(world, {}, how.alone === true ? undefined : store);
     running.push(one);
