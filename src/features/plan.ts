@@ -139,6 +139,15 @@ const COMPILE: {
   column: (def, feature, draft) => {
     draft.columns.push({ value: feature, column: def.column });
   },
+  category: (def, feature, draft) => {
+    const at = textPlace(draft, def.column);
+    const places = new Map(def.values.map((value, place) => [value, place]));
+    const run: RowExpression = (values, texts) => {
+      const text = texts[at];
+      values[feature] = text === null ? Number.NaN : (places.get(text) ?? places.size);
+    };
+    draft.rows.push(expressionStep(feature, run));
+  },
   time: (def, feature, draft) => {
     draft.rows.push(timeStep(feature, def.part));
   },

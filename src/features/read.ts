@@ -15,6 +15,8 @@ export interface ReadEvent {
   values: Float64Array;
   /** It was learned before (a retry): what is kept of it must not count a second time. */
   learned: boolean;
+  /** The watermark where the transaction is too late to be learned, else −∞: entries too old to keep are not read, swept or not. */
+  lateAt: number;
 }
 
 /** Where one key of a plan stands in a state: its table, the slot of the transaction's key, the steps' columns in the table. */
@@ -41,6 +43,8 @@ export class KeyReader {
   /** Whether the key has labels of each kind. */
   private hasFrauds = false;
   private hasGenuine = false;
+  /** Entries up to this time are gone; −∞ unless the transaction is too late. */
+  private gone = Number.NEGATIVE_INFINITY;
   /** Entries that came before the transaction; and those of busy tiles, late ones included. */
   private readonly run = new RunPlace();
   private readonly tiles = new RunPlace();
@@ -55,7 +59,7 @@ export class KeyReader {
   private knownFrauds = new Int32Array(16);
   private knownGenuine = new Int32Array(16);
   /** What labels are asked for, reused so that a read allocates nothing. */
-  private readonly labelSpan = { until: 0, now: 0 };
+  private readonly labelSpan = { until: 0, now: 0, after: 0 };
   private readonly edge = { after: 0, now: 0, last: false };
   /** By multiple: count, sum and largest over its usual. */
   private readonly kept = new Float64Array(KEPT * FEATURES_MAX);
@@ -88,13 +92,20 @@ export class KeyReader {
     this.values = event.values;
     const { run, tiles } = this;
     table.singles.locate(slot, run);
+    this.gone = event.lateAt - table.retentionMs;
+    if (this.gone > Number.NEGATIVE_INFINITY) this.trim(run);
     this.now = event.time - run.origin;
     run.end = lowAfter(run.times, run.begin, run.end, this.now);
     if (event.learned) run.end = this.endBefore(event);
     table.tiles.locate(table.tiles.entries > 0 ? slot : SLOT_UNKNOWN, tiles);
+    if (this.gone > Number.NEGATIVE_INFINITY) this.trim(tiles);
     this.tileNow = event.time - tiles.origin;
     this.hasFrauds = slot >= 0 && table.frauds.runs.length(slot) > 0;
     this.hasGenuine = slot >= 0 && table.genuine.runs.length(slot) > 0;
+  }
+
+  private trim(place: RunPlace): void {
+    place.begin = firstAfter(place.times, place.begin, place.end, this.gone - place.origin);
   }
 
   /** Where the learned transaction itself stands among entries of its millisecond: the last with its values. */
@@ -153,6 +164,7 @@ export class KeyReader {
     const { labelSpan } = this;
     labelSpan.until = this.time - pass.delayMs;
     labelSpan.now = this.time;
+    labelSpan.after = this.gone;
     this.table[which].countNested(this.slot, pass.lengths, labelSpan, counts);
   }
 
@@ -251,7 +263,7 @@ export class KeyReader {
 
   private sinceFraudEdge(withinMs: number, last: boolean): number {
     const { edge } = this;
-    edge.after = this.time - withinMs;
+    edge.after = Math.max(this.time - withinMs, this.gone);
     edge.now = this.time;
     edge.last = last;
     return this.time - this.table.frauds.edge(this.slot, edge);
