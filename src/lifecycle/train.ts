@@ -141,6 +141,7 @@ function lineageAtStart(
     parameters: { ...pipeline.modelParameters, seed },
     packageVersion: asked.packageVersion,
     parent: champion?.version ?? null,
+    grownFrom: asked.grownFrom,
     imported: asked.imported,
   });
 }
