@@ -1,5 +1,5 @@
 // The trees as explaining reads them: splits apart from leaves, with what the splits above on the same column let through.
-import type { FlatTrees } from "../trees.ts";
+import { asksForSet, type FlatTrees, goesLeft } from "../trees.ts";
 
 /**
  * Splits of all trees one after another, each tree's in the order of its nodes, and so the leaves. Inside a tree a place is a
@@ -15,6 +15,8 @@ export interface Layout {
   readonly asked: Int32Array;
   /** Values below go left. */
   readonly threshold: Float64Array;
+  /** Nodes of the splits that ask for categories. */
+  readonly setNodes: Int32Array;
   /** Two a split: the places of its children, and the share of the cover that each gets; shares of a split sum to 1. */
   readonly child: Int32Array;
   readonly share: Float64Array;
@@ -34,12 +36,14 @@ export function layOut(trees: FlatTrees, cover: Float32Array): Layout {
   const { roots, feature, threshold, missingLeft, value } = trees;
   const treeCount = roots.length;
   const splits = feature.reduce((count, column) => count + (column < 0 ? 0 : 1), 0);
+  const setNodes = Int32Array.from([...feature.keys()].filter((node) => asksForSet(trees, node)));
   const layout = {
     splitsFrom: new Int32Array(treeCount + 1),
     leavesFrom: new Int32Array(treeCount + 1),
     column: new Int32Array(splits),
     asked: new Int32Array(splits),
     threshold: new Float64Array(splits),
+    setNodes,
     child: new Int32Array(2 * splits),
     share: new Float64Array(2 * splits),
     above: new Int32Array(splits),
@@ -51,6 +55,7 @@ export function layOut(trees: FlatTrees, cover: Float32Array): Layout {
   };
   let split = 0;
   let leaf = 0;
+  let set = 0;
   for (let t = 0; t < treeCount; t++) {
     const nodes = { from: roots[t], to: t + 1 < treeCount ? roots[t + 1] : feature.length };
     const places = placesOf(feature, nodes);
@@ -60,8 +65,12 @@ export function layOut(trees: FlatTrees, cover: Float32Array): Layout {
         continue;
       }
       layout.column[split] = feature[node];
-      layout.asked[split] = feature[node] + (missingLeft[node] === 1 ? trees.names.length : 0);
-      layout.threshold[split] = within(threshold[node]);
+      if (asksForSet(trees, node)) {
+        layout.asked[split] = 2 * trees.names.length + set++;
+      } else {
+        layout.asked[split] = feature[node] + (missingLeft[node] === 1 ? trees.names.length : 0);
+        layout.threshold[split] = within(threshold[node]);
+      }
       [trees.left[node], trees.right[node]].forEach((child, side) => {
         layout.child[2 * split + side] = places[child - nodes.from];
         layout.share[2 * split + side] = shareOf(trees, cover, { node, child });
@@ -76,18 +85,27 @@ export function layOut(trees: FlatTrees, cover: Float32Array): Layout {
   return layout;
 }
 
+/** Numbers in a spread vector. */
+export function spreadLength(trees: FlatTrees, { setNodes }: Layout): number {
+  return 2 * trees.names.length + setNodes.length;
+}
+
 /**
  * Writes a vector twice into `out`, missing values as +Infinity, then as −Infinity: a split that sends them right asks the
  * first copy, one that sends them left the second, and none needs to know of them. Infinities of the vector's own become
- * numbers beyond all others.
+ * numbers beyond all others. Behind the copies stand the answers of the splits that ask for categories: −1 left, 1 right.
  */
-export function spread(vector: Float32Array, out: Float64Array): void {
-  const columns = out.length / 2;
+export function spread(trees: FlatTrees, { setNodes }: Layout, vector: Float32Array, out: Float64Array): void {
+  const columns = trees.names.length;
   for (let c = 0; c < columns; c++) {
     const value = vector[c];
     const missing = Number.isNaN(value);
     out[c] = missing ? Number.POSITIVE_INFINITY : within(value);
     out[columns + c] = missing ? Number.NEGATIVE_INFINITY : out[c];
+  }
+  for (let i = 0; i < setNodes.length; i++) {
+    const node = setNodes[i];
+    out[2 * columns + i] = goesLeft(trees, node, vector[trees.feature[node]]) ? -1 : 1;
   }
 }
 

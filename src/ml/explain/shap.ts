@@ -1,6 +1,6 @@
 // Exact TreeSHAP: what each column adds to a boosted model's margin for one vector, in time linear in the nodes.
 import type { GbdtModel } from "../gbdt/model.ts";
-import { type Layout, layOut, spread } from "./layout.ts";
+import { type Layout, layOut, spread, spreadLength } from "./layout.ts";
 import { gaussLegendre } from "./quadrature.ts";
 
 /** Explains vectors by the model it was made for. */
@@ -40,7 +40,7 @@ function makeExplainer(model: GbdtModel): Explainer {
   const { splitsFrom, leavesFrom, column, asked, threshold, child, share, leafValue } = layout;
   const { above, aboveSide, aboveShare, placesMax, pathColumnsMax } = layout;
   const { nodes: points, weights } = gaussLegendre(Math.max(1, Math.ceil(pathColumnsMax / 2)));
-  const values = new Float64Array(2 * model.names.length);
+  const values = new Float64Array(spreadLength(model, layout));
 
   // One tree's numbers for one vector, by place in the tree.
   const numbers = (): Float64Array => new Float64Array(placesMax);
@@ -123,7 +123,7 @@ function makeExplainer(model: GbdtModel): Explainer {
   return {
     expected: model.baseMargin + expectedOf(layout),
     explain(vector, out) {
-      spread(vector, values);
+      spread(model, layout, vector, values);
       out.fill(0);
       for (let tree = 0; tree + 1 < splitsFrom.length; tree++) explainTree(tree, out);
     },
