@@ -99,7 +99,7 @@ test("without DVC the stages of dvc.yaml are commands that do the same", async (
   }
 });
 
-describe.runIf(installed)("under DVC", () => {
+describe.runIf(installed)("under DVC", { timeout: 300_000 }, () => {
   let dir: string;
   let bin: string;
 
