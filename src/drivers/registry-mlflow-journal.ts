@@ -223,16 +223,24 @@ export function keyOf({ index }: JournalEntry): string {
   return `entry.${String(index).padStart(8, "0")}`;
 }
 
-/** The nonce is sealed too: one changed byte anywhere in the parameter shows. */
+/** The whole text is sealed, the nonce too: one changed byte anywhere in the parameter shows. */
 export function stored(entry: JournalEntry, nonce: string): string {
-  return JSON.stringify({ entry, nonce, seal: sha256(`${entry.hash}${nonce}`).slice(0, 16) });
+  const open = JSON.stringify({ entry, nonce }).slice(0, -1);
+  return `${open}${SEAL}${sealOf(open)}"}`;
+}
+
+const SEAL = ',"seal":"';
+
+function sealOf(text: string): string {
+  return sha256(text).slice(0, 16);
 }
 
 /** A parameter that is not exactly what was written there, under its own key, is an entry that fails the chain's check. */
 function parsed(value: string, place: number): JournalEntry {
   try {
-    const { entry, nonce } = JSON.parse(value) as { readonly entry: JournalEntry; readonly nonce: string };
-    if (entry.index === place && value === stored(entry, nonce)) return entry;
+    const { entry } = JSON.parse(value) as { readonly entry: JournalEntry };
+    const open = value.slice(0, value.lastIndexOf(SEAL));
+    if (entry.index === place && value === `${open}${SEAL}${sealOf(open)}"}`) return entry;
     if (entry.index === place && Object.hasOwn(entry, "hash")) return { ...entry, hash: "" };
   } catch {}
   const nothing = { verdict: "", evidence: "", reason: value.slice(0, 200), previous: "", hash: "" };

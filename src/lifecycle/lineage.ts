@@ -2,6 +2,7 @@
 import path from "node:path";
 import { canonicalJson } from "../core/hash.ts";
 import type { Ports, RunDataset } from "../ports.ts";
+import type { Imported } from "./bundle.ts";
 import { type DvcEntry, dvcEntryOf } from "./dvc.ts";
 
 export interface LineageInput {
@@ -9,16 +10,18 @@ export interface LineageInput {
   readonly actor: string;
   /** Name of the pipeline and hash of its content. */
   readonly pipeline: { readonly name: string; readonly hash: string };
-  /** The table learned from; null for a model that was learned elsewhere. `hash` is its SHA-256. */
-  readonly source: { readonly path: string; readonly hash: string; readonly rows: number } | null;
+  /** The table learned from, for an imported model the one it was calibrated and judged on. `hash` is its SHA-256. */
+  readonly source: { readonly path: string; readonly hash: string; readonly rows: number };
   readonly featureHash: string;
-  readonly seed: number | null;
+  readonly seed: number;
   readonly parameters: Readonly<Record<string, number | string>>;
   readonly packageVersion: string;
   /** Default: of this process. */
   readonly nodeVersion?: string;
   /** The champion's version when the work began; null without one. */
   readonly parent: string | null;
+  /** The file of a model that another library trained. */
+  readonly imported?: Pick<Imported, "format" | "file" | "sha256" | "title">;
 }
 
 /** Where something comes from. Only in tags and in the run, never in the bundle, whose bytes depend on no machine and no clock. */
@@ -43,9 +46,9 @@ export async function lineageOf(ports: Ports, input: LineageInput): Promise<Line
   const commit = await git.describe();
   const { report } = ports;
   const onFault = (what: string) => report.line(`  ${what}; the run carries no DVC version`);
-  const entry = input.source === null ? null : dvcEntryOf(input.source.path, onFault);
+  const entry = dvcEntryOf(input.source.path, onFault);
   let dvc: DvcVersion | null = null;
-  if (entry !== null && input.source !== null) {
+  if (entry !== null) {
     const md5 = await (await ports.dataset()).hash(input.source.path, "md5");
     const held = commit !== null && md5 === entry.md5 && (await git.holds(entry.file));
     dvc = { entry, md5, rev: held ? commit.commit : "" };
@@ -59,23 +62,27 @@ export async function lineageOf(ports: Ports, input: LineageInput): Promise<Line
  * is empty for the first of its line.
  */
 export function lineageTags(lineage: Lineage): Readonly<Record<string, string>> {
-  const { source, commit, seed, dvc } = lineage;
+  const { source, commit, dvc, imported } = lineage;
   return {
     "mlflow.user": lineage.actor,
     "sentinel.verb": lineage.verb,
-    ...(source === null
-      ? {}
-      : {
-          "sentinel.data_hash": source.hash,
-          "sentinel.data_path": source.path,
-          "sentinel.data_rows": String(source.rows),
-        }),
+    "sentinel.data_hash": source.hash,
+    "sentinel.data_path": source.path,
+    "sentinel.data_rows": String(source.rows),
     ...(dvc === null ? {} : dvcTags(dvc)),
     "sentinel.feature_hash": lineage.featureHash,
     "sentinel.pipeline_hash": lineage.pipeline.hash,
-    ...(seed === null ? {} : { "sentinel.seed": String(seed) }),
+    "sentinel.seed": String(lineage.seed),
     "sentinel.parameters": canonicalJson(lineage.parameters),
     "sentinel.parent": lineage.parent ?? "",
+    ...(imported === undefined
+      ? {}
+      : {
+          "sentinel.import_format": imported.format,
+          "sentinel.import_file": imported.file,
+          "sentinel.import_sha256": imported.sha256,
+          "sentinel.import_library": imported.title,
+        }),
     "sentinel.package_version": lineage.packageVersion,
     "sentinel.node_version": lineage.nodeVersion,
     ...(commit === null
@@ -90,16 +97,16 @@ export function lineageTags(lineage: Lineage): Readonly<Record<string, string>> 
 
 /** The table as MLflow's dataset input: by DVC's MD5 where DVC knows these bytes, else by the first 36 letters of the SHA-256. */
 export function lineageDataset(lineage: Lineage): readonly RunDataset[] {
-  const { source, dvc, pipeline } = lineage;
-  if (source === null) return [];
-  const name = pipeline.name;
+  const { source, dvc } = lineage;
+  const { name } = lineage.pipeline;
+  const context = lineage.imported === undefined ? "training" : "evaluation";
   if (dvc === null || !isCurrent(dvc)) {
     const uri = JSON.stringify({ uri: source.path });
-    return [{ name, digest: source.hash.slice(0, 36), sourceType: "local", source: uri, context: "training" }];
+    return [{ name, digest: source.hash.slice(0, 36), sourceType: "local", source: uri, context }];
   }
   const { path: uri, stage } = dvc.entry;
   const where = JSON.stringify({ uri, stage, rev: dvc.rev, sha256: source.hash });
-  return [{ name, digest: dvc.md5, sourceType: "dvc", source: where, context: "training" }];
+  return [{ name, digest: dvc.md5, sourceType: "dvc", source: where, context }];
 }
 
 /** The tags of a version as label and text, for people, in the order in which one asks. */
@@ -114,6 +121,10 @@ export function lineageRows(
   const rev = text("dvc.rev") === "" ? ", not committed" : `, commit ${text("dvc.rev").slice(0, 12)}`;
   const rows =
     text("sentinel.data_rows") === "" ? "" : ` (${Number(text("sentinel.data_rows")).toLocaleString("en")} rows)`;
+  const imported =
+    text("sentinel.import_file") === ""
+      ? ""
+      : `${text("sentinel.import_file")} of ${text("sentinel.import_library")}, SHA-256 ${text("sentinel.import_sha256")}`;
   const known: readonly (readonly [string, string])[] = [
     ["made by", [text("mlflow.user"), text("sentinel.verb")].filter((word) => word !== "").join(", ")],
     ["data", text("sentinel.data_path") + rows],
@@ -123,6 +134,7 @@ export function lineageRows(
       text("dvc.md5") === "" ? text("dvc.state") : `${text("dvc.md5")} (${text("dvc.file")}${stage}${rev})`,
     ],
     ["code", commit === "" ? "" : `${commit}${branch}${dirty}`],
+    ["imported", imported],
     ["features", text("sentinel.feature_hash")],
     ["pipeline", text("sentinel.pipeline_hash")],
     ["seed", text("sentinel.seed")],

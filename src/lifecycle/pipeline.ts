@@ -31,7 +31,12 @@ export interface ModelParameters {
   readonly gossRest?: number;
   readonly columnSample: number;
   readonly binsMax: number;
+  readonly categoryRowsMin: number;
+  readonly categoryLambda: number;
+  readonly categorySmoothing: number;
   readonly scalePositive: number;
+  /** By feature: which way the score may go while the feature grows and all else stays. */
+  readonly monotone?: Readonly<Record<string, "increasing" | "decreasing">>;
   readonly earlyStoppingRounds: number;
   readonly anomalyTrees: number;
   readonly anomalySample: number;
@@ -191,7 +196,11 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       ...rowSampling(model, file),
       columnSample: model.column_sample ?? 0.5,
       binsMax: model.bins_max ?? 256,
+      categoryRowsMin: model.category_rows_min ?? 20,
+      categoryLambda: model.category_lambda ?? 10,
+      categorySmoothing: model.category_smoothing ?? 10,
       scalePositive: model.scale_positive ?? 1,
+      ...(model.monotone === undefined ? {} : { monotone: model.monotone }),
       earlyStoppingRounds: model.early_stopping_rounds ?? 30,
       anomalyTrees: model.anomaly_trees ?? 100,
       anomalySample: model.anomaly_sample ?? 256,
@@ -289,7 +298,11 @@ interface RawPipeline {
     goss_rest: number;
     column_sample: number;
     bins_max: number;
+    category_rows_min: number;
+    category_lambda: number;
+    category_smoothing: number;
     scale_positive: number;
+    monotone: Readonly<Record<string, "increasing" | "decreasing">>;
     early_stopping_rounds: number;
     anomaly_trees: number;
     anomaly_sample: number;

@@ -1,5 +1,5 @@
 // Result files: metrics as JSON and curves as CSV, the forms in which DVC and spreadsheets read them.
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Curve } from "../ml/curves.ts";
@@ -12,9 +12,13 @@ export function writeResults(dir: string, files: ResultFiles): void {
   try {
     mkdirSync(dir, { recursive: true });
     for (const [name, text] of Object.entries(files)) {
-      const target = path.join(dir, name);
-      writeFileSync(`${target}.part`, text);
-      renameSync(`${target}.part`, target);
+      const part = path.join(dir, `${name}.part`);
+      try {
+        writeFileSync(part, text);
+        renameSync(part, path.join(dir, name));
+      } finally {
+        rmSync(part, { force: true });
+      }
     }
   } catch (error) {
     throw new SentinelError("workspace.unwritable", `cannot write results into ${dir}: ${messageOf(error)}`, {

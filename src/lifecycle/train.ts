@@ -8,7 +8,8 @@ import { loadVersion, type Scorer } from "./score.ts";
 import { amountsOf, checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
 import { type Fitted, fitModels } from "./train/fit.ts";
-import { evaluate, judge, judgedRows } from "./train/judge.ts";
+import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
+import { columnKinds } from "./train/kinds.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
@@ -31,6 +32,7 @@ export async function makeCandidate(
   const { pipeline } = asked;
   const { plan } = made;
   const watch = stopwatch(ports);
+  const kinds = columnKinds(plan.spec, pipeline);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
@@ -56,11 +58,12 @@ export async function makeCandidate(
   const tuning =
     asked.tune === undefined
       ? null
-      : await tune(ports, { count: asked.tune, x, times, labels, split, pipeline, seed, threads });
+      : await tune(ports, { count: asked.tune, kinds, x, times, labels, split, pipeline, seed, threads });
   if (tuning !== null) watch.lap("tune");
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
   const fitted = await made.fit(x, labels, {
+    kinds,
     split,
     amounts,
     pipeline: input.pipeline,
@@ -138,9 +141,10 @@ function lineageAtStart(
     source: { path: source.path, hash: source.hash, rows: source.table.rows },
     featureHash: plan.hash,
     seed,
-    parameters: { ...pipeline.modelParameters, seed },
+    parameters: { ...flatParameters(pipeline.modelParameters), seed },
     packageVersion: asked.packageVersion,
     parent: champion?.version ?? null,
+    imported: asked.imported,
   });
 }
 

@@ -3,11 +3,13 @@ import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sha256 } from "../../src/core/hash.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
 import { compileSpec } from "../../src/features/plan.ts";
+import { importModel } from "../../src/lifecycle/import.ts";
 import { lineageRows } from "../../src/lifecycle/lineage.ts";
 import { retrain } from "../../src/lifecycle/retrain.ts";
 import { loadSpec } from "../../src/lifecycle/spec-file.ts";
@@ -215,6 +217,38 @@ function lineageSuite(driver: string, registryOf: (place: Place) => Promise<Regi
     });
   });
 }
+
+test("an imported model has the lineage of its file beside that of the table it was judged on", async () => {
+  const { ports, place, registry } = await settingOf((made) => made.ports.registry());
+  try {
+    const { pipeline } = place;
+    const file = fileURLToPath(new URL("../reference/foreign/xgboost-logistic.json", import.meta.url));
+    const features = compileSpec(await loadSpec(pipeline)).names.slice(0, 6);
+    const { version } = await importModel(ports, {
+      file,
+      columns: { features, map: null },
+      pipeline,
+      path: pipeline.source,
+      actor: "ana",
+      packageVersion: "1.2.3",
+      forced: "a test: this model knows nothing of payments",
+    });
+    const [run] = await registry.runs("card");
+    for (const tags of [run.tags, version?.tags ?? {}]) {
+      expect(tags).toMatchObject({
+        "sentinel.verb": "import",
+        "sentinel.import_file": "xgboost-logistic.json",
+        "sentinel.import_sha256": sha256(readFileSync(file)),
+        "sentinel.import_format": "xgboost",
+        "sentinel.data_hash": sha256(readFileSync(pipeline.source)),
+        "mlflow.source.git.dirty": "false",
+      });
+    }
+    expect(new Map(lineageRows(run.tags)).get("imported")).toMatch(/^xgboost-logistic\.json of XGBoost/);
+  } finally {
+    await place.close();
+  }
+});
 
 lineageSuite("registry-local", (place) => place.ports.registry());
 

@@ -66,6 +66,7 @@ test.each([
   ["model_parameters: { goss_rest: 0.2 }\n", /goss_rest is given without goss_top/],
   ["model_parameters: { goss_top: 0.7, goss_rest: 0.5 }\n", /more than all rows/],
   ["model_parameters: { goss_top: 0.2, goss_rest: 0.1, row_sample: 0.8 }\n", /row_sample 0.8 is given beside/],
+  ["model_parameters: { monotone: { a: up } }\n", /monotone\.a must be .*\(increasing, decreasing\)/],
   ["labels: [\n", /line \d+, column \d+/],
   ["labels: { delay: 1d }\nlabels: { delay: 2d }\n", /line 9/],
   ["a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n", /alias/i],

@@ -1,6 +1,13 @@
 // Sentences: a feature and its value as an analyst would say it aloud, from the feature's definition.
 import { DAY_MS, HOUR_MS, parseDuration } from "../../core/duration.ts";
-import type { ElapsedFeature, FeatureDef, FeatureSpec, TimeFeature, WindowFeature } from "../../features/definition.ts";
+import type {
+  CategoryFeature,
+  ElapsedFeature,
+  FeatureDef,
+  FeatureSpec,
+  TimeFeature,
+  WindowFeature,
+} from "../../features/definition.ts";
 import { ANOMALY_INPUT } from "./attribution.ts";
 
 /** Says a feature's value; `usual` is its value for most transactions (NaN: mostly missing), undefined when not known. */
@@ -45,6 +52,8 @@ function phraseOf(def: FeatureDef, defs: Defs): Phrase {
   switch (def.kind) {
     case "column":
       return thing(`the ${words(def.column)}`);
+    case "category":
+      return categoryPhrase(def);
     case "time":
       return timePhrase(def);
     case "window":
@@ -80,6 +89,13 @@ function unknownPhrase(feature: string): Phrase {
 
 /** Anomaly scores up to this are of transactions like most others (Liu, Ting & Zhou 2008, section 2). */
 const ORDINARY_MAX = 0.5;
+
+/** The value's own name; a code beyond the list is any other value. */
+function categoryPhrase({ column, values }: CategoryFeature): Phrase {
+  const named = thing(`the ${words(column)}`);
+  const name = (code: number): string => (values[code] === undefined ? "another" : JSON.stringify(values[code]));
+  return { ...named, say: (code) => `${named.thing} is ${name(code)}`, amount: name };
+}
 
 function timePhrase({ part }: TimeFeature): Phrase {
   const say: Readonly<Record<string, (value: number) => string>> = {

@@ -73,7 +73,7 @@ export async function evaluate(
 /** What decided about the models: all of the pipeline's parameters, or for a foreign model those that were used. */
 function parametersOf(input: TrainInput, seed: number): Pick<Provenance, "parameters" | "imported"> {
   const { modelParameters } = input.pipeline;
-  if (input.imported === undefined) return { parameters: { ...given(modelParameters), seed } };
+  if (input.imported === undefined) return { parameters: { ...flatParameters(modelParameters), seed } };
   const { anomalyTrees, anomalySample, calibration } = modelParameters;
   return { parameters: { anomalyTrees, anomalySample, calibration, seed }, imported: input.imported };
 }
@@ -163,11 +163,12 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
 }
 
 /** The model's parameters as a flat list; those not given are left out. */
-function given(modelParameters: Pipeline["modelParameters"]): Record<string, number | string> {
-  const entries = Object.entries(modelParameters).filter((entry): entry is [string, number | string] => {
-    return entry[1] !== undefined;
-  });
-  return Object.fromEntries(entries);
+export function flatParameters(modelParameters: Pipeline["modelParameters"]): Record<string, number | string> {
+  const { monotone = {}, ...rest } = modelParameters;
+  const flat: Record<string, number | string> = {};
+  for (const [name, value] of Object.entries(rest)) if (value !== undefined) flat[name] = value;
+  for (const [feature, direction] of Object.entries(monotone)) flat[`monotone.${feature}`] = direction;
+  return flat;
 }
 
 /** Columns by their share of what all splits gained, most first. */

@@ -11,7 +11,7 @@ export function trainResults(result: TrainResult, model: string): ResultFiles {
   const trained = {
     model,
     bundle: result.version?.bundle ?? "",
-    data: lineage?.source?.hash ?? "",
+    data: lineage?.source.hash ?? "",
     features: lineage?.featureHash ?? "",
     pipeline: lineage?.pipeline.hash ?? "",
     seed: lineage?.seed ?? null,

@@ -1,4 +1,5 @@
 // Tuning: parameters searched on folds of earlier days, before the training that uses the best of them.
+import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { trainGbdtThreads } from "../../ml/gbdt/threads.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
@@ -53,6 +54,8 @@ export async function tune(
   ports: Ports,
   given: {
     readonly count: number;
+    /** What each column of `x` means to the trees. */
+    readonly kinds: readonly ColumnKind[];
     readonly x: Matrix;
     readonly times: Float64Array;
     readonly labels: Uint8Array;
@@ -64,7 +67,8 @@ export async function tune(
 ): Promise<Tuning> {
   const { count, pipeline, seed, labels } = given;
   const own = pipeline.modelParameters;
-  const trials = [ownTrial(own), ...drawTrials(SPACE, { count, seed })];
+  const space = spaceOf(own);
+  const trials = [ownTrial(own, space), ...drawTrials(space, { count, seed })];
   const folds = foldsBefore(given.split, given, { pipeline, count: FOLDS }).map((fold) => ({
     train: part(given.x, labels, fold.train.rows),
     calibrate: part(given.x, labels, fold.calibrate.rows),
@@ -79,7 +83,13 @@ export async function tune(
       const { train, calibrate, evaluate } = folds[fold];
       const parameters = { ...own, ...trials[trial] };
       const { model } = await trainGbdtThreads(
-        { ...train, validation: calibrate, params: { ...gbdtParams(parameters), ...stopping(own) }, seed },
+        {
+          ...train,
+          kinds: given.kinds,
+          validation: calibrate,
+          params: { ...gbdtParams(parameters), ...stopping(own) },
+          seed,
+        },
         { threads: given.threads },
       );
       ports.report.progress("tuning", ++done, total);
@@ -134,8 +144,14 @@ export async function logTrials(
   }
 }
 
-function ownTrial(own: ModelParameters): Trial {
-  return Object.fromEntries((Object.keys(SPACE) as (keyof typeof SPACE)[]).map((name) => [name, own[name]]));
+/** Where rows are sampled by their gradients, there is no share of them to search. */
+function spaceOf(own: ModelParameters): SearchSpace {
+  const { rowSample: _, ...rest } = SPACE;
+  return own.gossTop === undefined ? SPACE : rest;
+}
+
+function ownTrial(own: ModelParameters, space: SearchSpace): Trial {
+  return Object.fromEntries((Object.keys(space) as (keyof typeof SPACE)[]).map((name) => [name, own[name]]));
 }
 
 function stopping(own: ModelParameters): { readonly earlyStoppingRounds: number } {

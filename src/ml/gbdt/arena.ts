@@ -16,7 +16,7 @@ export const CANDIDATES_MAX = 2 * BATCH_LEAVES;
 export const COLUMN_BYTES = 8 * BIN_SLOTS;
 
 /** Bytes of records that kernels read and write. */
-export const CANDIDATE_BYTES = 32;
+export const CANDIDATE_BYTES = 112;
 export const PAIR_BYTES = 16;
 export const SUMS_BYTES = 32;
 
@@ -48,6 +48,10 @@ export const SIZES = 32_768;
 /** Addresses of what one thread has for itself. */
 export interface ThreadPlaces {
   readonly rules: number;
+  /** Bins of categories in the order of their means: 5 KB. */
+  readonly order: number;
+  /** 256 bits: a set of bins. */
+  readonly bits: number;
   readonly values: number;
   readonly keys: number;
   readonly swap: number;
@@ -68,6 +72,8 @@ export interface Arena {
   readonly team: number;
   readonly thresholds: number;
   readonly binCounts: number;
+  /** i32 a column: what the search may do with it, see `kinds.ts`. */
+  readonly kinds: number;
   readonly sampledColumns: number;
   readonly training: RowPlaces;
   /** The bin of training row r, column c at `rowMajor + r * stride + c` once more. */
@@ -116,7 +122,9 @@ export function planArena(size: ArenaSize, start: number): Arena {
   });
   const thread = (): ThreadPlaces => {
     return {
-      rules: take(64),
+      rules: take(80),
+      order: take(20 * BIN_SLOTS),
+      bits: take(32),
       values: take(4 * most),
       keys: take(4 * most),
       swap: take(4 * most),
@@ -135,6 +143,7 @@ export function planArena(size: ArenaSize, start: number): Arena {
     team: take(4 * TEAM_SLOTS),
     thresholds: take(columns * 4 * BIN_SLOTS),
     binCounts: take(4 * columns),
+    kinds: take(4 * columns),
     sampledColumns: take(4 * columns),
     training: places(rows),
     rowMajor: take(rows * stride),

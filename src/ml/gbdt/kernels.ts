@@ -86,10 +86,20 @@ export interface LearnKernels {
     missingLeft: number,
     scratch: number,
   ): number;
+  partitionSet(list: number, count: number, column: number, bits: number, scratch: number): number;
   sumLeaf(list: number, count: number, pairs: number, hessianScale: number, gradientScale: number, out: number): void;
   listRows(list: number, from: number, count: number): void;
   scaleOdds(list: number, count: number, odds: number, factor: number): void;
-  searchSplit(histogram: number, columns: number, count: number, binCounts: number, rules: number, out: number): void;
+  searchSplit(
+    histogram: number,
+    columns: number,
+    count: number,
+    binCounts: number,
+    kinds: number,
+    rules: number,
+    order: number,
+    out: number,
+  ): void;
 }
 
 export function loadLearnKernels(memory: KernelMemory): LearnKernels {

@@ -29,6 +29,12 @@ export interface GbdtParams {
   readonly columnSample: number;
   /** Bins a column, the one for missing values included. */
   readonly binsMax: number;
+  /** Rows a category must have in training to be told apart; rarer ones count as missing. */
+  readonly categoryRowsMin: number;
+  /** Added to `lambda` in splits over categories: with many sets to choose from, one of them gains by chance. */
+  readonly categoryLambda: number;
+  /** Second derivatives of no gradient that a category gets before categories are ordered, so that small ones stay in the middle. */
+  readonly categorySmoothing: number;
   /** Weight of a fraud against a genuine transaction. */
   readonly scalePositive: number;
   /**
@@ -52,6 +58,9 @@ export const defaultGbdtParams: GbdtParams = {
   rowSample: 1,
   columnSample: 1,
   binsMax: 256,
+  categoryRowsMin: 20,
+  categoryLambda: 10,
+  categorySmoothing: 10,
   scalePositive: 1,
   startRate: 0.2,
   earlyStoppingRounds: 0,
@@ -79,6 +88,9 @@ const RANGES: Readonly<Record<keyof GbdtParams, Range>> = {
   gossRest: { low: 0, high: 1, above: true },
   columnSample: { low: 0, high: 1, above: true },
   binsMax: { low: 3, high: 256, whole: true },
+  categoryRowsMin: { low: 1, high: 1e9, whole: true },
+  categoryLambda: { low: 0, high: 1e6 },
+  categorySmoothing: { low: 0, high: 1e6 },
   scalePositive: { low: 0, high: 1e6, above: true },
   startRate: { low: 1e-6, high: 1 - 1e-6 },
   earlyStoppingRounds: { low: 0, high: 10_000, whole: true },

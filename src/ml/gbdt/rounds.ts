@@ -23,7 +23,8 @@ export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
   const { params, validation } = task;
   const baseMargin = startMargin(task);
   startRows(space, task, Math.exp(baseMargin));
-  const thresholds = binMatrices(space, { x: task.x, validation: validation?.x ?? null, binsMax: params.binsMax });
+  const { x, kinds } = task;
+  const thresholds = binMatrices(space, { x, validation: validation?.x ?? null, kinds, params });
   const random = new Random(task.seed);
   const grown: GrownTree[] = [];
   const curve = { train: [] as number[], validation: [] as number[] };
@@ -40,7 +41,7 @@ export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
     if (validation && stopping.shouldStop(round, lossLater)) break;
   }
   const bestRound = validation && params.earlyStoppingRounds > 0 ? stopping.bestRound() : grown.length;
-  const model = flattenTrees(grown.slice(0, bestRound), { names: task.x.names, baseMargin });
+  const model = flattenTrees(grown.slice(0, bestRound), { names: x.names, baseMargin, thresholds });
   return { model, curve, bestRound };
 }
 

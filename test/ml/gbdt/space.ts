@@ -22,7 +22,7 @@ export function spaceFor(
   const size = { rows: x.rows, validationRows: 0, columns, weighted, threads: 1, params };
   const arena = planArena(size, ARENA_START);
   const space = openWorkspace(makeMemory(arena.bytes, { shared: true }), { arena, team: ALONE, columns });
-  return { space, thresholds: binMatrices(space, { x, validation: null, binsMax }) };
+  return { space, thresholds: binMatrices(space, { x, validation: null, params: { ...params, binsMax } }) };
 }
 
 /** Bin of a row and column as the row-major copy has it. */

@@ -135,6 +135,23 @@ export function partition(
   return <i32>((left - list) >>> 2);
 }
 
+/** As {@link partition} for bins that are categories: those whose bit is 1 in the 256 at `bits` go left. */
+export function partitionSet(list: usize, count: i32, column: usize, bits: usize, scratch: usize): i32 {
+  let left = list;
+  let right = scratch;
+  for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
+    const row = load<u32>(at);
+    const bin = <u32>load<u8>(column + row);
+    const goesLeft = ((load<u32>(bits + ((bin >>> 5) << 2)) >>> (bin & 31)) & 1) << 2;
+    store<u32>(left, row);
+    store<u32>(right, row);
+    left += goesLeft;
+    right += 4 - goesLeft;
+  }
+  memory.copy(left, scratch, right - scratch);
+  return <i32>((left - list) >>> 2);
+}
+
 /**
  * Sums of both derivatives over listed rows, written to `out` in units of the scales. Each is rounded to a whole number of
  * units first (by adding and taking away 1.5 × 2^52), so that the sums are exact and their order is no matter.
