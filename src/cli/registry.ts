@@ -1,20 +1,33 @@
-// `sentinel registry list | show VERSION | history`: versions, aliases, and who was champion when and why.
+// `sentinel registry list | show VERSION | history | verify | push`: versions, aliases, who was champion when and why; does it hold; to a server.
 import { SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
+import { lineageRows } from "../lifecycle/lineage.ts";
 import type { JournalEntry, ModelVersion } from "../ports.ts";
 import { timeOption } from "./options.ts";
+import { pushRegistry } from "./registry-push.ts";
+import { verify } from "./registry-verify.ts";
 import type { Verb, VerbContext, VerbResult } from "./verb.ts";
+
+/** Of the widest label of a lineage, and a gap. */
+const LABEL_WIDTH = 15;
 
 export const verb: Verb = {
   args: "<what> [version]",
-  options: [["--at <time>", "with history: who was champion at that time"]],
+  options: [
+    ["--at <time>", "with history: who was champion at that time"],
+    ["--to <uri>", "with push: the MLflow server (default: MLFLOW_TRACKING_URI)"],
+    ["--model <name>", "with push: this model and its runs alone (default: all)"],
+    ["--no-files", "with verify: leave the versions' files alone"],
+  ],
   async run(context, { args, options }) {
     const [what, version] = args;
     if (what === "list") return list(context);
     if (what === "show") return show(context, version);
     if (what === "history") return history(context, timeOption(options, "at"));
+    if (what === "verify") return verify(context, options.files !== false);
+    if (what === "push") return pushRegistry(context, options);
     throw new SentinelError("cli.usage", `registry knows no ${JSON.stringify(what)}`, {
-      hint: "use `registry list`, `registry show VERSION` or `registry history [--at TIME]`",
+      hint: "use `registry list`, `registry show VERSION`, `registry history [--at TIME]`, `registry verify` or `registry push`",
     });
   },
 };
@@ -62,6 +75,7 @@ async function show(context: VerbContext, wanted: string | undefined): Promise<V
   const { output } = context;
   output.line(`${model} version ${found.version}, bundle ${found.bundle}`);
   output.line(`made ${isoTime(found.createdAt)}, run ${found.runId}: ${found.description}`);
+  for (const [label, text] of lineageRows(found.tags)) output.line(`  ${label.padEnd(LABEL_WIDTH)}${text}`);
   output.table([["file", "bytes"], ...[...files].map(([name, bytes]) => [name, String(bytes.length)])]);
   const card = files.get("card.md");
   if (card !== undefined) output.line(`\n${new TextDecoder().decode(card)}`);
@@ -78,7 +92,7 @@ async function history(context: VerbContext, at: number | undefined): Promise<Ve
   const check = verifyJournal(journal);
   const { output } = context;
   if (at !== undefined) {
-    const reign = [...journal].reverse().find((entry) => entry.alias === "champion" && entry.at <= at) ?? null;
+    const reign = reignAt(journal, at);
     output.line(
       reign === null || reign.to === null
         ? `${model} had no champion at ${isoTime(at)}`
@@ -95,8 +109,19 @@ async function history(context: VerbContext, at: number | undefined): Promise<Ve
   return { yes: check.ok, json: { model, entries: journal, chain: check } };
 }
 
+/** The newest entry by its time, the later of equal ones: pushed entries are older than those before them. */
+function reignAt(journal: readonly JournalEntry[], at: number): JournalEntry | null {
+  let reign: JournalEntry | null = null;
+  for (const entry of journal) {
+    if (entry.alias === "champion" && entry.at <= at && (reign === null || entry.at >= reign.at)) reign = entry;
+  }
+  return reign;
+}
+
 function historyRow(entry: JournalEntry): string[] {
-  const move = `${entry.from ?? "–"} → ${entry.to ?? "–"}`;
+  const { origin } = entry;
+  const was = origin === undefined ? "" : ` (was ${origin.from ?? "–"} → ${origin.to ?? "–"})`;
+  const move = `${entry.from ?? "–"} → ${entry.to ?? "–"}${was}`;
   return [isoTime(entry.at), entry.actor, entry.verb, entry.alias, move, entry.verdict, entry.reason.slice(0, 80)];
 }
 

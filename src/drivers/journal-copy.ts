@@ -1,7 +1,8 @@
 // A registry's journal once more, as lines of text on this machine: what tells a rewritten journal from the one that was.
 import { open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import type { JournalEntry } from "../ports.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import type { JournalCopy, JournalEntry } from "../ports.ts";
 import { appendDurably, makeFolder } from "./durable.ts";
 
 /** How much of the copy's end is searched for what it already has. */
@@ -20,6 +21,20 @@ export async function copyJournal(
     await makeFolder(dir);
     await copyEntries(dir, await entries(await copiedUntil(dir, model)));
   } catch {}
+}
+
+/** The copy as it stands; null when there is none. */
+export async function readCopy(dir: string): Promise<JournalCopy | null> {
+  const where = fileOf(dir);
+  try {
+    return { where, lines: (await readFile(where, "utf8")).split("\n") };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new SentinelError("registry.unreachable", `cannot read ${where}: ${messageOf(error)}`, {
+      hint: "check that the file may be read; it is the journal's copy on this machine",
+      cause: error,
+    });
+  }
 }
 
 /** Index of the model's first entry that `<dir>/journal.ndjson` may lack: a process can die between the commit and the copy. */

@@ -2,6 +2,7 @@
 
 import type { BundleFiles } from "../core/bundle.ts";
 import { SentinelError } from "../core/errors.ts";
+import { sha256 } from "../core/hash.ts";
 import type { RunDataset, RunMetric } from "../ports.ts";
 
 /** MLflow's limits (mlflow/utils/validation.py) and the column widths of the schema's revision, the smaller of the two. */
@@ -19,6 +20,7 @@ const DATASET = { name: 500, digest: 36, sourceType: 36, source: 65_535, context
 /** Ours: a call beyond these is a mistake of the caller. */
 const ENTRIES_MAX = 100_000;
 const JOURNAL_TEXT_MAX = 10_000;
+const DOCUMENT_TEXT_MAX = 16_000_000;
 const FILES_MAX = 1_000;
 const FILE_NAME_MAX = 250;
 export const BUNDLE_BYTES_MAX = 2 ** 31;
@@ -51,8 +53,9 @@ export function checkLog(what: {
   checkPairs("parameter", what.params ?? {}, { max: PARAM_VALUE_MAX });
   checkPairs("tag", what.tags ?? {}, { max: RUN_TAG_VALUE_MAX });
   checkCount("metrics", what.metrics?.length ?? 0);
-  for (const { key, step = 0 } of what.metrics ?? []) {
+  for (const { key, step = 0, at = 0 } of what.metrics ?? []) {
     checkKey("metric", key);
+    checkTime(`the time of metric ${key}`, at);
     if (!Number.isSafeInteger(step)) invalid(`metric ${key} has step ${step}`, "count steps in whole numbers");
   }
   checkCount("datasets", what.datasets?.length ?? 0);
@@ -120,6 +123,14 @@ export function checkJournal(entry: object): void {
     else if (!Number.isSafeInteger(value))
       invalid(`the journal's ${field} is ${value}`, "give whole milliseconds since 1970");
   }
+}
+
+/** The document must be the one the entry names. */
+export function checkDocument(document: string, evidence: string): void {
+  if (document.length > DOCUMENT_TEXT_MAX)
+    invalid(`the evidence has ${document.length} characters`, `keep it under ${DOCUMENT_TEXT_MAX}`);
+  if (sha256(document) !== evidence)
+    invalid("the evidence is not the document whose hash the entry names", "give the hash of exactly this text");
 }
 
 export function checkTime(what: string, at: number): void {

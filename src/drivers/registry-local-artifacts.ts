@@ -1,9 +1,10 @@
 // The files of versions: stored whole before anybody sees them, verified byte by byte when they are loaded.
 import { readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { type BundleFiles, bundleHash } from "../core/bundle.ts";
+import { type BundleFiles, bundleHash, bundleHashOf } from "../core/bundle.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
+import type { FileFault } from "../ports.ts";
 import { makeFolder, syncFolder, syncTree, writeDurably } from "./durable.ts";
 import { BUNDLE_BYTES_MAX } from "./registry-limits.ts";
 
@@ -66,6 +67,30 @@ export async function loadFiles(dir: string, version: Stored & { readonly title:
     throw damaged(`${path.join(path.dirname(folder), LIST)} is not the list that ${version.title} was registered with`);
   }
   return files;
+}
+
+/** Every file that is not what was registered. */
+export async function inspectFiles(dir: string, version: Stored & { readonly title: string }): Promise<FileFault[]> {
+  const faults: FileFault[] = [];
+  const attempt = async <T>(file: string, work: () => Promise<T>): Promise<T | null> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof SentinelError)) throw error;
+      faults.push({ file, why: error.message });
+      return null;
+    }
+  };
+  const folder = await attempt("", async () => folderOf(dir, version));
+  if (folder === null) return faults;
+  const list = await attempt(LIST, () => listOf(path.join(path.dirname(folder), LIST), version.title));
+  if (list === null) return faults;
+  if (bundleHashOf(list) !== version.bundle)
+    faults.push({ file: LIST, why: "it is not the list of the registered bundle" });
+  for (const entry of list) {
+    await attempt(entry.name, () => readChecked(path.join(folder, entry.name), { ...entry, title: version.title }));
+  }
+  return faults;
 }
 
 function incomingOf(dir: string, modelId: string): string {

@@ -5,18 +5,40 @@ import type { Row, Sql } from "./registry-local-sql.ts";
 
 type JournalFields = Omit<JournalEntry, "index" | "previous" | "hash">;
 
-const COLUMNS = `model, position, alias, from_version, to_version, at, actor, verb, verdict, evidence, reason, previous, hash`;
+/** In the order of the copy's lines. */
+const FIELDS = [
+  ["index", "position"],
+  ["model", "model"],
+  ["alias", "alias"],
+  ["from", "from_version"],
+  ["to", "to_version"],
+  ["at", "at"],
+  ["actor", "actor"],
+  ["verb", "verb"],
+  ["verdict", "verdict"],
+  ["evidence", "evidence"],
+  ["reason", "reason"],
+  ["previous", "previous"],
+  ["hash", "hash"],
+] as const;
+
+/**
+ * A row as bytes of JSON. Not as texts: libsql ends the whole process at a text that is no UTF-8, and a damaged journal is
+ * what must be told, not what may end a server.
+ */
+const ROW = `CAST(json_object(${FIELDS.map(([field, column]) => `'${field}', ${column}`).join(", ")}) AS BLOB) AS entry`;
 
 export function appendEntry(sql: Sql, fields: JournalFields): JournalEntry {
   const [last] = sql.all(
-    `SELECT ${COLUMNS} FROM sentinel_journal WHERE model = ? ORDER BY position DESC LIMIT 1`,
+    `SELECT position, ${ROW} FROM sentinel_journal WHERE model = ? ORDER BY position DESC LIMIT 1`,
     fields.model,
   );
   const entry = nextEntry(fields, last === undefined ? null : entryOf(last));
   sql.run(
-    `INSERT INTO sentinel_journal(${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    entry.model,
+    `INSERT INTO sentinel_journal(${FIELDS.map(([, column]) => column).join(", ")})
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     entry.index,
+    entry.model,
     entry.alias,
     entry.from,
     entry.to,
@@ -36,7 +58,7 @@ export function appendEntry(sql: Sql, fields: JournalFields): JournalEntry {
 export function listEntries(sql: Sql, model: string, from = 0): JournalEntry[] {
   if (!sql.has("sentinel_journal")) return [];
   const rows = sql.all(
-    `SELECT ${COLUMNS} FROM sentinel_journal WHERE model = ? AND position >= ? ORDER BY position`,
+    `SELECT position, ${ROW} FROM sentinel_journal WHERE model = ? AND position >= ? ORDER BY position`,
     model,
     from,
   );
@@ -45,19 +67,11 @@ export function listEntries(sql: Sql, model: string, from = 0): JournalEntry[] {
 
 /** Exactly as stored: what was tampered with must reach the check of the chain. */
 function entryOf(row: Row): JournalEntry {
-  return {
-    index: row.position as number,
-    model: row.model as string,
-    alias: row.alias as string,
-    from: row.from_version as string | null,
-    to: row.to_version as string | null,
-    at: row.at as number,
-    actor: row.actor as string,
-    verb: row.verb as JournalEntry["verb"],
-    verdict: row.verdict as string,
-    evidence: row.evidence as string,
-    reason: row.reason as string,
-    previous: row.previous as string,
-    hash: row.hash as string,
-  };
+  const bytes = row.entry as unknown as Uint8Array;
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as JournalEntry;
+  } catch {
+    const nothing = { model: "", alias: "", from: null, to: null, at: 0, actor: "", verdict: "", evidence: "" };
+    return { index: Number(row.position), ...nothing, verb: "import", reason: "", previous: "", hash: "" };
+  }
 }

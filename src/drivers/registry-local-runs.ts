@@ -1,6 +1,6 @@
 // Runs of the embedded registry, in MLflow's tables: parameters, metrics, tags and datasets.
 import { SentinelError } from "../core/errors.ts";
-import type { Registry, RunDataset, RunMetric, RunSummary } from "../ports.ts";
+import type { Registry, RunDataset, RunHistory, RunMetric, RunSummary } from "../ports.ts";
 import type { Row, Sql } from "./registry-local-sql.ts";
 
 type RunInput = Parameters<Registry["startRun"]>[0];
@@ -38,7 +38,7 @@ export function insertRun(sql: Sql, input: RunInput & { readonly runId: string }
 export function logRun(sql: Sql, runId: string, what: RunLog & { readonly newId: () => string }): void {
   const experiment = activeRun(sql, runId).experiment_id as number;
   for (const [key, value] of Object.entries(what.params ?? {})) setParam(sql, runId, { key, value });
-  for (const metric of what.metrics ?? []) addMetric(sql, runId, { ...metric, at: what.at });
+  for (const metric of what.metrics ?? []) addMetric(sql, runId, { at: what.at, ...metric });
   setTags(sql, runId, what.tags ?? {});
   for (const dataset of what.datasets ?? []) addDataset(sql, runId, { ...dataset, experiment, newId: what.newId });
 }
@@ -89,6 +89,44 @@ export function listRuns(sql: Sql, experiment: string): RunSummary[] {
       tags: recordOf(tags.get(id), (row) => String(row.value ?? "")),
     };
   });
+}
+
+/** Names of the experiments, MLflow's own empty one left out. */
+export function listExperiments(sql: Sql): string[] {
+  const rows = sql.all(
+    `SELECT name FROM experiments WHERE lifecycle_stage = 'active' AND ${sql.scope("experiments")}
+       AND EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id) ORDER BY experiment_id`,
+  );
+  return rows.map(({ name }) => String(name));
+}
+
+/** Metrics in the order of time and step; datasets in the order of logging. */
+export function readHistory(sql: Sql, runId: string): RunHistory {
+  const { user_id: user } = activeRun(sql, runId);
+  const metrics = sql.all(
+    `SELECT "key", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY timestamp, step, "key"`,
+    runId,
+  );
+  const datasets = sql.all(
+    `SELECT d.name, d.digest, d.dataset_source_type, d.dataset_source, t.value AS context FROM inputs i
+       JOIN datasets d ON d.dataset_uuid = i.source_id
+       LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid AND t.name = 'mlflow.data.context'
+     WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN' AND i.destination_id = ? ORDER BY i.rowid`,
+    runId,
+  );
+  return {
+    user: String(user ?? ""),
+    metrics: metrics.map((row) => {
+      return { key: String(row.key), value: metricOf(row), step: Number(row.step), at: Number(row.timestamp) };
+    }),
+    datasets: datasets.map((row) => ({
+      name: String(row.name),
+      digest: String(row.digest),
+      sourceType: String(row.dataset_source_type),
+      source: String(row.dataset_source),
+      context: String(row.context ?? "training"),
+    })),
+  };
 }
 
 /** The run's newest metrics and its parameters, for the logged model that came of it. */

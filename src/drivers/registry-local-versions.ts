@@ -47,6 +47,11 @@ export function insertVersion(
   return { model, version: String(version), runId, createdAt: at, description, tags: { ...tags }, bundle };
 }
 
+export function listModels(sql: Sql): string[] {
+  const rows = sql.all(`SELECT name FROM registered_models WHERE ${sql.scope("registered_models")} ORDER BY name`);
+  return rows.map(({ name }) => String(name));
+}
+
 /** Oldest first; of one version when it is named. */
 export function listVersions(sql: Sql, model: string, version?: number): (ModelVersion & Stored)[] {
   const one = version === undefined ? "?2 IS NULL" : "v.version = ?2";

@@ -1,11 +1,13 @@
 // The embedded registry: one folder with an SQLite file in MLflow's own schema and the files of every version.
 import { randomUUID } from "node:crypto";
 import { messageOf } from "../core/errors.ts";
-import type { Clock, ModelVersion, Registry } from "../ports.ts";
+import type { Clock, ModelVersion, RegistrySource } from "../ports.ts";
 import { systemClock } from "./clock-system.ts";
-import { copyJournal } from "./journal-copy.ts";
+import { keepEvidence, readEvidence } from "./evidence-files.ts";
+import { copyJournal, readCopy } from "./journal-copy.ts";
 import { ownerNow } from "./owner.ts";
 import {
+  checkDocument,
   checkJournal,
   checkLog,
   checkMove,
@@ -14,12 +16,13 @@ import {
   checkTime,
   checkVersionTags,
 } from "./registry-limits.ts";
-import { discardFiles, loadFiles, type Stored, storeFiles } from "./registry-local-artifacts.ts";
+import { discardFiles, inspectFiles, loadFiles, type Stored, storeFiles } from "./registry-local-artifacts.ts";
 import { RegistryDatabase } from "./registry-local-database.ts";
 import { isFileError, unwritable } from "./registry-local-errors.ts";
 import { appendEntry, listEntries } from "./registry-local-journal.ts";
 import { failPending, giveUpAbandoned, insertPending, type Registration } from "./registry-local-models.ts";
-import { finishRun, insertRun, listRuns, logRun } from "./registry-local-runs.ts";
+import { finishRun, insertRun, listExperiments, listRuns, logRun, readHistory } from "./registry-local-runs.ts";
+import type { Sql } from "./registry-local-sql.ts";
 import * as stored from "./registry-local-versions.ts";
 
 /**
@@ -31,7 +34,7 @@ export function createLocalRegistry(options: {
   readonly clock?: Clock;
   /** 32 hexadecimal digits, never the same twice. */
   readonly newId?: () => string;
-}): Registry {
+}): RegistrySource {
   const { dir, clock = systemClock, newId = () => randomUUID().replaceAll("-", "") } = options;
   const database = new RegistryDatabase({ dir, clock });
   const readVersion = (model: string, version: string): Promise<ModelVersion & Stored> =>
@@ -84,11 +87,21 @@ export function createLocalRegistry(options: {
       return loadFiles(dir, { ...found, title: `${model} version ${version}` });
     },
     aliases: (model) => database.read((sql) => stored.aliasesOf(sql, model), { absent: {} }),
-    async moveAlias({ model, alias, from, to, entry }) {
+    async inspect(model, version) {
+      const found = await readVersion(model, version);
+      return inspectFiles(dir, { ...found, title: `${model} version ${version}` });
+    },
+    async moveAlias({ model, alias, from, to, entry, document }) {
       checkMove({ alias, from, to });
       const { at, actor, verb, verdict, evidence, reason } = entry;
       const fields = { model, alias, from, to, at, actor, verb, verdict, evidence, reason };
       checkJournal({ at, actor, verb, verdict, evidence, reason });
+      if (document !== undefined) {
+        checkDocument(document, evidence);
+        await keepEvidence(dir, document, newId).catch((cause: unknown) => {
+          throw isFileError(cause) ? unwritable(dir, cause) : cause;
+        });
+      }
       const written = await database.write((sql) => {
         stored.setAlias(sql, { model, alias, from, to, at });
         return appendEntry(sql, fields);
@@ -97,6 +110,16 @@ export function createLocalRegistry(options: {
       return written;
     },
     journal: (model) => database.read((sql) => listEntries(sql, model), { absent: [] }),
+    evidence: (_model, hash) => readEvidence(dir, hash),
+    journalCopy: () => readCopy(dir),
+    storeFaults: () => database.read((sql) => faultsOf(sql), { absent: [] }),
+    async contents() {
+      const experiments = await database.read(listExperiments, { absent: [] });
+      const models = await database.read((sql) => stored.listModels(sql), { absent: [] });
+      return { experiments, models };
+    },
+    runHistory: (runId) =>
+      database.read((sql) => readHistory(sql, runId), { absent: { metrics: [], datasets: [], user: "" } }),
     async close() {
       database.close();
     },
@@ -129,6 +152,14 @@ async function register({ dir, database, clock, newId }: Parts, input: Registrat
 async function clearAbandoned({ dir, database, clock }: Omit<Parts, "newId">): Promise<void> {
   const abandoned = await database.write((sql) => giveUpAbandoned(sql, clock.now()));
   for (const model of abandoned) await discardFiles(dir, model).catch(() => {});
+}
+
+/** SQLite's own look at its pages and indexes, at most this many lines of it. */
+function faultsOf(sql: Sql): string[] {
+  return sql
+    .all("PRAGMA integrity_check(20)")
+    .map((row) => String(Object.values(row)[0]))
+    .filter((line) => line !== "ok");
 }
 
 function withoutLocation({ location: _inside, ...version }: ModelVersion & Stored): ModelVersion {

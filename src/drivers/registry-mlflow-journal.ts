@@ -1,5 +1,6 @@
 // The journal on an MLflow server, and moves of aliases that go through it: parameters of a run, because those are written once.
 import { SentinelError } from "../core/errors.ts";
+import { sha256 } from "../core/hash.ts";
 import { nextEntry } from "../core/journal.ts";
 import type { JournalEntry, Registry } from "../ports.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
@@ -12,15 +13,18 @@ const JOURNALS = "sentinel.journal";
 /** `sentinel.journal/<model>` names that run: of two who make one, MLflow lets one have the name. */
 const RUN_TAG = "sentinel.journal.run";
 /** Index of the last entry whose alias is known to have moved. */
-const SETTLED_TAG = "sentinel.journal.settled";
+export const SETTLED_TAG = "sentinel.journal.settled";
 const KEY = /^entry\.(\d{8})$/;
 /** MLflow cuts a longer parameter without a word. */
-const VALUE_MAX = 6_000;
+export const VALUE_MAX = 6_000;
 /** Others may take the next place this often before a mover gives up. */
 const TURNS_MAX = 20;
+const DOCUMENT_BYTES_MAX = 64_000_000;
 
-interface Journal {
+export interface Journal {
   readonly runId: string;
+  /** Where files of the run go. */
+  readonly files: string;
   readonly settled: number;
   readonly entries: readonly JournalEntry[];
 }
@@ -36,13 +40,17 @@ export async function readJournal(client: MlflowClient, model: string): Promise<
  * The entry comes first and decides: its place in the chain is a parameter that the server writes once, so that of two movers one
  * gets it. Then the alias follows. A mover that dies in between leaves an entry that is not settled; the next one completes it.
  */
-export async function moveAlias(client: MlflowClient, move: Move, newId: () => string): Promise<JournalEntry> {
+export async function moveAlias(
+  client: MlflowClient,
+  move: Move,
+  { newId, document }: { readonly newId: () => string; readonly document?: string },
+): Promise<JournalEntry> {
   const { model, alias, from, to } = move;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     // The journal before the alias: a move that happens in between then takes the place that this one wants.
     let journal = await openJournal(client, model);
     const last = journal?.entries.at(-1) ?? null;
-    if (journal !== null && last !== null && last.index > journal.settled) {
+    if (journal !== null && last !== null && isOpen(journal, last)) {
       await settle(client, { journal, entry: last });
       if (isSameMove(last, move)) return last;
     }
@@ -51,6 +59,8 @@ export async function moveAlias(client: MlflowClient, move: Move, newId: () => s
     if (current !== from) throw conflict(move, current);
     if (to !== null) await readVersion(client, model, to);
     journal ??= await makeJournal(client, move, newId);
+    // Before the entry that names it: an entry never points at what is not there.
+    if (document !== undefined) await keepDocument(client, journal, document);
     const entry = nextEntry(move, last);
     if (!(await append(client, { journal, entry, nonce: newId() }))) continue;
     if (await settle(client, { journal, entry })) return entry;
@@ -74,7 +84,33 @@ export function checkEntryLength(move: Move): void {
   );
 }
 
-async function openJournal(client: MlflowClient, model: string): Promise<Journal | null> {
+/** Where the files of a model's journal are; null before its first entry. */
+export async function journalFiles(client: MlflowClient, model: string): Promise<string | null> {
+  return (await openJournal(client, model))?.files ?? null;
+}
+
+/** The evidence kept under this hash, as it is found. */
+export async function readDocument(client: MlflowClient, files: string, hash: string): Promise<string | null> {
+  if (!/^[0-9a-f]{64}$/.test(hash)) return null;
+  try {
+    const { bytes } = await client.download(documentAt(files, hash), { bytesMax: DOCUMENT_BYTES_MAX });
+    return new TextDecoder().decode(bytes);
+  } catch (error) {
+    if (isRefusal(error, "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")) return null;
+    if (error instanceof SentinelError && error.code === "registry.corrupt") return "";
+    throw error;
+  }
+}
+
+export async function keepDocument(client: MlflowClient, { files }: Journal, text: string): Promise<void> {
+  await client.upload(documentAt(files, sha256(text)), new TextEncoder().encode(text));
+}
+
+function documentAt(files: string, hash: string): string {
+  return `${files}/evidence/${hash}.json`;
+}
+
+export async function openJournal(client: MlflowClient, model: string): Promise<Journal | null> {
   const pointer = await findExperiment(client, `${JOURNALS}/${model}`);
   if (pointer === null) return null;
   const runId = pointer.tags?.find(({ key }) => key === RUN_TAG)?.value;
@@ -89,11 +125,20 @@ async function openJournal(client: MlflowClient, model: string): Promise<Journal
     if (place !== undefined) entries.push(parsed(value, Number(place)));
   }
   const settled = run.data?.tags?.find(({ key }) => key === SETTLED_TAG)?.value;
-  return { runId, settled: Number(settled ?? -1), entries: entries.sort((a, b) => a.index - b.index) };
+  return {
+    runId,
+    files: run.info.artifact_uri ?? "",
+    settled: Number(settled ?? -1),
+    entries: entries.sort((a, b) => a.index - b.index),
+  };
 }
 
 /** Two at once make two runs; the name decides which one is the journal, and the other is deleted. */
-async function makeJournal(client: MlflowClient, move: Move, newId: () => string): Promise<Journal> {
+export async function makeJournal(
+  client: MlflowClient,
+  move: Pick<Move, "model" | "actor" | "at">,
+  newId: () => string,
+): Promise<Journal> {
   const { model, actor, at } = move;
   const input = { experiment: JOURNALS, name: model, startedAt: at, user: actor.slice(0, 250), tags: {} };
   const runId = await startRun(client, input, newId());
@@ -107,11 +152,11 @@ async function makeJournal(client: MlflowClient, move: Move, newId: () => string
 }
 
 /** False when somebody else has that place. The nonce tells our own entry, repeated, from the same words of another. */
-async function append(
+export async function append(
   client: MlflowClient,
   { journal, entry, nonce }: { readonly journal: Journal; readonly entry: JournalEntry; readonly nonce: string },
 ): Promise<boolean> {
-  const key = `entry.${String(entry.index).padStart(8, "0")}`;
+  const key = keyOf(entry);
   try {
     const body = { run_id: journal.runId, key, value: stored(entry, nonce) };
     await client.send("POST", "/runs/log-parameter", body);
@@ -126,7 +171,7 @@ async function append(
  * Puts the alias where the newest entry of that alias says, until it is the newest even after the alias was written: a slow mover
  * then does not undo a faster one. False when the version was deleted, so that there is nothing to point at.
  */
-async function settle(
+export async function settle(
   client: MlflowClient,
   { journal, entry }: { readonly journal: Journal; readonly entry: JournalEntry },
 ): Promise<boolean> {
@@ -136,7 +181,7 @@ async function settle(
     for (let turn = 0; turn < TURNS_MAX; turn++) {
       there = await follow(client, written);
       const now = await openJournal(client, entry.model);
-      const newest = now?.entries.findLast(({ alias }) => alias === entry.alias);
+      const newest = now?.entries.findLast(({ alias, origin }) => alias === entry.alias && origin === undefined);
       if (newest === undefined || newest.hash === written.hash || newest.index < written.index) break;
       written = newest;
     }
@@ -153,7 +198,12 @@ async function settle(
   }
 }
 
-async function follow(client: MlflowClient, { model, alias, to }: JournalEntry): Promise<boolean> {
+/** True when nobody has yet said that the alias has followed. A pushed entry is history: whoever brought it moves the aliases. */
+export function isOpen(journal: Journal, entry: JournalEntry): boolean {
+  return entry.index > journal.settled && entry.origin === undefined;
+}
+
+export async function follow(client: MlflowClient, { model, alias, to }: JournalEntry): Promise<boolean> {
   try {
     await writeAlias(client, { model, alias, to });
     return true;
@@ -169,14 +219,29 @@ function isSameMove(entry: JournalEntry, move: Move): boolean {
   return same.every((field) => entry[field] === move[field]);
 }
 
-function stored(entry: JournalEntry, nonce: string): string {
-  return JSON.stringify({ entry, nonce });
+export function keyOf({ index }: JournalEntry): string {
+  return `entry.${String(index).padStart(8, "0")}`;
 }
 
+/** The whole text is sealed, the nonce too: one changed byte anywhere in the parameter shows. */
+export function stored(entry: JournalEntry, nonce: string): string {
+  const open = JSON.stringify({ entry, nonce }).slice(0, -1);
+  return `${open}${SEAL}${sealOf(open)}"}`;
+}
+
+const SEAL = ',"seal":"';
+
+function sealOf(text: string): string {
+  return sha256(text).slice(0, 16);
+}
+
+/** A parameter that is not exactly what was written there, under its own key, is an entry that fails the chain's check. */
 function parsed(value: string, place: number): JournalEntry {
   try {
     const { entry } = JSON.parse(value) as { readonly entry: JournalEntry };
-    if (Number.isSafeInteger(entry.index)) return entry;
+    const open = value.slice(0, value.lastIndexOf(SEAL));
+    if (entry.index === place && value === `${open}${SEAL}${sealOf(open)}"}`) return entry;
+    if (entry.index === place && Object.hasOwn(entry, "hash")) return { ...entry, hash: "" };
   } catch {}
   const nothing = { verdict: "", evidence: "", reason: value.slice(0, 200), previous: "", hash: "" };
   return { index: place, model: "", alias: "", from: null, to: null, at: 0, actor: "", verb: "import", ...nothing };

@@ -1,8 +1,9 @@
 // The registry on an MLflow server, over its REST interface: what a team shares, with the same guarantees as far as MLflow lets us.
 import { randomUUID } from "node:crypto";
-import type { JournalEntry, Registry } from "../ports.ts";
-import { copyJournal } from "./journal-copy.ts";
+import type { JournalEntry, RegistryTarget } from "../ports.ts";
+import { copyJournal, readCopy } from "./journal-copy.ts";
 import {
+  checkDocument,
   checkJournal,
   checkLog,
   checkMove,
@@ -11,14 +12,22 @@ import {
   checkTime,
   checkVersionTags,
 } from "./registry-limits.ts";
-import { loadFiles } from "./registry-mlflow-artifacts.ts";
+import { adopt } from "./registry-mlflow-adopt.ts";
+import { inspectFiles, loadFiles } from "./registry-mlflow-artifacts.ts";
 import { createMlflowClient, type MlflowLimits, type MlflowServer } from "./registry-mlflow-client.ts";
 import { explained } from "./registry-mlflow-errors.ts";
-import { checkEntryLength, moveAlias, moveOf, readJournal } from "./registry-mlflow-journal.ts";
+import {
+  checkEntryLength,
+  journalFiles,
+  moveAlias,
+  moveOf,
+  readDocument,
+  readJournal,
+} from "./registry-mlflow-journal.ts";
 import { endRun, listRuns, logRun, startRun } from "./registry-mlflow-runs.ts";
 import * as stored from "./registry-mlflow-versions.ts";
 
-/** Connects at first use. Nothing is kept between calls, so that there is nothing to flush or to go stale. */
+/** Connects at first use. Nothing that could go stale is kept between calls. */
 export function createMlflowRegistry(options: {
   readonly server: MlflowServer;
   readonly limits?: MlflowLimits;
@@ -26,7 +35,7 @@ export function createMlflowRegistry(options: {
   readonly copyDir?: string;
   /** 32 hexadecimal digits, never the same twice. */
   readonly newId?: () => string;
-}): Registry {
+}): RegistryTarget {
   const { server, limits, copyDir, newId = () => randomUUID().replaceAll("-", "") } = options;
   const client = createMlflowClient(server, limits);
   const told = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -41,6 +50,7 @@ export function createMlflowRegistry(options: {
     if (from === newest.index) return [newest];
     return (await readJournal(client, newest.model)).slice(from);
   };
+  const places = new Map<string, string>();
   return {
     where: client.where,
     startRun: (input) =>
@@ -83,15 +93,39 @@ export function createMlflowRegistry(options: {
     aliases: (model) => told(() => stored.aliasesOf(client, model)),
     moveAlias: (input) =>
       told(async () => {
-        const { entry, ...move } = input;
+        const { entry, document, ...move } = input;
         checkMove(move);
+        if (document !== undefined) checkDocument(document, entry.evidence);
         checkJournal(entry);
         checkEntryLength(moveOf(input));
-        const written = await moveAlias(client, moveOf(input), newId);
+        const written = await moveAlias(client, moveOf(input), { newId, document });
         if (copyDir !== undefined) await copyJournal(copyDir, input.model, (from) => entriesFrom(from, written));
         return written;
       }),
     journal: (model) => told(() => readJournal(client, model)),
+    adopt: (input) =>
+      told(async () => {
+        const result = await adopt({ client, newId }, input);
+        const from = async (index: number) => (await readJournal(client, input.model)).slice(index);
+        if (copyDir !== undefined) await copyJournal(copyDir, input.model, from);
+        return result;
+      }),
+    evidence: (model, hash) =>
+      told(async () => {
+        // A journal's place never changes, and asking for it reads all of it.
+        const files = places.get(model) ?? (await journalFiles(client, model));
+        if (files === null) return null;
+        places.set(model, files);
+        return readDocument(client, files, hash);
+      }),
+    inspect: (model, version) =>
+      told(async () => {
+        const found = await stored.readVersion(client, model, version);
+        const location = await stored.locate(client, found);
+        return inspectFiles(client, { location, bundle: found.bundle, title: `${model} version ${version}` });
+      }),
+    journalCopy: async () => (copyDir === undefined ? null : readCopy(copyDir)),
+    storeFaults: async () => [],
     async close() {},
   };
 }

@@ -47,7 +47,34 @@ export interface ReplayResult {
  * learned at the moment it became known, before transactions of that instant. Errors: dataset.columns-missing, dataset.type-wrong.
  */
 export function replay(input: ReplayInput): ReplayResult {
-  const plan = "steps" in input.spec ? input.spec : compileSpec(input.spec);
+  const plan = planOf(input);
+  const state = input.state ?? new FeatureState(layoutOf([plan]));
+  const { rows } = input.table;
+  const { width } = plan;
+  const values = new Float32Array(width * rows);
+  for (const block of replayBlocks({ ...input, spec: plan, state }, { blockRows: BLOCK_ROWS })) {
+    for (let c = 0; c < width; c++) {
+      const column = c * rows;
+      for (let i = 0; i < block.rows.length; i++) values[column + block.rows[i]] = block.vectors[i * width + c];
+    }
+  }
+  return { values, names: plan.names, rows, state };
+}
+
+/** Vectors of consecutive rows in time order; valid until the next block is asked for. */
+export interface VectorBlock {
+  /** Their places in the table. */
+  readonly rows: Int32Array;
+  /** Row-major: feature c of rows[i] is vectors[i * width + c]. */
+  readonly vectors: Float32Array;
+}
+
+/** As {@link replay}, for tables whose vectors do not fit into memory: block after block in time order. */
+export function* replayBlocks(
+  input: ReplayInput,
+  { blockRows }: { readonly blockRows: number },
+): Generator<VectorBlock, void, undefined> {
+  const plan = planOf(input);
   const state = input.state ?? new FeatureState(layoutOf([plan]));
   state.bind(plan);
   const { table } = input;
@@ -55,8 +82,8 @@ export function replay(input: ReplayInput): ReplayResult {
   const ids = columnOf(table, input.columns.id);
   const source = new RowSource(state, table, columnOf);
   const labels = labelsOf(input, times);
+  const vectors = new Float32Array(plan.width * blockRows);
   const vector = new Float32Array(plan.width);
-  const block = new Block(plan.width, table.rows);
   const row = new EventRow(state.tables.length);
   const labelRow = new EventRow(state.tables.length);
   const label = { fraud: false, knownAt: 0 };
@@ -74,23 +101,31 @@ export function replay(input: ReplayInput): ReplayResult {
     }
   };
   const order = orderBy(times);
-  for (let i = 0; i < order.length; i++) {
-    const at = order[i];
-    const time = Math.floor(times[at]);
-    learnLabelsUntil(time);
-    row.id = textAt(ids, at) ?? "";
-    row.time = time;
-    source.fill(row, at);
-    state.readRow(plan, row, vector);
-    block.add(at, vector);
-    state.learnRow(row);
-    source.keep(row, at);
-    if (i % PROGRESS_ROWS === 0) input.onProgress?.(i, order.length);
+  for (let from = 0; from < order.length; from += blockRows) {
+    const rows = order.subarray(from, from + blockRows);
+    for (let i = 0; i < rows.length; i++) {
+      const at = rows[i];
+      const time = Math.floor(times[at]);
+      learnLabelsUntil(time);
+      row.id = textAt(ids, at) ?? "";
+      row.time = time;
+      source.fill(row, at);
+      state.readRow(plan, row, vector);
+      vectors.set(vector, i * plan.width);
+      state.learnRow(row);
+      source.keep(row, at);
+    }
+    if (Math.floor((from + rows.length) / PROGRESS_ROWS) > Math.floor(from / PROGRESS_ROWS)) {
+      input.onProgress?.(from + rows.length, order.length);
+    }
+    yield { rows, vectors };
   }
-  block.flush();
   learnLabelsUntil(Number.POSITIVE_INFINITY);
   input.onProgress?.(order.length, order.length);
-  return { values: block.values, names: plan.names, rows: table.rows, state };
+}
+
+function planOf({ spec }: ReplayInput): FeaturePlan {
+  return "steps" in spec ? spec : compileSpec(spec);
 }
 
 /** One arrival: a transaction, or a label with the transaction that it is about. */
@@ -116,41 +151,6 @@ export async function* replayLog(input: {
     state.read(plan, transaction, vector);
     state.learn(transaction);
     yield { transaction, vector };
-  }
-}
-
-/** Vectors gathered row by row and written out column by column, so that memory is touched in long stretches. */
-class Block {
-  readonly values: Float32Array;
-  private readonly rows: number;
-  private readonly width: number;
-  private readonly vectors: Float32Array;
-  private readonly at = new Int32Array(BLOCK_ROWS);
-  private filled = 0;
-
-  constructor(width: number, rows: number) {
-    this.rows = rows;
-    this.width = width;
-    this.values = new Float32Array(width * rows);
-    this.vectors = new Float32Array(width * BLOCK_ROWS);
-  }
-
-  /** Takes the vector of a row. */
-  add(row: number, vector: Float32Array): void {
-    if (this.filled === BLOCK_ROWS) this.flush();
-    const { width, vectors } = this;
-    const from = this.filled * width;
-    for (let c = 0; c < width; c++) vectors[from + c] = vector[c];
-    this.at[this.filled++] = row;
-  }
-
-  flush(): void {
-    const { values, vectors, at, filled, rows, width } = this;
-    for (let c = 0; c < width; c++) {
-      const column = c * rows;
-      for (let i = 0; i < filled; i++) values[column + at[i]] = vectors[i * width + c];
-    }
-    this.filled = 0;
   }
 }
 

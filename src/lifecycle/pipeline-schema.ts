@@ -56,7 +56,10 @@ export const PIPELINE_SCHEMA = closed(
       seed: count(0, 4_294_967_295),
     }),
     decisions: closed({
+      review_policy: { enum: ["budget", "max-f1", "cost"] },
       review_share: share,
+      review_cost: number(0, 1e9),
+      missed_share: share,
       block_precision: share,
       block_score_min: share,
       fail_open: { enum: ["approve", "review", "block"] },

@@ -73,7 +73,10 @@ export interface Pipeline {
   };
   readonly modelParameters: ModelParameters;
   readonly decisions: {
+    readonly reviewPolicy: "budget" | "max-f1" | "cost";
     readonly reviewShare: number;
+    readonly reviewCost: number;
+    readonly missedShare: number;
     readonly blockPrecision: number;
     readonly blockScoreMin: number;
     readonly failOpen: "approve" | "review" | "block";
@@ -151,7 +154,10 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   const labels = { delay: "7d", maturity: "7d", unreported: "genuine" as const, ...raw.labels };
   const model = raw.model_parameters ?? {};
   const decisions = {
+    review_policy: "budget" as const,
     review_share: 0.01,
+    review_cost: 5,
+    missed_share: 1,
     block_precision: 0.9,
     block_score_min: 0.5,
     fail_open: "review" as const,
@@ -202,7 +208,10 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       seed: model.seed ?? 1,
     },
     decisions: {
+      reviewPolicy: decisions.review_policy,
       reviewShare: decisions.review_share,
+      reviewCost: decisions.review_cost,
+      missedShare: decisions.missed_share,
       blockPrecision: decisions.block_precision,
       blockScoreMin: decisions.block_score_min,
       failOpen: decisions.fail_open,
@@ -301,7 +310,10 @@ interface RawPipeline {
     seed: number;
   }>;
   readonly decisions?: Partial<{
+    review_policy: "budget" | "max-f1" | "cost";
     review_share: number;
+    review_cost: number;
+    missed_share: number;
     block_precision: number;
     block_score_min: number;
     fail_open: "approve" | "review" | "block";

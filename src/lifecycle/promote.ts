@@ -55,17 +55,19 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   }
   const { verdict, report } = await weigh(ports, { registry, pipeline, from, to, seed: input.seed });
   if (!isYes(verdict) && input.forced === null) return { verdict, from, to, moved: false, report, journal: null };
+  const document = canonicalJson({ verdict, report });
   const journal = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",
     from,
     to,
+    document,
     entry: {
       at: ports.clock.now(),
       actor: input.actor,
       verb: "promote",
       verdict: isYes(verdict) ? verdict.verdict : "FORCED",
-      evidence: sha256(canonicalJson({ verdict, report })),
+      evidence: sha256(document),
       // What was not needed did not happen: a yes is kept with its own reasons.
       reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },

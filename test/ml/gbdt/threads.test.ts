@@ -1,4 +1,6 @@
 // Teams of threads: the same bytes at any number of them, an abort that ends them, errors as on one thread.
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
 import { encodeGbdt } from "../../../src/ml/gbdt/model.ts";
@@ -69,6 +71,29 @@ test("an abort ends the training with its reason", async () => {
   const task = { ...problem, params: { ...params, trees: 10_000 }, seed: 1, onRound };
   await expect(trainGbdtThreads(task, { threads: 2, signal: abort.signal })).rejects.toThrow("enough");
   await expect(trainGbdtThreads(task, { threads: 2, signal: abort.signal })).rejects.toThrow("enough");
+});
+
+test("a server in the training process goes on answering", async () => {
+  const server = createServer((_, response) => response.end("here"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  let trained = false;
+  const training = trainGbdtThreads({ ...problem, params: { ...params, trees: 150 }, seed: 1 }, { threads: 1 });
+  const watched = training.finally(() => {
+    trained = true;
+  });
+  let answered = 0;
+  try {
+    while (!trained && answered < 100_000) {
+      expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("here");
+      answered++;
+    }
+    await watched;
+  } finally {
+    server.close();
+  }
+  // A loop that is held answers the first request, and the rest after the training.
+  expect(answered).toBeGreaterThan(10);
 });
 
 test("what does not fit is refused before a thread starts", async () => {
