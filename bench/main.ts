@@ -26,6 +26,10 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "isolation forest against scikit-learn's",
     load: async () => (await import("./iforest.ts")).bench,
   },
+  registry: {
+    purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
+    load: async () => (await import("./registry.ts")).bench,
+  },
 };
 
 const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]

@@ -241,6 +241,14 @@ const COMPILE: {
   column: (def, feature, draft) => {
     draft.columns.push({ value: feature, column: def.column });
   },
+  category: (def, feature, draft) => {
+    const at = textPlace(draft, def.column);
+    const places = new Map(def.values.map((value, place) => [value, place]));
+    draft.rows.push((_, values, texts) => {
+      const text = texts[at];
+      values[feature] = text === null ? Number.NaN : (places.get(text) ?? places.size);
+    });
+  },
   time: (def, feature, draft) => {
     const part = TIME_PART[def.part];
     draft.rows.push((time, values) => {

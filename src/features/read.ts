@@ -13,6 +13,8 @@ export interface ReadEvent {
   values: Float64Array;
   /** It was learned before (a retry): what is kept of it must not count a second time. */
   learned: boolean;
+  /** The watermark where the transaction is too late to be learned, else −∞: entries too old to keep are not read, swept or not. */
+  lateAt: number;
 }
 
 /** Where one key of a plan stands in a state: its table, the slot of the transaction's key, the steps' columns in the table. */
@@ -37,6 +39,8 @@ export class KeyReader {
   /** Whether the key has labels of each kind. */
   private hasFrauds = false;
   private hasGenuine = false;
+  /** Entries up to this time are gone; −∞ unless the transaction is too late. */
+  private gone = Number.NEGATIVE_INFINITY;
   /** Entries that came before the transaction; and those of busy tiles, late ones included. */
   private readonly run = new RunPlace();
   private readonly tiles = new RunPlace();
@@ -48,7 +52,7 @@ export class KeyReader {
   private lows = new Int32Array(16);
   private knownFrauds = new Int32Array(16);
   private knownGenuine = new Int32Array(16);
-  private readonly labelSpan = { until: 0, now: 0 };
+  private readonly labelSpan = { until: 0, now: 0, after: 0 };
   private readonly kept = new Float64Array(2 * FEATURES_MAX);
 
   /**
@@ -78,13 +82,20 @@ export class KeyReader {
     this.values = event.values;
     const { run, tiles } = this;
     table.singles.locate(slot, run);
+    this.gone = event.lateAt - table.retentionMs;
+    if (this.gone > Number.NEGATIVE_INFINITY) this.trim(run);
     this.now = event.time - run.origin;
     run.end = this.lowAfter(run.end, this.now);
     if (event.learned) run.end = this.endBefore(event);
     table.tiles.locate(slot, tiles);
+    if (this.gone > Number.NEGATIVE_INFINITY) this.trim(tiles);
     this.tileNow = event.time - tiles.origin;
     this.hasFrauds = slot >= 0 && table.frauds.runs.length(slot) > 0;
     this.hasGenuine = slot >= 0 && table.genuine.runs.length(slot) > 0;
+  }
+
+  private trim(place: RunPlace): void {
+    place.begin = firstAfter(place.times, place.begin, place.end, this.gone - place.origin);
   }
 
   /** Where the learned transaction itself stands among entries of its millisecond: the last with its values. */
@@ -134,6 +145,7 @@ export class KeyReader {
     const { labelSpan } = this;
     labelSpan.until = this.time - pass.delayMs;
     labelSpan.now = this.time;
+    labelSpan.after = this.gone;
     this.table[which].countNested(this.slot, pass.lengths, labelSpan, counts);
   }
 
@@ -237,7 +249,7 @@ export class KeyReader {
 
   private sinceFraudEdge(step: { readonly withinMs: number; readonly last: boolean }): number {
     if (!this.hasFrauds) return Number.NaN;
-    const edge = { after: this.time - step.withinMs, now: this.time, last: step.last };
+    const edge = { after: Math.max(this.time - step.withinMs, this.gone), now: this.time, last: step.last };
     return this.time - this.table.frauds.edge(this.slot, edge);
   }
 

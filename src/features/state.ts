@@ -170,6 +170,7 @@ export class FeatureState {
     const { keys, columns, rows } = plan.steps;
     event.time = row.time;
     event.learned = this.ids.has(row.id);
+    event.lateAt = row.time < this.watermark - this.limits.latenessMs ? this.watermark : Number.NEGATIVE_INFINITY;
     for (let k = 0; k < keys.length; k++) {
       places[k].slot = row.slots[series[k]];
       event.values = this.seriesValues(series[k], row);
@@ -305,7 +306,8 @@ function toFloat32(value: number): number {
   return value < -FLOAT32_MAX ? -FLOAT32_MAX : value;
 }
 
-function keyText(key: readonly string[], tx: Transaction): string | null {
+/** The text of a transaction's key; null when a column of it is missing. */
+export function keyText(key: readonly string[], tx: Transaction): string | null {
   if (key.length === 1) return fieldText(tx.fields[key[0]]);
   return joinKey(key.map((column) => fieldText(tx.fields[column])));
 }
@@ -328,6 +330,6 @@ function bindPlan(plan: FeaturePlan, state: FeatureState): Binding {
     wordOf: Int32Array.from(plan.steps.texts, (column) => state.wordIndex(column)),
     values: new Float64Array(plan.steps.values),
     texts: plan.steps.texts.map(() => null),
-    event: { time: 0, values: new Float64Array(0), learned: false },
+    event: { time: 0, values: new Float64Array(0), learned: false, lateAt: Number.NEGATIVE_INFINITY },
   };
 }

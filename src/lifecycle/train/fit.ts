@@ -1,6 +1,7 @@
 // Fitting: forest, trees with and without the anomaly score (the ablation decides), calibration, thresholds.
 import type { Thresholds } from "../../core/decision.ts";
 import { type Calibration, calibrate, chooseCalibration, fitCalibration } from "../../ml/calibration.ts";
+import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/params.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
@@ -33,7 +34,8 @@ export interface Fitted {
   readonly anomalyAsFeature: boolean;
   readonly calibration: Calibration;
   readonly thresholds: Thresholds;
-  readonly ablation: Ablation;
+  /** null where nothing was compared: an imported model has the inputs it has. */
+  readonly ablation: Ablation | null;
   readonly curve: { readonly train: readonly number[]; readonly validation: readonly number[] };
   readonly rounds: number;
 }
@@ -46,6 +48,8 @@ export async function fitModels(
   x: Matrix,
   labels: Uint8Array,
   given: {
+    /** What each column of x means to the trees; the forest takes all for numbers, codes of categories too. */
+    readonly kinds: readonly ColumnKind[];
     readonly split: Split;
     /** One a row of `x`; for thresholds that weigh costs. */
     readonly amounts: Float64Array;
@@ -55,7 +59,7 @@ export async function fitModels(
     readonly report: Reporter;
   },
 ): Promise<Fitted> {
-  const { split, pipeline, seed, threads, report } = given;
+  const { kinds, split, pipeline, seed, threads, report } = given;
   const { modelParameters: parameters } = pipeline;
   const trainX = takeMatrixRows(x, split.train.rows);
   const laterX = takeMatrixRows(x, split.calibrate.rows);
@@ -74,6 +78,8 @@ export async function fitModels(
         x: trainInput,
         y: trainY,
         validation: { x: laterInput, y: laterY },
+        // The anomaly score, where it is among the inputs, is the last of them.
+        kinds: trainInput.names.map((_, c) => kinds[c] ?? "number"),
         params: gbdtParams(parameters),
         seed,
         onRound: (round) => report.progress(label, round, parameters.trees),
@@ -93,28 +99,41 @@ export async function fitModels(
   const kept = apWith - apWithout >= ABLATION_GAIN_MIN;
   const chosen = kept ? extended : plain;
   const margins = kept ? extendedMargins : plainMargins;
-  const calibration =
-    parameters.calibration === "choose"
-      ? chooseCalibration({ margins, y: laterY }).calibration
-      : fitCalibration({ margins, y: laterY, kind: parameters.calibration });
-  const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
-  const ranked = thresholdsFor({
-    scores,
-    y: laterY,
-    review: reviewPolicy(pipeline, () => Float64Array.from(split.calibrate.rows, (row) => given.amounts[row])),
-    blockPrecision: pipeline.decisions.blockPrecision,
-  });
-  // Precision is a mean over all that is blocked; the least certain of them must still be likely enough by itself.
-  const thresholds = { ...ranked, block: Math.max(ranked.block, Math.fround(pipeline.decisions.blockScoreMin)) };
   return {
     trees: chosen.model,
     forest,
     anomalyAsFeature: kept,
-    calibration,
-    thresholds,
+    ...fitDecisions(margins, laterY, {
+      pipeline,
+      amounts: () => Float64Array.from(split.calibrate.rows, (row) => given.amounts[row]),
+    }),
     ablation: { without: apWithout, with: apWith, kept },
     curve: chosen.curve,
     rounds: chosen.bestRound,
+  };
+}
+
+/** From margins of the calibration slice: the calibration, and the thresholds that the pipeline's policy asks for. */
+export function fitDecisions(
+  margins: Float64Array,
+  y: Uint8Array,
+  given: { readonly pipeline: Pipeline; readonly amounts: () => Float64Array },
+): Pick<Fitted, "calibration" | "thresholds"> {
+  const { decisions, modelParameters } = given.pipeline;
+  const { calibration: kind } = modelParameters;
+  const calibration =
+    kind === "choose" ? chooseCalibration({ margins, y }).calibration : fitCalibration({ margins, y, kind });
+  const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
+  const ranked = thresholdsFor({
+    scores,
+    y,
+    review: reviewPolicy(given.pipeline, given.amounts),
+    blockPrecision: decisions.blockPrecision,
+  });
+  // Precision is a mean over all that is blocked; the least certain of them must still be likely enough by itself.
+  return {
+    calibration,
+    thresholds: { ...ranked, block: Math.max(ranked.block, Math.fround(decisions.blockScoreMin)) },
   };
 }
 
@@ -152,8 +171,13 @@ export function gbdtParams(parameters: ModelParameters): GbdtParams {
     gamma: parameters.gamma,
     minChildWeight: parameters.minChildWeight,
     rowSample: parameters.rowSample,
+    gossTop: parameters.gossTop,
+    gossRest: parameters.gossRest,
     columnSample: parameters.columnSample,
     binsMax: parameters.binsMax,
+    categoryRowsMin: parameters.categoryRowsMin,
+    categoryLambda: parameters.categoryLambda,
+    categorySmoothing: parameters.categorySmoothing,
     scalePositive: parameters.scalePositive,
     earlyStoppingRounds: parameters.earlyStoppingRounds,
   };

@@ -1,6 +1,8 @@
 // What a training is asked and what it answers: plain data that its parts share.
 import type { Verdict } from "../../core/verdict.ts";
 import type { ModelVersion } from "../../ports.ts";
+import type { Imported } from "../bundle.ts";
+import type { Lineage } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
@@ -20,7 +22,9 @@ export interface TrainInput {
   readonly tune?: number;
   /** Why a gate's no is overridden; null obeys it. */
   readonly forced: string | null;
-  readonly verb: "train" | "retrain";
+  readonly verb: "train" | "retrain" | "import";
+  /** Where a model comes from that was not trained here. */
+  readonly imported?: Imported;
 }
 
 export interface TrainResult {
@@ -30,9 +34,11 @@ export interface TrainResult {
   readonly runId: string | null;
   readonly metrics: Metrics | null;
   readonly champion: { readonly version: string; readonly metrics: Metrics } | null;
-  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature"> | null;
+  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature" | "curve"> | null;
   /** What a search found; null without one. */
   readonly tuning: Tuning | null;
   readonly importance: readonly { readonly name: string; readonly gain: number }[];
+  /** null when the data gate said no. */
+  readonly lineage: Lineage | null;
   readonly seconds: Readonly<Record<string, number>>;
 }

@@ -1,7 +1,7 @@
 // Exact TreeSHAP: what each column adds to a boosted model's margin for one vector, in time linear in the nodes.
 import type { GbdtModel } from "../gbdt/model.ts";
+import { type Layout, layOut, spread, spreadLength } from "./layout.ts";
 import { gaussLegendre } from "./quadrature.ts";
-import { sharesOf } from "./shares.ts";
 
 /** Explains vectors by the model it was made for. */
 export interface Explainer {
@@ -36,52 +36,46 @@ export function explainerOf(model: GbdtModel): Explainer {
 }
 
 function makeExplainer(model: GbdtModel): Explainer {
-  const { feature, threshold, left, right, missingLeft, value } = model;
-  const { leftShare, above, aboveChild, aboveShare, expected, pathColumnsMax, treeNodesMax } = sharesOf(
-    model,
-    model.cover,
-  );
+  const layout = layOut(model, model.cover);
+  const { splitsFrom, leavesFrom, column, asked, threshold, child, share, leafValue } = layout;
+  const { above, aboveSide, aboveShare, placesMax, pathColumnsMax } = layout;
   const { nodes: points, weights } = gaussLegendre(Math.max(1, Math.ceil(pathColumnsMax / 2)));
-  const trees = Array.from(model.roots, (from, t) => ({ from, to: model.roots[t + 1] ?? feature.length }));
+  const values = new Float64Array(spreadLength(model, layout));
 
-  // One tree's numbers for one vector, by node counted from the root.
-  const numbers = (): Float64Array => new Float64Array(treeNodesMax);
-  /** The child that the vector goes to, and the other. */
-  const hot = new Int32Array(treeNodesMax);
-  const cold = new Int32Array(treeNodesMax);
-  /** 1 where the vector passes every split above on the node's own column, else 0. */
-  const open = numbers();
+  // One tree's numbers for one vector, by place in the tree.
+  const numbers = (): Float64Array => new Float64Array(placesMax);
+  /** The side that the vector goes to, the place there, and the other. */
+  const side = new Int32Array(placesMax);
+  const hot = new Int32Array(placesMax);
+  const cold = new Int32Array(placesMax);
+  /** 1 where the vector passes every split above on the same column, else 0. Nowhere, place 0, it passes. */
+  const open = new Int32Array(placesMax).fill(1);
   /** Share of the cover that those splits let through; 1 where it does not count because the vector fails one. */
   const through = numbers();
-  /** The same, through the other child as well. */
+  /** The same, and then through the other child. */
   const throughCold = numbers();
   // At the t under way:
-  /** How likely the node is reached, times the point's weight. */
+  /** How likely the place is reached, times the point's weight. */
   const reach = numbers();
-  /** Mean value below the node. */
+  /** Mean value below the place. */
   const mean = numbers();
   /** How likely the other child is taken. */
   const toCold = numbers();
-  /** What a difference between the children's means is worth to the node's column. */
+  /** What a difference between the children's means is worth to the split's column. */
   const stake = numbers();
 
-  /** Which way the vector goes at each node, also off its path. */
-  const route = (vector: Float32Array, from: number, to: number): void => {
-    for (let node = from, i = 0; node < to; node++, i++) {
-      const column = feature[node];
-      if (column < 0) {
-        mean[i] = value[node];
-        continue;
-      }
-      const asked = vector[column];
-      const goesLeft = asked < threshold[node] || (Number.isNaN(asked) && missingLeft[node] === 1);
-      hot[i] = (goesLeft ? left[node] : right[node]) - from;
-      cold[i] = (goesLeft ? right[node] : left[node]) - from;
-      const split = above[node];
-      const passes = split < 0 || (open[split] === 1 && hot[split] === aboveChild[node]);
-      open[i] = passes ? 1 : 0;
-      through[i] = passes ? aboveShare[node] : 1;
-      throughCold[i] = through[i] * (goesLeft ? 1 - leftShare[node] : leftShare[node]);
+  /** Which way the vector goes at each split, also off its path. Without a branch that a processor could guess wrong. */
+  const route = (first: number, end: number): void => {
+    for (let split = first, at = 1; split < end; split++, at++) {
+      const way = Number(values[asked[split]] >= threshold[split]);
+      const other = 2 * split + 1 - way;
+      side[at] = way;
+      hot[at] = child[2 * split + way];
+      cold[at] = child[other];
+      const passes = open[above[split]] & (1 ^ side[above[split]] ^ aboveSide[split]);
+      open[at] = passes;
+      through[at] = passes * aboveShare[split] + (1 - passes);
+      throughCold[at] = through[at] * share[other];
     }
   };
 
@@ -90,44 +84,65 @@ function makeExplainer(model: GbdtModel): Explainer {
    * them and on to the other child with throughCold·(1 − t), as the vector itself never goes there. Their quotient is
    * `toCold`; its derivative with respect to the column's own probability makes the stake.
    */
-  const descend = (t: number, weight: number, from: number, to: number): void => {
-    reach[0] = weight;
-    for (let node = from, i = 0; node < to; node++, i++) {
-      if (feature[node] < 0) continue;
-      const known = open[i] * t;
-      const scale = 1 / (known + through[i] * (1 - t));
-      const share = throughCold[i] * scale;
-      const other = share * (1 - t);
-      const reached = reach[i];
-      toCold[i] = other;
-      stake[i] = reached * share * scale * open[i];
-      reach[cold[i]] = reached * other;
-      reach[hot[i]] = reached - reached * other;
+  const descend = (t: number, weight: number, splits: number): void => {
+    reach[1] = weight;
+    for (let at = 1; at <= splits; at++) {
+      const passes = open[at];
+      const scale = 1 / (passes * t + through[at] * (1 - t));
+      const part = throughCold[at] * scale;
+      const reached = reach[at];
+      const other = part * (1 - t);
+      toCold[at] = other;
+      stake[at] = reached * part * scale * passes;
+      reach[cold[at]] = reached * other;
+      reach[hot[at]] = reached - reached * other;
     }
   };
 
-  const ascend = (from: number, to: number, out: Float64Array): void => {
-    for (let node = to - 1, i = to - from - 1; node >= from; node--, i--) {
-      const column = feature[node];
-      if (column < 0) continue;
-      const hotMean = mean[hot[i]];
-      const difference = hotMean - mean[cold[i]];
-      mean[i] = hotMean - toCold[i] * difference;
-      out[column] += stake[i] * difference;
+  const ascend = (first: number, splits: number, out: Float64Array): void => {
+    for (let at = splits, split = first + splits - 1; at > 0; at--, split--) {
+      const straight = mean[hot[at]];
+      const difference = straight - mean[cold[at]];
+      mean[at] = straight - toCold[at] * difference;
+      out[column[split]] += stake[at] * difference;
+    }
+  };
+
+  const explainTree = (tree: number, out: Float64Array): void => {
+    const first = splitsFrom[tree];
+    const splits = splitsFrom[tree + 1] - first;
+    for (let leaf = leavesFrom[tree], at = splits + 1; leaf < leavesFrom[tree + 1]; leaf++, at++)
+      mean[at] = leafValue[leaf];
+    route(first, first + splits);
+    for (let q = 0; q < points.length; q++) {
+      descend(points[q], weights[q], splits);
+      ascend(first, splits, out);
     }
   };
 
   return {
-    expected: model.baseMargin + expected,
+    expected: model.baseMargin + expectedOf(layout),
     explain(vector, out) {
+      spread(model, layout, vector, values);
       out.fill(0);
-      for (const { from, to } of trees) {
-        route(vector, from, to);
-        for (let q = 0; q < points.length; q++) {
-          descend(points[q], weights[q], from, to);
-          ascend(from, to, out);
-        }
-      }
+      for (let tree = 0; tree + 1 < splitsFrom.length; tree++) explainTree(tree, out);
     },
   };
+}
+
+/** Mean of the leaves by their cover, summed over the trees. */
+function expectedOf({ splitsFrom, leavesFrom, child, share, leafValue, placesMax }: Layout): number {
+  const mean = new Float64Array(placesMax);
+  let sum = 0;
+  for (let tree = 0; tree + 1 < splitsFrom.length; tree++) {
+    const first = splitsFrom[tree];
+    const splits = splitsFrom[tree + 1] - first;
+    mean.set(leafValue.subarray(leavesFrom[tree], leavesFrom[tree + 1]), splits + 1);
+    for (let at = splits; at > 0; at--) {
+      const left = 2 * (first + at - 1);
+      mean[at] = share[left] * mean[child[left]] + share[left + 1] * mean[child[left + 1]];
+    }
+    sum += mean[1];
+  }
+  return sum;
 }
