@@ -106,8 +106,33 @@ function spread(staged: usize, stagedStride: usize, columns: i32, rows: i32, val
 function addTree(sums: usize, rows: i32, values: usize, tree: usize, depth: i32): void {
   const back = <usize>8 - tree;
   for (let row = values, end = values + ((<usize>rows) << 2); row < end; row += 32) {
-    const first = walkTogether(row, tree);
-    const second = walkTogether(row + 16, tree);
+    const root = row + load<u32>(tree, 12);
+    const left = row + load<u32>(tree, 20);
+    const right = row + load<u32>(tree, 28);
+    const leftLeft = row + load<u32>(tree, 36);
+    const leftRight = row + load<u32>(tree, 44);
+    const rightLeft = row + load<u32>(tree, 52);
+    const rightRight = row + load<u32>(tree, 60);
+    const first = placesOf(
+      tree,
+      f32x4.ge(v128.load(root), v128.load32_splat(tree, 8)),
+      f32x4.ge(v128.load(left), v128.load32_splat(tree, 16)),
+      f32x4.ge(v128.load(right), v128.load32_splat(tree, 24)),
+      f32x4.ge(v128.load(leftLeft), v128.load32_splat(tree, 32)),
+      f32x4.ge(v128.load(leftRight), v128.load32_splat(tree, 40)),
+      f32x4.ge(v128.load(rightLeft), v128.load32_splat(tree, 48)),
+      f32x4.ge(v128.load(rightRight), v128.load32_splat(tree, 56)),
+    );
+    const second = placesOf(
+      tree,
+      f32x4.ge(v128.load(root, 16), v128.load32_splat(tree, 8)),
+      f32x4.ge(v128.load(left, 16), v128.load32_splat(tree, 16)),
+      f32x4.ge(v128.load(right, 16), v128.load32_splat(tree, 24)),
+      f32x4.ge(v128.load(leftLeft, 16), v128.load32_splat(tree, 32)),
+      f32x4.ge(v128.load(leftRight, 16), v128.load32_splat(tree, 40)),
+      f32x4.ge(v128.load(rightLeft, 16), v128.load32_splat(tree, 48)),
+      f32x4.ge(v128.load(rightRight, 16), v128.load32_splat(tree, 56)),
+    );
     let a = <usize>i32x4.extract_lane(first, 0);
     let b = <usize>i32x4.extract_lane(first, 1);
     let c = <usize>i32x4.extract_lane(first, 2);
@@ -144,20 +169,24 @@ function childOf(node: usize, value: v128, back: usize): usize {
   return (node << 1) + back + (below << 3);
 }
 
-/** The nodes of the fourth level that four rows go to: all seven nodes above are asked, and the answers chosen from. */
-function walkTogether(row: usize, tree: usize): v128 {
-  const root = f32x4.ge(v128.load(row + load<u32>(tree, 12)), v128.load32_splat(tree, 8));
-  const left = f32x4.ge(v128.load(row + load<u32>(tree, 20)), v128.load32_splat(tree, 16));
-  const right = f32x4.ge(v128.load(row + load<u32>(tree, 28)), v128.load32_splat(tree, 24));
-  const leftLeft = f32x4.ge(v128.load(row + load<u32>(tree, 36)), v128.load32_splat(tree, 32));
-  const leftRight = f32x4.ge(v128.load(row + load<u32>(tree, 44)), v128.load32_splat(tree, 40));
-  const rightLeft = f32x4.ge(v128.load(row + load<u32>(tree, 52)), v128.load32_splat(tree, 48));
-  const rightRight = f32x4.ge(v128.load(row + load<u32>(tree, 60)), v128.load32_splat(tree, 56));
+/**
+ * The nodes of the fourth level that four rows go to. All seven nodes above have been asked; an answer is 0 for left or −1
+ * for right, and the place among the eight is −(4 first + 2 second + third answer on the way).
+ */
+function placesOf(
+  tree: usize,
+  root: v128,
+  left: v128,
+  right: v128,
+  leftLeft: v128,
+  leftRight: v128,
+  rightLeft: v128,
+  rightRight: v128,
+): v128 {
   const second = v128.bitselect(right, left, root);
   const whenLeft = v128.bitselect(leftRight, leftLeft, left);
   const whenRight = v128.bitselect(rightRight, rightLeft, right);
   const third = v128.bitselect(whenRight, whenLeft, root);
-  // Answers are 0 or −1: the place among the eight is −(4 root + 2 second + third).
   const upper = i32x4.add(i32x4.add(root, root), second);
   const place = i32x4.add(i32x4.add(upper, upper), third);
   return i32x4.sub(i32x4.splat(<i32>tree + 64), i32x4.shl(place, 3));
