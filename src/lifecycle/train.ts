@@ -28,7 +28,7 @@ export async function makeCandidate(
   made: { readonly plan: FeaturePlan; readonly fit: typeof fitModels },
 ): Promise<TrainResult> {
   const { pipeline } = asked;
-  const { plan, fit } = made;
+  const { plan } = made;
   const watch = stopwatch(ports);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
@@ -58,7 +58,7 @@ export async function makeCandidate(
   if (tuning !== null) watch.lap("tune");
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
-  const fitted = await fit(x, labels, {
+  const fitted = await made.fit(x, labels, {
     split,
     amounts,
     pipeline: input.pipeline,
