@@ -271,7 +271,8 @@ def card_models(path):
     params = {"objective": "binary", "num_leaves": 12, "verbose": -1, "num_threads": 1, "deterministic": True}
     lgb.train(params, lgb.Dataset(x, y, params=params), 25).save_model(OUT / "card-lightgbm.txt")
     logistic = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=1000)).fit(x.to_numpy(), y)
-    graph = to_onnx(logistic, x.to_numpy()[:1], target_opset={"": 17, "ai.onnx.ml": 3})
+    whole = {id(logistic.steps[-1][1]): {"zipmap": False}}
+    graph = to_onnx(logistic, x.to_numpy()[:1], options=whole, target_opset={"": 17, "ai.onnx.ml": 3})
     graph.metadata_props.add(key="feature_names", value=json.dumps(CARD))
     (OUT / "card-logistic.onnx").write_bytes(graph.SerializeToString())
 
