@@ -37,7 +37,10 @@ test("an XGBoost model becomes candidate through the gates, then champion", asyn
   const imported = await run("import", XGBOOST, "--calibrate", "none", ...FORCED);
   expect(imported).toMatchObject({
     code: 0,
-    json: { version: { version: "1" }, imported: { format: "xgboost", title: "XGBoost 3.2.0", file: "card-xgboost.json" } },
+    json: {
+      version: { version: "1" },
+      imported: { format: "xgboost", title: "XGBoost 3.2.0", file: "card-xgboost.json" },
+    },
   });
   expect(imported.json.verdicts.map(({ gate }: { gate: string }) => gate)).toEqual(["data", "training", "logic"]);
   expect((await run("registry", "list")).json.aliases).toEqual({ candidate: "1" });
@@ -74,7 +77,9 @@ test("the champion answers as XGBoost would, the candidate shadows every answer 
   try {
     await load(server.url, requests.slice(0, REQUESTS), { clients: 2, answered: answers });
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-    await expect.poll(() => shadowed(server.url), { timeout: 20_000 }).toMatchObject({ version: "2", scored: REQUESTS });
+    await expect
+      .poll(() => shadowed(server.url), { timeout: 20_000 })
+      .toMatchObject({ version: "2", scored: REQUESTS });
   } finally {
     expect(await server.stop("SIGTERM")).toMatchObject({ code: 0 });
   }

@@ -2,7 +2,7 @@
 import { DOUBLE, FLOAT } from "../../onnx/graph.ts";
 import { COLUMNS_MAX, unsupportedModel } from "../flatten.ts";
 import { attributesOf } from "./attributes.ts";
-import type { OnnxModel, OnnxNode, OnnxValue } from "./model.ts";
+import { type OnnxModel, type OnnxNode, type OnnxValue, reading } from "./model.ts";
 
 /** What the graph takes and answers. */
 export interface OnnxEnds {
@@ -22,6 +22,10 @@ const COLUMN_KEYS = ["columns", "feature_names"];
 
 /** Errors: `ml.model-unsupported` for ends that are no table of numbers and no score. */
 export function endsOf(model: OnnxModel, options: { readonly output?: string }): OnnxEnds {
+  return reading(() => findEnds(model, options));
+}
+
+function findEnds(model: OnnxModel, options: { readonly output?: string }): OnnxEnds {
   const { inputs } = model;
   for (const input of inputs) checkInput(input);
   if (inputs.length === 0)

@@ -6,7 +6,7 @@ import { addProbability } from "../../onnx/probability.ts";
 import { openGraph } from "../../onnx/runtime.ts";
 import { unsupportedModel } from "../flatten.ts";
 import type { OnnxEnds } from "./ends.ts";
-import type { OnnxModel } from "./model.ts";
+import { type OnnxModel, reading } from "./model.ts";
 import { foreignName, partsBehind } from "./rename.ts";
 
 /** A graph bound to our columns. */
@@ -109,7 +109,7 @@ function addForeign(graph: Graph, given: GraphBinding): string {
     graph.alias(graph.apply("Cast", [picked], { to: { number: input.type } }), foreignName(input.name));
     at += count;
   }
-  graph.include(partsBehind(model, ends.output));
+  graph.include(reading(() => partsBehind(model, ends.output)));
   return foreignName(ends.output);
 }
 

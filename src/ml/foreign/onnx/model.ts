@@ -1,5 +1,5 @@
 // An ONNX model read as far as it is understood: nodes, constants and ends by name, all else kept as bytes.
-import { messageOf, SentinelError } from "../../../core/errors.ts";
+import { messageOf } from "../../../core/errors.ts";
 import { eachField, type Field, fieldsOf } from "../../onnx/protobuf.ts";
 import { COLUMNS_MAX, invalidModel, unsupportedModel } from "../flatten.ts";
 
@@ -46,11 +46,16 @@ const TENSOR = { name: 8, location: 14 } as const;
 
 /** Errors: `ml.model-invalid`, `ml.model-unsupported`. */
 export function readOnnx(bytes: Uint8Array): OnnxModel {
+  return reading(() => read(bytes));
+}
+
+/** Bytes within a model are read where they are wanted; those that are no message are `ml.model-invalid` there too. */
+export function reading<T>(read: () => T): T {
   try {
-    return read(bytes);
+    return read();
   } catch (error) {
-    if (error instanceof SentinelError) throw error;
-    throw invalidModel(`it is no ONNX file: ${messageOf(error)}`, error);
+    if (error instanceof RangeError) throw invalidModel(`it is no ONNX file: ${messageOf(error)}`, error);
+    throw error;
   }
 }
 

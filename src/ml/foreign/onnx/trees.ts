@@ -6,7 +6,7 @@ import { emptyTree, type ForeignTree, invalidModel, NODES_MAX } from "../flatten
 import { atMost } from "../float32.ts";
 import { type Attributes, attributesOf } from "./attributes.ts";
 import { type OnnxEnds, producerOf } from "./ends.ts";
-import type { OnnxModel, OnnxNode } from "./model.ts";
+import { type OnnxModel, type OnnxNode, reading } from "./model.ts";
 
 /** Trees and what their sum begins with. */
 export interface OnnxTrees {
@@ -23,19 +23,23 @@ export function treesOfOnnx(
   ends: OnnxEnds,
   options: { readonly isMargin: boolean },
 ): OnnxTrees | null {
+  return reading(() => findTrees(model, ends, options.isMargin));
+}
+
+function findTrees(model: OnnxModel, ends: OnnxEnds, isMargin: boolean): OnnxTrees | null {
   const { node, isSigmoid } = behindScore(model, ends.output);
   if (node === undefined || !isGraphInput(model, ends, node.inputs[0])) return null;
   const attributes = attributesOf(node);
   if (["nodes_values", "base_values"].some((name) => attributes.has(`${name}_as_tensor`))) return null;
   const transform = attributes.text("post_transform", "NONE");
   if (node.operator === "TreeEnsembleClassifier") {
-    return isBoosted(attributes, transform, ends) && !isSigmoid && !options.isMargin ? read(attributes, "class") : null;
+    return isBoosted(attributes, transform, ends) && !isSigmoid && !isMargin ? read(attributes, "class") : null;
   }
   if (node.operator !== "TreeEnsembleRegressor" || attributes.number("n_targets", 1) !== 1) return null;
   if (attributes.text("aggregate_function", "SUM") !== "SUM") return null;
   const isLogistic = (transform === "LOGISTIC") !== isSigmoid && (transform === "LOGISTIC" || transform === "NONE");
   const isPlain = transform === "NONE" && !isSigmoid;
-  return (options.isMargin ? isPlain : isLogistic) ? read(attributes, "target") : null;
+  return (isMargin ? isPlain : isLogistic) ? read(attributes, "target") : null;
 }
 
 /** The node whose output reaches the score through nothing but copies and at most one Sigmoid. */
