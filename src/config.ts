@@ -87,10 +87,27 @@ function threadsOf(text: string | undefined): number {
   return threads;
 }
 
+/** A server that an option names, with the login of the environment. Errors: config.invalid. */
+export function mlflowAt(
+  uri: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): MlflowConfig {
+  return readMlflow(uri, { environment, named: "--to" });
+}
+
 /** Null when no server is named. The names are those of MLflow's own clients. */
 function mlflowOf(environment: Readonly<Record<string, string | undefined>>): MlflowConfig | null {
   const uri = (environment.MLFLOW_TRACKING_URI ?? "").trim();
-  if (uri === "") return null;
+  return uri === "" ? null : readMlflow(uri, { environment, named: "MLFLOW_TRACKING_URI" });
+}
+
+function readMlflow(
+  uri: string,
+  {
+    environment,
+    named,
+  }: { readonly environment: Readonly<Record<string, string | undefined>>; readonly named: string },
+): MlflowConfig {
   if (!["", "false", "0"].includes((environment.MLFLOW_TRACKING_INSECURE_TLS ?? "").toLowerCase())) {
     throw new SentinelError(
       "config.invalid",
@@ -125,14 +142,13 @@ function mlflowOf(environment: Readonly<Record<string, string | undefined>>): Ml
       );
     }
   }
-  return Object.freeze({ uri: serverAddress(uri), username, password, token, workspace });
+  return Object.freeze({ uri: serverAddress(uri, named), username, password, token, workspace });
 }
 
 /** Not shown when it is refused: it may hold a password. */
-function serverAddress(uri: string): string {
+function serverAddress(uri: string, named: string): string {
   const url = URL.canParse(uri) ? new URL(uri) : null;
-  const wrong = (what: string, hint: string) =>
-    new SentinelError("config.invalid", `MLFLOW_TRACKING_URI ${what}`, { hint });
+  const wrong = (what: string, hint: string) => new SentinelError("config.invalid", `${named} ${what}`, { hint });
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw wrong(
       "is not the address of a server (http:// or https://)",

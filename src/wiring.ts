@@ -1,6 +1,6 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
 import path from "node:path";
-import type { Config } from "./config.ts";
+import type { Config, MlflowConfig } from "./config.ts";
 import type {
   Clock,
   Dataset,
@@ -8,6 +8,8 @@ import type {
   Ports,
   PredictionLog,
   Registry,
+  RegistrySource,
+  RegistryTarget,
   Reporter,
   SnapshotStore,
   SourceControl,
@@ -29,8 +31,7 @@ export function openPorts(
   const registry = once(async (): Promise<Registry> => {
     if (config.mlflow !== null) {
       const { createMlflowRegistry } = await import("./drivers/registry-mlflow.ts");
-      const copyDir = path.join(config.registryDir, "mlflow", new URL(config.mlflow.uri).host.replaceAll(":", "_"));
-      return createMlflowRegistry({ server: config.mlflow, copyDir });
+      return createMlflowRegistry({ server: config.mlflow, copyDir: copyDirOf(config, config.mlflow) });
     }
     const { createLocalRegistry } = await import("./drivers/registry-local.ts");
     const driver = createLocalRegistry({ dir: config.registryDir });
@@ -70,6 +71,32 @@ export function openPorts(
       for (const driver of open.reverse()) await driver.close();
     },
   };
+}
+
+/** The two ends of a push: the embedded registry, a server, and a place for what became of each id. */
+export async function openPush(
+  config: Config,
+  server: MlflowConfig,
+): Promise<{
+  readonly source: RegistrySource;
+  readonly target: RegistryTarget;
+  readonly mappings: SnapshotStore;
+  close(): Promise<void>;
+}> {
+  const { createLocalRegistry } = await import("./drivers/registry-local.ts");
+  const { createMlflowRegistry } = await import("./drivers/registry-mlflow.ts");
+  const { createFileSnapshots } = await import("./drivers/snapshots-file.ts");
+  const source = createLocalRegistry({ dir: config.registryDir });
+  return {
+    source,
+    target: createMlflowRegistry({ server, copyDir: copyDirOf(config, server) }),
+    mappings: createFileSnapshots({ dir: path.join(config.registryDir, "pushed") }),
+    close: () => source.close(),
+  };
+}
+
+function copyDirOf(config: Config, { uri }: MlflowConfig): string {
+  return path.join(config.registryDir, "mlflow", new URL(uri).host.replaceAll(":", "_"));
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

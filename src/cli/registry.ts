@@ -1,15 +1,22 @@
-// `sentinel registry list | show VERSION | history | verify`: versions, aliases, who was champion when and why, and whether all of it holds.
+// `sentinel registry list | show VERSION | history | verify | push`: versions, aliases, who was champion when and why; does it hold; to a server.
 import { SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
-import { verifyRegistry } from "../lifecycle/verify.ts";
+import { lineageRows } from "../lifecycle/lineage-rows.ts";
 import type { JournalEntry, ModelVersion } from "../ports.ts";
 import { timeOption } from "./options.ts";
+import { pushRegistry } from "./registry-push.ts";
+import { verify } from "./registry-verify.ts";
 import type { Verb, VerbContext, VerbResult } from "./verb.ts";
+
+/** Of the widest label of a lineage, and a gap. */
+const LABEL_WIDTH = 15;
 
 export const verb: Verb = {
   args: "<what> [version]",
   options: [
     ["--at <time>", "with history: who was champion at that time"],
+    ["--to <uri>", "with push: the MLflow server (default: MLFLOW_TRACKING_URI)"],
+    ["--model <name>", "with push: this model and its runs alone (default: all)"],
     ["--no-files", "with verify: leave the versions' files alone"],
   ],
   async run(context, { args, options }) {
@@ -18,8 +25,9 @@ export const verb: Verb = {
     if (what === "show") return show(context, version);
     if (what === "history") return history(context, timeOption(options, "at"));
     if (what === "verify") return verify(context, options.files !== false);
+    if (what === "push") return pushRegistry(context, options);
     throw new SentinelError("cli.usage", `registry knows no ${JSON.stringify(what)}`, {
-      hint: "use `registry list`, `registry show VERSION`, `registry history [--at TIME]` or `registry verify`",
+      hint: "use `registry list`, `registry show VERSION`, `registry history [--at TIME]`, `registry verify` or `registry push`",
     });
   },
 };
@@ -67,6 +75,7 @@ async function show(context: VerbContext, wanted: string | undefined): Promise<V
   const { output } = context;
   output.line(`${model} version ${found.version}, bundle ${found.bundle}`);
   output.line(`made ${isoTime(found.createdAt)}, run ${found.runId}: ${found.description}`);
+  for (const [label, text] of lineageRows(found.tags)) output.line(`  ${label.padEnd(LABEL_WIDTH)}${text}`);
   output.table([["file", "bytes"], ...[...files].map(([name, bytes]) => [name, String(bytes.length)])]);
   const card = files.get("card.md");
   if (card !== undefined) output.line(`\n${new TextDecoder().decode(card)}`);
@@ -109,24 +118,10 @@ function reignAt(journal: readonly JournalEntry[], at: number): JournalEntry | n
   return reign;
 }
 
-async function verify(context: VerbContext, files: boolean): Promise<VerbResult> {
-  const ports = context.ports();
-  const { model } = context.pipeline();
-  const report = await verifyRegistry(await ports.registry(), { model, files, report: ports.report });
-  const { output } = context;
-  const { entries, versions, evidence } = report.checked;
-  output.line(`${model} in ${report.where}`);
-  output.line(
-    `  looked at ${entries} journal entries, ${versions} versions${files ? " with all their files" : ""}, ${evidence} evidence documents`,
-  );
-  for (const fault of report.faults) output.line(`  ✘ ${fault.message}`);
-  for (const note of report.notes) output.line(`  · ${note}`);
-  output.line(report.ok ? "  ✔ everything is as it was written" : `  ${report.faults.length} faults`);
-  return { yes: report.ok, json: report };
-}
-
 function historyRow(entry: JournalEntry): string[] {
-  const move = `${entry.from ?? "–"} → ${entry.to ?? "–"}`;
+  const { origin } = entry;
+  const was = origin === undefined ? "" : ` (was ${origin.from ?? "–"} → ${origin.to ?? "–"})`;
+  const move = `${entry.from ?? "–"} → ${entry.to ?? "–"}${was}`;
   return [isoTime(entry.at), entry.actor, entry.verb, entry.alias, move, entry.verdict, entry.reason.slice(0, 80)];
 }
 

@@ -1,4 +1,6 @@
 // `sentinel train`: arguments in, narration and verdicts out.
+import { writeResults } from "../lifecycle/result-files.ts";
+import { trainResults } from "../lifecycle/train/results.ts";
 import { TUNE_MAX, type Tuning } from "../lifecycle/train/tune.ts";
 import { train } from "../lifecycle/train.ts";
 import { forceReason, integerOption, textOption } from "./options.ts";
@@ -26,6 +28,7 @@ export const verb: Verb = {
     ["--tune <n>", "first try n sets of parameters on earlier days, and use the best"],
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
+    ["--out <dir>", "write train.json, metrics.json and learning.csv into this folder"],
   ],
   async run(context, { options }) {
     const { output, config } = context;
@@ -50,6 +53,8 @@ export const verb: Verb = {
       forced,
       verb: "train",
     });
+    const out = textOption(options, "out");
+    if (out !== undefined) writeResults(out, trainResults(result, pipeline.model));
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
     if (result.version !== null) {

@@ -53,8 +53,9 @@ export function checkLog(what: {
   checkPairs("parameter", what.params ?? {}, { max: PARAM_VALUE_MAX });
   checkPairs("tag", what.tags ?? {}, { max: RUN_TAG_VALUE_MAX });
   checkCount("metrics", what.metrics?.length ?? 0);
-  for (const { key, step = 0 } of what.metrics ?? []) {
+  for (const { key, step = 0, at = 0 } of what.metrics ?? []) {
     checkKey("metric", key);
+    checkTime(`the time of metric ${key}`, at);
     if (!Number.isSafeInteger(step)) invalid(`metric ${key} has step ${step}`, "count steps in whole numbers");
   }
   checkCount("datasets", what.datasets?.length ?? 0);

@@ -38,7 +38,7 @@ export function insertRun(sql: Sql, input: RunInput & { readonly runId: string }
 export function logRun(sql: Sql, runId: string, what: RunLog & { readonly newId: () => string }): void {
   const experiment = activeRun(sql, runId).experiment_id as number;
   for (const [key, value] of Object.entries(what.params ?? {})) setParam(sql, runId, { key, value });
-  for (const metric of what.metrics ?? []) addMetric(sql, runId, { ...metric, at: what.at });
+  for (const metric of what.metrics ?? []) addMetric(sql, runId, { at: what.at, ...metric });
   setTags(sql, runId, what.tags ?? {});
   for (const dataset of what.datasets ?? []) addDataset(sql, runId, { ...dataset, experiment, newId: what.newId });
 }

@@ -1,4 +1,4 @@
-// Files of a bundle on an MLflow server: through its artifact proxy, read back after storing, verified by hash when loaded.
+// Files of a bundle on an MLflow server: through its artifact proxy, counted after storing, verified by hash when loaded.
 import { type BundleFiles, bundleHashOf } from "../core/bundle.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
@@ -20,21 +20,50 @@ interface Listed {
 }
 
 /**
- * Stores every file and the list of them, and reads each back: a proxy that cut one off is found before anybody sees a version.
- * Gives the bundle's hash.
+ * Stores every file and the list of them, and asks the store what it has now: each file must be there with its length, and the list must
+ * come back with its hash. So whatever a dying server, a full disk or a proxy on the way lost is found before anybody sees
+ * a version; every byte is compared with its hash when the version is loaded. Gives the bundle's hash.
  */
 export async function storeFiles(client: MlflowClient, location: string, files: BundleFiles): Promise<string> {
-  const list: Listed[] = [];
-  await eachOf([...files], async ([name, bytes]) => {
-    const uploading = client.upload(`${location}/${name}`, bytes);
-    const entry = { name, sha256: sha256(bytes), bytes: bytes.length };
-    await uploading;
-    await fetchChecked(client, { ...entry, location, title: "the server" });
-    list.push(entry);
-  });
-  list.sort((a, b) => (a.name < b.name ? -1 : 1));
-  await client.upload(`${location}/${FILE_LIST}`, new TextEncoder().encode(`${JSON.stringify({ files: list })}\n`));
+  // Large ones first, so that none of them is left alone at the end.
+  const ordered = [...files].sort(([, a], [, b]) => b.length - a.length);
+  const listing = describeFiles(ordered);
+  await eachOf(ordered, ([name, bytes]) => client.upload(`${location}/${name}`, bytes));
+  const list = await listing;
+  const text = new TextEncoder().encode(`${JSON.stringify({ files: list })}\n`);
+  await client.upload(`${location}/${FILE_LIST}`, text);
+  const own = { name: FILE_LIST, sha256: sha256(text), bytes: text.length };
+  const title = "the server";
+  await Promise.all([checkStored(client, location, [...list, own]), fetchChecked(client, { ...own, location, title })]);
   return bundleHashOf(list);
+}
+
+/** Hashes beside the uploads: not on the thread that feeds them. */
+async function describeFiles(files: readonly (readonly [string, Uint8Array])[]): Promise<Listed[]> {
+  const list: Listed[] = [];
+  for (const [name, bytes] of files) {
+    const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+    list.push({ name, sha256: Buffer.from(digest).toString("hex"), bytes: bytes.length });
+  }
+  return list.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Compares what each folder of the store has with what was sent. A store that tells no lengths is read back. */
+async function checkStored(client: MlflowClient, location: string, list: readonly Listed[]): Promise<void> {
+  const folders = new Set(list.map(({ name }) => name.slice(0, Math.max(0, name.lastIndexOf("/")))));
+  const stored = new Map<string, number | null>();
+  await eachOf([...folders], async (folder) => {
+    const where = folder === "" ? location : `${location}/${folder}`;
+    for (const { name, bytes } of await client.list(where))
+      stored.set(folder === "" ? name : `${folder}/${name}`, bytes);
+  });
+  await eachOf(list, async (entry) => {
+    const bytes = stored.get(entry.name);
+    if (bytes === undefined) throw damaged(`${entry.name} was sent to the server and is not there`);
+    if (bytes === null) await fetchChecked(client, { ...entry, location, title: "the server" });
+    else if (bytes !== entry.bytes)
+      throw damaged(`${entry.name} is not what was sent to the server: ${bytes} bytes instead of ${entry.bytes}`);
+  });
 }
 
 /** The files as they were registered. Throws registry.corrupt naming the file that is not. */

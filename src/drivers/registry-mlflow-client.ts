@@ -59,6 +59,8 @@ export interface MlflowClient {
    */
   create<T>(path: string, body: object, options: { read(answer: unknown): T; find(): Promise<T | null> }): Promise<T>;
   upload(location: string, bytes: Uint8Array): Promise<void>;
+  /** What is in a folder of files, folders left out; null for a length that the store does not tell. */
+  list(location: string): Promise<readonly { readonly name: string; readonly bytes: number | null }[]>;
   /** Throws registry.corrupt when the file is longer than `bytesMax`. */
   download(location: string, options: { readonly bytesMax: number }): Promise<Body>;
 }
@@ -101,6 +103,19 @@ export function createMlflowClient(server: MlflowServer, limits: MlflowLimits = 
       const type = { "content-type": "application/octet-stream" };
       await ask({ ...large, method: "PUT", url, body: bytes, headers: type, bytesMax: ANSWER_BYTES_MAX });
     },
+    async list(location) {
+      const url = `${server.uri}${FILES}?path=${encodeURIComponent(pathOf(server, location))}`;
+      const answer = parsed(await ask({ ...small, headers: {}, method: "GET", url, repeat: true }), url) as {
+        readonly files?: readonly {
+          readonly path: string;
+          readonly is_dir?: boolean;
+          readonly file_size?: number | string;
+        }[];
+      };
+      return (answer.files ?? [])
+        .filter(({ is_dir: folder }) => folder !== true)
+        .map(({ path, file_size: size }) => ({ name: path, bytes: size === undefined ? null : Number(size) }));
+    },
     async download(location, { bytesMax }) {
       return ask({ ...large, method: "GET", url: fileUrl(server, location), bytesMax });
     },
@@ -108,7 +123,7 @@ export function createMlflowClient(server: MlflowServer, limits: MlflowLimits = 
 }
 
 /** Where the proxy keeps a file of `mlflow-artifacts:/…`, as §2 of MLflow's artifact protocol has it: the server's own store. */
-function fileUrl({ uri }: MlflowServer, location: string): string {
+function pathOf({ uri }: MlflowServer, location: string): string {
   const [, path] = /^mlflow-artifacts:(?:\/\/[^/]*)?\/+(.+)$/.exec(location) ?? [];
   if (path === undefined) {
     throw new SentinelError(
@@ -119,7 +134,11 @@ function fileUrl({ uri }: MlflowServer, location: string): string {
       },
     );
   }
-  return `${uri}${FILES}/${path.split("/").map(encodeURIComponent).join("/")}`;
+  return path;
+}
+
+function fileUrl(server: MlflowServer, location: string): string {
+  return `${server.uri}${FILES}/${pathOf(server, location).split("/").map(encodeURIComponent).join("/")}`;
 }
 
 async function repeated(server: MlflowServer, ask: Ask): Promise<Body> {

@@ -13,10 +13,10 @@ const JOURNALS = "sentinel.journal";
 /** `sentinel.journal/<model>` names that run: of two who make one, MLflow lets one have the name. */
 const RUN_TAG = "sentinel.journal.run";
 /** Index of the last entry whose alias is known to have moved. */
-const SETTLED_TAG = "sentinel.journal.settled";
+export const SETTLED_TAG = "sentinel.journal.settled";
 const KEY = /^entry\.(\d{8})$/;
 /** MLflow cuts a longer parameter without a word. */
-const VALUE_MAX = 6_000;
+export const VALUE_MAX = 6_000;
 /** Others may take the next place this often before a mover gives up. */
 const TURNS_MAX = 20;
 const DOCUMENT_BYTES_MAX = 64_000_000;
@@ -29,7 +29,7 @@ export interface Journal {
   readonly entries: readonly JournalEntry[];
 }
 
-export type Move = Omit<JournalEntry, "index" | "previous" | "hash">;
+type Move = Omit<JournalEntry, "index" | "previous" | "hash">;
 
 /** Oldest first, exactly as stored: what was tampered with must reach the check of the chain. */
 export async function readJournal(client: MlflowClient, model: string): Promise<readonly JournalEntry[]> {
@@ -50,7 +50,7 @@ export async function moveAlias(
     // The journal before the alias: a move that happens in between then takes the place that this one wants.
     let journal = await openJournal(client, model);
     const last = journal?.entries.at(-1) ?? null;
-    if (journal !== null && last !== null && last.index > journal.settled) {
+    if (journal !== null && last !== null && isOpen(journal, last)) {
       await settle(client, { journal, entry: last });
       if (isSameMove(last, move)) return last;
     }
@@ -134,7 +134,11 @@ export async function openJournal(client: MlflowClient, model: string): Promise<
 }
 
 /** Two at once make two runs; the name decides which one is the journal, and the other is deleted. */
-export async function makeJournal(client: MlflowClient, move: Move, newId: () => string): Promise<Journal> {
+export async function makeJournal(
+  client: MlflowClient,
+  move: Pick<Move, "model" | "actor" | "at">,
+  newId: () => string,
+): Promise<Journal> {
   const { model, actor, at } = move;
   const input = { experiment: JOURNALS, name: model, startedAt: at, user: actor.slice(0, 250), tags: {} };
   const runId = await startRun(client, input, newId());
@@ -148,11 +152,11 @@ export async function makeJournal(client: MlflowClient, move: Move, newId: () =>
 }
 
 /** False when somebody else has that place. The nonce tells our own entry, repeated, from the same words of another. */
-async function append(
+export async function append(
   client: MlflowClient,
   { journal, entry, nonce }: { readonly journal: Journal; readonly entry: JournalEntry; readonly nonce: string },
 ): Promise<boolean> {
-  const key = `entry.${String(entry.index).padStart(8, "0")}`;
+  const key = keyOf(entry);
   try {
     const body = { run_id: journal.runId, key, value: stored(entry, nonce) };
     await client.send("POST", "/runs/log-parameter", body);
@@ -167,7 +171,7 @@ async function append(
  * Puts the alias where the newest entry of that alias says, until it is the newest even after the alias was written: a slow mover
  * then does not undo a faster one. False when the version was deleted, so that there is nothing to point at.
  */
-async function settle(
+export async function settle(
   client: MlflowClient,
   { journal, entry }: { readonly journal: Journal; readonly entry: JournalEntry },
 ): Promise<boolean> {
@@ -177,7 +181,7 @@ async function settle(
     for (let turn = 0; turn < TURNS_MAX; turn++) {
       there = await follow(client, written);
       const now = await openJournal(client, entry.model);
-      const newest = now?.entries.findLast(({ alias }) => alias === entry.alias);
+      const newest = now?.entries.findLast(({ alias, origin }) => alias === entry.alias && origin === undefined);
       if (newest === undefined || newest.hash === written.hash || newest.index < written.index) break;
       written = newest;
     }
@@ -194,7 +198,12 @@ async function settle(
   }
 }
 
-async function follow(client: MlflowClient, { model, alias, to }: JournalEntry): Promise<boolean> {
+/** True when nobody has yet said that the alias has followed. A pushed entry is history: whoever brought it moves the aliases. */
+export function isOpen(journal: Journal, entry: JournalEntry): boolean {
+  return entry.index > journal.settled && entry.origin === undefined;
+}
+
+export async function follow(client: MlflowClient, { model, alias, to }: JournalEntry): Promise<boolean> {
   try {
     await writeAlias(client, { model, alias, to });
     return true;
@@ -210,16 +219,28 @@ function isSameMove(entry: JournalEntry, move: Move): boolean {
   return same.every((field) => entry[field] === move[field]);
 }
 
-/** The nonce is sealed too: one changed byte anywhere in the parameter shows. */
+export function keyOf({ index }: JournalEntry): string {
+  return `entry.${String(index).padStart(8, "0")}`;
+}
+
+/** The whole text is sealed, the nonce too: one changed byte anywhere in the parameter shows. */
 export function stored(entry: JournalEntry, nonce: string): string {
-  return JSON.stringify({ entry, nonce, seal: sha256(`${entry.hash}${nonce}`).slice(0, 16) });
+  const open = JSON.stringify({ entry, nonce }).slice(0, -1);
+  return `${open}${SEAL}${sealOf(open)}"}`;
+}
+
+const SEAL = ',"seal":"';
+
+function sealOf(text: string): string {
+  return sha256(text).slice(0, 16);
 }
 
 /** A parameter that is not exactly what was written there, under its own key, is an entry that fails the chain's check. */
 function parsed(value: string, place: number): JournalEntry {
   try {
-    const { entry, nonce } = JSON.parse(value) as { readonly entry: JournalEntry; readonly nonce: string };
-    if (entry.index === place && value === stored(entry, nonce)) return entry;
+    const { entry } = JSON.parse(value) as { readonly entry: JournalEntry };
+    const open = value.slice(0, value.lastIndexOf(SEAL));
+    if (entry.index === place && value === `${open}${SEAL}${sealOf(open)}"}`) return entry;
     if (entry.index === place && Object.hasOwn(entry, "hash")) return { ...entry, hash: "" };
   } catch {}
   const nothing = { verdict: "", evidence: "", reason: value.slice(0, 200), previous: "", hash: "" };

@@ -90,8 +90,8 @@ export async function activeRun(client: MlflowClient, runId: string): Promise<Ru
 export async function logRun(client: MlflowClient, runId: string, what: RunLog): Promise<void> {
   const run = await activeRun(client, runId);
   refuseChanges(run, what.params ?? {});
-  const metrics = (what.metrics ?? []).map(({ key, value, step = 0 }) => {
-    return { key, value: Number.isFinite(value) ? value : String(value), timestamp: what.at, step };
+  const metrics = (what.metrics ?? []).map(({ key, value, step = 0, at = what.at }) => {
+    return { key, value: Number.isFinite(value) ? value : String(value), timestamp: at, step };
   });
   for (const batch of batches(pairsOf(what.params ?? {}), BATCH.params)) await log(client, { runId, params: batch });
   for (const batch of batches(metrics, BATCH.metrics)) await log(client, { runId, metrics: batch });

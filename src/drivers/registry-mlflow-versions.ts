@@ -42,16 +42,29 @@ export async function register(client: MlflowClient, input: Registration, id: st
   const { model_id: modelId, artifact_uri: location } = logged.info;
   let bundle: string;
   try {
-    await client.send("POST", "/runs/outputs", { run_id: runId, models: [{ model_id: modelId, step: 0 }] });
-    bundle = await storeFiles(client, location, files);
+    const outputs = { run_id: runId, models: [{ model_id: modelId, step: 0 }] };
+    const linked = client.send("POST", "/runs/outputs", outputs);
+    [bundle] = await allOf([storeFiles(client, location, files), linked]);
     await finalize(client, modelId, "LOGGED_MODEL_READY");
-    await makeModel(client, model);
   } catch (error) {
     await finalize(client, modelId, "LOGGED_MODEL_UPLOAD_FAILED").catch(() => {});
     throw error;
   }
-  const made = await publish(client, { ...input, bundle, modelId });
-  return readVersion(client, model, made.version);
+  const publication = { ...input, bundle, modelId };
+  try {
+    return versionOf(await publish(client, publication));
+  } catch (error) {
+    if (!isRefusal(error, "RESOURCE_DOES_NOT_EXIST")) throw error;
+  }
+  // The model's first version: there are fewer of these than of others.
+  await makeModel(client, model);
+  return versionOf(await publish(client, publication));
+}
+
+/** The first fault, once all have ended: nothing is under way then that would write afterwards. */
+async function allOf<A, B>(work: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 export async function listVersions(client: MlflowClient, model: string): Promise<ModelVersion[]> {

@@ -1,6 +1,6 @@
 // The registry on an MLflow server, over its REST interface: what a team shares, with the same guarantees as far as MLflow lets us.
 import { randomUUID } from "node:crypto";
-import type { JournalEntry, Registry } from "../ports.ts";
+import type { JournalEntry, RegistryTarget } from "../ports.ts";
 import { copyJournal, readCopy } from "./journal-copy.ts";
 import {
   checkDocument,
@@ -12,6 +12,7 @@ import {
   checkTime,
   checkVersionTags,
 } from "./registry-limits.ts";
+import { adopt } from "./registry-mlflow-adopt.ts";
 import { inspectFiles, loadFiles } from "./registry-mlflow-artifacts.ts";
 import { createMlflowClient, type MlflowLimits, type MlflowServer } from "./registry-mlflow-client.ts";
 import { explained } from "./registry-mlflow-errors.ts";
@@ -34,7 +35,7 @@ export function createMlflowRegistry(options: {
   readonly copyDir?: string;
   /** 32 hexadecimal digits, never the same twice. */
   readonly newId?: () => string;
-}): Registry {
+}): RegistryTarget {
   const { server, limits, copyDir, newId = () => randomUUID().replaceAll("-", "") } = options;
   const client = createMlflowClient(server, limits);
   const told = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -102,6 +103,13 @@ export function createMlflowRegistry(options: {
         return written;
       }),
     journal: (model) => told(() => readJournal(client, model)),
+    adopt: (input) =>
+      told(async () => {
+        const result = await adopt({ client, newId }, input);
+        const from = async (index: number) => (await readJournal(client, input.model)).slice(index);
+        if (copyDir !== undefined) await copyJournal(copyDir, input.model, from);
+        return result;
+      }),
     evidence: (model, hash) =>
       told(async () => {
         // A journal's place never changes, and asking for it reads all of it.

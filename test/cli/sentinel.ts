@@ -92,9 +92,13 @@ export interface Served {
 const READY_LOOKS_MAX = 600;
 
 /** `sentinel serve` on a free port, ready to answer. */
-export async function serve(cwd: string, options: { readonly nodeArgs?: readonly string[] } = {}): Promise<Served> {
+export async function serve(
+  cwd: string,
+  options: { readonly nodeArgs?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Served> {
   const args = [...(options.nodeArgs ?? []), MAIN, "serve", "--port", "0"];
-  const child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  const env = { ...process.env, ...options.env };
+  const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal })),
   );

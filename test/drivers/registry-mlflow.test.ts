@@ -213,11 +213,29 @@ describe.runIf(mlflowInstalled)("on a server", () => {
         expect(await codeOf(registry.load("card-fraud", "1"))).toBe("registry.corrupt");
       });
 
-      test("what a proxy cuts off on the way up never becomes a version", async () => {
+      test.each([
+        ["a file that was cut off on the way up", /PUT .*gbdt\.bin/, "cut-body" as const, "models/gbdt.bin"],
+        [
+          "a list that was cut off on the way up",
+          /PUT .*sentinel-files\.json/,
+          "cut-body" as const,
+          "sentinel-files.json",
+        ],
+        ["a file that nobody stored", /PUT .*card\.md/, { status: 200, text: "{}" }, "card.md"],
+        [
+          "a list that something on the way changed",
+          /GET .*artifacts\/.*sentinel-files\.json/,
+          { status: 200, text: '{"files":[]}' },
+          "sentinel-files.json",
+        ],
+      ])("%s is named, and never becomes a version", async (_, pattern, fault, named) => {
         const runId = await aRun(registry);
-        proxy.fault = (line) => (/GET .*gbdt\.bin/.test(line) ? { status: 200, text: "short" } : null);
+        proxy.fault = (line) => (pattern.test(line) ? fault : null);
         const input = { model: "m", runId, files: bundle(), description: "", tags: {}, at: NOW };
-        expect(await codeOf(registry.register(input))).toBe("registry.corrupt");
+        await expect(registry.register(input)).rejects.toMatchObject({
+          code: "registry.corrupt",
+          message: expect.stringContaining(named),
+        });
         expect(await registry.versions("m")).toEqual([]);
         expect(query("SELECT status FROM logged_models")).toEqual([{ status: 3 }]);
       });

@@ -1,6 +1,13 @@
 // Sentences: a feature and its value as an analyst would say it aloud, from the feature's definition.
 import { DAY_MS, HOUR_MS, parseDuration } from "../../core/duration.ts";
-import type { ElapsedFeature, FeatureDef, FeatureSpec, TimeFeature, WindowFeature } from "../../features/definition.ts";
+import type {
+  CategoryFeature,
+  ElapsedFeature,
+  FeatureDef,
+  FeatureSpec,
+  TimeFeature,
+  WindowFeature,
+} from "../../features/definition.ts";
 import { ANOMALY_INPUT } from "./attribution.ts";
 
 /** Says a feature's value; `usual` is its value for most transactions (NaN: mostly missing), undefined when not known. */
@@ -26,6 +33,8 @@ interface Phrase {
   amount(value: number): string;
   /** The sentence when there is no value. */
   readonly missing: string;
+  /** What is usual where it usually has no value. */
+  readonly usuallyMissing?: string;
   /** True where a comparison with the usual says nothing: there are only two values, or none is more usual. */
   readonly plain?: boolean;
 }
@@ -35,7 +44,7 @@ type Defs = ReadonlyMap<string, FeatureDef>;
 /** Nothing where the usual looks the same; an analyst needs no "1 (usually 1)". */
 function comparison(phrase: Phrase, value: number, usual: number): string {
   if (phrase.plain) return "";
-  if (Number.isNaN(usual)) return " (usually none)";
+  if (Number.isNaN(usual)) return ` (usually ${phrase.usuallyMissing ?? "none"})`;
   return phrase.amount(usual) === phrase.amount(value) ? "" : ` (usually ${phrase.amount(usual)})`;
 }
 
@@ -43,6 +52,8 @@ function phraseOf(def: FeatureDef, defs: Defs): Phrase {
   switch (def.kind) {
     case "column":
       return thing(`the ${words(def.column)}`);
+    case "category":
+      return categoryPhrase(def);
     case "time":
       return timePhrase(def);
     case "window":
@@ -50,28 +61,40 @@ function phraseOf(def: FeatureDef, defs: Defs): Phrase {
     case "elapsed":
       return elapsedPhrase(def);
     case "since-fraud": {
-      const { who, at } = keyWords(def.key);
-      const what = `since the last fraud known ${at}`;
-      return counted("transaction", what, `no fraud known ${at} in the last ${period(def.within)}`, who);
+      const { at } = keyWords(def.key);
+      const missing = `no fraud known ${at} in the last ${period(def.within)}`;
+      const phrase = counted("transaction", { rest: `since the last fraud known ${at}`, missing });
+      return { ...phrase, usuallyMissing: "no fraud known" };
     }
     case "multiple": {
       const { at, who } = keyWords(def.key);
-      const what = `${at} ${within(def.window)} over ${number(def.times)} times the usual ${words(def.over)}`;
-      return counted("transaction", what, `no usual ${words(def.over)} known of ${who}`, who);
+      const rest = `${at} ${within(def)} over ${number(def.times)} times the usual ${words(def.over)}`;
+      return counted("transaction", { rest, missing: `no usual ${words(def.over)} known of ${who}` });
     }
     case "ratio":
     case "difference":
       return composedPhrase(def, defs);
     case "expression":
-      return thing(words(def.name));
+      return thing(`"${words(def.name)}"`);
   }
 }
 
 /** The anomaly score, and what a spec has no definition of. */
 function unknownPhrase(feature: string): Phrase {
   if (feature !== ANOMALY_INPUT) return thing(words(feature));
-  const phrase = thing("the transaction as a whole");
-  return { ...phrase, say: (value) => `the transaction as a whole is unusual: anomaly score ${number(value)} of 1` };
+  const say = (value: number): string =>
+    `the transaction as a whole is ${value > ORDINARY_MAX ? "unusual" : "ordinary"}: anomaly score ${number(value)} of 1`;
+  return { ...thing("the transaction as a whole"), say };
+}
+
+/** Anomaly scores up to this are of transactions like most others (Liu, Ting & Zhou 2008, section 2). */
+const ORDINARY_MAX = 0.5;
+
+/** The value's own name; a code beyond the list is any other value. */
+function categoryPhrase({ column, values }: CategoryFeature): Phrase {
+  const named = thing(`the ${words(column)}`);
+  const name = (code: number): string => (values[code] === undefined ? "another" : JSON.stringify(values[code]));
+  return { ...named, say: (code) => `${named.thing} is ${name(code)}`, amount: name };
 }
 
 function timePhrase({ part }: TimeFeature): Phrase {
@@ -86,35 +109,36 @@ function timePhrase({ part }: TimeFeature): Phrase {
 
 const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-const AGGREGATE_WORDS: Readonly<Record<string, string>> = {
-  sum: "total",
-  mean: "mean",
-  std: "standard deviation of the",
-  min: "smallest",
-  max: "largest",
+/** "this customer's mean amount" by aggregate. */
+const AGGREGATE_WORDS: Readonly<Record<string, (who: string, what: string) => string>> = {
+  sum: (who, what) => `${who}'s total ${what}`,
+  mean: (who, what) => `${who}'s mean ${what}`,
+  std: (who, what) => `the standard deviation of ${who}'s ${what}`,
+  min: (who, what) => `${who}'s smallest ${what}`,
+  max: (who, what) => `${who}'s largest ${what}`,
 };
 
 function windowPhrase(def: WindowFeature): Phrase {
   const { who, at } = keyWords(def.key);
-  const when = within(def.window, def.delay);
-  const { over, aggregate = "count", current = true } = def;
-  const earlier = current || def.delay !== undefined ? "" : "earlier ";
-  const nothing = `no transactions ${at} ${when}`;
-  if (over === "transactions") return counted(`${earlier}transaction`, `${at} ${when}`, nothing, who);
-  if (over === "frauds") return counted("fraud", `reported ${at} ${when}`, nothing, who);
-  if (over === "genuine") return counted("transaction", `known as genuine ${at} ${when}`, nothing, who);
+  const { over, aggregate = "count" } = def;
+  const when = within(def);
+  const missing = `no transactions ${at} ${when}`;
+  if (over === "transactions") return counted("transaction", { rest: `${at} ${when}`, missing });
+  if (over === "frauds") return counted("fraud", { rest: `reported ${at} ${when}`, missing });
+  if (over === "genuine") return counted("transaction", { rest: `known as genuine ${at} ${when}`, missing });
   if (over === "fraud-rate") {
     const share = (value: number): string => `${number(100 * value)} %`;
     return {
       thing: `the share of frauds ${at} ${when}`,
       say: (value) => `${share(value)} of the transactions ${at} ${when} were reported as fraud`,
       amount: share,
-      missing: nothing,
+      missing,
     };
   }
-  if (aggregate === "distinct") return counted(`different ${words(bare(over))}`, `${at} ${when}`, nothing, who);
-  if (aggregate === "count") return counted(`${earlier}transaction`, `with ${words(over)} ${at} ${when}`, nothing, who);
-  return { ...thing(`${who}'s ${earlier}${AGGREGATE_WORDS[aggregate]} ${words(over)} ${when}`), missing: nothing };
+  if (aggregate === "distinct") return counted(`different ${words(bare(over))}`, { rest: `${at} ${when}`, missing });
+  if (aggregate === "count") return counted("transaction", { rest: `with ${words(over)} ${at} ${when}`, missing });
+  const few = aggregate === "std" ? `fewer than two transactions ${at} ${when}` : missing;
+  return { ...thing(`${AGGREGATE_WORDS[aggregate](who, words(over))} ${when}`), missing: few };
 }
 
 function elapsedPhrase({ key, since, within: reach, unit }: ElapsedFeature): Phrase {
@@ -150,15 +174,11 @@ function composedPhrase(def: FeatureDef & { readonly kind: "ratio" | "difference
       const many = number(Math.abs(value));
       return `${many} standard deviation${many === "1" ? "" : "s"} ${value < 0 ? "below" : "over"}`;
     };
-    return { thing: a.thing, say: (value) => `${of} is ${amount(value)} ${minus}`, amount, missing };
+    const say = (value: number): string => `${of} is ${amount(value)} ${minus}`;
+    return { thing: a.thing, say, amount, missing: `nothing to compare ${of} with` };
   }
-  const amount = (value: number): string => `${number(value)} times`;
-  return {
-    thing: `${a.thing} ÷ ${b.thing}`,
-    say: (value) => `${a.thing} is ${amount(value)} ${b.thing}`,
-    amount,
-    missing,
-  };
+  const say = (value: number): string => `${a.thing} is ${number(value)} times ${b.thing}`;
+  return { thing: `${a.thing} ÷ ${b.thing}`, say, amount: number, missing };
 }
 
 function apart(value: number): string {
@@ -166,12 +186,12 @@ function apart(value: number): string {
 }
 
 /** "3 frauds reported at this terminal in the last 7 days". */
-function counted(noun: string, rest: string, missing: string, who: string): Phrase {
+function counted(noun: string, { rest, missing }: { readonly rest: string; readonly missing: string }): Phrase {
   return {
     thing: `the number of ${noun}s ${rest}`,
     say: (value) => `${value === 0 ? "no" : number(value)} ${noun}${value === 1 ? "" : "s"} ${rest}`,
-    amount: number,
-    missing: missing === "" ? `nothing known of ${who}` : missing,
+    amount: (value) => number(Math.round(value)),
+    missing,
   };
 }
 
@@ -200,14 +220,14 @@ function words(name: string): string {
     .toLowerCase();
 }
 
-/** "in the last 7 days", or with a delay "7 to 14 days ago". */
-function within(window: string, delay = "0s"): string {
-  const until = parseDuration(delay);
-  if (until === 0) return `in the last ${period(window)}`;
-  const from = parseDuration(window) + until;
+/** "in the last 7 days"; without the transaction itself "in the 7 days before"; with a delay "7 to 14 days ago". */
+function within(def: { readonly window: string; readonly delay?: string; readonly current?: boolean }): string {
+  const until = parseDuration(def.delay ?? "0s");
+  if (until === 0)
+    return def.current === false ? `in the ${period(def.window)} before` : `in the last ${period(def.window)}`;
+  const from = parseDuration(def.window) + until;
   const unit = unitOf(until, from);
-  const [a, b] = [until / unit.ms, from / unit.ms];
-  return `${number(a)} to ${number(b)} ${unit.name}s ago`;
+  return `${number(until / unit.ms)} to ${number(from / unit.ms)} ${unit.name}s ago`;
 }
 
 /** "7 days", "day". */

@@ -17,6 +17,7 @@ export function topicsOf(spec: FeatureSpec): ReadonlyMap<string, string> {
 function topicOf(def: FeatureDef, earlier: ReadonlyMap<string, string>): string {
   switch (def.kind) {
     case "column":
+    case "category":
       return codeOf(def.column);
     case "time":
       return def.part === "hour" || def.part === "night" ? "TIME_OF_DAY" : "DAY_OF_WEEK";

@@ -2,6 +2,7 @@
 import type { Thresholds } from "../../core/decision.ts";
 import { type Calibration, calibrate, chooseCalibration, fitCalibration } from "../../ml/calibration.ts";
 import type { ForeignGraph } from "../../ml/foreign/onnx/graph.ts";
+import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/params.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
@@ -53,6 +54,8 @@ export async function fitModels(
   x: Matrix,
   labels: Uint8Array,
   given: {
+    /** What each column of x means to the trees; the forest takes all for numbers, codes of categories too. */
+    readonly kinds: readonly ColumnKind[];
     readonly split: Split;
     /** One a row of `x`; for thresholds that weigh costs. */
     readonly amounts: Float64Array;
@@ -62,7 +65,7 @@ export async function fitModels(
     readonly report: Reporter;
   },
 ): Promise<Fitted> {
-  const { split, pipeline, seed, threads, report } = given;
+  const { kinds, split, pipeline, seed, threads, report } = given;
   const { modelParameters: parameters } = pipeline;
   const trainX = takeMatrixRows(x, split.train.rows);
   const laterX = takeMatrixRows(x, split.calibrate.rows);
@@ -81,6 +84,8 @@ export async function fitModels(
         x: trainInput,
         y: trainY,
         validation: { x: laterInput, y: laterY },
+        // The anomaly score, where it is among the inputs, is the last of them.
+        kinds: trainInput.names.map((_, c) => kinds[c] ?? "number"),
         params: gbdtParams(parameters),
         seed,
         onRound: (round) => report.progress(label, round, parameters.trees),
@@ -182,8 +187,13 @@ export function gbdtParams(parameters: ModelParameters): GbdtParams {
     gamma: parameters.gamma,
     minChildWeight: parameters.minChildWeight,
     rowSample: parameters.rowSample,
+    gossTop: parameters.gossTop,
+    gossRest: parameters.gossRest,
     columnSample: parameters.columnSample,
     binsMax: parameters.binsMax,
+    categoryRowsMin: parameters.categoryRowsMin,
+    categoryLambda: parameters.categoryLambda,
+    categorySmoothing: parameters.categorySmoothing,
     scalePositive: parameters.scalePositive,
     earlyStoppingRounds: parameters.earlyStoppingRounds,
   };

@@ -73,7 +73,7 @@ export async function evaluate(
 /** What decided about the models: all of the pipeline's parameters, or for a foreign model those that were used. */
 function parametersOf(input: TrainInput, seed: number): Pick<Provenance, "parameters" | "imported"> {
   const { modelParameters } = input.pipeline;
-  if (input.imported === undefined) return { parameters: { ...modelParameters, seed } };
+  if (input.imported === undefined) return { parameters: { ...flatParameters(modelParameters), seed } };
   const { anomalyTrees, anomalySample, calibration } = modelParameters;
   return { parameters: { anomalyTrees, anomalySample, calibration, seed }, imported: input.imported };
 }
@@ -160,6 +160,15 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
     time: Float64Array.from(rows, (row) => times[row]),
     amount: Float64Array.from(rows, (row) => amounts[row]),
   };
+}
+
+/** The model's parameters as a flat list; those not given are left out. */
+export function flatParameters(modelParameters: Pipeline["modelParameters"]): Record<string, number | string> {
+  const { monotone = {}, ...rest } = modelParameters;
+  const flat: Record<string, number | string> = {};
+  for (const [name, value] of Object.entries(rest)) if (value !== undefined) flat[name] = value;
+  for (const [feature, direction] of Object.entries(monotone)) flat[`monotone.${feature}`] = direction;
+  return flat;
 }
 
 /** Columns by their share of what all splits gained, most first; none where there are no trees. */

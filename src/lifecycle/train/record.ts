@@ -3,12 +3,12 @@ import path from "node:path";
 import { bundleHash } from "../../core/bundle.ts";
 import { canonicalJson, sha256 } from "../../core/hash.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
-import { compileSpec, type FeaturePlan } from "../../features/plan.ts";
+import type { FeaturePlan } from "../../features/plan.ts";
 import type { FeatureState } from "../../features/state.ts";
 import type { ModelVersion, Ports, Registry } from "../../ports.ts";
 import type { Imported } from "../bundle.ts";
+import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
-import type { Scorer } from "../score.ts";
 import type { Source } from "../source.ts";
 import { saveTrainingState } from "../warm.ts";
 import type { Judged } from "./judge.ts";
@@ -26,11 +26,11 @@ export async function logRun(
     readonly verdicts: readonly Verdict[];
     readonly source: Source;
     readonly registry: Registry;
-    readonly champion: Scorer | null;
+    readonly lineage: Lineage;
     readonly refused: boolean;
   },
 ): Promise<string> {
-  const { input, trained, verdicts, source, registry } = given;
+  const { input, trained, verdicts, source, registry, lineage } = given;
   const { pipeline } = input;
   const at = ports.clock.now();
   const runId = await registry.startRun({
@@ -39,14 +39,7 @@ export async function logRun(
     startedAt: at,
     user: input.actor,
     tags: {
-      "sentinel.verb": input.verb,
-      "sentinel.data_hash": source.hash,
-      "sentinel.data_path": source.path,
-      "sentinel.feature_hash": compileSpec(trained.spec).hash,
-      "sentinel.pipeline_hash": pipeline.hash,
-      "sentinel.parent": given.champion?.version ?? "",
-      "sentinel.package_version": input.packageVersion,
-      "mlflow.source.git.commit": trained.provenance.commit,
+      ...lineageTags(lineage),
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
     },
   });
@@ -70,15 +63,7 @@ export async function logRun(
       Object.entries({ ...parameters, ...origin }).map(([key, value]) => [key, String(value)]),
     ),
     metrics: [...metrics, ...ablation, ...curves],
-    datasets: [
-      {
-        name: pipeline.name,
-        digest: source.hash.slice(0, 36),
-        sourceType: "local",
-        source: JSON.stringify({ uri: source.path }),
-        context: "training",
-      },
-    ],
+    datasets: lineageDataset(lineage),
     at: ports.clock.now(),
   });
   if (given.refused) await registry.endRun(runId, "FAILED", ports.clock.now());
@@ -99,7 +84,7 @@ export async function register(
     readonly runId: string;
     readonly judged: Judged;
     readonly verdicts: readonly Verdict[];
-    readonly champion: Scorer | null;
+    readonly lineage: Lineage;
   },
 ): Promise<ModelVersion> {
   const { input, registry, runId, judged, verdicts } = given;
@@ -116,7 +101,7 @@ export async function register(
         ? `${input.verb} by ${input.actor}`
         : `imported from ${input.imported.title} by ${input.actor}`,
     tags: {
-      "sentinel.parent": given.champion?.version ?? "",
+      ...lineageTags(given.lineage),
       "sentinel.evidence": evidence,
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
       ...(overridden === null ? {} : { "sentinel.forced": overridden }),

@@ -2,6 +2,7 @@
 import type { Verdict } from "../../core/verdict.ts";
 import type { ModelVersion } from "../../ports.ts";
 import type { Imported } from "../bundle.ts";
+import type { Lineage } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
@@ -11,6 +12,8 @@ export interface TrainInput {
   readonly pipeline: Pipeline;
   /** The table; its path as given. */
   readonly path: string;
+  /** The table that `path` was made from by adding so many transactions of the log; absent where it was not. */
+  readonly grownFrom?: { readonly path: string; readonly hash: string; readonly logged: number };
   readonly actor: string;
   readonly packageVersion: string;
   /** Worker threads that boost; the model is the same at any number (default 1). */
@@ -33,9 +36,11 @@ export interface TrainResult {
   readonly runId: string | null;
   readonly metrics: Metrics | null;
   readonly champion: { readonly version: string; readonly metrics: Metrics } | null;
-  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature"> | null;
+  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature" | "curve"> | null;
   /** What a search found; null without one. */
   readonly tuning: Tuning | null;
   readonly importance: readonly { readonly name: string; readonly gain: number }[];
+  /** null when the data gate said no. */
+  readonly lineage: Lineage | null;
   readonly seconds: Readonly<Record<string, number>>;
 }

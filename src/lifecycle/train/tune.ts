@@ -1,10 +1,12 @@
 // Tuning: parameters searched on folds of earlier days, before the training that uses the best of them.
+import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { trainGbdtThreads } from "../../ml/gbdt/threads.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import { averagePrecision } from "../../ml/metrics.ts";
 import { drawTrials, mean, type SearchSpace, scoresMax, successiveHalving, type Trial } from "../../ml/search.ts";
 import type { Ports, Registry } from "../../ports.ts";
+import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
 import type { ModelParameters, Pipeline } from "../pipeline.ts";
 import { gbdtParams, labelsAt } from "./fit.ts";
 import { foldsBefore, type Split } from "./split.ts";
@@ -52,6 +54,8 @@ export async function tune(
   ports: Ports,
   given: {
     readonly count: number;
+    /** What each column of `x` means to the trees. */
+    readonly kinds: readonly ColumnKind[];
     readonly x: Matrix;
     readonly times: Float64Array;
     readonly labels: Uint8Array;
@@ -63,7 +67,8 @@ export async function tune(
 ): Promise<Tuning> {
   const { count, pipeline, seed, labels } = given;
   const own = pipeline.modelParameters;
-  const trials = [ownTrial(own), ...drawTrials(SPACE, { count, seed })];
+  const space = spaceOf(own);
+  const trials = [ownTrial(own, space), ...drawTrials(space, { count, seed })];
   const folds = foldsBefore(given.split, given, { pipeline, count: FOLDS }).map((fold) => ({
     train: part(given.x, labels, fold.train.rows),
     calibrate: part(given.x, labels, fold.calibrate.rows),
@@ -78,7 +83,13 @@ export async function tune(
       const { train, calibrate, evaluate } = folds[fold];
       const parameters = { ...own, ...trials[trial] };
       const { model } = await trainGbdtThreads(
-        { ...train, validation: calibrate, params: { ...gbdtParams(parameters), ...stopping(own) }, seed },
+        {
+          ...train,
+          kinds: given.kinds,
+          validation: calibrate,
+          params: { ...gbdtParams(parameters), ...stopping(own) },
+          seed,
+        },
         { threads: given.threads },
       );
       ports.report.progress("tuning", ++done, total);
@@ -99,20 +110,21 @@ export async function logTrials(
   given: {
     readonly registry: Registry;
     readonly pipeline: Pipeline;
-    readonly actor: string;
     readonly parent: string;
     readonly tuning: Tuning;
+    readonly lineage: Lineage;
   },
 ): Promise<void> {
-  const { registry, pipeline, tuning, parent, actor } = given;
+  const { registry, pipeline, tuning, parent, lineage } = given;
   for (const { trial, parameters, averagePrecision: scores } of tuning.trials) {
     const at = ports.clock.now();
     const runId = await registry.startRun({
       experiment: pipeline.name,
       name: trial === 0 ? "trial-0-pipeline" : `trial-${trial}`,
       startedAt: at,
-      user: actor,
+      user: lineage.actor,
       tags: {
+        ...lineageTags({ ...lineage, parameters: { ...lineage.parameters, ...parameters } }),
         "mlflow.parentRunId": parent,
         "sentinel.verb": "tune",
         "sentinel.chosen": String(trial === tuning.chosen),
@@ -125,14 +137,21 @@ export async function logTrials(
         { key: "average_precision", value: mean(scores) },
         { key: "folds", value: scores.length },
       ],
+      datasets: lineageDataset(lineage),
       at,
     });
     await registry.endRun(runId, "FINISHED", ports.clock.now());
   }
 }
 
-function ownTrial(own: ModelParameters): Trial {
-  return Object.fromEntries((Object.keys(SPACE) as (keyof typeof SPACE)[]).map((name) => [name, own[name]]));
+/** Where rows are sampled by their gradients, there is no share of them to search. */
+function spaceOf(own: ModelParameters): SearchSpace {
+  const { rowSample: _, ...rest } = SPACE;
+  return own.gossTop === undefined ? SPACE : rest;
+}
+
+function ownTrial(own: ModelParameters, space: SearchSpace): Trial {
+  return Object.fromEntries((Object.keys(space) as (keyof typeof SPACE)[]).map((name) => [name, own[name]]));
 }
 
 function stopping(own: ModelParameters): { readonly earlyStoppingRounds: number } {

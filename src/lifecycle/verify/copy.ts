@@ -9,8 +9,8 @@ export interface CopyReading {
   readonly faults: readonly Fault[];
 }
 
-/** An entry's last field. */
-const WHOLE = /"hash":"[0-9a-f]{64}"/;
+/** The end of an entry, its newline perhaps changed into something else. */
+const WHOLE = /"hash":"[0-9a-f]{64}"\}.?$/;
 
 const NOTHING: CopyReading = { known: new Map(), faults: [] };
 

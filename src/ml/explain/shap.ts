@@ -1,7 +1,8 @@
 // Exact TreeSHAP: what each column adds to a boosted model's margin for one vector, in time linear in the nodes.
 import type { GbdtModel } from "../gbdt/model.ts";
-import { gaussLegendre } from "./quadrature.ts";
-import { sharesOf } from "./shares.ts";
+import { type KernelMemory, loadKernels, makeMemory } from "../kernels/load.ts";
+import { type Layout, layOut, spread, spreadLength } from "./layout.ts";
+import { gaussLegendre, type Quadrature } from "./quadrature.ts";
 
 /** Explains vectors by the model it was made for. */
 export interface Explainer {
@@ -18,7 +19,7 @@ export interface Explainer {
 const explainers = new WeakMap<GbdtModel, Explainer>();
 
 /**
- * The explainer of a model, made when it is first asked for.
+ * The explainer of a model, made when it is first asked for. Errors: `ml.kernel-unusable`, `ml.memory-short`.
  *
  * The game is that of path-dependent TreeSHAP (Lundberg, Erion & Lee 2018): a tree is worth the mean of its leaves, where a
  * split on a column that is not known sends the vector both ways by their cover. A Shapley value is the integral over t
@@ -35,99 +36,120 @@ export function explainerOf(model: GbdtModel): Explainer {
   return explainer;
 }
 
+interface ExplainKernel {
+  explain(
+    trees: number,
+    treeCount: number,
+    splits: number,
+    leaves: number,
+    points: number,
+    pointCount: number,
+    places: number,
+  ): void;
+}
+
 function makeExplainer(model: GbdtModel): Explainer {
-  const { feature, threshold, left, right, missingLeft, value } = model;
-  const { leftShare, above, aboveChild, aboveShare, expected, pathColumnsMax, treeNodesMax } = sharesOf(
-    model,
-    model.cover,
-  );
-  const { nodes: points, weights } = gaussLegendre(Math.max(1, Math.ceil(pathColumnsMax / 2)));
-  const trees = Array.from(model.roots, (from, t) => ({ from, to: model.roots[t + 1] ?? feature.length }));
-
-  // One tree's numbers for one vector, by node counted from the root.
-  const numbers = (): Float64Array => new Float64Array(treeNodesMax);
-  /** The child that the vector goes to, and the other. */
-  const hot = new Int32Array(treeNodesMax);
-  const cold = new Int32Array(treeNodesMax);
-  /** 1 where the vector passes every split above on the node's own column, else 0. */
-  const open = numbers();
-  /** Share of the cover that those splits let through; 1 where it does not count because the vector fails one. */
-  const through = numbers();
-  /** The same, through the other child as well. */
-  const throughCold = numbers();
-  // At the t under way:
-  /** How likely the node is reached, times the point's weight. */
-  const reach = numbers();
-  /** Mean value below the node. */
-  const mean = numbers();
-  /** How likely the other child is taken. */
-  const toCold = numbers();
-  /** What a difference between the children's means is worth to the node's column. */
-  const stake = numbers();
-
-  /** Which way the vector goes at each node, also off its path. */
-  const route = (vector: Float32Array, from: number, to: number): void => {
-    for (let node = from, i = 0; node < to; node++, i++) {
-      const column = feature[node];
-      if (column < 0) {
-        mean[i] = value[node];
-        continue;
-      }
-      const asked = vector[column];
-      const goesLeft = asked < threshold[node] || (Number.isNaN(asked) && missingLeft[node] === 1);
-      hot[i] = (goesLeft ? left[node] : right[node]) - from;
-      cold[i] = (goesLeft ? right[node] : left[node]) - from;
-      const split = above[node];
-      const passes = split < 0 || (open[split] === 1 && hot[split] === aboveChild[node]);
-      open[i] = passes ? 1 : 0;
-      through[i] = passes ? aboveShare[node] : 1;
-      throughCold[i] = through[i] * (goesLeft ? 1 - leftShare[node] : leftShare[node]);
-    }
-  };
-
-  /**
-   * A column known with probability t leads through its splits above with probability open·t + through·(1 − t), and through
-   * them and on to the other child with throughCold·(1 − t), as the vector itself never goes there. Their quotient is
-   * `toCold`; its derivative with respect to the column's own probability makes the stake.
-   */
-  const descend = (t: number, weight: number, from: number, to: number): void => {
-    reach[0] = weight;
-    for (let node = from, i = 0; node < to; node++, i++) {
-      if (feature[node] < 0) continue;
-      const known = open[i] * t;
-      const scale = 1 / (known + through[i] * (1 - t));
-      const share = throughCold[i] * scale;
-      const other = share * (1 - t);
-      const reached = reach[i];
-      toCold[i] = other;
-      stake[i] = reached * share * scale * open[i];
-      reach[cold[i]] = reached * other;
-      reach[hot[i]] = reached - reached * other;
-    }
-  };
-
-  const ascend = (from: number, to: number, out: Float64Array): void => {
-    for (let node = to - 1, i = to - from - 1; node >= from; node--, i--) {
-      const column = feature[node];
-      if (column < 0) continue;
-      const hotMean = mean[hot[i]];
-      const difference = hotMean - mean[cold[i]];
-      mean[i] = hotMean - toCold[i] * difference;
-      out[column] += stake[i] * difference;
-    }
-  };
-
+  const layout = layOut(model, model.cover);
+  const quadrature = gaussLegendre(Math.max(1, Math.ceil(layout.pathColumnsMax / 2)));
+  const at = placeAll(layout, quadrature);
+  const memory = makeMemory(at.bytes, { shared: false });
+  const kernel = loadKernels<ExplainKernel>(new URL("../kernels/explain.wasm", import.meta.url), memory);
+  fill(memory, { layout, quadrature, at });
+  const values = new Float64Array(memory.buffer, at.values, spreadLength(layout));
+  const sums = new Float64Array(memory.buffer, at.sums, model.names.length);
+  const treeCount = model.roots.length;
+  const pointCount = quadrature.points.length;
   return {
-    expected: model.baseMargin + expected,
+    expected: model.baseMargin + expectedOf(layout),
     explain(vector, out) {
-      out.fill(0);
-      for (const { from, to } of trees) {
-        route(vector, from, to);
-        for (let q = 0; q < points.length; q++) {
-          descend(points[q], weights[q], from, to);
-          ascend(from, to, out);
-        }
-      }
+      spread(layout, vector, values);
+      sums.fill(0);
+      kernel.explain(at.trees, treeCount, at.splits, at.leaves, at.points, pointCount, at.places);
+      out.set(sums);
     },
   };
+}
+
+/** Sizes of the kernel's records; see `kernels/assembly/explain.ts` for what is in them. */
+const SPLIT_BYTES = 56;
+const PLACE_BYTES = 64;
+const POINT_BYTES = 16;
+
+/** Where the kernel finds what, in bytes. */
+interface Addresses {
+  readonly values: number;
+  readonly sums: number;
+  readonly points: number;
+  readonly places: number;
+  readonly splits: number;
+  readonly leaves: number;
+  readonly trees: number;
+  readonly bytes: number;
+}
+
+function placeAll(layout: Layout, { points }: Quadrature): Addresses {
+  let next = 0;
+  const take = (bytes: number): number => {
+    next += bytes;
+    return next - bytes;
+  };
+  return {
+    values: take(8 * spreadLength(layout)),
+    sums: take(8 * layout.trees.names.length),
+    points: take(POINT_BYTES * points.length),
+    places: take(PLACE_BYTES * layout.placesMax),
+    splits: take(SPLIT_BYTES * layout.column.length),
+    leaves: take(8 * layout.leafValue.length),
+    trees: take(4 * layout.trees.roots.length),
+    bytes: next,
+  };
+}
+
+function fill(
+  memory: KernelMemory,
+  from: { readonly layout: Layout; readonly quadrature: Quadrature; readonly at: Addresses },
+): void {
+  const { layout, quadrature, at } = from;
+  const view = new DataView(memory.buffer);
+  const place = (number: number): number => at.places + PLACE_BYTES * number;
+  quadrature.points.forEach((point, q) => {
+    view.setFloat64(at.points + POINT_BYTES * q, point, true);
+    view.setFloat64(at.points + POINT_BYTES * q + 8, quadrature.weights[q], true);
+  });
+  // Place 0 stands for no split: the vector passes it.
+  view.setUint32(place(0) + PLACE_BYTES - 4, 1, true);
+  for (let split = 0, to = at.splits; split < layout.column.length; split++, to += SPLIT_BYTES) {
+    const left = 2 * split;
+    view.setFloat64(to, layout.threshold[split], true);
+    view.setFloat64(to + 8, layout.share[left], true);
+    view.setFloat64(to + 16, layout.share[left + 1], true);
+    view.setFloat64(to + 24, layout.aboveShare[split], true);
+    view.setUint32(to + 32, at.values + 8 * layout.asked[split], true);
+    view.setUint32(to + 36, at.sums + 8 * layout.column[split], true);
+    view.setUint32(to + 40, place(layout.child[left]), true);
+    view.setUint32(to + 44, place(layout.child[left + 1]), true);
+    view.setUint32(to + 48, place(layout.above[split]), true);
+    view.setUint32(to + 52, layout.aboveSide[split], true);
+  }
+  new Float64Array(memory.buffer, at.leaves, layout.leafValue.length).set(layout.leafValue);
+  for (let tree = 0; tree < layout.trees.roots.length; tree++) {
+    view.setInt32(at.trees + 4 * tree, layout.splitsFrom[tree + 1] - layout.splitsFrom[tree], true);
+  }
+}
+
+/** Mean of the leaves by their cover, summed over the trees. */
+function expectedOf({ splitsFrom, leavesFrom, child, share, leafValue, placesMax }: Layout): number {
+  const mean = new Float64Array(placesMax);
+  let sum = 0;
+  for (let tree = 0; tree + 1 < splitsFrom.length; tree++) {
+    const first = splitsFrom[tree];
+    const splits = splitsFrom[tree + 1] - first;
+    mean.set(leafValue.subarray(leavesFrom[tree], leavesFrom[tree + 1]), splits + 1);
+    for (let at = splits; at > 0; at--) {
+      const left = 2 * (first + at - 1);
+      mean[at] = share[left] * mean[child[left]] + share[left + 1] * mean[child[left + 1]];
+    }
+    sum += mean[1];
+  }
+  return sum;
 }

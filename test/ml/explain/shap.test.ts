@@ -8,14 +8,14 @@ import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
 import { scoreRow } from "../../../src/ml/gbdt/score.ts";
 import { trainGbdt } from "../../../src/ml/gbdt/train.ts";
 import { copyRow } from "../../../src/ml/matrix.ts";
-import { sumLeaves } from "../../../src/ml/trees.ts";
+import { goesLeft, setsOf, sumLeaves, wordsOf } from "../../../src/ml/trees.ts";
 import { cell, fraudProblem } from "../arbitraries.ts";
 
 /** Random trees of at most this depth; columns come up again below themselves, covers may be 0. */
 function randomModel(
   seed: number,
-  shape: { readonly columns: number; readonly trees: number; readonly depth: number },
-) {
+  shape: { readonly columns: number; readonly trees: number; readonly depth: number; readonly sets?: boolean },
+): GbdtModel {
   const random = new Random(seed);
   const nodes: { feature: number; threshold: number; left: number; right: number; value: number; cover: number }[] = [];
   const roots: number[] = [];
@@ -51,19 +51,21 @@ function randomModel(
     gain: new Float32Array(nodes.length),
     cover: Float32Array.from(nodes, (node) => node.cover),
   };
-  return model;
+  if (!shape.sets) return model;
+  const words = nodes.map(({ feature }) =>
+    feature < 0 || random.next() < 0.3 ? null : wordsOf([random.integer(4), 4 + random.integer(60)]),
+  );
+  return { ...model, threshold: model.threshold.map((one, node) => (words[node] ? 0 : one)), sets: setsOf(words) };
 }
 
 /** What the trees are worth when only some columns are known: a set of columns as bits. */
 function worth(model: GbdtModel, vector: Float32Array, known: number): number {
-  const { feature, threshold, left, right, missingLeft, value, cover, roots, baseMargin } = model;
+  const { feature, left, right, value, cover, roots, baseMargin } = model;
   const below = (node: number): number => {
     const column = feature[node];
     if (column < 0) return value[node];
     if ((known >> column) & 1) {
-      const asked = vector[column];
-      const goesLeft = Number.isNaN(asked) ? missingLeft[node] === 1 : asked < threshold[node];
-      return below(goesLeft ? left[node] : right[node]);
+      return below(goesLeft(model, node, vector[column]) ? left[node] : right[node]);
     }
     const both = cover[left[node]] + cover[right[node]];
     const share = both > 0 ? cover[left[node]] / both : 0.5;
@@ -99,11 +101,12 @@ function attributionsOf(model: GbdtModel, vector: Float32Array): Float64Array {
 const vectors = (columns: number): fc.Arbitrary<Float32Array> =>
   fc.array(cell, { minLength: columns, maxLength: columns }).map((values) => Float32Array.from(values));
 
-test("attributions are the Shapley values, missing values and repeated columns included", () => {
+test("attributions are the Shapley values; missing values, categories and repeated columns included", () => {
   const shapes = fc.record({
     columns: fc.integer({ min: 1, max: 6 }),
     trees: fc.integer({ min: 1, max: 3 }),
     depth: fc.integer({ min: 0, max: 6 }),
+    sets: fc.boolean(),
   });
   fc.assert(
     fc.property(
@@ -121,9 +124,9 @@ test("attributions are the Shapley values, missing values and repeated columns i
   );
 });
 
-test("a path of sixteen different columns is explained exactly", () => {
+test("a path of thirteen different columns is explained exactly", () => {
   const model = randomModel(5, { columns: 1, trees: 1, depth: 0 });
-  const depth = 16;
+  const depth = 13;
   const nodes = 2 * depth + 1;
   // Inner nodes stand at even places, each with a leaf to its left.
   const inner = (node: number): boolean => node % 2 === 0 && node < 2 * depth;
@@ -157,6 +160,19 @@ test("on deep and trained models attributions and the expected margin sum to the
       copyRow(x, row, vector);
       const sum = attributionsOf(model, vector).reduce((total, one) => total + one, expected);
       expect(Math.abs(sum - scoreRow(model, vector))).toBeLessThan(1e-9);
+    }
+  }
+});
+
+test("infinite values and thresholds go where scoring sends them", () => {
+  const extremes = [Number.NEGATIVE_INFINITY, -3.4e38, 0, 3.4e38, Number.POSITIVE_INFINITY, Number.NaN];
+  for (const threshold of extremes.slice(0, 5)) {
+    const model = randomModel(21, { columns: 2, trees: 6, depth: 3 });
+    model.threshold.fill(threshold);
+    for (const a of extremes) {
+      const vector = Float32Array.of(a, 0);
+      const sum = attributionsOf(model, vector).reduce((total, one) => total + one, explainerOf(model).expected);
+      expect(sum).toBeCloseTo(sumLeaves(model, vector, model.baseMargin), 10);
     }
   }
 });

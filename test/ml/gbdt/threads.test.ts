@@ -2,10 +2,12 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { Random } from "../../../src/core/random.ts";
 import { encodeGbdt } from "../../../src/ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../../src/ml/gbdt/params.ts";
 import { trainGbdtThreads } from "../../../src/ml/gbdt/threads.ts";
 import { trainGbdt } from "../../../src/ml/gbdt/train.ts";
+import { withColumn } from "../../../src/ml/matrix.ts";
 import { fraudProblem } from "../arbitraries.ts";
 
 // Several blocks of rows, the last one not full, so that every thread has some.
@@ -18,6 +20,23 @@ const VARIANTS: Readonly<Record<string, object>> = {
   plain: { params },
   "rows and columns sampled, deep": {
     params: { ...params, rowSample: 0.6, columnSample: 0.7, depthMax: 9, trees: 3 },
+  },
+  "one-side sampling": {
+    params: { ...params, gossTop: 0.15, gossRest: 0.1, learningRate: 0.3, columnSample: 0.7, trees: 12 },
+    validation: later,
+    weights,
+  },
+  "monotone columns": { params, kinds: ["increasing", "decreasing", "number", "increasing"] },
+  categories: {
+    x: withCategories(problem),
+    validation: { ...later, x: withCategories(later) },
+    params: { ...params, categoryRowsMin: 5, columnSample: 0.8 },
+    kinds: ["number", "category", "number", "number", "category"],
+  },
+  "categories beside monotone columns, best leaf first": {
+    x: withCategories(problem),
+    params: { ...params, leavesMax: 9 },
+    kinds: ["increasing", "category", "number", "number", "category"],
   },
   "best leaf first, weighted": { params: { ...params, leavesMax: 9, scalePositive: 3 }, weights },
   "early stopping": {
@@ -86,6 +105,15 @@ test("what does not fit is refused before a thread starts", async () => {
     expect.objectContaining({ code: "ml.memory-short" }),
   );
 });
+
+/** The second column as whole numbers, some of them below 0, and one column more with many categories. */
+function withCategories({ x }: typeof problem) {
+  const random = new Random(x.rows);
+  const values = x.values.slice();
+  for (let i = x.rows; i < 2 * x.rows; i++) values[i] = Math.round(4 * values[i]);
+  const many = Float32Array.from({ length: x.rows }, (_, r) => random.integer(400) + (x.values[r] > 1 ? 0 : 100));
+  return withColumn({ ...x, values }, "many", many);
+}
 
 function wide() {
   const names = Array.from({ length: 60 }, (_, c) => `c${c}`);

@@ -1,0 +1,295 @@
+// Push on a real server: everything arrives once, in order and provable, whatever was there, and wherever it was cut off.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import Database from "libsql";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { sha256 } from "../../src/core/hash.ts";
+import { journalHash, verifyJournal } from "../../src/core/journal.ts";
+import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
+import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
+import { createFileSnapshots } from "../../src/drivers/snapshots-file.ts";
+import { type PushResult, push } from "../../src/lifecycle/push.ts";
+import { verifyRegistry } from "../../src/lifecycle/verify.ts";
+import type { JournalDraft, Registry, RegistrySource, RegistryTarget } from "../../src/ports.ts";
+import { aVersion, bundle, codeOf, draft, NOW } from "../contracts/registry.ts";
+import { type FaultyProxy, startFaultyProxy } from "../drivers/faulty-proxy.ts";
+import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
+
+const quiet = { line: () => {}, progress: () => {} };
+const MODEL = "card-fraud";
+
+/** Three runs, one of them failed; two versions and one of another model; a journal with evidence. */
+async function fill(registry: Registry): Promise<void> {
+  for (const [turn, status] of (["FINISHED", "FAILED", "FINISHED"] as const).entries()) {
+    const runId = await registry.startRun({
+      experiment: turn === 2 ? "wire" : "card",
+      name: `train ${turn}`,
+      startedAt: NOW + turn * 1_000,
+      user: "ana",
+      tags: { "sentinel.seed": String(turn), note: "größer ☃" },
+    });
+    await registry.logRun(runId, {
+      params: { rounds: "200", seed: String(turn) },
+      metrics: [
+        { key: "ap", value: 0.7 + turn / 100 },
+        { key: "undefined", value: Number.NaN },
+        { key: "limit", value: Number.POSITIVE_INFINITY },
+        ...[0, 1, 2].map((step) => ({ key: "loss", value: 1 / (1 + step), step, at: NOW + step * 10 })),
+      ],
+      datasets: [
+        { name: "tx", digest: "d".repeat(36), sourceType: "local", source: '{"uri":"tx"}', context: "training" },
+      ],
+      at: NOW,
+    });
+    await registry.endRun(runId, status, NOW + turn * 1_000 + 500);
+    if (status === "FAILED") continue;
+    const model = turn === 2 ? "wire-fraud" : MODEL;
+    const tags = { "sentinel.gate.training": "pass" };
+    const input = { model, runId, description: `of turn ${turn}`, tags };
+    await registry.register({ ...input, files: bundle(turn + 1), at: NOW + turn });
+    if (model === MODEL) await registry.register({ ...input, files: bundle(9), at: NOW + 9 });
+  }
+  await move(registry, null, "1", { at: NOW + 10, verb: "train" });
+  await move(registry, "1", "2", { at: NOW + 20 });
+}
+
+async function move(
+  registry: Registry,
+  from: string | null,
+  to: string | null,
+  changes: Partial<JournalDraft> = {},
+): Promise<void> {
+  const document = JSON.stringify({ verdict: "PROMOTE", from, to });
+  const entry = draft({ evidence: sha256(document), ...changes });
+  await registry.moveAlias({ model: MODEL, alias: "champion", from, to, entry, document });
+}
+
+if (!mlflowInstalled) console.warn("SKIPPED 10 tests of push: no .cache/venv-mlflow");
+
+describe.runIf(mlflowInstalled)("push", () => {
+  let server: MlflowProcess;
+  let proxy: FaultyProxy;
+  let dir: string;
+  let source: RegistrySource;
+  let target: RegistryTarget;
+  beforeAll(async () => {
+    server = await startMlflow();
+  });
+  afterAll(() => server?.dispose());
+  beforeEach(async () => {
+    server.empty();
+    dir = mkdtempSync(path.join(tmpdir(), "sentinel-push-"));
+    proxy = await startFaultyProxy(server.uri);
+    source = createLocalRegistry({ dir });
+    target = createMlflowRegistry({ server: proxy, copyDir: path.join(dir, "mlflow", "server") });
+    await fill(source);
+  });
+  afterEach(async () => {
+    await source.close();
+    await proxy.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  const pushed = (model: string | null = null): Promise<PushResult> =>
+    push(
+      { source, target, mappings: createFileSnapshots({ dir: path.join(dir, "pushed") }), report: quiet },
+      { model, actor: "ben", now: NOW + 1_000, mapping: "server.json" },
+    );
+  const query = (text: string): Record<string, unknown>[] => {
+    const database = new Database(path.join(server.dir, "mlflow.db"));
+    try {
+      return database.prepare(text).all() as Record<string, unknown>[];
+    } finally {
+      database.close();
+    }
+  };
+  const sound = async (): Promise<void> => {
+    const report = await verifyRegistry(target, { model: MODEL, files: true, report: quiet });
+    expect(report.faults).toEqual([]);
+  };
+  /** All that a registry says, without what must differ: ids of runs, what tells where things came from. */
+  const told = async (registry: Registry) => {
+    const runs = [...(await registry.runs("card")), ...(await registry.runs("wire"))];
+    const own = (tags: Readonly<Record<string, string>>) =>
+      Object.fromEntries(Object.entries(tags).filter(([key]) => !/^sentinel\.(pushed|request)/.test(key)));
+    const names = new Map(runs.map(({ runId, name }) => [runId, name]));
+    const versions = [...(await registry.versions(MODEL)), ...(await registry.versions("wire-fraud"))];
+    return {
+      runs: runs.map(({ runId: _id, tags, ...run }) => ({ ...run, tags: own(tags) })),
+      versions: versions.map(({ runId, tags, ...version }) => ({ ...version, tags: own(tags), run: names.get(runId) })),
+      aliases: await registry.aliases(MODEL),
+      journal: (await registry.journal(MODEL)).map(({ origin: _o, previous: _p, hash: _h, ...entry }) => entry),
+    };
+  };
+
+  test("everything arrives, in order, and the originals of the journal can be proven", async () => {
+    const result = await pushed();
+    expect(result).toMatchObject({
+      runs: { moved: 3, there: 0 },
+      versions: { moved: 3, there: 0 },
+      entries: { moved: 2, there: 0 },
+      numbers: { [MODEL]: { 1: "1", 2: "2" }, "wire-fraud": { 1: "1" } },
+      kept: [],
+      notes: [],
+    });
+    expect(await told(target)).toEqual(await told(source));
+    expect(
+      query("SELECT step, timestamp, value FROM metrics WHERE \"key\" = 'loss' GROUP BY step ORDER BY step"),
+    ).toEqual([0, 1, 2].map((step) => ({ step, timestamp: NOW + step * 10, value: 1 / (1 + step) })));
+    expect(query("SELECT name, digest, dataset_source FROM datasets")).toContainEqual({
+      name: "tx",
+      digest: "d".repeat(36),
+      dataset_source: '{"uri":"tx"}',
+    });
+    for (const version of ["1", "2"])
+      expect(await target.load(MODEL, version)).toEqual(await source.load(MODEL, version));
+    const there = await target.journal(MODEL);
+    expect(verifyJournal(there).ok).toBe(true);
+    const originals = there.map(({ origin, ...entry }) => {
+      const { document: _none, ...was } = origin!;
+      return { ...entry, ...was };
+    });
+    expect(originals).toEqual(await source.journal(MODEL));
+    expect(originals.map(journalHash)).toEqual(originals.map(({ hash }) => hash));
+    for (const { evidence } of there) expect(sha256((await target.evidence(MODEL, evidence))!)).toBe(evidence);
+    await sound();
+    const { runs } = JSON.parse(readFileSync(path.join(dir, "pushed", "server.json"), "utf8"));
+    expect(Object.keys(runs).sort()).toEqual(
+      [...(await source.runs("card")), ...(await source.runs("wire"))].map(({ runId }) => runId).sort(),
+    );
+  });
+
+  test("a second push does nothing, and one after new work moves that alone", async () => {
+    await pushed();
+    const before = proxy.seen.length;
+    expect(await pushed()).toMatchObject({
+      runs: { moved: 0, there: 3 },
+      versions: { moved: 0, there: 3 },
+      entries: { moved: 0, there: 2 },
+    });
+    expect(proxy.seen.slice(before).filter(({ line }) => !/^GET |\/search/.test(line))).toEqual([]);
+    await aVersion(source);
+    await move(source, "2", "3", { at: NOW + 30 });
+    expect(await pushed()).toMatchObject({
+      runs: { moved: 1, there: 3 },
+      versions: { moved: 1, there: 3 },
+      entries: { moved: 1, there: 2 },
+    });
+    expect(await target.aliases(MODEL)).toEqual({ champion: "3" });
+    await sound();
+  });
+
+  test("one model alone comes with its runs alone", async () => {
+    expect(await pushed("wire-fraud")).toMatchObject({
+      runs: { moved: 1 },
+      versions: { moved: 1 },
+      entries: { moved: 0 },
+    });
+    expect(await target.versions(MODEL)).toEqual([]);
+    expect(await target.runs("card")).toEqual([]);
+    expect(await pushed("nothing")).toMatchObject({ runs: { moved: 0 }, notes: [expect.stringContaining("nothing")] });
+  });
+
+  test("cut off at any request, it goes on: nothing is there twice", async () => {
+    await pushed();
+    const requests = proxy.seen.length;
+    const whole = await told(target);
+    for (let at = 3; at < requests; at += 11) {
+      server.empty();
+      proxy.seen.length = 0;
+      // From here on nobody answers: the driver gives up, as a process does that is killed.
+      proxy.fault = () => (proxy.seen.length > at ? { status: 403, text: "cut off" } : null);
+      await pushed().catch(() => {});
+      proxy.fault = () => null;
+      await pushed();
+      expect(await told(target)).toEqual(whole);
+      expect(query("SELECT count(*) AS n FROM runs WHERE name LIKE 'train %'")).toEqual([{ n: 3 }]);
+      expect(await pushed()).toMatchObject({ runs: { moved: 0 }, versions: { moved: 0 }, entries: { moved: 0 } });
+    }
+    await sound();
+  });
+
+  test("versions that the server has already keep their numbers; the journal says which is which", async () => {
+    await aVersion(target);
+    expect((await pushed()).numbers[MODEL]).toEqual({ 1: "2", 2: "3" });
+    const journal = await target.journal(MODEL);
+    expect(journal.map(({ from, to, origin }) => [from, to, origin?.from, origin?.to])).toEqual([
+      [null, "2", null, "1"],
+      ["2", "3", "1", "2"],
+    ]);
+    expect(await target.aliases(MODEL)).toEqual({ champion: "3" });
+    await sound();
+    await pushed();
+    expect(await target.journal(MODEL)).toHaveLength(2);
+  });
+
+  test("an alias that the server has already stays, and its journal says so; also after a second push", async () => {
+    await aVersion(target);
+    await target.moveAlias({ model: MODEL, alias: "champion", from: null, to: "1", entry: draft({ evidence: "" }) });
+    for (let turn = 0; turn < 2; turn++) {
+      expect((await pushed()).kept).toEqual([`champion of ${MODEL}`]);
+      expect(await target.aliases(MODEL)).toEqual({ champion: "1" });
+      const journal = await target.journal(MODEL);
+      expect(journal.map(({ from, to, verb }) => [from, to, verb])).toEqual([
+        [null, "1", "promote"],
+        ["1", "2", "train"],
+        ["2", "3", "promote"],
+        ["3", "1", "push"],
+      ]);
+      await sound();
+    }
+    await target.moveAlias({ model: MODEL, alias: "champion", from: "1", to: "3", entry: draft({ evidence: "" }) });
+    await sound();
+  });
+
+  test("a promotion on the server between two pushes stays, too", async () => {
+    await pushed();
+    await target.moveAlias({ model: MODEL, alias: "champion", from: "2", to: "1", entry: draft({ evidence: "" }) });
+    await move(source, "2", null, { at: NOW + 30 });
+    expect((await pushed()).kept).toEqual([`champion of ${MODEL}`]);
+    expect(await target.aliases(MODEL)).toEqual({ champion: "1" });
+    await sound();
+  });
+
+  test("an entry too long for MLflow is kept as a document, and proven by it", async () => {
+    await move(source, "2", "1", { reason: "größer ".repeat(1_400), at: NOW + 40 });
+    await pushed();
+    const entry = (await target.journal(MODEL))[2];
+    expect(entry.reason.length).toBeLessThan(500);
+    expect(JSON.parse((await target.evidence(MODEL, entry.origin!.document))!)).toEqual(
+      (await source.journal(MODEL))[2],
+    );
+    await sound();
+    const [folder] = readdirSync(path.join(server.dir, "files"), { recursive: true, encoding: "utf8" }).filter((name) =>
+      name.endsWith(`${entry.origin!.document}.json`),
+    );
+    rmSync(path.join(server.dir, "files", folder));
+    const { faults } = await verifyRegistry(target, { model: MODEL, files: false, report: quiet });
+    expect(faults).toMatchObject([{ what: "origin", entry: 2 }]);
+  });
+
+  test("a journal of 300 entries goes over in batches", async () => {
+    for (let turn = 0; turn < 300; turn++) {
+      const [from, to] = turn % 2 === 0 ? ["2", "1"] : ["1", "2"];
+      const entry = draft({ at: NOW + 50 + turn, evidence: "" });
+      await source.moveAlias({ model: MODEL, alias: "champion", from, to, entry });
+    }
+    proxy.seen.length = 0;
+    expect(await pushed()).toMatchObject({ entries: { moved: 302 } });
+    expect(proxy.seen.length).toBeLessThan(120);
+    await sound();
+  });
+
+  test("a broken journal, and a server that is not there, are told", async () => {
+    const database = new Database(path.join(dir, "mlflow.db"));
+    database.exec("DROP TRIGGER sentinel_journal_keeps_fields; UPDATE sentinel_journal SET actor = 'eve'");
+    database.close();
+    expect(await codeOf(pushed())).toBe("registry.corrupt");
+    expect(await target.journal(MODEL)).toEqual([]);
+    target = createMlflowRegistry({
+      server: { uri: "http://127.0.0.1:9" },
+      limits: { attempt: 300, call: 600, file: 600 },
+    });
+    expect(await codeOf(pushed())).toBe("registry.unreachable");
+  });
+});
