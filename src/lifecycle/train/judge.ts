@@ -171,9 +171,10 @@ export function flatParameters(modelParameters: Pipeline["modelParameters"]): Re
   return flat;
 }
 
-/** Columns by their share of what all splits gained, most first. */
-function shareOfGain({ trees }: Fitted): { readonly name: string; readonly gain: number }[] {
-  const parts = splitImportance(trees);
+/** Columns by their share of what all splits gained, most first; none where there are no trees. */
+function shareOfGain({ model }: Fitted): { readonly name: string; readonly gain: number }[] {
+  if (model.kind === "graph") return [];
+  const parts = splitImportance(model.trees);
   const total = parts.reduce((sum, { gain }) => sum + gain, 0);
   return parts.map(({ name, gain }) => ({ name, gain: total > 0 ? gain / total : 0 })).sort((a, b) => b.gain - a.gain);
 }
