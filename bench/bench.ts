@@ -9,6 +9,10 @@ export interface BenchOptions {
   readonly repeats: number;
   /** Also measure what takes minutes: the memory of a million customers. */
   readonly memory: boolean;
+  /** Only the cell of this name, of a bench that has several. */
+  readonly cell?: string;
+  /** How time grows with the size of the task, instead of the bench's own figures. */
+  readonly scaling: boolean;
   /** One line for people. */
   print(line: string): void;
 }

@@ -17,10 +17,14 @@ export type ForestTask = typeof FOREST & {
   readonly scores: string;
 };
 
-/** `seconds` is training; scoring all rows comes beside it. */
-export type ForestMeasured = Measured & { readonly scoreSeconds: number };
+/** `seconds` is a training of a process that has trained before; its first one, and scoring all rows, come beside it. */
+export type ForestMeasured = Measured & {
+  readonly coldSeconds: number;
+  readonly scoreSeconds: number;
+  readonly scoreCpuSeconds: number;
+};
 
-interface Round {
+export interface Round {
   readonly measured: ForestMeasured;
   readonly scores: Float32Array;
 }
@@ -43,33 +47,43 @@ export const bench: Bench = {
       for (const run of round % 2 === 0 ? runs : runs.reverse()) await run();
     }
     options.print(`${SHAPE.rows} × ${SHAPE.columns}; ${FOREST.trees} trees on ${FOREST.sample} rows each; one thread`);
-    options.print("                 train s   score s");
+    options.print("                 train s     cpu   first s   score s     cpu");
     options.print(sideText("sentinel", own));
     if (withPeer) options.print(sideText("scikit-learn", peer));
-    return withPeer ? compare(own, peer) : { trainSeconds: trainOf(own), scoreSeconds: scoreOf(own) };
+    return compare(own, peer);
   },
 };
 
-/** Correlations are medians over pairs: ours and the peer's of one round, the peer's of a round and the next. */
-function compare(own: readonly Round[], peer: readonly Round[]): Figures {
-  const pairs = own.map((one, i) => rankCorrelation(one.scores, peer[i].scores));
-  const seeds = peer.slice(1).map((one, i) => rankCorrelation(one.scores, peer[i].scores));
+/** Correlations are means over all pairs: of ours with the peer's, of the peer's among themselves. */
+export function compare(own: readonly Round[], peer: readonly Round[]): Figures {
+  const pairs = own.flatMap((a) => peer.map((b) => rankCorrelation(a.scores, b.scores)));
+  const seeds = peer.flatMap((a, i) => peer.slice(i + 1).map((b) => rankCorrelation(a.scores, b.scores)));
+  const ratio = (key: keyof ForestMeasured): number | null =>
+    peer.length === 0 ? null : medianOf(own, key) / medianOf(peer, key);
   return {
-    train: trainOf(own) / trainOf(peer),
-    score: scoreOf(own) / scoreOf(peer),
-    rankCorrelation: median(pairs),
-    rankCorrelationPeerSeeds: seeds.length === 0 ? null : median(seeds),
+    train: ratio("seconds"),
+    trainCpu: ratio("cpuSeconds"),
+    trainCold: ratio("coldSeconds"),
+    score: ratio("scoreSeconds"),
+    scoreCpu: ratio("scoreCpuSeconds"),
+    rankCorrelation: meanOf(pairs),
+    rankCorrelationPeerSeeds: meanOf(seeds),
+    trainSeconds: medianOf(own, "seconds"),
+    scoreSeconds: medianOf(own, "scoreSeconds"),
   };
 }
 
-function trainOf(rounds: readonly Round[]): number {
-  return median(rounds.map(({ measured }) => measured.seconds));
+function meanOf(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function scoreOf(rounds: readonly Round[]): number {
-  return median(rounds.map(({ measured }) => measured.scoreSeconds));
+function medianOf(rounds: readonly Round[], key: keyof ForestMeasured): number {
+  return median(rounds.map(({ measured }) => measured[key]));
 }
 
 function sideText(name: string, rounds: readonly Round[]): string {
-  return `  ${name.padEnd(14)}${trainOf(rounds).toFixed(4).padStart(8)}${scoreOf(rounds).toFixed(3).padStart(10)}`;
+  const cell = (key: keyof ForestMeasured, digits: number, width: number): string =>
+    medianOf(rounds, key).toFixed(digits).padStart(width);
+  const train = cell("seconds", 4, 8) + cell("cpuSeconds", 4, 8) + cell("coldSeconds", 4, 10);
+  return `  ${name.padEnd(14)}${train}${cell("scoreSeconds", 3, 10)}${cell("scoreCpuSeconds", 3, 8)}`;
 }

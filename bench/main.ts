@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -14,8 +14,13 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     load: async () => (await import("./features.ts")).bench,
   },
   train: {
-    purpose: "training boosted trees against XGBoost and LightGBM, 300,000 × 30, one thread",
+    purpose:
+      "training boosted trees against XGBoost and LightGBM, one and two threads; --cell rows300k, rows1m or dense300k",
     load: async () => (await import("./train.ts")).bench,
+  },
+  score: {
+    purpose: "scoring and explaining one row or a batch against onnxruntime and XGBoost, one thread",
+    load: async () => (await import("./score.ts")).bench,
   },
   iforest: {
     purpose: "isolation forest against scikit-learn's",
@@ -27,7 +32,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   },
 };
 
-const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory]
+const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -48,6 +53,8 @@ async function main(args: readonly string[]): Promise<number> {
         seed: { type: "string", default: "1" },
         repeats: { type: "string", default: "5" },
         memory: { type: "boolean", default: false },
+        cell: { type: "string" },
+        scaling: { type: "boolean", default: false },
       },
     });
     const name = positionals[0] ?? "";
@@ -58,6 +65,8 @@ async function main(args: readonly string[]): Promise<number> {
       seed: wholeNumber("seed", values.seed),
       repeats: Math.max(1, wholeNumber("repeats", values.repeats)),
       memory: values.memory,
+      cell: values.cell,
+      scaling: values.scaling,
       print: (line) => console.log(line),
     });
     if (values.json) console.log(JSON.stringify({ name, figures }));

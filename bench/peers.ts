@@ -28,19 +28,21 @@ export function peersInstalled(): boolean {
 /** The line to print when they are not. */
 export const PEERS_MISSING = "no peers installed (run scripts/bench-setup): Sentinel alone, no ratios";
 
-/** Runs bench/NAME.py on one JSON argument. */
-export function runPeer<T extends Measured>(name: string, task: object): Promise<T> {
+/** Runs bench/NAME.py on a task. */
+export function runPeer<T>(name: string, task: object): Promise<T> {
   return runProcess<T>(path.join(VENV, "bin", "python"), [path.join(ROOT, "bench", `${name}.py`)], task);
 }
 
-/** Runs bench/NAME.ts (or its compiled form) of this build on one JSON argument. */
-export function runOwn<T extends Measured>(name: string, task: object): Promise<T> {
+/** Runs bench/NAME.ts (or its compiled form) of this build on a task. */
+export function runOwn<T>(name: string, task: object): Promise<T> {
   const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return runProcess<T>(process.execPath, [fileURLToPath(new URL(`./${name}.${ending}`, import.meta.url))], task);
 }
 
-async function runProcess<T extends Measured>(command: string, args: readonly string[], task: object): Promise<T> {
-  const threads = Object.fromEntries(THREAD_VARIABLES.map((name) => [name, "1"]));
+async function runProcess<T>(command: string, args: readonly string[], task: object): Promise<T> {
+  // A task may say how many threads its process may have.
+  const count = "threads" in task ? String(task.threads) : "1";
+  const threads = Object.fromEntries(THREAD_VARIABLES.map((name) => [name, count]));
   const child = spawn(command, [...args, JSON.stringify(task)], {
     env: { ...process.env, ...threads },
     stdio: ["ignore", "pipe", "inherit"],

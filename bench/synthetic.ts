@@ -1,8 +1,8 @@
 // Synthetic tables for learners: thirty columns of several shapes, a rare label with interactions, missing values; as raw files.
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Random } from "../src/core/random.ts";
-import type { Matrix } from "../src/ml/matrix.ts";
+import { type Matrix, sharedValues } from "../src/ml/matrix.ts";
 
 export interface SyntheticOptions {
   readonly rows: number;
@@ -48,8 +48,18 @@ export function writeSynthetic(folder: string, name: string, options: SyntheticO
   return { rows, columns, byColumn: file("columns"), byRow: file("rows"), labels: file("labels") };
 }
 
+/** As training's matrices are: in shared memory. */
 export function readMatrix({ rows, columns, byColumn }: RawTable): Matrix {
-  return { rows, names: Array.from({ length: columns }, (_, c) => `column_${c}`), values: readFloat32(byColumn) };
+  const values = sharedValues(rows * columns);
+  const file = openSync(byColumn, "r");
+  let done = 0;
+  while (done < values.byteLength) {
+    const read = readSync(file, values, done, values.byteLength - done, done);
+    if (read === 0) break;
+    done += read;
+  }
+  closeSync(file);
+  return { rows, names: Array.from({ length: columns }, (_, c) => `column_${c}`), values };
 }
 
 export function readFloat32(file: string): Float32Array {

@@ -2,18 +2,20 @@
 import { writeFileSync } from "node:fs";
 import { defaultGbdtParams } from "../src/ml/gbdt/params.ts";
 import { scoreMatrix, sigmoid } from "../src/ml/gbdt/score.ts";
+import { trainGbdtThreads } from "../src/ml/gbdt/threads.ts";
 import { trainGbdt } from "../src/ml/gbdt/train.ts";
-import { timed } from "./stopwatch.ts";
+import { timedAsync } from "./stopwatch.ts";
 import { readLabels, readMatrix } from "./synthetic.ts";
-import type { TrainTask } from "./train.ts";
+import type { TrainTask } from "./training.ts";
 
-const { train, test, predictions, seed, ...params } = JSON.parse(process.argv[2]) as TrainTask;
+const { train, test, predictions, seed, threads, ...given } = JSON.parse(process.argv[2]) as TrainTask;
 const x = readMatrix(train);
 const y = readLabels(train);
-const { result, measured } = timed(() => {
-  const { trees, depthMax, learningRate, lambda, minChildWeight, binsMax, startRate } = params;
+const { result, measured } = await timedAsync(async () => {
+  const { trees, depthMax, learningRate, lambda, minChildWeight, binsMax, startRate } = given;
   const own = { trees, depthMax, learningRate, lambda, minChildWeight, binsMax, startRate };
-  return trainGbdt({ x, y, params: { ...defaultGbdtParams, ...own }, seed });
+  const task = { x, y, params: { ...defaultGbdtParams, ...own }, seed };
+  return threads === 1 ? trainGbdt(task) : trainGbdtThreads(task, { threads });
 });
 if (predictions !== null) {
   writeFileSync(predictions, Float32Array.from(scoreMatrix(result.model, readMatrix(test)), sigmoid));

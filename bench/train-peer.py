@@ -27,11 +27,11 @@ def xgboost():
         "lambda": task["lambda"],
         "min_child_weight": task["minChildWeight"],
         "base_score": task["startRate"],
-        "nthread": 1,
+        "nthread": task["threads"],
         "seed": task["seed"],
         "verbosity": 0,
     }
-    train = lambda x, y: xgb.train(params, xgb.DMatrix(x, label=y, nthread=1), task["trees"])
+    train = lambda x, y: xgb.train(params, xgb.DMatrix(x, label=y, nthread=task["threads"]), task["trees"])
     return train, lambda model, x: model.predict(xgb.DMatrix(x, nthread=1))
 
 
@@ -48,7 +48,7 @@ def lightgbm():
         "min_sum_hessian_in_leaf": task["minChildWeight"],
         "min_data_in_leaf": 0,
         "boost_from_average": task["startRate"] != 0.5,
-        "num_threads": 1,
+        "num_threads": task["threads"],
         "seed": task["seed"],
         "verbosity": -1,
     }

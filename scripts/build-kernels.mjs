@@ -10,7 +10,8 @@ const TARGET = path.join(ROOT, "src", "ml", "kernels");
 /** By module: how its memory is. Learning shares it between threads, scoring has its own. */
 const MODULES = {
   learn: ["--enable", "simd,threads", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
-  walk: ["--initialMemory", "1"],
+  walk: ["--enable", "simd", "--initialMemory", "1"],
+  explain: ["--initialMemory", "1"],
 };
 const OPTIONS = ["-O3", "--runtime", "stub", "--noAssert", "--use", "abort=", "--importMemory"];
 

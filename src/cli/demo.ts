@@ -28,6 +28,7 @@ import { type PendingLabels, sendTraffic, type Traffic } from "./demo/traffic.ts
 import { showMonitor } from "./monitor.ts";
 import { integerOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
+import { postJson } from "./post.ts";
 import { showTraining } from "./train.ts";
 import type { Verb, VerbContext } from "./verb.ts";
 
@@ -191,6 +192,7 @@ async function candidateInShadow(
   );
   const traffic = await send(tour, given, DRIFT_DAY - HISTORY_DAYS);
   tell(tour, traffic);
+  if (traffic.blocked !== null) await tellWhy(tour, server, traffic.blocked);
 
   tour.chapter("shadow report", "both judged the same transactions; the candidate's answers went nowhere but the log");
   await (await tour.ports.log()).flush();
@@ -360,6 +362,17 @@ function tell(tour: Tour, traffic: Traffic): void {
     `  ${sent.toLocaleString("en")} transactions in ${seconds.toFixed(1)} s (${Math.round(sent / seconds).toLocaleString("en")}/s): ${decisions.approve.toLocaleString("en")} approved, ${decisions.review} for review, ${decisions.block} blocked; ${labels} frauds reported`,
   );
 }
+
+/** Why one transaction was blocked, in an analyst's words. */
+async function tellWhy(tour: Tour, server: DemoServer, transactionId: string): Promise<void> {
+  const body = { transaction_id: transactionId };
+  const explained = await postJson(`${server.url}/explain`, body, { refused: "server.not-ready" });
+  const { score, reasons } = explained as { readonly score: number; readonly reasons: readonly { text: string }[] };
+  const why = reasons.slice(0, REASONS_TOLD).map(({ text }) => text);
+  tour.say(`  ${transactionId} was blocked at ${score.toFixed(2)}, because ${why.join("; ")}`);
+}
+
+const REASONS_TOLD = 2;
 
 /** A verdict without its single checks. */
 function short(verdict: Verdict): Verdict {

@@ -4,6 +4,9 @@ import { init } from "../lifecycle/init.ts";
 import { packageRoot } from "./package-root.ts";
 import type { Verb } from "./verb.ts";
 
+/** The stages of dvc.yaml, as commands. */
+const STEPS = ["simulate --out data/transactions.parquet", "validate", "train", "evaluate"];
+
 export const verb: Verb = {
   args: "[dir]",
   options: [],
@@ -14,9 +17,18 @@ export const verb: Verb = {
     output.line(`workspace ${dir}`);
     for (const name of result.made) output.line(`  made ${name}`);
     for (const name of result.kept) output.line(`  kept ${name}, which was there`);
-    const where = dir === process.cwd() ? "" : ` --workspace ${args[0] ?? dir}`;
-    output.line(`\nnext: sentinel simulate --out ${path.join(args[0] ?? ".", "data/transactions.parquet")}`);
-    output.line(`      sentinel train${where}`);
+    output.line("\nnext:");
+    if (dir !== process.cwd()) output.line(`  cd ${path.relative(process.cwd(), dir)}`);
+    for (const step of STEPS) output.line(`  sentinel ${step}`);
+    output.line("\nor all of it by DVC, which runs again only what has changed:");
+    output.line("  git init && dvc init && dvc repro");
+    output.line(`  (its stages call \`sentinel\`, so that must be on the PATH: export PATH="${commandDir()}:$PATH")`);
     return { yes: true, json: result };
   },
 };
+
+/** Where a command named `sentinel` lies: where this one was called, or where the build puts it. */
+function commandDir(): string {
+  const called = process.argv[1] ?? "";
+  return path.basename(called) === "sentinel" ? path.dirname(called) : path.join(packageRoot(), "node_modules", ".bin");
+}

@@ -14,7 +14,10 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   demo: ["the whole life of a model on simulated data, then a live server", () => import("./demo.ts")],
   simulate: ["make transactions with frauds, and drift when asked", () => import("./simulate.ts")],
   validate: ["data gate: is this data fit to train on?", () => import("./validate.ts")],
+  featurise: ["the feature vectors of a table as Parquet, to train elsewhere", () => import("./featurise.ts")],
   train: ["data gate, features, models, gates, candidate", () => import("./train.ts")],
+  evaluate: ["how good a version is on later rows: figures and curves", () => import("./evaluate.ts")],
+  import: ["a model that XGBoost, LightGBM or an ONNX exporter wrote becomes a candidate", () => import("./import.ts")],
   compare: ["champion against candidate, on data and in shadow", () => import("./compare.ts")],
   promote: ["promotion gate, then the candidate becomes champion", () => import("./promote.ts")],
   rollback: ["put the previous champion back", () => import("./rollback.ts")],
@@ -24,6 +27,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
   retrain: ["on alarm, train a candidate (never a champion)", () => import("./retrain.ts")],
   replay: ["recompute logged vectors and scores, bit for bit", () => import("./replay.ts")],
+  explain: ["why a transaction was judged as it was, feature by feature", () => import("./explain.ts")],
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
 };
 
@@ -96,6 +100,8 @@ function describeProgram(): Command {
     .option("--pipeline <name>", "pipelines/<name>.yaml (default: card)")
     .option("--json", "print one JSON document and nothing else on stdout")
     .option("--quiet", "print nothing but errors")
+    // After a verb stand the verb's own options; every verb has those of the program too.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .addHelpText(

@@ -24,6 +24,19 @@ export function textOption(options: VerbOptions, name: string): string | undefin
   return typeof value === "string" ? value : undefined;
 }
 
+/** One of several words; undefined when absent. */
+export function choiceOption<T extends string>(
+  options: VerbOptions,
+  name: string,
+  allowed: readonly T[],
+): T | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  const found = allowed.find((word) => word === text);
+  if (found === undefined) throw usage(`--${dashed(name)} ${text} is not one of ${allowed.join(", ")}`);
+  return found;
+}
+
 /** An instant: ISO date or time (UTC when no zone is given), or epoch milliseconds; undefined when absent. */
 export function timeOption(options: VerbOptions, name: string): number | undefined {
   const text = textOption(options, name);

@@ -15,6 +15,8 @@ export interface Output extends Reporter {
 const CHECKS_SHOWN_MAX = 40;
 const PROGRESS_EVERY_MS = 100;
 const BAR_WIDTH = 24;
+/** An estimate made earlier than this jumps about. */
+const TELL_AFTER_MS = 1000;
 
 /** Output on stdout (text) and stderr (progress). With `json` or `quiet` only the result or errors remain. */
 export function createOutput(options: {
@@ -29,6 +31,7 @@ export function createOutput(options: {
   const bars = !silent && stderr.isTTY === true;
   let drawn = false;
   let shownAt = Number.NEGATIVE_INFINITY;
+  let begun = { label: "", at: 0, done: 0 };
   const clear = (): void => {
     if (drawn) stderr.write("\r\x1b[2K");
     drawn = false;
@@ -55,6 +58,7 @@ export function createOutput(options: {
     progress: (label, done, total) => {
       if (!bars) return;
       const now = options.elapsed();
+      if (label !== begun.label || done < begun.done) begun = { label, at: now, done };
       if (now - shownAt < PROGRESS_EVERY_MS && done < total) return;
       shownAt = now;
       if (done >= total) {
@@ -63,10 +67,18 @@ export function createOutput(options: {
       }
       const filled = Math.round((BAR_WIDTH * done) / Math.max(1, total));
       const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
-      stderr.write(`\r\x1b[2K  ${bar} ${Math.floor((100 * done) / Math.max(1, total))} % ${label}`);
+      const left = timeLeft(now - begun.at, (done - begun.done) / Math.max(1, total - begun.done));
+      stderr.write(`\r\x1b[2K  ${bar} ${Math.floor((100 * done) / Math.max(1, total))} % ${label}${left}`);
       drawn = true;
     },
   };
+}
+
+/** What remains at the rate so far, in words; nothing while too little is done to tell. */
+function timeLeft(ms: number, share: number): string {
+  if (ms < TELL_AFTER_MS || !(share > 0)) return "";
+  const seconds = Math.ceil((ms * (1 - share)) / share / 1000);
+  return seconds < 120 ? `, about ${seconds} s left` : `, about ${Math.round(seconds / 60)} min left`;
 }
 
 /** Columns padded to the widest cell; numbers to the right. */

@@ -1,11 +1,15 @@
 // `sentinel registry list | show VERSION | history | verify | push`: versions, aliases, who was champion when and why; does it hold; to a server.
 import { SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
+import { lineageRows } from "../lifecycle/lineage-rows.ts";
 import type { JournalEntry, ModelVersion } from "../ports.ts";
 import { timeOption } from "./options.ts";
 import { pushRegistry } from "./registry-push.ts";
 import { verify } from "./registry-verify.ts";
 import type { Verb, VerbContext, VerbResult } from "./verb.ts";
+
+/** Of the widest label of a lineage, and a gap. */
+const LABEL_WIDTH = 15;
 
 export const verb: Verb = {
   args: "<what> [version]",
@@ -71,6 +75,7 @@ async function show(context: VerbContext, wanted: string | undefined): Promise<V
   const { output } = context;
   output.line(`${model} version ${found.version}, bundle ${found.bundle}`);
   output.line(`made ${isoTime(found.createdAt)}, run ${found.runId}: ${found.description}`);
+  for (const [label, text] of lineageRows(found.tags)) output.line(`  ${label.padEnd(LABEL_WIDTH)}${text}`);
   output.table([["file", "bytes"], ...[...files].map(([name, bytes]) => [name, String(bytes.length)])]);
   const card = files.get("card.md");
   if (card !== undefined) output.line(`\n${new TextDecoder().decode(card)}`);

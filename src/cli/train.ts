@@ -1,4 +1,7 @@
 // `sentinel train`: arguments in, narration and verdicts out.
+import { writeResults } from "../lifecycle/result-files.ts";
+import { trainResults } from "../lifecycle/train/results.ts";
+import { TUNE_MAX, type Tuning } from "../lifecycle/train/tune.ts";
 import { train } from "../lifecycle/train.ts";
 import { forceReason, integerOption, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -16,13 +19,16 @@ const SHOWN = [
   "brier",
 ] as const;
 const FEATURES_SHOWN = 8;
+const TRIALS_SHOWN = 6;
 
 export const verb: Verb = {
   options: [
     ["--data <file>", "CSV, Parquet or NDJSON with labels (default: the pipeline's source)"],
     ["--seed <n>", "seed of every random draw (default: the pipeline's)"],
+    ["--tune <n>", "first try n sets of parameters on earlier days, and use the best"],
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
+    ["--out <dir>", "write train.json, metrics.json and learning.csv into this folder"],
   ],
   async run(context, { options }) {
     const { output, config } = context;
@@ -33,6 +39,8 @@ export const verb: Verb = {
       options.seed === undefined
         ? undefined
         : integerOption(options, "seed", { low: 0, high: 4294967295, fallback: 1 });
+    const tune =
+      options.tune === undefined ? undefined : integerOption(options, "tune", { low: 1, high: TUNE_MAX, fallback: 1 });
     output.heading(`train ${pipeline.model} on ${path}`);
     const result = await train(context.ports(), {
       pipeline,
@@ -41,9 +49,12 @@ export const verb: Verb = {
       packageVersion: context.packageVersion,
       threads: config.threads,
       seed,
+      tune,
       forced,
       verb: "train",
     });
+    const out = textOption(options, "out");
+    if (out !== undefined) writeResults(out, trainResults(result, pipeline.model));
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
     if (result.version !== null) {
@@ -60,7 +71,8 @@ export const verb: Verb = {
 
 /** Metrics beside the champion's, ablation and the features that matter. */
 export function showTraining(output: Output, result: Awaited<ReturnType<typeof train>>): void {
-  const { metrics, champion, fitted } = result;
+  const { metrics, champion, fitted, tuning } = result;
+  if (tuning !== null) showTuning(output, tuning);
   if (metrics === null || fitted === null) return;
   output.heading("on the evaluation slice, which nothing else saw");
   output.table([
@@ -72,13 +84,38 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
     ]),
   ]);
   const { ablation } = fitted;
-  output.line(
-    `  anomaly score among the inputs: average precision ${ablation.without.toFixed(4)} without, ${ablation.with.toFixed(4)} with → ${ablation.kept ? "kept" : "left out"}`,
-  );
+  if (ablation !== null) {
+    output.line(
+      `  anomaly score among the inputs: average precision ${ablation.without.toFixed(4)} without, ${ablation.with.toFixed(4)} with → ${ablation.kept ? "kept" : "left out"}`,
+    );
+  }
   const top = result.importance
     .slice(0, FEATURES_SHOWN)
     .map(({ name, gain }) => `${name} ${(100 * gain).toFixed(0)} %`);
   output.line(`  what the trees look at: ${top.join(", ")}`);
   const seconds = Object.entries(result.seconds).map(([name, value]) => `${name} ${value.toFixed(1)} s`);
   output.line(`  ${fitted.rounds} trees; ${seconds.join(", ")}`);
+}
+
+/** The best trials, and the pipeline's own parameters wherever they came. */
+function showTuning(output: Output, { trials, chosen }: Tuning): void {
+  output.heading("search on earlier days: average precision by fold, oldest first");
+  const names = Object.keys(trials[0].parameters);
+  const shown = trials.filter(({ trial }, place) => place < TRIALS_SHOWN || trial === 0 || trial === chosen);
+  output.table([
+    ["trial", "folds", "mean", ...names],
+    ...shown.map(({ trial, parameters, averagePrecision }) => [
+      `${trial === 0 ? "pipeline" : trial}${trial === chosen ? " ←" : ""}`,
+      averagePrecision.map((value) => value.toFixed(3)).join(" "),
+      (averagePrecision.reduce((sum, value) => sum + value, 0) / averagePrecision.length).toFixed(4),
+      ...names.map((name) => String(parameters[name])),
+    ]),
+  ]);
+  const left = trials.length - shown.length;
+  if (left > 0) output.line(`  and ${left} more, in the registry as runs below this one`);
+  output.line(
+    chosen === 0
+      ? "  no trial is better by mean and in most folds: the pipeline's parameters stay"
+      : `  trial ${chosen} is used; write its parameters into the pipeline to keep them`,
+  );
 }

@@ -88,7 +88,12 @@ export class Random {
 
   /** An independent stream for one part of the work, so that adding draws in one part leaves the others as they were. */
   fork(label: number): Random {
-    return new Random((this.bits() ^ Math.imul(label + 1, 0x9e3779b1)) >>> 0);
+    return new Random(this.forkSeed(label));
+  }
+
+  /** The 32-bit seed of {@link fork}'s stream, for those who draw from it elsewhere. */
+  forkSeed(label: number): number {
+    return (this.bits() ^ Math.imul(label + 1, 0x9e3779b1)) >>> 0;
   }
 
   /** Shuffles in place (Fisher-Yates). */

@@ -48,13 +48,13 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
         return await fillTable(connection, plan);
       });
     },
-    async write(file, batches, writeOptions: WriteOptions = {}) {
+    async write(file, batches, { integers = [], floats = [], metadata = {} }: WriteOptions = {}) {
       const format = formatOf(file);
-      return await writeTables({ file, format, batches, integers: writeOptions.integers ?? [], limits, rowGroupRows });
+      return await writeTables({ file, format, batches, integers, floats, metadata, limits, rowGroupRows });
     },
-    async hash(file) {
+    async hash(file, algorithm = "sha256") {
       await statOf(file);
-      return await hashFile(file);
+      return await hashFile(file, algorithm);
     },
   };
 }
@@ -107,8 +107,8 @@ function description(file: string, format: DatasetFormat, plan: Plan): DatasetDe
   return { path: file, format, rows: plan.rows, columns };
 }
 
-async function hashFile(file: string): Promise<string> {
-  const hash = createHash("sha256");
+async function hashFile(file: string, algorithm: string): Promise<string> {
+  const hash = createHash(algorithm);
   try {
     for await (const bytes of createReadStream(file)) hash.update(bytes);
   } catch (cause) {

@@ -16,6 +16,8 @@ interface ParquetInput {
   readonly folder: string;
   readonly done: string;
   readonly integers: readonly string[];
+  readonly floats: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
   readonly limits: DuckDbLimits;
   readonly rowGroupRows: number;
 }
@@ -26,7 +28,7 @@ const CHUNK_ROWS = 2048;
 const STAGE_GROUPS = 8;
 
 /**
- * Numbers become DOUBLE (BIGINT where named), times TIMESTAMP in UTC, texts VARCHAR; missing is null. Only whole row
+ * Numbers become DOUBLE (BIGINT or FLOAT where named), times TIMESTAMP in UTC, texts VARCHAR; missing is null. Only whole row
  * groups of whole chunks leave the stage, so that the bytes depend on the rows alone and not on the batches.
  */
 export async function writeParquet(tables: AsyncIterable<Table>, input: ParquetInput): Promise<number> {
@@ -58,8 +60,12 @@ interface Stage {
 }
 
 async function openStage(connection: Connection, shape: readonly ColumnShape[], input: ParquetInput): Promise<Stage> {
-  const { DuckDBDataChunk, DOUBLE, VARCHAR } = await import("@duckdb/node-api");
-  const types = shape.map(({ kind }) => (kind === "text" ? VARCHAR : DOUBLE));
+  const { DuckDBDataChunk, DOUBLE, FLOAT, VARCHAR } = await import("@duckdb/node-api");
+  const floats = new Set(input.floats);
+  const types = shape.map(({ kind, name }) => {
+    if (kind === "text") return VARCHAR;
+    return kind === "number" && floats.has(name) ? FLOAT : DOUBLE;
+  });
   const list = shape.map((_, i) => `c${i} ${types[i]}`).join(", ");
   const select = shape.map((column, i) => selectOf(column, i, input.integers)).join(", ");
   const open = async (): Promise<DuckDBAppender> => {
@@ -109,15 +115,19 @@ async function openStage(connection: Connection, shape: readonly ColumnShape[], 
   };
 }
 
-function copyOptions({ rowGroupRows }: ParquetInput): string {
-  return `(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroupRows})`;
+function copyOptions({ rowGroupRows, metadata }: ParquetInput): string {
+  const said = Object.entries(metadata).map(([key, value]) => `${literal(key)}: ${literal(value)}`);
+  const keyValues = said.length === 0 ? "" : `, KV_METADATA {${said.join(", ")}}`;
+  return `(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroupRows}${keyValues})`;
 }
 
 function selectOf({ name, kind }: ColumnShape, index: number, integers: readonly string[]): string {
   const as = `AS ${identifier(name)}`;
-  if (kind === "time") return `make_timestamp((c${index} * 1000)::BIGINT) ${as}`;
-  if (kind === "number" && integers.includes(name)) return `c${index}::BIGINT ${as}`;
-  return `c${index} ${as}`;
+  if (kind === "text") return `c${index} ${as}`;
+  // A time that is infinite has no calendar date.
+  if (kind === "time") return `CASE WHEN isfinite(c${index}) THEN make_timestamp((c${index} * 1000)::BIGINT) END ${as}`;
+  const present = `CASE WHEN NOT isnan(c${index}) THEN c${index} END`;
+  return integers.includes(name) ? `(${present})::BIGINT ${as}` : `${present} ${as}`;
 }
 
 function requireIntegers(table: Table, { file, integers }: ParquetInput): void {
@@ -147,12 +157,8 @@ function fillVector(vector: DuckDBVector, column: Column, { start, count, offset
     }
     return;
   }
-  // A time that is infinite has no calendar date.
-  const missing = column.kind === "time" ? (value: number) => !Number.isFinite(value) : Number.isNaN;
-  for (let i = 0; i < count; i++) {
-    const value = column.values[start + i];
-    vector.setItem(offset + i, missing(value) ? null : value);
-  }
+  // Missing ones go as NaN, which the copy turns into null: marking them here, one by one, takes several times as long.
+  for (let i = 0; i < count; i++) vector.setItem(offset + i, column.values[start + i]);
 }
 
 async function joinParts(connection: Connection, parts: readonly string[], input: ParquetInput): Promise<void> {

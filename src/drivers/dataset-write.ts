@@ -12,6 +12,10 @@ import { writeText } from "./dataset-text.ts";
 export interface WriteOptions {
   /** Number columns to store as 64-bit integers (Parquet only: CSV and NDJSON write whole numbers as such anyway). */
   readonly integers?: readonly string[];
+  /** Number columns whose values are Float32 numbers, to store as such (Parquet only). */
+  readonly floats?: readonly string[];
+  /** What the file says of itself: key-value metadata (Parquet only). */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export interface WriteInput {
@@ -19,6 +23,8 @@ export interface WriteInput {
   readonly format: DatasetFormat;
   readonly batches: AsyncIterable<Table> | Iterable<Table>;
   readonly integers: readonly string[];
+  readonly floats: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
   readonly limits: DuckDbLimits;
   readonly rowGroupRows: number;
 }

@@ -1,6 +1,7 @@
 // The feature builder: specs written in TypeScript, where a misspelt column is a compile error.
 import type {
   Aggregate,
+  CategoryFeature,
   ColumnFeature,
   DifferenceFeature,
   ElapsedFeature,
@@ -33,6 +34,8 @@ type KeyOf<C extends DeclaredColumns> = AnyOf<C> | readonly [AnyOf<C>, AnyOf<C>]
 /** What {@link declareColumns} returns: one function a kind. References are the features themselves, so they cannot dangle. */
 export interface FeatureBuilder<C extends DeclaredColumns> {
   column(column: NumberOf<C>, name?: string): ColumnFeature;
+  /** Its values by their places in the list; any other value is one category more. */
+  category(column: AnyOf<C>, values: readonly string[], name?: string): CategoryFeature;
   time(name: string, part: TimePart): TimeFeature;
   window(
     name: string,
@@ -84,6 +87,7 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
   );
   return {
     column: (column, name = column) => ({ kind: "column", name, column }),
+    category: (column, values, name = column) => ({ kind: "category", name, column, values }),
     time: (name, part) => ({ kind: "time", name, part }),
     window: (name, what) => ({ kind: "window", name, ...what, key: keyColumns(what.key) }),
     elapsed: (name, what) => ({ kind: "elapsed", name, ...what, key: keyColumns(what.key) }),

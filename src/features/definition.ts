@@ -8,6 +8,8 @@ export const WINDOW_DAYS_MAX = 400;
 export const NAME_LENGTH_MAX = 120;
 /** A key is one column or a pair. */
 export const KEY_COLUMNS_MAX = 2;
+/** Values a category feature may list. */
+export const CATEGORY_VALUES_MAX = 10_000;
 /** Different keys in one spec; each costs a table of state. */
 export const KEYS_MAX = 16;
 
@@ -32,6 +34,17 @@ export interface ColumnFeature {
   readonly kind: "column";
   readonly name: string;
   readonly column: string;
+}
+
+/**
+ * Which of the listed values a column holds (a number as its digits): the value's place in the list, from 0; the length of the
+ * list for any other value; NaN where missing. The numbers only say which; the trees part them in sets.
+ */
+export interface CategoryFeature {
+  readonly kind: "category";
+  readonly name: string;
+  readonly column: string;
+  readonly values: readonly string[];
 }
 
 /** A part of the event time in UTC: hour 0-23, dayOfWeek 1 (Monday) to 7, weekend and night (hour ≤ 6) as 0 or 1. */
@@ -128,6 +141,7 @@ export interface ExpressionFeature {
 
 export type FeatureDef =
   | ColumnFeature
+  | CategoryFeature
   | TimeFeature
   | WindowFeature
   | ElapsedFeature

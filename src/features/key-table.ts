@@ -114,6 +114,8 @@ export class KeyTable {
     slot: number,
     label: { readonly time: number; readonly knownAt: number; readonly idHash: number; readonly fraud: boolean },
   ): void {
+    // So that a sweep never takes a label that a window may still ask for.
+    if (label.time > this.newest[slot]) this.newest[slot] = label.time;
     if (this.need.frauds) {
       if (label.fraud) this.frauds.add(slot, label);
       else this.frauds.takeBack(slot, label);
@@ -125,8 +127,8 @@ export class KeyTable {
   }
 
   get bytes(): number {
-    const runs = [this.singles, this.tiles, this.frauds.runs, this.genuine.runs];
-    const numbers = runs.reduce((sum, run) => sum + run.bytes, 0) + (this.newest.length + this.freeSlots.length) * 8;
+    const numbers =
+      this.runs().reduce((sum, run) => sum + run.bytes, 0) + (this.newest.length + this.freeSlots.length) * 8;
     return numbers + heapBytes(this.slots.size, { words: 3, textLength: this.textLength });
   }
 
@@ -144,7 +146,39 @@ export class KeyTable {
     this.evicted = dump.evicted;
   }
 
-  private dropOld(slot: number, watermark: number): void {
+  newestOf(slot: number): number {
+    return this.newest[slot];
+  }
+
+  /** Time of the oldest entry of a key, labels included; +∞ when it has none. */
+  oldestOf(slot: number): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const run of this.runs()) {
+      if (run.length(slot) > 0) {
+        oldest = Math.min(oldest, run.origin(slot) + run.page(slot).times[run.begin(slot)]);
+      }
+    }
+    return oldest;
+  }
+
+  /** Singles, tiles, frauds, genuine. */
+  runs(): readonly Timelines[] {
+    return [this.singles, this.tiles, this.frauds.runs, this.genuine.runs];
+  }
+
+  /** Gives one key up. */
+  forget(text: string): void {
+    const slot = this.slots.get(text);
+    if (slot === undefined) return;
+    this.slots.delete(text);
+    this.textLength -= text.length;
+    this.freeSlots.push(slot);
+    for (const run of this.runs()) run.clear(slot);
+    this.epoch++;
+  }
+
+  /** Drops what no window can ask for any more. */
+  dropOld(slot: number, watermark: number): void {
     const until = watermark - this.retentionMs;
     this.singles.dropUntil(slot, until);
     if (this.tiles.entries > 0) this.tiles.dropUntil(slot, until);
@@ -210,14 +244,9 @@ export class KeyTable {
   }
 
   private giveUp(until: number): void {
-    for (const { text, slot, newest } of this.entries()) {
-      if (newest > until) continue;
-      this.slots.delete(text);
-      this.textLength -= text.length;
-      this.freeSlots.push(slot);
-      for (const run of [this.singles, this.tiles, this.frauds.runs, this.genuine.runs]) run.clear(slot);
+    for (const { text, newest } of this.entries()) {
+      if (newest <= until) this.forget(text);
     }
-    this.epoch++;
   }
 }
 

@@ -14,8 +14,9 @@ export interface LabelEntry {
   readonly idHash: number;
 }
 
-/** Labels of transactions until then, as known now. */
+/** Labels of transactions after and until then, as known now. */
 export interface LabelSpan {
+  after: number;
   until: number;
   now: number;
 }
@@ -52,12 +53,14 @@ export class LabelLists {
    * slot that has labels.
    */
   countNested(slot: number, spans: Float64Array, span: LabelSpan, counts: Int32Array): void {
-    const { until, now } = span;
+    const { after, until, now } = span;
     const { times, columns } = this.runs.page(slot);
     const known = columns[KNOWN];
     const knownMax = columns[KNOWN_MAX];
-    const begin = this.runs.begin(slot);
-    let at = firstAfter(times, begin, begin + this.runs.length(slot), until);
+    let begin = this.runs.begin(slot);
+    const end = begin + this.runs.length(slot);
+    if (times[begin] <= after) begin = firstAfter(times, begin, end, after);
+    let at = firstAfter(times, begin, end, until);
     let count = 0;
     for (let w = 0; w < spans.length; w++) {
       const from = firstAfter(times, begin, at, until - spans[w]);

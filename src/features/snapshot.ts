@@ -60,7 +60,7 @@ export function writeSnapshot(state: Snapshotable): Uint8Array {
   let at = 0;
   state.tables.forEach((table, t) => {
     for (const { newest } of entries[t]) body[at++] = newest;
-    for (const run of runsOf(table)) at = writeRun(run, entries[t], { body, at });
+    for (const run of table.runs()) at = writeRun(run, entries[t], { body, at });
   });
   bytes.set(hashOf(bytes), bytes.length - HASH_BYTES);
   return bytes;
@@ -98,17 +98,13 @@ function fillState(state: Snapshotable, header: Header, body: Float64Array): voi
     const { keys } = header.tables[t];
     table.load({ sweepAt: Number.POSITIVE_INFINITY, evicted: 0 });
     const slots = keys.map((text) => table.create(text, body[at++], state.watermark));
-    for (const run of runsOf(table)) at = readRun(run, slots, { body, at });
+    for (const run of table.runs()) at = readRun(run, slots, { body, at });
     table.load(header.tables[t]);
   });
 }
 
-function runsOf(table: KeyTable): Timelines[] {
-  return [table.singles, table.tiles, table.frauds.runs, table.genuine.runs];
-}
-
 function numbersOf(table: KeyTable, keys: number): number {
-  return runsOf(table).reduce((sum, run) => sum + keys + run.entries * (1 + run.width), keys);
+  return table.runs().reduce((sum, run) => sum + keys + run.entries * (1 + run.width), keys);
 }
 
 interface Cursor {

@@ -6,6 +6,7 @@ import { nearestName } from "../core/nearest.ts";
 import type { ExpressionFeature, FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
 import {
   AGGREGATES,
+  CATEGORY_VALUES_MAX,
   COLUMN_TYPES,
   ELAPSED_SINCE,
   ELAPSED_UNITS,
@@ -74,11 +75,13 @@ type FieldRule =
   | "reference"
   | "sql"
   | "types?"
+  | "values"
   | { readonly oneOf: readonly string[]; readonly optional?: true };
 
 /** The one table of kinds and their fields: a new kind is one entry here, one in the definition, one in the plan. */
 const FIELDS: Readonly<Record<FeatureKind, Readonly<Record<string, FieldRule>>>> = {
   column: { column: "column" },
+  category: { column: "column", values: "values" },
   time: { part: { oneOf: TIME_PARTS } },
   window: {
     key: "keys",
@@ -184,6 +187,7 @@ function checkField(value: unknown, rule: FieldRule, scope: FieldScope): void {
   } else if (rule === "sql") {
     if (typeof value !== "string") throw invalid(is, 'give a SQL expression as a text, such as "amount > 100"');
   } else if (rule === "types?") checkTypes(value, scope);
+  else if (rule === "values") checkValues(value, scope);
   else checkReference(value, scope);
 }
 
@@ -192,6 +196,27 @@ function checkTypes(value: unknown, scope: Scope): void {
     checkColumn(column, scope);
     if ((COLUMN_TYPES as readonly unknown[]).includes(type)) continue;
     throw invalid(`${scope.where}: type of ${column} is ${show(type)}`, allowed(COLUMN_TYPES, type));
+  }
+}
+
+function checkValues(value: unknown, scope: Scope): void {
+  const values: readonly unknown[] = Array.isArray(value) ? value : [];
+  if (values.length < 1 || values.length > CATEGORY_VALUES_MAX) {
+    throw invalid(
+      `${scope.where} is ${show(value)}`,
+      `give an array of 1 to ${CATEGORY_VALUES_MAX} texts, such as ["online", "shop"]`,
+    );
+  }
+  const seen = new Set<unknown>();
+  for (const one of values) {
+    if (typeof one !== "string" || one.length === 0 || one.length > NAME_LENGTH_MAX) {
+      throw invalid(
+        `${scope.where} holds ${show(one)}`,
+        `give texts of 1 to ${NAME_LENGTH_MAX} characters; a number as its digits`,
+      );
+    }
+    if (seen.has(one)) throw invalid(`${scope.where} holds ${show(one)} twice`, "list each value once");
+    seen.add(one);
   }
 }
 

@@ -17,6 +17,23 @@ export interface Provenance {
   readonly packageVersion: string;
   readonly seed: number;
   readonly parameters: Readonly<Record<string, number | string>>;
+  /** The foreign file that decides, where the model was not trained here. */
+  readonly imported?: Imported;
+}
+
+/** A foreign model's origin. */
+export interface Imported {
+  readonly format: "xgboost" | "lightgbm" | "onnx";
+  /** The file's name, without its folder. */
+  readonly file: string;
+  /** SHA-256 of the file's bytes. */
+  readonly sha256: string;
+  /** Library and version as the file tells them: "XGBoost 3.2.0". */
+  readonly title: string;
+  /** The model's columns in its order, and the feature each of them takes. */
+  readonly columns: readonly { readonly name: string; readonly feature: string }[];
+  /** What a reader should know about the conversion, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** bundle.json. */

@@ -1,11 +1,14 @@
-// Init: a workspace from the package's own features and pipelines; an existing file is never overwritten.
+// Init: a workspace from the package's own features, pipelines and stages; an existing file is never overwritten.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 
 /** Folders copied from the package as they are. */
 const COPIED = ["features", "pipelines"];
-const GITIGNORE = "data/*\n!data/.gitkeep\nmodels/*\n!models/.gitkeep\nnode_modules/\n";
+/** The stages for DVC and what they are told. */
+const COPIED_FILES = ["dvc.yaml", "params.yaml"];
+/** Data and models stay out of git; what DVC writes beside data (`dvc add`) belongs into it. */
+const GITIGNORE = "data/*\n!data/.gitkeep\n!data/*.dvc\nmodels/*\n!models/.gitkeep\ndvc_plots/\nnode_modules/\n";
 
 export interface InitResult {
   readonly dir: string;
@@ -33,6 +36,7 @@ export function init(input: { readonly dir: string; readonly packageRoot: string
       for (const file of readdirSync(from).sort())
         put(path.join(folder, file), (target) => copyFileSync(path.join(from, file), target));
     }
+    for (const file of COPIED_FILES) put(file, (target) => copyFileSync(path.join(input.packageRoot, file), target));
     for (const folder of ["data", "models"]) put(path.join(folder, ".gitkeep"), (target) => writeFileSync(target, ""));
     put(".gitignore", (target) => writeFileSync(target, GITIGNORE));
   } catch (error) {

@@ -26,9 +26,17 @@ export interface ModelParameters {
   readonly gamma: number;
   readonly minChildWeight: number;
   readonly rowSample: number;
+  /** Both or neither; then rowSample is 1. */
+  readonly gossTop?: number;
+  readonly gossRest?: number;
   readonly columnSample: number;
   readonly binsMax: number;
+  readonly categoryRowsMin: number;
+  readonly categoryLambda: number;
+  readonly categorySmoothing: number;
   readonly scalePositive: number;
+  /** By feature: which way the score may go while the feature grows and all else stays. */
+  readonly monotone?: Readonly<Record<string, "increasing" | "decreasing">>;
   readonly earlyStoppingRounds: number;
   readonly anomalyTrees: number;
   readonly anomalySample: number;
@@ -65,7 +73,10 @@ export interface Pipeline {
   };
   readonly modelParameters: ModelParameters;
   readonly decisions: {
+    readonly reviewPolicy: "budget" | "max-f1" | "cost";
     readonly reviewShare: number;
+    readonly reviewCost: number;
+    readonly missedShare: number;
     readonly blockPrecision: number;
     readonly blockScoreMin: number;
     readonly failOpen: "approve" | "review" | "block";
@@ -143,7 +154,10 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   const labels = { delay: "7d", maturity: "7d", unreported: "genuine" as const, ...raw.labels };
   const model = raw.model_parameters ?? {};
   const decisions = {
+    review_policy: "budget" as const,
     review_share: 0.01,
+    review_cost: 5,
+    missed_share: 1,
     block_precision: 0.9,
     block_score_min: 0.5,
     fail_open: "review" as const,
@@ -179,10 +193,14 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       alpha: model.alpha ?? 0,
       gamma: model.gamma ?? 0,
       minChildWeight: model.min_child_weight ?? 1,
-      rowSample: model.row_sample ?? 0.8,
+      ...rowSampling(model, file),
       columnSample: model.column_sample ?? 0.5,
       binsMax: model.bins_max ?? 256,
+      categoryRowsMin: model.category_rows_min ?? 20,
+      categoryLambda: model.category_lambda ?? 10,
+      categorySmoothing: model.category_smoothing ?? 10,
       scalePositive: model.scale_positive ?? 1,
+      ...(model.monotone === undefined ? {} : { monotone: model.monotone }),
       earlyStoppingRounds: model.early_stopping_rounds ?? 30,
       anomalyTrees: model.anomaly_trees ?? 100,
       anomalySample: model.anomaly_sample ?? 256,
@@ -190,7 +208,10 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       seed: model.seed ?? 1,
     },
     decisions: {
+      reviewPolicy: decisions.review_policy,
       reviewShare: decisions.review_share,
+      reviewCost: decisions.review_cost,
+      missedShare: decisions.missed_share,
       blockPrecision: decisions.block_precision,
       blockScoreMin: decisions.block_score_min,
       failOpen: decisions.fail_open,
@@ -226,6 +247,29 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   };
 }
 
+/** Rows are drawn evenly, or by the size of their gradients when both shares for that are given. */
+function rowSampling(
+  model: NonNullable<RawPipeline["model_parameters"]>,
+  file: string,
+): Pick<ModelParameters, "rowSample" | "gossTop" | "gossRest"> {
+  const { row_sample: rowSample, goss_top: gossTop, goss_rest: gossRest } = model;
+  if (gossTop === undefined && gossRest === undefined) return { rowSample: rowSample ?? 0.8 };
+  if (gossTop === undefined || gossRest === undefined) {
+    const [given, absent] = gossTop === undefined ? ["goss_rest", "goss_top"] : ["goss_top", "goss_rest"];
+    const fault = `model_parameters: ${given} is given without ${absent}`;
+    throw invalid(file, fault, "give both, for example goss_top: 0.2 and goss_rest: 0.1, or neither");
+  }
+  if (gossTop + gossRest > 1) {
+    const fault = `model_parameters: goss_top ${gossTop} and goss_rest ${gossRest} are more than all rows`;
+    throw invalid(file, fault, "lower one of them; together they are the share of the rows each tree sees");
+  }
+  if (rowSample !== undefined && rowSample < 1) {
+    const fault = `model_parameters: row_sample ${rowSample} is given beside goss_top and goss_rest`;
+    throw invalid(file, fault, "rows are sampled in one way only: leave out row_sample, or goss_top and goss_rest");
+  }
+  return { rowSample: 1, gossTop, gossRest };
+}
+
 interface RawPipeline {
   readonly name: string;
   readonly model: string;
@@ -250,9 +294,15 @@ interface RawPipeline {
     gamma: number;
     min_child_weight: number;
     row_sample: number;
+    goss_top: number;
+    goss_rest: number;
     column_sample: number;
     bins_max: number;
+    category_rows_min: number;
+    category_lambda: number;
+    category_smoothing: number;
     scale_positive: number;
+    monotone: Readonly<Record<string, "increasing" | "decreasing">>;
     early_stopping_rounds: number;
     anomaly_trees: number;
     anomaly_sample: number;
@@ -260,7 +310,10 @@ interface RawPipeline {
     seed: number;
   }>;
   readonly decisions?: Partial<{
+    review_policy: "budget" | "max-f1" | "cost";
     review_share: number;
+    review_cost: number;
+    missed_share: number;
     block_precision: number;
     block_score_min: number;
     fail_open: "approve" | "review" | "block";

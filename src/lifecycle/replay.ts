@@ -76,6 +76,32 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
   return tally.report();
 }
 
+/**
+ * The vector that a plan's features had when the server answered a logged transaction, from raw history; null when the
+ * server kept no state for them then. Errors: log.unreadable, what `history` throws.
+ */
+export async function vectorAt(
+  ports: Ports,
+  input: Pick<ReplayInput, "pipeline" | "history"> & { readonly plan: FeaturePlan; readonly transactionId: string },
+): Promise<Float32Array | null> {
+  const { plan, transactionId } = input;
+  const tracks = new Tracks(await readEras(await ports.snapshots(), input.pipeline.name), input, ports.report);
+  await tracks.open(plan);
+  const log = await ports.log();
+  await log.flush();
+  for await (const arrival of arrivals(log, 0)) {
+    if (arrival.record?.transactionId === transactionId) {
+      const state = tracks.at(plan, arrival.sequence);
+      if (state === null) return null;
+      const vector = new Float32Array(plan.width);
+      state.read(plan, arrival.transaction, vector);
+      return vector;
+    }
+    tracks.learn(arrival);
+  }
+  return null;
+}
+
 /** A version from the registry, verified and proven. */
 export async function fromRegistry(ports: Ports, model: string, version: string): Promise<Scorer> {
   return loadVersion(await ports.registry(), { model, version });

@@ -25,6 +25,7 @@ export interface Scorer {
   readonly version: string;
   /** Hash over the bundle's files. */
   readonly bundle: string;
+  readonly files: BundleFiles;
   readonly manifest: BundleManifest;
   readonly plan: FeaturePlan;
   /** `vector` has plan.width values, NaN where missing. */
@@ -53,7 +54,7 @@ export function loadScorer(files: BundleFiles, name: { readonly model: string; r
     const probability = Math.fround(calibrate(manifest.calibration, scoreRow(trees, input)));
     return { score: probability, anomalyScore, decision: decide(probability, manifest.thresholds) };
   };
-  const scorer: Scorer = { ...name, bundle: bundleHash(files), manifest, plan, score };
+  const scorer: Scorer = { ...name, bundle: bundleHash(files), files, manifest, plan, score };
   const fault = goldenFault(scorer, files);
   if (fault !== null) {
     throw new SentinelError("bundle.corrupt", `version ${name.version} of ${name.model}: ${fault}`, {

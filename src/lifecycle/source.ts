@@ -60,6 +60,13 @@ export function timesOf(table: Table, pipeline: Pipeline): Float64Array {
   return column.kind === "text" ? new Float64Array(table.rows) : column.values;
 }
 
+/** Amounts, one a row; NaN where one is missing or no number. */
+export function amountsOf(table: Table, pipeline: Pipeline): Float64Array {
+  const column = table.columns.get(pipeline.columns.amount);
+  const missing = column === undefined || column.kind === "text";
+  return missing ? new Float64Array(table.rows).fill(Number.NaN) : Float64Array.from(column.values);
+}
+
 /** Cards as dense codes for evidence by card; every row its own card where the column is absent or empty. */
 export function cardsOf(table: Table, pipeline: Pipeline): Int32Array {
   const codes = new Int32Array(table.rows);

@@ -2,28 +2,42 @@
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { Ports, Registry } from "../ports.ts";
+import { type Lineage, lineageOf } from "./lineage.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadVersion, type Scorer } from "./score.ts";
-import { checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
+import { amountsOf, checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
-import { fitModels } from "./train/fit.ts";
-import { evaluate, judge, judgedRows } from "./train/judge.ts";
+import { type Fitted, fitModels } from "./train/fit.ts";
+import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
+import { columnKinds } from "./train/kinds.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
+import { logTrials, tune } from "./train/tune.ts";
 import { gateOf } from "./validate.ts";
 import { columnsOfPlan, vectorsOf } from "./vectors.ts";
 
 /** Trains one candidate. A gate's no ends it with the verdicts so far and nothing registered. */
 export async function train(ports: Ports, input: TrainInput): Promise<TrainResult> {
-  const { pipeline } = input;
+  const plan = compileSpec(await loadSpec(input.pipeline));
+  return makeCandidate(ports, input, { plan, fit: fitModels });
+}
+
+/** Makes one candidate, its models being what `fit` answers, on the same way whether they are trained or imported. */
+export async function makeCandidate(
+  ports: Ports,
+  asked: TrainInput,
+  made: { readonly plan: FeaturePlan; readonly fit: typeof fitModels },
+): Promise<TrainResult> {
+  const { pipeline } = asked;
+  const { plan } = made;
   const watch = stopwatch(ports);
-  const plan = compileSpec(await loadSpec(pipeline));
+  const kinds = columnKinds(plan.spec, pipeline);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
   const source = await readData(ports, pipeline, {
-    path: input.path,
+    path: asked.path,
     plans: [plan, ...(champion ? [champion.plan] : [])],
   });
   const times = timesOf(source.table, pipeline);
@@ -34,16 +48,27 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
 
   const data = gateOf(pipeline, source.table).verdict;
   watch.lap("validate");
-  if (!isYes(data) && input.forced === null) return stopped([data], watch);
+  if (!isYes(data) && asked.forced === null) return stopped([data], watch);
 
   const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
   watch.lap("features");
-  const seed = input.seed ?? pipeline.modelParameters.seed;
-  const fitted = await fitModels(x, labels, {
+  const seed = asked.seed ?? pipeline.modelParameters.seed;
+  const began = await lineageAtStart(ports, { asked, source, plan, champion, seed });
+  const { threads = 1 } = asked;
+  const tuning =
+    asked.tune === undefined
+      ? null
+      : await tune(ports, { count: asked.tune, kinds, x, times, labels, split, pipeline, seed, threads });
+  if (tuning !== null) watch.lap("tune");
+  const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
+  const amounts = amountsOf(source.table, pipeline);
+  const fitted = await made.fit(x, labels, {
+    kinds,
     split,
-    pipeline,
+    amounts,
+    pipeline: input.pipeline,
     seed,
-    threads: input.threads ?? 1,
+    threads,
     report: ports.report,
   });
   watch.lap("fit");
@@ -53,18 +78,22 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
   const judged = await judge(ports, { input, source, split, x, plan, champion, trained, rows });
   watch.lap("evaluate");
   const verdicts = [data, judged.training, judged.logic];
+  const lineage = { ...began, parameters: trained.provenance.parameters };
   const outcome = {
     verdicts,
     metrics: trained.metrics,
     champion: judged.champion,
-    fitted,
+    fitted: shown(fitted),
+    tuning,
     importance: trained.importance,
+    lineage,
   };
   // The logic gate has no override: a bundle that misbehaves may not even shadow.
   const refused = !isYes(judged.logic) || (!isYes(judged.training) && input.forced === null);
-  const runId = await logRun(ports, { input, trained, split, verdicts, source, registry, champion, refused });
+  const runId = await logRun(ports, { input, trained, split, verdicts, source, registry, lineage, refused });
+  if (tuning !== null) await logTrials(ports, { registry, pipeline, parent: runId, tuning, lineage });
   if (refused) return { ...outcome, version: null, runId, seconds: watch.seconds };
-  const version = await register(ports, { input, registry, runId, judged, verdicts, champion });
+  const version = await register(ports, { input, registry, runId, judged, verdicts, lineage });
   await saveState(ports, { pipeline, plan, state, source, trained });
   watch.lap("register");
   return { ...outcome, version, runId, seconds: watch.seconds };
@@ -92,6 +121,39 @@ export async function readData(
   return source;
 }
 
+/** Asked before the models are fitted: what is edited meanwhile did not make them. */
+function lineageAtStart(
+  ports: Ports,
+  given: {
+    readonly asked: TrainInput;
+    readonly source: Source;
+    readonly plan: FeaturePlan;
+    readonly champion: Scorer | null;
+    readonly seed: number;
+  },
+): Promise<Lineage> {
+  const { asked, source, plan, champion, seed } = given;
+  const { pipeline } = asked;
+  return lineageOf(ports, {
+    verb: asked.verb,
+    actor: asked.actor,
+    pipeline: { name: pipeline.name, hash: pipeline.hash },
+    source: { path: source.path, hash: source.hash, rows: source.table.rows },
+    featureHash: plan.hash,
+    seed,
+    parameters: { ...flatParameters(pipeline.modelParameters), seed },
+    packageVersion: asked.packageVersion,
+    parent: champion?.version ?? null,
+    grownFrom: asked.grownFrom,
+    imported: asked.imported,
+  });
+}
+
+/** Without the models themselves, which are megabytes and in the bundle. */
+function shown({ ablation, thresholds, rounds, anomalyAsFeature, curve }: Fitted): TrainResult["fitted"] {
+  return { ablation, thresholds, rounds, anomalyAsFeature, curve };
+}
+
 function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
   return {
     verdicts,
@@ -100,7 +162,9 @@ function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
     metrics: null,
     champion: null,
     fitted: null,
+    tuning: null,
     importance: [],
+    lineage: null,
     seconds: watch.seconds,
   };
 }

@@ -5,7 +5,7 @@ import { emptyFields, type Transaction } from "../core/transaction.ts";
 import { columnOfIdentity } from "../features/distinct.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
-import { replay } from "../features/replay.ts";
+import { type ReplayInput, replay, replayBlocks, type VectorBlock } from "../features/replay.ts";
 import { FeatureState } from "../features/state.ts";
 import type { Matrix } from "../ml/matrix.ts";
 import type { Reporter } from "../ports.ts";
@@ -22,14 +22,29 @@ export function columnsOfPlan(plan: FeaturePlan): string[] {
   return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
 }
 
+interface Given {
+  readonly plan: FeaturePlan;
+  readonly pipeline: Pipeline;
+  readonly report: Reporter;
+}
+
 /** Replays a table; columns that the file lacks are missing in every row. */
-export function vectorsOf(
+export function vectorsOf(table: Table, given: Given): { readonly x: Matrix; readonly state: FeatureState } {
+  const result = replay(replayInput(table, given));
+  return { x: { rows: result.rows, names: result.names, values: result.values }, state: result.state };
+}
+
+/** The same vectors block after block in time order, for a table whose vectors do not fit into memory. */
+export function vectorBlocks(
   table: Table,
-  given: { readonly plan: FeaturePlan; readonly pipeline: Pipeline; readonly report: Reporter },
-): { readonly x: Matrix; readonly state: FeatureState } {
-  const { plan, pipeline, report } = given;
+  given: Given & { readonly blockRows: number },
+): Generator<VectorBlock, void, undefined> {
+  return replayBlocks(replayInput(table, given), given);
+}
+
+function replayInput(table: Table, { plan, pipeline, report }: Given): ReplayInput {
   const filled = withMissingColumns(table, columnsOfPlan(plan));
-  const result = replay({
+  return {
     spec: plan,
     table: filled,
     columns: {
@@ -40,8 +55,7 @@ export function vectorsOf(
     },
     labelDelayMs: pipeline.labels.delayMs,
     onProgress: (done, total) => report.progress("features", done, total),
-  });
-  return { x: { rows: result.rows, names: result.names, values: result.values }, state: result.state };
+  };
 }
 
 /**

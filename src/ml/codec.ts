@@ -1,11 +1,12 @@
 // Models as bytes: little-endian, with magic and version; reading trusts nothing and allocates nothing it cannot fill.
 import { SentinelError } from "../core/errors.ts";
-import { type FlatTrees, treeFault } from "./trees.ts";
+import { type CategorySets, type FlatTrees, treeFault } from "./trees.ts";
 
 /**
  * Layout: magic (4 ASCII bytes), version u16, zero u16, u32 counts of names, trees, nodes; per name u16 length and UTF-8
  * bytes; numbers of the kind of model as f64; roots i32; per node, as columns: feature i16, missing-left u8, number f32
- * (an inner node's threshold, a leaf's value), left i32, right i32, then the kind's own f32 columns.
+ * (an inner node's threshold, a leaf's value), left i32, right i32, then the kind's own f32 columns. Trees with sets of
+ * categories are one version up: after all that, per node the words of its set u16, then all words u32.
  */
 export interface ModelParts {
   readonly trees: FlatTrees;
@@ -16,7 +17,10 @@ export interface ModelParts {
 export interface ModelFormat {
   /** Four ASCII letters. */
   readonly magic: string;
+  /** Of trees without sets of categories. */
   readonly version: number;
+  /** Whether trees may have such sets. */
+  readonly sets: boolean;
   /** For messages. */
   readonly title: string;
   readonly numbers: number;
@@ -36,12 +40,14 @@ export function encodeModel(parts: ModelParts, format: ModelFormat): Uint8Array 
   const nodes = trees.feature.length;
   const nameBytes = names.reduce((sum, name) => sum + 2 + name.length, 0);
   const nodeBytes = NODE_BYTES + 4 * nodeColumns.length;
+  const { sets } = trees;
+  const setBytes = sets === undefined ? 0 : 2 * nodes + 4 * sets.words.length;
   const bytes = new Uint8Array(
-    HEADER_BYTES + nameBytes + 8 * numbers.length + 4 * trees.roots.length + nodeBytes * nodes,
+    HEADER_BYTES + nameBytes + 8 * numbers.length + 4 * trees.roots.length + nodeBytes * nodes + setBytes,
   );
   const out = writer(bytes);
   for (const letter of format.magic) out.u8(letter.charCodeAt(0));
-  out.u16(format.version);
+  out.u16(sets === undefined ? format.version : format.version + 1);
   out.u16(0);
   for (const count of [names.length, trees.roots.length, nodes]) out.u32(count);
   for (const name of names) out.name(name);
@@ -53,13 +59,17 @@ export function encodeModel(parts: ModelParts, format: ModelFormat): Uint8Array 
   for (const child of trees.left) out.i32(child);
   for (const child of trees.right) out.i32(child);
   for (const column of nodeColumns) for (const number of column) out.f32(number);
+  if (sets !== undefined) {
+    for (let node = 0; node < nodes; node++) out.u16(sets.starts[node + 1] - sets.starts[node]);
+    for (const word of sets.words) out.u32(word);
+  }
   return bytes;
 }
 
 /** Errors: `bundle.unsupported` for another format or a newer version, `bundle.corrupt` for anything that does not add up. */
 export function decodeModel(bytes: Uint8Array, format: ModelFormat): ModelParts {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  checkHeader(view, format);
+  const withSets = checkHeader(view, format) > format.version;
   const nameCount = view.getUint32(8, true);
   const treeCount = view.getUint32(12, true);
   const nodes = view.getUint32(16, true);
@@ -67,8 +77,11 @@ export function decodeModel(bytes: Uint8Array, format: ModelFormat): ModelParts 
   const input = reader(view, HEADER_BYTES);
   const names: string[] = [];
   for (let i = 0; i < nameCount; i++) names.push(readName(input, format));
-  const rest = 8 * format.numbers + 4 * treeCount + (NODE_BYTES + 4 * format.nodeColumns) * nodes;
-  if (input.left() !== rest) corrupt(format, `${rest} bytes should follow the names, ${input.left()} do`);
+  const nodeBytes = NODE_BYTES + 4 * format.nodeColumns + (withSets ? 2 : 0);
+  const rest = 8 * format.numbers + 4 * treeCount + nodeBytes * nodes;
+  if (withSets ? input.left() < rest : input.left() !== rest) {
+    corrupt(format, `${rest} bytes should follow the names, ${input.left()} do`);
+  }
 
   const numbers = Array.from({ length: format.numbers }, () => input.f64());
   const roots = Int32Array.from({ length: treeCount }, () => input.i32());
@@ -86,7 +99,8 @@ export function decodeModel(bytes: Uint8Array, format: ModelFormat): ModelParts 
     value[i] = threshold[i];
     threshold[i] = 0;
   }
-  const trees: FlatTrees = { names, roots, feature, threshold, left, right, missingLeft, value };
+  const plain: FlatTrees = { names, roots, feature, threshold, left, right, missingLeft, value };
+  const trees = withSets ? { ...plain, sets: readSets(input, nodes, format) } : plain;
   const fault = treeFault(trees);
   if (fault !== null) corrupt(format, fault);
   if (!numbers.every(Number.isFinite)) corrupt(format, "one of its numbers is not finite");
@@ -94,22 +108,28 @@ export function decodeModel(bytes: Uint8Array, format: ModelFormat): ModelParts 
   return { trees, numbers, nodeColumns };
 }
 
-function checkHeader(view: DataView, format: ModelFormat): void {
+/** The version of the bytes, which is one this program reads. */
+function checkHeader(view: DataView, format: ModelFormat): number {
   if (view.byteLength < HEADER_BYTES) corrupt(format, `it has only ${view.byteLength} bytes`);
   const magic = String.fromCharCode(...[0, 1, 2, 3].map((at) => view.getUint8(at)));
   const version = view.getUint16(4, true);
-  if (magic === format.magic && version === format.version) {
+  const newest = format.version + (format.sets ? 1 : 0);
+  if (magic === format.magic && version >= format.version && version <= newest) {
     if (view.getUint16(6, true) !== 0) corrupt(format, "reserved bytes are set");
-    return;
+    return version;
   }
   const seen = magic === format.magic ? `format version ${version}` : "another kind of file";
-  throw new SentinelError(
-    "bundle.unsupported",
-    `the ${format.title} is ${seen}; this program reads ${format.version}`,
-    {
-      hint: "use the version of Sentinel that wrote the bundle, or train the model again",
-    },
-  );
+  throw new SentinelError("bundle.unsupported", `the ${format.title} is ${seen}; this program reads ${newest}`, {
+    hint: "use the version of Sentinel that wrote the bundle, or train the model again",
+  });
+}
+
+function readSets(input: ReturnType<typeof reader>, nodes: number, format: ModelFormat): CategorySets {
+  const starts = new Int32Array(nodes + 1);
+  for (let node = 0; node < nodes; node++) starts[node + 1] = starts[node] + input.u16();
+  const count = starts[nodes];
+  if (input.left() !== 4 * count) corrupt(format, `${4 * count} bytes of sets should end it, ${input.left()} do`);
+  return { starts, words: Uint32Array.from({ length: count }, () => input.u32()) };
 }
 
 function corrupt(format: ModelFormat, fault: string): never {
@@ -163,6 +183,7 @@ function reader(view: DataView, start: number) {
     u8: () => view.getUint8(step(1)),
     u16: () => view.getUint16(step(2), true),
     i16: () => view.getInt16(step(2), true),
+    u32: () => view.getUint32(step(4), true),
     i32: () => view.getInt32(step(4), true),
     f32: () => view.getFloat32(step(4), true),
     f64: () => view.getFloat64(step(8), true),

@@ -13,20 +13,35 @@ export function refuseParameter(name: string, fault: { readonly value: unknown; 
 const MAGNITUDE = 0x7fffffff;
 const INFINITY_BITS = 0x7f800000;
 
-/** The matrix is of one piece: as many values as rows × columns, at least one of each, no infinite value. */
-export function checkMatrix(x: Matrix, name: string): void {
+/** The matrix is of one piece: as many values as rows × columns, at least one of each. */
+export function checkShape(x: Matrix, name: string): void {
   if (x.rows < 1) refuseParameter(`${name}.rows`, { value: x.rows, wanted: "at least 1" });
   if (x.names.length < 1) refuseParameter(`${name}.names`, { value: "empty", wanted: "at least one column" });
   const wanted = x.rows * x.names.length;
   if (x.values.length !== wanted) {
     refuseParameter(`${name}.values.length`, { value: x.values.length, wanted: `rows × columns = ${wanted}` });
   }
-  const bits = new Int32Array(x.values.buffer, x.values.byteOffset, wanted);
-  for (let i = 0; i < wanted; i++) {
+}
+
+/** The matrix is of one piece, and no value of it is infinite. */
+export function checkMatrix(x: Matrix, name: string): void {
+  checkShape(x, name);
+  const bits = new Int32Array(x.values.buffer, x.values.byteOffset, x.values.length);
+  for (let i = 0; i < bits.length; i++) {
     if ((bits[i] & MAGNITUDE) !== INFINITY_BITS) continue;
-    const place = `${name} column ${x.names[Math.floor(i / x.rows)]}, row ${i % x.rows}`;
-    refuseParameter(place, { value: x.values[i], wanted: "a finite number or NaN for missing" });
+    refuseValue(name, { x, column: Math.floor(i / x.rows), row: i % x.rows });
   }
+}
+
+/** Throws `ml.parameter-invalid` naming a value that is infinite. */
+export function refuseValue(
+  name: string,
+  at: { readonly x: Matrix; readonly column: number; readonly row: number },
+): never {
+  const { x, column, row } = at;
+  const value = x.values[column * x.rows + row];
+  const wanted = "a finite number or NaN for missing";
+  refuseParameter(`${name} column ${x.names[column]}, row ${row}`, { value, wanted });
 }
 
 /** The labels are one 0 or 1 a row. */

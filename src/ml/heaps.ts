@@ -1,15 +1,9 @@
-// Heaps: flat trees laid out as complete binary trees for the scoring kernel, which walks them without a branch.
-import { type KernelMemory, loadKernels, makeMemory } from "./kernels/load.ts";
-import { copyRow, type Matrix } from "./matrix.ts";
+// Heaps: the walker of trees, by complete binary trees laid out for the scoring kernels where that can be done.
+import { walkComparing } from "./heaps-comparing.ts";
+import { walkSets } from "./heaps-sets.ts";
+import { copyRow } from "./matrix.ts";
 import { type FlatTrees, leafOf, sumLeaves } from "./trees.ts";
-
-/** Sums the leaves that vectors fall into, in the order of the trees; the same bits one by one and all together. */
-export interface Walker {
-  /** On top of `start`; `vector` has one value a column. Allocates nothing. */
-  sum(vector: Float32Array, start: number): number;
-  /** Adds each row's leaves to its place in `sums`. Columns must stand as in the trees. */
-  addAll(x: Matrix, sums: Float64Array): void;
-}
+import type { Walker } from "./walker.ts";
 
 /** Walkers of the trees in use; gone when the trees are. */
 const walkers = new WeakMap<FlatTrees, Walker>();
@@ -18,140 +12,25 @@ const walkers = new WeakMap<FlatTrees, Walker>();
 export function walkerOf(trees: FlatTrees): Walker {
   let walker = walkers.get(trees);
   if (walker === undefined) {
-    const shape = shapeOf(trees);
-    walker = shape === null ? walkFlat(trees) : walkHeaps(trees, shape);
+    walker = (trees.sets === undefined ? walkComparing(trees) : walkSets(trees)) ?? walkFlat(trees);
     walkers.set(trees, walker);
   }
   return walker;
 }
 
-/** A complete tree doubles with each level: deeper ones are walked as they are. */
-const HEAP_DEPTH_MAX = 8;
-const HEAP_BYTES_MAX = 64 * 2 ** 20;
-
-/** Rows scored together, so that columns are read in runs. */
-const BLOCK_ROWS = 64;
-
-interface WalkKernels {
-  sumTrees(start: number, vector: number, nodes: number, leaves: number, trees: number, depth: number): number;
-}
-
-/** Where the kernel finds what; see `kernels/assembly/walk.ts` for the layout of nodes. */
-interface Shape {
-  readonly depth: number;
-  readonly vectorBytes: number;
-  readonly nodes: number;
-  readonly leaves: number;
-  readonly bytes: number;
-}
-
-/** The layout of the trees as heaps, or null where they are too deep, too many or ask what heaps cannot. */
-function shapeOf(trees: FlatTrees): Shape | null {
-  // A missing value goes left as −Infinity, which is not below this threshold.
-  if (trees.threshold.includes(Number.NEGATIVE_INFINITY)) return null;
-  const depth = depthOf(trees);
-  if (depth > HEAP_DEPTH_MAX) return null;
-  const vectorBytes = 8 * trees.names.length;
-  const nodes = 8 * Math.ceil((BLOCK_ROWS * vectorBytes) / 8);
-  const leaves = nodes + trees.roots.length * 8 * 2 ** depth;
-  const bytes = leaves + trees.roots.length * 4 * 2 ** depth;
-  return bytes > HEAP_BYTES_MAX ? null : { depth, vectorBytes, nodes, leaves, bytes };
-}
-
-/** Levels of the deepest tree, leaves not counted. Children stand after their parent. */
-function depthOf(trees: FlatTrees): number {
-  const { feature, left, right } = trees;
-  const depths = new Uint16Array(feature.length);
-  let deepest = 0;
-  for (let node = 0; node < feature.length; node++) {
-    if (feature[node] < 0) continue;
-    const below = depths[node] + 1;
-    if (below > HEAP_DEPTH_MAX) return below;
-    depths[left[node]] = below;
-    depths[right[node]] = below;
-    deepest = Math.max(deepest, below);
-  }
-  return deepest;
-}
-
-function walkHeaps(trees: FlatTrees, shape: Shape): Walker {
-  const memory = makeMemory(shape.bytes, { shared: false });
-  const { sumTrees } = loadKernels<WalkKernels>(new URL("./kernels/walk.wasm", import.meta.url), memory);
-  fillHeaps(trees, shape, memory);
-  const values = new Float32Array(memory.buffer, 0, (BLOCK_ROWS * shape.vectorBytes) / 4);
-  const columns = trees.names.length;
-  const treeCount = trees.roots.length;
-  const { depth, nodes, leaves, vectorBytes } = shape;
-  return {
-    sum(vector, start) {
-      for (let c = 0; c < columns; c++) writeValue(values, vector[c], c, c + columns);
-      return sumTrees(start, 0, nodes, leaves, treeCount, depth);
-    },
-    addAll(x, sums) {
-      for (let start = 0; start < x.rows; start += BLOCK_ROWS) {
-        const count = Math.min(BLOCK_ROWS, x.rows - start);
-        writeBlock(values, x, { start, count });
-        for (let i = 0; i < count; i++) {
-          sums[start + i] = sumTrees(sums[start + i], i * vectorBytes, nodes, leaves, treeCount, depth);
-        }
-      }
-    },
-  };
-}
-
-/**
- * A vector is written twice, missing values as +Infinity, then as −Infinity: a node that sends them right asks the first
- * copy, one that sends them left the second, and no node needs to know of them.
- */
-function writeValue(values: Float32Array, value: number, first: number, second: number): void {
-  const missing = Number.isNaN(value);
-  values[first] = missing ? Number.POSITIVE_INFINITY : value;
-  values[second] = missing ? Number.NEGATIVE_INFINITY : value;
-}
-
-function writeBlock(values: Float32Array, x: Matrix, block: { readonly start: number; readonly count: number }): void {
-  const columns = x.names.length;
-  for (let c = 0; c < columns; c++) {
-    let source = c * x.rows + block.start;
-    let at = c;
-    for (let i = 0; i < block.count; i++, at += 2 * columns) writeValue(values, x.values[source++], at, at + columns);
-  }
-}
-
-/** Lays out all trees; the subtree below a leaf that stands high holds its value everywhere. */
-function fillHeaps(trees: FlatTrees, shape: Shape, memory: KernelMemory): void {
-  const { feature, threshold, left, right, missingLeft, value } = trees;
-  const columns = trees.names.length;
-  const size = 2 ** shape.depth;
-  const floats = new Float32Array(memory.buffer);
-  const words = new Uint32Array(memory.buffer);
-  const place = (node: number, to: { heap: number; leaves: number; index: number }): void => {
-    const { heap, leaves, index } = to;
-    if (index >= size) {
-      floats[leaves + index - size] = value[node];
-      return;
-    }
-    const inner = feature[node] >= 0;
-    floats[heap + 2 * index] = inner ? threshold[node] : 0;
-    words[heap + 2 * index + 1] = inner ? 4 * (feature[node] + (missingLeft[node] === 1 ? columns : 0)) : 0;
-    place(inner ? left[node] : node, { heap, leaves, index: 2 * index });
-    place(inner ? right[node] : node, { heap, leaves, index: 2 * index + 1 });
-  };
-  for (let t = 0; t < trees.roots.length; t++) {
-    place(trees.roots[t], { heap: shape.nodes / 4 + 2 * size * t, leaves: shape.leaves / 4 + size * t, index: 1 });
-  }
-}
+/** Rows walked together as they are, so that a tree stays in cache. */
+const FLAT_ROWS = 64;
 
 /** For trees that are no heaps: walks them as they are. */
 function walkFlat(trees: FlatTrees): Walker {
   const columns = trees.names.length;
-  const vectors = Array.from({ length: BLOCK_ROWS }, () => new Float32Array(columns));
+  const vectors = Array.from({ length: FLAT_ROWS }, () => new Float32Array(columns));
   return {
     sum: (vector, start) => sumLeaves(trees, vector, start),
     addAll(x, sums) {
       // Tree by tree over a block of rows, so that a tree stays in cache.
-      for (let start = 0; start < x.rows; start += BLOCK_ROWS) {
-        const count = Math.min(BLOCK_ROWS, x.rows - start);
+      for (let start = 0; start < x.rows; start += FLAT_ROWS) {
+        const count = Math.min(FLAT_ROWS, x.rows - start);
         for (let i = 0; i < count; i++) copyRow(x, start + i, vectors[i]);
         for (const root of trees.roots) {
           for (let i = 0; i < count; i++) sums[start + i] += trees.value[leafOf(trees, root, vectors[i])];

@@ -8,9 +8,14 @@ export interface Matrix {
   readonly values: Float32Array;
 }
 
+/** Room for so many values that training threads see without a copy of their own. */
+export function sharedValues(count: number): Float32Array {
+  return new Float32Array(new SharedArrayBuffer(4 * count));
+}
+
 /** The rows named, in the order named (a row may come twice). */
 export function takeMatrixRows(matrix: Matrix, rows: Int32Array): Matrix {
-  const values = new Float32Array(rows.length * matrix.names.length);
+  const values = sharedValues(rows.length * matrix.names.length);
   for (let c = 0; c < matrix.names.length; c++) {
     const from = c * matrix.rows;
     const to = c * rows.length;
@@ -23,7 +28,7 @@ export function takeMatrixRows(matrix: Matrix, rows: Int32Array): Matrix {
 export function withColumn(matrix: Matrix, name: string, values: Float32Array): Matrix {
   assert(values.length === matrix.rows, `column ${name} has ${values.length} values for ${matrix.rows} rows`);
   assert(!matrix.names.includes(name), `column ${name} is there already`);
-  const all = new Float32Array(matrix.values.length + values.length);
+  const all = sharedValues(matrix.values.length + values.length);
   all.set(matrix.values);
   all.set(values, matrix.values.length);
   return { rows: matrix.rows, names: [...matrix.names, name], values: all };

@@ -15,9 +15,7 @@ export function checkName({ expectation_config: { type, kwargs } }: ExpectationR
 export function requiredText({ expectation_config: { kwargs } }: ExpectationResult): string {
   const shown = Object.entries(kwargs).filter(([name]) => !NAMING.has(name));
   if (shown.length === 0) return "no exceptions";
-  return clip(
-    shown.map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", "),
-  );
+  return clip(shown.map(([name, value]) => `${name} ${plainText(value)}`).join(", "));
 }
 
 /** What was seen: the problem, the unexpected rows, or the observed value. */
@@ -31,8 +29,16 @@ export function observedText(outcome: ExpectationResult): string {
   }
   if (result.observed_value === undefined) return outcome.success ? "as expected" : "not so";
   const mismatched = mismatchOf(result.details);
-  if (mismatched !== null && !outcome.success) return clip(JSON.stringify(mismatched));
+  if (mismatched !== null && !outcome.success) return clip(plainText(mismatched));
   return clip(valueText(result));
+}
+
+/** Lists and objects without the marks of JSON: "amount number, time time". */
+function plainText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(plainText).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return String(value);
+  const parts = Object.entries(value).filter(([, part]) => part !== undefined);
+  return parts.map(([name, part]) => `${name} ${plainText(part)}`).join(", ");
 }
 
 /** Arguments that say what is looked at, not what is wanted. */
@@ -61,10 +67,10 @@ function valueText(result: ExpectationResult["result"]): string {
   const { observed_value: value, unexpected_count, partial_unexpected_list, partial_missing_list } = result;
   if (typeof value === "number") return String(Number(value.toPrecision(6)));
   if (typeof value === "string") return value;
-  if (value !== null) return JSON.stringify(value);
+  if (value !== null) return plainText(value);
   if (partial_unexpected_list === undefined && partial_missing_list === undefined) return "nothing";
   if (unexpected_count === 0 && partial_missing_list === undefined) return "no other values";
-  return JSON.stringify({ unexpected: partial_unexpected_list, missing: partial_missing_list });
+  return plainText({ unexpected: partial_unexpected_list, missing: partial_missing_list });
 }
 
 function unexpectedText(result: ExpectationResult["result"]): string {

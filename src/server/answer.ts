@@ -1,5 +1,6 @@
 // The answer to one transaction: vector, score, log, learn, in one tick, in this order; then the shadows are told.
 import { SentinelError } from "../core/errors.ts";
+import type { Scorer } from "../lifecycle/score.ts";
 import type { Taken } from "../lifecycle/shadow.ts";
 import type { PredictionRecord } from "../ports.ts";
 import { type AnswerBody, bodyOfRecord } from "./answer-body.ts";
@@ -10,11 +11,19 @@ import type { ServerParts } from "./parts.ts";
 const NO_TAKEN: Taken = [];
 const EMPTY_VECTOR = new Float32Array(0);
 
+/** What was judged: the vector and the bundle that judged it. */
+export type Judged = (vector: Float32Array, by: Scorer) => void;
+
 /**
  * Answers a transaction, or gives the earlier answer again. `live` is what serves; one object for all that must be judged by
- * one bundle. Throws `server.not-ready`, `request.duplicate`.
+ * one bundle. `judged` is called when this very call judges, not for an earlier answer nor for the policy's. Throws
+ * `server.not-ready`, `request.duplicate`.
  */
-export async function answer(parts: ServerParts, parsed: Parsed, live?: LiveSet): Promise<AnswerBody> {
+export async function answer(
+  parts: ServerParts,
+  parsed: Parsed,
+  { live, judged }: { readonly live?: LiveSet; readonly judged?: Judged } = {},
+): Promise<AnswerBody> {
   let known = parts.duplicates.recall(parsed);
   if (known === undefined) known = await parts.duplicates.find(parsed);
   // Once more in the tick that answers: a repeat may have been answered since the log was asked.
@@ -23,7 +32,7 @@ export async function answer(parts: ServerParts, parsed: Parsed, live?: LiveSet)
     parts.measures.repeated.inc();
     return known;
   }
-  return judge(parts, parsed, live ?? parts.live.current);
+  return judge(parts, parsed, { live: live ?? parts.live.current, judged });
 }
 
 /** The bundle that answers. Throws `server.not-ready`. */
@@ -35,7 +44,11 @@ export function championOf(live: LiveSet): Served {
 }
 
 /** Nothing here waits: between reading the state and learning, no other transaction can come in. */
-function judge(parts: ServerParts, parsed: Parsed, live: LiveSet): AnswerBody {
+function judge(
+  parts: ServerParts,
+  parsed: Parsed,
+  { live, judged }: { readonly live: LiveSet; readonly judged: Judged | undefined },
+): AnswerBody {
   const { clock } = parts.ports;
   const champion = championOf(live);
   const { scorer, held, guard } = champion;
@@ -64,6 +77,7 @@ function judge(parts: ServerParts, parsed: Parsed, live: LiveSet): AnswerBody {
     latencyMs,
     degraded: said === null,
   };
+  if (said !== null) judged?.(vector, scorer);
   const taken =
     said === null
       ? NO_TAKEN

@@ -3,12 +3,13 @@ import { SentinelError } from "../core/errors.ts";
 import { answer, championOf } from "./answer.ts";
 import { chunksOf, mediaType, readLines, readText } from "./body.ts";
 import { checkSame } from "./duplicates.ts";
+import { explainedAnswer, wantsReasons } from "./explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "./faults.ts";
 import { parseJson } from "./json.ts";
 import type { Parsed } from "./parse.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { problemOf } from "./problem.ts";
-import { ANSWER_SCHEMA, ref } from "./schemas.ts";
+import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
 
 const NDJSON = "application/x-ndjson";
 /** Transactions judged before other requests get their turn. */
@@ -22,6 +23,7 @@ export const batchRoute: Route = {
   summary:
     "Scores many transactions in order. An array is answered by one bundle and refused whole if one item is not valid; NDJSON is streamed, and a line that is not valid is answered by a problem in its place.",
   shed: true,
+  query: EXPLAIN_QUERY,
   body: { "application/json": { type: "array", items: ref("Transaction") }, [NDJSON]: ref("Transaction") },
   answers: { "application/json": { type: "array", items: ANSWER_SCHEMA }, [NDJSON]: ANSWER_SCHEMA },
   async run(parts, context) {
@@ -31,6 +33,7 @@ export const batchRoute: Route = {
 };
 
 async function array(parts: ServerParts, context: RequestContext): Promise<Response> {
+  const explain = wantsReasons(context);
   const input = { request: context.req.raw, incoming: context.env?.incoming };
   const items = parseJson(await readText(input, parts.pipeline.serve.bodyMaxBytes));
   const all = parseAll(parts, items);
@@ -46,7 +49,7 @@ async function array(parts: ServerParts, context: RequestContext): Promise<Respo
   const answers = [];
   for (const [index, parsed] of all.entries()) {
     if (index % PORTION === PORTION - 1) await breathe();
-    answers.push(await answer(parts, parsed, live));
+    answers.push(explain ? await explainedAnswer(parts, parsed, live) : await answer(parts, parsed, { live }));
   }
   return jsonResponse(answers);
 }
@@ -77,11 +80,12 @@ function parseAll(parts: ServerParts, items: unknown): Parsed[] {
 }
 
 function lines(parts: ServerParts, context: RequestContext): Response {
+  const explain = wantsReasons(context);
   championOf(parts.live.current);
   const chunks = chunksOf({ request: context.req.raw, incoming: context.env?.incoming });
   const source = readLines(chunks, parts.pipeline.serve.bodyMaxBytes);
   const encoder = new TextEncoder();
-  const state = { line: 0 };
+  const state = { line: 0, explain };
   parts.overload.inFlight++;
   let ended = false;
   const end = (): void => {
@@ -109,7 +113,7 @@ function lines(parts: ServerParts, context: RequestContext): Response {
 async function portion(
   parts: ServerParts,
   source: AsyncGenerator<string>,
-  state: { line: number },
+  state: { line: number; readonly explain: boolean },
 ): Promise<{ readonly text: string; readonly done: boolean }> {
   let text = "";
   try {
@@ -118,7 +122,7 @@ async function portion(
       if (next.done) return { text, done: true };
       state.line++;
       if (state.line > LINES_MAX) throw tooManyLines();
-      text += `${JSON.stringify(await answerLine(parts, next.value, state.line))}\n`;
+      text += `${JSON.stringify(await answerLine(parts, next.value, state))}\n`;
     }
     await breathe();
     return { text, done: false };
@@ -128,10 +132,14 @@ async function portion(
   }
 }
 
-async function answerLine(parts: ServerParts, text: string, line: number): Promise<object> {
+async function answerLine(
+  parts: ServerParts,
+  text: string,
+  { line, explain }: { readonly line: number; readonly explain: boolean },
+): Promise<object> {
   try {
     const parsed = parts.parser.parse(parseJson(text, `line ${line}`), parts.ports.clock.now());
-    return await answer(parts, parsed);
+    return explain ? await explainedAnswer(parts, parsed) : await answer(parts, parsed);
   } catch (error) {
     return { line, ...problemOf(error) };
   }

@@ -61,9 +61,14 @@ function operationOf(route: Route): object {
     operationId: route.path.replace(/\W+/g, "_").replace(/^_|_$/g, ""),
     summary: route.summary,
     ...(route.path.startsWith("/admin/") ? { security: [{ key: [] }] } : {}),
+    ...(route.query === undefined ? {} : { parameters: parametersOf(route.query) }),
     ...(route.body === undefined ? {} : { requestBody: { required: true, content: contentOf(route.body) } }),
     responses: { 200: { description: "Done.", content: contentOf(route.answers) }, default: problem },
   };
+}
+
+function parametersOf(query: NonNullable<Route["query"]>): object[] {
+  return Object.entries(query).map(([name, what]) => ({ name, in: "query", ...what }));
 }
 
 function contentOf(types: Readonly<Record<string, object>>): object {
@@ -79,7 +84,11 @@ function aliasText(parts: Described): string {
 function pageOf(routes: readonly Route[], parts: Described): string {
   const sections = routes.map(
     (route) =>
-      `<section><h2><code>${route.method} ${escaped(route.path)}</code></h2><p>${escaped(route.summary)}</p>${
+      `<section><h2><code>${route.method} ${escaped(route.path)}</code></h2><p>${escaped(route.summary)}</p>${Object.entries(
+        route.query ?? {},
+      )
+        .map(([name, { description }]) => `<p><code>?${escaped(name)}=</code> ${escaped(description)}</p>`)
+        .join("")}${
         route.body === undefined
           ? ""
           : `<p>Body: <code>${Object.keys(route.body).map(escaped).join("</code>, <code>")}</code></p>`

@@ -42,6 +42,8 @@ export interface Route {
   readonly summary: string;
   /** True for routes that are refused when the server is overloaded. */
   readonly shed?: boolean;
+  /** Parameters of the query by name: what they do, and the schema of their value. */
+  readonly query?: Readonly<Record<string, { readonly description: string; readonly schema: object }>>;
   /** Media types of the body with their schemas. */
   readonly body?: Readonly<Record<string, object>>;
   /** Schema of the answer, by media type. */

@@ -1,14 +1,16 @@
 // POST /predict: one transaction in, one decision out.
 import { answer } from "./answer.ts";
 import { mediaType, readText } from "./body.ts";
+import { explainedAnswer, wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
-import { ANSWER_SCHEMA, ref } from "./schemas.ts";
+import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
 
 export const predictRoute: Route = {
   method: "POST",
   path: "/predict",
   summary: "Scores one transaction. The same id with the same content gets the same answer and counts once.",
+  query: EXPLAIN_QUERY,
   shed: true,
   body: { "application/json": ref("Transaction") },
   answers: { "application/json": ANSWER_SCHEMA },
@@ -17,8 +19,9 @@ export const predictRoute: Route = {
 
 async function predict(parts: ServerParts, context: RequestContext): Promise<Response> {
   const request = context.req.raw;
+  const explain = wantsReasons(context);
   mediaType(request, ["application/json"]);
   const text = await readText({ request, incoming: context.env?.incoming }, parts.pipeline.serve.bodyMaxBytes);
   const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
-  return jsonResponse(await answer(parts, parsed));
+  return jsonResponse(explain ? await explainedAnswer(parts, parsed) : await answer(parts, parsed));
 }

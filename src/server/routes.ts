@@ -1,6 +1,7 @@
 // Every route of the server, one line each.
 import { reloadRoute } from "./admin.ts";
 import { batchRoute } from "./batch.ts";
+import { explainRoute } from "./explain.ts";
 import { feedbackRoute } from "./feedback.ts";
 import { metricsRoute } from "./metrics.ts";
 import { modelRoute } from "./model.ts";
@@ -13,6 +14,7 @@ import { shadowReportRoute } from "./shadow-report.ts";
 const OWN: readonly Route[] = [
   predictRoute,
   batchRoute,
+  explainRoute,
   feedbackRoute,
   shadowReportRoute,
   modelRoute,

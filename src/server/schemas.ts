@@ -10,9 +10,40 @@ export function ref(name: string): object {
   return { $ref: `#/components/schemas/${name}` };
 }
 
+/** The query that asks for reasons. */
+export const EXPLAIN_QUERY = {
+  explain: {
+    description: "true adds `reasons`: what raised the score most, each with a stable code and a sentence.",
+    schema: { type: "boolean", default: false },
+  },
+};
+
 export const ANSWER_SCHEMA = ref("Answer");
+export const EXPLANATION_SCHEMA = ref("Explanation");
 export const FEEDBACK_RESULT_SCHEMA = ref("FeedbackResult");
 export const PROBLEM_SCHEMA = ref("Problem");
+
+const model = {
+  type: "object",
+  required: ["name", "version", "bundle"],
+  properties: { name: text, version: text, bundle: { ...text, description: "SHA-256 over the bundle's files." } },
+};
+const number = { type: "number" };
+const numberOrNull = { type: ["number", "null"] };
+
+/** What an explanation says of one bundle. */
+const side = {
+  model,
+  decision,
+  score: { ...share, description: "Calibrated probability of fraud." },
+  anomaly_score: share,
+  uncalibrated_score: { ...share, description: "The margin's probability before calibration." },
+  margin: { ...number, description: "Log-odds that the trees give." },
+  baseline: {
+    ...number,
+    description: "Margin of a transaction nothing is known of; contributions lead from it to the margin.",
+  },
+};
 
 /** components.schemas, without the transaction. */
 export const SCHEMAS = {
@@ -24,12 +55,71 @@ export const SCHEMAS = {
       score: { ...share, description: "Calibrated probability of fraud; null when degraded." },
       anomaly_score: { ...share, description: "Isolation Forest, 0 to 1; null when degraded." },
       decision,
-      model: {
-        type: "object",
-        required: ["name", "version", "bundle"],
-        properties: { name: text, version: text, bundle: { ...text, description: "SHA-256 over the bundle's files." } },
-      },
+      model,
       degraded: { const: true, description: "Scoring failed; the pipeline's policy decided." },
+      reasons: {
+        type: "array",
+        items: { $ref: "#/components/schemas/Reason" },
+        description: "With ?explain=true: what raised the score, the strongest first.",
+      },
+    },
+  },
+  Reason: {
+    type: "object",
+    required: ["code", "text", "feature", "value", "contribution"],
+    properties: {
+      code: { ...text, description: "Stable and for machines: one for all features of a key and a measure." },
+      text: { ...text, description: "What an analyst would say aloud." },
+      feature: { ...text, description: "The strongest feature of the code." },
+      value: { type: ["number", "null"], description: "Its value; null: missing." },
+      contribution: { type: "number", description: "What the code's features add to the margin (log-odds)." },
+    },
+  },
+  Explanation: {
+    type: "object",
+    required: ["transaction_id", "logged", ...Object.keys(side), "additivity_error", "reasons", "contributions"],
+    properties: {
+      transaction_id: text,
+      logged: { type: "boolean", description: "True when an earlier answer is explained by its logged vector." },
+      ...side,
+      additivity_error: { ...number, description: "|baseline + sum of contributions − margin|: rounding alone." },
+      reasons: { type: "array", items: { $ref: "#/components/schemas/Reason" } },
+      contributions: {
+        type: "array",
+        description: "Every input of the trees, the strongest first.",
+        items: {
+          type: "object",
+          required: ["feature", "value", "contribution", "text"],
+          properties: { feature: text, value: numberOrNull, contribution: number, text },
+        },
+      },
+      against: {
+        type: "object",
+        description: "With `against`: the other version's side, and its contributions minus the answering one's.",
+        required: [...Object.keys(side), "difference", "contributions"],
+        properties: {
+          ...side,
+          difference: {
+            type: "object",
+            required: ["baseline", "margin", "score"],
+            properties: { baseline: number, margin: number, score: number },
+          },
+          contributions: {
+            type: "array",
+            items: {
+              type: "object",
+              required: ["feature", "values", "champion", "candidate", "difference"],
+              properties: {
+                feature: text,
+                values: { type: "object", properties: { champion: numberOrNull, candidate: numberOrNull } },
+                champion: numberOrNull,
+                candidate: numberOrNull,
+                difference: number,
+              },
+            },
+          },
+        },
+      },
     },
   },
   Feedback: {

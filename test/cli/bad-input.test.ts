@@ -320,6 +320,9 @@ describe("commands", () => {
     ["retrain", "lifecycle.no-champion", /no champion/],
     ["compare", "lifecycle.no-champion", /no champion/],
     ["registry show", "lifecycle.no-champion", /no champion/],
+    ["explain", "cli.usage", /transaction_id/],
+    ["explain 99 --version", "cli.usage", /--version/],
+    ["explain 99", "request.not-found", /transaction "99" is not in .*card-log\.db/],
   ];
 
   test.each(cases)("sentinel %s", async (args, code, says) => {

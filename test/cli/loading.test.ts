@@ -90,6 +90,8 @@ test("the server loads neither training code nor the table engine, not even to a
     try {
       expect((await postJson(`${server.url}/predict`, { id: "a", amount: 5 })).status).toBe(200);
       expect((await postJson(`${server.url}/predict/batch`, [{ id: "b", amount: 5 }])).status).toBe(200);
+      for (const route of ["/predict?explain=true", "/explain"])
+        expect((await postJson(`${server.url}${route}`, { id: "c", amount: 5 })).status, route).toBe(200);
       expect((await postJson(`${server.url}/feedback`, [{ transaction_id: "a", fraud: true }])).status).toBeLessThan(
         300,
       );

@@ -56,6 +56,11 @@ export class Oracle {
 
   private feature(def: FeatureDef, tx: Transaction, values: ReadonlyMap<string, number>): number {
     if (def.kind === "column") return numberOf(tx, def.column);
+    if (def.kind === "category") {
+      const field = tx.fields[def.column];
+      const place = def.values.indexOf(String(field));
+      return field === null ? Number.NaN : place < 0 ? def.values.length : place;
+    }
     if (def.kind === "time") return timePart(def.part, new Date(tx.time));
     if (def.kind === "difference") return values.get(def.of)! - values.get(def.minus)!;
     if (def.kind === "expression") return expressionOf(def, tx, values);

@@ -7,6 +7,7 @@ import { checkSpec, specHash } from "../../src/features/spec.ts";
 
 const SPEND = { kind: "window", name: "spend", key: ["customer_id"], over: "amount", aggregate: "mean", window: "7d" };
 const AMOUNT = { kind: "column", name: "amount", column: "amount" };
+const SHOP = { kind: "category", name: "shop", column: "terminal_id", values: ["7", "8"] };
 const COLUMNS = ["amount", "customer_id", "terminal_id"];
 
 function specWith(...features: unknown[]): unknown {
@@ -44,6 +45,9 @@ test.each([
   ["a bad duration", specWith({ ...SPEND, window: "7 days" }), /window is "7 days" \| give a duration/],
   ["an empty window", specWith({ ...SPEND, window: "0s" }), /window is "0s"/],
   ["a window too long", specWith({ ...SPEND, window: "390d", delay: "11d" }), /more than 400 days/],
+  ["no values", specWith({ ...SHOP, values: [] }), /shop: values is \[\] \| give an array of 1 to 10000 texts/],
+  ["a value that is no text", specWith({ ...SHOP, values: ["a", 7] }), /values holds 7 \| .*a number as its digits/],
+  ["a value twice", specWith({ ...SHOP, values: ["a", "b", "a"] }), /values holds "a" twice/],
   ["no aggregate", specWith({ ...SPEND, aggregate: undefined }), /aggregate is missing/],
   ["a sum of frauds", specWith({ ...SPEND, over: "frauds", aggregate: "sum" }), /aggregate is "sum" over frauds/],
   ["a delayed current", specWith({ ...SPEND, delay: "1d", current: true }), /current is true with a delay/],

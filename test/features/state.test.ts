@@ -245,3 +245,42 @@ test("keys are bounded: silent ones go, then the longest silent", () => {
   const recent = transaction("now", START + 200, { c: "card 99" });
   expect(encode(state, plan, recent)).toEqual(Float32Array.of(2));
 });
+
+test("a transaction too late to be learned reads what the retention holds, whether or not the key was swept since", () => {
+  const features = [
+    { kind: "window", name: "n", key: ["c"], over: "transactions", window: "1d" },
+    { kind: "window", name: "frauds", key: ["c"], over: "frauds", window: "1d" },
+    { kind: "elapsed", name: "first", key: ["c"], since: "first-fraud", within: "1d", unit: "seconds" },
+  ];
+  const plan = compileSpec(checkSpec({ name: "s", version: 1, features }));
+  const states = [newState(plan, {}), newState(plan, {})];
+  for (const state of states) {
+    const old = transaction("old", START, { c: "a" });
+    state.learn(old);
+    state.learnLabel({ transaction: old, fraud: true, knownAt: START + 1 });
+    state.learn(transaction("young", START + 12 * HOUR_MS, { c: "a" }));
+  }
+  // The old one is beyond the retention of 25 hours; only the second state looks at the key again, or sweeps.
+  const now = START + 26 * HOUR_MS;
+  states[0].learn(transaction("now", now, { c: "b" }));
+  states[1].learn(transaction("now", now, { c: "a" }));
+  const late = transaction("late", START + 13 * HOUR_MS, { c: "a" });
+  expect(encode(states[0], plan, late)).toEqual(Float32Array.of(2, 0, Number.NaN));
+  expect(encode(states[1], plan, late)).toEqual(Float32Array.of(2, 0, Number.NaN));
+});
+
+test("a sweep takes no key with a label that a window may still ask for", () => {
+  const features = [{ kind: "window", name: "frauds", key: ["c"], over: "frauds", window: "1d" }];
+  const plan = compileSpec(checkSpec({ name: "s", version: 1, features }));
+  const state = newState(plan, { keysMax: 8 });
+  state.learn(transaction("first", START, { c: "a" }));
+  state.learn(transaction("silent", START, { c: "silent" }));
+  // Too late to be learned itself, known as a fraud all the same.
+  state.learn(transaction("far", START + 20 * HOUR_MS, { c: "b" }));
+  const lost = transaction("lost", START + 10 * HOUR_MS, { c: "a" });
+  expect(state.learn(lost)).toBe("too-late");
+  state.learnLabel({ transaction: lost, fraud: true, knownAt: START + 11 * HOUR_MS });
+  for (let i = 0; i < 6; i++) state.learn(transaction(`t${i}`, START + 30 * HOUR_MS, { c: `other ${i}` }));
+  expect(state.stats().keys).toBeLessThanOrEqual(8);
+  expect(encode(state, plan, transaction("now", START + 31 * HOUR_MS, { c: "a" }))).toEqual(Float32Array.of(1));
+});

@@ -85,6 +85,8 @@ function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<Fe
         current,
       })),
   ];
+  const values = fc.constantFrom(["text"], ["7", "a", "2"], ["constructor", "1", "__proto__", "b", "-0", "0"]);
+  kinds.push(fc.record({ kind: fc.constant("category"), column: fc.constantFrom("customer", "terminal"), values }));
   kinds.push(fc.constantFrom(...EXPRESSIONS).map((expression) => ({ kind: "expression", ...expression })));
   if (earlier.length > 0) {
     const reference = fc.constantFrom(...earlier);

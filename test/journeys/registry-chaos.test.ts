@@ -116,7 +116,7 @@ describe("the embedded registry", () => {
 function tinyDisk(): string | null {
   const place = mkdtempSync(path.join(tmpdir(), "sentinel-tiny-"));
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", place], { stdio: "ignore" });
+    execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", place], { stdio: "ignore" });
     return place;
   } catch {
     rmSync(place, { recursive: true });
@@ -163,7 +163,7 @@ test("a full disk under the embedded registry: no version, no move, and all goes
     expect(faults).toEqual([]);
     await registry.close();
   } finally {
-    execFileSync("umount", ["-l", disk]);
+    execFileSync("/bin/umount", ["-l", disk]);
     rmSync(disk, { recursive: true, force: true });
   }
 });

@@ -32,6 +32,12 @@ test("what is written replaces the default, and the rest of its group stays", ()
   expect(pipeline.modelParameters).toEqual({ ...pipelineOf().modelParameters, trees: 7 });
 });
 
+test("one-side sampling takes the place of sampling rows evenly", () => {
+  expect(pipelineOf().modelParameters).toMatchObject({ rowSample: 0.8 });
+  const { modelParameters } = pipelineOf("model_parameters: { goss_top: 0.2, goss_rest: 0.1 }\n");
+  expect(modelParameters).toMatchObject({ rowSample: 1, gossTop: 0.2, gossRest: 0.1 });
+});
+
 test("the hash is of the content: comments and order change nothing, values do", () => {
   const hash = pipelineOf("labels: { delay: 1d, maturity: 2d }\n").hash;
   expect(pipelineOf("# a comment\nlabels: { maturity: 2d, delay: 1d }\n").hash).toBe(hash);
@@ -56,6 +62,11 @@ test.each([
   ["\nmodel_parameters:\n  trees: 0\n", /line 10: model_parameters\.trees must be >= 1/],
   ["decisions: { fail_open: panic }\n", /line 8: decisions\.fail_open .*approve, review, block/],
   ["colour: red\n", /line 8: .*colour/],
+  ["model_parameters: { goss_top: 0.2 }\n", /goss_top is given without goss_rest/],
+  ["model_parameters: { goss_rest: 0.2 }\n", /goss_rest is given without goss_top/],
+  ["model_parameters: { goss_top: 0.7, goss_rest: 0.5 }\n", /more than all rows/],
+  ["model_parameters: { goss_top: 0.2, goss_rest: 0.1, row_sample: 0.8 }\n", /row_sample 0.8 is given beside/],
+  ["model_parameters: { monotone: { a: up } }\n", /monotone\.a must be .*\(increasing, decreasing\)/],
   ["labels: [\n", /line \d+, column \d+/],
   ["labels: { delay: 1d }\nlabels: { delay: 2d }\n", /line 9/],
   ["a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n", /alias/i],

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
-import { type Split, splitByTime } from "../../src/lifecycle/train/split.ts";
+import { foldsBefore, type Split, splitByTime } from "../../src/lifecycle/train/split.ts";
 import { pipelineOf } from "./world.ts";
 
 /** Times in any order and a fifth frauds. */
@@ -79,4 +79,35 @@ test("few frauds in one slice are refused by its name", () => {
   const { evaluate } = splitByTime(times, labels, pipelineOf());
   for (const row of evaluate.rows.subarray(3)) labels[row] = 0;
   expect(() => splitByTime(times, labels, pipelineOf())).toThrow(/evaluate slice .* at least 10 are needed/);
+});
+
+test("folds lie one after another inside the days to learn from, and none sees the evaluation", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 120, max: 400 }), (seed, days) => {
+      const { times, labels } = rows(seed, days);
+      const pipeline = pipelineOf();
+      const split = splitByTime(times, labels, pipeline);
+      const folds = foldsBefore(split, { times, labels }, { pipeline, count: 3 });
+      expect(folds).toHaveLength(3);
+      expect(folds[2].evaluate.to).toBe(split.calibrate.to);
+      folds.forEach((fold, k) => {
+        expect(fold.train.from).toBe(split.train.from);
+        const [train, calibrate, evaluate] = (["train", "calibrate", "evaluate"] as const).map((name) =>
+          span(fold, name, times),
+        );
+        expect(calibrate.first).toBeGreaterThan(train.last);
+        expect(evaluate.first - calibrate.last).toBeGreaterThanOrEqual(pipeline.split.gapMs);
+        expect(evaluate.last).toBeLessThan(split.evaluate.from);
+        if (k > 0) expect(fold.evaluate.from).toBe(folds[k - 1].evaluate.to);
+      });
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test("too few days for a search are named", () => {
+  const { times, labels } = rows(3, 60);
+  const pipeline = pipelineOf("split: { gap: 14d }\n");
+  const split = splitByTime(times, labels, pipeline);
+  expect(() => foldsBefore(split, { times, labels }, { pipeline, count: 3 })).toThrow(/too few for a search/);
 });

@@ -15,9 +15,10 @@ import { scoreRow } from "../../src/ml/gbdt/score.ts";
 import { scoreAnomaly } from "../../src/ml/iforest/score.ts";
 import { exportOnnx } from "../../src/ml/onnx/export.ts";
 import { loadOnnx } from "../../src/ml/onnx/run.ts";
+import { categoriesOf } from "../../src/ml/trees.ts";
 import { makeWorkspace, removeWorkspace, sentinelJson } from "../cli/sentinel.ts";
 import { writeHistory } from "../journeys/traffic.ts";
-import { handMade, type OnnxModel, trainedModel } from "../ml/onnx/models.ts";
+import { handMade, handMadeSets, type OnnxModel, trainedModel, trainedSets } from "../ml/onnx/models.ts";
 
 const ROWS = 100_000;
 /** Our interpreter is no runtime; it is held against onnxruntime on the first rows. */
@@ -40,6 +41,8 @@ const MODELS: Readonly<Record<string, OnnxModel>> = {
     ]),
   ),
   "trained, isotonic as fitted": trainedModel(true),
+  "hand-made with sets": handMadeSets(),
+  "trained with sets": trainedSets(),
   "no trees": { ...handMade(0), calibration: { kind: "none" } },
 };
 
@@ -69,7 +72,8 @@ function isThere(venv: string, tests: number): boolean {
 function extremeRows(model: OnnxModel, rows: number): Float32Array {
   const random = new Random(5);
   const width = model.names.length;
-  const asked = [...model.trees.threshold, ...model.forest.threshold];
+  const sets = Array.from(model.trees.feature, (_, node) => categoriesOf(model.trees, node)).flat();
+  const asked = [...model.trees.threshold, ...model.forest.threshold, ...sets, ...sets.map((value) => value + 1)];
   const ends = [3.4e38, -3.4e38, 1e-38, -1e-45, 0, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   return Float32Array.from({ length: rows * width }, () => {
     const kind = random.next();

@@ -10,6 +10,8 @@ export interface Traffic {
   readonly sent: number;
   readonly decisions: Readonly<Record<string, number>>;
   readonly labels: number;
+  /** The last transaction that was blocked; null when none was. */
+  readonly blocked: string | null;
   readonly seconds: number;
 }
 
@@ -33,6 +35,7 @@ export async function sendTraffic(
   const decisions: Record<string, number> = { approve: 0, review: 0, block: 0 };
   let sent = 0;
   let labels = 0;
+  let blocked: string | null = null;
   let day = 0;
   for (const table of days) {
     given.onDay(day++);
@@ -41,15 +44,19 @@ export async function sendTraffic(
       const batch = rows.slice(at, at + BATCH);
       labels += await sendLabels(url, given.pending, batch[0].time);
       const answers = (await post(`${url}/predict/batch`, batch.map(requestOf))) as readonly {
+        readonly transaction_id: string;
         readonly decision: string;
       }[];
-      for (const { decision } of answers) decisions[decision]++;
+      for (const { transaction_id, decision } of answers) {
+        decisions[decision]++;
+        if (decision === "block") blocked = transaction_id;
+      }
       for (const { id, time, fraud } of batch)
         if (fraud) given.pending.waiting.push({ id, knownAt: time + given.labelDelayMs });
       sent += batch.length;
     }
   }
-  return { sent, decisions, labels, seconds: (given.elapsed() - started) / 1000 };
+  return { sent, decisions, labels, blocked, seconds: (given.elapsed() - started) / 1000 };
 }
 
 interface Row {

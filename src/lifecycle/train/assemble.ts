@@ -10,6 +10,7 @@ import { exportOnnx } from "../../ml/onnx/export.ts";
 import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, textFile } from "../bundle.ts";
 import { cardText } from "./card.ts";
 import { scoresOf } from "./fit.ts";
+import { categoryNames } from "./kinds.ts";
 import { mlmodelFiles } from "./mlmodel.ts";
 import { trainingReport } from "./report.ts";
 import type { Trained } from "./trained.ts";
@@ -50,11 +51,12 @@ export function assembleBundle(trained: Trained): BundleFiles {
   ]);
 }
 
-function referenceOf({ fitted, recent }: Trained): unknown {
+function referenceOf({ fitted, recent, spec }: Trained): unknown {
   const { scores } = scoresOf(fitted, recent);
   const review = Math.fround(fitted.thresholds.review);
   return buildReference({
     names: recent.names,
+    categories: categoryNames(spec),
     columns: recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows)),
     scores,
     alerts: scores.reduce((count, score) => count + (score >= review ? 1 : 0), 0),

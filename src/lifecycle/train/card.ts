@@ -1,6 +1,7 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
-import type { BundleManifest } from "../bundle.ts";
+import type { BundleManifest, Imported } from "../bundle.ts";
+import type { Ablation } from "./fit.ts";
 import type { Slice } from "./split.ts";
 import type { Trained } from "./trained.ts";
 
@@ -24,10 +25,9 @@ export function cardText(trained: Trained, manifest: BundleManifest): string {
 
 Scores the probability that a transaction of the pipeline \`${manifest.pipeline}\` is fraud, from ${manifest.features.features.length} features:
 ${fitted.rounds} boosted trees${manifest.anomalyAsFeature ? " that also see the anomaly score" : ""}, an Isolation Forest for the anomaly score, ${CALIBRATION_WORDS[manifest.calibration.kind]}.
-
+${provenance.imported === undefined ? "" : importedText(provenance.imported)}
 ## Decisions
-Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold spends the budget of
-${(100 * trained.pipeline.decisions.reviewShare).toFixed(2)} % of the traffic; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
+Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold ${reviewWords(trained.pipeline)}; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
 
 ## Data
 File hash \`${provenance.dataHash.slice(0, 12)}\`, ${provenance.dataRows} transactions; labels are known ${formatDuration(manifest.labelDelayMs)} late.
@@ -45,18 +45,39 @@ ${Object.entries(metrics)
   .map(([key, value]) => `| ${key} | ${format(value)} |`)
   .join("\n")}
 
-## Does the anomaly score help the trees?
-Average precision on the calibration slice: ${format(fitted.ablation.without)} without, ${format(fitted.ablation.with)} with: ${fitted.ablation.kept ? "kept" : "left out"}.
-
+${fitted.ablation === null ? "" : ablationText(fitted.ablation)}
 ## What the trees look at (share of gain)
 | feature | gain |
 | --- | --- |
 ${gains.join("\n")}
 
 ## Limits
-Trained on one pipeline's past; frauds of a new kind are not in it. Scores assume labels of the same meaning and delay.
+${provenance.imported === undefined ? "Trained on one pipeline's past" : "Imported: what it was trained on is not known here, and rows it has seen flatter it"}; frauds of a new kind are not in it. Scores assume labels of the same meaning and delay.
 Blocked transactions get no natural label: keep a small share let through at random if block rates are high.
 `;
+}
+
+function importedText({ title, file, sha256, columns, notes }: Imported): string {
+  const renamed = columns.filter(({ name, feature }) => name !== feature);
+  const names = renamed.map(({ name, feature }) => `\`${name}\` takes \`${feature}\``).join(", ");
+  return `
+## Imported
+Imported from ${title}, file \`${file}\`, sha256 \`${sha256}\`; it reads ${columns.length} of the features${names === "" ? "" : ` (${names})`}.
+${notes.map((note) => `${note}\n`).join("")}`;
+}
+
+function ablationText(ablation: Ablation): string {
+  return `## Does the anomaly score help the trees?
+Average precision on the calibration slice: ${format(ablation.without)} without, ${format(ablation.with)} with: ${ablation.kept ? "kept" : "left out"}.
+
+`;
+}
+
+function reviewWords({ decisions }: Trained["pipeline"]): string {
+  if (decisions.reviewPolicy === "max-f1") return "is where F1 is highest";
+  if (decisions.reviewPolicy === "budget")
+    return `spends the budget of ${(100 * decisions.reviewShare).toFixed(2)} % of the traffic`;
+  return `costs least when a review costs ${decisions.reviewCost} and a missed fraud ${(100 * decisions.missedShare).toFixed(0)} % of its amount`;
 }
 
 export function format(value: number): string {

@@ -1,6 +1,7 @@
 // Fitting: forest, trees with and without the anomaly score (the ablation decides), calibration, thresholds.
 import type { Thresholds } from "../../core/decision.ts";
 import { type Calibration, calibrate, chooseCalibration, fitCalibration } from "../../ml/calibration.ts";
+import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/params.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
@@ -10,7 +11,7 @@ import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train.ts";
 import { type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
 import { averagePrecision } from "../../ml/metrics.ts";
-import { thresholdsFor } from "../../ml/threshold.ts";
+import { type ReviewPolicy, thresholdsFor } from "../../ml/threshold.ts";
 import type { Reporter } from "../../ports.ts";
 import type { ModelParameters, Pipeline } from "../pipeline.ts";
 import type { Split } from "./split.ts";
@@ -33,7 +34,8 @@ export interface Fitted {
   readonly anomalyAsFeature: boolean;
   readonly calibration: Calibration;
   readonly thresholds: Thresholds;
-  readonly ablation: Ablation;
+  /** null where nothing was compared: an imported model has the inputs it has. */
+  readonly ablation: Ablation | null;
   readonly curve: { readonly train: readonly number[]; readonly validation: readonly number[] };
   readonly rounds: number;
 }
@@ -46,14 +48,18 @@ export async function fitModels(
   x: Matrix,
   labels: Uint8Array,
   given: {
+    /** What each column of x means to the trees; the forest takes all for numbers, codes of categories too. */
+    readonly kinds: readonly ColumnKind[];
     readonly split: Split;
+    /** One a row of `x`; for thresholds that weigh costs. */
+    readonly amounts: Float64Array;
     readonly pipeline: Pipeline;
     readonly seed: number;
     readonly threads: number;
     readonly report: Reporter;
   },
 ): Promise<Fitted> {
-  const { split, pipeline, seed, threads, report } = given;
+  const { kinds, split, pipeline, seed, threads, report } = given;
   const { modelParameters: parameters } = pipeline;
   const trainX = takeMatrixRows(x, split.train.rows);
   const laterX = takeMatrixRows(x, split.calibrate.rows);
@@ -72,6 +78,8 @@ export async function fitModels(
         x: trainInput,
         y: trainY,
         validation: { x: laterInput, y: laterY },
+        // The anomaly score, where it is among the inputs, is the last of them.
+        kinds: trainInput.names.map((_, c) => kinds[c] ?? "number"),
         params: gbdtParams(parameters),
         seed,
         onRound: (round) => report.progress(label, round, parameters.trees),
@@ -91,24 +99,48 @@ export async function fitModels(
   const kept = apWith - apWithout >= ABLATION_GAIN_MIN;
   const chosen = kept ? extended : plain;
   const margins = kept ? extendedMargins : plainMargins;
-  const calibration =
-    parameters.calibration === "choose"
-      ? chooseCalibration({ margins, y: laterY }).calibration
-      : fitCalibration({ margins, y: laterY, kind: parameters.calibration });
-  const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
-  const ranked = thresholdsFor({ scores, y: laterY, ...pipeline.decisions });
-  // Precision is a mean over all that is blocked; the least certain of them must still be likely enough by itself.
-  const thresholds = { ...ranked, block: Math.max(ranked.block, Math.fround(pipeline.decisions.blockScoreMin)) };
   return {
     trees: chosen.model,
     forest,
     anomalyAsFeature: kept,
-    calibration,
-    thresholds,
+    ...fitDecisions(margins, laterY, {
+      pipeline,
+      amounts: () => Float64Array.from(split.calibrate.rows, (row) => given.amounts[row]),
+    }),
     ablation: { without: apWithout, with: apWith, kept },
     curve: chosen.curve,
     rounds: chosen.bestRound,
   };
+}
+
+/** From margins of the calibration slice: the calibration, and the thresholds that the pipeline's policy asks for. */
+export function fitDecisions(
+  margins: Float64Array,
+  y: Uint8Array,
+  given: { readonly pipeline: Pipeline; readonly amounts: () => Float64Array },
+): Pick<Fitted, "calibration" | "thresholds"> {
+  const { decisions, modelParameters } = given.pipeline;
+  const { calibration: kind } = modelParameters;
+  const calibration =
+    kind === "choose" ? chooseCalibration({ margins, y }).calibration : fitCalibration({ margins, y, kind });
+  const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
+  const ranked = thresholdsFor({
+    scores,
+    y,
+    review: reviewPolicy(given.pipeline, given.amounts),
+    blockPrecision: decisions.blockPrecision,
+  });
+  // Precision is a mean over all that is blocked; the least certain of them must still be likely enough by itself.
+  return {
+    calibration,
+    thresholds: { ...ranked, block: Math.max(ranked.block, Math.fround(decisions.blockScoreMin)) },
+  };
+}
+
+function reviewPolicy({ decisions }: Pipeline, amounts: () => Float64Array): ReviewPolicy {
+  const { reviewPolicy: kind, reviewShare, reviewCost, missedShare } = decisions;
+  if (kind === "budget") return { kind, share: reviewShare };
+  return kind === "cost" ? { kind, reviewCost, missedShare, amounts: amounts() } : { kind };
 }
 
 /** Calibrated Float32 scores and anomaly scores of a matrix, as serving computes them row by row. */
@@ -127,7 +159,8 @@ function anomalyOf(forest: IsolationForest, x: Matrix): Float32Array {
   return Float32Array.from(scoreAnomalyMatrix(forest, x));
 }
 
-function gbdtParams(parameters: ModelParameters): GbdtParams {
+/** The pipeline's parameters as the trees take them. */
+export function gbdtParams(parameters: ModelParameters): GbdtParams {
   return {
     ...defaultGbdtParams,
     trees: parameters.trees,
@@ -138,8 +171,13 @@ function gbdtParams(parameters: ModelParameters): GbdtParams {
     gamma: parameters.gamma,
     minChildWeight: parameters.minChildWeight,
     rowSample: parameters.rowSample,
+    gossTop: parameters.gossTop,
+    gossRest: parameters.gossRest,
     columnSample: parameters.columnSample,
     binsMax: parameters.binsMax,
+    categoryRowsMin: parameters.categoryRowsMin,
+    categoryLambda: parameters.categoryLambda,
+    categorySmoothing: parameters.categorySmoothing,
     scalePositive: parameters.scalePositive,
     earlyStoppingRounds: parameters.earlyStoppingRounds,
   };

@@ -10,7 +10,7 @@ import type { Ports } from "../../ports.ts";
 import type { Provenance } from "../bundle.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { type Scorer, scoreRows } from "../score.ts";
-import { cardsOf, labelsOf, type Source, timesOf } from "../source.ts";
+import { amountsOf, cardsOf, labelsOf, type Source, timesOf } from "../source.ts";
 import { parityFault, vectorsOf } from "../vectors.ts";
 import { assembleBundle } from "./assemble.ts";
 import { type JudgedRows, metricsOf } from "./evaluate.ts";
@@ -51,7 +51,7 @@ export async function evaluate(
     commit,
     packageVersion: input.packageVersion,
     seed: given.seed,
-    parameters: { ...pipeline.modelParameters, seed: given.seed },
+    ...parametersOf(input, given.seed),
   };
   return {
     pipeline,
@@ -68,6 +68,14 @@ export async function evaluate(
     trainedUpTo: largest(given.times),
     provenance,
   };
+}
+
+/** What decided about the models: all of the pipeline's parameters, or for a foreign model those that were used. */
+function parametersOf(input: TrainInput, seed: number): Pick<Provenance, "parameters" | "imported"> {
+  const { modelParameters } = input.pipeline;
+  if (input.imported === undefined) return { parameters: { ...flatParameters(modelParameters), seed } };
+  const { anomalyTrees, anomalySample, calibration } = modelParameters;
+  return { parameters: { anomalyTrees, anomalySample, calibration, seed }, imported: input.imported };
 }
 
 /** The two gates after training, and the bundle they were shown. */
@@ -145,13 +153,22 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
   const labels = labelsOf(source.table, pipeline);
   const cards = cardsOf(source.table, pipeline);
   const times = timesOf(source.table, pipeline);
-  const amount = source.table.columns.get(pipeline.columns.amount)!;
+  const amounts = amountsOf(source.table, pipeline);
   return {
     y: labelsAt(labels, rows),
     card: Int32Array.from(rows, (row) => cards[row]),
     time: Float64Array.from(rows, (row) => times[row]),
-    amount: Float64Array.from(rows, (row) => (amount.kind === "text" ? Number.NaN : amount.values[row])),
+    amount: Float64Array.from(rows, (row) => amounts[row]),
   };
+}
+
+/** The model's parameters as a flat list; those not given are left out. */
+export function flatParameters(modelParameters: Pipeline["modelParameters"]): Record<string, number | string> {
+  const { monotone = {}, ...rest } = modelParameters;
+  const flat: Record<string, number | string> = {};
+  for (const [name, value] of Object.entries(rest)) if (value !== undefined) flat[name] = value;
+  for (const [feature, direction] of Object.entries(monotone)) flat[`monotone.${feature}`] = direction;
+  return flat;
 }
 
 /** Columns by their share of what all splits gained, most first. */

@@ -3,11 +3,12 @@ import path from "node:path";
 import { bundleHash } from "../../core/bundle.ts";
 import { canonicalJson, sha256 } from "../../core/hash.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
-import { compileSpec, type FeaturePlan } from "../../features/plan.ts";
+import type { FeaturePlan } from "../../features/plan.ts";
 import type { FeatureState } from "../../features/state.ts";
 import type { ModelVersion, Ports, Registry } from "../../ports.ts";
+import type { Imported } from "../bundle.ts";
+import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
-import type { Scorer } from "../score.ts";
 import type { Source } from "../source.ts";
 import { saveTrainingState } from "../warm.ts";
 import type { Judged } from "./judge.ts";
@@ -25,11 +26,11 @@ export async function logRun(
     readonly verdicts: readonly Verdict[];
     readonly source: Source;
     readonly registry: Registry;
-    readonly champion: Scorer | null;
+    readonly lineage: Lineage;
     readonly refused: boolean;
   },
 ): Promise<string> {
-  const { input, trained, verdicts, source, registry } = given;
+  const { input, trained, verdicts, source, registry, lineage } = given;
   const { pipeline } = input;
   const at = ports.clock.now();
   const runId = await registry.startRun({
@@ -38,14 +39,7 @@ export async function logRun(
     startedAt: at,
     user: input.actor,
     tags: {
-      "sentinel.verb": input.verb,
-      "sentinel.data_hash": source.hash,
-      "sentinel.data_path": source.path,
-      "sentinel.feature_hash": compileSpec(trained.spec).hash,
-      "sentinel.pipeline_hash": pipeline.hash,
-      "sentinel.parent": given.champion?.version ?? "",
-      "sentinel.package_version": input.packageVersion,
-      "mlflow.source.git.commit": trained.provenance.commit,
+      ...lineageTags(lineage),
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
     },
   });
@@ -54,28 +48,31 @@ export async function logRun(
     ...trained.fitted.curve.train.map((value, step) => ({ key: "train_log_loss", value, step })),
     ...trained.fitted.curve.validation.map((value, step) => ({ key: "validation_log_loss", value, step })),
   ];
-  const ablation = [
-    { key: "ablation_ap_without_anomaly", value: trained.fitted.ablation.without },
-    { key: "ablation_ap_with_anomaly", value: trained.fitted.ablation.with },
-  ];
+  const compared = trained.fitted.ablation;
+  const ablation =
+    compared === null
+      ? []
+      : [
+          { key: "ablation_ap_without_anomaly", value: compared.without },
+          { key: "ablation_ap_with_anomaly", value: compared.with },
+        ];
+  const { parameters, imported } = trained.provenance;
+  const origin = imported === undefined ? {} : originOf(imported);
   await registry.logRun(runId, {
     params: Object.fromEntries(
-      Object.entries(trained.provenance.parameters).map(([key, value]) => [key, String(value)]),
+      Object.entries({ ...parameters, ...origin }).map(([key, value]) => [key, String(value)]),
     ),
     metrics: [...metrics, ...ablation, ...curves],
-    datasets: [
-      {
-        name: pipeline.name,
-        digest: source.hash.slice(0, 36),
-        sourceType: "local",
-        source: JSON.stringify({ uri: source.path }),
-        context: "training",
-      },
-    ],
+    datasets: lineageDataset(lineage),
     at: ports.clock.now(),
   });
   if (given.refused) await registry.endRun(runId, "FAILED", ports.clock.now());
   return runId;
+}
+
+/** A foreign model as parameters of its run. */
+function originOf({ format, file, sha256, title }: Imported): Readonly<Record<string, string>> {
+  return { import_format: format, import_file: file, import_sha256: sha256, import_library: title };
 }
 
 /** A version that is visible only when whole, and the alias `candidate` on it. */
@@ -87,7 +84,7 @@ export async function register(
     readonly runId: string;
     readonly judged: Judged;
     readonly verdicts: readonly Verdict[];
-    readonly champion: Scorer | null;
+    readonly lineage: Lineage;
   },
 ): Promise<ModelVersion> {
   const { input, registry, runId, judged, verdicts } = given;
@@ -99,9 +96,12 @@ export async function register(
     model,
     runId,
     files: judged.files,
-    description: `${input.verb} by ${input.actor}`,
+    description:
+      input.imported === undefined
+        ? `${input.verb} by ${input.actor}`
+        : `imported from ${input.imported.title} by ${input.actor}`,
     tags: {
-      "sentinel.parent": given.champion?.version ?? "",
+      ...lineageTags(given.lineage),
       "sentinel.evidence": evidence,
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
       ...(overridden === null ? {} : { "sentinel.forced": overridden }),

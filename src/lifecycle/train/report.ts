@@ -1,6 +1,7 @@
 // The training report: one self-contained HTML page with the metrics, curves and features of a bundle.
 import type { BundleManifest } from "../bundle.ts";
 import { format } from "./card.ts";
+import type { Ablation } from "./fit.ts";
 import type { Trained } from "./trained.ts";
 
 const WIDTH = 420;
@@ -37,9 +38,13 @@ svg{width:100%;height:auto}svg text{fill:var(--dim);font-size:11px}svg .axis{str
 <h2>Log-loss by tree</h2>${lineChart([fitted.curve.train, fitted.curve.validation].map(curvePoints), { x: "trees", y: "loss: train, later days" })}</section>
 </div>
 <h2>What the trees look at</h2><table>${bars.join("")}</table>
-<h2>Does the anomaly score help the trees?</h2>
-<p>Average precision on the calibration slice is ${format(fitted.ablation.without)} without it and ${format(fitted.ablation.with)} with it: ${fitted.ablation.kept ? "kept" : "left out"}.</p>
-</body></html>
+${fitted.ablation === null ? "" : ablationHtml(fitted.ablation)}</body></html>
+`;
+}
+
+function ablationHtml(ablation: Ablation): string {
+  return `<h2>Does the anomaly score help the trees?</h2>
+<p>Average precision on the calibration slice is ${format(ablation.without)} without it and ${format(ablation.with)} with it: ${ablation.kept ? "kept" : "left out"}.</p>
 `;
 }
 

@@ -20,6 +20,9 @@ export interface Split {
 /** Fewest frauds a slice may have; below it, thresholds and metrics are noise. */
 const FRAUDS_MIN = { train: 20, calibrate: 10, evaluate: 10 } as const;
 
+/** Length of a fold's calibration and of its judged days, as a share of the days to learn from. */
+const FOLD_SHARE = 0.12;
+
 /**
  * Cuts rows by event time. `history` only fills windows. A gap of the label delay stands before the evaluation, because a
  * model that begins its work there could not know the labels of those days. Errors: lifecycle.not-enough-data,
@@ -27,13 +30,7 @@ const FRAUDS_MIN = { train: 20, calibrate: 10, evaluate: 10 } as const;
  */
 export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: Pipeline): Split {
   const { history, calibrate, evaluate, gapMs } = pipeline.split;
-  let start = Number.POSITIVE_INFINITY;
-  let end = Number.NEGATIVE_INFINITY;
-  for (const time of times) {
-    if (time < start) start = time;
-    if (time > end) end = time;
-  }
-  end += 1;
+  const { start, end } = spanOf(times);
   const span = end - start;
   const evaluateFrom = end - evaluate * span;
   const calibrateTo = evaluateFrom - gapMs;
@@ -48,16 +45,66 @@ export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: P
       { hint: `give at least ${needed} days, or shorten \`split\` in ${pipeline.file}` },
     );
   }
-  const slice = (from: number, to: number, name: keyof typeof FRAUDS_MIN): Slice => {
-    const made = cut(times, labels, { from, to });
-    checkClasses(made, name);
-    return made;
-  };
   return {
-    train: slice(trainFrom, trainTo, "train"),
-    calibrate: slice(calibrateFrom, calibrateTo, "calibrate"),
-    evaluate: slice(evaluateFrom, end, "evaluate"),
+    train: slice(times, labels, { from: trainFrom, to: trainTo, name: "train" }),
+    calibrate: slice(times, labels, { from: calibrateFrom, to: calibrateTo, name: "calibrate" }),
+    evaluate: slice(times, labels, { from: evaluateFrom, to: end, name: "evaluate" }),
   };
+}
+
+/**
+ * Splits inside what a training may learn from, oldest first, for choosing parameters: each trains on all that came before its own
+ * calibration days and is judged, after the gap, on the next stretch; the last one ends where `split` stops learning. Nothing of the
+ * evaluation slice is in any of them. Errors: as {@link splitByTime}.
+ */
+export function foldsBefore(
+  split: Split,
+  rows: { readonly times: Float64Array; readonly labels: Uint8Array },
+  given: { readonly pipeline: Pipeline; readonly count: number },
+): Split[] {
+  const { times, labels } = rows;
+  const { gapMs } = given.pipeline.split;
+  const { from } = split.train;
+  const end = split.calibrate.to;
+  const step = FOLD_SHARE * (end - from);
+  return Array.from({ length: given.count }, (_, k) => {
+    const to = end - (given.count - 1 - k) * step;
+    const evaluateFrom = end - (given.count - k) * step;
+    const calibrateTo = evaluateFrom - gapMs;
+    const trainTo = calibrateTo - step;
+    if (trainTo - from < step) {
+      throw new SentinelError(
+        "lifecycle.not-enough-data",
+        `fold ${k + 1} of ${given.count} would train on less than ${formatDuration(Math.ceil(step / DAY_MS) * DAY_MS)}: the days to learn from are too few for a search`,
+        { hint: "give a longer period, shorten `split.gap`, or train without --tune" },
+      );
+    }
+    return {
+      train: slice(times, labels, { from, to: trainTo, name: "train" }),
+      calibrate: slice(times, labels, { from: trainTo, to: calibrateTo, name: "calibrate" }),
+      evaluate: slice(times, labels, { from: evaluateFrom, to, name: "evaluate" }),
+    };
+  });
+}
+
+function spanOf(times: Float64Array): { readonly start: number; readonly end: number } {
+  let start = Number.POSITIVE_INFINITY;
+  let end = Number.NEGATIVE_INFINITY;
+  for (const time of times) {
+    if (time < start) start = time;
+    if (time > end) end = time;
+  }
+  return { start, end: end + 1 };
+}
+
+function slice(
+  times: Float64Array,
+  labels: Uint8Array,
+  of: { readonly from: number; readonly to: number; readonly name: keyof typeof FRAUDS_MIN },
+): Slice {
+  const made = cut(times, labels, { from: of.from, to: of.to });
+  checkClasses(made, of.name);
+  return made;
 }
 
 function cut(times: Float64Array, labels: Uint8Array, span: { readonly from: number; readonly to: number }): Slice {

@@ -1,23 +1,32 @@
 // What a training is asked and what it answers: plain data that its parts share.
 import type { Verdict } from "../../core/verdict.ts";
 import type { ModelVersion } from "../../ports.ts";
+import type { Imported } from "../bundle.ts";
+import type { Lineage } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
+import type { Tuning } from "./tune.ts";
 
 export interface TrainInput {
   readonly pipeline: Pipeline;
   /** The table; its path as given. */
   readonly path: string;
+  /** The table that `path` was made from by adding so many transactions of the log; absent where it was not. */
+  readonly grownFrom?: { readonly path: string; readonly hash: string; readonly logged: number };
   readonly actor: string;
   readonly packageVersion: string;
   /** Worker threads that boost; the model is the same at any number (default 1). */
   readonly threads?: number;
   /** Overrides the pipeline's seed. */
   readonly seed?: number;
+  /** Trials of a search for better parameters before the training; absent: the pipeline's parameters. */
+  readonly tune?: number;
   /** Why a gate's no is overridden; null obeys it. */
   readonly forced: string | null;
-  readonly verb: "train" | "retrain";
+  readonly verb: "train" | "retrain" | "import";
+  /** Where a model comes from that was not trained here. */
+  readonly imported?: Imported;
 }
 
 export interface TrainResult {
@@ -27,7 +36,11 @@ export interface TrainResult {
   readonly runId: string | null;
   readonly metrics: Metrics | null;
   readonly champion: { readonly version: string; readonly metrics: Metrics } | null;
-  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature"> | null;
+  readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature" | "curve"> | null;
+  /** What a search found; null without one. */
+  readonly tuning: Tuning | null;
   readonly importance: readonly { readonly name: string; readonly gain: number }[];
+  /** null when the data gate said no. */
+  readonly lineage: Lineage | null;
   readonly seconds: Readonly<Record<string, number>>;
 }

@@ -16,8 +16,7 @@ export const CANDIDATES_MAX = 2 * BATCH_LEAVES;
 export const COLUMN_BYTES = 8 * BIN_SLOTS;
 
 /** Bytes of records that kernels read and write. */
-export const CANDIDATE_BYTES = 32;
-export const NODE_BYTES = 24;
+export const CANDIDATE_BYTES = 112;
 export const PAIR_BYTES = 16;
 export const SUMS_BYTES = 32;
 
@@ -35,8 +34,6 @@ export interface RowPlaces {
   readonly rows: number;
   /** The bin of row r, column c at `columnMajor + c * rows + r`. */
   readonly columnMajor: number;
-  /** The same at `rowMajor + r * stride + c`. */
-  readonly rowMajor: number;
   /** u8. */
   readonly labels: number;
   /** f64: e to the margin. Adding to a margin is multiplying here, and no row needs an exponential. */
@@ -45,16 +42,24 @@ export interface RowPlaces {
   readonly blocks: number;
 }
 
+/** Counts of rows by the size of their gradients, for one-side sampling. */
+export const SIZES = 32_768;
+
 /** Addresses of what one thread has for itself. */
 export interface ThreadPlaces {
   readonly rules: number;
+  /** Bins of categories in the order of their means: 5 KB. */
+  readonly order: number;
+  /** 256 bits: a set of bins. */
+  readonly bits: number;
   readonly values: number;
   readonly keys: number;
   readonly swap: number;
   readonly counts: number;
   readonly starts: number;
   readonly buffer: number;
-  readonly nodes: number;
+  /** u32, {@link SIZES} of them; 0 without one-side sampling. */
+  readonly sizes: number;
   /** Histograms of its own rows, one a leaf of a batch; none for a single thread. */
   readonly histograms: number;
 }
@@ -67,14 +72,20 @@ export interface Arena {
   readonly team: number;
   readonly thresholds: number;
   readonly binCounts: number;
+  /** i32 a column: what the search may do with it, see `kinds.ts`. */
+  readonly kinds: number;
   readonly sampledColumns: number;
   readonly training: RowPlaces;
+  /** The bin of training row r, column c at `rowMajor + r * stride + c` once more. */
+  readonly rowMajor: number;
   readonly validation: RowPlaces;
   /** f32, 0 where all weights are 1. */
   readonly weights: number;
   readonly pairs: number;
+  /** Sums of the rows kept by one-side sampling, as `blocks` has those of all rows; 0 without it. */
+  readonly keptBlocks: number;
   readonly packed: number;
-  /** Row numbers, u32; each thread orders those of its own rows. */
+  /** Row numbers, u32; each thread orders those of its own rows, between trees of its own validation rows. */
   readonly list: number;
   readonly scratch: number;
   /** One candidate a thread and child of a batch. */
@@ -100,25 +111,27 @@ export function planArena(size: ArenaSize, start: number): Arena {
   const stride = Math.ceil(columns / 8) * 8;
   const histogramBytes = columns * COLUMN_BYTES;
   const { leavesMax, histogramSlots } = leafLimits(size.params);
+  const most = Math.max(rows, validationRows);
+  const goss = size.params.gossTop !== undefined;
   const places = (count: number): RowPlaces => ({
     rows: count,
     columnMajor: take(count * columns),
-    rowMajor: take(count * stride),
     labels: take(count),
     odds: take(8 * count),
     blocks: take(SUMS_BYTES * Math.ceil(count / BLOCK_ROWS)),
   });
   const thread = (): ThreadPlaces => {
-    const most = Math.max(rows, validationRows);
     return {
-      rules: take(64),
+      rules: take(80),
+      order: take(20 * BIN_SLOTS),
+      bits: take(32),
       values: take(4 * most),
       keys: take(4 * most),
       swap: take(4 * most),
       counts: take(3 * 4 * 2048),
       starts: take(65_536),
       buffer: take(1024 * (8 + stride)),
-      nodes: take(NODE_BYTES * (2 * leavesMax - 1)),
+      sizes: goss ? take(4 * SIZES) : 0,
       histograms: threads === 1 ? 0 : take(BATCH_LEAVES * histogramBytes),
     };
   };
@@ -130,14 +143,17 @@ export function planArena(size: ArenaSize, start: number): Arena {
     team: take(4 * TEAM_SLOTS),
     thresholds: take(columns * 4 * BIN_SLOTS),
     binCounts: take(4 * columns),
+    kinds: take(4 * columns),
     sampledColumns: take(4 * columns),
     training: places(rows),
+    rowMajor: take(rows * stride),
     validation: places(validationRows),
     weights: size.weighted ? take(4 * rows) : 0,
     pairs: take(PAIR_BYTES * rows),
+    keptBlocks: goss ? take(SUMS_BYTES * Math.ceil(rows / BLOCK_ROWS)) : 0,
     packed: take(8 * rows),
-    list: take(4 * rows),
-    scratch: take(4 * rows),
+    list: take(4 * most),
+    scratch: take(4 * most),
     candidates: take(threads * CANDIDATES_MAX * CANDIDATE_BYTES),
     leftCounts: take(2 * threads * BATCH_LEAVES * 4),
     leafSums: take(threads * leavesMax * PAIR_BYTES),

@@ -2,7 +2,10 @@
 import type { Matrix } from "../matrix.ts";
 import type { Arena, RowPlaces } from "./arena.ts";
 import { BIN_SLOTS } from "./bins.ts";
-import { type Range, shareOf } from "./team.ts";
+import { binCategories, frequentCategories } from "./category-bins.ts";
+import { type ColumnKind, kindNumber } from "./kinds.ts";
+import type { GbdtParams } from "./params.ts";
+import { shareOf } from "./team.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
@@ -17,30 +20,60 @@ const STEP_SEARCH_ROUNDS = 12;
 
 /**
  * Bins every column of the training matrix on its own cuts, and the validation matrix on the same; returns the thresholds
- * of each column. A value v is in the bin numbered by how many thresholds are ≤ v. `binsMax` counts the missing bin.
+ * of each column. A value v is in the bin numbered by how many thresholds are ≤ v; of a column of categories, bin b holds
+ * the category at place b instead. `binsMax` counts the missing bin.
  */
 export function binMatrices(
   space: Workspace,
-  data: { readonly x: Matrix; readonly validation: Matrix | null; readonly binsMax: number },
+  data: {
+    readonly x: Matrix;
+    readonly validation: Matrix | null;
+    readonly kinds?: readonly ColumnKind[];
+    readonly params: Pick<GbdtParams, "binsMax" | "categoryRowsMin">;
+  },
 ): Float32Array[] {
   const { team, arena, views } = space;
   const own = shareOf(space.columns, team);
+  const kindOf = (column: number): ColumnKind => data.kinds?.[column] ?? "number";
   for (let c = own.from; c < own.to; c++) {
-    const cuts = cutColumn(space, { x: data.x, column: c, valueBins: data.binsMax - 1 });
-    views.f32.set(cuts, thresholdsAt(arena, c) / 4);
-    views.i32[arena.binCounts / 4 + c] = cuts.length + 1;
-    binColumn(space, arena.training, c);
-    if (data.validation === null) continue;
-    copyColumn(space, data.validation, c);
-    binColumn(space, arena.validation, c);
+    views.i32[arena.kinds / 4 + c] = kindNumber(kindOf(c));
+    if (kindOf(c) === "category") binCategoryColumn(space, data, c);
+    else binNumberColumn(space, data, c);
   }
   team.wait();
-  transpose(space, arena.training, space.trainingRows);
-  transpose(space, arena.validation, space.validationRows);
+  transpose(space);
   return Array.from({ length: space.columns }, (_, c) => {
     const start = thresholdsAt(arena, c) / 4;
-    return views.f32.slice(start, start + views.i32[arena.binCounts / 4 + c] - 1);
+    const bins = views.i32[arena.binCounts / 4 + c];
+    return views.f32.slice(start, start + (kindOf(c) === "category" ? bins : bins - 1));
   });
+}
+
+type BinTask = Parameters<typeof binMatrices>[1];
+
+function binNumberColumn(space: Workspace, { x, validation, params }: BinTask, column: number): void {
+  const { arena, views } = space;
+  const cuts = cutColumn(space, { x, column, valueBins: params.binsMax - 1 });
+  views.f32.set(cuts, thresholdsAt(arena, column) / 4);
+  views.i32[arena.binCounts / 4 + column] = cuts.length + 1;
+  binColumn(space, arena.training, column);
+  if (validation === null) return;
+  copyColumn(space, validation, column);
+  binColumn(space, arena.validation, column);
+}
+
+function binCategoryColumn(space: Workspace, { x, validation, params }: BinTask, column: number): void {
+  const { arena, views } = space;
+  const { binsMax, categoryRowsMin } = params;
+  const categories = frequentCategories(columnOf(x, column), { binsMax, rowsMin: categoryRowsMin });
+  views.f32.set(categories, thresholdsAt(arena, column) / 4);
+  views.i32[arena.binCounts / 4 + column] = categories.length;
+  const bin = (from: Matrix, { columnMajor, rows }: RowPlaces): void => {
+    const out = views.u8.subarray(columnMajor + column * rows, columnMajor + (column + 1) * rows);
+    binCategories(columnOf(from, column), categories, out);
+  };
+  bin(x, arena.training);
+  if (validation !== null) bin(validation, arena.validation);
 }
 
 function thresholdsAt(arena: Arena, column: number): number {
@@ -49,8 +82,11 @@ function thresholdsAt(arena: Arena, column: number): number {
 
 /** Copies a column's values to the kernels' memory. */
 function copyColumn(space: Workspace, x: Matrix, column: number): void {
-  const { rows } = x;
-  space.views.f32.set(x.values.subarray(column * rows, (column + 1) * rows), space.own.values / 4);
+  space.views.f32.set(columnOf(x, column), space.own.values / 4);
+}
+
+function columnOf({ rows, values }: Matrix, column: number): Float32Array {
+  return values.subarray(column * rows, (column + 1) * rows);
 }
 
 function cutColumn(
@@ -71,9 +107,11 @@ function binColumn(space: Workspace, places: RowPlaces, column: number): void {
   kernels.binColumn(own.values, places.rows, thresholdsAt(arena, column), count, own.starts, out);
 }
 
-function transpose(space: Workspace, places: RowPlaces, range: Range): void {
-  const { columnMajor, rows, rowMajor } = places;
-  space.kernels.transpose(range.from, range.to, columnMajor, rows, space.columns, rowMajor, space.arena.stride);
+/** Histograms are summed row by row: this thread's rows once more, side by side. */
+function transpose(space: Workspace): void {
+  const { arena, columns, kernels, trainingRows } = space;
+  const { columnMajor, rows } = arena.training;
+  kernels.transpose(trainingRows.from, trainingRows.to, columnMajor, rows, columns, arena.rowMajor, arena.stride);
 }
 
 /**

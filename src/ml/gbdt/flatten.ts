@@ -1,10 +1,17 @@
 // From grown trees to the flat model that is stored and scored.
+import { setsOf, wordsOf } from "../trees.ts";
+import { categoriesIn } from "./category-bins.ts";
 import type { GrownTree } from "./grow.ts";
 import type { GbdtModel } from "./model.ts";
 
 export function flattenTrees(
   grown: readonly GrownTree[],
-  options: { readonly names: readonly string[]; readonly baseMargin: number },
+  options: {
+    readonly names: readonly string[];
+    readonly baseMargin: number;
+    /** By column; of a column of categories, the category of each bin. */
+    readonly thresholds: readonly Float32Array[];
+  },
 ): GbdtModel {
   const total = grown.reduce((sum, tree) => sum + tree.nodes.length, 0);
   const model = {
@@ -26,7 +33,11 @@ export function flattenTrees(
     copyTree(tree, root, model);
     root += tree.nodes.length;
   });
-  return model;
+  const words = grown.flatMap((tree) =>
+    tree.nodes.map(({ set, column }) => (set === null ? null : wordsOf(categoriesIn(set, options.thresholds[column])))),
+  );
+  const sets = setsOf(words);
+  return sets === undefined ? model : { ...model, sets };
 }
 
 /** Writes a tree's nodes from `root` on; a parent's cover is the sum of its children's, which stand after it. */

@@ -22,23 +22,33 @@ export const ROWS_MAX = 2 ** 24;
 /** Golden ratio of 2^32, squared: moves the dither from round to round. */
 const ROUND_STEP = 0x61c88647;
 
-/**
- * Derivatives of all rows at their odds, packed for histograms; returns the scales and the mean training loss there.
- * `round` moves the dither of the rounding.
- */
-export function updateGradients(
+/** Sums over rows: of second derivatives, and of absolute first ones. */
+export interface DerivativeSums {
+  readonly hessians: number;
+  readonly gradients: number;
+}
+
+/** Derivatives of all rows at their odds, with their sums and the mean training loss there. */
+export function deriveRows(
   space: Workspace,
-  options: { readonly scalePositive: number; readonly round: number },
-): { readonly loss: number; readonly scales: Scales } {
+  options: { readonly scalePositive: number },
+): DerivativeSums & { readonly loss: number } {
   const { kernels, arena, team, trainingRows } = space;
-  const { odds, labels, blocks } = arena.training;
+  const { odds, labels, blocks, rows } = arena.training;
   for (let from = trainingRows.from; from < trainingRows.to; from += BLOCK_ROWS) {
     const to = Math.min(trainingRows.to, from + BLOCK_ROWS);
     const sums = blocks + SUMS_BYTES * (from / BLOCK_ROWS);
     kernels.derive(from, to, odds, labels, arena.weights, arena.pairs, options.scalePositive, sums);
   }
   team.wait();
-  const [loss, hessians, gradients, weights] = sumBlocks(space, arena.training);
+  const [loss, hessians, gradients, weights] = sumBlocks(space, { blocks, rows });
+  return { loss: loss / weights, hessians, gradients };
+}
+
+/** Packs the derivatives for histograms, as fine as their sums allow. `round` moves the dither of the rounding. */
+export function packRows(space: Workspace, options: { readonly sums: DerivativeSums; readonly round: number }): Scales {
+  const { kernels, arena, trainingRows } = space;
+  const { hessians, gradients } = options.sums;
   const { rows } = arena.training;
   const scales = {
     hessian: scaleFor(hessians, PACKED_LIMIT - rows),
@@ -49,7 +59,7 @@ export function updateGradients(
   const dither = Math.imul(options.round, ROUND_STEP);
   const { from, to } = trainingRows;
   kernels.pack(from, to, arena.pairs, arena.packed, scales.hessian, scales.gradient, dither);
-  return { loss: loss / weights, scales };
+  return scales;
 }
 
 /** Mean log-loss of the validation rows at their odds. */
@@ -61,11 +71,14 @@ export function validationLoss(space: Workspace): number {
     views.f64[(blocks + SUMS_BYTES * (from / BLOCK_ROWS)) / 8] = kernels.lossOf(from, to, odds, labels);
   }
   team.wait();
-  return sumBlocks(space, arena.validation)[0] / rows;
+  return sumBlocks(space, { blocks, rows })[0] / rows;
 }
 
-/** The four sums of all blocks, added in the order of the rows: the same whoever made them. */
-function sumBlocks(space: Workspace, places: RowPlaces): [number, number, number, number] {
+/** The four sums of all blocks of rows, added in the order of the rows: the same whoever made them. */
+export function sumBlocks(
+  space: Workspace,
+  places: Pick<RowPlaces, "blocks" | "rows">,
+): [number, number, number, number] {
   const totals: [number, number, number, number] = [0, 0, 0, 0];
   const count = Math.ceil(places.rows / BLOCK_ROWS);
   let at = places.blocks / 8;

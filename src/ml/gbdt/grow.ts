@@ -1,8 +1,17 @@
 // Growing one tree: split the open leaves with something to gain, a batch at a time, until none is left.
-import { BATCH_LEAVES, COLUMN_BYTES, NODE_BYTES, PAIR_BYTES } from "./arena.ts";
+import { BATCH_LEAVES, COLUMN_BYTES, PAIR_BYTES, type RowPlaces } from "./arena.ts";
 import type { Scales } from "./gradients.ts";
 import type { GbdtParams } from "./params.ts";
-import { bestSplit, leafValue, type Split, searchOwn, writeRules } from "./split.ts";
+import {
+  type Bounds,
+  bestSplit,
+  boundsBelow,
+  leafValue,
+  type Split,
+  searchOwn,
+  UNBOUNDED,
+  writeRules,
+} from "./split.ts";
 import { type Range, shareOf } from "./team.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -16,6 +25,8 @@ export interface GrownNode {
   /** Bins up to this one go left, which is the same as values below the threshold. */
   bin: number;
   threshold: number;
+  /** Of categories: 256 bits, 1 for the bins that go left; null for numbers. */
+  set: Uint32Array | null;
   missingLeft: boolean;
   left: number;
   gain: number;
@@ -40,6 +51,7 @@ export interface GrowTask {
 interface Place extends Range {
   readonly node: number;
   readonly depth: number;
+  readonly bounds: Bounds;
 }
 
 /** A leaf that may still be split; `histogram` is the address of its sums. */
@@ -71,7 +83,7 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
   space.views.i32.set(task.columns, arena.sampledColumns / 4);
   writeRules(space, params, task.scales);
 
-  const root = { node: 0, depth: 0, from: trainingRows.from, to: trainingRows.from + task.kept };
+  const root = { node: 0, depth: 0, bounds: UNBOUNDED, from: trainingRows.from, to: trainingRows.from + task.kept };
   settle([{ built: root, histogram: takeSlot(slots), sibling: null }]);
   while (open.length > 0) {
     const batch = nextBatch(open, params.leavesMax !== undefined);
@@ -108,8 +120,9 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
       const left = addChildren(nodes, leaf);
       const depth = leaf.depth + 1;
       const { middle, leftSmaller } = middles[k];
-      const first = { node: left, depth, from: leaf.from, to: middle };
-      const second = { node: left + 1, depth, from: middle, to: leaf.to };
+      const below = boundsBelow(space, leaf.split, leaf.bounds);
+      const first = { node: left, depth, bounds: below.left, from: leaf.from, to: middle };
+      const second = { node: left + 1, depth, bounds: below.right, from: middle, to: leaf.to };
       if (depth >= params.depthMax) {
         slots.push(leaf.histogram);
         leaves.push(first, second);
@@ -126,8 +139,8 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
 /** Turns a leaf into an inner node; returns the number of its left child. */
 function addChildren(nodes: GrownNode[], leaf: OpenLeaf): number {
   const parent = nodes[leaf.node];
-  const { column, bin, threshold, missingLeft, gain } = leaf.split;
-  Object.assign(parent, { column, bin, threshold, missingLeft, gain, left: nodes.length });
+  const { column, bin, threshold, set, missingLeft, gain } = leaf.split;
+  Object.assign(parent, { column, bin, threshold, set, missingLeft, gain, left: nodes.length });
   nodes.push(newNode(), newNode());
   return parent.left;
 }
@@ -137,20 +150,11 @@ function partitionLeaves(
   space: Workspace,
   batch: readonly OpenLeaf[],
 ): { readonly middle: number; readonly leftSmaller: boolean }[] {
-  const { arena, kernels, team, views } = space;
-  const { columnMajor, rows } = arena.training;
+  const { arena, team, views } = space;
   const counts = arena.leftCounts / 4;
   const rowCounts = counts + team.count * BATCH_LEAVES;
   const middles = batch.map((leaf, k) => {
-    const { column, bin, missingLeft } = leaf.split;
-    const count = kernels.partition(
-      arena.list + 4 * leaf.from,
-      leaf.to - leaf.from,
-      columnMajor + column * rows,
-      bin,
-      missingLeft ? 1 : 0,
-      arena.scratch + 4 * leaf.from,
-    );
+    const count = partRange(space, arena.training, { split: leaf.split, range: leaf });
     views.i32[counts + team.index * BATCH_LEAVES + k] = count;
     views.i32[rowCounts + team.index * BATCH_LEAVES + k] = leaf.to - leaf.from;
     return leaf.from + count;
@@ -167,20 +171,39 @@ function partitionLeaves(
   });
 }
 
+/** Puts a range of the list in order of a split, those that go left first; returns how many they are. */
+function partRange(
+  space: Workspace,
+  places: RowPlaces,
+  given: { readonly split: Pick<Split, "column" | "bin" | "set" | "missingLeft">; readonly range: Range },
+): number {
+  const { arena, kernels, own, views } = space;
+  const { column, bin, set, missingLeft } = given.split;
+  const { from, to } = given.range;
+  const list = arena.list + 4 * from;
+  const scratch = arena.scratch + 4 * from;
+  const bins = places.columnMajor + column * places.rows;
+  if (set === null) return kernels.partition(list, to - from, bins, bin, missingLeft ? 1 : 0, scratch);
+  views.i32.set(set, own.bits / 4);
+  return kernels.partitionSet(list, to - from, bins, own.bits, scratch);
+}
+
 /** Splits of the built nodes (even places) and their siblings (odd places); null where there is none worth it. */
 function searchSplits(space: Workspace, task: GrowTask, summed: readonly Summed[]): (Split | null)[] {
   if (summed.length === 0) return [];
   const { team } = space;
   summed.forEach((item, k) => {
-    sumRows(space, item.built, team.count === 1 ? item.histogram : partAt(space, team.index, k));
+    const histogram = team.count === 1 ? item.histogram : partAt(space, team.index, k);
+    sumRows(space, item.built, { histogram, columns: task.columns.length });
   });
   team.wait();
   const range = shareOf(task.columns.length, team);
   summed.forEach((item, k) => {
-    for (let i = range.from; i < range.to; i++)
-      sumColumn(space, item, { part: k, offset: COLUMN_BYTES * task.columns[i] });
-    searchOwn(space, item.histogram, { range, number: 2 * k });
-    if (item.sibling) searchOwn(space, item.sibling.histogram, { range, number: 2 * k + 1 });
+    for (let i = range.from; i < range.to; i++) sumColumn(space, item, { part: k, offset: COLUMN_BYTES * i });
+    searchOwn(space, item.histogram, { range, number: 2 * k, bounds: item.built.bounds });
+    if (item.sibling === null) return;
+    const { histogram, place } = item.sibling;
+    searchOwn(space, histogram, { range, number: 2 * k + 1, bounds: place.bounds });
   });
   team.wait();
   return summed.flatMap((item, k) => [
@@ -194,18 +217,19 @@ function partAt(space: Workspace, index: number, number: number): number {
   return space.arena.threads[index].histograms + number * space.arena.histogramBytes;
 }
 
-/** Sums this thread's rows of a node. All of its rows need no list. */
-function sumRows(space: Workspace, place: Range, histogram: number): void {
-  const { arena, kernels, own, trainingRows, columns } = space;
-  const { stride, packed } = arena;
-  const { rowMajor } = arena.training;
+/** Sums this thread's rows of a node in the columns sampled. All of its rows need no list, all columns none either. */
+function sumRows(space: Workspace, place: Range, into: { readonly histogram: number; readonly columns: number }): void {
+  const { arena, kernels, own, trainingRows } = space;
+  const { stride, packed, rowMajor } = arena;
   const { from, to } = place;
-  kernels.clear(histogram, arena.histogramBytes);
+  const { histogram, columns } = into;
+  const chosen = columns === space.columns ? 0 : arena.sampledColumns;
+  kernels.clear(histogram, columns * COLUMN_BYTES);
   if (from === trainingRows.from && to === trainingRows.to) {
     const bins = rowMajor + from * stride;
-    kernels.addRows(histogram, 0, to - from, bins, packed + 8 * from, stride, columns, own.buffer);
+    kernels.addRows(histogram, 0, to - from, bins, packed + 8 * from, stride, columns, chosen, own.buffer);
   } else {
-    kernels.addRows(histogram, arena.list + 4 * from, to - from, rowMajor, packed, stride, columns, own.buffer);
+    kernels.addRows(histogram, arena.list + 4 * from, to - from, rowMajor, packed, stride, columns, chosen, own.buffer);
   }
 }
 
@@ -237,7 +261,7 @@ function finishLeaves(
     kernels.sumLeaf(arena.list + 4 * from, to - from, arena.pairs, leafHessian, leafGradient, out);
   });
   team.wait();
-  tree.leaves.forEach(({ node, from, to }, i) => {
+  tree.leaves.forEach(({ node, bounds, from, to }, i) => {
     let hessian = 0;
     let gradient = 0;
     for (let index = 0; index < team.count; index++) {
@@ -246,26 +270,35 @@ function finishLeaves(
     }
     const leaf = tree.nodes[node];
     leaf.cover = hessian / leafHessian;
-    leaf.value = Math.fround(task.params.learningRate * leafValue(gradient / leafGradient, leaf.cover, task.params));
+    const best = leafValue(gradient / leafGradient, leaf.cover, task.params);
+    leaf.value = Math.fround(task.params.learningRate * Math.min(Math.max(best, bounds.low), bounds.high));
     kernels.scaleOdds(arena.list + 4 * from, to - from, arena.training.odds, Math.exp(leaf.value));
   });
-  writeNodes(space, tree.nodes);
-  const leftOut = trainingRows.from + task.kept;
-  const { rowMajor, odds } = arena.training;
-  const list = arena.list + 4 * leftOut;
-  kernels.walkRows(space.own.nodes, list, 0, trainingRows.to - leftOut, rowMajor, arena.stride, odds);
+  const { to } = trainingRows;
+  addTree(space, tree.nodes, { places: arena.training, rows: { from: trainingRows.from + task.kept, to } });
 }
 
-/** The tree as the walking kernel reads it. */
-function writeNodes(space: Workspace, nodes: readonly GrownNode[]): void {
-  const { i32, f64 } = space.views;
+/**
+ * Multiplies the odds of rows that a tree was not grown on, those of a range of the list, by their leaves' factors: parts them
+ * node by node, as the tree's own rows were, which is several times faster than to walk them one by one.
+ */
+export function addTree(
+  space: Workspace,
+  nodes: readonly GrownNode[],
+  options: { readonly places: RowPlaces; readonly rows: Range },
+): void {
+  const { arena, kernels } = space;
+  const { places } = options;
+  const ranges: Range[] = [options.rows];
   nodes.forEach((node, i) => {
-    const at = space.own.nodes + i * NODE_BYTES;
-    i32[at / 4] = node.column;
-    i32[at / 4 + 1] = node.bin;
-    i32[at / 4 + 2] = node.missingLeft ? 1 : 0;
-    i32[at / 4 + 3] = node.left;
-    f64[at / 8 + 2] = Math.exp(node.value);
+    const { from, to } = ranges[i];
+    if (node.column < 0) {
+      kernels.scaleOdds(arena.list + 4 * from, to - from, places.odds, Math.exp(node.value));
+      return;
+    }
+    const middle = from + partRange(space, places, { split: node, range: ranges[i] });
+    ranges[node.left] = { from, to: middle };
+    ranges[node.left + 1] = { from: middle, to };
   });
 }
 
@@ -284,5 +317,5 @@ function takeSlot(slots: number[]): number {
 }
 
 function newNode(): GrownNode {
-  return { column: -1, bin: 0, threshold: 0, missingLeft: false, left: -1, gain: 0, cover: 0, value: 0 };
+  return { column: -1, bin: 0, threshold: 0, set: null, missingLeft: false, left: -1, gain: 0, cover: 0, value: 0 };
 }

@@ -30,6 +30,7 @@ export interface LearnKernels {
     packed: number,
     stride: number,
     columns: number,
+    chosen: number,
     buffer: number,
   ): void;
   add(to: number, from: number, bytes: number): void;
@@ -55,6 +56,28 @@ export interface LearnKernels {
     gradientScale: number,
     dither: number,
   ): void;
+  drawRows(
+    from: number,
+    to: number,
+    seed: number,
+    limit: number,
+    always: number,
+    kept: number,
+    leftOut: number,
+  ): number;
+  countSizes(from: number, to: number, pairs: number, counts: number): void;
+  drawBySize(
+    from: number,
+    to: number,
+    seed: number,
+    limit: number,
+    cut: number,
+    amplify: number,
+    pairs: number,
+    kept: number,
+    leftOut: number,
+    sums: number,
+  ): number;
   partition(
     list: number,
     count: number,
@@ -63,11 +86,20 @@ export interface LearnKernels {
     missingLeft: number,
     scratch: number,
   ): number;
+  partitionSet(list: number, count: number, column: number, bits: number, scratch: number): number;
   sumLeaf(list: number, count: number, pairs: number, hessianScale: number, gradientScale: number, out: number): void;
   listRows(list: number, from: number, count: number): void;
   scaleOdds(list: number, count: number, odds: number, factor: number): void;
-  walkRows(nodes: number, list: number, first: number, count: number, bins: number, stride: number, odds: number): void;
-  searchSplit(histogram: number, columns: number, count: number, binCounts: number, rules: number, out: number): void;
+  searchSplit(
+    histogram: number,
+    columns: number,
+    count: number,
+    binCounts: number,
+    kinds: number,
+    rules: number,
+    order: number,
+    out: number,
+  ): void;
 }
 
 export function loadLearnKernels(memory: KernelMemory): LearnKernels {

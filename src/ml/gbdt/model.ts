@@ -12,7 +12,14 @@ export interface GbdtModel extends FlatTrees {
   readonly cover: Float32Array;
 }
 
-const FORMAT: ModelFormat = { magic: "SGBT", version: 1, title: "boosted model", numbers: 1, nodeColumns: 2 };
+const FORMAT: ModelFormat = {
+  magic: "SGBT",
+  version: 1,
+  sets: true,
+  title: "boosted model",
+  numbers: 1,
+  nodeColumns: 2,
+};
 
 export function encodeGbdt(model: GbdtModel): Uint8Array {
   return encodeModel({ trees: model, numbers: [model.baseMargin], nodeColumns: [model.gain, model.cover] }, FORMAT);

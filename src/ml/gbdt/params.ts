@@ -18,10 +18,23 @@ export interface GbdtParams {
   readonly minChildWeight: number;
   /** Share of the rows each tree sees. */
   readonly rowSample: number;
+  /**
+   * Gradient-based one-side sampling (Ke et al. 2017): each tree sees this share of the rows, those with the largest
+   * gradients, and of all rows a share `gossRest`, drawn among the others, whose derivatives then count for as much as the
+   * others' all together. Given both or neither, with `rowSample` 1. The first 1 / learningRate trees see all rows.
+   */
+  readonly gossTop?: number;
+  readonly gossRest?: number;
   /** Share of the columns each tree sees. */
   readonly columnSample: number;
   /** Bins a column, the one for missing values included. */
   readonly binsMax: number;
+  /** Rows a category must have in training to be told apart; rarer ones count as missing. */
+  readonly categoryRowsMin: number;
+  /** Added to `lambda` in splits over categories: with many sets to choose from, one of them gains by chance. */
+  readonly categoryLambda: number;
+  /** Second derivatives of no gradient that a category gets before categories are ordered, so that small ones stay in the middle. */
+  readonly categorySmoothing: number;
   /** Weight of a fraud against a genuine transaction. */
   readonly scalePositive: number;
   /**
@@ -45,6 +58,9 @@ export const defaultGbdtParams: GbdtParams = {
   rowSample: 1,
   columnSample: 1,
   binsMax: 256,
+  categoryRowsMin: 20,
+  categoryLambda: 10,
+  categorySmoothing: 10,
   scalePositive: 1,
   startRate: 0.2,
   earlyStoppingRounds: 0,
@@ -68,14 +84,19 @@ const RANGES: Readonly<Record<keyof GbdtParams, Range>> = {
   gamma: { low: 0, high: 1e6 },
   minChildWeight: { low: 0, high: 1e9 },
   rowSample: { low: 0, high: 1, above: true },
+  gossTop: { low: 0, high: 1 },
+  gossRest: { low: 0, high: 1, above: true },
   columnSample: { low: 0, high: 1, above: true },
   binsMax: { low: 3, high: 256, whole: true },
+  categoryRowsMin: { low: 1, high: 1e9, whole: true },
+  categoryLambda: { low: 0, high: 1e6 },
+  categorySmoothing: { low: 0, high: 1e6 },
   scalePositive: { low: 0, high: 1e6, above: true },
   startRate: { low: 1e-6, high: 1 - 1e-6 },
   earlyStoppingRounds: { low: 0, high: 10_000, whole: true },
 };
 
-const OPTIONAL: ReadonlySet<string> = new Set(["leavesMax", "startRate"]);
+const OPTIONAL: ReadonlySet<string> = new Set(["leavesMax", "startRate", "gossTop", "gossRest"]);
 
 /** Throws `ml.parameter-invalid` naming the parameter, its value and its range. */
 export function checkGbdtParams(params: GbdtParams): void {
@@ -84,6 +105,15 @@ export function checkGbdtParams(params: GbdtParams): void {
     if (OPTIONAL.has(name) && value === undefined) continue;
     if (!fits(value, RANGES[name])) refuseParameter(name, { value, wanted: describe(RANGES[name]) });
   }
+  checkGoss(params);
+}
+
+function checkGoss({ gossTop, gossRest, rowSample }: GbdtParams): void {
+  if (gossTop === undefined && gossRest === undefined) return;
+  if (gossTop === undefined) refuseParameter("gossTop", { value: gossTop, wanted: "given with gossRest" });
+  if (gossRest === undefined) refuseParameter("gossRest", { value: gossRest, wanted: "given with gossTop" });
+  if (gossTop + gossRest > 1) refuseParameter("gossRest", { value: gossRest, wanted: "at most 1 − gossTop" });
+  if (rowSample < 1) refuseParameter("rowSample", { value: rowSample, wanted: "1 with gossTop and gossRest" });
 }
 
 function fits(value: unknown, range: Range): boolean {

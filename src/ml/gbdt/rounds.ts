@@ -2,8 +2,8 @@
 import { Random } from "../../core/random.ts";
 import { binMatrices } from "./binning.ts";
 import { flattenTrees } from "./flatten.ts";
-import { type Scales, updateGradients, validationLoss } from "./gradients.ts";
-import { type GrownTree, growTree } from "./grow.ts";
+import { type DerivativeSums, deriveRows, packRows, validationLoss } from "./gradients.ts";
+import { addTree, type GrownTree, growTree } from "./grow.ts";
 import type { GbdtModel } from "./model.ts";
 import { sampleColumns, sampleRows } from "./sampling.ts";
 import { makeStopping } from "./stopping.ts";
@@ -23,24 +23,25 @@ export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
   const { params, validation } = task;
   const baseMargin = startMargin(task);
   startRows(space, task, Math.exp(baseMargin));
-  const thresholds = binMatrices(space, { x: task.x, validation: validation?.x ?? null, binsMax: params.binsMax });
+  const { x, kinds } = task;
+  const thresholds = binMatrices(space, { x, validation: validation?.x ?? null, kinds, params });
   const random = new Random(task.seed);
   const grown: GrownTree[] = [];
   const curve = { train: [] as number[], validation: [] as number[] };
   const stopping = makeStopping(params.earlyStoppingRounds);
 
-  let derived = updateGradients(space, { scalePositive: params.scalePositive, round: 1 });
+  let derived = deriveRows(space, params);
   for (let round = 1; round <= params.trees; round++) {
-    grown.push(growRound(space, task, { thresholds, random: random.fork(round), scales: derived.scales }));
-    derived = updateGradients(space, { scalePositive: params.scalePositive, round: round + 1 });
-    const lossLater = validation ? validationRound(space) : Number.NaN;
+    grown.push(growRound(space, task, { round, thresholds, random: random.fork(round), sums: derived }));
+    derived = deriveRows(space, params);
+    const lossLater = validation ? validationRound(space, grown[grown.length - 1]) : Number.NaN;
     curve.train.push(derived.loss);
     if (validation) curve.validation.push(lossLater);
     task.onRound?.(round, derived.loss, lossLater);
     if (validation && stopping.shouldStop(round, lossLater)) break;
   }
   const bestRound = validation && params.earlyStoppingRounds > 0 ? stopping.bestRound() : grown.length;
-  const model = flattenTrees(grown.slice(0, bestRound), { names: task.x.names, baseMargin });
+  const model = flattenTrees(grown.slice(0, bestRound), { names: x.names, baseMargin, thresholds });
   return { model, curve, bestRound };
 }
 
@@ -61,24 +62,26 @@ function startRows(space: Workspace, task: GbdtTask, odds: number): void {
 function growRound(
   space: Workspace,
   task: GbdtTask,
-  round: { readonly thresholds: readonly Float32Array[]; readonly random: Random; readonly scales: Scales },
+  at: {
+    readonly round: number;
+    readonly thresholds: readonly Float32Array[];
+    readonly random: Random;
+    readonly sums: DerivativeSums;
+  },
 ): GrownTree {
-  const { arena, trainingRows, views } = space;
   const { params } = task;
-  const { from, to } = trainingRows;
-  const { random } = round;
-  space.kernels.listRows(arena.list + 4 * from, from, to - from);
-  const list = views.i32.subarray(arena.list / 4 + from, arena.list / 4 + to);
-  const kept = sampleRows(list, { share: params.rowSample, random, rows: arena.training.rows });
+  const { round, thresholds, random } = at;
+  const { kept, sums } = sampleRows(space, { params, random, round, sums: at.sums });
   const columns = sampleColumns(space.columns, { share: params.columnSample, random });
-  return growTree(space, { params, scales: round.scales, thresholds: round.thresholds, columns, kept });
+  const scales = packRows(space, { sums, round });
+  return growTree(space, { params, scales, thresholds, columns, kept });
 }
 
-/** Adds the newest tree to this thread's validation rows; returns the loss of all. */
-function validationRound(space: Workspace): number {
-  const { kernels, arena, own, validationRows } = space;
+/** Adds a tree to this thread's validation rows; returns the loss of all. The other threads are done with the list. */
+function validationRound(space: Workspace, tree: GrownTree): number {
+  const { kernels, arena, validationRows } = space;
   const { from, to } = validationRows;
-  const { rowMajor, odds } = arena.validation;
-  kernels.walkRows(own.nodes, 0, from, to - from, rowMajor, arena.stride, odds);
+  kernels.listRows(arena.list + 4 * from, from, to - from);
+  addTree(space, tree.nodes, { places: arena.validation, rows: validationRows });
   return validationLoss(space);
 }

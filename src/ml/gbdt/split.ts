@@ -1,6 +1,7 @@
 // Splits: the best of the candidates that threads found, its threshold, and the value of a leaf.
-import { CANDIDATE_BYTES, CANDIDATES_MAX } from "./arena.ts";
+import { CANDIDATE_BYTES, CANDIDATES_MAX, COLUMN_BYTES } from "./arena.ts";
 import type { Scales } from "./gradients.ts";
+import { kindNumber } from "./kinds.ts";
 import type { GbdtParams } from "./params.ts";
 import type { Range } from "./team.ts";
 import type { Workspace } from "./workspace.ts";
@@ -9,29 +10,74 @@ export interface Split {
   readonly column: number;
   /** Bins up to this one go left. */
   readonly bin: number;
-  /** Values below go left; +Infinity parts the missing from all others. */
+  /** Values below go left; +Infinity parts the missing from all others. 0 with a set. */
   readonly threshold: number;
+  /** Of categories: 256 bits, 1 for the bins that go left; null for numbers. */
+  readonly set: Uint32Array | null;
   readonly missingLeft: boolean;
   readonly gain: number;
+  /** What both sides would be worth as leaves. */
+  readonly worth: readonly [left: number, right: number];
+}
+
+/** The least and the most that leaves below a node may be worth, before the learning rate. */
+export interface Bounds {
+  readonly low: number;
+  readonly high: number;
+}
+
+export const UNBOUNDED: Bounds = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
+
+/**
+ * Bounds of both children: the sides of a split on a monotone column may come no nearer to each other than the middle, however
+ * they are split again. All leaves on one side then stand below all on the other.
+ */
+export function boundsBelow(
+  space: Workspace,
+  split: Pick<Split, "column" | "threshold" | "worth">,
+  bounds: Bounds,
+): { readonly left: Bounds; readonly right: Bounds } {
+  const { low, high } = bounds;
+  const kind = space.views.i32[space.arena.kinds / 4 + split.column];
+  if (kind !== kindNumber("increasing") && kind !== kindNumber("decreasing")) return { left: bounds, right: bounds };
+  const [left, right] = split.worth;
+  const middle = (left + right) / 2;
+  // A split that parts the missing from all others stands in either order; it keeps the one it has.
+  const free = split.threshold === Number.POSITIVE_INFINITY && left !== right;
+  const rises = free ? left < right : kind === kindNumber("increasing");
+  if (rises) return { left: { low, high: middle }, right: { low: middle, high } };
+  return { left: { low: middle, high }, right: { low, high: middle } };
 }
 
 /** As in XGBoost: a smaller gain is rounding noise. */
 const GAIN_MIN = 1e-6;
 
+/** Place of a node's bounds among the rules. */
+const BOUNDS_AT = 6;
+
 /** Tells the search kernel the rules of this round. */
 export function writeRules(space: Workspace, params: GbdtParams, scales: Scales): void {
-  const { lambda, alpha, gamma, minChildWeight } = params;
+  const { lambda, alpha, gamma, minChildWeight, categoryLambda, categorySmoothing } = params;
   const gainMin = Math.max(GAIN_MIN, gamma - GAIN_MIN);
   const rules = [lambda, alpha, minChildWeight, 1 / scales.gradient, 1 / scales.hessian, gainMin];
-  space.views.f64.set(rules, space.own.rules / 8);
+  const { low, high } = UNBOUNDED;
+  space.views.f64.set([...rules, low, high, categoryLambda, categorySmoothing], space.own.rules / 8);
 }
 
 /** Searches this thread's columns (a range of the sampled ones) and writes what it found as its candidate `number`. */
-export function searchOwn(space: Workspace, histogram: number, options: { range: Range; number: number }): void {
-  const { arena, kernels, own, team } = space;
+export function searchOwn(
+  space: Workspace,
+  histogram: number,
+  options: { readonly range: Range; readonly number: number; readonly bounds: Bounds },
+): void {
+  const { arena, kernels, own, team, views } = space;
   const { from, to } = options.range;
+  views.f64[own.rules / 8 + BOUNDS_AT] = options.bounds.low;
+  views.f64[own.rules / 8 + BOUNDS_AT + 1] = options.bounds.high;
   const out = candidateAt(space, team.index, options.number);
-  kernels.searchSplit(histogram, arena.sampledColumns + 4 * from, to - from, arena.binCounts, own.rules, out);
+  const columns = arena.sampledColumns + 4 * from;
+  const sums = histogram + COLUMN_BYTES * from;
+  kernels.searchSplit(sums, columns, to - from, arena.binCounts, arena.kinds, own.rules, own.order, out);
 }
 
 /** The best of all threads' candidates `number`, the first of equals; null when none found a split. */
@@ -47,8 +93,30 @@ export function bestSplit(space: Workspace, number: number, thresholds: readonly
   }
   if (best < 0) return null;
   const [column, bin, next, missingLeft, someMissing, leftHeavier] = i32.subarray(best / 4 + 2, best / 4 + 8);
-  const found = { column, gain, bin, next, missingLeft: (someMissing === 1 ? missingLeft : leftHeavier) === 1 };
-  return settle(found, thresholds[column]);
+  const worth = [f64[best / 8 + 4], f64[best / 8 + 5]] as const;
+  // Where the node holds no missing value in the column, a later one goes to the heavier side.
+  const goesLeft = (someMissing === 1 ? missingLeft : leftHeavier) === 1;
+  if (i32[space.arena.kinds / 4 + column] === kindNumber("category")) {
+    return {
+      column,
+      gain,
+      worth,
+      bin: 0,
+      threshold: 0,
+      missingLeft: false,
+      set: sideWithoutMissing(space, best, goesLeft),
+    };
+  }
+  return settle({ column, gain, bin, next, worth, missingLeft: goesLeft, set: null }, thresholds[column]);
+}
+
+/**
+ * The categories that go left. A set can name only what training saw, so that what it never saw takes the other side: the one
+ * of missing values. Sides have no order here, and theirs is made the right one.
+ */
+function sideWithoutMissing(space: Workspace, candidate: number, missingLeft: boolean): Uint32Array {
+  const side = (candidate + (missingLeft ? 80 : 48)) / 4;
+  return Uint32Array.from(space.views.i32.subarray(side, side + 8));
 }
 
 /** The value of a leaf before the learning rate: −T(G) / (H + λ), T shrinking by α. */
@@ -68,20 +136,14 @@ function candidateAt(space: Workspace, index: number, number: number): number {
   return candidates + CANDIDATE_BYTES * (index * CANDIDATES_MAX + number);
 }
 
-/**
- * Moves the threshold into the middle of the gap that the node's own rows leave: all bins between `bin` and `next` are
- * empty here. Where the node holds no missing value in the column, a later one goes to the heavier side.
- */
-function settle(
-  found: { column: number; gain: number; bin: number; next: number; missingLeft: boolean },
-  thresholds: Float32Array,
-): Split {
-  const { column, gain, next, missingLeft } = found;
+/** Moves the threshold into the middle of the gap that the node's own rows leave: all bins between `bin` and `next` are empty. */
+function settle(found: Omit<Split, "threshold"> & { readonly next: number }, thresholds: Float32Array): Split {
+  const { next, ...split } = found;
   if (next > thresholds.length) {
-    return { column, gain, bin: thresholds.length, threshold: Number.POSITIVE_INFINITY, missingLeft: false };
+    return { ...split, bin: thresholds.length, threshold: Number.POSITIVE_INFINITY, missingLeft: false };
   }
-  const middle = (thresholds[found.bin] + thresholds[next - 1]) / 2;
+  const gap = (thresholds[found.bin] + thresholds[next - 1]) / 2;
   let { bin } = found;
-  while (bin + 1 < next && Math.abs(thresholds[bin + 1] - middle) <= Math.abs(thresholds[bin] - middle)) bin++;
-  return { column, gain, bin, threshold: thresholds[bin], missingLeft };
+  while (bin + 1 < next && Math.abs(thresholds[bin + 1] - gap) <= Math.abs(thresholds[bin] - gap)) bin++;
+  return { ...split, bin, threshold: thresholds[bin] };
 }

@@ -4,6 +4,7 @@ import { checkLabels, checkMatrix, refuseParameter } from "../faults.ts";
 import type { Matrix } from "../matrix.ts";
 import type { ArenaSize } from "./arena.ts";
 import { ROWS_MAX } from "./gradients.ts";
+import { type ColumnKind, checkKinds } from "./kinds.ts";
 import { checkGbdtParams, type GbdtParams } from "./params.ts";
 
 export interface GbdtTask {
@@ -14,6 +15,8 @@ export interface GbdtTask {
   readonly weights?: Float32Array;
   /** Later rows whose loss decides when to stop. */
   readonly validation?: { readonly x: Matrix; readonly y: Uint8Array };
+  /** One a column of x; absent: all are plain numbers. */
+  readonly kinds?: readonly ColumnKind[];
   readonly params: GbdtParams;
   readonly seed: number;
   /** Called after each round, which count from 1. The validation loss is NaN without validation rows. */
@@ -25,6 +28,7 @@ export function checkTask(task: GbdtTask): void {
   const { x, y, weights, validation, params } = task;
   checkGbdtParams(params);
   checkMatrix(x, "x");
+  if (task.kinds !== undefined) checkKinds(task.kinds, x.names);
   if (x.rows > ROWS_MAX) refuseParameter("x.rows", { value: x.rows, wanted: `at most ${ROWS_MAX}` });
   checkLabels(y, { rows: x.rows, name: "y" });
   if (weights !== undefined) checkWeights(weights, x.rows);

@@ -17,8 +17,8 @@ const FROM_SOURCE = import.meta.url.endsWith(".ts");
 const WORKER = new URL(FROM_SOURCE ? "./worker.ts" : "./worker.js", import.meta.url);
 
 /**
- * Trains as `trainGbdt` does, to the same bytes, on `threads` worker threads. The matrix is copied once into shared
- * memory. An aborted `signal` ends the workers and rejects with its reason. Errors: as `trainGbdt`.
+ * Trains as `trainGbdt` does, to the same bytes, on `threads` worker threads. A matrix that is not in shared memory is
+ * copied there once. An aborted `signal` ends the workers and rejects with its reason. Errors: as `trainGbdt`.
  */
 export async function trainGbdtThreads(
   task: GbdtTask,

@@ -9,7 +9,14 @@ export interface IsolationForest extends FlatTrees {
   readonly sample: number;
 }
 
-const FORMAT: ModelFormat = { magic: "SIFO", version: 1, title: "isolation forest", numbers: 1, nodeColumns: 0 };
+const FORMAT: ModelFormat = {
+  magic: "SIFO",
+  version: 1,
+  sets: false,
+  title: "isolation forest",
+  numbers: 1,
+  nodeColumns: 0,
+};
 
 /** Euler's constant. */
 const EULER = 0.5772156649015329;

@@ -1,8 +1,10 @@
 // Training the isolation forest: trees of random cuts over small random samples (Liu, Ting & Zhou 2008).
 import { Random } from "../../core/random.ts";
-import { checkMatrix, refuseParameter } from "../faults.ts";
+import { checkShape, refuseParameter, refuseValue } from "../faults.ts";
 import type { Matrix } from "../matrix.ts";
+import { DEALT_PLACES, type Decks, makeDecks } from "./decks.ts";
 import { type IsolationForest, meanPath } from "./model.ts";
+import { NodeColumns } from "./nodes.ts";
 
 const TREES_MAX = 10_000;
 const SAMPLE_MAX = 65_536;
@@ -10,8 +12,10 @@ const SAMPLE_MAX = 65_536;
 /**
  * Grows `trees` trees, each on `sample` rows drawn without putting back (all rows when there are fewer) and no deeper than
  * log2(sample). A cut is uniform over a random column's range within the node. A missing value says nothing about a row, so
- * it goes where most of the node's rows go; columns with nothing to cut are passed over. The same seed gives the same
- * forest. Errors: `ml.parameter-invalid`.
+ * it goes where most of the node's rows go; columns with nothing to cut are passed over. The upper cuts of all trees share
+ * out the columns evenly. The same seed gives the same
+ * forest. Only values that a cut is drawn from are looked at, so that a forest takes no longer on a longer table; an
+ * infinite one among them is refused. Errors: `ml.parameter-invalid`.
  */
 export function trainIsolationForest(task: {
   readonly x: Matrix;
@@ -20,38 +24,40 @@ export function trainIsolationForest(task: {
   readonly seed: number;
 }): IsolationForest {
   const { x, trees = 100, sample = 256 } = task;
-  checkMatrix(x, "x");
+  checkShape(x, "x");
   if (x.rows < 2) refuseParameter("x.rows", { value: x.rows, wanted: "at least 2" });
   checkWhole("trees", { value: trees, low: 1, high: TREES_MAX });
   checkWhole("sample", { value: sample, low: 2, high: SAMPLE_MAX });
   const size = Math.min(sample, x.rows);
+  const depthMax = Math.ceil(Math.log2(size));
   const random = new Random(task.seed);
-  const all = new Int32Array(x.rows);
-  for (let r = 0; r < x.rows; r++) all[r] = r;
+  const shifts = new Int32Array(x.rows);
   const columns = Int32Array.from({ length: x.names.length }, (_, c) => c);
-  const nodes: ForestNode[] = [];
+  const decks = makeDecks(x.names.length, random.fork(trees));
+  const values = new Float32Array(size);
+  const range = new Float64Array(2);
+  const nodes = new NodeColumns(2 * size - 1);
   const roots = new Int32Array(trees);
   for (let t = 0; t < trees; t++) {
-    roots[t] = nodes.length;
-    const rows = drawRows(all, size, random.fork(t));
-    growTree({ x, rows, columns, nodes, depthMax: Math.ceil(Math.log2(size)), random: random.fork(t) });
+    roots[t] = nodes.count;
+    nodes.makeRoom(2 * size - 1);
+    const rows = drawRows(shifts, size, random.fork(t));
+    growTree({ x, rows, columns, decks, values, range, nodes, depthMax, random: random.fork(t) });
   }
-  return flatten(nodes, { roots, names: x.names, sample: size });
-}
-
-interface ForestNode {
-  column: number;
-  threshold: number;
-  missingLeft: boolean;
-  left: number;
-  path: number;
+  return { names: [...x.names], sample: size, roots, ...nodes.trimmed() };
 }
 
 interface Growing {
   readonly x: Matrix;
   readonly rows: Int32Array;
+  /** All columns, in whatever order the last draws left them. */
   readonly columns: Int32Array;
-  readonly nodes: ForestNode[];
+  readonly decks: Decks;
+  /** Of the column looked at last, one a row of the node under way, at the place of the row in `rows`. */
+  readonly values: Float32Array;
+  /** Lowest and highest of them; above each other when all are missing. */
+  readonly range: Float64Array;
+  readonly nodes: NodeColumns;
   readonly depthMax: number;
   readonly random: Random;
 }
@@ -61,119 +67,120 @@ interface Place {
   readonly from: number;
   readonly to: number;
   readonly depth: number;
+  /** As in a heap: the root is 1, its children 2 and 3. */
+  readonly position: number;
 }
 
 /** Grows one tree at the end of `nodes`; children stand side by side after their parent. */
 function growTree(growing: Growing): void {
-  const { nodes } = growing;
-  const open: Place[] = [{ node: nodes.length, from: 0, to: growing.rows.length, depth: 0 }];
-  nodes.push(newNode());
+  const { nodes, depthMax } = growing;
+  const open: Place[] = [{ node: nodes.add(), from: 0, to: growing.rows.length, depth: 0, position: 1 }];
   for (let place = open.pop(); place !== undefined; place = open.pop()) {
-    const node = nodes[place.node];
-    const cut = place.depth < growing.depthMax ? drawCut(growing, place) : null;
-    if (cut === null) {
-      node.path = place.depth + meanPath(place.to - place.from);
+    const { node, from, to } = place;
+    if (place.depth === depthMax || !drawCut(growing, place)) {
+      nodes.value[node] = place.depth + meanPath(to - from);
       continue;
     }
-    node.column = cut.column;
-    node.threshold = cut.threshold;
-    node.missingLeft = cut.missingLeft;
-    node.left = nodes.length;
-    const middle = partRows(growing, place, cut);
-    nodes.push(newNode(), newNode());
-    open.push({ node: node.left + 1, from: middle, to: place.to, depth: place.depth + 1 });
-    open.push({ node: node.left, from: place.from, to: middle, depth: place.depth + 1 });
+    const middle = partRows(growing, place);
+    const left = nodes.add();
+    const right = nodes.add();
+    nodes.left[node] = left;
+    nodes.right[node] = right;
+    const depth = place.depth + 1;
+    const position = 2 * place.position;
+    open.push({ node: right, from: middle, to, depth, position: position + 1 });
+    open.push({ node: left, from, to: middle, depth, position });
   }
 }
 
-type Cut = Pick<ForestNode, "column" | "threshold" | "missingLeft">;
-
-/** A random cut of a random column that has two values or more here; null when none has. */
-function drawCut(growing: Growing, place: Place): Cut | null {
-  if (place.to - place.from < 2) return null;
-  const { columns, random } = growing;
+/** Gives the node a random cut of a random column that has two values or more here; false when none has. */
+function drawCut(growing: Growing, place: Place): boolean {
+  if (place.to - place.from < 2) return false;
+  const { columns, random, nodes } = growing;
   for (let untried = columns.length; untried > 0; untried--) {
-    const at = random.integer(untried);
+    const dealt = untried === columns.length && place.position <= DEALT_PLACES;
+    const at = dealt ? columns.indexOf(growing.decks.deal(place.position)) : random.integer(untried);
     const column = columns[at];
     columns[at] = columns[untried - 1];
     columns[untried - 1] = column;
-    const { low, high } = rangeOf(growing, place, column);
+    lookAt(growing, place, column);
+    const low = growing.range[0];
+    const high = growing.range[1];
     if (!(low < high)) continue;
     const drawn = Math.fround(random.uniform(low, high));
     // Above the lowest and up to the highest value, so that neither side is empty.
     const threshold = drawn > low && drawn <= high ? drawn : high;
-    return { column, threshold, missingLeft: mostGoLeft(growing, place, { column, threshold }) };
+    nodes.feature[place.node] = column;
+    nodes.threshold[place.node] = threshold;
+    nodes.missingLeft[place.node] = mostGoLeft(growing, place, threshold) ? 1 : 0;
+    return true;
   }
-  return null;
+  return false;
 }
 
-/** Lowest and highest present value; low is +Infinity when all are missing. */
-function rangeOf(growing: Growing, place: Place, column: number): { readonly low: number; readonly high: number } {
-  const { x, rows } = growing;
+/** Copies the rows' values of a column and finds their range. */
+function lookAt(growing: Growing, place: Place, column: number): void {
+  const { x, rows, values, range } = growing;
+  const all = x.values;
+  const start = column * x.rows;
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (let i = place.from; i < place.to; i++) {
-    const value = x.values[column * x.rows + rows[i]];
+    const value = all[start + rows[i]];
+    values[i] = value;
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  return { low, high };
+  if (low === Number.NEGATIVE_INFINITY || high === Number.POSITIVE_INFINITY) refuseInfinite(growing, place, column);
+  range[0] = low;
+  range[1] = high;
 }
 
-function mostGoLeft(growing: Growing, place: Place, cut: Omit<Cut, "missingLeft">): boolean {
-  const { x, rows } = growing;
+function refuseInfinite({ x, rows, values }: Growing, { from, to }: Place, column: number): never {
+  const row = rows[from + values.subarray(from, to).findIndex((value) => Math.abs(value) === Number.POSITIVE_INFINITY)];
+  refuseValue("x", { x, column, row });
+}
+
+function mostGoLeft({ values }: Growing, { from, to }: Place, threshold: number): boolean {
   let balance = 0;
-  for (let i = place.from; i < place.to; i++) {
-    const value = x.values[cut.column * x.rows + rows[i]];
-    if (!Number.isNaN(value)) balance += value < cut.threshold ? 1 : -1;
+  for (let i = from; i < to; i++) {
+    const value = values[i];
+    // Neither for a missing one.
+    if (value < threshold) balance++;
+    else if (value >= threshold) balance--;
   }
   return balance > 0;
 }
 
 /** Rows that go left come first; returns where the right side begins. */
-function partRows(growing: Growing, place: Place, cut: Cut): number {
-  const { x, rows } = growing;
-  let middle = place.from;
-  for (let i = place.from; i < place.to; i++) {
+function partRows({ rows, values, nodes }: Growing, { node, from, to }: Place): number {
+  const threshold = nodes.threshold[node];
+  const missingLeft = nodes.missingLeft[node] === 1;
+  let middle = from;
+  for (let i = from; i < to; i++) {
+    const value = values[i];
+    if (!(value < threshold || (missingLeft && Number.isNaN(value)))) continue;
     const row = rows[i];
-    const value = x.values[cut.column * x.rows + row];
-    if (!(value < cut.threshold || (Number.isNaN(value) && cut.missingLeft))) continue;
     rows[i] = rows[middle];
     rows[middle++] = row;
   }
   return middle;
 }
 
-/** The first `size` of a partial Fisher-Yates shuffle. */
-function drawRows(all: Int32Array, size: number, random: Random): Int32Array {
+/**
+ * The first `size` of a partial Fisher-Yates shuffle, which goes on from where the last draw left it. All rows are written
+ * as how far each is from its own place: untouched memory is all rows in order, and nobody has to write them.
+ */
+function drawRows(shifts: Int32Array, size: number, random: Random): Int32Array {
+  const rows = new Int32Array(size);
   for (let i = 0; i < size; i++) {
-    const j = i + random.integer(all.length - i);
-    const kept = all[i];
-    all[i] = all[j];
-    all[j] = kept;
+    const j = i + random.integer(shifts.length - i);
+    const row = shifts[j] + j;
+    shifts[j] = shifts[i] + i - j;
+    shifts[i] = row - i;
+    rows[i] = row;
   }
-  return all.slice(0, size);
-}
-
-function flatten(
-  nodes: readonly ForestNode[],
-  parts: { readonly roots: Int32Array; readonly names: readonly string[]; readonly sample: number },
-): IsolationForest {
-  return {
-    names: [...parts.names],
-    sample: parts.sample,
-    roots: parts.roots,
-    feature: Int32Array.from(nodes, (node) => node.column),
-    threshold: Float32Array.from(nodes, (node) => node.threshold),
-    left: Int32Array.from(nodes, (node) => node.left),
-    right: Int32Array.from(nodes, (node) => (node.left < 0 ? -1 : node.left + 1)),
-    missingLeft: Uint8Array.from(nodes, (node) => (node.missingLeft ? 1 : 0)),
-    value: Float32Array.from(nodes, (node) => node.path),
-  };
-}
-
-function newNode(): ForestNode {
-  return { column: -1, threshold: 0, missingLeft: false, left: -1, path: 0 };
+  return rows;
 }
 
 function checkWhole(

@@ -1,5 +1,5 @@
 // Flat trees as a TreeEnsembleRegressor whose sums are exact, though the operator adds in Float32.
-import type { FlatTrees } from "../trees.ts";
+import { asksForSet, categoriesOf, type FlatTrees } from "../trees.ts";
 import { DOUBLE, type Graph } from "./graph.ts";
 
 /** Parts a leaf's value is cut into; what is left after three is less than 2⁻⁵⁰ of the largest sum. */
@@ -24,25 +24,67 @@ export function addEnsemble(graph: Graph, trees: FlatTrees, input: string): stri
   return graph.apply("ReduceSum", [doubles, graph.indices([1])]);
 }
 
-/** A value below the threshold goes to the true branch, as in `leafOf`; NaN where the node says so. */
+/** A node as the operator has it; `yes` and `no` are numbers within its tree. */
+interface OnnxNode {
+  readonly tree: number;
+  readonly id: number;
+  readonly feature: number;
+  readonly mode: "BRANCH_LT" | "BRANCH_EQ" | "LEAF";
+  readonly value: number;
+  readonly yes: number;
+  readonly no: number;
+  /** 1 where NaN takes the yes branch. */
+  readonly missingYes: number;
+}
+
 function nodesOf(trees: FlatTrees) {
-  const { feature, threshold, left, right, missingLeft } = trees;
-  const inner = (node: number): boolean => feature[node] >= 0;
-  const places = placesOf(trees);
-  const child = (children: Int32Array) =>
-    Int32Array.from(children, (to, node) => (inner(node) ? to - trees.roots[places.tree[node]] : 0));
+  const nodes: OnnxNode[] = [];
+  for (let t = 0; t < trees.roots.length; t++) nodes.push(...treeNodes(trees, t));
   return {
-    nodes_treeids: { numbers: places.tree },
-    nodes_nodeids: { numbers: places.node },
-    nodes_featureids: { numbers: feature.map((column) => Math.max(0, column)) },
-    nodes_modes: { texts: Array.from(feature, (column) => (column >= 0 ? "BRANCH_LT" : "LEAF")) },
-    nodes_values: { floats: threshold.map((value, node) => (inner(node) ? value : 0)) },
-    nodes_truenodeids: { numbers: child(left) },
-    nodes_falsenodeids: { numbers: child(right) },
-    nodes_missing_value_tracks_true: {
-      numbers: missingLeft.map((goesLeft, node) => (inner(node) ? goesLeft : 0)),
-    },
+    nodes_treeids: { numbers: nodes.map(({ tree }) => tree) },
+    nodes_nodeids: { numbers: nodes.map(({ id }) => id) },
+    nodes_featureids: { numbers: nodes.map(({ feature }) => feature) },
+    nodes_modes: { texts: nodes.map(({ mode }) => mode) },
+    nodes_values: { floats: Float32Array.from(nodes, ({ value }) => value) },
+    nodes_truenodeids: { numbers: nodes.map(({ yes }) => yes) },
+    nodes_falsenodeids: { numbers: nodes.map(({ no }) => no) },
+    nodes_missing_value_tracks_true: { numbers: nodes.map(({ missingYes }) => missingYes) },
   };
+}
+
+/**
+ * The nodes of a tree under their own numbers, each going where `goesLeft` says. The operator knows no sets: such a node asks
+ * for its categories one after the other, all but the first in nodes numbered behind the tree's own, and all that find theirs
+ * go to the same left child (as converters of LightGBM have it, which runtimes therefore know).
+ */
+function treeNodes(trees: FlatTrees, tree: number): OnnxNode[] {
+  const from = trees.roots[tree];
+  const to = tree + 1 < trees.roots.length ? trees.roots[tree + 1] : trees.feature.length;
+  const own: OnnxNode[] = [];
+  const more: OnnxNode[] = [];
+  for (let node = from; node < to; node++) {
+    const id = node - from;
+    const feature = trees.feature[node];
+    if (feature < 0) {
+      own.push({ tree, id, feature: 0, mode: "LEAF", value: 0, yes: 0, no: 0, missingYes: 0 });
+      continue;
+    }
+    const ends = { tree, feature, yes: trees.left[node] - from, no: trees.right[node] - from };
+    const missingYes = trees.missingLeft[node];
+    if (!asksForSet(trees, node)) {
+      own.push({ ...ends, id, mode: "BRANCH_LT", value: trees.threshold[node], missingYes });
+      continue;
+    }
+    const categories = categoriesOf(trees, node);
+    categories.forEach((value, i) => {
+      const behind = to - from + more.length;
+      const next = i === 0 ? behind : behind + 1;
+      const no = i === categories.length - 1 ? ends.no : next;
+      if (i === 0) own.push({ ...ends, id, mode: "BRANCH_EQ", value, no, missingYes });
+      else more.push({ ...ends, id: behind, mode: "BRANCH_EQ", value, no, missingYes: 0 });
+    });
+  }
+  return [...own, ...more];
 }
 
 function targetsOf(trees: FlatTrees, parts: readonly Float64Array[]) {

@@ -118,9 +118,10 @@ function ensembleOf(attributes: Attributes): Step {
     const sums = new Float32Array(targets);
     for (const root of roots) {
       let node = root;
-      while (modes[node] === "BRANCH_LT") {
+      while (modes[node] === "BRANCH_LT" || modes[node] === "BRANCH_EQ") {
         const value = vector[feature[node]];
-        const isYes = value < threshold[node] || (Number.isNaN(value) && missingYes[node] === 1);
+        const holds = modes[node] === "BRANCH_LT" ? value < threshold[node] : value === threshold[node];
+        const isYes = holds || (Number.isNaN(value) && missingYes[node] === 1);
         node = isYes ? left[node] : right[node];
       }
       if (modes[node] !== "LEAF") throw corrupt(`a node has the mode ${modes[node]}`);

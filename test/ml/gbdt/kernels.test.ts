@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
 import { PAIR_BYTES, SUMS_BYTES } from "../../../src/ml/gbdt/arena.ts";
 import { BIN_SLOTS, MISSING_BIN } from "../../../src/ml/gbdt/bins.ts";
-import { type Scales, updateGradients } from "../../../src/ml/gbdt/gradients.ts";
+import { deriveRows, packRows, type Scales } from "../../../src/ml/gbdt/gradients.ts";
 import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
-import { bestSplit, searchOwn, writeRules } from "../../../src/ml/gbdt/split.ts";
+import { bestSplit, searchOwn, UNBOUNDED, writeRules } from "../../../src/ml/gbdt/split.ts";
 import type { Workspace } from "../../../src/ml/gbdt/workspace.ts";
 import type { Matrix } from "../../../src/ml/matrix.ts";
 import { fraudProblem, matrixOf } from "../arbitraries.ts";
@@ -32,7 +32,9 @@ function someProblem(rows: number, seed: number, options: { binsMax?: number; we
   views.u8.set(y, arena.training.labels);
   views.f64.set(margins.map(Math.exp), arena.training.odds / 8);
   if (options.weights) views.f32.set(options.weights, arena.weights / 4);
-  const { loss, scales } = updateGradients(space, { scalePositive: 1, round: seed });
+  const sums = deriveRows(space, { scalePositive: 1 });
+  const scales = packRows(space, { sums, round: seed });
+  const { loss } = sums;
   return { space, thresholds, x, y, margins, loss, scales };
 }
 
@@ -150,8 +152,8 @@ test("a histogram holds each bin's sum whatever the rows, their order and the nu
       const add = (slot: number, from: number, rowCount: number): void => {
         const address = arena.histograms + slot * arena.histogramBytes;
         kernels.clear(address, arena.histogramBytes);
-        const { rowMajor } = arena.training;
-        kernels.addRows(address, from, rowCount, rowMajor, arena.packed, arena.stride, columns, own.buffer);
+        const { rowMajor } = arena;
+        kernels.addRows(address, from, rowCount, rowMajor, arena.packed, arena.stride, columns, 0, own.buffer);
       };
       // Sums of both halves as integers: gradients below zero borrow nothing, since hessians are not negative.
       add(0, arena.list, count);
@@ -159,6 +161,18 @@ test("a histogram holds each bin's sum whatever the rows, their order and the nu
       add(1, 0, rows);
       expect(read(1)).toEqual([...all]);
       add(2, arena.list + 4 * count, rows - count);
+      // Columns picked apart stand side by side, each with the sums it has among all.
+      const chosen = Int32Array.from({ length: columns }, (_, c) => c).filter(() => random.next() < 0.6);
+      views.i32.set(chosen, arena.sampledColumns / 4);
+      const apart = arena.histograms + 3 * arena.histogramBytes;
+      kernels.clear(apart, arena.histogramBytes);
+      const { sampledColumns, packed, stride, rowMajor } = arena;
+      kernels.addRows(apart, arena.list, count, rowMajor, packed, stride, chosen.length, sampledColumns, own.buffer);
+      const sums = read(3);
+      chosen.forEach((column, i) => {
+        const own = sums.slice(2 * i * BIN_SLOTS, 2 * (i + 1) * BIN_SLOTS);
+        expect(own).toEqual([...expected.subarray(2 * column * BIN_SLOTS, 2 * (column + 1) * BIN_SLOTS)]);
+      });
       kernels.subtract(arena.histograms + arena.histogramBytes, arena.histograms, arena.histogramBytes);
       expect(read(1)).toEqual(read(2));
       kernels.add(arena.histograms, arena.histograms + 2 * arena.histogramBytes, arena.histogramBytes);
@@ -217,12 +231,12 @@ test("the split found has the largest gain of all, by a slow search over values"
     const problem = someProblem(300, seed, { binsMax: 12 });
     const { space, thresholds, x } = problem;
     const { arena, kernels, own, views } = space;
-    const { rowMajor } = arena.training;
+    const { rowMajor } = arena;
     kernels.clear(arena.histograms, arena.histogramBytes);
-    kernels.addRows(arena.histograms, 0, 300, rowMajor, arena.packed, arena.stride, 4, own.buffer);
+    kernels.addRows(arena.histograms, 0, 300, rowMajor, arena.packed, arena.stride, 4, 0, own.buffer);
     views.i32.set([0, 1, 2, 3], arena.sampledColumns / 4);
     writeRules(space, { ...defaultGbdtParams, ...rules }, problem.scales);
-    searchOwn(space, arena.histograms, { range: { from: 0, to: 4 }, number: 0 });
+    searchOwn(space, arena.histograms, { range: { from: 0, to: 4 }, number: 0, bounds: UNBOUNDED });
     const split = bestSplit(space, 0, thresholds)!;
     const gains: number[] = [];
     for (let c = 0; c < 4; c++) {

@@ -7,6 +7,7 @@ import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
 import { scoreMatrix, scoreRow } from "../../../src/ml/gbdt/score.ts";
 import { trainGbdt } from "../../../src/ml/gbdt/train.ts";
 import { copyRow } from "../../../src/ml/matrix.ts";
+import { setsOf, wordsOf } from "../../../src/ml/trees.ts";
 import { fraudProblem, matrixOf } from "../arbitraries.ts";
 
 const { x, y } = fraudProblem(1500, 4);
@@ -19,6 +20,31 @@ test("decoding gives the model back, and encoding that the same bytes", () => {
   const shifted = new Uint8Array(bytes.length + 3);
   shifted.set(bytes, 3);
   expect(decodeGbdt(shifted.subarray(3))).toEqual(model);
+});
+
+test("a model with sets of categories comes back whole; one without is the older version, which is still read", () => {
+  const nodes = Array.from(model.feature, (column) => (column === 1 ? wordsOf([1, 7, 300]) : null));
+  const threshold = model.threshold.map((value, node) => (nodes[node] === null ? value : 0));
+  const withSets = { ...model, threshold, sets: setsOf(nodes) };
+  const encoded = encodeGbdt(withSets);
+  expect([bytes[4], encoded[4]]).toEqual([1, 2]);
+  expect(decodeGbdt(encoded)).toEqual(withSets);
+  expect(encodeGbdt(decodeGbdt(encoded))).toEqual(encoded);
+  expect(() => decodeGbdt(encoded.subarray(0, encoded.length - 4))).toThrow("bytes of sets");
+  expect(() => decodeGbdt(Uint8Array.of(...encoded, 0))).toThrow("bytes of sets");
+  const damage = fc.array(fc.tuple(fc.nat(encoded.length - 1), fc.nat(255)), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(damage, (changes) => {
+      const damaged = encoded.slice();
+      for (const [at, value] of changes) damaged[at] = value;
+      try {
+        expect(Number.isFinite(scoreRow(decodeGbdt(damaged), Float32Array.of(1, 7, -1, 0)))).toBe(true);
+      } catch (error) {
+        expect(["bundle.corrupt", "bundle.unsupported"]).toContain((error as SentinelError).code);
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test("one row and all rows get the same bits", () => {
@@ -79,5 +105,5 @@ test("each kind of structural damage is told by name", () => {
   expect(() => decodeGbdt(broken(16, 2 ** 31 - 1))).toThrow("should follow the names");
   expect(() => decodeGbdt(bytes.subarray(0, 10))).toThrow("only 10 bytes");
   expect(() => decodeGbdt(broken(0, 0x464c457f))).toThrow(expect.objectContaining({ code: "bundle.unsupported" }));
-  expect(() => decodeGbdt(broken(4, 2))).toThrow("format version 2");
+  expect(() => decodeGbdt(broken(4, 3))).toThrow("format version 3");
 });

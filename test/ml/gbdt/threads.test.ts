@@ -1,9 +1,13 @@
 // Teams of threads: the same bytes at any number of them, an abort that ends them, errors as on one thread.
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { Random } from "../../../src/core/random.ts";
 import { encodeGbdt } from "../../../src/ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../../src/ml/gbdt/params.ts";
 import { trainGbdtThreads } from "../../../src/ml/gbdt/threads.ts";
 import { trainGbdt } from "../../../src/ml/gbdt/train.ts";
+import { withColumn } from "../../../src/ml/matrix.ts";
 import { fraudProblem } from "../arbitraries.ts";
 
 // Several blocks of rows, the last one not full, so that every thread has some.
@@ -16,6 +20,23 @@ const VARIANTS: Readonly<Record<string, object>> = {
   plain: { params },
   "rows and columns sampled, deep": {
     params: { ...params, rowSample: 0.6, columnSample: 0.7, depthMax: 9, trees: 3 },
+  },
+  "one-side sampling": {
+    params: { ...params, gossTop: 0.15, gossRest: 0.1, learningRate: 0.3, columnSample: 0.7, trees: 12 },
+    validation: later,
+    weights,
+  },
+  "monotone columns": { params, kinds: ["increasing", "decreasing", "number", "increasing"] },
+  categories: {
+    x: withCategories(problem),
+    validation: { ...later, x: withCategories(later) },
+    params: { ...params, categoryRowsMin: 5, columnSample: 0.8 },
+    kinds: ["number", "category", "number", "number", "category"],
+  },
+  "categories beside monotone columns, best leaf first": {
+    x: withCategories(problem),
+    params: { ...params, leavesMax: 9 },
+    kinds: ["increasing", "category", "number", "number", "category"],
   },
   "best leaf first, weighted": { params: { ...params, leavesMax: 9, scalePositive: 3 }, weights },
   "early stopping": {
@@ -52,6 +73,29 @@ test("an abort ends the training with its reason", async () => {
   await expect(trainGbdtThreads(task, { threads: 2, signal: abort.signal })).rejects.toThrow("enough");
 });
 
+test("a server in the training process goes on answering", async () => {
+  const server = createServer((_, response) => response.end("here"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  let trained = false;
+  const training = trainGbdtThreads({ ...problem, params: { ...params, trees: 150 }, seed: 1 }, { threads: 1 });
+  const watched = training.finally(() => {
+    trained = true;
+  });
+  let answered = 0;
+  try {
+    while (!trained && answered < 100_000) {
+      expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("here");
+      answered++;
+    }
+    await watched;
+  } finally {
+    server.close();
+  }
+  // A loop that is held answers the first request, and the rest after the training.
+  expect(answered).toBeGreaterThan(10);
+});
+
 test("what does not fit is refused before a thread starts", async () => {
   const task = { ...problem, params, seed: 1 };
   await expect(trainGbdtThreads(task, { threads: 0 })).rejects.toThrow("threads is 0; it must be a whole number");
@@ -61,6 +105,15 @@ test("what does not fit is refused before a thread starts", async () => {
     expect.objectContaining({ code: "ml.memory-short" }),
   );
 });
+
+/** The second column as whole numbers, some of them below 0, and one column more with many categories. */
+function withCategories({ x }: typeof problem) {
+  const random = new Random(x.rows);
+  const values = x.values.slice();
+  for (let i = x.rows; i < 2 * x.rows; i++) values[i] = Math.round(4 * values[i]);
+  const many = Float32Array.from({ length: x.rows }, (_, r) => random.integer(400) + (x.values[r] > 1 ? 0 : 100));
+  return withColumn({ ...x, values }, "many", many);
+}
 
 function wide() {
   const names = Array.from({ length: 60 }, (_, c) => `c${c}`);

@@ -8,6 +8,7 @@ import type { IsolationForest } from "../../../src/ml/iforest/model.ts";
 import { scoreAnomalyMatrix } from "../../../src/ml/iforest/score.ts";
 import { trainIsolationForest } from "../../../src/ml/iforest/train.ts";
 import { withColumn } from "../../../src/ml/matrix.ts";
+import { CATEGORY_MAX, setsOf, wordsOf } from "../../../src/ml/trees.ts";
 import { fraudProblem } from "../arbitraries.ts";
 
 export interface OnnxModel {
@@ -51,6 +52,33 @@ export function handMade(trees: 0 | 3 = 3): OnnxModel {
     anomalyAsFeature: false,
     names,
   };
+}
+
+/**
+ * The same with sets of categories at four nodes: one category, many, the largest, on both sides of missing values, and one
+ * set below another.
+ */
+export function handMadeSets(): OnnxModel {
+  const model = handMade();
+  const nodes: (Uint32Array | null)[] = Array.from(model.trees.feature, () => null);
+  nodes[0] = wordsOf([2]);
+  nodes[2] = wordsOf([0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, CATEGORY_MAX]);
+  nodes[7] = wordsOf([0, 31, 32, 63]);
+  nodes[9] = wordsOf([7, 1]);
+  const threshold = model.trees.threshold.map((value, node) => (nodes[node] === null ? value : 0));
+  return { ...model, trees: { ...model.trees, threshold, sets: setsOf(nodes) } };
+}
+
+/** 30 trees that part the first two columns, made whole numbers, as categories. */
+export function trainedSets(): OnnxModel {
+  const { x, y } = fraudProblem(3000, 6);
+  const values = x.values.map((value, i) => (i < 2 * x.rows ? Math.abs(Math.round(9 * value)) : value));
+  const input = { ...x, values };
+  const forest = trainIsolationForest({ x: input, trees: 20, seed: 4 });
+  const kinds = ["category", "category", "number", "number"] as const;
+  const params = { ...defaultGbdtParams, trees: 30, depthMax: 5 };
+  const { model: trees } = trainGbdt({ x: input, y, kinds, params, seed: 5 });
+  return { trees, forest, calibration: { kind: "none" }, anomalyAsFeature: false, names: x.names };
 }
 
 /** 60 trees of depth 5 and a forest of 50, with the isotonic calibration fitted to them. */

@@ -6,7 +6,7 @@ import { scoreAnomaly } from "../../../src/ml/iforest/score.ts";
 import { exportOnnx } from "../../../src/ml/onnx/export.ts";
 import { createGraph } from "../../../src/ml/onnx/graph.ts";
 import { loadOnnx } from "../../../src/ml/onnx/run.ts";
-import { handMade, trainedModel } from "./models.ts";
+import { handMade, handMadeSets, trainedModel, trainedSets } from "./models.ts";
 
 const VECTORS = [
   [0, 0, 0, 0],
@@ -14,10 +14,15 @@ const VECTORS = [
   [Number.NaN, Number.NaN, Number.NaN, Number.NaN],
   [Number.POSITIVE_INFINITY, 3.4e38, 1, 2 ** -149],
   [1.5, -0.5, 0.2, -3],
+  [2, 0, 377, 63],
+  [7, 1, 65_535, 64],
+  [1, 2, 4, 32],
 ].map((values) => Float32Array.from(values));
 
 const MODELS = {
   "hand-made": handMade(),
+  "hand-made with sets": handMadeSets(),
+  "trained with sets": trainedSets(),
   "no trees": handMade(0),
   trained: trainedModel(false),
   "trained with the anomaly score": trainedModel(true),

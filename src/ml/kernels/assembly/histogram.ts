@@ -7,8 +7,9 @@ const CHUNK_ROWS: i32 = 1024;
 
 /**
  * Adds the rows listed (`count` of them, 32-bit numbers at `list`; none listed, `list` 0, means the first `count`) to a
- * histogram of `columns` columns. Row r's bins begin at `bins + r * stride`, its packed derivatives are at
- * `packed + 8 r`. `buffer` has room for 1,024 rows: 8 + stride bytes each.
+ * histogram of `columns` columns: those whose 32-bit numbers are at `chosen`, or the first ones where `chosen` is 0. Row r's
+ * bins begin at `bins + r * stride`, its packed derivatives are at `packed + 8 r`. `buffer` has room for 1,024 rows:
+ * 8 + stride bytes each.
  */
 export function addRows(
   histogram: usize,
@@ -18,16 +19,20 @@ export function addRows(
   packed: usize,
   stride: i32,
   columns: i32,
+  chosen: usize,
   buffer: usize,
 ): void {
   for (let start = 0; start < count; start += CHUNK_ROWS) {
     const rows = min(CHUNK_ROWS, count - start);
-    if (list === 0) {
-      addChunk(histogram, bins + <usize>start * stride, packed + ((<usize>start) << 3), rows, stride, columns);
-    } else {
+    let from = bins + <usize>start * stride;
+    let values = packed + ((<usize>start) << 3);
+    if (list !== 0) {
       gather(buffer, list + ((<usize>start) << 2), rows, bins, packed, stride);
-      addChunk(histogram, buffer + ((<usize>CHUNK_ROWS) << 3), buffer, rows, stride, columns);
+      from = buffer + ((<usize>CHUNK_ROWS) << 3);
+      values = buffer;
     }
+    if (chosen === 0) addChunk(histogram, from, values, rows, stride, columns);
+    else addChosen(histogram, from, values, rows, stride, columns, chosen);
   }
 }
 
@@ -78,6 +83,76 @@ function addChunk(histogram: usize, bins: usize, packed: usize, count: i32, stri
     column += 2;
   }
   if (column < columns) addOne(histogram + <usize>column * COLUMN_BYTES, bins + column, packed, count, stride);
+}
+
+/** As {@link addChunk} for columns that stand apart. */
+function addChosen(
+  histogram: usize,
+  bins: usize,
+  packed: usize,
+  count: i32,
+  stride: usize,
+  columns: i32,
+  chosen: usize,
+): void {
+  let column: i32 = 0;
+  for (; column + 8 <= columns; column += 8, chosen += 32) {
+    addEightOf(histogram + <usize>column * COLUMN_BYTES, bins, packed, count, stride, chosen);
+  }
+  for (; column + 4 <= columns; column += 4, chosen += 16) {
+    addFourOf(histogram + <usize>column * COLUMN_BYTES, bins, packed, count, stride, chosen);
+  }
+  for (; column < columns; column++, chosen += 4) {
+    addOne(histogram + <usize>column * COLUMN_BYTES, bins + load<u32>(chosen), packed, count, stride);
+  }
+}
+
+function addEightOf(sums: usize, bins: usize, packed: usize, count: i32, stride: usize, chosen: usize): void {
+  let first = bins + load<u32>(chosen);
+  const second = load<u32>(chosen, 4) - load<u32>(chosen);
+  const third = load<u32>(chosen, 8) - load<u32>(chosen);
+  const fourth = load<u32>(chosen, 12) - load<u32>(chosen);
+  const fifth = load<u32>(chosen, 16) - load<u32>(chosen);
+  const sixth = load<u32>(chosen, 20) - load<u32>(chosen);
+  const seventh = load<u32>(chosen, 24) - load<u32>(chosen);
+  const eighth = load<u32>(chosen, 28) - load<u32>(chosen);
+  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 8, first += stride) {
+    const value = load<i64>(packed);
+    let at = sums + ((<usize>load<u8>(first)) << 3);
+    store<i64>(at, load<i64>(at) + value);
+    at = sums + ((<usize>load<u8>(first + second)) << 3);
+    store<i64>(at, load<i64>(at, 2048) + value, 2048);
+    at = sums + ((<usize>load<u8>(first + third)) << 3);
+    store<i64>(at, load<i64>(at, 4096) + value, 4096);
+    at = sums + ((<usize>load<u8>(first + fourth)) << 3);
+    store<i64>(at, load<i64>(at, 6144) + value, 6144);
+    at = sums + ((<usize>load<u8>(first + fifth)) << 3);
+    store<i64>(at, load<i64>(at, 8192) + value, 8192);
+    at = sums + ((<usize>load<u8>(first + sixth)) << 3);
+    store<i64>(at, load<i64>(at, 10240) + value, 10240);
+    at = sums + ((<usize>load<u8>(first + seventh)) << 3);
+    store<i64>(at, load<i64>(at, 12288) + value, 12288);
+    at = sums + ((<usize>load<u8>(first + eighth)) << 3);
+    store<i64>(at, load<i64>(at, 14336) + value, 14336);
+  }
+}
+
+function addFourOf(sums: usize, bins: usize, packed: usize, count: i32, stride: usize, chosen: usize): void {
+  let first = bins + load<u32>(chosen);
+  const second = load<u32>(chosen, 4) - load<u32>(chosen);
+  const third = load<u32>(chosen, 8) - load<u32>(chosen);
+  const fourth = load<u32>(chosen, 12) - load<u32>(chosen);
+  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 8, first += stride) {
+    const value = load<i64>(packed);
+    let at = sums + ((<usize>load<u8>(first)) << 3);
+    store<i64>(at, load<i64>(at) + value);
+    at = sums + ((<usize>load<u8>(first + second)) << 3);
+    store<i64>(at, load<i64>(at, 2048) + value, 2048);
+    at = sums + ((<usize>load<u8>(first + third)) << 3);
+    store<i64>(at, load<i64>(at, 4096) + value, 4096);
+    at = sums + ((<usize>load<u8>(first + fourth)) << 3);
+    store<i64>(at, load<i64>(at, 6144) + value, 6144);
+  }
 }
 
 function addEight(sums: usize, bins: usize, packed: usize, count: i32, stride: usize): void {

@@ -1,7 +1,8 @@
 // The learning kernels as one WebAssembly module over shared memory; all addresses are the caller's.
 export { binColumn, sortPresent, transpose } from "./columns";
 export { add, addRows, clear, subtract } from "./histogram";
-export { derive, listRows, lossOf, pack, partition, scaleOdds, sumLeaf, walkRows } from "./rows";
+export { derive, listRows, lossOf, pack, partition, partitionSet, scaleOdds, sumLeaf } from "./rows";
+export { countSizes, drawBySize, drawRows } from "./sampling";
 export { searchSplit } from "./split";
 
 /** First address that is the caller's; what is below belongs to the compiler. */

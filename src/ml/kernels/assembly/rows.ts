@@ -135,6 +135,23 @@ export function partition(
   return <i32>((left - list) >>> 2);
 }
 
+/** As {@link partition} for bins that are categories: those whose bit is 1 in the 256 at `bits` go left. */
+export function partitionSet(list: usize, count: i32, column: usize, bits: usize, scratch: usize): i32 {
+  let left = list;
+  let right = scratch;
+  for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
+    const row = load<u32>(at);
+    const bin = <u32>load<u8>(column + row);
+    const goesLeft = ((load<u32>(bits + ((bin >>> 5) << 2)) >>> (bin & 31)) & 1) << 2;
+    store<u32>(left, row);
+    store<u32>(right, row);
+    left += goesLeft;
+    right += 4 - goesLeft;
+  }
+  memory.copy(left, scratch, right - scratch);
+  return <i32>((left - list) >>> 2);
+}
+
 /**
  * Sums of both derivatives over listed rows, written to `out` in units of the scales. Each is rounded to a whole number of
  * units first (by adding and taking away 1.5 × 2^52), so that the sums are exact and their order is no matter.
@@ -167,35 +184,5 @@ export function scaleOdds(list: usize, count: i32, odds: usize, factor: f64): vo
   for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
     const place = odds + ((<usize>load<u32>(at)) << 3);
     store<f64>(place, min(max(load<f64>(place) * factor, ODDS_MIN), ODDS_MAX));
-  }
-}
-
-/**
- * Walks rows through one tree by their bins and multiplies their odds by their leaf's factor: rows listed, or the rows
- * from `first` on where `list` is 0. A node has 24 bytes: column i32 (−1 at leaves), bin i32, missing left i32, left child
- * i32 (the right one follows it), factor f64.
- */
-export function walkRows(
-  nodes: usize,
-  list: usize,
-  first: i32,
-  count: i32,
-  bins: usize,
-  stride: i32,
-  odds: usize,
-): void {
-  for (let i = 0; i < count; i++) {
-    const row = list === 0 ? <usize>(first + i) : <usize>load<u32>(list + ((<usize>i) << 2));
-    const own = bins + row * stride;
-    let node = nodes;
-    let column = load<i32>(node);
-    while (column >= 0) {
-      const missingLeft = load<i32>(node, 8);
-      const bin = (<i32>load<u8>(own + column) + missingLeft) & MISSING_BIN;
-      node = nodes + 24 * (load<i32>(node, 12) + <i32>(bin > load<i32>(node, 4) + missingLeft));
-      column = load<i32>(node);
-    }
-    const place = odds + (row << 3);
-    store<f64>(place, min(max(load<f64>(place) * load<f64>(node, 16), ODDS_MIN), ODDS_MAX));
   }
 }

@@ -6,12 +6,15 @@ const COARSE: u64 = 0xffffffff00000000;
 /** Far more than rounding can take from a score, far less than a difference that counts. */
 const SLACK: f64 = 1 - 1e-12;
 const MISSING: usize = 255 << 3;
+/** Kind of a column whose bins are categories. */
+const CATEGORY: i32 = 2;
 
 /** The best split so far of the search under way; a search begins and ends within one call. Its gain is a coarse one. */
 let bestGain: f64 = 0;
-let bestColumn: i32 = -1;
+let bestPlace: i32 = -1;
 let bestBin: i32 = 0;
 let bestMissingLeft: i32 = 0;
+let bestLeftGradient: f64 = 0;
 let bestLeft: f64 = 0;
 
 /** Rules of the search under way. */
@@ -20,22 +23,33 @@ let alpha: f64 = 0;
 let minChildWeight: f64 = 0;
 let gradientUnit: f64 = 0;
 let hessianUnit: f64 = 0;
+/** Of columns of categories: added to lambda, and to a category's hessian when categories are ordered. */
+let categoryLambda: f64 = 0;
+let categorySmoothing: f64 = 0;
+/** What leaves below the node may be worth: infinite without monotone columns above it. */
+let low: f64 = 0;
+let high: f64 = 0;
 
 /**
- * Searches `count` columns, 32-bit numbers at `columns`, for the split with the largest gain above `gainMin`; of gains equal
+ * Searches `count` columns, 32-bit numbers at `columns`, whose sums stand one after another, for the split with the largest gain above `gainMin`; of gains equal
  * to 20 bits, which rounding may have told apart, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
- * hessian, gainMin. `binCounts` holds one 32-bit number a column.
+ * hessian, gainMin, the least and the most that leaves here may be worth, and for columns of categories an additional lambda and the
+ * smoothing of their order. `binCounts` and `kinds` hold one 32-bit number a column; a kind is 0, 1 or −1 where the margin
+ * must not fall or not rise with the column, 2 where bins are categories. `order` has room for 5 KB.
  *
  * Writes to `out`: gain f64, column i32 (−1: none found), last bin on the left i32, the first filled bin after it i32 (the
  * number of bins where none is), missing left i32, whether the node holds missing values there i32, whether the left side
- * is the heavier i32.
+ * is the heavier i32, what the sides would be worth as leaves f64, f64. Of
+ * categories the bins stand in an order of their own, and 256 bits say which of those filled go left, 256 more which right.
  */
 export function searchSplit(
   histogram: usize,
   columns: usize,
   count: i32,
   binCounts: usize,
+  kinds: usize,
   rules: usize,
+  order: usize,
   out: usize,
 ): void {
   lambda = load<f64>(rules);
@@ -44,27 +58,106 @@ export function searchSplit(
   gradientUnit = load<f64>(rules, 24);
   hessianUnit = load<f64>(rules, 32);
   bestGain = load<f64>(rules, 40);
-  bestColumn = -1;
+  low = load<f64>(rules, 48);
+  high = load<f64>(rules, 56);
+  categoryLambda = load<f64>(rules, 64);
+  categorySmoothing = load<f64>(rules, 72);
+  bestPlace = -1;
   let total: i64 = 0;
-  if (count > 0) total = columnSum(histogram + <usize>load<i32>(columns) * COLUMN_BYTES);
-  const parent = scoreOf(gradientOf(total), hessianOf(total));
-  for (let i: usize = 0; i < <usize>count; i++) {
-    const column = load<i32>(columns + (i << 2));
-    const bins = load<i32>(binCounts + ((<usize>column) << 2));
-    searchColumn(histogram + <usize>column * COLUMN_BYTES, column, bins, total, parent);
+  if (count > 0) total = columnSum(histogram);
+  const bounded = low > -Infinity || high < Infinity;
+  const totalG = gradientOf(total);
+  const totalH = hessianOf(total);
+  const parent = bounded ? boundedScore(totalG, totalH, leafValue(totalG, totalH)) : scoreOf(totalG, totalH);
+  for (let i = 0; i < count; i++) {
+    const column = load<u32>(columns + ((<usize>i) << 2));
+    const bins = load<i32>(binCounts + (column << 2));
+    const kind = load<i32>(kinds + (column << 2));
+    const sums = histogram + <usize>i * COLUMN_BYTES;
+    if (kind === CATEGORY) searchCategories(sums, i, bins, total, parent, bounded, order);
+    else if (kind !== 0 || bounded) searchBounded(sums, i, bins, total, parent, kind);
+    else searchColumn(sums, i, bins, total, parent);
   }
   store<f64>(out, bestGain);
+  if (bestPlace < 0) {
+    store<i32>(out, -1, 8);
+    return;
+  }
+  const sums = histogram + <usize>bestPlace * COLUMN_BYTES;
+  const bestColumn = load<u32>(columns + ((<usize>bestPlace) << 2));
   store<i32>(out, bestColumn, 8);
-  if (bestColumn < 0) return;
-  const sums = histogram + <usize>bestColumn * COLUMN_BYTES;
-  const bins = load<i32>(binCounts + ((<usize>bestColumn) << 2));
+  const bins = load<i32>(binCounts + (bestColumn << 2));
   let next = bestBin + 1;
   while (next < bins && load<i64>(sums + ((<usize>next) << 3)) === 0) next++;
   store<i32>(out, bestBin, 12);
   store<i32>(out, next, 16);
   store<i32>(out, bestMissingLeft, 20);
   store<i32>(out, load<i64>(sums + MISSING) !== 0 ? 1 : 0, 24);
-  store<i32>(out, bestLeft * 2 > hessianOf(total) ? 1 : 0, 28);
+  store<i32>(out, bestLeft * 2 > totalH ? 1 : 0, 28);
+  store<f64>(out, leafValue(bestLeftGradient, bestLeft), 32);
+  store<f64>(out, leafValue(totalG - bestLeftGradient, totalH - bestLeft), 40);
+  if (load<i32>(kinds + (bestColumn << 2)) === CATEGORY)
+    writeSides(order, orderCategories(sums, bins, order), out + 48);
+}
+
+/**
+ * Categories in the order of their mean, G / (H + smoothing): the best of all ways to part them in two is then a cut through
+ * that order (Fisher 1958), which is searched as the bins of numbers are.
+ */
+function searchCategories(
+  sums: usize,
+  place: i32,
+  bins: i32,
+  total: i64,
+  parent: f64,
+  bounded: bool,
+  order: usize,
+): void {
+  const filled = orderCategories(sums, bins, order);
+  const given = lambda;
+  lambda += categoryLambda;
+  if (bounded) searchBounded(order, place, filled, total, parent, 0);
+  else searchColumn(order, place, filled, total, parent);
+  lambda = given;
+}
+
+/** Bytes into `order`: the sums of the filled bins as a column of their own, their means, their numbers. */
+const MEANS: usize = COLUMN_BYTES;
+const NUMBERS: usize = 2 * COLUMN_BYTES;
+
+/** Sorts the filled bins by their means, equals by their numbers; returns how many there are. */
+function orderCategories(sums: usize, bins: i32, order: usize): i32 {
+  store<i64>(order + MISSING, load<i64>(sums + MISSING));
+  let filled = 0;
+  for (let bin = 0; bin < bins; bin++) {
+    const own = load<i64>(sums + ((<usize>bin) << 3));
+    if (own === 0) continue;
+    const mean = (gradientOf(own) * gradientUnit) / (hessianOf(own) * hessianUnit + categorySmoothing);
+    let at = order + ((<usize>filled) << 3);
+    let number = order + NUMBERS + ((<usize>filled) << 2);
+    while (at > order && load<f64>(at - 8 + MEANS) > mean) {
+      store<i64>(at, load<i64>(at - 8));
+      store<f64>(at + MEANS, load<f64>(at - 8 + MEANS));
+      store<i32>(number, load<i32>(number - 4));
+      at -= 8;
+      number -= 4;
+    }
+    store<i64>(at, own);
+    store<f64>(at + MEANS, mean);
+    store<i32>(number, bin);
+    filled++;
+  }
+  return filled;
+}
+
+/** Bits of the filled bins up to the best one in their order, then of the others. */
+function writeSides(order: usize, filled: i32, out: usize): void {
+  memory.fill(out, 0, 64);
+  for (let i = 0; i < filled; i++) {
+    const bin = load<u32>(order + NUMBERS + ((<usize>i) << 2));
+    const word = out + (i <= bestBin ? 0 : 32) + ((<usize>(bin >>> 5)) << 2);
+    store<u32>(word, load<u32>(word) | ((<u32>1) << (bin & 31)));
+  }
 }
 
 /**
@@ -72,7 +165,7 @@ export function searchSplit(
  * right, lane 1 on the left. All sums are whole numbers below 2^31 and exact in doubles. That a gain beats the best one is
  * first asked without dividing, with some slack for rounding; few bins get to the exact question.
  */
-function searchColumn(sums: usize, column: i32, bins: i32, total: i64, parent: f64): void {
+function searchColumn(sums: usize, place: i32, bins: i32, total: i64, parent: f64): void {
   const missing = load<i64>(sums + MISSING);
   let leftG = f64x2.replace_lane(f64x2.splat(0), 1, gradientOf(missing));
   let leftH = f64x2.replace_lane(f64x2.splat(0), 1, hessianOf(missing));
@@ -100,9 +193,9 @@ function searchColumn(sums: usize, column: i32, bins: i32, total: i64, parent: f
     );
     const beats = f64x2.ge(scores, f64x2.mul(limit, f64x2.mul(leftWeight, rightWeight)));
     if (!v128.any_true(beats)) continue;
-    tryBin(column, bin, 0, f64x2.extract_lane(leftG, 0), f64x2.extract_lane(leftH, 0), total, parent);
+    tryBin(place, bin, 0, f64x2.extract_lane(leftG, 0), f64x2.extract_lane(leftH, 0), total, parent);
     if (missing !== 0) {
-      tryBin(column, bin, 1, f64x2.extract_lane(leftG, 1), f64x2.extract_lane(leftH, 1), total, parent);
+      tryBin(place, bin, 1, f64x2.extract_lane(leftG, 1), f64x2.extract_lane(leftH, 1), total, parent);
     }
     limit = f64x2.splat(limitFor(parent));
   }
@@ -114,22 +207,54 @@ function limitFor(parent: f64): f64 {
 }
 
 /** The exact question: is this the best split so far, and is neither side too light? */
-function tryBin(column: i32, bin: i32, missingLeft: i32, leftG: f64, leftH: f64, total: i64, parent: f64): void {
+function tryBin(place: i32, bin: i32, missingLeft: i32, leftG: f64, leftH: f64, total: i64, parent: f64): void {
   const rightG = gradientOf(total) - leftG;
   const rightH = hessianOf(total) - leftH;
   const lightest = min(leftH, rightH) * hessianUnit;
   if (lightest <= 0 || lightest < minChildWeight) return;
   const gain = scoreOf(leftG, leftH) + scoreOf(rightG, rightH) - parent;
-  if (gain > bestGain) keep(gain, column, bin, missingLeft, leftH);
+  if (gain > bestGain) keep(gain, place, bin, missingLeft, leftG, leftH);
 }
 
-function keep(gain: f64, column: i32, bin: i32, missingLeft: i32, leftHessian: f64): void {
+/**
+ * As {@link searchColumn}, where leaves are bounded or the column is monotone: each side is worth what it may be worth, and a
+ * split whose sides stand in the wrong order is none (the "basic" method of LightGBM, which is XGBoost's).
+ */
+function searchBounded(sums: usize, place: i32, bins: i32, total: i64, parent: f64, kind: i32): void {
+  const missing = load<i64>(sums + MISSING);
+  let filled: i64 = 0;
+  for (let bin = 0; bin < bins; bin++) {
+    const own = load<i64>(sums + ((<usize>bin) << 3));
+    if (own === 0) continue;
+    filled += own;
+    // What parts the missing from all others has no direction.
+    tryBounded(place, bin, 0, filled, total, parent, filled + missing === total ? 0 : kind);
+    if (missing !== 0) tryBounded(place, bin, 1, filled + missing, total, parent, kind);
+  }
+}
+
+function tryBounded(place: i32, bin: i32, missingLeft: i32, left: i64, total: i64, parent: f64, kind: i32): void {
+  const leftG = gradientOf(left);
+  const leftH = hessianOf(left);
+  const rightG = gradientOf(total) - leftG;
+  const rightH = hessianOf(total) - leftH;
+  const lightest = min(leftH, rightH) * hessianUnit;
+  if (lightest <= 0 || lightest < minChildWeight) return;
+  const leftValue = leafValue(leftG, leftH);
+  const rightValue = leafValue(rightG, rightH);
+  if ((kind === 1 && leftValue > rightValue) || (kind === -1 && leftValue < rightValue)) return;
+  const gain = boundedScore(leftG, leftH, leftValue) + boundedScore(rightG, rightH, rightValue) - parent;
+  if (gain > bestGain) keep(gain, place, bin, missingLeft, leftG, leftH);
+}
+
+function keep(gain: f64, place: i32, bin: i32, missingLeft: i32, leftGradient: f64, leftHessian: f64): void {
   const coarse = reinterpret<f64>(reinterpret<u64>(gain) & COARSE);
   if (coarse <= bestGain) return;
   bestGain = coarse;
-  bestColumn = column;
+  bestPlace = place;
   bestBin = bin;
   bestMissingLeft = missingLeft;
+  bestLeftGradient = leftGradient;
   bestLeft = leftHessian;
 }
 
@@ -137,6 +262,20 @@ function keep(gain: f64, column: i32, bin: i32, missingLeft: i32, leftHessian: f
 function scoreOf(gradient: f64, hessian: f64): f64 {
   const shrunk = max(abs(gradient * gradientUnit) - alpha, 0.0);
   return (shrunk * shrunk) / (hessian * hessianUnit + lambda);
+}
+
+/** −T(G) / (H + λ) within the bounds, of sums in units: the value of a leaf before the learning rate. */
+function leafValue(gradient: f64, hessian: f64): f64 {
+  const g = gradient * gradientUnit;
+  const shrunk = max(abs(g) - alpha, 0.0);
+  const value = shrunk === 0 ? 0.0 : -copysign(shrunk, g) / (hessian * hessianUnit + lambda);
+  return min(max(value, low), high);
+}
+
+/** The score of a leaf of this value: −(2 G w + (H + λ) w² + 2 α |w|), which is {@link scoreOf} for the best value. */
+function boundedScore(gradient: f64, hessian: f64, value: f64): f64 {
+  const slope = 2 * (gradient * gradientUnit * value + alpha * abs(value));
+  return -(slope + (hessian * hessianUnit + lambda) * value * value);
 }
 
 function gradientOf(sum: i64): f64 {

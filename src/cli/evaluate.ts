@@ -1,0 +1,43 @@
+// `sentinel evaluate`: how good one version is on later rows of a table; figures and curves, as files with --out.
+import { SentinelError } from "../core/errors.ts";
+import { evaluateResults, evaluateVersion } from "../lifecycle/evaluate.ts";
+import { writeResults } from "../lifecycle/result-files.ts";
+import { textOption } from "./options.ts";
+import type { Verb } from "./verb.ts";
+
+export const verb: Verb = {
+  options: [
+    ["--data <file>", "CSV, Parquet or NDJSON with labels (default: the pipeline's source)"],
+    ["--to <version>", "a version (default: the candidate, else the champion)"],
+    ["--trained <file>", "instead: the version whose bundle this train.json of `train --out` names"],
+    ["--out <dir>", "write metrics.json and the curves as CSV into this folder"],
+  ],
+  async run(context, { options }) {
+    const to = textOption(options, "to") ?? null;
+    const trained = textOption(options, "trained") ?? null;
+    if (to !== null && trained !== null) {
+      throw new SentinelError("cli.usage", "--to names a version, --trained another way to find one", {
+        hint: "give one of the two",
+      });
+    }
+    const pipeline = context.pipeline();
+    const path = textOption(options, "data") ?? pipeline.source;
+    const result = await evaluateVersion(context.ports(), { pipeline, path, to, trained });
+    const out = textOption(options, "out");
+    if (out !== undefined) writeResults(out, evaluateResults(result));
+    const { output } = context;
+    const from = new Date(result.from).toISOString().slice(0, 10);
+    output.heading(
+      `${pipeline.model} version ${result.version} on ${result.rows.toLocaleString("en")} rows from ${from} on`,
+    );
+    output.table([
+      ["metric", "value"],
+      ...Object.entries(result.metrics).map(([key, value]) => [
+        key,
+        Number.isInteger(value) ? String(value) : value.toFixed(4),
+      ]),
+    ]);
+    if (out !== undefined) output.line(`\n  metrics and curves: ${out}`);
+    return { yes: true, json: result };
+  },
+};

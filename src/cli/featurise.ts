@@ -1,0 +1,34 @@
+// `sentinel featurise`: the feature vectors of a table as a Parquet file.
+import { SentinelError } from "../core/errors.ts";
+import { featurise } from "../lifecycle/featurise.ts";
+import { textOption } from "./options.ts";
+import type { Verb } from "./verb.ts";
+
+export const verb: Verb = {
+  options: [
+    ["--data <file>", "CSV, Parquet or NDJSON with labels (default: the pipeline's source)"],
+    ["--out <file>", "the feature table; .parquet"],
+  ],
+  async run(context, { options }) {
+    const out = textOption(options, "out");
+    if (out === undefined) {
+      throw new SentinelError("cli.usage", "featurise needs --out FILE", {
+        hint: "for example: sentinel featurise --out data/features.parquet",
+      });
+    }
+    const pipeline = context.pipeline();
+    const ports = context.ports();
+    const started = ports.clock.elapsed();
+    const result = await featurise(ports, {
+      pipeline,
+      path: textOption(options, "data") ?? pipeline.source,
+      out,
+      packageVersion: context.packageVersion,
+    });
+    const seconds = (ports.clock.elapsed() - started) / 1000;
+    context.output.line(
+      `${result.rows.toLocaleString("en")} transactions × ${result.features} features (spec ${result.featureHash.slice(0, 12)}) → ${out} in ${seconds.toFixed(1)} s`,
+    );
+    return { yes: true, json: result };
+  },
+};

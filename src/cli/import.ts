@@ -1,0 +1,86 @@
+// `sentinel import`: a foreign model's file in, narration and verdicts out.
+import { readFileSync } from "node:fs";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { FOREIGN_FORMATS, importModel } from "../lifecycle/import.ts";
+import { choiceOption, forceReason, integerOption, textOption } from "./options.ts";
+import { showTraining } from "./train.ts";
+import type { Verb } from "./verb.ts";
+
+const CALIBRATIONS = ["choose", "isotonic", "beta", "none"] as const;
+const ROUNDS_MAX = 1_000_000;
+
+export const verb: Verb = {
+  args: "<file>",
+  options: [
+    ["--format <name>", "onnx, xgboost or lightgbm (default: told from the file)"],
+    ["--data <file>", "CSV, Parquet or NDJSON with labels, to calibrate and judge on (default: the pipeline's source)"],
+    ["--features <names>", "the features that the model's columns take, in its order: a,b,c"],
+    ["--columns <file>", 'JSON of renamed columns: {"column of the model": "feature"}'],
+    ["--calibrate <how>", "choose, isotonic, beta or none: the model's own probability (default: the pipeline's)"],
+    ["--rounds <n>", "only the first n rounds of boosting (default: the best, where training stopped early)"],
+    ["--seed <n>", "seed of every random draw (default: the pipeline's)"],
+    ["--force", "register although a gate said no"],
+    ["--reason <text>", "why, for the journal (with --force)"],
+  ],
+  async run(context, { args, options }) {
+    const { output, config } = context;
+    const pipeline = context.pipeline();
+    const forced = forceReason(options);
+    const path = textOption(options, "data") ?? pipeline.source;
+    const whole = (name: string, range: { low: number; high: number }): number | undefined =>
+      options[name] === undefined ? undefined : integerOption(options, name, { ...range, fallback: 1 });
+    output.heading(`import ${args[0]} as ${pipeline.model}, judged on ${path}`);
+    const result = await importModel(context.ports(), {
+      file: args[0],
+      format: choiceOption(options, "format", FOREIGN_FORMATS),
+      columns: { features: listOf(textOption(options, "features")), map: mapOf(textOption(options, "columns")) },
+      calibration: choiceOption(options, "calibrate", CALIBRATIONS),
+      rounds: whole("rounds", { low: 1, high: ROUNDS_MAX }),
+      pipeline,
+      path,
+      actor: config.actor,
+      packageVersion: context.packageVersion,
+      seed: whole("seed", { low: 0, high: 4_294_967_295 }),
+      forced,
+    });
+    for (const verdict of result.verdicts) output.verdict(verdict);
+    showTraining(output, result);
+    if (result.version !== null) {
+      output.line(
+        `\n  version ${result.version.version} of ${result.version.model} is registered as candidate (bundle ${result.version.bundle.slice(0, 12)})`,
+      );
+      output.line("  next: `sentinel serve` shadows it, `sentinel promote` weighs it");
+    } else {
+      output.line("\n  nothing was registered");
+    }
+    return { yes: result.version !== null, json: result };
+  },
+};
+
+function listOf(text: string | undefined): readonly string[] | null {
+  return text === undefined ? null : text.split(",").map((name) => name.trim());
+}
+
+/** The map file: one object of texts. */
+function mapOf(file: string | undefined): ReadonlyMap<string, string> | null {
+  if (file === undefined) return null;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw badMap(file, messageOf(error));
+  }
+  if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed)) throw badMap(file, "it is no object");
+  const pairs: [string, string][] = [];
+  for (const [column, feature] of Object.entries(parsed)) {
+    if (typeof feature !== "string") throw badMap(file, `${column} has no feature's name`);
+    pairs.push([column, feature]);
+  }
+  return new Map(pairs);
+}
+
+function badMap(file: string, what: string): SentinelError {
+  return new SentinelError("cli.usage", `--columns ${file}: ${what}`, {
+    hint: 'write one JSON object: {"column of the model": "feature"}',
+  });
+}

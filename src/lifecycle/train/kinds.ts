@@ -1,0 +1,35 @@
+// What each feature means to the trees, by the feature spec and the pipeline.
+import { SentinelError } from "../../core/errors.ts";
+import { nearestName } from "../../core/nearest.ts";
+import type { FeatureSpec } from "../../features/spec.ts";
+import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
+import type { Pipeline } from "../pipeline.ts";
+
+/** The features whose numbers only say which. */
+export function categoryNames(spec: FeatureSpec): string[] {
+  return spec.features.filter(({ kind }) => kind === "category").map(({ name }) => name);
+}
+
+/**
+ * One kind a feature, in the spec's order: category features are parted in sets, others may have a direction. Errors:
+ * `pipeline.invalid` naming a direction for no feature, or for a category.
+ */
+export function columnKinds(spec: FeatureSpec, pipeline: Pipeline): ColumnKind[] {
+  const monotone = pipeline.modelParameters.monotone ?? {};
+  const names = spec.features.map(({ name }) => name);
+  const categories = categoryNames(spec);
+  for (const name of Object.keys(monotone)) {
+    const refuse = (fault: string, hint: string): never => {
+      throw new SentinelError("pipeline.invalid", `${pipeline.file}: model_parameters.monotone: ${fault}`, { hint });
+    };
+    if (categories.includes(name)) refuse(`feature ${name} is a category, which has no order`, "leave it out");
+    if (names.includes(name)) continue;
+    const nearest = nearestName(name, names);
+    const hint = nearest === null ? `its features are ${names.join(", ")}` : `did you mean ${nearest}?`;
+    refuse(`spec ${spec.name} has no feature ${name}`, hint);
+  }
+  return names.map((name) => {
+    if (categories.includes(name)) return "category";
+    return Object.hasOwn(monotone, name) ? monotone[name] : "number";
+  });
+}

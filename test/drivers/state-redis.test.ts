@@ -1,0 +1,197 @@
+// The shared feature state on a real redis-server: bit for bit what one process in memory would have, whoever applies.
+import fc from "fast-check";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { HOUR_MS } from "../../src/core/duration.ts";
+import type { Transaction } from "../../src/core/transaction.ts";
+import { createRedisState } from "../../src/drivers/state-redis.ts";
+import { Excerpt } from "../../src/features/excerpt.ts";
+import type { StateLimits } from "../../src/features/limits.ts";
+import { compileSpec, type FeaturePlan, layoutOf } from "../../src/features/plan.ts";
+import type { LogEvent } from "../../src/features/replay.ts";
+import { FeatureState } from "../../src/features/state.ts";
+import { type SharedBelief, takeLabel, takeTransaction } from "../../src/lifecycle/shared/apply.ts";
+import type { SharedStore } from "../../src/ports.ts";
+import { LATENESS_MS, START, specArbitrary, streamArbitrary, transaction } from "../features/streams.ts";
+import { type RedisProcess, redisInstalled, startRedis } from "./redis-server.ts";
+
+if (!redisInstalled) {
+  console.warn("SKIPPED all tests against Redis: no redis-server on the path; scripts/setup-redis installs it");
+  test.runIf(process.env.CI === "true")("redis-server is installed", () => {
+    expect(redisInstalled, "CI must run scripts/setup-redis first").toBe(true);
+  });
+}
+
+const QUIET = { latenessMs: LATENESS_MS, tileEvents: 1000 };
+/** Few transactions a tile, few ids. Keys are not limited: Redis gives none up, so that memory must not either. */
+const BUSY = { latenessMs: LATENESS_MS, tileEvents: 2, tileMs: 6 * HOUR_MS, idsMax: 8 };
+const NONE = new Uint8Array(0);
+
+describe.runIf(redisInstalled)("on a server", () => {
+  let redis: RedisProcess;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis?.dispose());
+  beforeEach(() => redis.flush());
+
+  const open = (limits: Partial<StateLimits>): SharedStore =>
+    createRedisState({ address: redis.address, name: "card", limits });
+
+  /** An empty layout in an empty store, and one caller's view of it. */
+  async function begin(store: SharedStore, plan: FeaturePlan, limits: Partial<StateLimits>): Promise<SharedBelief> {
+    const before = await store.head();
+    const life = { marker: `m${before?.generation ?? 0}`, generation: (before?.generation ?? 0) + 1, sequence: 0 };
+    expect(await store.begin({ replaces: before?.marker ?? null, ...life })).toBe(true);
+    const id = await store.prepare();
+    const layout = { id, hash: plan.layoutHash, about: "" };
+    const ids = { generation: null, lists: [] };
+    const at = { marker: life.marker, sequence: 0, watermark: Number.NEGATIVE_INFINITY, ids };
+    expect(await store.add(layout, at)).toBe(true);
+    return viewOf({ marker: life.marker, version: 1, id }, plan, limits);
+  }
+
+  function viewOf(
+    at: { readonly marker: string; readonly version: number; readonly id: string },
+    plan: FeaturePlan,
+    limits: Partial<StateLimits>,
+  ): SharedBelief {
+    const { marker, version, id } = at;
+    return { marker, version, sequenceKnown: 0, parts: [{ id, excerpt: new Excerpt(layoutOf([plan]), limits) }] };
+  }
+
+  /** Takes one event; gives its vector (empty for a label) and its place in the order; null for a repeat of one that no log has yet. */
+  async function take(
+    store: SharedStore,
+    view: SharedBelief,
+    on: { readonly plan: FeaturePlan; readonly event: LogEvent },
+  ): Promise<{ readonly sequence: number; readonly bits: string } | null> {
+    const { plan, event } = on;
+    const vector = new Float32Array(event.kind === "label" ? 0 : plan.width);
+    const taken =
+      event.kind === "label"
+        ? await takeLabel(store, () => view, { ...event, record: NONE })
+        : await takeTransaction(store, () => view, {
+            transaction: event.transaction,
+            again: true,
+            record: () => {
+              view.parts[0].excerpt.state.read(plan, event.transaction, vector);
+              return NONE;
+            },
+          });
+    if (taken.outcome === "repeated") return null;
+    if (taken.outcome !== "applied") throw new Error(taken.outcome);
+    // As a log would have written it at once.
+    await store.settle([event.kind === "label" ? `l ${taken.sequence}` : `t ${event.transaction.id}`]);
+    return { sequence: taken.sequence, bits: bits(vector) };
+  }
+
+  /** What a state in memory says to the same event. */
+  function inMemory(state: FeatureState, plan: FeaturePlan, event: LogEvent): string {
+    if (event.kind === "label") {
+      state.learnLabel(event);
+      return "";
+    }
+    const vector = new Float32Array(plan.width);
+    state.read(plan, event.transaction, vector);
+    state.learn(event.transaction);
+    return bits(vector);
+  }
+
+  test.each([
+    ["quiet keys", QUIET],
+    ["busy keys", BUSY],
+  ])("memory = Redis, bit for bit: %s", async (_, limits) => {
+    const store = open(limits);
+    try {
+      await fc.assert(
+        fc.asyncProperty(specArbitrary, streamArbitrary, async (spec, events) => {
+          const plan = compileSpec(spec);
+          const view = await begin(store, plan, limits);
+          const state = new FeatureState(layoutOf([plan]), limits);
+          for (const event of events) {
+            expect((await take(store, view, { plan, event }))?.bits).toBe(inMemory(state, plan, event));
+          }
+        }),
+        { numRuns: 150 },
+      );
+    } finally {
+      await store.close();
+    }
+  });
+
+  test.each([
+    ["quiet keys", QUIET],
+    ["busy keys", BUSY],
+  ])(
+    "several clients at once: the order of the sequence gives every vector again, and nothing counts twice: %s",
+    async (_, limits) => {
+      const clients = Array.from({ length: 4 }, () => open(limits));
+      const control = open(limits);
+      try {
+        await fc.assert(
+          fc.asyncProperty(specArbitrary, streamArbitrary, async (spec, events) => {
+            const plan = compileSpec(spec);
+            const first = await begin(control, plan, limits);
+            const [{ id }] = first.parts;
+            const done: { readonly sequence: number; readonly bits: string; readonly event: LogEvent }[] = [];
+            let next = 0;
+            await Promise.all(
+              clients.map(async (store) => {
+                const view = viewOf({ marker: first.marker, version: first.version, id }, plan, limits);
+                while (next < events.length) {
+                  const event = events[next++];
+                  const taken = await take(store, view, { plan, event });
+                  if (taken !== null) done.push({ ...taken, event });
+                }
+              }),
+            );
+            done.sort((a, b) => a.sequence - b.sequence);
+            expect(done.map(({ sequence }) => sequence)).toEqual(done.map((_one, i) => i + 1));
+            const state = new FeatureState(layoutOf([plan]), limits);
+            for (const { bits: said, event } of done) expect(said).toBe(inMemory(state, plan, event));
+          }),
+          { numRuns: 150 },
+        );
+      } finally {
+        for (const store of [...clients, control]) await store.close();
+      }
+    },
+  );
+
+  test("an id that two clients send at once counts once", async () => {
+    const plan = compileSpec({
+      name: "s",
+      version: 1,
+      features: [{ kind: "window", name: "n", key: ["c"], over: "transactions", window: "1d" }],
+    });
+    const stores = Array.from({ length: 4 }, () => open({}));
+    try {
+      const first = await begin(stores[0], plan, {});
+      const [{ id }] = first.parts;
+      const outcomes: string[] = [];
+      const send = async (store: SharedStore, tx: Transaction): Promise<void> => {
+        const view = viewOf({ marker: first.marker, version: first.version, id }, plan, {});
+        const record = (): Uint8Array => new TextEncoder().encode(tx.id);
+        const taken = await takeTransaction(store, () => view, { transaction: tx, record });
+        outcomes.push(taken.outcome);
+        if (taken.outcome === "repeated") expect(Buffer.from(taken.pending.record).toString()).toBe(tx.id);
+      };
+      for (let i = 0; i < 50; i++) {
+        const tx = transaction(`t${i}`, START + i, { c: "a" });
+        await Promise.all(stores.map((store) => send(store, tx)));
+      }
+      expect(outcomes.filter((outcome) => outcome === "applied")).toHaveLength(50);
+      expect(outcomes.filter((outcome) => outcome === "repeated")).toHaveLength(150);
+      const view = viewOf({ marker: first.marker, version: first.version, id }, plan, {});
+      const event = { kind: "transaction", transaction: transaction("last", START + 60, { c: "a" }) } as const;
+      expect((await take(stores[0], view, { plan, event }))?.bits).toBe(bits(Float32Array.of(51)));
+    } finally {
+      for (const store of stores) await store.close();
+    }
+  });
+});
+
+/** The bits of a vector, so that NaN equals NaN and 0 differs from −0. */
+function bits(vector: Float32Array): string {
+  return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("hex");
+}
