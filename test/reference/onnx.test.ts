@@ -18,7 +18,7 @@ import { loadOnnx } from "../../src/ml/onnx/run.ts";
 import { categoriesOf } from "../../src/ml/trees.ts";
 import { makeWorkspace, removeWorkspace, sentinelJson } from "../cli/sentinel.ts";
 import { writeHistory } from "../journeys/traffic.ts";
-import { handMade, handMadeSets, type OnnxModel, trainedModel } from "../ml/onnx/models.ts";
+import { handMade, handMadeSets, type OnnxModel, trainedModel, trainedSets } from "../ml/onnx/models.ts";
 
 const ROWS = 100_000;
 /** Our interpreter is no runtime; it is held against onnxruntime on the first rows. */
@@ -42,6 +42,7 @@ const MODELS: Readonly<Record<string, OnnxModel>> = {
   ),
   "trained, isotonic as fitted": trainedModel(true),
   "hand-made with sets": handMadeSets(),
+  "trained with sets": trainedSets(),
   "no trees": { ...handMade(0), calibration: { kind: "none" } },
 };
 

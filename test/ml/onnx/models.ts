@@ -69,6 +69,18 @@ export function handMadeSets(): OnnxModel {
   return { ...model, trees: { ...model.trees, threshold, sets: setsOf(nodes) } };
 }
 
+/** 30 trees that part the first two columns, made whole numbers, as categories. */
+export function trainedSets(): OnnxModel {
+  const { x, y } = fraudProblem(3000, 6);
+  const values = x.values.map((value, i) => (i < 2 * x.rows ? Math.abs(Math.round(9 * value)) : value));
+  const input = { ...x, values };
+  const forest = trainIsolationForest({ x: input, trees: 20, seed: 4 });
+  const kinds = ["category", "category", "number", "number"] as const;
+  const params = { ...defaultGbdtParams, trees: 30, depthMax: 5 };
+  const { model: trees } = trainGbdt({ x: input, y, kinds, params, seed: 5 });
+  return { trees, forest, calibration: { kind: "none" }, anomalyAsFeature: false, names: x.names };
+}
+
 /** 60 trees of depth 5 and a forest of 50, with the isotonic calibration fitted to them. */
 export function trainedModel(anomalyAsFeature: boolean): OnnxModel {
   const { x, y } = fraudProblem(3000, 3);
