@@ -4,6 +4,7 @@ import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import type { Ports } from "../ports.ts";
+import { dvcEntryOf } from "./dvc.ts";
 import { loadPipeline, pipelineNames } from "./pipeline.ts";
 import { loadVersion } from "./score.ts";
 import { readLives } from "./shared/lives.ts";
@@ -71,6 +72,24 @@ export async function doctor(
       };
     const { rows, format } = await (await ports.dataset()).describe(source);
     return { state: "ok", found: `${source}: ${rows.toLocaleString("en")} rows, ${format}`, todo: "" };
+  });
+  await look("data in DVC", async () => {
+    const { source } = loadPipeline(workspace, input.pipeline);
+    const faults: string[] = [];
+    const entry = dvcEntryOf(source, (what) => faults.push(what));
+    if (faults.length > 0)
+      return { state: "fault", found: faults.join("; "), todo: "mend that file: was it merged by hand?" };
+    if (entry === null || !existsSync(source))
+      return { state: "ok", found: "not tracked: runs name it by its SHA-256", todo: "" };
+    const md5 = await (await ports.dataset()).hash(source, "md5");
+    const file = path.relative(workspace, entry.file);
+    return md5 === entry.md5
+      ? { state: "ok", found: `${md5} in ${file}`, todo: "" }
+      : {
+          state: "note",
+          found: `${file} is behind: it says ${entry.md5}, the file is ${md5}`,
+          todo: "`dvc repro`, or `dvc commit` to take the file as it is",
+        };
   });
   await look("registry", async () => {
     const { model } = loadPipeline(workspace, input.pipeline);

@@ -179,7 +179,8 @@ async function compare(
   const vector = new Float32Array(plan.width);
   state.read(plan, on.arrival.transaction, vector);
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
-  tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score });
+  const { tolerance } = scorer;
+  tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score, tolerance });
 }
 
 /** One state with the stretch of the log over which the server's state was the same. */
@@ -321,9 +322,14 @@ class Tally {
     }
   }
 
-  score(transactionId: string, pair: { readonly logged: number; readonly replayed: number }): void {
+  score(
+    transactionId: string,
+    pair: { readonly logged: number; readonly replayed: number; readonly tolerance: number },
+  ): void {
     this.scoresCompared++;
-    if (!Object.is(pair.logged, pair.replayed)) this.mismatch({ transactionId, feature: "(score)", ...pair });
+    const { logged, replayed, tolerance } = pair;
+    const isSame = Object.is(logged, replayed) || Math.abs(logged - replayed) <= tolerance;
+    if (!isSame) this.mismatch({ transactionId, feature: "(score)", logged, replayed });
   }
 
   report(): ReplayReport {

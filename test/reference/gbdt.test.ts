@@ -1,19 +1,22 @@
-// Boosted trees against XGBoost: the same splits and leaves on small problems, the same quality on a larger one.
+// Boosted trees against XGBoost and LightGBM: the same splits and leaves on small problems, the same quality on a larger one.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import type { ColumnKind } from "../../src/ml/gbdt/kinds.ts";
 import type { GbdtModel } from "../../src/ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../src/ml/gbdt/params.ts";
 import { scoreMatrix, sigmoid } from "../../src/ml/gbdt/score.ts";
 import { trainGbdt } from "../../src/ml/gbdt/train.ts";
 import type { Matrix } from "../../src/ml/matrix.ts";
 import { averagePrecision, logLoss, rocAuc } from "../../src/ml/metrics.ts";
+import { asksForSet, goesLeft } from "../../src/ml/trees.ts";
 import { mediumData } from "./medium.ts";
 
 interface XgbNode {
   readonly nodeid: number;
   readonly leaf?: number;
   readonly split?: string;
-  readonly split_condition?: number;
+  /** Of categories: those that take the yes branch. */
+  readonly split_condition?: number | readonly number[];
   readonly yes?: number;
   readonly missing?: number;
   readonly gain?: number;
@@ -23,16 +26,27 @@ interface XgbNode {
 
 interface SmallProblem {
   readonly name: string;
-  readonly params: Readonly<Record<string, number>>;
+  readonly params: Readonly<Record<string, number | string>>;
   readonly x: readonly (readonly (number | null)[])[];
   readonly y: readonly number[];
+  readonly categories: readonly number[];
   readonly weights: readonly number[] | null;
   readonly trees: readonly XgbNode[];
   readonly margins: readonly number[];
 }
 
+interface CategoryProblem {
+  readonly name: string;
+  readonly params: Readonly<Record<string, number>>;
+  readonly x: readonly (readonly number[])[];
+  readonly y: readonly number[];
+  /** Of the training rows, by number of trees. */
+  readonly margins: Readonly<Record<string, readonly number[]>>;
+}
+
 const answers = JSON.parse(readFileSync(new URL("data/gbdt.json", import.meta.url), "utf8")) as {
   readonly small: readonly SmallProblem[];
+  readonly categories: readonly CategoryProblem[];
   readonly medium: Readonly<Record<string, number>> & { readonly params: Readonly<Record<string, number>> };
 };
 
@@ -41,7 +55,14 @@ for (const problem of answers.small) {
     const x = matrixOf(problem.x);
     const weights = problem.weights === null ? undefined : Float32Array.from(problem.weights);
     const params = { ...paramsOf(problem.params), trees: problem.trees.length };
-    const { model } = trainGbdt({ x, y: Uint8Array.from(problem.y), weights, params, seed: 1 });
+    const { model } = trainGbdt({
+      x,
+      y: Uint8Array.from(problem.y),
+      weights,
+      kinds: kindsOf(problem),
+      params,
+      seed: 1,
+    });
     const all = Array.from({ length: x.rows }, (_, r) => r);
     problem.trees.forEach((tree, t) => {
       sameNode({ model, x, node: model.roots[t] }, tree, all);
@@ -49,6 +70,32 @@ for (const problem of answers.small) {
     scoreMatrix(model, x).forEach((margin, r) => {
       expect(margin).toBeCloseTo(problem.margins[r], 5);
     });
+  });
+}
+
+for (const { name, params: theirs, x: rows, y, margins } of answers.categories) {
+  test(`categories, ${name}: LightGBM's margins`, () => {
+    const x = matrixOf(rows);
+    for (const [trees, expected] of Object.entries(margins)) {
+      const params: GbdtParams = {
+        ...defaultGbdtParams,
+        trees: Number(trees),
+        learningRate: theirs.learning_rate,
+        depthMax: theirs.max_depth,
+        lambda: theirs.lambda_l2,
+        minChildWeight: theirs.min_sum_hessian_in_leaf,
+        startRate: 0.5,
+        categoryRowsMin: 1,
+        categoryLambda: theirs.cat_l2,
+        categorySmoothing: theirs.cat_smooth,
+      };
+      const kinds = ["category", "category", "number"] as const;
+      const { model } = trainGbdt({ x, y: Uint8Array.from(y), kinds, params, seed: 1 });
+      expect(Array.from(model.feature.keys()).some((node) => asksForSet(model, node))).toBe(true);
+      scoreMatrix(model, x).forEach((margin, r) => {
+        expect(margin).toBeCloseTo(expected[r], 5);
+      });
+    }
   });
 }
 
@@ -85,21 +132,34 @@ function sameNode(
   close(model.gain[node], theirs.gain!);
   const valueIn = (r: number): number => x.values[model.feature[node] * x.rows + r];
   const someMissing = rows.some((r) => Number.isNaN(valueIn(r)));
-  const missingLeft = theirs.missing === theirs.yes;
-  if (someMissing) expect(model.missingLeft[node] === 1).toBe(missingLeft);
-  const ours = rows.filter((r) =>
-    Number.isNaN(valueIn(r)) ? model.missingLeft[node] === 1 : valueIn(r) < model.threshold[node],
-  );
-  const expected = rows.filter((r) => (Number.isNaN(valueIn(r)) ? missingLeft : valueIn(r) < theirs.split_condition!));
-  expect(ours).toEqual(expected);
+  const ours = rows.filter((r) => goesLeft(model, node, valueIn(r)));
+  const yes = rows.filter((r) => saysYes(theirs, valueIn(r)));
+  const no = rows.filter((r) => !yes.includes(r));
+  // Sets have no order, nor have the missing and all others: what XGBoost has on one side may stand on our other one.
+  const isSet = Array.isArray(theirs.split_condition);
+  expect(asksForSet(model, node)).toBe(isSet);
+  const free = isSet || model.threshold[node] === Number.POSITIVE_INFINITY;
+  const turned = free && ours[0] !== yes[0];
+  expect(ours).toEqual(turned ? no : yes);
+  if (someMissing && !free) expect(model.missingLeft[node] === 1).toBe(theirs.missing === theirs.yes);
   const [first, second] = theirs.children!;
-  const [left, right] = first.nodeid === theirs.yes ? [first, second] : [second, first];
-  sameNode({ model, x, node: model.left[node] }, left, expected);
-  sameNode(
-    { model, x, node: model.right[node] },
-    right,
-    rows.filter((r) => !expected.includes(r)),
-  );
+  const [their, other] = first.nodeid === theirs.yes ? [first, second] : [second, first];
+  const { left, right } = model;
+  sameNode({ model, x, node: turned ? right[node] : left[node] }, their, yes);
+  sameNode({ model, x, node: turned ? left[node] : right[node] }, other, no);
+}
+
+function saysYes({ missing, yes, split_condition: condition }: XgbNode, value: number): boolean {
+  if (Number.isNaN(value)) return missing === yes;
+  return typeof condition === "number" ? value < condition : condition!.includes(value);
+}
+
+function kindsOf({ x, params, categories }: SmallProblem): ColumnKind[] {
+  const directions = String(params.monotone_constraints ?? "").match(/-?\d/g) ?? [];
+  return x[0].map((_, c) => {
+    if (categories.includes(c)) return "category";
+    return directions[c] === "1" ? "increasing" : directions[c] === "-1" ? "decreasing" : "number";
+  });
 }
 
 /** XGBoost sums in 32-bit floats. */
@@ -107,7 +167,8 @@ function close(ours: number, theirs: number): void {
   expect(Math.abs(ours - theirs)).toBeLessThan(1e-3 * Math.max(1, Math.abs(theirs)));
 }
 
-function paramsOf(theirs: Readonly<Record<string, number>>): GbdtParams {
+function paramsOf(given: Readonly<Record<string, number | string>>): GbdtParams {
+  const theirs = given as Readonly<Record<string, number>>;
   return {
     ...defaultGbdtParams,
     learningRate: theirs.eta,
@@ -118,6 +179,10 @@ function paramsOf(theirs: Readonly<Record<string, number>>): GbdtParams {
     minChildWeight: theirs.min_child_weight,
     scalePositive: theirs.scale_pos_weight ?? 1,
     startRate: theirs.base_score,
+    // XGBoost orders categories by what each would be worth as a leaf.
+    categoryRowsMin: 1,
+    categoryLambda: 0,
+    categorySmoothing: theirs.lambda,
   };
 }
 

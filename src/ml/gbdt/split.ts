@@ -16,8 +16,8 @@ export interface Split {
   readonly set: Uint32Array | null;
   readonly missingLeft: boolean;
   readonly gain: number;
-  /** Halfway between what both sides would be worth as leaves. */
-  readonly middle: number;
+  /** What both sides would be worth as leaves. */
+  readonly worth: readonly [left: number, right: number];
 }
 
 /** The least and the most that leaves below a node may be worth, before the learning rate. */
@@ -34,15 +34,19 @@ export const UNBOUNDED: Bounds = { low: Number.NEGATIVE_INFINITY, high: Number.P
  */
 export function boundsBelow(
   space: Workspace,
-  split: Pick<Split, "column" | "middle">,
+  split: Pick<Split, "column" | "threshold" | "worth">,
   bounds: Bounds,
 ): { readonly left: Bounds; readonly right: Bounds } {
   const { low, high } = bounds;
-  const { column, middle } = split;
-  const kind = space.views.i32[space.arena.kinds / 4 + column];
-  if (kind === kindNumber("increasing")) return { left: { low, high: middle }, right: { low: middle, high } };
-  if (kind === kindNumber("decreasing")) return { left: { low: middle, high }, right: { low, high: middle } };
-  return { left: bounds, right: bounds };
+  const kind = space.views.i32[space.arena.kinds / 4 + split.column];
+  if (kind !== kindNumber("increasing") && kind !== kindNumber("decreasing")) return { left: bounds, right: bounds };
+  const [left, right] = split.worth;
+  const middle = (left + right) / 2;
+  // A split that parts the missing from all others stands in either order; it keeps the one it has.
+  const free = split.threshold === Number.POSITIVE_INFINITY && left !== right;
+  const rises = free ? left < right : kind === kindNumber("increasing");
+  if (rises) return { left: { low, high: middle }, right: { low: middle, high } };
+  return { left: { low: middle, high }, right: { low, high: middle } };
 }
 
 /** As in XGBoost: a smaller gain is rounding noise. */
@@ -89,21 +93,21 @@ export function bestSplit(space: Workspace, number: number, thresholds: readonly
   }
   if (best < 0) return null;
   const [column, bin, next, missingLeft, someMissing, leftHeavier] = i32.subarray(best / 4 + 2, best / 4 + 8);
-  const middle = (f64[best / 8 + 4] + f64[best / 8 + 5]) / 2;
+  const worth = [f64[best / 8 + 4], f64[best / 8 + 5]] as const;
   // Where the node holds no missing value in the column, a later one goes to the heavier side.
   const goesLeft = (someMissing === 1 ? missingLeft : leftHeavier) === 1;
   if (i32[space.arena.kinds / 4 + column] === kindNumber("category")) {
     return {
       column,
       gain,
-      middle,
+      worth,
       bin: 0,
       threshold: 0,
       missingLeft: false,
       set: sideWithoutMissing(space, best, goesLeft),
     };
   }
-  return settle({ column, gain, bin, next, middle, missingLeft: goesLeft, set: null }, thresholds[column]);
+  return settle({ column, gain, bin, next, worth, missingLeft: goesLeft, set: null }, thresholds[column]);
 }
 
 /**

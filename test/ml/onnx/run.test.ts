@@ -6,7 +6,7 @@ import { scoreAnomaly } from "../../../src/ml/iforest/score.ts";
 import { exportOnnx } from "../../../src/ml/onnx/export.ts";
 import { createGraph } from "../../../src/ml/onnx/graph.ts";
 import { loadOnnx } from "../../../src/ml/onnx/run.ts";
-import { handMade, handMadeSets, trainedModel } from "./models.ts";
+import { handMade, handMadeSets, trainedModel, trainedSets } from "./models.ts";
 
 const VECTORS = [
   [0, 0, 0, 0],
@@ -22,6 +22,7 @@ const VECTORS = [
 const MODELS = {
   "hand-made": handMade(),
   "hand-made with sets": handMadeSets(),
+  "trained with sets": trainedSets(),
   "no trees": handMade(0),
   trained: trainedModel(false),
   "trained with the anomaly score": trainedModel(true),

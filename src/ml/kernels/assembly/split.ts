@@ -227,7 +227,8 @@ function searchBounded(sums: usize, place: i32, bins: i32, total: i64, parent: f
     const own = load<i64>(sums + ((<usize>bin) << 3));
     if (own === 0) continue;
     filled += own;
-    tryBounded(place, bin, 0, filled, total, parent, kind);
+    // What parts the missing from all others has no direction.
+    tryBounded(place, bin, 0, filled, total, parent, filled + missing === total ? 0 : kind);
     if (missing !== 0) tryBounded(place, bin, 1, filled + missing, total, parent, kind);
   }
 }
