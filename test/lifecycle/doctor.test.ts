@@ -5,6 +5,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { doctor } from "../../src/lifecycle/doctor.ts";
 import { init } from "../../src/lifecycle/init.ts";
+import { addLife } from "../../src/lifecycle/shared/lives.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { ROOT } from "../cli/sentinel.ts";
 import { version } from "./records.ts";
@@ -31,6 +32,27 @@ test("a fresh workspace has no fault, only what is still to do", async () => {
     todo: expect.stringContaining("sentinel simulate --out data/transactions.parquet"),
   });
   expect(found.registry).toMatchObject({ state: "note", todo: expect.stringContaining("sentinel train") });
+});
+
+test("a shared feature state is looked at: whose it is, and whether its server may lose it", async () => {
+  const head = { marker: "m", generation: 1, sequence: 0, newestTime: null, version: 1, layouts: [] };
+  const store = { where: "redis://h:1/0", head: async () => head, pending: async () => [], risk: async () => null };
+  const look = async (changes: object) => {
+    Object.assign(place.ports, { shared: async () => ({ ...store, ...changes }) });
+    return (await findings())["shared feature state"];
+  };
+  expect(await look({})).toMatchObject({ state: "fault", found: expect.stringContaining("another workspace") });
+  expect(await look({ head: async () => null })).toMatchObject({ state: "ok", found: "redis://h:1/0: empty" });
+  expect(await look({ risk: async () => ({ found: "it evicts", todo: "noeviction" }) })).toMatchObject({
+    state: "fault",
+    todo: "noeviction",
+  });
+  await addLife(await place.ports.snapshots(), "card", { marker: "m", generation: 1, catchUpSequence: 0 });
+  expect(await look({})).toMatchObject({ state: "ok", found: "redis://h:1/0: 0 layouts, 0 records wait for the log" });
+  expect(await look({ head: async () => null })).toMatchObject({
+    state: "note",
+    todo: expect.stringContaining("fills"),
+  });
 });
 
 test("data and journal are counted", async () => {

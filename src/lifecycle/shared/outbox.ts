@@ -10,17 +10,21 @@ const DRAIN_MS = 1000;
 /** A record that waits longer belongs to nobody: a living process settles its own sooner. */
 const ORPHAN_MS = 3000;
 
-/** Appends what waits to the log, however often: a log takes a record once. Gives how many there were. */
+/** Appends what waits to the log, however often: a log takes a record once. Gives how many it took. */
 export async function drainPending(store: SharedStore, log: PredictionLog, olderThanMs = 0): Promise<number> {
   const waiting = (await store.pending()).filter(({ ageMs }) => ageMs >= olderThanMs);
+  const taken: string[] = [];
   for (const one of waiting) {
-    if (append(log, one)) continue;
-    await log.flush();
-    append(log, one);
+    if (!append(log, one)) {
+      // No room: what is in the buffer goes first.
+      await log.flush();
+      if (!append(log, one)) break;
+    }
+    taken.push(one.field);
   }
   await log.flush();
-  await store.settle(waiting.map(({ field }) => field));
-  return waiting.length;
+  await store.settle(taken);
+  return taken.length;
 }
 
 function append(log: PredictionLog, pending: SharedPending): boolean {
