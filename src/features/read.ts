@@ -101,7 +101,7 @@ export class KeyReader {
     if (this.gone > Number.NEGATIVE_INFINITY) this.trim(tiles);
     this.tileNow = event.time - tiles.origin;
     this.hasFrauds = slot >= 0 && table.frauds.runs.length(slot) > 0;
-    this.hasGenuine = slot >= 0 && table.genuine.runs.length(slot) > 0;
+    this.hasGenuine = slot >= 0 && table.need.genuine && table.genuine.runs.length(slot) > 0;
   }
 
   private trim(place: RunPlace): void {

@@ -7,6 +7,7 @@ import type { Ports } from "../ports.ts";
 import { dvcEntryOf } from "./dvc.ts";
 import { loadPipeline, pipelineNames } from "./pipeline.ts";
 import { loadVersion } from "./score.ts";
+import { readLives } from "./shared/lives.ts";
 import { loadSpec } from "./spec-file.ts";
 
 export interface Finding {
@@ -129,6 +130,7 @@ export async function doctor(
       todo: "",
     };
   });
+  if (ports.shared !== undefined) await look("shared feature state", () => sharedFinding(ports, input.pipeline));
   await look("source control", async () => {
     const commit = await (await ports.sourceControl()).describe();
     return commit === null
@@ -140,4 +142,22 @@ export async function doctor(
         };
   });
   return findings;
+}
+
+async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Finding, "what">> {
+  const store = await ports.shared!();
+  const [head, lives] = [await store.head(), await readLives(await ports.snapshots(), pipeline)];
+  const risk = await store.risk();
+  if (risk !== null) return { state: "fault", found: `${store.where}: ${risk.found}`, todo: risk.todo };
+  if (head === null) {
+    const todo = lives.length === 0 ? "" : "it was emptied: the next server fills it again";
+    return { state: lives.length === 0 ? "ok" : "note", found: `${store.where}: empty`, todo };
+  }
+  if (!lives.some(({ marker }) => marker === head.marker)) {
+    const todo = "give each workspace a database of its own, or empty this one if nobody needs it";
+    return { state: "fault", found: `${store.where}: the state of another workspace`, todo };
+  }
+  const waiting = (await store.pending()).length;
+  const found = `${store.where}: ${head.layouts.length} layouts, ${waiting} records wait for the log`;
+  return { state: "ok", found, todo: "" };
 }

@@ -45,7 +45,7 @@ export function assembleBundle(trained: Trained): BundleFiles {
     ...mlmodelFiles(names, golden),
     ["reference.json", jsonFile(referenceOf(trained))],
     ["golden.json", jsonFile({ rows: golden })],
-    ["metrics.json", jsonFile({ evaluate: trained.metrics, ablation: fitted.ablation, rounds: fitted.rounds })],
+    ["metrics.json", jsonFile(metricsOf(trained))],
     ["card.md", textFile(cardText(trained, manifest))],
     ["report.html", textFile(trainingReport(trained, manifest))],
   ]);
@@ -59,6 +59,10 @@ function modelFiles(fitted: Fitted, names: readonly string[]): [string, Uint8Arr
     ["trees.bin", encodeGbdt(model.trees)],
     ["model.onnx", exportOnnx({ ...fitted, trees: model.trees, names })],
   ];
+}
+
+function metricsOf({ metrics, fitted, importance }: Trained): unknown {
+  return { evaluate: metrics, ablation: fitted.ablation, rounds: fitted.rounds, importance };
 }
 
 function referenceOf({ fitted, recent, spec }: Trained): unknown {

@@ -4,7 +4,6 @@ import { orderBy } from "../../core/table.ts";
 import type { Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
-import { splitImportance } from "../../ml/importance.ts";
 import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Ports } from "../../ports.ts";
 import type { Provenance } from "../bundle.ts";
@@ -15,6 +14,7 @@ import { parityFault, vectorsOf } from "../vectors.ts";
 import { assembleBundle } from "./assemble.ts";
 import { type JudgedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, labelsAt, scoresOf } from "./fit.ts";
+import { importanceOf } from "./importance.ts";
 import { type LogicEvidence, logicGate } from "./logic.ts";
 import type { Split } from "./split.ts";
 import type { TrainInput, TrainResult } from "./task.ts";
@@ -64,7 +64,7 @@ export async function evaluate(
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
     }),
-    importance: shareOfGain(fitted),
+    importance: importanceOf(fitted, { x: evaluateX, y: rows.y, anomaly: scored.anomaly, seed: given.seed }),
     trainedUpTo: largest(given.times),
     provenance,
   };
@@ -169,14 +169,6 @@ export function flatParameters(modelParameters: Pipeline["modelParameters"]): Re
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) flat[name] = value;
   for (const [feature, direction] of Object.entries(monotone)) flat[`monotone.${feature}`] = direction;
   return flat;
-}
-
-/** Columns by their share of what all splits gained, most first; none where there are no trees. */
-function shareOfGain({ model }: Fitted): { readonly name: string; readonly gain: number }[] {
-  if (model.kind === "graph") return [];
-  const parts = splitImportance(model.trees);
-  const total = parts.reduce((sum, { gain }) => sum + gain, 0);
-  return parts.map(({ name, gain }) => ({ name, gain: total > 0 ? gain / total : 0 })).sort((a, b) => b.gain - a.gain);
 }
 
 /** Both models alert on as many rows: thresholds from other days would compare how busy those days were. */

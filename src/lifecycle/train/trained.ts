@@ -4,6 +4,7 @@ import type { BundleManifest, Provenance } from "../bundle.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
+import type { FeatureImportance } from "./importance.ts";
 import type { Split } from "./split.ts";
 
 /** All that a bundle is made from. */
@@ -22,7 +23,7 @@ export interface Trained {
   /** Vectors of the calibration slice, the reference for drift: recent, and not learned by heart. */
   readonly recent: Matrix;
   readonly metrics: Metrics;
-  readonly importance: readonly { readonly name: string; readonly gain: number }[];
+  readonly importance: readonly FeatureImportance[];
   readonly trainedUpTo: number;
   readonly provenance: Provenance;
 }

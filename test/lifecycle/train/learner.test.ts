@@ -1,6 +1,7 @@
 // What the pipeline says about the learner reaches the bundle: categories, directions, one-side sampling, curves in the run.
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import Database from "libsql";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BundleFiles } from "../../../src/core/bundle.ts";
 import { Random } from "../../../src/core/random.ts";
@@ -85,6 +86,29 @@ test("the trees ask for sets of channels, and an amount never lowers the score",
       before = score;
     }
   }
+});
+
+test("what each feature is worth stands in metrics.json, and the loss after each round in the run", async () => {
+  const { importance, rounds } = JSON.parse(new TextDecoder().decode(files.get("metrics.json")!)) as {
+    readonly rounds: number;
+    readonly importance: readonly Readonly<Record<"gain" | "cover" | "permutation" | "splits", number>>[];
+  };
+  const sum = (of: "gain" | "cover") => importance.reduce((total, feature) => total + feature[of], 0);
+  expect(sum("gain")).toBeCloseTo(1, 9);
+  expect(sum("cover")).toBeCloseTo(1, 9);
+  expect(importance[0].permutation).toBeGreaterThan(0.02);
+  const database = new Database(path.join(place.dir, "models", "mlflow.db"));
+  const losses = (key: string) =>
+    database
+      .prepare("SELECT step, value FROM metrics WHERE key = ? AND run_uuid = ? ORDER BY step")
+      .all(key, result.runId) as { readonly step: number; readonly value: number }[];
+  for (const key of ["train_log_loss", "validation_log_loss"]) {
+    const curve = losses(key);
+    expect(curve.map(({ step }) => step)).toEqual(curve.map((_, i) => i));
+    expect(curve.length).toBeGreaterThanOrEqual(rounds);
+    expect(curve[rounds - 1].value).toBeLessThan(curve[0].value);
+  }
+  database.close();
 });
 
 test("drift is measured by channel", () => {
