@@ -28,13 +28,16 @@ export interface RedisClient {
   close(): Promise<void>;
 }
 
-/** One command, its wait in Redis included. Scoring waits for two of them. */
-const COMMAND_MS_MAX = 250;
+/** One command, its wait in Redis included. An answer waits for two of them; a policy's answer in time is better than a score too late. */
+const COMMAND_MS_MAX = 500;
 const CONNECT_MS_MAX = 2_000;
 /** Between attempts to connect again; they never end, because a server waits for Redis to come back. */
 const RECONNECT_MS_MAX = 500;
 
-export function createRedisClient(address: RedisAddress): RedisClient {
+export function createRedisClient(
+  address: RedisAddress,
+  { commandMsMax = COMMAND_MS_MAX }: { readonly commandMsMax?: number } = {},
+): RedisClient {
   const { host, port, database, tls, username, password } = address;
   const where = `redis://${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
   let connections = 0;
@@ -48,7 +51,7 @@ export function createRedisClient(address: RedisAddress): RedisClient {
     tls: tls ? {} : undefined,
     lazyConnect: true,
     connectTimeout: CONNECT_MS_MAX,
-    commandTimeout: COMMAND_MS_MAX,
+    commandTimeout: commandMsMax,
     // A dead server is an error now, not a queue that grows; and a change is never sent twice behind the caller's back.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

@@ -21,10 +21,11 @@ export function createRedisState(options: {
   readonly name: string;
   readonly limits?: Partial<StateLimits>;
   readonly pendingMax?: number;
+  readonly commandMsMax?: number;
 }): SharedStore {
   const { name, pendingMax = PENDING_MAX } = options;
   const { latenessMs, idsMax } = { ...STATE_LIMITS, ...options.limits };
-  const client = createRedisClient(options.address);
+  const client = createRedisClient(options.address, options);
   // The braces keep all of it on one node of a cluster, as scripts over several keys need it.
   const key = (rest: string): string => `sentinel:{${name}}:${rest}`;
   const head = key("head");

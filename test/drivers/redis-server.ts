@@ -8,6 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 
 const START_TRIES_MAX = 400;
+/** For one command: a busy machine is not what these tests are about. */
+export const PATIENT_MS = 20_000;
 
 /** Whether `redis-server` is on the path; scripts/setup-redis puts it there. */
 export const redisInstalled = ((): boolean => {

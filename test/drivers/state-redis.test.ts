@@ -12,7 +12,7 @@ import { FeatureState } from "../../src/features/state.ts";
 import { type SharedBelief, takeLabel, takeTransaction } from "../../src/lifecycle/shared/apply.ts";
 import type { SharedStore } from "../../src/ports.ts";
 import { LATENESS_MS, START, specArbitrary, streamArbitrary, transaction } from "../features/streams.ts";
-import { type RedisProcess, redisInstalled, startRedis } from "./redis-server.ts";
+import { PATIENT_MS, type RedisProcess, redisInstalled, startRedis } from "./redis-server.ts";
 
 if (!redisInstalled) {
   console.warn("SKIPPED all tests against Redis: no redis-server on the path; scripts/setup-redis installs it");
@@ -35,7 +35,7 @@ describe.runIf(redisInstalled)("on a server", () => {
   beforeEach(() => redis.flush());
 
   const open = (limits: Partial<StateLimits>): SharedStore =>
-    createRedisState({ address: redis.address, name: "card", limits });
+    createRedisState({ address: redis.address, name: "card", commandMsMax: PATIENT_MS, limits });
 
   /** An empty layout in an empty store, and one caller's view of it. */
   async function begin(store: SharedStore, plan: FeaturePlan, limits: Partial<StateLimits>): Promise<SharedBelief> {
@@ -211,7 +211,7 @@ describe.runIf(redisInstalled)("on a server", () => {
   test("a change made under an old belief is refused: another life, another set of layouts, lost changes", async () => {
     const plan = compileSpec({ name: "s", version: 1, features: [{ kind: "column", name: "a", column: "a" }] });
     const store = open({});
-    const one = createRedisState({ address: redis.address, name: "card", pendingMax: 1 });
+    const one = createRedisState({ address: redis.address, name: "card", commandMsMax: PATIENT_MS, pendingMax: 1 });
     try {
       const view = await begin(store, plan, {});
       const outcome = async (belief: SharedBelief, id: string, on = store): Promise<string> => {

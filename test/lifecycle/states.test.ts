@@ -4,7 +4,7 @@ import { createRedisState } from "../../src/drivers/state-redis.ts";
 import { SharedStates } from "../../src/lifecycle/shared/states.ts";
 import { WarmStates } from "../../src/lifecycle/warm.ts";
 import { onlineStateContract } from "../contracts/online-state.ts";
-import { type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
+import { PATIENT_MS, type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
 
 onlineStateContract("memory", {
   fresh: async () => {},
@@ -24,7 +24,9 @@ describe.runIf(redisInstalled)("on a server", () => {
   onlineStateContract("Redis", {
     fresh: async () => redis.flush(),
     async open(world) {
-      const { ports, close } = world.open(() => createRedisState({ address: redis.address, name: "card" }));
+      const { ports, close } = world.open(() =>
+        createRedisState({ address: redis.address, name: "card", commandMsMax: PATIENT_MS }),
+      );
       const states = await SharedStates.open(ports, await ports.shared!(), { pipeline: "card" });
       return {
         states,

@@ -1,10 +1,13 @@
 // Several servers over one feature state in Redis: same answers, nothing lost or counted twice, and what happens when Redis is away.
+import { rmSync } from "node:fs";
+import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createRedisState } from "../../src/drivers/state-redis.ts";
+import { compileSpec } from "../../src/features/plan.ts";
 import { writeLabels } from "../../src/lifecycle/label.ts";
-import { type ReplayReport, replay } from "../../src/lifecycle/replay.ts";
+import { type ReplayReport, replay, vectorAt } from "../../src/lifecycle/replay.ts";
 import type { PredictionLog, SharedStore } from "../../src/ports.ts";
-import { type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
+import { PATIENT_MS, type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
 import {
   bodyOf,
   HISTORY,
@@ -45,7 +48,7 @@ describe.runIf(redisInstalled)("servers that share their feature state", () => {
     await world.remove();
   });
 
-  const store = (): SharedStore => createRedisState({ address: redis.address, name: "card" });
+  const store = (): SharedStore => createRedisState({ address: redis.address, name: "card", commandMsMax: PATIENT_MS });
   async function start(how: { readonly alone?: boolean } = {}): Promise<Running> {
     const one = await serve(world, {}, how.alone === true ? undefined : store);
     running.push(one);
@@ -124,6 +127,36 @@ describe.runIf(redisInstalled)("servers that share their feature state", () => {
     expect(report).toMatchObject({ compared: 300, mismatchCount: 0, missing: 0, verdict: "pass" });
     const vectors = (await (await servers[0].ports.log()).recent(100)).map(({ vector }) => vector[4]);
     expect(Math.max(...vectors)).toBeGreaterThan(0);
+  });
+
+  test("what would be judged is explained without being learned, and an answer from raw history", async () => {
+    const servers = [await start(), await start()];
+    const items = stream(40, "x");
+    for (const item of items) {
+      const explained = await reply(
+        post(servers[0].server, "/explain", { ...bodyOf(item), transaction_id: `${item.transaction_id} ?` }),
+      );
+      expect((await say(servers[1], item)).score).toBe(explained.score);
+    }
+    const { ports, close } = world.open(store);
+    const record = (await (await ports.log()).find("x30"))!;
+    const given = { pipeline: world.pipeline, history: async () => historyTable(), transactionId: "x30" };
+    expect(await vectorAt(ports, { ...given, plan: compileSpec(SPEC_A) })).toEqual(record.vector);
+    await close();
+  });
+
+  test("a state that began empty is filled anew once training left one", async () => {
+    rmSync(path.join(world.dir, "state", "snapshots"), { recursive: true });
+    const cold = await start();
+    const items = stream(90, "z");
+    await send(items.slice(0, 40), [cold]);
+    expect((await get(cold, "/model")).champion.state.warm).toBe(false);
+    await world.saveState(SPEC_A);
+    const warm = await start();
+    expect((await get(warm, "/model")).champion.state.warm).toBe(true);
+    // Both go on, on the new one.
+    await send(items.slice(40), [cold, warm]);
+    expect(await replayed()).toMatchObject({ compared: 90, mismatchCount: 0, missing: 0, verdict: "pass" });
   });
 
   test("a candidate with windows of its own is warmed in the midst of traffic, shadows, and is promoted", async () => {

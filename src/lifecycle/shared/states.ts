@@ -15,7 +15,7 @@ import type { FeatureState } from "../../features/state.ts";
 import type { Clock, Ports, PredictionLog, PredictionRecord, SharedHead, SharedStore } from "../../ports.ts";
 import type { LabelTaking, OnlineStates, PredictionDraft, Taken, Taking, WarmState } from "../states.ts";
 import { readEras } from "../warm/eras.ts";
-import { loadState, type StateOrigin } from "../warm/saved.ts";
+import { type StateOrigin, trainedNewest } from "../warm/saved.ts";
 import { lookAt, type SharedBelief, type SharedPart, type SharedTaken, takeLabel, takeTransaction } from "./apply.ts";
 import { fillLayout, type LayoutAbout } from "./fill.ts";
 import { addLife, generationOf, readLives, sequenceOf } from "./lives.ts";
@@ -342,8 +342,10 @@ export class SharedStates implements OnlineStates {
     if (await this.isVoid(head)) return true;
     const layout = head.layouts.find(({ hash }) => hash === plan.layoutHash);
     if (layout === undefined) return true;
-    if (aboutOf(layout.about).origin.trainedUpTo !== null) return false;
-    return (await loadState(this.ports, "train", { pipeline: this.pipeline, layout: plan.layoutHash })) !== null;
+    // One that began empty is filled anew when training left something, and any when training knows later transactions.
+    const trained = await trainedNewest(this.ports, { pipeline: this.pipeline, layout: plan.layoutHash });
+    const cold = aboutOf(layout.about).origin.trainedUpTo === null;
+    return trained !== null && (cold || trained > (head.newestTime ?? Number.NEGATIVE_INFINITY));
   }
 
   /** Whether the whole content is of no use: it lost changes that the log knows, or a server without the store has served since. */

@@ -74,6 +74,20 @@ export async function loadState(
   }
 }
 
+/** Newest event time of what training saved for a layout, without restoring it; null when there is nothing of use. */
+export async function trainedNewest(
+  ports: Ports,
+  of: { readonly pipeline: string; readonly layout: string },
+): Promise<number | null> {
+  const bytes = await (await ports.snapshots()).load(snapshotName("train", of));
+  if (bytes === null) return null;
+  try {
+    return headOf(bytes).newestTime;
+  } catch {
+    return null;
+  }
+}
+
 /** The name of a snapshot: "train" is what training left, "serve" what a server left. */
 export function snapshotName(
   kind: "train" | "serve",
@@ -95,10 +109,7 @@ export function packState(head: Omit<SavedState, "state">, state: Uint8Array): U
 /** Throws `state.corrupt`. */
 export function unpackState(bytes: Uint8Array, name: string): SavedState {
   try {
-    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-    const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-    if (head.format !== FORMAT) throw new Error(`the format is ${JSON.stringify(head.format)}`);
-    const { layout, origin, sequence, newestTime } = head as Omit<SavedState, "state">;
+    const { layout, origin, sequence, newestTime, length } = headOf(bytes);
     return { layout, origin, sequence, newestTime, state: FeatureState.restore(bytes.subarray(4 + length)) };
   } catch (error) {
     throw new SentinelError("state.corrupt", `the feature state ${name} cannot be read: ${messageOf(error)}`, {
@@ -106,4 +117,12 @@ export function unpackState(bytes: Uint8Array, name: string): SavedState {
       cause: error,
     });
   }
+}
+
+/** What stands before the state, and how long it is. */
+function headOf(bytes: Uint8Array): Omit<SavedState, "state"> & { readonly length: number } {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  if (head.format !== FORMAT) throw new Error(`the format is ${JSON.stringify(head.format)}`);
+  return { ...(head as Omit<SavedState, "state">), length };
 }
