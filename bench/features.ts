@@ -7,6 +7,7 @@ import { compileSpec, type FeaturePlan } from "../src/features/plan.ts";
 import { type ReplayResult, replay } from "../src/features/replay.ts";
 import { type Bench, type BenchOptions, median, quantileOf } from "./bench.ts";
 import type { MemoryTask } from "./features-memory.ts";
+import { redisMillis } from "./features-redis.ts";
 import { type Measured, runOwn } from "./peers.ts";
 import { timed } from "./stopwatch.ts";
 import { loadFeatures, loadTransactions } from "./workspace.ts";
@@ -14,6 +15,8 @@ import { loadFeatures, loadTransactions } from "./workspace.ts";
 const LABEL_DELAY_MS = 7 * 86_400_000;
 /** The last transactions of the table, encoded one by one on the state that all before them left. */
 const ONLINE_ROWS = 200_000;
+/** The last ones again, one by one against Redis. */
+const REDIS_ROWS = 20_000;
 /** Of them, not counted: the machine code is still being made. */
 const WARM_UP_ROWS = 20_000;
 
@@ -21,9 +24,7 @@ export const bench: Bench = {
   async run(options) {
     const table = await loadTransactions(options);
     const plan = compileSpec(await loadFeatures("card"));
-    options.print(
-      `card: ${plan.width} features, ${table.rows} transactions, state in memory (Redis is not measured yet)`,
-    );
+    options.print(`card: ${plan.width} features, ${table.rows} transactions`);
     const rates: number[] = [];
     const cpuRates: number[] = [];
     let last: ReplayResult | null = null;
@@ -48,6 +49,7 @@ export const bench: Bench = {
       encodeMicrosP50: quantileOf(micros, 0.5),
       encodeMicrosP99: quantileOf(micros, 0.99),
       bytesPerKey,
+      ...(await redisFigures(plan, table, options)),
       ...(options.memory ? { rssMillionCustomersMb: await millionCustomers(plan, options) } : {}),
     };
   },
@@ -103,6 +105,29 @@ function transactionAt(table: Table, row: number): Transaction {
   fields.customer_id = textAt(column("customer_id"), row);
   fields.terminal_id = textAt(column("terminal_id"), row);
   return { id: textAt(column("transaction_id"), row) ?? "", time: numberAt(column("time"), row), fields };
+}
+
+/** The last rows again, on a state in Redis; null where there is none. */
+async function redisFigures(
+  plan: FeaturePlan,
+  table: Table,
+  { print }: BenchOptions,
+): Promise<{ readonly redisEncodeMsP50: number | null; readonly redisEncodeMsP99: number | null }> {
+  const from = Math.max(0, table.rows - REDIS_ROWS);
+  const before = takeRows(
+    table,
+    Int32Array.from({ length: from }, (_, row) => row),
+  );
+  const { state } = replayOf(plan, before);
+  const rows = Array.from({ length: table.rows - from }, (_, at) => transactionAt(table, from + at));
+  const millis = await redisMillis(plan, state, rows);
+  if (millis === null) {
+    print("  Redis: not measured, there is no redis-server here (scripts/setup-redis)");
+    return { redisEncodeMsP50: null, redisEncodeMsP99: null };
+  }
+  const [p50, p99] = [quantileOf(millis, 0.5), quantileOf(millis, 0.99)];
+  print(`  Redis on this machine, read and apply: median ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
+  return { redisEncodeMsP50: p50, redisEncodeMsP99: p99 };
 }
 
 function perSecond(rate: number): string {

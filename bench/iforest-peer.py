@@ -24,10 +24,13 @@ def train():
     return timed(lambda: forest.fit(x))
 
 
-_, cold, _ = train()
-forest, seconds, cpu = train()
+first, cold, _ = train()
+# The middle one of several after the first.
+trainings = sorted((train() for _ in range(5)), key=lambda training: training[1])
+forest, seconds, cpu = trainings[2]
 measured = {"seconds": seconds, "cpuSeconds": cpu, "coldSeconds": cold}
 measured["rssBytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+first.score_samples(x)
 scores, measured["scoreSeconds"], measured["scoreCpuSeconds"] = timed(lambda: -forest.score_samples(x))
 scores.astype(np.float32).tofile(task["scores"])
 print(json.dumps(measured))

@@ -17,7 +17,7 @@ export type ForestTask = typeof FOREST & {
   readonly scores: string;
 };
 
-/** `seconds` is the second training of a process; its first one, and scoring all rows, come beside it. */
+/** `seconds` is a training of a process that has trained before; its first one, and scoring all rows, come beside it. */
 export type ForestMeasured = Measured & {
   readonly coldSeconds: number;
   readonly scoreSeconds: number;
@@ -54,10 +54,10 @@ export const bench: Bench = {
   },
 };
 
-/** Correlations are medians over pairs: ours and the peer's of one round, the peer's of a round and the next. */
+/** Correlations are means over all pairs: of ours with the peer's, of the peer's among themselves. */
 export function compare(own: readonly Round[], peer: readonly Round[]): Figures {
-  const pairs = peer.map((one, i) => rankCorrelation(one.scores, own[i].scores));
-  const seeds = peer.slice(1).map((one, i) => rankCorrelation(one.scores, peer[i].scores));
+  const pairs = own.flatMap((a) => peer.map((b) => rankCorrelation(a.scores, b.scores)));
+  const seeds = peer.flatMap((a, i) => peer.slice(i + 1).map((b) => rankCorrelation(a.scores, b.scores)));
   const ratio = (key: keyof ForestMeasured): number | null =>
     peer.length === 0 ? null : medianOf(own, key) / medianOf(peer, key);
   return {
@@ -66,11 +66,15 @@ export function compare(own: readonly Round[], peer: readonly Round[]): Figures 
     trainCold: ratio("coldSeconds"),
     score: ratio("scoreSeconds"),
     scoreCpu: ratio("scoreCpuSeconds"),
-    rankCorrelation: pairs.length === 0 ? null : median(pairs),
-    rankCorrelationPeerSeeds: seeds.length === 0 ? null : median(seeds),
+    rankCorrelation: meanOf(pairs),
+    rankCorrelationPeerSeeds: meanOf(seeds),
     trainSeconds: medianOf(own, "seconds"),
     scoreSeconds: medianOf(own, "scoreSeconds"),
   };
+}
+
+function meanOf(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function medianOf(rounds: readonly Round[], key: keyof ForestMeasured): number {

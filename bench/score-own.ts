@@ -4,7 +4,7 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import { explainerOf } from "../src/ml/explain/shap.ts";
 import { decodeGbdt, type GbdtModel } from "../src/ml/gbdt/model.ts";
 import { scoreMatrix, scoreRow, sigmoid } from "../src/ml/gbdt/score.ts";
-import { ONNX_INPUT, ONNX_OUTPUT } from "../src/ml/onnx/export.ts";
+import { ONNX_INPUT, ONNX_OUTPUT } from "../src/ml/onnx/graph.ts";
 import type { ScoreMeasured, ScoreTask, Timing } from "./score.ts";
 import { timed, timedAsync } from "./stopwatch.ts";
 import { readFloat32, readMatrix } from "./synthetic.ts";

@@ -21,6 +21,9 @@ export interface RawTable {
   readonly labels: string;
 }
 
+/** Columns that labels depend on; a narrower table lacks some of them. */
+const LABEL_COLUMNS = 16;
+
 /** Moves the share of frauds to about 0.5 %. */
 const INTERCEPT = -7.2;
 
@@ -31,9 +34,9 @@ export function writeSynthetic(folder: string, name: string, options: SyntheticO
   const byColumn = new Float32Array(rows * columns);
   const byRow = new Float32Array(rows * columns);
   const labels = new Uint8Array(rows);
-  const row = new Float64Array(columns);
+  const row = new Float64Array(Math.max(columns, LABEL_COLUMNS));
   for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) row[c] = draw(random, c);
+    for (let c = 0; c < row.length; c++) row[c] = draw(random, c);
     labels[r] = random.next() < 1 / (1 + Math.exp(-marginOf(row))) ? 1 : 0;
     for (let c = 0; c < columns; c++) {
       const value = random.next() < missing ? Number.NaN : row[c];

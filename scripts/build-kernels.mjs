@@ -11,6 +11,7 @@ const TARGET = path.join(ROOT, "src", "ml", "kernels");
 const MODULES = {
   learn: ["--enable", "simd,threads", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
   walk: ["--enable", "simd", "--initialMemory", "1"],
+  explain: ["--initialMemory", "1"],
 };
 const OPTIONS = ["-O3", "--runtime", "stub", "--noAssert", "--use", "abort=", "--importMemory"];
 

@@ -10,6 +10,8 @@ export interface Config {
   readonly registryDir: string;
   /** The MLflow server that is the registry; null: the embedded one in `registryDir`. */
   readonly mlflow: MlflowConfig | null;
+  /** Where several servers keep their feature state together; null: each in its own memory. */
+  readonly redis: RedisConfig | null;
   readonly stateDir: string;
   readonly reportsDir: string;
   /** Who acts, for runs and the journal. */
@@ -30,9 +32,18 @@ export interface MlflowConfig {
   readonly workspace?: string;
 }
 
+/** A Redis server, one database of it, and who we are to it. */
+export interface RedisConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly database: number;
+  readonly tls: boolean;
+  readonly username?: string;
+  readonly password?: string;
+}
+
 /** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
 const NOT_BUILT_YET: Readonly<Record<string, string>> = {
-  SENTINEL_REDIS_URL: "Redis as feature state",
   SENTINEL_DATABASE_URL: "PostgreSQL as prediction log",
 };
 
@@ -60,6 +71,7 @@ export function loadConfig(options: {
     workspace,
     registryDir: path.join(workspace, "models"),
     mlflow: mlflowOf(environment),
+    redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
@@ -70,7 +82,7 @@ export function loadConfig(options: {
 
 /** The environment without the servers it names: for a tour that must leave nothing on them. */
 export function embeddedEnvironment(): Readonly<Record<string, string | undefined>> {
-  return { ...process.env, MLFLOW_TRACKING_URI: undefined };
+  return { ...process.env, MLFLOW_TRACKING_URI: undefined, SENTINEL_REDIS_URL: undefined };
 }
 
 /** Every core, unless told otherwise; more threads than this stop helping. */
@@ -160,6 +172,38 @@ function serverAddress(uri: string, named: string): string {
   }
   if (url.search !== "" || url.hash !== "") throw wrong("has a ? or # part", "give the address alone");
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+}
+
+const REDIS_PORT = 6379;
+
+/** Null when none is named. Not shown when it is refused: it may hold a password. */
+function redisOf(text: string): RedisConfig | null {
+  if (text.trim() === "") return null;
+  const wrong = (what: string): SentinelError =>
+    new SentinelError("config.invalid", `SENTINEL_REDIS_URL ${what}`, {
+      hint: "write it as redis://user:password@host:6379/0 (rediss:// for TLS); only the host must be there",
+    });
+  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
+  if (url === null || !/^rediss?:$/.test(url.protocol)) throw wrong("is not the address of a Redis server");
+  if (url.hostname === "") throw wrong("names no host");
+  if (url.search !== "" || url.hash !== "") throw wrong("has a ? or # part");
+  const database = /^\/?(\d{0,4})$/.exec(url.pathname)?.[1];
+  if (database === undefined) throw wrong("names a database that is no number");
+  const decoded = (part: string): string | undefined => {
+    try {
+      return part === "" ? undefined : decodeURIComponent(part);
+    } catch {
+      throw wrong("has a % that begins no escape; write % itself as %25");
+    }
+  };
+  return Object.freeze({
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: url.port === "" ? REDIS_PORT : Number(url.port),
+    database: Number(database),
+    tls: url.protocol === "rediss:",
+    username: decoded(url.username),
+    password: decoded(url.password),
+  });
 }
 
 function userName(): string {

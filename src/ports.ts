@@ -266,6 +266,11 @@ export interface PredictionRecord {
   readonly latencyMs: number;
   /** True when the policy answered because scoring failed. */
   readonly degraded: boolean;
+  /**
+   * Its place in the order of the shared feature state; 0 when that state never learned it. Absent where one process has the
+   * state to itself: then the order is that of `sequence`.
+   */
+  readonly applied?: number;
 }
 
 /** What a candidate said about the same transaction: one joined record of both sides. */
@@ -284,7 +289,14 @@ export interface ShadowRecord {
 export interface LabelRecord extends Label {
   readonly sequence: number;
   readonly receivedAt: number;
+  /** As of a prediction. */
+  readonly applied?: number;
 }
+
+/** What a log holds in an order of arrival. */
+export type LogEntry =
+  | { readonly kind: "prediction"; readonly record: PredictionRecord }
+  | { readonly kind: "label"; readonly record: LabelRecord };
 
 /** A shadow record with what became known about the transaction since. */
 export interface ShadowPair extends ShadowRecord {
@@ -316,7 +328,10 @@ export interface Coverage {
 /** The joined log of predictions, shadows and labels. Errors: log.unreadable, log.unwritable. */
 export interface PredictionLog {
   readonly where: string;
-  /** Buffered, bounded; false when the buffer is full and the record was dropped (the caller counts it). */
+  /**
+   * Buffered, bounded; false when the buffer is full and the record was dropped (the caller counts it). The first record of a
+   * transaction stands; a later one that was applied tells one that was not where it was applied after all.
+   */
   appendPrediction(record: Omit<PredictionRecord, "sequence">): boolean;
   appendShadow(record: ShadowRecord): boolean;
   appendLabel(label: Omit<LabelRecord, "sequence">): boolean;
@@ -327,12 +342,11 @@ export interface PredictionLog {
   /** The newest predictions, oldest first. */
   recent(limit: number): Promise<readonly PredictionRecord[]>;
   /** Predictions and labels in order of arrival, from a sequence number on. */
-  scan(
-    fromSequence: number,
-  ): AsyncIterable<
-    | { readonly kind: "prediction"; readonly record: PredictionRecord }
-    | { readonly kind: "label"; readonly record: LabelRecord }
-  >;
+  scan(fromSequence: number): AsyncIterable<LogEntry>;
+  /** Those that a shared feature state applied, in its order, from a place in it on. */
+  scanApplied(from: number): AsyncIterable<LogEntry>;
+  /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */
+  last(): Promise<{ readonly sequence: number; readonly applied: number }>;
   /** Shadow records joined with labels, in order of writing; only the newest when a limit is given. */
   pairs(candidateVersion: string, options?: { readonly newest?: number }): AsyncIterable<ShadowPair>;
   coverage(): Promise<readonly Coverage[]>;
@@ -359,6 +373,8 @@ export interface SharedHead {
   readonly generation: number;
   /** Changes applied so far; the next one gets the next number. */
   readonly sequence: number;
+  /** Newest event time learned; null before the first. */
+  readonly newestTime: number | null;
   /** Changes with the set of layouts. */
   readonly version: number;
   readonly layouts: readonly SharedLayout[];
@@ -457,7 +473,7 @@ export interface SharedStore {
     keys: readonly { readonly series: number; readonly text: string; readonly bytes: Uint8Array }[],
   ): Promise<void>;
   /**
-   * Adds a prepared layout with the watermark and the lately learned ids of its state, if `sequence` is still the last applied; false
+   * Adds a prepared layout, in place of one of the same hash, with the watermark and the lately learned ids of its state, if `sequence` is still the last applied; false
    * if it is not.
    */
   add(
@@ -479,6 +495,18 @@ export interface SharedStore {
   /** Records no log is known to have, in their order. */
   pending(): Promise<readonly SharedPending[]>;
   pendingOf(transactionId: string): Promise<SharedPending | null>;
+  /** What about the server's own settings would lose state or stop it; null when nothing. */
+  risk(): Promise<{ readonly found: string; readonly todo: string } | null>;
+  /**
+   * Looks at a portion of the keys, and deletes those of no layout and those whose newest event is older than the retention (one a
+   * series) behind their layout's watermark. The portions of all callers make one round, one every `everyMs`. Gives how many went.
+   */
+  sweep(
+    layouts: readonly { readonly id: string; readonly retentionMs: readonly number[] }[],
+    everyMs: number,
+  ): Promise<number>;
+  /** Says that a process uses these layouts; removes those that nobody said so of for `ms`. */
+  use(layouts: readonly string[], ms: number): Promise<void>;
   /** A log has these now. */
   settle(fields: readonly string[]): Promise<void>;
   close(): Promise<void>;
@@ -516,4 +544,6 @@ export interface Ports {
   snapshots(): Promise<SnapshotStore>;
   lock(): Promise<Lock>;
   sourceControl(): Promise<SourceControl>;
+  /** Where several servers keep their feature state together; absent: each process keeps its own. */
+  shared?(): Promise<SharedStore>;
 }

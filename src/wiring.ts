@@ -11,9 +11,12 @@ import type {
   RegistrySource,
   RegistryTarget,
   Reporter,
+  SharedStore,
   SnapshotStore,
   SourceControl,
 } from "./ports.ts";
+
+const SHARED_FLUSH_MS = 50;
 
 /** The machine's clock. */
 export const systemClock: Clock = { now: () => Date.now(), elapsed: () => performance.now() };
@@ -40,7 +43,9 @@ export function openPorts(
   });
   const log = once(async (): Promise<PredictionLog> => {
     const { createSqliteLog } = await import("./drivers/log-sqlite.ts");
-    const driver = createSqliteLog({ file: path.join(config.stateDir, `${options.pipeline}-log.db`) });
+    const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
+    // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
+    const driver = createSqliteLog({ file, options: config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS } });
     open.push(driver);
     return driver;
   });
@@ -56,6 +61,12 @@ export function openPorts(
     const { createGit } = await import("./drivers/git.ts");
     return createGit({ dir: config.workspace });
   });
+  const shared = once(async (): Promise<SharedStore> => {
+    const { createRedisState } = await import("./drivers/state-redis.ts");
+    const driver = createRedisState({ address: config.redis!, name: options.pipeline });
+    open.push(driver);
+    return driver;
+  });
   return {
     ports: {
       clock: options.clock ?? systemClock,
@@ -66,6 +77,7 @@ export function openPorts(
       snapshots,
       lock,
       sourceControl,
+      ...(config.redis === null ? {} : { shared }),
     },
     async close() {
       for (const driver of open.reverse()) await driver.close();

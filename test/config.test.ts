@@ -1,4 +1,4 @@
-// The environment as it becomes configuration: what names an MLflow server, and what is refused.
+// The environment as it becomes configuration: what names an MLflow server or a Redis, and what is refused.
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../src/config.ts";
 
@@ -43,5 +43,45 @@ describe("MLflow", () => {
     const refused = () => mlflow(environment);
     expect(refused).toThrow(expect.objectContaining({ code: "config.invalid" }));
     expect(refused).not.toThrow(/s3cret/);
+  });
+});
+
+describe("Redis", () => {
+  const redis = (url: string) => loadConfig({ workspace: "/w", environment: { SENTINEL_REDIS_URL: url } }).redis;
+
+  test("without an address each process keeps its own feature state", () => {
+    expect(redis(" ")).toBeNull();
+    expect(loadConfig({ workspace: "/w", environment: {} }).redis).toBeNull();
+  });
+
+  test("its address and who asks", () => {
+    expect(redis("redis://cache.example.com")).toEqual({
+      host: "cache.example.com",
+      port: 6379,
+      database: 0,
+      tls: false,
+      username: undefined,
+      password: undefined,
+    });
+    expect(redis("rediss://ana:p%40ss%2Fword@[::1]:7000/3")).toEqual({
+      host: "::1",
+      port: 7000,
+      database: 3,
+      tls: true,
+      username: "ana",
+      password: "p@ss/word",
+    });
+  });
+
+  test.each([
+    ["another protocol", "http://ana:s3cret@host"],
+    ["no address at all", "s3cret"],
+    ["no host", "redis://"],
+    ["a database that is no number", "redis://:s3cret@host/cards"],
+    ["a query", "redis://:s3cret@host/0?x=1"],
+    ["a broken escape", "redis://:s3cret%zz@host"],
+  ])("refuses %s, and does not repeat it", (_, url) => {
+    expect(() => redis(url)).toThrow(expect.objectContaining({ code: "config.invalid" }));
+    expect(() => redis(url)).not.toThrow(/s3cret/);
   });
 });

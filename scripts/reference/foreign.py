@@ -164,6 +164,82 @@ def refused_models(x, y):
     yield "refused-lightgbm-large-category.txt", grow(category + 70_000, categorical=[0])
 
 
+def onnx_models(x, y):
+    """name, model, what stands for a missing value (None: NaN), whether the output is log-odds."""
+    import lightgbm as lgb
+    import onnx
+    import onnxmltools
+    import xgboost as xgb
+    from onnx import TensorProto, helper, numpy_helper
+    from onnxmltools.convert.common.data_types import FloatTensorType as Floats
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    whole = np.nan_to_num(x, nan=0.0)
+    opset = {"": 17, "ai.onnx.ml": 3}
+
+    def sk(model, columns=whole, zipmap=False):
+        model.fit(columns, y)
+        last = model.steps[-1][1] if hasattr(model, "steps") else model
+        return to_onnx(model, x[:1], options={id(last): {"zipmap": zipmap}}, target_opset=opset)
+
+    yield "onnx-logistic", sk(make_pipeline(StandardScaler(), LogisticRegression()), zipmap=True), 0.0, False
+    imputed = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+    yield "onnx-imputed", sk(imputed, columns=x), None, False
+    network = MLPClassifier((8, 4), max_iter=40, random_state=1)
+    yield "onnx-network", sk(make_pipeline(StandardScaler(), network)), 0.0, False
+    yield "onnx-forest", sk(RandomForestClassifier(4, max_depth=4, random_state=1)), 0.0, False
+    yield "onnx-boosting", sk(GradientBoostingClassifier(n_estimators=4, random_state=1)), 0.0, False
+    boosted = xgb.XGBClassifier(n_estimators=4, max_depth=3, n_jobs=1).fit(x, y)
+    inputs = [("input", Floats([None, len(NAMES)]))]
+    yield "onnx-xgboost", onnxmltools.convert_xgboost(boosted, initial_types=inputs), None, False
+    leaves = lgb.LGBMClassifier(n_estimators=4, num_leaves=8, verbose=-1, n_jobs=1).fit(x, y)
+    yield "onnx-lightgbm", onnxmltools.convert_lightgbm(leaves, initial_types=inputs), None, False
+    apart = LogisticRegression().fit(whole[:, :3], y)
+    columns = [(name, FloatTensorType([None, 1])) for name in NAMES[:3]]
+    many = to_onnx(make_pipeline(StandardScaler(), apart).fit(whole[:, :3], y), initial_types=columns, target_opset=opset)
+    yield "onnx-columns", many, 0.0, False
+    # As torch.onnx.export writes nn.Sequential(Linear, ReLU, Linear): weights transposed, log-odds [N, 1], its own names.
+    rng = np.random.default_rng(9)
+    tensors = {"0.weight": (5, len(NAMES)), "0.bias": (5,), "2.weight": (1, 5), "2.bias": (1,)}
+    constants = [
+        numpy_helper.from_array(rng.normal(scale=0.1, size=shape).astype(np.float32), name)
+        for name, shape in tensors.items()
+    ]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gemm", ["vector", "0.weight", "0.bias"], ["h"], alpha=1.0, beta=1.0, transB=1),
+            helper.make_node("Relu", ["h"], ["r"]),
+            helper.make_node("Gemm", ["r", "2.weight", "2.bias"], ["score"], alpha=1.0, beta=1.0, transB=1),
+        ],
+        "main_graph",
+        [helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["batch", len(NAMES)])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch", 1])],
+        constants,
+    )
+    yield "onnx-torch", helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), 0.0, True
+
+
+def predict_onnx(model, rows, missing, is_margin):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    rows = np.clip(rows if missing is None else np.nan_to_num(rows, nan=missing), np.float32(-1e15), np.float32(1e15))
+    inputs = session.get_inputs()
+    feed = {inputs[0].name: rows} if len(inputs) == 1 else {put.name: rows[:, i : i + 1] for i, put in enumerate(inputs)}
+    answer = session.run(None, feed)[-1]
+    if isinstance(answer, list):
+        return np.array([row[1] for row in answer], dtype=np.float64)
+    scores = np.asarray(answer, dtype=np.float64).reshape(len(rows), -1)[:, -1]
+    return 1 / (1 + np.exp(-scores)) if is_margin else scores
+
+
 def predict_xgboost(booster, rows, names=True, **more):
     import xgboost as xgb
 
@@ -181,6 +257,11 @@ def card_models(path):
     import lightgbm as lgb
     import pandas as pd
     import xgboost as xgb
+    from skl2onnx import to_onnx
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     table = pd.read_csv(path)
     earlier = table.iloc[: int(0.6 * len(table))]
@@ -189,6 +270,11 @@ def card_models(path):
     xgb.train(params, xgb.DMatrix(x, y), 25).save_model(OUT / "card-xgboost.json")
     params = {"objective": "binary", "num_leaves": 12, "verbose": -1, "num_threads": 1, "deterministic": True}
     lgb.train(params, lgb.Dataset(x, y, params=params), 25).save_model(OUT / "card-lightgbm.txt")
+    logistic = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=1000)).fit(x.to_numpy(), y)
+    whole = {id(logistic.steps[-1][1]): {"zipmap": False}}
+    graph = to_onnx(logistic, x.to_numpy()[:1], options=whole, target_opset={"": 17, "ai.onnx.ml": 3})
+    graph.metadata_props.add(key="feature_names", value=json.dumps(CARD))
+    (OUT / "card-logistic.onnx").write_bytes(graph.SerializeToString())
 
 
 def b64(values, kind):
@@ -227,6 +313,17 @@ def make(what, vectors=None):
             booster.save_model(OUT / f"{name}.txt")
             answers[name] = {"file": f"{name}.txt", "scores": b64(predict_lightgbm(booster, rows), "<f8")}
         store(answers, {f"lightgbm {lgb.__version__}": True})
+    if what in ("all", "onnx"):
+        import onnxruntime
+
+        answers = {}
+        for name, model, missing, is_margin in onnx_models(x, y):
+            file = OUT / f"{name}.onnx"
+            file.write_bytes(model.SerializeToString())
+            scores = predict_onnx(str(file), rows, missing, is_margin)
+            options = {"missing": missing, "isMargin": is_margin}
+            answers[name] = {"file": file.name, "options": options, "scores": b64(scores, "<f8")}
+        store(answers, {f"onnxruntime {onnxruntime.__version__}": True})
     if what == "all":
         for name, booster in refused_models(x, y):
             booster.save_model(OUT / name)

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { FOREIGN_FORMATS, importModel } from "../lifecycle/import.ts";
-import { choiceOption, forceReason, integerOption, textOption } from "./options.ts";
+import { choiceOption, forceReason, integerOption, numberOption, textOption } from "./options.ts";
 import { showTraining } from "./train.ts";
 import type { Verb } from "./verb.ts";
 
@@ -18,6 +18,9 @@ export const verb: Verb = {
     ["--columns <file>", 'JSON of renamed columns: {"column of the model": "feature"}'],
     ["--calibrate <how>", "choose, isotonic, beta or none: the model's own probability (default: the pipeline's)"],
     ["--rounds <n>", "only the first n rounds of boosting (default: the best, where training stopped early)"],
+    ["--missing <number>", "what stood for a missing value in its training (default: NaN)"],
+    ["--output <name>", "of an ONNX graph: the output that tells of fraud, where it has several"],
+    ["--margin", "of an ONNX graph: that output is log-odds, not a probability"],
     ["--seed <n>", "seed of every random draw (default: the pipeline's)"],
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
@@ -35,6 +38,9 @@ export const verb: Verb = {
       format: choiceOption(options, "format", FOREIGN_FORMATS),
       columns: { features: listOf(textOption(options, "features")), map: mapOf(textOption(options, "columns")) },
       calibration: choiceOption(options, "calibrate", CALIBRATIONS),
+      output: textOption(options, "output"),
+      isMargin: options.margin === true,
+      missing: numberOption(options, "missing"),
       rounds: whole("rounds", { low: 1, high: ROUNDS_MAX }),
       pipeline,
       path,

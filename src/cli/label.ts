@@ -26,6 +26,8 @@ export const verb: Verb = {
     return { yes: true, json: result };
 
     async function offline() {
+      // Servers that share their feature state see there what is written beside them.
+      if (ports.shared !== undefined) return writeLabels(ports, pipeline, labels);
       // A running server holds this lock: labels that pass it by would make its features differ from the log's.
       const held = await (await ports.lock()).acquire(`serve-${pipeline.name}`).catch((error: unknown) => {
         throw new SentinelError("lifecycle.locked", `a server is running on this workspace: ${messageOf(error)}`, {

@@ -24,6 +24,15 @@ export function textOption(options: VerbOptions, name: string): string | undefin
   return typeof value === "string" ? value : undefined;
 }
 
+/** A finite number, or undefined. */
+export function numberOption(options: VerbOptions, name: string): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (!Number.isFinite(value)) throw usage(`--${dashed(name)} ${text} is no number`);
+  return value;
+}
+
 /** One of several words; undefined when absent. */
 export function choiceOption<T extends string>(
   options: VerbOptions,

@@ -1,8 +1,10 @@
 // `sentinel serve`: the HTTP server until SIGTERM or SIGINT, then a drain.
 import { existsSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Pipeline } from "../lifecycle/pipeline.ts";
+import type { Ports } from "../ports.ts";
 import { createServer } from "../server/server.ts";
 import { integerOption, textOption } from "./options.ts";
 import type { Verb } from "./verb.ts";
@@ -27,8 +29,7 @@ export const verb: Verb = {
       });
     }
     const ports = context.ports();
-    // One server a workspace: two would each keep a feature state that the other's traffic never reaches.
-    const held = await (await ports.lock()).acquire(`serve-${pipeline.name}`);
+    const held = await lockServing(ports, `serve-${pipeline.name}`);
     try {
       const server = await createServer({
         ports,
@@ -54,6 +55,28 @@ export const verb: Verb = {
     }
   },
 };
+
+const LOCK_TRIES_MAX = 20;
+const LOCK_RETRY_MS = 100;
+
+/**
+ * One server a workspace: two would each keep a feature state that the other's traffic never reaches. Those that share one only look
+ * that nobody serves who does not, and let go at once.
+ */
+async function lockServing(ports: Ports, name: string): Promise<{ release(): Promise<void> }> {
+  const lock = await ports.lock();
+  if (ports.shared === undefined) return lock.acquire(name);
+  for (let tries = 1; ; tries++) {
+    try {
+      await (await lock.acquire(name)).release();
+      return { release: async () => {} };
+    } catch (error) {
+      // Another server that looks at the same moment.
+      if (tries === LOCK_TRIES_MAX) throw error;
+      await sleep(LOCK_RETRY_MS);
+    }
+  }
+}
 
 /** Settles at the first SIGTERM or SIGINT; a second one ends the process at once. */
 function untilSignal(): Promise<string> {

@@ -92,9 +92,9 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
   const top = result.importance
     .slice(0, FEATURES_SHOWN)
     .map(({ name, gain }) => `${name} ${(100 * gain).toFixed(0)} %`);
-  output.line(`  what the trees look at: ${top.join(", ")}`);
+  if (top.length > 0) output.line(`  what the trees look at: ${top.join(", ")}`);
   const seconds = Object.entries(result.seconds).map(([name, value]) => `${name} ${value.toFixed(1)} s`);
-  output.line(`  ${fitted.rounds} trees; ${seconds.join(", ")}`);
+  output.line(`  ${fitted.rounds > 0 ? `${fitted.rounds} trees; ` : ""}${seconds.join(", ")}`);
 }
 
 /** The best trials, and the pipeline's own parameters wherever they came. */

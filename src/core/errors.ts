@@ -48,6 +48,7 @@ export const ERROR_KINDS = {
   "ml.memory-short": INPUT,
   "ml.model-invalid": INPUT,
   "ml.model-unsupported": INPUT,
+  "ml.runtime-missing": { http: 503, exit: 2, retryable: true },
   "ml.parameter-invalid": INPUT,
   "ml.one-class": INPUT,
   "pipeline.invalid": INPUT,

@@ -12,7 +12,7 @@ export interface TimeColumn {
   readonly values: Float64Array;
 }
 
-/** Texts, dictionary-encoded; code -1 is missing. */
+/** Texts, dictionary-encoded, each once in the dictionary; code -1 is missing. */
 export interface TextColumn {
   readonly kind: "text";
   readonly codes: Int32Array;
@@ -39,6 +39,25 @@ export function textAt(column: Column, row: number): string | null {
 /** The number in a cell; NaN when missing or when the column holds text. */
 export function numberAt(column: Column, row: number): number {
   return column.kind === "text" ? Number.NaN : column.values[row];
+}
+
+/** Whether no cell is missing and no two are the same. */
+export function allDifferent(column: Column): boolean {
+  if (column.kind === "text") {
+    const seen = new Uint8Array(column.dictionary.length);
+    for (const code of column.codes) {
+      if (code < 0 || seen[code] === 1) return false;
+      seen[code] = 1;
+    }
+    return true;
+  }
+  const { values } = column;
+  let ascending = true;
+  for (let i = 1; i < values.length && ascending; i++) ascending = values[i] > values[i - 1];
+  if (ascending) return values.length === 0 || !Number.isNaN(values[0]);
+  const sorted = values.slice().sort();
+  for (let i = 1; i < sorted.length; i++) if (!(sorted[i] > sorted[i - 1])) return false;
+  return true;
 }
 
 /** The rows named, in the order named, as a new table that shares dictionaries. */

@@ -1,6 +1,6 @@
 // The SQLite log's way out: everything is read in small pages, so that a long report never holds the event loop.
 
-import type { LabelRecord, PredictionRecord } from "../ports.ts";
+import type { LogEntry, PredictionRecord } from "../ports.ts";
 import { type Coverage, SHADOW_MISSES, type ShadowMiss, type ShadowPair } from "../ports.ts";
 import {
   LABEL_COLUMNS,
@@ -13,14 +13,10 @@ import {
   SHADOW_COLUMNS,
   storeText,
 } from "./log-sqlite-rows.ts";
-import type { Connection } from "./log-sqlite-schema.ts";
+import { type Connection, single } from "./log-sqlite-schema.ts";
 
 /** Rows read at a time: a few milliseconds of a core, joins included. */
 const PAGE_ROWS = 256;
-
-type Event =
-  | { readonly kind: "prediction"; readonly record: PredictionRecord }
-  | { readonly kind: "label"; readonly record: LabelRecord };
 
 /** Prepared once: every request may ask whether its transaction was answered before. */
 export function finder(db: Connection): (transactionId: string) => PredictionRecord | null {
@@ -48,14 +44,37 @@ export async function readRecent(db: Connection, limit: number): Promise<Predict
 }
 
 /** Up to what had been written when the scan began; what comes later belongs to the next scan. */
-export async function* readEvents(db: Connection, fromSequence: number): AsyncGenerator<Event> {
-  const last = countersOf(db)().sequence;
-  const predictions = pages(db, { table: "predictions", columns: PREDICTION_COLUMNS, from: fromSequence, last });
-  const labels = pages(db, { table: "labels", columns: LABEL_COLUMNS, from: fromSequence, last });
+export function readEvents(db: Connection, fromSequence: number): AsyncGenerator<LogEntry> {
+  return merged(db, { by: "sequence", from: fromSequence, last: countersOf(db)().sequence });
+}
+
+/** What a shared state applied, in its order, up to what had been written when the scan began. */
+export function readApplied(db: Connection, from: number): AsyncGenerator<LogEntry> {
+  return merged(db, { by: "applied", from: Math.max(1, from), last: lastApplied(db) });
+}
+
+/** 0 when no shared state applied anything. */
+export function lastApplied(db: Connection): number {
+  const last = (table: string): number =>
+    single(db, `SELECT coalesce(max(applied), 0) FROM ${table} WHERE applied > 0`);
+  return Math.max(last("predictions"), last("labels"));
+}
+
+interface Stretch {
+  readonly by: "sequence" | "applied";
+  readonly from: number;
+  readonly last: number;
+}
+
+/** Both tables are ordered by the number, which every page has last. */
+async function* merged(db: Connection, stretch: Stretch): AsyncGenerator<LogEntry> {
+  const predictions = pages(db, { table: "predictions", columns: PREDICTION_COLUMNS, ...stretch });
+  const labels = pages(db, { table: "labels", columns: LABEL_COLUMNS, ...stretch });
+  const at = (row: Row): number => Number(row[row.length - 1]);
   let prediction = await predictions.next();
   let label = await labels.next();
   while (!prediction.done || !label.done) {
-    if (!prediction.done && (label.done || Number(prediction.value[0]) < Number(label.value[0]))) {
+    if (!prediction.done && (label.done || at(prediction.value) < at(label.value))) {
       yield { kind: "prediction", record: predictionOf(prediction.value) };
       prediction = await predictions.next();
     } else if (!label.done) {
@@ -136,18 +155,19 @@ export function countersOf(db: Connection): () => Counters {
 
 async function* pages(
   db: Connection,
-  what: { readonly table: string; readonly columns: string; readonly from: number; readonly last: number },
+  what: Stretch & { readonly table: string; readonly columns: string },
 ): AsyncGenerator<Row, undefined> {
+  const { table, columns, by } = what;
+  const partial = by === "applied" ? "applied > 0 AND " : "";
   const query = db
-    .prepare(
-      `SELECT ${what.columns} FROM ${what.table} WHERE sequence >= ? AND sequence <= ? ORDER BY sequence LIMIT ?`,
-    )
+    .prepare(`SELECT ${columns}, ${by} FROM ${table} WHERE ${partial}${by} >= ? AND ${by} <= ? ORDER BY ${by} LIMIT ?`)
     .raw();
   for (let from = what.from; ; ) {
     const rows = query.all([from, what.last, PAGE_ROWS]) as Row[];
     if (rows.length === 0) return undefined;
     yield* rows;
-    from = Number(rows[rows.length - 1][0]) + 1;
+    const last = rows[rows.length - 1];
+    from = Number(last[last.length - 1]) + 1;
     await breathe();
   }
 }

@@ -9,8 +9,8 @@ export type Parameter = number | string | Uint8Array | null;
 export type Row = readonly unknown[];
 
 export const PREDICTION_COLUMNS =
-  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded";
-export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at";
+  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied";
+export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
 export const SHADOW_COLUMNS =
   "transaction_id, time, champion_version, champion_score, champion_decision, candidate_version, candidate_score, candidate_decision, bundle, latency_ms, champion_latency_ms, vector_hash";
 
@@ -31,6 +31,7 @@ export function predictionRow(record: Omit<PredictionRecord, "sequence">): Param
     record.bundle,
     record.latencyMs,
     record.degraded ? 1 : 0,
+    record.applied ?? null,
   ];
 }
 
@@ -52,13 +53,14 @@ export function predictionOf(row: Row): PredictionRecord {
     bundle: String(row[11]),
     latencyMs: numberOf(row[12]),
     degraded: row[13] === 1,
+    ...appliedOf(row[14]),
   };
 }
 
 /** The columns after `sequence`. */
 export function labelRow(label: Omit<LabelRecord, "sequence">): Parameter[] {
-  const { transactionId, fraud, knownAt, source, receivedAt } = label;
-  return [storeText(transactionId), fraud ? 1 : 0, knownAt, storeText(source), receivedAt];
+  const { transactionId, fraud, knownAt, source, receivedAt, applied } = label;
+  return [storeText(transactionId), fraud ? 1 : 0, knownAt, storeText(source), receivedAt, applied ?? null];
 }
 
 export function labelOf(row: Row): LabelRecord {
@@ -69,6 +71,7 @@ export function labelOf(row: Row): LabelRecord {
     knownAt: numberOf(row[3]),
     source: loadText(row[4]),
     receivedAt: numberOf(row[5]),
+    ...appliedOf(row[6]),
   };
 }
 
@@ -133,6 +136,10 @@ const FRAGILE_ALL = new RegExp(FRAGILE_SOURCE, "g");
 
 function hex(unit: string): string {
   return unit.charCodeAt(0).toString(16).padStart(4, "0");
+}
+
+function appliedOf(cell: unknown): { readonly applied?: number } {
+  return cell === null ? {} : { applied: Number(cell) };
 }
 
 function numberOf(cell: unknown): number {

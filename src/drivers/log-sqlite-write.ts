@@ -40,6 +40,8 @@ export interface Writer {
 
 const BUSY_RETRY_MS = 5;
 const FAILURE_RETRY_MS = 1000;
+/** Of a prediction's row: where it stands in the order of a shared state. */
+const APPLIED_AT = 13;
 const INSERTED = { prediction: "predictions", label: "labels", shadow: "shadows" } as const;
 
 export function createWriter(db: Connection, options: WriterOptions): Writer {
@@ -128,6 +130,7 @@ function inserts(db: Connection): (batch: readonly Queued[], coverage: ReadonlyM
   const prediction = db.prepare(into("predictions", PREDICTION_COLUMNS));
   const label = db.prepare(into("labels", LABEL_COLUMNS));
   const shadow = db.prepare(into("shadows", SHADOW_COLUMNS));
+  const settle = db.prepare("UPDATE predictions SET applied = ? WHERE transaction_id = ? AND applied = 0");
   const sequenceNow = db.prepare("SELECT value FROM counters WHERE name = 'sequence'").raw();
   const sequenceSet = db.prepare("UPDATE counters SET value = ? WHERE name = 'sequence'");
   const countAdd = db.prepare("UPDATE counters SET value = value + ? WHERE name = ?");
@@ -144,6 +147,9 @@ function inserts(db: Connection): (batch: readonly Queued[], coverage: ReadonlyM
         let changes: number;
         if (kind === "shadow") changes = shadow.run([...row]).changes;
         else changes = (kind === "prediction" ? prediction : label).run([sequence + 1, ...row]).changes;
+        // Answered without the shared state, and applied after all.
+        if (changes === 0 && kind === "prediction" && Number(row[APPLIED_AT]) > 0)
+          settle.run([row[APPLIED_AT], row[0]]);
         added[kind] += changes;
         if (kind !== "shadow") sequence += changes;
       }

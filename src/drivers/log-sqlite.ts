@@ -3,7 +3,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { PredictionLog, PredictionRecord } from "../ports.ts";
 import { createCheckpointer } from "./log-sqlite-checkpoint.ts";
 import { type PruneLimits, pruneBatch } from "./log-sqlite-prune.ts";
-import { countersOf, finder, readCoverage, readEvents, readPairs, readRecent } from "./log-sqlite-read.ts";
+import {
+  countersOf,
+  finder,
+  lastApplied,
+  readApplied,
+  readCoverage,
+  readEvents,
+  readPairs,
+  readRecent,
+} from "./log-sqlite-read.ts";
 import { labelRow, predictionRow, shadowRow } from "./log-sqlite-rows.ts";
 import { isBusy, logError, openLog } from "./log-sqlite-schema.ts";
 import { createWriter } from "./log-sqlite-write.ts";
@@ -82,7 +91,8 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     where: file,
     appendPrediction(record) {
       const { transactionId } = record;
-      if (pending.has(transactionId)) {
+      const before = pending.get(transactionId);
+      if (before !== undefined && !(before.applied === 0 && (record.applied ?? 0) > 0)) {
         ignored++;
         return true;
       }
@@ -101,6 +111,8 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     },
     recent: (limit) => reading(() => readRecent(db, limit)),
     scan: (fromSequence) => streaming(file, writer.flush, () => readEvents(db, fromSequence)),
+    scanApplied: (from) => streaming(file, writer.flush, () => readApplied(db, from)),
+    last: () => reading(() => ({ sequence: counters().sequence, applied: lastApplied(db) })),
     pairs: (version, options) => streaming(file, writer.flush, () => readPairs(db, version, { ...names, ...options })),
     coverage: () => reading(() => readCoverage(db)),
     counts: () =>

@@ -59,6 +59,8 @@ export interface MlflowClient {
    */
   create<T>(path: string, body: object, options: { read(answer: unknown): T; find(): Promise<T | null> }): Promise<T>;
   upload(location: string, bytes: Uint8Array): Promise<void>;
+  /** A file, or a folder with all that is in it; nothing there is fine. */
+  remove(location: string): Promise<void>;
   /** What is in a folder of files, folders left out; null for a length that the store does not tell. */
   list(location: string): Promise<readonly { readonly name: string; readonly bytes: number | null }[]>;
   /** Throws registry.corrupt when the file is longer than `bytesMax`. */
@@ -102,6 +104,9 @@ export function createMlflowClient(server: MlflowServer, limits: MlflowLimits = 
       const url = fileUrl(server, location);
       const type = { "content-type": "application/octet-stream" };
       await ask({ ...large, method: "PUT", url, body: bytes, headers: type, bytesMax: ANSWER_BYTES_MAX });
+    },
+    async remove(location) {
+      await ask({ ...small, headers: {}, method: "DELETE", url: fileUrl(server, location), repeat: true });
     },
     async list(location) {
       const url = `${server.uri}${FILES}?path=${encodeURIComponent(pathOf(server, location))}`;

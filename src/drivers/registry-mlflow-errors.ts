@@ -7,6 +7,8 @@ const MESSAGE_MAX = 500;
 /** Answers that may be others in a moment. */
 const PASSING = new Set([408, 429, 500, 502, 503, 504]);
 
+const ABSENT = /\[Errno 2\] No such file|NoSuchKey/;
+
 /** The server understood and said no; the caller knows what its code means for what it asked. */
 export interface MlflowRefusal extends Error {
   readonly name: "MlflowRefusal";
@@ -116,6 +118,9 @@ export function answerError(answer: {
   if (status === 503 && /serve-artifacts|artifact/i.test(text)) {
     return unreachable("does not pass files through", "start it with --serve-artifacts, which is its default");
   }
+  // MLflow before 3.1 and stores behind it say so in a fault of their own.
+  if (status === 500 && ABSENT.test(text))
+    return Object.assign(new Error(said), { name: "MlflowRefusal" as const, errorCode: "NOT_FOUND", status: 404 });
   if (PASSING.has(status) && code !== "INVALID_STATE") {
     return unreachable(`fails: ${said}`, "try again; when it stays, its log says why", { status });
   }

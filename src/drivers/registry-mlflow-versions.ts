@@ -6,6 +6,7 @@ import { FILE_LIST, storeFiles } from "./registry-mlflow-artifacts.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
 import { isRefusal } from "./registry-mlflow-errors.ts";
 import { activeRun, type Pair, pairsOf, recordOf } from "./registry-mlflow-runs.ts";
+import { sweepAbandoned } from "./registry-mlflow-sweep.ts";
 
 interface VersionAnswer {
   readonly name: string;
@@ -31,7 +32,7 @@ const LOGGED = "/logged-models";
 
 /** Announce, store the files, publish. Whatever ends this before its last step leaves a pending or failed model, and no version. */
 export async function register(client: MlflowClient, input: Registration, id: string): Promise<ModelVersion> {
-  const { model, runId, files } = input;
+  const { runId, files } = input;
   if (files.has(FILE_LIST)) {
     throw new SentinelError("registry.invalid", `the bundle has a file ${FILE_LIST}, which is the registry's own`, {
       hint: "give that file another name",
@@ -50,15 +51,20 @@ export async function register(client: MlflowClient, input: Registration, id: st
     await finalize(client, modelId, "LOGGED_MODEL_UPLOAD_FAILED").catch(() => {});
     throw error;
   }
-  const publication = { ...input, bundle, modelId };
+  const version = versionOf(await publishFirst(client, { ...input, bundle, modelId }));
+  await sweepAbandoned(client, { experiment: run.info.experiment_id, now: input.at });
+  return version;
+}
+
+/** A model's first version makes the model, too: there are fewer of these than of others. */
+async function publishFirst(client: MlflowClient, publication: Publication): Promise<VersionAnswer> {
   try {
-    return versionOf(await publish(client, publication));
+    return await publish(client, publication);
   } catch (error) {
     if (!isRefusal(error, "RESOURCE_DOES_NOT_EXIST")) throw error;
   }
-  // The model's first version: there are fewer of these than of others.
-  await makeModel(client, model);
-  return versionOf(await publish(client, publication));
+  await makeModel(client, publication.model);
+  return publish(client, publication);
 }
 
 /** The first fault, once all have ended: nothing is under way then that would write afterwards. */
@@ -170,10 +176,12 @@ async function makeModel(client: MlflowClient, name: string): Promise<void> {
   }
 }
 
-async function publish(
-  client: MlflowClient,
-  input: Registration & { readonly bundle: string; readonly modelId: string },
-): Promise<VersionAnswer> {
+interface Publication extends Registration {
+  readonly bundle: string;
+  readonly modelId: string;
+}
+
+async function publish(client: MlflowClient, input: Publication): Promise<VersionAnswer> {
   const { model, runId, modelId, description, bundle, at } = input;
   const source = `models:/${modelId}`;
   const tags = pairsOf({ ...input.tags, [BUNDLE_TAG]: bundle, [AT_TAG]: String(at) });

@@ -1,6 +1,6 @@
 // The scripts that Redis runs: each looks at and changes several keys in one step. Bytes go in and out; nothing is computed of them.
 
-/** Fields of the head, a hash: marker, generation, sequence, version, layouts, paused; of a layout: "w <id>" its watermark, "g <id>" the generation of its ids. */
+/** Fields of the head, a hash: marker, generation, sequence, version, layouts, newest, paused; of a layout: "w <id>" its watermark, "g <id>" the generation of its ids, "u <id>" when it was last used. */
 
 /**
  * One transaction's keys. KEYS: head, pending, then of each layout its two sets of ids and its keys. ARGV: pending field, id, number of layouts,
@@ -72,6 +72,8 @@ for _ = 1, layouts do
   if learnedAt ~= '' then
     local watermark = redis.call('HGET', KEYS[1], 'w ' .. name)
     if not watermark or tonumber(learnedAt) > tonumber(watermark) then
+      local newest = redis.call('HGET', KEYS[1], 'newest')
+      if not newest or tonumber(learnedAt) > tonumber(newest) then redis.call('HSET', KEYS[1], 'newest', learnedAt) end
       redis.call('HSET', KEYS[1], 'w ' .. name, learnedAt)
       local generation = math.floor(tonumber(learnedAt) / tonumber(ARGV[8]))
       local known = tonumber(redis.call('HGET', KEYS[1], 'g ' .. name) or '-1e300')
@@ -113,7 +115,11 @@ export const ADD = `
 local head = redis.call('HMGET', KEYS[1], 'marker', 'sequence', 'layouts')
 if head[1] ~= ARGV[1] or tonumber(head[2]) ~= tonumber(ARGV[2]) or head[3] ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[1], 'layouts', ARGV[4])
-if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'w ' .. ARGV[5], ARGV[6]) end
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'w ' .. ARGV[5], ARGV[6])
+  local newest = redis.call('HGET', KEYS[1], 'newest')
+  if not newest or tonumber(ARGV[6]) > tonumber(newest) then redis.call('HSET', KEYS[1], 'newest', ARGV[6]) end
+end
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'g ' .. ARGV[5], ARGV[7]) end
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('HDEL', KEYS[1], 'paused')
@@ -142,5 +148,52 @@ return out
 export const EXTEND = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+`;
+
+/**
+ * KEYS: head, lock, keys to look at. ARGV: where in a value its newest time begins (from 0); then of each key its layout and its retention,
+ * "" when unknown. A layout that is being filled is in no list yet, but its filler holds the lock.
+ */
+export const SWEEP = `
+local layouts = redis.call('HGET', KEYS[1], 'layouts') or ''
+local filling = redis.call('EXISTS', KEYS[2]) == 1
+local from = tonumber(ARGV[1])
+local gone = 0
+for i = 3, #KEYS do
+  local id, retention = ARGV[2 * i - 4], ARGV[2 * i - 3]
+  local void = false
+  if string.find(layouts, '"id":"' .. id .. '"', 1, true) then
+    local watermark = redis.call('HGET', KEYS[1], 'w ' .. id)
+    local newest = redis.call('GETRANGE', KEYS[i], from, from + 7)
+    void = watermark and retention ~= '' and #newest == 8
+      and struct.unpack('<d', newest) <= tonumber(watermark) - tonumber(retention)
+  else void = not filling end
+  if void then gone = gone + redis.call('UNLINK', KEYS[i]) end
+end
+return gone
+`;
+
+/** KEYS: head. ARGV: layouts in use. Answers the time in ms, the list of layouts, and of each in turn when it was last used. */
+export const USE = `
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+for i = 1, #ARGV do redis.call('HSET', KEYS[1], 'u ' .. ARGV[i], now) end
+local layouts = redis.call('HGET', KEYS[1], 'layouts')
+local out = { now, layouts }
+for _, layout in ipairs(cjson.decode(layouts or '[]')) do
+  if redis.call('HSETNX', KEYS[1], 'u ' .. layout.id, now) == 1 then out[#out + 1] = now
+  else out[#out + 1] = redis.call('HGET', KEYS[1], 'u ' .. layout.id) end
+end
+return out
+`;
+
+/** KEYS: head, sets of ids. ARGV: layouts seen, layouts from now on, then the ones that go. */
+export const RETIRE = `
+if redis.call('HGET', KEYS[1], 'layouts') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'layouts', ARGV[2])
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+for i = 3, #ARGV do redis.call('HDEL', KEYS[1], 'w ' .. ARGV[i], 'g ' .. ARGV[i], 'u ' .. ARGV[i]) end
+for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
 return 1
 `;

@@ -1,9 +1,10 @@
 // The shared feature state in Redis: a string a key, changed by compare-and-set over all keys of a transaction in one script.
 import { randomUUID } from "node:crypto";
+import { NEWEST_AT } from "../features/key-blob.ts";
 import { STATE_LIMITS, type StateLimits } from "../features/limits.ts";
 import type { SharedApplied, SharedHead, SharedKeys, SharedLayout, SharedPending, SharedStore } from "../ports.ts";
 import { createRedisClient, type RedisAddress, type RedisArgument } from "./state-redis-client.ts";
-import { ADD, APPLY, BEGIN, EXTEND, PAUSE, PENDING, READ } from "./state-redis-scripts.ts";
+import { ADD, APPLY, BEGIN, EXTEND, PAUSE, PENDING, READ, RETIRE, SWEEP, USE } from "./state-redis-scripts.ts";
 
 /** Records that wait for a log; beyond it nothing more is applied. */
 const PENDING_MAX = 20_000;
@@ -51,14 +52,12 @@ export function createRedisState(options: {
       return client.connections;
     },
     async head() {
-      const fields = ["marker", "generation", "sequence", "version", "layouts"];
-      const [marker, generation, sequence, version, layouts] = (await client.command(
-        "HMGET",
-        head,
-        ...fields,
-      )) as (Buffer | null)[];
+      const fields = ["marker", "generation", "sequence", "version", "layouts", "newest"];
+      const found = (await client.command("HMGET", head, ...fields)) as (Buffer | null)[];
+      const [marker, generation, sequence, version, layouts, newest] = found;
       if (marker === null) return null;
       return {
+        newestTime: newest === null ? null : Number(newest),
         marker: String(marker),
         generation: Number(generation),
         sequence: Number(sequence),
@@ -91,7 +90,8 @@ export function createRedisState(options: {
           await client.command("SADD", ids[which], ...list.slice(from, from + IDS_TOGETHER));
         }
       }
-      const layouts = JSON.stringify([...(JSON.parse(String(now)) as SharedLayout[]), layout]);
+      const kept = (JSON.parse(String(now)) as SharedLayout[]).filter(({ hash }) => hash !== layout.hash);
+      const layouts = JSON.stringify([...kept, layout]);
       const watermark = Number.isFinite(at.watermark) ? at.watermark : "";
       const args = [at.marker, at.sequence, now, layouts, layout.id, watermark, generation ?? ""];
       return (await client.script(ADD, [head, ...ids], args)) === 1;
@@ -151,9 +151,51 @@ export function createRedisState(options: {
         await client.command("HDEL", pending, ...fields.slice(from, from + IDS_TOGETHER));
       }
     },
+    async risk() {
+      const info = String(await client.command("INFO", "memory"));
+      const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? "noeviction";
+      if (!policy.startsWith("allkeys")) return null;
+      const found = `maxmemory-policy ${policy}: when memory is short it evicts keys, and features go wrong silently`;
+      return {
+        found,
+        todo: "set maxmemory-policy to noeviction: when memory is short answers then come from the policy",
+      };
+    },
+    async sweep(layouts, everyMs) {
+      if ((await client.command("SET", key("sweeper"), "", "PX", everyMs, "NX")) === null) return 0;
+      const cursor = (await client.command("GET", key("sweep"))) ?? "0";
+      const match = key("k:*");
+      const scan = await client.command("SCAN", String(cursor), "MATCH", match, "COUNT", SWEEP_KEYS);
+      const [next, keys] = scan as [Buffer, Buffer[]];
+      await client.command("SET", key("sweep"), String(next));
+      const retention = new Map(layouts.map(({ id, retentionMs }) => [id, retentionMs]));
+      const texts = keys.map(String);
+      const args = texts.flatMap((text) => {
+        const [id, series] = text.slice(match.length - 1).split(":", 2);
+        return [id, retention.get(id)?.[Number(series)] ?? ""];
+      });
+      return texts.length === 0
+        ? 0
+        : Number(await client.script(SWEEP, [head, key("lock"), ...texts], [VERSION_BYTES + NEWEST_AT, ...args]));
+    },
+    async use(used, ms) {
+      const [now, list, ...since] = (await client.script(USE, [head], used)) as (Buffer | null)[];
+      if (list === null) return;
+      const layouts = JSON.parse(String(list)) as SharedLayout[];
+      const gone = layouts
+        .filter(({ id }, i) => !used.includes(id) && Number(now) - Number(since[i]) > ms)
+        .map(({ id }) => id);
+      if (gone.length === 0) return;
+      const kept = JSON.stringify(layouts.filter(({ id }) => !gone.includes(id)));
+      const ids = gone.flatMap((id) => [key(`ids:${id}:0`), key(`ids:${id}:1`)]);
+      await client.script(RETIRE, [head, ...ids], [list, kept, ...gone]);
+    },
     close: () => client.close(),
   };
 }
+
+/** Keys looked at in one portion: well under a millisecond of Redis. */
+const SWEEP_KEYS = 500;
 
 /** Arguments of one command, well below what blocks Redis for a millisecond. */
 const IDS_TOGETHER = 1000;

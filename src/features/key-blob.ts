@@ -7,7 +7,8 @@ import type { Timelines } from "./timelines.ts";
 const FORMAT = 1;
 /** Format and newest event time (64-bit float, little-endian, as all numbers here). */
 const HEAD_BYTES = 9;
-const NEWEST_AT = 1;
+/** Where the newest event time stands, for a store that sweeps by it. */
+export const NEWEST_AT = 1;
 const LENGTH_BYTES = 4;
 const ORIGIN_BYTES = 8;
 

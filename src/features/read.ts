@@ -2,8 +2,10 @@
 import { FEATURES_MAX } from "./definition.ts";
 import { DistinctSet } from "./distinct.ts";
 import type { KeyTable } from "./key-table.ts";
-import { SLOT_MISSING } from "./key-table.ts";
-import type { ElapsedStep, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./plan.ts";
+import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
+import type { ColumnWindow, ElapsedStep, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./passes.ts";
+import { COUNT_FIELDS, COUNT_OF, VALUE_FIELDS } from "./passes.ts";
+import type { Times } from "./timelines.ts";
 import { firstAfter, RunPlace } from "./timelines.ts";
 import { Totals } from "./window.ts";
 
@@ -24,8 +26,10 @@ export interface KeyPlace {
   readonly columnOf: Int32Array;
 }
 
+/** Numbers kept for a multiple. */
+const KEPT = 3;
 /** Entries walked before a binary search takes over. */
-const WALK_MAX = 32;
+const WALK_MAX = 64;
 
 /** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
 export class KeyReader {
@@ -49,11 +53,16 @@ export class KeyReader {
   private readonly withTiles = new Totals();
   private readonly withCurrent = new Totals();
   private readonly seen = new DistinctSet();
+  /** By window of a pass: the first entry in it, how many transactions, how many known labels of each kind. */
   private lows = new Int32Array(16);
+  private weights = new Float64Array(16);
   private knownFrauds = new Int32Array(16);
   private knownGenuine = new Int32Array(16);
+  /** What labels are asked for, reused so that a read allocates nothing. */
   private readonly labelSpan = { until: 0, now: 0, after: 0 };
-  private readonly kept = new Float64Array(2 * FEATURES_MAX);
+  private readonly edge = { after: 0, now: 0, last: false };
+  /** By multiple: count, sum and largest over its usual. */
+  private readonly kept = new Float64Array(KEPT * FEATURES_MAX);
 
   /**
    * Fills out[feature] for every feature of the steps. `columnOf` maps the steps' columns to the table's. A missing key gives NaN
@@ -65,12 +74,13 @@ export class KeyReader {
       return;
     }
     this.place(where, event);
-    for (let p = 0; p < steps.passes.length; p++) this.readPass(steps.passes[p], out);
-    for (let i = 0; i < steps.elapsed.length; i++) out[steps.elapsed[i].feature] = this.elapsed(steps.elapsed[i]);
-    for (let i = 0; i < steps.sinceFraud.length; i++) {
-      out[steps.sinceFraud[i].feature] = this.sinceFraud(steps.sinceFraud[i]);
+    const { passes, elapsed, sinceFraud, multiples } = steps;
+    for (let i = 0; i < passes.length; i++) this.readPass(passes[i], out);
+    for (let i = 0; i < elapsed.length; i++) this.readElapsed(elapsed[i], out);
+    for (let i = 0; i < sinceFraud.length; i++) {
+      out[sinceFraud[i].feature] = this.hasFrauds ? this.sinceFraud(sinceFraud[i]) : Number.NaN;
     }
-    for (let i = 0; i < steps.multiples.length; i++) this.readMultiples(steps.multiples[i], out);
+    for (let i = 0; i < multiples.length; i++) this.readMultiples(multiples[i], out);
   }
 
   private place(where: KeyPlace, event: ReadEvent): void {
@@ -85,13 +95,13 @@ export class KeyReader {
     this.gone = event.lateAt - table.retentionMs;
     if (this.gone > Number.NEGATIVE_INFINITY) this.trim(run);
     this.now = event.time - run.origin;
-    run.end = this.lowAfter(run.end, this.now);
+    run.end = lowAfter(run.times, run.begin, run.end, this.now);
     if (event.learned) run.end = this.endBefore(event);
-    table.tiles.locate(slot, tiles);
+    table.tiles.locate(table.tiles.entries > 0 ? slot : SLOT_UNKNOWN, tiles);
     if (this.gone > Number.NEGATIVE_INFINITY) this.trim(tiles);
     this.tileNow = event.time - tiles.origin;
     this.hasFrauds = slot >= 0 && table.frauds.runs.length(slot) > 0;
-    this.hasGenuine = slot >= 0 && table.genuine.runs.length(slot) > 0;
+    this.hasGenuine = slot >= 0 && table.need.genuine && table.genuine.runs.length(slot) > 0;
   }
 
   private trim(place: RunPlace): void {
@@ -110,19 +120,22 @@ export class KeyReader {
   }
 
   private readPass(pass: Pass, out: Float64Array): void {
+    const { times, begin, end } = this.run;
+    const { lengths, columns } = pass;
     const until = this.now - pass.delayMs;
-    const high = pass.delayMs === 0 ? this.run.end : this.lowAfter(this.run.end, until);
-    const { windows, columns } = pass;
-    if (this.lows.length < windows.length) this.makeScratch(windows.length);
-    const { lows } = this;
+    const high = pass.delayMs === 0 ? end : lowAfter(times, begin, end, until);
+    if (this.lows.length < lengths.length) this.makeScratch(lengths.length);
+    const { lows, weights } = this;
     let low = high;
-    for (let w = 0; w < windows.length; w++) {
-      low = this.lowAfter(low, until - windows[w].ms);
+    for (let w = 0; w < lengths.length; w++) {
+      low = lowAfter(times, begin, low, until - lengths[w]);
       lows[w] = low;
+      weights[w] = high - low;
     }
+    if (this.tiles.end > 0) this.addTileWeights(pass);
     if (pass.frauds) this.countLabels("frauds", pass);
     if (pass.genuine) this.countLabels("genuine", pass);
-    for (let w = 0; w < windows.length; w++) this.readCounts(pass, w, high - lows[w], out);
+    this.readCounts(pass, out);
     for (let c = 0; c < columns.length; c++) {
       if (columns[c].distinct) this.readDistinct(columns[c], high, out);
       else this.readColumn(pass, columns[c], high, out);
@@ -131,15 +144,21 @@ export class KeyReader {
 
   private makeScratch(windows: number): void {
     this.lows = new Int32Array(windows);
+    this.weights = new Float64Array(windows);
     this.knownFrauds = new Int32Array(windows);
     this.knownGenuine = new Int32Array(windows);
+  }
+
+  private addTileWeights({ delayMs, lengths }: Pass): void {
+    const until = this.tileNow - delayMs;
+    for (let w = 0; w < lengths.length; w++) this.weights[w] += this.tileWeight(until - lengths[w], until);
   }
 
   /** Known labels in each window of the pass, into the scratch. */
   private countLabels(which: "frauds" | "genuine", pass: Pass): void {
     const counts = which === "frauds" ? this.knownFrauds : this.knownGenuine;
     if (!(which === "frauds" ? this.hasFrauds : this.hasGenuine)) {
-      counts.fill(0);
+      for (let w = 0; w < counts.length; w++) counts[w] = 0;
       return;
     }
     const { labelSpan } = this;
@@ -149,29 +168,19 @@ export class KeyReader {
     this.table[which].countNested(this.slot, pass.lengths, labelSpan, counts);
   }
 
-  private readCounts(pass: Pass, at: number, singles: number, out: Float64Array): void {
-    const { ms, counts, frauds, genuine, rates } = pass.windows[at];
-    const until = this.tileNow - pass.delayMs;
-    const before = this.tiles.end === 0 ? singles : singles + this.tileWeight(until - ms, until);
-    for (let i = 0; i < counts.length; i++) out[counts[i].feature] = counts[i].current ? before + 1 : before;
-    for (let i = 0; i < frauds.length; i++) out[frauds[i].feature] = this.knownFrauds[at];
-    for (let i = 0; i < genuine.length; i++) out[genuine[i].feature] = this.knownGenuine[at];
-    for (let i = 0; i < rates.length; i++) {
-      const count = rates[i].current ? before + 1 : before;
-      out[rates[i].feature] = count === 0 ? rates[i].empty : this.knownFrauds[at] / count;
+  private readCounts({ counts }: Pass, out: Float64Array): void {
+    const { of, empty } = counts;
+    const { weights, knownFrauds, knownGenuine } = this;
+    for (let i = 0; i < of.length; i += COUNT_FIELDS) {
+      const what = of[i];
+      const window = of[i + 1];
+      const weight = weights[window] + of[i + 2];
+      const feature = of[i + 3];
+      if (what === COUNT_OF.transactions) out[feature] = weight;
+      else if (what === COUNT_OF.frauds) out[feature] = knownFrauds[window];
+      else if (what === COUNT_OF.genuine) out[feature] = knownGenuine[window];
+      else out[feature] = weight === 0 ? empty[i / COUNT_FIELDS] : knownFrauds[window] / weight;
     }
-  }
-
-  /**
-   * The first entry after `time`, known to be at or before `high`. Steps back first: nested windows differ by few entries, and a steady
-   * walk is cheaper than a search's mispredicted branches.
-   */
-  private lowAfter(high: number, time: number): number {
-    const { begin, times } = this.run;
-    const stop = Math.max(begin, high - WALK_MAX);
-    let low = high;
-    while (low > stop && times[low - 1] > time) low--;
-    return low > stop || stop === begin ? low : firstAfter(times, begin, low, time);
   }
 
   /** Distinct values in each window; those added up in busy tiles are not among them. */
@@ -186,40 +195,43 @@ export class KeyReader {
       const { window, before, after } = column.windows[i];
       seen.addRun(values, this.lows[window], at);
       at = this.lows[window];
-      for (let o = 0; o < before.length; o++) out[before[o].feature] = seen.size;
+      for (let o = 1; o < before.of.length; o += VALUE_FIELDS) out[before.of[o]] = seen.size;
       const withOwn = Number.isNaN(own) || seen.has(own) ? seen.size : seen.size + 1;
-      for (let o = 0; o < after.length; o++) out[after[o].feature] = withOwn;
+      for (let o = 1; o < after.of.length; o += VALUE_FIELDS) out[after.of[o]] = withOwn;
     }
   }
 
   private readColumn(pass: Pass, column: PassColumn, high: number, out: Float64Array): void {
-    const { totals } = this;
+    const { totals, lows, withCurrent } = this;
     const index = this.columnOf[column.column];
     const values = this.run.columns[index];
-    const { spread, extremes } = column;
+    const { windows } = column;
+    const all = column.spread || column.extremes;
+    const tiled = this.tiles.end > 0;
     totals.clear();
-    const until = this.tileNow - pass.delayMs;
     let at = high;
-    for (let i = 0; i < column.windows.length; i++) {
-      const { window, keep, before, after } = column.windows[i];
-      const low = this.lows[window];
-      totals.addRun(values, low, at);
-      if (spread) totals.addSpread(values, low, at);
-      if (extremes) totals.addExtremes(values, low, at);
+    for (let i = 0; i < windows.length; i++) {
+      const { window, keep, before, after } = windows[i];
+      const low = lows[window];
+      if (all) totals.addRun(values, low, at);
+      else totals.addSums(values, low, at);
       at = low;
-      let sofar = totals;
-      if (this.tiles.end > 0) {
-        sofar = this.withTiles;
-        sofar.copyFrom(totals);
-        this.addTiles(sofar, { index, after: until - pass.windows[window].ms, until });
-      }
-      if (keep >= 0) this.keep(keep, sofar);
-      if (before.length > 0) sofar.results(before, out);
-      if (after.length === 0) continue;
-      this.withCurrent.copyFrom(sofar);
-      this.withCurrent.add(this.values[index]);
-      this.withCurrent.results(after, out);
+      const sofar = tiled ? this.tiledTotals(pass, windows[i], index) : totals;
+      if (keep >= 0) this.keep(keep, sofar, column.extremes);
+      if (before.of.length > 0) sofar.results(before, out);
+      if (after.of.length === 0) continue;
+      withCurrent.copyFrom(sofar);
+      withCurrent.add(this.values, index);
+      withCurrent.results(after, out);
     }
+  }
+
+  /** The totals so far and those of the window's busy tiles. */
+  private tiledTotals(pass: Pass, { window }: ColumnWindow, index: number): Totals {
+    const until = this.tileNow - pass.delayMs;
+    this.withTiles.copyFrom(this.totals);
+    this.addTiles(this.withTiles, { index, after: until - pass.lengths[window], until });
+    return this.withTiles;
   }
 
   private addTiles(
@@ -242,14 +254,18 @@ export class KeyReader {
     return weight;
   }
 
-  private elapsed(step: ElapsedStep): number {
-    const ago = step.of === "fraud" ? this.sinceFraudEdge(step) : this.sinceTransaction(step);
-    return ago / step.unitMs;
+  private readElapsed(step: ElapsedStep, out: Float64Array): void {
+    if (step.of === "transaction") out[step.feature] = this.sinceTransaction(step) / step.unitMs;
+    // Most keys have no known fraud.
+    else if (!this.hasFrauds) out[step.feature] = Number.NaN;
+    else out[step.feature] = this.sinceFraudEdge(step.withinMs, step.last) / step.unitMs;
   }
 
-  private sinceFraudEdge(step: { readonly withinMs: number; readonly last: boolean }): number {
-    if (!this.hasFrauds) return Number.NaN;
-    const edge = { after: Math.max(this.time - step.withinMs, this.gone), now: this.time, last: step.last };
+  private sinceFraudEdge(withinMs: number, last: boolean): number {
+    const { edge } = this;
+    edge.after = Math.max(this.time - withinMs, this.gone);
+    edge.now = this.time;
+    edge.last = last;
     return this.time - this.table.frauds.edge(this.slot, edge);
   }
 
@@ -268,11 +284,12 @@ export class KeyReader {
   }
 
   private sinceFraud(step: SinceFraudStep): number {
-    const ago = this.sinceFraudEdge({ withinMs: step.withinMs, last: true });
+    const ago = this.sinceFraudEdge(step.withinMs, true);
     if (Number.isNaN(ago)) return Number.NaN;
     if (step.delayMs >= ago) return 0;
-    const high = this.lowAfter(this.run.end, this.now - step.delayMs);
-    const singles = high - firstAfter(this.run.times, this.run.begin, high, this.now - ago);
+    const { times, begin, end } = this.run;
+    const high = lowAfter(times, begin, end, this.now - step.delayMs);
+    const singles = high - firstAfter(times, begin, high, this.now - ago);
     if (this.tiles.end === 0) return singles;
     return singles + this.tileWeight(this.tileNow - ago, this.tileNow - step.delayMs);
   }
@@ -281,29 +298,46 @@ export class KeyReader {
     const { totals } = this;
     const index = this.columnOf[step.column];
     const values = this.run.columns[index];
-    const usualLow = this.lowAfter(this.run.end, this.now - step.usualMs);
-    if (step.kept >= 0) totals.take(this.kept[2 * step.kept], this.kept[2 * step.kept + 1]);
-    else {
+    const own = this.values[index];
+    let largest = Number.POSITIVE_INFINITY;
+    if (step.kept >= 0) {
+      totals.take(this.kept[KEPT * step.kept], this.kept[KEPT * step.kept + 1]);
+      largest = this.kept[KEPT * step.kept + 2];
+    } else {
+      const { times, begin, end } = this.run;
       totals.clear();
-      totals.addRun(values, usualLow, this.run.end);
+      totals.addSums(values, lowAfter(times, begin, end, this.now - step.usualMs), end);
       if (this.tiles.end > 0) {
         this.addTiles(totals, { index, after: this.tileNow - step.usualMs, until: this.tileNow });
       }
     }
-    if (step.current) totals.add(this.values[index]);
-    this.countMultiples(step, {
-      usual: totals.result("mean", Number.NaN),
-      own: this.values[index],
-      values,
-      low: usualLow,
-      out,
-    });
+    if (step.current) totals.add(this.values, index);
+    const usual = totals.mean;
+    const lowest = this.beginMultiples(step, usual, own, out);
+    // As a rule nothing in the usual exceeds a multiple of its mean.
+    if (largest > lowest) this.countMultiples(step, { usual, lowest, values, out });
   }
 
-  /** Count and sum of a window, so that a multiple of its mean need not sweep it again. */
-  private keep(at: number, totals: Totals): void {
-    this.kept[2 * at] = totals.numbers[0];
-    this.kept[2 * at + 1] = totals.numbers[1];
+  /** Count, sum and largest of a window, so that a multiple of its mean need not sweep it again. */
+  private keep(at: number, totals: Totals, extremes: boolean): void {
+    const { kept } = this;
+    kept[KEPT * at] = totals.present;
+    kept[KEPT * at + 1] = totals.sum;
+    kept[KEPT * at + 2] = extremes ? totals.max : Number.POSITIVE_INFINITY;
+  }
+
+  /** Each output as it is without the entries, and the lowest limit of all; NaN when there is no mean. */
+  private beginMultiples(step: MultipleStep, usual: number, own: number, out: Float64Array): number {
+    const { outputs, current } = step;
+    let lowest = Number.POSITIVE_INFINITY;
+    for (let o = 0; o < outputs.length; o++) {
+      const { feature, times } = outputs[o];
+      const limit = times * usual;
+      lowest = Math.min(lowest, limit);
+      const first = current && own > limit ? 1 : 0;
+      out[feature] = Number.isNaN(limit) ? Number.NaN : first;
+    }
+    return lowest;
   }
 
   /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop seldom runs. */
@@ -311,26 +345,16 @@ export class KeyReader {
     step: MultipleStep,
     span: {
       readonly usual: number;
-      readonly own: number;
+      readonly lowest: number;
       readonly values: Float64Array;
-      readonly low: number;
       readonly out: Float64Array;
     },
   ): void {
     const { outputs } = step;
-    const { usual, own, values, low, out } = span;
-    const { times } = this.run;
-    let lowest = Number.POSITIVE_INFINITY;
-    let longest = 0;
-    for (let o = 0; o < outputs.length; o++) {
-      const limit = outputs[o].times * usual;
-      lowest = Math.min(lowest, limit);
-      longest = Math.max(longest, outputs[o].windowMs);
-      const first = step.current && own > limit ? 1 : 0;
-      out[outputs[o].feature] = Number.isNaN(limit) ? Number.NaN : first;
-    }
-    const after = this.now - longest;
-    for (let i = this.run.end - 1; i >= low && times[i] > after; i--) {
+    const { usual, lowest, values, out } = span;
+    const { times, begin, end } = this.run;
+    const after = this.now - step.longestMs;
+    for (let i = end - 1; i >= begin && times[i] > after; i--) {
       if (!(values[i] > lowest)) continue;
       for (let o = 0; o < outputs.length; o++) {
         const { feature, times: factor, windowMs } = outputs[o];
@@ -338,4 +362,16 @@ export class KeyReader {
       }
     }
   }
+}
+
+/**
+ * The first entry after `time`, known to be at or before `high`. Steps back first, four at a time: nested windows differ by few entries, and a
+ * steady walk is cheaper than a search's mispredicted branches.
+ */
+function lowAfter(times: Times, begin: number, high: number, time: number): number {
+  const stop = Math.max(begin, high - WALK_MAX);
+  let low = high;
+  while (low >= stop + 4 && times[low - 4] > time) low -= 4;
+  while (low > stop && times[low - 1] > time) low--;
+  return low > stop || stop === begin ? low : firstAfter(times, begin, low, time);
 }

@@ -43,7 +43,7 @@ export class RecentIds {
   }
 
   add(id: string): void {
-    if (this.current.size >= Math.max(1, this.idsMax >> 1)) {
+    if (this.current.size >= this.generationMax) {
       this.forgotten += this.previous.size;
       this.turn();
     }
@@ -61,6 +61,20 @@ export class RecentIds {
     this.generation = generation;
   }
 
+  /** The earliest event time whose ids are remembered when the latest is `watermark` and none was forgotten early. */
+  heldFrom(watermark: number): number {
+    return (Math.floor(watermark / this.lengthMs) - 1) * this.lengthMs;
+  }
+
+  /** Whether transactions at these times, in this order, are never so many that ids are forgotten early. */
+  holdsAll(times: Float64Array, order: Int32Array): boolean {
+    const most = this.generationMax;
+    for (let i = most; i < order.length; i++) {
+      if (Math.floor(times[order[i]]) - Math.floor(times[order[i - most]]) < this.lengthMs) return false;
+    }
+    return true;
+  }
+
   /** Everything remembered, as JSON. */
   dump(): RecentIdsDump {
     const generation = Number.isFinite(this.generation) ? this.generation : null;
@@ -75,6 +89,11 @@ export class RecentIds {
     this.previous = new Set(dump.previous);
     this.currentLength = dump.current.reduce((sum, id) => sum + id.length, 0);
     this.previousLength = dump.previous.reduce((sum, id) => sum + id.length, 0);
+  }
+
+  /** Ids that a generation may hold. */
+  private get generationMax(): number {
+    return Math.max(1, this.idsMax >> 1);
   }
 
   private turn(): void {

@@ -2,16 +2,15 @@
 import { assert, SentinelError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import type { Column, Table } from "../core/table.ts";
-import { numberAt, orderBy, textAt } from "../core/table.ts";
+import { allDifferent, numberAt, orderBy, textAt } from "../core/table.ts";
 import type { Transaction } from "../core/transaction.ts";
 import type { FeaturePlan } from "./plan.ts";
 import { compileSpec, layoutOf } from "./plan.ts";
 import { RowSource } from "./row-source.ts";
 import type { FeatureSpec } from "./spec.ts";
+import type { Places } from "./state.ts";
 import { EventRow, FeatureState } from "./state.ts";
 
-/** Rows computed before they are written out column by column; a block of a hundred features fits the second-level cache. */
-const BLOCK_ROWS = 256;
 /** How often progress is told. */
 const PROGRESS_ROWS = 65_536;
 
@@ -47,17 +46,16 @@ export interface ReplayResult {
  * learned at the moment it became known, before transactions of that instant. Errors: dataset.columns-missing, dataset.type-wrong.
  */
 export function replay(input: ReplayInput): ReplayResult {
-  const plan = planOf(input);
-  const state = input.state ?? new FeatureState(layoutOf([plan]));
+  const run = new Run(input);
+  const { plan, state, order } = run;
   const { rows } = input.table;
-  const { width } = plan;
-  const values = new Float32Array(width * rows);
-  for (const block of replayBlocks({ ...input, spec: plan, state }, { blockRows: BLOCK_ROWS })) {
-    for (let c = 0; c < width; c++) {
-      const column = c * rows;
-      for (let i = 0; i < block.rows.length; i++) values[column + block.rows[i]] = block.vectors[i * width + c];
-    }
+  const values = new Float32Array(plan.width * rows);
+  const places = { at: 0, step: rows };
+  for (let i = 0; i < order.length; i++) {
+    places.at = order[i];
+    run.next(values, places);
   }
+  run.end();
   return { values, names: plan.names, rows, state };
 }
 
@@ -65,67 +63,128 @@ export function replay(input: ReplayInput): ReplayResult {
 export interface VectorBlock {
   /** Their places in the table. */
   readonly rows: Int32Array;
-  /** Row-major: feature c of rows[i] is vectors[i * width + c]. */
+  /** Column-major: feature c of rows[i] is vectors[i + c × step]. */
   readonly vectors: Float32Array;
+  readonly step: number;
 }
+
+/** Columns as long as a power of two would push each other out of the cache. */
+const BLOCK_PADDING = 24;
 
 /** As {@link replay}, for tables whose vectors do not fit into memory: block after block in time order. */
 export function* replayBlocks(
   input: ReplayInput,
   { blockRows }: { readonly blockRows: number },
 ): Generator<VectorBlock, void, undefined> {
-  const plan = planOf(input);
-  const state = input.state ?? new FeatureState(layoutOf([plan]));
-  state.bind(plan);
-  const { table } = input;
-  const times = timesOf(table, input.columns.time);
-  const ids = columnOf(table, input.columns.id);
-  const source = new RowSource(state, table, columnOf);
-  const labels = labelsOf(input, times);
-  const vectors = new Float32Array(plan.width * blockRows);
-  const vector = new Float32Array(plan.width);
-  const row = new EventRow(state.tables.length);
-  const labelRow = new EventRow(state.tables.length);
-  const label = { fraud: false, knownAt: 0 };
-  const learnLabelsUntil = (now: number): void => {
-    while (labels.next < labels.order.length && labels.knownAt[labels.order[labels.next]] <= now) {
-      const at = labels.order[labels.next++];
-      labelRow.time = Math.floor(times[at]);
-      source.fillKeys(labelRow, at);
-      label.fraud = labels.fraud[at] === 1;
-      label.knownAt = labels.knownAt[at];
-      // Most labels are genuine and change nothing: their id need not be written out.
-      labelRow.id = state.heeds(labelRow, label.fraud) ? (textAt(ids, at) ?? "") : "";
-      state.learnLabelRow(labelRow, label);
-      source.keep(labelRow, at);
-    }
-  };
-  const order = orderBy(times);
-  for (let from = 0; from < order.length; from += blockRows) {
-    const rows = order.subarray(from, from + blockRows);
+  const run = new Run(input);
+  const step = blockRows + BLOCK_PADDING;
+  const vectors = new Float32Array(run.plan.width * step);
+  const places = { at: 0, step };
+  for (let from = 0; from < run.order.length; from += blockRows) {
+    const rows = run.order.subarray(from, from + blockRows);
     for (let i = 0; i < rows.length; i++) {
-      const at = rows[i];
-      const time = Math.floor(times[at]);
-      learnLabelsUntil(time);
-      row.id = textAt(ids, at) ?? "";
-      row.time = time;
-      source.fill(row, at);
-      state.readRow(plan, row, vector);
-      vectors.set(vector, i * plan.width);
-      state.learnRow(row);
-      source.keep(row, at);
+      places.at = i;
+      run.next(vectors, places);
     }
-    if (Math.floor((from + rows.length) / PROGRESS_ROWS) > Math.floor(from / PROGRESS_ROWS)) {
-      input.onProgress?.(from + rows.length, order.length);
-    }
-    yield { rows, vectors };
+    yield { rows, vectors, step };
   }
-  learnLabelsUntil(Number.POSITIVE_INFINITY);
-  input.onProgress?.(order.length, order.length);
+  run.end();
 }
 
-function planOf({ spec }: ReplayInput): FeaturePlan {
-  return "steps" in spec ? spec : compileSpec(spec);
+/** A table on its way through a state, row by row. */
+class Run {
+  readonly plan: FeaturePlan;
+  readonly state: FeatureState;
+  /** The table's rows in time order. */
+  readonly order: Int32Array;
+  private done = 0;
+  private readonly times: Float64Array;
+  private readonly ids: Column;
+  private readonly source: RowSource;
+  private readonly labels: Labels;
+  /** The first row whose id the state is told. */
+  private readonly askedFrom: number;
+  private readonly row: EventRow;
+  private readonly labelRow: EventRow;
+  private readonly label = { fraud: false, knownAt: 0 };
+  private readonly onProgress: ReplayInput["onProgress"];
+
+  constructor(input: ReplayInput) {
+    const { table, columns, spec } = input;
+    this.plan = "steps" in spec ? spec : compileSpec(spec);
+    this.state = input.state ?? new FeatureState(layoutOf([this.plan]));
+    this.state.bind(this.plan);
+    this.times = timesOf(table, columns.time);
+    this.ids = columnOf(table, columns.id);
+    this.source = new RowSource(this.state, table, columnOf);
+    this.labels = labelsOf(input, this.times);
+    this.order = orderBy(this.times);
+    this.askedFrom = firstAsked(this.state, { ids: this.ids, times: this.times, order: this.order });
+    this.row = new EventRow(this.state.tables.length);
+    this.labelRow = new EventRow(this.state.tables.length);
+    this.onProgress = input.onProgress;
+  }
+
+  /** Reads the next row, then learns it. */
+  next(out: Float32Array, places: Places): void {
+    const { row, state, source } = this;
+    const at = this.order[this.done];
+    row.time = Math.floor(this.times[at]);
+    this.learnLabelsUntil(row.time);
+    row.unasked = this.done < this.askedFrom;
+    if (!row.unasked) row.id = textAt(this.ids, at) ?? "";
+    source.fill(row, at);
+    state.readRow(this.plan, row, out, places);
+    state.learnRow(row);
+    source.keep(row, at);
+    if (++this.done % PROGRESS_ROWS === 0) this.onProgress?.(this.done, this.order.length);
+  }
+
+  /** Learns the labels that became known after the last row. */
+  end(): void {
+    this.learnLabelsUntil(Number.POSITIVE_INFINITY);
+    this.onProgress?.(this.done, this.order.length);
+  }
+
+  private learnLabelsUntil(now: number): void {
+    const { labels } = this;
+    while (labels.next < labels.order.length && labels.knownAt[labels.order[labels.next]] <= now) {
+      this.learnLabel(labels.order[labels.next++]);
+    }
+  }
+
+  private learnLabel(at: number): void {
+    const { labelRow, label, labels, source, state } = this;
+    labelRow.time = Math.floor(this.times[at]);
+    source.fillKeys(labelRow, at);
+    label.fraud = labels.fraud[at] === 1;
+    // Most labels are genuine and change nothing: their id need not be written out.
+    if (!state.heeds(labelRow, label.fraud)) {
+      state.passLabelRow(labelRow);
+      return;
+    }
+    label.knownAt = labels.knownAt[at];
+    labelRow.id = textAt(this.ids, at) ?? "";
+    state.learnLabelRow(labelRow, label);
+    source.keep(labelRow, at);
+  }
+}
+
+/**
+ * From which row on, in order, the state must be told the ids. In a table whose ids are all different a new state finds none of them, and in the
+ * end it remembers only the youngest: what is written out and looked up for the others would be for nothing.
+ */
+function firstAsked(
+  state: FeatureState,
+  table: { readonly ids: Column; readonly times: Float64Array; readonly order: Int32Array },
+): number {
+  const { ids, times, order } = table;
+  if (order.length === 0 || Number.isFinite(state.watermark) || state.ids.size > 0) return 0;
+  if (!state.ids.holdsAll(times, order) || !allDifferent(ids)) return 0;
+  const heldFrom = state.ids.heldFrom(Math.floor(times[order[order.length - 1]]));
+  let from = order.length;
+  while (from > 0 && times[order[from - 1]] >= heldFrom) from--;
+  return from;
 }
 
 /** One arrival: a transaction, or a label with the transaction that it is about. */

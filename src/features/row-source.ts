@@ -6,6 +6,10 @@ import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import type { EventRow, FeatureState } from "./state.ts";
 import { finiteNumber, joinKey } from "./state.ts";
 
+/** Whole numbers are told apart by a table of places as long as the rows, and a little. */
+const DENSE_SHARE = 1;
+const DENSE_MIN = 65_536;
+
 /** One key column or pair as codes per row (−1 missing) and a text per code. */
 interface KeyCodes {
   readonly codes: Int32Array;
@@ -66,9 +70,15 @@ export class RowSource {
         key.slots.fill(SLOT_UNKNOWN);
         key.epoch = table.epoch;
       }
-      if (key.slots[code] === SLOT_UNKNOWN) key.slots[code] = table.find(key.texts[code]);
-      row.slots[s] = key.slots[code];
-      row.texts[s] = key.texts[code];
+      let slot = key.slots[code];
+      if (slot === SLOT_UNKNOWN) {
+        // Only then is the text asked for: to find the key, or to make it.
+        const text = key.texts[code];
+        slot = table.find(text);
+        key.slots[code] = slot;
+        row.texts[s] = text;
+      }
+      row.slots[s] = slot;
     }
   }
 
@@ -87,9 +97,36 @@ function identitiesOf(column: Column): Float64Array {
   return Float64Array.from(column.codes, (code) => (code < 0 ? Number.NaN : ofCode[code]));
 }
 
+/** Codes for whole numbers from 0 on, as most ids are, without a lookup by hash: a place for each number up to the largest; null for others. */
+function denseCodes({ values }: { readonly values: Float64Array }): { codes: Int32Array; texts: string[] } | null {
+  let largest = -1;
+  for (const value of values) {
+    if (Number.isNaN(value)) continue;
+    if (!(value >= 0 && value < DENSE_SHARE * values.length + DENSE_MIN && Number.isInteger(value))) return null;
+    if (value > largest) largest = value;
+  }
+  const codes = new Int32Array(values.length);
+  const texts: string[] = [];
+  const codeOf = new Int32Array(largest + 1).fill(-1);
+  for (let r = 0; r < codes.length; r++) {
+    const value = values[r];
+    if (Number.isNaN(value)) {
+      codes[r] = -1;
+      continue;
+    }
+    if (codeOf[value] < 0) codeOf[value] = texts.push(String(value)) - 1;
+    codes[r] = codeOf[value];
+  }
+  return { codes, texts };
+}
+
 function codesOf(columns: readonly Column[], rows: number): { codes: Int32Array; texts: string[] } {
   if (columns.length === 1 && columns[0].kind === "text") {
     return { codes: columns[0].codes, texts: [...columns[0].dictionary] };
+  }
+  if (columns.length === 1 && columns[0].kind !== "text") {
+    const dense = denseCodes(columns[0]);
+    if (dense !== null) return dense;
   }
   const codes = new Int32Array(rows);
   const texts: string[] = [];

@@ -19,6 +19,7 @@ import {
   TIME_PARTS,
   WINDOW_DAYS_MAX,
 } from "./definition.ts";
+import { columnOfIdentity } from "./distinct.ts";
 import { expressionFault } from "./expression.ts";
 
 export type { FeatureSpec } from "./definition.ts";
@@ -226,6 +227,12 @@ function checkColumn(value: unknown, scope: Scope, alsoAllowed: readonly string[
     throw invalid(is, `give a column's name of at most ${NAME_LENGTH_MAX} characters`);
   }
   if (alsoAllowed.length === 0 && isEventWord(value)) throw invalid(is, "give a numeric column, not an event word");
+  if (columnOfIdentity(value) !== null) {
+    throw invalid(
+      `${is}, which begins with the character NUL`,
+      "rename the column: names that begin so are the state's own",
+    );
+  }
   if (scope.columns === undefined || scope.columns.includes(value)) return;
   throw invalid(`${is}, which is no column`, allowed([...scope.columns, ...alsoAllowed], value));
 }

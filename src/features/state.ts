@@ -11,6 +11,7 @@ import { covers, keyId } from "./plan.ts";
 import type { KeyPlace, ReadEvent } from "./read.ts";
 import { KeyReader } from "./read.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { runRowSteps } from "./row-steps.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
 
 /** What became of a transaction given to learn. */
@@ -34,6 +35,8 @@ export interface StateStats {
 /** A transaction in the state's own terms; see {@link FeatureState.rowOf}. Reused from read to read. */
 export class EventRow {
   id = "";
+  /** Surely new, and never asked for again: its id is not looked up and not remembered. */
+  unasked = false;
   /** Whole ms. */
   time = 0;
   /** One a series: a slot, SLOT_UNKNOWN or SLOT_MISSING. */
@@ -165,11 +168,12 @@ export class FeatureState {
     return binding;
   }
 
-  readRow(plan: FeaturePlan, row: EventRow, out: Float32Array): void {
+  /** The row's vector: feature c into out[at + c × step]. */
+  readRow(plan: FeaturePlan, row: EventRow, out: Float32Array, { at, step }: Places = IN_A_ROW): void {
     const { series, places, numberOf, wordOf, values, texts, event } = this.bind(plan);
     const { keys, columns, rows } = plan.steps;
     event.time = row.time;
-    event.learned = this.ids.has(row.id);
+    event.learned = !row.unasked && this.ids.has(row.id);
     event.lateAt = row.time < this.watermark - this.limits.latenessMs ? this.watermark : Number.NEGATIVE_INFINITY;
     for (let k = 0; k < keys.length; k++) {
       places[k].slot = row.slots[series[k]];
@@ -178,8 +182,8 @@ export class FeatureState {
     }
     for (let c = 0; c < columns.length; c++) values[columns[c].value] = row.numbers[numberOf[c]];
     for (let w = 0; w < wordOf.length; w++) texts[w] = row.words[wordOf[w]];
-    for (let r = 0; r < rows.length; r++) rows[r](row.time, values, texts);
-    for (let i = 0; i < plan.width; i++) out[i] = toFloat32(values[i]);
+    if (rows.of.length > 0) runRowSteps(rows, row, values, texts);
+    writeFloat32(values, plan.width, out, at, step);
   }
 
   learnRow(row: EventRow): Learned {
@@ -187,12 +191,12 @@ export class FeatureState {
       this.counts.tooLate++;
       return "too-late";
     }
-    if (this.ids.has(row.id)) {
+    if (!row.unasked && this.ids.has(row.id)) {
       this.counts.duplicates++;
       return "duplicate";
     }
     this.advance(row.time);
-    this.ids.add(row.id);
+    if (!row.unasked) this.ids.add(row.id);
     const { learning } = this;
     learning.time = row.time;
     learning.watermark = this.watermark;
@@ -216,16 +220,18 @@ export class FeatureState {
   }
 
   learnLabelRow(row: EventRow, label: { readonly fraud: boolean; readonly knownAt: number }): void {
-    const heeded = this.heeds(row, label.fraud);
+    if (!this.heeds(row, label.fraud)) {
+      this.passLabelRow(row);
+      return;
+    }
     const knownAt = Math.max(label.knownAt, row.time + 1);
-    const entry = { time: row.time, knownAt, idHash: heeded ? hashId(row.id) : 0, fraud: label.fraud };
+    const entry = { time: row.time, knownAt, idHash: hashId(row.id), fraud: label.fraud };
     let reached = false;
     for (let s = 0; s < this.tables.length; s++) {
       const table = this.tables[s];
       const { frauds, genuine } = table.need;
       if (row.time <= this.watermark - table.retentionMs || row.slots[s] === SLOT_MISSING) continue;
       reached = true;
-      if (!heeded) continue;
       const needed = label.fraud ? frauds : genuine;
       if (row.slots[s] === SLOT_UNKNOWN && needed) {
         row.slots[s] = table.create(row.texts[s], row.time, this.watermark);
@@ -233,6 +239,14 @@ export class FeatureState {
       if (row.slots[s] >= 0) table.learnLabel(row.slots[s], entry);
     }
     if (!reached) this.counts.labelsTooLate++;
+  }
+
+  /** Counts a label that the state does not heed. */
+  passLabelRow(row: EventRow): void {
+    for (let s = 0; s < this.tables.length; s++) {
+      if (row.slots[s] !== SLOT_MISSING && row.time > this.watermark - this.tables[s].retentionMs) return;
+    }
+    this.counts.labelsTooLate++;
   }
 
   private advance(time: number): void {
@@ -269,6 +283,14 @@ export class FeatureState {
   }
 }
 
+/** Where the features of a vector go: the first, and how far the next is from each. */
+export interface Places {
+  readonly at: number;
+  readonly step: number;
+}
+
+const IN_A_ROW: Places = { at: 0, step: 1 };
+
 /** A plan's place in a state. */
 export interface Binding {
   /** The state's series for each of the plan's keys. */
@@ -300,8 +322,24 @@ export function finiteNumber(value: FieldValue | undefined): number {
 
 const FLOAT32_MAX = 3.4028234663852886e38;
 
-/** Nearest Float32, kept finite. */
-function toFloat32(value: number): number {
+/** The first `width` values as nearest Float32 numbers, kept finite, into out[at], out[at + step], … Four a turn: see window.ts. */
+function writeFloat32(values: Float64Array, width: number, out: Float32Array, from: number, step: number): void {
+  let at = from;
+  let i = 0;
+  for (; i + 3 < width; i += 4) {
+    out[at] = finite32(values[i]);
+    out[at + step] = finite32(values[i + 1]);
+    out[at + 2 * step] = finite32(values[i + 2]);
+    out[at + 3 * step] = finite32(values[i + 3]);
+    at += 4 * step;
+  }
+  for (; i < width; i++) {
+    out[at] = finite32(values[i]);
+    at += step;
+  }
+}
+
+function finite32(value: number): number {
   if (value > FLOAT32_MAX) return FLOAT32_MAX;
   return value < -FLOAT32_MAX ? -FLOAT32_MAX : value;
 }

@@ -1,7 +1,7 @@
 // Windows: the sweep that turns a run of transactions into counts, sums, means, deviations and extremes.
-import type { Aggregate } from "./definition.ts";
 import { TILE_NUMBERS } from "./key-table.ts";
-import type { ValueOutput } from "./plan.ts";
+import type { ValueOutputs } from "./passes.ts";
+import { AGGREGATE, VALUE_FIELDS } from "./passes.ts";
 
 /** Where in the totals: present values, sum, first value met (NaN before), sums of (x − first) and its square, smallest, largest. */
 const PRESENT = 0;
@@ -11,10 +11,12 @@ const SHIFTED = 3;
 const SQUARES = 4;
 const MIN = 5;
 const MAX = 6;
+/** A result on its way out: numbers that leave a function as such are boxed, and cost an allocation each. */
+const RESULT = 7;
 
 /** Running totals of a sweep. */
 export class Totals {
-  readonly numbers = new Float64Array(7);
+  private readonly numbers = new Float64Array(8);
 
   clear(): void {
     this.take(0, 0);
@@ -44,7 +46,9 @@ export class Totals {
     numbers[MAX] = Number.NEGATIVE_INFINITY;
   }
 
-  add(value: number): void {
+  /** Adds values[at] unless it is missing. */
+  add(values: Float64Array, at: number): void {
+    const value = values[at];
     if (Number.isNaN(value)) return;
     const { numbers } = this;
     if (Number.isNaN(numbers[FIRST])) numbers[FIRST] = value;
@@ -58,18 +62,13 @@ export class Totals {
   }
 
   /** Adds values[from, to), the latest first, skipping missing ones: to count and sum only. */
-  addRun(values: Float64Array, from: number, to: number): void {
+  addSums(values: Float64Array, from: number, to: number): void {
     if (from < to) sweepSums(this.numbers, values, from, to);
   }
 
-  /** Adds what deviations need; after {@link addRun} of the same values. */
-  addSpread(values: Float64Array, from: number, to: number): void {
-    if (from < to) sweepSpread(this.numbers, values, from, to);
-  }
-
-  /** Adds smallest and largest. */
-  addExtremes(values: Float64Array, from: number, to: number): void {
-    if (from < to) sweepExtremes(this.numbers, values, from, to);
+  /** The same, to everything. */
+  addRun(values: Float64Array, from: number, to: number): void {
+    if (from < to) sweepAll(this.numbers, values, from, to);
   }
 
   /** Adds the summed-up records [from, to) of busy tiles. */
@@ -94,79 +93,138 @@ export class Totals {
     }
   }
 
-  results(outputs: readonly ValueOutput[], out: Float64Array): void {
-    for (let i = 0; i < outputs.length; i++) {
-      out[outputs[i].feature] = this.result(outputs[i].aggregate, outputs[i].empty);
+  /** What the outputs ask for, into values[feature]. */
+  results({ of, empty }: ValueOutputs, values: Float64Array): void {
+    const { numbers } = this;
+    const n = numbers[PRESENT];
+    for (let i = 0; i < of.length; i += VALUE_FIELDS) {
+      const aggregate = of[i];
+      const feature = of[i + 1];
+      if (aggregate === AGGREGATE.count) values[feature] = n;
+      else if (aggregate === AGGREGATE.sum) values[feature] = numbers[SUM];
+      else if (n === 0 || (aggregate === AGGREGATE.std && n < 2)) values[feature] = empty[i / VALUE_FIELDS];
+      else if (aggregate === AGGREGATE.mean) values[feature] = numbers[SUM] / n;
+      else if (aggregate === AGGREGATE.max) values[feature] = numbers[MAX];
+      else if (aggregate === AGGREGATE.min) values[feature] = numbers[MIN];
+      else {
+        this.settleDeviation();
+        values[feature] = numbers[RESULT];
+      }
     }
   }
 
-  /** An aggregate of what was added; `empty` where it is not defined. */
-  result(aggregate: Aggregate, empty: number): number {
-    const n = this.numbers[PRESENT];
-    const sum = this.numbers[SUM];
-    if (aggregate === "count") return n;
-    if (aggregate === "sum") return sum;
-    if (aggregate === "std") return n < 2 ? empty : this.deviation();
-    if (n === 0) return empty;
-    if (aggregate === "mean") return sum / n;
-    return aggregate === "min" ? this.numbers[MIN] : this.numbers[MAX];
+  get present(): number {
+    return this.numbers[PRESENT];
+  }
+
+  get sum(): number {
+    return this.numbers[SUM];
+  }
+
+  /** −Infinity of nothing. */
+  get max(): number {
+    return this.numbers[MAX];
+  }
+
+  /** Mean of what was added; NaN of nothing. */
+  get mean(): number {
+    return this.numbers[PRESENT] === 0 ? Number.NaN : this.numbers[SUM] / this.numbers[PRESENT];
   }
 
   /**
    * Shifted two-sum formula (Chan, Golub, LeVeque 1983). The shift is itself one of the values, so the cancellation is at most
    * n-fold: (shift − mean)² ≤ n · variance.
    */
-  private deviation(): number {
-    const n = this.numbers[PRESENT];
-    const shifted = this.numbers[SHIFTED];
-    return Math.sqrt(Math.max(0, (this.numbers[SQUARES] - (shifted * shifted) / n) / (n - 1)));
+  private settleDeviation(): void {
+    const { numbers } = this;
+    const n = numbers[PRESENT];
+    const shifted = numbers[SHIFTED];
+    numbers[RESULT] = Math.sqrt(Math.max(0, (numbers[SQUARES] - (shifted * shifted) / n) / (n - 1)));
   }
 }
 
-// The innermost loops of all features: plain numbers, totals in registers, and each does only what somebody asked for.
+// The innermost loops of all features: plain numbers, totals in registers. They first run as if nothing were missing, which a sum that is no
+// number belies afterwards, and take four values a turn, because the engine checks the array anew at each turn. Order matters: the sum
+// of a window is defined as the sum of its values one by one, the latest first.
 
 function sweepSums(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
-  let n = 0;
   let sum = numbers[SUM];
-  for (let i = to - 1; i >= from; i--) {
-    const value = values[i];
-    if (Number.isNaN(value)) continue;
-    n++;
-    sum += value;
+  let i = to - 1;
+  for (; i >= from + 3; i -= 4) sum = sum + values[i] + values[i - 1] + values[i - 2] + values[i - 3];
+  for (; i >= from; i--) sum += values[i];
+  if (Number.isNaN(sum)) {
+    sweepPresent(numbers, values, from, to);
+    return;
   }
-  numbers[PRESENT] += n;
+  numbers[PRESENT] += to - from;
   numbers[SUM] = sum;
 }
 
-function sweepSpread(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
-  let i = to - 1;
-  if (Number.isNaN(numbers[FIRST])) {
-    while (i >= from && Number.isNaN(values[i])) i--;
-    if (i < from) return;
-    numbers[FIRST] = values[i];
-  }
-  const first = numbers[FIRST];
+/** All totals in one loop: their additions do not wait for one another, so that they cost little more than the sum alone. */
+function sweepAll(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
+  const first = Number.isNaN(numbers[FIRST]) ? values[to - 1] : numbers[FIRST];
+  let sum = numbers[SUM];
   let shifted = numbers[SHIFTED];
   let squares = numbers[SQUARES];
-  for (; i >= from; i--) {
-    const shift = values[i] - first;
-    if (Number.isNaN(shift)) continue;
-    shifted += shift;
-    squares += shift * shift;
-  }
-  numbers[SHIFTED] = shifted;
-  numbers[SQUARES] = squares;
-}
-
-function sweepExtremes(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
   let min = numbers[MIN];
   let max = numbers[MAX];
-  for (let i = to - 1; i >= from; i--) {
+  let i = to - 1;
+  for (; i >= from + 3; i -= 4) {
+    const a = values[i];
+    const b = values[i - 1];
+    const c = values[i - 2];
+    const d = values[i - 3];
+    sum = sum + a + b + c + d;
+    shifted = shifted + (a - first) + (b - first) + (c - first) + (d - first);
+    squares =
+      squares +
+      (a - first) * (a - first) +
+      (b - first) * (b - first) +
+      (c - first) * (c - first) +
+      (d - first) * (d - first);
+    if (a < min) min = a;
+    if (a > max) max = a;
+    if (b < min) min = b;
+    if (b > max) max = b;
+    if (c < min) min = c;
+    if (c > max) max = c;
+    if (d < min) min = d;
+    if (d > max) max = d;
+  }
+  for (; i >= from; i--) {
     const value = values[i];
-    // Never true of a missing one.
+    const shift = value - first;
+    sum += value;
+    shifted += shift;
+    squares += shift * shift;
     if (value < min) min = value;
     if (value > max) max = value;
   }
+  if (Number.isNaN(sum)) {
+    sweepPresent(numbers, values, from, to);
+    return;
+  }
+  numbers[PRESENT] += to - from;
+  numbers[SUM] = sum;
+  numbers[FIRST] = first;
+  numbers[SHIFTED] = shifted;
+  numbers[SQUARES] = squares;
   numbers[MIN] = min;
   numbers[MAX] = max;
+}
+
+/** All totals where values are missing. */
+function sweepPresent(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
+  for (let i = to - 1; i >= from; i--) {
+    const value = values[i];
+    if (Number.isNaN(value)) continue;
+    if (Number.isNaN(numbers[FIRST])) numbers[FIRST] = value;
+    const shift = value - numbers[FIRST];
+    numbers[PRESENT]++;
+    numbers[SUM] += value;
+    numbers[SHIFTED] += shift;
+    numbers[SQUARES] += shift * shift;
+    if (value < numbers[MIN]) numbers[MIN] = value;
+    if (value > numbers[MAX]) numbers[MAX] = value;
+  }
 }

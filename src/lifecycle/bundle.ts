@@ -53,6 +53,8 @@ export interface BundleManifest {
   /** Event time of the newest transaction seen in training. */
   readonly trainedUpTo: number;
   readonly provenance: Provenance;
+  /** Absent: trees.bin decides. Else model.onnx does, in ONNX Runtime; `margin` names the log-odds within it. */
+  readonly engine?: { readonly kind: "onnx"; readonly margin: string };
 }
 
 /** A vector with the answer it must get, bit for bit; null is missing (NaN). */

@@ -4,8 +4,10 @@ import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import type { Ports } from "../ports.ts";
+import { dvcEntryOf } from "./dvc.ts";
 import { loadPipeline, pipelineNames } from "./pipeline.ts";
 import { loadVersion } from "./score.ts";
+import { readLives } from "./shared/lives.ts";
 import { loadSpec } from "./spec-file.ts";
 
 export interface Finding {
@@ -71,6 +73,24 @@ export async function doctor(
     const { rows, format } = await (await ports.dataset()).describe(source);
     return { state: "ok", found: `${source}: ${rows.toLocaleString("en")} rows, ${format}`, todo: "" };
   });
+  await look("data in DVC", async () => {
+    const { source } = loadPipeline(workspace, input.pipeline);
+    const faults: string[] = [];
+    const entry = dvcEntryOf(source, (what) => faults.push(what));
+    if (faults.length > 0)
+      return { state: "fault", found: faults.join("; "), todo: "mend that file: was it merged by hand?" };
+    if (entry === null || !existsSync(source))
+      return { state: "ok", found: "not tracked: runs name it by its SHA-256", todo: "" };
+    const md5 = await (await ports.dataset()).hash(source, "md5");
+    const file = path.relative(workspace, entry.file);
+    return md5 === entry.md5
+      ? { state: "ok", found: `${md5} in ${file}`, todo: "" }
+      : {
+          state: "note",
+          found: `${file} is behind: it says ${entry.md5}, the file is ${md5}`,
+          todo: "`dvc repro`, or `dvc commit` to take the file as it is",
+        };
+  });
   await look("registry", async () => {
     const { model } = loadPipeline(workspace, input.pipeline);
     const registry = await ports.registry();
@@ -110,6 +130,7 @@ export async function doctor(
       todo: "",
     };
   });
+  if (ports.shared !== undefined) await look("shared feature state", () => sharedFinding(ports, input.pipeline));
   await look("source control", async () => {
     const commit = await (await ports.sourceControl()).describe();
     return commit === null
@@ -121,4 +142,22 @@ export async function doctor(
         };
   });
   return findings;
+}
+
+async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Finding, "what">> {
+  const store = await ports.shared!();
+  const [head, lives] = [await store.head(), await readLives(await ports.snapshots(), pipeline)];
+  const risk = await store.risk();
+  if (risk !== null) return { state: "fault", found: `${store.where}: ${risk.found}`, todo: risk.todo };
+  if (head === null) {
+    const todo = lives.length === 0 ? "" : "it was emptied: the next server fills it again";
+    return { state: lives.length === 0 ? "ok" : "note", found: `${store.where}: empty`, todo };
+  }
+  if (!lives.some(({ marker }) => marker === head.marker)) {
+    const todo = "give each workspace a database of its own, or empty this one if nobody needs it";
+    return { state: "fault", found: `${store.where}: the state of another workspace`, todo };
+  }
+  const waiting = (await store.pending()).length;
+  const found = `${store.where}: ${head.layouts.length} layouts, ${waiting} records wait for the log`;
+  return { state: "ok", found, todo: "" };
 }

@@ -49,7 +49,7 @@ interface RawOut {
 function entryIn(file: string, target: string, onFault: (what: string) => void): DvcEntry | null {
   if (!isFile(file)) return null;
   try {
-    for (const { stage, out } of outsOf(parse(readBounded(file)))) {
+    for (const { stage, out } of outsOf(parse(readBounded(file), { schema: "failsafe" }))) {
       if (typeof out.path !== "string" || typeof out.md5 !== "string" || out.hash !== "md5") continue;
       const md5 = md5Of(path.resolve(path.dirname(file), out.path), out.md5, target);
       if (md5 !== null) return { file, stage, path: out.path, md5 };
@@ -60,7 +60,7 @@ function entryIn(file: string, target: string, onFault: (what: string) => void):
   return null;
 }
 
-/** Every output that a dvc.lock ({stages: {name: {outs}}}) or a .dvc file ({outs}) lists. */
+/** Read without types, so that no hash of digits becomes a number. Every output that a dvc.lock ({stages: {name: {outs}}}) or a .dvc file ({outs}) lists. */
 function outsOf(parsed: unknown): { readonly stage: string; readonly out: RawOut }[] {
   const { stages, outs } = asRecord(parsed);
   const listed = (stage: string, list: unknown) =>

@@ -123,11 +123,11 @@ function* batches(
   given: { readonly head: Table; readonly names: readonly string[] },
 ): Generator<Table, void, undefined> {
   const { head, names } = given;
-  for (const { rows, vectors } of blocks) {
+  for (const { rows, vectors, step } of blocks) {
     const columns = new Map<string, Column>(takeRows(head, rows).columns);
     names.forEach((name, c) => {
       const values = new Float64Array(rows.length);
-      for (let i = 0; i < rows.length; i++) values[i] = vectors[i * names.length + c];
+      for (let i = 0; i < rows.length; i++) values[i] = vectors[i + c * step];
       columns.set(name, { kind: "number", values });
     });
     yield { rows: rows.length, columns };

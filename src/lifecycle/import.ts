@@ -1,9 +1,9 @@
 // Import: a model that another library trained becomes a candidate, by the same gates and with the same bundle as ours.
 import { compileSpec } from "../features/plan.ts";
-import { flattenForeign } from "../ml/foreign/flatten.ts";
 import type { Ports } from "../ports.ts";
 import type { Imported } from "./bundle.ts";
 import { type ColumnChoice, mapColumns } from "./import/columns.ts";
+import { engineOf } from "./import/engine.ts";
 import { fitImported } from "./import/fit.ts";
 import { type ForeignFormat, readForeign } from "./import/read.ts";
 import type { ModelParameters } from "./pipeline.ts";
@@ -21,6 +21,12 @@ export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "thr
   /** Only the first so many rounds of boosting. */
   readonly rounds?: number;
   readonly columns: ColumnChoice;
+  /** Of an ONNX graph: the output that tells of fraud, where it has several. */
+  readonly output?: string;
+  /** Of an ONNX graph: that output is log-odds, not a probability. */
+  readonly isMargin?: boolean;
+  /** What stood for a missing value in the model's training; absent: NaN. */
+  readonly missing?: number;
   /** Overrides the pipeline's; "none" keeps the model's own probability. */
   readonly calibration?: ModelParameters["calibration"];
 }
@@ -31,23 +37,29 @@ export interface ImportResult extends TrainResult {
 
 /**
  * Registers one candidate, or nothing where a gate says no. What is wrong with the file or its columns is found before any
- * data is read. Errors: `ml.model-invalid`, `ml.model-unsupported`, `lifecycle.columns-unknown`, and those of training.
+ * data is read. Errors: `ml.model-invalid`, `ml.model-unsupported`, `ml.runtime-missing`, `lifecycle.columns-unknown`, and those
+ * of training.
  */
 export async function importModel(ports: Ports, input: ImportInput): Promise<ImportResult> {
-  const { file, format, rounds, columns: choice, calibration, ...task } = input;
-  const foreign = readForeign(file, { format, rounds });
+  const { file, format, rounds, columns: choice, calibration, output, isMargin = false, missing, ...task } = input;
+  const foreign = readForeign(file, { format, rounds, output });
   const plan = compileSpec(await loadSpec(input.pipeline));
   const columns = mapColumns(foreign.model, { features: plan.names, choice });
-  const trees = flattenForeign(foreign.model, { names: plan.names, columns });
+  const engine = engineOf(foreign.model, { names: plan.names, columns, isMargin, missing: missing ?? null });
   const imported: Imported = {
     format: foreign.format,
     file: foreign.file,
     sha256: foreign.sha256,
     title: foreign.model.title,
     columns: columns.map((at, i) => ({ name: foreign.model.names?.[i] ?? String(i), feature: plan.names[at] })),
-    notes: foreign.model.notes,
+    notes: [
+      ...foreign.model.notes,
+      ...engine.notes,
+      ...(missing === undefined ? [] : [`A missing value counts as ${missing}.`]),
+    ],
   };
-  ports.report.line(`  ${imported.title}: ${trees.roots.length} trees over ${columns.length} columns`);
+  const what = engine.model.kind === "trees" ? `${engine.model.trees.roots.length} trees` : "a graph for ONNX Runtime";
+  ports.report.line(`  ${imported.title}: ${what} over ${columns.length} columns`);
   const { modelParameters } = input.pipeline;
   const pipeline =
     calibration === undefined
@@ -56,7 +68,7 @@ export async function importModel(ports: Ports, input: ImportInput): Promise<Imp
   const result = await makeCandidate(
     ports,
     { ...task, pipeline, verb: "import", imported },
-    { plan, fit: (x, labels, given) => fitImported(trees, { x, labels, ...given }) },
+    { plan, fit: (x, labels, given) => fitImported(engine.model, { x, labels, ...given }) },
   );
   return { ...result, imported };
 }

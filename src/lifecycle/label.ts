@@ -4,7 +4,9 @@ import { type Column, numberAt, textAt } from "../core/table.ts";
 import type { Label } from "../core/transaction.ts";
 import type { Ports } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { SharedStates } from "./shared/states.ts";
 import { LABEL_KNOWN_AT } from "./vectors.ts";
+import { transactionOf } from "./warm/catch-up.ts";
 
 export interface LabelResult {
   readonly read: number;
@@ -63,8 +65,26 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
   return labels;
 }
 
-/** Writes labels of known transactions into the log; a missing time is the transaction's own plus the label delay. */
+/**
+ * Writes labels of known transactions into the log; a missing time is the transaction's own plus the label delay. Where servers share
+ * their feature state, it learns them too. Errors: log.*, state.*
+ */
 export async function writeLabels(ports: Ports, pipeline: Pipeline, labels: readonly Label[]): Promise<LabelResult> {
+  if (ports.shared === undefined) return write(ports, { pipeline, labels, states: null });
+  const states = await SharedStates.open(ports, await ports.shared(), { pipeline: pipeline.name });
+  try {
+    return await write(ports, { pipeline, labels, states: (await states.follow()) ? states : null });
+  } finally {
+    await states.close();
+  }
+}
+
+/** `states` null: nobody shares a state, or nobody has begun to. */
+async function write(
+  ports: Ports,
+  given: { readonly pipeline: Pipeline; readonly labels: readonly Label[]; readonly states: SharedStates | null },
+): Promise<LabelResult> {
+  const { pipeline, labels, states } = given;
   const log = await ports.log();
   const unknown: string[] = [];
   let unknownCount = 0;
@@ -78,7 +98,8 @@ export async function writeLabels(ports: Ports, pipeline: Pipeline, labels: read
     }
     const knownAt = Number.isNaN(label.knownAt) ? prediction.time + pipeline.labels.delayMs : label.knownAt;
     const entry = { ...label, knownAt, receivedAt: ports.clock.now() };
-    if (!log.appendLabel(entry)) {
+    if (states !== null) await states.takeLabel({ ...entry, transaction: transactionOf(prediction), log });
+    else if (!log.appendLabel(entry)) {
       await log.flush();
       log.appendLabel(entry);
     }

@@ -12,6 +12,8 @@ export interface LineageInput {
   readonly pipeline: { readonly name: string; readonly hash: string };
   /** The table learned from, for an imported model the one it was calibrated and judged on. `hash` is its SHA-256. */
   readonly source: { readonly path: string; readonly hash: string; readonly rows: number };
+  /** Of a retraining: the table that the log's transactions were added to, its SHA-256, and how many were added. */
+  readonly grownFrom?: { readonly path: string; readonly hash: string; readonly logged: number };
   readonly featureHash: string;
   readonly seed: number;
   readonly parameters: Readonly<Record<string, number | string>>;
@@ -62,13 +64,20 @@ export async function lineageOf(ports: Ports, input: LineageInput): Promise<Line
  * is empty for the first of its line.
  */
 export function lineageTags(lineage: Lineage): Readonly<Record<string, string>> {
-  const { source, commit, dvc, imported } = lineage;
+  const { source, grownFrom, commit, dvc, imported } = lineage;
   return {
     "mlflow.user": lineage.actor,
     "sentinel.verb": lineage.verb,
     "sentinel.data_hash": source.hash,
     "sentinel.data_path": source.path,
     "sentinel.data_rows": String(source.rows),
+    ...(grownFrom === undefined
+      ? {}
+      : {
+          "sentinel.grown_from_hash": grownFrom.hash,
+          "sentinel.grown_from_path": grownFrom.path,
+          "sentinel.grown_by_rows": String(grownFrom.logged),
+        }),
     ...(dvc === null ? {} : dvcTags(dvc)),
     "sentinel.feature_hash": lineage.featureHash,
     "sentinel.pipeline_hash": lineage.pipeline.hash,
@@ -109,43 +118,6 @@ export function lineageDataset(lineage: Lineage): readonly RunDataset[] {
   return [{ name, digest: dvc.md5, sourceType: "dvc", source: where, context }];
 }
 
-/** The tags of a version as label and text, for people, in the order in which one asks. */
-export function lineageRows(
-  tags: Readonly<Record<string, string>>,
-): readonly (readonly [label: string, text: string])[] {
-  const text = (key: string): string => tags[key] ?? "";
-  const commit = text("mlflow.source.git.commit");
-  const dirty = text("mlflow.source.git.dirty") === "true" ? ", with uncommitted changes" : "";
-  const branch = text("mlflow.source.git.branch") === "" ? "" : ` on ${text("mlflow.source.git.branch")}`;
-  const stage = text("dvc.stage") === "" ? "" : `, stage ${text("dvc.stage")}`;
-  const rev = text("dvc.rev") === "" ? ", not committed" : `, commit ${text("dvc.rev").slice(0, 12)}`;
-  const rows =
-    text("sentinel.data_rows") === "" ? "" : ` (${Number(text("sentinel.data_rows")).toLocaleString("en")} rows)`;
-  const imported =
-    text("sentinel.import_file") === ""
-      ? ""
-      : `${text("sentinel.import_file")} of ${text("sentinel.import_library")}, SHA-256 ${text("sentinel.import_sha256")}`;
-  const known: readonly (readonly [string, string])[] = [
-    ["made by", [text("mlflow.user"), text("sentinel.verb")].filter((word) => word !== "").join(", ")],
-    ["data", text("sentinel.data_path") + rows],
-    ["data SHA-256", text("sentinel.data_hash")],
-    [
-      "data in DVC",
-      text("dvc.md5") === "" ? text("dvc.state") : `${text("dvc.md5")} (${text("dvc.file")}${stage}${rev})`,
-    ],
-    ["code", commit === "" ? "" : `${commit}${branch}${dirty}`],
-    ["imported", imported],
-    ["features", text("sentinel.feature_hash")],
-    ["pipeline", text("sentinel.pipeline_hash")],
-    ["seed", text("sentinel.seed")],
-    ["parameters", parametersText(text("sentinel.parameters"))],
-    ["parent", text("sentinel.parent") === "" ? "" : `version ${text("sentinel.parent")}, the champion then`],
-    ["Sentinel", text("sentinel.package_version")],
-    ["Node", text("sentinel.node_version")],
-  ];
-  return known.filter(([, value]) => value !== "");
-}
-
 function dvcTags(dvc: DvcVersion): Readonly<Record<string, string>> {
   const { entry } = dvc;
   if (!isCurrent(dvc)) return { "dvc.state": dvcWords(dvc) };
@@ -167,12 +139,4 @@ function dvcWords(dvc: DvcVersion): string {
 
 function isCurrent({ entry, md5 }: DvcVersion): boolean {
   return entry.md5 === md5;
-}
-
-function parametersText(json: string): string {
-  if (json === "") return "";
-  const parameters = JSON.parse(json) as Readonly<Record<string, number | string>>;
-  return Object.entries(parameters)
-    .map(([key, value]) => `${key} ${value}`)
-    .join(", ");
 }

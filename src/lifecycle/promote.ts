@@ -45,6 +45,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   await registry.version(pipeline.model, to);
   const from = aliases.champion ?? null;
   if (from === to) {
+    await completeMove(ports, { registry, pipeline, aliases, to, actor: input.actor });
     const verdict: Verdict = {
       gate: "promotion",
       verdict: "PROMOTE",
@@ -204,6 +205,23 @@ function firstChampion(checks: readonly Check[]): Verdict {
         : failed.map(({ reason }) => reason ?? ""),
     checks,
   };
+}
+
+/** A promotion that was killed after its first move has left the other aliases behind. */
+async function completeMove(
+  ports: Ports,
+  given: {
+    readonly registry: Registry;
+    readonly pipeline: Pipeline;
+    readonly aliases: Readonly<Record<string, string>>;
+    readonly to: string;
+    readonly actor: string;
+  },
+): Promise<void> {
+  const journal = await given.registry.journal(given.pipeline.model);
+  const last = journal.findLast(({ alias }) => alias === "champion");
+  if (last?.verb !== "promote" || last.to !== given.to) return;
+  await follow(ports, { ...given, previous: last.from, verb: "promote" });
 }
 
 /** The other aliases after `champion` moved: the old one shadows on as `previous`, a promoted candidate is one no longer. */

@@ -1,13 +1,16 @@
 // Replay: recompute every logged vector and score from raw history, and demand the same bits.
+import { messageOf } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
-import type { Ports, PredictionRecord, Reporter } from "../ports.ts";
+import type { Ports, PredictionLog, PredictionRecord, Reporter } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadVersion, type Scorer } from "./score.ts";
+import { generationOf, readLives } from "./shared/lives.ts";
+import { drainPending } from "./shared/outbox.ts";
 import { vectorsOf } from "./vectors.ts";
-import { arrivals, type LogArrival } from "./warm/catch-up.ts";
+import { arrivalOf, arrivals, type LogArrival } from "./warm/catch-up.ts";
 import { type Era, readEras } from "./warm/eras.ts";
 import type { StateOrigin } from "./warm/saved.ts";
 import { isLearned, learnInto } from "./warm.ts";
@@ -30,6 +33,8 @@ export interface ReplayReport {
   /** How many values differ; `mismatches` has the first of them. */
   readonly mismatchCount: number;
   readonly mismatches: readonly Mismatch[];
+  /** Changes of a shared feature state that no log has: vectors after them cannot be recomputed. */
+  readonly missing: number;
   readonly verdict: "pass" | "fail";
   readonly reasons: readonly string[];
 }
@@ -52,8 +57,9 @@ const BUNDLES_MAX = 100;
 
 /**
  * Follows the server's own way: each layout's state begins where the server's began (its eras), and the log is learned in
- * order of arrival. Vectors compare as Float32 bits (one NaN equals another), scores as numbers. A log that a server is
- * writing may be replayed; what comes in meanwhile is left for the next time. Errors: log.unreadable, what `history` throws.
+ * order of arrival, or in the order of the state that several servers shared. Vectors compare as Float32 bits (one NaN equals
+ * another), scores as numbers. A log that a server is writing may be replayed; what comes in meanwhile is left for the next
+ * time. Errors: log.unreadable, what `history` throws.
  */
 export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayReport> {
   const eras = await readEras(await ports.snapshots(), input.pipeline.name);
@@ -62,6 +68,7 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
   const tally = new Tally(input.mismatchesMax ?? MISMATCHES_MAX);
   const log = await ports.log();
   await log.flush();
+  const until = await drainOwn(ports, input.pipeline.name);
   // A layout's state must begin before the log's first entry, so the bundles are looked up first.
   const plans = new Map<string, FeaturePlan>();
   for await (const entry of log.scan(0)) {
@@ -69,11 +76,62 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
     if (scorer !== null) plans.set(scorer.plan.layoutHash, scorer.plan);
   }
   for (const plan of plans.values()) await tracks.open(plan);
-  for await (const arrival of arrivals(log, 0)) {
+  const on = { tracks, until, onGap: (from: number, to: number): void => tally.gap(from, to) };
+  for await (const arrival of inOrder(log, on)) {
     if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally });
-    tracks.learn(arrival);
   }
   return tally.report();
+}
+
+/**
+ * Every arrival in the order in which the states learned it, before the tracks learn it: first in the log's order, then in that
+ * of the shared states. A prediction comes once, where its vector was read.
+ */
+async function* inOrder(
+  log: PredictionLog,
+  on: {
+    readonly tracks: Tracks;
+    /** The last change of the shared state that is looked at. */
+    readonly until: number;
+    readonly onGap: (from: number, to: number) => void;
+  },
+): AsyncGenerator<LogArrival> {
+  const { tracks, until, onGap } = on;
+  for await (const arrival of arrivals(log, 0)) {
+    if ((arrival.record?.applied ?? 0) === 0) yield arrival;
+    tracks.learn(arrival);
+  }
+  let before = 0;
+  for await (const entry of log.scanApplied(1)) {
+    const { applied = 0 } = entry.record;
+    if (applied > until) break;
+    if (before > 0 && generationOf(before) === generationOf(applied)) onGap(before + 1, applied);
+    before = applied;
+    const arrival = await arrivalOf(log, entry);
+    if (arrival === null) continue;
+    yield arrival;
+    tracks.learnApplied(arrival, applied);
+  }
+  if (Number.isFinite(until) && generationOf(before) === generationOf(until)) onGap(before + 1, until + 1);
+}
+
+/**
+ * Gives the log what a dead server left in the shared store. The last change applied; no limit where nothing is shared, or where
+ * the store does not answer (which is told, since the log alone may lack the last changes).
+ */
+async function drainOwn(ports: Ports, pipeline: string): Promise<number> {
+  if (ports.shared === undefined) return Number.POSITIVE_INFINITY;
+  try {
+    const store = await ports.shared();
+    const head = await store.head();
+    const lives = await readLives(await ports.snapshots(), pipeline);
+    if (head === null || !lives.some(({ marker }) => marker === head.marker)) return Number.POSITIVE_INFINITY;
+    await drainPending(store, await ports.log());
+    return head.sequence;
+  } catch (error) {
+    ports.report.line(`the log is taken as it is: ${messageOf(error)}`);
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /**
@@ -89,15 +147,14 @@ export async function vectorAt(
   await tracks.open(plan);
   const log = await ports.log();
   await log.flush();
-  for await (const arrival of arrivals(log, 0)) {
-    if (arrival.record?.transactionId === transactionId) {
-      const state = tracks.at(plan, arrival.sequence);
-      if (state === null) return null;
-      const vector = new Float32Array(plan.width);
-      state.read(plan, arrival.transaction, vector);
-      return vector;
-    }
-    tracks.learn(arrival);
+  const until = await drainOwn(ports, input.pipeline.name);
+  for await (const { record, transaction } of inOrder(log, { tracks, until, onGap: () => {} })) {
+    if (record?.transactionId !== transactionId) continue;
+    const state = tracks.at(plan, record);
+    if (state === null) return null;
+    const vector = new Float32Array(plan.width);
+    state.read(plan, transaction, vector);
+    return vector;
   }
   return null;
 }
@@ -116,20 +173,21 @@ async function compare(
   if (record.degraded) return tally.skip("degraded");
   const scorer = await on.bundles.get(record);
   if (scorer === null) return tally.skip("bundle-gone");
-  const state = on.tracks.at(scorer.plan, record.sequence);
+  const state = on.tracks.at(scorer.plan, record);
   if (state === null) return tally.skip("no-origin");
   const { plan } = scorer;
   const vector = new Float32Array(plan.width);
   state.read(plan, on.arrival.transaction, vector);
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
-  tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score });
+  const { tolerance } = scorer;
+  tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score, tolerance });
 }
 
 /** One state with the stretch of the log over which the server's state was the same. */
 interface Track {
   readonly layout: string;
   readonly origin: StateOrigin;
-  /** The last entry before the next era of this layout. */
+  /** The last entry before the next era of this layout; for a shared state the last change. */
   readonly until: number;
   readonly state: FeatureState;
 }
@@ -149,24 +207,40 @@ class Tracks {
   async open(plan: FeaturePlan): Promise<void> {
     const own = this.eras.filter((era) => era.layout === plan.layoutHash);
     for (const [index, { layout, origin }] of own.entries()) {
-      const until = own[index + 1]?.origin.catchUpSequence ?? Number.MAX_SAFE_INTEGER;
-      if (until <= origin.catchUpSequence) continue;
+      const until = endOf(origin, own[index + 1]?.origin);
+      if (until <= (origin.shared?.from ?? origin.catchUpSequence)) continue;
       this.tracks.push({ layout, origin, until, state: await this.begin(plan, origin) });
     }
   }
 
   /** The state that stands for the server's when it answered this entry. */
-  at(plan: FeaturePlan, sequence: number): FeatureState | null {
-    const track = this.tracks.find(
-      ({ layout, origin, until }) =>
-        layout === plan.layoutHash && sequence > origin.catchUpSequence && sequence <= until,
-    );
+  at(plan: FeaturePlan, record: PredictionRecord): FeatureState | null {
+    const { sequence, applied = 0 } = record;
+    const track = this.tracks.find(({ layout, origin, until }) => {
+      const { shared, catchUpSequence } = origin;
+      if (layout !== plan.layoutHash || (shared !== undefined) !== applied > 0) return false;
+      if (shared === undefined) return sequence > catchUpSequence && sequence <= until;
+      return generationOf(applied) === shared.generation && applied > shared.from && applied <= until;
+    });
     return track?.state ?? null;
   }
 
+  /** In the log's order: a shared state learned only its history so. */
   learn(arrival: LogArrival): void {
     for (const { origin, until, state } of this.tracks) {
-      if (arrival.sequence <= until && isLearned(origin, arrival)) learnInto(state, arrival);
+      const history = origin.shared === undefined || arrival.sequence <= origin.catchUpSequence;
+      if (history && arrival.sequence <= until && isLearned(origin, arrival)) learnInto(state, arrival);
+    }
+  }
+
+  /** In the shared state's order. */
+  learnApplied(arrival: LogArrival, applied: number): void {
+    for (const { origin, until, state } of this.tracks) {
+      const { shared } = origin;
+      if (shared === undefined || generationOf(applied) !== shared.generation || applied > until) continue;
+      if (applied > shared.from || arrival.transaction.time > (origin.trainedUpTo ?? -Infinity)) {
+        learnInto(state, arrival);
+      }
     }
   }
 
@@ -175,6 +249,14 @@ class Tracks {
     const table = await this.input.history(origin);
     return vectorsOf(table, { plan, pipeline: this.input.pipeline, report: this.report }).state;
   }
+}
+
+/** The last change (or log entry) before the layout's next era. */
+function endOf(origin: StateOrigin, next: StateOrigin | undefined): number {
+  if (next === undefined) return Number.MAX_SAFE_INTEGER;
+  if (origin.shared === undefined) return next.catchUpSequence;
+  const same = next.shared?.generation === origin.shared.generation;
+  return same ? next.shared!.from : Number.MAX_SAFE_INTEGER;
 }
 
 class Bundles {
@@ -203,6 +285,8 @@ class Tally {
   private compared = 0;
   private scoresCompared = 0;
   private mismatchCount = 0;
+  private missing = 0;
+  private missingFirst = 0;
   private readonly skipped: Record<SkipReason, number> = { degraded: 0, "no-origin": 0, "bundle-gone": 0 };
   private readonly mismatches: Mismatch[] = [];
   private readonly mismatchesMax: number;
@@ -213,6 +297,13 @@ class Tally {
 
   skip(reason: SkipReason): void {
     this.skipped[reason]++;
+  }
+
+  /** Changes [from, to) are in no log. */
+  gap(from: number, to: number): void {
+    if (to <= from) return;
+    if (this.missing === 0) this.missingFirst = from;
+    this.missing += to - from;
   }
 
   vector(pair: {
@@ -231,14 +322,20 @@ class Tally {
     }
   }
 
-  score(transactionId: string, pair: { readonly logged: number; readonly replayed: number }): void {
+  score(
+    transactionId: string,
+    pair: { readonly logged: number; readonly replayed: number; readonly tolerance: number },
+  ): void {
     this.scoresCompared++;
-    if (!Object.is(pair.logged, pair.replayed)) this.mismatch({ transactionId, feature: "(score)", ...pair });
+    const { logged, replayed, tolerance } = pair;
+    const isSame = Object.is(logged, replayed) || Math.abs(logged - replayed) <= tolerance;
+    if (!isSame) this.mismatch({ transactionId, feature: "(score)", logged, replayed });
   }
 
   report(): ReplayReport {
-    const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped } = this;
+    const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped, missing } = this;
     const reasons: string[] = [];
+    if (missing > 0) reasons.push(`${missing} changes of the shared state are in no log, first ${this.missingFirst}`);
     if (mismatchCount > 0) {
       const { transactionId, feature, logged, replayed } = mismatches[0];
       reasons.push(`${mismatchCount} values differ, first ${feature} of ${transactionId}: ${logged}, now ${replayed}`);
@@ -248,7 +345,7 @@ class Tally {
     if (compared === 0) reasons.push("nothing could be compared");
     const passed = reasons.length === 0;
     if (passed) reasons.push(`${compared} vectors and ${scoresCompared} scores are the same, bit for bit`);
-    const counts = { predictions, compared, scoresCompared, skipped, mismatchCount };
+    const counts = { predictions, compared, scoresCompared, skipped, mismatchCount, missing };
     return { ...counts, mismatches, verdict: passed ? "pass" : "fail", reasons };
   }
 

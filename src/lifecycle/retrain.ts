@@ -13,7 +13,7 @@ import { type MonitorResult, monitor } from "./monitor.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { readSource, type Source, timesOf } from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
-import type { TrainResult } from "./train/task.ts";
+import type { TrainInput, TrainResult } from "./train/task.ts";
 import { train } from "./train.ts";
 import { columnsOfPlan, LABEL_KNOWN_AT } from "./vectors.ts";
 
@@ -65,7 +65,7 @@ export async function retrain(ports: Ports, input: RetrainInput): Promise<Retrai
     const data = await gather(ports, input);
     const trained = await train(ports, {
       pipeline,
-      path: data,
+      ...data,
       actor: input.actor,
       packageVersion: input.packageVersion,
       threads: input.threads,
@@ -73,7 +73,7 @@ export async function retrain(ports: Ports, input: RetrainInput): Promise<Retrai
       verb: "retrain",
     });
     const outcome = trained.version === null ? "refused" : "trained";
-    return { outcome, reason: input.forced ?? reasonsOf(seen), monitor: seen, data, trained };
+    return { outcome, reason: input.forced ?? reasonsOf(seen), monitor: seen, data: data.path, trained };
   } finally {
     await held.release();
   }
@@ -107,16 +107,16 @@ async function cooldownLeft(ports: Ports, pipeline: Pipeline): Promise<number> {
 /**
  * The table with the log's later transactions below it, as a file of its own, so that the training can be repeated. Taken
  * are transactions later than the table's last and old enough for a final label; what an old one without a label counts as,
- * the pipeline says (`labels.unreported`). Returns the table's own path when the log has nothing to add.
+ * the pipeline says (`labels.unreported`). The table's own path when the log has nothing to add.
  */
-async function gather(ports: Ports, input: RetrainInput): Promise<string> {
+async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInput, "path" | "grownFrom">> {
   const { pipeline } = input;
   const dataset = await ports.dataset();
   const plan = compileSpec(await loadSpec(pipeline));
   const source = await readSource(dataset, pipeline, { path: input.path, wanted: columnsOfPlan(plan), labelled: true });
   const last = largest(timesOf(source.table, pipeline));
   const added = await loggedSince(ports, pipeline, last);
-  if (added.length === 0) return input.path;
+  if (added.length === 0) return { path: input.path };
   const table = append(source, added, pipeline);
   const name = `${pipeline.name}-${sha256(`${source.hash} ${added[0].record.transactionId} ${added.length}`).slice(0, 12)}.parquet`;
   const folder = path.join(input.workspace, "data", "retrain");
@@ -126,7 +126,7 @@ async function gather(ports: Ports, input: RetrainInput): Promise<string> {
   ports.report.line(
     `  ${source.table.rows.toLocaleString("en")} transactions of ${input.path} and ${added.length.toLocaleString("en")} of the log → ${file}`,
   );
-  return file;
+  return { path: file, grownFrom: { path: input.path, hash: source.hash, logged: added.length } };
 }
 
 interface Logged {

@@ -3,12 +3,12 @@
 import type { BundleFiles } from "../core/bundle.ts";
 import { sha256 } from "../core/hash.ts";
 import type { Transaction } from "../core/transaction.ts";
-import type { Coverage, PredictionLog } from "../ports.ts";
+import type { Coverage, PredictionLog, ShadowMiss } from "../ports.ts";
 import type { Answer, Scorer } from "./score.ts";
 import { type CandidateStatus, createCandidate, type ShadowCandidate, type ShadowJob } from "./shadow/candidate.ts";
 import { Ledger } from "./shadow/ledger.ts";
 import { isSampled } from "./shadow/sample.ts";
-import type { WarmState } from "./warm.ts";
+import type { WarmState } from "./states.ts";
 
 export type { CandidateStatus } from "./shadow/candidate.ts";
 
@@ -27,8 +27,11 @@ export interface Answered {
   readonly vector: Float32Array;
 }
 
-/** Jobs taken before the transaction is learned, to be offered after the answer is sent. */
-export type Taken = readonly { readonly candidate: ShadowCandidate; readonly job: ShadowJob }[];
+/** Jobs (and why there is none) taken before the transaction is learned, to be offered after the answer is sent. */
+export type Taken = readonly (
+  | { readonly candidate: ShadowCandidate; readonly job: ShadowJob }
+  | { readonly version: string; readonly missed: ShadowMiss }
+)[];
 
 export interface ShadowsOptions {
   readonly log: PredictionLog;
@@ -47,7 +50,7 @@ const NOTHING: Taken = [];
 
 /**
  * The candidates of one server. `take` runs on the request (it must see the state before the transaction is learned) and
- * only reads; `offer` runs after the answer. Neither throws, whatever a candidate does.
+ * only reads, so that what it took may be dropped; `offer` runs after the answer. Neither throws, whatever a candidate does.
  */
 export class Shadows {
   private readonly options: ShadowsOptions;
@@ -76,20 +79,19 @@ export class Shadows {
     if (shadows.length === 0) return NOTHING;
     const { transaction } = answered;
     if (!isSampled(transaction.id, this.options.sample)) {
-      for (const { scorer } of shadows) this.ledger.missed(scorer.version, "sampled-out");
-      return NOTHING;
+      return shadows.map(({ scorer }) => ({ version: scorer.version, missed: "sampled-out" }));
     }
     const taken: Taken[number][] = [];
     for (const shadowed of shadows) {
       const { version } = shadowed.scorer;
       const candidate = this.candidates.get(keyOf(shadowed.scorer));
-      if (shadowed.held === null) this.ledger.missed(version, "spec-not-warm");
-      else if (candidate === undefined) this.ledger.missed(version, "error");
+      if (shadowed.held === null) taken.push({ version, missed: "spec-not-warm" });
+      else if (candidate === undefined) taken.push({ version, missed: "error" });
       else {
         try {
           taken.push({ candidate, job: jobOf(answered, shadowed.scorer, shadowed.held) });
         } catch {
-          this.ledger.missed(version, "error");
+          taken.push({ version, missed: "error" });
         }
       }
     }
@@ -97,7 +99,10 @@ export class Shadows {
   }
 
   offer(taken: Taken): void {
-    for (const { candidate, job } of taken) candidate.offer(job);
+    for (const one of taken) {
+      if ("candidate" in one) one.candidate.offer(one.job);
+      else this.ledger.missed(one.version, one.missed);
+    }
   }
 
   status(): readonly CandidateStatus[] {

@@ -144,6 +144,7 @@ function lineageAtStart(
     parameters: { ...flatParameters(pipeline.modelParameters), seed },
     packageVersion: asked.packageVersion,
     parent: champion?.version ?? null,
+    grownFrom: asked.grownFrom,
     imported: asked.imported,
   });
 }

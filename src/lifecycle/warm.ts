@@ -1,25 +1,16 @@
 // Warm states: the feature state of every loaded layout, warmed before it serves, kept current, saved at times.
-import { messageOf, SentinelError } from "../core/errors.ts";
+import { SentinelError } from "../core/errors.ts";
 import type { Transaction } from "../core/transaction.ts";
 import { type FeaturePlan, layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
 import type { Ports, PredictionLog, SnapshotStore } from "../ports.ts";
+import type { LabelTaking, OnlineStates, Taken, Taking, WarmState } from "./states.ts";
 import { type Arrival, arrivals, labelKey, transactionKey } from "./warm/catch-up.ts";
 import { addEra, readEras } from "./warm/eras.ts";
-import { packState, type SavedState, type StateOrigin, snapshotName, unpackState } from "./warm/saved.ts";
+import { loadState, packState, type SavedState, type StateOrigin, snapshotName } from "./warm/saved.ts";
 
+export type { WarmState } from "./states.ts";
 export { saveTrainingState } from "./warm/saved.ts";
-
-/** The state behind one layout. */
-export interface WarmState {
-  readonly layout: string;
-  readonly state: FeatureState;
-  /** False when it began empty: windows fill up as transactions come. */
-  readonly warm: boolean;
-  readonly origin: StateOrigin;
-  /** Log entries learned before it began to serve. */
-  readonly caughtUp: number;
-}
 
 interface Held extends WarmState {
   /** The log was read up to here; what came later was learned as it arrived. */
@@ -42,7 +33,7 @@ const CATCHING_UP = Number.MAX_SAFE_INTEGER;
  * from training's, else begins empty; then it learns what the log holds since. Learning reaches every state, also one
  * that is still being built. Only what the log took may be learned, so that a replay of the log finds the same state.
  */
-export class WarmStates {
+export class WarmStates implements OnlineStates {
   /** Newest event time learned: where the clock of event time stands. -Infinity before the first. */
   newestTime = Number.NEGATIVE_INFINITY;
   private readonly ports: Ports;
@@ -81,6 +72,39 @@ export class WarmStates {
     this.building.set(layout, build);
     return build;
   }
+
+  /** In one tick: between reading the state and learning, no other transaction can come in. Only what the log took is learned. */
+  take({ transaction, log, judge }: Taking): Taken {
+    if (!log.appendPrediction(judge())) return { outcome: "answered", logged: false, fault: null };
+    try {
+      this.learn(transaction);
+    } catch (fault) {
+      return { outcome: "answered", logged: true, fault };
+    }
+    return { outcome: "answered", logged: true, fault: null };
+  }
+
+  async look<T>(_: Transaction, read: () => T): Promise<T> {
+    return read();
+  }
+
+  takeLabel({ transaction, log, fraud, source, receivedAt, ...given }: LabelTaking): boolean {
+    // The wall clock would hide labels of replayed (older) traffic for years, since a feature sees a label only from knownAt on.
+    const knownAt = given.knownAt ?? (Number.isFinite(this.newestTime) ? this.newestTime : receivedAt);
+    if (!log.appendLabel({ transactionId: transaction.id, fraud, knownAt, source, receivedAt })) return false;
+    this.learnLabel({ transaction, fraud, knownAt, receivedAt });
+    return true;
+  }
+
+  async answered(): Promise<null> {
+    return null;
+  }
+
+  sharing(): null {
+    return null;
+  }
+
+  async close(): Promise<void> {}
 
   /** Learns a transaction that the log took. */
   learn(tx: Transaction): void {
@@ -191,9 +215,12 @@ export class WarmStates {
     const ownNewest = own === null ? Number.NEGATIVE_INFINITY : Math.max(own.newestTime ?? newest, newest);
     const stale =
       own !== null && trained !== null && (own.origin.trainedUpTo === null || trained.newestTime! > ownNewest);
-    if (own !== null && !stale) return { ...own, fresh: false };
     const eras = await readEras(from.store, this.pipeline);
-    const last = eras.findLast((era) => era.layout === layout)?.origin;
+    const found = eras.findLast((era) => era.layout === layout)?.origin;
+    // While servers shared a state, this process's own was not kept up.
+    const shared = found?.shared !== undefined;
+    const last = shared ? undefined : found;
+    if (own !== null && !stale && !shared) return { ...own, fresh: false };
     if (trained === null) {
       const empty = { dataHash: "", dataPath: "", trainedUpTo: null, catchUpSequence: CATCHING_UP };
       const fresh = last === undefined || last.trainedUpTo !== null;
@@ -211,16 +238,8 @@ export class WarmStates {
     return this.load("train", layout);
   }
 
-  private async load(kind: "train" | "serve", layout: string): Promise<SavedState | null> {
-    const name = snapshotName(kind, { pipeline: this.pipeline, layout });
-    const bytes = await (await this.ports.snapshots()).load(name);
-    if (bytes === null) return null;
-    try {
-      return unpackState(bytes, name);
-    } catch (error) {
-      this.ports.report.line(`feature state ${name} is left aside: ${messageOf(error)}`);
-      return null;
-    }
+  private load(kind: "train" | "serve", layout: string): Promise<SavedState | null> {
+    return loadState(this.ports, kind, { pipeline: this.pipeline, layout });
   }
 
   private keepMeanwhile(arrival: Arrival): void {

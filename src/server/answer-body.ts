@@ -1,6 +1,6 @@
 // The body of an answer, from the record that is logged of it.
 import type { Decision } from "../core/decision.ts";
-import type { PredictionRecord } from "../ports.ts";
+import type { PredictionDraft } from "../lifecycle/states.ts";
 
 /** What /predict answers. Scores are null when the policy answered because scoring failed. */
 export interface AnswerBody {
@@ -13,7 +13,7 @@ export interface AnswerBody {
 }
 
 /** The answer that a record in the log stands for. */
-export function bodyOfRecord(record: PredictionRecord, model: string): AnswerBody {
+export function bodyOfRecord(record: PredictionDraft, model: string): AnswerBody {
   const { transactionId, score, anomalyScore, decision, version, bundle, degraded } = record;
   return {
     transaction_id: transactionId,

@@ -1,8 +1,8 @@
-// The answer to one transaction: vector, score, log, learn, in one tick, in this order; then the shadows are told.
-import { SentinelError } from "../core/errors.ts";
-import type { Scorer } from "../lifecycle/score.ts";
+// The answer to one transaction: vector, score, log, learn, as one step, in this order; then the shadows are told.
+import { messageOf, SentinelError } from "../core/errors.ts";
+import type { Answer, Scorer } from "../lifecycle/score.ts";
 import type { Taken } from "../lifecycle/shadow.ts";
-import type { PredictionRecord } from "../ports.ts";
+import type { PredictionDraft } from "../lifecycle/states.ts";
 import { type AnswerBody, bodyOfRecord } from "./answer-body.ts";
 import type { LiveSet, Served } from "./live.ts";
 import type { Parsed } from "./parse.ts";
@@ -43,14 +43,64 @@ export function championOf(live: LiveSet): Served {
   });
 }
 
-/** Nothing here waits: between reading the state and learning, no other transaction can come in. */
-function judge(
+/** What one look at the states gave. */
+interface Look {
+  readonly draft: PredictionDraft;
+  readonly taken: Taken;
+}
+
+/**
+ * Where the state is this process's own nothing here waits: between reading the state and learning, no other transaction can come
+ * in. Where it is shared the store sees to it, and while it does not answer the policy does.
+ */
+async function judge(
   parts: ServerParts,
   parsed: Parsed,
   { live, judged }: { readonly live: LiveSet; readonly judged: Judged | undefined },
-): AnswerBody {
-  const { clock } = parts.ports;
+): Promise<AnswerBody> {
   const champion = championOf(live);
+  let seen: Look | null = null;
+  const taking = {
+    transaction: parsed.transaction,
+    log: parts.log,
+    judge: () => {
+      seen = look(parts, parsed, { champion, live });
+      return seen.draft;
+    },
+  };
+  let logged = true;
+  try {
+    const pending = parts.states.take(taking);
+    const taken = pending instanceof Promise ? await pending : pending;
+    if (taken.outcome === "repeated") return repeated(parts, parsed, taken.record);
+    if (taken.fault !== null) learnFault(parts, taken.fault);
+    logged = taken.logged;
+  } catch (error) {
+    if (!isStateFault(error)) throw error;
+    parts.measures.stateFailures.inc({ code: error.code });
+    seen = { draft: draftOf(parts, parsed, { champion, ...BY_POLICY }), taken: NO_TAKEN };
+    // Applied to nothing: a replay leaves it out, until it turns out that it was applied after all.
+    logged = parts.log.appendPrediction({ ...seen.draft, applied: 0 });
+  }
+  const { draft, taken } = seen!;
+  if (!draft.degraded) judged?.(draft.vector, champion.scorer);
+  return told(parts, parsed, { draft, taken, logged });
+}
+
+function told(parts: ServerParts, parsed: Parsed, given: Look & { readonly logged: boolean }): AnswerBody {
+  const { draft, taken, logged } = given;
+  const body = bodyOfRecord(draft, parts.pipeline.model);
+  if (!logged) parts.measures.logDropped.inc({ kind: "prediction" });
+  parts.duplicates.remember(parsed, body);
+  parts.shadows.offer(taken);
+  parts.measures.answered(body, draft.latencyMs);
+  return body;
+}
+
+/** Reads the vector, scores it, and takes what the shadows need: all of it before the transaction is learned. */
+function look(parts: ServerParts, parsed: Parsed, on: { readonly champion: Served; readonly live: LiveSet }): Look {
+  const { clock } = parts.ports;
+  const { champion } = on;
   const { scorer, held, guard } = champion;
   const { transaction } = parsed;
   const begun = clock.elapsed();
@@ -62,12 +112,34 @@ function judge(
     return scorer.score(read);
   });
   const latencyMs = clock.elapsed() - begun;
-  const record: Omit<PredictionRecord, "sequence"> = {
+  const draft = draftOf(parts, parsed, { champion, said, vector, latencyMs });
+  if (said === null) return { draft, taken: NO_TAKEN };
+  const answered = { transaction, champion: scorer, answer: said, latencyMs, vector };
+  return { draft, taken: parts.shadows.take(answered, on.live.shadows) };
+}
+
+const BY_POLICY = { said: null, vector: EMPTY_VECTOR, latencyMs: 0 };
+
+/** `said` null: the policy answers. */
+function draftOf(
+  parts: ServerParts,
+  parsed: Parsed,
+  given: {
+    readonly champion: Served;
+    readonly said: Answer | null;
+    readonly vector: Float32Array;
+    readonly latencyMs: number;
+  },
+): PredictionDraft {
+  const { champion, said, vector, latencyMs } = given;
+  const { scorer } = champion;
+  const { transaction, extra } = parsed;
+  return {
     transactionId: transaction.id,
     time: transaction.time,
-    receivedAt: clock.now(),
+    receivedAt: parts.ports.clock.now(),
     fields: transaction.fields,
-    extra: parsed.extra,
+    extra,
     vector,
     score: said?.score ?? Number.NaN,
     anomalyScore: said?.anomalyScore ?? Number.NaN,
@@ -77,27 +149,21 @@ function judge(
     latencyMs,
     degraded: said === null,
   };
-  if (said !== null) judged?.(vector, scorer);
-  const taken =
-    said === null
-      ? NO_TAKEN
-      : parts.shadows.take({ transaction, champion: scorer, answer: said, latencyMs, vector }, live.shadows);
-  const body = bodyOfRecord({ ...record, sequence: 0 }, scorer.model);
-  // The state holds what the log holds and nothing else, so that a replay of the log finds the same vectors.
-  if (parts.log.appendPrediction(record)) learn(parts, parsed);
-  else parts.measures.logDropped.inc({ kind: "prediction" });
-  parts.duplicates.remember(parsed, body);
-  parts.shadows.offer(taken);
-  parts.measures.answered(body, latencyMs);
+}
+
+/** Another process answered it a moment ago. Throws `request.duplicate`. */
+function repeated(parts: ServerParts, parsed: Parsed, record: PredictionDraft): AnswerBody {
+  const body = parts.duplicates.recognise(parsed, record);
+  parts.measures.repeated.inc();
   return body;
 }
 
 /** A state that cannot learn is a bug to be logged, not a reason to refuse an answer that is there. */
-function learn(parts: ServerParts, parsed: Parsed): void {
-  try {
-    parts.states.learn(parsed.transaction);
-  } catch (error) {
-    parts.measures.learnFailures.inc();
-    parts.logger.error({ error: String(error) }, "a transaction could not be learned");
-  }
+function learnFault(parts: ServerParts, fault: unknown): void {
+  parts.measures.learnFailures.inc();
+  parts.logger.error({ error: messageOf(fault) }, "a transaction could not be learned");
+}
+
+function isStateFault(error: unknown): error is SentinelError {
+  return error instanceof SentinelError && error.code.startsWith("state.");
 }

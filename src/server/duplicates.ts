@@ -2,7 +2,8 @@
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { Transaction } from "../core/transaction.ts";
-import type { PredictionLog, PredictionRecord } from "../ports.ts";
+import type { PredictionDraft } from "../lifecycle/states.ts";
+import type { PredictionLog } from "../ports.ts";
 import { type AnswerBody, bodyOfRecord } from "./answer-body.ts";
 import type { Parsed } from "./parse.ts";
 
@@ -21,13 +22,19 @@ export class Duplicates {
   private readonly log: PredictionLog;
   private readonly model: string;
   private readonly knownMax: number;
+  private readonly others: boolean;
   /** True while memory holds every answer the log does: then an unknown id needs no look-up. */
   private complete = false;
 
-  constructor(log: PredictionLog, options: { readonly model: string; readonly knownMax?: number }) {
+  /** `others`: more processes than this one answer, so that an unknown id always needs a look-up. */
+  constructor(
+    log: PredictionLog,
+    options: { readonly model: string; readonly knownMax?: number; readonly others?: boolean },
+  ) {
     this.log = log;
     this.model = options.model;
     this.knownMax = options.knownMax ?? KNOWN_MAX;
+    this.others = options.others ?? false;
   }
 
   /** Fills memory from the log. */
@@ -35,7 +42,7 @@ export class Duplicates {
     for (const record of await this.log.recent(this.knownMax)) {
       this.known.set(record.transactionId, knownOf(record, this.model));
     }
-    this.complete = this.known.size < this.knownMax;
+    this.complete = !this.others && this.known.size < this.knownMax;
   }
 
   /** The earlier answer if memory has it, null if there was none, undefined if only the log can tell. Throws `request.duplicate`. */
@@ -54,6 +61,13 @@ export class Duplicates {
     const meanwhile = this.known.get(parsed.transaction.id);
     if (meanwhile !== undefined) return same(meanwhile, parsed);
     return record === null ? null : same(knownOf(record, this.model), parsed);
+  }
+
+  /** The answer of a record of the same id, remembered from now on. Throws `request.duplicate`. */
+  recognise(parsed: Parsed, record: PredictionDraft): AnswerBody {
+    const body = same(knownOf(record, this.model), parsed);
+    this.remember(parsed, body);
+    return body;
   }
 
   remember(parsed: Parsed, body: AnswerBody): void {
@@ -83,7 +97,7 @@ function isSame(known: Omit<Known, "body">, parsed: Parsed): boolean {
   return (!parsed.timed || known.time === time) && known.content === contentOf(fields, parsed.extra);
 }
 
-function knownOf(record: PredictionRecord, model: string): Known {
+function knownOf(record: PredictionDraft, model: string): Known {
   const { time, fields, extra } = record;
   return { time, content: contentOf(fields, extra), body: bodyOfRecord(record, model) };
 }

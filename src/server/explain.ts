@@ -3,6 +3,7 @@ import { SentinelError } from "../core/errors.ts";
 import type { Explanation, ExplanationDifference } from "../lifecycle/explain/attribution.ts";
 import type { Scorer } from "../lifecycle/score.ts";
 import type { Shadowed } from "../lifecycle/shadow.ts";
+import type { WarmState } from "../lifecycle/states.ts";
 import type { PredictionRecord } from "../ports.ts";
 import { championOf } from "./answer.ts";
 import { mediaType, readText } from "./body.ts";
@@ -96,15 +97,18 @@ function idAlone(parts: ServerParts, given: unknown): string | null {
   throw invalidRequest([{ field: spelled.get(id) ?? id, message: "must be a text or a whole number" }]);
 }
 
-function newCase(parts: ServerParts, { transaction }: Parsed): Case {
+async function newCase(parts: ServerParts, { transaction }: Parsed): Promise<Case> {
   const { scorer, held } = championOf(parts.live.current);
-  const vector = new Float32Array(scorer.plan.width);
-  held.state.read(scorer.plan, transaction, vector);
+  const vectorOf = (by: Scorer, { state }: WarmState): Promise<Float32Array> =>
+    parts.states.look(transaction, () => {
+      const vector = new Float32Array(by.plan.width);
+      state.read(by.plan, transaction, vector);
+      return vector;
+    });
+  const vector = await vectorOf(scorer, held);
   const read = async (shadow: Shadowed): Promise<Float32Array> => {
     if (shadow.held === null) throw notWarm(shadow.scorer.version);
-    const own = new Float32Array(shadow.scorer.plan.width);
-    shadow.held.state.read(shadow.scorer.plan, transaction, own);
-    return own;
+    return vectorOf(shadow.scorer, shadow.held);
   };
   return { transactionId: transaction.id, logged: false, scorer, vector, read };
 }

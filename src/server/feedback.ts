@@ -63,26 +63,16 @@ async function feedback(parts: ServerParts, context: RequestContext): Promise<Re
 /** Logs and learns one label. */
 async function take(parts: ServerParts, label: ParsedLabel): Promise<Outcome> {
   const { transactionId, fraud, source } = label;
-  const about = await parts.log.find(transactionId);
+  const about = (await parts.log.find(transactionId)) ?? (await parts.states.answered(transactionId));
   if (about === null) return refusal(parts, transactionId, "request.not-found");
-  const receivedAt = parts.ports.clock.now();
-  const knownAt = label.knownAt ?? eventNow(parts, receivedAt);
-  if (!parts.log.appendLabel({ transactionId, fraud, knownAt, source, receivedAt })) {
+  const { log, ports } = parts;
+  const taking = { transaction: transactionOf(about), log, fraud, source, knownAt: label.knownAt };
+  if (!(await parts.states.takeLabel({ ...taking, receivedAt: ports.clock.now() }))) {
     parts.measures.logDropped.inc({ kind: "label" });
     return refusal(parts, transactionId, "server.overloaded");
   }
-  parts.states.learnLabel({ transaction: transactionOf(about), fraud, knownAt, receivedAt });
   parts.measures.labels.inc({ outcome: "accepted" });
   return { transaction_id: transactionId, accepted: true };
-}
-
-/**
- * Now on the clock of event time: the newest event time seen. The wall clock would hide labels of replayed (older)
- * traffic for years, since a feature sees a label only from knownAt on.
- */
-function eventNow(parts: ServerParts, now: number): number {
-  const { newestTime } = parts.states;
-  return Number.isFinite(newestTime) ? newestTime : now;
 }
 
 function parseLabel(parts: ServerParts, value: unknown, at: string): ParsedLabel {

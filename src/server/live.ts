@@ -4,7 +4,7 @@ import type { BundleFiles } from "../core/bundle.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { loadScorer, type Scorer } from "../lifecycle/score.ts";
 import { SHADOWS_MAX, type Shadowed, type Shadows } from "../lifecycle/shadow.ts";
-import type { WarmState, WarmStates } from "../lifecycle/warm.ts";
+import type { OnlineStates, WarmState } from "../lifecycle/states.ts";
 import type { Ports } from "../ports.ts";
 import { createGuard, type Guard } from "./guard.ts";
 
@@ -34,7 +34,7 @@ export interface Broken {
 export interface LiveOptions {
   readonly ports: Ports;
   readonly model: string;
-  readonly states: WarmStates;
+  readonly states: OnlineStates;
   readonly shadows: Shadows;
   readonly pollMs: number;
   readonly logger: Logger;

@@ -49,6 +49,7 @@ export function createMeasures() {
     overloaded: counter("overloaded_total", "Requests refused because of overload."),
     logDropped: counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]),
     learnFailures: counter("learn_failures_total", "Transactions the feature state could not learn."),
+    stateFailures: counter("state_failures_total", "Answers by the policy because the shared state did not.", ["code"]),
     labels: counter("labels_total", "Labels received, by outcome.", ["outcome"]),
     swaps: counter("swaps_total", "Changes of the champion."),
     swapFailures: counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]),

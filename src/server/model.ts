@@ -1,6 +1,6 @@
 // GET /model: what is serving, what shadows it, how old the aliases are, what could not be loaded.
 import type { Shadowed } from "../lifecycle/shadow.ts";
-import type { WarmState } from "../lifecycle/warm.ts";
+import type { WarmState } from "../lifecycle/states.ts";
 import type { Served } from "./live.ts";
 import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
 
@@ -24,7 +24,14 @@ export function modelOf(parts: ServerParts) {
     aliases: live.aliases,
     registry: registryOf(parts, ports.clock.now()),
     broken: live.faults(),
+    ...sharingOf(parts),
   };
+}
+
+/** Where the feature state is shared, and whether it answers; nothing where it is the process's own. */
+export function sharingOf(parts: ServerParts) {
+  const shared = parts.states.sharing();
+  return shared === null ? {} : { shared };
 }
 
 /** How fresh the aliases are. */

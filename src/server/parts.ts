@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import type { Logger } from "pino";
 import type { Pipeline } from "../lifecycle/pipeline.ts";
 import type { Shadows } from "../lifecycle/shadow.ts";
-import type { WarmStates } from "../lifecycle/warm.ts";
+import type { OnlineStates } from "../lifecycle/states.ts";
 import type { Ports, PredictionLog } from "../ports.ts";
 import type { Duplicates } from "./duplicates.ts";
 import type { Live } from "./live.ts";
@@ -19,7 +19,7 @@ export interface ServerParts {
   /** JSON Schema of a transaction, canonical names. */
   readonly schema: object;
   readonly log: PredictionLog;
-  readonly states: WarmStates;
+  readonly states: OnlineStates;
   readonly shadows: Shadows;
   readonly live: Live;
   readonly parser: TransactionParser;

@@ -1,5 +1,5 @@
 // GET /livez, /readyz, /health, /circuit/status: what an orchestrator asks.
-import { modelOf, registryOf } from "./model.ts";
+import { modelOf, registryOf, sharingOf } from "./model.ts";
 import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
 
 const answers = { "application/json": { type: "object" } };
@@ -15,7 +15,8 @@ export const livezRoute: Route = {
 export const readyzRoute: Route = {
   method: "GET",
   path: "/readyz",
-  summary: "200 when a champion can answer, else 503. Stays 200 with the registry gone: the last known good serves.",
+  summary:
+    "200 when a champion can answer, else 503. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
   answers,
   run(parts) {
     const { champion } = parts.live.current;
@@ -23,7 +24,9 @@ export const readyzRoute: Route = {
     const why = parts.live.draining ? "draining" : "no champion";
     const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : { reason: why };
     const registry = registryOf(parts, parts.ports.clock.now());
-    return jsonResponse({ status: ready ? "ready" : "not ready", ...state, registry }, ready ? 200 : 503);
+    const { shared } = sharingOf(parts);
+    const status = !ready ? "not ready" : shared?.reachable === false ? "degraded" : "ready";
+    return jsonResponse({ status, ...state, registry, ...(shared && { shared }) }, ready ? 200 : 503);
   },
 };
 

@@ -5,6 +5,8 @@ import { messageOf } from "../core/errors.ts";
 import type { Pipeline } from "../lifecycle/pipeline.ts";
 import type { loadScorer } from "../lifecycle/score.ts";
 import { Shadows } from "../lifecycle/shadow.ts";
+import { SharedStates } from "../lifecycle/shared/states.ts";
+import type { OnlineStates } from "../lifecycle/states.ts";
 import { WarmStates } from "../lifecycle/warm.ts";
 import type { Ports } from "../ports.ts";
 import { type App, createApp } from "./app.ts";
@@ -53,7 +55,8 @@ const DRAIN_MS_MAX = 10_000;
 
 /**
  * A server for one pipeline: aliases looked up, the champion loaded and warm before it answers its first request. Without a
- * champion it starts all the same and says so. Errors: pipeline.invalid (the schema), log.unwritable, log.unreadable.
+ * champion it starts all the same and says so. Errors: pipeline.invalid (the schema), log.unwritable, log.unreadable,
+ * state.unreachable, state.foreign.
  */
 export async function createServer(input: {
   readonly ports: Ports;
@@ -86,6 +89,7 @@ export async function createServer(input: {
     overload.stop();
     await persist();
     await log.flush();
+    await states.close();
     logger.info("stopped");
   };
   return {
@@ -114,7 +118,7 @@ async function assemble(input: {
   const parser = createParser({ pipeline, schema, aheadMaxMs });
   const log = await ports.log();
   const measures = createMeasures();
-  const states = new WarmStates(ports, { pipeline: pipeline.name });
+  const states = await openStates(ports, { pipeline: pipeline.name, logger });
   const shadows = new Shadows({
     log,
     sample: pipeline.shadow.sample,
@@ -136,9 +140,20 @@ async function assemble(input: {
   });
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX } = options;
   const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax });
-  const duplicates = new Duplicates(log, { model: pipeline.model });
+  const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null });
   await duplicates.open();
   const { adminKey = null, packageVersion = "0" } = options;
   const shared = { ports, pipeline, schema, log, states, shadows, live, parser, duplicates, measures, overload };
   return { ...shared, logger, adminKey, packageVersion, aheadMaxMs };
+}
+
+/** The process's own states, or those it shares with others. */
+async function openStates(
+  ports: Ports,
+  options: { readonly pipeline: string; readonly logger: Logger },
+): Promise<OnlineStates> {
+  const { pipeline, logger } = options;
+  if (ports.shared === undefined) return new WarmStates(ports, { pipeline });
+  const onFault = (error: string): void => logger.warn({ error }, "the shared feature state");
+  return SharedStates.open(ports, await ports.shared(), { pipeline, onFault });
 }

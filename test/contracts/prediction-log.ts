@@ -203,4 +203,37 @@ export function predictionLogContract(
       await second.close();
     }
   });
+
+  test(`${name}: what a shared state applied comes back in its order, whoever wrote it when`, async () => {
+    log.appendPrediction(prediction("own"));
+    expect(await log.last()).toEqual({ sequence: 1, applied: 0 });
+    log.appendPrediction(prediction("t3", { applied: 103 }));
+    log.appendLabel(label("t1", { applied: 102 }));
+    log.appendPrediction(prediction("t1", { applied: 101 }));
+    // A drained label comes twice.
+    log.appendLabel(label("t1", { applied: 102 }));
+    const applied = await collect(log.scanApplied(1));
+    expect(applied.map(({ kind, record }) => [kind, record.applied])).toEqual([
+      ["prediction", 101],
+      ["label", 102],
+      ["prediction", 103],
+    ]);
+    expect((await collect(log.scanApplied(103))).map(({ record }) => record.transactionId)).toEqual(["t3"]);
+    expect((await log.last()).applied).toBe(103);
+    expect((await log.find("own"))!.applied).toBeUndefined();
+    expect(await log.counts()).toMatchObject({ predictions: 3, labels: 1 });
+  });
+
+  test(`${name}: an answer given without the shared state stands, and tells when it was applied after all`, async () => {
+    for (const flushed of [true, false]) {
+      const id = `degraded ${flushed}`;
+      log.appendPrediction(prediction(id, { degraded: true, applied: 0, score: 0.1 }));
+      if (flushed) await log.flush();
+      log.appendPrediction(prediction(id, { applied: 7, score: 0.9 }));
+      log.appendPrediction(prediction(id, { applied: 8 }));
+      await log.flush();
+      expect(await log.find(id)).toMatchObject({ degraded: true, score: 0.1, applied: 7 });
+    }
+    expect(await log.counts()).toMatchObject({ predictions: 2 });
+  });
 }

@@ -1,7 +1,8 @@
 // The contract of the Registry port: one suite for every driver.
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type BundleFiles, bundleHash } from "../../src/core/bundle.ts";
 import { SentinelError } from "../../src/core/errors.ts";
+import { sha256 } from "../../src/core/hash.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
 import type { JournalDraft, Registry } from "../../src/ports.ts";
 
@@ -52,11 +53,19 @@ export async function codeOf(promise: Promise<unknown>): Promise<string> {
   return error.code;
 }
 
-export function registryContract(driver: string, makePlace: () => Promise<RegistryPlace>): void {
+/** `about` says what it ran against, for the line that is printed at the end. */
+export function registryContract(
+  driver: string,
+  makePlace: () => Promise<RegistryPlace>,
+  about: () => Promise<string> | string,
+): void {
   describe(`${driver}: the Registry contract`, () => {
     let place: RegistryPlace;
     let registry: Registry;
+    let cases = 0;
+    afterAll(async () => console.info(`the Registry contract: ${cases} cases on ${driver}, ${await about()}`));
     beforeEach(async () => {
+      cases++;
       place = await makePlace();
       registry = await place.open();
     });
@@ -232,6 +241,13 @@ export function registryContract(driver: string, makePlace: () => Promise<Regist
         expect(await registry.versions("b")).toHaveLength(1);
       });
 
+      test("are sound when inspected, and unknown ones are unknown", async () => {
+        await aVersion(registry);
+        expect(await registry.inspect("card-fraud", "1")).toEqual([]);
+        expect(await codeOf(registry.inspect("card-fraud", "2"))).toBe("registry.version-unknown");
+        expect(await registry.storeFaults()).toEqual([]);
+      });
+
       test("are seen by whoever opens the registry next", async () => {
         await aVersion(registry);
         const other = await place.open();
@@ -325,6 +341,19 @@ export function registryContract(driver: string, makePlace: () => Promise<Regist
         expect(await codeOf(move("champion", null, "7"))).toBe("registry.version-unknown");
         expect(await registry.aliases("card-fraud")).toEqual({});
         expect(await registry.journal("card-fraud")).toEqual([]);
+      });
+
+      test("keep the evidence of their moves, under its hash", async () => {
+        await aVersion(registry);
+        const document = '{"verdict":"PROMOTE","text":"größer ☃"}';
+        const evidence = sha256(document);
+        const input = { model: "card-fraud", alias: "champion", from: null, to: "1", document };
+        expect(await registry.evidence("card-fraud", evidence)).toBeNull();
+        expect(await codeOf(registry.moveAlias({ ...input, entry: draft() }))).toBe("registry.invalid");
+        await registry.moveAlias({ ...input, entry: draft({ evidence }) });
+        expect(await registry.evidence("card-fraud", evidence)).toBe(document);
+        expect(await registry.evidence("card-fraud", "0".repeat(64))).toBeNull();
+        expect(await registry.evidence("card-fraud", "../bundle.json")).toBeNull();
       });
 
       test("that are nowhere do not go nowhere", async () => {

@@ -132,6 +132,26 @@ test("a path that cannot be written, a file that is no log", async () => {
   expect(codeOf(newer)).toBe("log.unreadable");
 });
 
+test("a log from before servers could share a state goes on, and is readable by nobody older", async () => {
+  const file = newFile();
+  const first = createSqliteLog({ file });
+  first.appendPrediction(prediction("old"));
+  first.appendLabel(label("old"));
+  await first.close();
+  const db = new Database(file);
+  db.exec("DROP INDEX predictions_applied; DROP INDEX labels_applied");
+  for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} DROP COLUMN applied`);
+  db.exec("PRAGMA user_version = 1");
+  db.close();
+  // Two at once, as two servers start.
+  const logs = [createSqliteLog({ file }), createSqliteLog({ file })];
+  logs[0].appendPrediction(prediction("new", { applied: 5 }));
+  await logs[0].flush();
+  expect(await collect(logs[1].scanApplied(1))).toMatchObject([{ record: { transactionId: "new", applied: 5 } }]);
+  expect((await collect(logs[1].scan(0))).map(({ record }) => record.transactionId)).toEqual(["old", "old", "new"]);
+  for (const log of logs) await log.close();
+});
+
 test("a killed process keeps what it flushed, loses the rest, and leaves a sound file", async () => {
   const file = newFile();
   const script = fileURLToPath(new URL("./log-sqlite-child.ts", import.meta.url));

@@ -9,11 +9,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Database from "libsql";
 
-const VENV = fileURLToPath(new URL("../../.cache/venv-mlflow", import.meta.url));
+const venvAt = (name: string) => fileURLToPath(new URL(`../../.cache/${name}`, import.meta.url));
+const VENV = venvAt("venv-mlflow");
 const START_TRIES_MAX = 600;
 
 /** The stamp is written last: a half-installed environment counts as none. */
 export const mlflowInstalled = existsSync(path.join(VENV, "sentinel-stamp"));
+
+/** The oldest 3.x that has a server; see scripts/setup-python. */
+export const OLDEST_SERVER = "venv-mlflow-server-oldest";
+export const oldestServerInstalled = existsSync(path.join(venvAt(OLDEST_SERVER), "sentinel-stamp"));
 
 export const mlflowPython = path.join(VENV, "bin", "python");
 
@@ -30,11 +35,12 @@ export interface MlflowProcess {
   dispose(): Promise<void>;
 }
 
-export async function startMlflow(): Promise<MlflowProcess> {
+export async function startMlflow(venv = "venv-mlflow"): Promise<MlflowProcess> {
   const dir = await mkdtemp(path.join(tmpdir(), "sentinel-mlflow-server-"));
   const port = await freePort();
   const uri = `http://127.0.0.1:${port}`;
-  let child = await launch({ dir, port, uri });
+  const python = path.join(venvAt(venv), "bin", "python");
+  let child = await launch({ dir, port, uri, python });
   const kill = async (): Promise<void> => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -48,7 +54,7 @@ export async function startMlflow(): Promise<MlflowProcess> {
     kill,
     async restart() {
       await kill();
-      child = await launch({ dir, port, uri });
+      child = await launch({ dir, port, uri, python });
     },
     empty: () => emptyTables(path.join(dir, "mlflow.db")),
     version: async () => (await fetch(`${uri}/version`)).text(),
@@ -63,10 +69,13 @@ interface Place {
   readonly dir: string;
   readonly port: number;
   readonly uri: string;
+  readonly python: string;
 }
 
-async function launch({ dir, port, uri }: Place): Promise<ChildProcess> {
-  const { PATH, HOME } = process.env;
+async function launch({ dir, port, uri, python }: Place): Promise<ChildProcess> {
+  const { HOME } = process.env;
+  // Older ones start gunicorn by its name.
+  const PATH = `${path.dirname(python)}:${process.env.PATH}`;
   const args = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"];
   const stores = [
     "--backend-store-uri",
@@ -74,7 +83,7 @@ async function launch({ dir, port, uri }: Place): Promise<ChildProcess> {
     "--artifacts-destination",
     path.join(dir, "files"),
   ];
-  const child = spawn(mlflowPython, [...args, ...stores], {
+  const child = spawn(python, [...args, ...stores], {
     cwd: dir,
     detached: true,
     stdio: ["ignore", "ignore", "pipe"],

@@ -18,13 +18,17 @@ const CHILD = fileURLToPath(new URL("./registry-local-child.mjs", import.meta.ur
 
 const temporary = () => mkdtemp(path.join(tmpdir(), "sentinel-registry-"));
 
-registryContract("registry-local", async () => {
-  const dir = await temporary();
-  return {
-    open: async () => createLocalRegistry({ dir }),
-    dispose: () => rm(dir, { recursive: true, force: true }),
-  };
-});
+registryContract(
+  "registry-local",
+  async () => {
+    const dir = await temporary();
+    return {
+      open: async () => createLocalRegistry({ dir }),
+      dispose: () => rm(dir, { recursive: true, force: true }),
+    };
+  },
+  () => `libsql on Node ${process.version}`,
+);
 
 describe("registry-local", () => {
   let dir: string;

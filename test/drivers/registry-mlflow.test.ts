@@ -29,14 +29,17 @@ describe.runIf(mlflowInstalled)("on a server", () => {
   let server: MlflowProcess;
   beforeAll(async () => {
     server = await startMlflow();
-    console.info(`registry-mlflow against MLflow ${await server.version()}`);
   });
   afterAll(() => server?.dispose());
 
-  registryContract("registry-mlflow", async () => {
-    server.empty();
-    return { open: async () => createMlflowRegistry({ server }), dispose: async () => {} };
-  });
+  registryContract(
+    "registry-mlflow",
+    async () => {
+      server.empty();
+      return { open: async () => createMlflowRegistry({ server }), dispose: async () => {} };
+    },
+    async () => `MLflow ${await server.version()}`,
+  );
 
   describe("registry-mlflow", () => {
     let proxy: FaultyProxy;
@@ -373,6 +376,53 @@ describe.runIf(mlflowInstalled)("on a server", () => {
         expect(await direct.versions("card-fraud")).toEqual([]);
         expect((await direct.register(input)).version).toBe("1");
         expect(bundleHash(await direct.load("card-fraud", "1"))).toBe(bundleHash(files));
+      });
+
+      test.each([
+        ["before the entry", /POST .*runs\/log-parameter/, { entries: 0, alias: null }],
+        ["between the entry and the alias", /POST .*registered-models\/alias/, { entries: 1, alias: null }],
+        ["after the alias", /POST .*runs\/set-tag/, { entries: 1, alias: "1" }],
+      ])("in a promotion, %s: the same promotion completes it, and once", async (_, pattern, left) => {
+        const direct = createMlflowRegistry({ server });
+        const hurried = createMlflowRegistry({ server: proxy, limits: { attempt: 2_000, call: 3_000, file: 3_000 } });
+        await aVersion(direct);
+        proxy.hold = async (line) => {
+          if (pattern.test(line)) await server.kill();
+        };
+        const input = { model: "card-fraud", alias: "champion", from: null, to: "1", entry: draft() };
+        expect(await codeOf(hurried.moveAlias(input))).toBe("registry.unreachable");
+        await server.restart();
+        expect(await direct.journal("card-fraud")).toHaveLength(left.entries);
+        expect((await direct.aliases("card-fraud")).champion ?? null).toBe(left.alias);
+        const again = left.alias === null ? input : { ...input, from: left.alias, to: null };
+        await direct.moveAlias(again);
+        const journal = await direct.journal("card-fraud");
+        expect(journal.map(({ to }) => to)).toEqual(left.alias === null ? ["1"] : ["1", null]);
+        expect(verifyJournal(journal).ok).toBe(true);
+        expect((await direct.aliases("card-fraud")).champion ?? null).toBe(again.to);
+      });
+
+      test("what it left is swept by a registration a day later, and nothing younger", async () => {
+        const direct = createMlflowRegistry({ server });
+        await aVersion(direct);
+        const runId = await aRun(direct);
+        const input = { model: "card-fraud", runId, files: bundle(2), description: "", tags: {}, at: Date.now() };
+        proxy.fault = (line) => (/PUT .*card\.md/.test(line) ? { status: 403, text: "gone" } : null);
+        expect(await codeOf(registry.register(input))).toBe("registry.unreachable");
+        execute("UPDATE logged_models SET status = 1 WHERE status = 3");
+        const folders = () => query("SELECT artifact_location FROM logged_models WHERE status = 1");
+        const [{ artifact_location: left }] = folders();
+        const at = path.join(server.dir, "files", String(left).replace(/^mlflow-artifacts:\/+/, ""));
+        expect(existsSync(path.join(at, "models/gbdt.bin"))).toBe(true);
+        await direct.register(input);
+        expect(existsSync(at)).toBe(true);
+        await direct.register({ ...input, at: Date.now() + 86_500_000 });
+        expect(existsSync(path.join(at, "models/gbdt.bin"))).toBe(false);
+        expect(query("SELECT lifecycle_stage FROM logged_models WHERE status = 1")).toEqual([
+          { lifecycle_stage: "deleted" },
+        ]);
+        for (const { version } of await direct.versions("card-fraud"))
+          expect(await direct.inspect("card-fraud", version)).toEqual([]);
       });
 
       test("while it is polled: unreachable, and found again", async () => {

@@ -108,7 +108,10 @@ describe.runIf(redisInstalled)("on a server", () => {
           const plan = compileSpec(spec);
           const view = await begin(store, plan, limits);
           const state = new FeatureState(layoutOf([plan]), limits);
-          for (const event of events) {
+          const retentionMs = state.tables.map((table) => table.retentionMs);
+          for (const [at, event] of events.entries()) {
+            // What is swept is what no window can ask for.
+            if (at % 4 === 0) await store.sweep([{ id: view.parts[0].id, retentionMs }], 1);
             expect((await take(store, view, { plan, event }))?.bits).toBe(inMemory(state, plan, event));
           }
         }),
@@ -157,6 +160,94 @@ describe.runIf(redisInstalled)("on a server", () => {
       }
     },
   );
+
+  test("keys that are silent for longer than the retention go, and so do those of layouts that are gone", async () => {
+    const plan = compileSpec({
+      name: "s",
+      version: 1,
+      features: [{ kind: "window", name: "n", key: ["c"], over: "transactions", window: "1h" }],
+    });
+    const store = open({});
+    const keys = async (): Promise<string[]> => ((await redis.command("KEYS", "*:k:*")) as string[]).sort();
+    try {
+      const view = await begin(store, plan, {});
+      const [{ id, excerpt }] = view.parts;
+      const learn = (c: string, hours: number): Promise<unknown> => {
+        const tx = transaction(`${c} ${hours}`, START + hours * HOUR_MS, { c });
+        return take(store, view, { plan, event: { kind: "transaction", transaction: tx } });
+      };
+      const sweep = async (): Promise<number> => {
+        await redis.command("DEL", "sentinel:{card}:sweeper");
+        return store.sweep([{ id, retentionMs: excerpt.state.tables.map(({ retentionMs }) => retentionMs) }], 60_000);
+      };
+      await learn("old", 0);
+      await learn("young", 1.5);
+      expect(await sweep()).toBe(0);
+      await learn("now", 2);
+      expect(await sweep()).toBe(1);
+      expect(await keys()).toEqual([`sentinel:{card}:k:${id}:0:"now"`, `sentinel:{card}:k:${id}:0:"young"`]);
+      // Another one swept just now.
+      expect(await store.sweep([], 60_000)).toBe(0);
+      const filled = await store.prepare();
+      await store.fill(filled, [{ series: 0, text: "x", bytes: NONE }]);
+      const lock = await store.lock(60_000);
+      expect(await store.lock(60_000)).toBeNull();
+      expect(await sweep()).toBe(0);
+      expect(await lock!.extend()).toBe(true);
+      await lock!.release();
+      expect(await lock!.extend()).toBe(false);
+      expect(await sweep()).toBe(1);
+      await store.use([id], -1);
+      expect((await store.head())!.layouts).toHaveLength(1);
+      await store.use([], -1);
+      expect((await store.head())!.layouts).toHaveLength(0);
+      expect(await sweep()).toBe(2);
+      expect(await keys()).toEqual([]);
+    } finally {
+      await store.close();
+    }
+  });
+
+  test("a change made under an old belief is refused: another life, another set of layouts, lost changes", async () => {
+    const plan = compileSpec({ name: "s", version: 1, features: [{ kind: "column", name: "a", column: "a" }] });
+    const store = open({});
+    const one = createRedisState({ address: redis.address, name: "card", pendingMax: 1 });
+    try {
+      const view = await begin(store, plan, {});
+      const outcome = async (belief: SharedBelief, id: string, on = store): Promise<string> => {
+        const tx = transaction(id, START, {});
+        return (await takeTransaction(on, () => belief, { transaction: tx, record: () => NONE })).outcome;
+      };
+      expect(await outcome({ ...view, marker: "other" }, "a")).toBe("lost");
+      expect(await outcome({ ...view, version: 7 }, "a")).toBe("stale");
+      expect(await outcome({ ...view, sequenceKnown: 5 }, "a")).toBe("lost");
+      expect((await store.head())!.sequence).toBe(0);
+      expect(await outcome(view, "a")).toBe("applied");
+      expect(await outcome(view, "b", one)).toBe("full");
+      expect((await store.pending()).map(({ field, sequence }) => ({ field, sequence }))).toEqual([
+        { field: "t a", sequence: 1 },
+      ]);
+      // Somebody else was first to begin anew.
+      expect(await store.begin({ replaces: null, marker: "x", generation: 9, sequence: 0 })).toBe(false);
+      // While a layout is being added nothing is applied; then the change is tried again under the new set.
+      await store.pause(600_000);
+      const waiting = outcome(view, "c");
+      expect(await Promise.race([waiting, store.prepare()])).not.toBe("applied");
+      expect((await store.head())!.sequence).toBe(1);
+      const layout = { id: "late", hash: "late", about: "" };
+      const at = { marker: view.marker, watermark: START, ids: { generation: null, lists: [] } };
+      expect(await store.add(layout, { ...at, sequence: 0 })).toBe(false);
+      expect(await store.add(layout, { ...at, sequence: 1 })).toBe(true);
+      expect(await waiting).toBe("stale");
+      expect(await store.risk()).toBeNull();
+      await redis.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+      expect((await store.risk())?.todo).toMatch(/noeviction/);
+      await redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction");
+    } finally {
+      await store.close();
+      await one.close();
+    }
+  });
 
   test("an id that two clients send at once counts once", async () => {
     const plan = compileSpec({

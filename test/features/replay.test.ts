@@ -8,7 +8,7 @@ import type { Transaction } from "../../src/core/transaction.ts";
 import { encode } from "../../src/features/encode.ts";
 import { compileSpec, layoutOf } from "../../src/features/plan.ts";
 import type { LogEvent } from "../../src/features/replay.ts";
-import { replay, replayLog } from "../../src/features/replay.ts";
+import { replay, replayBlocks, replayLog } from "../../src/features/replay.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { FeatureState } from "../../src/features/state.ts";
 import { PROTO, specArbitrary, streamArbitrary } from "./streams.ts";
@@ -64,6 +64,9 @@ function online(
     vectors.set(tx, encode(state, plan, tx));
     state.learn(tx);
   }
+  for (const [about, label] of waiting) {
+    state.learnLabel({ transaction: about, fraud: label === 1, knownAt: about.time + DELAY_MS });
+  }
   return vectors;
 }
 
@@ -92,6 +95,63 @@ test("the vectors of a table are those of its rows sent one by one, bit for bit"
       });
     }),
     { numRuns: 300 },
+  );
+});
+
+test("a table whose ids all differ leaves the state that its rows leave one by one, ids included", () => {
+  const labels = fc.array(fc.constantFrom(0, 1, null), { minLength: 80, maxLength: 80 });
+  const idsMax = fc.constantFrom(2, 7, 1000);
+  let forgotten = 0;
+  fc.assert(
+    fc.property(specArbitrary, streamArbitrary, labels, idsMax, (spec, events, drawn, most) => {
+      const transactions = events
+        .filter((event) => event.kind === "transaction")
+        .map(({ transaction }, row) => ({ ...transaction, id: `t${row}` }));
+      const known = transactions.map((_, row) => drawn[row] as 0 | 1 | null);
+      const plan = compileSpec(spec);
+      const limits = { idsMax: most };
+      const state = new FeatureState(layoutOf([plan]), limits);
+      const table = tableOf(transactions, known);
+      replay({ spec: plan, table, columns: COLUMNS, labelDelayMs: DELAY_MS, state });
+      const twin = new FeatureState(layoutOf([plan]), limits);
+      online(
+        twin,
+        plan,
+        transactions.map((tx, row) => [tx, known[row]]),
+      );
+      expect(Buffer.from(state.snapshot()).equals(twin.snapshot())).toBe(true);
+      forgotten += state.stats().idsForgotten;
+      // A retry of the last is known; it would not be if its id had been left out.
+      const last = transactions.toSorted((a, b) => a.time - b.time).at(-1)!;
+      expect(state.learn(last)).toBe("duplicate");
+    }),
+    { numRuns: 200 },
+  );
+  expect(forgotten).toBeGreaterThan(0);
+});
+
+test("blocks hold the vectors of the whole table, each row once", () => {
+  fc.assert(
+    fc.property(specArbitrary, streamArbitrary, fc.integer({ min: 1, max: 30 }), (spec, events, blockRows) => {
+      const transactions = events.filter((event) => event.kind === "transaction").map(({ transaction }) => transaction);
+      const plan = compileSpec(spec);
+      const table = tableOf(
+        transactions,
+        transactions.map(() => null),
+      );
+      const input = { spec: plan, table, columns: COLUMNS, labelDelayMs: DELAY_MS };
+      const whole = replay(input);
+      let seen = 0;
+      for (const { rows, vectors, step } of replayBlocks(input, { blockRows })) {
+        rows.forEach((row, i) => {
+          const here = Array.from(plan.names, (_, c) => vectors[i + c * step]);
+          expect(here).toEqual(Array.from(plan.names, (_, c) => whole.values[c * table.rows + row]));
+        });
+        seen += rows.length;
+      }
+      expect(seen).toBe(table.rows);
+    }),
+    { numRuns: 50 },
   );
 });
 

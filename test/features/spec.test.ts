@@ -117,6 +117,18 @@ test("columns are any when none are declared", () => {
   expect(refusal(specWith({ ...AMOUNT, column: "distance" }), null)).toMatch(/accepted/);
 });
 
+test("a column's name that begins with NUL, as names of the state's own do, is refused wherever it stands", () => {
+  const name = "\u0000amount";
+  const specs = [
+    { ...AMOUNT, column: name },
+    { ...SPEND, over: name },
+    { ...SPEND, key: [name] },
+    { kind: "expression", name: "e", sql: "1", columns: { [name]: "number" } },
+  ];
+  for (const feature of specs) expect(() => checkSpec(specWith(feature))).toThrow(/begins with the character NUL/);
+  expect(checkSpec(specWith({ ...AMOUNT, column: "a\u0000" })).features).toHaveLength(1);
+});
+
 test("equal specs hash alike, whatever the order of fields; any change changes the hash", () => {
   const spec = checkSpec(specWith(AMOUNT, SPEND));
   const turned = Object.fromEntries(Object.entries(SPEND).reverse());

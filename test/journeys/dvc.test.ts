@@ -47,6 +47,24 @@ function shrink(workspace: string): void {
   }
 }
 
+/** Keys of a pipeline that no stage reads: names, and what matters after training. */
+const AFTER_TRAINING = ["name", "source", "schema", "gates.promotion", "shadow", "drift", "retrain", "serve"];
+
+test("every key of a fresh pipeline is a parameter of the training or matters only after it, and every parameter is a key", () => {
+  const fresh = (name: string): unknown => parse(readFileSync(path.join(ROOT, name), "utf8"));
+  const { gates, ...others } = fresh("pipelines/card.yaml") as Readonly<Record<string, object>>;
+  const keys = [...Object.keys(others), ...Object.keys(gates).map((gate) => `gates.${gate}`)];
+  const { stages } = fresh("dvc.yaml") as {
+    readonly stages: Readonly<
+      Record<string, { readonly params?: readonly { readonly "pipelines/card.yaml": readonly string[] }[] }>
+    >;
+  };
+  const paramsOf = (stage: string): readonly string[] => stages[stage].params?.[0]["pipelines/card.yaml"] ?? [];
+  expect([...paramsOf("train"), ...AFTER_TRAINING].sort()).toEqual(keys.sort());
+  // DVC stops at a parameter that is not there.
+  for (const stage of STAGES) expect(keys, stage).toEqual(expect.arrayContaining([...paramsOf(stage)]));
+});
+
 /** What both ways must leave alike; train.json names the bundle, and with it the commit. */
 const RESULTS = [
   "reports/validation.json",
@@ -81,7 +99,7 @@ test("without DVC the stages of dvc.yaml are commands that do the same", async (
   }
 });
 
-describe.runIf(installed)("under DVC", () => {
+describe.runIf(installed)("under DVC", { timeout: 300_000 }, () => {
   let dir: string;
   let bin: string;
 

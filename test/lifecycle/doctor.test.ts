@@ -1,4 +1,5 @@
 // Doctor and init: every finding with its state and what to do; nothing thrown, nothing overwritten.
+import { createHash } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -38,6 +39,24 @@ test("data and journal are counted", async () => {
   expect(found.data.state).toBe("ok");
   expect(found.data.found).toMatch(/: \d+ rows, parquet$/);
   expect(found.journal).toMatchObject({ state: "ok" });
+});
+
+test("the data's version in DVC: not tracked, as tracked, changed since, or a file nobody can read", async () => {
+  const file = await place.write(
+    "transactions.parquet",
+    simulateDays({ customers: 20, terminals: 20, days: 3, seed: 1 }),
+  );
+  const inDvc = async () => (await findings())["data in DVC"];
+  expect(await inDvc()).toMatchObject({ state: "ok", found: expect.stringContaining("not tracked") });
+  const md5 = createHash("md5").update(readFileSync(file)).digest("hex");
+  const track = (hash: string) =>
+    writeFileSync(`${file}.dvc`, `outs:\n- md5: ${hash}\n  hash: md5\n  path: transactions.parquet\n`);
+  track(md5);
+  expect(await inDvc()).toMatchObject({ state: "ok", found: `${md5} in data/transactions.parquet.dvc` });
+  track("0".repeat(32));
+  expect(await inDvc()).toMatchObject({ state: "note", todo: expect.stringContaining("dvc repro") });
+  writeFileSync(`${file}.dvc`, "<<<<<<< HEAD\nouts:\n=======\n");
+  expect(await inDvc()).toMatchObject({ state: "fault" });
 });
 
 test("each broken thing is a fault of its own", async () => {

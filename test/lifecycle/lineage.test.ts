@@ -10,7 +10,7 @@ import { sha256 } from "../../src/core/hash.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
 import { compileSpec } from "../../src/features/plan.ts";
 import { importModel } from "../../src/lifecycle/import.ts";
-import { lineageRows } from "../../src/lifecycle/lineage.ts";
+import { lineageRows } from "../../src/lifecycle/lineage-rows.ts";
 import { retrain } from "../../src/lifecycle/retrain.ts";
 import { loadSpec } from "../../src/lifecycle/spec-file.ts";
 import { train } from "../../src/lifecycle/train.ts";

@@ -98,6 +98,15 @@ test("the log's matured transactions with their labels stand below the table, an
   const dataset = await place.ports.dataset();
   const [before, after] = [await dataset.read(place.pipeline.source), await dataset.read(result.data!)];
   expect(after.rows).toBe(before.rows + expected.size);
+  // A version that was refused has no tags; its run has.
+  const run = (await (await place.ports.registry()).runs("card")).find(({ runId }) => runId === result.trained?.runId);
+  expect(run?.tags).toMatchObject({
+    "sentinel.verb": "retrain",
+    "sentinel.data_hash": await dataset.hash(result.data!),
+    "sentinel.grown_from_hash": await dataset.hash(place.pipeline.source),
+    "sentinel.grown_by_rows": String(expected.size),
+    "sentinel.parent": "1",
+  });
   const column = (name: string) => after.columns.get(name)!;
   let frauds = 0;
   for (let row = before.rows; row < after.rows; row++) {

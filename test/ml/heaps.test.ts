@@ -161,3 +161,24 @@ test("a set holds its categories and nothing else, and every fault of sets is to
   expect(treeFault(tree(Uint32Array.of(1, 0)))).toContain("last word");
   expect(treeFault(tree(new Uint32Array(2049).fill(1)))).toContain("2049 words");
 });
+
+test("a matrix of more rows than are handed to the kernel at once, in no whole block, sums as its rows do", () => {
+  const trees = someTrees(5, { depth: 5, seed: 3 });
+  const random = new Random(4);
+  const rows = 14_003;
+  const x = matrixOf(
+    rows,
+    Array.from({ length: COLUMNS }, () =>
+      Float32Array.from({ length: rows }, () => (random.next() < 0.1 ? Number.NaN : random.normal())),
+    ),
+  );
+  const sums = new Float64Array(rows).fill(0.25);
+  walkerOf(trees).addAll(x, sums);
+  const vector = new Float32Array(COLUMNS);
+  for (let r = 0; r < rows; r += 7) {
+    copyRow(x, r, vector);
+    expect(Object.is(sums[r], sumLeaves(trees, vector, 0.25))).toBe(true);
+  }
+  copyRow(x, rows - 1, vector);
+  expect(sums[rows - 1]).toBe(sumLeaves(trees, vector, 0.25));
+});

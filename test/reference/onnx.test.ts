@@ -7,44 +7,20 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Random } from "../../src/core/random.ts";
 import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
 import { loadScorer } from "../../src/lifecycle/score.ts";
-import { type Calibration, calibrate } from "../../src/ml/calibration.ts";
-import { scoreRow } from "../../src/ml/gbdt/score.ts";
-import { scoreAnomaly } from "../../src/ml/iforest/score.ts";
 import { exportOnnx } from "../../src/ml/onnx/export.ts";
 import { loadOnnx } from "../../src/ml/onnx/run.ts";
-import { categoriesOf } from "../../src/ml/trees.ts";
 import { makeWorkspace, removeWorkspace, sentinelJson } from "../cli/sentinel.ts";
 import { writeHistory } from "../journeys/traffic.ts";
-import { handMade, handMadeSets, type OnnxModel, trainedModel, trainedSets } from "../ml/onnx/models.ts";
+import { exportedModels, extremeRows, ourScore } from "../ml/onnx/models.ts";
 
 const ROWS = 100_000;
 /** Our interpreter is no runtime; it is held against onnxruntime on the first rows. */
 const INTERPRETED_ROWS = 2_000;
 const TOLERANCE = 1e-6;
 
-const CALIBRATIONS: Readonly<Record<string, Calibration>> = {
-  none: { kind: "none" },
-  beta: { kind: "beta", a: 0.8, b: 1.3, c: -0.4 },
-  isotonic: { kind: "isotonic", x: [-4, -2.5, -2.4999, -1, 0.3, 2], y: [0.001, 0.01, 0.2, 0.21, 0.6, 0.97] },
-  "isotonic of two knots": { kind: "isotonic", x: [-2, 1], y: [0.05, 0.7] },
-  "isotonic of one knot": { kind: "isotonic", x: [-2], y: [0.05] },
-};
-const MODELS: Readonly<Record<string, OnnxModel>> = {
-  ...Object.fromEntries(
-    Object.entries(CALIBRATIONS).flatMap(([name, calibration]) => [
-      [`hand-made, ${name}`, { ...handMade(), calibration }],
-      [`trained, ${name}`, { ...trainedModel(false), calibration }],
-      [`trained with the anomaly score, ${name}`, { ...trainedModel(true), calibration }],
-    ]),
-  ),
-  "trained, isotonic as fitted": trainedModel(true),
-  "hand-made with sets": handMadeSets(),
-  "trained with sets": trainedSets(),
-  "no trees": { ...handMade(0), calibration: { kind: "none" } },
-};
+const MODELS = exportedModels();
 
 const python = (venv: string) => fileURLToPath(new URL(`../../.cache/${venv}/bin/python`, import.meta.url));
 const script = (name: string) => fileURLToPath(new URL(`./${name}.py`, import.meta.url));
@@ -66,29 +42,6 @@ function isThere(venv: string, tests: number): boolean {
     });
   }
   return there;
-}
-
-/** Ordinary values, missing ones, the ends of Float32, infinities, and exactly the values that trees ask about. */
-function extremeRows(model: OnnxModel, rows: number): Float32Array {
-  const random = new Random(5);
-  const width = model.names.length;
-  const sets = Array.from(model.trees.feature, (_, node) => categoriesOf(model.trees, node)).flat();
-  const asked = [...model.trees.threshold, ...model.forest.threshold, ...sets, ...sets.map((value) => value + 1)];
-  const ends = [3.4e38, -3.4e38, 1e-38, -1e-45, 0, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  return Float32Array.from({ length: rows * width }, () => {
-    const kind = random.next();
-    if (kind < 0.15) return Number.NaN;
-    if (kind < 0.2) return ends[random.integer(ends.length)];
-    if (kind < 0.35) return asked[random.integer(asked.length)];
-    return random.normal();
-  });
-}
-
-/** The served score of one vector, by the code that serves. */
-function ourScore(model: OnnxModel, vector: Float32Array): number {
-  const anomaly = Math.fround(scoreAnomaly(model.forest, vector));
-  const input = model.anomalyAsFeature ? Float32Array.of(...vector, anomaly) : vector;
-  return Math.fround(calibrate(model.calibration, scoreRow(model.trees, input)));
 }
 
 const rowOf = (rows: Float32Array, at: number, width: number) => rows.subarray(at * width, (at + 1) * width);

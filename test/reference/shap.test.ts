@@ -46,6 +46,7 @@ test.each(Object.entries(imported))(
   "%s, imported: XGBoost's attributions and expected margin",
   (file, contributions) => {
     const { model } = readForeign(path.join(FOLDER, "foreign", file), {});
+    if ("onnx" in model) throw new Error(`${file} is no file of XGBoost's`);
     const trees = flattenForeign(model, { names: foreign.columns, columns: foreign.columns.map((_, c) => c) });
     expectSame(trees, { rows: floats(foreign.rows), contributions: floats(contributions) });
   },

@@ -27,7 +27,7 @@ import { trainGbdt } from "../../src/ml/gbdt/train.ts";
 import { encodeForest } from "../../src/ml/iforest/model.ts";
 import { scoreAnomaly } from "../../src/ml/iforest/score.ts";
 import { trainIsolationForest } from "../../src/ml/iforest/train.ts";
-import type { Ports } from "../../src/ports.ts";
+import type { Ports, SharedStore } from "../../src/ports.ts";
 import { createServer, type SentinelServer, type ServerOptions } from "../../src/server/server.ts";
 
 export const silent = pino({ level: "silent" });
@@ -199,8 +199,8 @@ export function makeBundle(spec: FeatureSpec, seed: number): BundleFiles {
 export interface World {
   readonly dir: string;
   readonly pipeline: Pipeline;
-  /** Ports over the folder; new ones after a close, as a new process would open. */
-  open(): { readonly ports: Ports; close(): Promise<void> };
+  /** Ports over the folder; new ones after a close, as a new process would open. `shared`: where several keep their state. */
+  open(shared?: () => SharedStore): { readonly ports: Ports; close(): Promise<void> };
   register(files: BundleFiles): Promise<string>;
   alias(name: string, version: string | null): Promise<void>;
   /** What training leaves for the server. */
@@ -217,7 +217,7 @@ export function makeWorld(changes: { readonly pipeline?: string; readonly dir?: 
     workspace: dir,
   });
   const opened: (() => Promise<void>)[] = [];
-  const open = (): ReturnType<World["open"]> => {
+  const open = (shared?: () => SharedStore): ReturnType<World["open"]> => {
     const registry = createLocalRegistry({ dir: path.join(dir, "models") });
     const log = createSqliteLog({ file: path.join(dir, "state", "log.db") });
     const ports: Ports = {
@@ -230,12 +230,15 @@ export function makeWorld(changes: { readonly pipeline?: string; readonly dir?: 
       lock: () => Promise.reject(new Error("not used here")),
       sourceControl: () => Promise.reject(new Error("not used here")),
     };
+    const store = shared?.();
+    if (store !== undefined) Object.assign(ports, { shared: async () => store });
     let closed = false;
     const close = async (): Promise<void> => {
       if (closed) return;
       closed = true;
       await log.close();
       await registry.close();
+      await store?.close();
     };
     opened.push(close);
     return { ports, close };
@@ -287,8 +290,9 @@ export function makeWorld(changes: { readonly pipeline?: string; readonly dir?: 
 export async function serve(
   world: World,
   options: ServerOptions = {},
+  shared?: () => SharedStore,
 ): Promise<{ readonly server: SentinelServer; readonly ports: Ports; stop(): Promise<void> }> {
-  const { ports, close } = world.open();
+  const { ports, close } = world.open(shared);
   const server = await createServer({
     ports,
     pipeline: world.pipeline,

@@ -1,6 +1,7 @@
 // Attribution: what each feature of one vector adds to the margin of a bundle's trees, and the difference of two bundles.
 import { bundleFile } from "../../core/bundle.ts";
 import type { Decision } from "../../core/decision.ts";
+import { SentinelError } from "../../core/errors.ts";
 import { explainerOf } from "../../ml/explain/shap.ts";
 import { decodeGbdt } from "../../ml/gbdt/model.ts";
 import { scoreRow, sigmoid } from "../../ml/gbdt/score.ts";
@@ -60,7 +61,7 @@ export interface ExplanationDifference {
 /** Trees and explainer of the bundles in use. */
 const explaining = new WeakMap<Scorer, (vector: Float32Array) => Explanation>();
 
-/** Explains one vector of plan.width values by the bundle that scores it. Learns and logs nothing. Errors: bundle.corrupt. */
+/** Explains one vector of plan.width values by the bundle that scores it. Learns and logs nothing. Errors: bundle.corrupt, .unsupported. */
 export function explainVector(scorer: Scorer, vector: Float32Array): Explanation {
   let explain = explaining.get(scorer);
   if (explain === undefined) {
@@ -98,6 +99,11 @@ export function differenceOf(champion: Explanation, candidate: Explanation): Exp
 }
 
 function prepare(scorer: Scorer): (vector: Float32Array) => Explanation {
+  if (scorer.manifest.engine !== undefined) {
+    throw new SentinelError("bundle.unsupported", `version ${scorer.version} of ${scorer.model} is an ONNX graph`, {
+      hint: "only trees are explained: import the model as XGBoost or LightGBM wrote it, or explain another version",
+    });
+  }
   const trees = decodeGbdt(bundleFile(scorer.files, "trees.bin"));
   const explainer = explainerOf(trees);
   const { model, version, bundle, plan, manifest } = scorer;

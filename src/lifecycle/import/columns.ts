@@ -14,7 +14,7 @@ const FEATURES_SHOWN = 60;
 
 /** For each column of the model the place of its feature. Errors: `lifecycle.columns-unknown`. */
 export function mapColumns(
-  model: { readonly names: readonly string[] | null; readonly width: number },
+  model: { readonly names: readonly string[] | null; readonly width: number | null },
   given: { readonly features: readonly string[]; readonly choice: ColumnChoice },
 ): number[] {
   const { features, choice } = given;
@@ -36,11 +36,11 @@ export function mapColumns(
 }
 
 function wantedFeatures(
-  model: { readonly names: readonly string[] | null; readonly width: number },
+  model: { readonly names: readonly string[] | null; readonly width: number | null },
   { features, map }: ColumnChoice,
 ): readonly string[] {
   if (features !== null) {
-    if (features.length === model.width) return features;
+    if (model.width === null || features.length === model.width) return features;
     throw refused(
       `--features names ${features.length} and the model takes ${model.width} columns`,
       `name ${model.width} features in the model's order`,
@@ -49,7 +49,7 @@ function wantedFeatures(
   const { names } = model;
   if (names === null) {
     throw refused(
-      `the model does not name its ${model.width} columns`,
+      `the model does not name its ${model.width ?? ""} columns`,
       "name their features in the model's order: --features a,b,c",
     );
   }

@@ -1,15 +1,13 @@
 // What an imported model still needs of the pipeline's data: a forest for the anomaly score, a calibration, thresholds.
-import type { GbdtModel } from "../../ml/gbdt/model.ts";
-import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Pipeline } from "../pipeline.ts";
-import { type Fitted, fitDecisions, labelsAt } from "../train/fit.ts";
+import { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf } from "../train/fit.ts";
 import type { Split } from "../train/split.ts";
 
-/** The trees stay as they are; all else is learned from the same slices as in a training. */
+/** The model stays as it is; all else is learned from the same slices as in a training. */
 export async function fitImported(
-  trees: GbdtModel,
+  model: MarginModel,
   given: {
     readonly x: Matrix;
     readonly labels: Uint8Array;
@@ -29,17 +27,17 @@ export async function fitImported(
     seed,
   });
   const later = takeMatrixRows(x, split.calibrate.rows);
-  const decisions = fitDecisions(scoreMatrix(trees, later), labelsAt(labels, split.calibrate.rows), {
+  const decisions = fitDecisions(marginsOf(model, later), labelsAt(labels, split.calibrate.rows), {
     pipeline,
     amounts: () => Float64Array.from(split.calibrate.rows, (row) => amounts[row]),
   });
   return {
-    trees,
+    model,
     forest,
     anomalyAsFeature: false,
     ...decisions,
     ablation: null,
     curve: { train: [], validation: [] },
-    rounds: trees.roots.length,
+    rounds: model.kind === "trees" ? model.trees.roots.length : 0,
   };
 }

@@ -3,8 +3,10 @@ import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../../core/errors.ts";
 import { sha256 } from "../../core/hash.ts";
-import { type ForeignTrees, invalidModel } from "../../ml/foreign/flatten.ts";
+import { type ForeignTrees, invalidModel, unsupportedModel } from "../../ml/foreign/flatten.ts";
 import { readLightgbm } from "../../ml/foreign/lightgbm.ts";
+import { endsOf, type OnnxEnds } from "../../ml/foreign/onnx/ends.ts";
+import { type OnnxModel, readOnnx } from "../../ml/foreign/onnx/model.ts";
 import { parseUbjson } from "../../ml/foreign/ubjson.ts";
 import { readXgboost } from "../../ml/foreign/xgboost.ts";
 
@@ -16,24 +18,40 @@ export interface ForeignFile {
   /** Its name without the folder. */
   readonly file: string;
   readonly sha256: string;
-  readonly model: ForeignTrees;
+  readonly model: ForeignTrees | ForeignOnnx;
+}
+
+/** An ONNX model with its ends found. */
+export interface ForeignOnnx {
+  readonly onnx: OnnxModel;
+  readonly ends: OnnxEnds;
+  readonly names: readonly string[] | null;
+  /** null where the graph leaves it open. */
+  readonly width: number | null;
+  readonly title: string;
+  readonly notes: readonly string[];
+}
+
+interface ReadOptions {
+  readonly format?: ForeignFormat;
+  /** Of boosting; an ONNX model has none. */
+  readonly rounds?: number;
+  /** Of an ONNX graph: the output with the probability. */
+  readonly output?: string;
 }
 
 /** A model of the largest size imported is well below; a parsed JSON takes several times as much memory. */
 const FILE_BYTES_MAX = 512 * 2 ** 20;
 
 /** Errors: `ml.model-invalid`, `ml.model-unsupported`, `cli.usage` where there is no such file. */
-export function readForeign(
-  file: string,
-  options: { readonly format?: ForeignFormat; readonly rounds?: number },
-): ForeignFile {
+export function readForeign(file: string, options: ReadOptions): ForeignFile {
   const bytes = bytesOf(file);
   const format = options.format ?? formatOf(bytes);
   return {
     format,
     file: path.basename(file),
     sha256: sha256(bytes),
-    model: parse(bytes, { format, rounds: options.rounds }),
+    model: parse(bytes, { ...options, format }),
   };
 }
 
@@ -62,7 +80,7 @@ function formatOf(bytes: Uint8Array): ForeignFormat {
   return "onnx";
 }
 
-function parse(bytes: Uint8Array, given: { readonly format: ForeignFormat; readonly rounds?: number }): ForeignTrees {
+function parse(bytes: Uint8Array, given: ReadOptions & { readonly format: ForeignFormat }): ForeignFile["model"] {
   const { format, rounds } = given;
   switch (format) {
     case "xgboost":
@@ -70,8 +88,18 @@ function parse(bytes: Uint8Array, given: { readonly format: ForeignFormat; reado
     case "lightgbm":
       return readLightgbm(new TextDecoder().decode(bytes), { rounds });
     case "onnx":
-      throw new SentinelError("ml.model-unsupported", "ONNX models are not read yet", { hint: "give another format" });
+      return onnxOf(bytes, given);
   }
+}
+
+function onnxOf(bytes: Uint8Array, { output, rounds }: ReadOptions): ForeignOnnx {
+  const onnx = readOnnx(bytes);
+  if (rounds !== undefined) {
+    throw unsupportedModel("an ONNX model has no rounds to choose from", "leave --rounds out");
+  }
+  const ends = endsOf(onnx, { output });
+  const { names, width, notes } = ends;
+  return { onnx, ends, names, width, title: `ONNX${onnx.producer === "" ? "" : ` of ${onnx.producer}`}`, notes };
 }
 
 /** After the brace UBJSON has the type of a name's length, JSON a quote or white space. */

@@ -55,6 +55,20 @@ export function takeTransaction(
   return run(store, belief, { transaction, transactionId: transaction.id, record, learn, again });
 }
 
+/** Runs `read` while the excerpts hold the transaction's keys as they are now; null when the belief is stale. */
+export async function lookAt<T>(
+  store: SharedStore,
+  believed: Omit<SharedBelief, "sequenceKnown">,
+  look: { readonly transaction: Transaction; readonly read: () => T },
+): Promise<{ readonly result: T } | null> {
+  const { transaction } = look;
+  const layouts = believed.parts.map(({ id, excerpt }) => ({ layout: id, keys: excerpt.keysOf(transaction) }));
+  const read = await store.read({ transactionId: transaction.id, layouts });
+  if (read.marker !== believed.marker || read.version !== believed.version) return null;
+  bring(believed.parts, transaction, { layouts, read });
+  return { result: look.read() };
+}
+
 /** Learns a label, in its place in the order. Errors: state.contended, state.unreachable. */
 export function takeLabel(
   store: SharedStore,
@@ -105,10 +119,7 @@ function compute(
 ): Promise<SharedApplied> {
   const { subject, layouts, read } = given;
   const { transaction } = subject;
-  believed.parts.forEach(({ excerpt }, p) => {
-    const { watermark, seen, blobs } = read.contents[p];
-    excerpt.bring(transaction, layouts[p].keys, { watermark, seen, blobs: blobs.map(({ bytes }) => bytes) });
-  });
+  bring(believed.parts, transaction, { layouts, read });
   const record = subject.record();
   const parts = believed.parts.map(({ id, excerpt }, p) => {
     const { blobs, watermarkMax, learned } = subject.learn(excerpt);
@@ -123,4 +134,15 @@ function compute(
   });
   const { marker, version, sequenceKnown } = believed;
   return store.apply({ marker, version, sequenceKnown, transactionId: subject.transactionId, record, parts });
+}
+
+function bring(
+  parts: readonly SharedPart[],
+  transaction: Transaction,
+  given: { readonly layouts: readonly SharedKeys[]; readonly read: SharedRead },
+): void {
+  parts.forEach(({ excerpt }, p) => {
+    const { watermark, seen, blobs } = given.read.contents[p];
+    excerpt.bring(transaction, given.layouts[p].keys, { watermark, seen, blobs: blobs.map(({ bytes }) => bytes) });
+  });
 }

@@ -9,7 +9,7 @@ import { copyRow } from "../../ml/matrix.ts";
 import { exportOnnx } from "../../ml/onnx/export.ts";
 import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, textFile } from "../bundle.ts";
 import { cardText } from "./card.ts";
-import { scoresOf } from "./fit.ts";
+import { type Fitted, scoresOf } from "./fit.ts";
 import { categoryNames } from "./kinds.ts";
 import { mlmodelFiles } from "./mlmodel.ts";
 import { trainingReport } from "./report.ts";
@@ -34,14 +34,14 @@ export function assembleBundle(trained: Trained): BundleFiles {
     learnedUpTo: Math.floor(trained.split.calibrate.to),
     trainedUpTo: trained.trainedUpTo,
     provenance: trained.provenance,
+    ...(fitted.model.kind === "graph" ? { engine: { kind: "onnx", margin: fitted.model.graph.marginName } } : {}),
   };
   const { names } = trained.evaluation.x;
   const golden = goldenRows(trained, manifest);
   return new Map<string, Uint8Array>([
     ["bundle.json", jsonFile(manifest)],
-    ["trees.bin", encodeGbdt(fitted.trees)],
+    ...modelFiles(fitted, names),
     ["forest.bin", encodeForest(fitted.forest)],
-    ["model.onnx", exportOnnx({ ...fitted, names })],
     ...mlmodelFiles(names, golden),
     ["reference.json", jsonFile(referenceOf(trained))],
     ["golden.json", jsonFile({ rows: golden })],
@@ -49,6 +49,16 @@ export function assembleBundle(trained: Trained): BundleFiles {
     ["card.md", textFile(cardText(trained, manifest))],
     ["report.html", textFile(trainingReport(trained, manifest))],
   ]);
+}
+
+/** Trees in our form and as ONNX; a foreign graph as ONNX alone. */
+function modelFiles(fitted: Fitted, names: readonly string[]): [string, Uint8Array][] {
+  const { model, calibration } = fitted;
+  if (model.kind === "graph") return [["model.onnx", model.graph.compose(calibration)]];
+  return [
+    ["trees.bin", encodeGbdt(model.trees)],
+    ["model.onnx", exportOnnx({ ...fitted, trees: model.trees, names })],
+  ];
 }
 
 function metricsOf({ metrics, fitted, importance }: Trained): unknown {

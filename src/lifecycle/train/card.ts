@@ -7,7 +7,7 @@ import type { Trained } from "./trained.ts";
 
 const FEATURES_SHOWN = 15;
 const CALIBRATION_WORDS = {
-  none: "scores as the trees give them (calibration did not help)",
+  none: "scores as the model gives them",
   isotonic: "isotonic calibration",
   beta: "beta calibration",
 } as const;
@@ -24,7 +24,7 @@ export function cardText(trained: Trained, manifest: BundleManifest): string {
   return `# ${manifest.model}
 
 Scores the probability that a transaction of the pipeline \`${manifest.pipeline}\` is fraud, from ${manifest.features.features.length} features:
-${fitted.rounds} boosted trees${manifest.anomalyAsFeature ? " that also see the anomaly score" : ""}, an Isolation Forest for the anomaly score, ${CALIBRATION_WORDS[manifest.calibration.kind]}.
+${modelWords(fitted)}, an Isolation Forest for the anomaly score, ${CALIBRATION_WORDS[manifest.calibration.kind]}.
 ${provenance.imported === undefined ? "" : importedText(provenance.imported)}
 ## Decisions
 Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold ${reviewWords(trained.pipeline)}; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
@@ -46,12 +46,7 @@ ${Object.entries(metrics)
   .join("\n")}
 
 ${fitted.ablation === null ? "" : ablationText(fitted.ablation)}
-## What the trees look at (share of gain)
-| feature | gain |
-| --- | --- |
-${gains.join("\n")}
-
-## Limits
+${gains.length === 0 ? "" : gainText(gains)}## Limits
 ${provenance.imported === undefined ? "Trained on one pipeline's past" : "Imported: what it was trained on is not known here, and rows it has seen flatter it"}; frauds of a new kind are not in it. Scores assume labels of the same meaning and delay.
 Blocked transactions get no natural label: keep a small share let through at random if block rates are high.
 `;
@@ -64,6 +59,20 @@ function importedText({ title, file, sha256, columns, notes }: Imported): string
 ## Imported
 Imported from ${title}, file \`${file}\`, sha256 \`${sha256}\`; it reads ${columns.length} of the features${names === "" ? "" : ` (${names})`}.
 ${notes.map((note) => `${note}\n`).join("")}`;
+}
+
+function modelWords({ model, rounds, anomalyAsFeature }: Trained["fitted"]): string {
+  if (model.kind === "graph") return "an ONNX graph that ONNX Runtime computes";
+  return `${rounds} boosted trees${anomalyAsFeature ? " that also see the anomaly score" : ""}`;
+}
+
+function gainText(gains: readonly string[]): string {
+  return `## What the trees look at (share of gain)
+| feature | gain |
+| --- | --- |
+${gains.join("\n")}
+
+`;
 }
 
 function ablationText(ablation: Ablation): string {

@@ -1,6 +1,7 @@
 // Fitting: forest, trees with and without the anomaly score (the ablation decides), calibration, thresholds.
 import type { Thresholds } from "../../core/decision.ts";
 import { type Calibration, calibrate, chooseCalibration, fitCalibration } from "../../ml/calibration.ts";
+import type { ForeignGraph } from "../../ml/foreign/onnx/graph.ts";
 import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/params.ts";
@@ -9,7 +10,7 @@ import { trainGbdtThreads } from "../../ml/gbdt/threads.ts";
 import type { IsolationForest } from "../../ml/iforest/model.ts";
 import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train.ts";
-import { type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
+import { copyRow, type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
 import { averagePrecision } from "../../ml/metrics.ts";
 import { type ReviewPolicy, thresholdsFor } from "../../ml/threshold.ts";
 import type { Reporter } from "../../ports.ts";
@@ -28,8 +29,13 @@ export interface Ablation {
   readonly kept: boolean;
 }
 
+/** What gives vectors their log-odds: trees, or the graph of a foreign model that is none. */
+export type MarginModel =
+  | { readonly kind: "trees"; readonly trees: GbdtModel }
+  | { readonly kind: "graph"; readonly graph: ForeignGraph };
+
 export interface Fitted {
-  readonly trees: GbdtModel;
+  readonly model: MarginModel;
   readonly forest: IsolationForest;
   readonly anomalyAsFeature: boolean;
   readonly calibration: Calibration;
@@ -100,7 +106,7 @@ export async function fitModels(
   const chosen = kept ? extended : plain;
   const margins = kept ? extendedMargins : plainMargins;
   return {
-    trees: chosen.model,
+    model: { kind: "trees", trees: chosen.model },
     forest,
     anomalyAsFeature: kept,
     ...fitDecisions(margins, laterY, {
@@ -147,8 +153,18 @@ function reviewPolicy({ decisions }: Pipeline, amounts: () => Float64Array): Rev
 export function scoresOf(fitted: Fitted, x: Matrix): { readonly scores: Float32Array; readonly anomaly: Float32Array } {
   const anomaly = anomalyOf(fitted.forest, x);
   const input = fitted.anomalyAsFeature ? withColumn(x, ANOMALY_FEATURE, anomaly) : x;
-  const margins = scoreMatrix(fitted.trees, input);
+  const margins = marginsOf(fitted.model, input);
   return { scores: Float32Array.from(margins, (margin) => calibrate(fitted.calibration, margin)), anomaly };
+}
+
+/** Log-odds of all rows, bit for bit as one by one. */
+export function marginsOf(model: MarginModel, x: Matrix): Float64Array {
+  if (model.kind === "trees") return scoreMatrix(model.trees, x);
+  const vector = new Float32Array(x.names.length);
+  return Float64Array.from({ length: x.rows }, (_, row) => {
+    copyRow(x, row, vector);
+    return model.graph.margin(vector);
+  });
 }
 
 export function labelsAt(labels: Uint8Array, rows: Int32Array): Uint8Array {

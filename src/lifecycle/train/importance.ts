@@ -1,5 +1,4 @@
 // What each feature is worth to a model: to its splits while it learned, and to its ranking of later rows.
-
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { permutationImportance, splitImportance } from "../../ml/importance.ts";
 import { type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
@@ -20,18 +19,20 @@ export interface FeatureImportance {
 const GENUINE_MAX = 5000;
 const REPEATS = 2;
 
-/** Features by gain, the largest first. */
+/** Features by gain, the largest first; none where there are no trees. */
 export function importanceOf(
   fitted: Fitted,
   later: { readonly x: Matrix; readonly y: Uint8Array; readonly anomaly: Float32Array; readonly seed: number },
 ): FeatureImportance[] {
+  if (fitted.model.kind === "graph") return [];
+  const { trees } = fitted.model;
   const { x, y, anomaly, seed } = later;
   const rows = sampleRows(y);
   const input = fitted.anomalyAsFeature ? withColumn(x, ANOMALY_FEATURE, anomaly) : x;
   const labels = Uint8Array.from(rows, (row) => y[row]);
-  const metric = (matrix: Matrix): number => averagePrecision(scoreMatrix(fitted.trees, matrix), labels);
+  const metric = (matrix: Matrix): number => averagePrecision(scoreMatrix(trees, matrix), labels);
   const drops = permutationImportance(takeMatrixRows(input, rows), { metric, seed, repeats: REPEATS });
-  const parts = splitImportance(fitted.trees);
+  const parts = splitImportance(trees);
   const total = (of: "gain" | "cover"): number => parts.reduce((sum, part) => sum + part[of], 0) || 1;
   const [gains, covers] = [total("gain"), total("cover")];
   return parts

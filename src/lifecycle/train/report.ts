@@ -37,7 +37,7 @@ svg{width:100%;height:auto}svg text{fill:var(--dim);font-size:11px}svg .axis{str
 <section><h2>Precision and recall</h2>${lineChart([precisionRecall(evaluation.scores, evaluation.y)], { x: "recall", y: "precision" })}
 <h2>Log-loss by tree</h2>${lineChart([fitted.curve.train, fitted.curve.validation].map(curvePoints), { x: "trees", y: "loss: train, later days" })}</section>
 </div>
-<h2>What the trees look at</h2><table>${bars.join("")}</table>
+${bars.length === 0 ? "" : `<h2>What the trees look at</h2><table>${bars.join("")}</table>`}
 ${fitted.ablation === null ? "" : ablationHtml(fitted.ablation)}</body></html>
 `;
 }

@@ -12,6 +12,8 @@ export interface TrainInput {
   readonly pipeline: Pipeline;
   /** The table; its path as given. */
   readonly path: string;
+  /** The table that `path` was made from by adding so many transactions of the log; absent where it was not. */
+  readonly grownFrom?: { readonly path: string; readonly hash: string; readonly logged: number };
   readonly actor: string;
   readonly packageVersion: string;
   /** Worker threads that boost; the model is the same at any number (default 1). */

@@ -1,6 +1,6 @@
 // Catching up: what the log holds is learned in order of arrival, in small portions so that the event loop stays free.
 import type { Transaction } from "../../core/transaction.ts";
-import type { PredictionLog, PredictionRecord } from "../../ports.ts";
+import type { LogEntry, PredictionLog, PredictionRecord } from "../../ports.ts";
 
 /** One arrival as a feature state learns it; `key` tells arrivals apart. */
 export type Arrival =
@@ -24,22 +24,27 @@ export async function* arrivals(log: PredictionLog, fromSequence: number): Async
   let since = 0;
   for await (const entry of log.scan(fromSequence)) {
     if (++since % PORTION === 0) await new Promise((resolve) => setImmediate(resolve));
-    const { sequence } = entry.record;
-    if (entry.kind === "prediction") {
-      const { record } = entry;
-      const transaction = transactionOf(record);
-      yield { kind: "transaction", key: transactionKey(record.transactionId), transaction, sequence, record };
-      continue;
-    }
-    const { transactionId, fraud, knownAt, receivedAt } = entry.record;
-    const about = await log.find(transactionId);
-    if (about === null) continue;
-    const key = labelKey({ transactionId, knownAt, receivedAt });
-    yield { kind: "label", key, transaction: transactionOf(about), fraud, knownAt, sequence, record: null };
+    const arrival = await arrivalOf(log, entry);
+    if (arrival !== null) yield arrival;
   }
 }
 
-export function transactionOf(record: PredictionRecord): Transaction {
+/** One entry of the log as an arrival; null for a label whose transaction the log no longer has. */
+export async function arrivalOf(log: PredictionLog, entry: LogEntry): Promise<LogArrival | null> {
+  const { sequence } = entry.record;
+  if (entry.kind === "prediction") {
+    const { record } = entry;
+    const transaction = transactionOf(record);
+    return { kind: "transaction", key: transactionKey(record.transactionId), transaction, sequence, record };
+  }
+  const { transactionId, fraud, knownAt, receivedAt } = entry.record;
+  const about = await log.find(transactionId);
+  if (about === null) return null;
+  const key = labelKey({ transactionId, knownAt, receivedAt });
+  return { kind: "label", key, transaction: transactionOf(about), fraud, knownAt, sequence, record: null };
+}
+
+export function transactionOf(record: Omit<PredictionRecord, "sequence">): Transaction {
   return { id: record.transactionId, time: record.time, fields: record.fields };
 }
 

@@ -16,6 +16,11 @@ export interface StateOrigin {
    * were, because they arrived while the state was being served.
    */
   readonly catchUpSequence: number;
+  /**
+   * Of a state shared by several servers: it learned every change of this generation after `from` while it was served; of those before,
+   * as of the log entries up to catchUpSequence, only transactions newer than trainedUpTo. Absent where the order is the log's.
+   */
+  readonly shared?: { readonly generation: number; readonly from: number };
 }
 
 export interface SavedState {
@@ -50,6 +55,23 @@ export async function saveTrainingState(
   const saved = { layout, origin: { ...origin, catchUpSequence: 0 }, sequence: 0, newestTime: origin.trainedUpTo };
   const store = await ports.snapshots();
   await store.save(snapshotName("train", { pipeline, layout }), packState(saved, state.snapshot()));
+}
+
+/** What is saved under that name; null when nothing is, or nothing that can be used (which is told). */
+export async function loadState(
+  ports: Ports,
+  kind: "train" | "serve",
+  of: { readonly pipeline: string; readonly layout: string },
+): Promise<SavedState | null> {
+  const name = snapshotName(kind, of);
+  const bytes = await (await ports.snapshots()).load(name);
+  if (bytes === null) return null;
+  try {
+    return unpackState(bytes, name);
+  } catch (error) {
+    ports.report.line(`feature state ${name} is left aside: ${messageOf(error)}`);
+    return null;
+  }
 }
 
 /** The name of a snapshot: "train" is what training left, "serve" what a server left. */

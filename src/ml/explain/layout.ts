@@ -6,6 +6,8 @@ import { asksForSet, type FlatTrees, goesLeft } from "../trees.ts";
  * split's or a leaf's number: 0 stands for "nowhere", the splits begin at 1, the leaves follow them. Sides are 0 left, 1 right.
  */
 export interface Layout {
+  /** What was laid out. */
+  readonly trees: FlatTrees;
   /** Where each tree's splits begin; one more for the end. */
   readonly splitsFrom: Int32Array;
   /** Where each tree's leaves begin; one more for the end. */
@@ -38,6 +40,7 @@ export function layOut(trees: FlatTrees, cover: Float32Array): Layout {
   const splits = feature.reduce((count, column) => count + (column < 0 ? 0 : 1), 0);
   const setNodes = Int32Array.from([...feature.keys()].filter((node) => asksForSet(trees, node)));
   const layout = {
+    trees,
     splitsFrom: new Int32Array(treeCount + 1),
     leavesFrom: new Int32Array(treeCount + 1),
     column: new Int32Array(splits),
@@ -86,7 +89,7 @@ export function layOut(trees: FlatTrees, cover: Float32Array): Layout {
 }
 
 /** Numbers in a spread vector. */
-export function spreadLength(trees: FlatTrees, { setNodes }: Layout): number {
+export function spreadLength({ trees, setNodes }: Layout): number {
   return 2 * trees.names.length + setNodes.length;
 }
 
@@ -95,7 +98,7 @@ export function spreadLength(trees: FlatTrees, { setNodes }: Layout): number {
  * first copy, one that sends them left the second, and none needs to know of them. Infinities of the vector's own become
  * numbers beyond all others. Behind the copies stand the answers of the splits that ask for categories: −1 left, 1 right.
  */
-export function spread(trees: FlatTrees, { setNodes }: Layout, vector: Float32Array, out: Float64Array): void {
+export function spread({ trees, setNodes }: Layout, vector: Float32Array, out: Float64Array): void {
   const columns = trees.names.length;
   for (let c = 0; c < columns; c++) {
     const value = vector[c];

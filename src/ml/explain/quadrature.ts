@@ -1,32 +1,32 @@
 // Gauss-Legendre quadrature on [0, 1]: few points that integrate polynomials exactly.
 
-/** `nodes[q]` in (0, 1), rising, with positive `weights[q]` that sum to 1. */
+/** `points[q]` in (0, 1), rising, with positive `weights[q]` that sum to 1. */
 export interface Quadrature {
-  readonly nodes: Float64Array;
+  readonly points: Float64Array;
   readonly weights: Float64Array;
 }
 
 /** Newton's method doubles the digits each time; from its start a handful of steps reaches the last one. */
 const STEPS_MAX = 100;
 
-/** With `points` points exact for every polynomial of degree up to 2·points − 1. */
-export function gaussLegendre(points: number): Quadrature {
-  const nodes = new Float64Array(points);
-  const weights = new Float64Array(points);
-  for (let q = 0; q < points; q++) {
+/** With `count` points exact for every polynomial of degree up to 2·count − 1. */
+export function gaussLegendre(count: number): Quadrature {
+  const points = new Float64Array(count);
+  const weights = new Float64Array(count);
+  for (let q = 0; q < count; q++) {
     // The roots of the Legendre polynomial lie near these cosines (Abramowitz & Stegun 22.16.6).
-    let x = Math.cos((Math.PI * (points - q - 0.25)) / (points + 0.5));
+    let x = Math.cos((Math.PI * (count - q - 0.25)) / (count + 0.5));
     for (let step = 0; step < STEPS_MAX; step++) {
-      const { value, slope } = legendre(points, x);
+      const { value, slope } = legendre(count, x);
       const next = x - value / slope;
       if (Math.abs(next - x) <= Number.EPSILON) break;
       x = next;
     }
-    const { slope } = legendre(points, x);
-    nodes[q] = (1 + x) / 2;
+    const { slope } = legendre(count, x);
+    points[q] = (1 + x) / 2;
     weights[q] = 1 / ((1 - x * x) * slope * slope);
   }
-  return { nodes, weights };
+  return { points, weights };
 }
 
 /** The Legendre polynomial of a degree at x in (−1, 1), by its three-term recurrence, with its derivative. */

@@ -1,7 +1,8 @@
 // Exact TreeSHAP: what each column adds to a boosted model's margin for one vector, in time linear in the nodes.
 import type { GbdtModel } from "../gbdt/model.ts";
+import { type KernelMemory, loadKernels, makeMemory } from "../kernels/load.ts";
 import { type Layout, layOut, spread, spreadLength } from "./layout.ts";
-import { gaussLegendre } from "./quadrature.ts";
+import { gaussLegendre, type Quadrature } from "./quadrature.ts";
 
 /** Explains vectors by the model it was made for. */
 export interface Explainer {
@@ -18,7 +19,7 @@ export interface Explainer {
 const explainers = new WeakMap<GbdtModel, Explainer>();
 
 /**
- * The explainer of a model, made when it is first asked for.
+ * The explainer of a model, made when it is first asked for. Errors: `ml.kernel-unusable`, `ml.memory-short`.
  *
  * The game is that of path-dependent TreeSHAP (Lundberg, Erion & Lee 2018): a tree is worth the mean of its leaves, where a
  * split on a column that is not known sends the vector both ways by their cover. A Shapley value is the integral over t
@@ -35,99 +36,105 @@ export function explainerOf(model: GbdtModel): Explainer {
   return explainer;
 }
 
+interface ExplainKernel {
+  explain(
+    trees: number,
+    treeCount: number,
+    splits: number,
+    leaves: number,
+    points: number,
+    pointCount: number,
+    places: number,
+  ): void;
+}
+
 function makeExplainer(model: GbdtModel): Explainer {
   const layout = layOut(model, model.cover);
-  const { splitsFrom, leavesFrom, column, asked, threshold, child, share, leafValue } = layout;
-  const { above, aboveSide, aboveShare, placesMax, pathColumnsMax } = layout;
-  const { nodes: points, weights } = gaussLegendre(Math.max(1, Math.ceil(pathColumnsMax / 2)));
-  const values = new Float64Array(spreadLength(model, layout));
-
-  // One tree's numbers for one vector, by place in the tree.
-  const numbers = (): Float64Array => new Float64Array(placesMax);
-  /** The side that the vector goes to, the place there, and the other. */
-  const side = new Int32Array(placesMax);
-  const hot = new Int32Array(placesMax);
-  const cold = new Int32Array(placesMax);
-  /** 1 where the vector passes every split above on the same column, else 0. Nowhere, place 0, it passes. */
-  const open = new Int32Array(placesMax).fill(1);
-  /** Share of the cover that those splits let through; 1 where it does not count because the vector fails one. */
-  const through = numbers();
-  /** The same, and then through the other child. */
-  const throughCold = numbers();
-  // At the t under way:
-  /** How likely the place is reached, times the point's weight. */
-  const reach = numbers();
-  /** Mean value below the place. */
-  const mean = numbers();
-  /** How likely the other child is taken. */
-  const toCold = numbers();
-  /** What a difference between the children's means is worth to the split's column. */
-  const stake = numbers();
-
-  /** Which way the vector goes at each split, also off its path. Without a branch that a processor could guess wrong. */
-  const route = (first: number, end: number): void => {
-    for (let split = first, at = 1; split < end; split++, at++) {
-      const way = Number(values[asked[split]] >= threshold[split]);
-      const other = 2 * split + 1 - way;
-      side[at] = way;
-      hot[at] = child[2 * split + way];
-      cold[at] = child[other];
-      const passes = open[above[split]] & (1 ^ side[above[split]] ^ aboveSide[split]);
-      open[at] = passes;
-      through[at] = passes * aboveShare[split] + (1 - passes);
-      throughCold[at] = through[at] * share[other];
-    }
-  };
-
-  /**
-   * A column known with probability t leads through its splits above with probability open·t + through·(1 − t), and through
-   * them and on to the other child with throughCold·(1 − t), as the vector itself never goes there. Their quotient is
-   * `toCold`; its derivative with respect to the column's own probability makes the stake.
-   */
-  const descend = (t: number, weight: number, splits: number): void => {
-    reach[1] = weight;
-    for (let at = 1; at <= splits; at++) {
-      const passes = open[at];
-      const scale = 1 / (passes * t + through[at] * (1 - t));
-      const part = throughCold[at] * scale;
-      const reached = reach[at];
-      const other = part * (1 - t);
-      toCold[at] = other;
-      stake[at] = reached * part * scale * passes;
-      reach[cold[at]] = reached * other;
-      reach[hot[at]] = reached - reached * other;
-    }
-  };
-
-  const ascend = (first: number, splits: number, out: Float64Array): void => {
-    for (let at = splits, split = first + splits - 1; at > 0; at--, split--) {
-      const straight = mean[hot[at]];
-      const difference = straight - mean[cold[at]];
-      mean[at] = straight - toCold[at] * difference;
-      out[column[split]] += stake[at] * difference;
-    }
-  };
-
-  const explainTree = (tree: number, out: Float64Array): void => {
-    const first = splitsFrom[tree];
-    const splits = splitsFrom[tree + 1] - first;
-    for (let leaf = leavesFrom[tree], at = splits + 1; leaf < leavesFrom[tree + 1]; leaf++, at++)
-      mean[at] = leafValue[leaf];
-    route(first, first + splits);
-    for (let q = 0; q < points.length; q++) {
-      descend(points[q], weights[q], splits);
-      ascend(first, splits, out);
-    }
-  };
-
+  const quadrature = gaussLegendre(Math.max(1, Math.ceil(layout.pathColumnsMax / 2)));
+  const at = placeAll(layout, quadrature);
+  const memory = makeMemory(at.bytes, { shared: false });
+  const kernel = loadKernels<ExplainKernel>(new URL("../kernels/explain.wasm", import.meta.url), memory);
+  fill(memory, { layout, quadrature, at });
+  const values = new Float64Array(memory.buffer, at.values, spreadLength(layout));
+  const sums = new Float64Array(memory.buffer, at.sums, model.names.length);
+  const treeCount = model.roots.length;
+  const pointCount = quadrature.points.length;
   return {
     expected: model.baseMargin + expectedOf(layout),
     explain(vector, out) {
-      spread(model, layout, vector, values);
-      out.fill(0);
-      for (let tree = 0; tree + 1 < splitsFrom.length; tree++) explainTree(tree, out);
+      spread(layout, vector, values);
+      sums.fill(0);
+      kernel.explain(at.trees, treeCount, at.splits, at.leaves, at.points, pointCount, at.places);
+      out.set(sums);
     },
   };
+}
+
+/** Sizes of the kernel's records; see `kernels/assembly/explain.ts` for what is in them. */
+const SPLIT_BYTES = 56;
+const PLACE_BYTES = 64;
+const POINT_BYTES = 16;
+
+/** Where the kernel finds what, in bytes. */
+interface Addresses {
+  readonly values: number;
+  readonly sums: number;
+  readonly points: number;
+  readonly places: number;
+  readonly splits: number;
+  readonly leaves: number;
+  readonly trees: number;
+  readonly bytes: number;
+}
+
+function placeAll(layout: Layout, { points }: Quadrature): Addresses {
+  let next = 0;
+  const take = (bytes: number): number => {
+    next += bytes;
+    return next - bytes;
+  };
+  return {
+    values: take(8 * spreadLength(layout)),
+    sums: take(8 * layout.trees.names.length),
+    points: take(POINT_BYTES * points.length),
+    places: take(PLACE_BYTES * layout.placesMax),
+    splits: take(SPLIT_BYTES * layout.column.length),
+    leaves: take(8 * layout.leafValue.length),
+    trees: take(4 * layout.trees.roots.length),
+    bytes: next,
+  };
+}
+
+function fill(
+  memory: KernelMemory,
+  from: { readonly layout: Layout; readonly quadrature: Quadrature; readonly at: Addresses },
+): void {
+  const { layout, quadrature, at } = from;
+  const view = new DataView(memory.buffer);
+  const place = (number: number): number => at.places + PLACE_BYTES * number;
+  quadrature.points.forEach((point, q) => {
+    view.setFloat64(at.points + POINT_BYTES * q, point, true);
+    view.setFloat64(at.points + POINT_BYTES * q + 8, quadrature.weights[q], true);
+  });
+  // Place 0 stands for no split: the vector passes it.
+  view.setUint32(place(0) + PLACE_BYTES - 4, 1, true);
+  for (let split = 0, to = at.splits; split < layout.column.length; split++, to += SPLIT_BYTES) {
+    const left = 2 * split;
+    view.setFloat64(to, layout.threshold[split], true);
+    view.setFloat64(to + 8, layout.share[left], true);
+    view.setFloat64(to + 16, layout.share[left + 1], true);
+    view.setFloat64(to + 24, layout.aboveShare[split], true);
+    view.setUint32(to + 32, at.values + 8 * layout.asked[split], true);
+    view.setUint32(to + 36, at.sums + 8 * layout.column[split], true);
+    view.setUint32(to + 40, place(layout.child[left]), true);
+    view.setUint32(to + 44, place(layout.child[left + 1]), true);
+    view.setUint32(to + 48, place(layout.above[split]), true);
+    view.setUint32(to + 52, layout.aboveSide[split], true);
+  }
+  new Float64Array(memory.buffer, at.leaves, layout.leafValue.length).set(layout.leafValue);
+  for (let tree = 0; tree < layout.trees.roots.length; tree++) {
+    view.setInt32(at.trees + 4 * tree, layout.splitsFrom[tree + 1] - layout.splitsFrom[tree], true);
+  }
 }
 
 /** Mean of the leaves by their cover, summed over the trees. */

@@ -17,7 +17,7 @@ import { parseNumber } from "./json.ts";
 const CATEGORICAL = 1;
 const DEFAULT_LEFT = 2;
 const MISSING = { none: 0, zero: 1, nan: 2 } as const;
-/** Values this near to 0 count as missing where zero_as_missing is on (kZeroThreshold, a Float32). */
+/** Values this near to 0 are 0 to LightGBM, in training and in prediction (kZeroThreshold, a Float32). */
 const ZERO = Math.fround(1e-35);
 
 const FORMATS = ["v3", "v4"];
@@ -200,18 +200,25 @@ function questionOf(node: { readonly threshold: number; readonly decision: numbe
   if (Number.isNaN(threshold)) throw invalidModel(`${where}: the threshold is NaN`);
   const defaultLeft = (decision & DEFAULT_LEFT) !== 0;
   const missing = (decision >> 2) & 3;
-  if (missing === MISSING.nan) return { threshold: atMost(threshold), missingLeft: defaultLeft };
-  if (missing === MISSING.none) return { threshold: atMost(threshold), missingLeft: threshold >= 0 };
+  const zeroLeft = threshold >= 0;
+  if (missing === MISSING.nan) return { threshold: boundOf(threshold, zeroLeft), missingLeft: defaultLeft };
+  if (missing === MISSING.none) return { threshold: boundOf(threshold, zeroLeft), missingLeft: zeroLeft };
   if (missing !== MISSING.zero)
     throw invalidModel(`${where}: decision_type ${decision} has an unknown kind of missing`);
-  const isNearZero = threshold >= -ZERO && threshold <= ZERO;
-  if (isNearZero) return { threshold: defaultLeft ? atMost(ZERO) : below(-ZERO), missingLeft: defaultLeft };
-  const ownLeft = threshold > 0;
-  if (ownLeft === defaultLeft) return { threshold: atMost(threshold), missingLeft: defaultLeft };
+  const isNearZero = Math.abs(threshold) <= ZERO;
+  if (isNearZero || zeroLeft === defaultLeft) {
+    return { threshold: boundOf(threshold, defaultLeft), missingLeft: defaultLeft };
+  }
   throw unsupportedModel(
     `${where} sends zeros to the other side than their value says, as missing ones`,
     "train with zero_as_missing off",
   );
+}
+
+/** Our threshold for x ≤ bound; beside 0 all that is 0 to LightGBM goes the same way. */
+function boundOf(bound: number, zeroLeft: boolean): number {
+  if (Math.abs(bound) > ZERO) return atMost(bound);
+  return zeroLeft ? atMost(ZERO) : below(-ZERO);
 }
 
 function wholeNumber(lines: Lines, key: string, given: { readonly where: string; readonly most: number }): number {
@@ -236,5 +243,10 @@ function listOf(
   if (words.length !== given.count) {
     throw invalidModel(`${given.title}: ${key} has ${words.length} entries, not ${given.count}`);
   }
-  return Float64Array.from(words, parseNumber);
+  return Float64Array.from(words, numberOf);
+}
+
+/** LightGBM splits missing values from all others at the threshold "inf". */
+function numberOf(word: string): number {
+  return word === "inf" ? Number.POSITIVE_INFINITY : word === "-inf" ? Number.NEGATIVE_INFINITY : parseNumber(word);
 }

@@ -2,6 +2,7 @@
 import { Random } from "../../core/random.ts";
 import { checkShape, refuseParameter, refuseValue } from "../faults.ts";
 import type { Matrix } from "../matrix.ts";
+import { DEALT_PLACES, type Decks, makeDecks } from "./decks.ts";
 import { type IsolationForest, meanPath } from "./model.ts";
 import { NodeColumns } from "./nodes.ts";
 
@@ -11,7 +12,8 @@ const SAMPLE_MAX = 65_536;
 /**
  * Grows `trees` trees, each on `sample` rows drawn without putting back (all rows when there are fewer) and no deeper than
  * log2(sample). A cut is uniform over a random column's range within the node. A missing value says nothing about a row, so
- * it goes where most of the node's rows go; columns with nothing to cut are passed over. The same seed gives the same
+ * it goes where most of the node's rows go; columns with nothing to cut are passed over. The upper cuts of all trees share
+ * out the columns evenly. The same seed gives the same
  * forest. Only values that a cut is drawn from are looked at, so that a forest takes no longer on a longer table; an
  * infinite one among them is refused. Errors: `ml.parameter-invalid`.
  */
@@ -31,6 +33,7 @@ export function trainIsolationForest(task: {
   const random = new Random(task.seed);
   const shifts = new Int32Array(x.rows);
   const columns = Int32Array.from({ length: x.names.length }, (_, c) => c);
+  const decks = makeDecks(x.names.length, random.fork(trees));
   const values = new Float32Array(size);
   const range = new Float64Array(2);
   const nodes = new NodeColumns(2 * size - 1);
@@ -39,7 +42,7 @@ export function trainIsolationForest(task: {
     roots[t] = nodes.count;
     nodes.makeRoom(2 * size - 1);
     const rows = drawRows(shifts, size, random.fork(t));
-    growTree({ x, rows, columns, values, range, nodes, depthMax, random: random.fork(t) });
+    growTree({ x, rows, columns, decks, values, range, nodes, depthMax, random: random.fork(t) });
   }
   return { names: [...x.names], sample: size, roots, ...nodes.trimmed() };
 }
@@ -49,6 +52,7 @@ interface Growing {
   readonly rows: Int32Array;
   /** All columns, in whatever order the last draws left them. */
   readonly columns: Int32Array;
+  readonly decks: Decks;
   /** Of the column looked at last, one a row of the node under way, at the place of the row in `rows`. */
   readonly values: Float32Array;
   /** Lowest and highest of them; above each other when all are missing. */
@@ -63,12 +67,14 @@ interface Place {
   readonly from: number;
   readonly to: number;
   readonly depth: number;
+  /** As in a heap: the root is 1, its children 2 and 3. */
+  readonly position: number;
 }
 
 /** Grows one tree at the end of `nodes`; children stand side by side after their parent. */
 function growTree(growing: Growing): void {
   const { nodes, depthMax } = growing;
-  const open: Place[] = [{ node: nodes.add(), from: 0, to: growing.rows.length, depth: 0 }];
+  const open: Place[] = [{ node: nodes.add(), from: 0, to: growing.rows.length, depth: 0, position: 1 }];
   for (let place = open.pop(); place !== undefined; place = open.pop()) {
     const { node, from, to } = place;
     if (place.depth === depthMax || !drawCut(growing, place)) {
@@ -81,7 +87,9 @@ function growTree(growing: Growing): void {
     nodes.left[node] = left;
     nodes.right[node] = right;
     const depth = place.depth + 1;
-    open.push({ node: right, from: middle, to, depth }, { node: left, from, to: middle, depth });
+    const position = 2 * place.position;
+    open.push({ node: right, from: middle, to, depth, position: position + 1 });
+    open.push({ node: left, from, to: middle, depth, position });
   }
 }
 
@@ -90,7 +98,8 @@ function drawCut(growing: Growing, place: Place): boolean {
   if (place.to - place.from < 2) return false;
   const { columns, random, nodes } = growing;
   for (let untried = columns.length; untried > 0; untried--) {
-    const at = random.integer(untried);
+    const dealt = untried === columns.length && place.position <= DEALT_PLACES;
+    const at = dealt ? columns.indexOf(growing.decks.deal(place.position)) : random.integer(untried);
     const column = columns[at];
     columns[at] = columns[untried - 1];
     columns[untried - 1] = column;

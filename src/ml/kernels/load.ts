@@ -37,7 +37,7 @@ export function makeMemory(bytes: number, options: { readonly shared: boolean })
   }
 }
 
-/** Compiled modules by address, so that each is read once. There are two of them. */
+/** Compiled modules by address, so that each is read once. There are only a few. */
 const compiled = new Map<string, object>();
 
 /** The functions of the module at `url`, working on `memory`; `Kernels` says what the module exports. */

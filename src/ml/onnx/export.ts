@@ -4,11 +4,8 @@ import type { GbdtModel } from "../gbdt/model.ts";
 import { type IsolationForest, meanPath } from "../iforest/model.ts";
 import type { FlatTrees } from "../trees.ts";
 import { addEnsemble } from "./ensemble.ts";
-import { createGraph, FLOAT, type Graph } from "./graph.ts";
+import { createGraph, FLOAT, type Graph, ONNX_INPUT, ONNX_OUTPUT } from "./graph.ts";
 import { addProbability } from "./probability.ts";
-
-export const ONNX_INPUT = "vector";
-export const ONNX_OUTPUT = "score";
 
 /**
  * The bytes of an ONNX model (opset 13, ai.onnx.ml 1). Input `vector`: Float32 [N, F], columns as in `names`, NaN where

@@ -1,6 +1,10 @@
 // An ONNX graph in the making: constants and operators under generated names, and the whole as a model's bytes.
 import { bytesField, floatsField, joined, messageField, numberField, numbersField, textField } from "./protobuf.ts";
 
+/** The ends of a bundle's model. */
+export const ONNX_INPUT = "vector";
+export const ONNX_OUTPUT = "score";
+
 /** Numbers of TensorProto.DataType. */
 export const FLOAT = 1;
 export const INT64 = 7;
@@ -12,6 +16,10 @@ const OPSET = 13;
 /** The first opset of ai.onnx.ml has all of TreeEnsembleRegressor that is used here. */
 const OPSET_ML = 1;
 export const ML_DOMAIN = "ai.onnx.ml";
+const OPSETS: ReadonlyMap<string, number> = new Map([
+  ["", OPSET],
+  [ML_DOMAIN, OPSET_ML],
+]);
 
 /** Numbers of AttributeProto.AttributeType. */
 const ATTRIBUTE = { number: 2, floats: 6, numbers: 7, texts: 8 } as const;
@@ -30,6 +38,10 @@ export interface Graph {
   /** A constant list of 64-bit whole numbers ≥ 0. */
   indices(values: readonly number[]): string;
   apply(operator: string, inputs: readonly string[], attributes?: Readonly<Record<string, Attribute>>): string;
+  /** Another name for a value. */
+  alias(value: string, name: string): void;
+  /** Operators (NodeProto) and constants (TensorProto) of another graph, under names that are none of these. */
+  include(parts: { readonly nodes: readonly Uint8Array[]; readonly constants: readonly Uint8Array[] }): void;
   /** The model's bytes, with one input [N, columns] and one output [N, 1], both Float32; `output` must be an operator's. */
   encode(ends: GraphEnds): Uint8Array;
 }
@@ -40,6 +52,11 @@ interface GraphEnds {
   /** The value that is the answer, and the name it gets. */
   readonly output: string;
   readonly outputName: string;
+  /** Numbers the output has for a row; null leaves it open (default 1). */
+  readonly outputWidth?: number | null;
+  /** Of an included graph: domain → version, and the version of the format. */
+  readonly opsets?: ReadonlyMap<string, number>;
+  readonly irVersion?: number;
 }
 
 export function createGraph(): Graph {
@@ -63,6 +80,13 @@ export function createGraph(): Graph {
       const name = `v${nodes.length}`;
       nodes.push(messageField(1, nodeOf(operator, { inputs, name, attributes })));
       return name;
+    },
+    alias: (value, name) => {
+      nodes.push(messageField(1, nodeOf("Identity", { inputs: [value], name, attributes: {} })));
+    },
+    include: (parts) => {
+      nodes.push(...parts.nodes.map((node) => bytesField(1, node)));
+      constants.push(...parts.constants.map((constant) => bytesField(5, constant)));
     },
     encode: (ends) => modelOf({ nodes, constants, ends }),
   };
@@ -115,27 +139,31 @@ function modelOf(parts: {
   readonly constants: readonly Uint8Array[];
   readonly ends: GraphEnds;
 }): Uint8Array {
-  const { input, columns, output, outputName } = parts.ends;
+  const { input, columns, output, outputName, outputWidth = 1, irVersion = IR_VERSION } = parts.ends;
+  const { opsets = OPSETS } = parts.ends;
   const last = messageField(1, nodeOf("Identity", { inputs: [output], name: outputName, attributes: {} }));
   return joined([
-    numberField(1, IR_VERSION),
+    numberField(1, irVersion),
     textField(2, "sentinel"),
     messageField(7, [
       ...parts.nodes,
       last,
       textField(2, "score"),
       ...parts.constants,
-      messageField(11, tensorValue(input, columns.length)),
-      messageField(12, tensorValue(outputName, 1)),
+      messageField(11, tensorValue(input, { width: columns.length })),
+      messageField(12, tensorValue(outputName, { width: outputWidth })),
     ]),
-    messageField(8, [textField(1, ""), numberField(2, OPSET)]),
-    messageField(8, [textField(1, ML_DOMAIN), numberField(2, OPSET_ML)]),
+    ...[...opsets].map(([domain, version]) => messageField(8, [textField(1, domain), numberField(2, version)])),
     messageField(14, [textField(1, "columns"), textField(2, JSON.stringify(columns))]),
   ]);
 }
 
-/** A ValueInfoProto: a Float32 tensor [N, width]. */
-function tensorValue(name: string, width: number): Uint8Array[] {
-  const shape = [messageField(1, [textField(2, "N")]), messageField(1, [numberField(1, width)])];
-  return [textField(1, name), messageField(2, [messageField(1, [numberField(1, FLOAT), messageField(2, shape)])])];
+/** A ValueInfoProto: a tensor [N, width], or of a shape that is not told where that is null; Float32 unless said. */
+export function tensorValue(
+  name: string,
+  { width, type = FLOAT }: { readonly width: number | null; readonly type?: number },
+): Uint8Array[] {
+  const dims = [messageField(1, [textField(2, "N")]), messageField(1, [numberField(1, width ?? 0)])];
+  const shape = width === null ? [] : [messageField(2, dims)];
+  return [textField(1, name), messageField(2, [messageField(1, [numberField(1, type), ...shape])])];
 }

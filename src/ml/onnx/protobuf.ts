@@ -6,8 +6,8 @@ const FIXED64 = 1;
 const LENGTH = 2;
 const FIXED32 = 5;
 
-/** Varints here are counts, indices and type numbers. */
-const VARINT_BYTES_MAX = 8;
+/** 64 bits, seven a byte; a negative number takes all of them. */
+const VARINT_BYTES_MAX = 10;
 
 /** One field as it stands in a message: its number, and its bytes or its whole number. */
 export interface Field {
@@ -63,24 +63,90 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
 /** The fields of a message in their order. Throws a RangeError where the bytes are none. */
 export function fieldsOf(bytes: Uint8Array): Field[] {
   const fields: Field[] = [];
+  eachField(bytes, ({ number, wire, value, from, to }) => {
+    fields.push({ number, value, bytes: wire === VARINT ? new Uint8Array(0) : bytes.subarray(from, to) });
+  });
+  return fields;
+}
+
+/** Whole numbers of a repeated field, packed or one by one, as other writers choose. */
+export function repeatedNumbers(bytes: Uint8Array, number: number): Float64Array {
+  const list = growing();
+  eachField(bytes, (seen) => {
+    if (seen.number !== number) return;
+    if (seen.wire === VARINT) list.push(seen.value);
+    else
+      for (let at = seen.from; at < seen.to; ) {
+        const { value, end } = readVarint(bytes, at);
+        list.push(value);
+        at = end;
+      }
+  });
+  return list.done();
+}
+
+/** Float32 numbers of a repeated field, packed or one by one. */
+export function repeatedFloats(bytes: Uint8Array, number: number): Float64Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const list = growing();
+  eachField(bytes, (seen) => {
+    if (seen.number !== number) return;
+    for (let at = seen.from; at + 4 <= seen.to; at += 4) list.push(view.getFloat32(at, true));
+  });
+  return list.done();
+}
+
+/** A field of a message copied as it stands. */
+export function copyField(bytes: Uint8Array, seen: SeenField): Uint8Array {
+  return bytes.subarray(seen.start, seen.to);
+}
+
+/** Where a field stands: from its key at `start`, its content from `from`, up to `to`. */
+export interface SeenField {
+  readonly number: number;
+  readonly wire: number;
+  /** The number of a varint; 0 for any other. */
+  readonly value: number;
+  readonly start: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Visits the fields of a message in their order. Throws a RangeError where the bytes are none. */
+export function eachField(bytes: Uint8Array, visit: (field: SeenField) => void): void {
   let at = 0;
   while (at < bytes.length) {
+    const start = at;
     const key = readVarint(bytes, at);
-    at = key.end;
     const wire = key.value % 8;
     const number = Math.floor(key.value / 8);
     if (wire === VARINT) {
-      const { value, end } = readVarint(bytes, at);
-      fields.push({ number, value, bytes: new Uint8Array(0) });
+      const { value, end } = readVarint(bytes, key.end);
+      visit({ number, wire, value, start, from: key.end, to: end });
       at = end;
       continue;
     }
-    const counted = wire === LENGTH ? readVarint(bytes, at) : { value: fixedLength(wire), end: at };
+    const counted = wire === LENGTH ? readVarint(bytes, key.end) : { value: fixedLength(wire), end: key.end };
     at = counted.end + counted.value;
-    if (at > bytes.length) throw new RangeError(`field ${number} ends after the message`);
-    fields.push({ number, value: 0, bytes: bytes.subarray(counted.end, at) });
+    if (!(at <= bytes.length && counted.value >= 0)) throw new RangeError(`field ${number} ends after the message`);
+    visit({ number, wire, value: 0, start, from: counted.end, to: at });
   }
-  return fields;
+}
+
+function growing() {
+  let values = new Float64Array(64);
+  let count = 0;
+  return {
+    push(value: number): void {
+      if (count === values.length) {
+        const larger = new Float64Array(2 * count);
+        larger.set(values);
+        values = larger;
+      }
+      values[count++] = value;
+    },
+    done: (): Float64Array => values.slice(0, count),
+  };
 }
 
 /** The whole numbers of a packed field. */
@@ -116,9 +182,16 @@ function readVarint(bytes: Uint8Array, start: number): { readonly value: number;
   for (let i = 0; i < VARINT_BYTES_MAX && start + i < bytes.length; i++) {
     const byte = bytes[start + i];
     value += (byte % 128) * 128 ** i;
-    if (byte < 128) return { value, end: start + i + 1 };
+    // Ten bytes are a negative number in two's complement: near −2⁶⁴ a double would round it, so it is read again.
+    if (byte < 128) return { value: i < 9 ? value : negative(bytes, start), end: start + i + 1 };
   }
   throw new RangeError(`no whole number at byte ${start}`);
+}
+
+function negative(bytes: Uint8Array, start: number): number {
+  let value = 0n;
+  for (let i = 0; i < VARINT_BYTES_MAX; i++) value |= BigInt(bytes[start + i] % 128) << BigInt(7 * i);
+  return Number(BigInt.asIntN(64, value));
 }
 
 function fixedLength(wire: number): number {

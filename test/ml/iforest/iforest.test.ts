@@ -86,10 +86,23 @@ test("bytes come back; damage ends in an error or a forest that scores", () => {
   );
 });
 
+test("upper cuts share out the columns evenly", () => {
+  const wide = matrixOf(
+    64,
+    Array.from({ length: 4 }, () => Float32Array.from({ length: 64 }, () => random.normal())),
+  );
+  const { feature, roots } = trainIsolationForest({ x: wide, trees: 20, seed: 3 });
+  const counts = new Int32Array(4);
+  for (const root of roots) counts[feature[root]]++;
+  expect([...counts]).toEqual([5, 5, 5, 5]);
+});
+
 test("refuses what makes no forest", () => {
   expect(() => trainIsolationForest({ x, trees: 0, seed: 1 })).toThrow(
     "trees is 0; it must be a whole number from 1 to 10000",
   );
   expect(() => trainIsolationForest({ x, sample: 1, seed: 1 })).toThrow("sample is 1");
   expect(() => trainIsolationForest({ x: matrixOf(1, [[1]]), seed: 1 })).toThrow("x.rows is 1");
+  const endless = matrixOf(4, [[1, 2, Number.NEGATIVE_INFINITY, 3]]);
+  expect(() => trainIsolationForest({ x: endless, seed: 1 })).toThrow("x column c0, row 2 is -Infinity");
 });

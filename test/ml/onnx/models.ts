@@ -1,14 +1,15 @@
 // Models to export: hand-made trees with every kind of node, and trained ones with and without the anomaly score.
-import { type Calibration, fitCalibration } from "../../../src/ml/calibration.ts";
+import { Random } from "../../../src/core/random.ts";
+import { type Calibration, calibrate, fitCalibration } from "../../../src/ml/calibration.ts";
 import type { GbdtModel } from "../../../src/ml/gbdt/model.ts";
 import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
-import { scoreMatrix } from "../../../src/ml/gbdt/score.ts";
+import { scoreMatrix, scoreRow } from "../../../src/ml/gbdt/score.ts";
 import { trainGbdt } from "../../../src/ml/gbdt/train.ts";
 import type { IsolationForest } from "../../../src/ml/iforest/model.ts";
-import { scoreAnomalyMatrix } from "../../../src/ml/iforest/score.ts";
+import { scoreAnomaly, scoreAnomalyMatrix } from "../../../src/ml/iforest/score.ts";
 import { trainIsolationForest } from "../../../src/ml/iforest/train.ts";
 import { withColumn } from "../../../src/ml/matrix.ts";
-import { CATEGORY_MAX, setsOf, wordsOf } from "../../../src/ml/trees.ts";
+import { CATEGORY_MAX, categoriesOf, setsOf, wordsOf } from "../../../src/ml/trees.ts";
 import { fraudProblem } from "../arbitraries.ts";
 
 export interface OnnxModel {
@@ -17,6 +18,53 @@ export interface OnnxModel {
   readonly calibration: Calibration;
   readonly anomalyAsFeature: boolean;
   readonly names: readonly string[];
+}
+
+const CALIBRATIONS: Readonly<Record<string, Calibration>> = {
+  none: { kind: "none" },
+  beta: { kind: "beta", a: 0.8, b: 1.3, c: -0.4 },
+  isotonic: { kind: "isotonic", x: [-4, -2.5, -2.4999, -1, 0.3, 2], y: [0.001, 0.01, 0.2, 0.21, 0.6, 0.97] },
+  "isotonic of two knots": { kind: "isotonic", x: [-2, 1], y: [0.05, 0.7] },
+  "isotonic of one knot": { kind: "isotonic", x: [-2], y: [0.05] },
+};
+/** One model of every kind the export meets, by what it is. */
+export function exportedModels(): Readonly<Record<string, OnnxModel>> {
+  return {
+    ...Object.fromEntries(
+      Object.entries(CALIBRATIONS).flatMap(([name, calibration]) => [
+        [`hand-made, ${name}`, { ...handMade(), calibration }],
+        [`trained, ${name}`, { ...trainedModel(false), calibration }],
+        [`trained with the anomaly score, ${name}`, { ...trainedModel(true), calibration }],
+      ]),
+    ),
+    "trained, isotonic as fitted": trainedModel(true),
+    "hand-made with sets": handMadeSets(),
+    "trained with sets": trainedSets(),
+    "no trees": { ...handMade(0), calibration: { kind: "none" } },
+  };
+}
+
+/** Ordinary values, missing ones, the ends of Float32, infinities, and exactly the values that trees ask about. */
+export function extremeRows(model: OnnxModel, rows: number): Float32Array {
+  const random = new Random(5);
+  const width = model.names.length;
+  const sets = Array.from(model.trees.feature, (_, node) => categoriesOf(model.trees, node)).flat();
+  const asked = [...model.trees.threshold, ...model.forest.threshold, ...sets, ...sets.map((value) => value + 1)];
+  const ends = [3.4e38, -3.4e38, 1e-38, -1e-45, 0, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  return Float32Array.from({ length: rows * width }, () => {
+    const kind = random.next();
+    if (kind < 0.15) return Number.NaN;
+    if (kind < 0.2) return ends[random.integer(ends.length)];
+    if (kind < 0.35) return asked[random.integer(asked.length)];
+    return random.normal();
+  });
+}
+
+/** The served score of one vector, by the code that serves. */
+export function ourScore(model: OnnxModel, vector: Float32Array): number {
+  const anomaly = Math.fround(scoreAnomaly(model.forest, vector));
+  const input = model.anomalyAsFeature ? Float32Array.of(...vector, anomaly) : vector;
+  return Math.fround(calibrate(model.calibration, scoreRow(model.trees, input)));
 }
 
 /**

@@ -77,11 +77,7 @@ export function addTrees(
     const rows = min(blockRows, count - start);
     const block = staged + ((<usize>start) << 2);
     spread(block, (<usize>stagedRows) << 2, columns, rows, values, (<usize>blockRows) << 2);
-    let tree = nodes;
-    for (let t = 0; t < trees; t++) {
-      addTree(sums + ((<usize>start) << 3), rows, values, tree, depth);
-      tree += (<usize>16) << depth;
-    }
+    walkBlock(sums + ((<usize>start) << 3), rows, values, nodes, trees, depth);
   }
 }
 
@@ -102,39 +98,68 @@ function spread(staged: usize, stagedStride: usize, columns: i32, rows: i32, val
   }
 }
 
-/** One tree, eight rows at a time: the steps of one wait for their loads while those of the others go on. */
-function addTree(sums: usize, rows: i32, values: usize, tree: usize, depth: i32): void {
-  const back = <usize>8 - tree;
-  for (let row = values, end = values + ((<usize>rows) << 2); row < end; row += 32) {
-    const first = walkTogether(row, tree);
-    const second = walkTogether(row + 16, tree);
-    let a = <usize>i32x4.extract_lane(first, 0);
-    let b = <usize>i32x4.extract_lane(first, 1);
-    let c = <usize>i32x4.extract_lane(first, 2);
-    let d = <usize>i32x4.extract_lane(first, 3);
-    let e = <usize>i32x4.extract_lane(second, 0);
-    let f = <usize>i32x4.extract_lane(second, 1);
-    let g = <usize>i32x4.extract_lane(second, 2);
-    let h = <usize>i32x4.extract_lane(second, 3);
-    for (let level = LEVELS_TOGETHER; level < depth; level++) {
-      a = childOf(a, v128.load32_zero(row + load<u32>(a, 4)), back);
-      b = childOf(b, v128.load32_zero(row + load<u32>(b, 4), 4), back);
-      c = childOf(c, v128.load32_zero(row + load<u32>(c, 4), 8), back);
-      d = childOf(d, v128.load32_zero(row + load<u32>(d, 4), 12), back);
-      e = childOf(e, v128.load32_zero(row + load<u32>(e, 4), 16), back);
-      f = childOf(f, v128.load32_zero(row + load<u32>(f, 4), 20), back);
-      g = childOf(g, v128.load32_zero(row + load<u32>(g, 4), 24), back);
-      h = childOf(h, v128.load32_zero(row + load<u32>(h, 4), 28), back);
+/** One block, tree by tree, eight rows at a time: the steps of one wait for their loads while those of the others go on. */
+function walkBlock(sums: usize, rows: i32, values: usize, nodes: usize, trees: i32, depth: i32): void {
+  let tree = nodes;
+  for (let t = 0; t < trees; t++, tree += (<usize>16) << depth) {
+    const back = <usize>8 - tree;
+    let sum = sums;
+    for (let row = values, end = values + ((<usize>rows) << 2); row < end; row += 32) {
+      const root = row + load<u32>(tree, 12);
+      const left = row + load<u32>(tree, 20);
+      const right = row + load<u32>(tree, 28);
+      const leftLeft = row + load<u32>(tree, 36);
+      const leftRight = row + load<u32>(tree, 44);
+      const rightLeft = row + load<u32>(tree, 52);
+      const rightRight = row + load<u32>(tree, 60);
+      const first = placesOf(
+        tree,
+        f32x4.ge(v128.load(root), v128.load32_splat(tree, 8)),
+        f32x4.ge(v128.load(left), v128.load32_splat(tree, 16)),
+        f32x4.ge(v128.load(right), v128.load32_splat(tree, 24)),
+        f32x4.ge(v128.load(leftLeft), v128.load32_splat(tree, 32)),
+        f32x4.ge(v128.load(leftRight), v128.load32_splat(tree, 40)),
+        f32x4.ge(v128.load(rightLeft), v128.load32_splat(tree, 48)),
+        f32x4.ge(v128.load(rightRight), v128.load32_splat(tree, 56)),
+      );
+      const second = placesOf(
+        tree,
+        f32x4.ge(v128.load(root, 16), v128.load32_splat(tree, 8)),
+        f32x4.ge(v128.load(left, 16), v128.load32_splat(tree, 16)),
+        f32x4.ge(v128.load(right, 16), v128.load32_splat(tree, 24)),
+        f32x4.ge(v128.load(leftLeft, 16), v128.load32_splat(tree, 32)),
+        f32x4.ge(v128.load(leftRight, 16), v128.load32_splat(tree, 40)),
+        f32x4.ge(v128.load(rightLeft, 16), v128.load32_splat(tree, 48)),
+        f32x4.ge(v128.load(rightRight, 16), v128.load32_splat(tree, 56)),
+      );
+      let a = <usize>i32x4.extract_lane(first, 0);
+      let b = <usize>i32x4.extract_lane(first, 1);
+      let c = <usize>i32x4.extract_lane(first, 2);
+      let d = <usize>i32x4.extract_lane(first, 3);
+      let e = <usize>i32x4.extract_lane(second, 0);
+      let f = <usize>i32x4.extract_lane(second, 1);
+      let g = <usize>i32x4.extract_lane(second, 2);
+      let h = <usize>i32x4.extract_lane(second, 3);
+      for (let level = LEVELS_TOGETHER; level < depth; level++) {
+        a = childOf(a, v128.load32_zero(row + load<u32>(a, 4)), back);
+        b = childOf(b, v128.load32_zero(row + load<u32>(b, 4), 4), back);
+        c = childOf(c, v128.load32_zero(row + load<u32>(c, 4), 8), back);
+        d = childOf(d, v128.load32_zero(row + load<u32>(d, 4), 12), back);
+        e = childOf(e, v128.load32_zero(row + load<u32>(e, 4), 16), back);
+        f = childOf(f, v128.load32_zero(row + load<u32>(f, 4), 20), back);
+        g = childOf(g, v128.load32_zero(row + load<u32>(g, 4), 24), back);
+        h = childOf(h, v128.load32_zero(row + load<u32>(h, 4), 28), back);
+      }
+      store<f64>(sum, load<f64>(sum) + load<f64>(a));
+      store<f64>(sum, load<f64>(sum, 8) + load<f64>(b), 8);
+      store<f64>(sum, load<f64>(sum, 16) + load<f64>(c), 16);
+      store<f64>(sum, load<f64>(sum, 24) + load<f64>(d), 24);
+      store<f64>(sum, load<f64>(sum, 32) + load<f64>(e), 32);
+      store<f64>(sum, load<f64>(sum, 40) + load<f64>(f), 40);
+      store<f64>(sum, load<f64>(sum, 48) + load<f64>(g), 48);
+      store<f64>(sum, load<f64>(sum, 56) + load<f64>(h), 56);
+      sum += 64;
     }
-    store<f64>(sums, load<f64>(sums) + load<f64>(a));
-    store<f64>(sums, load<f64>(sums, 8) + load<f64>(b), 8);
-    store<f64>(sums, load<f64>(sums, 16) + load<f64>(c), 16);
-    store<f64>(sums, load<f64>(sums, 24) + load<f64>(d), 24);
-    store<f64>(sums, load<f64>(sums, 32) + load<f64>(e), 32);
-    store<f64>(sums, load<f64>(sums, 40) + load<f64>(f), 40);
-    store<f64>(sums, load<f64>(sums, 48) + load<f64>(g), 48);
-    store<f64>(sums, load<f64>(sums, 56) + load<f64>(h), 56);
-    sums += 64;
   }
 }
 
@@ -144,20 +169,24 @@ function childOf(node: usize, value: v128, back: usize): usize {
   return (node << 1) + back + (below << 3);
 }
 
-/** The nodes of the fourth level that four rows go to: all seven nodes above are asked, and the answers chosen from. */
-function walkTogether(row: usize, tree: usize): v128 {
-  const root = f32x4.ge(v128.load(row + load<u32>(tree, 12)), v128.load32_splat(tree, 8));
-  const left = f32x4.ge(v128.load(row + load<u32>(tree, 20)), v128.load32_splat(tree, 16));
-  const right = f32x4.ge(v128.load(row + load<u32>(tree, 28)), v128.load32_splat(tree, 24));
-  const leftLeft = f32x4.ge(v128.load(row + load<u32>(tree, 36)), v128.load32_splat(tree, 32));
-  const leftRight = f32x4.ge(v128.load(row + load<u32>(tree, 44)), v128.load32_splat(tree, 40));
-  const rightLeft = f32x4.ge(v128.load(row + load<u32>(tree, 52)), v128.load32_splat(tree, 48));
-  const rightRight = f32x4.ge(v128.load(row + load<u32>(tree, 60)), v128.load32_splat(tree, 56));
+/**
+ * The nodes of the fourth level that four rows go to. All seven nodes above have been asked; an answer is 0 for left or −1
+ * for right, and the place among the eight is −(4 first + 2 second + third answer on the way).
+ */
+function placesOf(
+  tree: usize,
+  root: v128,
+  left: v128,
+  right: v128,
+  leftLeft: v128,
+  leftRight: v128,
+  rightLeft: v128,
+  rightRight: v128,
+): v128 {
   const second = v128.bitselect(right, left, root);
   const whenLeft = v128.bitselect(leftRight, leftLeft, left);
   const whenRight = v128.bitselect(rightRight, rightLeft, right);
   const third = v128.bitselect(whenRight, whenLeft, root);
-  // Answers are 0 or −1: the place among the eight is −(4 root + 2 second + third).
   const upper = i32x4.add(i32x4.add(root, root), second);
   const place = i32x4.add(i32x4.add(upper, upper), third);
   return i32x4.sub(i32x4.splat(<i32>tree + 64), i32x4.shl(place, 3));

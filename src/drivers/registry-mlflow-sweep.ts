@@ -1,0 +1,42 @@
+// What killed registrations left on a server: their files are removed and their logged models deleted, once they are a day old.
+import type { MlflowClient } from "./registry-mlflow-client.ts";
+
+/** No registration takes so long: whoever began it is gone. */
+const ABANDONED_MS = 86_400_000;
+/** So many in one go; the next registration goes on. */
+const SWEPT_MAX = 20;
+const READY = "LOGGED_MODEL_READY";
+
+interface Abandoned {
+  readonly info: {
+    readonly model_id: string;
+    readonly artifact_uri: string;
+    readonly status?: string;
+    readonly creation_timestamp_ms?: number | string;
+  };
+}
+
+/** Best effort: a registration does not fail because of what others left. Gives how many were swept. */
+export async function sweepAbandoned(
+  client: MlflowClient,
+  { experiment, now }: { readonly experiment: string; readonly now: number },
+): Promise<number> {
+  const before = now - ABANDONED_MS;
+  let swept = 0;
+  try {
+    // MLflow compares the number behind the word: 2 is ready.
+    const filter = `model_type = 'sentinel' AND status != '2' AND creation_timestamp < ${before}`;
+    const query = { experiment_ids: [experiment], filter, max_results: SWEPT_MAX };
+    const { models = [] } = (await client.send("POST", "/logged-models/search", query)) as {
+      readonly models?: readonly Abandoned[];
+    };
+    for (const { info } of models) {
+      // Looked at again, should a server read the filter otherwise.
+      if (info.status === READY || !(Number(info.creation_timestamp_ms) < before)) continue;
+      await client.remove(info.artifact_uri);
+      await client.send("DELETE", `/logged-models/${info.model_id}`, { model_id: info.model_id });
+      swept++;
+    }
+  } catch {}
+  return swept;
+}

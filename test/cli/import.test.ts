@@ -1,0 +1,128 @@
+// `sentinel import` of files that cannot be: exit 2, what is wrong and what to do, and nothing registered.
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeHistory } from "../journeys/traffic.ts";
+import { makeWorkspace, ROOT, removeWorkspace, sentinelJson } from "./sentinel.ts";
+
+const FOREIGN = path.join(ROOT, "test", "reference", "foreign");
+const card = path.join(FOREIGN, "card-xgboost.json");
+const algebra = path.join(FOREIGN, "xgboost-logistic.json");
+const nameless = path.join(FOREIGN, "xgboost-nameless.json");
+const graph = path.join(FOREIGN, "card-logistic.onnx");
+
+let dir: string;
+const run = (args: readonly string[], nodeArgs: readonly string[] = []) =>
+  sentinelJson(["import", ...args], { cwd: dir, nodeArgs });
+const file = (name: string, content: string): string => {
+  writeFileSync(path.join(dir, name), content);
+  return name;
+};
+
+beforeAll(async () => {
+  dir = makeWorkspace();
+  await writeHistory(dir, { customers: 50, terminals: 80, days: 3, seed: 1 });
+});
+afterAll(() => removeWorkspace(dir));
+
+const cases: readonly (readonly [name: string, args: () => readonly string[], code: string, says: RegExp])[] = [
+  ["no file", () => [], "cli.usage", /missing required argument/],
+  ["a file that is not there", () => ["gone.json"], "cli.usage", /gone\.json cannot be read/],
+  ["a folder", () => ["."], "cli.usage", /cannot be read/],
+  [
+    "a JSON cut off",
+    () => [file("cut.json", readFileSync(card, "utf8").slice(0, 5000))],
+    "ml.model-invalid",
+    /no JSON/,
+  ],
+  ["no model at all", () => [file("notes.md", "# Notes\n")], "ml.model-invalid", /no ONNX file/],
+  [
+    "a model of another objective",
+    () => [path.join(FOREIGN, "refused-xgboost-squared-error.json")],
+    "ml.model-unsupported",
+    /reg:squarederror/,
+  ],
+  ["a format of another name", () => [card, "--format", "catboost"], "cli.usage", /onnx, xgboost, lightgbm/],
+  ["a calibration of another name", () => [card, "--calibrate", "platt"], "cli.usage", /platt is not one of/],
+  ["no rounds", () => [card, "--rounds", "0"], "cli.usage", /--rounds 0/],
+  ["a missing value that is none", () => [card, "--missing", "none"], "cli.usage", /--missing none is no number/],
+  ["columns that are no features", () => [algebra], "lifecycle.columns-unknown", /takes a, b, c, d, e and 1 more/],
+  ["columns without names", () => [nameless], "lifecycle.columns-unknown", /does not name its 6 columns/],
+  [
+    "too few features",
+    () => [nameless, "--features", "amount,hour"],
+    "lifecycle.columns-unknown",
+    /names 2 and the model takes 6/,
+  ],
+  [
+    "a feature twice",
+    () => [nameless, "--features", "amount,hour,night,weekend,amount,hour"],
+    "lifecycle.columns-unknown",
+    /take the feature amount/,
+  ],
+  [
+    "a map that is no JSON",
+    () => [card, "--columns", file("map.json", "amount: a")],
+    "cli.usage",
+    /--columns map\.json/,
+  ],
+  [
+    "a map of numbers",
+    () => [card, "--columns", file("map.json", '{"amount": 1}')],
+    "cli.usage",
+    /amount has no feature's name/,
+  ],
+  [
+    "a map of a stray column",
+    () => [card, "--columns", file("map.json", '{"money": "amount"}')],
+    "lifecycle.columns-unknown",
+    /names money/,
+  ],
+  [
+    "a map to no feature",
+    () => [card, "--columns", file("map.json", '{"amount": "amuont"}')],
+    "lifecycle.columns-unknown",
+    /takes amuont/,
+  ],
+  ["an output that is not there", () => [graph, "--output", "label"], "ml.model-unsupported", /no output label/],
+  ["rounds of a graph", () => [graph, "--rounds", "3"], "ml.model-unsupported", /no rounds/],
+  ["too few days", () => [card], "lifecycle.not-enough-data", /the data spans 3d/],
+];
+
+test.each(cases)("%s", async (_, args, code, says) => {
+  const ran = await run(args());
+  expect(ran.json.error).toMatchObject({ code, message: expect.stringMatching(says) });
+  expect(ran.json.error.hint.length).toBeGreaterThan(10);
+  expect(ran.code).toBe(2);
+  const { json } = await sentinelJson(["registry", "list"], { cwd: dir });
+  expect(json.versions ?? []).toEqual([]);
+});
+
+test("a graph without onnxruntime-node says how to install it", async () => {
+  const hook = path.join(dir, "without.cjs");
+  writeFileSync(
+    hook,
+    `const Module = require("node:module");
+const resolve = Module._resolveFilename;
+Module._resolveFilename = (name, ...rest) => {
+  if (name.startsWith("onnxruntime-node")) throw Object.assign(new Error("Cannot find module " + name), { code: "MODULE_NOT_FOUND" });
+  return resolve(name, ...rest);
+};
+`,
+  );
+  const ran = await run([graph], ["--require", hook]);
+  expect(ran).toMatchObject({
+    code: 2,
+    json: { error: { code: "ml.runtime-missing", hint: expect.stringMatching(/npm install onnxruntime-node/) } },
+  });
+  // Trees need no runtime: this one comes as far as the data.
+  const trees = await run(
+    [
+      path.join(FOREIGN, "onnx-xgboost.onnx"),
+      "--features",
+      "amount,hour,night,weekend,customer_transactions_1d,customer_spend_7d_mean",
+    ],
+    ["--require", hook],
+  );
+  expect(trees.json.error.code).toBe("lifecycle.not-enough-data");
+});

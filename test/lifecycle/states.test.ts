@@ -1,0 +1,39 @@
+// The contract of online feature states, on the two that there are: a process's own, and one shared in Redis.
+import { afterAll, beforeAll, describe } from "vitest";
+import { createRedisState } from "../../src/drivers/state-redis.ts";
+import { SharedStates } from "../../src/lifecycle/shared/states.ts";
+import { WarmStates } from "../../src/lifecycle/warm.ts";
+import { onlineStateContract } from "../contracts/online-state.ts";
+import { type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
+
+onlineStateContract("memory", {
+  fresh: async () => {},
+  async open(world) {
+    const { ports, close } = world.open();
+    return { states: new WarmStates(ports, { pipeline: "card" }), ports, close };
+  },
+});
+
+describe.runIf(redisInstalled)("on a server", () => {
+  let redis: RedisProcess;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis?.dispose());
+
+  onlineStateContract("Redis", {
+    fresh: async () => redis.flush(),
+    async open(world) {
+      const { ports, close } = world.open(() => createRedisState({ address: redis.address, name: "card" }));
+      const states = await SharedStates.open(ports, await ports.shared!(), { pipeline: "card" });
+      return {
+        states,
+        ports,
+        async close() {
+          await states.close();
+          await close();
+        },
+      };
+    },
+  });
+});
