@@ -45,8 +45,14 @@ export function deriveRows(
   return { loss: loss / weights, hessians, gradients };
 }
 
-/** Packs the derivatives for histograms, as fine as their sums allow. `round` moves the dither of the rounding. */
-export function packRows(space: Workspace, options: { readonly sums: DerivativeSums; readonly round: number }): Scales {
+/**
+ * Packs the derivatives of the first `kept` rows of this thread's list for histograms, as fine as their sums allow. `round`
+ * moves the dither of the rounding.
+ */
+export function packRows(
+  space: Workspace,
+  options: { readonly sums: DerivativeSums; readonly kept: number; readonly round: number },
+): Scales {
   const { kernels, arena, trainingRows } = space;
   const { hessians, gradients } = options.sums;
   const { rows } = arena.training;
@@ -58,7 +64,10 @@ export function packRows(space: Workspace, options: { readonly sums: DerivativeS
   };
   const dither = Math.imul(options.round, ROUND_STEP);
   const { from, to } = trainingRows;
-  kernels.pack(from, to, arena.pairs, arena.packed, scales.hessian, scales.gradient, dither);
+  const { list, pairs, packed } = arena;
+  const { hessian, gradient } = scales;
+  if (options.kept === to - from) kernels.pack(from, to, pairs, packed, hessian, gradient, dither);
+  else kernels.packList(list + 4 * from, options.kept, pairs, packed, hessian, gradient, dither);
   return scales;
 }
 

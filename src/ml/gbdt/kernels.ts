@@ -56,6 +56,15 @@ export interface LearnKernels {
     gradientScale: number,
     dither: number,
   ): void;
+  packList(
+    list: number,
+    count: number,
+    pairs: number,
+    packed: number,
+    hessianScale: number,
+    gradientScale: number,
+    dither: number,
+  ): void;
   drawRows(
     from: number,
     to: number,

@@ -73,7 +73,7 @@ function growRound(
   const { round, thresholds, random } = at;
   const { kept, sums } = sampleRows(space, { params, random, round, sums: at.sums });
   const columns = sampleColumns(space.columns, { share: params.columnSample, random });
-  const scales = packRows(space, { sums, round });
+  const scales = packRows(space, { sums, kept, round });
   return growTree(space, { params, scales, thresholds, columns, kept });
 }
 

@@ -33,7 +33,7 @@ function someProblem(rows: number, seed: number, options: { binsMax?: number; we
   views.f64.set(margins.map(Math.exp), arena.training.odds / 8);
   if (options.weights) views.f32.set(options.weights, arena.weights / 4);
   const sums = deriveRows(space, { scalePositive: 1 });
-  const scales = packRows(space, { sums, round: seed });
+  const scales = packRows(space, { sums, kept: rows, round: seed });
   const { loss } = sums;
   return { space, thresholds, x, y, margins, loss, scales };
 }

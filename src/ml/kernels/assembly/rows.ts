@@ -96,13 +96,32 @@ export function pack(
   dither: u32,
 ): void {
   const scales = f64x2.replace_lane(f64x2.splat(hessianScale), 1, gradientScale);
-  for (let r = from; r < to; r++) {
-    const shift = <f64>(<i32>(dither + <u32>r * GOLDEN)) * (1.0 / 4294967296.0);
-    const scaled = f64x2.add(f64x2.mul(v128.load(pairs + ((<usize>r) << 4)), scales), f64x2.splat(shift));
-    // Rounded to whole numbers, whose 32 bits are then the lowest of each double.
-    const whole = f64x2.add(scaled, f64x2.splat(ROUNDER));
-    v128.store64_lane(packed + ((<usize>r) << 3), v128.shuffle<i32>(whole, whole, 0, 2, 0, 2), 0);
+  for (let r = from; r < to; r++) packRow(r, pairs, packed, scales, dither);
+}
+
+/** As {@link pack}, for the rows listed. */
+export function packList(
+  list: usize,
+  count: i32,
+  pairs: usize,
+  packed: usize,
+  hessianScale: f64,
+  gradientScale: f64,
+  dither: u32,
+): void {
+  const scales = f64x2.replace_lane(f64x2.splat(hessianScale), 1, gradientScale);
+  for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
+    packRow(load<i32>(at), pairs, packed, scales, dither);
   }
+}
+
+/** Small enough for the compiler to put it into both loops. */
+function packRow(r: i32, pairs: usize, packed: usize, scales: v128, dither: u32): void {
+  const shift = <f64>(<i32>(dither + <u32>r * GOLDEN)) * (1.0 / 4294967296.0);
+  const scaled = f64x2.add(f64x2.mul(v128.load(pairs + ((<usize>r) << 4)), scales), f64x2.splat(shift));
+  // Rounded to whole numbers, whose 32 bits are then the lowest of each double.
+  const whole = f64x2.add(scaled, f64x2.splat(ROUNDER));
+  v128.store64_lane(packed + ((<usize>r) << 3), v128.shuffle<i32>(whole, whole, 0, 2, 0, 2), 0);
 }
 
 /**

@@ -58,16 +58,20 @@ export function drawBySize(
   let gradients: f64 = 0;
   for (let row = from; row < to; row++) {
     const pair = pairs + ((<usize>row) << 4);
-    const hessian = load<f64>(pair);
-    const gradient = load<f64>(pair, 8);
-    const large = <i32>sizeOf(gradient) > cut;
-    const drawn = <f64>nextBits() < limit;
-    const factor = large ? 1.0 : drawn ? amplify : 0.0;
-    hessians += hessian * factor;
-    gradients += abs(gradient) * factor;
-    store<f64>(pair, hessian * factor);
-    store<f64>(pair, gradient * factor, 8);
-    const keeps = (<usize>large | <usize>drawn) << 2;
+    let hessian = load<f64>(pair);
+    let gradient = load<f64>(pair, 8);
+    const large: bool = <i32>sizeOf(gradient) > cut;
+    const drawn: bool = <f64>nextBits() < limit;
+    if (!large && drawn) {
+      hessian *= amplify;
+      gradient *= amplify;
+      store<f64>(pair, hessian);
+      store<f64>(pair, gradient, 8);
+    }
+    const isKept = <i32>large | <i32>drawn;
+    hessians += hessian * <f64>isKept;
+    gradients += abs(gradient) * <f64>isKept;
+    const keeps = <usize>(isKept << 2);
     store<i32>(kept, row);
     store<i32>(leftOut, row);
     kept += keeps;
