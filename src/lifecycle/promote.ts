@@ -42,7 +42,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       hint: "train one with `sentinel train`, or name a version with --to (see `sentinel registry list`)",
     });
   }
-  await registry.version(pipeline.model, to);
+  const { bundle } = await registry.version(pipeline.model, to);
   const from = aliases.champion ?? null;
   if (from === to) {
     await completeMove(ports, { registry, pipeline, aliases, to, actor: input.actor });
@@ -56,7 +56,8 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   }
   const { verdict, report } = await weigh(ports, { registry, pipeline, from, to, seed: input.seed });
   if (!isYes(verdict) && input.forced === null) return { verdict, from, to, moved: false, report, journal: null };
-  const document = canonicalJson({ verdict, report });
+  // Named, so that no two promotions can share a document.
+  const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, report });
   const journal = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",

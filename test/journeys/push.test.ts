@@ -11,6 +11,7 @@ import { Random } from "../../src/core/random.ts";
 import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
 import { loadScorer } from "../../src/lifecycle/score.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
+import { startFaultyProxy } from "../drivers/faulty-proxy.ts";
 import { type MlflowProcess, mlflowInstalled, mlflowPython, startMlflow } from "../drivers/mlflow-server.ts";
 import { type Answered, livePayments, load, writeHistory } from "./traffic.ts";
 
@@ -18,6 +19,7 @@ const TOLERANCE = 1e-6;
 const ADDRESS = "models:/card-fraud@champion";
 const SCORES = fileURLToPath(new URL("../reference/mlflow_scores.py", import.meta.url));
 const KILLS = 6;
+const REQUESTS_MAX = 60;
 const LOOKS_MAX = 600;
 
 if (!mlflowInstalled) {
@@ -71,14 +73,22 @@ describe.runIf(mlflowInstalled)("a registry that moves to a server", () => {
 
   test("a push that is killed again and again goes on, and arrives whole", async () => {
     const random = new Random(3);
+    const proxy = await startFaultyProxy(server.uri);
     let killed = 0;
     for (let kill = 0; kill < KILLS; kill++) {
-      const ran = await sentinel(["registry", "push", "--to", server.uri], {
+      // By the request, so that a fast machine is killed as often as a slow one.
+      const ran = await sentinel(["registry", "push", "--to", proxy.uri], {
         cwd: dir,
-        started: (child) => setTimeout(() => child.kill("SIGKILL"), random.uniform(350, 1_500)),
+        started: (child) => {
+          const last = proxy.seen.length + 1 + random.integer(REQUESTS_MAX);
+          proxy.hold = async () => {
+            if (proxy.seen.length >= last) child.kill("SIGKILL");
+          };
+        },
       });
       if (ran.signal === "SIGKILL") killed++;
     }
+    await proxy.close();
     expect(killed).toBeGreaterThan(2);
     expect(await run("registry", "push", "--to", server.uri)).toMatchObject({ code: 0 });
     expect(await run("registry", "push", "--to", server.uri)).toMatchObject({

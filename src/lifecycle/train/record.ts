@@ -89,7 +89,7 @@ export async function register(
 ): Promise<ModelVersion> {
   const { input, registry, runId, judged, verdicts } = given;
   const { model } = input.pipeline;
-  const document = canonicalJson(verdicts);
+  const document = canonicalJson({ model, bundle: bundleHash(judged.files), verdicts });
   const evidence = sha256(document);
   const overridden = verdicts.every(isYes) ? null : input.forced;
   const version = await registry.register({
