@@ -1,4 +1,5 @@
 // `sentinel explain` as people read it: the table adds up to the margin, the difference has both sides, the words are there.
+import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { verb } from "../../src/cli/explain.ts";
 import { alignColumns, type Output } from "../../src/cli/output.ts";
@@ -61,7 +62,8 @@ async function run(
   };
   const { json, yes } = await verb.run(context, { args: [id], options });
   expect(yes).toBe(true);
-  return { text: lines.join("\n"), json: json as Explained };
+  // Colours, which CI switches on, are no part of the words.
+  return { text: stripVTControlCharacters(lines.join("\n")), json: json as Explained };
 }
 
 test("tells decision, reasons and a table that leads from the baseline to the margin", async () => {
