@@ -28,23 +28,26 @@ export async function trainGbdtThreads(
   if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
     refuseParameter("threads", { value: threads, wanted: `a whole number from 1 to ${THREADS_MAX}` });
   }
-  checkTask(task);
   signal?.throwIfAborted();
-  const arena = planArena(sizeOf(task, threads), ARENA_START);
-  const memory = makeMemory(arena.bytes, { shared: true });
-  const shared = shareTask(task);
-  const workers = Array.from({ length: threads }, (_, index) =>
-    startWorker({ index, count: threads, memory, arena, task: shared }),
-  );
+  // A worker takes tens of milliseconds to come up; the task is looked at meanwhile.
+  const workers = Array.from({ length: threads }, startWorker);
   try {
+    checkTask(task);
+    const arena = planArena(sizeOf(task, threads), ARENA_START);
+    const memory = makeMemory(arena.bytes, { shared: true });
+    const shared = shareTask(task);
+    workers.forEach((worker, index) => {
+      const start: WorkerStart = { index, count: threads, memory, arena, task: shared };
+      worker.postMessage(start);
+    });
     return await resultOf(workers, { onRound: task.onRound, signal });
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
 }
 
-function startWorker(start: WorkerStart): Worker {
-  return new Worker(WORKER, { workerData: start, execArgv: FROM_SOURCE ? ["--import", "jiti/register"] : [] });
+function startWorker(): Worker {
+  return new Worker(WORKER, { execArgv: FROM_SOURCE ? ["--import", "jiti/register"] : [] });
 }
 
 /** The first worker's result; rejects as soon as any of them fails, leaves early, or the signal is aborted. */

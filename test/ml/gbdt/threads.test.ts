@@ -96,7 +96,7 @@ test("a server in the training process goes on answering", async () => {
   expect(answered).toBeGreaterThan(10);
 });
 
-test("what does not fit is refused before a thread starts", async () => {
+test("what does not fit is refused, and no thread stays behind", async () => {
   const task = { ...problem, params, seed: 1 };
   await expect(trainGbdtThreads(task, { threads: 0 })).rejects.toThrow("threads is 0; it must be a whole number");
   await expect(trainGbdtThreads({ ...task, y: task.y.slice(1) }, { threads: 2 })).rejects.toThrow("y.length");
