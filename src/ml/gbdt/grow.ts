@@ -193,7 +193,8 @@ function searchSplits(space: Workspace, task: GrowTask, summed: readonly Summed[
   if (summed.length === 0) return [];
   const { team } = space;
   summed.forEach((item, k) => {
-    const histogram = team.count === 1 ? item.histogram : partAt(space, team.index, k);
+    // The first thread sums where the result will stand, so that there is one part less to add.
+    const histogram = team.index === 0 ? item.histogram : partAt(space, team.index, k);
     sumRows(space, item.built, { histogram, columns: task.columns.length });
   });
   team.wait();
@@ -237,11 +238,8 @@ function sumRows(space: Workspace, place: Range, into: { readonly histogram: num
 function sumColumn(space: Workspace, item: Summed, at: { readonly part: number; readonly offset: number }): void {
   const { kernels, team } = space;
   const sums = item.histogram + at.offset;
-  if (team.count > 1) {
-    kernels.clear(sums, COLUMN_BYTES);
-    for (let index = 0; index < team.count; index++) {
-      kernels.add(sums, partAt(space, index, at.part) + at.offset, COLUMN_BYTES);
-    }
+  for (let index = 1; index < team.count; index++) {
+    kernels.add(sums, partAt(space, index, at.part) + at.offset, COLUMN_BYTES);
   }
   if (item.sibling) kernels.subtract(item.sibling.histogram + at.offset, sums, COLUMN_BYTES);
 }

@@ -16,8 +16,8 @@ export const TEAM_SLOTS = 2;
 const ARRIVED = 0;
 const PHASE = 1;
 
-/** Looks at the phase before sleeping: waits are short, and waking a thread costs more than looking. */
-const SPINS_MAX = 3000;
+/** Looks at the phase before sleeping, for some tenth of a millisecond: waits are shorter than that, and waking a thread costs more. */
+const SPINS_MAX = 50_000;
 
 /** A member of a team of threads. Never on the main thread: it sleeps while it waits. */
 export function joinTeam(slots: Int32Array, place: { readonly index: number; readonly count: number }): Team {
