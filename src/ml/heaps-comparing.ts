@@ -17,11 +17,13 @@ export function walkComparing(trees: FlatTrees): Walker | null {
   const doubles = new Float64Array(memory.buffer);
   const columns = trees.names.length;
   const treeCount = trees.roots.length;
-  const { depth, blockRows, stagedRows, staged, nodes } = shape;
+  const { depth, blockRows, stagedRows, staged, values } = shape;
   return {
     sum(vector, start) {
-      for (let c = 0; c < columns; c++) writeValue(floats, vector[c], c * blockRows, (c + columns) * blockRows);
-      return kernels.sumTrees(start, 0, nodes, treeCount, depth);
+      for (let c = 0, at = values / 4; c < columns; c++, at += blockRows) {
+        writeValue(floats, vector[c], at, at + columns * blockRows);
+      }
+      return kernels.sumTrees(start, values, treeCount, depth);
     },
     addAll(x, sums) {
       for (let start = 0; start < x.rows; start += stagedRows) {
@@ -32,7 +34,7 @@ export function walkComparing(trees: FlatTrees): Walker | null {
         }
         const own = doubles.subarray(shape.sums / 8, shape.sums / 8 + end - start);
         own.set(sums.subarray(start, end));
-        kernels.addTrees(shape.sums, end - start, staged, stagedRows, columns, 0, blockRows, nodes, treeCount, depth);
+        kernels.addTrees(shape.sums, end - start, staged, stagedRows, columns, values, blockRows, treeCount, depth);
         sums.set(own, start);
       }
     },
@@ -51,7 +53,7 @@ const BLOCK_ROWS_MAX = 256;
 const STAGED_BYTES_MAX = 256 * 2 ** 10;
 
 interface WalkKernels {
-  sumTrees(start: number, vector: number, nodes: number, trees: number, depth: number): number;
+  sumTrees(start: number, vector: number, trees: number, depth: number): number;
   addTrees(
     sums: number,
     count: number,
@@ -60,20 +62,19 @@ interface WalkKernels {
     columns: number,
     values: number,
     blockRows: number,
-    nodes: number,
     trees: number,
     depth: number,
   ): void;
 }
 
-/** Where the kernels find what; see `kernels/assembly/walk.ts` for the layout of values and nodes. A block stands at 0. */
+/** Where the kernels find what; see `kernels/assembly/walk.ts` for the layout of values and nodes. Nodes stand at 0. */
 interface Shape {
   readonly depth: number;
   readonly blockRows: number;
   readonly stagedRows: number;
   readonly staged: number;
   readonly sums: number;
-  readonly nodes: number;
+  readonly values: number;
   readonly bytes: number;
 }
 
@@ -88,33 +89,32 @@ function shapeOf(trees: FlatTrees): Shape | null {
   let blockRows = BLOCK_ROWS_MAX;
   while (blockRows > BLOCK_ROWS_MIN && 2 * rowBytes * blockRows > BLOCK_BYTES_MAX) blockRows /= 2;
   const stagedRows = blockRows * Math.max(1, Math.floor(STAGED_BYTES_MAX / (rowBytes * blockRows)));
-  const staged = 2 * rowBytes * blockRows;
+  const values = 16 * trees.roots.length * 2 ** depth;
+  // Twice a block's values, and a node a row.
+  const staged = values + (2 * rowBytes + 4) * blockRows;
   const sums = staged + rowBytes * stagedRows;
-  const nodes = sums + 8 * stagedRows;
-  const bytes = nodes + trees.roots.length * 16 * 2 ** depth;
-  return bytes > HEAP_BYTES_MAX ? null : { depth, blockRows, stagedRows, staged, sums, nodes, bytes };
+  const bytes = sums + 8 * stagedRows;
+  return bytes > HEAP_BYTES_MAX ? null : { depth, blockRows, stagedRows, staged, sums, values, bytes };
 }
 
-/** Lays out all trees; the subtree below a leaf that stands high holds its value everywhere. */
+/** Lays out all trees as one heap; the subtree below a leaf that stands high holds its value everywhere. */
 function fillHeaps(trees: FlatTrees, shape: Shape, memory: KernelMemory): void {
   const { feature, threshold, left, right, missingLeft, value } = trees;
   const columns = trees.names.length;
-  const size = 2 ** shape.depth;
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const doubles = new Float64Array(memory.buffer);
-  const place = (node: number, heap: number, index: number): void => {
-    const at = heap + 8 * index;
-    if (index >= size) {
-      doubles[at / 8] = value[node];
+  const place = (node: number, index: number, levels: number): void => {
+    if (levels === 0) {
+      doubles[index] = value[node];
       return;
     }
     const inner = feature[node] >= 0;
     const column = inner ? feature[node] + (missingLeft[node] === 1 ? columns : 0) : 0;
-    floats[at / 4] = inner ? threshold[node] : 0;
-    words[at / 4 + 1] = 4 * shape.blockRows * column;
-    place(inner ? left[node] : node, heap, 2 * index);
-    place(inner ? right[node] : node, heap, 2 * index + 1);
+    floats[2 * index] = inner ? threshold[node] : 0;
+    words[2 * index + 1] = 4 * shape.blockRows * column;
+    place(inner ? left[node] : node, 2 * index, levels - 1);
+    place(inner ? right[node] : node, 2 * index + 1, levels - 1);
   };
-  for (let t = 0; t < trees.roots.length; t++) place(trees.roots[t], shape.nodes + 16 * size * t, 1);
+  for (let t = 0; t < trees.roots.length; t++) place(trees.roots[t], trees.roots.length + t, shape.depth);
 }

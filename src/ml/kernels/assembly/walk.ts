@@ -2,64 +2,58 @@
 export { sumSets } from "./walk-sets";
 
 /*
- * A tree of depth d is a heap of 2^d nodes of 8 bytes, of which the first is unused, and its 2^d leaves, f64. A node is its
- * threshold f32, then the byte at which a vector's value stands u32. A node at address a of a tree at address n has its
- * children at 2a − n and, 8 bytes on, the right one; below the last level these are leaves.
+ * T trees, complete and of the same depth, are one heap of 8-byte entries at address 0: its entries T to 2T − 1 are the roots,
+ * and the children of the entry at address a are at 2a and 2a + 8, whichever tree it is of. A node is its threshold f32, then
+ * the byte at which a vector's value stands u32; below the last level are the leaves, f64.
  *
  * Values stand in columns, one beside the other: first all columns with missing values as +Infinity, then all with missing
  * values as −Infinity. A node that sends them right asks the first, one that sends them left the second.
+ *
+ * Trees have three levels at least, which the rows of a block walk together, and eight at most.
  */
-
-/** Levels that all rows walk together; a heap has at least so many. */
-const LEVELS_TOGETHER = 3;
 
 /**
  * Adds to `start`, in the order of the trees, the leaf each of `trees` trees sends one vector to. Four trees at a time: a
  * step waits for the one before, and four wait together.
  */
-export function sumTrees(start: f64, vector: usize, nodes: usize, trees: i32, depth: i32): f64 {
-  const treeBytes = (<usize>16) << depth;
+export function sumTrees(start: f64, vector: usize, trees: i32, depth: i32): f64 {
+  const end = (<usize>trees) << 4;
   let sum = start;
-  let t = 0;
-  for (; t + 4 <= trees; t += 4) {
-    const second = nodes + treeBytes;
-    const third = second + treeBytes;
-    const fourth = third + treeBytes;
-    let a = nodes + 8;
-    let b = second + 8;
-    let c = third + 8;
-    let d = fourth + 8;
+  let tree = (<usize>trees) << 3;
+  for (; tree + 32 <= end; tree += 32) {
+    let a = tree;
+    let b = tree + 8;
+    let c = tree + 16;
+    let d = tree + 24;
     for (let level = 0; level < depth; level++) {
-      a = step(a, nodes, vector);
-      b = step(b, second, vector);
-      c = step(c, third, vector);
-      d = step(d, fourth, vector);
+      a = step(a, vector);
+      b = step(b, vector);
+      c = step(c, vector);
+      d = step(d, vector);
     }
     sum += load<f64>(a);
     sum += load<f64>(b);
     sum += load<f64>(c);
     sum += load<f64>(d);
-    nodes = fourth + treeBytes;
   }
-  for (; t < trees; t++) {
-    let a = nodes + 8;
-    for (let level = 0; level < depth; level++) a = step(a, nodes, vector);
+  for (; tree < end; tree += 8) {
+    let a = tree;
+    for (let level = 0; level < depth; level++) a = step(a, vector);
     sum += load<f64>(a);
-    nodes += treeBytes;
   }
   return sum;
 }
 
 /** The child a vector goes to: the left one where its value is below the threshold. */
-function step(node: usize, nodes: usize, vector: usize): usize {
-  return (node << 1) - nodes + ((<usize>(load<f32>(vector + load<u32>(node, 4)) >= load<f32>(node))) << 3);
+function step(node: usize, vector: usize): usize {
+  return (node << 1) + ((<usize>(load<f32>(vector + load<u32>(node, 4)) >= load<f32>(node))) << 3);
 }
 
 /**
  * Adds to the f64 of each of `count` rows at `sums`, in the order of the trees, the leaf each tree sends it to. The rows'
  * values begin at `staged`, `stagedRows` a column, NaN where missing. They are walked in blocks of `blockRows`, tree by tree,
- * so that block and tree stay in the first-level cache; `values` has room for one block in the layout above. Up to seven
- * rows after the last are walked too.
+ * so that block and tree stay in the first-level cache; `values` has room for one block in the layout above, and for
+ * one more u32 a row. Up to seven rows after the last are walked too.
  */
 export function addTrees(
   sums: usize,
@@ -69,15 +63,15 @@ export function addTrees(
   columns: i32,
   values: usize,
   blockRows: i32,
-  nodes: usize,
   trees: i32,
   depth: i32,
 ): void {
+  const places = values + ((<usize>blockRows * <usize>columns) << 3);
   for (let start = 0; start < count; start += blockRows) {
     const rows = min(blockRows, count - start);
     const block = staged + ((<usize>start) << 2);
     spread(block, (<usize>stagedRows) << 2, columns, rows, values, (<usize>blockRows) << 2);
-    walkBlock(sums + ((<usize>start) << 3), rows, values, nodes, trees, depth);
+    walkBlock(sums + ((<usize>start) << 3), rows, values, places, trees, depth);
   }
 }
 
@@ -98,75 +92,146 @@ function spread(staged: usize, stagedStride: usize, columns: i32, rows: i32, val
   }
 }
 
-/** One block, tree by tree, eight rows at a time: the steps of one wait for their loads while those of the others go on. */
-function walkBlock(sums: usize, rows: i32, values: usize, nodes: usize, trees: i32, depth: i32): void {
-  let tree = nodes;
-  for (let t = 0; t < trees; t++, tree += (<usize>16) << depth) {
-    const back = <usize>8 - tree;
+/**
+ * One block, tree by tree: the upper levels of all rows first, then the others, eight rows at a time, so that the steps of
+ * one wait for their loads while those of the others go on. Each level is written out, one inside the other: a loop
+ * would move all eight nodes to other registers at every turn. A row's place among the eight is added, not an offset of the
+ * load: the compiler would keep an address for each offset of a vector load, and there are no registers left.
+ */
+function walkBlock(sums: usize, rows: i32, values: usize, places: usize, trees: i32, depth: i32): void {
+  const bytes = (<usize>rows) << 2;
+  const end = (<usize>trees) << 4;
+  for (let tree = (<usize>trees) << 3; tree < end; tree += 8) {
+    enter(tree, values, places, bytes);
     let sum = sums;
-    for (let row = values, end = values + ((<usize>rows) << 2); row < end; row += 32) {
-      const root = row + load<u32>(tree, 12);
-      const left = row + load<u32>(tree, 20);
-      const right = row + load<u32>(tree, 28);
-      const leftLeft = row + load<u32>(tree, 36);
-      const leftRight = row + load<u32>(tree, 44);
-      const rightLeft = row + load<u32>(tree, 52);
-      const rightRight = row + load<u32>(tree, 60);
-      const first = placesOf(
-        tree,
-        f32x4.ge(v128.load(root), v128.load32_splat(tree, 8)),
-        f32x4.ge(v128.load(left), v128.load32_splat(tree, 16)),
-        f32x4.ge(v128.load(right), v128.load32_splat(tree, 24)),
-        f32x4.ge(v128.load(leftLeft), v128.load32_splat(tree, 32)),
-        f32x4.ge(v128.load(leftRight), v128.load32_splat(tree, 40)),
-        f32x4.ge(v128.load(rightLeft), v128.load32_splat(tree, 48)),
-        f32x4.ge(v128.load(rightRight), v128.load32_splat(tree, 56)),
-      );
-      const second = placesOf(
-        tree,
-        f32x4.ge(v128.load(root, 16), v128.load32_splat(tree, 8)),
-        f32x4.ge(v128.load(left, 16), v128.load32_splat(tree, 16)),
-        f32x4.ge(v128.load(right, 16), v128.load32_splat(tree, 24)),
-        f32x4.ge(v128.load(leftLeft, 16), v128.load32_splat(tree, 32)),
-        f32x4.ge(v128.load(leftRight, 16), v128.load32_splat(tree, 40)),
-        f32x4.ge(v128.load(rightLeft, 16), v128.load32_splat(tree, 48)),
-        f32x4.ge(v128.load(rightRight, 16), v128.load32_splat(tree, 56)),
-      );
-      let a = <usize>i32x4.extract_lane(first, 0);
-      let b = <usize>i32x4.extract_lane(first, 1);
-      let c = <usize>i32x4.extract_lane(first, 2);
-      let d = <usize>i32x4.extract_lane(first, 3);
-      let e = <usize>i32x4.extract_lane(second, 0);
-      let f = <usize>i32x4.extract_lane(second, 1);
-      let g = <usize>i32x4.extract_lane(second, 2);
-      let h = <usize>i32x4.extract_lane(second, 3);
-      for (let level = LEVELS_TOGETHER; level < depth; level++) {
-        a = childOf(a, v128.load32_zero(row + load<u32>(a, 4)), back);
-        b = childOf(b, v128.load32_zero(row + load<u32>(b, 4), 4), back);
-        c = childOf(c, v128.load32_zero(row + load<u32>(c, 4), 8), back);
-        d = childOf(d, v128.load32_zero(row + load<u32>(d, 4), 12), back);
-        e = childOf(e, v128.load32_zero(row + load<u32>(e, 4), 16), back);
-        f = childOf(f, v128.load32_zero(row + load<u32>(f, 4), 20), back);
-        g = childOf(g, v128.load32_zero(row + load<u32>(g, 4), 24), back);
-        h = childOf(h, v128.load32_zero(row + load<u32>(h, 4), 28), back);
+    for (let at: usize = 0; at < bytes; at += 32) {
+      const row = values + at;
+      const place = places + at;
+      let a = <usize>load<u32>(place);
+      let b = <usize>load<u32>(place, 4);
+      let c = <usize>load<u32>(place, 8);
+      let d = <usize>load<u32>(place, 12);
+      let e = <usize>load<u32>(place, 16);
+      let f = <usize>load<u32>(place, 20);
+      let g = <usize>load<u32>(place, 24);
+      let h = <usize>load<u32>(place, 28);
+      if (depth > 3) {
+        a = childOf(a, row + load<u32>(a, 4));
+        b = childOf(b, row + load<u32>(b, 4) + 4);
+        c = childOf(c, row + load<u32>(c, 4) + 8);
+        d = childOf(d, row + load<u32>(d, 4) + 12);
+        e = childOf(e, row + load<u32>(e, 4) + 16);
+        f = childOf(f, row + load<u32>(f, 4) + 20);
+        g = childOf(g, row + load<u32>(g, 4) + 24);
+        h = childOf(h, row + load<u32>(h, 4) + 28);
+        if (depth > 4) {
+          a = childOf(a, row + load<u32>(a, 4));
+          b = childOf(b, row + load<u32>(b, 4) + 4);
+          c = childOf(c, row + load<u32>(c, 4) + 8);
+          d = childOf(d, row + load<u32>(d, 4) + 12);
+          e = childOf(e, row + load<u32>(e, 4) + 16);
+          f = childOf(f, row + load<u32>(f, 4) + 20);
+          g = childOf(g, row + load<u32>(g, 4) + 24);
+          h = childOf(h, row + load<u32>(h, 4) + 28);
+          if (depth > 5) {
+            a = childOf(a, row + load<u32>(a, 4));
+            b = childOf(b, row + load<u32>(b, 4) + 4);
+            c = childOf(c, row + load<u32>(c, 4) + 8);
+            d = childOf(d, row + load<u32>(d, 4) + 12);
+            e = childOf(e, row + load<u32>(e, 4) + 16);
+            f = childOf(f, row + load<u32>(f, 4) + 20);
+            g = childOf(g, row + load<u32>(g, 4) + 24);
+            h = childOf(h, row + load<u32>(h, 4) + 28);
+            if (depth > 6) {
+              a = childOf(a, row + load<u32>(a, 4));
+              b = childOf(b, row + load<u32>(b, 4) + 4);
+              c = childOf(c, row + load<u32>(c, 4) + 8);
+              d = childOf(d, row + load<u32>(d, 4) + 12);
+              e = childOf(e, row + load<u32>(e, 4) + 16);
+              f = childOf(f, row + load<u32>(f, 4) + 20);
+              g = childOf(g, row + load<u32>(g, 4) + 24);
+              h = childOf(h, row + load<u32>(h, 4) + 28);
+              if (depth > 7) {
+                a = childOf(a, row + load<u32>(a, 4));
+                b = childOf(b, row + load<u32>(b, 4) + 4);
+                c = childOf(c, row + load<u32>(c, 4) + 8);
+                d = childOf(d, row + load<u32>(d, 4) + 12);
+                e = childOf(e, row + load<u32>(e, 4) + 16);
+                f = childOf(f, row + load<u32>(f, 4) + 20);
+                g = childOf(g, row + load<u32>(g, 4) + 24);
+                h = childOf(h, row + load<u32>(h, 4) + 28);
+              }
+            }
+          }
+        }
       }
-      store<f64>(sum, load<f64>(sum) + load<f64>(a));
-      store<f64>(sum, load<f64>(sum, 8) + load<f64>(b), 8);
-      store<f64>(sum, load<f64>(sum, 16) + load<f64>(c), 16);
-      store<f64>(sum, load<f64>(sum, 24) + load<f64>(d), 24);
-      store<f64>(sum, load<f64>(sum, 32) + load<f64>(e), 32);
-      store<f64>(sum, load<f64>(sum, 40) + load<f64>(f), 40);
-      store<f64>(sum, load<f64>(sum, 48) + load<f64>(g), 48);
-      store<f64>(sum, load<f64>(sum, 56) + load<f64>(h), 56);
+      addTwo(sum, a, b);
+      addTwo(sum + 16, c, d);
+      addTwo(sum + 32, e, f);
+      addTwo(sum + 48, g, h);
       sum += 64;
     }
   }
 }
 
-/** As {@link step}, of a value alone in its vector: what a comparison of vectors leaves (−1: below) needs no flag. */
-function childOf(node: usize, value: v128, back: usize): usize {
-  const below = <usize>i32x4.extract_lane(f32x4.lt(value, v128.load32_zero(node)), 0);
-  return (node << 1) + back + (below << 3);
+/** Adds their leaves to the sums of two rows. */
+function addTwo(sums: usize, first: usize, second: usize): void {
+  const leaves = v128.load64_lane(second, v128.load64_zero(first), 1);
+  v128.store(sums, f64x2.add(v128.load(sums), leaves));
+}
+
+/**
+ * Writes to `places` the nodes of the fourth level of one tree that a block's rows go to. In a loop of its own, the seven
+ * thresholds above stay in registers.
+ */
+function enter(tree: usize, values: usize, places: usize, bytes: usize): void {
+  const two = tree << 1;
+  const four = tree << 2;
+  const leftmost = i32x4.splat((<i32>tree) << 3);
+  const root = v128.load32_splat(tree);
+  const left = v128.load32_splat(two);
+  const right = v128.load32_splat(two, 8);
+  const leftLeft = v128.load32_splat(four);
+  const leftRight = v128.load32_splat(four, 8);
+  const rightLeft = v128.load32_splat(four, 16);
+  const rightRight = v128.load32_splat(four, 24);
+  const rootAt = values + load<u32>(tree, 4);
+  const leftAt = values + load<u32>(two, 4);
+  const rightAt = values + load<u32>(two, 12);
+  const leftLeftAt = values + load<u32>(four, 4);
+  const leftRightAt = values + load<u32>(four, 12);
+  const rightLeftAt = values + load<u32>(four, 20);
+  const rightRightAt = values + load<u32>(four, 28);
+  for (let at: usize = 0; at < bytes; at += 32) {
+    const first = placesOf(
+      leftmost,
+      f32x4.ge(v128.load(rootAt + at), root),
+      f32x4.ge(v128.load(leftAt + at), left),
+      f32x4.ge(v128.load(rightAt + at), right),
+      f32x4.ge(v128.load(leftLeftAt + at), leftLeft),
+      f32x4.ge(v128.load(leftRightAt + at), leftRight),
+      f32x4.ge(v128.load(rightLeftAt + at), rightLeft),
+      f32x4.ge(v128.load(rightRightAt + at), rightRight),
+    );
+    v128.store(places + at, first);
+    const second = placesOf(
+      leftmost,
+      f32x4.ge(v128.load(rootAt + at, 16), root),
+      f32x4.ge(v128.load(leftAt + at, 16), left),
+      f32x4.ge(v128.load(rightAt + at, 16), right),
+      f32x4.ge(v128.load(leftLeftAt + at, 16), leftLeft),
+      f32x4.ge(v128.load(leftRightAt + at, 16), leftRight),
+      f32x4.ge(v128.load(rightLeftAt + at, 16), rightLeft),
+      f32x4.ge(v128.load(rightRightAt + at, 16), rightRight),
+    );
+    v128.store(places + at, second, 16);
+  }
+}
+
+/** As {@link step}, of the value at `value`: what a comparison of vectors leaves (−1: below) needs no flag. */
+function childOf(node: usize, value: usize): usize {
+  const below = <usize>i32x4.extract_lane(f32x4.lt(v128.load32_zero(value), v128.load32_zero(node)), 0);
+  return (node << 1) + 8 + (below << 3);
 }
 
 /**
@@ -174,7 +239,7 @@ function childOf(node: usize, value: v128, back: usize): usize {
  * for right, and the place among the eight is −(4 first + 2 second + third answer on the way).
  */
 function placesOf(
-  tree: usize,
+  leftmost: v128,
   root: v128,
   left: v128,
   right: v128,
@@ -189,5 +254,5 @@ function placesOf(
   const third = v128.bitselect(whenRight, whenLeft, root);
   const upper = i32x4.add(i32x4.add(root, root), second);
   const place = i32x4.add(i32x4.add(upper, upper), third);
-  return i32x4.sub(i32x4.splat(<i32>tree + 64), i32x4.shl(place, 3));
+  return i32x4.sub(leftmost, i32x4.shl(place, 3));
 }
