@@ -101,9 +101,11 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
 function showTuning(output: Output, { trials, chosen }: Tuning): void {
   output.heading("search on earlier days: average precision by fold, oldest first");
   const names = Object.keys(trials[0].parameters);
+  // As the pipeline file spells them.
+  const inYaml = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   const shown = trials.filter(({ trial }, place) => place < TRIALS_SHOWN || trial === 0 || trial === chosen);
   output.table([
-    ["trial", "folds", "mean", ...names],
+    ["trial", "folds", "mean", ...names.map(inYaml)],
     ...shown.map(({ trial, parameters, averagePrecision }) => [
       `${trial === 0 ? "pipeline" : trial}${trial === chosen ? " ←" : ""}`,
       averagePrecision.map((value) => value.toFixed(3)).join(" "),
@@ -116,6 +118,6 @@ function showTuning(output: Output, { trials, chosen }: Tuning): void {
   output.line(
     chosen === 0
       ? "  no trial is better by mean and in most folds: the pipeline's parameters stay"
-      : `  trial ${chosen} is used; write its parameters into the pipeline to keep them`,
+      : `  trial ${chosen} is used; write its parameters below model_parameters to keep them`,
   );
 }

@@ -49,6 +49,8 @@ export function trainingGate(input: {
   readonly amount: Float64Array;
   readonly candidate: ScoredModel;
   readonly champion: ScoredModel | null;
+  /** Rows that the candidate's own thresholds flag; absent where it has none yet. */
+  readonly alerts?: number;
   readonly seed: number;
   readonly policy?: Partial<TrainingPolicy>;
 }): TrainingGate {
@@ -79,6 +81,7 @@ export function trainingGate(input: {
   const all = [...trivial, ...rival];
   const checks = [enough, ...all.map(checkOf)];
   if (champion === null) checks.push(noChampion());
+  if (input.alerts === 0) checks.push(noAlerts());
   return {
     verdict: verdictOf("training", checks),
     comparisons: all.map(({ against, interval }) => ({ against, interval })),
@@ -89,6 +92,18 @@ interface Comparison {
   readonly against: "prevalence" | "amount" | "champion";
   readonly margin: number;
   readonly interval: PairedInterval;
+}
+
+/** However well it ranks: a model that flags nothing catches nothing. */
+function noAlerts(): Check {
+  return {
+    name: "alerts",
+    passed: false,
+    observed: "0",
+    required: "at least one",
+    reason:
+      "alerts: its review threshold flags none of these rows; so many share the highest score that the review budget cannot take them (raise it), or a review costs more than any fraud",
+  };
 }
 
 function championComparisons(

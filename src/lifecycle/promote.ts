@@ -106,6 +106,12 @@ export async function rollback(
     );
   }
   await registry.version(pipeline.model, to);
+  const entries = await registry.journal(pipeline.model);
+  if (!entries.some((entry) => entry.alias === "champion" && entry.to === to)) {
+    throw new SentinelError("registry.version-unknown", `version ${to} of ${pipeline.model} was never champion`, {
+      hint: `a rollback needs no gate because it puts back what has served; for a new version: \`sentinel promote --to ${to}\``,
+    });
+  }
   const journal = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",

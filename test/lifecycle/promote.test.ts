@@ -137,3 +137,14 @@ test("a rollback without a champion, to itself or to nowhere is refused", async 
   await expect(back("9")).rejects.toMatchObject({ code: "registry.version-unknown" });
   await expect(promote(place.ports, input("9", "a test"))).rejects.toMatchObject({ code: "registry.version-unknown" });
 });
+
+test("a version that never was champion is not rolled back to: that would be a promotion without a gate", async () => {
+  await reign(3);
+  expect((await promote(place.ports, input("2", "a test"))).moved).toBe(true);
+  await expect(back("3")).rejects.toMatchObject({
+    code: "registry.version-unknown",
+    message: "version 3 of card-fraud was never champion",
+  });
+  expect((await aliases()).champion).toBe("2");
+  expect(await back("1")).toMatchObject({ from: "2", to: "1" });
+});
