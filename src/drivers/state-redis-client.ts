@@ -68,9 +68,14 @@ export function createRedisClient(
   });
   let opening: Promise<void> | null = null;
   const run = async <T>(ask: () => Promise<T>): Promise<T> => {
-    opening ??= redis.connect().catch((error: unknown) => {
-      throw unreachable(where, fault === "" ? messageOf(error) : fault, error);
-    });
+    // The client goes on in database 0 when the one it was told is not there: asked for by name, that is an error.
+    opening ??= redis
+      .connect()
+      .then(() => redis.select(database))
+      .then(() => {})
+      .catch((error: unknown) => {
+        throw unreachable(where, fault === "" ? messageOf(error) : fault, error);
+      });
     await opening;
     try {
       return await ask();

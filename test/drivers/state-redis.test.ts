@@ -249,6 +249,16 @@ describe.runIf(redisInstalled)("on a server", () => {
     }
   });
 
+  test("a database that the server does not have is an error, not another database", async () => {
+    const address = { ...redis.address, database: 4711 };
+    const store = createRedisState({ address, name: "card", commandMsMax: PATIENT_MS });
+    await expect(store.head()).rejects.toMatchObject({
+      code: "state.unreachable",
+      message: expect.stringContaining("DB index is out of range"),
+    });
+    await store.close();
+  });
+
   test("an id that two clients send at once counts once", async () => {
     const plan = compileSpec({
       name: "s",
