@@ -34,7 +34,7 @@ const MODELS = [
   "xgboost.json",
 ];
 
-describe.runIf(isThere)("the libraries themselves", () => {
+describe.runIf(isThere)("the libraries themselves [bench peers]", () => {
   let dir: string;
   const python = (verb: string): void => {
     execFileSync(path.join(VENV, "bin", "python"), ["-W", "ignore", SCRIPT, verb, dir], { stdio: "pipe" });
