@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { FOREIGN_FORMATS, importModel } from "../lifecycle/import.ts";
-import { choiceOption, forceReason, integerOption, numberOption, textOption } from "./options.ts";
-import { showTraining } from "./train.ts";
+import { choiceOption, forceReason, numberOption, optionalInteger, SEEDS, textOption } from "./options.ts";
+import { showRegistered, showTraining } from "./train.ts";
 import type { Verb } from "./verb.ts";
 
 const CALIBRATIONS = ["choose", "isotonic", "beta", "none"] as const;
@@ -30,8 +30,6 @@ export const verb: Verb = {
     const pipeline = context.pipeline();
     const forced = forceReason(options);
     const path = textOption(options, "data") ?? pipeline.source;
-    const whole = (name: string, range: { low: number; high: number }): number | undefined =>
-      options[name] === undefined ? undefined : integerOption(options, name, { ...range, fallback: 1 });
     output.heading(`import ${args[0]} as ${pipeline.model}, judged on ${path}`);
     const result = await importModel(context.ports(), {
       file: args[0],
@@ -41,24 +39,17 @@ export const verb: Verb = {
       output: textOption(options, "output"),
       isMargin: options.margin === true,
       missing: numberOption(options, "missing"),
-      rounds: whole("rounds", { low: 1, high: ROUNDS_MAX }),
+      rounds: optionalInteger(options, "rounds", { low: 1, high: ROUNDS_MAX }),
       pipeline,
       path,
       actor: config.actor,
       packageVersion: context.packageVersion,
-      seed: whole("seed", { low: 0, high: 4_294_967_295 }),
+      seed: optionalInteger(options, "seed", SEEDS),
       forced,
     });
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
-    if (result.version !== null) {
-      output.line(
-        `\n  version ${result.version.version} of ${result.version.model} is registered as candidate (bundle ${result.version.bundle.slice(0, 12)})`,
-      );
-      output.line("  next: `sentinel serve` shadows it, `sentinel promote` weighs it");
-    } else {
-      output.line("\n  nothing was registered");
-    }
+    showRegistered(output, result.version);
     return { yes: result.version !== null, json: result };
   },
 };

@@ -3,6 +3,9 @@ import { parseDuration } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
 import type { VerbOptions } from "./verb.ts";
 
+/** What a seed may be. */
+export const SEEDS = { low: 0, high: 4_294_967_295 } as const;
+
 /** An integer option in [low, high], or the fallback. */
 export function integerOption(
   options: VerbOptions,
@@ -16,6 +19,15 @@ export function integerOption(
     throw usage(`--${dashed(name)} ${String(text)} is no whole number from ${range.low} to ${range.high}`);
   }
   return value;
+}
+
+/** As {@link integerOption}; undefined when absent. */
+export function optionalInteger(
+  options: VerbOptions,
+  name: string,
+  range: { readonly low: number; readonly high: number },
+): number | undefined {
+  return options[name] === undefined ? undefined : integerOption(options, name, { ...range, fallback: range.low });
 }
 
 /** A text option, or undefined. */

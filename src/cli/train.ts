@@ -1,9 +1,11 @@
 // `sentinel train`: arguments in, narration and verdicts out.
+import { mean } from "../core/stats.ts";
 import { writeResults } from "../lifecycle/result-files.ts";
 import { trainResults } from "../lifecycle/train/results.ts";
 import { TUNE_MAX, type Tuning } from "../lifecycle/train/tune.ts";
 import { train } from "../lifecycle/train.ts";
-import { forceReason, integerOption, textOption } from "./options.ts";
+import type { ModelVersion } from "../ports.ts";
+import { forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
@@ -35,12 +37,8 @@ export const verb: Verb = {
     const pipeline = context.pipeline();
     const forced = forceReason(options);
     const path = textOption(options, "data") ?? pipeline.source;
-    const seed =
-      options.seed === undefined
-        ? undefined
-        : integerOption(options, "seed", { low: 0, high: 4294967295, fallback: 1 });
-    const tune =
-      options.tune === undefined ? undefined : integerOption(options, "tune", { low: 1, high: TUNE_MAX, fallback: 1 });
+    const seed = optionalInteger(options, "seed", SEEDS);
+    const tune = optionalInteger(options, "tune", { low: 1, high: TUNE_MAX });
     output.heading(`train ${pipeline.model} on ${path}`);
     const result = await train(context.ports(), {
       pipeline,
@@ -57,17 +55,21 @@ export const verb: Verb = {
     if (out !== undefined) writeResults(out, trainResults(result, pipeline.model));
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
-    if (result.version !== null) {
-      output.line(
-        `\n  version ${result.version.version} of ${result.version.model} is registered as candidate (bundle ${result.version.bundle.slice(0, 12)})`,
-      );
-      output.line("  next: `sentinel serve` shadows it, `sentinel promote` weighs it");
-    } else {
-      output.line("\n  nothing was registered");
-    }
+    showRegistered(output, result.version);
     return { yes: result.version !== null, json: result };
   },
 };
+
+/** What became of the version, and what to do next. */
+export function showRegistered(output: Output, version: ModelVersion | null): void {
+  if (version === null) {
+    output.line("\n  nothing was registered");
+    return;
+  }
+  const { model, bundle } = version;
+  output.line(`\n  version ${version.version} of ${model} is registered as candidate (bundle ${bundle.slice(0, 12)})`);
+  output.line("  next: `sentinel serve` shadows it, `sentinel promote` weighs it");
+}
 
 /** Metrics beside the champion's, ablation and the features that matter. */
 export function showTraining(output: Output, result: Awaited<ReturnType<typeof train>>): void {
@@ -109,7 +111,7 @@ function showTuning(output: Output, { trials, chosen }: Tuning): void {
     ...shown.map(({ trial, parameters, averagePrecision }) => [
       `${trial === 0 ? "pipeline" : trial}${trial === chosen ? " ←" : ""}`,
       averagePrecision.map((value) => value.toFixed(3)).join(" "),
-      (averagePrecision.reduce((sum, value) => sum + value, 0) / averagePrecision.length).toFixed(4),
+      mean(averagePrecision).toFixed(4),
       ...names.map((name) => String(parameters[name])),
     ]),
   ]);

@@ -49,8 +49,8 @@ export function trainingGate(input: {
   readonly amount: Float64Array;
   readonly candidate: ScoredModel;
   readonly champion: ScoredModel | null;
-  /** Rows that the candidate's own thresholds flag; absent where it has none yet. */
-  readonly alerts?: number;
+  /** Share of the rows that the candidate's own thresholds flag; absent where it has none yet. */
+  readonly alertRate?: number;
   readonly seed: number;
   readonly policy?: Partial<TrainingPolicy>;
 }): TrainingGate {
@@ -81,7 +81,7 @@ export function trainingGate(input: {
   const all = [...trivial, ...rival];
   const checks = [enough, ...all.map(checkOf)];
   if (champion === null) checks.push(noChampion());
-  if (input.alerts === 0) checks.push(noAlerts());
+  if (input.alertRate === 0) checks.push(noAlerts());
   return {
     verdict: verdictOf("training", checks),
     comparisons: all.map(({ against, interval }) => ({ against, interval })),

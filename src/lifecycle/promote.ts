@@ -95,7 +95,8 @@ export async function rollback(
       hint: "promote a version first: `sentinel promote`",
     });
   }
-  const to = input.to ?? (await championBefore(registry, pipeline.model, from));
+  const journal = await registry.journal(pipeline.model);
+  const to = input.to ?? championBefore(journal, from);
   if (to === null || to === from) {
     throw new SentinelError(
       "registry.version-unknown",
@@ -106,13 +107,12 @@ export async function rollback(
     );
   }
   await registry.version(pipeline.model, to);
-  const entries = await registry.journal(pipeline.model);
-  if (!entries.some((entry) => entry.alias === "champion" && entry.to === to)) {
+  if (!journal.some((entry) => entry.alias === "champion" && entry.to === to)) {
     throw new SentinelError("registry.version-unknown", `version ${to} of ${pipeline.model} was never champion`, {
       hint: `a rollback needs no gate because it puts back what has served; for a new version: \`sentinel promote --to ${to}\``,
     });
   }
-  const journal = await registry.moveAlias({
+  const entry = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",
     from,
@@ -127,7 +127,7 @@ export async function rollback(
     },
   });
   await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "rollback" });
-  return { from, to, journal };
+  return { from, to, journal: entry };
 }
 
 /** The paired report of a candidate's shadow, from the log. */
@@ -261,8 +261,8 @@ async function follow(
   if (aliases.candidate === to) await move("candidate", null);
 }
 
-async function championBefore(registry: Registry, model: string, present: string): Promise<string | null> {
-  const moves = (await registry.journal(model)).filter(({ alias }) => alias === "champion");
+function championBefore(journal: readonly JournalEntry[], present: string): string | null {
+  const moves = journal.filter(({ alias }) => alias === "champion");
   for (const move of [...moves].reverse()) {
     if (move.verb !== "rollback" && move.to === present && move.from !== present) return move.from;
   }

@@ -1,5 +1,6 @@
 // Search for parameters: random trials, thinned out by successive halving over folds of time.
 import { Random } from "../core/random.ts";
+import { mean } from "../core/stats.ts";
 import { refuseParameter } from "./faults.ts";
 
 /** Where a parameter is drawn from; `log` draws its logarithm evenly. */
@@ -94,10 +95,6 @@ export function scoresMax(trials: number, folds: number): number {
 function isBetter(own: readonly number[], other: readonly number[]): boolean {
   const won = own.filter((score, fold) => score > other[fold]).length;
   return mean(own) > mean(other) && 2 * won > own.length;
-}
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function draw({ low, high, log, whole }: SearchRange, random: Random): number {

@@ -219,7 +219,7 @@ test("training: a useful candidate passes without a champion; a useless one fail
   expect(yes.verdict).toMatchObject({ gate: "training", verdict: "pass" });
   expect(yes.comparisons.map(({ against }) => against)).toEqual(["prevalence", "amount"]);
   // The best ranking is worth nothing where its own thresholds flag no row.
-  const idle = trainingGate({ ...common, amount: noise.b, alerts: 0, candidate: { scores: rows.b, threshold: 2 } });
+  const idle = trainingGate({ ...common, amount: noise.b, alertRate: 0, candidate: { scores: rows.b, threshold: 2 } });
   expect(idle.verdict.checks.filter(({ passed }) => !passed).map(({ name }) => name)).toEqual(["alerts"]);
   const no = trainingGate({ ...common, amount, candidate: { scores: noise.a, threshold: 2 } });
   expect(no.verdict.verdict).toBe("fail");

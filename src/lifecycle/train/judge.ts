@@ -111,7 +111,7 @@ export async function judge(
     ...rows,
     candidate: atBudget(trained.evaluation.scores),
     champion: rival === null ? null : atBudget(rival),
-    alerts: trained.evaluation.scores.filter((score) => score >= Math.fround(trained.fitted.thresholds.review)).length,
+    alertRate: trained.metrics.alert_rate,
     seed: trained.provenance.seed,
     policy: {
       averagePrecisionMargin: pipeline.gates.training.margin,

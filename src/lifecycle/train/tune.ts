@@ -1,10 +1,11 @@
 // Tuning: parameters searched on folds of earlier days, before the training that uses the best of them.
+import { mean } from "../../core/stats.ts";
 import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { trainGbdtThreads } from "../../ml/gbdt/threads.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import { averagePrecision } from "../../ml/metrics.ts";
-import { drawTrials, mean, type SearchSpace, scoresMax, successiveHalving, type Trial } from "../../ml/search.ts";
+import { drawTrials, type SearchSpace, scoresMax, successiveHalving, type Trial } from "../../ml/search.ts";
 import type { Ports, Registry } from "../../ports.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
 import type { ModelParameters, Pipeline } from "../pipeline.ts";
