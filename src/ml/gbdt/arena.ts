@@ -16,8 +16,8 @@ export const CANDIDATES_MAX = 2 * BATCH_LEAVES;
 export const COLUMN_BYTES = 8 * BIN_SLOTS;
 
 /** Bytes of records that kernels read and write. */
-export const CANDIDATE_BYTES = 112;
-export const PAIR_BYTES = 16;
+export const CANDIDATE_BYTES = 128;
+export const PAIR_BYTES = 8;
 export const SUMS_BYTES = 32;
 
 export interface ArenaSize {
@@ -68,7 +68,6 @@ export interface Arena {
   readonly stride: number;
   readonly histogramBytes: number;
   readonly histogramSlots: number;
-  readonly leavesMax: number;
   readonly team: number;
   readonly thresholds: number;
   readonly binCounts: number;
@@ -81,10 +80,10 @@ export interface Arena {
   readonly validation: RowPlaces;
   /** f32, 0 where all weights are 1. */
   readonly weights: number;
+  /** Per row two f32, hessian and gradient; packed into one i64 in the same place. */
   readonly pairs: number;
   /** Sums of the rows kept by one-side sampling, as `blocks` has those of all rows; 0 without it. */
   readonly keptBlocks: number;
-  readonly packed: number;
   /** Row numbers, u32; each thread orders those of its own rows, between trees of its own validation rows. */
   readonly list: number;
   readonly scratch: number;
@@ -92,8 +91,6 @@ export interface Arena {
   readonly candidates: number;
   /** i32, one a thread and leaf of a batch: rows that go left; then the same again: rows in all. */
   readonly leftCounts: number;
-  /** A pair of f64 a thread and leaf. */
-  readonly leafSums: number;
   readonly histograms: number;
   readonly threads: readonly ThreadPlaces[];
   readonly bytes: number;
@@ -110,7 +107,7 @@ export function planArena(size: ArenaSize, start: number): Arena {
   };
   const stride = Math.ceil(columns / 8) * 8;
   const histogramBytes = columns * COLUMN_BYTES;
-  const { leavesMax, histogramSlots } = leafLimits(size.params);
+  const histogramSlots = openLeavesMax(size.params);
   const most = Math.max(rows, validationRows);
   const goss = size.params.gossTop !== undefined;
   const places = (count: number): RowPlaces => ({
@@ -139,7 +136,6 @@ export function planArena(size: ArenaSize, start: number): Arena {
     stride,
     histogramBytes,
     histogramSlots,
-    leavesMax,
     team: take(4 * TEAM_SLOTS),
     thresholds: take(columns * 4 * BIN_SLOTS),
     binCounts: take(4 * columns),
@@ -151,12 +147,10 @@ export function planArena(size: ArenaSize, start: number): Arena {
     weights: size.weighted ? take(4 * rows) : 0,
     pairs: take(PAIR_BYTES * rows),
     keptBlocks: goss ? take(SUMS_BYTES * Math.ceil(rows / BLOCK_ROWS)) : 0,
-    packed: take(8 * rows),
     list: take(4 * most),
     scratch: take(4 * most),
     candidates: take(threads * CANDIDATES_MAX * CANDIDATE_BYTES),
     leftCounts: take(2 * threads * BATCH_LEAVES * 4),
-    leafSums: take(threads * leavesMax * PAIR_BYTES),
     threads: Array.from({ length: threads }, thread),
     histograms: take(histogramSlots * histogramBytes),
     bytes: at,
@@ -164,16 +158,12 @@ export function planArena(size: ArenaSize, start: number): Arena {
 }
 
 /**
- * Leaves a tree can have, and histograms that can be open at once. Splitting the newest leaves first, a batch at a time,
- * leaves at most two batches open on each level; splitting the best leaf first may leave all open.
+ * Histograms that can be open at once. Splitting the newest leaves first, a batch at a time, leaves at most two batches open
+ * on each level; splitting the best leaf first may leave all open.
  */
-function leafLimits(params: GbdtParams): { readonly leavesMax: number; readonly histogramSlots: number } {
-  const full = 2 ** params.depthMax;
-  if (params.leavesMax !== undefined) {
-    const leavesMax = Math.min(params.leavesMax, full);
-    return { leavesMax, histogramSlots: leavesMax };
-  }
-  let histogramSlots = 0;
-  for (let depth = 0; depth < params.depthMax; depth++) histogramSlots += Math.min(2 ** depth, 2 * BATCH_LEAVES);
-  return { leavesMax: full, histogramSlots };
+function openLeavesMax(params: GbdtParams): number {
+  if (params.leavesMax !== undefined) return Math.min(params.leavesMax, 2 ** params.depthMax);
+  let open = 0;
+  for (let depth = 0; depth < params.depthMax; depth++) open += Math.min(2 ** depth, 2 * BATCH_LEAVES);
+  return open;
 }

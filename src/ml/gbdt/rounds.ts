@@ -2,7 +2,14 @@
 import { Random } from "../../core/random.ts";
 import { binMatrices } from "./binning.ts";
 import { flattenTrees } from "./flatten.ts";
-import { type DerivativeSums, deriveRows, packRows, validationLoss } from "./gradients.ts";
+import {
+  type DerivativeSums,
+  type DerivativeUnits,
+  derivativeUnits,
+  deriveRows,
+  packRows,
+  validationLoss,
+} from "./gradients.ts";
 import { addTree, type GrownTree, growTree } from "./grow.ts";
 import type { GbdtModel } from "./model.ts";
 import { sampleColumns, sampleRows } from "./sampling.ts";
@@ -30,10 +37,11 @@ export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
   const curve = { train: [] as number[], validation: [] as number[] };
   const stopping = makeStopping(params.earlyStoppingRounds);
 
-  let derived = deriveRows(space, params);
+  const units = derivativeUnits(params.scalePositive, task.weights);
+  let derived = deriveRows(space, units);
   for (let round = 1; round <= params.trees; round++) {
-    grown.push(growRound(space, task, { round, thresholds, random: random.fork(round), sums: derived }));
-    derived = deriveRows(space, params);
+    grown.push(growRound(space, task, { round, thresholds, random: random.fork(round), sums: derived, units }));
+    derived = deriveRows(space, units);
     const lossLater = validation ? validationRound(space, grown[grown.length - 1]) : Number.NaN;
     curve.train.push(derived.loss);
     if (validation) curve.validation.push(lossLater);
@@ -67,13 +75,14 @@ function growRound(
     readonly thresholds: readonly Float32Array[];
     readonly random: Random;
     readonly sums: DerivativeSums;
+    readonly units: DerivativeUnits;
   },
 ): GrownTree {
   const { params } = task;
-  const { round, thresholds, random } = at;
+  const { round, thresholds, random, units } = at;
   const { kept, sums } = sampleRows(space, { params, random, round, sums: at.sums });
   const columns = sampleColumns(space.columns, { share: params.columnSample, random });
-  const scales = packRows(space, { sums, kept, round });
+  const scales = packRows(space, { sums, units, kept, round });
   return growTree(space, { params, scales, thresholds, columns, kept });
 }
 
