@@ -38,6 +38,8 @@ export interface RowPlaces {
   readonly labels: number;
   /** f64: e to the margin. Adding to a margin is multiplying here, and no row needs an exponential. */
   readonly odds: number;
+  /** u16: the leaf of the newest tree that the row is in, whose factor its odds have not been multiplied by yet. */
+  readonly leaves: number;
   /** Losses of blocks: {@link SUMS_BYTES} each. */
   readonly blocks: number;
 }
@@ -50,6 +52,8 @@ export interface ThreadPlaces {
   readonly rules: number;
   /** Bins of categories in the order of their means: 5 KB. */
   readonly order: number;
+  /** f64: by leaf of the newest tree, e to its value. */
+  readonly factors: number;
   /** 256 bits: a set of bins. */
   readonly bits: number;
   readonly values: number;
@@ -107,7 +111,7 @@ export function planArena(size: ArenaSize, start: number): Arena {
   };
   const stride = Math.ceil(columns / 8) * 8;
   const histogramBytes = columns * COLUMN_BYTES;
-  const histogramSlots = openLeavesMax(size.params);
+  const { leavesMax, histogramSlots } = leafLimits(size.params);
   const most = Math.max(rows, validationRows);
   const goss = size.params.gossTop !== undefined;
   const places = (count: number): RowPlaces => ({
@@ -115,12 +119,14 @@ export function planArena(size: ArenaSize, start: number): Arena {
     columnMajor: take(count * columns),
     labels: take(count),
     odds: take(8 * count),
+    leaves: take(2 * count),
     blocks: take(SUMS_BYTES * Math.ceil(count / BLOCK_ROWS)),
   });
   const thread = (): ThreadPlaces => {
     return {
       rules: take(80),
       order: take(20 * BIN_SLOTS),
+      factors: take(8 * leavesMax),
       bits: take(32),
       values: take(4 * most),
       keys: take(4 * most),
@@ -158,12 +164,16 @@ export function planArena(size: ArenaSize, start: number): Arena {
 }
 
 /**
- * Histograms that can be open at once. Splitting the newest leaves first, a batch at a time, leaves at most two batches open
- * on each level; splitting the best leaf first may leave all open.
+ * Leaves a tree can have, and histograms that can be open at once. Splitting the newest leaves first, a batch at a time,
+ * leaves at most two batches open on each level; splitting the best leaf first may leave all open.
  */
-function openLeavesMax(params: GbdtParams): number {
-  if (params.leavesMax !== undefined) return Math.min(params.leavesMax, 2 ** params.depthMax);
-  let open = 0;
-  for (let depth = 0; depth < params.depthMax; depth++) open += Math.min(2 ** depth, 2 * BATCH_LEAVES);
-  return open;
+function leafLimits(params: GbdtParams): { readonly leavesMax: number; readonly histogramSlots: number } {
+  const full = 2 ** params.depthMax;
+  if (params.leavesMax !== undefined) {
+    const leavesMax = Math.min(params.leavesMax, full);
+    return { leavesMax, histogramSlots: leavesMax };
+  }
+  let histogramSlots = 0;
+  for (let depth = 0; depth < params.depthMax; depth++) histogramSlots += Math.min(2 ** depth, 2 * BATCH_LEAVES);
+  return { leavesMax: full, histogramSlots };
 }

@@ -43,19 +43,20 @@ export interface DerivativeSums {
   readonly gradients: number;
 }
 
-/** Derivatives of all rows at their odds, with their sums and the mean training loss there. */
+/** Adds the newest tree to the odds of all rows; derivatives there, with their sums and the mean training loss. */
 export function deriveRows(space: Workspace, units: DerivativeUnits): DerivativeSums & { readonly loss: number } {
-  const { kernels, arena, team, trainingRows } = space;
-  const { odds, labels, blocks, rows } = arena.training;
+  const { kernels, arena, own, team, trainingRows } = space;
+  const { odds, leaves, labels, blocks, rows } = arena.training;
+  const { weights, pairs } = arena;
   const { genuine, positive } = units;
   for (let from = trainingRows.from; from < trainingRows.to; from += BLOCK_ROWS) {
     const to = Math.min(trainingRows.to, from + BLOCK_ROWS);
     const sums = blocks + SUMS_BYTES * (from / BLOCK_ROWS);
-    kernels.derive(from, to, odds, labels, arena.weights, arena.pairs, genuine, positive, sums);
+    kernels.derive(from, to, odds, leaves, own.factors, labels, weights, pairs, genuine, positive, sums);
   }
   team.wait();
-  const [loss, hessians, gradients, weights] = sumBlocks(space, { blocks, rows });
-  return { loss: loss / weights, hessians, gradients };
+  const [loss, hessians, gradients, weight] = sumBlocks(space, { blocks, rows });
+  return { loss: loss / weight, hessians, gradients };
 }
 
 /**
@@ -83,13 +84,20 @@ export function packRows(
   return { hessian: hessian * options.units.genuine, gradient: gradient * options.units.genuine };
 }
 
-/** Mean log-loss of the validation rows at their odds. */
+/** Adds the newest tree to the odds of the validation rows; their mean log-loss there. */
 export function validationLoss(space: Workspace): number {
-  const { kernels, arena, team, validationRows, views } = space;
-  const { odds, labels, blocks, rows } = arena.validation;
+  const { kernels, arena, own, team, validationRows, views } = space;
+  const { odds, leaves, labels, blocks, rows } = arena.validation;
   for (let from = validationRows.from; from < validationRows.to; from += BLOCK_ROWS) {
     const to = Math.min(validationRows.to, from + BLOCK_ROWS);
-    views.f64[(blocks + SUMS_BYTES * (from / BLOCK_ROWS)) / 8] = kernels.lossOf(from, to, odds, labels);
+    views.f64[(blocks + SUMS_BYTES * (from / BLOCK_ROWS)) / 8] = kernels.lossOf(
+      from,
+      to,
+      odds,
+      leaves,
+      own.factors,
+      labels,
+    );
   }
   team.wait();
   return sumBlocks(space, { blocks, rows })[0] / rows;

@@ -36,8 +36,9 @@ export interface GrownNode {
   gain: number;
   /** Sum of second derivatives of the node's rows. */
   cover: number;
-  /** Of a leaf: what it adds to the margin, learning rate included. */
+  /** Of a leaf: what it adds to the margin, learning rate included, and its number among the leaves. */
   value: number;
+  leaf: number;
 }
 
 export interface GrowTask {
@@ -76,7 +77,7 @@ interface Summed {
 type Sides = readonly [left: Omit<Place, "from" | "to">, right: Omit<Place, "from" | "to">];
 
 /**
- * Grows a tree, adds it to the odds of all training rows and returns it; every thread returns the same. Without
+ * Grows a tree, notes of all training rows which leaf they are in, and returns it; every thread returns the same. Without
  * `leavesMax` the newest open leaves are split first, so that few histograms are kept; the tree is the same in any order. With
  * it, the leaf with the largest gain goes first.
  */
@@ -97,7 +98,7 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
     if (params.leavesMax !== undefined && closed + open.length + 2 > params.leavesMax) batch.forEach(close);
     else settle(splitLeaves(batch));
   }
-  addTree(space, nodes, {
+  markTree(space, nodes, {
     places: arena.training,
     rows: { from: trainingRows.from + task.kept, to: trainingRows.to },
   });
@@ -127,17 +128,17 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
 
   function close(leaf: Omit<OpenLeaf, "split">): void {
     slots.push(leaf.histogram);
-    const value = finish(leaf);
-    kernels.scaleOdds(arena.list + 4 * leaf.from, leaf.to - leaf.from, arena.training.odds, Math.exp(value));
+    kernels.markLeaf(arena.list + 4 * leaf.from, leaf.to - leaf.from, arena.training.leaves, finish(leaf));
   }
 
-  /** Makes a node a leaf for good; returns its value. */
+  /** Makes a node a leaf for good; returns its number. */
   function finish({ node, sums, bounds }: Omit<Place, "from" | "to">): number {
-    closed++;
     const leaf = nodes[node];
     leaf.cover = sums.hessian / scales.hessian;
     leaf.value = Math.fround(params.learningRate * leafValue(sums, { params, scales, bounds }));
-    return leaf.value;
+    leaf.leaf = closed++;
+    space.views.f64[space.own.factors / 8 + leaf.leaf] = Math.exp(leaf.value);
+    return leaf.leaf;
   }
 
   /** Splits the leaves; returns what is to be summed. Sides of which neither can be split again are leaves at once. */
@@ -181,29 +182,27 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
   /** Both sides of a split become leaves. */
   function closeSides(leaf: OpenLeaf, [left, right]: Sides): void {
     slots.push(leaf.histogram);
-    scaleSides(space, leaf, [finish(left), finish(right)]);
+    markSides(space, leaf, [finish(left), finish(right)]);
   }
 }
 
 /** Of a node whose sums are not known yet. */
 const ANY_SUMS: NodeSums = { gradient: 0, hessian: Number.POSITIVE_INFINITY };
 
-/** Adds the values of both sides to the odds of a leaf's rows. */
-function scaleSides(space: Workspace, leaf: OpenLeaf, values: readonly [left: number, right: number]): void {
+/** Notes of a leaf's rows in which of two leaves they are now. */
+function markSides(space: Workspace, leaf: OpenLeaf, [left, right]: readonly [left: number, right: number]): void {
   const { arena, kernels } = space;
-  const { columnMajor, odds, rows } = arena.training;
+  const { columnMajor, leaves, rows } = arena.training;
   const { column, bin, set, missingLeft } = leaf.split;
-  const [left, right] = [Math.exp(values[0]), Math.exp(values[1])];
   const list = arena.list + 4 * leaf.from;
   const count = leaf.to - leaf.from;
   if (set === null) {
-    const bins = columnMajor + column * rows;
-    kernels.scaleSides(list, count, bins, bin, missingLeft ? 1 : 0, odds, left, right);
+    kernels.markSides(list, count, columnMajor + column * rows, bin, missingLeft ? 1 : 0, leaves, left, right);
     return;
   }
   const goLeft = partRange(space, arena.training, { split: leaf.split, range: leaf });
-  kernels.scaleOdds(list, goLeft, odds, left);
-  kernels.scaleOdds(list + 4 * goLeft, count - goLeft, odds, right);
+  kernels.markLeaf(list, goLeft, leaves, left);
+  kernels.markLeaf(list + 4 * goLeft, count - goLeft, leaves, right);
 }
 
 /** Puts the rows of each leaf in order of its split: where the right side begins, and which side has fewer rows in all. */
@@ -306,10 +305,10 @@ function sumColumn(space: Workspace, item: Summed, at: { readonly part: number; 
 }
 
 /**
- * Multiplies the odds of rows that a tree was not grown on, those of a range of the list, by their leaves' factors: parts them
- * node by node, as the tree's own rows were, which is several times faster than to walk them one by one.
+ * Notes the leaves of rows that a tree was not grown on, those of a range of the list: parts them node by node, as the tree's
+ * own rows were, which is several times faster than to walk them one by one.
  */
-export function addTree(
+export function markTree(
   space: Workspace,
   nodes: readonly GrownNode[],
   options: { readonly places: RowPlaces; readonly rows: Range },
@@ -321,7 +320,7 @@ export function addTree(
   nodes.forEach((node, i) => {
     const { from, to } = ranges[i];
     if (node.column < 0) {
-      kernels.scaleOdds(arena.list + 4 * from, to - from, places.odds, Math.exp(node.value));
+      kernels.markLeaf(arena.list + 4 * from, to - from, places.leaves, node.leaf);
       return;
     }
     const middle = from + partRange(space, places, { split: node, range: ranges[i] });
@@ -345,5 +344,16 @@ function takeSlot(slots: number[]): number {
 }
 
 function newNode(): GrownNode {
-  return { column: -1, bin: 0, threshold: 0, set: null, missingLeft: false, left: -1, gain: 0, cover: 0, value: 0 };
+  return {
+    column: -1,
+    bin: 0,
+    threshold: 0,
+    set: null,
+    missingLeft: false,
+    left: -1,
+    gain: 0,
+    cover: 0,
+    value: 0,
+    leaf: -1,
+  };
 }

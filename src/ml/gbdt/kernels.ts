@@ -40,6 +40,8 @@ export interface LearnKernels {
     from: number,
     to: number,
     odds: number,
+    leaves: number,
+    factors: number,
     labels: number,
     weights: number,
     pairs: number,
@@ -47,7 +49,7 @@ export interface LearnKernels {
     unitPositive: number,
     sums: number,
   ): void;
-  lossOf(from: number, to: number, odds: number, labels: number): number;
+  lossOf(from: number, to: number, odds: number, leaves: number, factors: number, labels: number): number;
   pack(from: number, to: number, pairs: number, hessianScale: number, gradientScale: number, dither: number): void;
   packList(
     list: number,
@@ -89,14 +91,14 @@ export interface LearnKernels {
   ): number;
   partitionSet(list: number, count: number, column: number, bits: number, scratch: number): number;
   listRows(list: number, from: number, count: number): void;
-  scaleOdds(list: number, count: number, odds: number, factor: number): void;
-  scaleSides(
+  markLeaf(list: number, count: number, leaves: number, leaf: number): void;
+  markSides(
     list: number,
     count: number,
     column: number,
     splitBin: number,
     missingLeft: number,
-    odds: number,
+    leaves: number,
     left: number,
     right: number,
   ): void;

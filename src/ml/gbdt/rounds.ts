@@ -10,7 +10,7 @@ import {
   packRows,
   validationLoss,
 } from "./gradients.ts";
-import { addTree, type GrownTree, growTree } from "./grow.ts";
+import { type GrownTree, growTree, markTree } from "./grow.ts";
 import type { GbdtModel } from "./model.ts";
 import { sampleColumns, sampleRows } from "./sampling.ts";
 import { makeStopping } from "./stopping.ts";
@@ -53,10 +53,11 @@ export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
   return { model, curve, bestRound };
 }
 
-/** Writes labels, weights and the starting odds of this thread's rows. */
+/** Writes labels, weights and the starting odds of this thread's rows: all in one leaf that changes nothing. */
 function startRows(space: Workspace, task: GbdtTask, odds: number): void {
   const { arena, trainingRows, validationRows, views } = space;
   const { from, to } = trainingRows;
+  views.f64[space.own.factors / 8] = 1;
   views.u8.set(task.y.subarray(from, to), arena.training.labels + from);
   if (task.weights) views.f32.set(task.weights.subarray(from, to), arena.weights / 4 + from);
   views.f64.fill(odds, arena.training.odds / 8 + from, arena.training.odds / 8 + to);
@@ -86,11 +87,11 @@ function growRound(
   return growTree(space, { params, scales, thresholds, columns, kept });
 }
 
-/** Adds a tree to this thread's validation rows; returns the loss of all. The other threads are done with the list. */
+/** Adds a tree to the validation rows; returns their loss. The other threads are done with the list. */
 function validationRound(space: Workspace, tree: GrownTree): number {
   const { kernels, arena, validationRows } = space;
   const { from, to } = validationRows;
   kernels.listRows(arena.list + 4 * from, from, to - from);
-  addTree(space, tree.nodes, { places: arena.validation, rows: validationRows });
+  markTree(space, tree.nodes, { places: arena.validation, rows: validationRows });
   return validationLoss(space);
 }

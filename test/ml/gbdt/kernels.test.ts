@@ -37,6 +37,7 @@ function someProblem(
   const { arena, views } = space;
   views.u8.set(y, arena.training.labels);
   views.f64.set(margins.map(Math.exp), arena.training.odds / 8);
+  views.f64[space.own.factors / 8] = 1;
   if (options.weights) views.f32.set(options.weights, arena.weights / 4);
   const units = derivativeUnits(options.scalePositive ?? 1, options.weights);
   const sums = deriveRows(space, units);
@@ -97,17 +98,25 @@ test("derivatives are multiplied by weights of any size, frauds' by their scale 
   }
 });
 
-test("odds far beyond certainty stay finite", () => {
-  const { space } = someProblem(4, 1);
-  const { kernels, arena, views } = space;
-  const odds = arena.training.odds / 8;
-  views.i32.set([0, 1, 2, 3], arena.list / 4);
-  for (let i = 0; i < 3; i++) kernels.scaleOdds(arena.list, 2, arena.training.odds, Math.exp(500));
-  for (let i = 0; i < 3; i++) kernels.scaleOdds(arena.list + 8, 2, arena.training.odds, Math.exp(-1e6));
-  for (let r = 0; r < 4; r++) expect(views.f64[odds + r] > 0 && Number.isFinite(views.f64[odds + r])).toBe(true);
-  const sums = arena.training.blocks;
-  kernels.derive(0, 4, arena.training.odds, arena.training.labels, 0, arena.pairs, 1, 1, sums);
-  for (let i = 0; i < SUMS_BYTES / 8; i++) expect(Number.isFinite(views.f64[sums / 8 + i])).toBe(true);
+test("odds are multiplied by the factor of the row's leaf, and far beyond certainty stay finite", () => {
+  const { space } = someProblem(5, 1);
+  const { arena, kernels, own, views } = space;
+  const { odds, leaves, labels, blocks } = arena.training;
+  const { pairs } = arena;
+  const before = views.f64.slice(odds / 8, odds / 8 + 5);
+  views.i32.set([0, 3, 4, 1, 2], arena.list / 4);
+  kernels.markLeaf(arena.list, 1, leaves, 1);
+  kernels.markLeaf(arena.list + 4, 2, leaves, 2);
+  kernels.markLeaf(arena.list + 12, 2, leaves, 0);
+  views.f64.set([1, 2.5, 0.25], own.factors / 8);
+  kernels.derive(0, 5, odds, leaves, own.factors, labels, 0, pairs, 1, 1, blocks);
+  const after = [...views.f64.subarray(odds / 8, odds / 8 + 5)];
+  expect(after).toEqual([before[0] * 2.5, before[1], before[2], before[3] * 0.25, before[4] * 0.25]);
+  views.f64.set([1, Math.exp(500), Math.exp(-1e6)], own.factors / 8);
+  for (let i = 0; i < 3; i++) kernels.derive(0, 5, odds, leaves, own.factors, labels, 0, pairs, 1, 1, blocks);
+  for (let r = 0; r < 5; r++)
+    expect(views.f64[odds / 8 + r] > 0 && Number.isFinite(views.f64[odds / 8 + r])).toBe(true);
+  for (let i = 0; i < SUMS_BYTES / 8; i++) expect(Number.isFinite(views.f64[blocks / 8 + i])).toBe(true);
 });
 
 test("packed sums give back both sums, to a unit a row, and fit their halves", () => {
@@ -230,37 +239,38 @@ test("partition puts exactly the rows that go left first and keeps the order of 
   );
 });
 
-test("odds scaled by side are those scaled after a partition", () => {
+test("rows marked by side are those marked after a partition", () => {
   const { space } = spaceFor(matrixOf(200, [new Float32Array(200)]));
   const { arena, kernels, views } = space;
-  const { columnMajor, odds } = arena.training;
+  const { columnMajor, leaves } = arena.training;
   const task = fc.record({
     bins: fc.uint8Array({ minLength: 1, maxLength: 200 }),
     splitBin: fc.integer({ min: 0, max: 254 }),
     missingLeft: fc.integer({ min: 0, max: 1 }),
+    left: fc.integer({ min: 0, max: 65_535 }),
+    right: fc.integer({ min: 0, max: 65_535 }),
     seed: fc.nat(),
   });
   fc.assert(
-    fc.property(task, ({ bins, splitBin, missingLeft, seed }) => {
+    fc.property(task, ({ bins, splitBin, missingLeft, left, right, seed }) => {
       const random = new Random(seed);
       const list = Int32Array.from(bins, (_, r) => r);
       random.shuffle(list);
       const count = random.integer(bins.length + 1);
-      const start = Float64Array.from(bins, () => Math.exp(random.normal(-2, 2)));
-      const scaled = (scale: () => void): Float64Array => {
+      const marked = (mark: () => void): Uint8Array => {
         views.u8.set(bins, columnMajor);
         views.i32.set(list, arena.list / 4);
-        views.f64.set(start, odds / 8);
-        scale();
-        return views.f64.slice(odds / 8, odds / 8 + bins.length);
+        views.u8.fill(7, leaves, leaves + 2 * bins.length);
+        mark();
+        return views.u8.slice(leaves, leaves + 2 * bins.length);
       };
-      const bySide = scaled(() =>
-        kernels.scaleSides(arena.list, count, columnMajor, splitBin, missingLeft, odds, 1.25, 0.5),
+      const bySide = marked(() =>
+        kernels.markSides(arena.list, count, columnMajor, splitBin, missingLeft, leaves, left, right),
       );
-      const afterwards = scaled(() => {
+      const afterwards = marked(() => {
         const middle = kernels.partition(arena.list, count, columnMajor, splitBin, missingLeft, arena.scratch);
-        kernels.scaleOdds(arena.list, middle, odds, 1.25);
-        kernels.scaleOdds(arena.list + 4 * middle, count - middle, odds, 0.5);
+        kernels.markLeaf(arena.list, middle, leaves, left);
+        kernels.markLeaf(arena.list + 4 * middle, count - middle, leaves, right);
       });
       expect(bySide).toEqual(afterwards);
     }),

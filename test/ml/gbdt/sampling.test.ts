@@ -20,6 +20,7 @@ function sampler(rows: number, params: GbdtParams) {
   const { space } = spaceFor(x, { params });
   const { arena, views } = space;
   views.u8.set(y, arena.training.labels);
+  views.f64[space.own.factors / 8] = 1;
   const random = new Random(7);
   const odds = Float64Array.from({ length: rows }, () => Math.exp(random.normal(-2, 1)));
   return (seed: number) => {

@@ -14,7 +14,8 @@ const ODDS_MAX: f64 = 1e290;
 const GOLDEN: u32 = 0x9e3779b9;
 
 /**
- * First and second derivative of rows [from, to) from their odds, stored at `pairs` as two Float32 a row: hessian, gradient, those
+ * Odds of rows [from, to) times the factors of the leaves they are in (u16 a row at `leaves`, f64 a leaf at `factors`), and from
+ * them first and second derivative, stored at `pairs` as two Float32 a row: hessian, gradient, those
  * of genuine rows times `unit`, of frauds times `unitPositive`. Two rows at a time; a last row without a neighbour is taken twice
  * and counted once. Writes to `sums`, as doubles: the loss, the sum of hessians, the sum of absolute gradients, the sum of
  * weights (`weights` 0: all 1).
@@ -23,6 +24,8 @@ export function derive(
   from: i32,
   to: i32,
   odds: usize,
+  leaves: usize,
+  factors: usize,
   labels: usize,
   weights: usize,
   pairs: usize,
@@ -44,22 +47,29 @@ export function derive(
   let weightSums = hessians;
   for (let r = from; r < to; r += 2) {
     const first = <usize>r;
+    const place = odds + (first << 3);
+    const leaf = leaves + (first << 1);
     let o: v128;
     let positive: v128;
     if (r + 1 < to) {
-      o = v128.load(odds + (first << 3));
+      const factor = v128.load64_zero(factors + ((<usize>load<u16>(leaf)) << 3));
+      o = within(
+        f64x2.mul(v128.load(place), v128.load64_lane(factors + ((<usize>load<u16>(leaf, 2)) << 3), factor, 1)),
+      );
+      v128.store(place, o);
       const two = i16x8.extend_low_i8x16_u(v128.load16_splat(labels + first));
       positive = i64x2.neg(i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(two)));
     } else {
-      o = v128.load64_splat(odds + (first << 3));
+      o = within(f64x2.mul(v128.load64_splat(place), v128.load64_splat(factors + ((<usize>load<u16>(leaf)) << 3))));
+      v128.store64_lane(place, o, 0);
       positive = i64x2.splat(-(<i64>load<u8>(labels + first)));
       counted = f64x2.replace_lane(counted, 1, 0);
     }
     const genuine = f64x2.div(one, f64x2.add(one, o));
     const fraud = f64x2.mul(o, genuine);
-    let hessian = f64x2.max(f64x2.mul(fraud, genuine), hessianMin);
+    let hessian = f64x2.pmax(f64x2.mul(fraud, genuine), hessianMin);
     let gradient = v128.bitselect(f64x2.neg(genuine), fraud, positive);
-    const likelihood = f64x2.max(v128.bitselect(fraud, genuine, positive), likelihoodMin);
+    const likelihood = f64x2.pmax(v128.bitselect(fraud, genuine, positive), likelihoodMin);
     let weight = v128.bitselect(unitsPositive, units, positive);
     if (weights === 0) {
       product = f64x2.mul(product, v128.bitselect(likelihood, one, f64x2.gt(counted, f64x2.splat(0))));
@@ -68,8 +78,8 @@ export function derive(
         product = one;
       }
     } else {
-      const place = weights + (first << 2);
-      const two = r + 1 < to ? v128.load64_zero(place) : v128.load32_splat(place);
+      const weightAt = weights + (first << 2);
+      const two = r + 1 < to ? v128.load64_zero(weightAt) : v128.load32_splat(weightAt);
       const given = f64x2.mul(f64x2.promote_low_f32x4(two), counted);
       loss -= f64x2.extract_lane(given, 0) * Math.log(f64x2.extract_lane(likelihood, 0));
       loss -= f64x2.extract_lane(given, 1) * Math.log(f64x2.extract_lane(likelihood, 1));
@@ -92,6 +102,10 @@ export function derive(
   store<f64>(sums, weights === 0 ? <f64>(to - from) : sumOf(weightSums), 24);
 }
 
+function within(odds: v128): v128 {
+  return f64x2.pmin(f64x2.pmax(odds, f64x2.splat(ODDS_MIN)), f64x2.splat(ODDS_MAX));
+}
+
 function logOf(product: v128): f64 {
   return Math.log(f64x2.extract_lane(product, 0)) + Math.log(f64x2.extract_lane(product, 1));
 }
@@ -100,12 +114,15 @@ function sumOf(lanes: v128): f64 {
   return f64x2.extract_lane(lanes, 0) + f64x2.extract_lane(lanes, 1);
 }
 
-/** Summed log-loss of rows [from, to); no derivatives. */
-export function lossOf(from: i32, to: i32, odds: usize, labels: usize): f64 {
+/** As {@link derive}, but gives the summed log-loss only. */
+export function lossOf(from: i32, to: i32, odds: usize, leaves: usize, factors: usize, labels: usize): f64 {
   let loss: f64 = 0;
   let product: f64 = 1;
   for (let r = <usize>from; r < <usize>to; r++) {
-    const o = load<f64>(odds + (r << 3));
+    const place = odds + (r << 3);
+    const factor = load<f64>(factors + ((<usize>load<u16>(leaves + (r << 1))) << 3));
+    const o = min(max(load<f64>(place) * factor, ODDS_MIN), ODDS_MAX);
+    store<f64>(place, o);
     const genuine = 1 / (1 + o);
     product *= max(load<u8>(labels + r) !== 0 ? o * genuine : genuine, LIKELIHOOD_MIN);
     if (product < PRODUCT_MIN) {
@@ -214,34 +231,32 @@ export function listRows(list: usize, from: i32, count: i32): void {
   for (let i = 0; i < count; i++) store<i32>(list + ((<usize>i) << 2), from + i);
 }
 
-/** Multiplies the odds of listed rows: what adding to their margins is. */
-export function scaleOdds(list: usize, count: i32, odds: usize, factor: f64): void {
+/** Notes that listed rows are in a leaf. */
+export function markLeaf(list: usize, count: i32, leaves: usize, leaf: i32): void {
   for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
-    const place = odds + ((<usize>load<u32>(at)) << 3);
-    store<f64>(place, min(max(load<f64>(place) * factor, ODDS_MIN), ODDS_MAX));
+    store<u16>(leaves + ((<usize>load<u32>(at)) << 1), <u16>leaf);
   }
 }
 
 /**
- * Multiplies the odds of listed rows by `left` or `right`: by the side of a split, told as {@link partition} does, that each
- * goes to. Where both sides are leaves, no row need be moved.
+ * Notes of listed rows that they are in leaf `left` or `right`: on the side of a split, told as {@link partition} does, that each goes to.
+ * Where both sides are leaves, no row need be moved.
  */
-export function scaleSides(
+export function markSides(
   list: usize,
   count: i32,
   column: usize,
   splitBin: i32,
   missingLeft: i32,
-  odds: usize,
-  left: f64,
-  right: f64,
+  leaves: usize,
+  left: i32,
+  right: i32,
 ): void {
   const limit = splitBin + missingLeft;
+  const between = right - left;
   for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
     const row = load<u32>(at);
     const bin = (<i32>load<u8>(column + row) + missingLeft) & MISSING_BIN;
-    const place = odds + ((<usize>row) << 3);
-    const factor = select<f64>(right, left, limit < bin);
-    store<f64>(place, min(max(load<f64>(place) * factor, ODDS_MIN), ODDS_MAX));
+    store<u16>(leaves + ((<usize>row) << 1), <u16>(left + (((limit - bin) >> 31) & between)));
   }
 }
