@@ -261,7 +261,7 @@ function searchSplits(space: Workspace, task: GrowTask, summed: readonly Summed[
   team.wait();
   const range = shareOf(task.columns.length, team);
   summed.forEach((item, k) => {
-    for (let i = range.from; i < range.to; i++) sumColumn(space, item, { part: k, offset: COLUMN_BYTES * i });
+    sumColumns(space, item, { part: k, range });
     const { built, histogram, sibling } = item;
     if (canSplit(built.sums, task)) searchOwn(space, histogram, { range, number: 2 * k, bounds: built.bounds });
     if (sibling === null || !canSplit(sibling.place.sums, task)) return;
@@ -294,14 +294,14 @@ function sumRows(space: Workspace, place: Range, into: { readonly histogram: num
   }
 }
 
-/** Adds what the threads summed in one column, and takes it from the parent's to give the sibling's. */
-function sumColumn(space: Workspace, item: Summed, at: { readonly part: number; readonly offset: number }): void {
+/** Adds what the threads summed in some columns, and takes it from the parent's to give the sibling's. */
+function sumColumns(space: Workspace, item: Summed, at: { readonly part: number; readonly range: Range }): void {
   const { kernels, team } = space;
-  const sums = item.histogram + at.offset;
-  for (let index = 1; index < team.count; index++) {
-    kernels.add(sums, partAt(space, index, at.part) + at.offset, COLUMN_BYTES);
-  }
-  if (item.sibling) kernels.subtract(item.sibling.histogram + at.offset, sums, COLUMN_BYTES);
+  const offset = COLUMN_BYTES * at.range.from;
+  const bytes = COLUMN_BYTES * (at.range.to - at.range.from);
+  const sums = item.histogram + offset;
+  for (let index = 1; index < team.count; index++) kernels.add(sums, partAt(space, index, at.part) + offset, bytes);
+  if (item.sibling) kernels.subtract(item.sibling.histogram + offset, sums, bytes);
 }
 
 /**
