@@ -16,8 +16,8 @@ export const CANDIDATES_MAX = 2 * BATCH_LEAVES;
 export const COLUMN_BYTES = 8 * BIN_SLOTS;
 
 /** Bytes of records that kernels read and write. */
-export const CANDIDATE_BYTES = 112;
-export const PAIR_BYTES = 16;
+export const CANDIDATE_BYTES = 128;
+export const PAIR_BYTES = 8;
 export const SUMS_BYTES = 32;
 
 export interface ArenaSize {
@@ -38,6 +38,8 @@ export interface RowPlaces {
   readonly labels: number;
   /** f64: e to the margin. Adding to a margin is multiplying here, and no row needs an exponential. */
   readonly odds: number;
+  /** u16: the leaf of the newest tree that the row is in, whose factor its odds have not been multiplied by yet. */
+  readonly leaves: number;
   /** Losses of blocks: {@link SUMS_BYTES} each. */
   readonly blocks: number;
 }
@@ -50,6 +52,8 @@ export interface ThreadPlaces {
   readonly rules: number;
   /** Bins of categories in the order of their means: 5 KB. */
   readonly order: number;
+  /** f64: by leaf of the newest tree, e to its value. */
+  readonly factors: number;
   /** 256 bits: a set of bins. */
   readonly bits: number;
   readonly values: number;
@@ -68,7 +72,6 @@ export interface Arena {
   readonly stride: number;
   readonly histogramBytes: number;
   readonly histogramSlots: number;
-  readonly leavesMax: number;
   readonly team: number;
   readonly thresholds: number;
   readonly binCounts: number;
@@ -81,10 +84,10 @@ export interface Arena {
   readonly validation: RowPlaces;
   /** f32, 0 where all weights are 1. */
   readonly weights: number;
+  /** Per row two f32, hessian and gradient; packed into one i64 in the same place. */
   readonly pairs: number;
   /** Sums of the rows kept by one-side sampling, as `blocks` has those of all rows; 0 without it. */
   readonly keptBlocks: number;
-  readonly packed: number;
   /** Row numbers, u32; each thread orders those of its own rows, between trees of its own validation rows. */
   readonly list: number;
   readonly scratch: number;
@@ -92,8 +95,6 @@ export interface Arena {
   readonly candidates: number;
   /** i32, one a thread and leaf of a batch: rows that go left; then the same again: rows in all. */
   readonly leftCounts: number;
-  /** A pair of f64 a thread and leaf. */
-  readonly leafSums: number;
   readonly histograms: number;
   readonly threads: readonly ThreadPlaces[];
   readonly bytes: number;
@@ -118,12 +119,14 @@ export function planArena(size: ArenaSize, start: number): Arena {
     columnMajor: take(count * columns),
     labels: take(count),
     odds: take(8 * count),
+    leaves: take(2 * count),
     blocks: take(SUMS_BYTES * Math.ceil(count / BLOCK_ROWS)),
   });
   const thread = (): ThreadPlaces => {
     return {
       rules: take(80),
       order: take(20 * BIN_SLOTS),
+      factors: take(8 * leavesMax),
       bits: take(32),
       values: take(4 * most),
       keys: take(4 * most),
@@ -139,7 +142,6 @@ export function planArena(size: ArenaSize, start: number): Arena {
     stride,
     histogramBytes,
     histogramSlots,
-    leavesMax,
     team: take(4 * TEAM_SLOTS),
     thresholds: take(columns * 4 * BIN_SLOTS),
     binCounts: take(4 * columns),
@@ -151,12 +153,10 @@ export function planArena(size: ArenaSize, start: number): Arena {
     weights: size.weighted ? take(4 * rows) : 0,
     pairs: take(PAIR_BYTES * rows),
     keptBlocks: goss ? take(SUMS_BYTES * Math.ceil(rows / BLOCK_ROWS)) : 0,
-    packed: take(8 * rows),
     list: take(4 * most),
     scratch: take(4 * most),
     candidates: take(threads * CANDIDATES_MAX * CANDIDATE_BYTES),
     leftCounts: take(2 * threads * BATCH_LEAVES * 4),
-    leafSums: take(threads * leavesMax * PAIR_BYTES),
     threads: Array.from({ length: threads }, thread),
     histograms: take(histogramSlots * histogramBytes),
     bytes: at,

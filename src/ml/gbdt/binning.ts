@@ -1,11 +1,11 @@
 // Binning: turns each column into at most 255 numbered bins, fine in the body and finer still in both tails.
+import { refuseValue } from "../faults.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Arena, RowPlaces } from "./arena.ts";
 import { BIN_SLOTS } from "./bins.ts";
 import { binCategories, frequentCategories } from "./category-bins.ts";
 import { type ColumnKind, kindNumber } from "./kinds.ts";
 import type { GbdtParams } from "./params.ts";
-import { shareOf } from "./team.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
@@ -18,10 +18,14 @@ const BODY_SHARE = 0.25;
 /** Halvings of the step between cuts when looking for the most cuts that fit. */
 const STEP_SEARCH_ROUNDS = 12;
 
+/** The matrices as messages name them. */
+const TRAINING = "x";
+const VALIDATION = "validation.x";
+
 /**
  * Bins every column of the training matrix on its own cuts, and the validation matrix on the same; returns the thresholds
  * of each column. A value v is in the bin numbered by how many thresholds are ≤ v; of a column of categories, bin b holds
- * the category at place b instead. `binsMax` counts the missing bin.
+ * the category at place b instead. `binsMax` counts the missing bin. Errors: `ml.parameter-invalid` naming a value that is infinite.
  */
 export function binMatrices(
   space: Workspace,
@@ -33,9 +37,8 @@ export function binMatrices(
   },
 ): Float32Array[] {
   const { team, arena, views } = space;
-  const own = shareOf(space.columns, team);
   const kindOf = (column: number): ColumnKind => data.kinds?.[column] ?? "number";
-  for (let c = own.from; c < own.to; c++) {
+  for (let c = team.draw(); c < space.columns; c = team.draw()) {
     views.i32[arena.kinds / 4 + c] = kindNumber(kindOf(c));
     if (kindOf(c) === "category") binCategoryColumn(space, data, c);
     else binNumberColumn(space, data, c);
@@ -56,10 +59,10 @@ function binNumberColumn(space: Workspace, { x, validation, params }: BinTask, c
   const cuts = cutColumn(space, { x, column, valueBins: params.binsMax - 1 });
   views.f32.set(cuts, thresholdsAt(arena, column) / 4);
   views.i32[arena.binCounts / 4 + column] = cuts.length + 1;
-  binColumn(space, arena.training, column);
+  binColumn(space, arena.training, { name: TRAINING, x, column });
   if (validation === null) return;
   copyColumn(space, validation, column);
-  binColumn(space, arena.validation, column);
+  binColumn(space, arena.validation, { name: VALIDATION, x: validation, column });
 }
 
 function binCategoryColumn(space: Workspace, { x, validation, params }: BinTask, column: number): void {
@@ -68,12 +71,15 @@ function binCategoryColumn(space: Workspace, { x, validation, params }: BinTask,
   const categories = frequentCategories(columnOf(x, column), { binsMax, rowsMin: categoryRowsMin });
   views.f32.set(categories, thresholdsAt(arena, column) / 4);
   views.i32[arena.binCounts / 4 + column] = categories.length;
-  const bin = (from: Matrix, { columnMajor, rows }: RowPlaces): void => {
+  const bin = ({ columnMajor, rows }: RowPlaces, name: string, from: Matrix): void => {
+    const values = columnOf(from, column);
+    const row = values.findIndex((value) => Math.abs(value) === Number.POSITIVE_INFINITY);
+    if (row >= 0) refuseValue(name, { x: from, column, row });
     const out = views.u8.subarray(columnMajor + column * rows, columnMajor + (column + 1) * rows);
-    binCategories(columnOf(from, column), categories, out);
+    binCategories(values, categories, out);
   };
-  bin(x, arena.training);
-  if (validation !== null) bin(validation, arena.validation);
+  bin(arena.training, TRAINING, x);
+  if (validation !== null) bin(arena.validation, VALIDATION, validation);
 }
 
 function thresholdsAt(arena: Arena, column: number): number {
@@ -100,11 +106,17 @@ function cutColumn(
 }
 
 /** Numbers the bins of the column whose values were copied last. */
-function binColumn(space: Workspace, places: RowPlaces, column: number): void {
+function binColumn(
+  space: Workspace,
+  places: RowPlaces,
+  from: { readonly name: string; readonly x: Matrix; readonly column: number },
+): void {
   const { own, kernels, arena, views } = space;
+  const { name, x, column } = from;
   const count = views.i32[arena.binCounts / 4 + column] - 1;
   const out = places.columnMajor + column * places.rows;
-  kernels.binColumn(own.values, places.rows, thresholdsAt(arena, column), count, own.starts, out);
+  const row = kernels.binColumn(own.values, places.rows, thresholdsAt(arena, column), count, own.starts, out);
+  if (row >= 0) refuseValue(name, { x, column, row });
 }
 
 /** Histograms are summed row by row: this thread's rows once more, side by side. */
@@ -157,12 +169,18 @@ function nextValue(sorted: Float32Array, rank: number): number {
 /** Ranks of the first value of each bin but the first, or null when they are more than `cutsMax`. */
 function cutRanks(sorted: Float32Array, options: { readonly step: number; readonly cutsMax: number }): number[] | null {
   const count = sorted.length;
+  const whole = Math.log1p(count);
+  /** Grows from 0 to 1 with the rank; steep at both ends, where a rank counts for more. */
+  const measure = (r: number): number => {
+    const tails = (Math.log1p(r) + whole - Math.log1p(count - r)) / (2 * whole);
+    return BODY_SHARE * (r / count) + (1 - BODY_SHARE) * tails;
+  };
   const ranks: number[] = [];
   let rank = 0;
   while (rank < count) {
-    const target = measure(rank, count) + options.step;
+    const target = measure(rank) + options.step;
     // At least one value a bin, then as many as the step allows, then the rest of the last one's equals.
-    const reached = firstRank(rank + 1, count, (r) => measure(r, count) >= target);
+    const reached = firstRank(rank + 1, count, (r) => measure(r) >= target);
     const last = sorted[reached - 1];
     rank = firstRank(reached, count, (r) => sorted[r] > last);
     if (rank === count) return ranks;
@@ -172,17 +190,18 @@ function cutRanks(sorted: Float32Array, options: { readonly step: number; readon
   return ranks;
 }
 
-/** Grows from 0 to 1 with the rank; steep at both ends, where a rank counts for more. */
-function measure(rank: number, count: number): number {
-  const whole = Math.log1p(count);
-  const tails = (Math.log1p(rank) + whole - Math.log1p(count - rank)) / (2 * whole);
-  return BODY_SHARE * (rank / count) + (1 - BODY_SHARE) * tails;
-}
-
-/** The first rank in [low, high) that is reached, else high; `reached` must be false, then true. */
+/**
+ * The first rank in [low, high) that is reached, else high; `reached` must be false, then true. It is mostly near: steps that double
+ * find it before halves do.
+ */
 function firstRank(low: number, high: number, reached: (rank: number) => boolean): number {
   let from = low;
   let to = high;
+  for (let step = 1; from + step - 1 < to; step *= 2) {
+    const rank = from + step - 1;
+    if (reached(rank)) to = rank;
+    else from = rank + 1;
+  }
   while (from < to) {
     const middle = (from + to) >>> 1;
     if (reached(middle)) to = middle;

@@ -2,19 +2,17 @@
 import { BLOCK_ROWS, type RowPlaces, SUMS_BYTES } from "./arena.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** What one unit of the integers in a round stands for, as its inverse; powers of two, so that scaling loses nothing. */
+/** What one unit of the packed integers in a round stands for, as its inverse; powers of two, so that scaling loses nothing. */
 export interface Scales {
-  /** Of the packed integers, 31 bits each: for histograms. */
   readonly hessian: number;
   readonly gradient: number;
-  /** Of whole numbers held by doubles, 51 bits: for leaves. */
-  readonly leafHessian: number;
-  readonly leafGradient: number;
 }
 
-/** Sums of packed integers stay below this in either half, one unit of rounding a row included. */
-const PACKED_LIMIT = 2 ** 31 - 1;
-const LEAF_LIMIT = 2 ** 51;
+/**
+ * Sums of packed integers stay below 2^31 in either half, with room for what rounding to Float32, before and after scaling, may add: 2^-24
+ * each time.
+ */
+const PACKED_LIMIT = 2 ** 31 - 2 ** 10;
 
 /** Rows a training set may have: above, one unit of rounding a row would eat into the packed integers' precision. */
 export const ROWS_MAX = 2 ** 24;
@@ -22,62 +20,84 @@ export const ROWS_MAX = 2 ** 24;
 /** Golden ratio of 2^32, squared: moves the dither from round to round. */
 const ROUND_STEP = 0x61c88647;
 
-/** Sums over rows: of second derivatives, and of absolute first ones. */
+/**
+ * What derivatives are multiplied by before they are stored as Float32, whose range weights might leave: powers of two but for
+ * the weight of frauds, so that the heaviest row's are at most 1.
+ */
+export interface DerivativeUnits {
+  readonly genuine: number;
+  readonly positive: number;
+}
+
+/** The units for rows with these weights (absent: all 1). */
+export function derivativeUnits(scalePositive: number, weights: Float32Array | undefined): DerivativeUnits {
+  let heaviest = weights === undefined ? 1 : 0;
+  if (weights !== undefined) for (const weight of weights) heaviest = Math.max(heaviest, weight);
+  const genuine = 2 ** -Math.ceil(Math.log2(heaviest * Math.max(1, scalePositive)));
+  return { genuine, positive: genuine * scalePositive };
+}
+
+/** Sums over rows, in units: of second derivatives, and of absolute first ones. */
 export interface DerivativeSums {
   readonly hessians: number;
   readonly gradients: number;
 }
 
-/** Derivatives of all rows at their odds, with their sums and the mean training loss there. */
-export function deriveRows(
-  space: Workspace,
-  options: { readonly scalePositive: number },
-): DerivativeSums & { readonly loss: number } {
-  const { kernels, arena, team, trainingRows } = space;
-  const { odds, labels, blocks, rows } = arena.training;
+/** Adds the newest tree to the odds of all rows; derivatives there, with their sums and the mean training loss. */
+export function deriveRows(space: Workspace, units: DerivativeUnits): DerivativeSums & { readonly loss: number } {
+  const { kernels, arena, own, team, trainingRows } = space;
+  const { odds, leaves, labels, blocks, rows } = arena.training;
+  const { weights, pairs } = arena;
+  const { genuine, positive } = units;
   for (let from = trainingRows.from; from < trainingRows.to; from += BLOCK_ROWS) {
     const to = Math.min(trainingRows.to, from + BLOCK_ROWS);
     const sums = blocks + SUMS_BYTES * (from / BLOCK_ROWS);
-    kernels.derive(from, to, odds, labels, arena.weights, arena.pairs, options.scalePositive, sums);
+    kernels.derive(from, to, odds, leaves, own.factors, labels, weights, pairs, genuine, positive, sums);
   }
   team.wait();
-  const [loss, hessians, gradients, weights] = sumBlocks(space, { blocks, rows });
-  return { loss: loss / weights, hessians, gradients };
+  const [loss, hessians, gradients, weight] = sumBlocks(space, { blocks, rows });
+  return { loss: loss / weight, hessians, gradients };
 }
 
 /**
- * Packs the derivatives of the first `kept` rows of this thread's list for histograms, as fine as their sums allow. `round`
- * moves the dither of the rounding.
+ * Packs the derivatives of the first `kept` rows of this thread's list for histograms, as fine as their sums allow, in the place
+ * of the derivatives. `round` moves the dither of the rounding.
  */
 export function packRows(
   space: Workspace,
-  options: { readonly sums: DerivativeSums; readonly kept: number; readonly round: number },
+  options: {
+    readonly sums: DerivativeSums;
+    readonly units: DerivativeUnits;
+    readonly kept: number;
+    readonly round: number;
+  },
 ): Scales {
   const { kernels, arena, trainingRows } = space;
-  const { hessians, gradients } = options.sums;
   const { rows } = arena.training;
-  const scales = {
-    hessian: scaleFor(hessians, PACKED_LIMIT - rows),
-    gradient: scaleFor(gradients, PACKED_LIMIT - rows),
-    leafHessian: scaleFor(hessians, LEAF_LIMIT - rows),
-    leafGradient: scaleFor(gradients, LEAF_LIMIT - rows),
-  };
+  const hessian = scaleFor(options.sums.hessians, PACKED_LIMIT - rows);
+  const gradient = scaleFor(options.sums.gradients, PACKED_LIMIT - rows);
   const dither = Math.imul(options.round, ROUND_STEP);
   const { from, to } = trainingRows;
-  const { list, pairs, packed } = arena;
-  const { hessian, gradient } = scales;
-  if (options.kept === to - from) kernels.pack(from, to, pairs, packed, hessian, gradient, dither);
-  else kernels.packList(list + 4 * from, options.kept, pairs, packed, hessian, gradient, dither);
-  return scales;
+  const { list, pairs } = arena;
+  if (options.kept === to - from) kernels.pack(from, to, pairs, hessian, gradient, dither);
+  else kernels.packList(list + 4 * from, options.kept, pairs, hessian, gradient, dither);
+  return { hessian: hessian * options.units.genuine, gradient: gradient * options.units.genuine };
 }
 
-/** Mean log-loss of the validation rows at their odds. */
+/** Adds the newest tree to the odds of the validation rows; their mean log-loss there. */
 export function validationLoss(space: Workspace): number {
-  const { kernels, arena, team, validationRows, views } = space;
-  const { odds, labels, blocks, rows } = arena.validation;
+  const { kernels, arena, own, team, validationRows, views } = space;
+  const { odds, leaves, labels, blocks, rows } = arena.validation;
   for (let from = validationRows.from; from < validationRows.to; from += BLOCK_ROWS) {
     const to = Math.min(validationRows.to, from + BLOCK_ROWS);
-    views.f64[(blocks + SUMS_BYTES * (from / BLOCK_ROWS)) / 8] = kernels.lossOf(from, to, odds, labels);
+    views.f64[(blocks + SUMS_BYTES * (from / BLOCK_ROWS)) / 8] = kernels.lossOf(
+      from,
+      to,
+      odds,
+      leaves,
+      own.factors,
+      labels,
+    );
   }
   team.wait();
   return sumBlocks(space, { blocks, rows })[0] / rows;
@@ -97,8 +117,8 @@ export function sumBlocks(
   return totals;
 }
 
-/** Scales and their squares stay finite, however small the sum. */
-const EXPONENT_MAX = 500;
+/** Scales stay finite as Float32, however small the sum. */
+const EXPONENT_MAX = 120;
 
 /** The largest power of two that keeps `sum` in units of it below the limit. */
 function scaleFor(sum: number, limit: number): number {

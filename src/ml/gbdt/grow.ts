@@ -1,14 +1,18 @@
 // Growing one tree: split the open leaves with something to gain, a batch at a time, until none is left.
-import { BATCH_LEAVES, COLUMN_BYTES, PAIR_BYTES, type RowPlaces } from "./arena.ts";
+import { BATCH_LEAVES, COLUMN_BYTES, type RowPlaces } from "./arena.ts";
 import type { Scales } from "./gradients.ts";
 import type { GbdtParams } from "./params.ts";
 import {
   type Bounds,
   bestSplit,
   boundsBelow,
+  canSplit,
   leafValue,
+  type NodeSums,
+  nodeSums,
   type Split,
   searchOwn,
+  sumsBeside,
   UNBOUNDED,
   writeRules,
 } from "./split.ts";
@@ -32,8 +36,9 @@ export interface GrownNode {
   gain: number;
   /** Sum of second derivatives of the node's rows. */
   cover: number;
-  /** Of a leaf: what it adds to the margin, learning rate included. */
+  /** Of a leaf: what it adds to the margin, learning rate included, and its number among the leaves. */
   value: number;
+  leaf: number;
 }
 
 export interface GrowTask {
@@ -52,6 +57,7 @@ interface Place extends Range {
   readonly node: number;
   readonly depth: number;
   readonly bounds: Bounds;
+  readonly sums: NodeSums;
 }
 
 /** A leaf that may still be split; `histogram` is the address of its sums. */
@@ -67,31 +73,44 @@ interface Summed {
   readonly sibling: { readonly place: Place; readonly histogram: number } | null;
 }
 
+/** Both sides of a split, before their rows are told apart. */
+type Sides = readonly [left: Omit<Place, "from" | "to">, right: Omit<Place, "from" | "to">];
+
 /**
- * Grows a tree, adds it to the odds of all training rows and returns it; every thread returns the same. Without
+ * Grows a tree, notes of all training rows which leaf they are in, and returns it; every thread returns the same. Without
  * `leavesMax` the newest open leaves are split first, so that few histograms are kept; the tree is the same in any order. With
  * it, the leaf with the largest gain goes first.
  */
 export function growTree(space: Workspace, task: GrowTask): GrownTree {
-  const { arena, trainingRows } = space;
-  const { params } = task;
+  const { arena, kernels, trainingRows } = space;
+  const { params, scales } = task;
   const nodes: GrownNode[] = [newNode()];
-  const leaves: Place[] = [];
   const open: OpenLeaf[] = [];
+  let closed = 0;
   const slots = Array.from({ length: arena.histogramSlots }, (_, i) => arena.histograms + i * arena.histogramBytes);
   slots.reverse();
   space.views.i32.set(task.columns, arena.sampledColumns / 4);
-  writeRules(space, params, task.scales);
+  writeRules(space, params, scales);
 
-  const root = { node: 0, depth: 0, bounds: UNBOUNDED, from: trainingRows.from, to: trainingRows.from + task.kept };
-  settle([{ built: root, histogram: takeSlot(slots), sibling: null }]);
+  startRoot();
   while (open.length > 0) {
     const batch = nextBatch(open, params.leavesMax !== undefined);
-    if (params.leavesMax !== undefined && leaves.length + open.length + 2 > params.leavesMax) batch.forEach(close);
+    if (params.leavesMax !== undefined && closed + open.length + 2 > params.leavesMax) batch.forEach(close);
     else settle(splitLeaves(batch));
   }
-  finishLeaves(space, task, { nodes, leaves });
+  markTree(space, nodes, {
+    places: arena.training,
+    rows: { from: trainingRows.from + task.kept, to: trainingRows.to },
+  });
   return { nodes };
+
+  function startRoot(): void {
+    const { from } = trainingRows;
+    const histogram = takeSlot(slots);
+    const root = { node: 0, depth: 0, bounds: UNBOUNDED, sums: ANY_SUMS, from, to: from + task.kept };
+    const [split] = searchSplits(space, task, [{ built: root, histogram, sibling: null }]);
+    keepOrClose({ ...root, sums: nodeSums(space, 0), histogram }, split);
+  }
 
   /** Sums what is new and searches it: a leaf stays open when it can be split, else it is done. */
   function settle(summed: readonly Summed[]): void {
@@ -109,40 +128,81 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
 
   function close(leaf: Omit<OpenLeaf, "split">): void {
     slots.push(leaf.histogram);
-    leaves.push(leaf);
+    kernels.markLeaf(arena.list + 4 * leaf.from, leaf.to - leaf.from, arena.training.leaves, finish(leaf));
   }
 
-  /** Splits the leaves; returns what is to be summed. Children at the last level are leaves at once. */
+  /** Makes a node a leaf for good; returns its number. */
+  function finish({ node, sums, bounds }: Omit<Place, "from" | "to">): number {
+    const leaf = nodes[node];
+    leaf.cover = sums.hessian / scales.hessian;
+    leaf.value = Math.fround(params.learningRate * leafValue(sums, { params, scales, bounds }));
+    leaf.leaf = closed++;
+    space.views.f64[space.own.factors / 8 + leaf.leaf] = Math.exp(leaf.value);
+    return leaf.leaf;
+  }
+
+  /** Splits the leaves; returns what is to be summed. Sides of which neither can be split again are leaves at once. */
   function splitLeaves(batch: readonly OpenLeaf[]): Summed[] {
-    const middles = partitionLeaves(space, batch);
-    const summed: Summed[] = [];
-    batch.forEach((leaf, k) => {
-      const left = addChildren(nodes, leaf);
-      const depth = leaf.depth + 1;
+    const inner: { readonly leaf: OpenLeaf; readonly sides: Sides }[] = [];
+    for (const leaf of batch) {
+      const sides = addChildren(leaf);
+      const isLast = leaf.depth + 1 >= params.depthMax || !sides.some(({ sums }) => canSplit(sums, task));
+      if (isLast) closeSides(leaf, sides);
+      else inner.push({ leaf, sides });
+    }
+    const middles = partitionLeaves(
+      space,
+      inner.map(({ leaf }) => leaf),
+    );
+    return inner.map(({ leaf, sides: [left, right] }, k) => {
       const { middle, leftSmaller } = middles[k];
-      const below = boundsBelow(space, leaf.split, leaf.bounds);
-      const first = { node: left, depth, bounds: below.left, from: leaf.from, to: middle };
-      const second = { node: left + 1, depth, bounds: below.right, from: middle, to: leaf.to };
-      if (depth >= params.depthMax) {
-        slots.push(leaf.histogram);
-        leaves.push(first, second);
-        return;
-      }
+      const first = { ...left, from: leaf.from, to: middle };
+      const second = { ...right, from: middle, to: leaf.to };
       const [built, rest] = leftSmaller ? [first, second] : [second, first];
-      const sibling = { place: rest, histogram: leaf.histogram };
-      summed.push({ built, histogram: takeSlot(slots), sibling });
+      return { built, histogram: takeSlot(slots), sibling: { place: rest, histogram: leaf.histogram } };
     });
-    return summed;
+  }
+
+  /** Turns a leaf into an inner node. */
+  function addChildren(leaf: OpenLeaf): Sides {
+    const parent = nodes[leaf.node];
+    const { column, bin, threshold, set, missingLeft, gain, leftSums } = leaf.split;
+    const left = nodes.length;
+    Object.assign(parent, { column, bin, threshold, set, missingLeft, gain, left });
+    nodes.push(newNode(), newNode());
+    const rightSums = sumsBeside(leaf.sums, leftSums);
+    const depth = leaf.depth + 1;
+    const bounds = boundsBelow(space, leaf, { params, scales, rightSums });
+    return [
+      { node: left, depth, bounds: bounds.left, sums: leftSums },
+      { node: left + 1, depth, bounds: bounds.right, sums: rightSums },
+    ];
+  }
+
+  /** Both sides of a split become leaves. */
+  function closeSides(leaf: OpenLeaf, [left, right]: Sides): void {
+    slots.push(leaf.histogram);
+    markSides(space, leaf, [finish(left), finish(right)]);
   }
 }
 
-/** Turns a leaf into an inner node; returns the number of its left child. */
-function addChildren(nodes: GrownNode[], leaf: OpenLeaf): number {
-  const parent = nodes[leaf.node];
-  const { column, bin, threshold, set, missingLeft, gain } = leaf.split;
-  Object.assign(parent, { column, bin, threshold, set, missingLeft, gain, left: nodes.length });
-  nodes.push(newNode(), newNode());
-  return parent.left;
+/** Of a node whose sums are not known yet. */
+const ANY_SUMS: NodeSums = { gradient: 0, hessian: Number.POSITIVE_INFINITY };
+
+/** Notes of a leaf's rows in which of two leaves they are now. */
+function markSides(space: Workspace, leaf: OpenLeaf, [left, right]: readonly [left: number, right: number]): void {
+  const { arena, kernels } = space;
+  const { columnMajor, leaves, rows } = arena.training;
+  const { column, bin, set, missingLeft } = leaf.split;
+  const list = arena.list + 4 * leaf.from;
+  const count = leaf.to - leaf.from;
+  if (set === null) {
+    kernels.markSides(list, count, columnMajor + column * rows, bin, missingLeft ? 1 : 0, leaves, left, right);
+    return;
+  }
+  const goLeft = partRange(space, arena.training, { split: leaf.split, range: leaf });
+  kernels.markLeaf(list, goLeft, leaves, left);
+  kernels.markLeaf(list + 4 * goLeft, count - goLeft, leaves, right);
 }
 
 /** Puts the rows of each leaf in order of its split: where the right side begins, and which side has fewer rows in all. */
@@ -150,6 +210,7 @@ function partitionLeaves(
   space: Workspace,
   batch: readonly OpenLeaf[],
 ): { readonly middle: number; readonly leftSmaller: boolean }[] {
+  if (batch.length === 0) return [];
   const { arena, team, views } = space;
   const counts = arena.leftCounts / 4;
   const rowCounts = counts + team.count * BATCH_LEAVES;
@@ -200,17 +261,16 @@ function searchSplits(space: Workspace, task: GrowTask, summed: readonly Summed[
   team.wait();
   const range = shareOf(task.columns.length, team);
   summed.forEach((item, k) => {
-    for (let i = range.from; i < range.to; i++) sumColumn(space, item, { part: k, offset: COLUMN_BYTES * i });
-    searchOwn(space, item.histogram, { range, number: 2 * k, bounds: item.built.bounds });
-    if (item.sibling === null) return;
-    const { histogram, place } = item.sibling;
-    searchOwn(space, histogram, { range, number: 2 * k + 1, bounds: place.bounds });
+    sumColumns(space, item, { part: k, range });
+    const { built, histogram, sibling } = item;
+    if (canSplit(built.sums, task)) searchOwn(space, histogram, { range, number: 2 * k, bounds: built.bounds });
+    if (sibling === null || !canSplit(sibling.place.sums, task)) return;
+    searchOwn(space, sibling.histogram, { range, number: 2 * k + 1, bounds: sibling.place.bounds });
   });
   team.wait();
-  return summed.flatMap((item, k) => [
-    bestSplit(space, 2 * k, task.thresholds),
-    item.sibling ? bestSplit(space, 2 * k + 1, task.thresholds) : null,
-  ]);
+  const best = (place: Place | undefined, number: number): Split | null =>
+    place !== undefined && canSplit(place.sums, task) ? bestSplit(space, number, task.thresholds) : null;
+  return summed.flatMap(({ built, sibling }, k) => [best(built, 2 * k), best(sibling?.place, 2 * k + 1)]);
 }
 
 /** Where a thread sums its own rows of a batch's leaf. */
@@ -221,77 +281,46 @@ function partAt(space: Workspace, index: number, number: number): number {
 /** Sums this thread's rows of a node in the columns sampled. All of its rows need no list, all columns none either. */
 function sumRows(space: Workspace, place: Range, into: { readonly histogram: number; readonly columns: number }): void {
   const { arena, kernels, own, trainingRows } = space;
-  const { stride, packed, rowMajor } = arena;
+  const { stride, pairs, rowMajor } = arena;
   const { from, to } = place;
   const { histogram, columns } = into;
   const chosen = columns === space.columns ? 0 : arena.sampledColumns;
   kernels.clear(histogram, columns * COLUMN_BYTES);
   if (from === trainingRows.from && to === trainingRows.to) {
     const bins = rowMajor + from * stride;
-    kernels.addRows(histogram, 0, to - from, bins, packed + 8 * from, stride, columns, chosen, own.buffer);
+    kernels.addRows(histogram, 0, to - from, bins, pairs + 8 * from, stride, columns, chosen, own.buffer);
   } else {
-    kernels.addRows(histogram, arena.list + 4 * from, to - from, rowMajor, packed, stride, columns, chosen, own.buffer);
+    kernels.addRows(histogram, arena.list + 4 * from, to - from, rowMajor, pairs, stride, columns, chosen, own.buffer);
   }
 }
 
-/** Adds what the threads summed in one column, and takes it from the parent's to give the sibling's. */
-function sumColumn(space: Workspace, item: Summed, at: { readonly part: number; readonly offset: number }): void {
+/** Adds what the threads summed in some columns, and takes it from the parent's to give the sibling's. */
+function sumColumns(space: Workspace, item: Summed, at: { readonly part: number; readonly range: Range }): void {
   const { kernels, team } = space;
-  const sums = item.histogram + at.offset;
-  for (let index = 1; index < team.count; index++) {
-    kernels.add(sums, partAt(space, index, at.part) + at.offset, COLUMN_BYTES);
-  }
-  if (item.sibling) kernels.subtract(item.sibling.histogram + at.offset, sums, COLUMN_BYTES);
-}
-
-/** Values of the leaves, from exact sums over all threads, and the new odds of this thread's rows. */
-function finishLeaves(
-  space: Workspace,
-  task: GrowTask,
-  tree: { readonly nodes: GrownNode[]; readonly leaves: readonly Place[] },
-): void {
-  const { arena, kernels, team, views, trainingRows } = space;
-  const { leafHessian, leafGradient } = task.scales;
-  const sumsOf = (index: number, leaf: number): number =>
-    arena.leafSums + PAIR_BYTES * (index * arena.leavesMax + leaf);
-  tree.leaves.forEach(({ from, to }, i) => {
-    const out = sumsOf(team.index, i);
-    kernels.sumLeaf(arena.list + 4 * from, to - from, arena.pairs, leafHessian, leafGradient, out);
-  });
-  team.wait();
-  tree.leaves.forEach(({ node, bounds, from, to }, i) => {
-    let hessian = 0;
-    let gradient = 0;
-    for (let index = 0; index < team.count; index++) {
-      hessian += views.f64[sumsOf(index, i) / 8];
-      gradient += views.f64[sumsOf(index, i) / 8 + 1];
-    }
-    const leaf = tree.nodes[node];
-    leaf.cover = hessian / leafHessian;
-    const best = leafValue(gradient / leafGradient, leaf.cover, task.params);
-    leaf.value = Math.fround(task.params.learningRate * Math.min(Math.max(best, bounds.low), bounds.high));
-    kernels.scaleOdds(arena.list + 4 * from, to - from, arena.training.odds, Math.exp(leaf.value));
-  });
-  const { to } = trainingRows;
-  addTree(space, tree.nodes, { places: arena.training, rows: { from: trainingRows.from + task.kept, to } });
+  const offset = COLUMN_BYTES * at.range.from;
+  const bytes = COLUMN_BYTES * (at.range.to - at.range.from);
+  const sums = item.histogram + offset;
+  for (let index = 1; index < team.count; index++) kernels.add(sums, partAt(space, index, at.part) + offset, bytes);
+  if (item.sibling) kernels.subtract(item.sibling.histogram + offset, sums, bytes);
 }
 
 /**
- * Multiplies the odds of rows that a tree was not grown on, those of a range of the list, by their leaves' factors: parts them
- * node by node, as the tree's own rows were, which is several times faster than to walk them one by one.
+ * Notes the leaves of rows that a tree was not grown on, those of a range of the list: parts them node by node, as the tree's
+ * own rows were, which is several times faster than to walk them one by one.
  */
-export function addTree(
+export function markTree(
   space: Workspace,
   nodes: readonly GrownNode[],
   options: { readonly places: RowPlaces; readonly rows: Range },
 ): void {
   const { arena, kernels } = space;
   const { places } = options;
+  if (options.rows.from === options.rows.to) return;
   const ranges: Range[] = [options.rows];
   nodes.forEach((node, i) => {
     const { from, to } = ranges[i];
     if (node.column < 0) {
-      kernels.scaleOdds(arena.list + 4 * from, to - from, places.odds, Math.exp(node.value));
+      kernels.markLeaf(arena.list + 4 * from, to - from, places.leaves, node.leaf);
       return;
     }
     const middle = from + partRange(space, places, { split: node, range: ranges[i] });
@@ -315,5 +344,16 @@ function takeSlot(slots: number[]): number {
 }
 
 function newNode(): GrownNode {
-  return { column: -1, bin: 0, threshold: 0, set: null, missingLeft: false, left: -1, gain: 0, cover: 0, value: 0 };
+  return {
+    column: -1,
+    bin: 0,
+    threshold: 0,
+    set: null,
+    missingLeft: false,
+    left: -1,
+    gain: 0,
+    cover: 0,
+    value: 0,
+    leaf: -1,
+  };
 }

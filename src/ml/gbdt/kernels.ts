@@ -12,7 +12,7 @@ export interface LearnKernels {
     thresholdCount: number,
     starts: number,
     out: number,
-  ): void;
+  ): number;
   transpose(
     from: number,
     to: number,
@@ -40,27 +40,21 @@ export interface LearnKernels {
     from: number,
     to: number,
     odds: number,
+    leaves: number,
+    factors: number,
     labels: number,
     weights: number,
     pairs: number,
-    scalePositive: number,
+    unit: number,
+    unitPositive: number,
     sums: number,
   ): void;
-  lossOf(from: number, to: number, odds: number, labels: number): number;
-  pack(
-    from: number,
-    to: number,
-    pairs: number,
-    packed: number,
-    hessianScale: number,
-    gradientScale: number,
-    dither: number,
-  ): void;
+  lossOf(from: number, to: number, odds: number, leaves: number, factors: number, labels: number): number;
+  pack(from: number, to: number, pairs: number, hessianScale: number, gradientScale: number, dither: number): void;
   packList(
     list: number,
     count: number,
     pairs: number,
-    packed: number,
     hessianScale: number,
     gradientScale: number,
     dither: number,
@@ -96,9 +90,18 @@ export interface LearnKernels {
     scratch: number,
   ): number;
   partitionSet(list: number, count: number, column: number, bits: number, scratch: number): number;
-  sumLeaf(list: number, count: number, pairs: number, hessianScale: number, gradientScale: number, out: number): void;
   listRows(list: number, from: number, count: number): void;
-  scaleOdds(list: number, count: number, odds: number, factor: number): void;
+  markLeaf(list: number, count: number, leaves: number, leaf: number): void;
+  markSides(
+    list: number,
+    count: number,
+    column: number,
+    splitBin: number,
+    missingLeft: number,
+    leaves: number,
+    left: number,
+    right: number,
+  ): void;
   searchSplit(
     histogram: number,
     columns: number,

@@ -2,8 +2,15 @@
 import { Random } from "../../core/random.ts";
 import { binMatrices } from "./binning.ts";
 import { flattenTrees } from "./flatten.ts";
-import { type DerivativeSums, deriveRows, packRows, validationLoss } from "./gradients.ts";
-import { addTree, type GrownTree, growTree } from "./grow.ts";
+import {
+  type DerivativeSums,
+  type DerivativeUnits,
+  derivativeUnits,
+  deriveRows,
+  packRows,
+  validationLoss,
+} from "./gradients.ts";
+import { type GrownTree, growTree, markTree } from "./grow.ts";
 import type { GbdtModel } from "./model.ts";
 import { sampleColumns, sampleRows } from "./sampling.ts";
 import { makeStopping } from "./stopping.ts";
@@ -30,10 +37,11 @@ export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
   const curve = { train: [] as number[], validation: [] as number[] };
   const stopping = makeStopping(params.earlyStoppingRounds);
 
-  let derived = deriveRows(space, params);
+  const units = derivativeUnits(params.scalePositive, task.weights);
+  let derived = deriveRows(space, units);
   for (let round = 1; round <= params.trees; round++) {
-    grown.push(growRound(space, task, { round, thresholds, random: random.fork(round), sums: derived }));
-    derived = deriveRows(space, params);
+    grown.push(growRound(space, task, { round, thresholds, random: random.fork(round), sums: derived, units }));
+    derived = deriveRows(space, units);
     const lossLater = validation ? validationRound(space, grown[grown.length - 1]) : Number.NaN;
     curve.train.push(derived.loss);
     if (validation) curve.validation.push(lossLater);
@@ -45,10 +53,11 @@ export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
   return { model, curve, bestRound };
 }
 
-/** Writes labels, weights and the starting odds of this thread's rows. */
+/** Writes labels, weights and the starting odds of this thread's rows: all in one leaf that changes nothing. */
 function startRows(space: Workspace, task: GbdtTask, odds: number): void {
   const { arena, trainingRows, validationRows, views } = space;
   const { from, to } = trainingRows;
+  views.f64[space.own.factors / 8] = 1;
   views.u8.set(task.y.subarray(from, to), arena.training.labels + from);
   if (task.weights) views.f32.set(task.weights.subarray(from, to), arena.weights / 4 + from);
   views.f64.fill(odds, arena.training.odds / 8 + from, arena.training.odds / 8 + to);
@@ -67,21 +76,22 @@ function growRound(
     readonly thresholds: readonly Float32Array[];
     readonly random: Random;
     readonly sums: DerivativeSums;
+    readonly units: DerivativeUnits;
   },
 ): GrownTree {
   const { params } = task;
-  const { round, thresholds, random } = at;
+  const { round, thresholds, random, units } = at;
   const { kept, sums } = sampleRows(space, { params, random, round, sums: at.sums });
   const columns = sampleColumns(space.columns, { share: params.columnSample, random });
-  const scales = packRows(space, { sums, kept, round });
+  const scales = packRows(space, { sums, units, kept, round });
   return growTree(space, { params, scales, thresholds, columns, kept });
 }
 
-/** Adds a tree to this thread's validation rows; returns the loss of all. The other threads are done with the list. */
+/** Adds a tree to the validation rows; returns their loss. The other threads are done with the list. */
 function validationRound(space: Workspace, tree: GrownTree): number {
   const { kernels, arena, validationRows } = space;
   const { from, to } = validationRows;
   kernels.listRows(arena.list + 4 * from, from, to - from);
-  addTree(space, tree.nodes, { places: arena.validation, rows: validationRows });
+  markTree(space, tree.nodes, { places: arena.validation, rows: validationRows });
   return validationLoss(space);
 }

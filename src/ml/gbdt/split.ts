@@ -16,8 +16,20 @@ export interface Split {
   readonly set: Uint32Array | null;
   readonly missingLeft: boolean;
   readonly gain: number;
-  /** What both sides would be worth as leaves. */
-  readonly worth: readonly [left: number, right: number];
+  /** Of the rows that go left. */
+  readonly leftSums: NodeSums;
+}
+
+/** Sums of both derivatives over a node's rows, in units of the packed integers: whole numbers, exact. */
+export interface NodeSums {
+  readonly gradient: number;
+  readonly hessian: number;
+}
+
+/** What turns sums into the value of a leaf. */
+interface LeafRules {
+  readonly params: Pick<GbdtParams, "lambda" | "alpha">;
+  readonly scales: Scales;
 }
 
 /** The least and the most that leaves below a node may be worth, before the learning rate. */
@@ -34,19 +46,32 @@ export const UNBOUNDED: Bounds = { low: Number.NEGATIVE_INFINITY, high: Number.P
  */
 export function boundsBelow(
   space: Workspace,
-  split: Pick<Split, "column" | "threshold" | "worth">,
-  bounds: Bounds,
+  node: { readonly split: Pick<Split, "column" | "threshold" | "leftSums">; readonly bounds: Bounds },
+  rules: LeafRules & { readonly rightSums: NodeSums },
 ): { readonly left: Bounds; readonly right: Bounds } {
+  const { split, bounds } = node;
   const { low, high } = bounds;
   const kind = space.views.i32[space.arena.kinds / 4 + split.column];
   if (kind !== kindNumber("increasing") && kind !== kindNumber("decreasing")) return { left: bounds, right: bounds };
-  const [left, right] = split.worth;
+  const left = leafValue(split.leftSums, { ...rules, bounds });
+  const right = leafValue(rules.rightSums, { ...rules, bounds });
   const middle = (left + right) / 2;
   // A split that parts the missing from all others stands in either order; it keeps the one it has.
   const free = split.threshold === Number.POSITIVE_INFINITY && left !== right;
   const rises = free ? left < right : kind === kindNumber("increasing");
   if (rises) return { left: { low, high: middle }, right: { low: middle, high } };
   return { left: { low: middle, high }, right: { low, high: middle } };
+}
+
+/**
+ * Whether a node may have a split at all: not when one of its sides must be too light. Sums are whole numbers and units powers of two,
+ * so that the search would say the same.
+ */
+export function canSplit(
+  sums: NodeSums,
+  rules: { readonly params: Pick<GbdtParams, "minChildWeight">; readonly scales: Scales },
+): boolean {
+  return sums.hessian >= 2 && sums.hessian / rules.scales.hessian >= 2 * rules.params.minChildWeight;
 }
 
 /** As in XGBoost: a smaller gain is rounding noise. */
@@ -93,36 +118,41 @@ export function bestSplit(space: Workspace, number: number, thresholds: readonly
   }
   if (best < 0) return null;
   const [column, bin, next, missingLeft, someMissing, leftHeavier] = i32.subarray(best / 4 + 2, best / 4 + 8);
-  const worth = [f64[best / 8 + 4], f64[best / 8 + 5]] as const;
+  const leftSums = { gradient: f64[best / 8 + 4], hessian: f64[best / 8 + 5] };
   // Where the node holds no missing value in the column, a later one goes to the heavier side.
   const goesLeft = (someMissing === 1 ? missingLeft : leftHeavier) === 1;
   if (i32[space.arena.kinds / 4 + column] === kindNumber("category")) {
-    return {
-      column,
-      gain,
-      worth,
-      bin: 0,
-      threshold: 0,
-      missingLeft: false,
-      set: sideWithoutMissing(space, best, goesLeft),
-    };
+    // A set can name only what training saw, so that what it never saw takes the other side: the one of missing values. Sides of
+    // categories have no order, and theirs is made the right one.
+    const side = (best + (goesLeft ? 96 : 64)) / 4;
+    const set = Uint32Array.from(i32.subarray(side, side + 8));
+    const rest = sumsBeside(nodeSums(space, number), leftSums);
+    return { column, gain, bin: 0, threshold: 0, missingLeft: false, set, leftSums: goesLeft ? rest : leftSums };
   }
-  return settle({ column, gain, bin, next, worth, missingLeft: goesLeft, set: null }, thresholds[column]);
+  return settle({ column, gain, bin, next, leftSums, missingLeft: goesLeft, set: null }, thresholds[column]);
 }
 
-/**
- * The categories that go left. A set can name only what training saw, so that what it never saw takes the other side: the one
- * of missing values. Sides have no order here, and theirs is made the right one.
- */
-function sideWithoutMissing(space: Workspace, candidate: number, missingLeft: boolean): Uint32Array {
-  const side = (candidate + (missingLeft ? 80 : 48)) / 4;
-  return Uint32Array.from(space.views.i32.subarray(side, side + 8));
+/** What remains of a node's sums without one side's. */
+export function sumsBeside(node: NodeSums, side: NodeSums): NodeSums {
+  return { gradient: node.gradient - side.gradient, hessian: node.hessian - side.hessian };
 }
 
-/** The value of a leaf before the learning rate: −T(G) / (H + λ), T shrinking by α. */
-export function leafValue(gradient: number, hessian: number, rules: { lambda: number; alpha: number }): number {
-  if (hessian <= 0) return 0;
-  return -shrink(gradient, rules.alpha) / (hessian + rules.lambda);
+/** The sums of the node that was searched as `number`. The last thread has columns, however many threads there are. */
+export function nodeSums(space: Workspace, number: number): NodeSums {
+  const at = candidateAt(space, space.team.count - 1, number) / 8;
+  return { gradient: space.views.f64[at + 6], hessian: space.views.f64[at + 7] };
+}
+
+/** The value of a leaf before the learning rate: −T(G) / (H + λ), T shrinking by α, within the bounds. */
+export function leafValue(sums: NodeSums, rules: LeafRules & { readonly bounds: Bounds }): number {
+  const { params, scales, bounds } = rules;
+  if (sums.hessian <= 0) return clip(0, bounds);
+  const best = -shrink(sums.gradient / scales.gradient, params.alpha) / (sums.hessian / scales.hessian + params.lambda);
+  return clip(best, bounds);
+}
+
+function clip(value: number, { low, high }: Bounds): number {
+  return Math.min(Math.max(value, low), high);
 }
 
 function shrink(gradient: number, alpha: number): number {

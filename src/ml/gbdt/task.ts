@@ -1,6 +1,6 @@
 // The training task: what boosting is given, whether it makes sense, and the rate it starts from.
 import { SentinelError } from "../../core/errors.ts";
-import { checkLabels, checkMatrix, refuseParameter } from "../faults.ts";
+import { checkLabels, checkShape, refuseParameter } from "../faults.ts";
 import type { Matrix } from "../matrix.ts";
 import type { ArenaSize } from "./arena.ts";
 import { ROWS_MAX } from "./gradients.ts";
@@ -23,17 +23,20 @@ export interface GbdtTask {
   readonly onRound?: (round: number, trainLoss: number, validationLoss: number) => void;
 }
 
-/** Errors: `ml.parameter-invalid` naming what is wrong, `ml.one-class` when there is nothing to tell apart. */
+/**
+ * Errors: `ml.parameter-invalid` naming what is wrong, `ml.one-class` when there is nothing to tell apart. That no value is infinite is
+ * for binning to see, which looks at each of them anyway, on all threads.
+ */
 export function checkTask(task: GbdtTask): void {
   const { x, y, weights, validation, params } = task;
   checkGbdtParams(params);
-  checkMatrix(x, "x");
+  checkShape(x, "x");
   if (task.kinds !== undefined) checkKinds(task.kinds, x.names);
   if (x.rows > ROWS_MAX) refuseParameter("x.rows", { value: x.rows, wanted: `at most ${ROWS_MAX}` });
   checkLabels(y, { rows: x.rows, name: "y" });
   if (weights !== undefined) checkWeights(weights, x.rows);
   if (validation !== undefined) {
-    checkMatrix(validation.x, "validation.x");
+    checkShape(validation.x, "validation.x");
     checkLabels(validation.y, { rows: validation.x.rows, name: "validation.y" });
     if (validation.x.names.join("\n") !== x.names.join("\n")) {
       refuseParameter("validation.x.names", { value: validation.x.names, wanted: `those of x, ${x.names}` });

@@ -6,15 +6,21 @@ export interface Team {
   readonly count: number;
   /** Returns when every member has called it; what each wrote before is then seen by all. */
   wait(): void;
+  /** The next of the numbers 0, 1, 2, …, which members take turns to draw: shares of work that nobody need wait for. */
+  draw(): number;
 }
 
 /** One thread alone waits for nobody. */
-export const ALONE: Team = { index: 0, count: 1, wait: () => {} };
+export function alone(): Team {
+  let drawn = 0;
+  return { index: 0, count: 1, wait: () => {}, draw: () => drawn++ };
+}
 
 /** 32-bit numbers in shared memory that a team waits on. */
-export const TEAM_SLOTS = 2;
+export const TEAM_SLOTS = 3;
 const ARRIVED = 0;
 const PHASE = 1;
+const DRAWN = 2;
 
 /** Looks at the phase before sleeping, for some tenth of a millisecond: waits are shorter than that, and waking a thread costs more. */
 const SPINS_MAX = 50_000;
@@ -33,7 +39,7 @@ export function joinTeam(slots: Int32Array, place: { readonly index: number; rea
     for (let spin = 0; spin < SPINS_MAX; spin++) if (Atomics.load(slots, PHASE) !== phase) return;
     while (Atomics.load(slots, PHASE) === phase) Atomics.wait(slots, PHASE, phase);
   };
-  return { index, count, wait };
+  return { index, count, wait, draw: () => Atomics.add(slots, DRAWN, 1) };
 }
 
 export interface Range {

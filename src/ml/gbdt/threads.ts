@@ -31,6 +31,7 @@ export async function trainGbdtThreads(
   signal?.throwIfAborted();
   // A worker takes tens of milliseconds to come up; the task is looked at meanwhile.
   const workers = Array.from({ length: threads }, startWorker);
+  let done = false;
   try {
     checkTask(task);
     const arena = planArena(sizeOf(task, threads), ARENA_START);
@@ -40,9 +41,13 @@ export async function trainGbdtThreads(
       const start: WorkerStart = { index, count: threads, memory, arena, task: shared };
       worker.postMessage(start);
     });
-    return await resultOf(workers, { onRound: task.onRound, signal });
+    const result = await resultOf(workers, { onRound: task.onRound, signal });
+    done = true;
+    return result;
   } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    const ended = Promise.all(workers.map((worker) => worker.terminate()));
+    // After a result all threads are at their end, and nobody need wait until the system has taken them down.
+    if (!done) await ended;
   }
 }
 

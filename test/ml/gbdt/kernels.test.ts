@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
 import { PAIR_BYTES, SUMS_BYTES } from "../../../src/ml/gbdt/arena.ts";
 import { BIN_SLOTS, MISSING_BIN } from "../../../src/ml/gbdt/bins.ts";
-import { deriveRows, packRows, type Scales } from "../../../src/ml/gbdt/gradients.ts";
+import { derivativeUnits, deriveRows, packRows, type Scales } from "../../../src/ml/gbdt/gradients.ts";
 import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
 import { bestSplit, searchOwn, UNBOUNDED, writeRules } from "../../../src/ml/gbdt/split.ts";
 import type { Workspace } from "../../../src/ml/gbdt/workspace.ts";
@@ -19,11 +19,17 @@ interface Problem {
   readonly y: Uint8Array;
   readonly margins: Float64Array;
   readonly loss: number;
+  /** Per row hessian and gradient, before they were packed. */
+  readonly pairs: Float64Array;
   readonly scales: Scales;
 }
 
 /** Rows at random margins, with their derivatives. */
-function someProblem(rows: number, seed: number, options: { binsMax?: number; weights?: Float32Array } = {}): Problem {
+function someProblem(
+  rows: number,
+  seed: number,
+  options: { binsMax?: number; weights?: Float32Array; scalePositive?: number } = {},
+): Problem {
   const { x, y } = fraudProblem(rows, seed);
   const { space, thresholds } = spaceFor(x, { binsMax: options.binsMax, weighted: options.weights !== undefined });
   const random = new Random(seed);
@@ -31,17 +37,20 @@ function someProblem(rows: number, seed: number, options: { binsMax?: number; we
   const { arena, views } = space;
   views.u8.set(y, arena.training.labels);
   views.f64.set(margins.map(Math.exp), arena.training.odds / 8);
+  views.f64[space.own.factors / 8] = 1;
   if (options.weights) views.f32.set(options.weights, arena.weights / 4);
-  const sums = deriveRows(space, { scalePositive: 1 });
-  const scales = packRows(space, { sums, kept: rows, round: seed });
+  const units = derivativeUnits(options.scalePositive ?? 1, options.weights);
+  const sums = deriveRows(space, units);
+  const stored = views.f32.slice(arena.pairs / 4, (arena.pairs + PAIR_BYTES * rows) / 4);
+  const pairs = Float64Array.from(stored, (value) => value / units.genuine);
+  const scales = packRows(space, { sums, units, kept: rows, round: seed });
   const { loss } = sums;
-  return { space, thresholds, x, y, margins, loss, scales };
+  return { space, thresholds, x, y, margins, loss, pairs, scales };
 }
 
 /** Hessian and gradient of a row, unrounded. */
-function pairOf({ space }: Problem, row: number): readonly [number, number] {
-  const at = (space.arena.pairs + PAIR_BYTES * row) / 8;
-  return [space.views.f64[at], space.views.f64[at + 1]];
+function pairOf({ pairs }: Problem, row: number): readonly [number, number] {
+  return [pairs[2 * row], pairs[2 * row + 1]];
 }
 
 /** Integers of a 64-bit sum: hessian below, gradient above. */
@@ -73,17 +82,41 @@ test("derivatives are those of the log-loss", () => {
   }
 });
 
-test("odds far beyond certainty stay finite", () => {
-  const { space } = someProblem(4, 1);
-  const { kernels, arena, views } = space;
-  const odds = arena.training.odds / 8;
-  views.i32.set([0, 1, 2, 3], arena.list / 4);
-  for (let i = 0; i < 3; i++) kernels.scaleOdds(arena.list, 2, arena.training.odds, Math.exp(500));
-  for (let i = 0; i < 3; i++) kernels.scaleOdds(arena.list + 8, 2, arena.training.odds, Math.exp(-1e6));
-  for (let r = 0; r < 4; r++) expect(views.f64[odds + r] > 0 && Number.isFinite(views.f64[odds + r])).toBe(true);
-  const sums = arena.training.blocks;
-  kernels.derive(0, 4, arena.training.odds, arena.training.labels, 0, arena.pairs, 1, sums);
-  for (let i = 0; i < SUMS_BYTES / 8; i++) expect(Number.isFinite(views.f64[sums / 8 + i])).toBe(true);
+test("derivatives are multiplied by weights of any size, frauds' by their scale too, to Float32's precision", () => {
+  for (const size of [1e-38, 1e-3, 1, 1e38]) {
+    const random = new Random(3);
+    const weights = Float32Array.from({ length: 333 }, () => size * (0.1 + random.next()));
+    const plain = someProblem(333, 2);
+    const weighted = someProblem(333, 2, { weights, scalePositive: 50 });
+    for (let r = 0; r < 333; r++) {
+      const factor = weights[r] * (plain.y[r] === 1 ? 50 : 1);
+      for (const half of [0, 1]) {
+        const expected = pairOf(plain, r)[half] * factor;
+        expect(Math.abs(pairOf(weighted, r)[half] / expected - 1)).toBeLessThan(3e-7);
+      }
+    }
+  }
+});
+
+test("odds are multiplied by the factor of the row's leaf, and far beyond certainty stay finite", () => {
+  const { space } = someProblem(5, 1);
+  const { arena, kernels, own, views } = space;
+  const { odds, leaves, labels, blocks } = arena.training;
+  const { pairs } = arena;
+  const before = views.f64.slice(odds / 8, odds / 8 + 5);
+  views.i32.set([0, 3, 4, 1, 2], arena.list / 4);
+  kernels.markLeaf(arena.list, 1, leaves, 1);
+  kernels.markLeaf(arena.list + 4, 2, leaves, 2);
+  kernels.markLeaf(arena.list + 12, 2, leaves, 0);
+  views.f64.set([1, 2.5, 0.25], own.factors / 8);
+  kernels.derive(0, 5, odds, leaves, own.factors, labels, 0, pairs, 1, 1, blocks);
+  const after = [...views.f64.subarray(odds / 8, odds / 8 + 5)];
+  expect(after).toEqual([before[0] * 2.5, before[1], before[2], before[3] * 0.25, before[4] * 0.25]);
+  views.f64.set([1, Math.exp(500), Math.exp(-1e6)], own.factors / 8);
+  for (let i = 0; i < 3; i++) kernels.derive(0, 5, odds, leaves, own.factors, labels, 0, pairs, 1, 1, blocks);
+  for (let r = 0; r < 5; r++)
+    expect(views.f64[odds / 8 + r] > 0 && Number.isFinite(views.f64[odds / 8 + r])).toBe(true);
+  for (let i = 0; i < SUMS_BYTES / 8; i++) expect(Number.isFinite(views.f64[blocks / 8 + i])).toBe(true);
 });
 
 test("packed sums give back both sums, to a unit a row, and fit their halves", () => {
@@ -94,7 +127,7 @@ test("packed sums give back both sums, to a unit a row, and fit their halves", (
       const sums = [0, 0];
       const exact = [0, 0];
       for (let r = 0; r < rows; r++) {
-        const [hessian, gradient] = sumsAt(space, space.arena.packed + 8 * r);
+        const [hessian, gradient] = sumsAt(space, space.arena.pairs + PAIR_BYTES * r);
         expect(hessian).toBeGreaterThanOrEqual(0);
         sums[0] += hessian;
         sums[1] += gradient;
@@ -128,7 +161,7 @@ test("a histogram holds each bin's sum whatever the rows, their order and the nu
       const { arena, kernels, own, views } = space;
       const values = Array.from({ length: rows }, () => [random.integer(1000), random.integer(2001) - 1000]);
       values.forEach((pair, r) => {
-        views.i32.set(pair, arena.packed / 4 + 2 * r);
+        views.i32.set(pair, arena.pairs / 4 + 2 * r);
       });
       const list = Int32Array.from({ length: rows }, (_, r) => r);
       random.shuffle(list);
@@ -153,7 +186,7 @@ test("a histogram holds each bin's sum whatever the rows, their order and the nu
         const address = arena.histograms + slot * arena.histogramBytes;
         kernels.clear(address, arena.histogramBytes);
         const { rowMajor } = arena;
-        kernels.addRows(address, from, rowCount, rowMajor, arena.packed, arena.stride, columns, 0, own.buffer);
+        kernels.addRows(address, from, rowCount, rowMajor, arena.pairs, arena.stride, columns, 0, own.buffer);
       };
       // Sums of both halves as integers: gradients below zero borrow nothing, since hessians are not negative.
       add(0, arena.list, count);
@@ -166,8 +199,8 @@ test("a histogram holds each bin's sum whatever the rows, their order and the nu
       views.i32.set(chosen, arena.sampledColumns / 4);
       const apart = arena.histograms + 3 * arena.histogramBytes;
       kernels.clear(apart, arena.histogramBytes);
-      const { sampledColumns, packed, stride, rowMajor } = arena;
-      kernels.addRows(apart, arena.list, count, rowMajor, packed, stride, chosen.length, sampledColumns, own.buffer);
+      const { sampledColumns, pairs, stride, rowMajor } = arena;
+      kernels.addRows(apart, arena.list, count, rowMajor, pairs, stride, chosen.length, sampledColumns, own.buffer);
       const sums = read(3);
       chosen.forEach((column, i) => {
         const own = sums.slice(2 * i * BIN_SLOTS, 2 * (i + 1) * BIN_SLOTS);
@@ -206,23 +239,42 @@ test("partition puts exactly the rows that go left first and keeps the order of 
   );
 });
 
-test("sums of a leaf are right to a unit a row and the same in any order", () => {
-  const problem = someProblem(3000, 7);
-  const { space, scales } = problem;
+test("rows marked by side are those marked after a partition", () => {
+  const { space } = spaceFor(matrixOf(200, [new Float32Array(200)]));
   const { arena, kernels, views } = space;
-  const list = Int32Array.from({ length: 3000 }, (_, r) => r);
-  const sums = (): number[] => {
-    views.i32.set(list, arena.list / 4);
-    kernels.sumLeaf(arena.list, 3000, arena.pairs, scales.leafHessian, scales.leafGradient, arena.leafSums);
-    return [...views.f64.subarray(arena.leafSums / 8, arena.leafSums / 8 + 2)];
-  };
-  const [hessian, gradient] = sums();
-  const exact = [0, 0];
-  for (const r of list) for (const half of [0, 1]) exact[half] += pairOf(problem, r)[half];
-  expect(hessian / scales.leafHessian).toBeCloseTo(exact[0], 8);
-  expect(gradient / scales.leafGradient).toBeCloseTo(exact[1], 8);
-  new Random(1).shuffle(list);
-  expect(sums()).toEqual([hessian, gradient]);
+  const { columnMajor, leaves } = arena.training;
+  const task = fc.record({
+    bins: fc.uint8Array({ minLength: 1, maxLength: 200 }),
+    splitBin: fc.integer({ min: 0, max: 254 }),
+    missingLeft: fc.integer({ min: 0, max: 1 }),
+    left: fc.integer({ min: 0, max: 65_535 }),
+    right: fc.integer({ min: 0, max: 65_535 }),
+    seed: fc.nat(),
+  });
+  fc.assert(
+    fc.property(task, ({ bins, splitBin, missingLeft, left, right, seed }) => {
+      const random = new Random(seed);
+      const list = Int32Array.from(bins, (_, r) => r);
+      random.shuffle(list);
+      const count = random.integer(bins.length + 1);
+      const marked = (mark: () => void): Uint8Array => {
+        views.u8.set(bins, columnMajor);
+        views.i32.set(list, arena.list / 4);
+        views.u8.fill(7, leaves, leaves + 2 * bins.length);
+        mark();
+        return views.u8.slice(leaves, leaves + 2 * bins.length);
+      };
+      const bySide = marked(() =>
+        kernels.markSides(arena.list, count, columnMajor, splitBin, missingLeft, leaves, left, right),
+      );
+      const afterwards = marked(() => {
+        const middle = kernels.partition(arena.list, count, columnMajor, splitBin, missingLeft, arena.scratch);
+        kernels.markLeaf(arena.list, middle, leaves, left);
+        kernels.markLeaf(arena.list + 4 * middle, count - middle, leaves, right);
+      });
+      expect(bySide).toEqual(afterwards);
+    }),
+  );
 });
 
 test("the split found has the largest gain of all, by a slow search over values", () => {
@@ -233,7 +285,7 @@ test("the split found has the largest gain of all, by a slow search over values"
     const { arena, kernels, own, views } = space;
     const { rowMajor } = arena;
     kernels.clear(arena.histograms, arena.histogramBytes);
-    kernels.addRows(arena.histograms, 0, 300, rowMajor, arena.packed, arena.stride, 4, 0, own.buffer);
+    kernels.addRows(arena.histograms, 0, 300, rowMajor, arena.pairs, arena.stride, 4, 0, own.buffer);
     views.i32.set([0, 1, 2, 3], arena.sampledColumns / 4);
     writeRules(space, { ...defaultGbdtParams, ...rules }, problem.scales);
     searchOwn(space, arena.histograms, { range: { from: 0, to: 4 }, number: 0, bounds: UNBOUNDED });

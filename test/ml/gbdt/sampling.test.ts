@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
 import { BLOCK_ROWS, PAIR_BYTES } from "../../../src/ml/gbdt/arena.ts";
-import { deriveRows } from "../../../src/ml/gbdt/gradients.ts";
+import { derivativeUnits, deriveRows } from "../../../src/ml/gbdt/gradients.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../../src/ml/gbdt/params.ts";
 import { sampleRows } from "../../../src/ml/gbdt/sampling.ts";
 import { scoreMatrix, sigmoid } from "../../../src/ml/gbdt/score.ts";
@@ -20,12 +20,13 @@ function sampler(rows: number, params: GbdtParams) {
   const { space } = spaceFor(x, { params });
   const { arena, views } = space;
   views.u8.set(y, arena.training.labels);
+  views.f64[space.own.factors / 8] = 1;
   const random = new Random(7);
   const odds = Float64Array.from({ length: rows }, () => Math.exp(random.normal(-2, 1)));
   return (seed: number) => {
     views.f64.set(odds, arena.training.odds / 8);
-    const all = deriveRows(space, { scalePositive: 1 });
-    const pairs = (): Float64Array => views.f64.slice(arena.pairs / 8, (arena.pairs + PAIR_BYTES * rows) / 8);
+    const all = deriveRows(space, derivativeUnits(1, undefined));
+    const pairs = (): Float32Array => views.f32.slice(arena.pairs / 4, (arena.pairs + PAIR_BYTES * rows) / 4);
     const before = pairs();
     const sampled = sampleRows(space, { params, random: new Random(seed), round: 11, sums: all });
     const list = views.i32.slice(arena.list / 4, arena.list / 4 + rows);

@@ -62,7 +62,8 @@ function scatter(from: usize, to: usize, bytes: usize, shift: u32, counts: usize
 
 /**
  * Bins of `count` floats: how many of the ascending `thresholds` are at most the value; 255 where it is NaN. `starts` has
- * room for 65,536 bytes: by a float's upper 16 bits, where the search begins.
+ * room for 65,536 bytes: by a float's upper 16 bits, where the search begins. Returns the last place of an infinite value, −1
+ * where all are finite or missing.
  */
 export function binColumn(
   values: usize,
@@ -71,11 +72,13 @@ export function binColumn(
   thresholdCount: i32,
   starts: usize,
   out: usize,
-): void {
+): i32 {
+  let infinite = -1;
   fillStarts(thresholds, thresholdCount, starts);
   for (let r: usize = 0; r < <usize>count; r++) {
     const bits = load<u32>(values + (r << 2));
-    if ((bits & 0x7fffffff) > 0x7f800000) {
+    if ((bits & 0x7fffffff) >= 0x7f800000) {
+      if ((bits & 0x7fffffff) === 0x7f800000) infinite = <i32>r;
       store<u8>(out + r, MISSING_BIN);
       continue;
     }
@@ -84,6 +87,7 @@ export function binColumn(
     while (bin < thresholdCount && load<f32>(thresholds + ((<usize>bin) << 2)) <= value) bin++;
     store<u8>(out + r, <u8>bin);
   }
+  return infinite;
 }
 
 /** By upper 16 bits, how many thresholds are below all floats with those bits. */

@@ -1,7 +1,7 @@
 // The learning kernels as one WebAssembly module over shared memory; all addresses are the caller's.
 export { binColumn, sortPresent, transpose } from "./columns";
 export { add, addRows, clear, subtract } from "./histogram";
-export { derive, listRows, lossOf, pack, packList, partition, partitionSet, scaleOdds, sumLeaf } from "./rows";
+export { derive, listRows, lossOf, markLeaf, markSides, pack, packList, partition, partitionSet } from "./rows";
 export { countSizes, drawBySize, drawRows } from "./sampling";
 export { searchSplit } from "./split";
 

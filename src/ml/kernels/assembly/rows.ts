@@ -10,67 +10,119 @@ const LIKELIHOOD_MIN: f64 = 1e-16;
 /** Odds stay finite and above 0: margins within ±667, far beyond any certainty a double can tell from 1. */
 const ODDS_MIN: f64 = 1e-290;
 const ODDS_MAX: f64 = 1e290;
-/** 1.5 × 2^52: added to a double of at most 51 bits, it leaves a whole number. */
-const ROUNDER: f64 = 6755399441055744.0;
 /** Golden ratio of 2^32: multiples of it, modulo 2^32, spread evenly (Weyl sequence). */
 const GOLDEN: u32 = 0x9e3779b9;
 
 /**
- * First and second derivative of rows [from, to) from their odds, stored as pairs of doubles: hessian, gradient. Writes to
- * `sums`, as doubles: the loss, the sum of hessians, the sum of absolute gradients, the sum of weights (`weights` 0: all 1).
+ * Odds of rows [from, to) times the factors of the leaves they are in (u16 a row at `leaves`, f64 a leaf at `factors`), and from
+ * them first and second derivative, stored at `pairs` as two Float32 a row: hessian, gradient, those
+ * of genuine rows times `unit`, of frauds times `unitPositive`. Two rows at a time; a last row without a neighbour is taken twice
+ * and counted once. Writes to `sums`, as doubles: the loss, the sum of hessians, the sum of absolute gradients, the sum of
+ * weights (`weights` 0: all 1).
  */
 export function derive(
   from: i32,
   to: i32,
   odds: usize,
+  leaves: usize,
+  factors: usize,
   labels: usize,
   weights: usize,
   pairs: usize,
-  scalePositive: f64,
+  unit: f64,
+  unitPositive: f64,
   sums: usize,
 ): void {
+  const one = f64x2.splat(1);
+  const units = f64x2.splat(unit);
+  const unitsPositive = f64x2.splat(unitPositive);
+  const hessianMin = f64x2.splat(HESSIAN_MIN);
+  const likelihoodMin = f64x2.splat(LIKELIHOOD_MIN);
+  const productMin = f64x2.splat(PRODUCT_MIN);
+  let counted = one;
   let loss: f64 = 0;
-  let product: f64 = 1;
-  let hessians: f64 = 0;
-  let gradients: f64 = 0;
-  let weightSum: f64 = 0;
-  for (let r = <usize>from; r < <usize>to; r++) {
-    const o = load<f64>(odds + (r << 3));
-    const genuine = 1 / (1 + o);
-    const fraud = o * genuine;
-    const positive = load<u8>(labels + r) !== 0;
-    const given = weights === 0 ? 1.0 : <f64>load<f32>(weights + (r << 2));
-    const weight = positive ? scalePositive * given : given;
-    const hessian = max(fraud * genuine, HESSIAN_MIN) * weight;
-    const gradient = (positive ? -genuine : fraud) * weight;
-    store<f64>(pairs + (r << 4), hessian);
-    store<f64>(pairs + (r << 4), gradient, 8);
-    hessians += hessian;
-    gradients += abs(gradient);
-    const likelihood = max(positive ? fraud : genuine, LIKELIHOOD_MIN);
-    if (weights !== 0) {
-      loss -= given * Math.log(likelihood);
-      weightSum += given;
-      continue;
+  let product = one;
+  let hessians = f64x2.splat(0);
+  let gradients = hessians;
+  let weightSums = hessians;
+  for (let r = from; r < to; r += 2) {
+    const first = <usize>r;
+    const place = odds + (first << 3);
+    const leaf = leaves + (first << 1);
+    let o: v128;
+    let positive: v128;
+    if (r + 1 < to) {
+      const factor = v128.load64_zero(factors + ((<usize>load<u16>(leaf)) << 3));
+      o = within(
+        f64x2.mul(v128.load(place), v128.load64_lane(factors + ((<usize>load<u16>(leaf, 2)) << 3), factor, 1)),
+      );
+      v128.store(place, o);
+      const two = i16x8.extend_low_i8x16_u(v128.load16_splat(labels + first));
+      positive = i64x2.neg(i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(two)));
+    } else {
+      o = within(f64x2.mul(v128.load64_splat(place), v128.load64_splat(factors + ((<usize>load<u16>(leaf)) << 3))));
+      v128.store64_lane(place, o, 0);
+      positive = i64x2.splat(-(<i64>load<u8>(labels + first)));
+      counted = f64x2.replace_lane(counted, 1, 0);
     }
-    product *= likelihood;
-    if (product < PRODUCT_MIN) {
-      loss -= Math.log(product);
-      product = 1;
+    const genuine = f64x2.div(one, f64x2.add(one, o));
+    const fraud = f64x2.mul(o, genuine);
+    let hessian = f64x2.pmax(f64x2.mul(fraud, genuine), hessianMin);
+    let gradient = v128.bitselect(f64x2.neg(genuine), fraud, positive);
+    const likelihood = f64x2.pmax(v128.bitselect(fraud, genuine, positive), likelihoodMin);
+    let weight = v128.bitselect(unitsPositive, units, positive);
+    if (weights === 0) {
+      product = f64x2.mul(product, v128.bitselect(likelihood, one, f64x2.gt(counted, f64x2.splat(0))));
+      if (v128.any_true(f64x2.lt(product, productMin))) {
+        loss -= logOf(product);
+        product = one;
+      }
+    } else {
+      const weightAt = weights + (first << 2);
+      const two = r + 1 < to ? v128.load64_zero(weightAt) : v128.load32_splat(weightAt);
+      const given = f64x2.mul(f64x2.promote_low_f32x4(two), counted);
+      loss -= f64x2.extract_lane(given, 0) * Math.log(f64x2.extract_lane(likelihood, 0));
+      loss -= f64x2.extract_lane(given, 1) * Math.log(f64x2.extract_lane(likelihood, 1));
+      weightSums = f64x2.add(weightSums, given);
+      weight = f64x2.mul(weight, given);
     }
+    hessian = f64x2.mul(hessian, weight);
+    gradient = f64x2.mul(gradient, weight);
+    hessians = f64x2.add(hessians, f64x2.mul(hessian, counted));
+    gradients = f64x2.add(gradients, f64x2.mul(f64x2.abs(gradient), counted));
+    const h = f32x4.demote_f64x2_zero(hessian);
+    const g = f32x4.demote_f64x2_zero(gradient);
+    const both = v128.shuffle<i32>(h, g, 0, 4, 1, 5);
+    if (r + 1 < to) v128.store(pairs + (first << 3), both);
+    else v128.store64_lane(pairs + (first << 3), both, 0);
   }
-  store<f64>(sums, loss - Math.log(product));
-  store<f64>(sums, hessians, 8);
-  store<f64>(sums, gradients, 16);
-  store<f64>(sums, weights === 0 ? <f64>(to - from) : weightSum, 24);
+  store<f64>(sums, loss - logOf(product));
+  store<f64>(sums, sumOf(hessians), 8);
+  store<f64>(sums, sumOf(gradients), 16);
+  store<f64>(sums, weights === 0 ? <f64>(to - from) : sumOf(weightSums), 24);
 }
 
-/** Summed log-loss of rows [from, to); no derivatives. */
-export function lossOf(from: i32, to: i32, odds: usize, labels: usize): f64 {
+function within(odds: v128): v128 {
+  return f64x2.pmin(f64x2.pmax(odds, f64x2.splat(ODDS_MIN)), f64x2.splat(ODDS_MAX));
+}
+
+function logOf(product: v128): f64 {
+  return Math.log(f64x2.extract_lane(product, 0)) + Math.log(f64x2.extract_lane(product, 1));
+}
+
+function sumOf(lanes: v128): f64 {
+  return f64x2.extract_lane(lanes, 0) + f64x2.extract_lane(lanes, 1);
+}
+
+/** As {@link derive}, but gives the summed log-loss only. */
+export function lossOf(from: i32, to: i32, odds: usize, leaves: usize, factors: usize, labels: usize): f64 {
   let loss: f64 = 0;
   let product: f64 = 1;
   for (let r = <usize>from; r < <usize>to; r++) {
-    const o = load<f64>(odds + (r << 3));
+    const place = odds + (r << 3);
+    const factor = load<f64>(factors + ((<usize>load<u16>(leaves + (r << 1))) << 3));
+    const o = min(max(load<f64>(place) * factor, ODDS_MIN), ODDS_MAX);
+    store<f64>(place, o);
     const genuine = 1 / (1 + o);
     product *= max(load<u8>(labels + r) !== 0 ? o * genuine : genuine, LIKELIHOOD_MIN);
     if (product < PRODUCT_MIN) {
@@ -82,21 +134,22 @@ export function lossOf(from: i32, to: i32, odds: usize, labels: usize): f64 {
 }
 
 /**
- * Packs both derivatives of rows [from, to) into one 64-bit word each: the gradient's integer above the hessian's. The
- * hessian's never reaches 2^31, so that sums of words are sums of both. Rounding is dithered, because a rare class has many
- * nearly equal, tiny gradients, whose rounding errors would all point one way.
+ * Packs both derivatives of rows [from, to), where they stand at `pairs`, into one 64-bit word each: the gradient's integer above
+ * the hessian's. The hessian's never reaches 2^31, so that sums of words are sums of both. Rounding is dithered, because a rare
+ * class has many nearly equal, tiny gradients, whose rounding errors would all point one way.
  */
-export function pack(
-  from: i32,
-  to: i32,
-  pairs: usize,
-  packed: usize,
-  hessianScale: f64,
-  gradientScale: f64,
-  dither: u32,
-): void {
-  const scales = f64x2.replace_lane(f64x2.splat(hessianScale), 1, gradientScale);
-  for (let r = from; r < to; r++) packRow(r, pairs, packed, scales, dither);
+export function pack(from: i32, to: i32, pairs: usize, hessianScale: f32, gradientScale: f32, dither: u32): void {
+  const scales = scalesOf(hessianScale, gradientScale);
+  const step = i32x4.splat(2 * GOLDEN);
+  let shifts = i32x4.splat(dither + <u32>from * GOLDEN);
+  shifts = i32x4.add(shifts, v128.shuffle<i32>(i32x4.splat(0), i32x4.splat(GOLDEN), 0, 1, 4, 5));
+  const end = pairs + ((<usize>to) << 3);
+  let at = pairs + ((<usize>from) << 3);
+  for (; at + 16 <= end; at += 16) {
+    v128.store(at, packed(v128.load(at), scales, shifts));
+    shifts = i32x4.add(shifts, step);
+  }
+  if (at < end) v128.store64_lane(at, packed(v128.load64_zero(at), scales, shifts), 0);
 }
 
 /** As {@link pack}, for the rows listed. */
@@ -104,24 +157,26 @@ export function packList(
   list: usize,
   count: i32,
   pairs: usize,
-  packed: usize,
-  hessianScale: f64,
-  gradientScale: f64,
+  hessianScale: f32,
+  gradientScale: f32,
   dither: u32,
 ): void {
-  const scales = f64x2.replace_lane(f64x2.splat(hessianScale), 1, gradientScale);
+  const scales = scalesOf(hessianScale, gradientScale);
   for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
-    packRow(load<i32>(at), pairs, packed, scales, dither);
+    const row = load<u32>(at);
+    const place = pairs + ((<usize>row) << 3);
+    v128.store64_lane(place, packed(v128.load64_zero(place), scales, i32x4.splat(dither + row * GOLDEN)), 0);
   }
 }
 
-/** Small enough for the compiler to put it into both loops. */
-function packRow(r: i32, pairs: usize, packed: usize, scales: v128, dither: u32): void {
-  const shift = <f64>(<i32>(dither + <u32>r * GOLDEN)) * (1.0 / 4294967296.0);
-  const scaled = f64x2.add(f64x2.mul(v128.load(pairs + ((<usize>r) << 4)), scales), f64x2.splat(shift));
-  // Rounded to whole numbers, whose 32 bits are then the lowest of each double.
-  const whole = f64x2.add(scaled, f64x2.splat(ROUNDER));
-  v128.store64_lane(packed + ((<usize>r) << 3), v128.shuffle<i32>(whole, whole, 0, 2, 0, 2), 0);
+function scalesOf(hessianScale: f32, gradientScale: f32): v128 {
+  return v128.shuffle<i32>(f32x4.splat(hessianScale), f32x4.splat(gradientScale), 0, 4, 0, 4);
+}
+
+/** Two rows' derivatives as integers, rounded to the nearest after a shift of at most half a unit. Small enough to be inlined. */
+function packed(pairs: v128, scales: v128, shifts: v128): v128 {
+  const shift = f32x4.mul(f32x4.convert_i32x4_s(shifts), f32x4.splat(1.0 / 4294967296.0));
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.add(f32x4.mul(pairs, scales), shift)));
 }
 
 /**
@@ -171,37 +226,37 @@ export function partitionSet(list: usize, count: i32, column: usize, bits: usize
   return <i32>((left - list) >>> 2);
 }
 
-/**
- * Sums of both derivatives over listed rows, written to `out` in units of the scales. Each is rounded to a whole number of
- * units first (by adding and taking away 1.5 × 2^52), so that the sums are exact and their order is no matter.
- */
-export function sumLeaf(
-  list: usize,
-  count: i32,
-  pairs: usize,
-  hessianScale: f64,
-  gradientScale: f64,
-  out: usize,
-): void {
-  const scales = f64x2.replace_lane(f64x2.splat(hessianScale), 1, gradientScale);
-  const rounder = f64x2.splat(ROUNDER);
-  let sums = f64x2.splat(0);
-  for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
-    const scaled = f64x2.mul(v128.load(pairs + ((<usize>load<u32>(at)) << 4)), scales);
-    sums = f64x2.add(sums, f64x2.sub(f64x2.add(scaled, rounder), rounder));
-  }
-  v128.store(out, sums);
-}
-
 /** Lists the rows [from, from + count). */
 export function listRows(list: usize, from: i32, count: i32): void {
   for (let i = 0; i < count; i++) store<i32>(list + ((<usize>i) << 2), from + i);
 }
 
-/** Multiplies the odds of listed rows: what adding to their margins is. */
-export function scaleOdds(list: usize, count: i32, odds: usize, factor: f64): void {
+/** Notes that listed rows are in a leaf. */
+export function markLeaf(list: usize, count: i32, leaves: usize, leaf: i32): void {
   for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
-    const place = odds + ((<usize>load<u32>(at)) << 3);
-    store<f64>(place, min(max(load<f64>(place) * factor, ODDS_MIN), ODDS_MAX));
+    store<u16>(leaves + ((<usize>load<u32>(at)) << 1), <u16>leaf);
+  }
+}
+
+/**
+ * Notes of listed rows that they are in leaf `left` or `right`: on the side of a split, told as {@link partition} does, that each goes to.
+ * Where both sides are leaves, no row need be moved.
+ */
+export function markSides(
+  list: usize,
+  count: i32,
+  column: usize,
+  splitBin: i32,
+  missingLeft: i32,
+  leaves: usize,
+  left: i32,
+  right: i32,
+): void {
+  const limit = splitBin + missingLeft;
+  const between = right - left;
+  for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
+    const row = load<u32>(at);
+    const bin = (<i32>load<u8>(column + row) + missingLeft) & MISSING_BIN;
+    store<u16>(leaves + ((<usize>row) << 1), <u16>(left + (((limit - bin) >> 31) & between)));
   }
 }

@@ -30,7 +30,7 @@ export function drawRows(from: i32, to: i32, seed: u32, limit: f64, always: i32,
 /** Counts rows [from, to) by the size of their gradient; `counts` has room for 32,768 numbers of 32 bits. */
 export function countSizes(from: i32, to: i32, pairs: usize, counts: usize): void {
   for (let row = from; row < to; row++) {
-    const at = counts + ((<usize>sizeOf(load<f64>(pairs + ((<usize>row) << 4), 8))) << 2);
+    const at = counts + ((<usize>sizeOf(load<f32>(pairs + ((<usize>row) << 3), 4))) << 2);
     store<u32>(at, load<u32>(at) + 1);
   }
 }
@@ -46,7 +46,7 @@ export function drawBySize(
   seed: u32,
   limit: f64,
   cut: i32,
-  amplify: f64,
+  amplify: f32,
   pairs: usize,
   kept: usize,
   leftOut: usize,
@@ -57,20 +57,20 @@ export function drawBySize(
   let hessians: f64 = 0;
   let gradients: f64 = 0;
   for (let row = from; row < to; row++) {
-    const pair = pairs + ((<usize>row) << 4);
-    let hessian = load<f64>(pair);
-    let gradient = load<f64>(pair, 8);
+    const pair = pairs + ((<usize>row) << 3);
+    let hessian = load<f32>(pair);
+    let gradient = load<f32>(pair, 4);
     const large: bool = <i32>sizeOf(gradient) > cut;
     const drawn: bool = <f64>nextBits() < limit;
     if (!large && drawn) {
       hessian *= amplify;
       gradient *= amplify;
-      store<f64>(pair, hessian);
-      store<f64>(pair, gradient, 8);
+      store<f32>(pair, hessian);
+      store<f32>(pair, gradient, 4);
     }
     const isKept = <i32>large | <i32>drawn;
-    hessians += hessian * <f64>isKept;
-    gradients += abs(gradient) * <f64>isKept;
+    hessians += <f64>hessian * <f64>isKept;
+    gradients += <f64>abs(gradient) * <f64>isKept;
     const keeps = <usize>(isKept << 2);
     store<i32>(kept, row);
     store<i32>(leftOut, row);
@@ -82,8 +82,8 @@ export function drawBySize(
   return <i32>((kept - first) >>> 2);
 }
 
-function sizeOf(gradient: f64): u32 {
-  return reinterpret<u32>(<f32>abs(gradient)) >>> SIZE_SHIFT;
+function sizeOf(gradient: f32): u32 {
+  return reinterpret<u32>(abs(gradient)) >>> SIZE_SHIFT;
 }
 
 /** As a `Random` (core/random.ts) made from this 32-bit seed: xoshiro128**, seeded by splitmix32. */

@@ -1,8 +1,8 @@
 // Split search in WebAssembly: the best column, bin and side for missing values of one histogram.
 
 const COLUMN_BYTES: usize = 2048;
-/** Keeps sign, exponent and 20 bits of a double. */
-const COARSE: u64 = 0xffffffff00000000;
+/** Keeps sign, exponent and 16 bits of a double. */
+const COARSE: u64 = 0xfffffff000000000;
 /** Far more than rounding can take from a score, far less than a difference that counts. */
 const SLACK: f64 = 1 - 1e-12;
 const MISSING: usize = 255 << 3;
@@ -32,14 +32,14 @@ let high: f64 = 0;
 
 /**
  * Searches `count` columns, 32-bit numbers at `columns`, whose sums stand one after another, for the split with the largest gain above `gainMin`; of gains equal
- * to 20 bits, which rounding may have told apart, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
+ * to 16 bits, which the rounding of derivatives may have told apart, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
  * hessian, gainMin, the least and the most that leaves here may be worth, and for columns of categories an additional lambda and the
  * smoothing of their order. `binCounts` and `kinds` hold one 32-bit number a column; a kind is 0, 1 or −1 where the margin
  * must not fall or not rise with the column, 2 where bins are categories. `order` has room for 5 KB.
  *
  * Writes to `out`: gain f64, column i32 (−1: none found), last bin on the left i32, the first filled bin after it i32 (the
  * number of bins where none is), missing left i32, whether the node holds missing values there i32, whether the left side
- * is the heavier i32, what the sides would be worth as leaves f64, f64. Of
+ * is the heavier i32, sums of gradients and hessians in whole units, f64 each: of the left side, then of the node. Of
  * categories the bins stand in an order of their own, and 256 bits say which of those filled go left, 256 more which right.
  */
 export function searchSplit(
@@ -79,6 +79,8 @@ export function searchSplit(
     else searchColumn(sums, i, bins, total, parent);
   }
   store<f64>(out, bestGain);
+  store<f64>(out, totalG, 48);
+  store<f64>(out, totalH, 56);
   if (bestPlace < 0) {
     store<i32>(out, -1, 8);
     return;
@@ -94,10 +96,10 @@ export function searchSplit(
   store<i32>(out, bestMissingLeft, 20);
   store<i32>(out, load<i64>(sums + MISSING) !== 0 ? 1 : 0, 24);
   store<i32>(out, bestLeft * 2 > totalH ? 1 : 0, 28);
-  store<f64>(out, leafValue(bestLeftGradient, bestLeft), 32);
-  store<f64>(out, leafValue(totalG - bestLeftGradient, totalH - bestLeft), 40);
+  store<f64>(out, bestLeftGradient, 32);
+  store<f64>(out, bestLeft, 40);
   if (load<i32>(kinds + (bestColumn << 2)) === CATEGORY)
-    writeSides(order, orderCategories(sums, bins, order), out + 48);
+    writeSides(order, orderCategories(sums, bins, order), out + 64);
 }
 
 /**
@@ -147,6 +149,9 @@ function orderCategories(sums: usize, bins: i32, order: usize): i32 {
     store<i32>(number, bin);
     filled++;
   }
+  // Bins are searched two at a time: nothing stands beside the last one. The last of all stands beside the missing.
+  const end = order + ((<usize>filled) << 3);
+  if (end !== order + MISSING) store<i64>(end, 0);
   return filled;
 }
 
@@ -161,53 +166,87 @@ function writeSides(order: usize, filled: i32, out: usize): void {
 }
 
 /**
- * Tries every filled bin of a column as the last one on the left, with the missing on either side: lane 0 keeps them on the
- * right, lane 1 on the left. All sums are whole numbers below 2^31 and exact in doubles. That a gain beats the best one is
- * first asked without dividing, with some slack for rounding; few bins get to the exact question.
+ * Tries every filled bin of a column as the last one on the left, two bins at a time; where rows miss a value, once with those on the
+ * right and once with them on the left. All sums are whole numbers below 2^31 and exact in doubles. That a gain beats the best
+ * one is first asked without dividing, with some slack for rounding; few bins get to the exact question.
  */
 function searchColumn(sums: usize, place: i32, bins: i32, total: i64, parent: f64): void {
   const missing = load<i64>(sums + MISSING);
-  let leftG = f64x2.replace_lane(f64x2.splat(0), 1, gradientOf(missing));
-  let leftH = f64x2.replace_lane(f64x2.splat(0), 1, hessianOf(missing));
-  const totalG = f64x2.splat(gradientOf(total));
-  const totalH = f64x2.splat(hessianOf(total));
-  const shrink = f64x2.splat(alpha / gradientUnit);
-  const unit = f64x2.splat(hessianUnit);
-  const penalty = f64x2.splat(lambda);
-  const zero = f64x2.splat(0);
+  // The second bin of the last two may be that of the missing, which is no bin to cut at.
+  store<i64>(sums + MISSING, 0);
+  totalG = f64x2.splat(gradientOf(total));
+  totalH = f64x2.splat(hessianOf(total));
+  shrink = f64x2.splat(alpha / gradientUnit);
+  penalty = f64x2.splat(lambda / hessianUnit);
+  const missingG = f64x2.splat(gradientOf(missing));
+  const missingH = f64x2.splat(hessianOf(missing));
   let limit = f64x2.splat(limitFor(parent));
-  for (let bin = 0; bin < bins; bin++) {
-    const filled = load<i64>(sums + ((<usize>bin) << 3));
-    if (filled === 0) continue;
-    leftG = f64x2.add(leftG, f64x2.splat(gradientOf(filled)));
-    leftH = f64x2.add(leftH, f64x2.splat(hessianOf(filled)));
-    const rightG = f64x2.sub(totalG, leftG);
-    const rightH = f64x2.sub(totalH, leftH);
-    const left = f64x2.max(f64x2.sub(f64x2.abs(leftG), shrink), zero);
-    const right = f64x2.max(f64x2.sub(f64x2.abs(rightG), shrink), zero);
-    const leftWeight = f64x2.add(f64x2.mul(leftH, unit), penalty);
-    const rightWeight = f64x2.add(f64x2.mul(rightH, unit), penalty);
-    const scores = f64x2.add(
-      f64x2.mul(f64x2.mul(left, left), rightWeight),
-      f64x2.mul(f64x2.mul(right, right), leftWeight),
-    );
-    const beats = f64x2.ge(scores, f64x2.mul(limit, f64x2.mul(leftWeight, rightWeight)));
-    if (!v128.any_true(beats)) continue;
-    tryBin(place, bin, 0, f64x2.extract_lane(leftG, 0), f64x2.extract_lane(leftH, 0), total, parent);
+  let running = i64x2.splat(0);
+  for (let bin = 0; bin < bins; bin += 2) {
+    const filled = v128.load(sums + ((<usize>bin) << 3));
+    if (!v128.any_true(filled)) continue;
+    // Lane 0: all bins before and the first one; lane 1: the second one too.
+    running = i64x2.add(running, v128.shuffle<i64>(filled, filled, 0, 0));
+    running = i64x2.add(running, v128.shuffle<i64>(i64x2.splat(0), filled, 0, 3));
+    const leftG = f64x2.convert_low_i32x4_s(v128.shuffle<i32>(running, running, 1, 3, 1, 3));
+    const leftH = f64x2.convert_low_i32x4_s(v128.shuffle<i32>(running, running, 0, 2, 0, 2));
+    let beats = beatsLimit(leftG, leftH, limit);
     if (missing !== 0) {
-      tryBin(place, bin, 1, f64x2.extract_lane(leftG, 1), f64x2.extract_lane(leftH, 1), total, parent);
+      beats = v128.or(beats, beatsLimit(f64x2.add(leftG, missingG), f64x2.add(leftH, missingH), limit));
     }
-    limit = f64x2.splat(limitFor(parent));
+    if (v128.any_true(beats)) {
+      if (i64x2.extract_lane(filled, 0) !== 0) {
+        tryBin(place, bin, i64x2.extract_lane(running, 0), missing, total, parent);
+      }
+      if (i64x2.extract_lane(filled, 1) !== 0) {
+        tryBin(place, bin + 1, i64x2.extract_lane(running, 1), missing, total, parent);
+      }
+      limit = f64x2.splat(limitFor(parent));
+    }
+    running = v128.shuffle<i64>(running, running, 1, 1);
   }
+  store<i64>(sums + MISSING, missing);
 }
 
-/** What both sides' score must reach to beat the best gain, in squared units of the gradient, less some slack. */
+/** Of the column under way, in every lane: sums of the node, α and λ, all in whole units. */
+let totalG: v128 = f64x2.splat(0);
+let totalH: v128 = f64x2.splat(0);
+let shrink: v128 = f64x2.splat(0);
+let penalty: v128 = f64x2.splat(0);
+
+/** Whether the scores of both sides, each over its weight, come to the limit; multiplied by both weights. */
+function beatsLimit(leftG: v128, leftH: v128, limit: v128): v128 {
+  let left = leftG;
+  let right = f64x2.sub(totalG, leftG);
+  if (alpha !== 0) {
+    const zero = f64x2.splat(0);
+    left = f64x2.max(f64x2.sub(f64x2.abs(left), shrink), zero);
+    right = f64x2.max(f64x2.sub(f64x2.abs(right), shrink), zero);
+  }
+  const leftWeight = f64x2.add(leftH, penalty);
+  const rightWeight = f64x2.add(f64x2.sub(totalH, leftH), penalty);
+  const scores = f64x2.add(
+    f64x2.mul(f64x2.mul(left, left), rightWeight),
+    f64x2.mul(f64x2.mul(right, right), leftWeight),
+  );
+  return f64x2.ge(scores, f64x2.mul(limit, f64x2.mul(leftWeight, rightWeight)));
+}
+
+/** What both sides' scores must come to to beat the best gain, in whole units, less some slack. */
 function limitFor(parent: f64): f64 {
-  return ((bestGain + parent) * SLACK) / (gradientUnit * gradientUnit);
+  return ((bestGain + parent) * SLACK * hessianUnit) / (gradientUnit * gradientUnit);
 }
 
-/** The exact question: is this the best split so far, and is neither side too light? */
-function tryBin(place: i32, bin: i32, missingLeft: i32, leftG: f64, leftH: f64, total: i64, parent: f64): void {
+/** The exact question for a filled bin, with the missing on either side. */
+function tryBin(place: i32, bin: i32, left: i64, missing: i64, total: i64, parent: f64): void {
+  trySides(place, bin, 0, left, total, parent);
+  if (missing !== 0) trySides(place, bin, 1, left + missing, total, parent);
+}
+
+/** Is this the best split so far, and is neither side too light? */
+function trySides(place: i32, bin: i32, missingLeft: i32, left: i64, total: i64, parent: f64): void {
+  const leftG = gradientOf(left);
+  const leftH = hessianOf(left);
   const rightG = gradientOf(total) - leftG;
   const rightH = hessianOf(total) - leftH;
   const lightest = min(leftH, rightH) * hessianUnit;
