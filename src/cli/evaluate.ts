@@ -3,6 +3,7 @@ import { SentinelError } from "../core/errors.ts";
 import { evaluateResults, evaluateVersion } from "../lifecycle/evaluate.ts";
 import { writeResults } from "../lifecycle/result-files.ts";
 import { textOption } from "./options.ts";
+import { figure } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -30,13 +31,7 @@ export const verb: Verb = {
     output.heading(
       `${pipeline.model} version ${result.version} on ${result.rows.toLocaleString("en")} rows from ${from} on`,
     );
-    output.table([
-      ["metric", "value"],
-      ...Object.entries(result.metrics).map(([key, value]) => [
-        key,
-        Number.isInteger(value) ? String(value) : value.toFixed(4),
-      ]),
-    ]);
+    output.table([["metric", "value"], ...Object.entries(result.metrics).map(([key, value]) => [key, figure(value)])]);
     if (out !== undefined) output.line(`\n  metrics and curves: ${out}`);
     return { yes: true, json: result };
   },

@@ -6,7 +6,7 @@ import { TUNE_MAX, type Tuning } from "../lifecycle/train/tune.ts";
 import { train } from "../lifecycle/train.ts";
 import type { ModelVersion } from "../ports.ts";
 import { forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
-import type { Output } from "./output.ts";
+import { figure, type Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 /** Metrics shown on the terminal; the rest is in the run and the card. */
@@ -79,16 +79,12 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
   output.heading("on the evaluation slice, which nothing else saw");
   output.table([
     ["metric", "candidate", ...(champion === null ? [] : [`champion v${champion.version}`])],
-    ...SHOWN.map((key) => [
-      key,
-      metrics[key].toFixed(4),
-      ...(champion === null ? [] : [champion.metrics[key].toFixed(4)]),
-    ]),
+    ...SHOWN.map((key) => [key, figure(metrics[key]), ...(champion === null ? [] : [figure(champion.metrics[key])])]),
   ]);
   const { ablation } = fitted;
   if (ablation !== null) {
     output.line(
-      `  anomaly score among the inputs: average precision ${ablation.without.toFixed(4)} without, ${ablation.with.toFixed(4)} with → ${ablation.kept ? "kept" : "left out"}`,
+      `  anomaly score among the inputs: average precision ${figure(ablation.without)} without, ${figure(ablation.with)} with → ${ablation.kept ? "kept" : "left out"}`,
     );
   }
   const top = result.importance
