@@ -3,6 +3,7 @@ import { SentinelError } from "../core/errors.ts";
 import { evaluateResults, evaluateVersion } from "../lifecycle/evaluate.ts";
 import { writeResults } from "../lifecycle/result-files.ts";
 import { textOption } from "./options.ts";
+import { checkOutFolder } from "./out.ts";
 import { figure } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
@@ -23,8 +24,9 @@ export const verb: Verb = {
     }
     const pipeline = context.pipeline();
     const path = textOption(options, "data") ?? pipeline.source;
-    const result = await evaluateVersion(context.ports(), { pipeline, path, to, trained });
     const out = textOption(options, "out");
+    if (out !== undefined) checkOutFolder("--out", out);
+    const result = await evaluateVersion(context.ports(), { pipeline, path, to, trained });
     if (out !== undefined) writeResults(out, evaluateResults(result));
     const { output } = context;
     const from = new Date(result.from).toISOString().slice(0, 10);

@@ -6,6 +6,7 @@ import { TUNE_MAX, type Tuning } from "../lifecycle/train/tune.ts";
 import { train } from "../lifecycle/train.ts";
 import type { ModelVersion } from "../ports.ts";
 import { forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
+import { checkOutFolder } from "./out.ts";
 import { figure, type Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
@@ -38,6 +39,8 @@ export const verb: Verb = {
     const forced = forceReason(options);
     const path = textOption(options, "data") ?? pipeline.source;
     const seed = optionalInteger(options, "seed", SEEDS);
+    const out = textOption(options, "out");
+    if (out !== undefined) checkOutFolder("--out", out);
     const tune = optionalInteger(options, "tune", { low: 1, high: TUNE_MAX });
     output.heading(`train ${pipeline.model} on ${path}`);
     const result = await train(context.ports(), {
@@ -51,7 +54,6 @@ export const verb: Verb = {
       forced,
       verb: "train",
     });
-    const out = textOption(options, "out");
     if (out !== undefined) writeResults(out, trainResults(result, pipeline.model));
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
