@@ -75,14 +75,29 @@ export function showRegistered(output: Output, version: ModelVersion | null): vo
 
 /** Metrics beside the champion's, ablation and the features that matter. */
 export function showTraining(output: Output, result: Awaited<ReturnType<typeof train>>): void {
-  const { metrics, champion, fitted, tuning } = result;
+  const { metrics, champion, fitted, tuning, untuned } = result;
   if (tuning !== null) showTuning(output, tuning);
   if (metrics === null || fitted === null) return;
   output.heading("on the evaluation slice, which nothing else saw");
   output.table([
-    ["metric", "candidate", ...(champion === null ? [] : [`champion v${champion.version}`])],
-    ...SHOWN.map((key) => [key, figure(metrics[key]), ...(champion === null ? [] : [figure(champion.metrics[key])])]),
+    [
+      "metric",
+      "candidate",
+      ...(untuned === null ? [] : ["untuned"]),
+      ...(champion === null ? [] : [`champion v${champion.version}`]),
+    ],
+    ...SHOWN.map((key) => [
+      key,
+      figure(metrics[key]),
+      ...(untuned === null ? [] : [figure(untuned.metrics[key])]),
+      ...(champion === null ? [] : [figure(champion.metrics[key])]),
+    ]),
   ]);
+  if (untuned !== null) {
+    output.line(
+      "  untuned: the pipeline's own parameters, trained and judged on the same rows; nothing is chosen by these figures",
+    );
+  }
   const { ablation } = fitted;
   if (ablation !== null) {
     output.line(

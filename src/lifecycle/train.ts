@@ -14,6 +14,7 @@ import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
 import { logTrials, tune } from "./train/tune.ts";
+import { judgeUntuned, logUntuned } from "./train/untuned.ts";
 import { gateOf } from "./validate.ts";
 import { columnsOfPlan, vectorsOf } from "./vectors.ts";
 
@@ -62,18 +63,17 @@ export async function makeCandidate(
   if (tuning !== null) watch.lap("tune");
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
-  const fitted = await made.fit(x, labels, {
-    kinds,
-    split,
-    amounts,
-    pipeline: input.pipeline,
-    seed,
-    threads,
-    report: ports.report,
-  });
+  const fitBy = (by: Pipeline): Promise<Fitted> =>
+    made.fit(x, labels, { kinds, split, amounts, pipeline: by, seed, threads, report: ports.report });
+  const fitted = await fitBy(input.pipeline);
   watch.lap("fit");
 
   const rows = judgedRows(source, split.evaluate.rows, pipeline);
+  const isTuned = tuning !== null && tuning.chosen !== 0;
+  const untuned = isTuned
+    ? judgeUntuned(await fitBy(pipeline), { pipeline, x, evaluated: split.evaluate.rows, rows })
+    : null;
+  if (isTuned) watch.lap("untuned");
   const trained = await evaluate(ports, { input, source, split, times, rows, x, plan, fitted, seed });
   const judged = await judge(ports, { input, source, split, x, plan, champion, trained, rows });
   watch.lap("evaluate");
@@ -85,6 +85,7 @@ export async function makeCandidate(
     champion: judged.champion,
     fitted: shown(fitted),
     tuning,
+    untuned,
     importance: trained.importance,
     lineage,
   };
@@ -92,6 +93,7 @@ export async function makeCandidate(
   const refused = !isYes(judged.logic) || (!isYes(judged.training) && input.forced === null);
   const runId = await logRun(ports, { input, trained, split, verdicts, source, registry, lineage, refused });
   if (tuning !== null) await logTrials(ports, { registry, pipeline, parent: runId, tuning, lineage });
+  if (untuned !== null) await logUntuned(ports, { registry, pipeline, parent: runId, untuned, lineage, seed });
   if (refused) return { ...outcome, version: null, runId, seconds: watch.seconds };
   const version = await register(ports, { input, registry, runId, judged, verdicts, lineage });
   await saveState(ports, { pipeline, plan, state, source, trained });
@@ -163,6 +165,7 @@ function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
     champion: null,
     fitted: null,
     tuning: null,
+    untuned: null,
     importance: [],
     lineage: null,
     seconds: watch.seconds,

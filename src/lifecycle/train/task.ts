@@ -7,6 +7,7 @@ import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
 import type { Tuning } from "./tune.ts";
+import type { Untuned } from "./untuned.ts";
 
 export interface TrainInput {
   readonly pipeline: Pipeline;
@@ -39,6 +40,8 @@ export interface TrainResult {
   readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature" | "curve"> | null;
   /** What a search found; null without one. */
   readonly tuning: Tuning | null;
+  /** The pipeline's own parameters on the same rows; null without a search, or where it kept them: then `metrics` are theirs. */
+  readonly untuned: Untuned | null;
   readonly importance: readonly { readonly name: string; readonly gain: number }[];
   /** null when the data gate said no. */
   readonly lineage: Lineage | null;
