@@ -70,6 +70,12 @@ const cases: readonly (readonly [name: string, args: () => readonly string[], co
     /names 2 and the model takes 6/,
   ],
   [
+    "features and renamed columns",
+    () => [card, "--features", "amount", "--columns", file("map.json", "{}")],
+    "cli.usage",
+    /--features .* --columns/,
+  ],
+  [
     "a feature twice",
     () => [nameless, "--features", "amount,hour,night,weekend,amount,hour"],
     "lifecycle.columns-unknown",
