@@ -39,6 +39,9 @@ export async function readSource(
   const native = (name: string): string => `${fileName.get(name)} (${types.get(fileName.get(name)!)})`;
   checkTime(table, { path: options.path, name: time, native: native(time) });
   const numeric = [amount, ...(renamed.has(label) ? [label] : [])];
+  for (const name of numeric) {
+    if (isEmpty(renamed.get(name)!)) renamed.set(name, noNumbers(raw.rows));
+  }
   for (const name of numeric) checkNumber(renamed.get(name)!, { path: options.path, native: native(name) });
   for (const [name, column] of renamed) checkFinite(column, { path: options.path, native: native(name) });
   if (renamed.has(label)) checkLabel(renamed.get(label)!, { path: options.path, native: native(label) });
@@ -183,6 +186,15 @@ function checkNumber(column: Column, place: Place): void {
     `holds ${seen}, not numbers`,
     "mend the column: plain numbers with a point, empty where missing",
   );
+}
+
+/** Without one value a column says nothing of its type, and a text file's reader takes it for texts. */
+function isEmpty(column: Column): boolean {
+  return column.kind === "text" && column.codes.every((code) => code < 0);
+}
+
+function noNumbers(rows: number): Column {
+  return { kind: "number", values: new Float64Array(rows).fill(Number.NaN) };
 }
 
 function checkFinite(column: Column, place: Place): void {
