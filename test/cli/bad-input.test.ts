@@ -84,6 +84,13 @@ describe("tables", () => {
       "dataset.type-wrong",
       /transaction id 3 occurs twice, in data rows 4 and 12/,
     ],
+    [
+      "three rows",
+      "t.csv",
+      () => csv(rows.slice(0, 3)),
+      "lifecycle.not-enough-data",
+      /the data spans less than a day.*/,
+    ],
     ["too short a time", "t.csv", () => csv(rows.slice(0, 2500)), "lifecycle.not-enough-data", /the data spans \d+d/],
     [
       "Infinity in CSV",
