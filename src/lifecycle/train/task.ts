@@ -7,7 +7,6 @@ import type { Pipeline } from "../pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
 import type { Tuning } from "./tune.ts";
-import type { Untuned } from "./untuned.ts";
 
 export interface TrainInput {
   readonly pipeline: Pipeline;
@@ -28,6 +27,12 @@ export interface TrainInput {
   readonly verb: "train" | "retrain" | "import";
   /** Where a model comes from that was not trained here. */
   readonly imported?: Imported;
+}
+
+/** The pipeline's own parameters beside tuned ones: figures on the evaluation slice. They are shown; nothing is chosen by them, the search was over before. */
+export interface Untuned {
+  readonly rounds: number;
+  readonly metrics: Metrics;
 }
 
 export interface TrainResult {

@@ -3,15 +3,10 @@ import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Ports, Registry } from "../../ports.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
 import type { Pipeline } from "../pipeline.ts";
-import { type JudgedRows, type Metrics, metricsOf } from "./evaluate.ts";
+import { type JudgedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { flatParameters } from "./judge.ts";
-
-/** Figures on the evaluation slice. They are shown; nothing is chosen by them, the search was over before. */
-export interface Untuned {
-  readonly rounds: number;
-  readonly metrics: Metrics;
-}
+import type { Untuned } from "./task.ts";
 
 /** What was fitted by the pipeline's own parameters, its calibration and thresholds included, judged on the tuned model's rows. */
 export function judgeUntuned(
