@@ -5,7 +5,16 @@ import type { Ports, Registry } from "../ports.ts";
 import { type Lineage, lineageOf } from "./lineage.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadVersion, type Scorer } from "./score.ts";
-import { amountsOf, checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
+import {
+  amountsOf,
+  checkUniqueIds,
+  keepColumns,
+  labelsOf,
+  readSource,
+  type Source,
+  spanText,
+  timesOf,
+} from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
 import { type Fitted, fitModels } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
@@ -37,18 +46,17 @@ export async function makeCandidate(
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
-  const source = await readData(ports, pipeline, {
-    path: asked.path,
-    plans: [plan, ...(champion ? [champion.plan] : [])],
-  });
+  const plans = [plan, ...(champion ? [champion.plan] : [])];
+  const whole = await readData(ports, pipeline, { path: asked.path, plans, all: true });
+  watch.lap("read");
+  const data = gateOf(pipeline, whole.table).verdict;
+  watch.lap("validate");
+  // What only the gate asks about is not carried through the training.
+  const source = keepColumns(whole, pipeline, plans.flatMap(columnsOfPlan));
   const times = timesOf(source.table, pipeline);
   const labels = labelsOf(source.table, pipeline);
   const split = splitByTime(times, labels, pipeline);
   ports.report.line(`  ${source.table.rows.toLocaleString("en")} transactions, ${spanText(times)}`);
-  watch.lap("read");
-
-  const data = gateOf(pipeline, source.table).verdict;
-  watch.lap("validate");
   if (!isYes(data) && asked.forced === null) return stopped([data], watch);
 
   const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
@@ -112,13 +120,16 @@ export async function loadChampion(registry: Registry, pipeline: Pipeline): Prom
 export async function readData(
   ports: Ports,
   pipeline: Pipeline,
-  given: { readonly path: string; readonly plans: readonly FeaturePlan[] },
+  given: {
+    readonly path: string;
+    readonly plans: readonly FeaturePlan[];
+    /** With what no feature reads: a suite may ask about it. */
+    readonly all?: boolean;
+  },
 ): Promise<Source> {
-  const source = await readSource(await ports.dataset(), pipeline, {
-    path: given.path,
-    wanted: given.plans.flatMap(columnsOfPlan),
-    labelled: true,
-  });
+  const { path, plans, all = false } = given;
+  const wanted = plans.flatMap(columnsOfPlan);
+  const source = await readSource(await ports.dataset(), pipeline, { path, wanted, labelled: true, all });
   checkUniqueIds(source, pipeline);
   return source;
 }
