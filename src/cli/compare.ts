@@ -5,7 +5,7 @@ import type { LabelledMetrics } from "../evidence/labelled.ts";
 import type { ShadowReport } from "../evidence/report.ts";
 import { compare } from "../lifecycle/compare.ts";
 import { textOption } from "./options.ts";
-import type { Output } from "./output.ts";
+import { figure, type Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -59,10 +59,10 @@ function showMetrics(output: Output, metrics: LabelledMetrics | null): void {
   }
   const row = (name: string, interval: PairedInterval): string[] => [
     name,
-    interval.observedA.toFixed(4),
-    interval.observedB.toFixed(4),
-    `${interval.low >= 0 ? "+" : ""}${interval.low.toFixed(4)} … ${interval.high >= 0 ? "+" : ""}${interval.high.toFixed(4)}`,
-    interval.probabilityBetter.toFixed(2),
+    figure(interval.observedA),
+    figure(interval.observedB),
+    `${interval.low >= 0 ? "+" : ""}${figure(interval.low)} … ${interval.high >= 0 ? "+" : ""}${figure(interval.high)}`,
+    figure(interval.probabilityBetter, 2),
   ];
   output.table([
     ["metric", "champion", "candidate", `difference, ${100 * metrics.averagePrecision.level} % interval`, "P(better)"],

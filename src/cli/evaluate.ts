@@ -3,6 +3,8 @@ import { SentinelError } from "../core/errors.ts";
 import { evaluateResults, evaluateVersion } from "../lifecycle/evaluate.ts";
 import { writeResults } from "../lifecycle/result-files.ts";
 import { textOption } from "./options.ts";
+import { checkOutFolder } from "./out.ts";
+import { figure } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -22,21 +24,16 @@ export const verb: Verb = {
     }
     const pipeline = context.pipeline();
     const path = textOption(options, "data") ?? pipeline.source;
-    const result = await evaluateVersion(context.ports(), { pipeline, path, to, trained });
     const out = textOption(options, "out");
+    if (out !== undefined) checkOutFolder("--out", out);
+    const result = await evaluateVersion(context.ports(), { pipeline, path, to, trained });
     if (out !== undefined) writeResults(out, evaluateResults(result));
     const { output } = context;
     const from = new Date(result.from).toISOString().slice(0, 10);
     output.heading(
       `${pipeline.model} version ${result.version} on ${result.rows.toLocaleString("en")} rows from ${from} on`,
     );
-    output.table([
-      ["metric", "value"],
-      ...Object.entries(result.metrics).map(([key, value]) => [
-        key,
-        Number.isInteger(value) ? String(value) : value.toFixed(4),
-      ]),
-    ]);
+    output.table([["metric", "value"], ...Object.entries(result.metrics).map(([key, value]) => [key, figure(value)])]);
     if (out !== undefined) output.line(`\n  metrics and curves: ${out}`);
     return { yes: true, json: result };
   },

@@ -2,6 +2,7 @@
 import { SentinelError } from "../core/errors.ts";
 import { featurise } from "../lifecycle/featurise.ts";
 import { textOption } from "./options.ts";
+import { checkOutTable } from "./out.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -16,6 +17,7 @@ export const verb: Verb = {
         hint: "for example: sentinel featurise --out data/features.parquet",
       });
     }
+    checkOutTable("--out", out);
     const pipeline = context.pipeline();
     const ports = context.ports();
     const started = ports.clock.elapsed();

@@ -29,12 +29,19 @@ export const verb: Verb = {
     const { output, config } = context;
     const pipeline = context.pipeline();
     const forced = forceReason(options);
+    const features = textOption(options, "features");
+    const renamed = textOption(options, "columns");
+    if (features !== undefined && renamed !== undefined) {
+      throw new SentinelError("cli.usage", "--features names every column's feature, --columns renames some of them", {
+        hint: "give one of the two",
+      });
+    }
     const path = textOption(options, "data") ?? pipeline.source;
     output.heading(`import ${args[0]} as ${pipeline.model}, judged on ${path}`);
     const result = await importModel(context.ports(), {
       file: args[0],
       format: choiceOption(options, "format", FOREIGN_FORMATS),
-      columns: { features: listOf(textOption(options, "features")), map: mapOf(textOption(options, "columns")) },
+      columns: { features: listOf(features), map: mapOf(renamed) },
       calibration: choiceOption(options, "calibrate", CALIBRATIONS),
       output: textOption(options, "output"),
       isMargin: options.margin === true,

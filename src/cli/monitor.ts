@@ -2,7 +2,7 @@
 import pc from "picocolors";
 import { type MonitorResult, monitor } from "../lifecycle/monitor.ts";
 import { textOption, timeOption } from "./options.ts";
-import type { Output } from "./output.ts";
+import { figure, type Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 const FEATURES_SHOWN = 8;
@@ -38,8 +38,8 @@ export function showMonitor(output: Output, result: MonitorResult): void {
     ["what", "PSI", "KS", ""],
     ...moved.map((feature) => [
       feature.name,
-      number(feature.psi),
-      number(feature.ks?.statistic),
+      figure(feature.psi, 3),
+      figure(feature.ks?.statistic, 3),
       feature.drifted ? "moved" : "",
     ]),
   ]);
@@ -47,11 +47,7 @@ export function showMonitor(output: Output, result: MonitorResult): void {
   if (performance === null) output.line("  performance: too few matured frauds to say");
   else {
     output.line(
-      `  performance on ${performance.frauds} matured frauds: average precision ${performance.averagePrecision.toFixed(3)} (${performance.averagePrecisionAtTraining.toFixed(3)} when trained), recall ${performance.recallAtReview.toFixed(3)}, precision ${performance.precisionAtReview.toFixed(3)}`,
+      `  performance on ${performance.frauds} matured frauds: average precision ${figure(performance.averagePrecision, 3)} (${figure(performance.averagePrecisionAtTraining, 3)} when trained), recall ${figure(performance.recallAtReview, 3)}, precision ${figure(performance.precisionAtReview, 3)}`,
     );
   }
-}
-
-function number(value: number | null | undefined): string {
-  return value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(3);
 }

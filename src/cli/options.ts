@@ -79,9 +79,14 @@ export function durationOption(options: VerbOptions, name: string, fallback: num
   return value;
 }
 
-/** --force needs --reason: an override without a reason is refused. */
+/** --force needs --reason, and --reason --force: neither an override without a reason nor a reason that is lost. */
 export function forceReason(options: VerbOptions): string | null {
-  if (options.force !== true) return null;
+  if (options.force !== true) {
+    if (options.reason === undefined) return null;
+    throw new SentinelError("cli.usage", "--reason says why a no is overridden, and --force is not given", {
+      hint: "leave it out: what the gates say goes down by itself; or give --force too",
+    });
+  }
   const reason = textOption(options, "reason")?.trim() ?? "";
   if (reason === "") throw usage('--force needs --reason "…": the journal keeps why a gate was overridden');
   return reason;

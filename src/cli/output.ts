@@ -81,6 +81,12 @@ function timeLeft(ms: number, share: number): string {
   return seconds < 120 ? `, about ${seconds} s left` : `, about ${Math.round(seconds / 60)} min left`;
 }
 
+/** A figure in a table: whole numbers as such, a dash where it is not defined (a precision of no alerts). */
+export function figure(value: number | null | undefined, digits = 4): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  return Number.isInteger(value) ? String(value) : value.toFixed(digits);
+}
+
 /** Columns padded to the widest cell; numbers to the right. */
 export function alignColumns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
@@ -90,7 +96,7 @@ export function alignColumns(rows: readonly (readonly string[])[]): string[] {
     });
   return rows.map((row, index) => {
     const cells = row.map((cell, i) =>
-      index > 0 && /^[-+−]?[\d.,]+( ?%| ?ms| ?s)?$/.test(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]),
+      index > 0 && /^([-+−]?[\d.,]+( ?%| ?ms| ?s)?|–)$/.test(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]),
     );
     const text = `  ${cells.join("   ").trimEnd()}`;
     return index === 0 ? pc.dim(text) : text;

@@ -7,6 +7,7 @@ import { emit } from "../lifecycle/simulate/emit.ts";
 import type { SimulateOptions } from "../lifecycle/simulate/options.ts";
 import { simulate } from "../lifecycle/simulate.ts";
 import { integerOption, textOption } from "./options.ts";
+import { checkOutTable } from "./out.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
 const BIG = 10_000_000;
@@ -50,6 +51,7 @@ export const verb: Verb = {
         hint: "for example: sentinel simulate --out data/transactions.parquet",
       });
     }
+    checkOutTable("--out", out);
     const ports = context.ports();
     const started = ports.clock.elapsed();
     const result = await simulate(ports, { ...settings, out });

@@ -6,7 +6,8 @@ import { TUNE_MAX, type Tuning } from "../lifecycle/train/tune.ts";
 import { train } from "../lifecycle/train.ts";
 import type { ModelVersion } from "../ports.ts";
 import { forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
-import type { Output } from "./output.ts";
+import { checkOutFolder } from "./out.ts";
+import { figure, type Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 /** Metrics shown on the terminal; the rest is in the run and the card. */
@@ -38,6 +39,8 @@ export const verb: Verb = {
     const forced = forceReason(options);
     const path = textOption(options, "data") ?? pipeline.source;
     const seed = optionalInteger(options, "seed", SEEDS);
+    const out = textOption(options, "out");
+    if (out !== undefined) checkOutFolder("--out", out);
     const tune = optionalInteger(options, "tune", { low: 1, high: TUNE_MAX });
     output.heading(`train ${pipeline.model} on ${path}`);
     const result = await train(context.ports(), {
@@ -51,7 +54,6 @@ export const verb: Verb = {
       forced,
       verb: "train",
     });
-    const out = textOption(options, "out");
     if (out !== undefined) writeResults(out, trainResults(result, pipeline.model));
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
@@ -73,22 +75,33 @@ export function showRegistered(output: Output, version: ModelVersion | null): vo
 
 /** Metrics beside the champion's, ablation and the features that matter. */
 export function showTraining(output: Output, result: Awaited<ReturnType<typeof train>>): void {
-  const { metrics, champion, fitted, tuning } = result;
+  const { metrics, champion, fitted, tuning, untuned } = result;
   if (tuning !== null) showTuning(output, tuning);
   if (metrics === null || fitted === null) return;
   output.heading("on the evaluation slice, which nothing else saw");
   output.table([
-    ["metric", "candidate", ...(champion === null ? [] : [`champion v${champion.version}`])],
+    [
+      "metric",
+      "candidate",
+      ...(untuned === null ? [] : ["untuned"]),
+      ...(champion === null ? [] : [`champion v${champion.version}`]),
+    ],
     ...SHOWN.map((key) => [
       key,
-      metrics[key].toFixed(4),
-      ...(champion === null ? [] : [champion.metrics[key].toFixed(4)]),
+      figure(metrics[key]),
+      ...(untuned === null ? [] : [figure(untuned.metrics[key])]),
+      ...(champion === null ? [] : [figure(champion.metrics[key])]),
     ]),
   ]);
+  if (untuned !== null) {
+    output.line(
+      "  untuned: the pipeline's own parameters, trained and judged on the same rows; nothing is chosen by these figures",
+    );
+  }
   const { ablation } = fitted;
   if (ablation !== null) {
     output.line(
-      `  anomaly score among the inputs: average precision ${ablation.without.toFixed(4)} without, ${ablation.with.toFixed(4)} with → ${ablation.kept ? "kept" : "left out"}`,
+      `  anomaly score among the inputs: average precision ${figure(ablation.without)} without, ${figure(ablation.with)} with → ${ablation.kept ? "kept" : "left out"}`,
     );
   }
   const top = result.importance

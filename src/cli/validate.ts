@@ -4,6 +4,7 @@ import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { validate } from "../lifecycle/validate.ts";
 import { textOption } from "./options.ts";
+import { checkOutFile } from "./out.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -16,10 +17,12 @@ export const verb: Verb = {
     const pipeline = context.pipeline();
     const file = textOption(options, "data") ?? pipeline.source;
     const { output, config } = context;
-    const result = await validate(context.ports(), { pipeline, path: file });
     const report = textOption(options, "report") ?? path.join(config.reportsDir, `${pipeline.name}-validation.html`);
-    write(report, result.html);
     const json = textOption(options, "result");
+    checkOutFile("--report", report);
+    if (json !== undefined) checkOutFile("--result", json);
+    const result = await validate(context.ports(), { pipeline, path: file });
+    write(report, result.html);
     if (json !== undefined) write(json, `${JSON.stringify(result.result, null, 2)}\n`);
     output.heading(`${result.source.rows.toLocaleString("en")} transactions of ${file} against ${pipeline.suiteFile}`);
     output.verdict(result.verdict);

@@ -49,6 +49,7 @@ export const ERROR_KINDS = {
   "ml.model-invalid": INPUT,
   "ml.model-unsupported": INPUT,
   "ml.runtime-missing": { http: 503, exit: 2, retryable: true },
+  "ml.not-explainable": { http: 422, exit: 2, retryable: false },
   "ml.parameter-invalid": INPUT,
   "ml.one-class": INPUT,
   "pipeline.invalid": INPUT,

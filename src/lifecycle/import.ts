@@ -5,13 +5,14 @@ import type { Imported } from "./bundle.ts";
 import { type ColumnChoice, mapColumns } from "./import/columns.ts";
 import { engineOf } from "./import/engine.ts";
 import { fitImported } from "./import/fit.ts";
-import { type ForeignFormat, readForeign } from "./import/read.ts";
+import type { ForeignFormat } from "./import/format.ts";
+import { readForeign } from "./import/read.ts";
 import type { ModelParameters } from "./pipeline.ts";
 import { loadSpec } from "./spec-file.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
 import { makeCandidate } from "./train.ts";
 
-export { FOREIGN_FORMATS } from "./import/read.ts";
+export { FOREIGN_FORMATS } from "./import/format.ts";
 
 export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "threads" | "tune"> {
   /** The model's file. */
@@ -42,7 +43,7 @@ export interface ImportResult extends TrainResult {
  */
 export async function importModel(ports: Ports, input: ImportInput): Promise<ImportResult> {
   const { file, format, rounds, columns: choice, calibration, output, isMargin = false, missing, ...task } = input;
-  const foreign = readForeign(file, { format, rounds, output });
+  const foreign = readForeign(file, { format, rounds, output, isMargin });
   const plan = compileSpec(await loadSpec(input.pipeline));
   const columns = mapColumns(foreign.model, { features: plan.names, choice });
   const engine = engineOf(foreign.model, { names: plan.names, columns, isMargin, missing: missing ?? null });

@@ -28,18 +28,19 @@ export function writeResults(dir: string, files: ResultFiles): void {
   }
 }
 
-/** JSON of numbers, texts and nested objects. What is not defined (NaN) is left out: JSON has no word for it. */
+/** JSON of numbers, texts and nested objects. What is not defined (NaN) is null, as in all of our JSON; DVC passes over it. */
 export function metricsJson(metrics: Readonly<Record<string, unknown>>): string {
-  const text = JSON.stringify(metrics, (_key, value: unknown) =>
-    typeof value === "number" && !Number.isFinite(value) ? undefined : value,
-  );
-  return `${JSON.stringify(JSON.parse(text), null, 2)}\n`;
+  return `${JSON.stringify(metrics, null, 2)}\n`;
 }
 
-/** One line a point under a header; numbers in full, so that the same curve is the same text. */
+/** One line a point under a header; numbers in full, so that the same curve is the same text, and nothing for NaN. */
 export function curveCsv(curve: Curve): string {
   const names = Object.keys(curve);
   const points = curve[names[0]]?.length ?? 0;
-  const lines = Array.from({ length: points }, (_, i) => names.map((name) => String(curve[name][i])).join(","));
+  const lines = Array.from({ length: points }, (_, i) => names.map((name) => cellOf(curve[name][i])).join(","));
   return `${[names.join(","), ...lines].join("\n")}\n`;
+}
+
+function cellOf(value: number): string {
+  return Number.isNaN(value) ? "" : String(value);
 }

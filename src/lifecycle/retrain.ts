@@ -113,7 +113,13 @@ async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInpu
   const { pipeline } = input;
   const dataset = await ports.dataset();
   const plan = compileSpec(await loadSpec(pipeline));
-  const source = await readSource(dataset, pipeline, { path: input.path, wanted: columnsOfPlan(plan), labelled: true });
+  const source = await readSource(dataset, pipeline, {
+    path: input.path,
+    wanted: columnsOfPlan(plan),
+    labelled: true,
+    // The data gate before the training may ask about any of them.
+    all: true,
+  });
   const last = largest(timesOf(source.table, pipeline));
   const added = await loggedSince(ports, pipeline, last);
   if (added.length === 0) return { path: input.path };

@@ -4,6 +4,7 @@ import { SentinelError } from "../core/errors.ts";
 import { type Column, type Table, textAt } from "../core/table.ts";
 import type { Dataset, DatasetDescription } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { LABEL_KNOWN_AT } from "./vectors.ts";
 
 /** A table under canonical names, and where it came from. */
 export interface Source {
@@ -20,7 +21,13 @@ export interface Source {
 export async function readSource(
   dataset: Dataset,
   pipeline: Pipeline,
-  options: { readonly path: string; readonly wanted: readonly string[]; readonly labelled: boolean },
+  options: {
+    readonly path: string;
+    readonly wanted: readonly string[];
+    readonly labelled: boolean;
+    /** Columns that nobody names are read too, for a gate that may ask about them. */
+    readonly all?: boolean;
+  },
 ): Promise<Source> {
   const description = await dataset.describe(options.path);
   const fileName = fileNames(description, pipeline);
@@ -28,21 +35,36 @@ export async function readSource(
   const required = options.labelled ? [id, time, amount, label] : [id, time, amount];
   const missing = required.filter((name) => !fileName.has(name));
   if (missing.length > 0) throw columnsMissing(description, pipeline, missing);
-  const columns = [...new Set([...required, pipeline.columns.card, label, "label_known_at", ...options.wanted])].filter(
+  const columns = [...new Set([...required, pipeline.columns.card, label, LABEL_KNOWN_AT, ...options.wanted])].filter(
     (name) => fileName.has(name),
   );
+  const besides = options.all === true ? [...fileName.keys()].filter((name) => !columns.includes(name)) : [];
   const hash = await dataset.hash(options.path);
-  const raw = await dataset.read(options.path, { columns: columns.map((name) => fileName.get(name)!) });
-  const renamed = new Map<string, Column>(columns.map((name) => [name, raw.columns.get(fileName.get(name)!)!]));
+  const raw = await dataset.read(options.path, {
+    columns: [...columns, ...besides].map((name) => fileName.get(name)!),
+  });
+  const renamed = new Map<string, Column>(
+    [...columns, ...besides].map((name) => [name, raw.columns.get(fileName.get(name)!)!]),
+  );
   const table: Table = { rows: raw.rows, columns: renamed };
   const types = new Map(description.columns.map(({ name, nativeType }) => [name, nativeType]));
   const native = (name: string): string => `${fileName.get(name)} (${types.get(fileName.get(name)!)})`;
   checkTime(table, { path: options.path, name: time, native: native(time) });
   const numeric = [amount, ...(renamed.has(label) ? [label] : [])];
+  for (const name of numeric) {
+    if (isEmpty(renamed.get(name)!)) renamed.set(name, noNumbers(raw.rows));
+  }
   for (const name of numeric) checkNumber(renamed.get(name)!, { path: options.path, native: native(name) });
-  for (const [name, column] of renamed) checkFinite(column, { path: options.path, native: native(name) });
+  for (const name of columns) checkFinite(renamed.get(name)!, { path: options.path, native: native(name) });
   if (renamed.has(label)) checkLabel(renamed.get(label)!, { path: options.path, native: native(label) });
   return { path: options.path, hash, table };
+}
+
+/** With the named columns and those that the pipeline names, and no others. */
+export function keepColumns(source: Source, { columns }: Pipeline, wanted: readonly string[]): Source {
+  const names = new Set([...Object.values(columns), LABEL_KNOWN_AT, ...wanted]);
+  const kept = [...source.table.columns].filter(([name]) => names.has(name));
+  return { ...source, table: { ...source.table, columns: new Map(kept) } };
 }
 
 /** The labels of a table as 0 and 1; a missing label counts as 0. */
@@ -183,6 +205,15 @@ function checkNumber(column: Column, place: Place): void {
     `holds ${seen}, not numbers`,
     "mend the column: plain numbers with a point, empty where missing",
   );
+}
+
+/** Without one value a column says nothing of its type, and a text file's reader takes it for texts. */
+function isEmpty(column: Column): boolean {
+  return column.kind === "text" && column.codes.every((code) => code < 0);
+}
+
+function noNumbers(rows: number): Column {
+  return { kind: "number", values: new Float64Array(rows).fill(Number.NaN) };
 }
 
 function checkFinite(column: Column, place: Place): void {

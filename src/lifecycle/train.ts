@@ -5,7 +5,16 @@ import type { Ports, Registry } from "../ports.ts";
 import { type Lineage, lineageOf } from "./lineage.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { loadVersion, type Scorer } from "./score.ts";
-import { amountsOf, checkUniqueIds, labelsOf, readSource, type Source, spanText, timesOf } from "./source.ts";
+import {
+  amountsOf,
+  checkUniqueIds,
+  keepColumns,
+  labelsOf,
+  readSource,
+  type Source,
+  spanText,
+  timesOf,
+} from "./source.ts";
 import { loadSpec } from "./spec-file.ts";
 import { type Fitted, fitModels } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
@@ -14,6 +23,7 @@ import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
 import { logTrials, tune } from "./train/tune.ts";
+import { judgeUntuned, logUntuned } from "./train/untuned.ts";
 import { gateOf } from "./validate.ts";
 import { columnsOfPlan, vectorsOf } from "./vectors.ts";
 
@@ -36,18 +46,17 @@ export async function makeCandidate(
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
-  const source = await readData(ports, pipeline, {
-    path: asked.path,
-    plans: [plan, ...(champion ? [champion.plan] : [])],
-  });
+  const plans = [plan, ...(champion ? [champion.plan] : [])];
+  const whole = await readData(ports, pipeline, { path: asked.path, plans, all: true });
+  watch.lap("read");
+  const data = gateOf(pipeline, whole.table).verdict;
+  watch.lap("validate");
+  // What only the gate asks about is not carried through the training.
+  const source = keepColumns(whole, pipeline, plans.flatMap(columnsOfPlan));
   const times = timesOf(source.table, pipeline);
   const labels = labelsOf(source.table, pipeline);
   const split = splitByTime(times, labels, pipeline);
   ports.report.line(`  ${source.table.rows.toLocaleString("en")} transactions, ${spanText(times)}`);
-  watch.lap("read");
-
-  const data = gateOf(pipeline, source.table).verdict;
-  watch.lap("validate");
   if (!isYes(data) && asked.forced === null) return stopped([data], watch);
 
   const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
@@ -62,18 +71,17 @@ export async function makeCandidate(
   if (tuning !== null) watch.lap("tune");
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
-  const fitted = await made.fit(x, labels, {
-    kinds,
-    split,
-    amounts,
-    pipeline: input.pipeline,
-    seed,
-    threads,
-    report: ports.report,
-  });
+  const fitBy = (by: Pipeline): Promise<Fitted> =>
+    made.fit(x, labels, { kinds, split, amounts, pipeline: by, seed, threads, report: ports.report });
+  const fitted = await fitBy(input.pipeline);
   watch.lap("fit");
 
   const rows = judgedRows(source, split.evaluate.rows, pipeline);
+  const isTuned = tuning !== null && tuning.chosen !== 0;
+  const untuned = isTuned
+    ? judgeUntuned(await fitBy(pipeline), { pipeline, x, evaluated: split.evaluate.rows, rows })
+    : null;
+  if (isTuned) watch.lap("untuned");
   const trained = await evaluate(ports, { input, source, split, times, rows, x, plan, fitted, seed });
   const judged = await judge(ports, { input, source, split, x, plan, champion, trained, rows });
   watch.lap("evaluate");
@@ -85,6 +93,7 @@ export async function makeCandidate(
     champion: judged.champion,
     fitted: shown(fitted),
     tuning,
+    untuned,
     importance: trained.importance,
     lineage,
   };
@@ -92,6 +101,7 @@ export async function makeCandidate(
   const refused = !isYes(judged.logic) || (!isYes(judged.training) && input.forced === null);
   const runId = await logRun(ports, { input, trained, split, verdicts, source, registry, lineage, refused });
   if (tuning !== null) await logTrials(ports, { registry, pipeline, parent: runId, tuning, lineage });
+  if (untuned !== null) await logUntuned(ports, { registry, pipeline, parent: runId, untuned, lineage, seed });
   if (refused) return { ...outcome, version: null, runId, seconds: watch.seconds };
   const version = await register(ports, { input, registry, runId, judged, verdicts, lineage });
   await saveState(ports, { pipeline, plan, state, source, trained });
@@ -110,13 +120,16 @@ export async function loadChampion(registry: Registry, pipeline: Pipeline): Prom
 export async function readData(
   ports: Ports,
   pipeline: Pipeline,
-  given: { readonly path: string; readonly plans: readonly FeaturePlan[] },
+  given: {
+    readonly path: string;
+    readonly plans: readonly FeaturePlan[];
+    /** With what no feature reads: a suite may ask about it. */
+    readonly all?: boolean;
+  },
 ): Promise<Source> {
-  const source = await readSource(await ports.dataset(), pipeline, {
-    path: given.path,
-    wanted: given.plans.flatMap(columnsOfPlan),
-    labelled: true,
-  });
+  const { path, plans, all = false } = given;
+  const wanted = plans.flatMap(columnsOfPlan);
+  const source = await readSource(await ports.dataset(), pipeline, { path, wanted, labelled: true, all });
   checkUniqueIds(source, pipeline);
   return source;
 }
@@ -163,6 +176,7 @@ function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
     champion: null,
     fitted: null,
     tuning: null,
+    untuned: null,
     importance: [],
     lineage: null,
     seconds: watch.seconds,

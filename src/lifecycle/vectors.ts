@@ -11,6 +11,7 @@ import type { Matrix } from "../ml/matrix.ts";
 import type { Reporter } from "../ports.ts";
 import type { Pipeline } from "./pipeline.ts";
 
+/** When a label became known, where a table has this column. */
 export const LABEL_KNOWN_AT = "label_known_at";
 
 /** The columns a plan reads. */

@@ -95,7 +95,9 @@ function lines(parts: ServerParts, context: RequestContext): Response {
   // Pulled by the client's reading: a slow reader slows the scoring, and nothing piles up in between.
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { text, done } = await portion(parts, source, state);
+      let { text, done } = await portion(parts, source, state);
+      // A pull that gives nothing is not repeated by the stream: blank lines are read on from here.
+      while (text === "" && !done) ({ text, done } = await portion(parts, source, state));
       if (text !== "") controller.enqueue(encoder.encode(text));
       if (!done) return;
       end();
@@ -122,6 +124,7 @@ async function portion(
       if (next.done) return { text, done: true };
       state.line++;
       if (state.line > LINES_MAX) throw tooManyLines();
+      if (next.value.trim() === "") continue;
       text += `${JSON.stringify(await answerLine(parts, next.value, state))}\n`;
     }
     await breathe();
@@ -138,7 +141,7 @@ async function answerLine(
   { line, explain }: { readonly line: number; readonly explain: boolean },
 ): Promise<object> {
   try {
-    const parsed = parts.parser.parse(parseJson(text, `line ${line}`), parts.ports.clock.now());
+    const parsed = parts.parser.parse(parseJson(text, line), parts.ports.clock.now());
     return explain ? await explainedAnswer(parts, parsed) : await answer(parts, parsed);
   } catch (error) {
     return { line, ...problemOf(error) };

@@ -35,7 +35,7 @@ export async function readText(
   return decode(bytes);
 }
 
-/** The lines of an NDJSON body; each at most `bytesMax` long. Blank lines are left out. */
+/** The lines of an NDJSON body; each at most `bytesMax` long. Blank ones are among them, so that the count is the line's number. */
 export async function* readLines(chunks: Chunks, bytesMax: number): AsyncGenerator<string> {
   let rest: Uint8Array[] = [];
   let restBytes = 0;
@@ -44,7 +44,7 @@ export async function* readLines(chunks: Chunks, bytesMax: number): AsyncGenerat
     for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
       const line = decode(Buffer.concat([...rest, chunk.subarray(from, at)]));
       if (restBytes + at - from > bytesMax) throw tooLarge(bytesMax);
-      if (line.trim() !== "") yield line;
+      yield line;
       rest = [];
       restBytes = 0;
       from = at + 1;
@@ -53,8 +53,7 @@ export async function* readLines(chunks: Chunks, bytesMax: number): AsyncGenerat
     if (restBytes > bytesMax) throw tooLarge(bytesMax);
     rest.push(chunk.subarray(from));
   }
-  const last = decode(Buffer.concat(rest));
-  if (last.trim() !== "") yield last;
+  if (restBytes > 0) yield decode(Buffer.concat(rest));
 }
 
 /** The chunks of a body. */

@@ -1,5 +1,5 @@
 // Answers with reasons: what `?explain=true` adds, computed after the answer stands and without which nothing more is loaded.
-import { messageOf } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Reason } from "../lifecycle/explain/reasons.ts";
 import type { Scorer } from "../lifecycle/score.ts";
 import { answer } from "./answer.ts";
@@ -10,10 +10,15 @@ import type { LiveSet } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import type { RequestContext, ServerParts } from "./parts.ts";
 
-/** Reasons are missing where there are none to give: the policy answered, or what judged is gone. */
-export interface ExplainedBody extends AnswerBody {
-  readonly reasons?: readonly Reason[];
-}
+/** `reasons` null: there are none to give, and `reasons_absent` says why. An empty list: nothing raised the score. */
+export type ExplainedBody = AnswerBody &
+  (
+    | { readonly reasons: readonly Reason[] }
+    | { readonly reasons: null; readonly reasons_absent: { readonly code: AbsenceCode; readonly text: string } }
+  );
+
+/** Why an answer has no reasons. */
+type AbsenceCode = "degraded" | "not-explainable" | "not-logged" | "failed";
 
 /** Whether the request asks for reasons. Throws `request.invalid` for anything but true or false. */
 export function wantsReasons(context: RequestContext): boolean {
@@ -23,7 +28,7 @@ export function wantsReasons(context: RequestContext): boolean {
   throw invalidRequest([{ field: "explain", message: "must be true or false" }], "the query");
 }
 
-/** {@link answer}, with reasons. That they cannot be given is logged and takes nothing from the answer. */
+/** {@link answer}, with reasons or with what keeps them away, which takes nothing else from the answer. */
 export async function explainedAnswer(parts: ServerParts, parsed: Parsed, live?: LiveSet): Promise<ExplainedBody> {
   let seen: { readonly vector: Float32Array; readonly scorer: Scorer } | null = null;
   const body = await answer(parts, parsed, {
@@ -32,16 +37,24 @@ export async function explainedAnswer(parts: ServerParts, parsed: Parsed, live?:
       seen = { vector, scorer };
     },
   });
-  if (body.degraded) return body;
+  const without = (code: AbsenceCode, text: string): ExplainedBody => ({
+    ...body,
+    reasons: null,
+    reasons_absent: { code, text },
+  });
+  if (body.degraded) return without("degraded", "scoring failed, and the pipeline's policy answered");
   try {
     const judged = seen ?? (await earlier(parts, parsed.transaction.id));
-    if (judged === null) return body;
+    if (judged === null) return without("not-logged", "the log has lost what this earlier answer was judged by");
     const { explainVector } = await import("../lifecycle/explain/attribution.ts");
     const { reasonsOf } = await import("../lifecycle/explain/reasons.ts");
     return { ...body, reasons: reasonsOf(judged.scorer, explainVector(judged.scorer, judged.vector)) };
   } catch (error) {
+    if (error instanceof SentinelError && error.code === "ml.not-explainable") {
+      return without("not-explainable", error.message);
+    }
     parts.logger.warn({ version: body.model.version, error: messageOf(error) }, "an answer has no reasons");
-    return body;
+    return without("failed", "a fault kept the reasons away; the server's log tells it");
   }
 }
 

@@ -4,13 +4,17 @@ import { SentinelError } from "../core/errors.ts";
 /** Nesting deeper than this is refused; no transaction needs it, and it keeps the walk below off the stack's end. */
 const DEPTH_MAX = 64;
 
-/** Parses JSON text. Throws `request.malformed` with the position, also for numbers that no double holds (1e999). */
-export function parseJson(text: string, where = "the body"): unknown {
+/**
+ * Parses JSON text. Throws `request.malformed` with the position, also for numbers that no double holds (1e999). `lineOfStream` is
+ * the line of an NDJSON stream that the text is.
+ */
+export function parseJson(text: string, lineOfStream?: number): unknown {
+  const where = whereOf(lineOfStream);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw malformed(text, where);
+    throw malformed(text, lineOfStream);
   }
   checkNumbers(value, { where, depth: 0 });
   return value;
@@ -34,7 +38,8 @@ function checkNumbers(value: unknown, at: { readonly where: string; readonly dep
   else for (const key of Object.keys(value)) checkNumbers((value as Record<string, unknown>)[key], deeper);
 }
 
-function malformed(text: string, where: string): SentinelError {
+function malformed(text: string, lineOfStream: number | undefined): SentinelError {
+  const where = whereOf(lineOfStream);
   if (text.trim() === "") {
     return new SentinelError("request.malformed", `${where} is empty`, { hint: "send a JSON document" });
   }
@@ -42,12 +47,16 @@ function malformed(text: string, where: string): SentinelError {
   const before = text.slice(0, at);
   const line = before.split("\n").length;
   const column = at - before.lastIndexOf("\n");
+  // A line of a stream has one number: its own.
+  const place = lineOfStream === undefined ? `line ${line}, column ${column} (offset ${at})` : `column ${column}`;
   const found = at < text.length ? JSON.stringify(text.slice(at, at + 12)) : "the end";
-  return new SentinelError(
-    "request.malformed",
-    `${where} is no JSON: fault at line ${line}, column ${column} (offset ${at}), found ${found}`,
-    { hint: "send JSON as RFC 8259 has it: double quotes, no trailing commas, null rather than NaN or Infinity" },
-  );
+  return new SentinelError("request.malformed", `${where} is no JSON: fault at ${place}, found ${found}`, {
+    hint: "send JSON as RFC 8259 has it: double quotes, no trailing commas, null rather than NaN or Infinity",
+  });
+}
+
+function whereOf(lineOfStream: number | undefined): string {
+  return lineOfStream === undefined ? "the body" : `line ${lineOfStream}`;
 }
 
 const TOKEN =

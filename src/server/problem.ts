@@ -1,5 +1,5 @@
 // Problem documents: every error leaves the server in the one shape of RFC 9457, with a code and a hint.
-import { messageOf, SentinelError } from "../core/errors.ts";
+import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
 import { type FieldFault, faultsOf } from "./faults.ts";
 
 export interface Problem {
@@ -29,6 +29,11 @@ const TITLES: Readonly<Record<number, string>> = {
   503: "Not able to answer now",
 };
 
+/** Where the title of the status would say something else. */
+const TITLES_OF_CODES: Partial<Readonly<Record<ErrorCode, string>>> = {
+  "ml.not-explainable": "This model cannot be explained",
+};
+
 /** The problem of anything thrown; of a bug nothing inside is told. */
 export function problemOf(error: unknown): Problem {
   const known =
@@ -42,7 +47,7 @@ export function problemOf(error: unknown): Problem {
   const faults = faultsOf(known);
   return {
     type: `urn:sentinel:error:${known.code}`,
-    title: TITLES[http] ?? "The request failed",
+    title: TITLES_OF_CODES[known.code] ?? TITLES[http] ?? "The request failed",
     status: http,
     detail: known.message,
     code: known.code,

@@ -13,7 +13,8 @@ export function ref(name: string): object {
 /** The query that asks for reasons. */
 export const EXPLAIN_QUERY = {
   explain: {
-    description: "true adds `reasons`: what raised the score most, each with a stable code and a sentence.",
+    description:
+      "true adds `reasons`: what raised the score most, each with a stable code and a sentence; null with `reasons_absent` where there are none to give.",
     schema: { type: "boolean", default: false },
   },
 };
@@ -58,9 +59,16 @@ export const SCHEMAS = {
       model,
       degraded: { const: true, description: "Scoring failed; the pipeline's policy decided." },
       reasons: {
-        type: "array",
+        type: ["array", "null"],
         items: { $ref: "#/components/schemas/Reason" },
-        description: "With ?explain=true: what raised the score, the strongest first.",
+        description:
+          "With ?explain=true: what raised the score, the strongest first; null when there are none to give.",
+      },
+      reasons_absent: {
+        type: "object",
+        description: "Beside reasons that are null: what keeps them away.",
+        required: ["code", "text"],
+        properties: { code: { enum: ["degraded", "not-explainable", "not-logged", "failed"] }, text },
       },
     },
   },

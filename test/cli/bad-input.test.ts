@@ -84,6 +84,13 @@ describe("tables", () => {
       "dataset.type-wrong",
       /transaction id 3 occurs twice, in data rows 4 and 12/,
     ],
+    [
+      "three rows",
+      "t.csv",
+      () => csv(rows.slice(0, 3)),
+      "lifecycle.not-enough-data",
+      /the data spans less than a day.*/,
+    ],
     ["too short a time", "t.csv", () => csv(rows.slice(0, 2500)), "lifecycle.not-enough-data", /the data spans \d+d/],
     [
       "Infinity in CSV",
@@ -305,6 +312,10 @@ describe("commands", () => {
     ["train --seed x", "cli.usage", /--seed x is no whole number/],
     ["train extra", "cli.usage", /too many arguments/],
     ["promote --force", "cli.usage", /--reason/],
+    ["promote --reason tested", "cli.usage", /--force is not given/],
+    ["train --reason tested --data gone.csv", "cli.usage", /--force is not given/],
+    ["import gone.json --reason tested", "cli.usage", /--force is not given/],
+    ["retrain --reason tested", "cli.usage", /--force is not given/],
     ["serve --port 99999", "cli.usage", /--port 99999/],
     ["monitor --until soon", "cli.usage", /--until soon/],
     ["registry", "cli.usage", /what/],
@@ -312,6 +323,23 @@ describe("commands", () => {
     ["simulate", "cli.usage", /--out/],
     ["simulate --rate 5 --out t.csv", "cli.usage", /--rate/],
     ["simulate --out t.csv --drift doom@3", "cli.usage", /doom@3/],
+    // Asked before the work: the data that are not there are not even looked for.
+    ["train --data gone.csv --out pipelines/card.yaml", "workspace.unwritable", /is a file, not a folder/],
+    [
+      "train --data gone.csv --out pipelines/card.yaml/x/y",
+      "workspace.unwritable",
+      /lies in .*card\.yaml, which is a file/,
+    ],
+    ["evaluate --data gone.csv --out pipelines/card.yaml", "workspace.unwritable", /is a file, not a folder/],
+    ["featurise --data gone.csv --out pipelines", "dataset.unwritable", /pipelines is a folder, not a file/],
+    ["featurise --data gone.csv --out no/f.parquet", "dataset.unwritable", /folder that is not there/],
+    ["simulate --days 100000 --out pipelines", "dataset.unwritable", /pipelines is a folder, not a file/],
+    ["validate --data gone.csv --report pipelines", "workspace.unwritable", /--report pipelines is a folder/],
+    [
+      "validate --data gone.csv --result pipelines/card.yaml/r.json",
+      "workspace.unwritable",
+      /--result .*which is a file/,
+    ],
     ["label", "cli.usage", /file/],
     ["promote", "lifecycle.no-candidate", /card-fraud has no candidate[\s\S]*sentinel train/],
     ["promote --to 7", "registry.version-unknown", /7/],
@@ -390,6 +418,23 @@ describe("what is on disk", () => {
       expect(names()).toEqual(before);
     },
   );
+
+  test.each([
+    ["train", "--data", "gone.csv", "--out", "locked/x"],
+    ["evaluate", "--data", "gone.csv", "--out", "locked"],
+    ["featurise", "--data", "gone.csv", "--out", "locked/f.parquet"],
+    ["validate", "--data", "gone.csv", "--report", "locked/r.html"],
+  ])("a folder for results that nobody may write to, before the work: %s", async (...args) => {
+    const dir = copyOf(empty);
+    // Whoever runs the command may look into the workspace, and write into all of it but this.
+    chmodSync(dir, 0o777);
+    mkdirSync(path.join(dir, "locked"));
+    chmodSync(path.join(dir, "locked"), 0o555);
+    const { code, stderr } = await sentinel(args, { cwd: dir, uid: root ? NOBODY : undefined });
+    chmodSync(path.join(dir, "locked"), 0o755);
+    expect(code, stderr).toBe(2);
+    expect(stderr).toMatch(/locked.* cannot be written/);
+  });
 
   test("one changed byte of an artifact stops whoever loads it", async () => {
     const dir = copyOf(trained);

@@ -9,13 +9,14 @@ const FOREIGN = path.join(ROOT, "test", "reference", "foreign");
 const card = path.join(FOREIGN, "card-xgboost.json");
 const algebra = path.join(FOREIGN, "xgboost-logistic.json");
 const nameless = path.join(FOREIGN, "xgboost-nameless.json");
+const lightgbm = path.join(FOREIGN, "lightgbm-binary.txt");
 const graph = path.join(FOREIGN, "card-logistic.onnx");
 
 let dir: string;
 const run = (args: readonly string[], nodeArgs: readonly string[] = []) =>
   sentinelJson(["import", ...args], { cwd: dir, nodeArgs });
-const file = (name: string, content: string): string => {
-  writeFileSync(path.join(dir, name), content);
+const file = (name: string, content: string, encoding: BufferEncoding = "utf8"): string => {
+  writeFileSync(path.join(dir, name), content, encoding);
   return name;
 };
 
@@ -35,7 +36,21 @@ const cases: readonly (readonly [name: string, args: () => readonly string[], co
     "ml.model-invalid",
     /no JSON/,
   ],
-  ["no model at all", () => [file("notes.md", "# Notes\n")], "ml.model-invalid", /no ONNX file/],
+  [
+    "no model at all: every format that was tried",
+    () => [file("notes.md", "# Notes\n")],
+    "ml.model-invalid",
+    /cannot be told: .*XGBoost.*LightGBM.*ONNX/,
+  ],
+  [
+    "no model at all, by name",
+    () => [file("notes.md", "# Notes\n"), "--format", "onnx"],
+    "ml.model-invalid",
+    /no ONNX/,
+  ],
+  ["an empty file", () => [file("empty.onnx", "")], "ml.model-invalid", /is empty/],
+  ["a pickle", () => [file("model.pkl", "\u0080\u0004\u0095", "latin1")], "ml.model-invalid", /Python pickle/],
+  ["a JSON of another kind", () => [file("other.json", '{"a": 1}')], "ml.model-invalid", /taken for XGBoost's JSON/],
   [
     "a model of another objective",
     () => [path.join(FOREIGN, "refused-xgboost-squared-error.json")],
@@ -53,6 +68,12 @@ const cases: readonly (readonly [name: string, args: () => readonly string[], co
     () => [nameless, "--features", "amount,hour"],
     "lifecycle.columns-unknown",
     /names 2 and the model takes 6/,
+  ],
+  [
+    "features and renamed columns",
+    () => [card, "--features", "amount", "--columns", file("map.json", "{}")],
+    "cli.usage",
+    /--features .* --columns/,
   ],
   [
     "a feature twice",
@@ -85,7 +106,10 @@ const cases: readonly (readonly [name: string, args: () => readonly string[], co
     /takes amuont/,
   ],
   ["an output that is not there", () => [graph, "--output", "label"], "ml.model-unsupported", /no output label/],
-  ["rounds of a graph", () => [graph, "--rounds", "3"], "ml.model-unsupported", /no rounds/],
+  ["rounds of a graph", () => [graph, "--rounds", "3"], "cli.usage", /--rounds cannot go with .* onnx/],
+  ["an output of trees", () => [card, "--output", "p"], "cli.usage", /--output cannot go with .* xgboost/],
+  ["log-odds of trees", () => [lightgbm, "--margin"], "cli.usage", /--margin cannot go with .* lightgbm/],
+  ["both", () => [card, "--output", "p", "--margin"], "cli.usage", /--output and --margin cannot go with/],
   ["too few days", () => [card], "lifecycle.not-enough-data", /the data spans 3d/],
 ];
 

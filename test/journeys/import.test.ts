@@ -103,10 +103,31 @@ test("promoted, the ONNX model answers, and a replay finds every vector and scor
   try {
     await load(server.url, requests.slice(REQUESTS, 2 * REQUESTS), { clients: 2, answered: answers });
     expect(answers.filter(({ status, body }) => status !== 200 || body.model.version !== "2")).toEqual([]);
-    expect((await fetch(`${server.url}/predict?explain=true`, post({ id: "why", amount: 5 }))).status).toBe(200);
+    // Exact attribution needs trees: the answer stands and says so, a question for nothing else is refused by name.
+    const why = await fetch(`${server.url}/predict?explain=true`, post({ id: "why", amount: 5 }));
+    expect(why.status).toBe(200);
+    expect(await why.json()).toMatchObject({
+      score: expect.any(Number),
+      reasons: null,
+      reasons_absent: { code: "not-explainable", text: expect.stringMatching(/version 2 .* is an ONNX graph/) },
+    });
+    const explained = await fetch(`${server.url}/explain`, post({ transaction_id: "why" }));
+    expect(explained.status).toBe(422);
+    expect(explained.headers.get("content-type")).toBe("application/problem+json");
+    expect(await explained.json()).toMatchObject({
+      code: "ml.not-explainable",
+      title: "This model cannot be explained",
+      hint: expect.stringMatching(/XGBoost or LightGBM/),
+    });
   } finally {
     await server.stop("SIGTERM");
   }
+  expect(await run("explain", "why")).toMatchObject({
+    code: 2,
+    json: { error: { code: "ml.not-explainable", hint: expect.stringMatching(/--version/) } },
+  });
+  // By the version of trees the same transaction is explained.
+  expect(await run("explain", "why", "--version", "1")).toMatchObject({ code: 0 });
   const { records } = await logged("1");
   const own = records.filter(({ version }) => version === "2");
   expect(own).toHaveLength(REQUESTS + 1);

@@ -95,9 +95,10 @@ test("the same bundle leaves the same files, under another number, at another ti
 });
 
 describe("result files", () => {
-  test("numbers survive whole, what is not defined is left out", () => {
+  test("numbers survive whole, what is not defined is null", () => {
     const metrics = { a: 1 / 3, b: Number.NaN, c: { d: Number.POSITIVE_INFINITY, e: 5e-324 }, f: "x" };
-    expect(JSON.parse(metricsJson(metrics))).toEqual({ a: 1 / 3, c: { e: 5e-324 }, f: "x" });
+    expect(JSON.parse(metricsJson(metrics))).toEqual({ a: 1 / 3, b: null, c: { d: null, e: 5e-324 }, f: "x" });
+    expect(curveCsv({ x: [Number.NaN, 1] })).toBe("x\n\n1\n");
     expect(curveCsv({ x: [0, 1 / 3], y: [1e21, -0.5] })).toBe(`x,y\n0,1e+21\n${1 / 3},-0.5\n`);
     expect(curveCsv({ x: [], y: [] })).toBe("x,y\n");
   });

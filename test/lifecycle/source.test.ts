@@ -41,6 +41,15 @@ test("columns come under their canonical names, only those that are asked for", 
   expect([...labelsOf(source.table, pipeline)]).toEqual([0, 1]);
 });
 
+test("a column without one value is missing numbers, not texts", async () => {
+  const source = await read("id,at,sum,user,fraud\n1,2026-01-01 00:00:00,,u1,\n2,2026-01-01 00:00:01,,u2,\n");
+  for (const name of ["amount", "is_fraud"]) {
+    const column = source.table.columns.get(name) as { readonly kind: string; readonly values: Float64Array };
+    expect(column.kind).toBe("number");
+    expect([...column.values]).toEqual([Number.NaN, Number.NaN]);
+  }
+});
+
 test.each(["sum,amount,price", "amount,price,sum", "price,sum,amount"])(
   "of %s the canonical column wins",
   async (names) => {

@@ -121,7 +121,7 @@ test("the repository's own pipeline takes the examples of its schema", () => {
 test("lines come out the same however the stream is cut", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.string({ unit: "grapheme" }).filter((line) => line.trim() !== "" && !/[\n\r]/.test(line))),
+      fc.array(fc.string({ unit: "grapheme" }).filter((line) => !/[\n\r]/.test(line))),
       fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }),
       async (lines, sizes) => {
         const bytes = new TextEncoder().encode(lines.join("\n"));
@@ -135,7 +135,8 @@ test("lines come out the same however the stream is cut", async () => {
         const read: string[] = [];
         for await (const line of readLines(cut(), 10_000)) read.push(line);
         // A byte order mark at the start is no part of the text.
-        expect(read).toEqual(lines.map((line) => line.replace(/^\ufeff/, "")).filter((line) => line.trim() !== ""));
+        const ended = lines.at(-1) === "" ? lines.slice(0, -1) : lines;
+        expect(read).toEqual(ended.map((line) => line.replace(/^\ufeff/, "")));
       },
     ),
   );

@@ -88,10 +88,12 @@ test("NDJSON is answered line by line, faults in their place", async () => {
     .map((line) => JSON.parse(line));
   expect(lines.map((line) => line.transaction_id ?? `${line.line} ${line.code}`)).toEqual([
     a.transaction_id,
-    "2 request.malformed",
-    "3 request.invalid",
+    "3 request.malformed",
+    "4 request.invalid",
     b.transaction_id,
   ]);
+  // One number for the line, the file's own, and none that counts within it.
+  expect(lines[1].detail).toBe('line 3 is no JSON: fault at column 1, found "not json\\r"');
 });
 
 test("a stream is as long as it likes, a line is not", async () => {
@@ -103,6 +105,10 @@ test("a stream is as long as it likes, a line is not", async () => {
     "content-type": "application/x-ndjson",
   });
   expect(JSON.parse(await long.text())).toMatchObject({ code: "request.body-too-large", line: 1 });
+  const blank = await post(server, "/predict/batch", `${"\n".repeat(500)}{"x":"${"y".repeat(70_000)}"}\n`, {
+    "content-type": "application/x-ndjson",
+  });
+  expect(JSON.parse(await blank.text())).toMatchObject({ code: "request.body-too-large", line: 501 });
 });
 
 test("labels are taken for transactions that were answered, under any of their names", async () => {

@@ -61,7 +61,7 @@ export interface ExplanationDifference {
 /** Trees and explainer of the bundles in use. */
 const explaining = new WeakMap<Scorer, (vector: Float32Array) => Explanation>();
 
-/** Explains one vector of plan.width values by the bundle that scores it. Learns and logs nothing. Errors: bundle.corrupt, .unsupported. */
+/** Explains one vector of plan.width values by the bundle that scores it. Learns and logs nothing. Errors: bundle.corrupt, ml.not-explainable. */
 export function explainVector(scorer: Scorer, vector: Float32Array): Explanation {
   let explain = explaining.get(scorer);
   if (explain === undefined) {
@@ -100,8 +100,9 @@ export function differenceOf(champion: Explanation, candidate: Explanation): Exp
 
 function prepare(scorer: Scorer): (vector: Float32Array) => Explanation {
   if (scorer.manifest.engine !== undefined) {
-    throw new SentinelError("bundle.unsupported", `version ${scorer.version} of ${scorer.model} is an ONNX graph`, {
-      hint: "only trees are explained: import the model as XGBoost or LightGBM wrote it, or explain another version",
+    const what = `version ${scorer.version} of ${scorer.model} is an ONNX graph, and exact attribution needs trees`;
+    throw new SentinelError("ml.not-explainable", what, {
+      hint: "import the model as XGBoost or LightGBM wrote it, if it is trees; or explain by another version: `sentinel explain ID --version V`",
     });
   }
   const trees = decodeGbdt(bundleFile(scorer.files, "trees.bin"));

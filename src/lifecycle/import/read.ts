@@ -1,17 +1,15 @@
-// A foreign model's file: read whole within a limit, its format told from its beginning, parsed by that format's reader.
+// A foreign model's file: read whole within a limit, parsed by that format's reader.
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../../core/errors.ts";
 import { sha256 } from "../../core/hash.ts";
-import { type ForeignTrees, invalidModel, unsupportedModel } from "../../ml/foreign/flatten.ts";
+import { type ForeignTrees, invalidModel } from "../../ml/foreign/flatten.ts";
 import { readLightgbm } from "../../ml/foreign/lightgbm.ts";
 import { endsOf, type OnnxEnds } from "../../ml/foreign/onnx/ends.ts";
 import { type OnnxModel, readOnnx } from "../../ml/foreign/onnx/model.ts";
 import { parseUbjson } from "../../ml/foreign/ubjson.ts";
 import { readXgboost } from "../../ml/foreign/xgboost.ts";
-
-export const FOREIGN_FORMATS = ["onnx", "xgboost", "lightgbm"] as const;
-export type ForeignFormat = (typeof FOREIGN_FORMATS)[number];
+import { type ForeignFormat, formatOf, isUbjson, unknownFormat } from "./format.ts";
 
 export interface ForeignFile {
   readonly format: ForeignFormat;
@@ -38,21 +36,48 @@ interface ReadOptions {
   readonly rounds?: number;
   /** Of an ONNX graph: the output with the probability. */
   readonly output?: string;
+  /** Of an ONNX graph: the output is log-odds. */
+  readonly isMargin?: boolean;
 }
 
 /** A model of the largest size imported is well below; a parsed JSON takes several times as much memory. */
 const FILE_BYTES_MAX = 512 * 2 ** 20;
 
-/** Errors: `ml.model-invalid`, `ml.model-unsupported`, `cli.usage` where there is no such file. */
+/** Errors: `ml.model-invalid`, `ml.model-unsupported`, `cli.usage` where there is no such file or an option does not go with it. */
 export function readForeign(file: string, options: ReadOptions): ForeignFile {
   const bytes = bytesOf(file);
   const format = options.format ?? formatOf(bytes);
+  checkOptions(format, options);
   return {
     format,
     file: path.basename(file),
     sha256: sha256(bytes),
-    model: parse(bytes, { ...options, format }),
+    model: options.format === undefined ? guessed(bytes, format, options) : parse(bytes, { ...options, format }),
   };
+}
+
+/** What does not mean anything for this format is refused: whoever asks for three rounds must not get all of them. */
+function checkOptions(format: ForeignFormat, { rounds, output, isMargin = false }: ReadOptions): void {
+  const stray =
+    format === "onnx"
+      ? [rounds === undefined ? [] : ["--rounds"]]
+      : [output === undefined ? [] : ["--output"], isMargin ? ["--margin"] : []];
+  const names = stray.flat();
+  if (names.length === 0) return;
+  const why = format === "onnx" ? "an ONNX model has no rounds to choose from" : "only an ONNX graph has outputs";
+  throw new SentinelError("cli.usage", `${names.join(" and ")} cannot go with a file of the format ${format}: ${why}`, {
+    hint: `leave ${names.join(" and ")} out, or name the format with --format if the file is of another`,
+  });
+}
+
+/** A format that was told from the beginning alone may be wrong: then the fault must not speak of that format only. */
+function guessed(bytes: Uint8Array, format: ForeignFormat, options: ReadOptions): ForeignFile["model"] {
+  try {
+    return parse(bytes, { ...options, format });
+  } catch (error) {
+    if (error instanceof SentinelError && error.code === "ml.model-invalid") throw unknownFormat(bytes, format, error);
+    throw error;
+  }
 }
 
 function bytesOf(file: string): Uint8Array {
@@ -72,14 +97,6 @@ function bytesOf(file: string): Uint8Array {
   }
 }
 
-/** JSON and UBJSON begin with a brace, LightGBM's text with the line "tree"; protobuf has no mark of its own. */
-function formatOf(bytes: Uint8Array): ForeignFormat {
-  const start = new TextDecoder("latin1").decode(bytes.subarray(0, 64)).trimStart();
-  if (start.startsWith("{")) return "xgboost";
-  if (/^tree\r?\n/.test(start)) return "lightgbm";
-  return "onnx";
-}
-
 function parse(bytes: Uint8Array, given: ReadOptions & { readonly format: ForeignFormat }): ForeignFile["model"] {
   const { format, rounds } = given;
   switch (format) {
@@ -92,19 +109,11 @@ function parse(bytes: Uint8Array, given: ReadOptions & { readonly format: Foreig
   }
 }
 
-function onnxOf(bytes: Uint8Array, { output, rounds }: ReadOptions): ForeignOnnx {
+function onnxOf(bytes: Uint8Array, { output }: ReadOptions): ForeignOnnx {
   const onnx = readOnnx(bytes);
-  if (rounds !== undefined) {
-    throw unsupportedModel("an ONNX model has no rounds to choose from", "leave --rounds out");
-  }
   const ends = endsOf(onnx, { output });
   const { names, width, notes } = ends;
   return { onnx, ends, names, width, title: `ONNX${onnx.producer === "" ? "" : ` of ${onnx.producer}`}`, notes };
-}
-
-/** After the brace UBJSON has the type of a name's length, JSON a quote or white space. */
-function isUbjson(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x7b && "iUIlL$#".includes(String.fromCharCode(bytes[1] ?? 0));
 }
 
 function parseJson(bytes: Uint8Array): unknown {

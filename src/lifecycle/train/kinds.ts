@@ -4,6 +4,7 @@ import { nearestName } from "../../core/nearest.ts";
 import type { FeatureSpec } from "../../features/spec.ts";
 import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import type { Pipeline } from "../pipeline.ts";
+import { ANOMALY_FEATURE } from "./fit.ts";
 
 /** The features whose numbers only say which. */
 export function categoryNames(spec: FeatureSpec): string[] {
@@ -12,12 +13,18 @@ export function categoryNames(spec: FeatureSpec): string[] {
 
 /**
  * One kind a feature, in the spec's order: category features are parted in sets, others may have a direction. Errors:
- * `pipeline.invalid` naming a direction for no feature, or for a category.
+ * `pipeline.invalid` naming a direction for no feature, or for a category; `features.spec-invalid` for a feature of the name that
+ * the anomaly score has among the trees' inputs.
  */
 export function columnKinds(spec: FeatureSpec, pipeline: Pipeline): ColumnKind[] {
   const monotone = pipeline.modelParameters.monotone ?? {};
   const names = spec.features.map(({ name }) => name);
   const categories = categoryNames(spec);
+  if (names.includes(ANOMALY_FEATURE)) {
+    throw new SentinelError("features.spec-invalid", `spec ${spec.name}: no feature can be called ${ANOMALY_FEATURE}`, {
+      hint: "the Isolation Forest's score has this name among the inputs of the trees: give the feature another",
+    });
+  }
   for (const name of Object.keys(monotone)) {
     const refuse = (fault: string, hint: string): never => {
       throw new SentinelError("pipeline.invalid", `${pipeline.file}: model_parameters.monotone: ${fault}`, { hint });

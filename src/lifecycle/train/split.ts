@@ -41,7 +41,7 @@ export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: P
     const needed = Math.ceil(gapMs / (0.9 - history - calibrate - evaluate) / DAY_MS);
     throw new SentinelError(
       "lifecycle.not-enough-data",
-      `the data spans ${formatDuration(Math.round(span / DAY_MS) * DAY_MS)}; after history, a gap of ${formatDuration(gapMs)} and the later slices too little is left to train on`,
+      `the data spans ${span < DAY_MS ? "less than a day" : formatDuration(Math.round(span / DAY_MS) * DAY_MS)}; after history, a gap of ${formatDuration(gapMs)} and the later slices too little is left to train on`,
       { hint: `give at least ${needed} days, or shorten \`split\` in ${pipeline.file}` },
     );
   }

@@ -29,6 +29,12 @@ export interface TrainInput {
   readonly imported?: Imported;
 }
 
+/** The pipeline's own parameters beside tuned ones: figures on the evaluation slice. They are shown; nothing is chosen by them, the search was over before. */
+export interface Untuned {
+  readonly rounds: number;
+  readonly metrics: Metrics;
+}
+
 export interface TrainResult {
   readonly verdicts: readonly Verdict[];
   /** null when a gate said no. */
@@ -39,6 +45,8 @@ export interface TrainResult {
   readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature" | "curve"> | null;
   /** What a search found; null without one. */
   readonly tuning: Tuning | null;
+  /** The pipeline's own parameters on the same rows; null without a search, or where it kept them: then `metrics` are theirs. */
+  readonly untuned: Untuned | null;
   readonly importance: readonly { readonly name: string; readonly gain: number }[];
   /** null when the data gate said no. */
   readonly lineage: Lineage | null;

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../../src/core/duration.ts";
 import { readManifest } from "../../../src/lifecycle/bundle.ts";
+import type { Pipeline } from "../../../src/lifecycle/pipeline.ts";
 import { train } from "../../../src/lifecycle/train.ts";
 import { makePlace, type Place } from "../world.ts";
 
@@ -12,17 +13,18 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => place.close());
 
-const tuned = (seed: number, tune: number) =>
+const trained = (seed: number, given: { readonly tune?: number; readonly pipeline?: Pipeline }) =>
   train(place.ports, {
-    pipeline: place.pipeline,
+    pipeline: given.pipeline ?? place.pipeline,
     path: place.pipeline.source,
     actor: "tester",
     packageVersion: "0",
     seed,
-    tune,
+    ...(given.tune === undefined ? {} : { tune: given.tune }),
     forced: "a test needs a model",
     verb: "train",
   });
+const tuned = (seed: number, tune: number) => trained(seed, { tune });
 
 test("the chosen trial's parameters are the bundle's, and each trial is a child run", async () => {
   const result = await tuned(3, 4);
@@ -41,7 +43,8 @@ test("the chosen trial's parameters are the bundle's, and each trial is a child 
   const files = await registry.load(place.pipeline.model, result.version!.version);
   expect(readManifest(files).provenance.parameters).toMatchObject(chosen.parameters);
 
-  const children = (await registry.runs("card")).filter(({ tags }) => tags["mlflow.parentRunId"] === result.runId);
+  const below = (await registry.runs("card")).filter(({ tags }) => tags["mlflow.parentRunId"] === result.runId);
+  const children = below.filter(({ tags }) => tags["sentinel.verb"] === "tune");
   expect(children).toHaveLength(5);
   const marked = children.filter(({ tags }) => tags["sentinel.chosen"] === "true");
   expect(marked).toHaveLength(1);
@@ -54,6 +57,31 @@ test("the chosen trial's parameters are the bundle's, and each trial is a child 
   const again = await tuned(3, 4);
   expect(again.tuning).toEqual(tuning);
   expect(again.version!.bundle).toBe(result.version!.bundle);
+}, 240_000);
+
+test("beside a tuned model stands what the pipeline's own parameters give on the same rows", async () => {
+  const registry = await place.ports.registry();
+  // Parameters that any draw beats.
+  const { modelParameters } = place.pipeline;
+  const pipeline = {
+    ...place.pipeline,
+    modelParameters: { ...modelParameters, trees: 20, depthMax: 1, learningRate: 0.001 },
+  };
+  const found = await trained(3, { tune: 2, pipeline });
+  expect(found.tuning!.chosen).not.toBe(0);
+  const plain = await trained(3, { pipeline });
+  // The same as a training without a search, bit for bit, and not the tuned model's.
+  expect(found.untuned).toEqual({ rounds: plain.fitted!.rounds, metrics: plain.metrics });
+  expect(found.metrics).not.toEqual(plain.metrics);
+  expect(plain.untuned).toBeNull();
+  const runs = await registry.runs("card");
+  const [child, ...more] = runs.filter(
+    ({ tags }) => tags["mlflow.parentRunId"] === found.runId && tags["sentinel.verb"] === "untuned",
+  );
+  expect(more).toEqual([]);
+  expect(child).toMatchObject({ status: "FINISHED", metrics: plain.metrics });
+  const own = runs.find(({ runId }) => runId === plain.runId)!;
+  expect(child.params).toEqual(own.params);
 }, 240_000);
 
 test("labels of the evaluation days change nothing in the search", async () => {
