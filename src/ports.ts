@@ -197,8 +197,11 @@ export interface Registry {
     readonly entry: JournalDraft;
     readonly document?: string;
   }): Promise<JournalEntry>;
-  /** Oldest first. */
-  journal(model: string): Promise<readonly JournalEntry[]>;
+  /**
+   * Oldest first, as the registry's newest entry seals it. `asStored` reads every entry in its own place, however long that takes: what
+   * was changed there must show.
+   */
+  journal(model: string, options?: { readonly asStored?: boolean }): Promise<readonly JournalEntry[]>;
   /** The evidence kept under this hash, as it is found; null when there is none. */
   evidence(model: string, hash: string): Promise<string | null>;
   /** Every file of a version that is not what was registered; unlike `load`, which ends at the first. */
