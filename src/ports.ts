@@ -224,6 +224,8 @@ export interface RunHistory {
 export interface RegistrySource extends Registry {
   /** Names of all experiments and models. */
   contents(): Promise<{ readonly experiments: readonly string[]; readonly models: readonly string[] }>;
+  /** What people and MLflow have noted on an experiment. */
+  experimentTags(experiment: string): Promise<Readonly<Record<string, string>>>;
   runHistory(runId: string): Promise<RunHistory>;
 }
 
@@ -232,6 +234,8 @@ export type AdoptedEntry = Omit<JournalEntry, "index" | "previous" | "hash"> & {
 
 /** A registry that takes over the history of another. */
 export interface RegistryTarget extends Registry {
+  /** Sets the tags that an experiment with runs does not have; one that it has stays as it is. */
+  tagExperiment(experiment: string, tags: Readonly<Record<string, string>>): Promise<void>;
   /**
    * Appends entries that are not there yet (told by their origin's hash), then puts the aliases where the newest say; an alias that is
    * already somewhere by another's word stays, and an entry says so. May be repeated after any interruption.

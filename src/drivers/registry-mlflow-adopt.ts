@@ -10,10 +10,10 @@ import { isRefusal } from "./registry-mlflow-errors.ts";
 import { append, follow, isOpen, keepDocument, settle } from "./registry-mlflow-journal.ts";
 import { aliasesOf } from "./registry-mlflow-versions.ts";
 import {
+  entriesUpTo,
   type Journal,
   makeJournal,
   openJournal,
-  readJournal,
   roomIn,
   SETTLED_TAG,
   turnVolume,
@@ -81,9 +81,8 @@ async function appendMissing({ client, newId }: Adopter, opened: Journal, input:
 
 /** With the entries of every volume: what was brought before may stand in any. */
 async function openWhole(client: MlflowClient, model: string): Promise<Journal | null> {
-  // The end first: an entry that comes in between takes a place that the batch then does not get.
   const journal = await openJournal(client, model);
-  return journal === null ? null : { ...journal, entries: await readJournal(client, model) };
+  return journal === null ? null : { ...journal, entries: await entriesUpTo(client, journal) };
 }
 
 /** How a journal ends: its last entry, and the last of each alias. */

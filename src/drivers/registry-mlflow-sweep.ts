@@ -37,6 +37,9 @@ export async function sweepAbandoned(
   return swept;
 }
 
+/** Servers that want the word. */
+const wordy = new WeakSet<MlflowClient>();
+
 async function search(
   client: MlflowClient,
   { experiment, before }: { readonly experiment: string; readonly before: number },
@@ -50,8 +53,10 @@ async function search(
     return answer.models ?? [];
   };
   // Until 3.17 MLflow compares the number behind the word, from 3.18 on the word; the word would say nothing to the older ones.
+  if (wordy.has(client)) return ask("READY");
   return ask("2").catch((error: unknown) => {
     if (!isRefusal(error, "INVALID_PARAMETER_VALUE")) throw error;
+    wordy.add(client);
     return ask("READY");
   });
 }

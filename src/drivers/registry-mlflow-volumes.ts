@@ -73,12 +73,20 @@ export async function readJournal(
   copy: () => Promise<readonly JournalEntry[]> = async () => [],
 ): Promise<readonly JournalEntry[]> {
   const tail = await openJournal(client, model);
-  if (tail === null) return [];
+  return tail === null ? [] : entriesUpTo(client, tail, copy);
+}
+
+/** Like {@link readJournal}, of a journal whose end was just read. */
+export async function entriesUpTo(
+  client: MlflowClient,
+  tail: Journal,
+  copy: () => Promise<readonly JournalEntry[]> = async () => [],
+): Promise<readonly JournalEntry[]> {
   if (tail.first === 0) return tail.entries;
   return (
     sealedBy(tail, await copy()) ??
     sealedBy(tail, await fromFiles(client, tail)) ??
-    (await readEveryEntry(client, model))
+    (await readEveryEntry(client, tail.model))
   );
 }
 

@@ -17,7 +17,7 @@ import { inspectFiles, loadFiles } from "./registry-mlflow-artifacts.ts";
 import { createMlflowClient, type MlflowLimits, type MlflowServer } from "./registry-mlflow-client.ts";
 import { explained } from "./registry-mlflow-errors.ts";
 import { checkEntryLength, journalFiles, moveAlias, moveOf, readDocument } from "./registry-mlflow-journal.ts";
-import { endRun, listRuns, logRun, startRun } from "./registry-mlflow-runs.ts";
+import { endRun, listRuns, logRun, startRun, tagExperiment } from "./registry-mlflow-runs.ts";
 import * as stored from "./registry-mlflow-versions.ts";
 import { readEveryEntry, readJournal } from "./registry-mlflow-volumes.ts";
 
@@ -100,6 +100,7 @@ export function createMlflowRegistry(options: {
       }),
     journal: (model, { asStored = false } = {}) =>
       told(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model))),
+    tagExperiment: (experiment, tags) => told(() => tagExperiment(client, experiment, tags)),
     adopt: (input) =>
       told(async () => {
         const result = await adopt({ client, newId }, input);
