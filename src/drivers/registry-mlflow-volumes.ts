@@ -72,19 +72,20 @@ export async function readJournal(
   model: string,
   copy: () => Promise<readonly JournalEntry[]> = async () => [],
 ): Promise<readonly JournalEntry[]> {
-  const tail = await openJournal(client, model);
-  return tail === null ? [] : entriesUpTo(client, tail, copy);
+  // The copy is read while the server prepares its answer.
+  const [tail, copied] = await Promise.all([openJournal(client, model), copy()]);
+  return tail === null ? [] : entriesUpTo(client, tail, copied);
 }
 
 /** Like {@link readJournal}, of a journal whose end was just read. */
 export async function entriesUpTo(
   client: MlflowClient,
   tail: Journal,
-  copy: () => Promise<readonly JournalEntry[]> = async () => [],
+  copied: readonly JournalEntry[] = [],
 ): Promise<readonly JournalEntry[]> {
   if (tail.first === 0) return tail.entries;
   return (
-    sealedBy(tail, await copy()) ??
+    sealedBy(tail, copied) ??
     sealedBy(tail, await fromFiles(client, tail)) ??
     (await readEveryEntry(client, tail.model))
   );
