@@ -197,8 +197,11 @@ export interface Registry {
     readonly entry: JournalDraft;
     readonly document?: string;
   }): Promise<JournalEntry>;
-  /** Oldest first. */
-  journal(model: string): Promise<readonly JournalEntry[]>;
+  /**
+   * Oldest first, as the registry's newest entry seals it. `asStored` reads every entry in its own place, however long that takes: what
+   * was changed there must show.
+   */
+  journal(model: string, options?: { readonly asStored?: boolean }): Promise<readonly JournalEntry[]>;
   /** The evidence kept under this hash, as it is found; null when there is none. */
   evidence(model: string, hash: string): Promise<string | null>;
   /** Every file of a version that is not what was registered; unlike `load`, which ends at the first. */
@@ -221,6 +224,8 @@ export interface RunHistory {
 export interface RegistrySource extends Registry {
   /** Names of all experiments and models. */
   contents(): Promise<{ readonly experiments: readonly string[]; readonly models: readonly string[] }>;
+  /** What people and MLflow have noted on an experiment. */
+  experimentTags(experiment: string): Promise<Readonly<Record<string, string>>>;
   runHistory(runId: string): Promise<RunHistory>;
 }
 
@@ -229,6 +234,8 @@ export type AdoptedEntry = Omit<JournalEntry, "index" | "previous" | "hash"> & {
 
 /** A registry that takes over the history of another. */
 export interface RegistryTarget extends Registry {
+  /** Sets the tags that an experiment with runs does not have; one that it has stays as it is. */
+  tagExperiment(experiment: string, tags: Readonly<Record<string, string>>): Promise<void>;
   /**
    * Appends entries that are not there yet (told by their origin's hash), then puts the aliases where the newest say; an alias that is
    * already somewhere by another's word stays, and an entry says so. May be repeated after any interruption.

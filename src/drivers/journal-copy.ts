@@ -37,6 +37,20 @@ export async function readCopy(dir: string): Promise<JournalCopy | null> {
   }
 }
 
+/**
+ * The model's entries in the copy, from the first on without a gap, as they stand there: whoever uses them must have something that seals
+ * them. None when there is no copy, or when it cannot be read.
+ */
+export async function copiedEntries(dir: string, model: string): Promise<readonly JournalEntry[]> {
+  const copy = await readCopy(dir).catch(() => null);
+  const entries: JournalEntry[] = [];
+  for (const line of copy?.lines ?? []) {
+    const entry = parseLine(line);
+    if (entry?.model === model && entry.index === entries.length) entries.push(entry as JournalEntry);
+  }
+  return entries;
+}
+
 /** Index of the model's first entry that `<dir>/journal.ndjson` may lack: a process can die between the commit and the copy. */
 async function copiedUntil(dir: string, model: string): Promise<number> {
   const lines = (await tailOf(fileOf(dir))).split("\n");

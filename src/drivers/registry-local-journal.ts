@@ -26,7 +26,10 @@ const FIELDS = [
  * A row as bytes of JSON. Not as texts: libsql ends the whole process at a text that is no UTF-8, and a damaged journal is
  * what must be told, not what may end a server.
  */
-const ROW = `CAST(json_object(${FIELDS.map(([field, column]) => `'${field}', ${column}`).join(", ")}) AS BLOB) AS entry`;
+const OBJECT = `json_object(${FIELDS.map(([field, column]) => `'${field}', ${column}`).join(", ")})`;
+const ROW = `CAST(${OBJECT} AS BLOB) AS entry`;
+/** Rows that become one blob: of 10,000 rows one by one, libsql takes half the time of the whole reading. */
+const BLOCK = 2_000;
 
 export function appendEntry(sql: Sql, fields: JournalFields): JournalEntry {
   const [last] = sql.all(
@@ -57,10 +60,40 @@ export function appendEntry(sql: Sql, fields: JournalFields): JournalEntry {
 /** Oldest first, from an index on. */
 export function listEntries(sql: Sql, model: string, from = 0): JournalEntry[] {
   if (!sql.has("sentinel_journal")) return [];
+  const entries: JournalEntry[] = [];
+  for (;;) {
+    const start = entries.length === 0 ? from : entries[entries.length - 1].index + 1;
+    const block = blockOf(sql, model, start);
+    if (block === null) return [...entries, ...rowsOf(sql, model, start)];
+    entries.push(...block);
+    if (block.length < BLOCK) return entries;
+  }
+}
+
+/** The next entries, lines of one blob; null when a row is damaged, so that the rows are to be looked at one by one. */
+function blockOf(sql: Sql, model: string, start: number): JournalEntry[] | null {
+  try {
+    const [row] = sql.all(
+      `SELECT CAST(group_concat(entry, x'0a') AS BLOB) AS entries FROM (
+         SELECT ${OBJECT} AS entry FROM sentinel_journal WHERE model = ? AND position >= ? ORDER BY position LIMIT ${BLOCK})`,
+      model,
+      start,
+    );
+    if (row.entries === null) return [];
+    const lines = new TextDecoder().decode(row.entries as unknown as Uint8Array).split("\n");
+    const entries = lines.map((line) => JSON.parse(line) as JournalEntry);
+    // SQLite promises no order of what it joins; it keeps that of the rows.
+    return entries.every(({ index }, at) => at === 0 || index > entries[at - 1].index) ? entries : null;
+  } catch {
+    return null;
+  }
+}
+
+function rowsOf(sql: Sql, model: string, start: number): JournalEntry[] {
   const rows = sql.all(
     `SELECT position, ${ROW} FROM sentinel_journal WHERE model = ? AND position >= ? ORDER BY position`,
     model,
-    from,
+    start,
   );
   return rows.map(entryOf);
 }

@@ -100,6 +100,15 @@ export function listExperiments(sql: Sql): string[] {
   return rows.map(({ name }) => String(name));
 }
 
+export function experimentTags(sql: Sql, name: string): Record<string, string> {
+  const rows = sql.all(
+    `SELECT t."key", t.value FROM experiment_tags t JOIN experiments USING (experiment_id)
+     WHERE experiments.name = ? AND lifecycle_stage = 'active' AND ${sql.scope("experiments")} ORDER BY t."key"`,
+    name,
+  );
+  return Object.fromEntries(rows.map(({ key, value }) => [String(key), String(value ?? "")]));
+}
+
 /** Metrics in the order of time and step; datasets in the order of logging. */
 export function readHistory(sql: Sql, runId: string): RunHistory {
   const { user_id: user } = activeRun(sql, runId);

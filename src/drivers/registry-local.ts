@@ -21,7 +21,15 @@ import { RegistryDatabase } from "./registry-local-database.ts";
 import { isFileError, unwritable } from "./registry-local-errors.ts";
 import { appendEntry, listEntries } from "./registry-local-journal.ts";
 import { failPending, giveUpAbandoned, insertPending, type Registration } from "./registry-local-models.ts";
-import { finishRun, insertRun, listExperiments, listRuns, logRun, readHistory } from "./registry-local-runs.ts";
+import {
+  experimentTags,
+  finishRun,
+  insertRun,
+  listExperiments,
+  listRuns,
+  logRun,
+  readHistory,
+} from "./registry-local-runs.ts";
 import type { Sql } from "./registry-local-sql.ts";
 import * as stored from "./registry-local-versions.ts";
 
@@ -118,6 +126,7 @@ export function createLocalRegistry(options: {
       const models = await database.read((sql) => stored.listModels(sql), { absent: [] });
       return { experiments, models };
     },
+    experimentTags: (experiment) => database.read((sql) => experimentTags(sql, experiment), { absent: {} }),
     runHistory: (runId) =>
       database.read((sql) => readHistory(sql, runId), { absent: { metrics: [], datasets: [], user: "" } }),
     async close() {

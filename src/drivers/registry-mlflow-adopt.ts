@@ -5,22 +5,19 @@ import { sha256 } from "../core/hash.ts";
 import { nextEntry } from "../core/journal.ts";
 import type { AdoptedEntry, JournalEntry, RegistryTarget } from "../ports.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
+import { keyOf, stored, VALUE_MAX } from "./registry-mlflow-entries.ts";
 import { isRefusal } from "./registry-mlflow-errors.ts";
+import { append, follow, isOpen, keepDocument, settle } from "./registry-mlflow-journal.ts";
+import { aliasesOf } from "./registry-mlflow-versions.ts";
 import {
-  append,
-  follow,
-  isOpen,
+  entriesUpTo,
   type Journal,
-  keepDocument,
-  keyOf,
   makeJournal,
   openJournal,
+  roomIn,
   SETTLED_TAG,
-  settle,
-  stored,
-  VALUE_MAX,
-} from "./registry-mlflow-journal.ts";
-import { aliasesOf } from "./registry-mlflow-versions.ts";
+  turnVolume,
+} from "./registry-mlflow-volumes.ts";
 
 type Adoption = Parameters<RegistryTarget["adopt"]>[0];
 
@@ -44,7 +41,7 @@ export async function adopt(
   if (input.entries.length === 0) return { added: 0, kept: [] };
   const { client, newId } = adopter;
   const { model, actor, at } = input;
-  const journal = (await openJournal(client, model)) ?? (await makeJournal(client, { model, actor, at }, newId));
+  const journal = (await openWhole(client, model)) ?? (await makeJournal(client, { model, actor, at }, newId));
   const added = await appendMissing(adopter, journal, input);
   const kept: string[] = [];
   for (const alias of new Set(input.entries.map((entry) => entry.alias))) {
@@ -64,7 +61,8 @@ async function appendMissing({ client, newId }: Adopter, opened: Journal, input:
     const end = endOf(journal);
     let next = 0;
     while (next < missing.length) {
-      const candidates = missing.slice(next, next + BATCH.entries);
+      if (roomIn(journal, end.last) === 0) journal = await turnVolume(client, { journal, ...input }, newId);
+      const candidates = missing.slice(next, next + Math.min(BATCH.entries, roomIn(journal, end.last)));
       const batch = await chained({ client, journal, input, newId }, end, candidates);
       if (!(await appendBatch(client, journal, batch))) break;
       next += batch.length;
@@ -72,13 +70,19 @@ async function appendMissing({ client, newId }: Adopter, opened: Journal, input:
       input.progress(input.entries.length - missing.length + next);
     }
     if (next === missing.length) return added;
-    journal = (await openJournal(client, input.model)) ?? journal;
+    journal = (await openWhole(client, input.model)) ?? journal;
   }
   throw new SentinelError(
     "registry.conflict",
     `others wrote into the journal of ${input.model} ${TURNS_MAX} times meanwhile`,
     { hint: "push again: it goes on where it stopped" },
   );
+}
+
+/** With the entries of every volume: what was brought before may stand in any. */
+async function openWhole(client: MlflowClient, model: string): Promise<Journal | null> {
+  const journal = await openJournal(client, model);
+  return journal === null ? null : { ...journal, entries: await entriesUpTo(client, journal) };
 }
 
 /** How a journal ends: its last entry, and the last of each alias. */
@@ -157,7 +161,7 @@ async function appendBatch(client: MlflowClient, journal: Journal, batch: readon
 async function placeAlias({ client, newId }: Adopter, input: Adoption, alias: string): Promise<boolean> {
   const { model, actor, at } = input;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
-    const journal = await openJournal(client, model);
+    let journal = await openWhole(client, model);
     const moves = (journal?.entries ?? []).filter((entry) => entry.alias === alias);
     const newest = moves.at(-1);
     if (journal === null || newest === undefined) return true;
@@ -173,7 +177,9 @@ async function placeAlias({ client, newId }: Adopter, input: Adoption, alias: st
     }
     const words = { verdict: "KEPT", evidence: "", reason: `version ${current} was here before the push, and stays` };
     const closing = { model, alias, from: newest.to, to: current, at, actor, verb: "push" as const, ...words };
-    const entry = nextEntry(closing, journal.entries.at(-1) ?? null);
+    const last = journal.entries.at(-1) ?? null;
+    if (roomIn(journal, last) === 0) journal = await turnVolume(client, { journal, ...input }, newId);
+    const entry = nextEntry(closing, last);
     if (await append(client, { journal, entry, nonce: newId() })) {
       const tag = { run_id: journal.runId, key: SETTLED_TAG, value: String(entry.index) };
       await client.send("POST", "/runs/set-tag", tag);

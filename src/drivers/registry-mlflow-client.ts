@@ -172,7 +172,8 @@ async function once(server: MlflowServer, ask: Ask, whole: AbortSignal): Promise
   try {
     const answer = await bodyOf(response, { url, bytesMax });
     if (response.ok) return answer;
-    throw answerError({ where: server.uri, method, url, response, text: new TextDecoder().decode(answer.bytes) });
+    const text = new TextDecoder().decode(answer.bytes);
+    throw answerError({ where: server.uri, method, url, response, text, ascii: isAscii(server) });
   } catch (cause) {
     throw cause instanceof Error && /^(SentinelError|MlflowRefusal)$/.test(cause.name)
       ? cause
@@ -192,6 +193,10 @@ function unreachable({ uri }: MlflowServer, cause: unknown): SentinelError {
       : "is the server running, and MLFLOW_TRACKING_URI its address? `sentinel doctor` asks it",
     cause,
   });
+}
+
+function isAscii({ username = "", password = "" }: MlflowServer): boolean {
+  return /^[ -~]*$/.test(username + password);
 }
 
 /** Basic wins over the token when both are there, as in MLflow's own client. */

@@ -26,6 +26,13 @@ export function isPassing(error: unknown): boolean {
   return error instanceof SentinelError && error.code === "registry.unreachable" && error.cause !== undefined;
 }
 
+const FORBIDS = "does not permit this:";
+
+/** True when the server knows us and does not let us: what it says of things that are not there, too, when it has a login. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof SentinelError && error.code === "registry.unreachable" && error.message.includes(FORBIDS);
+}
+
 /** A refusal that no caller expected, for people. */
 export function explained(error: unknown, where: string): unknown {
   if (!isRefusal(error)) return error;
@@ -80,8 +87,10 @@ export function answerError(answer: {
   readonly url: string;
   readonly response: Response;
   readonly text: string;
+  /** Whether our login has nothing but ASCII in it. */
+  readonly ascii: boolean;
 }): SentinelError | MlflowRefusal {
-  const { where, response, text } = answer;
+  const { where, response, text, ascii } = answer;
   const { status } = response;
   const { code, message } = refusalIn(text);
   const said = `${message.trim() === "" ? "no text" : message.trim().slice(0, MESSAGE_MAX)} (HTTP ${status})`;
@@ -100,14 +109,13 @@ export function answerError(answer: {
   if (status === 401) {
     return unreachable(
       "wants to know who asks, or does not believe it",
-      "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what the server knows",
+      `set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what the server knows${
+        ascii ? "" : "; when files are stored, MLflow 3.18 takes a login of ASCII signs alone"
+      }`,
     );
   }
   if (status === 403 || code === "PERMISSION_DENIED") {
-    return unreachable(
-      `does not permit this: ${said}`,
-      "ask its administrator for the right to edit this experiment and model",
-    );
+    return unreachable(`${FORBIDS} ${said}`, "ask its administrator for the right to edit this experiment and model");
   }
   if (code === "FEATURE_DISABLED") {
     return unreachable(

@@ -4,37 +4,24 @@ import { sha256 } from "../core/hash.ts";
 import { nextEntry } from "../core/journal.ts";
 import type { JournalEntry, Registry } from "../ports.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
+import { keyOf, stored, VALUE_MAX } from "./registry-mlflow-entries.ts";
 import { isRefusal } from "./registry-mlflow-errors.ts";
-import { activeRun, findExperiment, makeExperiment, startRun } from "./registry-mlflow-runs.ts";
 import { aliasesOf, readVersion, unknownVersion, writeAlias } from "./registry-mlflow-versions.ts";
+import {
+  entriesSince,
+  type Journal,
+  makeJournal,
+  openJournal,
+  roomIn,
+  SETTLED_TAG,
+  turnVolume,
+} from "./registry-mlflow-volumes.ts";
 
-/** Holds the run of every model's journal; the run's parameters are the entries. */
-const JOURNALS = "sentinel.journal";
-/** `sentinel.journal/<model>` names that run: of two who make one, MLflow lets one have the name. */
-const RUN_TAG = "sentinel.journal.run";
-/** Index of the last entry whose alias is known to have moved. */
-export const SETTLED_TAG = "sentinel.journal.settled";
-const KEY = /^entry\.(\d{8})$/;
-/** MLflow cuts a longer parameter without a word. */
-export const VALUE_MAX = 6_000;
 /** Others may take the next place this often before a mover gives up. */
 const TURNS_MAX = 20;
 const DOCUMENT_BYTES_MAX = 64_000_000;
 
-export interface Journal {
-  readonly runId: string;
-  /** Where files of the run go. */
-  readonly files: string;
-  readonly settled: number;
-  readonly entries: readonly JournalEntry[];
-}
-
 type Move = Omit<JournalEntry, "index" | "previous" | "hash">;
-
-/** Oldest first, exactly as stored: what was tampered with must reach the check of the chain. */
-export async function readJournal(client: MlflowClient, model: string): Promise<readonly JournalEntry[]> {
-  return (await openJournal(client, model))?.entries ?? [];
-}
 
 /**
  * The entry comes first and decides: its place in the chain is a parameter that the server writes once, so that of two movers one
@@ -59,6 +46,7 @@ export async function moveAlias(
     if (current !== from) throw conflict(move, current);
     if (to !== null) await readVersion(client, model, to);
     journal ??= await makeJournal(client, move, newId);
+    if (roomIn(journal, last) === 0) journal = await turnVolume(client, { journal, ...move }, newId);
     // Before the entry that names it: an entry never points at what is not there.
     if (document !== undefined) await keepDocument(client, journal, document);
     const entry = nextEntry(move, last);
@@ -110,47 +98,6 @@ function documentAt(files: string, hash: string): string {
   return `${files}/evidence/${hash}.json`;
 }
 
-export async function openJournal(client: MlflowClient, model: string): Promise<Journal | null> {
-  const pointer = await findExperiment(client, `${JOURNALS}/${model}`);
-  if (pointer === null) return null;
-  const runId = pointer.tags?.find(({ key }) => key === RUN_TAG)?.value;
-  if (runId === undefined || pointer.lifecycle_stage === "deleted")
-    throw lost(model, `experiment ${JOURNALS}/${model}`);
-  const run = await activeRun(client, runId).catch((error: unknown) => {
-    throw error instanceof SentinelError && error.code === "registry.missing" ? lost(model, `run ${runId}`) : error;
-  });
-  const entries: JournalEntry[] = [];
-  for (const { key, value } of run.data?.params ?? []) {
-    const place = KEY.exec(key)?.[1];
-    if (place !== undefined) entries.push(parsed(value, Number(place)));
-  }
-  const settled = run.data?.tags?.find(({ key }) => key === SETTLED_TAG)?.value;
-  return {
-    runId,
-    files: run.info.artifact_uri ?? "",
-    settled: Number(settled ?? -1),
-    entries: entries.sort((a, b) => a.index - b.index),
-  };
-}
-
-/** Two at once make two runs; the name decides which one is the journal, and the other is deleted. */
-export async function makeJournal(
-  client: MlflowClient,
-  move: Pick<Move, "model" | "actor" | "at">,
-  newId: () => string,
-): Promise<Journal> {
-  const { model, actor, at } = move;
-  const input = { experiment: JOURNALS, name: model, startedAt: at, user: actor.slice(0, 250), tags: {} };
-  const runId = await startRun(client, input, newId());
-  const end = { run_id: runId, status: "FINISHED", end_time: at };
-  await client.send("POST", "/runs/update", end);
-  await makeExperiment(client, `${JOURNALS}/${model}`, [{ key: RUN_TAG, value: runId }]);
-  const journal = await openJournal(client, model);
-  if (journal === null) throw lost(model, `experiment ${JOURNALS}/${model}`);
-  if (journal.runId !== runId) await client.send("POST", "/runs/delete", { run_id: runId }).catch(() => {});
-  return journal;
-}
-
 /** False when somebody else has that place. The nonce tells our own entry, repeated, from the same words of another. */
 export async function append(
   client: MlflowClient,
@@ -181,7 +128,8 @@ export async function settle(
     for (let turn = 0; turn < TURNS_MAX; turn++) {
       there = await follow(client, written);
       const now = await openJournal(client, entry.model);
-      const newest = now?.entries.findLast(({ alias, origin }) => alias === entry.alias && origin === undefined);
+      const entries = now === null ? [] : await entriesSince(client, now, written.index);
+      const newest = entries.findLast(({ alias, origin }) => alias === entry.alias && origin === undefined);
       if (newest === undefined || newest.hash === written.hash || newest.index < written.index) break;
       written = newest;
     }
@@ -219,34 +167,6 @@ function isSameMove(entry: JournalEntry, move: Move): boolean {
   return same.every((field) => entry[field] === move[field]);
 }
 
-export function keyOf({ index }: JournalEntry): string {
-  return `entry.${String(index).padStart(8, "0")}`;
-}
-
-/** The whole text is sealed, the nonce too: one changed byte anywhere in the parameter shows. */
-export function stored(entry: JournalEntry, nonce: string): string {
-  const open = JSON.stringify({ entry, nonce }).slice(0, -1);
-  return `${open}${SEAL}${sealOf(open)}"}`;
-}
-
-const SEAL = ',"seal":"';
-
-function sealOf(text: string): string {
-  return sha256(text).slice(0, 16);
-}
-
-/** A parameter that is not exactly what was written there, under its own key, is an entry that fails the chain's check. */
-function parsed(value: string, place: number): JournalEntry {
-  try {
-    const { entry } = JSON.parse(value) as { readonly entry: JournalEntry };
-    const open = value.slice(0, value.lastIndexOf(SEAL));
-    if (entry.index === place && value === `${open}${SEAL}${sealOf(open)}"}`) return entry;
-    if (entry.index === place && Object.hasOwn(entry, "hash")) return { ...entry, hash: "" };
-  } catch {}
-  const nothing = { verdict: "", evidence: "", reason: value.slice(0, 200), previous: "", hash: "" };
-  return { index: place, model: "", alias: "", from: null, to: null, at: 0, actor: "", verb: "import", ...nothing };
-}
-
 function conflict({ model, alias, from }: Move, current: string | null): SentinelError {
   const where = (version: string | null) => (version === null ? "at no version" : `at version ${version}`);
   return new SentinelError(
@@ -254,12 +174,6 @@ function conflict({ model, alias, from }: Move, current: string | null): Sentine
     `the alias ${alias} of ${model} is ${where(current)}, not ${where(from)}`,
     { hint: "somebody moved it meanwhile: look at `sentinel registry history`, then decide again" },
   );
-}
-
-function lost(model: string, what: string): SentinelError {
-  return new SentinelError("registry.corrupt", `the journal of ${model} was deleted in MLflow: ${what}`, {
-    hint: "restore it there (`mlflow runs restore`, `mlflow experiments restore`); Sentinel starts no second one",
-  });
 }
 
 /** Only what a move has, in the entry's own order of fields. */

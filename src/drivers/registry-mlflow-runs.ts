@@ -162,6 +162,20 @@ export async function makeExperiment(
   return active(made, name);
 }
 
+/** Tags that are there stay: somebody on the server set them. */
+export async function tagExperiment(
+  client: MlflowClient,
+  name: string,
+  tags: Readonly<Record<string, string>>,
+): Promise<void> {
+  const experiment = await makeExperiment(client, name);
+  const there = recordOf(experiment.tags);
+  for (const tag of pairsOf(tags)) {
+    if (Object.hasOwn(there, tag.key)) continue;
+    await client.send("POST", "/experiments/set-experiment-tag", { experiment_id: experiment.experiment_id, ...tag });
+  }
+}
+
 export async function experimentOf(client: MlflowClient, name: string): Promise<string> {
   return (await makeExperiment(client, name)).experiment_id;
 }

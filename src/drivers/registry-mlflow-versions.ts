@@ -4,7 +4,7 @@ import type { ModelVersion, Registry } from "../ports.ts";
 import { AT_TAG, BUNDLE_TAG } from "./registry-limits.ts";
 import { FILE_LIST, storeFiles } from "./registry-mlflow-artifacts.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
-import { isRefusal } from "./registry-mlflow-errors.ts";
+import { isForbidden, isRefusal } from "./registry-mlflow-errors.ts";
 import { activeRun, type Pair, pairsOf, recordOf } from "./registry-mlflow-runs.ts";
 import { sweepAbandoned } from "./registry-mlflow-sweep.ts";
 
@@ -61,7 +61,7 @@ async function publishFirst(client: MlflowClient, publication: Publication): Pro
   try {
     return await publish(client, publication);
   } catch (error) {
-    if (!isRefusal(error, "RESOURCE_DOES_NOT_EXIST")) throw error;
+    if (!isRefusal(error, "RESOURCE_DOES_NOT_EXIST") && !isForbidden(error)) throw error;
   }
   await makeModel(client, publication.model);
   return publish(client, publication);

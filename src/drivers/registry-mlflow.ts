@@ -1,7 +1,7 @@
 // The registry on an MLflow server, over its REST interface: what a team shares, with the same guarantees as far as MLflow lets us.
 import { randomUUID } from "node:crypto";
 import type { JournalEntry, RegistryTarget } from "../ports.ts";
-import { copyJournal, readCopy } from "./journal-copy.ts";
+import { copiedEntries, copyJournal, readCopy } from "./journal-copy.ts";
 import {
   checkDocument,
   checkJournal,
@@ -16,16 +16,10 @@ import { adopt } from "./registry-mlflow-adopt.ts";
 import { inspectFiles, loadFiles } from "./registry-mlflow-artifacts.ts";
 import { createMlflowClient, type MlflowLimits, type MlflowServer } from "./registry-mlflow-client.ts";
 import { explained } from "./registry-mlflow-errors.ts";
-import {
-  checkEntryLength,
-  journalFiles,
-  moveAlias,
-  moveOf,
-  readDocument,
-  readJournal,
-} from "./registry-mlflow-journal.ts";
-import { endRun, listRuns, logRun, startRun } from "./registry-mlflow-runs.ts";
+import { checkEntryLength, journalFiles, moveAlias, moveOf, readDocument } from "./registry-mlflow-journal.ts";
+import { endRun, listRuns, logRun, startRun, tagExperiment } from "./registry-mlflow-runs.ts";
 import * as stored from "./registry-mlflow-versions.ts";
+import { readEveryEntry, readJournal } from "./registry-mlflow-volumes.ts";
 
 /** Connects at first use. Nothing that could go stale is kept between calls. */
 export function createMlflowRegistry(options: {
@@ -45,10 +39,12 @@ export function createMlflowRegistry(options: {
       throw explained(error, client.where);
     }
   };
+  const wholeJournal = (model: string): Promise<readonly JournalEntry[]> =>
+    readJournal(client, model, async () => (copyDir === undefined ? [] : copiedEntries(copyDir, model)));
   /** Usually the copy lacks just the newest one, which needs no request. */
   const entriesFrom = async (from: number, newest: JournalEntry): Promise<readonly JournalEntry[]> => {
     if (from === newest.index) return [newest];
-    return (await readJournal(client, newest.model)).slice(from);
+    return (await wholeJournal(newest.model)).slice(from);
   };
   const places = new Map<string, string>();
   return {
@@ -102,11 +98,13 @@ export function createMlflowRegistry(options: {
         if (copyDir !== undefined) await copyJournal(copyDir, input.model, (from) => entriesFrom(from, written));
         return written;
       }),
-    journal: (model) => told(() => readJournal(client, model)),
+    journal: (model, { asStored = false } = {}) =>
+      told(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model))),
+    tagExperiment: (experiment, tags) => told(() => tagExperiment(client, experiment, tags)),
     adopt: (input) =>
       told(async () => {
         const result = await adopt({ client, newId }, input);
-        const from = async (index: number) => (await readJournal(client, input.model)).slice(index);
+        const from = async (index: number) => (await wholeJournal(input.model)).slice(index);
         if (copyDir !== undefined) await copyJournal(copyDir, input.model, from);
         return result;
       }),

@@ -40,7 +40,7 @@ export async function verifyRegistry(
     }
   };
   for (const message of await ask("store", () => registry.storeFaults(), [])) faults.push({ what: "store", message });
-  const entries = await ask<readonly JournalEntry[]>("journal", () => registry.journal(model), []);
+  const entries = await ask<readonly JournalEntry[]>("journal", () => registry.journal(model, { asStored: true }), []);
   const copy = await registry.journalCopy();
   const reading = readCopyLines(copy, model);
   faults.push(...reading.faults, ...journalFaults(entries, reading.known), ...compareWithCopy(entries, reading, copy));

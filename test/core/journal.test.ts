@@ -76,3 +76,18 @@ test("a journal that starts with another's entries is found", () => {
   ]);
   expect(verifyJournal([one[0], other[1]])).toMatchObject({ ok: false, badIndex: 1 });
 });
+
+test("a frozen journal that was found whole is whole again; the same entries in another list are looked at anew", () => {
+  const entries = chain([
+    { actor: "ana", at: 1, to: "1" },
+    { actor: "ben", at: 2, to: "2" },
+  ]);
+  const frozen = Object.freeze(entries.map((entry) => Object.freeze(entry)));
+  expect(verifyJournal(frozen).ok).toBe(true);
+  expect(verifyJournal(frozen).ok).toBe(true);
+  expect(verifyJournal([frozen[1], frozen[0]])).toMatchObject({ ok: false, badIndex: 0 });
+  // A list that can still change is never remembered.
+  expect(verifyJournal(entries).ok).toBe(true);
+  entries[0] = { ...entries[0], actor: "eve" };
+  expect(verifyJournal(entries)).toMatchObject({ ok: false, badIndex: 0 });
+});

@@ -1,7 +1,7 @@
 // A real MLflow server for tests: its own folder, a free port, and an end.
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -35,12 +35,21 @@ export interface MlflowProcess {
   dispose(): Promise<void>;
 }
 
-export async function startMlflow(venv = "venv-mlflow"): Promise<MlflowProcess> {
+/** Somebody whom a server with a login knows as its administrator. */
+export interface Login {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** With `admin` it asks who calls (`--app-name basic-auth`), and everybody it knows may edit. */
+export async function startMlflow(venv = "venv-mlflow", admin?: Login): Promise<MlflowProcess> {
   const dir = await mkdtemp(path.join(tmpdir(), "sentinel-mlflow-server-"));
   const port = await freePort();
   const uri = `http://127.0.0.1:${port}`;
   const python = path.join(venvAt(venv), "bin", "python");
-  let child = await launch({ dir, port, uri, python });
+  if (admin !== undefined) await writeFile(path.join(dir, AUTH_FILE), authFile(dir, admin));
+  const place = { dir, port, uri, python, asks: admin !== undefined };
+  let child = await launch(place);
   const kill = async (): Promise<void> => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -54,7 +63,7 @@ export async function startMlflow(venv = "venv-mlflow"): Promise<MlflowProcess> 
     kill,
     async restart() {
       await kill();
-      child = await launch({ dir, port, uri, python });
+      child = await launch(place);
     },
     empty: () => emptyTables(path.join(dir, "mlflow.db")),
     version: async () => (await fetch(`${uri}/version`)).text(),
@@ -70,9 +79,26 @@ interface Place {
   readonly port: number;
   readonly uri: string;
   readonly python: string;
+  readonly asks: boolean;
 }
 
-async function launch({ dir, port, uri, python }: Place): Promise<ChildProcess> {
+const AUTH_FILE = "basic_auth.ini";
+
+function authFile(dir: string, { username, password }: Login): string {
+  return [
+    "[mlflow]",
+    "default_permission = EDIT",
+    `database_uri = sqlite:///${path.join(dir, "users.db")}`,
+    `admin_username = ${username}`,
+    `admin_password = ${password}`,
+    // Without it every request computes a slow hash of the password.
+    "auth_cache_ttl_seconds = 600",
+    "authorization_function = mlflow.server.auth:authenticate_request_basic_auth",
+    "",
+  ].join("\n");
+}
+
+async function launch({ dir, port, uri, python, asks }: Place): Promise<ChildProcess> {
   const { HOME } = process.env;
   // Older ones start gunicorn by its name.
   const PATH = `${path.dirname(python)}:${process.env.PATH}`;
@@ -83,11 +109,15 @@ async function launch({ dir, port, uri, python }: Place): Promise<ChildProcess> 
     "--artifacts-destination",
     path.join(dir, "files"),
   ];
-  const child = spawn(python, [...args, ...stores], {
+  const login = asks ? ["--app-name", "basic-auth"] : [];
+  const secrets = asks
+    ? { MLFLOW_AUTH_CONFIG_PATH: path.join(dir, AUTH_FILE), MLFLOW_FLASK_SERVER_SECRET_KEY: "a test's own" }
+    : {};
+  const child = spawn(python, [...args, ...stores, ...login], {
     cwd: dir,
     detached: true,
     stdio: ["ignore", "ignore", "pipe"],
-    env: { PATH, HOME, MLFLOW_DISABLE_TELEMETRY: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" },
+    env: { PATH, HOME, ...secrets, MLFLOW_DISABLE_TELEMETRY: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" },
   });
   // A test process that ends early must not leave a server behind.
   const abandon = () => child.pid !== undefined && process.kill(-child.pid, "SIGKILL");

@@ -8,9 +8,9 @@ import { promisify } from "node:util";
 import Database from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { bundleHash } from "../../src/core/bundle.ts";
-import { verifyJournal } from "../../src/core/journal.ts";
+import { nextEntry, verifyJournal } from "../../src/core/journal.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
-import type { Registry } from "../../src/ports.ts";
+import type { AdoptedEntry, JournalEntry, Registry } from "../../src/ports.ts";
 import { aRun, aVersion, bundle, codeOf, draft, NOW, registryContract } from "../contracts/registry.ts";
 import { type Fault, type FaultyProxy, startFaultyProxy } from "./faulty-proxy.ts";
 import { type MlflowProcess, mlflowInstalled, mlflowPython, startMlflow } from "./mlflow-server.ts";
@@ -274,6 +274,146 @@ describe.runIf(mlflowInstalled)("on a server", () => {
         await copying.moveAlias({ model: "card-fraud", alias: "champion", from: null, to: "1", entry: draft() });
         const lines = (await readFile(path.join(copyDir, "journal.ndjson"), "utf8")).trim().split("\n");
         expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(await registry.journal("card-fraud"));
+      });
+
+      describe("of several volumes", () => {
+        const BROUGHT = 1_098;
+        const copyDir = () => path.join(server.dir, "copies", "volumes");
+        const reading = () => createMlflowRegistry({ server: proxy, copyDir: copyDir() });
+        const chain = (entries: readonly JournalEntry[]) => entries.map(({ hash }) => hash);
+        /** Requests that a reading makes. */
+        const asked = async <T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly lines: string[] }> => {
+          const lines: string[] = [];
+          proxy.fault = (line) => {
+            lines.push(line);
+            return null;
+          };
+          const result = await work();
+          proxy.fault = () => null;
+          return { result, lines };
+        };
+        beforeEach(async () => {
+          await rm(copyDir(), { recursive: true, force: true });
+          await aVersion(registry);
+          await aVersion(registry);
+          const entries: AdoptedEntry[] = [];
+          let last: JournalEntry | null = null;
+          for (let turn = 0; turn < BROUGHT; turn++) {
+            const [from, to] = turn === 0 ? [null, "1"] : turn % 2 === 1 ? ["1", "2"] : ["2", "1"];
+            const fields = { model: "card-fraud", alias: "champion", from, to, ...draft({ reason: `turn ${turn}` }) };
+            const original: JournalEntry = nextEntry(fields, last);
+            const { index, previous, hash } = original;
+            entries.push({ ...fields, origin: { index, from, to, previous, hash, document: "" } });
+            last = original;
+          }
+          const input = { model: "card-fraud", entries, documents: new Map<string, string>(), actor: "ana", at: NOW };
+          await createMlflowRegistry({ server, copyDir: copyDir() }).adopt({ ...input, progress: () => {} });
+        });
+
+        test("is one chain, read from its end, the copy and the files alike; moves go on in the next volume", async () => {
+          await move("2", "1");
+          const full = await registry.journal("card-fraud", { asStored: true });
+          expect(full.map(({ index }) => index)).toEqual(Array.from({ length: BROUGHT + 1 }, (_, index) => index));
+          expect(verifyJournal(full).ok).toBe(true);
+          expect(query("SELECT count(*) AS n FROM params WHERE key = 'next'")).toEqual([{ n: 2 }]);
+          const byCopy = await asked(() => reading().journal("card-fraud"));
+          expect(chain(byCopy.result)).toEqual(chain(full));
+          expect(byCopy.lines).toHaveLength(2);
+          await rm(copyDir(), { recursive: true });
+          const byFiles = await asked(() => reading().journal("card-fraud"));
+          expect(chain(byFiles.result)).toEqual(chain(full));
+          expect(byFiles.lines.filter((line) => /runs\/get/.test(line))).toHaveLength(1);
+          expect(byFiles.lines.filter((line) => /volumes/.test(line))).toHaveLength(2);
+        });
+
+        test("a copy or a file that was changed, cut or made up is not believed", async () => {
+          const full = chain(await registry.journal("card-fraud", { asStored: true }));
+          const copy = path.join(copyDir(), "journal.ndjson");
+          const sound = await readFile(copy, "utf8");
+          // Earlier tests have left the files of their journals.
+          const [{ value: where }] = query("SELECT value FROM experiment_tags WHERE key = 'sentinel.journal.files'");
+          const folder = String(where).replace(/^mlflow-artifacts:\/+/, "");
+          const file = path.join(server.dir, "files", folder, "volumes", "00000500.ndjson");
+          for (const text of [
+            sound.replace('"actor":"ana"', '"actor":"eve"'),
+            sound.slice(0, sound.length / 3),
+            "{}",
+            sound.replaceAll('"reason":"turn 7"', '"reason":"turn 8"'),
+          ]) {
+            await writeFile(copy, text);
+            expect(chain(await reading().journal("card-fraud"))).toEqual(full);
+          }
+          const stored = await readFile(file, "utf8");
+          for (const text of [stored.replace('"actor":"ana"', '"actor":"eve"'), stored.slice(0, 5_000), "null\n", ""]) {
+            await writeFile(file, text);
+            const { result, lines } = await asked(() => reading().journal("card-fraud"));
+            expect(chain(result)).toEqual(full);
+            expect(lines.filter((line) => /runs\/get/.test(line)).length).toBeGreaterThan(1);
+          }
+        });
+
+        test("a copy of more than the server has, and one that lags, do not change the answer", async () => {
+          const copy = path.join(copyDir(), "journal.ndjson");
+          const sound = await readFile(copy, "utf8");
+          const before = await registry.journal("card-fraud", { asStored: true });
+          const more = nextEntry({ ...before[BROUGHT - 1], to: "1", reason: "never happened" }, before[BROUGHT - 1]);
+          await writeFile(copy, `${sound}${JSON.stringify(more)}\n`);
+          expect(chain(await reading().journal("card-fraud"))).toEqual(chain(before));
+          await writeFile(copy, sound);
+          await move("2", "1");
+          const after = await reading().journal("card-fraud");
+          expect(after).toHaveLength(BROUGHT + 1);
+          expect(verifyJournal(after).ok).toBe(true);
+        });
+
+        test("an entry changed in a full volume shows when every entry is read, one in the last volume at once", async () => {
+          const change = (key: string): void =>
+            execute(
+              `UPDATE params SET value = replace(value, '"actor":"ana"', '"actor":"eve"') WHERE "key" = '${key}'`,
+            );
+          change("entry.00000700");
+          const all = await registry.journal("card-fraud", { asStored: true });
+          expect(verifyJournal(all)).toMatchObject({ ok: false, badIndex: 700 });
+          expect(verifyJournal(await reading().journal("card-fraud")).ok).toBe(true);
+          change("entry.00001001");
+          expect(verifyJournal(await reading().journal("card-fraud"))).toMatchObject({ ok: false });
+        });
+
+        test("whatever died while a volume was turned, the next mover goes on, in one chain", async () => {
+          execute(
+            `DELETE FROM experiment_tags WHERE "key" LIKE 'sentinel.journal.%' AND "key" <> 'sentinel.journal.run'`,
+          );
+          execute(`DELETE FROM params WHERE "key" LIKE 'entry.00001%'`);
+          // The third volume is there, without an entry; nothing but the second one's parameter names it.
+          await move("2", "1");
+          const after = await registry.journal("card-fraud", { asStored: true });
+          expect(after).toHaveLength(1_001);
+          expect(verifyJournal(after).ok).toBe(true);
+          expect(query("SELECT count(*) AS n FROM params WHERE key = 'next'")).toEqual([{ n: 2 }]);
+          expect(query("SELECT count(DISTINCT run_uuid) AS n FROM params WHERE key LIKE 'entry.%'")).toEqual([
+            { n: 3 },
+          ]);
+        });
+
+        test("of two who turn a full volume at once, one run counts, and one move wins", async () => {
+          execute(
+            `DELETE FROM params WHERE "key" = 'next' AND run_uuid IN (SELECT run_uuid FROM params WHERE "key" = 'entry.00000999')`,
+          );
+          execute(`DELETE FROM params WHERE "key" LIKE 'entry.00001%'`);
+          execute(`DELETE FROM experiment_tags WHERE "key" = 'sentinel.journal.run.00001000'`);
+          const results = await Promise.allSettled([
+            move("2", "1", { reason: "this" }),
+            move("2", null, { reason: "that" }),
+          ]);
+          expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+          const after = await registry.journal("card-fraud", { asStored: true });
+          expect(after).toHaveLength(1_001);
+          expect(verifyJournal(after).ok).toBe(true);
+          const [{ run_uuid: third }] = query("SELECT run_uuid FROM params WHERE key = 'entry.00001000'");
+          expect(query(`SELECT lifecycle_stage AS stage FROM runs WHERE run_uuid = '${String(third)}'`)).toEqual([
+            { stage: "active" },
+          ]);
+        });
       });
 
       test("that was deleted in MLflow is not begun again", async () => {

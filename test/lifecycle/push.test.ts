@@ -159,6 +159,39 @@ describe.runIf(mlflowInstalled)("push", () => {
     );
   });
 
+  test("notes on experiments arrive, also later ones; what somebody on the server wrote stays", async () => {
+    const note = (key: string, value: string): void => {
+      const database = new Database(path.join(dir, "mlflow.db"));
+      database
+        .prepare("INSERT INTO experiment_tags SELECT ?, ?, experiment_id FROM experiments WHERE name = 'card'")
+        .run(key, value);
+      database.close();
+    };
+    const notes = () =>
+      query(
+        `SELECT name, t."key", t.value FROM experiment_tags t JOIN experiments USING (experiment_id)
+         WHERE name IN ('card', 'wire') ORDER BY name, t."key"`,
+      );
+    note("mlflow.note.content", "Käse: the cards' \u20ac");
+    note("team", "fraud");
+    await pushed();
+    const first = [
+      { name: "card", key: "mlflow.note.content", value: "Käse: the cards' \u20ac" },
+      { name: "card", key: "team", value: "fraud" },
+    ];
+    expect(notes()).toEqual(first);
+    const database = new Database(path.join(server.dir, "mlflow.db"));
+    database.exec("PRAGMA busy_timeout = 5000; UPDATE experiment_tags SET value = 'risk' WHERE \"key\" = 'team'");
+    database.close();
+    note("zone", "eu");
+    await pushed();
+    expect(notes()).toEqual([
+      first[0],
+      { name: "card", key: "team", value: "risk" },
+      { name: "card", key: "zone", value: "eu" },
+    ]);
+  });
+
   test("a second push does nothing, and one after new work moves that alone", async () => {
     await pushed();
     const before = proxy.seen.length;

@@ -32,6 +32,8 @@ export async function pushRuns(
       if (whole) there++;
       else moved++;
     }
+    const tags = await source.experimentTags(experiment);
+    if (Object.keys(tags).length > 0) await target.tagExperiment(experiment, tags);
     report.progress(`runs of ${experiment}`, runs.length, runs.length);
   }
   return { ids, count: { moved, there } };

@@ -5,7 +5,8 @@ import { BUNDLE_FORMAT, type GoldenRow, jsonFile, textFile } from "../bundle.ts"
 /** The versions our tests load and score bundles with; MLflow installs them where it makes an environment of its own. */
 const PYTHON = "3.11";
 const ONNX = "1.23.2";
-const REQUIREMENTS = ["mlflow==3.17.2", `onnx==${ONNX}`, "onnxruntime==1.31.1", "numpy==2.4.6"];
+/** What pip can install whole: of MLflow 3.18.0 PyPI lacks a part. */
+const REQUIREMENTS = ["mlflow==3.17.2", `onnx==${ONNX}`, "onnxruntime==1.32.0", "numpy==2.4.6"];
 
 const EXAMPLE_ROWS = 3;
 
