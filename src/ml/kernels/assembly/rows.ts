@@ -192,38 +192,34 @@ export function partition(
   scratch: usize,
 ): i32 {
   // The missing bin is the largest, so "missing left" shifts it below all others. What decides is arithmetic, not a
-  // branch, which would be guessed wrong half the time: the sign bit of limit − bin is 1 for the right side.
+  // branch, which would be guessed wrong half the time. Both sides have had as many rows as were looked at.
   const limit = splitBin + missingLeft;
   let left = list;
-  let right = scratch;
   for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
     const row = load<u32>(at);
     const bin = (<i32>load<u8>(column + row) + missingLeft) & MISSING_BIN;
-    const goesRight = (<u32>(limit - bin) >>> 31) << 2;
     store<u32>(left, row);
-    store<u32>(right, row);
-    left += 4 - goesRight;
-    right += goesRight;
+    store<u32>(scratch + at - left, row);
+    left += (<usize>(bin <= limit)) << 2;
   }
-  memory.copy(left, scratch, right - scratch);
-  return <i32>((left - list) >>> 2);
+  const goLeft = left - list;
+  memory.copy(left, scratch, ((<usize>count) << 2) - goLeft);
+  return <i32>(goLeft >>> 2);
 }
 
 /** As {@link partition} for bins that are categories: those whose bit is 1 in the 256 at `bits` go left. */
 export function partitionSet(list: usize, count: i32, column: usize, bits: usize, scratch: usize): i32 {
   let left = list;
-  let right = scratch;
   for (let at = list, end = list + ((<usize>count) << 2); at < end; at += 4) {
     const row = load<u32>(at);
     const bin = <u32>load<u8>(column + row);
-    const goesLeft = ((load<u32>(bits + ((bin >>> 5) << 2)) >>> (bin & 31)) & 1) << 2;
     store<u32>(left, row);
-    store<u32>(right, row);
-    left += goesLeft;
-    right += 4 - goesLeft;
+    store<u32>(scratch + at - left, row);
+    left += ((load<u32>(bits + ((bin >>> 5) << 2)) >>> (bin & 31)) & 1) << 2;
   }
-  memory.copy(left, scratch, right - scratch);
-  return <i32>((left - list) >>> 2);
+  const goLeft = left - list;
+  memory.copy(left, scratch, ((<usize>count) << 2) - goLeft);
+  return <i32>(goLeft >>> 2);
 }
 
 /** Lists the rows [from, from + count). */
