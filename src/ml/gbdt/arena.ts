@@ -12,6 +12,10 @@ export const BATCH_LEAVES = 32;
 /** Split searches of a batch: two children a leaf. */
 export const CANDIDATES_MAX = 2 * BATCH_LEAVES;
 
+/** Columns are searched in groups of at least so many, and in no more groups than this: a unit of work that is worth taking. */
+const GROUP_COLUMNS_MIN = 8;
+const GROUPS_MAX = 32;
+
 /** Bytes of one column's histogram. */
 export const COLUMN_BYTES = 8 * BIN_SLOTS;
 
@@ -64,7 +68,7 @@ export interface ThreadPlaces {
   readonly buffer: number;
   /** u32, {@link SIZES} of them; 0 without one-side sampling. */
   readonly sizes: number;
-  /** Histograms of its own rows, one a leaf of a batch; none for a single thread. */
+  /** Histograms of the rows it summed, one a large leaf of a batch; none for a single thread. */
   readonly histograms: number;
 }
 
@@ -91,9 +95,11 @@ export interface Arena {
   /** Row numbers, u32; each thread orders those of its own rows, between trees of its own validation rows. */
   readonly list: number;
   readonly scratch: number;
-  /** One candidate a thread and child of a batch. */
+  /** Columns that are searched together, the last time maybe fewer. */
+  readonly groupColumns: number;
+  /** One candidate a group of columns and child of a batch. */
   readonly candidates: number;
-  /** i32, one a thread and leaf of a batch: rows that go left; then the same again: rows in all. */
+  /** i32, one a thread and leaf of a batch: rows that go left. */
   readonly leftCounts: number;
   readonly histograms: number;
   readonly threads: readonly ThreadPlaces[];
@@ -113,6 +119,7 @@ export function planArena(size: ArenaSize, start: number): Arena {
   const histogramBytes = columns * COLUMN_BYTES;
   const { leavesMax, histogramSlots } = leafLimits(size.params);
   const most = Math.max(rows, validationRows);
+  const groupColumns = Math.max(GROUP_COLUMNS_MIN, Math.ceil(columns / GROUPS_MAX));
   const goss = size.params.gossTop !== undefined;
   const places = (count: number): RowPlaces => ({
     rows: count,
@@ -155,8 +162,9 @@ export function planArena(size: ArenaSize, start: number): Arena {
     keptBlocks: goss ? take(SUMS_BYTES * Math.ceil(rows / BLOCK_ROWS)) : 0,
     list: take(4 * most),
     scratch: take(4 * most),
-    candidates: take(threads * CANDIDATES_MAX * CANDIDATE_BYTES),
-    leftCounts: take(2 * threads * BATCH_LEAVES * 4),
+    groupColumns,
+    candidates: take(Math.ceil(columns / groupColumns) * CANDIDATES_MAX * CANDIDATE_BYTES),
+    leftCounts: take(threads * BATCH_LEAVES * 4),
     threads: Array.from({ length: threads }, thread),
     histograms: take(histogramSlots * histogramBytes),
     bytes: at,

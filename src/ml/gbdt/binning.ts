@@ -38,11 +38,11 @@ export function binMatrices(
 ): Float32Array[] {
   const { team, arena, views } = space;
   const kindOf = (column: number): ColumnKind => data.kinds?.[column] ?? "number";
-  for (let c = team.draw(); c < space.columns; c = team.draw()) {
+  team.share(space.columns, (c) => {
     views.i32[arena.kinds / 4 + c] = kindNumber(kindOf(c));
     if (kindOf(c) === "category") binCategoryColumn(space, data, c);
     else binNumberColumn(space, data, c);
-  }
+  });
   team.wait();
   transpose(space);
   return Array.from({ length: space.columns }, (_, c) => {

@@ -1,7 +1,7 @@
 // From grown trees to the flat model that is stored and scored.
 import { setsOf, wordsOf } from "../trees.ts";
 import { categoriesIn } from "./category-bins.ts";
-import type { GrownTree } from "./grow.ts";
+import type { GrownTree } from "./grown.ts";
 import type { GbdtModel } from "./model.ts";
 
 export function flattenTrees(

@@ -10,7 +10,9 @@ import {
   packRows,
   validationLoss,
 } from "./gradients.ts";
-import { type GrownTree, growTree, markTree } from "./grow.ts";
+import { growTree } from "./grow.ts";
+import type { GrownTree } from "./grown.ts";
+import { markTree } from "./list.ts";
 import type { GbdtModel } from "./model.ts";
 import { sampleColumns, sampleRows } from "./sampling.ts";
 import { makeStopping } from "./stopping.ts";

@@ -89,35 +89,39 @@ export function writeRules(space: Workspace, params: GbdtParams, scales: Scales)
   space.views.f64.set([...rules, low, high, categoryLambda, categorySmoothing], space.own.rules / 8);
 }
 
-/** Searches this thread's columns (a range of the sampled ones) and writes what it found as its candidate `number`. */
-export function searchOwn(
+/** Searches a group of the sampled columns and writes what it found as the group's candidate `number`. */
+export function searchColumns(
   space: Workspace,
   histogram: number,
-  options: { readonly range: Range; readonly number: number; readonly bounds: Bounds },
+  options: { readonly columns: Range; readonly group: number; readonly number: number; readonly bounds: Bounds },
 ): void {
-  const { arena, kernels, own, team, views } = space;
-  const { from, to } = options.range;
+  const { arena, kernels, own, views } = space;
+  const { from, to } = options.columns;
   views.f64[own.rules / 8 + BOUNDS_AT] = options.bounds.low;
   views.f64[own.rules / 8 + BOUNDS_AT + 1] = options.bounds.high;
-  const out = candidateAt(space, team.index, options.number);
+  const out = candidateAt(space, options.group, options.number);
   const columns = arena.sampledColumns + 4 * from;
   const sums = histogram + COLUMN_BYTES * from;
   kernels.searchSplit(sums, columns, to - from, arena.binCounts, arena.kinds, own.rules, own.order, out);
 }
 
-/** The best of all threads' candidates `number`, the first of equals; null when none found a split. */
-export function bestSplit(space: Workspace, number: number, thresholds: readonly Float32Array[]): Split | null {
+/** The best of all groups' candidates `number`, the first of equals; null when none found a split. */
+export function bestSplit(
+  space: Workspace,
+  of: { readonly number: number; readonly groups: number; readonly thresholds: readonly Float32Array[] },
+): Split | null {
   const { f64, i32 } = space.views;
   let best = -1;
   let gain = Number.NEGATIVE_INFINITY;
-  for (let index = 0; index < space.team.count; index++) {
-    const at = candidateAt(space, index, number);
+  for (let group = 0; group < of.groups; group++) {
+    const at = candidateAt(space, group, of.number);
     if (i32[at / 4 + 2] < 0 || f64[at / 8] <= gain) continue;
     gain = f64[at / 8];
     best = at;
   }
   if (best < 0) return null;
-  const [column, bin, next, missingLeft, someMissing, leftHeavier] = i32.subarray(best / 4 + 2, best / 4 + 8);
+  const [column, bin, next] = [i32[best / 4 + 2], i32[best / 4 + 3], i32[best / 4 + 4]];
+  const [missingLeft, someMissing, leftHeavier] = [i32[best / 4 + 5], i32[best / 4 + 6], i32[best / 4 + 7]];
   const leftSums = { gradient: f64[best / 8 + 4], hessian: f64[best / 8 + 5] };
   // Where the node holds no missing value in the column, a later one goes to the heavier side.
   const goesLeft = (someMissing === 1 ? missingLeft : leftHeavier) === 1;
@@ -126,10 +130,16 @@ export function bestSplit(space: Workspace, number: number, thresholds: readonly
     // categories have no order, and theirs is made the right one.
     const side = (best + (goesLeft ? 96 : 64)) / 4;
     const set = Uint32Array.from(i32.subarray(side, side + 8));
-    const rest = sumsBeside(nodeSums(space, number), leftSums);
-    return { column, gain, bin: 0, threshold: 0, missingLeft: false, set, leftSums: goesLeft ? rest : leftSums };
+    const rest = sumsBeside(nodeSums(space, of.number), leftSums);
+    return { column, bin: 0, threshold: 0, set, missingLeft: false, gain, leftSums: goesLeft ? rest : leftSums };
   }
-  return settle({ column, gain, bin, next, leftSums, missingLeft: goesLeft, set: null }, thresholds[column]);
+  const thresholds = of.thresholds[column];
+  if (next > thresholds.length) {
+    const threshold = Number.POSITIVE_INFINITY;
+    return { column, bin: thresholds.length, threshold, set: null, missingLeft: false, gain, leftSums };
+  }
+  const middle = middleBin(thresholds, bin, next);
+  return { column, bin: middle, threshold: thresholds[middle], set: null, missingLeft: goesLeft, gain, leftSums };
 }
 
 /** What remains of a node's sums without one side's. */
@@ -137,9 +147,9 @@ export function sumsBeside(node: NodeSums, side: NodeSums): NodeSums {
   return { gradient: node.gradient - side.gradient, hessian: node.hessian - side.hessian };
 }
 
-/** The sums of the node that was searched as `number`. The last thread has columns, however many threads there are. */
+/** The sums of the node that was searched as `number`. */
 export function nodeSums(space: Workspace, number: number): NodeSums {
-  const at = candidateAt(space, space.team.count - 1, number) / 8;
+  const at = candidateAt(space, 0, number) / 8;
   return { gradient: space.views.f64[at + 6], hessian: space.views.f64[at + 7] };
 }
 
@@ -161,19 +171,15 @@ function shrink(gradient: number, alpha: number): number {
   return 0;
 }
 
-function candidateAt(space: Workspace, index: number, number: number): number {
+function candidateAt(space: Workspace, group: number, number: number): number {
   const { candidates } = space.arena;
-  return candidates + CANDIDATE_BYTES * (index * CANDIDATES_MAX + number);
+  return candidates + CANDIDATE_BYTES * (group * CANDIDATES_MAX + number);
 }
 
-/** Moves the threshold into the middle of the gap that the node's own rows leave: all bins between `bin` and `next` are empty. */
-function settle(found: Omit<Split, "threshold"> & { readonly next: number }, thresholds: Float32Array): Split {
-  const { next, ...split } = found;
-  if (next > thresholds.length) {
-    return { ...split, bin: thresholds.length, threshold: Number.POSITIVE_INFINITY, missingLeft: false };
-  }
-  const gap = (thresholds[found.bin] + thresholds[next - 1]) / 2;
-  let { bin } = found;
-  while (bin + 1 < next && Math.abs(thresholds[bin + 1] - gap) <= Math.abs(thresholds[bin] - gap)) bin++;
-  return { ...split, bin, threshold: thresholds[bin] };
+/** The bin whose threshold is in the middle of the gap that the node's own rows leave: all bins between `bin` and `next` are empty. */
+function middleBin(thresholds: Float32Array, bin: number, next: number): number {
+  const gap = (thresholds[bin] + thresholds[next - 1]) / 2;
+  let middle = bin;
+  while (middle + 1 < next && Math.abs(thresholds[middle + 1] - gap) <= Math.abs(thresholds[middle] - gap)) middle++;
+  return middle;
 }

@@ -6,21 +6,29 @@ export interface Team {
   readonly count: number;
   /** Returns when every member has called it; what each wrote before is then seen by all. */
   wait(): void;
-  /** The next of the numbers 0, 1, 2, …, which members take turns to draw: shares of work that nobody need wait for. */
-  draw(): number;
+  /**
+   * Does the work of each number below `units`, all members together: whoever is free takes the next. Returns when none is left
+   * to take, which is before the others are done. All members call it alike, and wait before they share again.
+   */
+  share(units: number, work: (unit: number) => void): void;
 }
 
 /** One thread alone waits for nobody. */
-export function alone(): Team {
-  let drawn = 0;
-  return { index: 0, count: 1, wait: () => {}, draw: () => drawn++ };
-}
+export const ALONE: Team = {
+  index: 0,
+  count: 1,
+  wait: () => {},
+  share: (units, work) => {
+    for (let unit = 0; unit < units; unit++) work(unit);
+  },
+};
 
 /** 32-bit numbers in shared memory that a team waits on. */
 export const TEAM_SLOTS = 3;
 const ARRIVED = 0;
 const PHASE = 1;
-const DRAWN = 2;
+/** Units taken since the team came together; each member takes one too many a sharing. It may wrap. */
+const TAKEN = 2;
 
 /** Looks at the phase before sleeping, for some tenth of a millisecond: waits are shorter than that, and waking a thread costs more. */
 const SPINS_MAX = 50_000;
@@ -39,7 +47,13 @@ export function joinTeam(slots: Int32Array, place: { readonly index: number; rea
     for (let spin = 0; spin < SPINS_MAX; spin++) if (Atomics.load(slots, PHASE) !== phase) return;
     while (Atomics.load(slots, PHASE) === phase) Atomics.wait(slots, PHASE, phase);
   };
-  return { index, count, wait, draw: () => Atomics.add(slots, DRAWN, 1) };
+  let before = 0;
+  const take = (): number => (Atomics.add(slots, TAKEN, 1) - before) | 0;
+  const share = (units: number, work: (unit: number) => void): void => {
+    for (let unit = take(); unit < units; unit = take()) work(unit);
+    before = (before + units + count) | 0;
+  };
+  return { index, count, wait, share };
 }
 
 export interface Range {

@@ -3,7 +3,7 @@ import { makeMemory } from "../kernels/load.ts";
 import { planArena } from "./arena.ts";
 import { type GbdtResult, runRounds } from "./rounds.ts";
 import { checkTask, type GbdtTask, sizeOf } from "./task.ts";
-import { alone } from "./team.ts";
+import { ALONE } from "./team.ts";
 import { ARENA_START, openWorkspace } from "./workspace.ts";
 
 export type { GbdtResult } from "./rounds.ts";
@@ -16,5 +16,5 @@ export function trainGbdt(task: GbdtTask): GbdtResult {
   checkTask(task);
   const arena = planArena(sizeOf(task, 1), ARENA_START);
   const memory = makeMemory(arena.bytes, { shared: true });
-  return runRounds(openWorkspace(memory, { arena, team: alone(), columns: task.x.names.length }), task);
+  return runRounds(openWorkspace(memory, { arena, team: ALONE, columns: task.x.names.length }), task);
 }

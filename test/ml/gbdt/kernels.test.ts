@@ -6,7 +6,7 @@ import { PAIR_BYTES, SUMS_BYTES } from "../../../src/ml/gbdt/arena.ts";
 import { BIN_SLOTS, MISSING_BIN } from "../../../src/ml/gbdt/bins.ts";
 import { derivativeUnits, deriveRows, packRows, type Scales } from "../../../src/ml/gbdt/gradients.ts";
 import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
-import { bestSplit, searchOwn, UNBOUNDED, writeRules } from "../../../src/ml/gbdt/split.ts";
+import { bestSplit, searchColumns, UNBOUNDED, writeRules } from "../../../src/ml/gbdt/split.ts";
 import type { Workspace } from "../../../src/ml/gbdt/workspace.ts";
 import type { Matrix } from "../../../src/ml/matrix.ts";
 import { fraudProblem, matrixOf } from "../arbitraries.ts";
@@ -288,8 +288,11 @@ test("the split found has the largest gain of all, by a slow search over values"
     kernels.addRows(arena.histograms, 0, 300, rowMajor, arena.pairs, arena.stride, 4, 0, own.buffer);
     views.i32.set([0, 1, 2, 3], arena.sampledColumns / 4);
     writeRules(space, { ...defaultGbdtParams, ...rules }, problem.scales);
-    searchOwn(space, arena.histograms, { range: { from: 0, to: 4 }, number: 0, bounds: UNBOUNDED });
-    const split = bestSplit(space, 0, thresholds)!;
+    for (const group of [0, 1]) {
+      const columns = { from: 2 * group, to: 2 * group + 2 };
+      searchColumns(space, arena.histograms, { columns, group, number: 0, bounds: UNBOUNDED });
+    }
+    const split = bestSplit(space, { number: 0, groups: 2, thresholds })!;
     const gains: number[] = [];
     for (let c = 0; c < 4; c++) {
       for (const threshold of [...thresholds[c], Number.POSITIVE_INFINITY]) {

@@ -2,7 +2,7 @@
 import { planArena } from "../../../src/ml/gbdt/arena.ts";
 import { binMatrices } from "../../../src/ml/gbdt/binning.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../../src/ml/gbdt/params.ts";
-import { alone } from "../../../src/ml/gbdt/team.ts";
+import { ALONE } from "../../../src/ml/gbdt/team.ts";
 import { ARENA_START, openWorkspace, type Workspace } from "../../../src/ml/gbdt/workspace.ts";
 import { makeMemory } from "../../../src/ml/kernels/load.ts";
 import type { Matrix } from "../../../src/ml/matrix.ts";
@@ -21,7 +21,7 @@ export function spaceFor(
   const columns = x.names.length;
   const size = { rows: x.rows, validationRows: 0, columns, weighted, threads: 1, params };
   const arena = planArena(size, ARENA_START);
-  const space = openWorkspace(makeMemory(arena.bytes, { shared: true }), { arena, team: alone(), columns });
+  const space = openWorkspace(makeMemory(arena.bytes, { shared: true }), { arena, team: ALONE, columns });
   return { space, thresholds: binMatrices(space, { x, validation: null, params: { ...params, binsMax } }) };
 }
 
