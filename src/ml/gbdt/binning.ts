@@ -1,4 +1,4 @@
-// Binning: turns each column into at most 255 numbered bins, fine in the body and finer still in both tails.
+// Binning: turns each column into at most 255 numbered bins, each on cuts of its own.
 import { refuseValue } from "../faults.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Arena, RowPlaces } from "./arena.ts";
@@ -7,16 +7,6 @@ import { binCategories, frequentCategories } from "./category-bins.ts";
 import { type ColumnKind, kindNumber } from "./kinds.ts";
 import type { GbdtParams } from "./params.ts";
 import type { Workspace } from "./workspace.ts";
-
-/**
- * Share of a column's bins that its body gets by quantiles; the rest goes to the two tails, whose bins shrink
- * geometrically down to single values. Plain quantiles put the rarest 1/255 of the values into one bin, where frauds of
- * unusual size hide: on the reference data they lose 0.04 average precision.
- */
-const BODY_SHARE = 0.25;
-
-/** Halvings of the step between cuts when looking for the most cuts that fit. */
-const STEP_SEARCH_ROUNDS = 12;
 
 /** The matrices as messages name them. */
 const TRAINING = "x";
@@ -55,10 +45,12 @@ export function binMatrices(
 type BinTask = Parameters<typeof binMatrices>[1];
 
 function binNumberColumn(space: Workspace, { x, validation, params }: BinTask, column: number): void {
-  const { arena, views } = space;
-  const cuts = cutColumn(space, { x, column, valueBins: params.binsMax - 1 });
-  views.f32.set(cuts, thresholdsAt(arena, column) / 4);
-  views.i32[arena.binCounts / 4 + column] = cuts.length + 1;
+  const { arena, kernels, own, views } = space;
+  const { keys, swap, counts, starts } = own;
+  copyColumn(space, x, column);
+  const present = kernels.sortPresent(own.values, x.rows, keys, swap, counts);
+  const cuts = kernels.cutColumn(keys, present, params.binsMax - 1, starts, thresholdsAt(arena, column));
+  views.i32[arena.binCounts / 4 + column] = cuts + 1;
   binColumn(space, arena.training, { name: TRAINING, x, column });
   if (validation === null) return;
   copyColumn(space, validation, column);
@@ -95,16 +87,6 @@ function columnOf({ rows, values }: Matrix, column: number): Float32Array {
   return values.subarray(column * rows, (column + 1) * rows);
 }
 
-function cutColumn(
-  space: Workspace,
-  given: { readonly x: Matrix; readonly column: number; readonly valueBins: number },
-): Float32Array {
-  const { own, kernels, views } = space;
-  copyColumn(space, given.x, given.column);
-  const present = kernels.sortPresent(own.values, given.x.rows, own.keys, own.swap, own.counts);
-  return cutsOf(views.f32.subarray(own.keys / 4, own.keys / 4 + present), given.valueBins);
-}
-
 /** Numbers the bins of the column whose values were copied last. */
 function binColumn(
   space: Workspace,
@@ -124,94 +106,4 @@ function transpose(space: Workspace): void {
   const { arena, columns, kernels, trainingRows } = space;
   const { columnMajor, rows } = arena.training;
   kernels.transpose(trainingRows.from, trainingRows.to, columnMajor, rows, columns, arena.rowMajor, arena.stride);
-}
-
-/**
- * Thresholds that split ascending values (no NaN) into at most `valueBins` bins. With few distinct values each gets its
- * own bin; otherwise cuts stand at equal steps of a measure that is a quarter rank (quantiles) and three quarters the logarithm of the
- * rank from either end (tails). Equal values are never parted.
- */
-export function cutsOf(sorted: Float32Array, valueBins: number): Float32Array {
-  const every = everyCut(sorted, valueBins);
-  if (every !== null) return every;
-  // More cuts than fit at `fine`, as many as fit or fewer at `coarse`.
-  let fine = 0;
-  let coarse = 1;
-  let ranks = cutRanks(sorted, { step: coarse, cutsMax: valueBins - 1 }) ?? [];
-  for (let round = 0; round < STEP_SEARCH_ROUNDS; round++) {
-    const step = fine === 0 ? coarse / 2 : (fine + coarse) / 2;
-    const found = cutRanks(sorted, { step, cutsMax: valueBins - 1 });
-    if (found === null) fine = step;
-    else {
-      coarse = step;
-      ranks = found;
-    }
-  }
-  return Float32Array.from(ranks, (rank) => between(sorted[rank - 1], sorted[rank]));
-}
-
-/** Cuts between all distinct values, or null when there are too many. Leaps over equal values. */
-function everyCut(sorted: Float32Array, valueBins: number): Float32Array | null {
-  const count = sorted.length;
-  const cuts: number[] = [];
-  for (let rank = nextValue(sorted, 0); rank < count; rank = nextValue(sorted, rank)) {
-    if (cuts.length === valueBins - 1) return null;
-    cuts.push(between(sorted[rank - 1], sorted[rank]));
-  }
-  return Float32Array.from(cuts);
-}
-
-/** The first rank whose value is above that of `rank`, or the number of values. */
-function nextValue(sorted: Float32Array, rank: number): number {
-  return firstRank(rank, sorted.length, (r) => sorted[r] > sorted[rank]);
-}
-
-/** Ranks of the first value of each bin but the first, or null when they are more than `cutsMax`. */
-function cutRanks(sorted: Float32Array, options: { readonly step: number; readonly cutsMax: number }): number[] | null {
-  const count = sorted.length;
-  const whole = Math.log1p(count);
-  /** Grows from 0 to 1 with the rank; steep at both ends, where a rank counts for more. */
-  const measure = (r: number): number => {
-    const tails = (Math.log1p(r) + whole - Math.log1p(count - r)) / (2 * whole);
-    return BODY_SHARE * (r / count) + (1 - BODY_SHARE) * tails;
-  };
-  const ranks: number[] = [];
-  let rank = 0;
-  while (rank < count) {
-    const target = measure(rank) + options.step;
-    // At least one value a bin, then as many as the step allows, then the rest of the last one's equals.
-    const reached = firstRank(rank + 1, count, (r) => measure(r) >= target);
-    const last = sorted[reached - 1];
-    rank = firstRank(reached, count, (r) => sorted[r] > last);
-    if (rank === count) return ranks;
-    if (ranks.length === options.cutsMax) return null;
-    ranks.push(rank);
-  }
-  return ranks;
-}
-
-/**
- * The first rank in [low, high) that is reached, else high; `reached` must be false, then true. It is mostly near: steps that double
- * find it before halves do.
- */
-function firstRank(low: number, high: number, reached: (rank: number) => boolean): number {
-  let from = low;
-  let to = high;
-  for (let step = 1; from + step - 1 < to; step *= 2) {
-    const rank = from + step - 1;
-    if (reached(rank)) to = rank;
-    else from = rank + 1;
-  }
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    if (reached(middle)) to = middle;
-    else from = middle + 1;
-  }
-  return from;
-}
-
-/** A Float32 threshold t with low < t ≤ high, the midpoint where Float32 has one. */
-function between(low: number, high: number): number {
-  const middle = Math.fround(low / 2 + high / 2);
-  return middle > low && middle <= high ? middle : high;
 }

@@ -1,5 +1,5 @@
 // Gradients of the log-loss: each thread derives its rows, all agree on the scales, then each packs its rows.
-import { BLOCK_ROWS, type RowPlaces, SUMS_BYTES } from "./arena.ts";
+import { BLOCK_ROWS, type RowPlaces } from "./arena.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** What one unit of the packed integers in a round stands for, as its inverse; powers of two, so that scaling loses nothing. */
@@ -49,11 +49,8 @@ export function deriveRows(space: Workspace, units: DerivativeUnits): Derivative
   const { odds, leaves, labels, blocks, rows } = arena.training;
   const { weights, pairs } = arena;
   const { genuine, positive } = units;
-  for (let from = trainingRows.from; from < trainingRows.to; from += BLOCK_ROWS) {
-    const to = Math.min(trainingRows.to, from + BLOCK_ROWS);
-    const sums = blocks + SUMS_BYTES * (from / BLOCK_ROWS);
-    kernels.derive(from, to, odds, leaves, own.factors, labels, weights, pairs, genuine, positive, sums);
-  }
+  const { from, to } = trainingRows;
+  kernels.derive(from, to, odds, leaves, own.factors, labels, weights, pairs, genuine, positive, blocks);
   team.wait();
   const [loss, hessians, gradients, weight] = sumBlocks(space, { blocks, rows });
   return { loss: loss / weight, hessians, gradients };
@@ -86,19 +83,9 @@ export function packRows(
 
 /** Adds the newest tree to the odds of the validation rows; their mean log-loss there. */
 export function validationLoss(space: Workspace): number {
-  const { kernels, arena, own, team, validationRows, views } = space;
+  const { kernels, arena, own, team, validationRows } = space;
   const { odds, leaves, labels, blocks, rows } = arena.validation;
-  for (let from = validationRows.from; from < validationRows.to; from += BLOCK_ROWS) {
-    const to = Math.min(validationRows.to, from + BLOCK_ROWS);
-    views.f64[(blocks + SUMS_BYTES * (from / BLOCK_ROWS)) / 8] = kernels.lossOf(
-      from,
-      to,
-      odds,
-      leaves,
-      own.factors,
-      labels,
-    );
-  }
+  kernels.lossOf(validationRows.from, validationRows.to, odds, leaves, own.factors, labels, blocks);
   team.wait();
   return sumBlocks(space, { blocks, rows })[0] / rows;
 }

@@ -5,6 +5,7 @@ import { type KernelMemory, loadKernels } from "../kernels/load.ts";
 export interface LearnKernels {
   arenaStart(): number;
   sortPresent(values: number, count: number, keys: number, swap: number, counts: number): number;
+  cutColumn(sorted: number, count: number, bins: number, ranks: number, thresholds: number): number;
   binColumn(
     values: number,
     count: number,
@@ -47,9 +48,9 @@ export interface LearnKernels {
     pairs: number,
     unit: number,
     unitPositive: number,
-    sums: number,
+    blocks: number,
   ): void;
-  lossOf(from: number, to: number, odds: number, leaves: number, factors: number, labels: number): number;
+  lossOf(from: number, to: number, odds: number, leaves: number, factors: number, labels: number, blocks: number): void;
   pack(from: number, to: number, pairs: number, hessianScale: number, gradientScale: number, dither: number): void;
   packList(
     list: number,

@@ -2,12 +2,17 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
-import { cutsOf } from "../../../src/ml/gbdt/binning.ts";
 import { binOf, MISSING_BIN } from "../../../src/ml/gbdt/bins.ts";
 import { cell, matrixOf } from "../arbitraries.ts";
 import { binAt, spaceFor } from "./space.ts";
 
 const column = fc.array(cell, { minLength: 1, maxLength: 400 }).map((values) => Float32Array.from(values));
+
+/** The thresholds of a column with these values. */
+function cutsOf(values: Float32Array, valueBins: number): Float32Array {
+  const some = values.length === 0 ? Float32Array.of(Number.NaN) : values;
+  return spaceFor(matrixOf(some.length, [some]), { binsMax: valueBins + 1 }).thresholds[0];
+}
 
 test("sorting keeps the values that are present and orders them", () => {
   fc.assert(

@@ -1,5 +1,8 @@
 // Rows in WebAssembly: derivatives of the log-loss, their packing, partition, leaf sums and updates, one row after another.
 
+/** Rows whose sums stand together, and bytes of their four sums. */
+const BLOCK_ROWS: i32 = 4096;
+const SUMS_BYTES: usize = 32;
 /** The bin of missing values. */
 const MISSING_BIN: i32 = 255;
 /** As in XGBoost: keeps leaves finite where the model is certain. */
@@ -17,10 +20,30 @@ const GOLDEN: u32 = 0x9e3779b9;
  * Odds of rows [from, to) times the factors of the leaves they are in (u16 a row at `leaves`, f64 a leaf at `factors`), and from
  * them first and second derivative, stored at `pairs` as two Float32 a row: hessian, gradient, those
  * of genuine rows times `unit`, of frauds times `unitPositive`. Two rows at a time; a last row without a neighbour is taken twice
- * and counted once. Writes to `sums`, as doubles: the loss, the sum of hessians, the sum of absolute gradients, the sum of
- * weights (`weights` 0: all 1).
+ * and counted once. For each block of rows that begins in the range it writes four doubles to `blocks`: the loss, the sum of hessians, of
+ * absolute gradients, of weights (`weights` 0: all 1). Ranges begin with a block.
  */
 export function derive(
+  from: i32,
+  to: i32,
+  odds: usize,
+  leaves: usize,
+  factors: usize,
+  labels: usize,
+  weights: usize,
+  pairs: usize,
+  unit: f64,
+  unitPositive: f64,
+  blocks: usize,
+): void {
+  for (let start = from; start < to; start += BLOCK_ROWS) {
+    const end = min(to, start + BLOCK_ROWS);
+    const sums = blocks + <usize>(start / BLOCK_ROWS) * SUMS_BYTES;
+    deriveBlock(start, end, odds, leaves, factors, labels, weights, pairs, unit, unitPositive, sums);
+  }
+}
+
+function deriveBlock(
   from: i32,
   to: i32,
   odds: usize,
@@ -114,8 +137,23 @@ function sumOf(lanes: v128): f64 {
   return f64x2.extract_lane(lanes, 0) + f64x2.extract_lane(lanes, 1);
 }
 
-/** As {@link derive}, but gives the summed log-loss only. */
-export function lossOf(from: i32, to: i32, odds: usize, leaves: usize, factors: usize, labels: usize): f64 {
+/** As {@link derive}, but of each block writes the summed log-loss only. */
+export function lossOf(
+  from: i32,
+  to: i32,
+  odds: usize,
+  leaves: usize,
+  factors: usize,
+  labels: usize,
+  blocks: usize,
+): void {
+  for (let start = from; start < to; start += BLOCK_ROWS) {
+    const loss = lossOfBlock(start, min(to, start + BLOCK_ROWS), odds, leaves, factors, labels);
+    store<f64>(blocks + <usize>(start / BLOCK_ROWS) * SUMS_BYTES, loss);
+  }
+}
+
+function lossOfBlock(from: i32, to: i32, odds: usize, leaves: usize, factors: usize, labels: usize): f64 {
   let loss: f64 = 0;
   let product: f64 = 1;
   for (let r = <usize>from; r < <usize>to; r++) {
