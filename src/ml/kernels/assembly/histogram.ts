@@ -237,17 +237,38 @@ function addEight(sums: usize, bins: usize, packed: usize, count: i32, stride: u
 }
 
 function addFour(sums: usize, bins: usize, packed: usize, count: i32, stride: usize): void {
-  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 8, bins += stride) {
-    const value = load<i64>(packed);
-    let at = sums + ((<usize>load<u8>(bins)) << 3);
-    store<i64>(at, load<i64>(at) + value);
+  let at: usize = 0;
+  for (const end = packed + ((<usize>(count & ~1)) << 3); packed < end; packed += 16, bins += 2 * stride) {
+    const next = bins + stride;
+    const first = load<i64>(packed);
+    const second = load<i64>(packed, 8);
+    at = sums + ((<usize>load<u8>(bins)) << 3);
+    store<i64>(at, load<i64>(at) + first);
+    at = sums + ((<usize>load<u8>(next)) << 3);
+    store<i64>(at, load<i64>(at) + second);
     at = sums + ((<usize>load<u8>(bins, 1)) << 3);
-    store<i64>(at, load<i64>(at, 2048) + value, 2048);
+    store<i64>(at, load<i64>(at, 2048) + first, 2048);
+    at = sums + ((<usize>load<u8>(next, 1)) << 3);
+    store<i64>(at, load<i64>(at, 2048) + second, 2048);
     at = sums + ((<usize>load<u8>(bins, 2)) << 3);
-    store<i64>(at, load<i64>(at, 4096) + value, 4096);
+    store<i64>(at, load<i64>(at, 4096) + first, 4096);
+    at = sums + ((<usize>load<u8>(next, 2)) << 3);
+    store<i64>(at, load<i64>(at, 4096) + second, 4096);
     at = sums + ((<usize>load<u8>(bins, 3)) << 3);
-    store<i64>(at, load<i64>(at, 6144) + value, 6144);
+    store<i64>(at, load<i64>(at, 6144) + first, 6144);
+    at = sums + ((<usize>load<u8>(next, 3)) << 3);
+    store<i64>(at, load<i64>(at, 6144) + second, 6144);
   }
+  if ((count & 1) === 0) return;
+  const value = load<i64>(packed);
+  at = sums + ((<usize>load<u8>(bins)) << 3);
+  store<i64>(at, load<i64>(at) + value);
+  at = sums + ((<usize>load<u8>(bins, 1)) << 3);
+  store<i64>(at, load<i64>(at, 2048) + value, 2048);
+  at = sums + ((<usize>load<u8>(bins, 2)) << 3);
+  store<i64>(at, load<i64>(at, 4096) + value, 4096);
+  at = sums + ((<usize>load<u8>(bins, 3)) << 3);
+  store<i64>(at, load<i64>(at, 6144) + value, 6144);
 }
 
 function addTwo(sums: usize, bins: usize, packed: usize, count: i32, stride: usize): void {

@@ -13,15 +13,28 @@ const LIKELIHOOD_MIN: f64 = 1e-16;
 /** Odds stay finite and above 0: margins within ±667, far beyond any certainty a double can tell from 1. */
 const ODDS_MIN: f64 = 1e-290;
 const ODDS_MAX: f64 = 1e290;
+/** In memory, each twice: the compiler at run time makes a constant of two lanes anew, in three steps, each time it is needed. */
+const LIMITS = memory.data<f64>([
+  HESSIAN_MIN,
+  HESSIAN_MIN,
+  LIKELIHOOD_MIN,
+  LIKELIHOOD_MIN,
+  PRODUCT_MIN,
+  PRODUCT_MIN,
+  ODDS_MIN,
+  ODDS_MIN,
+  ODDS_MAX,
+  ODDS_MAX,
+]);
 /** Golden ratio of 2^32: multiples of it, modulo 2^32, spread evenly (Weyl sequence). */
 const GOLDEN: u32 = 0x9e3779b9;
 
 /**
  * Odds of rows [from, to) times the factors of the leaves they are in (u16 a row at `leaves`, f64 a leaf at `factors`), and from
- * them first and second derivative, stored at `pairs` as two Float32 a row: hessian, gradient, those
- * of genuine rows times `unit`, of frauds times `unitPositive`. Two rows at a time; a last row without a neighbour is taken twice
- * and counted once. For each block of rows that begins in the range it writes four doubles to `blocks`: the loss, the sum of hessians, of
- * absolute gradients, of weights (`weights` 0: all 1). Ranges begin with a block.
+ * them first and second derivative, stored at `pairs` as two Float32 a row: hessian, gradient, those of genuine rows times
+ * `unit`, of frauds times `unitPositive`. For each block of rows that begins in the range it writes four doubles to `blocks`:
+ * the loss, the sum of hessians, of absolute gradients, of weights (`weights` 0: all 1). Ranges begin with a block; one that
+ * ends on an odd row is the last of all, since the cells after it are written too.
  */
 export function derive(
   from: i32,
@@ -43,6 +56,7 @@ export function derive(
   }
 }
 
+/** Two rows at a time. The cells after an odd last row stand in for a neighbour: genuine, and of certainty. */
 function deriveBlock(
   from: i32,
   to: i32,
@@ -59,66 +73,46 @@ function deriveBlock(
   const one = f64x2.splat(1);
   const units = f64x2.splat(unit);
   const unitsPositive = f64x2.splat(unitPositive);
-  const hessianMin = f64x2.splat(HESSIAN_MIN);
-  const likelihoodMin = f64x2.splat(LIKELIHOOD_MIN);
-  const productMin = f64x2.splat(PRODUCT_MIN);
-  let counted = one;
   let loss: f64 = 0;
   let product = one;
   let hessians = f64x2.splat(0);
   let gradients = hessians;
   let weightSums = hessians;
-  for (let r = from; r < to; r += 2) {
-    const first = <usize>r;
-    const place = odds + (first << 3);
-    const leaf = leaves + (first << 1);
-    let o: v128;
-    let positive: v128;
-    if (r + 1 < to) {
-      const factor = v128.load64_zero(factors + ((<usize>load<u16>(leaf)) << 3));
-      o = within(
-        f64x2.mul(v128.load(place), v128.load64_lane(factors + ((<usize>load<u16>(leaf, 2)) << 3), factor, 1)),
-      );
-      v128.store(place, o);
-      const two = i16x8.extend_low_i8x16_u(v128.load16_splat(labels + first));
-      positive = i64x2.neg(i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(two)));
-    } else {
-      o = within(f64x2.mul(v128.load64_splat(place), v128.load64_splat(factors + ((<usize>load<u16>(leaf)) << 3))));
-      v128.store64_lane(place, o, 0);
-      positive = i64x2.splat(-(<i64>load<u8>(labels + first)));
-      counted = f64x2.replace_lane(counted, 1, 0);
-    }
+  for (let r = <usize>from; r < <usize>to; r += 2) {
+    const place = odds + (r << 3);
+    const leaf = leaves + (r << 1);
+    let factor = v128.load64_zero(factors + ((<usize>load<u16>(leaf)) << 3));
+    factor = v128.load64_lane(factors + ((<usize>load<u16>(leaf, 2)) << 3), factor, 1);
+    const o = within(f64x2.mul(v128.load(place), factor));
+    v128.store(place, o);
+    const two = i16x8.extend_low_i8x16_u(v128.load16_splat(labels + r));
+    const positive = i64x2.neg(i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(two)));
     const genuine = f64x2.div(one, f64x2.add(one, o));
     const fraud = f64x2.mul(o, genuine);
-    let hessian = f64x2.pmax(f64x2.mul(fraud, genuine), hessianMin);
-    let gradient = v128.bitselect(f64x2.neg(genuine), fraud, positive);
-    const likelihood = f64x2.pmax(v128.bitselect(fraud, genuine, positive), likelihoodMin);
+    const likelihood = f64x2.pmax(v128.bitselect(fraud, genuine, positive), v128.load(LIMITS, 16));
     let weight = v128.bitselect(unitsPositive, units, positive);
     if (weights === 0) {
-      product = f64x2.mul(product, v128.bitselect(likelihood, one, f64x2.gt(counted, f64x2.splat(0))));
-      if (v128.any_true(f64x2.lt(product, productMin))) {
+      product = f64x2.mul(product, likelihood);
+      if (v128.any_true(f64x2.lt(product, v128.load(LIMITS, 32)))) {
         loss -= logOf(product);
         product = one;
       }
     } else {
-      const weightAt = weights + (first << 2);
-      const two = r + 1 < to ? v128.load64_zero(weightAt) : v128.load32_splat(weightAt);
-      const given = f64x2.mul(f64x2.promote_low_f32x4(two), counted);
+      const given = f64x2.promote_low_f32x4(v128.load64_zero(weights + (r << 2)));
       loss -= f64x2.extract_lane(given, 0) * Math.log(f64x2.extract_lane(likelihood, 0));
       loss -= f64x2.extract_lane(given, 1) * Math.log(f64x2.extract_lane(likelihood, 1));
       weightSums = f64x2.add(weightSums, given);
       weight = f64x2.mul(weight, given);
     }
-    hessian = f64x2.mul(hessian, weight);
-    gradient = f64x2.mul(gradient, weight);
-    hessians = f64x2.add(hessians, f64x2.mul(hessian, counted));
-    gradients = f64x2.add(gradients, f64x2.mul(f64x2.abs(gradient), counted));
-    const h = f32x4.demote_f64x2_zero(hessian);
-    const g = f32x4.demote_f64x2_zero(gradient);
-    const both = v128.shuffle<i32>(h, g, 0, 4, 1, 5);
-    if (r + 1 < to) v128.store(pairs + (first << 3), both);
-    else v128.store64_lane(pairs + (first << 3), both, 0);
+    const hessian = f64x2.mul(f64x2.pmax(f64x2.mul(fraud, genuine), v128.load(LIMITS)), weight);
+    const gradient = f64x2.mul(v128.bitselect(f64x2.neg(genuine), fraud, positive), weight);
+    hessians = f64x2.add(hessians, hessian);
+    gradients = f64x2.add(gradients, f64x2.abs(gradient));
+    const narrow = v128.shuffle<i32>(f32x4.demote_f64x2_zero(hessian), f32x4.demote_f64x2_zero(gradient), 0, 4, 1, 5);
+    v128.store(pairs + (r << 3), narrow);
   }
+  // What stands in for a neighbour stays certain, whatever the factor of its leaf.
+  if (((to - from) & 1) !== 0) store<f64>(odds + ((<usize>to) << 3), 0);
   store<f64>(sums, loss - logOf(product));
   store<f64>(sums, sumOf(hessians), 8);
   store<f64>(sums, sumOf(gradients), 16);
@@ -126,7 +120,7 @@ function deriveBlock(
 }
 
 function within(odds: v128): v128 {
-  return f64x2.pmin(f64x2.pmax(odds, f64x2.splat(ODDS_MIN)), f64x2.splat(ODDS_MAX));
+  return f64x2.pmin(f64x2.pmax(odds, v128.load(LIMITS, 48)), v128.load(LIMITS, 64));
 }
 
 function logOf(product: v128): f64 {
