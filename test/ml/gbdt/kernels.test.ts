@@ -449,7 +449,8 @@ function slowSearch(of: {
       const side = missingLeft ? plus(left, missing) : left;
       const other = { gradient: node.gradient - side.gradient, hessian: node.hessian - side.hessian };
       const lightest = Math.min(weightOf(side), weightOf(other));
-      if (lightest <= 0 || lightest < params.minChildWeight) continue;
+      // Sums of fewer than 64 units are mostly rounding.
+      if (lightest < Math.max(params.minChildWeight, 64 / scales.hessian)) continue;
       const rise = worthOf(other, lambda) - worthOf(side, lambda);
       const isFree = !missingLeft && i === filled.length - 1;
       if (!isFree && ((kind === "increasing" && rise < 0) || (kind === "decreasing" && rise > 0))) continue;
