@@ -144,6 +144,35 @@ test("packed sums give back both sums, to a unit a row, and fit their halves", (
   );
 });
 
+test("packed sums fit their halves when they come as near to the limit as they can", () => {
+  for (const rows of [1, 2, 3, 4097, 2 ** 20]) {
+    // What all weights come to: nearly the most that is scaled to fill a half, a little more being scaled to fill half of it.
+    const most = (2 ** 31 - 2 ** 11 - rows) / 2 ** 31;
+    const even = new Float32Array(rows).fill(most / rows);
+    const uneven = new Float32Array(rows).fill((most * 1e-9) / rows);
+    uneven[rows - 1] = most * (1 - 1e-9);
+    for (const weights of [even, uneven]) {
+      const { space } = spaceFor(matrixOf(rows, [new Float32Array(rows)]), { weighted: true });
+      const { arena, views } = space;
+      views.f32.set(weights, arena.weights / 4);
+      views.f64.fill(1, arena.training.odds / 8, arena.training.odds / 8 + rows);
+      views.f64[space.own.factors / 8] = 1;
+      const units = derivativeUnits(1, weights);
+      packRows(space, { sums: deriveRows(space, units), units, kept: rows, round: 1 });
+      const sums = [0, 0];
+      for (let r = 0; r < rows; r++) {
+        const halves = sumsAt(space, arena.pairs + PAIR_BYTES * r);
+        for (const half of [0, 1]) sums[half] += halves[half];
+      }
+      // Near the limit, and not above.
+      for (const sum of sums) {
+        expect(sum).toBeLessThan(2 ** 31);
+        expect(sum).toBeGreaterThan(2 ** 31 - 2 ** 21 - 2 ** 12);
+      }
+    }
+  }
+});
+
 test("a histogram holds each bin's sum whatever the rows, their order and the number of columns", () => {
   const task = fc.record({
     columns: fc.integer({ min: 1, max: 19 }),
