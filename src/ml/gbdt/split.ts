@@ -71,7 +71,18 @@ export function canSplit(
   sums: NodeSums,
   rules: { readonly params: Pick<GbdtParams, "minChildWeight">; readonly scales: Scales },
 ): boolean {
-  return sums.hessian >= 2 && sums.hessian / rules.scales.hessian >= 2 * rules.params.minChildWeight;
+  return sums.hessian / rules.scales.hessian >= 2 * sideMin(rules);
+}
+
+/**
+ * Units of second derivatives a side of a split must hold. With fewer, where rows weigh a billionth of others or the model is as certain of
+ * them, its sums are what rounding made of its rows, and its leaf would be worth a number by chance.
+ */
+const SIDE_UNITS_MIN = 64;
+
+/** Sum of second derivatives each side of a split must hold. */
+function sideMin({ params, scales }: Parameters<typeof canSplit>[1]): number {
+  return Math.max(params.minChildWeight, SIDE_UNITS_MIN / scales.hessian);
 }
 
 /** As in XGBoost: a smaller gain is rounding noise. */
@@ -82,9 +93,9 @@ const BOUNDS_AT = 6;
 
 /** Tells the search kernel the rules of this round. */
 export function writeRules(space: Workspace, params: GbdtParams, scales: Scales): void {
-  const { lambda, alpha, gamma, minChildWeight, categoryLambda, categorySmoothing } = params;
+  const { lambda, alpha, gamma, categoryLambda, categorySmoothing } = params;
   const gainMin = Math.max(GAIN_MIN, gamma - GAIN_MIN);
-  const rules = [lambda, alpha, minChildWeight, 1 / scales.gradient, 1 / scales.hessian, gainMin];
+  const rules = [lambda, alpha, sideMin({ params, scales }), 1 / scales.gradient, 1 / scales.hessian, gainMin];
   const { low, high } = UNBOUNDED;
   space.views.f64.set([...rules, low, high, categoryLambda, categorySmoothing], space.own.rules / 8);
 }

@@ -63,12 +63,20 @@ function resultOf(
   const { onRound, signal } = options;
   const done = new AbortController();
   const result = new Promise<GbdtResult>((resolve, reject) => {
+    // What the caller's function throws is the training's error, as on one thread; thrown from here it would end the process.
+    const tell = ({ round, trainLoss, validationLoss }: Extract<WorkerMessage, { kind: "round" }>): void => {
+      try {
+        onRound?.(round, trainLoss, validationLoss);
+      } catch (error) {
+        reject(error);
+      }
+    };
     signal?.addEventListener("abort", () => reject(signal.reason), { once: true, signal: done.signal });
     for (const worker of workers) {
       worker.on("message", (message: WorkerMessage) => {
         if (message.kind === "result") resolve(message.result);
         else if (message.kind === "fault") reject(new SentinelError(message.code, message.message, message));
-        else onRound?.(message.round, message.trainLoss, message.validationLoss);
+        else tell(message);
       });
       worker.on("error", (error) =>
         reject(new Error(`a training thread failed: ${messageOf(error)}`, { cause: error })),

@@ -5,7 +5,8 @@ import { Random } from "../../../src/core/random.ts";
 import { PAIR_BYTES, SUMS_BYTES } from "../../../src/ml/gbdt/arena.ts";
 import { BIN_SLOTS, MISSING_BIN } from "../../../src/ml/gbdt/bins.ts";
 import { derivativeUnits, deriveRows, packRows, type Scales } from "../../../src/ml/gbdt/gradients.ts";
-import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
+import { type ColumnKind, kindNumber } from "../../../src/ml/gbdt/kinds.ts";
+import { defaultGbdtParams, type GbdtParams } from "../../../src/ml/gbdt/params.ts";
 import { bestSplit, searchColumns, UNBOUNDED, writeRules } from "../../../src/ml/gbdt/split.ts";
 import type { Workspace } from "../../../src/ml/gbdt/workspace.ts";
 import type { Matrix } from "../../../src/ml/matrix.ts";
@@ -141,6 +142,35 @@ test("packed sums give back both sums, to a unit a row, and fit their halves", (
     }),
     { numRuns: 30 },
   );
+});
+
+test("packed sums fit their halves when they come as near to the limit as they can", () => {
+  for (const rows of [1, 2, 3, 4097, 2 ** 20]) {
+    // What all weights come to: nearly the most that is scaled to fill a half, a little more being scaled to fill half of it.
+    const most = (2 ** 31 - 2 ** 11 - rows) / 2 ** 31;
+    const even = new Float32Array(rows).fill(most / rows);
+    const uneven = new Float32Array(rows).fill((most * 1e-9) / rows);
+    uneven[rows - 1] = most * (1 - 1e-9);
+    for (const weights of [even, uneven]) {
+      const { space } = spaceFor(matrixOf(rows, [new Float32Array(rows)]), { weighted: true });
+      const { arena, views } = space;
+      views.f32.set(weights, arena.weights / 4);
+      views.f64.fill(1, arena.training.odds / 8, arena.training.odds / 8 + rows);
+      views.f64[space.own.factors / 8] = 1;
+      const units = derivativeUnits(1, weights);
+      packRows(space, { sums: deriveRows(space, units), units, kept: rows, round: 1 });
+      const sums = [0, 0];
+      for (let r = 0; r < rows; r++) {
+        const halves = sumsAt(space, arena.pairs + PAIR_BYTES * r);
+        for (const half of [0, 1]) sums[half] += halves[half];
+      }
+      // Near the limit, and not above.
+      for (const sum of sums) {
+        expect(sum).toBeLessThan(2 ** 31);
+        expect(sum).toBeGreaterThan(2 ** 31 - 2 ** 21 - 2 ** 12);
+      }
+    }
+  }
 });
 
 test("a histogram holds each bin's sum whatever the rows, their order and the number of columns", () => {
@@ -317,3 +347,153 @@ test("the split found has the largest gain of all, by a slow search over values"
     }
   }
 });
+
+/** Sums of a column's bins and of its missing values, as whole numbers. */
+interface Sums {
+  readonly gradient: number;
+  readonly hessian: number;
+}
+
+test("a search of any histogram finds the first cut of the largest gain, as trying every one does", () => {
+  const { space } = spaceFor(matrixOf(1, [[1]]));
+  const { arena, views } = space;
+  const histogram = (): Buffer =>
+    Buffer.from(views.u8.slice(arena.histograms, arena.histograms + arena.histogramBytes));
+  const bins = fc.oneof(fc.integer({ min: 1, max: 255 }), fc.constantFrom(1, 2, 3, 253, 254, 255));
+  // None to all of the bins are filled; up to 2^31 - 1 in a sum of hessians, of either sign in one of gradients.
+  const filled = fc.constantFrom(0, 0.02, 0.5, 1);
+  const sizes = fc.constantFrom(1, 3, 1000, 2 ** 23 - 1);
+  const task = fc.record({
+    kind: fc.constantFrom<ColumnKind>("number", "number", "category", "category", "increasing", "decreasing"),
+    bins,
+    filled,
+    sizes,
+    missing: fc.boolean(),
+    // Of 1, all means are equal; near it, the node is worth far more than any split gains.
+    tilt: fc.constantFrom(0, 0.99),
+    lambda: fc.constantFrom(0, 1, 100),
+    alpha: fc.constantFrom(0, 0.5, 30),
+    gamma: fc.constantFrom(0, 2.5),
+    minChildWeight: fc.constantFrom(0, 1, 50),
+    low: fc.constantFrom(Number.NEGATIVE_INFINITY, -0.5, 0.25),
+    seed: fc.nat(),
+  });
+  fc.assert(
+    fc.property(task, (t) => {
+      const params = { ...defaultGbdtParams, ...t, categoryLambda: 3, categorySmoothing: 2 };
+      const random = new Random(t.seed);
+      const some = (): Sums => {
+        const hessian = random.integer(t.sizes) + 1;
+        const gradient = random.integer(2 * t.sizes + 1) - t.sizes;
+        return { hessian, gradient: Math.round(t.tilt * hessian + (1 - t.tilt) * gradient) };
+      };
+      const empty: Sums = { gradient: 0, hessian: 0 };
+      const column = Array.from({ length: t.bins }, () => (random.next() < t.filled ? some() : empty));
+      const missing = t.missing ? some() : empty;
+      const scales: Scales = { hessian: 2 ** 5, gradient: 2 ** 4 };
+      views.i32.fill(0, arena.histograms / 4, (arena.histograms + arena.histogramBytes) / 4);
+      [...column.entries(), [MISSING_BIN, missing] as const].forEach(([bin, { gradient, hessian }]) => {
+        views.i32.set([hessian, gradient], (arena.histograms + 8 * bin) / 4);
+      });
+      const before = histogram();
+      views.i32[arena.binCounts / 4] = t.bins;
+      views.i32[arena.kinds / 4] = kindNumber(t.kind);
+      writeRules(space, params, scales);
+      const bounds = { low: t.low, high: Number.POSITIVE_INFINITY };
+      searchColumns(space, arena.histograms, { columns: { from: 0, to: 1 }, group: 0, number: 0, bounds });
+      expect(histogram().equals(before)).toBe(true);
+
+      const found = slowSearch({ column, missing, kind: t.kind, bounds, params, scales });
+      const at = arena.candidates;
+      expect(views.i32[at / 4 + 2]).toBe(found === null ? -1 : 0);
+      if (found === null) return;
+      expect(views.f64[at / 8]).toBe(found.gain);
+      expect([...views.f64.subarray(at / 8 + 4, at / 8 + 6)]).toEqual([found.left.gradient, found.left.hessian]);
+      expect(views.i32[at / 4 + 5]).toBe(found.missingLeft ? 1 : 0);
+      if (t.kind === "category") {
+        const binsAt = (side: number): number[] =>
+          [...column.keys()].filter((bin) => (views.i32[side / 4 + (bin >>> 5)] >>> (bin & 31)) & 1);
+        const others = [...column.keys()].filter((bin) => column[bin].hessian > 0 && !found.bins.has(bin));
+        expect(binsAt(at + 64)).toEqual([...found.bins].sort((a, b) => a - b));
+        expect(binsAt(at + 96)).toEqual(others);
+      } else {
+        expect(views.i32[at / 4 + 3]).toBe(Math.max(...found.bins));
+      }
+    }),
+    { numRuns: 1500 },
+  );
+});
+
+interface Found {
+  readonly gain: number;
+  readonly left: Sums;
+  readonly missingLeft: boolean;
+  /** Filled bins on the left. */
+  readonly bins: ReadonlySet<number>;
+}
+
+/** The search written as its definition reads: every cut, the missing on either side, one at a time. */
+function slowSearch(of: {
+  readonly column: readonly Sums[];
+  readonly missing: Sums;
+  readonly kind: ColumnKind;
+  readonly bounds: { readonly low: number; readonly high: number };
+  readonly params: GbdtParams;
+  readonly scales: Scales;
+}): Found | null {
+  const { params, scales, kind, missing } = of;
+  const isBounded = of.bounds.low > Number.NEGATIVE_INFINITY;
+  const weightOf = (sums: Sums): number => sums.hessian / scales.hessian;
+  const slopeOf = (sums: Sums): number => sums.gradient / scales.gradient;
+  const plus = (a: Sums, b: Sums): Sums => ({ gradient: a.gradient + b.gradient, hessian: a.hessian + b.hessian });
+  const node = of.column.reduce(plus, missing);
+  const filled = [...of.column.keys()].filter((bin) => of.column[bin].hessian > 0);
+  if (kind === "category") {
+    const mean = (bin: number): number =>
+      slopeOf(of.column[bin]) / (weightOf(of.column[bin]) + params.categorySmoothing);
+    filled.sort((a, b) => mean(a) - mean(b) || a - b);
+  }
+  const worthOf = (sums: Sums, lambda: number): number => {
+    const shrunk = Math.max(Math.abs(slopeOf(sums)) - params.alpha, 0);
+    const best = shrunk === 0 ? 0 : (-Math.sign(sums.gradient) * shrunk) / (weightOf(sums) + lambda);
+    return Math.min(Math.max(best, of.bounds.low), of.bounds.high);
+  };
+  const scoreOf = (sums: Sums, lambda: number): number => {
+    const value = worthOf(sums, lambda);
+    if (isBounded || kind === "increasing" || kind === "decreasing") {
+      const slope = 2 * (slopeOf(sums) * value + params.alpha * Math.abs(value));
+      return -(slope + (weightOf(sums) + lambda) * value * value);
+    }
+    return Math.max(Math.abs(slopeOf(sums)) - params.alpha, 0) ** 2 / (weightOf(sums) + lambda);
+  };
+  const parent = isBounded
+    ? scoreOf(node, params.lambda)
+    : Math.max(Math.abs(slopeOf(node)) - params.alpha, 0) ** 2 / (weightOf(node) + params.lambda);
+  const lambda = params.lambda + (kind === "category" ? params.categoryLambda : 0);
+  let best: Found | null = null;
+  let left: Sums = { gradient: 0, hessian: 0 };
+  filled.forEach((bin, i) => {
+    left = plus(left, of.column[bin]);
+    for (const missingLeft of missing.hessian > 0 ? [false, true] : [false]) {
+      const side = missingLeft ? plus(left, missing) : left;
+      const other = { gradient: node.gradient - side.gradient, hessian: node.hessian - side.hessian };
+      const lightest = Math.min(weightOf(side), weightOf(other));
+      // Sums of fewer than 64 units are mostly rounding.
+      if (lightest < Math.max(params.minChildWeight, 64 / scales.hessian)) continue;
+      const rise = worthOf(other, lambda) - worthOf(side, lambda);
+      const isFree = !missingLeft && i === filled.length - 1;
+      if (!isFree && ((kind === "increasing" && rise < 0) || (kind === "decreasing" && rise > 0))) continue;
+      const gain = coarse(scoreOf(side, lambda) + scoreOf(other, lambda) - parent);
+      if (gain <= (best?.gain ?? Math.max(1e-6, params.gamma - 1e-6))) continue;
+      best = { gain, left: side, missingLeft, bins: new Set(filled.slice(0, i + 1)) };
+    }
+  });
+  return best;
+}
+
+/** A double without all but 16 bits of its digits. */
+function coarse(gain: number): number {
+  const bits = new BigUint64Array(Float64Array.of(gain).buffer);
+  bits[0] &= 0xfffffff000000000n;
+  return new Float64Array(bits.buffer)[0];
+}

@@ -73,6 +73,15 @@ test("an abort ends the training with its reason", async () => {
   await expect(trainGbdtThreads(task, { threads: 2, signal: abort.signal })).rejects.toThrow("enough");
 });
 
+test("what a function called each round throws ends the training, as on one thread", async () => {
+  const task = { ...problem, params: { ...params, trees: 10_000 }, seed: 1 };
+  const onRound = (): void => {
+    throw new Error("the caller's own");
+  };
+  expect(() => trainGbdt({ ...task, onRound })).toThrow("the caller's own");
+  await expect(trainGbdtThreads({ ...task, onRound }, { threads: 2 })).rejects.toThrow("the caller's own");
+});
+
 test("a server in the training process goes on answering", async () => {
   const server = createServer((_, response) => response.end("here"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -104,6 +113,28 @@ test("what does not fit is refused, and no thread stays behind", async () => {
   await expect(trainGbdtThreads(deep, { threads: 2 })).rejects.toThrow(
     expect.objectContaining({ code: "ml.memory-short" }),
   );
+});
+
+test("an infinite value, wherever it is, is refused in the words of one thread", async () => {
+  const kinds = ["number", "category", "number", "number"] as const;
+  const { x } = problem;
+  for (const [column, row] of [
+    [0, 0],
+    [1, x.rows - 1],
+    [3, 5000],
+  ]) {
+    for (const place of ["x", "validation.x"]) {
+      const infinite = { ...x, values: x.values.slice() };
+      infinite.values[column * x.rows + row] = Number.NEGATIVE_INFINITY;
+      const validation = { x: place === "x" ? x : infinite, y: problem.y };
+      const task = { ...problem, x: place === "x" ? infinite : x, validation, kinds, params, seed: 1 };
+      const words = `${place} column c${column}, row ${row} is -Infinity; it must be a finite number or NaN for missing`;
+      expect(() => trainGbdt(task)).toThrow(words);
+      await expect(trainGbdtThreads(task, { threads: 2 })).rejects.toThrow(
+        expect.objectContaining({ code: "ml.parameter-invalid", message: words }),
+      );
+    }
+  }
 });
 
 /** The second column as whole numbers, some of them below 0, and one column more with many categories. */
