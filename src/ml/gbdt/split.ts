@@ -116,7 +116,13 @@ export function searchColumns(
   kernels.searchSplit(sums, columns, to - from, arena.binCounts, arena.kinds, own.rules, own.order, out);
 }
 
-/** The best of all groups' candidates `number`, the first of equals; null when none found a split. */
+/** A gain counts as larger from a millionth on: rounding of derivatives tells equal splits apart by less. */
+const LARGER = 1 + 2 ** -20;
+
+/**
+ * The best of all groups' candidates `number`, the first of equals; null when none found a split. Groups are the same whatever
+ * the threads, and so is what is found one after the other.
+ */
 export function bestSplit(
   space: Workspace,
   of: { readonly number: number; readonly groups: number; readonly thresholds: readonly Float32Array[] },
@@ -126,7 +132,7 @@ export function bestSplit(
   let gain = Number.NEGATIVE_INFINITY;
   for (let group = 0; group < of.groups; group++) {
     const at = candidateAt(space, group, of.number);
-    if (i32[at / 4 + 2] < 0 || f64[at / 8] <= gain) continue;
+    if (i32[at / 4 + 2] < 0 || f64[at / 8] <= gain * LARGER) continue;
     gain = f64[at / 8];
     best = at;
   }

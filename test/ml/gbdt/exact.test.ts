@@ -77,7 +77,7 @@ test("every split gains what the best of all ways to part its rows does", () => 
       splits++;
       const best = bestGain(task, node.rows, node.pairs);
       const gain = gainOf(task, node.pairs, node.rows, node.left);
-      // Gains are compared to 16 bits, and so written; small ones are differences of large scores.
+      // Small gains are differences of large scores.
       expect(gain / best).toBeGreaterThan(1 - 1e-4);
       expect(Math.abs(node.gain / gain - 1)).toBeLessThan(1e-4);
     });

@@ -483,17 +483,11 @@ function slowSearch(of: {
       const rise = worthOf(other, lambda) - worthOf(side, lambda);
       const isFree = !missingLeft && i === filled.length - 1;
       if (!isFree && ((kind === "increasing" && rise < 0) || (kind === "decreasing" && rise > 0))) continue;
-      const gain = coarse(scoreOf(side, lambda) + scoreOf(other, lambda) - parent);
-      if (gain <= (best?.gain ?? Math.max(1e-6, params.gamma - 1e-6))) continue;
+      const gain = scoreOf(side, lambda) + scoreOf(other, lambda) - parent;
+      // Larger by less than a millionth counts as equal: the first one stays.
+      if (gain <= (best?.gain ?? Math.max(1e-6, params.gamma - 1e-6)) * (1 + 2 ** -20)) continue;
       best = { gain, left: side, missingLeft, bins: new Set(filled.slice(0, i + 1)) };
     }
   });
   return best;
-}
-
-/** A double without all but 16 bits of its digits. */
-function coarse(gain: number): number {
-  const bits = new BigUint64Array(Float64Array.of(gain).buffer);
-  bits[0] &= 0xfffffff000000000n;
-  return new Float64Array(bits.buffer)[0];
 }

@@ -1,15 +1,15 @@
 // Split search in WebAssembly: the best column, bin and side for missing values of one histogram.
 
 const COLUMN_BYTES: usize = 2048;
-/** Keeps sign, exponent and 16 bits of a double. */
-const COARSE: u64 = 0xfffffff000000000;
+/** A gain counts as larger from a millionth on: rounding of derivatives tells equal splits apart by less. As in ../../gbdt/split.ts. */
+const LARGER: f64 = 1 + 1.0 / 1048576.0;
 /** Far more than rounding can take from a score, far less than a difference that counts. */
 const SLACK: f64 = 1 - 1e-12;
 const MISSING: usize = 255 << 3;
 /** Kind of a column whose bins are categories. */
 const CATEGORY: i32 = 2;
 
-/** The best split so far of the search under way; a search begins and ends within one call. Its gain is a coarse one. */
+/** The best split so far of the search under way; a search begins and ends within one call. */
 let bestGain: f64 = 0;
 let bestPlace: i32 = -1;
 let bestBin: i32 = 0;
@@ -31,8 +31,8 @@ let low: f64 = 0;
 let high: f64 = 0;
 
 /**
- * Searches `count` columns, 32-bit numbers at `columns`, whose sums stand one after another, for the split with the largest gain above `gainMin`; of gains equal
- * to 16 bits, which the rounding of derivatives may have told apart, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
+ * Searches `count` columns, 32-bit numbers at `columns`, whose sums stand one after another, for the split with the largest gain above `gainMin`; of gains that
+ * differ by less than a millionth, as rounding may have made of equal ones, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
  * hessian, gainMin, the least and the most that leaves here may be worth, and for columns of categories an additional lambda and the
  * smoothing of their order. `binCounts` and `kinds` hold one 32-bit number a column; a kind is 0, 1 or −1 where the margin
  * must not fall or not rise with the column, 2 where bins are categories. `order` has room for 5 KB.
@@ -287,9 +287,8 @@ function tryBounded(place: i32, bin: i32, missingLeft: i32, left: i64, total: i6
 }
 
 function keep(gain: f64, place: i32, bin: i32, missingLeft: i32, leftGradient: f64, leftHessian: f64): void {
-  const coarse = reinterpret<f64>(reinterpret<u64>(gain) & COARSE);
-  if (coarse <= bestGain) return;
-  bestGain = coarse;
+  if (gain <= bestGain * LARGER) return;
+  bestGain = gain;
   bestPlace = place;
   bestBin = bin;
   bestMissingLeft = missingLeft;
