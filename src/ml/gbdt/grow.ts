@@ -67,6 +67,7 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
   let closed = 0;
   const slots = Array.from({ length: arena.histogramSlots }, (_, i) => arena.histograms + i * arena.histogramBytes);
   slots.reverse();
+  // Every thread writes the same numbers, after all have searched with those of the last tree and before any sums with these.
   space.views.i32.set(task.columns, arena.sampledColumns / 4);
   writeRules(space, params, scales);
 

@@ -22,7 +22,10 @@ export function keptRanges(space: Workspace, kept: number): Ranges {
   });
 }
 
-/** Puts this thread's rows of each node in order of its split; returns where each side's rows stand when all threads have. */
+/**
+ * Puts this thread's rows of each node in order of its split; returns where each side's rows stand when all threads have. The counts
+ * of the batch before are overwritten: every thread has read them, since all have summed and searched that batch since.
+ */
 export function partRows(
   space: Workspace,
   nodes: readonly { readonly split: Parting; readonly ranges: Ranges }[],

@@ -33,7 +33,12 @@ export interface SearchRules {
   readonly canSplit: (sums: NodeSums) => boolean;
 }
 
-/** Splits of each node and of its sibling; null where there is none worth it. */
+/**
+ * Splits of each node and of its sibling; null where there is none worth it. The first wait stands between sums and their readers. The
+ * second one stands between the candidates and theirs; behind it nobody reads another thread's list, derivatives or part of a
+ * histogram, so that all of them, and the slots of closed leaves, may be written for the next batch or tree. The candidates
+ * themselves are read until the next wait, that of `partRows` or of the next derivatives, before which nobody searches.
+ */
 export function searchNodes(
   space: Workspace,
   summed: readonly Summed[],

@@ -39,6 +39,12 @@ const VARIANTS: Readonly<Record<string, object>> = {
     kinds: ["increasing", "category", "number", "number", "category"],
   },
   "best leaf first, weighted": { params: { ...params, leavesMax: 9, scalePositive: 3 }, weights },
+  // Five groups of columns to search, nodes that are summed in parts and nodes that are not.
+  "forty columns, deep, with missing values": {
+    x: withMore(problem, 36),
+    params: { ...params, columnSample: 0.9, depthMax: 8, trees: 3 },
+    weights,
+  },
   "early stopping": {
     params: { ...params, trees: 60, learningRate: 0.9, earlyStoppingRounds: 2 },
     validation: later,
@@ -144,6 +150,19 @@ function withCategories({ x }: typeof problem) {
   for (let i = x.rows; i < 2 * x.rows; i++) values[i] = Math.round(4 * values[i]);
   const many = Float32Array.from({ length: x.rows }, (_, r) => random.integer(400) + (x.values[r] > 1 ? 0 : 100));
   return withColumn({ ...x, values }, "many", many);
+}
+
+/** So many columns more, of which the first ones say something. */
+function withMore({ x }: typeof problem, count: number) {
+  const random = new Random(count);
+  let wider = x;
+  for (let c = 0; c < count; c++) {
+    const values = Float32Array.from({ length: x.rows }, (_, r) =>
+      random.next() < 0.1 ? Number.NaN : x.values[(c % 4) * x.rows + r] + (1 + c) * random.normal(),
+    );
+    wider = withColumn(wider, `more${c}`, values);
+  }
+  return wider;
 }
 
 function wide() {
