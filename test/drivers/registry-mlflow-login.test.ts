@@ -44,6 +44,7 @@ describe.runIf(mlflowInstalled)("on a server with a login", () => {
       ["nobody", {}],
       ["a wrong password", { username: ANA.username, password: WRONG }],
       ["somebody it does not know", { username: "eve", password: WRONG }],
+      ["a token, which it does not take", { token: WRONG }],
     ])("%s may neither read nor write, and is told which variables hold the login", async (_, who) => {
       const registry = createMlflowRegistry({ server: { uri: server.uri, ...who } });
       expect(await codeOf(registry.aliases("card-fraud"))).toBe("registry.unreachable");
@@ -118,6 +119,11 @@ describe.runIf(mlflowInstalled)("on a server with a login", () => {
           expect(stdout + stderr).toContain("MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD");
           expect(stdout + stderr).not.toContain(WRONG);
         }
+        const token = { MLFLOW_TRACKING_URI: server.uri, MLFLOW_TRACKING_TOKEN: WRONG };
+        const told = await sentinel(["registry", "list"], { cwd: dir, env: token });
+        expect(told.code, told.stdout).toBe(3);
+        expect(told.stderr).toContain("MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD");
+        expect(told.stdout + told.stderr).not.toContain(WRONG);
         const ana = createMlflowRegistry({ server: { uri: server.uri, ...ANA } });
         expect(await ana.aliases("card-fraud")).toEqual({ champion: "2", previous: "1" });
         await ana.moveAlias({
