@@ -199,9 +199,12 @@ export interface Registry {
   }): Promise<JournalEntry>;
   /**
    * Oldest first, as the registry's newest entry seals it. `asStored` reads every entry in its own place, however long that takes: what
-   * was changed there must show.
+   * was changed there must show. `doubt` is told, in words, what was at hand and not believed.
    */
-  journal(model: string, options?: { readonly asStored?: boolean }): Promise<readonly JournalEntry[]>;
+  journal(
+    model: string,
+    options?: { readonly asStored?: boolean; readonly doubt?: (what: string) => void },
+  ): Promise<readonly JournalEntry[]>;
   /** The evidence kept under this hash, as it is found; null when there is none. */
   evidence(model: string, hash: string): Promise<string | null>;
   /** Every file of a version that is not what was registered; unlike `load`, which ends at the first. */

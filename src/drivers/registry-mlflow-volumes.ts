@@ -2,6 +2,7 @@
 import { SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import type { JournalEntry } from "../ports.ts";
+import type { Copied } from "./journal-copy.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
 import { parsed, placeOf } from "./registry-mlflow-entries.ts";
 import { isRefusal } from "./registry-mlflow-errors.ts";
@@ -62,6 +63,12 @@ interface Volume {
   readonly values: ReadonlyMap<number, string>;
 }
 
+/** Where full volumes may be had faster than from the server's database, and who is told when that was not what was written. */
+interface Reading {
+  readonly copy?: () => Promise<Copied>;
+  readonly doubt?: (what: string) => void;
+}
+
 /**
  * Oldest first, sealed by the newest entry that the server has. Full volumes come from `copy` (entries as this machine has them) or
  * from their files, which is much faster; when the chain says that those are not what was written, every entry is read where it
@@ -70,31 +77,51 @@ interface Volume {
 export async function readJournal(
   client: MlflowClient,
   model: string,
-  copy: () => Promise<readonly JournalEntry[]> = async () => [],
+  { copy, doubt }: Reading = {},
 ): Promise<readonly JournalEntry[]> {
   // The copy is read while the server prepares its answer.
-  const [tail, copied] = await Promise.all([openJournal(client, model), copy()]);
-  return tail === null ? [] : entriesUpTo(client, tail, copied);
+  const [tail, copied] = await Promise.all([openJournal(client, model), copy?.()]);
+  return tail === null ? [] : entriesUpTo(client, tail, { copied, doubt });
 }
 
 /** Like {@link readJournal}, of a journal whose end was just read. */
 export async function entriesUpTo(
   client: MlflowClient,
   tail: Journal,
-  copied: readonly JournalEntry[] = [],
+  { copied, doubt }: { readonly copied?: Copied; readonly doubt?: Reading["doubt"] } = {},
 ): Promise<readonly JournalEntry[]> {
   if (tail.first === 0) return tail.entries;
-  return (
-    sealedBy(tail, copied) ??
-    sealedBy(tail, await fromFiles(client, tail)) ??
-    (await readEveryEntry(client, tail.model))
-  );
+  const byCopy = copied === undefined ? null : sealedBy(tail, copied.entries);
+  if (byCopy !== null) return byCopy;
+  const doubtful: string[] = [];
+  // One that merely ends early is no wonder: others move aliases, too.
+  if (copied !== undefined && (copied.gap || reaches(tail, copied.entries)))
+    doubtful.push(`the journal's copy on this machine (${copied.where})`);
+  const filed = await fromFiles(client, tail);
+  const byFiles = sealedBy(tail, filed.entries);
+  if (byFiles === null && filed.complete) doubtful.push("the files of its full runs on the server");
+  const journal = byFiles ?? (await readEveryEntry(client, tail.model));
+  // When the server's own entries do not hold, they are at fault and not what was compared with them.
+  if (doubt !== undefined && doubtful.length > 0 && verifyJournal(journal).ok)
+    doubt(doubted(doubtful, byFiles === null ? "every entry on the server" : "the server's files"));
+  return journal;
+}
+
+function doubted(what: readonly string[], instead: string): string {
+  const lacks = what.length > 1 ? "lack something or were changed" : "lacks something or was changed";
+  return `not believed: ${what.join(" and ")} ${lacks}; read instead: ${instead}. \`sentinel registry verify\` names the place`;
+}
+
+/** Whether there are as many entries as the volumes before have. */
+function reaches({ first, entries }: Journal, older: readonly JournalEntry[]): boolean {
+  return older.length >= Math.min(first, entries.at(0)?.index ?? first);
 }
 
 /** The journal whose beginning these entries are; null when the chain up to the server's newest entry does not hold. */
-function sealedBy({ first, entries }: Journal, older: readonly JournalEntry[]): readonly JournalEntry[] | null {
+function sealedBy(tail: Journal, older: readonly JournalEntry[]): readonly JournalEntry[] | null {
+  if (!reaches(tail, older)) return null;
+  const { first, entries } = tail;
   const start = Math.min(first, entries.at(0)?.index ?? first);
-  if (older.length < start) return null;
   // Frozen, so that whoever checks the chain again need not compute it again.
   const journal = Object.freeze([...older.slice(0, start), ...entries].map((entry) => Object.freeze(entry)));
   return verifyJournal(journal).ok ? journal : null;
@@ -267,19 +294,23 @@ async function keepFile(client: MlflowClient, { files }: Journal, { first, value
   await client.upload(fileAt(files, first), new TextEncoder().encode(lines.join(""))).catch(() => {});
 }
 
-/** What the files of the volumes before this one hold, as far as they can be read; the chain says whether it is what was written. */
-async function fromFiles(client: MlflowClient, { files, first, pointer }: Journal): Promise<JournalEntry[]> {
+/** What the files of the volumes before this one hold; `complete` when none is missing. The chain says whether it is what was written. */
+async function fromFiles(
+  client: MlflowClient,
+  { files, first, pointer }: Journal,
+): Promise<{ readonly entries: readonly JournalEntry[]; readonly complete: boolean }> {
   const starts = [0, ...laterOf(pointer).map((volume) => volume.first)].filter((start) => start < first);
   const texts: string[] = [];
   for (let at = 0; at < starts.length; at += FILES_AT_ONCE) {
     const some = starts.slice(at, at + FILES_AT_ONCE);
     texts.push(...(await Promise.all(some.map((start) => readFile(client, fileAt(files, start))))));
   }
+  const complete = texts.every((text) => text !== "");
   try {
     const lines = texts.join("").split("\n").slice(0, -1);
-    return lines.map((line) => (JSON.parse(line) as { readonly entry: JournalEntry }).entry);
+    return { complete, entries: lines.map((line) => (JSON.parse(line) as { readonly entry: JournalEntry }).entry) };
   } catch {
-    return [];
+    return { complete, entries: [] };
   }
 }
 

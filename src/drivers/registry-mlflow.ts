@@ -39,8 +39,11 @@ export function createMlflowRegistry(options: {
       throw explained(error, client.where);
     }
   };
-  const wholeJournal = (model: string): Promise<readonly JournalEntry[]> =>
-    readJournal(client, model, async () => (copyDir === undefined ? [] : copiedEntries(copyDir, model)));
+  const wholeJournal = (model: string, doubt?: (what: string) => void): Promise<readonly JournalEntry[]> =>
+    readJournal(client, model, {
+      copy: copyDir === undefined ? undefined : () => copiedEntries(copyDir, model),
+      doubt,
+    });
   /** Usually the copy lacks just the newest one, which needs no request. */
   const entriesFrom = async (from: number, newest: JournalEntry): Promise<readonly JournalEntry[]> => {
     if (from === newest.index) return [newest];
@@ -98,8 +101,8 @@ export function createMlflowRegistry(options: {
         if (copyDir !== undefined) await copyJournal(copyDir, input.model, (from) => entriesFrom(from, written));
         return written;
       }),
-    journal: (model, { asStored = false } = {}) =>
-      told(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model))),
+    journal: (model, { asStored = false, doubt } = {}) =>
+      told(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model, doubt))),
     tagExperiment: (experiment, tags) => told(() => tagExperiment(client, experiment, tags)),
     adopt: (input) =>
       told(async () => {

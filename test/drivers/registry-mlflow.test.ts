@@ -1,7 +1,7 @@
 // The registry on a real MLflow server: the port's contract, then what only a server and a network can do to us.
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -11,6 +11,7 @@ import { bundleHash } from "../../src/core/bundle.ts";
 import { nextEntry, verifyJournal } from "../../src/core/journal.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
 import type { AdoptedEntry, JournalEntry, Registry } from "../../src/ports.ts";
+import { makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../cli/sentinel.ts";
 import { aRun, aVersion, bundle, codeOf, draft, NOW, registryContract } from "../contracts/registry.ts";
 import { type Fault, type FaultyProxy, startFaultyProxy } from "./faulty-proxy.ts";
 import { type MlflowProcess, mlflowInstalled, mlflowPython, startMlflow } from "./mlflow-server.ts";
@@ -334,14 +335,27 @@ describe.runIf(mlflowInstalled)("on a server", () => {
           const [{ value: where }] = query("SELECT value FROM experiment_tags WHERE key = 'sentinel.journal.files'");
           const folder = String(where).replace(/^mlflow-artifacts:\/+/, "");
           const file = path.join(server.dir, "files", folder, "volumes", "00000500.ndjson");
+          const told = async (): Promise<string> => {
+            const words: string[] = [];
+            expect(chain(await reading().journal("card-fraud", { doubt: (what) => words.push(what) }))).toEqual(full);
+            return words.join("\n");
+          };
+          expect(await told()).toBe("");
+          const [ofCopy, ofFiles] = [/journal's copy on this machine .*journal\.ndjson/, /files of its full runs/];
           for (const text of [
             sound.replace('"actor":"ana"', '"actor":"eve"'),
-            sound.slice(0, sound.length / 3),
-            "{}",
+            sound.replace('"index":7,', '"index:7,'),
             sound.replaceAll('"reason":"turn 7"', '"reason":"turn 8"'),
           ]) {
             await writeFile(copy, text);
-            expect(chain(await reading().journal("card-fraud"))).toEqual(full);
+            const words = await told();
+            expect(words).toMatch(ofCopy);
+            expect(words).not.toMatch(ofFiles);
+          }
+          // Others have moved it since, or nobody on this machine ever did.
+          for (const text of [sound.slice(0, sound.length / 3), "{}", ""]) {
+            await writeFile(copy, text);
+            expect(await told()).toBe("");
           }
           const stored = await readFile(file, "utf8");
           for (const text of [stored.replace('"actor":"ana"', '"actor":"eve"'), stored.slice(0, 5_000), "null\n", ""]) {
@@ -349,6 +363,42 @@ describe.runIf(mlflowInstalled)("on a server", () => {
             const { result, lines } = await asked(() => reading().journal("card-fraud"));
             expect(chain(result)).toEqual(full);
             expect(lines.filter((line) => /runs\/get/.test(line)).length).toBeGreaterThan(1);
+            const words = await told();
+            if (text !== "") expect(words).toMatch(ofFiles);
+            expect(words).not.toMatch(ofCopy);
+          }
+          await writeFile(copy, sound.replace('"actor":"ana"', '"actor":"eve"'));
+          await writeFile(file, "null\n");
+          expect(await told()).toMatch(new RegExp(`${ofCopy.source}.*${ofFiles.source}.*every entry`));
+          // What is wrong on the server itself is no fault of the copy: the chain says it.
+          execute(`UPDATE params SET value = replace(value, 'turn', 'burn') WHERE "key" = 'entry.00001090'`);
+          const words: string[] = [];
+          const broken = await reading().journal("card-fraud", { doubt: (what) => words.push(what) });
+          expect(verifyJournal(broken)).toMatchObject({ ok: false, badIndex: 1_090 });
+          expect(words).toEqual([]);
+        });
+
+        test("`registry history` says that the copy was not believed, in words and in JSON", async () => {
+          const dir = makeWorkspace();
+          try {
+            const copies = path.join(dir, "models", "mlflow", new URL(server.uri).host.replace(":", "_"));
+            await cp(copyDir(), copies, { recursive: true });
+            const env = { MLFLOW_TRACKING_URI: server.uri };
+            const sound = await sentinelJson(["registry", "history"], { cwd: dir, env });
+            expect(sound).toMatchObject({ code: 0, json: { chain: { ok: true }, notes: [] } });
+            const copy = path.join(copies, "journal.ndjson");
+            const bytes = await readFile(copy);
+            bytes[bytes.indexOf("turn 7") + 5] ^= 1;
+            await writeFile(copy, bytes);
+            for (const args of [[], ["--at", "2026-01-01"]]) {
+              const told = await sentinelJson(["registry", "history", ...args], { cwd: dir, env });
+              expect(told.code).toBe(0);
+              expect(told.json.notes).toEqual([expect.stringMatching(/^not believed: .*journal\.ndjson/)]);
+              const { stdout } = await sentinel(["registry", "history", ...args], { cwd: dir, env });
+              expect(stdout.match(/^.*not believed: .*$/gm)).toHaveLength(1);
+            }
+          } finally {
+            removeWorkspace(dir);
           }
         });
 
