@@ -293,6 +293,17 @@ describe.runIf(mlflowInstalled)("on a server", () => {
           proxy.fault = () => null;
           return { result, lines };
         };
+        /** As if the journal had only so many entries, and nobody had gone on after a run that is now the last. */
+        const endAt = (length: number): void => {
+          const place = String(length).padStart(8, "0");
+          execute(`DELETE FROM params WHERE "key" LIKE 'entry.%' AND "key" >= 'entry.${place}'`);
+          execute(
+            `DELETE FROM params WHERE "key" = 'next' AND (run_uuid IN (SELECT run_uuid FROM params WHERE "key" = 'entry.${String(length - 1).padStart(8, "0")}') OR run_uuid NOT IN (SELECT run_uuid FROM params WHERE "key" LIKE 'entry.%'))`,
+          );
+          execute(
+            `DELETE FROM experiment_tags WHERE "key" >= 'sentinel.journal.run.${place}' AND "key" < 'sentinel.journal.run.9'`,
+          );
+        };
         beforeEach(async () => {
           await rm(copyDir(), { recursive: true, force: true });
           await aVersion(registry);
@@ -445,12 +456,78 @@ describe.runIf(mlflowInstalled)("on a server", () => {
           ]);
         });
 
+        test("a mover that dies before it names the next run leaves an empty one, which nobody follows", async () => {
+          endAt(1_000);
+          const runs = () =>
+            query(
+              "SELECT run_uuid FROM runs JOIN experiments USING (experiment_id) WHERE experiments.name = 'sentinel.journal' AND runs.lifecycle_stage = 'active'",
+            ).map(({ run_uuid: id }) => String(id));
+          const before = runs();
+          let begun = false;
+          proxy.fault = (line) => {
+            begun ||= /POST .*runs\/create/.test(line);
+            return begun && /POST .*runs\/log-parameter/.test(line) ? "lose-request" : null;
+          };
+          expect(await codeOf(move("2", "1"))).toBe("registry.unreachable");
+          proxy.fault = () => null;
+          const left = runs().filter((id) => !before.includes(id));
+          expect(left).toHaveLength(1);
+          expect(await registry.journal("card-fraud", { asStored: true })).toHaveLength(1_000);
+          expect(await registry.aliases("card-fraud")).toEqual({ champion: "2" });
+          await move("2", "1");
+          await move("1", "2");
+          const after = await registry.journal("card-fraud", { asStored: true });
+          expect(after).toHaveLength(1_002);
+          expect(verifyJournal(after).ok).toBe(true);
+          expect(query(`SELECT key FROM params WHERE run_uuid = '${left[0]}'`)).toEqual([]);
+          expect(query(`SELECT key FROM params WHERE value = '${left[0]}'`)).toEqual([]);
+          expect(await registry.aliases("card-fraud")).toEqual({ champion: "2" });
+        });
+
+        test.each([
+          ["the last place of a run", 499, "champion"],
+          ["the first place of the next", 500, "champion"],
+          ["the last place of a run for two aliases: one has it, the other the next", 499, "candidate"],
+        ])("two promoters at once want %s", async (_, place, alias) => {
+          endAt(place);
+          const [from, to] = place % 2 === 0 ? ["2", "1"] : ["1", "2"];
+          execute(`UPDATE registered_model_aliases SET version = ${from}`);
+          // Both have decided before either may write.
+          let arrived = 0;
+          let open = (): void => {};
+          const both = new Promise<void>((resolve) => {
+            open = resolve;
+          });
+          proxy.hold = async (line) => {
+            if (!/POST .*runs\/log-parameter/.test(line)) return;
+            if (++arrived === 2) open();
+            await both;
+          };
+          const promoter = (actor: string, what: { readonly alias: string; readonly from: string | null }) =>
+            createMlflowRegistry({ server: proxy }).moveAlias({
+              ...what,
+              model: "card-fraud",
+              to,
+              entry: draft({ actor }),
+            });
+          const same = alias === "champion";
+          const results = await Promise.allSettled([
+            promoter("ana", { alias: "champion", from }),
+            promoter("ben", { alias, from: same ? from : null }),
+          ]);
+          const lost = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+          expect(lost).toMatchObject(same ? [{ code: "registry.conflict" }] : []);
+          const after = await registry.journal("card-fraud", { asStored: true });
+          expect(after.slice(place).map(({ index }) => index)).toEqual(same ? [place] : [place, place + 1]);
+          expect(verifyJournal(after).ok).toBe(true);
+          expect(await registry.aliases("card-fraud")).toEqual(same ? { champion: to } : { champion: to, [alias]: to });
+          expect(query("SELECT count(*) AS n FROM params WHERE key = 'next'")).toEqual([
+            { n: after.length > 500 ? 1 : 0 },
+          ]);
+        });
+
         test("of two who turn a full volume at once, one run counts, and one move wins", async () => {
-          execute(
-            `DELETE FROM params WHERE "key" = 'next' AND run_uuid IN (SELECT run_uuid FROM params WHERE "key" = 'entry.00000999')`,
-          );
-          execute(`DELETE FROM params WHERE "key" LIKE 'entry.00001%'`);
-          execute(`DELETE FROM experiment_tags WHERE "key" = 'sentinel.journal.run.00001000'`);
+          endAt(1_000);
           const results = await Promise.allSettled([
             move("2", "1", { reason: "this" }),
             move("2", null, { reason: "that" }),
