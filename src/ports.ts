@@ -141,6 +141,14 @@ export interface FileFault {
   readonly why: string;
 }
 
+/** Damage of what a registry stores, named as far as it is known. */
+export interface StoreFault {
+  readonly message: string;
+  readonly file?: string;
+  /** Index of the journal's entry. */
+  readonly entry?: number;
+}
+
 /** The lines of a journal's copy, of all models, as they stand in the file. */
 export interface JournalCopy {
   readonly where: string;
@@ -211,8 +219,8 @@ export interface Registry {
   inspect(model: string, version: string): Promise<readonly FileFault[]>;
   /** The journal's copy on this machine; null when none is there. */
   journalCopy(): Promise<JournalCopy | null>;
-  /** What the store says about its own soundness; empty when sound, or when it cannot be asked. */
-  storeFaults(): Promise<readonly string[]>;
+  /** What in the store itself is not sound, beyond what the other calls show; empty when sound, or when it cannot be asked. */
+  storeFaults(model: string): Promise<readonly StoreFault[]>;
   close(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 // Where the journal stands on an MLflow server: in volumes, each a run with so many entries, so that its end is read without all the rest.
 import { SentinelError } from "../core/errors.ts";
-import { verifyJournal } from "../core/journal.ts";
-import type { JournalEntry } from "../ports.ts";
+import { journalHash, verifyJournal } from "../core/journal.ts";
+import type { JournalEntry, StoreFault } from "../ports.ts";
 import type { Copied } from "./journal-copy.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
 import { parsed, placeOf } from "./registry-mlflow-entries.ts";
@@ -303,7 +303,8 @@ async function fromFiles(
   const texts: string[] = [];
   for (let at = 0; at < starts.length; at += FILES_AT_ONCE) {
     const some = starts.slice(at, at + FILES_AT_ONCE);
-    texts.push(...(await Promise.all(some.map((start) => readFile(client, fileAt(files, start))))));
+    const read = await Promise.all(some.map((start) => readFile(client, fileAt(files, start))));
+    texts.push(...read.map((text) => text ?? ""));
   }
   const complete = texts.every((text) => text !== "");
   try {
@@ -314,13 +315,56 @@ async function fromFiles(
   }
 }
 
-/** "" where there is none, or something much longer. */
-async function readFile(client: MlflowClient, location: string): Promise<string> {
+/**
+ * Files of full volumes that are not what stands in the database, by the first entry where they differ. One that is missing is no
+ * fault: it is kept as well as it goes, and reading is slower without it. Nor is one that is sound where the database is not.
+ */
+export async function faultsOfFiles(client: MlflowClient, model: string): Promise<readonly StoreFault[]> {
+  const pointer = await pointerOf(client, model);
+  const faults: StoreFault[] = [];
+  if (pointer?.files === undefined) return faults;
+  let volume = await readVolume(client, model, pointer.runId);
+  for (let count = 0; volume.next !== undefined && count < VOLUMES_MAX; count++) {
+    const [text, next] = await Promise.all([
+      readFile(client, fileAt(pointer.files, volume.first)),
+      readVolume(client, model, volume.next),
+    ]);
+    const entry = text === null ? null : differsAt(volume, { text, end: next.first });
+    const file = fileAt("", volume.first).slice(1);
+    const message = `${file}, the file of a full run: entry ${entry} is not what was written there`;
+    if (entry !== null) faults.push({ file, entry, message });
+    volume = next;
+  }
+  return faults;
+}
+
+/** The first entry whose line was changed, is missing, or stands there beyond the last; null when there is none. */
+function differsAt(
+  { first, values }: Volume,
+  { text, end }: { readonly text: string; readonly end: number },
+): number | null {
+  const lines = text.split("\n");
+  for (let place = first; place < end; place++) {
+    const line = lines[place - first] ?? "";
+    const value = values.get(place);
+    if (line !== value && !(isSound(line, place) && (value === undefined || !isSound(value, place)))) return place;
+  }
+  return lines.length === end - first + 1 && lines.at(-1) === "" ? null : end;
+}
+
+function isSound(value: string, place: number): boolean {
+  const entry = parsed(value, place);
+  return entry.hash === journalHash(entry);
+}
+
+/** Null where there is none; "" for one much longer than a volume is. */
+async function readFile(client: MlflowClient, location: string): Promise<string | null> {
   try {
     const { bytes } = await client.download(location, { bytesMax: FILE_BYTES_MAX });
     return new TextDecoder().decode(bytes);
   } catch (error) {
-    if (isRefusal(error) || (error instanceof SentinelError && error.code === "registry.corrupt")) return "";
+    if (isRefusal(error)) return null;
+    if (error instanceof SentinelError && error.code === "registry.corrupt") return "";
     throw error;
   }
 }

@@ -19,7 +19,7 @@ import { explained } from "./registry-mlflow-errors.ts";
 import { checkEntryLength, journalFiles, moveAlias, moveOf, readDocument } from "./registry-mlflow-journal.ts";
 import { endRun, listRuns, logRun, startRun, tagExperiment } from "./registry-mlflow-runs.ts";
 import * as stored from "./registry-mlflow-versions.ts";
-import { readEveryEntry, readJournal } from "./registry-mlflow-volumes.ts";
+import { faultsOfFiles, readEveryEntry, readJournal } from "./registry-mlflow-volumes.ts";
 
 /** Connects at first use. Nothing that could go stale is kept between calls. */
 export function createMlflowRegistry(options: {
@@ -126,7 +126,7 @@ export function createMlflowRegistry(options: {
         return inspectFiles(client, { location, bundle: found.bundle, title: `${model} version ${version}` });
       }),
     journalCopy: async () => (copyDir === undefined ? null : readCopy(copyDir)),
-    storeFaults: async () => [],
+    storeFaults: (model) => told(() => faultsOfFiles(client, model)),
     async close() {},
   };
 }
