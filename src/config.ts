@@ -2,6 +2,7 @@
 import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
 import { SentinelError } from "./core/errors.ts";
+import { sha256 } from "./core/hash.ts";
 
 /** Everything that is not in a pipeline file. Secrets are kept here and never logged. */
 export interface Config {
@@ -155,6 +156,14 @@ function readMlflow(
     }
   }
   return Object.freeze({ uri: serverAddress(uri, named), username, password, token, workspace });
+}
+
+/** Names files about a server's registry on this machine: those of one host may differ by path or workspace. */
+export function registryName({ uri, workspace = "" }: MlflowConfig): string {
+  const { host, pathname } = new URL(uri);
+  const name = host.replaceAll(/[^a-z0-9.-]/g, "_");
+  const plain = pathname === "/" && workspace === "";
+  return plain ? name : `${name}_${sha256(JSON.stringify([pathname, workspace])).slice(0, 12)}`;
 }
 
 /** Not shown when it is refused: it may hold a password. */

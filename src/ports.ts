@@ -141,6 +141,14 @@ export interface FileFault {
   readonly why: string;
 }
 
+/** Damage of what a registry stores, named as far as it is known. */
+export interface StoreFault {
+  readonly message: string;
+  readonly file?: string;
+  /** Index of the journal's entry. */
+  readonly entry?: number;
+}
+
 /** The lines of a journal's copy, of all models, as they stand in the file. */
 export interface JournalCopy {
   readonly where: string;
@@ -199,17 +207,20 @@ export interface Registry {
   }): Promise<JournalEntry>;
   /**
    * Oldest first, as the registry's newest entry seals it. `asStored` reads every entry in its own place, however long that takes: what
-   * was changed there must show.
+   * was changed there must show. `doubt` is told, in words, what was at hand and not believed.
    */
-  journal(model: string, options?: { readonly asStored?: boolean }): Promise<readonly JournalEntry[]>;
+  journal(
+    model: string,
+    options?: { readonly asStored?: boolean; readonly doubt?: (what: string) => void },
+  ): Promise<readonly JournalEntry[]>;
   /** The evidence kept under this hash, as it is found; null when there is none. */
   evidence(model: string, hash: string): Promise<string | null>;
   /** Every file of a version that is not what was registered; unlike `load`, which ends at the first. */
   inspect(model: string, version: string): Promise<readonly FileFault[]>;
   /** The journal's copy on this machine; null when none is there. */
   journalCopy(): Promise<JournalCopy | null>;
-  /** What the store says about its own soundness; empty when sound, or when it cannot be asked. */
-  storeFaults(): Promise<readonly string[]>;
+  /** What in the store itself is not sound, beyond what the other calls show; empty when sound, or when it cannot be asked. */
+  storeFaults(model: string): Promise<readonly StoreFault[]>;
   close(): Promise<void>;
 }
 

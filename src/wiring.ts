@@ -1,6 +1,6 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
 import path from "node:path";
-import type { Config, MlflowConfig } from "./config.ts";
+import { type Config, type MlflowConfig, registryName } from "./config.ts";
 import type {
   Clock,
   Dataset,
@@ -107,8 +107,8 @@ export async function openPush(
   };
 }
 
-function copyDirOf(config: Config, { uri }: MlflowConfig): string {
-  return path.join(config.registryDir, "mlflow", new URL(uri).host.replaceAll(":", "_"));
+function copyDirOf(config: Config, server: MlflowConfig): string {
+  return path.join(config.registryDir, "mlflow", registryName(server));
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

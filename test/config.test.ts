@@ -1,6 +1,6 @@
 // The environment as it becomes configuration: what names an MLflow server or a Redis, and what is refused.
 import { describe, expect, test } from "vitest";
-import { loadConfig } from "../src/config.ts";
+import { loadConfig, registryName } from "../src/config.ts";
 
 const mlflow = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment }).mlflow;
 const URI = "MLFLOW_TRACKING_URI";
@@ -29,6 +29,22 @@ describe("MLflow", () => {
       token: "t",
       workspace: "team-a",
     });
+  });
+
+  test("registries of one host, told apart by path or workspace, have names of their own on this machine", () => {
+    const servers = [
+      { uri: "http://localhost:5000" },
+      { uri: "http://localhost:5001" },
+      { uri: "http://localhost:5000/team" },
+      { uri: "http://localhost:5000/team", workspace: "blue" },
+      { uri: "http://localhost:5000", workspace: "blue" },
+      { uri: "http://localhost:5000", workspace: "a/b" },
+      { uri: "http://localhost:5000/@blue" },
+    ];
+    const names = servers.map(registryName);
+    expect(new Set(names).size).toBe(servers.length);
+    expect(names[0]).toBe("localhost_5000");
+    for (const name of names) expect(name).toMatch(/^[a-z0-9][a-z0-9._-]{0,90}$/);
   });
 
   test.each([

@@ -1,5 +1,5 @@
 // `sentinel registry push`: from the embedded registry to an MLflow server, with what was moved and what was there before.
-import { mlflowAt } from "../config.ts";
+import { mlflowAt, registryName } from "../config.ts";
 import { SentinelError } from "../core/errors.ts";
 import type { Moved } from "../lifecycle/push/ends.ts";
 import { push } from "../lifecycle/push.ts";
@@ -26,7 +26,7 @@ export async function pushRegistry(context: VerbContext, options: VerbOptions): 
         model: textOption(options, "model") ?? null,
         actor: config.actor,
         now: clock.now(),
-        mapping: `${new URL(server.uri).host.replaceAll(/[^a-z0-9.-]/g, "_")}.json`,
+        mapping: `${registryName(server)}.json`,
       },
     );
     output.line(`from ${result.from} to ${result.to}`);

@@ -88,9 +88,13 @@ async function show(context: VerbContext, wanted: string | undefined): Promise<V
 async function history(context: VerbContext, at: number | undefined): Promise<VerbResult> {
   const { model } = context.pipeline();
   const registry = await context.ports().registry();
-  const journal = await registry.journal(model);
+  const notes: string[] = [];
+  const journal = await registry.journal(model, { doubt: (what) => notes.push(what) });
   const check = verifyJournal(journal);
   const { output } = context;
+  const tellNotes = (): void => {
+    for (const note of notes) output.line(`  · ${note}`);
+  };
   if (at !== undefined) {
     const reign = reignAt(journal, at);
     output.line(
@@ -98,7 +102,8 @@ async function history(context: VerbContext, at: number | undefined): Promise<Ve
         ? `${model} had no champion at ${isoTime(at)}`
         : `version ${reign.to} was champion of ${model} at ${isoTime(at)}: since ${isoTime(reign.at)}, by ${reign.actor} (${reign.verb}, ${reign.verdict}): ${reign.reason}`,
     );
-    return { yes: check.ok, json: { model, at, entry: reign, chain: check } };
+    tellNotes();
+    return { yes: check.ok, json: { model, at, entry: reign, chain: check, notes } };
   }
   output.table([["time", "who", "verb", "alias", "from → to", "verdict", "why"], ...journal.map(historyRow)]);
   output.line(
@@ -106,7 +111,8 @@ async function history(context: VerbContext, at: number | undefined): Promise<Ve
       ? `  the chain of ${journal.length} entries is whole`
       : `  THE CHAIN IS BROKEN at entry ${check.badIndex}: ${check.why}`,
   );
-  return { yes: check.ok, json: { model, entries: journal, chain: check } };
+  tellNotes();
+  return { yes: check.ok, json: { model, entries: journal, chain: check, notes } };
 }
 
 /** The newest entry by its time, the later of equal ones: pushed entries are older than those before them. */

@@ -37,18 +37,27 @@ export async function readCopy(dir: string): Promise<JournalCopy | null> {
   }
 }
 
-/**
- * The model's entries in the copy, from the first on without a gap, as they stand there: whoever uses them must have something that seals
- * them. None when there is no copy, or when it cannot be read.
- */
-export async function copiedEntries(dir: string, model: string): Promise<readonly JournalEntry[]> {
+/** What a copy has of one model. */
+export interface Copied {
+  readonly where: string;
+  /** From the first on without a gap, as they stand there: whoever uses them must have something that seals them. */
+  readonly entries: readonly JournalEntry[];
+  /** Whether later ones stand there, too: one between was changed or is gone. */
+  readonly gap: boolean;
+}
+
+/** Nothing when there is no copy, or when it cannot be read. */
+export async function copiedEntries(dir: string, model: string): Promise<Copied> {
   const copy = await readCopy(dir).catch(() => null);
   const entries: JournalEntry[] = [];
+  let newest = -1;
   for (const line of copy?.lines ?? []) {
     const entry = parseLine(line);
-    if (entry?.model === model && entry.index === entries.length) entries.push(entry as JournalEntry);
+    if (entry?.model !== model || typeof entry.index !== "number") continue;
+    if (entry.index === entries.length) entries.push(entry as JournalEntry);
+    newest = Math.max(newest, entry.index);
   }
-  return entries;
+  return { where: fileOf(dir), entries, gap: newest >= entries.length };
 }
 
 /** Index of the model's first entry that `<dir>/journal.ndjson` may lack: a process can die between the commit and the copy. */

@@ -1,7 +1,7 @@
 // The embedded registry: one folder with an SQLite file in MLflow's own schema and the files of every version.
 import { randomUUID } from "node:crypto";
 import { messageOf } from "../core/errors.ts";
-import type { Clock, ModelVersion, RegistrySource } from "../ports.ts";
+import type { Clock, ModelVersion, RegistrySource, StoreFault } from "../ports.ts";
 import { systemClock } from "./clock-system.ts";
 import { keepEvidence, readEvidence } from "./evidence-files.ts";
 import { copyJournal, readCopy } from "./journal-copy.ts";
@@ -164,11 +164,12 @@ async function clearAbandoned({ dir, database, clock }: Omit<Parts, "newId">): P
 }
 
 /** SQLite's own look at its pages and indexes, at most this many lines of it. */
-function faultsOf(sql: Sql): string[] {
+function faultsOf(sql: Sql): StoreFault[] {
   return sql
     .all("PRAGMA integrity_check(20)")
     .map((row) => String(Object.values(row)[0]))
-    .filter((line) => line !== "ok");
+    .filter((line) => line !== "ok")
+    .map((message) => ({ message }));
 }
 
 function withoutLocation({ location: _inside, ...version }: ModelVersion & Stored): ModelVersion {

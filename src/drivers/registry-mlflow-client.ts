@@ -173,7 +173,8 @@ async function once(server: MlflowServer, ask: Ask, whole: AbortSignal): Promise
     const answer = await bodyOf(response, { url, bytesMax });
     if (response.ok) return answer;
     const text = new TextDecoder().decode(answer.bytes);
-    throw answerError({ where: server.uri, method, url, response, text, ascii: isAscii(server) });
+    const login = { ascii: isAscii(server), token: usesToken(server) };
+    throw answerError({ where: server.uri, method, url, response, text, ...login });
   } catch (cause) {
     throw cause instanceof Error && /^(SentinelError|MlflowRefusal)$/.test(cause.name)
       ? cause
@@ -199,11 +200,16 @@ function isAscii({ username = "", password = "" }: MlflowServer): boolean {
   return /^[ -~]*$/.test(username + password);
 }
 
-/** Basic wins over the token when both are there, as in MLflow's own client. */
-function headersOf({ username, password, token, workspace }: MlflowServer): Record<string, string> {
+/** Name and password win when both are there, as in MLflow's own client. */
+function usesToken({ username, password, token }: MlflowServer): boolean {
+  return token !== undefined && (username === undefined || password === undefined);
+}
+
+function headersOf(server: MlflowServer): Record<string, string> {
+  const { username, password, token, workspace } = server;
   const basic = username !== undefined && password !== undefined;
   const pair = basic ? Buffer.from(`${username}:${password}`, "utf8").toString("base64") : "";
-  const authorization = basic ? `Basic ${pair}` : token === undefined ? undefined : `Bearer ${token}`;
+  const authorization = basic ? `Basic ${pair}` : usesToken(server) ? `Bearer ${token}` : undefined;
   return {
     "user-agent": "sentinel",
     ...(authorization === undefined ? {} : { authorization }),

@@ -7,6 +7,9 @@ const MESSAGE_MAX = 500;
 /** Answers that may be others in a moment. */
 const PASSING = new Set([408, 429, 500, 502, 503, 504]);
 
+const LOGIN_HINT =
+  "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what the server knows";
+const TOKEN_HINT = "a server that asks for a name and a password may answer a token like this: ";
 const ABSENT = /\[Errno 2\] No such file|NoSuchKey/;
 
 /** The server understood and said no; the caller knows what its code means for what it asked. */
@@ -89,8 +92,10 @@ export function answerError(answer: {
   readonly text: string;
   /** Whether our login has nothing but ASCII in it. */
   readonly ascii: boolean;
+  /** Whether it is a token. */
+  readonly token: boolean;
 }): SentinelError | MlflowRefusal {
-  const { where, response, text, ascii } = answer;
+  const { where, response, text, ascii, token } = answer;
   const { status } = response;
   const { code, message } = refusalIn(text);
   const said = `${message.trim() === "" ? "no text" : message.trim().slice(0, MESSAGE_MAX)} (HTTP ${status})`;
@@ -109,9 +114,7 @@ export function answerError(answer: {
   if (status === 401) {
     return unreachable(
       "wants to know who asks, or does not believe it",
-      `set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what the server knows${
-        ascii ? "" : "; when files are stored, MLflow 3.18 takes a login of ASCII signs alone"
-      }`,
+      `${LOGIN_HINT}${ascii ? "" : "; when files are stored, MLflow 3.18 takes a login of ASCII signs alone"}`,
     );
   }
   if (status === 403 || code === "PERMISSION_DENIED") {
@@ -130,7 +133,12 @@ export function answerError(answer: {
   if (status === 500 && ABSENT.test(text))
     return Object.assign(new Error(said), { name: "MlflowRefusal" as const, errorCode: "NOT_FOUND", status: 404 });
   if (PASSING.has(status) && code !== "INVALID_STATE") {
-    return unreachable(`fails: ${said}`, "try again; when it stays, its log says why", { status });
+    // MLflow's basic-auth looks for a password in a token, and where it keeps known logins in memory (auth_cache_ttl_seconds) falls over.
+    const hint =
+      token && status === 500 && code === ""
+        ? `${TOKEN_HINT}${LOGIN_HINT}`
+        : "try again; when it stays, its log says why";
+    return unreachable(`fails: ${said}`, hint, { status });
   }
   return Object.assign(new Error(said), { name: "MlflowRefusal" as const, errorCode: code, status });
 }

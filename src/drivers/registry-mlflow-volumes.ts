@@ -1,7 +1,8 @@
 // Where the journal stands on an MLflow server: in volumes, each a run with so many entries, so that its end is read without all the rest.
 import { SentinelError } from "../core/errors.ts";
-import { verifyJournal } from "../core/journal.ts";
-import type { JournalEntry } from "../ports.ts";
+import { journalHash, verifyJournal } from "../core/journal.ts";
+import type { JournalEntry, StoreFault } from "../ports.ts";
+import type { Copied } from "./journal-copy.ts";
 import type { MlflowClient } from "./registry-mlflow-client.ts";
 import { parsed, placeOf } from "./registry-mlflow-entries.ts";
 import { isRefusal } from "./registry-mlflow-errors.ts";
@@ -62,6 +63,12 @@ interface Volume {
   readonly values: ReadonlyMap<number, string>;
 }
 
+/** Where full volumes may be had faster than from the server's database, and who is told when that was not what was written. */
+interface Reading {
+  readonly copy?: () => Promise<Copied>;
+  readonly doubt?: (what: string) => void;
+}
+
 /**
  * Oldest first, sealed by the newest entry that the server has. Full volumes come from `copy` (entries as this machine has them) or
  * from their files, which is much faster; when the chain says that those are not what was written, every entry is read where it
@@ -70,31 +77,51 @@ interface Volume {
 export async function readJournal(
   client: MlflowClient,
   model: string,
-  copy: () => Promise<readonly JournalEntry[]> = async () => [],
+  { copy, doubt }: Reading = {},
 ): Promise<readonly JournalEntry[]> {
   // The copy is read while the server prepares its answer.
-  const [tail, copied] = await Promise.all([openJournal(client, model), copy()]);
-  return tail === null ? [] : entriesUpTo(client, tail, copied);
+  const [tail, copied] = await Promise.all([openJournal(client, model), copy?.()]);
+  return tail === null ? [] : entriesUpTo(client, tail, { copied, doubt });
 }
 
 /** Like {@link readJournal}, of a journal whose end was just read. */
 export async function entriesUpTo(
   client: MlflowClient,
   tail: Journal,
-  copied: readonly JournalEntry[] = [],
+  { copied, doubt }: { readonly copied?: Copied; readonly doubt?: Reading["doubt"] } = {},
 ): Promise<readonly JournalEntry[]> {
   if (tail.first === 0) return tail.entries;
-  return (
-    sealedBy(tail, copied) ??
-    sealedBy(tail, await fromFiles(client, tail)) ??
-    (await readEveryEntry(client, tail.model))
-  );
+  const byCopy = copied === undefined ? null : sealedBy(tail, copied.entries);
+  if (byCopy !== null) return byCopy;
+  const doubtful: string[] = [];
+  // One that merely ends early is no wonder: others move aliases, too.
+  if (copied !== undefined && (copied.gap || reaches(tail, copied.entries)))
+    doubtful.push(`the journal's copy on this machine (${copied.where})`);
+  const filed = await fromFiles(client, tail);
+  const byFiles = sealedBy(tail, filed.entries);
+  if (byFiles === null && filed.complete) doubtful.push("the files of its full runs on the server");
+  const journal = byFiles ?? (await readEveryEntry(client, tail.model));
+  // When the server's own entries do not hold, they are at fault and not what was compared with them.
+  if (doubt !== undefined && doubtful.length > 0 && verifyJournal(journal).ok)
+    doubt(doubted(doubtful, byFiles === null ? "every entry on the server" : "the server's files"));
+  return journal;
+}
+
+function doubted(what: readonly string[], instead: string): string {
+  const lacks = what.length > 1 ? "lack something or were changed" : "lacks something or was changed";
+  return `not believed: ${what.join(" and ")} ${lacks}; read instead: ${instead}. \`sentinel registry verify\` names the place`;
+}
+
+/** Whether there are as many entries as the volumes before have. */
+function reaches({ first, entries }: Journal, older: readonly JournalEntry[]): boolean {
+  return older.length >= Math.min(first, entries.at(0)?.index ?? first);
 }
 
 /** The journal whose beginning these entries are; null when the chain up to the server's newest entry does not hold. */
-function sealedBy({ first, entries }: Journal, older: readonly JournalEntry[]): readonly JournalEntry[] | null {
+function sealedBy(tail: Journal, older: readonly JournalEntry[]): readonly JournalEntry[] | null {
+  if (!reaches(tail, older)) return null;
+  const { first, entries } = tail;
   const start = Math.min(first, entries.at(0)?.index ?? first);
-  if (older.length < start) return null;
   // Frozen, so that whoever checks the chain again need not compute it again.
   const journal = Object.freeze([...older.slice(0, start), ...entries].map((entry) => Object.freeze(entry)));
   return verifyJournal(journal).ok ? journal : null;
@@ -267,29 +294,77 @@ async function keepFile(client: MlflowClient, { files }: Journal, { first, value
   await client.upload(fileAt(files, first), new TextEncoder().encode(lines.join(""))).catch(() => {});
 }
 
-/** What the files of the volumes before this one hold, as far as they can be read; the chain says whether it is what was written. */
-async function fromFiles(client: MlflowClient, { files, first, pointer }: Journal): Promise<JournalEntry[]> {
+/** What the files of the volumes before this one hold; `complete` when none is missing. The chain says whether it is what was written. */
+async function fromFiles(
+  client: MlflowClient,
+  { files, first, pointer }: Journal,
+): Promise<{ readonly entries: readonly JournalEntry[]; readonly complete: boolean }> {
   const starts = [0, ...laterOf(pointer).map((volume) => volume.first)].filter((start) => start < first);
   const texts: string[] = [];
   for (let at = 0; at < starts.length; at += FILES_AT_ONCE) {
     const some = starts.slice(at, at + FILES_AT_ONCE);
-    texts.push(...(await Promise.all(some.map((start) => readFile(client, fileAt(files, start))))));
+    const read = await Promise.all(some.map((start) => readFile(client, fileAt(files, start))));
+    texts.push(...read.map((text) => text ?? ""));
   }
+  const complete = texts.every((text) => text !== "");
   try {
     const lines = texts.join("").split("\n").slice(0, -1);
-    return lines.map((line) => (JSON.parse(line) as { readonly entry: JournalEntry }).entry);
+    return { complete, entries: lines.map((line) => (JSON.parse(line) as { readonly entry: JournalEntry }).entry) };
   } catch {
-    return [];
+    return { complete, entries: [] };
   }
 }
 
-/** "" where there is none, or something much longer. */
-async function readFile(client: MlflowClient, location: string): Promise<string> {
+/**
+ * Files of full volumes that are not what stands in the database, by the first entry where they differ. One that is missing is no
+ * fault: it is kept as well as it goes, and reading is slower without it. Nor is one that is sound where the database is not.
+ */
+export async function faultsOfFiles(client: MlflowClient, model: string): Promise<readonly StoreFault[]> {
+  const pointer = await pointerOf(client, model);
+  const faults: StoreFault[] = [];
+  if (pointer?.files === undefined) return faults;
+  let volume = await readVolume(client, model, pointer.runId);
+  for (let count = 0; volume.next !== undefined && count < VOLUMES_MAX; count++) {
+    const [text, next] = await Promise.all([
+      readFile(client, fileAt(pointer.files, volume.first)),
+      readVolume(client, model, volume.next),
+    ]);
+    const entry = text === null ? null : differsAt(volume, { text, end: next.first });
+    const file = fileAt("", volume.first).slice(1);
+    const message = `${file}, the file of a full run: entry ${entry} is not what was written there`;
+    if (entry !== null) faults.push({ file, entry, message });
+    volume = next;
+  }
+  return faults;
+}
+
+/** The first entry whose line was changed, is missing, or stands there beyond the last; null when there is none. */
+function differsAt(
+  { first, values }: Volume,
+  { text, end }: { readonly text: string; readonly end: number },
+): number | null {
+  const lines = text.split("\n");
+  for (let place = first; place < end; place++) {
+    const line = lines[place - first] ?? "";
+    const value = values.get(place);
+    if (line !== value && !(isSound(line, place) && (value === undefined || !isSound(value, place)))) return place;
+  }
+  return lines.length === end - first + 1 && lines.at(-1) === "" ? null : end;
+}
+
+function isSound(value: string, place: number): boolean {
+  const entry = parsed(value, place);
+  return entry.hash === journalHash(entry);
+}
+
+/** Null where there is none; "" for one much longer than a volume is. */
+async function readFile(client: MlflowClient, location: string): Promise<string | null> {
   try {
     const { bytes } = await client.download(location, { bytesMax: FILE_BYTES_MAX });
     return new TextDecoder().decode(bytes);
   } catch (error) {
-    if (isRefusal(error) || (error instanceof SentinelError && error.code === "registry.corrupt")) return "";
+    if (isRefusal(error)) return null;
+    if (error instanceof SentinelError && error.code === "registry.corrupt") return "";
     throw error;
   }
 }

@@ -19,7 +19,7 @@ import { explained } from "./registry-mlflow-errors.ts";
 import { checkEntryLength, journalFiles, moveAlias, moveOf, readDocument } from "./registry-mlflow-journal.ts";
 import { endRun, listRuns, logRun, startRun, tagExperiment } from "./registry-mlflow-runs.ts";
 import * as stored from "./registry-mlflow-versions.ts";
-import { readEveryEntry, readJournal } from "./registry-mlflow-volumes.ts";
+import { faultsOfFiles, readEveryEntry, readJournal } from "./registry-mlflow-volumes.ts";
 
 /** Connects at first use. Nothing that could go stale is kept between calls. */
 export function createMlflowRegistry(options: {
@@ -39,8 +39,11 @@ export function createMlflowRegistry(options: {
       throw explained(error, client.where);
     }
   };
-  const wholeJournal = (model: string): Promise<readonly JournalEntry[]> =>
-    readJournal(client, model, async () => (copyDir === undefined ? [] : copiedEntries(copyDir, model)));
+  const wholeJournal = (model: string, doubt?: (what: string) => void): Promise<readonly JournalEntry[]> =>
+    readJournal(client, model, {
+      copy: copyDir === undefined ? undefined : () => copiedEntries(copyDir, model),
+      doubt,
+    });
   /** Usually the copy lacks just the newest one, which needs no request. */
   const entriesFrom = async (from: number, newest: JournalEntry): Promise<readonly JournalEntry[]> => {
     if (from === newest.index) return [newest];
@@ -98,8 +101,8 @@ export function createMlflowRegistry(options: {
         if (copyDir !== undefined) await copyJournal(copyDir, input.model, (from) => entriesFrom(from, written));
         return written;
       }),
-    journal: (model, { asStored = false } = {}) =>
-      told(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model))),
+    journal: (model, { asStored = false, doubt } = {}) =>
+      told(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model, doubt))),
     tagExperiment: (experiment, tags) => told(() => tagExperiment(client, experiment, tags)),
     adopt: (input) =>
       told(async () => {
@@ -123,7 +126,7 @@ export function createMlflowRegistry(options: {
         return inspectFiles(client, { location, bundle: found.bundle, title: `${model} version ${version}` });
       }),
     journalCopy: async () => (copyDir === undefined ? null : readCopy(copyDir)),
-    storeFaults: async () => [],
+    storeFaults: (model) => told(() => faultsOfFiles(client, model)),
     async close() {},
   };
 }

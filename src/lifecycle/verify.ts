@@ -39,7 +39,8 @@ export async function verifyRegistry(
       return otherwise;
     }
   };
-  for (const message of await ask("store", () => registry.storeFaults(), [])) faults.push({ what: "store", message });
+  for (const fault of await ask("store", () => registry.storeFaults(model), []))
+    faults.push({ what: "store", ...fault });
   const entries = await ask<readonly JournalEntry[]>("journal", () => registry.journal(model, { asStored: true }), []);
   const copy = await registry.journalCopy();
   const reading = readCopyLines(copy, model);

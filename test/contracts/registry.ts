@@ -245,7 +245,7 @@ export function registryContract(
         await aVersion(registry);
         expect(await registry.inspect("card-fraud", "1")).toEqual([]);
         expect(await codeOf(registry.inspect("card-fraud", "2"))).toBe("registry.version-unknown");
-        expect(await registry.storeFaults()).toEqual([]);
+        expect(await registry.storeFaults("card-fraud")).toEqual([]);
       });
 
       test("are seen by whoever opens the registry next", async () => {

@@ -3,8 +3,9 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
-import { makeWorkspace, removeWorkspace, sentinel } from "../cli/sentinel.ts";
+import { edit, makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../cli/sentinel.ts";
 import { aVersion, bundle, codeOf, draft } from "../contracts/registry.ts";
+import { writeHistory } from "../journeys/traffic.ts";
 import { type MlflowProcess, mlflowInstalled, startMlflow } from "./mlflow-server.ts";
 
 if (!mlflowInstalled) {
@@ -44,6 +45,7 @@ describe.runIf(mlflowInstalled)("on a server with a login", () => {
       ["nobody", {}],
       ["a wrong password", { username: ANA.username, password: WRONG }],
       ["somebody it does not know", { username: "eve", password: WRONG }],
+      ["a token, which it does not take", { token: WRONG }],
     ])("%s may neither read nor write, and is told which variables hold the login", async (_, who) => {
       const registry = createMlflowRegistry({ server: { uri: server.uri, ...who } });
       expect(await codeOf(registry.aliases("card-fraud"))).toBe("registry.unreachable");
@@ -118,6 +120,11 @@ describe.runIf(mlflowInstalled)("on a server with a login", () => {
           expect(stdout + stderr).toContain("MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD");
           expect(stdout + stderr).not.toContain(WRONG);
         }
+        const token = { MLFLOW_TRACKING_URI: server.uri, MLFLOW_TRACKING_TOKEN: WRONG };
+        const told = await sentinel(["registry", "list"], { cwd: dir, env: token });
+        expect(told.code, told.stdout).toBe(3);
+        expect(told.stderr).toContain("MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD");
+        expect(told.stdout + told.stderr).not.toContain(WRONG);
         const ana = createMlflowRegistry({ server: { uri: server.uri, ...ANA } });
         expect(await ana.aliases("card-fraud")).toEqual({ champion: "2", previous: "1" });
         await ana.moveAlias({
@@ -131,6 +138,39 @@ describe.runIf(mlflowInstalled)("on a server with a login", () => {
         expect(await ana.load("card-fraud", "1")).toEqual(bundle());
         // A model of her own, too: of one that is not there, the server says that she may not.
         expect(await aVersion(ana, "another")).toBe("1");
+      } finally {
+        removeWorkspace(dir);
+      }
+    });
+
+    test("by the command line: trained, promoted, asked and verified by a user of the server", async () => {
+      const dir = makeWorkspace();
+      try {
+        // A model of its own: the one of the other tests has a champion that was never trained.
+        edit(dir, "pipelines/card.yaml", (text) => text.replace("card-fraud", "card-fraud-of-ana"));
+        await writeHistory(dir);
+        const env = {
+          MLFLOW_TRACKING_URI: server.uri,
+          MLFLOW_TRACKING_USERNAME: ANA.username,
+          MLFLOW_TRACKING_PASSWORD: ANA.password,
+          SENTINEL_ACTOR: "ana",
+        };
+        const run = async (...args: string[]) => {
+          const ran = await sentinelJson(args, { cwd: dir, env });
+          expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+          expect(ran.stdout + ran.stderr).not.toContain(ANA.password);
+          return ran.json;
+        };
+        await run("train", "--force", "--reason", "the first");
+        await run("promote");
+        const { entries, chain } = await run("registry", "history");
+        expect(chain.ok).toBe(true);
+        expect(entries).toMatchObject([
+          { verb: "train", alias: "candidate", from: null, to: "1", actor: "ana" },
+          { verb: "promote", alias: "champion", from: null, to: "1", actor: "ana" },
+          { verb: "promote", alias: "candidate", from: "1", to: null, actor: "ana" },
+        ]);
+        await run("registry", "verify");
       } finally {
         removeWorkspace(dir);
       }

@@ -1,7 +1,7 @@
 // The registry on a real MLflow server: the port's contract, then what only a server and a network can do to us.
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -11,6 +11,7 @@ import { bundleHash } from "../../src/core/bundle.ts";
 import { nextEntry, verifyJournal } from "../../src/core/journal.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
 import type { AdoptedEntry, JournalEntry, Registry } from "../../src/ports.ts";
+import { makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../cli/sentinel.ts";
 import { aRun, aVersion, bundle, codeOf, draft, NOW, registryContract } from "../contracts/registry.ts";
 import { type Fault, type FaultyProxy, startFaultyProxy } from "./faulty-proxy.ts";
 import { type MlflowProcess, mlflowInstalled, mlflowPython, startMlflow } from "./mlflow-server.ts";
@@ -292,6 +293,17 @@ describe.runIf(mlflowInstalled)("on a server", () => {
           proxy.fault = () => null;
           return { result, lines };
         };
+        /** As if the journal had only so many entries, and nobody had gone on after a run that is now the last. */
+        const endAt = (length: number): void => {
+          const place = String(length).padStart(8, "0");
+          execute(`DELETE FROM params WHERE "key" LIKE 'entry.%' AND "key" >= 'entry.${place}'`);
+          execute(
+            `DELETE FROM params WHERE "key" = 'next' AND (run_uuid IN (SELECT run_uuid FROM params WHERE "key" = 'entry.${String(length - 1).padStart(8, "0")}') OR run_uuid NOT IN (SELECT run_uuid FROM params WHERE "key" LIKE 'entry.%'))`,
+          );
+          execute(
+            `DELETE FROM experiment_tags WHERE "key" >= 'sentinel.journal.run.${place}' AND "key" < 'sentinel.journal.run.9'`,
+          );
+        };
         beforeEach(async () => {
           await rm(copyDir(), { recursive: true, force: true });
           await aVersion(registry);
@@ -334,14 +346,27 @@ describe.runIf(mlflowInstalled)("on a server", () => {
           const [{ value: where }] = query("SELECT value FROM experiment_tags WHERE key = 'sentinel.journal.files'");
           const folder = String(where).replace(/^mlflow-artifacts:\/+/, "");
           const file = path.join(server.dir, "files", folder, "volumes", "00000500.ndjson");
+          const told = async (): Promise<string> => {
+            const words: string[] = [];
+            expect(chain(await reading().journal("card-fraud", { doubt: (what) => words.push(what) }))).toEqual(full);
+            return words.join("\n");
+          };
+          expect(await told()).toBe("");
+          const [ofCopy, ofFiles] = [/journal's copy on this machine .*journal\.ndjson/, /files of its full runs/];
           for (const text of [
             sound.replace('"actor":"ana"', '"actor":"eve"'),
-            sound.slice(0, sound.length / 3),
-            "{}",
+            sound.replace('"index":7,', '"index:7,'),
             sound.replaceAll('"reason":"turn 7"', '"reason":"turn 8"'),
           ]) {
             await writeFile(copy, text);
-            expect(chain(await reading().journal("card-fraud"))).toEqual(full);
+            const words = await told();
+            expect(words).toMatch(ofCopy);
+            expect(words).not.toMatch(ofFiles);
+          }
+          // Others have moved it since, or nobody on this machine ever did.
+          for (const text of [sound.slice(0, sound.length / 3), "{}", ""]) {
+            await writeFile(copy, text);
+            expect(await told()).toBe("");
           }
           const stored = await readFile(file, "utf8");
           for (const text of [stored.replace('"actor":"ana"', '"actor":"eve"'), stored.slice(0, 5_000), "null\n", ""]) {
@@ -349,6 +374,42 @@ describe.runIf(mlflowInstalled)("on a server", () => {
             const { result, lines } = await asked(() => reading().journal("card-fraud"));
             expect(chain(result)).toEqual(full);
             expect(lines.filter((line) => /runs\/get/.test(line)).length).toBeGreaterThan(1);
+            const words = await told();
+            if (text !== "") expect(words).toMatch(ofFiles);
+            expect(words).not.toMatch(ofCopy);
+          }
+          await writeFile(copy, sound.replace('"actor":"ana"', '"actor":"eve"'));
+          await writeFile(file, "null\n");
+          expect(await told()).toMatch(new RegExp(`${ofCopy.source}.*${ofFiles.source}.*every entry`));
+          // What is wrong on the server itself is no fault of the copy: the chain says it.
+          execute(`UPDATE params SET value = replace(value, 'turn', 'burn') WHERE "key" = 'entry.00001090'`);
+          const words: string[] = [];
+          const broken = await reading().journal("card-fraud", { doubt: (what) => words.push(what) });
+          expect(verifyJournal(broken)).toMatchObject({ ok: false, badIndex: 1_090 });
+          expect(words).toEqual([]);
+        });
+
+        test("`registry history` says that the copy was not believed, in words and in JSON", async () => {
+          const dir = makeWorkspace();
+          try {
+            const copies = path.join(dir, "models", "mlflow", new URL(server.uri).host.replace(":", "_"));
+            await cp(copyDir(), copies, { recursive: true });
+            const env = { MLFLOW_TRACKING_URI: server.uri };
+            const sound = await sentinelJson(["registry", "history"], { cwd: dir, env });
+            expect(sound).toMatchObject({ code: 0, json: { chain: { ok: true }, notes: [] } });
+            const copy = path.join(copies, "journal.ndjson");
+            const bytes = await readFile(copy);
+            bytes[bytes.indexOf("turn 7") + 5] ^= 1;
+            await writeFile(copy, bytes);
+            for (const args of [[], ["--at", "2026-01-01"]]) {
+              const told = await sentinelJson(["registry", "history", ...args], { cwd: dir, env });
+              expect(told.code).toBe(0);
+              expect(told.json.notes).toEqual([expect.stringMatching(/^not believed: .*journal\.ndjson/)]);
+              const { stdout } = await sentinel(["registry", "history", ...args], { cwd: dir, env });
+              expect(stdout.match(/^.*not believed: .*$/gm)).toHaveLength(1);
+            }
+          } finally {
+            removeWorkspace(dir);
           }
         });
 
@@ -395,12 +456,78 @@ describe.runIf(mlflowInstalled)("on a server", () => {
           ]);
         });
 
+        test("a mover that dies before it names the next run leaves an empty one, which nobody follows", async () => {
+          endAt(1_000);
+          const runs = () =>
+            query(
+              "SELECT run_uuid FROM runs JOIN experiments USING (experiment_id) WHERE experiments.name = 'sentinel.journal' AND runs.lifecycle_stage = 'active'",
+            ).map(({ run_uuid: id }) => String(id));
+          const before = runs();
+          let begun = false;
+          proxy.fault = (line) => {
+            begun ||= /POST .*runs\/create/.test(line);
+            return begun && /POST .*runs\/log-parameter/.test(line) ? "lose-request" : null;
+          };
+          expect(await codeOf(move("2", "1"))).toBe("registry.unreachable");
+          proxy.fault = () => null;
+          const left = runs().filter((id) => !before.includes(id));
+          expect(left).toHaveLength(1);
+          expect(await registry.journal("card-fraud", { asStored: true })).toHaveLength(1_000);
+          expect(await registry.aliases("card-fraud")).toEqual({ champion: "2" });
+          await move("2", "1");
+          await move("1", "2");
+          const after = await registry.journal("card-fraud", { asStored: true });
+          expect(after).toHaveLength(1_002);
+          expect(verifyJournal(after).ok).toBe(true);
+          expect(query(`SELECT key FROM params WHERE run_uuid = '${left[0]}'`)).toEqual([]);
+          expect(query(`SELECT key FROM params WHERE value = '${left[0]}'`)).toEqual([]);
+          expect(await registry.aliases("card-fraud")).toEqual({ champion: "2" });
+        });
+
+        test.each([
+          ["the last place of a run", 499, "champion"],
+          ["the first place of the next", 500, "champion"],
+          ["the last place of a run for two aliases: one has it, the other the next", 499, "candidate"],
+        ])("two promoters at once want %s", async (_, place, alias) => {
+          endAt(place);
+          const [from, to] = place % 2 === 0 ? ["2", "1"] : ["1", "2"];
+          execute(`UPDATE registered_model_aliases SET version = ${from}`);
+          // Both have decided before either may write.
+          let arrived = 0;
+          let open = (): void => {};
+          const both = new Promise<void>((resolve) => {
+            open = resolve;
+          });
+          proxy.hold = async (line) => {
+            if (!/POST .*runs\/log-parameter/.test(line)) return;
+            if (++arrived === 2) open();
+            await both;
+          };
+          const promoter = (actor: string, what: { readonly alias: string; readonly from: string | null }) =>
+            createMlflowRegistry({ server: proxy }).moveAlias({
+              ...what,
+              model: "card-fraud",
+              to,
+              entry: draft({ actor }),
+            });
+          const same = alias === "champion";
+          const results = await Promise.allSettled([
+            promoter("ana", { alias: "champion", from }),
+            promoter("ben", { alias, from: same ? from : null }),
+          ]);
+          const lost = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+          expect(lost).toMatchObject(same ? [{ code: "registry.conflict" }] : []);
+          const after = await registry.journal("card-fraud", { asStored: true });
+          expect(after.slice(place).map(({ index }) => index)).toEqual(same ? [place] : [place, place + 1]);
+          expect(verifyJournal(after).ok).toBe(true);
+          expect(await registry.aliases("card-fraud")).toEqual(same ? { champion: to } : { champion: to, [alias]: to });
+          expect(query("SELECT count(*) AS n FROM params WHERE key = 'next'")).toEqual([
+            { n: after.length > 500 ? 1 : 0 },
+          ]);
+        });
+
         test("of two who turn a full volume at once, one run counts, and one move wins", async () => {
-          execute(
-            `DELETE FROM params WHERE "key" = 'next' AND run_uuid IN (SELECT run_uuid FROM params WHERE "key" = 'entry.00000999')`,
-          );
-          execute(`DELETE FROM params WHERE "key" LIKE 'entry.00001%'`);
-          execute(`DELETE FROM experiment_tags WHERE "key" = 'sentinel.journal.run.00001000'`);
+          endAt(1_000);
           const results = await Promise.allSettled([
             move("2", "1", { reason: "this" }),
             move("2", null, { reason: "that" }),

@@ -6,10 +6,11 @@ import fc from "fast-check";
 import Database from "libsql";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { sha256 } from "../../src/core/hash.ts";
+import { nextEntry } from "../../src/core/journal.ts";
 import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
 import { type VerifyReport, verifyRegistry } from "../../src/lifecycle/verify.ts";
-import type { Registry } from "../../src/ports.ts";
+import type { AdoptedEntry, JournalEntry, Registry, RegistryTarget } from "../../src/ports.ts";
 import { aVersion, draft, NOW } from "../contracts/registry.ts";
 import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
 
@@ -377,5 +378,116 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
       { numRuns: 30 },
     );
     expect((await verify(registry)).ok).toBe(true);
+  });
+
+  describe("with a journal of several runs", () => {
+    const BROUGHT = 1_040;
+    const document = JSON.stringify({ verdict: "PROMOTE", text: "größer ☃" });
+    let target: RegistryTarget;
+    beforeEach(async () => {
+      server.empty();
+      rmSync(copyDir, { recursive: true, force: true });
+      rmSync(path.join(server.dir, "files"), { recursive: true, force: true });
+      target = createMlflowRegistry({ server, copyDir });
+      await aVersion(target);
+      await aVersion(target);
+      const entries: AdoptedEntry[] = [];
+      let last: JournalEntry | null = null;
+      for (let turn = 0; turn < BROUGHT; turn++) {
+        const [from, to] = turn === 0 ? [null, "1"] : turn % 2 === 1 ? ["1", "2"] : ["2", "1"];
+        const evidence = turn % 100 === 0 ? sha256(document) : "";
+        const said = draft({ at: NOW + turn, evidence, reason: `turn ${turn}: "größer" ☃` });
+        const original: JournalEntry = nextEntry({ model: MODEL, alias: "champion", from, to, ...said }, last);
+        const { index, previous, hash } = original;
+        const fields = { model: MODEL, alias: "champion", from, to, ...said };
+        entries.push({ ...fields, origin: { index, from, to, previous, hash, document: "" } });
+        last = original;
+      }
+      const documents = new Map([[sha256(document), document]]);
+      await target.adopt({ model: MODEL, entries, documents, actor: "ana", at: NOW, progress: () => {} });
+    });
+
+    test("a flipped bit in a row of any run, in a run's file, the copy, a document or a stored file is found and named", async () => {
+      expect(await verify(target)).toMatchObject({
+        ok: true,
+        faults: [],
+        notes: [],
+        checked: { entries: BROUGHT, versions: 2, evidence: 1 },
+      });
+      const rows = database((open) =>
+        open.prepare(`SELECT "key", value FROM params WHERE "key" LIKE 'entry.%'`).all(),
+      ) as { key: string; value: string }[];
+      expect(rows).toHaveLength(BROUGHT);
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...rows), share, bit, async ({ key, value }, where, which) => {
+          const write = (text: string): void =>
+            database((open) => {
+              open.prepare(`UPDATE params SET value = ? WHERE "key" = ?`).run(text, key);
+            });
+          write(flipText(value, where, which));
+          const { faults } = await verify(target);
+          write(value);
+          expect(faults).toContainEqual(expect.objectContaining({ what: "journal", entry: Number(key.slice(6)) }));
+          expect(faults.map(({ what }) => what)).not.toContain("store");
+        }),
+        { numRuns: 15 },
+      );
+      const volumes = filesUnder(path.join(server.dir, "files"), /\.ndjson$/);
+      expect(volumes.map((file) => path.basename(file))).toEqual(["00000000.ndjson", "00000500.ndjson"]);
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...volumes), share, bit, async (file, where, which) => {
+          const before = readFileSync(file).subarray(0, Math.floor(where * statSync(file).size));
+          const entry = Number(path.basename(file, ".ndjson")) + before.toString("latin1").split("\n").length - 1;
+          const mend = flipInFile(file, where, which);
+          const { faults } = await verify(target);
+          mend();
+          expect(faults).toMatchObject([{ what: "store", file: `volumes/${path.basename(file)}`, entry }]);
+        }),
+        { numRuns: 15 },
+      );
+      const others = [
+        path.join(copyDir, "journal.ndjson"),
+        ...filesUnder(path.join(server.dir, "files"), /gbdt\.bin|card\.md|bundle\.json|sentinel-files|evidence/),
+      ];
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...others), share, bit, async (file, where, which) => {
+          const mend = flipInFile(file, where, which);
+          const { faults } = await verify(target);
+          mend();
+          const what = file.endsWith("ndjson") ? "copy" : file.includes("evidence") ? "evidence" : "version";
+          expect(faults.map((fault) => fault.what)).toContain(what);
+          expect(faults.every(({ file: named }) => named !== undefined && file.endsWith(named))).toBe(true);
+        }),
+        { numRuns: 10 },
+      );
+      expect((await verify(target)).ok).toBe(true);
+    });
+
+    test("a run's file that is cut, longer or another's is named; one that is gone is missed by nobody", async () => {
+      const [first, second] = filesUnder(path.join(server.dir, "files"), /\.ndjson$/);
+      const sound = readFileSync(second);
+      const cut = sound.indexOf("\n", sound.length / 2) + 1;
+      const lines = sound.subarray(0, cut).toString("latin1").split("\n").length - 1;
+      for (const [bytes, entry] of [
+        [sound.subarray(0, cut), 500 + lines],
+        [Buffer.concat([sound, Buffer.from("{}\n")]), 1_000],
+        [readFileSync(first), 500],
+        [Buffer.alloc(0), 500],
+      ] as const) {
+        writeFileSync(second, bytes);
+        expect((await verify(target)).faults).toMatchObject([
+          { what: "store", file: "volumes/00000500.ndjson", entry },
+        ]);
+      }
+      rmSync(second);
+      expect((await verify(target)).faults).toEqual([]);
+      writeFileSync(second, sound);
+      // The file has what the database lost: it is not at fault.
+      for (const lost of [700, 999])
+        database((open) => open.exec(`DELETE FROM params WHERE "key" = 'entry.00000${lost}'`));
+      const { faults } = await verify(target);
+      expect(faults).toContainEqual(expect.objectContaining({ what: "journal", entry: 700 }));
+      expect(faults.map(({ what }) => what)).not.toContain("store");
+    });
   });
 });
