@@ -1,6 +1,7 @@
 // The Handbook's protocol: weekly folds cut by day, known compromised cards left out, three metrics.
 import { DAY_MS } from "../src/core/duration.ts";
 import { SentinelError } from "../src/core/errors.ts";
+import { mean } from "../src/core/stats.ts";
 import { averagePrecision, cardPrecisionAtK, rocAuc } from "../src/ml/metrics.ts";
 
 const TRAIN_DAYS = 7;
@@ -105,8 +106,8 @@ export function qualityOf(data: Labelled, rows: Int32Array, scores: Float64Array
 }
 
 export function meanQuality(all: readonly Quality[]): Quality {
-  const mean = (of: (one: Quality) => number): number => all.reduce((sum, one) => sum + of(one), 0) / all.length;
-  return { auc: mean((one) => one.auc), ap: mean((one) => one.ap), cp100: mean((one) => one.cp100) };
+  const meanOf = (of: (one: Quality) => number): number => mean(all.map(of));
+  return { auc: meanOf((one) => one.auc), ap: meanOf((one) => one.ap), cp100: meanOf((one) => one.cp100) };
 }
 
 /** "2018-08-15" of a day's number. */
@@ -128,4 +129,29 @@ function span(day: Int32Array): { readonly first: number; readonly last: number 
     if (one > last) last = one;
   }
   return { first, last };
+}
+
+/**
+ * The place of the simplest choice that no fold can tell from the best one: whose mean score falls short of the best mean by at most
+ * one standard error of the differences fold by fold (the rule of Breiman, Friedman, Olshen & Stone 1984, section 3.4.3, paired). A
+ * few folds do not order choices that close, and then the smaller model is the safer one. Equally simple ones: the better.
+ */
+export function simplestWithinError(
+  choices: readonly { readonly scores: readonly number[]; readonly size: number }[],
+): number {
+  const best = choices.reduce((a, b) => (mean(b.scores) > mean(a.scores) ? b : a));
+  let chosen = choices.indexOf(best);
+  choices.forEach((choice, place) => {
+    const gaps = choice.scores.map((score, fold) => best.scores[fold] - score);
+    if (mean(gaps) > standardError(gaps)) return;
+    const { size, scores } = choices[chosen];
+    if (choice.size < size || (choice.size === size && mean(choice.scores) > mean(scores))) chosen = place;
+  });
+  return chosen;
+}
+
+function standardError(values: readonly number[]): number {
+  const center = mean(values);
+  const variance = values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1);
+  return Math.sqrt(variance / values.length);
 }

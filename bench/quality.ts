@@ -17,6 +17,7 @@ import {
   meanQuality,
   type Quality,
   qualityOf,
+  simplestWithinError,
 } from "./protocol.ts";
 import { loadFeatures, loadTransactions } from "./workspace.ts";
 
@@ -78,15 +79,14 @@ function measure(task: Task, { print }: BenchOptions): Quality {
   print(`\n${task.name}: ${task.vectors.names.length} features; ${GRID.length} choices on the validation folds`);
   print("  models  trees  rate  depth  min child  rows  columns |    AUC     AP  CP@100");
   const assessValidation = assessor(task, task.starts.validation);
-  let best: { readonly choice: Choice; readonly ap: number } | null = null;
-  for (const choice of GRID) {
-    const quality = meanQuality(assessValidation(choice));
-    print(`  ${choiceText(choice)} | ${qualityText(quality)}`);
-    if (best === null || quality.ap > best.ap) best = { choice, ap: quality.ap };
-  }
-  assert(best !== null, "the grid is not empty");
-  print(`  chosen by AP: ${choiceText(best.choice)}`);
-  const tested = assessor(task, task.starts.test)(best.choice);
+  const assessed = GRID.map((choice) => {
+    const folds = assessValidation(choice);
+    print(`  ${choiceText(choice)} | ${qualityText(meanQuality(folds))}`);
+    return { scores: folds.map(({ ap }) => ap), size: leavesOf(choice) };
+  });
+  const chosen = GRID[simplestWithinError(assessed)];
+  print(`  ${choiceText(chosen)} chosen: the smallest whose AP is within one standard error of the best`);
+  const tested = assessor(task, task.starts.test)(chosen);
   tested.forEach((quality, i) => {
     print(`${`  test fold from ${dayText(task.starts.test[i])}`.padEnd(54)} | ${qualityText(quality)}`);
   });
@@ -146,6 +146,11 @@ function labelledOf(table: Table): Labelled {
       return codes.get(text)!;
     }),
   };
+}
+
+/** How many leaves a choice may have. */
+function leavesOf({ models, trees, depthMax }: Choice): number {
+  return models * trees * 2 ** depthMax;
 }
 
 function choiceText(choice: Choice): string {

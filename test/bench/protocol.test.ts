@@ -1,7 +1,15 @@
 // Folds, known compromised cards and metrics against the Handbook's own functions, whose answers are stored.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { cutFold, FOLD_DAYS, foldStarts, type Labelled, meanQuality, qualityOf } from "../../bench/protocol.ts";
+import {
+  cutFold,
+  FOLD_DAYS,
+  foldStarts,
+  type Labelled,
+  meanQuality,
+  qualityOf,
+  simplestWithinError,
+} from "../../bench/protocol.ts";
 import { SentinelError } from "../../src/core/errors.ts";
 
 interface Answers {
@@ -88,4 +96,17 @@ test("the mean of folds is taken metric by metric", () => {
   expect(mean.auc).toBeCloseTo(0.75);
   expect(mean.ap).toBeCloseTo(0.3);
   expect(mean.cp100).toBeCloseTo(0.2);
+});
+
+test("of choices that the folds cannot tell from the best one the smallest is taken", () => {
+  const best = { scores: [0.7, 0.6, 0.8, 0.7], size: 32 };
+  // As good in the mean, now above and now below: within the error.
+  const close = { scores: [0.71, 0.59, 0.81, 0.688], size: 16 };
+  // Short of it in every fold by the same: a difference, however small.
+  const worse = { scores: [0.699, 0.599, 0.799, 0.699], size: 1 };
+  expect(simplestWithinError([best, close, worse])).toBe(1);
+  expect(simplestWithinError([worse, { ...close, size: 64 }, best])).toBe(2);
+  // Equally small: the better one, wherever it stands.
+  expect(simplestWithinError([close, { ...best, size: 16 }])).toBe(1);
+  expect(simplestWithinError([best])).toBe(0);
 });
