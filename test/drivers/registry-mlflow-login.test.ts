@@ -73,27 +73,13 @@ describe.runIf(mlflowInstalled)("on a server with a login", () => {
         const local = createLocalRegistry({ dir: path.join(dir, "models") });
         await aVersion(local);
         await aVersion(local);
-        await local.moveAlias({
-          model: "card-fraud",
-          alias: "champion",
-          from: null,
-          to: "1",
-          entry: draft({ evidence: "" }),
-        });
-        await local.moveAlias({
-          model: "card-fraud",
-          alias: "champion",
-          from: "1",
-          to: "2",
-          entry: draft({ evidence: "" }),
-        });
-        await local.moveAlias({
-          model: "card-fraud",
-          alias: "previous",
-          from: null,
-          to: "1",
-          entry: draft({ evidence: "" }),
-        });
+        for (const [alias, from, to] of [
+          ["champion", null, "1"],
+          ["champion", "1", "2"],
+          ["previous", null, "1"],
+        ] as const) {
+          await local.moveAlias({ model: "card-fraud", alias, from, to, entry: draft({ evidence: "" }) });
+        }
         await local.close();
         const login = { MLFLOW_TRACKING_URI: server.uri, MLFLOW_TRACKING_USERNAME: ANA.username };
         const right = { ...login, MLFLOW_TRACKING_PASSWORD: ANA.password };

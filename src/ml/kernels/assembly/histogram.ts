@@ -217,23 +217,8 @@ function addEight(sums: usize, bins: usize, packed: usize, count: i32, stride: u
     store<i64>(at, load<i64>(at, 14336) + second, 14336);
   }
   if ((count & 1) === 0) return;
-  const value = load<i64>(packed);
-  at = sums + ((<usize>load<u8>(bins)) << 3);
-  store<i64>(at, load<i64>(at) + value);
-  at = sums + ((<usize>load<u8>(bins, 1)) << 3);
-  store<i64>(at, load<i64>(at, 2048) + value, 2048);
-  at = sums + ((<usize>load<u8>(bins, 2)) << 3);
-  store<i64>(at, load<i64>(at, 4096) + value, 4096);
-  at = sums + ((<usize>load<u8>(bins, 3)) << 3);
-  store<i64>(at, load<i64>(at, 6144) + value, 6144);
-  at = sums + ((<usize>load<u8>(bins, 4)) << 3);
-  store<i64>(at, load<i64>(at, 8192) + value, 8192);
-  at = sums + ((<usize>load<u8>(bins, 5)) << 3);
-  store<i64>(at, load<i64>(at, 10240) + value, 10240);
-  at = sums + ((<usize>load<u8>(bins, 6)) << 3);
-  store<i64>(at, load<i64>(at, 12288) + value, 12288);
-  at = sums + ((<usize>load<u8>(bins, 7)) << 3);
-  store<i64>(at, load<i64>(at, 14336) + value, 14336);
+  addLast(sums, bins, packed);
+  addLast(sums + 4 * COLUMN_BYTES, bins + 4, packed);
 }
 
 function addFour(sums: usize, bins: usize, packed: usize, count: i32, stride: usize): void {
@@ -259,9 +244,13 @@ function addFour(sums: usize, bins: usize, packed: usize, count: i32, stride: us
     at = sums + ((<usize>load<u8>(next, 3)) << 3);
     store<i64>(at, load<i64>(at, 6144) + second, 6144);
   }
-  if ((count & 1) === 0) return;
+  if ((count & 1) !== 0) addLast(sums, bins, packed);
+}
+
+/** Four columns of a row that has no other beside it. */
+function addLast(sums: usize, bins: usize, packed: usize): void {
   const value = load<i64>(packed);
-  at = sums + ((<usize>load<u8>(bins)) << 3);
+  let at = sums + ((<usize>load<u8>(bins)) << 3);
   store<i64>(at, load<i64>(at) + value);
   at = sums + ((<usize>load<u8>(bins, 1)) << 3);
   store<i64>(at, load<i64>(at, 2048) + value, 2048);
