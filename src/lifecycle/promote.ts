@@ -2,6 +2,7 @@
 
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
+import { type AliasMove, movesOfAlias } from "../core/journal.ts";
 import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
@@ -36,6 +37,7 @@ export interface PromoteResult {
 export async function promote(ports: Ports, input: PromoteInput): Promise<PromoteResult> {
   const { pipeline } = input;
   const registry = await ports.registry();
+  await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);
   const to = input.to ?? aliases.candidate ?? null;
   if (to === null) {
@@ -46,7 +48,6 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   const { bundle } = await registry.version(pipeline.model, to);
   const from = aliases.champion ?? null;
   if (from === to) {
-    await completeMove(ports, { registry, pipeline, aliases, to, actor: input.actor });
     const verdict: Verdict = {
       gate: "promotion",
       verdict: "PROMOTE",
@@ -64,6 +65,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
     alias: "champion",
     from,
     to,
+    also: followers(aliases, { from, to }),
     document,
     entry: {
       at: ports.clock.now(),
@@ -71,11 +73,10 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       verb: "promote",
       verdict: isYes(verdict) ? verdict.verdict : "FORCED",
       evidence: sha256(document),
-      // What was not needed did not happen: a yes is kept with its own reasons.
+      // If the gate said PROMOTE, `--force` was not needed: record the gate's reasons, not the caller's.
       reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },
   });
-  await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "promote" });
   return { verdict, from, to, moved: true, report, journal };
 }
 
@@ -89,6 +90,7 @@ export async function rollback(
 ): Promise<{ readonly from: string; readonly to: string; readonly journal: JournalEntry }> {
   const { pipeline } = input;
   const registry = await ports.registry();
+  await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);
   const from = aliases.champion;
   if (from === undefined) {
@@ -108,7 +110,7 @@ export async function rollback(
     );
   }
   await registry.version(pipeline.model, to);
-  if (!journal.some((entry) => entry.alias === "champion" && entry.to === to)) {
+  if (!movesOfAlias(journal, "champion").some((move) => move.to === to)) {
     throw new SentinelError("registry.version-unknown", `version ${to} of ${pipeline.model} was never champion`, {
       hint: `a rollback needs no gate because it puts back what has served; for a new version: \`sentinel promote --to ${to}\``,
     });
@@ -118,6 +120,7 @@ export async function rollback(
     alias: "champion",
     from,
     to,
+    also: followers(aliases, { from, to }),
     entry: {
       at: ports.clock.now(),
       actor: input.actor,
@@ -127,7 +130,6 @@ export async function rollback(
       reason: input.reason,
     },
   });
-  await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "rollback" });
   return { from, to, journal: entry };
 }
 
@@ -215,57 +217,22 @@ function firstChampion(checks: readonly Check[]): Verdict {
   };
 }
 
-/** A promotion that was killed after its first move has left the other aliases behind. */
-async function completeMove(
-  ports: Ports,
-  given: {
-    readonly registry: Registry;
-    readonly pipeline: Pipeline;
-    readonly aliases: Readonly<Record<string, string>>;
-    readonly to: string;
-    readonly actor: string;
-  },
-): Promise<void> {
-  const journal = await given.registry.journal(given.pipeline.model);
-  const last = journal.findLast(({ alias }) => alias === "champion");
-  if (last?.verb !== "promote" || last.to !== given.to) return;
-  await follow(ports, { ...given, previous: last.from, verb: "promote" });
-}
-
-/** The other aliases after `champion` moved: the old one shadows on as `previous`, a promoted candidate is one no longer. */
-async function follow(
-  ports: Ports,
-  given: {
-    readonly registry: Registry;
-    readonly pipeline: Pipeline;
-    readonly aliases: Readonly<Record<string, string>>;
-    readonly to: string;
-    readonly previous: string | null;
-    readonly actor: string;
-    readonly verb: "promote" | "rollback";
-  },
-): Promise<void> {
-  const { registry, pipeline, aliases, to, previous } = given;
-  const entry = {
-    at: ports.clock.now(),
-    actor: given.actor,
-    verb: given.verb,
-    verdict: "FOLLOWS",
-    evidence: "",
-    reason: `follows champion → ${to}`,
-  };
-  const move = async (alias: string, next: string | null): Promise<void> => {
-    const before = aliases[alias] ?? null;
-    if (before !== next) await registry.moveAlias({ model: pipeline.model, alias, from: before, to: next, entry });
-  };
-  if (previous !== null) await move(PREVIOUS, previous);
-  if (aliases.candidate === to) await move("candidate", null);
+/** What moves together with `champion`: the old one shadows on as `previous`, a promoted candidate is one no longer. */
+function followers(
+  aliases: Readonly<Record<string, string>>,
+  champion: { readonly from: string | null; readonly to: string },
+): AliasMove[] {
+  const previous: AliasMove = { alias: PREVIOUS, from: aliases[PREVIOUS] ?? null, to: champion.from };
+  const candidate: AliasMove = { alias: "candidate", from: aliases.candidate ?? null, to: null };
+  return [
+    ...(previous.to !== null && previous.from !== previous.to ? [previous] : []),
+    ...(candidate.from === champion.to ? [candidate] : []),
+  ];
 }
 
 function championBefore(journal: readonly JournalEntry[], present: string): string | null {
-  const moves = journal.filter(({ alias }) => alias === "champion");
-  for (const move of [...moves].reverse()) {
-    if (move.verb !== "rollback" && move.to === present && move.from !== present) return move.from;
-  }
-  return null;
+  const last = movesOfAlias(journal, "champion").findLast(
+    ({ entry, from, to }) => entry.verb !== "rollback" && to === present && from !== present,
+  );
+  return last?.from ?? null;
 }

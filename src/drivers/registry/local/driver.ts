@@ -1,17 +1,19 @@
 // The embedded registry: one folder with an SQLite file in MLflow's own schema and the files of every version.
 import { randomUUID } from "node:crypto";
 import { messageOf } from "../../../core/errors.ts";
+import { movesOf } from "../../../core/journal.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { ModelVersion, RegistrySource, StoreFault } from "../../../ports/registry.ts";
 import { systemClock } from "../../clock/system.ts";
 import { ownerNow } from "../../files/owner.ts";
 import { keepEvidence, readEvidence } from "../evidence-files.ts";
 import { copyJournal, readCopy } from "../journal-copy.ts";
+import { stepOf } from "../journal-step.ts";
 import {
   checkDocument,
   checkJournal,
   checkLog,
-  checkMove,
+  checkMoves,
   checkRegistration,
   checkRun,
   checkTime,
@@ -92,11 +94,12 @@ export function createLocalRegistry(options: {
       const found = await readVersion(model, version);
       return inspectFiles(dir, { ...found, title: `${model} version ${version}` });
     },
-    async moveAlias({ model, alias, from, to, entry, document }) {
-      checkMove({ alias, from, to });
-      const { at, actor, verb, verdict, evidence, reason } = entry;
-      const fields = { model, alias, from, to, at, actor, verb, verdict, evidence, reason };
-      checkJournal({ at, actor, verb, verdict, evidence, reason });
+    async moveAlias(input) {
+      const { model, document } = input;
+      checkMoves(input);
+      const step = stepOf(input);
+      const { at, evidence } = step;
+      checkJournal(input.entry);
       if (document !== undefined) {
         checkDocument(document, evidence);
         await keepEvidence(dir, document, newId).catch((cause: unknown) => {
@@ -104,12 +107,14 @@ export function createLocalRegistry(options: {
         });
       }
       const written = await database.write((sql) => {
-        stored.setAlias(sql, { model, alias, from, to, at });
-        return appendEntry(sql, fields);
+        for (const move of movesOf(step)) stored.setAlias(sql, { model, ...move, at });
+        return appendEntry(sql, step);
       });
       await copyJournal(dir, model, (index) => database.read((sql) => listEntries(sql, model, index), { absent: [] }));
       return written;
     },
+    // Entry and aliases are one transaction: nothing is ever left over.
+    recover: async () => null,
     journal: (model) => database.read((sql) => listEntries(sql, model), { absent: [] }),
     evidence: (_model, hash) => readEvidence(dir, hash),
     journalCopy: () => readCopy(dir),
