@@ -6,9 +6,10 @@ import { type AliasMove, movesOfAlias } from "../core/journal.ts";
 import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
-import { promotionGate } from "../evidence/promotion.ts";
+import { type PromotionPolicy, promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Coverage, ShadowPair } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry, Registry } from "../ports/registry.ts";
 
@@ -37,7 +38,7 @@ export interface PromoteResult {
 export async function promote(ports: Ports, input: PromoteInput): Promise<PromoteResult> {
   const { pipeline } = input;
   const registry = await ports.registry();
-  await registry.recover(pipeline.model);
+  const completed = await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);
   const to = input.to ?? aliases.candidate ?? null;
   if (to === null) {
@@ -54,7 +55,8 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       reasons: [`version ${to} is champion already`],
       checks: [],
     };
-    return { verdict, from, to, moved: false, report: null, journal: null };
+    // A promotion that a killed process began and this call completed keeps its entry.
+    return { verdict, from, to, moved: false, report: null, journal: completed };
   }
   const { verdict, report } = await weigh(ports, { registry, pipeline, from, to, seed: input.seed });
   if (!isYes(verdict) && input.forced === null) return { verdict, from, to, moved: false, report, journal: null };
@@ -90,7 +92,10 @@ export async function rollback(
 ): Promise<{ readonly from: string; readonly to: string; readonly journal: JournalEntry }> {
   const { pipeline } = input;
   const registry = await ports.registry();
-  await registry.recover(pipeline.model);
+  const completed = await registry.recover(pipeline.model);
+  if (completed !== null && isSameRollback(completed, input)) {
+    return { from: completed.from, to: completed.to, journal: completed };
+  }
   const aliases = await registry.aliases(pipeline.model);
   const from = aliases.champion;
   if (from === undefined) {
@@ -142,10 +147,13 @@ export async function reportOf(
     readonly championVersion: string;
     readonly seed: number;
     readonly now: number | null;
+    /** The champion in the place of the candidate, to be compared with the version in shadow. */
+    readonly turned?: boolean;
   },
 ): Promise<ShadowReport> {
   const log = await ports.log();
-  const pairs = await collectPairs(pairsAgainst(log.pairs(given.version), given.championVersion));
+  const logged = pairsAgainst(log.pairs(given.version), given.championVersion);
+  const pairs = await collectPairs(given.turned === true ? turned(logged) : logged);
   return shadowReport(pairs, {
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
     now: given.now ?? largest(pairs.time),
@@ -171,21 +179,30 @@ async function weigh(
   const checks = await gateTags(registry, pipeline, to);
   if (from === null) return { verdict: firstChampion(checks), report: null };
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
-  const coverage = (await (await ports.log()).coverage()).find(({ version }) => version === to) ?? null;
-  const policy = pipeline.gates.promotion;
-  const verdict = promotionGate({
-    report,
-    coverage,
-    checks,
-    policy: {
-      aim: policy.mode,
-      margin: policy.margin,
-      coverageMin: policy.coverageMin,
-      fraudsMin: policy.fraudsMin,
-      daysMin: policy.daysMin,
-    },
-  });
+  const verdict = promotionGate({ report, coverage: await coverageOf(ports, to), checks, policy: policyOf(pipeline) });
   return { verdict, report };
+}
+
+/** What the pipeline demands of a promotion. */
+export function policyOf(pipeline: Pipeline): Partial<PromotionPolicy> {
+  const { mode: aim, margin, coverageMin, fraudsMin, daysMin } = pipeline.gates.promotion;
+  return { aim, margin, coverageMin, fraudsMin, daysMin };
+}
+
+/** null: nothing of this version's shadow has been counted. */
+export async function coverageOf(ports: Ports, version: string): Promise<Coverage | null> {
+  return (await (await ports.log()).coverage()).find((coverage) => coverage.version === version) ?? null;
+}
+
+async function* turned(pairs: AsyncIterable<ShadowPair>): AsyncIterable<ShadowPair> {
+  for await (const { champion, candidate, latencyMs, championLatencyMs, ...pair } of pairs)
+    yield {
+      ...pair,
+      champion: candidate,
+      candidate: champion,
+      latencyMs: championLatencyMs,
+      championLatencyMs: latencyMs,
+    };
 }
 
 /** The gates a version passed when it was made, from its tags. */
@@ -217,8 +234,18 @@ function firstChampion(checks: readonly Check[]): Verdict {
   };
 }
 
+/** A rollback cut off after its entry, asked for again: it must not go one champion further back. */
+function isSameRollback(
+  entry: JournalEntry,
+  input: { readonly to: string | null; readonly actor: string; readonly reason: string },
+): entry is JournalEntry & { readonly from: string; readonly to: string } {
+  const { verb, alias, actor, reason, from, to } = entry;
+  const same = verb === "rollback" && alias === "champion" && actor === input.actor && reason === input.reason;
+  return same && from !== null && to !== null && (input.to === null || input.to === to);
+}
+
 /** What moves together with `champion`: the old one shadows on as `previous`, a promoted candidate is one no longer. */
-function followers(
+export function followers(
   aliases: Readonly<Record<string, string>>,
   champion: { readonly from: string | null; readonly to: string },
 ): AliasMove[] {

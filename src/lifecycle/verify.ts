@@ -4,6 +4,7 @@ import { sha256 } from "../core/hash.ts";
 import { movesOf } from "../core/journal.ts";
 import type { Reporter } from "../ports/ports.ts";
 import type { JournalEntry, ModelVersion, Registry } from "../ports/registry.ts";
+import { recovered } from "./registry.ts";
 import { compareWithCopy, readCopyLines } from "./verify/copy.ts";
 import type { Fault } from "./verify/fault.ts";
 import { journalFaults } from "./verify/journal.ts";
@@ -31,7 +32,11 @@ export async function verifyRegistry(
 ): Promise<VerifyReport> {
   const { model } = input;
   const faults: Fault[] = [];
-  const notes: string[] = await completed(registry, model);
+  const notes: string[] = [];
+  // First: then what is damaged shows, and not what a killed process left unfinished.
+  const completed = await recovered(registry, model);
+  if (completed !== null)
+    notes.push(`entry ${completed.index}: whoever wrote it died before its aliases had moved; they have now`);
   const ask = async <T>(what: Fault["what"], work: () => Promise<T>, otherwise: T): Promise<T> => {
     try {
       return await work();
@@ -63,19 +68,6 @@ export async function verifyRegistry(
     notes,
     checked: { entries: entries.length, versions: versions.length, evidence: evidence.checked },
   };
-}
-
-/** A step that a killed process left between entry and aliases is completed first: what is damaged shows then, and nothing else. */
-async function completed(registry: Registry, model: string): Promise<string[]> {
-  try {
-    const entry = await registry.recover(model);
-    if (entry === null) return [];
-    return [`entry ${entry.index} was written by a process that died before its aliases had moved: they have now`];
-  } catch (error) {
-    // Who may only read sees the aliases where they are, each a fault of its own.
-    if (!(error instanceof SentinelError)) throw error;
-    return [];
-  }
 }
 
 /** Errors that say what a registry holds is damaged; others say that it cannot be asked. */

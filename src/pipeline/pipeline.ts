@@ -92,6 +92,7 @@ export interface Pipeline {
       readonly daysMin: number;
       readonly resamples: number;
     };
+    readonly rollback: { readonly automatic: boolean; readonly pairsMin: number };
   };
   readonly shadow: { readonly sample: number; readonly timeoutMs: number; readonly queueMax: number };
   readonly drift: { readonly windowMs: number; readonly psiFloor: number; readonly falseDiscoveryRate: number };
@@ -227,6 +228,10 @@ export function parsePipeline(text: string, where: { readonly file: string; read
         daysMin: promotion.days_min ?? 3,
         resamples: promotion.resamples ?? 1000,
       },
+      rollback: {
+        automatic: raw.gates?.rollback?.automatic ?? false,
+        pairsMin: raw.gates?.rollback?.pairs_min ?? 1000,
+      },
     },
     shadow: {
       sample: shadow.sample,
@@ -329,6 +334,7 @@ interface RawPipeline {
       days_min: number;
       resamples: number;
     }>;
+    readonly rollback?: Partial<{ automatic: boolean; pairs_min: number }>;
   };
   readonly shadow?: Partial<{ sample: number; timeout: string; queue_max: number }>;
   readonly drift?: Partial<{ window: string; psi_floor: number; false_discovery_rate: number }>;

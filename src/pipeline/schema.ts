@@ -75,6 +75,7 @@ export const PIPELINE_SCHEMA = closed(
         days_min: number(0, 365),
         resamples: count(100, 100_000),
       }),
+      rollback: closed({ automatic: { type: "boolean" }, pairs_min: count(1, 1_000_000) }),
     }),
     shadow: closed({ sample: share, timeout: duration, queue_max: count(1, 1_000_000) }),
     drift: closed({ window: duration, psi_floor: number(0, 10), false_discovery_rate: share }),

@@ -29,6 +29,7 @@ async function fill(registry: Registry): Promise<void> {
       alias: "champion",
       from: turn === 0 ? null : String(2 - (turn % 2)),
       to: String(1 + (turn % 2)),
+      also: [{ alias: "previous", from: turn === 0 ? null : String(1 + (turn % 2)), to: String(2 - (turn % 2)) }],
       entry: draft({ at: NOW + turn, evidence: sha256(document), reason: `turn ${turn}: "größer" ☃` }),
       document,
     });
@@ -107,6 +108,7 @@ describe("the embedded registry", () => {
       "reason",
       "previous",
       "hash",
+      "also",
     ];
     const names: Readonly<Record<string, string>> = { from_version: "from", to_version: "to" };
     database((open) => open.exec("DROP TRIGGER sentinel_journal_keeps_fields"));
