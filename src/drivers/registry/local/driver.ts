@@ -22,9 +22,10 @@ import {
 import { discardFiles, inspectFiles, loadFiles, type Stored, storeFiles } from "./artifacts.ts";
 import { RegistryDatabase } from "./database.ts";
 import { isFileError, unwritable } from "./errors.ts";
+import { experimentTags, listExperiments } from "./experiments.ts";
 import { appendEntry, listEntries } from "./journal.ts";
 import { failPending, giveUpAbandoned, insertPending, type Registration } from "./models.ts";
-import { experimentTags, finishRun, insertRun, listExperiments, listRuns, logRun, readHistory } from "./runs.ts";
+import { finishRun, insertRun, listRuns, logRun, readHistory } from "./runs.ts";
 import type { Sql } from "./sql.ts";
 import * as stored from "./versions.ts";
 

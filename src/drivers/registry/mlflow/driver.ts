@@ -17,8 +17,9 @@ import { adopt } from "./adopt.ts";
 import { inspectFiles, loadFiles } from "./artifacts.ts";
 import { createMlflowClient, type MlflowLimits, type MlflowServer } from "./client.ts";
 import { explained } from "./errors.ts";
+import { tagExperiment } from "./experiments.ts";
 import { checkEntryLength, journalFiles, moveAlias, readDocument, recover } from "./journal.ts";
-import { endRun, listRuns, logRun, startRun, tagExperiment } from "./runs.ts";
+import { endRun, listRuns, logRun, startRun } from "./runs.ts";
 import * as stored from "./versions.ts";
 import { faultsOfFiles, readEveryEntry, readJournal } from "./volumes.ts";
 
