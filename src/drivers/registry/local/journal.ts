@@ -21,14 +21,14 @@ const FIELDS = [
   ["hash", "hash"],
 ] as const;
 
-/**
- * A row as bytes of JSON. Not as texts: libsql ends the whole process at a text that is no UTF-8, and a damaged journal is
- * what must be told, not what may end a server.
- */
-const CELLS = FIELDS.map(([field, column]) => `'${field}', ${column}`).join(", ");
-const OBJECT = `CASE WHEN also IS NULL THEN json_object(${CELLS}) ELSE json_object(${CELLS}, 'also', also) END`;
+const cellsOf = (fields: readonly (readonly [string, string])[]): string =>
+  fields.map(([field, column]) => `'${field}', ${column}`).join(", ");
+/** Where `also` stands: before the hash, by which the copy's reader tells a line that is whole. */
+const ALSO_AT = FIELDS.findIndex(([field]) => field === "at");
+const OBJECT = `CASE WHEN also IS NULL THEN json_object(${cellsOf(FIELDS)})
+  ELSE json_object(${cellsOf([...FIELDS.slice(0, ALSO_AT), ["also", "also"], ...FIELDS.slice(ALSO_AT)])}) END`;
 /** Of a table from before aliases moved together: it has no such column until the next move. */
-const OBJECT_BEFORE = `json_object(${CELLS})`;
+const OBJECT_BEFORE = `json_object(${cellsOf(FIELDS)})`;
 /** Rows that become one blob: of 10,000 rows one by one, libsql takes half the time of the whole reading. */
 const BLOCK = 2_000;
 
@@ -78,6 +78,10 @@ interface Place {
   readonly start: number;
 }
 
+/**
+ * A row as bytes of JSON. Not as texts: libsql ends the whole process at a text that is no UTF-8, and a damaged journal is
+ * what must be told, not what may end a server.
+ */
 function rowOf(object: string): string {
   return `CAST(${object} AS BLOB) AS entry`;
 }
