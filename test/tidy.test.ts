@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { SERVICE_TESTS } from "./groups.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const TREES = ["src", "features", "test", "bench", "scripts"];
@@ -252,6 +253,18 @@ test("every file says in its first line what it is for", () => {
     ({ text }) => !/^(#![^\n]*\n)?\/\/ [A-Z`][^\n]{15,}[.?)]\n/.test(text),
   );
   expect(mute.map(({ file }) => file)).toEqual([]);
+});
+
+test("a test that starts a service is in the group that waits for it", () => {
+  const inGroup = (file: string): boolean =>
+    SERVICE_TESTS.some((pattern) =>
+      pattern.endsWith("/**") ? file.startsWith(pattern.slice(0, -2)) : file === pattern,
+    );
+  const needy = sources("test", /\.test\.ts$/).filter(({ text }) =>
+    /(mlflow|redis)-server\.ts"|\.cache[/"`]/.test(text),
+  );
+  expect(needy.length).toBeGreaterThan(5);
+  expect(needy.map(({ file }) => file).filter((file) => !inGroup(file))).toEqual([]);
 });
 
 test("only config.ts reads the environment", () => {
