@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander";
 import { ERROR_KINDS, SentinelError } from "../core/errors.ts";
 import { createOutput, type Output } from "./output.ts";
 import { packageRoot } from "./package-root.ts";
+import { watchStreams, writeDocument } from "./streams.ts";
 import type { Verb, VerbOptions, VerbResult } from "./verb.ts";
 
 /** Verb → what it does, and its file. */
@@ -68,7 +69,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (name === undefined && !argv.some((word) => WITHOUT_VERB.includes(word))) return withoutVerb(program, wantsJson);
     await program.parseAsync([...argv], { from: "user" });
     if (result === undefined) return 0;
-    if (wantsJson) process.stdout.write(`${JSON.stringify(result.json, null, 2)}\n`);
+    if (wantsJson) await writeDocument(process.stdout, `${JSON.stringify(result.json, null, 2)}\n`);
     return result.yes ? 0 : EXIT_VERDICT_NO;
   } catch (error) {
     return presentError(error, wantsJson);
@@ -149,7 +150,9 @@ function presentError(error: unknown, json: boolean): number {
   }
   if (error instanceof SentinelError) {
     const { code, message, hint } = error;
-    if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } }, null, 2)}\n`);
+    // What could not be written to standard output is no place to say so.
+    if (json && code !== "cli.output-lost")
+      process.stdout.write(`${JSON.stringify({ error: { code, message, hint } }, null, 2)}\n`);
     else process.stderr.write(`✘ ${message}\n  what to do: ${hint}\n  (${code})\n`);
     return error.kind.exit;
   }
@@ -168,11 +171,10 @@ function packageVersion(): string {
 }
 
 if (process.argv[1] !== undefined && /(main\.[jt]s|sentinel)$/.test(process.argv[1])) {
-  // A reader that has seen enough (`| head`) ends the words, not the work.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
-  // A reader that leaves early (`sentinel … | head`) is no fault of ours.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : EXIT_INPUT));
+  const watch = watchStreams(process.stdout, process.stderr);
   process.exitCode = await main(process.argv.slice(2));
+  const lost = watch.fault();
+  // With --json the document is the answer and its loss an error; words for people are not, so the verb's own code stands.
+  if (lost !== null && process.exitCode < ERROR_KINDS["cli.output-lost"].exit)
+    process.stderr.write(`! not all that was said could be written to standard output: ${lost.message}\n`);
 }
