@@ -6,6 +6,10 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** The name under which feature files import this package. */
+const { name: PACKAGE } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as {
+  readonly name: string;
+};
 const TREES = ["src", "features", "test", "bench", "scripts"];
 
 /** Rank of each capability folder or top file: imports go down only; equals never see each other. */
@@ -65,7 +69,7 @@ function importsOf(source: Source): string[] {
   return [...new Set(resolved.map((name) => name.replace(/\.js$/, ".ts")))];
 }
 
-/** Imports of packages: "sentinel", "node:fs", "hono/cors". */
+/** Imports of packages: "sentinel-fraud", "node:fs", "hono/cors". */
 function packagesOf(source: Source): string[] {
   const pattern = /\b(?:from\s*|import\s*\(?\s*)["'`]([^."'`][^"'`]*)["'`]/g;
   return [...withoutComments(source.text).matchAll(pattern)].map((match) => match[1]);
@@ -171,7 +175,7 @@ test("an allowed import is let through", () => {
 
 test("feature files see the package and their neighbours only, so that a workspace can be anywhere", () => {
   const faultsOf = (source: Source): string[] => [
-    ...packagesOf(source).filter((name) => name !== "sentinel"),
+    ...packagesOf(source).filter((name) => name !== PACKAGE),
     ...importsOf(source).filter((name) => path.posix.dirname(name) !== "features"),
     ...computedImports(source),
   ];
