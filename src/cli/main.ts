@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
 import { ERROR_KINDS, SentinelError } from "../core/errors.ts";
+import { visibleLines } from "../core/visible.ts";
 import { createOutput, type Output } from "./output.ts";
 import { packageRoot } from "./package-root.ts";
 import { watchStreams, writeDocument } from "./streams.ts";
@@ -32,6 +33,8 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
 };
 
+/** Errors are printed without any. */
+const NO_COLOURS = /(?!)/g;
 const EXIT_VERDICT_NO = 1;
 const EXIT_INPUT = 2;
 const WITHOUT_VERB = ["--help", "-h", "--version", "-V"];
@@ -153,7 +156,7 @@ function presentError(error: unknown, json: boolean): number {
     // What could not be written to standard output is no place to say so.
     if (json && code !== "cli.output-lost")
       process.stdout.write(`${JSON.stringify({ error: { code, message, hint } }, null, 2)}\n`);
-    else process.stderr.write(`✘ ${message}\n  what to do: ${hint}\n  (${code})\n`);
+    else process.stderr.write(visibleLines(`✘ ${message}\n  what to do: ${hint}\n  (${code})\n`, NO_COLOURS));
     return error.kind.exit;
   }
   const stack = error instanceof Error ? error.stack : String(error);
