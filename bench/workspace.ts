@@ -5,10 +5,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Column, Table } from "../src/core/table.ts";
 import type { FeatureSpec } from "../src/features/spec.ts";
-import { loadPipeline } from "../src/lifecycle/pipeline.ts";
+import { loadSpec } from "../src/lifecycle/data/spec-file.ts";
 import { simulateDays } from "../src/lifecycle/simulate/days.ts";
-import { loadSpec } from "../src/lifecycle/spec-file.ts";
-import type { Dataset } from "../src/ports.ts";
+import { loadPipeline } from "../src/pipeline/pipeline.ts";
+import type { Dataset } from "../src/ports/dataset.ts";
 import type { BenchOptions } from "./bench.ts";
 
 /** The checkout, from bench/ as well as from dist/bench/. */
@@ -45,7 +45,7 @@ export function temporaryFolder(): string {
 }
 
 async function openDataset(): Promise<Dataset> {
-  const { datasetDuckdb } = await import("../src/drivers/dataset-duckdb.ts");
+  const { datasetDuckdb } = await import("../src/drivers/dataset/duckdb/driver.ts");
   return datasetDuckdb();
 }
 

@@ -2,7 +2,7 @@
 import pc from "picocolors";
 import type { Check, Verdict } from "../core/verdict.ts";
 import { visible, visibleLines } from "../core/visible.ts";
-import type { Reporter } from "../ports.ts";
+import type { Reporter } from "../ports/ports.ts";
 
 export interface Output extends Reporter {
   readonly json: boolean;

@@ -3,8 +3,7 @@
 import { mlflowAt, registryName } from "../config.ts";
 import { SentinelError } from "../core/errors.ts";
 import { visible } from "../core/visible.ts";
-import type { Moved } from "../lifecycle/push/ends.ts";
-import { push } from "../lifecycle/push.ts";
+import { type Moved, push } from "../lifecycle/push.ts";
 import { openPush } from "../wiring.ts";
 import { textOption } from "./options.ts";
 import type { VerbContext, VerbOptions, VerbResult } from "./verb.ts";

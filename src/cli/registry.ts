@@ -2,8 +2,8 @@
 import { SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import { visible } from "../core/visible.ts";
-import { lineageRows } from "../lifecycle/lineage-rows.ts";
-import type { JournalEntry, ModelVersion } from "../ports.ts";
+import { lineageRows } from "../lifecycle/lineage/rows.ts";
+import type { JournalEntry, ModelVersion } from "../ports/registry.ts";
 import { timeOption } from "./options.ts";
 import { pushRegistry } from "./registry-push.ts";
 import { verify } from "./registry-verify.ts";

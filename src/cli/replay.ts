@@ -1,6 +1,6 @@
 // `sentinel replay`: every logged vector and score recomputed from raw history; exit 1 when one bit differs.
 import { visible } from "../core/visible.ts";
-import { readHistory } from "../lifecycle/history.ts";
+import { readHistory } from "../lifecycle/data/history.ts";
 import { replay } from "../lifecycle/replay.ts";
 import type { Verb } from "./verb.ts";
 

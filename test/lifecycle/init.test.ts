@@ -6,10 +6,10 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadSpec, PACKAGE_NAME } from "../../src/lifecycle/data/spec-file.ts";
 import { dependencySpec } from "../../src/lifecycle/init/dependency.ts";
 import { init } from "../../src/lifecycle/init.ts";
-import { loadPipeline } from "../../src/lifecycle/pipeline.ts";
-import { loadSpec, PACKAGE_NAME } from "../../src/lifecycle/spec-file.ts";
+import { loadPipeline } from "../../src/pipeline/pipeline.ts";
 import { pack } from "../cli/packed.ts";
 import { edit, ROOT } from "../cli/sentinel.ts";
 

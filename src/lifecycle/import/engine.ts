@@ -1,4 +1,5 @@
 // What will compute an imported model's log-odds: our own trees wherever the file is trees, else ONNX Runtime.
+
 import { Random } from "../../core/random.ts";
 import { flattenForeign } from "../../ml/foreign/flatten.ts";
 import { bindGraph, type ForeignGraph, OPSET_MIN } from "../../ml/foreign/onnx/graph.ts";
@@ -8,7 +9,7 @@ import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { scoreRow, sigmoid } from "../../ml/gbdt/score.ts";
 import { hasRuntime } from "../../ml/onnx/runtime.ts";
 import { goesLeft } from "../../ml/trees.ts";
-import type { MarginModel } from "../train/fit.ts";
+import type { MarginModel } from "../train.ts";
 import type { ForeignFile, ForeignOnnx } from "./read.ts";
 
 export interface EngineOptions {

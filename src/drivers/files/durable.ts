@@ -1,0 +1,77 @@
+// Files that are there whole or not at all after a power cut: write, fsync, then rename.
+import { type FileHandle, mkdir, open, readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { PRIVATE_FOLDER_MODE } from "../../core/private.ts";
+
+/** Writes a new file (it must not exist) and waits until the disk has it. */
+export async function writeDurably(file: string, bytes: Uint8Array | string, mode?: number): Promise<void> {
+  await withHandle(await open(file, "wx", mode), async (handle) => {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  });
+}
+
+/** Appends in one write and waits until the disk has it. */
+export async function appendDurably(file: string, text: string): Promise<void> {
+  await withHandle(await open(file, "a"), async (handle) => {
+    await handle.appendFile(text);
+    await handle.sync();
+  });
+}
+
+/** Makes a folder and those above it. Not with mkdir's `recursive`, which under /proc and its like tries for ever (Node 20). */
+export async function makeFolder(folder: string): Promise<void> {
+  const made = await makeOne(folder);
+  if (made || path.dirname(folder) === folder) return;
+  await makeFolder(path.dirname(folder));
+  if (!(await makeOne(folder))) throw noFolder(folder);
+}
+
+/** Makes a folder that only its owner may enter, and those above it as usual. One that is there is left as it is. */
+export async function makePrivateFolder(folder: string): Promise<void> {
+  if (await makeOne(folder, PRIVATE_FOLDER_MODE)) return;
+  await makeFolder(path.dirname(folder));
+  if (!(await makeOne(folder, PRIVATE_FOLDER_MODE))) throw noFolder(folder);
+}
+
+function noFolder(folder: string): Error {
+  return Object.assign(new Error(`ENOENT: cannot make ${folder}`), { code: "ENOENT" });
+}
+
+/** False when the folder above is missing. */
+async function makeOne(folder: string, mode?: number): Promise<boolean> {
+  try {
+    await mkdir(folder, mode);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return false;
+    if (code === "EEXIST" && (await stat(folder)).isDirectory()) return true;
+    throw error;
+  }
+}
+
+/** Makes a rename or a new name in this folder last. Where folders cannot be synced (Windows) the system's own order has to do. */
+export async function syncFolder(folder: string): Promise<void> {
+  try {
+    await withHandle(await open(folder, "r"), (handle) => handle.sync());
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EPERM" && code !== "EISDIR" && code !== "EINVAL") throw error;
+  }
+}
+
+/** Syncs a folder and every folder under it. */
+export async function syncTree(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  for (const entry of entries) if (entry.isDirectory()) await syncTree(path.join(folder, entry.name));
+  await syncFolder(folder);
+}
+
+async function withHandle(handle: FileHandle, use: (handle: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    await use(handle);
+  } finally {
+    await handle.close();
+  }
+}
