@@ -18,7 +18,7 @@ const PACKAGE = "sentinel-fraud";
 /** The Node that runs here, and those that scripts/setup-node installs. */
 const NODES = [
   path.dirname(process.execPath),
-  ...[22, 24].map((major) => path.join(ROOT, ".cache", `node${major}`, "bin")),
+  ...[20, 22, 24].map((major) => path.join(ROOT, ".cache", `node${major}`, "bin")),
 ]
   .filter((bin) => existsSync(path.join(bin, "node")))
   .map((bin) => ({ bin, version: execFileSync(path.join(bin, "node"), ["--version"], { encoding: "utf8" }).trim() }))
