@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 import { filesOf } from "./test/groups.ts";
 
 export default defineConfig({
-  resolve: { alias: { sentinel: fileURLToPath(new URL("./src/index.ts", import.meta.url)) } },
+  resolve: { alias: { "sentinel-fraud": fileURLToPath(new URL("./src/index.ts", import.meta.url)) } },
   test: {
     ...filesOf(process.env.SENTINEL_TESTS),
     globalSetup: ["test/built.ts"],

@@ -7,6 +7,10 @@ import { expect, test } from "vitest";
 import { SERVICE_TESTS } from "./groups.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** The name under which feature files import this package. */
+const { name: PACKAGE } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as {
+  readonly name: string;
+};
 const TREES = ["src", "features", "test", "bench", "scripts"];
 
 /** The floors, from the ground up: imports go down only, and folders of one floor never see each other. */
@@ -63,7 +67,7 @@ function importsOf(source: Source, { types = true }: { readonly types?: boolean 
   return [...new Set(resolved.map((name) => name.replace(/\.js$/, ".ts")))];
 }
 
-/** Imports of packages: "sentinel", "node:fs", "hono/cors". */
+/** Imports of packages: "sentinel-fraud", "node:fs", "hono/cors". */
 function packagesOf(source: Source): string[] {
   const pattern = /\b(?:from\s*|import\s*\(?\s*)["'`]([^."'`][^"'`]*)["'`]/g;
   return [...withoutComments(source.text).matchAll(pattern)].map((match) => match[1]);
@@ -205,7 +209,7 @@ test("an allowed import is let through", () => {
 
 test("feature files see the package and their neighbours only, so that a workspace can be anywhere", () => {
   const faultsOf = (source: Source): string[] => [
-    ...packagesOf(source).filter((name) => name !== "sentinel"),
+    ...packagesOf(source).filter((name) => name !== PACKAGE),
     ...importsOf(source).filter((name) => path.posix.dirname(name) !== "features"),
     ...computedImports(source),
   ];
