@@ -1,6 +1,7 @@
 // `sentinel registry list | show VERSION | history | verify | push`: versions, aliases, who was champion when and why; does it hold; to a server.
 import { SentinelError } from "../core/errors.ts";
 import { movesOf } from "../core/journal.ts";
+import { visible } from "../core/visible.ts";
 import { lineageRows } from "../lifecycle/lineage/rows.ts";
 import { championAt, history, openRegistry } from "../lifecycle/registry.ts";
 import type { JournalEntry, ModelVersion } from "../ports/registry.ts";
@@ -75,8 +76,8 @@ async function show(context: VerbContext, wanted: string | undefined): Promise<V
   const files = await registry.load(model, version);
   const { output } = context;
   output.line(`${model} version ${found.version}, bundle ${found.bundle}`);
-  output.line(`made ${isoTime(found.createdAt)}, run ${found.runId}: ${found.description}`);
-  for (const [label, text] of lineageRows(found.tags)) output.line(`  ${label.padEnd(LABEL_WIDTH)}${text}`);
+  output.line(`made ${isoTime(found.createdAt)}, run ${found.runId}: ${visible(found.description)}`);
+  for (const [label, text] of lineageRows(found.tags)) output.line(`  ${label.padEnd(LABEL_WIDTH)}${visible(text)}`);
   output.table([["file", "bytes"], ...[...files].map(([name, bytes]) => [name, String(bytes.length)])]);
   const card = files.get("card.md");
   if (card !== undefined) output.line(`\n${new TextDecoder().decode(card)}`);
@@ -97,7 +98,7 @@ async function showHistory(context: VerbContext, at: number | undefined): Promis
       ? `  the chain of ${entries.length} entries is whole`
       : `  THE CHAIN IS BROKEN at entry ${chain.badIndex}: ${chain.why}`,
   );
-  for (const note of notes) output.line(`  · ${note}`);
+  for (const note of notes) output.line(`  · ${visible(note)}`);
   return { yes: chain.ok, json: { model, entries, chain, notes } };
 }
 
@@ -111,9 +112,9 @@ async function showReign(
   output.line(
     entry === null || version === null
       ? `${model} had no champion at ${isoTime(at)}`
-      : `version ${version} was champion of ${model} at ${isoTime(at)}: since ${isoTime(entry.at)}, by ${entry.actor} (${entry.verb}, ${entry.verdict}): ${entry.reason}`,
+      : `version ${version} was champion of ${model} at ${isoTime(at)}: since ${isoTime(entry.at)}, by ${visible(`${entry.actor} (${entry.verb}, ${entry.verdict}): ${entry.reason}`)}`,
   );
-  for (const note of notes) output.line(`  · ${note}`);
+  for (const note of notes) output.line(`  · ${visible(note)}`);
   return { yes: chain.ok, json: reign };
 }
 
