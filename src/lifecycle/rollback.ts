@@ -5,6 +5,7 @@ import { movesOfAlias } from "../core/journal.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { PROMOTION_POLICY, rollbackGate } from "../evidence/promotion.ts";
 import type { ShadowReport } from "../evidence/report.ts";
+import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry } from "../ports/registry.ts";
@@ -14,6 +15,8 @@ export interface GuardInput {
   readonly pipeline: Pipeline;
   readonly actor: string;
   readonly seed: number;
+  /** Proves that the version can be served; throws where it cannot. */
+  readonly load?: typeof loadVersion;
 }
 
 export interface GuardResult {
@@ -31,10 +34,10 @@ export interface GuardResult {
 /**
  * Judges the champion against the one it replaced, which shadows on as `previous`, by the promotion gate's own findings with the two in
  * each other's place. Where that gate would reject the champion, and the pipeline allows it (`gates.rollback.automatic`), it rolls back.
- * Errors: lifecycle.no-champion, registry.*, log.*.
+ * Errors: lifecycle.no-champion, registry.*, log.*, and those of a bundle that cannot be loaded; nothing has moved then.
  */
 export async function rollbackIfBroken(ports: Ports, input: GuardInput): Promise<GuardResult> {
-  const { pipeline } = input;
+  const { pipeline, load = loadVersion } = input;
   const registry = await ports.registry();
   await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);
@@ -54,6 +57,8 @@ export async function rollbackIfBroken(ports: Ports, input: GuardInput): Promise
   const { verdict, report } = await weigh(ports, { ...input, from, to });
   if (isYes(verdict) || !pipeline.gates.rollback.automatic) return { ...stays, verdict, to, report };
   const { bundle } = await registry.version(pipeline.model, to);
+  // What cannot be loaded would leave the next server that starts without a champion: then the broken one is the better.
+  await load(registry, { model: pipeline.model, version: to });
   const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, report });
   const journal = await registry.moveAlias({
     model: pipeline.model,

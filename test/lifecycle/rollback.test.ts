@@ -4,6 +4,7 @@ import { sha256 } from "../../src/core/hash.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
 import { promote, rollback } from "../../src/lifecycle/promote.ts";
 import { rollbackIfBroken } from "../../src/lifecycle/rollback.ts";
+import type { loadVersion, Scorer } from "../../src/online/score.ts";
 import type { Pipeline } from "../../src/pipeline/pipeline.ts";
 import { shadowed, version } from "./records.ts";
 import { emptyPlace, type Place } from "./world.ts";
@@ -33,8 +34,11 @@ async function replaced(): Promise<void> {
 function watch(changes: Partial<Pipeline["gates"]["rollback"]> = { automatic: true }) {
   const { pipeline } = place;
   const gates = { ...pipeline.gates, rollback: { ...pipeline.gates.rollback, ...changes } };
-  return rollbackIfBroken(place.ports, { pipeline: { ...pipeline, gates }, actor: "cron", seed: 1 });
+  return rollbackIfBroken(place.ports, { pipeline: { ...pipeline, gates }, actor: "cron", seed: 1, load: served });
 }
+
+/** The versions of these tests are no models. */
+const served: typeof loadVersion = async () => ({}) as Scorer;
 
 const live = (champion: number, previous: number) =>
   shadowed(place.ports, { champion: "2", candidate: "1", skill: { champion, candidate: previous } });
@@ -68,6 +72,19 @@ test("a champion that finds far fewer frauds than the one before is rolled back,
   // The one it went back to came by a rollback: nothing undoes that by itself.
   expect(await watch()).toMatchObject({ moved: false, verdict: { verdict: "pass" }, to: null });
   expect(await journal()).toHaveLength(before + 1);
+});
+
+test("nothing moves to a version that cannot be loaded: the broken champion still answers", async () => {
+  await replaced();
+  await live(0.3, 0.95);
+  const { pipeline } = place;
+  const gates = { ...pipeline.gates, rollback: { automatic: true, pairsMin: 1000 } };
+  const before = await journal();
+  await expect(
+    rollbackIfBroken(place.ports, { pipeline: { ...pipeline, gates }, actor: "cron", seed: 1 }),
+  ).rejects.toMatchObject({ code: expect.stringMatching(/^(bundle|registry)\./) });
+  expect(await aliases()).toEqual({ champion: "2", previous: "1" });
+  expect(await journal()).toEqual(before);
 });
 
 test("it is off unless the pipeline says otherwise: the broken guard rail is told, and nothing moves", async () => {
