@@ -1,57 +1,62 @@
-// Python regular expressions run in JavaScript: the spellings that differ are translated.
+// Regular expressions of a suite, run so that no pattern and no cell can hold the evaluation up.
+import { RE2JS } from "re2js";
+import { SentinelError } from "../core/errors.ts";
+import { respell } from "./python-regex.ts";
+import { choiceExponent } from "./regex-cost.ts";
 
-/** Python's flags that can stand at the head of a pattern; a, L, u change nothing we do, x has no counterpart. */
-const HEAD_FLAGS = /^\(\?([aimsu]+)\)/;
+export interface Pattern {
+  /** Whether it is found anywhere in the text. Errors: quality.suite-invalid, for a text it could take for ever on. */
+  test(text: string): boolean;
+}
 
-/** Compiles for a search; null where the pattern is wrong or uses what JavaScript has not (?(…), atomic groups, (?x)). */
-export function compilePythonRegex(source: string): RegExp | null {
-  const head = HEAD_FLAGS.exec(source);
-  const flags = [...new Set(head?.[1] ?? "")].filter((flag) => "ims".includes(flag)).join("");
+/** Ways to match that JavaScript's engine may be given: far below what RE2's takes for the same text, in all but hostile cells. */
+const WAYS_QUICK_MAX = 30_000;
+/** The same where RE2's engine cannot do it: under a second for one cell. */
+const WAYS_MAX = 100_000_000;
+
+/**
+ * Compiles for a search; null where the pattern is wrong or uses what neither engine has ((?(…), atomic groups, (?x)). JavaScript's
+ * engine tries one way after the other, and patterns such as ^(a+)+$ have more of them than anybody can wait for. RE2's takes time
+ * in proportion to the text (Cox, "Regular Expression Matching Can Be Simple And Fast", 2007), but ten times as much for a short
+ * one. So JavaScript's gets the texts on which it cannot have many ways, and RE2's the others.
+ */
+export function compilePythonRegex(source: string): Pattern | null {
+  const spelled = respell(source);
+  if (spelled === null) return null;
+  const { javascript } = spelled;
+  const quick = javascript === null ? null : attempt(() => new RegExp(javascript.pattern, javascript.flags));
+  const steady = spelled.re2 === null ? null : attempt(() => RE2JS.compile(spelled.re2 ?? ""));
+  if (quick === null) return steady;
+  const exponent = choiceExponent(javascript?.pattern ?? "");
+  if (steady === null) return bounded(quick, { source, lengthMax: lengthOf(WAYS_MAX, exponent) });
+  const quickMax = lengthOf(WAYS_QUICK_MAX, exponent);
+  return { test: (text) => (text.length <= quickMax ? quick.test(text) : steady.test(text)) };
+}
+
+/** The longest text with no more ways than that. */
+function lengthOf(ways: number, exponent: number): number {
+  return exponent === 0 ? Number.POSITIVE_INFINITY : Math.floor(ways ** (1 / exponent)) - 1;
+}
+
+function bounded(
+  regex: RegExp,
+  { source, lengthMax }: { readonly source: string; readonly lengthMax: number },
+): Pattern {
+  return {
+    test(text) {
+      if (text.length <= lengthMax) return regex.test(text);
+      const what = `the pattern ${JSON.stringify(source)} could take for ever on a cell of ${text.length} characters; with look-around or back references it may see ${Math.max(0, lengthMax)}`;
+      throw new SentinelError("quality.suite-invalid", what, {
+        hint: "write it without (?=…), (?!…), (?<…) and \\1: such a pattern takes a cell of any length",
+      });
+    },
+  };
+}
+
+function attempt<T>(compile: () => T): T | null {
   try {
-    return new RegExp(translate(source.slice(head?.[0].length ?? 0), flags.includes("m")), flags);
+    return compile();
   } catch {
     return null;
   }
-}
-
-const SPELLINGS: readonly (readonly [string, string])[] = [
-  ["(?P<", "(?<"],
-  ["\\Z", "(?![\\s\\S])"],
-  ["\\A", "(?<![\\s\\S])"],
-];
-
-/** Walks the pattern once; inside a character class only escapes are special. */
-function translate(source: string, multiline: boolean): string {
-  let out = "";
-  let inClass = false;
-  for (let at = 0; at < source.length; ) {
-    const rest = source.slice(at);
-    const backReference = /^\(\?P=(\w+)\)/.exec(rest);
-    const spelling = SPELLINGS.find(([python]) => rest.startsWith(python));
-    if (!inClass && backReference !== null) {
-      out += `\\k<${backReference[1]}>`;
-      at += backReference[0].length;
-    } else if (!inClass && spelling !== undefined) {
-      out += spelling[1];
-      at += spelling[0].length;
-    } else if (source[at] === "\\") {
-      out += source.slice(at, at + 2);
-      at += 2;
-    } else {
-      if (source[at] === "[" && !inClass) {
-        inClass = true;
-        // Python takes a ] that comes first in a class as itself.
-        const first = /^\[\^?\]/.exec(rest)?.[0];
-        if (first !== undefined) {
-          out += `${first.slice(0, -1)}\\]`;
-          at += first.length;
-          continue;
-        }
-      } else if (source[at] === "]") inClass = false;
-      // Python's $ also matches before a last line break.
-      out += source[at] === "$" && !inClass && !multiline ? "(?=\\n?(?![\\s\\S]))" : source[at];
-      at++;
-    }
-  }
-  return out;
 }
