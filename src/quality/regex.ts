@@ -26,8 +26,47 @@ export function compilePythonRegex(source: string): Pattern | null {
   const { javascript } = spelled;
   const quick = javascript === null ? null : attempt(() => new RegExp(javascript.pattern, javascript.flags));
   const steady = spelled.re2 === null ? null : attempt(() => RE2JS.compile(spelled.re2 ?? ""));
+  return choose({ source, quick, steady });
+}
+
+/**
+ * The same for a pattern of a JSON Schema, which has JavaScript's spelling. A server has to answer every request, so it takes no pattern that
+ * could keep it on one: null where RE2's engine cannot take over and the ways grow faster than the text.
+ */
+export function compileSchemaRegex(source: string): Pattern | null {
+  const quick = new RegExp(source, "u");
+  const re2 = schemaRe2(source);
+  const steady = re2 === null ? null : attempt(() => RE2JS.compile(re2));
+  return steady === null && choiceExponent(source) > 1 ? null : choose({ source, quick, steady });
+}
+
+/** In RE2's spelling . and \s are narrower; null where that cannot be written out. */
+function schemaRe2(source: string): string | null {
+  const pieces = /\\[\s\S]|\[(?:\\[\s\S]|[^\]\\])*\]|\./g;
+  let canSay = true;
+  const written = source.replace(pieces, (piece) => {
+    if (piece === ".") return "[^\\n\\r\\u2028\\u2029]";
+    if (piece === "\\s") return `[${BLANKS}]`;
+    if (piece === "\\S") return `[^${BLANKS}]`;
+    if (!piece.startsWith("[")) return piece;
+    return piece.replace(/\\[\s\S]/g, (inner) => {
+      if (inner === "\\S") canSay = false;
+      return inner === "\\s" ? BLANKS : inner;
+    });
+  });
+  return canSay ? RE2JS.translateRegExp(written) : null;
+}
+
+const BLANKS = "\\t-\\r \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff";
+
+function choose(engines: {
+  readonly source: string;
+  readonly quick: RegExp | null;
+  readonly steady: Pattern | null;
+}): Pattern | null {
+  const { source, quick, steady } = engines;
   if (quick === null) return steady;
-  const exponent = choiceExponent(javascript?.pattern ?? "");
+  const exponent = choiceExponent(quick.source);
   if (steady === null) return bounded(quick, { source, lengthMax: lengthOf(WAYS_MAX, exponent) });
   const quickMax = lengthOf(WAYS_QUICK_MAX, exponent);
   return { test: (text) => (text.length <= quickMax ? quick.test(text) : steady.test(text)) };
