@@ -3,8 +3,8 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.
 import addFormats from "ajv-formats";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { emptyFields, type FieldValue, type Transaction } from "../core/transaction.ts";
+import { type Pattern, schemaPattern } from "../expression/pattern.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import { compileSchemaRegex, type Pattern } from "../quality/regex.ts";
 import { type FieldFault, invalidRequest } from "./faults.ts";
 import { parseTime } from "./time.ts";
 
@@ -104,7 +104,7 @@ export function compileSchema(schema: object): ValidateFunction {
  */
 const schemaRegex = Object.assign(
   (source: string): Pattern & { toString(): string } => {
-    const pattern = compileSchemaRegex(source);
+    const pattern = schemaPattern(source);
     if (pattern !== null) return { test: (text) => pattern.test(text), toString: () => source };
     throw new Error(
       `pattern ${JSON.stringify(source)} could take for ever on a hostile text; write it without look-around and back references`,

@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
+import { choiceExponent } from "../../src/expression/pattern-choices.ts";
 import { respell } from "../../src/quality/python-regex.ts";
 import { compilePythonRegex } from "../../src/quality/regex.ts";
-import { choiceExponent } from "../../src/quality/regex-cost.ts";
 
 /** Pattern, text, and what re.search says (checked with Python 3.11). */
 const CASES: readonly (readonly [string, string, boolean])[] = [
