@@ -7,12 +7,12 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { assert } from "../src/core/errors.ts";
 import type { Transaction } from "../src/core/transaction.ts";
-import { createRedisState } from "../src/drivers/state-redis.ts";
+import { createRedisState } from "../src/drivers/state/redis/driver.ts";
 import { Excerpt, keysOfState } from "../src/features/excerpt.ts";
 import type { FeaturePlan } from "../src/features/plan.ts";
 import type { FeatureState } from "../src/features/state.ts";
-import { takeTransaction } from "../src/lifecycle/shared/apply.ts";
-import type { SharedStore } from "../src/ports.ts";
+import { takeTransaction } from "../src/online/states/shared/apply.ts";
+import type { SharedStore } from "../src/ports/shared-store.ts";
 
 const HOST = "127.0.0.1";
 const START_TRIES_MAX = 200;

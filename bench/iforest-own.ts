@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import type { IsolationForest } from "../src/ml/iforest/model.ts";
 import { scoreAnomalyMatrix } from "../src/ml/iforest/score.ts";
-import { trainIsolationForest } from "../src/ml/iforest/train.ts";
+import { trainIsolationForest } from "../src/ml/iforest/train/train.ts";
 import type { ForestMeasured, ForestTask } from "./iforest.ts";
 import { timed } from "./stopwatch.ts";
 import { readMatrix } from "./synthetic.ts";

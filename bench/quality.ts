@@ -3,9 +3,9 @@ import { DAY_MS } from "../src/core/duration.ts";
 import { assert } from "../src/core/errors.ts";
 import { type Table, textAt } from "../src/core/table.ts";
 import { replay } from "../src/features/replay.ts";
-import { defaultGbdtParams, type GbdtParams } from "../src/ml/gbdt/params.ts";
 import { scoreMatrix } from "../src/ml/gbdt/score.ts";
-import { trainGbdt } from "../src/ml/gbdt/train.ts";
+import { defaultGbdtParams, type GbdtParams } from "../src/ml/gbdt/train/params.ts";
+import { trainGbdt } from "../src/ml/gbdt/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../src/ml/matrix.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
 import {

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import type { BundleFiles } from "../src/core/bundle.ts";
 import { assert } from "../src/core/errors.ts";
 import { Random } from "../src/core/random.ts";
-import { createMlflowRegistry } from "../src/drivers/registry-mlflow.ts";
+import { createMlflowRegistry } from "../src/drivers/registry/mlflow/driver.ts";
 import { type Bench, type BenchOptions, type Figures, median } from "./bench.ts";
 import { journalFigures } from "./journal.ts";
 import { type BenchServer, mlflowInstalled, mlflowPython, startMlflow } from "./mlflow-server.ts";

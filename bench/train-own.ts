@@ -1,9 +1,9 @@
 // One measured training of our boosted trees, in a process of its own: reads raw files, prints one line of JSON.
 import { writeFileSync } from "node:fs";
-import { defaultGbdtParams } from "../src/ml/gbdt/params.ts";
 import { scoreMatrix, sigmoid } from "../src/ml/gbdt/score.ts";
-import { trainGbdtThreads } from "../src/ml/gbdt/threads.ts";
-import { trainGbdt } from "../src/ml/gbdt/train.ts";
+import { defaultGbdtParams } from "../src/ml/gbdt/train/params.ts";
+import { trainGbdtThreads } from "../src/ml/gbdt/train/threads.ts";
+import { trainGbdt } from "../src/ml/gbdt/train/train.ts";
 import { timedAsync } from "./stopwatch.ts";
 import { readLabels, readMatrix } from "./synthetic.ts";
 import type { TrainTask } from "./training.ts";

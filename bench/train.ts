@@ -1,7 +1,7 @@
 // Training boosted trees against XGBoost and LightGBM: interleaved fresh processes, binning included, one and two threads.
 import path from "node:path";
 import { SentinelError } from "../src/core/errors.ts";
-import { averagePrecision, logLoss, rocAuc } from "../src/ml/metrics.ts";
+import { averagePrecision, logLoss, rocAuc } from "../src/metrics/metrics.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
 import { type Measured, PEERS_MISSING, peersInstalled } from "./peers.ts";
 import { measureScaling } from "./scaling.ts";

@@ -5,17 +5,17 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Column, Table } from "../src/core/table.ts";
 import type { FeatureSpec } from "../src/features/spec.ts";
-import { loadPipeline } from "../src/lifecycle/pipeline.ts";
+import { loadSpec } from "../src/lifecycle/data/spec-file.ts";
 import { simulateDays } from "../src/lifecycle/simulate/days.ts";
-import { loadSpec } from "../src/lifecycle/spec-file.ts";
-import type { Dataset } from "../src/ports.ts";
+import { loadPipeline } from "../src/pipeline/pipeline.ts";
+import type { Dataset } from "../src/ports/dataset.ts";
 import type { BenchOptions } from "./bench.ts";
 
 /** The checkout, from bench/ as well as from dist/bench/. */
 export const ROOT = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? ".." : "../..", import.meta.url));
 
 /** The Handbook's transactions lie beside a checkout that shares them; nothing of them is in it. */
-const REFERENCE_FILE = path.join(ROOT, "..", "shared", "data", "fdh", "transactions.parquet");
+export const referenceFile = path.join(ROOT, "..", "shared", "data", "fdh", "transactions.parquet");
 
 /** features/NAME.ts, loaded as every verb loads it. */
 export async function loadFeatures(name: string): Promise<FeatureSpec> {
@@ -25,10 +25,10 @@ export async function loadFeatures(name: string): Promise<FeatureSpec> {
 
 /** Transactions under canonical names: `data`, else the reference file, else simulated ones of the Handbook's size. */
 export async function loadTransactions(options: BenchOptions): Promise<Table> {
-  const file = options.data ?? (existsSync(REFERENCE_FILE) ? REFERENCE_FILE : undefined);
+  const file = options.data ?? (existsSync(referenceFile) ? referenceFile : undefined);
   if (file === undefined) {
     options.print(
-      `NOT the reference data (no ${path.relative(ROOT, REFERENCE_FILE)} here): simulated transactions, seed ${options.seed}`,
+      `NOT the reference data (no ${path.relative(ROOT, referenceFile)} here): simulated transactions, seed ${options.seed}`,
     );
     return canonical(simulated(options.seed));
   }
@@ -45,7 +45,7 @@ export function temporaryFolder(): string {
 }
 
 async function openDataset(): Promise<Dataset> {
-  const { datasetDuckdb } = await import("../src/drivers/dataset-duckdb.ts");
+  const { datasetDuckdb } = await import("../src/drivers/dataset/duckdb/driver.ts");
   return datasetDuckdb();
 }
 

@@ -1,38 +1,42 @@
-// Writes the map of src/ into README.md from the first line of every file; with --check only says whether it is up to date.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+// Writes docs/map.md, the map of src/, from the first line of every file; with --check only says whether it is up to date.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const README = path.join(ROOT, "README.md");
-const START = "<!-- map:start -->";
-const END = "<!-- map:end -->";
+const MAP = path.join(ROOT, "docs", "map.md");
 
 /** Folders of src from the door to the core, as the layers go, and what each is for. A new folder needs a line here. */
 const FOLDERS = {
-  cli: "the short-running door: a table of verbs, one file a verb",
-  server: "the long-running door: one file a route family",
-  lifecycle: "the verbs; the only place where capabilities meet",
-  drivers: "what `ports.ts` asks for, each against one vendor or format",
+  cli: "the short-running door: a table of verbs, one file per verb",
+  server: "the HTTP door: one file per route family, each translates to the engine",
+  lifecycle: "the verbs: `lifecycle/x.ts` is the operation behind `cli/x.ts`",
+  online: "the engine: what answers one transaction and takes labels, whatever door they come through",
+  drivers: "what `ports/` asks for: a folder per port, a folder per vendor or format",
   evidence: "is B better than A?",
   drift: "has the world moved?",
   quality: "is this data fit to train on?",
   features: "from a transaction to a vector, online and offline alike",
+  ml: "learning and scoring; knows columns and numbers only",
+  metrics: "each figure that judges a model, defined once",
+  pipeline: "the pipeline file: keys, types, ranges, defaults",
   expression: "SQL scalar expressions",
-  ml: "learning; knows columns and numbers only",
+  ports: "what Sentinel needs from outside, a file per port",
   core: "nouns that three folders or more share",
 };
 
-const readme = readFileSync(README, "utf8");
-const start = readme.indexOf(START);
-const end = readme.indexOf(END);
-if (start < 0 || end < start) fail(`README.md needs the two lines ${START} and ${END}, in this order`);
-const updated = `${readme.slice(0, start + START.length)}\n${renderMap()}${readme.slice(end)}`;
-if (updated === readme) process.exit(0);
-if (process.argv.includes("--check"))
-  fail("the map in README.md differs from the first lines of the files: npm run map");
-writeFileSync(README, updated);
-console.log("README.md: the map is new");
+const HEAD = `# Map of the source
+
+Made from the first line of every file by \`npm run map\`; a test compares. [Architecture](architecture.md) says how the folders lie above each other.
+
+`;
+
+const map = `${HEAD}${renderMap()}`;
+const written = existsSync(MAP) ? readFileSync(MAP, "utf8") : "";
+if (map === written) process.exit(0);
+if (process.argv.includes("--check")) fail("docs/map.md differs from the first lines of the files: npm run map");
+writeFileSync(MAP, map);
+console.log("docs/map.md is new");
 
 /** Top files as a list, then one folding section a folder. */
 function renderMap() {
@@ -75,7 +79,7 @@ function filesUnder(folder) {
 }
 
 function item(file, label) {
-  return `- [${label}](${file}): ${purposeOf(file)}`;
+  return `- [${label}](../${file}): ${purposeOf(file)}`;
 }
 
 /** The first comment line, after a shebang if there is one. */

@@ -1,25 +1,14 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
 import path from "node:path";
 import { type Config, type MlflowConfig, registryName } from "./config.ts";
-import type {
-  Clock,
-  Dataset,
-  Lock,
-  Ports,
-  PredictionLog,
-  Registry,
-  RegistrySource,
-  RegistryTarget,
-  Reporter,
-  SharedStore,
-  SnapshotStore,
-  SourceControl,
-} from "./ports.ts";
+import { systemClock } from "./drivers/clock/system.ts";
+import type { Dataset } from "./ports/dataset.ts";
+import type { PredictionLog } from "./ports/log.ts";
+import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
+import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
+import type { SharedStore } from "./ports/shared-store.ts";
 
 const SHARED_FLUSH_MS = 50;
-
-/** The machine's clock. */
-export const systemClock: Clock = { now: () => Date.now(), elapsed: () => performance.now() };
 
 /** Ports of a workspace, and `close` that flushes and closes what was opened. */
 export function openPorts(
@@ -28,21 +17,21 @@ export function openPorts(
 ): { readonly ports: Ports; close(): Promise<void> } {
   const open: { close(): Promise<void> }[] = [];
   const dataset = once(async (): Promise<Dataset> => {
-    const { datasetDuckdb } = await import("./drivers/dataset-duckdb.ts");
+    const { datasetDuckdb } = await import("./drivers/dataset/duckdb/driver.ts");
     return datasetDuckdb();
   });
   const registry = once(async (): Promise<Registry> => {
     if (config.mlflow !== null) {
-      const { createMlflowRegistry } = await import("./drivers/registry-mlflow.ts");
+      const { createMlflowRegistry } = await import("./drivers/registry/mlflow/driver.ts");
       return createMlflowRegistry({ server: config.mlflow, copyDir: copyDirOf(config, config.mlflow) });
     }
-    const { createLocalRegistry } = await import("./drivers/registry-local.ts");
+    const { createLocalRegistry } = await import("./drivers/registry/local/driver.ts");
     const driver = createLocalRegistry({ dir: config.registryDir });
     open.push(driver);
     return driver;
   });
   const log = once(async (): Promise<PredictionLog> => {
-    const { createSqliteLog } = await import("./drivers/log-sqlite.ts");
+    const { createSqliteLog } = await import("./drivers/log/sqlite/driver.ts");
     const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
     // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
     const driver = createSqliteLog({ file, options: config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS } });
@@ -50,19 +39,19 @@ export function openPorts(
     return driver;
   });
   const snapshots = once(async (): Promise<SnapshotStore> => {
-    const { createFileSnapshots } = await import("./drivers/snapshots-file.ts");
+    const { createFileSnapshots } = await import("./drivers/files/snapshots.ts");
     return createFileSnapshots({ dir: path.join(config.stateDir, "snapshots") });
   });
   const lock = once(async (): Promise<Lock> => {
-    const { createFileLock } = await import("./drivers/lock-file.ts");
+    const { createFileLock } = await import("./drivers/files/lock.ts");
     return createFileLock({ dir: path.join(config.stateDir, "locks") });
   });
   const sourceControl = once(async (): Promise<SourceControl> => {
-    const { createGit } = await import("./drivers/git.ts");
+    const { createGit } = await import("./drivers/source-control/git.ts");
     return createGit({ dir: config.workspace });
   });
   const shared = once(async (): Promise<SharedStore> => {
-    const { createRedisState } = await import("./drivers/state-redis.ts");
+    const { createRedisState } = await import("./drivers/state/redis/driver.ts");
     const driver = createRedisState({ address: config.redis!, name: options.pipeline });
     open.push(driver);
     return driver;
@@ -95,9 +84,9 @@ export async function openPush(
   readonly mappings: SnapshotStore;
   close(): Promise<void>;
 }> {
-  const { createLocalRegistry } = await import("./drivers/registry-local.ts");
-  const { createMlflowRegistry } = await import("./drivers/registry-mlflow.ts");
-  const { createFileSnapshots } = await import("./drivers/snapshots-file.ts");
+  const { createLocalRegistry } = await import("./drivers/registry/local/driver.ts");
+  const { createMlflowRegistry } = await import("./drivers/registry/mlflow/driver.ts");
+  const { createFileSnapshots } = await import("./drivers/files/snapshots.ts");
   const source = createLocalRegistry({ dir: config.registryDir });
   return {
     source,

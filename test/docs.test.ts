@@ -4,8 +4,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Verb } from "../src/cli/verb.ts";
-import { parsePipeline } from "../src/lifecycle/pipeline.ts";
-import { PIPELINE_SCHEMA } from "../src/lifecycle/pipeline-schema.ts";
+import { parsePipeline } from "../src/pipeline/pipeline.ts";
+import { PIPELINE_SCHEMA } from "../src/pipeline/schema.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");

@@ -1,4 +1,4 @@
-// The house rules as a test: layers, rings, one-line purposes, the README map, who may read the environment.
+// The house rules as a test: layers, rings, doors, one-line purposes, the map, who may read the environment.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -8,25 +8,21 @@ import { expect, test } from "vitest";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const TREES = ["src", "features", "test", "bench", "scripts"];
 
-/** Rank of each capability folder or top file: imports go down only; equals never see each other. */
-const RANK: Readonly<Record<string, number>> = {
-  core: 0,
-  ports: 1,
-  config: 2,
-  ml: 2,
-  expression: 2,
-  features: 2,
-  quality: 2,
-  drift: 2,
-  evidence: 2,
-  lifecycle: 3,
-  drivers: 3,
-  server: 4,
-  wiring: 4,
-  cli: 5,
-  index: 6,
-};
-const EXCEPTIONS = new Set(["features>expression"]);
+/** The floors, from the ground up: imports go down only, and folders of one floor never see each other. */
+const FLOORS: readonly (readonly string[])[] = [
+  ["core"],
+  ["ports"],
+  ["expression", "pipeline", "metrics", "config"],
+  ["ml", "features", "quality", "drift", "evidence", "rules", "cases"],
+  ["online", "drivers"],
+  ["lifecycle"],
+  ["server", "stream", "grpc", "wiring"],
+  ["cli"],
+  ["index"],
+];
+const RANK: Readonly<Record<string, number>> = Object.fromEntries(
+  FLOORS.flatMap((floor, rank) => floor.map((folder) => [folder, rank])),
+);
 
 interface Source {
   readonly file: string;
@@ -54,8 +50,9 @@ const IMPORT_PATTERNS = [
 const URL_PATTERN = /\bnew URL\(([^;]*?),\s*import\.meta\.url\s*\)/g;
 
 /** Every relative import as a path from the root. A built `.js` counts as the `.ts` it is made from. */
-function importsOf(source: Source): string[] {
-  const code = withoutComments(source.text);
+function importsOf(source: Source, { types = true }: { readonly types?: boolean } = {}): string[] {
+  const whole = withoutComments(source.text);
+  const code = types ? whole : whole.replace(/^(?:import|export) type [^;]*;/gm, "");
   const found = IMPORT_PATTERNS.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]));
   for (const [, names] of code.matchAll(URL_PATTERN)) {
     for (const match of names.matchAll(new RegExp(MODULE_TEXT.source, "g")))
@@ -82,7 +79,7 @@ function withoutComments(text: string): string {
   return text.replace(/^\s*\/\*[\s\S]*?\*\//gm, "").replace(/^\s*\/\/.*$/gm, "");
 }
 
-/** "src/ml/gbdt/grow.ts" → "ml"; "src/ports.ts" → "ports". */
+/** "src/ml/gbdt/score.ts" → "ml"; "src/wiring.ts" → "wiring". */
 function folderOf(file: string): string {
   return file
     .replace(/^src\//, "")
@@ -103,7 +100,7 @@ function layerFaults(all: readonly Source[]): string[] {
         continue;
       }
       const to = folderOf(target);
-      if (from === to || EXCEPTIONS.has(`${from}>${to}`)) continue;
+      if (from === to) continue;
       if (!(RANK[to] < RANK[from])) faults.push(`${source.file} imports ${target}: ${from} may not see ${to}`);
       if (to === "drivers" && from !== "wiring")
         faults.push(`${source.file} imports ${target}: only wiring.ts names drivers`);
@@ -131,13 +128,49 @@ function ringFaults(all: readonly Source[]): string[] {
   return rings;
 }
 
+/** `X.ts` beside a folder `X/` is its door: whoever is outside the folder enters by it. */
+function doorFaults(all: readonly Source[], doors: ReadonlySet<string>): string[] {
+  const faults: string[] = [];
+  for (const source of all) {
+    for (const target of importsOf(source)) {
+      const folders = target.split("/").slice(0, -1);
+      for (let depth = 2; depth <= folders.length; depth++) {
+        const folder = folders.slice(0, depth).join("/");
+        const door = `${folder}.ts`;
+        const isInside = source.file.startsWith(`${folder}/`) || source.file === door;
+        if (doors.has(door) && !isInside) faults.push(`${source.file} imports ${target}: enter by ${door}`);
+      }
+    }
+  }
+  return faults;
+}
+
+/** What answers transactions carries no code that only learns: nothing that a door or `online/` reaches lies in a folder `train/`. */
+function trainFaults(all: readonly Source[]): string[] {
+  const graph = new Map(all.map((source) => [source.file, source]));
+  const queue = [...graph.keys()].filter((file) => /^src\/(online|server|stream|grpc)\//.test(file));
+  const from = new Map(queue.map((file) => [file, file]));
+  const faults: string[] = [];
+  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
+    for (const target of importsOf(graph.get(file) ?? { file, text: "" }, { types: false })) {
+      if (from.has(target)) continue;
+      from.set(target, file);
+      if (/\/train\//.test(target)) faults.push(`${file} imports ${target}, which only learning needs`);
+      else queue.push(target);
+    }
+  }
+  return faults;
+}
+
 test("imports go downward only", () => {
   expect(layerFaults(sources("src"))).toEqual([]);
 });
 
 test("a forbidden import is found, however it is written", () => {
-  const planted = { file: "src/core/planted.ts", text: 'import { trainGbdt } from "../ml/gbdt/train.ts";\n' };
-  expect(layerFaults([planted])).toEqual(["src/core/planted.ts imports src/ml/gbdt/train.ts: core may not see ml"]);
+  const planted = { file: "src/core/planted.ts", text: 'import { trainGbdt } from "../ml/gbdt/train/train.ts";\n' };
+  expect(layerFaults([planted])).toEqual([
+    "src/core/planted.ts imports src/ml/gbdt/train/train.ts: core may not see ml",
+  ]);
   const forbidden: readonly (readonly [file: string, text: string])[] = [
     ["src/drift/planted.ts", 'import type { X } from "../quality/suite.ts";'],
     ["src/drift/planted.ts", 'export type { X } from "../quality/suite.ts";'],
@@ -181,6 +214,30 @@ test("feature files see the package and their neighbours only, so that a workspa
   expect(faultsOf({ file: "features/planted.ts", text: planted })).toEqual(["node:fs", "src/index.ts"]);
 });
 
+const DOORS = new Set(sources("src").map(({ file }) => file));
+
+test("a folder with a door is entered by it", () => {
+  expect(doorFaults(sources("src"), DOORS)).toEqual([]);
+  const doors = new Set(["src/online/states.ts"]);
+  const planted = (file: string): string[] =>
+    doorFaults([{ file, text: 'import { x } from "./states/own.ts";' }], doors);
+  expect(planted("src/online/engine.ts")).toEqual([
+    "src/online/engine.ts imports src/online/states/own.ts: enter by src/online/states.ts",
+  ]);
+  expect(planted("src/online/states.ts")).toEqual([]);
+});
+
+test("doors and online reach no folder train/, however far the way", () => {
+  expect(trainFaults(sources("src"))).toEqual([]);
+  const planted = [
+    { file: "src/server/a.ts", text: 'import { b } from "../ml/b.ts";' },
+    { file: "src/ml/b.ts", text: 'export const c = () => import("./gbdt/train/c.ts");' },
+    { file: "src/ml/gbdt/train/c.ts", text: "" },
+  ];
+  expect(trainFaults(planted)).toEqual(["src/ml/b.ts imports src/ml/gbdt/train/c.ts, which only learning needs"]);
+  expect(trainFaults([{ file: "src/online/a.ts", text: 'import type { X } from "../ml/train/x.ts";' }])).toEqual([]);
+});
+
 test("no ring of imports", () => {
   expect(ringFaults(sources("src"))).toEqual([]);
   const ring = [
@@ -208,7 +265,22 @@ test("banned words are not used as names of files or symbols", () => {
   expect(found.map(({ file }) => file)).toEqual([]);
 });
 
-test("the README's map is made of these first lines", () => {
+test("the pages draw the floors that this test holds", () => {
+  const built = FLOORS.map((floor) =>
+    floor.filter(
+      (folder) => existsSync(path.join(ROOT, "src", folder)) || existsSync(path.join(ROOT, "src", `${folder}.ts`)),
+    ),
+  );
+  const drawn = built
+    .filter((floor) => floor.length > 0 && floor[0] !== "index")
+    .reverse()
+    .map((floor) => floor.join("  "))
+    .join("\n");
+  for (const page of ["docs/architecture.md", "CONTRIBUTING.md"])
+    expect(readFileSync(path.join(ROOT, page), "utf8"), page).toContain(`\`\`\`\n${drawn}\n\`\`\``);
+});
+
+test("the map is made of these first lines", () => {
   // The script says what is wrong and what to run.
   execFileSync(process.execPath, [path.join(ROOT, "scripts", "map.mjs"), "--check"], { stdio: "pipe" });
 });

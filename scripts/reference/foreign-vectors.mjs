@@ -8,12 +8,12 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const built = (file) => import(path.join(ROOT, "dist", "src", file));
 const { simulateDays } = await built("lifecycle/simulate/days.js");
 const { init } = await built("lifecycle/init.js");
-const { loadPipeline } = await built("lifecycle/pipeline.js");
-const { loadSpec } = await built("lifecycle/spec-file.js");
+const { loadPipeline } = await built("pipeline/pipeline.js");
+const { loadSpec } = await built("lifecycle/data/spec-file.js");
 const { compileSpec } = await built("features/plan.js");
-const { labelsOf, readSource } = await built("lifecycle/source.js");
-const { columnsOfPlan, vectorsOf } = await built("lifecycle/vectors.js");
-const { datasetDuckdb } = await built("drivers/dataset-duckdb.js");
+const { labelsOf, readSource } = await built("lifecycle/data/source.js");
+const { columnsOfPlan, vectorsOf } = await built("lifecycle/data/vectors.js");
+const { datasetDuckdb } = await built("drivers/dataset/duckdb/driver.js");
 
 const dir = mkdtempSync(path.join(tmpdir(), "sentinel-vectors-"));
 init({ dir, packageRoot: ROOT });

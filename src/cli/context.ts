@@ -1,7 +1,7 @@
 // A verb's context: configuration, the chosen pipeline, and ports opened at their first use.
 import { loadConfig } from "../config.ts";
-import { loadPipeline, type Pipeline, pipelineNames } from "../lifecycle/pipeline.ts";
-import type { Ports } from "../ports.ts";
+import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
 import { openPorts } from "../wiring.ts";
 import type { Output } from "./output.ts";
 import type { VerbContext, VerbOptions } from "./verb.ts";

@@ -1,4 +1,5 @@
 // `sentinel demo`: the whole life of a fraud model on simulated payments, told chapter by chapter, then a live server.
+
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import pc from "picocolors";
@@ -8,19 +9,16 @@ import type { Table } from "../core/table.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { coverageWords } from "../evidence/coverage.ts";
 import { compare } from "../lifecycle/compare.ts";
-import { readHistory } from "../lifecycle/history.ts";
+import { readHistory } from "../lifecycle/data/history.ts";
 import { init } from "../lifecycle/init.ts";
-import { loadPipeline, type Pipeline } from "../lifecycle/pipeline.ts";
 import { promote } from "../lifecycle/promote.ts";
 import { replay } from "../lifecycle/replay.ts";
 import { retrain } from "../lifecycle/retrain.ts";
-import { simulateDays } from "../lifecycle/simulate/days.ts";
-import { parseDrift } from "../lifecycle/simulate/drift.ts";
-import { INTEGER_COLUMNS } from "../lifecycle/simulate/rows.ts";
-import type { TrainResult } from "../lifecycle/train/task.ts";
-import { train } from "../lifecycle/train.ts";
+import { INTEGER_COLUMNS, parseDrift, simulateDays } from "../lifecycle/simulate.ts";
+import { type TrainResult, train } from "../lifecycle/train.ts";
 import { validate } from "../lifecycle/validate.ts";
-import type { Ports } from "../ports.ts";
+import { loadPipeline, type Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
 import { openPorts } from "../wiring.ts";
 import { showShadow } from "./compare.ts";
 import { type DemoServer, startServer } from "./demo/server.ts";

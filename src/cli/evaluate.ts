@@ -1,7 +1,7 @@
 // `sentinel evaluate`: how good one version is on later rows of a table; figures and curves, as files with --out.
 import { SentinelError } from "../core/errors.ts";
+import { writeResults } from "../lifecycle/data/result-files.ts";
 import { evaluateResults, evaluateVersion } from "../lifecycle/evaluate.ts";
-import { writeResults } from "../lifecycle/result-files.ts";
 import { textOption } from "./options.ts";
 import { checkOutFolder } from "./out.ts";
 import { figure } from "./output.ts";

@@ -1,8 +1,8 @@
 // `sentinel explain`: why a transaction was judged as it was, feature by feature, and what another version says of it.
 import pc from "picocolors";
 import type { Decision } from "../core/decision.ts";
+import { readHistory } from "../lifecycle/data/history.ts";
 import { type Explained, explain } from "../lifecycle/explain.ts";
-import { readHistory } from "../lifecycle/history.ts";
 import { textOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import type { Verb } from "./verb.ts";

@@ -1,7 +1,7 @@
 // `sentinel label FILE`: late labels into the log, through the running server when there is one.
 import { messageOf, SentinelError } from "../core/errors.ts";
-import type { Label } from "../core/transaction.ts";
 import { readLabels, writeLabels } from "../lifecycle/label.ts";
+import type { LabelDraft } from "../online/label.ts";
 import { textOption } from "./options.ts";
 import { postJson } from "./post.ts";
 import type { Verb } from "./verb.ts";
@@ -44,7 +44,7 @@ export const verb: Verb = {
   },
 };
 
-async function post(url: string, labels: readonly Label[]) {
+async function post(url: string, labels: readonly LabelDraft[]) {
   let written = 0;
   const unknown: string[] = [];
   for (let at = 0; at < labels.length; at += POSTED_TOGETHER) {
@@ -52,7 +52,7 @@ async function post(url: string, labels: readonly Label[]) {
       transaction_id: transactionId,
       fraud,
       source,
-      ...(Number.isNaN(knownAt) ? {} : { time: knownAt }),
+      time: knownAt === "after-delay" ? null : knownAt,
     }));
     const answer = (await postJson(`${url.replace(/\/$/, "")}/feedback`, body, {
       refused: "labels.invalid",

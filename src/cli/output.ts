@@ -1,7 +1,7 @@
 // What people see: lines, headings, tables, verdicts and progress on a terminal; nothing but one JSON document with --json.
 import pc from "picocolors";
 import type { Check, Verdict } from "../core/verdict.ts";
-import type { Reporter } from "../ports.ts";
+import type { Reporter } from "../ports/ports.ts";
 
 export interface Output extends Reporter {
   readonly json: boolean;

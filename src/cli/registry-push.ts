@@ -1,8 +1,8 @@
 // `sentinel registry push`: from the embedded registry to an MLflow server, with what was moved and what was there before.
+
 import { mlflowAt, registryName } from "../config.ts";
 import { SentinelError } from "../core/errors.ts";
-import type { Moved } from "../lifecycle/push/ends.ts";
-import { push } from "../lifecycle/push.ts";
+import { type Moved, push } from "../lifecycle/push.ts";
 import { openPush } from "../wiring.ts";
 import { textOption } from "./options.ts";
 import type { VerbContext, VerbOptions, VerbResult } from "./verb.ts";

@@ -1,8 +1,8 @@
 // `sentinel registry list | show VERSION | history | verify | push`: versions, aliases, who was champion when and why; does it hold; to a server.
 import { SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
-import { lineageRows } from "../lifecycle/lineage-rows.ts";
-import type { JournalEntry, ModelVersion } from "../ports.ts";
+import { lineageRows } from "../lifecycle/lineage/rows.ts";
+import type { JournalEntry, ModelVersion } from "../ports/registry.ts";
 import { timeOption } from "./options.ts";
 import { pushRegistry } from "./registry-push.ts";
 import { verify } from "./registry-verify.ts";

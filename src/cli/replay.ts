@@ -1,5 +1,5 @@
 // `sentinel replay`: every logged vector and score recomputed from raw history; exit 1 when one bit differs.
-import { readHistory } from "../lifecycle/history.ts";
+import { readHistory } from "../lifecycle/data/history.ts";
 import { replay } from "../lifecycle/replay.ts";
 import type { Verb } from "./verb.ts";
 

@@ -1,11 +1,9 @@
 // `sentinel simulate`: transactions into a file, or as a live NDJSON stream on stdout.
+
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SentinelError } from "../core/errors.ts";
-import { parseDrift } from "../lifecycle/simulate/drift.ts";
-import { emit } from "../lifecycle/simulate/emit.ts";
-import type { SimulateOptions } from "../lifecycle/simulate/options.ts";
-import { simulate } from "../lifecycle/simulate.ts";
+import { emit, parseDrift, type SimulateOptions, simulate } from "../lifecycle/simulate.ts";
 import { integerOption, textOption } from "./options.ts";
 import { checkOutTable } from "./out.ts";
 import type { Verb, VerbOptions } from "./verb.ts";

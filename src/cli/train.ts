@@ -1,10 +1,9 @@
 // `sentinel train`: arguments in, narration and verdicts out.
+
 import { mean } from "../core/stats.ts";
-import { writeResults } from "../lifecycle/result-files.ts";
-import { trainResults } from "../lifecycle/train/results.ts";
-import { TUNE_MAX, type Tuning } from "../lifecycle/train/tune.ts";
-import { train } from "../lifecycle/train.ts";
-import type { ModelVersion } from "../ports.ts";
+import { writeResults } from "../lifecycle/data/result-files.ts";
+import { TUNE_MAX, type Tuning, train, trainResults } from "../lifecycle/train.ts";
+import type { ModelVersion } from "../ports/registry.ts";
 import { forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
 import { checkOutFolder } from "./out.ts";
 import { figure, type Output } from "./output.ts";

@@ -1,7 +1,7 @@
 // What a verb file exports, and what it is given: options in, one JSON-able result out.
 import type { Config } from "../config.ts";
-import type { Pipeline } from "../lifecycle/pipeline.ts";
-import type { Ports } from "../ports.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
 import type { Output } from "./output.ts";
 
 /** Options as commander parsed them. */

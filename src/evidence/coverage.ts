@@ -1,5 +1,5 @@
 // How much of the traffic a candidate really scored, and why not the rest.
-import { type Coverage, SHADOW_MISSES, type ShadowMiss } from "../ports.ts";
+import { type Coverage, SHADOW_MISSES, type ShadowMiss } from "../ports/log.ts";
 
 export interface CoverageShare {
   readonly version: string;

@@ -1,6 +1,6 @@
 // Shadow pairs as columns: what champion (A) and candidate (B) said about the same transactions.
 import type { Decision } from "../core/decision.ts";
-import type { ShadowPair } from "../ports.ts";
+import type { ShadowPair } from "../ports/log.ts";
 
 export const DECISIONS: readonly Decision[] = ["approve", "review", "block"];
 

@@ -1,6 +1,6 @@
 // The promotion gate: may the candidate become champion? PROMOTE, HOLD (and for how long) or REJECT.
 import type { Check, Verdict } from "../core/verdict.ts";
-import type { Coverage } from "../ports.ts";
+import type { Coverage } from "../ports/log.ts";
 import type { PairedInterval } from "./bootstrap.ts";
 import { coverageShare, coverageWords } from "./coverage.ts";
 import { type HoldEstimate, holdEstimate, holdWords } from "./hold.ts";

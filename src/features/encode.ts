@@ -1,15 +1,31 @@
-// Encode: the vector of one transaction, online.
+// The online step: one arrival against a feature state. An answer, the parity check and a replay of the log all take it.
 import type { Transaction } from "../core/transaction.ts";
 import type { FeaturePlan } from "./plan.ts";
 import type { FeatureState, Learned } from "./state.ts";
 
-/** The vector of `tx` as of its event time (plan.width long); changes nothing. */
-export function encode(state: FeatureState, plan: FeaturePlan, tx: Transaction, out = new Float32Array(plan.width)) {
+/** What a feature state learns, in order of arrival. `knownAt` is in milliseconds on the clock of event time. */
+export type FeatureArrival =
+  | { readonly kind: "transaction"; readonly transaction: Transaction }
+  | { readonly kind: "label"; readonly transaction: Transaction; readonly fraud: boolean; readonly knownAt: number };
+
+/** The vector of `tx` as of its event time (plan.width long, NaN where missing); changes nothing. */
+export function encode(
+  state: FeatureState,
+  plan: FeaturePlan,
+  tx: Transaction,
+  out: Float32Array = new Float32Array(plan.width),
+): Float32Array {
   state.read(plan, tx, out);
   return out;
 }
 
-/** Reads, then learns: what a server does with a transaction it accepts. A retry is answered the same and counts once. */
+/** Learns one arrival. A transaction that was learned lately is not learned again. */
+export function learnArrival(state: FeatureState, arrival: FeatureArrival): void {
+  if (arrival.kind === "transaction") state.learn(arrival.transaction);
+  else state.learnLabel(arrival);
+}
+
+/** Reads, then learns: what a server does with a transaction that it accepts. A repeat is answered the same and learned once. */
 export function encodeAndLearn(
   state: FeatureState,
   plan: FeaturePlan,

@@ -3,7 +3,6 @@ import { assert, SentinelError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import type { Column, Table } from "../core/table.ts";
 import { allDifferent, numberAt, orderBy, textAt } from "../core/table.ts";
-import type { Transaction } from "../core/transaction.ts";
 import type { FeaturePlan } from "./plan.ts";
 import { compileSpec, layoutOf } from "./plan.ts";
 import { RowSource } from "./row-source.ts";
@@ -187,41 +186,16 @@ function firstAsked(
   return from;
 }
 
-/** One arrival: a transaction, or a label with the transaction that it is about. */
-export type LogEvent =
-  | { readonly kind: "transaction"; readonly transaction: Transaction }
-  | { readonly kind: "label"; readonly transaction: Transaction; readonly fraud: boolean; readonly knownAt: number };
-
-/** The vectors of a log's transactions in order of arrival: what the server that wrote the log must have seen. */
-export async function* replayLog(input: {
-  readonly plan: FeaturePlan;
-  readonly events: AsyncIterable<LogEvent> | Iterable<LogEvent>;
-  readonly state?: FeatureState;
-}): AsyncGenerator<{ readonly transaction: Transaction; readonly vector: Float32Array }> {
-  const { plan } = input;
-  const state = input.state ?? new FeatureState(layoutOf([plan]));
-  for await (const event of input.events) {
-    if (event.kind === "label") {
-      state.learnLabel(event);
-      continue;
-    }
-    const { transaction } = event;
-    const vector = new Float32Array(plan.width);
-    state.read(plan, transaction, vector);
-    state.learn(transaction);
-    yield { transaction, vector };
-  }
-}
-
-interface Labels {
+/** `order`: rows whose label becomes known, in that order; `fraud` is 1 or 0. */
+export interface Labels {
   readonly order: Int32Array;
   readonly knownAt: Float64Array;
   readonly fraud: Float64Array;
   next: number;
 }
 
-/** Labelled rows in the order in which their labels became known. */
-function labelsOf(input: ReplayInput, times: Float64Array): Labels {
+/** Labelled rows in the order in which their labels became known. Errors: dataset.type-wrong, dataset.columns-missing. */
+export function labelsOf(input: Pick<ReplayInput, "table" | "columns" | "labelDelayMs">, times: Float64Array): Labels {
   const { table, columns } = input;
   if (columns.label === undefined) {
     return { order: new Int32Array(0), knownAt: times, fraud: times, next: 0 };
@@ -232,15 +206,21 @@ function labelsOf(input: ReplayInput, times: Float64Array): Labels {
   const knownAt = new Float64Array(table.rows);
   let labelled = 0;
   for (let r = 0; r < table.rows; r++) {
-    const at = known === null ? Math.floor(times[r]) + input.labelDelayMs : numberAt(known, r);
-    knownAt[r] = Number.isNaN(label.values[r]) ? Number.NaN : at;
-    if (!Number.isNaN(knownAt[r])) labelled++;
+    if (Number.isNaN(label.values[r])) {
+      knownAt[r] = Number.NaN;
+      continue;
+    }
+    const given = known === null ? Number.NaN : numberAt(known, r);
+    // A label whose moment nobody wrote down became known after the usual delay.
+    knownAt[r] = Number.isNaN(given) ? Math.floor(times[r]) + input.labelDelayMs : given;
+    labelled++;
   }
   // Missing ones sort last.
   return { order: orderBy(knownAt).subarray(0, labelled), knownAt, fraud: label.values, next: 0 };
 }
 
-function timesOf(table: Table, name: string): Float64Array {
+/** A column's times, one per row. Errors: dataset.type-wrong, dataset.columns-missing. */
+export function timesOf(table: Table, name: string): Float64Array {
   const column = columnOf(table, name);
   if (column.kind === "text") throw wrongType(name, "holds text", "give times, or milliseconds since 1970 UTC");
   const missing = column.values.findIndex((time) => !Number.isFinite(time));

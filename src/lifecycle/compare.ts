@@ -1,17 +1,17 @@
 // Compare: champion against candidate, on the same later rows of a table and on shadow records, with intervals.
+
 import { SentinelError } from "../core/errors.ts";
 import { type CoverageShare, coverageShare } from "../evidence/coverage.ts";
 import { type LabelledMetrics, labelledMetrics } from "../evidence/labelled.ts";
 import type { ShadowReport } from "../evidence/report.ts";
 import type { Matrix } from "../ml/matrix.ts";
-import type { Ports } from "../ports.ts";
-import type { Pipeline } from "./pipeline.ts";
+import { loadVersion, type Scorer, scoreRows } from "../online/score.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import { timesOf } from "./data/source.ts";
+import { vectorsOf } from "./data/vectors.ts";
 import { reportOf } from "./promote.ts";
-import { loadVersion, type Scorer, scoreRows } from "./score.ts";
-import { timesOf } from "./source.ts";
-import { judgedRows } from "./train/judge.ts";
-import { readData } from "./train.ts";
-import { vectorsOf } from "./vectors.ts";
+import { judgedRows, readData } from "./train.ts";
 
 export interface CompareResult {
   readonly champion: string;

@@ -1,14 +1,15 @@
 // Doctor: what is configured, what answers, and what to do about the rest.
+
 import { accessSync, constants, existsSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
-import type { Ports } from "../ports.ts";
-import { dvcEntryOf } from "./dvc.ts";
-import { loadPipeline, pipelineNames } from "./pipeline.ts";
-import { loadVersion } from "./score.ts";
-import { readLives } from "./shared/lives.ts";
-import { loadSpec } from "./spec-file.ts";
+import { loadVersion } from "../online/score.ts";
+import { readLives } from "../online/states.ts";
+import { loadPipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import { dvcEntryOf } from "./data/dvc.ts";
+import { loadSpec } from "./data/spec-file.ts";
 
 export interface Finding {
   readonly what: string;

@@ -1,16 +1,16 @@
 // Evaluate: how good one version is on the rows of a labelled table that it did not learn from; figures and curves.
+
 import { readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { type Curve, precisionRecallCurve, reliabilityCurve, rocCurve } from "../ml/curves.ts";
-import type { Ports, Registry } from "../ports.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { curveCsv, metricsJson, type ResultFiles } from "./result-files.ts";
-import { loadVersion, scoreRows } from "./score.ts";
-import { timesOf } from "./source.ts";
-import { type Metrics, metricsOf } from "./train/evaluate.ts";
-import { judgedRows } from "./train/judge.ts";
-import { readData } from "./train.ts";
-import { vectorsOf } from "./vectors.ts";
+import { type Curve, precisionRecallCurve, reliabilityCurve, rocCurve } from "../metrics/curves.ts";
+import { loadVersion, scoreRows } from "../online/score.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { Registry } from "../ports/registry.ts";
+import { curveCsv, metricsJson, type ResultFiles } from "./data/result-files.ts";
+import { timesOf } from "./data/source.ts";
+import { vectorsOf } from "./data/vectors.ts";
+import { judgedRows, type Metrics, metricsOf, readData } from "./train.ts";
 
 export interface EvaluateResult {
   readonly version: string;

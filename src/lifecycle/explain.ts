@@ -1,14 +1,24 @@
 // Explain: why a logged transaction was judged as it was, and what another version says of it.
+
 import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
-import type { Ports, PredictionRecord } from "../ports.ts";
-import { differenceOf, type Explanation, type ExplanationDifference, explainVector } from "./explain/attribution.ts";
-import { type Reason, reasonsOf, sentencesOf } from "./explain/reasons.ts";
-import { checkJudged, translate } from "./explain/vector.ts";
-import type { Pipeline } from "./pipeline.ts";
+import {
+  checkJudged,
+  differenceOf,
+  type Explanation,
+  type ExplanationDifference,
+  explainVector,
+  type Reason,
+  reasonsOf,
+  sentencesOf,
+  translate,
+} from "../online/explain.ts";
+import { loadVersion, type Scorer } from "../online/score.ts";
+import type { StateOrigin } from "../online/states.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { PredictionRecord } from "../ports/log.ts";
+import type { Ports } from "../ports/ports.ts";
 import { vectorAt } from "./replay.ts";
-import { loadVersion, type Scorer } from "./score.ts";
-import type { StateOrigin } from "./warm/saved.ts";
 
 export interface ExplainInput {
   readonly pipeline: Pipeline;

@@ -6,11 +6,11 @@ import { canonicalJson } from "../core/hash.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { VectorBlock } from "../features/replay.ts";
-import type { Ports } from "../ports.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { checkUniqueIds, readSource } from "./source.ts";
-import { loadSpec } from "./spec-file.ts";
-import { columnsOfPlan, vectorBlocks } from "./vectors.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import { checkUniqueIds, readSource } from "./data/source.ts";
+import { loadSpec } from "./data/spec-file.ts";
+import { columnsOfPlan, vectorBlocks } from "./data/vectors.ts";
 
 /** The columns before the features. */
 const HEAD = ["transaction_id", "time", "label"] as const;

@@ -1,17 +1,17 @@
 // Import: a model that another library trained becomes a candidate, by the same gates and with the same bundle as ours.
+
 import { compileSpec } from "../features/plan.ts";
-import type { Ports } from "../ports.ts";
-import type { Imported } from "./bundle.ts";
+import type { Imported } from "../online/bundle.ts";
+import type { ModelParameters } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import { loadSpec } from "./data/spec-file.ts";
 import { type ColumnChoice, mapColumns } from "./import/columns.ts";
 import type { CategoryMeaning } from "./import/encoders.ts";
 import { engineOf } from "./import/engine.ts";
 import { fitImported } from "./import/fit.ts";
 import type { ForeignFormat } from "./import/format.ts";
 import { readForeign } from "./import/read.ts";
-import type { ModelParameters } from "./pipeline.ts";
-import { loadSpec } from "./spec-file.ts";
-import type { TrainInput, TrainResult } from "./train/task.ts";
-import { makeCandidate } from "./train.ts";
+import { makeCandidate, type TrainInput, type TrainResult } from "./train.ts";
 
 export { CATEGORY_MEANINGS } from "./import/encoders.ts";
 export { FOREIGN_FORMATS } from "./import/format.ts";

@@ -1,12 +1,13 @@
 // Label: late labels from a file into the prediction log, checked line by line before any is written.
+
 import { SentinelError } from "../core/errors.ts";
 import { type Column, numberAt, textAt } from "../core/table.ts";
-import type { Label } from "../core/transaction.ts";
-import type { Ports } from "../ports.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { SharedStates } from "./shared/states.ts";
-import { LABEL_KNOWN_AT } from "./vectors.ts";
-import { transactionOf } from "./warm/catch-up.ts";
+import { type LabelDraft, type LabelRefusal, type LabelRoad, labelFault, takeLabel } from "../online/label.ts";
+import { SharedStates } from "../online/states.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { PredictionLog } from "../ports/log.ts";
+import type { Ports } from "../ports/ports.ts";
+import { LABEL_KNOWN_AT } from "./data/vectors.ts";
 
 export interface LabelResult {
   readonly read: number;
@@ -21,7 +22,7 @@ const UNKNOWN_SHOWN_MAX = 20;
 const FLUSH_EVERY = 1000;
 
 /** Reads a table of labels: id, label, and optionally label_known_at and source. Errors: dataset.*, labels.invalid. */
-export async function readLabels(ports: Ports, pipeline: Pipeline, file: string): Promise<readonly Label[]> {
+export async function readLabels(ports: Ports, pipeline: Pipeline, file: string): Promise<readonly LabelDraft[]> {
   const dataset = await ports.dataset();
   const { columns } = await dataset.describe(file);
   const { id, label, time } = pipeline.columns;
@@ -43,7 +44,7 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
   }
   const table = await dataset.read(file, { columns: [...named.values()] });
   const column = (name: string): Column | undefined => table.columns.get(named.get(name) ?? "");
-  const labels: Label[] = [];
+  const labels: LabelDraft[] = [];
   for (let row = 0; row < table.rows; row++) {
     const value = numberAt(column(label)!, row);
     const transactionId = textAt(column(id)!, row);
@@ -58,52 +59,76 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
     labels.push({
       transactionId,
       fraud: value === 1,
-      knownAt: Number.isNaN(given) ? delayed : given,
+      knownAt: firstTime(given, delayed),
       source: source === undefined ? "file" : (textAt(source, row) ?? "file"),
     });
   }
   return labels;
 }
 
+/** The first that is a time. */
+function firstTime(...times: readonly number[]): LabelDraft["knownAt"] {
+  return times.find((time) => !Number.isNaN(time)) ?? "after-delay";
+}
+
 /**
- * Writes labels of known transactions into the log; a missing time is the transaction's own plus the label delay. Where servers share
- * their feature state, it learns them too. Errors: log.*, state.*
+ * Writes labels of transactions that the log knows, by the same road as a server's. Where servers share their feature state, it learns them
+ * too. Errors: log.*, state.*, labels.invalid (a label older than its transaction; then nothing is written).
  */
-export async function writeLabels(ports: Ports, pipeline: Pipeline, labels: readonly Label[]): Promise<LabelResult> {
-  if (ports.shared === undefined) return write(ports, { pipeline, labels, states: null });
+export async function writeLabels(
+  ports: Ports,
+  pipeline: Pipeline,
+  labels: readonly LabelDraft[],
+): Promise<LabelResult> {
+  const log = await ports.log();
+  if (ports.shared === undefined) return write(ports, { pipeline, labels, log, states: logOnly() });
   const states = await SharedStates.open(ports, await ports.shared(), { pipeline: pipeline.name });
   try {
-    return await write(ports, { pipeline, labels, states: (await states.follow()) ? states : null });
+    return await write(ports, { pipeline, labels, log, states: (await states.follow()) ? states : logOnly() });
   } finally {
     await states.close();
   }
 }
 
-/** `states` null: nobody shares a state, or nobody has begun to. */
+/** Where nobody shares a state, or nobody has begun to: a server learns the label from the log when it starts. */
+function logOnly(): LabelRoad["states"] {
+  return {
+    answered: async () => null,
+    async takeLabel({ transaction, log, fraud, source, knownAt, receivedAt }) {
+      const record = { transactionId: transaction.id, fraud, source, knownAt: knownAt ?? receivedAt, receivedAt };
+      if (log.appendLabel(record)) return true;
+      await log.flush();
+      return log.appendLabel(record);
+    },
+  };
+}
+
 async function write(
   ports: Ports,
-  given: { readonly pipeline: Pipeline; readonly labels: readonly Label[]; readonly states: SharedStates | null },
+  given: {
+    readonly pipeline: Pipeline;
+    readonly labels: readonly LabelDraft[];
+    readonly log: PredictionLog;
+    readonly states: LabelRoad["states"];
+  },
 ): Promise<LabelResult> {
-  const { pipeline, labels, states } = given;
-  const log = await ports.log();
+  const { pipeline, labels, log, states } = given;
+  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs };
   const unknown: string[] = [];
   let unknownCount = 0;
   let written = 0;
+  // Every label is checked before the first is written.
+  for (const label of labels) {
+    const fault = await labelFault(road, label);
+    if (fault !== null && fault.code !== "request.not-found") throw refused(fault, written);
+  }
   for (const [index, label] of labels.entries()) {
-    const prediction = await log.find(label.transactionId);
-    if (prediction === null) {
+    const outcome = await takeLabel(road, label);
+    if (outcome.accepted) written++;
+    else if (outcome.code === "request.not-found") {
       unknownCount++;
       if (unknown.length < UNKNOWN_SHOWN_MAX) unknown.push(label.transactionId);
-      continue;
-    }
-    const knownAt = Number.isNaN(label.knownAt) ? prediction.time + pipeline.labels.delayMs : label.knownAt;
-    const entry = { ...label, knownAt, receivedAt: ports.clock.now() };
-    if (states !== null) await states.takeLabel({ ...entry, transaction: transactionOf(prediction), log });
-    else if (!log.appendLabel(entry)) {
-      await log.flush();
-      log.appendLabel(entry);
-    }
-    written++;
+    } else throw refused(outcome, written);
     if (index % FLUSH_EVERY === 0) {
       await log.flush();
       ports.report.progress("labels", index, labels.length);
@@ -111,6 +136,14 @@ async function write(
   }
   await log.flush();
   return { read: labels.length, written, unknown, unknownCount };
+}
+
+function refused(outcome: LabelRefusal, written: number): SentinelError {
+  const code = outcome.code === "labels.invalid" ? "labels.invalid" : "log.unwritable";
+  const what = `label of ${JSON.stringify(outcome.transactionId)}: ${outcome.message} (${written} labels before it are written)`;
+  return new SentinelError(code, what, {
+    hint: "correct the file and run the command again; a label that is written already stays as it is",
+  });
 }
 
 function invalid(file: string, row: number, what: string): SentinelError {

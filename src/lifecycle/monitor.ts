@@ -4,13 +4,14 @@ import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
 import { type DriftReport, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
-import { averagePrecision, precisionRecallF1At } from "../ml/metrics.ts";
-import type { Ports, PredictionRecord } from "../ports.ts";
-import { readJson } from "./bundle.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { loadScorer, type Scorer, scoreRows } from "./score.ts";
-import { labelsOf, readSource, timesOf } from "./source.ts";
-import { columnsOfPlan, vectorsOf } from "./vectors.ts";
+import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
+import { readJson } from "../online/bundle.ts";
+import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { PredictionRecord } from "../ports/log.ts";
+import type { Ports } from "../ports/ports.ts";
+import { labelsOf, readSource, timesOf } from "./data/source.ts";
+import { columnsOfPlan, vectorsOf } from "./data/vectors.ts";
 
 /** Newest rows looked at, at most; a window beyond this adds no certainty. */
 const WINDOW_ROWS_MAX = 200_000;

@@ -7,8 +7,9 @@ import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
-import type { JournalEntry, Ports, Registry } from "../ports.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { JournalEntry, Registry } from "../ports/registry.ts";
 
 /** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
 export const PREVIOUS = "previous";

@@ -1,8 +1,10 @@
 // Push: everything of the embedded registry moves to a server: runs, versions, evidence, journal, aliases; resumable at any point.
-import type { ModelVersion, RegistryTarget } from "../ports.ts";
+import type { ModelVersion, RegistryTarget } from "../ports/registry.ts";
 import { type Moved, PUSHED_FROM, type PushPorts } from "./push/ends.ts";
 import { pushJournal } from "./push/journal.ts";
 import { pushRuns } from "./push/runs.ts";
+
+export type { Moved } from "./push/ends.ts";
 
 export interface PushInput {
   /** One model with the runs its versions came from; null: all models and all runs. */

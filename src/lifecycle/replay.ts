@@ -1,19 +1,28 @@
 // Replay: recompute every logged vector and score from raw history, and demand the same bits.
+
 import { messageOf } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
+import { encode, learnArrival } from "../features/encode.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
-import type { Ports, PredictionLog, PredictionRecord, Reporter } from "../ports.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { loadVersion, type Scorer } from "./score.ts";
-import { generationOf, readLives } from "./shared/lives.ts";
-import { drainPending } from "./shared/outbox.ts";
-import { vectorsOf } from "./vectors.ts";
-import { arrivalOf, arrivals, type LogArrival } from "./warm/catch-up.ts";
-import { type Era, readEras } from "./warm/eras.ts";
-import type { StateOrigin } from "./warm/saved.ts";
-import { isLearned, learnInto } from "./warm.ts";
+import { loadVersion, type Scorer } from "../online/score.ts";
+import {
+  arrivalOf,
+  arrivals,
+  drainPending,
+  type Era,
+  generationOf,
+  isLearned,
+  type LogArrival,
+  readEras,
+  readLives,
+  type StateOrigin,
+} from "../online/states.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { PredictionLog, PredictionRecord } from "../ports/log.ts";
+import type { Ports, Reporter } from "../ports/ports.ts";
+import { vectorsOf } from "./data/vectors.ts";
 
 /** One value that came out differently. A difference in the score has the feature "(score)". */
 export interface Mismatch {
@@ -152,9 +161,7 @@ export async function vectorAt(
     if (record?.transactionId !== transactionId) continue;
     const state = tracks.at(plan, record);
     if (state === null) return null;
-    const vector = new Float32Array(plan.width);
-    state.read(plan, transaction, vector);
-    return vector;
+    return encode(state, plan, transaction);
   }
   return null;
 }
@@ -176,8 +183,7 @@ async function compare(
   const state = on.tracks.at(scorer.plan, record);
   if (state === null) return tally.skip("no-origin");
   const { plan } = scorer;
-  const vector = new Float32Array(plan.width);
-  state.read(plan, on.arrival.transaction, vector);
+  const vector = encode(state, plan, on.arrival.transaction);
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
   const { tolerance } = scorer;
   tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score, tolerance });
@@ -229,7 +235,7 @@ class Tracks {
   learn(arrival: LogArrival): void {
     for (const { origin, until, state } of this.tracks) {
       const history = origin.shared === undefined || arrival.sequence <= origin.catchUpSequence;
-      if (history && arrival.sequence <= until && isLearned(origin, arrival)) learnInto(state, arrival);
+      if (history && arrival.sequence <= until && isLearned(origin, arrival)) learnArrival(state, arrival);
     }
   }
 
@@ -239,7 +245,7 @@ class Tracks {
       const { shared } = origin;
       if (shared === undefined || generationOf(applied) !== shared.generation || applied > until) continue;
       if (applied > shared.from || arrival.transaction.time > (origin.trainedUpTo ?? -Infinity)) {
-        learnInto(state, arrival);
+        learnArrival(state, arrival);
       }
     }
   }

@@ -1,4 +1,5 @@
 // Retrain: on alarm, train a candidate from the table plus what the log has learned since; never a champion.
+
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { formatDuration } from "../core/duration.ts";
@@ -8,14 +9,14 @@ import { largest } from "../core/stats.ts";
 import { type Column, type Table, textAt } from "../core/table.ts";
 import type { FieldValue } from "../core/transaction.ts";
 import { compileSpec } from "../features/plan.ts";
-import type { Ports, PredictionRecord } from "../ports.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { PredictionRecord } from "../ports/log.ts";
+import type { Ports } from "../ports/ports.ts";
+import { readSource, type Source, timesOf } from "./data/source.ts";
+import { loadSpec } from "./data/spec-file.ts";
+import { columnsOfPlan, LABEL_KNOWN_AT } from "./data/vectors.ts";
 import { type MonitorResult, monitor } from "./monitor.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { readSource, type Source, timesOf } from "./source.ts";
-import { loadSpec } from "./spec-file.ts";
-import type { TrainInput, TrainResult } from "./train/task.ts";
-import { train } from "./train.ts";
-import { columnsOfPlan, LABEL_KNOWN_AT } from "./vectors.ts";
+import { type TrainInput, type TrainResult, train } from "./train.ts";
 
 export interface RetrainInput {
   readonly pipeline: Pipeline;

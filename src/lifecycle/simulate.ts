@@ -1,9 +1,15 @@
 // The verb simulate: writes simulated transactions into a file of any format.
 import type { Table } from "../core/table.ts";
-import type { Ports } from "../ports.ts";
+import type { Ports } from "../ports/ports.ts";
 import { simulateDays } from "./simulate/days.ts";
 import { type SimulateOptions, settingsOf } from "./simulate/options.ts";
 import { INTEGER_COLUMNS } from "./simulate/rows.ts";
+
+export { simulateDays } from "./simulate/days.ts";
+export { parseDrift } from "./simulate/drift.ts";
+export { emit } from "./simulate/emit.ts";
+export type { SimulateOptions } from "./simulate/options.ts";
+export { INTEGER_COLUMNS } from "./simulate/rows.ts";
 
 export interface SimulateInput extends SimulateOptions {
   /** The file; its ending names the format. */

@@ -1,10 +1,10 @@
 // Train: data gate → features → models → training and logic gates → a run and a version in the registry as `candidate`.
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
-import type { Ports, Registry } from "../ports.ts";
-import { type Lineage, lineageOf } from "./lineage.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { loadVersion, type Scorer } from "./score.ts";
+import { loadVersion, type Scorer } from "../online/score.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { Registry } from "../ports/registry.ts";
 import {
   amountsOf,
   checkUniqueIds,
@@ -14,8 +14,10 @@ import {
   type Source,
   spanText,
   timesOf,
-} from "./source.ts";
-import { loadSpec } from "./spec-file.ts";
+} from "./data/source.ts";
+import { loadSpec } from "./data/spec-file.ts";
+import { columnsOfPlan, vectorsOf } from "./data/vectors.ts";
+import { type Lineage, lineageOf } from "./lineage/lineage.ts";
 import { type Fitted, fitModels } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
 import { columnKinds } from "./train/kinds.ts";
@@ -25,7 +27,14 @@ import type { TrainInput, TrainResult } from "./train/task.ts";
 import { logTrials, tune } from "./train/tune.ts";
 import { judgeUntuned, logUntuned } from "./train/untuned.ts";
 import { gateOf } from "./validate.ts";
-import { columnsOfPlan, vectorsOf } from "./vectors.ts";
+
+export { type Metrics, metricsOf } from "./train/evaluate.ts";
+export { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf } from "./train/fit.ts";
+export { judgedRows } from "./train/judge.ts";
+export { trainResults } from "./train/results.ts";
+export type { Split } from "./train/split.ts";
+export type { TrainInput, TrainResult } from "./train/task.ts";
+export { TUNE_MAX, type Tuning } from "./train/tune.ts";
 
 /** Trains one candidate. A gate's no ends it with the verdicts so far and nothing registered. */
 export async function train(ports: Ports, input: TrainInput): Promise<TrainResult> {

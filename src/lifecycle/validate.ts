@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
-import type { Ports } from "../ports.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
 import { type DataGateResult, dataGate } from "../quality/gate.ts";
 import { htmlReport } from "../quality/report.ts";
 import { parseSuite } from "../quality/suite.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { readSource, type Source } from "./source.ts";
+import { readSource, type Source } from "./data/source.ts";
 
 export interface ValidateResult extends DataGateResult {
   readonly source: Pick<Source, "path" | "hash"> & { readonly rows: number };

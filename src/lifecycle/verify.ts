@@ -1,7 +1,8 @@
 // Verify: walks a registry and names everything in it that is not what was written: journal, copy, aliases, versions, evidence.
 import { SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
-import type { JournalEntry, ModelVersion, Registry, Reporter } from "../ports.ts";
+import type { Reporter } from "../ports/ports.ts";
+import type { JournalEntry, ModelVersion, Registry } from "../ports/registry.ts";
 import { compareWithCopy, readCopyLines } from "./verify/copy.ts";
 import type { Fault } from "./verify/fault.ts";
 import { journalFaults } from "./verify/journal.ts";

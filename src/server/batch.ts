@@ -1,12 +1,13 @@
 // POST /predict/batch: a JSON array, judged whole by one bundle or not at all; or NDJSON, answered line by line as it comes.
 import { SentinelError } from "../core/errors.ts";
-import { answer, championOf } from "./answer.ts";
+import { answer, championOf } from "../online/answer.ts";
+import { checkSame } from "../online/duplicates.ts";
+import { explainedAnswer } from "../online/explained.ts";
+import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
+import type { Parsed } from "../online/parse.ts";
 import { chunksOf, mediaType, readLines, readText } from "./body.ts";
-import { checkSame } from "./duplicates.ts";
-import { explainedAnswer, wantsReasons } from "./explained.ts";
-import { type FieldFault, faultsOf, invalidRequest } from "./faults.ts";
+import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
-import type { Parsed } from "./parse.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { problemOf } from "./problem.ts";
 import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";

@@ -1,16 +1,18 @@
 // POST /explain: what every feature added to the score, of a transaction as it would be judged now or of one in the log.
+
 import { SentinelError } from "../core/errors.ts";
-import type { Explanation, ExplanationDifference } from "../lifecycle/explain/attribution.ts";
-import type { Scorer } from "../lifecycle/score.ts";
-import type { Shadowed } from "../lifecycle/shadow.ts";
-import type { WarmState } from "../lifecycle/states.ts";
-import type { PredictionRecord } from "../ports.ts";
-import { championOf } from "./answer.ts";
+import { encode } from "../features/encode.ts";
+import { championOf } from "../online/answer.ts";
+import type { Explanation, ExplanationDifference } from "../online/explain.ts";
+import { invalidRequest } from "../online/faults.ts";
+import { judgedBy } from "../online/judged-by.ts";
+import { idOf, type Parsed, rename } from "../online/parse.ts";
+import type { Scorer } from "../online/score.ts";
+import type { Shadowed } from "../online/shadow.ts";
+import type { WarmState } from "../online/states.ts";
+import type { PredictionRecord } from "../ports/log.ts";
 import { mediaType, readText } from "./body.ts";
-import { invalidRequest } from "./faults.ts";
 import { parseJson } from "./json.ts";
-import { judgeOf } from "./judge.ts";
-import { idOf, type Parsed, rename } from "./parse.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { EXPLANATION_SCHEMA, ref } from "./schemas.ts";
 
@@ -45,8 +47,7 @@ async function explain(parts: ServerParts, context: RequestContext): Promise<Res
   const text = await readText({ request, incoming: context.env?.incoming }, parts.pipeline.serve.bodyMaxBytes);
   const { against, transaction } = partsOf(parseJson(text));
   const found = await caseOf(parts, transaction);
-  const { differenceOf, explainVector } = await import("../lifecycle/explain/attribution.ts");
-  const { reasonsOf, sentencesOf } = await import("../lifecycle/explain/reasons.ts");
+  const { differenceOf, explainVector, reasonsOf, sentencesOf } = await import("../online/explain.ts");
   const explanation = explainVector(found.scorer, found.vector);
   const body = {
     transaction_id: found.transactionId,
@@ -100,11 +101,7 @@ function idAlone(parts: ServerParts, given: unknown): string | null {
 async function newCase(parts: ServerParts, { transaction }: Parsed): Promise<Case> {
   const { scorer, held } = championOf(parts.live.current);
   const vectorOf = (by: Scorer, { state }: WarmState): Promise<Float32Array> =>
-    parts.states.look(transaction, () => {
-      const vector = new Float32Array(by.plan.width);
-      state.read(by.plan, transaction, vector);
-      return vector;
-    });
+    parts.states.look(transaction, () => encode(state, by.plan, transaction));
   const vector = await vectorOf(scorer, held);
   const read = async (shadow: Shadowed): Promise<Float32Array> => {
     if (shadow.held === null) throw notWarm(shadow.scorer.version);
@@ -114,9 +111,9 @@ async function newCase(parts: ServerParts, { transaction }: Parsed): Promise<Cas
 }
 
 async function loggedCase(parts: ServerParts, record: PredictionRecord): Promise<Case> {
-  const { checkJudged, translate } = await import("../lifecycle/explain/vector.ts");
+  const { checkJudged, translate } = await import("../online/explain.ts");
   checkJudged(record);
-  const scorer = await judgeOf(parts, record);
+  const scorer = await judgedBy(parts, record);
   const read = async (shadow: Shadowed): Promise<Float32Array> => {
     const translated = translate(record.vector, { from: scorer, to: shadow.scorer });
     if (translated.vector !== null) return translated.vector;

@@ -1,13 +1,14 @@
 // POST /feedback: labels, the late truth, one or many; on the clock of event time.
+
 import { ERROR_KINDS, type ErrorCode, SentinelError } from "../core/errors.ts";
-import { transactionOf } from "../lifecycle/warm/catch-up.ts";
+import { type FieldFault, invalidRequest } from "../online/faults.ts";
+import { type LabelDraft, takeLabel } from "../online/label.ts";
+import { idOf, rename } from "../online/parse.ts";
+import { parseTime } from "../online/time.ts";
 import { mediaType, readText } from "./body.ts";
-import { type FieldFault, invalidRequest } from "./faults.ts";
 import { parseJson } from "./json.ts";
-import { idOf, rename } from "./parse.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { FEEDBACK_RESULT_SCHEMA, ref } from "./schemas.ts";
-import { parseTime } from "./time.ts";
 
 export const feedbackRoute: Route = {
   method: "POST",
@@ -18,14 +19,6 @@ export const feedbackRoute: Route = {
   answers: { "application/json": FEEDBACK_RESULT_SCHEMA },
   run: feedback,
 };
-
-interface ParsedLabel {
-  readonly transactionId: string;
-  readonly fraud: boolean;
-  readonly source: string;
-  /** null: known now, on the clock of event time. */
-  readonly knownAt: number | null;
-}
 
 interface Outcome {
   readonly transaction_id: string;
@@ -61,21 +54,16 @@ async function feedback(parts: ServerParts, context: RequestContext): Promise<Re
 }
 
 /** Logs and learns one label. */
-async function take(parts: ServerParts, label: ParsedLabel): Promise<Outcome> {
-  const { transactionId, fraud, source } = label;
-  const about = (await parts.log.find(transactionId)) ?? (await parts.states.answered(transactionId));
-  if (about === null) return refusal(parts, transactionId, "request.not-found");
-  const { log, ports } = parts;
-  const taking = { transaction: transactionOf(about), log, fraud, source, knownAt: label.knownAt };
-  if (!(await parts.states.takeLabel({ ...taking, receivedAt: ports.clock.now() }))) {
-    parts.measures.logDropped.inc({ kind: "label" });
-    return refusal(parts, transactionId, "server.overloaded");
-  }
-  parts.measures.labels.inc({ outcome: "accepted" });
-  return { transaction_id: transactionId, accepted: true };
+async function take(parts: ServerParts, label: LabelDraft): Promise<Outcome> {
+  const { log, states, ports, pipeline } = parts;
+  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs };
+  const { transactionId, ...outcome } = await takeLabel(road, label);
+  if (!outcome.accepted && outcome.code === "server.overloaded") parts.counters.recordDropped("label");
+  parts.counters.labelled(outcome.accepted ? "accepted" : outcome.code);
+  return { transaction_id: transactionId, ...outcome };
 }
 
-function parseLabel(parts: ServerParts, value: unknown, at: string): ParsedLabel {
+function parseLabel(parts: ServerParts, value: unknown, at: string): LabelDraft {
   const { columns, canonical } = parts.pipeline;
   const names = new Map(canonical);
   names.set("time", "time");
@@ -93,10 +81,11 @@ function parseLabel(parts: ServerParts, value: unknown, at: string): ParsedLabel
     fault("source", `must be a text of 1 to ${SOURCE_LENGTH_MAX} characters`);
   }
   const time = renamed[names.get("time") ?? "time"];
-  const knownAt = time === undefined ? null : parseTime(time);
+  const knownAt = knownAtOf(time);
   if (Number.isNaN(knownAt)) fault("time", "must be an ISO 8601 time or whole milliseconds since 1970");
   const latest = Math.max(parts.ports.clock.now(), parts.states.newestTime) + parts.aheadMaxMs;
-  if (knownAt !== null && knownAt > latest) fault("time", "is ahead of the server's clock by more than is allowed");
+  if (typeof knownAt === "number" && knownAt > latest)
+    fault("time", "is ahead of the server's clock by more than is allowed");
   if (faults.length > 0) throw invalidRequest(faults, "the label");
   return { transactionId: transactionId!, fraud: fraud!, source: source as string, knownAt };
 }
@@ -106,17 +95,21 @@ function fraudOf(value: unknown): boolean | null {
   return value === 0 || value === 1 ? value === 1 : null;
 }
 
-function refusal(parts: ServerParts, transactionId: string, code: ErrorCode): Outcome {
-  parts.measures.labels.inc({ outcome: code });
-  const message =
-    code === "request.not-found" ? "no answer was given to a transaction of this id" : "the log cannot take more now";
-  return { transaction_id: transactionId, accepted: false, code, message };
+/** Absent: known as it arrives. null: nobody knows when, so the pipeline's delay counts. NaN: not a time. */
+function knownAtOf(value: unknown): LabelDraft["knownAt"] {
+  if (value === undefined) return "now";
+  return value === null ? "after-delay" : parseTime(value);
 }
 
 function refused(outcome: Outcome): SentinelError {
   const code = outcome.code ?? "request.not-found";
-  const hint = ERROR_KINDS[code].retryable
-    ? "send the label again after Retry-After seconds"
-    : "send labels of transactions that /predict answered, under the same transaction_id";
+  const hint = hintOf(code);
   return new SentinelError(code, `label of ${JSON.stringify(outcome.transaction_id)}: ${outcome.message}`, { hint });
+}
+
+function hintOf(code: ErrorCode): string {
+  if (ERROR_KINDS[code].retryable) return "send the label again after Retry-After seconds";
+  return code === "labels.invalid"
+    ? "send the time at which the label became known, or leave it out"
+    : "send labels of transactions that /predict answered, under the same transaction_id";
 }

@@ -1,9 +1,10 @@
 // Measures: what Prometheus is told; a registry of our own, so that two servers in one process do not mix.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Shadows } from "../lifecycle/shadow.ts";
-import { SHADOW_MISSES } from "../ports.ts";
-import type { AnswerBody } from "./answer-body.ts";
-import type { Live } from "./live.ts";
+import type { Decision } from "../core/decision.ts";
+import type { Counters } from "../online/counters.ts";
+import type { Live } from "../online/live.ts";
+import type { Shadows } from "../online/shadow.ts";
+import { SHADOW_MISSES } from "../ports/log.ts";
 
 /** Seconds; a quarter of a millisecond to a second, because answers take a few milliseconds. */
 const SECONDS = [0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
@@ -44,26 +45,66 @@ export function createMeasures() {
   const shadowQueue = gauge("shadow_queue", "Transactions waiting for a candidate.", ["version"]);
   const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
-  return {
-    repeated: counter("repeated_total", "Transactions answered before and answered the same again."),
-    overloaded: counter("overloaded_total", "Requests refused because of overload."),
-    logDropped: counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]),
-    learnFailures: counter("learn_failures_total", "Transactions the feature state could not learn."),
-    stateFailures: counter("state_failures_total", "Answers by the policy because the shared state did not.", ["code"]),
-    labels: counter("labels_total", "Labels received, by outcome.", ["outcome"]),
-    swaps: counter("swaps_total", "Changes of the champion."),
-    swapFailures: counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]),
-    persistFailures: counter("persist_failures_total", "Saves of the feature state that failed."),
-    inFlight: gauge("in_flight", "Requests being read or answered."),
-    answered(body: AnswerBody, latencyMs: number): void {
-      predictions.inc({ decision: body.decision, version: body.model.version });
+  const repeated = counter("repeated_total", "Transactions answered before and answered the same again.");
+  const logDropped = counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]);
+  const learnFailures = counter("learn_failures_total", "Transactions the feature state could not learn.");
+  const stateFailures = counter("state_failures_total", "Answers by the policy because the shared state did not.", [
+    "code",
+  ]);
+  const labels = counter("labels_total", "Labels received, by outcome.", ["outcome"]);
+  const swaps = counter("swaps_total", "Changes of the champion.");
+  const swapFailures = counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]);
+  const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
+  const requestChildren = new Map<
+    string,
+    { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
+  >();
+  /** By version, then decision; versions change seldom, so the last one's are kept. */
+  let lastVersion = "";
+  let lastChildren = new Map<Decision, Counter.Internal>();
+  const predictionsOf = (decision: Decision, version: string): Counter.Internal => {
+    if (version !== lastVersion) {
+      lastVersion = version;
+      lastChildren = new Map();
+    }
+    let child = lastChildren.get(decision);
+    if (child === undefined) {
+      child = predictions.labels({ decision, version });
+      lastChildren.set(decision, child);
+    }
+    return child;
+  };
+  /** What the engine reports of its work. */
+  const counters: Counters = {
+    answered(reply, latencyMs) {
+      predictionsOf(reply.decision, reply.model.version).inc();
       scoreSeconds.observe(latencyMs / 1000);
-      if (body.score === null) degraded.inc();
-      else scores.observe(body.score);
+      if (reply.score === null) degraded.inc();
+      else scores.observe(reply.score);
     },
-    requested(request: { readonly route: string; readonly status: number; readonly ms: number }): void {
-      requests.inc({ route: request.route, status: request.status });
-      requestSeconds.observe({ route: request.route }, request.ms / 1000);
+    repeated: () => repeated.inc(),
+    recordDropped: (kind) => logDropped.inc({ kind }),
+    learnFailed: () => learnFailures.inc(),
+    stateFailed: (code) => stateFailures.inc({ code }),
+    labelled: (outcome) => labels.inc({ outcome }),
+    swapped: () => swaps.inc(),
+    versionBroken: (code) => swapFailures.inc({ code }),
+    persistFailed: () => persistFailures.inc(),
+  };
+  return {
+    counters,
+    overloaded: counter("overloaded_total", "Requests refused because of overload."),
+    inFlight: gauge("in_flight", "Requests being read or answered."),
+    requested({ route, status, ms }: { readonly route: string; readonly status: number; readonly ms: number }): void {
+      // Labels are looked up once per route and status: prom-client hashes them at each call.
+      const key = `${status} ${route}`;
+      let child = requestChildren.get(key);
+      if (child === undefined) {
+        child = { count: requests.labels({ route, status }), seconds: requestSeconds.labels({ route }) };
+        requestChildren.set(key, child);
+      }
+      child.count.inc();
+      child.seconds.observe(ms / 1000);
     },
     async text(now: number, from: { readonly live: Live; readonly shadows: Shadows }): Promise<string> {
       const { champion, shadows } = from.live.current;

@@ -1,7 +1,8 @@
 // GET /model: what is serving, what shadows it, how old the aliases are, what could not be loaded.
-import type { Shadowed } from "../lifecycle/shadow.ts";
-import type { WarmState } from "../lifecycle/states.ts";
-import type { Served } from "./live.ts";
+
+import type { Served } from "../online/live.ts";
+import type { Shadowed } from "../online/shadow.ts";
+import type { WarmState } from "../online/states.ts";
 import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
 
 export const modelRoute: Route = {

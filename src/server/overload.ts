@@ -1,6 +1,6 @@
 // Overload: requests beyond what can be answered soon are refused at once, before latency collapses.
 import { SentinelError } from "../core/errors.ts";
-import type { Clock } from "../ports.ts";
+import type { Clock } from "../ports/ports.ts";
 
 export interface OverloadOptions {
   readonly clock: Clock;

@@ -1,35 +1,16 @@
 // The parts of a running server that routes share, and what a route is.
-
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import type { Logger } from "pino";
-import type { Pipeline } from "../lifecycle/pipeline.ts";
-import type { Shadows } from "../lifecycle/shadow.ts";
-import type { OnlineStates } from "../lifecycle/states.ts";
-import type { Ports, PredictionLog } from "../ports.ts";
-import type { Duplicates } from "./duplicates.ts";
-import type { Live } from "./live.ts";
+import type { Engine } from "../online/engine.ts";
 import type { Measures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
-import type { TransactionParser } from "./parse.ts";
 
-export interface ServerParts {
-  readonly ports: Ports;
-  readonly pipeline: Pipeline;
-  /** JSON Schema of a transaction, canonical names. */
-  readonly schema: object;
-  readonly log: PredictionLog;
-  readonly states: OnlineStates;
-  readonly shadows: Shadows;
-  readonly live: Live;
-  readonly parser: TransactionParser;
-  readonly duplicates: Duplicates;
+/** The engine, and what only a door over HTTP needs. */
+export interface ServerParts extends Engine {
   readonly measures: Measures;
   readonly overload: Overload;
-  readonly logger: Logger;
   readonly adminKey: string | null;
   readonly packageVersion: string;
-  readonly aheadMaxMs: number;
 }
 
 /** A request as a route sees it; `incoming` is missing where no socket is behind it (tests by app.request). */

@@ -1,7 +1,8 @@
 // POST /predict: one transaction in, one decision out.
-import { answer } from "./answer.ts";
+import { answer } from "../online/answer.ts";
+import { explainedAnswer } from "../online/explained.ts";
 import { mediaType, readText } from "./body.ts";
-import { explainedAnswer, wantsReasons } from "./explained.ts";
+import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";

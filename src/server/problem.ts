@@ -1,6 +1,6 @@
 // Problem documents: every error leaves the server in the one shape of RFC 9457, with a code and a hint.
 import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
-import { type FieldFault, faultsOf } from "./faults.ts";
+import { type FieldFault, faultsOf } from "../online/faults.ts";
 
 export interface Problem {
   readonly type: string;

@@ -138,8 +138,9 @@ export const SCHEMAS = {
       fraud: { type: ["boolean", "integer"], description: "true or 1: fraud. Also as is_fraud or label." },
       source: { ...text, maxLength: 100, default: "analyst", description: "Who says so." },
       time: {
-        type: ["string", "integer"],
-        description: "When it became known, on the clock of event time; default: the newest event time seen.",
+        type: ["string", "integer", "null"],
+        description:
+          "When it became known, on the clock of event time; not before its transaction. Absent: now, at the newest event time seen. null: nobody knows when, so the transaction's time plus the pipeline's label delay counts.",
       },
     },
   },

@@ -1,25 +1,20 @@
-// The server: its parts put together, started, and drained when it stops.
-import { type Logger, pino } from "pino";
-import { DAY_MS } from "../core/duration.ts";
-import { messageOf } from "../core/errors.ts";
-import type { Pipeline } from "../lifecycle/pipeline.ts";
-import type { loadScorer } from "../lifecycle/score.ts";
-import { Shadows } from "../lifecycle/shadow.ts";
-import { SharedStates } from "../lifecycle/shared/states.ts";
-import type { OnlineStates } from "../lifecycle/states.ts";
-import { WarmStates } from "../lifecycle/warm.ts";
-import type { Ports } from "../ports.ts";
+// The server: the engine behind its HTTP door, started, and drained when it stops.
+import { getRequestListener } from "@hono/node-server";
+import { pino } from "pino";
+import type { EngineLog } from "../online/counters.ts";
+import { openEngine } from "../online/engine.ts";
+import type { loadScorer } from "../online/score.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
 import { type App, createApp } from "./app.ts";
-import { Duplicates } from "./duplicates.ts";
+import { type HotRoad, hotRoad } from "./hot.ts";
 import { type Listening, listen } from "./listen.ts";
-import { Live } from "./live.ts";
 import { createMeasures } from "./measures.ts";
 import { Overload } from "./overload.ts";
-import { createParser } from "./parse.ts";
 import type { ServerParts } from "./parts.ts";
 
 export interface ServerOptions {
-  readonly logger?: Logger;
+  readonly logger?: EngineLog;
   /** Key of the admin routes; null turns them off. */
   readonly adminKey?: string | null;
   readonly packageVersion?: string;
@@ -50,7 +45,6 @@ export interface SentinelServer {
 
 const IN_FLIGHT_MAX = 1000;
 const LAG_MS_MAX = 250;
-const PERSIST_MS = 300_000;
 const DRAIN_MS_MAX = 10_000;
 
 /**
@@ -65,37 +59,27 @@ export async function createServer(input: {
   readonly schema: object;
   readonly options?: ServerOptions;
 }): Promise<SentinelServer> {
-  const { options = {} } = input;
-  const { persistMs = PERSIST_MS, drainMsMax = DRAIN_MS_MAX } = options;
+  const { drainMsMax = DRAIN_MS_MAX } = input.options ?? {};
   const parts = await assemble(input);
-  const { live, states, shadows, log, logger, overload, measures } = parts;
+  const { live, logger, overload } = parts;
   const app = createApp(parts);
-  await live.poll();
-  live.start();
-  const persist = (): Promise<void> =>
-    states.persist().catch((error) => {
-      measures.persistFailures.inc();
-      logger.error({ error: messageOf(error) }, "the feature state could not be saved");
-    });
-  const timer = setInterval(() => void persist(), persistMs).unref();
+  await parts.start();
   let listening: Listening | null = null;
+  let road: HotRoad | null = null;
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     live.draining = true;
-    clearInterval(timer);
     await Promise.all([listening?.close(drainMsMax), overload.settled(drainMsMax)]);
-    await live.stop();
-    await shadows.stop(drainMsMax);
+    await parts.stop(drainMsMax);
+    road?.stop();
     overload.stop();
-    await persist();
-    await log.flush();
-    await states.close();
-    logger.info("stopped");
+    logger.info({}, "stopped");
   };
   return {
     app,
     async start(at) {
-      listening = await listen(app, at);
+      road = hotRoad(parts, getRequestListener(app.fetch));
+      listening = await listen(road.listener, at);
       const { host, port } = listening;
       logger.info({ host, port, ready: live.current.champion !== null }, "listening");
       return { host, port };
@@ -114,46 +98,16 @@ async function assemble(input: {
   readonly options?: ServerOptions;
 }): Promise<ServerParts> {
   const { ports, pipeline, schema, options = {} } = input;
-  const { aheadMaxMs = DAY_MS, logger = pino() } = options;
-  const parser = createParser({ pipeline, schema, aheadMaxMs });
-  const log = await ports.log();
+  const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
+  const { logger = pino(), aheadMaxMs, persistMs, workerModule, load } = options;
   const measures = createMeasures();
-  const states = await openStates(ports, { pipeline: pipeline.name, logger });
-  const shadows = new Shadows({
-    log,
-    sample: pipeline.shadow.sample,
-    batchMsMax: pipeline.shadow.timeoutMs,
-    queueMax: pipeline.shadow.queueMax,
-    onFault: (version, error) => logger.warn({ version, error }, "a candidate failed in shadow"),
-    ...(options.workerModule === undefined ? {} : { workerModule: options.workerModule }),
-  });
-  const live = new Live({
+  const { counters } = measures;
+  const engine = await openEngine({
     ports,
-    model: pipeline.model,
-    states,
-    shadows,
-    pollMs: pipeline.serve.pollMs,
-    logger,
-    onSwap: () => measures.swaps.inc(),
-    onBroken: (code) => measures.swapFailures.inc({ code }),
-    ...(options.load === undefined ? {} : { load: options.load }),
+    pipeline,
+    schema,
+    options: { counters, logger, aheadMaxMs, persistMs, workerModule, load },
   });
-  const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX } = options;
   const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax });
-  const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null });
-  await duplicates.open();
-  const { adminKey = null, packageVersion = "0" } = options;
-  const shared = { ports, pipeline, schema, log, states, shadows, live, parser, duplicates, measures, overload };
-  return { ...shared, logger, adminKey, packageVersion, aheadMaxMs };
-}
-
-/** The process's own states, or those it shares with others. */
-async function openStates(
-  ports: Ports,
-  options: { readonly pipeline: string; readonly logger: Logger },
-): Promise<OnlineStates> {
-  const { pipeline, logger } = options;
-  if (ports.shared === undefined) return new WarmStates(ports, { pipeline });
-  const onFault = (error: string): void => logger.warn({ error }, "the shared feature state");
-  return SharedStates.open(ports, await ports.shared(), { pipeline, onFault });
+  return { ...engine, measures, overload, adminKey, packageVersion };
 }

@@ -10,8 +10,8 @@ import { readFloat32, readLabels, readMatrix, writeSynthetic } from "../../bench
 import { compareTrainings } from "../../bench/train.ts";
 import { temporaryFolder } from "../../bench/workspace.ts";
 import { xgboostJson } from "../../bench/xgboost-json.ts";
-import { defaultGbdtParams } from "../../src/ml/gbdt/params.ts";
-import { trainGbdt } from "../../src/ml/gbdt/train.ts";
+import { defaultGbdtParams } from "../../src/ml/gbdt/train/params.ts";
+import { trainGbdt } from "../../src/ml/gbdt/train/train.ts";
 
 test("the median is the middle, or the mean of the two middles, and leaves its input alone", () => {
   const values = [5, 1, 3];

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Column, Table } from "../../src/core/table.ts";
-import { datasetDuckdb } from "../../src/drivers/dataset-duckdb.ts";
+import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { WORLD, writeHistory } from "../journeys/traffic.ts";
 import { edit, makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "./sentinel.ts";

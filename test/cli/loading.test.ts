@@ -53,9 +53,9 @@ function tracing(name: string): { readonly nodeArgs: string[]; loaded(): string[
 }
 
 const ENGINES =
-  /duckdb|libsql|hono|ajv|pino|jiti|simple-git|prom-client|node_modules\/yaml|src\/(ml|features|quality|drift|evidence|lifecycle|drivers|server)\//;
-const TRAINING =
-  /duckdb|jiti|src\/lifecycle\/(train|retrain|monitor|compare)|src\/ml\/gbdt\/(train|grow|histogram|split|binning|gradients)|src\/ml\/iforest\/train|src\/quality\//;
+  /duckdb|libsql|hono|ajv|pino|jiti|simple-git|prom-client|node_modules\/yaml|src\/(ml|features|quality|drift|evidence|lifecycle|online|drivers|server)\//;
+/** What only learning needs lies in folders train/; the verbs that learn or look back are no part of serving either. */
+const TRAINING = /duckdb|jiti|src\/.*\/train\/|src\/lifecycle\/(train|retrain|monitor|compare)|src\/quality\//;
 
 test("the help and the version load no engine", async () => {
   for (const [name, args] of [

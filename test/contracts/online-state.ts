@@ -5,8 +5,9 @@ import type { Transaction } from "../../src/core/transaction.ts";
 import { compileSpec, type FeaturePlan } from "../../src/features/plan.ts";
 import { replay } from "../../src/features/replay.ts";
 import type { FeatureState } from "../../src/features/state.ts";
-import type { OnlineStates, PredictionDraft } from "../../src/lifecycle/states.ts";
-import type { Ports, PredictionLog } from "../../src/ports.ts";
+import type { OnlineStates, PredictionDraft } from "../../src/online/states/contract.ts";
+import type { PredictionLog } from "../../src/ports/log.ts";
+import type { Ports } from "../../src/ports/ports.ts";
 import { HISTORY, historyTable, makeWorld, payments, SPEC_A, SPEC_B, type World } from "../server/world.ts";
 
 const A = compileSpec(SPEC_A);

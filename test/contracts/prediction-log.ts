@@ -1,6 +1,6 @@
 // What every prediction log must do; each driver's test runs this suite.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { PredictionLog } from "../../src/ports.ts";
+import type { PredictionLog } from "../../src/ports/log.ts";
 import { label, prediction, shadow } from "../drivers/records.ts";
 
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

@@ -4,7 +4,7 @@ import { type BundleFiles, bundleHash } from "../../src/core/bundle.ts";
 import { SentinelError } from "../../src/core/errors.ts";
 import { sha256 } from "../../src/core/hash.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
-import type { JournalDraft, Registry } from "../../src/ports.ts";
+import type { JournalDraft, Registry } from "../../src/ports/registry.ts";
 
 /** An empty place for one test; `open` connects to it, as another process would. */
 export interface RegistryPlace {

@@ -1,5 +1,5 @@
 // Example records for the tests of prediction logs.
-import type { LabelRecord, PredictionRecord, ShadowRecord } from "../../src/ports.ts";
+import type { LabelRecord, PredictionRecord, ShadowRecord } from "../../src/ports/log.ts";
 
 type Prediction = Omit<PredictionRecord, "sequence">;
 

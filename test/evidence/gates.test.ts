@@ -9,7 +9,7 @@ import { collectPairs } from "../../src/evidence/pairs.ts";
 import { type PromotionPolicy, promotionGate } from "../../src/evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../../src/evidence/report.ts";
 import { trainingGate } from "../../src/evidence/training.ts";
-import type { Coverage } from "../../src/ports.ts";
+import type { Coverage } from "../../src/ports/log.ts";
 import { NOW, shadowed } from "./shadowed.ts";
 import { simulated } from "./simulated.ts";
 

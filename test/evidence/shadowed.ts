@@ -1,6 +1,6 @@
 // Shadow pairs as a log would give them, made from simulated scores.
 import { DAY_MS } from "../../src/core/duration.ts";
-import type { ShadowPair } from "../../src/ports.ts";
+import type { ShadowPair } from "../../src/ports/log.ts";
 import type { Simulated } from "./simulated.ts";
 
 export const NOW = 1_800_000_000_000;

@@ -3,7 +3,7 @@ import { parseDuration } from "../../src/core/duration.ts";
 import type { Transaction } from "../../src/core/transaction.ts";
 import { compileExpression } from "../../src/expression/compile.ts";
 import type { ExpressionFeature, FeatureDef, FeatureSpec } from "../../src/features/definition.ts";
-import type { LogEvent } from "../../src/features/replay.ts";
+import type { FeatureArrival } from "../../src/features/encode.ts";
 
 interface Known {
   readonly transaction: Transaction;
@@ -23,7 +23,7 @@ export class Oracle {
     this.latenessMs = latenessMs;
   }
 
-  learn(event: LogEvent): void {
+  learn(event: FeatureArrival): void {
     const tx = event.transaction;
     if (event.kind === "transaction") {
       if (tx.time < this.watermark - this.latenessMs || this.has(tx)) return;

@@ -4,11 +4,11 @@ import { expect, test } from "vitest";
 import { HOUR_MS } from "../../src/core/duration.ts";
 import type { Transaction } from "../../src/core/transaction.ts";
 import { namesIn } from "../../src/expression/compile.ts";
+import type { FeatureArrival } from "../../src/features/encode.ts";
 import { encode, encodeAndLearn } from "../../src/features/encode.ts";
 import type { StateLimits } from "../../src/features/limits.ts";
 import type { FeaturePlan } from "../../src/features/plan.ts";
 import { compileSpec, layoutOf } from "../../src/features/plan.ts";
-import type { LogEvent } from "../../src/features/replay.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { FeatureState } from "../../src/features/state.ts";
 import { Oracle } from "./oracle.ts";
@@ -21,7 +21,7 @@ function newState(plan: FeaturePlan, limits: Partial<StateLimits>): FeatureState
   return new FeatureState(layoutOf([plan]), limits);
 }
 
-function feed(state: FeatureState, event: LogEvent): void {
+function feed(state: FeatureState, event: FeatureArrival): void {
   if (event.kind === "label") state.learnLabel(event);
   else state.learn(event.transaction);
 }

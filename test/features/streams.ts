@@ -5,7 +5,7 @@ import type { FieldValue, Transaction } from "../../src/core/transaction.ts";
 import { emptyFields } from "../../src/core/transaction.ts";
 import type { FeatureDef, FeatureSpec } from "../../src/features/definition.ts";
 import { EVENT_WORDS } from "../../src/features/definition.ts";
-import type { LogEvent } from "../../src/features/replay.ts";
+import type { FeatureArrival } from "../../src/features/encode.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 
 export const START = Date.UTC(2024, 1, 28);
@@ -144,10 +144,10 @@ const drawArbitrary: fc.Arbitrary<Draw> = fc.record({
 });
 
 /** Arrivals in order: transactions (some late, some retried) and labels (some repeated, corrected, early or far ahead). */
-export const streamArbitrary: fc.Arbitrary<readonly LogEvent[]> = fc
+export const streamArbitrary: fc.Arbitrary<readonly FeatureArrival[]> = fc
   .array(drawArbitrary, { minLength: 1, maxLength: 80, size: "max" })
   .map((draws) => {
-    const events: LogEvent[] = [];
+    const events: FeatureArrival[] = [];
     const sent: Transaction[] = [];
     let clock = START;
     draws.forEach((draw, i) => {

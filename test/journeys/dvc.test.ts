@@ -16,8 +16,8 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
-import type { ModelVersion, RunSummary } from "../../src/ports.ts";
+import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
+import type { ModelVersion, RunSummary } from "../../src/ports/registry.ts";
 import { MAIN, ROOT, sentinel } from "../cli/sentinel.ts";
 
 const VENV = path.join(ROOT, ".cache", "venv-dvc");

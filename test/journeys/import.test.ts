@@ -4,10 +4,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createSqliteLog } from "../../src/drivers/log-sqlite.ts";
-import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
-import { readManifest } from "../../src/lifecycle/bundle.ts";
-import type { PredictionRecord, ShadowPair } from "../../src/ports.ts";
+import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
+import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
+import { readManifest } from "../../src/online/bundle.ts";
+import type { PredictionRecord, ShadowPair } from "../../src/ports/log.ts";
 import { edit, makeWorkspace, removeWorkspace, sentinelJson, serve } from "../cli/sentinel.ts";
 import { type Answered, livePayments, load, writeHistory } from "./traffic.ts";
 

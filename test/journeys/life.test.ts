@@ -4,9 +4,9 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import Database from "libsql";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createSqliteLog } from "../../src/drivers/log-sqlite.ts";
-import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
-import { loadScorer, type Scorer } from "../../src/lifecycle/score.ts";
+import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
+import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
+import { loadScorer, type Scorer } from "../../src/online/score.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
 import { type Answered, livePayments, load, postJson, writeHistory } from "./traffic.ts";
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import Database from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
-import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
+import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { verifyRegistry } from "../../src/lifecycle/verify.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
 import { aRun, aVersion, codeOf, draft, NOW } from "../contracts/registry.ts";

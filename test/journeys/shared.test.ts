@@ -2,7 +2,7 @@
 import path from "node:path";
 import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createSqliteLog } from "../../src/drivers/log-sqlite.ts";
+import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { makeWorkspace, removeWorkspace, type Served, sentinelJson, serve } from "../cli/sentinel.ts";
 import { type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
 import { type LivePayment, livePayments, postJson, WORLD, writeHistory } from "./traffic.ts";

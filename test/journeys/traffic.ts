@@ -1,6 +1,6 @@
 // Simulated history in a workspace and the days after it as live traffic from several clients.
 import path from "node:path";
-import { datasetDuckdb } from "../../src/drivers/dataset-duckdb.ts";
+import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import type { SimulateOptions } from "../../src/lifecycle/simulate/options.ts";
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { verifyJournal } from "../../src/core/journal.ts";
 import { Random } from "../../src/core/random.ts";
-import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
+import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../cli/sentinel.ts";
 import { writeHistory } from "./traffic.ts";
 

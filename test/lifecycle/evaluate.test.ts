@@ -2,8 +2,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { curveCsv, metricsJson, writeResults } from "../../src/lifecycle/data/result-files.ts";
 import { evaluateResults, evaluateVersion } from "../../src/lifecycle/evaluate.ts";
-import { curveCsv, metricsJson, writeResults } from "../../src/lifecycle/result-files.ts";
 import { trainResults } from "../../src/lifecycle/train/results.ts";
 import type { TrainResult } from "../../src/lifecycle/train/task.ts";
 import { makePlace, type Place } from "./world.ts";

@@ -1,7 +1,7 @@
 // The verb explain: a logged transaction by the version that answered, by another, and against one with features of its own.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Explained, type ExplainInput, explain } from "../../src/lifecycle/explain.ts";
-import type { Ports } from "../../src/ports.ts";
+import type { Ports } from "../../src/ports/ports.ts";
 import {
   bodyOf,
   historyTable,

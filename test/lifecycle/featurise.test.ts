@@ -7,14 +7,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
 import type { Column, Table } from "../../src/core/table.ts";
 import { takeRows } from "../../src/core/table.ts";
-import { withDuckDb } from "../../src/drivers/dataset-connection.ts";
+import { withDuckDb } from "../../src/drivers/dataset/duckdb/connection.ts";
 import { compileSpec } from "../../src/features/plan.ts";
 import { checkSpec } from "../../src/features/spec.ts";
+import { readSource } from "../../src/lifecycle/data/source.ts";
+import { loadSpec } from "../../src/lifecycle/data/spec-file.ts";
+import { columnsOfPlan, vectorsOf } from "../../src/lifecycle/data/vectors.ts";
 import { featurise } from "../../src/lifecycle/featurise.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
-import { readSource } from "../../src/lifecycle/source.ts";
-import { loadSpec } from "../../src/lifecycle/spec-file.ts";
-import { columnsOfPlan, vectorsOf } from "../../src/lifecycle/vectors.ts";
 import { sentinel, sentinelJson } from "../cli/sentinel.ts";
 import { emptyPlace, type Place } from "./world.ts";
 

@@ -22,7 +22,7 @@ const read = (csv: string) => {
 test("ids stay text, the source and the time are the row's, or file and unknown", async () => {
   expect(await read("tx_id,tx_fraud,source,label_known_at\n7,1,bank,2026-01-05 00:00:00\n8,0,,\n")).toEqual([
     { transactionId: "7", fraud: true, knownAt: Date.UTC(2026, 0, 5), source: "bank" },
-    { transactionId: "8", fraud: false, knownAt: Number.NaN, source: "file" },
+    { transactionId: "8", fraud: false, knownAt: "after-delay", source: "file" },
   ]);
 });
 
@@ -55,4 +55,16 @@ test("labels of unknown transactions are counted and named, the others written w
   for await (const entry of log.scan(0)) if (entry.kind === "label") labels.push(entry.record);
   expect(labels).toHaveLength(30);
   expect(labels[3]).toMatchObject({ transactionId: "p3", fraud: true, knownAt: START + 3 + 7 * DAY_MS });
+});
+
+test("a label that is older than its transaction is refused by name, before anything of the file is written", async () => {
+  const log = await place.ports.log();
+  for (const id of ["early", "late"]) log.appendPrediction(prediction({ transactionId: id, time: START }));
+  await log.flush();
+  const before = await log.counts();
+  const labels = await read("id,is_fraud,label_known_at\nlate,1,2030-01-01 00:00:00\nearly,1,2001-01-01 00:00:00\n");
+  await expect(writeLabels(place.ports, place.pipeline, labels)).rejects.toThrow(
+    /label of "early": the label is known at 2001-01-01T00:00:00.000Z, before its transaction happened/,
+  );
+  expect((await log.counts()).labels).toBe(before.labels);
 });

@@ -1,7 +1,9 @@
 // Log records and registry versions made by hand, for tests that need no model.
 import { DAY_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
-import type { ModelVersion, Ports, PredictionRecord, ShadowRecord } from "../../src/ports.ts";
+import type { PredictionRecord, ShadowRecord } from "../../src/ports/log.ts";
+import type { Ports } from "../../src/ports/ports.ts";
+import type { ModelVersion } from "../../src/ports/registry.ts";
 import { START } from "./world.ts";
 
 export function prediction(given: Partial<PredictionRecord>): Omit<PredictionRecord, "sequence"> {

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { fromRegistry, replay } from "../../src/lifecycle/replay.ts";
-import type { Ports } from "../../src/ports.ts";
+import type { Ports } from "../../src/ports/ports.ts";
 import {
   bodyOf,
   HISTORY,

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Table } from "../../src/core/table.ts";
-import { datasetDuckdb } from "../../src/drivers/dataset-duckdb.ts";
+import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { parseDrift } from "../../src/lifecycle/simulate/drift.ts";
 import { emit } from "../../src/lifecycle/simulate/emit.ts";

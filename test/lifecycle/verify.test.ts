@@ -7,10 +7,10 @@ import Database from "libsql";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { sha256 } from "../../src/core/hash.ts";
 import { nextEntry } from "../../src/core/journal.ts";
-import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
-import { createMlflowRegistry } from "../../src/drivers/registry-mlflow.ts";
+import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
+import { createMlflowRegistry } from "../../src/drivers/registry/mlflow/driver.ts";
 import { type VerifyReport, verifyRegistry } from "../../src/lifecycle/verify.ts";
-import type { AdoptedEntry, JournalEntry, Registry, RegistryTarget } from "../../src/ports.ts";
+import type { AdoptedEntry, JournalEntry, Registry, RegistryTarget } from "../../src/ports/registry.ts";
 import { aVersion, draft, NOW } from "../contracts/registry.ts";
 import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
 

@@ -2,12 +2,12 @@
 import path from "node:path";
 import { loadConfig } from "../../src/config.ts";
 import type { Table } from "../../src/core/table.ts";
-import { loadPipeline, type Pipeline, parsePipeline } from "../../src/lifecycle/pipeline.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import type { SimulateOptions } from "../../src/lifecycle/simulate/options.ts";
 import type { TrainResult } from "../../src/lifecycle/train/task.ts";
 import { train } from "../../src/lifecycle/train.ts";
-import type { Clock, Ports } from "../../src/ports.ts";
+import { loadPipeline, type Pipeline, parsePipeline } from "../../src/pipeline/pipeline.ts";
+import type { Clock, Ports } from "../../src/ports/ports.ts";
 import { openPorts } from "../../src/wiring.ts";
 import { makeWorkspace, removeWorkspace } from "../cli/sentinel.ts";
 

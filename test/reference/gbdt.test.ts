@@ -1,13 +1,13 @@
 // Boosted trees against XGBoost and LightGBM: the same splits and leaves on small problems, the same quality on a larger one.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { ColumnKind } from "../../src/ml/gbdt/kinds.ts";
+import { averagePrecision, logLoss, rocAuc } from "../../src/metrics/metrics.ts";
 import type { GbdtModel } from "../../src/ml/gbdt/model.ts";
-import { defaultGbdtParams, type GbdtParams } from "../../src/ml/gbdt/params.ts";
 import { scoreMatrix, sigmoid } from "../../src/ml/gbdt/score.ts";
-import { trainGbdt } from "../../src/ml/gbdt/train.ts";
+import type { ColumnKind } from "../../src/ml/gbdt/train/kinds.ts";
+import { defaultGbdtParams, type GbdtParams } from "../../src/ml/gbdt/train/params.ts";
+import { trainGbdt } from "../../src/ml/gbdt/train/train.ts";
 import type { Matrix } from "../../src/ml/matrix.ts";
-import { averagePrecision, logLoss, rocAuc } from "../../src/ml/metrics.ts";
 import { asksForSet, goesLeft } from "../../src/ml/trees.ts";
 import { mediumData } from "./medium.ts";
 

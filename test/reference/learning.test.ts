@@ -1,10 +1,10 @@
 // Isolation forest, metrics and isotonic regression against scikit-learn's stored answers.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import * as metrics from "../../src/metrics/metrics.ts";
+import { isotonicBlocks } from "../../src/ml/calibration/train/isotonic.ts";
 import { scoreAnomalyMatrix } from "../../src/ml/iforest/score.ts";
-import { trainIsolationForest } from "../../src/ml/iforest/train.ts";
-import { isotonicBlocks } from "../../src/ml/isotonic.ts";
-import * as metrics from "../../src/ml/metrics.ts";
+import { trainIsolationForest } from "../../src/ml/iforest/train/train.ts";
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`data/${name}.json`, import.meta.url), "utf8"));
 

@@ -9,8 +9,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundleHash } from "../../src/core/bundle.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
-import { createLocalRegistry } from "../../src/drivers/registry-local.ts";
-import type { Registry } from "../../src/ports.ts";
+import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
+import type { Registry } from "../../src/ports/registry.ts";
 import { bundle, draft, NOW } from "../contracts/registry.ts";
 
 const PLACES = [

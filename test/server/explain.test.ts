@@ -1,6 +1,6 @@
 // Reasons and attributions over HTTP: of a new transaction, of an earlier one, of champion against candidate.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadScorer } from "../../src/lifecycle/score.ts";
+import { loadScorer } from "../../src/online/score.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
 import {
   bodyOf,

@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import type { BundleFiles } from "../../src/core/bundle.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
-import { loadScorer } from "../../src/lifecycle/score.ts";
+import { loadScorer } from "../../src/online/score.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
 import {
   bodyOf,
@@ -127,7 +127,7 @@ test("with the registry's folder gone the last known good serves, and its age is
 test.each(["throws.mjs", "hangs.mjs", "exits.mjs", "garbage.mjs"])(
   "a candidate that %s changes no answer and no status, and the ledger counts it",
   async (module) => {
-    const running = await begin({ workerModule: new URL(`../lifecycle/shadow/${module}`, import.meta.url) });
+    const running = await begin({ workerModule: new URL(`../online/shadow/${module}`, import.meta.url) });
     await world.alias("candidate", await world.register(bundles.b));
     await until(async () => (await json(running.server, "/model")).shadows.length === 1);
     const scorer = await world.scorer("1");

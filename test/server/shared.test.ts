@@ -2,12 +2,13 @@
 import { rmSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createRedisState } from "../../src/drivers/state-redis.ts";
+import { createRedisState } from "../../src/drivers/state/redis/driver.ts";
 import { compileSpec } from "../../src/features/plan.ts";
 import { writeLabels } from "../../src/lifecycle/label.ts";
 import { type ReplayReport, replay, vectorAt } from "../../src/lifecycle/replay.ts";
-import { drainPending } from "../../src/lifecycle/shared/outbox.ts";
-import type { PredictionLog, SharedStore } from "../../src/ports.ts";
+import { drainPending } from "../../src/online/states/shared/outbox.ts";
+import type { PredictionLog } from "../../src/ports/log.ts";
+import type { SharedStore } from "../../src/ports/shared-store.ts";
 import { PATIENT_MS, type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
 import {
   bodyOf,
@@ -115,12 +116,9 @@ describe.runIf(redisInstalled)("servers that share their feature state", () => {
     }
     await send(items.slice(100, 200), servers);
     const { ports, close } = world.open(store);
-    const labels = items.slice(60, 90).map(({ transaction_id: transactionId }) => ({
-      transactionId,
-      fraud: true,
-      knownAt: Number.NaN,
-      source: "file",
-    }));
+    const labels = items.slice(60, 90).map(({ transaction_id: transactionId }) => {
+      return { transactionId, fraud: true, knownAt: "after-delay", source: "file" } as const;
+    });
     expect(await writeLabels(ports, world.pipeline, labels)).toMatchObject({ written: 30 });
     await close();
     await send(items.slice(200), servers);

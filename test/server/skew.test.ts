@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { replay } from "../../src/lifecycle/replay.ts";
-import type { Ports } from "../../src/ports.ts";
+import type { Ports } from "../../src/ports/ports.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
 import {
   bodyOf,

@@ -1,4 +1,5 @@
 // What will compute an imported model's log-odds: our own trees wherever the file is trees, else ONNX Runtime.
+
 import { Random } from "../../core/random.ts";
 import type { FeatureDef } from "../../features/definition.ts";
 import { fraudClassOf } from "../../ml/foreign/classes.ts";
@@ -10,7 +11,7 @@ import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { scoreRow, sigmoid } from "../../ml/gbdt/score.ts";
 import { hasRuntime } from "../../ml/onnx/runtime.ts";
 import { goesLeft } from "../../ml/trees.ts";
-import type { MarginModel } from "../train/fit.ts";
+import type { MarginModel } from "../train.ts";
 import { type CategoryMeaning, translateCategories } from "./encoders.ts";
 import type { ForeignFile, ForeignOnnx } from "./read.ts";
 

@@ -1,9 +1,9 @@
 // What an imported model still needs of the pipeline's data: a forest for the anomaly score, a calibration, thresholds.
-import { trainIsolationForest } from "../../ml/iforest/train.ts";
+
+import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
-import type { Pipeline } from "../pipeline.ts";
-import { type Fitted, fitDecisions, labelsAt, marginsOf } from "../train/fit.ts";
-import type { Split } from "../train/split.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import { type Fitted, fitDecisions, labelsAt, marginsOf, type Split } from "../train.ts";
 import type { Engine } from "./engine.ts";
 import { probeModel, turnedNote } from "./probe.ts";
 

@@ -1,7 +1,7 @@
 // An imported model asked about rows of the pipeline's data before anything is registered: is what it answers a score at all?
 import { SentinelError } from "../../core/errors.ts";
+import { rocAuc } from "../../metrics/metrics.ts";
 import { copyRow, type Matrix } from "../../ml/matrix.ts";
-import { rocAuc } from "../../ml/metrics.ts";
 import type { Engine } from "./engine.ts";
 
 /** Rows that are asked, spread evenly over the data. */

@@ -1,5 +1,6 @@
 // The two ends of a push, and how what was moved is found again.
-import type { RegistrySource, RegistryTarget, Reporter, SnapshotStore } from "../../ports.ts";
+import type { Reporter, SnapshotStore } from "../../ports/ports.ts";
+import type { RegistrySource, RegistryTarget } from "../../ports/registry.ts";
 
 export interface PushPorts {
   readonly source: RegistrySource;

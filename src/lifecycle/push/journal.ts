@@ -2,7 +2,7 @@
 
 import { SentinelError } from "../../core/errors.ts";
 import { verifyJournal } from "../../core/journal.ts";
-import type { AdoptedEntry, JournalEntry } from "../../ports.ts";
+import type { AdoptedEntry, JournalEntry } from "../../ports/registry.ts";
 import type { Moved, PushPorts } from "./ends.ts";
 
 /** Appends what the server lacks, then lets the aliases follow. A broken chain is not carried on. */

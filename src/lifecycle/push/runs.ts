@@ -1,5 +1,5 @@
 // Runs on their way to a server: found again by the tag that names where they came from, and logged whole before they count.
-import type { RunSummary } from "../../ports.ts";
+import type { RunSummary } from "../../ports/registry.ts";
 import { type Moved, PUSHED_FROM, type PushPorts } from "./ends.ts";
 
 /** Tag of a run that was logged to its end: the state it had then. A run that goes on here is pushed again when it has ended. */

@@ -1,6 +1,6 @@
 // Simulated transactions as a live stream: NDJSON lines at a steady rate, no faster than the reader takes them.
 import type { Column, Table } from "../../core/table.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../ports/ports.ts";
 import { simulateDays } from "./days.ts";
 import { type SimulateOptions, whole, within } from "./options.ts";
 

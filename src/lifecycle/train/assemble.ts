@@ -7,7 +7,7 @@ import { encodeGbdt } from "../../ml/gbdt/model.ts";
 import { encodeForest } from "../../ml/iforest/model.ts";
 import { copyRow } from "../../ml/matrix.ts";
 import { exportOnnx } from "../../ml/onnx/export.ts";
-import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, textFile } from "../bundle.ts";
+import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, textFile } from "../../online/bundle.ts";
 import { cardText } from "./card.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { categoryNames } from "./kinds.ts";

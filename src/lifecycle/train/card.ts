@@ -1,6 +1,6 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
-import type { BundleManifest, Imported } from "../bundle.ts";
+import type { BundleManifest, Imported } from "../../online/bundle.ts";
 import type { Ablation } from "./fit.ts";
 import type { Slice } from "./split.ts";
 import type { Trained } from "./trained.ts";

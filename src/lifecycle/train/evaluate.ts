@@ -10,7 +10,7 @@ import {
   recallAtBudget,
   recallAtFpr,
   rocAuc,
-} from "../../ml/metrics.ts";
+} from "../../metrics/metrics.ts";
 
 /** The Handbook reports precision among the 100 highest-scored cards of a day. */
 const CARDS_A_DAY = 100;

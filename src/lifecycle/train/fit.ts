@@ -1,20 +1,21 @@
 // Fitting: forest, trees with and without the anomaly score (the ablation decides), calibration, thresholds.
 import type { Thresholds } from "../../core/decision.ts";
-import { type Calibration, calibrate, chooseCalibration, fitCalibration } from "../../ml/calibration.ts";
+import { averagePrecision } from "../../metrics/metrics.ts";
+import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
+import { chooseCalibration, fitCalibration } from "../../ml/calibration/train/fit.ts";
 import type { ForeignGraph } from "../../ml/foreign/onnx/graph.ts";
-import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
-import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/params.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
-import { trainGbdtThreads } from "../../ml/gbdt/threads.ts";
+import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
+import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/train/params.ts";
+import { trainGbdtThreads } from "../../ml/gbdt/train/threads.ts";
 import type { IsolationForest } from "../../ml/iforest/model.ts";
 import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
-import { trainIsolationForest } from "../../ml/iforest/train.ts";
+import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
 import { copyRow, type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
-import { averagePrecision } from "../../ml/metrics.ts";
-import { type ReviewPolicy, thresholdsFor } from "../../ml/threshold.ts";
-import type { Reporter } from "../../ports.ts";
-import type { ModelParameters, Pipeline } from "../pipeline.ts";
+import { type ReviewPolicy, thresholdsFor } from "../../ml/train/threshold.ts";
+import type { ModelParameters, Pipeline } from "../../pipeline/pipeline.ts";
+import type { Reporter } from "../../ports/ports.ts";
 import type { Split } from "./split.ts";
 
 export const ANOMALY_FEATURE = "anomaly_score";

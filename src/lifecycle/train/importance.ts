@@ -1,8 +1,9 @@
 // What each feature is worth to a model: to its splits while it learned, and to its ranking of later rows.
+
+import { averagePrecision } from "../../metrics/metrics.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
-import { permutationImportance, splitImportance } from "../../ml/importance.ts";
 import { type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
-import { averagePrecision } from "../../ml/metrics.ts";
+import { permutationImportance, splitImportance } from "../../ml/train/importance.ts";
 import { ANOMALY_FEATURE, type Fitted } from "./fit.ts";
 
 export interface FeatureImportance {

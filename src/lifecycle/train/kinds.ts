@@ -2,8 +2,8 @@
 import { SentinelError } from "../../core/errors.ts";
 import { nearestName } from "../../core/nearest.ts";
 import type { FeatureSpec } from "../../features/spec.ts";
-import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { ANOMALY_FEATURE } from "./fit.ts";
 
 /** The features whose numbers only say which. */

@@ -5,8 +5,8 @@ import { quantileSorted } from "../../core/stats.ts";
 import { type Check, type Verdict, verdictOf } from "../../core/verdict.ts";
 import { openScores } from "../../ml/onnx/margins.ts";
 import { loadOnnx } from "../../ml/onnx/run.ts";
-import type { Clock } from "../../ports.ts";
-import { loadScorer, type Scorer } from "../score.ts";
+import { loadScorer, type Scorer } from "../../online/score.ts";
+import type { Clock } from "../../ports/ports.ts";
 
 /** Scoring one vector may take this long at the 99th percentile; a budget for the whole answer is about 25 ms. */
 const LATENCY_P99_MS_MAX = 5;

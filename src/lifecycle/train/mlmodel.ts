@@ -1,6 +1,6 @@
 // What makes a bundle a model of MLflow: MLmodel with its signature, input examples, and the environment it is scored in.
 import { ONNX_OUTPUT } from "../../ml/onnx/graph.ts";
-import { BUNDLE_FORMAT, type GoldenRow, jsonFile, textFile } from "../bundle.ts";
+import { BUNDLE_FORMAT, type GoldenRow, jsonFile, textFile } from "../../online/bundle.ts";
 
 /** The versions our tests load and score bundles with; MLflow installs them where it makes an environment of its own. */
 const PYTHON = "3.11";

@@ -1,16 +1,18 @@
 // Writing a training down: the run with parameters and metrics, the version, the alias, the feature state for serving.
+
 import path from "node:path";
 import { bundleHash } from "../../core/bundle.ts";
 import { canonicalJson, sha256 } from "../../core/hash.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import type { FeatureState } from "../../features/state.ts";
-import type { ModelVersion, Ports, Registry } from "../../ports.ts";
-import type { Imported } from "../bundle.ts";
-import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
-import type { Pipeline } from "../pipeline.ts";
-import type { Source } from "../source.ts";
-import { saveTrainingState } from "../warm.ts";
+import type { Imported } from "../../online/bundle.ts";
+import { saveTrainingState } from "../../online/states.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import type { Ports } from "../../ports/ports.ts";
+import type { ModelVersion, Registry } from "../../ports/registry.ts";
+import type { Source } from "../data/source.ts";
+import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
 import type { Judged } from "./judge.ts";
 import type { Split } from "./split.ts";
 import type { TrainInput } from "./task.ts";

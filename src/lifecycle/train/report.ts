@@ -1,5 +1,5 @@
 // The training report: one self-contained HTML page with the metrics, curves and features of a bundle.
-import type { BundleManifest } from "../bundle.ts";
+import type { BundleManifest } from "../../online/bundle.ts";
 import { format } from "./card.ts";
 import type { Ablation } from "./fit.ts";
 import type { Trained } from "./trained.ts";

@@ -1,5 +1,5 @@
 // What `train --out` leaves in a folder: which bundle was made of what, its figures, and the learning curve.
-import { curveCsv, metricsJson, type ResultFiles } from "../result-files.ts";
+import { curveCsv, metricsJson, type ResultFiles } from "../data/result-files.ts";
 import type { TrainResult } from "./task.ts";
 
 /**

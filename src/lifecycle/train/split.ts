@@ -1,7 +1,7 @@
 // The time-ordered split: history, train, calibrate, gap, evaluate; nothing ever learns from later than it may know.
 import { DAY_MS, formatDuration } from "../../core/duration.ts";
 import { SentinelError } from "../../core/errors.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
 
 /** Rows of one stretch of time, [from, to). */
 export interface Slice {

@@ -1,9 +1,9 @@
 // What a training is asked and what it answers: plain data that its parts share.
 import type { Verdict } from "../../core/verdict.ts";
-import type { ModelVersion } from "../../ports.ts";
-import type { Imported } from "../bundle.ts";
-import type { Lineage } from "../lineage.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Imported } from "../../online/bundle.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import type { ModelVersion } from "../../ports/registry.ts";
+import type { Lineage } from "../lineage/lineage.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
 import type { Tuning } from "./tune.ts";

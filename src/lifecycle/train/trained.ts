@@ -1,7 +1,7 @@
 // What training leaves behind before it becomes a bundle: models, slices, scores and where they come from.
 import type { Matrix } from "../../ml/matrix.ts";
-import type { BundleManifest, Provenance } from "../bundle.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { BundleManifest, Provenance } from "../../online/bundle.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
 import type { FeatureImportance } from "./importance.ts";

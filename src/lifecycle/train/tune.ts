@@ -1,14 +1,15 @@
 // Tuning: parameters searched on folds of earlier days, before the training that uses the best of them.
 import { mean } from "../../core/stats.ts";
-import type { ColumnKind } from "../../ml/gbdt/kinds.ts";
+import { averagePrecision } from "../../metrics/metrics.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
-import { trainGbdtThreads } from "../../ml/gbdt/threads.ts";
+import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
+import { trainGbdtThreads } from "../../ml/gbdt/train/threads.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
-import { averagePrecision } from "../../ml/metrics.ts";
-import { drawTrials, type SearchSpace, scoresMax, successiveHalving, type Trial } from "../../ml/search.ts";
-import type { Ports, Registry } from "../../ports.ts";
-import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
-import type { ModelParameters, Pipeline } from "../pipeline.ts";
+import { drawTrials, type SearchSpace, scoresMax, successiveHalving, type Trial } from "../../ml/train/search.ts";
+import type { ModelParameters, Pipeline } from "../../pipeline/pipeline.ts";
+import type { Ports } from "../../ports/ports.ts";
+import type { Registry } from "../../ports/registry.ts";
+import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
 import { gbdtParams, labelsAt } from "./fit.ts";
 import { foldsBefore, type Split } from "./split.ts";
 

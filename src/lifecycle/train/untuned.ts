@@ -1,8 +1,9 @@
 // Untuned: the pipeline's own parameters on the same rows, whose figures stand beside those of a tuned model.
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
-import type { Ports, Registry } from "../../ports.ts";
-import { type Lineage, lineageDataset, lineageTags } from "../lineage.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import type { Ports } from "../../ports/ports.ts";
+import type { Registry } from "../../ports/registry.ts";
+import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
 import { type JudgedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { flatParameters } from "./judge.ts";

@@ -1,6 +1,6 @@
 // The journal's copy on this machine: which of its lines are sound, and what it knows that the registry has lost.
 import { journalHash } from "../../core/journal.ts";
-import type { JournalCopy, JournalEntry } from "../../ports.ts";
+import type { JournalCopy, JournalEntry } from "../../ports/registry.ts";
 import type { Fault } from "./fault.ts";
 
 export interface CopyReading {

@@ -1,7 +1,7 @@
 // Every fault of a journal: entries that are not what was written, links that do not hold, and what the copy says of both.
 import { canonicalJson } from "../../core/hash.ts";
 import { journalHash } from "../../core/journal.ts";
-import type { JournalEntry } from "../../ports.ts";
+import type { JournalEntry } from "../../ports/registry.ts";
 import type { Fault } from "./fault.ts";
 
 /** The fields that an entry's hash covers, and the hash. */

@@ -1,6 +1,6 @@
 // Entries that `registry push` brought: the entry each was is put together again and its hash compared.
 import { journalHash } from "../../core/journal.ts";
-import type { JournalEntry, Registry } from "../../ports.ts";
+import type { JournalEntry, Registry } from "../../ports/registry.ts";
 import type { Fault } from "./fault.ts";
 
 /** The originals must have their hashes and be a chain of their own. */

@@ -1,5 +1,5 @@
 // ONNX export: the whole scoring function, forest, trees and calibration, as one graph of standard operators.
-import type { Calibration } from "../calibration.ts";
+import type { Calibration } from "../calibration/apply.ts";
 import type { GbdtModel } from "../gbdt/model.ts";
 import { type IsolationForest, meanPath } from "../iforest/model.ts";
 import type { FlatTrees } from "../trees.ts";

@@ -1,5 +1,5 @@
 // Calibration as standard operators: from margins to probabilities, in doubles, by the formulas of `calibrate`.
-import type { Calibration } from "../calibration.ts";
+import type { Calibration } from "../calibration/apply.ts";
 import { FLOAT, type Graph, INT64 } from "./graph.ts";
 
 /** Probabilities [N, 1] of margins [N, 1], both doubles. */

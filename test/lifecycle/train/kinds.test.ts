@@ -1,7 +1,7 @@
 // Kinds of features for the trees: the pipeline's directions by name, and a clear word on a name that is none.
 import { expect, test } from "vitest";
-import { parsePipeline } from "../../../src/lifecycle/pipeline.ts";
 import { categoryNames, columnKinds } from "../../../src/lifecycle/train/kinds.ts";
+import { parsePipeline } from "../../../src/pipeline/pipeline.ts";
 
 const REQUIRED =
   "name: n\nmodel: m\nsource: s\nfeatures: f\nschema: c\nsuite: u\ncolumns: {id: i, time: t, amount: a, card: c, label: l}\n";

@@ -6,13 +6,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BundleFiles } from "../../../src/core/bundle.ts";
 import { Random } from "../../../src/core/random.ts";
 import { type Column, numberAt, type Table } from "../../../src/core/table.ts";
-import { parsePipeline } from "../../../src/lifecycle/pipeline.ts";
-import { loadScorer } from "../../../src/lifecycle/score.ts";
 import { simulateDays } from "../../../src/lifecycle/simulate/days.ts";
 import type { TrainResult } from "../../../src/lifecycle/train/task.ts";
 import { train } from "../../../src/lifecycle/train.ts";
 import { decodeGbdt } from "../../../src/ml/gbdt/model.ts";
 import { asksForSet } from "../../../src/ml/trees.ts";
+import { loadScorer } from "../../../src/online/score.ts";
+import { parsePipeline } from "../../../src/pipeline/pipeline.ts";
 import { emptyPlace, type Place } from "../world.ts";
 
 const CHANNELS = ["app", "kiosk", "phone", "shop", "web"];

@@ -1,9 +1,9 @@
 // Tuning: a search on earlier days whose winner trains the model, logged below the training's run.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../../src/core/duration.ts";
-import { readManifest } from "../../../src/lifecycle/bundle.ts";
-import type { Pipeline } from "../../../src/lifecycle/pipeline.ts";
 import { train } from "../../../src/lifecycle/train.ts";
+import { readManifest } from "../../../src/online/bundle.ts";
+import type { Pipeline } from "../../../src/pipeline/pipeline.ts";
 import { makePlace, type Place } from "../world.ts";
 
 let place: Place;

@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SentinelError } from "../../../src/core/errors.ts";
 import { Random } from "../../../src/core/random.ts";
+import { rocAuc } from "../../../src/metrics/metrics.ts";
 import { decodeForest, encodeForest, meanPath } from "../../../src/ml/iforest/model.ts";
 import { scoreAnomaly, scoreAnomalyMatrix } from "../../../src/ml/iforest/score.ts";
-import { trainIsolationForest } from "../../../src/ml/iforest/train.ts";
+import { trainIsolationForest } from "../../../src/ml/iforest/train/train.ts";
 import { copyRow } from "../../../src/ml/matrix.ts";
-import { rocAuc } from "../../../src/ml/metrics.ts";
 import { matrixOf } from "../arbitraries.ts";
 
 const ROWS = 2000;

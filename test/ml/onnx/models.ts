@@ -1,13 +1,14 @@
 // Models to export: hand-made trees with every kind of node, and trained ones with and without the anomaly score.
 import { Random } from "../../../src/core/random.ts";
-import { type Calibration, calibrate, fitCalibration } from "../../../src/ml/calibration.ts";
+import { type Calibration, calibrate } from "../../../src/ml/calibration/apply.ts";
+import { fitCalibration } from "../../../src/ml/calibration/train/fit.ts";
 import type { GbdtModel } from "../../../src/ml/gbdt/model.ts";
-import { defaultGbdtParams } from "../../../src/ml/gbdt/params.ts";
 import { scoreMatrix, scoreRow } from "../../../src/ml/gbdt/score.ts";
-import { trainGbdt } from "../../../src/ml/gbdt/train.ts";
+import { defaultGbdtParams } from "../../../src/ml/gbdt/train/params.ts";
+import { trainGbdt } from "../../../src/ml/gbdt/train/train.ts";
 import type { IsolationForest } from "../../../src/ml/iforest/model.ts";
 import { scoreAnomaly, scoreAnomalyMatrix } from "../../../src/ml/iforest/score.ts";
-import { trainIsolationForest } from "../../../src/ml/iforest/train.ts";
+import { trainIsolationForest } from "../../../src/ml/iforest/train/train.ts";
 import { withColumn } from "../../../src/ml/matrix.ts";
 import { CATEGORY_MAX, categoriesOf, setsOf, wordsOf } from "../../../src/ml/trees.ts";
 import { fraudProblem } from "../arbitraries.ts";

@@ -1,6 +1,6 @@
 // The exported graph by our own interpreter: the same scores as serving, the same bytes, and no trust in foreign ones.
 import { describe, expect, test } from "vitest";
-import { calibrate } from "../../../src/ml/calibration.ts";
+import { calibrate } from "../../../src/ml/calibration/apply.ts";
 import { scoreRow } from "../../../src/ml/gbdt/score.ts";
 import { scoreAnomaly } from "../../../src/ml/iforest/score.ts";
 import { exportOnnx } from "../../../src/ml/onnx/export.ts";

@@ -1,7 +1,7 @@
 // A foreign ONNX graph as the heart of a bundle's model.onnx: our vectors before it, log-odds and calibration after it.
 
 import { Random } from "../../../core/random.ts";
-import type { Calibration } from "../../calibration.ts";
+import type { Calibration } from "../../calibration/apply.ts";
 import { createGraph, DOUBLE, FLOAT, type Graph, ML_DOMAIN, ONNX_INPUT, ONNX_OUTPUT } from "../../onnx/graph.ts";
 import { openMargins } from "../../onnx/margins.ts";
 import { addProbability } from "../../onnx/probability.ts";

@@ -1,0 +1,99 @@
+// What goes wrong with files of tables, as errors that name the file, the line and the next step.
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { messageOf, SentinelError } from "../../../core/errors.ts";
+import type { DatasetFormat } from "./format.ts";
+
+const HINTS: Readonly<Record<DatasetFormat, string>> = {
+  csv: "write it as UTF-8 with a header, fields with commas, quotes or line breaks in double quotes, one kind of line end, the same number of fields in each row",
+  parquet: "the file is damaged or not Parquet; write or download it again",
+  ndjson: "write one JSON object a line",
+};
+const DETAIL_MAX = 200;
+
+export function empty(file: string, what: string, hint: string): SentinelError {
+  return new SentinelError("dataset.empty", `${file} ${what}`, { hint });
+}
+
+export function tooLarge(file: string, what: string): SentinelError {
+  return new SentinelError("dataset.too-large", `${file} ${what}`, {
+    hint: "read fewer rows: split the file by time, or raise the limit if the machine has the memory",
+  });
+}
+
+export function columnsMissing(file: string, missing: readonly string[], found: readonly string[]): SentinelError {
+  return new SentinelError("dataset.columns-missing", `${file} has no column ${missing.join(", ")}`, {
+    hint: `it has ${found.join(", ")}`,
+  });
+}
+
+/** A header that is no UTF-8, or has NUL in it. */
+export function notText(file: string): SentinelError {
+  return new SentinelError("dataset.unreadable", `${file} line 1 is no UTF-8 text`, {
+    hint: "is it another format with the ending of CSV, or UTF-16? write it as UTF-8",
+  });
+}
+
+/** A second column of the same name; DuckDB would rename it silently. */
+export function columnTwice(file: string, name: string): SentinelError {
+  return new SentinelError("dataset.unreadable", `${file}: two columns are named ${name}`, {
+    hint: "give every column its own name (upper and lower case count as the same)",
+  });
+}
+
+/** dataset.unreadable with the line where one can be told; `format` is null when the file could not even be opened. */
+export async function unreadable(file: string, format: DatasetFormat | null, cause: unknown): Promise<SentinelError> {
+  if (format === null) {
+    return new SentinelError("dataset.unreadable", `${file} cannot be opened: ${messageOf(cause)}`, {
+      hint: "check the permissions of the file and of its folder",
+      cause,
+    });
+  }
+  const line = format === "ndjson" ? await badJsonLine(file) : lineOf(messageOf(cause));
+  if (line === "blank") return empty(file, "has blank lines only", HINTS.ndjson);
+  const where = line === null ? file : `${file} line ${line}`;
+  const message = `${where} cannot be read as ${format.toUpperCase()}: ${detail(messageOf(cause))}`;
+  return new SentinelError("dataset.unreadable", message, { hint: HINTS[format], cause });
+}
+
+function lineOf(message: string): number | null {
+  const found = /CSV Error on Line: (\d+)/.exec(message);
+  return found === null ? null : Number(found[1]);
+}
+
+/** The sentence of DuckDB's message that says what is wrong, without its advice about its own options. */
+function detail(message: string): string {
+  const lines = message
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !/^(CSV Error on Line|Original Line|Invalid Input Error: CSV Error)/.test(line));
+  const telling = lines.find((line) => /expected|unterminated|unicode|maximum line/i.test(line)) ?? lines[0] ?? message;
+  return telling.replace(/^(Invalid Input|Conversion|IO|Binder) Error: /, "").slice(0, DETAIL_MAX);
+}
+
+/** DuckDB counts lines from its own buffers, so the first bad line is looked for here; read as a stream. */
+async function badJsonLine(file: string): Promise<number | "blank" | null> {
+  let number = 0;
+  let blank = true;
+  try {
+    for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+      number++;
+      if (line.trim() === "") continue;
+      if (!isObject(line)) return number;
+      blank = false;
+    }
+    return blank ? "blank" : null;
+  } catch {
+    // The file went away or is no text: then there is no line to name.
+    return null;
+  }
+}
+
+function isObject(line: string): boolean {
+  try {
+    const value: unknown = JSON.parse(line.replace(/^\ufeff/, "").replace(/-?\b(NaN|Infinity)\b/g, "0"));
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}

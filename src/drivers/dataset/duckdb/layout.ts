@@ -1,0 +1,96 @@
+// What columns a file has, of which types, and the SQL that reads them; one way a format.
+import path from "node:path";
+import { type Connection, identifier, literal } from "./connection.ts";
+import { csvHeader, nameTwice } from "./csv.ts";
+import { columnTwice, notText } from "./errors.ts";
+import type { DatasetFormat } from "./format.ts";
+
+export interface NativeColumn {
+  readonly name: string;
+  /** DuckDB's name of the type. */
+  readonly nativeType: string;
+}
+
+export interface Layout {
+  readonly columns: readonly NativeColumn[];
+  /** SQL of the table; a format of text can read the columns of `asText` as VARCHAR, in the file's own spelling. */
+  source(asText: ReadonlySet<string>): string;
+}
+
+interface Target {
+  readonly file: string;
+  /** The absolute path as an SQL literal that matches this file only. */
+  readonly path: string;
+}
+
+/** CSV and NDJSON are looked at whole, so that a type holds for every row and not only for the first ones. */
+export async function layoutOf(
+  connection: Connection,
+  { file, format }: { readonly file: string; readonly format: DatasetFormat },
+): Promise<Layout> {
+  const target = { file, path: literal(exactly(path.resolve(file))) };
+  if (format === "csv") return await csvLayout(connection, target);
+  if (format === "ndjson") return await ndjsonLayout(connection, target);
+  const source = `read_parquet(${target.path}, hive_partitioning=false)`;
+  return { columns: await describeSource(connection, source), source: () => source };
+}
+
+/** DuckDB reads `*`, `?` and `[` in a path as patterns; each alone in brackets stands for itself. */
+function exactly(file: string): string {
+  return file.replace(/[*?[]/g, "[$&]");
+}
+
+async function describeSource(connection: Connection, source: string): Promise<readonly NativeColumn[]> {
+  const reader = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`);
+  return reader.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
+}
+
+async function ndjsonLayout(connection: Connection, target: Target): Promise<Layout> {
+  const reading = `read_json(${target.path}, format='newline_delimited', records=true, hive_partitioning=false, compression='uncompressed'`;
+  const columns = await describeSource(
+    connection,
+    `${reading}, sample_size=-1, maximum_depth=2, map_inference_threshold=-1)`,
+  );
+  const twice = renamedField(columns.map(({ name }) => name));
+  if (twice !== null) throw columnTwice(target.file, twice);
+  return { columns, source: (asText) => `${reading}, ${columnsArgument(columns, asText)})` };
+}
+
+/** DuckDB tells `a` and `A` apart by renaming the second to `A_1`, and then finds no values for it. */
+function renamedField(names: readonly string[]): string | null {
+  const known = new Map(names.map((name) => [name.toLowerCase(), name]));
+  for (const name of names) {
+    const stem = /^(.+)_\d+$/s.exec(name)?.[1];
+    const other = stem === undefined ? undefined : known.get(stem.toLowerCase());
+    if (stem !== undefined && other !== undefined && other !== stem) return stem;
+  }
+  return null;
+}
+
+async function csvLayout(connection: Connection, target: Target): Promise<Layout> {
+  const { separator, names } = await csvHeader(target.file);
+  if (names.some((name) => /[\0\ufffd]/.test(name))) throw notText(target.file);
+  const twice = nameTwice(names);
+  if (twice !== null) throw columnTwice(target.file, twice);
+  const dialect = `delim=${literal(separator)}, quote='"', escape='"', comment='', header=true, skip=0, strict_mode=true`;
+  const reading = `read_csv(${target.path}, ${dialect}, auto_detect=false, hive_partitioning=false`;
+  const sniffed = await connection
+    .runAndReadAll(
+      `SELECT unnest(Columns, recursive := true) FROM sniff_csv(${target.path}, ${dialect}, sample_size=-1)`,
+    )
+    .catch(async (cause: unknown) => {
+      // The sniffer does not say where it failed; reading everything as text does.
+      const texts = names.map((name, i) => ({ name: name === "" ? `column${i}` : name, nativeType: "VARCHAR" }));
+      await connection.run(`SELECT count(*) FROM ${reading}, ${columnsArgument(texts, new Set())})`);
+      throw cause;
+    });
+  const columns = sniffed.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
+  return { columns, source: (asText) => `${reading}, ${columnsArgument(columns, asText)})` };
+}
+
+function columnsArgument(columns: readonly NativeColumn[], asText: ReadonlySet<string>): string {
+  const list = columns.map(
+    ({ name, nativeType }) => `${identifier(name)}: ${literal(asText.has(name) ? "VARCHAR" : nativeType)}`,
+  );
+  return `columns={${list.join(", ")}}`;
+}

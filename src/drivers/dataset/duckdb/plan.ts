@@ -1,0 +1,156 @@
+// How a file is read: what each column becomes, and the SQL that yields doubles and texts only.
+import type { ColumnType } from "../../../ports/dataset.ts";
+import { type Connection, identifier } from "./connection.ts";
+import { columnsMissing } from "./errors.ts";
+import type { DatasetFormat } from "./format.ts";
+import { type Layout, layoutOf, type NativeColumn } from "./layout.ts";
+
+/** What a column becomes. */
+interface Choice {
+  readonly type: ColumnType;
+  /** SQL that yields the column as DOUBLE (numbers, times as epoch ms, booleans as 0 or 1) or as VARCHAR. */
+  readonly expression: string;
+  /** From the file's own spelling instead of the type it seemed to have (CSV and NDJSON). */
+  readonly asText: boolean;
+}
+
+export interface PlannedColumn extends NativeColumn, Choice {}
+
+export interface Plan {
+  readonly columns: readonly PlannedColumn[];
+  readonly rows: number;
+  /** SQL of the table to select the expressions from. */
+  readonly source: string;
+}
+
+/** A column before its values are looked at: the first question that all of them answer with yes decides. */
+interface Draft {
+  readonly column: NativeColumn;
+  readonly otherwise: Choice;
+  readonly questions: readonly { readonly test: string; readonly choice: Choice }[];
+  /** The questions are about the file's own spelling. */
+  readonly spelling: boolean;
+}
+
+/** From here on, doubles no longer tell neighbouring integers apart. */
+const INTEGER_UNSAFE = 2 ** 53;
+const WIDE_INTEGER = /^(U?BIGINT|U?HUGEINT|BIGNUM|DECIMAL\((1[6-9]|[23]\d),0\))$/;
+const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|FLOAT|DOUBLE|DECIMAL\(.*\))$/;
+const TIME = /^(DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE)$/;
+const NESTED = /^(STRUCT|MAP|UNION)\(|\]$/;
+const TEXT = /^(VARCHAR|UUID$|ENUM\()/;
+/** Types that a CSV or JSON text may seem to have. */
+const SEEMING = /^(VARCHAR|DATE|TIME|TIMESTAMP.*)$/;
+
+const ISO_TIME_TEXT = "^\\d{4}-\\d\\d-\\d\\d([T ]\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?(Z|[-+]\\d\\d(:\\d\\d)?)?)?$";
+/** No leading zeros: 007 is an id. */
+const NUMBER_TEXT = "(?i)^[-+]?(((0|[1-9]\\d*)(\\.\\d*)?|\\.\\d+)(e[-+]?\\d+)?|inf|infinity|nan)$";
+const LONG_INTEGER_TEXT = "^[-+]?\\d{16,}$";
+
+/** Plans the named columns (all when absent), in file order. */
+export async function planColumns(
+  connection: Connection,
+  from: { readonly file: string; readonly format: DatasetFormat; readonly columns?: readonly string[] },
+): Promise<Plan> {
+  const layout = await layoutOf(connection, from);
+  requireColumns(from.file, layout.columns, from.columns ?? []);
+  const wanted = from.columns === undefined ? null : new Set(from.columns);
+  const drafts = layout.columns
+    .filter((column) => wanted === null || wanted.has(column.name))
+    .map((column) => draftOf(column, from.format));
+  const { rows, columns } = await survey(connection, layout, drafts);
+  return { rows, columns, source: layout.source(namesOf(columns.filter(({ asText }) => asText))) };
+}
+
+function requireColumns(file: string, found: readonly NativeColumn[], wanted: readonly string[]): void {
+  const names = namesOf(found);
+  const missing = wanted.filter((name) => !names.has(name));
+  if (missing.length > 0) throw columnsMissing(file, missing, [...names]);
+}
+
+function namesOf(columns: readonly NativeColumn[]): ReadonlySet<string> {
+  return new Set(columns.map(({ name }) => name));
+}
+
+/** One pass over the file: counts its rows and asks all questions. */
+async function survey(
+  connection: Connection,
+  layout: Layout,
+  drafts: readonly Draft[],
+): Promise<{ readonly rows: number; readonly columns: readonly PlannedColumn[] }> {
+  const tests = drafts.flatMap(({ questions }) => questions.map(({ test }) => test));
+  const spelled = namesOf(drafts.filter(({ spelling }) => spelling).map(({ column }) => column));
+  const reader = await connection.runAndReadAll(
+    `SELECT ${["count(*)", ...tests].join(", ")} FROM ${layout.source(spelled)}`,
+  );
+  const [rows, ...answers] = reader.getRowsJson()[0];
+  const columns = drafts.map(({ column, questions, otherwise }) => {
+    const yes = answers.splice(0, questions.length).indexOf(true);
+    return { ...column, ...(yes < 0 ? otherwise : questions[yes].choice) };
+  });
+  return { rows: Number(rows), columns };
+}
+
+function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
+  const { nativeType } = column;
+  const name = identifier(column.name);
+  const number: Choice = { type: "number", expression: `${name}::DOUBLE`, asText: false };
+  const text: Choice = { type: "text", expression: `${name}::VARCHAR`, asText: format !== "parquet" };
+  const decided = (otherwise: Choice): Draft => ({ column, otherwise, questions: [], spelling: false });
+  if (WIDE_INTEGER.test(nativeType)) {
+    return { ...decided(number), questions: [{ test: anyUnsafe(`abs(${name}::DOUBLE)`), choice: text }] };
+  }
+  if (nativeType === "DOUBLE" && format !== "parquet") {
+    // Integers too long for any integer type seem to be doubles.
+    const long = `CASE WHEN regexp_matches(${name}, '${LONG_INTEGER_TEXT}') THEN abs(${name}::DOUBLE) END`;
+    return { ...decided(number), questions: [{ test: anyUnsafe(long), choice: text }], spelling: true };
+  }
+  if (NUMBER.test(nativeType)) return decided(number);
+  if (nativeType === "BOOLEAN") return booleanDraft(decided(text), format);
+  if (format !== "parquet" && SEEMING.test(nativeType)) return seemingDraft(decided(text), format);
+  if (TIME.test(nativeType)) {
+    const expression = `CASE WHEN isfinite(${name}) THEN epoch_ms(${name})::DOUBLE END`;
+    return decided({ type: "time", expression, asText: false });
+  }
+  // A JSON field of several types; its texts come without their quotes.
+  if (nativeType === "JSON") return decided({ type: "text", expression: `${name} ->> '$'`, asText: false });
+  if (NESTED.test(nativeType))
+    return decided({ type: "other", expression: `to_json(${name})::VARCHAR`, asText: false });
+  return decided(TEXT.test(nativeType) ? text : { ...text, type: "other" });
+}
+
+function anyUnsafe(value: string): string {
+  return `coalesce(max(${value}), 0) >= ${INTEGER_UNSAFE}`;
+}
+
+/** True when no value but missing ones fails; null when all are missing. */
+function allPresent(name: string, test: string): string {
+  return `bool_and(${test}) FILTER (WHERE ${name} IS NOT NULL)`;
+}
+
+/** In CSV, words like `f`, `no` and `n` seem to be booleans too; only true and false surely are. */
+function booleanDraft(text: Draft, format: DatasetFormat): Draft {
+  const name = identifier(text.column.name);
+  const choice: Choice = { type: "boolean", expression: `${name}::INTEGER::DOUBLE`, asText: false };
+  if (format !== "csv") return { ...text, otherwise: choice };
+  return {
+    ...text,
+    questions: [{ test: allPresent(name, `lower(${name}) IN ('true', 'false')`), choice }],
+    spelling: true,
+  };
+}
+
+/**
+ * Texts are times only in ISO 8601, because 01/02 has two readings and "infinity" is no time. A CSV column that holds
+ * `inf` or `nan` among numbers seems to be text and is numbers.
+ */
+function seemingDraft(text: Draft, format: DatasetFormat): Draft {
+  const name = identifier(text.column.name);
+  const time: Choice = { type: "time", expression: `epoch_ms(${name}::TIMESTAMPTZ)::DOUBLE`, asText: true };
+  const isTime = `regexp_matches(${name}, '${ISO_TIME_TEXT}') AND try_cast(${name} AS TIMESTAMPTZ) IS NOT NULL`;
+  const number: Choice = { type: "number", expression: `${name}::DOUBLE`, asText: true };
+  const isNumber = `regexp_matches(${name}, '${NUMBER_TEXT}') AND NOT regexp_matches(${name}, '${LONG_INTEGER_TEXT}')`;
+  const questions = [{ test: allPresent(name, isTime), choice: time }];
+  if (format === "csv") questions.push({ test: allPresent(name, isNumber), choice: number });
+  return { ...text, questions, spelling: true };
+}

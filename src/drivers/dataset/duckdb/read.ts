@@ -1,0 +1,66 @@
+// Fills typed-array columns from DuckDB's vectors, chunk by chunk.
+import type { DuckDBVector } from "@duckdb/node-api";
+import { assert } from "../../../core/errors.ts";
+import type { Column, Table } from "../../../core/table.ts";
+import { type Connection, identifier } from "./connection.ts";
+import type { Plan, PlannedColumn } from "./plan.ts";
+
+/** A column being filled. */
+interface Filler {
+  readonly column: Column;
+  fill(vector: DuckDBVector, offset: number, count: number): void;
+}
+
+export async function fillTable(connection: Connection, plan: Plan): Promise<Table> {
+  if (plan.columns.length === 0) return { rows: plan.rows, columns: new Map() };
+  const list = plan.columns.map(({ expression, name }) => `${expression} AS ${identifier(name)}`).join(", ");
+  const result = await connection.stream(`SELECT ${list} FROM ${plan.source}`);
+  const fillers = plan.columns.map((column) => fillerOf(column, plan.rows));
+  let rows = 0;
+  for await (const chunk of result) {
+    const count = chunk.rowCount;
+    assert(rows + count <= plan.rows, "the file has as many rows as were counted");
+    for (let i = 0; i < fillers.length; i++) fillers[i].fill(chunk.getColumnVector(i), rows, count);
+    rows += count;
+  }
+  assert(rows === plan.rows, "the file has as many rows as were counted");
+  return { rows, columns: new Map(plan.columns.map(({ name }, i) => [name, fillers[i].column])) };
+}
+
+function fillerOf(planned: PlannedColumn, rows: number): Filler {
+  if (planned.type === "text" || planned.type === "other") return textFiller(rows);
+  const values = new Float64Array(rows);
+  const kind = planned.type === "time" ? "time" : "number";
+  return { column: { kind, values }, fill: (vector, offset, count) => fillNumbers(vector, values, offset, count) };
+}
+
+function textFiller(rows: number): Filler {
+  const codes = new Int32Array(rows);
+  const dictionary: string[] = [];
+  const known = new Map<string, number>();
+  const codeOf = (text: string): number => {
+    let code = known.get(text);
+    if (code === undefined) {
+      code = dictionary.length;
+      dictionary.push(text);
+      known.set(text, code);
+    }
+    return code;
+  };
+  return {
+    column: { kind: "text", codes, dictionary },
+    fill(vector, offset, count) {
+      for (let i = 0; i < count; i++) {
+        const value = vector.getItem(i);
+        codes[offset + i] = typeof value === "string" ? codeOf(value) : -1;
+      }
+    },
+  };
+}
+
+function fillNumbers(vector: DuckDBVector, values: Float64Array, offset: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const value = vector.getItem(i);
+    values[offset + i] = typeof value === "number" ? value : Number.NaN;
+  }
+}

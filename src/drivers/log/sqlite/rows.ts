@@ -1,0 +1,156 @@
+// How log records become SQLite rows and back.
+import type { Decision } from "../../../core/decision.ts";
+import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
+import type { LabelRecord, PredictionRecord, ShadowPair, ShadowRecord } from "../../../ports/log.ts";
+
+/** What libsql binds. A boolean would abort the process (0.5.29), so none is ever passed. */
+export type Parameter = number | string | Uint8Array | null;
+/** A row in raw mode: columns in the order selected. */
+export type Row = readonly unknown[];
+
+export const PREDICTION_COLUMNS =
+  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied";
+export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
+export const SHADOW_COLUMNS =
+  "transaction_id, time, champion_version, champion_score, champion_decision, candidate_version, candidate_score, candidate_decision, bundle, latency_ms, champion_latency_ms, vector_hash";
+
+/** The columns after `sequence`. */
+export function predictionRow(record: Omit<PredictionRecord, "sequence">): Parameter[] {
+  return [
+    storeText(record.transactionId),
+    record.time,
+    record.receivedAt,
+    JSON.stringify(record.fields),
+    JSON.stringify(record.extra),
+    // Float32 little-endian, as every platform that libsql is built for lays it out. A copy: callers reuse vectors.
+    Uint8Array.from(new Uint8Array(record.vector.buffer, record.vector.byteOffset, record.vector.byteLength)),
+    record.score,
+    record.anomalyScore,
+    record.decision,
+    storeText(record.version),
+    record.bundle,
+    record.latencyMs,
+    record.degraded ? 1 : 0,
+    record.applied ?? null,
+  ];
+}
+
+export function predictionOf(row: Row): PredictionRecord {
+  const bytes = row[6] as Uint8Array;
+  return {
+    sequence: Number(row[0]),
+    transactionId: loadText(row[1]),
+    time: numberOf(row[2]),
+    receivedAt: numberOf(row[3]),
+    fields: fieldsOf(row[4]),
+    extra: JSON.parse(String(row[5])) as Record<string, unknown>,
+    // Copied, because a Float32Array needs an offset divisible by four.
+    vector: new Float32Array(Uint8Array.from(bytes).buffer),
+    score: numberOf(row[7]),
+    anomalyScore: numberOf(row[8]),
+    decision: row[9] as Decision,
+    version: loadText(row[10]),
+    bundle: String(row[11]),
+    latencyMs: numberOf(row[12]),
+    degraded: row[13] === 1,
+    ...appliedOf(row[14]),
+  };
+}
+
+/** The columns after `sequence`. */
+export function labelRow(label: Omit<LabelRecord, "sequence">): Parameter[] {
+  const { transactionId, fraud, knownAt, source, receivedAt, applied } = label;
+  return [storeText(transactionId), fraud ? 1 : 0, knownAt, storeText(source), receivedAt, applied ?? null];
+}
+
+export function labelOf(row: Row): LabelRecord {
+  return {
+    sequence: Number(row[0]),
+    transactionId: loadText(row[1]),
+    fraud: row[2] === 1,
+    knownAt: numberOf(row[3]),
+    source: loadText(row[4]),
+    receivedAt: numberOf(row[5]),
+    ...appliedOf(row[6]),
+  };
+}
+
+export function shadowRow(shadow: ShadowRecord): Parameter[] {
+  return [
+    storeText(shadow.transactionId),
+    shadow.time,
+    storeText(shadow.champion.version),
+    shadow.champion.score,
+    shadow.champion.decision,
+    storeText(shadow.candidate.version),
+    shadow.candidate.score,
+    shadow.candidate.decision,
+    shadow.bundle,
+    shadow.latencyMs,
+    shadow.championLatencyMs,
+    shadow.vectorHash,
+  ];
+}
+
+/** From {@link SHADOW_COLUMNS} followed by fields JSON, label fraud, label known_at. */
+export function pairOf(row: Row, names: { readonly card: string; readonly amount: string }): ShadowPair {
+  const fields = fieldsOf(row[12]);
+  const transactionId = loadText(row[0]);
+  const card = fields[names.card] ?? null;
+  const amount = fields[names.amount];
+  return {
+    transactionId,
+    time: numberOf(row[1]),
+    champion: { version: loadText(row[2]), score: numberOf(row[3]), decision: row[4] as Decision },
+    candidate: { version: loadText(row[5]), score: numberOf(row[6]), decision: row[7] as Decision },
+    bundle: String(row[8]),
+    latencyMs: numberOf(row[9]),
+    championLatencyMs: numberOf(row[10]),
+    vectorHash: String(row[11]),
+    // A transaction without a card stands for itself.
+    card: card === null ? transactionId : String(card),
+    amount: typeof amount === "number" ? amount : Number.NaN,
+    fraud: row[13] === null ? null : row[13] === 1,
+    labelKnownAt: row[13] === null ? null : numberOf(row[14]),
+  };
+}
+
+/**
+ * Text that SQLite keeps whole. libsql cuts text at U+0000 and replaces lone surrogates, which would let two ids
+ * become one; these and the backslash are written as \uXXXX.
+ */
+export function storeText(text: string): string {
+  return FRAGILE.test(text) ? text.replace(FRAGILE_ALL, (unit) => `\\u${hex(unit)}`) : text;
+}
+
+/** The inverse of {@link storeText}. */
+export function loadText(stored: unknown): string {
+  const text = String(stored);
+  if (!text.includes("\\")) return text;
+  return text.replace(/\\u([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}
+
+const FRAGILE_SOURCE = "[\\0\\\\]|[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]";
+const FRAGILE = new RegExp(FRAGILE_SOURCE);
+const FRAGILE_ALL = new RegExp(FRAGILE_SOURCE, "g");
+
+function hex(unit: string): string {
+  return unit.charCodeAt(0).toString(16).padStart(4, "0");
+}
+
+function appliedOf(cell: unknown): { readonly applied?: number } {
+  return cell === null ? {} : { applied: Number(cell) };
+}
+
+function numberOf(cell: unknown): number {
+  return cell === null ? Number.NaN : Number(cell);
+}
+
+/** Prototype-free, so that a field named `__proto__` is a field. JSON.parse makes own members of any name. */
+function fieldsOf(cell: unknown): Record<string, FieldValue> {
+  const fields = emptyFields();
+  for (const [name, value] of Object.entries(JSON.parse(String(cell)) as Record<string, FieldValue>)) {
+    fields[name] = value;
+  }
+  return fields;
+}

@@ -1,0 +1,134 @@
+// The SQLite prediction log's tables: opening the file, making or recognising the schema, naming what went wrong.
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import Database from "libsql";
+import { messageOf, SentinelError } from "../../../core/errors.ts";
+
+export type Connection = Database.Database;
+
+/** "SNTL": marks the file as a Sentinel log, so that another program's database is never mistaken for one. */
+const APPLICATION_ID = 0x534e544c;
+const SCHEMA_VERSION = 2;
+/** How long opening may wait for another process that is just making the schema. */
+const OPEN_BUSY_MS_MAX = 5000;
+/**
+ * How long one statement may wait for another process's write lock. Short, because the wait blocks the event loop;
+ * the writer tries again later instead.
+ */
+const STATEMENT_BUSY_MS_MAX = 3;
+
+/** Checkpoints run elsewhere (log-sqlite-checkpoint.ts); 80 MB of WAL is the bound should they fail. */
+const WAL_PAGES_MAX = 20_000;
+
+// Only rows of a shared feature state are in them: a server that has its state to itself pays nothing.
+const APPLIED_INDEXES = `
+CREATE INDEX IF NOT EXISTS predictions_applied ON predictions (applied) WHERE applied > 0;
+CREATE UNIQUE INDEX IF NOT EXISTS labels_applied ON labels (applied) WHERE applied > 0;
+`;
+
+// No NOT NULL on numbers: SQLite turns NaN into NULL, and one odd number must not stop the queue behind it.
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO counters VALUES ('sequence', 0), ('predictions', 0), ('labels', 0), ('shadows', 0);
+CREATE TABLE IF NOT EXISTS predictions (
+  sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL UNIQUE, time INTEGER, received_at INTEGER,
+  fields TEXT NOT NULL, extra TEXT NOT NULL, vector BLOB NOT NULL, score REAL, anomaly_score REAL,
+  decision TEXT NOT NULL, version TEXT NOT NULL, bundle TEXT NOT NULL, latency_ms REAL, degraded INTEGER NOT NULL, applied INTEGER);
+CREATE TABLE IF NOT EXISTS labels (
+  sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL, fraud INTEGER NOT NULL, known_at INTEGER,
+  source TEXT NOT NULL, received_at INTEGER, applied INTEGER);
+CREATE INDEX IF NOT EXISTS labels_latest ON labels (transaction_id, known_at, sequence);
+CREATE TABLE IF NOT EXISTS shadows (
+  id INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL, time INTEGER,
+  champion_version TEXT NOT NULL, champion_score REAL, champion_decision TEXT NOT NULL,
+  candidate_version TEXT NOT NULL, candidate_score REAL, candidate_decision TEXT NOT NULL,
+  bundle TEXT NOT NULL, latency_ms REAL, champion_latency_ms REAL, vector_hash TEXT NOT NULL,
+  UNIQUE (transaction_id, candidate_version));
+CREATE INDEX IF NOT EXISTS shadows_by_candidate ON shadows (candidate_version);
+CREATE TABLE IF NOT EXISTS coverage (
+  version TEXT NOT NULL, outcome TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (version, outcome)) WITHOUT ROWID;
+${APPLIED_INDEXES}
+PRAGMA application_id = ${APPLICATION_ID};
+PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+/**
+ * Opens or makes the file. Commits are atomic (WAL) and survive a killed process; `synchronous = NORMAL` means that a
+ * power cut may take the last commits, never the file. Throws `log.unwritable`, `log.unreadable`.
+ */
+export function openLog(file: string): Connection {
+  let db: Connection | undefined;
+  try {
+    mkdirSync(path.dirname(file), { recursive: true });
+    db = new Database(file);
+    // Before journal_mode: switching to WAL beside another process fails at once without it.
+    db.exec(`PRAGMA busy_timeout = ${OPEN_BUSY_MS_MAX}`);
+    recognise(db, file);
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX};`);
+    const version = single(db, "PRAGMA user_version");
+    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
+    if (version === 1) migrate(db);
+    db.exec(`PRAGMA busy_timeout = ${STATEMENT_BUSY_MS_MAX}`);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw logError(error, file);
+  }
+}
+
+/** Version 1 knew no shared feature state. Somebody else may be faster: it is looked at again under the lock. */
+function migrate(db: Connection): void {
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    if (single(db, "PRAGMA user_version") === 1) {
+      for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} ADD COLUMN applied INTEGER`);
+      db.exec(`${APPLIED_INDEXES} PRAGMA user_version = ${SCHEMA_VERSION};`);
+    }
+    db.exec("COMMIT");
+  } catch (error) {
+    if (db.inTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/** What SQLite or the file system said, as the log's own error. */
+export function logError(error: unknown, file: string): SentinelError {
+  if (error instanceof SentinelError) return error;
+  const unreadable = /^SQLITE_(NOTADB|CORRUPT)/.test(codeOf(error));
+  return unreadable
+    ? new SentinelError("log.unreadable", `${file} is not a readable prediction log: ${messageOf(error)}`, {
+        hint: "move the file away (a new log is made) or restore it from a backup",
+        cause: error,
+      })
+    : new SentinelError("log.unwritable", `cannot write the prediction log ${file}: ${messageOf(error)}`, {
+        hint: "check that the folder exists, is writable and has space, or choose another place for the log",
+        cause: error,
+      });
+}
+
+/** True when another process holds the write lock: a retry will help. */
+export function isBusy(error: unknown): boolean {
+  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Refuses a database that somebody else made, or a newer Sentinel. */
+function recognise(db: Connection, file: string): void {
+  if (single(db, "SELECT count(*) FROM sqlite_master") === 0) return;
+  const ours = single(db, "PRAGMA application_id") === APPLICATION_ID;
+  const version = single(db, "PRAGMA user_version");
+  if (ours && version >= 1 && version <= SCHEMA_VERSION) return;
+  throw new SentinelError(
+    "log.unreadable",
+    ours ? `${file} has log format ${version}, not ${SCHEMA_VERSION}` : `${file} is a database of another program`,
+    { hint: ours ? "use the version of Sentinel that wrote this log" : "choose another file for the prediction log" },
+  );
+}
+
+/** The one number a query answers. */
+export function single(db: Connection, query: string): number {
+  return (db.prepare(query).raw().all([]) as readonly (readonly number[])[])[0][0];
+}

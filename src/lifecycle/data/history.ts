@@ -1,0 +1,29 @@
+// Raw history for replay: the table a server's state began with, read again and checked by its hash.
+import { SentinelError } from "../../core/errors.ts";
+import type { Table } from "../../core/table.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import type { Ports } from "../../ports/ports.ts";
+import { readSource } from "./source.ts";
+
+/** Every column of the file under canonical names. Errors: dataset.*; dataset.unreadable when the file has changed. */
+export async function readHistory(
+  ports: Ports,
+  pipeline: Pipeline,
+  origin: { readonly dataPath: string | null; readonly dataHash: string | null },
+): Promise<Table> {
+  if (origin.dataPath === null) return { rows: 0, columns: new Map() };
+  const dataset = await ports.dataset();
+  const { columns } = await dataset.describe(origin.dataPath);
+  const wanted = columns.map(({ name }) => pipeline.canonical.get(name) ?? name);
+  const source = await readSource(dataset, pipeline, { path: origin.dataPath, wanted, labelled: false });
+  if (source.hash !== origin.dataHash) {
+    throw new SentinelError(
+      "dataset.unreadable",
+      `${origin.dataPath} is not what the server's state began with: its hash is ${source.hash.slice(0, 12)}, then it was ${String(origin.dataHash).slice(0, 12)}`,
+      {
+        hint: "put the file of then back (for example `dvc checkout`), then replay again",
+      },
+    );
+  }
+  return source.table;
+}

@@ -1,0 +1,69 @@
+// The feature file of a pipeline: features/NAME.ts (or .json) loaded into one checked spec.
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { messageOf, SentinelError } from "../../core/errors.ts";
+import { checkSpec, type FeatureSpec } from "../../features/spec.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+
+/**
+ * The spec a pipeline names. A .ts file exports it under the pipeline's name for it (`features: card` → `export const
+ * card`) and may import from "sentinel". Errors: features.spec-missing, features.spec-invalid.
+ */
+export async function loadSpec(pipeline: Pipeline): Promise<FeatureSpec> {
+  const json = pipeline.featuresFile.replace(/\.ts$/, ".json");
+  if (existsSync(pipeline.featuresFile)) return checkSpec(await loadTypescript(pipeline));
+  if (!existsSync(json)) {
+    throw new SentinelError(
+      "features.spec-missing",
+      `${pipeline.file} names features that are not there: ${pipeline.featuresFile}`,
+      {
+        hint: "write the feature file (see features/card.ts of a fresh `sentinel init`), or correct `features:` in the pipeline",
+      },
+    );
+  }
+  try {
+    return checkSpec(JSON.parse(readFileSync(json, "utf8")));
+  } catch (error) {
+    if (error instanceof SentinelError) throw error;
+    throw new SentinelError("features.spec-invalid", `${json} is no JSON: ${messageOf(error)}`, {
+      hint: "mend the JSON",
+    });
+  }
+}
+
+async function loadTypescript(pipeline: Pipeline): Promise<unknown> {
+  const { createJiti } = await import("jiti");
+  const own = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const jiti = createJiti(import.meta.url, {
+    alias: { sentinel: fileURLToPath(new URL(`../../index.${own}`, import.meta.url)) },
+    fsCache: false,
+    moduleCache: false,
+  });
+  let exported: Record<string, unknown>;
+  try {
+    exported = await jiti.import<Record<string, unknown>>(pipeline.featuresFile);
+  } catch (error) {
+    if (error instanceof SentinelError) throw error;
+    throw new SentinelError("features.spec-invalid", `${placeOf(error, pipeline)} does not load: ${messageOf(error)}`, {
+      hint: 'mend the file at the place named; it may import from "sentinel" and from files beside it',
+      cause: error,
+    });
+  }
+  const spec = exported[pipeline.featuresName];
+  if (spec === undefined) {
+    throw new SentinelError(
+      "features.spec-invalid",
+      `${pipeline.featuresFile} exports no ${pipeline.featuresName}; it exports ${Object.keys(exported).join(", ") || "nothing"}`,
+      { hint: `write \`export const ${pipeline.featuresName} = …\`, or name another with \`features: file#name\`` },
+    );
+  }
+  return spec;
+}
+
+/** The feature file, and the line of it that the error's stack names. */
+function placeOf(error: unknown, { featuresFile }: Pipeline): string {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const after = stack.split(`${featuresFile}:`)[1];
+  const line = /^\d+/.exec(after ?? "")?.[0];
+  return line === undefined ? featuresFile : `${featuresFile}, line ${line},`;
+}

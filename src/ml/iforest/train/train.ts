@@ -1,0 +1,193 @@
+// Training the isolation forest: trees of random cuts over small random samples (Liu, Ting & Zhou 2008).
+import { Random } from "../../../core/random.ts";
+import { checkShape, refuseParameter, refuseValue } from "../../faults.ts";
+import type { Matrix } from "../../matrix.ts";
+import { type IsolationForest, meanPath } from "../model.ts";
+import { DEALT_PLACES, type Decks, makeDecks } from "./decks.ts";
+import { NodeColumns } from "./nodes.ts";
+
+const TREES_MAX = 10_000;
+const SAMPLE_MAX = 65_536;
+
+/**
+ * Grows `trees` trees, each on `sample` rows drawn without putting back (all rows when there are fewer) and no deeper than
+ * log2(sample). A cut is uniform over a random column's range within the node. A missing value says nothing about a row, so
+ * it goes where most of the node's rows go; columns with nothing to cut are passed over. The upper cuts of all trees share
+ * out the columns evenly. The same seed gives the same
+ * forest. Only values that a cut is drawn from are looked at, so that a forest takes no longer on a longer table; an
+ * infinite one among them is refused. Errors: `ml.parameter-invalid`.
+ */
+export function trainIsolationForest(task: {
+  readonly x: Matrix;
+  readonly trees?: number;
+  readonly sample?: number;
+  readonly seed: number;
+}): IsolationForest {
+  const { x, trees = 100, sample = 256 } = task;
+  checkShape(x, "x");
+  if (x.rows < 2) refuseParameter("x.rows", { value: x.rows, wanted: "at least 2" });
+  checkWhole("trees", { value: trees, low: 1, high: TREES_MAX });
+  checkWhole("sample", { value: sample, low: 2, high: SAMPLE_MAX });
+  const size = Math.min(sample, x.rows);
+  const depthMax = Math.ceil(Math.log2(size));
+  const random = new Random(task.seed);
+  const shifts = new Int32Array(x.rows);
+  const columns = Int32Array.from({ length: x.names.length }, (_, c) => c);
+  const decks = makeDecks(x.names.length, random.fork(trees));
+  const values = new Float32Array(size);
+  const range = new Float64Array(2);
+  const nodes = new NodeColumns(2 * size - 1);
+  const roots = new Int32Array(trees);
+  for (let t = 0; t < trees; t++) {
+    roots[t] = nodes.count;
+    nodes.makeRoom(2 * size - 1);
+    const rows = drawRows(shifts, size, random.fork(t));
+    growTree({ x, rows, columns, decks, values, range, nodes, depthMax, random: random.fork(t) });
+  }
+  return { names: [...x.names], sample: size, roots, ...nodes.trimmed() };
+}
+
+interface Growing {
+  readonly x: Matrix;
+  readonly rows: Int32Array;
+  /** All columns, in whatever order the last draws left them. */
+  readonly columns: Int32Array;
+  readonly decks: Decks;
+  /** Of the column looked at last, one a row of the node under way, at the place of the row in `rows`. */
+  readonly values: Float32Array;
+  /** Lowest and highest of them; above each other when all are missing. */
+  readonly range: Float64Array;
+  readonly nodes: NodeColumns;
+  readonly depthMax: number;
+  readonly random: Random;
+}
+
+interface Place {
+  readonly node: number;
+  readonly from: number;
+  readonly to: number;
+  readonly depth: number;
+  /** As in a heap: the root is 1, its children 2 and 3. */
+  readonly position: number;
+}
+
+/** Grows one tree at the end of `nodes`; children stand side by side after their parent. */
+function growTree(growing: Growing): void {
+  const { nodes, depthMax } = growing;
+  const open: Place[] = [{ node: nodes.add(), from: 0, to: growing.rows.length, depth: 0, position: 1 }];
+  for (let place = open.pop(); place !== undefined; place = open.pop()) {
+    const { node, from, to } = place;
+    if (place.depth === depthMax || !drawCut(growing, place)) {
+      nodes.value[node] = place.depth + meanPath(to - from);
+      continue;
+    }
+    const middle = partRows(growing, place);
+    const left = nodes.add();
+    const right = nodes.add();
+    nodes.left[node] = left;
+    nodes.right[node] = right;
+    const depth = place.depth + 1;
+    const position = 2 * place.position;
+    open.push({ node: right, from: middle, to, depth, position: position + 1 });
+    open.push({ node: left, from, to: middle, depth, position });
+  }
+}
+
+/** Gives the node a random cut of a random column that has two values or more here; false when none has. */
+function drawCut(growing: Growing, place: Place): boolean {
+  if (place.to - place.from < 2) return false;
+  const { columns, random, nodes } = growing;
+  for (let untried = columns.length; untried > 0; untried--) {
+    const dealt = untried === columns.length && place.position <= DEALT_PLACES;
+    const at = dealt ? columns.indexOf(growing.decks.deal(place.position)) : random.integer(untried);
+    const column = columns[at];
+    columns[at] = columns[untried - 1];
+    columns[untried - 1] = column;
+    lookAt(growing, place, column);
+    const low = growing.range[0];
+    const high = growing.range[1];
+    if (!(low < high)) continue;
+    const drawn = Math.fround(random.uniform(low, high));
+    // Above the lowest and up to the highest value, so that neither side is empty.
+    const threshold = drawn > low && drawn <= high ? drawn : high;
+    nodes.feature[place.node] = column;
+    nodes.threshold[place.node] = threshold;
+    nodes.missingLeft[place.node] = mostGoLeft(growing, place, threshold) ? 1 : 0;
+    return true;
+  }
+  return false;
+}
+
+/** Copies the rows' values of a column and finds their range. */
+function lookAt(growing: Growing, place: Place, column: number): void {
+  const { x, rows, values, range } = growing;
+  const all = x.values;
+  const start = column * x.rows;
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let i = place.from; i < place.to; i++) {
+    const value = all[start + rows[i]];
+    values[i] = value;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  if (low === Number.NEGATIVE_INFINITY || high === Number.POSITIVE_INFINITY) refuseInfinite(growing, place, column);
+  range[0] = low;
+  range[1] = high;
+}
+
+function refuseInfinite({ x, rows, values }: Growing, { from, to }: Place, column: number): never {
+  const row = rows[from + values.subarray(from, to).findIndex((value) => Math.abs(value) === Number.POSITIVE_INFINITY)];
+  refuseValue("x", { x, column, row });
+}
+
+function mostGoLeft({ values }: Growing, { from, to }: Place, threshold: number): boolean {
+  let balance = 0;
+  for (let i = from; i < to; i++) {
+    const value = values[i];
+    // Neither for a missing one.
+    if (value < threshold) balance++;
+    else if (value >= threshold) balance--;
+  }
+  return balance > 0;
+}
+
+/** Rows that go left come first; returns where the right side begins. */
+function partRows({ rows, values, nodes }: Growing, { node, from, to }: Place): number {
+  const threshold = nodes.threshold[node];
+  const missingLeft = nodes.missingLeft[node] === 1;
+  let middle = from;
+  for (let i = from; i < to; i++) {
+    const value = values[i];
+    if (!(value < threshold || (missingLeft && Number.isNaN(value)))) continue;
+    const row = rows[i];
+    rows[i] = rows[middle];
+    rows[middle++] = row;
+  }
+  return middle;
+}
+
+/**
+ * The first `size` of a partial Fisher-Yates shuffle, which goes on from where the last draw left it. All rows are written
+ * as how far each is from its own place: untouched memory is all rows in order, and nobody has to write them.
+ */
+function drawRows(shifts: Int32Array, size: number, random: Random): Int32Array {
+  const rows = new Int32Array(size);
+  for (let i = 0; i < size; i++) {
+    const j = i + random.integer(shifts.length - i);
+    const row = shifts[j] + j;
+    shifts[j] = shifts[i] + i - j;
+    shifts[i] = row - i;
+    rows[i] = row;
+  }
+  return rows;
+}
+
+function checkWhole(
+  name: string,
+  range: { readonly value: number; readonly low: number; readonly high: number },
+): void {
+  const { value, low, high } = range;
+  if (Number.isInteger(value) && value >= low && value <= high) return;
+  refuseParameter(name, { value, wanted: `a whole number from ${low} to ${high}` });
+}

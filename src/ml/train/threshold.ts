@@ -1,0 +1,135 @@
+// Thresholds: from which score a transaction is reviewed, and from which it is blocked.
+import type { Thresholds } from "../../core/decision.ts";
+import type { Scores } from "../../metrics/metrics.ts";
+import { type Ranking, rank } from "../../metrics/ranking.ts";
+import { checkLabels, refuseParameter } from "../faults.ts";
+
+/** Transactions a block threshold must rest on: the precision of fewer is mostly luck. */
+export const BLOCK_SUPPORT_MIN = 20;
+
+/** The Float32 after 1: no score reaches it. */
+export const NEVER = 1 + 2 ** -23;
+
+/** Keeps 0.1 × 30 (2.9999…) from losing a transaction of the budget. */
+const BUDGET_SLACK = 1e-9;
+
+/** From which score on a transaction is worth a look. */
+export type ReviewPolicy =
+  /** As many as the analysts can look at: a share of all transactions, from 0 to 1. */
+  | { readonly kind: "budget"; readonly share: number }
+  /** Where F1 of the flagged is highest. */
+  | { readonly kind: "max-f1" }
+  /**
+   * Where the slice costs least: `reviewCost` for each one flagged, and for each fraud that is not, `missedShare` of its amount. An
+   * amount that is missing or negative counts as 0. Elkan, "The Foundations of Cost-Sensitive Learning" (2001): costs differ by row.
+   */
+  | {
+      readonly kind: "cost";
+      readonly reviewCost: number;
+      readonly missedShare: number;
+      /** One a row. */
+      readonly amounts: Float64Array;
+    };
+
+/**
+ * Thresholds from a slice of matured transactions. Review: as the policy says, at the lowest score that is as good (those to block
+ * included); with a budget, a tie that would exceed it stays out whole. Block: the lowest score from which on at least `blockPrecision`
+ * of the flagged are frauds, resting on at least {@link BLOCK_SUPPORT_MIN} of them, and never below review. Either is {@link NEVER} when
+ * no score qualifies; so is block when review is. Scores are compared as Float32, as decisions are. Errors: `ml.parameter-invalid`.
+ */
+export function thresholdsFor(input: {
+  readonly scores: Scores;
+  readonly y: Uint8Array;
+  readonly review: ReviewPolicy;
+  readonly blockPrecision: number;
+}): Thresholds {
+  checkInput(input);
+  const scores = Float32Array.from(input.scores);
+  const ranking = rank(scores, input.y);
+  const review = reviewThreshold(ranking, { scores, y: input.y, policy: input.review });
+  return { review, block: Math.max(review, blockThreshold(ranking, input.blockPrecision)) };
+}
+
+function reviewThreshold(
+  ranking: Ranking,
+  given: { readonly scores: Float32Array; readonly y: Uint8Array; readonly policy: ReviewPolicy },
+): number {
+  const { policy } = given;
+  if (policy.kind === "budget") return budgetThreshold(ranking, policy.share);
+  if (policy.kind === "max-f1") return bestThreshold(ranking, (g) => f1At(ranking, g));
+  const lost = lostBelow(ranking, { ...given, amounts: policy.amounts });
+  return bestThreshold(ranking, (g) => -(policy.reviewCost * flaggedAt(ranking, g) + policy.missedShare * lost[g + 1]));
+}
+
+/** The lowest score whose group g has the highest worth; {@link NEVER} where flagging none (g = −1) is worth more. */
+function bestThreshold(ranking: Ranking, worth: (g: number) => number): number {
+  let best = -1;
+  for (let g = 0; g < ranking.groups; g++) {
+    const gained = worth(g) - worth(best);
+    if (gained > 0 || (gained === 0 && best >= 0)) best = g;
+  }
+  return best < 0 ? NEVER : ranking.score[best];
+}
+
+function flaggedAt({ flagged }: Ranking, g: number): number {
+  return g < 0 ? 0 : flagged[g];
+}
+
+/** Harmonic mean of precision and recall = 2 caught / (flagged + frauds). */
+function f1At({ flagged, caught, frauds }: Ranking, g: number): number {
+  return g < 0 ? 0 : (2 * caught[g]) / (flagged[g] + frauds);
+}
+
+/** Amount of frauds below group g at g + 1; below all, hence all of it, at 0. */
+function lostBelow(
+  ranking: Ranking,
+  given: { readonly scores: Float32Array; readonly y: Uint8Array; readonly amounts: Float64Array },
+): Float64Array {
+  const groupOf = new Map(Array.from(ranking.score, (score, g) => [score, g]));
+  const inGroup = new Float64Array(ranking.groups);
+  for (let row = 0; row < given.scores.length; row++) {
+    if (given.y[row] === 1 && given.amounts[row] > 0) inGroup[groupOf.get(given.scores[row])!] += given.amounts[row];
+  }
+  const lost = new Float64Array(ranking.groups + 1);
+  for (let g = ranking.groups - 1; g >= 0; g--) lost[g] = lost[g + 1] + inGroup[g];
+  return lost;
+}
+
+function budgetThreshold(ranking: Ranking, share: number): number {
+  const budget = Math.floor(share * ranking.rows + BUDGET_SLACK);
+  let threshold = NEVER;
+  for (let g = 0; g < ranking.groups && ranking.flagged[g] <= budget; g++) threshold = ranking.score[g];
+  return threshold;
+}
+
+function blockThreshold(ranking: Ranking, precision: number): number {
+  let threshold = NEVER;
+  for (let g = 0; g < ranking.groups; g++) {
+    const { flagged, caught, score } = ranking;
+    if (flagged[g] >= BLOCK_SUPPORT_MIN && caught[g] >= precision * flagged[g]) threshold = score[g];
+  }
+  return threshold;
+}
+
+function checkInput(input: Parameters<typeof thresholdsFor>[0]): void {
+  const { scores, y, review, blockPrecision } = input;
+  if (scores.length === 0) refuseParameter("scores.length", { value: 0, wanted: "at least 1" });
+  checkLabels(y, { rows: scores.length, name: "y" });
+  for (let r = 0; r < scores.length; r++) {
+    if (!(scores[r] >= 0 && scores[r] <= 1))
+      refuseParameter(`scores, row ${r}`, { value: scores[r], wanted: "from 0 to 1" });
+  }
+  checkShare("blockPrecision", blockPrecision);
+  if (review.kind === "budget") checkShare("review.share", review.share);
+  if (review.kind !== "cost") return;
+  checkShare("review.missedShare", review.missedShare);
+  const { reviewCost, amounts } = review;
+  if (!(reviewCost >= 0 && reviewCost < Number.POSITIVE_INFINITY))
+    refuseParameter("review.reviewCost", { value: reviewCost, wanted: "0 or more" });
+  if (amounts.length !== scores.length)
+    refuseParameter("review.amounts.length", { value: amounts.length, wanted: `${scores.length}, one a score` });
+}
+
+function checkShare(name: string, value: number): void {
+  if (!(value >= 0 && value <= 1)) refuseParameter(name, { value, wanted: "from 0 to 1" });
+}

@@ -1,0 +1,116 @@
+// The bundle's contents: the manifest, the golden rows, and reading both back with every field checked.
+import { type BundleFiles, bundleFile } from "../core/bundle.ts";
+import type { Decision, Thresholds } from "../core/decision.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { checkSpec, type FeatureSpec } from "../features/spec.ts";
+import type { Calibration } from "../ml/calibration/apply.ts";
+
+export const BUNDLE_FORMAT = "sentinel-bundle/1";
+
+/** Where a bundle comes from. Nothing here depends on the clock or the machine: same data, same seed, same bundle. */
+export interface Provenance {
+  /** SHA-256 of the training file. */
+  readonly dataHash: string;
+  readonly dataRows: number;
+  readonly pipelineHash: string;
+  readonly commit: string;
+  readonly packageVersion: string;
+  readonly seed: number;
+  readonly parameters: Readonly<Record<string, number | string>>;
+  /** The foreign file that decides, where the model was not trained here. */
+  readonly imported?: Imported;
+}
+
+/** A foreign model's origin. */
+export interface Imported {
+  readonly format: "xgboost" | "lightgbm" | "catboost" | "onnx";
+  /** The file's name, without its folder. */
+  readonly file: string;
+  /** SHA-256 of the file's bytes. */
+  readonly sha256: string;
+  /** Library and version as the file tells them: "XGBoost 3.2.0". */
+  readonly title: string;
+  /** The model's columns in its order, and the feature each of them takes. */
+  readonly columns: readonly { readonly name: string; readonly feature: string }[];
+  /** What a reader should know about the conversion, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** bundle.json. */
+export interface BundleManifest {
+  readonly format: typeof BUNDLE_FORMAT;
+  readonly model: string;
+  readonly pipeline: string;
+  readonly features: FeatureSpec;
+  readonly featureHash: string;
+  /** The trees' last input is the anomaly score; false where the ablation showed no gain. */
+  readonly anomalyAsFeature: boolean;
+  readonly calibration: Calibration;
+  readonly thresholds: Thresholds;
+  readonly labelDelayMs: number;
+  /** End of the slices that the models learned or were calibrated from; later rows judge them fairly. */
+  readonly learnedUpTo: number;
+  /** Event time of the newest transaction seen in training. */
+  readonly trainedUpTo: number;
+  readonly provenance: Provenance;
+  /** Absent: trees.bin decides. Else model.onnx does, in ONNX Runtime; `margin` names the log-odds within it. */
+  readonly engine?: { readonly kind: "onnx"; readonly margin: string };
+}
+
+/** A vector with the answer it must get, bit for bit; null is missing (NaN). */
+export interface GoldenRow {
+  readonly vector: readonly (number | null)[];
+  readonly score: number;
+  readonly anomalyScore: number;
+  readonly decision: Decision;
+}
+
+/** bundle.json of a bundle. Errors: bundle.corrupt, bundle.unsupported. */
+export function readManifest(files: BundleFiles): BundleManifest {
+  const manifest = readJson(files, "bundle.json") as BundleManifest;
+  if (manifest?.format !== BUNDLE_FORMAT) {
+    throw new SentinelError("bundle.unsupported", `bundle.json has format ${JSON.stringify(manifest?.format)}`, {
+      hint: `this Sentinel reads ${BUNDLE_FORMAT}; use the Sentinel that trained the model, or train again`,
+    });
+  }
+  const { review, block } = manifest.thresholds;
+  if (!Number.isFinite(review) || !Number.isFinite(block) || review > block) {
+    throw corrupt("bundle.json: thresholds are not two numbers with review ≤ block");
+  }
+  return { ...manifest, features: checkSpec(manifest.features) };
+}
+
+/** golden.json of a bundle. */
+export function readGolden(files: BundleFiles): readonly GoldenRow[] {
+  const golden = readJson(files, "golden.json") as { readonly rows: readonly GoldenRow[] };
+  if (!Array.isArray(golden?.rows) || golden.rows.length === 0) throw corrupt("golden.json has no rows");
+  return golden.rows;
+}
+
+/** The vector of a golden row. */
+export function goldenVector(row: GoldenRow): Float32Array {
+  return Float32Array.from(row.vector, (value) => value ?? Number.NaN);
+}
+
+/** A JSON document as a bundle file: stable text that ends with a newline. */
+export function jsonFile(value: unknown): Uint8Array {
+  return textFile(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+export function textFile(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** A JSON file of a bundle, parsed. */
+export function readJson(files: BundleFiles, name: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bundleFile(files, name)));
+  } catch (error) {
+    if (error instanceof SentinelError) throw error;
+    throw corrupt(`${name} is no JSON: ${messageOf(error)}`);
+  }
+}
+
+function corrupt(what: string): SentinelError {
+  return new SentinelError("bundle.corrupt", what, { hint: "register the model again with `sentinel train`" });
+}

@@ -1,0 +1,46 @@
+// Counters: what the engine reports of its work. A door implements them with whatever it measures by.
+import type { ErrorCode } from "../core/errors.ts";
+import type { Reply } from "./reply.ts";
+
+export interface Counters {
+  /** One transaction was judged (or answered by policy); `latencyMs` is the time to read its vector and score it. */
+  answered(reply: Reply, latencyMs: number): void;
+  /** A transaction was answered before, and got the same reply again. */
+  repeated(): void;
+  /** The log had no room for a record. */
+  recordDropped(kind: "prediction" | "label"): void;
+  /** The feature state could not learn a transaction. */
+  learnFailed(): void;
+  /** The shared feature state did not answer, so the policy did. */
+  stateFailed(code: string): void;
+  labelled(outcome: "accepted" | ErrorCode): void;
+  /** Another bundle became the champion. */
+  swapped(): void;
+  /** A version could not be loaded or warmed. */
+  versionBroken(code: string): void;
+  /** The feature state could not be saved. */
+  persistFailed(): void;
+}
+
+/** Counts nothing: for replays, tests and programs that embed the engine. */
+export const noCounters: Counters = {
+  answered() {},
+  repeated() {},
+  recordDropped() {},
+  learnFailed() {},
+  stateFailed() {},
+  labelled() {},
+  swapped() {},
+  versionBroken() {},
+  persistFailed() {},
+};
+
+/** Where the engine writes what an operator should read; pino's logger is one. */
+export interface EngineLog {
+  info(facts: object, text: string): void;
+  warn(facts: object, text: string): void;
+  error(facts: object, text: string): void;
+}
+
+/** Writes nothing. */
+export const silentLog: EngineLog = { info() {}, warn() {}, error() {} };

@@ -1,0 +1,125 @@
+// The engine: everything that answers transactions and takes labels for one pipeline, whatever door they come through.
+import { DAY_MS } from "../core/duration.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { PredictionLog } from "../ports/log.ts";
+import type { Ports } from "../ports/ports.ts";
+import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
+import { Duplicates } from "./duplicates.ts";
+import { Live } from "./live.ts";
+import { createParser, type TransactionParser } from "./parse.ts";
+import type { loadScorer } from "./score.ts";
+import { Shadows } from "./shadow.ts";
+import { type OnlineStates, openStates } from "./states.ts";
+
+/** The parts that `answer`, `takeLabel` and a door share. */
+export interface Engine {
+  readonly ports: Ports;
+  readonly pipeline: Pipeline;
+  /** JSON Schema of a transaction, canonical names. */
+  readonly schema: object;
+  readonly log: PredictionLog;
+  readonly states: OnlineStates;
+  readonly shadows: Shadows;
+  readonly live: Live;
+  readonly parser: TransactionParser;
+  readonly duplicates: Duplicates;
+  readonly counters: Counters;
+  readonly logger: EngineLog;
+  /** How far an event time may be ahead of the clock, in milliseconds. */
+  readonly aheadMaxMs: number;
+  /** Looks the aliases up, loads and warms what they name; follows them and saves the feature state from then on. Never throws. */
+  start(): Promise<void>;
+  /** Stops following; the shadows finish (for `drainMsMax` at most), the feature state and the log are written. Call it once. */
+  stop(drainMsMax: number): Promise<void>;
+}
+
+export interface EngineOptions {
+  readonly counters?: Counters;
+  readonly logger?: EngineLog;
+  readonly aheadMaxMs?: number;
+  /** How often the feature state is saved. */
+  readonly persistMs?: number;
+  /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
+  readonly workerModule?: URL;
+  readonly load?: typeof loadScorer;
+}
+
+const PERSIST_MS = 300_000;
+
+/**
+ * An engine for one pipeline; it answers after `start`. Errors: pipeline.invalid (the schema), log.unwritable, log.unreadable,
+ * state.unreachable, state.foreign.
+ */
+export async function openEngine(input: {
+  readonly ports: Ports;
+  readonly pipeline: Pipeline;
+  /** JSON Schema of a transaction, canonical names. */
+  readonly schema: object;
+  readonly options?: EngineOptions;
+}): Promise<Engine> {
+  const { ports, pipeline, schema, options = {} } = input;
+  const { aheadMaxMs = DAY_MS, logger = silentLog, counters = noCounters, persistMs = PERSIST_MS } = options;
+  const parser = createParser({ pipeline, schema, aheadMaxMs });
+  const log = await ports.log();
+  const states = await openStates(ports, {
+    pipeline: pipeline.name,
+    onFault: (error) => logger.warn({ error }, "the shared feature state"),
+  });
+  const shadows = new Shadows({
+    log,
+    sample: pipeline.shadow.sample,
+    batchMsMax: pipeline.shadow.timeoutMs,
+    queueMax: pipeline.shadow.queueMax,
+    onFault: (version, error) => logger.warn({ version, error }, "a candidate failed in shadow"),
+    workerModule: options.workerModule,
+  });
+  const live = new Live({
+    ports,
+    model: pipeline.model,
+    states,
+    shadows,
+    pollMs: pipeline.serve.pollMs,
+    logger,
+    counters,
+    load: options.load,
+  });
+  const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null });
+  await duplicates.open();
+  const persist = (): Promise<void> =>
+    states.persist().catch((error) => {
+      counters.persistFailed();
+      logger.error({ error: messageOf(error) }, "the feature state could not be saved");
+    });
+  let timer: NodeJS.Timeout | undefined;
+  const parts = {
+    ports,
+    pipeline,
+    schema,
+    log,
+    states,
+    shadows,
+    live,
+    parser,
+    duplicates,
+    counters,
+    logger,
+    aheadMaxMs,
+  };
+  return {
+    ...parts,
+    async start() {
+      await live.poll();
+      live.start();
+      timer = setInterval(() => void persist(), persistMs).unref();
+    },
+    async stop(drainMsMax) {
+      clearInterval(timer);
+      await live.stop();
+      await shadows.stop(drainMsMax);
+      await persist();
+      await log.flush();
+      await states.close();
+    },
+  };
+}

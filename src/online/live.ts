@@ -1,0 +1,266 @@
+// What serves now: the aliases are polled; a new bundle is loaded, proven and warmed, then swapped in by one assignment.
+
+import type { BundleFiles } from "../core/bundle.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { Counters, EngineLog } from "./counters.ts";
+import { createGuard, type Guard } from "./guard.ts";
+import { loadScorer, type Scorer } from "./score.ts";
+import { SHADOWS_MAX, type Shadowed, type Shadows } from "./shadow.ts";
+import type { OnlineStates, WarmState } from "./states.ts";
+
+/** The champion as it serves. */
+export interface Served {
+  readonly scorer: Scorer;
+  readonly held: WarmState;
+  readonly guard: Guard;
+  /** When it was swapped in. */
+  readonly since: number;
+}
+
+/** Immutable; a request takes one and is answered by it alone. */
+export interface LiveSet {
+  readonly champion: Served | null;
+  readonly shadows: readonly Shadowed[];
+}
+
+/** A version that could not be loaded. */
+export interface Broken {
+  readonly version: string;
+  readonly code: string;
+  readonly message: string;
+  readonly at: number;
+}
+
+export interface LiveOptions {
+  readonly ports: Ports;
+  readonly model: string;
+  readonly states: OnlineStates;
+  readonly shadows: Shadows;
+  readonly pollMs: number;
+  readonly logger: EngineLog;
+  readonly counters: Pick<Counters, "swapped" | "versionBroken">;
+  /** How a bundle becomes a scorer; tests put a failing one here. */
+  readonly load?: typeof loadScorer;
+}
+
+interface Loaded {
+  readonly scorer: Scorer;
+  readonly files: BundleFiles;
+  readonly guard: Guard;
+}
+
+/** A version whose fault may pass, or whose state is cold, is tried again after so long. */
+const RETRY_MS = 30_000;
+/** A state whose bundle is gone goes on learning for so long: a request may still hold it, and a rollback may want it. */
+const STATE_KEPT_MS = 600_000;
+
+/** Follows the aliases of one model. */
+export class Live {
+  current: LiveSet = { champion: null, shadows: [] };
+  /** True once the server is stopping: it answers what is in flight, and is not ready for more. */
+  draining = false;
+  /** What the aliases said last. */
+  aliases: Readonly<Record<string, string>> = {};
+  /** When they were last looked up with success. */
+  checkedAt: number | null = null;
+  /** Why the last look-up failed; null when it did not. */
+  registryFault: string | null = null;
+  private readonly options: LiveOptions;
+  private readonly loaded = new Map<string, Loaded>();
+  private readonly broken = new Map<string, Broken & { readonly retryAt: number }>();
+  private readonly unusedSince = new Map<string, number>();
+  private coldRetryAt = 0;
+  private polling: Promise<void> | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private stopped = false;
+
+  constructor(options: LiveOptions) {
+    this.options = options;
+  }
+
+  /** Looks the aliases up now; concurrent calls share one look-up. Never throws: what is wrong is kept and told. */
+  poll(): Promise<void> {
+    this.polling ??= this.follow()
+      .catch((error) => {
+        this.options.logger.error({ error: messageOf(error) }, "a look-up of the aliases failed; the next one follows");
+      })
+      .finally(() => {
+        this.polling = null;
+      });
+    return this.polling;
+  }
+
+  /** Polls, and tries broken versions again. */
+  async reload(): Promise<void> {
+    await this.polling;
+    this.broken.clear();
+    await this.poll();
+  }
+
+  /** Polls from now on, one poll after the other. */
+  start(): void {
+    const again = (): void => {
+      if (this.stopped) return;
+      this.timer = setTimeout(() => void this.poll().finally(again), this.options.pollMs).unref();
+    };
+    again();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    await this.polling;
+  }
+
+  ageMs(now: number): number | null {
+    return this.checkedAt === null ? null : Math.max(0, now - this.checkedAt);
+  }
+
+  faults(): readonly Broken[] {
+    return [...this.broken.values()].map(({ retryAt: _, ...broken }) => broken);
+  }
+
+  private async follow(): Promise<void> {
+    const { ports, model, logger } = this.options;
+    try {
+      const registry = await ports.registry();
+      const aliases = await registry.aliases(model);
+      if (aliases.champion === undefined && this.current.champion !== null) {
+        throw new Error(`the registry ${registry.where} names no champion of ${model} any more`);
+      }
+      this.aliases = aliases;
+      this.checkedAt = ports.clock.now();
+      if (this.registryFault !== null) logger.info({}, "the registry is back");
+      this.registryFault = null;
+    } catch (error) {
+      // The last known good goes on serving.
+      if (this.registryFault === null) logger.warn({ error: messageOf(error) }, "the registry cannot be read");
+      this.registryFault = messageOf(error);
+      return;
+    }
+    const { champion } = this.aliases;
+    if (champion !== undefined) await this.followChampion(champion);
+    await this.followShadows();
+    this.forget();
+  }
+
+  private async followChampion(version: string): Promise<void> {
+    const next = await this.load(version);
+    if (next === null) return;
+    const { states, logger } = this.options;
+    const now = this.current.champion;
+    if (now?.scorer === next.scorer && now.held === states.get(next.scorer.plan)) return;
+    const held = await this.warm(next.scorer);
+    if (held === null) return;
+    const { scorer, guard } = next;
+    const since = this.options.ports.clock.now();
+    const shadows = this.current.shadows.filter((shadow) => shadow.scorer !== scorer);
+    this.current = { champion: { scorer, guard, held, since }, shadows };
+    this.options.counters.swapped();
+    logger.info({ version, bundle: scorer.bundle, warm: held.warm, caughtUp: held.caughtUp }, "champion serves");
+  }
+
+  private async followShadows(): Promise<void> {
+    const bundles: Loaded[] = [];
+    for (const version of this.shadowVersions()) {
+      const loaded = await this.load(version);
+      if (loaded !== null) bundles.push(loaded);
+    }
+    const shown = new Set(this.current.shadows.map(({ scorer }) => scorer));
+    const same = bundles.length === shown.size && bundles.every(({ scorer }) => shown.has(scorer));
+    const cold = this.current.shadows.some(({ held }) => held === null);
+    const now = this.options.ports.clock.now();
+    if (same && !(cold && now >= this.coldRetryAt)) return;
+    this.coldRetryAt = now + RETRY_MS;
+    // First what is there, so that transactions of a state that is being warmed are counted as missed.
+    await this.show(bundles);
+    for (const { scorer } of bundles) await this.warm(scorer);
+    await this.show(bundles);
+  }
+
+  /** Isolations and live set change in one tick. */
+  private async show(bundles: readonly Loaded[]): Promise<void> {
+    const ended = this.options.shadows.set(bundles);
+    this.current = { ...this.current, shadows: bundles.map(({ scorer }) => ({ scorer, held: this.heldFor(scorer) })) };
+    await ended;
+  }
+
+  /** A cold state serves a candidate only where it is the champion's own: then both see the same vector. */
+  private heldFor(scorer: Scorer): WarmState | null {
+    const held = this.options.states.get(scorer.plan);
+    return held !== null && (held.warm || held === this.current.champion?.held) ? held : null;
+  }
+
+  /** Every alias that starts with "candidate", and the champion before this one, so that a rollback has evidence. */
+  private shadowVersions(): string[] {
+    const versions = Object.keys(this.aliases)
+      .filter((alias) => alias.startsWith("candidate") || alias === "previous")
+      .sort()
+      .map((alias) => this.aliases[alias]);
+    const champion = this.current.champion?.scorer.version;
+    return [...new Set(versions)].filter((version) => version !== champion).slice(0, SHADOWS_MAX);
+  }
+
+  private async load(version: string): Promise<Loaded | null> {
+    const known = this.loaded.get(version);
+    if (known !== undefined) return known;
+    const { ports, model, logger, load = loadScorer } = this.options;
+    if ((this.broken.get(version)?.retryAt ?? 0) > ports.clock.now()) return null;
+    try {
+      const files = await (await ports.registry()).load(model, version);
+      const scorer = load(files, { model, version });
+      const guard = createGuard((error) => logger.error({ version, error: messageOf(error) }, "scoring failed"));
+      const loaded = { scorer, files, guard };
+      this.loaded.set(version, loaded);
+      this.broken.delete(version);
+      return loaded;
+    } catch (error) {
+      this.fail(version, error);
+      return null;
+    }
+  }
+
+  private async warm(scorer: Scorer): Promise<WarmState | null> {
+    const { states, ports } = this.options;
+    const { version } = scorer;
+    if ((this.broken.get(version)?.retryAt ?? 0) > ports.clock.now()) return null;
+    try {
+      return await states.warm(scorer.plan);
+    } catch (error) {
+      this.fail(version, error);
+      return null;
+    }
+  }
+
+  private fail(version: string, error: unknown): void {
+    const { ports, logger, counters } = this.options;
+    const code = error instanceof SentinelError ? error.code : "bug.unexpected";
+    const retryable = error instanceof SentinelError && error.kind.retryable;
+    const at = ports.clock.now();
+    const retryAt = retryable ? at + RETRY_MS : Number.POSITIVE_INFINITY;
+    this.broken.set(version, { version, code, message: messageOf(error), at, retryAt });
+    counters.versionBroken(code);
+    logger.error({ version, code, error: messageOf(error) }, "a version cannot be served; the last good one stays");
+  }
+
+  /** Lets go of bundles that no alias names, and after a while of their states. */
+  private forget(): void {
+    const { states, ports } = this.options;
+    const { champion, shadows } = this.current;
+    const used = [...(champion === null ? [] : [champion.scorer]), ...shadows.map(({ scorer }) => scorer)];
+    const named = new Set(Object.values(this.aliases));
+    for (const [version, { scorer }] of this.loaded) {
+      if (!used.includes(scorer) && !named.has(version)) this.loaded.delete(version);
+    }
+    for (const version of this.broken.keys()) if (!named.has(version)) this.broken.delete(version);
+    const layouts = new Set(used.map(({ plan }) => plan.layoutHash));
+    const now = ports.clock.now();
+    for (const { layout } of states.all()) {
+      if (layouts.has(layout)) this.unusedSince.delete(layout);
+      else if (!this.unusedSince.has(layout)) this.unusedSince.set(layout, now);
+      if (now - (this.unusedSince.get(layout) ?? now) < STATE_KEPT_MS) layouts.add(layout);
+    }
+    states.retain(layouts);
+  }
+}

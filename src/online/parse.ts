@@ -1,0 +1,150 @@
+// From a client's JSON to a transaction: aliases to canonical names, the pipeline's schema, limits.
+import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { emptyFields, type FieldValue, type Transaction } from "../core/transaction.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import { type FieldFault, invalidRequest } from "./faults.ts";
+import { parseTime } from "./time.ts";
+
+/** A request's transaction, and the fields no pipeline knows. */
+export interface Parsed {
+  readonly transaction: Transaction;
+  /** False when the client gave no time, so that the time of arrival counts. */
+  readonly timed: boolean;
+  readonly extra: Readonly<Record<string, unknown>>;
+}
+
+export interface TransactionParser {
+  /**
+   * Throws `request.invalid` with one fault a field. `now` is the time of arrival: it counts where the schema lets the time
+   * be left out, and bounds how far ahead an event time may be.
+   */
+  parse(value: unknown, now: number): Parsed;
+}
+
+const KEYS_MAX = 200;
+const ID_LENGTH_MAX = 200;
+const TEXT_LENGTH_MAX = 1000;
+/** Fields no pipeline knows are kept in the log up to so many characters of JSON. */
+const EXTRA_LENGTH_MAX = 16_384;
+
+/**
+ * A parser for the pipeline's transactions. `schema` names canonical columns. An event time further ahead of the server's clock
+ * than `aheadMaxMs` is refused: one such event would move the windows of every key.
+ */
+export function createParser(options: {
+  readonly pipeline: Pipeline;
+  readonly schema: object;
+  readonly aheadMaxMs: number;
+}): TransactionParser {
+  const { pipeline, aheadMaxMs } = options;
+  const { columns, canonical } = pipeline;
+  const valid = compileSchema(options.schema);
+  const known = knownColumns(options.schema, pipeline);
+  return {
+    parse(value, now) {
+      const { renamed, spelled } = rename(value, canonical);
+      if (!valid(renamed)) throw invalidRequest((valid.errors ?? []).map((fault) => faultOf(fault, spelled)));
+      const faults: FieldFault[] = [];
+      const fault = (column: string, message: string): void =>
+        void faults.push({ field: spelled.get(column) ?? column, message });
+      const id = idOf(renamed[columns.id]);
+      if (id === null) fault(columns.id, `must be a text of 1 to ${ID_LENGTH_MAX} characters or a whole number`);
+      const timed = renamed[columns.time] !== undefined;
+      const time = timed ? parseTime(renamed[columns.time]) : now;
+      if (Number.isNaN(time)) fault(columns.time, "must be an ISO 8601 time or whole milliseconds since 1970");
+      if (time > now + aheadMaxMs) fault(columns.time, "is ahead of the server's clock by more than is allowed");
+      const fields = emptyFields();
+      const extra = Object.create(null) as Record<string, unknown>;
+      for (const column of Object.keys(renamed)) {
+        const content = renamed[column];
+        if (column === columns.id || column === columns.time) continue;
+        if (!known.has(column)) {
+          extra[spelled.get(column) ?? column] = content;
+          continue;
+        }
+        const field = fieldOf(content);
+        if (field === undefined) fault(column, `must be a number, a text of at most ${TEXT_LENGTH_MAX}, or null`);
+        else fields[column] = field;
+      }
+      if (JSON.stringify(extra).length > EXTRA_LENGTH_MAX) {
+        fault(Object.keys(extra)[0], `and other unknown fields take more than ${EXTRA_LENGTH_MAX} characters`);
+      }
+      if (faults.length > 0) throw invalidRequest(faults);
+      return { transaction: { id: id!, time, fields }, timed, extra };
+    },
+  };
+}
+
+/** An id as text: texts as they are, whole numbers in digits; null when it is neither. */
+export function idOf(value: unknown): string | null {
+  if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;
+  return typeof value === "string" && value.length > 0 && value.length <= ID_LENGTH_MAX ? value : null;
+}
+
+/** A JSON Schema 2020-12 as a check. Throws `pipeline.invalid`. */
+export function compileSchema(schema: object): ValidateFunction {
+  try {
+    const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: true });
+    addFormats.default(ajv);
+    return ajv.compile(schema);
+  } catch (error) {
+    throw new SentinelError("pipeline.invalid", `the transaction schema cannot be used: ${messageOf(error)}`, {
+      hint: "mend the JSON Schema that the pipeline's `schema` names (draft 2020-12)",
+      cause: error,
+    });
+  }
+}
+
+/** A schema's complaint as a fault; `spelled` gives a canonical name back as the client wrote it. */
+export function faultOf(fault: ErrorObject, spelled: ReadonlyMap<string, string>): FieldFault {
+  const path = fault.instancePath.split("/").slice(1);
+  if (fault.keyword === "required") path.push(String(fault.params.missingProperty));
+  if (fault.keyword === "additionalProperties") path.push(String(fault.params.additionalProperty));
+  const [first = "", ...rest] = path.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const allowed = fault.keyword === "enum" ? `: ${(fault.params.allowedValues as unknown[]).join(", ")}` : "";
+  const message = fault.keyword === "required" ? "is missing" : `${fault.message ?? "is not valid"}${allowed}`;
+  return { field: [spelled.get(first) ?? first, ...rest].join("/") || "the document", message };
+}
+
+/** A client's object under canonical names, without a prototype; and how the client spelled them. */
+export function rename(
+  value: unknown,
+  canonical: ReadonlyMap<string, string>,
+): { readonly renamed: Readonly<Record<string, unknown>>; readonly spelled: ReadonlyMap<string, string> } {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    throw invalidRequest([{ field: "the document", message: "must be a JSON object" }]);
+  }
+  const keys = Object.keys(value);
+  if (keys.length > KEYS_MAX) {
+    throw invalidRequest([{ field: "the document", message: `has more than ${KEYS_MAX} fields` }]);
+  }
+  const renamed = Object.create(null) as Record<string, unknown>;
+  const spelled = new Map<string, string>();
+  for (const key of keys) {
+    const column = canonical.get(key) ?? key;
+    if (column in renamed) {
+      throw invalidRequest([{ field: key, message: `says the same as ${spelled.get(column) ?? column}; send one` }]);
+    }
+    renamed[column] = (value as Record<string, unknown>)[key];
+    if (column !== key) spelled.set(column, key);
+  }
+  return { renamed, spelled };
+}
+
+/** Columns that become fields. The label is none: a request that carries it must not leak it into a feature. */
+function knownColumns(schema: object, pipeline: Pipeline): ReadonlySet<string> {
+  const properties = (schema as { readonly properties?: object }).properties ?? {};
+  const known = new Set([...Object.keys(properties), ...pipeline.canonical.values()]);
+  known.delete(pipeline.columns.label);
+  return known;
+}
+
+/** Minus zero becomes zero, because JSON in the log cannot keep it and a replay must see the same bits. */
+function fieldOf(value: unknown): FieldValue | undefined {
+  if (typeof value === "number") return value === 0 ? 0 : value;
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (value === null) return null;
+  return typeof value === "string" && value.length <= TEXT_LENGTH_MAX ? value : undefined;
+}

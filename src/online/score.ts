@@ -1,0 +1,120 @@
+// Scoring: a bundle loaded into one function from vector to answer; loads no training code.
+import { type BundleFiles, bundleFile, bundleHash } from "../core/bundle.ts";
+import { type Decision, decide } from "../core/decision.ts";
+import { SentinelError } from "../core/errors.ts";
+import { compileSpec, type FeaturePlan } from "../features/plan.ts";
+import { calibrate } from "../ml/calibration/apply.ts";
+import { decodeGbdt } from "../ml/gbdt/model.ts";
+import { scoreRow } from "../ml/gbdt/score.ts";
+import { decodeForest } from "../ml/iforest/model.ts";
+import { scoreAnomaly } from "../ml/iforest/score.ts";
+import { copyRow, type Matrix } from "../ml/matrix.ts";
+import { openMargins } from "../ml/onnx/margins.ts";
+import type { Registry } from "../ports/registry.ts";
+import { type BundleManifest, type GoldenRow, goldenVector, readGolden, readManifest } from "./bundle.ts";
+
+/** What a bundle says about one vector; scores are Float32 values. */
+export interface Answer {
+  readonly score: number;
+  readonly anomalyScore: number;
+  readonly decision: Decision;
+}
+
+/** A loaded bundle. Scoring changes nothing. */
+export interface Scorer {
+  readonly model: string;
+  readonly version: string;
+  /** Hash over the bundle's files. */
+  readonly bundle: string;
+  readonly files: BundleFiles;
+  readonly manifest: BundleManifest;
+  readonly plan: FeaturePlan;
+  /** Scores of one vector on two machines may differ by this much: 0 but where ONNX Runtime computes them. */
+  readonly tolerance: number;
+  /** `vector` has plan.width values, NaN where missing. */
+  score(vector: Float32Array): Answer;
+}
+
+/** ONNX Runtime picks kernels by the processor, and they round differently in the last bits of a Float32. */
+const RUNTIME_TOLERANCE = 1e-6;
+
+/** Decodes a bundle and proves it on its golden rows. Errors: bundle.corrupt, bundle.unsupported, ml.runtime-missing. */
+export function loadScorer(files: BundleFiles, name: { readonly model: string; readonly version: string }): Scorer {
+  const manifest = readManifest(files);
+  const plan = compileSpec(manifest.features);
+  const inputs = plan.width + (manifest.anomalyAsFeature ? 1 : 0);
+  const margin = marginOf(files, manifest, inputs);
+  const forest = decodeForest(bundleFile(files, "forest.bin"));
+  if (forest.names.length !== plan.width) throw misfit(`the forest takes ${forest.names.length} inputs`, plan.width);
+  const input = new Float32Array(inputs);
+  const score = (vector: Float32Array): Answer => {
+    const anomalyScore = Math.fround(scoreAnomaly(forest, vector));
+    input.set(vector);
+    if (manifest.anomalyAsFeature) input[plan.width] = anomalyScore;
+    const probability = Math.fround(calibrate(manifest.calibration, margin(input)));
+    return { score: probability, anomalyScore, decision: decide(probability, manifest.thresholds) };
+  };
+  const tolerance = manifest.engine === undefined ? 0 : RUNTIME_TOLERANCE;
+  const scorer: Scorer = { ...name, bundle: bundleHash(files), files, manifest, plan, tolerance, score };
+  const fault = goldenFault(scorer, files);
+  if (fault !== null) {
+    throw new SentinelError("bundle.corrupt", `version ${name.version} of ${name.model}: ${fault}`, {
+      hint: "this machine does not reproduce the scores the model was registered with; do not serve it, train again",
+    });
+  }
+  return scorer;
+}
+
+/** What gives a vector its log-odds. */
+function marginOf(files: BundleFiles, manifest: BundleManifest, inputs: number): (input: Float32Array) => number {
+  const { engine } = manifest;
+  if (engine !== undefined)
+    return openMargins(bundleFile(files, "model.onnx"), { width: inputs, margin: engine.margin });
+  const trees = decodeGbdt(bundleFile(files, "trees.bin"));
+  if (trees.names.length !== inputs) throw misfit(`the trees take ${trees.names.length} inputs`, inputs);
+  return (input) => scoreRow(trees, input);
+}
+
+function misfit(what: string, made: number): SentinelError {
+  return new SentinelError("bundle.corrupt", `${what}, the feature spec makes ${made}`, {
+    hint: "register the model again with `sentinel train`",
+  });
+}
+
+/** A registered version, fetched, verified and proven. Errors: those of the registry and of {@link loadScorer}. */
+export async function loadVersion(
+  registry: Registry,
+  name: { readonly model: string; readonly version: string },
+): Promise<Scorer> {
+  return loadScorer(await registry.load(name.model, name.version), name);
+}
+
+/** Scores of a bundle for rows of a table, vector by vector, as serving does. */
+export function scoreRows(scorer: Scorer, x: Matrix, rows: Int32Array): Float32Array {
+  const vector = new Float32Array(x.names.length);
+  return Float32Array.from(rows, (row) => {
+    copyRow(x, row, vector);
+    return scorer.score(vector).score;
+  });
+}
+
+/** What is wrong with a scorer's golden answers, or null. */
+export function goldenFault(scorer: Scorer, files: BundleFiles): string | null {
+  for (const [index, row] of readGolden(files).entries()) {
+    const answer = scorer.score(goldenVector(row));
+    if (!isGolden(scorer, answer, row)) {
+      return `golden row ${index} scores ${answer.score} (${answer.decision}), registered as ${row.score} (${row.decision})`;
+    }
+  }
+  return null;
+}
+
+/** Bit for bit; within the tolerance where there is one, and then a score beside a threshold may fall on either side. */
+function isGolden({ tolerance, manifest }: Scorer, answer: Answer, row: GoldenRow): boolean {
+  if (answer.anomalyScore !== row.anomalyScore) return false;
+  if (tolerance === 0) return answer.score === row.score && answer.decision === row.decision;
+  if (!(Math.abs(answer.score - row.score) <= tolerance)) return false;
+  const { review, block } = manifest.thresholds;
+  const beside = [review, block].some((threshold) => Math.abs(answer.score - threshold) <= tolerance);
+  return answer.decision === row.decision || beside;
+}

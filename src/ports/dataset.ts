@@ -1,0 +1,37 @@
+// The dataset port: tables in files, described, read, written and hashed.
+import type { Table } from "../core/table.ts";
+
+export type ColumnType = "number" | "time" | "text" | "boolean" | "other";
+
+export interface DatasetDescription {
+  readonly path: string;
+  readonly format: "csv" | "parquet" | "ndjson";
+  readonly rows: number;
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
+}
+
+/**
+ * Reads and writes tables. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
+ * (reading), .unwritable, .type-wrong (writing).
+ */
+export interface Dataset {
+  describe(path: string): Promise<DatasetDescription>;
+  /** The named columns (all when absent; booleans as 0/1 numbers), in file order. */
+  read(path: string, options?: { readonly columns?: readonly string[] }): Promise<Table>;
+  /**
+   * Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. Numbers
+   * become doubles, the columns named in `integers` 64-bit integers and those in `floats` 32-bit floats, where the format tells
+   * these apart; `metadata` is kept beside the columns, where the format has a place for it.
+   */
+  write(
+    path: string,
+    batches: AsyncIterable<Table> | Iterable<Table>,
+    options?: {
+      readonly integers?: readonly string[];
+      readonly floats?: readonly string[];
+      readonly metadata?: Readonly<Record<string, string>>;
+    },
+  ): Promise<{ readonly rows: number }>;
+  /** SHA-256 of the file's bytes, streamed; MD5 to compare with DVC, which names data by it. */
+  hash(path: string, algorithm?: "sha256" | "md5"): Promise<string>;
+}

@@ -1,0 +1,54 @@
+// Ports: the small ones, and the set of all of them that the lifecycle is given. Drivers implement them, wiring.ts chooses.
+import type { Dataset } from "./dataset.ts";
+import type { PredictionLog } from "./log.ts";
+import type { Registry } from "./registry.ts";
+import type { SharedStore } from "./shared-store.ts";
+
+/** The time, as an argument. */
+export interface Clock {
+  /** Milliseconds since 1970 UTC. */
+  now(): number;
+  /** Milliseconds of a steady clock with fractions, for durations only. */
+  elapsed(): number;
+}
+
+/** Where progress is told while a verb runs. */
+export interface Reporter {
+  line(text: string): void;
+  /** done of total, at most `total`; called as often as convenient, shown as often as sensible. */
+  progress(label: string, done: number, total: number): void;
+}
+
+/** Named byte blobs that survive a restart (feature-state snapshots). Written whole or not at all. */
+export interface SnapshotStore {
+  save(name: string, bytes: Uint8Array): Promise<void>;
+  load(name: string): Promise<Uint8Array | null>;
+}
+
+/** One holder at a time across processes; a dead holder's lock is taken over. */
+export interface Lock {
+  /** Throws lifecycle.locked, naming the holder, when somebody alive holds it. */
+  acquire(name: string): Promise<{ release(): Promise<void> }>;
+}
+
+/** Where the code comes from. */
+export interface SourceControl {
+  /** null outside a repository; `branch` is "" on none. */
+  describe(): Promise<{ readonly commit: string; readonly dirty: boolean; readonly branch: string } | null>;
+  /** Whether the commit has this file as it is on disk. */
+  holds(file: string): Promise<boolean>;
+}
+
+/** What the lifecycle is given; each driver is loaded at its first use. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly report: Reporter;
+  dataset(): Promise<Dataset>;
+  registry(): Promise<Registry>;
+  log(): Promise<PredictionLog>;
+  snapshots(): Promise<SnapshotStore>;
+  lock(): Promise<Lock>;
+  sourceControl(): Promise<SourceControl>;
+  /** Where several servers keep their feature state together; absent: each process keeps its own. */
+  shared?(): Promise<SharedStore>;
+}

@@ -1,8 +1,0 @@
-// A process for the tests of locks: takes one, says so, and holds it until it is killed.
-import { createJiti } from "jiti";
-
-const [dir, name] = process.argv.slice(2);
-const { createFileLock } = await createJiti(import.meta.url).import("../../src/drivers/lock-file.ts");
-await createFileLock({ dir }).acquire(name);
-process.stdout.write("held\n");
-setInterval(() => {}, 60_000);

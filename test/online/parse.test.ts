@@ -1,0 +1,143 @@
+// Parsing at the door: times, JSON with the place of its fault, lines of a stream.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { SentinelError } from "../../src/core/errors.ts";
+import { createParser } from "../../src/online/parse.ts";
+import { parseTime } from "../../src/online/time.ts";
+import { loadPipeline } from "../../src/pipeline/pipeline.ts";
+import { readLines } from "../../src/server/body.ts";
+import { parseJson } from "../../src/server/json.ts";
+
+test("any instant reads back from its ISO text and from its milliseconds", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: -62e12, max: 253e12 }), (ms) => {
+      expect(parseTime(ms)).toBe(ms);
+      const text = new Date(ms).toISOString();
+      if (/^\d{4}-/.test(text)) expect(parseTime(text)).toBe(ms);
+    }),
+  );
+});
+
+test("zones, blanks and fractions", () => {
+  const noon = Date.UTC(2026, 2, 1, 12);
+  for (const text of [
+    "2026-03-01T12:00:00Z",
+    "2026-03-01 12:00:00",
+    "2026-03-01T12:00",
+    "2026-03-01T14:30:00+02:30",
+    "2026-03-01T07:00:00-0500",
+    "2026-03-01T12:00:00.000999Z",
+  ]) {
+    expect(parseTime(text)).toBe(noon);
+  }
+  expect(parseTime("2026-03-01")).toBe(Date.UTC(2026, 2, 1));
+  for (const text of [
+    "",
+    "now",
+    "2026-13-01",
+    "2026-02-30",
+    "2026-03-01T24:00:00Z",
+    "12",
+    "2026-03-01T12:00:00+99:00",
+  ]) {
+    expect(parseTime(text)).toBeNaN();
+  }
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 1.5, 1e300, true, null, {}])
+    expect(parseTime(value)).toBeNaN();
+});
+
+test("whatever JSON.parse reads is read the same; what it refuses is refused with a place inside the text", () => {
+  fc.assert(fc.property(fc.json(), (text) => void expect(parseJson(text)).toEqual(JSON.parse(text))));
+  fc.assert(
+    fc.property(fc.json(), fc.nat(), fc.constantFrom("", "x", ",", "]", "}", '"', ":", "1", "-"), (json, at, put) => {
+      const place = at % (json.length + 1);
+      const text = json.slice(0, place) + put + json.slice(place + 1);
+      // What is too large for a double is refused on purpose, unlike JSON.parse.
+      fc.pre(!/e\+?\d{3}/i.test(text));
+      let good = true;
+      try {
+        JSON.parse(text);
+      } catch {
+        good = false;
+      }
+      if (good) return void parseJson(text);
+      const error = thrown(() => parseJson(text));
+      expect(error.code).toBe("request.malformed");
+      const offset = /offset (\d+)/.exec(error.message)?.[1];
+      if (offset !== undefined) {
+        expect(Number(offset)).toBeLessThanOrEqual(text.length);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test.each([
+  ['{"a":1,}', 7],
+  ['{"a" 1}', 5],
+  ["[1 2]", 3],
+  ["[1,]", 3],
+  ["{a:1}", 1],
+  ['{"a":tru}', 5],
+  ['{"a":"x', 5],
+  ["[1]]", 3],
+  ["[1}", 2],
+  ["01", 1],
+  ['["\u0001"]', 1],
+])("the fault in %s is at %i", (text, offset) => {
+  expect(thrown(() => parseJson(text)).message).toContain(`(offset ${offset})`);
+});
+
+function thrown(run: () => unknown): SentinelError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof SentinelError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+test("the repository's own pipeline takes the examples of its schema", () => {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const pipeline = loadPipeline(root, "card");
+  const schema = JSON.parse(readFileSync(pipeline.schemaFile, "utf8")) as { readonly examples: readonly object[] };
+  const parser = createParser({ pipeline, schema, aheadMaxMs: 0 });
+  const now = Date.UTC(2030, 0, 1);
+  expect(schema.examples.length).toBeGreaterThan(0);
+  for (const example of schema.examples) {
+    const { transaction, timed } = parser.parse(example, now);
+    expect(transaction.id).not.toBe("");
+    if (!timed) expect(transaction.time).toBe(now);
+  }
+  const leaking = { ...schema.examples[0], tx_fraud: 1, colour: "red" };
+  const { transaction, extra } = parser.parse(leaking, now);
+  expect(transaction.fields.is_fraud).toBeUndefined();
+  expect(extra).toEqual({ tx_fraud: 1, colour: "red" });
+});
+
+test("lines come out the same however the stream is cut", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.string({ unit: "grapheme" }).filter((line) => !/[\n\r]/.test(line))),
+      fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }),
+      async (lines, sizes) => {
+        const bytes = new TextEncoder().encode(lines.join("\n"));
+        async function* cut() {
+          for (let at = 0, i = 0; at < bytes.length; i++) {
+            const size = sizes[i % sizes.length];
+            yield bytes.subarray(at, at + size);
+            at += size;
+          }
+        }
+        const read: string[] = [];
+        for await (const line of readLines(cut(), 10_000)) read.push(line);
+        // A byte order mark at the start is no part of the text.
+        const ended = lines.at(-1) === "" ? lines.slice(0, -1) : lines;
+        expect(read).toEqual(ended.map((line) => line.replace(/^\ufeff/, "")));
+      },
+    ),
+  );
+});

@@ -1,0 +1,83 @@
+// Pipeline files: defaults, durations, aliases, and faults that name their line.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { DAY_MS, formatDuration, HOUR_MS, parseDuration } from "../../src/core/duration.ts";
+import { pipelineOf } from "../lifecycle/world.ts";
+
+test("the fewest keys get every default, and paths beside the file or in the workspace", () => {
+  const pipeline = pipelineOf();
+  expect(pipeline).toMatchObject({
+    source: "/w/data/t.parquet",
+    featuresFile: "/w/features/card.ts",
+    featuresName: "card",
+    schemaFile: "/w/pipelines/card.schema.json",
+    suiteFile: "/w/pipelines/card.suite.json",
+    labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
+    split: { gapMs: 7 * DAY_MS },
+    serve: { pollMs: 1000 },
+    decisions: { failOpen: "review" },
+  });
+  expect(JSON.stringify(pipeline)).not.toMatch(/null|NaN/);
+});
+
+test("what is written replaces the default, and the rest of its group stays", () => {
+  const pipeline = pipelineOf(
+    "labels: { delay: 36h }\nsplit: { gap: 90m }\nmodel_parameters: { trees: 7 }\nfeatures_: 1\n".replace(
+      "features_: 1\n",
+      "",
+    ),
+  );
+  expect(pipeline.labels).toEqual({ delayMs: 36 * HOUR_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true });
+  expect(pipeline.split).toMatchObject({ gapMs: 5_400_000, history: pipelineOf().split.history });
+  expect(pipeline.modelParameters).toEqual({ ...pipelineOf().modelParameters, trees: 7 });
+});
+
+test("one-side sampling takes the place of sampling rows evenly", () => {
+  expect(pipelineOf().modelParameters).toMatchObject({ rowSample: 0.8 });
+  const { modelParameters } = pipelineOf("model_parameters: { goss_top: 0.2, goss_rest: 0.1 }\n");
+  expect(modelParameters).toMatchObject({ rowSample: 1, gossTop: 0.2, gossRest: 0.1 });
+});
+
+test("the hash is of the content: comments and order change nothing, values do", () => {
+  const hash = pipelineOf("labels: { delay: 1d, maturity: 2d }\n").hash;
+  expect(pipelineOf("# a comment\nlabels: { maturity: 2d, delay: 1d }\n").hash).toBe(hash);
+  expect(pipelineOf("labels: { delay: 1d, maturity: 3d }\n").hash).not.toBe(hash);
+});
+
+test("aliases lead to one canonical name; one name for two columns is refused", () => {
+  const { canonical } = pipelineOf("aliases: { transaction_id: [id], amount: [tx_amount, amount] }\n");
+  expect([...canonical.entries()].filter(([name, own]) => name !== own)).toEqual([
+    ["id", "transaction_id"],
+    ["tx_amount", "amount"],
+  ]);
+  expect(() => pipelineOf("aliases: { transaction_id: [id], amount: [id] }\n")).toThrow(
+    /id stands for both transaction_id and amount/,
+  );
+  expect(() => pipelineOf("aliases: { transaction_id: [amount] }\n")).toThrow(/amount stands for both/);
+});
+
+test.each([
+  ["labels: { delay: 7 days }\n", /line 8: labels\.delay: "7 days" is no duration/],
+  ["labels: { delay: -1d }\n", /line 8: labels\.delay/],
+  ["\nmodel_parameters:\n  trees: 0\n", /line 10: model_parameters\.trees must be >= 1/],
+  ["decisions: { fail_open: panic }\n", /line 8: decisions\.fail_open .*approve, review, block/],
+  ["colour: red\n", /line 8: .*colour/],
+  ["model_parameters: { goss_top: 0.2 }\n", /goss_top is given without goss_rest/],
+  ["model_parameters: { goss_rest: 0.2 }\n", /goss_rest is given without goss_top/],
+  ["model_parameters: { goss_top: 0.7, goss_rest: 0.5 }\n", /more than all rows/],
+  ["model_parameters: { goss_top: 0.2, goss_rest: 0.1, row_sample: 0.8 }\n", /row_sample 0.8 is given beside/],
+  ["model_parameters: { monotone: { a: up } }\n", /monotone\.a must be .*\(increasing, decreasing\)/],
+  ["labels: [\n", /line \d+, column \d+/],
+  ["labels: { delay: 1d }\nlabels: { delay: 2d }\n", /line 9/],
+  ["a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n", /alias/i],
+])("%j is refused by its line", (more, says) => {
+  expect(() => pipelineOf(more)).toThrow(says);
+});
+
+test("durations survive their own spelling", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 1e12 }), (ms) => {
+      expect(parseDuration(formatDuration(ms))).toBe(ms);
+    }),
+  );
+});
