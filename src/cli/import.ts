@@ -10,7 +10,7 @@ const CALIBRATIONS = ["choose", "isotonic", "beta", "none"] as const;
 const ROUNDS_MAX = 1_000_000;
 
 export const verb: Verb = {
-  args: "<file>",
+  args: "<file-or-uri>",
   options: [
     ["--format <name>", "onnx, xgboost, lightgbm or catboost (default: told from the file)"],
     ["--data <file>", "CSV, Parquet or NDJSON with labels, to calibrate and judge on (default: the pipeline's source)"],

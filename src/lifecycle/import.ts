@@ -10,14 +10,15 @@ import type { CategoryMeaning } from "./import/encoders.ts";
 import { engineOf } from "./import/engine.ts";
 import { fitImported } from "./import/fit.ts";
 import type { ForeignFormat } from "./import/format.ts";
-import { readForeign } from "./import/read.ts";
+import { FILE_BYTES_MAX, readForeign, readForeignBytes } from "./import/read.ts";
+import { isModelUri, readStored, type StoredFile } from "./import/stored.ts";
 import { makeCandidate, type TrainInput, type TrainResult } from "./train.ts";
 
 export { CATEGORY_MEANINGS } from "./import/encoders.ts";
 export { FOREIGN_FORMATS } from "./import/format.ts";
 
-export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "threads" | "tune"> {
-  /** The model's file. */
+export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "adopted" | "threads" | "tune"> {
+  /** The model's file, or its URI in the registry: models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/PATH. */
   readonly file: string;
   /** Told from the file where absent. */
   readonly format?: ForeignFormat;
@@ -50,9 +51,13 @@ export interface ImportResult extends TrainResult {
 export async function importModel(ports: Ports, input: ImportInput): Promise<ImportResult> {
   const { file, format, rounds, columns: choice, calibration, output, isMargin = false, missing, ...rest } = input;
   const { fraudClass, categories, ...task } = rest;
-  const foreign = readForeign(file, { format, rounds, output, isMargin, fraudClass });
+  const reading = { format, rounds, output, isMargin, fraudClass };
+  const stored = isModelUri(file) ? await readStored(await ports.registry(), file, { bytesMax: FILE_BYTES_MAX }) : null;
+  const foreign = stored === null ? readForeign(file, reading) : readForeignBytes(stored.bytes, stored.name, reading);
   const plan = compileSpec(await loadSpec(input.pipeline));
-  const columns = mapColumns(foreign.model, { features: plan.names, choice });
+  const { width, names = stored?.columns ?? null } = { ...foreign.model, names: foreign.model.names ?? undefined };
+  const named = { width, names: names !== null && width !== null && names.length !== width ? null : names };
+  const columns = mapColumns(named, { features: plan.names, choice });
   const engine = engineOf(foreign.model, {
     names: plan.names,
     columns,
@@ -67,8 +72,9 @@ export async function importModel(ports: Ports, input: ImportInput): Promise<Imp
     file: foreign.file,
     sha256: foreign.sha256,
     title: foreign.model.title,
-    columns: columns.map((at, i) => ({ name: foreign.model.names?.[i] ?? String(i), feature: plan.names[at] })),
+    columns: columns.map((at, i) => ({ name: named.names?.[i] ?? String(i), feature: plan.names[at] })),
     notes: [
+      ...(stored === null ? [] : [originNote(file, stored, input.pipeline.model)]),
       ...foreign.model.notes,
       ...engine.notes,
       ...(missing === undefined ? [] : [`A missing value counts as the value ${missing}.`]),
@@ -87,7 +93,7 @@ export async function importModel(ports: Ports, input: ImportInput): Promise<Imp
   const seen: string[] = [];
   const result = await makeCandidate(
     ports,
-    { ...task, pipeline, verb: "import", imported },
+    { ...task, pipeline, verb: "import", imported, adopted: adoptedOf(stored, pipeline.model) },
     {
       plan,
       fit: async (x, labels, given) => {
@@ -99,4 +105,19 @@ export async function importModel(ports: Ports, input: ImportInput): Promise<Imp
     },
   );
   return { ...result, imported: { ...imported, notes: [...imported.notes, ...seen] } };
+}
+
+/** A version of the pipeline's own model gets its bundle beside it; any other model becomes a new version, of the run that logged it. */
+function adoptedOf(stored: StoredFile | null, model: string): TrainInput["adopted"] {
+  if (stored === null) return undefined;
+  const own = stored.version?.model === model ? stored.version.version : null;
+  return { version: own, runId: stored.runId };
+}
+
+function originNote(uri: string, stored: StoredFile, model: string): string {
+  const where = stored.runId === "" ? "no run" : `run ${stored.runId}`;
+  if (stored.version?.model === model) {
+    return `${uri} is version ${stored.version.version} of ${model}, logged by ${where}: that version becomes servable.`;
+  }
+  return `${uri} was logged by ${where}: it becomes a new version of ${model}, the model that the pipeline serves.`;
 }

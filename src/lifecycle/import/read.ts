@@ -51,11 +51,15 @@ interface ReadOptions {
 }
 
 /** A model of the largest size imported is well below; a parsed JSON takes several times as much memory. */
-const FILE_BYTES_MAX = 512 * 2 ** 20;
+export const FILE_BYTES_MAX = 512 * 2 ** 20;
 
 /** Errors: `ml.model-invalid`, `ml.model-unsupported`, `cli.usage` where there is no such file or an option does not go with it. */
 export function readForeign(file: string, options: ReadOptions): ForeignFile {
-  const bytes = bytesOf(file);
+  return readForeignBytes(bytesOf(file), file, options);
+}
+
+/** A model from its bytes; `file` is its name. */
+export function readForeignBytes(bytes: Uint8Array, file: string, options: ReadOptions): ForeignFile {
   const mistaken = mistakenFile(bytes);
   if (mistaken !== null) throw mistaken;
   const format = options.format ?? formatOf(bytes);
