@@ -76,7 +76,7 @@ function journey(name: string, placeOf: () => Promise<Place>): void {
         const stored = await registry.stored({ kind: "version", model: MODEL, version: logged.version });
         expect(new TextDecoder().decode((await stored.read("MLmodel", 10_000))!)).toBe(MLMODEL);
         expect(stored.runId).toBe(logged.runId);
-        expect(await stored.read("nothing", 10)).toBeNull();
+        expect(await stored.read("nothing", 10_000)).toBeNull();
         expect((await registry.journal(MODEL)).at(-1)).toMatchObject({ verb: "import", to: logged.version });
         const again = { model: MODEL, version: logged.version, files, tags: {}, at: 1 };
         await expect(registry.attach(again)).rejects.toMatchObject({ code: "registry.conflict" });
