@@ -45,6 +45,8 @@ export interface Fitted {
   readonly ablation: Ablation | null;
   readonly curve: { readonly train: readonly number[]; readonly validation: readonly number[] };
   readonly rounds: number;
+  /** What was seen of an imported model on the data, in sentences. */
+  readonly notes?: readonly string[];
 }
 
 /**

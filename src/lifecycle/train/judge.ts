@@ -53,7 +53,7 @@ export async function evaluate(
     commit,
     packageVersion: input.packageVersion,
     seed: given.seed,
-    ...parametersOf(input, given.seed),
+    ...parametersOf(input, given.seed, fitted.notes),
   };
   return {
     pipeline,
@@ -73,11 +73,16 @@ export async function evaluate(
 }
 
 /** What decided about the models: all of the pipeline's parameters, or for a foreign model those that were used. */
-function parametersOf(input: TrainInput, seed: number): Pick<Provenance, "parameters" | "imported"> {
+function parametersOf(
+  input: TrainInput,
+  seed: number,
+  seen: readonly string[] = [],
+): Pick<Provenance, "parameters" | "imported"> {
   const { modelParameters } = input.pipeline;
   if (input.imported === undefined) return { parameters: { ...flatParameters(modelParameters), seed } };
   const { anomalyTrees, anomalySample, calibration } = modelParameters;
-  return { parameters: { anomalyTrees, anomalySample, calibration, seed }, imported: input.imported };
+  const imported = { ...input.imported, notes: [...input.imported.notes, ...seen] };
+  return { parameters: { anomalyTrees, anomalySample, calibration, seed }, imported };
 }
 
 /** The two gates after training, and the bundle they were shown. */
