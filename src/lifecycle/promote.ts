@@ -6,7 +6,7 @@ import { type AliasMove, movesOfAlias } from "../core/journal.ts";
 import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
-import { type PromotionPolicy, promotionGate } from "../evidence/promotion.ts";
+import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Coverage, ShadowPair } from "../ports/log.ts";
@@ -162,6 +162,7 @@ export async function reportOf(
     seed: given.seed,
     resamples: pipeline.gates.promotion.resamples,
     reviewShare: pipeline.decisions.reviewShare,
+    reviewCost: pipeline.decisions.reviewCost,
   });
 }
 
@@ -179,14 +180,13 @@ async function weigh(
   const checks = await gateTags(registry, pipeline, to);
   if (from === null) return { verdict: firstChampion(checks), report: null };
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
-  const verdict = promotionGate({ report, coverage: await coverageOf(ports, to), checks, policy: policyOf(pipeline) });
+  const verdict = promotionGate({
+    report,
+    coverage: await coverageOf(ports, to),
+    checks,
+    policy: pipeline.gates.promotion,
+  });
   return { verdict, report };
-}
-
-/** What the pipeline demands of a promotion. */
-export function policyOf(pipeline: Pipeline): Partial<PromotionPolicy> {
-  const { mode: aim, margin, coverageMin, fraudsMin, daysMin } = pipeline.gates.promotion;
-  return { aim, margin, coverageMin, fraudsMin, daysMin };
 }
 
 /** null: nothing of this version's shadow has been counted. */

@@ -9,7 +9,7 @@ import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry } from "../ports/registry.ts";
-import { coverageOf, followers, PREVIOUS, policyOf, reportOf } from "./promote.ts";
+import { coverageOf, followers, PREVIOUS, reportOf } from "./promote.ts";
 
 export interface GuardInput {
   readonly pipeline: Pipeline;
@@ -117,7 +117,7 @@ async function weigh(
   const verdict = rollbackGate({
     report,
     coverage: await coverageOf(ports, to),
-    policy: { ...policyOf(pipeline), latencyP99MsMax },
+    policy: { ...pipeline.gates.promotion, latencyP99MsMax },
     pairsMin: pipeline.gates.rollback.pairsMin,
   });
   return { verdict, report };

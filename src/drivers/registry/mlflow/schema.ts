@@ -21,6 +21,8 @@ export interface RunAnswer {
     readonly params?: readonly Pair[];
     readonly tags?: readonly Pair[];
   };
+  /** Models that the run logged (MLflow 3). */
+  readonly outputs?: { readonly model_outputs?: readonly { readonly model_id: string }[] };
 }
 
 export interface Experiment {
@@ -46,7 +48,7 @@ export interface VersionAnswer {
 }
 
 export interface LoggedModel {
-  readonly info: { readonly model_id: string; readonly artifact_uri: string };
+  readonly info: { readonly model_id: string; readonly name?: string; readonly artifact_uri: string };
 }
 
 export function pairsOf(record: Readonly<Record<string, string>>): Pair[] {
