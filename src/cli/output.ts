@@ -9,6 +9,8 @@ export interface Output extends Reporter {
   /** Aligned columns; the first row is the head. */
   table(rows: readonly (readonly string[])[]): void;
   verdict(verdict: Verdict): void;
+  /** One line on stderr, unless quiet. */
+  warn(text: string): void;
 }
 
 /** Shows a gate's checks at most so many a verdict; the rest are counted. */
@@ -44,6 +46,11 @@ export function createOutput(options: {
   return {
     json: options.json,
     line,
+    warn: (text) => {
+      if (options.quiet) return;
+      clear();
+      stderr.write(`warning: ${text}\n`);
+    },
     heading: (text) => line(`\n${pc.bold(text)}`),
     table: (rows) => {
       for (const text of alignColumns(rows)) line(text);

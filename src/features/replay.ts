@@ -203,6 +203,8 @@ export function labelsOf(input: Pick<ReplayInput, "table" | "columns" | "labelDe
   const label = columnOf(table, columns.label);
   if (label.kind === "text") throw wrongType(columns.label, "holds text", "give 1 for fraud and 0 for genuine");
   const known = columns.labelKnownAt === undefined ? null : columnOf(table, columns.labelKnownAt);
+  if (known?.kind === "text" && known.codes.some((code) => code >= 0))
+    throw wrongType(columns.labelKnownAt!, "holds text", "give times, or nothing where it is not known");
   const knownAt = new Float64Array(table.rows);
   let labelled = 0;
   for (let r = 0; r < table.rows; r++) {

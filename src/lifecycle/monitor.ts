@@ -178,7 +178,7 @@ async function windowOfTable(
   const maturedTo = newest - pipeline.labels.maturityMs;
   const labelled = source.table.columns.has(pipeline.columns.label);
   const matured = rowsWhere(times, (time) => labelled && time > scorer.manifest.trainedUpTo && time <= maturedTo);
-  const labels = labelsOf(source.table, pipeline);
+  const labels = labelled ? labelsOf(source.table, pipeline) : new Uint8Array(0);
   return {
     source: path,
     from,
