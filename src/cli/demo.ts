@@ -81,7 +81,7 @@ interface Tour {
   close(): Promise<void>;
 }
 
-/** The days after the history, one table a day, and labels on their way. */
+/** The days after the history, one table per day, and labels on their way. */
 interface LiveWorld {
   readonly days: Iterator<Table>;
   readonly pending: PendingLabels;

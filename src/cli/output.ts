@@ -13,7 +13,7 @@ export interface Output extends Reporter {
   warn(text: string): void;
 }
 
-/** Shows a gate's checks at most so many a verdict; the rest are counted. */
+/** Checks shown per verdict; the rest are counted. */
 const CHECKS_SHOWN_MAX = 40;
 const PROGRESS_EVERY_MS = 100;
 const BAR_WIDTH = 24;

@@ -50,7 +50,7 @@ function missingFault(
     fault: "missing",
     reference: before,
     window: now,
-    words: `broken feed: ${feature.name} is missing in ${percent(now)} of rows, ${percent(before)} in the reference; mend the source before judging drift`,
+    words: `broken feed: ${feature.name} is missing in ${percent(now)} of rows, ${percent(before)} in the reference; fix the source before judging drift`,
   };
 }
 

@@ -22,7 +22,7 @@ export interface ExcerptContent {
 
 /** What is to be stored after learning. */
 export interface ExcerptChange {
-  /** One a key: its new bytes, or null where nothing changed. */
+  /** One per key: its new bytes, or null where nothing changed. */
   readonly blobs: readonly (Uint8Array | null)[];
   /** Others may have moved the watermark up to here meanwhile: what was read and learned would still be the same. */
   readonly watermarkMax: number;

@@ -158,7 +158,7 @@ class Run {
     source.fillKeys(labelRow, at);
     label.fraud = labels.fraud[at] === 1;
     // Most labels are genuine and change nothing: their id need not be written out.
-    if (!state.heeds(labelRow, label.fraud)) {
+    if (!state.mayChange(labelRow, label.fraud)) {
       state.passLabelRow(labelRow);
       return;
     }

@@ -15,7 +15,7 @@ export function invalidRequest(faults: readonly FieldFault[], what = "the transa
   const first = faults[0];
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
   return new SentinelError("request.invalid", `${what}: ${first.field} ${first.message}${more}`, {
-    hint: "mend the fields listed in errors; /openapi.json has the schema",
+    hint: "fix the fields listed in errors; /openapi.json has the schema",
     cause: { faults: faults.slice(0, FAULTS_MAX) },
   });
 }

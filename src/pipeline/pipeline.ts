@@ -346,7 +346,7 @@ function parseYaml(text: string, file: string): unknown {
   const broken = document.errors[0];
   if (broken !== undefined) {
     const { line, col } = lines.linePos(broken.pos[0]);
-    throw invalid(file, `line ${line}, column ${col}: ${broken.message}`, "mend the YAML at that line");
+    throw invalid(file, `line ${line}, column ${col}: ${broken.message}`, "fix the YAML at that line");
   }
   let value: unknown;
   try {

@@ -35,7 +35,7 @@ export interface SharedContent {
   readonly watermark: number;
   /** The transaction's id was applied lately. */
   readonly seen: boolean;
-  /** One a key; null: nothing is there. `version` is compared when the change is applied. */
+  /** One per key; null: nothing is there. `version` is compared when the change is applied. */
   readonly blobs: readonly { readonly version: Uint8Array; readonly bytes: Uint8Array | null }[];
 }
 

@@ -26,7 +26,7 @@ export async function loadSpec(pipeline: Pipeline): Promise<FeatureSpec> {
   } catch (error) {
     if (error instanceof SentinelError) throw error;
     throw new SentinelError("features.spec-invalid", `${json} is no JSON: ${messageOf(error)}`, {
-      hint: "mend the JSON",
+      hint: "fix the JSON",
     });
   }
 }
@@ -45,7 +45,7 @@ async function loadTypescript(pipeline: Pipeline): Promise<unknown> {
   } catch (error) {
     if (error instanceof SentinelError) throw error;
     throw new SentinelError("features.spec-invalid", `${placeOf(error, pipeline)} does not load: ${messageOf(error)}`, {
-      hint: 'mend the file at the place named; it may import from "sentinel" and from files beside it',
+      hint: 'fix the file at the place named; it may import from "sentinel" and from files beside it',
       cause: error,
     });
   }

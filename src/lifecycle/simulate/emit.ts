@@ -6,7 +6,7 @@ import { type SimulateOptions, whole, within } from "./options.ts";
 
 export interface EmitInput {
   readonly options: SimulateOptions;
-  /** Transactions a second; above 0. */
+  /** Transactions per second; above 0. */
   readonly rate: number;
   /** Most transactions to emit; all when absent. */
   readonly count?: number;

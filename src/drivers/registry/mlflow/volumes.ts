@@ -172,7 +172,7 @@ export async function makeJournal(
   return journal;
 }
 
-/** How many entries this volume still takes. No entry beyond is ever written there, by nobody: it would have two places. */
+/** How many more entries this volume takes. Never more than 500 per run: the same index would then exist in two runs. */
 export function roomIn({ first }: Journal, last: JournalEntry | null): number {
   return Math.max(0, first + VOLUME - (last === null ? 0 : last.index + 1));
 }

@@ -30,7 +30,7 @@ export interface GrowTask {
   readonly kept: number;
 }
 
-/** A leaf so far. All have the same fields in the same order, and are changed, not copied: thousands of them are made a second. */
+/** A leaf so far. All have the same fields in the same order, and are changed, not copied: thousands of them are made per second. */
 interface Leaf {
   readonly node: number;
   readonly depth: number;

@@ -14,7 +14,7 @@ export function kindNumber(kind: ColumnKind): number {
   return { number: 0, increasing: 1, decreasing: -1, category: 2 }[kind];
 }
 
-/** Throws `ml.parameter-invalid` where there is not one known kind a column. */
+/** Throws `ml.parameter-invalid` where there is not one known kind per column. */
 export function checkKinds(kinds: readonly ColumnKind[], names: readonly string[]): void {
   if (kinds.length !== names.length) {
     refuseParameter("kinds.length", { value: kinds.length, wanted: `the number of columns, ${names.length}` });

@@ -27,7 +27,7 @@ export interface GbdtParams {
   readonly gossRest?: number;
   /** Share of the columns each tree sees. */
   readonly columnSample: number;
-  /** Bins a column, the one for missing values included. */
+  /** Bins per column, the one for missing values included. */
   readonly binsMax: number;
   /** Rows a category must have in training to be told apart; rarer ones count as missing. */
   readonly categoryRowsMin: number;

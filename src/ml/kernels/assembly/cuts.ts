@@ -72,7 +72,7 @@ function cutEvery(step: f64, most: i32, ranks: usize): i32 {
   let cuts = 0;
   let rank = 0;
   while (rank < count) {
-    // At least one value a bin, then as many as the step allows, then the rest of the last one's equals.
+    // At least one value per bin, then as many as the step allows, then the rest of the last one's equals.
     rank = firstAbove(firstReaching(rank + 1, measure(rank) + step) - 1);
     if (rank === count) break;
     if (cuts === most) return -1;

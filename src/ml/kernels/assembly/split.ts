@@ -34,7 +34,7 @@ let high: f64 = 0;
  * Searches `count` columns, 32-bit numbers at `columns`, whose sums stand one after another, for the split with the largest gain above `gainMin`; of gains that
  * differ by less than a millionth, as rounding may have made of equal ones, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
  * hessian, gainMin, the least and the most that leaves here may be worth, and for columns of categories an additional lambda and the
- * smoothing of their order. `binCounts` and `kinds` hold one 32-bit number a column; a kind is 0, 1 or −1 where the margin
+ * smoothing of their order. `binCounts` and `kinds` hold one 32-bit number per column; a kind is 0, 1 or −1 where the margin
  * must not fall or not rise with the column, 2 where bins are categories. `order` has room for 5 KB.
  *
  * Writes to `out`: gain f64, column i32 (−1: none found), last bin on the left i32, the first filled bin after it i32 (the
