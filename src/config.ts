@@ -110,8 +110,8 @@ function refuseNotBuilt(environment: Environment): void {
 }
 
 /**
- * A misspelt name is refused: its setting would silently not hold. A name like no other may belong to somebody else, so
- * it is only told.
+ * A misspelt name is refused: its setting would silently not hold. A name like no other may belong to another program,
+ * so it is only reported.
  */
 function unknownVariables(environment: Environment): string[] {
   const prefix = "SENTINEL_";

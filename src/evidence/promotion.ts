@@ -20,7 +20,7 @@ export interface PromotionPolicy {
   /** Matured labelled frauds and days. */
   readonly fraudsMin: number;
   readonly daysMin: number;
-  /** Largest rise of the alert rate, relative to the champion's: every alert is somebody's work. */
+  /** Largest rise of the alert rate, relative to the champion's: every alert costs an analyst time. */
   readonly alertRateRiseMax: number;
   /** Largest fall of it; what fewer alerts miss, the recall checks judge, so this only catches a candidate gone silent. */
   readonly alertRateFallMax: number;

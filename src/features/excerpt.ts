@@ -16,7 +16,7 @@ export interface ExcerptContent {
   readonly blobs: readonly (Uint8Array | null)[];
   /** −∞ before the first transaction. */
   readonly watermark: number;
-  /** The transaction's id is among those learned lately. */
+  /** The transaction's id is among those learned recently. */
   readonly seen: boolean;
 }
 

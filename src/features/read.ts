@@ -340,7 +340,7 @@ export class KeyReader {
     return lowest;
   }
 
-  /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop seldom runs. */
+  /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop rarely runs. */
   private countMultiples(
     step: MultipleStep,
     span: {

@@ -10,7 +10,7 @@ import type { FeatureSpec } from "./spec.ts";
 import type { Places } from "./state.ts";
 import { EventRow, FeatureState } from "./state.ts";
 
-/** How often progress is told. */
+/** How often progress is reported. */
 const PROGRESS_ROWS = 65_536;
 
 export interface ReplayInput {
@@ -101,7 +101,7 @@ class Run {
   private readonly ids: Column;
   private readonly source: RowSource;
   private readonly labels: Labels;
-  /** The first row whose id the state is told. */
+  /** The first row whose id the state learns. */
   private readonly askedFrom: number;
   private readonly row: EventRow;
   private readonly labelRow: EventRow;
@@ -170,7 +170,7 @@ class Run {
 }
 
 /**
- * From which row on, in order, the state must be told the ids. In a table whose ids are all different a new state finds none of them, and in the
+ * From which row on, in order, the state must learn the ids. In a table whose ids are all different a new state finds none of them, and in the
  * end it remembers only the youngest: what is written out and looked up for the others would be for nothing.
  */
 function firstAsked(

@@ -241,7 +241,7 @@ export class FeatureState {
     if (!reached) this.counts.labelsTooLate++;
   }
 
-  /** Counts a label that the state does not heed. */
+  /** Counts a label that changes nothing. */
   passLabelRow(row: EventRow): void {
     for (let s = 0; s < this.tables.length; s++) {
       if (row.slots[s] !== SLOT_MISSING && row.time > this.watermark - this.tables[s].retentionMs) return;

@@ -1,4 +1,4 @@
-// Faults of a request, one a field, carried by the error that refuses it.
+// Faults of a request, one per field, carried by the error that refuses it.
 import { SentinelError } from "../core/errors.ts";
 
 /** One thing wrong with a request; `field` is spelled as the client spelled it, with its place in a list: "3/amount". */
@@ -7,7 +7,7 @@ export interface FieldFault {
   readonly message: string;
 }
 
-/** At most this many are told. */
+/** At most this many are listed. */
 const FAULTS_MAX = 20;
 
 /** The request is JSON, but not what the schema asks for. */

@@ -18,7 +18,7 @@ export interface Shadowed {
   readonly held: WarmState | null;
 }
 
-/** What the candidates are told of one answer. */
+/** What the candidates receive of one answer. */
 export interface Answered {
   readonly transaction: Transaction;
   readonly champion: Scorer;

@@ -9,7 +9,7 @@ import { makeFolder, writeDurably } from "./durable.ts";
 import { fateOf, type Owner, ownerNow, parseOwner } from "./owner.ts";
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
-/** Takeovers tried in one call: each failure means that somebody else was faster. */
+/** Takeovers tried in one call: each failure means that another process was faster. */
 const TAKEOVERS_MAX = 5;
 
 /**

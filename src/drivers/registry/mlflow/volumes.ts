@@ -56,7 +56,7 @@ interface Volume {
   readonly values: ReadonlyMap<number, string>;
 }
 
-/** Where full volumes may be had faster than from the server's database, and who is told when that was not what was written. */
+/** Where full volumes may be had faster than from the server's database, and who hears of it when that was not what was written. */
 interface Reading {
   readonly copy?: () => Promise<Copied>;
   readonly doubt?: (what: string) => void;
@@ -178,7 +178,7 @@ export function roomIn({ first }: Journal, last: JournalEntry | null): number {
 }
 
 /**
- * The volume after a full one: made here, or by somebody else meanwhile. Whatever it dies after, the next mover goes on: the file
+ * The volume after a full one: made here, or by another client meanwhile. Whatever it dies after, the next mover goes on: the file
  * and the tags only make reading faster.
  */
 export async function turnVolume(

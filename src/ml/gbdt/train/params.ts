@@ -29,7 +29,7 @@ export interface GbdtParams {
   readonly columnSample: number;
   /** Bins per column, the one for missing values included. */
   readonly binsMax: number;
-  /** Rows a category must have in training to be told apart; rarer ones count as missing. */
+  /** Rows a category must have in training to be distinguished; rarer ones count as missing. */
   readonly categoryRowsMin: number;
   /** Added to `lambda` in splits over categories: with many sets to choose from, one of them gains by chance. */
   readonly categoryLambda: number;

@@ -13,7 +13,7 @@ const LIKELIHOOD_MIN: f64 = 1e-16;
 /** Odds stay finite and above 0: margins within ±667, far beyond any certainty a double can tell from 1. */
 const ODDS_MIN: f64 = 1e-290;
 const ODDS_MAX: f64 = 1e290;
-/** In memory, each twice: the compiler at run time makes a constant of two lanes anew, in three steps, each time it is needed. */
+/** In memory, each twice: the compiler at run time makes a constant of two lanes again, in three steps, each time it is needed. */
 const LIMITS = memory.data<f64>([
   HESSIAN_MIN,
   HESSIAN_MIN,

@@ -9,7 +9,7 @@ const MISSING: usize = 255 << 3;
 /** Kind of a column whose bins are categories. */
 const CATEGORY: i32 = 2;
 
-/** The best split so far of the search under way; a search begins and ends within one call. */
+/** The best split so far of the current search; a search begins and ends within one call. */
 let bestGain: f64 = 0;
 let bestPlace: i32 = -1;
 let bestBin: i32 = 0;
@@ -17,7 +17,7 @@ let bestMissingLeft: i32 = 0;
 let bestLeftGradient: f64 = 0;
 let bestLeft: f64 = 0;
 
-/** Rules of the search under way. */
+/** Rules of the current search. */
 let lambda: f64 = 0;
 let alpha: f64 = 0;
 let minChildWeight: f64 = 0;
@@ -103,7 +103,7 @@ export function searchSplit(
 }
 
 /**
- * Categories in the order of their mean, G / (H + smoothing): the best of all ways to part them in two is then a cut through
+ * Categories in the order of their mean, G / (H + smoothing): the best of all ways to make two sets of them is then a cut through
  * that order (Fisher 1958), which is searched as the bins of numbers are.
  */
 function searchCategories(
@@ -208,7 +208,7 @@ function searchColumn(sums: usize, place: i32, bins: i32, total: i64, parent: f6
   store<i64>(sums + MISSING, missing);
 }
 
-/** Of the column under way, in every lane: sums of the node, α and λ, all in whole units. */
+/** Of the current column, in every lane: sums of the node, α and λ, all in whole units. */
 let totalG: v128 = f64x2.splat(0);
 let totalH: v128 = f64x2.splat(0);
 let shrink: v128 = f64x2.splat(0);
