@@ -73,6 +73,7 @@ ${codes.map(row).join("")}`;
 
 function row(code) {
   const { http, exit, retryable } = ERROR_KINDS[code];
+  if (ERROR_GUIDE[code] === undefined) fail(`${code} is not in src/core/error-guide.ts`);
   const { meaning, todo } = ERROR_GUIDE[code];
   const cells = [`\`${code}\``, `${meaning}.`, todo, exit, http, retryable ? "yes" : "no"];
   return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |\n`;

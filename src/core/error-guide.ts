@@ -22,6 +22,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A bundle was written by a version of Sentinel whose format this one does not read",
     todo: "Use the version that trained the model, or train again.",
   },
+  "cli.output-lost": {
+    meaning: "The work was done, and its answer could not be written to standard output",
+    todo: "Check the disk or the program that reads; `--out` writes results into files.",
+  },
   "cli.usage": {
     meaning: "The command line has an unknown verb, option or value",
     todo: "See `sentinel --help` and [the commands](cli.md).",
