@@ -2,12 +2,18 @@
 import { assert } from "../core/errors.ts";
 import { type Metric, type ScoredRows, type Scores, weightsOf } from "./metric.ts";
 
-/** Weight of rows by what the model did and what the truth is. */
-export interface Confusion {
+/** Weight of rows by what the model did and what the truth is, but for genuine rows that it left alone. */
+export interface Outcomes {
   readonly truePositives: number;
   readonly falsePositives: number;
-  readonly trueNegatives: number;
   readonly falseNegatives: number;
+}
+
+/** Sums that {@link Outcomes} are made of: missed frauds, false alarms, caught frauds. */
+const OUTCOMES = 3;
+
+export interface Confusion extends Outcomes {
+  readonly trueNegatives: number;
 }
 
 /** 1 where a score is at or above the threshold; compared as Float32, as decisions are. */
@@ -24,28 +30,32 @@ export function countAlerts(scores: Scores, threshold: number): number {
 }
 
 /** Share of frauds among the flagged; NaN when nothing is flagged. */
-export function precisionOf({ truePositives, falsePositives }: Confusion): number {
+export function precisionOf({ truePositives, falsePositives }: Outcomes): number {
   return truePositives / (truePositives + falsePositives);
 }
 
 /** Share of the frauds that are flagged; NaN without frauds. */
-export function recallOf({ truePositives, falseNegatives }: Confusion): number {
+export function recallOf({ truePositives, falseNegatives }: Outcomes): number {
   return truePositives / (truePositives + falseNegatives);
 }
 
 /** Harmonic mean of precision and recall: 0 when nothing is caught, NaN without frauds, where there is nothing to catch. */
-export function f1Of({ truePositives, falsePositives, falseNegatives }: Confusion): number {
+export function f1Of({ truePositives, falsePositives, falseNegatives }: Outcomes): number {
   if (truePositives + falseNegatives === 0) return Number.NaN;
   return (2 * truePositives) / (2 * truePositives + falsePositives + falseNegatives);
 }
 
 /** What the rows' alerts did. */
 export function confusionOf(rows: ScoredRows): Confusion {
-  const sums = new Float64Array(4);
+  const sums = new Float64Array(OUTCOMES);
   const add = addOutcome(rows);
   const weights = weightsOf(rows);
-  for (let row = 0; row < weights.length; row++) add(sums, 0, row, weights[row]);
-  return confusionFrom(sums);
+  let all = 0;
+  for (let row = 0; row < weights.length; row++) {
+    add(sums, 0, row, weights[row]);
+    all += weights[row];
+  }
+  return { ...outcomesFrom(sums), trueNegatives: all - sums[0] - sums[1] - sums[2] };
 }
 
 export const PRECISION: Metric = counted("precision", precisionOf);
@@ -179,13 +189,13 @@ function summed(of: {
   };
 }
 
-function counted(name: string, value: (confusion: Confusion) => number): Metric {
+function counted(name: string, value: (outcomes: Outcomes) => number): Metric {
   return summed({
     name,
     better: "higher",
-    terms: 4,
+    terms: OUTCOMES,
     adder: addOutcome,
-    value: (sums) => value(confusionFrom(sums)),
+    value: (sums) => value(outcomesFrom(sums)),
   });
 }
 
@@ -193,13 +203,13 @@ function addOutcome(rows: ScoredRows): Add {
   const { y } = rows;
   const alerts = alertsOf(rows);
   return (sums, at, row, weight) => {
-    sums[at + 2 * alerts[row] + y[row]] += weight;
+    const outcome = 2 * alerts[row] + y[row];
+    if (outcome > 0) sums[at + outcome - 1] += weight;
   };
 }
 
-function confusionFrom(sums: Float64Array): Confusion {
-  const [trueNegatives, falseNegatives, falsePositives, truePositives] = sums;
-  return { truePositives, falsePositives, trueNegatives, falseNegatives };
+function outcomesFrom([falseNegatives, falsePositives, truePositives]: Float64Array): Outcomes {
+  return { truePositives, falsePositives, falseNegatives };
 }
 
 function ratio(sums: Float64Array): number {

@@ -73,14 +73,12 @@ function flaggedAt({ flagged }: Ranking, g: number): number {
   return g < 0 ? 0 : flagged[g];
 }
 
-function f1At({ flagged, caught, frauds, rows }: Ranking, g: number): number {
+function f1At({ flagged, caught, frauds }: Ranking, g: number): number {
   if (g < 0) return 0;
-  const falsePositives = flagged[g] - caught[g];
   return f1Of({
     truePositives: caught[g],
-    falsePositives,
+    falsePositives: flagged[g] - caught[g],
     falseNegatives: frauds - caught[g],
-    trueNegatives: rows - frauds - falsePositives,
   });
 }
 
