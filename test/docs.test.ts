@@ -8,7 +8,7 @@ import type { Verb } from "../src/cli/verb.ts";
 import { ERROR_GUIDE } from "../src/core/error-guide.ts";
 import { ERROR_KINDS } from "../src/core/errors.ts";
 import { parsePipeline } from "../src/pipeline/pipeline.ts";
-import { PIPELINE_SCHEMA } from "../src/pipeline/schema.ts";
+import { PIPELINE } from "../src/pipeline/sections.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
@@ -147,12 +147,18 @@ describe("docs/cli.md", () => {
 describe("docs/configuration.md", () => {
   const page = read("docs/configuration.md");
   const rows = tableRows(page);
-  const keys = keysOf(PIPELINE_SCHEMA, "");
+  const keys = keysOf(PIPELINE.schema, "");
 
   test("names every key of a pipeline file, and none that is not one", () => {
     const headed = page.slice(page.indexOf("## The pipeline file"));
     const documented = [...headed.matchAll(/^\| `([\w.]+)` \|/gm)].map((match) => match[1]);
     expect(documented.sort()).toEqual([...keys].sort());
+  });
+
+  test("has the tables that the sections make", () => {
+    expect(() =>
+      execFileSync(process.execPath, ["scripts/keys.mjs", "--check"], { cwd: ROOT, stdio: "pipe" }),
+    ).not.toThrow();
   });
 
   test("gives the defaults that the parser takes", () => {
@@ -188,7 +194,7 @@ describe("docs/troubleshooting.md", () => {
   /** `x.y-z` in code marks, of an area that has codes, that is neither a code nor a key of the pipeline file nor a file. */
   const unknownCodes = ({ text }: Page): string[] => {
     const areas = new Set(codes.map((code) => code.split(".")[0]));
-    const keys = keysOf(PIPELINE_SCHEMA, "");
+    const keys = keysOf(PIPELINE.schema, "");
     const named = [...text.matchAll(/`([a-z]+)\.([a-z]+(?:-[a-z]+)*)`/g)];
     return named
       .filter(([, area]) => areas.has(area))

@@ -184,6 +184,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "The registry, or a run or model in it, is not there",
     todo: "Restore or mount it; `sentinel registry list` shows what is there.",
   },
+  "registry.no-bundle": {
+    meaning: "A version was not registered by Sentinel, so nothing says what its files must be",
+    todo: "Bring the model in with `sentinel import`, which makes a bundle of it, or train one.",
+  },
   "registry.unreachable": {
     meaning: "The MLflow server does not answer, or its files are out of reach",
     todo: "Check `MLFLOW_TRACKING_URI` and the server; `sentinel doctor` asks it.",

@@ -1,8 +1,11 @@
 // Is B better than A on the same rows? The paired bootstrap that resamples cards, with its interval.
+
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { quantileSorted, standardDeviation } from "../core/stats.ts";
 import { type Clusters, type Metric, measure, type ScoredRows } from "../metrics/metric.ts";
+import { PROMOTION } from "../pipeline/gates.ts";
+import { defaultsOf, rangesOf } from "../pipeline/section.ts";
 
 /** The rows both models scored. */
 export interface PairedRows {
@@ -44,8 +47,8 @@ export interface PairedInterval {
   readonly cards: number;
 }
 
-const RESAMPLES = 2000;
-const RESAMPLES_MAX = 100_000;
+const { resamples: RESAMPLES } = defaultsOf(PROMOTION);
+const { to: RESAMPLES_MAX } = rangesOf(PROMOTION).resamples;
 
 interface PairedInput extends PairedRows {
   /** Scores of both models on the rows. */

@@ -3,6 +3,9 @@ import { type Check, type Verdict, verdictOf } from "../core/verdict.ts";
 import type { Metric } from "../metrics/metric.ts";
 import { AVERAGE_PRECISION, recallWithinBudget } from "../metrics/ranked.ts";
 import { alertsAt, F1 } from "../metrics/summed.ts";
+import { DECISIONS } from "../pipeline/decisions.ts";
+import { PROMOTION, TRAINING } from "../pipeline/gates.ts";
+import { defaultsOf } from "../pipeline/section.ts";
 import { type PairedInterval, pairedBootstrap } from "./bootstrap.ts";
 
 /** One model's scores of the test rows and the threshold from which it alerts. */
@@ -23,14 +26,16 @@ export interface TrainingPolicy {
   readonly level: number;
 }
 
+const { margin: MARGIN } = defaultsOf(TRAINING);
+
 /** Wider margins than at promotion: a test period has few frauds, and shadow traffic still has its say. */
 export const TRAINING_POLICY: TrainingPolicy = {
   fraudsMin: 30,
-  averagePrecisionMargin: 0.05,
-  f1Margin: 0.05,
-  recallMargin: 0.05,
-  reviewShare: 0.005,
-  resamples: 1000,
+  averagePrecisionMargin: MARGIN,
+  f1Margin: MARGIN,
+  recallMargin: MARGIN,
+  reviewShare: defaultsOf(DECISIONS).reviewShare,
+  resamples: defaultsOf(PROMOTION).resamples,
   level: 0.95,
 };
 

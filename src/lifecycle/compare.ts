@@ -107,7 +107,12 @@ async function onData(
     alertsAt(values, manifest.thresholds.review);
   const metrics = labelledMetrics(
     { a, b, alerts: { a: alerts(a, champion), b: alerts(b, candidate) }, ...judged },
-    { seed: given.seed, resamples: pipeline.gates.promotion.resamples, reviewShare: pipeline.decisions.reviewShare },
+    {
+      seed: given.seed,
+      resamples: pipeline.gates.promotion.resamples,
+      reviewShare: pipeline.decisions.reviewShare,
+      reviewCost: pipeline.decisions.reviewCost,
+    },
   );
   return { path, from, rows: rows.length, metrics };
 }

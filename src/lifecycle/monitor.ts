@@ -78,7 +78,7 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
       scores: window.scores,
       alerts: countAlerts(window.scores, review),
     },
-    policy: { psiMin: pipeline.drift.psiFloor, alpha: pipeline.drift.falseDiscoveryRate },
+    policy: pipeline.drift,
   });
   const performance = performanceOf(window, { files, review });
   const reasons = [
