@@ -79,8 +79,8 @@ interface Place {
 }
 
 /**
- * A row as bytes of JSON. Not as texts: libsql ends the whole process at a text that is no UTF-8, and a damaged journal is
- * what must be told, not what may end a server.
+ * A row as bytes of JSON. Not as texts: libsql ends the whole process at a text that is no UTF-8, and a damaged journal
+ * must be reported and must not end a server.
  */
 function rowOf(object: string): string {
   return `CAST(${object} AS BLOB) AS entry`;
