@@ -38,6 +38,7 @@ export const verb: Verb = {
         options: {
           logger: pino({ level }, pino.destination({ fd: 2, sync: false })),
           adminKey: context.config.adminKey,
+          redactKey: context.config.redactKey,
           packageVersion: context.packageVersion,
         },
       });

@@ -1,9 +1,11 @@
 // Monitor: recent traffic against the champion's reference: feed quality, drift, alert rate, and performance on matured labels.
+
 import type { BundleFiles } from "../core/bundle.ts";
 import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
 import { type DriftReport, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
+import { columnsOfPlan } from "../features/plan.ts";
 import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
@@ -11,7 +13,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { labelsOf, readSource, timesOf } from "./data/source.ts";
-import { columnsOfPlan, vectorsOf } from "./data/vectors.ts";
+import { vectorsOf } from "./data/vectors.ts";
 
 /** Newest rows looked at, at most; a window beyond this adds no certainty. */
 const WINDOW_ROWS_MAX = 200_000;

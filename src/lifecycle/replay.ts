@@ -116,7 +116,7 @@ async function* inOrder(
     if (applied > until) break;
     if (before > 0 && generationOf(before) === generationOf(applied)) onGap(before + 1, applied);
     before = applied;
-    const arrival = await arrivalOf(log, entry);
+    const arrival = arrivalOf(entry);
     if (arrival === null) continue;
     yield arrival;
     tracks.learnApplied(arrival, applied);

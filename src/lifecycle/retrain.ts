@@ -8,13 +8,13 @@ import { sha256 } from "../core/hash.ts";
 import { largest } from "../core/stats.ts";
 import { type Column, type Table, textAt } from "../core/table.ts";
 import type { FieldValue } from "../core/transaction.ts";
-import { compileSpec } from "../features/plan.ts";
+import { columnsOfPlan, compileSpec } from "../features/plan.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { readSource, type Source, timesOf } from "./data/source.ts";
 import { loadSpec } from "./data/spec-file.ts";
-import { columnsOfPlan, LABEL_KNOWN_AT } from "./data/vectors.ts";
+import { LABEL_KNOWN_AT } from "./data/vectors.ts";
 import { type MonitorResult, monitor } from "./monitor.ts";
 import { type TrainInput, type TrainResult, train } from "./train.ts";
 

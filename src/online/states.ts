@@ -8,6 +8,7 @@ export { arrivalOf, arrivals, type LogArrival, transactionOf } from "./states/ca
 export type {
   OnlineStates,
   PredictionDraft,
+  StateResult,
   WarmState,
 } from "./states/contract.ts";
 export { type Era, readEras } from "./states/eras.ts";

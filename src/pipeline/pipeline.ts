@@ -44,6 +44,19 @@ export interface ModelParameters {
   readonly seed: number;
 }
 
+/** How the prediction log is written and what it keeps. */
+export interface LogPolicy {
+  /** `sync`: an answer leaves once its record is on the disk. */
+  readonly durability: "sync" | "interval";
+  readonly flushMs: number;
+  /** Age of the oldest unwritten record beyond which requests are refused. */
+  readonly lagMsMax: number;
+  /** Days of Infinity: no limit. */
+  readonly retention: { readonly days: number; readonly rows: number };
+  /** Fields, by canonical or other names, that are never written as they came. */
+  readonly redact: { readonly fields: readonly string[]; readonly how: "drop" | "hash" };
+}
+
 /** A pipeline with durations as milliseconds and paths as absolute. */
 export interface Pipeline {
   readonly name: string;
@@ -96,6 +109,7 @@ export interface Pipeline {
   readonly shadow: { readonly sample: number; readonly timeoutMs: number; readonly queueMax: number };
   readonly drift: { readonly windowMs: number; readonly psiFloor: number; readonly falseDiscoveryRate: number };
   readonly retrain: { readonly cooldownMs: number };
+  readonly log: LogPolicy;
   readonly serve: { readonly pollMs: number; readonly bodyMaxBytes: number; readonly batchMax: number };
 }
 
@@ -239,12 +253,58 @@ export function parsePipeline(text: string, where: { readonly file: string; read
       falseDiscoveryRate: drift.false_discovery_rate,
     },
     retrain: { cooldownMs: duration("retrain.cooldown", raw.retrain?.cooldown ?? "1d") },
+    log: logPolicy(raw, { file, duration }),
     serve: {
       pollMs: duration("serve.poll", serve.poll),
       bodyMaxBytes: serve.body_max_bytes,
       batchMax: serve.batch_max,
     },
   };
+}
+
+const LOG_DEFAULTS = { durability: "interval", flush: "5ms", lag_max: "2s" } as const;
+/** A log of 10 million predictions takes about 6 GB. */
+const LOG_ROWS_MAX = 10_000_000;
+
+function logPolicy(
+  raw: RawPipeline,
+  on: { readonly file: string; readonly duration: (key: string, value: string) => number },
+): LogPolicy {
+  const given = { ...LOG_DEFAULTS, ...raw.log };
+  const flushMs = on.duration("log.flush", given.flush);
+  const lagMsMax = on.duration("log.lag_max", given.lag_max);
+  if (flushMs < 1 || flushMs > 1000) {
+    throw invalid(on.file, `log.flush: ${given.flush} is not between 1ms and 1s`, "5ms suits most disks");
+  }
+  if (lagMsMax < Math.max(50, 2 * flushMs) || lagMsMax > 60_000) {
+    const fault = `log.lag_max: ${given.lag_max} is not between 50ms (or twice log.flush) and 60s`;
+    throw invalid(on.file, fault, "2s rides out a slow disk; a killed server loses what waits");
+  }
+  const { days = Number.POSITIVE_INFINITY, rows = LOG_ROWS_MAX } = given.retention ?? {};
+  return {
+    durability: given.durability,
+    flushMs,
+    lagMsMax,
+    retention: { days, rows },
+    redact: redaction(raw, on.file),
+  };
+}
+
+/** Id, time, amount, card and label are what the log is for: evidence, replay and labels read them. */
+function redaction(raw: RawPipeline, file: string): LogPolicy["redact"] {
+  const { fields = [], how = "drop" } = raw.log?.redact ?? {};
+  const canonical = canonicalNames(raw, file);
+  const named = [...new Set(fields.map((field) => canonical.get(field) ?? field))];
+  for (const [role, column] of Object.entries(raw.columns)) {
+    if (!named.includes(column)) continue;
+    const fault = `log.redact: ${column} is the ${role} of a transaction, which evidence, labels and replay read`;
+    throw invalid(
+      file,
+      fault,
+      "take it out of log.redact.fields; send a pseudonym instead where the value must not be stored",
+    );
+  }
+  return { fields: named, how };
 }
 
 /** Rows are drawn evenly, or by the size of their gradients when both shares for that are given. */
@@ -333,6 +393,13 @@ interface RawPipeline {
   readonly shadow?: Partial<{ sample: number; timeout: string; queue_max: number }>;
   readonly drift?: Partial<{ window: string; psi_floor: number; false_discovery_rate: number }>;
   readonly retrain?: { readonly cooldown?: string };
+  readonly log?: Partial<{
+    durability: "sync" | "interval";
+    flush: string;
+    lag_max: string;
+    retention: { readonly days?: number; readonly rows?: number };
+    redact: { readonly fields: readonly string[]; readonly how: "drop" | "hash" };
+  }>;
   readonly serve?: Partial<{ poll: string; body_max_bytes: number; batch_max: number }>;
 }
 

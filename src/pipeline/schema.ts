@@ -79,6 +79,16 @@ export const PIPELINE_SCHEMA = closed(
     shadow: closed({ sample: share, timeout: duration, queue_max: count(1, 1_000_000) }),
     drift: closed({ window: duration, psi_floor: number(0, 10), false_discovery_rate: share }),
     retrain: closed({ cooldown: duration }),
+    log: closed({
+      durability: { enum: ["sync", "interval"] },
+      flush: duration,
+      lag_max: duration,
+      retention: closed({ days: number(1, 36_500), rows: count(1000, 1_000_000_000) }),
+      redact: closed(
+        { fields: { type: "array", items: text, minItems: 1, maxItems: 200 }, how: { enum: ["drop", "hash"] } },
+        ["fields", "how"],
+      ),
+    }),
     serve: closed({ poll: duration, body_max_bytes: count(1024, 104_857_600), batch_max: count(1, 100_000) }),
   },
   ["name", "model", "source", "features", "schema", "suite", "columns"],

@@ -6,7 +6,7 @@ import { type FeaturePlan, layoutOf } from "../../features/plan.ts";
 import { FeatureState } from "../../features/state.ts";
 import type { PredictionLog } from "../../ports/log.ts";
 import type { Ports, SnapshotStore } from "../../ports/ports.ts";
-import { type Arrival, arrivals, labelKey, transactionKey } from "./catch-up.ts";
+import { type Arrival, labelKey, learnedOf, transactionKey } from "./catch-up.ts";
 import type { LabelInput, OnlineStates, StateInput, StateResult, WarmState } from "./contract.ts";
 import { addEra, readEras } from "./eras.ts";
 import type { StateOrigin } from "./origin.ts";
@@ -182,7 +182,9 @@ export class WarmStates implements OnlineStates {
     const { state, origin } = start;
     let scannedTo = start.sequence;
     let caughtUp = 0;
-    for await (const arrival of arrivals(log, start.sequence + 1)) {
+    for await (const entry of log.arrivals(start.sequence + 1)) {
+      const arrival = learnedOf(entry);
+      if (arrival === null) continue;
       scannedTo = arrival.sequence;
       meanwhile.delete(arrival.key);
       this.newestTime = Math.max(this.newestTime, arrival.transaction.time);

@@ -263,7 +263,16 @@ class RecordReader {
     const [champion, candidate] = [this.side(), this.side()];
     const bundle = this.name();
     const [latencyMs, championLatencyMs] = [this.number(), this.number()];
-    return { transactionId, time, champion, candidate, bundle, latencyMs, championLatencyMs, vectorHash: this.string() };
+    return {
+      transactionId,
+      time,
+      champion,
+      candidate,
+      bundle,
+      latencyMs,
+      championLatencyMs,
+      vectorHash: this.string(),
+    };
   }
 
   private side(): ShadowRecord["champion"] {

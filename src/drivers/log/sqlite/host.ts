@@ -68,7 +68,8 @@ function running(): Worker {
     if (worker !== started) return;
     worker = null;
     const timer = setTimeout(() => {
-      for (const listener of [...listeners.values()]) listener.restarted(why === "" ? `it left with code ${code}` : why);
+      for (const listener of [...listeners.values()])
+        listener.restarted(why === "" ? `it left with code ${code}` : why);
     }, RESTART_MS);
     if (waitedFor.size === 0) timer.unref();
   });

@@ -3,8 +3,8 @@ import type { LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports
 import {
   LABEL_COLUMNS,
   labelRow,
-  PREDICTION_COLUMNS,
   type Parameter,
+  PREDICTION_COLUMNS,
   predictionRow,
   SHADOW_COLUMNS,
   shadowRow,

@@ -41,7 +41,13 @@ export type FromThread =
   /** So many more items of the work, in its order, are written. */
   | { readonly log: number; readonly say: "written"; readonly items: number; readonly duplicates: number }
   /** The last try failed; it is tried again. `busy`: another process writes. */
-  | { readonly log: number; readonly say: "failed"; readonly busy: boolean; readonly code: string; readonly message: string }
+  | {
+      readonly log: number;
+      readonly say: "failed";
+      readonly busy: boolean;
+      readonly code: string;
+      readonly message: string;
+    }
   /** Predictions forgotten; the log begins after this entry. */
   | { readonly log: number; readonly say: "pruned"; readonly predictions: number; readonly through: number }
   | { readonly log: number; readonly say: "upkeep-failed"; readonly message: string }

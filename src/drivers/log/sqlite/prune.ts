@@ -93,8 +93,16 @@ function deleteOldest(db: Connection, limits: PruneLimits, batchRowsMax: number)
   subtract.run([shadows + strays, "shadows"]);
   const through = Math.max(last, Number(labelSequence ?? 0));
   markBegin(db, "pruned_through", through);
-  markBegin(db, "pruned_time", gone.reduce((latest, row) => Math.max(latest, Number(row[2] ?? 0)), 0));
-  markBegin(db, "pruned_applied", gone.reduce((most, row) => Math.max(most, Number(row[3] ?? 0)), Number(labelApplied ?? 0)));
+  markBegin(
+    db,
+    "pruned_time",
+    gone.reduce((latest, row) => Math.max(latest, Number(row[2] ?? 0)), 0),
+  );
+  markBegin(
+    db,
+    "pruned_applied",
+    gone.reduce((most, row) => Math.max(most, Number(row[3] ?? 0)), Number(labelApplied ?? 0)),
+  );
   return { predictions, through };
 }
 

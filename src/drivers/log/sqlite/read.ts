@@ -178,7 +178,9 @@ export function readBegin(db: Connection): LogBegin {
 
 export function readSpan(db: Connection): { readonly from: number; readonly to: number } | null {
   const at = (order: string): Row | undefined =>
-    db.prepare(`SELECT received_at FROM predictions ORDER BY sequence ${order} LIMIT 1`).raw().get([]) as Row | undefined;
+    db.prepare(`SELECT received_at FROM predictions ORDER BY sequence ${order} LIMIT 1`).raw().get([]) as
+      | Row
+      | undefined;
   const [first, last] = [at("ASC"), at("DESC")];
   return first === undefined || last === undefined ? null : { from: numberOf(first[0]), to: numberOf(last[0]) };
 }

@@ -1,13 +1,7 @@
 // How log records become SQLite rows and back.
 import type { Decision } from "../../../core/decision.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
-import type {
-  LabelRecord,
-  LogArrivalEntry,
-  PredictionRecord,
-  ShadowPair,
-  ShadowRecord,
-} from "../../../ports/log.ts";
+import type { LabelRecord, LogArrivalEntry, PredictionRecord, ShadowPair, ShadowRecord } from "../../../ports/log.ts";
 
 /** What libsql binds. A boolean would abort the process (0.5.29), so none is ever passed. */
 export type Parameter = number | string | Uint8Array | null;

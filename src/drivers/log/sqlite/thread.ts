@@ -6,7 +6,7 @@ import { type Checkpointer, createCheckpointer } from "./checkpoint.ts";
 import { type CoverageCount, inserter, type LogRecord } from "./insert.ts";
 import type { FromThread, ThreadOptions, ToThread, Work } from "./messages.ts";
 import { createPruner } from "./prune.ts";
-import { codeOf, type Connection, isBusy, openLog } from "./schema.ts";
+import { type Connection, codeOf, isBusy, openLog } from "./schema.ts";
 
 /** A write that another process keeps waiting is tried again so soon, one that failed a little later. */
 const BUSY_RETRY_MS = 5;

@@ -254,7 +254,8 @@ export class Writer {
   }
 
   private newChunk(bytes: number): Held {
-    const memory = bytes === CHUNK_BYTES ? (this.free.pop() ?? new SharedArrayBuffer(bytes)) : new SharedArrayBuffer(bytes);
+    const memory =
+      bytes === CHUNK_BYTES ? (this.free.pop() ?? new SharedArrayBuffer(bytes)) : new SharedArrayBuffer(bytes);
     const held: Held = {
       chunk: new Chunk(++this.chunksMade, memory),
       ids: [],
@@ -426,7 +427,8 @@ export class Writer {
       if (work.kind === "coverage" || end <= from || end === first) continue;
       // In proportion within a part; exact when the part is done.
       const size = work.to - work.from;
-      const share = (item: number): number => Math.round((size * (Math.min(end, Math.max(first, item)) - first)) / (end - first));
+      const share = (item: number): number =>
+        Math.round((size * (Math.min(end, Math.max(first, item)) - first)) / (end - first));
       this.unwrittenBytes -= share(to) - share(from);
     }
   }
@@ -496,8 +498,12 @@ export class Writer {
   }
 
   private overfull(waiting: number): SentinelError {
-    return new SentinelError("server.overloaded", `${waiting} records wait for the prediction log ${this.options.file}`, {
-      hint: "send the request again after Retry-After seconds; the log's thread is behind",
-    });
+    return new SentinelError(
+      "server.overloaded",
+      `${waiting} records wait for the prediction log ${this.options.file}`,
+      {
+        hint: "send the request again after Retry-After seconds; the log's thread is behind",
+      },
+    );
   }
 }
