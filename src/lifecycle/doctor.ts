@@ -2,11 +2,13 @@
 
 import { accessSync, constants, existsSync } from "node:fs";
 import path from "node:path";
+import { DAY_MS } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import { loadVersion } from "../online/score.ts";
 import { readLives } from "../online/states.ts";
-import { loadPipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { dvcEntryOf } from "./data/dvc.ts";
 import { loadSpec } from "./data/spec-file.ts";
@@ -20,6 +22,7 @@ export interface Finding {
 }
 
 const NODE_MAJOR_MIN = 20;
+const PREDICTIONS_FOR_RATE = 10_000;
 
 /** Looks at everything and never throws; a fault is a finding. */
 export async function doctor(
@@ -124,12 +127,7 @@ export async function doctor(
   });
   await look("prediction log", async () => {
     const log = await ports.log();
-    const counts = await log.counts();
-    return {
-      state: "ok",
-      found: `${log.where}: ${counts.predictions} predictions, ${counts.shadows} shadows, ${counts.labels} labels`,
-      todo: "",
-    };
+    return logFinding(log, await loadOr(() => loadPipeline(workspace, input.pipeline)));
   });
   if (ports.shared !== undefined) await look("shared feature state", () => sharedFinding(ports, input.pipeline));
   await look("source control", async () => {
@@ -143,6 +141,38 @@ export async function doctor(
         };
   });
   return findings;
+}
+
+/** A value, or null where it cannot be had: another finding says why. */
+async function loadOr<T>(load: () => T): Promise<T | null> {
+  try {
+    return load();
+  } catch {
+    return null;
+  }
+}
+
+/** What the log holds and keeps, and whether evidence can mature in it at the rate at which it fills. */
+async function logFinding(log: PredictionLog, pipeline: Pipeline | null): Promise<Omit<Finding, "what">> {
+  const { predictions, shadows, labels } = await log.counts();
+  const begin = await log.begin();
+  const pruned = begin.through === 0 ? "" : `, begins after entry ${begin.through} (older ones were forgotten)`;
+  const held = `${log.where}: ${predictions} predictions, ${shadows} shadows, ${labels} labels${pruned}`;
+  if (pipeline === null) return { state: "ok", found: held, todo: "" };
+  const { retention } = pipeline.log;
+  const days = Number.isFinite(retention.days) ? ` and ${retention.days} days` : "";
+  const found = `${held}; keeps ${retention.rows.toLocaleString("en")} predictions${days}`;
+  const span = await log.span();
+  const spanDays = span === null ? 0 : (span.to - span.from) / DAY_MS;
+  const daysKept = Math.min(retention.days, spanDays > 0 ? (retention.rows / predictions) * spanDays : Infinity);
+  const daysNeeded = pipeline.labels.maturityMs / DAY_MS + pipeline.gates.promotion.daysMin;
+  // Of a few minutes no rate can be told.
+  if (predictions < PREDICTIONS_FOR_RATE || daysKept >= daysNeeded) return { state: "ok", found, todo: "" };
+  return {
+    state: "note",
+    found: `${found}: about ${daysKept.toFixed(1)} days at the present rate, and evidence needs ${daysNeeded} (labels.maturity and gates.promotion.days_min)`,
+    todo: "raise log.retention, or no candidate's evidence will ever mature",
+  };
 }
 
 async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Finding, "what">> {

@@ -4,7 +4,7 @@ import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
-import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
+import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -143,7 +143,9 @@ export async function reportOf(
   },
 ): Promise<ShadowReport> {
   const log = await ports.log();
-  const pairs = await collectPairs(pairsAgainst(log.pairs(given.version), given.championVersion));
+  const pairs = await collectPairs(
+    pairsAgainst(log.pairs(given.version, { newest: PAIRS_MAX }), given.championVersion),
+  );
   return shadowReport(pairs, {
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
     now: given.now ?? largest(pairs.time),

@@ -69,6 +69,7 @@ export async function openEngine(input: {
   const parser = createParser({ pipeline, schema, aheadMaxMs });
   const log = await ports.log();
   log.watch(watcherOf(log, logger, ports.clock));
+  await log.prepare();
   const states = await openStates(ports, {
     pipeline: pipeline.name,
     onFault: (error) => logger.warn({ error }, "the shared feature state"),

@@ -165,6 +165,8 @@ export interface PredictionLog {
    * when there is nothing to wait for; always null where durability is `interval`.
    */
   durable(transactionId: string): Promise<void> | null;
+  /** Makes ready to write, so that the first record waits no longer than others. Without it the first append does. */
+  prepare(): Promise<void>;
   health(): LogHealth;
   /** Who hears of failures and of what is forgotten; one at a time. */
   watch(watcher: LogWatcher): void;

@@ -111,7 +111,10 @@ test("a batch's ids are its own until it ends: others wait, and two batches neve
   expect(duplicates.waitFor("a", undefined)).toBeNull();
   // A request that takes several ticks to answer holds a batch off.
   let end!: () => void;
-  const answering = duplicates.during("z", new Promise<void>((resolve) => void (end = resolve)));
+  const slow = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const answering = duplicates.during("z", slow);
   let taken = false;
   const last = duplicates.hold(["z"]).then((hold) => {
     taken = true;

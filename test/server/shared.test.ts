@@ -119,7 +119,7 @@ describe.runIf(redisInstalled)("servers that share their feature state", () => {
     const labels = items.slice(60, 90).map(({ transaction_id: transactionId }) => ({
       transactionId,
       fraud: true,
-      knownAt: Number.NaN,
+      knownAt: "after-delay" as const,
       source: "file",
     }));
     expect(await writeLabels(ports, world.pipeline, labels)).toMatchObject({ written: 30 });

@@ -259,7 +259,11 @@ test("pruning forgets the oldest with their labels and shadows, by age and by nu
 test("the log comes back to its limits by itself, says where it begins, and never gives a number twice", async () => {
   const log = createSqliteLog({ file: newFile(), options: { batchRowsMax: 10, rowsMax: 50 } });
   let told = 0;
-  log.watch({ pruned: (predictions) => void (told += predictions) });
+  log.watch({
+    pruned(predictions) {
+      told += predictions;
+    },
+  });
   for (let i = 0; i < 200; i++) log.appendPrediction(prediction(`t${i}`, { time: 1000 + i }));
   await log.flush();
   await until(async () => (await log.counts()).predictions === 50);

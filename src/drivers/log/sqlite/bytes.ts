@@ -152,7 +152,10 @@ export class RecordWriter {
     const from = this.at + 4;
     for (let i = 0; i < length; i++) {
       const unit = text.charCodeAt(i);
-      if (unit > 255) return this.wide(text);
+      if (unit > 255) {
+        this.wide(text);
+        return;
+      }
       bytes[from + i] = unit;
     }
     view.setUint32(this.at, length * 2);

@@ -113,6 +113,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     addCoverage: (version, scored, missed) => writer.addCoverage(version, scored, missed),
     refusal: (records = 1) => writer.refusal(records),
     durable: (transactionId) => (durability === "sync" ? writer.durable(transactionId) : null),
+    prepare: () => writer.prepare(),
     health: () => writer.health(),
     watch: (watcher) => {
       writer.watcher = watcher;

@@ -159,6 +159,13 @@ export class Writer {
     return place === undefined || place.item < this.written ? null : this.until(place.item + 1);
   }
 
+  /** Starts the thread and lets it open the file. Errors: log.unwritable. */
+  async prepare(): Promise<void> {
+    this.handOver();
+    this.handCoverage([]);
+    await this.flush();
+  }
+
   /** Everything appended before is in the file. Errors: log.unwritable. */
   async flush(): Promise<void> {
     this.handOver();
@@ -311,9 +318,13 @@ export class Writer {
       return { version: key.slice(space + 1), outcome: key.slice(0, space), count };
     });
     this.coverage = new Map();
-    const first = this.appended++;
+    this.handCoverage(counts);
+  }
+
+  private handCoverage(counts: readonly CoverageCount[]): void {
     // A chunk's records have numbers in a row.
     this.closeChunk();
+    const first = this.appended++;
     this.hand({ work: { kind: "coverage", counts }, held: null, first, end: first + 1, since: this.options.elapsed() });
   }
 
