@@ -23,6 +23,8 @@ export interface Finding {
 
 const NODE_MAJOR_MIN = 20;
 const PREDICTIONS_FOR_RATE = 10_000;
+/** As the pipeline's default says it. */
+const DAYS_UNLIMITED = 36_500;
 
 /** Looks at everything and never throws; a fault is a finding. */
 export async function doctor(
@@ -160,7 +162,7 @@ async function logFinding(log: PredictionLog, pipeline: Pipeline | null): Promis
   const held = `${log.where}: ${predictions} predictions, ${shadows} shadows, ${labels} labels${pruned}`;
   if (pipeline === null) return { state: "ok", found: held, todo: "" };
   const { retention } = pipeline.log;
-  const days = Number.isFinite(retention.days) ? ` and ${retention.days} days` : "";
+  const days = retention.days < DAYS_UNLIMITED ? `, for ${retention.days} days` : "";
   const found = `${held}; keeps ${retention.rows.toLocaleString("en")} predictions${days}`;
   const span = await log.span();
   const spanDays = span === null ? 0 : (span.to - span.from) / DAY_MS;

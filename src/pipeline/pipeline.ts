@@ -51,7 +51,7 @@ export interface LogPolicy {
   readonly flushMs: number;
   /** Age of the oldest unwritten record beyond which requests are refused. */
   readonly lagMsMax: number;
-  /** Days of Infinity: no limit. */
+  /** 36,500 days: no limit. */
   readonly retention: { readonly days: number; readonly rows: number };
   /** Fields, by canonical or other names, that are never written as they came. */
   readonly redact: { readonly fields: readonly string[]; readonly how: "drop" | "hash" };
@@ -265,6 +265,8 @@ export function parsePipeline(text: string, where: { readonly file: string; read
 const LOG_DEFAULTS = { durability: "interval", flush: "5ms", lag_max: "2s" } as const;
 /** A log of 10 million predictions takes about 6 GB. */
 const LOG_ROWS_MAX = 10_000_000;
+/** A hundred years: no limit. */
+const LOG_DAYS_MAX = 36_500;
 
 function logPolicy(
   raw: RawPipeline,
@@ -280,7 +282,7 @@ function logPolicy(
     const fault = `log.lag_max: ${given.lag_max} is not between 50ms (or twice log.flush) and 60s`;
     throw invalid(on.file, fault, "2s rides out a slow disk; a killed server loses what waits");
   }
-  const { days = Number.POSITIVE_INFINITY, rows = LOG_ROWS_MAX } = given.retention ?? {};
+  const { days = LOG_DAYS_MAX, rows = LOG_ROWS_MAX } = given.retention ?? {};
   return {
     durability: given.durability,
     flushMs,
