@@ -262,7 +262,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   };
 }
 
-const LOG_DEFAULTS = { durability: "interval", flush: "5ms", lag_max: "2s" } as const;
+const LOG_DEFAULTS = { durability: "interval", flush: "5ms", lag_max: "5s" } as const;
 /** A log of 10 million predictions takes about 6 GB. */
 const LOG_ROWS_MAX = 10_000_000;
 /** A hundred years: no limit. */
@@ -280,7 +280,7 @@ function logPolicy(
   }
   if (lagMsMax < Math.max(50, 2 * flushMs) || lagMsMax > 60_000) {
     const fault = `log.lag_max: ${given.lag_max} is not between 50ms (or twice log.flush) and 60s`;
-    throw invalid(on.file, fault, "2s rides out a slow disk; a killed server loses what waits");
+    throw invalid(on.file, fault, "5s rides out a slow disk; a killed server loses what waits");
   }
   const { days = LOG_DAYS_MAX, rows = LOG_ROWS_MAX } = given.retention ?? {};
   return {

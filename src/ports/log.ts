@@ -101,6 +101,12 @@ export interface LogWatcher {
   pruned?(predictions: number, through: number): void;
 }
 
+/** A prediction with what became known about it. */
+export interface OldRecord {
+  readonly record: PredictionRecord;
+  readonly label: { readonly fraud: boolean; readonly knownAt: number; readonly source: string } | null;
+}
+
 /** The newest predictions of one bundle as columns, oldest first. */
 export interface ScoredWindow {
   readonly rows: number;
@@ -187,6 +193,10 @@ export interface PredictionLog {
   ids(): AsyncIterable<readonly string[]>;
   /** Every bundle that answered, with a version it had. */
   bundles(): Promise<readonly { readonly version: string; readonly bundle: string }[]>;
+  /** Predictions received before an instant, oldest first, each with the label known last: what {@link forget} would remove. */
+  old(before: number): AsyncIterable<OldRecord>;
+  /** Removes them, with their labels and shadows. Gives how many went. */
+  forget(before: number): Promise<number>;
   /** Where the log begins. */
   begin(): Promise<LogBegin>;
   /** Of the newest `rows` predictions those that a bundle scored, with the label known last (by `until`). */

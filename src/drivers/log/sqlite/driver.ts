@@ -13,6 +13,7 @@ import {
   readCoverage,
   readEvents,
   readIds,
+  readOld,
   readPairs,
   readRecent,
   readScored,
@@ -62,7 +63,7 @@ const RECENT_MAX = 50_000;
 /** With 20 µs per row a transaction takes 10 ms: long enough to share the cost of a commit, short enough to tell soon. */
 const BATCH_ROWS_MAX = 512;
 const FLUSH_MS = 5;
-const LAG_MS_MAX = 2000;
+const LAG_MS_MAX = 5000;
 const BUSY_MS_MAX = 10_000;
 const ROWS_MAX = 10_000_000;
 const BUSY_RETRY_MS = 5;
@@ -131,6 +132,8 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     scanApplied: (from) => streaming(file, flush, () => readApplied(db, from)),
     ids: () => streaming(file, flush, () => readIds(db)),
     bundles: () => reading(() => readBundles(db)),
+    old: (before) => streaming(file, flush, () => readOld(db, before)),
+    forget: (before) => reading(() => pruneAll(() => pruneBatch(db, { before }, batchRowsMax).predictions)),
     begin: () => reading(() => readBegin(db)),
     scored: (given) => reading(() => readScored(db, given)),
     last: () => reading(() => ({ sequence: counters().sequence, applied: lastApplied(db) })),

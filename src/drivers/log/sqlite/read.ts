@@ -6,6 +6,7 @@ import {
   type LogBegin,
   type LogEntry,
   type LoggedTransaction,
+  type OldRecord,
   type PredictionRecord,
   type ScoredWindow,
   SHADOW_MISSES,
@@ -160,6 +161,30 @@ export async function* readIds(db: Connection): AsyncGenerator<readonly string[]
     if (rows.length === 0) return;
     yield rows.map((row) => loadText(row[0]));
     from = Number(rows[rows.length - 1][1]) + 1;
+    await breathe();
+  }
+}
+
+/** As a prune finds them: up to the first that was received at `before` or later. */
+export async function* readOld(db: Connection, before: number): AsyncGenerator<OldRecord> {
+  const query = db
+    .prepare(
+      `SELECT ${qualified("p", PREDICTION_COLUMNS)}, l.fraud, l.known_at, l.source FROM predictions p
+       LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m WHERE m.transaction_id = p.transaction_id
+         ORDER BY m.known_at DESC, m.sequence DESC LIMIT 1)
+       WHERE p.sequence >= ? ORDER BY p.sequence LIMIT ?`,
+    )
+    .raw();
+  for (let from = 0; ; ) {
+    const rows = query.all([from, PAGE_ROWS]) as Row[];
+    if (rows.length === 0) return;
+    for (const row of rows) {
+      const record = predictionOf(row);
+      if (!(record.receivedAt < before)) return;
+      const label = { fraud: row[15] === 1, knownAt: numberOf(row[16]), source: loadText(row[17]) };
+      yield { record, label: row[15] === null ? null : label };
+      from = record.sequence + 1;
+    }
     await breathe();
   }
 }
