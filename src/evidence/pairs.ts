@@ -33,7 +33,7 @@ export interface PairColumns {
   readonly unusable: number;
 }
 
-/** About 90 bytes a row, twice that while reading. */
+/** About 90 bytes per row, twice that while reading. */
 export const PAIRS_MAX = 2_000_000;
 
 /** Reads pairs in order of time until they end, and keeps the newest `rowsMax`: what the models do now is what is asked. */
