@@ -12,7 +12,7 @@ import type { SharedStore } from "./ports/shared-store.ts";
 
 const SHARED_FLUSH_MS = 50;
 
-/** What the log's driver is told of a pipeline. */
+/** What the log's driver receives of a pipeline. */
 export type LogSettings = Pick<Pipeline, "log" | "columns">;
 
 /** Ports of a workspace, and `close` that flushes and closes what was opened. */

@@ -161,16 +161,16 @@ async function logFinding(log: PredictionLog, pipeline: Pipeline | null): Promis
   const { predictions, shadows, labels } = await log.counts();
   const begin = await log.begin();
   const pruned = begin.through === 0 ? "" : `, begins after entry ${begin.through} (older ones were forgotten)`;
-  const held = `${log.where}: ${predictions} predictions, ${shadows} shadows, ${labels} labels${pruned}`;
-  if (pipeline === null) return { state: "ok", found: held, todo: "" };
+  const contents = `${log.where}: ${predictions} predictions, ${shadows} shadows, ${labels} labels${pruned}`;
+  if (pipeline === null) return { state: "ok", found: contents, todo: "" };
   const { retention } = pipeline.log;
   const days = retention.days < DAYS_UNLIMITED ? `, for ${retention.days} days` : "";
-  const found = `${held}; keeps ${retention.rows.toLocaleString("en")} predictions${days}`;
+  const found = `${contents}; keeps ${retention.rows.toLocaleString("en")} predictions${days}`;
   const span = await log.span();
   const spanDays = span === null ? 0 : (span.to - span.from) / DAY_MS;
   const daysKept = Math.min(retention.days, spanDays > 0 ? (retention.rows / predictions) * spanDays : Infinity);
   const daysNeeded = pipeline.labels.maturityMs / DAY_MS + pipeline.gates.promotion.daysMin;
-  // Of a few minutes no rate can be told.
+  // A few minutes make no rate.
   if (predictions < PREDICTIONS_FOR_RATE || daysKept >= daysNeeded) return { state: "ok", found, todo: "" };
   return {
     state: "note",

@@ -8,9 +8,9 @@ import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import {
+  anchorsOf,
   arrivalOf,
   arrivals,
-  basesOf,
   drainPending,
   type Era,
   generationOf,
@@ -232,8 +232,8 @@ class Tracks {
         this.tracks.push({ layout, origin, until, from: 0, state: await this.begin(plan, origin) });
         continue;
       }
-      const base = await this.base({ layout, origin, through: begin.through });
-      this.tracks.push({ layout, origin, until, from: base?.sequence ?? 0, state: base?.state ?? null });
+      const anchor = await this.anchor({ layout, origin, through: begin.through });
+      this.tracks.push({ layout, origin, until, from: anchor?.sequence ?? 0, state: anchor?.state ?? null });
     }
   }
 
@@ -271,15 +271,15 @@ class Tracks {
   }
 
   /** The oldest state of this era that the server saved and whose entries since the log still has. */
-  private async base(of: {
+  private async anchor(of: {
     readonly layout: string;
     readonly origin: StateOrigin;
     readonly through: number;
   }): Promise<{ readonly sequence: number; readonly state: FeatureState } | null> {
     const { layout, origin, through } = of;
     const about = { pipeline: this.input.pipeline.name, layout };
-    const bases = (await basesOf(this.ports, about)).filter(({ sequence }) => sequence > 0 && sequence >= through);
-    for (const { kind } of [...bases].sort((a, b) => a.sequence - b.sequence)) {
+    const anchors = (await anchorsOf(this.ports, about)).filter(({ sequence }) => sequence > 0 && sequence >= through);
+    for (const { kind } of [...anchors].sort((a, b) => a.sequence - b.sequence)) {
       const saved = await loadState(this.ports, kind, about);
       const isOfEra =
         saved?.origin.dataHash === origin.dataHash && saved.origin.catchUpSequence === origin.catchUpSequence;

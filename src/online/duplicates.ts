@@ -22,7 +22,7 @@ export interface DuplicatesOptions {
 
 /**
  * Three steps, each asked only where the one before says "perhaps": a filter of all ids that the log holds, the log's own memory of
- * what was appended lately, the log. While the filter is being filled after a start, every id is asked for.
+ * what was appended recently, the log. While the filter is being filled after a start, every id is asked for.
  */
 export class Duplicates {
   private readonly log: PredictionLog;

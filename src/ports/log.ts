@@ -176,7 +176,7 @@ export interface PredictionLog {
   health(): LogHealth;
   /** Who hears of failures and of what is forgotten; one at a time. */
   watch(watcher: LogWatcher): void;
-  /** A prediction that this process appended lately, from memory; null when memory does not have it. */
+  /** A prediction that this process appended recently, from memory; null when memory does not have it. */
   recall(transactionId: string): PredictionRecord | null;
   /** Everything appended before this call is on disk after it. */
   flush(): Promise<void>;

@@ -21,7 +21,7 @@ export const readyzRoute: Route = {
   run(parts) {
     const { champion } = parts.live.current;
     const { fault, oldestMs } = parts.log.health();
-    // A log that cannot be written is told before requests are refused, so that traffic goes elsewhere.
+    // A log that cannot be written ends readiness before requests are refused, so that traffic goes elsewhere.
     const unwritable = fault !== null || parts.log.refusal() !== null;
     const ready = champion !== null && !parts.live.draining && !unwritable;
     const why = parts.live.draining ? "draining" : champion === null ? "no champion" : "the log cannot be written";

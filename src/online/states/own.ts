@@ -10,7 +10,7 @@ import { type Arrival, labelKey, learnedOf, transactionKey } from "./catch-up.ts
 import type { LabelInput, OnlineStates, StateInput, StateResult, WarmState } from "./contract.ts";
 import { addEra, readEras } from "./eras.ts";
 import type { StateOrigin } from "./origin.ts";
-import { basesOf, loadState, packState, type SavedState, snapshotName } from "./saved.ts";
+import { anchorsOf, loadState, packState, type SavedState, snapshotName } from "./saved.ts";
 
 interface Held extends WarmState {
   /** The log was read up to here; what came later was learned as it arrived. */
@@ -46,7 +46,7 @@ export class WarmStates implements OnlineStates {
   private lastTransaction: string | null = null;
   private lastLabel: string | null = null;
   private saving: Promise<void> = Promise.resolve();
-  private readonly bases = new Map<string, Awaited<ReturnType<typeof basesOf>>>();
+  private readonly anchors = new Map<string, Awaited<ReturnType<typeof anchorsOf>>>();
 
   constructor(ports: Ports, options: { readonly pipeline: string }) {
     this.ports = ports;
@@ -159,13 +159,13 @@ export class WarmStates implements OnlineStates {
       const name = snapshotName("serve", { pipeline: this.pipeline, layout });
       const packed = packState({ layout, origin, sequence, newestTime }, bytes);
       await store.save(name, packed);
-      await this.keepBase({ log, store, layout, sequence, packed });
+      await this.keepAnchor({ log, store, layout, sequence, packed });
       held.savedAt = at;
     }
   }
 
   /** Once the log forgets entries, a replay needs a state to begin with; the older of two makes place when the newer is half a log old. */
-  private async keepBase(of: {
+  private async keepAnchor(of: {
     readonly log: PredictionLog;
     readonly store: SnapshotStore;
     readonly layout: string;
@@ -176,13 +176,13 @@ export class WarmStates implements OnlineStates {
     const { through } = await log.begin();
     if (through === 0) return;
     const about = { pipeline: this.pipeline, layout };
-    const bases = this.bases.get(layout) ?? (await basesOf(this.ports, about));
-    const [older, newer] = [...bases].sort((a, b) => a.sequence - b.sequence);
+    const anchors = this.anchors.get(layout) ?? (await anchorsOf(this.ports, about));
+    const [older, newer] = [...anchors].sort((a, b) => a.sequence - b.sequence);
     const isYoung = sequence - newer.sequence < (sequence - through) / 2;
     if (newer.sequence < through || !isYoung) {
       await store.save(snapshotName(older.kind, about), packed);
-      this.bases.set(layout, [newer, { kind: older.kind, sequence }]);
-    } else this.bases.set(layout, bases);
+      this.anchors.set(layout, [newer, { kind: older.kind, sequence }]);
+    } else this.anchors.set(layout, anchors);
   }
 
   private async build(plan: FeaturePlan): Promise<WarmState> {

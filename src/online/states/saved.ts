@@ -18,11 +18,11 @@ export interface SavedState {
 const FORMAT = "sentinel-state/1";
 
 /**
- * "train" is what training left, "serve" what a server left. Of a log that forgets its oldest entries a replay begins at a "base": one of
+ * "train" is what training left, "serve" what a server left. Of a log that forgets its oldest entries a replay begins at an "anchor": one of
  * two states that the server saved while it served, of which one always reaches back at least half of the log.
  */
-export type SavedKind = "train" | "serve" | (typeof BASES)[number];
-const BASES = ["base-0", "base-1"] as const;
+export type SavedKind = "train" | "serve" | (typeof ANCHORS)[number];
+const ANCHORS = ["anchor-0", "anchor-1"] as const;
 
 /**
  * Keeps the feature state at the end of training, so that a server starts warm. `state` has replayed the whole table,
@@ -77,13 +77,13 @@ export async function trainedNewest(
   }
 }
 
-/** The log entries that bases of a layout reach, 0 where there is none. */
-export async function basesOf(
+/** The log entries that anchors of a layout reach, 0 where there is none. */
+export async function anchorsOf(
   ports: Ports,
   of: { readonly pipeline: string; readonly layout: string },
 ): Promise<readonly { readonly kind: SavedKind; readonly sequence: number }[]> {
   const store = await ports.snapshots();
-  const found = BASES.map(async (kind) => {
+  const found = ANCHORS.map(async (kind) => {
     const bytes = await store.load(snapshotName(kind, of));
     try {
       return { kind, sequence: bytes === null ? 0 : headOf(bytes).sequence };

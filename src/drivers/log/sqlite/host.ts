@@ -1,11 +1,11 @@
-// The thread that writes the logs of this process, started at the first record; a crash is told to every log and followed by a new one.
+// The thread that writes the logs of this process, started at the first record; every log hears of a crash, and a new thread follows.
 import { Worker } from "node:worker_threads";
 import { messageOf } from "../../../core/errors.ts";
 import type { FromThread, ToThread } from "./messages.ts";
 
 /** What a log hears of the thread. */
 export interface Listener {
-  heard(message: FromThread): void;
+  receive(message: FromThread): void;
   /** The thread is gone, and a new one knows nothing: the log hands over again what was not written. */
   restarted(why: string): void;
 }
@@ -60,7 +60,7 @@ function running(): Worker {
   let why = "";
   worker = started;
   if (waitedFor.size === 0) started.unref();
-  started.on("message", (message: FromThread) => listeners.get(message.log)?.heard(message));
+  started.on("message", (message: FromThread) => listeners.get(message.log)?.receive(message));
   started.on("error", (error) => {
     why = messageOf(error);
   });

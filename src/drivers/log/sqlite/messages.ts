@@ -4,7 +4,7 @@ import type { CoverageCount } from "./insert.ts";
 /** How one log is written. */
 export interface ThreadOptions {
   readonly file: string;
-  /** True: a commit is on the disk (fsync) before it is told. */
+  /** True: a commit is on the disk (fsync) before the thread reports it. */
   readonly sync: boolean;
   /** Records in one transaction. */
   readonly batchRowsMax: number;

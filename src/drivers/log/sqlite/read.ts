@@ -131,14 +131,14 @@ async function* merged<T>(
     const end = page.length < PAGE_ROWS ? last : placeOf(page[page.length - 1]);
     let next = 0;
     for (let labelsFrom = at; ; ) {
-      const said = labels.all([labelsFrom, end, PAGE_ROWS]) as Row[];
-      for (const row of said) {
+      const labelRows = labels.all([labelsFrom, end, PAGE_ROWS]) as Row[];
+      for (const row of labelRows) {
         const place = placeOf(row);
         while (next < page.length && placeOf(page[next]) < place) yield entry(page[next++]);
         yield { kind: "label", record: labelOf(row), about: aboutOf(row) };
       }
-      if (said.length < PAGE_ROWS) break;
-      labelsFrom = placeOf(said[said.length - 1]) + 1;
+      if (labelRows.length < PAGE_ROWS) break;
+      labelsFrom = placeOf(labelRows[labelRows.length - 1]) + 1;
       await breathe();
     }
     while (next < page.length) yield entry(page[next++]);

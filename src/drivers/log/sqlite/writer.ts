@@ -41,7 +41,7 @@ const APPENDS_PER_LOOK = 8;
 const RECENT_BYTES_MAX = 33_554_432;
 
 /** Chunk, first record and last record + 1 by number, and the ids of its predictions. */
-interface Held {
+interface Block {
   readonly chunk: Chunk;
   readonly ids: string[];
   /** Numbers of the records; coverage takes numbers too. */
@@ -57,7 +57,7 @@ interface Held {
 /** What was handed over and is not written: items up to `end` (excluded), the oldest appended at `since`. */
 interface Handed {
   readonly work: Work;
-  readonly held: Held | null;
+  readonly block: Block | null;
   readonly first: number;
   readonly end: number;
   readonly since: number;
@@ -72,7 +72,7 @@ interface Waiter {
 
 /** Where a prediction stands in memory. */
 interface Place {
-  readonly held: Held;
+  readonly block: Block;
   readonly offset: number;
   readonly item: number;
 }
@@ -84,9 +84,9 @@ export class Writer {
   private readonly options: WriterOptions;
   private readonly encoder = new RecordWriter();
   private readonly places = new Map<string, Place>();
-  private readonly held: Held[] = [];
+  private readonly blocks: Block[] = [];
   private readonly free: SharedArrayBuffer[] = [];
-  private current: Held | null = null;
+  private current: Block | null = null;
   private chunksMade = 0;
   /** Items ever appended and written; records in memory that are written. */
   private appended = 0;
@@ -121,7 +121,7 @@ export class Writer {
     // The first record of an id is kept, here as in the file.
     if (!this.places.has(transactionId)) {
       this.places.set(transactionId, place);
-      place.held.ids.push(transactionId);
+      place.block.ids.push(transactionId);
     }
     return true;
   }
@@ -148,7 +148,7 @@ export class Writer {
   recall(transactionId: string): { readonly record: PredictionRecord; readonly written: boolean } | null {
     const place = this.places.get(transactionId);
     if (place === undefined) return null;
-    const { entry } = readRecord(place.held.chunk, place.offset);
+    const { entry } = readRecord(place.block.chunk, place.offset);
     const record = { ...(entry.record as Omit<PredictionRecord, "sequence">), sequence: 0 };
     return { record, written: place.item < this.written };
   }
@@ -201,7 +201,7 @@ export class Writer {
     };
   }
 
-  /** Writes what is left, then lets go of the thread's connection. Errors: log.unwritable. */
+  /** Writes what is left, then closes the thread's connection. Errors: log.unwritable. */
   async close(): Promise<void> {
     if (this.stopped) return;
     try {
@@ -224,23 +224,23 @@ export class Writer {
   private append(encode: (chunk: Chunk) => number): Place | null {
     const { bufferMax, bufferBytesMax } = this.options;
     if (this.stopped || this.appended - this.written >= bufferMax || this.unwrittenBytes > bufferBytesMax) return null;
-    let held = this.current ?? this.newChunk(CHUNK_BYTES);
-    let before = held.chunk.used;
-    let offset = encode(held.chunk);
+    let block = this.current ?? this.newChunk(CHUNK_BYTES);
+    let before = block.chunk.used;
+    let offset = encode(block.chunk);
     for (let size = CHUNK_BYTES; offset < 0; size *= 4) {
       this.closeChunk();
-      held = this.newChunk(size);
+      block = this.newChunk(size);
       before = 0;
-      offset = encode(held.chunk);
+      offset = encode(block.chunk);
     }
     const item = this.appended++;
-    held.end = this.appended;
-    held.records++;
-    this.unwrittenBytes += held.chunk.used - before;
+    block.end = this.appended;
+    block.records++;
+    this.unwrittenBytes += block.chunk.used - before;
     this.openSince ??= this.began(item);
     if (this.options.sync) this.schedule();
-    else this.hurry(held);
-    return { held, offset, item };
+    else this.hurry(block);
+    return { block, offset, item };
   }
 
   private began(item: number): number {
@@ -250,8 +250,8 @@ export class Writer {
   }
 
   /** Hands over in time also where the event loop is too busy for its timers. */
-  private hurry(held: Held): void {
-    if (held.chunk.used - held.handedBytes >= HAND_OVER_BYTES) {
+  private hurry(block: Block): void {
+    if (block.chunk.used - block.handedBytes >= HAND_OVER_BYTES) {
       this.handOver();
       return;
     }
@@ -260,10 +260,10 @@ export class Writer {
     if (this.options.elapsed() - (this.openSince ?? 0) >= this.options.flushMs) this.handOver();
   }
 
-  private newChunk(bytes: number): Held {
+  private newChunk(bytes: number): Block {
     const memory =
       bytes === CHUNK_BYTES ? (this.free.pop() ?? new SharedArrayBuffer(bytes)) : new SharedArrayBuffer(bytes);
-    const held: Held = {
+    const block: Block = {
       chunk: new Chunk(++this.chunksMade, memory),
       ids: [],
       first: this.appended,
@@ -273,9 +273,9 @@ export class Writer {
       closed: false,
       records: 0,
     };
-    this.held.push(held);
-    this.current = held;
-    return held;
+    this.blocks.push(block);
+    this.current = block;
+    return block;
   }
 
   private closeChunk(): void {
@@ -325,28 +325,34 @@ export class Writer {
     // A chunk's records have numbers in a row.
     this.closeChunk();
     const first = this.appended++;
-    this.hand({ work: { kind: "coverage", counts }, held: null, first, end: first + 1, since: this.options.elapsed() });
+    this.hand({
+      work: { kind: "coverage", counts },
+      block: null,
+      first,
+      end: first + 1,
+      since: this.options.elapsed(),
+    });
   }
 
-  private handChunk(held: Held): void {
-    const { chunk } = held;
-    // The thread lets go of a chunk when it is told of the last part, were it empty.
-    if (chunk.used === held.handedBytes && (!held.closed || held.handedBytes === 0)) return;
-    const isNew = chunk.used > held.handedBytes;
+  private handChunk(block: Block): void {
+    const { chunk } = block;
+    // The thread releases a chunk with its last part, were that empty.
+    if (chunk.used === block.handedBytes && (!block.closed || block.handedBytes === 0)) return;
+    const isNew = chunk.used > block.handedBytes;
     const work: Work = {
       kind: "records",
       chunk: chunk.id,
-      memory: held.handedBytes === 0 ? chunk.memory : null,
-      names: chunk.names.slice(held.handedNames),
-      from: held.handedBytes,
+      memory: block.handedBytes === 0 ? chunk.memory : null,
+      names: chunk.names.slice(block.handedNames),
+      from: block.handedBytes,
       to: chunk.used,
       skip: 0,
-      last: held.closed,
+      last: block.closed,
     };
-    held.handedBytes = chunk.used;
-    held.handedNames = chunk.names.length;
-    const first = isNew ? this.openFirst : held.end;
-    this.hand({ work, held, first, end: held.end, since: this.openSince ?? this.options.elapsed() });
+    block.handedBytes = chunk.used;
+    block.handedNames = chunk.names.length;
+    const first = isNew ? this.openFirst : block.end;
+    this.hand({ work, block, first, end: block.end, since: this.openSince ?? this.options.elapsed() });
     if (!isNew) return;
     this.openSince = null;
     this.looks = 0;
@@ -360,7 +366,7 @@ export class Writer {
   private line(): LogThread {
     if (this.thread !== null) return this.thread;
     const { id, thread } = joinThread({
-      heard: (message) => this.heard(message),
+      receive: (message) => this.receive(message),
       restarted: (why) => this.startOver(why),
     });
     this.id = id;
@@ -384,12 +390,12 @@ export class Writer {
     this.fail({ busy: false, code: "", message: `the thread that writes the log is gone: ${why}` });
     this.open(this.thread!);
     const brought = new Set<number>();
-    for (const { work, held, first } of this.handed) {
-      if (work.kind === "coverage" || held === null) {
+    for (const { work, block, first } of this.handed) {
+      if (work.kind === "coverage" || block === null) {
         this.thread!.say({ log: this.id, say: "work", work });
         continue;
       }
-      const { chunk } = held;
+      const { chunk } = block;
       const isFirst = !brought.has(chunk.id);
       brought.add(chunk.id);
       const known = isFirst ? { memory: chunk.memory, names: chunk.names.slice() } : { memory: null, names: [] };
@@ -397,10 +403,10 @@ export class Writer {
       this.thread!.say({ log: this.id, say: "work", work: again });
     }
     // What is handed over next of these chunks finds its names there.
-    for (const held of this.held) if (brought.has(held.chunk.id)) held.handedNames = held.chunk.names.length;
+    for (const block of this.blocks) if (brought.has(block.chunk.id)) block.handedNames = block.chunk.names.length;
   }
 
-  private heard(message: FromThread): void {
+  private receive(message: FromThread): void {
     if (message.say === "written") this.note(message);
     else if (message.say === "failed") this.fail(message);
     else if (message.say === "pruned") {
@@ -449,19 +455,19 @@ export class Writer {
     const { recentMax } = this.options;
     this.recent = 0;
     this.recentBytes = 0;
-    for (const { end, records, chunk } of this.held) {
+    for (const { end, records, chunk } of this.blocks) {
       if (end > this.written) break;
       this.recent += records;
       this.recentBytes += chunk.memory.byteLength;
     }
-    while (this.held.length > 0 && (this.recent > recentMax || this.recentBytes > RECENT_BYTES_MAX)) {
-      const [oldest] = this.held;
+    while (this.blocks.length > 0 && (this.recent > recentMax || this.recentBytes > RECENT_BYTES_MAX)) {
+      const [oldest] = this.blocks;
       if (!oldest.closed) {
         if (oldest.end > this.written || oldest !== this.current) return;
         this.closeChunk();
       }
       if (oldest.end > this.written) return;
-      this.held.shift();
+      this.blocks.shift();
       this.recent -= oldest.records;
       this.recentBytes -= oldest.chunk.memory.byteLength;
       for (const id of oldest.ids) this.places.delete(id);
