@@ -20,6 +20,8 @@ export interface Config {
   readonly actor: string;
   /** Key of the admin routes; null disables them. */
   readonly adminKey: string | null;
+  /** What the log's hashed fields are hashed with; null where nothing is. */
+  readonly redactKey: string | null;
   /** Worker threads of a training. */
   readonly threads: number;
   /** What the environment holds and nobody reads, as sentences to show. */
@@ -59,6 +61,7 @@ const READ = [
   "SENTINEL_ACTOR",
   "SENTINEL_THREADS",
   "SENTINEL_ADMIN_KEY",
+  "SENTINEL_REDACT_KEY",
   "SENTINEL_REDIS_URL",
 ] as const;
 
@@ -84,6 +87,12 @@ export function loadConfig(options: {
       hint: "use a long random key, for example from `openssl rand -hex 24`",
     });
   }
+  const redactKey = environment.SENTINEL_REDACT_KEY ?? "";
+  if (redactKey !== "" && redactKey.length < 16) {
+    throw new SentinelError("config.invalid", "SENTINEL_REDACT_KEY is shorter than 16 characters", {
+      hint: "use a long random key, for example from `openssl rand -hex 24`, and keep it: with another one equal values get other hashes",
+    });
+  }
   return Object.freeze({
     workspace,
     registryDir: path.join(workspace, "models"),
@@ -94,6 +103,7 @@ export function loadConfig(options: {
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
     threads: threadsOf(environment.SENTINEL_THREADS),
     adminKey: adminKey === "" ? null : adminKey,
+    redactKey: redactKey === "" ? null : redactKey,
     warnings,
   });
 }

@@ -32,6 +32,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
   retrain: ["on alarm, train a candidate (never a champion)", () => import("./retrain.ts")],
   replay: ["recompute logged vectors and scores, bit for bit", () => import("./replay.ts")],
+  compact: ["old predictions leave the log for a Parquet file", () => import("./compact.ts")],
   explain: ["why a transaction was judged as it was, feature by feature", () => import("./explain.ts")],
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
 };

@@ -39,6 +39,7 @@ export const verb: Verb = {
         options: {
           logger: pino({ level }, lines.destination),
           adminKey: context.config.adminKey,
+          redactKey: context.config.redactKey,
           packageVersion: context.packageVersion,
         },
       });

@@ -5,7 +5,7 @@ import { canonicalJson, sha256 } from "../core/hash.ts";
 import { type AliasMove, movesOfAlias } from "../core/journal.ts";
 import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
-import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
+import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -152,7 +152,7 @@ export async function reportOf(
   },
 ): Promise<ShadowReport> {
   const log = await ports.log();
-  const logged = pairsAgainst(log.pairs(given.version), given.championVersion);
+  const logged = pairsAgainst(log.pairs(given.version, { newest: PAIRS_MAX }), given.championVersion);
   const pairs = await collectPairs(given.turned === true ? turned(logged) : logged);
   return shadowReport(pairs, {
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.

@@ -9,6 +9,8 @@ export interface Counters {
   repeated(): void;
   /** The log had no room for a record. */
   recordDropped(kind: "prediction" | "label"): void;
+  /** An answer was refused because the log cannot take its record; by code. */
+  logRefused(code: string): void;
   /** The feature state could not learn a transaction. */
   learnFailed(): void;
   /** The shared feature state did not answer, so the policy did. */
@@ -27,6 +29,7 @@ export const noCounters: Counters = {
   answered() {},
   repeated() {},
   recordDropped() {},
+  logRefused() {},
   learnFailed() {},
   stateFailed() {},
   labelled() {},

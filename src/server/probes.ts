@@ -16,17 +16,21 @@ export const readyzRoute: Route = {
   method: "GET",
   path: "/readyz",
   summary:
-    "200 when a champion can answer, else 503. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
+    "200 when a champion can answer and the log can be written, else 503. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
   answers,
   run(parts) {
     const { champion } = parts.live.current;
-    const ready = champion !== null && !parts.live.draining;
-    const why = parts.live.draining ? "draining" : "no champion";
+    const { fault, oldestMs } = parts.log.health();
+    // A log that cannot be written ends readiness before requests are refused, so that traffic goes elsewhere.
+    const unwritable = fault !== null || parts.log.refusal() !== null;
+    const ready = champion !== null && !parts.live.draining && !unwritable;
+    const why = parts.live.draining ? "draining" : champion === null ? "no champion" : "the log cannot be written";
     const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : { reason: why };
     const registry = registryOf(parts, parts.ports.clock.now());
     const { shared } = sharingOf(parts);
     const status = !ready ? "not ready" : shared?.reachable === false ? "degraded" : "ready";
-    return jsonResponse({ status, ...state, registry, ...(shared && { shared }) }, ready ? 200 : 503);
+    const log = unwritable ? { log: { fault, oldest_unwritten_ms: Math.round(oldestMs) } } : {};
+    return jsonResponse({ status, ...state, ...log, registry, ...(shared && { shared }) }, ready ? 200 : 503);
   },
 };
 
@@ -37,12 +41,16 @@ export const healthRoute: Route = {
   answers,
   async run(parts) {
     const ready = parts.live.current.champion !== null;
-    const counts = await parts.log.counts();
+    const health = parts.log.health();
+    // Counting waits for what is unwritten, which a log that fails does not let happen.
+    const counts = health.fault === null ? await parts.log.counts().catch(() => null) : null;
+    const { unwritten, oldestMs, failures, fault } = health;
+    const writing = { unwritten, oldest_unwritten_ms: Math.round(oldestMs), failures, fault };
     const body = {
       status: ready ? "ok" : "not ready",
       version: parts.packageVersion,
       model: modelOf(parts),
-      log: counts,
+      log: { ...counts, ...writing },
     };
     return jsonResponse({ ...body, circuits: circuitsOf(parts) }, ready ? 200 : 503);
   },

@@ -22,6 +22,8 @@ export interface ServerOptions {
   readonly aheadMaxMs?: number;
   readonly inFlightMax?: number;
   readonly lagMsMax?: number;
+  /** What `log.redact` with `how: hash` hashes with. */
+  readonly redactKey?: string | null;
   /** How often the feature state is saved. */
   readonly persistMs?: number;
   /** How long a stop waits for requests in flight, and then for shadows. */
@@ -99,14 +101,14 @@ async function assemble(input: {
 }): Promise<ServerParts> {
   const { ports, pipeline, schema, options = {} } = input;
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
-  const { logger = pino(), aheadMaxMs, persistMs, workerModule, load } = options;
+  const { logger = pino(), aheadMaxMs, persistMs, redactKey, workerModule, load } = options;
   const measures = createMeasures();
   const { counters } = measures;
   const engine = await openEngine({
     ports,
     pipeline,
     schema,
-    options: { counters, logger, aheadMaxMs, persistMs, workerModule, load },
+    options: { counters, logger, aheadMaxMs, persistMs, redactKey, workerModule, load },
   });
   const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax });
   return { ...engine, measures, overload, adminKey, packageVersion };

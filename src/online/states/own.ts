@@ -6,11 +6,11 @@ import { type FeaturePlan, layoutOf } from "../../features/plan.ts";
 import { FeatureState } from "../../features/state.ts";
 import type { PredictionLog } from "../../ports/log.ts";
 import type { Ports, SnapshotStore } from "../../ports/ports.ts";
-import { type Arrival, arrivals, labelKey, transactionKey } from "./catch-up.ts";
+import { type Arrival, labelKey, learnedOf, transactionKey } from "./catch-up.ts";
 import type { LabelInput, OnlineStates, StateInput, StateResult, WarmState } from "./contract.ts";
 import { addEra, readEras } from "./eras.ts";
 import type { StateOrigin } from "./origin.ts";
-import { loadState, packState, type SavedState, snapshotName } from "./saved.ts";
+import { anchorsOf, loadState, packState, type SavedState, snapshotName } from "./saved.ts";
 
 interface Held extends WarmState {
   /** The log was read up to here; what came later was learned as it arrived. */
@@ -46,6 +46,7 @@ export class WarmStates implements OnlineStates {
   private lastTransaction: string | null = null;
   private lastLabel: string | null = null;
   private saving: Promise<void> = Promise.resolve();
+  private readonly anchors = new Map<string, Awaited<ReturnType<typeof anchorsOf>>>();
 
   constructor(ports: Ports, options: { readonly pipeline: string }) {
     this.ports = ports;
@@ -156,9 +157,32 @@ export class WarmStates implements OnlineStates {
       const sequence = await locate(log, mark);
       const { layout, origin } = held;
       const name = snapshotName("serve", { pipeline: this.pipeline, layout });
-      await store.save(name, packState({ layout, origin, sequence, newestTime }, bytes));
+      const packed = packState({ layout, origin, sequence, newestTime }, bytes);
+      await store.save(name, packed);
+      await this.keepAnchor({ log, store, layout, sequence, packed });
       held.savedAt = at;
     }
+  }
+
+  /** Once the log forgets entries, a replay needs a state to begin with; the older of two makes place when the newer is half a log old. */
+  private async keepAnchor(of: {
+    readonly log: PredictionLog;
+    readonly store: SnapshotStore;
+    readonly layout: string;
+    readonly sequence: number;
+    readonly packed: Uint8Array;
+  }): Promise<void> {
+    const { log, store, layout, sequence, packed } = of;
+    const { through } = await log.begin();
+    if (through === 0) return;
+    const about = { pipeline: this.pipeline, layout };
+    const anchors = this.anchors.get(layout) ?? (await anchorsOf(this.ports, about));
+    const [older, newer] = [...anchors].sort((a, b) => a.sequence - b.sequence);
+    const isYoung = sequence - newer.sequence < (sequence - through) / 2;
+    if (newer.sequence < through || !isYoung) {
+      await store.save(snapshotName(older.kind, about), packed);
+      this.anchors.set(layout, [newer, { kind: older.kind, sequence }]);
+    } else this.anchors.set(layout, anchors);
   }
 
   private async build(plan: FeaturePlan): Promise<WarmState> {
@@ -180,9 +204,12 @@ export class WarmStates implements OnlineStates {
     const [log, store] = await Promise.all([this.ports.log(), this.ports.snapshots()]);
     const start = await this.startOf(plan, { log, store });
     const { state, origin } = start;
+    const { through } = start.fresh ? await log.begin() : { through: 0 };
     let scannedTo = start.sequence;
     let caughtUp = 0;
-    for await (const arrival of arrivals(log, start.sequence + 1)) {
+    for await (const entry of log.arrivals(start.sequence + 1)) {
+      const arrival = learnedOf(entry);
+      if (arrival === null) continue;
       scannedTo = arrival.sequence;
       meanwhile.delete(arrival.key);
       this.newestTime = Math.max(this.newestTime, arrival.transaction.time);
@@ -190,7 +217,8 @@ export class WarmStates implements OnlineStates {
       learnArrival(state, arrival);
       caughtUp++;
     }
-    const settled = start.fresh ? { ...origin, catchUpSequence: scannedTo } : origin;
+    const forgotten = through > 0 ? { forgotten: through } : {};
+    const settled = start.fresh ? { ...origin, catchUpSequence: scannedTo, ...forgotten } : origin;
     if (start.fresh) await addEra(store, this.pipeline, { layout: plan.layoutHash, origin: settled });
     if (meanwhile.size >= MEANWHILE_MAX) return null;
     // From here to the end in one tick, so that nothing arrives between the last of these and the first one served.
