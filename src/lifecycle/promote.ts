@@ -1,12 +1,13 @@
 // Promote and rollback: evidence is weighed, then the alias `champion` moves, with the journal as witness.
 
-import { SentinelError } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
+import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry, Registry } from "../ports/registry.ts";
@@ -21,6 +22,8 @@ export interface PromoteInput {
   readonly actor: string;
   readonly forced: string | null;
   readonly seed: number;
+  /** Proves that the version can be served; throws where it cannot. */
+  readonly load?: typeof loadVersion;
 }
 
 export interface PromoteResult {
@@ -28,6 +31,8 @@ export interface PromoteResult {
   readonly from: string | null;
   readonly to: string;
   readonly moved: boolean;
+  /** False where the version cannot serve: no reason overrides that. */
+  readonly overridable: boolean;
   readonly report: ShadowReport | null;
   readonly journal: JournalEntry | null;
 }
@@ -53,10 +58,15 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       reasons: [`version ${to} is champion already`],
       checks: [],
     };
-    return { verdict, from, to, moved: false, report: null, journal: null };
+    return { verdict, from, to, moved: false, overridable: true, report: null, journal: null };
   }
-  const { verdict, report } = await weigh(ports, { registry, pipeline, from, to, seed: input.seed });
-  if (!isYes(verdict) && input.forced === null) return { verdict, from, to, moved: false, report, journal: null };
+  const { load = loadVersion } = input;
+  const own = await ownChecks(registry, { pipeline, version: to, load });
+  const { verdict, report } = await weigh(ports, { pipeline, from, to, own, seed: input.seed });
+  const overridable = own.every(({ name, passed }) => passed || !UNYIELDING.includes(name));
+  if (!isYes(verdict) && (input.forced === null || !overridable)) {
+    return { verdict, from, to, moved: false, overridable, report, journal: null };
+  }
   // Named, so that no two promotions can share a document.
   const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, report });
   const journal = await registry.moveAlias({
@@ -76,7 +86,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
     },
   });
   await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "promote" });
-  return { verdict, from, to, moved: true, report, journal };
+  return { verdict, from, to, moved: true, overridable, report, journal };
 }
 
 /**
@@ -85,9 +95,15 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
  */
 export async function rollback(
   ports: Ports,
-  input: { readonly pipeline: Pipeline; readonly to: string | null; readonly actor: string; readonly reason: string },
+  input: {
+    readonly pipeline: Pipeline;
+    readonly to: string | null;
+    readonly actor: string;
+    readonly reason: string;
+    readonly load?: typeof loadVersion;
+  },
 ): Promise<{ readonly from: string; readonly to: string; readonly journal: JournalEntry }> {
-  const { pipeline } = input;
+  const { pipeline, load = loadVersion } = input;
   const registry = await ports.registry();
   const aliases = await registry.aliases(pipeline.model);
   const from = aliases.champion;
@@ -113,6 +129,8 @@ export async function rollback(
       hint: `a rollback needs no gate because it puts back what has served; for a new version: \`sentinel promote --to ${to}\``,
     });
   }
+  // What cannot be loaded would leave the next server that starts without a champion.
+  await load(registry, { model: pipeline.model, version: to });
   const entry = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",
@@ -143,7 +161,8 @@ export async function reportOf(
   },
 ): Promise<ShadowReport> {
   const log = await ports.log();
-  const pairs = await collectPairs(pairsAgainst(log.pairs(given.version), given.championVersion));
+  const { card, amount } = pipeline.columns;
+  const pairs = await collectPairs(pairsAgainst(log.pairs(given.version, { card, amount }), given.championVersion));
   return shadowReport(pairs, {
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
     now: given.now ?? largest(pairs.time),
@@ -158,15 +177,14 @@ export async function reportOf(
 async function weigh(
   ports: Ports,
   given: {
-    readonly registry: Registry;
     readonly pipeline: Pipeline;
     readonly from: string | null;
     readonly to: string;
+    readonly own: readonly Check[];
     readonly seed: number;
   },
 ): Promise<{ readonly verdict: Verdict; readonly report: ShadowReport | null }> {
-  const { registry, pipeline, from, to } = given;
-  const checks = await gateTags(registry, pipeline, to);
+  const { pipeline, from, to, own: checks } = given;
   if (from === null) return { verdict: firstChampion(checks), report: null };
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
   const coverage = (await (await ports.log()).coverage()).find(({ version }) => version === to) ?? null;
@@ -184,6 +202,30 @@ async function weigh(
     },
   });
   return { verdict, report };
+}
+
+const LOADS = "servable";
+/** Where one of these says no, `--force` does not help: a server could not answer with the version, or would answer wrongly. */
+const UNYIELDING: readonly string[] = ["logic gate", LOADS];
+
+/** What the version itself must fulfil: its gates, and that it can be fetched, verified and proven on this machine. */
+async function ownChecks(
+  registry: Registry,
+  given: { readonly pipeline: Pipeline; readonly version: string; readonly load: typeof loadVersion },
+): Promise<Check[]> {
+  const { pipeline, version, load } = given;
+  const required = "loads, and gives its golden scores";
+  const gates = await gateTags(registry, pipeline, version);
+  try {
+    await load(registry, { model: pipeline.model, version });
+    return [...gates, { name: LOADS, passed: true, observed: "loads", required }];
+  } catch (error) {
+    // A registry that does not answer says nothing about the version.
+    if (error instanceof SentinelError && error.kind.retryable) throw error;
+    const observed = error instanceof SentinelError ? error.code : "broken";
+    const reason = `version ${version} cannot be served, and nothing overrides that: ${messageOf(error)}`;
+    return [...gates, { name: LOADS, passed: false, observed, required, reason }];
+  }
 }
 
 /** The gates a version passed when it was made, from its tags. */
@@ -209,7 +251,7 @@ function firstChampion(checks: readonly Check[]): Verdict {
     verdict: failed.length === 0 ? "PROMOTE" : "REJECT",
     reasons:
       failed.length === 0
-        ? ["there is no champion yet; the version passed its training and logic gates"]
+        ? ["there is no champion yet; the version passed its training and logic gates, and it loads"]
         : failed.map(({ reason }) => reason ?? ""),
     checks,
   };

@@ -37,9 +37,20 @@ export async function answer(
   return judge(engine, parsed, { live: live ?? engine.live.current, judged });
 }
 
-/** The bundle that answers. Throws `server.not-ready`. */
+/** The bundle that answers. Throws `server.not-ready`, with what is wrong where there is a champion and it cannot be served. */
 export function championOf(live: LiveSet): Served {
   if (live.champion !== null) return live.champion;
+  if (live.fault !== undefined) {
+    const { version, message } = live.fault;
+    if (version === null) {
+      throw new SentinelError("server.not-ready", `which version is champion cannot be told: ${message}`, {
+        hint: "is the registry there? The server looks again by itself",
+      });
+    }
+    throw new SentinelError("server.not-ready", `version ${version} is champion and cannot be served: ${message}`, {
+      hint: "put an earlier one back: `sentinel rollback --to VERSION`; or repair this one, then POST /admin/reload",
+    });
+  }
   throw new SentinelError("server.not-ready", "there is no champion to answer", {
     hint: "promote one: `sentinel train`, then `sentinel promote`; the server picks it up by itself",
   });
@@ -76,6 +87,7 @@ async function judge(
     const result = pending instanceof Promise ? await pending : pending;
     if (result.outcome === "repeated") return repeated(engine, parsed, result.record);
     if (result.fault !== null) learnFault(engine, result.fault);
+    if (result.learned === "too-late") engine.counters.tooLate();
     logged = result.logged;
   } catch (error) {
     if (!isStateFault(error)) throw error;
@@ -97,6 +109,7 @@ function reply(engine: Engine, parsed: Parsed, given: Look & { readonly logged: 
   engine.duplicates.remember(parsed, body);
   engine.shadows.offer(jobs);
   engine.counters.answered(body, draft.latencyMs);
+  if (draft.time > draft.receivedAt) engine.counters.ahead(draft.time - draft.receivedAt);
   return body;
 }
 

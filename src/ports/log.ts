@@ -82,6 +82,15 @@ export interface Coverage {
 }
 
 /** The joined log of predictions, shadows and labels. Errors: log.unreadable, log.unwritable. */
+/** Which pairs, and where their card and amount stand. */
+export interface PairOptions {
+  /** Only so many, the last ones written. */
+  readonly newest?: number;
+  /** Fields of the transaction: `columns.card` and `columns.amount` of the pipeline. */
+  readonly card?: string;
+  readonly amount?: string;
+}
+
 export interface PredictionLog {
   readonly where: string;
   /**
@@ -103,8 +112,8 @@ export interface PredictionLog {
   scanApplied(from: number): AsyncIterable<LogEntry>;
   /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */
   last(): Promise<{ readonly sequence: number; readonly applied: number }>;
-  /** Shadow records joined with labels, in order of writing; only the newest when a limit is given. */
-  pairs(candidateVersion: string, options?: { readonly newest?: number }): AsyncIterable<ShadowPair>;
+  /** Shadow records joined with labels, in order of writing. */
+  pairs(candidateVersion: string, options?: PairOptions): AsyncIterable<ShadowPair>;
   coverage(): Promise<readonly Coverage[]>;
   counts(): Promise<{ readonly predictions: number; readonly labels: number; readonly shadows: number }>;
   close(): Promise<void>;

@@ -9,6 +9,9 @@ import { SHADOW_MISSES } from "../ports/log.ts";
 const SECONDS = [0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 const SCORES = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99, 1];
 
+/** Clocks of machines that keep time differ by less. */
+const AHEAD_MS_NOTED = 60_000;
+
 export type Measures = ReturnType<typeof createMeasures>;
 
 /** Everything that is measured; text() is what /metrics answers. */
@@ -46,6 +49,8 @@ export function createMeasures() {
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
   const repeated = counter("repeated_total", "Transactions answered before and answered the same again.");
   const logDropped = counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]);
+  const tooLate = counter("too_late_total", "Transactions judged and not learned: later than the lateness allows.");
+  const ahead = counter("ahead_total", "Transactions dated ahead of the server's clock by more than a minute.");
   const learnFailures = counter("learn_failures_total", "Transactions the feature state could not learn.");
   const stateFailures = counter("state_failures_total", "Answers by the policy because the shared state did not.", [
     "code",
@@ -64,6 +69,10 @@ export function createMeasures() {
     },
     repeated: () => repeated.inc(),
     recordDropped: (kind) => logDropped.inc({ kind }),
+    tooLate: () => tooLate.inc(),
+    ahead(ms) {
+      if (ms > AHEAD_MS_NOTED) ahead.inc();
+    },
     learnFailed: () => learnFailures.inc(),
     stateFailed: (code) => stateFailures.inc({ code }),
     labelled: (outcome) => labels.inc({ outcome }),

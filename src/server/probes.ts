@@ -21,8 +21,11 @@ export const readyzRoute: Route = {
   run(parts) {
     const { champion } = parts.live.current;
     const ready = champion !== null && !parts.live.draining;
-    const why = parts.live.draining ? "draining" : "no champion";
-    const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : { reason: why };
+    const { fault } = parts.live.current;
+    const missing =
+      fault === undefined ? { reason: "no champion" } : { reason: "the champion cannot be served", fault };
+    const why = parts.live.draining ? { reason: "draining" } : missing;
+    const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : why;
     const registry = registryOf(parts, parts.ports.clock.now());
     const { shared } = sharingOf(parts);
     const status = !ready ? "not ready" : shared?.reachable === false ? "degraded" : "ready";

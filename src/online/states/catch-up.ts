@@ -28,7 +28,15 @@ export async function arrivalOf(log: PredictionLog, entry: LogEntry): Promise<Lo
   if (entry.kind === "prediction") {
     const { record } = entry;
     const transaction = transactionOf(record);
-    return { kind: "transaction", key: transactionKey(record.transactionId), transaction, sequence, record };
+    const { receivedAt } = record;
+    return {
+      kind: "transaction",
+      key: transactionKey(record.transactionId),
+      transaction,
+      receivedAt,
+      sequence,
+      record,
+    };
   }
   const { transactionId, fraud, knownAt, receivedAt } = entry.record;
   const about = await log.find(transactionId);
