@@ -5,7 +5,8 @@ import { checkSame } from "../online/duplicates.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
 import type { Parsed } from "../online/parse.ts";
-import { chunksOf, mediaType, readLines, readText } from "./body.ts";
+import { bodyText, chunksOf, mediaType, readLines, sourceOf } from "./body.ts";
+import { encodingOf } from "./encodings.ts";
 import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
@@ -35,8 +36,7 @@ export const batchRoute: Route = {
 
 async function array(parts: ServerParts, context: RequestContext): Promise<Response> {
   const explain = wantsReasons(context);
-  const input = { request: context.req.raw, incoming: context.env?.incoming };
-  const items = parseJson(await readText(input, parts.pipeline.serve.bodyMaxBytes));
+  const items = parseJson(await bodyText(parts, context));
   const all = parseAll(parts, items);
   const live = parts.live.current;
   championOf(live);
@@ -83,16 +83,11 @@ function parseAll(parts: ServerParts, items: unknown): Parsed[] {
 function lines(parts: ServerParts, context: RequestContext): Response {
   const explain = wantsReasons(context);
   championOf(parts.live.current);
-  const chunks = chunksOf({ request: context.req.raw, incoming: context.env?.incoming });
-  const source = readLines(chunks, parts.pipeline.serve.bodyMaxBytes);
+  encodingOf(context.req.raw.headers.get("content-encoding"));
+  const stream = parts.intake.stream();
+  const source = readLines(chunksOf(sourceOf(context), stream), parts.pipeline.serve.bodyMaxBytes, stream);
   const encoder = new TextEncoder();
   const state = { line: 0, explain };
-  parts.overload.inFlight++;
-  let ended = false;
-  const end = (): void => {
-    if (!ended) parts.overload.leave();
-    ended = true;
-  };
   // Pulled by the client's reading: a slow reader slows the scoring, and nothing piles up in between.
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -101,11 +96,11 @@ function lines(parts: ServerParts, context: RequestContext): Response {
       while (text === "" && !done) ({ text, done } = await portion(parts, source, state));
       if (text !== "") controller.enqueue(encoder.encode(text));
       if (!done) return;
-      end();
+      stream.done();
       controller.close();
     },
     async cancel() {
-      end();
+      stream.done();
       await source.return(undefined);
     },
   });
@@ -126,7 +121,7 @@ async function portion(
       state.line++;
       if (state.line > LINES_MAX) throw tooManyLines();
       if (next.value.trim() === "") continue;
-      text += `${JSON.stringify(await answerLine(parts, next.value, state))}\n`;
+      text += `${JSON.stringify(await parts.overload.during(() => answerLine(parts, next.value, state)))}\n`;
     }
     await breathe();
     return { text, done: false };

@@ -11,7 +11,7 @@ import type { Scorer } from "../online/score.ts";
 import type { Shadowed } from "../online/shadow.ts";
 import type { WarmState } from "../online/states.ts";
 import type { PredictionRecord } from "../ports/log.ts";
-import { mediaType, readText } from "./body.ts";
+import { bodyText, mediaType } from "./body.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { EXPLANATION_SCHEMA, ref } from "./schemas.ts";
@@ -42,9 +42,8 @@ interface Case {
 }
 
 async function explain(parts: ServerParts, context: RequestContext): Promise<Response> {
-  const request = context.req.raw;
-  mediaType(request, ["application/json"]);
-  const text = await readText({ request, incoming: context.env?.incoming }, parts.pipeline.serve.bodyMaxBytes);
+  mediaType(context.req.raw, ["application/json"]);
+  const text = await bodyText(parts, context);
   const { against, transaction } = partsOf(parseJson(text));
   const found = await caseOf(parts, transaction);
   const { differenceOf, explainVector, reasonsOf, sentencesOf } = await import("../online/explain.ts");

@@ -84,6 +84,8 @@ export function createMeasures() {
     counters,
     overloaded: counter("overloaded_total", "Requests refused because of overload."),
     inFlight: gauge("in_flight", "Requests being read or answered."),
+    bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
+    streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
     requested(request: { readonly route: string; readonly status: number; readonly ms: number }): void {
       requests.inc({ route: request.route, status: request.status });
       requestSeconds.observe({ route: request.route }, request.ms / 1000);

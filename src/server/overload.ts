@@ -1,10 +1,10 @@
-// Overload: requests beyond what can be answered soon are refused at once, before latency collapses.
+// Overload: requests beyond what can be answered soon are refused at once, before latency collapses; what is still coming is no load.
 import { SentinelError } from "../core/errors.ts";
 import type { Clock } from "../ports/ports.ts";
 
 export interface OverloadOptions {
   readonly clock: Clock;
-  /** Requests that are being read or answered at once. */
+  /** Requests that are being answered at once; bodies that are still coming are counted by the intake. */
   readonly inFlightMax: number;
   /** Event-loop delay beyond which new requests are refused, when it lasts. */
   readonly lagMsMax: number;
@@ -31,10 +31,33 @@ export class Overload {
 
   /** Throws `server.overloaded`, else counts the request until {@link leave}. */
   enter(): void {
-    const { inFlightMax } = this.options;
-    if (this.inFlight >= inFlightMax) throw overloaded(`${this.inFlight} requests are in flight already`);
+    this.checkRoom(this.options.inFlightMax);
     if (this.late >= SAMPLES_LATE) throw overloaded("answers are late already");
     this.inFlight++;
+  }
+
+  /**
+   * Waits for a counted request's body: until it is there, the request is not counted, for who sends slowly keeps nobody else out. Counted
+   * again it must find room once more. Errors: `server.overloaded`, those of `body`.
+   */
+  async aside<T>(body: Promise<T>): Promise<T> {
+    this.leave();
+    try {
+      return await body;
+    } finally {
+      this.inFlight++;
+      this.checkRoom(this.options.inFlightMax + 1);
+    }
+  }
+
+  /** Counts work on a request that has been let in already. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.inFlight++;
+    try {
+      return await work();
+    } finally {
+      this.leave();
+    }
   }
 
   leave(): void {
@@ -58,6 +81,10 @@ export class Overload {
 
   stop(): void {
     clearInterval(this.timer);
+  }
+
+  private checkRoom(max: number): void {
+    if (this.inFlight >= max) throw overloaded(`${this.inFlight} requests are being answered already`);
   }
 
   private sample(): void {

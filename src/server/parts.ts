@@ -2,6 +2,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Engine } from "../online/engine.ts";
+import type { Intake } from "./intake.ts";
 import type { Measures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
 
@@ -9,6 +10,7 @@ import type { Overload } from "./overload.ts";
 export interface ServerParts extends Engine {
   readonly measures: Measures;
   readonly overload: Overload;
+  readonly intake: Intake;
   readonly adminKey: string | null;
   readonly packageVersion: string;
 }

@@ -1,7 +1,7 @@
 // POST /predict: one transaction in, one decision out.
 import { answer } from "../online/answer.ts";
 import { explainedAnswer } from "../online/explained.ts";
-import { mediaType, readText } from "./body.ts";
+import { bodyText, mediaType } from "./body.ts";
 import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
@@ -19,10 +19,9 @@ export const predictRoute: Route = {
 };
 
 async function predict(parts: ServerParts, context: RequestContext): Promise<Response> {
-  const request = context.req.raw;
   const explain = wantsReasons(context);
-  mediaType(request, ["application/json"]);
-  const text = await readText({ request, incoming: context.env?.incoming }, parts.pipeline.serve.bodyMaxBytes);
+  mediaType(context.req.raw, ["application/json"]);
+  const text = await bodyText(parts, context);
   const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
   return jsonResponse(explain ? await explainedAnswer(parts, parsed) : await answer(parts, parsed));
 }

@@ -6,7 +6,8 @@ import type { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type App, createApp } from "./app.ts";
-import { type Listening, listen } from "./listen.ts";
+import { Intake, type IntakeLimits } from "./intake.ts";
+import { type Listening, listen, type Tls } from "./listen.ts";
 import { createMeasures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { ServerParts } from "./parts.ts";
@@ -19,9 +20,13 @@ export interface ServerOptions {
   /** How far an event time may be ahead of the server's clock. */
   readonly aheadMaxMs?: number;
   readonly inFlightMax?: number;
+  /** Limits of bodies that are still coming and of open streams. */
+  readonly intake?: Partial<IntakeLimits>;
   readonly lagMsMax?: number;
   /** How often the feature state is saved. */
   readonly persistMs?: number;
+  /** How long a server that is told to stop goes on taking connections, while every answer says that it will close. */
+  readonly announceMs?: number;
   /** How long a stop waits for requests in flight, and then for shadows. */
   readonly drainMsMax?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -32,18 +37,23 @@ export interface ServerOptions {
 export interface SentinelServer {
   /** Answers without a socket: `app.request(…)`. */
   readonly app: App;
-  /** Listens. Port 0 takes a free one. Errors: server.port-in-use. */
+  /** Listens. Port 0 takes a free one. Errors: server.port-in-use, config.invalid (the certificate). */
   start(at: {
     readonly host: string;
     readonly port: number;
+    readonly tls?: Tls;
   }): Promise<{ readonly host: string; readonly port: number }>;
   /** Drains: no new requests, those in flight end, shadows and log are written, the feature state is saved. Safe to call twice. */
   stop(): Promise<void>;
 }
 
+/** The route of what no route answered. */
+const UNROUTED = "(none)";
 const IN_FLIGHT_MAX = 1000;
 const LAG_MS_MAX = 250;
 const DRAIN_MS_MAX = 10_000;
+/** Long enough for a kept-alive connection under load to be told; an orchestrator may want more. */
+const ANNOUNCE_MS = 1000;
 
 /**
  * A server for one pipeline: aliases looked up, the champion loaded and warm before it answers its first request. Without a
@@ -57,24 +67,32 @@ export async function createServer(input: {
   readonly schema: object;
   readonly options?: ServerOptions;
 }): Promise<SentinelServer> {
-  const { drainMsMax = DRAIN_MS_MAX } = input.options ?? {};
+  const { drainMsMax = DRAIN_MS_MAX, announceMs = ANNOUNCE_MS } = input.options ?? {};
   const parts = await assemble(input);
-  const { live, logger, overload } = parts;
+  const { live, logger, overload, intake, measures, pipeline } = parts;
   const app = createApp(parts);
   await parts.start();
   let listening: Listening | null = null;
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     live.draining = true;
-    await Promise.all([listening?.close(drainMsMax), overload.settled(drainMsMax)]);
+    const closed = listening?.close({ announceMs, msMax: drainMsMax });
+    if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
+    await intake.drain(drainMsMax);
+    await Promise.all([closed, overload.settled(drainMsMax)]);
     await parts.stop(drainMsMax);
     overload.stop();
+    intake.stop();
     logger.info({}, "stopped");
   };
   return {
     app,
     async start(at) {
-      listening = await listen(app, at);
+      listening = await listen(app, {
+        ...at,
+        bodyMaxBytes: pipeline.serve.bodyMaxBytes,
+        onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
+      });
       const { host, port } = listening;
       logger.info({ host, port, ready: live.current.champion !== null }, "listening");
       return { host, port };
@@ -104,5 +122,6 @@ async function assemble(input: {
     options: { counters, logger, aheadMaxMs, persistMs, workerModule, load },
   });
   const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax });
-  return { ...engine, measures, overload, adminKey, packageVersion };
+  const intake = new Intake(ports.clock, options.intake);
+  return { ...engine, measures, overload, intake, adminKey, packageVersion };
 }
