@@ -3,6 +3,7 @@ import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
 import { SentinelError } from "./core/errors.ts";
 import { sha256 } from "./core/hash.ts";
+import { isKeyRecord, KEYS_MAX, type KeyRecord } from "./core/key.ts";
 
 /** Everything that is not in a pipeline file. Secrets are kept here and never logged. */
 export interface Config {
@@ -19,6 +20,10 @@ export interface Config {
   readonly actor: string;
   /** Key of the admin routes; null disables them. */
   readonly adminKey: string | null;
+  /** Service keys that the environment gives, by their hashes; beside those of the workspace. */
+  readonly keys: readonly KeyRecord[];
+  /** Our own key, as a client of a running server. */
+  readonly key: string | null;
   /** Worker threads of a training. */
   readonly threads: number;
 }
@@ -78,12 +83,32 @@ export function loadConfig(options: {
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
     threads: threadsOf(environment.SENTINEL_THREADS),
     adminKey: adminKey === "" ? null : adminKey,
+    keys: keysOf(environment.SENTINEL_KEYS ?? ""),
+    key: (environment.SENTINEL_KEY ?? "") === "" ? null : environment.SENTINEL_KEY!,
   });
 }
 
 /** The environment without the servers it names: for a tour that must leave nothing on them. */
 export function embeddedEnvironment(): Readonly<Record<string, string | undefined>> {
   return { ...process.env, MLFLOW_TRACKING_URI: undefined, SENTINEL_REDIS_URL: undefined };
+}
+
+/** `role:sha256,…`: hashes, so that a container's definition holds no key. */
+function keysOf(text: string): readonly KeyRecord[] {
+  const entries = text
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
+  const records: readonly unknown[] = entries.map((entry, index) => {
+    const [role = "", hash = ""] = entry.split(":");
+    const id = `environment-${index + 1}`;
+    const times = { createdAt: 0, expiresAt: null, revokedAt: null };
+    return { id, name: id, role, hash: hash.toLowerCase(), createdBy: "environment", rate: null, ...times };
+  });
+  if (records.length <= KEYS_MAX && records.every(isKeyRecord)) return records;
+  throw new SentinelError("config.invalid", "SENTINEL_KEYS is no list of role:hash", {
+    hint: `write role:SHA-256, separated by commas, at most ${KEYS_MAX}; roles are predict, label, admin; \`printf %s KEY | sha256sum\` gives the hash`,
+  });
 }
 
 /** Every core, unless told otherwise; more threads than this stop helping. */

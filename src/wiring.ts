@@ -3,6 +3,7 @@ import path from "node:path";
 import { type Config, type MlflowConfig, registryName } from "./config.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { Dataset } from "./ports/dataset.ts";
+import type { KeyStore } from "./ports/keys.ts";
 import type { PredictionLog } from "./ports/log.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
@@ -46,6 +47,10 @@ export function openPorts(
     const { createFileLock } = await import("./drivers/files/lock.ts");
     return createFileLock({ dir: path.join(config.stateDir, "locks") });
   });
+  const keys = once(async (): Promise<KeyStore> => {
+    const { createFileKeys } = await import("./drivers/files/keys.ts");
+    return createFileKeys({ file: path.join(config.stateDir, "keys.json") });
+  });
   const sourceControl = once(async (): Promise<SourceControl> => {
     const { createGit } = await import("./drivers/source-control/git.ts");
     return createGit({ dir: config.workspace });
@@ -66,6 +71,7 @@ export function openPorts(
       snapshots,
       lock,
       sourceControl,
+      keys,
       ...(config.redis === null ? {} : { shared }),
     },
     async close() {

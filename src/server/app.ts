@@ -1,13 +1,13 @@
 // The app: routes behind one door that counts, sheds, and turns every error into a problem document.
 
-import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import type { RequestContext, Route, ServerParts } from "./parts.ts";
+import { keyIn } from "./access.ts";
+import type { DoorEnv, RequestContext, Route, ServerParts } from "./parts.ts";
 import { bugOf, problemResponse } from "./problem.ts";
 import { ROUTES } from "./routes.ts";
 
-export type App = Hono<{ Bindings: Partial<HttpBindings> }>;
+export type App = Hono<DoorEnv>;
 
 /** Answers requests; needs no socket (`app.request` in tests). */
 export function createApp(parts: ServerParts): App {
@@ -24,6 +24,7 @@ async function answered(parts: ServerParts, route: Route, context: RequestContex
   let response: Response;
   let counted = false;
   try {
+    context.set("caller", parts.access.check(route.access, keyIn(context.req.raw.headers)));
     if (route.shed) {
       parts.overload.enter();
       counted = true;

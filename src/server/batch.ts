@@ -5,6 +5,7 @@ import { checkSame } from "../online/duplicates.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
 import type { Parsed } from "../online/parse.ts";
+import type { Caller } from "./access.ts";
 import { bodyText, chunksOf, mediaType, readLines, sourceOf } from "./body.ts";
 import { encodingOf } from "./encodings.ts";
 import { wantsReasons } from "./explained.ts";
@@ -21,6 +22,7 @@ const LINES_MAX = 1_000_000;
 
 export const batchRoute: Route = {
   method: "POST",
+  access: "predict",
   path: "/predict/batch",
   summary:
     "Scores many transactions in order. An array is answered by one bundle and refused whole if one item is not valid; NDJSON is streamed, and a line that is not valid is answered by a problem in its place.",
@@ -38,6 +40,7 @@ async function array(parts: ServerParts, context: RequestContext): Promise<Respo
   const explain = wantsReasons(context);
   const items = parseJson(await bodyText(parts, context));
   const all = parseAll(parts, items);
+  parts.access.charge(context.get("caller"), all.length - 1);
   const live = parts.live.current;
   championOf(live);
   const byId = new Map<string, Parsed>();
@@ -87,7 +90,7 @@ function lines(parts: ServerParts, context: RequestContext): Response {
   const stream = parts.intake.stream();
   const source = readLines(chunksOf(sourceOf(context), stream), parts.pipeline.serve.bodyMaxBytes, stream);
   const encoder = new TextEncoder();
-  const state = { line: 0, explain };
+  const state = { line: 0, explain, caller: context.get("caller") };
   // Pulled by the client's reading: a slow reader slows the scoring, and nothing piles up in between.
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -111,7 +114,7 @@ function lines(parts: ServerParts, context: RequestContext): Response {
 async function portion(
   parts: ServerParts,
   source: AsyncGenerator<string>,
-  state: { line: number; readonly explain: boolean },
+  state: { line: number; readonly explain: boolean; readonly caller: Caller },
 ): Promise<{ readonly text: string; readonly done: boolean }> {
   let text = "";
   try {
@@ -134,9 +137,11 @@ async function portion(
 async function answerLine(
   parts: ServerParts,
   text: string,
-  { line, explain }: { readonly line: number; readonly explain: boolean },
+  { line, explain, caller }: { readonly line: number; readonly explain: boolean; readonly caller: Caller },
 ): Promise<object> {
   try {
+    // The request itself paid for its first line.
+    if (line > 1) parts.access.charge(caller, 1);
     const parsed = parts.parser.parse(parseJson(text, line), parts.ports.clock.now());
     return explain ? await explainedAnswer(parts, parsed) : await answer(parts, parsed);
   } catch (error) {

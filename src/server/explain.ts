@@ -18,6 +18,7 @@ import { EXPLANATION_SCHEMA, ref } from "./schemas.ts";
 
 export const explainRoute: Route = {
   method: "POST",
+  access: "predict",
   path: "/explain",
   summary:
     "Exact attribution of a score (TreeSHAP on log-odds). A transaction is judged as it would be now, without being learned or logged; an id alone, or a transaction answered before, is explained by what was logged.",

@@ -12,6 +12,7 @@ import { FEEDBACK_RESULT_SCHEMA, ref } from "./schemas.ts";
 
 export const feedbackRoute: Route = {
   method: "POST",
+  access: "label",
   path: "/feedback",
   summary: "Takes labels: one object or an array. In an array, unknown transactions are told item by item.",
   shed: true,

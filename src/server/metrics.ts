@@ -3,6 +3,7 @@ import type { Route } from "./parts.ts";
 
 export const metricsRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/metrics",
   summary: "Prometheus metrics.",
   answers: { "text/plain": { type: "string" } },

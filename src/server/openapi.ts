@@ -7,6 +7,7 @@ import { PROBLEM_SCHEMA, SCHEMAS } from "./schemas.ts";
 export function describingRoutes(others: readonly Route[]): readonly Route[] {
   const openapi: Route = {
     method: "GET",
+    access: "any",
     path: "/openapi.json",
     summary: "This document.",
     answers: { "application/json": { type: "object" } },
@@ -14,6 +15,7 @@ export function describingRoutes(others: readonly Route[]): readonly Route[] {
   };
   const docs: Route = {
     method: "GET",
+    access: "any",
     path: "/docs",
     summary: "The routes as a page.",
     answers: { "text/html": { type: "string" } },
@@ -60,7 +62,8 @@ function operationOf(route: Route): object {
   return {
     operationId: route.path.replace(/\W+/g, "_").replace(/^_|_$/g, ""),
     summary: route.summary,
-    ...(route.path.startsWith("/admin/") ? { security: [{ key: [] }] } : {}),
+    // Without keys only the admin routes ask for one.
+    ...(route.access === "open" ? {} : { security: route.access === "admin" ? [{ key: [] }] : [{ key: [] }, {}] }),
     ...(route.query === undefined ? {} : { parameters: parametersOf(route.query) }),
     ...(route.body === undefined ? {} : { requestBody: { required: true, content: contentOf(route.body) } }),
     responses: { 200: { description: "Done.", content: contentOf(route.answers) }, default: problem },

@@ -2,6 +2,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Engine } from "../online/engine.ts";
+import type { Access, Caller, Need } from "./access.ts";
 import type { Intake } from "./intake.ts";
 import type { Measures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
@@ -11,17 +12,24 @@ export interface ServerParts extends Engine {
   readonly measures: Measures;
   readonly overload: Overload;
   readonly intake: Intake;
-  readonly adminKey: string | null;
+  readonly access: Access;
   readonly packageVersion: string;
 }
 
 /** A request as a route sees it; `incoming` is missing where no socket is behind it (tests by app.request). */
-export type RequestContext = Context<{ Bindings: Partial<HttpBindings> }>;
+export type RequestContext = Context<DoorEnv>;
+
+export interface DoorEnv {
+  Bindings: Partial<HttpBindings>;
+  Variables: { caller: Caller };
+}
 
 /** One route: what it does and how the OpenAPI document describes it. */
 export interface Route {
   readonly method: "GET" | "POST";
   readonly path: string;
+  /** What it asks for, once keys exist. */
+  readonly access: Need;
   readonly summary: string;
   /** True for routes that are refused when the server is overloaded. */
   readonly shed?: boolean;

@@ -9,6 +9,7 @@ import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
 
 export const predictRoute: Route = {
   method: "POST",
+  access: "predict",
   path: "/predict",
   summary: "Scores one transaction. The same id with the same content gets the same answer and counts once.",
   query: EXPLAIN_QUERY,

@@ -6,6 +6,7 @@ const answers = { "application/json": { type: "object" } };
 
 export const livezRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/livez",
   summary: "200 while the process answers at all.",
   answers,
@@ -14,6 +15,7 @@ export const livezRoute: Route = {
 
 export const readyzRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/readyz",
   summary:
     "200 when a champion can answer, else 503. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
@@ -35,16 +37,17 @@ export const readyzRoute: Route = {
 
 export const healthRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/health",
   summary: "Readiness with what serves, the log's counts and the breakers, for people.",
   answers,
-  async run(parts) {
+  async run(parts, context) {
     const ready = parts.live.current.champion !== null;
     const counts = await parts.log.counts();
     const body = {
       status: ready ? "ok" : "not ready",
       version: parts.packageVersion,
-      model: modelOf(parts),
+      model: modelOf(parts, context.get("caller")),
       log: counts,
     };
     return jsonResponse({ ...body, circuits: circuitsOf(parts) }, ready ? 200 : 503);
@@ -53,6 +56,7 @@ export const healthRoute: Route = {
 
 export const circuitRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/circuit/status",
   summary: "The circuit breakers: the champion's and one a candidate.",
   answers,

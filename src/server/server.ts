@@ -1,10 +1,13 @@
 // The server: the engine behind its HTTP door, started, and drained when it stops.
 import { pino } from "pino";
+import { sha256 } from "../core/hash.ts";
+import type { KeyRecord } from "../core/key.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
 import type { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
+import { Access, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
 import { type Listening, listen, type Tls } from "./listen.ts";
@@ -14,8 +17,12 @@ import type { ServerParts } from "./parts.ts";
 
 export interface ServerOptions {
   readonly logger?: EngineLog;
-  /** Key of the admin routes; null turns them off. */
+  /** An administrator's key; null: only the workspace's keys count. */
   readonly adminKey?: string | null;
+  /** Keys that the environment gives, beside those of the workspace. */
+  readonly keys?: readonly KeyRecord[];
+  /** Lets anybody in where the address can be reached from outside and no key exists. */
+  readonly insecure?: boolean;
   readonly packageVersion?: string;
   /** How far an event time may be ahead of the server's clock. */
   readonly aheadMaxMs?: number;
@@ -69,8 +76,9 @@ export async function createServer(input: {
 }): Promise<SentinelServer> {
   const { drainMsMax = DRAIN_MS_MAX, announceMs = ANNOUNCE_MS } = input.options ?? {};
   const parts = await assemble(input);
-  const { live, logger, overload, intake, measures, pipeline } = parts;
+  const { live, logger, overload, intake, access, measures, pipeline } = parts;
   const app = createApp(parts);
+  await access.open();
   await parts.start();
   let listening: Listening | null = null;
   let stopping: Promise<void> | null = null;
@@ -83,11 +91,15 @@ export async function createServer(input: {
     await parts.stop(drainMsMax);
     overload.stop();
     intake.stop();
+    access.stop();
     logger.info({}, "stopped");
   };
   return {
     app,
     async start(at) {
+      if (!isLoopback(at.host) && input.options?.insecure !== true) access.close(at.host);
+      if (!access.asks)
+        logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       listening = await listen(app, {
         ...at,
         bodyMaxBytes: pipeline.serve.bodyMaxBytes,
@@ -123,5 +135,26 @@ async function assemble(input: {
   });
   const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax });
   const intake = new Intake(ports.clock, options.intake);
-  return { ...engine, measures, overload, intake, adminKey, packageVersion };
+  const access = new Access({
+    clock: ports.clock,
+    logger,
+    store: ports.keys === undefined ? null : await ports.keys(),
+    fixed: options.keys ?? [],
+    admin: adminKey === null ? null : adminRecord(adminKey),
+  });
+  return { ...engine, measures, overload, intake, access, packageVersion };
+}
+
+/** SENTINEL_ADMIN_KEY as one of the keys. */
+function adminRecord(key: string): KeyRecord {
+  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
+  return {
+    id: "admin",
+    name: "admin",
+    role: "admin",
+    hash: sha256(key),
+    createdBy: "environment",
+    rate: null,
+    ...times,
+  };
 }

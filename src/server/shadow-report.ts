@@ -6,6 +6,7 @@ import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
 
 export const shadowReportRoute: Route = {
   method: "GET",
+  access: "any",
   path: "/shadow/report",
   summary:
     "Paired report of every candidate, with intervals over cards, matured labels and the coverage ledger. `sentinel compare` reports on all rows.",
