@@ -149,7 +149,16 @@ export class Access {
 
 /** The key that a request carries, or null. */
 export function keyIn(headers: { get(name: string): string | null }): string | null {
-  return headers.get("x-api-key") ?? /^Bearer +(\S+)\s*$/i.exec(headers.get("authorization") ?? "")?.[1] ?? null;
+  return bearerIn(headers.get("x-api-key"), headers.get("authorization"));
+}
+
+/** The key of X-API-Key, else of an Authorization header. */
+export function bearerIn(
+  apiKey: string | readonly string[] | null | undefined,
+  authorization: string | null | undefined,
+): string | null {
+  if (typeof apiKey === "string") return apiKey;
+  return /^Bearer +(\S+)\s*$/i.exec(authorization ?? "")?.[1] ?? null;
 }
 
 /** Whether nobody but this machine reaches an address. */

@@ -1,7 +1,7 @@
 // The app: routes behind one door that counts, sheds, and turns every error into a problem document.
 
 import { Hono } from "hono";
-import { messageOf, SentinelError } from "../core/errors.ts";
+import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
 import { keyIn } from "./access.ts";
 import type { DoorEnv, RequestContext, Route, ServerParts } from "./parts.ts";
 import { bugOf, problemResponse } from "./problem.ts";
@@ -39,13 +39,16 @@ async function answered(parts: ServerParts, route: Route, context: RequestContex
   return response;
 }
 
-function failed(parts: ServerParts, error: unknown): Response {
+const UNREAD: ReadonlySet<string> = new Set<ErrorCode>(["request.body-too-large", "request.too-slow"]);
+
+/** The answer to a request that failed; bugs and outside faults go to the log. */
+export function failed(parts: ServerParts, error: unknown): Response {
   const bug = bugOf(error);
   if (bug !== null) parts.logger.error(bug, "a request met a bug");
   if (error instanceof SentinelError) {
     if (error.code === "server.overloaded") parts.measures.overloaded.inc();
     // What was not read of the body is not worth reading: the connection ends with the answer.
-    if (error.code === "request.body-too-large") return problemResponse(error, { connection: "close" });
+    if (UNREAD.has(error.code)) return problemResponse(error, { connection: "close" });
     if (error.kind.exit === 3) parts.logger.warn({ code: error.code, error: messageOf(error) }, "a request failed");
   }
   return problemResponse(error);

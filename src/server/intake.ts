@@ -12,6 +12,8 @@ export interface IntakeLimits {
   /** A body must come at least so fast, on average, after the grace. */
   readonly bytesPerSecondMin: number;
   readonly graceMs: number;
+  /** No body may take longer. */
+  readonly msMax: number;
   /** A stream that is waited for must complete a line in so long; an empty line will do. */
   readonly lineMsMax: number;
 }
@@ -26,6 +28,7 @@ export const INTAKE_LIMITS: IntakeLimits = {
   streamsMax: 128,
   bytesPerSecondMin: 1024,
   graceMs: 5000,
+  msMax: 30_000,
   lineMsMax: 60_000,
 };
 
@@ -168,12 +171,13 @@ export class Intake {
   }
 
   private look(): void {
-    const { bytesPerSecondMin, graceMs } = this.limits;
+    const { bytesPerSecondMin, graceMs, msMax } = this.limits;
     const now = this.clock.elapsed();
     for (const body of this.coming) {
       const ms = now - body.begun;
       if (ms < graceMs) return;
-      if (body.bytes * 1000 < ms * bytesPerSecondMin)
+      if (ms >= msMax) this.end(body, `it took ${msMax} ms`);
+      else if (body.bytes * 1000 < ms * bytesPerSecondMin)
         this.end(body, `fewer than ${bytesPerSecondMin} bytes a second came`);
     }
   }

@@ -1,4 +1,4 @@
-// Listening: the app on a port, with or without TLS; every refusal a problem document; and a close that loses no request.
+// Listening: a request listener on a port, with or without TLS; every refusal a problem document; and a close that loses no request.
 import {
   createServer,
   type IncomingMessage,
@@ -9,11 +9,10 @@ import {
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { Server as NetServer } from "node:net";
-import { getRequestListener } from "@hono/node-server";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import type { App } from "./app.ts";
-import { PROBLEM_TYPE, problemOf, problemResponse } from "./problem.ts";
+import { PROBLEM_TYPE, problemOf } from "./problem.ts";
 import { endWithProblem, parserProblem } from "./raw.ts";
+import { protect, safetyHeaders } from "./safety.ts";
 
 export interface Listening {
   readonly host: string;
@@ -54,23 +53,16 @@ const IDLE_LOOK_MS = 20;
 const LAST_REQUEST_MS = 250;
 /** Further connections are refused by the system. */
 const CONNECTIONS_MAX = 10_000;
-/** Stands for the host where HTTP/1.0 names none. */
-const NO_HOST = "localhost";
 
 /** Errors: server.port-in-use, config.invalid (the certificate). */
-export async function listen(app: App, options: ListenOptions): Promise<Listening> {
+export async function listen(listener: RequestListener, options: ListenOptions): Promise<Listening> {
   const state = { closing: false };
-  const inner = getRequestListener(app.fetch, {
-    hostname: NO_HOST,
-    errorHandler: (error) => problemResponse(unreadable(messageOf(error))),
-  });
   const handle: RequestListener = (request, response) => {
     // Also for who is asked to come again: the next request of this connection would meet a closed door.
     if (state.closing) response.shouldKeepAlive = false;
-    protect(response, options.tls !== undefined);
     if (request.headers.host === undefined && request.httpVersionMinor > 0) {
       refuse(response, unreadable("HTTP/1.1 needs a Host header"), options);
-    } else inner(request, response);
+    } else listener(request, response);
   };
   const server = createServerOf(options.tls, handle);
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
@@ -78,7 +70,6 @@ export async function listen(app: App, options: ListenOptions): Promise<Listenin
     handle(request, response);
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    protect(response, options.tls !== undefined);
     refuse(response, expectation(request.headers.expect ?? ""), options);
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
@@ -127,18 +118,10 @@ function createServerOf(tls: Tls | undefined, handle: RequestListener): Server {
   }
 }
 
-/** What browsers and proxies must not do with any answer. */
-function protect(response: ServerResponse, tls: boolean): void {
-  response.setHeader("x-content-type-options", "nosniff");
-  response.setHeader("cache-control", "no-store");
-  response.setHeader("x-frame-options", "DENY");
-  response.setHeader("referrer-policy", "no-referrer");
-  if (tls) response.setHeader("strict-transport-security", "max-age=31536000");
-}
-
 function refuse(response: ServerResponse, error: SentinelError, options: ListenOptions): void {
   const problem = problemOf(error);
   const body = JSON.stringify(problem);
+  protect(response, safetyHeaders(options.tls !== undefined));
   response.shouldKeepAlive = false;
   response.writeHead(problem.status, { "content-type": PROBLEM_TYPE, "content-length": Buffer.byteLength(body) });
   response.end(body);
@@ -150,7 +133,8 @@ function wantsBody({ headers }: IncomingMessage, bodyMaxBytes: number): boolean 
   return Number(headers["content-length"] ?? 0) <= bodyMaxBytes || /ndjson/i.test(headers["content-type"] ?? "");
 }
 
-function unreadable(what: string): SentinelError {
+/** A request that the parser took and that is none. */
+export function unreadable(what: string): SentinelError {
   return new SentinelError("request.malformed", `the request cannot be read: ${what}`, {
     hint: "send a path and a Host header as RFC 9112 has them",
   });

@@ -31,9 +31,14 @@ export class Overload {
 
   /** Throws `server.overloaded`, else counts the request until {@link leave}. */
   enter(): void {
+    this.admit();
+    this.inFlight++;
+  }
+
+  /** Throws `server.overloaded` where {@link enter} would; counts nothing. */
+  admit(): void {
     this.checkRoom(this.options.inFlightMax);
     if (this.late >= SAMPLES_LATE) throw overloaded("answers are late already");
-    this.inFlight++;
   }
 
   /**

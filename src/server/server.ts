@@ -1,5 +1,8 @@
 // The server: the engine behind its HTTP door, started, and drained when it stops.
+import type { RequestListener } from "node:http";
+import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
+import { messageOf } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -9,11 +12,14 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { Access, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
+import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
-import { type Listening, listen, type Tls } from "./listen.ts";
+import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
 import { createMeasures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { ServerParts } from "./parts.ts";
+import { problemResponse } from "./problem.ts";
+import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
 
 export interface ServerOptions {
   readonly logger?: EngineLog;
@@ -100,7 +106,8 @@ export async function createServer(input: {
       if (!isLoopback(at.host) && input.options?.insecure !== true) access.close(at.host);
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
-      listening = await listen(app, {
+      const safety = safetyHeaders(at.tls !== undefined);
+      listening = await listen(hotRoad(parts, { cold: coldRoad(app, safety), safety }), {
         ...at,
         bodyMaxBytes: pipeline.serve.bodyMaxBytes,
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
@@ -143,6 +150,21 @@ async function assemble(input: {
     admin: adminKey === null ? null : adminRecord(adminKey),
   });
   return { ...engine, measures, overload, intake, access, packageVersion };
+}
+
+/** Stands for the host where HTTP/1.0 names none. */
+const NO_HOST = "localhost";
+
+/** Every route by the app. */
+function coldRoad(app: App, safety: SafetyHeaders): RequestListener {
+  const listener = getRequestListener(app.fetch, {
+    hostname: NO_HOST,
+    errorHandler: (error) => problemResponse(unreadable(messageOf(error))),
+  });
+  return (incoming, response) => {
+    protect(response, safety);
+    listener(incoming, response);
+  };
 }
 
 /** SENTINEL_ADMIN_KEY as one of the keys. */

@@ -1,0 +1,130 @@
+// The hot road: POST /predict with a plain JSON body goes from node:http to the engine, without a router or a Request in between.
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { SentinelError } from "../core/errors.ts";
+import { answer } from "../online/answer.ts";
+import { bearerIn } from "./access.ts";
+import { failed } from "./app.ts";
+import { Gathered } from "./gathered.ts";
+import { parseJson } from "./json.ts";
+import type { ServerParts } from "./parts.ts";
+import { predictRoute } from "./predict.ts";
+import type { SafetyHeaders } from "./safety.ts";
+
+/**
+ * Answers what is plain by itself, and gives everything else to `cold`: other routes, queries, encodings, bodies of unknown length. Errors,
+ * headers, limits and metrics are those of the cold road.
+ */
+export function hotRoad(
+  parts: ServerParts,
+  { cold, safety }: { readonly cold: RequestListener; readonly safety: SafetyHeaders },
+): RequestListener {
+  const { bodyMaxBytes } = parts.pipeline.serve;
+  return (incoming, response) => {
+    const length = plainLength(incoming);
+    if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
+    else serve(parts, { incoming, response, length, safety });
+  };
+}
+
+/** The length of a body that can be answered here; −1 for every other request. */
+function plainLength({ method, url, headers }: IncomingMessage): number {
+  if (method !== "POST" || url !== predictRoute.path) return -1;
+  const type = headers["content-type"];
+  if (type !== "application/json" && type !== "application/json; charset=utf-8") return -1;
+  if (headers["content-encoding"] !== undefined || headers["transfer-encoding"] !== undefined) return -1;
+  if (headers.expect !== undefined) return -1;
+  const length = headers["content-length"];
+  return length === undefined ? -1 : Number(length);
+}
+
+interface Exchange {
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly length: number;
+  readonly safety: SafetyHeaders;
+}
+
+function serve(parts: ServerParts, on: Exchange): void {
+  const { incoming, length } = on;
+  const { overload, intake, access, ports } = parts;
+  const begun = ports.clock.elapsed();
+  const finish = (status: number): void =>
+    parts.measures.requested({ route: predictRoute.path, status, ms: ports.clock.elapsed() - begun });
+  try {
+    const { headers } = incoming;
+    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
+    overload.admit();
+  } catch (error) {
+    incoming.resume();
+    void refuse(parts, on, error).then(finish);
+    return;
+  }
+  const gathered = new Gathered();
+  let over = false;
+  /** True for the first of what may end the wait. */
+  const arrived = (): boolean => {
+    if (over) return false;
+    over = true;
+    coming.done();
+    return true;
+  };
+  const fail = (error: SentinelError): void => {
+    if (arrived()) void refuse(parts, on, error).then(finish);
+  };
+  const coming = intake.body(fail);
+  incoming.on("data", (chunk: Buffer) => {
+    if (over) return;
+    gathered.add(chunk);
+    coming.add(chunk.length);
+  });
+  incoming.on("end", () => {
+    if (arrived()) void reply(parts, on, gathered.take()).then(finish);
+  });
+  incoming.on("close", () => {
+    if (!over) fail(incomplete(`was cut off after ${gathered.length} of ${length} bytes`));
+  });
+}
+
+/** Answers; the status. Never rejects. */
+async function reply(parts: ServerParts, on: Exchange, body: Uint8Array): Promise<number> {
+  const { response, safety } = on;
+  const { overload } = parts;
+  let counted = false;
+  try {
+    overload.enter();
+    counted = true;
+    if (!isUtf8(body)) throw notUtf8();
+    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+    const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
+    const answered = JSON.stringify(await answer(parts, parsed));
+    const length = String(Buffer.byteLength(answered));
+    response.writeHead(200, ["content-type", "application/json", "content-length", length, ...safety]);
+    response.end(answered);
+    return 200;
+  } catch (error) {
+    return refuse(parts, on, error);
+  } finally {
+    if (counted) overload.leave();
+  }
+}
+
+/** The problem document of an error, as the cold road answers it; the status. Never rejects. */
+async function refuse(parts: ServerParts, { response, safety }: Exchange, error: unknown): Promise<number> {
+  const problem = failed(parts, error);
+  const text = await problem.text();
+  if (!response.headersSent && !response.destroyed) {
+    problem.headers.set("content-length", String(Buffer.byteLength(text)));
+    response.writeHead(problem.status, [...[...problem.headers].flat(), ...safety]);
+    response.end(text);
+  }
+  return problem.status;
+}
+
+function notUtf8(): SentinelError {
+  return new SentinelError("request.malformed", "the body is not UTF-8", { hint: "send JSON in UTF-8" });
+}
+
+function incomplete(what: string): SentinelError {
+  return new SentinelError("request.malformed", `the body ${what}`, { hint: "send the request again" });
+}
