@@ -182,6 +182,26 @@ test("a key expires; what is kept is no key, in a file that only its owner reads
   expect(record).not.toHaveProperty("hash");
 });
 
+test("over a socket /predict asks for the key too, limits its rate, and its answers carry the safety headers", async () => {
+  const { key } = await make("predict", { rate: { perSecond: 1, burst: 1 } });
+  const { key: label } = await make("label");
+  await begin();
+  const { port } = await server!.start({ host: "127.0.0.1", port: 0 });
+  const ask = (headers: Record<string, string>) =>
+    fetch(`http://127.0.0.1:${port}/predict`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(payment()),
+    });
+  expect((await ask({})).status).toBe(401);
+  expect((await ask(bearing(label))).status).toBe(403);
+  const answered = await ask(bearing(key));
+  expect([answered.status, answered.headers.get("x-content-type-options")]).toEqual([200, "nosniff"]);
+  const limited = await ask({ "x-api-key": key });
+  expect([limited.status, limited.headers.get("retry-after")]).toEqual([429, "1"]);
+  expect(limited.headers.get("x-content-type-options")).toBe("nosniff");
+});
+
 test("a damaged file of keys keeps the server from starting", async () => {
   await make("predict");
   const { writeFileSync } = await import("node:fs");

@@ -251,6 +251,11 @@ test("unfinished bodies and silent streams keep nobody out, and do not stay", as
   expect((await post(port, { body: payment() })).status).toBe(200);
   const metrics = await (await server.app.request("/metrics")).text();
   expect(metrics).toMatch(/^sentinel_streams_open 20$/m);
+  // A body whose length is told goes another road, to the same end.
+  const plain = connect(port, "127.0.0.1");
+  plain.on("error", () => {});
+  plain.write("POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{");
+  bodies.push(plain);
   const ended = await Promise.all(bodies.map((socket) => answerOn(socket, (so) => so.includes('"hint"'))));
   for (const answer of ended) expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*"request.too-slow"/);
   for (const socket of streams)
