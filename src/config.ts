@@ -218,6 +218,9 @@ function redisOf(text: string): RedisConfig | null {
       hint: "write it as redis://user:password@host:6379/0 (rediss:// for TLS); only the host must be there",
     });
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
+  if (url !== null && /^redis(s)?[+-]/.test(url.protocol)) {
+    throw wrong("names Sentinels or a cluster, which are not supported: name the address that leads to the primary");
+  }
   if (url === null || !/^rediss?:$/.test(url.protocol)) throw wrong("is not the address of a Redis server");
   if (url.hostname === "") throw wrong("names no host");
   if (url.search !== "" || url.hash !== "") throw wrong("has a ? or # part");
