@@ -2,8 +2,8 @@
 
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
-import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
+import { busyDays } from "../evidence/days.ts";
 import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
@@ -164,8 +164,8 @@ export async function reportOf(
   const { card, amount } = pipeline.columns;
   const pairs = await collectPairs(pairsAgainst(log.pairs(given.version, { card, amount }), given.championVersion));
   return shadowReport(pairs, {
-    // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
-    now: given.now ?? largest(pairs.time),
+    // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live. One wrong date does not move it.
+    now: given.now ?? busyDays(pairs.time).until ?? Number.NaN,
     maturityMs: pipeline.labels.maturityMs,
     unlabelledIsGenuine: pipeline.labels.unreportedIsGenuine,
     seed: given.seed,
