@@ -23,9 +23,9 @@ export interface TransactionParser {
   parse(value: unknown, now: number): Parsed;
 }
 
-const KEYS_MAX = 200;
-const ID_LENGTH_MAX = 200;
-const TEXT_LENGTH_MAX = 1000;
+export const KEYS_MAX = 200;
+export const ID_LENGTH_MAX = 200;
+export const TEXT_LENGTH_MAX = 1000;
 /** No payment by card that anybody scores today is older; what is, is a time in another unit, or none. */
 export const PLAUSIBLE_FROM = Date.UTC(1990, 0, 1);
 const TOO_EARLY =

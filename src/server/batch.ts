@@ -12,7 +12,7 @@ import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { problemOf } from "./problem.ts";
-import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
+import { ANSWER_SCHEMA, EXPLAIN_QUERY, LINE_SCHEMA, ref } from "./schemas.ts";
 
 const NDJSON = "application/x-ndjson";
 /** Transactions judged before other requests get their turn. */
@@ -29,7 +29,7 @@ export const batchRoute: Route = {
   shed: true,
   query: EXPLAIN_QUERY,
   body: { "application/json": { type: "array", items: ref("Transaction") }, [NDJSON]: ref("Transaction") },
-  answers: { "application/json": { type: "array", items: ANSWER_SCHEMA }, [NDJSON]: ANSWER_SCHEMA },
+  answers: { "application/json": { type: "array", items: ANSWER_SCHEMA }, [NDJSON]: LINE_SCHEMA },
   async run(parts, context) {
     const type = mediaType(context.req.raw, ["application/json", NDJSON, "application/ndjson"]);
     return type === "application/json" ? array(parts, context) : lines(parts, context);

@@ -25,7 +25,7 @@ export const explainRoute: Route = {
   shed: true,
   body: {
     "application/json": {
-      anyOf: [ref("Transaction"), { type: "object", required: ["transaction_id"] }],
+      anyOf: [ref("Transaction"), ref("TransactionId")],
       properties: { against: { type: "string", description: "An alias or version in shadow, such as `candidate`." } },
     },
   },

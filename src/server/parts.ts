@@ -39,6 +39,8 @@ export interface Route {
   readonly body?: Readonly<Record<string, object>>;
   /** Schema of the answer, by media type. */
   readonly answers: Readonly<Record<string, object>>;
+  /** True for a route that answers 503 with the same body while the server is not ready, not with a problem. */
+  readonly tellsUnready?: boolean;
   run(parts: ServerParts, context: RequestContext): Response | Promise<Response>;
 }
 

@@ -17,6 +17,7 @@ export const readyzRoute: Route = {
   method: "GET",
   access: "open",
   path: "/readyz",
+  tellsUnready: true,
   summary:
     "200 when a champion can answer, else 503. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
   answers,
@@ -39,6 +40,7 @@ export const healthRoute: Route = {
   method: "GET",
   access: "open",
   path: "/health",
+  tellsUnready: true,
   summary: "Readiness with what serves, the log's counts and the breakers, for people.",
   answers,
   async run(parts, context) {
