@@ -78,6 +78,7 @@ export const ERROR_KINDS = {
   "server.key-missing": DENIED,
   "server.key-role": FORBIDDEN,
   "server.keys-needed": INPUT,
+  "server.too-slow": OUTSIDE,
   "server.rate-limited": { http: 429, exit: 3, retryable: true },
   "server.not-ready": OUTSIDE,
   "server.overloaded": OUTSIDE,

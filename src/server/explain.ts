@@ -13,7 +13,7 @@ import type { WarmState } from "../online/states.ts";
 import type { PredictionRecord } from "../ports/log.ts";
 import { bodyText, mediaType } from "./body.ts";
 import { parseJson } from "./json.ts";
-import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
+import { BUDGET_MS, jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { EXPLANATION_SCHEMA, ref } from "./schemas.ts";
 
 export const explainRoute: Route = {
@@ -46,7 +46,7 @@ async function explain(parts: ServerParts, context: RequestContext): Promise<Res
   mediaType(context.req.raw, ["application/json"]);
   const text = await bodyText(parts, context);
   const { against, transaction } = partsOf(parseJson(text));
-  const found = await caseOf(parts, transaction);
+  const found = await parts.overload.within(caseOf(parts, transaction), BUDGET_MS);
   const { differenceOf, explainVector, reasonsOf, sentencesOf } = await import("../online/explain.ts");
   const explanation = explainVector(found.scorer, found.vector);
   const body = {

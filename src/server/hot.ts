@@ -7,7 +7,7 @@ import { bearerIn } from "./access.ts";
 import { failed } from "./app.ts";
 import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
-import type { ServerParts } from "./parts.ts";
+import { BUDGET_MS, type ServerParts } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
 import type { SafetyHeaders } from "./safety.ts";
 
@@ -97,7 +97,7 @@ async function reply(parts: ServerParts, on: Exchange, body: Uint8Array): Promis
     if (!isUtf8(body)) throw notUtf8();
     const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
     const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
-    const answered = JSON.stringify(await answer(parts, parsed));
+    const answered = JSON.stringify(await overload.within(answer(parts, parsed), BUDGET_MS));
     const length = String(Buffer.byteLength(answered));
     response.writeHead(200, ["content-type", "application/json", "content-length", length, ...safety]);
     response.end(answered);

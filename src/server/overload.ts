@@ -1,6 +1,7 @@
 // Overload: requests beyond what can be answered soon are refused at once, before latency collapses; what is still coming is no load.
 import { SentinelError } from "../core/errors.ts";
 import type { Clock } from "../ports/ports.ts";
+import { Pace } from "./pace.ts";
 
 export interface OverloadOptions {
   readonly clock: Clock;
@@ -10,9 +11,15 @@ export interface OverloadOptions {
   readonly lagMsMax: number;
 }
 
-const SAMPLE_MS = 20;
+const SAMPLE_MS = 5;
 /** One long pause (a garbage collection, a snapshot) is no overload; so many in a row are. */
 const SAMPLES_LATE = 3;
+
+/** An answer that is waited for. All have the same budget, so that the oldest ends first. */
+interface Pending {
+  readonly until: number;
+  giveUp(): void;
+}
 
 /** Counts requests in flight and watches the delay of the event loop. */
 export class Overload {
@@ -20,6 +27,8 @@ export class Overload {
   private readonly options: OverloadOptions;
   private readonly timer: NodeJS.Timeout;
   private late = 0;
+  private readonly pace = new Pace();
+  private readonly pending = new Set<Pending>();
   private last: number;
   private idle: (() => void)[] = [];
 
@@ -38,7 +47,7 @@ export class Overload {
   /** Throws `server.overloaded` where {@link enter} would; counts nothing. */
   admit(): void {
     this.checkRoom(this.options.inFlightMax);
-    if (this.late >= SAMPLES_LATE) throw overloaded("answers are late already");
+    if (this.late >= SAMPLES_LATE || !this.pace.admit()) throw overloaded("answers are late already");
   }
 
   /**
@@ -63,6 +72,37 @@ export class Overload {
     } finally {
       this.leave();
     }
+  }
+
+  /**
+   * Waits for the answer to a counted request, for its budget at most; then throws `server.too-slow`. What is given up goes on, and counts
+   * until it ends.
+   */
+  within<T>(answer: Promise<T>, budgetMs: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const one: Pending = {
+        until: this.options.clock.elapsed() + budgetMs,
+        giveUp: () => {
+          this.pending.delete(one);
+          this.inFlight++;
+          const leave = (): void => this.leave();
+          answer.then(leave, leave);
+          reject(tooSlow(budgetMs));
+        },
+      };
+      this.pending.add(one);
+      const settle = (): void => void this.pending.delete(one);
+      answer.then(
+        (value) => {
+          settle();
+          resolve(value);
+        },
+        (error: unknown) => {
+          settle();
+          reject(error);
+        },
+      );
+    });
   }
 
   leave(): void {
@@ -94,9 +134,20 @@ export class Overload {
 
   private sample(): void {
     const now = this.options.clock.elapsed();
+    this.pace.turn(now - this.last);
+    for (const one of this.pending) {
+      if (one.until > now) break;
+      one.giveUp();
+    }
     this.late = now - this.last - SAMPLE_MS > this.options.lagMsMax ? this.late + 1 : 0;
     this.last = now;
   }
+}
+
+function tooSlow(budgetMs: number): SentinelError {
+  return new SentinelError("server.too-slow", `the answer was not there within ${budgetMs} ms`, {
+    hint: "send it again: the same id with the same content gets the answer that was given meanwhile",
+  });
 }
 
 function overloaded(what: string): SentinelError {

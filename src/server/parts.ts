@@ -24,6 +24,9 @@ export interface DoorEnv {
   Variables: { caller: Caller };
 }
 
+/** An answer is waited for no longer, from when the body is there, in milliseconds; it is more than the waits for a shared state and a log that answers late come to. */
+export const BUDGET_MS = 2000;
+
 /** One route: what it does and how the OpenAPI document describes it. */
 export interface Route {
   readonly method: "GET" | "POST";

@@ -1,10 +1,11 @@
 // POST /predict: one transaction in, one decision out.
 import { answer } from "../online/answer.ts";
 import { explainedAnswer } from "../online/explained.ts";
+import type { Reply } from "../online/reply.ts";
 import { bodyText, mediaType } from "./body.ts";
 import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
-import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
+import { BUDGET_MS, jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
 
 export const predictRoute: Route = {
@@ -24,5 +25,6 @@ async function predict(parts: ServerParts, context: RequestContext): Promise<Res
   mediaType(context.req.raw, ["application/json"]);
   const text = await bodyText(parts, context);
   const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
-  return jsonResponse(explain ? await explainedAnswer(parts, parsed) : await answer(parts, parsed));
+  const answering: Promise<Reply> = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
+  return jsonResponse(await parts.overload.within(answering, BUDGET_MS));
 }
