@@ -3,11 +3,11 @@ import { readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { messageOf, SentinelError } from "../../core/errors.ts";
 import { isKeyRecord, KEYS_MAX, type KeyRecord } from "../../core/key.ts";
+import { PRIVATE_FILE_MODE } from "../../core/private.ts";
 import type { KeyStore } from "../../ports/keys.ts";
 import { makeFolder, syncFolder, writeDurably } from "./durable.ts";
 
 const FORMAT = "sentinel-keys/1";
-const OWNER_ONLY = 0o600;
 
 export function createFileKeys(options: { readonly file: string }): KeyStore {
   const { file } = options;
@@ -27,7 +27,7 @@ export function createFileKeys(options: { readonly file: string }): KeyStore {
       try {
         await makeFolder(path.dirname(file));
         await rm(partial, { force: true });
-        await writeDurably(partial, `${JSON.stringify({ format: FORMAT, keys }, null, 2)}\n`, OWNER_ONLY);
+        await writeDurably(partial, `${JSON.stringify({ format: FORMAT, keys }, null, 2)}\n`, PRIVATE_FILE_MODE);
         await rename(partial, file);
         await syncFolder(path.dirname(file));
       } catch (cause) {
