@@ -4,11 +4,12 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { SentinelError } from "../core/errors.ts";
 import { answer } from "../online/answer.ts";
 import { bearerIn } from "./access.ts";
-import { failed } from "./app.ts";
+import { noteFailure } from "./app.ts";
 import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
 import { BUDGET_MS, type ServerParts } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
+import { problemHeaders, problemOf } from "./problem.ts";
 import type { SafetyHeaders } from "./safety.ts";
 
 /**
@@ -57,7 +58,7 @@ function serve(parts: ServerParts, on: Exchange): void {
     overload.admit();
   } catch (error) {
     incoming.resume();
-    void refuse(parts, on, error).then(finish);
+    finish(refuse(parts, on, error));
     return;
   }
   const gathered = new Gathered();
@@ -70,7 +71,7 @@ function serve(parts: ServerParts, on: Exchange): void {
     return true;
   };
   const fail = (error: SentinelError): void => {
-    if (arrived()) void refuse(parts, on, error).then(finish);
+    if (arrived()) finish(refuse(parts, on, error));
   };
   const coming = intake.body(fail);
   incoming.on("data", (chunk: Buffer) => {
@@ -92,7 +93,7 @@ async function reply(parts: ServerParts, on: Exchange, body: Uint8Array): Promis
   const { overload } = parts;
   let counted = false;
   try {
-    overload.enter();
+    overload.enterAdmitted();
     counted = true;
     if (!isUtf8(body)) throw notUtf8();
     const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
@@ -109,13 +110,15 @@ async function reply(parts: ServerParts, on: Exchange, body: Uint8Array): Promis
   }
 }
 
-/** The problem document of an error, as the cold road answers it; the status. Never rejects. */
-async function refuse(parts: ServerParts, { response, safety }: Exchange, error: unknown): Promise<number> {
-  const problem = failed(parts, error);
-  const text = await problem.text();
+/** The problem document of an error, as the cold road answers it; the status. Made without a Response, because overload makes thousands. */
+function refuse(parts: ServerParts, { response, safety }: Exchange, error: unknown): number {
+  const more = noteFailure(parts, error);
+  const problem = problemOf(error);
   if (!response.headersSent && !response.destroyed) {
-    problem.headers.set("content-length", String(Buffer.byteLength(text)));
-    response.writeHead(problem.status, [...[...problem.headers].flat(), ...safety]);
+    const text = JSON.stringify(problem);
+    const head = ["content-length", String(Buffer.byteLength(text)), ...safety];
+    for (const headers of [problemHeaders(error, problem), more]) head.push(...Object.entries(headers).flat());
+    response.writeHead(problem.status, head);
     response.end(text);
   }
   return problem.status;

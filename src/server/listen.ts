@@ -57,10 +57,13 @@ const CONNECTIONS_MAX = 10_000;
 /** Errors: server.port-in-use, config.invalid (the certificate). */
 export async function listen(listener: RequestListener, options: ListenOptions): Promise<Listening> {
   const state = { closing: false };
+  const pipelined: Pipelined = new WeakMap();
   const handle: RequestListener = (request, response) => {
     // Also for who is asked to come again: the next request of this connection would meet a closed door.
     if (state.closing) response.shouldKeepAlive = false;
-    if (request.headers.host === undefined && request.httpVersionMinor > 0) {
+    if (response.socket === null && isTooDeep(pipelined, { request, response })) {
+      refuse(response, tooDeep(), options);
+    } else if (request.headers.host === undefined && request.httpVersionMinor > 0) {
       refuse(response, unreadable("HTTP/1.1 needs a Host header"), options);
     } else listener(request, response);
   };
@@ -95,6 +98,34 @@ export async function listen(listener: RequestListener, options: ListenOptions):
       await close(server, msMax);
     },
   };
+}
+
+/** Requests that wait for the answer to an earlier one, by connection. */
+type Pipelined = WeakMap<object, number>;
+
+/** Requests that a client may send ahead on one connection. Hardly any client does; one that never reads would fill the memory. */
+const PIPELINED_MAX = 100;
+
+/** Counts a request that was sent before the one ahead of it was answered. */
+function isTooDeep(
+  pipelined: Pipelined,
+  { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
+): boolean {
+  const { socket } = request;
+  const depth = (pipelined.get(socket) ?? 0) + 1;
+  pipelined.set(socket, depth);
+  response.once("close", () => pipelined.set(socket, (pipelined.get(socket) ?? 1) - 1));
+  return depth > PIPELINED_MAX;
+}
+
+function tooDeep(): SentinelError {
+  return new SentinelError(
+    "server.overloaded",
+    `more than ${PIPELINED_MAX} requests were sent ahead on one connection`,
+    {
+      hint: "wait for answers, or use more connections",
+    },
+  );
 }
 
 const SERVER_OPTIONS: ServerOptions = {

@@ -44,10 +44,16 @@ export class Overload {
     this.inFlight++;
   }
 
-  /** Throws `server.overloaded` where {@link enter} would; counts nothing. */
+  /** Counts a request that was admitted, once its body is there. Throws `server.overloaded` when there is no room. */
+  enterAdmitted(): void {
+    this.checkRoom(this.options.inFlightMax);
+    this.inFlight++;
+  }
+
+  /** The first half of {@link enter}: throws `server.overloaded`, and does not count the request as being answered. */
   admit(): void {
     this.checkRoom(this.options.inFlightMax);
-    if (this.late >= SAMPLES_LATE || !this.pace.admit()) throw overloaded("answers are late already");
+    if (this.late >= SAMPLES_LATE || !this.pace.admit()) throw LATE;
   }
 
   /**
@@ -139,19 +145,23 @@ export class Overload {
       if (one.until > now) break;
       one.giveUp();
     }
-    this.late = now - this.last - SAMPLE_MS > this.options.lagMsMax ? this.late + 1 : 0;
+    // Where the pace refuses already, some are answered, however long its refusals make a turn.
+    this.late = this.pace.limited ? 0 : now - this.last - SAMPLE_MS > this.options.lagMsMax ? this.late + 1 : 0;
     this.last = now;
   }
-}
-
-function tooSlow(budgetMs: number): SentinelError {
-  return new SentinelError("server.too-slow", `the answer was not there within ${budgetMs} ms`, {
-    hint: "send it again: the same id with the same content gets the answer that was given meanwhile",
-  });
 }
 
 function overloaded(what: string): SentinelError {
   return new SentinelError("server.overloaded", `the server is overloaded: ${what}`, {
     hint: "send the request again after Retry-After seconds, or add a server",
+  });
+}
+
+/** Made once: thousands a second are thrown when there are any, and a stack takes longer than the rest of the refusal. */
+const LATE = overloaded("answers are late already");
+
+function tooSlow(budgetMs: number): SentinelError {
+  return new SentinelError("server.too-slow", `the answer was not there within ${budgetMs} ms`, {
+    hint: "send it again: the same id with the same content gets the answer that was given meanwhile",
   });
 }

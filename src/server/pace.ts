@@ -7,6 +7,8 @@
 const TURN_MS_AIM = 20;
 /** Turns that are too long for so long without a break are overload; a shorter stretch is a collection of garbage, or a neighbour. */
 const STRETCH_MS = 500;
+/** At least this share of a turn answers: where refusing alone fills a turn, answering fewer would not shorten it. */
+const ANSWERING_MIN = 0.25;
 /** A turn with fewer requests is not long because of them; nor are so few clients, each waiting for its answer, an overload. */
 const REQUESTS_MIN = 64;
 const LIMIT_MIN = 16;
@@ -22,10 +24,16 @@ const CALM_MS = 1000;
  */
 export class Pace {
   private limit = Number.POSITIVE_INFINITY;
+  private limitMin = LIMIT_MIN;
   private admitted = 0;
   private refused = 0;
   private longMs = 0;
   private calmMs = 0;
+
+  /** Whether requests are being refused. */
+  get limited(): boolean {
+    return this.limit !== Number.POSITIVE_INFINITY;
+  }
 
   /** Whether the turn takes one more request in. */
   admit(): boolean {
@@ -45,7 +53,11 @@ export class Pace {
     const long = ms > TURN_MS_AIM && admitted + refused >= REQUESTS_MIN;
     if (this.limit === Number.POSITIVE_INFINITY) {
       this.longMs = long ? this.longMs + ms : 0;
-      if (this.longMs >= STRETCH_MS) this.setLimit((admitted * TURN_MS_AIM) / ms);
+      if (this.longMs < STRETCH_MS) return;
+      // All of them were answered, so that this is what a turn of the right length answers.
+      const fitting = (admitted * TURN_MS_AIM) / ms;
+      this.limitMin = Math.max(LIMIT_MIN, Math.round(fitting * ANSWERING_MIN));
+      this.setLimit(fitting);
       return;
     }
     this.calmMs = refused > 0 ? 0 : this.calmMs + ms;
@@ -58,6 +70,6 @@ export class Pace {
   }
 
   private setLimit(limit: number): void {
-    this.limit = Math.max(LIMIT_MIN, Math.round(limit));
+    this.limit = Math.max(this.limitMin, Math.round(limit));
   }
 }

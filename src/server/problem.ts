@@ -61,19 +61,19 @@ export function problemOf(error: unknown): Problem {
   };
 }
 
+/** The headers of a problem's answer. */
+export function problemHeaders(error: unknown, { status }: Problem): Record<string, string> {
+  const headers: Record<string, string> = { "content-type": PROBLEM_TYPE };
+  if (error instanceof SentinelError && error.kind.retryable) headers["retry-after"] = retryAfterOf(error);
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  return headers;
+}
+
 /** The answer to a request that failed. */
 export function problemResponse(error: unknown, headers: Readonly<Record<string, string>> = {}): Response {
   const problem = problemOf(error);
-  const retry = error instanceof SentinelError && error.kind.retryable ? retryAfterOf(error) : null;
-  return new Response(JSON.stringify(problem), {
-    status: problem.status,
-    headers: {
-      "content-type": PROBLEM_TYPE,
-      ...(retry === null ? {} : { "retry-after": retry }),
-      ...(problem.status === 401 ? { "www-authenticate": "Bearer" } : {}),
-      ...headers,
-    },
-  });
+  const { status } = problem;
+  return new Response(JSON.stringify(problem), { status, headers: { ...problemHeaders(error, problem), ...headers } });
 }
 
 /** Seconds: what the error knows, else when the server looks again. */

@@ -162,6 +162,16 @@ test("requests sent together on one connection are answered in order", async () 
   expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 404", "HTTP/1.1 200"]);
 });
 
+test("a client that sends ahead without end is answered so far, and then cut off with a problem", async () => {
+  const { port } = running[0];
+  const answer = await raw(port, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000));
+  const statuses = answer.match(/HTTP\/1\.1 \d+/g) ?? [];
+  expect(statuses.slice(0, 101)).toEqual(Array.from({ length: 101 }, () => "HTTP/1.1 200"));
+  expect(statuses.at(-1)).toBe("HTTP/1.1 503");
+  expect(statuses.length).toBeLessThan(200);
+  expect(answer).toMatch(/"code":"server.overloaded"/);
+});
+
 test.each([
   ["gzip", zlib.gzipSync],
   ["x-gzip", zlib.gzipSync],
