@@ -1,4 +1,4 @@
-// Service keys: what is kept of one (never the key itself), how a key is told from its hash, and what its role may do.
+// Service keys: what is kept of one (never the key itself), how a key is recognised by its hash, and what its role may do.
 import { timingSafeEqual } from "node:crypto";
 import { sha256 } from "./hash.ts";
 
@@ -63,7 +63,7 @@ export function isValid({ revokedAt, expiresAt }: KeyRecord, now: number): boole
 
 const HASH = /^[0-9a-f]{64}$/;
 
-/** Whether a value has the shape of a record; files and environments are told apart from nonsense by it. */
+/** Whether a value has the shape of a record; what files and environments hold is checked by it. */
 export function isKeyRecord(value: unknown): value is KeyRecord {
   if (value === null || typeof value !== "object") return false;
   const record = value as Record<keyof KeyRecord, unknown>;

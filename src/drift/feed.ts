@@ -15,7 +15,7 @@ export interface FeedFault {
 /** A feature stuck at one value is a fault only if chance does not explain it; fewer rows than this never do. */
 const STUCK_ROWS_MIN = 20;
 
-/** A fault wakes somebody up at night: it must be ten times surer than drift. */
+/** A fault may wake a person at night, so it must be ten times surer than drift. */
 const FEED_ALPHA_SHARE = 0.1;
 
 export function feedFaults(reference: Reference, columns: readonly Values[], policy: DriftPolicy): FeedFault[] {
@@ -43,14 +43,14 @@ function missingFault(
     { events: missing, rows: values.length },
     policy,
   );
-  const certain = pValue * use.features < policy.alpha * FEED_ALPHA_SHARE;
+  const certain = pValue * use.features < policy.falseDiscoveryRate * FEED_ALPHA_SHARE;
   if (now - before < policy.missingRiseMin || !certain) return null;
   return {
     feature: feature.name,
     fault: "missing",
     reference: before,
     window: now,
-    words: `broken feed: ${feature.name} is missing in ${percent(now)} of rows, ${percent(before)} in the reference; mend the source before judging drift`,
+    words: `broken feed: ${feature.name} is missing in ${percent(now)} of rows, ${percent(before)} in the reference; fix the source before judging drift`,
   };
 }
 
@@ -69,7 +69,7 @@ function stuckFault(feature: FeatureReference, values: Values, policy: DriftPoli
   for (let row = 1; row < present.length; row++) if (present[row] !== present[0]) return null;
   const known = feature.counts.reduce((sum, count) => sum + count, 0);
   const commonest = Math.max(...feature.counts) / known;
-  if (commonest ** (present.length / policy.designEffect) > policy.alpha * FEED_ALPHA_SHARE) return null;
+  if (commonest ** (present.length / policy.designEffect) > policy.falseDiscoveryRate * FEED_ALPHA_SHARE) return null;
   const words = `broken feed: ${feature.name} is ${present[0]} in all ${present.length} rows`;
   return { feature: feature.name, fault: "stuck", reference: commonest, window: 1, words };
 }

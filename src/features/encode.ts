@@ -24,7 +24,7 @@ export function encode(
   return out;
 }
 
-/** Learns one arrival; gives what became of a transaction. One that was learned lately is not learned again. */
+/** Learns one arrival; gives what became of a transaction. One that was learned recently is not learned again. */
 export function learnArrival(state: FeatureState, arrival: FeatureArrival): Learned | null {
   if (arrival.kind === "transaction") return state.learn(arrival.transaction, arrival.receivedAt);
   state.learnLabel(arrival);

@@ -70,11 +70,11 @@ export async function revokeKey(ports: Ports, id: string): Promise<KeyShown> {
 
 async function changed(ports: Ports, change: (keys: readonly KeyRecord[]) => readonly KeyRecord[]): Promise<void> {
   const store = await storeOf(ports);
-  const held = await (await ports.lock()).acquire("keys");
+  const lock = await (await ports.lock()).acquire("keys");
   try {
     await store.write(change(await store.read()));
   } finally {
-    await held.release();
+    await lock.release();
   }
 }
 

@@ -81,7 +81,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       verb: "promote",
       verdict: isYes(verdict) ? verdict.verdict : "FORCED",
       evidence: sha256(document),
-      // What was not needed did not happen: a yes is kept with its own reasons.
+      // If the gate said PROMOTE, --force was not needed: record the gate's reasons, not the caller's.
       reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },
   });
@@ -171,6 +171,7 @@ export async function reportOf(
     seed: given.seed,
     resamples: pipeline.gates.promotion.resamples,
     reviewShare: pipeline.decisions.reviewShare,
+    reviewCost: pipeline.decisions.reviewCost,
   });
 }
 
@@ -188,19 +189,7 @@ async function weigh(
   if (from === null) return { verdict: firstChampion(checks), report: null };
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
   const coverage = (await (await ports.log()).coverage()).find(({ version }) => version === to) ?? null;
-  const policy = pipeline.gates.promotion;
-  const verdict = promotionGate({
-    report,
-    coverage,
-    checks,
-    policy: {
-      aim: policy.mode,
-      margin: policy.margin,
-      coverageMin: policy.coverageMin,
-      fraudsMin: policy.fraudsMin,
-      daysMin: policy.daysMin,
-    },
-  });
+  const verdict = promotionGate({ report, coverage, checks, policy: pipeline.gates.promotion });
   return { verdict, report };
 }
 

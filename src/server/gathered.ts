@@ -29,10 +29,10 @@ export class Gathered {
 
   /** All of it, and nothing is left. */
   take(): Uint8Array {
-    const taken = this.bytes.subarray(0, this.length);
+    const whole = this.bytes.subarray(0, this.length);
     this.bytes = new Uint8Array(0);
     this.length = 0;
     this.own = false;
-    return taken;
+    return whole;
   }
 }

@@ -15,7 +15,7 @@ export const modelRoute: Route = {
   run: (parts, context) => jsonResponse(modelOf(parts, context.get("caller"))),
 };
 
-/** The state of what serves, as plain data. Where files lie on the machine that trained is told only to those with a key. */
+/** The state of what serves, as plain data. Only those with a key see where files lie on the machine that trained. */
 export function modelOf(parts: ServerParts, { key }: Caller) {
   const { live, pipeline, ports } = parts;
   const { champion, shadows } = live.current;

@@ -38,7 +38,7 @@ export interface ServerOptions {
   readonly lagMsMax?: number;
   /** How often the feature state is saved. */
   readonly persistMs?: number;
-  /** How long a server that is told to stop goes on taking connections, while every answer says that it will close. */
+  /** How long a stopping server goes on taking connections, while every answer says that it will close. */
   readonly announceMs?: number;
   /** How long a stop waits for requests in flight, and then for shadows. */
   readonly drainMsMax?: number;
@@ -65,7 +65,7 @@ const UNROUTED = "(none)";
 const IN_FLIGHT_MAX = 1000;
 const LAG_MS_MAX = 250;
 const DRAIN_MS_MAX = 10_000;
-/** Long enough for a kept-alive connection under load to be told; an orchestrator may want more. */
+/** Long enough for a kept-alive connection under load to hear of it; an orchestrator may want more. */
 const ANNOUNCE_MS = 1000;
 
 /**
@@ -154,12 +154,14 @@ async function assemble(input: {
 
 /** Stands for the host where HTTP/1.0 names none. */
 const NO_HOST = "localhost";
+/** The package's name for who answers a request that it cannot read. */
+const ON_UNREADABLE = "errorHandler";
 
 /** Every route by the app. */
 function coldRoad(app: App, safety: SafetyHeaders): RequestListener {
   const listener = getRequestListener(app.fetch, {
     hostname: NO_HOST,
-    errorHandler: (error) => problemResponse(unreadable(messageOf(error))),
+    [ON_UNREADABLE]: (error: unknown) => problemResponse(unreadable(messageOf(error))),
   });
   return (incoming, response) => {
     protect(response, safety);

@@ -4,11 +4,11 @@ import { DAY_MS } from "../../src/core/duration.ts";
 import { pairedBootstrap } from "../../src/evidence/bootstrap.ts";
 import { coverageShare, coverageWords } from "../../src/evidence/coverage.ts";
 import { holdEstimate, holdWords } from "../../src/evidence/hold.ts";
-import { averagePrecision } from "../../src/evidence/metrics-rank.ts";
 import { collectPairs } from "../../src/evidence/pairs.ts";
 import { type PromotionPolicy, promotionGate } from "../../src/evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../../src/evidence/report.ts";
 import { trainingGate } from "../../src/evidence/training.ts";
+import { AVERAGE_PRECISION } from "../../src/metrics/ranked.ts";
 import type { Coverage } from "../../src/ports/log.ts";
 import { NOW, shadowed } from "./shadowed.ts";
 import { simulated } from "./simulated.ts";
@@ -29,7 +29,8 @@ function gate(changes: {
   readonly coverage?: Coverage | null;
   readonly policy?: Partial<PromotionPolicy>;
 }) {
-  return promotionGate({ report: good, coverage: COVERED, ...changes });
+  const policy = { fraudsMin: 200, daysMin: 7, ...changes.policy };
+  return promotionGate({ report: good, coverage: COVERED, ...changes, policy });
 }
 
 test("a candidate as good as the champion on plenty of evidence is promoted", () => {
@@ -66,7 +67,7 @@ test("few frauds: HOLD, with how many more are needed", async () => {
 });
 
 test("an interval that straddles the limit: HOLD, with an estimate that more frauds would decide", async () => {
-  const verdict = gate({ report: await reportOf({ gapB: 2.5, rho: 0.5 }), policy: { aim: "superiority" } });
+  const verdict = gate({ report: await reportOf({ gapB: 2.5, rho: 0.5 }), policy: { mode: "superiority" } });
   const reason = verdict.reasons.find((text) => text.startsWith("average precision"));
   expect(verdict.verdict).toBe("HOLD");
   expect(reason).toMatch(
@@ -84,10 +85,10 @@ test("clearly worse: REJECT; the same with too few frauds to condemn: HOLD", asy
 });
 
 test("superiority asks for more than equality", async () => {
-  const aim = "superiority" as const;
-  const better = gate({ report: await reportOf({ gapB: 3.2 }), policy: { aim } });
+  const mode = "superiority" as const;
+  const better = gate({ report: await reportOf({ gapB: 3.2 }), policy: { mode } });
   expect(better.checks.find((check) => check.name === "primary metric")!.passed).toBe(true);
-  const equal = gate({ report: await reportOf({ gapB: 2.5 }), policy: { aim } });
+  const equal = gate({ report: await reportOf({ gapB: 2.5 }), policy: { mode } });
   expect(equal.checks.find((check) => check.name === "primary metric")!.passed).toBe(false);
 });
 
@@ -190,7 +191,7 @@ test("the HOLD estimate is about right: with the frauds it asks for, the gate mo
   const margin = 0.05;
   const interval = (rows: number, seed: number) => {
     const sample = simulated(seed, { ...shape, rows });
-    return pairedBootstrap({ ...sample, metric: averagePrecision(), resamples: 120, seed });
+    return pairedBootstrap({ ...sample, metric: AVERAGE_PRECISION, resamples: 120, seed });
   };
   const pilot = interval(3000, 1);
   const estimate = holdEstimate({

@@ -50,6 +50,10 @@ test("an XGBoost model becomes candidate through the gates, then champion", asyn
 test("an ONNX model becomes candidate beside it, and the card says where it comes from", async () => {
   const imported = await run("import", ONNX, "--calibrate", "none", ...FORCED);
   expect(imported).toMatchObject({ code: 0, json: { version: { version: "2" }, imported: { format: "onnx" } } });
+  expect(imported.json.imported.notes).toEqual([
+    'The class "1" of "0", "1" counts as fraud.',
+    "ONNX Runtime computes it.",
+  ]);
   expect(imported.json.champion.version).toBe("1");
   const registry = createLocalRegistry({ dir: path.join(dir, "models") });
   try {
@@ -194,10 +198,10 @@ interface XgboostTree {
 /** XGBoost's prediction by its document alone: a second reading of the format, on the features of the pipeline. */
 function scorerOfXgboost(): (vector: Float32Array) => number {
   const { learner } = JSON.parse(readFileSync(XGBOOST, "utf8")) as Document;
-  const base = Number(learner.learner_model_param.base_score.replace(/[[\]]/g, ""));
+  const start = Number(learner.learner_model_param.base_score.replace(/[[\]]/g, ""));
   const places = placesOf(learner.feature_names);
   return (vector) => {
-    let margin = Math.log(base / (1 - base));
+    let margin = Math.log(start / (1 - start));
     for (const tree of learner.gradient_booster.model.trees) {
       let node = 0;
       while (tree.left_children[node] >= 0) {
