@@ -110,7 +110,7 @@ test("keys come by their hashes; what is no list of role:hash is refused, and ne
   });
   expect(keys.map(({ role }) => role)).toEqual(["predict", "label"]);
   expect(key).toBe("k");
-  for (const wrong of ["predict", "boss:" + hash, "predict:secret-in-clear", hash]) {
+  for (const wrong of ["predict", `boss:${hash}`, "predict:secret-in-clear", hash]) {
     const load = () => loadConfig({ environment: { SENTINEL_KEYS: wrong } });
     expect(load).toThrow(/SENTINEL_KEYS is no list/);
     expect(load).not.toThrow(/secret-in-clear/);
