@@ -10,7 +10,10 @@ export const verb: Verb = {
   async run(context) {
     const pipeline = context.pipeline();
     const ports = context.ports();
-    const report = await replay(ports, { pipeline, history: (origin) => readHistory(ports, pipeline, origin) });
+    const report = await replay(ports, {
+      pipeline,
+      history: (origin, plan) => readHistory(ports, pipeline, { origin, plan }),
+    });
     const { output } = context;
     output.line(
       `${report.predictions.toLocaleString("en")} predictions: ${report.compared.toLocaleString("en")} vectors and ${report.scoresCompared.toLocaleString("en")} scores recomputed`,

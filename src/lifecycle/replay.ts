@@ -54,7 +54,7 @@ export type SkipReason = "degraded" | "no-origin" | "bundle-gone";
 export interface ReplayInput {
   readonly pipeline: Pipeline;
   /** The table that training replayed, canonical names; the caller reads it and checks `dataHash`. */
-  readonly history: (origin: StateOrigin) => Promise<Table>;
+  readonly history: (origin: StateOrigin, plan: FeaturePlan) => Promise<Table>;
   /** A version's bundle; from the registry when absent. */
   readonly loadBundle?: (version: string) => Promise<Scorer>;
   readonly mismatchesMax?: number;
@@ -252,7 +252,7 @@ class Tracks {
 
   private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<FeatureState> {
     if (origin.trainedUpTo === null) return new FeatureState(layoutOf([plan]));
-    const table = await this.input.history(origin);
+    const table = await this.input.history(origin, plan);
     return vectorsOf(table, { plan, pipeline: this.input.pipeline, report: this.report }).state;
   }
 }

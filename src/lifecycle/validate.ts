@@ -2,12 +2,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
+import { compileSpec } from "../features/plan.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type DataGateResult, dataGate } from "../quality/gate.ts";
 import { htmlReport } from "../quality/report.ts";
 import { parseSuite } from "../quality/suite.ts";
 import { readSource, type Source } from "./data/source.ts";
+import { loadSpec } from "./data/spec-file.ts";
 
 export interface ValidateResult extends DataGateResult {
   readonly source: Pick<Source, "path" | "hash"> & { readonly rows: number };
@@ -22,9 +24,8 @@ export async function validate(
 ): Promise<ValidateResult> {
   const { pipeline } = input;
   const dataset = await ports.dataset();
-  const { columns } = await dataset.describe(input.path);
-  const wanted = columns.map(({ name }) => pipeline.canonical.get(name) ?? name);
-  const source = await readSource(dataset, pipeline, { path: input.path, wanted, labelled: true });
+  const plan = compileSpec(await loadSpec(pipeline));
+  const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true, all: true });
   const gate = gateOf(pipeline, source.table);
   return {
     ...gate,

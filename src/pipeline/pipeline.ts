@@ -6,6 +6,9 @@ import { LineCounter, parseDocument } from "yaml";
 import { parseDuration } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
+import { PLAIN_TIME, parseIso, type TimeRule, type TimeUnit } from "../core/time.ts";
+import { compileFormat, FORMAT_DIRECTIVES } from "../core/time-format.ts";
+import { zoneOf } from "../core/zone.ts";
 import { DURATION_PATTERN, PIPELINE_SCHEMA } from "./schema.ts";
 
 /** The role each canonical column plays. */
@@ -13,7 +16,8 @@ export interface PipelineColumns {
   readonly id: string;
   readonly time: string;
   readonly amount: string;
-  readonly card: string;
+  /** Whose transactions belong together, where the data says so. */
+  readonly card: string | null;
   readonly label: string;
 }
 
@@ -57,6 +61,8 @@ export interface Pipeline {
   readonly schemaFile: string;
   readonly suiteFile: string;
   readonly columns: PipelineColumns;
+  /** How the time column is written, in tables, labels and requests. */
+  readonly times: TimeRule;
   /** Any accepted name → canonical name (canonical names map to themselves only where an alias list names them). */
   readonly canonical: ReadonlyMap<string, string>;
   readonly labels: {
@@ -166,6 +172,12 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   const promotion = raw.gates?.promotion ?? {};
   const shadow = { sample: 1, timeout: "250ms", queue_max: 10_000, ...raw.shadow };
   const drift = { window: "7d", psi_floor: 0.1, false_discovery_rate: 0.01, ...raw.drift };
+  const { time } = raw.columns;
+  const columns: PipelineColumns = {
+    ...raw.columns,
+    time: typeof time === "string" ? time : time.column,
+    card: raw.columns.card ?? null,
+  };
   const serve = { poll: "1s", body_max_bytes: 1_048_576, batch_max: 1000, ...raw.serve };
   return {
     name: raw.name,
@@ -177,8 +189,9 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     featuresName: raw.features.split("#")[1] ?? raw.features,
     schemaFile: beside(raw.schema),
     suiteFile: beside(raw.suite),
-    columns: raw.columns,
-    canonical: canonicalNames(raw, file),
+    columns,
+    times: timeRule(raw.columns.time, file),
+    canonical: canonicalNames({ ...raw, columns }, file),
     labels: {
       delayMs: duration("labels.delay", labels.delay),
       maturityMs: duration("labels.maturity", labels.maturity),
@@ -270,6 +283,47 @@ function rowSampling(
   return { rowSample: 1, gossTop, gossRest };
 }
 
+/** How times are written, beyond the column's name. */
+interface RawTime {
+  readonly column: string;
+  readonly unit?: TimeUnit;
+  readonly origin?: string;
+  readonly format?: string;
+  readonly zone?: string;
+}
+
+function timeRule(raw: string | RawTime, file: string): TimeRule {
+  if (typeof raw === "string") return PLAIN_TIME;
+  const zone = zoneOf(raw.zone ?? "UTC");
+  if (zone === null) {
+    const fault = `columns.time.zone: ${JSON.stringify(raw.zone)} is no time zone`;
+    throw invalid(file, fault, 'write UTC, an offset such as "+02:00", or a name such as Europe/Paris');
+  }
+  const origin = raw.origin === undefined ? 0 : parseIso(raw.origin, zone);
+  if (Number.isNaN(origin)) {
+    const fault = `columns.time.origin: ${JSON.stringify(raw.origin)} is no time`;
+    throw invalid(file, fault, "write the instant that numbers count from, such as 2024-01-01");
+  }
+  const format = raw.format === undefined ? null : compileFormat(raw.format);
+  if (raw.format !== undefined && format === null) {
+    const fault = `columns.time.format: ${JSON.stringify(raw.format)} is no format of a date`;
+    throw invalid(
+      file,
+      fault,
+      `write it with ${FORMAT_DIRECTIVES}, such as "%d/%m/%Y %H:%M"; year, month and day must be there`,
+    );
+  }
+  if (format !== null && (raw.unit !== undefined || raw.origin !== undefined)) {
+    const fault = "columns.time: a format is given beside unit or origin";
+    throw invalid(
+      file,
+      fault,
+      "a column holds texts of a format, or counts of a unit from an origin: keep one of the two",
+    );
+  }
+  return { unit: raw.unit ?? "ms", origin, ...(format === null ? {} : { format }), zone };
+}
+
 interface RawPipeline {
   readonly name: string;
   readonly model: string;
@@ -277,7 +331,10 @@ interface RawPipeline {
   readonly features: string;
   readonly schema: string;
   readonly suite: string;
-  readonly columns: PipelineColumns;
+  readonly columns: Omit<PipelineColumns, "card" | "time"> & {
+    readonly card?: string;
+    readonly time: string | RawTime;
+  };
   readonly aliases?: Readonly<Record<string, readonly string[]>>;
   readonly labels?: {
     readonly delay?: string;
@@ -375,18 +432,24 @@ function parseYaml(text: string, file: string): unknown {
   );
 }
 
-function canonicalNames(raw: RawPipeline, file: string): ReadonlyMap<string, string> {
+/** Upper and lower case are one, as in tables and requests. */
+function canonicalNames(
+  raw: { readonly columns: PipelineColumns; readonly aliases?: RawPipeline["aliases"] },
+  file: string,
+): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
-  for (const column of [...Object.values(raw.columns), ...Object.keys(raw.aliases ?? {})]) names.set(column, column);
-  for (const [column, others] of Object.entries(raw.aliases ?? {})) {
-    for (const other of others) {
-      const taken = names.get(other);
-      if (taken !== undefined && taken !== column) {
-        throw invalid(file, `aliases: ${other} stands for both ${taken} and ${column}`, "keep one of the two");
-      }
-      names.set(other, column);
+  const folded = new Map<string, string>();
+  const add = (name: string, column: string): void => {
+    const taken = folded.get(name.toLowerCase());
+    if (taken !== undefined && taken !== column) {
+      throw invalid(file, `aliases: ${name} stands for both ${taken} and ${column}`, "keep one of the two");
     }
-  }
+    folded.set(name.toLowerCase(), column);
+    names.set(name, column);
+  };
+  const roles = Object.values(raw.columns).filter((name) => name !== null);
+  for (const column of [...roles, ...Object.keys(raw.aliases ?? {})]) add(column, column);
+  for (const [column, others] of Object.entries(raw.aliases ?? {})) for (const other of others) add(other, column);
   return names;
 }
 

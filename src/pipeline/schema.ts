@@ -1,5 +1,7 @@
 // The JSON Schema of a pipeline file: which keys exist, of what type and in what range.
 
+import { TIME_UNITS } from "../core/time.ts";
+
 const share = { type: "number", minimum: 0, maximum: 1 };
 export const DURATION_PATTERN = "^\\d+(\\.\\d+)?(ms|s|m|h|d)$";
 const duration = { type: "string", pattern: DURATION_PATTERN };
@@ -13,6 +15,11 @@ const closed = (properties: object, required: readonly string[] = []): object =>
 });
 const text = { type: "string", minLength: 1, maxLength: 200 };
 
+/** The time column with how it is written. */
+const time = closed({ column: text, unit: { enum: [...TIME_UNITS] }, origin: text, format: text, zone: text }, [
+  "column",
+]);
+
 export const PIPELINE_SCHEMA = closed(
   {
     name: { type: "string", pattern: "^[\\w-]{1,100}$" },
@@ -21,11 +28,10 @@ export const PIPELINE_SCHEMA = closed(
     features: { type: "string", pattern: "^[\\w-]+(#[A-Za-z_$][\\w$]*)?$" },
     schema: text,
     suite: text,
-    columns: closed({ id: text, time: text, amount: text, card: text, label: text }, [
+    columns: closed({ id: text, time: { anyOf: [text, time] }, amount: text, card: text, label: text }, [
       "id",
       "time",
       "amount",
-      "card",
       "label",
     ]),
     aliases: { type: "object", additionalProperties: { type: "array", items: text, maxItems: 50 } },

@@ -158,6 +158,7 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
   return {
     y: labelsAt(labels, rows),
     card: Int32Array.from(rows, (row) => cards[row]),
+    carded: pipeline.columns.card !== null && source.table.columns.has(pipeline.columns.card),
     time: Float64Array.from(rows, (row) => times[row]),
     amount: Float64Array.from(rows, (row) => amounts[row]),
   };
