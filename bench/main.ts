@@ -26,6 +26,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "isolation forest against scikit-learn's",
     load: async () => (await import("./iforest.ts")).bench,
   },
+  serve: {
+    purpose:
+      "the server under load, a candidate in shadow and the log on, against FastAPI with XGBoost and bare node:http",
+    load: async () => (await import("./serve.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,

@@ -20,6 +20,9 @@ export interface Measured {
   readonly rssBytes: number;
 }
 
+/** The interpreter that has the libraries. */
+export const peerPython = path.join(VENV, "bin", "python");
+
 /** Whether scripts/bench-setup has run to its end. */
 export function peersInstalled(): boolean {
   return existsSync(path.join(VENV, "sentinel-stamp"));
@@ -30,7 +33,7 @@ export const PEERS_MISSING = "no peers installed (run scripts/bench-setup): Sent
 
 /** Runs bench/NAME.py on a task. */
 export function runPeer<T>(name: string, task: object): Promise<T> {
-  return runProcess<T>(path.join(VENV, "bin", "python"), [path.join(ROOT, "bench", `${name}.py`)], task);
+  return runProcess<T>(peerPython, [path.join(ROOT, "bench", `${name}.py`)], task);
 }
 
 /** Runs bench/NAME.ts (or its compiled form) of this build on a task. */

@@ -15,7 +15,7 @@ import type { BenchOptions } from "./bench.ts";
 export const ROOT = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? ".." : "../..", import.meta.url));
 
 /** The Handbook's transactions lie beside a checkout that shares them; nothing of them is in it. */
-const REFERENCE_FILE = path.join(ROOT, "..", "shared", "data", "fdh", "transactions.parquet");
+export const referenceFile = path.join(ROOT, "..", "shared", "data", "fdh", "transactions.parquet");
 
 /** features/NAME.ts, loaded as every verb loads it. */
 export async function loadFeatures(name: string): Promise<FeatureSpec> {
@@ -25,10 +25,10 @@ export async function loadFeatures(name: string): Promise<FeatureSpec> {
 
 /** Transactions under canonical names: `data`, else the reference file, else simulated ones of the Handbook's size. */
 export async function loadTransactions(options: BenchOptions): Promise<Table> {
-  const file = options.data ?? (existsSync(REFERENCE_FILE) ? REFERENCE_FILE : undefined);
+  const file = options.data ?? (existsSync(referenceFile) ? referenceFile : undefined);
   if (file === undefined) {
     options.print(
-      `NOT the reference data (no ${path.relative(ROOT, REFERENCE_FILE)} here): simulated transactions, seed ${options.seed}`,
+      `NOT the reference data (no ${path.relative(ROOT, referenceFile)} here): simulated transactions, seed ${options.seed}`,
     );
     return canonical(simulated(options.seed));
   }

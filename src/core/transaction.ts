@@ -24,7 +24,11 @@ export interface Label {
   readonly source: string;
 }
 
-/** An empty, prototype-free record for a transaction's fields. */
+/** An empty record for a transaction's fields, in which no name is taken: neither `constructor` nor `__proto__`. */
 export function emptyFields(): Record<string, FieldValue> {
-  return Object.create(null) as Record<string, FieldValue>;
+  return new Fields() as unknown as Record<string, FieldValue>;
 }
+
+/** V8 keeps an object without a prototype as a hash table; one whose prototype is empty has the shape of its keys, which is read faster. */
+const Fields = function Fields() {} as unknown as new () => object;
+Fields.prototype = Object.create(null);

@@ -17,8 +17,21 @@ export function createGuard(onFault: (error: unknown) => void): Guard {
     breaker: new ConsecutiveBreaker(FAILURES_BEFORE_BREAK),
   });
   let lastFault: string | null = null;
+  /** The breaker counts failures in a row, so it must hear of a success only after a failure. */
+  let healthy = true;
   return {
     run<T>(score: () => T): T | null {
+      if (healthy) {
+        try {
+          return score();
+        } catch (error) {
+          healthy = false;
+          lastFault = String(error);
+          onFault(error);
+          breaker.execute(() => Promise.reject(error)).catch(() => {});
+          return null;
+        }
+      }
       // While one request tries whether scoring works again, the others are answered by the policy.
       if (breaker.state === CircuitState.HalfOpen) return null;
       let result: T | null = null;
@@ -27,6 +40,7 @@ export function createGuard(onFault: (error: unknown) => void): Guard {
         .execute(() => {
           try {
             result = score();
+            healthy = true;
           } catch (error) {
             lastFault = String(error);
             onFault(error);

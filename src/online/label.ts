@@ -1,5 +1,5 @@
 // The one road for labels: every door, and the command line, gives its labels here.
-import type { ErrorCode } from "../core/errors.ts";
+import { assert, type ErrorCode } from "../core/errors.ts";
 import type { Transaction } from "../core/transaction.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Clock } from "../ports/ports.ts";
@@ -66,6 +66,7 @@ async function look(
   }
   const transaction = transactionOf(record);
   const knownAt = knownAtOf(draft, { time: transaction.time, delayMs: road.delayMs });
+  assert(knownAt === null || Number.isFinite(knownAt), `the label of ${transactionId} has a time`);
   if (knownAt === null || knownAt >= transaction.time) return { transaction, knownAt };
   const [known, happened] = [knownAt, transaction.time].map((time) => new Date(time).toISOString());
   const message = `the label is known at ${known}, before its transaction happened at ${happened}`;

@@ -154,7 +154,7 @@ function keyOf(scorer: Scorer): string {
 function jobOf(answered: Answered, scorer: Scorer, held: WarmState): ShadowJob {
   const { transaction, champion, answer, latencyMs } = answered;
   const same = scorer.plan.hash === champion.plan.hash;
-  const vector = same ? answered.vector.slice() : new Float32Array(scorer.plan.width);
+  const vector = same ? answered.vector : new Float32Array(scorer.plan.width);
   if (!same) held.state.read(scorer.plan, transaction, vector);
   return {
     transactionId: transaction.id,

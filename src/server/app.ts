@@ -38,7 +38,8 @@ async function answered(parts: ServerParts, route: Route, context: RequestContex
   return response;
 }
 
-function failed(parts: ServerParts, error: unknown): Response {
+/** The answer to a request that failed; bugs and outside faults go to the log. */
+export function failed(parts: ServerParts, error: unknown): Response {
   const bug = bugOf(error);
   if (bug !== null) parts.logger.error(bug, "a request met a bug");
   if (error instanceof SentinelError) {

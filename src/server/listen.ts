@@ -1,8 +1,6 @@
-// Listening: the app on a port, and a close that lets requests in flight end.
-import type { Server } from "node:http";
-import { createAdaptorServer } from "@hono/node-server";
+// Listening: a request listener on a port, and a close that lets requests in flight end.
+import { createServer, type RequestListener, type Server } from "node:http";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import type { App } from "./app.ts";
 
 export interface Listening {
   readonly host: string;
@@ -22,11 +20,12 @@ const IDLE_LOOK_MS = 20;
 const CONNECTIONS_MAX = 10_000;
 
 /** Errors: server.port-in-use. */
-export async function listen(app: App, at: { readonly host: string; readonly port: number }): Promise<Listening> {
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    serverOptions: { requestTimeout: 0, headersTimeout: HEAD_MS_MAX, keepAliveTimeout: KEEP_ALIVE_MS },
-  }) as Server;
+export async function listen(
+  listener: RequestListener,
+  at: { readonly host: string; readonly port: number },
+): Promise<Listening> {
+  const limits = { requestTimeout: 0, headersTimeout: HEAD_MS_MAX, keepAliveTimeout: KEEP_ALIVE_MS };
+  const server = createServer(limits, listener);
   server.setTimeout(SILENCE_MS_MAX);
   server.maxConnections = CONNECTIONS_MAX;
   await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,6 @@
 // Measures: what Prometheus is told; a registry of our own, so that two servers in one process do not mix.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Decision } from "../core/decision.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { Shadows } from "../online/shadow.ts";
@@ -54,10 +55,29 @@ export function createMeasures() {
   const swaps = counter("swaps_total", "Changes of the champion.");
   const swapFailures = counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]);
   const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
+  const requestChildren = new Map<
+    string,
+    { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
+  >();
+  /** By version, then decision; versions change seldom, so the last one's are kept. */
+  let lastVersion = "";
+  let lastChildren = new Map<Decision, Counter.Internal>();
+  const predictionsOf = (decision: Decision, version: string): Counter.Internal => {
+    if (version !== lastVersion) {
+      lastVersion = version;
+      lastChildren = new Map();
+    }
+    let child = lastChildren.get(decision);
+    if (child === undefined) {
+      child = predictions.labels({ decision, version });
+      lastChildren.set(decision, child);
+    }
+    return child;
+  };
   /** What the engine reports of its work. */
   const counters: Counters = {
     answered(reply, latencyMs) {
-      predictions.inc({ decision: reply.decision, version: reply.model.version });
+      predictionsOf(reply.decision, reply.model.version).inc();
       scoreSeconds.observe(latencyMs / 1000);
       if (reply.score === null) degraded.inc();
       else scores.observe(reply.score);
@@ -75,9 +95,16 @@ export function createMeasures() {
     counters,
     overloaded: counter("overloaded_total", "Requests refused because of overload."),
     inFlight: gauge("in_flight", "Requests being read or answered."),
-    requested(request: { readonly route: string; readonly status: number; readonly ms: number }): void {
-      requests.inc({ route: request.route, status: request.status });
-      requestSeconds.observe({ route: request.route }, request.ms / 1000);
+    requested({ route, status, ms }: { readonly route: string; readonly status: number; readonly ms: number }): void {
+      // Labels are looked up once per route and status: prom-client hashes them at each call.
+      const key = `${status} ${route}`;
+      let child = requestChildren.get(key);
+      if (child === undefined) {
+        child = { count: requests.labels({ route, status }), seconds: requestSeconds.labels({ route }) };
+        requestChildren.set(key, child);
+      }
+      child.count.inc();
+      child.seconds.observe(ms / 1000);
     },
     async text(now: number, from: { readonly live: Live; readonly shadows: Shadows }): Promise<string> {
       const { champion, shadows } = from.live.current;

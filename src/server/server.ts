@@ -1,4 +1,5 @@
 // The server: the engine behind its HTTP door, started, and drained when it stops.
+import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
@@ -6,6 +7,7 @@ import type { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type App, createApp } from "./app.ts";
+import { type HotRoad, hotRoad } from "./hot.ts";
 import { type Listening, listen } from "./listen.ts";
 import { createMeasures } from "./measures.ts";
 import { Overload } from "./overload.ts";
@@ -63,18 +65,21 @@ export async function createServer(input: {
   const app = createApp(parts);
   await parts.start();
   let listening: Listening | null = null;
+  let road: HotRoad | null = null;
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     live.draining = true;
     await Promise.all([listening?.close(drainMsMax), overload.settled(drainMsMax)]);
     await parts.stop(drainMsMax);
+    road?.stop();
     overload.stop();
     logger.info({}, "stopped");
   };
   return {
     app,
     async start(at) {
-      listening = await listen(app, at);
+      road = hotRoad(parts, getRequestListener(app.fetch));
+      listening = await listen(road.listener, at);
       const { host, port } = listening;
       logger.info({ host, port, ready: live.current.champion !== null }, "listening");
       return { host, port };

@@ -116,12 +116,9 @@ describe.runIf(redisInstalled)("servers that share their feature state", () => {
     }
     await send(items.slice(100, 200), servers);
     const { ports, close } = world.open(store);
-    const labels = items.slice(60, 90).map(({ transaction_id: transactionId }) => ({
-      transactionId,
-      fraud: true,
-      knownAt: Number.NaN,
-      source: "file",
-    }));
+    const labels = items.slice(60, 90).map(({ transaction_id: transactionId }) => {
+      return { transactionId, fraud: true, knownAt: "after-delay", source: "file" } as const;
+    });
     expect(await writeLabels(ports, world.pipeline, labels)).toMatchObject({ written: 30 });
     await close();
     await send(items.slice(200), servers);

@@ -13,6 +13,7 @@ import { messageOf } from "../../core/errors.ts";
 import type { PredictionLog, ShadowRecord } from "../../ports/log.ts";
 import { type BatchOutcome, type Isolation, type IsolationFault, type IsolationOptions, isolate } from "./isolation.ts";
 import type { Ledger } from "./ledger.ts";
+import { DECISIONS } from "./messages.ts";
 
 /** One transaction the champion answered, with the vector as the candidate sees it. */
 export interface ShadowJob {
@@ -55,7 +56,9 @@ export interface ShadowCandidate {
 }
 
 /** Rows of a batch: a few milliseconds of scoring, far below the time limit. */
-const BATCH_ROWS_MAX = 64;
+const BATCH_ROWS_MAX = 256;
+/** A batch waits so long for more rows, because each message between threads costs the serving thread some ten microseconds. */
+const BATCH_WAIT_MS = 5;
 const FAILURES_BEFORE_BREAK = 3;
 /** A broken candidate is tried again after so long, doubling up to the longest. */
 const BREAK_MS = { initialDelay: 5_000, maxDelay: 300_000 };
@@ -77,6 +80,8 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
   let failures = 0;
   let lastFault: string | null = null;
   let stopped = false;
+  let draining = false;
+  let wake = (): void => {};
 
   const score = (jobs: readonly ShadowJob[]): Promise<BatchOutcome> => {
     if (isolation?.alive() !== true) {
@@ -87,9 +92,16 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
   };
   const keep = (jobs: readonly ShadowJob[], answers: NonNullable<BatchOutcome["answers"]>): void => {
     jobs.forEach((job, row) => {
-      const { score, decision, latencyMs } = answers[row];
-      const { vector: _, ...rest } = job;
-      const record: ShadowRecord = { ...rest, candidate: { version, score, decision }, bundle, latencyMs };
+      const record: ShadowRecord = {
+        transactionId: job.transactionId,
+        time: job.time,
+        champion: job.champion,
+        championLatencyMs: job.championLatencyMs,
+        vectorHash: job.vectorHash,
+        candidate: { version, score: answers.scores[row], decision: DECISIONS[answers.decisions[row]] },
+        bundle,
+        latencyMs: answers.latencyMs[row],
+      };
       if (log.appendShadow(record)) ledger.scored(version);
       else ledger.missed(version, "queue-full");
     });
@@ -114,15 +126,22 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
     }
   };
   const run = async (): Promise<void> => {
-    // Off the request: the answer that brought the job leaves first.
-    await new Promise((resolve) => setImmediate(resolve));
     while (queue.length > 0 && !stopped) {
-      const jobs = queue.slice(0, BATCH_ROWS_MAX);
-      queue = queue.slice(jobs.length);
-      await runBatch(jobs);
+      // Off the request too: the answer that brought the job leaves first.
+      if (queue.length < BATCH_ROWS_MAX) await pause();
+      if (stopped) break;
+      await runBatch(queue.splice(0, BATCH_ROWS_MAX));
     }
     running = null;
   };
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, draining ? 0 : BATCH_WAIT_MS);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   const giveUp = (): void => {
     ledger.missed(version, "error", queue.length);
     queue = [];
@@ -146,6 +165,8 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
     }),
     async drain(msMax) {
       if (running === null) return;
+      draining = true;
+      wake();
       let timer: NodeJS.Timeout | undefined;
       const limit = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, msMax);
@@ -155,6 +176,7 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
     },
     async stop() {
       stopped = true;
+      wake();
       await isolation?.stop();
       await running;
       giveUp();

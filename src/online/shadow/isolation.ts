@@ -17,7 +17,7 @@ export interface IsolationFault {
 }
 
 export type BatchOutcome =
-  | { readonly answers: WorkerAnswers["answers"]; readonly fault: null }
+  | { readonly answers: WorkerAnswers; readonly fault: null }
   | { readonly answers: null; readonly fault: IsolationFault };
 
 export interface Isolation {
@@ -87,7 +87,7 @@ export function isolate(options: IsolationOptions): Isolation {
       const answer = next(options.batchMsMax);
       worker.postMessage({ id, rows, vectors }, [vectors.buffer as ArrayBuffer]);
       const checked = checkAnswers(await answer, { id, rows });
-      if (checked !== null) return { answers: checked.answers, fault: null };
+      if (checked !== null) return { answers: checked, fault: null };
       end("error", "the answers are no scores");
       return { answers: null, fault: gone! };
     },

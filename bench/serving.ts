@@ -1,0 +1,95 @@
+// What the benches of serving share: a trained workspace with a candidate, requests made of later transactions, a server process.
+import { execFileSync, spawn } from "node:child_process";
+import { cpSync, existsSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { numberAt, textAt } from "../src/core/table.ts";
+import type { BenchOptions } from "./bench.ts";
+import { loadTransactions, ROOT, referenceFile, temporaryFolder } from "./workspace.ts";
+
+const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
+/** Requests are the table's last rows, moved behind its end. */
+const BODIES = 20_000;
+const SHUTDOWN_MS_MAX = 20_000;
+
+/** The card pipeline trained twice on the data: a champion and a candidate; `withoutShadow` is the same champion alone. */
+export async function preparedWorkspace(
+  options: BenchOptions,
+): Promise<{ readonly dir: string; readonly withoutShadow: string }> {
+  const dir = path.join(temporaryFolder(), "workspace");
+  const run = (...args: string[]): void => {
+    execFileSync(process.execPath, [COMMAND, ...args, "--workspace", dir], { stdio: ["ignore", "ignore", "inherit"] });
+  };
+  const data = options.data ?? (existsSync(referenceFile) ? referenceFile : path.join(dir, "simulated.parquet"));
+  execFileSync(process.execPath, [COMMAND, "init", dir], { stdio: "ignore" });
+  if (!existsSync(data)) run("simulate", "--out", data, "--seed", String(options.seed));
+  options.print("training a champion and a candidate");
+  run("train", "--data", data, "--quiet");
+  run("promote", "--quiet");
+  const withoutShadow = `${dir}-without`;
+  cpSync(dir, withoutShadow, { recursive: true });
+  run("train", "--data", data, "--seed", "2", "--quiet", "--force", "--reason", "a bench needs a candidate");
+  return { dir, withoutShadow };
+}
+
+/** A file with the bodies of later transactions, each with `@` for the id. */
+export async function writeBodies(options: BenchOptions): Promise<string> {
+  const table = await loadTransactions(options);
+  const column = (name: string) => table.columns.get(name)!;
+  const from = Math.max(0, table.rows - BODIES);
+  const shift = numberAt(column("time"), table.rows - 1) - numberAt(column("time"), from);
+  const bodies = Array.from({ length: table.rows - from }, (_, i) => {
+    const row = from + i;
+    return JSON.stringify({
+      transaction_id: "@",
+      time: numberAt(column("time"), row) + shift,
+      amount: numberAt(column("amount"), row),
+      customer_id: textAt(column("customer_id"), row),
+      terminal_id: textAt(column("terminal_id"), row),
+    });
+  });
+  const file = path.join(temporaryFolder(), "bodies.json");
+  writeFileSync(file, JSON.stringify(bodies));
+  return file;
+}
+
+/** `sentinel serve` of a workspace in a process of its own, ready to answer. */
+export async function sentinelServer(
+  workspace: string,
+  options: { readonly environment?: Readonly<Record<string, string>>; readonly nodeArgs?: readonly string[] } = {},
+): Promise<{ readonly port: number; readonly pid: number; stop(): Promise<void> }> {
+  const { environment = {}, nodeArgs = [] } = options;
+  const args = [...nodeArgs, COMMAND, "serve", "--workspace", workspace, "--port", "0", "--log-level", "warn"];
+  const child = spawn(process.execPath, args, {
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const port = await new Promise<number>((resolve, reject) => {
+    lines.on("line", (line) => {
+      const found = /http:\/\/[^:]+:(\d+)/.exec(line);
+      if (found !== null) resolve(Number(found[1]));
+    });
+    child.once("exit", (code) => reject(new Error(`the server ended with code ${code}`)));
+  });
+  for (let ready = false; !ready; ) {
+    ready = await fetch(`http://127.0.0.1:${port}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (!ready) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    port,
+    pid: child.pid!,
+    stop: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => child.kill("SIGKILL"), SHUTDOWN_MS_MAX);
+        child.once("exit", () => {
+          clearTimeout(timer);
+          resolve();
+        });
+        child.kill("SIGTERM");
+      }),
+  };
+}
