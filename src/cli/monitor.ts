@@ -1,6 +1,7 @@
 // `sentinel monitor`: has the world moved, and does the champion still find frauds? Exit 1 on alarm.
 import pc from "picocolors";
 import { type MonitorResult, monitor } from "../lifecycle/monitor.ts";
+import { showInputs } from "./inputs.ts";
 import { textOption, timeOption } from "./options.ts";
 import { figure, type Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
@@ -43,6 +44,7 @@ export function showMonitor(output: Output, result: MonitorResult): void {
       feature.drifted ? "moved" : "",
     ]),
   ]);
+  showInputs(output, result.served);
   const { performance } = result;
   if (performance === null) output.line("  performance: too few matured frauds to say");
   else {

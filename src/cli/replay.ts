@@ -1,6 +1,7 @@
 // `sentinel replay`: every logged vector and score recomputed from raw history; exit 1 when one bit differs.
 import { readHistory } from "../lifecycle/data/history.ts";
 import { replay } from "../lifecycle/replay.ts";
+import { showInputs } from "./inputs.ts";
 import type { Verb } from "./verb.ts";
 
 const SHOWN_MAX = 20;
@@ -21,6 +22,7 @@ export const verb: Verb = {
     for (const [reason, count] of Object.entries(report.skipped))
       if (count > 0) output.line(`  ${count} not compared: ${reason}`);
     for (const reason of report.reasons) output.line(`  ${report.verdict === "pass" ? "✔" : "✘"} ${reason}`);
+    for (const served of report.served) showInputs(output, served);
     if (report.mismatches.length > 0) {
       output.table([
         ["transaction", "feature", "logged", "replayed"],

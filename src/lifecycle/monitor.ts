@@ -4,12 +4,14 @@ import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
 import { type DriftReport, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
+import type { InputReport } from "../features/trained-inputs.ts";
 import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import { servedReport } from "./data/served.ts";
 import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { reportUnlabelled } from "./train.ts";
@@ -51,6 +53,8 @@ export interface MonitorResult {
   readonly drift: DriftReport;
   /** null while too few labels have matured. */
   readonly performance: Performance | null;
+  /** How the log's newest transactions feed the champion, beside what its training saw; null for a table. */
+  readonly served: InputReport | null;
 }
 
 /** Errors: lifecycle.no-champion, lifecycle.not-enough-data, dataset.*, log.*. */
@@ -98,6 +102,8 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     to: window.to,
     drift,
     performance,
+    served:
+      input.path === null ? await servedReport(ports, { pipeline, plan: scorer.plan, bundle: scorer.bundle }) : null,
   };
 }
 

@@ -42,6 +42,8 @@ export interface LiveOptions {
   readonly counters: Pick<Counters, "swapped" | "versionBroken">;
   /** How a bundle becomes a scorer; tests put a failing one here. */
   readonly load?: typeof loadScorer;
+  /** Throws when requests cannot feed the bundle. */
+  readonly check?: (scorer: Scorer) => void;
 }
 
 interface Loaded {
@@ -210,6 +212,7 @@ export class Live {
     try {
       const files = await (await ports.registry()).load(model, version);
       const scorer = load(files, { model, version });
+      this.options.check?.(scorer);
       const guard = createGuard((error) => logger.error({ version, error: messageOf(error) }, "scoring failed"));
       const loaded = { scorer, files, guard };
       this.loaded.set(version, loaded);

@@ -6,9 +6,11 @@ import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Provenance } from "../../online/bundle.ts";
+import { fieldFault } from "../../online/fields.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
+import { loadSchema } from "../data/schema-file.ts";
 import { amountsOf, cardsOf, labelsOf, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
 import { assembleBundle } from "./assemble.ts";
@@ -130,6 +132,7 @@ export async function judge(
   });
   const evidence: LogicEvidence = {
     sample: sampleOf(trained),
+    fieldFault: fieldFault(plan, { pipeline, schema: loadSchema(pipeline) })?.message ?? null,
     parityFault: parity.fault,
     parityRows: parity.rows,
   };
