@@ -77,6 +77,7 @@ export async function openEngine(input: {
     onFault: (version, error) => logger.warn({ version, error }, "a candidate failed in shadow"),
     workerModule: options.workerModule,
   });
+  const inputs = new ServedInputs({ ports, pipeline: pipeline.name, counters, logger });
   const live = new Live({
     ports,
     model: pipeline.model,
@@ -87,8 +88,8 @@ export async function openEngine(input: {
     counters,
     load: options.load,
     check: (scorer) => checkFields(scorer.plan, { pipeline, schema }),
+    prepare: (scorer) => inputs.prepare(scorer),
   });
-  const inputs = new ServedInputs({ ports, pipeline: pipeline.name, counters, logger });
   const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null });
   await duplicates.open();
   const persist = (): Promise<void> =>

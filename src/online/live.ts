@@ -44,6 +44,8 @@ export interface LiveOptions {
   readonly load?: typeof loadScorer;
   /** Throws when requests cannot feed the bundle. */
   readonly check?: (scorer: Scorer) => void;
+  /** What else is to be read of a bundle before it is the champion; never throws. */
+  readonly prepare?: (scorer: Scorer) => Promise<void>;
 }
 
 interface Loaded {
@@ -156,6 +158,7 @@ export class Live {
     const held = await this.warm(next.scorer);
     if (held === null) return;
     const { scorer, guard } = next;
+    if (now?.scorer !== scorer) await this.options.prepare?.(scorer);
     const since = this.options.ports.clock.now();
     const shadows = this.current.shadows.filter((shadow) => shadow.scorer !== scorer);
     this.current = { champion: { scorer, guard, held, since }, shadows };

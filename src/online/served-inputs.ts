@@ -51,7 +51,7 @@ export class ServedInputs {
   private readonly counters: Pick<Counters, "fieldLacking">;
   private readonly logger: EngineLog;
   private scorer: Scorer | null = null;
-  private trained: TrainedInputs | null = null;
+  private readonly trained = new WeakMap<Scorer, TrainedInputs>();
   private before: InputTally | null = null;
   private now: InputTally | null = null;
   private readonly onLack: (field: string, how: "absent" | "null" | "text") => void;
@@ -71,12 +71,15 @@ export class ServedInputs {
 
   /** Counts a transaction that this bundle judged. */
   judged(scorer: Scorer, transaction: Transaction): void {
-    if (scorer !== this.scorer) void this.follow(scorer);
-    if (this.now!.rows >= WINDOW_ROWS) {
+    if (scorer !== this.scorer || this.now === null) {
+      this.scorer = scorer;
+      this.before = null;
+      this.now = this.begin(scorer);
+    } else if (this.now.rows >= WINDOW_ROWS) {
       this.before = this.now;
-      this.now = new InputTally(scorer.plan, this.trained);
+      this.now = this.begin(scorer);
     }
-    this.now!.add(transaction, this.onLack);
+    this.now.add(transaction, this.onLack);
   }
 
   /** The fuller of the last two windows; null before the first transaction. Keys are not shown as they are spelled. */
@@ -86,19 +89,17 @@ export class ServedInputs {
     return shown?.report({ examples: false }) ?? null;
   }
 
-  /** Settles when what training kept of the bundle is known; never throws. */
-  async follow(scorer: Scorer): Promise<void> {
-    this.scorer = scorer;
-    this.trained = null;
-    this.before = null;
-    this.now = new InputTally(scorer.plan, null);
+  /** Reads what training kept of a bundle before it serves; never throws. */
+  async prepare(scorer: Scorer): Promise<void> {
     try {
       const trained = await loadInputs(this.ports, { pipeline: this.pipeline, plan: scorer.plan });
-      if (trained === null || this.scorer !== scorer) return;
-      this.trained = trained;
-      this.now = new InputTally(scorer.plan, trained);
+      if (trained !== null) this.trained.set(scorer, trained);
     } catch (error) {
       this.logger.warn({ error: messageOf(error) }, "what training kept of its keys cannot be read");
     }
+  }
+
+  private begin(scorer: Scorer): InputTally {
+    return new InputTally(scorer.plan, this.trained.get(scorer) ?? null);
   }
 }
