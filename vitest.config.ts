@@ -1,11 +1,12 @@
 // Test runner settings: one process a file, generous time limits (no test asserts a time), the package's own name as an alias.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { filesOf } from "./test/groups.ts";
 
 export default defineConfig({
-  resolve: { alias: { sentinel: fileURLToPath(new URL("./src/index.ts", import.meta.url)) } },
+  resolve: { alias: { "sentinel-fraud": fileURLToPath(new URL("./src/index.ts", import.meta.url)) } },
   test: {
-    include: ["test/**/*.test.ts"],
+    ...filesOf(process.env.SENTINEL_TESTS),
     globalSetup: ["test/built.ts"],
     setupFiles: ["test/seed.ts"],
     pool: "forks",

@@ -1,6 +1,6 @@
 // The default features of card payments: the Handbook's fifteen and what an analyst asks besides.
-import type { FeatureDef } from "sentinel";
-import { declareColumns } from "sentinel";
+import type { FeatureDef } from "sentinel-fraud";
+import { declareColumns } from "sentinel-fraud";
 
 const f = declareColumns({ amount: "number", customer_id: "key", terminal_id: "key" });
 const customer = { key: "customer_id" } as const;

@@ -1,5 +1,5 @@
 // The fifteen features of the Fraud Detection Handbook (Le Borgne et al. 2022, chapter 3), to compare with.
-import { declareColumns } from "sentinel";
+import { declareColumns } from "sentinel-fraud";
 
 const f = declareColumns({ amount: "number", customer_id: "key", terminal_id: "key" });
 const WINDOWS = ["1d", "7d", "30d"] as const;

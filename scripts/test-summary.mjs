@@ -1,4 +1,4 @@
-// Reads vitest's JSON report, lists what was skipped, and prints `N passed, N failed, N skipped` as the last line.
+// Reads vitest's JSON reports, lists what was skipped, and prints `N passed, N failed, N skipped` as the last line.
 import { existsSync, readFileSync } from "node:fs";
 
 /**
@@ -7,17 +7,20 @@ import { existsSync, readFileSync } from "node:fs";
  */
 const MAY_BE_SKIPPED = ["[reference data]", "[bench peers]"];
 
-const [reportFile, vitestStatus] = process.argv.slice(2);
+const [vitestStatus, ...reportFiles] = process.argv.slice(2);
 const tests = [];
 let failed = 0;
-if (existsSync(reportFile)) {
+for (const reportFile of reportFiles) {
+  if (!existsSync(reportFile)) {
+    console.log(`there is no report at ${reportFile}: vitest did not finish`);
+    failed++;
+    continue;
+  }
   for (const file of JSON.parse(readFileSync(reportFile, "utf8")).testResults) {
     tests.push(...file.assertionResults);
     // A file that does not load has no tests to fail.
     if (file.status === "failed" && !file.assertionResults.some(({ status }) => status === "failed")) failed++;
   }
-} else {
-  console.log(`there is no report at ${reportFile}: vitest did not finish`);
 }
 
 const passed = tests.filter(({ status }) => status === "passed").length;

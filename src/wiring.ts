@@ -30,8 +30,14 @@ export function openPorts(
     open.push(driver);
     return driver;
   });
+  // What cannot be made is the driver's to say, with the file that it wanted.
+  const stateFolder = once(async (): Promise<void> => {
+    const { makePrivateFolder } = await import("./drivers/files/durable.ts");
+    await makePrivateFolder(config.stateDir).catch(() => {});
+  });
   const log = once(async (): Promise<PredictionLog> => {
     const { createSqliteLog } = await import("./drivers/log/sqlite/driver.ts");
+    await stateFolder();
     const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
     // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
     const driver = createSqliteLog({ file, options: config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS } });
@@ -40,10 +46,12 @@ export function openPorts(
   });
   const snapshots = once(async (): Promise<SnapshotStore> => {
     const { createFileSnapshots } = await import("./drivers/files/snapshots.ts");
+    await stateFolder();
     return createFileSnapshots({ dir: path.join(config.stateDir, "snapshots") });
   });
   const lock = once(async (): Promise<Lock> => {
     const { createFileLock } = await import("./drivers/files/lock.ts");
+    await stateFolder();
     return createFileLock({ dir: path.join(config.stateDir, "locks") });
   });
   const sourceControl = once(async (): Promise<SourceControl> => {

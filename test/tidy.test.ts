@@ -4,8 +4,13 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { SERVICE_TESTS } from "./groups.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** The name under which feature files import this package. */
+const { name: PACKAGE } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as {
+  readonly name: string;
+};
 const TREES = ["src", "features", "test", "bench", "scripts"];
 
 /** The floors, from the ground up: imports go down only, and folders of one floor never see each other. */
@@ -62,7 +67,7 @@ function importsOf(source: Source, { types = true }: { readonly types?: boolean 
   return [...new Set(resolved.map((name) => name.replace(/\.js$/, ".ts")))];
 }
 
-/** Imports of packages: "sentinel", "node:fs", "hono/cors". */
+/** Imports of packages: "sentinel-fraud", "node:fs", "hono/cors". */
 function packagesOf(source: Source): string[] {
   const pattern = /\b(?:from\s*|import\s*\(?\s*)["'`]([^."'`][^"'`]*)["'`]/g;
   return [...withoutComments(source.text).matchAll(pattern)].map((match) => match[1]);
@@ -204,7 +209,7 @@ test("an allowed import is let through", () => {
 
 test("feature files see the package and their neighbours only, so that a workspace can be anywhere", () => {
   const faultsOf = (source: Source): string[] => [
-    ...packagesOf(source).filter((name) => name !== "sentinel"),
+    ...packagesOf(source).filter((name) => name !== PACKAGE),
     ...importsOf(source).filter((name) => path.posix.dirname(name) !== "features"),
     ...computedImports(source),
   ];
@@ -252,6 +257,18 @@ test("every file says in its first line what it is for", () => {
     ({ text }) => !/^(#![^\n]*\n)?\/\/ [A-Z`][^\n]{15,}[.?)]\n/.test(text),
   );
   expect(mute.map(({ file }) => file)).toEqual([]);
+});
+
+test("a test that starts a service is in the group that waits for it", () => {
+  const inGroup = (file: string): boolean =>
+    SERVICE_TESTS.some((pattern) =>
+      pattern.endsWith("/**") ? file.startsWith(pattern.slice(0, -2)) : file === pattern,
+    );
+  const needy = sources("test", /\.test\.ts$/).filter(({ text }) =>
+    /(mlflow|redis)-server\.ts"|\.cache[/"`]/.test(text),
+  );
+  expect(needy.length).toBeGreaterThan(5);
+  expect(needy.map(({ file }) => file).filter((file) => !inGroup(file))).toEqual([]);
 });
 
 test("only config.ts reads the environment", () => {

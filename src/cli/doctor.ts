@@ -1,5 +1,7 @@
 // `sentinel doctor`: what is configured, reachable, and what to do about the rest; exit 1 on a fault.
+
 import pc from "picocolors";
+import { visible } from "../core/visible.ts";
 import { doctor, type Finding } from "../lifecycle/doctor.ts";
 import type { Verb } from "./verb.ts";
 
@@ -12,7 +14,7 @@ export const verb: Verb = {
       nodeVersion: process.version,
     });
     for (const finding of findings) {
-      context.output.line(`  ${markOf(finding)} ${finding.what}: ${finding.found}`);
+      context.output.line(`  ${markOf(finding)} ${finding.what}: ${visible(finding.found)}`);
       if (finding.todo !== "") context.output.line(`      what to do: ${finding.todo}`);
     }
     return { yes: findings.every(({ state }) => state !== "fault"), json: { findings } };

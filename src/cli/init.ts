@@ -1,4 +1,5 @@
 // `sentinel init [dir]`: makes a workspace and says what to do first.
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { init } from "../lifecycle/init.ts";
 import { packageRoot } from "./package-root.ts";
@@ -19,13 +20,25 @@ export const verb: Verb = {
     for (const name of result.kept) output.line(`  kept ${name}, which was there`);
     output.line("\nnext:");
     if (dir !== process.cwd()) output.line(`  cd ${path.relative(process.cwd(), dir)}`);
-    for (const step of STEPS) output.line(`  sentinel ${step}`);
+    const { name, spec } = result.dependency;
+    // A package.json that was there may not name this package yet.
+    if (!isInstalledFor(dir, name))
+      output.line(result.made.includes("package.json") ? "  npm install" : `  npm install ${name}@${spec}`);
+    for (const step of STEPS) output.line(`  npx sentinel ${step}`);
     output.line("\nor all of it by DVC, which runs again only what has changed:");
     output.line("  git init && dvc init && dvc repro");
     output.line(`  (its stages call \`sentinel\`, so that must be on the PATH: export PATH="${commandDir()}:$PATH")`);
     return { yes: true, json: result };
   },
 };
+
+/** Whether `npx sentinel` in this folder finds the command: in its own node_modules or in one above. */
+function isInstalledFor(dir: string, name: string): boolean {
+  for (let folder = dir; ; folder = path.dirname(folder)) {
+    if (existsSync(path.join(folder, "node_modules", name))) return true;
+    if (path.dirname(folder) === folder) return false;
+  }
+}
 
 /** Where a command named `sentinel` lies: where this one was called, or where the build puts it. */
 function commandDir(): string {

@@ -1,4 +1,6 @@
 // What is served beside what was trained on, in lines: the share of known keys, and each warning.
+
+import { visible } from "../core/visible.ts";
 import type { InputReport } from "../features/trained-inputs.ts";
 import type { Output } from "./output.ts";
 
@@ -10,7 +12,7 @@ export function showInputs(output: Output, report: InputReport | null): void {
     const before = trained === null ? "" : ` (${percent(trained)} of the table's own last rows)`;
     output.line(`  ${key.join(" + ")}: the table knows ${percent(known / rows)} of ${rows} served keys${before}`);
   }
-  for (const warning of report.warnings) output.line(`  ■ warning: ${warning}`);
+  for (const warning of report.warnings) output.line(`  ■ warning: ${visible(warning)}`);
 }
 
 function percent(share: number): string {

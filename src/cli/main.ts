@@ -4,8 +4,10 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
 import { ERROR_KINDS, SentinelError } from "../core/errors.ts";
+import { visibleLines } from "../core/visible.ts";
 import { createOutput, type Output } from "./output.ts";
 import { packageRoot } from "./package-root.ts";
+import { watchStreams, writeDocument } from "./streams.ts";
 import type { Verb, VerbOptions, VerbResult } from "./verb.ts";
 
 /** Verb → what it does, and its file. */
@@ -31,6 +33,8 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
 };
 
+/** Errors are printed without any. */
+const NO_COLOURS = /(?!)/g;
 const EXIT_VERDICT_NO = 1;
 const EXIT_INPUT = 2;
 const WITHOUT_VERB = ["--help", "-h", "--version", "-V"];
@@ -68,7 +72,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (name === undefined && !argv.some((word) => WITHOUT_VERB.includes(word))) return withoutVerb(program, wantsJson);
     await program.parseAsync([...argv], { from: "user" });
     if (result === undefined) return 0;
-    if (wantsJson) process.stdout.write(`${JSON.stringify(result.json, null, 2)}\n`);
+    if (wantsJson) await writeDocument(process.stdout, `${JSON.stringify(result.json, null, 2)}\n`);
     return result.yes ? 0 : EXIT_VERDICT_NO;
   } catch (error) {
     return presentError(error, wantsJson);
@@ -149,8 +153,10 @@ function presentError(error: unknown, json: boolean): number {
   }
   if (error instanceof SentinelError) {
     const { code, message, hint } = error;
-    if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } }, null, 2)}\n`);
-    else process.stderr.write(`✘ ${message}\n  what to do: ${hint}\n  (${code})\n`);
+    // What could not be written to standard output is no place to say so.
+    if (json && code !== "cli.output-lost")
+      process.stdout.write(`${JSON.stringify({ error: { code, message, hint } }, null, 2)}\n`);
+    else process.stderr.write(visibleLines(`✘ ${message}\n  what to do: ${hint}\n  (${code})\n`, NO_COLOURS));
     return error.kind.exit;
   }
   const stack = error instanceof Error ? error.stack : String(error);
@@ -168,11 +174,10 @@ function packageVersion(): string {
 }
 
 if (process.argv[1] !== undefined && /(main\.[jt]s|sentinel)$/.test(process.argv[1])) {
-  // A reader that has seen enough (`| head`) ends the words, not the work.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
-  // A reader that leaves early (`sentinel … | head`) is no fault of ours.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : EXIT_INPUT));
+  const watch = watchStreams(process.stdout, process.stderr);
   process.exitCode = await main(process.argv.slice(2));
+  const lost = watch.fault();
+  // With --json the document is the answer and its loss an error; words for people are not, so the verb's own code stands.
+  if (lost !== null && process.exitCode < ERROR_KINDS["cli.output-lost"].exit)
+    process.stderr.write(`! not all that was said could be written to standard output: ${lost.message}\n`);
 }

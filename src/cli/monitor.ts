@@ -1,5 +1,7 @@
 // `sentinel monitor`: has the world moved, and does the champion still find frauds? Exit 1 on alarm.
+
 import pc from "picocolors";
+import { visible } from "../core/visible.ts";
 import { type MonitorResult, monitor } from "../lifecycle/monitor.ts";
 import { showInputs } from "./inputs.ts";
 import { textOption, timeOption } from "./options.ts";
@@ -32,7 +34,7 @@ export function showMonitor(output: Output, result: MonitorResult): void {
   );
   const cause = result.drift.alarm ? result.drift.verdict : "performance fell";
   output.line(`  ${result.alarm ? pc.red(`✘ ALARM: ${cause}`) : pc.green(`✔ ${result.drift.verdict}`)}`);
-  for (const reason of result.reasons.slice(0, 10)) output.line(`    ${reason}`);
+  for (const reason of result.reasons.slice(0, 10)) output.line(`    ${visible(reason)}`);
   if (result.reasons.length > 10) output.line(`    … ${result.reasons.length - 10} more`);
   const moved = [result.drift.score, ...result.drift.features].slice(0, FEATURES_SHOWN + 1);
   output.table([

@@ -1,6 +1,7 @@
 // What people see: lines, headings, tables, verdicts and progress on a terminal; nothing but one JSON document with --json.
 import pc from "picocolors";
 import type { Check, Verdict } from "../core/verdict.ts";
+import { visible, visibleLines } from "../core/visible.ts";
 import type { Reporter } from "../ports/ports.ts";
 
 export interface Output extends Reporter {
@@ -13,6 +14,8 @@ export interface Output extends Reporter {
 
 /** Shows a gate's checks at most so many a verdict; the rest are counted. */
 const CHECKS_SHOWN_MAX = 40;
+/** The colours that lines of ours hold; without colours there is nothing to let pass. */
+const COLOURS = pc.isColorSupported ? new RegExp(`${String.fromCharCode(27)}\\[(?:1|2|22|3[1-6]|39)m`, "g") : /(?!)/g;
 const PROGRESS_EVERY_MS = 100;
 const BAR_WIDTH = 24;
 /** An estimate made earlier than this jumps about. */
@@ -39,18 +42,18 @@ export function createOutput(options: {
   const line = (text: string): void => {
     if (silent) return;
     clear();
-    stdout.write(`${text}\n`);
+    stdout.write(`${visibleLines(text, COLOURS)}\n`);
   };
   return {
     json: options.json,
     line,
-    heading: (text) => line(`\n${pc.bold(text)}`),
+    heading: (text) => line(`\n${pc.bold(visible(text))}`),
     table: (rows) => {
       for (const text of alignColumns(rows)) line(text);
     },
     verdict: (verdict) => {
-      line(`  ${wordOf(verdict)} ${pc.bold(`${verdict.gate} gate`)}: ${verdict.reasons[0]}`);
-      for (const reason of verdict.reasons.slice(1)) line(`       ${reason}`);
+      line(`  ${wordOf(verdict)} ${pc.bold(`${verdict.gate} gate`)}: ${visible(verdict.reasons[0] ?? "")}`);
+      for (const reason of verdict.reasons.slice(1)) line(`       ${visible(reason)}`);
       const checks = verdict.checks.filter((check) => check.passed || !isSaid(check, verdict));
       for (const check of checks.slice(0, CHECKS_SHOWN_MAX)) line(`    ${checkLine(check)}`);
       if (checks.length > CHECKS_SHOWN_MAX) line(`    … ${checks.length - CHECKS_SHOWN_MAX} more checks`);
@@ -87,8 +90,9 @@ export function figure(value: number | null | undefined, digits = 4): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(digits);
 }
 
-/** Columns padded to the widest cell; numbers to the right. */
-export function alignColumns(rows: readonly (readonly string[])[]): string[] {
+/** Columns padded to the widest cell; numbers to the right. A cell keeps to its line, whoever wrote it. */
+export function alignColumns(given: readonly (readonly string[])[]): string[] {
+  const rows = given.map((row) => row.map(visible));
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, i) => {
@@ -116,5 +120,5 @@ function isSaid(check: Check, verdict: Verdict): boolean {
 
 function checkLine(check: Check): string {
   const mark = check.passed ? pc.green("✔") : pc.red("✘");
-  return `${mark} ${check.name}: ${check.observed} ${pc.dim(`(required: ${check.required})`)}`;
+  return `${mark} ${visible(`${check.name}: ${check.observed}`)} ${pc.dim(visible(`(required: ${check.required})`))}`;
 }

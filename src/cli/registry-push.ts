@@ -2,6 +2,7 @@
 
 import { mlflowAt, registryName } from "../config.ts";
 import { SentinelError } from "../core/errors.ts";
+import { visible } from "../core/visible.ts";
 import { type Moved, push } from "../lifecycle/push.ts";
 import { openPush } from "../wiring.ts";
 import { textOption } from "./options.ts";
@@ -42,7 +43,7 @@ export async function pushRegistry(context: VerbContext, options: VerbOptions): 
       for (const [here, there] of other) output.line(`  ${model} version ${here} is version ${there} there`);
     }
     for (const alias of result.kept) output.line(`  the server's own ${alias} stays where it was; its journal says so`);
-    for (const note of result.notes) output.line(`  · ${note}`);
+    for (const note of result.notes) output.line(`  · ${visible(note)}`);
     return { yes: true, json: result };
   } finally {
     await close();

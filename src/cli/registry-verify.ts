@@ -1,4 +1,5 @@
 // `sentinel registry verify`: every fault in words; exit 1 when there is one.
+import { visible } from "../core/visible.ts";
 import { verifyRegistry } from "../lifecycle/verify.ts";
 import type { VerbContext, VerbResult } from "./verb.ts";
 
@@ -12,8 +13,8 @@ export async function verify(context: VerbContext, files: boolean): Promise<Verb
   output.line(
     `  looked at ${entries} journal entries, ${versions} versions${files ? " with all their files" : ""}, ${evidence} evidence documents`,
   );
-  for (const fault of report.faults) output.line(`  ✘ ${fault.message}`);
-  for (const note of report.notes) output.line(`  · ${note}`);
+  for (const fault of report.faults) output.line(`  ✘ ${visible(fault.message)}`);
+  for (const note of report.notes) output.line(`  · ${visible(note)}`);
   output.line(report.ok ? "  ✔ everything is as it was written" : `  ${report.faults.length} faults`);
   return { yes: report.ok, json: report };
 }

@@ -1,6 +1,7 @@
 // `sentinel registry list | show VERSION | history | verify | push`: versions, aliases, who was champion when and why; does it hold; to a server.
 import { SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
+import { visible } from "../core/visible.ts";
 import { lineageRows } from "../lifecycle/lineage/rows.ts";
 import type { JournalEntry, ModelVersion } from "../ports/registry.ts";
 import { timeOption } from "./options.ts";
@@ -74,8 +75,8 @@ async function show(context: VerbContext, wanted: string | undefined): Promise<V
   const files = await registry.load(model, version);
   const { output } = context;
   output.line(`${model} version ${found.version}, bundle ${found.bundle}`);
-  output.line(`made ${isoTime(found.createdAt)}, run ${found.runId}: ${found.description}`);
-  for (const [label, text] of lineageRows(found.tags)) output.line(`  ${label.padEnd(LABEL_WIDTH)}${text}`);
+  output.line(`made ${isoTime(found.createdAt)}, run ${found.runId}: ${visible(found.description)}`);
+  for (const [label, text] of lineageRows(found.tags)) output.line(`  ${label.padEnd(LABEL_WIDTH)}${visible(text)}`);
   output.table([["file", "bytes"], ...[...files].map(([name, bytes]) => [name, String(bytes.length)])]);
   const card = files.get("card.md");
   if (card !== undefined) output.line(`\n${new TextDecoder().decode(card)}`);
@@ -93,14 +94,14 @@ async function history(context: VerbContext, at: number | undefined): Promise<Ve
   const check = verifyJournal(journal);
   const { output } = context;
   const tellNotes = (): void => {
-    for (const note of notes) output.line(`  · ${note}`);
+    for (const note of notes) output.line(`  · ${visible(note)}`);
   };
   if (at !== undefined) {
     const reign = reignAt(journal, at);
     output.line(
       reign === null || reign.to === null
         ? `${model} had no champion at ${isoTime(at)}`
-        : `version ${reign.to} was champion of ${model} at ${isoTime(at)}: since ${isoTime(reign.at)}, by ${reign.actor} (${reign.verb}, ${reign.verdict}): ${reign.reason}`,
+        : `version ${reign.to} was champion of ${model} at ${isoTime(at)}: since ${isoTime(reign.at)}, by ${visible(`${reign.actor} (${reign.verb}, ${reign.verdict}): ${reign.reason}`)}`,
     );
     tellNotes();
     return { yes: check.ok, json: { model, at, entry: reign, chain: check, notes } };

@@ -1,4 +1,5 @@
 // `sentinel replay`: every logged vector and score recomputed from raw history; exit 1 when one bit differs.
+import { visible } from "../core/visible.ts";
 import { readHistory } from "../lifecycle/data/history.ts";
 import { replay } from "../lifecycle/replay.ts";
 import { showInputs } from "./inputs.ts";
@@ -21,7 +22,7 @@ export const verb: Verb = {
     );
     for (const [reason, count] of Object.entries(report.skipped))
       if (count > 0) output.line(`  ${count} not compared: ${reason}`);
-    for (const reason of report.reasons) output.line(`  ${report.verdict === "pass" ? "✔" : "✘"} ${reason}`);
+    for (const reason of report.reasons) output.line(`  ${report.verdict === "pass" ? "✔" : "✘"} ${visible(reason)}`);
     for (const served of report.served) showInputs(output, served);
     if (report.mismatches.length > 0) {
       output.table([

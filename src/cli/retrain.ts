@@ -1,6 +1,8 @@
 // `sentinel retrain`: on alarm train a candidate, under a lock and a cooldown; --watch looks again and again.
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { SentinelError } from "../core/errors.ts";
+import { visible } from "../core/visible.ts";
 import { retrain } from "../lifecycle/retrain.ts";
 import { showMonitor } from "./monitor.ts";
 import { durationOption, forceReason, integerOption, textOption } from "./options.ts";
@@ -60,7 +62,7 @@ async function once(context: VerbContext, options: VerbOptions): Promise<VerbRes
     onMonitor: (seen) => showMonitor(output, seen),
   });
   output.heading(`retrain: ${result.outcome}`);
-  output.line(`  ${result.reason}`);
+  output.line(`  ${visible(result.reason)}`);
   if (result.trained !== null) {
     for (const verdict of result.trained.verdicts) output.verdict(verdict);
     showTraining(output, result.trained);

@@ -29,13 +29,14 @@ export const verb: Verb = {
     }
     const ports = context.ports();
     const held = await lockServing(ports, `serve-${pipeline.name}`);
+    const lines = openLogLines();
     try {
       const server = await createServer({
         ports,
         pipeline,
         schema: loadSchema(pipeline),
         options: {
-          logger: pino({ level }, pino.destination({ fd: 2, sync: false })),
+          logger: pino({ level }, lines.destination),
           adminKey: context.config.adminKey,
           packageVersion: context.packageVersion,
         },
@@ -50,10 +51,35 @@ export const verb: Verb = {
       await server.stop();
       return { yes: true, json: { host: at.host, port: at.port, stopped: signal } };
     } finally {
+      lines.close();
       await held.release();
     }
   },
 };
+
+/** Lines of the log that wait for a standard error that is slow or full; beyond this many bytes new ones are dropped. */
+const LOG_BYTES_MAX = 8_388_608;
+
+/**
+ * The log's lines on standard error. Where it takes no more (its reader left, its disk is full) they are lost, and the server goes on; `close`
+ * gives up on those that wait there still, or the process would try to write them for ever.
+ */
+function openLogLines(): { readonly destination: ReturnType<typeof pino.destination>; close(): void } {
+  const destination = pino.destination({ fd: 2, sync: false, maxLength: LOG_BYTES_MAX });
+  let failing = false;
+  destination.on("error", () => {
+    failing = true;
+  });
+  destination.on("write", () => {
+    failing = false;
+  });
+  return {
+    destination,
+    close: () => {
+      if (failing) destination.destroy();
+    },
+  };
+}
 
 const LOCK_TRIES_MAX = 20;
 const LOCK_RETRY_MS = 100;

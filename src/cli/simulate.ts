@@ -6,6 +6,7 @@ import { SentinelError } from "../core/errors.ts";
 import { emit, parseDrift, type SimulateOptions, simulate } from "../lifecycle/simulate.ts";
 import { integerOption, textOption } from "./options.ts";
 import { checkOutTable } from "./out.ts";
+import { hasReaderLeft, outputLost } from "./streams.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
 const BIG = 10_000_000;
@@ -87,7 +88,19 @@ async function stream(
   const { stdout } = process;
   const stopped = new AbortController();
   process.once("SIGINT", () => stopped.abort());
-  stdout.on("error", () => stopped.abort());
+  let fault: Error | null = null;
+  const stop = once(stopped.signal, "abort");
+  /** Settles when the lines are written; a reader that left, or a place that takes no more, ends the stream. */
+  const written = (lines: string): Promise<void> =>
+    new Promise((resolve) => {
+      stdout.write(lines, (error) => {
+        if (error != null) {
+          if (!hasReaderLeft(error)) fault ??= error;
+          stopped.abort();
+        }
+        resolve();
+      });
+    });
   const result = await emit({
     options: settings,
     rate,
@@ -96,12 +109,12 @@ async function stream(
         ? undefined
         : integerOption(options, "count", { low: 0, high: Number.MAX_SAFE_INTEGER, fallback: 0 }),
     write: async (lines) => {
-      if (!stdout.write(lines) && !stopped.signal.aborted)
-        await once(stdout, "drain", { signal: stopped.signal }).catch(() => {});
+      await Promise.race([written(lines), stop]);
     },
     sleep: (ms) => sleep(ms),
     clock: { elapsed: () => performance.now() },
     signal: stopped.signal,
   });
+  if (fault !== null) throw outputLost(fault);
   return { yes: true, json: result };
 }

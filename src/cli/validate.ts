@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { PRIVATE_FILE_MODE } from "../core/private.ts";
 import { validate } from "../lifecycle/validate.ts";
 import { showInputs } from "./inputs.ts";
 import { textOption } from "./options.ts";
@@ -39,7 +40,8 @@ export const verb: Verb = {
 function write(file: string, text: string): void {
   try {
     mkdirSync(path.dirname(file), { recursive: true });
-    writeFileSync(file, text);
+    // Values that the suite did not expect are customers' values.
+    writeFileSync(file, text, { mode: PRIVATE_FILE_MODE });
   } catch (error) {
     throw new SentinelError("workspace.unwritable", `cannot write ${file}: ${messageOf(error)}`, {
       hint: "name a file in a folder you may write to",

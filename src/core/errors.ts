@@ -20,6 +20,7 @@ export const ERROR_KINDS = {
   "bug.unexpected": BUG,
   "bundle.corrupt": { http: 503, exit: 3, retryable: false },
   "bundle.unsupported": INPUT,
+  "cli.output-lost": { http: 500, exit: 3, retryable: false },
   "cli.usage": INPUT,
   "config.invalid": INPUT,
   "dataset.empty": INPUT,

@@ -1,9 +1,10 @@
 // Doctor: what is configured, what answers, and what to do about the rest.
 
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
+import { OTHERS_MODE } from "../core/private.ts";
 import { fieldFault } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
 import { readLives } from "../online/states.ts";
@@ -135,6 +136,7 @@ export async function doctor(
     };
   });
   await look("served inputs", () => inputFinding(ports, { workspace, pipeline: input.pipeline }));
+  await look("privacy", () => privacyFinding(path.join(workspace, "models", "state")));
   if (ports.shared !== undefined) await look("shared feature state", () => sharedFinding(ports, input.pipeline));
   await look("source control", async () => {
     const commit = await (await ports.sourceControl()).describe();
@@ -189,4 +191,18 @@ async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Findi
   const waiting = (await store.pending()).length;
   const found = `${store.where}: ${head.layouts.length} layouts, ${waiting} records wait for the log`;
   return { state: "ok", found, todo: "" };
+}
+
+/** A folder that only its owner may enter is made so; one from before that, or opened since, is somebody's to decide on. */
+function privacyFinding(stateDir: string): Omit<Finding, "what"> {
+  if (!existsSync(stateDir)) return { state: "ok", found: "nothing of customers is kept here yet", todo: "" };
+  const mode = statSync(stateDir).mode & 0o777;
+  const octal = mode.toString(8).padStart(4, "0");
+  return (mode & OTHERS_MODE) === 0
+    ? { state: "ok", found: `${stateDir} is its owner's alone (${octal})`, todo: "" }
+    : {
+        state: "note",
+        found: `${stateDir} holds customers' ids and amounts, and other users of this machine may enter it (${octal})`,
+        todo: `\`chmod -R go= ${stateDir}\`, unless they are meant to`,
+      };
 }

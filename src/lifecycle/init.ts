@@ -1,7 +1,8 @@
 // Init: a workspace from the package's own features, pipelines and stages; an existing file is never overwritten.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { dependencySpec } from "./init/dependency.ts";
 
 /** Folders copied from the package as they are. */
 const COPIED = ["features", "pipelines"];
@@ -9,19 +10,49 @@ const COPIED = ["features", "pipelines"];
 const COPIED_FILES = ["dvc.yaml", "params.yaml"];
 /** Data and models stay out of git; what DVC writes beside data (`dvc add`) belongs into it. */
 const GITIGNORE = "data/*\n!data/.gitkeep\n!data/*.dvc\nmodels/*\n!models/.gitkeep\ndvc_plots/\nnode_modules/\n";
+/** npm knows somebody else's package as `sentinel`: where ours is not installed, `npx sentinel` must stop and not fetch that one. */
+const NPMRC = "; npx runs what package.json has installed, and fetches nothing else\nyes=false\n";
+const README = `# A fraud model's workspace, run by Sentinel
+\`npm install\` once; then \`npx sentinel doctor\` says what to do next and \`npx sentinel --help\` lists the verbs.
+Columns and features stand in features/*.ts (an editor completes them and marks a misspelt column), gates and thresholds in pipelines/*.yaml.
+`;
+/**
+ * For editors; nothing is compiled, the features are loaded as they are. `bundler` finds the package's types whether or not a
+ * package.json that was there says `"type": "module"`.
+ */
+const TSCONFIG = {
+  compilerOptions: {
+    target: "ES2022",
+    lib: ["ES2023"],
+    module: "ESNext",
+    moduleResolution: "Bundler",
+    strict: true,
+    isolatedModules: true,
+    allowImportingTsExtensions: true,
+    skipLibCheck: true,
+    types: [],
+    noEmit: true,
+  },
+  include: ["features"],
+};
 
 export interface InitResult {
   readonly dir: string;
   readonly made: readonly string[];
   readonly kept: readonly string[];
+  /** This package as the workspace's package.json names it, or would. */
+  readonly dependency: { readonly name: string; readonly spec: string };
 }
 
 /** Errors: workspace.unwritable, workspace.not-empty (a file where a folder must be). */
 export function init(input: { readonly dir: string; readonly packageRoot: string }): InitResult {
+  const { dir, packageRoot } = input;
+  const own = ownPackage(packageRoot);
+  const dependency = { name: own.name, spec: dependencySpec({ ...own, dir, packageRoot }) };
   const made: string[] = [];
   const kept: string[] = [];
   const put = (name: string, write: (target: string) => void): void => {
-    const target = path.join(input.dir, name);
+    const target = path.join(dir, name);
     if (existsSync(target)) {
       kept.push(name);
       return;
@@ -30,20 +61,44 @@ export function init(input: { readonly dir: string; readonly packageRoot: string
     write(target);
     made.push(name);
   };
+  const putText = (name: string, text: () => string): void => put(name, (target) => writeFileSync(target, text()));
   try {
     for (const folder of COPIED) {
-      const from = path.join(input.packageRoot, folder);
+      const from = path.join(packageRoot, folder);
       for (const file of readdirSync(from).sort())
         put(path.join(folder, file), (target) => copyFileSync(path.join(from, file), target));
     }
-    for (const file of COPIED_FILES) put(file, (target) => copyFileSync(path.join(input.packageRoot, file), target));
-    for (const folder of ["data", "models"]) put(path.join(folder, ".gitkeep"), (target) => writeFileSync(target, ""));
-    put(".gitignore", (target) => writeFileSync(target, GITIGNORE));
+    for (const file of COPIED_FILES) put(file, (target) => copyFileSync(path.join(packageRoot, file), target));
+    for (const folder of ["data", "models"]) putText(path.join(folder, ".gitkeep"), () => "");
+    putText(".gitignore", () => GITIGNORE);
+    putText("package.json", () => jsonText(packageJson(own, dependency)));
+    putText(".npmrc", () => NPMRC);
+    putText("tsconfig.json", () => jsonText(TSCONFIG));
+    putText("README.md", () => README);
   } catch (error) {
-    throw new SentinelError("workspace.unwritable", `cannot make a workspace in ${input.dir}: ${messageOf(error)}`, {
+    throw new SentinelError("workspace.unwritable", `cannot make a workspace in ${dir}: ${messageOf(error)}`, {
       hint: "name a folder you may write to: `sentinel init my-fraud-model`",
       cause: error,
     });
   }
-  return { dir: input.dir, made, kept };
+  return { dir, made, kept, dependency };
+}
+
+interface OwnPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly engines: Readonly<Record<string, string>>;
+}
+
+function ownPackage(packageRoot: string): OwnPackage {
+  return JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8")) as OwnPackage;
+}
+
+/** Private, so that nobody publishes a bank's features by mistake. */
+function packageJson({ engines }: OwnPackage, { name, spec }: InitResult["dependency"]): object {
+  return { private: true, type: "module", engines, dependencies: { [name]: spec } };
+}
+
+function jsonText(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }

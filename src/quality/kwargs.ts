@@ -105,6 +105,11 @@ export class Kwargs {
     });
   }
 
+  /** Whether a null stands under the name, as 0.x files have it where nothing was chosen. */
+  isNull(name: string): boolean {
+    return Object.hasOwn(this.given, name) && this.given[name] === null;
+  }
+
   hasNull(name: string): boolean {
     return this.list(name).includes(null);
   }

@@ -253,7 +253,7 @@ describe("pipelines", () => {
 });
 
 describe("features", () => {
-  const start = `import { declareColumns } from "sentinel";
+  const start = `import { declareColumns } from "sentinel-fraud";
 const f = declareColumns({ amount: "number", customer_id: "key" });
 `;
   const spec = (features: string): string =>

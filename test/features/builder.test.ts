@@ -1,5 +1,5 @@
 // The typed builder: what it makes is plain data, and a misspelt name does not compile.
-import { declareColumns } from "sentinel";
+import { declareColumns } from "sentinel-fraud";
 import { expect, test } from "vitest";
 import { card } from "../../features/card.ts";
 import { handbook } from "../../features/handbook.ts";

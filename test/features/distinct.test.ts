@@ -1,6 +1,6 @@
 // Distinct values: the set against JavaScript's own, and identities that tell texts apart.
 import fc from "fast-check";
-import { declareColumns } from "sentinel";
+import { declareColumns } from "sentinel-fraud";
 import { expect, test } from "vitest";
 import { DistinctSet, identityOf } from "../../src/features/distinct.ts";
 import { encodeAndLearn } from "../../src/features/encode.ts";

@@ -193,6 +193,9 @@ describe("suites as Great Expectations really writes them", () => {
   test("what 0.x files carry beside is left alone, and null in a set is no value", () => {
     const old = { auto: true, profiler_config: null, parse_strings_as_datetimes: true };
     expect(judge("expect_column_values_to_be_between", { column: "n", min_value: 0, ...old }).success).toBe(true);
+    const set = { column_set: ["n", "flag"] };
+    expect(judge("expect_table_columns_to_match_set", { ...set, exact_match: null }).success).toBe(true);
+    expect(judge("expect_table_columns_to_match_set", set).success).toBe(false);
     expect(judge("expect_column_values_to_be_in_set", { column: "flag", value_set: [0, 1, null] }).success).toBe(true);
     expect(
       judge("expect_column_distinct_values_to_be_in_set", { column: "flag", value_set: [0, 1, null] }).success,

@@ -1,10 +1,11 @@
 // Files that are there whole or not at all after a power cut: write, fsync, then rename.
 import { type FileHandle, mkdir, open, readdir, stat } from "node:fs/promises";
 import path from "node:path";
+import { PRIVATE_FOLDER_MODE } from "../../core/private.ts";
 
 /** Writes a new file (it must not exist) and waits until the disk has it. */
-export async function writeDurably(file: string, bytes: Uint8Array | string): Promise<void> {
-  await withHandle(await open(file, "wx"), async (handle) => {
+export async function writeDurably(file: string, bytes: Uint8Array | string, mode?: number): Promise<void> {
+  await withHandle(await open(file, "wx", mode), async (handle) => {
     await handle.writeFile(bytes);
     await handle.sync();
   });
@@ -23,13 +24,24 @@ export async function makeFolder(folder: string): Promise<void> {
   const made = await makeOne(folder);
   if (made || path.dirname(folder) === folder) return;
   await makeFolder(path.dirname(folder));
-  if (!(await makeOne(folder))) throw Object.assign(new Error(`ENOENT: cannot make ${folder}`), { code: "ENOENT" });
+  if (!(await makeOne(folder))) throw noFolder(folder);
+}
+
+/** Makes a folder that only its owner may enter, and those above it as usual. One that is there is left as it is. */
+export async function makePrivateFolder(folder: string): Promise<void> {
+  if (await makeOne(folder, PRIVATE_FOLDER_MODE)) return;
+  await makeFolder(path.dirname(folder));
+  if (!(await makeOne(folder, PRIVATE_FOLDER_MODE))) throw noFolder(folder);
+}
+
+function noFolder(folder: string): Error {
+  return Object.assign(new Error(`ENOENT: cannot make ${folder}`), { code: "ENOENT" });
 }
 
 /** False when the folder above is missing. */
-async function makeOne(folder: string): Promise<boolean> {
+async function makeOne(folder: string, mode?: number): Promise<boolean> {
   try {
-    await mkdir(folder);
+    await mkdir(folder, mode);
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -3,9 +3,10 @@ import { randomUUID } from "node:crypto";
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { messageOf, SentinelError } from "../../core/errors.ts";
+import { PRIVATE_FILE_MODE } from "../../core/private.ts";
 import type { Clock, Lock } from "../../ports/ports.ts";
 import { systemClock } from "../clock/system.ts";
-import { makeFolder, writeDurably } from "./durable.ts";
+import { makePrivateFolder, writeDurably } from "./durable.ts";
 import { fateOf, type Owner, ownerNow, parseOwner } from "./owner.ts";
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
@@ -22,7 +23,7 @@ export function createFileLock(options: { readonly dir: string; readonly clock?:
     async acquire(name) {
       const file = fileOf(dir, name);
       const own = `${JSON.stringify({ ...ownerNow(clock.now()), token: randomUUID() })}\n`;
-      await makeFolder(dir).catch((cause) => unwritable(file, cause));
+      await makePrivateFolder(dir).catch((cause) => unwritable(file, cause));
       for (let attempt = 0; attempt < TAKEOVERS_MAX; attempt++) {
         if (await place(file, own)) return { release: () => release(file, own) };
         const held = await textOf(file);
@@ -40,7 +41,7 @@ export function createFileLock(options: { readonly dir: string; readonly clock?:
 async function place(file: string, text: string): Promise<boolean> {
   const draft = `${file}.${randomUUID()}`;
   try {
-    await writeFile(draft, text, { flag: "wx" });
+    await writeFile(draft, text, { flag: "wx", mode: PRIVATE_FILE_MODE });
     await link(draft, file);
     return true;
   } catch (cause) {
@@ -56,7 +57,7 @@ async function place(file: string, text: string): Promise<boolean> {
 
 async function placeExclusively(file: string, text: string): Promise<boolean> {
   try {
-    await writeDurably(file, text);
+    await writeDurably(file, text, PRIVATE_FILE_MODE);
     return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false;

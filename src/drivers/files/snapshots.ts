@@ -2,15 +2,16 @@
 import { readdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { messageOf, SentinelError } from "../../core/errors.ts";
+import { PRIVATE_FILE_MODE } from "../../core/private.ts";
 import type { SnapshotStore } from "../../ports/ports.ts";
-import { makeFolder, syncFolder, writeDurably } from "./durable.ts";
+import { makePrivateFolder, syncFolder, writeDurably } from "./durable.ts";
 import { fateOf, ownerNow } from "./owner.ts";
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 /** A snapshot that is being written; the dot keeps it from being a name. */
 const PARTIAL = /^\.(.+)\.(\d+)\.\d+\.tmp$/;
 
-/** Errors: workspace.unwritable when the folder takes no files; state.corrupt when a snapshot cannot be read. */
+/** For their owner alone: a feature state holds customers' ids and amounts. Errors: workspace.unwritable when the folder takes no files; state.corrupt when a snapshot cannot be read. */
 export function createFileSnapshots(options: { readonly dir: string }): SnapshotStore {
   const { dir } = options;
   let saves = 0;
@@ -19,9 +20,9 @@ export function createFileSnapshots(options: { readonly dir: string }): Snapshot
       const file = fileOf(dir, name);
       const partial = path.join(dir, `.${name}.${process.pid}.${saves++}.tmp`);
       try {
-        await makeFolder(dir);
+        await makePrivateFolder(dir);
         await removeLeftovers(dir, name);
-        await writeDurably(partial, bytes);
+        await writeDurably(partial, bytes, PRIVATE_FILE_MODE);
         await rename(partial, file);
         await syncFolder(dir);
       } catch (cause) {

@@ -8,9 +8,14 @@ import { checkFields } from "../../online/fields.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { loadSchema } from "./schema-file.ts";
 
+/** The name under which npm knows this package; package.json says the same. */
+export const PACKAGE_NAME = "sentinel-fraud";
+/** Feature files of workspaces made before the package had its name import from here; npm knows somebody else's package by it. */
+const FORMER_NAME = "sentinel";
+
 /**
  * The spec a pipeline names. A .ts file exports it under the pipeline's name for it (`features: card` → `export const
- * card`) and may import from "sentinel". Every column that it reads is one that requests may carry. Errors: features.spec-missing,
+ * card`) and may import from "sentinel-fraud". Every column that it reads is one that requests may carry. Errors: features.spec-missing,
  * features.spec-invalid; pipeline.invalid where the request's schema does not name a column that a feature reads.
  */
 export async function loadSpec(pipeline: Pipeline): Promise<FeatureSpec> {
@@ -44,8 +49,10 @@ async function readSpec(pipeline: Pipeline): Promise<FeatureSpec> {
 async function loadTypescript(pipeline: Pipeline): Promise<unknown> {
   const { createJiti } = await import("jiti");
   const own = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  // Always the running package, whatever the workspace has installed: the features and the command are one version.
+  const running = fileURLToPath(new URL(`../../index.${own}`, import.meta.url));
   const jiti = createJiti(import.meta.url, {
-    alias: { sentinel: fileURLToPath(new URL(`../../index.${own}`, import.meta.url)) },
+    alias: { [PACKAGE_NAME]: running, [FORMER_NAME]: running },
     fsCache: false,
     moduleCache: false,
   });
@@ -55,7 +62,7 @@ async function loadTypescript(pipeline: Pipeline): Promise<unknown> {
   } catch (error) {
     if (error instanceof SentinelError) throw error;
     throw new SentinelError("features.spec-invalid", `${placeOf(error, pipeline)} does not load: ${messageOf(error)}`, {
-      hint: 'mend the file at the place named; it may import from "sentinel" and from files beside it',
+      hint: `correct the file at the place named; it may import from "${PACKAGE_NAME}" and from files beside it`,
       cause: error,
     });
   }

@@ -53,7 +53,7 @@ test.each([
 test("a feature of the anomaly score's name is refused by name", async () => {
   writeFileSync(
     `${place.dir}/features/card.ts`,
-    `import { declareColumns } from "sentinel";
+    `import { declareColumns } from "sentinel-fraud";
 const f = declareColumns({ amount: "number", customer_id: "key" });
 export const card = f.spec({ name: "card", version: 1, features: [
   f.window("anomaly_score", { key: "customer_id", over: "amount", aggregate: "mean", window: "7d" }),

@@ -17,7 +17,7 @@ import { emptyPlace, type Place } from "../world.ts";
 
 const CHANNELS = ["app", "kiosk", "phone", "shop", "web"];
 const SPEC = `// A spec for this test.
-import { declareColumns } from "sentinel";
+import { declareColumns } from "sentinel-fraud";
 const f = declareColumns({ amount: "number", channel: "text", customer_id: "key" });
 export const mine = f.spec({
   name: "mine",

@@ -1,7 +1,8 @@
 // Writes tables into one file that appears whole or not at all: a temporary folder beside it, then a rename.
-import { mkdtemp, open, rename, rm } from "node:fs/promises";
+import { chmod, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
+import { PRIVATE_FILE_MODE } from "../../../core/private.ts";
 import type { Table } from "../../../core/table.ts";
 import type { DuckDbLimits } from "./connection.ts";
 import { empty } from "./errors.ts";
@@ -38,6 +39,7 @@ export async function writeTables(input: WriteInput): Promise<{ readonly rows: n
       input.format === "parquet"
         ? await writeParquet(tables, { ...input, folder, done })
         : await writeText(tables, { format: input.format, done });
+    await chmod(done, await modeFor(input.file));
     await sync(done);
     await rename(done, input.file);
     return { rows };
@@ -72,6 +74,15 @@ async function* checked(input: WriteInput): AsyncGenerator<Table> {
     yield table;
   }
   if (first === null) throw empty(input.file, "would be written without any table", "give it at least one batch");
+}
+
+/** A table that is replaced keeps its mode; a new one is for its owner alone, since the rows may be customers'. */
+async function modeFor(file: string): Promise<number> {
+  try {
+    return (await stat(file)).mode & 0o777;
+  } catch {
+    return PRIVATE_FILE_MODE;
+  }
 }
 
 async function sync(file: string): Promise<void> {

@@ -1,8 +1,9 @@
 // The SQLite prediction log's tables: opening the file, making or recognising the schema, naming what went wrong.
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
 import Database from "libsql";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
+import { PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from "../../../core/private.ts";
 
 export type Connection = Database.Database;
 
@@ -59,7 +60,8 @@ PRAGMA user_version = ${SCHEMA_VERSION};
 export function openLog(file: string): Connection {
   let db: Connection | undefined;
   try {
-    mkdirSync(path.dirname(file), { recursive: true });
+    mkdirSync(path.dirname(file), { recursive: true, mode: PRIVATE_FOLDER_MODE });
+    makePrivately(file);
     db = new Database(file);
     // Before journal_mode: switching to WAL beside another process fails at once without it.
     db.exec(`PRAGMA busy_timeout = ${OPEN_BUSY_MS_MAX}`);
@@ -73,6 +75,15 @@ export function openLog(file: string): Connection {
   } catch (error) {
     db?.close();
     throw logError(error, file);
+  }
+}
+
+/** An empty file is a new database, and SQLite gives its companions (-wal, -shm) the database's own mode. */
+function makePrivately(file: string): void {
+  try {
+    closeSync(openSync(file, "wx", PRIVATE_FILE_MODE));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
 

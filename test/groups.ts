@@ -1,0 +1,42 @@
+// Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
+
+/** Files that start MLflow, Redis, DVC or another Node, which scripts/setup-* install while the other tests run. */
+export const SERVICE_TESTS: readonly string[] = [
+  "test/drivers/registry/**",
+  "test/drivers/state/**",
+  "test/journeys/**",
+  "test/lifecycle/lineage/lineage.test.ts",
+  "test/lifecycle/push.test.ts",
+  "test/lifecycle/verify.test.ts",
+  "test/online/states/**",
+  "test/reference/**",
+  "test/server/shared.test.ts",
+];
+
+/** Files of pure computation: the whole of them takes well under two minutes. */
+export const UNIT_TESTS: readonly string[] = [
+  "test/*.test.ts",
+  "test/core/**",
+  "test/drift/**",
+  "test/evidence/**",
+  "test/expression/**",
+  "test/features/**",
+  "test/metrics/**",
+  "test/ml/**",
+  "test/online/*.test.ts",
+  "test/pipeline/**",
+  "test/quality/**",
+];
+
+/** What SENTINEL_TESTS may be: all of them when it is not set. */
+export function filesOf(group: string | undefined): { readonly include: string[]; readonly exclude: string[] } {
+  const all = ["test/**/*.test.ts"];
+  const none = ["node_modules/**"];
+  const only = (patterns: readonly string[]): string[] =>
+    patterns.map((pattern) => (pattern.endsWith("/**") ? `${pattern}/*.test.ts` : pattern));
+  if (group === undefined || group === "") return { include: all, exclude: none };
+  if (group === "services") return { include: only(SERVICE_TESTS), exclude: none };
+  if (group === "alone") return { include: all, exclude: [...none, ...SERVICE_TESTS] };
+  if (group === "unit") return { include: only(UNIT_TESTS), exclude: none };
+  throw new Error(`SENTINEL_TESTS is ${JSON.stringify(group)}: use services, alone or unit, or leave it out`);
+}
