@@ -2,7 +2,7 @@
 import { formatDuration } from "../../core/duration.ts";
 import { assert, SentinelError } from "../../core/errors.ts";
 import { type Column, type Table, type TextColumn, type TimeColumn, textAt } from "../../core/table.ts";
-import { inputsOf, spelledBy } from "../../features/inputs.ts";
+import { inputsOf } from "../../features/inputs.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { type NameOf, nameFolder } from "../../pipeline/names.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
@@ -84,14 +84,12 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
 
 /** Columns whose cells count by their spelling: ids, cards, and what the plans read as keys and texts and nowhere as a number. */
 function spelledColumns({ columns, times }: Pipeline, plans: readonly FeaturePlan[]): readonly string[] {
-  const { id, card, amount, label, time } = columns;
-  const numbers = new Set([amount, label, ...plans.flatMap((plan) => inputsOf(plan).numbers)]);
-  const roles = [
-    id,
-    ...(card === null || numbers.has(card) ? [] : [card]),
-    ...(times.format === undefined ? [] : [time]),
-  ];
-  return [...new Set([...roles, ...spelledBy(plans).filter((name) => name !== amount && name !== label)])];
+  const { id, time, card, amount, label } = columns;
+  const inputs = plans.map(inputsOf);
+  const numbers = new Set([amount, label, ...inputs.flatMap((one) => one.numbers)]);
+  const worded = [...(card === null ? [] : [card]), ...inputs.flatMap(({ keys, texts }) => [...keys, ...texts])];
+  const written = times.format === undefined ? [] : [time, LABEL_KNOWN_AT];
+  return [...new Set([id, ...written, ...worded.filter((name) => !numbers.has(name))])];
 }
 
 /** With the named columns and those that the pipeline names, and no others. */
