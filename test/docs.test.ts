@@ -1,11 +1,12 @@
 // The documents against the code: links, verbs, options, keys with their defaults, environment variables, dependencies.
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Verb } from "../src/cli/verb.ts";
 import { parsePipeline } from "../src/pipeline/pipeline.ts";
-import { PIPELINE_SCHEMA } from "../src/pipeline/schema.ts";
+import { PIPELINE } from "../src/pipeline/sections.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
@@ -144,12 +145,18 @@ describe("docs/cli.md", () => {
 describe("docs/configuration.md", () => {
   const page = read("docs/configuration.md");
   const rows = tableRows(page);
-  const keys = keysOf(PIPELINE_SCHEMA, "");
+  const keys = keysOf(PIPELINE.schema, "");
 
   test("names every key of a pipeline file, and none that is not one", () => {
     const headed = page.slice(page.indexOf("## The pipeline file"));
     const documented = [...headed.matchAll(/^\| `([\w.]+)` \|/gm)].map((match) => match[1]);
     expect(documented.sort()).toEqual([...keys].sort());
+  });
+
+  test("has the tables that the sections make", () => {
+    expect(() =>
+      execFileSync(process.execPath, ["scripts/keys.mjs", "--check"], { cwd: ROOT, stdio: "pipe" }),
+    ).not.toThrow();
   });
 
   test("gives the defaults that the parser takes", () => {
@@ -193,8 +200,13 @@ describe("docs/decisions", () => {
 
 /** Dotted names of a schema's leaves: "split.gap". */
 function keysOf(schema: object, prefix: string): string[] {
-  const { properties } = schema as { readonly properties?: Readonly<Record<string, object>> };
-  if (properties === undefined) return [prefix.slice(0, -1)];
+  const { properties, anyOf = [] } = schema as {
+    readonly properties?: Readonly<Record<string, object>>;
+    readonly anyOf?: readonly object[];
+  };
+  // A value of several kinds is a key, and so are the keys of those kinds that have some.
+  const inner = anyOf.filter((kind) => "properties" in kind).flatMap((kind) => keysOf(kind, prefix));
+  if (properties === undefined) return [prefix.slice(0, -1), ...inner];
   return Object.entries(properties).flatMap(([name, inner]) => keysOf(inner, `${prefix}${name}.`));
 }
 
