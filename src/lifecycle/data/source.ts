@@ -78,7 +78,10 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
     if (name === label) checkLabel(cells.get(name)!, placeOf(name));
     else checkNumber(cells.get(name)!, placeOf(name));
   }
-  for (const name of read) checkFinite(cells.get(name)!, placeOf(name));
+  for (const name of read) {
+    checkFinite(cells.get(name)!, placeOf(name));
+    cells.set(name, withoutMinusZero(cells.get(name)!));
+  }
   return { path, hash, table: { rows: raw.rows, columns: cells } };
 }
 
@@ -336,6 +339,12 @@ function checkFinite(column: Column, place: Place): void {
       );
     }
   }
+}
+
+/** Minus zero is zero, as it is in a request: a vector would differ by one bit. */
+function withoutMinusZero(column: Column): Column {
+  if (column.kind === "text" || !column.values.some((value) => Object.is(value, -0))) return column;
+  return { ...column, values: column.values.map((value) => (value === 0 ? 0 : value)) };
 }
 
 /** What a label is, and what to do about another. */
