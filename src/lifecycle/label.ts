@@ -2,7 +2,14 @@
 
 import { SentinelError } from "../core/errors.ts";
 import { type Column, numberAt, textAt } from "../core/table.ts";
-import { type LabelDraft, type LabelRefusal, type LabelRoad, labelFault, takeLabel } from "../online/label.ts";
+import {
+  type LabelDraft,
+  type LabelRefusal,
+  type LabelRoad,
+  labelFault,
+  labelKnownMax,
+  takeLabel,
+} from "../online/label.ts";
 import { SharedStates } from "../online/states.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionLog } from "../ports/log.ts";
@@ -21,11 +28,14 @@ const UNKNOWN_SHOWN_MAX = 20;
 /** Labels written between two flushes, below the log's buffer. */
 const FLUSH_EVERY = 1000;
 
-/** Reads a table of labels: id, label, and optionally label_known_at and source. Errors: dataset.*, labels.invalid. */
+/**
+ * Reads a table of labels: id, label, and optionally label_known_at and source. Other columns are not looked at: where no time is given,
+ * the pipeline's delay counts from the transaction as it was answered. Errors: dataset.*, labels.invalid.
+ */
 export async function readLabels(ports: Ports, pipeline: Pipeline, file: string): Promise<readonly LabelDraft[]> {
   const dataset = await ports.dataset();
   const { columns } = await dataset.describe(file);
-  const { id, label, time } = pipeline.columns;
+  const { id, label } = pipeline.columns;
   const named = new Map<string, string>();
   for (const { name } of columns) {
     const canonical = pipeline.canonical.get(name) ?? name;
@@ -42,7 +52,8 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
       );
     }
   }
-  const table = await dataset.read(file, { columns: [...named.values()] });
+  const wanted = [id, label, LABEL_KNOWN_AT, "source"].flatMap((name) => named.get(name) ?? []);
+  const table = await dataset.read(file, { columns: wanted });
   const column = (name: string): Column | undefined => table.columns.get(named.get(name) ?? "");
   const labels: LabelDraft[] = [];
   for (let row = 0; row < table.rows; row++) {
@@ -52,23 +63,16 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
     if (value !== 0 && value !== 1)
       throw invalid(file, row, `has label ${String(textAt(column(label)!, row))}; a label is 0 or 1`);
     const known = column(LABEL_KNOWN_AT);
-    const happened = column(time);
-    const delayed = happened === undefined ? Number.NaN : numberAt(happened, row) + pipeline.labels.delayMs;
     const given = known === undefined ? Number.NaN : numberAt(known, row);
     const source = column("source");
     labels.push({
       transactionId,
       fraud: value === 1,
-      knownAt: firstTime(given, delayed),
+      knownAt: Number.isNaN(given) ? "after-delay" : given,
       source: source === undefined ? "file" : (textAt(source, row) ?? "file"),
     });
   }
   return labels;
-}
-
-/** The first that is a time. */
-function firstTime(...times: readonly number[]): LabelDraft["knownAt"] {
-  return times.find((time) => !Number.isNaN(time)) ?? "after-delay";
 }
 
 /**
@@ -113,7 +117,9 @@ async function write(
   },
 ): Promise<LabelResult> {
   const { pipeline, labels, log, states } = given;
-  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs };
+  const newestTime = (await log.recent(1)).at(-1)?.time ?? Number.NEGATIVE_INFINITY;
+  const knownMax = labelKnownMax({ now: ports.clock.now(), newestTime });
+  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs, knownMax };
   const unknown: string[] = [];
   let unknownCount = 0;
   let written = 0;
