@@ -56,7 +56,7 @@ async function label(csv: string, way: "url" | "file"): Promise<Labelled> {
   worlds.push(world);
   await world.alias("champion", await world.register(bundle));
   await world.saveState(SPEC_A);
-  const served = await serve(world);
+  const served = await serve(world, { aheadMaxMs: HOUR_MS });
   for (const payment of ANSWERED) expect((await post(served.server, "/predict", bodyOf(payment))).status).toBe(200);
   const { host, port } = await served.server.start({ host: "127.0.0.1", port: 0 });
   if (way === "file") await served.stop();
