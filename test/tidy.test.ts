@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { OUTSIDE_TESTS } from "./groups.ts";
+import { filesOf, NOT_PURE_TESTS, OUTSIDE_TESTS, UNIT_TESTS } from "./groups.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** The name under which feature files import this package. */
@@ -342,6 +342,23 @@ function readsEnvironment(text: string): boolean {
     withoutComments(text),
   );
 }
+
+test("groups name tests that are there, and the inner loop waits for no service", () => {
+  const files = sources("test", /\.test\.ts$/).map(({ file }) => file);
+  const named = (pattern: string): string[] => {
+    const [folder, rest] = [path.posix.dirname(pattern), path.posix.basename(pattern)];
+    return files.filter((file) =>
+      rest === "**"
+        ? file.startsWith(`${folder}/`)
+        : path.posix.dirname(file) === folder && (file === pattern || rest === "*.test.ts"),
+    );
+  };
+  for (const pattern of [...OUTSIDE_TESTS, ...UNIT_TESTS, ...NOT_PURE_TESTS])
+    expect(named(pattern), pattern).not.toEqual([]);
+  const outside = new Set(OUTSIDE_TESTS.flatMap(named));
+  expect(UNIT_TESTS.flatMap(named).filter((file) => outside.has(file))).toEqual([]);
+  expect(filesOf("unit").exclude).toEqual(expect.arrayContaining([...NOT_PURE_TESTS]));
+});
 
 test("only config.ts reads the environment", () => {
   const readers = sources("src").filter(({ file, text }) => file !== "src/config.ts" && readsEnvironment(text));
