@@ -17,10 +17,8 @@ export const verb: Verb = {
     const ports = context.ports();
     const labels = await readLabels(ports, pipeline, args[0]);
     const url = textOption(options, "url");
-    const result =
-      url === undefined
-        ? await offline()
-        : await post(url, labels, Math.min(POSTED_TOGETHER_MAX, pipeline.serve.batchMax));
+    const together = Math.min(POSTED_TOGETHER_MAX, pipeline.serve.batchMax);
+    const result = url === undefined ? await offline() : await post(labels, { url, together, key: context.config.key });
     context.output.line(`${result.written} of ${result.read} labels written`);
     if (result.unknownCount > 0) {
       context.output.line(
@@ -48,7 +46,14 @@ export const verb: Verb = {
   },
 };
 
-async function post(url: string, labels: readonly LabelDraft[], together: number) {
+interface Door {
+  readonly url: string;
+  /** Labels per request. */
+  readonly together: number;
+  readonly key: string | null;
+}
+
+async function post(labels: readonly LabelDraft[], { url, together, key }: Door) {
   let written = 0;
   const unknown: string[] = [];
   for (let at = 0; at < labels.length; at += together) {
@@ -60,6 +65,7 @@ async function post(url: string, labels: readonly LabelDraft[], together: number
     }));
     const answer = (await postJson(`${url.replace(/\/$/, "")}/feedback`, body, {
       refused: "labels.invalid",
+      key,
     })) as Feedback;
     written += answer.accepted;
     for (const item of answer.items.filter(({ accepted }) => !accepted)) {
