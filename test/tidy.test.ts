@@ -387,9 +387,6 @@ const PARTICIPLES_LEFT: readonly string[] = [
   "src/online/answer.ts: held",
   "src/online/live.ts: held",
   "src/online/shadow.ts: held",
-  "src/online/states/own.ts: held",
-  "src/online/states/shared.ts: taken",
-  "src/online/states/shared.ts: held",
   "src/server/explain.ts: held",
 ];
 
