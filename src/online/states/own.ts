@@ -247,7 +247,7 @@ export class WarmStates implements OnlineStates {
     from: { readonly log: PredictionLog; readonly store: SnapshotStore },
   ): Promise<Start> {
     const layout = plan.layoutHash;
-    const own = await this.load("serve", layout);
+    const own = await this.ofThisLog(await this.load("serve", layout), from.log);
     const trained = await this.trained(layout);
     const latest = (await from.log.recent(1))[0];
     const newest = latest === undefined ? Number.NEGATIVE_INFINITY : reachOf(latest.time, latest.receivedAt);
@@ -271,6 +271,18 @@ export class WarmStates implements OnlineStates {
     // A server that was killed before its first save goes on in the era it was in.
     const origin = same ? last : { ...trained.origin, catchUpSequence: CATCHING_UP };
     return { ...trained, origin, fresh: !same };
+  }
+
+  /**
+   * Null for a state that knows entries which the log has not got, such as beside a log from an older backup: those that the log gives
+   * their numbers to would never be learned, and a replay could not follow.
+   */
+  private async ofThisLog(own: SavedState | null, log: PredictionLog): Promise<SavedState | null> {
+    const { sequence } = await log.last();
+    if (own === null || own.sequence <= sequence) return own;
+    const what = `it knows the log up to entry ${own.sequence}, and the log ends at ${sequence}`;
+    this.ports.report.line(`feature state of the server is left aside: ${what}`);
+    return null;
   }
 
   private trained(layout: string): Promise<SavedState | null> {
