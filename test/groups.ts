@@ -1,7 +1,8 @@
 // Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
 
-/** Files that start MLflow, Redis, DVC or another Node, which scripts/setup-* install while the other tests run. */
+/** Files that start MLflow, Redis, Prometheus, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const SERVICE_TESTS: readonly string[] = [
+  "test/deploy/prometheus.test.ts",
   "test/drivers/registry/**",
   "test/drivers/state/**",
   "test/journeys/**",

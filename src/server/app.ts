@@ -34,7 +34,8 @@ async function answered(parts: ServerParts, route: Route, context: RequestContex
   } finally {
     if (counted) parts.overload.leave();
   }
-  parts.measures.requested({ route: route.path, status: response.status, ms: clock.elapsed() - begun });
+  const version = route.shed ? parts.live.current.champion?.scorer.version : undefined;
+  parts.measures.requested({ route: route.path, status: response.status, ms: clock.elapsed() - begun, version });
   return response;
 }
 

@@ -69,7 +69,12 @@ function serve(
   const { overload, ports } = parts;
   const begun = ports.clock.elapsed();
   const finish = (status: number): void =>
-    parts.measures.requested({ route: predictRoute.path, status, ms: ports.clock.elapsed() - begun });
+    parts.measures.requested({
+      route: predictRoute.path,
+      status,
+      ms: ports.clock.elapsed() - begun,
+      version: parts.live.current.champion?.scorer.version,
+    });
   try {
     overload.enter();
   } catch (error) {

@@ -8,6 +8,8 @@ export interface OverloadOptions {
   readonly inFlightMax: number;
   /** Event-loop delay beyond which new requests are refused, when it lasts. */
   readonly lagMsMax: number;
+  /** Told the delay of the event loop at each look. */
+  readonly onLag?: (ms: number) => void;
 }
 
 const SAMPLE_MS = 20;
@@ -62,7 +64,9 @@ export class Overload {
 
   private sample(): void {
     const now = this.options.clock.elapsed();
-    this.late = now - this.last - SAMPLE_MS > this.options.lagMsMax ? this.late + 1 : 0;
+    const lagMs = now - this.last - SAMPLE_MS;
+    this.options.onLag?.(Math.max(0, lagMs));
+    this.late = lagMs > this.options.lagMsMax ? this.late + 1 : 0;
     this.last = now;
   }
 }

@@ -108,6 +108,6 @@ async function assemble(input: {
     schema,
     options: { counters, logger, aheadMaxMs, persistMs, workerModule, load },
   });
-  const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax });
+  const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax, onLag: measures.lagged });
   return { ...engine, measures, overload, adminKey, packageVersion };
 }
