@@ -11,6 +11,7 @@ export const SERVICE_TESTS: readonly string[] = [
   "test/lifecycle/verify.test.ts",
   "test/online/states/**",
   "test/reference/**",
+  "test/server/clients.test.ts",
   "test/server/shared.test.ts",
 ];
 

@@ -1,6 +1,7 @@
 // The engine: everything that answers transactions and takes labels for one pipeline, whatever door they come through.
 import { DAY_MS } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
+import { encode } from "../features/encode.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -24,6 +25,8 @@ export interface Engine {
   readonly live: Live;
   readonly parser: TransactionParser;
   readonly duplicates: Duplicates;
+  /** Reads a vector; a door that measures puts its own around it. */
+  readonly encode: typeof encode;
   readonly counters: Counters;
   readonly logger: EngineLog;
   /** How far an event time may be ahead of the clock, in milliseconds. */
@@ -102,6 +105,7 @@ export async function openEngine(input: {
     live,
     parser,
     duplicates,
+    encode,
     counters,
     logger,
     aheadMaxMs,

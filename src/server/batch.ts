@@ -5,6 +5,7 @@ import { checkSame } from "../online/duplicates.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
 import type { Parsed } from "../online/parse.ts";
+import type { Reply } from "../online/reply.ts";
 import { chunksOf, mediaType, readLines, readText } from "./body.ts";
 import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
@@ -37,6 +38,18 @@ async function array(parts: ServerParts, context: RequestContext): Promise<Respo
   const explain = wantsReasons(context);
   const input = { request: context.req.raw, incoming: context.env?.incoming };
   const items = parseJson(await readText(input, parts.pipeline.serve.bodyMaxBytes));
+  return jsonResponse(await answerItems(parts, items, { explain }));
+}
+
+/**
+ * The answers to an array of transactions, in order: by one bundle, all or nothing. Errors: `request.invalid` with the index before
+ * each field, `request.body-too-large`, and those of `answer`.
+ */
+export async function answerItems(
+  parts: ServerParts,
+  items: unknown,
+  { explain = false }: { readonly explain?: boolean } = {},
+): Promise<readonly Reply[]> {
   const all = parseAll(parts, items);
   const live = parts.live.current;
   championOf(live);
@@ -47,12 +60,12 @@ async function array(parts: ServerParts, context: RequestContext): Promise<Respo
     byId.set(id, parsed);
     await parts.duplicates.find(parsed);
   }
-  const answers = [];
+  const answers: Reply[] = [];
   for (const [index, parsed] of all.entries()) {
     if (index % PORTION === PORTION - 1) await breathe();
     answers.push(explain ? await explainedAnswer(parts, parsed, live) : await answer(parts, parsed, { live }));
   }
-  return jsonResponse(answers);
+  return answers;
 }
 
 function parseAll(parts: ServerParts, items: unknown): Parsed[] {

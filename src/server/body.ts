@@ -17,22 +17,23 @@ export function mediaType(request: Request, allowed: readonly string[]): string 
 /** How long a whole body may take to arrive; a stream of lines may take longer. */
 const BODY_MS_MAX = 30_000;
 
+interface BodySource {
+  readonly request: Request;
+  readonly incoming: IncomingMessage | undefined;
+  readonly msMax?: number;
+}
+
 /** The whole body as text. Throws `request.body-too-large`, `request.malformed` when it is not UTF-8, cut off or too slow. */
-export async function readText(
-  input: {
-    readonly request: Request;
-    readonly incoming: IncomingMessage | undefined;
-    readonly msMax?: number;
-  },
-  bytesMax: number,
-): Promise<string> {
+export async function readText(input: BodySource, bytesMax: number): Promise<string> {
+  return decode(await readBytes(input, bytesMax));
+}
+
+/** The whole body. Throws `request.body-too-large`, `request.malformed` when it is cut off or too slow. */
+export async function readBytes(input: BodySource, bytesMax: number): Promise<Uint8Array> {
   const { request, incoming } = input;
   if (Number(request.headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  const bytes =
-    incoming === undefined
-      ? await readWeb(request, bytesMax)
-      : await readIncoming(incoming, { bytesMax, msMax: input.msMax ?? BODY_MS_MAX });
-  return decode(bytes);
+  if (incoming === undefined) return readWeb(request, bytesMax);
+  return readIncoming(incoming, { bytesMax, msMax: input.msMax ?? BODY_MS_MAX });
 }
 
 /** The lines of an NDJSON body; each at most `bytesMax` long. Blank ones are among them, so that the count is the line's number. */
@@ -117,7 +118,8 @@ function incomplete(what: string): SentinelError {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-function decode(bytes: Uint8Array): string {
+/** Bytes as text. Throws `request.malformed` when they are not UTF-8. */
+export function decode(bytes: Uint8Array): string {
   try {
     return UTF8.decode(bytes);
   } catch {

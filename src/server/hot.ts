@@ -7,6 +7,7 @@ import { failed } from "./app.ts";
 import { parseJson } from "./json.ts";
 import type { ServerParts } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
+import { REQUEST_ID } from "./request-id.ts";
 
 /** How long a whole body may take to arrive. */
 const BODY_MS_MAX = 30_000;
@@ -68,6 +69,7 @@ function serve(
   const { incoming, response, length, arriving } = on;
   const { overload, ports } = parts;
   const begun = ports.clock.elapsed();
+  const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
   const finish = (status: number): void =>
     parts.measures.requested({
       route: predictRoute.path,
@@ -79,7 +81,7 @@ function serve(
     overload.enter();
   } catch (error) {
     incoming.resume();
-    void refuse(parts, response, error).then(finish);
+    void refuse(parts, { response, id }, error).then(finish);
     return;
   }
   const chunks: Buffer[] = [];
@@ -96,7 +98,7 @@ function serve(
   const arrival: Arrival = {
     begun,
     giveUp() {
-      if (!over) end(refuse(parts, response, incomplete("did not arrive within its time")));
+      if (!over) end(refuse(parts, { response, id }, incomplete("did not arrive within its time")));
     },
   };
   arriving.add(arrival);
@@ -106,38 +108,63 @@ function serve(
   });
   incoming.on("end", () => {
     if (over) return;
-    end(reply(parts, response, chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size)));
+    const body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size);
+    end(traced(parts, { incoming, id }, () => reply(parts, { response, id }, body)));
   });
   incoming.on("close", () => {
-    if (!over) end(refuse(parts, response, incomplete(`was cut off after ${size} of ${length} bytes`)));
+    if (!over) end(refuse(parts, { response, id }, incomplete(`was cut off after ${size} of ${length} bytes`)));
   });
 }
 
+/** Runs within the request's span, where somebody traces. */
+function traced(
+  parts: ServerParts,
+  { incoming, id }: { readonly incoming: IncomingMessage; readonly id: string },
+  run: () => Promise<number>,
+): Promise<number> {
+  if (parts.tracing === null) return run();
+  const header = (name: string): string | undefined => textOf(incoming.headers[name]);
+  const request = { method: predictRoute.method, route: predictRoute.path, id, header };
+  return parts.tracing.request(request, run, (status) => status);
+}
+
+/** An answer that is still to be given, and the request's id, which it names. */
+interface Answering {
+  readonly response: ServerResponse;
+  readonly id: string;
+}
+
 /** Answers; the status. Never rejects. */
-async function reply(parts: ServerParts, response: ServerResponse, body: Buffer): Promise<number> {
+async function reply(parts: ServerParts, { response, id }: Answering, body: Buffer): Promise<number> {
   try {
     if (!isUtf8(body)) throw notUtf8();
     const parsed = parts.parser.parse(parseJson(body.toString("utf8")), parts.ports.clock.now());
     const text = JSON.stringify(await answer(parts, parsed));
-    const bytes = Buffer.byteLength(text);
-    response.writeHead(200, ["content-type", "application/json", "content-length", String(bytes)]);
+    const length = String(Buffer.byteLength(text));
+    response.writeHead(200, ["content-type", "application/json", "content-length", length, REQUEST_ID, id]);
     response.end(text);
     return 200;
   } catch (error) {
-    return refuse(parts, response, error);
+    return refuse(parts, { response, id }, error);
   }
 }
 
 /** The problem document of an error, as the cold road answers it; the status. Never rejects. */
-async function refuse(parts: ServerParts, response: ServerResponse, error: unknown): Promise<number> {
-  const problem = failed(parts, error);
+async function refuse(parts: ServerParts, { response, id }: Answering, error: unknown): Promise<number> {
+  const problem = failed(parts, error, { id });
   const text = await problem.text();
   if (!response.headersSent && !response.destroyed) {
     problem.headers.set("content-length", String(Buffer.byteLength(text)));
+    problem.headers.set(REQUEST_ID, id);
     response.writeHead(problem.status, [...problem.headers].flat());
     response.end(text);
   }
   return problem.status;
+}
+
+/** A header that came once. */
+function textOf(header: string | readonly string[] | undefined): string | undefined {
+  return typeof header === "string" ? header : undefined;
 }
 
 function notUtf8(): SentinelError {

@@ -61,14 +61,21 @@ function operationOf(route: Route): object {
     operationId: route.path.replace(/\W+/g, "_").replace(/^_|_$/g, ""),
     summary: route.summary,
     ...(route.path.startsWith("/admin/") ? { security: [{ key: [] }] } : {}),
-    ...(route.query === undefined ? {} : { parameters: parametersOf(route.query) }),
+    ...parametersOf(route),
     ...(route.body === undefined ? {} : { requestBody: { required: true, content: contentOf(route.body) } }),
     responses: { 200: { description: "Done.", content: contentOf(route.answers) }, default: problem },
   };
 }
 
-function parametersOf(query: NonNullable<Route["query"]>): object[] {
-  return Object.entries(query).map(([name, what]) => ({ name, in: "query", ...what }));
+function parametersOf({ path, query = {} }: Route): { readonly parameters?: readonly object[] } {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
+  const parameters = [...inPath, ...Object.entries(query).map(([name, what]) => ({ name, in: "query", ...what }))];
+  return parameters.length === 0 ? {} : { parameters };
 }
 
 function contentOf(types: Readonly<Record<string, object>>): object {

@@ -4,6 +4,8 @@ import type { Context } from "hono";
 import type { Engine } from "../online/engine.ts";
 import type { Measures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
+import type { RequestIds } from "./request-id.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** The engine, and what only a door over HTTP needs. */
 export interface ServerParts extends Engine {
@@ -11,6 +13,9 @@ export interface ServerParts extends Engine {
   readonly overload: Overload;
   readonly adminKey: string | null;
   readonly packageVersion: string;
+  readonly requestIds: RequestIds;
+  /** null: nobody traces. */
+  readonly tracing: Tracing | null;
 }
 
 /** A request as a route sees it; `incoming` is missing where no socket is behind it (tests by app.request). */
@@ -19,10 +24,13 @@ export type RequestContext = Context<{ Bindings: Partial<HttpBindings> }>;
 /** One route: what it does and how the OpenAPI document describes it. */
 export interface Route {
   readonly method: "GET" | "POST";
+  /** As OpenAPI has it: `{name}` stands for one segment. */
   readonly path: string;
   readonly summary: string;
   /** True for routes that are refused when the server is overloaded. */
   readonly shed?: boolean;
+  /** True where a problem says its detail as `error` too, which clients of the Open Inference Protocol read. */
+  readonly errorMember?: boolean;
   /** Parameters of the query by name: what they do, and the schema of their value. */
   readonly query?: Readonly<Record<string, { readonly description: string; readonly schema: object }>>;
   /** Media types of the body with their schemas. */

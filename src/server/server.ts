@@ -3,7 +3,7 @@ import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
-import type { loadScorer } from "../online/score.ts";
+import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type App, createApp } from "./app.ts";
@@ -12,6 +12,8 @@ import { type Listening, listen } from "./listen.ts";
 import { createMeasures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { ServerParts } from "./parts.ts";
+import { createRequestIds } from "./request-id.ts";
+import { openTracing } from "./tracing.ts";
 
 export interface ServerOptions {
   readonly logger?: EngineLog;
@@ -102,12 +104,17 @@ async function assemble(input: {
   const { logger = pino(), aheadMaxMs, persistMs, workerModule, load } = options;
   const measures = createMeasures();
   const { counters } = measures;
+  const tracing = await openTracing(packageVersion);
   const engine = await openEngine({
     ports,
     pipeline,
     schema,
-    options: { counters, logger, aheadMaxMs, persistMs, workerModule, load },
+    options: { counters, logger, aheadMaxMs, persistMs, workerModule, load: tracing?.load(load ?? loadScorer) ?? load },
   });
+  tracing?.shadows(engine.shadows);
   const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax, onLag: measures.lagged });
-  return { ...engine, measures, overload, adminKey, packageVersion };
+  const parts = { ...engine, measures, overload, adminKey, packageVersion, requestIds: createRequestIds(), tracing };
+  if (tracing === null) return parts;
+  const { parser, encode, log } = engine;
+  return { ...parts, parser: tracing.parser(parser), encode: tracing.encode(encode), log: tracing.log(log) };
 }
