@@ -133,7 +133,6 @@ def lightgbm_models(x, y):
 def refused_models(x, y):
     """Sound models that Sentinel cannot score: file name, booster."""
     import lightgbm as lgb
-    import pandas as pd
     import xgboost as xgb
 
     three = np.arange(len(y)) % 3
@@ -158,9 +157,6 @@ def refused_models(x, y):
     yield "refused-lightgbm-classes.txt", grow(labels=three, objective="multiclass", num_class=3)
     yield "refused-lightgbm-linear-leaves.txt", grow(linear_tree=True)
     yield "refused-lightgbm-regression.txt", grow(objective="regression")
-    named = pd.DataFrame({"a": pd.Categorical([f"c{int(v)}" for v in category[:, 0]])})
-    categories = xgb.DMatrix(named, y, enable_categorical=True)
-    yield "refused-xgboost-own-codes.json", boost(categories, objective="binary:logistic", max_cat_to_onehot=1)
     yield "refused-lightgbm-large-category.txt", grow(category + 70_000, categorical=[0])
 
 

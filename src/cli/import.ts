@@ -1,7 +1,7 @@
 // `sentinel import`: a foreign model's file in, narration and verdicts out.
 import { readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { FOREIGN_FORMATS, importModel } from "../lifecycle/import.ts";
+import { CATEGORY_MEANINGS, FOREIGN_FORMATS, importModel } from "../lifecycle/import.ts";
 import { choiceOption, forceReason, numberOption, optionalInteger, SEEDS, textOption } from "./options.ts";
 import { showRegistered, showTraining } from "./train.ts";
 import type { Verb } from "./verb.ts";
@@ -10,15 +10,26 @@ const CALIBRATIONS = ["choose", "isotonic", "beta", "none"] as const;
 const ROUNDS_MAX = 1_000_000;
 
 export const verb: Verb = {
-  args: "<file>",
+  args: "<file-or-uri>",
   options: [
-    ["--format <name>", "onnx, xgboost or lightgbm (default: told from the file)"],
+    ["--format <name>", "onnx, xgboost, lightgbm or catboost (default: told from the file)"],
     ["--data <file>", "CSV, Parquet or NDJSON with labels, to calibrate and judge on (default: the pipeline's source)"],
     ["--features <names>", "the features that the model's columns take, in its order: a,b,c"],
     ["--columns <file>", 'JSON of renamed columns: {"column of the model": "feature"}'],
     ["--calibrate <how>", "choose, isotonic, beta or none: the model's own probability (default: the pipeline's)"],
-    ["--rounds <n>", "only the first n rounds of boosting (default: the best, where training stopped early)"],
-    ["--missing <number>", "what stood for a missing value in its training (default: NaN)"],
+    ["--rounds <n>", "only the first n rounds of boosting, or all (default: the best, where training stopped early)"],
+    [
+      "--missing <number>",
+      "a number that its training table held, as a value like any other, where a value was missing; not XGBClassifier(missing=…), whose file knows (default: NaN)",
+    ],
+    [
+      "--fraud-class <label>",
+      "the class that is fraud: a label, or 0 or 1 where the file has none (default: by the labels)",
+    ],
+    [
+      "--categories <what>",
+      "codes or values: what numbers in the file's own lists of categories are, where both would do",
+    ],
     ["--output <name>", "of an ONNX graph: the output that tells of fraud, where it has several"],
     ["--margin", "of an ONNX graph: that output is log-odds, not a probability"],
     ["--seed <n>", "seed of every random draw (default: the pipeline's)"],
@@ -46,7 +57,12 @@ export const verb: Verb = {
       output: textOption(options, "output"),
       isMargin: options.margin === true,
       missing: numberOption(options, "missing"),
-      rounds: optionalInteger(options, "rounds", { low: 1, high: ROUNDS_MAX }),
+      rounds:
+        textOption(options, "rounds") === "all"
+          ? "all"
+          : optionalInteger(options, "rounds", { low: 1, high: ROUNDS_MAX }),
+      fraudClass: textOption(options, "fraudClass"),
+      categories: choiceOption(options, "categories", CATEGORY_MEANINGS),
       pipeline,
       path,
       actor: config.actor,

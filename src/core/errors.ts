@@ -56,6 +56,8 @@ export const ERROR_KINDS = {
   "pipeline.invalid": INPUT,
   "pipeline.missing": MISSING,
   "quality.suite-invalid": INPUT,
+  // Somebody else's version: retried, since `sentinel import` may give it its bundle any moment.
+  "registry.no-bundle": { http: 503, exit: 2, retryable: true },
   "registry.conflict": CONFLICT,
   "registry.corrupt": { http: 503, exit: 3, retryable: false },
   "registry.invalid": INPUT,

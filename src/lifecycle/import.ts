@@ -6,28 +6,35 @@ import type { ModelParameters } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { loadSpec } from "./data/spec-file.ts";
 import { type ColumnChoice, mapColumns } from "./import/columns.ts";
+import type { CategoryMeaning } from "./import/encoders.ts";
 import { engineOf } from "./import/engine.ts";
 import { fitImported } from "./import/fit.ts";
 import type { ForeignFormat } from "./import/format.ts";
-import { readForeign } from "./import/read.ts";
+import { FILE_BYTES_MAX, readForeign, readForeignBytes } from "./import/read.ts";
+import { isModelUri, readStored, type StoredFile } from "./import/stored.ts";
 import { makeCandidate, type TrainInput, type TrainResult } from "./train.ts";
 
+export { CATEGORY_MEANINGS } from "./import/encoders.ts";
 export { FOREIGN_FORMATS } from "./import/format.ts";
 
-export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "threads" | "tune"> {
-  /** The model's file. */
+export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "adopted" | "threads" | "tune"> {
+  /** The model's file, or its URI in the registry: models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/PATH. */
   readonly file: string;
   /** Told from the file where absent. */
   readonly format?: ForeignFormat;
-  /** Only the first so many rounds of boosting. */
-  readonly rounds?: number;
+  /** Only the first so many rounds of boosting, or all of them where the file names a best one. */
+  readonly rounds?: number | "all";
   readonly columns: ColumnChoice;
   /** Of an ONNX graph: the output that tells of fraud, where it has several. */
   readonly output?: string;
   /** Of an ONNX graph: that output is log-odds, not a probability. */
   readonly isMargin?: boolean;
-  /** What stood for a missing value in the model's training; absent: NaN. */
+  /** The number that stood, as a value like any other, for a missing one in the model's training table; absent: none did. */
   readonly missing?: number;
+  /** The label of fraud, 0 or 1 where the file has no labels; absent: told by the labels, else class 1. */
+  readonly fraudClass?: string;
+  /** What numbers in the file's own lists of categories are, where both would do. */
+  readonly categories?: CategoryMeaning;
   /** Overrides the pipeline's; "none" keeps the model's own probability. */
   readonly calibration?: ModelParameters["calibration"];
 }
@@ -42,34 +49,75 @@ export interface ImportResult extends TrainResult {
  * of training.
  */
 export async function importModel(ports: Ports, input: ImportInput): Promise<ImportResult> {
-  const { file, format, rounds, columns: choice, calibration, output, isMargin = false, missing, ...task } = input;
-  const foreign = readForeign(file, { format, rounds, output, isMargin });
+  const { file, format, rounds, columns: choice, calibration, output, isMargin = false, missing, ...rest } = input;
+  const { fraudClass, categories, ...task } = rest;
+  const reading = { format, rounds, output, isMargin, fraudClass };
+  const stored = isModelUri(file) ? await readStored(await ports.registry(), file, { bytesMax: FILE_BYTES_MAX }) : null;
+  const foreign = stored === null ? readForeign(file, reading) : readForeignBytes(stored.bytes, stored.name, reading);
   const plan = compileSpec(await loadSpec(input.pipeline));
-  const columns = mapColumns(foreign.model, { features: plan.names, choice });
-  const engine = engineOf(foreign.model, { names: plan.names, columns, isMargin, missing: missing ?? null });
+  const { width, names = stored?.columns ?? null } = { ...foreign.model, names: foreign.model.names ?? undefined };
+  const named = { width, names: names !== null && width !== null && names.length !== width ? null : names };
+  const columns = mapColumns(named, { features: plan.names, choice });
+  const engine = engineOf(foreign.model, {
+    names: plan.names,
+    columns,
+    isMargin,
+    missing: missing ?? null,
+    features: plan.spec.features,
+    categories: categories ?? null,
+    fraudClass,
+  });
   const imported: Imported = {
     format: foreign.format,
     file: foreign.file,
     sha256: foreign.sha256,
     title: foreign.model.title,
-    columns: columns.map((at, i) => ({ name: foreign.model.names?.[i] ?? String(i), feature: plan.names[at] })),
+    columns: columns.map((at, i) => ({ name: named.names?.[i] ?? String(i), feature: plan.names[at] })),
     notes: [
+      ...(stored === null ? [] : [originNote(file, stored, input.pipeline.model)]),
       ...foreign.model.notes,
       ...engine.notes,
-      ...(missing === undefined ? [] : [`A missing value counts as ${missing}.`]),
+      ...(missing === undefined ? [] : [`A missing value counts as the value ${missing}.`]),
     ],
   };
   const what = engine.model.kind === "trees" ? `${engine.model.trees.roots.length} trees` : "a graph for ONNX Runtime";
   ports.report.line(`  ${imported.title}: ${what} over ${columns.length} columns`);
+  // Said before the data is read: whoever is refused afterwards has seen what was understood.
+  const say = (note: string): void => ports.report.line(`  note: ${note}`);
+  imported.notes.forEach(say);
   const { modelParameters } = input.pipeline;
   const pipeline =
     calibration === undefined
       ? input.pipeline
       : { ...input.pipeline, modelParameters: { ...modelParameters, calibration } };
+  const seen: string[] = [];
   const result = await makeCandidate(
     ports,
-    { ...task, pipeline, verb: "import", imported },
-    { plan, fit: (x, labels, given) => fitImported(engine.model, { x, labels, ...given }) },
+    { ...task, pipeline, verb: "import", imported, adopted: adoptedOf(stored, pipeline.model) },
+    {
+      plan,
+      fit: async (x, labels, given) => {
+        const fitted = await fitImported(engine, { x, labels, isAsked: fraudClass !== undefined, ...given });
+        fitted.notes.forEach(say);
+        seen.push(...fitted.notes);
+        return fitted;
+      },
+    },
   );
-  return { ...result, imported };
+  return { ...result, imported: { ...imported, notes: [...imported.notes, ...seen] } };
+}
+
+/** A version of the pipeline's own model gets its bundle beside it; any other model becomes a new version, of the run that logged it. */
+function adoptedOf(stored: StoredFile | null, model: string): TrainInput["adopted"] {
+  if (stored === null) return undefined;
+  const own = stored.version?.model === model ? stored.version.version : null;
+  return { version: own, runId: stored.runId };
+}
+
+function originNote(uri: string, stored: StoredFile, model: string): string {
+  const where = stored.runId === "" ? "no run" : `run ${stored.runId}`;
+  if (stored.version?.model === model) {
+    return `${uri} is version ${stored.version.version} of ${model}, logged by ${where}: that version becomes servable.`;
+  }
+  return `${uri} was logged by ${where}: it becomes a new version of ${model}, the model that the pipeline serves.`;
 }

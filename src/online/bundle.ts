@@ -23,7 +23,7 @@ export interface Provenance {
 
 /** A foreign model's origin. */
 export interface Imported {
-  readonly format: "xgboost" | "lightgbm" | "onnx";
+  readonly format: "xgboost" | "lightgbm" | "catboost" | "onnx";
   /** The file's name, without its folder. */
   readonly file: string;
   /** SHA-256 of the file's bytes. */

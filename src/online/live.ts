@@ -238,8 +238,12 @@ export class Live {
     const code = error instanceof SentinelError ? error.code : "bug.unexpected";
     const retryable = error instanceof SentinelError && error.kind.retryable;
     const at = ports.clock.now();
-    const retryAt = retryable ? at + RETRY_MS : Number.POSITIVE_INFINITY;
+    // A version that somebody else registered is servable from the moment that `sentinel import` gives it its bundle.
+    const awaitsBundle = code === "registry.no-bundle";
+    const isKnown = this.broken.get(version)?.code === code;
+    const retryAt = awaitsBundle ? at : retryable ? at + RETRY_MS : Number.POSITIVE_INFINITY;
     this.broken.set(version, { version, code, message: messageOf(error), at, retryAt });
+    if (awaitsBundle && isKnown) return;
     counters.versionBroken(code);
     logger.error({ version, code, error: messageOf(error) }, "a version cannot be served; the last good one stays");
   }

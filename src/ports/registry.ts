@@ -98,6 +98,19 @@ export interface JournalCopy {
   readonly lines: readonly string[];
 }
 
+/** A model that MLflow's own clients stored: a registered version, or what a run logged below a path. */
+export type ModelReference =
+  | { readonly kind: "version"; readonly model: string; readonly version: string }
+  | { readonly kind: "run"; readonly runId: string; readonly path: string };
+
+/** Its files, as they are: nothing says what they must be. */
+export interface StoredModel {
+  /** The run that logged it; "" where none is known. */
+  readonly runId: string;
+  /** null where there is no such file. Throws registry.corrupt when it is longer than `bytesMax`. */
+  read(name: string, bytesMax: number): Promise<Uint8Array | null>;
+}
+
 /** Runs, versions, aliases and the journal. Errors: registry.unreachable, .unwritable, .missing, .invalid, .conflict, .corrupt, .version-unknown. */
 export interface Registry {
   /** For messages: a path or a URL. */
@@ -127,6 +140,19 @@ export interface Registry {
     readonly runId: string;
     readonly files: BundleFiles;
     readonly description: string;
+    readonly tags: Readonly<Record<string, string>>;
+    readonly at: number;
+  }): Promise<ModelVersion>;
+  /** Finds a model that others stored. Throws registry.missing, registry.version-unknown. */
+  stored(reference: ModelReference): Promise<StoredModel>;
+  /**
+   * Puts a bundle beside the files of a version that has none: it is servable then, and its number, run and files stay.
+   * `registry.conflict` where it has a bundle.
+   */
+  attach(input: {
+    readonly model: string;
+    readonly version: string;
+    readonly files: BundleFiles;
     readonly tags: Readonly<Record<string, string>>;
     readonly at: number;
   }): Promise<ModelVersion>;

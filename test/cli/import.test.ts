@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { writeHistory } from "../journeys/traffic.ts";
-import { makeWorkspace, ROOT, removeWorkspace, sentinelJson } from "./sentinel.ts";
+import { makeWorkspace, ROOT, removeWorkspace, sentinel, sentinelJson } from "./sentinel.ts";
 
 const FOREIGN = path.join(ROOT, "test", "reference", "foreign");
 const card = path.join(FOREIGN, "card-xgboost.json");
@@ -11,6 +11,9 @@ const algebra = path.join(FOREIGN, "xgboost-logistic.json");
 const nameless = path.join(FOREIGN, "xgboost-nameless.json");
 const lightgbm = path.join(FOREIGN, "lightgbm-binary.txt");
 const graph = path.join(FOREIGN, "card-logistic.onnx");
+
+const table = (name: string): string => path.join(FOREIGN, "tables-newest", name);
+const FIVE = "amount,hour,night,weekend,customer_transactions_1d";
 
 let dir: string;
 const run = (args: readonly string[], nodeArgs: readonly string[] = []) =>
@@ -57,7 +60,46 @@ const cases: readonly (readonly [name: string, args: () => readonly string[], co
     "ml.model-unsupported",
     /reg:squarederror/,
   ],
-  ["a format of another name", () => [card, "--format", "catboost"], "cli.usage", /onnx, xgboost, lightgbm/],
+  ["a format of another name", () => [card, "--format", "pmml"], "cli.usage", /onnx, xgboost, lightgbm, catboost/],
+  ["a table's model in another format", () => [card, "--format", "catboost"], "ml.model-unsupported", /which loss/],
+  ["a dump as text", () => [table("xgboost-dump.txt")], "ml.model-invalid", /dump of XGBoost/],
+  ["a dump as JSON", () => [table("xgboost-dump.json")], "ml.model-unsupported", /dump of XGBoost/],
+  ["a dump of LightGBM", () => [table("lightgbm-dump.json")], "ml.model-unsupported", /dump of LightGBM/],
+  ["half precision", () => [table("float16.onnx")], "ml.model-unsupported", /takes float16/],
+  ["CatBoost's binary", () => [table("catboost.cbm")], "ml.model-invalid", /CatBoost's own format/],
+  [
+    "categories of CatBoost",
+    () => [table("catboost-categories.json")],
+    "ml.model-unsupported",
+    /columns of categories/,
+  ],
+  [
+    "a skops archive",
+    () => [file("model.skops", "PK\u0003\u0004\u0014 schema.json{}PK\u0001\u0002", "latin1")],
+    "ml.model-invalid",
+    /skops archive/,
+  ],
+  ["a compressed joblib", () => [file("model.joblib", "x\u009cabc", "latin1")], "ml.model-invalid", /joblib/],
+  [
+    "labels that tell nothing",
+    () => [table("sklearn-unknown.onnx")],
+    "ml.model-unsupported",
+    /"A", "B", and which of them/,
+  ],
+  [
+    "a class that is none",
+    () => [table("catboost-labels.json"), "--features", FIVE, "--fraud-class", "yes"],
+    "ml.model-unsupported",
+    /"yes" is no class/,
+  ],
+  [
+    "a value for missing ones that the file contradicts",
+    () => [table("xgboost-missing-code.json"), "--features", FIVE, "--missing", "-999"],
+    "ml.model-unsupported",
+    /--missing -999 contradicts the file/,
+  ],
+  ["rounds that are no number", () => [card, "--rounds", "best"], "cli.usage", /--rounds best/],
+  ["a meaning of categories that is none", () => [card, "--categories", "names"], "cli.usage", /codes, values/],
   ["a calibration of another name", () => [card, "--calibrate", "platt"], "cli.usage", /platt is not one of/],
   ["no rounds", () => [card, "--rounds", "0"], "cli.usage", /--rounds 0/],
   ["a missing value that is none", () => [card, "--missing", "none"], "cli.usage", /--missing none is no number/],
@@ -149,4 +191,14 @@ Module._resolveFilename = (name, ...rest) => {
     ["--require", hook],
   );
   expect(trees.json.error.code).toBe("lifecycle.not-enough-data");
+});
+
+test("every note of an import is printed, before the data is looked at", async () => {
+  const ran = await sentinel(["import", table("xgboost-stale.json"), "--features", FIVE], { cwd: dir });
+  expect(ran.stdout + ran.stderr).toMatch(/note: The file's best_iteration is \d+, .*--rounds all/);
+  const all = await sentinel(["import", table("xgboost-stale.json"), "--features", FIVE, "--rounds", "all"], {
+    cwd: dir,
+  });
+  expect(all.stdout + all.stderr).toMatch(/note: All \d+ rounds\./);
+  expect(all.stderr).toMatch(/the data spans/);
 });

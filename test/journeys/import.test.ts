@@ -50,6 +50,10 @@ test("an XGBoost model becomes candidate through the gates, then champion", asyn
 test("an ONNX model becomes candidate beside it, and the card says where it comes from", async () => {
   const imported = await run("import", ONNX, "--calibrate", "none", ...FORCED);
   expect(imported).toMatchObject({ code: 0, json: { version: { version: "2" }, imported: { format: "onnx" } } });
+  expect(imported.json.imported.notes).toEqual([
+    'The class "1" of "0", "1" counts as fraud.',
+    "ONNX Runtime computes it.",
+  ]);
   expect(imported.json.champion.version).toBe("1");
   const registry = createLocalRegistry({ dir: path.join(dir, "models") });
   try {

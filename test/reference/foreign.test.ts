@@ -64,7 +64,6 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
   "refused-xgboost-squared-error.json": /objective is "reg:squarederror"/,
   "refused-xgboost-classes.json": /objective is "multi:softprob"/,
   "refused-xgboost-linear.json": /booster is "gblinear"/,
-  "refused-xgboost-own-codes.json": /numbers itself/,
   "refused-lightgbm-zero-as-missing.txt": /sends zeros to the other side/,
   "refused-lightgbm-classes.txt": /3 classes/,
   "refused-lightgbm-linear-leaves.txt": /linear models for leaves/,

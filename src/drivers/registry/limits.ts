@@ -26,6 +26,8 @@ const FILE_NAME_MAX = 250;
 export const BUNDLE_BYTES_MAX = 2 ** 31;
 
 /** Version tag with the bundle's hash. */
+/** Tag of a version whose bundle stands beside files of others: the folder of the bundle. */
+export const FOLDER_TAG = "sentinel.folder";
 export const BUNDLE_TAG = "sentinel.bundle";
 /** Version tag with the time of registration, where the store keeps its own. */
 export const AT_TAG = "sentinel.at";
@@ -80,7 +82,7 @@ export function checkRegistration(input: {
 
 export function checkVersionTags(tags: Tags): void {
   checkPairs("version tag", tags, { max: VERSION_TAG_VALUE_MAX });
-  for (const own of [BUNDLE_TAG, AT_TAG]) {
+  for (const own of [BUNDLE_TAG, AT_TAG, FOLDER_TAG]) {
     if (Object.hasOwn(tags, own)) {
       invalid(
         `the tag ${own} is the registry's own`,

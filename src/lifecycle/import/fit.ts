@@ -3,12 +3,19 @@
 import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf, type Split } from "../train.ts";
+import { type Fitted, fitDecisions, labelsAt, marginsOf, type Split } from "../train.ts";
+import type { Engine } from "./engine.ts";
+import { probeModel, turnedNote } from "./probe.ts";
 
-/** The model stays as it is; all else is learned from the same slices as in a training. */
+/**
+ * The model stays as it is; all else is learned from the same slices as in a training. It is asked about rows of the data first.
+ * Errors: `ml.model-invalid`, `ml.model-unsupported` where what it answers is no score.
+ */
 export async function fitImported(
-  model: MarginModel,
+  engine: Engine,
   given: {
+    /** Which class is fraud was said by name. */
+    readonly isAsked: boolean;
     readonly x: Matrix;
     readonly labels: Uint8Array;
     /** Of every row. */
@@ -17,8 +24,15 @@ export async function fitImported(
     readonly pipeline: Pipeline;
     readonly seed: number;
   },
-): Promise<Fitted> {
+): Promise<Fitted & { readonly notes: readonly string[] }> {
+  const { model } = engine;
   const { x, labels, amounts, split, pipeline, seed } = given;
+  const notes = [...probeModel(engine, x)];
+  const later = takeMatrixRows(x, split.calibrate.rows);
+  const margins = marginsOf(model, later);
+  const laterLabels = labelsAt(labels, split.calibrate.rows);
+  const turned = turnedNote(margins, laterLabels, given);
+  if (turned !== null) notes.push(turned);
   const { anomalyTrees, anomalySample } = pipeline.modelParameters;
   const forest = trainIsolationForest({
     x: takeMatrixRows(x, split.train.rows),
@@ -26,8 +40,7 @@ export async function fitImported(
     sample: anomalySample,
     seed,
   });
-  const later = takeMatrixRows(x, split.calibrate.rows);
-  const decisions = fitDecisions(marginsOf(model, later), labelsAt(labels, split.calibrate.rows), {
+  const decisions = fitDecisions(margins, laterLabels, {
     pipeline,
     amounts: () => Float64Array.from(split.calibrate.rows, (row) => amounts[row]),
   });
@@ -39,5 +52,6 @@ export async function fitImported(
     ablation: null,
     curve: { train: [], validation: [] },
     rounds: model.kind === "trees" ? model.trees.roots.length : 0,
+    notes,
   };
 }

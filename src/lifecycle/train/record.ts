@@ -94,9 +94,13 @@ export async function register(
   const document = canonicalJson({ model, bundle: bundleHash(judged.files), verdicts });
   const evidence = sha256(document);
   const overridden = verdicts.every(isYes) ? null : input.forced;
-  const version = await registry.register({
+  const { adopted } = input;
+  const publish = (what: Omit<Parameters<Registry["register"]>[0], "runId">): Promise<ModelVersion> =>
+    adopted === undefined || adopted.version === null
+      ? registry.register({ ...what, runId: adopted?.runId || runId })
+      : registry.attach({ ...what, version: adopted.version });
+  const version = await publish({
     model,
-    runId,
     files: judged.files,
     description:
       input.imported === undefined

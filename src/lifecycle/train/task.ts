@@ -25,6 +25,8 @@ export interface TrainInput {
   /** Why a gate's no is overridden; null obeys it. */
   readonly forced: string | null;
   readonly verb: "train" | "retrain" | "import";
+  /** The version of the registry that the bundle is put beside, or null: a new one, of the run that logged the model. */
+  readonly adopted?: { readonly version: string | null; readonly runId: string };
   /** Where a model comes from that was not trained here. */
   readonly imported?: Imported;
 }

@@ -35,7 +35,16 @@ export interface ForeignTrees {
   readonly title: string;
   /** What a reader should know about the conversion, in sentences. */
   readonly notes: readonly string[];
+  /** Columns whose values the file numbers itself: column → its values, the number of a value being its place. */
+  readonly encoders: ReadonlyMap<number, readonly EncodedValue[]>;
+  /** Labels of the classes in the file's order, the score being that of the second; null where the file names none. */
+  readonly classes: readonly string[] | null;
+  /** The file says where a missing value goes, as its training met such. */
+  readonly knowsMissing: boolean;
 }
+
+/** A value that a file's own list of categories holds. */
+export type EncodedValue = string | number | boolean;
 
 /** Beyond these a model does not fit the latency and memory that serving promises. */
 export const TREES_MAX = 20_000;
@@ -68,8 +77,11 @@ export function askForSet(tree: ForeignTree, node: number, categories: readonly 
       "number the categories from 0 and train again",
     );
   }
-  if (categories.length > 0) tree.sets.set(node, categories);
-  else tree.threshold[node] = Number.NEGATIVE_INFINITY;
+  if (categories.length > 0) {
+    tree.sets.set(node, categories);
+    // XGBoost before 3.1 writes NaN where a node asks for categories; nothing compares with it.
+    tree.threshold[node] = 0;
+  } else tree.threshold[node] = Number.NEGATIVE_INFINITY;
 }
 
 /**
@@ -77,7 +89,7 @@ export function askForSet(tree: ForeignTree, node: number, categories: readonly 
  * (a ring, two parents, a NaN), `ml.model-unsupported` where it is beyond a limit.
  */
 export function flattenForeign(
-  model: ForeignTrees,
+  model: Pick<ForeignTrees, "trees" | "width" | "baseMargin">,
   given: { readonly names: readonly string[]; readonly columns: readonly number[] },
 ): GbdtModel {
   if (model.trees.length > TREES_MAX) throw tooLarge(`${model.trees.length} trees`, `${TREES_MAX} trees`);

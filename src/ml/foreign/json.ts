@@ -68,9 +68,30 @@ export function numbers(place: Place, length?: number): ArrayLike<number> {
   return Float64Array.from(list, (item, i) => {
     if (typeof item === "number") return item;
     if (typeof item === "boolean") return item ? 1 : 0;
+    // What `parseModelJson` makes of a bare NaN.
+    if (item === null) return Number.NaN;
     throw invalidModel(`${path}[${i}] is no number`);
   });
 }
+
+/**
+ * A JSON document as model files have it. XGBoost before 3.1 writes bare NaN and Infinity, which JSON does not know: NaN becomes
+ * null, which {@link numbers} reads as NaN. Throws a SyntaxError where the text is no document even so.
+ */
+export function parseModelJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const plain = text.replace(BARE, (found) =>
+      found.startsWith('"') ? found : found.endsWith("NaN") ? "null" : found.replace("Infinity", "1e999"),
+    );
+    if (plain === text) throw error;
+    return JSON.parse(plain);
+  }
+}
+
+/** A text, which stays as it is, or a number that JSON does not know. */
+const BARE = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
 
 /** The number a text spells, or NaN. */
 export function parseNumber(spelled: string): number {

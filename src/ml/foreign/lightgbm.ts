@@ -12,6 +12,7 @@ import {
 } from "./flatten.ts";
 import { atMost, below } from "./float32.ts";
 import { parseNumber } from "./json.ts";
+import { pandasColumns } from "./pandas.ts";
 
 /** Bits of decision_type (LightGBM's include/LightGBM/tree.h). */
 const CATEGORICAL = 1;
@@ -27,7 +28,7 @@ const FORMATS = ["v3", "v4"];
  * `ml.model-invalid`, `ml.model-unsupported`.
  */
 export function readLightgbm(text: string, options: { readonly rounds?: number } = {}): ForeignTrees {
-  const { head, trees: blocks } = sectionsOf(text);
+  const { head, trees: blocks, tail } = sectionsOf(text);
   checkHead(head);
   const slope = slopeOf(head);
   const names = (head.get("feature_names") ?? "").split(" ").filter((name) => name !== "");
@@ -43,34 +44,40 @@ export function readLightgbm(text: string, options: { readonly rounds?: number }
   const trees = blocks.slice(0, wanted);
   const isMean = head.has("average_output");
   const scale = isMean ? slope / trees.length : slope;
+  const read = trees.map((block, t) => treeOf(block, { title: `tree ${t}`, scale }));
   return {
     // Names that LightGBM made up itself say nothing.
     names: names.every((name, i) => name === `Column_${i}`) ? null : names,
     width,
-    trees: trees.map((block, t) => treeOf(block, { title: `tree ${t}`, scale })),
+    trees: read.map(({ tree }) => tree),
     baseMargin: 0,
     title: `LightGBM (format ${head.get("version")})`,
     notes: [
       ...(options.rounds === undefined ? [] : [`The first ${wanted} of ${blocks.length} rounds.`]),
       ...(isMean ? ["A random forest: each leaf counts by its share of the trees."] : []),
     ],
+    encoders: pandasColumns({
+      tail,
+      infos: (head.get("feature_infos") ?? "").split(" "),
+      trees: read.map(({ tree }) => tree),
+    }),
+    // LGBMClassifier numbers its labels itself, and its file does not keep them.
+    classes: null,
+    knowsMissing: read.some(({ knowsMissing }) => knowsMissing),
   };
 }
 
 type Lines = ReadonlyMap<string, string>;
 
-/** `key=value` lines, the head's and each tree's; what follows the trees is not read. */
-function sectionsOf(text: string): { readonly head: Lines; readonly trees: readonly Lines[] } {
+/** `key=value` lines, the head's and each tree's, and the text that follows the trees. */
+function sectionsOf(text: string): { readonly head: Lines; readonly trees: readonly Lines[]; readonly tail: string } {
   const head = new Map<string, string>();
   const trees: Map<string, string>[] = [];
   let current = head;
-  let ended = false;
-  for (const line of text.split("\n")) {
+  const lines = text.split("\n");
+  const end = lines.findIndex((line) => line.trim() === "end of trees");
+  for (const line of end < 0 ? lines : lines.slice(0, end)) {
     const trimmed = line.trim();
-    if (trimmed === "end of trees") {
-      ended = true;
-      break;
-    }
     const at = trimmed.indexOf("=");
     const key = at < 0 ? trimmed : trimmed.slice(0, at);
     if (key === "Tree") {
@@ -80,9 +87,9 @@ function sectionsOf(text: string): { readonly head: Lines; readonly trees: reado
     } else if (key !== "") current.set(key, at < 0 ? "" : trimmed.slice(at + 1));
   }
   if (!head.has("tree")) throw invalidModel('the text does not begin with the line "tree"');
-  if (!ended) throw invalidModel('the text has no line "end of trees": the file is cut off');
+  if (end < 0) throw invalidModel('the text has no line "end of trees": the file is cut off');
   if (trees.length === 0) throw invalidModel("it has no trees");
-  return { head, trees };
+  return { head, trees, tail: lines.slice(end + 1).join("\n") };
 }
 
 function checkHead(head: Lines): void {
@@ -119,7 +126,13 @@ function slopeOf(head: Lines): number {
   );
 }
 
-function treeOf(lines: Lines, given: { readonly title: string; readonly scale: number }): ForeignTree {
+interface ReadTree {
+  readonly tree: ForeignTree;
+  /** One of its columns had missing values in training. */
+  readonly knowsMissing: boolean;
+}
+
+function treeOf(lines: Lines, given: { readonly title: string; readonly scale: number }): ReadTree {
   const { title, scale } = given;
   if ((lines.get("is_linear") ?? "0") !== "0") {
     throw unsupportedModel(`${title} has linear models for leaves`, "train with linear_tree off");
@@ -137,7 +150,7 @@ function treeOf(lines: Lines, given: { readonly title: string; readonly scale: n
     tree.value[inner + leaf] = value[leaf] * scale;
     tree.cover[inner + leaf] = weight[leaf];
   }
-  if (inner === 0) return tree;
+  if (inner === 0) return { tree, knowsMissing: false };
   const feature = list("split_feature", inner);
   const threshold = list("threshold", inner);
   const decision = list("decision_type", inner);
@@ -147,6 +160,7 @@ function treeOf(lines: Lines, given: { readonly title: string; readonly scale: n
   const right = list("right_child", inner);
   const gain = listOf(lines, "split_gain", { title, count: inner, optional: true });
   const cover = listOf(lines, "internal_weight", { title, count: inner, optional: true });
+  let knowsMissing = false;
   for (let node = 0; node < inner; node++) {
     if (!(Number.isInteger(feature[node]) && feature[node] >= 0)) {
       throw invalidModel(`${title}: node ${node} asks about column ${feature[node]}`);
@@ -168,8 +182,9 @@ function treeOf(lines: Lines, given: { readonly title: string; readonly scale: n
     });
     tree.threshold[node] = question.threshold;
     tree.missingLeft[node] = question.missingLeft ? 1 : 0;
+    knowsMissing ||= ((decision[node] >> 2) & 3) !== MISSING.none;
   }
-  return tree;
+  return { tree, knowsMissing };
 }
 
 /** The categories of a tree's set number `index`: bits of 32-bit words. */

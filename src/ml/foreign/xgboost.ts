@@ -1,7 +1,9 @@
 // XGBoost models: the document that save_model writes, as trees that add up to the log-odds.
+import { SentinelError } from "../../core/errors.ts";
 import {
   askForSet,
   COLUMNS_MAX,
+  type EncodedValue,
   emptyTree,
   type ForeignTree,
   type ForeignTrees,
@@ -9,7 +11,19 @@ import {
   TREES_MAX,
   unsupportedModel,
 } from "./flatten.ts";
-import { field, items, names, number, numbers, optionalField, type Place, parseNumber, placeOf, text } from "./json.ts";
+import {
+  field,
+  items,
+  names,
+  number,
+  numbers,
+  optionalField,
+  type Place,
+  parseModelJson,
+  parseNumber,
+  placeOf,
+  text,
+} from "./json.ts";
 
 /** Objectives whose sum of leaves is the log-odds of class 1, and whether base_score is a probability or that margin. */
 const OBJECTIVES: Readonly<Record<string, "probability" | "margin">> = {
@@ -22,10 +36,10 @@ const OBJECTIVES: Readonly<Record<string, "probability" | "margin">> = {
 const CATEGORICAL = 1;
 
 /**
- * A model from the parsed document. `rounds` takes the first so many; otherwise the best round where training stopped
- * early, as `XGBClassifier.predict` does, or all. Errors: `ml.model-invalid`, `ml.model-unsupported`.
+ * A model from the parsed document. `rounds` takes the first so many, or all; absent, the best round where training stopped
+ * early, as `XGBClassifier.predict` does, else all. Errors: `ml.model-invalid`, `ml.model-unsupported`.
  */
-export function readXgboost(document: unknown, options: { readonly rounds?: number } = {}): ForeignTrees {
+export function readXgboost(document: unknown, options: { readonly rounds?: number | "all" } = {}): ForeignTrees {
   const model = placeOf(document, "the document");
   const learner = field(model, "learner");
   const objective = objectiveOf(learner);
@@ -51,18 +65,59 @@ export function readXgboost(document: unknown, options: { readonly rounds?: numb
   }
   const all = items(field(trunk, "trees"), TREES_MAX);
   const chosen = roundsOf(learner, { trunk, trees: all.length, wanted: options.rounds });
-  const numbersItself = hasOwnCodes(trunk);
+  const encoders = encodersOf(trunk);
+  const wrapper = wrapperOf(learner);
   const weights = kind === "dart" ? numbers(field(booster, "weight_drop"), all.length) : null;
+  const trees = all.slice(0, chosen.trees).map((tree, t) => treeOf(tree, { weight: weights?.[t] ?? 1 }));
   return {
     names: columns.length === 0 ? null : columns,
     width,
-    trees: all
-      .slice(0, chosen.trees)
-      .map((tree, t) => treeOf(tree, { weight: weights?.[t] ?? 1, ownCodes: numbersItself })),
+    trees,
     baseMargin: baseMarginOf(parameters, OBJECTIVES[objective]),
     title: `XGBoost ${versionOf(model)}`,
     notes: chosen.notes,
+    encoders,
+    classes: classesOf(wrapper),
+    knowsMissing: sendsBothWays(trees) || typeof wrapper?.missing === "number",
   };
+}
+
+/**
+ * Whether missing values go left at some nodes and right at others. Where training met none, XGBoost gives all nodes the same
+ * side: right by hist and approx, left by exact.
+ */
+export function sendsBothWays(trees: readonly ForeignTree[]): boolean {
+  const sides = new Set<number>();
+  for (const { feature, missingLeft, sets } of trees) {
+    for (let node = 0; node < feature.length; node++) {
+      if (feature[node] >= 0 && !sets.has(node)) sides.add(missingLeft[node]);
+    }
+  }
+  return sides.size === 2;
+}
+
+/** What XGBClassifier kept of itself beside the booster; a text that is no such document says nothing about the model. */
+function wrapperOf(learner: Place): Readonly<Record<string, unknown>> | null {
+  const attributes = optionalField(learner, "attributes");
+  const kept = attributes === null ? null : optionalField(attributes, "scikit_learn");
+  if (kept === null || typeof kept.value !== "string") return null;
+  try {
+    return objectIn(parseModelJson(kept.value));
+  } catch {
+    return null;
+  }
+}
+
+/** Labels of the classes, until 1.5 those of the wrapper's own label encoder. */
+function classesOf(wrapper: Readonly<Record<string, unknown>> | null): readonly string[] | null {
+  const labels = objectIn(wrapper?._le)?.classes_ ?? wrapper?.classes_;
+  return Array.isArray(labels) && labels.length > 0 ? labels.map(String) : null;
+}
+
+function objectIn(value: unknown): Readonly<Record<string, unknown>> | null {
+  return value !== null && typeof value === "object" && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>)
+    : null;
 }
 
 function objectiveOf(learner: Place): string {
@@ -97,12 +152,13 @@ function baseMarginOf(parameters: Place, meaning: "probability" | "margin"): num
 
 function roundsOf(
   learner: Place,
-  given: { readonly trunk: Place; readonly trees: number; readonly wanted: number | undefined },
+  given: { readonly trunk: Place; readonly trees: number; readonly wanted: number | "all" | undefined },
 ): { readonly trees: number; readonly notes: readonly string[] } {
   const { trunk, trees, wanted } = given;
   const parallel = optionalField(field(trunk, "gbtree_model_param"), "num_parallel_tree");
   const perRound = Math.max(1, parallel === null ? 1 : number(parallel));
   const rounds = Math.ceil(trees / perRound);
+  if (wanted === "all") return { trees, notes: [`All ${rounds} rounds.`] };
   if (wanted !== undefined) {
     if (wanted > rounds) {
       throw unsupportedModel(`${wanted} rounds are wanted and the model has ${rounds}`, `give --rounds 1 to ${rounds}`);
@@ -114,13 +170,20 @@ function roundsOf(
   if (best === null) return { trees, notes: [] };
   const kept = number(best) + 1;
   if (!(Number.isInteger(kept) && kept >= 1 && kept <= rounds)) {
-    throw invalidModel(`best_iteration is ${kept - 1}, and there are ${rounds} rounds`);
+    throw new SentinelError("ml.model-invalid", `best_iteration is ${kept - 1}, and there are ${rounds} rounds`, {
+      hint: "the attribute is of another training or of the whole model that this is a part of: take all with --rounds all",
+    });
   }
-  const notes = kept === rounds ? [] : [`Training stopped early: the best ${kept} of ${rounds} rounds.`];
+  const notes =
+    kept === rounds
+      ? []
+      : [
+          `The file's best_iteration is ${kept - 1}, so the first ${kept} of ${rounds} rounds count, as XGBClassifier predicts; a Booster predicts by all ${rounds}, and training on after an early stop leaves the old number. --rounds all takes all.`,
+        ];
   return { trees: Math.min(trees, kept * perRound), notes };
 }
 
-function treeOf(place: Place, given: { readonly weight: number; readonly ownCodes: boolean }): ForeignTree {
+function treeOf(place: Place, given: { readonly weight: number }): ForeignTree {
   checkScalarLeaves(place);
   const left = numbers(field(place, "left_children"));
   const nodes = left.length;
@@ -137,7 +200,6 @@ function treeOf(place: Place, given: { readonly weight: number; readonly ownCode
   const cover = covers === null ? null : numbers(covers, nodes);
   let known: ReadonlyMap<number, readonly number[]> | null = null;
   const sets = (): ReadonlyMap<number, readonly number[]> => {
-    if (given.ownCodes) throw ownCodes();
     known ??= setsOfNodes(place);
     return known;
   };
@@ -200,18 +262,32 @@ function columnIndex(index: number, path: string): number {
   throw invalidModel(`${path} is ${index}, which is no column`);
 }
 
-/** From 3.1 on a model trained on a data frame numbers its categories itself. */
-function hasOwnCodes(trunk: Place): boolean {
+/** From 3.1 on a model trained on a data frame numbers the categories of its columns itself. */
+function encodersOf(trunk: Place): ReadonlyMap<number, readonly EncodedValue[]> {
   const cats = optionalField(trunk, "cats");
-  const codes = cats === null ? null : optionalField(cats, "enc");
-  return codes !== null && items(codes, COLUMNS_MAX).length > 0;
+  const enc = cats === null ? null : optionalField(cats, "enc");
+  const encoders = new Map<number, readonly EncodedValue[]>();
+  if (enc === null) return encoders;
+  for (const [column, place] of items(enc, COLUMNS_MAX).entries()) {
+    const values = encodedValues(place);
+    if (values.length > 0) encoders.set(column, values);
+  }
+  return encoders;
 }
 
-function ownCodes(): Error {
-  return unsupportedModel(
-    "the model splits categories that it numbers itself, after a data frame's category columns",
-    'number them yourself, as the pipeline\'s features do, and train with feature_types "c"',
-  );
+/** Texts are the bytes of all one after another with the places where each begins; numbers stand as they are. */
+function encodedValues(place: Place): readonly EncodedValue[] {
+  const values = numbers(field(place, "values"));
+  const cuts = optionalField(place, "offsets");
+  if (cuts === null) return Array.from(values);
+  const offsets = numbers(cuts);
+  const bytes = Uint8Array.from(values, (byte) => byte & 255);
+  return Array.from({ length: Math.max(0, offsets.length - 1) }, (_, i) => {
+    const [from, to] = [offsets[i], offsets[i + 1]];
+    if (!(from >= 0 && from <= to && to <= bytes.length))
+      throw invalidModel(`${cuts.path}[${i}] is outside of the texts`);
+    return new TextDecoder().decode(bytes.subarray(from, to));
+  });
 }
 
 function versionOf(model: Place): string {

@@ -327,7 +327,7 @@ describe("registry-local", () => {
       await aVersion(registry);
       execute("DELETE FROM model_version_tags");
       expect((await registry.version("card-fraud", "1")).bundle).toBe("");
-      expect(await codeOf(registry.load("card-fraud", "1"))).toBe("registry.corrupt");
+      expect(await codeOf(registry.load("card-fraud", "1"))).toBe("registry.no-bundle");
     });
 
     test.each(["./artifacts/../../etc", "/etc", "s3://bucket/x"])("files at %s are not read", async (place) => {

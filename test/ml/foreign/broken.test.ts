@@ -255,7 +255,16 @@ describe("any damage ends in a SentinelError or in sound trees", () => {
       const found = treesOfOnnx(model, ends, { isMargin: false });
       return found === null || ends.width === null
         ? null
-        : { ...found, names: null, width: ends.width, title: "", notes: [] };
+        : {
+            ...found,
+            names: null,
+            width: ends.width,
+            title: "",
+            notes: [],
+            encoders: new Map(),
+            classes: null,
+            knowsMissing: false,
+          };
     };
     expect(read(bytes)).not.toBeNull();
     fc.assert(fc.property(changes, (made) => survives(() => read(damaged(bytes, made)))));

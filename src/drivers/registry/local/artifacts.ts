@@ -1,6 +1,7 @@
 // The files of versions: stored whole before anybody sees them, verified byte by byte when they are loaded.
 import { readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { type BundleFiles, bundleHash, bundleHashOf } from "../../../core/bundle.ts";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
 import { sha256 } from "../../../core/hash.ts";
@@ -93,15 +94,48 @@ export async function inspectFiles(dir: string, version: Stored & { readonly tit
   return faults;
 }
 
+/** A file that somebody else stored; null where there is none. Relative places are the registry's own folder's. */
+export async function readForeign(
+  dir: string,
+  file: { readonly location: string; readonly name: string; readonly max: number },
+): Promise<Uint8Array | null> {
+  const { location, name, max } = file;
+  if (/^[\w+.-]+:/.test(location) && !location.startsWith("file:")) {
+    throw new SentinelError(
+      "registry.missing",
+      `the files of the model are at ${location}, which is not on this machine`,
+      {
+        hint: "set MLFLOW_TRACKING_URI to the server that keeps them, or give the model's file",
+      },
+    );
+  }
+  const folder = location.startsWith("file:") ? fileURLToPath(location) : path.resolve(dir, location);
+  try {
+    const target = path.join(folder, name);
+    const { size } = await stat(target);
+    if (size > max) throw damaged(`${target} has ${size} bytes, more than ${max}`);
+    return new Uint8Array(await readFile(target));
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && (cause.code === "ENOENT" || cause.code === "ENOTDIR")) return null;
+    throw cause instanceof SentinelError ? cause : damaged(`cannot read ${name}: ${messageOf(cause)}`, cause);
+  }
+}
+
 function incomingOf(dir: string, modelId: string): string {
   return path.join(dir, "artifacts", ".incoming", modelId);
 }
 
 function folderOf(dir: string, version: Stored & { readonly title: string }): string {
+  if (version.bundle === "") {
+    throw new SentinelError(
+      "registry.no-bundle",
+      `${version.title} was not registered by Sentinel: nothing says what its files must be`,
+      { hint: "make it servable: sentinel import models:/NAME/VERSION" },
+    );
+  }
   const folder = path.resolve(dir, version.location);
   const inside = path.relative(path.resolve(dir, "artifacts"), folder);
-  if (version.bundle !== "" && /^\.\//.test(version.location) && !/^\.\.|^$/.test(inside) && !path.isAbsolute(inside))
-    return folder;
+  if (/^\.\//.test(version.location) && !/^\.\.|^$/.test(inside) && !path.isAbsolute(inside)) return folder;
   throw new SentinelError(
     "registry.corrupt",
     `${version.title} was not registered by Sentinel: nothing says what its files must be`,

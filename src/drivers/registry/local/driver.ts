@@ -1,6 +1,6 @@
 // The embedded registry: one folder with an SQLite file in MLflow's own schema and the files of every version.
 import { randomUUID } from "node:crypto";
-import { messageOf } from "../../../core/errors.ts";
+import { messageOf, SentinelError } from "../../../core/errors.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { ModelVersion, RegistrySource, StoreFault } from "../../../ports/registry.ts";
 import { systemClock } from "../../clock/system.ts";
@@ -8,6 +8,7 @@ import { ownerNow } from "../../files/owner.ts";
 import { keepEvidence, readEvidence } from "../evidence-files.ts";
 import { copyJournal, readCopy } from "../journal-copy.ts";
 import {
+  BUNDLE_TAG,
   checkDocument,
   checkJournal,
   checkLog,
@@ -16,8 +17,9 @@ import {
   checkRun,
   checkTime,
   checkVersionTags,
+  FOLDER_TAG,
 } from "../limits.ts";
-import { discardFiles, inspectFiles, loadFiles, type Stored, storeFiles } from "./artifacts.ts";
+import { discardFiles, inspectFiles, loadFiles, readForeign, type Stored, storeFiles } from "./artifacts.ts";
 import { RegistryDatabase } from "./database.ts";
 import { isFileError, unwritable } from "./errors.ts";
 import { appendEntry, listEntries } from "./journal.ts";
@@ -68,6 +70,38 @@ export function createLocalRegistry(options: {
       checkRegistration(input);
       checkTime("the registration's time", input.at);
       return register({ dir, database, clock, newId }, input);
+    },
+    async stored(reference) {
+      const missing = null;
+      const found = await database.read(
+        (sql) =>
+          reference.kind === "run"
+            ? stored.filesOfRun(sql, reference.runId, reference.path)
+            : stored.filesOfVersion(sql, reference.model, reference.version),
+        { absent: missing },
+      );
+      if (found !== null) return { runId: found.runId, read: (name, max) => readForeign(dir, { ...found, name, max }) };
+      throw stored.unknownVersion(
+        ...(reference.kind === "run"
+          ? ([reference.runId, reference.path] as const)
+          : ([reference.model, reference.version] as const)),
+      );
+    },
+    async attach(input) {
+      checkVersionTags(input.tags);
+      checkTime("the bundle's time", input.at);
+      const { model, version, files, tags } = input;
+      const found = await readVersion(model, version);
+      if (found.bundle !== "") throw alreadyOne(found);
+      // Beside the logged models: the files of another's version stay untouched, wherever they are.
+      const place = { experiment: 0, modelId: `bundle-${newId()}` };
+      const { location, bundle } = await storeFiles(dir, { ...place, files });
+      await database.write((sql) => {
+        if (stored.oneVersion(sql, model, version).bundle !== "") throw alreadyOne(found);
+        const all = { ...tags, [FOLDER_TAG]: location, [BUNDLE_TAG]: bundle };
+        stored.setVersionTags(sql, { model, version: Number(version), tags: all });
+      });
+      return withoutLocation(await readVersion(model, version));
     },
     async versions(model) {
       const found = await database.read((sql) => stored.listVersions(sql, model), { absent: [] });
@@ -163,6 +197,12 @@ function faultsOf(sql: Sql): StoreFault[] {
     .map((row) => String(Object.values(row)[0]))
     .filter((line) => line !== "ok")
     .map((message) => ({ message }));
+}
+
+function alreadyOne({ model, version }: ModelVersion): SentinelError {
+  return new SentinelError("registry.conflict", `${model} version ${version} has its bundle already`, {
+    hint: "`sentinel registry show` tells what it is; register the model again to import it anew",
+  });
 }
 
 function withoutLocation({ location: _inside, ...version }: ModelVersion & Stored): ModelVersion {

@@ -1,7 +1,7 @@
 // Versions and aliases of the embedded registry, in MLflow's tables.
 import { SentinelError } from "../../../core/errors.ts";
 import type { ModelVersion } from "../../../ports/registry.ts";
-import { BUNDLE_TAG } from "../limits.ts";
+import { BUNDLE_TAG, FOLDER_TAG } from "../limits.ts";
 import type { Stored } from "./artifacts.ts";
 import { finishModel, insertModelTag, type PendingModel, type Registration } from "./models.ts";
 import { activeRun } from "./runs.ts";
@@ -72,9 +72,31 @@ export function listVersions(sql: Sql, model: string, version?: number): (ModelV
       description: String(row.description ?? ""),
       tags: others,
       bundle,
-      location: String(row.storage_location ?? row.source ?? ""),
+      location: others[FOLDER_TAG] ?? String(row.storage_location ?? row.source ?? ""),
     };
   });
+}
+
+/** Where a version's own files are, whoever registered it, and the run that logged them. Throws registry.version-unknown. */
+export function filesOfVersion(sql: Sql, model: string, version: string): { location: string; runId: string } {
+  oneVersion(sql, model, version);
+  const [row] = sql.all(
+    `SELECT v.storage_location, v.source, v.run_id FROM model_versions v WHERE v.name = ? AND v.version = ? AND ${scoped(sql)}`,
+    model,
+    Number(version),
+  );
+  return { location: String(row.storage_location ?? row.source ?? ""), runId: String(row.run_id ?? "") };
+}
+
+/** Where a run logged a model: a logged model of that name (MLflow 3), else below its own files. */
+export function filesOfRun(sql: Sql, runId: string, path: string): { location: string; runId: string } {
+  const { artifact_uri: own } = activeRun(sql, runId);
+  const [logged] = sql.all(
+    "SELECT artifact_location FROM logged_models WHERE source_run_id = ? AND name = ? ORDER BY creation_timestamp_ms DESC LIMIT 1",
+    runId,
+    path,
+  );
+  return { location: logged === undefined ? `${String(own)}/${path}` : String(logged.artifact_location), runId };
 }
 
 /** Throws registry.version-unknown. */

@@ -76,6 +76,25 @@ export function createMlflowRegistry(options: {
         checkTime("the registration's time", input.at);
         return stored.register(client, input, newId());
       }),
+    stored: (reference) =>
+      told(async () => {
+        const found =
+          reference.kind === "run"
+            ? await stored.locateInRun(client, reference.runId, reference.path)
+            : {
+                runId: (await stored.readVersion(client, reference.model, reference.version)).runId,
+                location: await stored.locateFiles(client, reference),
+              };
+        const read = (name: string, bytesMax: number) =>
+          told(() => stored.readFile(client, { location: found.location, name, bytesMax }));
+        return { runId: found.runId, read };
+      }),
+    attach: (input) =>
+      told(async () => {
+        checkVersionTags(input.tags);
+        checkTime("the bundle's time", input.at);
+        return stored.attach(client, input);
+      }),
     versions: (model) => told(() => stored.listVersions(client, model)),
     version: (model, version) => told(() => stored.readVersion(client, model, version)),
     tagVersion: (model, version, tags) =>

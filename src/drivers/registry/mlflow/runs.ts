@@ -28,6 +28,8 @@ export interface RunAnswer {
     readonly params?: readonly Pair[];
     readonly tags?: readonly Pair[];
   };
+  /** Models that the run logged (MLflow 3). */
+  readonly outputs?: { readonly model_outputs?: readonly { readonly model_id: string }[] };
 }
 
 export interface Experiment {

@@ -1,7 +1,7 @@
 // Versions and aliases on an MLflow server: a version is made last, when all its files are stored.
 import { SentinelError } from "../../../core/errors.ts";
 import type { ModelVersion, Registry } from "../../../ports/registry.ts";
-import { AT_TAG, BUNDLE_TAG } from "../limits.ts";
+import { AT_TAG, BUNDLE_TAG, FOLDER_TAG } from "../limits.ts";
 import { FILE_LIST, storeFiles } from "./artifacts.ts";
 import type { MlflowClient } from "./client.ts";
 import { isForbidden, isRefusal } from "./errors.ts";
@@ -20,10 +20,11 @@ interface VersionAnswer {
 }
 
 interface LoggedModel {
-  readonly info: { readonly model_id: string; readonly artifact_uri: string };
+  readonly info: { readonly model_id: string; readonly name?: string; readonly artifact_uri: string };
 }
 
 type Registration = Parameters<Registry["register"]>[0];
+type Attachment = Parameters<Registry["attach"]>[0];
 
 const PAGE = 1_000;
 const VERSIONS_MAX = 100_000;
@@ -90,19 +91,67 @@ export async function readVersion(client: MlflowClient, model: string, version: 
   throw unknownVersion(model, version);
 }
 
-/** Where the files of a version are. Throws registry.corrupt for one that nothing says the contents of. */
+/** Where the bundle of a version is. Throws registry.no-bundle for one that nothing says the contents of. */
 export async function locate(client: MlflowClient, version: ModelVersion): Promise<string> {
-  if (version.bundle === "") {
-    throw new SentinelError(
-      "registry.corrupt",
-      `${version.model} version ${version.version} was not registered by Sentinel: nothing says what its files must be`,
-      { hint: "bring the model in by `sentinel import`, or train one" },
-    );
-  }
+  if (version.bundle === "") throw withoutBundle(version);
+  const location = await locateFiles(client, version);
+  const folder = version.tags[FOLDER_TAG];
+  return folder === undefined ? location : `${location}/${folder}`;
+}
+
+/** Where the files that a version was registered with are, whoever did. */
+export async function locateFiles(
+  client: MlflowClient,
+  version: { readonly model: string; readonly version: string },
+): Promise<string> {
   const query = { name: version.model, version: version.version };
   const answer = await client.get("/model-versions/get-download-uri", query);
-  return (answer as { readonly artifact_uri: string }).artifact_uri.replace(/\/+$/, "");
+  const location = (answer as { readonly artifact_uri: string }).artifact_uri.replace(/\/+$/, "");
+  // A version whose source is a run's path is answered as it was given (MLflow 3).
+  const [, runId, path] = /^runs:\/+([^/]+)\/(.+)$/.exec(location) ?? [];
+  return runId === undefined ? location : (await locateInRun(client, runId, path)).location;
 }
+
+/** Where a run logged a model: below its own files, or, as MLflow 3 does, as a logged model of that name. */
+export async function locateInRun(
+  client: MlflowClient,
+  runId: string,
+  path: string,
+): Promise<{ readonly location: string; readonly runId: string }> {
+  const run = await activeRun(client, runId);
+  for (const { model_id: id } of run.outputs?.model_outputs ?? []) {
+    const answer = (await client.get(`${LOGGED}/${id}`, {})) as { readonly model: LoggedModel };
+    const { name, artifact_uri: location } = answer.model.info;
+    if (name === path) return { location: location.replace(/\/+$/, ""), runId };
+  }
+  return { location: `${(run.info.artifact_uri ?? "").replace(/\/+$/, "")}/${path}`, runId };
+}
+
+/** A file of a model, or null where there is none. */
+export async function readFile(
+  client: MlflowClient,
+  file: { readonly location: string; readonly name: string; readonly bytesMax: number },
+): Promise<Uint8Array | null> {
+  try {
+    return (await client.download(`${file.location}/${file.name}`, { bytesMax: file.bytesMax })).bytes;
+  } catch (error) {
+    if (isRefusal(error, "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")) return null;
+    throw error;
+  }
+}
+
+/** The bundle's files below the version's own, then the tags that make it one: whatever ends this before leaves the version as it was. */
+export async function attach(client: MlflowClient, input: Attachment): Promise<ModelVersion> {
+  const { model, version, files, tags } = input;
+  const found = await readVersion(client, model, version);
+  if (found.bundle !== "") throw alreadyOne(found);
+  const bundle = await storeFiles(client, `${await locateFiles(client, found)}/${BUNDLE_FOLDER}`, files);
+  await tagVersion(client, found, { ...tags, [FOLDER_TAG]: BUNDLE_FOLDER });
+  await tagVersion(client, found, { [BUNDLE_TAG]: bundle });
+  return readVersion(client, model, version);
+}
+
+const BUNDLE_FOLDER = "sentinel";
 
 export async function tagVersion(
   client: MlflowClient,
@@ -234,6 +283,21 @@ function versionOf(answer: VersionAnswer): ModelVersion {
     tags,
     bundle,
   };
+}
+
+/** Of another's version, to which `sentinel import` may give its bundle any moment. */
+function withoutBundle({ model, version }: ModelVersion): SentinelError {
+  return new SentinelError(
+    "registry.no-bundle",
+    `${model} version ${version} was not registered by Sentinel: nothing says what its files must be`,
+    { hint: `make it servable: sentinel import models:/${model}/${version}` },
+  );
+}
+
+function alreadyOne({ model, version }: ModelVersion): SentinelError {
+  return new SentinelError("registry.conflict", `${model} version ${version} has its bundle already`, {
+    hint: "`sentinel registry show` tells what it is; register the model again to import it anew",
+  });
 }
 
 export function unknownVersion(model: string, version: string): SentinelError {

@@ -6,6 +6,8 @@ import type { OnnxNode } from "./model.ts";
 export interface Attributes {
   has(name: string): boolean;
   number(name: string, fallback: number): number;
+  /** A single Float32. */
+  float(name: string, fallback: number): number;
   text(name: string, fallback: string): string;
   numbers(name: string): Float64Array;
   floats(name: string): Float64Array;
@@ -13,7 +15,7 @@ export interface Attributes {
 }
 
 /** Fields of AttributeProto. */
-const ATTRIBUTE = { name: 1, number: 3, text: 4, floats: 7, numbers: 8, texts: 9 } as const;
+const ATTRIBUTE = { name: 1, float: 2, number: 3, text: 4, floats: 7, numbers: 8, texts: 9 } as const;
 const NODE_ATTRIBUTE = 5;
 
 export function attributesOf(node: OnnxNode): Attributes {
@@ -34,6 +36,7 @@ export function attributesOf(node: OnnxNode): Attributes {
   const none = new Uint8Array(0);
   return {
     has: (name) => found.has(name),
+    float: (name, fallback) => repeatedFloats(found.get(name) ?? none, ATTRIBUTE.float)[0] ?? fallback,
     number: (name, fallback) => fields(name, ATTRIBUTE.number)[0]?.value ?? fallback,
     text: (name, fallback) => {
       const field = fields(name, ATTRIBUTE.text)[0];

@@ -1,8 +1,9 @@
 // The ends of a foreign ONNX graph: which inputs are its columns, which output tells the probability of fraud.
 import { DOUBLE, FLOAT } from "../../onnx/graph.ts";
+import { fraudClassOf } from "../classes.ts";
 import { COLUMNS_MAX, unsupportedModel } from "../flatten.ts";
-import { attributesOf } from "./attributes.ts";
-import { type OnnxModel, type OnnxNode, type OnnxValue, reading } from "./model.ts";
+import { labelsOf } from "./labels.ts";
+import { type OnnxModel, type OnnxValue, producerOf, reading } from "./model.ts";
 
 /** What the graph takes and answers. */
 export interface OnnxEnds {
@@ -12,25 +13,37 @@ export interface OnnxEnds {
   readonly names: readonly string[] | null;
   /** The tensor with the answer; a ZipMap before it is left out. */
   readonly output: string;
-  /** Which of two columns is fraud's. */
+  /** Which of two columns is fraud's; of a single column, whose class 1 it tells of, 0 takes the other side. */
   readonly fraudColumn: 0 | 1;
+  /** Labels of the two classes, where the graph has them. */
+  readonly labels: readonly string[] | null;
   readonly notes: readonly string[];
 }
+
+/** Numbers of TensorProto.DataType that exporters write and this reader refuses by name. */
+const FLOAT16 = 10;
+const BFLOAT16 = 16;
 
 /** Keys of a model's metadata that may hold its columns as a JSON list; the first is our own export's. */
 const COLUMN_KEYS = ["columns", "feature_names"];
 
-/** Errors: `ml.model-unsupported` for ends that are no table of numbers and no score. */
-export function endsOf(model: OnnxModel, options: { readonly output?: string }): OnnxEnds {
+interface EndsChoice {
+  readonly output?: string;
+  /** The label of fraud. */
+  readonly fraudClass?: string;
+}
+
+/** Errors: `ml.model-unsupported` for ends that are no table of numbers and no score, and where no class is known as fraud's. */
+export function endsOf(model: OnnxModel, options: EndsChoice): OnnxEnds {
   return reading(() => findEnds(model, options));
 }
 
-function findEnds(model: OnnxModel, options: { readonly output?: string }): OnnxEnds {
+function findEnds(model: OnnxModel, options: EndsChoice): OnnxEnds {
   const { inputs } = model;
   for (const input of inputs) checkInput(input);
   if (inputs.length === 0)
     throw unsupportedModel("the graph takes no input", "export the model with its columns as input");
-  const chosen = outputOf(model, options.output);
+  const chosen = outputOf(model, options);
   const single = inputs.length === 1;
   if (!single && inputs.some((input) => widthOf(input) !== 1)) {
     throw unsupportedModel(
@@ -47,12 +60,13 @@ function findEnds(model: OnnxModel, options: { readonly output?: string }): Onnx
   };
 }
 
-/** The node that makes a value. */
-export function producerOf(model: OnnxModel, value: string): OnnxNode | undefined {
-  return model.nodes.find(({ outputs }) => outputs.includes(value));
-}
-
 function checkInput({ name, type, dims }: OnnxValue): void {
+  if (type === FLOAT16 || type === BFLOAT16) {
+    throw unsupportedModel(
+      `the input ${name} takes ${type === FLOAT16 ? "float16" : "bfloat16"}, half-precision numbers that cannot hold our features`,
+      "export the model in float32: leave its conversion out (convert_float_to_float16, .half()), or convert with keep_io_types=True",
+    );
+  }
   if (type !== FLOAT && type !== DOUBLE) {
     throw unsupportedModel(
       `the input ${name} takes no floating-point numbers`,
@@ -95,12 +109,22 @@ function parsed(text: string | undefined): unknown {
 }
 
 /** The one output that may be a probability: floating-point numbers, or the list of maps that a ZipMap makes. */
-function outputOf(model: OnnxModel, wanted: string | undefined): Pick<OnnxEnds, "output" | "fraudColumn" | "notes"> {
+function outputOf(
+  model: OnnxModel,
+  { output: wanted, fraudClass }: EndsChoice,
+): Pick<OnnxEnds, "output" | "fraudColumn" | "labels" | "notes"> {
   const { outputs } = model;
   const possible = outputs.filter(
     ({ name, type }) => type === FLOAT || type === DOUBLE || producerOf(model, name)?.operator === "ZipMap",
   );
   const named = wanted === undefined ? possible : possible.filter(({ name }) => name === wanted);
+  const half = outputs.find(({ type }) => type === FLOAT16 || type === BFLOAT16);
+  if (named.length === 0 && half !== undefined) {
+    throw unsupportedModel(
+      `the output ${half.name} is of half-precision numbers`,
+      "export the model in float32, or convert it to float16 with keep_io_types=True",
+    );
+  }
   if (named.length !== 1) {
     const names = possible.map(({ name }) => name).join(", ");
     throw unsupportedModel(
@@ -113,14 +137,12 @@ function outputOf(model: OnnxModel, wanted: string | undefined): Pick<OnnxEnds, 
     );
   }
   const zip = producerOf(model, named[0].name);
-  if (zip?.operator !== "ZipMap") return { output: named[0].name, fraudColumn: 1, notes: [] };
-  const attributes = attributesOf(zip);
-  const labels = [...attributes.numbers("classlabels_int64s")].map(String);
-  const texts = labels.length > 0 ? labels : attributes.texts("classlabels_strings");
-  const fraudColumn = texts.indexOf("1") === 0 ? 0 : 1;
+  const labels = labelsOf(model, named[0].name);
+  const { place, note } = fraudClassOf(labels, fraudClass);
   return {
-    output: zip.inputs[0],
-    fraudColumn,
-    notes: texts.includes("1") ? [] : [`The class ${JSON.stringify(texts[1])} counts as fraud.`],
+    output: zip?.operator === "ZipMap" ? zip.inputs[0] : named[0].name,
+    fraudColumn: place,
+    labels,
+    notes: note === null ? [] : [note],
   };
 }

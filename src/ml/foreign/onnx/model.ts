@@ -49,6 +49,11 @@ export function readOnnx(bytes: Uint8Array): OnnxModel {
   return reading(() => read(bytes));
 }
 
+/** The node that makes a value. */
+export function producerOf(model: OnnxModel, value: string): OnnxNode | undefined {
+  return model.nodes.find(({ outputs }) => outputs.includes(value));
+}
+
 /** Bytes within a model are read where they are wanted; those that are no message are `ml.model-invalid` there too. */
 export function reading<T>(read: () => T): T {
   try {

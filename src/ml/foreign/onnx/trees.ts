@@ -5,8 +5,8 @@ import { repeatedFloats, repeatedNumbers } from "../../onnx/protobuf.ts";
 import { emptyTree, type ForeignTree, invalidModel, NODES_MAX } from "../flatten.ts";
 import { atMost } from "../float32.ts";
 import { type Attributes, attributesOf } from "./attributes.ts";
-import { type OnnxEnds, producerOf } from "./ends.ts";
-import { type OnnxModel, type OnnxNode, reading } from "./model.ts";
+import type { OnnxEnds } from "./ends.ts";
+import { type OnnxModel, type OnnxNode, producerOf, reading } from "./model.ts";
 
 /** Trees and what their sum begins with. */
 export interface OnnxTrees {
@@ -29,11 +29,13 @@ export function treesOfOnnx(
 function findTrees(model: OnnxModel, ends: OnnxEnds, isMargin: boolean): OnnxTrees | null {
   const { node, isSigmoid } = behindScore(model, ends.output);
   if (node === undefined || !isGraphInput(model, ends, node.inputs[0])) return null;
+  // A tree that tells of the other class: rare enough for the runtime.
+  if (ends.fraudColumn !== 1) return null;
   const attributes = attributesOf(node);
   if (["nodes_values", "base_values"].some((name) => attributes.has(`${name}_as_tensor`))) return null;
   const transform = attributes.text("post_transform", "NONE");
   if (node.operator === "TreeEnsembleClassifier") {
-    return isBoosted(attributes, transform, ends) && !isSigmoid && !isMargin ? read(attributes, "class") : null;
+    return isBoosted(attributes, transform) && !isSigmoid && !isMargin ? read(attributes, "class") : null;
   }
   if (node.operator !== "TreeEnsembleRegressor" || attributes.number("n_targets", 1) !== 1) return null;
   if (attributes.text("aggregate_function", "SUM") !== "SUM") return null;
@@ -91,12 +93,12 @@ function isOne(tensor: Uint8Array | undefined): boolean {
  * Two classes and all leaves given to the first, which runtimes take for the log-odds of the second. Where no leaf is below 0
  * they take the sum for the probability itself (onnxruntime, "add_second_class"), so such an ensemble is none.
  */
-function isBoosted(attributes: Attributes, transform: string, ends: OnnxEnds): boolean {
+function isBoosted(attributes: Attributes, transform: string): boolean {
   const labels = attributes.numbers("classlabels_int64s").length + attributes.texts("classlabels_strings").length;
   const classes = new Set(attributes.numbers("class_ids"));
   const negative = attributes.floats("class_weights").some((weight) => weight < 0);
   const single = classes.size === 1 && classes.has(0);
-  return transform === "LOGISTIC" && labels === 2 && single && negative && ends.fraudColumn === 1;
+  return transform === "LOGISTIC" && labels === 2 && single && negative;
 }
 
 function read(attributes: Attributes, leaves: "class" | "target"): OnnxTrees | null {
