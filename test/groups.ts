@@ -2,6 +2,7 @@
 
 /** Files that start MLflow, Redis, Prometheus, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const SERVICE_TESTS: readonly string[] = [
+  "test/deploy/image.test.ts",
   "test/deploy/prometheus.test.ts",
   "test/drivers/registry/**",
   "test/drivers/state/**",
