@@ -5,6 +5,7 @@ import path from "node:path";
 import pc from "picocolors";
 import { embeddedEnvironment, loadConfig } from "../config.ts";
 import { SentinelError } from "../core/errors.ts";
+import { movesOf } from "../core/journal.ts";
 import type { Table } from "../core/table.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { coverageWords } from "../evidence/coverage.ts";
@@ -81,7 +82,7 @@ interface Tour {
   close(): Promise<void>;
 }
 
-/** The days after the history, one table a day, and labels on their way. */
+/** The days after the history, one table per day, and labels on their way. */
 interface LiveWorld {
   readonly days: Iterator<Table>;
   readonly pending: PendingLabels;
@@ -122,7 +123,7 @@ function openTour(context: VerbContext, workspace: string): Tour {
   };
 }
 
-/** Removes what an earlier demo made, and never a folder somebody works in. */
+/** Removes what an earlier demo made, never a folder that holds anything else. */
 function clearFor(workspace: string): void {
   if (!existsSync(workspace)) return;
   if (!existsSync(path.join(workspace, MARKER)) && readdirSync(workspace).length > 0) {
@@ -253,13 +254,13 @@ async function lookingBack(tour: Tour): Promise<void> {
   const journal = await (await tour.ports.registry()).journal(tour.pipeline.model);
   tour.context.output.table([
     ["alias", "from → to", "verb", "verdict", "why"],
-    ...journal.map(({ alias, from, to, verb: by, verdict, reason }) => [
-      alias,
-      `${from ?? "–"} → ${to ?? "–"}`,
-      by,
-      verdict,
-      reason.slice(0, 70),
-    ]),
+    ...journal.flatMap((entry) =>
+      movesOf(entry).map(({ alias, from, to }, place) => [
+        alias,
+        `${from ?? "–"} → ${to ?? "–"}`,
+        ...(place > 0 ? ["", "", "in the same step"] : [entry.verb, entry.verdict, entry.reason.slice(0, 70)]),
+      ]),
+    ),
   ]);
 }
 

@@ -148,6 +148,6 @@ function refused(outcome: LabelRefusal, written: number): SentinelError {
 
 function invalid(file: string, row: number, what: string): SentinelError {
   return new SentinelError("labels.invalid", `${file}: data row ${row + 1} ${what}`, {
-    hint: "mend the row; nothing of the file was written",
+    hint: "fix the row; nothing of the file was written",
   });
 }

@@ -29,9 +29,9 @@ export function canonicalNames(
   for (const column of [...Object.values(columns), ...Object.keys(aliases)]) names.set(column, column);
   for (const [column, others] of Object.entries(aliases)) {
     for (const [place, other] of others.entries()) {
-      const taken = names.get(other);
-      if (taken !== undefined && taken !== column) {
-        const what = `aliases: ${other} stands for both ${taken} and ${column}`;
+      const known = names.get(other);
+      if (known !== undefined && known !== column) {
+        const what = `aliases: ${other} stands for both ${known} and ${column}`;
         refuse(["aliases", column, place], { what, hint: "keep one of the two" });
       }
       names.set(other, column);

@@ -1,4 +1,4 @@
-// Measures: what Prometheus is told; a registry of our own, so that two servers in one process do not mix.
+// Measures: what Prometheus reads; a registry of our own, so that two servers in one process do not mix.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { Counters } from "../online/counters.ts";
@@ -126,7 +126,7 @@ export function createMeasures() {
     string,
     { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
   >();
-  /** Series are looked up once per version: prom-client hashes the labels at each call. Versions change seldom: the last one's are kept. */
+  /** Series are looked up once per version: prom-client hashes the labels at each call. Versions rarely change: the last one's are kept. */
   let last: { readonly version: string; readonly series: ReturnType<typeof seriesOf> } | null = null;
   const seriesOf = (version: string) => {
     const label = { version: named(version) };
@@ -208,10 +208,10 @@ export function createMeasures() {
         warm.set({ role: "champion", version }, champion.held.warm ? 1 : 0);
         breakers.set({ breaker: "champion" }, champion.guard.status().breaker === "closed" ? 0 : 1);
       }
-      for (const { scorer, held } of shadows) {
-        const { version, bundle } = scorer;
+      for (const shadow of shadows) {
+        const { version, bundle } = shadow.scorer;
         model.set({ role: "shadow", version, bundle }, 1);
-        warm.set({ role: "shadow", version }, held?.warm === true ? 1 : 0);
+        warm.set({ role: "shadow", version }, shadow.held?.warm === true ? 1 : 0);
       }
       const ageMs = from.live.ageMs(now);
       aliasAge.set(ageMs === null ? Number.NaN : ageMs / 1000);

@@ -9,7 +9,7 @@ import type { PredictionLog } from "../ports/log.ts";
 
 type Api = typeof import("@opentelemetry/api");
 
-/** What a span of a request is told of it. */
+/** What the span of a request says of it. */
 export interface TracedRequest {
   readonly method: string;
   readonly route: string;

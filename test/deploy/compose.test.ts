@@ -9,7 +9,7 @@ import { parse } from "yaml";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
 
-interface Service {
+interface Container {
   readonly image: string;
   readonly profiles?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -21,11 +21,10 @@ interface Service {
   readonly depends_on?: readonly string[];
 }
 
-const compose = parse(read("docker-compose.yml")) as {
-  readonly services: Readonly<Record<string, Service>>;
-  readonly volumes: Readonly<Record<string, unknown>>;
-};
-const services = Object.entries(compose.services);
+const compose = parse(read("docker-compose.yml")) as Readonly<
+  Record<"services", Readonly<Record<string, Container>>> & Record<"volumes", Readonly<Record<string, unknown>>>
+>;
+const containers = Object.entries(compose.services);
 
 test("the Compose specification's schema takes it", () => {
   const ajv = new Ajv({ strict: false, allErrors: true, logger: false });
@@ -38,16 +37,16 @@ test("the Compose specification's schema takes it", () => {
   );
   const valid = ajv.compile(schema);
   expect([valid(compose), valid.errors]).toEqual([true, null]);
-  expect(valid({ services: { api: { image: 3 } } })).toBe(false);
+  expect(valid(parse("services: { api: { image: 3 } }"))).toBe(false);
 });
 
 test("one server by itself, and everything with the profile full", () => {
-  expect(services.map(([name]) => name).sort()).toEqual(["api", "grafana", "mlflow", "prometheus", "redis"]);
-  for (const [name, { profiles }] of services) expect(profiles).toEqual(name === "api" ? undefined : ["full"]);
+  expect(containers.map(([name]) => name).sort()).toEqual(["api", "grafana", "mlflow", "prometheus", "redis"]);
+  for (const [name, { profiles }] of containers) expect(profiles).toEqual(name === "api" ? undefined : ["full"]);
 });
 
 test("nothing is reachable from outside, and every image has a version", () => {
-  for (const [, { ports = [], image }] of services) {
+  for (const [, { ports = [], image }] of containers) {
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
     expect(image).toMatch(/:(?!latest)./);
   }
@@ -74,7 +73,7 @@ test("variables are those that the configuration reads, and those of full.env ar
 });
 
 test("folders that are mounted are there, volumes are named, and other services exist", () => {
-  for (const [, { volumes = [], depends_on = [] }] of services) {
+  for (const [, { volumes = [], depends_on = [] }] of containers) {
     for (const volume of volumes) {
       const [from] = volume.split(":");
       if (from.startsWith("./")) expect(existsSync(path.join(ROOT, from))).toBe(true);

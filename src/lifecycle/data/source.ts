@@ -1,6 +1,6 @@
 // A pipeline's data: a file read once, its columns under their canonical names, checked before anything is computed.
 import { formatDuration } from "../../core/duration.ts";
-import { SentinelError } from "../../core/errors.ts";
+import { assert, SentinelError } from "../../core/errors.ts";
 import { type Column, type Table, textAt } from "../../core/table.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Dataset, DatasetDescription } from "../../ports/dataset.ts";
@@ -54,6 +54,9 @@ export async function readSource(
   for (const name of numeric) {
     if (isEmpty(renamed.get(name)!)) renamed.set(name, noNumbers(raw.rows));
   }
+  const known = renamed.get(LABEL_KNOWN_AT);
+  if (known !== undefined && isEmpty(known)) renamed.set(LABEL_KNOWN_AT, noNumbers(raw.rows));
+  else if (known?.kind === "text") throw notTimes(known, { path: options.path, native: native(LABEL_KNOWN_AT) });
   for (const name of numeric) checkNumber(renamed.get(name)!, { path: options.path, native: native(name) });
   for (const name of columns) checkFinite(renamed.get(name)!, { path: options.path, native: native(name) });
   if (renamed.has(label)) checkLabel(renamed.get(label)!, { path: options.path, native: native(label) });
@@ -67,26 +70,27 @@ export function keepColumns(source: Source, { columns }: Pipeline, wanted: reado
   return { ...source, table: { ...source.table, columns: new Map(kept) } };
 }
 
-/** The labels of a table as 0 and 1; a missing label counts as 0. */
+/** The labels of a table that {@link readSource} read with its labels, as 0 and 1; a missing label counts as 0. */
 export function labelsOf(table: Table, pipeline: Pipeline): Uint8Array {
-  const column = table.columns.get(pipeline.columns.label);
-  const labels = new Uint8Array(table.rows);
-  if (column === undefined || column.kind === "text") return labels;
-  for (let i = 0; i < labels.length; i++) labels[i] = column.values[i] === 1 ? 1 : 0;
-  return labels;
+  return Uint8Array.from(numbersOf(table, pipeline.columns.label), (label) => (label === 1 ? 1 : 0));
 }
 
-/** The event times of a table, epoch milliseconds. */
+/** The event times of a table that {@link readSource} read, epoch milliseconds. */
 export function timesOf(table: Table, pipeline: Pipeline): Float64Array {
-  const column = table.columns.get(pipeline.columns.time)!;
-  return column.kind === "text" ? new Float64Array(table.rows) : column.values;
+  return numbersOf(table, pipeline.columns.time);
 }
 
-/** Amounts, one a row; NaN where one is missing or no number. */
+/** The amounts of a table that {@link readSource} read; NaN where one is missing. */
 export function amountsOf(table: Table, pipeline: Pipeline): Float64Array {
-  const column = table.columns.get(pipeline.columns.amount);
-  const missing = column === undefined || column.kind === "text";
-  return missing ? new Float64Array(table.rows).fill(Number.NaN) : Float64Array.from(column.values);
+  return Float64Array.from(numbersOf(table, pipeline.columns.amount));
+}
+
+/** Zeros for a column of another shape would be labels and times that nobody wrote, so that it stops here. */
+function numbersOf(table: Table, name: string): Float64Array {
+  const column = table.columns.get(name);
+  assert(column !== undefined, `column ${name} was read`);
+  assert(column.kind !== "text", `column ${name} was checked to hold no text`);
+  return column.values;
 }
 
 /** Cards as dense codes for evidence by card; every row its own card where the column is absent or empty. */
@@ -180,11 +184,7 @@ function columnsMissing(
 function checkTime(table: Table, place: Place & { readonly name: string }): void {
   const column = table.columns.get(place.name)!;
   if (column.kind !== "time" && column.kind !== "number") {
-    throw typeWrong(
-      place,
-      `holds ${oddText(column, (text) => !Number.isNaN(Date.parse(text)))}, not times`,
-      "write times as 2018-04-01 00:00:31 (UTC) or epoch milliseconds",
-    );
+    throw notTimes(column, place);
   }
   for (let row = 0; row < table.rows; row++) {
     if (!Number.isFinite(column.values[row])) {
@@ -197,13 +197,21 @@ function checkTime(table: Table, place: Place & { readonly name: string }): void
   }
 }
 
+function notTimes(column: Column, place: Place): SentinelError {
+  return typeWrong(
+    place,
+    `holds ${oddText(column, (text) => !Number.isNaN(Date.parse(text)))}, not times`,
+    "write times as 2018-04-01 00:00:31 (UTC) or epoch milliseconds",
+  );
+}
+
 function checkNumber(column: Column, place: Place): void {
   if (column.kind === "number") return;
   const seen = column.kind === "text" ? oddText(column, (text) => Number.isFinite(Number(text))) : "times";
   throw typeWrong(
     place,
     `holds ${seen}, not numbers`,
-    "mend the column: plain numbers with a point, empty where missing",
+    "fix the column: plain numbers with a point, empty where missing",
   );
 }
 

@@ -31,7 +31,7 @@ export async function loadSpec(pipeline: Pipeline): Promise<FeatureSpec> {
   } catch (error) {
     if (error instanceof SentinelError) throw error;
     throw new SentinelError("features.spec-invalid", `${json} is no JSON: ${messageOf(error)}`, {
-      hint: "mend the JSON",
+      hint: "fix the JSON",
     });
   }
 }

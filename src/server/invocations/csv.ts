@@ -31,7 +31,7 @@ export function readCsv(
 }
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-/** How pandas writes a missing number when it is told to. */
+/** How pandas writes a missing number where `na_rep` says so. */
 const MISSING = new Set(["", "NaN", "nan"]);
 
 function readerOf(

@@ -6,7 +6,7 @@ import { SentinelError } from "../../../core/errors.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import { makeFolder } from "../../files/durable.ts";
 import { inPlainWords, isBusy } from "./errors.ts";
-import { createJournalTable, createTables, kindOf } from "./schema.ts";
+import { addJournalColumn, createJournalTable, createTables, kindOf } from "./schema.ts";
 import type { Cell, Row, Sql } from "./sql.ts";
 
 /** How long SQLite itself waits, with the whole process standing still. */
@@ -47,6 +47,7 @@ export class RegistryDatabase {
       return sql.transaction(() => {
         if (!sql.isRegistry()) createTables(sql, this.#clock.now());
         else if (!sql.has("sentinel_journal")) createJournalTable(sql);
+        else if (!sql.has("sentinel_journal", "also")) addJournalColumn(sql);
         return change(sql);
       });
     });
@@ -57,7 +58,7 @@ export class RegistryDatabase {
     this.#open = null;
   }
 
-  /** The open file; null when there is none. Another file under the same name (restored, replaced) is opened anew. */
+  /** The open file; null when there is none. Another file under the same name (restored, replaced) is opened again. */
   async #connection(): Promise<Connection | null> {
     const seen = statOf(this.file);
     const identity = seen === undefined ? "" : `${seen.dev}/${seen.ino}`;
@@ -82,7 +83,7 @@ export class RegistryDatabase {
     });
   }
 
-  /** Tries again while somebody else has the file; other errors are told in Sentinel's words. */
+  /** Tries again while another process has the file; other errors become Sentinel's. */
   async #patiently<T>(doing: "read" | "write", attempt: () => Promise<T>): Promise<T> {
     const deadline = this.#clock.elapsed() + BUSY_MS_MAX;
     for (;;) {
@@ -144,8 +145,9 @@ class Connection implements Sql {
     this.#database.exec(text);
   }
 
-  has(table: string): boolean {
-    return this.#columnsOf(table).size > 0;
+  has(table: string, column?: string): boolean {
+    const columns = this.#columnsOf(table);
+    return column === undefined ? columns.size > 0 : columns.has(column);
   }
 
   scope(table: string): string {
