@@ -4,13 +4,13 @@ import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson } from "../core/hash.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
-import { compileSpec, type FeaturePlan } from "../features/plan.ts";
+import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { VectorBlock } from "../features/replay.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { checkUniqueIds, readSource } from "./data/source.ts";
 import { loadSpec } from "./data/spec-file.ts";
-import { columnsOfPlan, vectorBlocks } from "./data/vectors.ts";
+import { vectorBlocks } from "./data/vectors.ts";
 
 /** The columns before the features. */
 const HEAD = ["transaction_id", "time", "label"] as const;

@@ -1,13 +1,14 @@
 // Promote and rollback: evidence is weighed, then the alias `champion` moves, with the journal as witness.
 
-import { SentinelError } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { type AliasMove, movesOfAlias } from "../core/journal.ts";
-import { largest } from "../core/stats.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
-import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
+import { busyDays } from "../evidence/days.ts";
+import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
+import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Coverage, ShadowPair } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -23,6 +24,8 @@ export interface PromoteInput {
   readonly actor: string;
   readonly forced: string | null;
   readonly seed: number;
+  /** Proves that the version can be served; throws where it cannot. */
+  readonly load?: typeof loadVersion;
 }
 
 export interface PromoteResult {
@@ -30,6 +33,8 @@ export interface PromoteResult {
   readonly from: string | null;
   readonly to: string;
   readonly moved: boolean;
+  /** False where the version cannot serve: no reason overrides that. */
+  readonly overridable: boolean;
   readonly report: ShadowReport | null;
   readonly journal: JournalEntry | null;
 }
@@ -56,10 +61,15 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       checks: [],
     };
     // A promotion that a killed process began and this call completed keeps its entry.
-    return { verdict, from, to, moved: false, report: null, journal: completed };
+    return { verdict, from, to, moved: false, overridable: true, report: null, journal: completed };
   }
-  const { verdict, report } = await weigh(ports, { registry, pipeline, from, to, seed: input.seed });
-  if (!isYes(verdict) && input.forced === null) return { verdict, from, to, moved: false, report, journal: null };
+  const { load = loadVersion } = input;
+  const own = await ownChecks(registry, { pipeline, version: to, load });
+  const { verdict, report } = await weigh(ports, { pipeline, from, to, own, seed: input.seed });
+  const overridable = own.every(({ name, passed }) => passed || !UNYIELDING.includes(name));
+  if (!isYes(verdict) && (input.forced === null || !overridable)) {
+    return { verdict, from, to, moved: false, overridable, report, journal: null };
+  }
   // Named, so that no two promotions can share a document.
   const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, report });
   const journal = await registry.moveAlias({
@@ -79,7 +89,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },
   });
-  return { verdict, from, to, moved: true, report, journal };
+  return { verdict, from, to, moved: true, overridable, report, journal };
 }
 
 /**
@@ -88,9 +98,15 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
  */
 export async function rollback(
   ports: Ports,
-  input: { readonly pipeline: Pipeline; readonly to: string | null; readonly actor: string; readonly reason: string },
+  input: {
+    readonly pipeline: Pipeline;
+    readonly to: string | null;
+    readonly actor: string;
+    readonly reason: string;
+    readonly load?: typeof loadVersion;
+  },
 ): Promise<{ readonly from: string; readonly to: string; readonly journal: JournalEntry }> {
-  const { pipeline } = input;
+  const { pipeline, load = loadVersion } = input;
   const registry = await ports.registry();
   const completed = await registry.recover(pipeline.model);
   if (completed !== null && isSameRollback(completed, input)) {
@@ -120,6 +136,8 @@ export async function rollback(
       hint: `a rollback needs no gate because it puts back what has served; for a new version: \`sentinel promote --to ${to}\``,
     });
   }
+  // What cannot be loaded would leave the next server that starts without a champion.
+  await load(registry, { model: pipeline.model, version: to });
   const entry = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",
@@ -152,11 +170,13 @@ export async function reportOf(
   },
 ): Promise<ShadowReport> {
   const log = await ports.log();
-  const logged = pairsAgainst(log.pairs(given.version), given.championVersion);
+  const { card, amount } = pipeline.columns;
+  const options = { card, amount, newest: PAIRS_MAX };
+  const logged = pairsAgainst(log.pairs(given.version, options), given.championVersion);
   const pairs = await collectPairs(given.turned === true ? turned(logged) : logged);
   return shadowReport(pairs, {
-    // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
-    now: given.now ?? largest(pairs.time),
+    // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live. One wrong date does not move it.
+    now: given.now ?? busyDays(pairs.time).until ?? Number.NaN,
     maturityMs: pipeline.labels.maturityMs,
     unlabelledIsGenuine: pipeline.labels.unreportedIsGenuine,
     seed: given.seed,
@@ -169,15 +189,14 @@ export async function reportOf(
 async function weigh(
   ports: Ports,
   given: {
-    readonly registry: Registry;
     readonly pipeline: Pipeline;
     readonly from: string | null;
     readonly to: string;
+    readonly own: readonly Check[];
     readonly seed: number;
   },
 ): Promise<{ readonly verdict: Verdict; readonly report: ShadowReport | null }> {
-  const { registry, pipeline, from, to } = given;
-  const checks = await gateTags(registry, pipeline, to);
+  const { pipeline, from, to, own: checks } = given;
   if (from === null) return { verdict: firstChampion(checks), report: null };
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
   const verdict = promotionGate({
@@ -205,6 +224,30 @@ async function* turned(pairs: AsyncIterable<ShadowPair>): AsyncIterable<ShadowPa
     };
 }
 
+const LOADS = "servable";
+/** Where one of these says no, `--force` does not help: a server could not answer with the version, or would answer wrongly. */
+const UNYIELDING: readonly string[] = ["logic gate", LOADS];
+
+/** What the version itself must fulfil: its gates, and that it can be fetched, verified and proven on this machine. */
+async function ownChecks(
+  registry: Registry,
+  given: { readonly pipeline: Pipeline; readonly version: string; readonly load: typeof loadVersion },
+): Promise<Check[]> {
+  const { pipeline, version, load } = given;
+  const required = "loads, and gives its golden scores";
+  const gates = await gateTags(registry, pipeline, version);
+  try {
+    await load(registry, { model: pipeline.model, version });
+    return [...gates, { name: LOADS, passed: true, observed: "loads", required }];
+  } catch (error) {
+    // A registry that does not answer says nothing about the version.
+    if (error instanceof SentinelError && error.kind.retryable) throw error;
+    const observed = error instanceof SentinelError ? error.code : "broken";
+    const reason = `version ${version} cannot be served, and nothing overrides that: ${messageOf(error)}`;
+    return [...gates, { name: LOADS, passed: false, observed, required, reason }];
+  }
+}
+
 /** The gates a version passed when it was made, from its tags. */
 async function gateTags(registry: Registry, pipeline: Pipeline, version: string): Promise<Check[]> {
   const { tags } = await registry.version(pipeline.model, version);
@@ -228,7 +271,7 @@ function firstChampion(checks: readonly Check[]): Verdict {
     verdict: failed.length === 0 ? "PROMOTE" : "REJECT",
     reasons:
       failed.length === 0
-        ? ["there is no champion yet; the version passed its training and logic gates"]
+        ? ["there is no champion yet; the version passed its training and logic gates, and it loads"]
         : failed.map(({ reason }) => reason ?? ""),
     checks,
   };

@@ -1,6 +1,6 @@
 // Train: data gate → features → models → training and logic gates → a run and a version in the registry as `candidate`.
 import { isYes, type Verdict } from "../core/verdict.ts";
-import { compileSpec, type FeaturePlan } from "../features/plan.ts";
+import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -16,7 +16,7 @@ import {
   timesOf,
 } from "./data/source.ts";
 import { loadSpec } from "./data/spec-file.ts";
-import { columnsOfPlan, vectorsOf } from "./data/vectors.ts";
+import { vectorsOf } from "./data/vectors.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";
 import type { Basis } from "./train/basis.ts";
 import { type Fitted, fitModels } from "./train/fit.ts";

@@ -4,9 +4,11 @@ import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { canonicalNames } from "./columns.ts";
+import { canonicalRedaction } from "./log.ts";
 import { PIPELINE, type PipelineKeys } from "./sections.ts";
 import { checkBytes, invalid, yamlReader } from "./yaml.ts";
 
+export type { LogPolicy } from "./log.ts";
 export type { ModelParameters } from "./model-parameters.ts";
 
 /** A pipeline with durations as milliseconds and paths as absolute: its keys, and what follows from them. */
@@ -66,8 +68,10 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   const { features, schema, suite, aliases, ...rest } = value;
   const beside = (name: string): string => path.join(path.dirname(file), name);
   const [featuresFile, featuresName = features] = features.split("#");
+  const canonical = canonicalNames(rest.columns, aliases, refuse);
   return {
     ...rest,
+    log: canonicalRedaction(rest.log, { columns: rest.columns, canonical, refuse }),
     file,
     hash: sha256(canonicalJson(raw)),
     source: path.resolve(workspace, rest.source),
@@ -75,6 +79,6 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     featuresName,
     schemaFile: beside(schema),
     suiteFile: beside(suite),
-    canonical: canonicalNames(rest.columns, aliases, refuse),
+    canonical,
   };
 }

@@ -1,7 +1,7 @@
 // POST /invocations, GET /ping, GET /version: MLflow's scoring protocol, so that its clients need no other.
 import { invalidRequest } from "../online/faults.ts";
 import { answerItems } from "./batch.ts";
-import { mediaType, readText } from "./body.ts";
+import { bodyText, mediaType } from "./body.ts";
 import { readCsv } from "./invocations/csv.ts";
 import { readFrame } from "./invocations/frame.ts";
 import { parseJson } from "./json.ts";
@@ -13,6 +13,7 @@ const plain = { "text/plain": { type: "string" } };
 export const invocationRoutes: readonly Route[] = [
   {
     method: "POST",
+    access: "predict",
     path: "/invocations",
     summary:
       "MLflow's scoring protocol: dataframe_split, dataframe_records, instances or inputs as JSON, or CSV with a header. `predictions` holds what /predict answers, in order, by one bundle, all or nothing.",
@@ -23,7 +24,9 @@ export const invocationRoutes: readonly Route[] = [
   },
   {
     method: "GET",
+    access: "open",
     path: "/ping",
+    tellsUnready: true,
     summary: "MLflow's scoring protocol: 200 when a champion can answer, else 503.",
     answers: plain,
     run(parts) {
@@ -33,6 +36,7 @@ export const invocationRoutes: readonly Route[] = [
   },
   {
     method: "GET",
+    access: "open",
     path: "/version",
     summary: "MLflow's scoring protocol: the version of Sentinel.",
     answers: plain,
@@ -41,14 +45,13 @@ export const invocationRoutes: readonly Route[] = [
 ];
 
 async function invoke(parts: ServerParts, context: RequestContext): Promise<Response> {
-  const request = context.req.raw;
-  const type = mediaType(request, ["application/json", "text/csv"]);
-  const body = await readText({ request, incoming: context.env?.incoming }, parts.pipeline.serve.bodyMaxBytes);
+  const type = mediaType(context.req.raw, ["application/json", "text/csv"]);
+  const body = await bodyText(parts, context);
   const items = type === "text/csv" ? readCsv(body, parts) : readFrame(parseJson(body));
   if (Array.isArray(items) && items.length === 0) {
     throw invalidRequest([{ field: "the document", message: "holds no transaction" }]);
   }
-  return jsonResponse({ predictions: await answerItems(parts, items) });
+  return jsonResponse({ predictions: await answerItems(parts, items, { caller: context.get("caller") }) });
 }
 
 function text(body: string, status: number): Response {

@@ -4,7 +4,7 @@ import type { Decision } from "../core/decision.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { Shadows } from "../online/shadow.ts";
-import { SHADOW_MISSES } from "../ports/log.ts";
+import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
 
 /** Seconds: from what an idle server needs for one answer to what a client gives up at. */
@@ -43,6 +43,9 @@ interface Registered {
   readonly labelNames?: readonly string[];
   readonly buckets?: readonly number[];
 }
+
+/** Clocks of machines that keep time differ by less. */
+const AHEAD_MS_NOTED = 60_000;
 
 export type Measures = ReturnType<typeof createMeasures>;
 
@@ -102,6 +105,18 @@ export function createMeasures() {
   });
   const repeated = counter("repeated_total", "Transactions answered before and answered the same again.");
   const logDropped = counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]);
+  const logRefused = counter(
+    "log_refused_total",
+    "Requests refused because the log cannot take their records, by code.",
+    ["code"],
+  );
+  const logUnwritten = gauge("log_unwritten_records", "Records that wait to be written to the log.");
+  const logOldest = gauge("log_oldest_unwritten_seconds", "Age of the oldest record that is not written to the log.");
+  const logFailures = counter("log_write_failures_total", "Writes of the log that failed.");
+  const logPruned = counter("log_pruned_total", "Predictions that the log forgot (log.retention).");
+  const logFault = gauge("log_fault", "1 while the last write of the log failed, else 0.");
+  const tooLate = counter("too_late_total", "Transactions judged and not learned: later than the lateness allows.");
+  const ahead = counter("ahead_total", "Transactions dated ahead of the server's clock by more than a minute.");
   const learnFailures = counter("learn_failures_total", "Transactions the feature state could not learn.");
   const stateFailures = counter("state_failures_total", "Answers by the policy because the shared state did not.", [
     "code",
@@ -112,6 +127,7 @@ export function createMeasures() {
   const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
   // A series that begins with its first fault has no increase to alert on: those with known labels begin at zero.
   for (const kind of ["prediction", "label"]) logDropped.inc({ kind }, 0);
+  for (const code of ["log.unwritable", "server.overloaded"]) logRefused.inc({ code }, 0);
   for (const code of ["state.unreachable", "state.behind", "state.contended"]) stateFailures.inc({ code }, 0);
   for (const code of ["bundle.corrupt", "registry.unreachable"]) swapFailures.inc({ code }, 0);
   labels.inc({ outcome: "accepted" }, 0);
@@ -161,6 +177,11 @@ export function createMeasures() {
     },
     repeated: () => repeated.inc(),
     recordDropped: (kind) => logDropped.inc({ kind }),
+    logRefused: (code) => logRefused.inc({ code }),
+    tooLate: () => tooLate.inc(),
+    ahead(ms) {
+      if (ms > AHEAD_MS_NOTED) ahead.inc();
+    },
     learnFailed: () => learnFailures.inc(),
     stateFailed: (code) => stateFailures.inc({ code }),
     labelled: (outcome) => labels.inc({ outcome }),
@@ -172,6 +193,8 @@ export function createMeasures() {
     counters,
     overloaded: counter("overloaded_total", "Requests refused because of overload."),
     inFlight: gauge("in_flight", "Requests being read or answered."),
+    bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
+    streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
     /** The delay of the event loop, in milliseconds. */
     lagged: (ms: number): void => loopLag.observe(ms / 1000),
     /** `version`: of the champion, where the route asks it. */
@@ -196,7 +219,19 @@ export function createMeasures() {
       child.count.inc();
       child.seconds.observe(ms / 1000);
     },
-    async text(now: number, from: { readonly live: Live; readonly shadows: Shadows }): Promise<string> {
+    async text(
+      now: number,
+      from: { readonly live: Live; readonly shadows: Shadows; readonly log: Pick<PredictionLog, "health"> },
+    ): Promise<string> {
+      const { unwritten, oldestMs, failures, pruned, fault } = from.log.health();
+      logUnwritten.set(unwritten);
+      logOldest.set(oldestMs / 1000);
+      logFault.set(fault === null ? 0 : 1);
+      // The log counts; here its counts are shown.
+      logFailures.reset();
+      logFailures.inc(failures);
+      logPruned.reset();
+      logPruned.inc(pruned);
       const { champion, shadows } = from.live.current;
       const candidates = from.shadows.status();
       for (const one of [model, warm, breakers, shadowQueue, shadowCoverage]) one.reset();

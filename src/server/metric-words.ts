@@ -31,7 +31,7 @@ const ENDINGS: readonly (readonly [RegExp, string])[] = [
   [/_ratio$/, "share from 0 to 1"],
   [/_score$/, "share from 0 to 1"],
   [/_info$/, "always 1"],
-  [/_total$|_queue$|_in_flight$|_fds$|_broken$|_records$/, "count"],
+  [/_streams_open$|_bodies_coming$|_total$|_queue$|_in_flight$|_fds$|_broken$|_records$/, "count"],
   [/_(resources|handles|requests)$/, "count"],
   [/_ready$|_open$|_warm$|_fault$/, "1 yes, 0 no"],
 ];

@@ -4,7 +4,7 @@ import { championOf } from "../online/answer.ts";
 import { invalidRequest } from "../online/faults.ts";
 import type { Reply } from "../online/reply.ts";
 import { answerItems } from "./batch.ts";
-import { decode, mediaType, readBytes } from "./body.ts";
+import { bodyBytes, decode, mediaType } from "./body.ts";
 import { rowsOf } from "./columns.ts";
 import { parseJson } from "./json.ts";
 import { inputsOf } from "./oip/metadata.ts";
@@ -30,7 +30,12 @@ const object = { "application/json": { type: "object" } };
 const MODEL = "/v2/models/{model}";
 const VERSION = `${MODEL}/versions/{version}`;
 
-const about: Omit<Route, "path" | "summary" | "run"> = { method: "GET", answers: object, errorMember: true };
+const about: Omit<Route, "path" | "summary" | "run"> = {
+  method: "GET",
+  access: "open",
+  answers: object,
+  errorMember: true,
+};
 
 const serverRoutes: readonly Route[] = [
   {
@@ -49,6 +54,7 @@ const serverRoutes: readonly Route[] = [
   {
     ...about,
     path: "/v2/health/ready",
+    tellsUnready: true,
     summary: "Open Inference Protocol: 200 when a champion can answer, else 503.",
     run: (parts) => jsonResponse({ ready: isReady(parts) }, isReady(parts) ? 200 : 503),
   },
@@ -60,6 +66,7 @@ const modelRoutes: readonly Route[] = [MODEL, VERSION].flatMap((path): readonly 
   return [
     {
       ...about,
+      access: "any",
       path,
       summary: `Open Inference Protocol: inputs and outputs of ${which}.`,
       run(parts, context) {
@@ -70,6 +77,7 @@ const modelRoutes: readonly Route[] = [MODEL, VERSION].flatMap((path): readonly 
     {
       ...about,
       path: `${path}/ready`,
+      tellsUnready: true,
       summary: `Open Inference Protocol: 200 when ${which} can answer, else 503.`,
       run(parts, context) {
         checkModel(parts, context);
@@ -79,6 +87,7 @@ const modelRoutes: readonly Route[] = [MODEL, VERSION].flatMap((path): readonly 
     },
     {
       method: "POST",
+      access: "predict",
       path: `${path}/infer`,
       summary: `Open Inference Protocol: scores transactions that come as one tensor a field, by ${which}. As a JSON array at /predict/batch: in order, by one bundle, all or nothing.`,
       shed: true,
@@ -103,13 +112,13 @@ async function infer(parts: ServerParts, context: RequestContext): Promise<Respo
   const request = context.req.raw;
   // Triton's own client names no type.
   if (request.headers.has("content-type")) mediaType(request, ["application/json", "application/octet-stream"]);
-  const body = await readBytes({ request, incoming: context.env?.incoming }, parts.pipeline.serve.bodyMaxBytes);
+  const body = await bodyBytes(parts, context);
   const { json, raw } = splitBody(body, request.headers.get(HEADER_LENGTH));
   const asked = readRequest(parseJson(decode(json)), raw);
   const wanted = wantedOf(asked);
   const items = rowsOf(asked.columns);
   if (items.length === 0) throw invalidRequest([{ field: "inputs", message: "hold no transaction" }]);
-  const replies = await answerItems(parts, items);
+  const replies = await answerItems(parts, items, { caller: context.get("caller") });
   const tensors = wanted.map(({ output, binary }) => ({
     name: output.name,
     datatype: output.datatype,

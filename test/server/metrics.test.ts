@@ -11,7 +11,8 @@ import { bodyOf, makeBundle, makeWorld, NOW, payments, post, SPEC_A, serve, unti
 async function textOf(measures: Measures): Promise<string> {
   const live = { current: { champion: null, shadows: [] }, draining: false, faults: () => [], ageMs: () => null };
   const shadows = { status: () => [], coverage: () => [] };
-  return measures.text(NOW, { live, shadows } as unknown as Parameters<Measures["text"]>[1]);
+  const log = { health: () => ({ unwritten: 0, oldestMs: 0, failures: 0, pruned: 0, fault: null }) };
+  return measures.text(NOW, { live, shadows, log } as unknown as Parameters<Measures["text"]>[1]);
 }
 
 function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineReply {

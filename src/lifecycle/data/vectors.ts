@@ -2,10 +2,8 @@
 import { SentinelError } from "../../core/errors.ts";
 import { type Table, textAt } from "../../core/table.ts";
 import { emptyFields, type Transaction } from "../../core/transaction.ts";
-import { columnOfIdentity } from "../../features/distinct.ts";
 import { encodeAndLearn, learnArrival } from "../../features/encode.ts";
-import type { FeaturePlan } from "../../features/plan.ts";
-import { layoutOf } from "../../features/plan.ts";
+import { columnsOfPlan, type FeaturePlan, layoutOf } from "../../features/plan.ts";
 import { labelsOf, type ReplayInput, replay, replayBlocks, timesOf, type VectorBlock } from "../../features/replay.ts";
 import { FeatureState } from "../../features/state.ts";
 import type { Matrix } from "../../ml/matrix.ts";
@@ -14,15 +12,6 @@ import type { Reporter } from "../../ports/ports.ts";
 
 /** When a label became known, where a table has this column. */
 export const LABEL_KNOWN_AT = "label_known_at";
-
-/** The columns a plan reads. */
-export function columnsOfPlan(plan: FeaturePlan): string[] {
-  const names = plan.series.flatMap((series) => [
-    ...series.key,
-    ...series.columns.map((name) => columnOfIdentity(name) ?? name),
-  ]);
-  return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
-}
 
 interface Given {
   readonly plan: FeaturePlan;
