@@ -1,7 +1,9 @@
 // Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
 
-/** Files that start MLflow, Redis, DVC or another Node, which scripts/setup-* install while the other tests run. */
+/** Files that start MLflow, Redis, Prometheus, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const OUTSIDE_TESTS: readonly string[] = [
+  "test/deploy/image.test.ts",
+  "test/deploy/prometheus.test.ts",
   "test/drivers/registry/**",
   "test/drivers/state/**",
   "test/journeys/**",
@@ -10,6 +12,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/lifecycle/verify.test.ts",
   "test/online/states/**",
   "test/reference/**",
+  "test/server/clients.test.ts",
   "test/server/shared.test.ts",
 ];
 

@@ -331,7 +331,7 @@ test("a test that starts a service is in the group that waits for it", () => {
       pattern.endsWith("/**") ? file.startsWith(pattern.slice(0, -2)) : file === pattern,
     );
   const needy = sources("test", /\.test\.ts$/).filter(({ text }) =>
-    /(mlflow|redis)-server\.ts"|\.cache[/"`]/.test(text),
+    /(mlflow|redis|prometheus)-server\.ts"|\.cache[/"`]/.test(text),
   );
   expect(needy.length).toBeGreaterThan(5);
   expect(needy.map(({ file }) => file).filter((file) => !inGroup(file))).toEqual([]);

@@ -1,7 +1,6 @@
 // The answer to one transaction: vector, score, log, learn, as one step, in this order; then the shadows get it.
 
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { encode } from "../features/encode.ts";
 import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveSet, Served } from "./live.ts";
@@ -185,7 +184,7 @@ function lookAt(engine: Engine, parsed: Parsed, on: { readonly champion: Served;
   const begun = clock.elapsed();
   let vector: Float32Array = EMPTY_VECTOR;
   const answer = guard.run(() => {
-    vector = encode(held.state, scorer.plan, transaction);
+    vector = engine.encode(held.state, scorer.plan, transaction);
     return scorer.score(vector);
   });
   const latencyMs = clock.elapsed() - begun;

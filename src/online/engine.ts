@@ -1,6 +1,7 @@
 // The engine: everything that answers transactions and takes labels for one pipeline, whatever door they come through.
 import { DAY_MS } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
+import { encode } from "../features/encode.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
@@ -28,6 +29,8 @@ export interface Engine {
   readonly parser: TransactionParser;
   readonly duplicates: Duplicates;
   readonly inputs: ServedInputs;
+  /** Reads a vector; a door that measures puts its own around it. */
+  readonly encode: typeof encode;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
   readonly counters: Counters;
@@ -120,6 +123,7 @@ export async function openEngine(input: {
     parser,
     duplicates,
     inputs,
+    encode,
     redact,
     counters,
     logger,

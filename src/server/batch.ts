@@ -6,6 +6,7 @@ import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
 import type { LiveSet } from "../online/live.ts";
 import type { Parsed } from "../online/parse.ts";
+import type { Reply } from "../online/reply.ts";
 import type { Caller } from "./access.ts";
 import { bodyText, chunksOf, mediaType, readLines, sourceOf } from "./body.ts";
 import { encodingOf } from "./encodings.ts";
@@ -40,8 +41,20 @@ export const batchRoute: Route = {
 async function array(parts: ServerParts, context: RequestContext): Promise<Response> {
   const explain = wantsReasons(context);
   const items = parseJson(await bodyText(parts, context));
+  return jsonResponse(await answerItems(parts, items, { explain, caller: context.get("caller") }));
+}
+
+/**
+ * The answers to an array of transactions, in order: by one bundle, all or nothing, paid for by the caller. Errors: `request.invalid`
+ * with the index before each field, `request.body-too-large`, `server.rate-limited`, and those of `answer`.
+ */
+export async function answerItems(
+  parts: ServerParts,
+  items: unknown,
+  { explain = false, caller }: { readonly explain?: boolean; readonly caller: Caller },
+): Promise<readonly Reply[]> {
   const all = parseAll(parts, items);
-  parts.access.charge(context.get("caller"), all.length - 1);
+  parts.access.charge(caller, all.length - 1);
   const live = parts.live.current;
   championOf(live);
   const byId = new Map<string, Parsed>();
@@ -56,7 +69,7 @@ async function array(parts: ServerParts, context: RequestContext): Promise<Respo
     for (const parsed of all) if (parts.duplicates.recall(parsed) === undefined) await parts.duplicates.find(parsed);
     const refusal = parts.log.refusal(all.length);
     if (refusal !== null) throw refusal;
-    return jsonResponse(await answerAll(parts, all, { live, hold, explain }));
+    return await answerAll(parts, all, { live, hold, explain });
   } finally {
     hold.release();
   }
@@ -66,9 +79,9 @@ async function answerAll(
   parts: ServerParts,
   all: readonly Parsed[],
   on: { readonly live: LiveSet; readonly hold: Hold; readonly explain: boolean },
-): Promise<readonly object[]> {
+): Promise<readonly Reply[]> {
   const { live, hold, explain } = on;
-  const answers: (object | Promise<object>)[] = [];
+  const answers: (Reply | Promise<Reply>)[] = [];
   for (const [index, parsed] of all.entries()) {
     if (index % PORTION === PORTION - 1) await breathe();
     const next = explain ? explainedAnswer(parts, parsed, { live, hold }) : answer(parts, parsed, { live, hold });

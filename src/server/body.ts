@@ -39,6 +39,15 @@ export function bodyText(
   return readText({ ...sourceOf(context), intake }, pipeline.serve.bodyMaxBytes, overload);
 }
 
+/** As {@link bodyText}, for a body that is no text. */
+export function bodyBytes(
+  parts: Pick<ServerParts, "pipeline" | "intake" | "overload">,
+  context: RequestContext,
+): Promise<Uint8Array> {
+  const { intake, overload, pipeline } = parts;
+  return readBytes({ ...sourceOf(context), intake }, pipeline.serve.bodyMaxBytes, overload);
+}
+
 export function sourceOf(context: RequestContext): BodySource {
   return { request: context.req.raw, incoming: context.env?.incoming };
 }
@@ -51,6 +60,10 @@ const BODY_MS_MAX = 30_000;
  * says, cut off or too slow, `request.too-slow`, `request.media-type` for an encoding that is not taken.
  */
 export async function readText(source: BodySource, bytesMax: number, overload?: Overload): Promise<string> {
+  return decode(await readBytes(source, bytesMax, overload));
+}
+
+async function readBytes(source: BodySource, bytesMax: number, overload?: Overload): Promise<Uint8Array> {
   const { headers } = source.request;
   const encoding = encodingOf(headers.get("content-encoding"));
   if (Number(headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
@@ -58,7 +71,7 @@ export async function readText(source: BodySource, bytesMax: number, overload?: 
   // Without a socket nobody sends slowly.
   const coming = overload !== undefined && source.incoming !== undefined;
   const bytes = coming ? await overload.aside(reading) : await reading;
-  return decode(encoding === null ? bytes : await decoded(bytes, encoding, bytesMax));
+  return encoding === null ? bytes : decoded(bytes, encoding, bytesMax);
 }
 
 async function decoded(bytes: Uint8Array, encoding: Encoding, bytesMax: number): Promise<Uint8Array> {
@@ -191,7 +204,8 @@ function incomplete(what: string): SentinelError {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-function decode(bytes: Uint8Array): string {
+/** Bytes as text. Throws `request.malformed` when they are not UTF-8. */
+export function decode(bytes: Uint8Array): string {
   try {
     return UTF8.decode(bytes);
   } catch {

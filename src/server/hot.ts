@@ -10,6 +10,7 @@ import { parseJson } from "./json.ts";
 import { BUDGET_MS, type ServerParts } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
 import { problemHeaders, problemOf } from "./problem.ts";
+import { REQUEST_ID } from "./request-id.ts";
 import type { SafetyHeaders } from "./safety.ts";
 
 /**
@@ -25,7 +26,10 @@ export function hotRoad(
   return (incoming, response) => {
     const length = plainLength(incoming);
     if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
-    else serve(parts, { incoming, response, length, safety, turn });
+    else {
+      const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
+      serve(parts, { incoming, response, length, safety, turn, id });
+    }
   };
 }
 
@@ -46,6 +50,8 @@ interface Exchange {
   readonly length: number;
   readonly safety: SafetyHeaders;
   readonly turn: Turn;
+  /** The request's, which the answer names. */
+  readonly id: string;
 }
 
 function serve(parts: ServerParts, on: Exchange): void {
@@ -53,7 +59,12 @@ function serve(parts: ServerParts, on: Exchange): void {
   const { overload, intake, access, ports } = parts;
   const begun = ports.clock.elapsed();
   const finish = (status: number): void =>
-    parts.measures.requested({ route: predictRoute.path, status, ms: ports.clock.elapsed() - begun });
+    parts.measures.requested({
+      route: predictRoute.path,
+      status,
+      ms: ports.clock.elapsed() - begun,
+      version: parts.live.current.champion?.scorer.version,
+    });
   try {
     const { headers } = incoming;
     access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
@@ -123,7 +134,7 @@ class Turn {
     this.scheduled = false;
     const turn = this.waiting.splice(0, TURN_MAX);
     if (this.waiting.length > 0) this.schedule();
-    const answers = turn.map(judge);
+    const answers = turn.map(traced);
     for (const [index, whole] of turn.entries()) {
       const answered = answers[index];
       if (answered instanceof Promise) void answered.then((later) => send(whole, later));
@@ -134,6 +145,20 @@ class Turn {
 
 /** The text of an answer, or why there is none. */
 type Outcome = { readonly text: string } | { readonly error: unknown };
+
+/** As {@link judge}, within the request's span where somebody traces. */
+function traced(whole: Whole): Outcome | Promise<Outcome> {
+  const { tracing } = whole.parts;
+  if (tracing === null) return judge(whole);
+  const { incoming, id } = whole.on;
+  const header = (name: string): string | undefined => textOf(incoming.headers[name]);
+  const request = { method: predictRoute.method, route: predictRoute.path, id, header };
+  return tracing.request(
+    request,
+    async () => judge(whole),
+    (outcome) => ("error" in outcome ? problemOf(outcome.error).status : 200),
+  );
+}
 
 /** Never throws or rejects. Counts as being scored until it is answered. */
 function judge({ parts, body }: Whole): Outcome | Promise<Outcome> {
@@ -171,13 +196,15 @@ function send({ parts, on, finish }: Whole, outcome: Outcome): void {
     finish(refuse(parts, on, outcome.error));
     return;
   }
-  const { response, safety } = on;
+  const { response, safety, id } = on;
   const { text } = outcome;
   response.writeHead(200, [
     "content-type",
     "application/json",
     "content-length",
     String(Buffer.byteLength(text)),
+    REQUEST_ID,
+    id,
     ...safety,
   ]);
   response.end(text);
@@ -185,17 +212,22 @@ function send({ parts, on, finish }: Whole, outcome: Outcome): void {
 }
 
 /** The problem document of an error, as the cold road answers it; the status. Made without a Response, because overload makes thousands. */
-function refuse(parts: ServerParts, { response, safety }: Exchange, error: unknown): number {
-  const more = noteFailure(parts, error);
+function refuse(parts: ServerParts, { response, safety, id }: Exchange, error: unknown): number {
+  const more = noteFailure(parts, error, id);
   const problem = problemOf(error);
   if (!response.headersSent && !response.destroyed) {
     const text = JSON.stringify(problem);
-    const head = ["content-length", String(Buffer.byteLength(text)), ...safety];
+    const head = ["content-length", String(Buffer.byteLength(text)), REQUEST_ID, id, ...safety];
     for (const headers of [problemHeaders(error, problem), more]) head.push(...Object.entries(headers).flat());
     response.writeHead(problem.status, head);
     response.end(text);
   }
   return problem.status;
+}
+
+/** A header that came once. */
+function textOf(header: string | readonly string[] | undefined): string | undefined {
+  return typeof header === "string" ? header : undefined;
 }
 
 function notUtf8(): SentinelError {

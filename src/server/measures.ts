@@ -5,10 +5,44 @@ import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { Shadows } from "../online/shadow.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
+import type { Label } from "./metric-words.ts";
 
-/** Seconds; a quarter of a millisecond to a second, because answers take a few milliseconds. */
-const SECONDS = [0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+/** Seconds: from what an idle server needs for one answer to what a client gives up at. */
+const SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.00075, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
+];
+/** Seconds: one vector and its score take some microseconds. */
+const SCORE_SECONDS = [
+  0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1,
+];
 const SCORES = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99, 1];
+const ANOMALY_SCORES = [0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 1];
+/** Versions that get series of their own: a process that lives through more promotions must not grow for ever. */
+const VERSIONS_MAX = 50;
+
+/** Seconds of delay. */
+const LOOP_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+/** Series of requests whose look-up is kept; more are looked up each time. */
+const CHILDREN_MAX = 2000;
+
+/** One metric, for people. */
+export interface Described {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly labels: readonly string[];
+  /** Upper bounds of a histogram; empty for others. */
+  readonly buckets: readonly number[];
+}
+
+/** What prom-client keeps in a metric, beyond its types. */
+interface Registered {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly labelNames?: readonly string[];
+  readonly buckets?: readonly number[];
+}
 
 /** Clocks of machines that keep time differ by less. */
 const AHEAD_MS_NOTED = 60_000;
@@ -20,34 +54,55 @@ export function createMeasures() {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: "sentinel_" });
-  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> =>
+  const counter = <L extends Label>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> =>
     new Counter({ name: `sentinel_${name}`, help, labelNames, registers });
-  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> =>
+  const gauge = <L extends Label>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> =>
     new Gauge({ name: `sentinel_${name}`, help, labelNames, registers });
+  const histogram = <L extends Label>(
+    name: string,
+    help: string,
+    { buckets, labelNames = [] }: { readonly buckets: number[]; readonly labelNames?: readonly L[] },
+  ): Histogram<L> => new Histogram({ name: `sentinel_${name}`, help, labelNames, buckets, registers });
   const requests = counter("requests_total", "Requests answered, by route and status.", ["route", "status"]);
-  const requestSeconds = new Histogram({
-    name: "sentinel_request_seconds",
-    help: "Time from the request's head to its answer.",
-    labelNames: ["route"],
-    buckets: SECONDS,
-    registers,
+  const requestSeconds = histogram(
+    "request_seconds",
+    "Time from the request's head to its answer; the version is the champion's at that moment, where the route asks it.",
+    { buckets: SECONDS, labelNames: ["route", "outcome", "version"] },
+  );
+  const scoreSeconds = histogram("score_seconds", "Time to read the vector and score it.", {
+    buckets: SCORE_SECONDS,
+    labelNames: ["version"],
   });
-  const scoreSeconds = new Histogram({
-    name: "sentinel_score_seconds",
-    help: "Time to read the vector and score it.",
-    buckets: SECONDS.map((bound) => bound / 10),
-    registers,
+  const scores = histogram("score", "Scores answered.", { buckets: SCORES, labelNames: ["version"] });
+  const anomalyScores = histogram("anomaly_score", "Anomaly scores answered.", {
+    buckets: ANOMALY_SCORES,
+    labelNames: ["version"],
   });
-  const scores = new Histogram({ name: "sentinel_score", help: "Scores answered.", buckets: SCORES, registers });
-  const predictions = counter("predictions_total", "Answers given, by decision and version.", ["decision", "version"]);
+  const predictions = counter("predictions_total", "Answers given, by decision, version and who decided.", [
+    "decision",
+    "version",
+    "by",
+  ]);
   const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
     "outcome",
   ]);
+  const shadowCoverage = gauge(
+    "shadow_coverage_ratio",
+    "Share of the traffic that a candidate scored since the start.",
+    ["version"],
+  );
   const shadowQueue = gauge("shadow_queue", "Transactions waiting for a candidate.", ["version"]);
   const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
+  const ready = gauge("ready", "Whether a champion can answer, as /readyz says.");
+  const warm = gauge("state_warm", "Whether the feature state of a bundle is warm.", ["role", "version"]);
+  const broken = gauge("versions_broken", "Versions that an alias names and that could not be loaded.");
+  const breakers = gauge("breaker_open", "Whether a circuit breaker is not closed.", ["breaker"]);
+  const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at fifty times a second.", {
+    buckets: LOOP_SECONDS,
+  });
   const repeated = counter("repeated_total", "Transactions answered before and answered the same again.");
   const logDropped = counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]);
   const logRefused = counter(
@@ -75,32 +130,55 @@ export function createMeasures() {
   const swaps = counter("swaps_total", "Changes of the champion.");
   const swapFailures = counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]);
   const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
+  // A series that begins with its first fault has no increase to alert on: those with known labels begin at zero.
+  for (const kind of ["prediction", "label"]) logDropped.inc({ kind }, 0);
+  for (const code of ["log.unwritable", "server.overloaded"]) logRefused.inc({ code }, 0);
+  for (const code of ["state.unreachable", "state.behind", "state.contended"]) stateFailures.inc({ code }, 0);
+  for (const code of ["bundle.corrupt", "registry.unreachable"]) swapFailures.inc({ code }, 0);
+  labels.inc({ outcome: "accepted" }, 0);
+  const versions = new Set<string>();
+  const named = (version: string): string => {
+    if (versions.has(version)) return version;
+    if (versions.size === VERSIONS_MAX) return "other";
+    versions.add(version);
+    return version;
+  };
   const requestChildren = new Map<
     string,
     { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
   >();
-  /** By version, then decision; versions rarely change, so the last one's are kept. */
-  let lastVersion = "";
-  let lastChildren = new Map<Decision, Counter.Internal>();
-  const predictionsOf = (decision: Decision, version: string): Counter.Internal => {
-    if (version !== lastVersion) {
-      lastVersion = version;
-      lastChildren = new Map();
-    }
-    let child = lastChildren.get(decision);
-    if (child === undefined) {
-      child = predictions.labels({ decision, version });
-      lastChildren.set(decision, child);
-    }
-    return child;
+  /** Series are looked up once per version: prom-client hashes the labels at each call. Versions rarely change: the last one's are kept. */
+  let last: { readonly version: string; readonly series: ReturnType<typeof seriesOf> } | null = null;
+  const seriesOf = (version: string) => {
+    const label = { version: named(version) };
+    const counts = new Map<string, Counter.Internal>();
+    return {
+      seconds: scoreSeconds.labels(label),
+      score: scores.labels(label),
+      anomaly: anomalyScores.labels(label),
+      count(decision: Decision, by: "model" | "policy"): Counter.Internal {
+        const key = `${by} ${decision}`;
+        let own = counts.get(key);
+        if (own === undefined) {
+          own = predictions.labels({ decision, by, ...label });
+          counts.set(key, own);
+        }
+        return own;
+      },
+    };
   };
   /** What the engine reports of its work. */
   const counters: Counters = {
     answered(reply, latencyMs) {
-      predictionsOf(reply.decision, reply.model.version).inc();
-      scoreSeconds.observe(latencyMs / 1000);
-      if (reply.score === null) degraded.inc();
-      else scores.observe(reply.score);
+      const { version } = reply.model;
+      if (last?.version !== version) last = { version, series: seriesOf(version) };
+      const { series } = last;
+      const { score, anomaly_score: anomaly } = reply;
+      series.count(reply.decision, score === null ? "policy" : "model").inc();
+      series.seconds.observe(latencyMs / 1000);
+      if (score === null) degraded.inc();
+      else series.score.observe(score);
+      if (anomaly !== null) series.anomaly.observe(anomaly);
     },
     repeated: () => repeated.inc(),
     recordDropped: (kind) => logDropped.inc({ kind }),
@@ -123,13 +201,26 @@ export function createMeasures() {
     inFlight: gauge("in_flight", "Requests being read or answered."),
     bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
     streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
-    requested({ route, status, ms }: { readonly route: string; readonly status: number; readonly ms: number }): void {
-      // Labels are looked up once per route and status: prom-client hashes them at each call.
-      const key = `${status} ${route}`;
+    /** The delay of the event loop, in milliseconds. */
+    lagged: (ms: number): void => loopLag.observe(ms / 1000),
+    /** `version`: of the champion, where the route asks it. */
+    requested(request: {
+      readonly route: string;
+      readonly status: number;
+      readonly ms: number;
+      readonly version?: string;
+    }): void {
+      const { route, status, ms, version = "" } = request;
+      // Labels are looked up once per route, status and version: prom-client hashes them at each call.
+      const key = `${status} ${version} ${route}`;
       let child = requestChildren.get(key);
       if (child === undefined) {
-        child = { count: requests.labels({ route, status }), seconds: requestSeconds.labels({ route }) };
-        requestChildren.set(key, child);
+        const label = version === "" ? "" : named(version);
+        child = {
+          count: requests.labels({ route, status }),
+          seconds: requestSeconds.labels({ route, outcome: outcomeOf(status), version: label }),
+        };
+        if (requestChildren.size < CHILDREN_MAX) requestChildren.set(key, child);
       }
       child.count.inc();
       child.seconds.observe(ms / 1000);
@@ -148,24 +239,52 @@ export function createMeasures() {
       logPruned.reset();
       logPruned.inc(pruned);
       const { champion, shadows } = from.live.current;
-      model.reset();
+      const candidates = from.shadows.status();
+      for (const one of [model, warm, breakers, shadowQueue, shadowCoverage]) one.reset();
+      ready.set(champion !== null && !from.live.draining ? 1 : 0);
+      broken.set(from.live.faults().length);
       if (champion !== null) {
         const { version, bundle } = champion.scorer;
         model.set({ role: "champion", version, bundle }, 1);
+        warm.set({ role: "champion", version }, champion.held.warm ? 1 : 0);
+        breakers.set({ breaker: "champion" }, champion.guard.status().breaker === "closed" ? 0 : 1);
       }
-      for (const { scorer } of shadows)
-        model.set({ role: "shadow", version: scorer.version, bundle: scorer.bundle }, 1);
-      aliasAge.set(from.live.ageMs(now) === null ? Number.NaN : from.live.ageMs(now)! / 1000);
-      shadowQueue.reset();
-      for (const { version, queued } of from.shadows.status()) shadowQueue.set({ version }, queued);
+      for (const shadow of shadows) {
+        const { version, bundle } = shadow.scorer;
+        model.set({ role: "shadow", version, bundle }, 1);
+        warm.set({ role: "shadow", version }, shadow.held?.warm === true ? 1 : 0);
+      }
+      const ageMs = from.live.ageMs(now);
+      aliasAge.set(ageMs === null ? Number.NaN : ageMs / 1000);
+      for (const { version, queued, breaker } of candidates) {
+        shadowQueue.set({ version }, queued);
+        breakers.set({ breaker: version }, breaker === "closed" ? 0 : 1);
+      }
       // The ledger counts; here its counts are shown.
       shadowOutcomes.reset();
       for (const { version, scored, missed } of from.shadows.coverage()) {
         shadowOutcomes.inc({ version, outcome: "scored" }, scored);
-        for (const miss of SHADOW_MISSES) shadowOutcomes.inc({ version, outcome: miss }, missed[miss]);
+        let all = scored;
+        for (const miss of SHADOW_MISSES) {
+          shadowOutcomes.inc({ version, outcome: miss }, missed[miss]);
+          all += missed[miss];
+        }
+        if (all > 0) shadowCoverage.set({ version }, scored / all);
       }
       return registry.metrics();
     },
+    /** Every metric as Prometheus sees it before anything was measured: what docs/metrics.md is made from. */
+    described: (): readonly Described[] =>
+      registry.getMetricsAsArray().map((metric) => {
+        const { name, help, type, labelNames = [], buckets = [] } = metric as unknown as Registered;
+        return { name, help, type, labels: labelNames.filter((label) => label !== "le"), buckets };
+      }),
     contentType: registry.contentType,
   };
+}
+
+function outcomeOf(status: number): "ok" | "refused" | "unavailable" | "failed" {
+  if (status < 400) return "ok";
+  if (status < 500) return "refused";
+  return status === 503 ? "unavailable" : "failed";
 }

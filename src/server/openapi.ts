@@ -69,7 +69,7 @@ function operationOf(route: Route): object {
     summary: route.summary,
     // Without keys only the admin routes ask for one.
     ...(route.access === "open" ? {} : { security: route.access === "admin" ? [{ key: [] }] : [{ key: [] }, {}] }),
-    ...(route.query === undefined ? {} : { parameters: parametersOf(route.query) }),
+    ...parametersOf(route),
     ...(route.body === undefined ? {} : { requestBody: { required: true, content: contentOf(route.body) } }),
     responses: {
       200: { description: "Done.", content: contentOf(route.answers) },
@@ -79,8 +79,15 @@ function operationOf(route: Route): object {
   };
 }
 
-function parametersOf(query: NonNullable<Route["query"]>): object[] {
-  return Object.entries(query).map(([name, what]) => ({ name, in: "query", ...what }));
+function parametersOf({ path, query = {} }: Route): { readonly parameters?: readonly object[] } {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
+  const parameters = [...inPath, ...Object.entries(query).map(([name, what]) => ({ name, in: "query", ...what }))];
+  return parameters.length === 0 ? {} : { parameters };
 }
 
 function contentOf(types: Readonly<Record<string, object>>): object {

@@ -9,6 +9,8 @@ export interface OverloadOptions {
   readonly inFlightMax: number;
   /** Event-loop delay beyond which new requests are refused, when it lasts. */
   readonly lagMsMax: number;
+  /** Told the delay of the event loop at each look. */
+  readonly onLag?: (ms: number) => void;
 }
 
 const SAMPLE_MS = 5;
@@ -140,13 +142,15 @@ export class Overload {
 
   private sample(): void {
     const now = this.options.clock.elapsed();
+    const lagMs = now - this.last - SAMPLE_MS;
+    this.options.onLag?.(Math.max(0, lagMs));
     this.pace.turn(now - this.last);
     for (const one of this.pending) {
       if (one.until > now) break;
       one.giveUp();
     }
     // Where the pace refuses already, some are answered, however long its refusals make a turn.
-    this.late = this.pace.limited ? 0 : now - this.last - SAMPLE_MS > this.options.lagMsMax ? this.late + 1 : 0;
+    this.late = this.pace.limited ? 0 : lagMs > this.options.lagMsMax ? this.late + 1 : 0;
     this.last = now;
   }
 }

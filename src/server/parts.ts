@@ -6,6 +6,8 @@ import type { Access, Caller, Need } from "./access.ts";
 import type { Intake } from "./intake.ts";
 import type { Measures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
+import type { RequestIds } from "./request-id.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** The engine, and what only a door over HTTP needs. */
 export interface ServerParts extends Engine {
@@ -14,6 +16,9 @@ export interface ServerParts extends Engine {
   readonly intake: Intake;
   readonly access: Access;
   readonly packageVersion: string;
+  readonly requestIds: RequestIds;
+  /** null: nobody traces. */
+  readonly tracing: Tracing | null;
 }
 
 /** A request as a route sees it; `incoming` is missing where no socket is behind it (tests by app.request). */
@@ -30,12 +35,15 @@ export const BUDGET_MS = 2000;
 /** One route: what it does and how the OpenAPI document describes it. */
 export interface Route {
   readonly method: "GET" | "POST";
+  /** As OpenAPI has it: `{name}` stands for one segment. */
   readonly path: string;
   /** What it asks for, once keys exist. */
   readonly access: Need;
   readonly summary: string;
   /** True for routes that are refused when the server is overloaded. */
   readonly shed?: boolean;
+  /** True where a problem says its detail as `error` too, which clients of the Open Inference Protocol read. */
+  readonly errorMember?: boolean;
   /** Parameters of the query by name: what they do, and the schema of their value. */
   readonly query?: Readonly<Record<string, { readonly description: string; readonly schema: object }>>;
   /** Media types of the body with their schemas. */

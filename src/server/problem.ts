@@ -10,6 +10,7 @@ export interface Problem {
   readonly code: string;
   readonly hint: string;
   readonly errors?: readonly FieldFault[];
+  readonly error?: string;
 }
 
 export const PROBLEM_TYPE = "application/problem+json";
@@ -70,8 +71,13 @@ export function problemHeaders(error: unknown, { status }: Problem): Record<stri
 }
 
 /** The answer to a request that failed. */
-export function problemResponse(error: unknown, headers: Readonly<Record<string, string>> = {}): Response {
-  const problem = problemOf(error);
+export function problemResponse(
+  error: unknown,
+  headers: Readonly<Record<string, string>> = {},
+  { errorMember = false }: { readonly errorMember?: boolean } = {},
+): Response {
+  const known = problemOf(error);
+  const problem = errorMember ? { ...known, error: known.detail } : known;
   const { status } = problem;
   return new Response(JSON.stringify(problem), { status, headers: { ...problemHeaders(error, problem), ...headers } });
 }

@@ -3,8 +3,10 @@ import { reloadRoute } from "./admin.ts";
 import { batchRoute } from "./batch.ts";
 import { explainRoute } from "./explain.ts";
 import { feedbackRoute } from "./feedback.ts";
+import { invocationRoutes } from "./invocations.ts";
 import { metricsRoute } from "./metrics.ts";
 import { modelRoute } from "./model.ts";
+import { oipRoutes } from "./oip.ts";
 import { describingRoutes } from "./openapi.ts";
 import type { Route } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
@@ -24,6 +26,8 @@ const OWN: readonly Route[] = [
   metricsRoute,
   circuitRoute,
   reloadRoute,
+  ...oipRoutes,
+  ...invocationRoutes,
 ];
 
 export const ROUTES: readonly Route[] = [...OWN, ...describingRoutes(OWN)];

@@ -3,6 +3,7 @@
 const text = { type: "string" };
 const count = { type: "integer", minimum: 0 };
 const decision = { enum: ["approve", "review", "block"] };
+const shape = { type: "array", items: count };
 const share = { type: ["number", "null"], minimum: 0, maximum: 1 };
 
 /** A schema among the document's components. */
@@ -148,6 +149,89 @@ export const SCHEMAS = {
       },
     },
   },
+  InferRequest: {
+    type: "object",
+    description: "Open Inference Protocol v2: one tensor a field, one value a transaction.",
+    required: ["inputs"],
+    properties: {
+      id: text,
+      parameters: { type: "object", properties: { binary_data_output: { type: "boolean", default: false } } },
+      inputs: {
+        type: "array",
+        items: {
+          type: "object",
+          required: ["name", "shape", "datatype"],
+          properties: {
+            name: { ...text, description: "A field of a transaction, under any of its names." },
+            shape: { ...shape, description: "[n] or [n, 1]." },
+            datatype: {
+              enum: [
+                ...["BYTES", "BOOL", "UINT8", "UINT16", "UINT32", "UINT64"],
+                ...["INT8", "INT16", "INT32", "INT64", "FP32", "FP64"],
+              ],
+            },
+            data: { type: "array", description: "n values; null, and NaN of a float, is a missing field." },
+            parameters: { type: "object", properties: { binary_data_size: count } },
+          },
+        },
+      },
+      outputs: {
+        type: "array",
+        description: "Absent: all of them.",
+        items: {
+          type: "object",
+          required: ["name"],
+          properties: {
+            name: { enum: ["score", "anomaly_score", "decision", "transaction_id", "version"] },
+            parameters: { type: "object", properties: { binary_data: { type: "boolean", default: false } } },
+          },
+        },
+      },
+    },
+  },
+  InferResponse: {
+    type: "object",
+    required: ["model_name", "model_version", "outputs"],
+    properties: {
+      model_name: text,
+      model_version: { ...text, description: "Of the first answer; the output `version` has each." },
+      id: text,
+      outputs: {
+        type: "array",
+        items: {
+          type: "object",
+          required: ["name", "shape", "datatype"],
+          properties: {
+            name: text,
+            shape,
+            datatype: { enum: ["FP64", "BYTES"] },
+            data: { type: "array", items: { type: ["number", "string", "null"] } },
+            parameters: { type: "object", properties: { binary_data_size: count } },
+          },
+        },
+      },
+    },
+  },
+  Invocation: {
+    type: "object",
+    description: "MLflow's scoring protocol: exactly one of these. A null is a missing field.",
+    properties: {
+      dataframe_split: {
+        type: "object",
+        required: ["columns", "data"],
+        properties: { columns: { type: "array", items: text }, data: { type: "array", items: { type: "array" } } },
+      },
+      dataframe_records: { type: "array", items: { type: "object" } },
+      instances: { type: "array", items: { type: "object" } },
+      inputs: { type: ["object", "array"], description: "Columns of equal length, objects, or one object." },
+      params: { type: "object", maxProperties: 0 },
+    },
+  },
+  Predictions: {
+    type: "object",
+    required: ["predictions"],
+    properties: { predictions: { type: "array", items: { $ref: "#/components/schemas/Answer" } } },
+  },
   LineProblem: {
     description: "A problem in the place of a line's answer; `line` counts from 1, blank ones included.",
     allOf: [
@@ -166,6 +250,7 @@ export const SCHEMAS = {
       detail: text,
       code: text,
       hint: { ...text, description: "What to do next." },
+      error: { ...text, description: "The detail again, where the Open Inference Protocol looks for it." },
       errors: {
         type: "array",
         items: { type: "object", required: ["field", "message"], properties: { field: text, message: text } },

@@ -7,7 +7,7 @@ import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
-import type { loadScorer } from "../online/score.ts";
+import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { Access, isLoopback } from "./access.ts";
@@ -19,7 +19,9 @@ import { createMeasures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { ServerParts } from "./parts.ts";
 import { problemResponse } from "./problem.ts";
+import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
+import { openTracing } from "./tracing.ts";
 
 export interface ServerOptions {
   readonly logger?: EngineLog;
@@ -136,13 +138,23 @@ async function assemble(input: {
   const { logger = pino(), aheadMaxMs, persistMs, redactKey, workerModule, load } = options;
   const measures = createMeasures();
   const { counters } = measures;
+  const tracing = await openTracing(packageVersion);
   const engine = await openEngine({
     ports,
     pipeline,
     schema,
-    options: { counters, logger, aheadMaxMs, persistMs, redactKey, workerModule, load },
+    options: {
+      counters,
+      logger,
+      aheadMaxMs,
+      persistMs,
+      redactKey,
+      workerModule,
+      load: tracing?.load(load ?? loadScorer) ?? load,
+    },
   });
-  const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax });
+  tracing?.shadows(engine.shadows);
+  const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax, onLag: measures.lagged });
   const intake = new Intake(ports.clock, options.intake);
   const access = new Access({
     clock: ports.clock,
@@ -151,7 +163,11 @@ async function assemble(input: {
     fixed: options.keys ?? [],
     admin: adminKey === null ? null : adminRecord(adminKey),
   });
-  return { ...engine, measures, overload, intake, access, packageVersion };
+  const requestIds = createRequestIds();
+  const parts = { ...engine, measures, overload, intake, access, packageVersion, requestIds, tracing };
+  if (tracing === null) return parts;
+  const { parser, encode, log } = engine;
+  return { ...parts, parser: tracing.parser(parser), encode: tracing.encode(encode), log: tracing.log(log) };
 }
 
 /** Stands for the host where HTTP/1.0 names none. */

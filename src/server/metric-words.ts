@@ -1,0 +1,44 @@
+// What the labels of the metrics mean and what unit each is in, for docs/metrics.md; a label that is not here cannot be used.
+
+/** Label names, and what their values are. */
+export const LABELS = {
+  field: "a field that the champion's features read, by its canonical name",
+  how: "how a field did not come: `absent`, `null`, or as `text` where a number is read",
+  breaker: "`champion`, or the version of a candidate",
+  bundle: "SHA-256 over the bundle's files",
+  by: "who decided: `model`, or `policy` where scoring failed",
+  code: "code of the error, as in problem documents",
+  decision: "`approve`, `review` or `block`",
+  kind: "`prediction` or `label`; of the process: type of resource, collection or heap space",
+  major: "of Node's version",
+  minor: "of Node's version",
+  outcome:
+    "of a request: `ok`, `refused` (4xx), `unavailable` (503), `failed` (5xx); of a shadow: `scored` or why it was missed; of a label: `accepted` or the code of the refusal",
+  patch: "of Node's version",
+  role: "`champion` or `shadow`",
+  route: "path of the route as in `/openapi.json`",
+  space: "space of the heap",
+  status: "HTTP status",
+  type: "type of the resource",
+  version:
+    "version of the model (of `sentinel_nodejs_version_info`: of Node); `other` beyond the first 50 that one process sees",
+} as const;
+
+export type Label = keyof typeof LABELS;
+
+/** The units of Prometheus' conventions, by the ending of a name. */
+const ENDINGS: readonly (readonly [RegExp, string])[] = [
+  [/_seconds(_total|_p\d+|_min|_max|_mean|_stddev)?$/, "seconds"],
+  [/_bytes(_total)?$/, "bytes"],
+  [/_ratio$/, "share from 0 to 1"],
+  [/_score$/, "share from 0 to 1"],
+  [/_info$/, "always 1"],
+  [/_streams_open$|_bodies_coming$|_total$|_queue$|_in_flight$|_fds$|_broken$|_records$/, "count"],
+  [/_(resources|handles|requests)$/, "count"],
+  [/_ready$|_open$|_warm$|_fault$/, "1 yes, 0 no"],
+];
+
+/** The unit of a metric by its name; null where the name says none, which a test refuses. */
+export function unitOf(name: string): string | null {
+  return ENDINGS.find(([ending]) => ending.test(name))?.[1] ?? null;
+}
