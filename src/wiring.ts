@@ -5,6 +5,7 @@ import { DAY_MS } from "./core/duration.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Dataset } from "./ports/dataset.ts";
+import type { KeyStore } from "./ports/keys.ts";
 import type { PredictionLog } from "./ports/log.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
@@ -70,6 +71,10 @@ export function openPorts(
     await stateFolder();
     return createFileLock({ dir: path.join(config.stateDir, "locks") });
   });
+  const keys = once(async (): Promise<KeyStore> => {
+    const { createFileKeys } = await import("./drivers/files/keys.ts");
+    return createFileKeys({ file: path.join(config.stateDir, "keys.json") });
+  });
   const sourceControl = once(async (): Promise<SourceControl> => {
     const { createGit } = await import("./drivers/source-control/git.ts");
     return createGit({ dir: config.workspace });
@@ -90,6 +95,7 @@ export function openPorts(
       snapshots,
       lock,
       sourceControl,
+      keys,
       ...(config.redis === null ? {} : { shared }),
     },
     async close() {

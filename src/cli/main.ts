@@ -28,6 +28,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./registry.ts"),
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
   retrain: ["on alarm, train a candidate (never a champion)", () => import("./retrain.ts")],

@@ -77,9 +77,20 @@ function durably(engine: Engine, reply: Reply): Reply | Promise<Reply> {
   return written === null ? reply : written.then(() => reply);
 }
 
-/** The bundle that answers. Throws `server.not-ready`. */
+/** The bundle that answers. Throws `server.not-ready`, with what is wrong where there is a champion and it cannot be served. */
 export function championOf(live: LiveSet): Served {
   if (live.champion !== null) return live.champion;
+  if (live.fault !== undefined) {
+    const { version, message } = live.fault;
+    if (version === null) {
+      throw new SentinelError("server.not-ready", `which version is champion cannot be told: ${message}`, {
+        hint: "is the registry there? The server looks again by itself",
+      });
+    }
+    throw new SentinelError("server.not-ready", `version ${version} is champion and cannot be served: ${message}`, {
+      hint: "put an earlier one back: `sentinel rollback --to VERSION`; or repair this one, then POST /admin/reload",
+    });
+  }
   throw new SentinelError("server.not-ready", "there is no champion to answer", {
     hint: "promote one: `sentinel train`, then `sentinel promote`; the server picks it up by itself",
   });
@@ -112,6 +123,7 @@ function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | 
   const answered = (result: StateResult): Reply | Promise<Reply> => {
     if (result.outcome === "repeated") return repeated(engine, parsed, result.record);
     if (result.fault !== null) learnFault(engine, result.fault);
+    if (result.learned === "too-late") engine.counters.tooLate();
     const { draft } = look!;
     if (!draft.degraded && result.logged) judged?.(draft.vector, champion.scorer);
     return reply(engine, { ...look!, logged: result.logged });
@@ -153,6 +165,7 @@ function reply(engine: Engine, given: Look & { readonly logged: boolean }): Repl
   engine.duplicates.remember(draft.transactionId);
   engine.shadows.offer(jobs);
   engine.counters.answered(body, draft.latencyMs);
+  if (draft.time > draft.receivedAt) engine.counters.ahead(draft.time - draft.receivedAt);
   return durably(engine, body);
 }
 

@@ -11,6 +11,10 @@ export interface Counters {
   recordDropped(kind: "prediction" | "label"): void;
   /** An answer was refused because the log cannot take its record; by code. */
   logRefused(code: string): void;
+  /** A transaction was judged and not learned: it came later than the state's lateness allows. */
+  tooLate(): void;
+  /** A transaction was dated ahead of the clock, by so many milliseconds. */
+  ahead(ms: number): void;
   /** The feature state could not learn a transaction. */
   learnFailed(): void;
   /** The shared feature state did not answer, so the policy did. */
@@ -30,6 +34,8 @@ export const noCounters: Counters = {
   repeated() {},
   recordDropped() {},
   logRefused() {},
+  tooLate() {},
+  ahead() {},
   learnFailed() {},
   stateFailed() {},
   labelled() {},

@@ -22,6 +22,14 @@ export interface Served {
 export interface LiveSet {
   readonly champion: Served | null;
   readonly shadows: readonly Shadowed[];
+  /** Why there is no champion, where there should be one. */
+  readonly fault?: ChampionFault;
+}
+
+/** The champion cannot be loaded or warmed (its version is named), or nobody can tell which it is (null). */
+export interface ChampionFault {
+  readonly version: string | null;
+  readonly message: string;
 }
 
 /** A version that could not be loaded. */
@@ -139,12 +147,22 @@ export class Live {
       // The last known good goes on serving.
       if (this.registryFault === null) logger.warn({ error: messageOf(error) }, "the registry cannot be read");
       this.registryFault = messageOf(error);
+      this.tellFault({ version: null, message: this.registryFault });
       return;
     }
     const { champion } = this.aliases;
-    if (champion !== undefined) await this.followChampion(champion);
+    if (champion !== undefined) {
+      await this.followChampion(champion);
+      const fault = this.broken.get(champion);
+      if (fault !== undefined) this.tellFault({ version: champion, message: fault.message });
+    }
     await this.followShadows();
     this.forget();
+  }
+
+  /** While the last good champion serves there is nothing to tell. */
+  private tellFault(fault: ChampionFault): void {
+    if (this.current.champion === null) this.current = { ...this.current, fault };
   }
 
   private async followChampion(version: string): Promise<void> {

@@ -24,9 +24,13 @@ export interface TransactionParser {
   parse(value: unknown, now: number): Parsed;
 }
 
-const KEYS_MAX = 200;
-const ID_LENGTH_MAX = 200;
-const TEXT_LENGTH_MAX = 1000;
+export const KEYS_MAX = 200;
+export const ID_LENGTH_MAX = 200;
+export const TEXT_LENGTH_MAX = 1000;
+/** No payment by card that anybody scores today is older; what is, is a time in another unit, or none. */
+export const PLAUSIBLE_FROM = Date.UTC(1990, 0, 1);
+const TOO_EARLY =
+  "is before 1990: a time is an ISO 8601 text or *milliseconds* since 1970 (seconds are 1000 times smaller)";
 /** Fields no pipeline knows are kept in the log up to so many characters of JSON. */
 const EXTRA_LENGTH_MAX = 16_384;
 
@@ -55,6 +59,7 @@ export function createParser(options: {
       const timed = renamed[columns.time] !== undefined;
       const time = timed ? parseTime(renamed[columns.time]) : now;
       if (Number.isNaN(time)) fault(columns.time, "must be an ISO 8601 time or whole milliseconds since 1970");
+      if (time < PLAUSIBLE_FROM) fault(columns.time, TOO_EARLY);
       if (time > now + aheadMaxMs) fault(columns.time, "is ahead of the server's clock by more than is allowed");
       const fields = emptyFields();
       const extra = Object.create(null) as Record<string, unknown>;

@@ -63,7 +63,7 @@ export type LoggedTransaction = Pick<PredictionRecord, "transactionId" | "time" 
 export type LogArrivalEntry =
   | {
       readonly kind: "prediction";
-      readonly record: LoggedTransaction & Pick<PredictionRecord, "sequence" | "applied">;
+      readonly record: LoggedTransaction & Pick<PredictionRecord, "sequence" | "receivedAt" | "applied">;
     }
   | Extract<LogEntry, { readonly kind: "label" }>;
 
@@ -149,6 +149,15 @@ export interface Coverage {
 }
 
 /** The joined log of predictions, shadows and labels. Errors: log.unreadable, log.unwritable. */
+/** Which pairs, and where their card and amount stand. */
+export interface PairOptions {
+  /** Only so many, the last ones written. */
+  readonly newest?: number;
+  /** Fields of the transaction: `columns.card` and `columns.amount` of the pipeline. */
+  readonly card?: string;
+  readonly amount?: string;
+}
+
 export interface PredictionLog {
   readonly where: string;
   /** What a killed process loses. `sync`: nothing for which {@link durable} was awaited; `interval`: the last milliseconds. */
@@ -208,8 +217,8 @@ export interface PredictionLog {
   }): Promise<ScoredWindow>;
   /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */
   last(): Promise<{ readonly sequence: number; readonly applied: number }>;
-  /** Shadow records joined with labels, in order of writing; only the newest when a limit is given. */
-  pairs(candidateVersion: string, options?: { readonly newest?: number }): AsyncIterable<ShadowPair>;
+  /** Shadow records joined with labels, in order of writing. */
+  pairs(candidateVersion: string, options?: PairOptions): AsyncIterable<ShadowPair>;
   coverage(): Promise<readonly Coverage[]>;
   counts(): Promise<{ readonly predictions: number; readonly labels: number; readonly shadows: number }>;
   /** When the oldest and the newest prediction were received; null when there is none. */

@@ -6,12 +6,14 @@ import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
 import type { LiveSet } from "../online/live.ts";
 import type { Parsed } from "../online/parse.ts";
-import { chunksOf, mediaType, readLines, readText } from "./body.ts";
+import type { Caller } from "./access.ts";
+import { bodyText, chunksOf, mediaType, readLines, sourceOf } from "./body.ts";
+import { encodingOf } from "./encodings.ts";
 import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { problemOf } from "./problem.ts";
-import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
+import { ANSWER_SCHEMA, EXPLAIN_QUERY, LINE_SCHEMA, ref } from "./schemas.ts";
 
 const NDJSON = "application/x-ndjson";
 /** Transactions judged before other requests get their turn. */
@@ -21,13 +23,14 @@ const LINES_MAX = 1_000_000;
 
 export const batchRoute: Route = {
   method: "POST",
+  access: "predict",
   path: "/predict/batch",
   summary:
     "Scores many transactions in order. An array is answered by one bundle and refused whole if one item is not valid; NDJSON is streamed, and a line that is not valid is answered by a problem in its place.",
   shed: true,
   query: EXPLAIN_QUERY,
   body: { "application/json": { type: "array", items: ref("Transaction") }, [NDJSON]: ref("Transaction") },
-  answers: { "application/json": { type: "array", items: ANSWER_SCHEMA }, [NDJSON]: ANSWER_SCHEMA },
+  answers: { "application/json": { type: "array", items: ANSWER_SCHEMA }, [NDJSON]: LINE_SCHEMA },
   async run(parts, context) {
     const type = mediaType(context.req.raw, ["application/json", NDJSON, "application/ndjson"]);
     return type === "application/json" ? array(parts, context) : lines(parts, context);
@@ -36,9 +39,9 @@ export const batchRoute: Route = {
 
 async function array(parts: ServerParts, context: RequestContext): Promise<Response> {
   const explain = wantsReasons(context);
-  const input = { request: context.req.raw, incoming: context.env?.incoming };
-  const items = parseJson(await readText(input, parts.pipeline.serve.bodyMaxBytes));
+  const items = parseJson(await bodyText(parts, context));
   const all = parseAll(parts, items);
+  parts.access.charge(context.get("caller"), all.length - 1);
   const live = parts.live.current;
   championOf(live);
   const byId = new Map<string, Parsed>();
@@ -117,16 +120,11 @@ function parseAll(parts: ServerParts, items: unknown): Parsed[] {
 function lines(parts: ServerParts, context: RequestContext): Response {
   const explain = wantsReasons(context);
   championOf(parts.live.current);
-  const chunks = chunksOf({ request: context.req.raw, incoming: context.env?.incoming });
-  const source = readLines(chunks, parts.pipeline.serve.bodyMaxBytes);
+  encodingOf(context.req.raw.headers.get("content-encoding"));
+  const stream = parts.intake.stream();
+  const source = readLines(chunksOf(sourceOf(context), stream), parts.pipeline.serve.bodyMaxBytes, stream);
   const encoder = new TextEncoder();
-  const state = { line: 0, explain };
-  parts.overload.inFlight++;
-  let ended = false;
-  const end = (): void => {
-    if (!ended) parts.overload.leave();
-    ended = true;
-  };
+  const state = { line: 0, explain, caller: context.get("caller") };
   // Pulled by the client's reading: a slow reader slows the scoring, and nothing piles up in between.
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -135,11 +133,11 @@ function lines(parts: ServerParts, context: RequestContext): Response {
       while (text === "" && !done) ({ text, done } = await portion(parts, source, state));
       if (text !== "") controller.enqueue(encoder.encode(text));
       if (!done) return;
-      end();
+      stream.done();
       controller.close();
     },
     async cancel() {
-      end();
+      stream.done();
       await source.return(undefined);
     },
   });
@@ -150,7 +148,7 @@ function lines(parts: ServerParts, context: RequestContext): Response {
 async function portion(
   parts: ServerParts,
   source: AsyncGenerator<string>,
-  state: { line: number; readonly explain: boolean },
+  state: { line: number; readonly explain: boolean; readonly caller: Caller },
 ): Promise<{ readonly text: string; readonly done: boolean }> {
   const replies: (() => object | Promise<object>)[] = [];
   let problem: object | null = null;
@@ -163,7 +161,7 @@ async function portion(
       state.line++;
       if (state.line > LINES_MAX) throw tooManyLines();
       if (next.value.trim() === "") continue;
-      replies.push(await answerLine(parts, next.value, { ...state }));
+      replies.push(await parts.overload.during(() => answerLine(parts, next.value, { ...state })));
     }
     if (!done) await breathe();
   } catch (error) {
@@ -180,10 +178,12 @@ async function portion(
 async function answerLine(
   parts: ServerParts,
   text: string,
-  { line, explain }: { readonly line: number; readonly explain: boolean },
+  { line, explain, caller }: { readonly line: number; readonly explain: boolean; readonly caller: Caller },
 ): Promise<() => object | Promise<object>> {
   const problem = (error: unknown): object => ({ line, ...problemOf(error) });
   try {
+    // The request itself paid for its first line.
+    if (line > 1) parts.access.charge(caller, 1);
     const parsed = parts.parser.parse(parseJson(text, line), parts.ports.clock.now());
     const next = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
     if (next instanceof Promise && mayFollow(parts, parsed)) {

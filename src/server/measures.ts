@@ -10,6 +10,9 @@ import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 const SECONDS = [0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 const SCORES = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99, 1];
 
+/** Clocks of machines that keep time differ by less. */
+const AHEAD_MS_NOTED = 60_000;
+
 export type Measures = ReturnType<typeof createMeasures>;
 
 /** Everything that is measured; text() is what /metrics answers. */
@@ -57,6 +60,8 @@ export function createMeasures() {
   const logFailures = counter("log_write_failures_total", "Writes of the log that failed.");
   const logPruned = counter("log_pruned_total", "Predictions that the log forgot (log.retention).");
   const logFault = gauge("log_fault", "1 while the last write of the log failed, else 0.");
+  const tooLate = counter("too_late_total", "Transactions judged and not learned: later than the lateness allows.");
+  const ahead = counter("ahead_total", "Transactions dated ahead of the server's clock by more than a minute.");
   const learnFailures = counter("learn_failures_total", "Transactions the feature state could not learn.");
   const stateFailures = counter("state_failures_total", "Answers by the policy because the shared state did not.", [
     "code",
@@ -95,6 +100,10 @@ export function createMeasures() {
     repeated: () => repeated.inc(),
     recordDropped: (kind) => logDropped.inc({ kind }),
     logRefused: (code) => logRefused.inc({ code }),
+    tooLate: () => tooLate.inc(),
+    ahead(ms) {
+      if (ms > AHEAD_MS_NOTED) ahead.inc();
+    },
     learnFailed: () => learnFailures.inc(),
     stateFailed: (code) => stateFailures.inc({ code }),
     labelled: (outcome) => labels.inc({ outcome }),
@@ -106,6 +115,8 @@ export function createMeasures() {
     counters,
     overloaded: counter("overloaded_total", "Requests refused because of overload."),
     inFlight: gauge("in_flight", "Requests being read or answered."),
+    bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
+    streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
     requested({ route, status, ms }: { readonly route: string; readonly status: number; readonly ms: number }): void {
       // Labels are looked up once per route and status: prom-client hashes them at each call.
       const key = `${status} ${route}`;

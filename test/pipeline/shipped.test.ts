@@ -74,6 +74,8 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
         daysMin: 3,
         resamples: 1000,
       },
+      // Came later; off, so that nothing of then behaves otherwise.
+      rollback: { automatic: false, pairsMin: 1000 },
     },
     shadow: { sample: 1, timeoutMs: 250, queueMax: 10_000 },
     drift: { windowMs: 7 * DAY_MS, psiFloor: 0.1, falseDiscoveryRate: 0.01 },

@@ -5,6 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import Database from "libsql";
 import { afterEach, expect, test } from "vitest";
+import { HOUR_MS } from "../../src/core/duration.ts";
 import type { SqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
 import type { Ports } from "../../src/ports/ports.ts";
@@ -15,6 +16,7 @@ import {
   historyTable,
   makeBundle,
   makeWorld,
+  NOW,
   type Payment,
   payments,
   post,
@@ -327,4 +329,34 @@ test("a field that features read cannot be redacted: the version is not served, 
   const hashed = makeWorld({ pipeline: "log: { redact: { fields: [email], how: hash } }\n", dir: world.dir });
   await expect(serve(hashed)).rejects.toMatchObject({ code: "config.invalid" });
   await hashed.remove();
+});
+
+test("a payment dated 23 hours ahead does not make the others too late, not after a restart either", async () => {
+  world = makeWorld();
+  await world.saveState(SPEC_A);
+  await world.alias("champion", await world.register(makeBundle(SPEC_A, 1)));
+  let running = await serve(world);
+  const pay = async (id: string, time: number): Promise<void> => {
+    const body = { transaction_id: id, time, amount: 5, customer_id: "c-ahead", terminal_id: "t3" };
+    expect((await post(running.server, "/predict", body)).status).toBe(200);
+  };
+  const countOf = async (id: string): Promise<number> =>
+    (await (await running.ports.log()).find(id))!.vector[
+      SPEC_A.features.findIndex(({ name }) => name === "customer_count_1d")
+    ];
+  await pay("on-time-1", NOW - 60_000);
+  await pay("ahead", NOW + 23 * HOUR_MS);
+  await pay("on-time-2", NOW - 50_000);
+  await running.stop();
+  running = await serve(world);
+  await pay("on-time-3", NOW - 40_000);
+  await pay("late", NOW - 3 * HOUR_MS);
+  // A label that comes now is not older than its payment.
+  expect((await post(running.server, "/feedback", { transaction_id: "ahead", fraud: true })).status).toBe(200);
+  const metrics = await (await running.server.app.request("/metrics")).text();
+  await (await running.ports.log()).flush();
+  expect(await Promise.all(["on-time-1", "on-time-2", "on-time-3"].map(countOf))).toEqual([1, 2, 3]);
+  expect(metrics).toMatch(/^sentinel_too_late_total 1$/m);
+  expect((await report(running.ports)).reasons).toEqual(["5 vectors and 5 scores are the same, bit for bit"]);
+  await running.stop();
 });

@@ -28,7 +28,8 @@ export function learnedOf(entry: LogArrivalEntry): (Arrival & { readonly sequenc
   const { sequence } = entry.record;
   if (entry.kind === "prediction") {
     const transaction = transactionOf(entry.record);
-    return { kind: "transaction", key: transactionKey(transaction.id), transaction, sequence };
+    const { receivedAt } = entry.record;
+    return { kind: "transaction", key: transactionKey(transaction.id), transaction, receivedAt, sequence };
   }
   if (entry.about === null) return null;
   const { transactionId, fraud, knownAt, receivedAt } = entry.record;

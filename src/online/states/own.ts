@@ -3,7 +3,7 @@ import { SentinelError } from "../../core/errors.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import { learnArrival } from "../../features/encode.ts";
 import { type FeaturePlan, layoutOf } from "../../features/plan.ts";
-import { FeatureState } from "../../features/state.ts";
+import { FeatureState, type Learned, reachOf } from "../../features/state.ts";
 import type { PredictionLog } from "../../ports/log.ts";
 import type { Ports, SnapshotStore } from "../../ports/ports.ts";
 import { type Arrival, labelKey, learnedOf, transactionKey } from "./catch-up.ts";
@@ -76,13 +76,14 @@ export class WarmStates implements OnlineStates {
 
   /** In one tick: between reading the state and learning, no other transaction can come in. Only what the log took is learned. */
   take({ transaction, log, judge }: StateInput): StateResult {
-    if (!log.appendPrediction(judge())) return { outcome: "answered", logged: false, fault: null };
+    const draft = judge();
+    if (!log.appendPrediction(draft)) return { outcome: "answered", logged: false, learned: null, fault: null };
     try {
-      this.learn(transaction);
+      const learned = this.learn(transaction, draft.receivedAt);
+      return { outcome: "answered", logged: true, learned, fault: null };
     } catch (fault) {
-      return { outcome: "answered", logged: true, fault };
+      return { outcome: "answered", logged: true, learned: null, fault };
     }
-    return { outcome: "answered", logged: true, fault: null };
   }
 
   async look<T>(_: Transaction, read: () => T): Promise<T> {
@@ -91,7 +92,9 @@ export class WarmStates implements OnlineStates {
 
   takeLabel({ transaction, log, fraud, source, receivedAt, ...given }: LabelInput): boolean {
     // The wall clock would hide labels of replayed (older) traffic for years, since a feature sees a label only from knownAt on.
-    const knownAt = given.knownAt ?? (Number.isFinite(this.newestTime) ? this.newestTime : receivedAt);
+    const now = Number.isFinite(this.newestTime) ? this.newestTime : receivedAt;
+    // A label is never older than its transaction, which may be dated ahead of the clock.
+    const knownAt = given.knownAt ?? Math.max(now, transaction.time);
     if (!log.appendLabel({ transactionId: transaction.id, fraud, knownAt, source, receivedAt })) return false;
     this.learnLabel({ transaction, fraud, knownAt, receivedAt });
     return true;
@@ -107,15 +110,17 @@ export class WarmStates implements OnlineStates {
 
   async close(): Promise<void> {}
 
-  /** Learns a transaction that the log took. */
-  learn(tx: Transaction): void {
+  /** Learns a transaction that the log took; `receivedAt` as in the log. Null when there is no state yet. */
+  learn(tx: Transaction, receivedAt: number): Learned | null {
     this.arrived++;
     this.lastTransaction = tx.id;
     this.lastLabel = null;
-    if (tx.time > this.newestTime) this.newestTime = tx.time;
-    const arrival: Arrival = { kind: "transaction", key: transactionKey(tx.id), transaction: tx };
-    for (const held of this.held.values()) learnArrival(held.state, arrival);
+    this.newestTime = Math.max(this.newestTime, reachOf(tx.time, receivedAt));
+    const arrival: Arrival = { kind: "transaction", key: transactionKey(tx.id), transaction: tx, receivedAt };
+    let learned: Learned | null = null;
+    for (const held of this.held.values()) learned = learnArrival(held.state, arrival) ?? learned;
     this.keepMeanwhile(arrival);
+    return learned;
   }
 
   /** Learns a label that the log took; `receivedAt` as in the log. */
@@ -212,7 +217,10 @@ export class WarmStates implements OnlineStates {
       if (arrival === null) continue;
       scannedTo = arrival.sequence;
       meanwhile.delete(arrival.key);
-      this.newestTime = Math.max(this.newestTime, arrival.transaction.time);
+      if (arrival.kind === "transaction") {
+        const reach = reachOf(arrival.transaction.time, arrival.receivedAt ?? Number.POSITIVE_INFINITY);
+        this.newestTime = Math.max(this.newestTime, reach);
+      }
       if (!isLearned(origin, arrival)) continue;
       learnArrival(state, arrival);
       caughtUp++;
@@ -241,7 +249,8 @@ export class WarmStates implements OnlineStates {
     const layout = plan.layoutHash;
     const own = await this.load("serve", layout);
     const trained = await this.trained(layout);
-    const newest = (await from.log.recent(1))[0]?.time ?? Number.NEGATIVE_INFINITY;
+    const latest = (await from.log.recent(1))[0];
+    const newest = latest === undefined ? Number.NEGATIVE_INFINITY : reachOf(latest.time, latest.receivedAt);
     const ownNewest = own === null ? Number.NEGATIVE_INFINITY : Math.max(own.newestTime ?? newest, newest);
     const stale =
       own !== null && trained !== null && (own.origin.trainedUpTo === null || trained.newestTime! > ownNewest);

@@ -11,7 +11,7 @@ export type Row = readonly unknown[];
 export const PREDICTION_COLUMNS =
   "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied";
 /** What a feature state learns. */
-export const LEARNED_COLUMNS = "sequence, transaction_id, time, fields, applied";
+export const LEARNED_COLUMNS = "sequence, transaction_id, time, received_at, fields, applied";
 export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
 export const SHADOW_COLUMNS =
   "transaction_id, time, champion_version, champion_score, champion_decision, candidate_version, candidate_score, candidate_decision, bundle, latency_ms, champion_latency_ms, vector_hash";
@@ -65,8 +65,9 @@ export function learnedOf(row: Row): Extract<LogArrivalEntry, { readonly kind: "
     sequence: Number(row[0]),
     transactionId: loadText(row[1]),
     time: numberOf(row[2]),
-    fields: fieldsOf(row[3]),
-    ...appliedOf(row[4]),
+    receivedAt: numberOf(row[3]),
+    fields: fieldsOf(row[4]),
+    ...appliedOf(row[5]),
   };
 }
 
