@@ -200,14 +200,16 @@ test("a full disk: readiness ends at once, no answer is given that the log may l
   const note = "x".repeat(3000);
   const answered: string[] = [];
   const log = await running.ports.log();
-  let refusal: object | null = null;
-  for (const payment of TRAFFIC) {
-    const response = await post(running.server, "/predict", { ...bodyOf(payment), note });
-    if (response.status === 200) answered.push(payment.transaction_id);
-    else if (log.health().fault !== null) refusal ??= (await response.json()) as object;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    if (refusal !== null) break;
+  let sent = 0;
+  while (log.health().fault === null) {
+    const response = await post(running.server, "/predict", { ...bodyOf(TRAFFIC[sent]), note });
+    expect(response.status).toBe(200);
+    answered.push(TRAFFIC[sent++].transaction_id);
+    await until(() => log.health().unwritten === 0 || log.health().fault !== null);
   }
+  expect(await ready()).toBe(503);
+  await until(() => log.refusal() !== null);
+  const refusal = await (await post(running.server, "/predict", { ...bodyOf(TRAFFIC[sent]), note })).json();
   expect(refusal).toMatchObject({ status: 503, code: "log.unwritable", hint: expect.stringContaining("full") });
   expect(await ready()).toBe(503);
   expect(await (await running.server.app.request("/readyz")).json()).toMatchObject({

@@ -125,6 +125,13 @@ test("a full disk is told at once, refuses more beyond the limit, and everything
   await log.close();
 });
 
+test("a log that cannot be written closes all the same, and says that records are lost", async () => {
+  const log = createSqliteLog({ file: newFile(), options: { pagesMax: 20 } });
+  for (let i = 0; i < 40; i++) log.appendPrediction(prediction(`a${i}`, { extra: { filler: "x".repeat(3000) } }));
+  await expect(log.close()).rejects.toMatchObject({ code: "log.unwritable" });
+  expect(log.appendPrediction(prediction("late"))).toBe(false);
+});
+
 test("a thread that lags refuses more, also when nothing failed", async () => {
   let now = 0;
   const log = createSqliteLog({

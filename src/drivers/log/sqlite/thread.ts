@@ -48,8 +48,10 @@ class ThreadLog {
     this.later(0);
   }
 
+  /** Whoever closes has flushed; what could not be written then is given up, so that a full disk holds no shutdown up. */
   close(): void {
     this.closing = true;
+    this.queue = [];
     this.later(0);
   }
 
