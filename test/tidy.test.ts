@@ -206,6 +206,10 @@ function trainFaults(all: readonly Source[]): string[] {
 
 test("imports go downward only", () => {
   expect(layerFaults(sources("src"))).toEqual([]);
+  for (const known of COMPUTED_URLS) {
+    const [file, name] = known.split(": ");
+    expect(readFileSync(path.join(ROOT, file), "utf8"), known).toContain(`new URL(${name}, import.meta.url)`);
+  }
 });
 
 test("a forbidden import is found, however it is written", () => {
