@@ -247,8 +247,13 @@ describe("docs/decisions", () => {
 
 /** Dotted names of a schema's leaves: "split.gap". */
 function keysOf(schema: object, prefix: string): string[] {
-  const { properties } = schema as { readonly properties?: Readonly<Record<string, object>> };
-  if (properties === undefined) return [prefix.slice(0, -1)];
+  const { properties, anyOf = [] } = schema as {
+    readonly properties?: Readonly<Record<string, object>>;
+    readonly anyOf?: readonly object[];
+  };
+  // A value of several kinds is a key, and so are the keys of those kinds that have some.
+  const inner = anyOf.filter((kind) => "properties" in kind).flatMap((kind) => keysOf(kind, prefix));
+  if (properties === undefined) return [prefix.slice(0, -1), ...inner];
   return Object.entries(properties).flatMap(([name, inner]) => keysOf(inner, `${prefix}${name}.`));
 }
 

@@ -6,12 +6,15 @@ import { DAY_MS } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import { OTHERS_MODE } from "../core/private.ts";
+import { fieldFault } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
 import { readLives } from "../online/states.ts";
 import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { dvcEntryOf } from "./data/dvc.ts";
+import { loadSchema } from "./data/schema-file.ts";
+import { servedReport } from "./data/served.ts";
 import { loadSpec } from "./data/spec-file.ts";
 
 export interface Finding {
@@ -132,6 +135,7 @@ export async function doctor(
     const log = await ports.log();
     return logFinding(log, await loadOr(() => loadPipeline(workspace, input.pipeline)));
   });
+  await look("served inputs", () => inputFinding(ports, { workspace, pipeline: input.pipeline }));
   await look("privacy", () => privacyFinding(path.join(workspace, "models", "state")));
   if (ports.shared !== undefined) await look("shared feature state", () => sharedFinding(ports, input.pipeline));
   await look("source control", async () => {
@@ -145,6 +149,30 @@ export async function doctor(
         };
   });
   return findings;
+}
+
+/** Whether requests bring what the champion's features read, in the spelling that its training knew. */
+async function inputFinding(
+  ports: Ports,
+  of: { readonly workspace: string; readonly pipeline: string },
+): Promise<Omit<Finding, "what">> {
+  const pipeline = loadPipeline(of.workspace, of.pipeline);
+  const registry = await ports.registry();
+  const { champion } = await registry.aliases(pipeline.model);
+  if (champion === undefined) return { state: "ok", found: "no champion yet", todo: "" };
+  const scorer = await loadVersion(registry, { model: pipeline.model, version: champion });
+  const fault = fieldFault(scorer.plan, { pipeline, schema: loadSchema(pipeline) });
+  if (fault !== null) return { state: "fault", found: fault.message, todo: fault.hint };
+  const report = await servedReport(ports, { pipeline, plan: scorer.plan, bundle: scorer.bundle });
+  if (report.rows === 0) return { state: "ok", found: "nothing was served yet by this champion", todo: "" };
+  if (report.warnings.length > 0) {
+    const todo = "send these fields as the training table spells them; `sentinel validate` and /model show the shares";
+    return { state: "note", found: report.warnings.join("; "), todo };
+  }
+  const lacking = report.fields.filter((field) => field.lacking + field.text > 0);
+  const counts = lacking.map((field) => `${field.field} in ${field.lacking + field.text}`).join(", ");
+  const found = `${report.rows} requests bring what the features read${counts === "" ? "" : `; lacking: ${counts}`}`;
+  return { state: "ok", found, todo: "" };
 }
 
 /** A value, or null where it cannot be had: another finding says why. */

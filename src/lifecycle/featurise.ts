@@ -4,7 +4,7 @@ import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson } from "../core/hash.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
-import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
+import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { VectorBlock } from "../features/replay.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -46,7 +46,7 @@ export async function featurise(ports: Ports, input: FeaturiseInput): Promise<Fe
   const plan = compileSpec(await loadSpec(pipeline));
   checkNames(plan);
   const dataset = await ports.dataset();
-  const source = await readSource(dataset, pipeline, { path: input.path, wanted: columnsOfPlan(plan), labelled: true });
+  const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true });
   checkUniqueIds(source, pipeline);
   const { report } = ports;
   const blocks = vectorBlocks(source.table, { plan, pipeline, report, blockRows: BATCH_ROWS });

@@ -6,6 +6,7 @@ import { encode, learnArrival } from "../features/encode.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
+import { type InputReport, InputTally } from "../features/trained-inputs.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import {
   anchorsOf,
@@ -24,6 +25,7 @@ import {
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LogBegin, PredictionLog, PredictionRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import { inputsOfTable } from "./data/served.ts";
 import { vectorsOf } from "./data/vectors.ts";
 
 /** One value that came out differently. A difference in the score has the feature "(score)". */
@@ -48,6 +50,8 @@ export interface ReplayReport {
   readonly missing: number;
   readonly verdict: "pass" | "fail";
   readonly reasons: readonly string[];
+  /** By layout: whether the table knows the keys that were served, which equal bits say nothing of. */
+  readonly served: readonly InputReport[];
 }
 
 /**
@@ -59,7 +63,7 @@ export type SkipReason = "degraded" | "no-origin" | "bundle-gone" | "history-pru
 export interface ReplayInput {
   readonly pipeline: Pipeline;
   /** The table that training replayed, canonical names; the caller reads it and checks `dataHash`. */
-  readonly history: (origin: StateOrigin) => Promise<Table>;
+  readonly history: (origin: StateOrigin, plan: FeaturePlan) => Promise<Table>;
   /** A version's bundle; from the registry when absent. */
   readonly loadBundle?: (version: string) => Promise<Scorer>;
   readonly mismatchesMax?: number;
@@ -97,7 +101,7 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
   for await (const arrival of inOrder(log, on)) {
     if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally });
   }
-  return tally.report();
+  return { ...tally.report(), served: tracks.served() };
 }
 
 /**
@@ -192,6 +196,7 @@ async function compare(
   if (track === null) return tally.skip("no-origin");
   const { state } = track;
   if (state === null || record.sequence <= track.from) return tally.skip("history-pruned");
+  track.inputs?.add(on.arrival.transaction);
   const { plan } = scorer;
   const vector = encode(state, plan, on.arrival.transaction);
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
@@ -209,6 +214,8 @@ interface Track {
   readonly from: number;
   /** null: it cannot be made again, because the log forgot entries that it learned. */
   readonly state: FeatureState | null;
+  /** What was served, beside the table that the state began with; null where it began empty or later. */
+  readonly inputs: InputTally | null;
 }
 
 class Tracks {
@@ -229,11 +236,18 @@ class Tracks {
       const until = endOf(origin, own[index + 1]?.origin);
       if (until <= (origin.shared?.from ?? origin.catchUpSequence)) continue;
       if (!hasForgotten(origin, begin)) {
-        this.tracks.push({ layout, origin, until, from: 0, state: await this.begin(plan, origin) });
+        this.tracks.push({ layout, origin, until, from: 0, ...(await this.begin(plan, origin)) });
         continue;
       }
       const anchor = await this.anchor({ layout, origin, through: begin.through });
-      this.tracks.push({ layout, origin, until, from: anchor?.sequence ?? 0, state: anchor?.state ?? null });
+      this.tracks.push({
+        layout,
+        origin,
+        until,
+        from: anchor?.sequence ?? 0,
+        state: anchor?.state ?? null,
+        inputs: null,
+      });
     }
   }
 
@@ -247,6 +261,11 @@ class Tracks {
       return generationOf(applied) === shared.generation && applied > shared.from && applied <= until;
     });
     return track ?? null;
+  }
+
+  served(): readonly InputReport[] {
+    const reports = this.tracks.map(({ inputs }) => inputs?.report({ examples: true }));
+    return reports.filter((report) => report !== undefined && report.rows > 0) as InputReport[];
   }
 
   /** In the log's order: a shared state learned only its history so. */
@@ -288,10 +307,13 @@ class Tracks {
     return null;
   }
 
-  private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<FeatureState> {
-    if (origin.trainedUpTo === null) return new FeatureState(layoutOf([plan]));
-    const table = await this.input.history(origin);
-    return vectorsOf(table, { plan, pipeline: this.input.pipeline, report: this.ports.report }).state;
+  private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<Pick<Track, "state" | "inputs">> {
+    if (origin.trainedUpTo === null) return { state: new FeatureState(layoutOf([plan])), inputs: null };
+    const { pipeline } = this.input;
+    const table = await this.input.history(origin, plan);
+    const { state } = vectorsOf(table, { plan, pipeline, report: this.ports.report });
+    const trained = inputsOfTable(table, { pipeline, plan, dataHash: origin.dataHash ?? "" });
+    return { state, inputs: new InputTally(plan, trained) };
   }
 }
 
@@ -391,7 +413,7 @@ class Tally {
     if (!isSame) this.mismatch({ transactionId, feature: "(score)", logged, replayed });
   }
 
-  report(): ReplayReport {
+  report(): Omit<ReplayReport, "served"> {
     const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped, missing } = this;
     const reasons: string[] = [];
     if (missing > 0) reasons.push(`${missing} changes of the shared state are in no log, first ${this.missingFirst}`);

@@ -124,6 +124,7 @@ function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | 
     if (result.fault !== null) learnFault(engine, result.fault);
     if (result.learned === "too-late") engine.counters.tooLate();
     const { draft } = look!;
+    if (!draft.degraded) engine.inputs.judged(champion.scorer, parsed.transaction);
     if (!draft.degraded && result.logged) judged?.(draft.vector, champion.scorer);
     return reply(engine, { ...look!, logged: result.logged });
   };

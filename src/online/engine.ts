@@ -7,10 +7,12 @@ import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { Duplicates } from "./duplicates.ts";
+import { checkFields } from "./fields.ts";
 import { Live } from "./live.ts";
 import { createParser, type TransactionParser } from "./parse.ts";
 import { checkRedaction, type Redact, redactor } from "./redact.ts";
 import type { loadScorer } from "./score.ts";
+import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
 import { type OnlineStates, openStates } from "./states.ts";
 
@@ -28,6 +30,7 @@ export interface Engine {
   readonly duplicates: Duplicates;
   /** Reads a vector; a door that measures puts its own around it. */
   readonly encode: typeof encode;
+  readonly inputs: ServedInputs;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
   readonly counters: Counters;
@@ -85,6 +88,7 @@ export async function openEngine(input: {
     onFault: (version, error) => logger.warn({ version, error }, "a candidate failed in shadow"),
     workerModule: options.workerModule,
   });
+  const inputs = new ServedInputs({ ports, pipeline: pipeline.name, counters, logger });
   const live = new Live({
     ports,
     model: pipeline.model,
@@ -94,7 +98,11 @@ export async function openEngine(input: {
     logger,
     counters,
     load: options.load,
-    check: ({ plan }) => checkRedaction(pipeline.log.redact, plan),
+    check: ({ plan }) => {
+      checkRedaction(pipeline.log.redact, plan);
+      checkFields(plan, { pipeline, schema });
+    },
+    prepare: (scorer) => inputs.prepare(scorer),
   });
   const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null, redact });
   const persist = (): Promise<void> =>
@@ -115,6 +123,7 @@ export async function openEngine(input: {
     parser,
     duplicates,
     encode,
+    inputs,
     redact,
     counters,
     logger,

@@ -50,8 +50,10 @@ export interface LiveOptions {
   readonly counters: Pick<Counters, "swapped" | "versionBroken">;
   /** How a bundle becomes a scorer; tests put a failing one here. */
   readonly load?: typeof loadScorer;
-  /** Throws when a bundle cannot serve this pipeline. */
+  /** Throws when a bundle cannot serve this pipeline, or requests cannot feed it. */
   readonly check?: (scorer: Scorer) => void;
+  /** What else is to be read of a bundle before it is the champion; never throws. */
+  readonly prepare?: (scorer: Scorer) => Promise<void>;
 }
 
 interface Loaded {
@@ -174,6 +176,7 @@ export class Live {
     const held = await this.warm(next.scorer);
     if (held === null) return;
     const { scorer, guard } = next;
+    if (now?.scorer !== scorer) await this.options.prepare?.(scorer);
     const since = this.options.ports.clock.now();
     const shadows = this.current.shadows.filter((shadow) => shadow.scorer !== scorer);
     this.current = { champion: { scorer, guard, held, since }, shadows };

@@ -2,11 +2,13 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { readTime, timeFault } from "../core/time.ts";
 import { emptyFields, type FieldValue, type Transaction } from "../core/transaction.ts";
 import { type Pattern, schemaPattern } from "../expression/pattern.ts";
+import { type NameOf, nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { type FieldFault, invalidRequest } from "./faults.ts";
-import { parseTime } from "./time.ts";
+import { schemaFields } from "./fields.ts";
 
 /** A request's transaction, and the fields no pipeline knows. */
 export interface Parsed {
@@ -27,10 +29,6 @@ export interface TransactionParser {
 export const KEYS_MAX = 200;
 export const ID_LENGTH_MAX = 200;
 export const TEXT_LENGTH_MAX = 1000;
-/** No payment by card that anybody scores today is older; what is, is a time in another unit, or none. */
-export const PLAUSIBLE_FROM = Date.UTC(1990, 0, 1);
-const TOO_EARLY =
-  "is before 1990: a time is an ISO 8601 text or *milliseconds* since 1970 (seconds are 1000 times smaller)";
 /** Fields no pipeline knows are kept in the log up to so many characters of JSON. */
 const EXTRA_LENGTH_MAX = 16_384;
 
@@ -44,12 +42,14 @@ export function createParser(options: {
   readonly aheadMaxMs: number;
 }): TransactionParser {
   const { pipeline, aheadMaxMs } = options;
-  const { columns, canonical } = pipeline;
+  const { columns, times } = pipeline;
   const valid = compileSchema(options.schema);
-  const known = knownColumns(options.schema, pipeline);
+  const named = schemaFields(options.schema);
+  const known = knownColumns(named, pipeline);
+  const nameOf = nameFolder(pipeline.canonical, named.keys());
   return {
     parse(value, now) {
-      const { renamed, spelled } = rename(value, canonical);
+      const { renamed, spelled } = rename(value, nameOf);
       if (!valid(renamed)) throw invalidRequest((valid.errors ?? []).map((fault) => faultOf(fault, spelled)));
       const faults: FieldFault[] = [];
       const fault = (column: string, message: string): void =>
@@ -57,9 +57,8 @@ export function createParser(options: {
       const id = idOf(renamed[columns.id]);
       if (id === null) fault(columns.id, `must be a text of 1 to ${ID_LENGTH_MAX} characters or a whole number`);
       const timed = renamed[columns.time] !== undefined;
-      const time = timed ? parseTime(renamed[columns.time]) : now;
-      if (Number.isNaN(time)) fault(columns.time, "must be an ISO 8601 time or whole milliseconds since 1970");
-      if (time < PLAUSIBLE_FROM) fault(columns.time, TOO_EARLY);
+      const time = timed ? readTime(renamed[columns.time], times) : now;
+      if (Number.isNaN(time)) fault(columns.time, timeMessage(renamed[columns.time], pipeline));
       if (time > now + aheadMaxMs) fault(columns.time, "is ahead of the server's clock by more than is allowed");
       const fields = emptyFields();
       const extra = Object.create(null) as Record<string, unknown>;
@@ -72,6 +71,8 @@ export function createParser(options: {
         }
         const field = fieldOf(content);
         if (field === undefined) fault(column, `must be a number, a text of at most ${TEXT_LENGTH_MAX}, or null`);
+        else if (isUnsafe(field) && !mayBeFraction(named.get(column)))
+          fault(column, "is a whole number beyond 2^53, whose last digits JSON does not keep: send it as a text");
         else fields[column] = field;
       }
       if (JSON.stringify(extra).length > EXTRA_LENGTH_MAX) {
@@ -81,6 +82,22 @@ export function createParser(options: {
       return { transaction: { id: id!, time, fields }, timed, extra };
     },
   };
+}
+
+/** What is wrong with a time, for a client. */
+export function timeMessage(value: unknown, { columns, times }: Pick<Pipeline, "columns" | "times">): string {
+  const { what, hint } = timeFault(value, { column: columns.time, rule: times });
+  return `is ${what}; ${hint}`;
+}
+
+function isUnsafe(value: FieldValue): boolean {
+  return typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+}
+
+/** Whether the schema gives a field as any number: then it is no key, whose last digits tell it from others. */
+function mayBeFraction(field: unknown): boolean {
+  const type = field !== null && typeof field === "object" ? (field as { readonly type?: unknown }).type : undefined;
+  return [type].flat().includes("number");
 }
 
 /** An id as text: texts as they are, whole numbers in digits; null when it is neither. */
@@ -132,7 +149,7 @@ export function faultOf(fault: ErrorObject, spelled: ReadonlyMap<string, string>
 /** A client's object under canonical names, without a prototype; and how the client spelled them. */
 export function rename(
   value: unknown,
-  canonical: ReadonlyMap<string, string>,
+  nameOf: NameOf,
 ): { readonly renamed: Readonly<Record<string, unknown>>; readonly spelled: ReadonlyMap<string, string> } {
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     throw invalidRequest([{ field: "the document", message: "must be a JSON object" }]);
@@ -144,7 +161,7 @@ export function rename(
   const renamed = Object.create(null) as Record<string, unknown>;
   const spelled = new Map<string, string>();
   for (const key of keys) {
-    const column = canonical.get(key) ?? key;
+    const column = nameOf(key);
     if (column in renamed) {
       throw invalidRequest([{ field: key, message: `says the same as ${spelled.get(column) ?? column}; send one` }]);
     }
@@ -155,17 +172,19 @@ export function rename(
 }
 
 /** Columns that become fields. The label is none: a request that carries it must not leak it into a feature. */
-function knownColumns(schema: object, pipeline: Pipeline): ReadonlySet<string> {
-  const properties = (schema as { readonly properties?: object }).properties ?? {};
-  const known = new Set([...Object.keys(properties), ...pipeline.canonical.values()]);
+function knownColumns(fields: ReadonlyMap<string, unknown>, pipeline: Pipeline): ReadonlySet<string> {
+  const known = new Set([...fields.keys(), ...pipeline.canonical.values()]);
   known.delete(pipeline.columns.label);
   return known;
 }
 
-/** Minus zero becomes zero, because JSON in the log cannot keep it and a replay must see the same bits. */
+/**
+ * Minus zero becomes zero, because JSON in the log cannot keep it and a replay must see the same bits. An empty text is missing, as it is in a
+ * table of text.
+ */
 function fieldOf(value: unknown): FieldValue | undefined {
   if (typeof value === "number") return value === 0 ? 0 : value;
-  if (typeof value === "boolean") return value ? 1 : 0;
-  if (value === null) return null;
+  if (typeof value === "boolean") return value;
+  if (value === null || value === "") return null;
   return typeof value === "string" && value.length <= TEXT_LENGTH_MAX ? value : undefined;
 }

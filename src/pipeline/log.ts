@@ -1,6 +1,7 @@
 // Section `log`: how the prediction log is written, what it keeps and what it must not hold.
-import type { COLUMNS } from "./columns.ts";
+import type { PipelineColumns } from "./columns.ts";
 import { duration, list, number, oneOf, type Place, text, whole } from "./kind.ts";
+import { nameFolder } from "./names.ts";
 import { key, section, type ValueOf } from "./section.ts";
 
 export const LOG = section(
@@ -60,14 +61,14 @@ export type LogPolicy = ValueOf<typeof LOG.fields>;
 export function canonicalRedaction(
   log: LogPolicy,
   on: {
-    readonly columns: ValueOf<typeof COLUMNS.fields>;
+    readonly columns: PipelineColumns;
     readonly canonical: ReadonlyMap<string, string>;
     readonly refuse: Place["refuse"];
   },
 ): LogPolicy {
-  const fields = log.redact.fields.map((name) => on.canonical.get(name) ?? name);
+  const fields = log.redact.fields.map(nameFolder(on.canonical));
   for (const [role, column] of Object.entries(on.columns)) {
-    const place = fields.indexOf(column);
+    const place = column === null ? -1 : fields.indexOf(column);
     if (place < 0) continue;
     on.refuse(["log", "redact", "fields", place], {
       what: `log.redact: ${column} is the ${role} of a transaction, which evidence, labels and replay read`,

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
-import { canonicalNames } from "./columns.ts";
+import type { TimeRule } from "../core/time.ts";
+import { canonicalNames, columnsOf, type PipelineColumns, timesOf } from "./columns.ts";
 import { canonicalRedaction } from "./log.ts";
 import { PIPELINE, type PipelineKeys } from "./sections.ts";
 import { checkBytes, invalid, yamlReader } from "./yaml.ts";
@@ -12,7 +13,7 @@ export type { LogPolicy } from "./log.ts";
 export type { ModelParameters } from "./model-parameters.ts";
 
 /** A pipeline with durations as milliseconds and paths as absolute: its keys, and what follows from them. */
-export interface Pipeline extends Omit<PipelineKeys, "features" | "schema" | "suite" | "aliases"> {
+export interface Pipeline extends Omit<PipelineKeys, "features" | "schema" | "suite" | "aliases" | "columns"> {
   readonly file: string;
   /** SHA-256 of the parsed content. */
   readonly hash: string;
@@ -20,6 +21,9 @@ export interface Pipeline extends Omit<PipelineKeys, "features" | "schema" | "su
   readonly featuresName: string;
   readonly schemaFile: string;
   readonly suiteFile: string;
+  readonly columns: PipelineColumns;
+  /** How the time column is written, in tables, labels and requests. */
+  readonly times: TimeRule;
   /** Any accepted name → canonical name. */
   readonly canonical: ReadonlyMap<string, string>;
 }
@@ -65,13 +69,14 @@ const readPipeline = yamlReader(PIPELINE);
 export function parsePipeline(text: string, where: { readonly file: string; readonly workspace: string }): Pipeline {
   const { file, workspace } = where;
   const { raw, value, refuse } = readPipeline(text, file);
-  const { features, schema, suite, aliases, ...rest } = value;
+  const { features, schema, suite, aliases, columns: written, ...rest } = value;
+  const columns = columnsOf(written);
   const beside = (name: string): string => path.join(path.dirname(file), name);
   const [featuresFile, featuresName = features] = features.split("#");
-  const canonical = canonicalNames(rest.columns, aliases, refuse);
+  const canonical = canonicalNames(columns, aliases, refuse);
   return {
     ...rest,
-    log: canonicalRedaction(rest.log, { columns: rest.columns, canonical, refuse }),
+    log: canonicalRedaction(rest.log, { columns, canonical, refuse }),
     file,
     hash: sha256(canonicalJson(raw)),
     source: path.resolve(workspace, rest.source),
@@ -79,6 +84,8 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     featuresName,
     schemaFile: beside(schema),
     suiteFile: beside(suite),
+    columns,
+    times: timesOf(written, refuse),
     canonical,
   };
 }

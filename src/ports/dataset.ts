@@ -10,6 +10,16 @@ export interface DatasetDescription {
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
 }
 
+export interface ReadOptions {
+  readonly columns?: readonly string[];
+  /**
+   * Columns of ids and keys: each cell as a client would send it, in the file's own spelling. CSV texts stay as written; a JSON number is
+   * spelled as JavaScript spells it; dates of Parquet are `2024-03-01`; an empty text is missing. A number column only where its digits
+   * are the spelling. Errors: dataset.type-wrong, where a cell holds bytes that are no text.
+   */
+  readonly spelled?: readonly string[];
+}
+
 /**
  * Reads and writes tables. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
  * (reading), .unwritable, .type-wrong (writing).
@@ -17,7 +27,7 @@ export interface DatasetDescription {
 export interface Dataset {
   describe(path: string): Promise<DatasetDescription>;
   /** The named columns (all when absent; booleans as 0/1 numbers), in file order. */
-  read(path: string, options?: { readonly columns?: readonly string[] }): Promise<Table>;
+  read(path: string, options?: ReadOptions): Promise<Table>;
   /**
    * Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. Numbers
    * become doubles, the columns named in `integers` 64-bit integers and those in `floats` 32-bit floats, where the format tells

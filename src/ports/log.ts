@@ -154,7 +154,7 @@ export interface PairOptions {
   /** Only so many, the last ones written. */
   readonly newest?: number;
   /** Fields of the transaction: `columns.card` and `columns.amount` of the pipeline. */
-  readonly card?: string;
+  readonly card?: string | null;
   readonly amount?: string;
 }
 

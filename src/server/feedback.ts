@@ -1,10 +1,11 @@
 // POST /feedback: labels, the late truth, one or many; on the clock of event time.
 
 import { ERROR_KINDS, type ErrorCode, SentinelError } from "../core/errors.ts";
+import { readTime, type TimeRule } from "../core/time.ts";
 import { type FieldFault, invalidRequest } from "../online/faults.ts";
-import { type LabelDraft, takeLabel } from "../online/label.ts";
-import { idOf, rename } from "../online/parse.ts";
-import { parseTime } from "../online/time.ts";
+import { LABEL_SOURCE_LENGTH_MAX, type LabelDraft, labelKnownMax, takeLabel } from "../online/label.ts";
+import { idOf, rename, timeMessage } from "../online/parse.ts";
+import { nameFolder } from "../pipeline/names.ts";
 import { bodyText, mediaType } from "./body.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
@@ -30,7 +31,6 @@ interface Outcome {
 
 /** Names a label comes under besides the pipeline's own. */
 const LABEL_NAMES = ["fraud", "is_fraud", "label"];
-const SOURCE_LENGTH_MAX = 100;
 
 async function feedback(parts: ServerParts, context: RequestContext): Promise<Response> {
   mediaType(context.req.raw, ["application/json"]);
@@ -56,7 +56,7 @@ async function feedback(parts: ServerParts, context: RequestContext): Promise<Re
 /** Logs and learns one label. */
 async function take(parts: ServerParts, label: LabelDraft): Promise<Outcome> {
   const { log, states, ports, pipeline } = parts;
-  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs };
+  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs, knownMax: knownMaxOf(parts) };
   const { transactionId, ...outcome } = await takeLabel(road, label);
   if (!outcome.accepted && outcome.code === "server.overloaded") parts.counters.recordDropped("label");
   parts.counters.labelled(outcome.accepted ? "accepted" : outcome.code);
@@ -68,7 +68,7 @@ function parseLabel(parts: ServerParts, value: unknown, at: string): LabelDraft 
   const names = new Map(canonical);
   names.set("time", "time");
   for (const name of LABEL_NAMES) names.set(name, columns.label);
-  const { renamed, spelled } = rename(value, names);
+  const { renamed, spelled } = rename(value, nameFolder(names));
   const faults: FieldFault[] = [];
   const fault = (column: string, message: string): void =>
     void faults.push({ field: `${at}${spelled.get(column) ?? column}`, message });
@@ -77,17 +77,20 @@ function parseLabel(parts: ServerParts, value: unknown, at: string): LabelDraft 
   const fraud = fraudOf(renamed[columns.label]);
   if (fraud === null) fault(spelled.get(columns.label) ?? "fraud", "must be true or false (or 1 or 0)");
   const source = renamed.source ?? "analyst";
-  if (typeof source !== "string" || source.length === 0 || source.length > SOURCE_LENGTH_MAX) {
-    fault("source", `must be a text of 1 to ${SOURCE_LENGTH_MAX} characters`);
+  if (typeof source !== "string" || source.length === 0 || source.length > LABEL_SOURCE_LENGTH_MAX) {
+    fault("source", `must be a text of 1 to ${LABEL_SOURCE_LENGTH_MAX} characters`);
   }
   const time = renamed[names.get("time") ?? "time"];
-  const knownAt = knownAtOf(time);
-  if (Number.isNaN(knownAt)) fault("time", "must be an ISO 8601 time or whole milliseconds since 1970");
-  const latest = Math.max(parts.ports.clock.now(), parts.states.newestTime) + parts.aheadMaxMs;
-  if (typeof knownAt === "number" && knownAt > latest)
+  const knownAt = knownAtOf(time, parts.pipeline.times);
+  if (Number.isNaN(knownAt)) fault("time", timeMessage(time, parts.pipeline));
+  if (typeof knownAt === "number" && knownAt > knownMaxOf(parts))
     fault("time", "is ahead of the server's clock by more than is allowed");
   if (faults.length > 0) throw invalidRequest(faults, "the label");
   return { transactionId: transactionId!, fraud: fraud!, source: source as string, knownAt };
+}
+
+function knownMaxOf({ ports, states, aheadMaxMs }: ServerParts): number {
+  return labelKnownMax({ now: ports.clock.now(), newestTime: states.newestTime, aheadMaxMs });
 }
 
 function fraudOf(value: unknown): boolean | null {
@@ -96,9 +99,9 @@ function fraudOf(value: unknown): boolean | null {
 }
 
 /** Absent: known as it arrives. null: nobody knows when, so the pipeline's delay counts. NaN: not a time. */
-function knownAtOf(value: unknown): LabelDraft["knownAt"] {
+function knownAtOf(value: unknown, rule: TimeRule): LabelDraft["knownAt"] {
   if (value === undefined) return "now";
-  return value === null ? "after-delay" : parseTime(value);
+  return value === null ? "after-delay" : readTime(value, rule);
 }
 
 function refused(outcome: Outcome): SentinelError {

@@ -100,7 +100,7 @@ function serve(parts: ServerParts, on: Exchange): void {
   });
 }
 
-/** A body that is there whole, and who hears of it once it is answered. */
+/** A body that is there whole, and what to call once it is answered. */
 interface Whole {
   readonly parts: ServerParts;
   readonly on: Exchange;

@@ -8,7 +8,7 @@ import { Random } from "../../src/core/random.ts";
 import type { Column, Table } from "../../src/core/table.ts";
 import { takeRows } from "../../src/core/table.ts";
 import { withDuckDb } from "../../src/drivers/dataset/duckdb/connection.ts";
-import { columnsOfPlan, compileSpec } from "../../src/features/plan.ts";
+import { compileSpec } from "../../src/features/plan.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { readSource } from "../../src/lifecycle/data/source.ts";
 import { loadSpec } from "../../src/lifecycle/data/spec-file.ts";
@@ -67,7 +67,7 @@ async function trained() {
   const plan = compileSpec(await loadSpec(place.pipeline));
   const source = await readSource(await place.ports.dataset(), place.pipeline, {
     path: data,
-    wanted: columnsOfPlan(plan),
+    plans: [plan],
     labelled: true,
   });
   const { x } = vectorsOf(source.table, { plan, pipeline: place.pipeline, report: quiet });

@@ -31,7 +31,7 @@ const amount = Float64Array.from(scores, () => 100 * random.next());
 const time = Float64Array.from(scores, (_, row) => NOW - 40 * DAY_MS + row * 3_600_000);
 const opponent = Float32Array.from(scores, () => random.next());
 
-const trained = metricsOf(scores, { y, card, amount, time }, { thresholds, reviewShare: REVIEW_SHARE });
+const trained = metricsOf(scores, { y, card, carded: true, amount, time }, { thresholds, reviewShare: REVIEW_SHARE });
 const rows = { a: Float64Array.from(opponent), b: Float64Array.from(scores), y, card, amount };
 const alerts = { a: alertsAt(opponent, thresholds.review), b: alertsAt(scores, thresholds.review) };
 const options = { seed: 1, resamples: 20, reviewShare: REVIEW_SHARE };
@@ -90,7 +90,11 @@ test("train, compare, the shadow report and the gates say the same of the same r
 });
 
 test("the champion's side is measured as the candidate's is", () => {
-  const champion = metricsOf(opponent, { y, card, amount, time }, { thresholds, reviewShare: REVIEW_SHARE });
+  const champion = metricsOf(
+    opponent,
+    { y, card, carded: true, amount, time },
+    { thresholds, reviewShare: REVIEW_SHARE },
+  );
   expect(compared.recallAtReview.observedA).toBe(champion.recall_at_review_budget);
   expect(compared.averagePrecision.observedA).toBe(champion.average_precision);
   expect(compared.brier.observedA).toBe(champion.brier);

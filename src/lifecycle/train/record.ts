@@ -6,9 +6,11 @@ import { canonicalJson, sha256 } from "../../core/hash.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
 import type { FeatureState } from "../../features/state.ts";
 import type { Imported } from "../../online/bundle.ts";
+import { saveInputs } from "../../online/served-inputs.ts";
 import { saveTrainingState } from "../../online/states.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { ModelVersion, Registry } from "../../ports/registry.ts";
+import { inputsOfTable } from "../data/served.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
 import type { Basis } from "./basis.ts";
 import type { Judged } from "./judge.ts";
@@ -146,4 +148,7 @@ export async function saveState(
     dataPath: path.resolve(source.path),
     trainedUpTo: trained.trainedUpTo,
   });
+  const { pipeline } = trained;
+  const inputs = inputsOfTable(source.table, { pipeline, plan, dataHash: source.hash });
+  await saveInputs(ports, { pipeline: pipeline.name, plan, inputs });
 }

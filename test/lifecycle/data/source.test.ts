@@ -5,6 +5,8 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Column } from "../../../src/core/table.ts";
 import { datasetDuckdb } from "../../../src/drivers/dataset/duckdb/driver.ts";
+import { compileSpec } from "../../../src/features/plan.ts";
+import { checkSpec } from "../../../src/features/spec.ts";
 import {
   amountsOf,
   cardsOf,
@@ -30,8 +32,10 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 async function read(csv: string, options: { labelled?: boolean; wanted?: string[] } = {}): Promise<Source> {
   const file = path.join(dir, "t.csv");
   writeFileSync(file, csv);
-  const given = { path: file, wanted: options.wanted ?? [], labelled: options.labelled ?? true };
-  return readSource(await datasetDuckdb(), pipeline, given);
+  const wanted = options.wanted ?? [];
+  const features = wanted.map((column) => ({ kind: "category", name: `of_${column}`, column, values: ["x"] }));
+  const plans = wanted.length === 0 ? [] : [compileSpec(checkSpec({ name: "t", version: 1, features }))];
+  return readSource(await datasetDuckdb(), pipeline, { path: file, plans, labelled: options.labelled ?? true });
 }
 
 test("columns come under their canonical names, only those that are asked for", async () => {
@@ -59,13 +63,13 @@ test("a column without one value is missing numbers, not texts", async () => {
   }
 });
 
-test.each(["sum,amount,price", "amount,price,sum", "price,sum,amount"])(
-  "of %s the canonical column wins",
+test.each(["sum,amount", "amount,price", "price,SUM", "Amount,sum"])(
+  "two columns of one meaning, %s, are refused by their names",
   async (names) => {
-    const values = names.split(",").map((name) => (name === "amount" ? 5 : 9));
-    const source = await read(`id,at,${names},fraud\n1,2026-01-01 00:00:00,${values},0\n`);
-    expect(source.table.columns.get("amount")).toMatchObject({ kind: "number" });
-    expect(Array.from((source.table.columns.get("amount") as { values: Float64Array }).values)).toEqual([5]);
+    const [first, second] = names.split(",");
+    await expect(read(`id,at,${names},fraud\n1,2026-01-01 00:00:00,5,9,0\n`)).rejects.toThrow(
+      `two columns that mean amount: ${first} and ${second}`,
+    );
   },
 );
 
@@ -127,8 +131,8 @@ test("moments of labels that are no times are refused, not taken for missing; an
   const rows = (known: string) => `id,at,sum,user,fraud,label_known_at\n1,2026-01-01 00:00:00,5,u1,0,${known}\n`;
   await expect(read(rows("last week"))).rejects.toMatchObject({
     code: "dataset.type-wrong",
-    message: expect.stringMatching(/column label_known_at .*text such as "last week" in data row 1, not times/),
+    message: expect.stringMatching(/column label_known_at .*in data row 1 is "last week", which is no time/),
   });
   const { table } = await read(rows(""));
-  expect(table.columns.get("label_known_at")).toEqual({ kind: "number", values: Float64Array.of(Number.NaN) });
+  expect(table.columns.get("label_known_at")).toEqual({ kind: "time", values: Float64Array.of(Number.NaN) });
 });

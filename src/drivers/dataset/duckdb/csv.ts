@@ -35,13 +35,14 @@ function parseHeader(text: string): CsvHeader {
   return { separator, names: splitRecord(record, separator) };
 }
 
-/** Two names that differ in case only, or not at all. */
-export function nameTwice(names: readonly string[]): string | null {
-  const seen = new Set<string>();
+/** Two names that differ in case only, or not at all, the later one first. */
+export function nameTwice(names: readonly string[]): readonly [string, string] | null {
+  const seen = new Map<string, string>();
   for (const name of names) {
     const key = name.toLowerCase();
-    if (key !== "" && seen.has(key)) return name;
-    seen.add(key);
+    const other = seen.get(key);
+    if (key !== "" && other !== undefined) return [name, other];
+    seen.set(key, name);
   }
   return null;
 }

@@ -40,10 +40,10 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
         return description(file, format, plan);
       });
     },
-    async read(file, { columns } = {}) {
+    async read(file, { columns, spelled } = {}) {
       const format = await readableFormat(file);
       return await reading(file, format, limits, async (connection) => {
-        const plan = await planColumns(connection, { file, format, columns });
+        const plan = await planColumns(connection, { file, format, columns, spelled });
         checkRows(file, plan, { rowsMax });
         return await fillTable(connection, plan);
       });

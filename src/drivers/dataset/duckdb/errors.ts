@@ -35,8 +35,9 @@ export function notText(file: string): SentinelError {
 }
 
 /** A second column of the same name; DuckDB would rename it silently. */
-export function columnTwice(file: string, name: string): SentinelError {
-  return new SentinelError("dataset.unreadable", `${file}: two columns are named ${name}`, {
+export function columnTwice(file: string, [name, other]: readonly [string, string]): SentinelError {
+  const both = name === other ? name : `${name} and ${other}`;
+  return new SentinelError("dataset.unreadable", `${file}: two columns are named ${both}`, {
     hint: "give every column its own name (upper and lower case count as the same)",
   });
 }

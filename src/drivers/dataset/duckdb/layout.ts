@@ -13,8 +13,8 @@ export interface NativeColumn {
 
 export interface Layout {
   readonly columns: readonly NativeColumn[];
-  /** SQL of the table; a format of text can read the columns of `asText` as VARCHAR, in the file's own spelling. */
-  source(asText: ReadonlySet<string>): string;
+  /** SQL of the table; a format of text can read columns as the types of `as`: VARCHAR is the file's own spelling, JSON its own token. */
+  source(as: ReadonlyMap<string, "VARCHAR" | "JSON">): string;
 }
 
 interface Target {
@@ -32,6 +32,8 @@ export async function layoutOf(
   if (format === "csv") return await csvLayout(connection, target);
   if (format === "ndjson") return await ndjsonLayout(connection, target);
   const source = `read_parquet(${target.path}, hive_partitioning=false)`;
+  const twice = nameTwice(await topNames(connection, target));
+  if (twice !== null) throw columnTwice(file, twice);
   return { columns: await describeSource(connection, source), source: () => source };
 }
 
@@ -45,6 +47,21 @@ async function describeSource(connection: Connection, source: string): Promise<r
   return reader.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
 }
 
+/** The file's own names of its columns: DuckDB gives a second column of one name another. */
+async function topNames(connection: Connection, target: Target): Promise<readonly string[]> {
+  const reader = await connection.runAndReadAll(`SELECT name, num_children FROM parquet_schema(${target.path})`);
+  const nodes = reader
+    .getRowsJson()
+    .map(([name, children]) => ({ name: String(name), children: Number(children ?? 0) }));
+  const names: string[] = [];
+  // The first node is the file; each node stands before its children.
+  for (let at = 1; at < nodes.length; ) {
+    names.push(nodes[at].name);
+    for (let open = 1; open > 0 && at < nodes.length; at++) open += nodes[at].children - 1;
+  }
+  return names;
+}
+
 async function ndjsonLayout(connection: Connection, target: Target): Promise<Layout> {
   const reading = `read_json(${target.path}, format='newline_delimited', records=true, hive_partitioning=false, compression='uncompressed'`;
   const columns = await describeSource(
@@ -53,16 +70,16 @@ async function ndjsonLayout(connection: Connection, target: Target): Promise<Lay
   );
   const twice = renamedField(columns.map(({ name }) => name));
   if (twice !== null) throw columnTwice(target.file, twice);
-  return { columns, source: (asText) => `${reading}, ${columnsArgument(columns, asText)})` };
+  return { columns, source: (as) => `${reading}, ${columnsArgument(columns, as)})` };
 }
 
 /** DuckDB tells `a` and `A` apart by renaming the second to `A_1`, and then finds no values for it. */
-function renamedField(names: readonly string[]): string | null {
+function renamedField(names: readonly string[]): readonly [string, string] | null {
   const known = new Map(names.map((name) => [name.toLowerCase(), name]));
   for (const name of names) {
     const stem = /^(.+)_\d+$/s.exec(name)?.[1];
     const other = stem === undefined ? undefined : known.get(stem.toLowerCase());
-    if (stem !== undefined && other !== undefined && other !== stem) return stem;
+    if (stem !== undefined && other !== undefined && other !== stem) return [stem, other];
   }
   return null;
 }
@@ -81,16 +98,14 @@ async function csvLayout(connection: Connection, target: Target): Promise<Layout
     .catch(async (cause: unknown) => {
       // The sniffer does not say where it failed; reading everything as text does.
       const texts = names.map((name, i) => ({ name: name === "" ? `column${i}` : name, nativeType: "VARCHAR" }));
-      await connection.run(`SELECT count(*) FROM ${reading}, ${columnsArgument(texts, new Set())})`);
+      await connection.run(`SELECT count(*) FROM ${reading}, ${columnsArgument(texts, new Map())})`);
       throw cause;
     });
   const columns = sniffed.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
-  return { columns, source: (asText) => `${reading}, ${columnsArgument(columns, asText)})` };
+  return { columns, source: (as) => `${reading}, ${columnsArgument(columns, as)})` };
 }
 
-function columnsArgument(columns: readonly NativeColumn[], asText: ReadonlySet<string>): string {
-  const list = columns.map(
-    ({ name, nativeType }) => `${identifier(name)}: ${literal(asText.has(name) ? "VARCHAR" : nativeType)}`,
-  );
+function columnsArgument(columns: readonly NativeColumn[], as: ReadonlyMap<string, string>): string {
+  const list = columns.map(({ name, nativeType }) => `${identifier(name)}: ${literal(as.get(name) ?? nativeType)}`);
   return `columns={${list.join(", ")}}`;
 }

@@ -107,10 +107,10 @@ export function shadowRow(shadow: ShadowRecord): Parameter[] {
 }
 
 /** From {@link SHADOW_COLUMNS} followed by fields JSON, label fraud, label known_at. */
-export function pairOf(row: Row, names: { readonly card: string; readonly amount: string }): ShadowPair {
+export function pairOf(row: Row, names: { readonly card: string | null; readonly amount: string }): ShadowPair {
   const fields = fieldsOf(row[12]);
   const transactionId = loadText(row[0]);
-  const card = fields[names.card] ?? null;
+  const card = names.card === null ? null : (fields[names.card] ?? null);
   const amount = fields[names.amount];
   return {
     transactionId,
