@@ -88,21 +88,21 @@ export function fieldFault(
   const { columns, schemaFile } = pipeline;
   const { all, numbers } = inputsOf(plan);
   const nameOf = nameFolder(pipeline.canonical);
-  const said: string[] = [];
+  const faults: string[] = [];
   const add: string[] = [];
   for (const column of all) {
     const readers = featuresReading(plan, column);
     const reads = `${readers.length > 0 ? `feature ${readers.slice(0, 3).join(", ")}` : plan.spec.name} reads ${column}`;
     const role = (["id", "time", "label"] as const).find((one) => columns[one] === column);
     if (role !== undefined) {
-      said.push(`${reads}, which is the ${role} and no field of a request`);
+      faults.push(`${reads}, which is the ${role} and no field of a request`);
       add.push(role === "time" ? "read a part of the time with kind time" : `let no feature read ${column}`);
       continue;
     }
     const field = fieldOf(column);
     if (field === undefined) {
       const alias = [...fields.keys()].find((name) => nameOf(name) === column);
-      said.push(
+      faults.push(
         `${reads}, which ${schemaFile} does not name${alias === undefined ? "" : ` (it names the alias ${alias})`}`,
       );
       const type = numbers.includes(column) ? '["number", "null"]' : '["string", "integer", "null"]';
@@ -112,14 +112,14 @@ export function fieldFault(
           : `rename ${alias} there to ${column}`,
       );
     } else if (numbers.includes(column) && !mayBeNumber(field)) {
-      said.push(`${reads} as a number, which ${schemaFile} does not allow`);
+      faults.push(`${reads} as a number, which ${schemaFile} does not allow`);
       add.push(`give ${column} "type": ["number", "null"] there`);
     }
   }
-  if (said.length === 0) return null;
-  const many = said.length > FAULTS_SHOWN ? "; a patternProperties may name many columns at once" : "";
+  if (faults.length === 0) return null;
+  const many = faults.length > FAULTS_SHOWN ? "; a patternProperties may name many columns at once" : "";
   const hint = `requests would be scored without these values: ${shown(add)}${many}; or drop the features`;
-  return { message: shown(said), hint };
+  return { message: shown(faults), hint };
 }
 
 function shown(faults: readonly string[]): string {

@@ -91,9 +91,9 @@ export function canonicalNames(
   const names = new Map<string, string>();
   const folded = new Map<string, string>();
   const add = (name: string, column: string, at: readonly (string | number)[]): void => {
-    const taken = folded.get(name.toLowerCase());
-    if (taken !== undefined && taken !== column) {
-      refuse(at, { what: `aliases: ${name} stands for both ${taken} and ${column}`, hint: "keep one of the two" });
+    const known = folded.get(name.toLowerCase());
+    if (known !== undefined && known !== column) {
+      refuse(at, { what: `aliases: ${name} stands for both ${known} and ${column}`, hint: "keep one of the two" });
     }
     folded.set(name.toLowerCase(), column);
     names.set(name, column);

@@ -78,7 +78,10 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
     if (name === label) checkLabel(cells.get(name)!, placeOf(name));
     else checkNumber(cells.get(name)!, placeOf(name));
   }
-  for (const name of read) checkFinite(cells.get(name)!, placeOf(name));
+  for (const name of read) {
+    checkFinite(cells.get(name)!, placeOf(name));
+    cells.set(name, withoutMinusZero(cells.get(name)!));
+  }
   return { path, hash, table: { rows: raw.rows, columns: cells } };
 }
 
@@ -103,19 +106,15 @@ export function keepColumns(source: Source, { columns }: Pipeline, wanted: reado
 export const UNLABELLED = 2;
 
 /**
- * The labels of a table as 0 and 1. Where one is missing the pipeline says what that means (`labels.unreported`): genuine, or
+ * The labels of a table that {@link readSource} read with its labels, as 0 and 1. Where one is missing the pipeline says what that means (`labels.unreported`): genuine, or
  * {@link UNLABELLED}, which nothing may learn from or be judged by.
  */
 export function labelsOf(table: Table, pipeline: Pipeline): Uint8Array {
-  const column = table.columns.get(pipeline.columns.label);
   const absent = pipeline.labels.unreportedIsGenuine ? 0 : UNLABELLED;
-  const labels = new Uint8Array(table.rows).fill(absent);
-  if (column === undefined) return labels;
-  assert(column.kind !== "text", "labels were checked when the table was read");
-  for (let i = 0; i < labels.length; i++) {
-    if (!Number.isNaN(column.values[i])) labels[i] = column.values[i] === 1 ? 1 : 0;
-  }
-  return labels;
+  return Uint8Array.from(numbersOf(table, pipeline.columns.label), (label) => {
+    if (Number.isNaN(label)) return absent;
+    return label === 1 ? 1 : 0;
+  });
 }
 
 /** One line on the rows without a label, and what they count as; null when every row has one. */
@@ -131,18 +130,22 @@ export function unlabelledText(table: Table, pipeline: Pipeline): string | null 
     : `  ${rows} and are left out of learning and judging (labels.unreported: unknown)`;
 }
 
-/** The event times of a table, epoch milliseconds. */
+/** The event times of a table that {@link readSource} read, epoch milliseconds. */
 export function timesOf(table: Table, pipeline: Pipeline): Float64Array {
-  const column = table.columns.get(pipeline.columns.time);
-  assert(column !== undefined && column.kind !== "text", "times were read when the table was");
-  return column.values;
+  return numbersOf(table, pipeline.columns.time);
 }
 
-/** Amounts, one a row; NaN where one is missing or no number. */
+/** The amounts of a table that {@link readSource} read; NaN where one is missing. */
 export function amountsOf(table: Table, pipeline: Pipeline): Float64Array {
-  const column = table.columns.get(pipeline.columns.amount);
-  const missing = column === undefined || column.kind === "text";
-  return missing ? new Float64Array(table.rows).fill(Number.NaN) : Float64Array.from(column.values);
+  return Float64Array.from(numbersOf(table, pipeline.columns.amount));
+}
+
+/** Zeros for a column of another shape would be labels and times that nobody wrote, so that it stops here. */
+function numbersOf(table: Table, name: string): Float64Array {
+  const column = table.columns.get(name);
+  assert(column !== undefined, `column ${name} was read`);
+  assert(column.kind !== "text", `column ${name} was checked to hold no text`);
+  return column.values;
 }
 
 /** Cards as dense codes for evidence by card; every row its own card where the column is absent or empty. */
@@ -336,6 +339,12 @@ function checkFinite(column: Column, place: Place): void {
       );
     }
   }
+}
+
+/** Minus zero is zero, as it is in a request: a vector would differ by one bit. */
+function withoutMinusZero(column: Column): Column {
+  if (column.kind === "text" || !column.values.some((value) => Object.is(value, -0))) return column;
+  return { ...column, values: column.values.map((value) => (value === 0 ? 0 : value)) };
 }
 
 /** What a label is, and what to do about another. */

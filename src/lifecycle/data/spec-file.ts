@@ -54,7 +54,7 @@ async function readSpec(pipeline: Pipeline): Promise<OpenSpec> {
   } catch (error) {
     if (error instanceof SentinelError) throw error;
     throw new SentinelError("features.spec-invalid", `${json} is no JSON: ${messageOf(error)}`, {
-      hint: "mend the JSON",
+      hint: "fix the JSON",
     });
   }
 }
