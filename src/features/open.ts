@@ -91,17 +91,17 @@ export function nameColumns(
   const out = new Set([...table.roles, ...except, ...others.flatMap(readOtherwise)]);
   const found = table.columns.filter(({ name, numeric }) => numeric && !out.has(name) && !isEventWord(name));
   const columns = found.map(({ name }) => name).sort();
-  const taken = new Map<string, string>(others.map(({ name }) => [name, `feature ${name}`]));
+  const owners = new Map<string, string>(others.map(({ name }) => [name, `feature ${name}`]));
   const made = columns.map((column): FeatureDef => {
     const name = featureName(column);
-    const other = taken.get(name);
+    const other = owners.get(name);
     if (other !== undefined) {
       throw invalid(
         `${where}: column ${column} of the table would be the feature ${name}, and so is ${other}`,
         `add ${column} to except of columns, or give the other feature another name`,
       );
     }
-    taken.set(name, `column ${column}`);
+    owners.set(name, `column ${column}`);
     return { kind: "column", name, column };
   });
   if (made.length === 0) {

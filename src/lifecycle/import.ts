@@ -60,8 +60,8 @@ export async function importModel(ports: Ports, input: ImportInput): Promise<Imp
   const { width, names = stored?.columns ?? null } = { ...foreign.model, names: foreign.model.names ?? undefined };
   const named = { width, names: names !== null && width !== null && names.length !== width ? null : names };
   const columns = mapColumns(named, { features: plan.names, choice });
-  const taken = columns.map((at) => plan.names[at]);
-  checkLearned(foreign.model, { spec: open, taken, meaning: categories ?? null });
+  const read = columns.map((at) => plan.names[at]);
+  checkLearned(foreign.model, { spec: open, features: read, meaning: categories ?? null });
   const engine = engineOf(foreign.model, {
     names: plan.names,
     columns,

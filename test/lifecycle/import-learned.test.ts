@@ -13,7 +13,7 @@ const spec = checkOpenSpec({
     { kind: "category", name: "channel", column: "channel", values: ["web", "shop"] },
   ],
 });
-const taken = ["amount", "shop", "channel"];
+const read = ["amount", "shop", "channel"];
 
 function modelOf(encoders: readonly (readonly [number, readonly EncodedValue[]])[]): ForeignTrees {
   return {
@@ -33,7 +33,7 @@ test("numbers of a learned category are refused: the table of the import may num
   const check =
     (model: ForeignTrees, meaning: "codes" | "values" | null = null) =>
     () =>
-      checkLearned(model, { spec, taken, meaning });
+      checkLearned(model, { spec, features: read, meaning });
   const refused = expect.objectContaining({
     code: "lifecycle.columns-unknown",
     hint: expect.stringContaining("spec.json"),
@@ -45,5 +45,5 @@ test("numbers of a learned category are refused: the table of the import may num
 });
 
 test("a model that takes none is not asked, nor is one whose values the feature file lists", () => {
-  expect(() => checkLearned(modelOf([]), { spec, taken: ["amount", "channel"], meaning: null })).not.toThrow();
+  expect(() => checkLearned(modelOf([]), { spec, features: ["amount", "channel"], meaning: null })).not.toThrow();
 });

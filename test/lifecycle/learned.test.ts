@@ -78,7 +78,7 @@ const { ports, close } = openPorts(loadConfig({ workspace: dir, environment: {} 
   clock,
 });
 const whole = tableOf(ROWS + SERVED);
-const base = firstRows(ROWS);
+const training = firstRows(ROWS);
 const wholeFile = path.join(dir, "data", "whole.csv");
 let scorer: Scorer;
 
@@ -130,10 +130,10 @@ function tableOf(rows: number): Table {
 /** The merchants of the training slice with the most rows, by the split's own definition. */
 function frequentMerchants(): string[] {
   const { history, calibrate, evaluate, gapMs } = pipeline.split;
-  const { values: times } = base.columns.get("time") as { readonly values: Float64Array };
+  const { values: times } = training.columns.get("time") as { readonly values: Float64Array };
   const span = times[ROWS - 1] + 1 - BEGIN;
   const to = BEGIN + span - evaluate * span - gapMs - calibrate * span;
-  const { codes, dictionary } = base.columns.get("merchant") as Extract<Column, { kind: "text" }>;
+  const { codes, dictionary } = training.columns.get("merchant") as Extract<Column, { kind: "text" }>;
   const counts = new Map<string, number>();
   times.forEach((time, row) => {
     if (time < BEGIN + history * span || time >= to || codes[row] < 0) return;
@@ -165,7 +165,7 @@ beforeAll(async () => {
   put("pipelines/wide.suite.json", JSON.stringify({ name: "wide", expectations: [] }));
   const dataset = await ports.dataset();
   mkdirSync(path.join(dir, "data"));
-  await dataset.write(pipeline.source, [base]);
+  await dataset.write(pipeline.source, [training]);
   await dataset.write(wholeFile, [whole]);
   const { version, verdicts } = await trained();
   expect(version, JSON.stringify(verdicts)).not.toBeNull();

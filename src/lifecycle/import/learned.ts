@@ -11,7 +11,7 @@ import type { ForeignFile } from "./read.ts";
  */
 export function checkLearned(
   model: ForeignFile["model"],
-  given: { readonly spec: OpenSpec; readonly taken: readonly string[]; readonly meaning: CategoryMeaning | null },
+  given: { readonly spec: OpenSpec; readonly features: readonly string[]; readonly meaning: CategoryMeaning | null },
 ): void {
   const learned = learnedNames(given.spec);
   const own = "encoders" in model ? model.encoders : new Map<number, readonly unknown[]>();
@@ -19,7 +19,7 @@ export function checkLearned(
     const values = own.get(column);
     return values !== undefined && (given.meaning === "values" || values.some((value) => typeof value !== "number"));
   };
-  const name = given.taken.find((feature, column) => learned.includes(feature) && !isByValue(column));
+  const name = given.features.find((feature, column) => learned.includes(feature) && !isByValue(column));
   if (name === undefined) return;
   throw new SentinelError(
     "lifecycle.columns-unknown",
