@@ -24,7 +24,7 @@ export const PLAIN_TIME: TimeRule = { unit: "ms", origin: 0, zone: UTC };
  * Before and after these instants a time is a mistake of unit, origin or format: card payments of the oldest public table are of 1991, and
  * counts since 1970 in another unit than milliseconds, days written as numbers, and spreadsheet days fall outside.
  */
-export const TIME_MIN = Date.UTC(1980, 0, 1);
+export const TIME_MIN = Date.UTC(1990, 0, 1);
 export const TIME_MAX = Date.UTC(2100, 0, 1);
 
 const MICROS: Readonly<Record<TimeUnit, number>> = { ns: 1e-3, us: 1, ms: 1e3, s: 1e6, h: 3.6e9, d: 8.64e10 };

@@ -27,9 +27,9 @@ export interface TransactionParser {
 }
 
 /** Fields of a request: as many numeric columns as a spec may hold, and two hundred besides. */
-const KEYS_MAX = 1200;
-const ID_LENGTH_MAX = 200;
-const TEXT_LENGTH_MAX = 1000;
+export const KEYS_MAX = 1200;
+export const ID_LENGTH_MAX = 200;
+export const TEXT_LENGTH_MAX = 1000;
 /** Fields no pipeline knows are kept in the log up to so many characters of JSON. */
 const EXTRA_LENGTH_MAX = 16_384;
 

@@ -5,9 +5,11 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { TimeRule } from "../core/time.ts";
 import { canonicalNames, columnsOf, type PipelineColumns, timesOf } from "./columns.ts";
+import { canonicalRedaction } from "./log.ts";
 import { PIPELINE, type PipelineKeys } from "./sections.ts";
 import { checkBytes, invalid, yamlReader } from "./yaml.ts";
 
+export type { LogPolicy } from "./log.ts";
 export type { ModelParameters } from "./model-parameters.ts";
 
 /** A pipeline with durations as milliseconds and paths as absolute: its keys, and what follows from them. */
@@ -71,8 +73,10 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   const columns = columnsOf(written);
   const beside = (name: string): string => path.join(path.dirname(file), name);
   const [featuresFile, featuresName = features] = features.split("#");
+  const canonical = canonicalNames(columns, aliases, refuse);
   return {
     ...rest,
+    log: canonicalRedaction(rest.log, { columns, canonical, refuse }),
     file,
     hash: sha256(canonicalJson(raw)),
     source: path.resolve(workspace, rest.source),
@@ -82,6 +86,6 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     suiteFile: beside(suite),
     columns,
     times: timesOf(written, refuse),
-    canonical: canonicalNames(columns, aliases, refuse),
+    canonical,
   };
 }
