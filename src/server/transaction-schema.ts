@@ -22,10 +22,15 @@ interface Taken {
   readonly aheadMaxMs: number;
 }
 
+interface SchemaParts {
+  readonly properties?: Readonly<Record<string, object>>;
+  readonly patternProperties?: Readonly<Record<string, object>>;
+}
+
 /** components.schemas of what is sent; `now` bounds the times. */
 export function schemasTaken({ pipeline, schema, aheadMaxMs }: Taken, now: number): Readonly<Record<string, object>> {
   const { columns } = pipeline;
-  const own = (schema as { readonly properties?: Readonly<Record<string, object>> }).properties ?? {};
+  const { properties: own = {}, patternProperties } = schema as SchemaParts;
   const time = timeSchema(now + aheadMaxMs, pipeline.times);
   const narrowed = Object.entries(own)
     .filter(([name]) => name !== columns.label)
@@ -33,9 +38,11 @@ export function schemasTaken({ pipeline, schema, aheadMaxMs }: Taken, now: numbe
       name,
       { allOf: [given, name === columns.id ? ID : name === columns.time ? time : FIELD] },
     ]);
+  const patterns = Object.entries(patternProperties ?? {}).map(([name, given]) => [name, { allOf: [given, FIELD] }]);
   return {
     Transaction: {
       ...schema,
+      ...(patternProperties === undefined ? {} : { patternProperties: Object.fromEntries(patterns) }),
       properties: { [columns.id]: ID, [columns.time]: time, ...own, ...Object.fromEntries(narrowed) },
       maxProperties: KEYS_MAX,
     },
