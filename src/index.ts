@@ -2,4 +2,4 @@
 export { SentinelError } from "./core/errors.ts";
 export type { DeclaredColumns, Duration, FeatureBuilder } from "./features/builder.ts";
 export { declareColumns } from "./features/builder.ts";
-export type { FeatureDef, FeatureSpec } from "./features/definition.ts";
+export type { FeatureDef, FeatureSpec, OpenSpec } from "./features/definition.ts";

@@ -31,6 +31,9 @@ export const verb: Verb = {
     context.output.line(
       `${result.rows.toLocaleString("en")} transactions × ${result.features} features (spec ${result.featureHash.slice(0, 12)}) → ${out} in ${seconds.toFixed(1)} s`,
     );
+    if (result.specFile !== null) {
+      context.output.line(`the spec with the columns and values of this table → ${result.specFile}`);
+    }
     return { yes: true, json: result };
   },
 };

@@ -15,6 +15,6 @@ export function showInputs(output: Output, report: InputReport | null): void {
   for (const warning of report.warnings) output.line(`  ■ warning: ${visible(warning)}`);
 }
 
-function percent(share: number): string {
+export function percent(share: number): string {
   return `${Number((100 * share).toFixed(1))} %`;
 }

@@ -3,7 +3,7 @@
 import pc from "picocolors";
 import { visible } from "../core/visible.ts";
 import { type MonitorResult, monitor } from "../lifecycle/monitor.ts";
-import { showInputs } from "./inputs.ts";
+import { percent, showInputs } from "./inputs.ts";
 import { textOption, timeOption } from "./options.ts";
 import { figure, type Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
@@ -47,6 +47,10 @@ export function showMonitor(output: Output, result: MonitorResult): void {
     ]),
   ]);
   showInputs(output, result.served);
+  for (const { name, share, atTraining } of result.unlisted.slice(0, FEATURES_SHOWN)) {
+    const before = atTraining === null ? "" : ` (${percent(atTraining)} when trained)`;
+    output.line(`  ${name}: ${percent(share)} of values are none of its list${before}`);
+  }
   const { performance } = result;
   if (performance === null) output.line("  performance: too few matured frauds to say");
   else {

@@ -9,7 +9,11 @@ import type {
   ExpressionFeature,
   FeatureDef,
   FeatureSpec,
+  LearnedCategory,
   MultipleFeature,
+  NumericColumns,
+  OpenFeature,
+  OpenSpec,
   RatioFeature,
   SinceFraudFeature,
   TimeFeature,
@@ -17,7 +21,7 @@ import type {
   WindowFeature,
 } from "./definition.ts";
 import { columnsNamed } from "./expression.ts";
-import { checkSpec } from "./spec.ts";
+import { checkOpenSpec } from "./open.ts";
 
 /** A duration as people write it. */
 export type Duration = `${number}${"ms" | "s" | "m" | "h" | "d"}`;
@@ -36,6 +40,10 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
   column(column: NumberOf<C>, name?: string): ColumnFeature;
   /** Its values by their places in the list; any other value is one category more. */
   category(column: AnyOf<C>, values: readonly string[], name?: string): CategoryFeature;
+  /** Its values are learned from the training rows and stand in the bundle: see {@link LearnedCategory}. */
+  category(column: AnyOf<C>, learned: LearnedTerms, name?: string): LearnedCategory;
+  /** All numeric columns of the training table, in the order of their names: see {@link NumericColumns}. */
+  columns(which: Omit<NumericColumns, "kind">): NumericColumns;
   time(name: string, part: TimePart): TimeFeature;
   window(
     name: string,
@@ -66,7 +74,11 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
     readonly version: number;
     readonly features: readonly FeatureDef[];
   }): FeatureSpec;
+  /** The same where the training table says part of it. */
+  spec(what: { readonly name: string; readonly version: number; readonly features: readonly OpenFeature[] }): OpenSpec;
 }
+
+type LearnedTerms = Pick<LearnedCategory, "values" | "max" | "rowsMin">;
 
 interface Key<C extends DeclaredColumns> {
   readonly key: KeyOf<C>;
@@ -85,9 +97,26 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
   const types = Object.fromEntries(
     Object.entries(columns).map(([name, type]) => [name, type === "number" ? "number" : "text"] as const),
   );
+  function category(column: string, values: readonly string[], name?: string): CategoryFeature;
+  function category(column: string, learned: LearnedTerms, name?: string): LearnedCategory;
+  function category(
+    column: string,
+    given: readonly string[] | LearnedTerms,
+    name = column,
+  ): CategoryFeature | LearnedCategory {
+    return isList(given)
+      ? { kind: "category", name, column, values: given }
+      : { kind: "category", name, column, ...given };
+  }
+  function spec(what: Omit<FeatureSpec, "timeZone">): FeatureSpec;
+  function spec(what: Omit<OpenSpec, "timeZone">): OpenSpec;
+  function spec({ name, version, features }: OpenSpec): OpenSpec {
+    return checkOpenSpec({ name, version, features }, { columns: known });
+  }
   return {
     column: (column, name = column) => ({ kind: "column", name, column }),
-    category: (column, values, name = column) => ({ kind: "category", name, column, values }),
+    category,
+    columns: (which) => ({ kind: "columns", ...which }),
     time: (name, part) => ({ kind: "time", name, part }),
     window: (name, what) => ({ kind: "window", name, ...what, key: keyColumns(what.key) }),
     elapsed: (name, what) => ({ kind: "elapsed", name, ...what, key: keyColumns(what.key) }),
@@ -101,8 +130,12 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
     }),
     difference: (name, of, minus) => ({ kind: "difference", name, of: of.name, minus: minus.name }),
     expression: (name, sql) => ({ kind: "expression", name, sql, columns: columnsNamed(sql, types) }),
-    spec: ({ name, version, features }) => checkSpec({ name, version, features }, { columns: known }),
+    spec,
   };
+}
+
+function isList(given: readonly string[] | LearnedTerms): given is readonly string[] {
+  return Array.isArray(given);
 }
 
 function keyColumns(key: string | readonly string[]): readonly string[] {

@@ -10,6 +10,12 @@ export const NAME_LENGTH_MAX = 120;
 export const KEY_COLUMNS_MAX = 2;
 /** Values a category feature may list. */
 export const CATEGORY_VALUES_MAX = 10_000;
+/** Values that a category may learn from a table: with the bucket of all others, as many as the trees tell apart. */
+export const LEARNED_VALUES_MAX = 253;
+/** Values learned, and rows that a value must have, where the feature does not say. */
+export const LEARNED_DEFAULTS = { max: 50, rowsMin: 20 } as const;
+/** Columns that "all numeric columns" may leave out by name. */
+export const EXCEPT_MAX = 1000;
 /** Different keys in one spec; each costs a table of state. */
 export const KEYS_MAX = 16;
 
@@ -152,6 +158,37 @@ export type FeatureDef =
   | ExpressionFeature;
 
 export type FeatureKind = FeatureDef["kind"];
+
+/**
+ * A category whose values the training rows tell: the `max` most frequent ones among those that at least `rowsMin` training rows have.
+ * Defaults: {@link LEARNED_DEFAULTS}. In a bundle it is a {@link CategoryFeature} that lists them.
+ */
+export interface LearnedCategory {
+  readonly kind: "category";
+  readonly name: string;
+  readonly column: string;
+  readonly values: "learned";
+  readonly max?: number;
+  readonly rowsMin?: number;
+}
+
+/**
+ * All numeric columns of the training table, without the pipeline's id, time, label and card, those in `except`, and those that the
+ * spec's other features read as keys or texts. In a bundle it is a {@link ColumnFeature} a column.
+ */
+export interface NumericColumns {
+  readonly kind: "columns";
+  readonly all: "numeric";
+  readonly except?: readonly string[];
+}
+
+/** What a feature file may hold: features, and what the training table makes features of. */
+export type OpenFeature = FeatureDef | LearnedCategory | NumericColumns;
+
+/** A spec as a feature file gives it. Where nothing is left open it is a {@link FeatureSpec}. */
+export interface OpenSpec extends Omit<FeatureSpec, "features"> {
+  readonly features: readonly OpenFeature[];
+}
 
 /** All features of a pipeline, in the order of the vector. Plain data: it travels inside the bundle as JSON. */
 export interface FeatureSpec {

@@ -15,7 +15,7 @@ import type { Ports } from "../ports/ports.ts";
 import { dvcEntryOf } from "./data/dvc.ts";
 import { loadSchema } from "./data/schema-file.ts";
 import { servedReport } from "./data/served.ts";
-import { loadSpec } from "./data/spec-file.ts";
+import { loadOpenSpec } from "./data/spec-file.ts";
 
 export interface Finding {
   readonly what: string;
@@ -69,8 +69,10 @@ export async function doctor(
   });
   await look("pipeline", async () => {
     const pipeline = loadPipeline(workspace, input.pipeline);
-    const spec = await loadSpec(pipeline);
-    return { state: "ok", found: `${pipeline.file}: ${spec.features.length} features`, todo: "" };
+    const { features } = await loadOpenSpec(pipeline);
+    const named = features.filter(({ kind }) => kind !== "columns").length;
+    const more = named < features.length ? " and all numeric columns of the table" : "";
+    return { state: "ok", found: `${pipeline.file}: ${named} features${more}`, todo: "" };
   });
   await look("data", async () => {
     const { source } = loadPipeline(workspace, input.pipeline);

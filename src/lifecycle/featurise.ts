@@ -3,14 +3,18 @@ import { realpathSync } from "node:fs";
 import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson } from "../core/hash.ts";
+import { PRIVATE_FILE_MODE } from "../core/private.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
+import { isOpen } from "../features/open.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { VectorBlock } from "../features/replay.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
+import { writeResults } from "./data/result-files.ts";
 import { checkUniqueIds, readSource } from "./data/source.ts";
-import { loadSpec } from "./data/spec-file.ts";
+import { loadOpenSpec } from "./data/spec-file.ts";
 import { vectorBlocks } from "./data/vectors.ts";
+import { learnedSpec } from "./train.ts";
 
 /** The columns before the features. */
 const HEAD = ["transaction_id", "time", "label"] as const;
@@ -30,6 +34,8 @@ export interface FeaturiseResult {
   readonly out: string;
   readonly rows: number;
   readonly features: number;
+  /** Where the spec stands with what it left open, for `features:` and imports; null when it left nothing open. */
+  readonly specFile: string | null;
   /** Hash of the feature spec, as in a bundle, and SHA-256 of the data file. */
   readonly featureHash: string;
   readonly dataHash: string;
@@ -43,7 +49,8 @@ export interface FeaturiseResult {
 export async function featurise(ports: Ports, input: FeaturiseInput): Promise<FeaturiseResult> {
   const { pipeline, out } = input;
   checkOut(input);
-  const plan = compileSpec(await loadSpec(pipeline));
+  const isLearned = isOpen(await loadOpenSpec(pipeline));
+  const plan = compileSpec(await learnedSpec(ports, pipeline, input.path));
   checkNames(plan);
   const dataset = await ports.dataset();
   const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true });
@@ -63,7 +70,15 @@ export async function featurise(ports: Ports, input: FeaturiseInput): Promise<Fe
       "sentinel.labels.delay_ms": String(pipeline.labels.delayMs),
     },
   });
-  return { out, rows, features: plan.width, featureHash: plan.hash, dataHash: source.hash };
+  const specFile = isLearned ? writeSpec(out, plan) : null;
+  return { out, rows, specFile, features: plan.width, featureHash: plan.hash, dataHash: source.hash };
+}
+
+/** Beside the table: t.parquet and t.spec.json. */
+function writeSpec(out: string, { spec }: FeaturePlan): string {
+  const name = `${path.basename(out, path.extname(out))}.spec.json`;
+  writeResults(path.dirname(out), { [name]: `${JSON.stringify(spec, null, 2)}\n` }, { mode: PRIVATE_FILE_MODE });
+  return path.join(path.dirname(out), name);
 }
 
 function checkOut({ out, path: data }: FeaturiseInput): void {

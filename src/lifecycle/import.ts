@@ -4,15 +4,16 @@ import { compileSpec } from "../features/plan.ts";
 import type { Imported } from "../online/bundle.ts";
 import type { ModelParameters } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
-import { loadSpec } from "./data/spec-file.ts";
+import { loadOpenSpec } from "./data/spec-file.ts";
 import { type ColumnChoice, mapColumns } from "./import/columns.ts";
 import type { CategoryMeaning } from "./import/encoders.ts";
 import { engineOf } from "./import/engine.ts";
 import { fitImported } from "./import/fit.ts";
 import type { ForeignFormat } from "./import/format.ts";
+import { checkLearned } from "./import/learned.ts";
 import { FILE_BYTES_MAX, readForeign, readForeignBytes } from "./import/read.ts";
 import { isModelUri, readStored, type StoredFile } from "./import/stored.ts";
-import { makeCandidate, type TrainInput, type TrainResult } from "./train.ts";
+import { learnedSpec, makeCandidate, type TrainInput, type TrainResult } from "./train.ts";
 
 export { CATEGORY_MEANINGS } from "./import/encoders.ts";
 export { FOREIGN_FORMATS } from "./import/format.ts";
@@ -45,7 +46,7 @@ export interface ImportResult extends TrainResult {
 
 /**
  * Registers one candidate, or nothing where a gate says no. What is wrong with the file or its columns is found before any
- * data is read. Errors: `ml.model-invalid`, `ml.model-unsupported`, `ml.runtime-missing`, `lifecycle.columns-unknown`, and those
+ * data is read, unless the spec leaves something to the data. Errors: `ml.model-invalid`, `ml.model-unsupported`, `ml.runtime-missing`, `lifecycle.columns-unknown`, and those
  * of training.
  */
 export async function importModel(ports: Ports, input: ImportInput): Promise<ImportResult> {
@@ -54,10 +55,13 @@ export async function importModel(ports: Ports, input: ImportInput): Promise<Imp
   const reading = { format, rounds, output, isMargin, fraudClass };
   const stored = isModelUri(file) ? await readStored(await ports.registry(), file, { bytesMax: FILE_BYTES_MAX }) : null;
   const foreign = stored === null ? readForeign(file, reading) : readForeignBytes(stored.bytes, stored.name, reading);
-  const plan = compileSpec(await loadSpec(input.pipeline));
+  const open = await loadOpenSpec(input.pipeline);
+  const plan = compileSpec(await learnedSpec(ports, input.pipeline, input.path));
   const { width, names = stored?.columns ?? null } = { ...foreign.model, names: foreign.model.names ?? undefined };
   const named = { width, names: names !== null && width !== null && names.length !== width ? null : names };
   const columns = mapColumns(named, { features: plan.names, choice });
+  const read = columns.map((at) => plan.names[at]);
+  checkLearned(foreign.model, { spec: open, features: read, meaning: categories ?? null });
   const engine = engineOf(foreign.model, {
     names: plan.names,
     columns,

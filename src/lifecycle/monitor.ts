@@ -5,6 +5,7 @@ import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
 import { type DriftReport, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
+import { type UnlistedShare, unlistedShare } from "../drift/unlisted.ts";
 import type { InputReport } from "../features/trained-inputs.ts";
 import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
 import { countAlerts } from "../metrics/summed.ts";
@@ -59,6 +60,8 @@ export interface MonitorResult {
   readonly performance: Performance | null;
   /** How the log's newest transactions feed the champion, beside what its training saw; null for a table. */
   readonly served: InputReport | null;
+  /** By category feature, the share of values that its list does not have. */
+  readonly unlisted: readonly UnlistedShare[];
 }
 
 /** Errors: lifecycle.no-champion, lifecycle.not-enough-data, dataset.*, log.*. */
@@ -79,8 +82,9 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     );
   }
   const { review } = scorer.manifest.thresholds;
+  const reference = readJson(files, "reference.json") as Reference;
   const drift = driftReport({
-    reference: readJson(files, "reference.json") as Reference,
+    reference,
     window: {
       columns: window.columns,
       scores: window.scores,
@@ -108,6 +112,11 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     performance,
     served:
       input.path === null ? await servedReport(ports, { pipeline, plan: scorer.plan, bundle: scorer.bundle }) : null,
+    unlisted: scorer.plan.spec.features.flatMap((feature, at) =>
+      feature.kind === "category"
+        ? [unlistedShare(reference, { name: feature.name, other: feature.values.length, values: window.columns[at] })]
+        : [],
+    ),
   };
 }
 

@@ -9,12 +9,12 @@ import { largest } from "../core/stats.ts";
 import { type Column, isBoolean, type Table, textAt } from "../core/table.ts";
 import type { FieldValue } from "../core/transaction.ts";
 import { inputsOf } from "../features/inputs.ts";
-import { compileSpec, type FeaturePlan } from "../features/plan.ts";
+import type { FeaturePlan } from "../features/plan.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LoggedTransaction } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { readSource, type Source, timesOf } from "./data/source.ts";
-import { loadSpec } from "./data/spec-file.ts";
+import { readingPlan } from "./data/spec-table.ts";
 import { LABEL_KNOWN_AT } from "./data/vectors.ts";
 import { type MonitorResult, monitor } from "./monitor.ts";
 import { type TrainInput, type TrainResult, train } from "./train.ts";
@@ -114,7 +114,7 @@ async function cooldownLeft(ports: Ports, pipeline: Pipeline): Promise<number> {
 async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInput, "path" | "grownFrom">> {
   const { pipeline } = input;
   const dataset = await ports.dataset();
-  const plan = compileSpec(await loadSpec(pipeline));
+  const plan = await readingPlan(ports, pipeline, input.path);
   const source = await readSource(dataset, pipeline, {
     path: input.path,
     plans: [plan],

@@ -17,13 +17,13 @@ import {
   UNLABELLED,
   unlabelledText,
 } from "./data/source.ts";
-import { loadSpec } from "./data/spec-file.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";
 import type { Basis } from "./train/basis.ts";
 import { type Fitted, fitModels } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
 import { columnKinds } from "./train/kinds.ts";
+import { learnedSpec } from "./train/learn-spec.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
@@ -34,6 +34,7 @@ import { gateOf } from "./validate.ts";
 export { type Metrics, metricsOf } from "./train/evaluate.ts";
 export { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf } from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
+export { learnedSpec } from "./train/learn-spec.ts";
 export { trainResults } from "./train/results.ts";
 export type { Split } from "./train/split.ts";
 export type { TrainInput, TrainResult } from "./train/task.ts";
@@ -41,7 +42,7 @@ export { TUNE_MAX, type Tuning } from "./train/tune.ts";
 
 /** Trains one candidate. A gate's no ends it with the verdicts so far and nothing registered. */
 export async function train(ports: Ports, input: TrainInput): Promise<TrainResult> {
-  const plan = compileSpec(await loadSpec(input.pipeline));
+  const plan = compileSpec(await learnedSpec(ports, input.pipeline, input.path));
   return makeCandidate(ports, input, { plan, fit: fitModels });
 }
 

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
-import { compileSpec } from "../features/plan.ts";
 import type { InputReport } from "../features/trained-inputs.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -11,7 +10,7 @@ import { htmlReport } from "../quality/report.ts";
 import { parseSuite } from "../quality/suite.ts";
 import { inputsOfTable, servedReport } from "./data/served.ts";
 import { readSource, type Source } from "./data/source.ts";
-import { loadSpec } from "./data/spec-file.ts";
+import { readingPlan } from "./data/spec-table.ts";
 
 export interface ValidateResult extends DataGateResult {
   readonly source: Pick<Source, "path" | "hash"> & { readonly rows: number };
@@ -28,7 +27,7 @@ export async function validate(
 ): Promise<ValidateResult> {
   const { pipeline } = input;
   const dataset = await ports.dataset();
-  const plan = compileSpec(await loadSpec(pipeline));
+  const plan = await readingPlan(ports, pipeline, input.path);
   const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true, all: true });
   const gate = gateOf(pipeline, source.table);
   const trained = inputsOfTable(source.table, { pipeline, plan, dataHash: source.hash });

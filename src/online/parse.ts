@@ -8,7 +8,7 @@ import { type Pattern, schemaPattern } from "../expression/pattern.ts";
 import { type NameOf, nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { type FieldFault, invalidRequest } from "./faults.ts";
-import { schemaFields } from "./fields.ts";
+import { type FieldOf, fieldLookup, schemaFields } from "./fields.ts";
 
 /** A request's transaction, and the fields no pipeline knows. */
 export interface Parsed {
@@ -26,7 +26,8 @@ export interface TransactionParser {
   parse(value: unknown, now: number): Parsed;
 }
 
-export const KEYS_MAX = 200;
+/** Fields of a request: as many numeric columns as a spec may hold, and two hundred besides. */
+export const KEYS_MAX = 1200;
 export const ID_LENGTH_MAX = 200;
 export const TEXT_LENGTH_MAX = 1000;
 /** Fields no pipeline knows are kept in the log up to so many characters of JSON. */
@@ -45,7 +46,8 @@ export function createParser(options: {
   const { columns, times } = pipeline;
   const valid = compileSchema(options.schema);
   const named = schemaFields(options.schema);
-  const known = knownColumns(named, pipeline);
+  const fieldIn = fieldLookup(options.schema);
+  const isKnown = knownColumns(fieldIn, pipeline);
   const nameOf = nameFolder(pipeline.canonical, named.keys());
   return {
     parse(value, now) {
@@ -65,13 +67,13 @@ export function createParser(options: {
       for (const column of Object.keys(renamed)) {
         const content = renamed[column];
         if (column === columns.id || column === columns.time) continue;
-        if (!known.has(column)) {
+        if (!isKnown(column)) {
           extra[spelled.get(column) ?? column] = content;
           continue;
         }
         const field = fieldOf(content);
         if (field === undefined) fault(column, `must be a number, a text of at most ${TEXT_LENGTH_MAX}, or null`);
-        else if (isUnsafe(field) && !mayBeFraction(named.get(column)))
+        else if (isUnsafe(field) && !mayBeFraction(fieldIn(column)))
           fault(column, "is a whole number beyond 2^53, whose last digits JSON does not keep: send it as a text");
         else fields[column] = field;
       }
@@ -172,10 +174,9 @@ export function rename(
 }
 
 /** Columns that become fields. The label is none: a request that carries it must not leak it into a feature. */
-function knownColumns(fields: ReadonlyMap<string, unknown>, pipeline: Pipeline): ReadonlySet<string> {
-  const known = new Set([...fields.keys(), ...pipeline.canonical.values()]);
-  known.delete(pipeline.columns.label);
-  return known;
+function knownColumns(fieldIn: FieldOf, { canonical, columns }: Pipeline): (column: string) => boolean {
+  const canonicals = new Set(canonical.values());
+  return (column) => column !== columns.label && (canonicals.has(column) || fieldIn(column) !== undefined);
 }
 
 /**

@@ -22,13 +22,18 @@ interface RequestSchemaInput {
   readonly aheadMaxMs: number;
 }
 
+interface SchemaParts {
+  readonly properties?: Readonly<Record<string, object>>;
+  readonly patternProperties?: Readonly<Record<string, object>>;
+}
+
 /** components.schemas of what is sent; `now` bounds the times. */
 export function requestSchemas(
   { pipeline, schema, aheadMaxMs }: RequestSchemaInput,
   now: number,
 ): Readonly<Record<string, object>> {
   const { columns } = pipeline;
-  const own = (schema as { readonly properties?: Readonly<Record<string, object>> }).properties ?? {};
+  const { properties: own = {}, patternProperties } = schema as SchemaParts;
   const time = timeSchema(now + aheadMaxMs, pipeline.times);
   const narrowed = Object.entries(own)
     .filter(([name]) => name !== columns.label)
@@ -36,9 +41,11 @@ export function requestSchemas(
       name,
       { allOf: [given, name === columns.id ? ID : name === columns.time ? time : FIELD] },
     ]);
+  const patterns = Object.entries(patternProperties ?? {}).map(([name, given]) => [name, { allOf: [given, FIELD] }]);
   return {
     Transaction: {
       ...schema,
+      ...(patternProperties === undefined ? {} : { patternProperties: Object.fromEntries(patterns) }),
       properties: { [columns.id]: ID, [columns.time]: time, ...own, ...Object.fromEntries(narrowed) },
       maxProperties: KEYS_MAX,
     },

@@ -51,6 +51,21 @@ test.each([
   expect(thrown(() => parseJson(text)).message).toContain(`(offset ${offset})`);
 });
 
+test("fields that a pattern of the schema names reach the features, a thousand of them; the label never does", () => {
+  const properties = { transaction_id: {}, amount: { type: "number" }, customer_id: {} };
+  const patternProperties = { "^V[0-9]+$": { type: ["number", "null"] }, "^is_": {} };
+  const pipeline = loadPipeline(fileURLToPath(new URL("../..", import.meta.url)), "card");
+  const parser = createParser({ pipeline, schema: { properties, patternProperties }, aheadMaxMs: 1000 });
+  const payment = { transaction_id: "a", amount: 1, customer_id: "c" };
+  const many = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`V${i}`, i / 7]));
+  const { transaction, extra } = parser.parse({ ...payment, ...many, v1: 3, is_fraud: 1, is_web: true }, 0);
+  expect({ ...transaction.fields }).toEqual({ amount: 1, customer_id: "c", is_web: true, ...many });
+  expect({ ...extra }).toEqual({ v1: 3, is_fraud: 1 });
+  expect(() => parser.parse({ ...payment, V1: "much" }, 0)).toThrow(SentinelError);
+  const tooMany = Object.fromEntries(Array.from({ length: 1201 }, (_, i) => [`V${i}`, i]));
+  expect(() => parser.parse({ ...payment, ...tooMany }, 0)).toThrow(SentinelError);
+});
+
 function thrown(run: () => unknown): SentinelError {
   try {
     run();

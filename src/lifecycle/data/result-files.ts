@@ -7,14 +7,14 @@ import type { Curve } from "../../metrics/curves.ts";
 /** File name to content. */
 export type ResultFiles = Readonly<Record<string, string>>;
 
-/** Each file appears whole or not at all; those that were there are replaced. Errors: workspace.unwritable. */
-export function writeResults(dir: string, files: ResultFiles): void {
+/** Each file appears whole or not at all, with `mode` where it is given; those that were there are replaced. Errors: workspace.unwritable. */
+export function writeResults(dir: string, files: ResultFiles, options: { readonly mode?: number } = {}): void {
   try {
     mkdirSync(dir, { recursive: true });
     for (const [name, text] of Object.entries(files)) {
       const part = path.join(dir, `${name}.part`);
       try {
-        writeFileSync(part, text);
+        writeFileSync(part, text, options);
         renameSync(part, path.join(dir, name));
       } finally {
         rmSync(part, { force: true });

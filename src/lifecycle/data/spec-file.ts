@@ -2,8 +2,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { messageOf, SentinelError } from "../../core/errors.ts";
+import { checkOpenSpec, isOpen, type OpenSpec, unlearned } from "../../features/open.ts";
 import { compileSpec } from "../../features/plan.ts";
-import { checkSpec, type FeatureSpec } from "../../features/spec.ts";
+import type { FeatureSpec } from "../../features/spec.ts";
 import { checkFields } from "../../online/fields.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { loadSchema } from "./schema-file.ts";
@@ -18,15 +19,27 @@ const FORMER_NAME = "sentinel";
  * card`) and may import from "sentinel-fraud". Every column that it reads is one that requests may carry. Errors: features.spec-missing,
  * features.spec-invalid; pipeline.invalid where the request's schema does not name a column that a feature reads.
  */
-export async function loadSpec(pipeline: Pipeline): Promise<FeatureSpec> {
+export async function loadOpenSpec(pipeline: Pipeline): Promise<OpenSpec> {
   const spec = await readSpec(pipeline);
-  checkFields(compileSpec(spec), { pipeline, schema: loadSchema(pipeline) });
+  const features = spec.features.filter(({ kind }) => kind !== "columns");
+  if (features.length > 0) {
+    checkFields(compileSpec(unlearned({ ...spec, features })), { pipeline, schema: loadSchema(pipeline) });
+  }
   return spec;
 }
 
-async function readSpec(pipeline: Pipeline): Promise<FeatureSpec> {
+/** The same, of a spec that leaves nothing to a table. Errors: as {@link loadOpenSpec}, and features.spec-invalid where it does. */
+export async function loadSpec(pipeline: Pipeline): Promise<FeatureSpec> {
+  const spec = await loadOpenSpec(pipeline);
+  if (!isOpen(spec)) return unlearned(spec);
+  throw new SentinelError("features.spec-invalid", `spec ${spec.name} leaves values or columns to the training table`, {
+    hint: "ask with a table, or take the spec of a bundle",
+  });
+}
+
+async function readSpec(pipeline: Pipeline): Promise<OpenSpec> {
   const json = pipeline.featuresFile.replace(/\.ts$/, ".json");
-  if (existsSync(pipeline.featuresFile)) return checkSpec(await loadTypescript(pipeline));
+  if (existsSync(pipeline.featuresFile)) return checkOpenSpec(await loadTypescript(pipeline));
   if (!existsSync(json)) {
     throw new SentinelError(
       "features.spec-missing",
@@ -37,7 +50,7 @@ async function readSpec(pipeline: Pipeline): Promise<FeatureSpec> {
     );
   }
   try {
-    return checkSpec(JSON.parse(readFileSync(json, "utf8")));
+    return checkOpenSpec(JSON.parse(readFileSync(json, "utf8")));
   } catch (error) {
     if (error instanceof SentinelError) throw error;
     throw new SentinelError("features.spec-invalid", `${json} is no JSON: ${messageOf(error)}`, {

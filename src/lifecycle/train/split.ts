@@ -33,6 +33,22 @@ const FOLD_SHARE = 0.12;
  * ml.one-class.
  */
 export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: Pipeline): Split {
+  const { train, calibrate, evaluate } = boundsOf(times, pipeline);
+  return {
+    train: slice(times, labels, { ...train, name: "train" }),
+    calibrate: slice(times, labels, { ...calibrate, name: "calibrate" }),
+    evaluate: slice(times, labels, { ...evaluate, name: "evaluate" }),
+  };
+}
+
+/** The rows of the train slice of {@link splitByTime}, whatever their labels are. Errors: lifecycle.not-enough-data. */
+export function trainingRows(times: Float64Array, labels: Uint8Array, pipeline: Pipeline): Int32Array {
+  return cut(times, labels, boundsOf(times, pipeline).train).rows;
+}
+
+type Bounds = Pick<Slice, "from" | "to">;
+
+function boundsOf(times: Float64Array, pipeline: Pipeline): { readonly [K in keyof Split]: Bounds } {
   const { history, calibrate, evaluate, gapMs } = pipeline.split;
   const { start, end } = spanOf(times);
   const span = end - start;
@@ -43,9 +59,9 @@ export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: P
   const trainFrom = start + history * span;
   if (trainTo - trainFrom < span * TRAIN_SHARE_MIN) throw tooShort(span, pipeline);
   return {
-    train: slice(times, labels, { from: trainFrom, to: trainTo, name: "train" }),
-    calibrate: slice(times, labels, { from: calibrateFrom, to: calibrateTo, name: "calibrate" }),
-    evaluate: slice(times, labels, { from: evaluateFrom, to: end, name: "evaluate" }),
+    train: { from: trainFrom, to: trainTo },
+    calibrate: { from: calibrateFrom, to: calibrateTo },
+    evaluate: { from: evaluateFrom, to: end },
   };
 }
 

@@ -266,6 +266,14 @@ describe("schema and features", () => {
     ).toBeNull();
   });
 
+  test("patterns of the schema name columns too, exactly as they are written, with their types", () => {
+    const named = (patternProperties: object) => judge(names, { patternProperties });
+    expect(named({ "^bal": { type: ["number", "null"] } })).toBeNull();
+    expect(named({ "^Bal": { type: "number" } })!.message).toMatch(/does not name/);
+    expect(named({ "^bal": { type: "string" } })!.message).toMatch(/reads balance as a number, which/);
+    expect(judge(names, { allOf: [{ patternProperties: { ance$: {} } }] })).toBeNull();
+  });
+
   test("an alias, a type that no number has, and the label are named too", () => {
     const { customer_id: _, ...rest } = names;
     expect(judge({ ...rest, balance: {}, payer: {} })!.message).toMatch(/it names the alias payer/);
