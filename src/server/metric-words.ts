@@ -9,8 +9,6 @@ export const LABELS = {
   by: "who decided: `model`, or `policy` where scoring failed",
   code: "code of the error, as in problem documents",
   decision: "`approve`, `review` or `block`",
-  field: "a field that the champion's features read",
-  how: "`absent`, `null`, or `text` where a number belongs",
   kind: "`prediction` or `label`; of the process: type of resource, collection or heap space",
   major: "of Node's version",
   minor: "of Node's version",
