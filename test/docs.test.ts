@@ -1,11 +1,12 @@
 // The documents against the code: links, verbs, options, keys with their defaults, environment variables, dependencies.
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Verb } from "../src/cli/verb.ts";
 import { parsePipeline } from "../src/pipeline/pipeline.ts";
-import { PIPELINE_SCHEMA } from "../src/pipeline/schema.ts";
+import { PIPELINE } from "../src/pipeline/sections.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
@@ -144,12 +145,18 @@ describe("docs/cli.md", () => {
 describe("docs/configuration.md", () => {
   const page = read("docs/configuration.md");
   const rows = tableRows(page);
-  const keys = keysOf(PIPELINE_SCHEMA, "");
+  const keys = keysOf(PIPELINE.schema, "");
 
   test("names every key of a pipeline file, and none that is not one", () => {
     const headed = page.slice(page.indexOf("## The pipeline file"));
     const documented = [...headed.matchAll(/^\| `([\w.]+)` \|/gm)].map((match) => match[1]);
     expect(documented.sort()).toEqual([...keys].sort());
+  });
+
+  test("has the tables that the sections make", () => {
+    expect(() =>
+      execFileSync(process.execPath, ["scripts/keys.mjs", "--check"], { cwd: ROOT, stdio: "pipe" }),
+    ).not.toThrow();
   });
 
   test("gives the defaults that the parser takes", () => {

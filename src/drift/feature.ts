@@ -34,7 +34,7 @@ export function compareFeature(reference: FeatureReference, values: Values, poli
     policy,
   );
   const value = psi(bins);
-  const noise = psiNoise(value, bins, policy);
+  const noise = psiNoise(value, bins, { alpha: policy.falseDiscoveryRate, designEffect: policy.designEffect });
   const present = reference.counts.reduce((sum, count) => sum + count, 0);
   const ks =
     reference.kind === "number"
@@ -50,7 +50,7 @@ export function compareFeature(reference: FeatureReference, values: Values, poli
     kind: reference.kind,
     psi: value,
     psiExpected: noise.mean,
-    psiLimit: Math.max(policy.psiMin, noise.limit),
+    psiLimit: Math.max(policy.psiFloor, noise.limit),
     ks,
     chiSquare,
     missing: {
@@ -72,8 +72,8 @@ export function compareFeature(reference: FeatureReference, values: Values, poli
 export function judged(feature: FeatureDrift, adjusted: number, policy: DriftPolicy): FeatureDrift {
   // KS sees only the rows that have a value: what a tenth of a tenth does moves a hundredth of the rows.
   const present = 1 - feature.missing.window;
-  const large = feature.psi >= policy.psiMin || (feature.ks?.statistic ?? 0) * present >= policy.ksMin;
-  const drifted = large && adjusted < policy.alpha;
+  const large = feature.psi >= policy.psiFloor || (feature.ks?.statistic ?? 0) * present >= policy.ksMin;
+  const drifted = large && adjusted < policy.falseDiscoveryRate;
   return { ...feature, adjusted, drifted, words: wordsOf(feature, drifted) };
 }
 

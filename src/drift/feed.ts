@@ -43,7 +43,7 @@ function missingFault(
     { events: missing, rows: values.length },
     policy,
   );
-  const certain = pValue * use.features < policy.alpha * FEED_ALPHA_SHARE;
+  const certain = pValue * use.features < policy.falseDiscoveryRate * FEED_ALPHA_SHARE;
   if (now - before < policy.missingRiseMin || !certain) return null;
   return {
     feature: feature.name,
@@ -69,7 +69,7 @@ function stuckFault(feature: FeatureReference, values: Values, policy: DriftPoli
   for (let row = 1; row < present.length; row++) if (present[row] !== present[0]) return null;
   const known = feature.counts.reduce((sum, count) => sum + count, 0);
   const commonest = Math.max(...feature.counts) / known;
-  if (commonest ** (present.length / policy.designEffect) > policy.alpha * FEED_ALPHA_SHARE) return null;
+  if (commonest ** (present.length / policy.designEffect) > policy.falseDiscoveryRate * FEED_ALPHA_SHARE) return null;
   const words = `broken feed: ${feature.name} is ${present[0]} in all ${present.length} rows`;
   return { feature: feature.name, fault: "stuck", reference: commonest, window: 1, words };
 }

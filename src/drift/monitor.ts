@@ -39,7 +39,7 @@ const FEED_ROWS_MIN = 30;
 
 /**
  * Compares a window with the reference. Without drift and with independent rows a window alarms with probability about
- * alpha at most, over all its features, score and alert rate together. Throws
+ * `falseDiscoveryRate` at most, over all its features, score and alert rate together. Throws
  * `drift.reference-missing` when the columns are not the reference's.
  */
 export function driftReport(input: {
@@ -92,7 +92,7 @@ function movements(
   const alertRate = compareAlertRate(reference, window, policy);
   const adjusted = benjaminiHochberg([...compared.map((feature) => feature.pValue), alertRate.pValue]);
   const all = compared.map((feature, i) => judged(feature, adjusted[i], policy));
-  const certain = adjusted[adjusted.length - 1] < policy.alpha;
+  const certain = adjusted[adjusted.length - 1] < policy.falseDiscoveryRate;
   return {
     features: all.slice(0, -1),
     score: all[all.length - 1],

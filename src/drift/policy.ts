@@ -1,10 +1,12 @@
-// What counts as drift: the numbers a pipeline may tune.
+// What counts as drift: what a pipeline tunes, and the numbers that are the same for all.
+import { DRIFT, type DriftKeys } from "../pipeline/drift.ts";
+import { defaultsOf } from "../pipeline/section.ts";
 
-export interface DriftPolicy {
-  /** Chance of a false alarm in a window without drift, over all features. */
-  readonly alpha: number;
-  /** Movements below these are of no consequence, however certain. */
-  readonly psiMin: number;
+/**
+ * `falseDiscoveryRate` is also the chance of a false alarm in a window without drift, over all features. Movements below
+ * `psiFloor` and the other floors are of no consequence, however certain.
+ */
+export interface DriftPolicy extends Omit<DriftKeys, "windowMs"> {
   readonly ksMin: number;
   readonly alertRateChangeMin: number;
   /** Rise of a feature's missing share that means a broken feed. */
@@ -14,10 +16,9 @@ export interface DriftPolicy {
   readonly designEffect: number;
 }
 
-/** PSI 0.1 is the customary "little change"; a KS distance of 0.1 moves a tenth of the rows. */
+/** The pipeline's defaults (PSI 0.1 is the customary "little change"); a KS distance of 0.1 moves a tenth of the rows. */
 export const DRIFT_POLICY: DriftPolicy = {
-  alpha: 0.01,
-  psiMin: 0.1,
+  ...defaultsOf(DRIFT),
   ksMin: 0.1,
   alertRateChangeMin: 0.5,
   missingRiseMin: 0.05,

@@ -1,7 +1,10 @@
 // Is B better than A on the same rows? The paired bootstrap that resamples cards, with its interval.
+
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { quantileSorted, standardDeviation } from "../core/stats.ts";
+import { PROMOTION } from "../pipeline/gates.ts";
+import { defaultsOf, rangesOf } from "../pipeline/section.ts";
 
 /** The rows both models scored. */
 export interface PairedRows {
@@ -51,8 +54,8 @@ export interface PairedInterval {
   readonly cards: number;
 }
 
-const RESAMPLES = 2000;
-const RESAMPLES_MAX = 100_000;
+const { resamples: RESAMPLES } = defaultsOf(PROMOTION);
+const { to: RESAMPLES_MAX } = rangesOf(PROMOTION).resamples;
 
 interface PairedInput extends PairedRows {
   /** Scores of both models on the rows. */

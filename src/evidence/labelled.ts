@@ -1,4 +1,6 @@
 // The labelled metrics of paired rows, each with its interval, and McNemar on the decisions.
+import { DECISIONS } from "../pipeline/decisions.ts";
+import { defaultsOf } from "../pipeline/section.ts";
 import { type PairedInterval, pairedBootstraps } from "./bootstrap.ts";
 import { type McNemar, mcnemarByLabel } from "./mcnemar.ts";
 import { averagePrecision, recallAtFpr, recallAtReview } from "./metrics-rank.ts";
@@ -43,12 +45,14 @@ export interface LabelledMetrics {
 
 export type PrimaryMetric = "averagePrecision" | "recallAtFpr" | "recallAtReview" | "f1" | "savings";
 
+const { reviewShare: REVIEW_SHARE, reviewCost: REVIEW_COST } = defaultsOf(DECISIONS);
+
 /** Null without a labelled fraud and a labelled genuine row: nothing can be compared then. */
 export function labelledMetrics(rows: LabelledRows, options: LabelledOptions): LabelledMetrics | null {
   let frauds = 0;
   for (const label of rows.y) frauds += label;
   if (frauds === 0 || frauds === rows.y.length) return null;
-  const { fpr = 0.01, reviewShare = 0.005, reviewCost = 1 } = options;
+  const { fpr = 0.01, reviewShare = REVIEW_SHARE, reviewCost = REVIEW_COST } = options;
   const metrics = [
     averagePrecision(),
     recallAtFpr(fpr),

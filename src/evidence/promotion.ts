@@ -1,5 +1,7 @@
 // The promotion gate: may the candidate become champion? PROMOTE, HOLD (and for how long) or REJECT.
 import type { Check, Verdict } from "../core/verdict.ts";
+import { PROMOTION, type PromotionKeys } from "../pipeline/gates.ts";
+import { defaultsOf } from "../pipeline/section.ts";
 import type { Coverage } from "../ports/log.ts";
 import type { PairedInterval } from "./bootstrap.ts";
 import { coverageShare, coverageWords } from "./coverage.ts";
@@ -7,19 +9,15 @@ import { type HoldEstimate, holdEstimate, holdWords } from "./hold.ts";
 import type { PrimaryMetric } from "./labelled.ts";
 import type { ShadowReport } from "./report.ts";
 
-/** What the gate demands; fixed before anybody looks. Margins are absolute differences of the metric. */
-export interface PromotionPolicy {
+/**
+ * What the gate demands; fixed before anybody looks. Margins are absolute differences of the metric. A pipeline tunes what
+ * {@link PromotionKeys} names; the rest is the same for all.
+ */
+export interface PromotionPolicy extends Omit<PromotionKeys, "resamples"> {
   readonly primary: PrimaryMetric;
-  /** "non-inferiority": not worse than the champion by more than `margin`. "superiority": better. */
-  readonly aim: "non-inferiority" | "superiority";
-  readonly margin: number;
   /** Smallest gain worth having; sizes the HOLD estimate under "superiority". */
   readonly gain: number;
   readonly power: number;
-  readonly coverageMin: number;
-  /** Matured labelled frauds and days. */
-  readonly fraudsMin: number;
-  readonly daysMin: number;
   /** Largest rise of the alert rate, relative to the champion's: every alert is somebody's work. */
   readonly alertRateRiseMax: number;
   /** Largest fall of it; what fewer alerts miss, the recall checks judge, so this only catches a candidate gone silent. */
@@ -36,20 +34,14 @@ export interface PromotionPolicy {
 }
 
 /**
- * With 200 frauds the standard error of a difference in average precision between two similar models is about 0.014, with
- * 500 about 0.009: a margin of 0.02 is decided from about 600 frauds on. Margins of guard rails are wider,
- * because they must catch harm rather than prove equality: they pass on what was observed, and reject when the
- * whole interval lies beyond the margin.
+ * The pipeline's defaults, and guard rails. Margins of guard rails are wider than that of the primary metric, because they must catch
+ * harm rather than prove equality: they pass on what was observed, and reject when the whole interval lies beyond the margin.
  */
 export const PROMOTION_POLICY: PromotionPolicy = {
+  ...defaultsOf(PROMOTION),
   primary: "averagePrecision",
-  aim: "non-inferiority",
-  margin: 0.02,
   gain: 0.02,
   power: 0.8,
-  coverageMin: 0.99,
-  fraudsMin: 200,
-  daysMin: 7,
   alertRateRiseMax: 0.25,
   alertRateFallMax: 0.6,
   recallAtFprMargin: 0.05,
@@ -148,7 +140,7 @@ function maturityFindings(report: ShadowReport, policy: PromotionPolicy): Findin
 function primaryFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
   const name = "primary metric";
   const interval = report.metrics?.[policy.primary] ?? null;
-  const boundary = policy.aim === "superiority" ? 0 : -policy.margin;
+  const boundary = policy.mode === "superiority" ? 0 : -policy.margin;
   const required = `lower bound over ${number(boundary)}`;
   if (interval === null || !Number.isFinite(interval.low)) {
     return finding("unsure", name, { observed: "no matured frauds to compare on", required });
@@ -167,12 +159,12 @@ function primaryFinding(report: ShadowReport, policy: PromotionPolicy): Finding 
     const reason = `${metric}: the candidate looks worse: ${below}; too few frauds to reject on`;
     return finding("unsure", name, { observed, required, reason });
   }
-  const word = policy.aim === "superiority" ? "not better" : "worse";
+  const word = policy.mode === "superiority" ? "not better" : "worse";
   return finding("no", name, { observed, required, reason: `${metric}: the candidate is ${word}: ${below}` });
 }
 
 function primaryEstimate(interval: PairedInterval, report: ShadowReport, policy: PromotionPolicy): HoldEstimate {
-  const superior = policy.aim === "superiority";
+  const superior = policy.mode === "superiority";
   return holdEstimate({
     standardError: interval.standardError,
     effect: superior ? policy.gain : policy.margin,

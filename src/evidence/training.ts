@@ -1,5 +1,8 @@
 // The training gate: the candidate beats the trivial baselines and is not worse than the champion on later rows.
 import { type Check, type Verdict, verdictOf } from "../core/verdict.ts";
+import { DECISIONS } from "../pipeline/decisions.ts";
+import { PROMOTION, TRAINING } from "../pipeline/gates.ts";
+import { defaultsOf } from "../pipeline/section.ts";
 import { type PairedInterval, type PairedMetric, pairedBootstrap } from "./bootstrap.ts";
 import { averagePrecision, recallAtReview } from "./metrics-rank.ts";
 import { alertsAt, f1 } from "./metrics-sum.ts";
@@ -22,14 +25,16 @@ export interface TrainingPolicy {
   readonly level: number;
 }
 
+const { margin: MARGIN } = defaultsOf(TRAINING);
+
 /** Wider margins than at promotion: a test period has few frauds, and shadow traffic still has its say. */
 export const TRAINING_POLICY: TrainingPolicy = {
   fraudsMin: 30,
-  averagePrecisionMargin: 0.05,
-  f1Margin: 0.05,
-  recallMargin: 0.05,
-  reviewShare: 0.005,
-  resamples: 1000,
+  averagePrecisionMargin: MARGIN,
+  f1Margin: MARGIN,
+  recallMargin: MARGIN,
+  reviewShare: defaultsOf(DECISIONS).reviewShare,
+  resamples: defaultsOf(PROMOTION).resamples,
   level: 0.95,
 };
 

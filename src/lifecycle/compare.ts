@@ -106,7 +106,12 @@ async function onData(
     Uint8Array.from(values, (score) => (score >= Math.fround(scorer.manifest.thresholds.review) ? 1 : 0));
   const metrics = labelledMetrics(
     { a, b, alerts: { a: alerts(a, champion), b: alerts(b, candidate) }, ...judged },
-    { seed: given.seed, resamples: pipeline.gates.promotion.resamples, reviewShare: pipeline.decisions.reviewShare },
+    {
+      seed: given.seed,
+      resamples: pipeline.gates.promotion.resamples,
+      reviewShare: pipeline.decisions.reviewShare,
+      reviewCost: pipeline.decisions.reviewCost,
+    },
   );
   return { path, from, rows: rows.length, metrics };
 }

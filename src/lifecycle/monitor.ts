@@ -77,7 +77,7 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
       scores: window.scores,
       alerts: window.scores.reduce((count, score) => count + (score >= Math.fround(review) ? 1 : 0), 0),
     },
-    policy: { psiMin: pipeline.drift.psiFloor, alpha: pipeline.drift.falseDiscoveryRate },
+    policy: pipeline.drift,
   });
   const performance = performanceOf(window, { files, review });
   const reasons = [

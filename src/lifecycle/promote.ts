@@ -152,6 +152,7 @@ export async function reportOf(
     seed: given.seed,
     resamples: pipeline.gates.promotion.resamples,
     reviewShare: pipeline.decisions.reviewShare,
+    reviewCost: pipeline.decisions.reviewCost,
   });
 }
 
@@ -170,19 +171,7 @@ async function weigh(
   if (from === null) return { verdict: firstChampion(checks), report: null };
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
   const coverage = (await (await ports.log()).coverage()).find(({ version }) => version === to) ?? null;
-  const policy = pipeline.gates.promotion;
-  const verdict = promotionGate({
-    report,
-    coverage,
-    checks,
-    policy: {
-      aim: policy.mode,
-      margin: policy.margin,
-      coverageMin: policy.coverageMin,
-      fraudsMin: policy.fraudsMin,
-      daysMin: policy.daysMin,
-    },
-  });
+  const verdict = promotionGate({ report, coverage, checks, policy: pipeline.gates.promotion });
   return { verdict, report };
 }
 

@@ -1,5 +1,6 @@
 // How learning complains about its input: one wording for parameters out of range and data that does not fit.
 import { SentinelError } from "../core/errors.ts";
+import type { Range } from "../pipeline/kind.ts";
 import type { Matrix } from "./matrix.ts";
 
 /** Throws `ml.parameter-invalid` naming the parameter, its value and what would be right. */
@@ -7,6 +8,17 @@ export function refuseParameter(name: string, fault: { readonly value: unknown; 
   throw new SentinelError("ml.parameter-invalid", `${name} is ${String(fault.value)}; it must be ${fault.wanted}`, {
     hint: `set ${name} to ${fault.wanted}`,
   });
+}
+
+/** Throws `ml.parameter-invalid` for what is no number of the range. */
+export function checkRange(name: string, given: { readonly value: unknown; readonly range: Range }): void {
+  const { value, range } = given;
+  const { from = Number.NEGATIVE_INFINITY, above = Number.NEGATIVE_INFINITY, to, whole } = range;
+  const isNumber = typeof value === "number" && (whole ? Number.isInteger(value) : Number.isFinite(value));
+  if (isNumber && value >= from && value > above && value <= to) return;
+  const kind = whole ? "a whole number" : "a number";
+  const bounds = range.above === undefined ? `from ${from} to ${to}` : `above ${above}, up to ${to}`;
+  refuseParameter(name, { value, wanted: `${kind} ${bounds}` });
 }
 
 /** The matrix is of one piece: as many values as rows × columns, at least one of each. */

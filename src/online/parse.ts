@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.
 import addFormats from "ajv-formats";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { emptyFields, type FieldValue, type Transaction } from "../core/transaction.ts";
+import { type Pattern, schemaPattern } from "../expression/pattern.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { type FieldFault, invalidRequest } from "./faults.ts";
 import { parseTime } from "./time.ts";
@@ -86,7 +87,7 @@ export function idOf(value: unknown): string | null {
 /** A JSON Schema 2020-12 as a check. Throws `pipeline.invalid`. */
 export function compileSchema(schema: object): ValidateFunction {
   try {
-    const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: true });
+    const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: true, code: { regExp: schemaRegex } });
     addFormats.default(ajv);
     return ajv.compile(schema);
   } catch (error) {
@@ -96,6 +97,21 @@ export function compileSchema(schema: object): ValidateFunction {
     });
   }
 }
+
+/**
+ * Ajv keeps patterns by what they are as a text: two of the same text are one. It asks for `code` to print the engine's name in modules
+ * that it writes; none are written here.
+ */
+const schemaRegex = Object.assign(
+  (source: string): Pattern & { toString(): string } => {
+    const pattern = schemaPattern(source);
+    if (pattern !== null) return { test: (text) => pattern.test(text), toString: () => source };
+    throw new Error(
+      `pattern ${JSON.stringify(source)} could take for ever on a hostile text; write it without look-around and back references`,
+    );
+  },
+  { code: "schemaRegex" },
+);
 
 /** A schema's complaint as a fault; `spelled` gives a canonical name back as the client wrote it. */
 export function faultOf(fault: ErrorObject, spelled: ReadonlyMap<string, string>): FieldFault {

@@ -1,57 +1,34 @@
-// Python regular expressions run in JavaScript: the spellings that differ are translated.
+// Regular expressions of a suite: Python's spelling, run so that no pattern and no cell can hold the evaluation up.
+import { SentinelError } from "../core/errors.ts";
+import { boundedPattern, type Pattern } from "../expression/pattern.ts";
+import { respell } from "./python-regex.ts";
 
-/** Python's flags that can stand at the head of a pattern; a, L, u change nothing we do, x has no counterpart. */
-const HEAD_FLAGS = /^\(\?([aimsu]+)\)/;
+/**
+ * Compiles for a search; null where the pattern is wrong or uses what neither engine has ((?(…), atomic groups, (?x)). Its test throws
+ * `quality.suite-invalid` for a text it could take for ever on.
+ */
+export function compilePythonRegex(source: string): Pattern | null {
+  const spelled = respell(source);
+  if (spelled === null) return null;
+  const pattern = boundedPattern({ javascript: javascriptOf(spelled.javascript), re2: spelled.re2 });
+  if (pattern === null) return null;
+  const { lengthMax } = pattern;
+  return {
+    test(text) {
+      if (text.length <= lengthMax) return pattern.test(text);
+      const what = `the pattern ${JSON.stringify(source)} could take for ever on a cell of ${text.length} characters; with look-around or back references it may see ${lengthMax}`;
+      throw new SentinelError("quality.suite-invalid", what, {
+        hint: "write it without (?=…), (?!…), (?<…) and \\1: such a pattern takes a cell of any length",
+      });
+    },
+  };
+}
 
-/** Compiles for a search; null where the pattern is wrong or uses what JavaScript has not (?(…), atomic groups, (?x)). */
-export function compilePythonRegex(source: string): RegExp | null {
-  const head = HEAD_FLAGS.exec(source);
-  const flags = [...new Set(head?.[1] ?? "")].filter((flag) => "ims".includes(flag)).join("");
+function javascriptOf(spelled: { readonly pattern: string; readonly flags: string } | null): RegExp | null {
+  if (spelled === null) return null;
   try {
-    return new RegExp(translate(source.slice(head?.[0].length ?? 0), flags.includes("m")), flags);
+    return new RegExp(spelled.pattern, spelled.flags);
   } catch {
     return null;
   }
-}
-
-const SPELLINGS: readonly (readonly [string, string])[] = [
-  ["(?P<", "(?<"],
-  ["\\Z", "(?![\\s\\S])"],
-  ["\\A", "(?<![\\s\\S])"],
-];
-
-/** Walks the pattern once; inside a character class only escapes are special. */
-function translate(source: string, multiline: boolean): string {
-  let out = "";
-  let inClass = false;
-  for (let at = 0; at < source.length; ) {
-    const rest = source.slice(at);
-    const backReference = /^\(\?P=(\w+)\)/.exec(rest);
-    const spelling = SPELLINGS.find(([python]) => rest.startsWith(python));
-    if (!inClass && backReference !== null) {
-      out += `\\k<${backReference[1]}>`;
-      at += backReference[0].length;
-    } else if (!inClass && spelling !== undefined) {
-      out += spelling[1];
-      at += spelling[0].length;
-    } else if (source[at] === "\\") {
-      out += source.slice(at, at + 2);
-      at += 2;
-    } else {
-      if (source[at] === "[" && !inClass) {
-        inClass = true;
-        // Python takes a ] that comes first in a class as itself.
-        const first = /^\[\^?\]/.exec(rest)?.[0];
-        if (first !== undefined) {
-          out += `${first.slice(0, -1)}\\]`;
-          at += first.length;
-          continue;
-        }
-      } else if (source[at] === "]") inClass = false;
-      // Python's $ also matches before a last line break.
-      out += source[at] === "$" && !inClass && !multiline ? "(?=\\n?(?![\\s\\S]))" : source[at];
-      at++;
-    }
-  }
-  return out;
 }

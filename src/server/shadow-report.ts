@@ -59,6 +59,7 @@ async function makeReport(parts: ServerParts, now: number): Promise<object> {
         seed: pipeline.modelParameters.seed,
         resamples: RESAMPLES,
         reviewShare: pipeline.decisions.reviewShare,
+        reviewCost: pipeline.decisions.reviewCost,
       }),
     });
   }

@@ -17,7 +17,8 @@ test.each([
   const random = new Random(rows);
   let alarms = 0;
   for (let i = 0; i < repetitions; i++) {
-    if (driftReport({ reference: REFERENCE, window: world(random, rows), policy: { alpha: 0.02 } }).alarm) alarms++;
+    if (driftReport({ reference: REFERENCE, window: world(random, rows), policy: { falseDiscoveryRate: 0.02 } }).alarm)
+      alarms++;
   }
   // Nominal 2 %, and two and a half standard errors of the count.
   expect(alarms).toBeLessThanOrEqual(0.02 * repetitions + 2.5 * Math.sqrt(0.02 * repetitions));

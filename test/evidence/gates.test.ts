@@ -29,7 +29,8 @@ function gate(changes: {
   readonly coverage?: Coverage | null;
   readonly policy?: Partial<PromotionPolicy>;
 }) {
-  return promotionGate({ report: good, coverage: COVERED, ...changes });
+  const policy = { fraudsMin: 200, daysMin: 7, ...changes.policy };
+  return promotionGate({ report: good, coverage: COVERED, ...changes, policy });
 }
 
 test("a candidate as good as the champion on plenty of evidence is promoted", () => {
@@ -66,7 +67,7 @@ test("few frauds: HOLD, with how many more are needed", async () => {
 });
 
 test("an interval that straddles the limit: HOLD, with an estimate that more frauds would decide", async () => {
-  const verdict = gate({ report: await reportOf({ gapB: 2.5, rho: 0.5 }), policy: { aim: "superiority" } });
+  const verdict = gate({ report: await reportOf({ gapB: 2.5, rho: 0.5 }), policy: { mode: "superiority" } });
   const reason = verdict.reasons.find((text) => text.startsWith("average precision"));
   expect(verdict.verdict).toBe("HOLD");
   expect(reason).toMatch(
@@ -84,10 +85,10 @@ test("clearly worse: REJECT; the same with too few frauds to condemn: HOLD", asy
 });
 
 test("superiority asks for more than equality", async () => {
-  const aim = "superiority" as const;
-  const better = gate({ report: await reportOf({ gapB: 3.2 }), policy: { aim } });
+  const mode = "superiority" as const;
+  const better = gate({ report: await reportOf({ gapB: 3.2 }), policy: { mode } });
   expect(better.checks.find((check) => check.name === "primary metric")!.passed).toBe(true);
-  const equal = gate({ report: await reportOf({ gapB: 2.5 }), policy: { aim } });
+  const equal = gate({ report: await reportOf({ gapB: 2.5 }), policy: { mode } });
   expect(equal.checks.find((check) => check.name === "primary metric")!.passed).toBe(false);
 });
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
-import { createParser } from "../../src/online/parse.ts";
+import { compileSchema, createParser } from "../../src/online/parse.ts";
 import { parseTime } from "../../src/online/time.ts";
 import { loadPipeline } from "../../src/pipeline/pipeline.ts";
 import { readLines } from "../../src/server/body.ts";
@@ -140,4 +140,36 @@ test("lines come out the same however the stream is cut", async () => {
       },
     ),
   );
+});
+
+/** The first three keep a backtracking engine busy for longer than a test may take. */
+test.each([
+  ["^(a+)+$", `${"a".repeat(5000)}!`, false],
+  ["(x+x+)+y", "x".repeat(5000), false],
+  ["^([\\s\\d]|\\s|\\d)*$", `${"1 ".repeat(2000)}!`, false],
+  ["^(a+)+$", "a".repeat(5000), true],
+  ["^.*\\S$", `${" x".repeat(500)}\r`, false],
+  ["^\\[\\S+.*\\s\\]$", `[${"x".repeat(500)}\ufeff]`, true],
+  ["^[A-Z]{2}$", "DE", true],
+  ["^[A-Z]{2}$", "DE\n", false],
+])("a schema's pattern %s takes a hostile text in its stride", (pattern, text, valid) => {
+  expect(compileSchema({ properties: { a: { type: "string", pattern } } })({ a: text })).toBe(valid);
+});
+
+test("a schema whose pattern only backtracking can do is refused by the pattern's name", () => {
+  for (const pattern of ["^(?=(a+)+$)", "^(a+)+\\1$", "^(?!.*x).*$"]) {
+    expect(() => compileSchema({ properties: { a: { pattern } } })).toThrow(
+      `pattern ${JSON.stringify(pattern)} could take`,
+    );
+  }
+  expect(compileSchema({ properties: { a: { pattern: "^(?!x)a" } } })({ a: "ab" })).toBe(true);
+});
+
+test("each pattern of a schema is its own", () => {
+  const valid = compileSchema({
+    properties: { a: { pattern: "^a+$" }, b: { pattern: "^b+$" }, c: { pattern: "^a+$" } },
+  });
+  expect(valid({ a: "aa", b: "b", c: "a" })).toBe(true);
+  expect(valid({ a: "aa", b: "a" })).toBe(false);
+  expect(valid({ c: "b" })).toBe(false);
 });

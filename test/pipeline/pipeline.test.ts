@@ -1,7 +1,11 @@
 // Pipeline files: defaults, durations, aliases, and faults that name their line.
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DAY_MS, formatDuration, HOUR_MS, parseDuration } from "../../src/core/duration.ts";
+import { loadPipeline, parsePipeline } from "../../src/pipeline/pipeline.ts";
 import { pipelineOf } from "../lifecycle/world.ts";
 
 test("the fewest keys get every default, and paths beside the file or in the workspace", () => {
@@ -69,9 +73,44 @@ test.each([
   ["model_parameters: { monotone: { a: up } }\n", /monotone\.a must be .*\(increasing, decreasing\)/],
   ["labels: [\n", /line \d+, column \d+/],
   ["labels: { delay: 1d }\nlabels: { delay: 2d }\n", /line 9/],
+  ["a: 1\nb: 2\na: 3\n", /line 10, column 1: the key a stands twice/],
+  ["? [a, b]\n: 1\n", /line 8, column 3: a key must be a plain word/],
+  ["serve: { poll: 30d }\n", /line 8: serve\.poll: 30d is over 1d/],
+  ["aliases:\n  amount:\n    - x\n    - time\n", /line 11: aliases: time stands for both time and amount/],
+  ["split:\n  evaluate: 0.7\n", /line 9: split: history, calibrate and evaluate leave under 20 %/],
+  ["model_parameters: { start_rate: 0 }\n", /line 8: model_parameters\.start_rate must be >= 0\.000001/],
+  [
+    "model_parameters: { start_rate: guessed }\n",
+    /line 8: model_parameters\.start_rate must be number, .* or `observed`/,
+  ],
   ["a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n", /alias/i],
 ])("%j is refused by its line", (more, says) => {
   expect(() => pipelineOf(more)).toThrow(says);
+});
+
+/** Each takes the YAML library minutes, or ends the process, when it gets all of it. */
+test.each([
+  ["8 MB of comments", "# a comment\n".repeat(700_000), /has 8\d{6} bytes; a pipeline file may have 131072/],
+  ["brackets", "[".repeat(100_000), /nested more than 100 deep/],
+  ["lists on one line", "- ".repeat(50_000), /nested more than 100 deep/],
+  ["keys of keys", `${"? ".repeat(40)}a\n`, /line 1, column 3: a key must be a plain word/],
+  ["20,000 keys", Array.from({ length: 20_000 }, (_, i) => `${i}:\n`).join(""), /must have required property/],
+])("%s are refused before they cost time", (_, text, says) => {
+  expect(() => parsePipeline(text, { file: "p.yaml", workspace: "/w" })).toThrow(says);
+});
+
+test("a file that is too long is refused before it is read", () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "sentinel-pipeline-"));
+  try {
+    mkdirSync(path.join(dir, "pipelines"));
+    // Sparse: reading it whole would need a string longer than there can be.
+    const file = path.join(dir, "pipelines", "big.yaml");
+    writeFileSync(file, "");
+    truncateSync(file, 2 ** 31);
+    expect(() => loadPipeline(dir, "big")).toThrow(/has 2147483648 bytes; a pipeline file may have 131072/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });
 
 test("durations survive their own spelling", () => {

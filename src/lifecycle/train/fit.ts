@@ -7,14 +7,14 @@ import type { ForeignGraph } from "../../ml/foreign/onnx/graph.ts";
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
-import { defaultGbdtParams, type GbdtParams } from "../../ml/gbdt/train/params.ts";
+import { gbdtParams } from "../../ml/gbdt/train/params.ts";
 import { trainGbdtThreads } from "../../ml/gbdt/train/threads.ts";
 import type { IsolationForest } from "../../ml/iforest/model.ts";
 import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
 import { copyRow, type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
 import { type ReviewPolicy, thresholdsFor } from "../../ml/train/threshold.ts";
-import type { ModelParameters, Pipeline } from "../../pipeline/pipeline.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Reporter } from "../../ports/ports.ts";
 import type { Split } from "./split.ts";
 
@@ -176,28 +176,4 @@ export function labelsAt(labels: Uint8Array, rows: Int32Array): Uint8Array {
 
 function anomalyOf(forest: IsolationForest, x: Matrix): Float32Array {
   return Float32Array.from(scoreAnomalyMatrix(forest, x));
-}
-
-/** The pipeline's parameters as the trees take them. */
-export function gbdtParams(parameters: ModelParameters): GbdtParams {
-  return {
-    ...defaultGbdtParams,
-    trees: parameters.trees,
-    learningRate: parameters.learningRate,
-    depthMax: parameters.depthMax,
-    lambda: parameters.lambda,
-    alpha: parameters.alpha,
-    gamma: parameters.gamma,
-    minChildWeight: parameters.minChildWeight,
-    rowSample: parameters.rowSample,
-    gossTop: parameters.gossTop,
-    gossRest: parameters.gossRest,
-    columnSample: parameters.columnSample,
-    binsMax: parameters.binsMax,
-    categoryRowsMin: parameters.categoryRowsMin,
-    categoryLambda: parameters.categoryLambda,
-    categorySmoothing: parameters.categorySmoothing,
-    scalePositive: parameters.scalePositive,
-    earlyStoppingRounds: parameters.earlyStoppingRounds,
-  };
 }

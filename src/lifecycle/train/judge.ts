@@ -7,7 +7,9 @@ import type { FeaturePlan } from "../../features/plan.ts";
 import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Provenance } from "../../online/bundle.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
+import { MODEL_PARAMETERS } from "../../pipeline/model-parameters.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
+import { defaultsOf } from "../../pipeline/section.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { amountsOf, cardsOf, labelsOf, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
@@ -168,14 +170,20 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
   };
 }
 
-/** The model's parameters as a flat list; those not given are left out. */
+/**
+ * The model's parameters as a flat list; those not given are left out. So is a start rate that is the default: it came later than
+ * the first bundles, and a pipeline that does not name it makes the same bundle as then, byte for byte.
+ */
 export function flatParameters(modelParameters: Pipeline["modelParameters"]): Record<string, number | string> {
   const { monotone = {}, ...rest } = modelParameters;
   const flat: Record<string, number | string> = {};
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) flat[name] = value;
+  if (flat.startRate === START_RATE) delete flat.startRate;
   for (const [feature, direction] of Object.entries(monotone)) flat[`monotone.${feature}`] = direction;
   return flat;
 }
+
+const { startRate: START_RATE } = defaultsOf(MODEL_PARAMETERS);
 
 /** Both models alert on as many rows: thresholds from other days would compare how busy those days were. */
 function budgeted(scores: Float32Array, share: number): ScoredModel {

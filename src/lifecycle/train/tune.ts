@@ -3,6 +3,7 @@ import { mean } from "../../core/stats.ts";
 import { averagePrecision } from "../../metrics/metrics.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
+import { gbdtParams } from "../../ml/gbdt/train/params.ts";
 import { trainGbdtThreads } from "../../ml/gbdt/train/threads.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import { drawTrials, type SearchSpace, scoresMax, successiveHalving, type Trial } from "../../ml/train/search.ts";
@@ -10,7 +11,7 @@ import type { ModelParameters, Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { Registry } from "../../ports/registry.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
-import { gbdtParams, labelsAt } from "./fit.ts";
+import { labelsAt } from "./fit.ts";
 import { foldsBefore, type Split } from "./split.ts";
 
 /** Trials a search may have, the pipeline's own parameters not counted. */

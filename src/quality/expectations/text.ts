@@ -31,7 +31,8 @@ export const TEXT: readonly ExpectationDefinition[] = [
 function regexCheck(kwargs: Kwargs, wantsMatch: boolean): RunCheck {
   const source = kwargs.text("regex");
   const regex = compilePythonRegex(source);
-  if (regex === null) kwargs.wrong("regex", "a regular expression in Python's spelling that JavaScript can run too");
+  if (regex === null)
+    kwargs.wrong("regex", "a regular expression in Python's spelling, without conditions, atomic groups and (?x)");
   return textCheck(kwargs, (text) => regex.test(text) === wantsMatch);
 }
 

@@ -1,13 +1,15 @@
 // Training the isolation forest: trees of random cuts over small random samples (Liu, Ting & Zhou 2008).
 import { Random } from "../../../core/random.ts";
-import { checkShape, refuseParameter, refuseValue } from "../../faults.ts";
+import { MODEL_PARAMETERS } from "../../../pipeline/model-parameters.ts";
+import { defaultsOf, rangesOf } from "../../../pipeline/section.ts";
+import { checkRange, checkShape, refuseParameter, refuseValue } from "../../faults.ts";
 import type { Matrix } from "../../matrix.ts";
 import { type IsolationForest, meanPath } from "../model.ts";
 import { DEALT_PLACES, type Decks, makeDecks } from "./decks.ts";
 import { NodeColumns } from "./nodes.ts";
 
-const TREES_MAX = 10_000;
-const SAMPLE_MAX = 65_536;
+const { anomalyTrees: TREES, anomalySample: SAMPLE } = defaultsOf(MODEL_PARAMETERS);
+const RANGES = rangesOf(MODEL_PARAMETERS);
 
 /**
  * Grows `trees` trees, each on `sample` rows drawn without putting back (all rows when there are fewer) and no deeper than
@@ -23,11 +25,11 @@ export function trainIsolationForest(task: {
   readonly sample?: number;
   readonly seed: number;
 }): IsolationForest {
-  const { x, trees = 100, sample = 256 } = task;
+  const { x, trees = TREES, sample = SAMPLE } = task;
   checkShape(x, "x");
   if (x.rows < 2) refuseParameter("x.rows", { value: x.rows, wanted: "at least 2" });
-  checkWhole("trees", { value: trees, low: 1, high: TREES_MAX });
-  checkWhole("sample", { value: sample, low: 2, high: SAMPLE_MAX });
+  checkRange("trees", { value: trees, range: RANGES.anomalyTrees });
+  checkRange("sample", { value: sample, range: RANGES.anomalySample });
   const size = Math.min(sample, x.rows);
   const depthMax = Math.ceil(Math.log2(size));
   const random = new Random(task.seed);
@@ -181,13 +183,4 @@ function drawRows(shifts: Int32Array, size: number, random: Random): Int32Array 
     rows[i] = row;
   }
   return rows;
-}
-
-function checkWhole(
-  name: string,
-  range: { readonly value: number; readonly low: number; readonly high: number },
-): void {
-  const { value, low, high } = range;
-  if (Number.isInteger(value) && value >= low && value <= high) return;
-  refuseParameter(name, { value, wanted: `a whole number from ${low} to ${high}` });
 }

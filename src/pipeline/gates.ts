@@ -1,0 +1,46 @@
+// Section `gates`: what data, a training and a promotion must show.
+import { number, oneOf, pair, share, whole } from "./kind.ts";
+import { key, section, type ValueOf } from "./section.ts";
+
+const DATA = section({
+  label_rate: key(pair(share), {
+    default: [0.0001, 0.2],
+    means: "The share of frauds in a training table must lie in this range.",
+  }),
+});
+
+export const TRAINING = section({
+  margin: key(share, {
+    default: 0.05,
+    means: "How much average precision, F1 or recall a new model may lose to the champion on the same later rows.",
+  }),
+});
+
+/**
+ * With 200 frauds the standard error of a difference in average precision between two similar models is about 0.014, with
+ * 500 about 0.009: a margin of 0.02 is decided from about 600 frauds on. Until then the gate says HOLD, and how many more.
+ */
+export const PROMOTION = section({
+  mode: key(oneOf("non-inferiority", "superiority"), {
+    default: "non-inferiority",
+    means: "The candidate must not be worse by more than the margin; with `superiority` it must be better.",
+  }),
+  margin: key(share, { default: 0.02, means: "That margin, in average precision." }),
+  coverage_min: key(share, {
+    default: 0.95,
+    means: "Share of the traffic the candidate must really have scored.",
+  }),
+  frauds_min: key(whole({ from: 1, to: 1_000_000 }), {
+    default: 50,
+    means: "Matured frauds among the shadow records, at least.",
+  }),
+  days_min: key(number({ from: 0, to: 365, unit: "days" }), { default: 3, means: "Days of shadow, at least." }),
+  resamples: key(whole({ from: 100, to: 100_000 }), {
+    default: 1000,
+    means: "Resamples of the paired bootstrap. More make the interval's ends steadier and the verdict slower.",
+  }),
+});
+
+export const GATES = section({ data: DATA, training: TRAINING, promotion: PROMOTION });
+
+export type PromotionKeys = ValueOf<typeof PROMOTION.fields>;

@@ -1,0 +1,38 @@
+// All sections of a pipeline file, in the order of the documents; a new section is a file beside this one and a line here.
+import { ALIASES, COLUMNS } from "./columns.ts";
+import { DECISIONS } from "./decisions.ts";
+import { DRIFT } from "./drift.ts";
+import { GATES } from "./gates.ts";
+import type { Fields } from "./kind.ts";
+import { LABELS } from "./labels.ts";
+import { MODEL_PARAMETERS } from "./model-parameters.ts";
+import { RETRAIN } from "./retrain.ts";
+import { section, type ValueOf } from "./section.ts";
+import { SERVE } from "./serve.ts";
+import { SHADOW } from "./shadow.ts";
+import { SOURCE } from "./source.ts";
+import { SPLIT } from "./split.ts";
+
+/** Headings of docs/configuration.md, each with what stands below it. */
+export const CHAPTERS = {
+  "What and where": { ...SOURCE, columns: COLUMNS, aliases: ALIASES },
+  "Labels and time": { labels: LABELS, split: SPLIT },
+  Model: { model_parameters: MODEL_PARAMETERS },
+  Decisions: { decisions: DECISIONS },
+  Gates: { gates: GATES },
+  "Shadow, drift, retraining": { shadow: SHADOW, drift: DRIFT, retrain: RETRAIN },
+  Server: { serve: SERVE },
+} as const satisfies Readonly<Record<string, Fields>>;
+
+/** The whole file. */
+export const PIPELINE = section({
+  ...CHAPTERS["What and where"],
+  ...CHAPTERS["Labels and time"],
+  ...CHAPTERS.Model,
+  ...CHAPTERS.Decisions,
+  ...CHAPTERS.Gates,
+  ...CHAPTERS["Shadow, drift, retraining"],
+  ...CHAPTERS.Server,
+});
+
+export type PipelineKeys = ValueOf<typeof PIPELINE.fields>;

@@ -1,0 +1,31 @@
+// The keys at the top of a pipeline file: what it is called, and which files belong to it.
+import { text, textLike } from "./kind.ts";
+import { key } from "./section.ts";
+
+export const SOURCE = {
+  name: key(textLike("^[\\w-]{1,100}$", "letters, digits, `_`, `-`"), {
+    required: true,
+    means: "The pipeline's name, used for its files under `models/`.",
+  }),
+  model: key(textLike("^[\\w.-]{1,100}$", "letters, digits, `_`, `-`, `.`"), {
+    required: true,
+    means: "The registered model's name.",
+  }),
+  source: key(text, {
+    required: true,
+    means:
+      "The table that `validate` and `train` read unless `--data` names another, and that the server warms its windows from. Relative to the workspace.",
+  }),
+  features: key(textLike("^[\\w-]+(#[A-Za-z_$][\\w$]*)?$", "name, or `file#name`"), {
+    required: true,
+    means: "`card` means `export const card` in `features/card.ts`; `file#name` means another export.",
+  }),
+  schema: key(text, {
+    required: true,
+    means: "JSON Schema 2020-12 of one transaction, beside the pipeline file.",
+  }),
+  suite: key(text, {
+    required: true,
+    means: "Great Expectations suite (GX Core JSON), beside the pipeline file.",
+  }),
+};

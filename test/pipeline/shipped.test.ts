@@ -1,0 +1,109 @@
+// The shipped pipelines: their values and hash are pinned, because bundles, logs and journals of earlier versions name them.
+import path from "node:path";
+import { expect, test } from "vitest";
+import { DAY_MS } from "../../src/core/duration.ts";
+import { flatParameters } from "../../src/lifecycle/train/judge.ts";
+import { loadPipeline, pipelineNames } from "../../src/pipeline/pipeline.ts";
+import { pipelineOf } from "../lifecycle/world.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+
+test("pipelines/card.yaml has the values and the hash that it had in version 0.1.0", () => {
+  expect(pipelineNames(ROOT)).toEqual(["card"]);
+  const { canonical, ...pipeline } = loadPipeline(ROOT, "card");
+  expect(pipeline).toEqual({
+    name: "card",
+    model: "card-fraud",
+    file: path.join(ROOT, "pipelines/card.yaml"),
+    hash: "f9f8382c3d46c62b764a9fdf5742af8b9477f76c5d2bbbea0d713ba8bf5aeda2",
+    source: path.join(ROOT, "data/transactions.parquet"),
+    featuresFile: path.join(ROOT, "features/card.ts"),
+    featuresName: "card",
+    schemaFile: path.join(ROOT, "pipelines/card.schema.json"),
+    suiteFile: path.join(ROOT, "pipelines/card.suite.json"),
+    columns: { id: "transaction_id", time: "time", amount: "amount", card: "customer_id", label: "is_fraud" },
+    labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
+    split: { history: 0.1, calibrate: 0.1, gapMs: 7 * DAY_MS, evaluate: 0.15 },
+    modelParameters: {
+      trees: 300,
+      learningRate: 0.1,
+      depthMax: 5,
+      lambda: 1,
+      alpha: 0,
+      gamma: 0,
+      minChildWeight: 1,
+      rowSample: 0.8,
+      columnSample: 0.5,
+      binsMax: 256,
+      categoryRowsMin: 20,
+      categoryLambda: 10,
+      categorySmoothing: 10,
+      scalePositive: 1,
+      startRate: 0.2,
+      earlyStoppingRounds: 30,
+      anomalyTrees: 100,
+      anomalySample: 256,
+      calibration: "choose",
+      seed: 1,
+    },
+    decisions: {
+      reviewPolicy: "budget",
+      reviewShare: 0.01,
+      reviewCost: 5,
+      missedShare: 1,
+      blockPrecision: 0.9,
+      blockScoreMin: 0.5,
+      failOpen: "review",
+    },
+    gates: {
+      data: { labelRate: [0.0001, 0.2] },
+      training: { margin: 0.05 },
+      promotion: {
+        mode: "non-inferiority",
+        margin: 0.02,
+        coverageMin: 0.95,
+        fraudsMin: 50,
+        daysMin: 3,
+        resamples: 1000,
+      },
+    },
+    shadow: { sample: 1, timeoutMs: 250, queueMax: 10_000 },
+    drift: { windowMs: 7 * DAY_MS, psiFloor: 0.1, falseDiscoveryRate: 0.01 },
+    retrain: { cooldownMs: DAY_MS },
+    serve: { pollMs: 1000, bodyMaxBytes: 1_048_576, batchMax: 1000 },
+  });
+  expect([...canonical.keys()]).toHaveLength(15);
+  expect(canonical.get("merchant_id")).toBe("terminal_id");
+});
+
+test("what it writes out is what a pipeline that writes nothing gets", () => {
+  const { modelParameters, decisions, gates, labels, split, shadow, drift, retrain, serve } = loadPipeline(
+    ROOT,
+    "card",
+  );
+  expect(pipelineOf()).toMatchObject({
+    modelParameters,
+    decisions,
+    gates,
+    labels,
+    split,
+    shadow,
+    drift,
+    retrain,
+    serve,
+  });
+});
+
+/** A manifest holds them in this order, and its bytes make the bundle's hash. */
+test("the parameters that a bundle names keep their names and their order", () => {
+  expect(JSON.stringify(flatParameters(pipelineOf().modelParameters))).toBe(
+    '{"trees":300,"learningRate":0.1,"depthMax":5,"lambda":1,"alpha":0,"gamma":0,"minChildWeight":1,"rowSample":0.8,' +
+      '"columnSample":0.5,"binsMax":256,"categoryRowsMin":20,"categoryLambda":10,"categorySmoothing":10,"scalePositive":1,' +
+      '"earlyStoppingRounds":30,"anomalyTrees":100,"anomalySample":256,"calibration":"choose","seed":1}',
+  );
+  const goss = pipelineOf("model_parameters: { goss_rest: 0.1, goss_top: 0.2, start_rate: 0.3, leaves_max: 9 }\n");
+  expect(Object.keys(flatParameters(goss.modelParameters)).join(" ")).toBe(
+    "trees learningRate depthMax leavesMax lambda alpha gamma minChildWeight rowSample gossTop gossRest columnSample binsMax " +
+      "categoryRowsMin categoryLambda categorySmoothing scalePositive startRate earlyStoppingRounds anomalyTrees anomalySample calibration seed",
+  );
+});
