@@ -214,7 +214,7 @@ async function promotion(tour: Tour): Promise<void> {
   tour.chapter("replay", "training-serving skew: every logged vector and score recomputed from raw history");
   const report = await replay(tour.ports, {
     pipeline: tour.pipeline,
-    history: (origin) => readHistory(tour.ports, tour.pipeline, origin),
+    history: (origin, plan) => readHistory(tour.ports, tour.pipeline, { origin, plan }),
   });
   for (const reason of report.reasons)
     tour.say(`  ${report.verdict === "pass" ? pc.green("✔") : pc.red("✘")} ${reason}`);

@@ -25,7 +25,7 @@ export const verb: Verb = {
       transactionId,
       version: textOption(options, "version") ?? null,
       against: textOption(options, "against") ?? null,
-      history: (origin) => readHistory(ports, pipeline, origin),
+      history: (origin, plan) => readHistory(ports, pipeline, { origin, plan }),
     });
     show(context.output, explained);
     return { yes: true, json: explained };

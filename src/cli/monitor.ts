@@ -3,6 +3,7 @@
 import pc from "picocolors";
 import { visible } from "../core/visible.ts";
 import { type MonitorResult, monitor } from "../lifecycle/monitor.ts";
+import { showInputs } from "./inputs.ts";
 import { textOption, timeOption } from "./options.ts";
 import { figure, type Output } from "./output.ts";
 import type { Verb } from "./verb.ts";
@@ -45,6 +46,7 @@ export function showMonitor(output: Output, result: MonitorResult): void {
       feature.drifted ? "moved" : "",
     ]),
   ]);
+  showInputs(output, result.served);
   const { performance } = result;
   if (performance === null) output.line("  performance: too few matured frauds to say");
   else {

@@ -2,6 +2,7 @@
 import { visible } from "../core/visible.ts";
 import { readHistory } from "../lifecycle/data/history.ts";
 import { replay } from "../lifecycle/replay.ts";
+import { showInputs } from "./inputs.ts";
 import type { Verb } from "./verb.ts";
 
 const SHOWN_MAX = 20;
@@ -11,7 +12,10 @@ export const verb: Verb = {
   async run(context) {
     const pipeline = context.pipeline();
     const ports = context.ports();
-    const report = await replay(ports, { pipeline, history: (origin) => readHistory(ports, pipeline, origin) });
+    const report = await replay(ports, {
+      pipeline,
+      history: (origin, plan) => readHistory(ports, pipeline, { origin, plan }),
+    });
     const { output } = context;
     output.line(
       `${report.predictions.toLocaleString("en")} predictions: ${report.compared.toLocaleString("en")} vectors and ${report.scoresCompared.toLocaleString("en")} scores recomputed`,
@@ -19,6 +23,7 @@ export const verb: Verb = {
     for (const [reason, count] of Object.entries(report.skipped))
       if (count > 0) output.line(`  ${count} not compared: ${reason}`);
     for (const reason of report.reasons) output.line(`  ${report.verdict === "pass" ? "✔" : "✘"} ${visible(reason)}`);
+    for (const served of report.served) showInputs(output, served);
     if (report.mismatches.length > 0) {
       output.table([
         ["transaction", "feature", "logged", "replayed"],

@@ -1,9 +1,8 @@
 // `sentinel serve`: the HTTP server until SIGTERM or SIGINT, then a drain.
-import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
-import { messageOf, SentinelError } from "../core/errors.ts";
-import type { Pipeline } from "../pipeline/pipeline.ts";
+import { SentinelError } from "../core/errors.ts";
+import { loadSchema } from "../lifecycle/data/schema-file.ts";
 import type { Ports } from "../ports/ports.ts";
 import { createServer } from "../server/server.ts";
 import { integerOption, textOption } from "./options.ts";
@@ -35,7 +34,7 @@ export const verb: Verb = {
       const server = await createServer({
         ports,
         pipeline,
-        schema: readSchema(pipeline),
+        schema: loadSchema(pipeline),
         options: {
           logger: pino({ level }, lines.destination),
           adminKey: context.config.adminKey,
@@ -109,20 +108,4 @@ function untilSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
   });
-}
-
-function readSchema(pipeline: Pipeline): object {
-  const { schemaFile } = pipeline;
-  if (!existsSync(schemaFile)) {
-    throw new SentinelError("pipeline.invalid", `${pipeline.file} names a schema that is not there: ${schemaFile}`, {
-      hint: "write the JSON Schema of a transaction there, or correct `schema:`",
-    });
-  }
-  try {
-    return JSON.parse(readFileSync(schemaFile, "utf8")) as object;
-  } catch (error) {
-    throw new SentinelError("pipeline.invalid", `${schemaFile} is no JSON: ${messageOf(error)}`, {
-      hint: "mend the JSON",
-    });
-  }
 }

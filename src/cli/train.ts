@@ -85,7 +85,7 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
       ...(untuned === null ? [] : ["untuned"]),
       ...(champion === null ? [] : [`champion v${champion.version}`]),
     ],
-    ...SHOWN.map((key) => [
+    ...SHOWN.filter((key) => key in metrics).map((key) => [
       key,
       figure(metrics[key]),
       ...(untuned === null ? [] : [figure(untuned.metrics[key])]),

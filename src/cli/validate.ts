@@ -4,6 +4,7 @@ import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { PRIVATE_FILE_MODE } from "../core/private.ts";
 import { validate } from "../lifecycle/validate.ts";
+import { showInputs } from "./inputs.ts";
 import { textOption } from "./options.ts";
 import { checkOutFile } from "./out.ts";
 import type { Verb } from "./verb.ts";
@@ -27,10 +28,11 @@ export const verb: Verb = {
     if (json !== undefined) write(json, `${JSON.stringify(result.result, null, 2)}\n`);
     output.heading(`${result.source.rows.toLocaleString("en")} transactions of ${file} against ${pipeline.suiteFile}`);
     output.verdict(result.verdict);
+    showInputs(output, result.served);
     output.line(`\n  report: ${report}`);
     return {
       yes: result.verdict.verdict === "pass",
-      json: { verdict: result.verdict, source: result.source, result: result.result },
+      json: { verdict: result.verdict, source: result.source, served: result.served, result: result.result },
     };
   },
 };

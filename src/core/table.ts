@@ -4,6 +4,8 @@
 export interface NumberColumn {
   readonly kind: "number";
   readonly values: Float64Array;
+  /** The numbers stand for true (1) and false (0): as a text a cell is one of these words. */
+  readonly boolean?: true;
 }
 
 /** Instants as milliseconds since 1970 UTC; NaN is missing. */
@@ -26,14 +28,20 @@ export interface Table {
   readonly columns: ReadonlyMap<string, Column>;
 }
 
-/** The text of a cell as a key or id is written: integers without a decimal point, missing as null. */
+/** The text of a cell as a key or id is written: integers without a decimal point, truths as words, missing as null. */
 export function textAt(column: Column, row: number): string | null {
   if (column.kind === "text") {
     const code = column.codes[row];
     return code < 0 ? null : column.dictionary[code];
   }
   const value = column.values[row];
-  return Number.isNaN(value) ? null : String(value);
+  if (Number.isNaN(value)) return null;
+  return isBoolean(column) ? String(value === 1) : String(value);
+}
+
+/** Whether a column's numbers stand for true and false. */
+export function isBoolean(column: Column): boolean {
+  return column.kind === "number" && column.boolean === true;
 }
 
 /** The number in a cell; NaN when missing or when the column holds text. */
@@ -75,7 +83,7 @@ function takeColumn(column: Column, rows: Int32Array): Column {
   }
   const values = new Float64Array(rows.length);
   for (let i = 0; i < rows.length; i++) values[i] = column.values[rows[i]];
-  return { kind: column.kind, values };
+  return { ...column, values };
 }
 
 /** Row numbers sorted by a numeric column, ties in row order (missing last). */

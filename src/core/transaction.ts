@@ -1,7 +1,7 @@
 // The transaction: one event to judge, and the label that may arrive for it later.
 
-/** A field's value as the model's features may use it; null is missing. */
-export type FieldValue = number | string | null;
+/** A field's value as the model's features may use it: a truth is 1 or 0 as a number, a word as a key; null is missing. */
+export type FieldValue = number | string | boolean | null;
 
 /**
  * One event to judge, parsed and named canonically. `fields` has no prototype, so that names such as `__proto__` are

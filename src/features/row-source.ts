@@ -1,6 +1,6 @@
 // Row source: turns rows of a table into a state's rows, with each key's text looked up once.
 import type { Column, Table } from "../core/table.ts";
-import { textAt } from "../core/table.ts";
+import { isBoolean, textAt } from "../core/table.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import type { EventRow, FeatureState } from "./state.ts";
@@ -124,7 +124,7 @@ function codesOf(columns: readonly Column[], rows: number): { codes: Int32Array;
   if (columns.length === 1 && columns[0].kind === "text") {
     return { codes: columns[0].codes, texts: [...columns[0].dictionary] };
   }
-  if (columns.length === 1 && columns[0].kind !== "text") {
+  if (columns.length === 1 && columns[0].kind !== "text" && !isBoolean(columns[0])) {
     const dense = denseCodes(columns[0]);
     if (dense !== null) return dense;
   }
@@ -133,7 +133,7 @@ function codesOf(columns: readonly Column[], rows: number): { codes: Int32Array;
   const seen = new Map<number | string, number>();
   const [first] = columns;
   for (let r = 0; r < rows; r++) {
-    const plain = columns.length === 1 && first.kind !== "text";
+    const plain = columns.length === 1 && first.kind !== "text" && !isBoolean(first);
     const value = plain ? first.values[r] : joinKey(columns.map((column) => textAt(column, r)));
     if (value === null || Number.isNaN(value)) {
       codes[r] = -1;

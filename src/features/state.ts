@@ -317,6 +317,7 @@ export function joinKey(parts: readonly (string | null)[]): string | null {
 
 /** Missing for everything but finite numbers. */
 export function finiteNumber(value: FieldValue | undefined): number {
+  if (typeof value === "boolean") return value ? 1 : 0;
   return typeof value === "number" && Number.isFinite(value) ? value : Number.NaN;
 }
 
@@ -352,6 +353,7 @@ export function keyText(key: readonly string[], tx: Transaction): string | null 
 
 function fieldText(value: FieldValue | undefined): string | null {
   if (typeof value === "string") return value;
+  if (typeof value === "boolean") return String(value);
   return typeof value === "number" && !Number.isNaN(value) ? String(value) : null;
 }
 

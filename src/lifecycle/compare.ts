@@ -8,10 +8,9 @@ import type { Matrix } from "../ml/matrix.ts";
 import { loadVersion, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
-import { timesOf } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { reportOf } from "./promote.ts";
-import { judgedRows, readData } from "./train.ts";
+import { judgedRows, readData, reportUnlabelled, rowsToJudge } from "./train.ts";
 
 export interface CompareResult {
   readonly champion: string;
@@ -82,13 +81,13 @@ async function onData(
 ): Promise<CompareResult["data"]> {
   const { pipeline, champion, candidate, path } = given;
   const source = await readData(ports, pipeline, { path, plans: [champion.plan, candidate.plan] });
-  const times = timesOf(source.table, pipeline);
+  reportUnlabelled(ports, source, pipeline);
   const from = Math.max(champion.manifest.learnedUpTo, candidate.manifest.learnedUpTo) + pipeline.labels.delayMs;
-  const rows = Int32Array.from([...times.keys()].filter((row) => times[row] >= from));
+  const rows = rowsToJudge(source, pipeline, from);
   if (rows.length === 0) {
     throw new SentinelError(
       "lifecycle.not-enough-data",
-      `${path} has no transactions after ${new Date(from).toISOString().slice(0, 10)}, the day up to which the two models learned`,
+      `${path} has no labelled transactions after ${new Date(from).toISOString().slice(0, 10)}, the day up to which the two models learned`,
       {
         hint: "compare on newer data, or on shadow records alone",
       },

@@ -5,11 +5,14 @@ import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import { OTHERS_MODE } from "../core/private.ts";
+import { fieldFault } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
 import { readLives } from "../online/states.ts";
 import { loadPipeline, pipelineNames } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { dvcEntryOf } from "./data/dvc.ts";
+import { loadSchema } from "./data/schema-file.ts";
+import { servedReport } from "./data/served.ts";
 import { loadSpec } from "./data/spec-file.ts";
 
 export interface Finding {
@@ -66,7 +69,7 @@ export async function doctor(
   });
   await look("data", async () => {
     const { source } = loadPipeline(workspace, input.pipeline);
-    if (!existsSync(source))
+    if (!isThere(source))
       return {
         state: "note",
         found: `${source} is not there`,
@@ -81,7 +84,7 @@ export async function doctor(
     const entry = dvcEntryOf(source, (what) => faults.push(what));
     if (faults.length > 0)
       return { state: "fault", found: faults.join("; "), todo: "mend that file: was it merged by hand?" };
-    if (entry === null || !existsSync(source))
+    if (entry === null || !isThere(source))
       return { state: "ok", found: "not tracked: runs name it by its SHA-256", todo: "" };
     const md5 = await (await ports.dataset()).hash(source, "md5");
     const file = path.relative(workspace, entry.file);
@@ -132,6 +135,7 @@ export async function doctor(
       todo: "",
     };
   });
+  await look("served inputs", () => inputFinding(ports, { workspace, pipeline: input.pipeline }));
   await look("privacy", () => privacyFinding(path.join(workspace, "models", "state")));
   if (ports.shared !== undefined) await look("shared feature state", () => sharedFinding(ports, input.pipeline));
   await look("source control", async () => {
@@ -145,6 +149,30 @@ export async function doctor(
         };
   });
   return findings;
+}
+
+/** Whether requests bring what the champion's features read, in the spelling that its training knew. */
+async function inputFinding(
+  ports: Ports,
+  of: { readonly workspace: string; readonly pipeline: string },
+): Promise<Omit<Finding, "what">> {
+  const pipeline = loadPipeline(of.workspace, of.pipeline);
+  const registry = await ports.registry();
+  const { champion } = await registry.aliases(pipeline.model);
+  if (champion === undefined) return { state: "ok", found: "no champion yet", todo: "" };
+  const scorer = await loadVersion(registry, { model: pipeline.model, version: champion });
+  const fault = fieldFault(scorer.plan, { pipeline, schema: loadSchema(pipeline) });
+  if (fault !== null) return { state: "fault", found: fault.message, todo: fault.hint };
+  const report = await servedReport(ports, { pipeline, plan: scorer.plan, bundle: scorer.bundle });
+  if (report.rows === 0) return { state: "ok", found: "nothing was served yet by this champion", todo: "" };
+  if (report.warnings.length > 0) {
+    const todo = "send these fields as the training table spells them; `sentinel validate` and /model show the shares";
+    return { state: "note", found: report.warnings.join("; "), todo };
+  }
+  const lacking = report.fields.filter((field) => field.lacking + field.text > 0);
+  const counts = lacking.map((field) => `${field.field} in ${field.lacking + field.text}`).join(", ");
+  const found = `${report.rows} requests bring what the features read${counts === "" ? "" : `; lacking: ${counts}`}`;
+  return { state: "ok", found, todo: "" };
 }
 
 async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Finding, "what">> {
@@ -177,4 +205,10 @@ function privacyFinding(stateDir: string): Omit<Finding, "what"> {
         found: `${stateDir} holds customers' ids and amounts, and other users of this machine may enter it (${octal})`,
         todo: `\`chmod -R go= ${stateDir}\`, unless they are meant to`,
       };
+}
+
+/** Whether a pipeline's source is there; what a pattern means is seen when it is read. */
+function isThere(source: string): boolean {
+  if (existsSync(source)) return true;
+  return source.split(",").every((place) => /[*?]/.test(place) || existsSync(place));
 }

@@ -8,9 +8,8 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Registry } from "../ports/registry.ts";
 import { curveCsv, metricsJson, type ResultFiles } from "./data/result-files.ts";
-import { timesOf } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
-import { judgedRows, type Metrics, metricsOf, readData } from "./train.ts";
+import { judgedRows, type Metrics, metricsOf, readData, reportUnlabelled, rowsToJudge } from "./train.ts";
 
 export interface EvaluateResult {
   readonly version: string;
@@ -42,13 +41,13 @@ export async function evaluateVersion(
   const version = input.to ?? (await versionOf(registry, model, input.trained));
   const scorer = await loadVersion(registry, { model, version });
   const source = await readData(ports, pipeline, { path, plans: [scorer.plan] });
-  const times = timesOf(source.table, pipeline);
+  reportUnlabelled(ports, source, pipeline);
   const from = scorer.manifest.learnedUpTo + pipeline.labels.delayMs;
-  const rows = Int32Array.from([...times.keys()].filter((row) => times[row] >= from));
+  const rows = rowsToJudge(source, pipeline, from);
   if (rows.length === 0) {
     throw new SentinelError(
       "lifecycle.not-enough-data",
-      `${path} has no transactions after ${new Date(from).toISOString().slice(0, 10)}, the day from which version ${version} can be judged`,
+      `${path} has no labelled transactions after ${new Date(from).toISOString().slice(0, 10)}, the day from which version ${version} can be judged`,
       { hint: "evaluate on newer data" },
     );
   }

@@ -2,6 +2,7 @@
 
 import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
+import type { FeaturePlan } from "../features/plan.ts";
 import {
   checkJudged,
   differenceOf,
@@ -28,7 +29,7 @@ export interface ExplainInput {
   /** Alias or version to set against it. */
   readonly against: string | null;
   /** The table that training replayed; read only where a version's features are not in the log. */
-  readonly history: (origin: StateOrigin) => Promise<Table>;
+  readonly history: (origin: StateOrigin, plan: FeaturePlan) => Promise<Table>;
 }
 
 export interface Explained {

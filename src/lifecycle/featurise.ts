@@ -10,7 +10,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { checkUniqueIds, readSource } from "./data/source.ts";
 import { loadSpec } from "./data/spec-file.ts";
-import { columnsOfPlan, vectorBlocks } from "./data/vectors.ts";
+import { vectorBlocks } from "./data/vectors.ts";
 
 /** The columns before the features. */
 const HEAD = ["transaction_id", "time", "label"] as const;
@@ -46,7 +46,7 @@ export async function featurise(ports: Ports, input: FeaturiseInput): Promise<Fe
   const plan = compileSpec(await loadSpec(pipeline));
   checkNames(plan);
   const dataset = await ports.dataset();
-  const source = await readSource(dataset, pipeline, { path: input.path, wanted: columnsOfPlan(plan), labelled: true });
+  const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true });
   checkUniqueIds(source, pipeline);
   const { report } = ports;
   const blocks = vectorBlocks(source.table, { plan, pipeline, report, blockRows: BATCH_ROWS });

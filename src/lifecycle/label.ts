@@ -1,13 +1,18 @@
 // Label: late labels from a file into the prediction log, checked line by line before any is written.
 
 import { SentinelError } from "../core/errors.ts";
-import { type Column, numberAt, textAt } from "../core/table.ts";
+import type { LabelWords } from "../core/label-words.ts";
+import { type Column, numberAt, type TimeColumn, textAt } from "../core/table.ts";
 import { type LabelDraft, type LabelRefusal, type LabelRoad, labelFault, takeLabel } from "../online/label.ts";
 import { SharedStates } from "../online/states.ts";
+import { nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import { instants, type Place } from "./data/instants.ts";
+import { checkKnownAt, columnList, fileNames, placeIn } from "./data/source.ts";
 import { LABEL_KNOWN_AT } from "./data/vectors.ts";
+import { composed, labelColumn } from "./data/written.ts";
 
 export interface LabelResult {
   readonly read: number;
@@ -21,49 +26,88 @@ const UNKNOWN_SHOWN_MAX = 20;
 /** Labels written between two flushes, below the log's buffer. */
 const FLUSH_EVERY = 1000;
 
-/** Reads a table of labels: id, label, and optionally label_known_at and source. Errors: dataset.*, labels.invalid. */
+/**
+ * Reads a table of labels: id as it is spelled, label, and optionally time, label_known_at and source. Errors: dataset.*, naming row and
+ * value of a time that cannot be read or lies before its transaction; labels.invalid.
+ */
 export async function readLabels(ports: Ports, pipeline: Pipeline, file: string): Promise<readonly LabelDraft[]> {
   const dataset = await ports.dataset();
-  const { columns } = await dataset.describe(file);
+  const description = await dataset.describe(file);
   const { id, label, time } = pipeline.columns;
-  const named = new Map<string, string>();
-  for (const { name } of columns) {
-    const canonical = pipeline.canonical.get(name) ?? name;
-    if (!named.has(canonical)) named.set(canonical, name);
+  const named = fileNames(description, nameFolder(pipeline.canonical, [LABEL_KNOWN_AT, SOURCE]));
+  const lacking = [id, label].filter((wanted) => !named.has(wanted));
+  if (lacking.length > 0) {
+    throw new SentinelError(
+      "dataset.columns-missing",
+      `${file} has no column ${lacking.join(" and no ")}; it has: ${columnList(description)}`,
+      {
+        hint: `a file of labels needs ${id} and ${label} (1 fraud, 0 genuine), and may have ${LABEL_KNOWN_AT} and source`,
+      },
+    );
   }
-  for (const wanted of [id, label]) {
-    if (!named.has(wanted)) {
-      throw new SentinelError(
-        "dataset.columns-missing",
-        `${file} has no column ${wanted}; it has: ${columns.map(({ name }) => name).join(", ")}`,
-        {
-          hint: `a file of labels needs ${id} and ${label} (1 fraud, 0 genuine), and may have ${LABEL_KNOWN_AT} and source`,
-        },
-      );
-    }
-  }
-  const table = await dataset.read(file, { columns: [...named.values()] });
+  const { timeParts, labelWords: words } = pipeline.written;
+  const times = timeParts ?? [time];
+  const read = [id, label, ...times, LABEL_KNOWN_AT, SOURCE].filter((name) => named.has(name));
+  const spelled = [
+    id,
+    SOURCE,
+    ...(words === null ? [] : [label]),
+    ...(pipeline.times.format === undefined ? [] : [...times, LABEL_KNOWN_AT]),
+  ];
+  const fileNamesOf = (names: readonly string[]): string[] =>
+    names.filter((name) => named.has(name)).map((name) => named.get(name)!);
+  const table = await dataset.read(file, { columns: fileNamesOf(read), spelled: fileNamesOf(spelled) });
   const column = (name: string): Column | undefined => table.columns.get(named.get(name) ?? "");
-  const labels: LabelDraft[] = [];
-  for (let row = 0; row < table.rows; row++) {
-    const value = numberAt(column(label)!, row);
+  const instantsIn = (name: string): TimeColumn | null => {
+    const given = column(name);
+    if (given === undefined) return null;
+    const place = placeIn(description, { name: named.get(name)!, pipeline });
+    return instants(given, { place, rule: pipeline.times, needed: false });
+  };
+  const parts = (timeParts ?? []).map(column).filter((part) => part !== undefined);
+  const composedIn = (): TimeColumn => {
+    const place = placeIn(description, { name: named.get(times[0])!, pipeline });
+    return instants(composed(parts, table.rows), { place, rule: pipeline.times, needed: false });
+  };
+  const happened = timeParts === null ? instantsIn(time) : parts.length === times.length ? composedIn() : null;
+  const known = instantsIn(LABEL_KNOWN_AT);
+  const labels = labelsIn(column(label)!, placeIn(description, { name: named.get(label)!, pipeline }), words);
+  if (known !== null && happened !== null) {
+    const place = placeIn(description, { name: named.get(LABEL_KNOWN_AT)!, pipeline });
+    checkKnownAt(known, { times: happened, labels, place });
+  }
+  const source = column(SOURCE);
+  return Array.from({ length: table.rows }, (_, row) => {
     const transactionId = textAt(column(id)!, row);
     if (transactionId === null) throw invalid(file, row, "has no transaction id");
-    if (value !== 0 && value !== 1)
-      throw invalid(file, row, `has label ${String(textAt(column(label)!, row))}; a label is 0 or 1`);
-    const known = column(LABEL_KNOWN_AT);
-    const happened = column(time);
-    const delayed = happened === undefined ? Number.NaN : numberAt(happened, row) + pipeline.labels.delayMs;
-    const given = known === undefined ? Number.NaN : numberAt(known, row);
-    const source = column("source");
-    labels.push({
+    const delayed = happened === null ? Number.NaN : happened.values[row] + pipeline.labels.delayMs;
+    return {
       transactionId,
-      fraud: value === 1,
-      knownAt: firstTime(given, delayed),
+      fraud: fraudAt(labels, row, file),
+      knownAt: firstTime(known === null ? Number.NaN : known.values[row], delayed),
       source: source === undefined ? "file" : (textAt(source, row) ?? "file"),
-    });
-  }
-  return labels;
+    };
+  });
+}
+
+/** The column of a label file that says where a label comes from. */
+const SOURCE = "source";
+
+/** Labels in the pipeline's words as 0 and 1; a word for unknown stays missing, and is refused as a label. */
+function labelsIn(column: Column, place: Place, words: LabelWords | null): Column {
+  return words === null ? column : labelColumn(column, words, place);
+}
+
+function fraudAt(column: Column, row: number, file: string): boolean {
+  const value = numberAt(column, row);
+  if (value === 0 || value === 1) return value === 1;
+  const text = textAt(column, row);
+  const cast = text === "0" || text === "1" ? " and typed as a number, not as text" : "";
+  throw invalid(
+    file,
+    row,
+    `has label ${text?.slice(0, 40) ?? "null"}; a label is 0 or 1${cast}: 1 for fraud, 0 for genuine`,
+  );
 }
 
 /** The first that is a time. */
@@ -118,9 +162,9 @@ async function write(
   let unknownCount = 0;
   let written = 0;
   // Every label is checked before the first is written.
-  for (const label of labels) {
+  for (const [row, label] of labels.entries()) {
     const fault = await labelFault(road, label);
-    if (fault !== null && fault.code !== "request.not-found") throw refused(fault, written);
+    if (fault !== null && fault.code !== "request.not-found") throw refused(fault, { row, written });
   }
   for (const [index, label] of labels.entries()) {
     const outcome = await takeLabel(road, label);
@@ -128,7 +172,7 @@ async function write(
     else if (outcome.code === "request.not-found") {
       unknownCount++;
       if (unknown.length < UNKNOWN_SHOWN_MAX) unknown.push(label.transactionId);
-    } else throw refused(outcome, written);
+    } else throw refused(outcome, { row: index, written });
     if (index % FLUSH_EVERY === 0) {
       await log.flush();
       ports.report.progress("labels", index, labels.length);
@@ -138,9 +182,12 @@ async function write(
   return { read: labels.length, written, unknown, unknownCount };
 }
 
-function refused(outcome: LabelRefusal, written: number): SentinelError {
+function refused(
+  outcome: LabelRefusal,
+  { row, written }: { readonly row: number; readonly written: number },
+): SentinelError {
   const code = outcome.code === "labels.invalid" ? "labels.invalid" : "log.unwritable";
-  const what = `label of ${JSON.stringify(outcome.transactionId)}: ${outcome.message} (${written} labels before it are written)`;
+  const what = `data row ${row + 1}, label of ${JSON.stringify(outcome.transactionId)}: ${outcome.message} (${written} labels before it are written)`;
   return new SentinelError(code, what, {
     hint: "correct the file and run the command again; a label that is written already stays as it is",
   });
@@ -148,6 +195,6 @@ function refused(outcome: LabelRefusal, written: number): SentinelError {
 
 function invalid(file: string, row: number, what: string): SentinelError {
   return new SentinelError("labels.invalid", `${file}: data row ${row + 1} ${what}`, {
-    hint: "mend the row; nothing of the file was written",
+    hint: "correct the row; nothing of the file was written",
   });
 }

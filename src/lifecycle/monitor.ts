@@ -4,14 +4,17 @@ import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
 import { type DriftReport, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
+import type { InputReport } from "../features/trained-inputs.ts";
 import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
-import { labelsOf, readSource, timesOf } from "./data/source.ts";
-import { columnsOfPlan, vectorsOf } from "./data/vectors.ts";
+import { servedReport } from "./data/served.ts";
+import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
+import { vectorsOf } from "./data/vectors.ts";
+import { reportUnlabelled } from "./train.ts";
 
 /** Newest rows looked at, at most; a window beyond this adds no certainty. */
 const WINDOW_ROWS_MAX = 200_000;
@@ -50,6 +53,8 @@ export interface MonitorResult {
   readonly drift: DriftReport;
   /** null while too few labels have matured. */
   readonly performance: Performance | null;
+  /** How the log's newest transactions feed the champion, beside what its training saw; null for a table. */
+  readonly served: InputReport | null;
 }
 
 /** Errors: lifecycle.no-champion, lifecycle.not-enough-data, dataset.*, log.*. */
@@ -97,6 +102,8 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     to: window.to,
     drift,
     performance,
+    served:
+      input.path === null ? await servedReport(ports, { pipeline, plan: scorer.plan, bundle: scorer.bundle }) : null,
   };
 }
 
@@ -165,7 +172,7 @@ async function windowOfTable(
   const { scorer, path } = given;
   const source = await readSource(await ports.dataset(), pipeline, {
     path,
-    wanted: columnsOfPlan(scorer.plan),
+    plans: [scorer.plan],
     labelled: false,
   });
   const times = timesOf(source.table, pipeline);
@@ -176,8 +183,11 @@ async function windowOfTable(
   // What the model learned from says nothing about how it does on news.
   const maturedTo = newest - pipeline.labels.maturityMs;
   const labelled = source.table.columns.has(pipeline.columns.label);
-  const matured = rowsWhere(times, (time) => labelled && time > scorer.manifest.trainedUpTo && time <= maturedTo);
   const labels = labelsOf(source.table, pipeline);
+  if (labelled) reportUnlabelled(ports, source, pipeline);
+  const matured = rowsWhere(times, (time, row) => {
+    return labelled && labels[row] !== UNLABELLED && time > scorer.manifest.trainedUpTo && time <= maturedTo;
+  });
   return {
     source: path,
     from,
@@ -214,8 +224,8 @@ function columnsOfRecords(records: readonly PredictionRecord[], width: number): 
   return Array.from({ length: width }, (_, c) => Float32Array.from(records, ({ vector }) => vector[c]));
 }
 
-function rowsWhere(times: Float64Array, wanted: (time: number) => boolean): Int32Array {
+function rowsWhere(times: Float64Array, wanted: (time: number, row: number) => boolean): Int32Array {
   const rows: number[] = [];
-  for (let row = 0; row < times.length; row++) if (wanted(times[row])) rows.push(row);
+  for (let row = 0; row < times.length; row++) if (wanted(times[row], row)) rows.push(row);
   return Int32Array.from(rows.slice(-WINDOW_ROWS_MAX));
 }

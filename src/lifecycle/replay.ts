@@ -6,6 +6,7 @@ import { encode, learnArrival } from "../features/encode.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
+import { type InputReport, InputTally } from "../features/trained-inputs.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import {
   arrivalOf,
@@ -22,6 +23,7 @@ import {
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionLog, PredictionRecord } from "../ports/log.ts";
 import type { Ports, Reporter } from "../ports/ports.ts";
+import { inputsOfTable } from "./data/served.ts";
 import { vectorsOf } from "./data/vectors.ts";
 
 /** One value that came out differently. A difference in the score has the feature "(score)". */
@@ -46,6 +48,8 @@ export interface ReplayReport {
   readonly missing: number;
   readonly verdict: "pass" | "fail";
   readonly reasons: readonly string[];
+  /** By layout: whether the table knows the keys that were served, which equal bits say nothing of. */
+  readonly served: readonly InputReport[];
 }
 
 /** degraded: the policy answered. no-origin: the server kept no era for its layout. bundle-gone: the registry has not got it any more. */
@@ -54,7 +58,7 @@ export type SkipReason = "degraded" | "no-origin" | "bundle-gone";
 export interface ReplayInput {
   readonly pipeline: Pipeline;
   /** The table that training replayed, canonical names; the caller reads it and checks `dataHash`. */
-  readonly history: (origin: StateOrigin) => Promise<Table>;
+  readonly history: (origin: StateOrigin, plan: FeaturePlan) => Promise<Table>;
   /** A version's bundle; from the registry when absent. */
   readonly loadBundle?: (version: string) => Promise<Scorer>;
   readonly mismatchesMax?: number;
@@ -89,7 +93,7 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
   for await (const arrival of inOrder(log, on)) {
     if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally });
   }
-  return tally.report();
+  return { ...tally.report(), served: tracks.served() };
 }
 
 /**
@@ -159,9 +163,8 @@ export async function vectorAt(
   const until = await drainOwn(ports, input.pipeline.name);
   for await (const { record, transaction } of inOrder(log, { tracks, until, onGap: () => {} })) {
     if (record?.transactionId !== transactionId) continue;
-    const state = tracks.at(plan, record);
-    if (state === null) return null;
-    return encode(state, plan, transaction);
+    const track = tracks.at(plan, record);
+    return track === null ? null : encode(track.state, plan, transaction);
   }
   return null;
 }
@@ -180,8 +183,10 @@ async function compare(
   if (record.degraded) return tally.skip("degraded");
   const scorer = await on.bundles.get(record);
   if (scorer === null) return tally.skip("bundle-gone");
-  const state = on.tracks.at(scorer.plan, record);
-  if (state === null) return tally.skip("no-origin");
+  const track = on.tracks.at(scorer.plan, record);
+  if (track === null) return tally.skip("no-origin");
+  const { state } = track;
+  track.inputs?.add(on.arrival.transaction);
   const { plan } = scorer;
   const vector = encode(state, plan, on.arrival.transaction);
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
@@ -196,6 +201,8 @@ interface Track {
   /** The last entry before the next era of this layout; for a shared state the last change. */
   readonly until: number;
   readonly state: FeatureState;
+  /** What was served, beside the table that the state began with; null where it began empty. */
+  readonly inputs: InputTally | null;
 }
 
 class Tracks {
@@ -215,12 +222,12 @@ class Tracks {
     for (const [index, { layout, origin }] of own.entries()) {
       const until = endOf(origin, own[index + 1]?.origin);
       if (until <= (origin.shared?.from ?? origin.catchUpSequence)) continue;
-      this.tracks.push({ layout, origin, until, state: await this.begin(plan, origin) });
+      this.tracks.push({ layout, origin, until, ...(await this.begin(plan, origin)) });
     }
   }
 
   /** The state that stands for the server's when it answered this entry. */
-  at(plan: FeaturePlan, record: PredictionRecord): FeatureState | null {
+  at(plan: FeaturePlan, record: PredictionRecord): Track | null {
     const { sequence, applied = 0 } = record;
     const track = this.tracks.find(({ layout, origin, until }) => {
       const { shared, catchUpSequence } = origin;
@@ -228,7 +235,12 @@ class Tracks {
       if (shared === undefined) return sequence > catchUpSequence && sequence <= until;
       return generationOf(applied) === shared.generation && applied > shared.from && applied <= until;
     });
-    return track?.state ?? null;
+    return track ?? null;
+  }
+
+  served(): readonly InputReport[] {
+    const reports = this.tracks.map(({ inputs }) => inputs?.report({ examples: true }));
+    return reports.filter((report) => report !== undefined && report.rows > 0) as InputReport[];
   }
 
   /** In the log's order: a shared state learned only its history so. */
@@ -250,10 +262,13 @@ class Tracks {
     }
   }
 
-  private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<FeatureState> {
-    if (origin.trainedUpTo === null) return new FeatureState(layoutOf([plan]));
-    const table = await this.input.history(origin);
-    return vectorsOf(table, { plan, pipeline: this.input.pipeline, report: this.report }).state;
+  private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<Pick<Track, "state" | "inputs">> {
+    if (origin.trainedUpTo === null) return { state: new FeatureState(layoutOf([plan])), inputs: null };
+    const { pipeline } = this.input;
+    const table = await this.input.history(origin, plan);
+    const { state } = vectorsOf(table, { plan, pipeline, report: this.report });
+    const trained = inputsOfTable(table, { pipeline, plan, dataHash: origin.dataHash ?? "" });
+    return { state, inputs: new InputTally(plan, trained) };
   }
 }
 
@@ -338,7 +353,7 @@ class Tally {
     if (!isSame) this.mismatch({ transactionId, feature: "(score)", logged, replayed });
   }
 
-  report(): ReplayReport {
+  report(): Omit<ReplayReport, "served"> {
     const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped, missing } = this;
     const reasons: string[] = [];
     if (missing > 0) reasons.push(`${missing} changes of the shared state are in no log, first ${this.missingFirst}`);

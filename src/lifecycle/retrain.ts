@@ -6,15 +6,16 @@ import { formatDuration } from "../core/duration.ts";
 import { type ErrorCode, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { largest } from "../core/stats.ts";
-import { type Column, type Table, textAt } from "../core/table.ts";
+import { type Column, isBoolean, type Table, textAt } from "../core/table.ts";
 import type { FieldValue } from "../core/transaction.ts";
-import { compileSpec } from "../features/plan.ts";
+import { inputsOf } from "../features/inputs.ts";
+import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { readSource, type Source, timesOf } from "./data/source.ts";
 import { loadSpec } from "./data/spec-file.ts";
-import { columnsOfPlan, LABEL_KNOWN_AT } from "./data/vectors.ts";
+import { LABEL_KNOWN_AT } from "./data/vectors.ts";
 import { type MonitorResult, monitor } from "./monitor.ts";
 import { type TrainInput, type TrainResult, train } from "./train.ts";
 
@@ -116,7 +117,7 @@ async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInpu
   const plan = compileSpec(await loadSpec(pipeline));
   const source = await readSource(dataset, pipeline, {
     path: input.path,
-    wanted: columnsOfPlan(plan),
+    plans: [plan],
     labelled: true,
     // The data gate before the training may ask about any of them.
     all: true,
@@ -124,7 +125,7 @@ async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInpu
   const last = largest(timesOf(source.table, pipeline));
   const added = await loggedSince(ports, pipeline, last);
   if (added.length === 0) return { path: input.path };
-  const table = append(source, added, pipeline);
+  const table = append(source, added, { pipeline, plan });
   const name = `${pipeline.name}-${sha256(`${source.hash} ${added[0].record.transactionId} ${added.length}`).slice(0, 12)}.parquet`;
   const folder = path.join(input.workspace, "data", "retrain");
   mkdirSync(folder, { recursive: true });
@@ -161,13 +162,20 @@ async function loggedSince(ports: Ports, pipeline: Pipeline, last: number): Prom
     )
     .map((record) => {
       const label = labels.get(record.transactionId);
-      return { record, fraud: label?.fraud ?? false, knownAt: label?.knownAt ?? record.time + pipeline.labels.delayMs };
+      const knownAt = Math.max(label?.knownAt ?? record.time + pipeline.labels.delayMs, record.time);
+      return { record, fraud: label?.fraud ?? false, knownAt };
     });
 }
 
 /** Columns one below the other; numbers stay numbers only when both sides are. */
-function append(source: Source, added: readonly Logged[], pipeline: Pipeline): Table {
+function append(
+  source: Source,
+  added: readonly Logged[],
+  given: { readonly pipeline: Pipeline; readonly plan: FeaturePlan },
+): Table {
+  const { pipeline, plan } = given;
   const { table } = source;
+  const numbers = new Set<string | null>([pipeline.columns.amount, ...inputsOf(plan).numbers]);
   const rows = table.rows + added.length;
   const { id, time, label } = pipeline.columns;
   const columns = new Map<string, Column>();
@@ -183,7 +191,8 @@ function append(source: Source, added: readonly Logged[], pipeline: Pipeline): T
               ? 1
               : 0
             : (record.fields[name] ?? null);
-    columns.set(name, appendColumn(column, added.map(value), rows));
+    // What the features read as a number is missing where the server got a text; keys and the rest keep their spelling.
+    columns.set(name, appendColumn(column, added.map(numbers.has(name) ? numberOnly(value) : value), rows));
   }
   columns.set(
     LABEL_KNOWN_AT,
@@ -196,6 +205,14 @@ function append(source: Source, added: readonly Logged[], pipeline: Pipeline): T
   return { rows, columns };
 }
 
+/** A value as the features read it: a text is no number. */
+function numberOnly(value: (logged: Logged) => FieldValue): (logged: Logged) => FieldValue {
+  return (logged) => {
+    const given = value(logged);
+    return typeof given === "boolean" ? Number(given) : typeof given === "string" ? null : given;
+  };
+}
+
 function knownColumn({ table }: Source, pipeline: Pipeline): Column {
   const there = table.columns.get(LABEL_KNOWN_AT);
   if (there !== undefined) return there;
@@ -204,14 +221,19 @@ function knownColumn({ table }: Source, pipeline: Pipeline): Column {
 
 function appendColumn(column: Column, added: readonly FieldValue[], rows: number): Column {
   const before = rows - added.length;
-  const numeric = column.kind !== "text" && added.every((value) => value === null || Number.isFinite(Number(value)));
-  if (numeric) {
+  // A text goes among numbers only where it spells one as the number itself would.
+  const fits = (value: FieldValue): boolean => {
+    if (value === null || typeof value === "number") return true;
+    if (typeof value === "boolean") return isBoolean(column);
+    return Number.isFinite(Number(value)) && String(Number(value)) === value;
+  };
+  if (column.kind !== "text" && added.every(fits)) {
     const values = new Float64Array(rows);
     values.set(column.values);
     added.forEach((value, i) => {
       values[before + i] = value === null ? Number.NaN : Number(value);
     });
-    return { kind: column.kind, values };
+    return { ...column, values };
   }
   const dictionary: string[] = [];
   const codeOf = new Map<string, number>();

@@ -14,6 +14,8 @@ import {
   type Source,
   spanText,
   timesOf,
+  UNLABELLED,
+  unlabelledText,
 } from "./data/source.ts";
 import { loadSpec } from "./data/spec-file.ts";
 import { columnsOfPlan, vectorsOf } from "./data/vectors.ts";
@@ -56,7 +58,7 @@ export async function makeCandidate(
   const champion = await loadChampion(registry, pipeline);
 
   const plans = [plan, ...(champion ? [champion.plan] : [])];
-  const whole = await readData(ports, pipeline, { path: asked.path, plans, all: true });
+  const whole = await readData(ports, pipeline, { path: asked.path, plans, required: [plan], all: true });
   watch.lap("read");
   const data = gateOf(pipeline, whole.table).verdict;
   watch.lap("validate");
@@ -66,6 +68,7 @@ export async function makeCandidate(
   const labels = labelsOf(source.table, pipeline);
   const split = splitByTime(times, labels, pipeline);
   ports.report.line(`  ${source.table.rows.toLocaleString("en")} transactions, ${spanText(times)}`);
+  reportUnlabelled(ports, source, pipeline);
   if (!isYes(data) && asked.forced === null) return stopped([data], watch);
 
   const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
@@ -132,15 +135,32 @@ export async function readData(
   given: {
     readonly path: string;
     readonly plans: readonly FeaturePlan[];
+    /** Of these, the ones whose keys must be there; all when absent. */
+    readonly required?: readonly FeaturePlan[];
     /** With what no feature reads: a suite may ask about it. */
     readonly all?: boolean;
   },
 ): Promise<Source> {
   const { path, plans, all = false } = given;
-  const wanted = plans.flatMap(columnsOfPlan);
-  const source = await readSource(await ports.dataset(), pipeline, { path, wanted, labelled: true, all });
+  const { required = plans } = given;
+  const source = await readSource(await ports.dataset(), pipeline, { path, plans, required, labelled: true, all });
   checkUniqueIds(source, pipeline);
   return source;
+}
+
+/** One line on the rows without a label, where there are any. */
+export function reportUnlabelled(ports: Pick<Ports, "report">, { table }: Source, pipeline: Pipeline): void {
+  const text = unlabelledText(table, pipeline);
+  if (text !== null) ports.report.line(text);
+}
+
+/** The rows from a time on whose truth counts. */
+export function rowsToJudge(source: Source, pipeline: Pipeline, from: number): Int32Array {
+  const times = timesOf(source.table, pipeline);
+  const labels = labelsOf(source.table, pipeline);
+  const rows: number[] = [];
+  for (let row = 0; row < times.length; row++) if (times[row] >= from && labels[row] !== UNLABELLED) rows.push(row);
+  return Int32Array.from(rows);
 }
 
 /** Asked before the models are fitted: what is edited meanwhile did not make them. */

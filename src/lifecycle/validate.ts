@@ -1,16 +1,22 @@
 // Validate: the data gate over a pipeline's table; GX result JSON and an HTML report.
 import { existsSync, readFileSync } from "node:fs";
-import { SentinelError } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
+import { compileSpec } from "../features/plan.ts";
+import type { InputReport } from "../features/trained-inputs.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type DataGateResult, dataGate } from "../quality/gate.ts";
 import { htmlReport } from "../quality/report.ts";
 import { parseSuite } from "../quality/suite.ts";
+import { inputsOfTable, servedReport } from "./data/served.ts";
 import { readSource, type Source } from "./data/source.ts";
+import { loadSpec } from "./data/spec-file.ts";
 
 export interface ValidateResult extends DataGateResult {
   readonly source: Pick<Source, "path" | "hash"> & { readonly rows: number };
+  /** How the log's newest transactions look beside this table; null where nothing was served yet. */
+  readonly served: InputReport | null;
   /** A self-contained page. */
   readonly html: string;
 }
@@ -22,12 +28,18 @@ export async function validate(
 ): Promise<ValidateResult> {
   const { pipeline } = input;
   const dataset = await ports.dataset();
-  const { columns } = await dataset.describe(input.path);
-  const wanted = columns.map(({ name }) => pipeline.canonical.get(name) ?? name);
-  const source = await readSource(dataset, pipeline, { path: input.path, wanted, labelled: true });
+  const plan = compileSpec(await loadSpec(pipeline));
+  const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true, all: true });
   const gate = gateOf(pipeline, source.table);
+  const trained = inputsOfTable(source.table, { pipeline, plan, dataHash: source.hash });
+  const served = await servedReport(ports, { pipeline, plan, trained }).catch((error: unknown) => {
+    // A table is judged without a log too.
+    ports.report.line(`  served keys are not looked at: ${messageOf(error)}`);
+    return null;
+  });
   return {
     ...gate,
+    served: served === null || served.rows === 0 ? null : served,
     source: { path: source.path, hash: source.hash, rows: source.table.rows },
     html: htmlReport(gate.result, { title: `${pipeline.name}: ${source.path}` }),
   };
@@ -51,7 +63,7 @@ export function gateOf(pipeline: Pipeline, table: Table): DataGateResult {
     table,
     suite,
     requirements: {
-      columns: { [id]: "key", [time]: "time", [amount]: "number", [label]: "number" },
+      columns: { [id]: "key", [time]: "time", ...(amount === null ? {} : { [amount]: "number" }), [label]: "number" },
       volume: { column: time, severity: "warning" },
       labelRate: { column: label, min, max },
     },

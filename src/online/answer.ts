@@ -85,7 +85,10 @@ async function judge(
     logged = engine.log.appendPrediction({ ...look.draft, applied: 0 });
   }
   const { draft, jobs } = look!;
-  if (!draft.degraded) judged?.(draft.vector, champion.scorer);
+  if (!draft.degraded) {
+    engine.inputs.judged(champion.scorer, parsed.transaction);
+    judged?.(draft.vector, champion.scorer);
+  }
   return reply(engine, parsed, { draft, jobs, logged });
 }
 

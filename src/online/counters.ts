@@ -13,6 +13,8 @@ export interface Counters {
   learnFailed(): void;
   /** The shared feature state did not answer, so the policy did. */
   stateFailed(code: string): void;
+  /** A field that the champion's features read did not come: not sent, null, or a text where a number is read. */
+  fieldLacking(field: string, how: "absent" | "null" | "text"): void;
   labelled(outcome: "accepted" | ErrorCode): void;
   /** Another bundle became the champion. */
   swapped(): void;
@@ -29,6 +31,7 @@ export const noCounters: Counters = {
   recordDropped() {},
   learnFailed() {},
   stateFailed() {},
+  fieldLacking() {},
   labelled() {},
   swapped() {},
   versionBroken() {},

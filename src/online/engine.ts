@@ -6,9 +6,11 @@ import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { Duplicates } from "./duplicates.ts";
+import { checkFields } from "./fields.ts";
 import { Live } from "./live.ts";
 import { createParser, type TransactionParser } from "./parse.ts";
 import type { loadScorer } from "./score.ts";
+import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
 import { type OnlineStates, openStates } from "./states.ts";
 
@@ -24,6 +26,7 @@ export interface Engine {
   readonly live: Live;
   readonly parser: TransactionParser;
   readonly duplicates: Duplicates;
+  readonly inputs: ServedInputs;
   readonly counters: Counters;
   readonly logger: EngineLog;
   /** How far an event time may be ahead of the clock, in milliseconds. */
@@ -74,6 +77,7 @@ export async function openEngine(input: {
     onFault: (version, error) => logger.warn({ version, error }, "a candidate failed in shadow"),
     workerModule: options.workerModule,
   });
+  const inputs = new ServedInputs({ ports, pipeline: pipeline.name, counters, logger });
   const live = new Live({
     ports,
     model: pipeline.model,
@@ -83,6 +87,8 @@ export async function openEngine(input: {
     logger,
     counters,
     load: options.load,
+    check: (scorer) => checkFields(scorer.plan, { pipeline, schema }),
+    prepare: (scorer) => inputs.prepare(scorer),
   });
   const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null });
   await duplicates.open();
@@ -102,6 +108,7 @@ export async function openEngine(input: {
     live,
     parser,
     duplicates,
+    inputs,
     counters,
     logger,
     aheadMaxMs,

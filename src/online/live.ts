@@ -42,6 +42,10 @@ export interface LiveOptions {
   readonly counters: Pick<Counters, "swapped" | "versionBroken">;
   /** How a bundle becomes a scorer; tests put a failing one here. */
   readonly load?: typeof loadScorer;
+  /** Throws when requests cannot feed the bundle. */
+  readonly check?: (scorer: Scorer) => void;
+  /** What else is to be read of a bundle before it is the champion; never throws. */
+  readonly prepare?: (scorer: Scorer) => Promise<void>;
 }
 
 interface Loaded {
@@ -154,6 +158,7 @@ export class Live {
     const held = await this.warm(next.scorer);
     if (held === null) return;
     const { scorer, guard } = next;
+    if (now?.scorer !== scorer) await this.options.prepare?.(scorer);
     const since = this.options.ports.clock.now();
     const shadows = this.current.shadows.filter((shadow) => shadow.scorer !== scorer);
     this.current = { champion: { scorer, guard, held, since }, shadows };
@@ -210,6 +215,7 @@ export class Live {
     try {
       const files = await (await ports.registry()).load(model, version);
       const scorer = load(files, { model, version });
+      this.options.check?.(scorer);
       const guard = createGuard((error) => logger.error({ version, error: messageOf(error) }, "scoring failed"));
       const loaded = { scorer, files, guard };
       this.loaded.set(version, loaded);

@@ -2,11 +2,14 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { type MoneyRule, moneyExample } from "../core/money.ts";
+import { composeTime, readTime, timeFault } from "../core/time.ts";
 import { emptyFields, type FieldValue, type Transaction } from "../core/transaction.ts";
 import { type Pattern, schemaPattern } from "../expression/pattern.ts";
+import { type NameOf, nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { type FieldFault, invalidRequest } from "./faults.ts";
-import { parseTime } from "./time.ts";
+import { schemaFields } from "./fields.ts";
 
 /** A request's transaction, and the fields no pipeline knows. */
 export interface Parsed {
@@ -24,7 +27,8 @@ export interface TransactionParser {
   parse(value: unknown, now: number): Parsed;
 }
 
-const KEYS_MAX = 200;
+/** Public tables of payments have 430 columns. */
+const KEYS_MAX = 1000;
 const ID_LENGTH_MAX = 200;
 const TEXT_LENGTH_MAX = 1000;
 /** Fields no pipeline knows are kept in the log up to so many characters of JSON. */
@@ -40,22 +44,26 @@ export function createParser(options: {
   readonly aheadMaxMs: number;
 }): TransactionParser {
   const { pipeline, aheadMaxMs } = options;
-  const { columns, canonical } = pipeline;
+  const { columns, times, written } = pipeline;
+  const timeField = written.timeParts?.[0] ?? columns.time;
   const valid = compileSchema(options.schema);
-  const known = knownColumns(options.schema, pipeline);
+  const named = schemaFields(options.schema);
+  const known = knownColumns(named, pipeline);
+  const nameOf = nameFolder(pipeline.canonical, named.keys());
   return {
     parse(value, now) {
-      const { renamed, spelled } = rename(value, canonical);
+      const { renamed, spelled } = rename(value, nameOf);
       if (!valid(renamed)) throw invalidRequest((valid.errors ?? []).map((fault) => faultOf(fault, spelled)));
       const faults: FieldFault[] = [];
       const fault = (column: string, message: string): void =>
         void faults.push({ field: spelled.get(column) ?? column, message });
       const id = idOf(renamed[columns.id]);
       if (id === null) fault(columns.id, `must be a text of 1 to ${ID_LENGTH_MAX} characters or a whole number`);
-      const timed = renamed[columns.time] !== undefined;
-      const time = timed ? parseTime(renamed[columns.time]) : now;
-      if (Number.isNaN(time)) fault(columns.time, "must be an ISO 8601 time or whole milliseconds since 1970");
-      if (time > now + aheadMaxMs) fault(columns.time, "is ahead of the server's clock by more than is allowed");
+      const sent = timeSent(renamed, pipeline);
+      const timed = sent !== undefined;
+      const time = timed ? readTime(sent, times) : now;
+      if (Number.isNaN(time)) fault(timeField, timeMessage(sent, pipeline));
+      if (time > now + aheadMaxMs) fault(timeField, "is ahead of the server's clock by more than is allowed");
       const fields = emptyFields();
       const extra = Object.create(null) as Record<string, unknown>;
       for (const column of Object.keys(renamed)) {
@@ -65,8 +73,14 @@ export function createParser(options: {
           extra[spelled.get(column) ?? column] = content;
           continue;
         }
-        const field = fieldOf(content);
+        const field = column === columns.amount ? amountOf(content, written.money) : fieldOf(content);
+        if (field === undefined && column === columns.amount && written.money !== null) {
+          fault(column, `must be a number, or a text such as ${moneyExample(written.money)}`);
+          continue;
+        }
         if (field === undefined) fault(column, `must be a number, a text of at most ${TEXT_LENGTH_MAX}, or null`);
+        else if (isUnsafe(field) && !mayBeFraction(named.get(column)))
+          fault(column, "is a whole number beyond 2^53, whose last digits JSON does not keep: send it as a text");
         else fields[column] = field;
       }
       if (JSON.stringify(extra).length > EXTRA_LENGTH_MAX) {
@@ -76,6 +90,40 @@ export function createParser(options: {
       return { transaction: { id: id!, time, fields }, timed, extra };
     },
   };
+}
+
+/** The time as a request sends it, put together where several fields hold it; undefined where there is none. */
+function timeSent(
+  renamed: Readonly<Record<string, unknown>>,
+  { columns, written: { timeParts } }: Pick<Pipeline, "columns" | "written">,
+): unknown {
+  if (timeParts === null) return renamed[columns.time];
+  const parts = timeParts.map((name) => renamed[name]);
+  if (parts.every((part) => part === undefined)) return undefined;
+  return composeTime(parts.map((part) => (typeof part === "string" || typeof part === "number" ? String(part) : null)));
+}
+
+/** An amount by the pipeline's signs: what a table's cell of the same text is. */
+function amountOf(value: unknown, money: MoneyRule | null): FieldValue | undefined {
+  if (money === null || typeof value !== "string" || value === "") return fieldOf(value);
+  const amount = money.read(value);
+  return amount === null ? undefined : fieldOf(amount);
+}
+
+/** What is wrong with a time, for a client. */
+export function timeMessage(value: unknown, { columns, times }: Pick<Pipeline, "columns" | "times">): string {
+  const { what, hint } = timeFault(value, { column: columns.time, rule: times });
+  return `is ${what}; ${hint}`;
+}
+
+function isUnsafe(value: FieldValue): boolean {
+  return typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+}
+
+/** Whether the schema gives a field as any number: then it is no key, whose last digits tell it from others. */
+function mayBeFraction(field: unknown): boolean {
+  const type = field !== null && typeof field === "object" ? (field as { readonly type?: unknown }).type : undefined;
+  return [type].flat().includes("number");
 }
 
 /** An id as text: texts as they are, whole numbers in digits; null when it is neither. */
@@ -127,7 +175,7 @@ export function faultOf(fault: ErrorObject, spelled: ReadonlyMap<string, string>
 /** A client's object under canonical names, without a prototype; and how the client spelled them. */
 export function rename(
   value: unknown,
-  canonical: ReadonlyMap<string, string>,
+  nameOf: NameOf,
 ): { readonly renamed: Readonly<Record<string, unknown>>; readonly spelled: ReadonlyMap<string, string> } {
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     throw invalidRequest([{ field: "the document", message: "must be a JSON object" }]);
@@ -139,7 +187,7 @@ export function rename(
   const renamed = Object.create(null) as Record<string, unknown>;
   const spelled = new Map<string, string>();
   for (const key of keys) {
-    const column = canonical.get(key) ?? key;
+    const column = nameOf(key);
     if (column in renamed) {
       throw invalidRequest([{ field: key, message: `says the same as ${spelled.get(column) ?? column}; send one` }]);
     }
@@ -150,17 +198,19 @@ export function rename(
 }
 
 /** Columns that become fields. The label is none: a request that carries it must not leak it into a feature. */
-function knownColumns(schema: object, pipeline: Pipeline): ReadonlySet<string> {
-  const properties = (schema as { readonly properties?: object }).properties ?? {};
-  const known = new Set([...Object.keys(properties), ...pipeline.canonical.values()]);
+function knownColumns(fields: ReadonlyMap<string, unknown>, pipeline: Pipeline): ReadonlySet<string> {
+  const known = new Set([...fields.keys(), ...pipeline.canonical.values()]);
   known.delete(pipeline.columns.label);
   return known;
 }
 
-/** Minus zero becomes zero, because JSON in the log cannot keep it and a replay must see the same bits. */
+/**
+ * Minus zero becomes zero, because JSON in the log cannot keep it and a replay must see the same bits. An empty text is missing, as it is in a
+ * table of text.
+ */
 function fieldOf(value: unknown): FieldValue | undefined {
   if (typeof value === "number") return value === 0 ? 0 : value;
-  if (typeof value === "boolean") return value ? 1 : 0;
-  if (value === null) return null;
+  if (typeof value === "boolean") return value;
+  if (value === null || value === "") return null;
   return typeof value === "string" && value.length <= TEXT_LENGTH_MAX ? value : undefined;
 }

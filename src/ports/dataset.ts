@@ -7,17 +7,30 @@ export interface DatasetDescription {
   readonly path: string;
   readonly format: "csv" | "parquet" | "ndjson";
   readonly rows: number;
+  /** What `rows` come from, in their order: each file's name without its ending, below the named folder, and its rows. */
+  readonly files: readonly { readonly name: string; readonly rows: number }[];
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
 }
 
+export interface ReadOptions {
+  readonly columns?: readonly string[];
+  /**
+   * Columns of ids and keys: each cell as a client would send it, in the file's own spelling. CSV texts stay as written; a JSON number is
+   * spelled as JavaScript spells it; dates of Parquet are `2024-03-01`; an empty text is missing. A number column only where its digits
+   * are the spelling. Errors: dataset.type-wrong, where a cell holds bytes that are no text.
+   */
+  readonly spelled?: readonly string[];
+}
+
 /**
- * Reads and writes tables. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
+ * Reads and writes tables. A path to read is a file, a folder (the tables below it, in the order of their paths; folders such as
+ * `date=2024-01-01` are columns), a pattern with `*`, or several of these separated by commas. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
  * (reading), .unwritable, .type-wrong (writing).
  */
 export interface Dataset {
   describe(path: string): Promise<DatasetDescription>;
   /** The named columns (all when absent; booleans as 0/1 numbers), in file order. */
-  read(path: string, options?: { readonly columns?: readonly string[] }): Promise<Table>;
+  read(path: string, options?: ReadOptions): Promise<Table>;
   /**
    * Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. Numbers
    * become doubles, the columns named in `integers` 64-bit integers and those in `floats` 32-bit floats, where the format tells
@@ -32,6 +45,6 @@ export interface Dataset {
       readonly metadata?: Readonly<Record<string, string>>;
     },
   ): Promise<{ readonly rows: number }>;
-  /** SHA-256 of the file's bytes, streamed; MD5 to compare with DVC, which names data by it. */
+  /** SHA-256 of the file's bytes, streamed; MD5 to compare with DVC, which names data by it. Of several files: of their hashes and names, in order. */
   hash(path: string, algorithm?: "sha256" | "md5"): Promise<string>;
 }

@@ -9,6 +9,8 @@ export type ResultDetail = Readonly<Record<string, unknown>>;
 export interface Outcome {
   readonly success: boolean;
   readonly result: ResultDetail;
+  /** Why, where what Great Expectations puts into a result does not say it. */
+  readonly note?: string;
 }
 
 /** What a check may know besides the rows. */

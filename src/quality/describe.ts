@@ -22,7 +22,7 @@ export function requiredText({ expectation_config: { kwargs } }: ExpectationResu
 export function observedText(outcome: ExpectationResult): string {
   const { result, exception_info } = outcome;
   if (exception_info.raised_exception) return clip(exception_info.exception_message ?? "an error");
-  const problem = problemOf(result.details);
+  const problem = problemOf(result.details) ?? outcome.meta.note ?? null;
   if (problem !== null && !outcome.success) return clip(problem);
   if (typeof result.unexpected_count === "number" && typeof result.element_count === "number") {
     return clip(unexpectedText(result));

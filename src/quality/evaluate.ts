@@ -1,6 +1,6 @@
 // Evaluation: every expectation over a table, each on its own, so that one that throws leaves the others as they are.
 import { messageOf } from "../core/errors.ts";
-import type { Table } from "../core/table.ts";
+import type { Column, Table } from "../core/table.ts";
 import { foreignPart, selectRows } from "./condition.ts";
 import type { CheckContext, Outcome } from "./definition.ts";
 import { definitionOf } from "./expectations/registry.ts";
@@ -10,7 +10,8 @@ import { allRows, someRows } from "./rows.ts";
 import type { Expectation, Suite } from "./suite.ts";
 
 /** Results come in suite order. Never throws for what is in the data. */
-export function evaluateSuite(table: Table, suite: Suite, context: CheckContext): ValidationResult {
+export function evaluateSuite(given: Table, suite: Suite, context: CheckContext): ValidationResult {
+  const table = withEmptyColumns(given);
   const results = suite.expectations.map((expectation) => evaluateExpectation(table, expectation, context));
   const successful = results.filter(({ success }) => success).length;
   return {
@@ -27,6 +28,16 @@ export function evaluateSuite(table: Table, suite: Suite, context: CheckContext)
     results,
     meta: { evaluated_by: "sentinel", rows: table.rows, columns: [...table.columns.keys()] },
   };
+}
+
+/** A column without one value says nothing of its type: read from text or typed, it is judged alike, as numbers that are missing. */
+function withEmptyColumns(table: Table): Table {
+  const columns = new Map<string, Column>();
+  for (const [name, column] of table.columns) {
+    const empty = column.kind === "text" && column.codes.every((code) => code < 0);
+    columns.set(name, empty ? { kind: "number", values: new Float64Array(table.rows).fill(Number.NaN) } : column);
+  }
+  return { rows: table.rows, columns };
 }
 
 /** One expectation; what it throws becomes an errored result. */
@@ -48,7 +59,8 @@ function run(table: Table, expectation: Expectation, context: CheckContext): Out
 }
 
 /** A sentence naming what this gate cannot judge; null when it can judge everything. */
-function unsupportedPart({ type, condition }: Expectation): string | null {
+function unsupportedPart({ type, condition, unsupported }: Expectation): string | null {
+  if (unsupported !== null) return `unsupported: ${unsupported}`;
   if (definitionOf(type) === undefined) return `unsupported: expectation type ${type} is not known to this gate`;
   const foreign = condition === null ? null : foreignPart(condition);
   if (foreign === null) return null;
@@ -75,7 +87,10 @@ function resultOf(
     success,
     expectation_config: config,
     result: isOutcome ? ended.outcome.result : {},
-    meta: { status: isOutcome ? (success ? "passed" : "failed") : ended.status },
+    meta: {
+      status: isOutcome ? (success ? "passed" : "failed") : ended.status,
+      ...(isOutcome && ended.outcome.note !== undefined ? { note: ended.outcome.note } : {}),
+    },
     exception_info: {
       raised_exception: !isOutcome,
       exception_traceback: null,

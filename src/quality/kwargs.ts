@@ -23,7 +23,11 @@ const LIST_LENGTH_MAX = 100_000;
 
 /** Keyword arguments every expectation may have and that change nothing here, or that the evaluator has read before. */
 const COMMON = ["batch_id", "result_format", "catch_exceptions", "include_config", "windows", "row_condition"] as const;
-const ALWAYS_ALLOWED: ReadonlySet<string> = new Set([...COMMON, "condition_parser"]);
+/**
+ * Of 0.x files: how limits were once found (the limits themselves stand beside), and that texts are to be read as dates, as they are here anyway.
+ */
+const OLD = ["auto", "profiler_config", "parse_strings_as_datetimes", "allow_cross_type_comparisons"] as const;
+const ALWAYS_ALLOWED: ReadonlySet<string> = new Set([...COMMON, ...OLD, "condition_parser"]);
 
 /** Reads the arguments of one expectation; every method throws `quality.suite-invalid` naming `where` and the argument. */
 export class Kwargs {
@@ -91,12 +95,23 @@ export class Kwargs {
     return texts.length === this.list(name).length ? texts : this.wrong(name, "a list of texts");
   }
 
+  /** A null among them stands for a missing cell, which is no value: `hasNull` tells of it. */
   values(name: string): readonly SetValue[] {
-    return this.list(name).map((member) => {
+    const members = this.list(name).filter((member) => member !== null);
+    return members.map((member) => {
       if (typeof member === "boolean") return member ? 1 : 0;
       if (typeof member === "number" || typeof member === "string") return member;
       return this.wrong(name, "a list of numbers, texts and booleans");
     });
+  }
+
+  /** Whether a null stands under the name, as 0.x files have it where nothing was chosen. */
+  isNull(name: string): boolean {
+    return Object.hasOwn(this.given, name) && this.given[name] === null;
+  }
+
+  hasNull(name: string): boolean {
+    return this.list(name).includes(null);
   }
 
   /** min_value, max_value, strict_min, strict_max; `ordered` refuses a minimum above the maximum. */

@@ -23,7 +23,7 @@ export interface ExpectationResult {
   };
   readonly result: ResultDetail;
   /** Free for the writer in GX; Sentinel puts its status here. */
-  readonly meta: { readonly status: CheckStatus };
+  readonly meta: { readonly status: CheckStatus; readonly note?: string };
   readonly exception_info: ExceptionInfo;
 }
 

@@ -3,6 +3,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import { type Condition, parseCondition } from "./condition.ts";
 import { definitionOf } from "./expectations/registry.ts";
 import { Kwargs } from "./kwargs.ts";
+import { evaluateParameter } from "./parameters.ts";
 
 const SEVERITIES = ["critical", "warning", "info"] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -17,6 +18,8 @@ export interface Expectation {
   readonly id: string | null;
   readonly notes: string | null;
   readonly description: string | null;
+  /** What of it this gate does not read; null when it reads all. */
+  readonly unsupported: string | null;
   /** For messages: "expectation 3 of 12 (expect_column_to_exist)". */
   readonly where: string;
 }
@@ -80,12 +83,13 @@ function parseExpectation(entry: unknown, from: { readonly where: string; readon
   }
   const where = `${from.where} (${type})`;
   const meta = asObject(given.meta ?? {}, `${where}: meta`);
+  const unsupported: string[] = [];
   const kwargs = asObject(
-    fill(given.kwargs ?? {}, { where, parameters: from.parameters, depth: 0 }),
+    fill(given.kwargs ?? {}, { where, parameters: from.parameters, depth: 0, unsupported }),
     `${where}: kwargs`,
   );
   const condition = parseCondition(kwargs.row_condition, where);
-  checkArguments(type, kwargs, where);
+  if (unsupported.length === 0) checkArguments(type, kwargs, where);
   return {
     type,
     kwargs,
@@ -95,6 +99,7 @@ function parseExpectation(entry: unknown, from: { readonly where: string; readon
     id: typeof given.id === "string" ? given.id : null,
     notes: joinNotes(given.notes) ?? joinNotes(isObject(meta.notes) ? meta.notes.content : meta.notes),
     description: typeof given.description === "string" ? given.description : null,
+    unsupported: unsupported[0] ?? null,
     where,
   };
 }
@@ -118,6 +123,8 @@ interface Filling {
   readonly where: string;
   readonly parameters: Json;
   readonly depth: number;
+  /** Filled with what this gate does not read. */
+  readonly unsupported: string[];
 }
 
 /** Replaces every {"$PARAMETER": "name"} by the parameter's value, at any depth. */
@@ -134,12 +141,19 @@ function fill(value: unknown, filling: Filling): unknown {
   return filled;
 }
 
-/** 0.x suites may carry the value beside the name, as "$PARAMETER.name". */
-function parameterValue(node: Json, { where, parameters }: Filling): unknown {
-  const name = String(node.$PARAMETER);
-  if (Object.hasOwn(parameters, name)) return parameters[name];
-  const beside = `$PARAMETER.${name}`;
-  if (Object.hasOwn(node, beside)) return node[beside];
+/** 0.x suites may carry values beside the name or the expression, as "$PARAMETER.name". */
+function parameterValue(node: Json, { where, parameters, unsupported }: Filling): unknown {
+  const result = evaluateParameter(String(node.$PARAMETER), (name) => {
+    if (Object.hasOwn(parameters, name)) return parameters[name];
+    const beside = `$PARAMETER.${name}`;
+    return Object.hasOwn(node, beside) ? node[beside] : undefined;
+  });
+  if (result.kind === "value") return result.value;
+  if (result.kind === "unsupported") {
+    unsupported.push(result.why);
+    return null;
+  }
+  const { name } = result;
   const known = Object.keys(parameters).join(", ") || "none";
   return invalid(where, `needs the suite parameter ${JSON.stringify(name)}`, `parameters given: ${known}`);
 }

@@ -10,6 +10,7 @@ import { idOf, type Parsed, rename } from "../online/parse.ts";
 import type { Scorer } from "../online/score.ts";
 import type { Shadowed } from "../online/shadow.ts";
 import type { WarmState } from "../online/states.ts";
+import { nameFolder } from "../pipeline/names.ts";
 import type { PredictionRecord } from "../ports/log.ts";
 import { mediaType, readText } from "./body.ts";
 import { parseJson } from "./json.ts";
@@ -90,7 +91,7 @@ async function caseOf(parts: ServerParts, given: unknown): Promise<Case> {
 
 /** The id, where the request holds nothing else. */
 function idAlone(parts: ServerParts, given: unknown): string | null {
-  const { renamed, spelled } = rename(given, parts.pipeline.canonical);
+  const { renamed, spelled } = rename(given, nameFolder(parts.pipeline.canonical));
   const { id } = parts.pipeline.columns;
   if (Object.keys(renamed).length !== 1 || !(id in renamed)) return null;
   const known = idOf(renamed[id]);

@@ -1,10 +1,12 @@
 // POST /feedback: labels, the late truth, one or many; on the clock of event time.
 
 import { ERROR_KINDS, type ErrorCode, SentinelError } from "../core/errors.ts";
+import { type LabelWords, labelOfWord, wordsText } from "../core/label-words.ts";
+import { readTime, type TimeRule } from "../core/time.ts";
 import { type FieldFault, invalidRequest } from "../online/faults.ts";
 import { type LabelDraft, takeLabel } from "../online/label.ts";
-import { idOf, rename } from "../online/parse.ts";
-import { parseTime } from "../online/time.ts";
+import { idOf, rename, timeMessage } from "../online/parse.ts";
+import { nameFolder } from "../pipeline/names.ts";
 import { mediaType, readText } from "./body.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
@@ -68,21 +70,23 @@ function parseLabel(parts: ServerParts, value: unknown, at: string): LabelDraft 
   const names = new Map(canonical);
   names.set("time", "time");
   for (const name of LABEL_NAMES) names.set(name, columns.label);
-  const { renamed, spelled } = rename(value, names);
+  const { renamed, spelled } = rename(value, nameFolder(names));
   const faults: FieldFault[] = [];
   const fault = (column: string, message: string): void =>
     void faults.push({ field: `${at}${spelled.get(column) ?? column}`, message });
   const transactionId = idOf(renamed[columns.id]);
   if (transactionId === null) fault(columns.id, "must be the id of a transaction");
-  const fraud = fraudOf(renamed[columns.label]);
-  if (fraud === null) fault(spelled.get(columns.label) ?? "fraud", "must be true or false (or 1 or 0)");
+  const words = parts.pipeline.written.labelWords;
+  const fraud = fraudOf(renamed[columns.label], words);
+  const also = words === null ? "" : `, or a word of the pipeline's: ${wordsText(words)}`;
+  if (fraud === null) fault(spelled.get(columns.label) ?? "fraud", `must be true or false (or 1 or 0)${also}`);
   const source = renamed.source ?? "analyst";
   if (typeof source !== "string" || source.length === 0 || source.length > SOURCE_LENGTH_MAX) {
     fault("source", `must be a text of 1 to ${SOURCE_LENGTH_MAX} characters`);
   }
   const time = renamed[names.get("time") ?? "time"];
-  const knownAt = knownAtOf(time);
-  if (Number.isNaN(knownAt)) fault("time", "must be an ISO 8601 time or whole milliseconds since 1970");
+  const knownAt = knownAtOf(time, parts.pipeline.times);
+  if (Number.isNaN(knownAt)) fault("time", timeMessage(time, parts.pipeline));
   const latest = Math.max(parts.ports.clock.now(), parts.states.newestTime) + parts.aheadMaxMs;
   if (typeof knownAt === "number" && knownAt > latest)
     fault("time", "is ahead of the server's clock by more than is allowed");
@@ -90,15 +94,19 @@ function parseLabel(parts: ServerParts, value: unknown, at: string): LabelDraft 
   return { transactionId: transactionId!, fraud: fraud!, source: source as string, knownAt };
 }
 
-function fraudOf(value: unknown): boolean | null {
+/** A digit that the pipeline's words read otherwise is refused: either reading would be a guess. */
+function fraudOf(value: unknown, words: LabelWords | null): boolean | null {
   if (typeof value === "boolean") return value;
-  return value === 0 || value === 1 ? value === 1 : null;
+  const meaning = words === null ? null : labelOfWord(String(value), words);
+  if (typeof value === "string") return meaning === null || Number.isNaN(meaning) ? null : meaning === 1;
+  if (value !== 0 && value !== 1) return null;
+  return meaning === null || meaning === value ? value === 1 : null;
 }
 
 /** Absent: known as it arrives. null: nobody knows when, so the pipeline's delay counts. NaN: not a time. */
-function knownAtOf(value: unknown): LabelDraft["knownAt"] {
+function knownAtOf(value: unknown, rule: TimeRule): LabelDraft["knownAt"] {
   if (value === undefined) return "now";
-  return value === null ? "after-delay" : parseTime(value);
+  return value === null ? "after-delay" : readTime(value, rule);
 }
 
 function refused(outcome: Outcome): SentinelError {

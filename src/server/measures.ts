@@ -52,6 +52,11 @@ export function createMeasures() {
     "code",
   ]);
   const labels = counter("labels_total", "Labels received, by outcome.", ["outcome"]);
+  const fieldsLacking = counter(
+    "fields_lacking_total",
+    "Fields the champion's features read that did not come, by how.",
+    ["field", "how"],
+  );
   const swaps = counter("swaps_total", "Changes of the champion.");
   const swapFailures = counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]);
   const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
@@ -86,6 +91,7 @@ export function createMeasures() {
     recordDropped: (kind) => logDropped.inc({ kind }),
     learnFailed: () => learnFailures.inc(),
     stateFailed: (code) => stateFailures.inc({ code }),
+    fieldLacking: (field, how) => fieldsLacking.inc({ field, how }),
     labelled: (outcome) => labels.inc({ outcome }),
     swapped: () => swaps.inc(),
     versionBroken: (code) => swapFailures.inc({ code }),

@@ -25,7 +25,30 @@ export function modelOf(parts: ServerParts) {
     aliases: live.aliases,
     registry: registryOf(parts, ports.clock.now()),
     broken: live.faults(),
+    inputs: inputsOf(parts),
     ...sharingOf(parts),
+  };
+}
+
+/** How the requests of late feed the champion's features; null before the first. */
+function inputsOf(parts: ServerParts) {
+  const report = parts.inputs.report();
+  if (report === null) return null;
+  return {
+    requests: report.rows,
+    fields: Object.fromEntries(
+      report.fields.map(({ field, lacking, text, trained }) => [
+        field,
+        { lacking, text, lacking_in_training: trained },
+      ]),
+    ),
+    keys: report.keys.map(({ key, rows, known, trained }) => ({
+      key,
+      requests: rows,
+      known_to_training: rows === 0 ? null : known / rows,
+      known_in_training: trained,
+    })),
+    warnings: report.warnings,
   };
 }
 

@@ -12,7 +12,7 @@ import { compileSpec } from "../../src/features/plan.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { readSource } from "../../src/lifecycle/data/source.ts";
 import { loadSpec } from "../../src/lifecycle/data/spec-file.ts";
-import { columnsOfPlan, vectorsOf } from "../../src/lifecycle/data/vectors.ts";
+import { vectorsOf } from "../../src/lifecycle/data/vectors.ts";
 import { featurise } from "../../src/lifecycle/featurise.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { sentinel, sentinelJson } from "../cli/sentinel.ts";
@@ -67,7 +67,7 @@ async function trained() {
   const plan = compileSpec(await loadSpec(place.pipeline));
   const source = await readSource(await place.ports.dataset(), place.pipeline, {
     path: data,
-    wanted: columnsOfPlan(plan),
+    plans: [plan],
     labelled: true,
   });
   const { x } = vectorsOf(source.table, { plan, pipeline: place.pipeline, report: quiet });

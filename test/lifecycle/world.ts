@@ -69,9 +69,12 @@ export async function emptyPlace(): Promise<Place> {
   };
 }
 
-/** A pipeline of the fewest keys, with more YAML below. */
-export function pipelineOf(more = "", workspace = "/w"): Pipeline {
-  return parsePipeline(`${FEWEST}${more}`, { file: `${workspace}/pipelines/card.yaml`, workspace });
+/** A pipeline of the fewest keys, with more YAML below; `time` is what stands for columns.time. */
+export function pipelineOf(more = "", workspace = "/w", time = "time"): Pipeline {
+  return parsePipeline(`${FEWEST.replace("time: time", `time: ${time}`)}${more}`, {
+    file: `${workspace}/pipelines/card.yaml`,
+    workspace,
+  });
 }
 
 const FEWEST = `name: card

@@ -5,48 +5,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
 import { compileSchema, createParser } from "../../src/online/parse.ts";
-import { parseTime } from "../../src/online/time.ts";
 import { loadPipeline } from "../../src/pipeline/pipeline.ts";
 import { readLines } from "../../src/server/body.ts";
 import { parseJson } from "../../src/server/json.ts";
-
-test("any instant reads back from its ISO text and from its milliseconds", () => {
-  fc.assert(
-    fc.property(fc.integer({ min: -62e12, max: 253e12 }), (ms) => {
-      expect(parseTime(ms)).toBe(ms);
-      const text = new Date(ms).toISOString();
-      if (/^\d{4}-/.test(text)) expect(parseTime(text)).toBe(ms);
-    }),
-  );
-});
-
-test("zones, blanks and fractions", () => {
-  const noon = Date.UTC(2026, 2, 1, 12);
-  for (const text of [
-    "2026-03-01T12:00:00Z",
-    "2026-03-01 12:00:00",
-    "2026-03-01T12:00",
-    "2026-03-01T14:30:00+02:30",
-    "2026-03-01T07:00:00-0500",
-    "2026-03-01T12:00:00.000999Z",
-  ]) {
-    expect(parseTime(text)).toBe(noon);
-  }
-  expect(parseTime("2026-03-01")).toBe(Date.UTC(2026, 2, 1));
-  for (const text of [
-    "",
-    "now",
-    "2026-13-01",
-    "2026-02-30",
-    "2026-03-01T24:00:00Z",
-    "12",
-    "2026-03-01T12:00:00+99:00",
-  ]) {
-    expect(parseTime(text)).toBeNaN();
-  }
-  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 1.5, 1e300, true, null, {}])
-    expect(parseTime(value)).toBeNaN();
-});
 
 test("whatever JSON.parse reads is read the same; what it refuses is refused with a place inside the text", () => {
   fc.assert(fc.property(fc.json(), (text) => void expect(parseJson(text)).toEqual(JSON.parse(text))));

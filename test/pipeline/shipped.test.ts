@@ -10,7 +10,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 
 test("pipelines/card.yaml has the values and the hash that it had in version 0.1.0", () => {
   expect(pipelineNames(ROOT)).toEqual(["card"]);
-  const { canonical, ...pipeline } = loadPipeline(ROOT, "card");
+  const { canonical, times, written, ...pipeline } = loadPipeline(ROOT, "card");
   expect(pipeline).toEqual({
     name: "card",
     model: "card-fraud",

@@ -1,6 +1,9 @@
 // Suites: both spellings read, parameters filled, and what is wrong named by place.
-import { expect, test } from "vitest";
+
+import { describe, expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
+import type { Column } from "../../src/core/table.ts";
+import { evaluateSuite } from "../../src/quality/evaluate.ts";
 import { parseSuite } from "../../src/quality/suite.ts";
 import { suiteOf } from "./tables.ts";
 
@@ -124,4 +127,84 @@ test("a member called __proto__ stays a member", () => {
   const [expectation] = parseSuite(text, { where: "f" }).expectations;
   expect(Object.keys(expectation.kwargs)).toEqual(["__proto__"]);
   expect(({} as { polluted?: number }).polluted).toBeUndefined();
+});
+
+describe("suites as Great Expectations really writes them", () => {
+  const table = {
+    rows: 4,
+    columns: new Map<string, Column>([
+      ["n", { kind: "number", values: Float64Array.of(1, 40, 300, 9000) }],
+      ["flag", { kind: "number", values: Float64Array.of(0, 1, 1, 0), boolean: true }],
+      ["gone", { kind: "text", codes: Int32Array.of(-1, -1, -1, -1), dictionary: [] }],
+    ]),
+  };
+  const judge = (type: string, kwargs: object) => {
+    const text = JSON.stringify({ expectations: [{ type, kwargs }] });
+    const suite = parseSuite(text, { where: "s.json" });
+    return evaluateSuite(table, suite, { now: null }).results[0];
+  };
+
+  test.each([
+    ["n", "bool", false],
+    ["n", "int8", false],
+    ["n", "int16", true],
+    ["n", "int64", true],
+    ["flag", "bool", true],
+    ["flag", "int64", false],
+    ["gone", "float64", true],
+    ["gone", "int64", false],
+  ])("%s of type %s: %s", (column, type_, success) => {
+    expect(judge("expect_column_values_to_be_of_type", { column, type_ }).success).toBe(success);
+  });
+
+  test("a type of another engine fails, and the reason says that it is not known", () => {
+    const result = judge("expect_column_values_to_be_of_type", { column: "n", type_: "LongType" });
+    expect(result.success).toBe(false);
+    expect(result.meta.note).toMatch(/type LongType is not known to this gate/);
+  });
+
+  test("a column without one value is judged the same, whatever it was read as", () => {
+    const between = { column: "gone", min_value: 0, max_value: 1 };
+    expect(judge("expect_column_values_to_be_between", between).success).toBe(true);
+    expect(
+      judge("expect_column_values_to_be_between", { ...between, max_value: "2024-01-01", min_value: null }).success,
+    ).toBe(true);
+    expect(judge("expect_column_values_to_be_null", { column: "gone" }).success).toBe(true);
+    expect(judge("expect_column_values_to_be_increasing", { column: "gone" }).success).toBe(true);
+    const mean = judge("expect_column_mean_to_be_between", between);
+    expect([mean.success, mean.exception_info.raised_exception]).toEqual([false, false]);
+  });
+
+  test("parameters beside their expression are computed; what is more than arithmetic is said, and stops that check alone", () => {
+    const limits = (max: string) => ({
+      column: "n",
+      min_value: 0,
+      max_value: { $PARAMETER: max, "$PARAMETER.usual": 1000 },
+    });
+    expect(judge("expect_column_max_to_be_between", limits("9 * usual")).success).toBe(true);
+    expect(judge("expect_column_max_to_be_between", limits("(usual + usual / 2) * -1 + 10499")).success).toBe(false);
+    expect(judge("expect_column_max_to_be_between", limits("2 * (usual + 3500)")).success).toBe(true);
+    const foreign = judge("expect_column_max_to_be_between", limits("now() - timedelta(days=usual)"));
+    expect(foreign.meta.status).toBe("unsupported");
+    expect(foreign.exception_info.exception_message).toMatch(/\$PARAMETER expression .*now\(\).* is not supported/);
+    expect(() => judge("expect_column_max_to_be_between", limits("2 * unusual"))).toThrow(/suite parameter "unusual"/);
+  });
+
+  test("what 0.x files carry beside is left alone, and null in a set is no value", () => {
+    const old = { auto: true, profiler_config: null, parse_strings_as_datetimes: true };
+    expect(judge("expect_column_values_to_be_between", { column: "n", min_value: 0, ...old }).success).toBe(true);
+    const set = { column_set: ["n", "flag"] };
+    expect(judge("expect_table_columns_to_match_set", { ...set, exact_match: null }).success).toBe(true);
+    expect(judge("expect_table_columns_to_match_set", set).success).toBe(false);
+    expect(judge("expect_column_values_to_be_in_set", { column: "flag", value_set: [0, 1, null] }).success).toBe(true);
+    expect(
+      judge("expect_column_distinct_values_to_be_in_set", { column: "flag", value_set: [0, 1, null] }).success,
+    ).toBe(true);
+    expect(
+      judge("expect_column_distinct_values_to_equal_set", { column: "flag", value_set: [0, 1, null] }).success,
+    ).toBe(false);
+    expect(() => judge("expect_column_values_to_be_between", { column: "n", min_value: 0, max_valu: 9 })).toThrow(
+      /no argument max_valu/,
+    );
+  });
 });

@@ -1,21 +1,24 @@
 // Raw history for replay: the table a server's state began with, read again and checked by its hash.
 import { SentinelError } from "../../core/errors.ts";
 import type { Table } from "../../core/table.ts";
+import type { FeaturePlan } from "../../features/plan.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { readSource } from "./source.ts";
 
-/** Every column of the file under canonical names. Errors: dataset.*; dataset.unreadable when the file has changed. */
+/** The columns that a plan reads, under canonical names, as its training read them. Errors: dataset.*; dataset.unreadable when the file has changed. */
 export async function readHistory(
   ports: Ports,
   pipeline: Pipeline,
-  origin: { readonly dataPath: string | null; readonly dataHash: string | null },
+  from: {
+    readonly origin: { readonly dataPath: string | null; readonly dataHash: string | null };
+    readonly plan: FeaturePlan;
+  },
 ): Promise<Table> {
+  const { origin, plan } = from;
   if (origin.dataPath === null) return { rows: 0, columns: new Map() };
   const dataset = await ports.dataset();
-  const { columns } = await dataset.describe(origin.dataPath);
-  const wanted = columns.map(({ name }) => pipeline.canonical.get(name) ?? name);
-  const source = await readSource(dataset, pipeline, { path: origin.dataPath, wanted, labelled: false });
+  const source = await readSource(dataset, pipeline, { path: origin.dataPath, plans: [plan], labelled: false });
   if (source.hash !== origin.dataHash) {
     throw new SentinelError(
       "dataset.unreadable",

@@ -1,10 +1,15 @@
 // A pipeline's data: a file read once, its columns under their canonical names, checked before anything is computed.
 import { formatDuration } from "../../core/duration.ts";
-import { SentinelError } from "../../core/errors.ts";
-import { type Column, type Table, textAt } from "../../core/table.ts";
+import { assert, SentinelError } from "../../core/errors.ts";
+import { type Column, type Table, type TextColumn, type TimeColumn, textAt } from "../../core/table.ts";
+import { inputsOf, spelledBy } from "../../features/inputs.ts";
+import type { FeaturePlan } from "../../features/plan.ts";
+import { type NameOf, nameFolder } from "../../pipeline/names.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Dataset, DatasetDescription } from "../../ports/dataset.ts";
+import { instants, type Place, typeWrong } from "./instants.ts";
 import { LABEL_KNOWN_AT } from "./vectors.ts";
+import { composed, labelColumn, moneyColumn, rowIds } from "./written.ts";
 
 /** A table under canonical names, and where it came from. */
 export interface Source {
@@ -13,78 +18,171 @@ export interface Source {
   readonly table: Table;
 }
 
+export interface SourceOptions {
+  readonly path: string;
+  /** Whose columns are read, and by what their cells count: spelling or number. */
+  readonly plans: readonly FeaturePlan[];
+  /** Of these, the plans without whose keys the table is of no use (all, when absent); what another plan lacks is missing in every row. */
+  readonly required?: readonly FeaturePlan[];
+  /** The label must be there. */
+  readonly labelled: boolean;
+  /** Columns that nobody names are read too, for a gate that may ask about them. */
+  readonly all?: boolean;
+}
+
 /**
- * Reads the columns that the pipeline or `wanted` names, renamed by the pipeline's aliases. With `labelled`, the label
- * must be there. Errors: dataset.columns-missing, dataset.type-wrong and the dataset port's own, each naming file,
- * column, row and what to do.
+ * Reads the columns that the pipeline or a plan names, under their canonical names: ids and keys as they are spelled, times as instants by
+ * the pipeline's rule. Errors: dataset.columns-missing, dataset.type-wrong and the dataset port's own, each naming file, column, row, value
+ * and what to do.
  */
-export async function readSource(
-  dataset: Dataset,
-  pipeline: Pipeline,
-  options: {
-    readonly path: string;
-    readonly wanted: readonly string[];
-    readonly labelled: boolean;
-    /** Columns that nobody names are read too, for a gate that may ask about them. */
-    readonly all?: boolean;
-  },
-): Promise<Source> {
-  const description = await dataset.describe(options.path);
-  const fileName = fileNames(description, pipeline);
-  const { id, time, amount, label } = pipeline.columns;
-  const required = options.labelled ? [id, time, amount, label] : [id, time, amount];
-  const missing = required.filter((name) => !fileName.has(name));
+export async function readSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<Source> {
+  const { path, plans, labelled } = options;
+  const { columns, times: rule, written } = pipeline;
+  const { id, time, amount, card, label } = columns;
+  const parts = written.timeParts ?? [time];
+  const description = await dataset.describe(path);
+  const wanted = [...new Set(plans.flatMap((plan) => inputsOf(plan).all))];
+  const fileName = fileNames(description, nameFolder(pipeline.canonical, [...wanted, LABEL_KNOWN_AT]));
+  if (written.rowIds && fileName.has(id)) throw ownIds(description, { id, native: fileName.get(id)! });
+  const required = options.required ?? plans;
+  const keys = required.flatMap((plan) => inputsOf(plan).keys);
+  const needed = [
+    ...new Set([
+      ...(written.rowIds ? [] : [id]),
+      ...parts,
+      ...(amount === null ? [] : [amount]),
+      ...(labelled ? [label] : []),
+      ...keys,
+    ]),
+  ];
+  const missing = needed.filter((name) => !fileName.has(name));
   if (missing.length > 0) throw columnsMissing(description, pipeline, missing);
-  const columns = [...new Set([...required, pipeline.columns.card, label, LABEL_KNOWN_AT, ...options.wanted])].filter(
-    (name) => fileName.has(name),
-  );
-  const besides = options.all === true ? [...fileName.keys()].filter((name) => !columns.includes(name)) : [];
-  const hash = await dataset.hash(options.path);
-  const raw = await dataset.read(options.path, {
-    columns: [...columns, ...besides].map((name) => fileName.get(name)!),
+
+  const named = [...new Set([...needed, ...(card === null ? [] : [card]), label, LABEL_KNOWN_AT, ...wanted])];
+  const read = named.filter((name) => fileName.has(name));
+  const besides = options.all === true ? [...fileName.keys()].filter((name) => !read.includes(name)) : [];
+  const hash = await dataset.hash(path);
+  const raw = await dataset.read(path, {
+    columns: [...read, ...besides].map((name) => fileName.get(name)!),
+    spelled: spelledColumns(pipeline, plans)
+      .filter((name) => fileName.has(name))
+      .map((name) => fileName.get(name)!),
   });
-  const renamed = new Map<string, Column>(
-    [...columns, ...besides].map((name) => [name, raw.columns.get(fileName.get(name)!)!]),
+  const cells = new Map<string, Column>(
+    [...read, ...besides].map((name) => [name, raw.columns.get(fileName.get(name)!)!]),
   );
-  const table: Table = { rows: raw.rows, columns: renamed };
-  const types = new Map(description.columns.map(({ name, nativeType }) => [name, nativeType]));
-  const native = (name: string): string => `${fileName.get(name)} (${types.get(fileName.get(name)!)})`;
-  checkTime(table, { path: options.path, name: time, native: native(time) });
-  const numeric = [amount, ...(renamed.has(label) ? [label] : [])];
-  for (const name of numeric) {
-    if (isEmpty(renamed.get(name)!)) renamed.set(name, noNumbers(raw.rows));
+  const placeOf = (name: string): Place => placeIn(description, { name: fileName.get(name)!, pipeline });
+  if (written.rowIds) cells.set(id, rowIds(description));
+  else checkIds(cells.get(id)!, placeOf(id));
+  const timeCells =
+    written.timeParts === null
+      ? cells.get(time)!
+      : composed(
+          parts.map((part) => cells.get(part)!),
+          raw.rows,
+        );
+  const times = instants(timeCells, { place: timePlace(parts, placeOf), rule, needed: true });
+  cells.set(time, times);
+  if (written.money !== null && amount !== null)
+    cells.set(amount, moneyColumn(cells.get(amount)!, written.money, placeOf(amount)));
+  if (written.labelWords !== null && cells.has(label))
+    cells.set(label, labelColumn(cells.get(label)!, written.labelWords, placeOf(label)));
+  if (cells.has(LABEL_KNOWN_AT)) {
+    const place = placeOf(LABEL_KNOWN_AT);
+    const known = instants(cells.get(LABEL_KNOWN_AT)!, { place, rule, needed: false });
+    checkKnownAt(known, { times, labels: cells.get(label), place });
+    cells.set(LABEL_KNOWN_AT, known);
   }
-  for (const name of numeric) checkNumber(renamed.get(name)!, { path: options.path, native: native(name) });
-  for (const name of columns) checkFinite(renamed.get(name)!, { path: options.path, native: native(name) });
-  if (renamed.has(label)) checkLabel(renamed.get(label)!, { path: options.path, native: native(label) });
-  return { path: options.path, hash, table };
+  const numeric = new Set([
+    ...(amount === null ? [] : [amount]),
+    ...required.flatMap((plan) => inputsOf(plan).numbers),
+    label,
+  ]);
+  for (const name of numeric) {
+    const column = cells.get(name);
+    if (column === undefined || name === time) continue;
+    cells.set(name, isEmpty(column) ? noNumbers(raw.rows) : column);
+    if (name === label) checkLabel(cells.get(name)!, placeOf(name));
+    else checkNumber(cells.get(name)!, placeOf(name));
+  }
+  for (const name of read) checkFinite(cells.get(name)!, placeOf(name));
+  return { path, hash, table: { rows: raw.rows, columns: cells } };
+}
+
+/** Where a time stands that may be composed of several columns. */
+function timePlace(parts: readonly string[], placeOf: (name: string) => Place): Place {
+  const places = parts.map(placeOf);
+  return { ...places[0], native: places.map(({ native }) => native).join(" with ") };
+}
+
+/** Columns whose cells count by their spelling: ids, cards, what the pipeline reads as texts, and what the plans read as keys and nowhere as a number. */
+function spelledColumns({ columns, times, written }: Pipeline, plans: readonly FeaturePlan[]): readonly string[] {
+  const { id, card, amount, label, time } = columns;
+  const numbers = new Set([
+    ...(amount === null ? [] : [amount]),
+    label,
+    ...plans.flatMap((plan) => inputsOf(plan).numbers),
+  ]);
+  const roles = [
+    id,
+    ...(card === null || numbers.has(card) ? [] : [card]),
+    ...(times.format === undefined ? [] : (written.timeParts ?? [time]).filter((name) => !numbers.has(name))),
+    ...(written.money === null || amount === null ? [] : [amount]),
+    ...(written.labelWords === null ? [] : [label]),
+  ];
+  return [...new Set([...roles, ...spelledBy(plans).filter((name) => name !== amount && name !== label)])];
 }
 
 /** With the named columns and those that the pipeline names, and no others. */
 export function keepColumns(source: Source, { columns }: Pipeline, wanted: readonly string[]): Source {
-  const names = new Set([...Object.values(columns), LABEL_KNOWN_AT, ...wanted]);
+  const names = new Set<string | null>([...Object.values(columns), LABEL_KNOWN_AT, ...wanted]);
   const kept = [...source.table.columns].filter(([name]) => names.has(name));
   return { ...source, table: { ...source.table, columns: new Map(kept) } };
 }
 
-/** The labels of a table as 0 and 1; a missing label counts as 0. */
+/** In {@link labelsOf}: a row whose truth nobody knows. */
+export const UNLABELLED = 2;
+
+/**
+ * The labels of a table as 0 and 1. Where one is missing the pipeline says what that means (`labels.unreported`): genuine, or
+ * {@link UNLABELLED}, which nothing may learn from or be judged by.
+ */
 export function labelsOf(table: Table, pipeline: Pipeline): Uint8Array {
   const column = table.columns.get(pipeline.columns.label);
-  const labels = new Uint8Array(table.rows);
-  if (column === undefined || column.kind === "text") return labels;
-  for (let i = 0; i < labels.length; i++) labels[i] = column.values[i] === 1 ? 1 : 0;
+  const absent = pipeline.labels.unreportedIsGenuine ? 0 : UNLABELLED;
+  const labels = new Uint8Array(table.rows).fill(absent);
+  if (column === undefined) return labels;
+  assert(column.kind !== "text", "labels were checked when the table was read");
+  for (let i = 0; i < labels.length; i++) {
+    if (!Number.isNaN(column.values[i])) labels[i] = column.values[i] === 1 ? 1 : 0;
+  }
   return labels;
+}
+
+/** One line on the rows without a label, and what they count as; null when every row has one. */
+export function unlabelledText(table: Table, pipeline: Pipeline): string | null {
+  const column = table.columns.get(pipeline.columns.label);
+  if (column === undefined || column.kind === "text") return null;
+  let count = 0;
+  for (const value of column.values) if (Number.isNaN(value)) count++;
+  if (count === 0) return null;
+  const rows = `${count.toLocaleString("en")} of ${table.rows.toLocaleString("en")} transactions have no label`;
+  return pipeline.labels.unreportedIsGenuine
+    ? `  ${rows} and are taken for genuine (labels.unreported: genuine)`
+    : `  ${rows} and are left out of learning and judging (labels.unreported: unknown)`;
 }
 
 /** The event times of a table, epoch milliseconds. */
 export function timesOf(table: Table, pipeline: Pipeline): Float64Array {
-  const column = table.columns.get(pipeline.columns.time)!;
-  return column.kind === "text" ? new Float64Array(table.rows) : column.values;
+  const column = table.columns.get(pipeline.columns.time);
+  assert(column !== undefined && column.kind !== "text", "times were read when the table was");
+  return column.values;
 }
 
 /** Amounts, one a row; NaN where one is missing or no number. */
 export function amountsOf(table: Table, pipeline: Pipeline): Float64Array {
-  const column = table.columns.get(pipeline.columns.amount);
+  const { amount } = pipeline.columns;
+  const column = amount === null ? undefined : table.columns.get(amount);
   const missing = column === undefined || column.kind === "text";
   return missing ? new Float64Array(table.rows).fill(Number.NaN) : Float64Array.from(column.values);
 }
@@ -92,7 +190,8 @@ export function amountsOf(table: Table, pipeline: Pipeline): Float64Array {
 /** Cards as dense codes for evidence by card; every row its own card where the column is absent or empty. */
 export function cardsOf(table: Table, pipeline: Pipeline): Int32Array {
   const codes = new Int32Array(table.rows);
-  const column = table.columns.get(pipeline.columns.card);
+  const { card } = pipeline.columns;
+  const column = card === null ? undefined : table.columns.get(card);
   if (column?.kind === "text") {
     let next = column.dictionary.length;
     for (let i = 0; i < codes.length; i++) codes[i] = column.codes[i] < 0 ? next++ : column.codes[i];
@@ -112,6 +211,7 @@ export function cardsOf(table: Table, pipeline: Pipeline): Int32Array {
 /** Stops at the first transaction id that occurs twice, naming both rows. */
 export function checkUniqueIds(source: Source, pipeline: Pipeline): void {
   const column = source.table.columns.get(pipeline.columns.id)!;
+  if (pipeline.written.rowIds) return;
   const first = new Map<number | string, number>();
   const increasing = column.kind !== "text" && isIncreasing(column.values);
   if (increasing) return;
@@ -141,19 +241,53 @@ export function spanText(times: Float64Array): string {
   return `${day(low)} … ${day(high)} (${formatDuration(Math.max(1, Math.round((high - low) / 86_400_000)) * 86_400_000)})`;
 }
 
-interface Place {
-  readonly path: string;
-  readonly native: string;
+/** Where a column stands, for messages; `name` is the file's own. */
+export function placeIn(
+  { path, format, columns }: DatasetDescription,
+  { name, pipeline }: { readonly name: string; readonly pipeline: Pipeline },
+): Place {
+  const type = columns.find((column) => column.name === name)?.nativeType;
+  return { path, native: `${name} (${type})`, format, name, timeColumn: pipeline.columns.time };
 }
 
-/** Canonical name → the file's own name; a file that has two names for one column keeps the canonical one. */
-function fileNames(description: DatasetDescription, pipeline: Pipeline): Map<string, string> {
+/** Canonical name → the file's own name. Errors: dataset.columns-missing, when two of the file's columns have one canonical name. */
+export function fileNames(description: DatasetDescription, nameOf: NameOf): Map<string, string> {
   const names = new Map<string, string>();
   for (const { name } of description.columns) {
-    const canonical = pipeline.canonical.get(name) ?? name;
-    if (!names.has(canonical) || canonical === name) names.set(canonical, name);
+    const canonical = nameOf(name);
+    const other = names.get(canonical);
+    if (other !== undefined) throw namedTwice(description.path, { canonical, names: [other, name] });
+    names.set(canonical, name);
   }
   return names;
+}
+
+/** The error of a table that has the ids which its pipeline says it has not. */
+function ownIds(
+  { path }: DatasetDescription,
+  { id, native }: { readonly id: string; readonly native: string },
+): SentinelError {
+  return new SentinelError(
+    "dataset.type-wrong",
+    `${path} has a column ${native}, and columns.id makes ids from row numbers`,
+    {
+      hint: `write columns: id: ${id} to use the table's own, or give the made ones another name: id: {from: row, as: row_id}`,
+    },
+  );
+}
+
+/** The error of a file with two columns of one meaning: which of them counts is not for a reader to guess. */
+function namedTwice(
+  path: string,
+  { canonical, names }: { readonly canonical: string; readonly names: readonly string[] },
+): SentinelError {
+  return new SentinelError(
+    "dataset.type-wrong",
+    `${path} has two columns that mean ${canonical}: ${names.join(" and ")}`,
+    {
+      hint: "keep one of them, or take the name of the other out of aliases: in the pipeline",
+    },
+  );
 }
 
 function columnsMissing(
@@ -161,50 +295,82 @@ function columnsMissing(
   pipeline: Pipeline,
   missing: readonly string[],
 ): SentinelError {
+  const roles = new Map(Object.entries(pipeline.columns).map(([role, name]) => [name, role]));
   const accepted = missing.map((name) => {
     const others = [...pipeline.canonical]
       .filter(([other, canonical]) => canonical === name && other !== name)
       .map(([other]) => other);
-    return others.length > 0 ? `${name} (or ${others.join(", ")})` : name;
+    const what = roles.has(name) ? "" : ", a key of the features";
+    return others.length > 0
+      ? `${name} (or ${others.join(", ")}${what})`
+      : `${name}${what === "" ? "" : " (a key of the features)"}`;
   });
-  const has = description.columns.map(({ name }) => name).slice(0, 30);
   return new SentinelError(
     "dataset.columns-missing",
-    `${description.path} has no column ${accepted.join(" and no ")}; it has: ${has.join(", ")}`,
+    `${description.path} has no column ${accepted.join(" and no ")}; it has: ${columnList(description)}`,
     {
       hint: `rename the column in the file, or add its name under aliases: in ${pipeline.file}`,
     },
   );
 }
 
-function checkTime(table: Table, place: Place & { readonly name: string }): void {
-  const column = table.columns.get(place.name)!;
-  if (column.kind !== "time" && column.kind !== "number") {
+/** So many names of a file are shown. */
+const NAMES_SHOWN_MAX = 100;
+
+/** The names of a file's columns; of a very wide file the first, and how many more. */
+export function columnList({ columns }: DatasetDescription): string {
+  const shown = columns.slice(0, NAMES_SHOWN_MAX).map(({ name }) => name);
+  const more = columns.length - shown.length;
+  return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+function checkIds(column: Column, place: Place): void {
+  const missing = column.kind === "text" ? column.codes.indexOf(-1) : column.values.findIndex(Number.isNaN);
+  if (missing < 0) return;
+  const hint = "every transaction needs an id of its own: fill it in or remove the row";
+  throw typeWrong(place, `has no transaction id in data row ${missing + 1}`, hint);
+}
+
+/** Errors: dataset.type-wrong, at the first label that is known before its transaction. */
+export function checkKnownAt(
+  known: TimeColumn,
+  given: { readonly times: TimeColumn; readonly labels: Column | undefined; readonly place: Place },
+): void {
+  const { times, labels, place } = given;
+  if (labels === undefined) return;
+  for (let row = 0; row < known.values.length; row++) {
+    if (!(known.values[row] < Math.floor(times.values[row])) || textAt(labels, row) === null) continue;
+    const [at, happened] = [known.values[row], times.values[row]].map((time) => new Date(time).toISOString());
     throw typeWrong(
       place,
-      `holds ${oddText(column, (text) => !Number.isNaN(Date.parse(text)))}, not times`,
-      "write times as 2018-04-01 00:00:31 (UTC) or epoch milliseconds",
+      `in data row ${row + 1} is ${at}, before the transaction itself at ${happened}`,
+      "a label is known after its transaction: correct the time, or leave it empty for the usual delay (labels.delay)",
     );
-  }
-  for (let row = 0; row < table.rows; row++) {
-    if (!Number.isFinite(column.values[row])) {
-      throw typeWrong(
-        place,
-        `has no time in data row ${row + 1}`,
-        "every transaction needs its time: fill it in or remove the row",
-      );
-    }
   }
 }
 
 function checkNumber(column: Column, place: Place): void {
   if (column.kind === "number") return;
-  const seen = column.kind === "text" ? oddText(column, (text) => Number.isFinite(Number(text))) : "times";
+  if (column.kind === "time") {
+    throw typeWrong(
+      place,
+      "holds times, not numbers",
+      "name another column, or write numbers: a request cannot send a time as one",
+    );
+  }
+  const odd = oddCell(column, (text) => Number.isFinite(Number(text)));
+  if (odd === null) throw typeWrong(place, "is typed as text, and its cells are numbers", castHint(place));
   throw typeWrong(
     place,
-    `holds ${seen}, not numbers`,
-    "mend the column: plain numbers with a point, empty where missing",
+    `is no number in data row ${odd.row + 1}: ${odd.shown}`,
+    "write plain numbers with a point, without currency signs or separators, and leave a missing one empty",
   );
+}
+
+function castHint({ format, name }: Place): string {
+  if (format === "parquet")
+    return `typed as text: cast it, for example CAST(${name} AS DOUBLE), and write the file again`;
+  return "write the numbers without leading zeros and without quotes";
 }
 
 /** Without one value a column says nothing of its type, and a text file's reader takes it for texts. */
@@ -229,31 +395,33 @@ function checkFinite(column: Column, place: Place): void {
   }
 }
 
+/** What a label is, and what to do about another. */
+const LABEL_HINT = "write 1 for fraud, 0 for genuine, nothing where not known";
+
 function checkLabel(column: Column, place: Place): void {
-  if (column.kind === "text") return;
+  if (column.kind === "text") {
+    const odd = oddCell(column, (text) => text === "0" || text === "1");
+    if (odd === null) throw typeWrong(place, "is typed as text, and its cells are 0 and 1", castHint(place));
+    throw typeWrong(place, `is ${odd.shown} in data row ${odd.row + 1}; a label is 0 or 1`, LABEL_HINT);
+  }
+  if (column.kind === "time") throw typeWrong(place, "holds times; a label is 0 or 1", LABEL_HINT);
   for (let row = 0; row < column.values.length; row++) {
     const value = column.values[row];
     if (value !== 0 && value !== 1 && !Number.isNaN(value)) {
-      throw typeWrong(
-        place,
-        `is ${value} in data row ${row + 1}; a label is 0 or 1`,
-        "write 1 for fraud, 0 for genuine, nothing where not known",
-      );
+      throw typeWrong(place, `is ${value} in data row ${row + 1}; a label is 0 or 1`, LABEL_HINT);
     }
   }
 }
 
-function typeWrong(place: Place, what: string, hint: string): SentinelError {
-  return new SentinelError("dataset.type-wrong", `${place.path}: column ${place.native} ${what}`, { hint });
-}
-
-/** The first text that made the whole column text, and where it stands. */
-function oddText(column: Column, fits: (text: string) => boolean): string {
-  if (column.kind !== "text") return "other values";
+/** The first text that does not fit, and where it stands; null when all do. */
+function oddCell(
+  column: TextColumn,
+  fits: (text: string) => boolean,
+): { readonly row: number; readonly shown: string } | null {
   const odd = column.dictionary.map((text) => text.trim() === "" || !fits(text));
   const row = column.codes.findIndex((code) => code >= 0 && odd[code]);
-  if (row < 0) return "text";
-  return `text such as ${JSON.stringify(column.dictionary[column.codes[row]].slice(0, 40))} in data row ${row + 1}`;
+  if (row < 0) return null;
+  return { row, shown: JSON.stringify(column.dictionary[column.codes[row]].slice(0, 40)) };
 }
 
 function isIncreasing(values: Float64Array): boolean {

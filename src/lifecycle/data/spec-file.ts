@@ -2,8 +2,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { messageOf, SentinelError } from "../../core/errors.ts";
+import { compileSpec } from "../../features/plan.ts";
 import { checkSpec, type FeatureSpec } from "../../features/spec.ts";
+import { checkFields } from "../../online/fields.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
+import { loadSchema } from "./schema-file.ts";
 
 /** The name under which npm knows this package; package.json says the same. */
 export const PACKAGE_NAME = "sentinel-fraud";
@@ -12,9 +15,16 @@ const FORMER_NAME = "sentinel";
 
 /**
  * The spec a pipeline names. A .ts file exports it under the pipeline's name for it (`features: card` → `export const
- * card`) and may import from "sentinel-fraud". Errors: features.spec-missing, features.spec-invalid.
+ * card`) and may import from "sentinel-fraud". Every column that it reads is one that requests may carry. Errors: features.spec-missing,
+ * features.spec-invalid; pipeline.invalid where the request's schema does not name a column that a feature reads.
  */
 export async function loadSpec(pipeline: Pipeline): Promise<FeatureSpec> {
+  const spec = await readSpec(pipeline);
+  checkFields(compileSpec(spec), { pipeline, schema: loadSchema(pipeline) });
+  return spec;
+}
+
+async function readSpec(pipeline: Pipeline): Promise<FeatureSpec> {
   const json = pipeline.featuresFile.replace(/\.ts$/, ".json");
   if (existsSync(pipeline.featuresFile)) return checkSpec(await loadTypescript(pipeline));
   if (!existsSync(json)) {

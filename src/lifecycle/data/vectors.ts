@@ -1,9 +1,9 @@
 // Vectors of a whole table: a spec's columns read, replayed through the one state machine, as a matrix for learning.
-import { SentinelError } from "../../core/errors.ts";
-import { type Table, textAt } from "../../core/table.ts";
+import { assert } from "../../core/errors.ts";
+import { type Column, isBoolean, type Table, textAt } from "../../core/table.ts";
 import { emptyFields, type Transaction } from "../../core/transaction.ts";
-import { columnOfIdentity } from "../../features/distinct.ts";
 import { encodeAndLearn, learnArrival } from "../../features/encode.ts";
+import { inputsOf } from "../../features/inputs.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { layoutOf } from "../../features/plan.ts";
 import { labelsOf, type ReplayInput, replay, replayBlocks, timesOf, type VectorBlock } from "../../features/replay.ts";
@@ -16,12 +16,8 @@ import type { Reporter } from "../../ports/ports.ts";
 export const LABEL_KNOWN_AT = "label_known_at";
 
 /** The columns a plan reads. */
-export function columnsOfPlan(plan: FeaturePlan): string[] {
-  const names = plan.series.flatMap((series) => [
-    ...series.key,
-    ...series.columns.map((name) => columnOfIdentity(name) ?? name),
-  ]);
-  return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
+export function columnsOfPlan(plan: FeaturePlan): readonly string[] {
+  return inputsOf(plan).all;
 }
 
 interface Given {
@@ -117,21 +113,23 @@ export function transactionAt(table: Table, row: number, pipeline: Pipeline): Tr
       name === LABEL_KNOWN_AT
     )
       continue;
-    if (column.kind === "text") fields[name] = textAt(column, row);
+    if (column.kind === "text" || isBoolean(column)) fields[name] = wordAt(column, row);
     else fields[name] = Number.isNaN(column.values[row]) ? null : column.values[row];
   }
   const time = table.columns.get(pipeline.columns.time)!;
-  if (time.kind === "text") {
-    throw new SentinelError("dataset.type-wrong", `column ${pipeline.columns.time} holds text, not times`, {
-      hint: "write times, not text",
-    });
-  }
+  assert(time.kind !== "text", "times were read when the table was");
   return { id: textAt(table.columns.get(pipeline.columns.id)!, row) ?? "", time: time.values[row], fields };
+}
+
+/** A text, or the truth that a column of truths holds. */
+function wordAt(column: Column, row: number): string | boolean | null {
+  const text = textAt(column, row);
+  return text === null || column.kind === "text" ? text : text === "true";
 }
 
 function withMissingColumns(table: Table, names: readonly string[]): Table {
   const lacking = names.filter((name) => !table.columns.has(name));
   if (lacking.length === 0) return table;
-  const missing = { kind: "number" as const, values: new Float64Array(table.rows).fill(Number.NaN) };
+  const missing: Column = { kind: "number", values: new Float64Array(table.rows).fill(Number.NaN) };
   return { rows: table.rows, columns: new Map([...table.columns, ...lacking.map((name) => [name, missing] as const)]) };
 }

@@ -20,6 +20,8 @@ const FPR = 0.01;
 export interface JudgedRows {
   readonly y: Uint8Array;
   readonly card: Int32Array;
+  /** False where each row stands alone: then nothing is measured by card. */
+  readonly carded: boolean;
   readonly time: Float64Array;
   readonly amount: Float64Array;
 }
@@ -49,7 +51,7 @@ export function metricsOf(
   return {
     average_precision: averagePrecision(scores, y),
     roc_auc: rocAuc(scores, y),
-    card_precision_100: cardPrecisionAtK({ scores, y, card: rows.card, day: daysOf(rows.time), k: CARDS_A_DAY }),
+    ...byCard(scores, rows),
     recall_at_review_budget: recallAtBudget(scores, y, given.reviewShare),
     recall_at_fpr_1pct: recallAtFpr(scores, y, FPR),
     precision_at_review: precision,
@@ -64,6 +66,11 @@ export function metricsOf(
     rows: y.length,
     frauds: y.reduce((sum, label) => sum + label, 0),
   };
+}
+
+function byCard(scores: Float32Array, { y, card, carded, time }: JudgedRows): Metrics {
+  if (!carded) return {};
+  return { card_precision_100: cardPrecisionAtK({ scores, y, card, day: daysOf(time), k: CARDS_A_DAY }) };
 }
 
 function daysOf(times: Float64Array): Int32Array {

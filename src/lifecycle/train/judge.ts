@@ -6,11 +6,13 @@ import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Provenance } from "../../online/bundle.ts";
+import { fieldFault } from "../../online/fields.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
 import { MODEL_PARAMETERS } from "../../pipeline/model-parameters.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { defaultsOf } from "../../pipeline/section.ts";
 import type { Ports } from "../../ports/ports.ts";
+import { loadSchema } from "../data/schema-file.ts";
 import { amountsOf, cardsOf, labelsOf, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
 import { assembleBundle } from "./assemble.ts";
@@ -137,6 +139,7 @@ export async function judge(
   });
   const evidence: LogicEvidence = {
     sample: sampleOf(trained),
+    fieldFault: fieldFault(plan, { pipeline, schema: loadSchema(pipeline) })?.message ?? null,
     parityFault: parity.fault,
     parityRows: parity.rows,
   };
@@ -165,6 +168,7 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
   return {
     y: labelsAt(labels, rows),
     card: Int32Array.from(rows, (row) => cards[row]),
+    carded: pipeline.columns.card !== null && source.table.columns.has(pipeline.columns.card),
     time: Float64Array.from(rows, (row) => times[row]),
     amount: Float64Array.from(rows, (row) => amounts[row]),
   };

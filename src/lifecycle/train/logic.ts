@@ -22,6 +22,8 @@ const EXTREMES: readonly number[] = [Number.NaN, 0, -1, 3.4e38, -3.4e38, 1e-38];
 export interface LogicEvidence {
   /** Offline vectors with the scores the fitted models gave them in one batch. */
   readonly sample: readonly { readonly vector: Float32Array; readonly score: number; readonly anomalyScore: number }[];
+  /** Why requests cannot carry what the features read, or null. */
+  readonly fieldFault: string | null;
   /** First difference between online and offline vectors, or null. */
   readonly parityFault: string | null;
   readonly parityRows: number;
@@ -56,6 +58,12 @@ export function logicGate(
       passed: evidence.parityFault === null,
       observed: evidence.parityFault ?? `${evidence.parityRows} vectors equal, online and replayed`,
       required: "equal bit for bit",
+    },
+    {
+      name: "request fields",
+      passed: evidence.fieldFault === null,
+      observed: evidence.fieldFault ?? "every column that the features read is named",
+      required: "the request's schema names them all",
     },
     latencyCheck(scorer, evidence, clock),
   ];

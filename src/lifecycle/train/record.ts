@@ -7,10 +7,12 @@ import { isYes, type Verdict } from "../../core/verdict.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import type { FeatureState } from "../../features/state.ts";
 import type { Imported } from "../../online/bundle.ts";
+import { saveInputs } from "../../online/served-inputs.ts";
 import { saveTrainingState } from "../../online/states.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { ModelVersion, Registry } from "../../ports/registry.ts";
+import { inputsOfTable } from "../data/served.ts";
 import type { Source } from "../data/source.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
 import type { Judged } from "./judge.ts";
@@ -156,4 +158,7 @@ export async function saveState(
     dataPath: path.resolve(given.source.path),
     trainedUpTo: given.trained.trainedUpTo,
   });
+  const { source, plan, pipeline } = given;
+  const inputs = inputsOfTable(source.table, { pipeline, plan, dataHash: source.hash });
+  await saveInputs(ports, { pipeline: pipeline.name, plan, inputs });
 }

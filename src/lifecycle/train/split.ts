@@ -1,7 +1,8 @@
 // The time-ordered split: history, train, calibrate, gap, evaluate; nothing ever learns from later than it may know.
-import { DAY_MS, formatDuration } from "../../core/duration.ts";
+import { DAY_MS, formatDuration, HOUR_MS } from "../../core/duration.ts";
 import { SentinelError } from "../../core/errors.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
+import { UNLABELLED } from "../data/source.ts";
 
 /** Rows of one stretch of time, [from, to). */
 export interface Slice {
@@ -20,6 +21,9 @@ export interface Split {
 /** Fewest frauds a slice may have; below it, thresholds and metrics are noise. */
 const FRAUDS_MIN = { train: 20, calibrate: 10, evaluate: 10 } as const;
 
+/** Share of the days that must be left to train on. */
+const TRAIN_SHARE_MIN = 0.1;
+
 /** Length of a fold's calibration and of its judged days, as a share of the days to learn from. */
 const FOLD_SHARE = 0.12;
 
@@ -37,14 +41,7 @@ export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: P
   const calibrateFrom = calibrateTo - calibrate * span;
   const trainTo = calibrateFrom;
   const trainFrom = start + history * span;
-  if (trainTo - trainFrom < span * 0.1) {
-    const needed = Math.ceil(gapMs / (0.9 - history - calibrate - evaluate) / DAY_MS);
-    throw new SentinelError(
-      "lifecycle.not-enough-data",
-      `the data spans ${span < DAY_MS ? "less than a day" : formatDuration(Math.round(span / DAY_MS) * DAY_MS)}; after history, a gap of ${formatDuration(gapMs)} and the later slices too little is left to train on`,
-      { hint: `give at least ${needed} days, or shorten \`split\` in ${pipeline.file}` },
-    );
-  }
+  if (trainTo - trainFrom < span * TRAIN_SHARE_MIN) throw tooShort(span, pipeline);
   return {
     train: slice(times, labels, { from: trainFrom, to: trainTo, name: "train" }),
     calibrate: slice(times, labels, { from: calibrateFrom, to: calibrateTo, name: "calibrate" }),
@@ -87,6 +84,25 @@ export function foldsBefore(
   });
 }
 
+/** Names the key at fault: the parts are shares, which the pipeline's file has bounded, so only the gap can be too long. */
+function tooShort(span: number, { split, labels, file }: Pipeline): SentinelError {
+  const { history, calibrate, evaluate, gapMs } = split;
+  const free = 1 - TRAIN_SHARE_MIN - history - calibrate - evaluate;
+  const days = Math.ceil(gapMs / free / DAY_MS);
+  const most = Math.floor((free * span) / HOUR_MS) * HOUR_MS;
+  const spans = span < DAY_MS ? "less than a day" : formatDuration(Math.round(span / DAY_MS) * DAY_MS);
+  const gap = most > 0 ? `at most ${formatDuration(most)}` : "0s";
+  const why =
+    labels.delayMs > most
+      ? `the gap stands for the days whose labels are not known yet: 0s is right where labels come at once (then labels.delay too, now ${formatDuration(labels.delayMs)})`
+      : "0s is right where labels come at once";
+  return new SentinelError(
+    "lifecycle.not-enough-data",
+    `the data spans ${spans}, and split.gap takes ${formatDuration(gapMs)} of it: beside history, calibration and evaluation too little is left to train on`,
+    { hint: `set split.gap in ${file} to ${gap} (${why}), or give at least ${days} days` },
+  );
+}
+
 function spanOf(times: Float64Array): { readonly start: number; readonly end: number } {
   let start = Number.POSITIVE_INFINITY;
   let end = Number.NEGATIVE_INFINITY;
@@ -97,6 +113,7 @@ function spanOf(times: Float64Array): { readonly start: number; readonly end: nu
   return { start, end: end + 1 };
 }
 
+/** Rows whose truth nobody knows are in no slice. */
 function slice(
   times: Float64Array,
   labels: Uint8Array,
@@ -109,12 +126,13 @@ function slice(
 
 function cut(times: Float64Array, labels: Uint8Array, span: { readonly from: number; readonly to: number }): Slice {
   let count = 0;
-  for (const time of times) if (time >= span.from && time < span.to) count++;
+  for (let i = 0; i < times.length; i++)
+    if (times[i] >= span.from && times[i] < span.to && labels[i] !== UNLABELLED) count++;
   const rows = new Int32Array(count);
   let next = 0;
   let frauds = 0;
   for (let i = 0; i < times.length; i++) {
-    if (times[i] >= span.from && times[i] < span.to) {
+    if (times[i] >= span.from && times[i] < span.to && labels[i] !== UNLABELLED) {
       rows[next++] = i;
       frauds += labels[i];
     }
@@ -144,7 +162,10 @@ function checkClasses(slice: Slice, name: keyof typeof FRAUDS_MIN): void {
       "lifecycle.not-enough-data",
       `${where} has ${slice.frauds} frauds, at least ${FRAUDS_MIN[name]} are needed`,
       {
-        hint: "give a longer period, or a larger share for this slice under `split` in the pipeline",
+        hint:
+          name === "train"
+            ? "give a longer period, or lower split.history, split.calibrate, split.evaluate or split.gap in the pipeline"
+            : `give a longer period, or raise split.${name} in the pipeline`,
       },
     );
   }

@@ -25,8 +25,9 @@ function aggregate(name: string, figureOf: (present: Float64Array) => number): E
       const column = kwargs.text("column");
       const range = kwargs.range();
       return (rows) => {
-        matchKind(range, "number", column);
-        const figure = figureOf(presentNumbers(numericValues(rows, column)));
+        const present = presentNumbers(numericValues(rows, column));
+        if (present.length > 0) matchKind(range, "number", column);
+        const figure = figureOf(present);
         return { success: isInside(figure, range), result: { observed_value: finiteOrText(figure) } };
       };
     },
@@ -61,7 +62,7 @@ function extremeNumber(
     readonly columnName: string;
   },
 ): Outcome {
-  matchKind(how.range, how.kind, how.columnName);
+  if (presentNumbers(values).length > 0) matchKind(how.range, how.kind, how.columnName);
   let best = Number.NaN;
   for (let row = 0; row < values.length; row++) {
     const value = values[row];

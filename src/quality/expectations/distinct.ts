@@ -50,9 +50,14 @@ function distinctSet(
     prepare(kwargs) {
       const name = kwargs.text("column");
       const set = kwargs.values("value_set");
+      const hasNull = kwargs.hasNull("value_set");
       // An empty set of allowed values passed in GX 1.2 and is refused since; it is always a mistake.
-      if (set.length === 0 && !asks.missing) kwargs.wrong("value_set", "a list that is not empty");
-      return (rows) => compareSets(rows.column(name), set, asks);
+      if (set.length === 0 && !hasNull && !asks.missing) kwargs.wrong("value_set", "a list that is not empty");
+      return (rows) => {
+        const outcome = compareSets(rows.column(name), set, asks);
+        // As in GX: null is no value of any column, so a set that must occur and holds it never does.
+        return hasNull && asks.missing ? { ...outcome, success: false } : outcome;
+      };
     },
   };
 }

@@ -1,7 +1,7 @@
 // Expectations that every value of a column lies inside a range, or comes in ascending or descending order.
 import { SentinelError } from "../../core/errors.ts";
 import { cellAt } from "../cells.ts";
-import { flagNumbers, missingCells } from "../columns.ts";
+import { flagNumbers, missingCells, presentNumbers } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import { insideTest, matchKind } from "../limits.ts";
 import { numericValues } from "../rows.ts";
@@ -18,7 +18,7 @@ export const RANGES: readonly ExpectationDefinition[] = [
         if (range.min !== null && range.max !== null && range.min.value > range.max.value) emptyRange(kwargs.where);
         const values = numericValues(rows, name);
         const column = rows.column(name);
-        matchKind(range, column.kind === "time" ? "time" : "number", name);
+        if (presentNumbers(values).length > 0) matchKind(range, column.kind === "time" ? "time" : "number", name);
         const faults = flagNumbers(values, insideTest(range));
         const missing = countMissing(missingCells(column));
         return summarize({ rows, faults, missing, mostly, valueAt: (row) => cellAt(column, row) });

@@ -20,7 +20,8 @@ export const TABLES: readonly ExpectationDefinition[] = [
     type: "expect_table_columns_to_match_set",
     prepare(kwargs) {
       const wanted = kwargs.texts("column_set");
-      const exact = kwargs.boolean("exact_match", true);
+      // Left out it is true; a null that stands there counts as no in GX.
+      const exact = kwargs.isNull("exact_match") ? false : kwargs.boolean("exact_match", true);
       return (rows) => matchSet(rows, wanted, exact);
     },
   },

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { datasetDuckdb } from "../../../src/drivers/dataset/duckdb/driver.ts";
+import { compileSpec } from "../../../src/features/plan.ts";
+import { checkSpec } from "../../../src/features/spec.ts";
 import {
   cardsOf,
   checkUniqueIds,
@@ -28,8 +30,10 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 async function read(csv: string, options: { labelled?: boolean; wanted?: string[] } = {}): Promise<Source> {
   const file = path.join(dir, "t.csv");
   writeFileSync(file, csv);
-  const given = { path: file, wanted: options.wanted ?? [], labelled: options.labelled ?? true };
-  return readSource(await datasetDuckdb(), pipeline, given);
+  const wanted = options.wanted ?? [];
+  const features = wanted.map((column) => ({ kind: "category", name: `of_${column}`, column, values: ["x"] }));
+  const plans = wanted.length === 0 ? [] : [compileSpec(checkSpec({ name: "t", version: 1, features }))];
+  return readSource(await datasetDuckdb(), pipeline, { path: file, plans, labelled: options.labelled ?? true });
 }
 
 test("columns come under their canonical names, only those that are asked for", async () => {
@@ -57,13 +61,13 @@ test("a column without one value is missing numbers, not texts", async () => {
   }
 });
 
-test.each(["sum,amount,price", "amount,price,sum", "price,sum,amount"])(
-  "of %s the canonical column wins",
+test.each(["sum,amount", "amount,price", "price,SUM", "Amount,sum"])(
+  "two columns of one meaning, %s, are refused by their names",
   async (names) => {
-    const values = names.split(",").map((name) => (name === "amount" ? 5 : 9));
-    const source = await read(`id,at,${names},fraud\n1,2026-01-01 00:00:00,${values},0\n`);
-    expect(source.table.columns.get("amount")).toMatchObject({ kind: "number" });
-    expect(Array.from((source.table.columns.get("amount") as { values: Float64Array }).values)).toEqual([5]);
+    const [first, second] = names.split(",");
+    await expect(read(`id,at,${names},fraud\n1,2026-01-01 00:00:00,5,9,0\n`)).rejects.toThrow(
+      `two columns that mean amount: ${first} and ${second}`,
+    );
   },
 );
 

@@ -1,7 +1,9 @@
 // How a file is read: what each column becomes, and the SQL that yields doubles and texts only.
+import { SentinelError } from "../../../core/errors.ts";
 import type { ColumnType } from "../../../ports/dataset.ts";
 import { type Connection, identifier } from "./connection.ts";
 import { columnsMissing } from "./errors.ts";
+import type { TableFiles } from "./files.ts";
 import type { DatasetFormat } from "./format.ts";
 import { type Layout, layoutOf, type NativeColumn } from "./layout.ts";
 
@@ -12,6 +14,12 @@ interface Choice {
   readonly expression: string;
   /** From the file's own spelling instead of the type it seemed to have (CSV and NDJSON). */
   readonly asText: boolean;
+  /** The column is read as JSON tokens, each of which stands for a key's text. */
+  readonly tokens?: true;
+  /** An empty text is a missing one. */
+  readonly emptyMissing?: true;
+  /** The column cannot be read: why not, and what to do. */
+  readonly refused?: { readonly what: string; readonly hint: string };
 }
 
 export interface PlannedColumn extends NativeColumn, Choice {}
@@ -28,8 +36,9 @@ interface Draft {
   readonly column: NativeColumn;
   readonly otherwise: Choice;
   readonly questions: readonly { readonly test: string; readonly choice: Choice }[];
-  /** The questions are about the file's own spelling. */
+  /** The questions are about the file's own spelling, or its own tokens. */
   readonly spelling: boolean;
+  readonly tokens?: true;
 }
 
 /** From here on, doubles no longer tell neighbouring integers apart. */
@@ -42,24 +51,50 @@ const TEXT = /^(VARCHAR|UUID$|ENUM\()/;
 /** Types that a CSV or JSON text may seem to have. */
 const SEEMING = /^(VARCHAR|DATE|TIME|TIMESTAMP.*)$/;
 
-const ISO_TIME_TEXT = "^\\d{4}-\\d\\d-\\d\\d([T ]\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?(Z|[-+]\\d\\d(:\\d\\d)?)?)?$";
+/** A part of what core/time.ts reads, on which DuckDB gives the same instants: no hour 24, no more than microseconds. */
+const ISO_TIME_TEXT =
+  "^\\d{4}-\\d\\d-\\d\\d([T ]([01]\\d|2[0-3]):\\d\\d:\\d\\d(\\.\\d{1,6})?(Z|[-+]\\d\\d(:\\d\\d)?)?)?$";
 /** No leading zeros: 007 is an id. */
 const NUMBER_TEXT = "(?i)^[-+]?(((0|[1-9]\\d*)(\\.\\d*)?|\\.\\d+)(e[-+]?\\d+)?|inf|infinity|nan)$";
+/** A whole number whose digits are its only spelling, below 2^53. */
+const DIGITS_TEXT = "^(0|-?[1-9]\\d{0,14})$";
 const LONG_INTEGER_TEXT = "^[-+]?\\d{16,}$";
 
 /** Plans the named columns (all when absent), in file order. */
 export async function planColumns(
   connection: Connection,
-  from: { readonly file: string; readonly format: DatasetFormat; readonly columns?: readonly string[] },
+  from: {
+    readonly table: TableFiles;
+    readonly columns?: readonly string[];
+    readonly spelled?: readonly string[];
+  },
 ): Promise<Plan> {
-  const layout = await layoutOf(connection, from);
-  requireColumns(from.file, layout.columns, from.columns ?? []);
+  const { asked, format, partitions } = from.table;
+  const layout = await layoutOf(connection, from.table);
+  requireColumns(asked, layout.columns, from.columns ?? []);
   const wanted = from.columns === undefined ? null : new Set(from.columns);
+  const spelled = new Set(from.spelled);
   const drafts = layout.columns
     .filter((column) => wanted === null || wanted.has(column.name))
-    .map((column) => draftOf(column, from.format));
+    // What stands in the name of a folder is a text, as in CSV, whatever the files are.
+    .map((column) =>
+      (spelled.has(column.name) ? spelledDraft : draftOf)(column, partitions.includes(column.name) ? "csv" : format),
+    );
   const { rows, columns } = await survey(connection, layout, drafts);
-  return { rows, columns, source: layout.source(namesOf(columns.filter(({ asText }) => asText))) };
+  for (const { name, refused } of columns) {
+    if (refused === undefined) continue;
+    const { what, hint } = refused;
+    throw new SentinelError("dataset.type-wrong", `${asked}: column ${name} ${what}`, { hint });
+  }
+  return { rows, columns, source: layout.source(typesOf(columns)) };
+}
+
+/** As which types the columns that are not read as what they seem to be are read. */
+function typesOf(
+  columns: readonly Pick<PlannedColumn, "name" | "asText" | "tokens">[],
+): ReadonlyMap<string, "VARCHAR" | "JSON"> {
+  const read = columns.filter(({ asText }) => asText);
+  return new Map(read.map(({ name, tokens }) => [name, tokens === true ? "JSON" : "VARCHAR"]));
 }
 
 function requireColumns(file: string, found: readonly NativeColumn[], wanted: readonly string[]): void {
@@ -79,7 +114,7 @@ async function survey(
   drafts: readonly Draft[],
 ): Promise<{ readonly rows: number; readonly columns: readonly PlannedColumn[] }> {
   const tests = drafts.flatMap(({ questions }) => questions.map(({ test }) => test));
-  const spelled = namesOf(drafts.filter(({ spelling }) => spelling).map(({ column }) => column));
+  const spelled = typesOf(drafts.map(({ column: { name }, spelling, tokens }) => ({ name, asText: spelling, tokens })));
   const reader = await connection.runAndReadAll(
     `SELECT ${["count(*)", ...tests].join(", ")} FROM ${layout.source(spelled)}`,
   );
@@ -89,6 +124,48 @@ async function survey(
     return { ...column, ...(yes < 0 ? otherwise : questions[yes].choice) };
   });
   return { rows: Number(rows), columns };
+}
+
+/** A column of ids or keys: numbers only where digits are the whole of its spelling, since that takes less memory; else texts. */
+function spelledDraft(column: NativeColumn, format: DatasetFormat): Draft {
+  const name = identifier(column.name);
+  if (format === "parquet") return spelledParquet(column);
+  const tokens = format === "ndjson" ? ({ tokens: true } as const) : {};
+  const text: Choice = { type: "text", expression: `${name}::VARCHAR`, asText: true, emptyMissing: true, ...tokens };
+  const number: Choice = { type: "number", expression: `${name}::VARCHAR::DOUBLE`, asText: true, ...tokens };
+  const isDigits = allPresent(name, `regexp_matches(${name}::VARCHAR, '${DIGITS_TEXT}')`);
+  return { column, otherwise: text, questions: [{ test: isDigits, choice: number }], spelling: true, ...tokens };
+}
+
+function spelledParquet(column: NativeColumn): Draft {
+  const { nativeType } = column;
+  const name = identifier(column.name);
+  const text: Choice = { type: "text", expression: `${name}::VARCHAR`, asText: false, emptyMissing: true };
+  const decided = (otherwise: Choice): Draft => ({ column, otherwise, questions: [], spelling: false });
+  if (nativeType === "BLOB") {
+    const bytes: Choice = { ...text, refused: NO_TEXT };
+    const choice: Choice = { ...text, expression: `decode(${name})` };
+    const { test } = utf8Question(name);
+    return { ...decided(bytes), questions: [{ test, choice }] };
+  }
+  // The shortest digits that give the same 32-bit float are how others write it.
+  if (nativeType === "FLOAT") return decided({ type: "number", expression: `${name}::VARCHAR::DOUBLE`, asText: false });
+  const decimal = /^DECIMAL\((\d+),(\d+)\)$/.exec(nativeType);
+  if (decimal !== null && Number(decimal[2]) > 0 && Number(decimal[1]) > DOUBLE_DIGITS) return decided(text);
+  if (NUMBER.test(nativeType) || nativeType === "BOOLEAN" || NESTED.test(nativeType)) return draftOf(column, "parquet");
+  return decided(text);
+}
+
+/** Decimal digits that a double keeps, whichever they are. */
+const DOUBLE_DIGITS = 15;
+const NO_TEXT = {
+  what: "holds bytes that are no UTF-8 text",
+  hint: "write the column as a Parquet string (logical type String), or as hexadecimal text",
+};
+
+/** Whether all bytes of a column without the annotation of texts are UTF-8 all the same, as old writers leave them. */
+function utf8Question(name: string): { readonly test: string } {
+  return { test: `coalesce(${allPresent(name, `try(decode(${name})) IS NOT NULL`)}, true)` };
 }
 
 function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
@@ -106,6 +183,10 @@ function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
     return { ...decided(number), questions: [{ test: anyUnsafe(long), choice: text }], spelling: true };
   }
   if (NUMBER.test(nativeType)) return decided(number);
+  if (nativeType === "BLOB") {
+    const choice: Choice = { ...text, expression: `decode(${name})` };
+    return { ...decided({ ...text, type: "other" }), questions: [{ ...utf8Question(name), choice }] };
+  }
   if (nativeType === "BOOLEAN") return booleanDraft(decided(text), format);
   if (format !== "parquet" && SEEMING.test(nativeType)) return seemingDraft(decided(text), format);
   if (TIME.test(nativeType)) {

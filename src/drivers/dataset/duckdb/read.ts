@@ -28,31 +28,43 @@ export async function fillTable(connection: Connection, plan: Plan): Promise<Tab
 }
 
 function fillerOf(planned: PlannedColumn, rows: number): Filler {
-  if (planned.type === "text" || planned.type === "other") return textFiller(rows);
+  if (planned.type === "text" || planned.type === "other") return textFiller(rows, planned);
   const values = new Float64Array(rows);
   const kind = planned.type === "time" ? "time" : "number";
-  return { column: { kind, values }, fill: (vector, offset, count) => fillNumbers(vector, values, offset, count) };
+  const column: Column = planned.type === "boolean" ? { kind: "number", values, boolean: true } : { kind, values };
+  return { column, fill: (vector, offset, count) => fillNumbers(vector, values, offset, count) };
 }
 
-function textFiller(rows: number): Filler {
+function textFiller(rows: number, { tokens, emptyMissing }: Pick<PlannedColumn, "tokens" | "emptyMissing">): Filler {
   const codes = new Int32Array(rows);
   const dictionary: string[] = [];
   const known = new Map<string, number>();
+  /** Codes of tokens as they stand in the file: two tokens may be one text. */
+  const ofToken = new Map<string, number>();
   const codeOf = (text: string): number => {
     let code = known.get(text);
     if (code === undefined) {
-      code = dictionary.length;
-      dictionary.push(text);
+      code = emptyMissing === true && text === "" ? -1 : dictionary.push(text) - 1;
       known.set(text, code);
     }
     return code;
   };
+  const codeOfToken = (token: string): number => {
+    let code = ofToken.get(token);
+    if (code === undefined) {
+      const text = textOfToken(token);
+      code = text === null ? -1 : codeOf(text);
+      ofToken.set(token, code);
+    }
+    return code;
+  };
+  const toCode = tokens === true ? codeOfToken : codeOf;
   return {
     column: { kind: "text", codes, dictionary },
     fill(vector, offset, count) {
       for (let i = 0; i < count; i++) {
         const value = vector.getItem(i);
-        codes[offset + i] = typeof value === "string" ? codeOf(value) : -1;
+        codes[offset + i] = typeof value === "string" ? toCode(value) : -1;
       }
     },
   };
@@ -63,4 +75,13 @@ function fillNumbers(vector: DuckDBVector, values: Float64Array, offset: number,
     const value = vector.getItem(i);
     values[offset + i] = typeof value === "number" ? value : Number.NaN;
   }
+}
+
+/** A JSON token as a server would spell it: texts as they are, whole numbers in digits, others as JavaScript writes them. */
+function textOfToken(token: string): string | null {
+  if (token.startsWith('"')) return JSON.parse(token) as string;
+  if (token === "null") return null;
+  if (/^-?\d+$/.test(token)) return token === "-0" ? "0" : token;
+  const number = Number(token);
+  return Number.isNaN(number) ? token : String(number);
 }

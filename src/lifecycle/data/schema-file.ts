@@ -1,0 +1,26 @@
+// The schema file of a pipeline: the JSON Schema of one transaction, as requests are checked by.
+import { existsSync, readFileSync } from "node:fs";
+import { messageOf, SentinelError } from "../../core/errors.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+
+/** Errors: pipeline.invalid. */
+export function loadSchema(pipeline: Pipeline): object {
+  const { schemaFile } = pipeline;
+  if (!existsSync(schemaFile)) {
+    throw new SentinelError("pipeline.invalid", `${pipeline.file} names a schema that is not there: ${schemaFile}`, {
+      hint: "write the JSON Schema of a transaction there, or correct `schema:`",
+    });
+  }
+  let schema: unknown;
+  try {
+    schema = JSON.parse(readFileSync(schemaFile, "utf8"));
+  } catch (error) {
+    throw new SentinelError("pipeline.invalid", `${schemaFile} is no JSON: ${messageOf(error)}`, {
+      hint: "correct the JSON",
+    });
+  }
+  if (schema !== null && typeof schema === "object" && !Array.isArray(schema)) return schema;
+  throw new SentinelError("pipeline.invalid", `${schemaFile} is no JSON Schema of an object`, {
+    hint: 'write {"type": "object", "properties": {…}}, as card.schema.json of a fresh `sentinel init` does',
+  });
+}
