@@ -1,4 +1,5 @@
 // Features of the Bank Account Fraud tables: all that an application says; the table has no customer to keep a history by.
+import type { FeatureDef } from "sentinel-fraud";
 import { declareColumns } from "sentinel-fraud";
 
 /** −1 in some of them says that the value is missing, which trees part from the rest by themselves. */
@@ -40,12 +41,17 @@ const f = declareColumns({
   ...Object.fromEntries(NUMBERS.map((name) => [name, "number" as const])),
   ...Object.fromEntries(Object.keys(WORDS).map((name) => [name, "key" as const])),
 });
+/** The number in a column, under the column's own name. */
+const column = (name: string): FeatureDef => ({ kind: "column", name, column: name });
+const word = ([name, values]: readonly [string, readonly string[]]): FeatureDef => ({
+  kind: "category",
+  name,
+  column: name,
+  values,
+});
 
 export const baf = f.spec({
   name: "baf",
   version: 1,
-  features: [
-    ...NUMBERS.map((name) => f.column(name)),
-    ...Object.entries(WORDS).map(([name, words]) => f.category(name, words)),
-  ],
+  features: [...NUMBERS.map(column), ...Object.entries(WORDS).map(word)],
 });

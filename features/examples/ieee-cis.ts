@@ -1,4 +1,5 @@
 // Features of IEEE-CIS: all numbers of the table, its few words, and habits of what stands for a card (card1 with addr1).
+import type { FeatureDef } from "sentinel-fraud";
 import { declareColumns } from "sentinel-fraud";
 
 const numbered = (letter: string, count: number): string[] =>
@@ -13,11 +14,20 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   R_emaildomain: emails(),
   ...Object.fromEntries(MATCHES.map((name) => [name, name === "M4" ? ["M0", "M1", "M2"] : ["F", "T"]])),
 };
-const KEYS = ["card1", "card2", "card3", "card5", "addr1", "addr2", ...Object.keys(WORDS)];
 const f = declareColumns({
   TransactionAmt: "number",
+  card1: "key",
+  addr1: "key",
   ...Object.fromEntries(NUMBERS.map((name) => [name, "number" as const])),
-  ...Object.fromEntries(KEYS.map((name) => [name, "key" as const])),
+  ...Object.fromEntries(Object.keys(WORDS).map((name) => [name, "key" as const])),
+});
+/** The number in a column, under the column's own name. */
+const column = (name: string): FeatureDef => ({ kind: "column", name, column: name });
+const word = ([name, values]: readonly [string, readonly string[]]): FeatureDef => ({
+  kind: "category",
+  name,
+  column: name,
+  values,
 });
 const card = { key: ["card1", "addr1"] } as const;
 const amount = f.column("TransactionAmt");
@@ -36,8 +46,8 @@ export const ieeeCis = f.spec({
     amount,
     f.time("hour", "hour"),
     f.time("day_of_week", "dayOfWeek"),
-    ...NUMBERS.map((name) => f.column(name)),
-    ...Object.entries(WORDS).map(([name, words]) => f.category(name, words)),
+    ...NUMBERS.map(column),
+    ...Object.entries(WORDS).map(word),
     f.window("card_payments_1d", { ...card, over: "transactions", window: "1d" }),
     f.window("card_payments_7d", { ...card, over: "transactions", window: "7d" }),
     usual,

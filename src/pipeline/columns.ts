@@ -96,9 +96,8 @@ export const COLUMNS = section({
       "Column with the event time; or keys, where times are not ISO 8601 or epoch milliseconds ([Tables](tables.md#times)).",
   }),
   amount: key(either(text, AMOUNT), {
-    required: true,
     means:
-      "Column with the amount; or keys, where it has a currency's sign or separators ([Tables](tables.md#amounts)).",
+      "Column with the amount; or keys, where it has a currency's sign or separators ([Tables](tables.md#amounts)). May be left out; then nothing is measured in money.",
   }),
   card: key(text, {
     means:
@@ -168,7 +167,7 @@ export function rolesOf(
   };
 }
 
-function moneyOf(amount: Exclude<WrittenColumns["amount"], string>, refuse: Place["refuse"]): MoneyRule {
+function moneyOf(amount: Exclude<WrittenColumns["amount"], string | undefined>, refuse: Place["refuse"]): MoneyRule {
   const rule = moneyRule(amount);
   if (rule !== null) return rule;
   const what = "columns.amount: thousands are separated by the sign that stands before the cents";
