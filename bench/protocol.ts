@@ -2,7 +2,8 @@
 import { DAY_MS } from "../src/core/duration.ts";
 import { SentinelError } from "../src/core/errors.ts";
 import { mean } from "../src/core/stats.ts";
-import { averagePrecision, cardPrecisionAtK, rocAuc } from "../src/metrics/metrics.ts";
+import { cardPrecisionAtK } from "../src/metrics/cards.ts";
+import { averagePrecision, rocAuc } from "../src/metrics/metrics.ts";
 
 const TRAIN_DAYS = 7;
 const DELAY_DAYS = 7;

@@ -3,6 +3,7 @@ import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
 import { SentinelError } from "./core/errors.ts";
 import { sha256 } from "./core/hash.ts";
+import { nearestName } from "./core/nearest.ts";
 
 /** Everything that is not in a pipeline file. Secrets are kept here and never logged. */
 export interface Config {
@@ -21,6 +22,8 @@ export interface Config {
   readonly adminKey: string | null;
   /** Worker threads of a training. */
   readonly threads: number;
+  /** What the environment holds and nobody reads, as sentences to show. */
+  readonly warnings: readonly string[];
 }
 
 /** An MLflow server and who we are to it. */
@@ -46,7 +49,25 @@ export interface RedisConfig {
 /** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
 const NOT_BUILT_YET: Readonly<Record<string, string>> = {
   SENTINEL_DATABASE_URL: "PostgreSQL as prediction log",
+  SENTINEL_KAFKA_BROKERS: "Kafka as stream of events",
+  SENTINEL_ARCHIVE_URL: "an S3-compatible store as archive",
 };
+
+/** The variables that this version reads. */
+const READ = [
+  "SENTINEL_WORKSPACE",
+  "SENTINEL_ACTOR",
+  "SENTINEL_THREADS",
+  "SENTINEL_ADMIN_KEY",
+  "SENTINEL_REDIS_URL",
+] as const;
+
+/**
+ * What Kubernetes sets in every container beside a service named `sentinel` or `sentinel-…`: addresses, not settings
+ * (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+ */
+const OF_KUBERNETES = /_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/;
+const ADDRESS_OF_KUBERNETES = /^(tcp|udp|sctp):\/\//;
 
 /** Reads the environment once. Errors: config.invalid. */
 export function loadConfig(options: {
@@ -54,13 +75,8 @@ export function loadConfig(options: {
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }): Config {
   const environment = options.environment ?? process.env;
-  for (const [name, what] of Object.entries(NOT_BUILT_YET)) {
-    if ((environment[name] ?? "") !== "") {
-      throw new SentinelError("config.invalid", `${name} is set, but this version has no driver for ${what}`, {
-        hint: `unset ${name} to use the embedded one (see docs/configuration.md)`,
-      });
-    }
-  }
+  refuseNotBuilt(environment);
+  const warnings = unknownVariables(environment);
   const workspace = path.resolve(options.workspace ?? environment.SENTINEL_WORKSPACE ?? ".");
   const adminKey = environment.SENTINEL_ADMIN_KEY ?? "";
   if (adminKey !== "" && adminKey.length < 16) {
@@ -78,7 +94,44 @@ export function loadConfig(options: {
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
     threads: threadsOf(environment.SENTINEL_THREADS),
     adminKey: adminKey === "" ? null : adminKey,
+    warnings,
   });
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function refuseNotBuilt(environment: Environment): void {
+  for (const [name, what] of Object.entries(NOT_BUILT_YET)) {
+    if ((environment[name] ?? "") === "") continue;
+    throw new SentinelError("config.invalid", `${name} is set, but this version has no driver for ${what}`, {
+      hint: `unset ${name} to use what is built in (see docs/configuration.md)`,
+    });
+  }
+}
+
+/**
+ * A misspelt name is refused: its setting would silently not hold. A name like no other may belong to another program,
+ * so it is only reported.
+ */
+function unknownVariables(environment: Environment): string[] {
+  const prefix = "SENTINEL_";
+  const known = [...READ, ...Object.keys(NOT_BUILT_YET)].map((name) => name.slice(prefix.length));
+  const warnings: string[] = [];
+  for (const name of Object.keys(environment).sort()) {
+    const value = environment[name] ?? "";
+    if (!name.startsWith(prefix) || value === "") continue;
+    const rest = name.slice(prefix.length);
+    const ofKubernetes = OF_KUBERNETES.test(name) || (/_PORT$/.test(name) && ADDRESS_OF_KUBERNETES.test(value));
+    if (known.includes(rest) || ofKubernetes) continue;
+    const near = nearestName(rest, known);
+    if (near !== null) {
+      throw new SentinelError("config.invalid", `${name} is set, and no such variable is known`, {
+        hint: `did you mean ${prefix}${near}? Rename it, or unset it (see docs/configuration.md)`,
+      });
+    }
+    warnings.push(`${name} is set, and Sentinel does not read it (see docs/configuration.md)`);
+  }
+  return warnings;
 }
 
 /** The environment without the servers it names: for a tour that must leave nothing on them. */

@@ -1,4 +1,5 @@
 // The environment as it becomes configuration: what names an MLflow server or a Redis, and what is refused.
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { loadConfig, registryName } from "../src/config.ts";
 
@@ -99,5 +100,70 @@ describe("Redis", () => {
   ])("refuses %s, and does not repeat it", (_, url) => {
     expect(() => redis(url)).toThrow(expect.objectContaining({ code: "config.invalid" }));
     expect(() => redis(url)).not.toThrow(/s3cret/);
+  });
+});
+
+describe("variables that begin with SENTINEL_", () => {
+  const load = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment });
+
+  test.each(["SENTINEL_DATABASE_URL", "SENTINEL_KAFKA_BROKERS", "SENTINEL_ARCHIVE_URL"])(
+    "%s asks for a driver that is not built: refused, not left aside",
+    (name) => {
+      const refused = () => load({ [name]: "ana:s3cret@host" });
+      expect(refused).toThrow(expect.objectContaining({ code: "config.invalid" }));
+      expect(refused).toThrow(`${name} is set, but this version has no driver`);
+      expect(refused).not.toThrow(/s3cret/);
+      expect(load({ [name]: "" }).warnings).toEqual([]);
+    },
+  );
+
+  test.each([
+    ["SENTINEL_REDIS_URI", "SENTINEL_REDIS_URL"],
+    ["SENTINEL_REDISURL", "SENTINEL_REDIS_URL"],
+    ["SENTINEL_THREAD", "SENTINEL_THREADS"],
+    ["SENTINEL_ADMINKEY", "SENTINEL_ADMIN_KEY"],
+    ["SENTINEL_KAFKA_BROKER", "SENTINEL_KAFKA_BROKERS"],
+    ["SENTINEL_WORKSPCE", "SENTINEL_WORKSPACE"],
+    ["SENTINEL_redis_url", "SENTINEL_REDIS_URL"],
+  ])("%s is refused with the name that was meant, and without its value", (name, meant) => {
+    const refused = () => load({ [name]: "s3cret" });
+    expect(refused).toThrow(
+      expect.objectContaining({ code: "config.invalid", hint: expect.stringContaining(`did you mean ${meant}?`) }),
+    );
+    expect(refused).not.toThrow(/s3cret/);
+  });
+
+  test("a name like no other is told and changes nothing", () => {
+    expect(load({ SENTINEL_FAVOURITE_COLOUR: "red", OTHER: "x" }).warnings).toEqual([
+      "SENTINEL_FAVOURITE_COLOUR is set, and Sentinel does not read it (see docs/configuration.md)",
+    ]);
+    expect(load({ SENTINEL_PORT: "8080" }).warnings).toHaveLength(1);
+  });
+
+  test("addresses that Kubernetes sets beside services of this name are no settings", () => {
+    const ofKubernetes = {
+      SENTINEL_SERVICE_HOST: "10.0.0.11",
+      SENTINEL_SERVICE_PORT: "8080",
+      SENTINEL_SERVICE_PORT_HTTP: "8080",
+      SENTINEL_PORT: "tcp://10.0.0.11:8080",
+      SENTINEL_PORT_8080_TCP: "tcp://10.0.0.11:8080",
+      SENTINEL_PORT_8080_TCP_PROTO: "tcp",
+      SENTINEL_PORT_8080_TCP_ADDR: "10.0.0.11",
+      SENTINEL_REDIS_PORT: "tcp://10.0.0.12:6379",
+      SENTINEL_REDIS_SERVICE_HOST: "10.0.0.12",
+    };
+    expect(load(ofKubernetes).warnings).toEqual([]);
+  });
+
+  test("every variable that the page names is known, and the page names every one", () => {
+    const page = readFileSync(new URL("../docs/configuration.md", import.meta.url), "utf8");
+    const named = [...page.matchAll(/^\| `(SENTINEL_[A-Z_]+)`/gm)].map(([, name]) => name);
+    expect(named.length).toBeGreaterThan(6);
+    const misspelt = (name: string) => `${name.slice(0, -1)}${name.at(-1) === "X" ? "Y" : "X"}`;
+    for (const name of named) {
+      expect(() => load({ [misspelt(name)]: "x" }), name).toThrow(
+        expect.objectContaining({ hint: expect.stringContaining(`did you mean ${name}?`) }),
+      );
+    }
   });
 });

@@ -5,6 +5,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Verb } from "../src/cli/verb.ts";
+import { ERROR_GUIDE } from "../src/core/error-guide.ts";
+import { ERROR_KINDS } from "../src/core/errors.ts";
 import { parsePipeline } from "../src/pipeline/pipeline.ts";
 import { PIPELINE } from "../src/pipeline/sections.ts";
 
@@ -183,6 +185,51 @@ describe("docs/configuration.md", () => {
   });
 });
 
+describe("docs/troubleshooting.md", () => {
+  const codes = Object.keys(ERROR_KINDS).sort();
+  const source = readdirSync(path.join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !/core.error(s|-guide)\.ts$/.test(name))
+    .map((name) => read(`src/${name}`))
+    .join("\n");
+  /** `x.y-z` in code marks, of an area that has codes, that is neither a code nor a key of the pipeline file nor a file. */
+  const unknownCodes = ({ text }: Page): string[] => {
+    const areas = new Set(codes.map((code) => code.split(".")[0]));
+    const keys = keysOf(PIPELINE.schema, "");
+    const named = [...text.matchAll(/`([a-z]+)\.([a-z]+(?:-[a-z]+)*)`/g)];
+    return named
+      .filter(([, area]) => areas.has(area))
+      .map(([, area, what]) => `${area}.${what}`)
+      .filter((name) => !codes.includes(name) && !keys.some((key) => `${key}.`.startsWith(`${name}.`)))
+      .filter((name) => !/\.(json|yaml|ts|db|csv|parquet)$/.test(name));
+  };
+
+  test("is made of the tables of codes", () => {
+    // The script says what is wrong and what to run.
+    execFileSync(process.execPath, [path.join(ROOT, "scripts", "troubleshooting.mjs"), "--check"], { stdio: "pipe" });
+  });
+
+  test("names every code once, with its exit code and status, and no other", () => {
+    const rows = tableRows(read("docs/troubleshooting.md")).filter(([code]) => code.startsWith("`"));
+    expect(rows.map(([code]) => code.replaceAll("`", "")).sort()).toEqual(codes);
+    for (const [code, means, todo, exit, http] of rows) {
+      const kind = ERROR_KINDS[code.replaceAll("`", "") as keyof typeof ERROR_KINDS];
+      expect([Number(exit), Number(http)], code).toEqual([kind.exit, kind.http]);
+      expect(Math.min(means.length, todo.length), code).toBeGreaterThan(15);
+    }
+    expect(Object.keys(ERROR_GUIDE).sort()).toEqual(codes);
+  });
+
+  test("every code is raised somewhere", () => {
+    expect(codes.filter((code) => !source.includes(`"${code}"`))).toEqual([]);
+  });
+
+  test("no page names a code that does not exist", () => {
+    expect(PAGES.flatMap(unknownCodes)).toEqual([]);
+    const text = "`dataset.lost` `dataset.missing` `labels.delay` `bundle.json` `some.thing`";
+    expect(unknownCodes({ file: "planted.md", text })).toEqual(["dataset.lost"]);
+  });
+});
+
 describe("docs/decisions", () => {
   const decisions = PAGES.filter(({ file }) => file.startsWith("docs/decisions/"));
 
@@ -200,8 +247,13 @@ describe("docs/decisions", () => {
 
 /** Dotted names of a schema's leaves: "split.gap". */
 function keysOf(schema: object, prefix: string): string[] {
-  const { properties } = schema as { readonly properties?: Readonly<Record<string, object>> };
-  if (properties === undefined) return [prefix.slice(0, -1)];
+  const { properties, anyOf = [] } = schema as {
+    readonly properties?: Readonly<Record<string, object>>;
+    readonly anyOf?: readonly object[];
+  };
+  // A value of several kinds is a key, and so are the keys of those kinds that have some.
+  const inner = anyOf.filter((kind) => "properties" in kind).flatMap((kind) => keysOf(kind, prefix));
+  if (properties === undefined) return [prefix.slice(0, -1), ...inner];
   return Object.entries(properties).flatMap(([name, inner]) => keysOf(inner, `${prefix}${name}.`));
 }
 

@@ -1,7 +1,7 @@
 // Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
 
 /** Files that start MLflow, Redis, DVC or another Node, which scripts/setup-* install while the other tests run. */
-export const SERVICE_TESTS: readonly string[] = [
+export const OUTSIDE_TESTS: readonly string[] = [
   "test/drivers/registry/**",
   "test/drivers/state/**",
   "test/journeys/**",
@@ -35,8 +35,8 @@ export function filesOf(group: string | undefined): { readonly include: string[]
   const only = (patterns: readonly string[]): string[] =>
     patterns.map((pattern) => (pattern.endsWith("/**") ? `${pattern}/*.test.ts` : pattern));
   if (group === undefined || group === "") return { include: all, exclude: none };
-  if (group === "services") return { include: only(SERVICE_TESTS), exclude: none };
-  if (group === "alone") return { include: all, exclude: [...none, ...SERVICE_TESTS] };
+  if (group === "services") return { include: only(OUTSIDE_TESTS), exclude: none };
+  if (group === "alone") return { include: all, exclude: [...none, ...OUTSIDE_TESTS] };
   if (group === "unit") return { include: only(UNIT_TESTS), exclude: none };
   throw new Error(`SENTINEL_TESTS is ${JSON.stringify(group)}: use services, alone or unit, or leave it out`);
 }

@@ -14,6 +14,7 @@ export function openContext(
   given: { readonly output: Output; readonly packageVersion: string },
 ): { readonly context: VerbContext; close(): Promise<void> } {
   const config = loadConfig({ workspace: typeof options.workspace === "string" ? options.workspace : undefined });
+  for (const warning of config.warnings) given.output.warn(warning);
   let pipeline: Pipeline | undefined;
   let opened: ReturnType<typeof openPorts> | undefined;
   const name = (): string => {

@@ -81,7 +81,7 @@ interface Tour {
   close(): Promise<void>;
 }
 
-/** The days after the history, one table a day, and labels on their way. */
+/** The days after the history, one table per day, and labels on their way. */
 interface LiveWorld {
   readonly days: Iterator<Table>;
   readonly pending: PendingLabels;
@@ -122,7 +122,7 @@ function openTour(context: VerbContext, workspace: string): Tour {
   };
 }
 
-/** Removes what an earlier demo made, and never a folder somebody works in. */
+/** Removes what an earlier demo made, never a folder that holds anything else. */
 function clearFor(workspace: string): void {
   if (!existsSync(workspace)) return;
   if (!existsSync(path.join(workspace, MARKER)) && readdirSync(workspace).length > 0) {

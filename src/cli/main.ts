@@ -23,7 +23,10 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   compare: ["champion against candidate, on data and in shadow", () => import("./compare.ts")],
   promote: ["promotion gate, then the candidate becomes champion", () => import("./promote.ts")],
   rollback: ["put the previous champion back", () => import("./rollback.ts")],
-  registry: ["list, show or history: versions, aliases, who was champion when and why", () => import("./registry.ts")],
+  registry: [
+    "list, show, history, verify or push: versions, aliases, who was champion when and why, what is damaged",
+    () => import("./registry.ts"),
+  ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],

@@ -79,12 +79,12 @@ export function durationOption(options: VerbOptions, name: string, fallback: num
   return value;
 }
 
-/** --force needs --reason, and --reason --force: neither an override without a reason nor a reason that is lost. */
+/** The reason of --force. Errors: cli.usage when one of --force and --reason is given without the other. */
 export function forceReason(options: VerbOptions): string | null {
   if (options.force !== true) {
     if (options.reason === undefined) return null;
-    throw new SentinelError("cli.usage", "--reason says why a no is overridden, and --force is not given", {
-      hint: "leave it out: what the gates say goes down by itself; or give --force too",
+    throw new SentinelError("cli.usage", "--reason needs --force", {
+      hint: "drop --reason, because the journal records the gate's own reasons; or add --force to override a failed gate",
     });
   }
   const reason = textOption(options, "reason")?.trim() ?? "";

@@ -10,9 +10,11 @@ export interface Output extends Reporter {
   /** Aligned columns; the first row is the head. */
   table(rows: readonly (readonly string[])[]): void;
   verdict(verdict: Verdict): void;
+  /** One line on stderr, unless quiet. */
+  warn(text: string): void;
 }
 
-/** Shows a gate's checks at most so many a verdict; the rest are counted. */
+/** Checks shown per verdict; the rest are counted. */
 const CHECKS_SHOWN_MAX = 40;
 /** The colours that lines of ours hold; without colours there is nothing to let pass. */
 const COLOURS = pc.isColorSupported ? new RegExp(`${String.fromCharCode(27)}\\[(?:1|2|22|3[1-6]|39)m`, "g") : /(?!)/g;
@@ -47,6 +49,11 @@ export function createOutput(options: {
   return {
     json: options.json,
     line,
+    warn: (text) => {
+      if (options.quiet) return;
+      clear();
+      stderr.write(`warning: ${visible(text)}\n`);
+    },
     heading: (text) => line(`\n${pc.bold(visible(text))}`),
     table: (rows) => {
       for (const text of alignColumns(rows)) line(text);

@@ -2,7 +2,7 @@
 import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
 
 const TIMEOUT_MS = 60_000;
-/** Of a refusal's text, so much is told. */
+/** Characters of a refusal's text that are shown. */
 const DETAIL_MAX = 500;
 
 /** The answer's JSON. No answer is `server.not-ready`; a refusal is `refused`, with what the server said. */

@@ -1,4 +1,4 @@
-// `sentinel promote`: the evidence for a candidate, the verdict, and the alias moved on a yes.
+// `sentinel promote`: the evidence for a candidate, the verdict, and the alias that moves on PROMOTE.
 import { isYes } from "../core/verdict.ts";
 import { promote } from "../lifecycle/promote.ts";
 import { forceReason, textOption } from "./options.ts";

@@ -18,7 +18,7 @@ export async function pushRegistry(context: VerbContext, options: VerbOptions): 
     });
   }
   const { clock, lock, report } = context.ports();
-  const held = await (await lock()).acquire("registry-push");
+  const pushLock = await (await lock()).acquire("registry-push");
   const { close, ...ends } = await openPush(config, server);
   try {
     const result = await push(
@@ -47,6 +47,6 @@ export async function pushRegistry(context: VerbContext, options: VerbOptions): 
     return { yes: true, json: result };
   } finally {
     await close();
-    await held.release();
+    await pushLock.release();
   }
 }

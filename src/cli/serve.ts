@@ -85,8 +85,8 @@ const LOCK_TRIES_MAX = 20;
 const LOCK_RETRY_MS = 100;
 
 /**
- * One server a workspace: two would each keep a feature state that the other's traffic never reaches. Those that share one only look
- * that nobody serves who does not, and let go at once.
+ * Without Redis only one server may run per workspace, because two would each keep a feature state that the other's traffic never
+ * reaches: the lock is held while serving. With Redis the lock is only tried, so that no server without Redis runs, and released.
  */
 async function lockServing(ports: Ports, name: string): Promise<{ release(): Promise<void> }> {
   const lock = await ports.lock();

@@ -81,7 +81,6 @@ export const ERROR_KINDS = {
   "state.corrupt": { http: 503, exit: 3, retryable: false },
   "state.foreign": CONFLICT,
   "state.unreachable": OUTSIDE,
-  "workspace.missing": MISSING,
   "workspace.not-empty": CONFLICT,
   "workspace.unwritable": INPUT,
 } as const satisfies Record<string, ErrorKind>;

@@ -1,4 +1,4 @@
-// Small statistics that several folders need: quantiles, mean, the normal distribution.
+// Small statistics that several folders need: quantiles, mean, standard deviation, the largest of some numbers.
 
 /** Quantile of sorted numbers by linear interpolation (Hyndman & Fan type 7, NumPy's default). NaN when empty. */
 export function quantileSorted(sorted: ArrayLike<number>, q: number): number {

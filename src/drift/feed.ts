@@ -15,7 +15,7 @@ export interface FeedFault {
 /** A feature stuck at one value is a fault only if chance does not explain it; fewer rows than this never do. */
 const STUCK_ROWS_MIN = 20;
 
-/** A fault wakes somebody up at night: it must be ten times surer than drift. */
+/** A fault may wake a person at night, so it must be ten times surer than drift. */
 const FEED_ALPHA_SHARE = 0.1;
 
 export function feedFaults(reference: Reference, columns: readonly Values[], policy: DriftPolicy): FeedFault[] {
@@ -50,7 +50,7 @@ function missingFault(
     fault: "missing",
     reference: before,
     window: now,
-    words: `broken feed: ${feature.name} is missing in ${percent(now)} of rows, ${percent(before)} in the reference; mend the source before judging drift`,
+    words: `broken feed: ${feature.name} is missing in ${percent(now)} of rows, ${percent(before)} in the reference; fix the source before judging drift`,
   };
 }
 

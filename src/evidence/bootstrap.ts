@@ -3,6 +3,7 @@
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { quantileSorted, standardDeviation } from "../core/stats.ts";
+import { type Clusters, type Metric, measure, type ScoredRows } from "../metrics/metric.ts";
 import { PROMOTION } from "../pipeline/gates.ts";
 import { defaultsOf, rangesOf } from "../pipeline/section.ts";
 
@@ -14,24 +15,16 @@ export interface PairedRows {
   readonly card: Int32Array;
   /** Weight per row (1 / propensity of a let-through row); ones when absent. */
   readonly weights?: Float64Array;
+  /** For metrics of decisions. */
+  readonly alerts?: Alerts;
+  /** For metrics of money. */
+  readonly amount?: Float64Array;
 }
 
-/** Rows as metrics see them: cards numbered 0 … cards − 1, every row with a weight. */
-export interface ClusteredRows {
-  readonly y: Uint8Array;
-  readonly card: Int32Array;
-  readonly cards: number;
-  readonly weights: Float64Array;
-}
-
-export type Side = "a" | "b";
-
-/** A metric prepared once per model and then evaluated on many resamples. NaN where it is undefined. */
-export interface PairedMetric {
-  readonly name: string;
-  readonly better: "higher" | "lower";
-  /** The result maps "how often each card was drawn" to the metric. */
-  prepare(rows: ClusteredRows, scores: Float64Array, side: Side): (drawn: Float64Array) => number;
+/** Which rows each model alerts on (reviews or blocks): 0 or 1 per row. */
+export interface Alerts {
+  readonly a: Uint8Array;
+  readonly b: Uint8Array;
 }
 
 export interface PairedInterval {
@@ -73,32 +66,37 @@ interface PairedInput extends PairedRows {
  * bias-corrected one (BCa) is left out: its acceleration needs a jackknife over cards for a small gain here.
  * Everything is NaN where the metric is undefined on the rows themselves. Throws `evidence.input-invalid`.
  */
-export function pairedBootstrap(input: PairedInput & { readonly metric: PairedMetric }): PairedInterval {
+export function pairedBootstrap(input: PairedInput & { readonly metric: Metric }): PairedInterval {
   return pairedBootstraps({ ...input, metrics: [input.metric] })[0];
 }
 
 /** The same for several metrics on the same resamples, in the order given. */
 export function pairedBootstraps(
-  input: PairedInput & { readonly metrics: readonly PairedMetric[] },
+  input: PairedInput & { readonly metrics: readonly Metric[] },
 ): readonly PairedInterval[] {
   const { a, b, metrics, resamples = RESAMPLES, level = 0.95 } = input;
   checkInput(input, resamples, level);
-  const rows = clustered(input);
-  const drawn = new Float64Array(rows.cards).fill(1);
-  const prepared = metrics.map((metric) => {
-    const evaluateA = metric.prepare(rows, a, "a");
-    const evaluateB = metric.prepare(rows, b, "b");
-    const observed = { a: evaluateA(drawn), b: evaluateB(drawn) };
-    return { metric, evaluateA, evaluateB, observed, differences: new Float64Array(resamples) };
-  });
+  const cards = cardsOf(input.card);
+  const rows = { y: input.y, weights: input.weights, amounts: input.amount };
+  const rowsA: ScoredRows = { ...rows, scores: a, alerts: input.alerts?.a };
+  const rowsB: ScoredRows = { ...rows, scores: b, alerts: input.alerts?.b };
+  const prepared = metrics.map((metric) => ({
+    metric,
+    // Not a draw of every card once: summed card by card, the last bit would differ from what `train` prints.
+    observed: { a: measure(metric, rowsA), b: measure(metric, rowsB) },
+    evaluateA: metric.prepare(rowsA, cards),
+    evaluateB: metric.prepare(rowsB, cards),
+    differences: new Float64Array(resamples),
+  }));
+  const drawn = new Float64Array(cards.count);
   const random = new Random(input.seed);
   for (let i = 0; i < resamples; i++) {
     drawCards(drawn, random);
     for (const { evaluateA, evaluateB, differences } of prepared) differences[i] = evaluateB(drawn) - evaluateA(drawn);
   }
   let frauds = 0;
-  for (const label of rows.y) frauds += label;
-  const counts = { level, rows: rows.y.length, frauds, cards: rows.cards };
+  for (const label of input.y) frauds += label;
+  const counts = { level, rows: input.y.length, frauds, cards: cards.count };
   return prepared.map(({ metric, observed, differences }) => ({
     metric: metric.name,
     better: metric.better,
@@ -126,18 +124,18 @@ function spread(
 }
 
 /** Codes become 0 … cards − 1, so that only cards that occur can be drawn. */
-export function clustered(input: PairedRows): ClusteredRows {
+function cardsOf(card: Int32Array): Clusters {
   const codes = new Map<number, number>();
-  const card = new Int32Array(input.card.length);
+  const of = new Int32Array(card.length);
   for (let row = 0; row < card.length; row++) {
-    let code = codes.get(input.card[row]);
+    let code = codes.get(card[row]);
     if (code === undefined) {
       code = codes.size;
-      codes.set(input.card[row], code);
+      codes.set(card[row], code);
     }
-    card[row] = code;
+    of[row] = code;
   }
-  return { y: input.y, card, cards: codes.size, weights: input.weights ?? new Float64Array(card.length).fill(1) };
+  return { of, count: codes.size };
 }
 
 function drawCards(drawn: Float64Array, random: Random): void {
@@ -163,7 +161,15 @@ function checkInput(
   level: number,
 ): void {
   const rows = input.y.length;
-  const lengths = { a: input.a, b: input.b, card: input.card, weights: input.weights ?? input.y };
+  const lengths = {
+    a: input.a,
+    b: input.b,
+    card: input.card,
+    weights: input.weights ?? input.y,
+    "alerts of a": input.alerts?.a ?? input.y,
+    "alerts of b": input.alerts?.b ?? input.y,
+    amount: input.amount ?? input.y,
+  };
   for (const [name, values] of Object.entries(lengths)) {
     if (values.length !== rows) invalid(`${name} has ${values.length} rows, y has ${rows}`);
   }

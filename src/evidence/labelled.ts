@@ -1,10 +1,10 @@
 // The labelled metrics of paired rows, each with its interval, and McNemar on the decisions.
+import { AVERAGE_PRECISION, recallWithinBudget, recallWithinFpr } from "../metrics/ranked.ts";
+import { BRIER, F1, PRECISION, RECALL, savings } from "../metrics/summed.ts";
 import { DECISIONS } from "../pipeline/decisions.ts";
 import { defaultsOf } from "../pipeline/section.ts";
-import { type PairedInterval, pairedBootstraps } from "./bootstrap.ts";
+import { type Alerts, type PairedInterval, pairedBootstraps } from "./bootstrap.ts";
 import { type McNemar, mcnemarByLabel } from "./mcnemar.ts";
-import { averagePrecision, recallAtFpr, recallAtReview } from "./metrics-rank.ts";
-import { type Alerts, brier, f1, precision, recall, savings } from "./metrics-sum.ts";
 
 /** Rows with known labels, champion A and candidate B. */
 export interface LabelledRows {
@@ -54,14 +54,14 @@ export function labelledMetrics(rows: LabelledRows, options: LabelledOptions): L
   if (frauds === 0 || frauds === rows.y.length) return null;
   const { fpr = 0.01, reviewShare = REVIEW_SHARE, reviewCost = REVIEW_COST } = options;
   const metrics = [
-    averagePrecision(),
-    recallAtFpr(fpr),
-    recallAtReview(reviewShare),
-    precision(rows.alerts),
-    recall(rows.alerts),
-    f1(rows.alerts),
-    savings(rows.alerts, { amounts: rows.amount, reviewCost }),
-    brier(),
+    AVERAGE_PRECISION,
+    recallWithinFpr(fpr),
+    recallWithinBudget(reviewShare),
+    PRECISION,
+    RECALL,
+    F1,
+    savings(reviewCost),
+    BRIER,
   ];
   const intervals = pairedBootstraps({ ...rows, ...options, metrics });
   return {

@@ -1,5 +1,5 @@
 // Do two models decide differently? McNemar's test on frauds and on genuine rows, each on its own.
-import type { Alerts } from "./metrics-sum.ts";
+import type { Alerts } from "./bootstrap.ts";
 import { normalTwoSidedTail } from "./normal.ts";
 
 export interface McNemar {

@@ -33,7 +33,7 @@ export interface PairColumns {
   readonly unusable: number;
 }
 
-/** About 90 bytes a row, twice that while reading. */
+/** About 90 bytes per row, twice that while reading. */
 const ROWS_MAX = 2_000_000;
 
 /** Reads pairs until they end or `rowsMax` is reached. */

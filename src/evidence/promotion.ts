@@ -18,7 +18,7 @@ export interface PromotionPolicy extends Omit<PromotionKeys, "resamples"> {
   /** Smallest gain worth having; sizes the HOLD estimate under "superiority". */
   readonly gain: number;
   readonly power: number;
-  /** Largest rise of the alert rate, relative to the champion's: every alert is somebody's work. */
+  /** Largest rise of the alert rate, relative to the champion's: every alert costs an analyst time. */
   readonly alertRateRiseMax: number;
   /** Largest fall of it; what fewer alerts miss, the recall checks judge, so this only catches a candidate gone silent. */
   readonly alertRateFallMax: number;

@@ -1,9 +1,9 @@
 // The shadow report: champion and candidate on the same transactions, as plain data.
 import { DAY_MS } from "../core/duration.ts";
 import { mean, quantileSorted } from "../core/stats.ts";
+import { ALERT_RATE } from "../metrics/summed.ts";
 import { type PairedInterval, pairedBootstrap } from "./bootstrap.ts";
 import { type LabelledMetrics, type LabelledOptions, labelledMetrics } from "./labelled.ts";
-import { alertRate } from "./metrics-sum.ts";
 import { DECISIONS, FRAUD, GENUINE, type PairColumns, UNLABELLED } from "./pairs.ts";
 import { amountBands, type Segment, type SegmentInterval, segmentIntervals } from "./segments.ts";
 
@@ -92,7 +92,7 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
     alertRate:
       pairs.rows === 0
         ? null
-        : pairedBootstrap({ ...pairs, ...options, y: new Uint8Array(pairs.rows), metric: alertRate(alerts) }),
+        : pairedBootstrap({ ...pairs, ...options, alerts, y: new Uint8Array(pairs.rows), metric: ALERT_RATE }),
     scoreDifference: differenceOf(pairs),
     latencyMs: { champion: latencyOf(pairs.latencyMsA), candidate: latencyOf(pairs.latencyMsB) },
     matured: { ...countLabels(labels, 1), days: maturedDays(pick(pairs.time)) },

@@ -1,7 +1,7 @@
 // Groups of rows on their own: a candidate that wins on the whole may still lose badly somewhere.
 import { quantileSorted } from "../core/stats.ts";
+import { AVERAGE_PRECISION } from "../metrics/ranked.ts";
 import { type PairedInterval, pairedBootstrap } from "./bootstrap.ts";
-import { averagePrecision } from "./metrics-rank.ts";
 
 export interface Segment {
   readonly name: string;
@@ -41,7 +41,7 @@ export function segmentIntervals(
         b: Float64Array.from(segment.rows, (row) => rows.b[row]),
         card: Int32Array.from(segment.rows, (row) => rows.card[row]),
         y,
-        metric: averagePrecision(),
+        metric: AVERAGE_PRECISION,
         seed: options.seed,
         resamples: options.resamples,
         level,

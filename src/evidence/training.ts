@@ -1,11 +1,12 @@
 // The training gate: the candidate beats the trivial baselines and is not worse than the champion on later rows.
 import { type Check, type Verdict, verdictOf } from "../core/verdict.ts";
+import type { Metric } from "../metrics/metric.ts";
+import { AVERAGE_PRECISION, recallWithinBudget } from "../metrics/ranked.ts";
+import { alertsAt, F1 } from "../metrics/summed.ts";
 import { DECISIONS } from "../pipeline/decisions.ts";
 import { PROMOTION, TRAINING } from "../pipeline/gates.ts";
 import { defaultsOf } from "../pipeline/section.ts";
-import { type PairedInterval, type PairedMetric, pairedBootstrap } from "./bootstrap.ts";
-import { averagePrecision, recallAtReview } from "./metrics-rank.ts";
-import { alertsAt, f1 } from "./metrics-sum.ts";
+import { type PairedInterval, pairedBootstrap } from "./bootstrap.ts";
 
 /** One model's scores of the test rows and the threshold from which it alerts. */
 export interface ScoredModel {
@@ -70,8 +71,20 @@ export function trainingGate(input: {
     reason: `test frauds: ${frauds}, at least ${policy.fraudsMin} are needed to compare; test on a longer period`,
   };
   if (frauds === 0) return { verdict: verdictOf("training", [enough]), comparisons: [] };
-  const compare = (opponent: Float64Array, metric: PairedMetric): PairedInterval =>
-    pairedBootstrap({ ...policy, y, card, a: opponent, b: candidate.scores, metric, seed: input.seed });
+  const compare = (opponent: ScoredModel, metric: Metric): PairedInterval =>
+    pairedBootstrap({
+      ...policy,
+      y,
+      card,
+      a: opponent.scores,
+      b: candidate.scores,
+      alerts: {
+        a: alertsAt(opponent.scores, opponent.threshold),
+        b: alertsAt(candidate.scores, candidate.threshold),
+      },
+      metric,
+      seed: input.seed,
+    });
   const baselines = [
     { against: "prevalence" as const, scores: new Float64Array(y.length) },
     // Alerting on the highest amounts needs no model.
@@ -80,9 +93,9 @@ export function trainingGate(input: {
   const trivial = baselines.map(({ against, scores }) => ({
     against,
     margin: 0,
-    interval: compare(scores, averagePrecision()),
+    interval: compare({ scores, threshold: Number.POSITIVE_INFINITY }, AVERAGE_PRECISION),
   }));
-  const rival = champion === null ? [] : championComparisons(candidate, champion, { policy, compare });
+  const rival = champion === null ? [] : championComparisons(champion, { policy, compare });
   const all = [...trivial, ...rival];
   const checks = [enough, ...all.map(checkOf)];
   if (champion === null) checks.push(noChampion());
@@ -112,23 +125,18 @@ function noAlerts(): Check {
 }
 
 function championComparisons(
-  candidate: ScoredModel,
   champion: ScoredModel,
   use: {
     readonly policy: TrainingPolicy;
-    readonly compare: (opponent: Float64Array, metric: PairedMetric) => PairedInterval;
+    readonly compare: (opponent: ScoredModel, metric: Metric) => PairedInterval;
   },
 ): Comparison[] {
   const { policy, compare } = use;
-  const alerts = {
-    a: alertsAt(champion.scores, champion.threshold),
-    b: alertsAt(candidate.scores, candidate.threshold),
-  };
   const against = "champion" as const;
   return [
-    { against, margin: policy.averagePrecisionMargin, interval: compare(champion.scores, averagePrecision()) },
-    { against, margin: policy.f1Margin, interval: compare(champion.scores, f1(alerts)) },
-    { against, margin: policy.recallMargin, interval: compare(champion.scores, recallAtReview(policy.reviewShare)) },
+    { against, margin: policy.averagePrecisionMargin, interval: compare(champion, AVERAGE_PRECISION) },
+    { against, margin: policy.f1Margin, interval: compare(champion, F1) },
+    { against, margin: policy.recallMargin, interval: compare(champion, recallWithinBudget(policy.reviewShare)) },
   ];
 }
 

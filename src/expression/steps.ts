@@ -7,7 +7,7 @@ export type Text = string | null;
 
 /**
  * Registers of an expression. Truth lives among numbers: 1 true, 0 false, NaN unknown. Typed arrays, since a number handed from closure to
- * closure is allocated anew each time.
+ * closure is allocated again each time.
  */
 export type Step = (numbers: Float64Array, texts: Text[]) => void;
 

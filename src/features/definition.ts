@@ -38,7 +38,7 @@ export interface ColumnFeature {
 
 /**
  * Which of the listed values a column holds (a number as its digits): the value's place in the list, from 0; the length of the
- * list for any other value; NaN where missing. The numbers only say which; the trees part them in sets.
+ * list for any other value; NaN where missing. The numbers only name the category; the trees split them into sets.
  */
 export interface CategoryFeature {
   readonly kind: "category";

@@ -74,10 +74,10 @@ export class DistinctSet {
   }
 
   private grow(): void {
-    const held = this.values.filter((_, at) => this.rounds[at] === this.round);
+    const values = this.values.filter((_, at) => this.rounds[at] === this.round);
     this.values = new Float64Array(this.values.length * 2);
     this.rounds = new Int32Array(this.values.length);
     this.size = 0;
-    this.addRun(held, 0, held.length);
+    this.addRun(values, 0, values.length);
   }
 }

@@ -19,7 +19,7 @@ export function encode(
   return out;
 }
 
-/** Learns one arrival. A transaction that was learned lately is not learned again. */
+/** Learns one arrival. A transaction that was learned recently is not learned again. */
 export function learnArrival(state: FeatureState, arrival: FeatureArrival): void {
   if (arrival.kind === "transaction") state.learn(arrival.transaction);
   else state.learnLabel(arrival);

@@ -16,13 +16,13 @@ export interface ExcerptContent {
   readonly blobs: readonly (Uint8Array | null)[];
   /** −∞ before the first transaction. */
   readonly watermark: number;
-  /** The transaction's id is among those learned lately. */
+  /** The transaction's id is among those learned recently. */
   readonly seen: boolean;
 }
 
 /** What is to be stored after learning. */
 export interface ExcerptChange {
-  /** One a key: its new bytes, or null where nothing changed. */
+  /** One per key: its new bytes, or null where nothing changed. */
   readonly blobs: readonly (Uint8Array | null)[];
   /** Others may have moved the watermark up to here meanwhile: what was read and learned would still be the same. */
   readonly watermarkMax: number;

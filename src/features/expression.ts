@@ -12,7 +12,7 @@ export interface NamePlace {
 
 export interface FeatureExpression {
   readonly compiled: CompiledExpression;
-  /** One a column of the compiled expression, in its order. */
+  /** One per column of the compiled expression, in its order. */
   readonly places: readonly NamePlace[];
 }
 

@@ -24,13 +24,6 @@ export function inputsOf(plan: FeaturePlan): PlanInputs {
   return { keys, numbers, texts, all: unique([...keys, ...numbers, ...texts]) };
 }
 
-/** Columns whose cells count by their spelling: all but those that any of the plans reads as numbers. */
-export function spelledBy(plans: readonly FeaturePlan[]): readonly string[] {
-  const inputs = plans.map(inputsOf);
-  const numbers = new Set(inputs.flatMap((one) => one.numbers));
-  return unique(inputs.flatMap(({ keys, texts }) => [...keys, ...texts])).filter((name) => !numbers.has(name));
-}
-
 /** The features that read a column, by name. */
 export function featuresReading(plan: FeaturePlan, column: string): readonly string[] {
   return plan.spec.features.filter((feature) => columnsOf(feature).includes(column)).map(({ name }) => name);

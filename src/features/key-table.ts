@@ -104,8 +104,8 @@ export class KeyTable {
     for (let c = 0; c < columns.length; c++) columns[c][at] = values[c];
   }
 
-  /** Whether a genuine label of the key is kept, or may take a fraud back. */
-  heedsGenuine(slot: number): boolean {
+  /** Whether a genuine label changes the key: it is counted itself, or the key holds a fraud that it may remove. */
+  holdsFraud(slot: number): boolean {
     return this.need.genuine || (slot >= 0 && this.frauds.runs.length(slot) > 0);
   }
 
@@ -220,7 +220,7 @@ export class KeyTable {
     }
   }
 
-  /** The place of a tile's record, or −1; there is at most one a tile. */
+  /** The place of a tile's record, or −1; there is at most one per tile. */
   private findTile(slot: number, tileStart: number): number {
     const length = this.tiles.length(slot);
     if (length === 0) return -1;

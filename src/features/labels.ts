@@ -6,7 +6,7 @@ const KNOWN = 0;
 const KNOWN_MAX = 1;
 const HASH = 2;
 
-/** What a label list is told about one labelled transaction. */
+/** What a label list needs of one labelled transaction. */
 export interface LabelEntry {
   readonly time: number;
   readonly knownAt: number;

@@ -156,7 +156,7 @@ function multiplesOf(draft: KeyDraft, columns: readonly string[]): MultipleStep[
   const lists = [...groups.values()];
   return lists.map((group) => {
     const { over, usualMs, current } = group[0];
-    // With and without the transaction itself share what the pass kept for the first of them.
+    // A multiple that includes the current transaction and one that does not share the same kept totals.
     const at = lists.findIndex(([one]) => one.over === over && one.usualMs === usualMs);
     const swept = draft.windows.some((one) => one.over === over && one.ms === usualMs && one.delayMs === 0);
     return {

@@ -36,7 +36,7 @@ export interface FeaturePlan {
 }
 
 export interface PlanSteps {
-  /** One a series, in the plan's order of series. */
+  /** One per series, in the plan's order of series. */
   readonly keys: readonly KeySteps[];
   /** Number columns and the value each fills: a feature, or from the plan's width on, what only an expression reads. */
   readonly columns: readonly { readonly value: number; readonly column: string }[];

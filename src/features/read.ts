@@ -13,9 +13,9 @@ import { Totals } from "./window.ts";
 export interface ReadEvent {
   time: number;
   values: Float64Array;
-  /** It was learned before (a retry): what is kept of it must not count a second time. */
+  /** The transaction was learned before (a retry): its own entries must not count a second time. */
   learned: boolean;
-  /** The watermark where the transaction is too late to be learned, else −∞: entries too old to keep are not read, swept or not. */
+  /** For a transaction that arrives too late: the state's watermark, so that entries past their retention are ignored. Otherwise −∞. */
   lateAt: number;
 }
 
@@ -340,7 +340,7 @@ export class KeyReader {
     return lowest;
   }
 
-  /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop seldom runs. */
+  /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop rarely runs. */
   private countMultiples(
     step: MultipleStep,
     span: {

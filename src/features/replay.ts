@@ -10,7 +10,7 @@ import type { FeatureSpec } from "./spec.ts";
 import type { Places } from "./state.ts";
 import { EventRow, FeatureState } from "./state.ts";
 
-/** How often progress is told. */
+/** How often progress is reported. */
 const PROGRESS_ROWS = 65_536;
 
 export interface ReplayInput {
@@ -101,7 +101,7 @@ class Run {
   private readonly ids: Column;
   private readonly source: RowSource;
   private readonly labels: Labels;
-  /** The first row whose id the state is told. */
+  /** The first row whose id the state learns. */
   private readonly askedFrom: number;
   private readonly row: EventRow;
   private readonly labelRow: EventRow;
@@ -158,7 +158,7 @@ class Run {
     source.fillKeys(labelRow, at);
     label.fraud = labels.fraud[at] === 1;
     // Most labels are genuine and change nothing: their id need not be written out.
-    if (!state.heeds(labelRow, label.fraud)) {
+    if (!state.mayChange(labelRow, label.fraud)) {
       state.passLabelRow(labelRow);
       return;
     }
@@ -170,7 +170,7 @@ class Run {
 }
 
 /**
- * From which row on, in order, the state must be told the ids. In a table whose ids are all different a new state finds none of them, and in the
+ * From which row on, in order, the state must learn the ids. In a table whose ids are all different a new state finds none of them, and in the
  * end it remembers only the youngest: what is written out and looked up for the others would be for nothing.
  */
 function firstAsked(
@@ -203,6 +203,8 @@ export function labelsOf(input: Pick<ReplayInput, "table" | "columns" | "labelDe
   const label = columnOf(table, columns.label);
   if (label.kind === "text") throw wrongType(columns.label, "holds text", "give 1 for fraud and 0 for genuine");
   const known = columns.labelKnownAt === undefined ? null : columnOf(table, columns.labelKnownAt);
+  if (known?.kind === "text" && known.codes.some((code) => code >= 0))
+    throw wrongType(columns.labelKnownAt!, "holds text", "give times, or nothing where it is not known");
   const knownAt = new Float64Array(table.rows);
   let labelled = 0;
   for (let r = 0; r < table.rows; r++) {

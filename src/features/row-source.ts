@@ -6,7 +6,7 @@ import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import type { EventRow, FeatureState } from "./state.ts";
 import { finiteNumber, joinKey } from "./state.ts";
 
-/** Whole numbers are told apart by a table of places as long as the rows, and a little. */
+/** Whole numbers are distinguished by a table of places, a little longer than the rows. */
 const DENSE_SHARE = 1;
 const DENSE_MIN = 65_536;
 

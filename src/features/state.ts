@@ -39,13 +39,13 @@ export class EventRow {
   unasked = false;
   /** Whole ms. */
   time = 0;
-  /** One a series: a slot, SLOT_UNKNOWN or SLOT_MISSING. */
+  /** One per series: a slot, SLOT_UNKNOWN or SLOT_MISSING. */
   readonly slots: Int32Array;
-  /** One a number column of the state, in the order of `FeatureState.numbers`. */
+  /** One per number column of the state, in the order of `FeatureState.numbers`. */
   numbers: Float64Array;
-  /** One a text column of the state, in the order of `FeatureState.words`; null is missing. */
+  /** One per text column of the state, in the order of `FeatureState.words`; null is missing. */
   words: (string | null)[] = [];
-  /** One a series: the key's text; read only where the slot is SLOT_UNKNOWN. */
+  /** One per series: the key's text; read only where the slot is SLOT_UNKNOWN. */
   readonly texts: string[];
 
   constructor(series: number) {
@@ -210,17 +210,17 @@ export class FeatureState {
     return "learned";
   }
 
-  /** Whether a label of the row's transaction changes anything, or may: a genuine one seldom takes a fraud back. */
-  heeds(row: EventRow, fraud: boolean): boolean {
+  /** False only if a label of the row's transaction certainly changes nothing. A genuine one may remove a fraud of the same key. */
+  mayChange(row: EventRow, fraud: boolean): boolean {
     if (fraud) return true;
     for (let s = 0; s < this.tables.length; s++) {
-      if (row.slots[s] !== SLOT_MISSING && this.tables[s].heedsGenuine(row.slots[s])) return true;
+      if (row.slots[s] !== SLOT_MISSING && this.tables[s].holdsFraud(row.slots[s])) return true;
     }
     return false;
   }
 
   learnLabelRow(row: EventRow, label: { readonly fraud: boolean; readonly knownAt: number }): void {
-    if (!this.heeds(row, label.fraud)) {
+    if (!this.mayChange(row, label.fraud)) {
       this.passLabelRow(row);
       return;
     }
@@ -241,7 +241,7 @@ export class FeatureState {
     if (!reached) this.counts.labelsTooLate++;
   }
 
-  /** Counts a label that the state does not heed. */
+  /** Counts a label that changes nothing. */
   passLabelRow(row: EventRow): void {
     for (let s = 0; s < this.tables.length; s++) {
       if (row.slots[s] !== SLOT_MISSING && row.time > this.watermark - this.tables[s].retentionMs) return;

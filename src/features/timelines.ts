@@ -3,7 +3,7 @@ import { assert } from "../core/errors.ts";
 
 /** Entries of a page when the table is small; pages grow with the table up to PAGE_ENTRIES_MAX. */
 const PAGE_ENTRIES_MIN = 1024;
-/** 2 MB a column. */
+/** 2 MB per column. */
 const PAGE_ENTRIES_MAX = 1 << 18;
 /** Share of the memory that must hold runs; below it pages are moved together, one at each growth. */
 const LIVE_SHARE_MIN = 0.85;

@@ -203,7 +203,7 @@ export class InputTally {
       .map((key) => ({ trained: key, rows: 0, known: 0, strange: [] }));
   }
 
-  /** Counts one transaction; `onLack` is told each field that did not come as the plan needs it. */
+  /** Counts one transaction; `onLack` receives each field that did not come as the plan needs it. */
   add(tx: Transaction, onLack?: (field: string, how: "absent" | "null" | "text") => void): void {
     this.rows++;
     for (let i = 0; i < this.names.length; i++) {

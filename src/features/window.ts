@@ -144,7 +144,7 @@ export class Totals {
 }
 
 // The innermost loops of all features: plain numbers, totals in registers. They first run as if nothing were missing, which a sum that is no
-// number belies afterwards, and take four values a turn, because the engine checks the array anew at each turn. Order matters: the sum
+// number belies afterwards, and take four values per turn, because the engine checks the array again at each turn. Order matters: the sum
 // of a window is defined as the sum of its values one by one, the latest first.
 
 function sweepSums(numbers: Float64Array, values: Float64Array, from: number, to: number): void {

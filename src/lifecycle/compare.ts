@@ -4,6 +4,7 @@ import { SentinelError } from "../core/errors.ts";
 import { type CoverageShare, coverageShare } from "../evidence/coverage.ts";
 import { type LabelledMetrics, labelledMetrics } from "../evidence/labelled.ts";
 import type { ShadowReport } from "../evidence/report.ts";
+import { alertsAt } from "../metrics/summed.ts";
 import type { Matrix } from "../ml/matrix.ts";
 import { loadVersion, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -101,8 +102,8 @@ async function onData(
     scoreRows(candidate, candidate.plan.hash === champion.plan.hash ? x : vectors(candidate), rows),
   );
   const judged = judgedRows(source, rows, pipeline);
-  const alerts = (values: Float64Array, scorer: Scorer): Uint8Array =>
-    Uint8Array.from(values, (score) => (score >= Math.fround(scorer.manifest.thresholds.review) ? 1 : 0));
+  const alerts = (values: Float64Array, { manifest }: Scorer): Uint8Array =>
+    alertsAt(values, manifest.thresholds.review);
   const metrics = labelledMetrics(
     { a, b, alerts: { a: alerts(a, champion), b: alerts(b, candidate) }, ...judged },
     {

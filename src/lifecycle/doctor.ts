@@ -83,7 +83,7 @@ export async function doctor(
     const faults: string[] = [];
     const entry = dvcEntryOf(source, (what) => faults.push(what));
     if (faults.length > 0)
-      return { state: "fault", found: faults.join("; "), todo: "mend that file: was it merged by hand?" };
+      return { state: "fault", found: faults.join("; "), todo: "fix that file: was it merged by hand?" };
     if (entry === null || !isThere(source))
       return { state: "ok", found: "not tracked: runs name it by its SHA-256", todo: "" };
     const md5 = await (await ports.dataset()).hash(source, "md5");

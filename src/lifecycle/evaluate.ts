@@ -110,7 +110,7 @@ async function versionWith(
 function bundleIn(file: string): string {
   const wrong = (what: string): SentinelError =>
     new SentinelError("lifecycle.no-candidate", `${file} names no bundle: ${what}`, {
-      hint: "name the train.json that `sentinel train --out DIR` left after a yes of its gates",
+      hint: "name the train.json that `sentinel train --out DIR` left after its gates passed",
     });
   let bundle: unknown;
   try {

@@ -7,7 +7,7 @@ import { exampleFiles } from "./init/examples.ts";
 
 /** Folders copied from the package as they are. */
 const COPIED = ["features", "pipelines"];
-/** The stages for DVC and what they are told. */
+/** The stages for DVC and their parameters. */
 const COPIED_FILES = ["dvc.yaml", "params.yaml"];
 /** Data and models stay out of git; what DVC writes beside data (`dvc add`) belongs into it. */
 const GITIGNORE = "data/*\n!data/.gitkeep\n!data/*.dvc\nmodels/*\n!models/.gitkeep\ndvc_plots/\nnode_modules/\n";

@@ -6,6 +6,7 @@ import { type DriftReport, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
 import type { InputReport } from "../features/trained-inputs.ts";
 import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
+import { countAlerts } from "../metrics/summed.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -80,7 +81,7 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     window: {
       columns: window.columns,
       scores: window.scores,
-      alerts: window.scores.reduce((count, score) => count + (score >= Math.fround(review) ? 1 : 0), 0),
+      alerts: countAlerts(window.scores, review),
     },
     policy: pipeline.drift,
   });
@@ -183,7 +184,7 @@ async function windowOfTable(
   // What the model learned from says nothing about how it does on news.
   const maturedTo = newest - pipeline.labels.maturityMs;
   const labelled = source.table.columns.has(pipeline.columns.label);
-  const labels = labelsOf(source.table, pipeline);
+  const labels = labelled ? labelsOf(source.table, pipeline) : new Uint8Array(0);
   if (labelled) reportUnlabelled(ports, source, pipeline);
   const matured = rowsWhere(times, (time, row) => {
     return labelled && labels[row] !== UNLABELLED && time > scorer.manifest.trainedUpTo && time <= maturedTo;
@@ -208,7 +209,7 @@ function performanceOf(
   const registered = readJson(given.files, "metrics.json") as { readonly evaluate: Readonly<Record<string, number>> };
   const then = registered.evaluate.average_precision;
   const now = averagePrecision(scores, y);
-  const { precision, recall } = precisionRecallF1At(scores, y, Math.fround(given.review));
+  const { precision, recall } = precisionRecallF1At(scores, y, given.review);
   return {
     rows: y.length,
     frauds,

@@ -71,7 +71,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       verb: "promote",
       verdict: isYes(verdict) ? verdict.verdict : "FORCED",
       evidence: sha256(document),
-      // What was not needed did not happen: a yes is kept with its own reasons.
+      // If the gate said PROMOTE, --force was not needed: record the gate's reasons, not the caller's.
       reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },
   });

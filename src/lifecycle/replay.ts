@@ -130,7 +130,7 @@ async function* inOrder(
 
 /**
  * Gives the log what a dead server left in the shared store. The last change applied; no limit where nothing is shared, or where
- * the store does not answer (which is told, since the log alone may lack the last changes).
+ * the store does not answer (which is reported, since the log alone may lack the last changes).
  */
 async function drainOwn(ports: Ports, pipeline: string): Promise<number> {
   if (ports.shared === undefined) return Number.POSITIVE_INFINITY;

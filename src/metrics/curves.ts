@@ -1,8 +1,8 @@
 // Curves: precision over recall, the ROC, and how often what the scores promise comes true, as points to draw.
-import type { Scores } from "./metrics.ts";
+import type { Scores } from "./metric.ts";
 import { type Ranking, rank } from "./ranking.ts";
 
-/** Columns of equal length, one value a point. */
+/** Columns of equal length, one value per point. */
 export type Curve = Readonly<Record<string, readonly number[]>>;
 
 /** More points than this no plot shows. */

@@ -1,4 +1,5 @@
-// Ranking: scores in descending order as groups of ties, the view from which most metrics and thresholds are read.
+// Ranking: scores in descending order with their ties, the view from which most metrics and thresholds are read.
+import { type Clusters, type ScoredRows, type Scores, weightsOf } from "./metric.ts";
 
 /** Group g holds all rows that share the g-th highest score; counts are of rows with that score or a higher one. */
 export interface Ranking {
@@ -11,7 +12,7 @@ export interface Ranking {
 }
 
 /** Ranks `scores` (no NaN), one label of 0 or 1 each. */
-export function rank(scores: Float64Array | Float32Array, y: Uint8Array): Ranking {
+export function rank(scores: Scores, y: Uint8Array): Ranking {
   const rows = scores.length;
   // Equal scores stand together whatever the order of their rows, so labels can be counted by value.
   const order = descending(scores);
@@ -38,9 +39,58 @@ export function rank(scores: Float64Array | Float32Array, y: Uint8Array): Rankin
   };
 }
 
+/** Rows by falling score, for metrics that are evaluated on many draws. */
+export interface RankedRows {
+  /** cluster × 4 + 2 when the row is the last of its score + 1 when it is fraud: one read per row in the hot loop. */
+  readonly codes: Int32Array;
+  readonly weights: Float64Array;
+  /** Weight of frauds and of all rows per cluster. */
+  readonly clusterFrauds: Float64Array;
+  readonly clusterRows: Float64Array;
+}
+
+export function rankRows(rows: ScoredRows, clusters: Clusters): RankedRows {
+  const { scores, y } = rows;
+  const weightOf = weightsOf(rows);
+  const order = descending(scores);
+  const codes = new Int32Array(order.length);
+  const weights = new Float64Array(order.length);
+  const clusterFrauds = new Float64Array(clusters.count);
+  const clusterRows = new Float64Array(clusters.count);
+  for (let i = 0; i < order.length; i++) {
+    const row = order[i];
+    const cluster = clusters.of[row];
+    const last = i + 1 === order.length || scores[order[i + 1]] !== scores[row];
+    codes[i] = (cluster << 2) | (last ? 2 : 0) | y[row];
+    weights[i] = weightOf[row];
+    clusterRows[cluster] += weights[i];
+    if (y[row] === 1) clusterFrauds[cluster] += weights[i];
+  }
+  return { codes, weights, clusterFrauds, clusterRows };
+}
+
 /** Row numbers by falling score, ties in row order. */
-export function descending(scores: Float64Array | Float32Array): Int32Array {
+export function descending(scores: Scores): Int32Array {
   const order = new Int32Array(scores.length);
   for (let i = 0; i < order.length; i++) order[i] = i;
   return order.sort((a, b) => scores[b] - scores[a] || a - b);
+}
+
+/**
+ * How many of `total` rows (or how much of their weight) a budget of `share` allows; compare with ≤. The slack keeps
+ * 0.1 × 30 (2.9999…) from losing a row, and a sum of weights from being a rounding error too large.
+ */
+export function budgetOf(share: number, total: number): number {
+  return share * total + 1e-9 + 1e-12 * total;
+}
+
+/**
+ * The lowest score from which the flagged rows fit into a budget of `share` of all rows, or +Infinity where none does. A
+ * tied group that would exceed the budget is left out whole: no threshold can split it.
+ */
+export function budgetThreshold(ranking: Ranking, share: number): number {
+  const budget = budgetOf(share, ranking.rows);
+  let threshold = Number.POSITIVE_INFINITY;
+  for (let g = 0; g < ranking.groups && ranking.flagged[g] <= budget; g++) threshold = ranking.score[g];
+  return threshold;
 }

@@ -42,7 +42,7 @@ export function refuseValue(
   refuseParameter(`${name} column ${x.names[column]}, row ${row}`, { value, wanted });
 }
 
-/** The labels are one 0 or 1 a row. */
+/** Checks that there is one label per row, 0 or 1. */
 export function checkLabels(y: Uint8Array, options: { readonly rows: number; readonly name: string }): void {
   const { rows, name } = options;
   if (y.length !== rows) refuseParameter(`${name}.length`, { value: y.length, wanted: `the number of rows, ${rows}` });

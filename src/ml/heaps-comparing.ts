@@ -90,7 +90,7 @@ function shapeOf(trees: FlatTrees): Shape | null {
   while (blockRows > BLOCK_ROWS_MIN && 2 * rowBytes * blockRows > BLOCK_BYTES_MAX) blockRows /= 2;
   const stagedRows = blockRows * Math.max(1, Math.floor(STAGED_BYTES_MAX / (rowBytes * blockRows)));
   const values = 16 * trees.roots.length * 2 ** depth;
-  // Twice a block's values, and a node a row.
+  // Twice a block's values, and a node per row.
   const staged = values + (2 * rowBytes + 4) * blockRows;
   const sums = staged + rowBytes * stagedRows;
   const bytes = sums + 8 * stagedRows;

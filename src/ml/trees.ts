@@ -88,7 +88,7 @@ function inSet({ sets }: FlatTrees, node: number, value: number): boolean {
   return category === value && at < starts[node + 1] && ((words[at] >>> (category & 31)) & 1) === 1;
 }
 
-/** The leaf a vector falls into, starting from a root; `vector` has one value a column. */
+/** The leaf a vector falls into, starting from a root; `vector` has one value per column. */
 export function leafOf(trees: FlatTrees, root: number, vector: Float32Array): number {
   const { feature, left, right } = trees;
   let node = root;

@@ -4,7 +4,7 @@ import type { FlatTrees } from "./trees.ts";
 
 /** Sums the leaves that vectors fall into, in the order of the trees; the same bits one by one and all together. */
 export interface Walker {
-  /** On top of `start`; `vector` has one value a column. Allocates nothing. */
+  /** On top of `start`; `vector` has one value per column. Allocates nothing. */
   sum(vector: Float32Array, start: number): number;
   /** Adds each row's leaves to its place in `sums`. Columns must stand as in the trees. */
   addAll(x: Matrix, sums: Float64Array): void;

@@ -1,4 +1,4 @@
-// Faults of a request, one a field, carried by the error that refuses it.
+// Faults of a request, one per field, carried by the error that refuses it.
 import { SentinelError } from "../core/errors.ts";
 
 /** One thing wrong with a request; `field` is spelled as the client spelled it, with its place in a list: "3/amount". */
@@ -7,7 +7,7 @@ export interface FieldFault {
   readonly message: string;
 }
 
-/** At most this many are told. */
+/** At most this many are listed. */
 const FAULTS_MAX = 20;
 
 /** The request is JSON, but not what the schema asks for. */
@@ -15,7 +15,7 @@ export function invalidRequest(faults: readonly FieldFault[], what = "the transa
   const first = faults[0];
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
   return new SentinelError("request.invalid", `${what}: ${first.field} ${first.message}${more}`, {
-    hint: "mend the fields listed in errors; /openapi.json has the schema",
+    hint: "fix the fields listed in errors; /openapi.json has the schema",
     cause: { faults: faults.slice(0, FAULTS_MAX) },
   });
 }

@@ -44,21 +44,21 @@ export function fieldFault(
   const { columns, schemaFile } = pipeline;
   const { all, numbers } = inputsOf(plan);
   const nameOf = nameFolder(pipeline.canonical);
-  const said: string[] = [];
+  const faults: string[] = [];
   const add: string[] = [];
   for (const column of all) {
     const readers = featuresReading(plan, column);
     const reads = `${readers.length > 0 ? `feature ${readers.slice(0, 3).join(", ")}` : plan.spec.name} reads ${column}`;
     const role = (["id", "time", "label"] as const).find((one) => columns[one] === column);
     if (role !== undefined) {
-      said.push(`${reads}, which is the ${role} and no field of a request`);
+      faults.push(`${reads}, which is the ${role} and no field of a request`);
       add.push(role === "time" ? "read a part of the time with kind time" : `let no feature read ${column}`);
       continue;
     }
     const field = fields.get(column);
     if (field === undefined) {
       const alias = [...fields.keys()].find((name) => nameOf(name) === column);
-      said.push(
+      faults.push(
         `${reads}, which ${schemaFile} does not name${alias === undefined ? "" : ` (it names the alias ${alias})`}`,
       );
       const type = numbers.includes(column) ? '["number", "null"]' : '["string", "integer", "null"]';
@@ -68,13 +68,13 @@ export function fieldFault(
           : `rename ${alias} there to ${column}`,
       );
     } else if (numbers.includes(column) && !mayBeNumber(field)) {
-      said.push(`${reads} as a number, which ${schemaFile} does not allow`);
+      faults.push(`${reads} as a number, which ${schemaFile} does not allow`);
       add.push(`give ${column} "type": ["number", "null"] there`);
     }
   }
-  if (said.length === 0) return null;
+  if (faults.length === 0) return null;
   const hint = `requests would be scored without these values: ${add.join("; ")}; or drop the features`;
-  return { message: said.join("; "), hint };
+  return { message: faults.join("; "), hint };
 }
 
 function mayBeNumber(field: unknown): boolean {

@@ -254,7 +254,7 @@ export class Live {
     logger.error({ version, code, error: messageOf(error) }, "a version cannot be served; the last good one stays");
   }
 
-  /** Lets go of bundles that no alias names, and after a while of their states. */
+  /** Releases bundles that no alias names, and after a while of their states. */
   private forget(): void {
     const { states, ports } = this.options;
     const { champion, shadows } = this.current;

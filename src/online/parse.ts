@@ -140,7 +140,7 @@ export function compileSchema(schema: object): ValidateFunction {
     return ajv.compile(schema);
   } catch (error) {
     throw new SentinelError("pipeline.invalid", `the transaction schema cannot be used: ${messageOf(error)}`, {
-      hint: "mend the JSON Schema that the pipeline's `schema` names (draft 2020-12)",
+      hint: "fix the JSON Schema that the pipeline's `schema` names (draft 2020-12)",
       cause: error,
     });
   }

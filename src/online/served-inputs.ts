@@ -25,7 +25,7 @@ export async function saveInputs(
   await (await ports.snapshots()).save(nameOf(of), packInputs(of.inputs));
 }
 
-/** What the last training of these features kept; null when it kept nothing, or nothing that can be read (which is told). */
+/** What the last training of these features kept; null when it kept nothing, or nothing that can be read (which is reported). */
 export async function loadInputs(
   ports: Pick<Ports, "snapshots" | "report">,
   of: { readonly pipeline: string; readonly plan: FeaturePlan },

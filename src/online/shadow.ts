@@ -18,7 +18,7 @@ export interface Shadowed {
   readonly held: WarmState | null;
 }
 
-/** What the candidates are told of one answer. */
+/** What the candidates receive of one answer. */
 export interface Answered {
   readonly transaction: Transaction;
   readonly champion: Scorer;
@@ -81,25 +81,25 @@ export class Shadows {
     if (!isSampled(transaction.id, this.options.sample)) {
       return shadows.map(({ scorer }) => ({ version: scorer.version, missed: "sampled-out" }));
     }
-    const taken: ShadowJobs[number][] = [];
+    const jobs: ShadowJobs[number][] = [];
     for (const shadowed of shadows) {
       const { version } = shadowed.scorer;
       const candidate = this.candidates.get(keyOf(shadowed.scorer));
-      if (shadowed.held === null) taken.push({ version, missed: "spec-not-warm" });
-      else if (candidate === undefined) taken.push({ version, missed: "error" });
+      if (shadowed.held === null) jobs.push({ version, missed: "spec-not-warm" });
+      else if (candidate === undefined) jobs.push({ version, missed: "error" });
       else {
         try {
-          taken.push({ candidate, job: jobOf(answered, shadowed.scorer, shadowed.held) });
+          jobs.push({ candidate, job: jobOf(answered, shadowed.scorer, shadowed.held) });
         } catch {
-          taken.push({ version, missed: "error" });
+          jobs.push({ version, missed: "error" });
         }
       }
     }
-    return taken;
+    return jobs;
   }
 
-  offer(taken: ShadowJobs): void {
-    for (const one of taken) {
+  offer(jobs: ShadowJobs): void {
+    for (const one of jobs) {
       if ("candidate" in one) one.candidate.offer(one.job);
       else this.ledger.missed(one.version, one.missed);
     }

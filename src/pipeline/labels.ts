@@ -17,7 +17,7 @@ export const LABELS = section({
       default: "genuine",
       as: "unreportedIsGenuine",
       means:
-        "What a mature transaction counts as that nobody reported: `genuine`, or `unknown`, which leaves it out of the evidence.",
+        "What a mature transaction counts as that nobody reported: `genuine`, or `unknown`, which leaves it out of training and of all evidence.",
     },
   ),
 });

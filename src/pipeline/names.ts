@@ -15,7 +15,7 @@ export function nameFolder(canonical: ReadonlyMap<string, string>, more: Iterabl
     if (other !== undefined && other !== column) torn.add(key);
     folded.set(key, column);
   }
-  // Names that differ by case alone and mean two columns are told apart by their exact spelling only.
+  // Names that differ by case alone and mean two columns differ by their exact spelling only.
   for (const key of torn) folded.delete(key);
   return (name) => exact.get(name) ?? folded.get(name.toLowerCase()) ?? name;
 }

@@ -86,7 +86,7 @@ export interface PredictionLog {
   readonly where: string;
   /**
    * Buffered, bounded; false when the buffer is full and the record was dropped (the caller counts it). The first record of a
-   * transaction stands; a later one that was applied tells one that was not where it was applied after all.
+   * transaction id is kept, later ones are ignored. Exception: a kept record with `applied: 0` takes `applied` from a later record.
    */
   appendPrediction(record: Omit<PredictionRecord, "sequence">): boolean;
   appendShadow(record: ShadowRecord): boolean;

@@ -12,7 +12,7 @@ export interface Clock {
   elapsed(): number;
 }
 
-/** Where progress is told while a verb runs. */
+/** Where a verb reports its progress. */
 export interface Reporter {
   line(text: string): void;
   /** done of total, at most `total`; called as often as convenient, shown as often as sensible. */
@@ -27,7 +27,7 @@ export interface SnapshotStore {
 
 /** One holder at a time across processes; a dead holder's lock is taken over. */
 export interface Lock {
-  /** Throws lifecycle.locked, naming the holder, when somebody alive holds it. */
+  /** Throws lifecycle.locked, naming the holder, when a living process holds it. */
   acquire(name: string): Promise<{ release(): Promise<void> }>;
 }
 

@@ -176,7 +176,7 @@ export interface Registry {
   }): Promise<JournalEntry>;
   /**
    * Oldest first, as the registry's newest entry seals it. `asStored` reads every entry in its own place, however long that takes: what
-   * was changed there must show. `doubt` is told, in words, what was at hand and not believed.
+   * was changed there must show. `doubt` receives, in words, what was at hand and not believed.
    */
   journal(
     model: string,

@@ -11,7 +11,7 @@ export interface SharedLayout {
 
 /** Where the shared state stands. */
 export interface SharedHead {
-  /** Names this life of the store's content: another one after it was lost or begun anew. */
+  /** Names this life of the store's content: another one after it was lost or started again. */
   readonly marker: string;
   /** Counts the lives; sequences of a later one are larger. */
   readonly generation: number;
@@ -33,9 +33,9 @@ export interface SharedKeys {
 export interface SharedContent {
   /** Latest event time applied; −∞ before the first. */
   readonly watermark: number;
-  /** The transaction's id was applied lately. */
+  /** The transaction's id was applied recently. */
   readonly seen: boolean;
-  /** One a key; null: nothing is there. `version` is compared when the change is applied. */
+  /** One per key; null: nothing is there. `version` is compared when the change is applied. */
   readonly blobs: readonly { readonly version: Uint8Array; readonly bytes: Uint8Array | null }[];
 }
 
@@ -84,7 +84,7 @@ export interface SharedChange {
 
 /**
  * conflict: something read has changed since. paused: a layout is being added. layouts: its set has changed. lost: the store
- * begins anew or is behind. full: too many records wait for a log. repeated: the transaction was applied by somebody else.
+ * starts again or is behind. full: too many records wait for a log. repeated: another server applied the transaction.
  */
 export type SharedApplied =
   | { readonly outcome: "applied"; readonly sequence: number }
@@ -102,7 +102,7 @@ export interface SharedStore {
   readonly connections: number;
   /** null when the store is empty. */
   head(): Promise<SharedHead | null>;
-  /** Begins a new life of the content in place of the one named (null: of nothing). False when somebody else was faster. */
+  /** Begins a new life of the content in place of the one named (null: of nothing). False when another server was faster. */
   begin(life: {
     readonly replaces: string | null;
     readonly marker: string;
@@ -117,7 +117,7 @@ export interface SharedStore {
     keys: readonly { readonly series: number; readonly text: string; readonly bytes: Uint8Array }[],
   ): Promise<void>;
   /**
-   * Adds a prepared layout, in place of one of the same hash, with the watermark and the lately learned ids of its state, if `sequence` is still the last applied; false
+   * Adds a prepared layout, in place of one of the same hash, with the watermark and the recently learned ids of its state, if `sequence` is still the last applied; false
    * if it is not.
    */
   add(
@@ -131,7 +131,7 @@ export interface SharedStore {
   ): Promise<boolean>;
   /** Nothing is applied for so long, or until a layout is added, so that its filler can catch up. */
   pause(ms: number): Promise<void>;
-  /** One filler at a time; null while somebody else holds it. It must be extended before `ms` have passed. */
+  /** One filler at a time; null while another server holds it. It must be extended before `ms` have passed. */
   lock(ms: number): Promise<{ extend(): Promise<boolean>; release(): Promise<void> } | null>;
   /** Keys of a transaction in one round trip; `transactionId` null for a label. */
   read(what: { readonly transactionId: string | null; readonly layouts: readonly SharedKeys[] }): Promise<SharedRead>;
@@ -142,14 +142,14 @@ export interface SharedStore {
   /** What about the server's own settings would lose state or stop it; null when nothing. */
   risk(): Promise<{ readonly found: string; readonly todo: string } | null>;
   /**
-   * Looks at a portion of the keys, and deletes those of no layout and those whose newest event is older than the retention (one a
-   * series) behind their layout's watermark. The portions of all callers make one round, one every `everyMs`. Gives how many went.
+   * Looks at a portion of the keys, and deletes those of no layout and those whose newest event is older than the retention (one
+   * per series) behind their layout's watermark. The portions of all callers make one round, one every `everyMs`. Gives how many went.
    */
   sweep(
     layouts: readonly { readonly id: string; readonly retentionMs: readonly number[] }[],
     everyMs: number,
   ): Promise<number>;
-  /** Says that a process uses these layouts; removes those that nobody said so of for `ms`. */
+  /** Says that a process uses these layouts; removes those that no process named for `ms`. */
   use(layouts: readonly string[], ms: number): Promise<void>;
   /** A log has these now. */
   settle(fields: readonly string[]): Promise<void>;

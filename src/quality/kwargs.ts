@@ -107,6 +107,7 @@ export class Kwargs {
 
   /** Whether a null stands under the name, as 0.x files have it where nothing was chosen. */
   isNull(name: string): boolean {
+    this.read.add(name);
     return Object.hasOwn(this.given, name) && this.given[name] === null;
   }
 

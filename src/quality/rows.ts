@@ -25,17 +25,17 @@ export function allRows(table: Table): Rows {
 
 /** Only the rows named, in that order; a column is copied at its first use. */
 export function someRows(table: Table, selected: Int32Array): Rows {
-  const taken = new Map<string, Column>();
+  const copied = new Map<string, Column>();
   return {
     count: selected.length,
     columnNames: [...table.columns.keys()],
     has: (name) => table.columns.has(name),
     column: (name) => {
-      const known = taken.get(name);
+      const known = copied.get(name);
       if (known !== undefined) return known;
       const one = { rows: table.rows, columns: new Map([[name, columnOf(table, name)]]) };
       const column = columnOf(takeRows(one, selected), name);
-      taken.set(name, column);
+      copied.set(name, column);
       return column;
     },
     sourceRow: (row) => selected[row],

@@ -1,4 +1,4 @@
-// JSON at the door: parsed strictly, and a fault is told with its line and column.
+// JSON at the door: parsed strictly; a fault is reported with its line and column.
 import { SentinelError } from "../core/errors.ts";
 
 /** Nesting deeper than this is refused; no transaction needs it, and it keeps the walk below off the stack's end. */

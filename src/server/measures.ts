@@ -1,4 +1,4 @@
-// Measures: what Prometheus is told; a registry of our own, so that two servers in one process do not mix.
+// Measures: what Prometheus reads; a registry of our own, so that two servers in one process do not mix.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { Counters } from "../online/counters.ts";
@@ -64,7 +64,7 @@ export function createMeasures() {
     string,
     { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
   >();
-  /** By version, then decision; versions change seldom, so the last one's are kept. */
+  /** By version, then decision; versions rarely change, so the last one's are kept. */
   let lastVersion = "";
   let lastChildren = new Map<Decision, Counter.Internal>();
   const predictionsOf = (decision: Decision, version: string): Counter.Internal => {

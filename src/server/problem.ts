@@ -34,7 +34,7 @@ const TITLES_OF_CODES: Partial<Readonly<Record<ErrorCode, string>>> = {
   "ml.not-explainable": "This model cannot be explained",
 };
 
-/** The problem of anything thrown; of a bug nothing inside is told. */
+/** The problem of anything thrown; a bug shows nothing of the inside. */
 export function problemOf(error: unknown): Problem {
   const known =
     error instanceof SentinelError
@@ -71,7 +71,7 @@ export function problemResponse(error: unknown, headers: Readonly<Record<string,
   });
 }
 
-/** What the log is told of a bug: name and message, never the request's content. */
+/** What the log gets of a bug: name and message, never the request's content. */
 export function bugOf(error: unknown): { readonly error: string; readonly stack?: string } | null {
   if (error instanceof SentinelError && error.code !== "bug.unexpected") return null;
   return { error: messageOf(error), ...(error instanceof Error ? { stack: error.stack } : {}) };

@@ -50,6 +50,7 @@ async function run(
     heading: (text) => void lines.push(text),
     table: (rows) => void lines.push(...alignColumns(rows)),
     verdict: () => {},
+    warn: () => {},
     progress: () => {},
   };
   const context: VerbContext = {

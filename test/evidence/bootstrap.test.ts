@@ -2,24 +2,29 @@
 import { expect, test } from "vitest";
 import { mean, standardDeviation } from "../../src/core/stats.ts";
 import { pairedBootstrap, pairedBootstraps } from "../../src/evidence/bootstrap.ts";
-import { averagePrecision, recallAtFpr } from "../../src/evidence/metrics-rank.ts";
-import { alertsAt, brier, recall } from "../../src/evidence/metrics-sum.ts";
+import { AVERAGE_PRECISION, recallWithinFpr } from "../../src/metrics/ranked.ts";
+import { alertsAt, BRIER, RECALL } from "../../src/metrics/summed.ts";
 import { simulated } from "./simulated.ts";
 
 const SHAPE = { rows: 4000, prevalence: 0.05, rho: 0.8, gapA: 1.8, gapB: 2 };
 
 test("the same seed gives the same interval, another seed another; order of metrics does not matter", () => {
   const rows = simulated(1, SHAPE);
-  const run = (seed: number) => pairedBootstrap({ ...rows, metric: averagePrecision(), resamples: 200, seed });
+  const run = (seed: number) => pairedBootstrap({ ...rows, metric: AVERAGE_PRECISION, resamples: 200, seed });
   expect(run(7)).toEqual(run(7));
   expect(run(8).low).not.toBe(run(7).low);
-  const both = pairedBootstraps({ ...rows, metrics: [recallAtFpr(0.01), averagePrecision()], resamples: 200, seed: 7 });
+  const both = pairedBootstraps({
+    ...rows,
+    metrics: [recallWithinFpr(0.01), AVERAGE_PRECISION],
+    resamples: 200,
+    seed: 7,
+  });
   expect(both[1]).toEqual(run(7));
 });
 
 test("a model against itself differs by nothing; against a better one it loses; swapping sides mirrors", () => {
   const rows = simulated(2, SHAPE);
-  const use = { metric: averagePrecision(), resamples: 300, seed: 3 };
+  const use = { metric: AVERAGE_PRECISION, resamples: 300, seed: 3 };
   const same = pairedBootstrap({ ...rows, b: rows.a, ...use });
   expect([same.difference, same.low, same.high, same.standardError, same.probabilityBetter]).toEqual([0, 0, 0, 0, 0.5]);
   const better = { ...rows, b: rows.a.map((score, row) => score + 2 * rows.y[row]) };
@@ -35,14 +40,14 @@ test("for a metric where lower is better, a lower B is the better one", () => {
   const rows = simulated(3, { ...SHAPE, rows: 500 });
   const labels = Float64Array.from(rows.y);
   const away = labels.map((label) => (label === 1 ? 0.6 : 0.3));
-  const result = pairedBootstrap({ ...rows, a: away, b: labels, metric: brier(), resamples: 100, seed: 1 });
+  const result = pairedBootstrap({ ...rows, a: away, b: labels, metric: BRIER, resamples: 100, seed: 1 });
   expect(result.difference).toBeLessThan(0);
   expect(result.probabilityBetter).toBe(1);
 });
 
 test("codes of cards are only names, and weights of one are no weights", () => {
   const rows = simulated(4, { ...SHAPE, perCard: 4 });
-  const use = { metric: averagePrecision(), resamples: 100, seed: 5 };
+  const use = { metric: AVERAGE_PRECISION, resamples: 100, seed: 5 };
   const plain = pairedBootstrap({ ...rows, ...use });
   const renamed = pairedBootstrap({ ...rows, card: rows.card.map((code) => 5_000_000 - 7 * code), ...use });
   const weighted = pairedBootstrap({ ...rows, weights: new Float64Array(4000).fill(1), ...use });
@@ -59,8 +64,8 @@ test("the interval covers the truth about as often as it says", () => {
   let covered = 0;
   for (let i = 0; i < repetitions; i++) {
     const rows = simulated(1000 + i, shape);
-    const metric = recall({ a: alertsAt(rows.a, 1.5), b: alertsAt(rows.b, 1.5) });
-    const { low, high } = pairedBootstrap({ ...rows, metric, resamples: 200, seed: i, level: 0.9 });
+    const alerts = { a: alertsAt(rows.a, 1.5), b: alertsAt(rows.b, 1.5) };
+    const { low, high } = pairedBootstrap({ ...rows, alerts, metric: RECALL, resamples: 200, seed: i, level: 0.9 });
     if (low <= truth && truth <= high) covered++;
   }
   // 90 % nominal; three standard errors of 300 repetitions are 5 points, the percentile interval loses one or two.
@@ -75,7 +80,7 @@ test("rows of one card move together: resampling cards is wider than rows, and r
   const byRow: number[] = [];
   for (let i = 0; i < 40; i++) {
     const rows = simulated(2000 + i, shape);
-    const use = { ...rows, metric: averagePrecision(), resamples: 150, seed: i };
+    const use = { ...rows, metric: AVERAGE_PRECISION, resamples: 150, seed: i };
     const result = pairedBootstrap(use);
     differences.push(result.difference);
     byCard.push(result.standardError);
@@ -91,7 +96,7 @@ test("the standard error has the size known from simulation, and pairing is what
   // Prevalence 0.5 %, AP about 0.42, 200 frauds in 40 000 rows: about .014 at correlation .95, .028 at .80, .050 unpaired.
   const at = (rho: number): number => {
     const rows = simulated(11, { rows: 40_000, prevalence: 0.005, rho, gapA: 2.55, gapB: 2.65 });
-    return pairedBootstrap({ ...rows, metric: averagePrecision(), resamples: 200, seed: 1 }).standardError;
+    return pairedBootstrap({ ...rows, metric: AVERAGE_PRECISION, resamples: 200, seed: 1 }).standardError;
   };
   const [close, looser, unrelated] = [at(0.95), at(0.8), at(0)];
   for (const [measured, known] of [
@@ -110,7 +115,7 @@ test("the standard error falls with the square root of the frauds", () => {
   const at = (rows: number): number =>
     pairedBootstrap({
       ...simulated(21, { ...SHAPE, rows }),
-      metric: averagePrecision(),
+      metric: AVERAGE_PRECISION,
       resamples: 300,
       seed: 1,
     }).standardError;
@@ -121,7 +126,35 @@ test("the standard error falls with the square root of the frauds", () => {
 
 test("without frauds, or with one class only, nothing is claimed", () => {
   const rows = simulated(5, { ...SHAPE, rows: 100, prevalence: 0 });
-  const result = pairedBootstrap({ ...rows, metric: averagePrecision(), resamples: 50, seed: 1 });
+  const result = pairedBootstrap({ ...rows, metric: AVERAGE_PRECISION, resamples: 50, seed: 1 });
   expect(result.resamples).toBe(0);
   for (const value of [result.difference, result.low, result.high, result.standardError]) expect(value).toBeNaN();
+});
+
+test("input that cannot be compared is refused with what and where", () => {
+  const good = {
+    a: Float64Array.of(1, 2),
+    b: Float64Array.of(1, 2),
+    y: Uint8Array.of(0, 1),
+    card: Int32Array.of(0, 1),
+    metric: BRIER,
+    seed: 1,
+  };
+  const refused = (changes: object): string => {
+    try {
+      pairedBootstrap({ ...good, ...changes });
+      return "accepted";
+    } catch (error) {
+      return `${(error as { code: string }).code}: ${(error as Error).message}`;
+    }
+  };
+  expect(refused({ resamples: 10 })).toBe("accepted");
+  expect(refused({ b: Float64Array.of(1) })).toMatch(/^evidence.input-invalid: .*b has 1 rows, y has 2/);
+  expect(refused({ alerts: { a: Uint8Array.of(1, 0), b: Uint8Array.of(1) } })).toMatch(/alerts of b has 1 rows/);
+  expect(refused({ amount: Float64Array.of(1) })).toMatch(/amount has 1 rows/);
+  expect(refused({ a: Float64Array.of(1, Number.NaN) })).toMatch(/a is NaN in row 1/);
+  expect(refused({ weights: Float64Array.of(1, -1) })).toMatch(/weight in row 1 is negative/);
+  expect(refused({ y: Uint8Array.of(0, 2) })).toMatch(/label in row 1 is 2/);
+  expect(refused({ resamples: 1e9 })).toMatch(/resamples/);
+  expect(refused({ level: 1 })).toMatch(/level/);
 });

@@ -4,11 +4,11 @@ import { DAY_MS } from "../../src/core/duration.ts";
 import { pairedBootstrap } from "../../src/evidence/bootstrap.ts";
 import { coverageShare, coverageWords } from "../../src/evidence/coverage.ts";
 import { holdEstimate, holdWords } from "../../src/evidence/hold.ts";
-import { averagePrecision } from "../../src/evidence/metrics-rank.ts";
 import { collectPairs } from "../../src/evidence/pairs.ts";
 import { type PromotionPolicy, promotionGate } from "../../src/evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../../src/evidence/report.ts";
 import { trainingGate } from "../../src/evidence/training.ts";
+import { AVERAGE_PRECISION } from "../../src/metrics/ranked.ts";
 import type { Coverage } from "../../src/ports/log.ts";
 import { NOW, shadowed } from "./shadowed.ts";
 import { simulated } from "./simulated.ts";
@@ -191,7 +191,7 @@ test("the HOLD estimate is about right: with the frauds it asks for, the gate mo
   const margin = 0.05;
   const interval = (rows: number, seed: number) => {
     const sample = simulated(seed, { ...shape, rows });
-    return pairedBootstrap({ ...sample, metric: averagePrecision(), resamples: 120, seed });
+    return pairedBootstrap({ ...sample, metric: AVERAGE_PRECISION, resamples: 120, seed });
   };
   const pilot = interval(3000, 1);
   const estimate = holdEstimate({

@@ -198,10 +198,10 @@ interface XgboostTree {
 /** XGBoost's prediction by its document alone: a second reading of the format, on the features of the pipeline. */
 function scorerOfXgboost(): (vector: Float32Array) => number {
   const { learner } = JSON.parse(readFileSync(XGBOOST, "utf8")) as Document;
-  const base = Number(learner.learner_model_param.base_score.replace(/[[\]]/g, ""));
+  const start = Number(learner.learner_model_param.base_score.replace(/[[\]]/g, ""));
   const places = placesOf(learner.feature_names);
   return (vector) => {
-    let margin = Math.log(base / (1 - base));
+    let margin = Math.log(start / (1 - start));
     for (const tree of learner.gradient_booster.model.trees) {
       let node = 0;
       while (tree.left_children[node] >= 0) {

@@ -2,13 +2,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decide } from "../../src/core/decision.ts";
+import { cardPrecisionAtK } from "../../src/metrics/cards.ts";
 import {
   averagePrecision,
   brier,
-  cardPrecisionAtK,
   confusionAt,
   logLoss,
-  maxF1,
   precisionRecallF1At,
   recallAtBudget,
   recallAtFpr,
@@ -50,7 +49,6 @@ test("order of rows and any rising change of the scores leave ranking metrics as
       for (const metric of [rocAuc, averagePrecision]) expect(metric(bent, moved(y))).toBe(metric(scores, y));
       for (const metric of [recallAtBudget, recallAtFpr])
         expect(metric(bent, moved(y), 0.3)).toBe(metric(scores, y, 0.3));
-      expect(maxF1(bent, moved(y)).f1).toBe(maxF1(scores, y).f1);
     }),
   );
 });
@@ -67,17 +65,6 @@ test("the confusion at a threshold is what decisions would make of it", () => {
         trueNegatives: count(0, false),
         falseNegatives: count(1, false),
       });
-    }),
-  );
-});
-
-test("the best F1 is reached at its threshold and nowhere exceeded", () => {
-  fc.assert(
-    fc.property(sample, ({ scores, y }) => {
-      fc.pre(y.includes(1));
-      const best = maxF1(scores, y);
-      expect(precisionRecallF1At(scores, y, best.threshold).f1).toBeCloseTo(best.f1, 12);
-      for (const score of scores) expect(precisionRecallF1At(scores, y, score).f1).toBeLessThanOrEqual(best.f1 + 1e-12);
     }),
   );
 });

@@ -2,6 +2,7 @@
 import path from "node:path";
 import { expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
+import { PLAIN_TIME } from "../../src/core/time.ts";
 import { flatParameters } from "../../src/lifecycle/train/judge.ts";
 import { loadPipeline, pipelineNames } from "../../src/pipeline/pipeline.ts";
 import { pipelineOf } from "../lifecycle/world.ts";
@@ -11,6 +12,8 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 test("pipelines/card.yaml has the values and the hash that it had in version 0.1.0", () => {
   expect(pipelineNames(ROOT)).toEqual(["card"]);
   const { canonical, times, written, ...pipeline } = loadPipeline(ROOT, "card");
+  expect(times).toBe(PLAIN_TIME);
+  expect(written).toEqual({ rowIds: false, timeParts: null, money: null, labelWords: null });
   expect(pipeline).toEqual({
     name: "card",
     model: "card-fraud",

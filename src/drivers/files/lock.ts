@@ -10,7 +10,7 @@ import { makePrivateFolder, writeDurably } from "./durable.ts";
 import { fateOf, type Owner, ownerNow, parseOwner } from "./owner.ts";
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
-/** Takeovers tried in one call: each failure means that somebody else was faster. */
+/** Takeovers tried in one call: each failure means that another process was faster. */
 const TAKEOVERS_MAX = 5;
 
 /**
@@ -26,11 +26,11 @@ export function createFileLock(options: { readonly dir: string; readonly clock?:
       await makePrivateFolder(dir).catch((cause) => unwritable(file, cause));
       for (let attempt = 0; attempt < TAKEOVERS_MAX; attempt++) {
         if (await place(file, own)) return { release: () => release(file, own) };
-        const held = await textOf(file);
-        if (held === null) continue;
-        const holder = parseOwner(held);
+        const text = await textOf(file);
+        if (text === null) continue;
+        const holder = parseOwner(text);
         if (holder === null || fateOf(holder) !== "dead") throw locked(file, holder);
-        await removeDead(file, held);
+        await removeDead(file, text);
       }
       throw locked(file, parseOwner((await textOf(file)) ?? ""));
     },

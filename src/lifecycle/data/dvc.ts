@@ -25,7 +25,7 @@ const BYTES_MAX = 16 * 1024 * 1024;
  * The entry of `file`, or null where DVC does not track it: an output in the dvc.lock of its folder or one above, or a .dvc file
  * beside it, up to the folder that holds `.dvc/`. For a file in a tracked folder, DVC's local cache must have the
  * folder's list. Entries of DVC 2 (text files hashed without their carriage returns) and stages with a `wdir` are not
- * read. `onFault` is told of a file that cannot be read.
+ * read. `onFault` gets a file that cannot be read.
  */
 export function dvcEntryOf(file: string, onFault: (what: string) => void): DvcEntry | null {
   const target = path.resolve(file);

@@ -2,7 +2,7 @@
 import { formatDuration } from "../../core/duration.ts";
 import { assert, SentinelError } from "../../core/errors.ts";
 import { type Column, type Table, type TextColumn, type TimeColumn, textAt } from "../../core/table.ts";
-import { inputsOf, spelledBy } from "../../features/inputs.ts";
+import { inputsOf } from "../../features/inputs.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { type NameOf, nameFolder } from "../../pipeline/names.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
@@ -105,7 +105,10 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
     if (name === label) checkLabel(cells.get(name)!, placeOf(name));
     else checkNumber(cells.get(name)!, placeOf(name));
   }
-  for (const name of read) checkFinite(cells.get(name)!, placeOf(name));
+  for (const name of read) {
+    checkFinite(cells.get(name)!, placeOf(name));
+    cells.set(name, withoutMinusZero(cells.get(name)!));
+  }
   return { path, hash, table: { rows: raw.rows, columns: cells } };
 }
 
@@ -115,22 +118,18 @@ function timePlace(parts: readonly string[], placeOf: (name: string) => Place): 
   return { ...places[0], native: places.map(({ native }) => native).join(" with ") };
 }
 
-/** Columns whose cells count by their spelling: ids, cards, what the pipeline reads as texts, and what the plans read as keys and nowhere as a number. */
+/** Columns whose cells count by their spelling: ids, cards, what the pipeline reads as texts, and what the plans read as keys and texts and nowhere as a number. */
 function spelledColumns({ columns, times, written }: Pipeline, plans: readonly FeaturePlan[]): readonly string[] {
-  const { id, card, amount, label, time } = columns;
-  const numbers = new Set([
-    ...(amount === null ? [] : [amount]),
-    label,
-    ...plans.flatMap((plan) => inputsOf(plan).numbers),
-  ]);
-  const roles = [
-    id,
-    ...(card === null || numbers.has(card) ? [] : [card]),
-    ...(times.format === undefined ? [] : (written.timeParts ?? [time]).filter((name) => !numbers.has(name))),
-    ...(written.money === null || amount === null ? [] : [amount]),
-    ...(written.labelWords === null ? [] : [label]),
+  const { id, time, card, amount, label } = columns;
+  const inputs = plans.map(inputsOf);
+  const numbers = new Set<string | null>([amount, label, ...inputs.flatMap((one) => one.numbers)]);
+  const worded = [...(card === null ? [] : [card]), ...inputs.flatMap(({ keys, texts }) => [...keys, ...texts])];
+  const timed = times.format === undefined ? [] : [...(written.timeParts ?? [time]), LABEL_KNOWN_AT];
+  const signed = written.money === null || amount === null ? [] : [amount];
+  const labelled = written.labelWords === null ? [] : [label];
+  return [
+    ...new Set([id, ...signed, ...labelled, ...[...timed, ...worded].filter((name) => !numbers.has(name))]),
   ];
-  return [...new Set([...roles, ...spelledBy(plans).filter((name) => name !== amount && name !== label)])];
 }
 
 /** With the named columns and those that the pipeline names, and no others. */
@@ -144,19 +143,15 @@ export function keepColumns(source: Source, { columns }: Pipeline, wanted: reado
 export const UNLABELLED = 2;
 
 /**
- * The labels of a table as 0 and 1. Where one is missing the pipeline says what that means (`labels.unreported`): genuine, or
+ * The labels of a table that {@link readSource} read with its labels, as 0 and 1. Where one is missing the pipeline says what that means (`labels.unreported`): genuine, or
  * {@link UNLABELLED}, which nothing may learn from or be judged by.
  */
 export function labelsOf(table: Table, pipeline: Pipeline): Uint8Array {
-  const column = table.columns.get(pipeline.columns.label);
   const absent = pipeline.labels.unreportedIsGenuine ? 0 : UNLABELLED;
-  const labels = new Uint8Array(table.rows).fill(absent);
-  if (column === undefined) return labels;
-  assert(column.kind !== "text", "labels were checked when the table was read");
-  for (let i = 0; i < labels.length; i++) {
-    if (!Number.isNaN(column.values[i])) labels[i] = column.values[i] === 1 ? 1 : 0;
-  }
-  return labels;
+  return Uint8Array.from(numbersOf(table, pipeline.columns.label), (label) => {
+    if (Number.isNaN(label)) return absent;
+    return label === 1 ? 1 : 0;
+  });
 }
 
 /** One line on the rows without a label, and what they count as; null when every row has one. */
@@ -172,19 +167,24 @@ export function unlabelledText(table: Table, pipeline: Pipeline): string | null 
     : `  ${rows} and are left out of learning and judging (labels.unreported: unknown)`;
 }
 
-/** The event times of a table, epoch milliseconds. */
+/** The event times of a table that {@link readSource} read, epoch milliseconds. */
 export function timesOf(table: Table, pipeline: Pipeline): Float64Array {
-  const column = table.columns.get(pipeline.columns.time);
-  assert(column !== undefined && column.kind !== "text", "times were read when the table was");
-  return column.values;
+  return numbersOf(table, pipeline.columns.time);
 }
 
-/** Amounts, one a row; NaN where one is missing or no number. */
+/** The amounts of a table that {@link readSource} read; NaN where one is missing. */
 export function amountsOf(table: Table, pipeline: Pipeline): Float64Array {
   const { amount } = pipeline.columns;
-  const column = amount === null ? undefined : table.columns.get(amount);
-  const missing = column === undefined || column.kind === "text";
-  return missing ? new Float64Array(table.rows).fill(Number.NaN) : Float64Array.from(column.values);
+  if (amount === null) return new Float64Array(table.rows).fill(Number.NaN);
+  return Float64Array.from(numbersOf(table, amount));
+}
+
+/** Zeros for a column of another shape would be labels and times that nobody wrote, so that it stops here. */
+function numbersOf(table: Table, name: string): Float64Array {
+  const column = table.columns.get(name);
+  assert(column !== undefined, `column ${name} was read`);
+  assert(column.kind !== "text", `column ${name} was checked to hold no text`);
+  return column.values;
 }
 
 /** Cards as dense codes for evidence by card; every row its own card where the column is absent or empty. */
@@ -393,6 +393,12 @@ function checkFinite(column: Column, place: Place): void {
       );
     }
   }
+}
+
+/** Minus zero is zero, as it is in a request: a vector would differ by one bit. */
+function withoutMinusZero(column: Column): Column {
+  if (column.kind === "text" || !column.values.some((value) => Object.is(value, -0))) return column;
+  return { ...column, values: column.values.map((value) => (value === 0 ? 0 : value)) };
 }
 
 /** What a label is, and what to do about another. */

@@ -41,7 +41,7 @@ async function readSpec(pipeline: Pipeline): Promise<FeatureSpec> {
   } catch (error) {
     if (error instanceof SentinelError) throw error;
     throw new SentinelError("features.spec-invalid", `${json} is no JSON: ${messageOf(error)}`, {
-      hint: "mend the JSON",
+      hint: "fix the JSON",
     });
   }
 }

@@ -65,7 +65,7 @@ export function engineOf(model: ForeignFile["model"], options: EngineOptions): E
   return treesEngine(trees, [...translated.notes, ...(note === null ? [] : [note])]);
 }
 
-/** A file that says where a missing value goes is not to be told otherwise: its training met values that were missing. */
+/** An option must not contradict a file that says where a missing value goes: its training met values that were missing. */
 function checkMissing(model: ForeignFile["model"], missing: number | null): void {
   if (missing === null || !model.knowsMissing) return;
   throw unsupportedModel(

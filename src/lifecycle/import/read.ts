@@ -86,7 +86,7 @@ function checkOptions(format: ForeignFormat, { rounds, output, isMargin = false 
   });
 }
 
-/** A format that was told from the beginning alone may be wrong: then the fault must not speak of that format only. */
+/** A format that was recognised by the file's beginning alone may be wrong: then the fault must not speak of that format only. */
 function guessed(bytes: Uint8Array, format: ForeignFormat, options: ReadOptions): ForeignFile["model"] {
   try {
     return parse(bytes, { ...options, format });

@@ -53,8 +53,8 @@ export async function lineageOf(ports: Ports, input: LineageInput): Promise<Line
   let dvc: DvcVersion | null = null;
   if (entry !== null) {
     const md5 = await (await ports.dataset()).hash(input.source.path, "md5");
-    const held = commit !== null && md5 === entry.md5 && (await git.holds(entry.file));
-    dvc = { entry, md5, rev: held ? commit.commit : "" };
+    const isCommitted = commit !== null && md5 === entry.md5 && (await git.holds(entry.file));
+    dvc = { entry, md5, rev: isCommitted ? commit.commit : "" };
     report.line(`  ${dvcWords(dvc)}`);
   }
   return { ...input, nodeVersion: input.nodeVersion ?? process.version, commit, dvc };

@@ -8,7 +8,7 @@ export interface Customers {
   readonly y: Float64Array;
   /** Mean amount; the standard deviation is half of it. */
   readonly amount: Float64Array;
-  /** Mean transactions a day; 0 for a customer with no terminal in reach. */
+  /** Mean transactions per day; 0 for a customer with no terminal in reach. */
   readonly rate: Float64Array;
 }
 

@@ -24,7 +24,7 @@ interface World {
 }
 
 /**
- * One table a day, rows in time order, columns `transaction_id` (from 0), `tx_datetime`, `customer_id`, `terminal_id`,
+ * One table per day, rows in time order, columns `transaction_id` (from 0), `tx_datetime`, `customer_id`, `terminal_id`,
  * `tx_amount`, `tx_fraud`, `tx_fraud_scenario`. The same options give the same rows; only one day is in memory. Before
  * the first day of a drift scenario the rows are those without it.
  *

@@ -24,7 +24,7 @@ const INFLATION_FACTOR = 1.5;
 const NIGHT_SHARE = 0.6;
 const CUSTOMER_MISSING_SHARE = 0.2;
 const AMOUNT_IN_CENTS_SHARE = 0.1;
-/** Scenario 4: cards tested on one terminal in one night; with as many terminals a day as would have been compromised. */
+/** Scenario 4: cards tested on one terminal in one night; with as many terminals per day as would have been compromised. */
 const CARD_TESTS = 40;
 const CARD_TEST_HOURS = 5;
 const CARD_TEST_AMOUNT_MIN = 0.5;

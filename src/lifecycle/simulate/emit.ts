@@ -6,7 +6,7 @@ import { type SimulateOptions, whole, within } from "./options.ts";
 
 export interface EmitInput {
   readonly options: SimulateOptions;
-  /** Transactions a second; above 0. */
+  /** Transactions per second; above 0. */
   readonly rate: number;
   /** Most transactions to emit; all when absent. */
   readonly count?: number;
@@ -54,22 +54,22 @@ interface Pace {
 
 function pace({ clock, sleep }: EmitInput, rate: number): Pace {
   let origin = clock.elapsed();
-  let taken = 0;
-  const dueNow = (): number => Math.floor(((clock.elapsed() - origin) * rate) / 1000) + 1 - taken;
+  let sent = 0;
+  const dueNow = (): number => Math.floor(((clock.elapsed() - origin) * rate) / 1000) + 1 - sent;
   const wait = async (): Promise<number> => {
     let due = dueNow();
     while (due < 1) {
-      await sleep(Math.max((taken * 1000) / rate - (clock.elapsed() - origin), TICK_MS));
+      await sleep(Math.max((sent * 1000) / rate - (clock.elapsed() - origin), TICK_MS));
       due = dueNow();
     }
     const most = Math.max(1, Math.ceil((rate * ARREARS_MS_MAX) / 1000));
     if (due <= most) return due;
-    origin = clock.elapsed() - ((taken + most - 1) * 1000) / rate;
+    origin = clock.elapsed() - ((sent + most - 1) * 1000) / rate;
     return most;
   };
   return Object.assign(wait, {
     took(count: number) {
-      taken += count;
+      sent += count;
     },
   });
 }

@@ -19,7 +19,7 @@ export interface Compromised {
 }
 
 export interface CompromiseInput {
-  /** New compromises a day; a fraction means one every so many days. */
+  /** New compromises per day; a fraction means one every so many days. */
   readonly perDay: number;
   /** Of how many terminals or customers. */
   readonly count: number;

@@ -9,9 +9,9 @@ export interface SimulateOptions {
   /** First day, "YYYY-MM-DD", in UTC. */
   readonly start?: string;
   readonly seed?: number;
-  /** New terminals compromised a day (a fraction: one every so many days). */
+  /** New terminals compromised per day (a fraction: one every so many days). */
   readonly compromisedTerminals?: number;
-  /** New customers compromised a day (a fraction: one every so many days). */
+  /** New customers compromised per day (a fraction: one every so many days). */
   readonly compromisedCustomers?: number;
   readonly drift?: readonly DriftScenario[];
 }
@@ -28,7 +28,7 @@ export interface Settings {
   readonly drift: readonly DriftScenario[];
 }
 
-/** The Handbook's sizes, and the compromises a day that go with them. */
+/** The Handbook's sizes, and the compromises per day that go with them. */
 const HANDBOOK = {
   customers: 5_000,
   terminals: 10_000,
@@ -43,8 +43,8 @@ const PARTIES_MAX = 10_000_000;
 const DAYS_MAX = 36_500;
 
 /**
- * Fills in the Handbook's values. Compromises a day default to the Handbook's number in proportion to the customers or
- * terminals, but at least one a week (at most all of them). Raises cli.usage naming the option and its range.
+ * Fills in the Handbook's values. Compromises per day default to the Handbook's number in proportion to the customers or
+ * terminals, but at least one per week (at most all of them). Raises cli.usage naming the option and its range.
  */
 export function settingsOf(options: SimulateOptions): Settings {
   const customers = whole("customers", options.customers ?? HANDBOOK.customers, { min: 1, max: PARTIES_MAX });

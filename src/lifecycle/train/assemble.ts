@@ -3,6 +3,7 @@ import type { BundleFiles } from "../../core/bundle.ts";
 import { decide } from "../../core/decision.ts";
 import { buildReference } from "../../drift/reference.ts";
 import { specHash } from "../../features/spec.ts";
+import { countAlerts } from "../../metrics/summed.ts";
 import { encodeGbdt } from "../../ml/gbdt/model.ts";
 import { encodeForest } from "../../ml/iforest/model.ts";
 import { copyRow } from "../../ml/matrix.ts";
@@ -67,13 +68,12 @@ function metricsOf({ metrics, fitted, importance }: Trained): unknown {
 
 function referenceOf({ fitted, recent, spec }: Trained): unknown {
   const { scores } = scoresOf(fitted, recent);
-  const review = Math.fround(fitted.thresholds.review);
   return buildReference({
     names: recent.names,
     categories: categoryNames(spec),
     columns: recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows)),
     scores,
-    alerts: scores.reduce((count, score) => count + (score >= review ? 1 : 0), 0),
+    alerts: countAlerts(scores, fitted.thresholds.review),
   });
 }
 

@@ -1,16 +1,18 @@
 // Evaluation on the later slice: the metrics a fraud team reads, for any bundle on the same rows.
 import type { Thresholds } from "../../core/decision.ts";
 import { DAY_MS } from "../../core/duration.ts";
+import { cardPrecisionAtK } from "../../metrics/cards.ts";
+import { measure } from "../../metrics/metric.ts";
 import {
   averagePrecision,
   brier,
-  cardPrecisionAtK,
   logLoss,
   precisionRecallF1At,
   recallAtBudget,
   recallAtFpr,
   rocAuc,
 } from "../../metrics/metrics.ts";
+import { ALERT_RATE, alertsAt, CAUGHT_AMOUNT_SHARE } from "../../metrics/summed.ts";
 
 /** The Handbook reports precision among the 100 highest-scored cards of a day. */
 const CARDS_A_DAY = 100;
@@ -35,19 +37,9 @@ export function metricsOf(
   given: { readonly thresholds: Thresholds; readonly reviewShare: number },
 ): Metrics {
   const { y } = rows;
-  const { precision, recall, f1 } = precisionRecallF1At(scores, y, Math.fround(given.thresholds.review));
-  const blocked = precisionRecallF1At(scores, y, Math.fround(given.thresholds.block));
-  let alerts = 0;
-  let caught = 0;
-  let lost = 0;
-  for (let i = 0; i < y.length; i++) {
-    const alert = scores[i] >= Math.fround(given.thresholds.review);
-    if (alert) alerts++;
-    if (y[i] === 1 && rows.amount[i] > 0) {
-      if (alert) caught += rows.amount[i];
-      else lost += rows.amount[i];
-    }
-  }
+  const { precision, recall, f1 } = precisionRecallF1At(scores, y, given.thresholds.review);
+  const blocked = precisionRecallF1At(scores, y, given.thresholds.block);
+  const alerted = { scores, y, amounts: rows.amount, alerts: alertsAt(scores, given.thresholds.review) };
   return {
     average_precision: averagePrecision(scores, y),
     roc_auc: rocAuc(scores, y),
@@ -59,8 +51,8 @@ export function metricsOf(
     f1_at_review: f1,
     precision_at_block: blocked.precision,
     recall_at_block: blocked.recall,
-    fraud_amount_caught_share: caught / (caught + lost),
-    alert_rate: alerts / y.length,
+    fraud_amount_caught_share: measure(CAUGHT_AMOUNT_SHARE, alerted),
+    alert_rate: measure(ALERT_RATE, alerted),
     log_loss: logLoss(scores, y),
     brier: brier(scores, y),
     rows: y.length,

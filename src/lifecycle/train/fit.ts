@@ -60,7 +60,7 @@ export async function fitModels(
     /** What each column of x means to the trees; the forest takes all for numbers, codes of categories too. */
     readonly kinds: readonly ColumnKind[];
     readonly split: Split;
-    /** One a row of `x`; for thresholds that weigh costs. */
+    /** One per row of `x`; for thresholds that weigh costs. */
     readonly amounts: Float64Array;
     readonly pipeline: Pipeline;
     readonly seed: number;

@@ -4,6 +4,7 @@ import { orderBy } from "../../core/table.ts";
 import type { Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
+import { budgetThreshold, rank } from "../../metrics/ranking.ts";
 import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Provenance } from "../../online/bundle.ts";
 import { fieldFault } from "../../online/fields.ts";
@@ -115,7 +116,7 @@ export async function judge(
     champion === null
       ? null
       : championScores(ports, { champion, source, pipeline, plan, x, rows: split.evaluate.rows });
-  const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, pipeline.decisions.reviewShare);
+  const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const gate = trainingGate({
     ...rows,
     candidate: atBudget(trained.evaluation.scores),
@@ -189,11 +190,10 @@ export function flatParameters(modelParameters: Pipeline["modelParameters"]): Re
 
 const { startRate: START_RATE } = defaultsOf(MODEL_PARAMETERS);
 
-/** Both models alert on as many rows: thresholds from other days would compare how busy those days were. */
-function budgeted(scores: Float32Array, share: number): ScoredModel {
-  const sorted = Float64Array.from(scores).sort();
-  const alerts = Math.max(1, Math.floor(share * sorted.length));
-  return { scores: Float64Array.from(scores), threshold: sorted[sorted.length - alerts] };
+/** Both models alert within the same budget, of one row at least: thresholds from other days would compare how busy those days were. */
+function budgeted(scores: Float32Array, y: Uint8Array, share: number): ScoredModel {
+  const threshold = budgetThreshold(rank(scores, y), Math.max(share, 1 / scores.length));
+  return { scores: Float64Array.from(scores), threshold };
 }
 
 function championScores(

@@ -12,7 +12,7 @@ export function categoryNames(spec: FeatureSpec): string[] {
 }
 
 /**
- * One kind a feature, in the spec's order: category features are parted in sets, others may have a direction. Errors:
+ * One kind per feature, in the spec's order: categories are split into sets, others may have a direction. Errors:
  * `pipeline.invalid` naming a direction for no feature, or for a category; `features.spec-invalid` for a feature of the name that
  * the anomaly score has among the trees' inputs.
  */

@@ -14,7 +14,7 @@ const WHOLE = /"hash":"[0-9a-f]{64}"\}.?$/;
 
 const NOTHING: CopyReading = { known: new Map(), faults: [] };
 
-/** Lines of other models are checked by their hash, too: a changed name must not make a line somebody else's. */
+/** Lines of other models are checked by their hash, too: a changed name must not hand a line to another model. */
 export function readCopyLines(copy: JournalCopy | null, model: string): CopyReading {
   if (copy === null) return NOTHING;
   const known = new Map<number, JournalEntry>();

@@ -9,7 +9,7 @@ export interface Explainer {
   /** The margin before anything is known of a vector: the mean of the leaves by their cover. */
   readonly expected: number;
   /**
-   * Writes one attribution a column of the model into `out`, in log-odds; with `expected` they sum to the vector's margin.
+   * Writes one attribution per column of the model into `out`, in log-odds; with `expected` they sum to the vector's margin.
    * Allocates nothing.
    */
   explain(vector: Float32Array, out: Float64Array): void;

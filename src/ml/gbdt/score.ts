@@ -3,7 +3,7 @@ import { walkerOf } from "../heaps.ts";
 import type { Matrix } from "../matrix.ts";
 import type { GbdtModel } from "./model.ts";
 
-/** Margin (log-odds) of one vector, which has one value a column of the model. Allocates nothing after the first call. */
+/** Margin (log-odds) of one vector, which has one value per column of the model. Allocates nothing after the first call. */
 export function scoreRow(model: GbdtModel, vector: Float32Array): number {
   return walkerOf(model).sum(vector, model.baseMargin);
 }

@@ -14,7 +14,7 @@ export interface SplitImportance {
   readonly cover: number;
 }
 
-/** One entry a column of the model, in its order. */
+/** One entry per column of the model, in its order. */
 export function splitImportance(model: GbdtModel): SplitImportance[] {
   const sums = model.names.map((name) => ({ name, splits: 0, gain: 0, cover: 0 }));
   for (let node = 0; node < model.feature.length; node++) {

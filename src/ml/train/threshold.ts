@@ -1,7 +1,8 @@
 // Thresholds: from which score a transaction is reviewed, and from which it is blocked.
 import type { Thresholds } from "../../core/decision.ts";
-import type { Scores } from "../../metrics/metrics.ts";
-import { type Ranking, rank } from "../../metrics/ranking.ts";
+import type { Scores } from "../../metrics/metric.ts";
+import { budgetThreshold, type Ranking, rank } from "../../metrics/ranking.ts";
+import { f1Of, lossOf } from "../../metrics/summed.ts";
 import { checkLabels, refuseParameter } from "../faults.ts";
 
 /** Transactions a block threshold must rest on: the precision of fewer is mostly luck. */
@@ -9,9 +10,6 @@ export const BLOCK_SUPPORT_MIN = 20;
 
 /** The Float32 after 1: no score reaches it. */
 export const NEVER = 1 + 2 ** -23;
-
-/** Keeps 0.1 × 30 (2.9999…) from losing a transaction of the budget. */
-const BUDGET_SLACK = 1e-9;
 
 /** From which score on a transaction is worth a look. */
 export type ReviewPolicy =
@@ -27,7 +25,7 @@ export type ReviewPolicy =
       readonly kind: "cost";
       readonly reviewCost: number;
       readonly missedShare: number;
-      /** One a row. */
+      /** One per row. */
       readonly amounts: Float64Array;
     };
 
@@ -55,7 +53,7 @@ function reviewThreshold(
   given: { readonly scores: Float32Array; readonly y: Uint8Array; readonly policy: ReviewPolicy },
 ): number {
   const { policy } = given;
-  if (policy.kind === "budget") return budgetThreshold(ranking, policy.share);
+  if (policy.kind === "budget") return Math.min(NEVER, budgetThreshold(ranking, policy.share));
   if (policy.kind === "max-f1") return bestThreshold(ranking, (g) => f1At(ranking, g));
   const lost = lostBelow(ranking, { ...given, amounts: policy.amounts });
   return bestThreshold(ranking, (g) => -(policy.reviewCost * flaggedAt(ranking, g) + policy.missedShare * lost[g + 1]));
@@ -75,9 +73,13 @@ function flaggedAt({ flagged }: Ranking, g: number): number {
   return g < 0 ? 0 : flagged[g];
 }
 
-/** Harmonic mean of precision and recall = 2 caught / (flagged + frauds). */
 function f1At({ flagged, caught, frauds }: Ranking, g: number): number {
-  return g < 0 ? 0 : (2 * caught[g]) / (flagged[g] + frauds);
+  if (g < 0) return 0;
+  return f1Of({
+    truePositives: caught[g],
+    falsePositives: flagged[g] - caught[g],
+    falseNegatives: frauds - caught[g],
+  });
 }
 
 /** Amount of frauds below group g at g + 1; below all, hence all of it, at 0. */
@@ -88,18 +90,11 @@ function lostBelow(
   const groupOf = new Map(Array.from(ranking.score, (score, g) => [score, g]));
   const inGroup = new Float64Array(ranking.groups);
   for (let row = 0; row < given.scores.length; row++) {
-    if (given.y[row] === 1 && given.amounts[row] > 0) inGroup[groupOf.get(given.scores[row])!] += given.amounts[row];
+    if (given.y[row] === 1) inGroup[groupOf.get(given.scores[row])!] += lossOf(given.amounts[row]);
   }
   const lost = new Float64Array(ranking.groups + 1);
   for (let g = ranking.groups - 1; g >= 0; g--) lost[g] = lost[g + 1] + inGroup[g];
   return lost;
-}
-
-function budgetThreshold(ranking: Ranking, share: number): number {
-  const budget = Math.floor(share * ranking.rows + BUDGET_SLACK);
-  let threshold = NEVER;
-  for (let g = 0; g < ranking.groups && ranking.flagged[g] <= budget; g++) threshold = ranking.score[g];
-  return threshold;
 }
 
 function blockThreshold(ranking: Ranking, precision: number): number {
@@ -127,7 +122,7 @@ function checkInput(input: Parameters<typeof thresholdsFor>[0]): void {
   if (!(reviewCost >= 0 && reviewCost < Number.POSITIVE_INFINITY))
     refuseParameter("review.reviewCost", { value: reviewCost, wanted: "0 or more" });
   if (amounts.length !== scores.length)
-    refuseParameter("review.amounts.length", { value: amounts.length, wanted: `${scores.length}, one a score` });
+    refuseParameter("review.amounts.length", { value: amounts.length, wanted: `${scores.length}, one per score` });
 }
 
 function checkShare(name: string, value: number): void {

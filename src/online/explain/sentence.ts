@@ -11,15 +11,15 @@ import type {
 import { ANOMALY_INPUT } from "./attribution.ts";
 
 /** Says a feature's value; `usual` is its value for most transactions (NaN: mostly missing), undefined when not known. */
-export type Speaker = (feature: string, said: { readonly value: number; readonly usual?: number }) => string;
+export type Speaker = (feature: string, facts: { readonly value: number; readonly usual?: number }) => string;
 
 export function speakerOf(spec: FeatureSpec): Speaker {
   const defs = new Map(spec.features.map((def) => [def.name, def]));
   return (feature, { value, usual }) => {
     const def = defs.get(feature);
     const phrase = def === undefined ? unknownPhrase(feature) : phraseOf(def, defs);
-    const said = Number.isNaN(value) ? phrase.missing : phrase.say(value);
-    return usual === undefined || Number.isNaN(value) ? said : `${said}${comparison(phrase, value, usual)}`;
+    const text = Number.isNaN(value) ? phrase.missing : phrase.say(value);
+    return usual === undefined || Number.isNaN(value) ? text : `${text}${comparison(phrase, value, usual)}`;
   };
 }
 

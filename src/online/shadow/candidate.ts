@@ -32,7 +32,7 @@ export interface CandidateOptions extends IsolationOptions {
   readonly queueMax: number;
   readonly log: PredictionLog;
   readonly ledger: Ledger;
-  /** Told once a failure, without transaction data. */
+  /** Called once per failure, without transaction data. */
   readonly onFault?: (version: string, message: string) => void;
 }
 

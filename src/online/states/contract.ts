@@ -52,9 +52,9 @@ export interface OnlineStates {
   /** The state that serves a plan, or null when none was warmed. */
   get(plan: FeaturePlan): WarmState | null;
   all(): readonly WarmState[];
-  /** Makes the plan's state; one that began empty is made anew when training left one since. Errors: log.unreadable, state.* */
+  /** Makes the plan's state; one that began empty is made again when training left one since. Errors: log.unreadable, state.* */
   warm(plan: FeaturePlan): Promise<WarmState>;
-  /** Lets go of states whose layout is not named. */
+  /** Releases states whose layout is not named. */
   retain(layouts: ReadonlySet<string>): void;
   /** Saves what a restart would need. */
   persist(): Promise<void>;

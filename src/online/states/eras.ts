@@ -10,7 +10,7 @@ export interface Era {
   readonly origin: StateOrigin;
 }
 
-/** Eras kept; the oldest go. One is made a new layout, or when a state had to begin anew. */
+/** Eras kept; the oldest go. A new layout makes one, and a state that had to start again. */
 const ERAS_MAX = 1000;
 
 /** Oldest first. */
@@ -29,7 +29,7 @@ export async function readEras(store: SnapshotStore, pipeline: string): Promise<
   });
 }
 
-/** A damaged record begins anew: answering payments matters more than replaying those before. */
+/** A damaged record is started again: answering payments matters more than replaying those before. */
 export async function addEra(store: SnapshotStore, pipeline: string, era: Era): Promise<void> {
   const before = await readEras(store, pipeline).catch((error: unknown) => {
     if (error instanceof SentinelError && error.code === "state.corrupt") return [];

@@ -61,7 +61,7 @@ export class WarmStates implements OnlineStates {
     return [...this.held.values()];
   }
 
-  /** Makes the plan's state; one that began empty is made anew when training left one since. Errors: log.unreadable, state.behind. */
+  /** Makes the plan's state; one that began empty is made again when training left one since. Errors: log.unreadable, state.behind. */
   async warm(plan: FeaturePlan): Promise<WarmState> {
     const layout = plan.layoutHash;
     const held = this.held.get(layout);

@@ -39,7 +39,7 @@ export async function saveTrainingState(
   await store.save(snapshotName("train", { pipeline, layout }), packState(saved, state.snapshot()));
 }
 
-/** What is saved under that name; null when nothing is, or nothing that can be used (which is told). */
+/** What is saved under that name; null when nothing is, or nothing that can be used (which is reported). */
 export async function loadState(
   ports: Ports,
   kind: "train" | "serve",

@@ -43,7 +43,7 @@ export interface SharedStatesOptions {
   readonly onFault?: (message: string) => void;
 }
 
-/** Beliefs that may turn out stale in a row: layouts are added seldom. */
+/** Beliefs that may turn out stale in a row: layouts are rarely added. */
 const REFRESHES_MAX = 20;
 /** A filler that has not said a word for so long is dead; restoring a large snapshot takes many seconds. */
 const LOCK_MS = 60_000;
@@ -221,7 +221,7 @@ export class SharedStates implements OnlineStates {
         if (logged) this.outbox.logged(`t ${transaction.id}`);
         return { outcome: "answered", logged: true, fault: null };
       }
-      // Learned lately, by training or by a server whose log has it by now.
+      // Learned recently, by training or by a server whose log has it by now.
       const known = await log.find(transaction.id);
       if (known !== null && known.applied !== 0) return { outcome: "repeated", record: known };
       again = true;
@@ -260,7 +260,7 @@ export class SharedStates implements OnlineStates {
     this.checkedConnection = connection;
   }
 
-  /** Whether the store has gone back in time: somebody knows of changes that it does not. */
+  /** Whether the store has gone back in time: another server knows of changes that it does not. */
   private async isBehind(head: SharedHead): Promise<boolean> {
     const { applied } = await this.log.last();
     const logged = generationOf(applied) === head.generation ? applied : 0;
@@ -355,7 +355,7 @@ export class SharedStates implements OnlineStates {
     if (await this.isVoid(head)) return true;
     const layout = head.layouts.find(({ hash }) => hash === plan.layoutHash);
     if (layout === undefined) return true;
-    // One that began empty is filled anew when training left something, and any when training knows later transactions.
+    // One that began empty is filled again when training left something, and any when training knows later transactions.
     const trained = await trainedNewest(this.ports, { pipeline: this.pipeline, layout: plan.layoutHash });
     const cold = aboutOf(layout.about).origin.trainedUpTo === null;
     return trained !== null && (cold || trained > (head.newestTime ?? Number.NEGATIVE_INFINITY));
@@ -435,7 +435,7 @@ export class SharedStates implements OnlineStates {
 
 const SAME_FAULT_MS = 30_000;
 
-/** The same fault is told once in a while: timers meet it every second. */
+/** The same fault is reported once in a while: timers meet it every second. */
 function seldom(tell: (message: string) => void, clock: Clock): (message: string) => void {
   let last = "";
   let at = Number.NEGATIVE_INFINITY;

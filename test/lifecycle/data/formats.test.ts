@@ -203,13 +203,10 @@ function typeOf(values: readonly Content[]): string {
 
 async function parquetOf(drawn: Drawn, file: string): Promise<void> {
   const { rows, order, epoch } = drawn;
+  // As text, which the cast below reads exactly; a literal of SQL would be a decimal first.
   const literal = (value: Content): string => {
     if (value === null) return "NULL";
-    return typeof value === "string"
-      ? `'${value.replaceAll("'", "''")}'`
-      : Object.is(value, -0)
-        ? "-0.0"
-        : String(value);
+    return `'${(Object.is(value, -0) ? "-0.0" : String(value)).replaceAll("'", "''")}'`;
   };
   const cells = rows.map((row) => cellsOf(row, epoch));
   const typeIn = (name: string): string => {

@@ -234,9 +234,9 @@ describe("rows without a label", () => {
     expect(unlabelledText(table, unknown)).toMatch(/200 of 400 transactions have no label and are left out/);
     const genuine = labelsOf(table, pipeline);
     expect(genuine.filter((label) => label === UNLABELLED)).toHaveLength(0);
-    expect(splitByTime(timesOf(table, pipeline), genuine, pipeline).train.rows.length).toBe(
-      2 * split.train.rows.length,
-    );
+    // Every second row has no label.
+    const whole = splitByTime(timesOf(table, pipeline), genuine, pipeline);
+    expect(Math.abs(whole.train.rows.length - 2 * split.train.rows.length)).toBeLessThanOrEqual(1);
     expect(unlabelledText(table, pipeline)).toMatch(/taken for genuine/);
   });
 

@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Column } from "../../../src/core/table.ts";
 import { datasetDuckdb } from "../../../src/drivers/dataset/duckdb/driver.ts";
 import { compileSpec } from "../../../src/features/plan.ts";
 import { checkSpec } from "../../../src/features/spec.ts";
 import {
+  amountsOf,
   cardsOf,
   checkUniqueIds,
   labelsOf,
@@ -73,7 +75,11 @@ test.each(["sum,amount", "amount,price", "price,SUM", "Amount,sum"])(
 
 test("without a label a table is read when none is needed, and refused when one is", async () => {
   const csv = "id,at,sum\n1,2026-01-01 00:00:00,5\n";
-  expect([...labelsOf((await read(csv, { labelled: false })).table, pipeline)]).toEqual([0]);
+  expect([...(await read(csv, { labelled: false })).table.columns.keys()]).toEqual([
+    "transaction_id",
+    "time",
+    "amount",
+  ]);
   await expect(read(csv)).rejects.toThrow(/no column is_fraud \(or fraud\); it has: id, at, sum/);
 });
 
@@ -107,4 +113,26 @@ test("the same bytes have the same hash, others another", async () => {
   const { hash } = await read(csv);
   expect((await read(csv)).hash).toBe(hash);
   expect((await read(csv.replace(",5,", ",6,"))).hash).not.toBe(hash);
+});
+
+test("a column that was read in another shape, or not at all, stops where it is asked for", () => {
+  const text: Column = { kind: "text", codes: Int32Array.of(0), dictionary: ["1"] };
+  for (const [name, of] of [
+    ["time", timesOf],
+    ["is_fraud", labelsOf],
+    ["amount", amountsOf],
+  ] as const) {
+    expect(() => of({ rows: 1, columns: new Map([[name, text]]) }, pipeline), name).toThrow("to hold no text");
+    expect(() => of({ rows: 1, columns: new Map() }, pipeline), name).toThrow("was read");
+  }
+});
+
+test("moments of labels that are no times are refused, not taken for missing; an empty column is missing", async () => {
+  const rows = (known: string) => `id,at,sum,user,fraud,label_known_at\n1,2026-01-01 00:00:00,5,u1,0,${known}\n`;
+  await expect(read(rows("last week"))).rejects.toMatchObject({
+    code: "dataset.type-wrong",
+    message: expect.stringMatching(/column label_known_at .*in data row 1 is "last week", which is no time/),
+  });
+  const { table } = await read(rows(""));
+  expect(table.columns.get("label_known_at")).toEqual({ kind: "time", values: Float64Array.of(Number.NaN) });
 });

@@ -55,6 +55,9 @@ beforeAll(async () => {
     withChannel(simulateDays({ customers: 400, terminals: 600, seed: 5, days: 50 })),
   );
   writeFileSync(path.join(place.dir, "features", "mine.ts"), SPEC);
+  const schema = JSON.parse(readFileSync(place.pipeline.schemaFile, "utf8"));
+  schema.properties.channel = { type: ["string", "null"] };
+  writeFileSync(place.pipeline.schemaFile, JSON.stringify(schema));
   const file = place.pipeline.file;
   const text = readFileSync(file, "utf8")
     .replace("features: card", "features: mine")

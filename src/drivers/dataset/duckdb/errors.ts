@@ -43,7 +43,7 @@ export function columnTwice(file: string, [name, other]: readonly [string, strin
   });
 }
 
-/** dataset.unreadable with the line where one can be told; `format` is null when the file could not even be opened. */
+/** dataset.unreadable with the line where it is known; `format` is null when the file could not even be opened. */
 export async function unreadable(file: string, format: DatasetFormat | null, cause: unknown): Promise<SentinelError> {
   if (format === null) {
     return new SentinelError("dataset.unreadable", `${file} cannot be opened: ${messageOf(cause)}`, {

@@ -116,8 +116,8 @@ async function openStage(connection: Connection, shape: readonly ColumnShape[], 
 }
 
 function copyOptions({ rowGroupRows, metadata }: ParquetInput): string {
-  const said = Object.entries(metadata).map(([key, value]) => `${literal(key)}: ${literal(value)}`);
-  const keyValues = said.length === 0 ? "" : `, KV_METADATA {${said.join(", ")}}`;
+  const pairs = Object.entries(metadata).map(([key, value]) => `${literal(key)}: ${literal(value)}`);
+  const keyValues = pairs.length === 0 ? "" : `, KV_METADATA {${pairs.join(", ")}}`;
   return `(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroupRows}${keyValues})`;
 }
 

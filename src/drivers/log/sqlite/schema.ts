@@ -87,7 +87,7 @@ function makePrivately(file: string): void {
   }
 }
 
-/** Version 1 knew no shared feature state. Somebody else may be faster: it is looked at again under the lock. */
+/** Version 1 knew no shared feature state. Another process may be faster, so the version is read again under the lock. */
 function migrate(db: Connection): void {
   db.exec("BEGIN IMMEDIATE");
   try {
@@ -126,7 +126,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/** Refuses a database that somebody else made, or a newer Sentinel. */
+/** Refuses a database that another program or a newer Sentinel made. */
 function recognise(db: Connection, file: string): void {
   if (single(db, "SELECT count(*) FROM sqlite_master") === 0) return;
   const ours = single(db, "PRAGMA application_id") === APPLICATION_ID;

@@ -13,7 +13,7 @@ import { BUNDLE_BYTES_MAX } from "../limits.ts";
 const LIST = "files.json";
 
 export interface Stored {
-  /** Relative to the registry's folder, as MLflow is told. */
+  /** Relative to the registry's folder, as MLflow's tables name it. */
   readonly location: string;
   readonly bundle: string;
 }

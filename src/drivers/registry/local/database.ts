@@ -57,7 +57,7 @@ export class RegistryDatabase {
     this.#open = null;
   }
 
-  /** The open file; null when there is none. Another file under the same name (restored, replaced) is opened anew. */
+  /** The open file; null when there is none. Another file under the same name (restored, replaced) is opened again. */
   async #connection(): Promise<Connection | null> {
     const seen = statOf(this.file);
     const identity = seen === undefined ? "" : `${seen.dev}/${seen.ino}`;
@@ -82,7 +82,7 @@ export class RegistryDatabase {
     });
   }
 
-  /** Tries again while somebody else has the file; other errors are told in Sentinel's words. */
+  /** Tries again while another process has the file; other errors become Sentinel's. */
   async #patiently<T>(doing: "read" | "write", attempt: () => Promise<T>): Promise<T> {
     const deadline = this.#clock.elapsed() + BUSY_MS_MAX;
     for (;;) {

@@ -23,8 +23,8 @@ const FIELDS = [
 ] as const;
 
 /**
- * A row as bytes of JSON. Not as texts: libsql ends the whole process at a text that is no UTF-8, and a damaged journal is
- * what must be told, not what may end a server.
+ * A row as bytes of JSON. Not as texts: libsql ends the whole process at a text that is no UTF-8, and a damaged journal
+ * must be reported and must not end a server.
  */
 const OBJECT = `json_object(${FIELDS.map(([field, column]) => `'${field}', ${column}`).join(", ")})`;
 const ROW = `CAST(${OBJECT} AS BLOB) AS entry`;

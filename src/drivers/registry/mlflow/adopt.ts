@@ -133,7 +133,7 @@ async function linkOf(
   return { entry: short, value: stored(short, nonce) };
 }
 
-/** False when somebody else has one of the places: then none was written. */
+/** False when another client has one of the places: then none was written. */
 async function appendBatch(client: MlflowClient, journal: Journal, batch: readonly Link[]): Promise<boolean> {
   const params = batch.map(({ entry, value }) => ({ key: keyOf(entry), value }));
   const tags = [{ key: SETTLED_TAG, value: String(batch.at(-1)?.entry.index) }];
@@ -148,7 +148,7 @@ async function appendBatch(client: MlflowClient, journal: Journal, batch: readon
 
 /**
  * Puts the alias where its newest entry says. It is ours to move when it is nowhere, or where an earlier pushed entry put it; when
- * somebody on the server put it elsewhere it stays, and an entry closes the history with that. False when it stayed.
+ * another client put it elsewhere it stays, and an entry closes the history with that. False when it stayed.
  */
 async function placeAlias({ client, newId }: Adopter, input: Adoption, alias: string): Promise<boolean> {
   const { model, actor, at } = input;

@@ -98,7 +98,7 @@ export function answerError(answer: {
   const { where, response, text, ascii, token } = answer;
   const { status } = response;
   const { code, message } = refusalIn(text);
-  const said = `${message.trim() === "" ? "no text" : message.trim().slice(0, MESSAGE_MAX)} (HTTP ${status})`;
+  const words = `${message.trim() === "" ? "no text" : message.trim().slice(0, MESSAGE_MAX)} (HTTP ${status})`;
   const unreachable = (what: string, hint: string, cause?: unknown) =>
     new SentinelError("registry.unreachable", `the MLflow server at ${where} ${what}`, { hint, cause });
   if (status >= 300 && status < 400) {
@@ -118,11 +118,11 @@ export function answerError(answer: {
     );
   }
   if (status === 403 || code === "PERMISSION_DENIED") {
-    return unreachable(`${FORBIDS} ${said}`, "ask its administrator for the right to edit this experiment and model");
+    return unreachable(`${FORBIDS} ${words}`, "ask its administrator for the right to edit this experiment and model");
   }
   if (code === "FEATURE_DISABLED") {
     return unreachable(
-      `lacks a feature: ${said}`,
+      `lacks a feature: ${words}`,
       "unset MLFLOW_WORKSPACE, or start the server with --enable-workspaces",
     );
   }
@@ -131,16 +131,16 @@ export function answerError(answer: {
   }
   // MLflow before 3.1 and stores behind it say so in a fault of their own.
   if (status === 500 && ABSENT.test(text))
-    return Object.assign(new Error(said), { name: "MlflowRefusal" as const, errorCode: "NOT_FOUND", status: 404 });
+    return Object.assign(new Error(words), { name: "MlflowRefusal" as const, errorCode: "NOT_FOUND", status: 404 });
   if (PASSING.has(status) && code !== "INVALID_STATE") {
     // MLflow's basic-auth looks for a password in a token, and where it keeps known logins in memory (auth_cache_ttl_seconds) falls over.
     const hint =
       token && status === 500 && code === ""
         ? `${TOKEN_HINT}${LOGIN_HINT}`
         : "try again; when it stays, its log says why";
-    return unreachable(`fails: ${said}`, hint, { status });
+    return unreachable(`fails: ${words}`, hint, { status });
   }
-  return Object.assign(new Error(said), { name: "MlflowRefusal" as const, errorCode: code, status });
+  return Object.assign(new Error(words), { name: "MlflowRefusal" as const, errorCode: code, status });
 }
 
 /** MLflow's own form, or whatever a proxy in front of it says. */

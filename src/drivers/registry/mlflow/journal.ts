@@ -90,7 +90,7 @@ function documentAt(files: string, hash: string): string {
   return `${files}/evidence/${hash}.json`;
 }
 
-/** False when somebody else has that place. The nonce tells our own entry, repeated, from the same words of another. */
+/** False when another client has that place. The nonce tells our own entry, repeated, from the same words of another. */
 export async function append(
   client: MlflowClient,
   { journal, entry, nonce }: { readonly journal: Journal; readonly entry: JournalEntry; readonly nonce: string },

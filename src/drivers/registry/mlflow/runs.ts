@@ -146,7 +146,7 @@ export async function findExperiment(client: MlflowClient, name: string): Promis
   }
 }
 
-/** Makes the experiment unless it is there: its name is unique on the server, so that of two makers one is told. */
+/** Makes the experiment unless it is there: its name is unique on the server, so that of two makers one gets an error. */
 export async function makeExperiment(
   client: MlflowClient,
   name: string,
@@ -164,7 +164,7 @@ export async function makeExperiment(
   return active(made, name);
 }
 
-/** Tags that are there stay: somebody on the server set them. */
+/** Tags that are there stay: a user of the server set them. */
 export async function tagExperiment(
   client: MlflowClient,
   name: string,

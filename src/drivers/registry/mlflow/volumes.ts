@@ -56,7 +56,7 @@ interface Volume {
   readonly values: ReadonlyMap<number, string>;
 }
 
-/** Where full volumes may be had faster than from the server's database, and who is told when that was not what was written. */
+/** Where full volumes may be had faster than from the server's database, and who hears of it when that was not what was written. */
 interface Reading {
   readonly copy?: () => Promise<Copied>;
   readonly doubt?: (what: string) => void;
@@ -172,13 +172,13 @@ export async function makeJournal(
   return journal;
 }
 
-/** How many entries this volume still takes. No entry beyond is ever written there, by nobody: it would have two places. */
+/** How many more entries this volume takes. Never more than 500 per run: the same index would then exist in two runs. */
 export function roomIn({ first }: Journal, last: JournalEntry | null): number {
   return Math.max(0, first + VOLUME - (last === null ? 0 : last.index + 1));
 }
 
 /**
- * The volume after a full one: made here, or by somebody else meanwhile. Whatever it dies after, the next mover goes on: the file
+ * The volume after a full one: made here, or by another client meanwhile. Whatever it dies after, the next mover goes on: the file
  * and the tags only make reading faster.
  */
 export async function turnVolume(

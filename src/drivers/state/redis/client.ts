@@ -68,7 +68,7 @@ export function createRedisClient(
   });
   let opening: Promise<void> | null = null;
   const run = async <T>(ask: () => Promise<T>): Promise<T> => {
-    // The client goes on in database 0 when the one it was told is not there: asked for by name, that is an error.
+    // The client goes on in database 0 when the named one is not there; to Sentinel that is an error.
     opening ??= redis
       .connect()
       .then(() => redis.select(database))

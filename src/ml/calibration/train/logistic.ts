@@ -6,7 +6,7 @@ const STEP_MIN = 1e-10;
 /** L2 penalty per row, so small that it only matters where the data would send a coefficient to infinity. */
 const RIDGE = 1e-6;
 
-/** Coefficients: intercept, then one a column. Steps are halved while they do not lower the loss. */
+/** Coefficients: intercept, then one per column. Steps are halved while they do not lower the loss. */
 export function fitLogistic(columns: readonly Float64Array[], y: Uint8Array): number[] {
   let coefficients = new Array<number>(columns.length + 1).fill(0);
   let loss = penalisedLoss(columns, y, coefficients);

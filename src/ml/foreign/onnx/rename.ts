@@ -95,7 +95,7 @@ function renameField(bytes: Uint8Array, wanted: number): Uint8Array {
   );
 }
 
-/** A message with some of its fields written anew; null keeps a field as it stands. */
+/** A message with some of its fields written again; null keeps a field as it stands. */
 function rewritten(bytes: Uint8Array, change: (number: number, content: Uint8Array) => Uint8Array | null): Uint8Array {
   const parts: Uint8Array[] = [];
   eachField(bytes, (field) => {

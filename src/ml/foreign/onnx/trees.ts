@@ -102,8 +102,8 @@ function isBoosted(attributes: Attributes, transform: string): boolean {
 }
 
 function read(attributes: Attributes, leaves: "class" | "target"): OnnxTrees | null {
-  const base = attributes.floats("base_values");
-  if (base.length > 1) return null;
+  const starts = attributes.floats("base_values");
+  if (starts.length > 1) return null;
   const modes = attributes.texts("nodes_modes");
   if (modes.length > NODES_MAX) throw invalidModel(`the ensemble has more than ${NODES_MAX} nodes`);
   if (modes.some((mode) => !(mode in MODES))) return null;
@@ -113,7 +113,7 @@ function read(attributes: Attributes, leaves: "class" | "target"): OnnxTrees | n
   for (let i = 0; i < modes.length; i++) setNode(i, { columns, at, trees, mode: MODES[modes[i]] });
   if (!trees.every(beginsAtItsRoot)) return null;
   addLeaves(attributes, { leaves, at, trees });
-  return { trees, baseMargin: base[0] ?? 0 };
+  return { trees, baseMargin: starts[0] ?? 0 };
 }
 
 /** How a node compares: which side is the yes side, and whether equal values count. null: a leaf. */

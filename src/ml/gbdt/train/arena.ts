@@ -68,7 +68,7 @@ export interface ThreadPlaces {
   readonly buffer: number;
   /** u32, {@link SIZES} of them; 0 without one-side sampling. */
   readonly sizes: number;
-  /** Histograms of the rows it summed, one a large leaf of a batch; none for a single thread. */
+  /** Histograms of the rows it summed, one per large leaf of a batch; none for a single thread. */
   readonly histograms: number;
 }
 
@@ -79,7 +79,7 @@ export interface Arena {
   readonly team: number;
   readonly thresholds: number;
   readonly binCounts: number;
-  /** i32 a column: what the search may do with it, see `kinds.ts`. */
+  /** i32 per column: what the search may do with it, see `kinds.ts`. */
   readonly kinds: number;
   readonly sampledColumns: number;
   readonly training: RowPlaces;
@@ -99,7 +99,7 @@ export interface Arena {
   readonly groupColumns: number;
   /** One candidate a group of columns and child of a batch. */
   readonly candidates: number;
-  /** i32, one a thread and leaf of a batch: rows that go left. */
+  /** i32, one per thread and leaf of a batch: rows that go left. */
   readonly leftCounts: number;
   readonly histograms: number;
   readonly threads: readonly ThreadPlaces[];

@@ -2,7 +2,7 @@
 import { CATEGORY_MAX } from "../../trees.ts";
 import { MISSING_BIN } from "./bins.ts";
 
-/** Categories of a column that are told apart: as many as scoring has codes for. */
+/** Categories of a column that are distinguished: as many as scoring has codes for. */
 const CATEGORIES_MAX = 254;
 
 /** The most frequent categories, those of equal frequency by number: bin b holds the category at place b. */

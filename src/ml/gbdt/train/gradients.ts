@@ -14,7 +14,7 @@ export interface Scales {
  */
 const PACKED_LIMIT = 2 ** 31 - 2 ** 10;
 
-/** Rows a training set may have: above, one unit of rounding a row would eat into the packed integers' precision. */
+/** Rows a training set may have: above, one unit of rounding per row would eat into the packed integers' precision. */
 export const ROWS_MAX = 2 ** 24;
 
 /** Golden ratio of 2^32, squared: moves the dither from round to round. */

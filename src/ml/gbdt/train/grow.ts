@@ -30,7 +30,7 @@ export interface GrowTask {
   readonly kept: number;
 }
 
-/** A leaf so far. All have the same fields in the same order, and are changed, not copied: thousands of them are made a second. */
+/** A leaf so far. All have the same fields in the same order, and are changed, not copied: thousands of them are made per second. */
 interface Leaf {
   readonly node: number;
   readonly depth: number;
@@ -102,7 +102,7 @@ export function growTree(space: Workspace, task: GrowTask): GrownTree {
     markLeaf(space, leaf.ranges, finish(leaf));
   }
 
-  /** Makes a node a leaf for good; returns its number. */
+  /** Makes a node a leaf, which is final; returns its number. */
   function finish({ node, sums, bounds }: Leaf): number {
     const leaf = nodes[node];
     leaf.cover = sums.hessian / scales.hessian;

@@ -1,4 +1,4 @@
-// The row list: every thread's rows in the order of the nodes they are in, parted by splits; and the note of each row's leaf.
+// The row list: every thread's rows in the order of the nodes they are in, divided by splits; and the note of each row's leaf.
 import { BATCH_LEAVES, BLOCK_ROWS, type RowPlaces } from "./arena.ts";
 import type { GrownNode } from "./grown.ts";
 import type { Split } from "./split.ts";
@@ -82,7 +82,7 @@ export function markSides(
 }
 
 /**
- * Notes the leaves of rows that a tree was not grown on, those of a range of the list: parts them node by node, as the tree's
+ * Notes the leaves of rows that a tree was not grown on, those of a range of the list: divides them node by node, as the tree's
  * own rows were, which is several times faster than to walk them one by one.
  */
 export function markTree(

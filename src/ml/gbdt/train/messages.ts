@@ -5,7 +5,7 @@ import type { Arena } from "./arena.ts";
 import type { GbdtResult } from "./rounds.ts";
 import type { GbdtTask } from "./task.ts";
 
-/** What a worker is told to begin with. Large arrays are shared, not copied. */
+/** What a worker receives at its start. Large arrays are shared, not copied. */
 export interface WorkerStart {
   readonly index: number;
   readonly count: number;

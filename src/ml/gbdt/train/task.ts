@@ -11,11 +11,11 @@ export interface GbdtTask {
   readonly x: Matrix;
   /** 1 is fraud. */
   readonly y: Uint8Array;
-  /** One a row, finite and not negative; absent means all 1. */
+  /** One per row, finite and not negative; absent means all 1. */
   readonly weights?: Float32Array;
   /** Later rows whose loss decides when to stop. */
   readonly validation?: { readonly x: Matrix; readonly y: Uint8Array };
-  /** One a column of x; absent: all are plain numbers. */
+  /** One per column of x; absent: all are plain numbers. */
   readonly kinds?: readonly ColumnKind[];
   readonly params: GbdtParams;
   readonly seed: number;

@@ -55,7 +55,7 @@ interface Growing {
   /** All columns, in whatever order the last draws left them. */
   readonly columns: Int32Array;
   readonly decks: Decks;
-  /** Of the column looked at last, one a row of the node under way, at the place of the row in `rows`. */
+  /** One value per row of the current node, of the last column read, at the place of the row in `rows`. */
   readonly values: Float32Array;
   /** Lowest and highest of them; above each other when all are missing. */
   readonly range: Float64Array;

@@ -103,7 +103,7 @@ function fillStarts(thresholds: usize, thresholdCount: i32, starts: usize): void
   memory.fill(starts + from, <u8>thresholdCount, 65536 - from);
 }
 
-/** Column-major bins of rows [from, to) to row-major ones, `stride` bytes a row. */
+/** Column-major bins of rows [from, to) to row-major ones, `stride` bytes per row. */
 export function transpose(
   from: i32,
   to: i32,

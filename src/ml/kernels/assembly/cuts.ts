@@ -1,4 +1,4 @@
-// Cuts in WebAssembly: thresholds that part a column's sorted values into bins, fine in the body and finer still in both tails.
+// Cuts in WebAssembly: thresholds that divide a column's sorted values into bins, fine in the body and finer still in both tails.
 
 /**
  * Share of a column's bins that its body gets by quantiles; the rest goes to the two tails, whose bins shrink
@@ -10,7 +10,7 @@ const BODY_SHARE: f64 = 0.25;
 /** Halvings of the step between cuts when looking for the most cuts that fit. */
 const STEP_SEARCH_ROUNDS: i32 = 12;
 
-/** The column under way; it begins and ends within one call. */
+/** The current column; its work begins and ends within one call. */
 let sorted: usize = 0;
 let count: i32 = 0;
 let whole: f64 = 0;
@@ -18,7 +18,7 @@ let whole: f64 = 0;
 /**
  * Thresholds that split ascending Float32 values (`valueCount` of them at `values`, none missing) into at most `bins` bins, at
  * most 255. With few distinct values each gets its own bin; otherwise cuts stand at equal steps of a measure that is a quarter
- * rank (quantiles) and three quarters the logarithm of the rank from either end (tails). Equal values are never parted. Returns
+ * rank (quantiles) and three quarters the logarithm of the rank from either end (tails). Equal values are never separated. Returns
  * how many thresholds were written to `thresholds`; `ranks` has room for 2,048 bytes.
  */
 export function cutColumn(values: usize, valueCount: i32, bins: i32, ranks: usize, thresholds: usize): i32 {
@@ -72,7 +72,7 @@ function cutEvery(step: f64, most: i32, ranks: usize): i32 {
   let cuts = 0;
   let rank = 0;
   while (rank < count) {
-    // At least one value a bin, then as many as the step allows, then the rest of the last one's equals.
+    // At least one value per bin, then as many as the step allows, then the rest of the last one's equals.
     rank = firstAbove(firstReaching(rank + 1, measure(rank) + step) - 1);
     if (rank === count) break;
     if (cuts === most) return -1;

@@ -15,7 +15,7 @@ const ABOVE: usize = 48;
 const ABOVE_SIDE: usize = 52;
 
 /**
- * Place record, of a split or a leaf of the tree under way. At the t under way: how likely it is reached f64, the mean value
+ * Place record, of a split or a leaf of the current tree. At the current t: how likely it is reached f64, the mean value
  * below f64, how likely the cold child is taken f64, what a difference of its children's means is worth to its column f64. At
  * any t: the share let through by the splits above on its column f64 (1 where the vector fails one), the same and then through the
  * cold child f64; the places of the child the vector goes to (hot) and of the other (cold) u32; the hot side u32, and

@@ -13,7 +13,7 @@ const LIKELIHOOD_MIN: f64 = 1e-16;
 /** Odds stay finite and above 0: margins within ±667, far beyond any certainty a double can tell from 1. */
 const ODDS_MIN: f64 = 1e-290;
 const ODDS_MAX: f64 = 1e290;
-/** In memory, each twice: the compiler at run time makes a constant of two lanes anew, in three steps, each time it is needed. */
+/** In memory, each twice: the compiler at run time makes a constant of two lanes again, in three steps, each time it is needed. */
 const LIMITS = memory.data<f64>([
   HESSIAN_MIN,
   HESSIAN_MIN,
@@ -30,8 +30,8 @@ const LIMITS = memory.data<f64>([
 const GOLDEN: u32 = 0x9e3779b9;
 
 /**
- * Odds of rows [from, to) times the factors of the leaves they are in (u16 a row at `leaves`, f64 a leaf at `factors`), and from
- * them first and second derivative, stored at `pairs` as two Float32 a row: hessian, gradient, those of genuine rows times
+ * Odds of rows [from, to) times the factors of the leaves they are in (u16 per row at `leaves`, f64 per leaf at `factors`), and from
+ * them first and second derivative, stored at `pairs` as two Float32 per row: hessian, gradient, those of genuine rows times
  * `unit`, of frauds times `unitPositive`. For each block of rows that begins in the range it writes four doubles to `blocks`:
  * the loss, the sum of hessians, of absolute gradients, of weights (`weights` 0: all 1). Ranges begin with a block; one that
  * ends on an odd row is the last of all, since the cells after it are written too.
@@ -213,7 +213,7 @@ function packed(pairs: v128, scales: v128, shifts: v128): v128 {
 
 /**
  * The rows listed at `list` whose bin is at most `splitBin` (missing ones as `missingLeft` says) come first, both sides
- * keeping their order. Returns how many those are. `column` holds one bin a row; `scratch` is as long as the list.
+ * keeping their order. Returns how many those are. `column` holds one bin per row; `scratch` is as long as the list.
  */
 export function partition(
   list: usize,

@@ -3,7 +3,7 @@
 /** Bits of a gradient's size that tell sizes apart: all of a Float32's exponent and 7 of its digits. */
 const SIZE_SHIFT: u32 = 16;
 
-/** State of the generator under way; a block begins and ends within one call. */
+/** State of the current generator; a block begins and ends within one call. */
 let a: u32 = 0;
 let b: u32 = 0;
 let c: u32 = 0;

@@ -9,7 +9,7 @@ const MISSING: usize = 255 << 3;
 /** Kind of a column whose bins are categories. */
 const CATEGORY: i32 = 2;
 
-/** The best split so far of the search under way; a search begins and ends within one call. */
+/** The best split so far of the current search; a search begins and ends within one call. */
 let bestGain: f64 = 0;
 let bestPlace: i32 = -1;
 let bestBin: i32 = 0;
@@ -17,7 +17,7 @@ let bestMissingLeft: i32 = 0;
 let bestLeftGradient: f64 = 0;
 let bestLeft: f64 = 0;
 
-/** Rules of the search under way. */
+/** Rules of the current search. */
 let lambda: f64 = 0;
 let alpha: f64 = 0;
 let minChildWeight: f64 = 0;
@@ -34,7 +34,7 @@ let high: f64 = 0;
  * Searches `count` columns, 32-bit numbers at `columns`, whose sums stand one after another, for the split with the largest gain above `gainMin`; of gains that
  * differ by less than a millionth, as rounding may have made of equal ones, the first column and bin win. `rules` holds doubles: lambda, alpha, min child weight, units of gradient and
  * hessian, gainMin, the least and the most that leaves here may be worth, and for columns of categories an additional lambda and the
- * smoothing of their order. `binCounts` and `kinds` hold one 32-bit number a column; a kind is 0, 1 or −1 where the margin
+ * smoothing of their order. `binCounts` and `kinds` hold one 32-bit number per column; a kind is 0, 1 or −1 where the margin
  * must not fall or not rise with the column, 2 where bins are categories. `order` has room for 5 KB.
  *
  * Writes to `out`: gain f64, column i32 (−1: none found), last bin on the left i32, the first filled bin after it i32 (the
@@ -103,7 +103,7 @@ export function searchSplit(
 }
 
 /**
- * Categories in the order of their mean, G / (H + smoothing): the best of all ways to part them in two is then a cut through
+ * Categories in the order of their mean, G / (H + smoothing): the best of all ways to make two sets of them is then a cut through
  * that order (Fisher 1958), which is searched as the bins of numbers are.
  */
 function searchCategories(
@@ -208,7 +208,7 @@ function searchColumn(sums: usize, place: i32, bins: i32, total: i64, parent: f6
   store<i64>(sums + MISSING, missing);
 }
 
-/** Of the column under way, in every lane: sums of the node, α and λ, all in whole units. */
+/** Of the current column, in every lane: sums of the node, α and λ, all in whole units. */
 let totalG: v128 = f64x2.splat(0);
 let totalH: v128 = f64x2.splat(0);
 let shrink: v128 = f64x2.splat(0);

@@ -53,7 +53,7 @@ function step(node: usize, vector: usize): usize {
  * Adds to the f64 of each of `count` rows at `sums`, in the order of the trees, the leaf each tree sends it to. The rows'
  * values begin at `staged`, `stagedRows` a column, NaN where missing. They are walked in blocks of `blockRows`, tree by tree,
  * so that block and tree stay in the first-level cache; `values` has room for one block in the layout above, and for
- * one more u32 a row. Up to seven rows after the last are walked too.
+ * one more u32 per row. Up to seven rows after the last are walked too.
  */
 export function addTrees(
   sums: usize,
@@ -75,7 +75,7 @@ export function addTrees(
   }
 }
 
-/** Writes a block's values twice: missing ones as +Infinity, then as −Infinity. Strides are bytes a column. */
+/** Writes a block's values twice: missing ones as +Infinity, then as −Infinity. Strides are bytes per column. */
 function spread(staged: usize, stagedStride: usize, columns: i32, rows: i32, values: usize, stride: usize): void {
   const high = f32x4.splat(Infinity);
   const low = f32x4.splat(-Infinity);

@@ -18,13 +18,13 @@ export interface SharedBelief {
   readonly parts: readonly SharedPart[];
 }
 
-/** What happened. stale: the belief is. seen: the id was learned lately, though its record waits for no log. */
+/** What happened. stale: the belief is. seen: the id was learned recently, though its record waits for no log. */
 export type SharedResult =
   | { readonly outcome: "applied"; readonly sequence: number }
   | { readonly outcome: "repeated"; readonly pending: SharedPending }
   | { readonly outcome: "seen" | "full" | "stale" | "lost" };
 
-/** Somebody always gets through, so that this many failures in a row mean far more traffic on one key than it can take. */
+/** One server always gets through, so that this many failures in a row mean far more traffic on one key than it can take. */
 const TRIES_MAX = 64;
 /** While a layout is being added. */
 const PAUSED_MS = 5;
@@ -37,7 +37,7 @@ interface Subject {
   /** Called in the tick in which the excerpts hold the transaction, before it is learned: reads vectors and makes the record. */
   readonly record: () => Uint8Array;
   readonly learn: (excerpt: Excerpt) => ExcerptChange;
-  /** A transaction that was learned lately is taken all the same: no log knows it. */
+  /** A transaction that was learned recently is taken all the same: no log knows it. */
   readonly again: boolean;
 }
 

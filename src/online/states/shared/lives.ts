@@ -2,7 +2,7 @@
 import { sha256 } from "../../../core/hash.ts";
 import type { SnapshotStore } from "../../../ports/ports.ts";
 
-/** One life of the store's content: from when it was begun until it was lost or begun anew. */
+/** One life of the store's content: from when it was begun until it was lost or started again. */
 export interface Life {
   readonly marker: string;
   readonly generation: number;

@@ -14,18 +14,18 @@ const ORPHAN_MS = 3000;
 /** Appends what waits to the log, however often: a log takes a record once. Gives how many it took. */
 export async function drainPending(store: SharedStore, log: PredictionLog, olderThanMs = 0): Promise<number> {
   const waiting = (await store.pending()).filter(({ ageMs }) => ageMs >= olderThanMs);
-  const taken: string[] = [];
+  const fields: string[] = [];
   for (const one of waiting) {
     if (!append(log, one)) {
       // No room: what is in the buffer goes first.
       await log.flush();
       if (!append(log, one)) break;
     }
-    taken.push(one.field);
+    fields.push(one.field);
   }
   await log.flush();
-  await store.settle(taken);
-  return taken.length;
+  await store.settle(fields);
+  return fields.length;
 }
 
 function append(log: PredictionLog, pending: SharedPending): boolean {

@@ -1,11 +1,11 @@
-// Upkeep of the shared store: keys that nobody can ask for any more and layouts that nobody uses go, a little at a time.
+// Upkeep of the shared store: removes keys that no window can read any more and layouts that no server uses, a few at a time.
 import { messageOf } from "../../../core/errors.ts";
 import type { SharedStore } from "../../../ports/shared-store.ts";
 import type { SharedPart } from "./apply.ts";
 
-/** A portion of keys this often, whoever takes it: a million keys are looked at in about half an hour. */
+/** How often one of the servers looks at a portion of keys; a million keys take about half an hour. */
 const SWEEP_MS = 1000;
-/** How often a process says which layouts it uses, and how long a layout is kept up without that: a rollback may want it. */
+/** How often a server says which layouts it uses, and how long an unused layout is kept: a rollback may need it. */
 const USE_MS = 60_000;
 const LAYOUT_KEPT_MS = 1_800_000;
 
@@ -29,7 +29,7 @@ export class Upkeep {
       }));
       if (layouts.length === 0) return;
       await store.sweep(layouts, SWEEP_MS - 1);
-      // Others may have been away for longer than a layout is kept: they get time to say that they want it.
+      // For the first 30 minutes after start remove no layout: another server may be restarting.
       if (this.upMs % USE_MS === 0) await store.use(used(), this.upMs < LAYOUT_KEPT_MS ? Infinity : LAYOUT_KEPT_MS);
     };
     this.timer = setInterval(() => {

@@ -1,0 +1,275 @@
+// The error guide: what each error code means and what to do about it; docs/troubleshooting.md is made from it.
+import type { ErrorCode } from "./errors.ts";
+
+export interface ErrorAdvice {
+  /** One sentence, without a full stop. */
+  readonly meaning: string;
+  readonly todo: string;
+}
+
+/** Every code once. The message of an error names the case; this is what all cases of a code share. */
+export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
+  "bug.unexpected": {
+    meaning: "Sentinel met a case that its authors did not think of",
+    todo: "Report it, with the stack that was printed or logged and the command or request that caused it.",
+  },
+  "bundle.corrupt": {
+    meaning:
+      "A bundle's files contradict each other, or this machine does not reproduce the scores it was registered with",
+    todo: "Do not serve it. Check the registry with `sentinel registry verify`; train again.",
+  },
+  "bundle.unsupported": {
+    meaning: "A bundle was written by a version of Sentinel whose format this one does not read",
+    todo: "Use the version that trained the model, or train again.",
+  },
+  "cli.output-lost": {
+    meaning: "The work was done, and its answer could not be written to standard output",
+    todo: "Check the disk or the program that reads; `--out` writes results into files.",
+  },
+  "cli.usage": {
+    meaning: "The command line has an unknown verb, option or value",
+    todo: "See `sentinel --help` and [the commands](cli.md).",
+  },
+  "config.invalid": {
+    meaning: "An environment variable has a wrong value, is misspelt, or asks for a driver that is not built",
+    todo: "Correct or unset the variable that the message names; [configuration](configuration.md) lists them.",
+  },
+  "dataset.columns-missing": {
+    meaning: "A table lacks a column that the pipeline, a feature or a check needs",
+    todo: "Rename the column in the file, or add the name that the file has below `aliases` in the pipeline.",
+  },
+  "dataset.empty": {
+    meaning: "A table has no rows, or no columns",
+    todo: "Check the path and how the file was made.",
+  },
+  "dataset.format-unknown": {
+    meaning: "The ending of a file names no format that Sentinel reads or writes",
+    todo: "Use CSV, Parquet or NDJSON, with the ending that says so.",
+  },
+  "dataset.missing": {
+    meaning: "There is no such file",
+    todo: "Check the path; the hint shows where it was looked for.",
+  },
+  "dataset.too-large": {
+    meaning: "A table has more rows or bytes than one reading may take",
+    todo: "Split the file by time, or read fewer columns.",
+  },
+  "dataset.type-wrong": {
+    meaning:
+      "A column holds something other than it must: text among numbers, no time, a label that is neither 0 nor 1, an id twice",
+    todo: "Fix the row that the message names, in the file or where it is made.",
+  },
+  "dataset.unreadable": {
+    meaning: "A file is not what its ending says, is damaged, or may not be opened",
+    todo: "Write it again as UTF-8 CSV, Parquet or NDJSON; check who may read it.",
+  },
+  "dataset.unwritable": {
+    meaning: "A table cannot be written there",
+    todo: "Name a file in a folder that exists, that you may write to and that has space left.",
+  },
+  "drift.reference-missing": {
+    meaning: "The champion's reference distributions are missing or do not fit the window",
+    todo: "Train again: the reference is part of the bundle.",
+  },
+  "evidence.input-invalid": {
+    meaning:
+      "Two models cannot be compared: their scores, labels and cards are not of the same rows, or are no numbers",
+    todo: "Give finite scores of both models for the same labelled rows.",
+  },
+  "expression.invalid": {
+    meaning: "An SQL expression has a fault, at the place that the message names",
+    todo: "Correct it there; [expressions](expressions.md) lists what works.",
+  },
+  "features.limit": {
+    meaning: "A feature spec has more features, keys or windows than a state may hold",
+    todo: "Drop features, or split the spec into two pipelines.",
+  },
+  "features.spec-invalid": {
+    meaning: "A feature definition has a fault",
+    todo: "Correct the feature that the message names; [features](features.md) is the contract.",
+  },
+  "features.spec-missing": {
+    meaning: "The pipeline names a feature file or export that is not there",
+    todo: "Write it, or correct `features` in the pipeline.",
+  },
+  "labels.invalid": {
+    meaning: "A label has no clear value, or is known before its transaction happened",
+    todo: "Send 1 or 0 (true or false), and the time at which the label became known, or leave the time out.",
+  },
+  "lifecycle.columns-unknown": {
+    meaning: "The columns of an imported model cannot be matched with the pipeline's features",
+    todo: "Name the features as the model does, or give the order of its columns; see [importing models](import.md).",
+  },
+  "lifecycle.locked": {
+    meaning: "Another process works on the same model, log or workspace",
+    todo: "Wait until it has ended; the message names the process. A running server takes labels by `--url`.",
+  },
+  "lifecycle.no-candidate": {
+    meaning: "There is no candidate to compare, explain or promote",
+    todo: "Train one with `sentinel train`, or name a version.",
+  },
+  "lifecycle.no-champion": {
+    meaning: "There is no champion to compare with, to watch or to show",
+    todo: "Promote one: `sentinel train`, then `sentinel promote`.",
+  },
+  "lifecycle.not-enough-data": {
+    meaning: "Too few days or rows are left to train, evaluate, compare or monitor on",
+    todo: "Give a longer or newer table, or shorten `split` in the pipeline.",
+  },
+  "log.unreadable": {
+    meaning: "The prediction log is damaged, of another format, or a file of another program",
+    todo: "Restore it from a backup, or move it away: a new one is made.",
+  },
+  "log.unwritable": {
+    meaning: "The prediction log cannot be written",
+    todo: "Check that the disk has space and that `models/state/` may be written to.",
+  },
+  "ml.kernel-unusable": {
+    meaning: "A compiled part of the learner cannot be loaded",
+    todo: "Use Node 20 or newer with WebAssembly on; install Sentinel again, or run `npm run build` in a clone.",
+  },
+  "ml.memory-short": {
+    meaning: "A training needs more memory in one piece than the machine gives",
+    todo: "Use fewer rows, columns or leaves, or a machine with more memory.",
+  },
+  "ml.model-invalid": {
+    meaning: "The file of an imported model is damaged, or answers no probability",
+    todo: "Save the model again with the library that trained it.",
+  },
+  "ml.model-unsupported": {
+    meaning: "An imported model uses something that Sentinel does not score",
+    todo: "See [importing models](import.md) for what is read; train without it, or export as ONNX.",
+  },
+  "ml.not-explainable": {
+    meaning: "The model is no ensemble of trees, so no reasons can be computed",
+    todo: "Explain by another version, or import the model as XGBoost or LightGBM wrote it.",
+  },
+  "ml.one-class": {
+    meaning: "Rows to learn or to calibrate on hold frauds only, or none",
+    todo: "Check the label column; give a period with both classes whose labels are mature.",
+  },
+  "ml.parameter-invalid": {
+    meaning: "A parameter of the learner, or a value that it is given, is out of range",
+    todo: "Set it to what the message asks for, below `model_parameters` in the pipeline.",
+  },
+  "ml.runtime-missing": {
+    meaning: "An imported ONNX graph needs `onnxruntime-node`, which is not installed",
+    todo: "Install it beside Sentinel: `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node`.",
+  },
+  "pipeline.invalid": {
+    meaning: "A pipeline file, or the JSON Schema that it names, has a fault",
+    todo: "Correct the key or line that the message names; [configuration](configuration.md) lists every key.",
+  },
+  "pipeline.missing": {
+    meaning: "The workspace has no such pipeline",
+    todo: "Name one with `--pipeline`, another folder with `--workspace`, or make a workspace with `sentinel init`.",
+  },
+  "quality.suite-invalid": {
+    meaning: "An expectation suite has a fault",
+    todo: "Correct the expectation that the message names; [data quality](quality.md) lists them.",
+  },
+  "registry.conflict": {
+    meaning: "The registry holds something else under this name, or another process changed it at the same time",
+    todo: "Run the command again; if it fails again, look at what the message names.",
+  },
+  "registry.corrupt": {
+    meaning: "A file of the registry is not the one that was registered, or a part of it was deleted",
+    todo: "See all damage with `sentinel registry verify`; restore a backup, or train again.",
+  },
+  "registry.invalid": {
+    meaning: "The registry refuses a name, a value or a size",
+    todo: "Change what the message names.",
+  },
+  "registry.missing": {
+    meaning: "The registry, or a run or model in it, is not there",
+    todo: "Restore or mount it; `sentinel registry list` shows what is there.",
+  },
+  "registry.no-bundle": {
+    meaning: "A version was not registered by Sentinel, so nothing says what its files must be",
+    todo: "Bring the model in with `sentinel import`, which makes a bundle of it, or train one.",
+  },
+  "registry.unreachable": {
+    meaning: "The MLflow server does not answer, or its files are out of reach",
+    todo: "Check `MLFLOW_TRACKING_URI` and the server; `sentinel doctor` asks it.",
+  },
+  "registry.unwritable": {
+    meaning: "The registry's folder cannot be written to",
+    todo: "Check that it may be written to and has space left.",
+  },
+  "registry.version-unknown": {
+    meaning: "The registry has no such version, or it is not the bundle that is meant",
+    todo: "`sentinel registry list` shows the versions there are.",
+  },
+  "request.body-too-large": {
+    meaning: "A request has more bytes, transactions or lines than the server takes at once",
+    todo: "Send less at once; `serve.body_max_bytes` and `serve.batch_max` in the pipeline are the limits.",
+  },
+  "request.duplicate": {
+    meaning: "A transaction id was answered before, with other content",
+    todo: "Give every transaction an id of its own; the same content again gets the same answer.",
+  },
+  "request.invalid": {
+    meaning: "A transaction does not fit the pipeline's schema",
+    todo: "Correct the fields that `errors` lists; `/openapi.json` has the schema.",
+  },
+  "request.malformed": {
+    meaning: "A body is no JSON, no UTF-8, or ended too early",
+    todo: "Send complete JSON in UTF-8.",
+  },
+  "request.media-type": {
+    meaning: "A body has a Content-Type that the route does not take",
+    todo: "Send the type that the hint names.",
+  },
+  "request.method": {
+    meaning: "The route does not take this method",
+    todo: "Use a method of the `Allow` header.",
+  },
+  "request.not-found": {
+    meaning: "There is no such route, or no answer was given to a transaction of this id",
+    todo: "Check the path and the id; `/openapi.json` lists the routes.",
+  },
+  "server.key-missing": {
+    meaning: "An admin route was asked without the right key, or the server has none",
+    todo: "Start the server with `SENTINEL_ADMIN_KEY`, and send it as `Authorization: Bearer KEY`.",
+  },
+  "server.not-ready": {
+    meaning: "The server has no champion yet, or its feature state is not warm",
+    todo: "Promote a model, or try again once `/readyz` answers 200.",
+  },
+  "server.overloaded": {
+    meaning: "More requests wait than the server can answer in time",
+    todo: "Send again after `Retry-After` seconds, or add servers.",
+  },
+  "server.port-in-use": {
+    meaning: "The server cannot listen on this address",
+    todo: "Name another with `--port` or `--host`, or stop what holds it.",
+  },
+  "state.behind": {
+    meaning: "A feature state cannot catch up with the traffic, or lacks a change that is in no log yet",
+    todo: "It is tried again. If it stays, start the server in a quieter hour, or train on newer data.",
+  },
+  "state.contended": {
+    meaning: "Too many transactions change the same keys of the shared feature state at once",
+    todo: "Send the transaction again; send fewer at a time, or through fewer servers.",
+  },
+  "state.corrupt": {
+    meaning: "A feature state's snapshot, or a key of the shared one, cannot be read",
+    todo: "Remove the snapshot that the message names: it is rebuilt from the training's and the log.",
+  },
+  "state.foreign": {
+    meaning: "The Redis database holds the feature state of another workspace",
+    todo: "Give each workspace a database of its own.",
+  },
+  "state.unreachable": {
+    meaning: "Redis does not answer",
+    todo: "Check `SENTINEL_REDIS_URL` and that server; Sentinel connects again by itself once it is back.",
+  },
+  "workspace.not-empty": {
+    meaning: "A folder that must be empty holds files",
+    todo: "Name an empty or new folder.",
+  },
+  "workspace.unwritable": {
+    meaning: "Results cannot be written there",
+    todo: "Name a file or folder that you may write to.",
+  },
+};
