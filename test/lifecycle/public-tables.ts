@@ -86,13 +86,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       trans_date_trans_time: day(SPARKOV.from + draw.at * SPARKOV.days * 24 * HOUR_MS)
         .slice(0, 19)
         .replace("T", " "),
-      cc_num: pick(draw.random, [
-        "4613314721966",
-        "38859492057661",
-        "4956828990005111019",
-        "060416207185",
-        "6011360759745864",
-      ]),
+      cc_num: `${pick(draw.random, ["461331472196", "38859492057", "49568289900051110", "060416207"])}${draw.random.integer(9)}`,
       merchant: `"fraud_Rippin, Kub and Mann ${draw.random.integer(20)}"`,
       category: pick(draw.random, ["misc_net", "grocery_pos", "entertainment", "gas_transport", "home"]),
       amt: amountOf(draw),

@@ -127,9 +127,7 @@ function spelledColumns({ columns, times, written }: Pipeline, plans: readonly F
   const timed = times.format === undefined ? [] : [...(written.timeParts ?? [time]), LABEL_KNOWN_AT];
   const signed = written.money === null || amount === null ? [] : [amount];
   const labelled = written.labelWords === null ? [] : [label];
-  return [
-    ...new Set([id, ...signed, ...labelled, ...[...timed, ...worded].filter((name) => !numbers.has(name))]),
-  ];
+  return [...new Set([id, ...signed, ...labelled, ...[...timed, ...worded].filter((name) => !numbers.has(name))])];
 }
 
 /** With the named columns and those that the pipeline names, and no others. */
