@@ -43,9 +43,9 @@ export async function inspect(ports: Ports, input: InspectInput): Promise<Inspec
   const { workspace, name } = input;
   const files = ["pipelines/%.yaml", "pipelines/%.schema.json", "pipelines/%.suite.json", "features/%.json"];
   const [yaml, schema, suite, features] = files.map((file) => path.join(workspace, file.replace("%", name)));
-  const taken = [yaml, schema, suite, features, features.replace(/json$/, "ts")].find((file) => existsSync(file));
-  if (taken !== undefined) {
-    throw new SentinelError("workspace.not-empty", `${taken} is there already`, {
+  const there = [yaml, schema, suite, features, features.replace(/json$/, "ts")].find((file) => existsSync(file));
+  if (there !== undefined) {
+    throw new SentinelError("workspace.not-empty", `${there} is there already`, {
       hint: "give the pipeline another name with --name, or remove the file",
     });
   }

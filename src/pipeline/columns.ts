@@ -20,8 +20,8 @@ const ID = section({
       "`row`: the table has no id; each row gets one from its file's name and its number, such as `creditcard-17`.",
   }),
   as: key(text, {
-    default: "transaction_id",
-    means: "What the id is called where there is one: in requests, which bring their own, in label files and results.",
+    means:
+      "What the id is called where there is one: in requests, which bring their own, in label files and results; `transaction_id` when nothing is said.",
   }),
 });
 
@@ -38,8 +38,8 @@ const TIME = section(
     origin: key(text, { means: "The instant that numbers count from, such as `2024-01-01`; 1970 without it." }),
     format: key(text, { means: `How a text is written: ${FORMAT_DIRECTIVES}.` }),
     zone: key(text, {
-      default: "UTC",
-      means: "The zone of texts without an offset, and of `origin`: `UTC`, `+02:00`, `Europe/Paris`.",
+      means:
+        "The zone of texts without an offset, and of `origin`: `+02:00`, `Europe/Paris`; UTC when nothing is said.",
     }),
   },
   {
@@ -63,7 +63,7 @@ const AMOUNT = section({
   column: key(text, { required: true, means: "The column that holds the amount." }),
   prefix: key(text, { means: "The sign before the number, such as `$`." }),
   suffix: key(text, { means: "The sign behind the number, such as ` kr`." }),
-  decimal: key(oneOf(".", ","), { default: ".", means: "What stands before the cents." }),
+  decimal: key(oneOf(".", ","), { means: "What stands before the cents; a point when nothing is said." }),
   thousands: key(oneOf(",", ".", " ", "'"), { means: "What stands between thousands." }),
 });
 
@@ -151,7 +151,7 @@ export function rolesOf(
   const timeParts = typeof time === "string" ? null : (time.columns ?? null);
   return {
     columns: {
-      id: typeof id === "string" ? id : id.as,
+      id: typeof id === "string" ? id : (id.as ?? "transaction_id"),
       time: typeof time === "string" ? time : (time.column ?? timeParts!.join(" ")),
       amount: amount === undefined ? null : typeof amount === "string" ? amount : amount.column,
       card: card ?? null,
@@ -168,7 +168,7 @@ export function rolesOf(
 }
 
 function moneyOf(amount: Exclude<WrittenColumns["amount"], string | undefined>, refuse: Place["refuse"]): MoneyRule {
-  const rule = moneyRule(amount);
+  const rule = moneyRule({ ...amount, decimal: amount.decimal ?? "." });
   if (rule !== null) return rule;
   const what = "columns.amount: thousands are separated by the sign that stands before the cents";
   return refuse(["columns", "amount", "thousands"], { what, hint: "give decimal another sign than thousands" });
@@ -177,7 +177,7 @@ function moneyOf(amount: Exclude<WrittenColumns["amount"], string | undefined>, 
 function timeRule(time: WrittenTime, refuse: Place["refuse"]): TimeRule {
   const wrong = (name: keyof WrittenTime, what: string, hint: string): never =>
     refuse(["columns", "time", name], { what: `columns.time.${name}: ${JSON.stringify(time[name])} ${what}`, hint });
-  const zone = zoneOf(time.zone);
+  const zone = zoneOf(time.zone ?? "UTC");
   if (zone === null)
     return wrong("zone", "is no time zone", 'write UTC, an offset such as "+02:00", or a name such as Europe/Paris');
   const origin = time.origin === undefined ? 0 : parseIso(time.origin, zone);
@@ -205,9 +205,9 @@ export function canonicalNames(
   const names = new Map<string, string>();
   const folded = new Map<string, string>();
   const add = (name: string, column: string, at: Place["path"]): void => {
-    const taken = folded.get(name.toLowerCase());
-    if (taken !== undefined && taken !== column)
-      refuse(at, { what: `aliases: ${name} stands for both ${taken} and ${column}`, hint: "keep one of the two" });
+    const known = folded.get(name.toLowerCase());
+    if (known !== undefined && known !== column)
+      refuse(at, { what: `aliases: ${name} stands for both ${known} and ${column}`, hint: "keep one of the two" });
     folded.set(name.toLowerCase(), column);
     names.set(name, column);
   };
