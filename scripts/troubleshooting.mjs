@@ -25,6 +25,7 @@ const AREAS = {
   evidence: "Comparisons",
   drift: "Drift",
   server: "Server",
+  keys: "Keys",
   request: "Requests",
   log: "Prediction log",
   state: "Feature state",

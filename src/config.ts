@@ -3,6 +3,7 @@ import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
 import { SentinelError } from "./core/errors.ts";
 import { sha256 } from "./core/hash.ts";
+import { isKeyRecord, KEYS_MAX, type KeyRecord } from "./core/key.ts";
 import { nearestName } from "./core/nearest.ts";
 
 /** Everything that is not in a pipeline file. Secrets are kept here and never logged. */
@@ -20,6 +21,12 @@ export interface Config {
   readonly actor: string;
   /** Key of the admin routes; null disables them. */
   readonly adminKey: string | null;
+  /** What the log's hashed fields are hashed with; null where nothing is. */
+  readonly redactKey: string | null;
+  /** Service keys that the environment gives, by their hashes; beside those of the workspace. */
+  readonly keys: readonly KeyRecord[];
+  /** Our own key, as a client of a running server. */
+  readonly key: string | null;
   /** Worker threads of a training. */
   readonly threads: number;
   /** What the environment holds and nobody reads, as sentences to show. */
@@ -59,6 +66,9 @@ const READ = [
   "SENTINEL_ACTOR",
   "SENTINEL_THREADS",
   "SENTINEL_ADMIN_KEY",
+  "SENTINEL_REDACT_KEY",
+  "SENTINEL_KEYS",
+  "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
 ] as const;
 
@@ -84,6 +94,12 @@ export function loadConfig(options: {
       hint: "use a long random key, for example from `openssl rand -hex 24`",
     });
   }
+  const redactKey = environment.SENTINEL_REDACT_KEY ?? "";
+  if (redactKey !== "" && redactKey.length < 16) {
+    throw new SentinelError("config.invalid", "SENTINEL_REDACT_KEY is shorter than 16 characters", {
+      hint: "use a long random key, for example from `openssl rand -hex 24`, and keep it: with another one equal values get other hashes",
+    });
+  }
   return Object.freeze({
     workspace,
     registryDir: path.join(workspace, "models"),
@@ -94,6 +110,9 @@ export function loadConfig(options: {
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
     threads: threadsOf(environment.SENTINEL_THREADS),
     adminKey: adminKey === "" ? null : adminKey,
+    redactKey: redactKey === "" ? null : redactKey,
+    keys: keysOf(environment.SENTINEL_KEYS ?? ""),
+    key: (environment.SENTINEL_CLIENT_KEY ?? "") === "" ? null : environment.SENTINEL_CLIENT_KEY!,
     warnings,
   });
 }
@@ -137,6 +156,24 @@ function unknownVariables(environment: Environment): string[] {
 /** The environment without the servers it names: for a tour that must leave nothing on them. */
 export function embeddedEnvironment(): Readonly<Record<string, string | undefined>> {
   return { ...process.env, MLFLOW_TRACKING_URI: undefined, SENTINEL_REDIS_URL: undefined };
+}
+
+/** `role:sha256,…`: hashes, so that a container's definition holds no key. */
+function keysOf(text: string): readonly KeyRecord[] {
+  const entries = text
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
+  const records: readonly unknown[] = entries.map((entry, index) => {
+    const [role = "", hash = ""] = entry.split(":");
+    const id = `environment-${index + 1}`;
+    const times = { createdAt: 0, expiresAt: null, revokedAt: null };
+    return { id, name: id, role, hash: hash.toLowerCase(), createdBy: "environment", rate: null, ...times };
+  });
+  if (records.length <= KEYS_MAX && records.every(isKeyRecord)) return records;
+  throw new SentinelError("config.invalid", "SENTINEL_KEYS is no list of role:hash", {
+    hint: `write role:SHA-256, separated by commas, at most ${KEYS_MAX}; roles are predict, label, admin; \`printf %s KEY | sha256sum\` gives the hash`,
+  });
 }
 
 /** Every core, unless told otherwise; more threads than this stop helping. */
@@ -246,6 +283,9 @@ function redisOf(text: string): RedisConfig | null {
       hint: "write it as redis://user:password@host:6379/0 (rediss:// for TLS); only the host must be there",
     });
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
+  if (url !== null && /^redis(s)?[+-]/.test(url.protocol)) {
+    throw wrong("names Sentinels or a cluster, which are not supported: name the address that leads to the primary");
+  }
   if (url === null || !/^rediss?:$/.test(url.protocol)) throw wrong("is not the address of a Redis server");
   if (url.hostname === "") throw wrong("names no host");
   if (url.search !== "" || url.hash !== "") throw wrong("has a ? or # part");

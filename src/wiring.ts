@@ -1,8 +1,11 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
 import path from "node:path";
 import { type Config, type MlflowConfig, registryName } from "./config.ts";
+import { DAY_MS } from "./core/duration.ts";
 import { systemClock } from "./drivers/clock/system.ts";
+import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Dataset } from "./ports/dataset.ts";
+import type { KeyStore } from "./ports/keys.ts";
 import type { PredictionLog } from "./ports/log.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
@@ -10,10 +13,19 @@ import type { SharedStore } from "./ports/shared-store.ts";
 
 const SHARED_FLUSH_MS = 50;
 
+/** What the log's driver receives of a pipeline. */
+export type LogSettings = Pick<Pipeline, "log" | "columns">;
+
 /** Ports of a workspace, and `close` that flushes and closes what was opened. */
 export function openPorts(
   config: Config,
-  options: { readonly report: Reporter; readonly pipeline: string; readonly clock?: Clock },
+  options: {
+    readonly report: Reporter;
+    readonly pipeline: string;
+    readonly clock?: Clock;
+    /** Asked when the log is opened; null where the pipeline file cannot be read: then the defaults count. */
+    readonly settings?: () => LogSettings | null;
+  },
 ): { readonly ports: Ports; close(): Promise<void> } {
   const open: { close(): Promise<void> }[] = [];
   const dataset = once(async (): Promise<Dataset> => {
@@ -40,7 +52,12 @@ export function openPorts(
     await stateFolder();
     const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
     // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
-    const driver = createSqliteLog({ file, options: config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS } });
+    const settings = options.settings?.() ?? null;
+    const shared = config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS };
+    const driver = createSqliteLog({
+      file,
+      options: { ...(settings === null ? {} : logOptions(settings)), ...shared },
+    });
     open.push(driver);
     return driver;
   });
@@ -53,6 +70,10 @@ export function openPorts(
     const { createFileLock } = await import("./drivers/files/lock.ts");
     await stateFolder();
     return createFileLock({ dir: path.join(config.stateDir, "locks") });
+  });
+  const keys = once(async (): Promise<KeyStore> => {
+    const { createFileKeys } = await import("./drivers/files/keys.ts");
+    return createFileKeys({ file: path.join(config.stateDir, "keys.json") });
   });
   const sourceControl = once(async (): Promise<SourceControl> => {
     const { createGit } = await import("./drivers/source-control/git.ts");
@@ -74,6 +95,7 @@ export function openPorts(
       snapshots,
       lock,
       sourceControl,
+      keys,
       ...(config.redis === null ? {} : { shared }),
     },
     async close() {
@@ -102,6 +124,12 @@ export async function openPush(
     mappings: createFileSnapshots({ dir: path.join(config.registryDir, "pushed") }),
     close: () => source.close(),
   };
+}
+
+function logOptions({ log, columns }: LogSettings) {
+  const { durability, flushMs, lagMsMax, retention } = log;
+  const kept = { rowsMax: retention.rows, keptMsMax: retention.days * DAY_MS };
+  return { durability, flushMs, lagMsMax, ...kept, card: columns.card, amount: columns.amount };
 }
 
 function copyDirOf(config: Config, server: MlflowConfig): string {

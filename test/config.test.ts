@@ -103,6 +103,26 @@ describe("Redis", () => {
   });
 });
 
+test("keys come by their hashes; what is no list of role:hash is refused, and never shown", () => {
+  const hash = "ab".repeat(32);
+  const { keys, key } = loadConfig({
+    environment: { SENTINEL_KEYS: `predict:${hash}, label:${hash}`, SENTINEL_CLIENT_KEY: "k" },
+  });
+  expect(keys.map(({ role }) => role)).toEqual(["predict", "label"]);
+  expect(key).toBe("k");
+  for (const wrong of ["predict", `boss:${hash}`, "predict:secret-in-clear", hash]) {
+    const load = () => loadConfig({ environment: { SENTINEL_KEYS: wrong } });
+    expect(load).toThrow(/SENTINEL_KEYS is no list/);
+    expect(load).not.toThrow(/secret-in-clear/);
+  }
+});
+
+test("Sentinels and clusters of Redis are refused by name", () => {
+  for (const url of ["redis-sentinel://a:26379/primary", "redis+cluster://a:6379", "rediss+sentinel://a"]) {
+    expect(() => loadConfig({ environment: { SENTINEL_REDIS_URL: url } })).toThrow(/not supported/);
+  }
+});
+
 describe("variables that begin with SENTINEL_", () => {
   const load = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment });
 

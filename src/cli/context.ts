@@ -22,18 +22,27 @@ export function openContext(
     const known = pipelineNames(config.workspace);
     return known.length === 1 ? known[0] : DEFAULT_PIPELINE;
   };
+  const load = (): Pipeline => {
+    pipeline ??= loadPipeline(config.workspace, name());
+    return pipeline;
+  };
+  // The doctor looks at the log of a pipeline whose file is broken, too.
+  const settings = (): Pipeline | null => {
+    try {
+      return load();
+    } catch {
+      return null;
+    }
+  };
   return {
     context: {
       config,
       output: given.output,
       packageVersion: given.packageVersion,
-      pipeline: () => {
-        pipeline ??= loadPipeline(config.workspace, name());
-        return pipeline;
-      },
+      pipeline: load,
       pipelineName: name,
       ports: (): Ports => {
-        opened ??= openPorts(config, { report: given.output, pipeline: name() });
+        opened ??= openPorts(config, { report: given.output, pipeline: name(), settings });
         return opened.ports;
       },
     },

@@ -5,6 +5,7 @@ import path from "node:path";
 import pc from "picocolors";
 import { embeddedEnvironment, loadConfig } from "../config.ts";
 import { SentinelError } from "../core/errors.ts";
+import { movesOf } from "../core/journal.ts";
 import type { Table } from "../core/table.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { coverageWords } from "../evidence/coverage.ts";
@@ -253,13 +254,13 @@ async function lookingBack(tour: Tour): Promise<void> {
   const journal = await (await tour.ports.registry()).journal(tour.pipeline.model);
   tour.context.output.table([
     ["alias", "from → to", "verb", "verdict", "why"],
-    ...journal.map(({ alias, from, to, verb: by, verdict, reason }) => [
-      alias,
-      `${from ?? "–"} → ${to ?? "–"}`,
-      by,
-      verdict,
-      reason.slice(0, 70),
-    ]),
+    ...journal.flatMap((entry) =>
+      movesOf(entry).map(({ alias, from, to }, place) => [
+        alias,
+        `${from ?? "–"} → ${to ?? "–"}`,
+        ...(place > 0 ? ["", "", "in the same step"] : [entry.verb, entry.verdict, entry.reason.slice(0, 70)]),
+      ]),
+    ),
   ]);
 }
 

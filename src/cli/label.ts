@@ -16,7 +16,7 @@ export const verb: Verb = {
     const ports = context.ports();
     const labels = await readLabels(ports, pipeline, args[0]);
     const url = textOption(options, "url");
-    const result = url === undefined ? await offline() : await post(url, labels);
+    const result = url === undefined ? await offline() : await post(url, labels, context.config.key);
     context.output.line(`${result.written} of ${result.read} labels written`);
     if (result.unknownCount > 0) {
       context.output.line(
@@ -44,7 +44,7 @@ export const verb: Verb = {
   },
 };
 
-async function post(url: string, labels: readonly LabelDraft[]) {
+async function post(url: string, labels: readonly LabelDraft[], key: string | null) {
   let written = 0;
   const unknown: string[] = [];
   for (let at = 0; at < labels.length; at += POSTED_TOGETHER) {
@@ -56,6 +56,7 @@ async function post(url: string, labels: readonly LabelDraft[]) {
     }));
     const answer = (await postJson(`${url.replace(/\/$/, "")}/feedback`, body, {
       refused: "labels.invalid",
+      key,
     })) as Feedback;
     written += answer.accepted;
     for (const item of answer.items) if (!item.accepted) unknown.push(item.transaction_id);

@@ -29,10 +29,12 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./registry.ts"),
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
   retrain: ["on alarm, train a candidate (never a champion)", () => import("./retrain.ts")],
   replay: ["recompute logged vectors and scores, bit for bit", () => import("./replay.ts")],
+  compact: ["old predictions leave the log for a Parquet file", () => import("./compact.ts")],
   explain: ["why a transaction was judged as it was, feature by feature", () => import("./explain.ts")],
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
 };

@@ -6,12 +6,17 @@ const TIMEOUT_MS = 60_000;
 const DETAIL_MAX = 500;
 
 /** The answer's JSON. No answer is `server.not-ready`; a refusal is `refused`, with what the server said. */
-export async function postJson(url: string, body: unknown, options: { readonly refused: ErrorCode }): Promise<unknown> {
+export async function postJson(
+  url: string,
+  body: unknown,
+  options: { readonly refused: ErrorCode; readonly key?: string | null },
+): Promise<unknown> {
+  const { key = null } = options;
   let response: Response;
   try {
     response = await fetch(url, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...(key === null ? {} : { authorization: `Bearer ${key}` }) },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

@@ -30,7 +30,11 @@ export const verb: Verb = {
         `\n  version ${result.to} is champion${forced === null || isYes(result.verdict) ? "" : ` (forced: ${forced})`}; journal entry ${result.journal?.hash.slice(0, 12)}`,
       );
     } else if (result.from !== result.to) {
-      output.line('\n  the champion stays; --force --reason "…" overrides and is written into the journal');
+      output.line(
+        result.overridable
+          ? '\n  the champion stays; --force --reason "…" overrides and is written into the journal'
+          : "\n  the champion stays; --force does not help, because no server could answer with this version",
+      );
     }
     return { yes: result.moved || result.from === result.to, json: result };
   },

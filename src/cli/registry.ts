@@ -1,8 +1,9 @@
 // `sentinel registry list | show VERSION | history | verify | push`: versions, aliases, who was champion when and why; does it hold; to a server.
 import { SentinelError } from "../core/errors.ts";
-import { verifyJournal } from "../core/journal.ts";
+import { movesOf } from "../core/journal.ts";
 import { visible } from "../core/visible.ts";
 import { lineageRows } from "../lifecycle/lineage/rows.ts";
+import { championAt, history, openRegistry } from "../lifecycle/registry.ts";
 import type { JournalEntry, ModelVersion } from "../ports/registry.ts";
 import { timeOption } from "./options.ts";
 import { pushRegistry } from "./registry-push.ts";
@@ -24,7 +25,7 @@ export const verb: Verb = {
     const [what, version] = args;
     if (what === "list") return list(context);
     if (what === "show") return show(context, version);
-    if (what === "history") return history(context, timeOption(options, "at"));
+    if (what === "history") return showHistory(context, timeOption(options, "at"));
     if (what === "verify") return verify(context, options.files !== false);
     if (what === "push") return pushRegistry(context, options);
     throw new SentinelError("cli.usage", `registry knows no ${JSON.stringify(what)}`, {
@@ -35,7 +36,7 @@ export const verb: Verb = {
 
 async function list(context: VerbContext): Promise<VerbResult> {
   const { model } = context.pipeline();
-  const registry = await context.ports().registry();
+  const { registry } = await openRegistry(context.ports(), model);
   const versions = await registry.versions(model);
   const aliases = await registry.aliases(model);
   const names = (version: string): string =>
@@ -63,7 +64,7 @@ async function list(context: VerbContext): Promise<VerbResult> {
 
 async function show(context: VerbContext, wanted: string | undefined): Promise<VerbResult> {
   const { model } = context.pipeline();
-  const registry = await context.ports().registry();
+  const { registry } = await openRegistry(context.ports(), model);
   const aliases = await registry.aliases(model);
   const version = wanted === undefined ? aliases.champion : (aliases[wanted] ?? wanted);
   if (version === undefined) {
@@ -86,50 +87,47 @@ async function show(context: VerbContext, wanted: string | undefined): Promise<V
   };
 }
 
-async function history(context: VerbContext, at: number | undefined): Promise<VerbResult> {
+async function showHistory(context: VerbContext, at: number | undefined): Promise<VerbResult> {
   const { model } = context.pipeline();
-  const registry = await context.ports().registry();
-  const notes: string[] = [];
-  const journal = await registry.journal(model, { doubt: (what) => notes.push(what) });
-  const check = verifyJournal(journal);
+  if (at !== undefined) return showReign(context, { model, at });
+  const { entries, chain, notes } = await history(context.ports(), model);
   const { output } = context;
-  const tellNotes = (): void => {
-    for (const note of notes) output.line(`  · ${visible(note)}`);
-  };
-  if (at !== undefined) {
-    const reign = reignAt(journal, at);
-    output.line(
-      reign === null || reign.to === null
-        ? `${model} had no champion at ${isoTime(at)}`
-        : `version ${reign.to} was champion of ${model} at ${isoTime(at)}: since ${isoTime(reign.at)}, by ${visible(`${reign.actor} (${reign.verb}, ${reign.verdict}): ${reign.reason}`)}`,
-    );
-    tellNotes();
-    return { yes: check.ok, json: { model, at, entry: reign, chain: check, notes } };
-  }
-  output.table([["time", "who", "verb", "alias", "from → to", "verdict", "why"], ...journal.map(historyRow)]);
+  output.table([["time", "who", "verb", "alias", "from → to", "verdict", "why"], ...entries.flatMap(historyRows)]);
   output.line(
-    check.ok
-      ? `  the chain of ${journal.length} entries is whole`
-      : `  THE CHAIN IS BROKEN at entry ${check.badIndex}: ${check.why}`,
+    chain.ok
+      ? `  the chain of ${entries.length} entries is whole`
+      : `  THE CHAIN IS BROKEN at entry ${chain.badIndex}: ${chain.why}`,
   );
-  tellNotes();
-  return { yes: check.ok, json: { model, entries: journal, chain: check, notes } };
+  for (const note of notes) output.line(`  · ${visible(note)}`);
+  return { yes: chain.ok, json: { model, entries, chain, notes } };
 }
 
-/** The newest entry by its time, the later of equal ones: pushed entries are older than those before them. */
-function reignAt(journal: readonly JournalEntry[], at: number): JournalEntry | null {
-  let reign: JournalEntry | null = null;
-  for (const entry of journal) {
-    if (entry.alias === "champion" && entry.at <= at && (reign === null || entry.at >= reign.at)) reign = entry;
-  }
-  return reign;
+async function showReign(
+  context: VerbContext,
+  asked: { readonly model: string; readonly at: number },
+): Promise<VerbResult> {
+  const { output } = context;
+  const reign = await championAt(context.ports(), asked);
+  const { model, at, version, entry, chain, notes } = reign;
+  output.line(
+    entry === null || version === null
+      ? `${model} had no champion at ${isoTime(at)}`
+      : `version ${version} was champion of ${model} at ${isoTime(at)}: since ${isoTime(entry.at)}, by ${visible(`${entry.actor} (${entry.verb}, ${entry.verdict}): ${entry.reason}`)}`,
+  );
+  for (const note of notes) output.line(`  · ${visible(note)}`);
+  return { yes: chain.ok, json: reign };
 }
 
-function historyRow(entry: JournalEntry): string[] {
-  const { origin } = entry;
-  const was = origin === undefined ? "" : ` (was ${origin.from ?? "–"} → ${origin.to ?? "–"})`;
-  const move = `${entry.from ?? "–"} → ${entry.to ?? "–"}${was}`;
-  return [isoTime(entry.at), entry.actor, entry.verb, entry.alias, move, entry.verdict, entry.reason.slice(0, 80)];
+/** A line for each alias that moved; who, when and why stand in the first. */
+function historyRows(entry: JournalEntry): string[][] {
+  const { at, actor, verb, verdict, reason, origin } = entry;
+  const was = origin === undefined ? [] : movesOf({ ...entry, ...origin });
+  return movesOf(entry).map(({ alias, from, to }, place) => {
+    const before = was[place] === undefined ? "" : ` (was ${was[place].from ?? "–"} → ${was[place].to ?? "–"})`;
+    const move = `${from ?? "–"} → ${to ?? "–"}${before}`;
+    if (place > 0) return ["", "", "", alias, move, "", "in the same step"];
+    return [isoTime(at), actor, verb, alias, move, verdict, reason.slice(0, 80)];
+  });
 }
 
 function gatesOf(version: ModelVersion): string {

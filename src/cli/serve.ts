@@ -1,12 +1,14 @@
 // `sentinel serve`: the HTTP server until SIGTERM or SIGINT, then a drain.
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
-import { SentinelError } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import { loadSchema } from "../lifecycle/data/schema-file.ts";
 import type { Ports } from "../ports/ports.ts";
+import type { Tls } from "../server/listen.ts";
 import { createServer } from "../server/server.ts";
-import { integerOption, textOption } from "./options.ts";
-import type { Verb } from "./verb.ts";
+import { durationOption, integerOption, textOption } from "./options.ts";
+import type { Verb, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8000;
 const LEVELS = ["debug", "info", "warn", "error", "silent"];
@@ -15,6 +17,13 @@ export const verb: Verb = {
   options: [
     ["--port <n>", `port (default ${PORT_DEFAULT}; 0 takes a free one)`],
     ["--host <address>", "address to listen on (default 127.0.0.1; 0.0.0.0 for every interface)"],
+    ["--tls-cert <file>", "certificate and its chain, PEM; with --tls-key"],
+    ["--tls-key <file>", "its private key, PEM"],
+    ["--insecure", "on an address that others reach: ask nobody for a key although none exists"],
+    [
+      "--announce <duration>",
+      "after SIGTERM: how long connections are still taken, while answers say that they close (default 1s)",
+    ],
     ["--log-level <level>", `${LEVELS.join(", ")} (default info; JSON lines on stderr)`],
   ],
   async run(context, { options }) {
@@ -27,6 +36,7 @@ export const verb: Verb = {
         hint: "use info",
       });
     }
+    const tls = tlsOf(options);
     const ports = context.ports();
     const held = await lockServing(ports, `serve-${pipeline.name}`);
     const lines = openLogLines();
@@ -38,13 +48,20 @@ export const verb: Verb = {
         options: {
           logger: pino({ level }, lines.destination),
           adminKey: context.config.adminKey,
+          redactKey: context.config.redactKey,
+          keys: context.config.keys,
+          insecure: options.insecure === true,
+          announceMs: announceOf(options),
           packageVersion: context.packageVersion,
         },
       });
       const stopped = untilSignal();
-      const at = await server.start({ host, port });
+      const at = await server.start({ host, port, tls }).catch(async (error: unknown) => {
+        await server.stop();
+        throw error;
+      });
       context.output.line(
-        `sentinel serves ${pipeline.model} on http://${at.host}:${at.port} (docs at /docs; stop with Ctrl-C)`,
+        `sentinel serves ${pipeline.model} on ${tls === undefined ? "http" : "https"}://${at.host}:${at.port} (docs at /docs; stop with Ctrl-C)`,
       );
       const signal = await stopped;
       context.output.line(`${signal}: draining`);
@@ -56,6 +73,38 @@ export const verb: Verb = {
     }
   },
 };
+
+/** Longer than an orchestrator waits before it kills. */
+const ANNOUNCE_MS_MAX = 60_000;
+
+function announceOf(options: VerbOptions): number | undefined {
+  if (options.announce === undefined) return undefined;
+  const ms = durationOption(options, "announce", 0);
+  if (ms <= ANNOUNCE_MS_MAX) return ms;
+  throw new SentinelError("cli.usage", "--announce is longer than a minute", { hint: "--announce 5s" });
+}
+
+function tlsOf(options: VerbOptions): Tls | undefined {
+  const [cert, key] = [textOption(options, "tlsCert"), textOption(options, "tlsKey")];
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new SentinelError("cli.usage", "--tls-cert and --tls-key go together, and one is missing", {
+      hint: "--tls-cert server.crt --tls-key server.key",
+    });
+  }
+  return { cert: pemIn(cert), key: pemIn(key) };
+}
+
+function pemIn(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new SentinelError("config.invalid", `${file} cannot be read: ${messageOf(error)}`, {
+      hint: "name a PEM file that this user may read",
+      cause: error,
+    });
+  }
+}
 
 /** Lines of the log that wait for a standard error that is slow or full; beyond this many bytes new ones are dropped. */
 const LOG_BYTES_MAX = 8_388_608;

@@ -92,6 +92,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "The pipeline names a feature file or export that is not there",
     todo: "Write it, or correct `features` in the pipeline.",
   },
+  "keys.limit": {
+    meaning: "There are as many valid keys as there may be",
+    todo: "Revoke those that nobody uses: `sentinel keys revoke`.",
+  },
+  "keys.unknown": {
+    meaning: "No key has this id",
+    todo: "See `sentinel keys list`.",
+  },
   "labels.invalid": {
     meaning: "A label has no clear value, or is known before its transaction happened",
     todo: "Send 1 or 0 (true or false), and the time at which the label became known, or leave the time out.",
@@ -208,6 +216,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A transaction id was answered before, with other content",
     todo: "Give every transaction an id of its own; the same content again gets the same answer.",
   },
+  "request.expectation": {
+    meaning: "A request expects of the server what it does not do",
+    todo: "Send `Expect: 100-continue`, or no Expect header.",
+  },
+  "request.head-too-large": {
+    meaning: "The headers of a request are larger than 16 KB",
+    todo: "Send fewer or shorter headers.",
+  },
   "request.invalid": {
     meaning: "A transaction does not fit the pipeline's schema",
     todo: "Correct the fields that `errors` lists; `/openapi.json` has the schema.",
@@ -228,9 +244,21 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "There is no such route, or no answer was given to a transaction of this id",
     todo: "Check the path and the id; `/openapi.json` lists the routes.",
   },
+  "request.too-slow": {
+    meaning: "A body, a line of a stream or the head of a request came too slowly",
+    todo: "Send again, faster; an empty line now and then keeps a stream open.",
+  },
   "server.key-missing": {
-    meaning: "An admin route was asked without the right key, or the server has none",
-    todo: "Start the server with `SENTINEL_ADMIN_KEY`, and send it as `Authorization: Bearer KEY`.",
+    meaning: "A request came without a valid key",
+    todo: "Send `Authorization: Bearer KEY`; `sentinel keys add` makes a key, `SENTINEL_ADMIN_KEY` is one.",
+  },
+  "server.key-role": {
+    meaning: "The key of a request is for another role",
+    todo: "Use a key that was made for this: `sentinel keys add --role …`.",
+  },
+  "server.keys-needed": {
+    meaning: "The server would be reached from outside, and no key exists",
+    todo: "Make a key with `sentinel keys add`, listen on 127.0.0.1, or say `--insecure`.",
   },
   "server.not-ready": {
     meaning: "The server has no champion yet, or its feature state is not warm",
@@ -243,6 +271,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   "server.port-in-use": {
     meaning: "The server cannot listen on this address",
     todo: "Name another with `--port` or `--host`, or stop what holds it.",
+  },
+  "server.rate-limited": {
+    meaning: "A key was used more often than its rate allows",
+    todo: "Send again after `Retry-After` seconds, or use a key with a higher rate.",
+  },
+  "server.too-slow": {
+    meaning: "An answer was not there within its time",
+    todo: "Send again: the same id gets the answer that was given meanwhile.",
   },
   "state.behind": {
     meaning: "A feature state cannot catch up with the traffic, or lacks a change that is in no log yet",

@@ -13,6 +13,7 @@ const CONFLICT: ErrorKind = { http: 409, exit: 2, retryable: false };
 const TOO_LARGE: ErrorKind = { http: 413, exit: 2, retryable: false };
 const OUTSIDE: ErrorKind = { http: 503, exit: 3, retryable: true };
 const DENIED: ErrorKind = { http: 401, exit: 2, retryable: false };
+const FORBIDDEN: ErrorKind = { http: 403, exit: 2, retryable: false };
 const BUG: ErrorKind = { http: 500, exit: 70, retryable: false };
 
 /** Every code Sentinel can raise. The part before the dot names the folder or port that raised it. */
@@ -70,9 +71,18 @@ export const ERROR_KINDS = {
   "request.invalid": { http: 422, exit: 2, retryable: false },
   "request.duplicate": CONFLICT,
   "request.not-found": MISSING,
+  "request.expectation": { http: 417, exit: 2, retryable: false },
+  "request.head-too-large": { http: 431, exit: 2, retryable: false },
+  "request.too-slow": { http: 408, exit: 2, retryable: true },
   "request.media-type": { http: 415, exit: 2, retryable: false },
   "request.method": { http: 405, exit: 2, retryable: false },
+  "keys.unknown": MISSING,
+  "keys.limit": CONFLICT,
   "server.key-missing": DENIED,
+  "server.key-role": FORBIDDEN,
+  "server.keys-needed": INPUT,
+  "server.too-slow": OUTSIDE,
+  "server.rate-limited": { http: 429, exit: 3, retryable: true },
   "server.not-ready": OUTSIDE,
   "server.overloaded": OUTSIDE,
   "server.port-in-use": INPUT,

@@ -39,11 +39,12 @@ function inOrder(value: unknown): unknown {
 
 /** Null for keys that objects treat in their own way: numbers come first there, and __proto__ is no member. */
 function orderOf(keys: string[]): readonly string[] | null {
-  const met = keys.join("\n");
+  // Quoted: joined by any mark, the keys of one object could spell those of another.
+  const met = JSON.stringify(keys);
   let order = orders.get(met);
   if (order === undefined) {
     if (orders.size === ORDERS_MAX) orders.clear();
-    order = keys.some((key) => /^\d|^__proto__$|\n/.test(key)) ? null : keys.sort();
+    order = keys.some((key) => /^\d|^__proto__$/.test(key)) ? null : keys.sort();
     orders.set(met, order);
   }
   return order;

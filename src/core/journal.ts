@@ -15,6 +15,35 @@ export interface JournalCheck {
   readonly why: string;
 }
 
+/** An alias on its way from one version to another; null: no version. */
+export interface AliasMove {
+  readonly alias: string;
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+/**
+ * Every alias that an entry moved, the entry's own first. A damaged `also` gives what of it can be read: whoever walks a journal
+ * must reach the check that names the damage.
+ */
+export function movesOf(entry: AliasMove & { readonly also?: readonly AliasMove[] }): readonly AliasMove[] {
+  const { alias, from, to, also } = entry;
+  const others = Array.isArray(also) ? also.filter((move) => typeof move?.alias === "string") : [];
+  return [{ alias, from, to }, ...others];
+}
+
+/** The moves of one alias, in the order of the entries, each with the entry that tells it. */
+export function movesOfAlias<Entry extends AliasMove & { readonly also?: readonly AliasMove[] }>(
+  entries: readonly Entry[],
+  alias: string,
+): readonly (AliasMove & { readonly entry: Entry })[] {
+  return entries.flatMap((entry) =>
+    movesOf(entry)
+      .filter((move) => move.alias === alias)
+      .map((move) => ({ ...move, entry })),
+  );
+}
+
 /** SHA-256 over every field but `hash`, in canonical JSON. */
 export function journalHash(entry: Omit<ChainLink, "hash">): string {
   const { hash: _own, ...sealed } = entry as ChainLink;

@@ -26,7 +26,7 @@ export const PLAIN_TIME: TimeRule = { unit: "ms", origin: 0, zone: UTC };
  * Before and after these instants a time is a mistake of unit, origin or format: card payments of the oldest public table are of 1991, and
  * counts since 1970 in another unit than milliseconds, days written as numbers, and spreadsheet days fall outside.
  */
-export const TIME_MIN = Date.UTC(1980, 0, 1);
+export const TIME_MIN = Date.UTC(1990, 0, 1);
 export const TIME_MAX = Date.UTC(2100, 0, 1);
 
 const MICROS: Readonly<Record<Exclude<TimeUnit, "month">, number>> = {

@@ -27,31 +27,26 @@ export interface PairColumns {
   readonly latencyMsB: Float64Array;
   /** Versions of the champion seen; more than one when it changed during the shadow. */
   readonly championVersions: readonly string[];
-  /** True when there were more pairs than `rowsMax`; the oldest ones were used. */
+  /** True when there were more pairs than `rowsMax`; the newest ones were used. */
   readonly truncated: boolean;
   /** Pairs left out because a score was not finite or a decision unknown. */
   readonly unusable: number;
 }
 
 /** About 90 bytes per row, twice that while reading. */
-const ROWS_MAX = 2_000_000;
+export const PAIRS_MAX = 2_000_000;
 
-/** Reads pairs until they end or `rowsMax` is reached. */
+/** Reads pairs in order of time until they end, and keeps the newest `rowsMax`: what the models do now is what is asked. */
 export async function collectPairs(
   pairs: AsyncIterable<ShadowPair> | Iterable<ShadowPair>,
   options: { readonly rowsMax?: number } = {},
 ): Promise<PairColumns> {
-  const { rowsMax = ROWS_MAX } = options;
-  const kept: number[][] = Array.from({ length: COLUMNS }, () => []);
+  const { rowsMax = PAIRS_MAX } = options;
+  const cells = new Newest(rowsMax);
   const cards = new Map<string, number>();
   const versions = new Set<string>();
-  let truncated = false;
   let unusable = 0;
   for await (const pair of pairs) {
-    if (kept[0].length >= rowsMax) {
-      truncated = true;
-      break;
-    }
     if (!isUsable(pair)) {
       unusable++;
       continue;
@@ -59,27 +54,81 @@ export async function collectPairs(
     const card = cards.get(pair.card) ?? cards.size;
     cards.set(pair.card, card);
     versions.add(pair.champion.version);
-    const cells = cellsOf(pair, card);
-    for (let column = 0; column < COLUMNS; column++) kept[column].push(cells[column]);
+    cells.add(cellsOf(pair, card));
   }
+  const card = Int32Array.from(cells.column(10));
   return {
-    rows: kept[0].length,
-    a: Float64Array.from(kept[0]),
-    b: Float64Array.from(kept[1]),
-    decisionA: Uint8Array.from(kept[2]),
-    decisionB: Uint8Array.from(kept[3]),
-    label: Uint8Array.from(kept[4]),
-    labelKnownAt: Float64Array.from(kept[5]),
-    time: Float64Array.from(kept[6]),
-    amount: Float64Array.from(kept[7]),
-    latencyMsA: Float64Array.from(kept[8]),
-    latencyMsB: Float64Array.from(kept[9]),
-    card: Int32Array.from(kept[10]),
-    cards: cards.size,
+    rows: cells.rows,
+    a: cells.column(0),
+    b: cells.column(1),
+    decisionA: Uint8Array.from(cells.column(2)),
+    decisionB: Uint8Array.from(cells.column(3)),
+    label: Uint8Array.from(cells.column(4)),
+    labelKnownAt: cells.column(5),
+    time: cells.column(6),
+    amount: cells.column(7),
+    latencyMsA: cells.column(8),
+    latencyMsB: cells.column(9),
+    ...numbered(card),
     championVersions: [...versions],
-    truncated,
+    truncated: cells.truncated,
     unusable,
   };
+}
+
+/** Cards that are left, numbered from 0 in the order in which they come. */
+function numbered(card: Int32Array): { readonly card: Int32Array; readonly cards: number } {
+  const numbers = new Map<number, number>();
+  for (const [row, old] of card.entries()) {
+    const number = numbers.get(old) ?? numbers.size;
+    numbers.set(old, number);
+    card[row] = number;
+  }
+  return { card, cards: numbers.size };
+}
+
+/** Rows of cells, the newest of them: typed columns that grow to a limit and then go round. */
+class Newest {
+  rows = 0;
+  truncated = false;
+  private readonly rowsMax: number;
+  private columns: Float64Array[] = Array.from({ length: COLUMNS }, () => new Float64Array(1024));
+  /** Where the next row goes. */
+  private next = 0;
+
+  constructor(rowsMax: number) {
+    this.rowsMax = rowsMax;
+  }
+
+  add(cells: readonly number[]): void {
+    if (this.rows === this.rowsMax) {
+      this.truncated = true;
+      if (this.rowsMax === 0) return;
+    } else {
+      if (this.rows === this.columns[0].length) this.grow();
+      this.rows++;
+    }
+    for (let column = 0; column < COLUMNS; column++) this.columns[column][this.next] = cells[column];
+    this.next = (this.next + 1) % this.rowsMax;
+  }
+
+  /** Oldest first. */
+  column(index: number): Float64Array {
+    const cells = this.columns[index];
+    const ordered = new Float64Array(this.rows);
+    const oldest = this.truncated ? this.next : 0;
+    ordered.set(cells.subarray(oldest, this.rows));
+    ordered.set(cells.subarray(0, oldest), this.rows - oldest);
+    return ordered;
+  }
+
+  private grow(): void {
+    this.columns = this.columns.map((cells) => {
+      const larger = new Float64Array(Math.min(this.rowsMax, cells.length * 2));
+      larger.set(cells);
+      return larger;
+    });
+  }
 }
 
 /** Pairs from the reign of one champion: a comparison with another one says nothing about it. */

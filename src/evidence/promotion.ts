@@ -52,26 +52,17 @@ export const PROMOTION_POLICY: PromotionPolicy = {
   segmentFraudsMin: 50,
 };
 
-/** `checks` come from elsewhere (logic gate, feature parity); one that failed means REJECT. */
-export function promotionGate(input: {
+export interface PromotionEvidence {
   readonly report: ShadowReport;
   readonly coverage: Coverage | null;
+  /** From elsewhere (logic gate, feature parity); one that failed means REJECT. */
   readonly checks?: readonly Check[];
   readonly policy?: Partial<PromotionPolicy>;
-}): Verdict {
-  const { report } = input;
-  const policy = { ...PROMOTION_POLICY, ...input.policy };
-  const findings: Finding[] = [
-    ...(input.checks ?? []).map((check): Finding => ({ check, state: check.passed ? "yes" : "no" })),
-    coverageFinding(input.coverage, policy),
-    ...maturityFindings(report, policy),
-    primaryFinding(report, policy),
-    alertRateFinding(report, policy),
-    recallFinding(report, policy),
-    brierFinding(report, policy),
-    latencyFinding(report, policy),
-    segmentFinding(report, policy),
-  ];
+}
+
+/** The verdict on a candidate that wants to become champion. */
+export function promotionGate(input: PromotionEvidence): Verdict {
+  const findings = findingsOf(input);
   const has = (state: State): boolean => findings.some((finding) => finding.state === state);
   const verdict = has("no") ? "REJECT" : has("unsure") ? "HOLD" : "PROMOTE";
   // The reasons of a rejection first; what is merely missing comes after.
@@ -82,6 +73,54 @@ export function promotionGate(input: {
     reasons: verdict === "PROMOTE" ? [`all ${findings.length} checks passed`] : reasons,
     checks: findings.map((finding) => finding.check),
   };
+}
+
+/**
+ * The same findings about a champion that serves already, in the place of the candidate: "fail" where the promotion gate would reject
+ * it, with the broken guard rails alone as reasons. What is not known yet breaks none, but on too few pairs, or on too small a share of
+ * the traffic, none is broken either.
+ */
+export function rollbackGate(input: PromotionEvidence & { readonly pairsMin: number }): Verdict {
+  const { report, coverage, pairsMin } = input;
+  // A champion has no better one to prove: whatever a promotion aims at, it must only not be worse than the one before.
+  const policy = { ...input.policy, mode: "non-inferiority" } as const;
+  const findings = findingsOf({ ...input, policy });
+  const broken = of(findings, "no");
+  const comparable: Finding[] = [
+    finding(report.pairs >= pairsMin ? "yes" : "unsure", "pairs", {
+      observed: `${report.pairs}`,
+      required: `at least ${pairsMin}`,
+    }),
+    coverageFinding(coverage, { ...PROMOTION_POLICY, ...policy }),
+  ];
+  const missing = of(comparable, "unsure");
+  const checks = [comparable[0], ...findings].map(({ check }) => check);
+  if (missing.length > 0) return { gate: "rollback", verdict: "pass", reasons: missing, checks };
+  const unknown = of(findings, "unsure");
+  const whole =
+    unknown.length === 0 ? ["no guard rail is broken"] : ["no guard rail is broken as far as is known", ...unknown];
+  return {
+    gate: "rollback",
+    verdict: broken.length > 0 ? "fail" : "pass",
+    reasons: broken.length > 0 ? broken : whole,
+    checks,
+  };
+}
+
+function findingsOf(input: PromotionEvidence): Finding[] {
+  const { report } = input;
+  const policy = { ...PROMOTION_POLICY, ...input.policy };
+  return [
+    ...(input.checks ?? []).map((check): Finding => ({ check, state: check.passed ? "yes" : "no" })),
+    coverageFinding(input.coverage, policy),
+    ...maturityFindings(report, policy),
+    primaryFinding(report, policy),
+    alertRateFinding(report, policy),
+    recallFinding(report, policy),
+    brierFinding(report, policy),
+    latencyFinding(report, policy),
+    segmentFinding(report, policy),
+  ];
 }
 
 /** "unsure" is what more evidence can cure; "no" is what it cannot. */

@@ -1,8 +1,8 @@
 // The shadow report: champion and candidate on the same transactions, as plain data.
-import { DAY_MS } from "../core/duration.ts";
 import { mean, quantileSorted } from "../core/stats.ts";
 import { ALERT_RATE } from "../metrics/summed.ts";
 import { type PairedInterval, pairedBootstrap } from "./bootstrap.ts";
+import { busyDays } from "./days.ts";
 import { type LabelledMetrics, type LabelledOptions, labelledMetrics } from "./labelled.ts";
 import { DECISIONS, FRAUD, GENUINE, type PairColumns, UNLABELLED } from "./pairs.ts";
 import { amountBands, type Segment, type SegmentInterval, segmentIntervals } from "./segments.ts";
@@ -50,6 +50,7 @@ export interface ShadowReport {
   };
   readonly latencyMs: { readonly champion: LatencyQuantiles; readonly candidate: LatencyQuantiles };
   /** Old enough for a final label, and not yet. */
+  /** `days`: those with enough matured traffic. */
   readonly matured: LabelCounts & { readonly days: number };
   readonly provisional: LabelCounts;
   /** From matured rows only; null while none can be compared. */
@@ -95,7 +96,7 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
         : pairedBootstrap({ ...pairs, ...options, alerts, y: new Uint8Array(pairs.rows), metric: ALERT_RATE }),
     scoreDifference: differenceOf(pairs),
     latencyMs: { champion: latencyOf(pairs.latencyMsA), candidate: latencyOf(pairs.latencyMsB) },
-    matured: { ...countLabels(labels, 1), days: maturedDays(pick(pairs.time)) },
+    matured: { ...countLabels(labels, 1), days: busyDays(pick(pairs.time)).days },
     provisional: countLabels(labels, 0),
     metrics: labelledMetrics(labelled, options),
     segments: segmentIntervals(
@@ -165,11 +166,6 @@ function timeSpan(time: Float64Array): { readonly from: number; readonly to: num
     to = Math.max(to, at);
   }
   return { from, to };
-}
-
-function maturedDays(time: Float64Array): number {
-  const span = timeSpan(time);
-  return span === null ? 0 : (span.to - span.from) / DAY_MS;
 }
 
 function rowsWhere(count: number, keep: (row: number) => boolean): Int32Array {

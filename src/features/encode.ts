@@ -5,7 +5,12 @@ import type { FeatureState, Learned } from "./state.ts";
 
 /** What a feature state learns, in order of arrival. `knownAt` is in milliseconds on the clock of event time. */
 export type FeatureArrival =
-  | { readonly kind: "transaction"; readonly transaction: Transaction }
+  | {
+      readonly kind: "transaction";
+      readonly transaction: Transaction;
+      /** When it arrived, by the clock in milliseconds; absent for a table, which tells no arrivals. */
+      readonly receivedAt?: number;
+    }
   | { readonly kind: "label"; readonly transaction: Transaction; readonly fraud: boolean; readonly knownAt: number };
 
 /** The vector of `tx` as of its event time (plan.width long, NaN where missing); changes nothing. */
@@ -19,10 +24,11 @@ export function encode(
   return out;
 }
 
-/** Learns one arrival. A transaction that was learned recently is not learned again. */
-export function learnArrival(state: FeatureState, arrival: FeatureArrival): void {
-  if (arrival.kind === "transaction") state.learn(arrival.transaction);
-  else state.learnLabel(arrival);
+/** Learns one arrival; gives what became of a transaction. One that was learned recently is not learned again. */
+export function learnArrival(state: FeatureState, arrival: FeatureArrival): Learned | null {
+  if (arrival.kind === "transaction") return state.learn(arrival.transaction, arrival.receivedAt);
+  state.learnLabel(arrival);
+  return null;
 }
 
 /** Reads, then learns: what a server does with a transaction that it accepts. A repeat is answered the same and learned once. */

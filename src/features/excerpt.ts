@@ -3,7 +3,7 @@ import type { Transaction } from "../core/transaction.ts";
 import { decodeKey, encodeKey } from "./key-blob.ts";
 import type { StateLimits } from "./limits.ts";
 import type { StateLayout } from "./plan.ts";
-import { FeatureState, keyText, type Learned } from "./state.ts";
+import { FeatureState, keyText, type Learned, reachOf } from "./state.ts";
 
 /** One key of a transaction: which series, and its value's text. */
 export interface ExcerptKey {
@@ -68,17 +68,17 @@ export class Excerpt {
     }
   }
 
-  /** Learns the transaction that was brought. */
-  learn(tx: Transaction): ExcerptChange {
+  /** Learns the transaction that was brought; `receivedAt` as in {@link FeatureState.learn}. */
+  learn(tx: Transaction, receivedAt: number = Number.POSITIVE_INFINITY): ExcerptChange {
     const { state } = this;
     const { latenessMs } = state.limits;
     const late = tx.time < state.watermark - latenessMs;
-    const watermark = Math.max(state.watermark, Math.floor(tx.time));
+    const watermark = Math.max(state.watermark, reachOf(tx.time, receivedAt));
     const watermarkMax = Math.min(
       late ? Number.POSITIVE_INFINITY : Math.floor(tx.time) + latenessMs,
       this.oldest(watermark),
     );
-    const learned = state.learn(tx);
+    const learned = state.learn(tx, receivedAt);
     return { blobs: learned === "learned" ? this.changed() : this.keys.map(() => null), watermarkMax, learned };
   }
 

@@ -1,7 +1,7 @@
 // Inputs: which columns of a transaction a plan reads, and as what.
 import type { FeatureDef } from "./definition.ts";
 import { columnOfIdentity } from "./distinct.ts";
-import type { FeaturePlan } from "./plan.ts";
+import { columnsOfPlan, type FeaturePlan } from "./plan.ts";
 
 export interface PlanInputs {
   /** Columns that join transactions, each once. */
@@ -21,7 +21,7 @@ export function inputsOf(plan: FeaturePlan): PlanInputs {
   const keys = unique(plan.series.flatMap(({ key }) => key));
   const numbers = unique([...plain, ...plan.steps.columns.map(({ column }) => column)]);
   const texts = unique([...identities, ...plan.steps.texts]);
-  return { keys, numbers, texts, all: unique([...keys, ...numbers, ...texts]) };
+  return { keys, numbers, texts, all: columnsOfPlan(plan) };
 }
 
 /** The features that read a column, by name. */

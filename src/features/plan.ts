@@ -2,7 +2,7 @@
 import { DAY_MS, parseDuration } from "../core/duration.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
-import { identityColumn } from "./distinct.ts";
+import { columnOfIdentity, identityColumn } from "./distinct.ts";
 import { compileFeature } from "./expression.ts";
 import type { ElapsedStep, KeySteps, MultipleDraft, SinceFraudStep, WindowDraft } from "./passes.ts";
 import { keySteps } from "./passes.ts";
@@ -46,6 +46,15 @@ export interface PlanSteps {
   readonly rows: RowSteps;
   /** Values computed: the vector's, then those that expressions read besides. */
   readonly values: number;
+}
+
+/** The columns a plan reads. */
+export function columnsOfPlan(plan: FeaturePlan): string[] {
+  const names = plan.series.flatMap((series) => [
+    ...series.key,
+    ...series.columns.map((name) => columnOfIdentity(name) ?? name),
+  ]);
+  return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
 }
 
 /** Compiles a checked spec. */

@@ -111,9 +111,12 @@ export class FeatureState {
     this.readRow(plan, this.rowOf(plan, tx), out);
   }
 
-  /** Adds a transaction, once by id within the lateness. */
-  learn(tx: Transaction): Learned {
-    return this.learnRow(this.rowOf(null, tx));
+  /**
+   * Adds a transaction, once by id within the lateness. `receivedAt` is when it arrived, by the clock: a transaction that is dated
+   * later moves the watermark no further than that, or one wrong date would make everybody else's transactions too late.
+   */
+  learn(tx: Transaction, receivedAt: number = Number.POSITIVE_INFINITY): Learned {
+    return this.learnRow(this.rowOf(null, tx), receivedAt);
   }
 
   /**
@@ -186,7 +189,7 @@ export class FeatureState {
     writeFloat32(values, plan.width, out, at, step);
   }
 
-  learnRow(row: EventRow): Learned {
+  learnRow(row: EventRow, receivedAt: number = Number.POSITIVE_INFINITY): Learned {
     if (row.time < this.watermark - this.limits.latenessMs) {
       this.counts.tooLate++;
       return "too-late";
@@ -195,7 +198,7 @@ export class FeatureState {
       this.counts.duplicates++;
       return "duplicate";
     }
-    this.advance(row.time);
+    this.advance(reachOf(row.time, receivedAt));
     if (!row.unasked) this.ids.add(row.id);
     const { learning } = this;
     learning.time = row.time;
@@ -281,6 +284,11 @@ export class FeatureState {
     }
     return row;
   }
+}
+
+/** How far a transaction moves the clock of event time: to its own time, but never past its arrival. Whole ms. */
+export function reachOf(time: number, receivedAt: number): number {
+  return Math.floor(Math.min(time, receivedAt));
 }
 
 /** Where the features of a vector go: the first, and how far the next is from each. */

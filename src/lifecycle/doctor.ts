@@ -2,13 +2,15 @@
 
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import path from "node:path";
+import { DAY_MS } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { verifyJournal } from "../core/journal.ts";
 import { OTHERS_MODE } from "../core/private.ts";
 import { fieldFault } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
 import { readLives } from "../online/states.ts";
-import { loadPipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { dvcEntryOf } from "./data/dvc.ts";
 import { loadSchema } from "./data/schema-file.ts";
@@ -24,6 +26,9 @@ export interface Finding {
 }
 
 const NODE_MAJOR_MIN = 20;
+const PREDICTIONS_FOR_RATE = 10_000;
+/** As the pipeline's default says it. */
+const DAYS_UNLIMITED = 36_500;
 
 /** Looks at everything and never throws; a fault is a finding. */
 export async function doctor(
@@ -128,12 +133,7 @@ export async function doctor(
   });
   await look("prediction log", async () => {
     const log = await ports.log();
-    const counts = await log.counts();
-    return {
-      state: "ok",
-      found: `${log.where}: ${counts.predictions} predictions, ${counts.shadows} shadows, ${counts.labels} labels`,
-      todo: "",
-    };
+    return logFinding(log, await loadOr(() => loadPipeline(workspace, input.pipeline)));
   });
   await look("served inputs", () => inputFinding(ports, { workspace, pipeline: input.pipeline }));
   await look("privacy", () => privacyFinding(path.join(workspace, "models", "state")));
@@ -173,6 +173,38 @@ async function inputFinding(
   const counts = lacking.map((field) => `${field.field} in ${field.lacking + field.text}`).join(", ");
   const found = `${report.rows} requests bring what the features read${counts === "" ? "" : `; lacking: ${counts}`}`;
   return { state: "ok", found, todo: "" };
+}
+
+/** A value, or null where it cannot be had: another finding says why. */
+async function loadOr<T>(load: () => T): Promise<T | null> {
+  try {
+    return load();
+  } catch {
+    return null;
+  }
+}
+
+/** What the log holds and keeps, and whether evidence can mature in it at the rate at which it fills. */
+async function logFinding(log: PredictionLog, pipeline: Pipeline | null): Promise<Omit<Finding, "what">> {
+  const { predictions, shadows, labels } = await log.counts();
+  const begin = await log.begin();
+  const pruned = begin.through === 0 ? "" : `, begins after entry ${begin.through} (older ones were forgotten)`;
+  const contents = `${log.where}: ${predictions} predictions, ${shadows} shadows, ${labels} labels${pruned}`;
+  if (pipeline === null) return { state: "ok", found: contents, todo: "" };
+  const { retention } = pipeline.log;
+  const days = retention.days < DAYS_UNLIMITED ? `, for ${retention.days} days` : "";
+  const found = `${contents}; keeps ${retention.rows.toLocaleString("en")} predictions${days}`;
+  const span = await log.span();
+  const spanDays = span === null ? 0 : (span.to - span.from) / DAY_MS;
+  const daysKept = Math.min(retention.days, spanDays > 0 ? (retention.rows / predictions) * spanDays : Infinity);
+  const daysNeeded = pipeline.labels.maturityMs / DAY_MS + pipeline.gates.promotion.daysMin;
+  // A few minutes make no rate.
+  if (predictions < PREDICTIONS_FOR_RATE || daysKept >= daysNeeded) return { state: "ok", found, todo: "" };
+  return {
+    state: "note",
+    found: `${found}: about ${daysKept.toFixed(1)} days at the present rate, and evidence needs ${daysNeeded} (labels.maturity and gates.promotion.days_min)`,
+    todo: "raise log.retention, or no candidate's evidence will ever mature",
+  };
 }
 
 async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Finding, "what">> {

@@ -1,4 +1,5 @@
 // Monitor: recent traffic against the champion's reference: feed quality, drift, alert rate, and performance on matured labels.
+
 import type { BundleFiles } from "../core/bundle.ts";
 import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
@@ -10,7 +11,6 @@ import { countAlerts } from "../metrics/summed.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import type { PredictionRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { servedReport } from "./data/served.ts";
 import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
@@ -25,6 +25,9 @@ const FRAUDS_MIN = 30;
 const PRECISION_FALL_MAX = 0.15;
 /** Standard errors, those of a share among so many frauds, within which a fall is chance. */
 const NOISE_WIDTHS = 3;
+
+/** Label codes of the log's columns. */
+const FRAUD = 1;
 
 export interface MonitorInput {
   readonly pipeline: Pipeline;
@@ -136,30 +139,24 @@ async function championOf(
 async function windowOfLog(ports: Ports, input: MonitorInput, scorer: Scorer): Promise<Window> {
   const log = await ports.log();
   const { pipeline } = input;
-  const recent = (await log.recent(WINDOW_ROWS_MAX)).filter(
-    ({ bundle, degraded }) => bundle === scorer.bundle && !degraded,
-  );
-  const newest = input.until ?? recent.reduce((latest, { time }) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
-  const from = newest - pipeline.drift.windowMs;
-  const records = recent.filter(({ time }) => time > from && time <= newest);
-  const labels = new Map<string, boolean>();
-  for await (const entry of log.scan(recent[0]?.sequence ?? 0)) {
-    if (entry.kind === "label" && entry.record.knownAt <= newest)
-      labels.set(entry.record.transactionId, entry.record.fraud);
-  }
+  const { width } = scorer.plan;
+  const scored = await log.scored({ bundle: scorer.bundle, width, rows: WINDOW_ROWS_MAX, until: input.until });
+  const { time, score, vectors, label, until } = scored;
+  const from = until - pipeline.drift.windowMs;
+  const rows = rowsWhere(time, (at) => at > from && at <= until);
   const { maturityMs, unreportedIsGenuine } = pipeline.labels;
-  const matured = recent.filter(
-    ({ transactionId, time }) => time <= newest - maturityMs && (unreportedIsGenuine || labels.has(transactionId)),
+  const matured = rowsWhere(time, (at) => at <= until - maturityMs).filter(
+    (row) => unreportedIsGenuine || label[row] !== UNLABELLED,
   );
   return {
     source: log.where,
     from,
-    to: newest,
-    columns: columnsOfRecords(records, scorer.plan.width),
-    scores: Float32Array.from(records, ({ score }) => score),
+    to: until,
+    columns: Array.from({ length: width }, (_, c) => Float32Array.from(rows, (row) => vectors[row * width + c])),
+    scores: Float32Array.from(rows, (row) => score[row]),
     matured: {
-      scores: Float32Array.from(matured, ({ score }) => score),
-      y: Uint8Array.from(matured, ({ transactionId }) => (labels.get(transactionId) === true ? 1 : 0)),
+      scores: Float32Array.from(matured, (row) => score[row]),
+      y: Uint8Array.from(matured, (row) => (label[row] === FRAUD ? 1 : 0)),
     },
   };
 }
@@ -219,10 +216,6 @@ function performanceOf(
     precisionAtReview: precision,
     alarm: then - now > Math.max(PRECISION_FALL_MAX, NOISE_WIDTHS * Math.sqrt((then * (1 - then)) / frauds)),
   };
-}
-
-function columnsOfRecords(records: readonly PredictionRecord[], width: number): Float32Array[] {
-  return Array.from({ length: width }, (_, c) => Float32Array.from(records, ({ vector }) => vector[c]));
 }
 
 function rowsWhere(times: Float64Array, wanted: (time: number, row: number) => boolean): Int32Array {

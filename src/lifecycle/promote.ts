@@ -1,13 +1,16 @@
 // Promote and rollback: evidence is weighed, then the alias `champion` moves, with the journal as witness.
 
-import { SentinelError } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
-import { largest } from "../core/stats.ts";
+import { type AliasMove, movesOfAlias } from "../core/journal.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
-import { collectPairs, pairsAgainst } from "../evidence/pairs.ts";
+import { busyDays } from "../evidence/days.ts";
+import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
+import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Coverage, ShadowPair } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry, Registry } from "../ports/registry.ts";
 
@@ -21,6 +24,8 @@ export interface PromoteInput {
   readonly actor: string;
   readonly forced: string | null;
   readonly seed: number;
+  /** Proves that the version can be served; throws where it cannot. */
+  readonly load?: typeof loadVersion;
 }
 
 export interface PromoteResult {
@@ -28,6 +33,8 @@ export interface PromoteResult {
   readonly from: string | null;
   readonly to: string;
   readonly moved: boolean;
+  /** False where the version cannot serve: no reason overrides that. */
+  readonly overridable: boolean;
   readonly report: ShadowReport | null;
   readonly journal: JournalEntry | null;
 }
@@ -36,6 +43,7 @@ export interface PromoteResult {
 export async function promote(ports: Ports, input: PromoteInput): Promise<PromoteResult> {
   const { pipeline } = input;
   const registry = await ports.registry();
+  const completed = await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);
   const to = input.to ?? aliases.candidate ?? null;
   if (to === null) {
@@ -46,17 +54,22 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   const { bundle } = await registry.version(pipeline.model, to);
   const from = aliases.champion ?? null;
   if (from === to) {
-    await completeMove(ports, { registry, pipeline, aliases, to, actor: input.actor });
     const verdict: Verdict = {
       gate: "promotion",
       verdict: "PROMOTE",
       reasons: [`version ${to} is champion already`],
       checks: [],
     };
-    return { verdict, from, to, moved: false, report: null, journal: null };
+    // A promotion that a killed process began and this call completed keeps its entry.
+    return { verdict, from, to, moved: false, overridable: true, report: null, journal: completed };
   }
-  const { verdict, report } = await weigh(ports, { registry, pipeline, from, to, seed: input.seed });
-  if (!isYes(verdict) && input.forced === null) return { verdict, from, to, moved: false, report, journal: null };
+  const { load = loadVersion } = input;
+  const own = await ownChecks(registry, { pipeline, version: to, load });
+  const { verdict, report } = await weigh(ports, { pipeline, from, to, own, seed: input.seed });
+  const overridable = own.every(({ name, passed }) => passed || !UNYIELDING.includes(name));
+  if (!isYes(verdict) && (input.forced === null || !overridable)) {
+    return { verdict, from, to, moved: false, overridable, report, journal: null };
+  }
   // Named, so that no two promotions can share a document.
   const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, report });
   const journal = await registry.moveAlias({
@@ -64,6 +77,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
     alias: "champion",
     from,
     to,
+    also: followers(aliases, { from, to }),
     document,
     entry: {
       at: ports.clock.now(),
@@ -75,8 +89,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },
   });
-  await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "promote" });
-  return { verdict, from, to, moved: true, report, journal };
+  return { verdict, from, to, moved: true, overridable, report, journal };
 }
 
 /**
@@ -85,10 +98,20 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
  */
 export async function rollback(
   ports: Ports,
-  input: { readonly pipeline: Pipeline; readonly to: string | null; readonly actor: string; readonly reason: string },
+  input: {
+    readonly pipeline: Pipeline;
+    readonly to: string | null;
+    readonly actor: string;
+    readonly reason: string;
+    readonly load?: typeof loadVersion;
+  },
 ): Promise<{ readonly from: string; readonly to: string; readonly journal: JournalEntry }> {
-  const { pipeline } = input;
+  const { pipeline, load = loadVersion } = input;
   const registry = await ports.registry();
+  const completed = await registry.recover(pipeline.model);
+  if (completed !== null && isSameRollback(completed, input)) {
+    return { from: completed.from, to: completed.to, journal: completed };
+  }
   const aliases = await registry.aliases(pipeline.model);
   const from = aliases.champion;
   if (from === undefined) {
@@ -108,16 +131,19 @@ export async function rollback(
     );
   }
   await registry.version(pipeline.model, to);
-  if (!journal.some((entry) => entry.alias === "champion" && entry.to === to)) {
+  if (!movesOfAlias(journal, "champion").some((move) => move.to === to)) {
     throw new SentinelError("registry.version-unknown", `version ${to} of ${pipeline.model} was never champion`, {
       hint: `a rollback needs no gate because it puts back what has served; for a new version: \`sentinel promote --to ${to}\``,
     });
   }
+  // What cannot be loaded would leave the next server that starts without a champion.
+  await load(registry, { model: pipeline.model, version: to });
   const entry = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",
     from,
     to,
+    also: followers(aliases, { from, to }),
     entry: {
       at: ports.clock.now(),
       actor: input.actor,
@@ -127,7 +153,6 @@ export async function rollback(
       reason: input.reason,
     },
   });
-  await follow(ports, { registry, pipeline, aliases, to, previous: from, actor: input.actor, verb: "rollback" });
   return { from, to, journal: entry };
 }
 
@@ -140,13 +165,18 @@ export async function reportOf(
     readonly championVersion: string;
     readonly seed: number;
     readonly now: number | null;
+    /** The champion in the place of the candidate, to be compared with the version in shadow. */
+    readonly turned?: boolean;
   },
 ): Promise<ShadowReport> {
   const log = await ports.log();
-  const pairs = await collectPairs(pairsAgainst(log.pairs(given.version), given.championVersion));
+  const { card, amount } = pipeline.columns;
+  const options = { card, amount, newest: PAIRS_MAX };
+  const logged = pairsAgainst(log.pairs(given.version, options), given.championVersion);
+  const pairs = await collectPairs(given.turned === true ? turned(logged) : logged);
   return shadowReport(pairs, {
-    // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live.
-    now: given.now ?? largest(pairs.time),
+    // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live. One wrong date does not move it.
+    now: given.now ?? busyDays(pairs.time).until ?? Number.NaN,
     maturityMs: pipeline.labels.maturityMs,
     unlabelledIsGenuine: pipeline.labels.unreportedIsGenuine,
     seed: given.seed,
@@ -159,20 +189,63 @@ export async function reportOf(
 async function weigh(
   ports: Ports,
   given: {
-    readonly registry: Registry;
     readonly pipeline: Pipeline;
     readonly from: string | null;
     readonly to: string;
+    readonly own: readonly Check[];
     readonly seed: number;
   },
 ): Promise<{ readonly verdict: Verdict; readonly report: ShadowReport | null }> {
-  const { registry, pipeline, from, to } = given;
-  const checks = await gateTags(registry, pipeline, to);
+  const { pipeline, from, to, own: checks } = given;
   if (from === null) return { verdict: firstChampion(checks), report: null };
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
-  const coverage = (await (await ports.log()).coverage()).find(({ version }) => version === to) ?? null;
-  const verdict = promotionGate({ report, coverage, checks, policy: pipeline.gates.promotion });
+  const verdict = promotionGate({
+    report,
+    coverage: await coverageOf(ports, to),
+    checks,
+    policy: pipeline.gates.promotion,
+  });
   return { verdict, report };
+}
+
+/** null: nothing of this version's shadow has been counted. */
+export async function coverageOf(ports: Ports, version: string): Promise<Coverage | null> {
+  return (await (await ports.log()).coverage()).find((coverage) => coverage.version === version) ?? null;
+}
+
+async function* turned(pairs: AsyncIterable<ShadowPair>): AsyncIterable<ShadowPair> {
+  for await (const { champion, candidate, latencyMs, championLatencyMs, ...pair } of pairs)
+    yield {
+      ...pair,
+      champion: candidate,
+      candidate: champion,
+      latencyMs: championLatencyMs,
+      championLatencyMs: latencyMs,
+    };
+}
+
+const LOADS = "servable";
+/** Where one of these says no, `--force` does not help: a server could not answer with the version, or would answer wrongly. */
+const UNYIELDING: readonly string[] = ["logic gate", LOADS];
+
+/** What the version itself must fulfil: its gates, and that it can be fetched, verified and proven on this machine. */
+async function ownChecks(
+  registry: Registry,
+  given: { readonly pipeline: Pipeline; readonly version: string; readonly load: typeof loadVersion },
+): Promise<Check[]> {
+  const { pipeline, version, load } = given;
+  const required = "loads, and gives its golden scores";
+  const gates = await gateTags(registry, pipeline, version);
+  try {
+    await load(registry, { model: pipeline.model, version });
+    return [...gates, { name: LOADS, passed: true, observed: "loads", required }];
+  } catch (error) {
+    // A registry that does not answer says nothing about the version.
+    if (error instanceof SentinelError && error.kind.retryable) throw error;
+    const observed = error instanceof SentinelError ? error.code : "broken";
+    const reason = `version ${version} cannot be served, and nothing overrides that: ${messageOf(error)}`;
+    return [...gates, { name: LOADS, passed: false, observed, required, reason }];
+  }
 }
 
 /** The gates a version passed when it was made, from its tags. */
@@ -198,63 +271,38 @@ function firstChampion(checks: readonly Check[]): Verdict {
     verdict: failed.length === 0 ? "PROMOTE" : "REJECT",
     reasons:
       failed.length === 0
-        ? ["there is no champion yet; the version passed its training and logic gates"]
+        ? ["there is no champion yet; the version passed its training and logic gates, and it loads"]
         : failed.map(({ reason }) => reason ?? ""),
     checks,
   };
 }
 
-/** A promotion that was killed after its first move has left the other aliases behind. */
-async function completeMove(
-  ports: Ports,
-  given: {
-    readonly registry: Registry;
-    readonly pipeline: Pipeline;
-    readonly aliases: Readonly<Record<string, string>>;
-    readonly to: string;
-    readonly actor: string;
-  },
-): Promise<void> {
-  const journal = await given.registry.journal(given.pipeline.model);
-  const last = journal.findLast(({ alias }) => alias === "champion");
-  if (last?.verb !== "promote" || last.to !== given.to) return;
-  await follow(ports, { ...given, previous: last.from, verb: "promote" });
+/** A rollback cut off after its entry, asked for again: it must not go one champion further back. */
+function isSameRollback(
+  entry: JournalEntry,
+  input: { readonly to: string | null; readonly actor: string; readonly reason: string },
+): entry is JournalEntry & { readonly from: string; readonly to: string } {
+  const { verb, alias, actor, reason, from, to } = entry;
+  const same = verb === "rollback" && alias === "champion" && actor === input.actor && reason === input.reason;
+  return same && from !== null && to !== null && (input.to === null || input.to === to);
 }
 
-/** The other aliases after `champion` moved: the old one shadows on as `previous`, a promoted candidate is one no longer. */
-async function follow(
-  ports: Ports,
-  given: {
-    readonly registry: Registry;
-    readonly pipeline: Pipeline;
-    readonly aliases: Readonly<Record<string, string>>;
-    readonly to: string;
-    readonly previous: string | null;
-    readonly actor: string;
-    readonly verb: "promote" | "rollback";
-  },
-): Promise<void> {
-  const { registry, pipeline, aliases, to, previous } = given;
-  const entry = {
-    at: ports.clock.now(),
-    actor: given.actor,
-    verb: given.verb,
-    verdict: "FOLLOWS",
-    evidence: "",
-    reason: `follows champion → ${to}`,
-  };
-  const move = async (alias: string, next: string | null): Promise<void> => {
-    const before = aliases[alias] ?? null;
-    if (before !== next) await registry.moveAlias({ model: pipeline.model, alias, from: before, to: next, entry });
-  };
-  if (previous !== null) await move(PREVIOUS, previous);
-  if (aliases.candidate === to) await move("candidate", null);
+/** What moves together with `champion`: the old one shadows on as `previous`, a promoted candidate is one no longer. */
+export function followers(
+  aliases: Readonly<Record<string, string>>,
+  champion: { readonly from: string | null; readonly to: string },
+): AliasMove[] {
+  const previous: AliasMove = { alias: PREVIOUS, from: aliases[PREVIOUS] ?? null, to: champion.from };
+  const candidate: AliasMove = { alias: "candidate", from: aliases.candidate ?? null, to: null };
+  return [
+    ...(previous.to !== null && previous.from !== previous.to ? [previous] : []),
+    ...(candidate.from === champion.to ? [candidate] : []),
+  ];
 }
 
 function championBefore(journal: readonly JournalEntry[], present: string): string | null {
-  const moves = journal.filter(({ alias }) => alias === "champion");
-  for (const move of [...moves].reverse()) {
-    if (move.verb !== "rollback" && move.to === present && move.from !== present) return move.from;
-  }
-  return null;
+  const last = movesOfAlias(journal, "champion").findLast(
+    ({ entry, from, to }) => entry.verb !== "rollback" && to === present && from !== present,
+  );
+  return last?.from ?? null;
 }

@@ -9,6 +9,7 @@ import { FeatureState } from "../features/state.ts";
 import { type InputReport, InputTally } from "../features/trained-inputs.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import {
+  anchorsOf,
   arrivalOf,
   arrivals,
   drainPending,
@@ -16,13 +17,14 @@ import {
   generationOf,
   isLearned,
   type LogArrival,
+  loadState,
   readEras,
   readLives,
   type StateOrigin,
 } from "../online/states.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import type { PredictionLog, PredictionRecord } from "../ports/log.ts";
-import type { Ports, Reporter } from "../ports/ports.ts";
+import type { LogBegin, PredictionLog, PredictionRecord } from "../ports/log.ts";
+import type { Ports } from "../ports/ports.ts";
 import { inputsOfTable } from "./data/served.ts";
 import { vectorsOf } from "./data/vectors.ts";
 
@@ -52,8 +54,11 @@ export interface ReplayReport {
   readonly served: readonly InputReport[];
 }
 
-/** degraded: the policy answered. no-origin: the server kept no era for its layout. bundle-gone: the registry has not got it any more. */
-export type SkipReason = "degraded" | "no-origin" | "bundle-gone";
+/**
+ * degraded: the policy answered. no-origin: the server kept no era for its layout. bundle-gone: the registry has not got it any more.
+ * history-pruned: its state learned entries that the log has forgotten (log.retention), so that nothing can be recomputed.
+ */
+export type SkipReason = "degraded" | "no-origin" | "bundle-gone" | "history-pruned";
 
 export interface ReplayInput {
   readonly pipeline: Pipeline;
@@ -77,19 +82,22 @@ const BUNDLES_MAX = 100;
 export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayReport> {
   const eras = await readEras(await ports.snapshots(), input.pipeline.name);
   const bundles = new Bundles(input.loadBundle ?? ((version) => fromRegistry(ports, input.pipeline.model, version)));
-  const tracks = new Tracks(eras, input, ports.report);
+  const tracks = new Tracks(eras, input, ports);
   const tally = new Tally(input.mismatchesMax ?? MISMATCHES_MAX);
   const log = await ports.log();
   await log.flush();
   const until = await drainOwn(ports, input.pipeline.name);
   // A layout's state must begin before the log's first entry, so the bundles are looked up first.
   const plans = new Map<string, FeaturePlan>();
-  for await (const entry of log.scan(0)) {
-    const scorer = entry.kind === "prediction" ? await bundles.get(entry.record) : null;
+  for (const answered of await log.bundles()) {
+    const scorer = await bundles.get(answered);
     if (scorer !== null) plans.set(scorer.plan.layoutHash, scorer.plan);
   }
-  for (const plan of plans.values()) await tracks.open(plan);
-  const on = { tracks, until, onGap: (from: number, to: number): void => tally.gap(from, to) };
+  const begin = await log.begin();
+  for (const plan of plans.values()) await tracks.open(plan, begin);
+  // Changes up to where the log begins were forgotten, not lost.
+  const onGap = (from: number, to: number): void => tally.gap(Math.max(from, begin.applied + 1), to);
+  const on = { tracks, until, onGap };
   for await (const arrival of inOrder(log, on)) {
     if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally });
   }
@@ -120,7 +128,7 @@ async function* inOrder(
     if (applied > until) break;
     if (before > 0 && generationOf(before) === generationOf(applied)) onGap(before + 1, applied);
     before = applied;
-    const arrival = await arrivalOf(log, entry);
+    const arrival = arrivalOf(entry);
     if (arrival === null) continue;
     yield arrival;
     tracks.learnApplied(arrival, applied);
@@ -156,15 +164,16 @@ export async function vectorAt(
   input: Pick<ReplayInput, "pipeline" | "history"> & { readonly plan: FeaturePlan; readonly transactionId: string },
 ): Promise<Float32Array | null> {
   const { plan, transactionId } = input;
-  const tracks = new Tracks(await readEras(await ports.snapshots(), input.pipeline.name), input, ports.report);
-  await tracks.open(plan);
+  const tracks = new Tracks(await readEras(await ports.snapshots(), input.pipeline.name), input, ports);
   const log = await ports.log();
   await log.flush();
+  await tracks.open(plan, await log.begin());
   const until = await drainOwn(ports, input.pipeline.name);
   for await (const { record, transaction } of inOrder(log, { tracks, until, onGap: () => {} })) {
     if (record?.transactionId !== transactionId) continue;
     const track = tracks.at(plan, record);
-    return track === null ? null : encode(track.state, plan, transaction);
+    if (track === null || track.state === null || record.sequence <= track.from) return null;
+    return encode(track.state, plan, transaction);
   }
   return null;
 }
@@ -186,6 +195,7 @@ async function compare(
   const track = on.tracks.at(scorer.plan, record);
   if (track === null) return tally.skip("no-origin");
   const { state } = track;
+  if (state === null || record.sequence <= track.from) return tally.skip("history-pruned");
   track.inputs?.add(on.arrival.transaction);
   const { plan } = scorer;
   const vector = encode(state, plan, on.arrival.transaction);
@@ -200,29 +210,44 @@ interface Track {
   readonly origin: StateOrigin;
   /** The last entry before the next era of this layout; for a shared state the last change. */
   readonly until: number;
-  readonly state: FeatureState;
-  /** What was served, beside the table that the state began with; null where it began empty. */
+  /** The last entry that the state begins with; those before it are not recomputed. */
+  readonly from: number;
+  /** null: it cannot be made again, because the log forgot entries that it learned. */
+  readonly state: FeatureState | null;
+  /** What was served, beside the table that the state began with; null where it began empty or later. */
   readonly inputs: InputTally | null;
 }
 
 class Tracks {
   private readonly eras: readonly Era[];
   private readonly input: ReplayInput;
-  private readonly report: Reporter;
+  private readonly ports: Ports;
   private readonly tracks: Track[] = [];
 
-  constructor(eras: readonly Era[], input: ReplayInput, report: Reporter) {
+  constructor(eras: readonly Era[], input: ReplayInput, ports: Ports) {
     this.eras = eras;
     this.input = input;
-    this.report = report;
+    this.ports = ports;
   }
 
-  async open(plan: FeaturePlan): Promise<void> {
+  async open(plan: FeaturePlan, begin: LogBegin): Promise<void> {
     const own = this.eras.filter((era) => era.layout === plan.layoutHash);
     for (const [index, { layout, origin }] of own.entries()) {
       const until = endOf(origin, own[index + 1]?.origin);
       if (until <= (origin.shared?.from ?? origin.catchUpSequence)) continue;
-      this.tracks.push({ layout, origin, until, ...(await this.begin(plan, origin)) });
+      if (!hasForgotten(origin, begin)) {
+        this.tracks.push({ layout, origin, until, from: 0, ...(await this.begin(plan, origin)) });
+        continue;
+      }
+      const anchor = await this.anchor({ layout, origin, through: begin.through });
+      this.tracks.push({
+        layout,
+        origin,
+        until,
+        from: anchor?.sequence ?? 0,
+        state: anchor?.state ?? null,
+        inputs: null,
+      });
     }
   }
 
@@ -245,7 +270,8 @@ class Tracks {
 
   /** In the log's order: a shared state learned only its history so. */
   learn(arrival: LogArrival): void {
-    for (const { origin, until, state } of this.tracks) {
+    for (const { origin, until, from, state } of this.tracks) {
+      if (state === null || arrival.sequence <= from) continue;
       const history = origin.shared === undefined || arrival.sequence <= origin.catchUpSequence;
       if (history && arrival.sequence <= until && isLearned(origin, arrival)) learnArrival(state, arrival);
     }
@@ -255,21 +281,50 @@ class Tracks {
   learnApplied(arrival: LogArrival, applied: number): void {
     for (const { origin, until, state } of this.tracks) {
       const { shared } = origin;
-      if (shared === undefined || generationOf(applied) !== shared.generation || applied > until) continue;
+      if (state === null || shared === undefined || generationOf(applied) !== shared.generation || applied > until)
+        continue;
       if (applied > shared.from || arrival.transaction.time > (origin.trainedUpTo ?? -Infinity)) {
         learnArrival(state, arrival);
       }
     }
   }
 
+  /** The oldest state of this era that the server saved and whose entries since the log still has. */
+  private async anchor(of: {
+    readonly layout: string;
+    readonly origin: StateOrigin;
+    readonly through: number;
+  }): Promise<{ readonly sequence: number; readonly state: FeatureState } | null> {
+    const { layout, origin, through } = of;
+    const about = { pipeline: this.input.pipeline.name, layout };
+    const anchors = (await anchorsOf(this.ports, about)).filter(({ sequence }) => sequence > 0 && sequence >= through);
+    for (const { kind } of [...anchors].sort((a, b) => a.sequence - b.sequence)) {
+      const saved = await loadState(this.ports, kind, about);
+      const isOfEra =
+        saved?.origin.dataHash === origin.dataHash && saved.origin.catchUpSequence === origin.catchUpSequence;
+      if (saved !== null && isOfEra) return saved;
+    }
+    return null;
+  }
+
   private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<Pick<Track, "state" | "inputs">> {
     if (origin.trainedUpTo === null) return { state: new FeatureState(layoutOf([plan])), inputs: null };
     const { pipeline } = this.input;
     const table = await this.input.history(origin, plan);
-    const { state } = vectorsOf(table, { plan, pipeline, report: this.report });
+    const { state } = vectorsOf(table, { plan, pipeline, report: this.ports.report });
     const trained = inputsOfTable(table, { pipeline, plan, dataHash: origin.dataHash ?? "" });
     return { state, inputs: new InputTally(plan, trained) };
   }
+}
+
+/**
+ * Whether a state of this origin learned something that the log has forgotten. Up to catchUpSequence it learned only transactions
+ * newer than its table; all that came after.
+ */
+function hasForgotten(origin: StateOrigin, begin: LogBegin): boolean {
+  if (begin.through <= (origin.forgotten ?? 0)) return false;
+  if (origin.shared !== undefined && begin.applied > origin.shared.from) return true;
+  return begin.through > origin.catchUpSequence || begin.time > (origin.trainedUpTo ?? Number.NEGATIVE_INFINITY);
 }
 
 /** The last change (or log entry) before the layout's next era. */
@@ -289,7 +344,7 @@ class Bundles {
   }
 
   /** Null when the registry has not got this very bundle. */
-  async get(record: PredictionRecord): Promise<Scorer | null> {
+  async get(record: Pick<PredictionRecord, "version" | "bundle">): Promise<Scorer | null> {
     const key = `${record.version} ${record.bundle}`;
     const known = this.known.get(key);
     if (known !== undefined) return known;
@@ -308,7 +363,12 @@ class Tally {
   private mismatchCount = 0;
   private missing = 0;
   private missingFirst = 0;
-  private readonly skipped: Record<SkipReason, number> = { degraded: 0, "no-origin": 0, "bundle-gone": 0 };
+  private readonly skipped: Record<SkipReason, number> = {
+    degraded: 0,
+    "no-origin": 0,
+    "bundle-gone": 0,
+    "history-pruned": 0,
+  };
   private readonly mismatches: Mismatch[] = [];
   private readonly mismatchesMax: number;
 
@@ -363,9 +423,15 @@ class Tally {
     }
     if (skipped["no-origin"] > 0) reasons.push(`${skipped["no-origin"]} predictions have no known origin`);
     if (skipped["bundle-gone"] > 0) reasons.push(`${skipped["bundle-gone"]} predictions are of bundles that are gone`);
-    if (compared === 0) reasons.push("nothing could be compared");
+    const pruned = skipped["history-pruned"];
+    if (compared === 0 && pruned === 0) reasons.push("nothing could be compared");
     const passed = reasons.length === 0;
-    if (passed) reasons.push(`${compared} vectors and ${scoresCompared} scores are the same, bit for bit`);
+    if (pruned > 0) {
+      const what = `${pruned} predictions cannot be recomputed: the log forgot what their state learned (log.retention)`;
+      reasons.push(compared === 0 ? `${what}; nothing else could be compared, so nothing is proven` : what);
+    }
+    if (passed && compared > 0)
+      reasons.push(`${compared} vectors and ${scoresCompared} scores are the same, bit for bit`);
     const counts = { predictions, compared, scoresCompared, skipped, mismatchCount, missing };
     return { ...counts, mismatches, verdict: passed ? "pass" : "fail", reasons };
   }

@@ -11,7 +11,7 @@ import type { FieldValue } from "../core/transaction.ts";
 import { inputsOf } from "../features/inputs.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import type { PredictionRecord } from "../ports/log.ts";
+import type { LoggedTransaction } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { readSource, type Source, timesOf } from "./data/source.ts";
 import { loadSpec } from "./data/spec-file.ts";
@@ -138,19 +138,23 @@ async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInpu
 }
 
 interface Logged {
-  readonly record: PredictionRecord;
+  readonly record: LoggedTransaction;
   readonly fraud: boolean;
   readonly knownAt: number;
 }
 
 async function loggedSince(ports: Ports, pipeline: Pipeline, last: number): Promise<readonly Logged[]> {
   const log = await ports.log();
-  const records: PredictionRecord[] = [];
+  const records: LoggedTransaction[] = [];
   const labels = new Map<string, { readonly fraud: boolean; readonly knownAt: number }>();
   let newest = Number.NEGATIVE_INFINITY;
-  for await (const entry of log.scan(0)) {
-    if (entry.kind === "label") labels.set(entry.record.transactionId, entry.record);
-    else {
+  for await (const entry of log.arrivals(0)) {
+    if (entry.kind === "label") {
+      const { transactionId, fraud, knownAt } = entry.record;
+      // Of transactions that are in the table already nothing is asked.
+      if (entry.about !== null && entry.about.time > last) labels.set(transactionId, { fraud, knownAt });
+    }
+    if (entry.kind === "prediction") {
       newest = Math.max(newest, entry.record.time);
       if (entry.record.time > last && records.length < LOG_ROWS_MAX) records.push(entry.record);
     }

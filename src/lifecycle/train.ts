@@ -1,6 +1,6 @@
 // Train: data gate → features → models → training and logic gates → a run and a version in the registry as `candidate`.
 import { isYes, type Verdict } from "../core/verdict.ts";
-import { compileSpec, type FeaturePlan } from "../features/plan.ts";
+import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -18,8 +18,9 @@ import {
   unlabelledText,
 } from "./data/source.ts";
 import { loadSpec } from "./data/spec-file.ts";
-import { columnsOfPlan, vectorsOf } from "./data/vectors.ts";
+import { vectorsOf } from "./data/vectors.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";
+import type { Basis } from "./train/basis.ts";
 import { type Fitted, fitModels } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
 import { columnKinds } from "./train/kinds.ts";
@@ -76,10 +77,11 @@ export async function makeCandidate(
   const seed = asked.seed ?? pipeline.modelParameters.seed;
   const began = await lineageAtStart(ports, { asked, source, plan, champion, seed });
   const { threads = 1 } = asked;
+  const basis: Basis = { source, split, x, plan, rows: judgedRows(source, split.evaluate.rows, pipeline), seed };
   const tuning =
     asked.tune === undefined
       ? null
-      : await tune(ports, { count: asked.tune, kinds, x, times, labels, split, pipeline, seed, threads });
+      : await tune(ports, basis, { count: asked.tune, kinds, times, labels, pipeline, threads });
   if (tuning !== null) watch.lap("tune");
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
@@ -88,14 +90,11 @@ export async function makeCandidate(
   const fitted = await fitBy(input.pipeline);
   watch.lap("fit");
 
-  const rows = judgedRows(source, split.evaluate.rows, pipeline);
   const isTuned = tuning !== null && tuning.chosen !== 0;
-  const untuned = isTuned
-    ? judgeUntuned(await fitBy(pipeline), { pipeline, x, evaluated: split.evaluate.rows, rows })
-    : null;
+  const untuned = isTuned ? judgeUntuned(await fitBy(pipeline), basis, pipeline.decisions) : null;
   if (isTuned) watch.lap("untuned");
-  const trained = await evaluate(ports, { input, source, split, times, rows, x, plan, fitted, seed });
-  const judged = await judge(ports, { input, source, split, x, plan, champion, trained, rows });
+  const trained = await evaluate(ports, basis, { input, fitted });
+  const judged = await judge(ports, basis, { champion, trained });
   watch.lap("evaluate");
   const verdicts = [data, judged.training, judged.logic];
   const lineage = { ...began, parameters: trained.provenance.parameters };
@@ -111,12 +110,12 @@ export async function makeCandidate(
   };
   // The logic gate has no override: a bundle that misbehaves may not even shadow.
   const refused = !isYes(judged.logic) || (!isYes(judged.training) && input.forced === null);
-  const runId = await logRun(ports, { input, trained, split, verdicts, source, registry, lineage, refused });
+  const runId = await logRun(ports, { input, trained, verdicts, registry, lineage, refused });
   if (tuning !== null) await logTrials(ports, { registry, pipeline, parent: runId, tuning, lineage });
   if (untuned !== null) await logUntuned(ports, { registry, pipeline, parent: runId, untuned, lineage, seed });
   if (refused) return { ...outcome, version: null, runId, seconds: watch.seconds };
   const version = await register(ports, { input, registry, runId, judged, verdicts, lineage });
-  await saveState(ports, { pipeline, plan, state, source, trained });
+  await saveState(ports, basis, { state, trained });
   watch.lap("register");
   return { ...outcome, version, runId, seconds: watch.seconds };
 }

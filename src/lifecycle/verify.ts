@@ -1,8 +1,10 @@
 // Verify: walks a registry and names everything in it that is not what was written: journal, copy, aliases, versions, evidence.
 import { SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
+import { movesOf } from "../core/journal.ts";
 import type { Reporter } from "../ports/ports.ts";
 import type { JournalEntry, ModelVersion, Registry } from "../ports/registry.ts";
+import { recovered } from "./registry.ts";
 import { compareWithCopy, readCopyLines } from "./verify/copy.ts";
 import type { Fault } from "./verify/fault.ts";
 import { journalFaults } from "./verify/journal.ts";
@@ -31,6 +33,10 @@ export async function verifyRegistry(
   const { model } = input;
   const faults: Fault[] = [];
   const notes: string[] = [];
+  // First: then what is damaged shows, and not what a killed process left unfinished.
+  const completed = await recovered(registry, model);
+  if (completed !== null)
+    notes.push(`entry ${completed.index}: whoever wrote it died before its aliases had moved; they have now`);
   const ask = async <T>(what: Fault["what"], work: () => Promise<T>, otherwise: T): Promise<T> => {
     try {
       return await work();
@@ -77,22 +83,22 @@ interface Found {
 /** Each alias stands where its last entry put it. */
 function aliasFaults({ entries, aliases, versions, notes }: Found): Fault[] {
   const faults: Fault[] = [];
-  const last = new Map(entries.map((entry) => [entry.alias, entry]));
+  const last = new Map(entries.flatMap((entry) => movesOf(entry).map(({ alias, to }) => [alias, { entry, to }])));
   const visible = new Set(versions.map(({ version }) => version));
   for (const alias of new Set([...last.keys(), ...Object.keys(aliases)])) {
     const is = Object.hasOwn(aliases, alias) ? aliases[alias] : null;
-    const entry = last.get(alias);
-    if (entry === undefined && !OWN_ALIAS.test(alias)) {
+    const put = last.get(alias);
+    if (put === undefined && !OWN_ALIAS.test(alias)) {
       notes.push(`the alias ${alias} was set past the journal; Sentinel does not use it`);
       continue;
     }
-    const says = entry?.to ?? null;
+    const says = put?.to ?? null;
     const where = (version: string | null): string => (version === null ? "no version" : `version ${version}`);
     if (is !== says) {
       const word =
-        entry === undefined ? "the journal has no entry of it" : `entry ${entry.index} put it at ${where(says)}`;
+        put === undefined ? "the journal has no entry of it" : `entry ${put.entry.index} put it at ${where(says)}`;
       const message = `the alias ${alias} is at ${where(is)}, ${word}; a move under way looks like this for a moment`;
-      faults.push({ what: "alias", alias, ...(entry === undefined ? {} : { entry: entry.index }), message });
+      faults.push({ what: "alias", alias, ...(put === undefined ? {} : { entry: put.entry.index }), message });
     } else if (is !== null && !visible.has(is)) {
       faults.push({
         what: "alias",
@@ -111,7 +117,7 @@ async function versionFaults(
 ): Promise<Fault[]> {
   const faults: Fault[] = [];
   const { model, versions, entries, notes } = input;
-  const named = new Set(entries.map(({ to }) => to));
+  const named = new Set(entries.flatMap(movesOf).map(({ to }) => to));
   for (const [done, { version, bundle, tags }] of versions.entries()) {
     input.report.progress("versions", done, versions.length);
     if (bundle === "") {

@@ -2,13 +2,14 @@
 
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { encode } from "../features/encode.ts";
+import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveSet, Served } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
 import type { Answer, Scorer } from "./score.ts";
 import type { ShadowJobs } from "./shadow.ts";
-import type { PredictionDraft } from "./states.ts";
+import type { PredictionDraft, StateResult } from "./states.ts";
 
 const NO_JOBS: ShadowJobs = [];
 const EMPTY_VECTOR = new Float32Array(0);
@@ -16,30 +17,80 @@ const EMPTY_VECTOR = new Float32Array(0);
 /** What was judged: the vector and the bundle that judged it. */
 export type Judged = (vector: Float32Array, by: Scorer) => void;
 
-/**
- * Answers a transaction, or gives the earlier answer again. `live` is what serves; one object for all that must be judged by
- * one bundle. `judged` is called when this very call judges, not for an earlier answer nor for the policy's. Throws
- * `server.not-ready`, `request.duplicate`.
- */
-export async function answer(
-  engine: Engine,
-  parsed: Parsed,
-  { live, judged }: { readonly live?: LiveSet; readonly judged?: Judged } = {},
-): Promise<Reply> {
-  let known = engine.duplicates.recall(parsed);
-  if (known === undefined) known = await engine.duplicates.find(parsed);
-  // Once more in the tick that answers: a repeat may have been answered since the log was asked.
-  known ??= engine.duplicates.recall(parsed) ?? null;
-  if (known !== null) {
-    engine.counters.repeated();
-    return known;
-  }
-  return judge(engine, parsed, { live: live ?? engine.live.current, judged });
+export interface AnswerOptions {
+  /** What serves; one object for all that must be judged by one bundle. Absent: what serves now. */
+  readonly live?: LiveSet;
+  /** Called when this very call judges, not for an earlier answer nor for the policy's. */
+  readonly judged?: Judged;
+  /** Of the batch that the transaction belongs to; the batch made sure that the log has room for all of it. */
+  readonly hold?: Hold;
 }
 
-/** The bundle that answers. Throws `server.not-ready`. */
+/** Batches that one request waits for, one after the other, because each holds its id. */
+const WAITS_MAX = 100;
+
+/**
+ * Answers a transaction, or gives the earlier answer again. Where nothing has to be waited for (this process has the feature state to
+ * itself, the id is new, `log.durability` is `interval`) the answer is there when the call returns, without a promise. Throws, or
+ * rejects with, `server.not-ready`, `request.duplicate`, `server.overloaded`, `log.unwritable`, `log.unreadable`, state.*.
+ */
+export function answer(engine: Engine, parsed: Parsed, options: AnswerOptions = {}): Reply | Promise<Reply> {
+  const { duplicates } = engine;
+  if (duplicates.waitFor(parsed.transaction.id, options.hold) === null) {
+    const known = duplicates.recall(parsed);
+    if (known === null) return judge(engine, parsed, options);
+    if (known !== undefined) return repeat(engine, known);
+  }
+  return answerLater(engine, parsed, options);
+}
+
+/** As {@link answer}, where a batch holds the id or only the log can tell whether it was answered. */
+async function answerLater(engine: Engine, parsed: Parsed, options: AnswerOptions): Promise<Reply> {
+  const { duplicates } = engine;
+  const { id } = parsed.transaction;
+  for (let waits = 0; waits < WAITS_MAX; waits++) {
+    const held = duplicates.waitFor(id, options.hold);
+    if (held !== null) {
+      await held;
+      continue;
+    }
+    let known = await duplicates.find(parsed);
+    if (duplicates.waitFor(id, options.hold) !== null) continue;
+    // Once more in the tick that answers: a repeat may have been answered since the log was asked.
+    known ??= duplicates.recall(parsed) ?? null;
+    return known === null ? judge(engine, parsed, options) : repeat(engine, known);
+  }
+  throw new SentinelError("server.overloaded", `batches hold transaction ${JSON.stringify(id)} one after the other`, {
+    hint: "send the request again after Retry-After seconds; give every transaction its own id",
+  });
+}
+
+/** The earlier answer; where answers wait for the disk, so does this one. */
+function repeat(engine: Engine, known: Reply): Reply | Promise<Reply> {
+  engine.counters.repeated();
+  return durably(engine, known);
+}
+
+/** The reply, once its record is on the disk where `log.durability` asks for that. */
+function durably(engine: Engine, reply: Reply): Reply | Promise<Reply> {
+  const written = engine.log.durable(reply.transaction_id);
+  return written === null ? reply : written.then(() => reply);
+}
+
+/** The bundle that answers. Throws `server.not-ready`, with what is wrong where there is a champion and it cannot be served. */
 export function championOf(live: LiveSet): Served {
   if (live.champion !== null) return live.champion;
+  if (live.fault !== undefined) {
+    const { version, message } = live.fault;
+    if (version === null) {
+      throw new SentinelError("server.not-ready", `which version is champion cannot be told: ${message}`, {
+        hint: "is the registry there? The server looks again by itself",
+      });
+    }
+    throw new SentinelError("server.not-ready", `version ${version} is champion and cannot be served: ${message}`, {
+      hint: "put an earlier one back: `sentinel rollback --to VERSION`; or repair this one, then POST /admin/reload",
+    });
+  }
   throw new SentinelError("server.not-ready", "there is no champion to answer", {
     hint: "promote one: `sentinel train`, then `sentinel promote`; the server picks it up by itself",
   });
@@ -55,12 +106,11 @@ interface Look {
  * Where the state is this process's own nothing here waits: between reading the state and learning, no other transaction can come
  * in. Where it is shared the store sees to it, and while it does not answer the policy does.
  */
-async function judge(
-  engine: Engine,
-  parsed: Parsed,
-  { live, judged }: { readonly live: LiveSet; readonly judged: Judged | undefined },
-): Promise<Reply> {
+function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | Promise<Reply> {
+  const { live = engine.live.current, judged, hold } = options;
   const champion = championOf(live);
+  // A batch made sure before its first transaction.
+  if (hold === undefined) refuseUnwritable(engine);
   let look: Look | null = null;
   const taking = {
     transaction: parsed.transaction,
@@ -70,37 +120,60 @@ async function judge(
       return look.draft;
     },
   };
-  let logged = true;
-  try {
-    const pending = engine.states.take(taking);
-    const result = pending instanceof Promise ? await pending : pending;
+  const answered = (result: StateResult): Reply | Promise<Reply> => {
     if (result.outcome === "repeated") return repeated(engine, parsed, result.record);
     if (result.fault !== null) learnFault(engine, result.fault);
-    logged = result.logged;
-  } catch (error) {
+    if (result.learned === "too-late") engine.counters.tooLate();
+    const { draft } = look!;
+    if (!draft.degraded) engine.inputs.judged(champion.scorer, parsed.transaction);
+    if (!draft.degraded && result.logged) judged?.(draft.vector, champion.scorer);
+    return reply(engine, { ...look!, logged: result.logged });
+  };
+  const byPolicy = (error: unknown): Reply | Promise<Reply> => {
     if (!isStateFault(error)) throw error;
     engine.counters.stateFailed(error.code);
-    look = { draft: draftOf(engine, parsed, { champion, ...BY_POLICY }), jobs: NO_JOBS };
+    const draft = draftOf(engine, parsed, { champion, ...BY_POLICY });
     // `applied: 0`: answered by policy, not in the shared state, so replay skips it. Updated later if the change did reach the store.
-    logged = engine.log.appendPrediction({ ...look.draft, applied: 0 });
+    return reply(engine, { draft, jobs: NO_JOBS, logged: engine.log.appendPrediction({ ...draft, applied: 0 }) });
+  };
+  let pending: StateResult | Promise<StateResult>;
+  try {
+    pending = engine.states.take(taking);
+  } catch (error) {
+    return byPolicy(error);
   }
-  const { draft, jobs } = look!;
-  if (!draft.degraded) {
-    engine.inputs.judged(champion.scorer, parsed.transaction);
-    judged?.(draft.vector, champion.scorer);
-  }
-  return reply(engine, parsed, { draft, jobs, logged });
+  if (!(pending instanceof Promise)) return answered(pending);
+  return engine.duplicates.during(parsed.transaction.id, pending.then(answered, byPolicy));
+}
+
+/** Throws when the log cannot take what would be answered: an answer whose record is lost must not be given. */
+function refuseUnwritable(engine: Engine): void {
+  const refusal = engine.log.refusal();
+  if (refusal === null) return;
+  engine.counters.logRefused(refusal.code);
+  throw refusal;
 }
 
 /** Remembers and counts the reply, and offers the transaction to the shadows. */
-function reply(engine: Engine, parsed: Parsed, given: Look & { readonly logged: boolean }): Reply {
+function reply(engine: Engine, given: Look & { readonly logged: boolean }): Reply | Promise<Reply> {
   const { draft, jobs, logged } = given;
+  if (!logged) {
+    // Nothing was learned of it, so the client's next try is a first one.
+    engine.counters.recordDropped("prediction");
+    throw engine.log.refusal() ?? noRoom();
+  }
   const body = replyOfRecord(draft, engine.pipeline.model);
-  if (!logged) engine.counters.recordDropped("prediction");
-  engine.duplicates.remember(parsed, body);
+  engine.duplicates.remember(draft.transactionId);
   engine.shadows.offer(jobs);
   engine.counters.answered(body, draft.latencyMs);
-  return body;
+  if (draft.time > draft.receivedAt) engine.counters.ahead(draft.time - draft.receivedAt);
+  return durably(engine, body);
+}
+
+function noRoom(): SentinelError {
+  return new SentinelError("server.overloaded", "the prediction log had no room for the record", {
+    hint: "send the request again after Retry-After seconds",
+  });
 }
 
 /** Reads the vector, scores it, and takes what the shadows need: all of it before the transaction is learned. */
@@ -142,8 +215,7 @@ function draftOf(
     transactionId: transaction.id,
     time: transaction.time,
     receivedAt: engine.ports.clock.now(),
-    fields: transaction.fields,
-    extra,
+    ...engine.redact({ fields: transaction.fields, extra }),
     vector,
     score: answer?.score ?? Number.NaN,
     anomalyScore: answer?.anomalyScore ?? Number.NaN,
@@ -156,10 +228,8 @@ function draftOf(
 }
 
 /** Another process answered it a moment ago. Throws `request.duplicate`. */
-function repeated(engine: Engine, parsed: Parsed, record: PredictionDraft): Reply {
-  const body = engine.duplicates.recognise(parsed, record);
-  engine.counters.repeated();
-  return body;
+function repeated(engine: Engine, parsed: Parsed, record: PredictionDraft): Reply | Promise<Reply> {
+  return repeat(engine, engine.duplicates.recognise(parsed, record));
 }
 
 /** A state that cannot learn is a bug to be logged, not a reason to refuse an answer that is there. */

@@ -9,6 +9,12 @@ export interface Counters {
   repeated(): void;
   /** The log had no room for a record. */
   recordDropped(kind: "prediction" | "label"): void;
+  /** An answer was refused because the log cannot take its record; by code. */
+  logRefused(code: string): void;
+  /** A transaction was judged and not learned: it came later than the state's lateness allows. */
+  tooLate(): void;
+  /** A transaction was dated ahead of the clock, by so many milliseconds. */
+  ahead(ms: number): void;
   /** The feature state could not learn a transaction. */
   learnFailed(): void;
   /** The shared feature state did not answer, so the policy did. */
@@ -29,6 +35,9 @@ export const noCounters: Counters = {
   answered() {},
   repeated() {},
   recordDropped() {},
+  logRefused() {},
+  tooLate() {},
+  ahead() {},
   learnFailed() {},
   stateFailed() {},
   fieldLacking() {},

@@ -1,114 +1,125 @@
 // Duplicates: a transaction id that was answered before gets the same answer, or a refusal if its content differs.
 
 import { SentinelError } from "../core/errors.ts";
-import { canonicalJson, sha256 } from "../core/hash.ts";
-import type { Transaction } from "../core/transaction.ts";
 import type { PredictionLog } from "../ports/log.ts";
+import { type Content, isSameContent } from "./duplicates/content.ts";
+import { IdFilter } from "./duplicates/filter.ts";
+import { type Hold, Holds } from "./duplicates/holds.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
 import type { PredictionDraft } from "./states.ts";
 
-interface Known {
-  readonly time: number;
-  readonly content: string;
-  readonly body: Reply;
+export type { Content } from "./duplicates/content.ts";
+export type { Hold } from "./duplicates/holds.ts";
+
+export interface DuplicatesOptions {
+  readonly model: string;
+  /** More processes than this one answer, so that an unknown id always needs a look-up. */
+  readonly others?: boolean;
+  /** The content as the log holds it. */
+  readonly redact?: (content: Content) => Content;
 }
 
-/** Answers kept in memory, about 500 bytes each; older ones are looked up in the log. */
-const KNOWN_MAX = 50_000;
-
-/** The newest answers by transaction id, in memory; the log behind them. */
+/**
+ * Three steps, each asked only where the one before says "perhaps": a filter of all ids that the log holds, the log's own memory of
+ * what was appended recently, the log. While the filter is being filled after a start, every id is asked for.
+ */
 export class Duplicates {
-  private readonly known = new Map<string, Known>();
   private readonly log: PredictionLog;
-  private readonly model: string;
-  private readonly knownMax: number;
-  private readonly others: boolean;
-  /** True while memory holds every answer the log does: then an unknown id needs no look-up. */
+  private readonly options: DuplicatesOptions;
+  private readonly filter = new IdFilter();
+  private readonly holds = new Holds();
+  /** True once the filter has every id. */
   private complete = false;
+  private stopped = false;
 
-  /** `others`: more processes than this one answer, so that an unknown id always needs a look-up. */
-  constructor(
-    log: PredictionLog,
-    options: { readonly model: string; readonly knownMax?: number; readonly others?: boolean },
-  ) {
+  constructor(log: PredictionLog, options: DuplicatesOptions) {
     this.log = log;
-    this.model = options.model;
-    this.knownMax = options.knownMax ?? KNOWN_MAX;
-    this.others = options.others ?? false;
+    this.options = options;
   }
 
-  /** Fills memory from the log. */
+  /** Fills the filter from the log, beside the traffic. Errors: log.unreadable, log.unwritable; without the filter the log is asked. */
   async open(): Promise<void> {
-    for (const record of await this.log.recent(this.knownMax)) {
-      this.known.set(record.transactionId, knownOf(record, this.model));
+    // Where others write too, their ids are in no filter of ours.
+    if (this.options.others) return;
+    for await (const ids of this.log.ids()) {
+      if (this.stopped) return;
+      for (const id of ids) this.filter.add(id);
     }
-    this.complete = !this.others && this.known.size < this.knownMax;
+    this.complete = true;
+  }
+
+  /** Ends {@link open}. */
+  stop(): void {
+    this.stopped = true;
   }
 
   /** The earlier answer if memory has it, null if there was none, undefined if only the log can tell. Throws `request.duplicate`. */
   recall(parsed: Parsed): Reply | null | undefined {
-    const known = this.known.get(parsed.transaction.id);
-    if (known !== undefined) return same(known, parsed);
-    return this.complete ? null : undefined;
+    const { id } = parsed.transaction;
+    if (this.complete && !this.filter.mayHave(id)) return null;
+    const record = this.log.recall(id);
+    return record === null ? undefined : this.same(record, parsed);
   }
 
   /** Asks memory, then the log. Throws `request.duplicate`, `log.unreadable`. */
   async find(parsed: Parsed): Promise<Reply | null> {
     const recalled = this.recall(parsed);
     if (recalled !== undefined) return recalled;
-    const record = await this.log.find(parsed.transaction.id);
+    const { id } = parsed.transaction;
     // Another request with this id may have been answered while the log was asked.
-    const meanwhile = this.known.get(parsed.transaction.id);
-    if (meanwhile !== undefined) return same(meanwhile, parsed);
-    return record === null ? null : same(knownOf(record, this.model), parsed);
+    const record = (await this.log.find(id)) ?? this.log.recall(id);
+    return record === null ? null : this.same(record, parsed);
   }
 
-  /** The answer of a record of the same id, remembered from now on. Throws `request.duplicate`. */
+  /** The answer of a record of the same id. Throws `request.duplicate`. */
   recognise(parsed: Parsed, record: PredictionDraft): Reply {
-    const body = same(knownOf(record, this.model), parsed);
-    this.remember(parsed, body);
-    return body;
+    this.remember(record.transactionId);
+    return this.same(record, parsed);
   }
 
-  remember(parsed: Parsed, body: Reply): void {
-    if (this.known.size >= this.knownMax) {
-      this.complete = false;
-      this.known.delete(this.known.keys().next().value!);
-    }
-    const { id, time, fields } = parsed.transaction;
-    this.known.set(id, { time, content: contentOf(fields, parsed.extra), body });
+  /** An id that was answered and that the log took. */
+  remember(id: string): void {
+    if (!this.options.others) this.filter.add(id);
+  }
+
+  /** Holds all of these ids for one batch, once nobody else answers one of them. */
+  hold(ids: readonly string[]): Promise<Hold> {
+    return this.holds.take(ids);
+  }
+
+  /** What a request of this id waits for before it may be answered; null: nothing. */
+  waitFor(id: string, own: Hold | undefined): Promise<void> | null {
+    return this.holds.of(id, own);
+  }
+
+  /** Tells batches that this id is being answered. */
+  during<T>(id: string, answering: Promise<T>): Promise<T> {
+    return this.holds.during(id, answering);
+  }
+
+  private same(record: PredictionDraft, parsed: Parsed): Reply {
+    const { transaction, extra, timed } = parsed;
+    const content = { fields: transaction.fields, extra };
+    const { redact = (as: Content): Content => as } = this.options;
+    // A repeat without a time is of any time: the first one's arrival counted.
+    const isRepeat =
+      (!timed || record.time === transaction.time) &&
+      (isSameContent(record, content) || isSameContent(record, redact(content)));
+    if (isRepeat) return replyOfRecord(record, this.options.model);
+    throw conflict(transaction.id);
   }
 }
 
 /** Throws `request.duplicate` when two transactions of one id are not the same. */
 export function checkSame(a: Parsed, b: Parsed): void {
-  const { time, fields } = a.transaction;
-  if (!isSame({ time, content: contentOf(fields, a.extra) }, b)) throw conflict(a.transaction.id);
-}
-
-function same(known: Known, parsed: Parsed): Reply {
-  if (isSame(known, parsed)) return known.body;
-  throw conflict(parsed.transaction.id);
-}
-
-/** A repeat without a time is of any time: the first one's arrival counted. */
-function isSame(known: Omit<Known, "body">, parsed: Parsed): boolean {
-  const { time, fields } = parsed.transaction;
-  return (!parsed.timed || known.time === time) && known.content === contentOf(fields, parsed.extra);
-}
-
-function knownOf(record: PredictionDraft, model: string): Known {
-  const { time, fields, extra } = record;
-  return { time, content: contentOf(fields, extra), body: replyOfRecord(record, model) };
+  const [one, other] = [a, b].map(({ transaction, extra }) => ({ fields: transaction.fields, extra }));
+  const sameTime = !b.timed || a.transaction.time === b.transaction.time;
+  if (!sameTime || !isSameContent(one, other)) throw conflict(a.transaction.id);
 }
 
 function conflict(id: string): SentinelError {
   return new SentinelError("request.duplicate", `transaction ${JSON.stringify(id)} was answered with other content`, {
     hint: "give every transaction its own id; send exactly the same content to get the same answer again",
   });
-}
-
-function contentOf(fields: Transaction["fields"], extra: Parsed["extra"]): string {
-  return sha256(canonicalJson({ fields, extra }));
 }

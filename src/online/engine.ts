@@ -2,13 +2,14 @@
 import { DAY_MS } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import type { PredictionLog } from "../ports/log.ts";
-import type { Ports } from "../ports/ports.ts";
+import type { LogWatcher, PredictionLog } from "../ports/log.ts";
+import type { Clock, Ports } from "../ports/ports.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { Duplicates } from "./duplicates.ts";
 import { checkFields } from "./fields.ts";
 import { Live } from "./live.ts";
 import { createParser, type TransactionParser } from "./parse.ts";
+import { checkRedaction, type Redact, redactor } from "./redact.ts";
 import type { loadScorer } from "./score.ts";
 import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
@@ -27,6 +28,8 @@ export interface Engine {
   readonly parser: TransactionParser;
   readonly duplicates: Duplicates;
   readonly inputs: ServedInputs;
+  /** What the log may hold of a transaction's content. */
+  readonly redact: Redact;
   readonly counters: Counters;
   readonly logger: EngineLog;
   /** How far an event time may be ahead of the clock, in milliseconds. */
@@ -41,6 +44,8 @@ export interface EngineOptions {
   readonly counters?: Counters;
   readonly logger?: EngineLog;
   readonly aheadMaxMs?: number;
+  /** What `log.redact` with `how: hash` hashes with; null: nothing, then that is refused. */
+  readonly redactKey?: string | null;
   /** How often the feature state is saved. */
   readonly persistMs?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -63,8 +68,11 @@ export async function openEngine(input: {
 }): Promise<Engine> {
   const { ports, pipeline, schema, options = {} } = input;
   const { aheadMaxMs = DAY_MS, logger = silentLog, counters = noCounters, persistMs = PERSIST_MS } = options;
+  const redact = redactor(pipeline.log.redact, options.redactKey ?? null);
   const parser = createParser({ pipeline, schema, aheadMaxMs });
   const log = await ports.log();
+  log.watch(watcherOf(log, logger, ports.clock));
+  await log.prepare();
   const states = await openStates(ports, {
     pipeline: pipeline.name,
     onFault: (error) => logger.warn({ error }, "the shared feature state"),
@@ -87,17 +95,20 @@ export async function openEngine(input: {
     logger,
     counters,
     load: options.load,
-    check: (scorer) => checkFields(scorer.plan, { pipeline, schema }),
+    check: ({ plan }) => {
+      checkRedaction(pipeline.log.redact, plan);
+      checkFields(plan, { pipeline, schema });
+    },
     prepare: (scorer) => inputs.prepare(scorer),
   });
-  const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null });
-  await duplicates.open();
+  const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null, redact });
   const persist = (): Promise<void> =>
     states.persist().catch((error) => {
       counters.persistFailed();
       logger.error({ error: messageOf(error) }, "the feature state could not be saved");
     });
   let timer: NodeJS.Timeout | undefined;
+  let filling: Promise<void> | undefined;
   const parts = {
     ports,
     pipeline,
@@ -109,6 +120,7 @@ export async function openEngine(input: {
     parser,
     duplicates,
     inputs,
+    redact,
     counters,
     logger,
     aheadMaxMs,
@@ -116,17 +128,47 @@ export async function openEngine(input: {
   return {
     ...parts,
     async start() {
+      filling = duplicates.open().catch((error) => {
+        logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
+      });
       await live.poll();
       live.start();
       timer = setInterval(() => void persist(), persistMs).unref();
     },
     async stop(drainMsMax) {
       clearInterval(timer);
+      duplicates.stop();
+      await filling;
       await live.stop();
       await shadows.stop(drainMsMax);
       await persist();
       await log.flush();
       await states.close();
+    },
+  };
+}
+
+/** Pruning goes on batch after batch; one line per so long tells of it. */
+const PRUNED_TOLD_MS = 60_000;
+
+/** The log's troubles as lines for an operator. */
+function watcherOf(log: PredictionLog, logger: EngineLog, clock: Clock): LogWatcher {
+  let pruned = 0;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return {
+    failed: (error) =>
+      logger.error(
+        { code: error.code, error: error.message, hint: error.hint, ...log.health() },
+        "the prediction log cannot be written",
+      ),
+    recovered: () => logger.info({ failures: log.health().failures }, "the prediction log is written again"),
+    pruned(predictions, through) {
+      pruned += predictions;
+      const now = clock.elapsed();
+      if (now - toldAt < PRUNED_TOLD_MS) return;
+      toldAt = now;
+      logger.info({ predictions: pruned, through }, "the prediction log forgot its oldest entries (log.retention)");
+      pruned = 0;
     },
   };
 }

@@ -1,10 +1,9 @@
 // Answers with reasons: computed after the answer stands; the code for reasons is loaded only when a client asks for them.
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { answer } from "./answer.ts";
+import { type AnswerOptions, answer } from "./answer.ts";
 import type { Engine } from "./engine.ts";
 import type { Reason } from "./explain.ts";
 import { judgedBy } from "./judged-by.ts";
-import type { LiveSet } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import type { Reply } from "./reply.ts";
 import type { Scorer } from "./score.ts";
@@ -20,10 +19,14 @@ export type ExplainedBody = Reply &
 type AbsenceCode = "degraded" | "not-explainable" | "not-logged" | "failed";
 
 /** {@link answer}, with reasons or with what keeps them away, which takes nothing else from the answer. */
-export async function explainedAnswer(engine: Engine, parsed: Parsed, live?: LiveSet): Promise<ExplainedBody> {
+export async function explainedAnswer(
+  engine: Engine,
+  parsed: Parsed,
+  options: Pick<AnswerOptions, "live" | "hold"> = {},
+): Promise<ExplainedBody> {
   let seen: { readonly vector: Float32Array; readonly scorer: Scorer } | null = null;
   const body = await answer(engine, parsed, {
-    ...(live === undefined ? {} : { live }),
+    ...options,
     judged: (vector, scorer) => {
       seen = { vector, scorer };
     },

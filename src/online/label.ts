@@ -44,6 +44,7 @@ export async function takeLabel(road: LabelRoad, draft: LabelDraft): Promise<Lab
   const { transactionId, fraud, source } = draft;
   const { transaction, knownAt } = found;
   const logged = await states.takeLabel({ transaction, log, fraud, source, knownAt, receivedAt: clock.now() });
+  if (logged && log.durability === "sync") await log.flush();
   if (logged) return { transactionId, accepted: true };
   return { transactionId, accepted: false, code: "server.overloaded", message: "the log cannot take more now" };
 }

@@ -22,6 +22,14 @@ export interface Served {
 export interface LiveSet {
   readonly champion: Served | null;
   readonly shadows: readonly Shadowed[];
+  /** Why there is no champion, where there should be one. */
+  readonly fault?: ChampionFault;
+}
+
+/** The champion cannot be loaded or warmed (its version is named), or nobody can tell which it is (null). */
+export interface ChampionFault {
+  readonly version: string | null;
+  readonly message: string;
 }
 
 /** A version that could not be loaded. */
@@ -42,7 +50,7 @@ export interface LiveOptions {
   readonly counters: Pick<Counters, "swapped" | "versionBroken">;
   /** How a bundle becomes a scorer; tests put a failing one here. */
   readonly load?: typeof loadScorer;
-  /** Throws when requests cannot feed the bundle. */
+  /** Throws when a bundle cannot serve this pipeline, or requests cannot feed it. */
   readonly check?: (scorer: Scorer) => void;
   /** What else is to be read of a bundle before it is the champion; never throws. */
   readonly prepare?: (scorer: Scorer) => Promise<void>;
@@ -141,12 +149,22 @@ export class Live {
       // The last known good goes on serving.
       if (this.registryFault === null) logger.warn({ error: messageOf(error) }, "the registry cannot be read");
       this.registryFault = messageOf(error);
+      this.tellFault({ version: null, message: this.registryFault });
       return;
     }
     const { champion } = this.aliases;
-    if (champion !== undefined) await this.followChampion(champion);
+    if (champion !== undefined) {
+      await this.followChampion(champion);
+      const fault = this.broken.get(champion);
+      if (fault !== undefined) this.tellFault({ version: champion, message: fault.message });
+    }
     await this.followShadows();
     this.forget();
+  }
+
+  /** While the last good champion serves there is nothing to tell. */
+  private tellFault(fault: ChampionFault): void {
+    if (this.current.champion === null) this.current = { ...this.current, fault };
   }
 
   private async followChampion(version: string): Promise<void> {

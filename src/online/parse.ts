@@ -28,9 +28,9 @@ export interface TransactionParser {
 }
 
 /** Public tables of payments have 430 columns. */
-const KEYS_MAX = 1000;
-const ID_LENGTH_MAX = 200;
-const TEXT_LENGTH_MAX = 1000;
+export const KEYS_MAX = 1000;
+export const ID_LENGTH_MAX = 200;
+export const TEXT_LENGTH_MAX = 1000;
 /** Fields no pipeline knows are kept in the log up to so many characters of JSON. */
 const EXTRA_LENGTH_MAX = 16_384;
 

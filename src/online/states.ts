@@ -8,12 +8,13 @@ export { arrivalOf, arrivals, type LogArrival, transactionOf } from "./states/ca
 export type {
   OnlineStates,
   PredictionDraft,
+  StateResult,
   WarmState,
 } from "./states/contract.ts";
 export { type Era, readEras } from "./states/eras.ts";
 export type { StateOrigin } from "./states/origin.ts";
 export { isLearned, WarmStates } from "./states/own.ts";
-export { saveTrainingState } from "./states/saved.ts";
+export { anchorsOf, loadState, saveTrainingState } from "./states/saved.ts";
 export { drainPending, generationOf, readLives, SharedStates } from "./states/shared.ts";
 
 /** The process's own states, or those it shares with others where the ports have a shared store. Errors: state.*, log.unwritable. */

@@ -1,5 +1,5 @@
-// Section `gates`: what data, a training and a promotion must show.
-import { number, oneOf, pair, share, whole } from "./kind.ts";
+// Section `gates`: what data, a training and a promotion must show, and what a promoted version must keep to.
+import { flag, number, oneOf, pair, share, whole } from "./kind.ts";
 import { key, section, type ValueOf } from "./section.ts";
 
 const DATA = section({
@@ -41,6 +41,19 @@ export const PROMOTION = section({
   }),
 });
 
-export const GATES = section({ data: DATA, training: TRAINING, promotion: PROMOTION });
+const ROLLBACK = section({
+  automatic: key(flag, {
+    default: false,
+    means:
+      "Whether `sentinel rollback --if-broken` puts the champion before back when the present one breaks a guard rail; else it only tells.",
+  }),
+  pairs_min: key(whole({ from: 1, to: 1_000_000 }), {
+    default: 1000,
+    means:
+      "Transactions that both scored, below which no guard rail counts as broken: an alert rate has no labels to wait for.",
+  }),
+});
+
+export const GATES = section({ data: DATA, training: TRAINING, promotion: PROMOTION, rollback: ROLLBACK });
 
 export type PromotionKeys = ValueOf<typeof PROMOTION.fields>;

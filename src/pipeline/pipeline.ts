@@ -5,10 +5,12 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { TimeRule } from "../core/time.ts";
 import { canonicalNames, type PipelineColumns, rolesOf, type Written } from "./columns.ts";
+import { canonicalRedaction } from "./log.ts";
 import { PIPELINE, type PipelineKeys } from "./sections.ts";
 import { checkBytes, invalid, yamlReader } from "./yaml.ts";
 
 export type { PipelineColumns, Written } from "./columns.ts";
+export type { LogPolicy } from "./log.ts";
 export type { ModelParameters } from "./model-parameters.ts";
 
 /** A pipeline with durations as milliseconds and paths as absolute: its keys, and what follows from them. */
@@ -76,9 +78,11 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   const roles = rolesOf(columns, refuse);
   const beside = (name: string): string => path.join(path.dirname(file), name);
   const [featuresFile, featuresName = features] = features.split("#");
+  const canonical = canonicalNames(roles, aliases, refuse);
   return {
     ...rest,
     ...roles,
+    log: canonicalRedaction(rest.log, { columns: roles.columns, canonical, refuse }),
     file,
     hash: sha256(canonicalJson(raw)),
     source: [rest.source]
@@ -89,6 +93,6 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     featuresName,
     schemaFile: beside(schema),
     suiteFile: beside(suite),
-    canonical: canonicalNames(roles, aliases, refuse),
+    canonical,
   };
 }

@@ -5,6 +5,7 @@ import { DRIFT } from "./drift.ts";
 import { GATES } from "./gates.ts";
 import type { Fields } from "./kind.ts";
 import { LABELS } from "./labels.ts";
+import { LOG } from "./log.ts";
 import { MODEL_PARAMETERS } from "./model-parameters.ts";
 import { RETRAIN } from "./retrain.ts";
 import { section, type ValueOf } from "./section.ts";
@@ -21,7 +22,7 @@ export const CHAPTERS = {
   Decisions: { decisions: DECISIONS },
   Gates: { gates: GATES },
   "Shadow, drift, retraining": { shadow: SHADOW, drift: DRIFT, retrain: RETRAIN },
-  Server: { serve: SERVE },
+  Server: { serve: SERVE, log: LOG },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 /** The whole file. */

@@ -1,5 +1,6 @@
 // The log port: predictions, shadows and labels, joined by transaction.
 import type { Decision } from "../core/decision.ts";
+import type { SentinelError } from "../core/errors.ts";
 import type { FieldValue, Label } from "../core/transaction.ts";
 
 /** One answer that was given, with all that is needed to recompute it. */
@@ -52,7 +53,73 @@ export interface LabelRecord extends Label {
 /** What a log holds in an order of arrival. */
 export type LogEntry =
   | { readonly kind: "prediction"; readonly record: PredictionRecord }
-  | { readonly kind: "label"; readonly record: LabelRecord };
+  /** `about`: the transaction of the label; null when the log has it no more. */
+  | { readonly kind: "label"; readonly record: LabelRecord; readonly about: LoggedTransaction | null };
+
+/** What a feature state learns of a prediction. */
+export type LoggedTransaction = Pick<PredictionRecord, "transactionId" | "time" | "fields">;
+
+/** What a log holds in an order of arrival, without what was answered: all that a feature state needs. */
+export type LogArrivalEntry =
+  | {
+      readonly kind: "prediction";
+      readonly record: LoggedTransaction & Pick<PredictionRecord, "sequence" | "receivedAt" | "applied">;
+    }
+  | Extract<LogEntry, { readonly kind: "label" }>;
+
+/** Where a log begins, once entries were forgotten; zeros while it has everything. */
+export interface LogBegin {
+  /** Sequence number of the last entry that was forgotten; labels after it may be missing no more. */
+  readonly through: number;
+  /** Newest event time of a prediction that was forgotten. */
+  readonly time: number;
+  /** The last place in the order of a shared state that was forgotten. */
+  readonly applied: number;
+}
+
+/** Whether records reach the disk. Times in milliseconds. */
+export interface LogHealth {
+  readonly unwritten: number;
+  readonly unwrittenBytes: number;
+  /** Age of the oldest unwritten record; 0 when there is none. */
+  readonly oldestMs: number;
+  /** Why the last write failed; null when it did not, or when it only waits for another process. */
+  readonly fault: string | null;
+  /** Writes that failed since the log was opened. */
+  readonly failures: number;
+  /** Predictions forgotten since the log was opened. */
+  readonly pruned: number;
+}
+
+/** What a log tells as it happens. */
+export interface LogWatcher {
+  /** A write failed after one that did not. */
+  failed?(error: SentinelError): void;
+  /** A write succeeded after one that failed. */
+  recovered?(): void;
+  /** The oldest predictions were forgotten, with everything up to the entry `through`. */
+  pruned?(predictions: number, through: number): void;
+}
+
+/** A prediction with what became known about it. */
+export interface OldRecord {
+  readonly record: PredictionRecord;
+  readonly label: { readonly fraud: boolean; readonly knownAt: number; readonly source: string } | null;
+}
+
+/** The newest predictions of one bundle as columns, oldest first. */
+export interface ScoredWindow {
+  readonly rows: number;
+  /** Event times. */
+  readonly time: Float64Array;
+  readonly score: Float64Array;
+  /** Row by row, `width` values each. */
+  readonly vectors: Float32Array;
+  /** 1 fraud, 0 genuine, 2 no label known by `until`. */
+  readonly label: Uint8Array;
+  /** The end of the window: `until`, or the newest event time. */
+  readonly until: number;
+}
 
 /** A shadow record with what became known about the transaction since. */
 export interface ShadowPair extends ShadowRecord {
@@ -82,8 +149,19 @@ export interface Coverage {
 }
 
 /** The joined log of predictions, shadows and labels. Errors: log.unreadable, log.unwritable. */
+/** Which pairs, and where their card and amount stand. */
+export interface PairOptions {
+  /** Only so many, the last ones written. */
+  readonly newest?: number;
+  /** Fields of the transaction: `columns.card` and `columns.amount` of the pipeline. */
+  readonly card?: string | null;
+  readonly amount?: string | null;
+}
+
 export interface PredictionLog {
   readonly where: string;
+  /** What a killed process loses. `sync`: nothing for which {@link durable} was awaited; `interval`: the last milliseconds. */
+  readonly durability: "sync" | "interval";
   /**
    * Buffered, bounded; false when the buffer is full and the record was dropped (the caller counts it). The first record of a
    * transaction id is kept, later ones are ignored. Exception: a kept record with `applied: 0` takes `applied` from a later record.
@@ -92,6 +170,23 @@ export interface PredictionLog {
   appendShadow(record: ShadowRecord): boolean;
   appendLabel(label: Omit<LabelRecord, "sequence">): boolean;
   addCoverage(version: string, scored: number, missed: Readonly<Partial<Record<ShadowMiss, number>>>): void;
+  /**
+   * Why so many more records should not be taken now (null: they may): no room for them, or older ones cannot be written. An answer
+   * whose record the log may lose must not be given.
+   */
+  refusal(records?: number): SentinelError | null;
+  /**
+   * Where durability is `sync`: resolves once the transaction's record is on the disk, rejects when it cannot be written now. Null
+   * when there is nothing to wait for; always null where durability is `interval`.
+   */
+  durable(transactionId: string): Promise<void> | null;
+  /** Makes ready to write, so that the first record waits no longer than others. Without it the first append does. */
+  prepare(): Promise<void>;
+  health(): LogHealth;
+  /** Who hears of failures and of what is forgotten; one at a time. */
+  watch(watcher: LogWatcher): void;
+  /** A prediction that this process appended recently, from memory; null when memory does not have it. */
+  recall(transactionId: string): PredictionRecord | null;
   /** Everything appended before this call is on disk after it. */
   flush(): Promise<void>;
   find(transactionId: string): Promise<PredictionRecord | null>;
@@ -99,13 +194,34 @@ export interface PredictionLog {
   recent(limit: number): Promise<readonly PredictionRecord[]>;
   /** Predictions and labels in order of arrival, from a sequence number on. */
   scan(fromSequence: number): AsyncIterable<LogEntry>;
+  /** As {@link scan}, with only what a feature state learns; faster. */
+  arrivals(fromSequence: number): AsyncIterable<LogArrivalEntry>;
   /** Those that a shared feature state applied, in its order, from a place in it on. */
   scanApplied(from: number): AsyncIterable<LogEntry>;
+  /** Ids of all predictions, oldest first, some thousand at a time. */
+  ids(): AsyncIterable<readonly string[]>;
+  /** Every bundle that answered, with a version it had. */
+  bundles(): Promise<readonly { readonly version: string; readonly bundle: string }[]>;
+  /** Predictions received before an instant, oldest first, each with the label known last: what {@link forget} would remove. */
+  old(before: number): AsyncIterable<OldRecord>;
+  /** Removes them, with their labels and shadows. Gives how many went. */
+  forget(before: number): Promise<number>;
+  /** Where the log begins. */
+  begin(): Promise<LogBegin>;
+  /** Of the newest `rows` predictions those that a bundle scored, with the label known last (by `until`). */
+  scored(options: {
+    readonly bundle: string;
+    readonly width: number;
+    readonly rows: number;
+    readonly until: number | null;
+  }): Promise<ScoredWindow>;
   /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */
   last(): Promise<{ readonly sequence: number; readonly applied: number }>;
-  /** Shadow records joined with labels, in order of writing; only the newest when a limit is given. */
-  pairs(candidateVersion: string, options?: { readonly newest?: number }): AsyncIterable<ShadowPair>;
+  /** Shadow records joined with labels, in order of writing. */
+  pairs(candidateVersion: string, options?: PairOptions): AsyncIterable<ShadowPair>;
   coverage(): Promise<readonly Coverage[]>;
   counts(): Promise<{ readonly predictions: number; readonly labels: number; readonly shadows: number }>;
+  /** When the oldest and the newest prediction were received; null when there is none. */
+  span(): Promise<{ readonly from: number; readonly to: number } | null>;
   close(): Promise<void>;
 }

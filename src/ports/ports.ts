@@ -1,5 +1,6 @@
 // Ports: the small ones, and the set of all of them that the lifecycle is given. Drivers implement them, wiring.ts chooses.
 import type { Dataset } from "./dataset.ts";
+import type { KeyStore } from "./keys.ts";
 import type { PredictionLog } from "./log.ts";
 import type { Registry } from "./registry.ts";
 import type { SharedStore } from "./shared-store.ts";
@@ -49,6 +50,8 @@ export interface Ports {
   snapshots(): Promise<SnapshotStore>;
   lock(): Promise<Lock>;
   sourceControl(): Promise<SourceControl>;
+  /** Service keys; absent: there are none. */
+  keys?(): Promise<KeyStore>;
   /** Where several servers keep their feature state together; absent: each process keeps its own. */
   shared?(): Promise<SharedStore>;
 }

@@ -1,5 +1,6 @@
 // The registry port: runs, versions, aliases, evidence and the journal.
 import type { BundleFiles } from "../core/bundle.ts";
+import type { AliasMove } from "../core/journal.ts";
 
 export interface RunMetric {
   readonly key: string;
@@ -59,19 +60,22 @@ export interface JournalOrigin {
   readonly index: number;
   readonly from: string | null;
   readonly to: string | null;
+  readonly also?: readonly AliasMove[];
   readonly previous: string;
   readonly hash: string;
   /** SHA-256 of a kept document with the whole entry, where its reason had to be shortened; "" where not. */
   readonly document: string;
 }
 
-/** Hash-chained: `hash` covers every other field, `previous` is the hash of the entry before ("" for the first). */
-export interface JournalEntry extends JournalDraft {
+/**
+ * One step: an alias, and those that moved together with it. Hash-chained: `hash` covers every other field, `previous` is the hash of the
+ * entry before ("" for the first).
+ */
+export interface JournalEntry extends JournalDraft, AliasMove {
   readonly index: number;
   readonly model: string;
-  readonly alias: string;
-  readonly from: string | null;
-  readonly to: string | null;
+  /** The other aliases that moved in the same step; absent where there were none. */
+  readonly also?: readonly AliasMove[];
   /** Of entries that `registry push` brought. */
   readonly origin?: JournalOrigin;
   readonly previous: string;
@@ -163,17 +167,24 @@ export interface Registry {
   load(model: string, version: string): Promise<BundleFiles>;
   aliases(model: string): Promise<Readonly<Record<string, string>>>;
   /**
-   * Moves an alias (to null: removes it) and appends to the journal, both or neither. `from` is what the caller saw;
-   * `registry.conflict` when the alias has moved since. `document` is the evidence whose hash the entry names; it is kept.
+   * Moves an alias (to null: removes it), and those in `also` with it, and appends one entry to the journal: all or nothing. `from` is
+   * what the caller saw; `registry.conflict` when one of the aliases has moved since, and then none moves. `document` is the evidence
+   * whose hash the entry names; it is kept. Where a store has no transactions the entry comes first, and {@link Registry.recover}
+   * completes what a killed process began.
    */
-  moveAlias(input: {
-    readonly model: string;
-    readonly alias: string;
-    readonly from: string | null;
-    readonly to: string | null;
-    readonly entry: JournalDraft;
-    readonly document?: string;
-  }): Promise<JournalEntry>;
+  moveAlias(
+    input: AliasMove & {
+      readonly model: string;
+      readonly also?: readonly AliasMove[];
+      readonly entry: JournalDraft;
+      readonly document?: string;
+    },
+  ): Promise<JournalEntry>;
+  /**
+   * Moves the aliases that the newest entry names and that do not stand there yet, because the process that wrote the entry died. Gives
+   * that entry; null when nothing was left over, which is always so where entry and aliases are one transaction.
+   */
+  recover(model: string): Promise<JournalEntry | null>;
   /**
    * Oldest first, as the registry's newest entry seals it. `asStored` reads every entry in its own place, however long that takes: what
    * was changed there must show. `doubt` receives, in words, what was at hand and not believed.

@@ -1,13 +1,13 @@
 // The app: routes behind one door that counts, sheds, and turns every error into a problem document.
 
-import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
-import { messageOf, SentinelError } from "../core/errors.ts";
-import type { RequestContext, Route, ServerParts } from "./parts.ts";
+import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
+import { keyIn } from "./access.ts";
+import type { DoorEnv, RequestContext, Route, ServerParts } from "./parts.ts";
 import { bugOf, problemResponse } from "./problem.ts";
 import { ROUTES } from "./routes.ts";
 
-export type App = Hono<{ Bindings: Partial<HttpBindings> }>;
+export type App = Hono<DoorEnv>;
 
 /** Answers requests; needs no socket (`app.request` in tests). */
 export function createApp(parts: ServerParts): App {
@@ -24,6 +24,7 @@ async function answered(parts: ServerParts, route: Route, context: RequestContex
   let response: Response;
   let counted = false;
   try {
+    context.set("caller", parts.access.check(route.access, keyIn(context.req.raw.headers)));
     if (route.shed) {
       parts.overload.enter();
       counted = true;
@@ -38,17 +39,26 @@ async function answered(parts: ServerParts, route: Route, context: RequestContex
   return response;
 }
 
-/** The answer to a request that failed; bugs and outside faults go to the log. */
-export function failed(parts: ServerParts, error: unknown): Response {
+const UNREAD: ReadonlySet<string> = new Set<ErrorCode>(["request.body-too-large", "request.too-slow"]);
+/** Counted, and not told one by one: there are thousands of them when there are any. */
+const COUNTED: ReadonlySet<string> = new Set<ErrorCode>(["server.overloaded", "server.rate-limited"]);
+
+/** The answer to a request that failed. */
+function failed(parts: ServerParts, error: unknown): Response {
+  return problemResponse(error, noteFailure(parts, error));
+}
+
+/** Bugs and outside faults go to the log; gives what the answer's head needs besides. */
+export function noteFailure(parts: ServerParts, error: unknown): Readonly<Record<string, string>> {
   const bug = bugOf(error);
   if (bug !== null) parts.logger.error(bug, "a request met a bug");
-  if (error instanceof SentinelError) {
-    if (error.code === "server.overloaded") parts.measures.overloaded.inc();
-    // What was not read of the body is not worth reading: the connection ends with the answer.
-    if (error.code === "request.body-too-large") return problemResponse(error, { connection: "close" });
-    if (error.kind.exit === 3) parts.logger.warn({ code: error.code, error: messageOf(error) }, "a request failed");
+  if (!(error instanceof SentinelError)) return {};
+  if (error.code === "server.overloaded") parts.measures.overloaded.inc();
+  if (error.kind.exit === 3 && !COUNTED.has(error.code)) {
+    parts.logger.warn({ code: error.code, error: messageOf(error) }, "a request failed");
   }
-  return problemResponse(error);
+  // What was not read of the body is not worth reading: the connection ends with the answer.
+  return UNREAD.has(error.code) ? { connection: "close" } : {};
 }
 
 function notFound(path: string): Response {

@@ -1,16 +1,19 @@
 // POST /predict/batch: a JSON array, judged whole by one bundle or not at all; or NDJSON, answered line by line as it comes.
 import { SentinelError } from "../core/errors.ts";
 import { answer, championOf } from "../online/answer.ts";
-import { checkSame } from "../online/duplicates.ts";
+import { checkSame, type Hold } from "../online/duplicates.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
+import type { LiveSet } from "../online/live.ts";
 import type { Parsed } from "../online/parse.ts";
-import { chunksOf, mediaType, readLines, readText } from "./body.ts";
+import type { Caller } from "./access.ts";
+import { bodyText, chunksOf, mediaType, readLines, sourceOf } from "./body.ts";
+import { encodingOf } from "./encodings.ts";
 import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { problemOf } from "./problem.ts";
-import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
+import { ANSWER_SCHEMA, EXPLAIN_QUERY, LINE_SCHEMA, ref } from "./schemas.ts";
 
 const NDJSON = "application/x-ndjson";
 /** Transactions judged before other requests get their turn. */
@@ -20,13 +23,14 @@ const LINES_MAX = 1_000_000;
 
 export const batchRoute: Route = {
   method: "POST",
+  access: "predict",
   path: "/predict/batch",
   summary:
     "Scores many transactions in order. An array is answered by one bundle and refused whole if one item is not valid; NDJSON is streamed, and a line that is not valid is answered by a problem in its place.",
   shed: true,
   query: EXPLAIN_QUERY,
   body: { "application/json": { type: "array", items: ref("Transaction") }, [NDJSON]: ref("Transaction") },
-  answers: { "application/json": { type: "array", items: ANSWER_SCHEMA }, [NDJSON]: ANSWER_SCHEMA },
+  answers: { "application/json": { type: "array", items: ANSWER_SCHEMA }, [NDJSON]: LINE_SCHEMA },
   async run(parts, context) {
     const type = mediaType(context.req.raw, ["application/json", NDJSON, "application/ndjson"]);
     return type === "application/json" ? array(parts, context) : lines(parts, context);
@@ -35,9 +39,9 @@ export const batchRoute: Route = {
 
 async function array(parts: ServerParts, context: RequestContext): Promise<Response> {
   const explain = wantsReasons(context);
-  const input = { request: context.req.raw, incoming: context.env?.incoming };
-  const items = parseJson(await readText(input, parts.pipeline.serve.bodyMaxBytes));
+  const items = parseJson(await bodyText(parts, context));
   const all = parseAll(parts, items);
+  parts.access.charge(context.get("caller"), all.length - 1);
   const live = parts.live.current;
   championOf(live);
   const byId = new Map<string, Parsed>();
@@ -45,14 +49,47 @@ async function array(parts: ServerParts, context: RequestContext): Promise<Respo
     const { id } = parsed.transaction;
     checkSame(byId.get(id) ?? parsed, parsed);
     byId.set(id, parsed);
-    await parts.duplicates.find(parsed);
   }
-  const answers = [];
+  // From the first look to the last answer the ids are this batch's: nobody else may answer one of them in between.
+  const hold = await parts.duplicates.hold([...byId.keys()]);
+  try {
+    for (const parsed of all) if (parts.duplicates.recall(parsed) === undefined) await parts.duplicates.find(parsed);
+    const refusal = parts.log.refusal(all.length);
+    if (refusal !== null) throw refusal;
+    return jsonResponse(await answerAll(parts, all, { live, hold, explain }));
+  } finally {
+    hold.release();
+  }
+}
+
+async function answerAll(
+  parts: ServerParts,
+  all: readonly Parsed[],
+  on: { readonly live: LiveSet; readonly hold: Hold; readonly explain: boolean },
+): Promise<readonly object[]> {
+  const { live, hold, explain } = on;
+  const answers: (object | Promise<object>)[] = [];
   for (const [index, parsed] of all.entries()) {
     if (index % PORTION === PORTION - 1) await breathe();
-    answers.push(explain ? await explainedAnswer(parts, parsed, live) : await answer(parts, parsed, { live }));
+    const next = explain ? explainedAnswer(parts, parsed, { live, hold }) : answer(parts, parsed, { live, hold });
+    answers.push(mayFollow(parts, parsed) ? handled(next) : await next);
   }
-  return jsonResponse(answers);
+  return Promise.all(answers);
+}
+
+/**
+ * Whether the next transaction may come before this one's answer is there: where this one is judged and learned, and its answer waits for
+ * nothing but the disk. Then the answers of many wait for one commit.
+ */
+function mayFollow(parts: ServerParts, { transaction }: Parsed): boolean {
+  const { log, states } = parts;
+  return log.durability === "sync" && states.sharing() === null && log.recall(transaction.id) !== null;
+}
+
+/** A promise that somebody awaits later: that it fails before is no unhandled rejection. */
+function handled<T>(next: T | Promise<T>): T | Promise<T> {
+  if (next instanceof Promise) next.catch(() => {});
+  return next;
 }
 
 function parseAll(parts: ServerParts, items: unknown): Parsed[] {
@@ -83,16 +120,11 @@ function parseAll(parts: ServerParts, items: unknown): Parsed[] {
 function lines(parts: ServerParts, context: RequestContext): Response {
   const explain = wantsReasons(context);
   championOf(parts.live.current);
-  const chunks = chunksOf({ request: context.req.raw, incoming: context.env?.incoming });
-  const source = readLines(chunks, parts.pipeline.serve.bodyMaxBytes);
+  encodingOf(context.req.raw.headers.get("content-encoding"));
+  const stream = parts.intake.stream();
+  const source = readLines(chunksOf(sourceOf(context), stream), parts.pipeline.serve.bodyMaxBytes, stream);
   const encoder = new TextEncoder();
-  const state = { line: 0, explain };
-  parts.overload.inFlight++;
-  let ended = false;
-  const end = (): void => {
-    if (!ended) parts.overload.leave();
-    ended = true;
-  };
+  const state = { line: 0, explain, caller: context.get("caller") };
   // Pulled by the client's reading: a slow reader slows the scoring, and nothing piles up in between.
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -101,11 +133,11 @@ function lines(parts: ServerParts, context: RequestContext): Response {
       while (text === "" && !done) ({ text, done } = await portion(parts, source, state));
       if (text !== "") controller.enqueue(encoder.encode(text));
       if (!done) return;
-      end();
+      stream.done();
       controller.close();
     },
     async cancel() {
-      end();
+      stream.done();
       await source.return(undefined);
     },
   });
@@ -116,36 +148,52 @@ function lines(parts: ServerParts, context: RequestContext): Response {
 async function portion(
   parts: ServerParts,
   source: AsyncGenerator<string>,
-  state: { line: number; readonly explain: boolean },
+  state: { line: number; readonly explain: boolean; readonly caller: Caller },
 ): Promise<{ readonly text: string; readonly done: boolean }> {
-  let text = "";
+  const replies: (() => object | Promise<object>)[] = [];
+  let problem: object | null = null;
+  let done = false;
   try {
-    for (let count = 0; count < PORTION; count++) {
+    for (let count = 0; count < PORTION && !done; count++) {
       const next = await source.next();
-      if (next.done) return { text, done: true };
+      done = next.done === true;
+      if (next.done) break;
       state.line++;
       if (state.line > LINES_MAX) throw tooManyLines();
       if (next.value.trim() === "") continue;
-      text += `${JSON.stringify(await answerLine(parts, next.value, state))}\n`;
+      replies.push(await parts.overload.during(() => answerLine(parts, next.value, { ...state })));
     }
-    await breathe();
-    return { text, done: false };
+    if (!done) await breathe();
   } catch (error) {
     await source.return(undefined);
-    return { text: `${text}${JSON.stringify({ line: state.line + 1, ...problemOf(error) })}\n`, done: true };
+    problem = { line: state.line + 1, ...problemOf(error) };
+    done = true;
   }
+  const lines = await Promise.all(replies.map((reply) => reply()));
+  if (problem !== null) lines.push(problem);
+  return { text: lines.map((line) => `${JSON.stringify(line)}\n`).join(""), done };
 }
 
+/** The line's reply or problem, as a function so that awaiting this waits only until the next line may follow. */
 async function answerLine(
   parts: ServerParts,
   text: string,
-  { line, explain }: { readonly line: number; readonly explain: boolean },
-): Promise<object> {
+  { line, explain, caller }: { readonly line: number; readonly explain: boolean; readonly caller: Caller },
+): Promise<() => object | Promise<object>> {
+  const problem = (error: unknown): object => ({ line, ...problemOf(error) });
   try {
+    // The request itself paid for its first line.
+    if (line > 1) parts.access.charge(caller, 1);
     const parsed = parts.parser.parse(parseJson(text, line), parts.ports.clock.now());
-    return explain ? await explainedAnswer(parts, parsed) : await answer(parts, parsed);
+    const next = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
+    if (next instanceof Promise && mayFollow(parts, parsed)) {
+      const reply = next.catch(problem);
+      return () => reply;
+    }
+    const reply = await next;
+    return () => reply;
   } catch (error) {
-    return { line, ...problemOf(error) };
+    return () => problem(error);
   }
 }
 

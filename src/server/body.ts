@@ -1,9 +1,22 @@
-// Request bodies: read whole or line by line, never more than the limit, whatever Content-Length says.
+// Request bodies: read whole or line by line, decoded, never more than the limit, whatever Content-Length says.
 import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import type { ReadableStream as WebStream } from "node:stream/web";
 import { SentinelError } from "../core/errors.ts";
+import { decodeBody, decodeStream, type Encoding, encodingOf, notEncoded } from "./encodings.ts";
+import { Gathered } from "./gathered.ts";
+import type { Intake, OpenStream } from "./intake.ts";
+import type { Overload } from "./overload.ts";
+import type { RequestContext, ServerParts } from "./parts.ts";
 
-/** The chunks of a request's body. Node's own message is read directly where there is one, because it is faster. */
-export type Chunks = AsyncIterable<Uint8Array>;
+/** Where a body comes from. Node's own message is read directly where there is one, because it is faster. */
+export interface BodySource {
+  readonly request: Request;
+  readonly incoming: IncomingMessage | undefined;
+  readonly msMax?: number;
+  /** Counts it while it comes; null where nobody does. */
+  readonly intake?: Intake;
+}
 
 /** Throws `request.media-type` unless the body is of one of these types; gives the type. */
 export function mediaType(request: Request, allowed: readonly string[]): string {
@@ -14,99 +27,160 @@ export function mediaType(request: Request, allowed: readonly string[]): string 
   });
 }
 
+/**
+ * The whole body of a route's request as text. While it comes the request is not among those being answered: who sends slowly keeps
+ * nobody else out. Errors: as {@link readText}; `server.overloaded` when there is no room to answer it once it is there.
+ */
+export function bodyText(
+  parts: Pick<ServerParts, "pipeline" | "intake" | "overload">,
+  context: RequestContext,
+): Promise<string> {
+  const { intake, overload, pipeline } = parts;
+  return readText({ ...sourceOf(context), intake }, pipeline.serve.bodyMaxBytes, overload);
+}
+
+export function sourceOf(context: RequestContext): BodySource {
+  return { request: context.req.raw, incoming: context.env?.incoming };
+}
+
 /** How long a whole body may take to arrive; a stream of lines may take longer. */
 const BODY_MS_MAX = 30_000;
 
-/** The whole body as text. Throws `request.body-too-large`, `request.malformed` when it is not UTF-8, cut off or too slow. */
-export async function readText(
-  input: {
-    readonly request: Request;
-    readonly incoming: IncomingMessage | undefined;
-    readonly msMax?: number;
-  },
-  bytesMax: number,
-): Promise<string> {
-  const { request, incoming } = input;
-  if (Number(request.headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  const bytes =
-    incoming === undefined
-      ? await readWeb(request, bytesMax)
-      : await readIncoming(incoming, { bytesMax, msMax: input.msMax ?? BODY_MS_MAX });
-  return decode(bytes);
+/**
+ * The whole body as text. Errors: `request.body-too-large` (decoded), `request.malformed` when it is not UTF-8, not encoded as it
+ * says, cut off or too slow, `request.too-slow`, `request.media-type` for an encoding that is not taken.
+ */
+export async function readText(source: BodySource, bytesMax: number, overload?: Overload): Promise<string> {
+  const { headers } = source.request;
+  const encoding = encodingOf(headers.get("content-encoding"));
+  if (Number(headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
+  const reading = readWhole(source, bytesMax);
+  // Without a socket nobody sends slowly.
+  const coming = overload !== undefined && source.incoming !== undefined;
+  const bytes = coming ? await overload.aside(reading) : await reading;
+  return decode(encoding === null ? bytes : await decoded(bytes, encoding, bytesMax));
+}
+
+async function decoded(bytes: Uint8Array, encoding: Encoding, bytesMax: number): Promise<Uint8Array> {
+  const whole = await decodeBody(bytes, encoding, bytesMax);
+  if (whole === null) throw tooLarge(bytesMax);
+  return whole;
 }
 
 /** The lines of an NDJSON body; each at most `bytesMax` long. Blank ones are among them, so that the count is the line's number. */
-export async function* readLines(chunks: Chunks, bytesMax: number): AsyncGenerator<string> {
-  let rest: Uint8Array[] = [];
-  let restBytes = 0;
+export async function* readLines(
+  chunks: AsyncIterable<Uint8Array>,
+  bytesMax: number,
+  stream?: OpenStream,
+): AsyncGenerator<string> {
+  const rest = new Gathered();
   for await (const chunk of chunks) {
     let from = 0;
     for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
-      const line = decode(Buffer.concat([...rest, chunk.subarray(from, at)]));
-      if (restBytes + at - from > bytesMax) throw tooLarge(bytesMax);
-      yield line;
-      rest = [];
-      restBytes = 0;
+      if (rest.length + at - from > bytesMax) throw tooLarge(bytesMax);
+      rest.add(chunk.subarray(from, at));
+      stream?.line();
+      yield decode(rest.take());
       from = at + 1;
     }
-    restBytes += chunk.length - from;
-    if (restBytes > bytesMax) throw tooLarge(bytesMax);
-    rest.push(chunk.subarray(from));
+    if (rest.length + chunk.length - from > bytesMax) throw tooLarge(bytesMax);
+    // A copy: what stays behind must not keep the whole chunk.
+    if (from < chunk.length) rest.add(from === 0 ? chunk : chunk.slice(from));
   }
-  if (restBytes > 0) yield decode(Buffer.concat(rest));
+  if (rest.length > 0) yield decode(rest.take());
 }
 
-/** The chunks of a body. */
-export function chunksOf(input: { readonly request: Request; readonly incoming: IncomingMessage | undefined }): Chunks {
-  if (input.incoming !== undefined) return input.incoming;
-  return webChunks(input.request);
-}
+/** So much may come before it is read; then the client is held back. */
+const AHEAD_BYTES = 65_536;
 
-async function* webChunks(request: Request): AsyncGenerator<Uint8Array> {
-  if (request.body === null) return;
-  const reader = request.body.getReader();
+/** The chunks of a streamed body, decoded and put together while nobody reads them. Errors: `request.malformed`, those of `stream.wait`. */
+export async function* chunksOf({ request, incoming }: BodySource, stream: OpenStream): AsyncGenerator<Uint8Array> {
+  const encoding = encodingOf(request.headers.get("content-encoding"));
+  if (incoming === undefined && request.body === null) return;
+  const raw: Readable = incoming ?? Readable.fromWeb(request.body as WebStream);
+  const source = encoding === null ? raw : decodeStream(raw, encoding);
+  const gathered = new Gathered();
+  let ended = false;
+  let fault: unknown = null;
+  let wake = (): void => {};
+  const onData = (chunk: Buffer): void => {
+    gathered.add(chunk);
+    if (gathered.length >= AHEAD_BYTES) source.pause();
+    wake();
+  };
+  const onEnd = (): void => {
+    ended = true;
+    wake();
+  };
+  const onCut = (error?: Error): void => {
+    if (!ended)
+      fault ??= encoding !== null && error !== undefined ? notEncoded(encoding, error) : incomplete("was cut off");
+    onEnd();
+  };
+  source.on("data", onData).on("end", onEnd).on("error", onCut).on("close", onCut);
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
+      if (gathered.length > 0) {
+        const bytes = gathered.take();
+        source.resume();
+        yield bytes;
+      } else if (fault !== null) throw fault;
+      else if (ended) return;
+      else {
+        await stream.wait(
+          new Promise((resolve) => {
+            wake = resolve;
+          }),
+        );
+      }
     }
   } finally {
-    await reader.cancel().catch(() => {});
+    source.off("data", onData).off("end", onEnd).off("close", onCut);
+    // Later faults of a body that nobody reads are nobody's; the listener keeps them from ending the process.
+    if (source !== raw) source.destroy();
   }
 }
 
-async function readWeb(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of webChunks(request)) {
-    size += chunk.length;
-    if (size > bytesMax) throw tooLarge(bytesMax);
-    chunks.push(chunk);
+async function readWhole(source: BodySource, bytesMax: number): Promise<Uint8Array> {
+  const { request, incoming, msMax = BODY_MS_MAX, intake } = source;
+  if (incoming !== undefined) return readIncoming(incoming, { bytesMax, msMax, intake });
+  const gathered = new Gathered();
+  if (request.body === null) return gathered.take();
+  for await (const chunk of request.body) {
+    if (gathered.length + chunk.length > bytesMax) throw tooLarge(bytesMax);
+    gathered.add(chunk);
   }
-  return Buffer.concat(chunks);
+  return gathered.take();
 }
 
 function readIncoming(
   incoming: IncomingMessage,
-  { bytesMax, msMax }: { readonly bytesMax: number; readonly msMax: number },
+  {
+    bytesMax,
+    msMax,
+    intake,
+  }: { readonly bytesMax: number; readonly msMax: number; readonly intake: Intake | undefined },
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const gathered = new Gathered();
     const settle = (finish: () => void): void => {
       clearTimeout(timer);
+      coming?.done();
       incoming.off("data", onData).off("end", onEnd).off("error", onCut).off("close", onCut);
       finish();
     };
+    const fail = (error: SentinelError): void => settle(() => reject(error));
     const onData = (chunk: Buffer): void => {
-      size += chunk.length;
-      if (size > bytesMax) settle(() => reject(tooLarge(bytesMax)));
-      else chunks.push(chunk);
+      if (gathered.length + chunk.length > bytesMax) fail(tooLarge(bytesMax));
+      else {
+        gathered.add(chunk);
+        coming?.add(chunk.length);
+      }
     };
-    const onEnd = (): void => settle(() => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    const onCut = (): void => settle(() => reject(incomplete("was cut off")));
-    const timer = setTimeout(() => settle(() => reject(incomplete(`did not arrive within ${msMax} ms`))), msMax);
+    const onEnd = (): void => settle(() => resolve(gathered.take()));
+    const onCut = (): void => fail(incomplete("was cut off"));
+    const coming = intake?.body(fail);
+    const timer = setTimeout(() => fail(incomplete(`did not arrive within ${msMax} ms`)), msMax);
     incoming.on("data", onData).on("end", onEnd).on("error", onCut).on("close", onCut);
   });
 }

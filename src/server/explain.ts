@@ -12,20 +12,21 @@ import type { Shadowed } from "../online/shadow.ts";
 import type { WarmState } from "../online/states.ts";
 import { nameFolder } from "../pipeline/names.ts";
 import type { PredictionRecord } from "../ports/log.ts";
-import { mediaType, readText } from "./body.ts";
+import { bodyText, mediaType } from "./body.ts";
 import { parseJson } from "./json.ts";
-import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
+import { BUDGET_MS, jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { EXPLANATION_SCHEMA, ref } from "./schemas.ts";
 
 export const explainRoute: Route = {
   method: "POST",
+  access: "predict",
   path: "/explain",
   summary:
     "Exact attribution of a score (TreeSHAP on log-odds). A transaction is judged as it would be now, without being learned or logged; an id alone, or a transaction answered before, is explained by what was logged.",
   shed: true,
   body: {
     "application/json": {
-      anyOf: [ref("Transaction"), { type: "object", required: ["transaction_id"] }],
+      anyOf: [ref("Transaction"), ref("TransactionId")],
       properties: { against: { type: "string", description: "An alias or version in shadow, such as `candidate`." } },
     },
   },
@@ -43,11 +44,10 @@ interface Case {
 }
 
 async function explain(parts: ServerParts, context: RequestContext): Promise<Response> {
-  const request = context.req.raw;
-  mediaType(request, ["application/json"]);
-  const text = await readText({ request, incoming: context.env?.incoming }, parts.pipeline.serve.bodyMaxBytes);
+  mediaType(context.req.raw, ["application/json"]);
+  const text = await bodyText(parts, context);
   const { against, transaction } = partsOf(parseJson(text));
-  const found = await caseOf(parts, transaction);
+  const found = await parts.overload.within(caseOf(parts, transaction), BUDGET_MS);
   const { differenceOf, explainVector, reasonsOf, sentencesOf } = await import("../online/explain.ts");
   const explanation = explainVector(found.scorer, found.vector);
   const body = {

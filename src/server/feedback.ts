@@ -7,13 +7,14 @@ import { type FieldFault, invalidRequest } from "../online/faults.ts";
 import { type LabelDraft, takeLabel } from "../online/label.ts";
 import { idOf, rename, timeMessage } from "../online/parse.ts";
 import { nameFolder } from "../pipeline/names.ts";
-import { mediaType, readText } from "./body.ts";
+import { bodyText, mediaType } from "./body.ts";
 import { parseJson } from "./json.ts";
 import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { FEEDBACK_RESULT_SCHEMA, ref } from "./schemas.ts";
 
 export const feedbackRoute: Route = {
   method: "POST",
+  access: "label",
   path: "/feedback",
   summary: "Takes labels: one object or an array. In an array, unknown transactions are told item by item.",
   shed: true,
@@ -34,10 +35,9 @@ const LABEL_NAMES = ["fraud", "is_fraud", "label"];
 const SOURCE_LENGTH_MAX = 100;
 
 async function feedback(parts: ServerParts, context: RequestContext): Promise<Response> {
-  const request = context.req.raw;
-  mediaType(request, ["application/json"]);
-  const { bodyMaxBytes, batchMax } = parts.pipeline.serve;
-  const body = parseJson(await readText({ request, incoming: context.env?.incoming }, bodyMaxBytes));
+  mediaType(context.req.raw, ["application/json"]);
+  const { batchMax } = parts.pipeline.serve;
+  const body = parseJson(await bodyText(parts, context));
   if (!Array.isArray(body)) {
     const outcome = await take(parts, parseLabel(parts, body, ""));
     if (!outcome.accepted) throw refused(outcome);

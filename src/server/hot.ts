@@ -3,46 +3,29 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { SentinelError } from "../core/errors.ts";
 import { answer } from "../online/answer.ts";
-import { failed } from "./app.ts";
+import { bearerIn } from "./access.ts";
+import { noteFailure } from "./app.ts";
+import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
-import type { ServerParts } from "./parts.ts";
+import { BUDGET_MS, type ServerParts } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
-
-/** How long a whole body may take to arrive. */
-const BODY_MS_MAX = 30_000;
-/** How often bodies that are still arriving are looked at: one timer for all of them. */
-const LOOK_MS = 1000;
-
-export interface HotRoad {
-  readonly listener: RequestListener;
-  stop(): void;
-}
+import { problemHeaders, problemOf } from "./problem.ts";
+import type { SafetyHeaders } from "./safety.ts";
 
 /**
  * Answers what is plain by itself, and gives everything else to `cold`: other routes, queries, encodings, bodies of unknown length. Errors,
  * headers, limits and metrics are those of the cold road.
  */
-export function hotRoad(parts: ServerParts, cold: RequestListener): HotRoad {
+export function hotRoad(
+  parts: ServerParts,
+  { cold, safety }: { readonly cold: RequestListener; readonly safety: SafetyHeaders },
+): RequestListener {
   const { bodyMaxBytes } = parts.pipeline.serve;
-  const arriving = new Set<Arrival>();
-  const timer = setInterval(() => {
-    const late = parts.ports.clock.elapsed() - BODY_MS_MAX;
-    for (const arrival of arriving) if (arrival.begun < late) arrival.giveUp();
-  }, LOOK_MS).unref();
-  return {
-    listener(incoming, response) {
-      const length = plainLength(incoming);
-      if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
-      else serve(parts, { incoming, response, length, arriving });
-    },
-    stop: () => clearInterval(timer),
+  return (incoming, response) => {
+    const length = plainLength(incoming);
+    if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
+    else serve(parts, { incoming, response, length, safety });
   };
-}
-
-/** A body that has not arrived whole. */
-interface Arrival {
-  readonly begun: number;
-  giveUp(): void;
 }
 
 /** The length of a body that can be answered here; −1 for every other request. */
@@ -56,80 +39,88 @@ function plainLength({ method, url, headers }: IncomingMessage): number {
   return length === undefined ? -1 : Number(length);
 }
 
-function serve(
-  parts: ServerParts,
-  on: {
-    readonly incoming: IncomingMessage;
-    readonly response: ServerResponse;
-    readonly length: number;
-    readonly arriving: Set<Arrival>;
-  },
-): void {
-  const { incoming, response, length, arriving } = on;
-  const { overload, ports } = parts;
+interface Exchange {
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly length: number;
+  readonly safety: SafetyHeaders;
+}
+
+function serve(parts: ServerParts, on: Exchange): void {
+  const { incoming, length } = on;
+  const { overload, intake, access, ports } = parts;
   const begun = ports.clock.elapsed();
   const finish = (status: number): void =>
     parts.measures.requested({ route: predictRoute.path, status, ms: ports.clock.elapsed() - begun });
   try {
-    overload.enter();
+    const { headers } = incoming;
+    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
+    overload.admit();
   } catch (error) {
     incoming.resume();
-    void refuse(parts, response, error).then(finish);
+    finish(refuse(parts, on, error));
     return;
   }
-  const chunks: Buffer[] = [];
-  let size = 0;
+  const gathered = new Gathered();
   let over = false;
-  const end = (outcome: Promise<number>): void => {
+  /** True for the first of what may end the wait. */
+  const arrived = (): boolean => {
+    if (over) return false;
     over = true;
-    arriving.delete(arrival);
-    void outcome.then((status) => {
-      overload.leave();
-      finish(status);
-    });
+    coming.done();
+    return true;
   };
-  const arrival: Arrival = {
-    begun,
-    giveUp() {
-      if (!over) end(refuse(parts, response, incomplete("did not arrive within its time")));
-    },
+  const fail = (error: SentinelError): void => {
+    if (arrived()) finish(refuse(parts, on, error));
   };
-  arriving.add(arrival);
+  const coming = intake.body(fail);
   incoming.on("data", (chunk: Buffer) => {
-    size += chunk.length;
-    chunks.push(chunk);
+    if (over) return;
+    gathered.add(chunk);
+    coming.add(chunk.length);
   });
   incoming.on("end", () => {
-    if (over) return;
-    end(reply(parts, response, chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size)));
+    if (arrived()) void reply(parts, on, gathered.take()).then(finish);
   });
   incoming.on("close", () => {
-    if (!over) end(refuse(parts, response, incomplete(`was cut off after ${size} of ${length} bytes`)));
+    if (!over) fail(incomplete(`was cut off after ${gathered.length} of ${length} bytes`));
   });
 }
 
 /** Answers; the status. Never rejects. */
-async function reply(parts: ServerParts, response: ServerResponse, body: Buffer): Promise<number> {
+async function reply(parts: ServerParts, on: Exchange, body: Uint8Array): Promise<number> {
+  const { response, safety } = on;
+  const { overload } = parts;
+  let counted = false;
   try {
+    overload.enterAdmitted();
+    counted = true;
     if (!isUtf8(body)) throw notUtf8();
-    const parsed = parts.parser.parse(parseJson(body.toString("utf8")), parts.ports.clock.now());
-    const text = JSON.stringify(await answer(parts, parsed));
-    const bytes = Buffer.byteLength(text);
-    response.writeHead(200, ["content-type", "application/json", "content-length", String(bytes)]);
-    response.end(text);
+    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+    const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
+    const next = answer(parts, parsed);
+    // Mostly it is there already: no promise is made for it.
+    const answered = JSON.stringify(next instanceof Promise ? await overload.within(next, BUDGET_MS) : next);
+    const length = String(Buffer.byteLength(answered));
+    response.writeHead(200, ["content-type", "application/json", "content-length", length, ...safety]);
+    response.end(answered);
     return 200;
   } catch (error) {
-    return refuse(parts, response, error);
+    return refuse(parts, on, error);
+  } finally {
+    if (counted) overload.leave();
   }
 }
 
-/** The problem document of an error, as the cold road answers it; the status. Never rejects. */
-async function refuse(parts: ServerParts, response: ServerResponse, error: unknown): Promise<number> {
-  const problem = failed(parts, error);
-  const text = await problem.text();
+/** The problem document of an error, as the cold road answers it; the status. Made without a Response, because overload makes thousands. */
+function refuse(parts: ServerParts, { response, safety }: Exchange, error: unknown): number {
+  const more = noteFailure(parts, error);
+  const problem = problemOf(error);
   if (!response.headersSent && !response.destroyed) {
-    problem.headers.set("content-length", String(Buffer.byteLength(text)));
-    response.writeHead(problem.status, [...problem.headers].flat());
+    const text = JSON.stringify(problem);
+    const head = ["content-length", String(Buffer.byteLength(text)), ...safety];
+    for (const headers of [problemHeaders(error, problem), more]) head.push(...Object.entries(headers).flat());
+    response.writeHead(problem.status, head);
     response.end(text);
   }
   return problem.status;

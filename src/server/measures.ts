@@ -4,11 +4,14 @@ import type { Decision } from "../core/decision.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { Shadows } from "../online/shadow.ts";
-import { SHADOW_MISSES } from "../ports/log.ts";
+import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 
 /** Seconds; a quarter of a millisecond to a second, because answers take a few milliseconds. */
 const SECONDS = [0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 const SCORES = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99, 1];
+
+/** Clocks of machines that keep time differ by less. */
+const AHEAD_MS_NOTED = 60_000;
 
 export type Measures = ReturnType<typeof createMeasures>;
 
@@ -47,6 +50,18 @@ export function createMeasures() {
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
   const repeated = counter("repeated_total", "Transactions answered before and answered the same again.");
   const logDropped = counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]);
+  const logRefused = counter(
+    "log_refused_total",
+    "Requests refused because the log cannot take their records, by code.",
+    ["code"],
+  );
+  const logUnwritten = gauge("log_unwritten_records", "Records that wait to be written to the log.");
+  const logOldest = gauge("log_oldest_unwritten_seconds", "Age of the oldest record that is not written to the log.");
+  const logFailures = counter("log_write_failures_total", "Writes of the log that failed.");
+  const logPruned = counter("log_pruned_total", "Predictions that the log forgot (log.retention).");
+  const logFault = gauge("log_fault", "1 while the last write of the log failed, else 0.");
+  const tooLate = counter("too_late_total", "Transactions judged and not learned: later than the lateness allows.");
+  const ahead = counter("ahead_total", "Transactions dated ahead of the server's clock by more than a minute.");
   const learnFailures = counter("learn_failures_total", "Transactions the feature state could not learn.");
   const stateFailures = counter("state_failures_total", "Answers by the policy because the shared state did not.", [
     "code",
@@ -89,6 +104,11 @@ export function createMeasures() {
     },
     repeated: () => repeated.inc(),
     recordDropped: (kind) => logDropped.inc({ kind }),
+    logRefused: (code) => logRefused.inc({ code }),
+    tooLate: () => tooLate.inc(),
+    ahead(ms) {
+      if (ms > AHEAD_MS_NOTED) ahead.inc();
+    },
     learnFailed: () => learnFailures.inc(),
     stateFailed: (code) => stateFailures.inc({ code }),
     fieldLacking: (field, how) => fieldsLacking.inc({ field, how }),
@@ -101,6 +121,8 @@ export function createMeasures() {
     counters,
     overloaded: counter("overloaded_total", "Requests refused because of overload."),
     inFlight: gauge("in_flight", "Requests being read or answered."),
+    bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
+    streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
     requested({ route, status, ms }: { readonly route: string; readonly status: number; readonly ms: number }): void {
       // Labels are looked up once per route and status: prom-client hashes them at each call.
       const key = `${status} ${route}`;
@@ -112,7 +134,19 @@ export function createMeasures() {
       child.count.inc();
       child.seconds.observe(ms / 1000);
     },
-    async text(now: number, from: { readonly live: Live; readonly shadows: Shadows }): Promise<string> {
+    async text(
+      now: number,
+      from: { readonly live: Live; readonly shadows: Shadows; readonly log: Pick<PredictionLog, "health"> },
+    ): Promise<string> {
+      const { unwritten, oldestMs, failures, pruned, fault } = from.log.health();
+      logUnwritten.set(unwritten);
+      logOldest.set(oldestMs / 1000);
+      logFault.set(fault === null ? 0 : 1);
+      // The log counts; here its counts are shown.
+      logFailures.reset();
+      logFailures.inc(failures);
+      logPruned.reset();
+      logPruned.inc(pruned);
       const { champion, shadows } = from.live.current;
       model.reset();
       if (champion !== null) {

@@ -3,25 +3,27 @@
 import type { Served } from "../online/live.ts";
 import type { Shadowed } from "../online/shadow.ts";
 import type { WarmState } from "../online/states.ts";
+import type { Caller } from "./access.ts";
 import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
 
 export const modelRoute: Route = {
   method: "GET",
+  access: "any",
   path: "/model",
   summary: "What is serving and in shadow, whether their feature state is warm, and how old the aliases are.",
   answers: { "application/json": { type: "object" } },
-  run: (parts) => jsonResponse(modelOf(parts)),
+  run: (parts, context) => jsonResponse(modelOf(parts, context.get("caller"))),
 };
 
-/** The state of what serves, as plain data. */
-export function modelOf(parts: ServerParts) {
+/** The state of what serves, as plain data. Only those with a key see where files lie on the machine that trained. */
+export function modelOf(parts: ServerParts, { key }: Caller) {
   const { live, pipeline, ports } = parts;
   const { champion, shadows } = live.current;
   return {
     name: pipeline.model,
     pipeline: pipeline.name,
-    champion: champion === null ? null : championOf(champion),
-    shadows: shadows.map(shadowOf),
+    champion: champion === null ? null : championOf(champion, key !== null),
+    shadows: shadows.map((shadow) => shadowOf(shadow, key !== null)),
     aliases: live.aliases,
     registry: registryOf(parts, ports.clock.now()),
     broken: live.faults(),
@@ -69,7 +71,7 @@ export function registryOf(parts: ServerParts, now: number) {
   };
 }
 
-function championOf({ scorer, held, since }: Served) {
+function championOf({ scorer, held, since }: Served, paths: boolean) {
   const { manifest } = scorer;
   return {
     version: scorer.version,
@@ -78,18 +80,22 @@ function championOf({ scorer, held, since }: Served) {
     features: scorer.plan.width,
     thresholds: manifest.thresholds,
     trained_up_to: isoOf(manifest.trainedUpTo),
-    state: stateOf(held),
+    state: stateOf(held, paths),
   };
 }
 
-function shadowOf({ scorer, held }: Shadowed) {
-  return { version: scorer.version, bundle: scorer.bundle, state: held === null ? { warm: false } : stateOf(held) };
+function shadowOf({ scorer, held }: Shadowed, paths: boolean) {
+  return {
+    version: scorer.version,
+    bundle: scorer.bundle,
+    state: held === null ? { warm: false } : stateOf(held, paths),
+  };
 }
 
-function stateOf({ warm, origin, caughtUp }: WarmState) {
+function stateOf({ warm, origin, caughtUp }: WarmState, paths: boolean) {
   return {
     warm,
-    from: warm ? origin.dataPath : null,
+    ...(paths ? { from: warm ? origin.dataPath : null } : {}),
     data_hash: warm ? origin.dataHash : null,
     up_to: isoOf(origin.trainedUpTo),
     caught_up: caughtUp,

@@ -1,12 +1,16 @@
 // GET /openapi.json and /docs: the routes described from the same schemas that check requests.
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Clock } from "../ports/ports.ts";
 import { jsonResponse, type Route } from "./parts.ts";
 import { PROBLEM_TYPE } from "./problem.ts";
 import { PROBLEM_SCHEMA, SCHEMAS } from "./schemas.ts";
+import { schemasTaken } from "./transaction-schema.ts";
 
 /** The two routes that describe all the others. */
 export function describingRoutes(others: readonly Route[]): readonly Route[] {
   const openapi: Route = {
     method: "GET",
+    access: "any",
     path: "/openapi.json",
     summary: "This document.",
     answers: { "application/json": { type: "object" } },
@@ -14,6 +18,7 @@ export function describingRoutes(others: readonly Route[]): readonly Route[] {
   };
   const docs: Route = {
     method: "GET",
+    access: "any",
     path: "/docs",
     summary: "The routes as a page.",
     answers: { "text/html": { type: "string" } },
@@ -29,9 +34,11 @@ export function describingRoutes(others: readonly Route[]): readonly Route[] {
 }
 
 interface Described {
-  readonly pipeline: { readonly name: string; readonly model: string; readonly canonical: ReadonlyMap<string, string> };
+  readonly pipeline: Pipeline;
   readonly schema: object;
+  readonly aheadMaxMs: number;
   readonly packageVersion: string;
+  readonly ports: { readonly clock: Clock };
 }
 
 function documentOf(routes: readonly Route[], parts: Described) {
@@ -49,7 +56,7 @@ function documentOf(routes: readonly Route[], parts: Described) {
     },
     paths,
     components: {
-      schemas: { Transaction: parts.schema, ...SCHEMAS },
+      schemas: { ...schemasTaken(parts, parts.ports.clock.now()), ...SCHEMAS },
       securitySchemes: { key: { type: "http", scheme: "bearer" } },
     },
   };
@@ -60,10 +67,15 @@ function operationOf(route: Route): object {
   return {
     operationId: route.path.replace(/\W+/g, "_").replace(/^_|_$/g, ""),
     summary: route.summary,
-    ...(route.path.startsWith("/admin/") ? { security: [{ key: [] }] } : {}),
+    // Without keys only the admin routes ask for one.
+    ...(route.access === "open" ? {} : { security: route.access === "admin" ? [{ key: [] }] : [{ key: [] }, {}] }),
     ...(route.query === undefined ? {} : { parameters: parametersOf(route.query) }),
     ...(route.body === undefined ? {} : { requestBody: { required: true, content: contentOf(route.body) } }),
-    responses: { 200: { description: "Done.", content: contentOf(route.answers) }, default: problem },
+    responses: {
+      200: { description: "Done.", content: contentOf(route.answers) },
+      ...(route.tellsUnready ? { 503: { description: "Not ready, and why.", content: contentOf(route.answers) } } : {}),
+      default: problem,
+    },
   };
 }
 
@@ -94,7 +106,7 @@ function pageOf(routes: readonly Route[], parts: Described): string {
           : `<p>Body: <code>${Object.keys(route.body).map(escaped).join("</code>, <code>")}</code></p>`
       }</section>`,
   );
-  const schemas = { Transaction: parts.schema, ...SCHEMAS };
+  const schemas = { ...schemasTaken(parts, parts.ports.clock.now()), ...SCHEMAS };
   const shapes = Object.entries(schemas).map(
     ([name, schema]) =>
       `<details><summary><code>${escaped(name)}</code></summary><pre>${escaped(JSON.stringify(schema, null, 2))}</pre></details>`,

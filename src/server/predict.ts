@@ -1,14 +1,16 @@
 // POST /predict: one transaction in, one decision out.
 import { answer } from "../online/answer.ts";
 import { explainedAnswer } from "../online/explained.ts";
-import { mediaType, readText } from "./body.ts";
+import type { Reply } from "../online/reply.ts";
+import { bodyText, mediaType } from "./body.ts";
 import { wantsReasons } from "./explained.ts";
 import { parseJson } from "./json.ts";
-import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
+import { BUDGET_MS, jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
 
 export const predictRoute: Route = {
   method: "POST",
+  access: "predict",
   path: "/predict",
   summary: "Scores one transaction. The same id with the same content gets the same answer and counts once.",
   query: EXPLAIN_QUERY,
@@ -19,10 +21,10 @@ export const predictRoute: Route = {
 };
 
 async function predict(parts: ServerParts, context: RequestContext): Promise<Response> {
-  const request = context.req.raw;
   const explain = wantsReasons(context);
-  mediaType(request, ["application/json"]);
-  const text = await readText({ request, incoming: context.env?.incoming }, parts.pipeline.serve.bodyMaxBytes);
+  mediaType(context.req.raw, ["application/json"]);
+  const text = await bodyText(parts, context);
   const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
-  return jsonResponse(explain ? await explainedAnswer(parts, parsed) : await answer(parts, parsed));
+  const answering: Reply | Promise<Reply> = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
+  return jsonResponse(answering instanceof Promise ? await parts.overload.within(answering, BUDGET_MS) : answering);
 }

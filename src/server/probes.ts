@@ -6,6 +6,7 @@ const answers = { "application/json": { type: "object" } };
 
 export const livezRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/livez",
   summary: "200 while the process answers at all.",
   answers,
@@ -14,35 +15,53 @@ export const livezRoute: Route = {
 
 export const readyzRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/readyz",
+  tellsUnready: true,
   summary:
-    "200 when a champion can answer, else 503. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
+    "200 when a champion can answer and the log can be written, else 503. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
   answers,
   run(parts) {
     const { champion } = parts.live.current;
-    const ready = champion !== null && !parts.live.draining;
-    const why = parts.live.draining ? "draining" : "no champion";
-    const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : { reason: why };
+    const { fault: logFault, oldestMs } = parts.log.health();
+    // A log that cannot be written ends readiness before requests are refused, so that traffic goes elsewhere.
+    const unwritable = logFault !== null || parts.log.refusal() !== null;
+    const ready = champion !== null && !parts.live.draining && !unwritable;
+    const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : unreadyOf(parts);
     const registry = registryOf(parts, parts.ports.clock.now());
     const { shared } = sharingOf(parts);
     const status = !ready ? "not ready" : shared?.reachable === false ? "degraded" : "ready";
-    return jsonResponse({ status, ...state, registry, ...(shared && { shared }) }, ready ? 200 : 503);
+    const log = unwritable ? { log: { fault: logFault, oldest_unwritten_ms: Math.round(oldestMs) } } : {};
+    return jsonResponse({ status, ...state, ...log, registry, ...(shared && { shared }) }, ready ? 200 : 503);
   },
 };
 
+function unreadyOf(parts: ServerParts): { readonly reason: string; readonly fault?: object } {
+  const { champion, fault } = parts.live.current;
+  if (parts.live.draining) return { reason: "draining" };
+  if (champion !== null) return { reason: "the log cannot be written" };
+  return fault === undefined ? { reason: "no champion" } : { reason: "the champion cannot be served", fault };
+}
+
 export const healthRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/health",
+  tellsUnready: true,
   summary: "Readiness with what serves, the log's counts and the breakers, for people.",
   answers,
-  async run(parts) {
+  async run(parts, context) {
     const ready = parts.live.current.champion !== null;
-    const counts = await parts.log.counts();
+    const health = parts.log.health();
+    // Counting waits for what is unwritten, which a log that fails does not let happen.
+    const counts = health.fault === null ? await parts.log.counts().catch(() => null) : null;
+    const { unwritten, oldestMs, failures, fault } = health;
+    const writing = { unwritten, oldest_unwritten_ms: Math.round(oldestMs), failures, fault };
     const body = {
       status: ready ? "ok" : "not ready",
       version: parts.packageVersion,
-      model: modelOf(parts),
-      log: counts,
+      model: modelOf(parts, context.get("caller")),
+      log: { ...counts, ...writing },
     };
     return jsonResponse({ ...body, circuits: circuitsOf(parts) }, ready ? 200 : 503);
   },
@@ -50,6 +69,7 @@ export const healthRoute: Route = {
 
 export const circuitRoute: Route = {
   method: "GET",
+  access: "open",
   path: "/circuit/status",
   summary: "The circuit breakers: the champion's and one a candidate.",
   answers,

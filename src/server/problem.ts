@@ -19,10 +19,15 @@ const RETRY_AFTER_S = "1";
 const TITLES: Readonly<Record<number, string>> = {
   400: "The request cannot be read",
   401: "A key is needed",
+  403: "This key may not do that",
   404: "Not found",
   405: "This method is not allowed here",
+  408: "The request came too slowly",
   409: "In conflict with what is known",
   413: "The request is too large",
+  417: "This expectation is not met",
+  429: "Too many requests with this key",
+  431: "The head of the request is too large",
   415: "This media type is not taken",
   422: "The request is not valid",
   500: "A bug in Sentinel",
@@ -56,19 +61,25 @@ export function problemOf(error: unknown): Problem {
   };
 }
 
+/** The headers of a problem's answer. */
+export function problemHeaders(error: unknown, { status }: Problem): Record<string, string> {
+  const headers: Record<string, string> = { "content-type": PROBLEM_TYPE };
+  if (error instanceof SentinelError && error.kind.retryable) headers["retry-after"] = retryAfterOf(error);
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  return headers;
+}
+
 /** The answer to a request that failed. */
 export function problemResponse(error: unknown, headers: Readonly<Record<string, string>> = {}): Response {
   const problem = problemOf(error);
-  const retry = error instanceof SentinelError && error.kind.retryable;
-  return new Response(JSON.stringify(problem), {
-    status: problem.status,
-    headers: {
-      "content-type": PROBLEM_TYPE,
-      ...(retry ? { "retry-after": RETRY_AFTER_S } : {}),
-      ...(problem.status === 401 ? { "www-authenticate": "Bearer" } : {}),
-      ...headers,
-    },
-  });
+  const { status } = problem;
+  return new Response(JSON.stringify(problem), { status, headers: { ...problemHeaders(error, problem), ...headers } });
+}
+
+/** Seconds: what the error knows, else when the server looks again. */
+function retryAfterOf(error: SentinelError): string {
+  const { retryAfterS } = (error.cause ?? {}) as { readonly retryAfterS?: unknown };
+  return typeof retryAfterS === "number" ? String(retryAfterS) : RETRY_AFTER_S;
 }
 
 /** What the log gets of a bug: name and message, never the request's content. */

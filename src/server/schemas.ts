@@ -1,4 +1,4 @@
-// JSON Schemas of what the server answers; the transaction's own comes from the pipeline.
+// JSON Schemas of what the server answers.
 
 const text = { type: "string" };
 const count = { type: "integer", minimum: 0 };
@@ -22,6 +22,8 @@ export const EXPLAIN_QUERY = {
 export const ANSWER_SCHEMA = ref("Answer");
 export const EXPLANATION_SCHEMA = ref("Explanation");
 export const FEEDBACK_RESULT_SCHEMA = ref("FeedbackResult");
+/** A line of an NDJSON answer. */
+export const LINE_SCHEMA = { anyOf: [ref("Answer"), ref("LineProblem")] };
 export const PROBLEM_SCHEMA = ref("Problem");
 
 const model = {
@@ -46,7 +48,7 @@ const side = {
   },
 };
 
-/** components.schemas, without the transaction. */
+/** components.schemas of what is answered. */
 export const SCHEMAS = {
   Answer: {
     type: "object",
@@ -130,20 +132,6 @@ export const SCHEMAS = {
       },
     },
   },
-  Feedback: {
-    type: "object",
-    required: ["transaction_id", "fraud"],
-    properties: {
-      transaction_id: { type: ["string", "integer"] },
-      fraud: { type: ["boolean", "integer"], description: "true or 1: fraud. Also as is_fraud or label." },
-      source: { ...text, maxLength: 100, default: "analyst", description: "Who says so." },
-      time: {
-        type: ["string", "integer", "null"],
-        description:
-          "When it became known, on the clock of event time; not before its transaction. Absent: now, at the newest event time seen. null: nobody knows when, so the transaction's time plus the pipeline's label delay counts.",
-      },
-    },
-  },
   FeedbackResult: {
     type: "object",
     required: ["accepted", "rejected", "items"],
@@ -159,6 +147,13 @@ export const SCHEMAS = {
         },
       },
     },
+  },
+  LineProblem: {
+    description: "A problem in the place of a line's answer; `line` counts from 1, blank ones included.",
+    allOf: [
+      { $ref: "#/components/schemas/Problem" },
+      { type: "object", required: ["line"], properties: { line: { type: "integer", minimum: 1 } } },
+    ],
   },
   Problem: {
     type: "object",

@@ -6,6 +6,7 @@ import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
 
 export const shadowReportRoute: Route = {
   method: "GET",
+  access: "any",
   path: "/shadow/report",
   summary:
     "Paired report of every candidate, with intervals over cards, matured labels and the coverage ledger. `sentinel compare` reports on all rows.",
@@ -39,13 +40,14 @@ function reportOnce(parts: ServerParts): Promise<object> {
 
 async function makeReport(parts: ServerParts, now: number): Promise<object> {
   const { log, pipeline, live, shadows } = parts;
+  const { card, amount } = pipeline.columns;
   shadows.flush();
   const champion = live.current.champion?.scorer.version ?? null;
   const coverage = await log.coverage();
   const candidates = [];
   for (const { scorer } of live.current.shadows) {
     const { version, bundle } = scorer;
-    const pairs = await collectPairs(pairsAgainst(log.pairs(version, { newest: ROWS_MAX }), champion));
+    const pairs = await collectPairs(pairsAgainst(log.pairs(version, { newest: ROWS_MAX, card, amount }), champion));
     const ledger = coverage.find((one) => one.version === version);
     candidates.push({
       version,

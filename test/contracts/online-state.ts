@@ -184,7 +184,13 @@ async function take(
   let vectors: number[][] = [];
   const judge = (): PredictionDraft => {
     vectors = plans.map((plan) => vectorOf(states.get(plan)!.state, plan, transaction));
-    return { ...DRAFT, transactionId: transaction.id, time: transaction.time, fields: transaction.fields };
+    return {
+      ...DRAFT,
+      transactionId: transaction.id,
+      time: transaction.time,
+      receivedAt: transaction.time,
+      fields: transaction.fields,
+    };
   };
   const taken = await states.take({ transaction, log, judge });
   if (taken.outcome === "answered") expect(taken).toMatchObject({ logged: true, fault: null });

@@ -362,6 +362,95 @@ export function registryContract(
         expect(await registry.journal("card-fraud")).toEqual([]);
       });
 
+      describe("in one step", () => {
+        const step = (changes: Partial<Parameters<Registry["moveAlias"]>[0]> = {}) =>
+          registry.moveAlias({
+            model: "card-fraud",
+            alias: "champion",
+            from: "1",
+            to: "2",
+            also: [
+              { alias: "previous", from: null, to: "1" },
+              { alias: "candidate", from: "2", to: null },
+            ],
+            entry: draft({ at: NOW + 1 }),
+            ...changes,
+          });
+        const before = { champion: "1", candidate: "2" };
+
+        beforeEach(async () => {
+          await aVersion(registry);
+          await aVersion(registry);
+          await move("champion", null, "1");
+          await move("candidate", null, "2");
+        });
+
+        test("several move with one entry, which names them all and is sealed with them", async () => {
+          const entry = await step();
+          expect(await registry.aliases("card-fraud")).toEqual({ champion: "2", previous: "1" });
+          const journal = await registry.journal("card-fraud");
+          expect(journal).toHaveLength(3);
+          expect(journal[2]).toEqual(entry);
+          expect(entry).toMatchObject({ index: 2, alias: "champion", from: "1", to: "2", verb: "promote" });
+          expect(entry.also).toEqual([
+            { alias: "previous", from: null, to: "1" },
+            { alias: "candidate", from: "2", to: null },
+          ]);
+          expect(Object.hasOwn(journal[0], "also")).toBe(false);
+          expect(verifyJournal(journal)).toEqual({ ok: true, badIndex: null, why: "" });
+          const changed = { ...entry, also: [{ alias: "previous", from: null, to: "2" }] };
+          expect(verifyJournal([...journal.slice(0, 2), changed])).toMatchObject({ ok: false, badIndex: 2 });
+          const other = await place.open();
+          expect(await other.journal("card-fraud")).toEqual(journal);
+          expect(await other.journal("card-fraud", { asStored: true })).toEqual(journal);
+          await other.close();
+        });
+
+        test.each([
+          ["the first has moved since", { from: "2" }, "registry.conflict"],
+          ["another has moved since", { also: [{ alias: "candidate", from: "1", to: null }] }, "registry.conflict"],
+          [
+            "one goes to no version",
+            { also: [{ alias: "previous", from: null, to: "9" }] },
+            "registry.version-unknown",
+          ],
+          ["one goes nowhere", { also: [{ alias: "previous", from: null, to: null }] }, "registry.invalid"],
+          ["one is named twice", { also: [{ alias: "champion", from: "1", to: "2" }] }, "registry.invalid"],
+          ["one has no name", { also: [{ alias: "", from: null, to: "1" }] }, "registry.invalid"],
+          [
+            "there are too many",
+            { also: Array.from({ length: 10 }, (_, i) => ({ alias: `candidate-${i}`, from: null, to: "1" })) },
+            "registry.invalid",
+          ],
+        ])("none moves and nothing is written when %s", async (_, changes, code) => {
+          expect(await codeOf(step(changes))).toBe(code);
+          expect(await registry.aliases("card-fraud")).toEqual(before);
+          expect(await registry.journal("card-fraud")).toHaveLength(2);
+        });
+
+        test("of two at once one wins whole", async () => {
+          const other = await place.open();
+          const back = { alias: "champion", from: "1", to: null, also: [{ alias: "previous", from: null, to: "2" }] };
+          const outcomes = await Promise.allSettled([
+            step(),
+            other.moveAlias({ model: "card-fraud", ...back, entry: draft() }),
+          ]);
+          await other.close();
+          expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+          expect(await registry.journal("card-fraud")).toHaveLength(3);
+          expect(await registry.aliases("card-fraud")).toEqual(
+            outcomes[0].status === "fulfilled" ? { champion: "2", previous: "1" } : { candidate: "2", previous: "2" },
+          );
+        });
+
+        test("nothing is left to recover after a move that ended", async () => {
+          await step();
+          expect(await registry.recover("card-fraud")).toBeNull();
+          expect(await registry.recover("nobody")).toBeNull();
+          expect(await registry.journal("card-fraud")).toHaveLength(3);
+        });
+      });
+
       test("moved by two at once: one wins", async () => {
         await aVersion(registry);
         await aVersion(registry);

@@ -69,7 +69,11 @@ test("no pairs, useless pairs and too many pairs are reported as such", async ()
     i === 3 ? { ...pair, candidate: { ...pair.candidate, score: Number.NaN } } : pair,
   );
   expect(shadowReport(await collectPairs(spoiled), OPTIONS)).toMatchObject({ pairs: 39, unusable: 1 });
-  expect(await collectPairs(pairs, { rowsMax: 10 })).toMatchObject({ rows: 10, truncated: true });
+  const newest = await collectPairs(pairs, { rowsMax: 10 });
+  expect(newest).toMatchObject({ rows: 10, truncated: true });
+  expect([...newest.a]).toEqual(pairs.slice(-10).map(({ champion }) => champion.score));
+  expect(newest.cards).toBe(new Set(pairs.slice(-10).map(({ card }) => card)).size);
+  expect(Math.max(...newest.card)).toBe(newest.cards - 1);
   expect(await collectPairs(pairs, { rowsMax: 40 })).toMatchObject({ rows: 40, truncated: false });
 });
 

@@ -12,7 +12,7 @@ import { compileSpec, layoutOf } from "../../src/features/plan.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { FeatureState } from "../../src/features/state.ts";
 import { Oracle } from "./oracle.ts";
-import { LATENESS_MS, START, specArbitrary, streamArbitrary, transaction } from "./streams.ts";
+import { arrivalsArbitrary, LATENESS_MS, START, specArbitrary, streamArbitrary, transaction } from "./streams.ts";
 
 const QUIET = { latenessMs: LATENESS_MS, tileEvents: 1000 };
 const BUSY = { latenessMs: LATENESS_MS, tileEvents: 2, tileMs: 6 * HOUR_MS, keysMax: 2, idsMax: 8 };
@@ -23,7 +23,7 @@ function newState(plan: FeaturePlan, limits: Partial<StateLimits>): FeatureState
 
 function feed(state: FeatureState, event: FeatureArrival): void {
   if (event.kind === "label") state.learnLabel(event);
-  else state.learn(event.transaction);
+  else state.learn(event.transaction, event.receivedAt);
 }
 
 /** The bits of a vector, so that NaN equals NaN and 0 differs from −0. */
@@ -283,4 +283,51 @@ test("a sweep takes no key with a label that a window may still ask for", () => 
   for (let i = 0; i < 6; i++) state.learn(transaction(`t${i}`, START + 30 * HOUR_MS, { c: `other ${i}` }));
   expect(state.stats().keys).toBeLessThanOrEqual(8);
   expect(encode(state, plan, transaction("now", START + 31 * HOUR_MS, { c: "a" }))).toEqual(Float32Array.of(1));
+});
+
+test("what is dated ahead of the clock is learned, and makes nothing too late that would not have been", () => {
+  fc.assert(
+    fc.property(specArbitrary, arrivalsArbitrary, (spec, events) => {
+      const plan = compileSpec(spec);
+      const state = newState(plan, QUIET);
+      const honest = newState(plan, QUIET);
+      let newest = Number.NEGATIVE_INFINITY;
+      for (const event of events) {
+        if (event.kind === "label") continue;
+        const { transaction: tx, receivedAt = 0 } = event;
+        const before = state.counts.tooLate;
+        const [learned, truly] = [state.learn(tx, receivedAt), honest.learn({ ...tx, time: receivedAt })];
+        if (truly === "learned") newest = Math.max(newest, receivedAt);
+        expect(state.watermark).toBe(newest);
+        // A wrong date ahead is never too late itself; everybody else fares as if that date had been right.
+        if (tx.time === receivedAt) expect(learned).toBe(truly);
+        else expect(state.counts.tooLate).toBe(tx.time < newest - LATENESS_MS ? before + 1 : before);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("a payment dated 23 hours ahead is seen by the windows at its own time, and by none before", () => {
+  const spec = checkSpec({
+    name: "ahead",
+    version: 1,
+    features: [{ kind: "window", name: "n_1d", key: ["customer"], over: "transactions", window: "1d" }],
+  });
+  const plan = compileSpec(spec);
+  const state = newState(plan, {});
+  const at = (id: string, hours: number) => transaction(id, START + hours * HOUR_MS, { customer: "a" });
+  const counts: number[] = [];
+  for (const [id, hours] of [
+    ["a", 0],
+    ["ahead", 23],
+    ["b", 0.5],
+    ["c", 1],
+    ["d", 23.5],
+  ] as const) {
+    counts.push(encode(state, plan, at(id, hours))[0]);
+    expect(state.learn(at(id, hours), START + (id === "ahead" ? 0 : hours) * HOUR_MS)).toBe("learned");
+    expect(FeatureState.restore(state.snapshot()).watermark).toBe(state.watermark);
+  }
+  expect(counts).toEqual([1, 2, 2, 3, 5]);
 });

@@ -168,6 +168,22 @@ export const streamArbitrary: fc.Arbitrary<readonly FeatureArrival[]> = fc
     return events;
   });
 
+/** The same streams with arrivals: one transaction in three is dated hours ahead of the clock, as by a client that sends local time as UTC. */
+export const arrivalsArbitrary: fc.Arbitrary<readonly FeatureArrival[]> = fc
+  .tuple(streamArbitrary, fc.array(fc.integer({ min: 0, max: 23 }), { minLength: 7, maxLength: 7 }))
+  .map(([events, hours]) => {
+    const ids: string[] = [];
+    return events.map((event): FeatureArrival => {
+      const { transaction: sent } = event;
+      if (!ids.includes(sent.id)) ids.push(sent.id);
+      const place = ids.indexOf(sent.id);
+      const ahead = place % 3 === 1 ? hours[place % hours.length] * HOUR_MS : 0;
+      const dated = { ...sent, time: sent.time + ahead };
+      if (event.kind === "label") return { ...event, transaction: dated };
+      return { ...event, transaction: dated, receivedAt: sent.time };
+    });
+  });
+
 function dropUndefined(value: object): object {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined));
 }

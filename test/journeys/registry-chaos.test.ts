@@ -8,6 +8,7 @@ import Database from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
+import { createMlflowRegistry } from "../../src/drivers/registry/mlflow/driver.ts";
 import { verifyRegistry } from "../../src/lifecycle/verify.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
 import { aRun, aVersion, codeOf, draft, NOW } from "../contracts/registry.ts";
@@ -66,6 +67,51 @@ describe("the embedded registry", () => {
     expect(killed).toBeGreaterThan(0);
     expect((await run(["promote", "--to", "1", ...force("the next")])).code).toBeLessThan(2);
     expect((await run(["registry", "list"])).json.aliases.champion).toBe("1");
+  });
+
+  test("a promotion or a rollback killed at each of its steps: every alias moved or none, as the journal says", async () => {
+    const models = path.join(dir, "models");
+    const look = async () => {
+      const registry = createLocalRegistry({ dir: models });
+      const aliases = await registry.aliases("card-fraud");
+      const entries = (await registry.journal("card-fraud")).length;
+      const { faults } = await verifyRegistry(registry, { model: "card-fraud", files: false, report: quiet });
+      await registry.close();
+      return { aliases, entries, faults };
+    };
+    const hook = path.join(import.meta.dirname, "kill-at.mjs");
+    const killedAt = async (args: readonly string[], killAt: number) =>
+      sentinel(args, { cwd: dir, env: { KILL_AT: String(killAt) }, nodeArgs: ["--import", hook] });
+    const before = await look();
+    const { candidate } = before.aliases;
+    expect(before.aliases).toEqual({ champion: "1", candidate });
+    const promoted = { champion: candidate, previous: "1" };
+    const back = { champion: "1", previous: candidate };
+    for (const [args, from, to] of [
+      [["promote", ...force("killed")], before.aliases, promoted],
+      [["rollback", "--reason", "killed"], promoted, back],
+    ] as const) {
+      const kept = mkdtempSync(path.join(tmpdir(), "sentinel-models-"));
+      cpSync(models, kept, { recursive: true });
+      const { entries } = await look();
+      const moved: boolean[] = [];
+      let end: Awaited<ReturnType<typeof killedAt>> | null = null;
+      for (let at = 1; end?.signal !== null && at <= 100; at++) {
+        rmSync(models, { recursive: true });
+        cpSync(kept, models, { recursive: true });
+        end = await killedAt(args, at);
+        const now = await look();
+        moved.push(now.entries > entries);
+        expect(now, `${args[0]} killed at step ${at}`).toEqual(
+          moved.at(-1) ? { aliases: to, entries: entries + 1, faults: [] } : { aliases: from, entries, faults: [] },
+        );
+      }
+      rmSync(kept, { recursive: true });
+      expect(end, end?.stderr).toMatchObject({ code: 0, signal: null });
+      // Killed on both sides of the commit, and in the middle of the transaction: eight statements write three aliases and an entry.
+      expect(moved.indexOf(true)).toBeGreaterThan(8);
+      expect(moved.filter(Boolean).length).toBeGreaterThan(2);
+    }
   });
 
   test("of two promotions at once one wins, and the other is told", async () => {
@@ -168,7 +214,7 @@ test("a full disk under the embedded registry: no version, no move, and all goes
   }
 });
 
-if (!mlflowInstalled) console.warn("SKIPPED 3 tests of a server in trouble: no .cache/venv-mlflow");
+if (!mlflowInstalled) console.warn("SKIPPED 4 tests of a server in trouble: no .cache/venv-mlflow");
 
 describe.runIf(mlflowInstalled)("the registry on a server", () => {
   let server: MlflowProcess;
@@ -215,6 +261,61 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
       expect((await run(["registry", "list"], env)).json.aliases.champion).toBe(to);
       expect(await run(["registry", "verify", "--no-files"], env)).toMatchObject({ code: 0, json: { faults: [] } });
     }
+  });
+
+  test("a promotion or a rollback killed before each of its requests: aliases and journal agree afterwards", async () => {
+    const registry = createMlflowRegistry({ server: { uri: server.uri } });
+    const model = "card-fraud";
+    const put = async (wanted: Readonly<Record<string, string>>) => {
+      const aliases = await registry.aliases(model);
+      for (const alias of new Set([...Object.keys(aliases), ...Object.keys(wanted)])) {
+        const [from, to] = [aliases[alias] ?? null, wanted[alias] ?? null];
+        if (from !== to) await registry.moveAlias({ model, alias, from, to, entry: draft({ evidence: "" }) });
+      }
+    };
+    const { candidate } = await registry.aliases(model);
+    const promoted = { champion: candidate, previous: "1" };
+    for (const [args, from, to] of [
+      [["promote", "--to", candidate, ...force("killed")], { champion: "1", candidate }, promoted],
+      [["rollback", "--to", "1", "--reason", "killed"], promoted, { champion: "1", previous: candidate }],
+    ] as const) {
+      const lines: string[] = [];
+      for (let at = 1; lines.length === at - 1 && at <= 50; at++) {
+        await put(from);
+        const entries = (await registry.journal(model)).length;
+        let writes = 0;
+        const ran = await sentinel(args, {
+          cwd: dir,
+          env,
+          started: (child) => {
+            proxy.hold = async (line) => {
+              if (!/^(POST|PUT|PATCH|DELETE)/.test(line) || /search/.test(line) || ++writes !== at) return;
+              lines.push(line);
+              proxy.fault = () => "lose-request";
+              child.kill("SIGKILL");
+            };
+          },
+        });
+        proxy.hold = async () => {};
+        proxy.fault = () => null;
+        if (ran.signal === null) expect(ran.code, ran.stderr).toBe(0);
+        const happened = (await registry.journal(model)).length > entries;
+        // Whoever comes next completes it, without a second entry: the same command, or a look at the registry.
+        if (at % 2 === 0 && happened) expect((await run(args, env)).code).toBe(0);
+        const verified = await run(["registry", "verify", "--no-files"], env);
+        expect(verified, `${args[0]} killed at ${lines.at(-1)}`).toMatchObject({ code: 0, json: { faults: [] } });
+        expect(await registry.aliases(model)).toEqual(happened ? to : from);
+        expect(await registry.journal(model)).toHaveLength(entries + (happened ? 1 : 0));
+      }
+      const named = lines.map((line) => /alias|log-parameter|set-tag/.exec(line)?.[0] ?? "");
+      // The entry, then its aliases, then the word that they have followed.
+      expect(named.filter((name) => name !== "")).toEqual([
+        "log-parameter",
+        ...Array.from({ length: args[0] === "promote" ? 3 : 2 }, () => "alias"),
+        "set-tag",
+      ]);
+    }
+    await registry.close();
   });
 
   test("of two promotions at once one wins, and the other is told", async () => {

@@ -1,8 +1,10 @@
 // Promote and rollback: the verdicts, who follows the champion, and what the journal keeps.
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { SentinelError } from "../../src/core/errors.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
-import { promote, rollback } from "../../src/lifecycle/promote.ts";
-import { shadowed, version } from "./records.ts";
+import { promote, reportOf, rollback } from "../../src/lifecycle/promote.ts";
+import type { loadVersion, Scorer } from "../../src/online/score.ts";
+import { prediction, shadowed, version } from "./records.ts";
 import { emptyPlace, type Place, START } from "./world.ts";
 
 let place: Place;
@@ -18,9 +20,12 @@ const input = (to: string | null, forced: string | null = null) => ({
   actor: "tester",
   forced,
   seed: 1,
+  load: served,
 });
+/** The versions of these tests are no models. */
+const served: typeof loadVersion = async () => ({}) as Scorer;
 const back = (to: string | null = null) =>
-  rollback(place.ports, { pipeline: place.pipeline, to, actor: "tester", reason: "worse" });
+  rollback(place.ports, { pipeline: place.pipeline, to, actor: "tester", reason: "worse", load: served });
 const aliases = async () => (await place.ports.registry()).aliases(MODEL);
 
 async function candidate(number: string): Promise<void> {
@@ -147,4 +152,42 @@ test("a version that never was champion is not rolled back to: that would be a p
   });
   expect((await aliases()).champion).toBe("2");
   expect(await back("1")).toMatchObject({ from: "2", to: "1" });
+});
+
+test("what cannot be loaded, or failed the logic gate, is not promoted, forced or not, and not rolled back to", async () => {
+  await version(place.ports, MODEL);
+  await version(place.ports, MODEL, { training: "pass", logic: "fail" });
+  await version(place.ports, MODEL);
+  const { load: _, ...plain } = input("1", "we need it now");
+  const refused = await promote(place.ports, plain);
+  expect(refused).toMatchObject({ moved: false, overridable: false, verdict: { verdict: "REJECT" } });
+  expect(refused.verdict.reasons.join("\n")).toMatch(/version 1 cannot be served, and nothing overrides that: /);
+  expect(await promote(place.ports, input("2", "we need it now"))).toMatchObject({ moved: false, overridable: false });
+  expect(await aliases()).toEqual({});
+  // A registry that does not answer says nothing about the version.
+  const away: typeof loadVersion = () =>
+    Promise.reject(new SentinelError("registry.unreachable", "the registry does not answer", { hint: "wait" }));
+  await expect(promote(place.ports, { ...plain, load: away })).rejects.toMatchObject({ code: "registry.unreachable" });
+  for (const to of ["1", "3"]) expect((await promote(place.ports, input(to, "a test"))).moved).toBe(true);
+  const gone = rollback(place.ports, { pipeline: place.pipeline, to: "1", actor: "tester", reason: "worse" });
+  await expect(gone).rejects.toMatchObject({ code: expect.stringMatching(/^(bundle|registry)\./) });
+  expect((await aliases()).champion).toBe("3");
+});
+
+test("shadow evidence is resampled by the pipeline's own card, with the pipeline's own amount", async () => {
+  const columns = { ...place.pipeline.columns, card: "terminal_id", amount: "total" };
+  const pipeline = { ...place.pipeline, columns };
+  const log = await place.ports.log();
+  const side = (version: string) => ({ version, score: 0.1, decision: "approve" as const });
+  for (let i = 0; i < 40; i++) {
+    const transactionId = `p${i}`;
+    log.appendPrediction(
+      prediction({ transactionId, fields: { total: 7, customer_id: `c${i}`, terminal_id: `t${i % 4}` } }),
+    );
+    const shadow = { bundle: "b2", latencyMs: 1, championLatencyMs: 1, vectorHash: "" };
+    log.appendShadow({ ...shadow, transactionId, time: START, champion: side("1"), candidate: side("2") });
+  }
+  await log.flush();
+  const report = await reportOf(place.ports, pipeline, { version: "2", championVersion: "1", seed: 1, now: null });
+  expect(report).toMatchObject({ pairs: 40, cards: 4 });
 });

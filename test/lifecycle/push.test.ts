@@ -65,7 +65,7 @@ async function move(
   await registry.moveAlias({ model: MODEL, alias: "champion", from, to, entry, document });
 }
 
-if (!mlflowInstalled) console.warn("SKIPPED 10 tests of push: no .cache/venv-mlflow");
+if (!mlflowInstalled) console.warn("SKIPPED 12 tests of push: no .cache/venv-mlflow");
 
 describe.runIf(mlflowInstalled)("push", () => {
   let server: MlflowProcess;
@@ -254,6 +254,52 @@ describe.runIf(mlflowInstalled)("push", () => {
     await sound();
     await pushed();
     expect(await target.journal(MODEL)).toHaveLength(2);
+  });
+
+  test("aliases that moved together arrive together, with their numbers there; the original can be proven", async () => {
+    await aVersion(target);
+    await source.moveAlias({
+      model: MODEL,
+      alias: "champion",
+      from: "2",
+      to: "1",
+      also: [
+        { alias: "previous", from: null, to: "2" },
+        { alias: "candidate-b", from: null, to: "2" },
+      ],
+      entry: draft({ evidence: "", verb: "rollback" }),
+    });
+    await pushed();
+    const journal = await target.journal(MODEL);
+    expect(journal).toHaveLength(3);
+    expect(journal[2]).toMatchObject({ alias: "champion", from: "3", to: "2" });
+    expect(journal[2].also).toEqual([
+      { alias: "previous", from: null, to: "3" },
+      { alias: "candidate-b", from: null, to: "3" },
+    ]);
+    expect(journal[2].origin?.also).toEqual((await source.journal(MODEL))[2].also);
+    expect(await target.aliases(MODEL)).toEqual({ champion: "2", previous: "3", "candidate-b": "3" });
+    await sound();
+    expect((await pushed()).entries).toEqual({ moved: 0, there: 3 });
+    expect(await target.aliases(MODEL)).toEqual({ champion: "2", previous: "3", "candidate-b": "3" });
+  });
+
+  test("of aliases that moved together, one that the server has already stays", async () => {
+    await aVersion(target);
+    await target.moveAlias({ model: MODEL, alias: "previous", from: null, to: "1", entry: draft({ evidence: "" }) });
+    const also = [{ alias: "previous", from: null, to: "2" }];
+    const entry = draft({ evidence: "", verb: "rollback" });
+    await source.moveAlias({ model: MODEL, alias: "champion", from: "2", to: "1", also, entry });
+    for (let turn = 0; turn < 2; turn++) {
+      expect((await pushed()).kept).toEqual([`previous of ${MODEL}`]);
+      expect(await target.aliases(MODEL)).toEqual({ champion: "2", previous: "1" });
+      const journal = await target.journal(MODEL);
+      expect(journal).toHaveLength(5);
+      // The history that was brought begins where the server's own ended.
+      expect(journal[3].also).toEqual([{ alias: "previous", from: "1", to: "3" }]);
+      expect(journal[4]).toMatchObject({ alias: "previous", from: "3", to: "1", verb: "push", verdict: "KEPT" });
+      await sound();
+    }
   });
 
   test("an alias that the server has already stays, and its journal says so; also after a second push", async () => {

@@ -29,6 +29,7 @@ async function fill(registry: Registry): Promise<void> {
       alias: "champion",
       from: turn === 0 ? null : String(2 - (turn % 2)),
       to: String(1 + (turn % 2)),
+      also: [{ alias: "previous", from: turn === 0 ? null : String(1 + (turn % 2)), to: String(2 - (turn % 2)) }],
       entry: draft({ at: NOW + turn, evidence: sha256(document), reason: `turn ${turn}: "größer" ☃` }),
       document,
     });
@@ -107,6 +108,7 @@ describe("the embedded registry", () => {
       "reason",
       "previous",
       "hash",
+      "also",
     ];
     const names: Readonly<Record<string, string>> = { from_version: "from", to_version: "to" };
     database((open) => open.exec("DROP TRIGGER sentinel_journal_keeps_fields"));
@@ -270,7 +272,7 @@ describe("the embedded registry", () => {
     expect(notes).toEqual([expect.stringContaining("mine")]);
     database((open) =>
       open.exec(
-        "UPDATE registered_model_aliases SET version = 2; DELETE FROM registered_model_aliases WHERE alias = 'mine'",
+        "UPDATE registered_model_aliases SET version = 2 WHERE alias = 'champion'; DELETE FROM registered_model_aliases WHERE alias = 'mine'",
       ),
     );
     expect((await verify(registry)).ok).toBe(true);
@@ -358,7 +360,10 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
     expect((await verify(registry)).faults).toContainEqual(
       expect.objectContaining({ what: "journal", entry: MOVES - 1 }),
     );
-    expect((await verify(alone)).faults).toMatchObject([{ what: "alias", alias: "champion" }]);
+    expect((await verify(alone)).faults).toMatchObject([
+      { what: "alias", alias: "champion" },
+      { what: "alias", alias: "previous" },
+    ]);
   });
 
   /** Flips a bit in the copy, a stored file or a document, so many times, and looks whether it is named. */

@@ -1,6 +1,8 @@
 // Duplicates: what memory has forgotten the log still knows, after a restart too.
+import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { emptyFields } from "../../src/core/transaction.ts";
+import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { Duplicates } from "../../src/online/duplicates.ts";
 import type { Parsed } from "../../src/online/parse.ts";
 import type { Reply } from "../../src/online/reply.ts";
@@ -25,28 +27,106 @@ function answered(log: PredictionLog, duplicates: Duplicates, of: Parsed): Reply
   log.appendPrediction({ transactionId: id, time, fields, extra: of.extra, ...said, ...rest });
   const model = { name: "m", version: "1", bundle: "b" };
   const body = { transaction_id: id, score: 0.5, anomaly_score: 0.25, decision: "review", model } as const;
-  duplicates.remember(of, body);
+  duplicates.remember(id);
   return body;
 }
 
 test("a forgotten answer is found in the log, the same; other content is refused", async () => {
   world = makeWorld();
-  const log = await world.open().ports.log();
-  const duplicates = new Duplicates(log, { model: "m", knownMax: 2 });
+  const log = createSqliteLog({ file: path.join(world.dir, "small.db"), options: { recentMax: 0 } });
+  const duplicates = new Duplicates(log, { model: "m" });
+  expect(duplicates.recall(parsed("a"))).toBeUndefined();
   await duplicates.open();
   expect(duplicates.recall(parsed("a"))).toBeNull();
   const first = answered(log, duplicates, parsed("a", { extra: { note: [1, { deep: null }] } }));
-  answered(log, duplicates, parsed("b"));
-  answered(log, duplicates, parsed("c"));
   const again = parsed("a", { extra: { note: [1, { deep: null }] } });
+  expect(duplicates.recall(again)).toEqual(first);
+  answered(log, duplicates, parsed("b"));
+  await log.flush();
   expect(duplicates.recall(again)).toBeUndefined();
   expect(await duplicates.find(again)).toEqual(first);
   await expect(duplicates.find(parsed("a"))).rejects.toMatchObject({ code: "request.duplicate" });
   await expect(duplicates.find(parsed("a", { amount: 2 }))).rejects.toMatchObject({ code: "request.duplicate" });
   expect(await duplicates.find(parsed("never"))).toBeNull();
+  await log.close();
 });
 
-test("after a restart memory is filled from the log, and time counts only where it was given", async () => {
+test("content is told apart that any joining of names or values would take for the same", async () => {
+  world = makeWorld();
+  const log = await world.open().ports.log();
+  const duplicates = new Duplicates(log, { model: "m" });
+  await duplicates.open();
+  const pairs: readonly (readonly [object, object])[] = [
+    [{ a: 1, b: 2 }, { "a\nb": 1 }],
+    [
+      { a: 1, b: 2 },
+      { "a\nb": 1, extra: undefined },
+    ],
+    [
+      { "a\nb": 1, c: 1 },
+      { a: 1, "b\nc": 1 },
+    ],
+    [{ a: "1" }, { a: 1 }],
+    [{ a: null }, {}],
+    [{ a: [1, [2]] }, { a: [1, 2] }],
+    [{ a: [] }, { a: {} }],
+    [{ a: { __proto__: null, b: 1 } }, { a: { b: 1, c: 1 } }],
+    [{ toString: "x" }, {}],
+    [{}, JSON.parse('{"__proto__": 1}')],
+  ];
+  for (const [index, [extra, other]] of pairs.entries()) {
+    const id = `p${index}`;
+    const body = answered(log, duplicates, { ...parsed(id), extra: extra as Parsed["extra"] });
+    const repeat = { ...parsed(id), extra: other as Parsed["extra"] };
+    await expect(duplicates.find(repeat)).rejects.toMatchObject({ code: "request.duplicate" });
+    await log.flush();
+    const members = Object.entries(extra).reverse();
+    expect(await duplicates.find({ ...parsed(id), extra: Object.fromEntries(members) })).toEqual(body);
+  }
+});
+
+test("a batch's ids are its own until it ends: others wait, and two batches never wait for each other in a ring", async () => {
+  world = makeWorld();
+  const log = await world.open().ports.log();
+  const duplicates = new Duplicates(log, { model: "m" });
+  const order: string[] = [];
+  const one = await duplicates.hold(["a", "b"]);
+  expect(duplicates.waitFor("a", one)).toBeNull();
+  expect(duplicates.waitFor("c", undefined)).toBeNull();
+  const waiting = duplicates.waitFor("b", undefined)!.then(() => void order.push("single"));
+  const batches = [
+    ["b", "c"],
+    ["c", "a"],
+  ].map(async (ids) => {
+    const hold = await duplicates.hold(ids);
+    order.push(ids.join(""));
+    hold.release();
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  // The second needs "a" of the first batch; nobody has taken "c" meanwhile.
+  expect(order).toEqual([]);
+  one.release();
+  await Promise.all([waiting, ...batches]);
+  expect(order.sort()).toEqual(["bc", "ca", "single"]);
+  expect(duplicates.waitFor("a", undefined)).toBeNull();
+  // A request that takes several ticks to answer holds a batch off.
+  let end!: () => void;
+  const slow = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const answering = duplicates.during("z", slow);
+  let taken = false;
+  const last = duplicates.hold(["z"]).then((hold) => {
+    taken = true;
+    hold.release();
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(taken).toBe(false);
+  end();
+  await Promise.all([answering, last]);
+});
+
+test("after a restart the filter is filled from the log, and time counts only where it was given", async () => {
   world = makeWorld();
   const one = world.open();
   const before = new Duplicates(await one.ports.log(), { model: "m" });
@@ -55,8 +135,9 @@ test("after a restart memory is filled from the log, and time counts only where 
   await one.close();
   const after = new Duplicates(await world.open().ports.log(), { model: "m" });
   await after.open();
-  expect(after.recall(parsed("a"))).toEqual(body);
-  expect(after.recall(parsed("a", { time: 2000, timed: false }))).toEqual(body);
-  expect(() => after.recall(parsed("a", { time: 2000 }))).toThrow(/other content/);
+  expect(after.recall(parsed("a"))).toBeUndefined();
+  expect(await after.find(parsed("a"))).toEqual(body);
+  expect(await after.find(parsed("a", { time: 2000, timed: false }))).toEqual(body);
+  await expect(after.find(parsed("a", { time: 2000 }))).rejects.toThrow(/other content/);
   expect(after.recall(parsed("b"))).toBeNull();
 });

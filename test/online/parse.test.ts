@@ -103,6 +103,26 @@ test("lines come out the same however the stream is cut", async () => {
   );
 });
 
+test("a time before any plausible one is refused, as text and as a number in another unit", () => {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const pipeline = loadPipeline(root, "card");
+  const schema = JSON.parse(readFileSync(pipeline.schemaFile, "utf8")) as object;
+  const parser = createParser({ pipeline, schema, aheadMaxMs: 0 });
+  const now = Date.UTC(2026, 2, 1);
+  const at = (time: unknown) =>
+    parser.parse({ transaction_id: "t", amount: 1, customer_id: "c", terminal_id: "m", time }, now).transaction.time;
+  expect(at("2018-04-01T00:00:00Z")).toBe(Date.UTC(2018, 3, 1));
+  for (const time of [
+    "0000-01-01T00:00:00Z",
+    "1970-01-01T00:00:00Z",
+    "1989-12-31T23:59:59Z",
+    Math.floor(now / 1000),
+    0,
+  ]) {
+    expect(() => at(time)).toThrow(/is (.*as milliseconds.*|"\d{4}-.*), not a time between 1990-01-01 and 2100-01-01/);
+  }
+});
+
 /** The first three keep a backtracking engine busy for longer than a test may take. */
 test.each([
   ["^(a+)+$", `${"a".repeat(5000)}!`, false],

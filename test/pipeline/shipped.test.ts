@@ -25,6 +25,14 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     schemaFile: path.join(ROOT, "pipelines/card.schema.json"),
     suiteFile: path.join(ROOT, "pipelines/card.suite.json"),
     columns: { id: "transaction_id", time: "time", amount: "amount", card: "customer_id", label: "is_fraud" },
+    // Since 0.2.0.
+    log: {
+      durability: "interval",
+      flushMs: 5,
+      lagMsMax: 5000,
+      retention: { days: 36_500, rows: 10_000_000 },
+      redact: { fields: [], how: "drop" },
+    },
     labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
     split: { history: 0.1, calibrate: 0.1, gapMs: 7 * DAY_MS, evaluate: 0.15 },
     modelParameters: {
@@ -69,6 +77,8 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
         daysMin: 3,
         resamples: 1000,
       },
+      // Came later; off, so that nothing of then behaves otherwise.
+      rollback: { automatic: false, pairsMin: 1000 },
     },
     shadow: { sample: 1, timeoutMs: 250, queueMax: 10_000 },
     drift: { windowMs: 7 * DAY_MS, psiFloor: 0.1, falseDiscoveryRate: 0.01 },

@@ -235,3 +235,19 @@ async function firstEntry(ports: Awaited<ReturnType<typeof serve>>["ports"]) {
   for await (const entry of (await ports.log()).scan(0)) if (entry.kind === "prediction") return entry;
   throw new Error("the log is empty");
 }
+
+test("a fresh server whose champion cannot be loaded says what is broken, not that there is none", async () => {
+  world = makeWorld();
+  const files = new Map(makeBundle(SPEC_A, 1));
+  files.set("trees.bin", files.get("trees.bin")!.subarray(0, 40));
+  await world.alias("champion", await world.register(files));
+  const { server, stop } = await serve(world);
+  const refused = await reply(post(server, "/predict", bodyOf(HISTORY[0])));
+  expect(refused).toMatchObject({ status: 503, code: "server.not-ready" });
+  expect(refused.detail).toMatch(/^version 1 is champion and cannot be served: the boosted model cannot be read/);
+  expect(refused.hint).toMatch(/rollback/);
+  const ready = await server.app.request("/readyz");
+  expect(ready.status).toBe(503);
+  expect(await ready.json()).toMatchObject({ reason: "the champion cannot be served", fault: { version: "1" } });
+  await stop();
+});

@@ -37,6 +37,25 @@ test("a lasting delay of the event loop sheds, one pause does not", async () => 
   overload.stop();
 });
 
+test("an answer has a budget; given up, it goes on and counts until it ends", async () => {
+  const overload = new Overload({ clock, inFlightMax: 2, lagMsMax: 1e9 });
+  overload.enter();
+  expect(await overload.within(Promise.resolve(5), 50)).toBe(5);
+  let finish = (): void => {};
+  const slow = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  await expect(overload.within(slow, 50)).rejects.toMatchObject({ code: "server.too-slow", kind: { http: 503 } });
+  overload.leave();
+  expect(overload.inFlight).toBe(1);
+  finish();
+  await slow;
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(overload.inFlight).toBe(0);
+  await expect(overload.within(Promise.reject(new Error("own")), 50)).rejects.toThrow("own");
+  overload.stop();
+});
+
 test("waiting for requests in flight ends with the last of them", async () => {
   const overload = new Overload({ clock, inFlightMax: 2, lagMsMax: 1e9 });
   overload.enter();

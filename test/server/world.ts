@@ -9,7 +9,7 @@ import { DAY_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Column, Table } from "../../src/core/table.ts";
 import { createFileSnapshots } from "../../src/drivers/files/snapshots.ts";
-import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
+import { createSqliteLog, type SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { declareColumns } from "../../src/features/builder.ts";
 import type { FeatureSpec } from "../../src/features/definition.ts";
@@ -211,7 +211,9 @@ export interface World {
   remove(): Promise<void>;
 }
 
-export function makeWorld(changes: { readonly pipeline?: string; readonly dir?: string } = {}): World {
+export function makeWorld(
+  changes: { readonly pipeline?: string; readonly dir?: string; readonly log?: SqliteLogOptions } = {},
+): World {
   const dir = changes.dir ?? mkdtempSync(path.join(tmpdir(), "sentinel-server-"));
   const pipeline = parsePipeline(PIPELINE + (changes.pipeline ?? ""), {
     file: path.join(dir, "card.yaml"),
@@ -220,7 +222,9 @@ export function makeWorld(changes: { readonly pipeline?: string; readonly dir?: 
   const opened: (() => Promise<void>)[] = [];
   const open = (shared?: () => SharedStore): ReturnType<World["open"]> => {
     const registry = createLocalRegistry({ dir: path.join(dir, "models") });
-    const log = createSqliteLog({ file: path.join(dir, "state", "log.db") });
+    const { durability, flushMs, lagMsMax } = pipeline.log;
+    const options = { durability, flushMs, lagMsMax, ...changes.log };
+    const log = createSqliteLog({ file: path.join(dir, "state", "log.db"), options });
     const ports: Ports = {
       clock: { now: () => NOW, elapsed: () => performance.now() },
       report: { line: () => {}, progress: () => {} },

@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { PRIVATE_FOLDER_MODE } from "../../core/private.ts";
 
-/** Writes a new file (it must not exist) and waits until the disk has it. */
+/** Writes a new file (it must not exist) and waits until the disk has it. `mode` as for open, before the process's mask. */
 export async function writeDurably(file: string, bytes: Uint8Array | string, mode?: number): Promise<void> {
   await withHandle(await open(file, "wx", mode), async (handle) => {
     await handle.writeFile(bytes);

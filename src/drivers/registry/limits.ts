@@ -3,6 +3,7 @@
 import type { BundleFiles } from "../../core/bundle.ts";
 import { SentinelError } from "../../core/errors.ts";
 import { sha256 } from "../../core/hash.ts";
+import { type AliasMove, movesOf } from "../../core/journal.ts";
 import type { RunDataset, RunMetric } from "../../ports/registry.ts";
 
 /** MLflow's limits (mlflow/utils/validation.py) and the column widths of the schema's revision, the smaller of the two. */
@@ -20,6 +21,7 @@ const DATASET = { name: 500, digest: 36, sourceType: 36, source: 65_535, context
 /** Ours: a call beyond these is a mistake of the caller. */
 const ENTRIES_MAX = 100_000;
 const JOURNAL_TEXT_MAX = 10_000;
+const MOVES_MAX = 10;
 const DOCUMENT_TEXT_MAX = 16_000_000;
 const FILES_MAX = 1_000;
 const FILE_NAME_MAX = 250;
@@ -108,15 +110,19 @@ function checkAlias(alias: string): void {
   }
 }
 
-/** An alias that is nowhere and goes nowhere would leave an entry that tells nothing. */
-export function checkMove(move: {
-  readonly alias: string;
-  readonly from: string | null;
-  readonly to: string | null;
-}): void {
-  checkAlias(move.alias);
-  if (move.from === null && move.to === null)
-    invalid(`the alias ${move.alias} goes nowhere`, "name the version it moves to, or from");
+/** An alias that is nowhere and goes nowhere would leave an entry that tells nothing; one that is named twice has two ends. */
+export function checkMoves(step: AliasMove & { readonly also?: readonly AliasMove[] }): void {
+  const moves = movesOf(step);
+  if (moves.length > MOVES_MAX)
+    invalid(`${moves.length} aliases are to move in one step`, `move at most ${MOVES_MAX} at once`);
+  const names = new Set<string>();
+  for (const { alias, from, to } of moves) {
+    checkAlias(alias);
+    if (from === null && to === null)
+      invalid(`the alias ${alias} goes nowhere`, "name the version it moves to, or from");
+    if (names.has(alias)) invalid(`the alias ${alias} is to move twice in one step`, "name each alias once");
+    names.add(alias);
+  }
 }
 
 export function checkJournal(entry: object): void {

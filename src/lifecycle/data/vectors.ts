@@ -3,9 +3,7 @@ import { assert } from "../../core/errors.ts";
 import { type Column, isBoolean, type Table, textAt } from "../../core/table.ts";
 import { emptyFields, type Transaction } from "../../core/transaction.ts";
 import { encodeAndLearn, learnArrival } from "../../features/encode.ts";
-import { inputsOf } from "../../features/inputs.ts";
-import type { FeaturePlan } from "../../features/plan.ts";
-import { layoutOf } from "../../features/plan.ts";
+import { columnsOfPlan, type FeaturePlan, layoutOf } from "../../features/plan.ts";
 import { labelsOf, type ReplayInput, replay, replayBlocks, timesOf, type VectorBlock } from "../../features/replay.ts";
 import { FeatureState } from "../../features/state.ts";
 import type { Matrix } from "../../ml/matrix.ts";
@@ -14,11 +12,6 @@ import type { Reporter } from "../../ports/ports.ts";
 
 /** When a label became known, where a table has this column. */
 export const LABEL_KNOWN_AT = "label_known_at";
-
-/** The columns a plan reads. */
-export function columnsOfPlan(plan: FeaturePlan): readonly string[] {
-  return inputsOf(plan).all;
-}
 
 interface Given {
   readonly plan: FeaturePlan;

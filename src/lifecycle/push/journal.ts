@@ -41,12 +41,15 @@ export async function pushJournal(
 
 /** A version that did not come along is no version there; its old number stays in the origin. */
 function adopted(entry: JournalEntry, numbers: Readonly<Record<string, string>>): AdoptedEntry {
-  const { index, previous, hash, from, to, origin: _none, ...fields } = entry;
+  const { index, previous, hash, from, to, also, origin: _none, ...fields } = entry;
   const number = (version: string | null): string | null => (version === null ? null : (numbers[version] ?? null));
+  const here = { index, from, to, previous, hash, document: "" };
+  if (also === undefined) return { ...fields, from: number(from), to: number(to), origin: here };
   return {
     ...fields,
     from: number(from),
     to: number(to),
-    origin: { index, from, to, previous, hash, document: "" },
+    also: also.map((move) => ({ alias: move.alias, from: number(move.from), to: number(move.to) })),
+    origin: { ...here, also },
   };
 }

@@ -3,9 +3,8 @@ import { largest } from "../../core/stats.ts";
 import { orderBy } from "../../core/table.ts";
 import type { Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
-import type { FeaturePlan } from "../../features/plan.ts";
 import { budgetThreshold, rank } from "../../metrics/ranking.ts";
-import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
+import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Provenance } from "../../online/bundle.ts";
 import { fieldFault } from "../../online/fields.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
@@ -17,11 +16,11 @@ import { loadSchema } from "../data/schema-file.ts";
 import { amountsOf, cardsOf, labelsOf, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
 import { assembleBundle } from "./assemble.ts";
+import type { Basis } from "./basis.ts";
 import { type JudgedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, labelsAt, scoresOf } from "./fit.ts";
 import { importanceOf } from "./importance.ts";
 import { type LogicEvidence, logicGate } from "./logic.ts";
-import type { Split } from "./split.ts";
 import type { TrainInput, TrainResult } from "./task.ts";
 import type { Trained } from "./trained.ts";
 
@@ -32,19 +31,10 @@ const BATCH_ROWS = 1000;
 /** The evaluation slice scored, with all that a bundle is made from. */
 export async function evaluate(
   ports: Ports,
-  given: {
-    readonly input: TrainInput;
-    readonly source: Source;
-    readonly split: Split;
-    readonly times: Float64Array;
-    readonly rows: JudgedRows;
-    readonly x: Matrix;
-    readonly plan: FeaturePlan;
-    readonly fitted: Fitted;
-    readonly seed: number;
-  },
+  basis: Basis,
+  { input, fitted }: { readonly input: TrainInput; readonly fitted: Fitted },
 ): Promise<Trained> {
-  const { input, source, split, x, fitted, plan, rows } = given;
+  const { source, split, x, plan, rows, seed } = basis;
   const { pipeline } = input;
   const evaluateX = takeMatrixRows(x, split.evaluate.rows);
   const scored = scoresOf(fitted, evaluateX);
@@ -55,8 +45,8 @@ export async function evaluate(
     pipelineHash: pipeline.hash,
     commit,
     packageVersion: input.packageVersion,
-    seed: given.seed,
-    ...parametersOf(input, given.seed, fitted.notes),
+    seed,
+    ...parametersOf(input, seed, fitted.notes),
   };
   return {
     pipeline,
@@ -69,8 +59,8 @@ export async function evaluate(
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
     }),
-    importance: importanceOf(fitted, { x: evaluateX, y: rows.y, anomaly: scored.anomaly, seed: given.seed }),
-    trainedUpTo: largest(given.times),
+    importance: importanceOf(fitted, { x: evaluateX, y: rows.y, anomaly: scored.anomaly, seed }),
+    trainedUpTo: largest(timesOf(source.table, pipeline)),
     provenance,
   };
 }
@@ -99,23 +89,13 @@ export interface Judged {
 /** Compares with trivial baselines and the champion, assembles the bundle, and puts it through the logic gate. */
 export async function judge(
   ports: Ports,
-  given: {
-    readonly input: TrainInput;
-    readonly source: Source;
-    readonly split: Split;
-    readonly x: Matrix;
-    readonly plan: FeaturePlan;
-    readonly champion: Scorer | null;
-    readonly trained: Trained;
-    readonly rows: JudgedRows;
-  },
+  basis: Basis,
+  given: { readonly champion: Scorer | null; readonly trained: Trained },
 ): Promise<Judged> {
-  const { source, split, x, plan, champion, trained, rows } = given;
-  const { pipeline } = given.input;
-  const rival =
-    champion === null
-      ? null
-      : championScores(ports, { champion, source, pipeline, plan, x, rows: split.evaluate.rows });
+  const { source, x, plan, rows } = basis;
+  const { champion, trained } = given;
+  const { pipeline } = trained;
+  const rival = champion === null ? null : championScores(ports, basis, { champion, pipeline });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const gate = trainingGate({
     ...rows,
@@ -198,19 +178,12 @@ function budgeted(scores: Float32Array, y: Uint8Array, share: number): ScoredMod
 
 function championScores(
   ports: Ports,
-  given: {
-    readonly champion: Scorer;
-    readonly source: Source;
-    readonly pipeline: Pipeline;
-    readonly plan: FeaturePlan;
-    readonly x: Matrix;
-    readonly rows: Int32Array;
-  },
+  { source, split, x, plan }: Basis,
+  { champion, pipeline }: { readonly champion: Scorer; readonly pipeline: Pipeline },
 ): Float32Array {
-  const { champion, source, pipeline, plan, x, rows } = given;
   const same = champion.plan.hash === plan.hash;
   const own = same ? x : vectorsOf(source.table, { plan: champion.plan, pipeline, report: ports.report }).x;
-  return scoreRows(champion, own, rows);
+  return scoreRows(champion, own, split.evaluate.rows);
 }
 
 function sampleOf({ evaluation }: Trained): LogicEvidence["sample"] {

@@ -4,19 +4,16 @@ import path from "node:path";
 import { bundleHash } from "../../core/bundle.ts";
 import { canonicalJson, sha256 } from "../../core/hash.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
-import type { FeaturePlan } from "../../features/plan.ts";
 import type { FeatureState } from "../../features/state.ts";
 import type { Imported } from "../../online/bundle.ts";
 import { saveInputs } from "../../online/served-inputs.ts";
 import { saveTrainingState } from "../../online/states.ts";
-import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { ModelVersion, Registry } from "../../ports/registry.ts";
 import { inputsOfTable } from "../data/served.ts";
-import type { Source } from "../data/source.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
+import type { Basis } from "./basis.ts";
 import type { Judged } from "./judge.ts";
-import type { Split } from "./split.ts";
 import type { TrainInput } from "./task.ts";
 import type { Trained } from "./trained.ts";
 
@@ -26,20 +23,18 @@ export async function logRun(
   given: {
     readonly input: TrainInput;
     readonly trained: Trained;
-    readonly split: Split;
     readonly verdicts: readonly Verdict[];
-    readonly source: Source;
     readonly registry: Registry;
     readonly lineage: Lineage;
     readonly refused: boolean;
   },
 ): Promise<string> {
-  const { input, trained, verdicts, source, registry, lineage } = given;
+  const { input, trained, verdicts, registry, lineage } = given;
   const { pipeline } = input;
   const at = ports.clock.now();
   const runId = await registry.startRun({
     experiment: pipeline.name,
-    name: `${input.verb}-${source.hash.slice(0, 8)}-seed-${trained.provenance.seed}`,
+    name: `${input.verb}-${trained.provenance.dataHash.slice(0, 8)}-seed-${trained.provenance.seed}`,
     startedAt: at,
     user: input.actor,
     tags: {
@@ -141,24 +136,19 @@ export async function register(
 /** The feature state at the end of the data, so that a server starts warm. */
 export async function saveState(
   ports: Ports,
-  given: {
-    readonly pipeline: Pipeline;
-    readonly plan: FeaturePlan;
-    readonly state: FeatureState;
-    readonly source: Source;
-    readonly trained: Trained;
-  },
+  { source, plan }: Basis,
+  { state, trained }: { readonly state: FeatureState; readonly trained: Trained },
 ): Promise<void> {
   await saveTrainingState(ports, {
-    pipeline: given.pipeline.name,
-    layout: given.plan.layoutHash,
-    state: given.state,
-    dataHash: given.source.hash,
+    pipeline: trained.pipeline.name,
+    layout: plan.layoutHash,
+    state,
+    dataHash: source.hash,
     // Absolute: a server or a replay may run from another folder.
-    dataPath: path.resolve(given.source.path),
-    trainedUpTo: given.trained.trainedUpTo,
+    dataPath: path.resolve(source.path),
+    trainedUpTo: trained.trainedUpTo,
   });
-  const { source, plan, pipeline } = given;
+  const { pipeline } = trained;
   const inputs = inputsOfTable(source.table, { pipeline, plan, dataHash: source.hash });
   await saveInputs(ports, { pipeline: pipeline.name, plan, inputs });
 }

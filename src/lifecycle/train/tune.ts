@@ -11,8 +11,9 @@ import type { ModelParameters, Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { Registry } from "../../ports/registry.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
+import type { Basis } from "./basis.ts";
 import { labelsAt } from "./fit.ts";
-import { foldsBefore, type Split } from "./split.ts";
+import { foldsBefore } from "./split.ts";
 
 /** Trials a search may have, the pipeline's own parameters not counted. */
 export const TUNE_MAX = 500;
@@ -55,27 +56,25 @@ export interface Tuning {
  */
 export async function tune(
   ports: Ports,
+  { x, split, seed }: Basis,
   given: {
     readonly count: number;
-    /** What each column of `x` means to the trees. */
+    /** What each column of the vectors means to the trees. */
     readonly kinds: readonly ColumnKind[];
-    readonly x: Matrix;
     readonly times: Float64Array;
     readonly labels: Uint8Array;
-    readonly split: Split;
     readonly pipeline: Pipeline;
-    readonly seed: number;
     readonly threads: number;
   },
 ): Promise<Tuning> {
-  const { count, pipeline, seed, labels } = given;
+  const { count, pipeline, labels } = given;
   const own = pipeline.modelParameters;
   const space = spaceOf(own);
   const trials = [ownTrial(own, space), ...drawTrials(space, { count, seed })];
-  const folds = foldsBefore(given.split, given, { pipeline, count: FOLDS }).map((fold) => ({
-    train: part(given.x, labels, fold.train.rows),
-    calibrate: part(given.x, labels, fold.calibrate.rows),
-    evaluate: part(given.x, labels, fold.evaluate.rows),
+  const folds = foldsBefore(split, given, { pipeline, count: FOLDS }).map((fold) => ({
+    train: part(x, labels, fold.train.rows),
+    calibrate: part(x, labels, fold.calibrate.rows),
+    evaluate: part(x, labels, fold.evaluate.rows),
   }));
   const total = scoresMax(trials.length, FOLDS);
   let done = 0;

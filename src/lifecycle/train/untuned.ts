@@ -1,10 +1,11 @@
 // Untuned: the pipeline's own parameters on the same rows, whose figures stand beside those of a tuned model.
-import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
+import { takeMatrixRows } from "../../ml/matrix.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { Registry } from "../../ports/registry.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
-import { type JudgedRows, metricsOf } from "./evaluate.ts";
+import type { Basis } from "./basis.ts";
+import { metricsOf } from "./evaluate.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { flatParameters } from "./judge.ts";
 import type { Untuned } from "./task.ts";
@@ -12,16 +13,10 @@ import type { Untuned } from "./task.ts";
 /** What was fitted by the pipeline's own parameters, its calibration and thresholds included, judged on the tuned model's rows. */
 export function judgeUntuned(
   fitted: Fitted,
-  given: {
-    readonly pipeline: Pipeline;
-    readonly x: Matrix;
-    readonly evaluated: Int32Array;
-    readonly rows: JudgedRows;
-  },
+  { x, split, rows }: Basis,
+  { reviewShare }: Pick<Pipeline["decisions"], "reviewShare">,
 ): Untuned {
-  const { pipeline, x, evaluated, rows } = given;
-  const { scores } = scoresOf(fitted, takeMatrixRows(x, evaluated));
-  const { reviewShare } = pipeline.decisions;
+  const { scores } = scoresOf(fitted, takeMatrixRows(x, split.evaluate.rows));
   return { rounds: fitted.rounds, metrics: metricsOf(scores, rows, { thresholds: fitted.thresholds, reviewShare }) };
 }
 

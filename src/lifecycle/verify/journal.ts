@@ -11,6 +11,7 @@ const FIELDS = [
   "alias",
   "from",
   "to",
+  "also",
   "at",
   "actor",
   "verb",

@@ -1,7 +1,7 @@
 // Online states: what a server asks of its feature state, whether this process has it to itself or shares it with others.
 import type { Transaction } from "../../core/transaction.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
-import type { FeatureState } from "../../features/state.ts";
+import type { FeatureState, Learned } from "../../features/state.ts";
 import type { PredictionLog, PredictionRecord } from "../../ports/log.ts";
 import type { StateOrigin } from "./origin.ts";
 
@@ -31,8 +31,15 @@ export interface StateInput {
 }
 
 export type StateResult =
-  /** Judged and learned. `logged` is false when the log had no room; `fault` says why the state could not learn. */
-  | { readonly outcome: "answered"; readonly logged: boolean; readonly fault: unknown }
+  /**
+   * Judged and learned, unless it was too late. `logged` is false when the log had no room; `fault` says why the state could not learn.
+   */
+  | {
+      readonly outcome: "answered";
+      readonly logged: boolean;
+      readonly learned: Learned | null;
+      readonly fault: unknown;
+    }
   /** Another process answered it; its record. */
   | { readonly outcome: "repeated"; readonly record: Omit<PredictionRecord, "sequence"> };
 
@@ -47,7 +54,10 @@ export interface LabelInput {
 }
 
 export interface OnlineStates {
-  /** Newest event time this process knows of: where the clock of event time stands. -Infinity before the first. */
+  /**
+   * Newest event time this process knows of, none of it later than its arrival: where the clock of event time stands. -Infinity before
+   * the first.
+   */
   readonly newestTime: number;
   /** The state that serves a plan, or null when none was warmed. */
   get(plan: FeaturePlan): WarmState | null;

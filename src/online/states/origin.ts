@@ -12,6 +12,8 @@ export interface StateOrigin {
    * were, because they arrived while the state was being served.
    */
   readonly catchUpSequence: number;
+  /** Where the log began when the state learned it; absent where it had everything. */
+  readonly forgotten?: number;
   /**
    * Of a state shared by several servers: it learned every change of this generation after `from` while it was served; of those before,
    * as of the log entries up to catchUpSequence, only transactions newer than trainedUpTo. Absent where the order is the log's.

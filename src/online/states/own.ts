@@ -3,14 +3,14 @@ import { SentinelError } from "../../core/errors.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import { learnArrival } from "../../features/encode.ts";
 import { type FeaturePlan, layoutOf } from "../../features/plan.ts";
-import { FeatureState } from "../../features/state.ts";
+import { FeatureState, type Learned, reachOf } from "../../features/state.ts";
 import type { PredictionLog } from "../../ports/log.ts";
 import type { Ports, SnapshotStore } from "../../ports/ports.ts";
-import { type Arrival, arrivals, labelKey, transactionKey } from "./catch-up.ts";
+import { type Arrival, labelKey, learnedOf, transactionKey } from "./catch-up.ts";
 import type { LabelInput, OnlineStates, StateInput, StateResult, WarmState } from "./contract.ts";
 import { addEra, readEras } from "./eras.ts";
 import type { StateOrigin } from "./origin.ts";
-import { loadState, packState, type SavedState, snapshotName } from "./saved.ts";
+import { anchorsOf, loadState, packState, type SavedState, snapshotName } from "./saved.ts";
 
 interface Held extends WarmState {
   /** The log was read up to here; what came later was learned as it arrived. */
@@ -46,6 +46,7 @@ export class WarmStates implements OnlineStates {
   private lastTransaction: string | null = null;
   private lastLabel: string | null = null;
   private saving: Promise<void> = Promise.resolve();
+  private readonly anchors = new Map<string, Awaited<ReturnType<typeof anchorsOf>>>();
 
   constructor(ports: Ports, options: { readonly pipeline: string }) {
     this.ports = ports;
@@ -75,13 +76,14 @@ export class WarmStates implements OnlineStates {
 
   /** In one tick: between reading the state and learning, no other transaction can come in. Only what the log took is learned. */
   take({ transaction, log, judge }: StateInput): StateResult {
-    if (!log.appendPrediction(judge())) return { outcome: "answered", logged: false, fault: null };
+    const draft = judge();
+    if (!log.appendPrediction(draft)) return { outcome: "answered", logged: false, learned: null, fault: null };
     try {
-      this.learn(transaction);
+      const learned = this.learn(transaction, draft.receivedAt);
+      return { outcome: "answered", logged: true, learned, fault: null };
     } catch (fault) {
-      return { outcome: "answered", logged: true, fault };
+      return { outcome: "answered", logged: true, learned: null, fault };
     }
-    return { outcome: "answered", logged: true, fault: null };
   }
 
   async look<T>(_: Transaction, read: () => T): Promise<T> {
@@ -90,7 +92,9 @@ export class WarmStates implements OnlineStates {
 
   takeLabel({ transaction, log, fraud, source, receivedAt, ...given }: LabelInput): boolean {
     // The wall clock would hide labels of replayed (older) traffic for years, since a feature sees a label only from knownAt on.
-    const knownAt = given.knownAt ?? (Number.isFinite(this.newestTime) ? this.newestTime : receivedAt);
+    const now = Number.isFinite(this.newestTime) ? this.newestTime : receivedAt;
+    // A label is never older than its transaction, which may be dated ahead of the clock.
+    const knownAt = given.knownAt ?? Math.max(now, transaction.time);
     if (!log.appendLabel({ transactionId: transaction.id, fraud, knownAt, source, receivedAt })) return false;
     this.learnLabel({ transaction, fraud, knownAt, receivedAt });
     return true;
@@ -106,15 +110,17 @@ export class WarmStates implements OnlineStates {
 
   async close(): Promise<void> {}
 
-  /** Learns a transaction that the log took. */
-  learn(tx: Transaction): void {
+  /** Learns a transaction that the log took; `receivedAt` as in the log. Null when there is no state yet. */
+  learn(tx: Transaction, receivedAt: number): Learned | null {
     this.arrived++;
     this.lastTransaction = tx.id;
     this.lastLabel = null;
-    if (tx.time > this.newestTime) this.newestTime = tx.time;
-    const arrival: Arrival = { kind: "transaction", key: transactionKey(tx.id), transaction: tx };
-    for (const held of this.held.values()) learnArrival(held.state, arrival);
+    this.newestTime = Math.max(this.newestTime, reachOf(tx.time, receivedAt));
+    const arrival: Arrival = { kind: "transaction", key: transactionKey(tx.id), transaction: tx, receivedAt };
+    let learned: Learned | null = null;
+    for (const held of this.held.values()) learned = learnArrival(held.state, arrival) ?? learned;
     this.keepMeanwhile(arrival);
+    return learned;
   }
 
   /** Learns a label that the log took; `receivedAt` as in the log. */
@@ -156,9 +162,32 @@ export class WarmStates implements OnlineStates {
       const sequence = await locate(log, mark);
       const { layout, origin } = held;
       const name = snapshotName("serve", { pipeline: this.pipeline, layout });
-      await store.save(name, packState({ layout, origin, sequence, newestTime }, bytes));
+      const packed = packState({ layout, origin, sequence, newestTime }, bytes);
+      await store.save(name, packed);
+      await this.keepAnchor({ log, store, layout, sequence, packed });
       held.savedAt = at;
     }
+  }
+
+  /** Once the log forgets entries, a replay needs a state to begin with; the older of two makes place when the newer is half a log old. */
+  private async keepAnchor(of: {
+    readonly log: PredictionLog;
+    readonly store: SnapshotStore;
+    readonly layout: string;
+    readonly sequence: number;
+    readonly packed: Uint8Array;
+  }): Promise<void> {
+    const { log, store, layout, sequence, packed } = of;
+    const { through } = await log.begin();
+    if (through === 0) return;
+    const about = { pipeline: this.pipeline, layout };
+    const anchors = this.anchors.get(layout) ?? (await anchorsOf(this.ports, about));
+    const [older, newer] = [...anchors].sort((a, b) => a.sequence - b.sequence);
+    const isYoung = sequence - newer.sequence < (sequence - through) / 2;
+    if (newer.sequence < through || !isYoung) {
+      await store.save(snapshotName(older.kind, about), packed);
+      this.anchors.set(layout, [newer, { kind: older.kind, sequence }]);
+    } else this.anchors.set(layout, anchors);
   }
 
   private async build(plan: FeaturePlan): Promise<WarmState> {
@@ -180,17 +209,24 @@ export class WarmStates implements OnlineStates {
     const [log, store] = await Promise.all([this.ports.log(), this.ports.snapshots()]);
     const start = await this.startOf(plan, { log, store });
     const { state, origin } = start;
+    const { through } = start.fresh ? await log.begin() : { through: 0 };
     let scannedTo = start.sequence;
     let caughtUp = 0;
-    for await (const arrival of arrivals(log, start.sequence + 1)) {
+    for await (const entry of log.arrivals(start.sequence + 1)) {
+      const arrival = learnedOf(entry);
+      if (arrival === null) continue;
       scannedTo = arrival.sequence;
       meanwhile.delete(arrival.key);
-      this.newestTime = Math.max(this.newestTime, arrival.transaction.time);
+      if (arrival.kind === "transaction") {
+        const reach = reachOf(arrival.transaction.time, arrival.receivedAt ?? Number.POSITIVE_INFINITY);
+        this.newestTime = Math.max(this.newestTime, reach);
+      }
       if (!isLearned(origin, arrival)) continue;
       learnArrival(state, arrival);
       caughtUp++;
     }
-    const settled = start.fresh ? { ...origin, catchUpSequence: scannedTo } : origin;
+    const forgotten = through > 0 ? { forgotten: through } : {};
+    const settled = start.fresh ? { ...origin, catchUpSequence: scannedTo, ...forgotten } : origin;
     if (start.fresh) await addEra(store, this.pipeline, { layout: plan.layoutHash, origin: settled });
     if (meanwhile.size >= MEANWHILE_MAX) return null;
     // From here to the end in one tick, so that nothing arrives between the last of these and the first one served.
@@ -213,7 +249,8 @@ export class WarmStates implements OnlineStates {
     const layout = plan.layoutHash;
     const own = await this.load("serve", layout);
     const trained = await this.trained(layout);
-    const newest = (await from.log.recent(1))[0]?.time ?? Number.NEGATIVE_INFINITY;
+    const latest = (await from.log.recent(1))[0];
+    const newest = latest === undefined ? Number.NEGATIVE_INFINITY : reachOf(latest.time, latest.receivedAt);
     const ownNewest = own === null ? Number.NEGATIVE_INFINITY : Math.max(own.newestTime ?? newest, newest);
     const stale =
       own !== null && trained !== null && (own.origin.trainedUpTo === null || trained.newestTime! > ownNewest);

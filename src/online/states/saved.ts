@@ -18,6 +18,13 @@ export interface SavedState {
 const FORMAT = "sentinel-state/1";
 
 /**
+ * "train" is what training left, "serve" what a server left. Of a log that forgets its oldest entries a replay begins at an "anchor": one of
+ * two states that the server saved while it served, of which one always reaches back at least half of the log.
+ */
+export type SavedKind = "train" | "serve" | (typeof ANCHORS)[number];
+const ANCHORS = ["anchor-0", "anchor-1"] as const;
+
+/**
  * Keeps the feature state at the end of training, so that a server starts warm. `state` has replayed the whole table,
  * labels included; `trainedUpTo` is the event time of its newest transaction.
  */
@@ -42,7 +49,7 @@ export async function saveTrainingState(
 /** What is saved under that name; null when nothing is, or nothing that can be used (which is reported). */
 export async function loadState(
   ports: Ports,
-  kind: "train" | "serve",
+  kind: SavedKind,
   of: { readonly pipeline: string; readonly layout: string },
 ): Promise<SavedState | null> {
   const name = snapshotName(kind, of);
@@ -70,11 +77,25 @@ export async function trainedNewest(
   }
 }
 
-/** The name of a snapshot: "train" is what training left, "serve" what a server left. */
-export function snapshotName(
-  kind: "train" | "serve",
+/** The log entries that anchors of a layout reach, 0 where there is none. */
+export async function anchorsOf(
+  ports: Ports,
   of: { readonly pipeline: string; readonly layout: string },
-): string {
+): Promise<readonly { readonly kind: SavedKind; readonly sequence: number }[]> {
+  const store = await ports.snapshots();
+  const found = ANCHORS.map(async (kind) => {
+    const bytes = await store.load(snapshotName(kind, of));
+    try {
+      return { kind, sequence: bytes === null ? 0 : headOf(bytes).sequence };
+    } catch {
+      return { kind, sequence: 0 };
+    }
+  });
+  return Promise.all(found);
+}
+
+/** The name of a snapshot. */
+export function snapshotName(kind: SavedKind, of: { readonly pipeline: string; readonly layout: string }): string {
   return `state-${kind}-${sha256(`${of.pipeline}\n${of.layout}`).slice(0, 24)}`;
 }
 

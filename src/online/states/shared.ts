@@ -11,7 +11,7 @@ import { messageOf, SentinelError } from "../../core/errors.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import { Excerpt } from "../../features/excerpt.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
-import type { FeatureState } from "../../features/state.ts";
+import { type FeatureState, type Learned, reachOf } from "../../features/state.ts";
 import type { PredictionLog, PredictionRecord } from "../../ports/log.ts";
 import type { Clock, Ports } from "../../ports/ports.ts";
 import type { SharedHead, SharedStore } from "../../ports/shared-store.ts";
@@ -168,7 +168,8 @@ export class SharedStates implements OnlineStates {
 
   async takeLabel(taking: LabelInput): Promise<boolean> {
     const { transaction, log, fraud, source, receivedAt } = taking;
-    const knownAt = taking.knownAt ?? (await this.eventTime(receivedAt));
+    // A label is never older than its transaction, which may be dated ahead of the clock.
+    const knownAt = taking.knownAt ?? Math.max(await this.eventTime(receivedAt), transaction.time);
     const draft = { transactionId: transaction.id, fraud, source, knownAt, receivedAt, transaction };
     const label = { transaction, fraud, knownAt, record: packLabel(draft) };
     const belief = await this.believed();
@@ -200,6 +201,7 @@ export class SharedStates implements OnlineStates {
 
   private async takeNow({ transaction, log, judge }: StateInput): Promise<StateResult> {
     let draft!: PredictionDraft;
+    let learned: Learned | null = null;
     const record = (): Uint8Array => {
       draft = judge();
       return packPrediction(draft);
@@ -207,7 +209,15 @@ export class SharedStates implements OnlineStates {
     let again = false;
     for (let tries = 0; tries < REFRESHES_MAX; tries++) {
       const taken = await this.retried((believed) =>
-        takeTransaction(this.store, believed, { transaction, record, again }),
+        takeTransaction(this.store, believed, {
+          transaction,
+          record,
+          receivedAt: () => draft.receivedAt,
+          onLearned: (what) => {
+            learned = what;
+          },
+          again,
+        }),
       );
       if (taken.outcome === "full") throw overloaded();
       if (taken.outcome === "repeated") {
@@ -215,11 +225,11 @@ export class SharedStates implements OnlineStates {
         if (unpacked.kind === "prediction") return { outcome: "repeated", record: unpacked.record };
       }
       if (taken.outcome === "applied") {
-        this.newestTime = Math.max(this.newestTime, transaction.time);
+        this.newestTime = Math.max(this.newestTime, reachOf(transaction.time, draft.receivedAt));
         const logged = log.appendPrediction({ ...draft, applied: taken.sequence });
         // What the log has no room for waits in the store, where the next drain finds it.
         if (logged) this.outbox.logged(`t ${transaction.id}`);
-        return { outcome: "answered", logged: true, fault: null };
+        return { outcome: "answered", logged: true, learned, fault: null };
       }
       // Learned recently, by training or by a server whose log has it by now.
       const known = await log.find(transaction.id);

@@ -24,22 +24,10 @@ predictionLogContract("sqlite", {
   open: async () => createSqliteLog({ file: contractFile }),
 });
 
-/** A timer the test turns by hand. */
-function handTimer(): { readonly later: (run: () => void) => () => void; readonly turn: () => void } {
-  let due: (() => void) | null = null;
-  return {
-    later: (run) => {
-      due = run;
-      return () => {
-        due = null;
-      };
-    },
-    turn: () => {
-      const run = due;
-      due = null;
-      run?.();
-    },
-  };
+/** Waits for what the log's thread does in its own time. */
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 2000 && !(await isSo()); tries++) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(await isSo()).toBe(true);
 }
 
 test("a full buffer drops and says so; after a flush there is room again", async () => {
@@ -54,20 +42,103 @@ test("a full buffer drops and says so; after a flush there is room again", async
   await log.close();
 });
 
-test("the timer writes at most one batch a turn, and goes on until nothing is left", async () => {
-  const timer = handTimer();
+test("records reach the file by themselves, over many chunks of memory, in their order and whatever their size", async () => {
   const file = newFile();
-  const log = createSqliteLog({ file, options: { batchRowsMax: 10, later: timer.later } });
+  const log = createSqliteLog({ file, options: { batchRowsMax: 10 } });
   const reader = createSqliteLog({ file });
-  for (let i = 0; i < 25; i++) log.appendPrediction(prediction(`t${i}`));
-  const seen: number[] = [];
-  for (let turn = 0; turn < 4; turn++) {
-    timer.turn();
-    seen.push((await reader.counts()).predictions);
+  const large = "x".repeat(300_000);
+  for (let i = 0; i < 1500; i++) {
+    const fields = { customer_id: `c${i}`, note: i % 500 === 3 ? large : i % 7 === 0 ? "ŵïde ☃" : "narrow" };
+    log.appendPrediction(prediction(`t${i}`, { fields, vector: new Float32Array(i % 60).fill(i) }));
   }
-  expect(seen).toEqual([10, 20, 25, 25]);
+  await until(async () => (await reader.counts()).predictions === 1500);
+  const entries = await collect(reader.scan(0));
+  expect(entries.map(({ record }) => record.transactionId)).toEqual(Array.from({ length: 1500 }, (_, i) => `t${i}`));
+  const found = await reader.find("t503");
+  expect(found).toMatchObject({ fields: { customer_id: "c503", note: large } });
+  expect(found!.vector).toEqual(new Float32Array(503 % 60).fill(503));
+  expect((await reader.find("t7"))!.fields.note).toBe("ŵïde ☃");
+  expect(log.health()).toMatchObject({ unwritten: 0, unwrittenBytes: 0, oldestMs: 0, fault: null, failures: 0 });
   await log.close();
   await reader.close();
+});
+
+test("a prediction is recalled from memory, written or not, until newer ones take its place", async () => {
+  const log = createSqliteLog({ file: newFile(), options: { recentMax: 100, flushMs: 3_600_000 } });
+  const given = prediction("t0", { applied: 4 });
+  log.appendPrediction(given);
+  log.appendPrediction(prediction("t0", { score: 0.9 }));
+  expect(log.recall("t0")).toEqual({ ...given, sequence: 0 });
+  await log.flush();
+  expect(log.recall("t0")).toEqual({ ...given, sequence: 0 });
+  expect(log.recall("never")).toBeNull();
+  for (let i = 1; i < 3000; i++) log.appendPrediction(prediction(`t${i}`));
+  await log.flush();
+  expect(log.recall("t0")).toBeNull();
+  expect((await log.find("t0"))!.sequence).toBe(1);
+  await log.close();
+});
+
+test("sync: the wait for one record ends when it is in the file, together with those that came meanwhile", async () => {
+  const file = newFile();
+  const log = createSqliteLog({ file, options: { durability: "sync" } });
+  const reader = new Database(file);
+  const has = (id: string): boolean =>
+    reader.prepare("SELECT 1 FROM predictions WHERE transaction_id = ?").raw().all([id]).length === 1;
+  const waits = Array.from({ length: 300 }, async (_, i) => {
+    log.appendPrediction(prediction(`t${i}`));
+    await log.durable(`t${i}`);
+    expect(has(`t${i}`)).toBe(true);
+  });
+  await Promise.all(waits);
+  expect(log.durable("t1")).toBeNull();
+  reader.close();
+  await log.close();
+});
+
+test("a full disk is told at once, refuses more beyond the limit, and everything is written once there is room", async () => {
+  const file = newFile();
+  let now = 0;
+  const options = { pagesMax: 70, flushMs: 1, lagMsMax: 1000, elapsed: () => now } as const;
+  const log = createSqliteLog({ file, options });
+  const told: string[] = [];
+  log.watch({ failed: (error) => told.push(error.hint), recovered: () => told.push("recovered") });
+  const extra = { filler: "x".repeat(2000) };
+  for (let i = 0; i < 40; i++) log.appendPrediction(prediction(`a${i}`, { extra }));
+  await log.flush();
+  expect(log.refusal()).toBeNull();
+  for (let i = 0; i < 40; i++) log.appendPrediction(prediction(`b${i}`, { extra }));
+  await expect(log.flush()).rejects.toMatchObject({ code: "log.unwritable" });
+  expect(told).toEqual([expect.stringContaining("the disk is full")]);
+  expect(log.health()).toMatchObject({ unwritten: 40, fault: expect.stringContaining("full") });
+  // What came within the limit was answered; what is older than it refuses the rest.
+  now = 1001;
+  expect(log.health().oldestMs).toBe(1001);
+  expect(log.refusal()).toMatchObject({ code: "log.unwritable" });
+  const other = new Database(file);
+  other.exec("DELETE FROM predictions WHERE transaction_id LIKE 'a%'");
+  other.close();
+  await until(() => log.health().unwritten === 0);
+  expect(told.at(-1)).toBe("recovered");
+  expect(log.refusal()).toBeNull();
+  expect(await log.find("b39")).not.toBeNull();
+  await log.close();
+});
+
+test("a thread that lags refuses more, also when nothing failed", async () => {
+  let now = 0;
+  const log = createSqliteLog({
+    file: newFile(),
+    options: { flushMs: 3_600_000, lagMsMax: 500, bufferMax: 10, elapsed: () => now },
+  });
+  log.appendPrediction(prediction("a"));
+  expect(log.refusal()).toBeNull();
+  expect(log.refusal(10)).toMatchObject({ code: "server.overloaded" });
+  now = 501;
+  expect(log.refusal()).toMatchObject({ code: "log.unwritable", hint: expect.stringContaining("log.lag_max") });
+  await log.flush();
+  expect(log.refusal()).toBeNull();
+  await log.close();
 });
 
 test("ignored duplicates are counted", async () => {
@@ -85,22 +156,17 @@ test("ignored duplicates are counted", async () => {
 
 test("while another process holds the write lock nothing is lost, and the background write comes later", async () => {
   const file = newFile();
-  const timer = handTimer();
   const failures: Error[] = [];
-  const log = createSqliteLog({
-    file,
-    options: { later: timer.later, busyMsMax: 20, onFailure: (error) => failures.push(error) },
-  });
+  const log = createSqliteLog({ file, options: { busyMsMax: 20 } });
+  log.watch({ failed: (error) => void failures.push(error) });
   const other = new Database(file);
   other.exec("BEGIN IMMEDIATE");
   log.appendPrediction(prediction("t1"));
-  timer.turn();
   await expect(log.flush()).rejects.toMatchObject({ code: "log.unwritable" });
   expect((await log.find("t1"))!.sequence).toBe(0);
   other.exec("COMMIT");
   other.close();
-  timer.turn();
-  expect((await log.find("t1"))!.sequence).toBe(1);
+  await until(async () => (await log.find("t1"))!.sequence === 1);
   expect(failures).toEqual([]);
   await log.close();
 });
@@ -190,11 +256,20 @@ test("pruning forgets the oldest with their labels and shadows, by age and by nu
   await log.close();
 });
 
-test("the log never keeps more predictions than its limit, and never gives a number twice", async () => {
+test("the log comes back to its limits by itself, says where it begins, and never gives a number twice", async () => {
   const log = createSqliteLog({ file: newFile(), options: { batchRowsMax: 10, rowsMax: 50 } });
-  for (let i = 0; i < 200; i++) log.appendPrediction(prediction(`t${i}`));
+  let told = 0;
+  log.watch({
+    pruned(predictions) {
+      told += predictions;
+    },
+  });
+  for (let i = 0; i < 200; i++) log.appendPrediction(prediction(`t${i}`, { time: 1000 + i }));
   await log.flush();
-  expect((await log.counts()).predictions).toBe(50);
+  await until(async () => (await log.counts()).predictions === 50);
+  await until(() => told === 150);
+  expect(await log.begin()).toEqual({ through: 150, time: 1149, applied: 0 });
+  expect(log.health().pruned).toBe(150);
   await log.prune({ rowsMax: 0 });
   log.appendPrediction(prediction("after"));
   await log.flush();
@@ -202,10 +277,25 @@ test("the log never keeps more predictions than its limit, and never gives a num
   await log.close();
 });
 
+test("predictions older than they may be kept go, and the labels that came later for them with them", async () => {
+  const log = createSqliteLog({ file: newFile(), options: { keptMsMax: 1000 } });
+  log.appendPrediction(prediction("old", { receivedAt: 5000 }));
+  log.appendPrediction(prediction("young", { receivedAt: 5900 }));
+  log.appendLabel(label("old"));
+  await log.flush();
+  expect(await log.begin()).toEqual({ through: 0, time: 0, applied: 0 });
+  log.appendPrediction(prediction("now", { receivedAt: 6500 }));
+  await until(async () => (await log.counts()).predictions === 2);
+  expect(await log.counts()).toEqual({ predictions: 2, labels: 0, shadows: 0 });
+  expect((await log.begin()).through).toBe(3);
+  await log.close();
+});
+
 test("checkpoints reach the database file while the log is open, and fail for nobody", async () => {
   const file = newFile();
   const failures: Error[] = [];
-  const log = createSqliteLog({ file, options: { batchRowsMax: 4, onFailure: (error) => failures.push(error) } });
+  const log = createSqliteLog({ file, options: { batchRowsMax: 4 } });
+  log.watch({ failed: (error) => void failures.push(error) });
   const sizeBefore = statSync(file).size;
   for (let i = 0; i < 200; i++) log.appendPrediction(prediction(`t${i}`));
   await log.flush();

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import Database from "libsql";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { verifyJournal } from "../../../src/core/journal.ts";
+import { movesOf, verifyJournal } from "../../../src/core/journal.ts";
 import { createLocalRegistry } from "../../../src/drivers/registry/local/driver.ts";
 import type { Registry } from "../../../src/ports/registry.ts";
 import { aRun, aVersion, bundle, codeOf, draft, NOW, registryContract } from "../../contracts/registry.ts";
@@ -358,6 +358,40 @@ describe("registry-local", () => {
       expect(verifyJournal(await registry.journal("card-fraud"))).toMatchObject({ ok: false, badIndex: 1 });
       execute("DROP TRIGGER sentinel_journal_keeps_entries");
       execute("DELETE FROM sentinel_journal WHERE position = 0");
+      expect(verifyJournal(await registry.journal("card-fraud"))).toMatchObject({ ok: false, badIndex: 0 });
+    });
+
+    test("from before aliases moved together is read, verified and continued", async () => {
+      await aVersion(registry);
+      await aVersion(registry);
+      await move(null, "1");
+      execute("ALTER TABLE sentinel_journal DROP COLUMN also");
+      const old = await createLocalRegistry({ dir }).journal("card-fraud");
+      expect(old).toHaveLength(1);
+      expect(verifyJournal(old).ok).toBe(true);
+      // The one that has been open since before, and one that opens anew.
+      expect(await registry.journal("card-fraud")).toEqual(old);
+      const also = [{ alias: "previous", from: null, to: "1" }];
+      const together = { model: "card-fraud", alias: "champion", from: "1", to: "2", also, entry: draft() };
+      const written = await createLocalRegistry({ dir }).moveAlias(together);
+      const journal = await registry.journal("card-fraud");
+      expect(journal).toEqual([...old, written]);
+      expect(verifyJournal(journal).ok).toBe(true);
+      expect(await copy()).toEqual(journal);
+    });
+
+    test("shows a step whose other moves are no JSON, or others", async () => {
+      await aVersion(registry);
+      const also = [{ alias: "previous", from: null, to: "1" }];
+      await registry.moveAlias({ model: "card-fraud", alias: "champion", from: null, to: "1", also, entry: draft() });
+      execute("DROP TRIGGER sentinel_journal_keeps_fields");
+      for (const text of ["", "null", "[null]", "[{}]", "{", '[{"alias":"previous","from":null,"to":"2"}]']) {
+        execute(`UPDATE sentinel_journal SET also = '${text}'`);
+        const journal = await registry.journal("card-fraud");
+        expect(verifyJournal(journal), text).toMatchObject({ ok: false, badIndex: 0 });
+        expect(movesOf(journal[0])[0]).toEqual({ alias: "champion", from: null, to: "1" });
+      }
+      execute("UPDATE sentinel_journal SET also = NULL");
       expect(verifyJournal(await registry.journal("card-fraud"))).toMatchObject({ ok: false, badIndex: 0 });
     });
 

@@ -153,8 +153,14 @@ describe.runIf(mlflowInstalled)("on a server with a login", () => {
         expect(chain.ok).toBe(true);
         expect(entries).toMatchObject([
           { verb: "train", alias: "candidate", from: null, to: "1", actor: "ana" },
-          { verb: "promote", alias: "champion", from: null, to: "1", actor: "ana" },
-          { verb: "promote", alias: "candidate", from: "1", to: null, actor: "ana" },
+          {
+            verb: "promote",
+            alias: "champion",
+            from: null,
+            to: "1",
+            also: [{ alias: "candidate", from: "1", to: null }],
+            actor: "ana",
+          },
         ]);
         await run("registry", "verify");
       } finally {

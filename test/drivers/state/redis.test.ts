@@ -11,7 +11,14 @@ import { compileSpec, type FeaturePlan, layoutOf } from "../../../src/features/p
 import { FeatureState } from "../../../src/features/state.ts";
 import { type SharedBelief, takeLabel, takeTransaction } from "../../../src/online/states/shared/apply.ts";
 import type { SharedStore } from "../../../src/ports/shared-store.ts";
-import { LATENESS_MS, START, specArbitrary, streamArbitrary, transaction } from "../../features/streams.ts";
+import {
+  arrivalsArbitrary,
+  LATENESS_MS,
+  START,
+  specArbitrary,
+  streamArbitrary,
+  transaction,
+} from "../../features/streams.ts";
 import { PATIENT_MS, type RedisProcess, redisInstalled, startRedis } from "../redis-server.ts";
 
 if (!redisInstalled) {
@@ -73,6 +80,7 @@ describe.runIf(redisInstalled)("on a server", () => {
         : await takeTransaction(store, () => view, {
             transaction: event.transaction,
             again: true,
+            receivedAt: () => event.receivedAt ?? Number.POSITIVE_INFINITY,
             record: () => {
               view.parts[0].excerpt.state.read(plan, event.transaction, vector);
               return NONE;
@@ -93,7 +101,7 @@ describe.runIf(redisInstalled)("on a server", () => {
     }
     const vector = new Float32Array(plan.width);
     state.read(plan, event.transaction, vector);
-    state.learn(event.transaction);
+    state.learn(event.transaction, event.receivedAt);
     return bits(vector);
   }
 
@@ -104,7 +112,7 @@ describe.runIf(redisInstalled)("on a server", () => {
     const store = open(limits);
     try {
       await fc.assert(
-        fc.asyncProperty(specArbitrary, streamArbitrary, async (spec, events) => {
+        fc.asyncProperty(specArbitrary, arrivalsArbitrary, async (spec, events) => {
           const plan = compileSpec(spec);
           const view = await begin(store, plan, limits);
           const state = new FeatureState(layoutOf([plan]), limits);

@@ -26,7 +26,7 @@ async function arrive(ports: Ports, states: WarmStates, tx: Transaction): Promis
   (await ports.log()).appendPrediction({
     transactionId: tx.id,
     time: tx.time,
-    receivedAt: 1,
+    receivedAt: tx.time,
     fields: tx.fields,
     extra: {},
     vector: new Float32Array(1),
@@ -38,7 +38,7 @@ async function arrive(ports: Ports, states: WarmStates, tx: Transaction): Promis
     latencyMs: 0,
     degraded: false,
   });
-  states.learn(tx);
+  states.learn(tx, tx.time);
 }
 
 async function label(ports: Ports, states: WarmStates, tx: Transaction): Promise<void> {

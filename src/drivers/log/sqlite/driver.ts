@@ -1,86 +1,107 @@
-// The prediction log in one SQLite file, for a server that writes and commands that read beside it.
+// The prediction log in one SQLite file: a thread writes it, commands and look-ups read beside.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PredictionLog, PredictionRecord } from "../../../ports/log.ts";
-import { createCheckpointer } from "./checkpoint.ts";
+import type { PredictionLog } from "../../../ports/log.ts";
 import { type PruneLimits, pruneBatch } from "./prune.ts";
 import {
   countersOf,
   finder,
   lastApplied,
   readApplied,
+  readArrivals,
+  readBegin,
+  readBundles,
   readCoverage,
   readEvents,
+  readIds,
+  readOld,
   readPairs,
   readRecent,
+  readScored,
+  readSpan,
 } from "./read.ts";
-import { labelRow, predictionRow, shadowRow } from "./rows.ts";
 import { isBusy, logError, openLog } from "./schema.ts";
-import { createWriter } from "./write.ts";
+import { Writer } from "./writer.ts";
 
 export interface SqliteLogOptions {
-  /** Records waiting to be written; beyond it appends answer false. */
-  readonly bufferMax?: number;
-  /** Rows a transaction: with 20 µs a row, the event loop is held for about 3 ms. */
-  readonly batchRowsMax?: number;
-  /** How long a record waits for others. What a killed process loses is what it appended in this window. */
+  /** `sync`: an answer waits until its record is on the disk; `interval`: it does not. */
+  readonly durability?: "sync" | "interval";
+  /** How long a record waits for others before the thread gets it. */
   readonly flushMs?: number;
+  /** How old the oldest unwritten record may be before more are refused. */
+  readonly lagMsMax?: number;
+  /** Records waiting to be written, and bytes of them; beyond either appends answer false. */
+  readonly bufferMax?: number;
+  readonly bufferBytesMax?: number;
+  /** Written records that stay in memory for look-ups. */
+  readonly recentMax?: number;
+  /** Records in one transaction. */
+  readonly batchRowsMax?: number;
   /** How long flush() keeps trying while another process holds the write lock. */
   readonly busyMsMax?: number;
-  /** Predictions kept; the oldest go, with their labels and shadows. */
+  /** Predictions kept, and for how long after they were received; the oldest go, with their labels and shadows. */
   readonly rowsMax?: number;
+  readonly keptMsMax?: number;
+  /** Pages of 4 kB that the file may have; 0: no limit but SQLite's. */
+  readonly pagesMax?: number;
   /** Names of the fields that carry the card and the amount. */
-  readonly card?: string;
-  readonly amount?: string;
-  readonly later?: (run: () => void, ms: number) => () => void;
-  readonly onFailure?: (error: Error) => void;
+  readonly card?: string | null;
+  readonly amount?: string | null;
+  /** Milliseconds of a steady clock. */
+  readonly elapsed?: () => number;
 }
 
 export interface SqliteLog extends PredictionLog {
-  /** Predictions and shadows that were appended a second time and ignored, since this log was opened. */
+  /** Records that were appended a second time and ignored, since this log was opened. */
   duplicates(): number;
   /** Deletes the oldest predictions beyond the limits, in small batches. Gives how many went. */
   prune(limits: PruneLimits): Promise<number>;
 }
 
 const BUFFER_MAX = 50_000;
-const BATCH_ROWS_MAX = 128;
+const BUFFER_BYTES_MAX = 67_108_864;
+const RECENT_MAX = 50_000;
+/** With 20 µs per row a transaction takes 10 ms: long enough to share the cost of a commit, short enough to tell soon. */
+const BATCH_ROWS_MAX = 512;
 const FLUSH_MS = 5;
+const LAG_MS_MAX = 5000;
 const BUSY_MS_MAX = 10_000;
 const ROWS_MAX = 10_000_000;
 const BUSY_RETRY_MS = 5;
 
 /**
- * A prediction log in `file`, made when absent. Appends go to a bounded buffer and reach the disk within a few
- * milliseconds; after `flush()` they survive a killed process. A prediction not yet written is found with sequence 0.
- * Throws `log.unwritable`, `log.unreadable`.
+ * A prediction log in `file`, made when absent. Appends go as bytes to a bounded buffer that a thread writes; after `flush()` they
+ * survive a killed process, with `durability: "sync"` a power cut too. A prediction that is not yet written is found with sequence
+ * 0. Throws `log.unwritable`, `log.unreadable`.
  */
 export function createSqliteLog(input: { readonly file: string; readonly options?: SqliteLogOptions }): SqliteLog {
   const { file, options = {} } = input;
-  const { batchRowsMax = BATCH_ROWS_MAX, rowsMax = ROWS_MAX } = options;
-  const names = { card: options.card ?? "customer_id", amount: options.amount ?? "amount" };
+  const { batchRowsMax = BATCH_ROWS_MAX, durability = "interval" } = options;
+  const names = {
+    card: options.card === undefined ? "customer_id" : options.card,
+    amount: options.amount === undefined ? "amount" : options.amount,
+  };
   const db = openLog(file);
   const findWritten = finder(db);
   const counters = countersOf(db);
-  const pending = new Map<string, PredictionRecord>();
-  let ignored = 0;
   let closed = false;
-  const onFailure = options.onFailure ?? (() => {});
-  const checkpointer = createCheckpointer(file, onFailure);
-  const writer = createWriter(db, {
+  const writer = new Writer({
     file,
+    sync: durability === "sync",
     batchRowsMax,
+    rowsMax: options.rowsMax ?? ROWS_MAX,
+    keptMsMax: options.keptMsMax ?? Number.POSITIVE_INFINITY,
+    pagesMax: options.pagesMax ?? 0,
     bufferMax: options.bufferMax ?? BUFFER_MAX,
+    bufferBytesMax: options.bufferBytesMax ?? BUFFER_BYTES_MAX,
+    recentMax: options.recentMax ?? RECENT_MAX,
     flushMs: options.flushMs ?? FLUSH_MS,
+    lagMsMax: options.lagMsMax ?? LAG_MS_MAX,
     busyMsMax: options.busyMsMax ?? BUSY_MS_MAX,
-    later: options.later ?? laterUnref,
-    onFailure,
-    afterBatch: () => {
-      checkpointer.batchWritten();
-      if (counters().predictions > rowsMax) pruneBatch(db, { rowsMax }, batchRowsMax);
-    },
+    elapsed: options.elapsed ?? (() => performance.now()),
   });
+  const flush = (): Promise<void> => writer.flush();
   const reading = async <T>(read: () => T | Promise<T>): Promise<T> => {
-    await writer.flush();
+    await flush();
     try {
       return await read();
     } catch (error) {
@@ -89,56 +110,56 @@ export function createSqliteLog(input: { readonly file: string; readonly options
   };
   return {
     where: file,
-    appendPrediction(record) {
-      const { transactionId } = record;
-      const before = pending.get(transactionId);
-      if (before !== undefined && !(before.applied === 0 && (record.applied ?? 0) > 0)) {
-        ignored++;
-        return true;
-      }
-      const written = (): void => void pending.delete(transactionId);
-      if (!writer.push({ kind: "prediction", row: predictionRow(record), written })) return false;
-      pending.set(transactionId, { ...record, vector: record.vector.slice(), sequence: 0 });
-      return true;
-    },
-    appendShadow: (record) => writer.push({ kind: "shadow", row: shadowRow(record), written: null }),
-    appendLabel: (label) => writer.push({ kind: "label", row: labelRow(label), written: null }),
+    durability,
+    appendPrediction: (record) => writer.prediction(record),
+    appendShadow: (record) => writer.shadow(record),
+    appendLabel: (label) => writer.label(label),
     addCoverage: (version, scored, missed) => writer.addCoverage(version, scored, missed),
-    flush: () => writer.flush(),
+    refusal: (records = 1) => writer.refusal(records),
+    durable: (transactionId) => (durability === "sync" ? writer.durable(transactionId) : null),
+    prepare: () => writer.prepare(),
+    health: () => writer.health(),
+    watch: (watcher) => {
+      writer.watcher = watcher;
+    },
+    recall: (transactionId) => writer.recall(transactionId)?.record ?? null,
+    flush,
     async find(transactionId) {
+      const remembered = writer.recall(transactionId);
       const written = rethrown(file, () => findWritten(transactionId));
-      return written ?? pending.get(transactionId) ?? null;
+      return written ?? remembered?.record ?? null;
     },
     recent: (limit) => reading(() => readRecent(db, limit)),
-    scan: (fromSequence) => streaming(file, writer.flush, () => readEvents(db, fromSequence)),
-    scanApplied: (from) => streaming(file, writer.flush, () => readApplied(db, from)),
+    scan: (fromSequence) => streaming(file, flush, () => readEvents(db, fromSequence)),
+    arrivals: (fromSequence) => streaming(file, flush, () => readArrivals(db, fromSequence)),
+    scanApplied: (from) => streaming(file, flush, () => readApplied(db, from)),
+    ids: () => streaming(file, flush, () => readIds(db)),
+    bundles: () => reading(() => readBundles(db)),
+    old: (before) => streaming(file, flush, () => readOld(db, before)),
+    forget: (before) => reading(() => pruneAll(() => pruneBatch(db, { before }, batchRowsMax).predictions)),
+    begin: () => reading(() => readBegin(db)),
+    scored: (given) => reading(() => readScored(db, given)),
     last: () => reading(() => ({ sequence: counters().sequence, applied: lastApplied(db) })),
-    pairs: (version, options) => streaming(file, writer.flush, () => readPairs(db, version, { ...names, ...options })),
+    pairs: (version, given) => streaming(file, flush, () => readPairs(db, version, { ...names, ...given })),
     coverage: () => reading(() => readCoverage(db)),
     counts: () =>
       reading(() => {
         const { predictions, labels, shadows } = counters();
         return { predictions, labels, shadows };
       }),
-    duplicates: () => ignored + writer.duplicates(),
-    prune: (limits) => reading(() => pruneAll(() => pruneBatch(db, limits, batchRowsMax))),
+    span: () => reading(() => readSpan(db)),
+    duplicates: () => writer.duplicates,
+    prune: (limits) => reading(() => pruneAll(() => pruneBatch(db, limits, batchRowsMax).predictions)),
     async close() {
       if (closed) return;
       closed = true;
       try {
-        await writer.flush();
+        await writer.close();
       } finally {
-        writer.stop();
-        await checkpointer.close();
         db.close();
       }
     },
   };
-}
-
-function laterUnref(run: () => void, ms: number): () => void {
-  const timer = setTimeout(run, ms).unref();
-  return () => clearTimeout(timer);
 }
 
 function rethrown<T>(file: string, read: () => T): T {

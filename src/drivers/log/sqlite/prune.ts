@@ -1,4 +1,4 @@
-// Forgetting: deletes the oldest predictions, with their labels and shadows, a small batch a transaction.
+// Forgetting: deletes the oldest predictions, with their labels and shadows, a small batch per transaction, and notes where the log begins.
 import type { Row } from "./rows.ts";
 import { type Connection, single } from "./schema.ts";
 
@@ -9,8 +9,42 @@ export interface PruneLimits {
   readonly rowsMax?: number;
 }
 
-/** One transaction: the oldest predictions beyond the limits, at most `batchRowsMax`. Gives how many went. */
-export function pruneBatch(db: Connection, limits: PruneLimits, batchRowsMax: number): number {
+/** Predictions that went, and the last entry of the log that went with them. */
+export interface Pruned {
+  readonly predictions: number;
+  readonly through: number;
+}
+
+/**
+ * After each batch that was written: whether something is too old now, and one small prune when it is. Twice as many rows as a
+ * batch writes, so that the log shrinks to a limit that was lowered while it goes on being written.
+ */
+export function createPruner(options: {
+  readonly rowsMax: number;
+  readonly keptMsMax: number;
+  readonly batchRowsMax: number;
+}): (db: Connection, now: number) => Pruned | null {
+  const { rowsMax, keptMsMax, batchRowsMax } = options;
+  let newest = 0;
+  return (db, now) => {
+    newest = Math.max(newest, now);
+    const count = single(db, "SELECT value FROM counters WHERE name = 'predictions'");
+    const before = Number.isFinite(keptMsMax) ? newest - keptMsMax : 0;
+    if (count <= rowsMax && !(before > 0 && oldestArrival(db) < before)) return null;
+    const pruned = pruneBatch(db, { rowsMax, before }, 2 * batchRowsMax);
+    return pruned.predictions === 0 ? null : pruned;
+  };
+}
+
+function oldestArrival(db: Connection): number {
+  const row = db.prepare("SELECT received_at FROM predictions ORDER BY sequence LIMIT 1").raw().get([]) as
+    | Row
+    | undefined;
+  return row === undefined ? Number.POSITIVE_INFINITY : Number(row[0]);
+}
+
+/** One transaction: the oldest predictions beyond the limits, at most `batchRowsMax`. */
+export function pruneBatch(db: Connection, limits: PruneLimits, batchRowsMax: number): Pruned {
   db.exec("BEGIN IMMEDIATE");
   try {
     const removed = deleteOldest(db, limits, batchRowsMax);
@@ -22,17 +56,20 @@ export function pruneBatch(db: Connection, limits: PruneLimits, batchRowsMax: nu
   }
 }
 
-function deleteOldest(db: Connection, limits: PruneLimits, batchRowsMax: number): number {
+function deleteOldest(db: Connection, limits: PruneLimits, batchRowsMax: number): Pruned {
   const total = single(db, "SELECT value FROM counters WHERE name = 'predictions'");
   const excess = Math.min(batchRowsMax, Math.max(0, total - (limits.rowsMax ?? total)));
-  const oldest = db.prepare("SELECT sequence, received_at FROM predictions ORDER BY sequence LIMIT ?").raw();
-  const rows = oldest.all([batchRowsMax]) as Row[];
+  const oldest = db.prepare("SELECT sequence, received_at, time, applied FROM predictions ORDER BY sequence LIMIT ?");
+  const rows = oldest.raw().all([batchRowsMax]) as Row[];
   // Arrival order and sequence agree, so the rows to go are a prefix.
   let count = 0;
   while (count < rows.length && (count < excess || Number(rows[count][1]) < (limits.before ?? 0))) count++;
-  if (count === 0) return 0;
-  const last = Number(rows[count - 1][0]);
+  if (count === 0) return { predictions: 0, through: 0 };
+  const gone = rows.slice(0, count);
+  const last = Number(gone[count - 1][0]);
   const old = "transaction_id IN (SELECT transaction_id FROM predictions WHERE sequence <= ?)";
+  const ofLabels = db.prepare(`SELECT max(sequence), max(applied) FROM labels WHERE ${old} OR sequence <= ?`).raw();
+  const [labelSequence, labelApplied] = (ofLabels.all([last, last]) as Row[])[0];
   const labels = db.prepare(`DELETE FROM labels WHERE ${old}`).run([last]).changes;
   const shadows = db.prepare(`DELETE FROM shadows WHERE ${old}`).run([last]).changes;
   const predictions = db.prepare("DELETE FROM predictions WHERE sequence <= ?").run([last]).changes;
@@ -54,5 +91,25 @@ function deleteOldest(db: Connection, limits: PruneLimits, batchRowsMax: number)
   subtract.run([predictions, "predictions"]);
   subtract.run([labels + orphans, "labels"]);
   subtract.run([shadows + strays, "shadows"]);
-  return predictions;
+  const through = Math.max(last, Number(labelSequence ?? 0));
+  markBegin(db, "pruned_through", through);
+  markBegin(
+    db,
+    "pruned_time",
+    gone.reduce((latest, row) => Math.max(latest, Number(row[2] ?? 0)), 0),
+  );
+  markBegin(
+    db,
+    "pruned_applied",
+    gone.reduce((most, row) => Math.max(most, Number(row[3] ?? 0)), Number(labelApplied ?? 0)),
+  );
+  return { predictions, through };
+}
+
+/** Marks only grow: they say what no entry of the log can tell any more. */
+function markBegin(db: Connection, name: string, value: number): void {
+  db.prepare("INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)").run([
+    name,
+    value,
+  ]);
 }

@@ -1,7 +1,7 @@
 // How log records become SQLite rows and back.
 import type { Decision } from "../../../core/decision.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
-import type { LabelRecord, PredictionRecord, ShadowPair, ShadowRecord } from "../../../ports/log.ts";
+import type { LabelRecord, LogArrivalEntry, PredictionRecord, ShadowPair, ShadowRecord } from "../../../ports/log.ts";
 
 /** What libsql binds. A boolean would abort the process (0.5.29), so none is ever passed. */
 export type Parameter = number | string | Uint8Array | null;
@@ -10,6 +10,8 @@ export type Row = readonly unknown[];
 
 export const PREDICTION_COLUMNS =
   "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied";
+/** What a feature state learns. */
+export const LEARNED_COLUMNS = "sequence, transaction_id, time, received_at, fields, applied";
 export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
 export const SHADOW_COLUMNS =
   "transaction_id, time, champion_version, champion_score, champion_decision, candidate_version, candidate_score, candidate_decision, bundle, latency_ms, champion_latency_ms, vector_hash";
@@ -57,6 +59,18 @@ export function predictionOf(row: Row): PredictionRecord {
   };
 }
 
+/** From {@link LEARNED_COLUMNS}. */
+export function learnedOf(row: Row): Extract<LogArrivalEntry, { readonly kind: "prediction" }>["record"] {
+  return {
+    sequence: Number(row[0]),
+    transactionId: loadText(row[1]),
+    time: numberOf(row[2]),
+    receivedAt: numberOf(row[3]),
+    fields: fieldsOf(row[4]),
+    ...appliedOf(row[5]),
+  };
+}
+
 /** The columns after `sequence`. */
 export function labelRow(label: Omit<LabelRecord, "sequence">): Parameter[] {
   const { transactionId, fraud, knownAt, source, receivedAt, applied } = label;
@@ -93,11 +107,11 @@ export function shadowRow(shadow: ShadowRecord): Parameter[] {
 }
 
 /** From {@link SHADOW_COLUMNS} followed by fields JSON, label fraud, label known_at. */
-export function pairOf(row: Row, names: { readonly card: string; readonly amount: string }): ShadowPair {
+export function pairOf(row: Row, names: { readonly card: string | null; readonly amount: string | null }): ShadowPair {
   const fields = fieldsOf(row[12]);
   const transactionId = loadText(row[0]);
-  const card = fields[names.card] ?? null;
-  const amount = fields[names.amount];
+  const card = names.card === null ? null : (fields[names.card] ?? null);
+  const amount = names.amount === null ? undefined : fields[names.amount];
   return {
     transactionId,
     time: numberOf(row[1]),
@@ -142,12 +156,12 @@ function appliedOf(cell: unknown): { readonly applied?: number } {
   return cell === null ? {} : { applied: Number(cell) };
 }
 
-function numberOf(cell: unknown): number {
+export function numberOf(cell: unknown): number {
   return cell === null ? Number.NaN : Number(cell);
 }
 
 /** Prototype-free, so that a field named `__proto__` is a field. JSON.parse makes own members of any name. */
-function fieldsOf(cell: unknown): Record<string, FieldValue> {
+export function fieldsOf(cell: unknown): Record<string, FieldValue> {
   const fields = emptyFields();
   for (const [name, value] of Object.entries(JSON.parse(String(cell)) as Record<string, FieldValue>)) {
     fields[name] = value;

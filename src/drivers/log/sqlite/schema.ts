@@ -13,12 +13,12 @@ const SCHEMA_VERSION = 2;
 /** How long opening may wait for another process that is just making the schema. */
 const OPEN_BUSY_MS_MAX = 5000;
 /**
- * How long one statement may wait for another process's write lock. Short, because the wait blocks the event loop;
- * the writer tries again later instead.
+ * How long one statement may wait for another process's write lock. Short, because the wait blocks the other logs of the
+ * thread; the thread tries again later instead.
  */
 const STATEMENT_BUSY_MS_MAX = 3;
 
-/** Checkpoints run elsewhere (log-sqlite-checkpoint.ts); 80 MB of WAL is the bound should they fail. */
+/** Checkpoints run elsewhere (checkpoint.ts); 80 MB of WAL is the bound should they fail. */
 const WAL_PAGES_MAX = 20_000;
 
 // Only rows of a shared feature state are in them: a server that has its state to itself pays nothing.
@@ -54,10 +54,10 @@ PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
 /**
- * Opens or makes the file. Commits are atomic (WAL) and survive a killed process; `synchronous = NORMAL` means that a
- * power cut may take the last commits, never the file. Throws `log.unwritable`, `log.unreadable`.
+ * Opens or makes the file. Commits are atomic (WAL) and survive a killed process. Without `sync` a power cut may take the last
+ * commits, never the file; with it each commit waits for the disk. Throws `log.unwritable`, `log.unreadable`.
  */
-export function openLog(file: string): Connection {
+export function openLog(file: string, { sync = false }: { readonly sync?: boolean } = {}): Connection {
   let db: Connection | undefined;
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: PRIVATE_FOLDER_MODE });
@@ -66,7 +66,8 @@ export function openLog(file: string): Connection {
     // Before journal_mode: switching to WAL beside another process fails at once without it.
     db.exec(`PRAGMA busy_timeout = ${OPEN_BUSY_MS_MAX}`);
     recognise(db, file);
-    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX};`);
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX};`);
+    db.exec(`PRAGMA synchronous = ${sync ? "FULL" : "NORMAL"}`);
     const version = single(db, "PRAGMA user_version");
     if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
     if (version === 1) migrate(db);
@@ -111,10 +112,17 @@ export function logError(error: unknown, file: string): SentinelError {
         hint: "move the file away (a new log is made) or restore it from a backup",
         cause: error,
       })
-    : new SentinelError("log.unwritable", `cannot write the prediction log ${file}: ${messageOf(error)}`, {
-        hint: "check that the folder exists, is writable and has space, or choose another place for the log",
-        cause: error,
-      });
+    : writeFailed(messageOf(error), file, codeOf(error));
+}
+
+/** What the log's thread said of a write that failed. */
+export function writeFailed(message: string, file: string, code = ""): SentinelError {
+  const full = code === "SQLITE_FULL";
+  return new SentinelError("log.unwritable", `cannot write the prediction log ${file}: ${message}`, {
+    hint: full
+      ? "the disk is full: make room on it, and the log goes on by itself"
+      : "check that the folder exists, is writable and has space, or choose another place for the log",
+  });
 }
 
 /** True when another process holds the write lock: a retry will help. */
@@ -122,7 +130,7 @@ export function isBusy(error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
 }
 
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 

@@ -6,7 +6,7 @@ import { SentinelError } from "../../../core/errors.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import { makeFolder } from "../../files/durable.ts";
 import { inPlainWords, isBusy } from "./errors.ts";
-import { createJournalTable, createTables, kindOf } from "./schema.ts";
+import { addJournalColumn, createJournalTable, createTables, kindOf } from "./schema.ts";
 import type { Cell, Row, Sql } from "./sql.ts";
 
 /** How long SQLite itself waits, with the whole process standing still. */
@@ -47,6 +47,7 @@ export class RegistryDatabase {
       return sql.transaction(() => {
         if (!sql.isRegistry()) createTables(sql, this.#clock.now());
         else if (!sql.has("sentinel_journal")) createJournalTable(sql);
+        else if (!sql.has("sentinel_journal", "also")) addJournalColumn(sql);
         return change(sql);
       });
     });
@@ -144,8 +145,9 @@ class Connection implements Sql {
     this.#database.exec(text);
   }
 
-  has(table: string): boolean {
-    return this.#columnsOf(table).size > 0;
+  has(table: string, column?: string): boolean {
+    const columns = this.#columnsOf(table);
+    return column === undefined ? columns.size > 0 : columns.has(column);
   }
 
   scope(table: string): string {

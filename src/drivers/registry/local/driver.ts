@@ -1,18 +1,20 @@
 // The embedded registry: one folder with an SQLite file in MLflow's own schema and the files of every version.
 import { randomUUID } from "node:crypto";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
+import { movesOf } from "../../../core/journal.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { ModelVersion, RegistrySource, StoreFault } from "../../../ports/registry.ts";
 import { systemClock } from "../../clock/system.ts";
 import { ownerNow } from "../../files/owner.ts";
 import { keepEvidence, readEvidence } from "../evidence-files.ts";
 import { copyJournal, readCopy } from "../journal-copy.ts";
+import { stepOf } from "../journal-step.ts";
 import {
   BUNDLE_TAG,
   checkDocument,
   checkJournal,
   checkLog,
-  checkMove,
+  checkMoves,
   checkRegistration,
   checkRun,
   checkTime,
@@ -22,9 +24,10 @@ import {
 import { discardFiles, inspectFiles, loadFiles, readForeign, type Stored, storeFiles } from "./artifacts.ts";
 import { RegistryDatabase } from "./database.ts";
 import { isFileError, unwritable } from "./errors.ts";
+import { experimentTags, listExperiments } from "./experiments.ts";
 import { appendEntry, listEntries } from "./journal.ts";
 import { failPending, giveUpAbandoned, insertPending, type Registration } from "./models.ts";
-import { experimentTags, finishRun, insertRun, listExperiments, listRuns, logRun, readHistory } from "./runs.ts";
+import { finishRun, insertRun, listRuns, logRun, readHistory } from "./runs.ts";
 import type { Sql } from "./sql.ts";
 import * as stored from "./versions.ts";
 
@@ -126,11 +129,12 @@ export function createLocalRegistry(options: {
       const found = await readVersion(model, version);
       return inspectFiles(dir, { ...found, title: `${model} version ${version}` });
     },
-    async moveAlias({ model, alias, from, to, entry, document }) {
-      checkMove({ alias, from, to });
-      const { at, actor, verb, verdict, evidence, reason } = entry;
-      const fields = { model, alias, from, to, at, actor, verb, verdict, evidence, reason };
-      checkJournal({ at, actor, verb, verdict, evidence, reason });
+    async moveAlias(input) {
+      const { model, document } = input;
+      checkMoves(input);
+      const step = stepOf(input);
+      const { at, evidence } = step;
+      checkJournal(input.entry);
       if (document !== undefined) {
         checkDocument(document, evidence);
         await keepEvidence(dir, document, newId).catch((cause: unknown) => {
@@ -138,12 +142,14 @@ export function createLocalRegistry(options: {
         });
       }
       const written = await database.write((sql) => {
-        stored.setAlias(sql, { model, alias, from, to, at });
-        return appendEntry(sql, fields);
+        for (const move of movesOf(step)) stored.setAlias(sql, { model, ...move, at });
+        return appendEntry(sql, step);
       });
       await copyJournal(dir, model, (index) => database.read((sql) => listEntries(sql, model, index), { absent: [] }));
       return written;
     },
+    // Entry and aliases are one transaction: nothing is ever left over.
+    recover: async () => null,
     journal: (model) => database.read((sql) => listEntries(sql, model), { absent: [] }),
     evidence: (_model, hash) => readEvidence(dir, hash),
     journalCopy: () => readCopy(dir),

@@ -172,7 +172,7 @@ const JOURNAL_TABLE = `
 CREATE TABLE IF NOT EXISTS sentinel_journal (
   model VARCHAR(256) NOT NULL, position INTEGER NOT NULL, alias VARCHAR(256) NOT NULL, from_version TEXT, to_version TEXT,
   at BIGINT NOT NULL, actor TEXT NOT NULL, verb TEXT NOT NULL, verdict TEXT NOT NULL, evidence TEXT NOT NULL, reason TEXT NOT NULL,
-  previous TEXT NOT NULL, hash TEXT NOT NULL,
+  previous TEXT NOT NULL, hash TEXT NOT NULL, also TEXT,
   CONSTRAINT sentinel_journal_pk PRIMARY KEY (model, position)
 );
 CREATE TRIGGER IF NOT EXISTS sentinel_journal_keeps_entries BEFORE DELETE ON sentinel_journal
@@ -200,6 +200,11 @@ export function createTables(sql: Sql, at: number): void {
 /** For a file that MLflow made. */
 export function createJournalTable(sql: Sql): void {
   sql.script(JOURNAL_TABLE);
+}
+
+/** For a journal from before aliases moved together. Its entries stay as they are: no `also` is what they have always had. */
+export function addJournalColumn(sql: Sql): void {
+  sql.script("ALTER TABLE sentinel_journal ADD COLUMN also TEXT");
 }
 
 /** "empty", or "registry" when the file has every table and column that is read or written here. Throws registry.corrupt otherwise. */

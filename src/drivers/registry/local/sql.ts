@@ -10,7 +10,8 @@ export interface Sql {
   /** Rows changed. */
   run(text: string, ...values: Cell[]): number;
   script(text: string): void;
-  has(table: string): boolean;
+  /** Whether there is such a table, and, where one is named, such a column in it. */
+  has(table: string, column?: string): boolean;
   /** The condition that keeps to MLflow's default workspace, in files that have workspaces; "1" in others. */
   scope(table: string): string;
 }

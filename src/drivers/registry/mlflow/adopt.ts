@@ -2,7 +2,7 @@
 
 import { SentinelError } from "../../../core/errors.ts";
 import { sha256 } from "../../../core/hash.ts";
-import { nextEntry } from "../../../core/journal.ts";
+import { type AliasMove, movesOf, movesOfAlias, nextEntry } from "../../../core/journal.ts";
 import type { AdoptedEntry, JournalEntry, RegistryTarget } from "../../../ports/registry.ts";
 import type { MlflowClient } from "./client.ts";
 import { keyOf, stored, VALUE_MAX } from "./entries.ts";
@@ -36,7 +36,7 @@ export async function adopt(
   const journal = (await openWhole(client, model)) ?? (await makeJournal(client, { model, actor, at }, newId));
   const added = await appendMissing(adopter, journal, input);
   const kept: string[] = [];
-  for (const alias of new Set(input.entries.map((entry) => entry.alias))) {
+  for (const alias of new Set(input.entries.flatMap(movesOf).map((move) => move.alias))) {
     if (!(await placeAlias(adopter, input, alias))) kept.push(alias);
   }
   return { added, kept };
@@ -77,14 +77,24 @@ async function openWhole(client: MlflowClient, model: string): Promise<Journal |
   return journal === null ? null : { ...journal, entries: await entriesUpTo(client, journal) };
 }
 
-/** How a journal ends: its last entry, and the last of each alias. */
+/** How a journal ends: its last entry, and the last move of each alias. */
 interface End {
   last: JournalEntry | null;
-  readonly newest: Map<string, JournalEntry>;
+  readonly newest: Map<string, Moved>;
+}
+
+/** A move with the entry that tells it. */
+interface Moved extends AliasMove {
+  readonly entry: JournalEntry;
 }
 
 function endOf({ entries }: Journal): End {
-  return { last: entries.at(-1) ?? null, newest: new Map(entries.map((entry) => [entry.alias, entry])) };
+  const newest = new Map(entries.flatMap(movedBy).map((moved) => [moved.alias, moved]));
+  return { last: entries.at(-1) ?? null, newest };
+}
+
+function movedBy(entry: JournalEntry): Moved[] {
+  return movesOf(entry).map((move) => ({ ...move, entry }));
 }
 
 interface Link {
@@ -109,7 +119,7 @@ async function chained(
     batch.push(link);
     text += link.value.length;
     end.last = link.entry;
-    end.newest.set(link.entry.alias, link.entry);
+    for (const moved of movedBy(link.entry)) end.newest.set(moved.alias, moved);
   }
   return batch;
 }
@@ -119,10 +129,12 @@ async function linkOf(
   end: End,
   candidate: AdoptedEntry,
 ): Promise<Link> {
-  const before = end.newest.get(candidate.alias);
-  // What the server's own journal says last of this alias is where the history that is brought begins.
-  const from = before !== undefined && before.origin === undefined ? before.to : candidate.from;
-  const fields = ordered({ ...candidate, from });
+  // What the server's own journal says last of an alias is where the history that is brought begins.
+  const begun = (move: AliasMove): AliasMove => {
+    const before = end.newest.get(move.alias);
+    return before === undefined || before.entry.origin !== undefined ? move : { ...move, from: before.to };
+  };
+  const fields = ordered({ ...candidate, ...begun(candidate), also: candidate.also?.map(begun) });
   const nonce = newId();
   const entry = nextEntry(fields, end.last);
   const value = stored(entry, nonce);
@@ -154,17 +166,18 @@ async function placeAlias({ client, newId }: Adopter, input: Adoption, alias: st
   const { model, actor, at } = input;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     let journal = await openWhole(client, model);
-    const moves = (journal?.entries ?? []).filter((entry) => entry.alias === alias);
+    const moves = movesOfAlias(journal?.entries ?? [], alias);
     const newest = moves.at(-1);
     if (journal === null || newest === undefined) return true;
     const aliases = await aliasesOf(client, model);
     const current = Object.hasOwn(aliases, alias) ? aliases[alias] : null;
-    if (current === newest.to) return newest.origin !== undefined || newest.verb !== "push";
-    if (newest.origin === undefined) return false;
-    const own = moves.findLastIndex(({ origin }) => origin === undefined);
+    const { origin, verb } = newest.entry;
+    if (current === newest.to) return origin !== undefined || verb !== "push";
+    if (origin === undefined) return false;
+    const own = moves.findLastIndex(({ entry }) => entry.origin === undefined);
     const tail = moves.slice(own + 1);
     if (current === null || tail.some(({ to }) => to === current)) {
-      await follow(client, newest);
+      await follow(client, { model, alias, to: newest.to });
       continue;
     }
     const words = { verdict: "KEPT", evidence: "", reason: `version ${current} was here before the push, and stays` };
@@ -193,6 +206,7 @@ function ordered({
   alias,
   from,
   to,
+  also,
   at,
   actor,
   verb,
@@ -201,7 +215,8 @@ function ordered({
   reason,
   origin,
 }: AdoptedEntry): AdoptedEntry {
-  return { model, alias, from, to, at, actor, verb, verdict, evidence, reason, origin };
+  const words = { at, actor, verb, verdict, evidence, reason };
+  return { model, alias, from, to, ...(also === undefined ? {} : { also }), ...words, origin };
 }
 
 function originalOf({ origin, ...fields }: AdoptedEntry): JournalEntry {

@@ -2,11 +2,12 @@
 import { randomUUID } from "node:crypto";
 import type { JournalEntry, RegistryTarget } from "../../../ports/registry.ts";
 import { copiedEntries, copyJournal, readCopy } from "../journal-copy.ts";
+import { stepOf } from "../journal-step.ts";
 import {
   checkDocument,
   checkJournal,
   checkLog,
-  checkMove,
+  checkMoves,
   checkRegistration,
   checkRun,
   checkTime,
@@ -16,8 +17,9 @@ import { adopt } from "./adopt.ts";
 import { inspectFiles, loadFiles } from "./artifacts.ts";
 import { createMlflowClient, type MlflowLimits, type MlflowServer } from "./client.ts";
 import { explained } from "./errors.ts";
-import { checkEntryLength, journalFiles, moveAlias, moveOf, readDocument } from "./journal.ts";
-import { endRun, listRuns, logRun, startRun, tagExperiment } from "./runs.ts";
+import { tagExperiment } from "./experiments.ts";
+import { checkEntryLength, journalFiles, moveAlias, readDocument, recover } from "./journal.ts";
+import { endRun, listRuns, logRun, startRun } from "./runs.ts";
 import * as stored from "./versions.ts";
 import { faultsOfFiles, readEveryEntry, readJournal } from "./volumes.ts";
 
@@ -48,6 +50,10 @@ export function createMlflowRegistry(options: {
   const entriesFrom = async (from: number, newest: JournalEntry): Promise<readonly JournalEntry[]> => {
     if (from === newest.index) return [newest];
     return (await wholeJournal(newest.model)).slice(from);
+  };
+  const copied = async (newest: JournalEntry): Promise<JournalEntry> => {
+    if (copyDir !== undefined) await copyJournal(copyDir, newest.model, (from) => entriesFrom(from, newest));
+    return newest;
   };
   const places = new Map<string, string>();
   return {
@@ -111,14 +117,18 @@ export function createMlflowRegistry(options: {
     aliases: (model) => told(() => stored.aliasesOf(client, model)),
     moveAlias: (input) =>
       told(async () => {
-        const { entry, document, ...move } = input;
-        checkMove(move);
+        const { entry, document } = input;
+        checkMoves(input);
         if (document !== undefined) checkDocument(document, entry.evidence);
         checkJournal(entry);
-        checkEntryLength(moveOf(input));
-        const written = await moveAlias(client, moveOf(input), { newId, document });
-        if (copyDir !== undefined) await copyJournal(copyDir, input.model, (from) => entriesFrom(from, written));
-        return written;
+        const step = stepOf(input);
+        checkEntryLength(step);
+        return copied(await moveAlias(client, step, { newId, document }));
+      }),
+    recover: (model) =>
+      told(async () => {
+        const completed = await recover(client, model);
+        return completed === null ? null : copied(completed);
       }),
     journal: (model, { asStored = false, doubt } = {}) =>
       told(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model, doubt))),

@@ -1,8 +1,9 @@
 // The journal on an MLflow server, and moves of aliases that go through it: parameters of a run, because those are written once.
 import { SentinelError } from "../../../core/errors.ts";
-import { sha256 } from "../../../core/hash.ts";
-import { nextEntry } from "../../../core/journal.ts";
-import type { JournalEntry, Registry } from "../../../ports/registry.ts";
+import { canonicalJson, sha256 } from "../../../core/hash.ts";
+import { type AliasMove, journalHash, movesOf, nextEntry } from "../../../core/journal.ts";
+import type { JournalEntry } from "../../../ports/registry.ts";
+import type { JournalStep } from "../journal-step.ts";
 import type { MlflowClient } from "./client.ts";
 import { keyOf, stored, VALUE_MAX } from "./entries.ts";
 import { isRefusal } from "./errors.ts";
@@ -13,47 +14,65 @@ import { entriesSince, type Journal, makeJournal, openJournal, roomIn, SETTLED_T
 const TURNS_MAX = 20;
 const DOCUMENT_BYTES_MAX = 64_000_000;
 
-type Move = Omit<JournalEntry, "index" | "previous" | "hash">;
-
 /**
  * The entry comes first and decides: its place in the chain is a parameter that the server writes once, so that of two movers one
- * gets it. Then the alias follows. A mover that dies in between leaves an entry that is not settled; the next one completes it.
+ * gets it. It names every alias of the step; then they follow. A mover that dies in between leaves an entry that is not settled;
+ * `recover` and the next mover complete it.
  */
 export async function moveAlias(
   client: MlflowClient,
-  move: Move,
+  step: JournalStep,
   { newId, document }: { readonly newId: () => string; readonly document?: string },
 ): Promise<JournalEntry> {
-  const { model, alias, from, to } = move;
+  const { model } = step;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
-    // The journal before the alias: a move that happens in between then takes the place that this one wants.
+    // The journal before the aliases: a move that happens in between then takes the place that this one wants.
     let journal = await openJournal(client, model);
     const last = journal?.entries.at(-1) ?? null;
     if (journal !== null && last !== null && isOpen(journal, last)) {
       await settle(client, { journal, entry: last });
-      if (isSameMove(last, move)) return last;
+      if (isSameStep(last, step)) return last;
     }
-    const aliases = await aliasesOf(client, model);
-    const current = Object.hasOwn(aliases, alias) ? aliases[alias] : null;
-    if (current !== from) throw conflict(move, current);
-    if (to !== null) await readVersion(client, model, to);
-    journal ??= await makeJournal(client, move, newId);
-    if (roomIn(journal, last) === 0) journal = await turnVolume(client, { journal, ...move }, newId);
+    await checkPlaces(client, step);
+    journal ??= await makeJournal(client, step, newId);
+    if (roomIn(journal, last) === 0) journal = await turnVolume(client, { journal, ...step }, newId);
     // Before the entry that names it: an entry never points at what is not there.
     if (document !== undefined) await keepDocument(client, journal, document);
-    const entry = nextEntry(move, last);
+    const entry = nextEntry(step, last);
     if (!(await append(client, { journal, entry, nonce: newId() }))) continue;
-    if (await settle(client, { journal, entry })) return entry;
-    throw unknownVersion(model, String(to));
+    const gone = await settle(client, { journal, entry });
+    if (gone === null) return entry;
+    throw unknownVersion(model, gone);
   }
   throw new SentinelError("registry.conflict", `others moved aliases of ${model} ${TURNS_MAX} times meanwhile`, {
     hint: "look at `sentinel registry history`, then decide again",
   });
 }
 
+/** Completes the newest entry when nobody has said that its aliases have followed. See {@link Registry}. */
+export async function recover(client: MlflowClient, model: string): Promise<JournalEntry | null> {
+  const journal = await openJournal(client, model);
+  const entry = journal?.entries.at(-1);
+  if (journal === null || entry === undefined || !isOpen(journal, entry)) return null;
+  // A damaged entry moves nothing: `registry verify` names it.
+  if (entry.hash !== journalHash(entry)) return null;
+  await settle(client, { journal, entry });
+  return entry;
+}
+
+/** Each alias is where the caller saw it, and each version it goes to is there. */
+async function checkPlaces(client: MlflowClient, step: JournalStep): Promise<void> {
+  const aliases = await aliasesOf(client, step.model);
+  for (const move of movesOf(step)) {
+    const current = Object.hasOwn(aliases, move.alias) ? aliases[move.alias] : null;
+    if (current !== move.from) throw conflict(step.model, move, current);
+  }
+  for (const { to } of movesOf(step)) if (to !== null) await readVersion(client, step.model, to);
+}
+
 /** Throws registry.invalid when MLflow would cut the entry. */
-export function checkEntryLength(move: Move): void {
-  const { length } = stored({ ...move, index: 0, previous: "0".repeat(64), hash: "0".repeat(64) }, "0".repeat(40));
+export function checkEntryLength(step: JournalStep): void {
+  const { length } = stored({ ...step, index: 0, previous: "0".repeat(64), hash: "0".repeat(64) }, "0".repeat(40));
   if (length <= VALUE_MAX) return;
   throw new SentinelError(
     "registry.invalid",
@@ -107,43 +126,68 @@ export async function append(
 }
 
 /**
- * Puts the alias where the newest entry of that alias says, until it is the newest even after the alias was written: a slow mover
- * then does not undo a faster one. False when the version was deleted, so that there is nothing to point at.
+ * Puts each alias of an entry where the newest entry of that alias says, until it is the newest even after the alias was written: a
+ * slow mover then does not undo a faster one. Gives a version that was deleted, so that there is nothing to point at; else null.
  */
 export async function settle(
   client: MlflowClient,
   { journal, entry }: { readonly journal: Journal; readonly entry: JournalEntry },
-): Promise<boolean> {
-  let written = entry;
-  let there = true;
+): Promise<string | null> {
+  const { model, index } = entry;
+  const written = new Map(movesOf(entry).map(({ alias, to }) => [alias, { index, to }]));
+  let gone: string | null = null;
+  let settled = journal.settled;
   try {
-    for (let turn = 0; turn < TURNS_MAX; turn++) {
-      there = await follow(client, written);
-      const now = await openJournal(client, entry.model);
-      const entries = now === null ? [] : await entriesSince(client, now, written.index);
-      const newest = entries.findLast(({ alias, origin }) => alias === entry.alias && origin === undefined);
-      if (newest === undefined || newest.hash === written.hash || newest.index < written.index) break;
-      written = newest;
+    let pending = [...written.keys()];
+    for (let turn = 0; turn < TURNS_MAX && pending.length > 0; turn++) {
+      for (const alias of pending) {
+        const { to } = written.get(alias)!;
+        const followed = await follow(client, { model, alias, to });
+        if (!followed && to !== null) gone = to;
+      }
+      const now = await openJournal(client, model);
+      settled = now?.settled ?? settled;
+      const newest = newestOf(now === null ? [] : await entriesSince(client, now, index));
+      pending = [...written.keys()].filter((alias) => (newest.get(alias)?.index ?? -1) > written.get(alias)!.index);
+      for (const alias of pending) written.set(alias, newest.get(alias)!);
     }
-    const tag = { run_id: journal.runId, key: SETTLED_TAG, value: String(written.index) };
-    await client.send("POST", "/runs/set-tag", tag);
-    return there;
+    // This entry, though aliases may follow a newer one: that one's other aliases are its own mover's.
+    const tag = { run_id: journal.runId, key: SETTLED_TAG, value: String(index) };
+    if (index > settled) await client.send("POST", "/runs/set-tag", tag);
+    return gone;
   } catch (cause) {
     if (!(cause instanceof SentinelError) || cause.code !== "registry.unreachable") throw cause;
+    const aliases = [...written.keys()].join(", ");
     throw new SentinelError(
       "registry.unreachable",
-      `${cause.message}; entry ${entry.index} is in the journal of ${entry.model}, but the alias ${entry.alias} may not have moved yet`,
+      `${cause.message}; entry ${index} is in the journal of ${model}, but not every alias it names may have moved yet (${aliases})`,
       { hint: "do the same again when the server is back: it completes this move", cause },
     );
   }
 }
 
-/** True when nobody has yet said that the alias has followed. A pushed entry is history: whoever brought it moves the aliases. */
+/** Where the newest entries put each alias. A pushed entry is history, and moves none by itself. */
+function newestOf(
+  entries: readonly JournalEntry[],
+): Map<string, { readonly index: number; readonly to: string | null }> {
+  const newest = new Map<string, { readonly index: number; readonly to: string | null }>();
+  for (const entry of entries) {
+    if (entry.origin !== undefined) continue;
+    for (const { alias, to } of movesOf(entry)) newest.set(alias, { index: entry.index, to });
+  }
+  return newest;
+}
+
+/** True when nobody has yet said that the entry's aliases have followed. A pushed entry is history: whoever brought it moves the aliases. */
 export function isOpen(journal: Journal, entry: JournalEntry): boolean {
   return entry.index > journal.settled && entry.origin === undefined;
 }
 
-export async function follow(client: MlflowClient, { model, alias, to }: JournalEntry): Promise<boolean> {
+/** False when the version was deleted. */
+export async function follow(
+  client: MlflowClient,
+  { model, alias, to }: { readonly model: string; readonly alias: string; readonly to: string | null },
+): Promise<boolean> {
   try {
     await writeAlias(client, { model, alias, to });
     return true;
@@ -154,23 +198,16 @@ export async function follow(client: MlflowClient, { model, alias, to }: Journal
 }
 
 /** The same decision, made again after its first try was cut off; only the time may differ. */
-function isSameMove(entry: JournalEntry, move: Move): boolean {
-  const same = ["alias", "from", "to", "actor", "verb", "verdict", "evidence", "reason"] as const;
-  return same.every((field) => entry[field] === move[field]);
+function isSameStep(entry: JournalEntry, step: JournalStep): boolean {
+  const same = ["alias", "from", "to", "also", "actor", "verb", "verdict", "evidence", "reason"] as const;
+  return same.every((field) => canonicalJson(entry[field] ?? null) === canonicalJson(step[field] ?? null));
 }
 
-function conflict({ model, alias, from }: Move, current: string | null): SentinelError {
+function conflict(model: string, { alias, from }: AliasMove, current: string | null): SentinelError {
   const where = (version: string | null) => (version === null ? "at no version" : `at version ${version}`);
   return new SentinelError(
     "registry.conflict",
     `the alias ${alias} of ${model} is ${where(current)}, not ${where(from)}`,
     { hint: "somebody moved it meanwhile: look at `sentinel registry history`, then decide again" },
   );
-}
-
-/** Only what a move has, in the entry's own order of fields. */
-export function moveOf(input: Parameters<Registry["moveAlias"]>[0]): Move {
-  const { model, alias, from, to, entry } = input;
-  const { at, actor, verb, verdict, evidence, reason } = entry;
-  return { model, alias, from, to, at, actor, verb, verdict, evidence, reason };
 }

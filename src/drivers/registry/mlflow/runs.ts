@@ -1,42 +1,13 @@
-// Experiments and runs on an MLflow server.
+// Runs on an MLflow server.
 import { SentinelError } from "../../../core/errors.ts";
 import type { Registry, RunSummary } from "../../../ports/registry.ts";
 import type { MlflowClient } from "./client.ts";
 import { isRefusal } from "./errors.ts";
+import { experimentOf, findExperiment } from "./experiments.ts";
+import { type Pair, pairsOf, type RunAnswer, type RunsAnswer, recordOf } from "./schema.ts";
 
 type RunInput = Parameters<Registry["startRun"]>[0];
 type RunLog = Parameters<Registry["logRun"]>[1];
-
-export interface Pair {
-  readonly key: string;
-  readonly value: string;
-}
-
-export interface RunAnswer {
-  readonly info: {
-    readonly run_id: string;
-    readonly experiment_id: string;
-    readonly run_name?: string;
-    readonly status?: string;
-    readonly start_time?: number;
-    readonly end_time?: number;
-    readonly lifecycle_stage?: string;
-    readonly artifact_uri?: string;
-  };
-  readonly data?: {
-    readonly metrics?: readonly { readonly key: string; readonly value: number | string }[];
-    readonly params?: readonly Pair[];
-    readonly tags?: readonly Pair[];
-  };
-  /** Models that the run logged (MLflow 3). */
-  readonly outputs?: { readonly model_outputs?: readonly { readonly model_id: string }[] };
-}
-
-export interface Experiment {
-  readonly experiment_id: string;
-  readonly lifecycle_stage?: string;
-  readonly tags?: readonly Pair[];
-}
 
 /** MLflow's limits for one batch (mlflow/utils/validation.py); 1,000 metrics of 250 letters stay under its million characters. */
 const BATCH = { metrics: 1_000, params: 100, tags: 100 } as const;
@@ -135,67 +106,6 @@ export async function listRuns(client: MlflowClient, name: string): Promise<RunS
   return found.slice(0, RUNS_MAX).reverse().map(summaryOf);
 }
 
-/** The experiment of this name, deleted ones too. */
-export async function findExperiment(client: MlflowClient, name: string): Promise<Experiment | null> {
-  try {
-    const answer = await client.get("/experiments/get-by-name", { experiment_name: name });
-    return (answer as { readonly experiment: Experiment }).experiment;
-  } catch (error) {
-    if (isRefusal(error, "RESOURCE_DOES_NOT_EXIST")) return null;
-    throw error;
-  }
-}
-
-/** Makes the experiment unless it is there: its name is unique on the server, so that of two makers one gets an error. */
-export async function makeExperiment(
-  client: MlflowClient,
-  name: string,
-  tags: readonly Pair[] = [],
-): Promise<Experiment> {
-  const found = await findExperiment(client, name);
-  if (found !== null) return active(found, name);
-  try {
-    await client.send("POST", "/experiments/create", { name, tags });
-  } catch (error) {
-    if (!isRefusal(error, "RESOURCE_ALREADY_EXISTS")) throw error;
-  }
-  const made = await findExperiment(client, name);
-  if (made === null) throw deleted(name);
-  return active(made, name);
-}
-
-/** Tags that are there stay: a user of the server set them. */
-export async function tagExperiment(
-  client: MlflowClient,
-  name: string,
-  tags: Readonly<Record<string, string>>,
-): Promise<void> {
-  const experiment = await makeExperiment(client, name);
-  const there = recordOf(experiment.tags);
-  for (const tag of pairsOf(tags)) {
-    if (Object.hasOwn(there, tag.key)) continue;
-    await client.send("POST", "/experiments/set-experiment-tag", { experiment_id: experiment.experiment_id, ...tag });
-  }
-}
-
-export async function experimentOf(client: MlflowClient, name: string): Promise<string> {
-  return (await makeExperiment(client, name)).experiment_id;
-}
-
-export function pairsOf(record: Readonly<Record<string, string>>): Pair[] {
-  return Object.entries(record).map(([key, value]) => ({ key, value }));
-}
-
-/** Without a prototype's members: a key may be called __proto__. */
-export function recordOf(pairs: readonly Pair[] | undefined): Record<string, string> {
-  return Object.fromEntries((pairs ?? []).map(({ key, value }) => [key, value ?? ""]));
-}
-
-interface RunsAnswer {
-  readonly runs?: readonly RunAnswer[];
-  readonly next_page_token?: string;
-}
-
 interface Batch {
   readonly runId: string;
   readonly params?: readonly Pair[];
@@ -223,17 +133,6 @@ function refuseChanges(run: RunAnswer, params: Readonly<Record<string, string>>)
 function changed(runId: string, why: string): SentinelError {
   return new SentinelError("registry.conflict", `run ${runId}: ${why}`, {
     hint: "a run's parameters do not change; start another run",
-  });
-}
-
-function active(experiment: Experiment, name: string): Experiment {
-  if (experiment.lifecycle_stage === "deleted") throw deleted(name, experiment.experiment_id);
-  return experiment;
-}
-
-function deleted(name: string, id = "<id>"): SentinelError {
-  return new SentinelError("registry.conflict", `the experiment ${name} was deleted in MLflow`, {
-    hint: `\`mlflow experiments restore -x ${id}\` brings it back; or give the experiment another name`,
   });
 }
 

@@ -5,23 +5,9 @@ import { AT_TAG, BUNDLE_TAG, FOLDER_TAG } from "../limits.ts";
 import { FILE_LIST, storeFiles } from "./artifacts.ts";
 import type { MlflowClient } from "./client.ts";
 import { isForbidden, isRefusal } from "./errors.ts";
-import { activeRun, type Pair, pairsOf, recordOf } from "./runs.ts";
+import { activeRun } from "./runs.ts";
+import { type LoggedModel, pairsOf, recordOf, type VersionAnswer } from "./schema.ts";
 import { sweepAbandoned } from "./sweep.ts";
-
-interface VersionAnswer {
-  readonly name: string;
-  readonly version: string;
-  readonly creation_timestamp?: number;
-  readonly description?: string;
-  readonly source?: string;
-  readonly run_id?: string;
-  readonly status?: string;
-  readonly tags?: readonly Pair[];
-}
-
-interface LoggedModel {
-  readonly info: { readonly model_id: string; readonly name?: string; readonly artifact_uri: string };
-}
 
 type Registration = Parameters<Registry["register"]>[0];
 type Attachment = Parameters<Registry["attach"]>[0];

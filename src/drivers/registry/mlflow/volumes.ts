@@ -6,7 +6,9 @@ import type { Copied } from "../journal-copy.ts";
 import type { MlflowClient } from "./client.ts";
 import { parsed, placeOf } from "./entries.ts";
 import { isRefusal } from "./errors.ts";
-import { activeRun, type Experiment, findExperiment, makeExperiment, pairsOf, startRun } from "./runs.ts";
+import { findExperiment, makeExperiment } from "./experiments.ts";
+import { activeRun, startRun } from "./runs.ts";
+import { type Experiment, pairsOf } from "./schema.ts";
 
 /** Holds the runs of every model's journal; a run's parameters are the entries. */
 const JOURNALS = "sentinel.journal";

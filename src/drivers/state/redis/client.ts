@@ -31,8 +31,18 @@ export interface RedisClient {
 /** One command, its wait in Redis included. An answer waits for two of them; a policy's answer in time is better than a score too late. */
 const COMMAND_MS_MAX = 500;
 const CONNECT_MS_MAX = 2_000;
+/** So many commands in a row without an answer, and the connection is taken for dead: the system would need minutes to notice. */
+const SILENT_COMMANDS_MAX = 3;
+/**
+ * What a server says that is no primary (any more), or not yet. After a failover the name leads to another one, while this connection stays
+ * with the old: only a new connection finds out.
+ */
+const NOT_PRIMARY = /^(READONLY|LOADING|MASTERDOWN)\b|-READONLY\b/;
 /** Between attempts to connect again; they never end, because a server waits for Redis to come back. */
 const RECONNECT_MS_MAX = 500;
+
+/** What ioredis says of a command that had no answer in time. */
+const TIMED_OUT = "Command timed out";
 
 export function createRedisClient(
   address: RedisAddress,
@@ -42,6 +52,7 @@ export function createRedisClient(
   const where = `redis://${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
   let connections = 0;
   let fault = "";
+  let silent = 0;
   const redis = new Redis({
     host,
     port,
@@ -57,6 +68,7 @@ export function createRedisClient(
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     connectionName: "sentinel",
+    reconnectOnError: (error) => NOT_PRIMARY.test(messageOf(error)),
     retryStrategy: (attempt) => Math.min(RECONNECT_MS_MAX, 20 * 2 ** Math.min(attempt, 10)),
   });
   redis.on("ready", () => {
@@ -78,8 +90,15 @@ export function createRedisClient(
       });
     await opening;
     try {
-      return await ask();
+      const answer = await ask();
+      silent = 0;
+      return answer;
     } catch (error) {
+      silent = messageOf(error) === TIMED_OUT ? silent + 1 : 0;
+      if (silent >= SILENT_COMMANDS_MAX && redis.status === "ready") {
+        silent = 0;
+        redis.disconnect(true);
+      }
       throw unreachable(where, fault === "" ? messageOf(error) : fault, error);
     }
   };
@@ -131,7 +150,11 @@ const HINTS: Readonly<Record<string, string>> = {
   WRONGPASS: "correct user and password in SENTINEL_REDIS_URL",
   NOPERM: "give that user the rights to all commands on keys sentinel:*",
   OOM: "give Redis more memory (maxmemory); it must not evict keys (maxmemory-policy noeviction)",
-  READONLY: "SENTINEL_REDIS_URL names a replica; name the primary",
+  READONLY: "SENTINEL_REDIS_URL leads to a replica; it must lead to the primary, also after a failover",
+  MASTERDOWN: "SENTINEL_REDIS_URL leads to a replica that has lost its primary; it must lead to the primary",
+  MOVED: "SENTINEL_REDIS_URL leads to a node of a cluster, which is not supported; name a Redis with one primary",
+  CLUSTERDOWN: "SENTINEL_REDIS_URL leads to a node of a cluster, which is not supported; name a Redis with one primary",
+  ERR: "does SENTINEL_REDIS_URL lead to a Redis of version 5 or newer, and not to a Redis Sentinel?",
   LOADING: "Redis is reading its data from disk; wait, it is tried again",
   MISCONF: "Redis cannot write its data to disk; see its own log",
 };

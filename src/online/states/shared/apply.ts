@@ -2,6 +2,7 @@
 import { SentinelError } from "../../../core/errors.ts";
 import type { Transaction } from "../../../core/transaction.ts";
 import type { Excerpt, ExcerptChange } from "../../../features/excerpt.ts";
+import { type Learned, reachOf } from "../../../features/state.ts";
 import type { SharedApplied, SharedKeys, SharedPending, SharedRead, SharedStore } from "../../../ports/shared-store.ts";
 
 /** A layout that is being kept up, with the place where its keys of one transaction are computed. */
@@ -37,6 +38,8 @@ interface Subject {
   /** Called in the tick in which the excerpts hold the transaction, before it is learned: reads vectors and makes the record. */
   readonly record: () => Uint8Array;
   readonly learn: (excerpt: Excerpt) => ExcerptChange;
+  /** When it arrived, after `record` was called; null for a label. */
+  readonly receivedAt: (() => number) | null;
   /** A transaction that was learned recently is taken all the same: no log knows it. */
   readonly again: boolean;
 }
@@ -48,11 +51,23 @@ interface Subject {
 export function takeTransaction(
   store: SharedStore,
   belief: () => SharedBelief,
-  take: { readonly transaction: Transaction; readonly record: () => Uint8Array; readonly again?: boolean },
+  take: {
+    readonly transaction: Transaction;
+    readonly record: () => Uint8Array;
+    /** When the last record says that it arrived; absent for what is no arrival. */
+    readonly receivedAt?: () => number;
+    /** Told what became of it, each time it is computed. */
+    readonly onLearned?: (learned: Learned) => void;
+    readonly again?: boolean;
+  },
 ): Promise<SharedResult> {
-  const { transaction, record, again = false } = take;
-  const learn = (excerpt: Excerpt): ExcerptChange => excerpt.learn(transaction);
-  return run(store, belief, { transaction, transactionId: transaction.id, record, learn, again });
+  const { transaction, record, receivedAt = () => Number.POSITIVE_INFINITY, onLearned, again = false } = take;
+  const learn = (excerpt: Excerpt): ExcerptChange => {
+    const change = excerpt.learn(transaction, receivedAt());
+    if (change.learned !== "label") onLearned?.(change.learned);
+    return change;
+  };
+  return run(store, belief, { transaction, transactionId: transaction.id, record, learn, receivedAt, again });
 }
 
 /** Runs `read` while the excerpts hold the transaction's keys as they are now; null when the belief is stale. */
@@ -82,7 +97,14 @@ export function takeLabel(
 ): Promise<SharedResult> {
   const { transaction } = label;
   const learn = (excerpt: Excerpt): ExcerptChange => excerpt.learnLabel(label);
-  return run(store, belief, { transaction, transactionId: null, record: () => label.record, learn, again: true });
+  return run(store, belief, {
+    transaction,
+    transactionId: null,
+    record: () => label.record,
+    learn,
+    receivedAt: null,
+    again: true,
+  });
 }
 
 async function run(store: SharedStore, belief: () => SharedBelief, subject: Subject): Promise<SharedResult> {
@@ -121,12 +143,13 @@ function compute(
   const { transaction } = subject;
   bring(believed.parts, transaction, { layouts, read });
   const record = subject.record();
+  const reach = subject.receivedAt === null ? 0 : reachOf(transaction.time, subject.receivedAt());
   const parts = believed.parts.map(({ id, excerpt }, p) => {
     const { blobs, watermarkMax, learned } = subject.learn(excerpt);
     const { seen, blobs: before } = read.contents[p];
     return {
       layout: id,
-      learnedAt: learned === "learned" ? Math.floor(transaction.time) : null,
+      learnedAt: learned === "learned" ? reach : null,
       watermarkMax,
       seen,
       keys: layouts[p].keys.map((key, k) => ({ ...key, version: before[k].version, bytes: blobs[k] })),

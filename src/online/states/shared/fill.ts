@@ -112,7 +112,7 @@ class Filler {
       const { applied = 0 } = entry.record;
       if (applied > until) break;
       if (applied !== this.learnedTo + 1) throw gap(this.learnedTo + 1);
-      const arrival = await arrivalOf(log, entry);
+      const arrival = arrivalOf(entry);
       if (arrival !== null && arrival.transaction.time > this.trainedUpTo) {
         learnArrival(this.state, arrival);
         this.touch(touched, arrival.transaction);

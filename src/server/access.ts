@@ -1,0 +1,167 @@
+// Access: which routes ask for a key, which key may do what, and how often.
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { findKey, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
+import type { EngineLog } from "../online/counters.ts";
+import type { KeyStore } from "../ports/keys.ts";
+import type { Clock } from "../ports/ports.ts";
+
+/** What a route asks for once keys exist: nothing, a key of any role, or one of this role (admin may do everything). */
+export type Need = "open" | "any" | Role;
+
+/** Who asks. */
+export interface Caller {
+  /** null: without a valid key. */
+  readonly key: KeyRecord | null;
+}
+
+export interface AccessOptions {
+  readonly clock: Clock;
+  readonly logger: EngineLog;
+  /** The workspace's keys; null where there are none. */
+  readonly store: KeyStore | null;
+  /** Keys that the environment gives. */
+  readonly fixed: readonly KeyRecord[];
+  /** The administrator's key, as the environment gives it; null: none. */
+  readonly admin: KeyRecord | null;
+}
+
+/** A key that was added or revoked counts within this time. */
+const LOOK_MS = 1000;
+const NOBODY: Caller = { key: null };
+
+/** The keys of a server. Without any it asks nobody, until {@link Access.close} was called. */
+export class Access {
+  private readonly options: AccessOptions;
+  private stored: readonly KeyRecord[] = [];
+  private closed = false;
+  private timer: NodeJS.Timeout | undefined;
+  private fault = "";
+  private readonly buckets = new Map<string, { tokens: number; at: number }>();
+
+  constructor(options: AccessOptions) {
+    this.options = options;
+  }
+
+  /** Reads the keys, and follows them from then on. Errors: config.invalid. */
+  async open(): Promise<void> {
+    const { store } = this.options;
+    if (store === null) return;
+    this.stored = await store.read();
+    this.timer = setInterval(() => void this.follow(store), LOOK_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  /** Asks everybody for a key from now on. Throws `server.keys-needed` where no key would do. */
+  close(host: string): void {
+    const now = this.options.clock.now();
+    if (!this.all().some((record) => isValid(record, now))) {
+      throw new SentinelError("server.keys-needed", `${host} can be reached from outside, and no key exists`, {
+        hint: "make one: `sentinel keys add --role predict --name checkout` (or set SENTINEL_ADMIN_KEY); or listen on 127.0.0.1; or say --insecure",
+      });
+    }
+    this.closed = true;
+  }
+
+  /** Whether requests are asked for a key. */
+  get asks(): boolean {
+    return this.closed || this.stored.length + this.options.fixed.length > 0;
+  }
+
+  /** Throws `server.key-missing`, `server.key-role`, `server.rate-limited`. */
+  check(need: Need, key: string | null): Caller {
+    const record = key === null ? null : findKey(this.all(), key, this.options.clock.now());
+    const caller = record === null ? NOBODY : { key: record };
+    if (need === "open") return caller;
+    if (record === null) {
+      if (need !== "admin" && !this.asks) return caller;
+      throw this.missing(need, key !== null);
+    }
+    if (need !== "any" && record.role !== "admin" && record.role !== need) {
+      throw new SentinelError("server.key-role", `this key is for ${record.role}, and this needs one for ${need}`, {
+        hint: `use a key made with \`sentinel keys add --role ${need}\``,
+      });
+    }
+    this.charge(caller, 1);
+    return caller;
+  }
+
+  /** Takes so many requests from the key's allowance; a batch counts by its items. Throws `server.rate-limited`. */
+  charge({ key }: Caller, count: number): void {
+    if (key === null || key.rate === null || count <= 0) return;
+    const { perSecond, burst } = key.rate;
+    const now = this.options.clock.elapsed();
+    const bucket = this.buckets.get(key.id) ?? { tokens: burst, at: now };
+    bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1000);
+    bucket.at = now;
+    this.buckets.set(key.id, bucket);
+    // A batch beyond the burst waits for a full bucket, of which its request took one, and leaves it in debt.
+    const wanted = Math.min(count, Math.max(1, burst - 1));
+    if (bucket.tokens >= wanted) {
+      bucket.tokens -= count;
+      return;
+    }
+    const retryAfterS = Math.max(1, Math.ceil((wanted - bucket.tokens) / perSecond));
+    throw new SentinelError("server.rate-limited", `this key may send ${perSecond} a second, ${burst} at once`, {
+      hint: "send again after Retry-After seconds, or ask for a key with a higher rate",
+      cause: { retryAfterS },
+    });
+  }
+
+  private all(): readonly KeyRecord[] {
+    const { fixed, admin } = this.options;
+    return admin === null ? [...fixed, ...this.stored] : [admin, ...fixed, ...this.stored];
+  }
+
+  private missing(need: Need, given: boolean): SentinelError {
+    const now = this.options.clock.now();
+    const able = ROLES.filter((role) => this.all().some((record) => record.role === role && isValid(record, now)));
+    if (need === "admin" && !able.includes("admin")) {
+      return new SentinelError("server.key-missing", "admin routes are off: the server has no key for them", {
+        hint: "set SENTINEL_ADMIN_KEY and start the server again, or `sentinel keys add --role admin`",
+      });
+    }
+    const what = need === "any" ? "" : need === "admin" ? "admin " : `${need} `;
+    return new SentinelError(
+      "server.key-missing",
+      `the ${what}key is ${given ? "wrong, revoked or expired" : "missing"}`,
+      {
+        hint: "send Authorization: Bearer KEY (or X-API-Key: KEY); `sentinel keys add` makes one",
+      },
+    );
+  }
+
+  /** Keys that cannot be read any more leave the last ones in force. */
+  private async follow(store: KeyStore): Promise<void> {
+    try {
+      this.stored = await store.read();
+      this.fault = "";
+    } catch (error) {
+      if (this.fault !== messageOf(error)) {
+        this.options.logger.error({ error: messageOf(error) }, "the keys cannot be read; the last ones stay in force");
+      }
+      this.fault = messageOf(error);
+    }
+  }
+}
+
+/** The key that a request carries, or null. */
+export function keyIn(headers: { get(name: string): string | null }): string | null {
+  return bearerIn(headers.get("x-api-key"), headers.get("authorization"));
+}
+
+/** The key of X-API-Key, else of an Authorization header. */
+export function bearerIn(
+  apiKey: string | readonly string[] | null | undefined,
+  authorization: string | null | undefined,
+): string | null {
+  if (typeof apiKey === "string") return apiKey;
+  return /^Bearer +(\S+)\s*$/i.exec(authorization ?? "")?.[1] ?? null;
+}
+
+/** Whether nobody but this machine reaches an address. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}

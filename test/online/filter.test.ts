@@ -1,0 +1,32 @@
+// The filter of ids: never a known id taken for new, few new ones taken for known, in bounded memory.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { IdFilter } from "../../src/online/duplicates/filter.ts";
+
+test("what was added is always known, over many filters in a row", () => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ maxLength: 40 }), { maxLength: 300 }), (ids) => {
+      const filter = new IdFilter({ idsPerFilter: 50 });
+      for (const id of ids) filter.add(id);
+      return ids.every((id) => filter.mayHave(id));
+    }),
+  );
+});
+
+test.each([
+  ["counted", (i: number): string => `${i}`],
+  ["with a long common beginning", (i: number): string => `transaction-of-the-shop-2026-11-30-${i}`],
+  ["in hex", (i: number): string => Math.imul(i, 0x9e3779b1).toString(16)],
+])("ids %s: at most one unknown id in a thousand is taken for known", (_, idOf) => {
+  const filter = new IdFilter({ idsPerFilter: 100_000 });
+  for (let i = 0; i < 100_000; i++) filter.add(idOf(i));
+  let taken = 0;
+  for (let i = 100_000; i < 300_000; i++) if (filter.mayHave(idOf(i))) taken++;
+  expect(taken).toBeLessThan(200);
+  expect(filter.bytes).toBeLessThan(100_000 * 2.7);
+});
+
+test("an empty filter knows nothing", () => {
+  expect(new IdFilter().mayHave("a")).toBe(false);
+  expect(new IdFilter().bytes).toBe(0);
+});

@@ -1,0 +1,193 @@
+// The contract is true: what /openapi.json allows is taken, and every answer is what it says.
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DAY_MS } from "../../src/core/duration.ts";
+import { createServer, type SentinelServer } from "../../src/server/server.ts";
+import { makeBundle, makeWorld, NOW, SCHEMA, SPEC_A, silent, type World } from "./world.ts";
+
+interface Content {
+  readonly content: Readonly<Record<string, { readonly schema: object }>>;
+}
+interface Operation {
+  readonly requestBody?: Content;
+  readonly responses: Readonly<Record<string, Content>>;
+}
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: object;
+}
+
+/** Schemas as careless people write them: ids and times may be null, empty or anything. */
+const CARELESS = {
+  ...SCHEMA,
+  properties: {
+    ...SCHEMA.properties,
+    transaction_id: { type: ["string", "integer", "null"] },
+    time: { type: ["string", "integer", "number", "null"] },
+    customer_id: { type: ["string", "integer", "null"] },
+    note: {},
+  },
+};
+
+let world: World;
+let empty: World;
+let server: SentinelServer;
+let unready: SentinelServer;
+let document: Document;
+
+beforeAll(async () => {
+  world = makeWorld();
+  await world.saveState(SPEC_A);
+  await world.alias("champion", await world.register(makeBundle(SPEC_A, 1)));
+  empty = makeWorld();
+  const make = (of: World) =>
+    createServer({
+      ports: of.open().ports,
+      pipeline: of.pipeline,
+      schema: CARELESS,
+      options: { logger: silent, aheadMaxMs: DAY_MS },
+    });
+  [server, unready] = [await make(world), await make(empty)];
+  document = (await (await server.app.request("/openapi.json")).json()) as Document;
+});
+afterAll(async () => {
+  await server.stop();
+  await unready.stop();
+  await world.remove();
+  await empty.remove();
+});
+
+const compiled = new Map<object, ValidateFunction>();
+function check(schema: object): ValidateFunction {
+  let valid = compiled.get(schema);
+  if (valid === undefined) {
+    const ajv = new Ajv2020({ strict: false, allErrors: true });
+    addFormats.default(ajv);
+    valid = ajv.compile({ ...schema, components: document.components });
+    compiled.set(schema, valid);
+  }
+  return valid;
+}
+
+/** Fails unless the answer is documented: its status, its content type, its body. */
+async function documented(response: Response, at: { readonly path: string; readonly method: string }): Promise<void> {
+  const { responses } = document.paths[at.path][at.method.toLowerCase()];
+  const { content } = responses[response.status] ?? responses.default;
+  const type = (response.headers.get("content-type") ?? "").split(";")[0];
+  expect(Object.keys(content), `${at.method} ${at.path} ${response.status}`).toContain(type);
+  const text = await response.text();
+  const bodies = type === "application/x-ndjson" ? text.trim().split("\n") : [text];
+  if (!type.includes("json")) return;
+  const valid = check(content[type].schema);
+  for (const body of bodies) {
+    valid(JSON.parse(body));
+    expect(valid.errors ?? [], `${at.path} ${response.status}: ${body}`).toEqual([]);
+  }
+}
+
+const post = (path: string, body: string, type = "application/json") =>
+  server.app.request(path, { method: "POST", headers: { "content-type": type }, body });
+
+const id = fc.oneof(
+  fc.uuid(),
+  fc.integer(),
+  fc.constantFrom<unknown>("", null, "x".repeat(200), "x".repeat(201), 1.5, true, {}, 2 ** 53),
+);
+const time = fc.oneof(
+  fc.integer({ min: NOW - 90 * DAY_MS, max: NOW + 2 * DAY_MS }),
+  fc.constantFrom<unknown>(
+    "",
+    null,
+    0,
+    -1,
+    1.5,
+    NOW / 1000,
+    "2026-02-01",
+    "2026-02-01T10:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "2026-13-01",
+    "now",
+    true,
+  ),
+);
+const field = fc.constantFrom<unknown>("c1", "c2", "c3", 7, 8, 9, "", null, "x".repeat(1001), true, [], {}, 0.5);
+const transactionArbitrary = fc.record(
+  {
+    transaction_id: id,
+    time,
+    amount: fc.constantFrom<unknown>(0, 12.5, 99, 7, 1e9, -1, null, "5"),
+    customer_id: field,
+    terminal_id: field,
+    note: field,
+  },
+  { requiredKeys: ["transaction_id", "amount", "customer_id", "terminal_id"] },
+);
+
+test("what the document allows is taken: transactions", async () => {
+  const { schema } = document.paths["/predict"].post.requestBody!.content["application/json"];
+  const counts = { allowed: 0, taken: 0 };
+  await fc.assert(
+    fc.asyncProperty(transactionArbitrary, async (transaction) => {
+      const response = await post("/predict", JSON.stringify(transaction));
+      const allowed = check(schema)(transaction);
+      if (allowed) {
+        counts.allowed++;
+        expect([200, 409], JSON.stringify([transaction, await response.clone().text()])).toContain(response.status);
+      }
+      if (response.status === 200) counts.taken++;
+      await documented(response, { path: "/predict", method: "POST" });
+    }),
+    { numRuns: 1500 },
+  );
+  expect(counts.allowed).toBeGreaterThan(50);
+  expect(counts.taken).toBeGreaterThan(50);
+});
+
+test("what the document allows is taken: labels", async () => {
+  await post(
+    "/predict",
+    JSON.stringify({ transaction_id: "known", amount: 1, customer_id: "c", terminal_id: "t", time: NOW }),
+  );
+  const { schema } = document.paths["/feedback"].post.requestBody!.content["application/json"];
+  const label = fc.record(
+    {
+      transaction_id: fc.oneof(fc.constant("known"), id),
+      fraud: fc.constantFrom<unknown>(true, 0, 1, 2, null, "yes"),
+      source: fc.constantFrom<unknown>("x", "", null, 5, "s".repeat(101)),
+      time,
+    },
+    { requiredKeys: ["transaction_id", "fraud"] },
+  );
+  await fc.assert(
+    fc.asyncProperty(label, async (body) => {
+      const response = await post("/feedback", JSON.stringify([body]));
+      if (check(schema)(body)) expect(response.status, JSON.stringify(body)).toBe(200);
+      await documented(response, { path: "/feedback", method: "POST" });
+    }),
+    { numRuns: 800 },
+  );
+});
+
+test("every route answers as documented: well, badly, and before it is ready", async () => {
+  const bad: readonly (readonly [string, string, string?])[] = [
+    ["/predict", "{"],
+    ["/predict", "{}", "text/plain"],
+    ["/predict?explain=maybe", "{}"],
+    ["/predict/batch", "[{}]"],
+    ["/predict/batch", '{"a":1}\n\nnull\n{\n', "application/x-ndjson"],
+    ["/explain", '{"transaction_id": "nobody"}'],
+    ["/explain", '{"transaction_id": "nobody", "against": 5}'],
+    ["/feedback", '{"transaction_id": "nobody", "fraud": true}'],
+    ["/admin/reload", ""],
+  ];
+  for (const [path, body, type] of bad) {
+    await documented(await post(path, body, type), { path: path.split("?")[0], method: "POST" });
+  }
+  for (const path of Object.keys(document.paths)) {
+    if (document.paths[path].get === undefined) continue;
+    for (const one of [server, unready]) await documented(await one.app.request(path), { path, method: "GET" });
+  }
+  expect((await unready.app.request("/readyz")).status).toBe(503);
+});
