@@ -20,7 +20,7 @@ const aliases = async () => (await place.ports.registry()).aliases(MODEL);
 const journal = async () => (await place.ports.registry()).journal(MODEL);
 
 async function forced(to: string): Promise<void> {
-  const input = { pipeline: place.pipeline, to, actor: "tester", forced: "a test", seed: 1 };
+  const input = { pipeline: place.pipeline, to, actor: "tester", forced: "a test", seed: 1, load: served };
   expect((await promote(place.ports, input)).moved).toBe(true);
 }
 
@@ -142,7 +142,7 @@ test("nothing is undone where nothing was replaced, after a rollback, or in a se
   expect((await watch()).verdict.reasons).toEqual([expect.stringMatching(/replaced no champion/)]);
   await forced("2");
   await live(0.3, 0.95);
-  await rollback(place.ports, { pipeline: place.pipeline, to: null, actor: "tester", reason: "by hand" });
+  await rollback(place.ports, { pipeline: place.pipeline, to: null, actor: "tester", reason: "by hand", load: served });
   expect((await watch()).verdict.reasons).toEqual([expect.stringMatching(/by a rollback/)]);
   await forced("2");
   expect((await watch()).verdict.reasons).toEqual([expect.stringMatching(/was champion before/)]);
