@@ -6,7 +6,8 @@ import { textOption } from "./options.ts";
 import { postJson } from "./post.ts";
 import type { Verb } from "./verb.ts";
 
-const POSTED_TOGETHER = 500;
+/** Labels in one request, where `serve.batch_max` allows so many. */
+const POSTED_TOGETHER_MAX = 500;
 
 export const verb: Verb = {
   args: "<file>",
@@ -16,7 +17,8 @@ export const verb: Verb = {
     const ports = context.ports();
     const labels = await readLabels(ports, pipeline, args[0]);
     const url = textOption(options, "url");
-    const result = url === undefined ? await offline() : await post(url, labels, context.config.key);
+    const together = Math.min(POSTED_TOGETHER_MAX, pipeline.serve.batchMax);
+    const result = url === undefined ? await offline() : await post(labels, { url, together, key: context.config.key });
     context.output.line(`${result.written} of ${result.read} labels written`);
     if (result.unknownCount > 0) {
       context.output.line(
@@ -29,7 +31,7 @@ export const verb: Verb = {
       // Servers that share their feature state see there what is written beside them.
       if (ports.shared !== undefined) return writeLabels(ports, pipeline, labels);
       // A running server holds this lock: labels that pass it by would make its features differ from the log's.
-      const held = await (await ports.lock()).acquire(`serve-${pipeline.name}`).catch((error: unknown) => {
+      const lock = await (await ports.lock()).acquire(`serve-${pipeline.name}`).catch((error: unknown) => {
         throw new SentinelError("lifecycle.locked", `a server is running on this workspace: ${messageOf(error)}`, {
           hint: "send the labels through it: `sentinel label FILE --url http://127.0.0.1:8000`",
           cause: error,
@@ -38,17 +40,24 @@ export const verb: Verb = {
       try {
         return await writeLabels(ports, pipeline, labels);
       } finally {
-        await held.release();
+        await lock.release();
       }
     }
   },
 };
 
-async function post(url: string, labels: readonly LabelDraft[], key: string | null) {
+interface Door {
+  readonly url: string;
+  /** Labels per request. */
+  readonly together: number;
+  readonly key: string | null;
+}
+
+async function post(labels: readonly LabelDraft[], { url, together, key }: Door) {
   let written = 0;
   const unknown: string[] = [];
-  for (let at = 0; at < labels.length; at += POSTED_TOGETHER) {
-    const body = labels.slice(at, at + POSTED_TOGETHER).map(({ transactionId, fraud, knownAt, source }) => ({
+  for (let at = 0; at < labels.length; at += together) {
+    const body = labels.slice(at, at + together).map(({ transactionId, fraud, knownAt, source }) => ({
       transaction_id: transactionId,
       fraud,
       source,
@@ -59,12 +68,33 @@ async function post(url: string, labels: readonly LabelDraft[], key: string | nu
       key,
     })) as Feedback;
     written += answer.accepted;
-    for (const item of answer.items) if (!item.accepted) unknown.push(item.transaction_id);
+    for (const item of answer.items.filter(({ accepted }) => !accepted)) {
+      if (item.code !== "request.not-found") throw refused(item, written);
+      unknown.push(item.transaction_id);
+    }
   }
   return { read: labels.length, written, unknown: unknown.slice(0, 20), unknownCount: unknown.length };
 }
 
 interface Feedback {
   readonly accepted: number;
-  readonly items: readonly { readonly transaction_id: string; readonly accepted: boolean }[];
+  readonly items: readonly FeedbackItem[];
+}
+
+interface FeedbackItem {
+  readonly transaction_id: string;
+  readonly accepted: boolean;
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** A label that the server knows the transaction of and still does not take. */
+function refused(item: FeedbackItem, written: number): SentinelError {
+  const code = item.code === "labels.invalid" ? "labels.invalid" : "server.overloaded";
+  const what = `label of ${JSON.stringify(item.transaction_id)}: ${item.message ?? item.code} (${written} labels are written)`;
+  const hint =
+    code === "labels.invalid"
+      ? "correct the file and run the command again; a label that is written already stays as it is"
+      : "run the command again later; a label that is written already stays as it is";
+  return new SentinelError(code, what, { hint });
 }

@@ -3,7 +3,14 @@
 import { SentinelError } from "../core/errors.ts";
 import type { LabelWords } from "../core/label-words.ts";
 import { type Column, numberAt, type TimeColumn, textAt } from "../core/table.ts";
-import { type LabelDraft, type LabelRefusal, type LabelRoad, labelFault, takeLabel } from "../online/label.ts";
+import {
+  type LabelDraft,
+  type LabelRefusal,
+  type LabelRoad,
+  labelFault,
+  labelKnownMax,
+  takeLabel,
+} from "../online/label.ts";
 import { SharedStates } from "../online/states.ts";
 import { nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -28,7 +35,8 @@ const FLUSH_EVERY = 1000;
 
 /**
  * Reads a table of labels: id as it is spelled, label, and optionally time, label_known_at and source. Errors: dataset.*, naming row and
- * value of a time that cannot be read or lies before its transaction; labels.invalid.
+ * value of a time that cannot be read or lies before its transaction; labels.invalid. Where no time is given, the pipeline's delay counts
+ * from the transaction as it was answered.
  */
 export async function readLabels(ports: Ports, pipeline: Pipeline, file: string): Promise<readonly LabelDraft[]> {
   const dataset = await ports.dataset();
@@ -80,11 +88,11 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
   return Array.from({ length: table.rows }, (_, row) => {
     const transactionId = textAt(column(id)!, row);
     if (transactionId === null) throw invalid(file, row, "has no transaction id");
-    const delayed = happened === null ? Number.NaN : happened.values[row] + pipeline.labels.delayMs;
+    const given = known === null ? Number.NaN : known.values[row];
     return {
       transactionId,
       fraud: fraudAt(labels, row, file),
-      knownAt: firstTime(known === null ? Number.NaN : known.values[row], delayed),
+      knownAt: Number.isNaN(given) ? "after-delay" : given,
       source: source === undefined ? "file" : (textAt(source, row) ?? "file"),
     };
   });
@@ -108,11 +116,6 @@ function fraudAt(column: Column, row: number, file: string): boolean {
     row,
     `has label ${text?.slice(0, 40) ?? "null"}; a label is 0 or 1${cast}: 1 for fraud, 0 for genuine`,
   );
-}
-
-/** The first that is a time. */
-function firstTime(...times: readonly number[]): LabelDraft["knownAt"] {
-  return times.find((time) => !Number.isNaN(time)) ?? "after-delay";
 }
 
 /**
@@ -157,7 +160,9 @@ async function write(
   },
 ): Promise<LabelResult> {
   const { pipeline, labels, log, states } = given;
-  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs };
+  const newestTime = (await log.recent(1)).at(-1)?.time ?? Number.NEGATIVE_INFINITY;
+  const knownMax = labelKnownMax({ now: ports.clock.now(), newestTime });
+  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs, knownMax };
   const unknown: string[] = [];
   let unknownCount = 0;
   let written = 0;

@@ -52,7 +52,7 @@ const NOTHING_TO_SEE: readonly ErrorCode[] = ["lifecycle.no-champion", "lifecycl
 /** One round under a lock. Errors: lifecycle.locked, and those of monitor and train. */
 export async function retrain(ports: Ports, input: RetrainInput): Promise<RetrainResult> {
   const { pipeline } = input;
-  const held = await (await ports.lock()).acquire(`retrain-${pipeline.name}`);
+  const lock = await (await ports.lock()).acquire(`retrain-${pipeline.name}`);
   try {
     const waiting = await cooldownLeft(ports, pipeline);
     if (waiting > 0 && input.forced === null) {
@@ -77,7 +77,7 @@ export async function retrain(ports: Ports, input: RetrainInput): Promise<Retrai
     const outcome = trained.version === null ? "refused" : "trained";
     return { outcome, reason: input.forced ?? reasonsOf(seen), monitor: seen, data: data.path, trained };
   } finally {
-    await held.release();
+    await lock.release();
   }
 }
 

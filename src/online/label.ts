@@ -1,9 +1,15 @@
 // The one road for labels: every door, and the command line, gives its labels here.
+import { DAY_MS } from "../core/duration.ts";
 import { assert, type ErrorCode } from "../core/errors.ts";
 import type { Transaction } from "../core/transaction.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Clock } from "../ports/ports.ts";
 import { type OnlineStates, transactionOf } from "./states.ts";
+
+/** Characters of a label's source. */
+export const LABEL_SOURCE_LENGTH_MAX = 100;
+/** How far the time of a label may be ahead of the clock where no server says otherwise: clocks differ, and time zones are mistaken. */
+const AHEAD_MAX_MS = DAY_MS;
 
 /** A label as a door received it. */
 export interface LabelDraft {
@@ -34,6 +40,17 @@ export interface LabelRoad {
   readonly states: Pick<OnlineStates, "answered" | "takeLabel">;
   /** `labels.delay` of the pipeline, in milliseconds. */
   readonly delayMs: number;
+  /** {@link labelKnownMax}. */
+  readonly knownMax: number;
+}
+
+/** The latest time that a label may say it became known at: not ahead of the clock, nor of the newest event, by more than is allowed. */
+export function labelKnownMax(given: {
+  readonly now: number;
+  readonly newestTime: number;
+  readonly aheadMaxMs?: number;
+}): number {
+  return Math.max(given.now, given.newestTime) + (given.aheadMaxMs ?? AHEAD_MAX_MS);
 }
 
 /** Logs and learns one label of a transaction that was answered. Errors: log.unreadable, state.*, server.overloaded. */
@@ -59,7 +76,17 @@ async function look(
   road: LabelRoad,
   draft: LabelDraft,
 ): Promise<LabelRefusal | { readonly transaction: Transaction; readonly knownAt: number | null }> {
-  const { transactionId } = draft;
+  const { transactionId, source } = draft;
+  const invalid = (message: string): LabelRefusal => ({
+    transactionId,
+    accepted: false,
+    code: "labels.invalid",
+    message,
+  });
+  if (source.length === 0 || source.length > LABEL_SOURCE_LENGTH_MAX)
+    return invalid(`the label's source must have 1 to ${LABEL_SOURCE_LENGTH_MAX} characters`);
+  if (typeof draft.knownAt === "number" && draft.knownAt > road.knownMax)
+    return invalid(`the label is known at ${isoOf(draft.knownAt)}, ahead of the clock by more than is allowed`);
   const record = (await road.log.find(transactionId)) ?? (await road.states.answered(transactionId));
   if (record === null) {
     const message = "no answer was given to a transaction of this id";
@@ -69,9 +96,15 @@ async function look(
   const knownAt = knownAtOf(draft, { time: transaction.time, delayMs: road.delayMs });
   assert(knownAt === null || Number.isFinite(knownAt), `the label of ${transactionId} has a time`);
   if (knownAt === null || knownAt >= transaction.time) return { transaction, knownAt };
-  const [known, happened] = [knownAt, transaction.time].map((time) => new Date(time).toISOString());
-  const message = `the label is known at ${known}, before its transaction happened at ${happened}`;
-  return { transactionId, accepted: false, code: "labels.invalid", message };
+  return invalid(
+    `the label is known at ${isoOf(knownAt)}, before its transaction happened at ${isoOf(transaction.time)}`,
+  );
+}
+
+/** ISO 8601, or the milliseconds where no calendar has them. */
+function isoOf(time: number): string {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? `${time} ms` : date.toISOString();
 }
 
 /** null: as it arrives. */

@@ -3,6 +3,7 @@
 import type { BundleFiles } from "../core/bundle.ts";
 import { sha256 } from "../core/hash.ts";
 import type { Transaction } from "../core/transaction.ts";
+import { encode } from "../features/encode.ts";
 import type { Coverage, PredictionLog, ShadowMiss } from "../ports/log.ts";
 import type { Answer, Scorer } from "./score.ts";
 import { type CandidateStatus, createCandidate, type ShadowCandidate, type ShadowJob } from "./shadow/candidate.ts";
@@ -154,8 +155,7 @@ function keyOf(scorer: Scorer): string {
 function jobOf(answered: Answered, scorer: Scorer, held: WarmState): ShadowJob {
   const { transaction, champion, answer, latencyMs } = answered;
   const same = scorer.plan.hash === champion.plan.hash;
-  const vector = same ? answered.vector : new Float32Array(scorer.plan.width);
-  if (!same) held.state.read(scorer.plan, transaction, vector);
+  const vector = same ? answered.vector : encode(held.state, scorer.plan, transaction);
   return {
     transactionId: transaction.id,
     time: transaction.time,

@@ -4,7 +4,7 @@ import { ERROR_KINDS, type ErrorCode, SentinelError } from "../core/errors.ts";
 import { type LabelWords, labelOfWord, wordsText } from "../core/label-words.ts";
 import { readTime, type TimeRule } from "../core/time.ts";
 import { type FieldFault, invalidRequest } from "../online/faults.ts";
-import { type LabelDraft, takeLabel } from "../online/label.ts";
+import { LABEL_SOURCE_LENGTH_MAX, type LabelDraft, labelKnownMax, takeLabel } from "../online/label.ts";
 import { idOf, rename, timeMessage } from "../online/parse.ts";
 import { nameFolder } from "../pipeline/names.ts";
 import { bodyText, mediaType } from "./body.ts";
@@ -32,7 +32,6 @@ interface Outcome {
 
 /** Names a label comes under besides the pipeline's own. */
 const LABEL_NAMES = ["fraud", "is_fraud", "label"];
-const SOURCE_LENGTH_MAX = 100;
 
 async function feedback(parts: ServerParts, context: RequestContext): Promise<Response> {
   mediaType(context.req.raw, ["application/json"]);
@@ -58,7 +57,7 @@ async function feedback(parts: ServerParts, context: RequestContext): Promise<Re
 /** Logs and learns one label. */
 async function take(parts: ServerParts, label: LabelDraft): Promise<Outcome> {
   const { log, states, ports, pipeline } = parts;
-  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs };
+  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs, knownMax: knownMaxOf(parts) };
   const { transactionId, ...outcome } = await takeLabel(road, label);
   if (!outcome.accepted && outcome.code === "server.overloaded") parts.counters.recordDropped("label");
   parts.counters.labelled(outcome.accepted ? "accepted" : outcome.code);
@@ -81,17 +80,20 @@ function parseLabel(parts: ServerParts, value: unknown, at: string): LabelDraft 
   const also = words === null ? "" : `, or a word of the pipeline's: ${wordsText(words)}`;
   if (fraud === null) fault(spelled.get(columns.label) ?? "fraud", `must be true or false (or 1 or 0)${also}`);
   const source = renamed.source ?? "analyst";
-  if (typeof source !== "string" || source.length === 0 || source.length > SOURCE_LENGTH_MAX) {
-    fault("source", `must be a text of 1 to ${SOURCE_LENGTH_MAX} characters`);
+  if (typeof source !== "string" || source.length === 0 || source.length > LABEL_SOURCE_LENGTH_MAX) {
+    fault("source", `must be a text of 1 to ${LABEL_SOURCE_LENGTH_MAX} characters`);
   }
   const time = renamed[names.get("time") ?? "time"];
   const knownAt = knownAtOf(time, parts.pipeline.times);
   if (Number.isNaN(knownAt)) fault("time", timeMessage(time, parts.pipeline));
-  const latest = Math.max(parts.ports.clock.now(), parts.states.newestTime) + parts.aheadMaxMs;
-  if (typeof knownAt === "number" && knownAt > latest)
+  if (typeof knownAt === "number" && knownAt > knownMaxOf(parts))
     fault("time", "is ahead of the server's clock by more than is allowed");
   if (faults.length > 0) throw invalidRequest(faults, "the label");
   return { transactionId: transactionId!, fraud: fraud!, source: source as string, knownAt };
+}
+
+function knownMaxOf({ ports, states, aheadMaxMs }: ServerParts): number {
+  return labelKnownMax({ now: ports.clock.now(), newestTime: states.newestTime, aheadMaxMs });
 }
 
 /** A digit that the pipeline's words read otherwise is refused: either reading would be a guess. */

@@ -89,7 +89,7 @@ function serve(parts: ServerParts, on: Exchange): void {
   });
 }
 
-/** A body that is there whole, and what is told once it is answered. */
+/** A body that is there whole, and what to call once it is answered. */
 interface Whole {
   readonly parts: ServerParts;
   readonly on: Exchange;

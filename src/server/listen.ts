@@ -197,10 +197,10 @@ function listenError(
   error: NodeJS.ErrnoException,
   at: { readonly host: string; readonly port: number },
 ): SentinelError {
-  const taken = error.code === "EADDRINUSE";
+  const inUse = error.code === "EADDRINUSE";
   return new SentinelError(
     "server.port-in-use",
-    taken ? `port ${at.port} on ${at.host} is taken` : `cannot listen on ${at.host}:${at.port}: ${messageOf(error)}`,
+    inUse ? `port ${at.port} on ${at.host} is taken` : `cannot listen on ${at.host}:${at.port}: ${messageOf(error)}`,
     { hint: "choose another with --port (0 takes a free one), or end the program that has it", cause: error },
   );
 }

@@ -4,7 +4,7 @@ import type { Clock } from "../ports/ports.ts";
 import { jsonResponse, type Route } from "./parts.ts";
 import { PROBLEM_TYPE } from "./problem.ts";
 import { PROBLEM_SCHEMA, SCHEMAS } from "./schemas.ts";
-import { schemasTaken } from "./transaction-schema.ts";
+import { requestSchemas } from "./transaction-schema.ts";
 
 /** The two routes that describe all the others. */
 export function describingRoutes(others: readonly Route[]): readonly Route[] {
@@ -56,7 +56,7 @@ function documentOf(routes: readonly Route[], parts: Described) {
     },
     paths,
     components: {
-      schemas: { ...schemasTaken(parts, parts.ports.clock.now()), ...SCHEMAS },
+      schemas: { ...requestSchemas(parts, parts.ports.clock.now()), ...SCHEMAS },
       securitySchemes: { key: { type: "http", scheme: "bearer" } },
     },
   };
@@ -106,7 +106,7 @@ function pageOf(routes: readonly Route[], parts: Described): string {
           : `<p>Body: <code>${Object.keys(route.body).map(escaped).join("</code>, <code>")}</code></p>`
       }</section>`,
   );
-  const schemas = { ...schemasTaken(parts, parts.ports.clock.now()), ...SCHEMAS };
+  const schemas = { ...requestSchemas(parts, parts.ports.clock.now()), ...SCHEMAS };
   const shapes = Object.entries(schemas).map(
     ([name, schema]) =>
       `<details><summary><code>${escaped(name)}</code></summary><pre>${escaped(JSON.stringify(schema, null, 2))}</pre></details>`,

@@ -15,7 +15,7 @@ const ISO =
 /** A field of a transaction; booleans count as 1 and 0. */
 const FIELD = { type: ["string", "number", "boolean", "null"], maxLength: TEXT_LENGTH_MAX };
 
-interface Taken {
+interface RequestSchemaInput {
   readonly pipeline: Pipeline;
   /** JSON Schema of a transaction, canonical names. */
   readonly schema: object;
@@ -23,7 +23,10 @@ interface Taken {
 }
 
 /** components.schemas of what is sent; `now` bounds the times. */
-export function schemasTaken({ pipeline, schema, aheadMaxMs }: Taken, now: number): Readonly<Record<string, object>> {
+export function requestSchemas(
+  { pipeline, schema, aheadMaxMs }: RequestSchemaInput,
+  now: number,
+): Readonly<Record<string, object>> {
   const {
     columns,
     written: { timeParts },

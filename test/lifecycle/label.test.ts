@@ -26,9 +26,9 @@ test("ids stay text, the source and the time are the row's, or file and unknown"
   ]);
 });
 
-test("with the transaction's time a label is known the pipeline's delay later", async () => {
+test("a time column of the file is not when the label became known", async () => {
   const [label] = await read("id,is_fraud,time\n7,1,2026-01-05 00:00:00\n");
-  expect(label.knownAt).toBe(Date.UTC(2026, 0, 5) + place.pipeline.labels.delayMs);
+  expect(label.knownAt).toBe("after-delay");
 });
 
 test.each([
@@ -62,7 +62,7 @@ test("a label that is older than its transaction is refused by name, before anyt
   for (const id of ["early", "late"]) log.appendPrediction(prediction({ transactionId: id, time: START }));
   await log.flush();
   const before = await log.counts();
-  const labels = await read("id,is_fraud,label_known_at\nlate,1,2030-01-01 00:00:00\nearly,1,2001-01-01 00:00:00\n");
+  const labels = await read("id,is_fraud,label_known_at\nlate,1,2026-01-02 00:00:00\nearly,1,2001-01-01 00:00:00\n");
   await expect(writeLabels(place.ports, place.pipeline, labels)).rejects.toThrow(
     /label of "early": the label is known at 2001-01-01T00:00:00.000Z, before its transaction happened/,
   );

@@ -54,7 +54,13 @@ afterAll(() => world.remove());
 test("a plain function is door enough: answers, repeats, refusals, labels, and a clean replay", async () => {
   const events = payments(60, { seed: 3, from: HISTORY.at(-1)!.time, prefix: "e" }).filter(({ time }) => time < NOW);
   expect(events.length).toBeGreaterThan(20);
-  const road = { clock: ports.clock, log: engine.log, states: engine.states, delayMs: world.pipeline.labels.delayMs };
+  const road = {
+    clock: ports.clock,
+    log: engine.log,
+    states: engine.states,
+    delayMs: world.pipeline.labels.delayMs,
+    knownMax: NOW,
+  };
   for (const [index, event] of events.entries()) {
     expect(await door(bodyOf(event))).toMatchObject({ reply: { transaction_id: event.transaction_id } });
     if (index % 5 > 0) continue;
@@ -80,13 +86,15 @@ test("labels: known now, after the delay where nobody knows, never before their 
       return true;
     },
   };
-  const road = { clock: ports.clock, log: engine.log, states, delayMs: 1000 };
+  const road = { clock: ports.clock, log: engine.log, states, delayMs: 1000, knownMax: NOW };
   const id = (await engine.log.recent(1))[0];
   const draft = { transactionId: id.transactionId, fraud: true, source: "x" };
   expect(await takeLabel(road, { ...draft, knownAt: "now" })).toMatchObject({ accepted: true });
   expect(await takeLabel(road, { ...draft, knownAt: "after-delay" })).toMatchObject({ accepted: true });
   expect(found).toMatchObject([{ knownAt: null }, { knownAt: id.time + 1000 }]);
   expect(await takeLabel(road, { ...draft, knownAt: id.time - 1 })).toMatchObject({ code: "labels.invalid" });
+  expect(await takeLabel(road, { ...draft, knownAt: NOW + 1 })).toMatchObject({ code: "labels.invalid" });
+  expect(await takeLabel(road, { ...draft, source: "", knownAt: "now" })).toMatchObject({ code: "labels.invalid" });
   expect(await takeLabel(road, { ...draft, transactionId: "nobody", knownAt: "now" })).toMatchObject({
     code: "request.not-found",
   });

@@ -30,13 +30,13 @@ export function isUbjson(bytes: Uint8Array): boolean {
 }
 
 /** `ml.model-invalid` of a file whose format nobody named: what was looked for, what its reader met, and what to do. */
-export function unknownFormat(bytes: Uint8Array, told: ForeignFormat, cause: SentinelError): SentinelError {
+export function unknownFormat(bytes: Uint8Array, guess: ForeignFormat, cause: SentinelError): SentinelError {
   if (bytes.length === 0) {
     return new SentinelError("ml.model-invalid", "the file is empty", { hint: "save the model again", cause });
   }
   const names = FOREIGN_FORMATS.join(" | ");
-  if (told !== "onnx") {
-    return new SentinelError("ml.model-invalid", `${cause.message} (taken for ${MARKS[told]})`, {
+  if (guess !== "onnx") {
+    return new SentinelError("ml.model-invalid", `${cause.message} (taken for ${MARKS[guess]})`, {
       hint: `${cause.hint}; if it is of another format, name it: --format ${names}`,
       cause,
     });

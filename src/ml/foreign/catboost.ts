@@ -274,6 +274,6 @@ function classesOf(info: Place | null): readonly string[] | null {
 /** "1.2.10", from the text about the build. */
 function versionOf(info: Place | null): string {
   const place = info === null ? null : optionalField(info, "catboost_version_info");
-  const told = place === null ? null : /tags\/v(\d[\w.]*)|release (\d[\w.]*\d)/.exec(text(place));
-  return told?.[1] ?? told?.[2] ?? "";
+  const found = place === null ? null : /tags\/v(\d[\w.]*)|release (\d[\w.]*\d)/.exec(text(place));
+  return found?.[1] ?? found?.[2] ?? "";
 }

@@ -12,7 +12,7 @@ import { addEra, readEras } from "./eras.ts";
 import type { StateOrigin } from "./origin.ts";
 import { anchorsOf, loadState, packState, type SavedState, snapshotName } from "./saved.ts";
 
-interface Held extends WarmState {
+interface LayoutState extends WarmState {
   /** The log was read up to here; what came later was learned as it arrived. */
   readonly scannedTo: number;
   /** Arrivals included in what was last saved. */
@@ -38,7 +38,7 @@ export class WarmStates implements OnlineStates {
   newestTime = Number.NEGATIVE_INFINITY;
   private readonly ports: Ports;
   private readonly pipeline: string;
-  private readonly held = new Map<string, Held>();
+  private readonly byLayout = new Map<string, LayoutState>();
   private readonly building = new Map<string, Promise<WarmState>>();
   private readonly meanwhiles = new Set<Meanwhile>();
   /** Own arrivals since the start, and the last of them: how a snapshot finds its place in the log. */
@@ -55,18 +55,18 @@ export class WarmStates implements OnlineStates {
 
   /** The state that serves a plan, or null when none was warmed. */
   get(plan: FeaturePlan): WarmState | null {
-    return this.held.get(plan.layoutHash) ?? null;
+    return this.byLayout.get(plan.layoutHash) ?? null;
   }
 
   all(): readonly WarmState[] {
-    return [...this.held.values()];
+    return [...this.byLayout.values()];
   }
 
   /** Makes the plan's state; one that began empty is made again when training left one since. Errors: log.unreadable, state.behind. */
   async warm(plan: FeaturePlan): Promise<WarmState> {
     const layout = plan.layoutHash;
-    const held = this.held.get(layout);
-    if (held !== undefined && (held.warm || (await this.trained(layout)) === null)) return held;
+    const one = this.byLayout.get(layout);
+    if (one !== undefined && (one.warm || (await this.trained(layout)) === null)) return one;
     const running = this.building.get(layout);
     if (running !== undefined) return running;
     const build = this.build(plan).finally(() => this.building.delete(layout));
@@ -118,7 +118,7 @@ export class WarmStates implements OnlineStates {
     this.newestTime = Math.max(this.newestTime, reachOf(tx.time, receivedAt));
     const arrival: Arrival = { kind: "transaction", key: transactionKey(tx.id), transaction: tx, receivedAt };
     let learned: Learned | null = null;
-    for (const held of this.held.values()) learned = learnArrival(held.state, arrival) ?? learned;
+    for (const one of this.byLayout.values()) learned = learnArrival(one.state, arrival) ?? learned;
     this.keepMeanwhile(arrival);
     return learned;
   }
@@ -134,14 +134,14 @@ export class WarmStates implements OnlineStates {
     const { transaction, fraud, knownAt, receivedAt } = label;
     const key = labelKey({ transactionId: transaction.id, knownAt, receivedAt });
     const arrival: Arrival = { kind: "label", key, transaction, fraud, knownAt };
-    for (const held of this.held.values()) learnArrival(held.state, arrival);
+    for (const one of this.byLayout.values()) learnArrival(one.state, arrival);
     this.lastLabel = key;
     this.keepMeanwhile(arrival);
   }
 
   /** Drops states whose layout is not named. They can be warmed again from their last snapshot and the log. */
   retain(layouts: ReadonlySet<string>): void {
-    for (const layout of this.held.keys()) if (!layouts.has(layout)) this.held.delete(layout);
+    for (const layout of this.byLayout.keys()) if (!layouts.has(layout)) this.byLayout.delete(layout);
   }
 
   /** Saves every state that learned since it was last saved. One save at a time. */
@@ -152,20 +152,20 @@ export class WarmStates implements OnlineStates {
 
   private async save(): Promise<void> {
     const [log, store] = await Promise.all([this.ports.log(), this.ports.snapshots()]);
-    for (const held of [...this.held.values()]) {
-      if (held.savedAt === this.arrived) continue;
+    for (const one of [...this.byLayout.values()]) {
+      if (one.savedAt === this.arrived) continue;
       // In one tick: the bytes and the place in the log that they stand for.
-      const bytes = held.state.snapshot();
-      const mark = { transaction: this.lastTransaction, label: this.lastLabel, from: held.scannedTo };
+      const bytes = one.state.snapshot();
+      const mark = { transaction: this.lastTransaction, label: this.lastLabel, from: one.scannedTo };
       const at = this.arrived;
       const newestTime = Number.isFinite(this.newestTime) ? this.newestTime : null;
       const sequence = await locate(log, mark);
-      const { layout, origin } = held;
+      const { layout, origin } = one;
       const name = snapshotName("serve", { pipeline: this.pipeline, layout });
       const packed = packState({ layout, origin, sequence, newestTime }, bytes);
       await store.save(name, packed);
       await this.keepAnchor({ log, store, layout, sequence, packed });
-      held.savedAt = at;
+      one.savedAt = at;
     }
   }
 
@@ -195,8 +195,8 @@ export class WarmStates implements OnlineStates {
       const meanwhile: Meanwhile = new Map();
       this.meanwhiles.add(meanwhile);
       try {
-        const held = await this.buildOnce(plan, meanwhile);
-        if (held !== null) return held;
+        const one = await this.buildOnce(plan, meanwhile);
+        if (one !== null) return one;
       } finally {
         this.meanwhiles.delete(meanwhile);
       }
@@ -236,9 +236,9 @@ export class WarmStates implements OnlineStates {
     return this.install({ layout: plan.layoutHash, state, warm, origin: settled, caughtUp, scannedTo, savedAt: -1 });
   }
 
-  private install(held: Held): WarmState {
-    this.held.set(held.layout, held);
-    return held;
+  private install(one: LayoutState): WarmState {
+    this.byLayout.set(one.layout, one);
+    return one;
   }
 
   /** Where to begin: the snapshot that knows the later transaction, the server's own when both know the same. */
@@ -247,7 +247,7 @@ export class WarmStates implements OnlineStates {
     from: { readonly log: PredictionLog; readonly store: SnapshotStore },
   ): Promise<Start> {
     const layout = plan.layoutHash;
-    const own = await this.load("serve", layout);
+    const own = await this.ofThisLog(await this.load("serve", layout), from.log);
     const trained = await this.trained(layout);
     const latest = (await from.log.recent(1))[0];
     const newest = latest === undefined ? Number.NEGATIVE_INFINITY : reachOf(latest.time, latest.receivedAt);
@@ -271,6 +271,18 @@ export class WarmStates implements OnlineStates {
     // A server that was killed before its first save goes on in the era it was in.
     const origin = same ? last : { ...trained.origin, catchUpSequence: CATCHING_UP };
     return { ...trained, origin, fresh: !same };
+  }
+
+  /**
+   * Null for a state that knows entries which the log has not got, such as beside a log from an older backup: those that the log gives
+   * their numbers to would never be learned, and a replay could not follow.
+   */
+  private async ofThisLog(own: SavedState | null, log: PredictionLog): Promise<SavedState | null> {
+    const { sequence } = await log.last();
+    if (own === null || own.sequence <= sequence) return own;
+    const what = `it knows the log up to entry ${own.sequence}, and the log ends at ${sequence}`;
+    this.ports.report.line(`feature state of the server is left aside: ${what}`);
+    return null;
   }
 
   private trained(layout: string): Promise<SavedState | null> {

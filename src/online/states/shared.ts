@@ -54,7 +54,7 @@ const FILL_MS_MAX = 1_800_000;
 const FAILURES_BEFORE_BREAK = 3;
 const BREAK_MS = 500;
 
-interface Held extends WarmState {
+interface LayoutState extends WarmState {
   readonly id: string;
 }
 
@@ -77,7 +77,7 @@ export class SharedStates implements OnlineStates {
   /** The largest sequence this process has heard of, in which life. */
   private known = { marker: "", sequence: 0 };
   private readonly excerpts = new Map<string, Excerpt>();
-  private readonly held = new Map<string, Held>();
+  private readonly byLayout = new Map<string, LayoutState>();
   private readonly plans = new Map<string, FeaturePlan>();
   /** Filling and adopting, one after the other. */
   private preparing: Promise<unknown> = Promise.resolve();
@@ -100,7 +100,7 @@ export class SharedStates implements OnlineStates {
     this.upkeep = new Upkeep({
       store,
       parts: () => this.belief?.parts ?? [],
-      used: () => [...this.held.values()].map(({ id }) => id),
+      used: () => [...this.byLayout.values()].map(({ id }) => id),
       onFault: this.onFault,
     });
     this.breaker = circuitBreaker(
@@ -122,11 +122,11 @@ export class SharedStates implements OnlineStates {
   }
 
   get(plan: FeaturePlan): WarmState | null {
-    return this.held.get(plan.layoutHash) ?? null;
+    return this.byLayout.get(plan.layoutHash) ?? null;
   }
 
   all(): readonly WarmState[] {
-    return [...this.held.values()];
+    return [...this.byLayout.values()];
   }
 
   warm(plan: FeaturePlan): Promise<WarmState> {
@@ -145,7 +145,7 @@ export class SharedStates implements OnlineStates {
 
   retain(layouts: ReadonlySet<string>): void {
     for (const layout of this.plans.keys()) if (!layouts.has(layout)) this.plans.delete(layout);
-    for (const layout of this.held.keys()) if (!layouts.has(layout)) this.held.delete(layout);
+    for (const layout of this.byLayout.keys()) if (!layouts.has(layout)) this.byLayout.delete(layout);
   }
 
   /** Everything is in the store already. */
@@ -174,11 +174,11 @@ export class SharedStates implements OnlineStates {
     const label = { transaction, fraud, knownAt, record: packLabel(draft) };
     const belief = await this.believed();
     return this.turns.run(keysOf(belief, transaction), async () => {
-      const taken = await this.retried((believed) => takeLabel(this.store, believed, label));
-      if (taken.outcome !== "applied") throw overloaded();
+      const result = await this.retried((believed) => takeLabel(this.store, believed, label));
+      if (result.outcome !== "applied") throw overloaded();
       const { transaction: _, ...record } = draft;
-      const logged = log.appendLabel({ ...record, applied: taken.sequence });
-      if (logged) this.outbox.logged(`l ${taken.sequence}`);
+      const logged = log.appendLabel({ ...record, applied: result.sequence });
+      if (logged) this.outbox.logged(`l ${result.sequence}`);
       // What the log has no room for waits in the store, where the next drain finds it.
       return true;
     });
@@ -208,7 +208,7 @@ export class SharedStates implements OnlineStates {
     };
     let again = false;
     for (let tries = 0; tries < REFRESHES_MAX; tries++) {
-      const taken = await this.retried((believed) =>
+      const result = await this.retried((believed) =>
         takeTransaction(this.store, believed, {
           transaction,
           record,
@@ -219,14 +219,14 @@ export class SharedStates implements OnlineStates {
           again,
         }),
       );
-      if (taken.outcome === "full") throw overloaded();
-      if (taken.outcome === "repeated") {
-        const unpacked = unpackRecord(taken.pending);
+      if (result.outcome === "full") throw overloaded();
+      if (result.outcome === "repeated") {
+        const unpacked = unpackRecord(result.pending);
         if (unpacked.kind === "prediction") return { outcome: "repeated", record: unpacked.record };
       }
-      if (taken.outcome === "applied") {
+      if (result.outcome === "applied") {
         this.newestTime = Math.max(this.newestTime, reachOf(transaction.time, draft.receivedAt));
-        const logged = log.appendPrediction({ ...draft, applied: taken.sequence });
+        const logged = log.appendPrediction({ ...draft, applied: result.sequence });
         // What the log has no room for waits in the store, where the next drain finds it.
         if (logged) this.outbox.logged(`t ${transaction.id}`);
         return { outcome: "answered", logged: true, learned, fault: null };
@@ -244,10 +244,10 @@ export class SharedStates implements OnlineStates {
     for (let tries = 0; tries < REFRESHES_MAX; tries++) {
       const belief = await this.believed();
       const believed = (): SharedBelief => ({ ...belief, sequenceKnown: this.known.sequence });
-      const taken = await this.guarded(() => ask(believed));
-      if (taken.outcome === "applied") this.learnSequence(belief.marker, taken.sequence);
-      if (taken.outcome === "lost") throw this.lose();
-      if (taken.outcome !== "stale") return taken;
+      const result = await this.guarded(() => ask(believed));
+      if (result.outcome === "applied") this.learnSequence(belief.marker, result.sequence);
+      if (result.outcome === "lost") throw this.lose();
+      if (result.outcome !== "stale") return result;
       await this.refresh();
     }
     throw this.lose();
@@ -316,8 +316,8 @@ export class SharedStates implements OnlineStates {
       if (!lacks && head !== null) {
         this.adopt(head);
         this.checkedConnection = Math.max(1, connection);
-        const held = this.held.get(plan.layoutHash);
-        if (held !== undefined) return held;
+        const one = this.byLayout.get(plan.layoutHash);
+        if (one !== undefined) return one;
       }
       const lock = await this.guarded(() => this.store.lock(LOCK_MS));
       if (lock === null) {
@@ -326,13 +326,13 @@ export class SharedStates implements OnlineStates {
       }
       try {
         await this.fill(plan, async () => {
-          if (!(await lock.extend())) throw this.taken();
+          if (!(await lock.extend())) throw this.busy();
         });
       } finally {
         await lock.release().catch(() => {});
       }
     }
-    throw this.taken();
+    throw this.busy();
   }
 
   /** Under the lock: begins a new life if need be, and adds the layout. */
@@ -394,16 +394,16 @@ export class SharedStates implements OnlineStates {
         this.excerpts.set(hash, excerpt);
       }
       parts.push({ id, excerpt });
-      if (this.plans.has(hash) && this.held.get(hash)?.id !== id)
-        this.held.set(hash, heldOf(hash, { id, origin, state: excerpt.state }));
+      if (this.plans.has(hash) && this.byLayout.get(hash)?.id !== id)
+        this.byLayout.set(hash, layoutStateOf(hash, { id, origin, state: excerpt.state }));
     }
     for (const hash of this.excerpts.keys()) {
-      if (!this.held.has(hash) && !head.layouts.some((layout) => layout.hash === hash)) this.excerpts.delete(hash);
+      if (!this.byLayout.has(hash) && !head.layouts.some((layout) => layout.hash === hash)) this.excerpts.delete(hash);
     }
     const { marker, version, sequence, newestTime } = head;
     this.learnSequence(marker, sequence);
     // Nothing is judged by a plan whose layout is not kept up: its keys would not be brought in.
-    const whole = [...this.held.keys()].every((hash) => head.layouts.some((layout) => layout.hash === hash));
+    const whole = [...this.byLayout.keys()].every((hash) => head.layouts.some((layout) => layout.hash === hash));
     this.belief = whole ? { marker, version, parts } : null;
     this.newestTime = Math.max(this.newestTime, newestTime ?? Number.NEGATIVE_INFINITY);
   }
@@ -436,7 +436,7 @@ export class SharedStates implements OnlineStates {
     }
   }
 
-  private taken(): SentinelError {
+  private busy(): SentinelError {
     return new SentinelError("state.behind", `another process fills the feature state in ${this.store.where}`, {
       hint: "it is tried again when that one is done",
     });
@@ -457,10 +457,10 @@ function seldom(tell: (message: string) => void, clock: Clock): (message: string
   };
 }
 
-function heldOf(
+function layoutStateOf(
   layout: string,
   of: { readonly id: string; readonly origin: StateOrigin; readonly state: FeatureState },
-): Held {
+): LayoutState {
   const { id, origin, state } = of;
   return { layout, id, state, origin, warm: origin.trainedUpTo !== null, caughtUp: 0 };
 }

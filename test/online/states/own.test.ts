@@ -1,4 +1,6 @@
 // Warm states: made from snapshots and the log, shared by layout, and exact also when traffic comes in meanwhile.
+import { cpSync } from "node:fs";
+import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { Transaction } from "../../../src/core/transaction.ts";
 import { compileSpec, layoutOf } from "../../../src/features/plan.ts";
@@ -68,6 +70,41 @@ test("equal layouts share one state; other layouts have their own", async () => 
   expect(states.all()).toHaveLength(2);
   states.retain(new Set([A.layoutHash]));
   expect(states.get(B)).toBeNull();
+});
+
+test("a snapshot beside an older log is left aside: nothing the log lacks is in the state, nothing it has is missing", async () => {
+  const all = transactions(60, "r");
+  const run = async (count: number): Promise<{ readonly ports: Ports; readonly states: WarmStates }> => {
+    world = makeWorld();
+    await world.saveState(SPEC_A);
+    const { ports } = world.open();
+    const states = new WarmStates(ports, { pipeline: "card" });
+    await states.warm(A);
+    for (const tx of all.slice(0, count)) await arrive(ports, states, tx);
+    await (await ports.log()).flush();
+    await states.persist();
+    return { ports, states };
+  };
+  const later = await run(60);
+  const laterWorld = world;
+  try {
+    const { ports, states } = await run(20);
+    const expected = vectors(states.get(A)!.state, A);
+    expect(vectors(later.states.get(A)!.state, A)).not.toEqual(expected);
+    const snapshots = (of: World): string => path.join(of.dir, "state", "snapshots");
+    cpSync(snapshots(laterWorld), snapshots(world), { recursive: true });
+    const lines: string[] = [];
+    const restored = new WarmStates(
+      { ...ports, report: { ...ports.report, line: (text) => void lines.push(text) } },
+      { pipeline: "card" },
+    );
+    expect(vectors((await restored.warm(A)).state, A)).toEqual(expected);
+    expect(lines).toEqual([
+      expect.stringMatching(/left aside: it knows the log up to entry 60, and the log ends at 20/),
+    ]);
+  } finally {
+    await laterWorld.remove();
+  }
 });
 
 test("a state that is warmed while traffic comes in is the one that was there all the time", async () => {

@@ -34,7 +34,7 @@ export function createMlflowRegistry(options: {
 }): RegistryTarget {
   const { server, limits, copyDir, newId = () => randomUUID().replaceAll("-", "") } = options;
   const client = createMlflowClient(server, limits);
-  const told = async <T>(work: () => Promise<T>): Promise<T> => {
+  const ask = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
@@ -59,31 +59,31 @@ export function createMlflowRegistry(options: {
   return {
     where: client.where,
     startRun: (input) =>
-      told(async () => {
+      ask(async () => {
         checkRun(input);
         checkTime("the run's start", input.startedAt);
         return startRun(client, input, newId());
       }),
     logRun: (runId, what) =>
-      told(async () => {
+      ask(async () => {
         checkLog(what);
         checkTime("the time of the log", what.at);
         await logRun(client, runId, what);
       }),
     endRun: (runId, status, endedAt) =>
-      told(async () => {
+      ask(async () => {
         checkTime("the run's end", endedAt);
         await endRun(client, runId, { status, endedAt });
       }),
-    runs: (experiment) => told(() => listRuns(client, experiment)),
+    runs: (experiment) => ask(() => listRuns(client, experiment)),
     register: (input) =>
-      told(async () => {
+      ask(async () => {
         checkRegistration(input);
         checkTime("the registration's time", input.at);
         return stored.register(client, input, newId());
       }),
     stored: (reference) =>
-      told(async () => {
+      ask(async () => {
         const found =
           reference.kind === "run"
             ? await stored.locateInRun(client, reference.runId, reference.path)
@@ -92,31 +92,31 @@ export function createMlflowRegistry(options: {
                 location: await stored.locateFiles(client, reference),
               };
         const read = (name: string, bytesMax: number) =>
-          told(() => stored.readFile(client, { location: found.location, name, bytesMax }));
+          ask(() => stored.readFile(client, { location: found.location, name, bytesMax }));
         return { runId: found.runId, read };
       }),
     attach: (input) =>
-      told(async () => {
+      ask(async () => {
         checkVersionTags(input.tags);
         checkTime("the bundle's time", input.at);
         return stored.attach(client, input);
       }),
-    versions: (model) => told(() => stored.listVersions(client, model)),
-    version: (model, version) => told(() => stored.readVersion(client, model, version)),
+    versions: (model) => ask(() => stored.listVersions(client, model)),
+    version: (model, version) => ask(() => stored.readVersion(client, model, version)),
     tagVersion: (model, version, tags) =>
-      told(async () => {
+      ask(async () => {
         checkVersionTags(tags);
         await stored.tagVersion(client, await stored.readVersion(client, model, version), tags);
       }),
     load: (model, version) =>
-      told(async () => {
+      ask(async () => {
         const found = await stored.readVersion(client, model, version);
         const location = await stored.locate(client, found);
         return loadFiles(client, { location, bundle: found.bundle, title: `${model} version ${version}` });
       }),
-    aliases: (model) => told(() => stored.aliasesOf(client, model)),
+    aliases: (model) => ask(() => stored.aliasesOf(client, model)),
     moveAlias: (input) =>
-      told(async () => {
+      ask(async () => {
         const { entry, document } = input;
         checkMoves(input);
         if (document !== undefined) checkDocument(document, entry.evidence);
@@ -126,22 +126,22 @@ export function createMlflowRegistry(options: {
         return copied(await moveAlias(client, step, { newId, document }));
       }),
     recover: (model) =>
-      told(async () => {
+      ask(async () => {
         const completed = await recover(client, model);
         return completed === null ? null : copied(completed);
       }),
     journal: (model, { asStored = false, doubt } = {}) =>
-      told(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model, doubt))),
-    tagExperiment: (experiment, tags) => told(() => tagExperiment(client, experiment, tags)),
+      ask(() => (asStored ? readEveryEntry(client, model) : wholeJournal(model, doubt))),
+    tagExperiment: (experiment, tags) => ask(() => tagExperiment(client, experiment, tags)),
     adopt: (input) =>
-      told(async () => {
+      ask(async () => {
         const result = await adopt({ client, newId }, input);
         const from = async (index: number) => (await wholeJournal(input.model)).slice(index);
         if (copyDir !== undefined) await copyJournal(copyDir, input.model, from);
         return result;
       }),
     evidence: (model, hash) =>
-      told(async () => {
+      ask(async () => {
         // A journal's place never changes, and asking for it reads all of it.
         const files = places.get(model) ?? (await journalFiles(client, model));
         if (files === null) return null;
@@ -149,13 +149,13 @@ export function createMlflowRegistry(options: {
         return readDocument(client, files, hash);
       }),
     inspect: (model, version) =>
-      told(async () => {
+      ask(async () => {
         const found = await stored.readVersion(client, model, version);
         const location = await stored.locate(client, found);
         return inspectFiles(client, { location, bundle: found.bundle, title: `${model} version ${version}` });
       }),
     journalCopy: async () => (copyDir === undefined ? null : readCopy(copyDir)),
-    storeFaults: (model) => told(() => faultsOfFiles(client, model)),
+    storeFaults: (model) => ask(() => faultsOfFiles(client, model)),
     async close() {},
   };
 }
