@@ -2,6 +2,8 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { init } from "../lifecycle/init.ts";
+import { loadPipeline } from "../pipeline/pipeline.ts";
+import { textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
 import type { Verb } from "./verb.ts";
 
@@ -10,10 +12,16 @@ const STEPS = ["simulate --out data/transactions.parquet", "validate", "train", 
 
 export const verb: Verb = {
   args: "[dir]",
-  options: [],
-  async run(context, { args }) {
+  options: [
+    [
+      "--like <table>",
+      "the pipeline of a public table: paysim, creditcard, sparkov, tabformer, banksim, baf, ieee-cis, elliptic",
+    ],
+  ],
+  async run(context, { args, options }) {
     const dir = args[0] === undefined ? context.config.workspace : path.resolve(args[0]);
-    const result = init({ dir, packageRoot: packageRoot() });
+    const like = textOption(options, "like");
+    const result = init({ dir, packageRoot: packageRoot(), like });
     const { output } = context;
     output.line(`workspace ${dir}`);
     for (const name of result.made) output.line(`  made ${name}`);
@@ -24,6 +32,13 @@ export const verb: Verb = {
     // A package.json that was there may not name this package yet.
     if (!isInstalledFor(dir, name))
       output.line(result.made.includes("package.json") ? "  npm install" : `  npm install ${name}@${spec}`);
+    if (like !== undefined) {
+      const { source } = loadPipeline(dir, like);
+      const files = source.split(",").map((file) => path.relative(dir, file));
+      output.line(`  put the table there: ${files.join(", ")}`);
+      for (const step of STEPS.slice(1)) output.line(`  npx sentinel ${step} --pipeline ${like}`);
+      return { yes: true, json: result };
+    }
     for (const step of STEPS) output.line(`  npx sentinel ${step}`);
     output.line("\nor all of it by DVC, which runs again only what has changed:");
     output.line("  git init && dvc init && dvc repro");

@@ -13,6 +13,7 @@ import type { Verb, VerbOptions, VerbResult } from "./verb.ts";
 /** Verb → what it does, and its file. */
 const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Promise<{ readonly verb: Verb }>]>> = {
   init: ["make a workspace", () => import("./init.ts")],
+  inspect: ["look at a table and write a first pipeline from it", () => import("./inspect.ts")],
   demo: ["the whole life of a model on simulated data, then a live server", () => import("./demo.ts")],
   simulate: ["make transactions with frauds, and drift when asked", () => import("./simulate.ts")],
   validate: ["data gate: is this data fit to train on?", () => import("./validate.ts")],

@@ -2,13 +2,15 @@
 import { compileFormat, type TimeFormat } from "./time-format.ts";
 import { civil, offsetMs, UTC, type Zone } from "./zone.ts";
 
-export const TIME_UNITS = ["ns", "us", "ms", "s", "h", "d"] as const;
+export const TIME_UNITS = ["ns", "us", "ms", "s", "min", "h", "d", "w", "month"] as const;
 export type TimeUnit = (typeof TIME_UNITS)[number];
 
 /** How a pipeline's times are written. */
 export interface TimeRule {
   /** What a number counts. */
   readonly unit: TimeUnit;
+  /** So many units make one of what a number counts; absent: 1. */
+  readonly count?: number;
   /** Where a number counts from, epoch milliseconds. */
   readonly origin: number;
   /** How a text is written; absent: ISO 8601. */
@@ -27,16 +29,30 @@ export const PLAIN_TIME: TimeRule = { unit: "ms", origin: 0, zone: UTC };
 export const TIME_MIN = Date.UTC(1990, 0, 1);
 export const TIME_MAX = Date.UTC(2100, 0, 1);
 
-const MICROS: Readonly<Record<TimeUnit, number>> = { ns: 1e-3, us: 1, ms: 1e3, s: 1e6, h: 3.6e9, d: 8.64e10 };
+const MICROS: Readonly<Record<Exclude<TimeUnit, "month">, number>> = {
+  ns: 1e-3,
+  us: 1,
+  ms: 1e3,
+  s: 1e6,
+  min: 6e7,
+  h: 3.6e9,
+  d: 8.64e10,
+  w: 6.048e11,
+};
 const UNIT_NAMES: Readonly<Record<TimeUnit, string>> = {
   ns: "nanoseconds",
   us: "microseconds",
   ms: "milliseconds",
   s: "seconds",
+  min: "minutes",
   h: "hours",
   d: "days",
+  w: "weeks",
+  month: "months",
 };
 const TEXT_LENGTH_MAX = 64;
+/** A count of months beyond is no time of any plausible year. */
+const MONTHS_MAX = 12_000;
 const ISO =
   /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(?: ?(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?$/;
 const NUMBER = /^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$/;
@@ -51,10 +67,28 @@ export function readTime(value: unknown, rule: TimeRule = PLAIN_TIME): number {
 
 /** The same for a number, for long loops. */
 export function readCount(value: number, rule: TimeRule): number {
-  const micros = value * MICROS[rule.unit];
-  // A count in seconds as a double is up to a tenth of a microsecond off: whole microseconds first, so that .123 s stays 123 ms.
-  const ms = rule.origin + Math.floor(Math.round(micros) / 1e3);
+  const ms = counted(value, rule);
   return ms >= TIME_MIN && ms <= TIME_MAX ? ms : Number.NaN;
+}
+
+/** A count from the origin, plausible or not; NaN for a part of a month, whose length is not said. */
+function counted(value: number, { unit, count = 1, origin }: TimeRule): number {
+  const units = value * count;
+  // A count in seconds as a double is up to a tenth of a microsecond off: whole microseconds first, so that .123 s stays 123 ms.
+  if (unit !== "month") return origin + Math.floor(Math.round(units * MICROS[unit]) / 1e3);
+  if (!Number.isInteger(units) || Math.abs(units) > MONTHS_MAX) return Number.NaN;
+  const date = new Date(origin);
+  const day = date.getUTCDate();
+  date.setUTCMonth(date.getUTCMonth() + units);
+  // A day that the month does not have: its last one instead.
+  if (date.getUTCDate() !== day) date.setUTCDate(0);
+  return date.getTime();
+}
+
+/** One text of several cells, for a format to read; null where one of them is missing. */
+export function composeTime(parts: readonly (string | null)[]): string | null {
+  const texts = parts.map((part) => part?.trim() ?? "");
+  return texts.includes("") ? null : texts.join(" ");
 }
 
 /** Whether a text counts a unit, as a number does. */
@@ -82,7 +116,7 @@ export function timeFault(
   const ms = instantOf(value, rule);
   if (number !== null && rule.format === undefined) {
     const meant = Number.isNaN(ms) || Math.abs(ms) > 8.64e15 ? "no time" : new Date(ms).toISOString();
-    const what = `${shown}, which as ${UNIT_NAMES[rule.unit]} since ${day(rule.origin)} is ${meant}, not a time between ${day(TIME_MIN)} and ${day(TIME_MAX)}`;
+    const what = `${shown}, which as ${counts(rule)} since ${day(rule.origin)} is ${meant}, not a time between ${day(TIME_MIN)} and ${day(TIME_MAX)}`;
     return { what, hint: unitHint(number, column) };
   }
   if (!Number.isNaN(ms)) {
@@ -108,7 +142,7 @@ export function timeFault(
 function instantOf(value: unknown, rule: TimeRule): number {
   if (typeof value === "number") {
     if (rule.format !== undefined) return rule.format.parse(String(value), rule.zone);
-    return Number.isFinite(value) ? rule.origin + Math.floor(Math.round(value * MICROS[rule.unit]) / 1e3) : Number.NaN;
+    return Number.isFinite(value) ? counted(value, rule) : Number.NaN;
   }
   if (typeof value !== "string" || value.length > TEXT_LENGTH_MAX) return Number.NaN;
   if (rule.format !== undefined) {
@@ -138,6 +172,11 @@ function unitHint(value: number, column: string): string {
     found.push(`as a spreadsheet's days it is ${isoOf(sheet)}: ${say("unit: d, origin: 1899-12-30")}`);
   if (found.length > 0) return found.join("; or ");
   return `no unit since 1970 fits; a count from another start says both: ${say("unit: h, origin: 2024-01-01")}`;
+}
+
+/** What a number counts: "hours", "counts of 14 days". */
+function counts({ unit, count }: TimeRule): string {
+  return count === undefined ? UNIT_NAMES[unit] : `counts of ${count} ${UNIT_NAMES[unit]}`;
 }
 
 function isoOf(ms: number): string {

@@ -76,7 +76,7 @@ export async function doctor(
   });
   await look("data", async () => {
     const { source } = loadPipeline(workspace, input.pipeline);
-    if (!existsSync(source))
+    if (!isThere(source))
       return {
         state: "note",
         found: `${source} is not there`,
@@ -87,11 +87,15 @@ export async function doctor(
   });
   await look("data in DVC", async () => {
     const { source } = loadPipeline(workspace, input.pipeline);
+    if (isThere(source) && !isFile(source)) {
+      const found = `${source} is a table of several files: DVC is not asked, runs name it by the SHA-256 over all of them`;
+      return { state: "ok", found, todo: "" };
+    }
     const faults: string[] = [];
     const entry = dvcEntryOf(source, (what) => faults.push(what));
     if (faults.length > 0)
       return { state: "fault", found: faults.join("; "), todo: "fix that file: was it merged by hand?" };
-    if (entry === null || !existsSync(source))
+    if (entry === null || !isThere(source))
       return { state: "ok", found: "not tracked: runs name it by its SHA-256", todo: "" };
     const md5 = await (await ports.dataset()).hash(source, "md5");
     const file = path.relative(workspace, entry.file);
@@ -239,4 +243,14 @@ function privacyFinding(stateDir: string): Omit<Finding, "what"> {
         found: `${stateDir} holds customers' ids and amounts, and other users of this machine may enter it (${octal})`,
         todo: `\`chmod -R go= ${stateDir}\`, unless they are meant to`,
       };
+}
+
+function isFile(source: string): boolean {
+  return existsSync(source) && statSync(source).isFile();
+}
+
+/** Whether a pipeline's source is there; what a pattern means is seen when it is read. */
+function isThere(source: string): boolean {
+  if (existsSync(source)) return true;
+  return source.split(",").every((place) => /[*?]/.test(place) || existsSync(place));
 }

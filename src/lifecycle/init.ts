@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { dependencySpec } from "./init/dependency.ts";
+import { exampleFiles } from "./init/examples.ts";
 
 /** Folders copied from the package as they are. */
 const COPIED = ["features", "pipelines"];
@@ -44,9 +45,15 @@ export interface InitResult {
   readonly dependency: { readonly name: string; readonly spec: string };
 }
 
-/** Errors: workspace.unwritable, workspace.not-empty (a file where a folder must be). */
-export function init(input: { readonly dir: string; readonly packageRoot: string }): InitResult {
-  const { dir, packageRoot } = input;
+/** Errors: workspace.unwritable, workspace.not-empty (a file where a folder must be), cli.usage (no such example). */
+export function init(input: {
+  readonly dir: string;
+  readonly packageRoot: string;
+  /** The public table whose pipeline is wanted in place of the card pipeline and its stages. */
+  readonly like?: string;
+}): InitResult {
+  const { dir, packageRoot, like } = input;
+  const example = like === undefined ? null : exampleFiles(packageRoot, like);
   const own = ownPackage(packageRoot);
   const dependency = { name: own.name, spec: dependencySpec({ ...own, dir, packageRoot }) };
   const made: string[] = [];
@@ -63,12 +70,13 @@ export function init(input: { readonly dir: string; readonly packageRoot: string
   };
   const putText = (name: string, text: () => string): void => put(name, (target) => writeFileSync(target, text()));
   try {
-    for (const folder of COPIED) {
-      const from = path.join(packageRoot, folder);
-      for (const file of readdirSync(from).sort())
-        put(path.join(folder, file), (target) => copyFileSync(path.join(from, file), target));
-    }
-    for (const file of COPIED_FILES) put(file, (target) => copyFileSync(path.join(packageRoot, file), target));
+    const copied =
+      example ??
+      [...COPIED.flatMap((folder) => filesIn(packageRoot, folder)), ...COPIED_FILES].map((file) => ({
+        from: path.join(packageRoot, file),
+        to: file,
+      }));
+    for (const { from, to } of copied) put(to, (target) => copyFileSync(from, target));
     for (const folder of ["data", "models"]) putText(path.join(folder, ".gitkeep"), () => "");
     putText(".gitignore", () => GITIGNORE);
     putText("package.json", () => jsonText(packageJson(own, dependency)));
@@ -82,6 +90,14 @@ export function init(input: { readonly dir: string; readonly packageRoot: string
     });
   }
   return { dir, made, kept, dependency };
+}
+
+/** Files of a folder, without those of folders in it: the examples are copied by name only. */
+function filesIn(packageRoot: string, folder: string): readonly string[] {
+  return readdirSync(path.join(packageRoot, folder), { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(folder, entry.name))
+    .sort();
 }
 
 interface OwnPackage {

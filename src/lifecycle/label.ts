@@ -1,6 +1,7 @@
 // Label: late labels from a file into the prediction log, checked line by line before any is written.
 
 import { SentinelError } from "../core/errors.ts";
+import type { LabelWords } from "../core/label-words.ts";
 import { type Column, numberAt, type TimeColumn, textAt } from "../core/table.ts";
 import {
   type LabelDraft,
@@ -15,9 +16,10 @@ import { nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
-import { instants } from "./data/instants.ts";
+import { instants, type Place } from "./data/instants.ts";
 import { checkKnownAt, columnList, fileNames, placeIn } from "./data/source.ts";
 import { LABEL_KNOWN_AT } from "./data/vectors.ts";
+import { composed, labelColumn } from "./data/written.ts";
 
 export interface LabelResult {
   readonly read: number;
@@ -51,8 +53,15 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
       },
     );
   }
-  const read = [id, label, time, LABEL_KNOWN_AT, SOURCE].filter((name) => named.has(name));
-  const spelled = [id, SOURCE, ...(pipeline.times.format === undefined ? [] : [time, LABEL_KNOWN_AT])];
+  const { timeParts, labelWords: words } = pipeline.written;
+  const times = timeParts ?? [time];
+  const read = [id, label, ...times, LABEL_KNOWN_AT, SOURCE].filter((name) => named.has(name));
+  const spelled = [
+    id,
+    SOURCE,
+    ...(words === null ? [] : [label]),
+    ...(pipeline.times.format === undefined ? [] : [...times, LABEL_KNOWN_AT]),
+  ];
   const fileNamesOf = (names: readonly string[]): string[] =>
     names.filter((name) => named.has(name)).map((name) => named.get(name)!);
   const table = await dataset.read(file, { columns: fileNamesOf(read), spelled: fileNamesOf(spelled) });
@@ -63,11 +72,17 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
     const place = placeIn(description, { name: named.get(name)!, pipeline });
     return instants(given, { place, rule: pipeline.times, needed: false });
   };
-  const happened = instantsIn(time);
+  const parts = (timeParts ?? []).map(column).filter((part) => part !== undefined);
+  const composedIn = (): TimeColumn => {
+    const place = placeIn(description, { name: named.get(times[0])!, pipeline });
+    return instants(composed(parts, table.rows), { place, rule: pipeline.times, needed: false });
+  };
+  const happened = timeParts === null ? instantsIn(time) : parts.length === times.length ? composedIn() : null;
   const known = instantsIn(LABEL_KNOWN_AT);
+  const labels = labelsIn(column(label)!, placeIn(description, { name: named.get(label)!, pipeline }), words);
   if (known !== null && happened !== null) {
     const place = placeIn(description, { name: named.get(LABEL_KNOWN_AT)!, pipeline });
-    checkKnownAt(known, { times: happened, labels: column(label), place });
+    checkKnownAt(known, { times: happened, labels, place });
   }
   const source = column(SOURCE);
   return Array.from({ length: table.rows }, (_, row) => {
@@ -76,7 +91,7 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
     const given = known === null ? Number.NaN : known.values[row];
     return {
       transactionId,
-      fraud: fraudAt(column(label)!, row, file),
+      fraud: fraudAt(labels, row, file),
       knownAt: Number.isNaN(given) ? "after-delay" : given,
       source: source === undefined ? "file" : (textAt(source, row) ?? "file"),
     };
@@ -85,6 +100,11 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
 
 /** The column of a label file that says where a label comes from. */
 const SOURCE = "source";
+
+/** Labels in the pipeline's words as 0 and 1; a word for unknown stays missing, and is refused as a label. */
+function labelsIn(column: Column, place: Place, words: LabelWords | null): Column {
+  return words === null ? column : labelColumn(column, words, place);
+}
 
 function fraudAt(column: Column, row: number, file: string): boolean {
   const value = numberAt(column, row);

@@ -179,7 +179,7 @@ function append(
 ): Table {
   const { pipeline, plan } = given;
   const { table } = source;
-  const numbers = new Set([pipeline.columns.amount, ...inputsOf(plan).numbers]);
+  const numbers = new Set<string | null>([pipeline.columns.amount, ...inputsOf(plan).numbers]);
   const rows = table.rows + added.length;
   const { id, time, label } = pipeline.columns;
   const columns = new Map<string, Column>();

@@ -62,7 +62,7 @@ export function gateOf(pipeline: Pipeline, table: Table): DataGateResult {
     table,
     suite,
     requirements: {
-      columns: { [id]: "key", [time]: "time", [amount]: "number", [label]: "number" },
+      columns: { [id]: "key", [time]: "time", ...(amount === null ? {} : { [amount]: "number" }), [label]: "number" },
       volume: { column: time, severity: "warning" },
       labelRate: { column: label, min, max },
     },

@@ -2,7 +2,8 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { readTime, timeFault } from "../core/time.ts";
+import { type MoneyRule, moneyExample } from "../core/money.ts";
+import { composeTime, readTime, timeFault } from "../core/time.ts";
 import { emptyFields, type FieldValue, type Transaction } from "../core/transaction.ts";
 import { type Pattern, schemaPattern } from "../expression/pattern.ts";
 import { type NameOf, nameFolder } from "../pipeline/names.ts";
@@ -43,7 +44,8 @@ export function createParser(options: {
   readonly aheadMaxMs: number;
 }): TransactionParser {
   const { pipeline, aheadMaxMs } = options;
-  const { columns, times } = pipeline;
+  const { columns, times, written } = pipeline;
+  const timeField = written.timeParts?.[0] ?? columns.time;
   const valid = compileSchema(options.schema);
   const named = schemaFields(options.schema);
   const fieldIn = fieldLookup(options.schema);
@@ -58,10 +60,11 @@ export function createParser(options: {
         void faults.push({ field: spelled.get(column) ?? column, message });
       const id = idOf(renamed[columns.id]);
       if (id === null) fault(columns.id, `must be a text of 1 to ${ID_LENGTH_MAX} characters or a whole number`);
-      const timed = renamed[columns.time] !== undefined;
-      const time = timed ? readTime(renamed[columns.time], times) : now;
-      if (Number.isNaN(time)) fault(columns.time, timeMessage(renamed[columns.time], pipeline));
-      if (time > now + aheadMaxMs) fault(columns.time, "is ahead of the server's clock by more than is allowed");
+      const sent = timeSent(renamed, pipeline);
+      const timed = sent !== undefined;
+      const time = timed ? readTime(sent, times) : now;
+      if (Number.isNaN(time)) fault(timeField, timeMessage(sent, pipeline));
+      if (time > now + aheadMaxMs) fault(timeField, "is ahead of the server's clock by more than is allowed");
       const fields = emptyFields();
       const extra = Object.create(null) as Record<string, unknown>;
       for (const column of Object.keys(renamed)) {
@@ -71,7 +74,11 @@ export function createParser(options: {
           extra[spelled.get(column) ?? column] = content;
           continue;
         }
-        const field = fieldOf(content);
+        const field = column === columns.amount ? amountOf(content, written.money) : fieldOf(content);
+        if (field === undefined && column === columns.amount && written.money !== null) {
+          fault(column, `must be a number, or a text such as ${moneyExample(written.money)}`);
+          continue;
+        }
         if (field === undefined) fault(column, `must be a number, a text of at most ${TEXT_LENGTH_MAX}, or null`);
         else if (isUnsafe(field) && !mayBeFraction(fieldIn(column)))
           fault(column, "is a whole number beyond 2^53, whose last digits JSON does not keep: send it as a text");
@@ -84,6 +91,24 @@ export function createParser(options: {
       return { transaction: { id: id!, time, fields }, timed, extra };
     },
   };
+}
+
+/** The time as a request sends it, put together where several fields hold it; undefined where there is none. */
+function timeSent(
+  renamed: Readonly<Record<string, unknown>>,
+  { columns, written: { timeParts } }: Pick<Pipeline, "columns" | "written">,
+): unknown {
+  if (timeParts === null) return renamed[columns.time];
+  const parts = timeParts.map((name) => renamed[name]);
+  if (parts.every((part) => part === undefined)) return undefined;
+  return composeTime(parts.map((part) => (typeof part === "string" || typeof part === "number" ? String(part) : null)));
+}
+
+/** An amount by the pipeline's signs: what a table's cell of the same text is. */
+function amountOf(value: unknown, money: MoneyRule | null): FieldValue | undefined {
+  if (money === null || typeof value !== "string" || value === "") return fieldOf(value);
+  const amount = money.read(value);
+  return amount === null ? undefined : fieldOf(amount);
 }
 
 /** What is wrong with a time, for a client. */

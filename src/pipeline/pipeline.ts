@@ -4,17 +4,21 @@ import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { TimeRule } from "../core/time.ts";
-import { canonicalNames, columnsOf, type PipelineColumns, timesOf } from "./columns.ts";
+import { canonicalNames, type PipelineColumns, rolesOf, type Written } from "./columns.ts";
 import { canonicalRedaction } from "./log.ts";
 import { PIPELINE, type PipelineKeys } from "./sections.ts";
 import { checkBytes, invalid, yamlReader } from "./yaml.ts";
 
+export type { PipelineColumns, Written } from "./columns.ts";
 export type { LogPolicy } from "./log.ts";
 export type { ModelParameters } from "./model-parameters.ts";
 
 /** A pipeline with durations as milliseconds and paths as absolute: its keys, and what follows from them. */
-export interface Pipeline extends Omit<PipelineKeys, "features" | "schema" | "suite" | "aliases" | "columns"> {
+export interface Pipeline
+  extends Omit<PipelineKeys, "features" | "schema" | "suite" | "aliases" | "columns" | "source"> {
   readonly file: string;
+  /** Absolute; several files are separated by commas, as the dataset port reads them. */
+  readonly source: string;
   /** SHA-256 of the parsed content. */
   readonly hash: string;
   readonly featuresFile: string;
@@ -22,8 +26,9 @@ export interface Pipeline extends Omit<PipelineKeys, "features" | "schema" | "su
   readonly schemaFile: string;
   readonly suiteFile: string;
   readonly columns: PipelineColumns;
-  /** How the time column is written, in tables, labels and requests. */
+  /** How times are written, in tables, labels and requests. */
   readonly times: TimeRule;
+  readonly written: Written;
   /** Any accepted name → canonical name. */
   readonly canonical: ReadonlyMap<string, string>;
 }
@@ -69,23 +74,25 @@ const readPipeline = yamlReader(PIPELINE);
 export function parsePipeline(text: string, where: { readonly file: string; readonly workspace: string }): Pipeline {
   const { file, workspace } = where;
   const { raw, value, refuse } = readPipeline(text, file);
-  const { features, schema, suite, aliases, columns: written, ...rest } = value;
-  const columns = columnsOf(written);
+  const { features, schema, suite, aliases, columns, ...rest } = value;
+  const roles = rolesOf(columns, refuse);
   const beside = (name: string): string => path.join(path.dirname(file), name);
   const [featuresFile, featuresName = features] = features.split("#");
-  const canonical = canonicalNames(columns, aliases, refuse);
+  const canonical = canonicalNames(roles, aliases, refuse);
   return {
     ...rest,
-    log: canonicalRedaction(rest.log, { columns, canonical, refuse }),
+    ...roles,
+    log: canonicalRedaction(rest.log, { columns: roles.columns, canonical, refuse }),
     file,
     hash: sha256(canonicalJson(raw)),
-    source: path.resolve(workspace, rest.source),
+    source: [rest.source]
+      .flat()
+      .map((place) => path.resolve(workspace, place))
+      .join(","),
     featuresFile: path.join(workspace, "features", `${featuresFile}.ts`),
     featuresName,
     schemaFile: beside(schema),
     suiteFile: beside(suite),
-    columns,
-    times: timesOf(written, refuse),
     canonical,
   };
 }

@@ -1,6 +1,9 @@
 // The keys at the top of a pipeline file: what it is called, and which files belong to it.
-import { text, textLike } from "./kind.ts";
+import { either, list, text, textLike } from "./kind.ts";
 import { key } from "./section.ts";
+
+/** More are a folder's matter. */
+const SOURCES_MAX = 1000;
 
 export const SOURCE = {
   name: key(textLike("^[\\w-]{1,100}$", "letters, digits, `_`, `-`"), {
@@ -11,10 +14,10 @@ export const SOURCE = {
     required: true,
     means: "The registered model's name.",
   }),
-  source: key(text, {
+  source: key(either(text, list(text, { from: 1, to: SOURCES_MAX })), {
     required: true,
     means:
-      "The table that `validate` and `train` read unless `--data` names another, and that the server warms its windows from. Relative to the workspace.",
+      "The table that `validate` and `train` read unless `--data` names another, and that the server warms its windows from: a file, a folder, a pattern with `*`, or a list of these ([Tables](tables.md#files)). Relative to the workspace.",
   }),
   features: key(textLike("^[\\w-]+(#[A-Za-z_$][\\w$]*)?$", "name, or `file#name`"), {
     required: true,

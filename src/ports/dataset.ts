@@ -7,6 +7,8 @@ export interface DatasetDescription {
   readonly path: string;
   readonly format: "csv" | "parquet" | "ndjson";
   readonly rows: number;
+  /** What `rows` come from, in their order: each file's name without its ending, below the named folder, and its rows. */
+  readonly files: readonly { readonly name: string; readonly rows: number }[];
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
 }
 
@@ -21,7 +23,8 @@ export interface ReadOptions {
 }
 
 /**
- * Reads and writes tables. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
+ * Reads and writes tables. A path to read is a file, a folder (the tables below it, in the order of their paths; folders such as
+ * `date=2024-01-01` are columns), a pattern with `*`, or several of these separated by commas. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
  * (reading), .unwritable, .type-wrong (writing).
  */
 export interface Dataset {
@@ -42,6 +45,6 @@ export interface Dataset {
       readonly metadata?: Readonly<Record<string, string>>;
     },
   ): Promise<{ readonly rows: number }>;
-  /** SHA-256 of the file's bytes, streamed; MD5 to compare with DVC, which names data by it. */
+  /** SHA-256 of the file's bytes, streamed; MD5 to compare with DVC, which names data by it. Of several files: of their hashes and names, in order. */
   hash(path: string, algorithm?: "sha256" | "md5"): Promise<string>;
 }

@@ -155,7 +155,7 @@ export interface PairOptions {
   readonly newest?: number;
   /** Fields of the transaction: `columns.card` and `columns.amount` of the pipeline. */
   readonly card?: string | null;
-  readonly amount?: string;
+  readonly amount?: string | null;
 }
 
 export interface PredictionLog {

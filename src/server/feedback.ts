@@ -1,6 +1,7 @@
 // POST /feedback: labels, the late truth, one or many; on the clock of event time.
 
 import { ERROR_KINDS, type ErrorCode, SentinelError } from "../core/errors.ts";
+import { type LabelWords, labelOfWord, wordsText } from "../core/label-words.ts";
 import { readTime, type TimeRule } from "../core/time.ts";
 import { type FieldFault, invalidRequest } from "../online/faults.ts";
 import { LABEL_SOURCE_LENGTH_MAX, type LabelDraft, labelKnownMax, takeLabel } from "../online/label.ts";
@@ -74,8 +75,10 @@ function parseLabel(parts: ServerParts, value: unknown, at: string): LabelDraft 
     void faults.push({ field: `${at}${spelled.get(column) ?? column}`, message });
   const transactionId = idOf(renamed[columns.id]);
   if (transactionId === null) fault(columns.id, "must be the id of a transaction");
-  const fraud = fraudOf(renamed[columns.label]);
-  if (fraud === null) fault(spelled.get(columns.label) ?? "fraud", "must be true or false (or 1 or 0)");
+  const words = parts.pipeline.written.labelWords;
+  const fraud = fraudOf(renamed[columns.label], words);
+  const also = words === null ? "" : `, or a word of the pipeline's: ${wordsText(words)}`;
+  if (fraud === null) fault(spelled.get(columns.label) ?? "fraud", `must be true or false (or 1 or 0)${also}`);
   const source = renamed.source ?? "analyst";
   if (typeof source !== "string" || source.length === 0 || source.length > LABEL_SOURCE_LENGTH_MAX) {
     fault("source", `must be a text of 1 to ${LABEL_SOURCE_LENGTH_MAX} characters`);
@@ -93,9 +96,13 @@ function knownMaxOf({ ports, states, aheadMaxMs }: ServerParts): number {
   return labelKnownMax({ now: ports.clock.now(), newestTime: states.newestTime, aheadMaxMs });
 }
 
-function fraudOf(value: unknown): boolean | null {
+/** A digit that the pipeline's words read otherwise is refused: either reading would be a guess. */
+function fraudOf(value: unknown, words: LabelWords | null): boolean | null {
   if (typeof value === "boolean") return value;
-  return value === 0 || value === 1 ? value === 1 : null;
+  const meaning = words === null ? null : labelOfWord(String(value), words);
+  if (typeof value === "string") return meaning === null || Number.isNaN(meaning) ? null : meaning === 1;
+  if (value !== 0 && value !== 1) return null;
+  return meaning === null || meaning === value ? value === 1 : null;
 }
 
 /** Absent: known as it arrives. null: nobody knows when, so the pipeline's delay counts. NaN: not a time. */

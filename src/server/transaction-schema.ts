@@ -32,7 +32,10 @@ export function requestSchemas(
   { pipeline, schema, aheadMaxMs }: RequestSchemaInput,
   now: number,
 ): Readonly<Record<string, object>> {
-  const { columns } = pipeline;
+  const {
+    columns,
+    written: { timeParts },
+  } = pipeline;
   const { properties: own = {}, patternProperties } = schema as SchemaParts;
   const time = timeSchema(now + aheadMaxMs, pipeline.times);
   const narrowed = Object.entries(own)
@@ -46,7 +49,13 @@ export function requestSchemas(
     Transaction: {
       ...schema,
       ...(patternProperties === undefined ? {} : { patternProperties: Object.fromEntries(patterns) }),
-      properties: { [columns.id]: ID, [columns.time]: time, ...own, ...Object.fromEntries(narrowed) },
+      // Several fields that hold a time together are the schema's own.
+      properties: {
+        [columns.id]: ID,
+        ...(timeParts === null ? { [columns.time]: time } : {}),
+        ...own,
+        ...Object.fromEntries(narrowed),
+      },
       maxProperties: KEYS_MAX,
     },
     TransactionId: {

@@ -19,9 +19,10 @@ test("any plausible instant reads back from its ISO text, from its milliseconds,
 });
 
 test("a count in any unit from any origin gives the instant to the millisecond", () => {
-  const micros = { ns: 1e-3, us: 1, ms: 1e3, s: 1e6, h: 3.6e9, d: 8.64e10 };
+  const micros = { ns: 1e-3, us: 1, ms: 1e3, s: 1e6, min: 6e7, h: 3.6e9, d: 8.64e10, w: 6.048e11 };
+  const units = TIME_UNITS.filter((unit) => unit !== "month");
   fc.assert(
-    fc.property(plausible, fc.constantFrom(...TIME_UNITS), (ms, unit) => {
+    fc.property(plausible, fc.constantFrom(...units), (ms, unit) => {
       const origin = Date.UTC(2000, 0, 1);
       const value = ((ms - origin) * 1000) / micros[unit];
       const rule = { ...PLAIN_TIME, unit, origin };

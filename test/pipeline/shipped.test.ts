@@ -11,8 +11,9 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 
 test("pipelines/card.yaml has the values and the hash that it had in version 0.1.0", () => {
   expect(pipelineNames(ROOT)).toEqual(["card"]);
-  const { canonical, times, ...pipeline } = loadPipeline(ROOT, "card");
+  const { canonical, times, written, ...pipeline } = loadPipeline(ROOT, "card");
   expect(times).toBe(PLAIN_TIME);
+  expect(written).toEqual({ rowIds: false, timeParts: null, money: null, labelWords: null });
   expect(pipeline).toEqual({
     name: "card",
     model: "card-fraud",

@@ -9,6 +9,7 @@ import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Dataset, DatasetDescription } from "../../ports/dataset.ts";
 import { instants, type Place, typeWrong } from "./instants.ts";
 import { LABEL_KNOWN_AT } from "./vectors.ts";
+import { composed, labelColumn, moneyColumn, rowIds } from "./written.ts";
 
 /** A table under canonical names, and where it came from. */
 export interface Source {
@@ -36,14 +37,24 @@ export interface SourceOptions {
  */
 export async function readSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<Source> {
   const { path, plans, labelled } = options;
-  const { columns, times: rule } = pipeline;
+  const { columns, times: rule, written } = pipeline;
   const { id, time, amount, card, label } = columns;
+  const parts = written.timeParts ?? [time];
   const description = await dataset.describe(path);
   const wanted = [...new Set(plans.flatMap((plan) => inputsOf(plan).all))];
   const fileName = fileNames(description, nameFolder(pipeline.canonical, [...wanted, LABEL_KNOWN_AT]));
+  if (written.rowIds && fileName.has(id)) throw ownIds(description, { id, native: fileName.get(id)! });
   const required = options.required ?? plans;
   const keys = required.flatMap((plan) => inputsOf(plan).keys);
-  const needed = [...new Set([id, time, amount, ...(labelled ? [label] : []), ...keys])];
+  const needed = [
+    ...new Set([
+      ...(written.rowIds ? [] : [id]),
+      ...parts,
+      ...(amount === null ? [] : [amount]),
+      ...(labelled ? [label] : []),
+      ...keys,
+    ]),
+  ];
   const missing = needed.filter((name) => !fileName.has(name));
   if (missing.length > 0) throw columnsMissing(description, pipeline, missing);
 
@@ -61,16 +72,32 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
     [...read, ...besides].map((name) => [name, raw.columns.get(fileName.get(name)!)!]),
   );
   const placeOf = (name: string): Place => placeIn(description, { name: fileName.get(name)!, pipeline });
-  checkIds(cells.get(id)!, placeOf(id));
-  const times = instants(cells.get(time)!, { place: placeOf(time), rule, needed: true });
+  if (written.rowIds) cells.set(id, rowIds(description));
+  else checkIds(cells.get(id)!, placeOf(id));
+  const timeCells =
+    written.timeParts === null
+      ? cells.get(time)!
+      : composed(
+          parts.map((part) => cells.get(part)!),
+          raw.rows,
+        );
+  const times = instants(timeCells, { place: timePlace(parts, placeOf), rule, needed: true });
   cells.set(time, times);
+  if (written.money !== null && amount !== null)
+    cells.set(amount, moneyColumn(cells.get(amount)!, written.money, placeOf(amount)));
+  if (written.labelWords !== null && cells.has(label))
+    cells.set(label, labelColumn(cells.get(label)!, written.labelWords, placeOf(label)));
   if (cells.has(LABEL_KNOWN_AT)) {
     const place = placeOf(LABEL_KNOWN_AT);
     const known = instants(cells.get(LABEL_KNOWN_AT)!, { place, rule, needed: false });
     checkKnownAt(known, { times, labels: cells.get(label), place });
     cells.set(LABEL_KNOWN_AT, known);
   }
-  const numeric = new Set([amount, ...required.flatMap((plan) => inputsOf(plan).numbers), label]);
+  const numeric = new Set([
+    ...(amount === null ? [] : [amount]),
+    ...required.flatMap((plan) => inputsOf(plan).numbers),
+    label,
+  ]);
   for (const name of numeric) {
     const column = cells.get(name);
     if (column === undefined || name === time) continue;
@@ -85,14 +112,22 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
   return { path, hash, table: { rows: raw.rows, columns: cells } };
 }
 
-/** Columns whose cells count by their spelling: ids, cards, and what the plans read as keys and texts and nowhere as a number. */
-function spelledColumns({ columns, times }: Pipeline, plans: readonly FeaturePlan[]): readonly string[] {
+/** Where a time stands that may be composed of several columns. */
+function timePlace(parts: readonly string[], placeOf: (name: string) => Place): Place {
+  const places = parts.map(placeOf);
+  return { ...places[0], native: places.map(({ native }) => native).join(" with ") };
+}
+
+/** Columns whose cells count by their spelling: ids, cards, what the pipeline reads as texts, and what the plans read as keys and texts and nowhere as a number. */
+function spelledColumns({ columns, times, written }: Pipeline, plans: readonly FeaturePlan[]): readonly string[] {
   const { id, time, card, amount, label } = columns;
   const inputs = plans.map(inputsOf);
-  const numbers = new Set([amount, label, ...inputs.flatMap((one) => one.numbers)]);
+  const numbers = new Set<string | null>([amount, label, ...inputs.flatMap((one) => one.numbers)]);
   const worded = [...(card === null ? [] : [card]), ...inputs.flatMap(({ keys, texts }) => [...keys, ...texts])];
-  const written = times.format === undefined ? [] : [time, LABEL_KNOWN_AT];
-  return [...new Set([id, ...written, ...worded.filter((name) => !numbers.has(name))])];
+  const timed = times.format === undefined ? [] : [...(written.timeParts ?? [time]), LABEL_KNOWN_AT];
+  const signed = written.money === null || amount === null ? [] : [amount];
+  const labelled = written.labelWords === null ? [] : [label];
+  return [...new Set([id, ...signed, ...labelled, ...[...timed, ...worded].filter((name) => !numbers.has(name))])];
 }
 
 /** With the named columns and those that the pipeline names, and no others. */
@@ -137,7 +172,9 @@ export function timesOf(table: Table, pipeline: Pipeline): Float64Array {
 
 /** The amounts of a table that {@link readSource} read; NaN where one is missing. */
 export function amountsOf(table: Table, pipeline: Pipeline): Float64Array {
-  return Float64Array.from(numbersOf(table, pipeline.columns.amount));
+  const { amount } = pipeline.columns;
+  if (amount === null) return new Float64Array(table.rows).fill(Number.NaN);
+  return Float64Array.from(numbersOf(table, amount));
 }
 
 /** Zeros for a column of another shape would be labels and times that nobody wrote, so that it stops here. */
@@ -172,6 +209,7 @@ export function cardsOf(table: Table, pipeline: Pipeline): Int32Array {
 /** Stops at the first transaction id that occurs twice, naming both rows. */
 export function checkUniqueIds(source: Source, pipeline: Pipeline): void {
   const column = source.table.columns.get(pipeline.columns.id)!;
+  if (pipeline.written.rowIds) return;
   const first = new Map<number | string, number>();
   const increasing = column.kind !== "text" && isIncreasing(column.values);
   if (increasing) return;
@@ -220,6 +258,20 @@ export function fileNames(description: DatasetDescription, nameOf: NameOf): Map<
     names.set(canonical, name);
   }
   return names;
+}
+
+/** The error of a table that has the ids which its pipeline says it has not. */
+function ownIds(
+  { path }: DatasetDescription,
+  { id, native }: { readonly id: string; readonly native: string },
+): SentinelError {
+  return new SentinelError(
+    "dataset.type-wrong",
+    `${path} has a column ${native}, and columns.id makes ids from row numbers`,
+    {
+      hint: `write columns: id: ${id} to use the table's own, or give the made ones another name: id: {from: row, as: row_id}`,
+    },
+  );
 }
 
 /** The error of a file with two columns of one meaning: which of them counts is not for a reader to guess. */

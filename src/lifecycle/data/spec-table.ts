@@ -24,7 +24,8 @@ export async function tableSpec(ports: Ports, pipeline: Pipeline, path: string):
   if (!spec.features.some(({ kind }) => kind === "columns")) return spec;
   const columns = await columnsOf(ports, { pipeline, path, spec });
   const { id, time, card, label } = pipeline.columns;
-  const roles = [id, time, label, LABEL_KNOWN_AT, ...(card === null ? [] : [card])];
+  const parts = pipeline.written.timeParts ?? [];
+  const roles = [id, time, ...parts, label, LABEL_KNOWN_AT, ...(card === null ? [] : [card])];
   const named = nameColumns(spec, { columns, roles });
   checkFields(compileSpec(unlearned(named)), { pipeline, schema: loadSchema(pipeline) });
   const made = named.features.length - spec.features.length + 1;

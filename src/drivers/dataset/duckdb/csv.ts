@@ -1,5 +1,7 @@
 // The header of a CSV file: its separator and its names, read before DuckDB sees the file.
-import { open } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { createGunzip } from "node:zlib";
+import { isCompressed } from "./format.ts";
 
 export interface CsvHeader {
   readonly separator: string;
@@ -10,13 +12,19 @@ const HEADER_BYTES_MAX = 1 << 20;
 const SEPARATORS = [",", ";", "\t", "|"];
 
 export async function csvHeader(file: string): Promise<CsvHeader> {
-  const handle = await open(file, "r");
+  const bytes = createReadStream(file, isCompressed(file) ? {} : { end: HEADER_BYTES_MAX - 1 });
+  const pieces: Buffer[] = [];
+  let length = 0;
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEADER_BYTES_MAX), 0, HEADER_BYTES_MAX, 0);
-    return parseHeader(buffer.toString("utf8", 0, bytesRead));
+    for await (const piece of isCompressed(file) ? bytes.pipe(createGunzip()) : bytes) {
+      pieces.push(piece as Buffer);
+      length += pieces[pieces.length - 1].length;
+      if (length >= HEADER_BYTES_MAX) break;
+    }
   } finally {
-    await handle.close();
+    bytes.destroy();
   }
+  return parseHeader(Buffer.concat(pieces).toString("utf8", 0, HEADER_BYTES_MAX));
 }
 
 /** The separator is the one that stands most often outside quotes in the first record. */

@@ -1,13 +1,13 @@
 // Tables in CSV, Parquet and NDJSON files through DuckDB, which is loaded at the first read or write.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import path from "node:path";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
 import type { Dataset, DatasetDescription } from "../../../ports/dataset.ts";
 import { type Connection, type DuckDbLimits, withDuckDb } from "./connection.ts";
 import { empty, tooLarge, unreadable } from "./errors.ts";
-import { type DatasetFormat, formatOf } from "./format.ts";
+import { filesOf, listFiles, type TableFiles } from "./files.ts";
+import { formatOf } from "./format.ts";
+import { rowsByFile } from "./layout.ts";
 import { type Plan, planColumns } from "./plan.ts";
 import { fillTable } from "./read.ts";
 import { type WriteOptions, writeTables } from "./write.ts";
@@ -32,19 +32,19 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
   const { memoryLimit = "2GB", threads = 2, rowsMax = ROWS_MAX, rowGroupRows = ROW_GROUP_ROWS } = options;
   const limits: DuckDbLimits = { memoryLimit, threads };
   return {
-    async describe(file) {
-      const format = await readableFormat(file);
-      return await reading(file, format, limits, async (connection) => {
-        const plan = await planColumns(connection, { file, format });
-        checkRows(file, plan, { rowsMax: Number.POSITIVE_INFINITY });
-        return description(file, format, plan);
+    async describe(place) {
+      const table = await filesOf(place);
+      return await reading(table, limits, async (connection) => {
+        const plan = await planColumns(connection, { table });
+        checkRows(place, plan, { rowsMax: Number.POSITIVE_INFINITY });
+        return description(table, plan, await rowsByFile(connection, table, plan));
       });
     },
-    async read(file, { columns, spelled } = {}) {
-      const format = await readableFormat(file);
-      return await reading(file, format, limits, async (connection) => {
-        const plan = await planColumns(connection, { file, format, columns, spelled });
-        checkRows(file, plan, { rowsMax });
+    async read(place, { columns, spelled } = {}) {
+      const table = await filesOf(place);
+      return await reading(table, limits, async (connection) => {
+        const plan = await planColumns(connection, { table, columns, spelled });
+        checkRows(place, plan, { rowsMax });
         return await fillTable(connection, plan);
       });
     },
@@ -52,38 +52,18 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
       const format = formatOf(file);
       return await writeTables({ file, format, batches, integers, floats, metadata, limits, rowGroupRows });
     },
-    async hash(file, algorithm = "sha256") {
-      await statOf(file);
-      return await hashFile(file, algorithm);
+    async hash(place, algorithm = "sha256") {
+      const { files } = await listFiles(place);
+      if (files.length === 1) return await hashFile(files[0].path, algorithm);
+      const all = createHash(algorithm);
+      for (const file of files) all.update(`${await hashFile(file.path, algorithm)} ${file.name}\n`);
+      return all.digest("hex");
     },
   };
 }
 
-async function readableFormat(file: string): Promise<DatasetFormat> {
-  const { size, folder } = await statOf(file);
-  if (folder) throw empty(file, "is a folder, not a file", "name one file in it, for example a .parquet or .csv");
-  const format = formatOf(file);
-  if (size === 0) throw empty(file, "has no bytes", "write the file again; its export may have been interrupted");
-  return format;
-}
-
-async function statOf(file: string): Promise<{ readonly size: number; readonly folder: boolean }> {
-  try {
-    const found = await stat(file);
-    return { size: found.size, folder: found.isDirectory() };
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : "";
-    if (code !== "ENOENT" && code !== "ENOTDIR") throw await unreadable(file, null, cause);
-    throw new SentinelError("dataset.missing", `there is no file ${file}`, {
-      hint: `check the path; it was looked for at ${path.resolve(file)}`,
-      cause,
-    });
-  }
-}
-
 async function reading<T>(
-  file: string,
-  format: DatasetFormat,
+  { asked, format, files }: TableFiles,
   limits: DuckDbLimits,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
@@ -91,8 +71,8 @@ async function reading<T>(
     return await withDuckDb(limits, work);
   } catch (cause) {
     if (cause instanceof SentinelError) throw cause;
-    if (/out of memory/i.test(messageOf(cause))) throw tooLarge(file, `needs more than ${limits.memoryLimit} to read`);
-    throw await unreadable(file, format, cause);
+    if (/out of memory/i.test(messageOf(cause))) throw tooLarge(asked, `needs more than ${limits.memoryLimit} to read`);
+    throw await unreadable(files.length === 1 ? files[0].path : asked, format, cause);
   }
 }
 
@@ -102,9 +82,13 @@ function checkRows(file: string, plan: Plan, { rowsMax }: { readonly rowsMax: nu
   if (plan.rows > rowsMax) throw tooLarge(file, `has ${plan.rows} rows, the limit is ${rowsMax}`);
 }
 
-function description(file: string, format: DatasetFormat, plan: Plan): DatasetDescription {
+function description(
+  { asked, format }: TableFiles,
+  plan: Plan,
+  files: DatasetDescription["files"],
+): DatasetDescription {
   const columns = plan.columns.map(({ name, type, nativeType }) => ({ name, type, nativeType }));
-  return { path: file, format, rows: plan.rows, columns };
+  return { path: asked, format, rows: plan.rows, files, columns };
 }
 
 async function hashFile(file: string, algorithm: string): Promise<string> {

@@ -1,8 +1,9 @@
 // What goes wrong with files of tables, as errors that name the file, the line and the next step.
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
+import { createGunzip } from "node:zlib";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
-import type { DatasetFormat } from "./format.ts";
+import { type DatasetFormat, isCompressed } from "./format.ts";
 
 const HINTS: Readonly<Record<DatasetFormat, string>> = {
   csv: "write it as UTF-8 with a header, fields with commas, quotes or line breaks in double quotes, one kind of line end, the same number of fields in each row",
@@ -77,7 +78,11 @@ async function badJsonLine(file: string): Promise<number | "blank" | null> {
   let number = 0;
   let blank = true;
   try {
-    for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+    const bytes = createReadStream(file);
+    for await (const line of createInterface({
+      input: isCompressed(file) ? bytes.pipe(createGunzip()) : bytes,
+      crlfDelay: Number.POSITIVE_INFINITY,
+    })) {
       number++;
       if (line.trim() === "") continue;
       if (!isObject(line)) return number;

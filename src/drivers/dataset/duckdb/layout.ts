@@ -1,9 +1,10 @@
 // What columns a file has, of which types, and the SQL that reads them; one way a format.
 import path from "node:path";
 import { type Connection, identifier, literal } from "./connection.ts";
-import { csvHeader, nameTwice } from "./csv.ts";
+import { type CsvHeader, csvHeader, nameTwice } from "./csv.ts";
 import { columnTwice, notText } from "./errors.ts";
-import type { DatasetFormat } from "./format.ts";
+import { differ, type TableFiles } from "./files.ts";
+import { isCompressed } from "./format.ts";
 
 export interface NativeColumn {
   readonly name: string;
@@ -18,23 +19,63 @@ export interface Layout {
 }
 
 interface Target {
-  readonly file: string;
-  /** The absolute path as an SQL literal that matches this file only. */
-  readonly path: string;
+  readonly table: TableFiles;
+  /** The absolute paths as an SQL list; each matches its file only. */
+  readonly paths: string;
+  /** More arguments of the reader: what stands in the names of folders is read as texts. */
+  readonly partitioning: string;
 }
 
 /** CSV and NDJSON are looked at whole, so that a type holds for every row and not only for the first ones. */
-export async function layoutOf(
-  connection: Connection,
-  { file, format }: { readonly file: string; readonly format: DatasetFormat },
-): Promise<Layout> {
-  const target = { file, path: literal(exactly(path.resolve(file))) };
+export async function layoutOf(connection: Connection, table: TableFiles): Promise<Layout> {
+  const { format, files, partitions } = table;
+  const paths = `[${files.map(({ path: file }) => sqlPath(file)).join(", ")}]`;
+  const partitioning =
+    partitions.length === 0 ? "hive_partitioning=false" : "hive_partitioning=true, hive_types_autocast=false";
+  const target = { table, paths, partitioning };
   if (format === "csv") return await csvLayout(connection, target);
   if (format === "ndjson") return await ndjsonLayout(connection, target);
-  const source = `read_parquet(${target.path}, hive_partitioning=false)`;
-  const twice = nameTwice(await topNames(connection, target));
-  if (twice !== null) throw columnTwice(file, twice);
+  const names: (readonly string[])[] = [];
+  for (const file of files) names.push(await topNames(connection, file.path));
+  checkNames(target, names, "set");
+  // Files of one table may hold a column as integers here and as doubles there.
+  const source = `read_parquet(${paths}, ${partitioning}, union_by_name=${files.length > 1})`;
   return { columns: await describeSource(connection, source), source: () => source };
+}
+
+/** Rows per file, in order. */
+export async function rowsByFile(
+  connection: Connection,
+  table: TableFiles,
+  { source, rows }: { readonly source: string; readonly rows: number },
+): Promise<readonly { readonly name: string; readonly rows: number }[]> {
+  const { files } = table;
+  if (files.length === 1) return [{ name: files[0].name, rows }];
+  const named = source.replace(/\)$/, ", filename='sentinel file')");
+  const reader = await connection.runAndReadAll(`SELECT "sentinel file", count(*) FROM ${named} GROUP BY 1`);
+  const counts = new Map(reader.getRowsJson().map(([file, count]) => [String(file), Number(count)]));
+  return files.map(({ path: file, name }) => ({ name, rows: counts.get(path.resolve(file)) ?? 0 }));
+}
+
+/** Refuses names that stand twice, in a file or in it and its folders, and files whose names differ; those of CSV also by their order. */
+function checkNames(
+  { table: { asked, files, partitions } }: Target,
+  names: readonly (readonly string[])[],
+  by: "set" | "order",
+): void {
+  const form = (list: readonly string[]): string => JSON.stringify(by === "set" ? [...list].sort() : list);
+  for (const [i, own] of names.entries()) {
+    const twice = nameTwice([...own, ...partitions]);
+    if (twice !== null) throw columnTwice(files[i].path, twice);
+    if (form(own) === form(names[0])) continue;
+    const odd = own.find((name) => !names[0].includes(name)) ?? names[0].find((name) => !own.includes(name));
+    const what = odd === undefined ? "their columns stand in another order" : `only one of them has a column ${odd}`;
+    throw differ(asked, `${files[0].path} and ${files[i].path} are not of one table: ${what}`);
+  }
+}
+
+function sqlPath(file: string): string {
+  return literal(exactly(path.resolve(file)));
 }
 
 /** DuckDB reads `*`, `?` and `[` in a path as patterns; each alone in brackets stands for itself. */
@@ -48,8 +89,8 @@ async function describeSource(connection: Connection, source: string): Promise<r
 }
 
 /** The file's own names of its columns: DuckDB gives a second column of one name another. */
-async function topNames(connection: Connection, target: Target): Promise<readonly string[]> {
-  const reader = await connection.runAndReadAll(`SELECT name, num_children FROM parquet_schema(${target.path})`);
+async function topNames(connection: Connection, file: string): Promise<readonly string[]> {
+  const reader = await connection.runAndReadAll(`SELECT name, num_children FROM parquet_schema(${sqlPath(file)})`);
   const nodes = reader
     .getRowsJson()
     .map(([name, children]) => ({ name: String(name), children: Number(children ?? 0) }));
@@ -62,15 +103,18 @@ async function topNames(connection: Connection, target: Target): Promise<readonl
   return names;
 }
 
-async function ndjsonLayout(connection: Connection, target: Target): Promise<Layout> {
-  const reading = `read_json(${target.path}, format='newline_delimited', records=true, hive_partitioning=false, compression='uncompressed'`;
+async function ndjsonLayout(connection: Connection, { table, paths, partitioning }: Target): Promise<Layout> {
+  const { files, partitions } = table;
+  const compression = files.some((file) => isCompressed(file.path)) ? "auto_detect" : "uncompressed";
+  const reading = `read_json(${paths}, format='newline_delimited', records=true, ${partitioning}, compression='${compression}'`;
   const columns = await describeSource(
     connection,
-    `${reading}, sample_size=-1, maximum_depth=2, map_inference_threshold=-1)`,
+    `${reading}, sample_size=-1, maximum_sample_files=${files.length}, maximum_depth=2, map_inference_threshold=-1)`,
   );
-  const twice = renamedField(columns.map(({ name }) => name));
-  if (twice !== null) throw columnTwice(target.file, twice);
-  return { columns, source: (as) => `${reading}, ${columnsArgument(columns, as)})` };
+  const names = columns.map(({ name }) => name);
+  const twice = renamedField(names);
+  if (twice !== null) throw columnTwice(table.asked, twice);
+  return { columns, source: (as) => `${reading}, ${columnsArgument(columns, { as, partitions })})` };
 }
 
 /** DuckDB tells `a` and `A` apart by renaming the second to `A_1`, and then finds no values for it. */
@@ -85,27 +129,67 @@ function renamedField(names: readonly string[]): readonly [string, string] | nul
 }
 
 async function csvLayout(connection: Connection, target: Target): Promise<Layout> {
-  const { separator, names } = await csvHeader(target.file);
-  if (names.some((name) => /[\0\ufffd]/.test(name))) throw notText(target.file);
-  const twice = nameTwice(names);
-  if (twice !== null) throw columnTwice(target.file, twice);
+  const { table, paths, partitioning } = target;
+  const { files, partitions } = table;
+  const headers: CsvHeader[] = [];
+  for (const { path: file } of files) {
+    const header = await csvHeader(file);
+    if (header.names.some((name) => /[\0\ufffd]/.test(name))) throw notText(file);
+    headers.push(header);
+  }
+  const { separator } = headers[0];
+  checkNames(
+    target,
+    headers.map(({ names }) => names),
+    "order",
+  );
+  const other = headers.findIndex((header) => header.separator !== separator);
+  if (other > 0) throw differ(table.asked, `${files[other].path} separates its fields by another sign`);
   const dialect = `delim=${literal(separator)}, quote='"', escape='"', comment='', header=true, skip=0, strict_mode=true`;
-  const reading = `read_csv(${target.path}, ${dialect}, auto_detect=false, hive_partitioning=false`;
-  const sniffed = await connection
-    .runAndReadAll(
-      `SELECT unnest(Columns, recursive := true) FROM sniff_csv(${target.path}, ${dialect}, sample_size=-1)`,
-    )
-    .catch(async (cause: unknown) => {
-      // The sniffer does not say where it failed; reading everything as text does.
-      const texts = names.map((name, i) => ({ name: name === "" ? `column${i}` : name, nativeType: "VARCHAR" }));
-      await connection.run(`SELECT count(*) FROM ${reading}, ${columnsArgument(texts, new Map())})`);
-      throw cause;
-    });
-  const columns = sniffed.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
-  return { columns, source: (as) => `${reading}, ${columnsArgument(columns, as)})` };
+  const reading = `read_csv(${paths}, ${dialect}, auto_detect=false, ${partitioning}`;
+  let columns: readonly NativeColumn[] | null = null;
+  for (const { path: file } of files) {
+    const sniffed = await connection
+      .runAndReadAll(
+        `SELECT unnest(Columns, recursive := true) FROM sniff_csv(${sqlPath(file)}, ${dialect}, sample_size=-1)`,
+      )
+      .catch(async (cause: unknown) => {
+        // The sniffer does not say where it failed; reading everything as text does.
+        const texts = headers[0].names.map((name, i) => ({
+          name: name === "" ? `column${i}` : name,
+          nativeType: "VARCHAR",
+        }));
+        const own = `read_csv(${sqlPath(file)}, ${dialect}, auto_detect=false, hive_partitioning=false`;
+        await connection.run(`SELECT count(*) FROM ${own}, ${columnsArgument(texts)})`);
+        throw cause;
+      });
+    const found = sniffed.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
+    columns = columns === null ? found : columns.map((column, i) => commonType(column, found[i]));
+  }
+  const own = columns ?? [];
+  const all = [...own, ...partitions.map((name) => ({ name, nativeType: "VARCHAR" }))];
+  return { columns: all, source: (as) => `${reading}, ${columnsArgument(own, { as })})` };
 }
 
-function columnsArgument(columns: readonly NativeColumn[], as: ReadonlyMap<string, string>): string {
-  const list = columns.map(({ name, nativeType }) => `${identifier(name)}: ${literal(as.get(name) ?? nativeType)}`);
+const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(.*\))$/;
+
+/** A column that seems of one type in one file and of another in the next: a double where both are numbers, else looked at as texts. */
+function commonType(one: NativeColumn, other: NativeColumn): NativeColumn {
+  if (one.nativeType === other.nativeType) return one;
+  const numbers = NUMBER.test(one.nativeType) && NUMBER.test(other.nativeType);
+  return { ...one, nativeType: numbers ? "DOUBLE" : "VARCHAR" };
+}
+
+/** Columns from the names of folders are none of the files': their types are not given. */
+function columnsArgument(
+  columns: readonly NativeColumn[],
+  {
+    as = new Map(),
+    partitions = [],
+  }: { readonly as?: ReadonlyMap<string, string>; readonly partitions?: readonly string[] } = {},
+): string {
+  const list = columns
+    .filter(({ name }) => !partitions.includes(name))
+    .map(({ name, nativeType }) => `${identifier(name)}: ${literal(as.get(name) ?? nativeType)}`);
   return `columns={${list.join(", ")}}`;
 }

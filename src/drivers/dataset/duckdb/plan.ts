@@ -3,6 +3,7 @@ import { SentinelError } from "../../../core/errors.ts";
 import type { ColumnType } from "../../../ports/dataset.ts";
 import { type Connection, identifier } from "./connection.ts";
 import { columnsMissing } from "./errors.ts";
+import type { TableFiles } from "./files.ts";
 import type { DatasetFormat } from "./format.ts";
 import { type Layout, layoutOf, type NativeColumn } from "./layout.ts";
 
@@ -63,24 +64,27 @@ const LONG_INTEGER_TEXT = "^[-+]?\\d{16,}$";
 export async function planColumns(
   connection: Connection,
   from: {
-    readonly file: string;
-    readonly format: DatasetFormat;
+    readonly table: TableFiles;
     readonly columns?: readonly string[];
     readonly spelled?: readonly string[];
   },
 ): Promise<Plan> {
-  const layout = await layoutOf(connection, from);
-  requireColumns(from.file, layout.columns, from.columns ?? []);
+  const { asked, format, partitions } = from.table;
+  const layout = await layoutOf(connection, from.table);
+  requireColumns(asked, layout.columns, from.columns ?? []);
   const wanted = from.columns === undefined ? null : new Set(from.columns);
   const spelled = new Set(from.spelled);
   const drafts = layout.columns
     .filter((column) => wanted === null || wanted.has(column.name))
-    .map((column) => (spelled.has(column.name) ? spelledDraft : draftOf)(column, from.format));
+    // What stands in the name of a folder is a text, as in CSV, whatever the files are.
+    .map((column) =>
+      (spelled.has(column.name) ? spelledDraft : draftOf)(column, partitions.includes(column.name) ? "csv" : format),
+    );
   const { rows, columns } = await survey(connection, layout, drafts);
   for (const { name, refused } of columns) {
     if (refused === undefined) continue;
     const { what, hint } = refused;
-    throw new SentinelError("dataset.type-wrong", `${from.file}: column ${name} ${what}`, { hint });
+    throw new SentinelError("dataset.type-wrong", `${asked}: column ${name} ${what}`, { hint });
   }
   return { rows, columns, source: layout.source(typesOf(columns)) };
 }

@@ -45,7 +45,7 @@ export interface SqliteLogOptions {
   readonly pagesMax?: number;
   /** Names of the fields that carry the card and the amount. */
   readonly card?: string | null;
-  readonly amount?: string;
+  readonly amount?: string | null;
   /** Milliseconds of a steady clock. */
   readonly elapsed?: () => number;
 }
@@ -76,7 +76,10 @@ const BUSY_RETRY_MS = 5;
 export function createSqliteLog(input: { readonly file: string; readonly options?: SqliteLogOptions }): SqliteLog {
   const { file, options = {} } = input;
   const { batchRowsMax = BATCH_ROWS_MAX, durability = "interval" } = options;
-  const names = { card: options.card === undefined ? "customer_id" : options.card, amount: options.amount ?? "amount" };
+  const names = {
+    card: options.card === undefined ? "customer_id" : options.card,
+    amount: options.amount === undefined ? "amount" : options.amount,
+  };
   const db = openLog(file);
   const findWritten = finder(db);
   const counters = countersOf(db);

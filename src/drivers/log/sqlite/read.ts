@@ -268,7 +268,7 @@ export async function readScored(
 export async function* readPairs(
   db: Connection,
   candidateVersion: string,
-  options: { readonly card: string | null; readonly amount: string; readonly newest?: number },
+  options: { readonly card: string | null; readonly amount: string | null; readonly newest?: number },
 ): AsyncGenerator<ShadowPair> {
   const query = db
     .prepare(

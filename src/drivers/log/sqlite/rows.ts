@@ -107,11 +107,11 @@ export function shadowRow(shadow: ShadowRecord): Parameter[] {
 }
 
 /** From {@link SHADOW_COLUMNS} followed by fields JSON, label fraud, label known_at. */
-export function pairOf(row: Row, names: { readonly card: string | null; readonly amount: string }): ShadowPair {
+export function pairOf(row: Row, names: { readonly card: string | null; readonly amount: string | null }): ShadowPair {
   const fields = fieldsOf(row[12]);
   const transactionId = loadText(row[0]);
   const card = names.card === null ? null : (fields[names.card] ?? null);
-  const amount = fields[names.amount];
+  const amount = names.amount === null ? undefined : fields[names.amount];
   return {
     transactionId,
     time: numberOf(row[1]),

@@ -1,0 +1,61 @@
+// Features of TabFormer's table: amount and habits of the card, how it was used, what went wrong, the merchant's kind and past.
+import { declareColumns } from "sentinel-fraud";
+
+const f = declareColumns({
+  Amount: "number",
+  User: "key",
+  Card: "key",
+  "Use Chip": "key",
+  "Merchant Name": "key",
+  "Merchant City": "key",
+  MCC: "key",
+  "Errors?": "key",
+});
+const card = { key: ["User", "Card"] } as const;
+const merchant = { key: "Merchant Name" } as const;
+const amount = f.column("Amount");
+const usual = f.window("card_mean_before_30d", {
+  ...card,
+  over: "Amount",
+  aggregate: "mean",
+  window: "30d",
+  current: false,
+});
+
+export const tabformer = f.spec({
+  name: "tabformer",
+  version: 1,
+  features: [
+    amount,
+    f.category("Use Chip", ["Swipe Transaction", "Chip Transaction", "Online Transaction"], "use"),
+    f.category(
+      "Errors?",
+      [
+        "Bad CVV",
+        "Bad Card Number",
+        "Bad Expiration",
+        "Bad PIN",
+        "Bad Zipcode",
+        "Insufficient Balance",
+        "Technical Glitch",
+      ],
+      "error",
+    ),
+    f.category(
+      "MCC",
+      ["4829", "5300", "5310", "5311", "5411", "5499", "5541", "5651", "5732", "5812", "5912", "7996"],
+      "mcc",
+    ),
+    f.time("hour", "hour"),
+    f.time("day_of_week", "dayOfWeek"),
+    f.window("card_payments_1d", { ...card, over: "transactions", window: "1d" }),
+    f.window("card_payments_7d", { ...card, over: "transactions", window: "7d" }),
+    f.window("card_spend_1d", { ...card, over: "Amount", aggregate: "sum", window: "1d" }),
+    usual,
+    f.ratio("amount_to_usual", amount, usual),
+    f.window("card_cities_7d", { ...card, over: "Merchant City", aggregate: "distinct", window: "7d" }),
+    f.elapsed("card_seconds_since_last", { ...card, since: "last-transaction", within: "30d", unit: "seconds" }),
+    f.window("user_merchant_payments_90d", { key: ["User", "Merchant Name"], over: "transactions", window: "90d" }),
+    f.window("merchant_fraud_rate_30d", { ...merchant, over: "fraud-rate", window: "30d", delay: "7d", empty: 0 }),
+  ],
+});

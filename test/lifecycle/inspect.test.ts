@@ -1,0 +1,71 @@
+// Inspect: of every public table it finds the roles; what it writes trains and promotes with no file edited by hand.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
+import { loadSpec } from "../../src/lifecycle/data/spec-file.ts";
+import { inspect } from "../../src/lifecycle/inspect.ts";
+import { loadPipeline } from "../../src/pipeline/pipeline.ts";
+import type { Ports } from "../../src/ports/ports.ts";
+import { sentinelJson } from "../cli/sentinel.ts";
+import { csvOf, makePublicTable } from "./public-tables.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), "sentinel-inspect-"));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const ports = { dataset: async () => datasetDuckdb() } as unknown as Ports;
+function put(name: string, csv: string): string {
+  const file = path.join(dir, name);
+  writeFileSync(file, csv);
+  return file;
+}
+
+test.each([
+  ["creditcard", { id: "transaction_id", time: "Time", amount: "Amount", card: null, label: "Class" }],
+  ["paysim", { id: "transaction_id", time: "step", amount: "amount", card: "nameOrig", label: "isFraud" }],
+  ["sparkov", { id: "trans_num", time: "trans_date_trans_time", amount: "amt", card: "cc_num", label: "is_fraud" }],
+  [
+    "tabformer",
+    { id: "transaction_id", time: "Year Month Day Time", amount: "Amount", card: "User", label: "Is Fraud?" },
+  ],
+  ["banksim", { id: "transaction_id", time: "step", amount: "amount", card: "customer", label: "fraud" }],
+  ["baf", { id: "transaction_id", time: "month", amount: "intended_balcon_amount", card: null, label: "fraud_bool" }],
+  [
+    "ieee-cis",
+    { id: "TransactionID", time: "TransactionDT", amount: "TransactionAmt", card: "card1", label: "isFraud" },
+  ],
+  ["elliptic", { id: "txId", time: "Time step", amount: null, card: null, label: "class" }],
+])("the roles of %s are found, and what is written loads", async (name, columns) => {
+  const { header, rows } = makePublicTable(name, 5);
+  const file = put("t.csv", csvOf(header, rows));
+  const { guesses, fraudRate } = await inspect(ports, { path: file, workspace: dir, name: "mine" });
+  const pipeline = loadPipeline(dir, "mine");
+  expect(pipeline.columns).toEqual(columns);
+  expect((await loadSpec(pipeline)).features.length).toBeGreaterThan(5);
+  expect(fraudRate).toBeGreaterThan(0.05);
+  expect(guesses.doubts.length).toBeGreaterThan(0);
+  expect(readFileSync(pipeline.file, "utf8")).toContain(`# ? ${guesses.doubts[0]}`);
+});
+
+test("from a file to a champion in three commands", { timeout: 120_000 }, async () => {
+  const { header, rows } = makePublicTable("creditcard", 5);
+  const file = put("creditcard.csv", csvOf(header, rows));
+  const run = (...args: string[]) => sentinelJson([...args, "--workspace", dir]);
+  expect(await run("inspect", file)).toMatchObject({ code: 0 });
+  const trained = await run("train");
+  expect(trained.code, trained.stderr + JSON.stringify(trained.json?.verdicts)).toBe(0);
+  expect(await run("promote")).toMatchObject({ code: 0 });
+});
+
+test("what cannot be guessed is asked for, and nothing is overwritten", async () => {
+  const file = put("t.csv", "a,when,outcome\n1,2024-01-01,bad\n2,2024-01-02,good\n");
+  const asked = { path: file, workspace: dir, name: "mine" };
+  await expect(inspect(ports, asked)).rejects.toThrow(/no column that looks like the label/);
+  await expect(inspect(ports, { ...asked, label: "outcome" })).resolves.toMatchObject({ fraudRate: 0.5 });
+  expect(loadPipeline(dir, "mine").written.labelWords).toMatchObject({ fraud: ["bad"], genuine: ["good"] });
+  await expect(inspect(ports, { ...asked, label: "outcome" })).rejects.toThrow(/is there already/);
+});
