@@ -41,8 +41,9 @@ describe("tables", () => {
     rows
       .slice(0, 50)
       .map((line, at) => {
-        const [id, time, , , value] = line.split(",");
-        return `{"id":${id},"time":"${time}","amount":${at === 9 ? amount : value},"is_fraud":0}`;
+        const [id, time, customer, terminal, value] = line.split(",");
+        const keys = `"customer_id":"${customer}","terminal_id":"${terminal}"`;
+        return `{"id":${id},"time":"${time}",${keys},"amount":${at === 9 ? amount : value},"is_fraud":0}`;
       })
       .join("\n");
   const cases: [name: string, file: string, text: (() => string) | null, code: string, says: RegExp][] = [
@@ -64,14 +65,14 @@ describe("tables", () => {
       "t.csv",
       () => csv(changed(12, 4, "abc")),
       "dataset.type-wrong",
-      /tx_amount .*"abc" in data row 12/,
+      /tx_amount .*is no number in data row 12: "abc"/,
     ],
     [
       "text as time",
       "t.csv",
       () => csv(changed(12, 1, "yesterday")),
       "dataset.type-wrong",
-      /tx_datetime .*"yesterday" in data row 12/,
+      /tx_datetime .*in data row 12 is "yesterday", which is no time/,
     ],
     ["a row without time", "t.csv", () => csv(changed(12, 1, "")), "dataset.type-wrong", /tx_datetime .*data row 12/],
     ["a label of 2", "t.csv", () => csv(changed(12, 5, "2")), "dataset.type-wrong", /tx_fraud .* is 2 in data row 12/],
@@ -307,7 +308,7 @@ const f = declareColumns({ amount: "number", customer_id: "key" });
 
 describe("commands", () => {
   const cases: [args: string, code: string, says: RegExp][] = [
-    ["frobnicate", "cli.usage", /"frobnicate"[\s\S]*known verbs: init, demo/],
+    ["frobnicate", "cli.usage", /"frobnicate"[\s\S]*known verbs: init, inspect, demo/],
     ["train --nope", "cli.usage", /--nope/],
     ["train --seed x", "cli.usage", /--seed x is no whole number/],
     ["train extra", "cli.usage", /too many arguments/],
