@@ -283,6 +283,12 @@ test("a schema that does not let the columns through is refused before training,
   });
 });
 
+test("a workspace without a request schema takes no requests, and makes its features all the same", async () => {
+  const schemaFile = path.join(dir, "pipelines", "nobody.schema.json");
+  const spec = await learnedSpec(ports, { ...pipeline, schemaFile }, pipeline.source);
+  expect(compileSpec(spec).layoutHash).toBe(scorer.plan.layoutHash);
+});
+
 function cell(name: string, row: number): string | number | null {
   const column = whole.columns.get(name)!;
   if (column.kind === "text") return column.codes[row] < 0 ? null : column.dictionary[column.codes[row]];

@@ -24,3 +24,11 @@ export function loadSchema(pipeline: Pipeline): object {
     hint: 'write {"type": "object", "properties": {…}}, as card.schema.json of a fresh `sentinel init` does',
   });
 }
+
+/**
+ * The schema, or null where the file is not there: a workspace that only trains or makes feature tables takes no requests, so there is nothing
+ * to hold the features against; a server refuses to start without it. Errors: pipeline.invalid for a file that is no schema.
+ */
+export function schemaIfThere(pipeline: Pipeline): object | null {
+  return existsSync(pipeline.schemaFile) ? loadSchema(pipeline) : null;
+}

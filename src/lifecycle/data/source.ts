@@ -400,7 +400,8 @@ function withoutMinusZero(column: Column): Column {
 }
 
 /** What a label is, and what to do about another. */
-const LABEL_HINT = "write 1 for fraud, 0 for genuine, nothing where not known";
+const LABEL_HINT =
+  "write 1 for fraud, 0 for genuine, nothing where not known; or declare the words: columns: label: {column: …, fraud: [Yes], genuine: [No]}";
 
 function checkLabel(column: Column, place: Place): void {
   if (column.kind === "text") {

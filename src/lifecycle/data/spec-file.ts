@@ -7,7 +7,7 @@ import { compileSpec } from "../../features/plan.ts";
 import type { FeatureSpec } from "../../features/spec.ts";
 import { checkFields } from "../../online/fields.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { loadSchema } from "./schema-file.ts";
+import { schemaIfThere } from "./schema-file.ts";
 
 /** The name under which npm knows this package; package.json says the same. */
 export const PACKAGE_NAME = "sentinel-fraud";
@@ -22,8 +22,9 @@ const FORMER_NAME = "sentinel";
 export async function loadOpenSpec(pipeline: Pipeline): Promise<OpenSpec> {
   const spec = await readSpec(pipeline);
   const features = spec.features.filter(({ kind }) => kind !== "columns");
-  if (features.length > 0) {
-    checkFields(compileSpec(unlearned({ ...spec, features })), { pipeline, schema: loadSchema(pipeline) });
+  const schema = schemaIfThere(pipeline);
+  if (features.length > 0 && schema !== null) {
+    checkFields(compileSpec(unlearned({ ...spec, features })), { pipeline, schema });
   }
   return spec;
 }

@@ -7,7 +7,7 @@ import { checkFields } from "../../online/fields.ts";
 import { nameFolder } from "../../pipeline/names.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
-import { loadSchema } from "./schema-file.ts";
+import { schemaIfThere } from "./schema-file.ts";
 import { fileNames } from "./source.ts";
 import { loadOpenSpec } from "./spec-file.ts";
 import { LABEL_KNOWN_AT } from "./vectors.ts";
@@ -27,7 +27,8 @@ export async function tableSpec(ports: Ports, pipeline: Pipeline, path: string):
   const parts = pipeline.written.timeParts ?? [];
   const roles = [id, time, ...parts, label, LABEL_KNOWN_AT, ...(card === null ? [] : [card])];
   const named = nameColumns(spec, { columns, roles });
-  checkFields(compileSpec(unlearned(named)), { pipeline, schema: loadSchema(pipeline) });
+  const schema = schemaIfThere(pipeline);
+  if (schema !== null) checkFields(compileSpec(unlearned(named)), { pipeline, schema });
   const made = named.features.length - spec.features.length + 1;
   const texts = columns.filter(({ name, numeric }) => !numeric && !roles.includes(name)).map(({ name }) => name);
   const others = texts.length === 0 ? "" : `; not numeric: ${listed(texts)}`;

@@ -12,7 +12,7 @@ import { MODEL_PARAMETERS } from "../../pipeline/model-parameters.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { defaultsOf } from "../../pipeline/section.ts";
 import type { Ports } from "../../ports/ports.ts";
-import { loadSchema } from "../data/schema-file.ts";
+import { schemaIfThere } from "../data/schema-file.ts";
 import { amountsOf, cardsOf, labelsOf, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
 import { assembleBundle } from "./assemble.ts";
@@ -118,9 +118,10 @@ export async function judge(
     order: orderBy(timesOf(source.table, pipeline)),
     rowsMax: PARITY_ROWS,
   });
+  const schema = schemaIfThere(pipeline);
   const evidence: LogicEvidence = {
     sample: sampleOf(trained),
-    fieldFault: fieldFault(plan, { pipeline, schema: loadSchema(pipeline) })?.message ?? null,
+    fieldFault: schema === null ? null : (fieldFault(plan, { pipeline, schema })?.message ?? null),
     parityFault: parity.fault,
     parityRows: parity.rows,
   };
