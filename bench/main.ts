@@ -31,6 +31,10 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "the server under load, a candidate in shadow and the log on, against FastAPI with XGBoost and bare node:http",
     load: async () => (await import("./serve.ts")).bench,
   },
+  batch: {
+    purpose: "rows per second of one NDJSON stream through the server, a candidate in shadow and the log on",
+    load: async () => (await import("./batch.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,

@@ -174,7 +174,9 @@ async function portion(
       state.line++;
       if (state.line > LINES_MAX) throw tooManyLines();
       if (next.value.trim() === "") continue;
-      replies.push(await parts.overload.during(() => answerLine(parts, next.value, { ...state })));
+      const reply = answerLine(parts, next.value, { ...state });
+      // Mostly the answer is there already: no promise is made for it, and nothing else ran meanwhile.
+      replies.push(reply instanceof Promise ? await parts.overload.during(() => reply) : reply);
     }
     if (!done) await breathe();
   } catch (error) {
@@ -187,26 +189,26 @@ async function portion(
   return { text: lines.map((line) => `${JSON.stringify(line)}\n`).join(""), done };
 }
 
-/** The line's reply or problem, as a function so that awaiting this waits only until the next line may follow. */
-async function answerLine(
+/** A line's reply or problem, as a function so that awaiting it waits only until the next line may follow. */
+type LineReply = () => object | Promise<object>;
+
+function answerLine(
   parts: ServerParts,
   text: string,
   { line, explain, caller }: { readonly line: number; readonly explain: boolean; readonly caller: Caller },
-): Promise<() => object | Promise<object>> {
+): LineReply | Promise<LineReply> {
   const problem = (error: unknown): object => ({ line, ...problemOf(error) });
   try {
     // The request itself paid for its first line.
     if (line > 1) parts.access.charge(caller, 1);
     const parsed = parts.parser.parse(parseJson(text, line), parts.ports.clock.now());
     const next = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
-    if (next instanceof Promise && mayFollow(parts, parsed)) {
-      const reply = next.catch(problem);
-      return () => reply;
-    }
-    const reply = await next;
-    return () => reply;
+    if (!(next instanceof Promise)) return () => next;
+    const reply: Promise<object> = next.catch(problem);
+    return mayFollow(parts, parsed) ? () => reply : reply.then((there) => () => there);
   } catch (error) {
-    return () => problem(error);
+    const fault = problem(error);
+    return () => fault;
   }
 }
 
