@@ -31,6 +31,10 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "the server under load, a candidate in shadow and the log on, against FastAPI with XGBoost and bare node:http",
     load: async () => (await import("./serve.ts")).bench,
   },
+  shadow: {
+    purpose: "rate and p99 with a candidate that works, fails or hangs, against none",
+    load: async () => (await import("./shadow.ts")).bench,
+  },
   batch: {
     purpose: "rows per second of one NDJSON stream through the server, a candidate in shadow and the log on",
     load: async () => (await import("./batch.ts")).bench,

@@ -12,10 +12,10 @@ const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
 const BODIES = 20_000;
 const SHUTDOWN_MS_MAX = 20_000;
 
-/** The card pipeline trained twice on the data: a champion and a candidate; `withoutShadow` is the same champion alone. */
+/** The card pipeline trained twice on the data: a champion and a candidate; `withoutShadow` is the same champion alone, `copy` the whole again. */
 export async function preparedWorkspace(
   options: BenchOptions,
-): Promise<{ readonly dir: string; readonly withoutShadow: string }> {
+): Promise<{ readonly dir: string; readonly withoutShadow: string; copy(name: string): string }> {
   const dir = path.join(temporaryFolder(), "workspace");
   const run = (...args: string[]): void => {
     execFileSync(process.execPath, [COMMAND, ...args, "--workspace", dir], { stdio: ["ignore", "ignore", "inherit"] });
@@ -29,7 +29,11 @@ export async function preparedWorkspace(
   const withoutShadow = `${dir}-without`;
   cpSync(dir, withoutShadow, { recursive: true });
   run("train", "--data", data, "--seed", "2", "--quiet", "--force", "--reason", "a bench needs a candidate");
-  return { dir, withoutShadow };
+  const copy = (name: string): string => {
+    cpSync(dir, `${dir}-${name}`, { recursive: true });
+    return `${dir}-${name}`;
+  };
+  return { dir, withoutShadow, copy };
 }
 
 /** A file with the bodies of later transactions, each with `@` for the id. */
