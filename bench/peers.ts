@@ -1,7 +1,8 @@
 // Peers: Python libraries in a local environment, and fresh processes that measure one run each.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { assert } from "../src/core/errors.ts";
 import { ROOT } from "./workspace.ts";
@@ -57,4 +58,28 @@ async function runProcess<T>(command: string, args: readonly string[], task: obj
   const code = await new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
   assert(code === 0, `${path.basename(args[0])} ends with code 0, not ${code}`);
   return JSON.parse(text.trimEnd().split("\n").at(-1)!) as T;
+}
+
+/** A server in a process of its own: where it listens, and how it ends. */
+export interface Side {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** A child that prints `{"port": …}` once it listens. */
+export async function startChild(command: string, args: readonly string[], task: object): Promise<Side> {
+  const child = spawn(command, [...args, JSON.stringify(task)], { stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout });
+  const port = await new Promise<number>((resolve, reject) => {
+    lines.once("line", (line) => resolve((JSON.parse(line) as { readonly port: number }).port));
+    child.once("exit", (code) => reject(new Error(`${path.basename(args[0])} ended with code ${code}`)));
+  });
+  return { port, stop: () => stopChild(child) };
+}
+
+function stopChild(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.once("exit", () => resolve());
+    child.kill("SIGTERM");
+  });
 }

@@ -1,11 +1,9 @@
 // Serving: requests per second and latencies of the real server, beside a bare node:http server and FastAPI with XGBoost.
-import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { assert } from "../src/core/errors.ts";
 import { type Bench, type BenchOptions, type Figures, median } from "./bench.ts";
 import type { LoadResult, LoadTask } from "./load-own.ts";
-import { PEERS_MISSING, peerPython, peersInstalled, runOwn } from "./peers.ts";
+import { PEERS_MISSING, peerPython, peersInstalled, runOwn, type Side, startChild } from "./peers.ts";
 import { preparedWorkspace, sentinelServer, writeBodies } from "./serving.ts";
 import { ROOT } from "./workspace.ts";
 
@@ -17,12 +15,6 @@ const WARM_UP = 3000;
 const ANSWER_BYTES = 225;
 /** Bundles of the reference data have about so many trees of this depth. */
 const PEER = { trees: 300, depth: 5, features: 55 };
-
-/** One side of the comparison: where it listens, and how it ends. */
-interface Side {
-  readonly port: number;
-  stop(): Promise<void>;
-}
 
 export const bench: Bench = {
   async run(options): Promise<Figures> {
@@ -122,22 +114,4 @@ function checkAnswers(name: string, { statuses, answered }: LoadResult): void {
     answered > 0 && statuses[200] === answered,
     `${name} answers everything with 200: ${JSON.stringify(statuses)}`,
   );
-}
-
-/** A child that prints `{"port": …}` once it listens. */
-async function startChild(command: string, args: readonly string[], task: object): Promise<Side> {
-  const child = spawn(command, [...args, JSON.stringify(task)], { stdio: ["ignore", "pipe", "inherit"] });
-  const lines = createInterface({ input: child.stdout });
-  const port = await new Promise<number>((resolve, reject) => {
-    lines.once("line", (line) => resolve((JSON.parse(line) as { readonly port: number }).port));
-    child.once("exit", (code) => reject(new Error(`${path.basename(args[0])} ended with code ${code}`)));
-  });
-  return { port, stop: () => stopChild(child) };
-}
-
-function stopChild(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    child.once("exit", () => resolve());
-    child.kill("SIGTERM");
-  });
 }

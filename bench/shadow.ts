@@ -1,12 +1,10 @@
 // What a shadow costs the caller: rate and latency with a candidate that works, fails or hangs, against none, side by side.
-import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { assert } from "../src/core/errors.ts";
 import { type Bench, type BenchOptions, type Figures, median } from "./bench.ts";
 import type { LoadResult, LoadTask } from "./load-own.ts";
-import { runOwn } from "./peers.ts";
+import { runOwn, type Side, startChild } from "./peers.ts";
 import type { ServeTask } from "./serve-own.ts";
 import { preparedWorkspace, writeBodies } from "./serving.ts";
 import { ROOT, temporaryFolder } from "./workspace.ts";
@@ -26,20 +24,20 @@ parentPort.postMessage("ready");
 `,
 };
 const SIDES = ["off", "on", "failing", "hanging"] as const;
-type Side = (typeof SIDES)[number];
+type Name = (typeof SIDES)[number];
 
 export const bench: Bench = {
   async run(options): Promise<Figures> {
     const workspace = await preparedWorkspace(options);
     const bodiesFile = await writeBodies(options);
     const folder = temporaryFolder();
-    const workerOf = (side: Side): string | undefined => {
+    const workerOf = (side: Name): string | undefined => {
       if (side !== "failing" && side !== "hanging") return undefined;
       const file = path.join(folder, `${side}.mjs`);
       writeFileSync(file, WORKERS[side]);
       return file;
     };
-    const servers = new Map<Side, Server>();
+    const servers = new Map<Name, Side>();
     try {
       for (const side of SIDES) {
         const dir = side === "off" ? workspace.withoutShadow : workspace.copy(side);
@@ -54,10 +52,10 @@ export const bench: Bench = {
 
 async function measure(
   options: BenchOptions,
-  { servers, bodiesFile }: { readonly servers: ReadonlyMap<Side, Server>; readonly bodiesFile: string },
+  { servers, bodiesFile }: { readonly servers: ReadonlyMap<Name, Side>; readonly bodiesFile: string },
 ): Promise<Figures> {
   let loads = 0;
-  const load = async (side: Side, more: Partial<LoadTask>): Promise<LoadResult> => {
+  const load = async (side: Name, more: Partial<LoadTask>): Promise<LoadResult> => {
     const result = await runOwn<LoadResult>("load-own", {
       port: servers.get(side)!.port,
       path: "/predict",
@@ -72,8 +70,8 @@ async function measure(
     return result;
   };
   /** One figure by side, the sides taking turns. */
-  const rounds = async (more: Partial<LoadTask>): Promise<Map<Side, LoadResult[]>> => {
-    const results = new Map<Side, LoadResult[]>(SIDES.map((side) => [side, []]));
+  const rounds = async (more: Partial<LoadTask>): Promise<Map<Name, LoadResult[]>> => {
+    const results = new Map<Name, LoadResult[]>(SIDES.map((side) => [side, []]));
     for (let round = 0; round < options.repeats; round++) {
       for (let i = 0; i < SIDES.length; i++) {
         const side = SIDES[(round + i) % SIDES.length];
@@ -83,16 +81,16 @@ async function measure(
     return results;
   };
   const closed = await rounds({});
-  const rateOf = (side: Side): number => median(closed.get(side)!.map((result) => result.perSecond));
+  const rateOf = (side: Name): number => median(closed.get(side)!.map((result) => result.perSecond));
   const rate = Math.round(rateOf("off") / 2);
   const open = await rounds({ rate });
-  const p99Of = (side: Side): number => median(open.get(side)!.map((result) => result.p99Ms));
+  const p99Of = (side: Name): number => median(open.get(side)!.map((result) => result.p99Ms));
   for (const side of SIDES) {
     options.print(
       `  ${side.padEnd(8)} ${Math.round(rateOf(side)).toString().padStart(7)}/s   open loop at ${rate}/s: p99 ${p99Of(side).toFixed(2)} ms`,
     );
   }
-  const ratios = (of: (side: Side) => number): Figures => ({
+  const ratios = (of: (side: Name) => number): Figures => ({
     on: of("on") / of("off"),
     failing: of("failing") / of("off"),
     hanging: of("hanging") / of("off"),
@@ -100,25 +98,6 @@ async function measure(
   return { p99Ratio: ratios(p99Of), rateRatio: ratios(rateOf), offPerSecond: rateOf("off"), offP99Ms: p99Of("off") };
 }
 
-interface Server {
-  readonly port: number;
-  stop(): Promise<void>;
-}
-
-async function startServer(task: ServeTask): Promise<Server> {
-  const script = path.join(ROOT, "dist", "bench", "serve-own.js");
-  const child = spawn(process.execPath, [script, JSON.stringify(task)], { stdio: ["ignore", "pipe", "inherit"] });
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const lines = createInterface({ input: child.stdout });
-  const port = await new Promise<number>((resolve, reject) => {
-    lines.once("line", (line) => resolve((JSON.parse(line) as { readonly port: number }).port));
-    child.once("exit", (code) => reject(new Error(`the server ended with code ${code}`)));
-  });
-  return {
-    port,
-    async stop() {
-      child.kill("SIGTERM");
-      await ended;
-    },
-  };
+function startServer(task: ServeTask): Promise<Side> {
+  return startChild(process.execPath, [path.join(ROOT, "dist", "bench", "serve-own.js")], task);
 }
