@@ -1,7 +1,6 @@
 // A real MLflow server for tests: its own folder, a free port, and an end.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,19 +8,17 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Database from "libsql";
+import { isInstalled, venvAt } from "../python.ts";
 
-const venvAt = (name: string) => fileURLToPath(new URL(`../../.cache/${name}`, import.meta.url));
-const VENV = venvAt("venv-mlflow");
 const START_TRIES_MAX = 600;
 
-/** The stamp is written last: a half-installed environment counts as none. */
-export const mlflowInstalled = existsSync(path.join(VENV, "sentinel-stamp"));
+export const mlflowInstalled = isInstalled("venv-mlflow");
 
 /** The oldest 3.x that has a server; see scripts/setup-python. */
 export const OLDEST_SERVER = "venv-mlflow-server-oldest";
-export const oldestServerInstalled = existsSync(path.join(venvAt(OLDEST_SERVER), "sentinel-stamp"));
+export const oldestServerInstalled = isInstalled(OLDEST_SERVER);
 
-export const mlflowPython = path.join(VENV, "bin", "python");
+export const mlflowPython = path.join(venvAt("venv-mlflow"), "bin", "python");
 
 export interface MlflowProcess {
   readonly uri: string;
