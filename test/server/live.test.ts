@@ -98,7 +98,7 @@ test("a version that does not hold its golden rows is not swapped in; the last g
   expect(model).toMatchObject({ champion: { version: "1" }, broken: [{ version: "2", code: "bundle.corrupt" }] });
   expect((await post(running.server, "/predict", traffic(1, "g")[0])).status).toBe(200);
   expect(await (await running.server.app.request("/metrics")).text()).toMatch(
-    /swap_failures_total\{code="bundle.corrupt"\} 1/,
+    /swap_failures_total\{code="bundle.corrupt",pipeline="card"\} 1/,
   );
   await world.alias("champion", await world.register(bundles.a2));
   await until(async () => (await json(running.server, "/model")).champion.version === "3");
@@ -159,7 +159,9 @@ test("candidates shadow with their own windows, the old champion stays in shadow
     "/feedback",
     items.slice(0, 40).map((item, i) => ({ transaction_id: item.transaction_id, fraud: i % 4 === 0 })),
   );
-  await until(async () => /outcome="scored"\} 80/.test(await (await running.server.app.request("/metrics")).text()));
+  await until(async () =>
+    /outcome="scored",pipeline="card"\} 80/.test(await (await running.server.app.request("/metrics")).text()),
+  );
   const report = await json(running.server, "/shadow/report");
   expect(report).toMatchObject({
     champion: "1",
@@ -177,7 +179,7 @@ test("candidates shadow with their own windows, the old champion stays in shadow
   for (const item of more) expect((await reply(post(running.server, "/predict", item))).model.version).toBe("2");
   await until(async () => {
     const text = await (await running.server.app.request("/metrics")).text();
-    return text.includes('sentinel_shadow_outcomes_total{version="1",outcome="scored"} 20');
+    return text.includes('sentinel_shadow_outcomes_total{version="1",outcome="scored",pipeline="card"} 20');
   });
   await running.stop();
 });
