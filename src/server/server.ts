@@ -94,6 +94,7 @@ export async function createServer(input: {
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     live.draining = true;
+    overload.heldBack.stop();
     const closed = listening?.close({ announceMs, msMax: drainMsMax });
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
