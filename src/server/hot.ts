@@ -234,15 +234,15 @@ interface Refusal {
   readonly head: readonly string[];
 }
 
-/** What all of the late are told, made once. */
-let toLate: Refusal | null = null;
+/** The refusal of all that are late, made once. */
+let lateRefusal: Refusal | null = null;
 
 /** The problem document of an error, as the cold road answers it; the status. Made without a Response, because overload makes thousands. */
 function refuse(parts: ServerParts, { response, safety, id }: Exchange, error: unknown): number {
   const more = noteFailure(parts, error, id);
   const isLate = error === parts.overload.late;
-  const made = (isLate ? toLate : null) ?? refusalOf(error, more);
-  if (isLate) toLate = made;
+  const made = (isLate ? lateRefusal : null) ?? refusalOf(error, more);
+  if (isLate) lateRefusal = made;
   if (!response.headersSent && !response.destroyed) {
     response.writeHead(made.status, [...made.head, REQUEST_ID, id, ...safety]);
     response.end(made.text);

@@ -115,7 +115,7 @@ export class Overload {
     });
   }
 
-  /** What a request is told whose turn came too late. */
+  /** The refusal of a request whose turn came too late. */
   get late(): SentinelError {
     return LATE;
   }
