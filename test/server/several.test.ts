@@ -293,10 +293,7 @@ test("a log that cannot be opened, a snapshot that is none: the pipeline alone i
   const { snapshotName } = await import("../../src/online/states/saved.ts");
   const name = snapshotName("serve", { pipeline: "fresh", layout: compileSpec(SPEC_A).layoutHash });
   await (await workspace.common.snapshots()).save(name, new Uint8Array([1, 2, 3]));
-  writeFileSync(
-    fileOf("fresh"),
-    pipelineText("fresh").replace("fresh-fraud", "card-fraud"),
-  );
+  writeFileSync(fileOf("fresh"), pipelineText("fresh").replace("fresh-fraud", "card-fraud"));
   await until(() => server.pipelines.get("fresh")?.fault?.code === "log.unreadable");
   await expect(server.pipelines.add(sourceOf("fresh"))).rejects.toMatchObject({ code: "pipeline.exists" });
   expect((await send(at("fresh", "/predict"), {})).body).toMatchObject({ status: 503, code: "server.not-ready" });
