@@ -58,7 +58,7 @@ async function openFile(workspace: string, name: string, portsOf: PortsOf): Prom
   }
 }
 
-/** What is wrong with a pipeline is told to whoever asks it something, and where the workspace lies is nobody's business. */
+/** Whoever asks a pipeline reads what is wrong with it, and where the workspace lies is nobody's business. */
 async function withoutFolder<T>(workspace: string, open: () => Promise<T>): Promise<T> {
   try {
     return await open();

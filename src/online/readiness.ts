@@ -8,8 +8,8 @@ export type Readiness =
   | { readonly ready: false; readonly reason: string; readonly fault?: ChampionFault };
 
 /**
- * Every pipeline has a model today, so one without a champion is not ready. A pipeline of rules alone is to be told here: all else asks
- * this function, and `answer` asks `championOf`.
+ * Every pipeline has a model today, so one without a champion is not ready. A pipeline of rules alone belongs here: all else asks this
+ * function, and `answer` asks `championOf`.
  */
 export function readinessOf({ live, log }: Pick<Engine, "live" | "log">): Readiness {
   const { champion, fault } = live.current;

@@ -29,7 +29,7 @@ function aboutOf(slot: Slot<ServerParts>, main: string | null) {
   };
 }
 
-/** What is told of a pipeline to whoever asks whether it can answer. */
+/** What whoever asks whether a pipeline can answer receives. */
 export interface PipelineStatus {
   readonly status: "ready" | "degraded" | "not ready";
   readonly state?: "warm" | "cold";
@@ -41,8 +41,8 @@ export interface PipelineStatus {
 export function statusOf({ engine, fault }: Slot<ServerParts>): PipelineStatus {
   if (engine === null) {
     const { code, message, hint, since } = fault!;
-    const told = { code, message, hint, since: new Date(since).toISOString() };
-    return { status: "not ready", reason: "the pipeline is not up", fault: told };
+    const what = { code, message, hint, since: new Date(since).toISOString() };
+    return { status: "not ready", reason: "the pipeline is not up", fault: what };
   }
   const { ready, ...why } = readinessOf(engine);
   if (!ready) return { status: "not ready", ...why };

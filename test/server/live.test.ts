@@ -3,6 +3,7 @@ import { existsSync, readdirSync, renameSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import type { BundleFiles } from "../../src/core/bundle.ts";
+import { DAY_MS } from "../../src/core/duration.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
 import { loadScorer } from "../../src/online/score.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
@@ -47,13 +48,21 @@ async function begin(options: Parameters<typeof serve>[1] = {}) {
   return serve(world, options);
 }
 
-test("while the alias moves back and forth no request fails, and each answer is of the version it names", async () => {
+/** Requests under promotions; the long form: SENTINEL_PROMOTION_REQUESTS=100000, with --testTimeout=3600000. */
+const UNDER_PROMOTION = Number(process.env.SENTINEL_PROMOTION_REQUESTS ?? 1200);
+const PROMOTIONS = 20;
+
+test("while the alias moves back and forth no request fails, and each answer is of the one bundle that it names", async () => {
   const running = await begin();
   const { server } = running;
   await world.register(bundles.a2);
   await world.register(bundles.b);
   const { port } = await server.start({ host: "127.0.0.1", port: 0 });
-  const items = traffic(1200, "w");
+  const from = HISTORY[HISTORY.length - 1].time;
+  const items = traffic(UNDER_PROMOTION, "w").map((item, index) => ({
+    ...item,
+    time: Math.round(from + (index / UNDER_PROMOTION) * 30 * DAY_MS),
+  }));
   const answers: { transaction_id: string; score: number; model: { version: string } }[] = [];
   let next = 0;
   const client = async (): Promise<void> => {
@@ -66,9 +75,9 @@ test("while the alias moves back and forth no request fails, and each answer is 
     }
   };
   const mover = async (): Promise<void> => {
-    for (let move = 0; next < items.length; move++) {
+    for (let move = 0; move < PROMOTIONS; move++) {
+      await until(() => next >= (move * items.length) / PROMOTIONS);
       await world.alias("champion", ["2", "3", "1"][move % 3]);
-      await new Promise((resolve) => setTimeout(resolve, 60));
     }
   };
   await Promise.all([mover(), ...Array.from({ length: 16 }, client)]);
