@@ -19,7 +19,7 @@ import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../../drivers
 import { runPython } from "../../python.ts";
 import { makePlace, type Place } from "../world.ts";
 
-const WORLD = { customers: 400, terminals: 600, days: 60, seed: 11 };
+const WORLD = { customers: 200, terminals: 300, days: 60, seed: 7 };
 /** On versions alone: they say how the registration came about. */
 const OF_VERSIONS = ["sentinel.evidence", "sentinel.forced"];
 /** On runs alone: MLflow's own, and the driver's mark of a request. */
