@@ -10,6 +10,7 @@ import type { Intake } from "./intake.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
 import type { RequestIds } from "./request-id.ts";
+import type { ShadowReporter } from "./shadow-report.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** What the pipelines of a server have in common. */
@@ -21,6 +22,8 @@ export interface Common {
   readonly requestIds: RequestIds;
   /** null: nobody traces. */
   readonly tracing: Tracing | null;
+  /** Makes shadow reports elsewhere; null: they are made beside the traffic. */
+  readonly reporter: ShadowReporter | null;
 }
 
 /** The engine of one pipeline, and what only a door over HTTP needs. */

@@ -23,6 +23,7 @@ import { isReady } from "./probes.ts";
 import { problemResponse } from "./problem.ts";
 import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
+import type { ShadowReporter } from "./shadow-report.ts";
 import { openTracing } from "./tracing.ts";
 
 export interface ServerOptions {
@@ -48,6 +49,8 @@ export interface ServerOptions {
   readonly announceMs?: number;
   /** How long a stop waits for requests in flight, and then for shadows. */
   readonly drainMsMax?: number;
+  /** Makes shadow reports elsewhere. Absent: in this thread, which suits tests. */
+  readonly reporter?: ShadowReporter;
   /** How often pipelines that are not up are tried again, and new ones looked for. */
   readonly retryMs?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -202,6 +205,7 @@ async function assemble(input: {
     packageVersion,
     requestIds: createRequestIds(),
     tracing: await openTracing(packageVersion),
+    reporter: options.reporter ?? null,
   };
   const pipelines = new Pipelines<ServerParts>(main, {
     start: (source) => startPipeline(source, { common, logger, options, measures: measuresOf(source.name) }),
