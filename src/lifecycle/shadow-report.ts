@@ -22,6 +22,9 @@ export interface ShadowReportRequest {
   readonly settings: ReportSettings;
 }
 
+/** Makes a pipeline's report elsewhere, such as in a thread. */
+export type ShadowReporter = (pipeline: string, request: ShadowReportRequest) => Promise<object>;
+
 export interface ReportedCandidate {
   readonly version: string;
   readonly bundle: string;
@@ -107,7 +110,7 @@ interface Explaining {
 /** The pairs furthest apart, each with what drives it, and the features that drive them together. */
 async function explained(pairs: readonly ShadowPair[], by: Explaining): Promise<object> {
   const sums = new Map<string, { total: number; absolute: number }>();
-  const told: object[] = [];
+  const shown: object[] = [];
   let count = 0;
   for (const pair of pairs) {
     const { transactionId, time, amount, fraud, champion, candidate } = pair;
@@ -128,10 +131,10 @@ async function explained(pairs: readonly ShadowPair[], by: Explaining): Promise<
         sum.absolute += Math.abs(one.difference);
         sums.set(one.feature, sum);
       }
-      told.push({ ...about, difference, features: contributions.slice(0, FEATURES_OF_PAIR) });
+      shown.push({ ...about, difference, features: contributions.slice(0, FEATURES_OF_PAIR) });
     } catch (error) {
       if (!(error instanceof SentinelError)) throw error;
-      told.push({ ...about, features: null, unexplained: { code: error.code, text: messageOf(error) } });
+      shown.push({ ...about, features: null, unexplained: { code: error.code, text: messageOf(error) } });
     }
   }
   const features = [...sums]
@@ -142,7 +145,7 @@ async function explained(pairs: readonly ShadowPair[], by: Explaining): Promise<
     }))
     .sort((a, b) => b.mean_absolute_difference - a.mean_absolute_difference)
     .slice(0, FEATURES_MAX);
-  return { explained: count, features, pairs: told };
+  return { explained: count, features, pairs: shown };
 }
 
 /** Why the two judge a transaction differently. Errors: request.invalid where a vector is not known any more, those of the registry, ml.*. */

@@ -77,7 +77,7 @@ function serve(parts: ServerParts, on: Exchange): void {
     });
   try {
     const { headers } = incoming;
-    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
+    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization), parts.pipeline.name);
     overload.admit();
   } catch (error) {
     incoming.resume();

@@ -1,6 +1,7 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Pipelines } from "../online/pipelines.ts";
@@ -10,7 +11,6 @@ import type { Intake } from "./intake.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
 import type { RequestIds } from "./request-id.ts";
-import type { ShadowReporter } from "./shadow-report.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** What the pipelines of a server have in common. */
@@ -82,6 +82,8 @@ export interface Route extends Described {
 
 /** A route of the whole server. */
 export interface ServerRoute extends Described {
+  /** True where the route finds a pipeline by itself, and asks whether the caller's key is for it. */
+  readonly findsPipeline?: boolean;
   runServer(server: Server, context: RequestContext): Response | Promise<Response>;
 }
 

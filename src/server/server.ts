@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
+import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
@@ -23,7 +24,6 @@ import { isReady } from "./probes.ts";
 import { problemResponse } from "./problem.ts";
 import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
-import type { ShadowReporter } from "./shadow-report.ts";
 import { openTracing } from "./tracing.ts";
 
 export interface ServerOptions {

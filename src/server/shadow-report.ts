@@ -13,9 +13,6 @@ export const shadowReportRoute: Route = {
   run: async (parts) => jsonResponse(await inTime(reportOnce(parts))),
 };
 
-/** Makes a pipeline's report elsewhere, such as in a thread. */
-export type ShadowReporter = (pipeline: string, request: ShadowReportRequest) => Promise<object>;
-
 /** A report is given again for so long, or longer, so that making them takes at most a tenth of a core. */
 const KEPT_MS = 10_000;
 const KEPT_TIMES_ITS_MAKING = 9;

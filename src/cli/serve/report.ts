@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { asBuilt } from "../../core/built.ts";
 import { messageOf, SentinelError } from "../../core/errors.ts";
-import type { ShadowReporter } from "../../server/shadow-report.ts";
+import type { ShadowReporter } from "../../lifecycle/shadow-report.ts";
 import type { ReportOutcome, ReportTask } from "./report-worker.ts";
 
 const WORKER = asBuilt(new URL("./report-worker.js", import.meta.url));
