@@ -80,7 +80,7 @@ function serve(parts: ServerParts, on: Exchange): void {
     if (overload.heldBack.isOld(incoming)) throw overload.late;
     overload.admit();
     const { headers } = incoming;
-    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
+    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization), parts.pipeline.name);
   } catch (error) {
     // An old one is refused, and the next of its connection, which is fresh, has its chance.
     if (error === overload.late && !overload.heldBack.isOld(incoming)) overload.heldBack.add(incoming);
