@@ -9,6 +9,7 @@ import type { KeyStore } from "./ports/keys.ts";
 import type { PredictionLog } from "./ports/log.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
+import type { RuleStore } from "./ports/rules.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
 
 const SHARED_FLUSH_MS = 50;
@@ -71,6 +72,11 @@ export function openPorts(
     await stateFolder();
     return createFileLock({ dir: path.join(config.stateDir, "locks") });
   });
+  const rules = once(async (): Promise<RuleStore> => {
+    const { createFileRules } = await import("./drivers/rules/files/driver.ts");
+    await stateFolder();
+    return createFileRules({ dir: path.join(config.stateDir, "rules"), pipeline: options.pipeline, lock });
+  });
   const keys = once(async (): Promise<KeyStore> => {
     const { createFileKeys } = await import("./drivers/files/keys.ts");
     return createFileKeys({ file: path.join(config.stateDir, "keys.json") });
@@ -96,6 +102,7 @@ export function openPorts(
       lock,
       sourceControl,
       keys,
+      rules,
       ...(config.redis === null ? {} : { shared }),
     },
     async close() {

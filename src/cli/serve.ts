@@ -4,11 +4,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { loadSchema } from "../lifecycle/data/schema-file.ts";
+import { applyFirst } from "../lifecycle/rules.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Tls } from "../server/listen.ts";
 import { createServer } from "../server/server.ts";
 import { durationOption, integerOption, textOption } from "./options.ts";
-import type { Verb, VerbOptions } from "./verb.ts";
+import type { Verb, VerbContext, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8000;
 const LEVELS = ["debug", "info", "warn", "error", "silent"];
@@ -41,6 +42,7 @@ export const verb: Verb = {
     const held = await lockServing(ports, `serve-${pipeline.name}`);
     const lines = openLogLines();
     try {
+      await firstRules(context);
       const server = await createServer({
         ports,
         pipeline,
@@ -73,6 +75,16 @@ export const verb: Verb = {
     }
   },
 };
+
+/** Rules of a workspace in which none were ever applied begin with their file; later a changed file waits for its command. */
+async function firstRules(context: VerbContext): Promise<void> {
+  const applied = await applyFirst(context.ports(), { pipeline: context.pipeline(), actor: context.config.actor });
+  if (applied === null || applied.changes.length === 0) return;
+  const { changes, done } = applied;
+  if (done) context.output.line(`rules: ${changes.length} of the rules file applied`);
+  else
+    context.output.warn(`the rules file has ${changes.length} changes that are not applied: \`sentinel rules apply\``);
+}
 
 /** Longer than an orchestrator waits before it kills. */
 const ANNOUNCE_MS_MAX = 60_000;

@@ -33,14 +33,20 @@ export interface Pipeline
   readonly canonical: ReadonlyMap<string, string>;
 }
 
+/** Where the rules of a pipeline stand as code: pipelines/NAME.rules.yaml. */
+export const RULES_SUFFIX = ".rules.yaml";
+
 /** The names of the workspace's pipelines. */
 export function pipelineNames(workspace: string): string[] {
   const folder = path.join(workspace, "pipelines");
   if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((file) => file.endsWith(".yaml"))
-    .map((file) => file.slice(0, -".yaml".length))
-    .sort();
+  return (
+    readdirSync(folder)
+      // NAME.rules.yaml stands beside NAME.yaml and is no pipeline of its own.
+      .filter((file) => file.endsWith(".yaml") && !file.endsWith(RULES_SUFFIX))
+      .map((file) => file.slice(0, -".yaml".length))
+      .sort()
+  );
 }
 
 /** Reads pipelines/NAME.yaml. Errors: pipeline.missing, and pipeline.invalid with the line. */

@@ -1,5 +1,7 @@
 // POST /invocations, GET /ping, GET /version: MLflow's scoring protocol, so that its clients need no other.
+
 import { invalidRequest } from "../online/faults.ts";
+import { canAnswer } from "../online/live.ts";
 import { answerItems } from "./batch.ts";
 import { bodyText, mediaType } from "./body.ts";
 import { readCsv } from "./invocations/csv.ts";
@@ -30,7 +32,7 @@ export const invocationRoutes: readonly Route[] = [
     summary: "MLflow's scoring protocol: 200 when a champion can answer, else 503.",
     answers: plain,
     run(parts) {
-      const ready = parts.live.current.champion !== null && !parts.live.draining;
+      const ready = canAnswer(parts.live.current) && !parts.live.draining;
       return text(ready ? "\n" : "not ready\n", ready ? 200 : 503);
     },
   },

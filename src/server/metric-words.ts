@@ -6,7 +6,7 @@ export const LABELS = {
   how: "how a field did not come: `absent`, `null`, or as `text` where a number is read",
   breaker: "`champion`, or the version of a candidate",
   bundle: "SHA-256 over the bundle's files",
-  by: "who decided: `model`, or `policy` where scoring failed",
+  by: "who decided: `model`, `rule`, `list`, or `policy` where scoring failed",
   code: "code of the error, as in problem documents",
   decision: "`approve`, `review` or `block`",
   kind: "`prediction` or `label`; of the process: type of resource, collection or heap space",
@@ -15,9 +15,11 @@ export const LABELS = {
   outcome:
     "of a request: `ok`, `refused` (4xx), `unavailable` (503), `failed` (5xx); of a shadow: `scored` or why it was missed; of a label: `accepted` or the code of the refusal",
   patch: "of Node's version",
+  rule: "id of a rule",
   role: "`champion` or `shadow`",
   route: "path of the route as in `/openapi.json`",
   space: "space of the heap",
+  stage: "`live`: the rule may decide; `shadow`: it decides nothing",
   status: "HTTP status",
   type: "type of the resource",
   version:

@@ -1,4 +1,5 @@
 // GET /livez, /readyz, /health, /circuit/status: what an orchestrator asks.
+import { canAnswer } from "../online/live.ts";
 import { modelOf, registryOf, sharingOf } from "./model.ts";
 import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
 
@@ -26,8 +27,8 @@ export const readyzRoute: Route = {
     const { fault: logFault, oldestMs } = parts.log.health();
     // A log that cannot be written ends readiness before requests are refused, so that traffic goes elsewhere.
     const unwritable = logFault !== null || parts.log.refusal() !== null;
-    const ready = champion !== null && !parts.live.draining && !unwritable;
-    const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : unreadyOf(parts);
+    const ready = canAnswer(parts.live.current) && !parts.live.draining && !unwritable;
+    const state = ready ? { state: champion === null || champion.held.warm ? "warm" : "cold" } : unreadyOf(parts);
     const registry = registryOf(parts, parts.ports.clock.now());
     const { shared } = sharingOf(parts);
     const status = !ready ? "not ready" : shared?.reachable === false ? "degraded" : "ready";
@@ -37,9 +38,10 @@ export const readyzRoute: Route = {
 };
 
 function unreadyOf(parts: ServerParts): { readonly reason: string; readonly fault?: object } {
-  const { champion, fault } = parts.live.current;
+  const { fault } = parts.live.current;
   if (parts.live.draining) return { reason: "draining" };
-  if (champion !== null) return { reason: "the log cannot be written" };
+  if (canAnswer(parts.live.current)) return { reason: "the log cannot be written" };
+  if (parts.live.current.modelless) return { reason: "no rules" };
   return fault === undefined ? { reason: "no champion" } : { reason: "the champion cannot be served", fault };
 }
 
@@ -51,7 +53,7 @@ export const healthRoute: Route = {
   summary: "Readiness with what serves, the log's counts and the breakers, for people.",
   answers,
   async run(parts, context) {
-    const ready = parts.live.current.champion !== null;
+    const ready = canAnswer(parts.live.current);
     const health = parts.log.health();
     // Counting waits for what is unwritten, which a log that fails does not let happen.
     const counts = health.fault === null ? await parts.log.counts().catch(() => null) : null;
