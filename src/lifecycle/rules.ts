@@ -18,7 +18,7 @@ import { type ChangeResult, changeRules, type Side } from "./rules/change.ts";
 import { readRulesFile, rulesFileOf, rulesNow, storeOf } from "./rules/now.ts";
 
 export type { ChangeResult } from "./rules/change.ts";
-export { listsOf, rulesNow } from "./rules/now.ts";
+export { listsOf, rulesFileOf, rulesNow } from "./rules/now.ts";
 
 /** Who changes the rules, and why. */
 export interface By {

@@ -38,11 +38,6 @@ export interface ChampionFault {
   readonly message: string;
 }
 
-/** Whether somebody answers: a champion, or rules where there is no model. */
-export function canAnswer(live: LiveSet): boolean {
-  return live.champion !== null || (live.modelless === true && live.rules !== undefined);
-}
-
 /** A version that could not be loaded. */
 export interface Broken {
   readonly version: string;
