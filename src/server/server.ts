@@ -121,6 +121,7 @@ export async function createSeveral(input: {
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
+    overload.heldBack.stop();
     const closed = listening?.close({ announceMs, msMax: drainMsMax });
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
