@@ -25,7 +25,7 @@ const OUTPUTS: readonly {
   { name: "anomaly_score", datatype: "FP64", value: ({ anomaly_score }) => anomaly_score },
   { name: "decision", datatype: "BYTES", value: ({ decision }) => decision },
   { name: "transaction_id", datatype: "BYTES", value: ({ transaction_id }) => transaction_id },
-  { name: "version", datatype: "BYTES", value: ({ model }) => model.version },
+  { name: "version", datatype: "BYTES", value: ({ model }) => model?.version ?? "" },
 ];
 
 const object = { "application/json": { type: "object" } };
@@ -129,7 +129,7 @@ async function infer(server: Server, context: RequestContext): Promise<Response>
   }));
   const shape = asked.matrix ? [replies.length, 1] : [replies.length];
   const { outputs, raw: bytes } = writeTensors(tensors, shape);
-  const { version } = replies[0].model;
+  const version = replies[0].model?.version ?? "";
   const head = {
     model_name: parts.pipeline.model,
     model_version: version,
