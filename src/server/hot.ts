@@ -3,29 +3,32 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { SentinelError } from "../core/errors.ts";
 import { answer } from "../online/answer.ts";
+import type { Pipelines } from "../online/pipelines.ts";
 import { bearerIn } from "./access.ts";
 import { noteFailure } from "./app.ts";
 import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
-import { BUDGET_MS, type ServerParts } from "./parts.ts";
+import { BUDGET_MS, PREFIX, type Server, type ServerParts } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
 import { problemHeaders, problemOf } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
 import type { SafetyHeaders } from "./safety.ts";
+
+const BEFORE_NAME = PREFIX.slice(0, PREFIX.indexOf("{"));
 
 /**
  * Answers what is plain by itself, and gives everything else to `cold`: other routes, queries, encodings, bodies of unknown length. Errors,
  * headers, limits and metrics are those of the cold road.
  */
 export function hotRoad(
-  parts: ServerParts,
+  { pipelines }: Server,
   { cold, safety }: { readonly cold: RequestListener; readonly safety: SafetyHeaders },
 ): RequestListener {
-  const { bodyMaxBytes } = parts.pipeline.serve;
   const turn = new Turn();
   return (incoming, response) => {
-    const length = plainLength(incoming);
-    if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
+    const parts = partsAt(pipelines, incoming.url!);
+    const length = parts === null ? -1 : plainLength(incoming);
+    if (parts === null || length < 0 || length > parts.pipeline.serve.bodyMaxBytes) cold(incoming, response);
     else {
       const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
       serve(parts, { incoming, response, length, safety, turn, id });
@@ -33,9 +36,16 @@ export function hotRoad(
   };
 }
 
+/** The pipeline whose predictions are at a URL; null for every other URL, and where the pipeline is not up. */
+function partsAt(pipelines: Pipelines<ServerParts>, url: string): ServerParts | null {
+  if (url === predictRoute.path) return pipelines.main;
+  if (!url.startsWith(BEFORE_NAME) || !url.endsWith(predictRoute.path)) return null;
+  return pipelines.engine(url.slice(BEFORE_NAME.length, -predictRoute.path.length)) ?? null;
+}
+
 /** The length of a body that can be answered here; −1 for every other request. */
-function plainLength({ method, url, headers }: IncomingMessage): number {
-  if (method !== "POST" || url !== predictRoute.path) return -1;
+function plainLength({ method, headers }: IncomingMessage): number {
+  if (method !== "POST") return -1;
   const type = headers["content-type"];
   if (type !== "application/json" && type !== "application/json; charset=utf-8") return -1;
   if (headers["content-encoding"] !== undefined || headers["transfer-encoding"] !== undefined) return -1;
@@ -70,7 +80,7 @@ function serve(parts: ServerParts, on: Exchange): void {
     if (overload.heldBack.isOld(incoming)) throw overload.late;
     overload.admit();
     const { headers } = incoming;
-    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
+    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization), parts.pipeline.name);
   } catch (error) {
     // An old one is refused, and the next of its connection, which is fresh, has its chance.
     if (error === overload.late && !overload.heldBack.isOld(incoming)) overload.heldBack.add(incoming);
