@@ -1,10 +1,11 @@
-// The hot road: POST /predict with a plain JSON body goes from node:http to the engine, without a router or a Request in between.
+// The hot road: POST /predict with a plain JSON body goes from the connection to the engine, without a router or a Request in between.
 import { isUtf8 } from "node:buffer";
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener } from "node:http";
 import { SentinelError } from "../core/errors.ts";
 import { answer } from "../online/answer.ts";
 import { bearerIn } from "./access.ts";
 import { noteFailure } from "./app.ts";
+import { type Exchange, httpExchange } from "./exchange.ts";
 import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
 import { BUDGET_MS, type ServerParts } from "./parts.ts";
@@ -12,24 +13,47 @@ import { predictRoute } from "./predict.ts";
 import { problemHeaders, problemOf } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
 import type { SafetyHeaders } from "./safety.ts";
+import type { PlainRoad } from "./wire.ts";
+
+export interface HotRoad {
+  /** Answers what it can by itself, and gives everything else to the cold road. */
+  readonly listener: RequestListener;
+  /** Answers what is plain on the wire; null where requests are traced, which needs node:http. */
+  readonly plain: PlainRoad | null;
+}
 
 /**
- * Answers what is plain by itself, and gives everything else to `cold`: other routes, queries, encodings, bodies of unknown length. Errors,
- * headers, limits and metrics are those of the cold road.
+ * Gives to `cold` other routes, queries, encodings, bodies of unknown length. Errors, headers, limits and metrics are those of the cold
+ * road.
  */
 export function hotRoad(
   parts: ServerParts,
   { cold, safety }: { readonly cold: RequestListener; readonly safety: SafetyHeaders },
-): RequestListener {
+): HotRoad {
   const { bodyMaxBytes } = parts.pipeline.serve;
+  const { clock } = parts.ports;
   const turn = new Turn();
-  return (incoming, response) => {
-    const length = plainLength(incoming);
-    if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
-    else {
-      const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
-      serve(parts, { incoming, response, length, safety, turn, id });
-    }
+  const plain: PlainRoad = {
+    path: predictRoute.path,
+    bodyMaxBytes,
+    safety,
+    clock,
+    requestId: parts.requestIds,
+    take(on, { body, key }) {
+      const begun = clock.elapsed();
+      if (isAdmitted(parts, on, { key, begun })) turn.push({ parts, on, body, begun });
+    },
+  };
+  return {
+    listener(incoming, response) {
+      const length = plainLength(incoming);
+      if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
+      else {
+        const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
+        receive(parts, { incoming, length, turn, on: httpExchange(response, { id, safety }) });
+      }
+    },
+    plain: parts.tracing === null ? plain : null,
   };
 }
 
@@ -44,34 +68,46 @@ function plainLength({ method, url, headers }: IncomingMessage): number {
   return length === undefined ? -1 : Number(length);
 }
 
-interface Exchange {
-  readonly incoming: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly length: number;
-  readonly safety: SafetyHeaders;
-  readonly turn: Turn;
-  /** The request's, which the answer names. */
-  readonly id: string;
+/** Whether a request may be answered now; else it has its refusal. */
+function isAdmitted(
+  parts: ServerParts,
+  on: Exchange,
+  { key, begun }: { readonly key: string | null; readonly begun: number },
+): boolean {
+  try {
+    parts.access.check(predictRoute.access, key);
+    parts.overload.admit();
+    return true;
+  } catch (error) {
+    finish(parts, begun, refuse(parts, on, error));
+    return false;
+  }
 }
 
-function serve(parts: ServerParts, on: Exchange): void {
-  const { incoming, length } = on;
-  const { overload, intake, access, ports } = parts;
-  const begun = ports.clock.elapsed();
-  const finish = (status: number): void =>
-    parts.measures.requested({
-      route: predictRoute.path,
-      status,
-      ms: ports.clock.elapsed() - begun,
-      version: parts.live.current.champion?.scorer.version,
-    });
-  try {
-    const { headers } = incoming;
-    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
-    overload.admit();
-  } catch (error) {
+function finish({ measures, ports, live }: ServerParts, begun: number, status: number): void {
+  measures.requested({
+    route: predictRoute.path,
+    status,
+    ms: ports.clock.elapsed() - begun,
+    version: live.current.champion?.scorer.version,
+  });
+}
+
+/** Waits for a request's body. */
+function receive(
+  parts: ServerParts,
+  given: {
+    readonly incoming: IncomingMessage;
+    readonly length: number;
+    readonly turn: Turn;
+    readonly on: Exchange;
+  },
+): void {
+  const { incoming, length, on } = given;
+  const begun = parts.ports.clock.elapsed();
+  const { headers } = incoming;
+  if (!isAdmitted(parts, on, { key: bearerIn(headers["x-api-key"], headers.authorization), begun })) {
     incoming.resume();
-    finish(refuse(parts, on, error));
     return;
   }
   const gathered = new Gathered();
@@ -84,28 +120,29 @@ function serve(parts: ServerParts, on: Exchange): void {
     return true;
   };
   const fail = (error: SentinelError): void => {
-    if (arrived()) finish(refuse(parts, on, error));
+    if (arrived()) finish(parts, begun, refuse(parts, on, error));
   };
-  const coming = intake.body(fail);
+  const coming = parts.intake.body(fail);
   incoming.on("data", (chunk: Buffer) => {
     if (over) return;
     gathered.add(chunk);
     coming.add(chunk.length);
   });
   incoming.on("end", () => {
-    if (arrived()) on.turn.push({ parts, on, body: gathered.take(), finish });
+    if (arrived()) given.turn.push({ parts, on, body: gathered.take(), begun });
   });
   incoming.on("close", () => {
     if (!over) fail(incomplete(`was cut off after ${gathered.length} of ${length} bytes`));
   });
 }
 
-/** A body that is there whole, and what to call once it is answered. */
+/** A request whose body is there whole. */
 interface Whole {
   readonly parts: ServerParts;
   readonly on: Exchange;
   readonly body: Uint8Array;
-  readonly finish: (status: number) => void;
+  /** When it came, by the clock's elapsed time. */
+  readonly begun: number;
 }
 
 /** Answered in one turn; then other events get theirs. */
@@ -150,9 +187,9 @@ type Outcome = { readonly text: string } | { readonly error: unknown };
 function traced(whole: Whole): Outcome | Promise<Outcome> {
   const { tracing } = whole.parts;
   if (tracing === null) return judge(whole);
-  const { incoming, id } = whole.on;
-  const header = (name: string): string | undefined => textOf(incoming.headers[name]);
-  const request = { method: predictRoute.method, route: predictRoute.path, id, header };
+  const { on } = whole;
+  const header = (name: string): string | undefined => on.header(name);
+  const request = { method: predictRoute.method, route: predictRoute.path, id: on.id, header };
   return tracing.request(
     request,
     async () => judge(whole),
@@ -191,37 +228,22 @@ function judge({ parts, body }: Whole): Outcome | Promise<Outcome> {
   }
 }
 
-function send({ parts, on, finish }: Whole, outcome: Outcome): void {
-  if ("error" in outcome) {
-    finish(refuse(parts, on, outcome.error));
-    return;
+function send({ parts, on, begun }: Whole, outcome: Outcome): void {
+  if ("error" in outcome) finish(parts, begun, refuse(parts, on, outcome.error));
+  else {
+    on.respond(200, JSON_HEAD, outcome.text);
+    finish(parts, begun, 200);
   }
-  const { response, safety, id } = on;
-  const { text } = outcome;
-  response.writeHead(200, [
-    "content-type",
-    "application/json",
-    "content-length",
-    String(Buffer.byteLength(text)),
-    REQUEST_ID,
-    id,
-    ...safety,
-  ]);
-  response.end(text);
-  finish(200);
 }
 
+const JSON_HEAD: readonly string[] = ["content-type", "application/json"];
+
 /** The problem document of an error, as the cold road answers it; the status. Made without a Response, because overload makes thousands. */
-function refuse(parts: ServerParts, { response, safety, id }: Exchange, error: unknown): number {
-  const more = noteFailure(parts, error, id);
+function refuse(parts: ServerParts, on: Exchange, error: unknown): number {
+  const more = noteFailure(parts, error, on.id);
   const problem = problemOf(error);
-  if (!response.headersSent && !response.destroyed) {
-    const text = JSON.stringify(problem);
-    const head = ["content-length", String(Buffer.byteLength(text)), REQUEST_ID, id, ...safety];
-    for (const headers of [problemHeaders(error, problem), more]) head.push(...Object.entries(headers).flat());
-    response.writeHead(problem.status, head);
-    response.end(text);
-  }
+  const headers = { ...problemHeaders(error, problem), ...more };
+  on.respond(problem.status, Object.entries(headers).flat(), JSON.stringify(problem));
   return problem.status;
 }
 

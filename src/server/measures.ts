@@ -1,11 +1,12 @@
 // Measures: what Prometheus reads; a registry of our own, so that two servers in one process do not mix.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { Shadows } from "../online/shadow.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
+import { type Counted, type Observed, SeriesCounts, SeriesHistogram } from "./series.ts";
 
 /** Seconds: from what an idle server needs for one answer to what a client gives up at. */
 const SECONDS = [
@@ -44,6 +45,15 @@ interface Registered {
   readonly buckets?: readonly number[];
 }
 
+/** The series of requests that are alike. */
+interface RequestSeries {
+  readonly route: string;
+  readonly status: number;
+  readonly version: string;
+  readonly count: Counted;
+  readonly seconds: Observed;
+}
+
 /** Clocks of machines that keep time differ by less. */
 const AHEAD_MS_NOTED = 60_000;
 
@@ -61,9 +71,10 @@ export function createMeasures() {
   const histogram = <L extends Label>(
     name: string,
     help: string,
-    { buckets, labelNames = [] }: { readonly buckets: number[]; readonly labelNames?: readonly L[] },
-  ): Histogram<L> => new Histogram({ name: `sentinel_${name}`, help, labelNames, buckets, registers });
+    { buckets, labelNames = [] }: { readonly buckets: readonly number[]; readonly labelNames?: readonly L[] },
+  ): SeriesHistogram<L> => new SeriesHistogram({ name: `sentinel_${name}`, help, labelNames, buckets }, registry);
   const requests = counter("requests_total", "Requests answered, by route and status.", ["route", "status"]);
+  const requestCounts = new SeriesCounts(requests);
   const requestSeconds = histogram(
     "request_seconds",
     "Time from the request's head to its answer; the version is the champion's at that moment, where the route asks it.",
@@ -83,6 +94,7 @@ export function createMeasures() {
     "version",
     "by",
   ]);
+  const predictionCounts = new SeriesCounts(predictions);
   const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
@@ -102,7 +114,7 @@ export function createMeasures() {
   const breakers = gauge("breaker_open", "Whether a circuit breaker is not closed.", ["breaker"]);
   const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at fifty times a second.", {
     buckets: LOOP_SECONDS,
-  });
+  }).labels({});
   const repeated = counter("repeated_total", "Transactions answered before and answered the same again.");
   const logDropped = counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]);
   const logRefused = counter(
@@ -143,29 +155,46 @@ export function createMeasures() {
     versions.add(version);
     return version;
   };
-  const requestChildren = new Map<
-    string,
-    { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
-  >();
-  /** Series are looked up once per version: prom-client hashes the labels at each call. Versions rarely change: the last one's are kept. */
+  const requestChildren = new Map<string, RequestSeries>();
+  /** The last request's: most are alike. */
+  let lastRequest: RequestSeries | null = null;
+  /** Series are looked up once per version. Versions rarely change: the last one's are kept. */
   let last: { readonly version: string; readonly series: ReturnType<typeof seriesOf> } | null = null;
   const seriesOf = (version: string) => {
     const label = { version: named(version) };
-    const counts = new Map<string, Counter.Internal>();
+    const counts = new Map<string, Counted>();
+    let last: { readonly decision: Decision; readonly by: string; readonly count: Counted } | null = null;
     return {
       seconds: scoreSeconds.labels(label),
       score: scores.labels(label),
       anomaly: anomalyScores.labels(label),
-      count(decision: Decision, by: "model" | "policy"): Counter.Internal {
+      count(decision: Decision, by: "model" | "policy"): Counted {
+        if (last !== null && last.decision === decision && last.by === by) return last.count;
         const key = `${by} ${decision}`;
         let own = counts.get(key);
         if (own === undefined) {
-          own = predictions.labels({ decision, by, ...label });
+          own = predictionCounts.labels({ decision, by, ...label });
           counts.set(key, own);
         }
+        last = { decision, by, count: own };
         return own;
       },
     };
+  };
+  const childOf = (route: string, status: number, version: string): RequestSeries => {
+    const key = `${status} ${version} ${route}`;
+    const known = requestChildren.get(key);
+    if (known !== undefined) return known;
+    const label = version === "" ? "" : named(version);
+    const child = {
+      route,
+      status,
+      version,
+      count: requestCounts.labels({ route, status }),
+      seconds: requestSeconds.labels({ route, outcome: outcomeOf(status), version: label }),
+    };
+    if (requestChildren.size < CHILDREN_MAX) requestChildren.set(key, child);
+    return child;
   };
   /** What the engine reports of its work. */
   const counters: Counters = {
@@ -211,16 +240,10 @@ export function createMeasures() {
       readonly version?: string;
     }): void {
       const { route, status, ms, version = "" } = request;
-      // Labels are looked up once per route, status and version: prom-client hashes them at each call.
-      const key = `${status} ${version} ${route}`;
-      let child = requestChildren.get(key);
-      if (child === undefined) {
-        const label = version === "" ? "" : named(version);
-        child = {
-          count: requests.labels({ route, status }),
-          seconds: requestSeconds.labels({ route, outcome: outcomeOf(status), version: label }),
-        };
-        if (requestChildren.size < CHILDREN_MAX) requestChildren.set(key, child);
+      let child = lastRequest;
+      if (child === null || child.route !== route || child.status !== status || child.version !== version) {
+        child = childOf(route, status, version);
+        lastRequest = child;
       }
       child.count.inc();
       child.seconds.observe(ms / 1000);
@@ -271,6 +294,8 @@ export function createMeasures() {
         }
         if (all > 0) shadowCoverage.set({ version }, scored / all);
       }
+      requestCounts.settle();
+      predictionCounts.settle();
       return registry.metrics();
     },
     /** Every metric as Prometheus sees it before anything was measured: what docs/metrics.md is made from. */

@@ -111,8 +111,10 @@ export async function createServer(input: {
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
-      listening = await listen(hotRoad(parts, { cold: coldRoad(app, safety), safety }), {
+      const { listener, plain } = hotRoad(parts, { cold: coldRoad(app, safety), safety });
+      listening = await listen(listener, {
         ...at,
+        plain,
         bodyMaxBytes: pipeline.serve.bodyMaxBytes,
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });

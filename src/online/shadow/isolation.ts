@@ -36,14 +36,17 @@ const HEAP_MB_MAX = 256;
 const FROM_SOURCE = import.meta.url.endsWith(".ts");
 const TYPESCRIPT = "../../../node_modules/jiti/lib/jiti-register.mjs";
 const WORKER = new URL(FROM_SOURCE ? "./worker.ts" : "./worker.js", import.meta.url);
+/** What the thread imports first. */
+const BEHIND = new URL(FROM_SOURCE ? "./behind.ts" : "./behind.js", import.meta.url);
 
 /** Starts the worker. The process does not stay alive for it. */
 export function isolate(options: IsolationOptions): Isolation {
   const { module = WORKER } = options;
+  const first = FROM_SOURCE ? [new URL(TYPESCRIPT, import.meta.url), BEHIND] : [BEHIND];
   const worker = new Worker(module, {
     workerData: options.start,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX, maxYoungGenerationSizeMb: 32 },
-    execArgv: module.pathname.endsWith(".ts") ? ["--import", new URL(TYPESCRIPT, import.meta.url).href] : [],
+    execArgv: first.flatMap(({ href }) => ["--import", href]),
     stdout: true,
     stderr: true,
   });
