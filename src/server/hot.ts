@@ -2,7 +2,8 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, RequestListener } from "node:http";
 import { SentinelError } from "../core/errors.ts";
-import { answer } from "../online/answer.ts";
+import { answer, expect } from "../online/answer.ts";
+import type { Parsed } from "../online/parse.ts";
 import { bearerIn } from "./access.ts";
 import { noteFailure } from "./app.ts";
 import { type Exchange, httpExchange } from "./exchange.ts";
@@ -171,7 +172,7 @@ class Turn {
     this.scheduled = false;
     const turn = this.waiting.splice(0, TURN_MAX);
     if (this.waiting.length > 0) this.schedule();
-    const answers = turn.map(traced);
+    const answers = turn[0].parts.tracing === null ? together(turn) : turn.map(traced);
     for (const [index, whole] of turn.entries()) {
       const answered = answers[index];
       if (answered instanceof Promise) void answered.then((later) => send(whole, later));
@@ -183,33 +184,53 @@ class Turn {
 /** The text of an answer, or why there is none. */
 type Outcome = { readonly text: string } | { readonly error: unknown };
 
-/** As {@link judge}, within the request's span where somebody traces. */
+/** All are read before the first is answered, so that what the answers need comes from memory at once. */
+function together(turn: readonly Whole[]): (Outcome | Promise<Outcome>)[] {
+  const [{ parts }] = turn;
+  const requests = turn.map(read);
+  expect(
+    parts,
+    requests.flatMap((request) => ("error" in request ? [] : [request.transaction])),
+  );
+  return requests.map((request) => ("error" in request ? request : judge(parts, request)));
+}
+
+/** A request within its span: its parse is a part of it. */
 function traced(whole: Whole): Outcome | Promise<Outcome> {
-  const { tracing } = whole.parts;
-  if (tracing === null) return judge(whole);
-  const { on } = whole;
+  const { parts, on } = whole;
   const header = (name: string): string | undefined => on.header(name);
   const request = { method: predictRoute.method, route: predictRoute.path, id: on.id, header };
-  return tracing.request(
+  return parts.tracing!.request(
     request,
-    async () => judge(whole),
+    async () => {
+      const parsed = read(whole);
+      return "error" in parsed ? parsed : judge(parts, parsed);
+    },
     (outcome) => ("error" in outcome ? problemOf(outcome.error).status : 200),
   );
 }
 
+/** Never throws. */
+function read({ parts, body }: Whole): Parsed | { readonly error: unknown } {
+  try {
+    if (!isUtf8(body)) throw notUtf8();
+    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+    return parts.parser.parse(parseJson(text), parts.ports.clock.now());
+  } catch (error) {
+    return { error };
+  }
+}
+
 /** Never throws or rejects. Counts as being scored until it is answered. */
-function judge({ parts, body }: Whole): Outcome | Promise<Outcome> {
+function judge(parts: ServerParts, parsed: Parsed): Outcome | Promise<Outcome> {
   const { overload } = parts;
+  let later = false;
   try {
     overload.enterAdmitted();
   } catch (error) {
     return { error };
   }
-  let later = false;
   try {
-    if (!isUtf8(body)) throw notUtf8();
-    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
-    const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
     const next = answer(parts, parsed);
     // Mostly it is there already: no promise is made for it.
     if (!(next instanceof Promise)) return { text: JSON.stringify(next) };
