@@ -36,6 +36,12 @@ export function textOption(options: VerbOptions, name: string): string | undefin
   return typeof value === "string" ? value : undefined;
 }
 
+/** The values of an option that may stand several times, in their order. */
+export function listOption(options: VerbOptions, name: string): readonly string[] {
+  const value = options[name];
+  return Array.isArray(value) ? value : [];
+}
+
 /** A finite number, or undefined. */
 export function numberOption(options: VerbOptions, name: string): number | undefined {
   const text = textOption(options, name);

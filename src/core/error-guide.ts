@@ -164,6 +164,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "An imported ONNX graph needs `onnxruntime-node`, which is not installed",
     todo: "Install it beside Sentinel: `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node`.",
   },
+  "pipeline.exists": {
+    meaning: "A running server holds a pipeline of that name already",
+    todo: "Give the new one another name, or replace the one that is there.",
+  },
+  "pipeline.limit": {
+    meaning: "A server holds as many pipelines as it may",
+    todo: "Remove one that is not used, or start another server for the rest.",
+  },
   "pipeline.invalid": {
     meaning: "A pipeline file, or the JSON Schema that it names, has a fault",
     todo: "Correct the key or line that the message names; [configuration](configuration.md) lists every key.",
@@ -261,8 +269,8 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     todo: "Make a key with `sentinel keys add`, listen on 127.0.0.1, or say `--insecure`.",
   },
   "server.not-ready": {
-    meaning: "The server has no champion yet, or its feature state is not warm",
-    todo: "Promote a model, or try again once `/readyz` answers 200.",
+    meaning: "The server has no champion yet, its feature state is not warm, or the pipeline cannot be opened",
+    todo: "Promote a model, or repair what the message names; it comes up by itself, and `/readyz` says when.",
   },
   "server.overloaded": {
     meaning: "More requests wait than the server can answer in time",

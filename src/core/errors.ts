@@ -54,7 +54,9 @@ export const ERROR_KINDS = {
   "ml.not-explainable": { http: 422, exit: 2, retryable: false },
   "ml.parameter-invalid": INPUT,
   "ml.one-class": INPUT,
+  "pipeline.exists": CONFLICT,
   "pipeline.invalid": INPUT,
+  "pipeline.limit": CONFLICT,
   "pipeline.missing": MISSING,
   "quality.suite-invalid": INPUT,
   // Somebody else's version: retried, since `sentinel import` may give it its bundle any moment.

@@ -1,5 +1,6 @@
 // Is B better than A on the same rows? The paired bootstrap that resamples cards, with its interval.
 
+import { Codes } from "../core/codes.ts";
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { quantileSorted, standardDeviation } from "../core/stats.ts";
@@ -125,17 +126,18 @@ function spread(
 
 /** Codes become 0 … cards − 1, so that only cards that occur can be drawn. */
 function cardsOf(card: Int32Array): Clusters {
-  const codes = new Map<number, number>();
+  const codes = new Codes<number>();
+  let count = 0;
   const of = new Int32Array(card.length);
   for (let row = 0; row < card.length; row++) {
     let code = codes.get(card[row]);
     if (code === undefined) {
-      code = codes.size;
+      code = count++;
       codes.set(card[row], code);
     }
     of[row] = code;
   }
-  return { of, count: codes.size };
+  return { of, count };
 }
 
 function drawCards(drawn: Float64Array, random: Random): void {

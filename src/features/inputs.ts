@@ -24,6 +24,20 @@ export function inputsOf(plan: FeaturePlan): PlanInputs {
   return { keys, numbers, texts, all: columnsOfPlan(plan) };
 }
 
+/**
+ * Whether two plans can be given one table: no column counts by its spelling for one and as a number for the other, for which 007 is 7.
+ * Such a column would be read as a number for both.
+ */
+export function readAlike(a: FeaturePlan, b: FeaturePlan): boolean {
+  const [one, other] = [inputsOf(a), inputsOf(b)];
+  const spelled = ({ keys, texts, numbers }: PlanInputs): string[] =>
+    [...keys, ...texts].filter((name) => !numbers.includes(name));
+  return (
+    !spelled(one).some((name) => other.numbers.includes(name)) &&
+    !spelled(other).some((name) => one.numbers.includes(name))
+  );
+}
+
 /** The features that read a column, by name. */
 export function featuresReading(plan: FeaturePlan, column: string): readonly string[] {
   return plan.spec.features.filter((feature) => columnsOf(feature).includes(column)).map(({ name }) => name);

@@ -1,4 +1,5 @@
 // Row source: turns rows of a table into a state's rows, with each key's text looked up once.
+import { Codes } from "../core/codes.ts";
 import type { Column, Table } from "../core/table.ts";
 import { isBoolean, textAt } from "../core/table.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
@@ -141,7 +142,7 @@ function codesOf(columns: readonly Column[], rows: number): { codes: Int32Array;
   }
   const codes = new Int32Array(rows);
   const texts: string[] = [];
-  const seen = new Map<number | string, number>();
+  const seen = new Codes<number | string>();
   const [first] = columns;
   for (let r = 0; r < rows; r++) {
     const plain = columns.length === 1 && first.kind !== "text" && !isBoolean(first);

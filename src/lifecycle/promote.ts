@@ -8,11 +8,13 @@ import { busyDays } from "../evidence/days.ts";
 import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
 import { promotionGate } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
+import { checkFields } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Coverage, ShadowPair } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry, Registry } from "../ports/registry.ts";
+import { schemaIfThere } from "./data/schema-file.ts";
 
 /** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
 export const PREVIOUS = "previous";
@@ -63,7 +65,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
     // A promotion that a killed process began and this call completed keeps its entry.
     return { verdict, from, to, moved: false, overridable: true, report: null, journal: completed };
   }
-  const { load = loadVersion } = input;
+  const { load = servable(pipeline) } = input;
   const own = await ownChecks(registry, { pipeline, version: to, load });
   const { verdict, report } = await weigh(ports, { pipeline, from, to, own, seed: input.seed });
   const overridable = own.every(({ name, passed }) => passed || !UNYIELDING.includes(name));
@@ -106,7 +108,8 @@ export async function rollback(
     readonly load?: typeof loadVersion;
   },
 ): Promise<{ readonly from: string; readonly to: string; readonly journal: JournalEntry }> {
-  const { pipeline, load = loadVersion } = input;
+  const { pipeline } = input;
+  const { load = servable(pipeline) } = input;
   const registry = await ports.registry();
   const completed = await registry.recover(pipeline.model);
   if (completed !== null && isSameRollback(completed, input)) {
@@ -222,6 +225,16 @@ async function* turned(pairs: AsyncIterable<ShadowPair>): AsyncIterable<ShadowPa
       latencyMs: championLatencyMs,
       championLatencyMs: latencyMs,
     };
+}
+
+/** Loads a version as a server does, which also wants requests to carry what the features read: the schema may have changed since it was made. */
+export function servable(pipeline: Pipeline): typeof loadVersion {
+  return async (registry, name) => {
+    const scorer = await loadVersion(registry, name);
+    const schema = schemaIfThere(pipeline);
+    if (schema !== null) checkFields(scorer.plan, { pipeline, schema });
+    return scorer;
+  };
 }
 
 const LOADS = "servable";

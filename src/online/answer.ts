@@ -1,7 +1,6 @@
 // The answer to one transaction: vector, score, log, learn, as one step, in this order; then the shadows get it.
 
 import { messageOf, SentinelError } from "../core/errors.ts";
-import type { Transaction } from "../core/transaction.ts";
 import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveSet, Served } from "./live.ts";
@@ -44,11 +43,9 @@ export function answer(engine: Engine, parsed: Parsed, options: AnswerOptions = 
   return answerLater(engine, parsed, options);
 }
 
-/** Fetches what answers to these transactions will read, all at once; to be called before the first of several is answered. */
-export function expect(engine: Engine, transactions: readonly Transaction[]): void {
-  if (transactions.length < 2 || engine.states.sharing() !== null) return;
-  const state = engine.live.current.champion?.held.state;
-  if (state !== undefined) for (const transaction of transactions) state.touch(transaction);
+/** Fetches what the answer to a transaction will read; to be called for each of several before the first is answered. */
+export function expect(engine: Engine, { transaction }: Parsed): void {
+  if (engine.states.sharing() === null) engine.live.current.champion?.held.state.touch(transaction);
 }
 
 /** As {@link answer}, where a batch holds the id or only the log can tell whether it was answered. */

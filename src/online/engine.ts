@@ -104,12 +104,22 @@ export async function openEngine(input: {
     },
     prepare: (scorer) => inputs.prepare(scorer),
   });
-  const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null, redact });
-  const persist = (): Promise<void> =>
-    states.persist().catch((error) => {
+  const duplicates = new Duplicates(log, {
+    model: pipeline.model,
+    others: states.sharing() !== null,
+    idsMax: pipeline.log.retention.rows,
+    saved: { store: await ports.snapshots(), pipeline: pipeline.name },
+    redact,
+  });
+  const persist = async (): Promise<void> => {
+    await states.persist().catch((error) => {
       counters.persistFailed();
       logger.error({ error: messageOf(error) }, "the feature state could not be saved");
     });
+    await duplicates.persist().catch((error) => {
+      logger.warn({ error: messageOf(error) }, "the log's ids could not be saved: the next start reads all of them");
+    });
+  };
   let timer: NodeJS.Timeout | undefined;
   let filling: Promise<void> | undefined;
   const parts = {
@@ -132,9 +142,12 @@ export async function openEngine(input: {
   return {
     ...parts,
     async start() {
-      filling = duplicates.open().catch((error) => {
-        logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
-      });
+      filling = duplicates.open().then(
+        (read) => logger.info({ read }, "the log's ids are known: new ones are looked up no more"),
+        (error: unknown) => {
+          logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
+        },
+      );
       await live.poll();
       live.start();
       timer = setInterval(() => void persist(), persistMs).unref();

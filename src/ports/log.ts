@@ -198,8 +198,8 @@ export interface PredictionLog {
   arrivals(fromSequence: number): AsyncIterable<LogArrivalEntry>;
   /** Those that a shared feature state applied, in its order, from a place in it on. */
   scanApplied(from: number): AsyncIterable<LogEntry>;
-  /** Ids of all predictions, oldest first, some thousand at a time. */
-  ids(): AsyncIterable<readonly string[]>;
+  /** Ids of all predictions from a place in the log on, oldest first, some thousand at a time. */
+  ids(fromSequence: number): AsyncIterable<readonly string[]>;
   /** Every bundle that answered, with a version it had. */
   bundles(): Promise<readonly { readonly version: string; readonly bundle: string }[]>;
   /** Predictions received before an instant, oldest first, each with the label known last: what {@link forget} would remove. */

@@ -226,10 +226,7 @@ function readTogether(
     tooMany = state.line > LINES_MAX;
     if (!tooMany && text.trim() !== "") parsed.push(readLine(parts, text, state));
   }
-  expect(
-    parts,
-    parsed.flatMap((one) => ("problem" in one ? [] : [one.parsed.transaction])),
-  );
+  for (const one of parsed) if (!("problem" in one)) expect(parts, one.parsed);
   return { parsed, count, tooMany };
 }
 

@@ -1,15 +1,17 @@
 // The hot road: POST /predict with a plain JSON body goes from the connection to the engine, without a router or a Request in between.
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, RequestListener } from "node:http";
+import type { Socket } from "node:net";
 import { SentinelError } from "../core/errors.ts";
 import { answer, expect } from "../online/answer.ts";
 import type { Parsed } from "../online/parse.ts";
+import type { Pipelines } from "../online/pipelines.ts";
 import { bearerIn } from "./access.ts";
 import { noteFailure } from "./app.ts";
 import { type Exchange, httpExchange } from "./exchange.ts";
 import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
-import { BUDGET_MS, type ServerParts } from "./parts.ts";
+import { BUDGET_MS, PREFIX, type Server, type ServerParts } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
 import { problemHeaders, problemOf } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
@@ -23,44 +25,56 @@ export interface HotRoad {
   readonly plain: PlainRoad | null;
 }
 
+const BEFORE_NAME = PREFIX.slice(0, PREFIX.indexOf("{"));
+
 /**
  * Gives to `cold` other routes, queries, encodings, bodies of unknown length. Errors, headers, limits and metrics are those of the cold
  * road.
  */
 export function hotRoad(
-  parts: ServerParts,
+  { pipelines, clock, requestIds, tracing }: Server,
   { cold, safety }: { readonly cold: RequestListener; readonly safety: SafetyHeaders },
 ): HotRoad {
-  const { bodyMaxBytes } = parts.pipeline.serve;
-  const { clock } = parts.ports;
   const turn = new Turn();
   const plain: PlainRoad = {
-    path: predictRoute.path,
-    bodyMaxBytes,
     safety,
     clock,
-    requestId: parts.requestIds,
-    take(on, { body, key }) {
+    requestId: requestIds,
+    takes(path, bytes) {
+      const parts = partsAt(pipelines, path);
+      return parts !== null && bytes <= parts.pipeline.serve.bodyMaxBytes;
+    },
+    take(on, { path, body, key, socket }) {
+      const parts = partsAt(pipelines, path)!;
       const begun = clock.elapsed();
-      if (isAdmitted(parts, on, { key, begun })) turn.push({ parts, on, body, begun });
+      const hold = (): void => parts.overload.heldBack.hold(socket);
+      if (isAdmitted(parts, on, { key, begun, socket, hold })) turn.push({ parts, on, body, begun, at: begun });
     },
   };
   return {
     listener(incoming, response) {
-      const length = plainLength(incoming);
-      if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
+      const parts = partsAt(pipelines, incoming.url!);
+      const length = parts === null ? -1 : plainLength(incoming);
+      if (parts === null || length < 0 || length > parts.pipeline.serve.bodyMaxBytes) cold(incoming, response);
       else {
         const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
         receive(parts, { incoming, length, turn, on: httpExchange(response, { id, safety }) });
       }
     },
-    plain: parts.tracing === null ? plain : null,
+    plain: tracing === null ? plain : null,
   };
 }
 
+/** The pipeline whose predictions are at a URL; null for every other URL, and where the pipeline is not up. */
+function partsAt(pipelines: Pipelines<ServerParts>, url: string): ServerParts | null {
+  if (url === predictRoute.path) return pipelines.main;
+  if (!url.startsWith(BEFORE_NAME) || !url.endsWith(predictRoute.path)) return null;
+  return pipelines.engine(url.slice(BEFORE_NAME.length, -predictRoute.path.length)) ?? null;
+}
+
 /** The length of a body that can be answered here; −1 for every other request. */
-function plainLength({ method, url, headers }: IncomingMessage): number {
-  if (method !== "POST" || url !== predictRoute.path) return -1;
+function plainLength({ method, headers }: IncomingMessage): number {
+  if (method !== "POST") return -1;
   const type = headers["content-type"];
   if (type !== "application/json" && type !== "application/json; charset=utf-8") return -1;
   if (headers["content-encoding"] !== undefined || headers["transfer-encoding"] !== undefined) return -1;
@@ -69,17 +83,23 @@ function plainLength({ method, url, headers }: IncomingMessage): number {
   return length === undefined ? -1 : Number(length);
 }
 
-/** Whether a request may be answered now; else it has its refusal. */
+/** Whether a request may be answered now; else it has its refusal. `hold` holds its connection back. */
 function isAdmitted(
   parts: ServerParts,
   on: Exchange,
-  { key, begun }: { readonly key: string | null; readonly begun: number },
+  from: { readonly key: string | null; readonly begun: number; readonly socket: Socket; readonly hold: () => void },
 ): boolean {
+  const { overload, access } = parts;
+  const { begun } = from;
   try {
-    parts.access.check(predictRoute.access, key);
-    parts.overload.admit();
+    // First, because it costs least: overload makes thousands of refusals per second.
+    if (overload.heldBack.isOld(from)) throw overload.late;
+    overload.admit();
+    access.check(predictRoute.access, from.key);
     return true;
   } catch (error) {
+    // An old one is refused, and the next of its connection, which is fresh, has its chance.
+    if (error === overload.late && !overload.heldBack.isOld(from)) from.hold();
     finish(parts, begun, refuse(parts, on, error));
     return false;
   }
@@ -107,7 +127,9 @@ function receive(
   const { incoming, length, on } = given;
   const begun = parts.ports.clock.elapsed();
   const { headers } = incoming;
-  if (!isAdmitted(parts, on, { key: bearerIn(headers["x-api-key"], headers.authorization), begun })) {
+  const key = bearerIn(headers["x-api-key"], headers.authorization);
+  const hold = (): void => parts.overload.heldBack.add(incoming);
+  if (!isAdmitted(parts, on, { key, begun, socket: incoming.socket, hold })) {
     incoming.resume();
     return;
   }
@@ -130,7 +152,7 @@ function receive(
     coming.add(chunk.length);
   });
   incoming.on("end", () => {
-    if (arrived()) given.turn.push({ parts, on, body: gathered.take(), begun });
+    if (arrived()) given.turn.push({ parts, on, body: gathered.take(), begun, at: parts.ports.clock.elapsed() });
   });
   incoming.on("close", () => {
     if (!over) fail(incomplete(`was cut off after ${gathered.length} of ${length} bytes`));
@@ -142,8 +164,9 @@ interface Whole {
   readonly parts: ServerParts;
   readonly on: Exchange;
   readonly body: Uint8Array;
-  /** When it came, by the clock's elapsed time. */
+  /** When it came and when it was there whole, by the steady clock. */
   readonly begun: number;
+  readonly at: number;
 }
 
 /** Answered in one turn; then other events get theirs. */
@@ -158,6 +181,7 @@ class Turn {
   private scheduled = false;
 
   push(whole: Whole): void {
+    whole.parts.overload.pace.waits();
     this.waiting.push(whole);
     this.schedule();
   }
@@ -172,27 +196,38 @@ class Turn {
     this.scheduled = false;
     const turn = this.waiting.splice(0, TURN_MAX);
     if (this.waiting.length > 0) this.schedule();
-    const answers = turn[0].parts.tracing === null ? together(turn) : turn.map(traced);
+    const { overload, ports, tracing } = turn[0].parts;
+    const begun = ports.clock.elapsed();
+    let judged = 0;
+    const isInTime = (whole: Whole): boolean => {
+      const comes = overload.pace.comes(begun - whole.at, begun);
+      if (comes) judged++;
+      return comes;
+    };
+    const late = { error: overload.late };
+    const answers =
+      tracing === null
+        ? together(turn.map((whole) => [whole.parts, isInTime(whole) ? read(whole) : late]))
+        : turn.map((whole) => (isInTime(whole) ? traced(whole) : late));
     for (const [index, whole] of turn.entries()) {
       const answered = answers[index];
       if (answered instanceof Promise) void answered.then((later) => send(whole, later));
       else send(whole, answered);
     }
+    // Refusals cost less: they must not make answers look cheap.
+    if (judged === turn.length) overload.pace.answered(judged, ports.clock.elapsed() - begun);
   }
 }
 
 /** The text of an answer, or why there is none. */
 type Outcome = { readonly text: string } | { readonly error: unknown };
 
-/** All are read before the first is answered, so that what the answers need comes from memory at once. */
-function together(turn: readonly Whole[]): (Outcome | Promise<Outcome>)[] {
-  const [{ parts }] = turn;
-  const requests = turn.map(read);
-  expect(
-    parts,
-    requests.flatMap((request) => ("error" in request ? [] : [request.transaction])),
-  );
-  return requests.map((request) => ("error" in request ? request : judge(parts, request)));
+/** All were read before the first is answered, so that what the answers need comes from memory at once. */
+function together(
+  turn: readonly (readonly [ServerParts, Parsed | { readonly error: unknown }])[],
+): (Outcome | Promise<Outcome>)[] {
+  if (turn.length > 1) for (const [parts, request] of turn) if (!("error" in request)) expect(parts, request);
+  return turn.map(([parts, request]) => ("error" in request ? request : judge(parts, request)));
 }
 
 /** A request within its span: its parse is a part of it. */
@@ -259,13 +294,30 @@ function send({ parts, on, begun }: Whole, outcome: Outcome): void {
 
 const JSON_HEAD: readonly string[] = ["content-type", "application/json"];
 
+/** A refusal that is ready to be sent. */
+interface Refusal {
+  readonly status: number;
+  readonly head: readonly string[];
+  readonly text: string;
+}
+
+/** The refusal of all that are late, made once. */
+let lateRefusal: Refusal | null = null;
+
 /** The problem document of an error, as the cold road answers it; the status. Made without a Response, because overload makes thousands. */
 function refuse(parts: ServerParts, on: Exchange, error: unknown): number {
   const more = noteFailure(parts, error, on.id);
+  const isLate = error === parts.overload.late;
+  const made = (isLate ? lateRefusal : null) ?? refusalOf(error, more);
+  if (isLate) lateRefusal = made;
+  on.respond(made.status, made.head, made.text);
+  return made.status;
+}
+
+function refusalOf(error: unknown, more: Readonly<Record<string, string>>): Refusal {
   const problem = problemOf(error);
-  const headers = { ...problemHeaders(error, problem), ...more };
-  on.respond(problem.status, Object.entries(headers).flat(), JSON.stringify(problem));
-  return problem.status;
+  const head = Object.entries({ ...problemHeaders(error, problem), ...more }).flat();
+  return { status: problem.status, head, text: JSON.stringify(problem) };
 }
 
 /** A header that came once. */

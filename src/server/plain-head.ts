@@ -2,6 +2,7 @@
 
 /** What a plain head says. */
 export interface PlainHead {
+  readonly path: string;
   /** Bytes of the body. */
   readonly length: number;
   /** By lower-case name; each came once. */
@@ -12,6 +13,8 @@ export interface PlainHead {
 export const PLAIN_HEAD_BYTES_MAX = 4096;
 const HEADERS_MAX = 64;
 
+/** Unreserved characters and slashes alone: a path that has one spelling, and no query. */
+const LINE = /^POST (\/[\w./~-]*) HTTP\/1\.1\r\n/;
 /** One header: a name of token characters, no space before the colon, visible ASCII, spaces and tabs (RFC 9110, 5.5 and 5.6.2). */
 const HEADER = /([\w!#$%&'*+.^`|~-]+):[ \t]*([!-~](?:[ -~\t]*[!-~])?)?[ \t]*\r\n/y;
 const LENGTH = /^\d{1,9}$/;
@@ -30,14 +33,14 @@ const NOT_PLAIN: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Reads a head: request line and headers, each with its line end. Null unless it is that of a POST to `path` by HTTP/1.1 with a JSON body of
- * known length, in which nothing is repeated and nothing could be read in two ways.
+ * Reads a head: request line and headers, each with its line end. Null unless it is that of a POST by HTTP/1.1 with a JSON body of known
+ * length, in which nothing is repeated and nothing could be read in two ways.
  */
-export function readPlainHead(text: string, path: string): PlainHead | null {
-  const line = `POST ${path} HTTP/1.1\r\n`;
-  if (text.length > PLAIN_HEAD_BYTES_MAX || !text.startsWith(line)) return null;
+export function readPlainHead(text: string): PlainHead | null {
+  const line = text.length > PLAIN_HEAD_BYTES_MAX ? null : LINE.exec(text);
+  if (line === null) return null;
   const headers = new Map<string, string>();
-  for (let at = line.length; at < text.length; at = HEADER.lastIndex) {
+  for (let at = line[0].length; at < text.length; at = HEADER.lastIndex) {
     HEADER.lastIndex = at;
     const found = HEADER.exec(text);
     if (found === null || headers.size === HEADERS_MAX) return null;
@@ -48,5 +51,5 @@ export function readPlainHead(text: string, path: string): PlainHead | null {
   const length = headers.get("content-length") ?? "";
   if (!headers.has("host") || !LENGTH.test(length) || !TYPES.has(headers.get("content-type") ?? "")) return null;
   if ((headers.get("connection") ?? "keep-alive").toLowerCase() !== "keep-alive") return null;
-  return { length: Number(length), headers };
+  return { path: line[1], length: Number(length), headers };
 }

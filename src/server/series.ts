@@ -1,5 +1,5 @@
 // Series of the hot road: counted in plain numbers, and turned into what Prometheus reads only when it asks.
-import type { Counter, LabelValues, Metric, Registry } from "prom-client";
+import { Counter, type LabelValues, type Metric, type Registry } from "prom-client";
 
 /** One series of a histogram. */
 export interface Observed {
@@ -110,19 +110,22 @@ class Series<L extends string> implements Observed {
   }
 }
 
-/** Series of one counter that are counted often; what they counted reaches the counter with {@link settle}. */
-export class SeriesCounts<L extends string> {
+/** A counter of prom-client whose series are counted here, and reach it when somebody asks. */
+export class SeriesCounter<L extends string> {
   private readonly counter: Counter<L>;
-  private readonly waiting = new Map<string, { readonly labels: LabelValues<L>; count: number; inc(): void }>();
+  private readonly series = new Map<string, { readonly labels: LabelValues<L>; count: number; inc(): void }>();
 
-  constructor(counter: Counter<L>) {
-    this.counter = counter;
+  constructor(
+    given: { readonly name: string; readonly help: string; readonly labelNames: readonly L[] },
+    registry: Registry,
+  ) {
+    this.counter = new Counter({ ...given, registers: [registry], collect: () => this.settle() });
   }
 
   /** The series of these labels; keep it where it is counted often. */
   labels(labels: LabelValues<L>): Counted {
     const key = JSON.stringify(Object.entries(labels).sort());
-    let own = this.waiting.get(key);
+    let own = this.series.get(key);
     if (own === undefined) {
       own = {
         labels,
@@ -131,15 +134,15 @@ export class SeriesCounts<L extends string> {
           this.count++;
         },
       };
-      this.waiting.set(key, own);
+      this.series.set(key, own);
       // It is there from now on, as one that prom-client looked up.
       this.counter.inc(labels, 0);
     }
     return own;
   }
 
-  settle(): void {
-    for (const own of this.waiting.values()) {
+  private settle(): void {
+    for (const own of this.series.values()) {
       if (own.count > 0) this.counter.inc(own.labels, own.count);
       own.count = 0;
     }

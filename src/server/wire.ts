@@ -12,14 +12,21 @@ import type { SafetyHeaders } from "./safety.ts";
 
 /** Who answers plain requests. */
 export interface PlainRoad {
-  /** The only path that is plain. */
-  readonly path: string;
-  readonly bodyMaxBytes: number;
   readonly safety: SafetyHeaders;
   readonly clock: Clock;
   requestId(given: string | undefined): string;
-  /** A request that is there whole; `key` as the client sent it. Answers by the exchange, once, and never throws. */
-  take(exchange: Exchange, request: { readonly body: Uint8Array; readonly key: string | null }): void;
+  /** Whether it takes a request of such a path and so many bytes. */
+  takes(path: string, bytes: number): boolean;
+  /** Takes a request that is there whole; answers by the exchange, once, and never throws. */
+  take(exchange: Exchange, request: PlainRequest): void;
+}
+
+export interface PlainRequest {
+  readonly path: string;
+  readonly body: Uint8Array;
+  /** As the client sent it. */
+  readonly key: string | null;
+  readonly socket: Socket;
 }
 
 export interface WireOptions {
@@ -178,24 +185,26 @@ class Wire implements Exchange {
       this.handOver([chunk]);
       return;
     }
-    const { headers } = this.head!;
+    const { headers, path } = this.head!;
     this.busy = true;
     this.id = road.requestId(headers.get(REQUEST_ID));
-    road.take(this, { body, key: bearerIn(headers.get("x-api-key"), headers.get("authorization")) });
+    const key = bearerIn(headers.get("x-api-key"), headers.get("authorization"));
+    road.take(this, { path, body, key, socket: this.socket });
   };
 
   /** The body of a chunk that is one plain request, whole and nothing else; null for every other chunk. */
   private bodyIn(chunk: Buffer): Uint8Array | null {
-    const { path, bodyMaxBytes } = this.shared.road;
     const end = chunk.indexOf(HEAD_END);
     if (end < 0 || end > PLAIN_HEAD_BYTES_MAX) return null;
     const text = chunk.toString("latin1", 0, end + 2);
     if (text !== this.headText) {
-      this.head = readPlainHead(text, path);
+      this.head = readPlainHead(text);
       this.headText = text;
     }
-    const length = this.head?.length ?? 0;
-    if (length === 0 || length > bodyMaxBytes || chunk.length !== end + HEAD_END.length + length) return null;
+    if (this.head === null) return null;
+    const { length, path } = this.head;
+    if (length === 0 || chunk.length !== end + HEAD_END.length + length) return null;
+    if (!this.shared.road.takes(path, length)) return null;
     return chunk.subarray(end + HEAD_END.length);
   }
 

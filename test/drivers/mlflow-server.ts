@@ -1,6 +1,6 @@
 // A real MLflow server for tests: its own folder, a free port, and an end.
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -39,6 +39,21 @@ export interface MlflowProcess {
 export interface Login {
   readonly username: string;
   readonly password: string;
+}
+
+let borrowed: Promise<MlflowProcess> | null = null;
+
+/**
+ * The server that the files of this worker use one after the other, empty as after the first start: starting one costs nine seconds of a core.
+ * Its end is the worker's, so `dispose` does nothing.
+ */
+export async function borrowMlflow(): Promise<MlflowProcess> {
+  borrowed ??= startMlflow();
+  const server = await borrowed;
+  if (!(await fetch(`${server.uri}/health`).catch(() => null))?.ok) await server.restart();
+  server.empty();
+  for (const folder of ["files", "copies"]) await rm(path.join(server.dir, folder), { recursive: true, force: true });
+  return { ...server, dispose: async () => {} };
 }
 
 /** With `admin` it asks who calls (`--app-name basic-auth`), and everybody it knows may edit. */
@@ -121,8 +136,18 @@ async function launch({ dir, port, uri, python, asks }: Place): Promise<ChildPro
   });
   // A test process that ends early must not leave a server behind.
   const abandon = () => child.pid !== undefined && process.kill(-child.pid, "SIGKILL");
+  const ended = (signal: NodeJS.Signals): void => {
+    abandon();
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+    process.kill(process.pid, signal);
+  };
   process.once("exit", abandon);
-  child.once("exit", () => process.off("exit", abandon));
+  // The test runner ends its workers so.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, ended);
+  child.once("exit", () => {
+    process.off("exit", abandon);
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, ended);
+  });
   let said = "";
   child.stderr?.on("data", (text: Buffer) => {
     said = `${said}${text}`.slice(-4_000);

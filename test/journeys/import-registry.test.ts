@@ -9,7 +9,7 @@ import { createMlflowRegistry } from "../../src/drivers/registry/mlflow/driver.t
 import { readManifest } from "../../src/online/bundle.ts";
 import type { Registry } from "../../src/ports/registry.ts";
 import { makeWorkspace, removeWorkspace, sentinelJson, serve } from "../cli/sentinel.ts";
-import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
 import { writeHistory } from "./traffic.ts";
 
 const MODEL = "card-fraud";
@@ -146,7 +146,7 @@ journey("the embedded registry", async () => {
 describe.runIf(mlflowInstalled)("on a server", () => {
   let server: MlflowProcess;
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
   }, 120_000);
   afterAll(() => server?.dispose());
 

@@ -12,7 +12,7 @@ import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts"
 import { loadScorer } from "../../src/online/score.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
 import { startFaultyProxy } from "../drivers/faulty-proxy.ts";
-import { type MlflowProcess, mlflowInstalled, mlflowPython, startMlflow } from "../drivers/mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled, mlflowPython } from "../drivers/mlflow-server.ts";
 import { type Answered, livePayments, load, writeHistory } from "./traffic.ts";
 
 const TOLERANCE = 1e-6;
@@ -42,7 +42,7 @@ describe.runIf(mlflowInstalled)("a registry that moves to a server", () => {
   const onServer = (...args: string[]) => sentinelJson(args, { cwd: dir, env: { MLFLOW_TRACKING_URI: server.uri } });
 
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
     dir = makeWorkspace();
     await writeHistory(dir);
     for (const seed of ["1", "7"]) {

@@ -13,7 +13,7 @@ import { verifyRegistry } from "../../src/lifecycle/verify.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
 import { aRun, aVersion, codeOf, draft, NOW } from "../contracts/registry.ts";
 import { type FaultyProxy, startFaultyProxy } from "../drivers/faulty-proxy.ts";
-import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
 import { livePayments, postJson, writeHistory } from "./traffic.ts";
 
 const force = (reason: string): string[] => ["--force", "--reason", reason];
@@ -221,7 +221,7 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
   let proxy: FaultyProxy;
   let env: Readonly<Record<string, string>>;
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
   });
   afterAll(() => server?.dispose());
   beforeEach(async () => {

@@ -12,7 +12,7 @@ import { createMlflowRegistry } from "../../src/drivers/registry/mlflow/driver.t
 import { type VerifyReport, verifyRegistry } from "../../src/lifecycle/verify.ts";
 import type { AdoptedEntry, JournalEntry, Registry, RegistryTarget } from "../../src/ports/registry.ts";
 import { aVersion, draft, NOW } from "../contracts/registry.ts";
-import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
 
 const MODEL = "card-fraud";
 const MOVES = 12;
@@ -286,7 +286,7 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
   let registry: Registry;
   let copyDir: string;
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
     copyDir = path.join(server.dir, "copies");
   });
   afterAll(() => server?.dispose());

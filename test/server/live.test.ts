@@ -3,6 +3,7 @@ import { existsSync, readdirSync, renameSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import type { BundleFiles } from "../../src/core/bundle.ts";
+import { DAY_MS } from "../../src/core/duration.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
 import { loadScorer } from "../../src/online/score.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
@@ -47,13 +48,21 @@ async function begin(options: Parameters<typeof serve>[1] = {}) {
   return serve(world, options);
 }
 
-test("while the alias moves back and forth no request fails, and each answer is of the version it names", async () => {
+/** Requests under promotions; the long form: SENTINEL_PROMOTION_REQUESTS=100000, with --testTimeout=3600000. */
+const UNDER_PROMOTION = Number(process.env.SENTINEL_PROMOTION_REQUESTS ?? 1200);
+const PROMOTIONS = 20;
+
+test("while the alias moves back and forth no request fails, and each answer is of the one bundle that it names", async () => {
   const running = await begin();
   const { server } = running;
   await world.register(bundles.a2);
   await world.register(bundles.b);
   const { port } = await server.start({ host: "127.0.0.1", port: 0 });
-  const items = traffic(1200, "w");
+  const from = HISTORY[HISTORY.length - 1].time;
+  const items = traffic(UNDER_PROMOTION, "w").map((item, index) => ({
+    ...item,
+    time: Math.round(from + (index / UNDER_PROMOTION) * 30 * DAY_MS),
+  }));
   const answers: { transaction_id: string; score: number; model: { version: string } }[] = [];
   let next = 0;
   const client = async (): Promise<void> => {
@@ -66,9 +75,9 @@ test("while the alias moves back and forth no request fails, and each answer is 
     }
   };
   const mover = async (): Promise<void> => {
-    for (let move = 0; next < items.length; move++) {
+    for (let move = 0; move < PROMOTIONS; move++) {
+      await until(() => next >= (move * items.length) / PROMOTIONS);
       await world.alias("champion", ["2", "3", "1"][move % 3]);
-      await new Promise((resolve) => setTimeout(resolve, 60));
     }
   };
   await Promise.all([mover(), ...Array.from({ length: 16 }, client)]);
@@ -98,7 +107,7 @@ test("a version that does not hold its golden rows is not swapped in; the last g
   expect(model).toMatchObject({ champion: { version: "1" }, broken: [{ version: "2", code: "bundle.corrupt" }] });
   expect((await post(running.server, "/predict", traffic(1, "g")[0])).status).toBe(200);
   expect(await (await running.server.app.request("/metrics")).text()).toMatch(
-    /swap_failures_total\{code="bundle.corrupt"\} 1/,
+    /swap_failures_total\{code="bundle.corrupt",pipeline="card"\} 1/,
   );
   await world.alias("champion", await world.register(bundles.a2));
   await until(async () => (await json(running.server, "/model")).champion.version === "3");
@@ -159,7 +168,9 @@ test("candidates shadow with their own windows, the old champion stays in shadow
     "/feedback",
     items.slice(0, 40).map((item, i) => ({ transaction_id: item.transaction_id, fraud: i % 4 === 0 })),
   );
-  await until(async () => /outcome="scored"\} 80/.test(await (await running.server.app.request("/metrics")).text()));
+  await until(async () =>
+    /outcome="scored",pipeline="card"\} 80/.test(await (await running.server.app.request("/metrics")).text()),
+  );
   const report = await json(running.server, "/shadow/report");
   expect(report).toMatchObject({
     champion: "1",
@@ -177,7 +188,7 @@ test("candidates shadow with their own windows, the old champion stays in shadow
   for (const item of more) expect((await reply(post(running.server, "/predict", item))).model.version).toBe("2");
   await until(async () => {
     const text = await (await running.server.app.request("/metrics")).text();
-    return text.includes('sentinel_shadow_outcomes_total{version="1",outcome="scored"} 20');
+    return text.includes('sentinel_shadow_outcomes_total{version="1",outcome="scored",pipeline="card"} 20');
   });
   await running.stop();
 });

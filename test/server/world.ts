@@ -37,9 +37,10 @@ export const BEGIN = Date.UTC(2026, 0, 1);
 export const NOW = BEGIN + 60 * DAY_MS;
 const HISTORY_ROWS = 1500;
 
-const PIPELINE = `
-name: card
-model: card-fraud
+/** A pipeline's file by its name. */
+export const pipelineText = (name: string): string => `
+name: ${name}
+model: ${name}-fraud
 source: data/history.parquet
 features: card
 schema: card.schema.json
@@ -215,7 +216,7 @@ export function makeWorld(
   changes: { readonly pipeline?: string; readonly dir?: string; readonly log?: SqliteLogOptions } = {},
 ): World {
   const dir = changes.dir ?? mkdtempSync(path.join(tmpdir(), "sentinel-server-"));
-  const pipeline = parsePipeline(PIPELINE + (changes.pipeline ?? ""), {
+  const pipeline = parsePipeline(pipelineText("card") + (changes.pipeline ?? ""), {
     file: path.join(dir, "card.yaml"),
     workspace: dir,
   });

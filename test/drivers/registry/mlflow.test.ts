@@ -14,7 +14,7 @@ import type { AdoptedEntry, JournalEntry, Registry } from "../../../src/ports/re
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../../cli/sentinel.ts";
 import { aRun, aVersion, bundle, codeOf, draft, NOW, registryContract } from "../../contracts/registry.ts";
 import { type Fault, type FaultyProxy, startFaultyProxy } from "../faulty-proxy.ts";
-import { type MlflowProcess, mlflowInstalled, mlflowPython, startMlflow } from "../mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled, mlflowPython } from "../mlflow-server.ts";
 
 if (!mlflowInstalled) {
   console.warn("SKIPPED all tests against an MLflow server: no .cache/venv-mlflow; scripts/setup-python installs it");
@@ -29,7 +29,7 @@ const IMPATIENT = { attempt: 300, call: 600, file: 600 };
 describe.runIf(mlflowInstalled)("on a server", () => {
   let server: MlflowProcess;
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
   });
   afterAll(() => server?.dispose());
 

@@ -16,7 +16,7 @@ import { retrain } from "../../../src/lifecycle/retrain.ts";
 import { train } from "../../../src/lifecycle/train.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
 import type { Registry } from "../../../src/ports/registry.ts";
-import { type MlflowProcess, mlflowInstalled, mlflowPython, startMlflow } from "../../drivers/mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled, mlflowPython } from "../../drivers/mlflow-server.ts";
 import { makePlace, type Place } from "../world.ts";
 
 const WORLD = { customers: 400, terminals: 600, days: 60, seed: 11 };
@@ -256,7 +256,7 @@ lineageSuite("registry-local", (place) => place.ports.registry());
 describe.runIf(mlflowInstalled)("on a server", () => {
   let server: MlflowProcess;
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
     console.info(`lineage against MLflow ${await server.version()}`);
   });
   afterAll(() => server?.dispose());
