@@ -29,6 +29,11 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./registry.ts"),
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  rules: [
+    "list, apply, add, stage, remove, history, rollback: SQL rules that decide beside the model",
+    () => import("./rules.ts"),
+  ],
+  lists: ["list, show, add or end: named values that rules ask", () => import("./lists.ts")],
   keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
@@ -67,7 +72,10 @@ export async function main(argv: readonly string[]): Promise<number> {
       for (const [flags, meaning] of verb.options) command.option(flags, meaning);
       command.action(async (...given: unknown[]) => {
         const options = withPipelines(name, { ...program.opts(), ...command.opts() }, [program, command]);
-        const args = given.slice(0, -2).filter((arg): arg is string => typeof arg === "string");
+        const args = given
+          .slice(0, -2)
+          .flat()
+          .filter((arg): arg is string => typeof arg === "string");
         result = await runVerb(verb, { options, args, output });
       });
     } else if (name !== undefined && name !== "help") {

@@ -28,9 +28,15 @@ export class RowSource {
   private readonly words: readonly Column[];
   private readonly keys: readonly KeyCodes[];
 
-  constructor(state: FeatureState, table: Table, columnOf: (table: Table, name: string) => Column) {
+  constructor(
+    state: FeatureState,
+    table: Table,
+    { columnOf, times }: { readonly columnOf: (table: Table, name: string) => Column; readonly times: Float64Array },
+  ) {
     this.state = state;
-    this.numbers = state.numbers.map((name) => {
+    this.numbers = state.numbers.map((name, at) => {
+      const derived = state.derived.find((one) => one.at === at);
+      if (derived !== undefined) return derived.derived.ofTable(table, times);
       const identity = columnOfIdentity(name);
       if (identity !== null) return identitiesOf(columnOf(table, identity));
       const column = columnOf(table, name);

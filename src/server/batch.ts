@@ -1,6 +1,6 @@
 // POST /predict/batch: a JSON array, judged whole by one bundle or not at all; or NDJSON, answered line by line as it comes.
 import { SentinelError } from "../core/errors.ts";
-import { answer, championOf, expect } from "../online/answer.ts";
+import { answer, deciderOf, expect } from "../online/answer.ts";
 import { checkSame, type Hold } from "../online/duplicates.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
@@ -56,7 +56,7 @@ export async function answerItems(
   const all = parseAll(parts, items);
   parts.access.charge(caller, all.length - 1);
   const live = parts.live.current;
-  championOf(live);
+  deciderOf(live);
   const byId = new Map<string, Parsed>();
   for (const parsed of all) {
     const { id } = parsed.transaction;
@@ -132,7 +132,7 @@ function parseAll(parts: ServerParts, items: unknown): Parsed[] {
 
 function lines(parts: ServerParts, context: RequestContext): Response {
   const explain = wantsReasons(context);
-  championOf(parts.live.current);
+  deciderOf(parts.live.current);
   encodingOf(context.req.raw.headers.get("content-encoding"));
   const stream = parts.intake.stream();
   const source = readLines(chunksOf(sourceOf(context), stream), parts.pipeline.serve.bodyMaxBytes, stream);
@@ -185,14 +185,14 @@ async function portion(
         state.lines = more.value;
         state.next = 0;
       }
-      const taken = readTogether(parts, state, left);
-      left -= taken.count;
-      for (const one of taken.parsed) {
+      const read = readTogether(parts, state, left);
+      left -= read.count;
+      for (const one of read.parsed) {
         const reply = "problem" in one ? () => one.problem : answerLine(parts, one, state);
         // Mostly the answer is there already: no promise is made for it, and nothing else ran meanwhile.
         replies.push(reply instanceof Promise ? await parts.overload.during(() => reply) : reply);
       }
-      if (taken.tooMany) throw tooManyLines();
+      if (read.tooMany) throw tooManyLines();
     }
     if (!done) await breathe();
   } catch (error) {

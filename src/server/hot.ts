@@ -95,7 +95,7 @@ function isAdmitted(
     // First, because it costs least: overload makes thousands of refusals per second.
     if (overload.heldBack.isOld(from)) throw overload.late;
     overload.admit();
-    access.check(predictRoute.access, from.key);
+    access.check(predictRoute.access, from.key, parts.pipeline.name);
     return true;
   } catch (error) {
     // An old one is refused, and the next of its connection, which is fresh, has its chance.

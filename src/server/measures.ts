@@ -1,8 +1,10 @@
 // Measures: what Prometheus reads; registries of our own, one a pipeline and one for the process, so that two servers in one process do not mix.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
+import type { DecidedBy } from "../core/rule.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
+import type { ReplyRules } from "../online/reply.ts";
 import type { Shadows } from "../online/shadow.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
@@ -200,6 +202,19 @@ export function createMeasures(pipeline: string) {
     "version",
     "by",
   ]);
+  const ruleHits = counter(
+    "rule_hits_total",
+    "Transactions on which a rule fired, by rule; in shadow it decides nothing.",
+    ["rule", "stage"],
+  );
+  const rulesUnready = counter(
+    "rules_unready_total",
+    "Rules that could not be asked: windows not warm, no score, or a fault.",
+  );
+  const ruleSwaps = counter("rule_swaps_total", "Rule sets that began to serve.");
+  const ruleFailures = counter("rule_failures_total", "Rules that could not be read, compiled or asked, by code.", [
+    "code",
+  ]);
   const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
@@ -268,7 +283,7 @@ export function createMeasures(pipeline: string) {
       seconds: scoreSeconds.labels(label),
       score: scores.labels(label),
       anomaly: anomalyScores.labels(label),
-      count(decision: Decision, by: "model" | "policy"): Counted {
+      count(decision: Decision, by: DecidedBy): Counted {
         if (last !== null && last.decision === decision && last.by === by) return last.count;
         const key = `${by} ${decision}`;
         let own = counts.get(key);
@@ -281,17 +296,23 @@ export function createMeasures(pipeline: string) {
       },
     };
   };
+  const countRules = ({ fired, shadow, unready = 0 }: ReplyRules): void => {
+    for (const rule of fired) ruleHits.inc({ rule, stage: "live" });
+    for (const rule of shadow) ruleHits.inc({ rule, stage: "shadow" });
+    if (unready > 0) rulesUnready.inc(unready);
+  };
   /** What the engine reports of its work. */
   const counters: Counters = {
     answered(reply, latencyMs) {
-      const { version } = reply.model;
+      const version = reply.model?.version ?? "";
       if (last?.version !== version) last = { version, series: seriesOf(version) };
       const { series } = last;
       const { score, anomaly_score: anomaly } = reply;
-      series.count(reply.decision, score === null ? "policy" : "model").inc();
+      series.count(reply.decision, reply.decided_by ?? (score === null ? "policy" : "model")).inc();
+      if (reply.rules !== undefined) countRules(reply.rules);
       series.seconds.observe(latencyMs / 1000);
-      if (score === null) degraded.inc();
-      else series.score.observe(score);
+      if (reply.degraded) degraded.inc();
+      if (score !== null) series.score.observe(score);
       if (anomaly !== null) series.anomaly.observe(anomaly);
     },
     repeated: () => repeated.inc(),
@@ -307,6 +328,8 @@ export function createMeasures(pipeline: string) {
     labelled: (outcome) => labels.inc({ outcome }),
     swapped: () => swaps.inc(),
     versionBroken: (code) => swapFailures.inc({ code }),
+    rulesSwapped: () => ruleSwaps.inc(),
+    rulesFailed: (code) => ruleFailures.inc({ code }),
     persistFailed: () => persistFailures.inc(),
   };
   /** What is looked up when somebody asks. */

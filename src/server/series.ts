@@ -14,7 +14,8 @@ export interface Counted {
 interface Value<L extends string> {
   readonly metricName: string;
   readonly value: number;
-  readonly labels: LabelValues<L | "le">;
+  readonly labels: LabelValues<"le">;
+  readonly sharedLabels: LabelValues<L>;
 }
 
 /**
@@ -65,6 +66,15 @@ export class SeriesHistogram<L extends string> {
   }
 
   async get() {
+    const shown = await this.getForPromString();
+    const values = shown.values.map(({ metricName, value, labels, sharedLabels }) => {
+      return { metricName, value, labels: { ...labels, ...sharedLabels } };
+    });
+    return { ...shown, values };
+  }
+
+  /** What a registry writes its page from: a series' own labels stand behind the bucket's and the registry's. */
+  async getForPromString() {
     const { name, help, type, aggregator } = this;
     return { name, help, type, aggregator, values: [...this.series.values()].flatMap((one) => one.values(name)) };
   }
@@ -96,16 +106,16 @@ class Series<L extends string> implements Observed {
 
   /** The buckets, each with those below it, then sum and count. */
   values(name: string): Value<L>[] {
+    const sharedLabels = this.of;
     let below = 0;
     const rows: Value<L>[] = [];
     for (let at = 0; at < this.counts.length; at++) {
       below += this.counts[at];
       const le = at < this.bounds.length ? this.bounds[at] : "+Inf";
-      rows.push({ metricName: `${name}_bucket`, value: below, labels: { le, ...this.of } as LabelValues<L | "le"> });
+      rows.push({ metricName: `${name}_bucket`, value: below, labels: { le }, sharedLabels });
     }
-    const labels = this.of as LabelValues<L | "le">;
-    rows.push({ metricName: `${name}_sum`, value: this.sum[0], labels });
-    rows.push({ metricName: `${name}_count`, value: below, labels });
+    rows.push({ metricName: `${name}_sum`, value: this.sum[0], labels: {}, sharedLabels });
+    rows.push({ metricName: `${name}_count`, value: below, labels: {}, sharedLabels });
     return rows;
   }
 }

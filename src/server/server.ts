@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
+import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
@@ -48,6 +49,8 @@ export interface ServerOptions {
   readonly announceMs?: number;
   /** How long a stop waits for requests in flight, and then for shadows. */
   readonly drainMsMax?: number;
+  /** Makes shadow reports elsewhere. Absent: in this thread, which suits tests. */
+  readonly reporter?: ShadowReporter;
   /** How often pipelines that are not up are tried again, and new ones looked for. */
   readonly retryMs?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -205,6 +208,7 @@ async function assemble(input: {
     packageVersion,
     requestIds: createRequestIds(),
     tracing: await openTracing(packageVersion),
+    reporter: options.reporter ?? null,
   };
   const pipelines = new Pipelines<ServerParts>(main, {
     start: (source) => startPipeline(source, { common, logger, options, measures: measuresOf(source.name) }),

@@ -3,12 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { reporterIn } from "../../src/cli/serve/report.ts";
 import { loadConfig } from "../../src/config.ts";
 import { DAY_MS } from "../../src/core/duration.ts";
 import { compileSpec } from "../../src/features/plan.ts";
 import { replay as replayTable } from "../../src/features/replay.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
 import { fileSource } from "../../src/lifecycle/serve.ts";
+import { reportSettings, reportShadows } from "../../src/lifecycle/shadow-report.ts";
 import type { PipelineSource } from "../../src/online/pipelines.ts";
 import { saveTrainingState } from "../../src/online/states.ts";
 import { loadPipeline, pipelineNames } from "../../src/pipeline/pipeline.ts";
@@ -329,6 +331,34 @@ test("pipelines come and go while the server runs: by a new file, and by a call"
   await server.pipelines.remove("night");
   expect(await statusAt(at("night", "/readyz"))).toBe(404);
   await expect(server.pipelines.remove("night")).rejects.toMatchObject({ code: "pipeline.missing" });
+});
+
+test("a report made in a thread is the one made beside the traffic", async () => {
+  const { ports, close } = workspace.portsOf({ pipeline: "shop" });
+  const registry = await ports.registry();
+  const entry = { at: NOW, actor: "t", verb: "train", verdict: "pass", evidence: "", reason: "t" } as const;
+  await registry.moveAlias({ model: "shop-fraud", alias: "candidate", from: null, to: "1", entry });
+  await until(async () => (await reply(server.app.request(at("shop", "/model")))).shadows[0]?.state.warm === true);
+  await sendAll(at("shop", "/predict"), stream("report"));
+  const { live, shadows, log } = server.pipelines.engine("shop")!;
+  await until(() => (shadows.coverage().find(({ version }) => version === "1")?.scored ?? 0) >= 30);
+  await log.flush();
+  const [{ scorer }] = live.current.shadows;
+  const request = {
+    champion: "2",
+    candidates: [{ version: scorer.version, bundle: scorer.bundle, vectors: shadows.vectors(scorer) }],
+    now: NOW,
+    at: NOW,
+    settings: reportSettings(loadPipeline(dir, "shop")),
+  };
+  const here = await reportShadows(ports, request);
+  expect(here).toMatchObject({ champion: "2", candidates: [{ version: "1", disagreements: { explained: 20 } }] });
+  expect(await reporterIn(dir)("shop", request)).toEqual(here);
+  const beyond = { ...request, champion: "2", candidates: [{ ...request.candidates[0], version: "1" }] };
+  await expect(reporterIn(path.join(dir, "pipelines", "card.yaml"))("shop", beyond)).rejects.toMatchObject({
+    code: expect.stringMatching(/^log\./),
+  });
+  await close();
 });
 
 test("each pipeline's log replays to the bit, and a server without a default asks for a name", async () => {
