@@ -152,8 +152,10 @@ export async function createSeveral(input: {
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
-      listening = await listen(hotRoad(server, { cold: coldRoad(app, safety), safety }), {
+      const { listener, plain } = hotRoad(server, { cold: coldRoad(app, safety), safety });
+      listening = await listen(listener, {
         ...at,
+        plain,
         bodyMaxBytes: () => Math.max(...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0)),
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
