@@ -86,6 +86,8 @@ export async function listen(listener: RequestListener, options: ListenOptions):
     const status = endWithProblem(socket, problem);
     if (status !== null) options.onRefused?.(status);
   });
+  // A client may close its half of the connection once it has sent its request, and wait for the answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.setTimeout(SILENCE_MS_MAX);
   server.maxConnections = CONNECTIONS_MAX;
   await new Promise<void>((resolve, reject) => {
