@@ -11,8 +11,9 @@ import { createServer as createTlsServer } from "node:https";
 import { Server as NetServer } from "node:net";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { PROBLEM_TYPE, problemOf } from "./problem.ts";
-import { endWithProblem, parserProblem } from "./raw.ts";
+import { endWithProblem, parserProblem, slowHead } from "./raw.ts";
 import { protect, safetyHeaders } from "./safety.ts";
+import { type PlainRoad, type Wires, wiresOf } from "./wire.ts";
 
 export interface Listening {
   readonly host: string;
@@ -36,6 +37,8 @@ export interface ListenOptions {
   readonly tls?: Tls;
   /** A body announced as larger is refused before it is sent, where the client asks first. */
   readonly bodyMaxBytes: () => number;
+  /** Answers plain requests without node:http; absent or null: nobody does. With TLS nobody does either. */
+  readonly plain?: PlainRoad | null;
   /** Told of each answer that no route gave. */
   readonly onRefused?: (status: number) => void;
 }
@@ -90,6 +93,7 @@ export async function listen(listener: RequestListener, options: ListenOptions):
   Object.assign(server, { httpAllowHalfOpen: true });
   server.setTimeout(SILENCE_MS_MAX);
   server.maxConnections = CONNECTIONS_MAX;
+  const wires = options.tls === undefined && options.plain ? wired(server, options.plain, options) : null;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
     server.listen(options.port, options.host, resolve);
@@ -101,10 +105,23 @@ export async function listen(listener: RequestListener, options: ListenOptions):
     port,
     async close({ announceMs, msMax }) {
       state.closing = true;
+      if (wires !== null) wires.closing = true;
       await new Promise((resolve) => setTimeout(resolve, announceMs));
-      await close(server, msMax);
+      await close(server, wires, msMax);
     },
   };
+}
+
+function wired(server: Server, road: PlainRoad, { onRefused }: ListenOptions): Wires {
+  return wiresOf({
+    server,
+    road,
+    onRefused,
+    headMsMax: HEAD_MS_MAX,
+    keepAliveMs: KEEP_ALIVE_MS,
+    silenceMsMax: SILENCE_MS_MAX,
+    tooSlow: slowHead(),
+  });
 }
 
 /** Requests that wait for the answer to an earlier one, by connection. */
@@ -191,17 +208,25 @@ function expectation(what: string): SentinelError {
 }
 
 /** Takes no more connections, but lets those that are there bring the request that is on its way. */
-async function close(server: Server, msMax: number): Promise<void> {
-  const timer = setTimeout(() => server.closeAllConnections(), msMax);
+async function close(server: Server, wires: Wires | null, msMax: number): Promise<void> {
+  const timer = setTimeout(() => {
+    server.closeAllConnections();
+    wires?.closeAll();
+  }, msMax);
+  const closeIdle = (): void => {
+    server.closeIdleConnections();
+    wires?.closeIdle();
+  };
   // The close of node:http would end idle connections at once, and with them requests that were just sent.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_REQUEST_MS))]);
   // A kept-alive connection becomes idle when its request has ended; Node does not look again by itself.
-  server.closeIdleConnections();
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
+  closeIdle();
+  const idle = setInterval(closeIdle, IDLE_LOOK_MS);
   await closed;
   clearTimeout(timer);
   clearInterval(idle);
+  wires?.stop();
   // Only now: it also ends the look for slow heads.
   server.close();
 }
