@@ -63,11 +63,10 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
   const read = named.filter((name) => fileName.has(name));
   const besides = options.all === true ? [...fileName.keys()].filter((name) => !read.includes(name)) : [];
   const hash = await dataset.hash(path);
+  const spelled = spelledColumns(pipeline, plans).filter((name) => fileName.has(name));
   const raw = await dataset.read(path, {
     columns: [...read, ...besides].map((name) => fileName.get(name)!),
-    spelled: spelledColumns(pipeline, plans)
-      .filter((name) => fileName.has(name))
-      .map((name) => fileName.get(name)!),
+    spelled: spelled.map((name) => fileName.get(name)!),
   });
   const cells = new Map<string, Column>(
     [...read, ...besides].map((name) => [name, raw.columns.get(fileName.get(name)!)!]),
@@ -106,6 +105,8 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
     if (name === label) checkLabel(cells.get(name)!, placeOf(name));
     else checkNumber(cells.get(name)!, placeOf(name));
   }
+  const spelledRoles = spelled.filter((name) => name !== time && name !== amount && name !== label);
+  for (const name of spelledRoles) checkDigits(cells.get(name)!, placeOf(name));
   for (const name of read) {
     checkFinite(cells.get(name)!, placeOf(name));
     cells.set(name, withoutMinusZero(cells.get(name)!));
@@ -329,6 +330,22 @@ function checkIds(column: Column, place: Place): void {
   throw typeWrong(place, `has no transaction id in data row ${missing + 1}`, hint);
 }
 
+/** Whole numbers from here on are not told from their neighbours, by type. */
+const WHOLE_MAX = { double: 2 ** 53, float: 2 ** 24 } as const;
+
+/** Ids and keys that were made floats on their way lost their last digits, so that two customers are one. Errors: dataset.type-wrong. */
+export function checkDigits(column: Column, place: Place): void {
+  if (column.kind !== "number") return;
+  const most = place.native.endsWith("(FLOAT)") ? WHOLE_MAX.float : WHOLE_MAX.double;
+  const row = column.values.findIndex((value) => Math.abs(value) >= most && Number.isInteger(value));
+  if (row < 0) return;
+  throw typeWrong(
+    place,
+    `in data row ${row + 1} is ${column.values[row]}, a whole number beyond what a float holds: its last digits are lost`,
+    'write ids and keys as integers or texts before anything makes floats of them (pandas: dtype "Int64" or "string")',
+  );
+}
+
 /** Errors: dataset.type-wrong, at the first label that is known before its transaction. */
 export function checkKnownAt(
   known: TimeColumn,
@@ -356,7 +373,7 @@ function checkNumber(column: Column, place: Place): void {
       "name another column, or write numbers: a request cannot send a time as one",
     );
   }
-  const odd = oddCell(column, (text) => Number.isFinite(Number(text)));
+  const odd = oddCell(column, (text) => Number.isFinite(Number(text)) && !/^[+-]?0[box]/i.test(text.trim()));
   if (odd === null) throw typeWrong(place, "is typed as text, and its cells are numbers", castHint(place));
   throw typeWrong(
     place,
