@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
+import type { TimeRule } from "../core/time.ts";
 import type { InputReport } from "../features/trained-inputs.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -66,8 +67,13 @@ export function gateOf(pipeline: Pipeline, table: Table): DataGateResult {
     suite,
     requirements: {
       columns: { [id]: "key", [time]: "time", ...(amount === null ? {} : { [amount]: "number" }), [label]: "number" },
-      volume: { column: time, severity: "warning" },
+      ...(isCoarse(pipeline.times) ? {} : { volume: { column: time, severity: "warning" } }),
       labelRate: { column: label, min, max },
     },
   });
+}
+
+/** Whether times count weeks, months or several days: then most days have no row, and no day is to be compared with the others. */
+function isCoarse({ unit, count = 1, format }: TimeRule): boolean {
+  return format === undefined && (unit === "month" || unit === "w" || (unit === "d" && count > 1));
 }

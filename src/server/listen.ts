@@ -78,6 +78,11 @@ export async function listen(listener: RequestListener, options: ListenOptions):
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     refuse(response, expectation(request.headers.expect ?? ""), options);
   });
+  // Node would end the connection without a word.
+  server.on("connect", (_: IncomingMessage, socket) => {
+    const status = endWithProblem(socket, noTunnel());
+    if (status !== null) options.onRefused?.(status);
+  });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const problem = parserProblem(error);
     if (problem === null) return void socket.destroy();
@@ -185,6 +190,12 @@ function wantsBody({ headers }: IncomingMessage, bodyMaxBytes: number): boolean 
 export function unreadable(what: string): SentinelError {
   return new SentinelError("request.malformed", `the request cannot be read: ${what}`, {
     hint: "send a path and a Host header as RFC 9112 has them",
+  });
+}
+
+function noTunnel(): SentinelError {
+  return new SentinelError("request.method", "CONNECT asks for a tunnel, and this is no proxy", {
+    hint: "send GET or POST to one of the routes; GET /docs shows them",
   });
 }
 

@@ -73,8 +73,9 @@ test("while the alias moves back and forth no request fails, and each answer is 
       const body = JSON.stringify(items[next++]);
       const headers = { "content-type": "application/json" };
       const response = await fetch(`http://127.0.0.1:${port}/predict`, { method: "POST", headers, body });
-      expect(response.status).toBe(200);
-      answers.push(await reply(response));
+      const answer = await reply(response);
+      expect(response.status, JSON.stringify(answer)).toBe(200);
+      answers.push(answer);
     }
   };
   const mover = async (): Promise<void> => {
