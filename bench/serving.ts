@@ -1,6 +1,6 @@
 // What the benches of serving share: a trained workspace with a candidate, requests made of later transactions, a server process.
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { numberAt, textAt } from "../src/core/table.ts";
@@ -60,15 +60,22 @@ export async function writeBodies(options: BenchOptions): Promise<string> {
 /** `sentinel serve` of a workspace in a process of its own, ready to answer. */
 export async function sentinelServer(
   workspace: string,
-  options: { readonly environment?: Readonly<Record<string, string>>; readonly nodeArgs?: readonly string[] } = {},
-): Promise<{ readonly port: number; readonly pid: number; stop(): Promise<void> }> {
-  const { environment = {}, nodeArgs = [] } = options;
-  const args = [...nodeArgs, COMMAND, "serve", "--workspace", workspace, "--port", "0", "--log-level", "warn"];
+  options: {
+    readonly environment?: Readonly<Record<string, string>>;
+    readonly nodeArgs?: readonly string[];
+    /** Gets each line of the server's log, from `info` up; without it the log goes to stderr, from `error` up. */
+    readonly onLog?: (line: string) => void;
+  } = {},
+): Promise<{ readonly port: number; readonly pid: number; stop(): Promise<void>; kill(): Promise<void> }> {
+  const { environment = {}, nodeArgs = [], onLog } = options;
+  const level = onLog === undefined ? "error" : "info";
+  const args = [...nodeArgs, COMMAND, "serve", "--workspace", workspace, "--port", "0", "--log-level", level];
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...environment },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", onLog === undefined ? "inherit" : "pipe"],
   });
-  const lines = createInterface({ input: child.stdout });
+  if (child.stderr !== null && onLog !== undefined) createInterface({ input: child.stderr }).on("line", onLog);
+  const lines = createInterface({ input: child.stdout! });
   const port = await new Promise<number>((resolve, reject) => {
     lines.on("line", (line) => {
       const found = /http:\/\/[^:]+:(\d+)/.exec(line);
@@ -95,5 +102,16 @@ export async function sentinelServer(
         });
         child.kill("SIGTERM");
       }),
+    kill: () =>
+      new Promise((resolve) => {
+        child.once("exit", () => resolve());
+        child.kill("SIGKILL");
+      }),
   };
+}
+
+/** Resident memory of a process in megabytes, now or at its most; NaN where the system does not say. */
+export function residentMb(pid: number, which: "VmRSS" | "VmHWM" = "VmRSS"): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(new RegExp(`${which}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
 }

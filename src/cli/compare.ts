@@ -12,7 +12,7 @@ import type { Verb } from "./verb.ts";
 export const verb: Verb = {
   options: [
     ["--data <file>", "a labelled table whose later rows both score (default: shadow records alone)"],
-    ["--to <version>", "a version instead of the alias candidate"],
+    ["--to <version>", "a version, or candidate-NAME, instead of the alias candidate"],
     SUMMARY_OPTION,
   ],
   async run(context, { options }) {

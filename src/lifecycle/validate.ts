@@ -1,6 +1,7 @@
 // Validate: the data gate over a pipeline's table, in batches; GX result JSON, an HTML report, and the rows at fault.
 import { messageOf } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
+import type { TimeRule } from "../core/time.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import type { InputReport } from "../features/trained-inputs.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -116,12 +117,12 @@ function batchesOf(ports: Ports, source: OpenSource, label: string): Batches {
   };
 }
 
-function requirementsOf({ columns, gates }: Pipeline): Requirements {
+function requirementsOf({ columns, gates, times }: Pipeline): Requirements {
   const { id, time, amount, label } = columns;
   const [min, max] = gates.data.labelRate;
   return {
     columns: { [id]: "key", [time]: "time", ...(amount === null ? {} : { [amount]: "number" }), [label]: "number" },
-    volume: { column: time, severity: "warning" },
+    ...(isCoarse(times) ? {} : { volume: { column: time, severity: "warning" as const } }),
     labelRate: { column: label, min, max },
   };
 }
@@ -148,4 +149,9 @@ async function servedBeside(
     ports.report.line(`  served keys are not looked at: ${messageOf(error)}`);
     return null;
   }
+}
+
+/** Whether times count weeks, months or several days: then most days have no row, and no day is to be compared with the others. */
+function isCoarse({ unit, count = 1, format }: TimeRule): boolean {
+  return format === undefined && (unit === "month" || unit === "w" || (unit === "d" && count > 1));
 }

@@ -14,7 +14,7 @@ import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from ".
 import { aRun, aVersion, codeOf, draft, NOW } from "../contracts/registry.ts";
 import { type FaultyProxy, startFaultyProxy } from "../drivers/faulty-proxy.ts";
 import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
-import { livePayments, postJson, writeHistory } from "./traffic.ts";
+import { livePayments, postJson, SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const force = (reason: string): string[] => ["--force", "--reason", reason];
 const quiet = { line: () => {}, progress: () => {} };
@@ -25,7 +25,7 @@ let dir: string;
 
 beforeAll(async () => {
   made = makeWorkspace();
-  await writeHistory(made);
+  await writeHistory(made, SMALL_WORLD);
   // Two trainings at once: numbers of their own; whose word on `candidate` came second is told so.
   const seeds = ["1", "7", "9"];
   const ends = await Promise.all(

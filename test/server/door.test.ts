@@ -112,6 +112,7 @@ test.each([
   ],
   ["a host that is none", "GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "request.malformed"],
   ["a path that is none", "GET * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400, "request.malformed"],
+  ["a tunnel", "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n", 405, "request.method"],
   [
     "a head that is too large",
     `GET / HTTP/1.1\r\nHost: x\r\nX: ${"a".repeat(20_000)}\r\n\r\n`,
