@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly cell?: string;
   /** How time grows with the size of the task, instead of the bench's own figures. */
   readonly scaling: boolean;
+  /** A file for the picture of what was measured, of a bench that draws one. */
+  readonly picture?: string;
   /** One line for people. */
   print(line: string): void;
 }

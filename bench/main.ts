@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--picture FILE]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -39,13 +39,17 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "rows per second of one NDJSON stream through the server, a candidate in shadow and the log on",
     load: async () => (await import("./batch.ts")).bench,
   },
+  evidence: {
+    purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
+    load: async () => (await import("./evidence.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,
   },
 };
 
-const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]
+const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--picture FILE]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -68,6 +72,7 @@ async function main(args: readonly string[]): Promise<number> {
         memory: { type: "boolean", default: false },
         cell: { type: "string" },
         scaling: { type: "boolean", default: false },
+        picture: { type: "string" },
       },
     });
     const name = positionals[0] ?? "";
@@ -80,6 +85,7 @@ async function main(args: readonly string[]): Promise<number> {
       memory: values.memory,
       cell: values.cell,
       scaling: values.scaling,
+      picture: values.picture,
       print: (line) => console.log(line),
     });
     if (values.json) console.log(JSON.stringify({ name, figures }));

@@ -114,6 +114,7 @@ function tableOf(rows: readonly OldRecord[]): Table {
     ["latency_ms", number(({ record }) => record.latencyMs)],
     ["degraded", number(({ record }) => (record.degraded ? 1 : 0))],
     ["applied", number(({ record }) => record.applied)],
+    ["explored_propensity", number(({ record }) => record.explored?.propensity)],
     ["fraud", number(({ label }) => (label === null ? undefined : label.fraud ? 1 : 0))],
     ["label_known_at", time(({ label }) => label?.knownAt)],
     ["label_source", text(({ label }) => label?.source)],

@@ -1,12 +1,15 @@
 // Replay: recompute every logged vector and score from raw history, and demand the same bits.
 
+import { DECISIONS, type Decision } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
+import type { Transaction } from "../core/transaction.ts";
 import { encode, learnArrival } from "../features/encode.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
 import { type InputReport, InputTally } from "../features/trained-inputs.ts";
+import { type Explorer, explorerOf } from "../online/explore.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import {
   anchorsOf,
@@ -28,7 +31,10 @@ import type { Ports } from "../ports/ports.ts";
 import { inputsOfTable } from "./data/served.ts";
 import { vectorsOf } from "./data/vectors.ts";
 
-/** One value that came out differently. A difference in the score has the feature "(score)". */
+/**
+ * One value that came out differently. A difference in the score has the feature "(score)"; in the decision "(decision)", whose numbers
+ * are 0 approve, 1 review, 2 block; in the chance of being let through "(propensity)".
+ */
 export interface Mismatch {
   readonly transactionId: string;
   readonly feature: string;
@@ -41,6 +47,8 @@ export interface ReplayReport {
   /** Vectors that were compared. */
   readonly compared: number;
   readonly scoresCompared: number;
+  /** Draws (`decisions.explore`) made again, and those that were made by rules which the pipeline no longer has. */
+  readonly draws: { readonly compared: number; readonly byOtherRules: number };
   /** Predictions that could not be compared, by reason. */
   readonly skipped: Readonly<Record<SkipReason, number>>;
   /** How many values differ; `mismatches` has the first of them. */
@@ -81,6 +89,7 @@ const BUNDLES_MAX = 100;
  */
 export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayReport> {
   const eras = await readEras(await ports.snapshots(), input.pipeline.name);
+  const explorer = explorerOf(input.pipeline);
   const bundles = new Bundles(input.loadBundle ?? ((version) => fromRegistry(ports, input.pipeline.model, version)));
   const tracks = new Tracks(eras, input, ports);
   const tally = new Tally(input.mismatchesMax ?? MISMATCHES_MAX);
@@ -99,7 +108,7 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
   const onGap = (from: number, to: number): void => tally.gap(Math.max(from, begin.applied + 1), to);
   const on = { tracks, until, onGap };
   for await (const arrival of inOrder(log, on)) {
-    if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally });
+    if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally, explorer });
   }
   return { ...tally.report(), served: tracks.served() };
 }
@@ -185,7 +194,13 @@ export async function fromRegistry(ports: Ports, model: string, version: string)
 
 async function compare(
   record: PredictionRecord,
-  on: { readonly arrival: LogArrival; readonly bundles: Bundles; readonly tracks: Tracks; readonly tally: Tally },
+  on: {
+    readonly arrival: LogArrival;
+    readonly bundles: Bundles;
+    readonly tracks: Tracks;
+    readonly tally: Tally;
+    readonly explorer: Explorer | null;
+  },
 ): Promise<void> {
   const { tally } = on;
   tally.predictions++;
@@ -201,7 +216,50 @@ async function compare(
   const vector = encode(state, plan, on.arrival.transaction);
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
   const { tolerance } = scorer;
-  tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score, tolerance });
+  const answer = scorer.score(vector);
+  tally.score(record.transactionId, { logged: record.score, replayed: answer.score, tolerance });
+  const { review, block } = scorer.manifest.thresholds;
+  // Where another machine may round the score differently, one beside a threshold may fall on either side.
+  if (tolerance > 0 && [review, block].some((edge) => Math.abs(answer.score - edge) <= tolerance)) return;
+  compareDecision(record, {
+    transaction: on.arrival.transaction,
+    model: answer.decision,
+    explorer: on.explorer,
+    tally,
+  });
+}
+
+/** What the model decided, and what a draw made of it. */
+function compareDecision(
+  record: PredictionRecord,
+  on: {
+    readonly transaction: Transaction;
+    readonly model: Decision;
+    readonly explorer: Explorer | null;
+    readonly tally: Tally;
+  },
+): void {
+  const { tally, explorer, model } = on;
+  const { transactionId, decision, explored } = record;
+  if (explored === undefined) {
+    tally.decision(transactionId, { logged: decision, replayed: model });
+    return;
+  }
+  // A draw is only ever about what the model blocks; what it came to is another question.
+  tally.decision(transactionId, { logged: "block", replayed: model });
+  if (explorer?.rules !== explored.rules) {
+    tally.draws.byOtherRules++;
+    return;
+  }
+  tally.draws.compared++;
+  const drawn = explorer.draw(on.transaction);
+  tally.decision(transactionId, { logged: decision, replayed: drawn?.decision ?? "block" });
+  tally.value({
+    transactionId,
+    feature: "(propensity)",
+    logged: explored.propensity,
+    replayed: drawn?.explored.propensity ?? 0,
+  });
 }
 
 /** One state with the stretch of the log over which the server's state was the same. */
@@ -369,6 +427,7 @@ class Tally {
     "bundle-gone": 0,
     "history-pruned": 0,
   };
+  readonly draws = { compared: 0, byOtherRules: 0 };
   private readonly mismatches: Mismatch[] = [];
   private readonly mismatchesMax: number;
 
@@ -413,7 +472,20 @@ class Tally {
     if (!isSame) this.mismatch({ transactionId, feature: "(score)", logged, replayed });
   }
 
+  decision(
+    transactionId: string,
+    { logged, replayed }: { readonly logged: Decision; readonly replayed: Decision },
+  ): void {
+    const code = (decision: Decision): number => DECISIONS.indexOf(decision);
+    this.value({ transactionId, feature: "(decision)", logged: code(logged), replayed: code(replayed) });
+  }
+
+  value(mismatch: Mismatch): void {
+    if (mismatch.logged !== mismatch.replayed) this.mismatch(mismatch);
+  }
+
   report(): Omit<ReplayReport, "served"> {
+    const { draws } = this;
     const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped, missing } = this;
     const reasons: string[] = [];
     if (missing > 0) reasons.push(`${missing} changes of the shared state are in no log, first ${this.missingFirst}`);
@@ -432,7 +504,7 @@ class Tally {
     }
     if (passed && compared > 0)
       reasons.push(`${compared} vectors and ${scoresCompared} scores are the same, bit for bit`);
-    const counts = { predictions, compared, scoresCompared, skipped, mismatchCount, missing };
+    const counts = { predictions, compared, scoresCompared, draws, skipped, mismatchCount, missing };
     return { ...counts, mismatches, verdict: passed ? "pass" : "fail", reasons };
   }
 

@@ -210,6 +210,7 @@ function draftOf(
   const { champion, answer, vector, latencyMs } = given;
   const { scorer } = champion;
   const { transaction, extra } = parsed;
+  const draw = answer?.decision === "block" && engine.explorer !== null ? engine.explorer.draw(transaction) : null;
   return {
     transactionId: transaction.id,
     time: transaction.time,
@@ -218,11 +219,12 @@ function draftOf(
     vector,
     score: answer?.score ?? Number.NaN,
     anomalyScore: answer?.anomalyScore ?? Number.NaN,
-    decision: answer?.decision ?? engine.pipeline.decisions.failOpen,
+    decision: draw?.decision ?? answer?.decision ?? engine.pipeline.decisions.failOpen,
     version: scorer.version,
     bundle: scorer.bundle,
     latencyMs,
     degraded: answer === null,
+    ...(draw === null ? {} : { explored: draw.explored }),
   };
 }
 

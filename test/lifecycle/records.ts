@@ -30,6 +30,7 @@ export async function version(
   ports: Ports,
   model: string,
   gates: { readonly training: string; readonly logic: string } = { training: "pass", logic: "pass" },
+  tags: Readonly<Record<string, string>> = {},
 ): Promise<ModelVersion> {
   const registry = await ports.registry();
   const runId = await registry.startRun({
@@ -44,7 +45,7 @@ export async function version(
     runId,
     files: new Map([["note.txt", new TextEncoder().encode(runId)]]),
     description: "by hand",
-    tags: { "sentinel.gate.training": gates.training, "sentinel.gate.logic": gates.logic },
+    tags: { "sentinel.gate.training": gates.training, "sentinel.gate.logic": gates.logic, ...tags },
     at: START,
   });
 }
@@ -80,7 +81,7 @@ export async function shadowed(
         version: given.champion,
         score: champion.score,
         decision: champion.decision,
-        fields: { amount: 10 + (i % 90), customer_id: `c${i % 200}` },
+        fields: { amount: 10 + (i % 90), customer_id: `c${(i * 7 + Math.floor(i / 200)) % 200}` },
       }),
     );
     log.appendShadow({

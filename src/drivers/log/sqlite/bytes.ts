@@ -1,7 +1,7 @@
 // Log records as bytes in shared memory: written on the serving thread without JSON, read on the log's thread and by look-ups.
 import type { Decision } from "../../../core/decision.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
-import type { LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
+import type { Explored, LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
 import type { LogRecord } from "./insert.ts";
 
 const KINDS = ["prediction", "label", "shadow"] as const;
@@ -68,6 +68,7 @@ export class RecordWriter {
     this.number(record.latencyMs);
     this.number(record.degraded ? 1 : 0);
     this.number(record.applied ?? Number.NaN);
+    this.explored(record.explored);
     this.vector(record.vector);
     return this.end(begin);
   }
@@ -188,6 +189,13 @@ export class RecordWriter {
     if (!this.full) this.chunk.view.setUint16(countAt, count);
   }
 
+  private explored(explored: Explored | undefined): void {
+    this.number(explored === undefined ? Number.NaN : explored.propensity);
+    if (explored === undefined) return;
+    this.number(explored.upTo);
+    this.name(explored.rules);
+  }
+
   /** Float32 as the platform lays it out, bit for bit. */
   private vector(vector: Float32Array): void {
     if (this.full || !this.hasRoom(8 + vector.byteLength)) {
@@ -233,6 +241,7 @@ class RecordReader {
     const [version, bundle] = [this.name(), this.name()];
     const [score, anomalyScore, latencyMs, degraded] = [this.number(), this.number(), this.number(), this.number()];
     const applied = this.applied();
+    const explored = this.explored();
     return {
       transactionId,
       time,
@@ -248,6 +257,7 @@ class RecordReader {
       latencyMs,
       degraded: degraded === 1,
       ...applied,
+      ...explored,
     };
   }
 
@@ -287,6 +297,11 @@ class RecordReader {
   private applied(): { readonly applied?: number } {
     const applied = this.number();
     return Number.isNaN(applied) ? {} : { applied };
+  }
+
+  private explored(): { readonly explored?: Explored } {
+    const propensity = this.number();
+    return Number.isNaN(propensity) ? {} : { explored: { propensity, upTo: this.number(), rules: this.name() } };
   }
 
   private number(): number {
