@@ -1,4 +1,4 @@
-// Test runner settings: one process a file, generous time limits (no test asserts a time), the package's own name as an alias.
+// Test runner settings: generous time limits (no test asserts a time), the package's own name as an alias.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { filesOf } from "./test/groups.ts";
@@ -10,6 +10,8 @@ export default defineConfig({
     globalSetup: ["test/built.ts"],
     setupFiles: ["test/seed.ts"],
     pool: "forks",
+    // Files share a process, one after the other: modules are loaded and compiled once per worker, not once per file.
+    isolate: false,
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 300_000,

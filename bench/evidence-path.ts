@@ -10,10 +10,10 @@ import { ROWS_A_DAY, simulate, until, type World } from "./evidence-world.ts";
 
 export const DAYS = 60;
 /** Of the interval for one look, on the days on which that is looked at; the gate itself draws nothing. */
-const RESAMPLES = 200;
+const RESAMPLES = 100;
 const RESAMPLES_UNUSED = 2;
 /** Days on which the interval for one look is looked at. */
-export const ONE_LOOKS = [20, 40, 60];
+export const ONE_LOOKS = [30, 60];
 /** What a t-test at 5 %, both sides, asks of very many days; it is a little more of few. */
 const T_LIMIT = 1.96;
 const POLICY: Partial<PromotionPolicy> = { mode: "superiority", fraudsMin: 50, daysMin: 7 };

@@ -1,7 +1,7 @@
 // A load of requests from a process of its own: raw sockets, kept alive, closed loop or open loop; prints rates and latencies.
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { quantileOf } from "./bench.ts";
+import { Latencies, type Percentiles } from "./latencies.ts";
 
 /** What the process is asked: requests over so many connections for so many seconds. */
 export interface LoadTask {
@@ -17,31 +17,41 @@ export interface LoadTask {
   readonly prefix: string;
   /** Requests that are sent before anything is counted. */
   readonly warmUp: number;
+  /** Figures of each stretch of so many seconds too. */
+  readonly windowSeconds?: number;
+  /** A connection has one request under way at most, as clients have it; where none is free, a request is given up. */
+  readonly single?: boolean;
 }
 
-export interface LoadResult {
+/** What one stretch of the load saw; a request belongs to the stretch in which it was answered. */
+export interface LoadWindow {
+  readonly accepted: Percentiles;
+  readonly refused: number;
+}
+
+/** The percentiles are of answers that are no refusal: from the moment the schedule named (open loop), or from sending (closed loop). */
+export interface LoadResult extends Percentiles {
   readonly perSecond: number;
   readonly answered: number;
   /** Answers by status. */
   readonly statuses: Readonly<Record<string, number>>;
-  /** Milliseconds: from the moment the schedule named (open loop), or from sending (closed loop). */
-  readonly p50Ms: number;
-  readonly p90Ms: number;
-  readonly p99Ms: number;
-  readonly p999Ms: number;
-  readonly p9999Ms: number;
-  readonly maxMs: number;
+  /** Answers with 503, and how many of them did not say when to come again. */
+  readonly refused: Percentiles;
+  readonly refusedWithoutRetryAfter: number;
+  /** Requests without an answer, five seconds after the last was sent; requests that no connection was free for. */
+  readonly unanswered: number;
+  readonly unsent: number;
+  readonly windows: readonly LoadWindow[];
   /** Time of this process's own processor per second; near 1 the load itself is the limit. */
   readonly loadCpu: number;
 }
 
-/** Latencies kept; a longer run keeps the first. */
-const KEPT_MAX = 4_000_000;
+const REFUSED = 503;
 const HEAD_END = Buffer.from("\r\n\r\n");
 
 class Connection {
   readonly socket: Socket;
-  onAnswer: (status: number, sentAt: number) => void = () => {};
+  onAnswer: (status: number, sentAt: number, head: string) => void = () => {};
   private readonly sent: number[] = [];
   private rest: Buffer = Buffer.alloc(0);
 
@@ -68,7 +78,7 @@ class Connection {
       const length = Number(/content-length: *(\d+)/i.exec(head)?.[1] ?? 0);
       if (data.length < end + 4 + length) break;
       data = data.subarray(end + 4 + length);
-      this.onAnswer(Number(head.slice(9, 12)), this.sent.shift() ?? 0);
+      this.onAnswer(Number(head.slice(9, 12)), this.sent.shift() ?? 0, head);
     }
     this.rest = data;
   }
@@ -76,29 +86,70 @@ class Connection {
 
 async function run(task: LoadTask): Promise<LoadResult> {
   const { rate, seconds } = task;
-  const tally = new Tally();
   const next = requests(task, JSON.parse(readFileSync(task.bodiesFile, "utf8")) as readonly string[]);
   const all = await openConnections(task);
   await warm(all, { next, count: task.warmUp });
-  for (const connection of all) {
-    connection.onAnswer = (status, sentAt) => {
-      tally.add(status, performance.now() - sentAt);
-      if (rate === undefined) connection.send(next(), performance.now());
-    };
-  }
+  const tally = new Tally(task.windowSeconds ?? Number.POSITIVE_INFINITY);
   const cpu = process.cpuUsage();
   const begun = performance.now();
+  let unsent = 0;
   if (rate === undefined) {
-    for (const connection of all) connection.send(next(), performance.now());
+    const more = (connection: Connection): void => connection.send(next(), performance.now());
+    listen(all, tally, more);
+    for (const connection of all) more(connection);
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   } else {
-    await schedule({ rate, seconds, begun, send: (at) => pick(all).send(next(), at) });
+    const spread = task.single === true ? oneEach(all) : shared(all);
+    listen(all, tally, spread.free);
+    await schedule({ rate, seconds, begun, send: (at) => spread.send(next, at) });
     await settled(all);
+    unsent = spread.unsent();
   }
   const elapsed = (performance.now() - begun) / 1000;
   const { user, system } = process.cpuUsage(cpu);
+  const unanswered = rate === undefined ? 0 : all.reduce((sum, { waiting }) => sum + waiting, 0);
   for (const { socket } of all) socket.destroy();
-  return { ...tally.result(elapsed), loadCpu: (user + system) / 1e6 / elapsed };
+  return { ...tally.result(elapsed), unanswered, unsent, loadCpu: (user + system) / 1e6 / elapsed };
+}
+
+function listen(all: readonly Connection[], tally: Tally, after: (connection: Connection) => void): void {
+  for (const connection of all) {
+    connection.onAnswer = (status, sentAt, head) => {
+      tally.add(status, { ms: performance.now() - sentAt, head });
+      after(connection);
+    };
+  }
+}
+
+/** How an open loop uses its connections. */
+interface Spread {
+  send(next: () => string, at: number): void;
+  /** A connection has its answer. */
+  free(connection: Connection): void;
+  /** Requests for which no connection was free. */
+  unsent(): number;
+}
+
+/** Every request at once, on the connection with the fewest under way. */
+function shared(all: readonly Connection[]): Spread {
+  return { send: (next, at) => pick(all).send(next(), at), free: () => {}, unsent: () => 0 };
+}
+
+/** One request under way per connection, each connection in its turn. */
+function oneEach(all: readonly Connection[]): Spread {
+  let idle = [...all];
+  let freed: Connection[] = [];
+  let unsent = 0;
+  return {
+    send(next, at) {
+      if (idle.length === 0) [idle, freed] = [freed.reverse(), idle];
+      const connection = idle.pop();
+      if (connection === undefined) unsent++;
+      else connection.send(next(), at);
+    },
+    free: (connection) => void freed.push(connection),
+    unsent: () => unsent,
+  };
 }
 
 /** The next request's text at each call. */
@@ -136,32 +187,50 @@ function warm(
 
 /** What came back, and how long it took. */
 class Tally {
-  private readonly latencies = new Float64Array(KEPT_MAX);
+  private readonly windowMs: number;
+  private readonly begun = performance.now();
   private readonly statuses: Record<string, number> = {};
-  private kept = 0;
+  private readonly accepted = new Latencies();
+  private readonly refused = new Latencies();
+  private readonly windows: { readonly accepted: Latencies; refused: number }[] = [];
+  private withoutRetryAfter = 0;
   private answered = 0;
 
-  add(status: number, ms: number): void {
-    this.answered++;
-    this.statuses[status] = (this.statuses[status] ?? 0) + 1;
-    if (this.kept < KEPT_MAX) this.latencies[this.kept++] = ms;
+  constructor(windowSeconds: number) {
+    this.windowMs = windowSeconds * 1000;
   }
 
-  result(seconds: number): Omit<LoadResult, "loadCpu"> {
-    const { answered, statuses } = this;
-    const sorted = this.latencies.subarray(0, this.kept).sort();
-    const at = (share: number): number => (sorted.length === 0 ? Number.NaN : quantileOf(sorted, share));
+  add(status: number, { ms, head }: { readonly ms: number; readonly head: string }): void {
+    this.answered++;
+    this.statuses[status] = (this.statuses[status] ?? 0) + 1;
+    const window = this.window();
+    if (status === REFUSED) {
+      this.refused.add(ms);
+      window.refused++;
+      if (!/^retry-after: *\d/im.test(head)) this.withoutRetryAfter++;
+    } else {
+      this.accepted.add(ms);
+      if (this.windowMs < Number.POSITIVE_INFINITY) window.accepted.add(ms);
+    }
+  }
+
+  result(seconds: number): Omit<LoadResult, "loadCpu" | "unanswered" | "unsent"> {
+    const { answered, statuses, refused } = this;
     return {
       perSecond: answered / seconds,
       answered,
       statuses,
-      p50Ms: at(0.5),
-      p90Ms: at(0.9),
-      p99Ms: at(0.99),
-      p999Ms: at(0.999),
-      p9999Ms: at(0.9999),
-      maxMs: at(1),
+      ...this.accepted.percentiles(),
+      refused: refused.percentiles(),
+      refusedWithoutRetryAfter: this.withoutRetryAfter,
+      windows: this.windows.map((one) => ({ accepted: one.accepted.percentiles(), refused: one.refused })),
     };
+  }
+
+  private window(): { readonly accepted: Latencies; refused: number } {
+    const index = Math.floor((performance.now() - this.begun) / this.windowMs);
+    while (this.windows.length <= index) this.windows.push({ accepted: new Latencies(), refused: 0 });
+    return this.windows[index];
   }
 }
 

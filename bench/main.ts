@@ -15,7 +15,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   },
   train: {
     purpose:
-      "training boosted trees against XGBoost and LightGBM, one and two threads; --cell rows300k, rows1m or dense300k",
+      "training boosted trees against XGBoost and LightGBM, one and two threads; --cell rows300k, rows1m, dense300k or rows20m",
     load: async () => (await import("./train.ts")).bench,
   },
   score: {

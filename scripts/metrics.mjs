@@ -8,7 +8,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGE = path.join(ROOT, "docs", "metrics.md");
 // Node 20 runs no TypeScript by itself.
 const jiti = createJiti(import.meta.url);
-const { createMeasures } = await jiti.import("../src/server/measures.ts");
+const { describedMetrics } = await jiti.import("../src/server/measures.ts");
 const { LABELS, unitOf } = await jiti.import("../src/server/metric-words.ts");
 
 const HEAD = `# Metrics
@@ -20,7 +20,7 @@ What \`GET /metrics\` answers, in Prometheus' text format. Made from the code by
 [\`deploy/grafana\`](../deploy/grafana) a dashboard. \`docker compose --profile full up\` starts all of it.
 `;
 
-const all = createMeasures().described();
+const all = describedMetrics();
 const text = [
   HEAD,
   "## Sentinel's own",

@@ -9,6 +9,7 @@ import type { KeyStore } from "./ports/keys.ts";
 import type { PredictionLog } from "./ports/log.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
+import type { RuleStore } from "./ports/rules.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
 
 const SHARED_FLUSH_MS = 50;
@@ -16,18 +17,45 @@ const SHARED_FLUSH_MS = 50;
 /** What the log's driver receives of a pipeline. */
 export type LogSettings = Pick<Pipeline, "log" | "columns">;
 
-/** Ports of a workspace, and `close` that flushes and closes what was opened. */
+export interface PipelinePortsOptions {
+  readonly pipeline: string;
+  /** Asked when the log is opened; null where the pipeline file cannot be read: then the defaults count. */
+  readonly settings?: () => LogSettings | null;
+}
+
+/** Ports, and `close` that flushes and closes what was opened. */
+export interface OpenPorts {
+  readonly ports: Ports;
+  close(): Promise<void>;
+}
+
+/** Ports of a workspace for one pipeline. */
 export function openPorts(
   config: Config,
-  options: {
-    readonly report: Reporter;
-    readonly pipeline: string;
-    readonly clock?: Clock;
-    /** Asked when the log is opened; null where the pipeline file cannot be read: then the defaults count. */
-    readonly settings?: () => LogSettings | null;
-  },
-): { readonly ports: Ports; close(): Promise<void> } {
-  const open: { close(): Promise<void> }[] = [];
+  options: PipelinePortsOptions & { readonly report: Reporter; readonly clock?: Clock },
+): OpenPorts {
+  const workspace = openWorkspacePorts(config, options);
+  const own = workspace.portsOf(options);
+  return {
+    ports: own.ports,
+    async close() {
+      await own.close();
+      await workspace.close();
+    },
+  };
+}
+
+/** What pipelines have in common (registry, snapshots, locks, keys, data), and what each has to itself: its log and its shared state. */
+export function openWorkspacePorts(
+  config: Config,
+  options: { readonly report: Reporter; readonly clock?: Clock },
+): {
+  /** Ports of one pipeline; close them before the workspace's. */
+  portsOf(pipeline: PipelinePortsOptions): OpenPorts;
+  readonly common: Omit<Ports, "log" | "rules" | "shared">;
+  close(): Promise<void>;
+} {
+  const open: Closing[] = [];
   const dataset = once(async (): Promise<Dataset> => {
     const { datasetDuckdb } = await import("./drivers/dataset/duckdb/driver.ts");
     return datasetDuckdb();
@@ -47,20 +75,6 @@ export function openPorts(
     const { makePrivateFolder } = await import("./drivers/files/durable.ts");
     await makePrivateFolder(config.stateDir).catch(() => {});
   });
-  const log = once(async (): Promise<PredictionLog> => {
-    const { createSqliteLog } = await import("./drivers/log/sqlite/driver.ts");
-    await stateFolder();
-    const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
-    // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
-    const settings = options.settings?.() ?? null;
-    const shared = config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS };
-    const driver = createSqliteLog({
-      file,
-      options: { ...(settings === null ? {} : logOptions(settings)), ...shared },
-    });
-    open.push(driver);
-    return driver;
-  });
   const snapshots = once(async (): Promise<SnapshotStore> => {
     const { createFileSnapshots } = await import("./drivers/files/snapshots.ts");
     await stateFolder();
@@ -79,29 +93,67 @@ export function openPorts(
     const { createGit } = await import("./drivers/source-control/git.ts");
     return createGit({ dir: config.workspace });
   });
+  const common = {
+    clock: options.clock ?? systemClock,
+    report: options.report,
+    dataset,
+    registry,
+    snapshots,
+    lock,
+    sourceControl,
+    keys,
+  };
+  return {
+    common,
+    portsOf: (pipeline) => pipelinePorts(config, pipeline, { common, stateFolder }),
+    close: () => closeAll(open),
+  };
+}
+
+function pipelinePorts(
+  config: Config,
+  options: PipelinePortsOptions,
+  of: { readonly common: Omit<Ports, "log" | "shared">; readonly stateFolder: () => Promise<void> },
+): OpenPorts {
+  const open: Closing[] = [];
+  const log = once(async (): Promise<PredictionLog> => {
+    const { createSqliteLog } = await import("./drivers/log/sqlite/driver.ts");
+    await of.stateFolder();
+    const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
+    // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
+    const settings = options.settings?.() ?? null;
+    const shared = config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS };
+    const driver = createSqliteLog({
+      file,
+      options: { ...(settings === null ? {} : logOptions(settings)), ...shared },
+    });
+    open.push(driver);
+    return driver;
+  });
   const shared = once(async (): Promise<SharedStore> => {
     const { createRedisState } = await import("./drivers/state/redis/driver.ts");
     const driver = createRedisState({ address: config.redis!, name: options.pipeline });
     open.push(driver);
     return driver;
   });
+  const rules = once(async (): Promise<RuleStore> => {
+    const { createFileRules } = await import("./drivers/rules/files/driver.ts");
+    await of.stateFolder();
+    const dir = path.join(config.stateDir, "rules");
+    return createFileRules({ dir, pipeline: options.pipeline, lock: of.common.lock });
+  });
   return {
-    ports: {
-      clock: options.clock ?? systemClock,
-      report: options.report,
-      dataset,
-      registry,
-      log,
-      snapshots,
-      lock,
-      sourceControl,
-      keys,
-      ...(config.redis === null ? {} : { shared }),
-    },
-    async close() {
-      for (const driver of open.reverse()) await driver.close();
-    },
+    ports: { ...of.common, log, rules, ...(config.redis === null ? {} : { shared }) },
+    close: () => closeAll(open),
   };
+}
+
+interface Closing {
+  close(): Promise<void>;
+}
+
+async function closeAll(open: readonly Closing[]): Promise<void> {
+  for (const driver of [...open].reverse()) await driver.close();
 }
 
 /** The two ends of a push: the embedded registry, a server, and a place for what became of each id. */
@@ -136,10 +188,14 @@ function copyDirOf(config: Config, server: MlflowConfig): string {
   return path.join(config.registryDir, "mlflow", registryName(server));
 }
 
+/** One driver for all; what could not be made is tried again at the next call. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {
-    made ??= make();
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
     return made;
   };
 }

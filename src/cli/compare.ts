@@ -11,7 +11,7 @@ import type { Verb } from "./verb.ts";
 export const verb: Verb = {
   options: [
     ["--data <file>", "a labelled table whose later rows both score (default: shadow records alone)"],
-    ["--to <version>", "a version instead of the alias candidate"],
+    ["--to <version>", "a version, or candidate-NAME, instead of the alias candidate"],
   ],
   async run(context, { options }) {
     const pipeline = context.pipeline();

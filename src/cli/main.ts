@@ -29,6 +29,11 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./registry.ts"),
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  rules: [
+    "list, apply, add, stage, remove, history, rollback: SQL rules that decide beside the model",
+    () => import("./rules.ts"),
+  ],
+  lists: ["list, show, add or end: named values that rules ask", () => import("./lists.ts")],
   keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
@@ -66,8 +71,11 @@ export async function main(argv: readonly string[]): Promise<number> {
       for (const argument of verb.args?.split(" ") ?? []) command.argument(argument);
       for (const [flags, meaning] of verb.options) command.option(flags, meaning);
       command.action(async (...given: unknown[]) => {
-        const options = { ...program.opts(), ...command.opts() } as VerbOptions;
-        const args = given.slice(0, -2).filter((arg): arg is string => typeof arg === "string");
+        const options = withPipelines(name, { ...program.opts(), ...command.opts() }, [program, command]);
+        const args = given
+          .slice(0, -2)
+          .flat()
+          .filter((arg): arg is string => typeof arg === "string");
         result = await runVerb(verb, { options, args, output });
       });
     } else if (name !== undefined && name !== "help") {
@@ -83,6 +91,22 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return presentError(error, wantsJson);
   }
+}
+
+/** `pipeline` is the one that a verb works on; `pipelines` are all that are named. Throws `cli.usage` where a verb takes one alone. */
+function withPipelines(verb: string, options: VerbOptions, commands: readonly Command[]): VerbOptions {
+  const pipelines = commands.flatMap((command) => (command.opts() as { readonly pipeline?: string[] }).pipeline ?? []);
+  if (pipelines.length > 1 && verb !== "serve") {
+    throw new SentinelError("cli.usage", `--pipeline names ${pipelines.join(" and ")}`, {
+      hint: `${verb} works on one pipeline: run it once for each`,
+    });
+  }
+  return { ...options, pipeline: pipelines[0], pipelines };
+}
+
+/** Gathers the values of an option that may stand several times. */
+function gather(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 /** The first word that is neither an option nor an option's value. */
@@ -107,7 +131,7 @@ function describeProgram(): Command {
     )
     .version(packageVersion())
     .option("--workspace <dir>", "folder with features/ pipelines/ data/ models/ (default: this folder)")
-    .option("--pipeline <name>", "pipelines/<name>.yaml (default: card)")
+    .option("--pipeline <name>", "pipelines/<name>.yaml (default: the only one, or card); serve takes several", gather)
     .option("--json", "print one JSON document and nothing else on stdout")
     .option("--quiet", "print nothing but errors")
     // After a verb stand the verb's own options; every verb has those of the program too.
@@ -124,7 +148,7 @@ function describeProgram(): Command {
       .command(name)
       .description(summary)
       .option("--workspace <dir>", "the workspace")
-      .option("--pipeline <name>", "the pipeline")
+      .option("--pipeline <name>", "the pipeline", gather)
       .option("--json", "one JSON document on stdout")
       .option("--quiet", "nothing but errors")
       .exitOverride()

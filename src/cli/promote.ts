@@ -6,7 +6,7 @@ import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
   options: [
-    ["--to <version>", "a version (default: the alias candidate)"],
+    ["--to <version>", "a version or candidate-NAME (default: the alias candidate)"],
     ["--force", "promote although the gate said HOLD or REJECT"],
     ["--reason <text>", "why, for the journal (with --force)"],
   ],

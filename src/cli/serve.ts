@@ -1,13 +1,15 @@
 // `sentinel serve`: the HTTP server until SIGTERM or SIGINT, then a drain.
 import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { loadSchema } from "../lifecycle/data/schema-file.ts";
-import type { Ports } from "../ports/ports.ts";
+import { fileSource, servedNames } from "../lifecycle/serve.ts";
+import type { PipelineSource } from "../online/pipelines.ts";
+import { pipelineNames } from "../pipeline/pipeline.ts";
 import type { Tls } from "../server/listen.ts";
-import { createServer } from "../server/server.ts";
-import { durationOption, integerOption, textOption } from "./options.ts";
+import { createSeveral, type SentinelServer } from "../server/server.ts";
+import { openWorkspacePorts } from "../wiring.ts";
+import { durationOption, integerOption, listOption, textOption } from "./options.ts";
+import { reporterIn } from "./serve/report.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8000;
@@ -15,6 +17,10 @@ const LEVELS = ["debug", "info", "warn", "error", "silent"];
 
 export const verb: Verb = {
   options: [
+    [
+      "--default <name>",
+      "the pipeline that answers requests which name none (default: the first --pipeline, the only one, card)",
+    ],
     ["--port <n>", `port (default ${PORT_DEFAULT}; 0 takes a free one)`],
     ["--host <address>", "address to listen on (default 127.0.0.1; 0.0.0.0 for every interface)"],
     ["--tls-cert <file>", "certificate and its chain, PEM; with --tls-key"],
@@ -27,7 +33,9 @@ export const verb: Verb = {
     ["--log-level <level>", `${LEVELS.join(", ")} (default info; JSON lines on stderr)`],
   ],
   async run(context, { options }) {
-    const pipeline = context.pipeline();
+    const { workspace } = context.config;
+    const named = listOption(options, "pipelines");
+    const served = servedNames(workspace, { named, main: textOption(options, "default") ?? null });
     const port = integerOption(options, "port", { low: 0, high: 65_535, fallback: PORT_DEFAULT });
     const host = textOption(options, "host") ?? "127.0.0.1";
     const level = textOption(options, "logLevel") ?? "info";
@@ -37,14 +45,18 @@ export const verb: Verb = {
       });
     }
     const tls = tlsOf(options);
-    const ports = context.ports();
-    const held = await lockServing(ports, `serve-${pipeline.name}`);
+    const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
+    const sourceOf = (name: string): PipelineSource =>
+      fileSource(workspace, name, (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }));
     const lines = openLogLines();
     try {
-      const server = await createServer({
-        ports,
-        pipeline,
-        schema: loadSchema(pipeline),
+      const server = await createSeveral({
+        sources: served.names.map(sourceOf),
+        main: served.main,
+        clock: common.clock,
+        keys: common.keys,
+        // Pipelines that are named are all that is wanted.
+        ...(named.length > 0 ? {} : { discover: () => pipelineNames(workspace).map(sourceOf) }),
         options: {
           logger: pino({ level }, lines.destination),
           adminKey: context.config.adminKey,
@@ -52,6 +64,7 @@ export const verb: Verb = {
           keys: context.config.keys,
           insecure: options.insecure === true,
           announceMs: announceOf(options),
+          reporter: reporterIn(workspace),
           packageVersion: context.packageVersion,
         },
       });
@@ -60,19 +73,28 @@ export const verb: Verb = {
         await server.stop();
         throw error;
       });
-      context.output.line(
-        `sentinel serves ${pipeline.model} on ${tls === undefined ? "http" : "https"}://${at.host}:${at.port} (docs at /docs; stop with Ctrl-C)`,
-      );
+      const url = `${tls === undefined ? "http" : "https"}://${at.host}:${at.port}`;
+      context.output.line(`sentinel serves ${wordsOf(server)} on ${url} (docs at /docs; stop with Ctrl-C)`);
+      for (const { name, fault } of server.pipelines.all()) {
+        if (fault !== null) context.output.warn(`pipeline ${name} is not up: ${fault.message}; ${fault.hint}`);
+      }
       const signal = await stopped;
       context.output.line(`${signal}: draining`);
       await server.stop();
       return { yes: true, json: { host: at.host, port: at.port, stopped: signal } };
     } finally {
       lines.close();
-      await held.release();
+      await close();
     }
   },
 };
+
+/** The model, where there is one; else each model with its pipeline. */
+function wordsOf({ pipelines }: SentinelServer): string {
+  const up = pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
+  if (up.length === 1) return up[0].model;
+  return up.map(({ name, model }) => `${model} (${name}${name === pipelines.mainName ? ", default" : ""})`).join(", ");
+}
 
 /** Longer than an orchestrator waits before it kills. */
 const ANNOUNCE_MS_MAX = 60_000;
@@ -128,28 +150,6 @@ function openLogLines(): { readonly destination: ReturnType<typeof pino.destinat
       if (failing) destination.destroy();
     },
   };
-}
-
-const LOCK_TRIES_MAX = 20;
-const LOCK_RETRY_MS = 100;
-
-/**
- * Without Redis only one server may run per workspace, because two would each keep a feature state that the other's traffic never
- * reaches: the lock is held while serving. With Redis the lock is only tried, so that no server without Redis runs, and released.
- */
-async function lockServing(ports: Ports, name: string): Promise<{ release(): Promise<void> }> {
-  const lock = await ports.lock();
-  if (ports.shared === undefined) return lock.acquire(name);
-  for (let tries = 1; ; tries++) {
-    try {
-      await (await lock.acquire(name)).release();
-      return { release: async () => {} };
-    } catch (error) {
-      // Another server that looks at the same moment.
-      if (tries === LOCK_TRIES_MAX) throw error;
-      await sleep(LOCK_RETRY_MS);
-    }
-  }
 }
 
 /** Settles at the first SIGTERM or SIGINT; a second one ends the process at once. */

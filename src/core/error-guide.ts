@@ -164,6 +164,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "An imported ONNX graph needs `onnxruntime-node`, which is not installed",
     todo: "Install it beside Sentinel: `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node`.",
   },
+  "pipeline.exists": {
+    meaning: "A running server holds a pipeline of that name already",
+    todo: "Give the new one another name, or replace the one that is there.",
+  },
+  "pipeline.limit": {
+    meaning: "A server holds as many pipelines as it may",
+    todo: "Remove one that is not used, or start another server for the rest.",
+  },
   "pipeline.invalid": {
     meaning: "A pipeline file, or the JSON Schema that it names, has a fault",
     todo: "Correct the key or line that the message names; [configuration](configuration.md) lists every key.",
@@ -248,6 +256,26 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A body, a line of a stream or the head of a request came too slowly",
     todo: "Send again, faster; an empty line now and then keeps a stream open.",
   },
+  "rules.conflict": {
+    meaning: "Somebody else changed the rules between reading and writing",
+    todo: "Look at the rules as they are now, and make the change again if it is still wanted.",
+  },
+  "rules.invalid": {
+    meaning: "A rule, a list or an area is not as docs/rules.md says",
+    todo: "Correct the place that the message names; the hint says what to write instead.",
+  },
+  "rules.unknown": {
+    meaning: "There is no such rule, list or rule set",
+    todo: "See `sentinel rules list` and `sentinel lists`.",
+  },
+  "rules.unreadable": {
+    meaning: "The stored rules cannot be read, or are not what their hash says",
+    todo: "Put the folder that the message names back from a backup; servers go on with the last rules that they know.",
+  },
+  "rules.unwritable": {
+    meaning: "The rules cannot be written",
+    todo: "Check that the folder exists, may be written to and has space left.",
+  },
   "server.key-missing": {
     meaning: "A request came without a valid key",
     todo: "Send `Authorization: Bearer KEY`; `sentinel keys add` makes a key, `SENTINEL_ADMIN_KEY` is one.",
@@ -261,8 +289,8 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     todo: "Make a key with `sentinel keys add`, listen on 127.0.0.1, or say `--insecure`.",
   },
   "server.not-ready": {
-    meaning: "The server has no champion yet, or its feature state is not warm",
-    todo: "Promote a model, or try again once `/readyz` answers 200.",
+    meaning: "The server has no champion yet, its feature state is not warm, or the pipeline cannot be opened",
+    todo: "Promote a model, or repair what the message names; it comes up by itself, and `/readyz` says when.",
   },
   "server.overloaded": {
     meaning: "More requests wait than the server can answer in time",

@@ -1,5 +1,6 @@
 // Is B better than A on the same rows? The paired bootstrap that resamples cards, and days, with intervals for one look and for many.
 
+import { Codes } from "../core/codes.ts";
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { quantileSorted, standardDeviation } from "../core/stats.ts";
@@ -97,9 +98,8 @@ export function pairedBootstraps(
   const cards = clustersOf(input.card);
   const rows = { y: input.y, weights: input.weights, amounts: input.amount, days: input.day, cards: input.card };
   const sides: Sides = {
-    // Sorted once for all metrics and all ways to resample.
-    a: { ...rows, scores: a, alerts: input.alerts?.a, order: descending(a) },
-    b: { ...rows, scores: b, alerts: input.alerts?.b, order: descending(b) },
+    a: sideOf(rows, a, input.alerts?.a),
+    b: sideOf(rows, b, input.alerts?.b),
   };
   const byCard = differencesOf(sides, { metrics, resamples, seed: input.seed, clusters: cards });
   const groups = { cards, shared: input.day === undefined ? null : daysOf(cards, input.day) };
@@ -130,6 +130,24 @@ export function pairedBootstraps(
 interface Sides {
   readonly a: ScoredRows;
   readonly b: ScoredRows;
+}
+
+/** Sorted once for all metrics, and only if one of them ranks. */
+function sideOf(
+  rows: Omit<ScoredRows, "scores" | "alerts" | "order">,
+  scores: Float64Array,
+  alerts: Uint8Array | undefined,
+): ScoredRows {
+  let order: Int32Array | null = null;
+  return {
+    ...rows,
+    scores,
+    alerts,
+    get order() {
+      order ??= descending(scores);
+      return order;
+    },
+  };
 }
 
 /** By metric, the differences on resampled clusters; NaN where a metric was undefined. */
@@ -244,17 +262,18 @@ function countsOf({ y, weights }: PairedRows): { readonly frauds: number; readon
 
 /** Codes become 0 … clusters − 1, so that only clusters that occur can be drawn. */
 function clustersOf(codes: Int32Array | Float64Array): Clusters {
-  const numbers = new Map<number, number>();
+  const numbers = new Codes<number>();
+  let count = 0;
   const of = new Int32Array(codes.length);
   for (let row = 0; row < codes.length; row++) {
     let number = numbers.get(codes[row]);
     if (number === undefined) {
-      number = numbers.size;
+      number = count++;
       numbers.set(codes[row], number);
     }
     of[row] = number;
   }
-  return { of, count: numbers.size };
+  return { of, count };
 }
 
 /** One code per card and day. */

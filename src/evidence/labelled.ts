@@ -54,30 +54,31 @@ export type PrimaryMetric = "averagePrecision" | "recallAtFpr" | "cardPrecision"
 
 const { reviewShare: REVIEW_SHARE, reviewCost: REVIEW_COST } = defaultsOf(DECISIONS);
 
-/**
- * Null without a labelled fraud and a labelled genuine row: nothing can be compared then. What gates ask (average precision, recall at a
- * false positive rate, card precision, savings, Brier score) has intervals over cards and days; the rest, which describes, over cards.
- */
+/** Null without a labelled fraud and a labelled genuine row: nothing can be compared then. */
 export function labelledMetrics(rows: LabelledRows, options: LabelledOptions): LabelledMetrics | null {
   let frauds = 0;
   for (const label of rows.y) frauds += label;
   if (frauds === 0 || frauds === rows.y.length) return null;
   const { fpr = 0.01, reviewShare = REVIEW_SHARE, reviewCost = REVIEW_COST } = options;
   const day = rows.time === undefined ? undefined : Int32Array.from(rows.time, (time) => Math.floor(time / DAY_MS));
-  const [averagePrecision, recallAtFpr, saved, brier, byCard] = pairedBootstraps({
-    ...rows,
-    ...options,
-    day,
-    metrics: [
-      AVERAGE_PRECISION,
-      recallWithinFpr(fpr),
-      savings(reviewCost),
-      BRIER,
-      ...(day === undefined ? [] : [cardPrecision(cardsADay(rows, day, reviewShare))]),
-    ],
-  });
-  const described = [recallWithinBudget(reviewShare), PRECISION, RECALL, F1];
-  const [recallAtReview, precision, recall, f1] = pairedBootstraps({ ...rows, ...options, metrics: described });
+  const [averagePrecision, recallAtFpr, recallAtReview, precision, recall, f1, saved, brier, byCard] = pairedBootstraps(
+    {
+      ...rows,
+      ...options,
+      day,
+      metrics: [
+        AVERAGE_PRECISION,
+        recallWithinFpr(fpr),
+        recallWithinBudget(reviewShare),
+        PRECISION,
+        RECALL,
+        F1,
+        savings(reviewCost),
+        BRIER,
+        ...(day === undefined ? [] : [cardPrecision(cardsADay(rows, day, reviewShare))]),
+      ],
+    },
+  );
   return {
     rows: rows.y.length,
     frauds,

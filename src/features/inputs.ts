@@ -1,5 +1,6 @@
 // Inputs: which columns of a transaction a plan reads, and as what.
 import type { FeatureDef } from "./definition.ts";
+import { derivedOf } from "./derived.ts";
 import { columnOfIdentity } from "./distinct.ts";
 import { columnsOfPlan, type FeaturePlan } from "./plan.ts";
 
@@ -17,11 +18,30 @@ export interface PlanInputs {
 export function inputsOf(plan: FeaturePlan): PlanInputs {
   const values = plan.series.flatMap(({ columns }) => columns);
   const identities = values.map(columnOfIdentity).filter((name) => name !== null);
-  const plain = values.filter((name) => columnOfIdentity(name) === null);
+  const derived = values.map(derivedOf).filter((one) => one !== null);
+  const plain = values.filter((name) => columnOfIdentity(name) === null && derivedOf(name) === null);
+  const read = (isText: boolean): string[] =>
+    derived.flatMap(({ columns }) =>
+      Object.keys(columns).filter((name) => columns[name] !== "time" && (columns[name] === "text") === isText),
+    );
   const keys = unique(plan.series.flatMap(({ key }) => key));
-  const numbers = unique([...plain, ...plan.steps.columns.map(({ column }) => column)]);
-  const texts = unique([...identities, ...plan.steps.texts]);
+  const numbers = unique([...plain, ...read(false), ...plan.steps.columns.map(({ column }) => column)]);
+  const texts = unique([...identities, ...read(true), ...plan.steps.texts]);
   return { keys, numbers, texts, all: columnsOfPlan(plan) };
+}
+
+/**
+ * Whether two plans can be given one table: no column counts by its spelling for one and as a number for the other, for which 007 is 7.
+ * Such a column would be read as a number for both.
+ */
+export function readAlike(a: FeaturePlan, b: FeaturePlan): boolean {
+  const [one, other] = [inputsOf(a), inputsOf(b)];
+  const spelled = ({ keys, texts, numbers }: PlanInputs): string[] =>
+    [...keys, ...texts].filter((name) => !numbers.includes(name));
+  return (
+    !spelled(one).some((name) => other.numbers.includes(name)) &&
+    !spelled(other).some((name) => one.numbers.includes(name))
+  );
 }
 
 /** The features that read a column, by name. */

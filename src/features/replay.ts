@@ -90,6 +90,21 @@ export function* replayBlocks(
   run.end();
 }
 
+/**
+ * As {@link replay}, row after row in time order: `visit` gets the row's place and its values, unrounded, the plan's features first, before
+ * the row is learned. They are overwritten by the next row's. Gives the state after the last row.
+ */
+export function replayRows(input: ReplayInput, visit: (row: number, values: Float64Array) => void): FeatureState {
+  const run = new Run(input);
+  const { state, plan, order } = run;
+  const vector = new Float32Array(plan.width);
+  const { values } = state.bind(plan);
+  const places = { at: 0, step: 1 };
+  for (let i = 0; i < order.length; i++) run.next(vector, places, { visit, values });
+  run.end();
+  return state;
+}
+
 /** A table on its way through a state, row by row. */
 class Run {
   readonly plan: FeaturePlan;
@@ -115,7 +130,7 @@ class Run {
     this.state.bind(this.plan);
     this.times = timesOf(table, columns.time);
     this.ids = columnOf(table, columns.id);
-    this.source = new RowSource(this.state, table, columnOf);
+    this.source = new RowSource(this.state, table, { columnOf, times: this.times });
     this.labels = labelsOf(input, this.times);
     this.order = orderBy(this.times);
     this.askedFrom = firstAsked(this.state, { ids: this.ids, times: this.times, order: this.order });
@@ -125,7 +140,11 @@ class Run {
   }
 
   /** Reads the next row, then learns it. */
-  next(out: Float32Array, places: Places): void {
+  next(
+    out: Float32Array,
+    places: Places,
+    seen?: { readonly visit: (row: number, values: Float64Array) => void; readonly values: Float64Array },
+  ): void {
     const { row, state, source } = this;
     const at = this.order[this.done];
     row.time = Math.floor(this.times[at]);
@@ -134,6 +153,7 @@ class Run {
     if (!row.unasked) row.id = textAt(this.ids, at) ?? "";
     source.fill(row, at);
     state.readRow(this.plan, row, out, places);
+    seen?.visit(at, seen.values);
     state.learnRow(row);
     source.keep(row, at);
     if (++this.done % PROGRESS_ROWS === 0) this.onProgress?.(this.done, this.order.length);

@@ -1,4 +1,5 @@
 // Row source: turns rows of a table into a state's rows, with each key's text looked up once.
+import { Codes } from "../core/codes.ts";
 import type { Column, Table } from "../core/table.ts";
 import { isBoolean, textAt } from "../core/table.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
@@ -27,9 +28,15 @@ export class RowSource {
   private readonly words: readonly Column[];
   private readonly keys: readonly KeyCodes[];
 
-  constructor(state: FeatureState, table: Table, columnOf: (table: Table, name: string) => Column) {
+  constructor(
+    state: FeatureState,
+    table: Table,
+    { columnOf, times }: { readonly columnOf: (table: Table, name: string) => Column; readonly times: Float64Array },
+  ) {
     this.state = state;
-    this.numbers = state.numbers.map((name) => {
+    this.numbers = state.numbers.map((name, at) => {
+      const derived = state.derived.find((one) => one.at === at);
+      if (derived !== undefined) return derived.derived.ofTable(table, times);
       const identity = columnOfIdentity(name);
       if (identity !== null) return identitiesOf(columnOf(table, identity));
       const column = columnOf(table, name);
@@ -130,7 +137,7 @@ function codesOf(columns: readonly Column[], rows: number): { codes: Int32Array;
   }
   const codes = new Int32Array(rows);
   const texts: string[] = [];
-  const seen = new Map<number | string, number>();
+  const seen = new Codes<number | string>();
   const [first] = columns;
   for (let r = 0; r < rows; r++) {
     const plain = columns.length === 1 && first.kind !== "text" && !isBoolean(first);

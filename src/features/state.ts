@@ -1,6 +1,7 @@
 // Feature state: the one state machine behind online encode and offline replay, in memory.
 import { assert } from "../core/errors.ts";
 import type { FieldValue, Transaction } from "../core/transaction.ts";
+import { Derived, derivedOf } from "./derived.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { KeyTable, SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import { hashId } from "./labels.ts";
@@ -66,6 +67,8 @@ export class FeatureState {
   readonly numbers: string[] = [];
   /** For each of them the column whose identities it is, or null. */
   private readonly identityOf: (string | null)[] = [];
+  /** Those of them that expressions over the transaction give, with their places. */
+  readonly derived: { readonly at: number; readonly derived: Derived }[] = [];
   /** Text columns a row holds: those of plans bound so far. */
   readonly words: string[] = [];
   readonly tables: readonly KeyTable[];
@@ -148,6 +151,8 @@ export class FeatureState {
     const at = this.numbers.indexOf(column);
     if (at >= 0) return at;
     this.identityOf.push(columnOfIdentity(column));
+    const derived = derivedOf(column);
+    if (derived !== null) this.derived.push({ at: this.numbers.length, derived: new Derived(derived) });
     return this.numbers.push(column) - 1;
   }
 
@@ -275,6 +280,9 @@ export class FeatureState {
     for (let i = 0; i < this.numbers.length; i++) {
       const of = this.identityOf[i];
       row.numbers[i] = of === null ? finiteNumber(tx.fields[this.numbers[i]]) : identityOf(fieldText(tx.fields[of]));
+    }
+    for (let i = 0; i < this.derived.length; i++) {
+      row.numbers[this.derived[i].at] = this.derived[i].derived.ofTransaction(tx);
     }
     for (let i = 0; i < this.words.length; i++) row.words[i] = fieldText(tx.fields[this.words[i]]);
     for (let s = 0; s < this.tables.length; s++) {

@@ -1,14 +1,17 @@
 // Compare: champion against candidate, on the same later rows of a table and on shadow records, with intervals.
 
+import { CANDIDATE, versionBehind } from "../core/alias.ts";
 import { SentinelError } from "../core/errors.ts";
 import { type CoverageShare, coverageShare } from "../evidence/coverage.ts";
 import { type LabelledMetrics, labelledMetrics } from "../evidence/labelled.ts";
 import type { ShadowReport } from "../evidence/report.ts";
+import { readAlike } from "../features/inputs.ts";
 import { alertsAt } from "../metrics/summed.ts";
 import type { Matrix } from "../ml/matrix.ts";
 import { loadVersion, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
+import type { Source } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { reportOf } from "./promote.ts";
 import { judgedRows, readData, reportUnlabelled, rowsToJudge } from "./train.ts";
@@ -41,7 +44,7 @@ export async function compare(
   const { pipeline } = input;
   const registry = await ports.registry();
   const aliases = await registry.aliases(pipeline.model);
-  const candidate = input.to ?? aliases.candidate;
+  const candidate = versionBehind(aliases, input.to ?? CANDIDATE);
   if (aliases.champion === undefined) {
     throw new SentinelError("lifecycle.no-champion", `${pipeline.model} has no champion to compare with`, {
       hint: "promote a version first: `sentinel promote`",
@@ -81,7 +84,12 @@ async function onData(
   },
 ): Promise<CompareResult["data"]> {
   const { pipeline, champion, candidate, path } = given;
-  const source = await readData(ports, pipeline, { path, plans: [champion.plan, candidate.plan] });
+  const alike = readAlike(champion.plan, candidate.plan);
+  const source = await readData(ports, pipeline, {
+    path,
+    plans: alike ? [champion.plan, candidate.plan] : [champion.plan],
+  });
+  const others = alike ? source : await readData(ports, pipeline, { path, plans: [candidate.plan] });
   reportUnlabelled(ports, source, pipeline);
   const from = Math.max(champion.manifest.learnedUpTo, candidate.manifest.learnedUpTo) + pipeline.labels.delayMs;
   const rows = rowsToJudge(source, pipeline, from);
@@ -94,12 +102,12 @@ async function onData(
       },
     );
   }
-  const vectors = (scorer: Scorer): Matrix =>
-    vectorsOf(source.table, { plan: scorer.plan, pipeline, report: ports.report }).x;
-  const x = vectors(champion);
+  const vectors = ({ plan }: Scorer, { table }: Source): Matrix =>
+    vectorsOf(table, { plan, pipeline, report: ports.report }).x;
+  const x = vectors(champion, source);
   const a = Float64Array.from(scoreRows(champion, x, rows));
   const b = Float64Array.from(
-    scoreRows(candidate, candidate.plan.hash === champion.plan.hash ? x : vectors(candidate), rows),
+    scoreRows(candidate, candidate.plan.hash === champion.plan.hash ? x : vectors(candidate, others), rows),
   );
   const judged = judgedRows(source, rows, pipeline);
   const alerts = (values: Float64Array, { manifest }: Scorer): Uint8Array =>

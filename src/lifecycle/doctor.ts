@@ -74,6 +74,7 @@ export async function doctor(
     const more = named < features.length ? " and all numeric columns of the table" : "";
     return { state: "ok", found: `${pipeline.file}: ${named} features${more}`, todo: "" };
   });
+  await look("other pipelines", () => otherFinding(workspace, input.pipeline));
   await look("data", async () => {
     const { source } = loadPipeline(workspace, input.pipeline);
     if (!isThere(source))
@@ -155,6 +156,26 @@ export async function doctor(
         };
   });
   return findings;
+}
+
+/** Whether the pipelines that a server would hold beside this one can be read: it serves the rest without those that cannot. */
+function otherFinding(workspace: string, pipeline: string): Omit<Finding, "what"> {
+  const others = pipelineNames(workspace).filter((name) => name !== pipeline);
+  if (others.length === 0) return { state: "ok", found: "none", todo: "" };
+  const faults = others.flatMap((name) => {
+    try {
+      loadSchema(loadPipeline(workspace, name));
+      return [];
+    } catch (error) {
+      return [`${name} cannot be served: ${messageOf(error)}`];
+    }
+  });
+  if (faults.length === 0) return { state: "ok", found: `${others.join(", ")}: each can be read`, todo: "" };
+  return {
+    state: "note",
+    found: faults.join("; "),
+    todo: "`sentinel doctor --pipeline NAME` says more; a running server takes it up once it is repaired",
+  };
 }
 
 /** Whether requests bring what the champion's features read, in the spelling that its training knew. */

@@ -10,6 +10,7 @@ import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { VectorBlock } from "../features/replay.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
+import { lackingText } from "./data/plausible.ts";
 import { writeResults } from "./data/result-files.ts";
 import { checkUniqueIds, readSource } from "./data/source.ts";
 import { loadOpenSpec } from "./data/spec-file.ts";
@@ -55,6 +56,8 @@ export async function featurise(ports: Ports, input: FeaturiseInput): Promise<Fe
   const dataset = await ports.dataset();
   const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true });
   checkUniqueIds(source, pipeline);
+  const lacking = lackingText(source, plan);
+  if (lacking !== null) ports.report.line(lacking);
   const { report } = ports;
   const blocks = vectorBlocks(source.table, { plan, pipeline, report, blockRows: BATCH_ROWS });
   const head = headOf(source.table, pipeline);

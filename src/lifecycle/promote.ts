@@ -1,5 +1,6 @@
 // Promote and rollback: evidence is weighed, then the alias `champion` moves, with the journal as witness.
 
+import { CANDIDATE, isCandidate, versionBehind } from "../core/alias.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { type AliasMove, movesOfAlias } from "../core/journal.ts";
@@ -8,11 +9,13 @@ import { busyDays } from "../evidence/days.ts";
 import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
 import { type PromotionPolicy, promotionGate, promotionPolicy } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
+import { checkFields } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Coverage, ShadowPair } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry, Registry } from "../ports/registry.ts";
+import { schemaIfThere } from "./data/schema-file.ts";
 import { rulesFor } from "./promotion-rules.ts";
 
 /** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
@@ -20,7 +23,7 @@ export const PREVIOUS = "previous";
 
 export interface PromoteInput {
   readonly pipeline: Pipeline;
-  /** A version; null takes the alias `candidate`. */
+  /** A version, or the alias of a candidate; null takes the alias `candidate`. */
   readonly to: string | null;
   readonly actor: string;
   readonly forced: string | null;
@@ -46,7 +49,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   const registry = await ports.registry();
   const completed = await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);
-  const to = input.to ?? aliases.candidate ?? null;
+  const to = versionBehind(aliases, input.to ?? CANDIDATE) ?? null;
   if (to === null) {
     throw new SentinelError("lifecycle.no-candidate", `${pipeline.model} has no candidate to promote`, {
       hint: "train one with `sentinel train`, or name a version with --to (see `sentinel registry list`)",
@@ -64,7 +67,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
     // A promotion that a killed process began and this call completed keeps its entry.
     return { verdict, from, to, moved: false, overridable: true, report: null, journal: completed };
   }
-  const { load = loadVersion } = input;
+  const { load = servable(pipeline) } = input;
   const own = await ownChecks(registry, { pipeline, version: to, load });
   const fixed = rulesFor(tags, pipeline);
   const { verdict, report, policy } = await weigh(ports, { pipeline, from, to, own, fixed, seed: input.seed });
@@ -108,7 +111,8 @@ export async function rollback(
     readonly load?: typeof loadVersion;
   },
 ): Promise<{ readonly from: string; readonly to: string; readonly journal: JournalEntry }> {
-  const { pipeline, load = loadVersion } = input;
+  const { pipeline } = input;
+  const { load = servable(pipeline) } = input;
   const registry = await ports.registry();
   const completed = await registry.recover(pipeline.model);
   if (completed !== null && isSameRollback(completed, input)) {
@@ -232,6 +236,16 @@ async function* turned(pairs: AsyncIterable<ShadowPair>): AsyncIterable<ShadowPa
     };
 }
 
+/** Loads a version as a server does, which also wants requests to carry what the features read: the schema may have changed since it was made. */
+export function servable(pipeline: Pipeline): typeof loadVersion {
+  return async (registry, name) => {
+    const scorer = await loadVersion(registry, name);
+    const schema = schemaIfThere(pipeline);
+    if (schema !== null) checkFields(scorer.plan, { pipeline, schema });
+    return scorer;
+  };
+}
+
 const LOADS = "servable";
 /** Where one of these says no, `--force` does not help: a server could not answer with the version, or would answer wrongly. */
 const UNYIELDING: readonly string[] = ["logic gate", LOADS];
@@ -301,11 +315,11 @@ export function followers(
   champion: { readonly from: string | null; readonly to: string },
 ): AliasMove[] {
   const previous: AliasMove = { alias: PREVIOUS, from: aliases[PREVIOUS] ?? null, to: champion.from };
-  const candidate: AliasMove = { alias: "candidate", from: aliases.candidate ?? null, to: null };
-  return [
-    ...(previous.to !== null && previous.from !== previous.to ? [previous] : []),
-    ...(candidate.from === champion.to ? [candidate] : []),
-  ];
+  const candidates = Object.keys(aliases)
+    .filter((alias) => isCandidate(alias) && aliases[alias] === champion.to)
+    .sort()
+    .map((alias): AliasMove => ({ alias, from: champion.to, to: null }));
+  return [...(previous.to !== null && previous.from !== previous.to ? [previous] : []), ...candidates];
 }
 
 function championBefore(journal: readonly JournalEntry[], present: string): string | null {

@@ -5,11 +5,11 @@ import { movesOfAlias } from "../core/journal.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { PROMOTION_POLICY, type PromotionPolicy, promotionPolicy, rollbackGate } from "../evidence/promotion.ts";
 import type { ShadowReport } from "../evidence/report.ts";
-import { loadVersion } from "../online/score.ts";
+import type { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry } from "../ports/registry.ts";
-import { coverageOf, followers, PREVIOUS, reportOf } from "./promote.ts";
+import { coverageOf, followers, PREVIOUS, reportOf, servable } from "./promote.ts";
 import { rulesFor } from "./promotion-rules.ts";
 
 export interface GuardInput {
@@ -38,7 +38,8 @@ export interface GuardResult {
  * Errors: lifecycle.no-champion, registry.*, log.*, and those of a bundle that cannot be loaded; nothing has moved then.
  */
 export async function rollbackIfBroken(ports: Ports, input: GuardInput): Promise<GuardResult> {
-  const { pipeline, load = loadVersion } = input;
+  const { pipeline } = input;
+  const { load = servable(pipeline) } = input;
   const registry = await ports.registry();
   await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);

@@ -1,10 +1,12 @@
 // Train: data gate → features → models → training and logic gates → a run and a version in the registry as `candidate`.
 import { isYes, type Verdict } from "../core/verdict.ts";
+import { readAlike } from "../features/inputs.ts";
 import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Registry } from "../ports/registry.ts";
+import { aheadText, lackingText } from "./data/plausible.ts";
 import {
   amountsOf,
   checkUniqueIds,
@@ -59,7 +61,8 @@ export async function makeCandidate(
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
 
-  const plans = [plan, ...(champion ? [champion.plan] : [])];
+  // A champion that reads a column otherwise gets a table of its own when it is compared.
+  const plans = champion !== null && readAlike(plan, champion.plan) ? [plan, champion.plan] : [plan];
   const whole = await readData(ports, pipeline, { path: asked.path, plans, required: [plan], all: true });
   watch.lap("read");
   const data = gateOf(pipeline, whole.table).verdict;
@@ -71,6 +74,7 @@ export async function makeCandidate(
   const split = splitByTime(times, labels, pipeline);
   ports.report.line(`  ${source.table.rows.toLocaleString("en")} transactions, ${spanText(times)}`);
   reportUnlabelled(ports, source, pipeline);
+  reportDoubts(ports, source, { pipeline, plan, verb: asked.verb });
   if (!isYes(data) && asked.forced === null) return stopped([data], watch);
 
   const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
@@ -152,6 +156,16 @@ export async function readData(
 export function reportUnlabelled(ports: Pick<Ports, "report">, { table }: Source, pipeline: Pipeline): void {
   const text = unlabelledText(table, pipeline);
   if (text !== null) ports.report.line(text);
+}
+
+/** Lines on what the table lacks. Errors: those of {@link aheadText}; what a retraining adds came through a server, which knows its clock. */
+function reportDoubts(
+  ports: Ports,
+  source: Source,
+  { pipeline, plan, verb }: { readonly pipeline: Pipeline; readonly plan: FeaturePlan; readonly verb: string },
+): void {
+  const ahead = verb === "retrain" ? null : aheadText(source, { pipeline, now: ports.clock.now() });
+  for (const text of [lackingText(source, plan), ahead]) if (text !== null) ports.report.line(text);
 }
 
 /** The rows from a time on whose truth counts. */

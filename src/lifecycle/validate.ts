@@ -8,6 +8,7 @@ import type { Ports } from "../ports/ports.ts";
 import { type DataGateResult, dataGate } from "../quality/gate.ts";
 import { htmlReport } from "../quality/report.ts";
 import { parseSuite } from "../quality/suite.ts";
+import { lackingText } from "./data/plausible.ts";
 import { inputsOfTable, servedReport } from "./data/served.ts";
 import { readSource, type Source } from "./data/source.ts";
 import { readingPlan } from "./data/spec-table.ts";
@@ -29,6 +30,8 @@ export async function validate(
   const dataset = await ports.dataset();
   const plan = await readingPlan(ports, pipeline, input.path);
   const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true, all: true });
+  const lacking = lackingText(source, plan);
+  if (lacking !== null) ports.report.line(lacking);
   const gate = gateOf(pipeline, source.table);
   const trained = inputsOfTable(source.table, { pipeline, plan, dataHash: source.hash });
   const served = await servedReport(ports, { pipeline, plan, trained }).catch((error: unknown) => {

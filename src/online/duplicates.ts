@@ -2,9 +2,11 @@
 
 import { SentinelError } from "../core/errors.ts";
 import type { PredictionLog } from "../ports/log.ts";
+import type { SnapshotStore } from "../ports/ports.ts";
 import { type Content, isSameContent } from "./duplicates/content.ts";
 import { IdFilter } from "./duplicates/filter.ts";
 import { type Hold, Holds } from "./duplicates/holds.ts";
+import { loadIds, saveIds } from "./duplicates/saved.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
 import type { PredictionDraft } from "./states.ts";
@@ -16,6 +18,10 @@ export interface DuplicatesOptions {
   readonly model: string;
   /** More processes than this one answer, so that an unknown id always needs a look-up. */
   readonly others?: boolean;
+  /** Predictions that the log keeps; ids of older ones need not be known. */
+  readonly idsMax?: number;
+  /** Where the filter is saved, and under which pipeline's name; absent: a start reads all ids of the log. */
+  readonly saved?: { readonly store: SnapshotStore; readonly pipeline: string };
   /** The content as the log holds it. */
   readonly redact?: (content: Content) => Content;
 }
@@ -27,26 +33,50 @@ export interface DuplicatesOptions {
 export class Duplicates {
   private readonly log: PredictionLog;
   private readonly options: DuplicatesOptions;
-  private readonly filter = new IdFilter();
+  private readonly filter: IdFilter;
   private readonly holds = new Holds();
   /** True once the filter has every id. */
   private complete = false;
   private stopped = false;
+  private savedCount = 0;
 
   constructor(log: PredictionLog, options: DuplicatesOptions) {
     this.log = log;
     this.options = options;
+    this.filter = new IdFilter({ idsMax: options.idsMax });
   }
 
-  /** Fills the filter from the log, beside the traffic. Errors: log.unreadable, log.unwritable; without the filter the log is asked. */
-  async open(): Promise<void> {
+  /**
+   * Fills the filter beside the traffic: with what was saved, and what the log holds since. Gives how many ids were read from the log.
+   * Errors: log.unreadable, log.unwritable; without the filter the log is asked.
+   */
+  async open(): Promise<number> {
     // Where others write too, their ids are in no filter of ours.
-    if (this.options.others) return;
-    for await (const ids of this.log.ids()) {
-      if (this.stopped) return;
+    if (this.options.others) return 0;
+    let read = 0;
+    for await (const ids of this.log.ids((await this.savedUpTo()) + 1)) {
+      if (this.stopped) return read;
       for (const id of ids) this.filter.add(id);
+      read += ids.length;
     }
     this.complete = true;
+    return read;
+  }
+
+  /** Saves the filter where it has every id and has grown since it was last saved. Errors: those of the log and of the store. */
+  async persist(): Promise<void> {
+    const { saved } = this.options;
+    const { count } = this.filter;
+    if (saved === undefined || !this.complete || count === this.savedCount) return;
+    await saveIds({ filter: this.filter, log: this.log, ...saved });
+    this.savedCount = count;
+  }
+
+  /** Ids that requests brought meanwhile are in the log as well, behind what was saved. */
+  private async savedUpTo(): Promise<number> {
+    const { saved } = this.options;
+    if (saved === undefined) return 0;
+    return loadIds({ filter: this.filter, log: this.log, ...saved }).catch(() => 0);
   }
 
   /** Ends {@link open}. */

@@ -12,6 +12,7 @@ import { checkFields } from "./fields.ts";
 import { Live } from "./live.ts";
 import { createParser, type TransactionParser } from "./parse.ts";
 import { checkRedaction, type Redact, redactor } from "./redact.ts";
+import { Rules } from "./rules.ts";
 import type { loadScorer } from "./score.ts";
 import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
@@ -27,6 +28,7 @@ export interface Engine {
   readonly states: OnlineStates;
   readonly shadows: Shadows;
   readonly live: Live;
+  readonly rules: Rules;
   readonly parser: TransactionParser;
   readonly duplicates: Duplicates;
   readonly inputs: ServedInputs;
@@ -92,6 +94,7 @@ export async function openEngine(input: {
     workerModule: options.workerModule,
   });
   const inputs = new ServedInputs({ ports, pipeline: pipeline.name, counters, logger });
+  const rules = new Rules({ ports, pipeline, schema, states, log, logger, counters });
   const live = new Live({
     ports,
     model: pipeline.model,
@@ -101,18 +104,29 @@ export async function openEngine(input: {
     logger,
     counters,
     load: options.load,
+    rules,
     check: ({ plan }) => {
       checkRedaction(pipeline.log.redact, plan);
       checkFields(plan, { pipeline, schema });
     },
     prepare: (scorer) => inputs.prepare(scorer),
   });
-  const duplicates = new Duplicates(log, { model: pipeline.model, others: states.sharing() !== null, redact });
-  const persist = (): Promise<void> =>
-    states.persist().catch((error) => {
+  const duplicates = new Duplicates(log, {
+    model: pipeline.model,
+    others: states.sharing() !== null,
+    idsMax: pipeline.log.retention.rows,
+    saved: { store: await ports.snapshots(), pipeline: pipeline.name },
+    redact,
+  });
+  const persist = async (): Promise<void> => {
+    await states.persist().catch((error) => {
       counters.persistFailed();
       logger.error({ error: messageOf(error) }, "the feature state could not be saved");
     });
+    await duplicates.persist().catch((error) => {
+      logger.warn({ error: messageOf(error) }, "the log's ids could not be saved: the next start reads all of them");
+    });
+  };
   let timer: NodeJS.Timeout | undefined;
   let filling: Promise<void> | undefined;
   const parts = {
@@ -123,6 +137,7 @@ export async function openEngine(input: {
     states,
     shadows,
     live,
+    rules,
     parser,
     duplicates,
     inputs,
@@ -136,9 +151,12 @@ export async function openEngine(input: {
   return {
     ...parts,
     async start() {
-      filling = duplicates.open().catch((error) => {
-        logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
-      });
+      filling = duplicates.open().then(
+        (read) => logger.info({ read }, "the log's ids are known: new ones are looked up no more"),
+        (error: unknown) => {
+          logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
+        },
+      );
       await live.poll();
       live.start();
       timer = setInterval(() => void persist(), persistMs).unref();

@@ -33,20 +33,25 @@ export interface Pipeline
   readonly canonical: ReadonlyMap<string, string>;
 }
 
-/** The names of the workspace's pipelines. */
+/** Where the rules of a pipeline stand as code: pipelines/NAME.rules.yaml. */
+export const RULES_SUFFIX = ".rules.yaml";
+const NAME = /^[\w-]+$/;
+
+/** The names of the workspace's pipelines; files with a dot in their name (`card.rules.yaml`) belong to one. */
 export function pipelineNames(workspace: string): string[] {
   const folder = path.join(workspace, "pipelines");
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((file) => file.endsWith(".yaml"))
     .map((file) => file.slice(0, -".yaml".length))
+    .filter((name) => NAME.test(name))
     .sort();
 }
 
-/** Reads pipelines/NAME.yaml. Errors: pipeline.missing, and pipeline.invalid with the line. */
+/** Reads pipelines/NAME.yaml, which must say that name. Errors: pipeline.missing, and pipeline.invalid with the line. */
 export function loadPipeline(workspace: string, name: string): Pipeline {
   const file = path.join(workspace, "pipelines", `${name}.yaml`);
-  if (!/^[\w-]+$/.test(name) || !existsSync(file)) {
+  if (!NAME.test(name) || !existsSync(file)) {
     const known = pipelineNames(workspace);
     throw new SentinelError("pipeline.missing", `there is no pipeline ${JSON.stringify(name)} in ${workspace}`, {
       hint:
@@ -55,7 +60,13 @@ export function loadPipeline(workspace: string, name: string): Pipeline {
           : "this folder has no pipelines/; make a workspace with `sentinel init`, or name one with --workspace",
     });
   }
-  return parsePipeline(readText(file), { file, workspace });
+  const pipeline = parsePipeline(readText(file), { file, workspace });
+  if (pipeline.name === name) return pipeline;
+  // Feature state and experiments are kept by one, the log by the other: two files of one name would mix what they learn.
+  throw invalid(file, {
+    what: `it says name: ${pipeline.name}, and a pipeline is called like its file`,
+    hint: `write \`name: ${name}\`, or rename the file to ${pipeline.name}.yaml`,
+  });
 }
 
 function readText(file: string): string {

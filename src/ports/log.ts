@@ -1,6 +1,7 @@
 // The log port: predictions, shadows and labels, joined by transaction.
 import type { Decision } from "../core/decision.ts";
 import type { SentinelError } from "../core/errors.ts";
+import type { RuleOutcome } from "../core/rule.ts";
 import type { FieldValue, Label } from "../core/transaction.ts";
 
 /** One answer that was given, with all that is needed to recompute it. */
@@ -23,6 +24,8 @@ export interface PredictionRecord {
   readonly latencyMs: number;
   /** True when the policy answered because scoring failed. */
   readonly degraded: boolean;
+  /** What the rules said, where there were any. */
+  readonly rules?: RuleOutcome;
   /**
    * Its place in the order of the shared feature state; 0 when that state never learned it. Absent where one process has the
    * state to itself: then the order is that of `sequence`.
@@ -214,8 +217,8 @@ export interface PredictionLog {
   arrivals(fromSequence: number): AsyncIterable<LogArrivalEntry>;
   /** Those that a shared feature state applied, in its order, from a place in it on. */
   scanApplied(from: number): AsyncIterable<LogEntry>;
-  /** Ids of all predictions, oldest first, some thousand at a time. */
-  ids(): AsyncIterable<readonly string[]>;
+  /** Ids of all predictions from a place in the log on, oldest first, some thousand at a time. */
+  ids(fromSequence: number): AsyncIterable<readonly string[]>;
   /** Every bundle that answered, with a version it had. */
   bundles(): Promise<readonly { readonly version: string; readonly bundle: string }[]>;
   /** Predictions received before an instant, oldest first, each with the label known last: what {@link forget} would remove. */

@@ -2,37 +2,41 @@
 
 import { Hono } from "hono";
 import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
+import type { EngineLog } from "../online/counters.ts";
 import { keyIn } from "./access.ts";
-import type { DoorEnv, RequestContext, Route, ServerParts } from "./parts.ts";
+import type { Measures, ProcessMeasures } from "./measures.ts";
+import { type DoorEnv, PREFIX, type RequestContext, type Server, type ServerParts } from "./parts.ts";
 import { bugOf, problemResponse } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
-import { ROUTES } from "./routes.ts";
+import { MOUNTED, type Mounted, ROUTES } from "./routes.ts";
 
 export type App = Hono<DoorEnv>;
 
 /** Answers requests; needs no socket (`app.request` in tests). */
-export function createApp(parts: ServerParts): App {
+export function createApp(server: Server): App {
   const app: App = new Hono();
-  for (const route of ROUTES) {
-    app.on(route.method, route.path.replace(/\{(\w+)\}/g, ":$1"), (context) => identified(parts, route, context));
+  for (const mounted of MOUNTED) {
+    const { route, path } = mounted;
+    app.on(route.method, path.replace(/\{(\w+)\}/g, ":$1"), (context) => identified(server, mounted, context));
   }
-  app.notFound((context) => named(notFound(context.req.path), idOf(parts, context)));
-  app.onError((error) => failed(parts, error));
+  app.notFound((context) => named(notFound(context.req.path), idOf(server, context)));
+  app.onError((error) => failed(server, error));
   return app;
 }
 
 /** With the request's id on the answer, and within its span where somebody traces. */
-async function identified(parts: ServerParts, route: Route, context: RequestContext): Promise<Response> {
-  const id = idOf(parts, context);
-  const run = (): Promise<Response> => answered(parts, { route, context, id });
-  if (parts.tracing === null) return named(await run(), id);
+async function identified(server: Server, mounted: Mounted, context: RequestContext): Promise<Response> {
+  const { route } = mounted;
+  const id = idOf(server, context);
+  const run = (): Promise<Response> => answered(server, { mounted, context, id });
+  if (server.tracing === null) return named(await run(), id);
   const header = (name: string): string | undefined => context.req.header(name);
   const request = { method: route.method, route: route.path, id, header };
-  return named(await parts.tracing.request(request, run, ({ status }) => status), id);
+  return named(await server.tracing.request(request, run, ({ status }) => status), id);
 }
 
-function idOf(parts: ServerParts, context: RequestContext): string {
-  return parts.requestIds(context.req.header(REQUEST_ID));
+function idOf(server: Server, context: RequestContext): string {
+  return server.requestIds(context.req.header(REQUEST_ID));
 }
 
 function named(response: Response, id: string): Response {
@@ -41,28 +45,52 @@ function named(response: Response, id: string): Response {
 }
 
 async function answered(
-  parts: ServerParts,
-  { route, context, id }: { readonly route: Route; readonly context: RequestContext; readonly id: string },
+  server: Server,
+  { mounted, context, id }: { readonly mounted: Mounted; readonly context: RequestContext; readonly id: string },
 ): Promise<Response> {
-  const { clock } = parts.ports;
+  const { clock } = server;
+  const { route, isPrefixed } = mounted;
   const begun = clock.elapsed();
   let response: Response;
   let counted = false;
+  let parts: ServerParts | null = null;
   try {
-    context.set("caller", parts.access.check(route.access, keyIn(context.req.raw.headers)));
+    const name = isPrefixed ? context.req.param("pipeline")! : null;
+    const whose = isPrefixed ? name : "runServer" in route ? null : server.pipelines.mainName;
+    const asks = "runServer" in route && route.findsPipeline === true ? undefined : whose;
+    context.set("caller", server.access.check(route.access, keyIn(context.req.raw.headers), asks));
+    if (!("runServer" in route)) parts = server.pipelines.find(name);
     if (route.shed) {
-      parts.overload.enter();
+      server.overload.enter();
       counted = true;
     }
-    response = await route.run(parts, context);
+    response = await ("runServer" in route ? route.runServer(server, context) : route.run(parts!, context));
   } catch (error) {
-    response = failed(parts, error, { id, errorMember: route.errorMember });
+    response = failed(server, error, { id, errorMember: route.errorMember });
   } finally {
-    if (counted) parts.overload.leave();
+    if (counted) server.overload.leave();
   }
-  const version = route.shed ? parts.live.current.champion?.scorer.version : undefined;
-  parts.measures.requested({ route: route.path, status: response.status, ms: clock.elapsed() - begun, version });
+  const ms = clock.elapsed() - begun;
+  parts ??= context.get("parts") ?? null;
+  const version = route.shed ? parts?.live.current.champion?.scorer.version : undefined;
+  const measures = parts?.measures ?? measuresOf(server, mounted, context);
+  measures.requested({ route: labelOf(route), status: response.status, ms, version });
   return response;
+}
+
+/** Where a request is counted that found no engine: with its pipeline, where there is such a one, else with the process. */
+function measuresOf(
+  { pipelines, measures, measuresOf: ofPipeline }: Server,
+  { route, isPrefixed }: Mounted,
+  context: RequestContext,
+): Pick<Measures, "requested"> {
+  const name = isPrefixed ? (context.req.param("pipeline") ?? null) : "runServer" in route ? null : pipelines.mainName;
+  return name === null || pipelines.get(name) === undefined ? measures : ofPipeline(name);
+}
+
+/** A route is one, whether its path names the pipeline or not. */
+function labelOf({ path }: { readonly path: string }): string {
+  return path.startsWith(PREFIX) ? path.slice(PREFIX.length) : path;
 }
 
 const UNREAD: ReadonlySet<string> = new Set<ErrorCode>(["request.body-too-large", "request.too-slow"]);
@@ -71,29 +99,33 @@ const COUNTED: ReadonlySet<string> = new Set<ErrorCode>(["server.overloaded", "s
 
 /** The answer to a request that failed. */
 function failed(
-  parts: ServerParts,
+  server: Server,
   error: unknown,
   { id, errorMember }: { readonly id?: string; readonly errorMember?: boolean } = {},
 ): Response {
-  return problemResponse(error, noteFailure(parts, error, id), { errorMember });
+  return problemResponse(error, noteFailure(server, error, id), { errorMember });
 }
 
 /** Bugs and outside faults go to the log; gives what the answer's head needs besides. */
-export function noteFailure(parts: ServerParts, error: unknown, id?: string): Readonly<Record<string, string>> {
+export function noteFailure(
+  { logger, measures }: { readonly logger: EngineLog; readonly measures: Pick<ProcessMeasures, "overloaded"> },
+  error: unknown,
+  id?: string,
+): Readonly<Record<string, string>> {
   const bug = bugOf(error);
   const which = id === undefined ? {} : { requestId: id };
-  if (bug !== null) parts.logger.error({ ...bug, ...which }, "a request met a bug");
+  if (bug !== null) logger.error({ ...bug, ...which }, "a request met a bug");
   if (!(error instanceof SentinelError)) return {};
-  if (error.code === "server.overloaded") parts.measures.overloaded.inc();
+  if (error.code === "server.overloaded") measures.overloaded.inc();
   if (error.kind.exit === 3 && !COUNTED.has(error.code)) {
-    parts.logger.warn({ code: error.code, error: messageOf(error), ...which }, "a request failed");
+    logger.warn({ code: error.code, error: messageOf(error), ...which }, "a request failed");
   }
   // What was not read of the body is not worth reading: the connection ends with the answer.
   return UNREAD.has(error.code) ? { connection: "close" } : {};
 }
 
 function notFound(path: string): Response {
-  const methods = ROUTES.filter((route) => isAt(route, path)).flatMap(({ method }) =>
+  const methods = MOUNTED.filter((mounted) => isAt(mounted, path)).flatMap(({ route: { method } }) =>
     method === "GET" ? ["GET", "HEAD"] : [method],
   );
   if (methods.length === 0) {
@@ -106,8 +138,8 @@ function notFound(path: string): Response {
   return problemResponse(error, { allow });
 }
 
-function isAt(route: Route, path: string): boolean {
-  const wanted = route.path.split("/");
+function isAt(mounted: Mounted, path: string): boolean {
+  const wanted = mounted.path.split("/");
   const given = path.split("/");
   return wanted.length === given.length && wanted.every((part, at) => part.startsWith("{") || part === given[at]);
 }

@@ -1,6 +1,6 @@
 // POST /predict/batch: a JSON array, judged whole by one bundle or not at all; or NDJSON, answered line by line as it comes.
 import { SentinelError } from "../core/errors.ts";
-import { answer, championOf } from "../online/answer.ts";
+import { answer, deciderOf } from "../online/answer.ts";
 import { checkSame, type Hold } from "../online/duplicates.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
@@ -56,7 +56,7 @@ export async function answerItems(
   const all = parseAll(parts, items);
   parts.access.charge(caller, all.length - 1);
   const live = parts.live.current;
-  championOf(live);
+  deciderOf(live);
   const byId = new Map<string, Parsed>();
   for (const parsed of all) {
     const { id } = parsed.transaction;
@@ -132,7 +132,7 @@ function parseAll(parts: ServerParts, items: unknown): Parsed[] {
 
 function lines(parts: ServerParts, context: RequestContext): Response {
   const explain = wantsReasons(context);
-  championOf(parts.live.current);
+  deciderOf(parts.live.current);
   encodingOf(context.req.raw.headers.get("content-encoding"));
   const stream = parts.intake.stream();
   const source = readLines(chunksOf(sourceOf(context), stream), parts.pipeline.serve.bodyMaxBytes, stream);

@@ -3,29 +3,32 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { SentinelError } from "../core/errors.ts";
 import { answer } from "../online/answer.ts";
+import type { Pipelines } from "../online/pipelines.ts";
 import { bearerIn } from "./access.ts";
 import { noteFailure } from "./app.ts";
 import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
-import { BUDGET_MS, type ServerParts } from "./parts.ts";
+import { BUDGET_MS, PREFIX, type Server, type ServerParts } from "./parts.ts";
 import { predictRoute } from "./predict.ts";
 import { problemHeaders, problemOf } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
 import type { SafetyHeaders } from "./safety.ts";
+
+const BEFORE_NAME = PREFIX.slice(0, PREFIX.indexOf("{"));
 
 /**
  * Answers what is plain by itself, and gives everything else to `cold`: other routes, queries, encodings, bodies of unknown length. Errors,
  * headers, limits and metrics are those of the cold road.
  */
 export function hotRoad(
-  parts: ServerParts,
+  { pipelines }: Server,
   { cold, safety }: { readonly cold: RequestListener; readonly safety: SafetyHeaders },
 ): RequestListener {
-  const { bodyMaxBytes } = parts.pipeline.serve;
   const turn = new Turn();
   return (incoming, response) => {
-    const length = plainLength(incoming);
-    if (length < 0 || length > bodyMaxBytes) cold(incoming, response);
+    const parts = partsAt(pipelines, incoming.url!);
+    const length = parts === null ? -1 : plainLength(incoming);
+    if (parts === null || length < 0 || length > parts.pipeline.serve.bodyMaxBytes) cold(incoming, response);
     else {
       const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
       serve(parts, { incoming, response, length, safety, turn, id });
@@ -33,9 +36,16 @@ export function hotRoad(
   };
 }
 
+/** The pipeline whose predictions are at a URL; null for every other URL, and where the pipeline is not up. */
+function partsAt(pipelines: Pipelines<ServerParts>, url: string): ServerParts | null {
+  if (url === predictRoute.path) return pipelines.main;
+  if (!url.startsWith(BEFORE_NAME) || !url.endsWith(predictRoute.path)) return null;
+  return pipelines.engine(url.slice(BEFORE_NAME.length, -predictRoute.path.length)) ?? null;
+}
+
 /** The length of a body that can be answered here; −1 for every other request. */
-function plainLength({ method, url, headers }: IncomingMessage): number {
-  if (method !== "POST" || url !== predictRoute.path) return -1;
+function plainLength({ method, headers }: IncomingMessage): number {
+  if (method !== "POST") return -1;
   const type = headers["content-type"];
   if (type !== "application/json" && type !== "application/json; charset=utf-8") return -1;
   if (headers["content-encoding"] !== undefined || headers["transfer-encoding"] !== undefined) return -1;
@@ -66,10 +76,14 @@ function serve(parts: ServerParts, on: Exchange): void {
       version: parts.live.current.champion?.scorer.version,
     });
   try {
-    const { headers } = incoming;
-    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
+    // First, because it costs least: overload makes thousands of refusals per second.
+    if (overload.heldBack.isOld(incoming)) throw overload.late;
     overload.admit();
+    const { headers } = incoming;
+    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization), parts.pipeline.name);
   } catch (error) {
+    // An old one is refused, and the next of its connection, which is fresh, has its chance.
+    if (error === overload.late && !overload.heldBack.isOld(incoming)) overload.heldBack.add(incoming);
     incoming.resume();
     finish(refuse(parts, on, error));
     return;
@@ -93,7 +107,7 @@ function serve(parts: ServerParts, on: Exchange): void {
     coming.add(chunk.length);
   });
   incoming.on("end", () => {
-    if (arrived()) on.turn.push({ parts, on, body: gathered.take(), finish });
+    if (arrived()) on.turn.push({ parts, on, body: gathered.take(), finish, at: ports.clock.elapsed() });
   });
   incoming.on("close", () => {
     if (!over) fail(incomplete(`was cut off after ${gathered.length} of ${length} bytes`));
@@ -106,6 +120,8 @@ interface Whole {
   readonly on: Exchange;
   readonly body: Uint8Array;
   readonly finish: (status: number) => void;
+  /** When it was there, by the steady clock. */
+  readonly at: number;
 }
 
 /** Answered in one turn; then other events get theirs. */
@@ -120,6 +136,7 @@ class Turn {
   private scheduled = false;
 
   push(whole: Whole): void {
+    whole.parts.overload.pace.waits();
     this.waiting.push(whole);
     this.schedule();
   }
@@ -134,12 +151,21 @@ class Turn {
     this.scheduled = false;
     const turn = this.waiting.splice(0, TURN_MAX);
     if (this.waiting.length > 0) this.schedule();
-    const answers = turn.map(traced);
+    const { overload, ports } = turn[0].parts;
+    const begun = ports.clock.elapsed();
+    let judged = 0;
+    const answers = turn.map((whole) => {
+      if (!overload.pace.comes(begun - whole.at, begun)) return { error: overload.late };
+      judged++;
+      return traced(whole);
+    });
     for (const [index, whole] of turn.entries()) {
       const answered = answers[index];
       if (answered instanceof Promise) void answered.then((later) => send(whole, later));
       else send(whole, answered);
     }
+    // Refusals cost less: they must not make answers look cheap.
+    if (judged === turn.length) overload.pace.answered(judged, ports.clock.elapsed() - begun);
   }
 }
 
@@ -211,18 +237,35 @@ function send({ parts, on, finish }: Whole, outcome: Outcome): void {
   finish(200);
 }
 
+/** The end of a refusal. */
+interface Refusal {
+  readonly status: number;
+  readonly text: string;
+  readonly head: readonly string[];
+}
+
+/** The refusal of all that are late, made once. */
+let lateRefusal: Refusal | null = null;
+
 /** The problem document of an error, as the cold road answers it; the status. Made without a Response, because overload makes thousands. */
 function refuse(parts: ServerParts, { response, safety, id }: Exchange, error: unknown): number {
   const more = noteFailure(parts, error, id);
-  const problem = problemOf(error);
+  const isLate = error === parts.overload.late;
+  const made = (isLate ? lateRefusal : null) ?? refusalOf(error, more);
+  if (isLate) lateRefusal = made;
   if (!response.headersSent && !response.destroyed) {
-    const text = JSON.stringify(problem);
-    const head = ["content-length", String(Buffer.byteLength(text)), REQUEST_ID, id, ...safety];
-    for (const headers of [problemHeaders(error, problem), more]) head.push(...Object.entries(headers).flat());
-    response.writeHead(problem.status, head);
-    response.end(text);
+    response.writeHead(made.status, [...made.head, REQUEST_ID, id, ...safety]);
+    response.end(made.text);
   }
-  return problem.status;
+  return made.status;
+}
+
+function refusalOf(error: unknown, more: Readonly<Record<string, string>>): Refusal {
+  const problem = problemOf(error);
+  const text = JSON.stringify(problem);
+  const head = ["content-length", String(Buffer.byteLength(text))];
+  for (const headers of [problemHeaders(error, problem), more]) head.push(...Object.entries(headers).flat());
+  return { status: problem.status, text, head };
 }
 
 /** A header that came once. */

@@ -1,16 +1,17 @@
 // POST /invocations, GET /ping, GET /version: MLflow's scoring protocol, so that its clients need no other.
 import { invalidRequest } from "../online/faults.ts";
+import { readinessOf } from "../online/readiness.ts";
 import { answerItems } from "./batch.ts";
 import { bodyText, mediaType } from "./body.ts";
 import { readCsv } from "./invocations/csv.ts";
 import { readFrame } from "./invocations/frame.ts";
 import { parseJson } from "./json.ts";
-import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
+import { jsonResponse, type RequestContext, type Route, type ServerParts, type ServerRoute } from "./parts.ts";
 import { ref } from "./schemas.ts";
 
 const plain = { "text/plain": { type: "string" } };
 
-export const invocationRoutes: readonly Route[] = [
+export const invocationRoutes: readonly (Route | ServerRoute)[] = [
   {
     method: "POST",
     access: "predict",
@@ -30,7 +31,7 @@ export const invocationRoutes: readonly Route[] = [
     summary: "MLflow's scoring protocol: 200 when a champion can answer, else 503.",
     answers: plain,
     run(parts) {
-      const ready = parts.live.current.champion !== null && !parts.live.draining;
+      const { ready } = readinessOf(parts);
       return text(ready ? "\n" : "not ready\n", ready ? 200 : 503);
     },
   },
@@ -40,7 +41,7 @@ export const invocationRoutes: readonly Route[] = [
     path: "/version",
     summary: "MLflow's scoring protocol: the version of Sentinel.",
     answers: plain,
-    run: (parts) => text(parts.packageVersion, 200),
+    runServer: (server) => text(server.packageVersion, 200),
   },
 ];
 

@@ -35,7 +35,7 @@ export interface ListenOptions {
   readonly port: number;
   readonly tls?: Tls;
   /** A body announced as larger is refused before it is sent, where the client asks first. */
-  readonly bodyMaxBytes: number;
+  readonly bodyMaxBytes: () => number;
   /** Told of each answer that no route gave. */
   readonly onRefused?: (status: number) => void;
 }
@@ -69,7 +69,7 @@ export async function listen(listener: RequestListener, options: ListenOptions):
   };
   const server = createServerOf(options.tls, handle);
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    if (wantsBody(request, options.bodyMaxBytes)) response.writeContinue();
+    if (wantsBody(request, options.bodyMaxBytes())) response.writeContinue();
     handle(request, response);
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {

@@ -1,8 +1,10 @@
-// Measures: what Prometheus reads; a registry of our own, so that two servers in one process do not mix.
+// Measures: what Prometheus reads; registries of our own, one a pipeline and one for the process, so that two servers in one process do not mix.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
+import type { DecidedBy } from "../core/rule.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
+import type { ReplyRules } from "../online/reply.ts";
 import type { Shadows } from "../online/shadow.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
@@ -48,12 +50,64 @@ interface Registered {
 const AHEAD_MS_NOTED = 60_000;
 
 export type Measures = ReturnType<typeof createMeasures>;
+export type ProcessMeasures = ReturnType<typeof createProcessMeasures>;
 
-/** Everything that is measured; text() is what /metrics answers. */
-export function createMeasures() {
+/** What is measured of the process: its requests that belong to no pipeline, what it takes in, and Node itself. */
+export function createProcessMeasures() {
+  const maker = makerOf();
+  const { gauge, histogram, registry } = maker;
+  collectDefaultMetrics({ register: registry, prefix: "sentinel_" });
+  const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at fifty times a second.", {
+    buckets: LOOP_SECONDS,
+  });
+  return {
+    ...requestMeasures(maker, (version) => version),
+    inFlight: gauge("in_flight", "Requests being read or answered."),
+    bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
+    streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
+    /** The delay of the event loop, in milliseconds. */
+    lagged: (ms: number): void => loopLag.observe(ms / 1000),
+    text: (): Promise<string> => registry.metrics(),
+    described: (): readonly Described[] => describedOf(registry, []),
+    contentType: registry.contentType,
+  };
+}
+
+/** Every metric as Prometheus sees it before anything was measured: what docs/metrics.md is made from. */
+export function describedMetrics(): readonly Described[] {
+  const ofPipelines = createMeasures("").described();
+  const names = new Set(ofPipelines.map(({ name }) => name));
+  return [
+    ...ofPipelines,
+    ...createProcessMeasures()
+      .described()
+      .filter(({ name }) => !names.has(name)),
+  ];
+}
+
+/** One page of several registries' pages: a metric's lines stand together, below one HELP and one TYPE, as Prometheus asks for. */
+export function mergedText(pages: readonly string[]): string {
+  const families = new Map<string, string[]>();
+  for (const page of pages) {
+    for (const family of page.split("\n\n")) {
+      const lines = family.trim().split("\n");
+      if (lines.length < FAMILY_HEAD_LINES) continue;
+      const head = lines.slice(0, FAMILY_HEAD_LINES).join("\n");
+      const known = families.get(head);
+      if (known === undefined) families.set(head, lines);
+      else for (const line of lines.slice(FAMILY_HEAD_LINES)) known.push(line);
+    }
+  }
+  return [...families.values()].map((lines) => `${lines.join("\n")}\n`).join("\n");
+}
+
+/** HELP and TYPE. */
+const FAMILY_HEAD_LINES = 2;
+
+/** Makes metrics in a registry of its own. */
+function makerOf() {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry, prefix: "sentinel_" });
   const counter = <L extends Label>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> =>
     new Counter({ name: `sentinel_${name}`, help, labelNames, registers });
   const gauge = <L extends Label>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> =>
@@ -63,12 +117,53 @@ export function createMeasures() {
     help: string,
     { buckets, labelNames = [] }: { readonly buckets: number[]; readonly labelNames?: readonly L[] },
   ): Histogram<L> => new Histogram({ name: `sentinel_${name}`, help, labelNames, buckets, registers });
+  return { registry, counter, gauge, histogram };
+}
+
+/** Requests by route and outcome; `named` bounds the versions. */
+function requestMeasures({ counter, histogram }: ReturnType<typeof makerOf>, named: (version: string) => string) {
   const requests = counter("requests_total", "Requests answered, by route and status.", ["route", "status"]);
   const requestSeconds = histogram(
     "request_seconds",
     "Time from the request's head to its answer; the version is the champion's at that moment, where the route asks it.",
     { buckets: SECONDS, labelNames: ["route", "outcome", "version"] },
   );
+  const requestChildren = new Map<
+    string,
+    { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
+  >();
+  return {
+    overloaded: counter("overloaded_total", "Requests refused because of overload."),
+    /** `version`: of the champion, where the route asks it. */
+    requested(request: {
+      readonly route: string;
+      readonly status: number;
+      readonly ms: number;
+      readonly version?: string;
+    }): void {
+      const { route, status, ms, version = "" } = request;
+      // Labels are looked up once per route, status and version: prom-client hashes them at each call.
+      const key = `${status} ${version} ${route}`;
+      let child = requestChildren.get(key);
+      if (child === undefined) {
+        const label = version === "" ? "" : named(version);
+        child = {
+          count: requests.labels({ route, status }),
+          seconds: requestSeconds.labels({ route, outcome: outcomeOf(status), version: label }),
+        };
+        if (requestChildren.size < CHILDREN_MAX) requestChildren.set(key, child);
+      }
+      child.count.inc();
+      child.seconds.observe(ms / 1000);
+    },
+  };
+}
+
+/** Everything that is measured of one pipeline, each with its name as a label. */
+export function createMeasures(pipeline: string) {
+  const maker = makerOf();
+  const { counter, gauge, histogram, registry } = maker;
+  registry.setDefaultLabels({ pipeline });
   const scoreSeconds = histogram("score_seconds", "Time to read the vector and score it.", {
     buckets: SCORE_SECONDS,
     labelNames: ["version"],
@@ -82,6 +177,19 @@ export function createMeasures() {
     "decision",
     "version",
     "by",
+  ]);
+  const ruleHits = counter(
+    "rule_hits_total",
+    "Transactions on which a rule fired, by rule; in shadow it decides nothing.",
+    ["rule", "stage"],
+  );
+  const rulesUnready = counter(
+    "rules_unready_total",
+    "Rules that could not be asked: windows not warm, no score, or a fault.",
+  );
+  const ruleSwaps = counter("rule_swaps_total", "Rule sets that began to serve.");
+  const ruleFailures = counter("rule_failures_total", "Rules that could not be read, compiled or asked, by code.", [
+    "code",
   ]);
   const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
@@ -97,12 +205,10 @@ export function createMeasures() {
   const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
   const ready = gauge("ready", "Whether a champion can answer, as /readyz says.");
+  const up = gauge("pipeline_up", "Whether the pipeline is open: its file, schema, log and feature state.");
   const warm = gauge("state_warm", "Whether the feature state of a bundle is warm.", ["role", "version"]);
   const broken = gauge("versions_broken", "Versions that an alias names and that could not be loaded.");
   const breakers = gauge("breaker_open", "Whether a circuit breaker is not closed.", ["breaker"]);
-  const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at fifty times a second.", {
-    buckets: LOOP_SECONDS,
-  });
   const repeated = counter("repeated_total", "Transactions answered before and answered the same again.");
   const logDropped = counter("log_dropped_total", "Records the log's buffer had no room for.", ["kind"]);
   const logRefused = counter(
@@ -143,10 +249,6 @@ export function createMeasures() {
     versions.add(version);
     return version;
   };
-  const requestChildren = new Map<
-    string,
-    { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
-  >();
   /** Series are looked up once per version: prom-client hashes the labels at each call. Versions rarely change: the last one's are kept. */
   let last: { readonly version: string; readonly series: ReturnType<typeof seriesOf> } | null = null;
   const seriesOf = (version: string) => {
@@ -156,7 +258,7 @@ export function createMeasures() {
       seconds: scoreSeconds.labels(label),
       score: scores.labels(label),
       anomaly: anomalyScores.labels(label),
-      count(decision: Decision, by: "model" | "policy"): Counter.Internal {
+      count(decision: Decision, by: DecidedBy): Counter.Internal {
         const key = `${by} ${decision}`;
         let own = counts.get(key);
         if (own === undefined) {
@@ -167,17 +269,23 @@ export function createMeasures() {
       },
     };
   };
+  const countRules = ({ fired, shadow, unready = 0 }: ReplyRules): void => {
+    for (const rule of fired) ruleHits.inc({ rule, stage: "live" });
+    for (const rule of shadow) ruleHits.inc({ rule, stage: "shadow" });
+    if (unready > 0) rulesUnready.inc(unready);
+  };
   /** What the engine reports of its work. */
   const counters: Counters = {
     answered(reply, latencyMs) {
-      const { version } = reply.model;
+      const version = reply.model?.version ?? "";
       if (last?.version !== version) last = { version, series: seriesOf(version) };
       const { series } = last;
       const { score, anomaly_score: anomaly } = reply;
-      series.count(reply.decision, score === null ? "policy" : "model").inc();
+      series.count(reply.decision, reply.decided_by ?? (score === null ? "policy" : "model")).inc();
+      if (reply.rules !== undefined) countRules(reply.rules);
       series.seconds.observe(latencyMs / 1000);
-      if (score === null) degraded.inc();
-      else series.score.observe(score);
+      if (reply.degraded) degraded.inc();
+      if (score !== null) series.score.observe(score);
       if (anomaly !== null) series.anomaly.observe(anomaly);
     },
     repeated: () => repeated.inc(),
@@ -193,94 +301,81 @@ export function createMeasures() {
     labelled: (outcome) => labels.inc({ outcome }),
     swapped: () => swaps.inc(),
     versionBroken: (code) => swapFailures.inc({ code }),
+    rulesSwapped: () => ruleSwaps.inc(),
+    rulesFailed: (code) => ruleFailures.inc({ code }),
     persistFailed: () => persistFailures.inc(),
+  };
+  /** What is looked up when somebody asks. */
+  const show = (
+    now: number,
+    from: { readonly live: Live; readonly shadows: Shadows; readonly log: Pick<PredictionLog, "health"> },
+  ): void => {
+    const { unwritten, oldestMs, failures, pruned, fault } = from.log.health();
+    logUnwritten.set(unwritten);
+    logOldest.set(oldestMs / 1000);
+    logFault.set(fault === null ? 0 : 1);
+    // The log counts; here its counts are shown.
+    logFailures.reset();
+    logFailures.inc(failures);
+    logPruned.reset();
+    logPruned.inc(pruned);
+    const { champion, shadows } = from.live.current;
+    const candidates = from.shadows.status();
+    ready.set(champion !== null && !from.live.draining ? 1 : 0);
+    broken.set(from.live.faults().length);
+    if (champion !== null) {
+      const { version, bundle } = champion.scorer;
+      model.set({ role: "champion", version, bundle }, 1);
+      warm.set({ role: "champion", version }, champion.held.warm ? 1 : 0);
+      breakers.set({ breaker: "champion" }, champion.guard.status().breaker === "closed" ? 0 : 1);
+    }
+    for (const shadow of shadows) {
+      const { version, bundle } = shadow.scorer;
+      model.set({ role: "shadow", version, bundle }, 1);
+      warm.set({ role: "shadow", version }, shadow.held?.warm === true ? 1 : 0);
+    }
+    const ageMs = from.live.ageMs(now);
+    aliasAge.set(ageMs === null ? Number.NaN : ageMs / 1000);
+    for (const { version, queued, breaker } of candidates) {
+      shadowQueue.set({ version }, queued);
+      breakers.set({ breaker: version }, breaker === "closed" ? 0 : 1);
+    }
+    // The ledger counts; here its counts are shown.
+    shadowOutcomes.reset();
+    for (const { version, scored, missed } of from.shadows.coverage()) {
+      shadowOutcomes.inc({ version, outcome: "scored" }, scored);
+      let all = scored;
+      for (const miss of SHADOW_MISSES) {
+        shadowOutcomes.inc({ version, outcome: miss }, missed[miss]);
+        all += missed[miss];
+      }
+      if (all > 0) shadowCoverage.set({ version }, scored / all);
+    }
   };
   return {
     counters,
-    overloaded: counter("overloaded_total", "Requests refused because of overload."),
-    inFlight: gauge("in_flight", "Requests being read or answered."),
-    bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
-    streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
-    /** The delay of the event loop, in milliseconds. */
-    lagged: (ms: number): void => loopLag.observe(ms / 1000),
-    /** `version`: of the champion, where the route asks it. */
-    requested(request: {
-      readonly route: string;
-      readonly status: number;
-      readonly ms: number;
-      readonly version?: string;
-    }): void {
-      const { route, status, ms, version = "" } = request;
-      // Labels are looked up once per route, status and version: prom-client hashes them at each call.
-      const key = `${status} ${version} ${route}`;
-      let child = requestChildren.get(key);
-      if (child === undefined) {
-        const label = version === "" ? "" : named(version);
-        child = {
-          count: requests.labels({ route, status }),
-          seconds: requestSeconds.labels({ route, outcome: outcomeOf(status), version: label }),
-        };
-        if (requestChildren.size < CHILDREN_MAX) requestChildren.set(key, child);
-      }
-      child.count.inc();
-      child.seconds.observe(ms / 1000);
-    },
+    ...requestMeasures(maker, named),
+    /** What is measured, as a page; of a pipeline that is not up (null) what was measured while it was, and that it is not. */
     async text(
       now: number,
-      from: { readonly live: Live; readonly shadows: Shadows; readonly log: Pick<PredictionLog, "health"> },
+      from: { readonly live: Live; readonly shadows: Shadows; readonly log: Pick<PredictionLog, "health"> } | null,
     ): Promise<string> {
-      const { unwritten, oldestMs, failures, pruned, fault } = from.log.health();
-      logUnwritten.set(unwritten);
-      logOldest.set(oldestMs / 1000);
-      logFault.set(fault === null ? 0 : 1);
-      // The log counts; here its counts are shown.
-      logFailures.reset();
-      logFailures.inc(failures);
-      logPruned.reset();
-      logPruned.inc(pruned);
-      const { champion, shadows } = from.live.current;
-      const candidates = from.shadows.status();
       for (const one of [model, warm, breakers, shadowQueue, shadowCoverage]) one.reset();
-      ready.set(champion !== null && !from.live.draining ? 1 : 0);
-      broken.set(from.live.faults().length);
-      if (champion !== null) {
-        const { version, bundle } = champion.scorer;
-        model.set({ role: "champion", version, bundle }, 1);
-        warm.set({ role: "champion", version }, champion.held.warm ? 1 : 0);
-        breakers.set({ breaker: "champion" }, champion.guard.status().breaker === "closed" ? 0 : 1);
-      }
-      for (const shadow of shadows) {
-        const { version, bundle } = shadow.scorer;
-        model.set({ role: "shadow", version, bundle }, 1);
-        warm.set({ role: "shadow", version }, shadow.held?.warm === true ? 1 : 0);
-      }
-      const ageMs = from.live.ageMs(now);
-      aliasAge.set(ageMs === null ? Number.NaN : ageMs / 1000);
-      for (const { version, queued, breaker } of candidates) {
-        shadowQueue.set({ version }, queued);
-        breakers.set({ breaker: version }, breaker === "closed" ? 0 : 1);
-      }
-      // The ledger counts; here its counts are shown.
-      shadowOutcomes.reset();
-      for (const { version, scored, missed } of from.shadows.coverage()) {
-        shadowOutcomes.inc({ version, outcome: "scored" }, scored);
-        let all = scored;
-        for (const miss of SHADOW_MISSES) {
-          shadowOutcomes.inc({ version, outcome: miss }, missed[miss]);
-          all += missed[miss];
-        }
-        if (all > 0) shadowCoverage.set({ version }, scored / all);
-      }
+      up.set(from === null ? 0 : 1);
+      if (from === null) ready.set(0);
+      else show(now, from);
       return registry.metrics();
     },
-    /** Every metric as Prometheus sees it before anything was measured: what docs/metrics.md is made from. */
-    described: (): readonly Described[] =>
-      registry.getMetricsAsArray().map((metric) => {
-        const { name, help, type, labelNames = [], buckets = [] } = metric as unknown as Registered;
-        return { name, help, type, labels: labelNames.filter((label) => label !== "le"), buckets };
-      }),
-    contentType: registry.contentType,
+    described: (): readonly Described[] => describedOf(registry, ["pipeline"]),
   };
+}
+
+/** A registry's metrics; `more` labels stand on all of them. */
+function describedOf(registry: Registry, more: readonly string[]): readonly Described[] {
+  return registry.getMetricsAsArray().map((metric) => {
+    const { name, help, type, labelNames = [], buckets = [] } = metric as unknown as Registered;
+    return { name, help, type, labels: [...more, ...labelNames.filter((label) => label !== "le")], buckets };
+  });
 }
 
 function outcomeOf(status: number): "ok" | "refused" | "unavailable" | "failed" {

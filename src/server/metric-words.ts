@@ -6,7 +6,7 @@ export const LABELS = {
   how: "how a field did not come: `absent`, `null`, or as `text` where a number is read",
   breaker: "`champion`, or the version of a candidate",
   bundle: "SHA-256 over the bundle's files",
-  by: "who decided: `model`, or `policy` where scoring failed",
+  by: "who decided: `model`, `rule`, `list`, or `policy` where scoring failed",
   code: "code of the error, as in problem documents",
   decision: "`approve`, `review` or `block`",
   kind: "`prediction` or `label`; of the process: type of resource, collection or heap space",
@@ -15,9 +15,12 @@ export const LABELS = {
   outcome:
     "of a request: `ok`, `refused` (4xx), `unavailable` (503), `failed` (5xx); of a shadow: `scored` or why it was missed; of a label: `accepted` or the code of the refusal",
   patch: "of Node's version",
+  pipeline: "name of the pipeline; absent where a request asks for none, or for one that is not there",
+  rule: "id of a rule",
   role: "`champion` or `shadow`",
-  route: "path of the route as in `/openapi.json`",
+  route: "path of the route as in `/openapi.json`, without the `/pipelines/{pipeline}` that may stand before it",
   space: "space of the heap",
+  stage: "`live`: the rule may decide; `shadow`: it decides nothing",
   status: "HTTP status",
   type: "type of the resource",
   version:
@@ -35,7 +38,7 @@ const ENDINGS: readonly (readonly [RegExp, string])[] = [
   [/_info$/, "always 1"],
   [/_streams_open$|_bodies_coming$|_total$|_queue$|_in_flight$|_fds$|_broken$|_records$/, "count"],
   [/_(resources|handles|requests)$/, "count"],
-  [/_ready$|_open$|_warm$|_fault$/, "1 yes, 0 no"],
+  [/_ready$|_up$|_open$|_warm$|_fault$/, "1 yes, 0 no"],
 ];
 
 /** The unit of a metric by its name; null where the name says none, which a test refuses. */

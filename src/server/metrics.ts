@@ -1,17 +1,20 @@
-// GET /metrics: the measures in Prometheus' text format.
-import type { Route } from "./parts.ts";
+// GET /metrics: the measures of the process and of every pipeline in Prometheus' text format.
+import { mergedText } from "./measures.ts";
+import type { ServerRoute } from "./parts.ts";
 
-export const metricsRoute: Route = {
+export const metricsRoute: ServerRoute = {
   method: "GET",
   access: "open",
   path: "/metrics",
   summary: "Prometheus metrics.",
   answers: { "text/plain": { type: "string" } },
-  async run(parts) {
-    parts.measures.inFlight.set(parts.overload.inFlight + parts.intake.bodies);
-    parts.measures.bodiesComing.set(parts.intake.bodies);
-    parts.measures.streamsOpen.set(parts.intake.streams);
-    const text = await parts.measures.text(parts.ports.clock.now(), parts);
-    return new Response(text, { headers: { "content-type": parts.measures.contentType } });
+  async runServer(server) {
+    const { measures, overload, intake, pipelines, clock } = server;
+    measures.inFlight.set(overload.inFlight + intake.bodies);
+    measures.bodiesComing.set(intake.bodies);
+    measures.streamsOpen.set(intake.streams);
+    const own = pipelines.all().map(({ name, engine }) => server.measuresOf(name).text(clock.now(), engine));
+    const pages = await Promise.all([measures.text(), ...own]);
+    return new Response(mergedText(pages), { headers: { "content-type": measures.contentType } });
   },
 };

@@ -2,6 +2,7 @@
 import { SentinelError } from "../core/errors.ts";
 import { championOf } from "../online/answer.ts";
 import { invalidRequest } from "../online/faults.ts";
+import { readinessOf } from "../online/readiness.ts";
 import type { Reply } from "../online/reply.ts";
 import { answerItems } from "./batch.ts";
 import { bodyBytes, decode, mediaType } from "./body.ts";
@@ -9,7 +10,8 @@ import { rowsOf } from "./columns.ts";
 import { parseJson } from "./json.ts";
 import { inputsOf } from "./oip/metadata.ts";
 import { type InferRequest, type OutputTensor, readRequest, writeTensors } from "./oip/tensors.ts";
-import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
+import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "./parts.ts";
+import { isReady } from "./probes.ts";
 import { ref } from "./schemas.ts";
 
 const HEADER_LENGTH = "inference-header-content-length";
@@ -23,71 +25,71 @@ const OUTPUTS: readonly {
   { name: "anomaly_score", datatype: "FP64", value: ({ anomaly_score }) => anomaly_score },
   { name: "decision", datatype: "BYTES", value: ({ decision }) => decision },
   { name: "transaction_id", datatype: "BYTES", value: ({ transaction_id }) => transaction_id },
-  { name: "version", datatype: "BYTES", value: ({ model }) => model.version },
+  { name: "version", datatype: "BYTES", value: ({ model }) => model?.version ?? "" },
 ];
 
 const object = { "application/json": { type: "object" } };
 const MODEL = "/v2/models/{model}";
 const VERSION = `${MODEL}/versions/{version}`;
 
-const about: Omit<Route, "path" | "summary" | "run"> = {
+const about: Omit<ServerRoute, "path" | "summary" | "runServer"> = {
   method: "GET",
   access: "open",
   answers: object,
   errorMember: true,
 };
 
-const serverRoutes: readonly Route[] = [
+const serverRoutes: readonly ServerRoute[] = [
   {
     ...about,
     path: "/v2",
     summary: "Open Inference Protocol: name, version and extensions of the server.",
-    run: (parts) =>
-      jsonResponse({ name: "sentinel", version: parts.packageVersion, extensions: ["binary_tensor_data"] }),
+    runServer: (server) =>
+      jsonResponse({ name: "sentinel", version: server.packageVersion, extensions: ["binary_tensor_data"] }),
   },
   {
     ...about,
     path: "/v2/health/live",
     summary: "Open Inference Protocol: 200 while the process answers at all.",
-    run: () => jsonResponse({ live: true }),
+    runServer: () => jsonResponse({ live: true }),
   },
   {
     ...about,
     path: "/v2/health/ready",
     tellsUnready: true,
-    summary: "Open Inference Protocol: 200 when a champion can answer, else 503.",
-    run: (parts) => jsonResponse({ ready: isReady(parts) }, isReady(parts) ? 200 : 503),
+    summary: "Open Inference Protocol: 200 when a champion can answer, else 503; of several pipelines one is enough.",
+    runServer: (server) => jsonResponse({ ready: isReady(server) }, isReady(server) ? 200 : 503),
   },
 ];
 
 /** The same three for a model and for one version of it. */
-const modelRoutes: readonly Route[] = [MODEL, VERSION].flatMap((path): readonly Route[] => {
+const modelRoutes: readonly ServerRoute[] = [MODEL, VERSION].flatMap((path): readonly ServerRoute[] => {
   const which = path === MODEL ? "the model" : "a version, which must be the champion's";
   return [
     {
       ...about,
       access: "any",
+      findsPipeline: true,
       path,
       summary: `Open Inference Protocol: inputs and outputs of ${which}.`,
-      run(parts, context) {
-        checkModel(parts, context);
-        return jsonResponse(metadataOf(parts));
-      },
+      runServer: (server, context) => jsonResponse(metadataOf(partsOf(server, context))),
     },
     {
       ...about,
+      findsPipeline: true,
       path: `${path}/ready`,
       tellsUnready: true,
       summary: `Open Inference Protocol: 200 when ${which} can answer, else 503.`,
-      run(parts, context) {
-        checkModel(parts, context);
-        const { model } = parts.pipeline;
-        return jsonResponse({ name: model, ready: isReady(parts) }, isReady(parts) ? 200 : 503);
+      runServer(server, context) {
+        const parts = partsOf(server, context);
+        const { ready } = readinessOf(parts);
+        return jsonResponse({ name: parts.pipeline.model, ready }, ready ? 200 : 503);
       },
     },
     {
       method: "POST",
       access: "predict",
+      findsPipeline: true,
       path: `${path}/infer`,
       summary: `Open Inference Protocol: scores transactions that come as one tensor a field, by ${which}. As a JSON array at /predict/batch: in order, by one bundle, all or nothing.`,
       shed: true,
@@ -100,15 +102,15 @@ const modelRoutes: readonly Route[] = [MODEL, VERSION].flatMap((path): readonly 
         "application/json": ref("InferResponse"),
         "application/octet-stream": { type: "string", format: "binary" },
       },
-      run: infer,
+      runServer: infer,
     },
   ];
 });
 
-export const oipRoutes: readonly Route[] = [...serverRoutes, ...modelRoutes];
+export const oipRoutes: readonly ServerRoute[] = [...serverRoutes, ...modelRoutes];
 
-async function infer(parts: ServerParts, context: RequestContext): Promise<Response> {
-  checkModel(parts, context);
+async function infer(server: Server, context: RequestContext): Promise<Response> {
+  const parts = partsOf(server, context);
   const request = context.req.raw;
   // Triton's own client names no type.
   if (request.headers.has("content-type")) mediaType(request, ["application/json", "application/octet-stream"]);
@@ -127,7 +129,7 @@ async function infer(parts: ServerParts, context: RequestContext): Promise<Respo
   }));
   const shape = asked.matrix ? [replies.length, 1] : [replies.length];
   const { outputs, raw: bytes } = writeTensors(tensors, shape);
-  const { version } = replies[0].model;
+  const version = replies[0].model?.version ?? "";
   const head = {
     model_name: parts.pipeline.model,
     model_version: version,
@@ -173,23 +175,39 @@ function metadataOf(parts: ServerParts) {
   };
 }
 
-/** Throws `request.not-found` for another model than the server's, and another version than the champion's. */
-function checkModel(parts: ServerParts, context: RequestContext): void {
-  const { model } = parts.pipeline;
-  if (context.req.param("model") !== model) {
-    throw new SentinelError("request.not-found", `there is no model ${JSON.stringify(context.req.param("model"))}`, {
-      hint: `this server has ${model}`,
+/**
+ * The pipeline behind a model's name, or behind its own where several have one model. Throws `request.not-found` for a model that is not
+ * here and for another version than the champion's, `server.not-ready` for a pipeline that is not up.
+ */
+function partsOf({ pipelines, access }: Server, context: RequestContext): ServerParts {
+  const wanted = context.req.param("model")!;
+  const named = pipelines.all().filter(({ engine }) => engine?.pipeline.model === wanted);
+  if (named.length > 1) {
+    const names = named.map(({ name }) => name).join(", ");
+    throw new SentinelError("request.not-found", `several pipelines answer by model ${JSON.stringify(wanted)}`, {
+      hint: `put the pipeline in its place: ${names}`,
     });
   }
-  const version = context.req.param("version");
+  if (named.length === 0 && pipelines.get(wanted) === undefined) {
+    const models = new Set(pipelines.all().map(({ name, engine }) => engine?.pipeline.model ?? name));
+    throw new SentinelError("request.not-found", `there is no model ${JSON.stringify(wanted)}`, {
+      hint: `this server has ${[...models].join(", ")}`,
+    });
+  }
+  const parts = named[0]?.engine ?? pipelines.find(wanted);
+  // /ready asks for no key at all.
+  if (!context.req.path.endsWith("/ready")) access.checkPipeline(context.get("caller"), parts.pipeline.name);
+  context.set("parts", parts);
+  checkVersion(parts, context.req.param("version"));
+  return parts;
+}
+
+function checkVersion(parts: ServerParts, version: string | undefined): void {
   if (version === undefined) return;
+  const { model } = parts.pipeline;
   const champion = championOf(parts.live.current).scorer.version;
   if (version === champion) return;
   throw new SentinelError("request.not-found", `version ${JSON.stringify(version)} of ${model} does not answer here`, {
     hint: `the champion is version ${champion}; leave the version out to follow it`,
   });
-}
-
-function isReady(parts: ServerParts): boolean {
-  return parts.live.current.champion !== null && !parts.live.draining;
 }

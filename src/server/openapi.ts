@@ -1,71 +1,174 @@
 // GET /openapi.json and /docs: the routes described from the same schemas that check requests.
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Clock } from "../ports/ports.ts";
-import { jsonResponse, type Route } from "./parts.ts";
+import { jsonResponse, PREFIX, type RequestContext, type Route, type Server, type ServerRoute } from "./parts.ts";
 import { PROBLEM_TYPE } from "./problem.ts";
 import { PROBLEM_SCHEMA, SCHEMAS } from "./schemas.ts";
 import { requestSchemas } from "./transaction-schema.ts";
 
-/** The two routes that describe all the others. */
-export function describingRoutes(others: readonly Route[]): readonly Route[] {
-  const openapi: Route = {
-    method: "GET",
-    access: "any",
-    path: "/openapi.json",
-    summary: "This document.",
-    answers: { "application/json": { type: "object" } },
-    run: (parts) => jsonResponse(documentOf([...others, openapi, docs], parts)),
+type AnyRoute = Route | ServerRoute;
+
+/** The routes that describe all the others: those of the server, and those of one pipeline alone. */
+export function describingRoutes(others: readonly AnyRoute[]): readonly ServerRoute[] {
+  const html = { "text/html": { type: "string" } };
+  const json = { "application/json": { type: "object" } };
+  const about = { method: "GET", access: "any" } as const;
+  const own: ServerRoute[] = [
+    {
+      ...about,
+      path: "/openapi.json",
+      summary: "This document.",
+      answers: json,
+      runServer: (server) => jsonResponse(documentOf(wholeOf(server))),
+    },
+    {
+      ...about,
+      path: "/docs",
+      summary: "The routes as a page.",
+      answers: html,
+      runServer: (server) => pageResponse(pageOf(wholeOf(server))),
+    },
+    {
+      ...about,
+      path: `${PREFIX}/openapi.json`,
+      summary: "The routes of one pipeline as a document.",
+      answers: json,
+      runServer: (server, context) => jsonResponse(documentOf(partOf(server, context))),
+    },
+    {
+      ...about,
+      path: `${PREFIX}/docs`,
+      summary: "The routes of one pipeline as a page.",
+      answers: html,
+      runServer: (server, context) => pageResponse(pageOf(partOf(server, context))),
+    },
+  ];
+  const all: readonly AnyRoute[] = [...others, ...own];
+  /** Every route; those of a pipeline for the default one, and below its name for each of the others. */
+  const wholeOf = (server: Server): Contract => {
+    const { pipelines, packageVersion } = server;
+    const sections: Section[] = [];
+    for (const { name, engine } of pipelines.all()) {
+      if (engine === null) continue;
+      const isMain = name === pipelines.mainName;
+      sections.push({ parts: engine, at: isMain ? "" : `/pipelines/${name}`, schemas: isMain ? "" : `${name}.` });
+    }
+    return { sections, routes: all, packageVersion, url: "/" };
   };
-  const docs: Route = {
-    method: "GET",
-    access: "any",
-    path: "/docs",
-    summary: "The routes as a page.",
-    answers: { "text/html": { type: "string" } },
-    run: (parts) =>
-      new Response(pageOf([...others, openapi, docs], parts), {
-        headers: {
-          "content-type": "text/html; charset=utf-8",
-          "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-        },
-      }),
+  const partOf = ({ pipelines, packageVersion }: Server, context: RequestContext): Contract => {
+    const parts = pipelines.find(context.req.param("pipeline") ?? "");
+    const routes = all.filter((route) => !("runServer" in route));
+    return {
+      sections: [{ parts, at: "", schemas: "" }],
+      routes,
+      packageVersion,
+      url: `/pipelines/${parts.pipeline.name}`,
+    };
   };
-  return [openapi, docs];
+  return own;
+}
+
+/** One pipeline of a contract. */
+interface Section {
+  readonly parts: Described;
+  /** What stands before the paths of its routes, and before the names of its own schemas. */
+  readonly at: string;
+  readonly schemas: string;
+}
+
+interface Contract {
+  readonly sections: readonly Section[];
+  readonly routes: readonly AnyRoute[];
+  readonly packageVersion: string;
+  /** Where the paths begin. */
+  readonly url: string;
 }
 
 interface Described {
   readonly pipeline: Pipeline;
   readonly schema: object;
   readonly aheadMaxMs: number;
-  readonly packageVersion: string;
   readonly ports: { readonly clock: Clock };
 }
 
-function documentOf(routes: readonly Route[], parts: Described) {
+function documentOf(contract: Contract) {
+  const { sections, packageVersion, url } = contract;
   const paths: Record<string, Record<string, object>> = {};
-  for (const route of routes) {
-    paths[route.path] ??= {};
-    paths[route.path][route.method.toLowerCase()] = operationOf(route);
+  for (const { path, route, section } of placesOf(contract)) {
+    paths[path] ??= {};
+    paths[path][route.method.toLowerCase()] = ownOf(operationOf(route, path), section);
   }
+  const models = sections.map(({ parts: { pipeline } }) => `model ${pipeline.model} (pipeline ${pipeline.name})`);
+  const aliases = sections.map(({ parts }) => aliasText(parts)).filter((text) => text !== "");
   return {
     openapi: "3.1.0",
     info: {
-      title: `Sentinel: ${parts.pipeline.name}`,
-      version: parts.packageVersion,
-      description: `Decisions of model ${parts.pipeline.model}. ${aliasText(parts)}`,
+      title: titleOf(sections),
+      version: packageVersion,
+      description: [`Decisions of ${models.join(", ")}.`, ...aliases].join(" "),
     },
+    ...(url === "/" ? {} : { servers: [{ url }] }),
     paths,
     components: {
-      schemas: { ...requestSchemas(parts, parts.ports.clock.now()), ...SCHEMAS },
+      schemas: schemasOf(sections),
       securitySchemes: { key: { type: "http", scheme: "bearer" } },
     },
   };
 }
 
-function operationOf(route: Route): object {
+interface RoutePlace {
+  readonly path: string;
+  readonly route: AnyRoute;
+  /** null: no pipeline's own. */
+  readonly section: Section | null;
+}
+
+/** Each route at each of its places. */
+function placesOf({ sections, routes }: Contract): readonly RoutePlace[] {
+  return routes.flatMap((route): readonly RoutePlace[] => {
+    if ("runServer" in route) return [{ path: route.path, route, section: null }];
+    return sections.map((section) => ({ path: `${section.at}${route.path}`, route, section }));
+  });
+}
+
+/** An operation with references to the schemas of its pipeline. */
+function ownOf(operation: object, section: Section | null): object {
+  if (section === null || section.schemas === "") return operation;
+  const begin = "#/components/schemas/";
+  const names = Object.keys(requestSchemas(section.parts, 0));
+  return JSON.parse(JSON.stringify(operation), (key, value: unknown) => {
+    if (key !== "$ref" || typeof value !== "string" || !names.includes(value.slice(begin.length))) return value;
+    return `${begin}${section.schemas}${value.slice(begin.length)}`;
+  }) as object;
+}
+
+function schemasOf(sections: readonly Section[]): Record<string, object> {
+  const own = sections.flatMap(({ parts, schemas }) =>
+    Object.entries(requestSchemas(parts, parts.ports.clock.now())).map(([name, schema]) => [
+      `${schemas}${name}`,
+      schema,
+    ]),
+  );
+  return { ...Object.fromEntries(own), ...SCHEMAS };
+}
+
+function titleOf(sections: readonly Section[]): string {
+  return `Sentinel: ${sections.map(({ parts }) => parts.pipeline.name).join(", ")}`;
+}
+
+function pageResponse(page: string): Response {
+  return new Response(page, {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    },
+  });
+}
+
+function operationOf(route: AnyRoute, path: string): object {
   const problem = { description: "A problem document.", content: { [PROBLEM_TYPE]: { schema: PROBLEM_SCHEMA } } };
   return {
-    operationId: route.path.replace(/\W+/g, "_").replace(/^_|_$/g, ""),
+    operationId: path.replace(/\W+/g, "_").replace(/^_|_$/g, ""),
     summary: route.summary,
     // Without keys only the admin routes ask for one.
     ...(route.access === "open" ? {} : { security: route.access === "admin" ? [{ key: [] }] : [{ key: [] }, {}] }),
@@ -79,7 +182,7 @@ function operationOf(route: Route): object {
   };
 }
 
-function parametersOf({ path, query = {} }: Route): { readonly parameters?: readonly object[] } {
+function parametersOf({ path, query = {} }: AnyRoute): { readonly parameters?: readonly object[] } {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: "path",
@@ -100,10 +203,11 @@ function aliasText(parts: Described): string {
   return `Fields may also be called: ${others.map(([name, column]) => `${name} (${column})`).join(", ")}.`;
 }
 
-function pageOf(routes: readonly Route[], parts: Described): string {
-  const sections = routes.map(
-    (route) =>
-      `<section><h2><code>${route.method} ${escaped(route.path)}</code></h2><p>${escaped(route.summary)}</p>${Object.entries(
+function pageOf(contract: Contract): string {
+  const { sections, url } = contract;
+  const routes = placesOf(contract).map(
+    ({ route, path }) =>
+      `<section><h2><code>${route.method} ${escaped(path)}</code></h2><p>${escaped(route.summary)}</p>${Object.entries(
         route.query ?? {},
       )
         .map(([name, { description }]) => `<p><code>?${escaped(name)}=</code> ${escaped(description)}</p>`)
@@ -113,21 +217,23 @@ function pageOf(routes: readonly Route[], parts: Described): string {
           : `<p>Body: <code>${Object.keys(route.body).map(escaped).join("</code>, <code>")}</code></p>`
       }</section>`,
   );
-  const schemas = { ...requestSchemas(parts, parts.ports.clock.now()), ...SCHEMAS };
-  const shapes = Object.entries(schemas).map(
+  const shapes = Object.entries(schemasOf(sections)).map(
     ([name, schema]) =>
       `<details><summary><code>${escaped(name)}</code></summary><pre>${escaped(JSON.stringify(schema, null, 2))}</pre></details>`,
   );
+  const aliases = sections.map(({ parts }) => aliasText(parts)).filter((text) => text !== "");
+  const title = escaped(titleOf(sections));
+  const document = `${url === "/" ? "" : url}/openapi.json`;
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Sentinel: ${escaped(parts.pipeline.name)}</title>
+<html lang="en"><head><meta charset="utf-8"><title>${title}</title>
 <meta name="viewport" content="width=device-width"><style>
 body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#222}
 h2{font-size:1.05rem;margin-bottom:.2rem}pre{background:#f4f4f4;padding:.8rem;overflow:auto}
 section{border-top:1px solid #ddd}
 </style></head><body>
-<h1>Sentinel: ${escaped(parts.pipeline.name)}</h1>
-<p>${escaped(aliasText(parts))} The same as a document: <code>/openapi.json</code>.</p>
-${sections.join("\n")}
+<h1>${title}</h1>
+<p>${escaped(aliases.join(" "))} The same as a document: <code>${escaped(document)}</code>.</p>
+${routes.join("\n")}
 <h2>Shapes</h2>
 ${shapes.join("\n")}
 </body></html>

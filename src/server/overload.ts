@@ -1,6 +1,7 @@
 // Overload: requests beyond what can be answered soon are refused at once, before latency collapses; what is still coming is no load.
 import { SentinelError } from "../core/errors.ts";
 import type { Clock } from "../ports/ports.ts";
+import { HeldBack } from "./held-back.ts";
 import { Pace } from "./pace.ts";
 
 export interface OverloadOptions {
@@ -28,8 +29,9 @@ export class Overload {
   inFlight = 0;
   private readonly options: OverloadOptions;
   private readonly timer: NodeJS.Timeout;
-  private late = 0;
-  private readonly pace = new Pace();
+  private lateSamples = 0;
+  readonly pace = new Pace();
+  readonly heldBack = new HeldBack();
   private readonly pending = new Set<Pending>();
   private last: number;
   private idle: (() => void)[] = [];
@@ -55,7 +57,7 @@ export class Overload {
   /** The first half of {@link enter}: throws `server.overloaded`, and does not count the request as being answered. */
   admit(): void {
     this.checkRoom(this.options.inFlightMax);
-    if (this.late >= SAMPLES_LATE || !this.pace.admit()) throw LATE;
+    if (this.lateSamples >= SAMPLES_LATE || !this.pace.admit()) throw LATE;
   }
 
   /**
@@ -113,6 +115,11 @@ export class Overload {
     });
   }
 
+  /** The refusal of a request whose turn came too late. */
+  get late(): SentinelError {
+    return LATE;
+  }
+
   leave(): void {
     this.inFlight--;
     if (this.inFlight > 0) return;
@@ -134,6 +141,7 @@ export class Overload {
 
   stop(): void {
     clearInterval(this.timer);
+    this.heldBack.stop();
   }
 
   private checkRoom(max: number): void {
@@ -145,12 +153,13 @@ export class Overload {
     const lagMs = now - this.last - SAMPLE_MS;
     this.options.onLag?.(Math.max(0, lagMs));
     this.pace.turn(now - this.last);
+    this.heldBack.turn(now - this.last, this.pace.answerMs);
     for (const one of this.pending) {
       if (one.until > now) break;
       one.giveUp();
     }
     // Where the pace refuses already, some are answered, however long its refusals make a turn.
-    this.late = this.pace.limited ? 0 : lagMs > this.options.lagMsMax ? this.late + 1 : 0;
+    this.lateSamples = this.pace.limited ? 0 : lagMs > this.options.lagMsMax ? this.lateSamples + 1 : 0;
     this.last = now;
   }
 }

@@ -1,75 +1,114 @@
-// Pace: how many requests one turn of the event loop takes in, so that those taken in are answered soon however many come.
+// Pace: how long requests wait to be answered; where that delay stays, how many are taken in so that those answered are answered soon.
 
-/**
- * Work waits in sockets until the loop comes round, so a turn's length is what an answer waits. A turn should be no longer than this; an
- * accepted request waits for the turn that is running and its own, 40 ms together.
- */
-const TURN_MS_AIM = 20;
-/** Turns that are too long for so long without a break are overload; a shorter stretch is a collection of garbage, or a neighbour. */
-const STRETCH_MS = 500;
-/** At least this share of a turn answers: where refusing alone fills a turn, answering fewer would not shorten it. */
+/** A wait that is no overload. */
+const WAIT_MS_FINE = 20;
+/** What requests that are taken in under overload wait; reading them and writing the answers of their turn come on top. */
+const WAIT_MS_AIM = 12;
+/** Longer waits for so long, and not becoming shorter, is overload; one that shrinks is what a pause left behind. */
+const STRETCH_MS = 100;
+/** Of the longest wait of a stretch: below it the wait is becoming shorter. */
+const SHRUNK = 0.75;
+/** Under overload a request that has waited for so long is refused: others can still be answered in time, which is within 50 ms. */
+const WAIT_MS_MAX = 25;
+/** Where reading and refusing take long, still so much of a turn answers. */
 const ANSWERING_MIN = 0.25;
-/** A turn with fewer requests is not long because of them; nor are so few clients, each waiting for its answer, an overload. */
-const REQUESTS_MIN = 64;
-const LIMIT_MIN = 16;
-/** The limit at most halves in a turn, and grows by a tenth: it finds the rate, and one long pause is soon made good. */
-const FALL_MAX = 0.5;
-const RISE = 0.1;
-/** Without a refusal for so long the limit is lifted. */
+/** Always let in: so few clients, each waiting for its answer, are no overload. */
+const WAITING_MIN = 16;
+/** Without a refusal for so long the overload is over. */
 const CALM_MS = 1000;
+/** How fast the estimate of one answer's time follows; the first guess, and no estimate is below a microsecond. */
+const FOLLOW = 0.05;
+const ANSWER_MS_GUESS = 0.1;
+const ANSWER_MS_MIN = 0.001;
 
 /**
- * A limit of requests per turn that appears under lasting overload alone (after CoDel, RFC 8289: what counts is a delay that stays, not a
- * queue that comes and goes).
+ * Watches how long requests wait in this process between the arrival of their body and their answer (after CoDel, RFC 8289: what counts is
+ * a delay that stays, not a queue that comes and goes). Times are milliseconds of a steady clock, given by the caller.
  */
 export class Pace {
-  private limit = Number.POSITIVE_INFINITY;
-  private limitMin = LIMIT_MIN;
-  private admitted = 0;
-  private refused = 0;
+  private waiting = 0;
+  private refused = false;
+  private shedding = false;
+  private perAnswerMs = ANSWER_MS_GUESS;
+  private turnMs = 0;
+  /** Since when requests have waited for longer than is fine without a break, and the longest of these waits. */
+  private longSince = Number.NaN;
   private longMs = 0;
   private calmMs = 0;
 
   /** Whether requests are being refused. */
   get limited(): boolean {
-    return this.limit !== Number.POSITIVE_INFINITY;
+    return this.shedding;
   }
 
-  /** Whether the turn takes one more request in. */
+  /** What one answer takes, about. */
+  get answerMs(): number {
+    return this.perAnswerMs;
+  }
+
+  /** Whether one more request is taken in. */
   admit(): boolean {
-    if (this.admitted >= this.limit) {
-      this.refused++;
+    if (!this.shedding || this.waiting < this.room()) return true;
+    this.refused = true;
+    return false;
+  }
+
+  /** A request that was taken in waits for its answer from now on. */
+  waits(): void {
+    this.waiting++;
+  }
+
+  /** Its turn has come, `ms` after it began to wait. False: too late, refuse it. */
+  comes(ms: number, now: number): boolean {
+    this.waiting--;
+    if (this.shedding) {
+      if (ms <= WAIT_MS_MAX) return true;
+      this.refused = true;
       return false;
     }
-    this.admitted++;
+    this.look(ms, now);
     return true;
   }
 
-  /** A turn ends that took so long. */
-  turn(ms: number): void {
-    const { admitted, refused } = this;
-    this.admitted = 0;
-    this.refused = 0;
-    const long = ms > TURN_MS_AIM && admitted + refused >= REQUESTS_MIN;
-    if (this.limit === Number.POSITIVE_INFINITY) {
-      this.longMs = long ? this.longMs + ms : 0;
-      if (this.longMs < STRETCH_MS) return;
-      // All of them were answered, so that this is what a turn of the right length answers.
-      const fitting = (admitted * TURN_MS_AIM) / ms;
-      this.limitMin = Math.max(LIMIT_MIN, Math.round(fitting * ANSWERING_MIN));
-      this.setLimit(fitting);
-      return;
-    }
-    this.calmMs = refused > 0 ? 0 : this.calmMs + ms;
-    if (this.calmMs >= CALM_MS) {
-      this.limit = Number.POSITIVE_INFINITY;
-      this.longMs = 0;
-      this.calmMs = 0;
-    } else if (long) this.setLimit(this.limit * Math.max(FALL_MAX, TURN_MS_AIM / ms));
-    else if (refused > 0) this.setLimit(this.limit + Math.max(1, this.limit * RISE));
+  /** So many requests were answered one after the other in so long. */
+  answered(count: number, ms: number): void {
+    this.perAnswerMs += FOLLOW * (Math.max(ANSWER_MS_MIN, ms / count) - this.perAnswerMs);
   }
 
-  private setLimit(limit: number): void {
-    this.limit = Math.max(this.limitMin, Math.round(limit));
+  /** A turn of the event loop took so long. */
+  turn(ms: number): void {
+    this.turnMs = ms;
+    if (!this.shedding) return;
+    this.calmMs = this.refused ? 0 : this.calmMs + ms;
+    this.refused = false;
+    if (this.calmMs < CALM_MS) return;
+    this.shedding = false;
+    this.longSince = Number.NaN;
+  }
+
+  private look(ms: number, now: number): void {
+    if (ms <= WAIT_MS_FINE) this.longSince = Number.NaN;
+    else if (Number.isNaN(this.longSince)) this.stretch(ms, now);
+    else {
+      this.longMs = Math.max(this.longMs, ms);
+      if (now - this.longSince < STRETCH_MS) return;
+      if (ms < SHRUNK * this.longMs) this.stretch(ms, now);
+      else {
+        this.shedding = true;
+        this.calmMs = 0;
+      }
+    }
+  }
+
+  private stretch(ms: number, now: number): void {
+    this.longSince = now;
+    this.longMs = ms;
+  }
+
+  /** How many may wait so that the last of them is answered in time. What a turn reads has waited in its socket for up to a turn. */
+  private room(): number {
+    const { turnMs } = this;
+    if (turnMs > WAIT_MS_MAX) return WAITING_MIN;
+    return Math.max(WAITING_MIN, Math.max(WAIT_MS_AIM - turnMs, ANSWERING_MIN * turnMs) / this.perAnswerMs);
   }
 }

@@ -1,17 +1,20 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
+import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
+import type { Pipelines } from "../online/pipelines.ts";
+import type { Clock } from "../ports/ports.ts";
 import type { Access, Caller, Need } from "./access.ts";
 import type { Intake } from "./intake.ts";
-import type { Measures } from "./measures.ts";
+import type { Measures, ProcessMeasures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
 import type { RequestIds } from "./request-id.ts";
 import type { Tracing } from "./tracing.ts";
 
-/** The engine, and what only a door over HTTP needs. */
-export interface ServerParts extends Engine {
-  readonly measures: Measures;
+/** What the pipelines of a server have in common. */
+export interface Common {
   readonly overload: Overload;
   readonly intake: Intake;
   readonly access: Access;
@@ -19,6 +22,23 @@ export interface ServerParts extends Engine {
   readonly requestIds: RequestIds;
   /** null: nobody traces. */
   readonly tracing: Tracing | null;
+  /** Makes shadow reports elsewhere; null: they are made beside the traffic. */
+  readonly reporter: ShadowReporter | null;
+}
+
+/** The engine of one pipeline, and what only a door over HTTP needs. */
+export interface ServerParts extends Engine, Common {
+  readonly measures: Measures;
+}
+
+/** All of a server. */
+export interface Server extends Common {
+  readonly pipelines: Pipelines<ServerParts>;
+  readonly clock: Clock;
+  readonly logger: EngineLog;
+  readonly measures: ProcessMeasures;
+  /** What is measured of a pipeline, whether or not it is up. */
+  measuresOf(pipeline: string): Measures;
 }
 
 /** A request as a route sees it; `incoming` is missing where no socket is behind it (tests by app.request). */
@@ -26,14 +46,15 @@ export type RequestContext = Context<DoorEnv>;
 
 export interface DoorEnv {
   Bindings: Partial<HttpBindings>;
-  Variables: { caller: Caller };
+  /** `parts`: of the pipeline that a server's route found, so that the request is counted there. */
+  Variables: { caller: Caller; parts?: ServerParts };
 }
 
 /** An answer is waited for no longer, from when the body is there, in milliseconds; it is more than the waits for a shared state and a log that answers late come to. */
 export const BUDGET_MS = 2000;
 
-/** One route: what it does and how the OpenAPI document describes it. */
-export interface Route {
+/** How the OpenAPI document describes a route, and what it asks for. */
+interface Described {
   readonly method: "GET" | "POST";
   /** As OpenAPI has it: `{name}` stands for one segment. */
   readonly path: string;
@@ -52,8 +73,22 @@ export interface Route {
   readonly answers: Readonly<Record<string, object>>;
   /** True for a route that answers 503 with the same body while the server is not ready, not with a problem. */
   readonly tellsUnready?: boolean;
+}
+
+/** A route of a pipeline: at its path for the default pipeline, and below {@link PREFIX} for the one that is named there. */
+export interface Route extends Described {
   run(parts: ServerParts, context: RequestContext): Response | Promise<Response>;
 }
+
+/** A route of the whole server. */
+export interface ServerRoute extends Described {
+  /** True where the route finds a pipeline by itself, and asks whether the caller's key is for it. */
+  readonly findsPipeline?: boolean;
+  runServer(server: Server, context: RequestContext): Response | Promise<Response>;
+}
+
+/** What stands before the path of a pipeline's route to name the pipeline. */
+export const PREFIX = "/pipelines/{pipeline}";
 
 /** A JSON answer. */
 export function jsonResponse(value: unknown, status = 200): Response {

@@ -1,71 +1,130 @@
-// GET /livez, /readyz, /health, /circuit/status: what an orchestrator asks.
+// GET /livez, /readyz, /health, /circuit/status: what an orchestrator asks, of the server and of one pipeline.
+import { SentinelError } from "../core/errors.ts";
+import type { Slot } from "../online/pipelines.ts";
+import type { Caller } from "./access.ts";
 import { modelOf, registryOf, sharingOf } from "./model.ts";
-import { jsonResponse, type Route, type ServerParts } from "./parts.ts";
+import {
+  jsonResponse,
+  PREFIX,
+  type RequestContext,
+  type Route,
+  type Server,
+  type ServerParts,
+  type ServerRoute,
+} from "./parts.ts";
+import { statusOf } from "./pipelines.ts";
 
 const answers = { "application/json": { type: "object" } };
+const probe = { method: "GET", access: "open", answers } as const;
 
-export const livezRoute: Route = {
-  method: "GET",
-  access: "open",
-  path: "/livez",
-  summary: "200 while the process answers at all.",
-  answers,
-  run: () => jsonResponse({ status: "ok" }),
-};
-
-export const readyzRoute: Route = {
-  method: "GET",
-  access: "open",
-  path: "/readyz",
-  tellsUnready: true,
-  summary:
-    "200 when a champion can answer and the log can be written, else 503. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
-  answers,
-  run(parts) {
-    const { champion } = parts.live.current;
-    const { fault: logFault, oldestMs } = parts.log.health();
-    // A log that cannot be written ends readiness before requests are refused, so that traffic goes elsewhere.
-    const unwritable = logFault !== null || parts.log.refusal() !== null;
-    const ready = champion !== null && !parts.live.draining && !unwritable;
-    const state = ready ? { state: champion.held.warm ? "warm" : "cold" } : unreadyOf(parts);
-    const registry = registryOf(parts, parts.ports.clock.now());
-    const { shared } = sharingOf(parts);
-    const status = !ready ? "not ready" : shared?.reachable === false ? "degraded" : "ready";
-    const log = unwritable ? { log: { fault: logFault, oldest_unwritten_ms: Math.round(oldestMs) } } : {};
-    return jsonResponse({ status, ...state, ...log, registry, ...(shared && { shared }) }, ready ? 200 : 503);
+/** Ready as long as one pipeline is: a server is not taken from all because one of them is broken. */
+export const probeRoutes: readonly ServerRoute[] = [
+  {
+    ...probe,
+    path: "/livez",
+    summary: "200 while the process answers at all.",
+    runServer: () => jsonResponse({ status: "ok" }),
   },
-};
+  {
+    ...probe,
+    path: "/readyz",
+    tellsUnready: true,
+    summary:
+      "200 when a champion can answer and the log can be written, else 503; of several pipelines one is enough, and `pipelines` tells of each. Stays 200 with the registry gone: the last known good serves; and with a shared feature state that does not answer, which it says: the policy answers.",
+    runServer(server) {
+      const all = server.pipelines.all();
+      const own = all.map((slot) => readinessBody(slot));
+      const pipelines = Object.fromEntries(all.map(({ name }, at) => [name, own[at]]));
+      const { body, ready } = wholeOf(server, all, own);
+      return jsonResponse({ ...body, pipelines }, ready ? 200 : 503);
+    },
+  },
+  {
+    ...probe,
+    path: `${PREFIX}/readyz`,
+    tellsUnready: true,
+    summary: "As /readyz, of one pipeline.",
+    runServer(server, context) {
+      const body = readinessBody(slotIn(server, context));
+      return jsonResponse(body, body.status === "not ready" ? 503 : 200);
+    },
+  },
+  {
+    ...probe,
+    path: "/health",
+    tellsUnready: true,
+    summary: "Readiness with what serves, the log's counts and the breakers, of each pipeline, for people.",
+    async runServer(server, context) {
+      const all = server.pipelines.all();
+      const own = await Promise.all(all.map((slot) => healthBody(slot, context.get("caller"))));
+      const pipelines = Object.fromEntries(all.map(({ name }, at) => [name, own[at]]));
+      const { body, ready } = wholeOf(server, all, own);
+      const status = body.status === "ready" ? "ok" : body.status;
+      return jsonResponse({ ...body, status, version: server.packageVersion, pipelines }, ready ? 200 : 503);
+    },
+  },
+  {
+    ...probe,
+    path: `${PREFIX}/health`,
+    tellsUnready: true,
+    summary: "As /health, of one pipeline.",
+    async runServer(server, context) {
+      const body = await healthBody(slotIn(server, context), context.get("caller"));
+      return jsonResponse({ ...body, version: server.packageVersion }, body.status === "not ready" ? 503 : 200);
+    },
+  },
+];
 
-function unreadyOf(parts: ServerParts): { readonly reason: string; readonly fault?: object } {
-  const { champion, fault } = parts.live.current;
-  if (parts.live.draining) return { reason: "draining" };
-  if (champion !== null) return { reason: "the log cannot be written" };
-  return fault === undefined ? { reason: "no champion" } : { reason: "the champion cannot be served", fault };
+/** Whether the server can answer at all. */
+export function isReady(server: Server): boolean {
+  return server.pipelines.all().some((slot) => statusOf(slot).status !== "not ready");
 }
 
-export const healthRoute: Route = {
-  method: "GET",
-  access: "open",
-  path: "/health",
-  tellsUnready: true,
-  summary: "Readiness with what serves, the log's counts and the breakers, for people.",
-  answers,
-  async run(parts, context) {
-    const ready = parts.live.current.champion !== null;
-    const health = parts.log.health();
-    // Counting waits for what is unwritten, which a log that fails does not let happen.
-    const counts = health.fault === null ? await parts.log.counts().catch(() => null) : null;
-    const { unwritten, oldestMs, failures, fault } = health;
-    const writing = { unwritten, oldest_unwritten_ms: Math.round(oldestMs), failures, fault };
-    const body = {
-      status: ready ? "ok" : "not ready",
-      version: parts.packageVersion,
-      model: modelOf(parts, context.get("caller")),
-      log: { ...counts, ...writing },
-    };
-    return jsonResponse({ ...body, circuits: circuitsOf(parts) }, ready ? 200 : 503);
-  },
-};
+/** What is said of the default pipeline stands at the top too, as where there is one alone; the status is the server's. */
+function wholeOf<B extends { readonly status: string }>(
+  server: Server,
+  all: readonly Slot<ServerParts>[],
+  own: readonly B[],
+) {
+  const statuses = own.map(({ status }) => status);
+  const ready = statuses.some((status) => status !== "not ready");
+  const fine = statuses.every((status) => status === "ready" || status === "ok");
+  const status = !ready ? "not ready" : fine ? "ready" : "degraded";
+  const main = own[all.findIndex(({ name }) => name === server.pipelines.mainName)];
+  return { body: { ...main, status }, ready };
+}
+
+function slotIn(server: Server, context: RequestContext): Slot<ServerParts> {
+  const name = context.req.param("pipeline") ?? "";
+  const slot = server.pipelines.get(name);
+  if (slot !== undefined) return slot;
+  throw new SentinelError("request.not-found", `there is no pipeline ${JSON.stringify(name)}`, {
+    hint: "GET /pipelines lists them",
+  });
+}
+
+function readinessBody(slot: Slot<ServerParts>) {
+  const status = statusOf(slot);
+  const { engine } = slot;
+  if (engine === null) return status;
+  const { fault, oldestMs } = engine.log.health();
+  const unwritable = fault !== null || engine.log.refusal() !== null;
+  const log = unwritable ? { log: { fault, oldest_unwritten_ms: Math.round(oldestMs) } } : {};
+  return { ...status, ...log, registry: registryOf(engine, engine.ports.clock.now()), ...sharingOf(engine) };
+}
+
+async function healthBody(slot: Slot<ServerParts>, caller: Caller) {
+  const status = statusOf(slot);
+  const { engine } = slot;
+  if (engine === null) return status;
+  const health = engine.log.health();
+  // Counting waits for what is unwritten, which a log that fails does not let happen.
+  const counts = health.fault === null ? await engine.log.counts().catch(() => null) : null;
+  const { unwritten, oldestMs, failures, fault } = health;
+  const writing = { unwritten, oldest_unwritten_ms: Math.round(oldestMs), failures, fault };
+  const log = { ...counts, ...writing };
+  return { ...status, model: modelOf(engine, caller), log, circuits: circuitsOf(engine) };
+}
 
 export const circuitRoute: Route = {
   method: "GET",

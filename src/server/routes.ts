@@ -8,21 +8,21 @@ import { metricsRoute } from "./metrics.ts";
 import { modelRoute } from "./model.ts";
 import { oipRoutes } from "./oip.ts";
 import { describingRoutes } from "./openapi.ts";
-import type { Route } from "./parts.ts";
+import { PREFIX, type Route, type ServerRoute } from "./parts.ts";
+import { pipelinesRoute } from "./pipelines.ts";
 import { predictRoute } from "./predict.ts";
-import { circuitRoute, healthRoute, livezRoute, readyzRoute } from "./probes.ts";
+import { circuitRoute, probeRoutes } from "./probes.ts";
 import { shadowReportRoute } from "./shadow-report.ts";
 
-const OWN: readonly Route[] = [
+const OWN: readonly (Route | ServerRoute)[] = [
   predictRoute,
   batchRoute,
   explainRoute,
   feedbackRoute,
   shadowReportRoute,
   modelRoute,
-  livezRoute,
-  readyzRoute,
-  healthRoute,
+  pipelinesRoute,
+  ...probeRoutes,
   metricsRoute,
   circuitRoute,
   reloadRoute,
@@ -30,4 +30,18 @@ const OWN: readonly Route[] = [
   ...invocationRoutes,
 ];
 
-export const ROUTES: readonly Route[] = [...OWN, ...describingRoutes(OWN)];
+export const ROUTES: readonly (Route | ServerRoute)[] = [...OWN, ...describingRoutes(OWN)];
+
+/** A route and one of the places where it is found. */
+export interface Mounted {
+  readonly route: Route | ServerRoute;
+  /** As OpenAPI has it. */
+  readonly path: string;
+  /** Whether the path names the pipeline. */
+  readonly isPrefixed: boolean;
+}
+
+export const MOUNTED: readonly Mounted[] = ROUTES.flatMap((route): readonly Mounted[] => {
+  const plain = { route, path: route.path, isPrefixed: route.path.startsWith(PREFIX) };
+  return "runServer" in route ? [plain] : [plain, { route, path: `${PREFIX}${route.path}`, isPrefixed: true }];
+});

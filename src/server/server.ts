@@ -1,23 +1,26 @@
-// The server: the engine behind its HTTP door, started, and drained when it stops.
+// The server: engines behind one HTTP door, started, and drained when it stops.
 import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
+import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
+import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import type { Ports } from "../ports/ports.ts";
+import type { Clock, Ports } from "../ports/ports.ts";
 import { Access, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
 import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
-import { createMeasures } from "./measures.ts";
+import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
-import type { ServerParts } from "./parts.ts";
+import type { Common, Server, ServerParts } from "./parts.ts";
+import { isReady } from "./probes.ts";
 import { problemResponse } from "./problem.ts";
 import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
@@ -46,6 +49,10 @@ export interface ServerOptions {
   readonly announceMs?: number;
   /** How long a stop waits for requests in flight, and then for shadows. */
   readonly drainMsMax?: number;
+  /** Makes shadow reports elsewhere. Absent: in this thread, which suits tests. */
+  readonly reporter?: ShadowReporter;
+  /** How often pipelines that are not up are tried again, and new ones looked for. */
+  readonly retryMs?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
   readonly workerModule?: URL;
   readonly load?: typeof loadScorer;
@@ -54,6 +61,8 @@ export interface ServerOptions {
 export interface SentinelServer {
   /** Answers without a socket: `app.request(…)`. */
   readonly app: App;
+  /** The engines; pipelines may be added, replaced and removed while the server runs. */
+  readonly pipelines: Pipelines<ServerParts>;
   /** Listens. Port 0 takes a free one. Errors: server.port-in-use, config.invalid (the certificate). */
   start(at: {
     readonly host: string;
@@ -73,101 +82,193 @@ const DRAIN_MS_MAX = 10_000;
 const ANNOUNCE_MS = 1000;
 
 /**
- * A server for one pipeline: aliases looked up, the champion loaded and warm before it answers its first request. Without a
- * champion it starts all the same and says so. Errors: pipeline.invalid (the schema), log.unwritable, log.unreadable,
+ * A server for one pipeline that is open already: aliases looked up, the champion loaded and warm before it answers its first request.
+ * Without a champion it starts all the same and says so. Errors: pipeline.invalid (the schema), log.unwritable, log.unreadable,
  * state.unreachable, state.foreign.
  */
-export async function createServer(input: {
+export function createServer(input: {
   readonly ports: Ports;
   readonly pipeline: Pipeline;
   /** JSON Schema of a transaction, canonical names. */
   readonly schema: object;
   readonly options?: ServerOptions;
 }): Promise<SentinelServer> {
+  const { ports, pipeline, schema, options } = input;
+  const open = async (): Promise<OpenPipeline> => ({ ports, pipeline, schema, close: async () => {} });
+  const sources: readonly PipelineSource[] = [{ name: pipeline.name, from: "file", open }];
+  return createSeveral({ sources, main: pipeline.name, clock: ports.clock, keys: ports.keys, options });
+}
+
+/**
+ * A server for several pipelines, each with an engine of its own. One that cannot be opened is tried again, and the others serve; where
+ * none can, the default one's error is thrown, else the first.
+ */
+export async function createSeveral(input: {
+  readonly sources: readonly PipelineSource[];
+  /** The name of the pipeline that answers requests which name none; null: no such requests are answered. */
+  readonly main: string | null;
+  readonly clock: Clock;
+  readonly keys?: Ports["keys"];
+  /** What the workspace has now: pipelines that are new are opened. */
+  readonly discover?: () => readonly PipelineSource[];
+  readonly options?: ServerOptions;
+}): Promise<SentinelServer> {
   const { drainMsMax = DRAIN_MS_MAX, announceMs = ANNOUNCE_MS } = input.options ?? {};
-  const parts = await assemble(input);
-  const { live, logger, overload, intake, access, measures, pipeline } = parts;
-  const app = createApp(parts);
-  await access.open();
-  await parts.start();
+  const server = await assemble(input);
+  const { logger, overload, intake, access, measures, pipelines } = server;
+  const app = createApp(server);
   let listening: Listening | null = null;
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
-    live.draining = true;
+    for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
+    overload.heldBack.stop();
     const closed = listening?.close({ announceMs, msMax: drainMsMax });
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
     await Promise.all([closed, overload.settled(drainMsMax)]);
-    await parts.stop(drainMsMax);
+    await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
     access.stop();
     logger.info({}, "stopped");
   };
+  const stop = (): Promise<void> => {
+    stopping ??= drain();
+    return stopping;
+  };
+  try {
+    await access.open();
+    await openAll(pipelines, input);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  pipelines.follow();
   return {
     app,
+    pipelines,
     async start(at) {
       if (!isLoopback(at.host) && input.options?.insecure !== true) access.close(at.host);
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
-      listening = await listen(hotRoad(parts, { cold: coldRoad(app, safety), safety }), {
+      listening = await listen(hotRoad(server, { cold: coldRoad(app, safety), safety }), {
         ...at,
-        bodyMaxBytes: pipeline.serve.bodyMaxBytes,
+        bodyMaxBytes: () => Math.max(...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0)),
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
       const { host, port } = listening;
-      logger.info({ host, port, ready: live.current.champion !== null }, "listening");
+      logger.info({ host, port, ready: isReady(server) }, "listening");
       return { host, port };
     },
-    stop() {
-      stopping ??= drain();
-      return stopping;
-    },
+    stop,
   };
 }
 
+/** Opens them one after the other. Throws where none could be. */
+async function openAll(
+  pipelines: Pipelines<ServerParts>,
+  { sources, main }: { readonly sources: readonly PipelineSource[]; readonly main: string | null },
+): Promise<void> {
+  for (const source of sources) await pipelines.add(source);
+  const slots = pipelines.all();
+  if (slots.some(({ engine }) => engine !== null)) return;
+  throw (slots.find(({ name }) => name === main) ?? slots[0]).fault!.cause;
+}
+
 async function assemble(input: {
-  readonly ports: Ports;
-  readonly pipeline: Pipeline;
-  readonly schema: object;
+  readonly main: string | null;
+  readonly clock: Clock;
+  readonly keys?: Ports["keys"];
+  readonly discover?: () => readonly PipelineSource[];
   readonly options?: ServerOptions;
-}): Promise<ServerParts> {
-  const { ports, pipeline, schema, options = {} } = input;
+}): Promise<Server> {
+  const { clock, keys, main, discover, options = {} } = input;
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
-  const { logger = pino(), aheadMaxMs, persistMs, redactKey, workerModule, load } = options;
-  const measures = createMeasures();
-  const { counters } = measures;
-  const tracing = await openTracing(packageVersion);
-  const engine = await openEngine({
-    ports,
-    pipeline,
-    schema,
-    options: {
-      counters,
+  const { logger = pino() } = options;
+  const measures = createProcessMeasures();
+  const byName = new Map<string, Measures>();
+  const measuresOf = (pipeline: string): Measures => {
+    const known = byName.get(pipeline) ?? createMeasures(pipeline);
+    byName.set(pipeline, known);
+    return known;
+  };
+  const common: Common = {
+    overload: new Overload({ clock, inFlightMax, lagMsMax, onLag: measures.lagged }),
+    intake: new Intake(clock, options.intake),
+    access: new Access({
+      clock,
       logger,
-      aheadMaxMs,
-      persistMs,
-      redactKey,
-      workerModule,
-      load: tracing?.load(load ?? loadScorer) ?? load,
-    },
-  });
-  tracing?.shadows(engine.shadows);
-  const overload = new Overload({ clock: ports.clock, inFlightMax, lagMsMax, onLag: measures.lagged });
-  const intake = new Intake(ports.clock, options.intake);
-  const access = new Access({
-    clock: ports.clock,
+      store: keys === undefined ? null : await keys(),
+      fixed: options.keys ?? [],
+      admin: adminKey === null ? null : adminRecord(adminKey),
+    }),
+    packageVersion,
+    requestIds: createRequestIds(),
+    tracing: await openTracing(packageVersion),
+    reporter: options.reporter ?? null,
+  };
+  const pipelines = new Pipelines<ServerParts>(main, {
+    start: (source) => startPipeline(source, { common, logger, options, measures: measuresOf(source.name) }),
+    clock,
     logger,
-    store: ports.keys === undefined ? null : await ports.keys(),
-    fixed: options.keys ?? [],
-    admin: adminKey === null ? null : adminRecord(adminKey),
+    ...(discover === undefined ? {} : { discover }),
+    ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
-  const requestIds = createRequestIds();
-  const parts = { ...engine, measures, overload, intake, access, packageVersion, requestIds, tracing };
-  if (tracing === null) return parts;
-  const { parser, encode, log } = engine;
-  return { ...parts, parser: tracing.parser(parser), encode: tracing.encode(encode), log: tracing.log(log) };
+  return { ...common, pipelines, clock, logger, measures, measuresOf };
+}
+
+/** Opens a pipeline's engine, with its first look at the aliases done. */
+async function startPipeline(
+  source: PipelineSource,
+  given: {
+    readonly common: Common;
+    readonly logger: EngineLog;
+    readonly measures: Measures;
+    readonly options: ServerOptions;
+  },
+): Promise<ServerParts> {
+  const { common, measures, options } = given;
+  const logger = loggerOf(given.logger, source.name);
+  const { tracing } = common;
+  const { aheadMaxMs, persistMs, redactKey, workerModule, load } = options;
+  const opened = await source.open();
+  const { ports, pipeline, schema } = opened;
+  try {
+    const engine = await openEngine({
+      ports,
+      pipeline,
+      schema,
+      options: {
+        counters: measures.counters,
+        logger,
+        aheadMaxMs,
+        persistMs,
+        redactKey,
+        workerModule,
+        load: tracing?.load(load ?? loadScorer) ?? load,
+      },
+    });
+    tracing?.shadows(engine.shadows);
+    await engine.start();
+    const stop = (drainMsMax: number): Promise<void> => engine.stop(drainMsMax).finally(() => opened.close());
+    const parts = { ...engine, ...common, measures, stop };
+    if (tracing === null) return parts;
+    const { parser, encode, log } = engine;
+    return { ...parts, parser: tracing.parser(parser), encode: tracing.encode(encode), log: tracing.log(log) };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+/** Names the pipeline in each line. */
+function loggerOf(logger: EngineLog, pipeline: string): EngineLog {
+  return {
+    info: (facts, text) => logger.info({ pipeline, ...facts }, text),
+    warn: (facts, text) => logger.warn({ pipeline, ...facts }, text),
+    error: (facts, text) => logger.error({ pipeline, ...facts }, text),
+  };
 }
 
 /** Stands for the host where HTTP/1.0 names none. */

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Column, Table } from "../../src/core/table.ts";
 import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
-import { WORLD, writeHistory } from "../journeys/traffic.ts";
+import { SMALL_WORLD as WORLD, writeHistory } from "../journeys/traffic.ts";
 import { edit, makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "./sentinel.ts";
 
 /** A workspace with data and nothing trained, and one with a champion; each case works on a copy of one. */
@@ -18,7 +18,7 @@ const head = "transaction_id,tx_datetime,customer_id,terminal_id,tx_amount,tx_fr
 
 beforeAll(async () => {
   empty = makeWorkspace();
-  await writeHistory(empty);
+  await writeHistory(empty, WORLD);
   rows = [...simulateDays(WORLD)].flatMap(csvLines);
   trained = copyOf(empty);
   for (const verb of ["train", "promote"]) {
@@ -92,7 +92,7 @@ describe("tables", () => {
       "lifecycle.not-enough-data",
       /the data spans less than a day.*/,
     ],
-    ["too short a time", "t.csv", () => csv(rows.slice(0, 2500)), "lifecycle.not-enough-data", /the data spans \d+d/],
+    ["too short a time", "t.csv", () => csv(rows.slice(0, 800)), "lifecycle.not-enough-data", /the data spans \d+d/],
     [
       "Infinity in CSV",
       "t.csv",
@@ -318,6 +318,10 @@ describe("commands", () => {
     ["import gone.json --reason tested", "cli.usage", /--reason needs --force/],
     ["retrain --reason tested", "cli.usage", /--reason needs --force/],
     ["serve --port 99999", "cli.usage", /--port 99999/],
+    ["serve --default nobody", "pipeline.missing", /--default nobody/],
+    ["validate --pipeline card --pipeline shop", "cli.usage", /card and shop/],
+    ["train --as champion", "cli.usage", /--as champion/],
+    ["keys add --role label --only nobody", "cli.usage", /nobody, which is no pipeline here/],
     ["monitor --until soon", "cli.usage", /--until soon/],
     ["registry", "cli.usage", /what/],
     ["registry burn", "cli.usage", /"burn"/],
@@ -367,7 +371,7 @@ describe("commands", () => {
       ["rollback", "lifecycle.no-champion"],
       ["", "cli.usage"],
     ]) {
-      const ran = await sentinelJson(args.split(" ").filter(Boolean), { cwd: empty });
+      const ran = await sentinelJson(args.split(" ").filter(Boolean), { cwd: empty, own: true });
       expect(ran).toMatchObject({ code: 2, stderr: "", json: { error: { code } } });
       expect(ran.json.error.hint).toMatch(/\w/);
     }
@@ -506,7 +510,8 @@ async function refused(
   args: readonly string[],
   wanted: { readonly code: string; readonly says: RegExp; readonly exit?: number },
 ): Promise<void> {
-  const { code, stderr } = await sentinel(args, { cwd: dir });
+  // A server holds its log open until its process ends.
+  const { code, stderr } = await sentinel(args, { cwd: dir, own: args[0] === "serve" });
   expect(stderr).not.toMatch(/this is a bug|^\s+at /m);
   expect(code, stderr).toBe(wanted.exit ?? 2);
   expect(stderr).toMatch(new RegExp(`\\((${wanted.code})\\)`));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { postJson, writeHistory } from "../journeys/traffic.ts";
+import { postJson, SMALL_WORLD, writeHistory } from "../journeys/traffic.ts";
 import { makeWorkspace, removeWorkspace, sentinel, serve } from "./sentinel.ts";
 
 /** Loader hooks that note every module, and a patch that notes every CommonJS file and native addon. */
@@ -67,7 +67,7 @@ test("the help and the version load no engine", async () => {
     ["nothing", []],
   ] as const) {
     const { env, loaded } = tracing(name);
-    const { stdout } = await sentinel(args, { env });
+    const { stdout } = await sentinel(args, { env, own: true });
     expect(stdout.length).toBeGreaterThan(3);
     expect(loaded().some((line) => line.includes("commander"))).toBe(true);
     expect(loaded().filter((line) => ENGINES.test(line))).toEqual([]);
@@ -77,13 +77,11 @@ test("the help and the version load no engine", async () => {
 test("the server loads neither training code nor the table engine, not even to answer, shadow and take labels", async () => {
   const dir = makeWorkspace();
   try {
-    await writeHistory(dir);
+    await writeHistory(dir, SMALL_WORLD);
     const training = tracing("train");
     for (const args of [["train"], ["promote"], ["train", "--seed", "2", "--force", "--reason", "a second one"]]) {
-      const { code, stderr } = await sentinel(args, {
-        cwd: dir,
-        env: args.length === 1 && args[0] === "train" ? training.env : {},
-      });
+      const traced = args.length === 1 && args[0] === "train" ? { env: training.env, own: true } : {};
+      const { code, stderr } = await sentinel(args, { cwd: dir, ...traced });
       expect(code, stderr).toBe(0);
     }
     // The trace does see what is forbidden below.

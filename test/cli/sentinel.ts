@@ -1,5 +1,5 @@
 // The built command line as a child process, a small workspace to run it in, and a server of its own.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -10,6 +10,7 @@ import { init } from "../../src/lifecycle/init.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const MAIN = path.join(ROOT, "dist", "src", "cli", "main.js");
+const RESIDENT = fileURLToPath(new URL("./resident.mjs", import.meta.url));
 
 export interface Ran {
   readonly code: number | null;
@@ -22,19 +23,30 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly uid?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** In a process of its own, from start to end. */
+  readonly own?: boolean;
   /** For node itself. */
   readonly nodeArgs?: readonly string[];
   /** Called once the process runs. */
   readonly started?: (child: ChildProcess) => void;
 }
 
-/** Runs `sentinel ARGS` to its end. */
-export function sentinel(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+/**
+ * Runs `sentinel ARGS` to its end: in a process that has the command loaded already, where nothing but what it says and its exit code is asked
+ * for; starting one takes longer than most commands do. Else, and with `own`, in a process of its own.
+ */
+export async function sentinel(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const { uid, nodeArgs, started, own } = options;
+  const needsOwn = own === true || uid !== undefined || (nodeArgs?.length ?? 0) > 0 || started !== undefined;
+  return needsOwn ? runAlone(args, options) : runResident(args, options);
+}
+
+function runAlone(args: readonly string[], options: RunOptions): Promise<Ran> {
   const child = spawn(process.execPath, [...(options.nodeArgs ?? []), MAIN, ...args], {
     cwd: options.cwd,
     uid: options.uid,
     gid: options.uid,
-    env: { ...process.env, NO_COLOR: "1", ...options.env },
+    env: environmentOf(options),
     stdio: ["ignore", "pipe", "pipe"],
   });
   options.started?.(child);
@@ -50,6 +62,39 @@ export function sentinel(args: readonly string[], options: RunOptions = {}): Pro
     child.on("error", reject);
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
+}
+
+function environmentOf({ env }: RunOptions): NodeJS.ProcessEnv {
+  return { ...process.env, NO_COLOR: "1", ...env };
+}
+
+/** Processes that wait for their next command, by the environment they were started with; the one used last at the end. */
+const idle: { readonly key: string; readonly child: ChildProcess }[] = [];
+const IDLE_MAX = 2;
+
+/** One command at a time in each process; of commands at once each has its own. */
+async function runResident(args: readonly string[], options: RunOptions): Promise<Ran> {
+  const env = environmentOf(options);
+  const key = JSON.stringify(Object.entries(env).sort());
+  const at = idle.findIndex((one) => one.key === key);
+  const child = at < 0 ? fork(RESIDENT, { env, stdio: "inherit", execArgv: [] }) : idle.splice(at, 1)[0].child;
+  const ran = await new Promise<Ran>((resolve, reject) => {
+    const ended = (code: number | null, signal: NodeJS.Signals | null): void =>
+      resolve({ code, signal, stdout: "", stderr: `the process of ${JSON.stringify(args)} ended` });
+    child.once("error", reject).once("exit", ended);
+    child.once("message", (message) => {
+      child.off("error", reject).off("exit", ended);
+      resolve(message as Ran);
+    });
+    child.ref();
+    child.send({ args, cwd: options.cwd ?? process.cwd() });
+  });
+  child.unref();
+  child.channel?.unref();
+  if (child.connected) idle.push({ key, child });
+  // Whoever lets go of the channel ends the process.
+  if (idle.length > IDLE_MAX) idle.shift()?.child.disconnect();
+  return ran;
 }
 
 /** Runs with --json and parses stdout, which must be one JSON document and nothing else. */

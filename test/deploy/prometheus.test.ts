@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { createMeasures } from "../../src/server/measures.ts";
+import { describedMetrics } from "../../src/server/measures.ts";
 import { bodyOf, makeBundle, makeWorld, NOW, payments, SPEC_A, serve, type World } from "../server/world.ts";
 import {
   type PrometheusProcess,
@@ -37,14 +37,15 @@ const rulesOf = (file: string) =>
 const RECORDED = rulesOf("recording.yml");
 const ALERTS = rulesOf("alerts.yml");
 /** Grafana's variables as a look at a young Prometheus has them. */
-const asked = (expr: string): string => expr.replaceAll("$__rate_interval", "1m").replaceAll("$instance", ".*");
+const asked = (expr: string): string =>
+  expr.replaceAll("$__rate_interval", "1m").replaceAll(/\$(instance|pipeline)/g, ".*");
 const QUERIES = dashboard.panels.flatMap(({ title, targets = [] }) =>
   targets.map(({ expr }) => ({ title, expr: asked(expr) })),
 );
 
 test("queries name metrics that the server has, or rules that are recorded", () => {
   const known = new Set(RECORDED.map(({ record }) => record!));
-  for (const { name, type } of createMeasures().described()) {
+  for (const { name, type } of describedMetrics()) {
     known.add(name);
     if (type === "histogram") for (const part of ["bucket", "sum", "count"]) known.add(`${name}_${part}`);
   }

@@ -9,8 +9,8 @@ import { createMlflowRegistry } from "../../src/drivers/registry/mlflow/driver.t
 import { readManifest } from "../../src/online/bundle.ts";
 import type { Registry } from "../../src/ports/registry.ts";
 import { makeWorkspace, removeWorkspace, sentinelJson, serve } from "../cli/sentinel.ts";
-import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
-import { writeHistory } from "./traffic.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
+import { SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const MODEL = "card-fraud";
 const BOOSTER = fileURLToPath(new URL("../reference/foreign/card-xgboost.json", import.meta.url));
@@ -41,7 +41,7 @@ function journey(name: string, placeOf: () => Promise<Place>): void {
     const run = (...args: string[]) => sentinelJson(args, { cwd: place.dir, env: place.env });
     beforeAll(async () => {
       place = await placeOf();
-      await writeHistory(place.dir);
+      await writeHistory(place.dir, SMALL_WORLD);
     }, 240_000);
     afterAll(() => removeWorkspace(place?.dir));
 
@@ -146,7 +146,7 @@ journey("the embedded registry", async () => {
 describe.runIf(mlflowInstalled)("on a server", () => {
   let server: MlflowProcess;
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
   }, 120_000);
   afterAll(() => server?.dispose());
 

@@ -1,20 +1,23 @@
 // What can happen to a registry while the built command uses it: killed promotions, two at once, a full disk, a server that goes away.
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
+import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry/mlflow/driver.ts";
 import { verifyRegistry } from "../../src/lifecycle/verify.ts";
+import type { Ports } from "../../src/ports/ports.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
 import { aRun, aVersion, codeOf, draft, NOW } from "../contracts/registry.ts";
 import { type FaultyProxy, startFaultyProxy } from "../drivers/faulty-proxy.ts";
-import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
-import { livePayments, postJson, writeHistory } from "./traffic.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
+import { shadowed } from "../lifecycle/records.ts";
+import { livePayments, postJson, SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const force = (reason: string): string[] => ["--force", "--reason", reason];
 const quiet = { line: () => {}, progress: () => {} };
@@ -25,7 +28,7 @@ let dir: string;
 
 beforeAll(async () => {
   made = makeWorkspace();
-  await writeHistory(made);
+  await writeHistory(made, SMALL_WORLD);
   // Two trainings at once: numbers of their own; whose word on `candidate` came second is told so.
   const seeds = ["1", "7", "9"];
   const ends = await Promise.all(
@@ -47,6 +50,23 @@ afterEach(() => removeWorkspace(dir));
 
 const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
   sentinelJson(args, { cwd: dir, env });
+
+/** Promotes a version that its live traffic shows to be far worse than version 1, in a pipeline that may go back by itself. */
+async function brokenChampion(to: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  expect((await run(["promote", "--to", to, ...force("to be found broken")], env)).code).toBe(0);
+  await logBroken(to);
+}
+
+async function logBroken(champion: string): Promise<void> {
+  const file = path.join(dir, "pipelines", "card.yaml");
+  const text = readFileSync(file, "utf8");
+  const gates = "gates: { promotion: { resamples: 100 }, rollback: { automatic: true } }\n";
+  writeFileSync(file, text.includes("automatic: true") ? text : `${text.replace(/^gates:\n( .*\n)*/m, "")}${gates}`);
+  const log = createSqliteLog({ file: path.join(dir, "models", "state", "card-log.db") });
+  const ports = { log: async () => log } as Pick<Ports, "log"> as Ports;
+  await shadowed(ports, { champion, candidate: "1", skill: { champion: 0.3, candidate: 0.95 } });
+  await log.close();
+}
 
 describe("the embedded registry", () => {
   test("a promotion killed at any moment happened or did not; the registry is sound, and the next one works", async () => {
@@ -87,10 +107,14 @@ describe("the embedded registry", () => {
     expect(before.aliases).toEqual({ champion: "1", candidate });
     const promoted = { champion: candidate, previous: "1" };
     const back = { champion: "1", previous: candidate };
+    const other = candidate === "2" ? "3" : "2";
     for (const [args, from, to] of [
       [["promote", ...force("killed")], before.aliases, promoted],
       [["rollback", "--reason", "killed"], promoted, back],
+      // Promoted once more under another number, because what was champion before is left to people.
+      [["rollback", "--if-broken"], { champion: other, previous: "1" }, { champion: "1", previous: other }],
     ] as const) {
+      if (args[1] === "--if-broken") await brokenChampion(other);
       const kept = mkdtempSync(path.join(tmpdir(), "sentinel-models-"));
       cpSync(models, kept, { recursive: true });
       const { entries } = await look();
@@ -107,7 +131,8 @@ describe("the embedded registry", () => {
         );
       }
       rmSync(kept, { recursive: true });
-      expect(end, end?.stderr).toMatchObject({ code: 0, signal: null });
+      // A broken guard rail is told by exit 1, also where it was undone.
+      expect(end, end?.stderr).toMatchObject({ code: args[1] === "--if-broken" ? 1 : 0, signal: null });
       // Killed on both sides of the commit, and in the middle of the transaction: eight statements write three aliases and an entry.
       expect(moved.indexOf(true)).toBeGreaterThan(8);
       expect(moved.filter(Boolean).length).toBeGreaterThan(2);
@@ -221,7 +246,7 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
   let proxy: FaultyProxy;
   let env: Readonly<Record<string, string>>;
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
   });
   afterAll(() => server?.dispose());
   beforeEach(async () => {
@@ -316,6 +341,34 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
       ]);
     }
     await registry.close();
+  });
+
+  test("an automatic rollback killed between its steps is completed by whoever looks next, with one entry", async () => {
+    const steps = [/POST .*registered-models\/alias/, /POST .*set-tag/];
+    for (const [at, champion] of ["2", "3"].entries()) {
+      await brokenChampion(champion, env);
+      const before = (await run(["registry", "history"], env)).json.entries.length;
+      const killed = await sentinel(["rollback", "--if-broken"], {
+        cwd: dir,
+        env,
+        started: (child) => {
+          proxy.hold = async (line) => {
+            if (!steps[at].test(line)) return;
+            proxy.hold = async () => {};
+            child.kill("SIGKILL");
+            await sleep(200);
+          };
+        },
+      });
+      proxy.hold = async () => {};
+      expect(killed.signal).toBe("SIGKILL");
+      expect(await run(["registry", "verify", "--no-files"], env)).toMatchObject({ code: 0, json: { faults: [] } });
+      const { aliases } = (await run(["registry", "list"], env)).json;
+      expect([aliases.champion, aliases.previous]).toEqual(["1", champion]);
+      const { entries } = (await run(["registry", "history"], env)).json;
+      const moves = entries.slice(before).filter(({ alias }: { alias: string }) => alias === "champion");
+      expect(moves).toMatchObject([{ verb: "rollback", verdict: "BROKEN", from: champion, to: "1" }]);
+    }
   });
 
   test("of two promotions at once one wins, and the other is told", async () => {

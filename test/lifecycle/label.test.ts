@@ -68,3 +68,37 @@ test("a label that is older than its transaction is refused by name, before anyt
   );
   expect((await log.counts()).labels).toBe(before.labels);
 });
+
+test("ids that look like numbers of another writing reach the transaction of that spelling and no other", async () => {
+  const log = await place.ports.log();
+  const ids = ["0x1f", "31", "6e2", "600", "0088", "88", "+88", "true"];
+  for (const id of ids) log.appendPrediction(prediction({ transactionId: id, time: START }));
+  await log.flush();
+  const label = async (csv: string) => {
+    const before = new Set<string>();
+    for await (const entry of log.scan(0)) if (entry.kind === "label") before.add(entry.record.transactionId);
+    const result = await writeLabels(place.ports, place.pipeline, await read(csv));
+    const after: string[] = [];
+    for await (const entry of log.scan(0)) if (entry.kind === "label") after.push(entry.record.transactionId);
+    return { written: result.written, ids: after.filter((id) => !before.has(id)) };
+  };
+  expect(await label("transaction_id,is_fraud\n0x1f,1\n6e2,1\n")).toEqual({ written: 2, ids: ["0x1f", "6e2"] });
+  expect(await label("transaction_id,is_fraud\n0088,1\n+88,0\ntrue,1\n")).toEqual({
+    written: 3,
+    ids: ["0088", "+88", "true"],
+  });
+  expect(await label("transaction_id,is_fraud\n31,1\n")).toEqual({ written: 1, ids: ["31"] });
+});
+
+test.each([
+  ["04/12/2026 10:00", /label_known_at .*data row 1 is "04\/12\/2026 10:00"/, /is the day or the month first/],
+  ["1770000000", /label_known_at .*data row 1 is 1770000000, which as milliseconds .*1970/, /unit: s/],
+  ["1770000000000000", /data row 1 is 1770000000000000/, /unit: us/],
+  ["20260412", /data row 1 is 20260412/, /%Y%m%d/],
+])("a label known at %s is refused by row, with what would fit", async (known, message, hint) => {
+  await expect(read(`transaction_id,is_fraud,label_known_at\nq1,1,${known}\n`)).rejects.toMatchObject({
+    code: "dataset.type-wrong",
+    message: expect.stringMatching(message),
+    hint: expect.stringMatching(hint),
+  });
+});

@@ -14,7 +14,7 @@ import { verifyRegistry } from "../../src/lifecycle/verify.ts";
 import type { JournalDraft, Registry, RegistrySource, RegistryTarget } from "../../src/ports/registry.ts";
 import { aVersion, bundle, codeOf, draft, NOW } from "../contracts/registry.ts";
 import { type FaultyProxy, startFaultyProxy } from "../drivers/faulty-proxy.ts";
-import { type MlflowProcess, mlflowInstalled, startMlflow } from "../drivers/mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
 
 const quiet = { line: () => {}, progress: () => {} };
 const MODEL = "card-fraud";
@@ -74,7 +74,7 @@ describe.runIf(mlflowInstalled)("push", () => {
   let source: RegistrySource;
   let target: RegistryTarget;
   beforeAll(async () => {
-    server = await startMlflow();
+    server = await borrowMlflow();
   });
   afterAll(() => server?.dispose());
   beforeEach(async () => {

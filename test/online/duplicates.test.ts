@@ -1,7 +1,9 @@
 // Duplicates: what memory has forgotten the log still knows, after a restart too.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { emptyFields } from "../../src/core/transaction.ts";
+import { createFileSnapshots } from "../../src/drivers/files/snapshots.ts";
 import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { Duplicates } from "../../src/online/duplicates.ts";
 import type { Parsed } from "../../src/online/parse.ts";
@@ -140,4 +142,43 @@ test("after a restart the filter is filled from the log, and time counts only wh
   expect(await after.find(parsed("a", { time: 2000, timed: false }))).toEqual(body);
   await expect(after.find(parsed("a", { time: 2000 }))).rejects.toThrow(/other content/);
   expect(after.recall(parsed("b"))).toBeNull();
+});
+
+test("a start reads only the ids that came since they were saved, and all of them where what was saved does not fit the log", async () => {
+  world = makeWorld();
+  const store = createFileSnapshots({ dir: path.join(world.dir, "ids") });
+  const saved = { store, pipeline: "card" };
+  const file = (name: string): string => path.join(world.dir, `${name}.db`);
+  const filled = async (name: string): Promise<{ readonly read: number; readonly duplicates: Duplicates }> => {
+    const duplicates = new Duplicates(createSqliteLog({ file: file(name) }), { model: "m", saved });
+    return { read: await duplicates.open(), duplicates };
+  };
+  const log = createSqliteLog({ file: file("one") });
+  const first = new Duplicates(log, { model: "m", saved });
+  await first.persist();
+  await first.open();
+  for (let i = 0; i < 50; i++) answered(log, first, parsed(`a${i}`));
+  await first.persist();
+  for (let i = 0; i < 7; i++) answered(log, first, parsed(`b${i}`));
+  await log.flush();
+  const after = await filled("one");
+  expect(after.read).toBe(7);
+  for (const id of ["a0", "a49", "b0", "b6"]) expect(after.duplicates.recall(parsed(id))).toBeUndefined();
+  expect(after.duplicates.recall(parsed("c"))).toBeNull();
+  // Another log of as many entries, as after a restore from elsewhere.
+  const other = createSqliteLog({ file: file("other") });
+  const elsewhere = new Duplicates(other, { model: "m" });
+  for (let i = 0; i < 60; i++) answered(other, elsewhere, parsed(`x${i}`));
+  await other.close();
+  const restored = await filled("other");
+  expect([restored.read, restored.duplicates.recall(parsed("x0"))]).toEqual([60, undefined]);
+  // One bit that is lost.
+  const [name] = readdirSync(path.join(world.dir, "ids"));
+  const bytes = readFileSync(path.join(world.dir, "ids", name));
+  bytes[bytes.length - 1000] ^= 1;
+  writeFileSync(path.join(world.dir, "ids", name), bytes);
+  expect((await filled("one")).read).toBe(57);
+  writeFileSync(path.join(world.dir, "ids", name), "no filter");
+  expect((await filled("one")).read).toBe(57);
+  await log.close();
 });

@@ -30,3 +30,33 @@ test("an empty filter knows nothing", () => {
   expect(new IdFilter().mayHave("a")).toBe(false);
   expect(new IdFilter().bytes).toBe(0);
 });
+
+test("a saved filter knows what it knew; what is damaged or of another size is not taken", () => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ maxLength: 20 }), { maxLength: 200 }), fc.string(), (ids, other) => {
+      const filter = new IdFilter({ idsPerFilter: 50 });
+      for (const id of ids) filter.add(id);
+      const again = new IdFilter({ idsPerFilter: 50 });
+      again.add("goes");
+      expect(again.restore(filter.snapshot())).toBe(true);
+      expect([again.count, again.mayHave(other)]).toEqual([filter.count, filter.mayHave(other)]);
+      // It goes on where it was.
+      for (const one of [filter, again]) one.add("next");
+      expect(again.snapshot()).toEqual(filter.snapshot());
+      expect(new IdFilter({ idsPerFilter: 60 }).restore(filter.snapshot())).toBe(false);
+      expect(again.restore(filter.snapshot().subarray(4))).toBe(false);
+      expect(again.snapshot()).toEqual(filter.snapshot());
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("a filter with a limit forgets its oldest ids and none of the newest", () => {
+  const filter = new IdFilter({ idsPerFilter: 100, idsMax: 250 });
+  for (let i = 0; i < 5000; i++) {
+    filter.add(`${i}`);
+    expect(filter.count).toBeLessThanOrEqual(400);
+  }
+  for (let i = 4750; i < 5000; i++) expect(filter.mayHave(`${i}`)).toBe(true);
+  expect(filter.mayHave("0")).toBe(false);
+});

@@ -39,7 +39,7 @@ test("an unknown type, or a condition in another engine's language, fails at any
   const unknown = suiteOf({ type: "expect_the_unexpected", kwargs: {}, severity: "info" });
   const foreign = suiteOf({
     type: "expect_column_values_to_be_unique",
-    kwargs: { column: "a", row_condition: 'a == "x"', condition_parser: "pandas" },
+    kwargs: { column: "a", row_condition: "a > b.shift()", condition_parser: "pandas" },
     severity: "info",
   });
   for (const suite of [unknown, foreign]) {

@@ -111,7 +111,7 @@ test("a field that requests lack is counted by name, in /model and in the metric
   await post(server, "/predict", { ...bodyOf(payment), customer_id: "" });
   expect((await model()).inputs.fields.customer_id).toMatchObject({ lacking: 1 });
   const metrics = await (await server.app.request("/metrics")).text();
-  expect(metrics).toContain('sentinel_fields_lacking_total{field="customer_id",how="null"} 1');
+  expect(metrics).toContain('sentinel_fields_lacking_total{field="customer_id",how="null",pipeline="card"} 1');
   await stop();
 });
 

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Reply as EngineReply } from "../../src/online/reply.ts";
-import { createMeasures, type Measures } from "../../src/server/measures.ts";
+import { createMeasures, describedMetrics, type Measures } from "../../src/server/measures.ts";
 import { LABELS, unitOf } from "../../src/server/metric-words.ts";
 import { bodyOf, makeBundle, makeWorld, NOW, payments, post, SPEC_A, serve, until } from "./world.ts";
 
@@ -21,7 +21,7 @@ function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineRep
 }
 
 test("every metric has a unit, and every label a meaning", () => {
-  const all = createMeasures().described();
+  const all = describedMetrics();
   expect(all.length).toBeGreaterThan(50);
   expect(all.filter(({ name }) => unitOf(name) === null).map(({ name }) => name)).toEqual([]);
   const labels = all.flatMap(({ labels }) => labels);
@@ -35,26 +35,26 @@ test.runIf(process.platform === "linux")("docs/metrics.md is what the code regis
 });
 
 test("an answer is counted by decision, version and who decided", async () => {
-  const measures = createMeasures();
+  const measures = createMeasures("card");
   const { counters } = measures;
   counters.answered(replyOf("3"), 0.02);
   counters.answered(replyOf("3", { score: 0.004, decision: "approve" }), 0.2);
   counters.answered(replyOf("4", { score: null, anomaly_score: null, decision: "approve", degraded: true }), 0.02);
   const text = await textOf(measures);
-  expect(text).toContain('sentinel_predictions_total{decision="review",by="model",version="3"} 1');
-  expect(text).toContain('sentinel_predictions_total{decision="approve",by="model",version="3"} 1');
-  expect(text).toContain('sentinel_predictions_total{decision="approve",by="policy",version="4"} 1');
-  expect(text).toContain("sentinel_degraded_total 1");
+  expect(text).toContain('sentinel_predictions_total{decision="review",by="model",version="3",pipeline="card"} 1');
+  expect(text).toContain('sentinel_predictions_total{decision="approve",by="model",version="3",pipeline="card"} 1');
+  expect(text).toContain('sentinel_predictions_total{decision="approve",by="policy",version="4",pipeline="card"} 1');
+  expect(text).toContain('sentinel_degraded_total{pipeline="card"} 1');
   // 20 microseconds are below 25, 200 are not.
-  expect(text).toContain('sentinel_score_seconds_bucket{le="0.000025",version="3"} 1');
-  expect(text).toContain('sentinel_score_seconds_bucket{le="0.00025",version="3"} 2');
-  expect(text).toContain('sentinel_score_bucket{le="0.005",version="3"} 1');
-  expect(text).toContain('sentinel_anomaly_score_count{version="3"} 2');
-  expect(text).not.toContain('sentinel_score_count{version="4"} 1');
+  expect(text).toContain('sentinel_score_seconds_bucket{le="0.000025",pipeline="card",version="3"} 1');
+  expect(text).toContain('sentinel_score_seconds_bucket{le="0.00025",pipeline="card",version="3"} 2');
+  expect(text).toContain('sentinel_score_bucket{le="0.005",pipeline="card",version="3"} 1');
+  expect(text).toContain('sentinel_anomaly_score_count{pipeline="card",version="3"} 2');
+  expect(text).not.toContain('sentinel_score_count{pipeline="card",version="4"} 1');
 });
 
 test("a request's time is told by route, outcome and version, below a millisecond too", async () => {
-  const measures = createMeasures();
+  const measures = createMeasures("card");
   for (const status of [200, 422, 503, 500]) {
     measures.requested({ route: "/predict", status, ms: 0.2, version: "3" });
   }
@@ -62,36 +62,38 @@ test("a request's time is told by route, outcome and version, below a millisecon
   const text = await textOf(measures);
   for (const outcome of ["ok", "refused", "unavailable", "failed"]) {
     expect(text).toContain(
-      `sentinel_request_seconds_bucket{le="0.00025",route="/predict",outcome="${outcome}",version="3"} 1`,
+      `sentinel_request_seconds_bucket{le="0.00025",pipeline="card",route="/predict",outcome="${outcome}",version="3"} 1`,
     );
     expect(text).toContain(
-      `sentinel_request_seconds_bucket{le="0.0001",route="/predict",outcome="${outcome}",version="3"} 0`,
+      `sentinel_request_seconds_bucket{le="0.0001",pipeline="card",route="/predict",outcome="${outcome}",version="3"} 0`,
     );
   }
-  expect(text).toContain('sentinel_requests_total{route="/predict",status="503"} 1');
-  expect(text).toContain('sentinel_request_seconds_count{route="/livez",outcome="ok",version=""} 1');
+  expect(text).toContain('sentinel_requests_total{route="/predict",status="503",pipeline="card"} 1');
+  expect(text).toContain('sentinel_request_seconds_count{pipeline="card",route="/livez",outcome="ok",version=""} 1');
 });
 
 test("a process that sees versions without end keeps a bounded number of series", async () => {
-  const measures = createMeasures();
+  const measures = createMeasures("card");
   for (let version = 1; version <= 3000; version++) {
     measures.counters.answered(replyOf(String(version)), 1);
     measures.requested({ route: "/predict", status: 200, ms: 1, version: String(version) });
   }
   const text = await textOf(measures);
   expect(text.match(/^sentinel_predictions_total\{/gm)).toHaveLength(51);
-  expect(text).toContain('sentinel_predictions_total{decision="review",by="model",version="other"} 2950');
+  expect(text).toContain(
+    'sentinel_predictions_total{decision="review",by="model",version="other",pipeline="card"} 2950',
+  );
   expect(text.match(/^sentinel_request_seconds_count\{/gm)).toHaveLength(51);
 });
 
 test("faults with known labels begin at zero, so that the first one is an increase", async () => {
-  const text = await textOf(createMeasures());
+  const text = await textOf(createMeasures("card"));
   for (const line of [
-    'sentinel_log_dropped_total{kind="prediction"} 0',
-    'sentinel_state_failures_total{code="state.unreachable"} 0',
-    'sentinel_labels_total{outcome="accepted"} 0',
-    "sentinel_learn_failures_total 0",
-    "sentinel_ready 0",
+    'sentinel_log_dropped_total{kind="prediction",pipeline="card"} 0',
+    'sentinel_state_failures_total{code="state.unreachable",pipeline="card"} 0',
+    'sentinel_labels_total{outcome="accepted",pipeline="card"} 0',
+    'sentinel_learn_failures_total{pipeline="card"} 0',
+    'sentinel_ready{pipeline="card"} 0',
   ]) {
     expect(text).toContain(line);
   }
@@ -113,21 +115,23 @@ test("a server tells readiness, warmth, coverage by reason, breakers and the loo
   const sumOf = (page: string): number => outcomes(page).reduce((sum, count) => sum + count, 0);
   await until(async () => sumOf(await text()) === 5);
   const now = await text();
-  const scored = Number(/outcome="scored"\} (\d+)$/m.exec(now)![1]);
+  const scored = Number(/outcome="scored",pipeline="card"\} (\d+)$/m.exec(now)![1]);
   for (const line of [
-    "sentinel_ready 1",
-    'sentinel_state_warm{role="champion",version="1"} 1',
-    'sentinel_state_warm{role="shadow",version="2"} 1',
-    'sentinel_breaker_open{breaker="champion"} 0',
-    `sentinel_shadow_coverage_ratio{version="2"} ${scored / 5}`,
-    'sentinel_shadow_queue{version="2"} 0',
-    'sentinel_shadow_outcomes_total{version="2",outcome="queue-full"} 0',
-    "sentinel_versions_broken 0",
+    'sentinel_ready{pipeline="card"} 1',
+    'sentinel_state_warm{role="champion",version="1",pipeline="card"} 1',
+    'sentinel_state_warm{role="shadow",version="2",pipeline="card"} 1',
+    'sentinel_breaker_open{breaker="champion",pipeline="card"} 0',
+    `sentinel_shadow_coverage_ratio{version="2",pipeline="card"} ${scored / 5}`,
+    'sentinel_shadow_queue{version="2",pipeline="card"} 0',
+    'sentinel_shadow_outcomes_total{version="2",outcome="queue-full",pipeline="card"} 0',
+    'sentinel_versions_broken{pipeline="card"} 0',
   ]) {
     expect(now).toContain(line);
   }
-  expect(now).toMatch(/^sentinel_breaker_open\{breaker="2"\} [01]$/m);
-  expect(now).toMatch(/^sentinel_request_seconds_count\{route="\/predict",outcome="ok",version="1"\} 5$/m);
+  expect(now).toMatch(/^sentinel_breaker_open\{breaker="2",pipeline="card"\} [01]$/m);
+  expect(now).toMatch(
+    /^sentinel_request_seconds_count\{pipeline="card",route="\/predict",outcome="ok",version="1"\} 5$/m,
+  );
   await until(async () => /^sentinel_loop_lag_seconds_count [1-9]/m.test(await text()));
   await stop();
   await world.remove();

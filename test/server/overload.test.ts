@@ -1,5 +1,9 @@
 // Overload: one long pause is forgiven, a lasting delay sheds, and it ends when the delay does.
+import { once } from "node:events";
+import http from "node:http";
+import { connect } from "node:net";
 import { expect, test } from "vitest";
+import { HeldBack } from "../../src/server/held-back.ts";
 import { Overload } from "../../src/server/overload.ts";
 
 const clock = { now: () => 0, elapsed: () => performance.now() };
@@ -71,4 +75,51 @@ test("waiting for requests in flight ends with the last of them", async () => {
   overload.leave();
   await waiting;
   overload.stop();
+});
+
+test("a connection that is held back is read when it is its turn; what it sent meanwhile is old, what comes then is not", async () => {
+  const heldBack = new HeldBack();
+  const seen: string[] = [];
+  const server = http.createServer((incoming, response) => {
+    seen.push(`${incoming.url}${heldBack.isOld(incoming) ? " old" : ""}`);
+    if (incoming.url === "/refused") heldBack.add(incoming);
+    incoming.resume();
+    response.end("answer");
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { readonly port: number };
+  const socket = connect(port, "127.0.0.1");
+  let answers = 0;
+  socket.on("data", (chunk) => {
+    answers += String(chunk).split("answer").length - 1;
+  });
+  const send = (path: string): void =>
+    void socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`);
+  const answered = async (count: number): Promise<void> => {
+    while (answers < count) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  send("/refused");
+  await answered(1);
+  expect(heldBack.size).toBe(1);
+  send("/meanwhile");
+  // Others are served, this one is not.
+  await (await fetch(`http://127.0.0.1:${port}/other`)).text();
+  expect(seen).toEqual(["/refused", "/other"]);
+  heldBack.turn(5, 1);
+  await answered(2);
+  heldBack.turn(5, 1);
+  send("/then");
+  await answered(3);
+  expect(seen).toEqual(["/refused", "/other", "/meanwhile old", "/then"]);
+  // A server that stops holds nobody back.
+  send("/refused");
+  await answered(4);
+  heldBack.stop();
+  send("/refused");
+  await answered(5);
+  expect(heldBack.size).toBe(0);
+  socket.destroy();
+  server.closeAllConnections();
+  server.close();
 });

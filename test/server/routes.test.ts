@@ -158,11 +158,11 @@ test("probes, model and breakers tell what serves", async () => {
 test("metrics are Prometheus text", async () => {
   await post(server, "/predict", "not json");
   const text = await (await server.app.request("/metrics")).text();
-  expect(text).toMatch(/^sentinel_requests_total\{route="\/predict",status="400"\} [1-9]/m);
+  expect(text).toMatch(/^sentinel_requests_total\{route="\/predict",status="400",pipeline="card"\} [1-9]/m);
   expect(text).toMatch(
-    /^sentinel_request_seconds_bucket\{le="0.001",route="\/predict",outcome="ok",version="1"\} \d+$/m,
+    /^sentinel_request_seconds_bucket\{le="0.001",pipeline="card",route="\/predict",outcome="ok",version="1"\} \d+$/m,
   );
-  expect(text).toMatch(/^sentinel_model_info\{role="champion",version="1",bundle="[0-9a-f]{64}"\} 1$/m);
+  expect(text).toMatch(/^sentinel_model_info\{role="champion",version="1",bundle="[0-9a-f]{64}",pipeline="card"\} 1$/m);
 });
 
 test("every route is in the OpenAPI document and on the page", async () => {

@@ -217,11 +217,11 @@ test("a full disk: readiness ends at once, no answer is given that the log may l
     log: { fault: expect.stringContaining("full") },
   });
   const metrics = await (await running.server.app.request("/metrics")).text();
-  expect(metrics).toMatch(/^sentinel_log_fault 1$/m);
+  expect(metrics).toMatch(/^sentinel_log_fault\{pipeline="card"\} 1$/m);
   expect(metrics).toMatch(
-    /^sentinel_log_oldest_unwritten_seconds 0\.\d+|^sentinel_log_oldest_unwritten_seconds [1-9]/m,
+    /^sentinel_log_oldest_unwritten_seconds\{pipeline="card"\} 0\.\d+|^sentinel_log_oldest_unwritten_seconds\{pipeline="card"\} [1-9]/m,
   );
-  expect(metrics).toMatch(/^sentinel_log_write_failures_total [1-9]/m);
+  expect(metrics).toMatch(/^sentinel_log_write_failures_total\{pipeline="card"\} [1-9]/m);
   // Repeats of what was answered are answered: the records wait in memory.
   const repeat = await post(running.server, "/predict", { ...bodyOf(TRAFFIC[0]), note });
   expect(repeat.status).toBe(200);
@@ -358,7 +358,7 @@ test("a payment dated 23 hours ahead does not make the others too late, not afte
   const metrics = await (await running.server.app.request("/metrics")).text();
   await (await running.ports.log()).flush();
   expect(await Promise.all(["on-time-1", "on-time-2", "on-time-3"].map(countOf))).toEqual([1, 2, 3]);
-  expect(metrics).toMatch(/^sentinel_too_late_total 1$/m);
+  expect(metrics).toMatch(/^sentinel_too_late_total\{pipeline="card"\} 1$/m);
   expect((await report(running.ports)).reasons).toEqual(["5 vectors and 5 scores are the same, bit for bit"]);
   await running.stop();
 });

@@ -1,7 +1,8 @@
 // A pipeline's data: a file read once, its columns under their canonical names, checked before anything is computed.
+import { Codes } from "../../core/codes.ts";
 import { formatDuration } from "../../core/duration.ts";
 import { assert, SentinelError } from "../../core/errors.ts";
-import { type Column, type Table, type TextColumn, type TimeColumn, textAt } from "../../core/table.ts";
+import { allDifferent, type Column, type Table, type TextColumn, type TimeColumn, textAt } from "../../core/table.ts";
 import { inputsOf } from "../../features/inputs.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { type NameOf, nameFolder } from "../../pipeline/names.ts";
@@ -195,7 +196,7 @@ export function cardsOf(table: Table, pipeline: Pipeline): Int32Array {
     for (let i = 0; i < codes.length; i++) codes[i] = column.codes[i] < 0 ? next++ : column.codes[i];
     return codes;
   }
-  const seen = new Map<number, number>();
+  const seen = new Codes<number>();
   let next = 0;
   for (let i = 0; i < codes.length; i++) {
     const value = column === undefined ? Number.NaN : column.values[i];
@@ -210,9 +211,8 @@ export function cardsOf(table: Table, pipeline: Pipeline): Int32Array {
 export function checkUniqueIds(source: Source, pipeline: Pipeline): void {
   const column = source.table.columns.get(pipeline.columns.id)!;
   if (pipeline.written.rowIds) return;
-  const first = new Map<number | string, number>();
-  const increasing = column.kind !== "text" && isIncreasing(column.values);
-  if (increasing) return;
+  if (allDifferent(column)) return;
+  const first = new Codes<number>();
   for (let row = 0; row < source.table.rows; row++) {
     const id = column.kind === "text" ? column.codes[row] : column.values[row];
     const before = first.get(id);
@@ -427,9 +427,4 @@ function oddCell(
   const row = column.codes.findIndex((code) => code >= 0 && odd[code]);
   if (row < 0) return null;
   return { row, shown: JSON.stringify(column.dictionary[column.codes[row]].slice(0, 40)) };
-}
-
-function isIncreasing(values: Float64Array): boolean {
-  for (let i = 1; i < values.length; i++) if (!(values[i] > values[i - 1])) return false;
-  return true;
 }

@@ -1,6 +1,7 @@
 // The feature file of a pipeline: features/NAME.ts (or .json) loaded into one checked spec.
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { asBuilt } from "../../core/built.ts";
 import { messageOf, SentinelError } from "../../core/errors.ts";
 import { checkOpenSpec, isOpen, type OpenSpec, unlearned } from "../../features/open.ts";
 import { compileSpec } from "../../features/plan.ts";
@@ -13,6 +14,7 @@ import { schemaIfThere } from "./schema-file.ts";
 export const PACKAGE_NAME = "sentinel-fraud";
 /** Feature files of workspaces made before the package had its name import from here; npm knows somebody else's package by it. */
 const FORMER_NAME = "sentinel";
+const RUNNING = "../../index.js";
 
 /**
  * The spec a pipeline names. A .ts file exports it under the pipeline's name for it (`features: card` → `export const
@@ -62,9 +64,8 @@ async function readSpec(pipeline: Pipeline): Promise<OpenSpec> {
 
 async function loadTypescript(pipeline: Pipeline): Promise<unknown> {
   const { createJiti } = await import("jiti");
-  const own = import.meta.url.endsWith(".ts") ? "ts" : "js";
   // Always the running package, whatever the workspace has installed: the features and the command are one version.
-  const running = fileURLToPath(new URL(`../../index.${own}`, import.meta.url));
+  const running = fileURLToPath(asBuilt(new URL(RUNNING, import.meta.url)));
   const jiti = createJiti(import.meta.url, {
     alias: { [PACKAGE_NAME]: running, [FORMER_NAME]: running },
     fsCache: false,

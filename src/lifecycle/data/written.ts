@@ -1,4 +1,5 @@
 // Columns as a pipeline says they are written: times of several columns, money with signs, labels in words, ids from row numbers.
+import { Codes } from "../../core/codes.ts";
 import { type LabelWords, labelOfWord, wordsText } from "../../core/label-words.ts";
 import { type MoneyRule, moneyExample } from "../../core/money.ts";
 import { type Column, type NumberColumn, type TextColumn, textAt } from "../../core/table.ts";
@@ -10,7 +11,7 @@ import { type Place, typeWrong } from "./instants.ts";
 export function composed(columns: readonly Column[], rows: number): TextColumn {
   const codes = new Int32Array(rows);
   const dictionary: string[] = [];
-  const known = new Map<string, number>();
+  const known = new Codes<string>();
   for (let row = 0; row < rows; row++) {
     const text = composeTime(columns.map((column) => textAt(column, row)));
     if (text === null) {

@@ -3,6 +3,7 @@ import { largest } from "../../core/stats.ts";
 import { orderBy } from "../../core/table.ts";
 import type { Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
+import { readAlike } from "../../features/inputs.ts";
 import { budgetThreshold, rank } from "../../metrics/ranking.ts";
 import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Provenance } from "../../online/bundle.ts";
@@ -13,7 +14,7 @@ import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { defaultsOf } from "../../pipeline/section.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { schemaIfThere } from "../data/schema-file.ts";
-import { amountsOf, cardsOf, labelsOf, type Source, timesOf } from "../data/source.ts";
+import { amountsOf, cardsOf, labelsOf, readSource, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
 import { assembleBundle } from "./assemble.ts";
 import type { Basis } from "./basis.ts";
@@ -95,7 +96,7 @@ export async function judge(
   const { source, x, plan, rows } = basis;
   const { champion, trained } = given;
   const { pipeline } = trained;
-  const rival = champion === null ? null : championScores(ports, basis, { champion, pipeline });
+  const rival = champion === null ? null : await championScores(ports, basis, { champion, pipeline });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const gate = trainingGate({
     ...rows,
@@ -177,14 +178,29 @@ function budgeted(scores: Float32Array, y: Uint8Array, share: number): ScoredMod
   return { scores: Float64Array.from(scores), threshold };
 }
 
-function championScores(
+async function championScores(
   ports: Ports,
   { source, split, x, plan }: Basis,
   { champion, pipeline }: { readonly champion: Scorer; readonly pipeline: Pipeline },
-): Float32Array {
-  const same = champion.plan.hash === plan.hash;
-  const own = same ? x : vectorsOf(source.table, { plan: champion.plan, pipeline, report: ports.report }).x;
-  return scoreRows(champion, own, split.evaluate.rows);
+): Promise<Float32Array> {
+  const { report } = ports;
+  if (champion.plan.hash === plan.hash) return scoreRows(champion, x, split.evaluate.rows);
+  const { table } = readAlike(plan, champion.plan) ? source : await readAgain(ports, { champion, pipeline, source });
+  return scoreRows(champion, vectorsOf(table, { plan: champion.plan, pipeline, report }).x, split.evaluate.rows);
+}
+
+/** The same rows with the columns as the champion reads them. */
+async function readAgain(
+  ports: Ports,
+  given: { readonly champion: Scorer; readonly pipeline: Pipeline; readonly source: Source },
+): Promise<Source> {
+  const { champion, pipeline, source } = given;
+  return readSource(await ports.dataset(), pipeline, {
+    path: source.path,
+    plans: [champion.plan],
+    required: [],
+    labelled: true,
+  });
 }
 
 function sampleOf({ evaluation }: Trained): LogicEvidence["sample"] {

@@ -6,6 +6,9 @@ const IDS_PER_FILTER = 1_048_576;
 const WORDS_PER_BLOCK = 16;
 const BITS_PER_ID = 20;
 const PROBES = 8;
+/** "SIF1": what stands at the head of a saved filter, followed by ids per filter, ids in the last one, and how many filters there are. */
+const SAVED_MARK = 0x31464953;
+const SAVED_HEAD_WORDS = 4;
 
 /**
  * A set of ids that may take an unknown id for a known one and never the other way around. At 20 bits and 8 probes about one
@@ -15,10 +18,16 @@ export class IdFilter {
   private readonly filters: Uint32Array[] = [];
   private readonly idsPerFilter: number;
   private readonly blocks: number;
+  private readonly filtersMax: number;
   private inLast: number;
 
-  constructor({ idsPerFilter = IDS_PER_FILTER }: { readonly idsPerFilter?: number } = {}) {
+  /** `idsMax`: at least so many of the newest ids are kept; the oldest go, a filter at a time. */
+  constructor({
+    idsPerFilter = IDS_PER_FILTER,
+    idsMax = Number.POSITIVE_INFINITY,
+  }: { readonly idsPerFilter?: number; readonly idsMax?: number } = {}) {
     this.idsPerFilter = idsPerFilter;
+    this.filtersMax = Math.ceil(idsMax / idsPerFilter) + 1;
     this.blocks = Math.max(1, Math.ceil((idsPerFilter * BITS_PER_ID) / (WORDS_PER_BLOCK * 32)));
     this.inLast = idsPerFilter;
   }
@@ -26,6 +35,7 @@ export class IdFilter {
   add(id: string): void {
     if (this.inLast >= this.idsPerFilter) {
       this.filters.push(new Uint32Array(this.blocks * WORDS_PER_BLOCK));
+      if (this.filters.length > this.filtersMax) this.filters.shift();
       this.inLast = 0;
     }
     this.inLast++;
@@ -49,6 +59,35 @@ export class IdFilter {
 
   get bytes(): number {
     return this.filters.length * this.blocks * WORDS_PER_BLOCK * 4;
+  }
+
+  /** Ids that were added and not dropped. */
+  get count(): number {
+    return this.filters.length === 0 ? 0 : (this.filters.length - 1) * this.idsPerFilter + this.inLast;
+  }
+
+  /** A copy for {@link restore} on a machine of the same byte order. */
+  snapshot(): Uint8Array {
+    const words = new Uint32Array(SAVED_HEAD_WORDS + this.bytes / 4);
+    words.set([SAVED_MARK, this.idsPerFilter, this.inLast, this.filters.length]);
+    for (const [place, filter] of this.filters.entries()) words.set(filter, SAVED_HEAD_WORDS + place * filter.length);
+    return new Uint8Array(words.buffer);
+  }
+
+  /** Takes over what was saved; false, and nothing changes, where that is no filter of this size. */
+  restore(saved: Uint8Array): boolean {
+    if (saved.byteLength % 4 !== 0 || saved.byteLength < SAVED_HEAD_WORDS * 4) return false;
+    const words = new Uint32Array(saved.slice().buffer);
+    const [mark, idsPerFilter, inLast, count] = words;
+    const length = this.blocks * WORDS_PER_BLOCK;
+    const isOurs = mark === SAVED_MARK && idsPerFilter === this.idsPerFilter && inLast <= idsPerFilter;
+    if (!isOurs || words.length !== SAVED_HEAD_WORDS + count * length) return false;
+    this.filters.length = 0;
+    for (let place = Math.max(0, count - this.filtersMax); place < count; place++) {
+      this.filters.push(words.slice(SAVED_HEAD_WORDS + place * length, SAVED_HEAD_WORDS + (place + 1) * length));
+    }
+    this.inLast = inLast;
+    return true;
   }
 }
 

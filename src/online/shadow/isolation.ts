@@ -1,5 +1,6 @@
 // Isolation: one worker thread for one candidate, with limits of time and memory, and one batch at a time.
 import { Worker } from "node:worker_threads";
+import { asBuilt } from "../../core/built.ts";
 import { messageOf } from "../../core/errors.ts";
 import { checkAnswers, WORKER_READY, type WorkerAnswers, type WorkerStart } from "./messages.ts";
 
@@ -32,10 +33,7 @@ const START_MS_MAX = 30_000;
 /** JavaScript heap of a candidate. Typed arrays live outside of it; the scorer allocates none after loading. */
 const HEAP_MB_MAX = 256;
 
-/** From the source tree (tests) the worker is TypeScript, which Node 20 cannot run by itself; jiti is there already for features. */
-const FROM_SOURCE = import.meta.url.endsWith(".ts");
-const TYPESCRIPT = "../../../node_modules/jiti/lib/jiti-register.mjs";
-const WORKER = new URL(FROM_SOURCE ? "./worker.ts" : "./worker.js", import.meta.url);
+const WORKER = asBuilt(new URL("./worker.js", import.meta.url));
 
 /** Starts the worker. The process does not stay alive for it. */
 export function isolate(options: IsolationOptions): Isolation {
@@ -43,7 +41,6 @@ export function isolate(options: IsolationOptions): Isolation {
   const worker = new Worker(module, {
     workerData: options.start,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX, maxYoungGenerationSizeMb: 32 },
-    execArgv: module.pathname.endsWith(".ts") ? ["--import", new URL(TYPESCRIPT, import.meta.url).href] : [],
     stdout: true,
     stderr: true,
   });

@@ -213,6 +213,7 @@ test("a log from before servers could share a state goes on, and is readable by 
   await first.close();
   const db = new Database(file);
   db.exec("DROP INDEX predictions_applied; DROP INDEX labels_applied");
+  db.exec("ALTER TABLE predictions DROP COLUMN rules");
   for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} DROP COLUMN applied`);
   db.exec("ALTER TABLE predictions DROP COLUMN explored");
   db.exec("PRAGMA user_version = 1");
@@ -232,7 +233,7 @@ test("a log from before anything was let through by chance goes on", async () =>
   first.appendPrediction(prediction("old"));
   await first.close();
   const db = new Database(file);
-  db.exec("ALTER TABLE predictions DROP COLUMN explored; PRAGMA user_version = 2");
+  db.exec("ALTER TABLE predictions DROP COLUMN explored; PRAGMA user_version = 3");
   db.close();
   const log = createSqliteLog({ file });
   const explored = { propensity: 0.25, upTo: 100, rules: "abc" };

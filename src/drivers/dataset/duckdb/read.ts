@@ -1,5 +1,6 @@
 // Fills typed-array columns from DuckDB's vectors, chunk by chunk.
 import type { DuckDBVector } from "@duckdb/node-api";
+import { Codes } from "../../../core/codes.ts";
 import { assert } from "../../../core/errors.ts";
 import type { Column, Table } from "../../../core/table.ts";
 import { type Connection, identifier } from "./connection.ts";
@@ -38,9 +39,9 @@ function fillerOf(planned: PlannedColumn, rows: number): Filler {
 function textFiller(rows: number, { tokens, emptyMissing }: Pick<PlannedColumn, "tokens" | "emptyMissing">): Filler {
   const codes = new Int32Array(rows);
   const dictionary: string[] = [];
-  const known = new Map<string, number>();
+  const known = new Codes<string>();
   /** Codes of tokens as they stand in the file: two tokens may be one text. */
-  const ofToken = new Map<string, number>();
+  const ofToken = new Codes<string>();
   const codeOf = (text: string): number => {
     let code = known.get(text);
     if (code === undefined) {

@@ -133,7 +133,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     scan: (fromSequence) => streaming(file, flush, () => readEvents(db, fromSequence)),
     arrivals: (fromSequence) => streaming(file, flush, () => readArrivals(db, fromSequence)),
     scanApplied: (from) => streaming(file, flush, () => readApplied(db, from)),
-    ids: () => streaming(file, flush, () => readIds(db)),
+    ids: (fromSequence) => streaming(file, flush, () => readIds(db, fromSequence)),
     bundles: () => reading(() => readBundles(db)),
     old: (before) => streaming(file, flush, () => readOld(db, before)),
     forget: (before) => reading(() => pruneAll(() => pruneBatch(db, { before }, batchRowsMax).predictions)),

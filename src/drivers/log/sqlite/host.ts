@@ -1,5 +1,6 @@
 // The thread that writes the logs of this process, started at the first record; every log hears of a crash, and a new thread follows.
 import { Worker } from "node:worker_threads";
+import { asBuilt } from "../../../core/built.ts";
 import { messageOf } from "../../../core/errors.ts";
 import type { FromThread, ToThread } from "./messages.ts";
 
@@ -19,10 +20,7 @@ export interface LogThread {
 
 /** A thread that dies again and again is started anew no sooner than this. */
 const RESTART_MS = 1000;
-/** From the source tree (tests) the thread is TypeScript, which Node 20 cannot run by itself; jiti is there already for features. */
-const FROM_SOURCE = import.meta.url.endsWith(".ts");
-const TYPESCRIPT = "../../../../node_modules/jiti/lib/jiti-register.mjs";
-const THREAD = new URL(FROM_SOURCE ? "./thread.ts" : "./thread.js", import.meta.url);
+const THREAD = asBuilt(new URL("./thread.js", import.meta.url));
 
 const listeners = new Map<number, Listener>();
 const waitedFor = new Set<number>();
@@ -54,9 +52,7 @@ export function joinThread(listener: Listener): { readonly id: number; readonly 
 
 function running(): Worker {
   if (worker !== null) return worker;
-  const started = new Worker(THREAD, {
-    execArgv: FROM_SOURCE ? ["--import", new URL(TYPESCRIPT, import.meta.url).href] : [],
-  });
+  const started = new Worker(THREAD);
   let why = "";
   worker = started;
   if (waitedFor.size === 0) started.unref();

@@ -151,12 +151,12 @@ function aboutOf(row: Row): LoggedTransaction | null {
   return row[8] === null ? null : { transactionId: loadText(row[1]), time: numberOf(row[7]), fields: fieldsOf(row[8]) };
 }
 
-/** Ids of all predictions, oldest first: only as much is read at a time as leaves the event loop free. */
-export async function* readIds(db: Connection): AsyncGenerator<readonly string[]> {
+/** Ids of predictions, oldest first: only as much is read at a time as leaves the event loop free. */
+export async function* readIds(db: Connection, fromSequence: number): AsyncGenerator<readonly string[]> {
   const query = db
     .prepare("SELECT transaction_id, sequence FROM predictions WHERE sequence >= ? ORDER BY sequence LIMIT ?")
     .raw();
-  for (let from = 0; ; ) {
+  for (let from = fromSequence; ; ) {
     const rows = query.all([from, IDS_PAGE_ROWS]) as Row[];
     if (rows.length === 0) return;
     yield rows.map((row) => loadText(row[0]));
@@ -181,8 +181,8 @@ export async function* readOld(db: Connection, before: number): AsyncGenerator<O
     for (const row of rows) {
       const record = predictionOf(row);
       if (!(record.receivedAt < before)) return;
-      const label = { fraud: row[16] === 1, knownAt: numberOf(row[17]), source: loadText(row[18]) };
-      yield { record, label: row[16] === null ? null : label };
+      const label = { fraud: row[17] === 1, knownAt: numberOf(row[18]), source: loadText(row[19]) };
+      yield { record, label: row[17] === null ? null : label };
       from = record.sequence + 1;
     }
     await breathe();

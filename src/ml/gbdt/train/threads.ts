@@ -1,5 +1,6 @@
 // Training on a team of worker threads: the calling thread stays free, and the model is the same at any number of them.
 import { Worker } from "node:worker_threads";
+import { asBuilt } from "../../../core/built.ts";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
 import { refuseParameter } from "../../faults.ts";
 import { makeMemory } from "../../kernels/load.ts";
@@ -12,9 +13,7 @@ import { ARENA_START } from "./workspace.ts";
 
 const THREADS_MAX = 64;
 
-/** From the source tree (tests) the worker is TypeScript, which Node 20 cannot run by itself; jiti is there for features. */
-const FROM_SOURCE = import.meta.url.endsWith(".ts");
-const WORKER = new URL(FROM_SOURCE ? "./worker.ts" : "./worker.js", import.meta.url);
+const WORKER = asBuilt(new URL("./worker.js", import.meta.url));
 
 /**
  * Trains as `trainGbdt` does, to the same bytes, on `threads` worker threads. A matrix that is not in shared memory is
@@ -52,7 +51,7 @@ export async function trainGbdtThreads(
 }
 
 function startWorker(): Worker {
-  return new Worker(WORKER, { execArgv: FROM_SOURCE ? ["--import", "jiti/register"] : [] });
+  return new Worker(WORKER);
 }
 
 /** The first worker's result; rejects as soon as any of them fails, leaves early, or the signal is aborted. */

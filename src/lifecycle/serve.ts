@@ -1,0 +1,108 @@
+// Serve: the pipelines of a workspace as a server opens them, each under its own lock and with its own log.
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SentinelError } from "../core/errors.ts";
+import type { OpenPipeline, PipelineSource } from "../online/pipelines.ts";
+import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import { loadSchema } from "./data/schema-file.ts";
+import { applyFirst, rulesFileOf, rulesNow } from "./rules.ts";
+
+/** Makes the ports of one pipeline, and closes what they opened. */
+export type PortsOf = (pipeline: Pipeline) => { readonly ports: Ports; close(): Promise<void> };
+
+/** The pipeline of other verbs where nobody names one and there are several. */
+const USUAL = "card";
+
+/**
+ * Which pipelines a server holds, and which of them answers a request that names none: the one that `main` names, else the first of
+ * `named`, else the only one, else `card`, else none. Errors: pipeline.missing.
+ */
+export function servedNames(
+  workspace: string,
+  { named, main }: { readonly named: readonly string[]; readonly main: string | null },
+): { readonly names: readonly string[]; readonly main: string | null } {
+  const known = pipelineNames(workspace);
+  const names = [...new Set(named.length > 0 ? named : known)];
+  const wanted = main ?? named[0] ?? (known.length === 1 ? known[0] : known.includes(USUAL) ? USUAL : null);
+  // Names the folder's pipelines, or says that there are none.
+  for (const name of names) if (!known.includes(name)) loadPipeline(workspace, name);
+  if (names.length === 0) loadPipeline(workspace, USUAL);
+  if (wanted === null || names.includes(wanted)) return { names, main: wanted };
+  throw new SentinelError("pipeline.missing", `--default ${wanted} is none of the pipelines that are served`, {
+    hint: `name one of ${names.join(", ")}`,
+  });
+}
+
+/** A pipeline file as a source of an engine. */
+export function fileSource(workspace: string, name: string, portsOf: PortsOf): PipelineSource {
+  return { name, from: "file", open: () => withoutFolder(workspace, () => openFile(workspace, name, portsOf)) };
+}
+
+async function openFile(workspace: string, name: string, portsOf: PortsOf): Promise<OpenPipeline> {
+  const pipeline = loadPipeline(workspace, name);
+  const schema = loadSchema(pipeline);
+  const { ports, close } = portsOf(pipeline);
+  try {
+    await firstRules(ports, pipeline);
+    const lock = await lockServing(ports, `serve-${name}`);
+    return {
+      ports,
+      pipeline,
+      schema,
+      async close() {
+        await close().finally(() => lock.release());
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Rules of a workspace in which none were ever applied begin with their file; later a changed file waits for its command. */
+async function firstRules(ports: Ports, pipeline: Pipeline): Promise<void> {
+  const applied = await applyFirst(ports, { pipeline, actor: "serve" }).catch(async (error: unknown) => {
+    // What is live goes on, whatever the file says meanwhile.
+    if (!(error instanceof SentinelError) || (await rulesNow(ports, pipeline)).head.revision === 0) throw error;
+    ports.report.line(`the rules file cannot be applied: ${error.message}`);
+    return null;
+  });
+  if (applied === null || applied.changes.length === 0) return;
+  const { changes, done } = applied;
+  const lines = `${changes.length} changes of ${path.basename(rulesFileOf(pipeline))}`;
+  ports.report.line(done ? `${lines} applied` : `${lines} are not applied: run \`sentinel rules apply\``);
+}
+
+/** Whoever asks a pipeline reads what is wrong with it, and where the workspace lies is nobody's business. */
+async function withoutFolder<T>(workspace: string, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    if (!(error instanceof SentinelError)) throw error;
+    const bare = (text: string): string => text.replaceAll(`${path.resolve(workspace)}${path.sep}`, "");
+    throw new SentinelError(error.code, bare(error.message), { hint: bare(error.hint), cause: error });
+  }
+}
+
+const LOCK_TRIES_MAX = 20;
+const LOCK_RETRY_MS = 100;
+
+/**
+ * Without Redis only one server may serve a pipeline of a workspace, because two would each keep a feature state that the other's traffic
+ * never reaches: the lock is held while serving. With Redis the lock is only tried, so that no server without Redis runs, and released.
+ */
+async function lockServing(ports: Ports, name: string): Promise<{ release(): Promise<void> }> {
+  const lock = await ports.lock();
+  if (ports.shared === undefined) return lock.acquire(name);
+  for (let tries = 1; ; tries++) {
+    try {
+      await (await lock.acquire(name)).release();
+      return { release: async () => {} };
+    } catch (error) {
+      // Another server that looks at the same moment.
+      if (tries === LOCK_TRIES_MAX) throw error;
+      await sleep(LOCK_RETRY_MS);
+    }
+  }
+}

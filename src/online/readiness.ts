@@ -1,0 +1,26 @@
+// Readiness: whether an engine can answer now, and why not; the one place that decides it for every door.
+import type { Engine } from "./engine.ts";
+import type { ChampionFault } from "./live.ts";
+
+export type Readiness =
+  /** `state`: whether the feature state is warm. */
+  | { readonly ready: true; readonly state: "warm" | "cold" }
+  | { readonly ready: false; readonly reason: string; readonly fault?: ChampionFault };
+
+/**
+ * A pipeline without a model is ready once it has rules; every other one needs a champion. All else asks this function, and `answer` asks
+ * `deciderOf`.
+ */
+export function readinessOf({ live, log }: Pick<Engine, "live" | "log">): Readiness {
+  const { champion, fault, modelless, rules } = live.current;
+  if (live.draining) return { ready: false, reason: "draining" };
+  if (modelless && rules === undefined) return { ready: false, reason: "no rules" };
+  if (champion === null && !modelless) {
+    if (fault === undefined) return { ready: false, reason: "no champion" };
+    return { ready: false, reason: "the champion cannot be served", fault };
+  }
+  // A log that cannot be written ends readiness before requests are refused, so that traffic goes elsewhere.
+  if (log.health().fault !== null || log.refusal() !== null)
+    return { ready: false, reason: "the log cannot be written" };
+  return { ready: true, state: champion === null || champion.held.warm ? "warm" : "cold" };
+}
