@@ -64,6 +64,8 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       missedShare: 1,
       blockPrecision: 0.9,
       blockScoreMin: 0.5,
+      // Came later; off.
+      explore: { bands: [], answer: "review", seed: 1 },
       failOpen: "review",
     },
     gates: {
@@ -71,10 +73,12 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       training: { margin: 0.05 },
       promotion: {
         mode: "non-inferiority",
+        metric: "average-precision",
         margin: 0.02,
         coverageMin: 0.95,
         fraudsMin: 50,
         daysMin: 3,
+        blockedUnknownMax: 1,
         resamples: 1000,
       },
       // Came later; off, so that nothing of then behaves otherwise.
