@@ -1,20 +1,26 @@
-// Writes the tables of docs/configuration.md anew from the sections of src/pipeline/; with --check only says whether they are up to date.
+// Writes the tables of keys anew, from the sections of src/pipeline/; with --check only says whether they are up to date.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createJiti } from "jiti";
 
-const PAGE = fileURLToPath(new URL("../docs/configuration.md", import.meta.url));
 // Node 20 does not run TypeScript by itself.
 const jiti = createJiti(import.meta.url);
 const { withKeyTables } = await jiti.import("../src/pipeline/tables.ts");
 const { CHAPTERS } = await jiti.import("../src/pipeline/sections.ts");
+const { RULES_FILE } = await jiti.import("../src/pipeline/rules.ts");
 
-const written = readFileSync(PAGE, "utf8");
-const page = withKeyTables(written, CHAPTERS);
-if (page === written) process.exit(0);
-if (process.argv.includes("--check")) {
-  console.error("keys: docs/configuration.md differs from the sections of src/pipeline/: npm run map");
-  process.exit(1);
+for (const [name, chapters] of [
+  ["docs/configuration.md", CHAPTERS],
+  ["docs/rules.md", { "Rules file": RULES_FILE.fields }],
+]) {
+  const file = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  const written = readFileSync(file, "utf8");
+  const page = withKeyTables(written, chapters);
+  if (page === written) continue;
+  if (process.argv.includes("--check")) {
+    console.error(`keys: ${name} differs from the sections of src/pipeline/: npm run map`);
+    process.exit(1);
+  }
+  writeFileSync(file, page);
+  console.log(`${name} is new`);
 }
-writeFileSync(PAGE, page);
-console.log("docs/configuration.md is new");

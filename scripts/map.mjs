@@ -15,6 +15,7 @@ const FOLDERS = {
   drivers: "what `ports/` asks for: a folder per port, a folder per vendor or format",
   evidence: "is B better than A?",
   drift: "has the world moved?",
+  rules: "SQL conditions: language, one compiled pass, lanes, lists",
   quality: "is this data fit to train on?",
   features: "from a transaction to a vector, online and offline alike",
   ml: "learning and scoring; knows columns and numbers only",

@@ -17,6 +17,7 @@ const AREAS = {
   quality: "Expectation suites",
   features: "Features",
   expression: "Expressions",
+  rules: "Rules",
   labels: "Labels",
   ml: "Learning and scoring",
   bundle: "Bundles",

@@ -9,6 +9,7 @@ import type { KeyStore } from "./ports/keys.ts";
 import type { PredictionLog } from "./ports/log.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
+import type { RuleStore } from "./ports/rules.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
 
 const SHARED_FLUSH_MS = 50;
@@ -51,7 +52,7 @@ export function openWorkspacePorts(
 ): {
   /** Ports of one pipeline; close them before the workspace's. */
   portsOf(pipeline: PipelinePortsOptions): OpenPorts;
-  readonly common: Omit<Ports, "log" | "shared">;
+  readonly common: Omit<Ports, "log" | "rules" | "shared">;
   close(): Promise<void>;
 } {
   const open: Closing[] = [];
@@ -135,8 +136,14 @@ function pipelinePorts(
     open.push(driver);
     return driver;
   });
+  const rules = once(async (): Promise<RuleStore> => {
+    const { createFileRules } = await import("./drivers/rules/files/driver.ts");
+    await of.stateFolder();
+    const dir = path.join(config.stateDir, "rules");
+    return createFileRules({ dir, pipeline: options.pipeline, lock: of.common.lock });
+  });
   return {
-    ports: { ...of.common, log, ...(config.redis === null ? {} : { shared }) },
+    ports: { ...of.common, log, rules, ...(config.redis === null ? {} : { shared }) },
     close: () => closeAll(open),
   };
 }

@@ -29,6 +29,11 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./registry.ts"),
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  rules: [
+    "list, apply, add, stage, remove, history, rollback: SQL rules that decide beside the model",
+    () => import("./rules.ts"),
+  ],
+  lists: ["list, show, add or end: named values that rules ask", () => import("./lists.ts")],
   keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
@@ -67,8 +72,11 @@ export async function main(argv: readonly string[]): Promise<number> {
       for (const [flags, meaning] of verb.options) command.option(flags, meaning);
       command.action(async (...given: unknown[]) => {
         const options = withPipelines(name, { ...program.opts(), ...command.opts() }, [program, command]);
-        const args = given.slice(0, -2).filter((arg): arg is string => typeof arg === "string");
-        result = await runVerb(verb, { options, args, output });
+        const args = given
+          .slice(0, -2)
+          .flat()
+          .filter((arg): arg is string => typeof arg === "string");
+        result = await runVerb(name, verb, { options, args, output });
       });
     } else if (name !== undefined && name !== "help") {
       throw new SentinelError("cli.usage", `there is no verb ${JSON.stringify(name)}`, {
@@ -150,6 +158,28 @@ function describeProgram(): Command {
 }
 
 async function runVerb(
+  name: string,
+  verb: Verb,
+  given: { readonly options: VerbOptions; readonly args: readonly string[]; readonly output: Output },
+): Promise<VerbResult> {
+  const file = given.options.summary;
+  if (typeof file !== "string") return await runIn(verb, given);
+  const { recorded } = await import("./summary.ts");
+  const { checkOutFile } = await import("./out.ts");
+  checkOutFile("--summary", file);
+  const record = recorded(given.output, { verb: name, file });
+  let ended: { readonly error?: unknown } = {};
+  try {
+    return await runIn(verb, { ...given, output: record.output });
+  } catch (error) {
+    ended = { error };
+    throw error;
+  } finally {
+    record.write(ended.error);
+  }
+}
+
+async function runIn(
   verb: Verb,
   given: { readonly options: VerbOptions; readonly args: readonly string[]; readonly output: Output },
 ): Promise<VerbResult> {

@@ -256,6 +256,26 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A body, a line of a stream or the head of a request came too slowly",
     todo: "Send again, faster; an empty line now and then keeps a stream open.",
   },
+  "rules.conflict": {
+    meaning: "Somebody else changed the rules between reading and writing",
+    todo: "Look at the rules as they are now, and make the change again if it is still wanted.",
+  },
+  "rules.invalid": {
+    meaning: "A rule, a list or an area is not as docs/rules.md says",
+    todo: "Correct the place that the message names; the hint says what to write instead.",
+  },
+  "rules.unknown": {
+    meaning: "There is no such rule, list or rule set",
+    todo: "See `sentinel rules list` and `sentinel lists`.",
+  },
+  "rules.unreadable": {
+    meaning: "The stored rules cannot be read, or are not what their hash says",
+    todo: "Put the folder that the message names back from a backup; servers go on with the last rules that they know.",
+  },
+  "rules.unwritable": {
+    meaning: "The rules cannot be written",
+    todo: "Check that the folder exists, may be written to and has space left.",
+  },
   "server.key-missing": {
     meaning: "A request came without a valid key",
     todo: "Send `Authorization: Bearer KEY`; `sentinel keys add` makes a key, `SENTINEL_ADMIN_KEY` is one.",

@@ -3,12 +3,14 @@
 import type { SentinelError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import { fault } from "./fault.ts";
-import { FUNCTIONS, ROUND_DIGITS_MAX } from "./functions.ts";
+import { FUNCTIONS, ROUND_DIGITS_MAX, typeTaken } from "./functions.ts";
+import { compileRegex } from "./regex.ts";
 import type { Node } from "./syntax.ts";
 import { childrenOf } from "./syntax.ts";
 import { likePattern } from "./text.ts";
 
-export type ExpressionType = "number" | "text" | "boolean";
+/** A `time` is an instant, in milliseconds since 1970 UTC: it is compared and taken apart, never calculated with. */
+export type ExpressionType = "number" | "text" | "boolean" | "time";
 /** Type of a part; a bare NULL has none of its own and fits everywhere. */
 export type PartType = ExpressionType | "null";
 
@@ -38,6 +40,7 @@ interface Scope {
 function typeOf(node: Node, scope: Scope): PartType {
   switch (node.kind) {
     case "literal":
+      if (node.time) return "time";
       return node.value === null ? "null" : TYPE_OF_VALUE[typeof node.value as "number" | "string" | "boolean"];
     case "column":
       return columnType(node, scope);
@@ -65,6 +68,20 @@ function typeOf(node: Node, scope: Scope): PartType {
       }
       return "boolean";
     }
+    case "rlike":
+      demand([node.of], { type: "text", by: "RLIKE" }, scope);
+      if (typeof compileRegex(node.pattern) === "string") {
+        const hint = `${compileRegex(node.pattern)}; patterns are RE2's: no look-around, no back references`;
+        throw fault(scope.text, node.at, { message: "the pattern of RLIKE cannot be used", hint });
+      }
+      return "boolean";
+    case "in list": {
+      const hint = "an expression has no subquery; refer to columns and earlier features by name";
+      throw fault(scope.text, node.at, { message: "SELECT is not allowed", hint });
+    }
+    case "made":
+      for (const { node: arg, type } of node.args) demand([arg], { type, by: node.name }, scope);
+      return node.gives;
     case "case": {
       demand(
         node.whens.map(({ when }) => when),
@@ -114,8 +131,12 @@ function callType(node: Extract<Node, { kind: "call" }>, scope: Scope): PartType
     throw fault(scope.text, node.at, { message: `${name} has ${node.args.length} arguments`, hint });
   }
   if (name === "round" && node.args.length === 2) checkDigits(node.args[1], scope);
+  if (typeof takes === "object") {
+    for (const [at, arg] of node.args.entries()) demand([arg], { type: typeTaken(takes, at), by: name }, scope);
+    return gives as PartType;
+  }
   const type =
-    takes === "number" || takes === "text"
+    takes === "number" || takes === "text" || takes === "time"
       ? demand(node.args, { type: takes, by: name }, scope)
       : common(node.args, name, scope);
   if (takes === "ordered" && type === "boolean") {
@@ -161,10 +182,22 @@ function common(nodes: readonly Node[], by: string, scope: Scope): PartType {
   return first;
 }
 
-const PLURAL: Readonly<Record<ExpressionType, string>> = { number: "numbers", text: "texts", boolean: "booleans" };
-const SINGULAR: Readonly<Record<ExpressionType, string>> = { number: "a number", text: "a text", boolean: "a boolean" };
+const PLURAL: Readonly<Record<ExpressionType, string>> = {
+  number: "numbers",
+  text: "texts",
+  boolean: "booleans",
+  time: "times",
+};
+const SINGULAR: Readonly<Record<ExpressionType, string>> = {
+  number: "a number",
+  text: "a text",
+  boolean: "a boolean",
+  time: "a time",
+};
 
 function mismatch(node: Node, what: { readonly message: string; readonly scope: Scope }): SentinelError {
-  const hint = "values are never converted: a number is written 12, a text '12', a boolean TRUE or a comparison";
+  const hint = what.message.includes("time")
+    ? "a time is compared with TIMESTAMP '2024-01-31 12:00:00' or taken apart with hour(…), dayofweek(…), date_part('month', …)"
+    : "values are never converted: a number is written 12, a text '12', a boolean TRUE or a comparison";
   return fault(what.scope.text, node.at, { message: what.message, hint });
 }

@@ -3,8 +3,9 @@ import { assert } from "../core/errors.ts";
 import type { ExpressionType, PartType } from "./check.ts";
 import { typesOf } from "./check.ts";
 import { fault } from "./fault.ts";
-import { FUNCTIONS } from "./functions.ts";
+import { FUNCTIONS, typeTaken } from "./functions.ts";
 import { parseExpression } from "./parse.ts";
+import { compileRegex } from "./regex.ts";
 import type { Bank, Step, Text } from "./steps.ts";
 import {
   ARITHMETIC,
@@ -20,6 +21,7 @@ import {
   minus,
   not,
   or,
+  testText,
 } from "./steps.ts";
 import type { Node } from "./syntax.ts";
 import { childrenOf } from "./syntax.ts";
@@ -73,7 +75,7 @@ export function compileExpression(
   const evaluate: CompiledExpression["evaluate"] = (get) => {
     for (let i = 0; i < columns.length; i++) {
       const value = get(i) ?? null;
-      const wanted = columnTypes[i] === "text" ? "string" : columnTypes[i];
+      const wanted = WANTED[columnTypes[i]];
       // The message is made only where it is needed: this is a loop over rows.
       if (value !== null && typeof value !== wanted) assert(false, `column ${columns[i]} is a ${columnTypes[i]}`);
       if (columnTypes[i] === "text") texts[i] = value as Text;
@@ -88,13 +90,15 @@ export function compileExpression(
   return { type, columns, evaluate, numbers, texts, result, run };
 }
 
+const WANTED = { text: "string", number: "number", boolean: "boolean", time: "number" } as const;
+
 /** The columns an expression names, in order of first mention. Throws `expression.invalid` when it does not parse. */
 export function namesIn(text: string): string[] {
   return columnsOf(parseExpression(text));
 }
 
-function columnsOf(root: Node): string[] {
-  const names = new Set<string>();
+/** The columns that a tree names, in order of first mention, behind those in `names`. */
+export function columnsOf(root: Node, names: Set<string> = new Set()): string[] {
   const seen = new Set<Node>();
   const visit = (node: Node): void => {
     if (seen.has(node)) return;
@@ -106,7 +110,8 @@ function columnsOf(root: Node): string[] {
   return [...names];
 }
 
-function bankOf(type: PartType): Bank {
+/** Where values of a type live. */
+export function bankOf(type: PartType): Bank {
   return type === "text" ? "texts" : "numbers";
 }
 
@@ -114,7 +119,7 @@ function bankOf(type: PartType): Bank {
  * Gives every part a register and every operation a step, children first. All parts are computed, also those that CASE does not choose:
  * no operation can fail, and straight code is faster than branches.
  */
-class Assembly {
+export class Assembly {
   readonly numbers: number[];
   readonly texts: Text[];
   readonly steps: Step[] = [];
@@ -180,6 +185,18 @@ class Assembly {
         const b = this.emit(node.pattern, "texts");
         return (to) => like(node, { to, a, b });
       }
+      case "rlike": {
+        const a = this.emit(node.of, "texts");
+        const pattern = compileRegex(node.pattern);
+        assert(typeof pattern !== "string", "the type check compiled the pattern");
+        return (to) => testText(pattern.test, { to, a });
+      }
+      case "made": {
+        const from = node.args.map(({ node: arg, type }) => this.emit(arg, bankOf(type)));
+        return (to) => node.step(to, from);
+      }
+      case "in list":
+        throw new Error("the type check refuses lists that nobody knows");
       case "case": {
         const bank = bankOf(this.types.get(node)!);
         const whens = node.whens.map(({ when }) => this.emit(when, "numbers"));
@@ -189,7 +206,12 @@ class Assembly {
       }
       case "call": {
         const rule = FUNCTIONS.get(node.name.toLowerCase())!;
-        const bank = rule.takes === "text" ? "texts" : this.bankOfAll(node.args);
+        const { takes } = rule;
+        if (typeof takes === "object") {
+          const each = node.args.map((one, at) => this.emit(one, bankOf(typeTaken(takes, at))));
+          return (to) => rule.step(to, each, rule.gives === "text" ? "texts" : "numbers");
+        }
+        const bank = takes === "text" ? "texts" : this.bankOfAll(node.args);
         const from = node.args.map((one) => this.emit(one, bank));
         return (to) => rule.step(to, from, bank);
       }

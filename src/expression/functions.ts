@@ -1,17 +1,11 @@
 // The closed list of functions: what each takes, gives and does.
+import { distanceKm } from "../core/place.ts";
+import type { FunctionRule } from "./function-rule.ts";
+import { TEXT_FUNCTIONS } from "./functions-text.ts";
+import { TIME_FUNCTIONS } from "./functions-time.ts";
 import type { Bank, Step } from "./steps.ts";
 import { finite, isMissing, testTexts } from "./steps.ts";
 import { compareTexts, lengthOf, lowerCase, trimSpaces, upperCase } from "./text.ts";
-
-export interface FunctionRule {
-  /** Type of every argument: "one" is any one type, "ordered" numbers or texts. */
-  readonly takes: "number" | "text" | "one" | "ordered";
-  readonly least: number;
-  readonly most: number;
-  /** "same": the type of the arguments. */
-  readonly gives: "number" | "text" | "boolean" | "same";
-  readonly step: (to: number, from: readonly number[], bank: Bank) => Step;
-}
 
 /** Digits that round() takes: powers of ten up to here are exact. */
 export const ROUND_DIGITS_MAX = 15;
@@ -134,7 +128,21 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionRule> = new Map<string, Func
   ["starts_with", ofTwoTexts((text, part) => text.startsWith(part))],
   ["trim", ofText(trimSpaces)],
   ["upper", ofText(upperCase)],
+  ["distance_km", { takes: "number", least: 4, most: 4, gives: "number", step: distanceStep }],
+  ...TEXT_FUNCTIONS,
+  ...TIME_FUNCTIONS,
 ]);
+
+/** The type of an argument where each has its own. */
+export function typeTaken(takes: readonly ("number" | "text")[], at: number): "number" | "text" {
+  return takes[Math.min(at, takes.length - 1)];
+}
+
+function distanceStep(to: number, [lat, lon, otherLat, otherLon]: readonly number[]): Step {
+  return (n) => {
+    n[to] = finite(distanceKm(n[lat], n[lon], n[otherLat], n[otherLon]));
+  };
+}
 
 function firstPresent(to: number, from: readonly number[], bank: Bank): Step {
   if (bank === "texts") {

@@ -1,6 +1,8 @@
 // The parser: the text of an expression to its tree, by operator precedence (Pratt 1973), within limits.
 import type { SentinelError } from "../core/errors.ts";
+import { parseIso } from "../core/time.ts";
 import { fault } from "./fault.ts";
+import { subqueryHint } from "./subquery.ts";
 import type { BinaryOperator, Node } from "./syntax.ts";
 import { EXPRESSION_DEPTH_MAX, EXPRESSION_LENGTH_MAX, EXPRESSION_NODES_MAX } from "./syntax.ts";
 import type { Token } from "./tokens.ts";
@@ -38,6 +40,7 @@ const OPERATORS = new Map<string, { readonly power: number; readonly op: BinaryO
   ["<=", { power: COMPARE, op: "<=" }],
   [">", { power: COMPARE, op: ">" }],
   [">=", { power: COMPARE, op: ">=" }],
+  ["<=>", { power: COMPARE, op: "is not distinct from" }],
   ["||", { power: CONCAT, op: "||" }],
   ["+", { power: ADD, op: "+" }],
   ["-", { power: ADD, op: "-" }],
@@ -45,25 +48,57 @@ const OPERATORS = new Map<string, { readonly power: number; readonly op: BinaryO
   ["/", { power: MULTIPLY, op: "/" }],
   ["%", { power: MULTIPLY, op: "%" }],
 ]);
-const MATCHES = new Set(["BETWEEN", "IN", "LIKE", "ILIKE"]);
+const MATCHES = new Set(["BETWEEN", "IN", "LIKE", "ILIKE", "RLIKE", "REGEXP"]);
 
 /** Words that are no column unless quoted. The second line belongs to SQL that is refused. */
 const RESERVED = new Set(
-  "AND OR NOT IS NULL TRUE FALSE DISTINCT FROM BETWEEN IN LIKE ILIKE ESCAPE CASE WHEN THEN ELSE END"
+  "AND OR NOT IS NULL TRUE FALSE DISTINCT FROM BETWEEN IN LIKE ILIKE RLIKE REGEXP ESCAPE CASE WHEN THEN ELSE END"
     .concat(
       " SELECT EXISTS ANY ALL SOME OVER FILTER WITH CAST TRY_CAST INTERVAL SIMILAR GLOB COLLATE WHERE HAVING UNION",
     )
     .split(" "),
 );
 const REFUSED_WORDS = new Map([
-  ["SELECT", "an expression has no subquery; refer to columns and earlier features by name"],
   ["WITH", "an expression has no subquery; refer to columns and earlier features by name"],
   ["EXISTS", "an expression has no subquery; refer to columns and earlier features by name"],
   ["OVER", "an expression sees one transaction; use a window feature for what came before"],
   ["FILTER", "an expression sees one transaction; use a window feature for what came before"],
+  ["INTERVAL", "a span of time stands in quotes: count_last('5m', user_id)"],
   ["CAST", "values are never converted; write CASE WHEN … THEN … END"],
   ["TRY_CAST", "values are never converted; write CASE WHEN … THEN … END"],
 ]);
+
+/** Functions under the names that Spark SQL, or another SQL, has for them. */
+const OTHER_NAMES = new Map([
+  ["nvl", "coalesce"],
+  ["ifnull", "coalesce"],
+  ["pow", "power"],
+  ["lcase", "lower"],
+  ["ucase", "upper"],
+  ["substr", "substring"],
+  ["char_length", "length"],
+  ["character_length", "length"],
+  ["len", "length"],
+  ["startswith", "starts_with"],
+  ["endswith", "ends_with"],
+  ["signum", "sign"],
+  ["day", "dayofmonth"],
+]);
+const MATCH_NAMES = new Set(["rlike", "regexp", "regexp_like"]);
+/** What date_part and EXTRACT take, and the function that gives it. */
+const TIME_PARTS = new Map([
+  ["year", "year"],
+  ["quarter", "quarter"],
+  ["month", "month"],
+  ["day", "dayofmonth"],
+  ["hour", "hour"],
+  ["minute", "minute"],
+  ["second", "second"],
+  ["dow", "dayofweek"],
+  ["dayofweek", "dayofweek"],
+  ["doy", "dayofyear"],
+]);
+const EMPTY_TEXT: Node = { kind: "literal", value: "", at: 0 };
 
 class Parser {
   private readonly text: string;
@@ -135,7 +170,14 @@ class Parser {
       const op = negated ? "is not distinct from" : "is distinct from";
       return this.node({ kind: "binary", op, left: of, right: this.expression(IS), at });
     }
-    this.expect("NULL", "NULL or DISTINCT FROM");
+    const truth = this.word();
+    if (truth === "TRUE" || truth === "FALSE") {
+      this.next++;
+      const right = this.node({ kind: "literal", value: truth === "TRUE", at });
+      const op = negated ? "is distinct from" : "is not distinct from";
+      return this.node({ kind: "binary", op, left: of, right, at });
+    }
+    this.expect("NULL", "NULL, TRUE, FALSE or DISTINCT FROM");
     const node = this.node({ kind: "is null", of, at });
     return negated ? this.node({ kind: "not", of: node, at }) : node;
   }
@@ -151,14 +193,41 @@ class Parser {
     }
     if (this.accept("IN")) {
       this.expect("(");
+      if (this.word() === "SELECT") return this.node({ kind: "in list", of, list: this.listName(), at });
       const list = this.list();
       return this.node({ kind: "in", of, list, at });
     }
+    if (this.accept("RLIKE") || this.accept("REGEXP")) return this.rlike(of, at);
     const ignoreCase = this.accept("ILIKE");
     if (!ignoreCase) this.expect("LIKE", "IN, LIKE, ILIKE or BETWEEN");
     const pattern = this.expression(MATCH);
     const quote = this.accept("ESCAPE") ? this.escape() : "";
     return this.node({ kind: "like", of, pattern, escape: quote, ignoreCase, at });
+  }
+
+  /** After x IN (: SELECT any_name FROM list ). */
+  private listName(): string {
+    const { at } = this.peek();
+    const start = this.next;
+    this.next++;
+    const column = this.peek();
+    this.next++;
+    if ((column.kind === "name" || column.kind === "quoted") && this.accept("FROM")) {
+      const list = this.peek();
+      this.next++;
+      if ((list.kind === "name" || list.kind === "quoted") && this.accept(")")) return list.text;
+    }
+    this.next = start;
+    const hint = "the only subquery is x [NOT] IN (SELECT value FROM list_name), over a list, without WHERE or joins";
+    throw fault(this.text, at, { message: "SELECT is not allowed here", hint });
+  }
+
+  private rlike(of: Node, at: number): Node {
+    const token = this.peek();
+    this.next++;
+    if (token.kind === "text") return this.node({ kind: "rlike", of, pattern: token.text, at });
+    const hint = "write the pattern itself in quotes, as in email RLIKE '^[a-z]+[0-9]{4}@'";
+    throw fault(this.text, token.at, { message: "RLIKE takes a text in quotes", hint });
   }
 
   private escape(): string {
@@ -186,6 +255,12 @@ class Parser {
     if (word === "+")
       return this.node({ kind: "binary", op: "+", left: this.zero(at), right: this.expression(SIGNED), at });
     if (word === "NOT") return this.node({ kind: "not", of: this.expression(NOT), at });
+    if (word === "!") return this.node({ kind: "not", of: this.expression(SIGNED), at });
+    if (word === "SELECT") {
+      const hint = subqueryHint(this.text.slice(at));
+      throw fault(this.text, at, { message: `${token.text} is not allowed`, hint });
+    }
+    if ((word === "TIMESTAMP" || word === "DATE") && this.peek().kind === "text") return this.instant(at);
     if (word === "NULL") return this.node({ kind: "literal", value: null, at });
     if (word === "TRUE" || word === "FALSE") return this.node({ kind: "literal", value: word === "TRUE", at });
     if (word === "CASE") return this.case(at);
@@ -210,12 +285,72 @@ class Parser {
   }
 
   private call(token: Token): Node {
+    const name = token.text.toLowerCase();
+    if (name === "extract") return this.extract(token.at);
     const args = this.peek().text === ")" && this.accept(")") ? [] : this.list();
     if (this.word() === "OVER" || this.word() === "FILTER") {
       const hint = REFUSED_WORDS.get("OVER")!;
       throw fault(this.text, this.peek().at, { message: `${this.peek().text} is not allowed`, hint });
     }
-    return this.node({ kind: "call", name: token.text, args, at: token.at });
+    return this.node(this.spoken(token, args) ?? { kind: "call", name: token.text, args, at: token.at });
+  }
+
+  /** Calls that say what an operator or another function says; null for all others. */
+  private spoken({ text, at }: Token, args: readonly Node[]): Node | null {
+    const name = text.toLowerCase();
+    const [first, second, third] = args;
+    const other = OTHER_NAMES.get(name);
+    if (other !== undefined) return { kind: "call", name: other, args, at };
+    if (name === "mod" && args.length === 2) return { kind: "binary", op: "%", left: first, right: second, at };
+    if (name === "isnull" && args.length === 1) return { kind: "is null", of: first, at };
+    if (name === "isnotnull" && args.length === 1) {
+      return { kind: "not", of: this.node({ kind: "is null", of: first, at }), at };
+    }
+    if ((name === "if" || name === "iff") && args.length === 3) {
+      return { kind: "case", whens: [{ when: first, value: second }], otherwise: third, at };
+    }
+    if (name === "concat" && args.length > 0) {
+      const joined = args.reduce((left, right) => this.node({ kind: "binary", op: "||", left, right, at }));
+      return args.length === 1 ? this.node({ kind: "binary", op: "||", left: joined, right: EMPTY_TEXT, at }) : joined;
+    }
+    if (MATCH_NAMES.has(name) && args.length === 2) {
+      if (second.kind === "literal" && typeof second.value === "string") {
+        return { kind: "rlike", of: first, pattern: second.value, at };
+      }
+      const hint = "write the pattern itself in quotes, as in regexp_like(email, '^[a-z]+[0-9]{4}@')";
+      throw fault(this.text, second.at, { message: `${text} takes its pattern in quotes`, hint });
+    }
+    if (name === "date_part" && args.length === 2) return this.datePart(first, second, at);
+    return null;
+  }
+
+  private datePart(part: Node, of: Node, at: number): Node {
+    const word = part.kind === "literal" && typeof part.value === "string" ? part.value.toLowerCase() : "";
+    const name = TIME_PARTS.get(word);
+    if (name !== undefined) return { kind: "call", name, args: [of], at };
+    const hint = `write one of ${[...TIME_PARTS.keys()].join(", ")}`;
+    throw fault(this.text, part.at, { message: "that is no part of a time", hint });
+  }
+
+  /** After EXTRACT(: part FROM x ). */
+  private extract(at: number): Node {
+    const token = this.peek();
+    this.next++;
+    this.expect("FROM");
+    const of = this.expression(0);
+    this.expect(")");
+    const part: Node = { kind: "literal", value: token.text, at: token.at };
+    return this.node(this.datePart(part, of, at));
+  }
+
+  /** TIMESTAMP '2024-01-01 12:00:00' or DATE '2024-01-01', in UTC where it names no zone. */
+  private instant(at: number): Node {
+    const token = this.peek();
+    this.next++;
+    const value = parseIso(token.text);
+    if (Number.isFinite(value)) return this.node({ kind: "literal", value, time: true, at });
+    const hint = "write it as TIMESTAMP '2024-01-31 12:00:00', in UTC where no zone is given";
+    throw fault(this.text, token.at, { message: `'${token.text}' is no time`, hint });
   }
 
   /** One expression or more and the closing bracket. */

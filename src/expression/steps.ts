@@ -118,6 +118,17 @@ export function testTexts(test: (a: string, b: string) => boolean, { to, a, b }:
   };
 }
 
+/** A test of one text. */
+export function testText(
+  test: (text: string) => boolean,
+  { to, a }: { readonly to: number; readonly a: number },
+): Step {
+  return (n, t) => {
+    const text = t[a];
+    n[to] = text === null ? Number.NaN : test(text) ? 1 : 0;
+  };
+}
+
 // Three-valued logic: unknown AND false is false, unknown OR true is true.
 
 export function and({ to, a, b }: Pair): Step {

@@ -18,8 +18,9 @@ interface At {
 
 /** BETWEEN, a simple CASE and the negated forms are made of the others; so a node may have several parents. */
 export type Node = At &
+  /** `time`: the number is an instant. */
   (
-    | { readonly kind: "literal"; readonly value: number | string | boolean | null }
+    | { readonly kind: "literal"; readonly value: number | string | boolean | null; readonly time?: true }
     | { readonly kind: "column"; readonly name: string }
     | { readonly kind: "minus" | "not" | "is null"; readonly of: Node }
     | { readonly kind: "binary"; readonly op: BinaryOperator; readonly left: Node; readonly right: Node }
@@ -37,7 +38,24 @@ export type Node = At &
         readonly whens: readonly { readonly when: Node; readonly value: Node }[];
         readonly otherwise: Node | null;
       }
+    /** The pattern is a literal, so that it is compiled once. */
+    | { readonly kind: "rlike"; readonly of: Node; readonly pattern: string }
     | { readonly kind: "call"; readonly name: string; readonly args: readonly Node[] }
+    /** x IN (SELECT … FROM name): whoever knows lists puts a `made` part in its place. */
+    | { readonly kind: "in list"; readonly of: Node; readonly list: string }
+    | {
+        /** An operation that no text says by itself: a list's look-up, a place within an area. The parser makes none. */
+        readonly kind: "made";
+        /** Two of one name and the same parts are one. */
+        readonly name: string;
+        readonly args: readonly { readonly node: Node; readonly type: "number" | "text" | "boolean" | "time" }[];
+        readonly gives: "number" | "boolean";
+        /** As a step of steps.ts: from registers to a register. */
+        readonly step: (
+          to: number,
+          from: readonly number[],
+        ) => (numbers: Float64Array, texts: (string | null)[]) => void;
+      }
   );
 
 /** The nodes directly under one. */
@@ -56,6 +74,8 @@ export function childrenOf(node: Node): readonly Node[] {
       return [...node.whens.flatMap(({ when, value }) => [when, value]), ...(node.otherwise ? [node.otherwise] : [])];
     case "call":
       return node.args;
+    case "made":
+      return node.args.map(({ node: arg }) => arg);
     default:
       return [node.of];
   }

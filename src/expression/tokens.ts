@@ -17,14 +17,15 @@ const REFUSED: readonly (readonly [pattern: RegExp, what: string, hint: string])
   [/\*\*|\^/y, "a power sign", "write power(x, y)"],
   [/\/\//y, "an integer division", "write floor(x / y)"],
   [/==/y, "==", "write = to compare"],
+  [/&&/y, "&&", "write AND"],
 ];
 
 const SPACE = /[ \t\r\n]+/y;
 const NUMBER = /(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
 const NAME = /[\p{L}_][\p{L}\p{M}\p{N}_]*(?:\.[\p{L}_][\p{L}\p{M}\p{N}_]*)*/uy;
 const TEXT = /'(?:[^']|'')*'/y;
-const QUOTED = /"(?:[^"]|"")*"/y;
-const SIGN = /<=|>=|<>|!=|\|\||[=<>+\-*/%(),]/y;
+const QUOTED = /"(?:[^"]|"")*"|`(?:[^`]|``)*`/y;
+const SIGN = /<=>|<=|>=|<>|!=|\|\||[=<>+\-*/%(),!]/y;
 /** What may not follow a number or a quoted name without a space. */
 const WORD = /[\p{L}\p{N}_.'"]/uy;
 
@@ -61,7 +62,7 @@ function tokenAt(text: string, at: number): { readonly token: Token; readonly en
     return { token: { kind, text: plain(kind, found), at }, end };
   }
   const message =
-    text[at] === "'" || text[at] === '"'
+    text[at] === "'" || text[at] === '"' || text[at] === "`"
       ? `the ${text[at]} is never closed`
       : `${[...text.slice(at)][0]} begins nothing`;
   throw fault(text, at, { message, hint: "texts stand in 'single quotes', odd column names in \"double quotes\"" });
@@ -77,7 +78,9 @@ const KINDS: readonly (readonly [Token["kind"], RegExp])[] = [
 
 function plain(kind: Token["kind"], found: string): string {
   if (kind === "text") return found.slice(1, -1).replaceAll("''", "'");
-  return kind === "quoted" ? found.slice(1, -1).replaceAll('""', '"') : found;
+  if (kind !== "quoted") return found;
+  const quote = found[0];
+  return found.slice(1, -1).replaceAll(quote + quote, quote);
 }
 
 function matchAt(pattern: RegExp, text: string, at: number): string {

@@ -1,13 +1,10 @@
 // The kinds of feature a spec may hold, as plain JSON data, with their limits.
+import type { DerivedValue } from "../core/window.ts";
 
-/** At most this many features in one spec: a vector stays a few kilobytes. */
-export const FEATURES_MAX = 1000;
-/** Longest window plus delay, in days: a year and a month, so that "the same day last year" can be asked. */
-export const WINDOW_DAYS_MAX = 400;
+export { FEATURES_MAX, KEY_COLUMNS_MAX, KEYS_MAX, WINDOW_DAYS_MAX } from "../core/window.ts";
+
 /** Longest name of a spec, a feature or a column. */
 export const NAME_LENGTH_MAX = 120;
-/** A key is one column or a pair. */
-export const KEY_COLUMNS_MAX = 2;
 /** Values a category feature may list. */
 export const CATEGORY_VALUES_MAX = 10_000;
 /** Values that a category may learn from a table: with the bucket of all others, as many as the trees tell apart. */
@@ -16,8 +13,6 @@ export const LEARNED_VALUES_MAX = 253;
 export const LEARNED_DEFAULTS = { max: 50, rowsMin: 20 } as const;
 /** Columns that "all numeric columns" may leave out by name. */
 export const EXCEPT_MAX = 1000;
-/** Different keys in one spec; each costs a table of state. */
-export const KEYS_MAX = 16;
 
 /** What a window may be over besides a numeric column; no column may have one of these names. */
 export const EVENT_WORDS = ["transactions", "frauds", "genuine", "fraud-rate"] as const;
@@ -78,6 +73,8 @@ export interface WindowFeature {
   readonly current?: boolean;
   /** The value in place of NaN when nothing is in the window (mean, std, min, max, fraud-rate). */
   readonly empty?: number;
+  /** In place of the column `over`: a value of the transaction. Only rules' windows have one; a spec in JSON may not. */
+  readonly derived?: DerivedValue;
 }
 
 /** Time since the key's last or first earlier transaction, or last or first known fraud, at most `within` ago; NaN when none. */

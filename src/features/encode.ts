@@ -24,6 +24,17 @@ export function encode(
   return out;
 }
 
+/** As {@link encode}, unrounded, the plan's features first; overwritten by the next look at this plan. `out` has plan.width values. */
+export function encodeUnrounded(
+  state: FeatureState,
+  plan: FeaturePlan,
+  tx: Transaction,
+  out: Float32Array,
+): Float64Array {
+  state.read(plan, tx, out);
+  return state.bind(plan).values;
+}
+
 /** Learns one arrival; gives what became of a transaction. One that was learned recently is not learned again. */
 export function learnArrival(state: FeatureState, arrival: FeatureArrival): Learned | null {
   if (arrival.kind === "transaction") return state.learn(arrival.transaction, arrival.receivedAt);

@@ -1,5 +1,6 @@
 // Inputs: which columns of a transaction a plan reads, and as what.
 import type { FeatureDef } from "./definition.ts";
+import { derivedOf } from "./derived.ts";
 import { columnOfIdentity } from "./distinct.ts";
 import { columnsOfPlan, type FeaturePlan } from "./plan.ts";
 
@@ -17,10 +18,15 @@ export interface PlanInputs {
 export function inputsOf(plan: FeaturePlan): PlanInputs {
   const values = plan.series.flatMap(({ columns }) => columns);
   const identities = values.map(columnOfIdentity).filter((name) => name !== null);
-  const plain = values.filter((name) => columnOfIdentity(name) === null);
+  const derived = values.map(derivedOf).filter((one) => one !== null);
+  const plain = values.filter((name) => columnOfIdentity(name) === null && derivedOf(name) === null);
+  const read = (isText: boolean): string[] =>
+    derived.flatMap(({ columns }) =>
+      Object.keys(columns).filter((name) => columns[name] !== "time" && (columns[name] === "text") === isText),
+    );
   const keys = unique(plan.series.flatMap(({ key }) => key));
-  const numbers = unique([...plain, ...plan.steps.columns.map(({ column }) => column)]);
-  const texts = unique([...identities, ...plan.steps.texts]);
+  const numbers = unique([...plain, ...read(false), ...plan.steps.columns.map(({ column }) => column)]);
+  const texts = unique([...identities, ...read(true), ...plan.steps.texts]);
   return { keys, numbers, texts, all: columnsOfPlan(plan) };
 }
 

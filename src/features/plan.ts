@@ -2,6 +2,7 @@
 import { DAY_MS, parseDuration } from "../core/duration.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
+import { derivedColumn, derivedOf } from "./derived.ts";
 import { columnOfIdentity, identityColumn } from "./distinct.ts";
 import { compileFeature } from "./expression.ts";
 import type { ElapsedStep, KeySteps, MultipleDraft, SinceFraudStep, WindowDraft } from "./passes.ts";
@@ -50,11 +51,15 @@ export interface PlanSteps {
 
 /** The columns a plan reads. */
 export function columnsOfPlan(plan: FeaturePlan): string[] {
-  const names = plan.series.flatMap((series) => [
-    ...series.key,
-    ...series.columns.map((name) => columnOfIdentity(name) ?? name),
-  ]);
+  const names = plan.series.flatMap((series) => [...series.key, ...series.columns.flatMap(sourcesOf)]);
   return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
+}
+
+/** The columns of a transaction that a state's column is made of. */
+export function sourcesOf(name: string): readonly string[] {
+  const derived = derivedOf(name);
+  if (derived === null) return [columnOfIdentity(name) ?? name];
+  return Object.keys(derived.columns).filter((column) => derived.columns[column] !== "time");
 }
 
 /** Compiles a checked spec. */
@@ -165,7 +170,8 @@ const COMPILE: {
     const delayMs = parseDuration(def.delay ?? "0s");
     const series = seriesOf(draft, def.key, { feature, reachMs: ms + delayMs });
     const { empty = Number.NaN } = def;
-    const over = def.aggregate === "distinct" ? identityColumn(def.over) : def.over;
+    const plain = def.aggregate === "distinct" ? identityColumn(def.over) : def.over;
+    const over = def.derived === undefined ? plain : derivedColumn(def.derived);
     if (over === "frauds" || over === "fraud-rate") series.frauds = true;
     else if (over === "genuine") series.genuine = true;
     else if (over !== "transactions") series.columns.add(over);

@@ -10,6 +10,8 @@ import type { FeatureSpec } from "./spec.ts";
 import type { Places } from "./state.ts";
 import { EventRow, FeatureState } from "./state.ts";
 
+/** Rows whose keys are brought into the cache at once. More would push each other out of the first level. */
+const AHEAD_ROWS = 16;
 /** How often progress is reported. */
 const PROGRESS_ROWS = 65_536;
 
@@ -90,6 +92,21 @@ export function* replayBlocks(
   run.end();
 }
 
+/**
+ * As {@link replay}, row after row in time order: `visit` gets the row's place and its values, unrounded, the plan's features first, before
+ * the row is learned. They are overwritten by the next row's. Gives the state after the last row.
+ */
+export function replayRows(input: ReplayInput, visit: (row: number, values: Float64Array) => void): FeatureState {
+  const run = new Run(input);
+  const { state, plan, order } = run;
+  const vector = new Float32Array(plan.width);
+  const { values } = state.bind(plan);
+  const places = { at: 0, step: 1 };
+  for (let i = 0; i < order.length; i++) run.next(vector, places, { visit, values });
+  run.end();
+  return state;
+}
+
 /** A table on its way through a state, row by row. */
 class Run {
   readonly plan: FeaturePlan;
@@ -107,6 +124,8 @@ class Run {
   private readonly labelRow: EventRow;
   private readonly label = { fraud: false, knownAt: 0 };
   private readonly onProgress: ReplayInput["onProgress"];
+  /** Kept, so that what only reads is not left out as useless. */
+  touched = 0;
 
   constructor(input: ReplayInput) {
     const { table, columns, spec } = input;
@@ -115,7 +134,7 @@ class Run {
     this.state.bind(this.plan);
     this.times = timesOf(table, columns.time);
     this.ids = columnOf(table, columns.id);
-    this.source = new RowSource(this.state, table, columnOf);
+    this.source = new RowSource(this.state, table, { columnOf, times: this.times });
     this.labels = labelsOf(input, this.times);
     this.order = orderBy(this.times);
     this.askedFrom = firstAsked(this.state, { ids: this.ids, times: this.times, order: this.order });
@@ -125,8 +144,13 @@ class Run {
   }
 
   /** Reads the next row, then learns it. */
-  next(out: Float32Array, places: Places): void {
+  next(
+    out: Float32Array,
+    places: Places,
+    seen?: { readonly visit: (row: number, values: Float64Array) => void; readonly values: Float64Array },
+  ): void {
     const { row, state, source } = this;
+    if (this.done % AHEAD_ROWS === 0) this.touchAhead();
     const at = this.order[this.done];
     row.time = Math.floor(this.times[at]);
     this.learnLabelsUntil(row.time);
@@ -134,9 +158,17 @@ class Run {
     if (!row.unasked) row.id = textAt(this.ids, at) ?? "";
     source.fill(row, at);
     state.readRow(this.plan, row, out, places);
+    seen?.visit(at, seen.values);
     state.learnRow(row);
     source.keep(row, at);
     if (++this.done % PROGRESS_ROWS === 0) this.onProgress?.(this.done, this.order.length);
+  }
+
+  private touchAhead(): void {
+    const end = Math.min(this.order.length, this.done + AHEAD_ROWS);
+    let sum = 0;
+    for (let i = this.done; i < end; i++) sum += this.source.touch(this.order[i]);
+    this.touched = sum;
   }
 
   /** Learns the labels that became known after the last row. */

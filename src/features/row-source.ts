@@ -28,9 +28,15 @@ export class RowSource {
   private readonly words: readonly Column[];
   private readonly keys: readonly KeyCodes[];
 
-  constructor(state: FeatureState, table: Table, columnOf: (table: Table, name: string) => Column) {
+  constructor(
+    state: FeatureState,
+    table: Table,
+    { columnOf, times }: { readonly columnOf: (table: Table, name: string) => Column; readonly times: Float64Array },
+  ) {
     this.state = state;
-    this.numbers = state.numbers.map((name) => {
+    this.numbers = state.numbers.map((name, at) => {
+      const derived = state.derived.find((one) => one.at === at);
+      if (derived !== undefined) return derived.derived.ofTable(table, times);
       const identity = columnOfIdentity(name);
       if (identity !== null) return identitiesOf(columnOf(table, identity));
       const column = columnOf(table, name);
@@ -81,6 +87,17 @@ export class RowSource {
       }
       row.slots[s] = slot;
     }
+  }
+
+  /** Brings what the state holds of the row's keys into the cache, as far as their slots are known; see `Timelines.touch`. */
+  touch(at: number): number {
+    let sum = 0;
+    for (let s = 0; s < this.keys.length; s++) {
+      const { codes, slots } = this.keys[s];
+      const code = codes[at];
+      if (code >= 0) sum += this.state.tables[s].touch(slots[code]);
+    }
+    return sum;
   }
 
   /** Remembers the slots that learning a row made. */

@@ -1,6 +1,7 @@
 // Feature state: the one state machine behind online encode and offline replay, in memory.
 import { assert } from "../core/errors.ts";
 import type { FieldValue, Transaction } from "../core/transaction.ts";
+import { Derived, derivedOf } from "./derived.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { KeyTable, SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import { hashId } from "./labels.ts";
@@ -66,6 +67,8 @@ export class FeatureState {
   readonly numbers: string[] = [];
   /** For each of them the column whose identities it is, or null. */
   private readonly identityOf: (string | null)[] = [];
+  /** Those of them that expressions over the transaction give, with their places. */
+  readonly derived: { readonly at: number; readonly derived: Derived }[] = [];
   /** Text columns a row holds: those of plans bound so far. */
   readonly words: string[] = [];
   readonly tables: readonly KeyTable[];
@@ -79,6 +82,8 @@ export class FeatureState {
   private readonly row: EventRow;
   /** The transaction being learned, reused so that learning allocates nothing. */
   private readonly learning = { time: 0, watermark: 0, values: new Float64Array(0) as Float64Array };
+  /** Kept, so that what only reads is not left out as useless. */
+  touched = 0;
   private lastPlan: FeaturePlan | null = null;
   private lastBinding: Binding | null = null;
 
@@ -104,6 +109,16 @@ export class FeatureState {
 
   covers(plan: FeaturePlan): boolean {
     return covers(this.layout, plan);
+  }
+
+  /** Brings what the state holds of the transaction's keys into the cache, so that those of many come from memory together. Changes nothing. */
+  touch(tx: Transaction): void {
+    let sum = 0;
+    for (const table of this.tables) {
+      const text = keyText(table.need.key, tx);
+      if (text !== null) sum += table.touch(table.find(text));
+    }
+    this.touched = sum;
   }
 
   /** The vector of `tx` at its event time into `out` (plan.width long). */
@@ -148,6 +163,8 @@ export class FeatureState {
     const at = this.numbers.indexOf(column);
     if (at >= 0) return at;
     this.identityOf.push(columnOfIdentity(column));
+    const derived = derivedOf(column);
+    if (derived !== null) this.derived.push({ at: this.numbers.length, derived: new Derived(derived) });
     return this.numbers.push(column) - 1;
   }
 
@@ -275,6 +292,9 @@ export class FeatureState {
     for (let i = 0; i < this.numbers.length; i++) {
       const of = this.identityOf[i];
       row.numbers[i] = of === null ? finiteNumber(tx.fields[this.numbers[i]]) : identityOf(fieldText(tx.fields[of]));
+    }
+    for (let i = 0; i < this.derived.length; i++) {
+      row.numbers[this.derived[i].at] = this.derived[i].derived.ofTransaction(tx);
     }
     for (let i = 0; i < this.words.length; i++) row.words[i] = fieldText(tx.fields[this.words[i]]);
     for (let s = 0; s < this.tables.length; s++) {

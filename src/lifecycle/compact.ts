@@ -113,6 +113,7 @@ function tableOf(rows: readonly OldRecord[]): Table {
     ["bundle", text(({ record }) => record.bundle)],
     ["latency_ms", number(({ record }) => record.latencyMs)],
     ["degraded", number(({ record }) => (record.degraded ? 1 : 0))],
+    ["rules", text(({ record }) => (record.rules === undefined ? undefined : JSON.stringify(record.rules)))],
     ["applied", number(({ record }) => record.applied)],
     ["fraud", number(({ label }) => (label === null ? undefined : label.fraud ? 1 : 0))],
     ["label_known_at", time(({ label }) => label?.knownAt)],

@@ -1,6 +1,7 @@
 // Replay: recompute every logged vector and score from raw history, and demand the same bits.
 
 import { messageOf } from "../core/errors.ts";
+import type { RuleOutcome } from "../core/rule.ts";
 import type { Table } from "../core/table.ts";
 import { encode, learnArrival } from "../features/encode.ts";
 import type { FeaturePlan } from "../features/plan.ts";
@@ -27,6 +28,7 @@ import type { LogBegin, PredictionLog, PredictionRecord } from "../ports/log.ts"
 import type { Ports } from "../ports/ports.ts";
 import { inputsOfTable } from "./data/served.ts";
 import { vectorsOf } from "./data/vectors.ts";
+import { outcomeFault, ReplayedRules, type ReplayedState } from "./replay/rules.ts";
 
 /** One value that came out differently. A difference in the score has the feature "(score)". */
 export interface Mismatch {
@@ -41,6 +43,11 @@ export interface ReplayReport {
   /** Vectors that were compared. */
   readonly compared: number;
   readonly scoresCompared: number;
+  /** Outcomes of rules that were compared, and those that could not be: the set or the state of its windows is gone. */
+  readonly rulesCompared: number;
+  readonly rulesSkipped: number;
+  readonly rulesMismatchCount: number;
+  readonly rulesMismatches: readonly RulesMismatch[];
   /** Predictions that could not be compared, by reason. */
   readonly skipped: Readonly<Record<SkipReason, number>>;
   /** How many values differ; `mismatches` has the first of them. */
@@ -52,6 +59,12 @@ export interface ReplayReport {
   readonly reasons: readonly string[];
   /** By layout: whether the table knows the keys that were served, which equal bits say nothing of. */
   readonly served: readonly InputReport[];
+}
+
+/** An outcome of the rules that came out differently. */
+export interface RulesMismatch {
+  readonly transactionId: string;
+  readonly what: string;
 }
 
 /**
@@ -93,13 +106,16 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
     const scorer = await bundles.get(answered);
     if (scorer !== null) plans.set(scorer.plan.layoutHash, scorer.plan);
   }
+  const rules = await ReplayedRules.open(ports, { pipeline: input.pipeline, log, models: [...plans.values()] });
+  for (const plan of rules?.plans ?? []) plans.set(plan.layoutHash, plan);
   const begin = await log.begin();
   for (const plan of plans.values()) await tracks.open(plan, begin);
   // Changes up to where the log begins were forgotten, not lost.
   const onGap = (from: number, to: number): void => tally.gap(Math.max(from, begin.applied + 1), to);
   const on = { tracks, until, onGap };
   for await (const arrival of inOrder(log, on)) {
-    if (arrival.record !== null) await compare(arrival.record, { arrival, bundles, tracks, tally });
+    if (arrival.record !== null)
+      await compare(arrival.record, { arrival, bundles, tracks, tally, rules, pruned: begin.through > 0 });
   }
   return { ...tally.report(), served: tracks.served() };
 }
@@ -183,14 +199,24 @@ export async function fromRegistry(ports: Ports, model: string, version: string)
   return loadVersion(await ports.registry(), { model, version });
 }
 
-async function compare(
-  record: PredictionRecord,
-  on: { readonly arrival: LogArrival; readonly bundles: Bundles; readonly tracks: Tracks; readonly tally: Tally },
-): Promise<void> {
+interface Comparing {
+  readonly arrival: LogArrival;
+  readonly bundles: Bundles;
+  readonly tracks: Tracks;
+  readonly tally: Tally;
+  readonly rules: ReplayedRules | null;
+  /** Whether the log has forgotten its first entries: since when a state that began empty has seen everything is not known. */
+  readonly pruned: boolean;
+}
+
+async function compare(record: PredictionRecord, on: Comparing): Promise<void> {
   const { tally } = on;
   tally.predictions++;
+  // Without a bundle the pipeline has no model: there is no vector to recompute.
+  const scorer = record.bundle === "" ? null : await on.bundles.get(record);
+  if (record.rules !== undefined) await compareRules({ ...record, rules: record.rules }, { ...on, scorer });
+  if (record.bundle === "") return;
   if (record.degraded) return tally.skip("degraded");
-  const scorer = await on.bundles.get(record);
   if (scorer === null) return tally.skip("bundle-gone");
   const track = on.tracks.at(scorer.plan, record);
   if (track === null) return tally.skip("no-origin");
@@ -202,6 +228,31 @@ async function compare(
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
   const { tolerance } = scorer;
   tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score, tolerance });
+}
+
+async function compareRules(
+  record: PredictionRecord & { readonly rules: RuleOutcome },
+  on: Comparing & { readonly scorer: Scorer | null },
+): Promise<void> {
+  const { rules, tracks, tally, scorer } = on;
+  const { transaction } = on.arrival;
+  const stateOf = (plan: FeaturePlan): ReplayedState | null => {
+    const track = tracks.at(plan, record);
+    if (track === null || track.state === null || record.sequence <= track.from) return null;
+    const warm = track.origin.trainedUpTo !== null;
+    return warm || !on.pruned ? { state: track.state, warm } : null;
+  };
+  const gone = rules === null || (record.bundle !== "" && scorer === null);
+  const model = scorer === null || record.degraded ? null : stateOf(scorer.plan);
+  if (gone || (scorer !== null && !record.degraded && model === null)) return tally.skipRules();
+  let answer = null;
+  if (scorer !== null && model !== null) {
+    const vector = encode(model.state, scorer.plan, transaction);
+    answer = { vector, ...scorer.score(vector) };
+  }
+  const replayed = await rules.ask(record, { transaction, scorer, answer, stateOf });
+  if (replayed === null) return tally.skipRules();
+  tally.rules(record.transactionId, outcomeFault({ decision: record.decision, outcome: record.rules }, replayed));
 }
 
 /** One state with the stretch of the log over which the server's state was the same. */
@@ -369,6 +420,10 @@ class Tally {
     "bundle-gone": 0,
     "history-pruned": 0,
   };
+  private rulesCompared = 0;
+  private rulesSkipped = 0;
+  private rulesMismatchCount = 0;
+  private readonly rulesMismatches: RulesMismatch[] = [];
   private readonly mismatches: Mismatch[] = [];
   private readonly mismatchesMax: number;
 
@@ -413,6 +468,18 @@ class Tally {
     if (!isSame) this.mismatch({ transactionId, feature: "(score)", logged, replayed });
   }
 
+  skipRules(): void {
+    this.rulesSkipped++;
+  }
+
+  /** `what` null: they came out the same. */
+  rules(transactionId: string, what: string | null): void {
+    this.rulesCompared++;
+    if (what === null) return;
+    this.rulesMismatchCount++;
+    if (this.rulesMismatches.length < this.mismatchesMax) this.rulesMismatches.push({ transactionId, what });
+  }
+
   report(): Omit<ReplayReport, "served"> {
     const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped, missing } = this;
     const reasons: string[] = [];
@@ -421,10 +488,16 @@ class Tally {
       const { transactionId, feature, logged, replayed } = mismatches[0];
       reasons.push(`${mismatchCount} values differ, first ${feature} of ${transactionId}: ${logged}, now ${replayed}`);
     }
+    if (this.rulesMismatchCount > 0) {
+      const { transactionId, what } = this.rulesMismatches[0];
+      reasons.push(
+        `the rules say something else of ${this.rulesMismatchCount} transactions, first ${transactionId}: ${what}`,
+      );
+    }
     if (skipped["no-origin"] > 0) reasons.push(`${skipped["no-origin"]} predictions have no known origin`);
     if (skipped["bundle-gone"] > 0) reasons.push(`${skipped["bundle-gone"]} predictions are of bundles that are gone`);
     const pruned = skipped["history-pruned"];
-    if (compared === 0 && pruned === 0) reasons.push("nothing could be compared");
+    if (compared === 0 && this.rulesCompared === 0 && pruned === 0) reasons.push("nothing could be compared");
     const passed = reasons.length === 0;
     if (pruned > 0) {
       const what = `${pruned} predictions cannot be recomputed: the log forgot what their state learned (log.retention)`;
@@ -432,8 +505,16 @@ class Tally {
     }
     if (passed && compared > 0)
       reasons.push(`${compared} vectors and ${scoresCompared} scores are the same, bit for bit`);
+    if (passed && this.rulesCompared > 0) reasons.push(`the rules say the same of ${this.rulesCompared} transactions`);
+    if (this.rulesSkipped > 0) {
+      reasons.push(
+        `what the rules said of ${this.rulesSkipped} transactions cannot be recomputed: a rule set, a bundle or the state of windows is gone`,
+      );
+    }
+    const { rulesCompared, rulesSkipped, rulesMismatchCount, rulesMismatches } = this;
+    const ruled = { rulesCompared, rulesSkipped, rulesMismatchCount, rulesMismatches };
     const counts = { predictions, compared, scoresCompared, skipped, mismatchCount, missing };
-    return { ...counts, mismatches, verdict: passed ? "pass" : "fail", reasons };
+    return { ...counts, ...ruled, mismatches, verdict: passed ? "pass" : "fail", reasons };
   }
 
   private mismatch(mismatch: Mismatch): void {

@@ -6,6 +6,7 @@ import type { OpenPipeline, PipelineSource } from "../online/pipelines.ts";
 import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { loadSchema } from "./data/schema-file.ts";
+import { applyFirst, rulesFileOf, rulesNow } from "./rules.ts";
 
 /** Makes the ports of one pipeline, and closes what they opened. */
 export type PortsOf = (pipeline: Pipeline) => { readonly ports: Ports; close(): Promise<void> };
@@ -43,6 +44,7 @@ async function openFile(workspace: string, name: string, portsOf: PortsOf): Prom
   const schema = loadSchema(pipeline);
   const { ports, close } = portsOf(pipeline);
   try {
+    await firstRules(ports, pipeline);
     const lock = await lockServing(ports, `serve-${name}`);
     return {
       ports,
@@ -56,6 +58,20 @@ async function openFile(workspace: string, name: string, portsOf: PortsOf): Prom
     await close();
     throw error;
   }
+}
+
+/** Rules of a workspace in which none were ever applied begin with their file; later a changed file waits for its command. */
+async function firstRules(ports: Ports, pipeline: Pipeline): Promise<void> {
+  const applied = await applyFirst(ports, { pipeline, actor: "serve" }).catch(async (error: unknown) => {
+    // What is live goes on, whatever the file says meanwhile.
+    if (!(error instanceof SentinelError) || (await rulesNow(ports, pipeline)).head.revision === 0) throw error;
+    ports.report.line(`the rules file cannot be applied: ${error.message}`);
+    return null;
+  });
+  if (applied === null || applied.changes.length === 0) return;
+  const { changes, done } = applied;
+  const lines = `${changes.length} changes of ${path.basename(rulesFileOf(pipeline))}`;
+  ports.report.line(done ? `${lines} applied` : `${lines} are not applied: run \`sentinel rules apply\``);
 }
 
 /** Whoever asks a pipeline reads what is wrong with it, and where the workspace lies is nobody's business. */

@@ -6,6 +6,7 @@ import type { Engine } from "./engine.ts";
 import type { LiveSet, Served } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
+import type { LiveRules } from "./rules.ts";
 import type { Answer, Scorer } from "./score.ts";
 import type { ShadowJobs } from "./shadow.ts";
 import type { PredictionDraft, StateResult } from "./states.ts";
@@ -41,6 +42,11 @@ export function answer(engine: Engine, parsed: Parsed, options: AnswerOptions = 
     if (known !== undefined) return repeat(engine, known);
   }
   return answerLater(engine, parsed, options);
+}
+
+/** Fetches what the answer to a transaction will read; to be called for each of several before the first is answered. */
+export function expect(engine: Engine, { transaction }: Parsed): void {
+  if (engine.states.sharing() === null) engine.live.current.champion?.held.state.touch(transaction);
 }
 
 /** As {@link answer}, where a batch holds the id or only the log can tell whether it was answered. */
@@ -95,6 +101,17 @@ export function championOf(live: LiveSet): Served {
   });
 }
 
+/**
+ * Who answers: the champion, or null where the pipeline has no model and rules alone decide. Throws `server.not-ready` when there is neither.
+ */
+export function deciderOf(live: LiveSet): Served | null {
+  if (live.modelless !== true) return championOf(live);
+  if (live.rules !== undefined) return null;
+  throw new SentinelError("server.not-ready", "this pipeline has no model, and no rules yet", {
+    hint: "write pipelines/NAME.rules.yaml and run `sentinel rules apply`; the server picks them up by itself",
+  });
+}
+
 /** What one look at the states gave. */
 interface Look {
   readonly draft: PredictionDraft;
@@ -107,7 +124,7 @@ interface Look {
  */
 function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | Promise<Reply> {
   const { live = engine.live.current, judged, hold } = options;
-  const champion = championOf(live);
+  const champion = deciderOf(live);
   // A batch made sure before its first transaction.
   if (hold === undefined) refuseUnwritable(engine);
   let look: Look | null = null;
@@ -124,14 +141,21 @@ function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | 
     if (result.fault !== null) learnFault(engine, result.fault);
     if (result.learned === "too-late") engine.counters.tooLate();
     const { draft } = look!;
-    if (!draft.degraded) engine.inputs.judged(champion.scorer, parsed.transaction);
-    if (!draft.degraded && result.logged) judged?.(draft.vector, champion.scorer);
+    if (!draft.degraded && champion !== null) {
+      engine.inputs.judged(champion.scorer, parsed.transaction);
+      if (result.logged) judged?.(draft.vector, champion.scorer);
+    }
     return reply(engine, { ...look!, logged: result.logged });
   };
   const byPolicy = (error: unknown): Reply | Promise<Reply> => {
     if (!isStateFault(error)) throw error;
     engine.counters.stateFailed(error.code);
-    const draft = draftOf(engine, parsed, { champion, ...BY_POLICY });
+    const draft = withRules(engine, draftOf(engine, parsed, { champion, ...BY_POLICY }), {
+      parsed,
+      champion,
+      live,
+      readable: false,
+    });
     // `applied: 0`: answered by policy, not in the shared state, so replay skips it. Updated later if the change did reach the store.
     return reply(engine, { draft, jobs: NO_JOBS, logged: engine.log.appendPrediction({ ...draft, applied: 0 }) });
   };
@@ -176,9 +200,17 @@ function noRoom(): SentinelError {
 }
 
 /** Reads the vector, scores it, and takes what the shadows need: all of it before the transaction is learned. */
-function lookAt(engine: Engine, parsed: Parsed, on: { readonly champion: Served; readonly live: LiveSet }): Look {
+function lookAt(
+  engine: Engine,
+  parsed: Parsed,
+  on: { readonly champion: Served | null; readonly live: LiveSet },
+): Look {
   const { clock } = engine.ports;
   const { champion } = on;
+  if (champion === null) {
+    const unjudged = draftOf(engine, parsed, { champion, ...BY_POLICY });
+    return { draft: withRules(engine, unjudged, { parsed, champion, live: on.live, readable: true }), jobs: NO_JOBS };
+  }
   const { scorer, held, guard } = champion;
   const { transaction } = parsed;
   const begun = clock.elapsed();
@@ -188,10 +220,50 @@ function lookAt(engine: Engine, parsed: Parsed, on: { readonly champion: Served;
     return scorer.score(vector);
   });
   const latencyMs = clock.elapsed() - begun;
-  const draft = draftOf(engine, parsed, { champion, answer, vector, latencyMs });
+  const judged = draftOf(engine, parsed, { champion, answer, vector, latencyMs });
+  const draft = withRules(engine, judged, { parsed, champion, live: on.live, readable: true });
   if (answer === null) return { draft, jobs: NO_JOBS };
   const answered = { transaction, champion: scorer, answer, latencyMs, vector };
   return { draft, jobs: engine.shadows.take(answered, on.live.shadows) };
+}
+
+/** The draft as the rules want it; the same where there are none. */
+function withRules(
+  engine: Engine,
+  draft: PredictionDraft,
+  on: { readonly parsed: Parsed; readonly champion: Served | null; readonly live: LiveSet; readonly readable: boolean },
+): PredictionDraft {
+  const { rules } = on.live;
+  return rules === undefined ? draft : judgedByRules(engine, draft, { ...on, rules });
+}
+
+function judgedByRules(
+  engine: Engine,
+  draft: PredictionDraft,
+  on: {
+    readonly parsed: Parsed;
+    readonly champion: Served | null;
+    readonly rules: LiveRules;
+    readonly readable: boolean;
+  },
+): PredictionDraft {
+  const { rules, champion, readable } = on;
+  const { transaction } = on.parsed;
+  const { card } = engine.pipeline.columns;
+  // Rules of another model's features are not asked about this one's: they follow within the poll.
+  const isOurs = champion !== null && rules.planHash === champion.scorer.plan.hash;
+  const { vector, score, anomalyScore, degraded, decision } = draft;
+  const judged = engine.rules.judge(rules, {
+    transaction,
+    answer: degraded || !isOurs ? null : { vector, score, anomalyScore },
+    without: { decision, by: degraded || champion === null ? "policy" : "model" },
+    state: champion?.held ?? null,
+    readable,
+    entity: String((card === null ? null : transaction.fields[card]) ?? transaction.id),
+  });
+  if (judged === null) return draft;
+  const outcome = isOurs || champion === null ? judged.outcome : { ...judged.outcome, stale: true as const };
+  return { ...draft, decision: judged.decision, rules: outcome };
 }
 
 const BY_POLICY = { answer: null, vector: EMPTY_VECTOR, latencyMs: 0 };
@@ -201,14 +273,13 @@ function draftOf(
   engine: Engine,
   parsed: Parsed,
   given: {
-    readonly champion: Served;
+    readonly champion: Served | null;
     readonly answer: Answer | null;
     readonly vector: Float32Array;
     readonly latencyMs: number;
   },
 ): PredictionDraft {
   const { champion, answer, vector, latencyMs } = given;
-  const { scorer } = champion;
   const { transaction, extra } = parsed;
   return {
     transactionId: transaction.id,
@@ -218,11 +289,12 @@ function draftOf(
     vector,
     score: answer?.score ?? Number.NaN,
     anomalyScore: answer?.anomalyScore ?? Number.NaN,
-    decision: answer?.decision ?? engine.pipeline.decisions.failOpen,
-    version: scorer.version,
-    bundle: scorer.bundle,
+    // Without a model, what no rule stops is let through.
+    decision: champion === null ? "approve" : (answer?.decision ?? engine.pipeline.decisions.failOpen),
+    version: champion?.scorer.version ?? "",
+    bundle: champion?.scorer.bundle ?? "",
     latencyMs,
-    degraded: answer === null,
+    degraded: champion !== null && answer === null,
   };
 }
 

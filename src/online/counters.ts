@@ -26,6 +26,10 @@ export interface Counters {
   swapped(): void;
   /** A version could not be loaded or warmed. */
   versionBroken(code: string): void;
+  /** Another rule set began to serve. */
+  rulesSwapped(): void;
+  /** The rules could not be read, a rule cannot be asked, or one failed while it was asked; by code. */
+  rulesFailed(code: string): void;
   /** The feature state could not be saved. */
   persistFailed(): void;
 }
@@ -44,6 +48,8 @@ export const noCounters: Counters = {
   labelled() {},
   swapped() {},
   versionBroken() {},
+  rulesSwapped() {},
+  rulesFailed() {},
   persistFailed() {},
 };
 

@@ -11,6 +11,7 @@ import { checkFields } from "./fields.ts";
 import { Live } from "./live.ts";
 import { createParser, type TransactionParser } from "./parse.ts";
 import { checkRedaction, type Redact, redactor } from "./redact.ts";
+import { Rules } from "./rules.ts";
 import type { loadScorer } from "./score.ts";
 import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
@@ -26,6 +27,7 @@ export interface Engine {
   readonly states: OnlineStates;
   readonly shadows: Shadows;
   readonly live: Live;
+  readonly rules: Rules;
   readonly parser: TransactionParser;
   readonly duplicates: Duplicates;
   readonly inputs: ServedInputs;
@@ -89,6 +91,7 @@ export async function openEngine(input: {
     workerModule: options.workerModule,
   });
   const inputs = new ServedInputs({ ports, pipeline: pipeline.name, counters, logger });
+  const rules = new Rules({ ports, pipeline, schema, states, log, logger, counters });
   const live = new Live({
     ports,
     model: pipeline.model,
@@ -98,6 +101,7 @@ export async function openEngine(input: {
     logger,
     counters,
     load: options.load,
+    rules,
     check: ({ plan }) => {
       checkRedaction(pipeline.log.redact, plan);
       checkFields(plan, { pipeline, schema });
@@ -130,6 +134,7 @@ export async function openEngine(input: {
     states,
     shadows,
     live,
+    rules,
     parser,
     duplicates,
     inputs,

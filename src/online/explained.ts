@@ -36,6 +36,7 @@ export async function explainedAnswer(
     reasons: null,
     reasons_absent: { code, text },
   });
+  if (body.model === null) return without("not-explainable", "this pipeline has no model; `rules` says what fired");
   if (body.degraded) return without("degraded", "scoring failed, and the pipeline's policy answered");
   try {
     const judged = seen ?? (await earlier(engine, parsed.transaction.id));
@@ -46,7 +47,7 @@ export async function explainedAnswer(
     if (error instanceof SentinelError && error.code === "ml.not-explainable") {
       return without("not-explainable", error.message);
     }
-    engine.logger.warn({ version: body.model.version, error: messageOf(error) }, "an answer has no reasons");
+    engine.logger.warn({ version: body.model?.version, error: messageOf(error) }, "an answer has no reasons");
     return without("failed", "a fault kept the reasons away; the server's log tells it");
   }
 }

@@ -1,10 +1,13 @@
 // What serves now: the aliases are polled; a new bundle is loaded, proven and warmed, then swapped in by one assignment.
 
+import { isCandidate } from "../core/alias.ts";
 import type { BundleFiles } from "../core/bundle.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { hasModel } from "../pipeline/source.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Counters, EngineLog } from "./counters.ts";
 import { createGuard, type Guard } from "./guard.ts";
+import type { LiveRules, Rules } from "./rules.ts";
 import { loadScorer, type Scorer } from "./score.ts";
 import { SHADOWS_MAX, type Shadowed, type Shadows } from "./shadow.ts";
 import type { OnlineStates, WarmState } from "./states.ts";
@@ -22,6 +25,10 @@ export interface Served {
 export interface LiveSet {
   readonly champion: Served | null;
   readonly shadows: readonly Shadowed[];
+  /** The rules that serve; absent: there are none. */
+  readonly rules?: LiveRules;
+  /** True where the pipeline has no model: rules alone decide, and there is never a champion. */
+  readonly modelless?: true;
   /** Why there is no champion, where there should be one. */
   readonly fault?: ChampionFault;
 }
@@ -52,6 +59,8 @@ export interface LiveOptions {
   readonly load?: typeof loadScorer;
   /** Throws when a bundle cannot serve this pipeline, or requests cannot feed it. */
   readonly check?: (scorer: Scorer) => void;
+  /** The rules beside the model; absent: there are none. */
+  readonly rules?: Rules;
   /** What else is to be read of a bundle before it is the champion; never throws. */
   readonly prepare?: (scorer: Scorer) => Promise<void>;
 }
@@ -89,6 +98,7 @@ export class Live {
 
   constructor(options: LiveOptions) {
     this.options = options;
+    if (!hasModel(options)) this.current = { champion: null, shadows: [], modelless: true };
   }
 
   /** Looks the aliases up now; concurrent calls share one look-up. Never throws: what is wrong is kept and told. */
@@ -135,6 +145,11 @@ export class Live {
 
   private async follow(): Promise<void> {
     const { ports, model, logger } = this.options;
+    if (this.current.modelless) {
+      await this.followRules();
+      this.checkedAt = ports.clock.now();
+      return;
+    }
     try {
       const registry = await ports.registry();
       const aliases = await registry.aliases(model);
@@ -158,8 +173,21 @@ export class Live {
       const fault = this.broken.get(champion);
       if (fault !== undefined) this.tellFault({ version: champion, message: fault.message });
     }
+    await this.followRules();
     await this.followShadows();
     this.forget();
+  }
+
+  /** Rules are compiled for the champion's features and swapped in as a whole; their windows are warmed afterwards. */
+  private async followRules(): Promise<void> {
+    const { rules } = this.options;
+    if (rules === undefined) return;
+    const plan = this.current.champion?.scorer.plan ?? null;
+    const serving = await rules.follow(plan);
+    if (serving === null) return;
+    if (serving !== this.current.rules) this.current = { ...this.current, rules: serving };
+    const held = this.current.champion?.held ?? null;
+    await rules.warm((runtime) => held !== null && runtime.coveredBy(held));
   }
 
   /** While the last good champion serves there is nothing to tell. */
@@ -177,9 +205,10 @@ export class Live {
     if (held === null) return;
     const { scorer, guard } = next;
     if (now?.scorer !== scorer) await this.options.prepare?.(scorer);
+    const rules = (await this.options.rules?.follow(scorer.plan)) ?? this.current.rules;
     const since = this.options.ports.clock.now();
     const shadows = this.current.shadows.filter((shadow) => shadow.scorer !== scorer);
-    this.current = { champion: { scorer, guard, held, since }, shadows };
+    this.current = { champion: { scorer, guard, held, since }, shadows, ...(rules === undefined ? {} : { rules }) };
     this.options.counters.swapped();
     logger.info({ version, bundle: scorer.bundle, warm: held.warm, caughtUp: held.caughtUp }, "champion serves");
   }
@@ -218,7 +247,7 @@ export class Live {
   /** Every alias that starts with "candidate", and the champion before this one, so that a rollback has evidence. */
   private shadowVersions(): string[] {
     const versions = Object.keys(this.aliases)
-      .filter((alias) => alias.startsWith("candidate") || alias === "previous")
+      .filter((alias) => isCandidate(alias) || alias === "previous")
       .sort()
       .map((alias) => this.aliases[alias]);
     const champion = this.current.champion?.scorer.version;
@@ -283,6 +312,7 @@ export class Live {
     }
     for (const version of this.broken.keys()) if (!named.has(version)) this.broken.delete(version);
     const layouts = new Set(used.map(({ plan }) => plan.layoutHash));
+    for (const layout of this.options.rules?.layouts() ?? []) layouts.add(layout);
     const now = ports.clock.now();
     for (const { layout } of states.all()) {
       if (layouts.has(layout)) this.unusedSince.delete(layout);

@@ -8,18 +8,19 @@ export type Readiness =
   | { readonly ready: false; readonly reason: string; readonly fault?: ChampionFault };
 
 /**
- * Every pipeline has a model today, so one without a champion is not ready. A pipeline of rules alone belongs here: all else asks this
- * function, and `answer` asks `championOf`.
+ * A pipeline without a model is ready once it has rules; every other one needs a champion. All else asks this function, and `answer` asks
+ * `deciderOf`.
  */
 export function readinessOf({ live, log }: Pick<Engine, "live" | "log">): Readiness {
-  const { champion, fault } = live.current;
+  const { champion, fault, modelless, rules } = live.current;
   if (live.draining) return { ready: false, reason: "draining" };
-  if (champion === null) {
+  if (modelless && rules === undefined) return { ready: false, reason: "no rules" };
+  if (champion === null && !modelless) {
     if (fault === undefined) return { ready: false, reason: "no champion" };
     return { ready: false, reason: "the champion cannot be served", fault };
   }
   // A log that cannot be written ends readiness before requests are refused, so that traffic goes elsewhere.
   if (log.health().fault !== null || log.refusal() !== null)
     return { ready: false, reason: "the log cannot be written" };
-  return { ready: true, state: champion.held.warm ? "warm" : "cold" };
+  return { ready: true, state: champion === null || champion.held.warm ? "warm" : "cold" };
 }

@@ -1,6 +1,7 @@
 // The reply to one transaction: what every door answers, made from the record that is logged of it.
 
 import type { Decision } from "../core/decision.ts";
+import type { DecidedBy, RuleOutcome } from "../core/rule.ts";
 import type { PredictionDraft } from "./states.ts";
 
 /** What a door answers. Scores are null when the policy answered because scoring failed. */
@@ -9,19 +10,48 @@ export interface Reply {
   readonly score: number | null;
   readonly anomaly_score: number | null;
   readonly decision: Decision;
-  readonly model: { readonly name: string; readonly version: string; readonly bundle: string };
+  /** Null where the pipeline has no model. */
+  readonly model: { readonly name: string; readonly version: string; readonly bundle: string } | null;
   readonly degraded?: true;
+  /** Who decided, where there are rules. */
+  readonly decided_by?: DecidedBy;
+  readonly rules?: ReplyRules;
+}
+
+/** What the rules said. */
+export interface ReplyRules {
+  /** Hash of the rule set. */
+  readonly set: string;
+  /** The rule that decided; null where the model or the policy did. */
+  readonly rule: string | null;
+  /** All that fired and may decide. */
+  readonly fired: readonly string[];
+  /** Those that fired in shadow. */
+  readonly shadow: readonly string[];
+  /** Rules that could not be asked; left out where all were. */
+  readonly unready?: number;
 }
 
 /** The answer that a record in the log stands for. */
 export function replyOfRecord(record: PredictionDraft, model: string): Reply {
-  const { transactionId, score, anomalyScore, decision, version, bundle, degraded } = record;
+  const { transactionId, score, anomalyScore, decision, version, bundle, degraded, rules } = record;
   return {
     transaction_id: transactionId,
-    score: degraded ? null : score,
-    anomaly_score: degraded ? null : anomalyScore,
+    score: degraded || isModelless(record) ? null : score,
+    anomaly_score: degraded || isModelless(record) ? null : anomalyScore,
     decision,
-    model: { name: model, version, bundle },
+    model: isModelless(record) ? null : { name: model, version, bundle },
     ...(degraded ? { degraded } : {}),
+    ...(rules === undefined ? {} : ruleReply(rules)),
   };
+}
+
+/** No bundle judged it: the pipeline has no model. */
+export function isModelless({ bundle }: Pick<PredictionDraft, "bundle">): boolean {
+  return bundle === "";
+}
+
+function ruleReply(of: RuleOutcome): Pick<Reply, "decided_by" | "rules"> {
+  const { by, set, rule, fired, shadow, unready } = of;
+  return { decided_by: by, rules: { set, rule, fired, shadow, ...(unready > 0 ? { unready } : {}) } };
 }

@@ -33,6 +33,8 @@ export interface Pipeline
   readonly canonical: ReadonlyMap<string, string>;
 }
 
+/** Where the rules of a pipeline stand as code: pipelines/NAME.rules.yaml. */
+export const RULES_SUFFIX = ".rules.yaml";
 const NAME = /^[\w-]+$/;
 
 /** The names of the workspace's pipelines; files with a dot in their name (`card.rules.yaml`) belong to one. */

@@ -2,6 +2,14 @@
 import { either, list, text, textLike } from "./kind.ts";
 import { key } from "./section.ts";
 
+/** The name of no model. */
+const NO_MODEL = "none";
+
+/** Whether a model answers; else rules alone decide. */
+export function hasModel(pipeline: { readonly model: string }): boolean {
+  return pipeline.model !== NO_MODEL;
+}
+
 /** More are a folder's matter. */
 const SOURCES_MAX = 1000;
 
@@ -12,7 +20,7 @@ export const SOURCE = {
   }),
   model: key(textLike("^[\\w.-]{1,100}$", "letters, digits, `_`, `-`, `.`"), {
     required: true,
-    means: "The registered model's name.",
+    means: "The registered model's name; `none`: there is none, and rules alone decide ([Rules](rules.md)).",
   }),
   source: key(either(text, list(text, { from: 1, to: SOURCES_MAX })), {
     required: true,

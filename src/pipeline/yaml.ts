@@ -21,12 +21,15 @@ export interface ReadYaml<F extends Fields> {
 }
 
 /** A function that reads texts by a section; `file` is for messages. Errors: pipeline.invalid, with the line. */
-export function yamlReader<F extends Fields>(section: Section<F>): (text: string, file: string) => ReadYaml<F> {
+export function yamlReader<F extends Fields>(
+  section: Section<F>,
+  { bytesMax = PIPELINE_BYTES_MAX, example = "pipelines/card.yaml of a fresh `sentinel init`" } = {},
+): (text: string, file: string) => ReadYaml<F> {
   const isValid = new Ajv2020({ allErrors: true, verbose: true, strict: true, allowUnionTypes: true }).compile(
     section.schema,
   );
   return (text, file) => {
-    checkBytes(Buffer.byteLength(text), file);
+    checkBytes(Buffer.byteLength(text), file, bytesMax);
     const lines = new LineCounter();
     const document = parse(text, lines, file);
     const raw = plain(document, file);
@@ -35,7 +38,7 @@ export function yamlReader<F extends Fields>(section: Section<F>): (text: string
       const faults = plainest(isValid.errors ?? []).map((fault) => faultWords(fault, lineAt));
       throw invalid(file, {
         what: [...new Set(faults)].slice(0, FAULTS_SHOWN_MAX).join("; "),
-        hint: "see pipelines/card.yaml of a fresh `sentinel init` for every key",
+        hint: `see ${example} for every key`,
       });
     }
     const refuse: Place["refuse"] = (path, { what, hint }) => {
@@ -47,10 +50,10 @@ export function yamlReader<F extends Fields>(section: Section<F>): (text: string
 }
 
 /** Refuses a file that is longer than any pipeline, before it is read. */
-export function checkBytes(bytes: number, file: string): void {
-  if (bytes <= PIPELINE_BYTES_MAX) return;
+export function checkBytes(bytes: number, file: string, bytesMax = PIPELINE_BYTES_MAX): void {
+  if (bytes <= bytesMax) return;
   throw invalid(file, {
-    what: `has ${bytes} bytes; a pipeline file may have ${PIPELINE_BYTES_MAX}`,
+    what: `has ${bytes} bytes; a pipeline file may have ${bytesMax}`,
     hint: "keep data out of the pipeline file: tables go below data/, schema and suite into files beside it",
   });
 }

@@ -1,6 +1,7 @@
 // The log port: predictions, shadows and labels, joined by transaction.
 import type { Decision } from "../core/decision.ts";
 import type { SentinelError } from "../core/errors.ts";
+import type { RuleOutcome } from "../core/rule.ts";
 import type { FieldValue, Label } from "../core/transaction.ts";
 
 /** One answer that was given, with all that is needed to recompute it. */
@@ -23,6 +24,8 @@ export interface PredictionRecord {
   readonly latencyMs: number;
   /** True when the policy answered because scoring failed. */
   readonly degraded: boolean;
+  /** What the rules said, where there were any. */
+  readonly rules?: RuleOutcome;
   /**
    * Its place in the order of the shared feature state; 0 when that state never learned it. Absent where one process has the
    * state to itself: then the order is that of `sequence`.

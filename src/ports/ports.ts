@@ -3,6 +3,7 @@ import type { Dataset } from "./dataset.ts";
 import type { KeyStore } from "./keys.ts";
 import type { PredictionLog } from "./log.ts";
 import type { Registry } from "./registry.ts";
+import type { RuleStore } from "./rules.ts";
 import type { SharedStore } from "./shared-store.ts";
 
 /** The time, as an argument. */
@@ -50,6 +51,8 @@ export interface Ports {
   snapshots(): Promise<SnapshotStore>;
   lock(): Promise<Lock>;
   sourceControl(): Promise<SourceControl>;
+  /** Rules, lists and their journal; absent: there are none. */
+  rules?(): Promise<RuleStore>;
   /** Service keys; absent: there are none. */
   keys?(): Promise<KeyStore>;
   /** Where several servers keep their feature state together; absent: each process keeps its own. */

@@ -59,7 +59,20 @@ export const SCHEMAS = {
       score: { ...share, description: "Calibrated probability of fraud; null when degraded." },
       anomaly_score: { ...share, description: "Isolation Forest, 0 to 1; null when degraded." },
       decision,
-      model,
+      model: { ...model, type: ["object", "null"], description: "Null where the pipeline has no model." },
+      decided_by: { enum: ["model", "rule", "list", "policy"], description: "Who decided, where there are rules." },
+      rules: {
+        type: "object",
+        description: "What the rules said, where there are any.",
+        required: ["set", "rule", "fired", "shadow"],
+        properties: {
+          set: { ...text, description: "SHA-256 of the rule set." },
+          rule: { type: ["string", "null"], description: "The rule that decided." },
+          fired: { type: "array", items: text, description: "Rules that fired and may decide." },
+          shadow: { type: "array", items: text, description: "Rules that fired in shadow, which decides nothing." },
+          unready: { type: "integer", description: "Rules that could not be asked." },
+        },
+      },
       degraded: { const: true, description: "Scoring failed; the pipeline's policy decided." },
       reasons: {
         type: ["array", "null"],

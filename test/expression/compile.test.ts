@@ -85,7 +85,8 @@ test.each([
   // Everything else that SQL can say.
   ["a statement", "SELECT amount", /SELECT is not allowed/],
   ["a subquery", "amount > (SELECT 1)", /column 11: SELECT is not allowed/],
-  ["a subquery in IN", "amount IN (select 1)", /select is not allowed/],
+  ["a subquery in IN", "amount IN (select 1)", /SELECT is not allowed/],
+  ["a list, which only rules know", "amount IN (SELECT value FROM vips)", /column 8: SELECT is not allowed/],
   ["EXISTS", "EXISTS (select 1)", /EXISTS is not allowed/],
   ["a semicolon", "amount; DROP TABLE x", /a semicolon is not allowed/],
   ["a comment", "amount -- all", /a comment is not allowed/],
@@ -102,7 +103,7 @@ test.each([
   ["an array", "[amount]", /\[ begins nothing/],
   ["a backslash", "amount \\ 2", /\\ begins nothing/],
   ["a no-break space", "amount\u00a0+ 1", /begins nothing/],
-  ["IS TRUE", "known IS TRUE", /TRUE stands where NULL or DISTINCT FROM/],
+  ["IS UNKNOWN", "known IS UNKNOWN", /UNKNOWN stands where NULL, TRUE, FALSE or DISTINCT FROM/],
   ["a table's file", "read_csv('x')", /no function read_csv/],
   ["a quoted function", '"abs"(amount)', /\( stands where/],
 ])("%s is refused, with the place and the way out", (_, sql, message) => {

@@ -8,9 +8,11 @@ import { decide } from "../../src/core/decision.ts";
 import { DAY_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Column, Table } from "../../src/core/table.ts";
+import { createFileLock } from "../../src/drivers/files/lock.ts";
 import { createFileSnapshots } from "../../src/drivers/files/snapshots.ts";
 import { createSqliteLog, type SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
+import { createFileRules } from "../../src/drivers/rules/files/driver.ts";
 import { declareColumns } from "../../src/features/builder.ts";
 import type { FeatureSpec } from "../../src/features/definition.ts";
 import { compileSpec } from "../../src/features/plan.ts";
@@ -233,7 +235,8 @@ export function makeWorld(
       log: async () => log,
       snapshots: async () => createFileSnapshots({ dir: path.join(dir, "state", "snapshots") }),
       dataset: () => Promise.reject(new Error("the server never opens a dataset")),
-      lock: () => Promise.reject(new Error("not used here")),
+      lock: async () => createFileLock({ dir: path.join(dir, "state", "locks") }),
+      rules: async () => createFileRules({ dir: path.join(dir, "state", "rules"), pipeline: "card", lock: ports.lock }),
       sourceControl: () => Promise.reject(new Error("not used here")),
     };
     const store = shared?.();

@@ -33,7 +33,8 @@ export function vectorBlocks(
   return replayBlocks(replayInput(table, given), given);
 }
 
-function replayInput(table: Table, { plan, pipeline, report }: Given): ReplayInput {
+/** What a replay of a table is given; columns that the file lacks are missing in every row. */
+export function replayInput(table: Table, { plan, pipeline, report }: Given): ReplayInput {
   const filled = withMissingColumns(table, columnsOfPlan(plan));
   return {
     spec: plan,

@@ -213,6 +213,7 @@ test("a log from before servers could share a state goes on, and is readable by 
   await first.close();
   const db = new Database(file);
   db.exec("DROP INDEX predictions_applied; DROP INDEX labels_applied");
+  db.exec("ALTER TABLE predictions DROP COLUMN rules");
   for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} DROP COLUMN applied`);
   db.exec("PRAGMA user_version = 1");
   db.close();

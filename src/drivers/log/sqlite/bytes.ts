@@ -1,5 +1,6 @@
 // Log records as bytes in shared memory: written on the serving thread without JSON, read on the log's thread and by look-ups.
 import type { Decision } from "../../../core/decision.ts";
+import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
 import type { LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
 import type { LogRecord } from "./insert.ts";
@@ -9,6 +10,8 @@ const KINDS = ["prediction", "label", "shadow"] as const;
 const NULL = 0;
 const NUMBER = 1;
 const TEXT = 2;
+const TRUE = 3;
+const FALSE = 4;
 /** Names in one chunk; field names and versions repeat, so a chunk with more of them is closed. */
 const NAMES_MAX = 10_000;
 
@@ -68,6 +71,7 @@ export class RecordWriter {
     this.number(record.latencyMs);
     this.number(record.degraded ? 1 : 0);
     this.number(record.applied ?? Number.NaN);
+    this.string(record.rules === undefined ? "" : JSON.stringify(record.rules));
     this.vector(record.vector);
     return this.end(begin);
   }
@@ -179,7 +183,7 @@ export class RecordWriter {
         this.full = true;
         return;
       }
-      const kind = typeof value === "number" ? NUMBER : typeof value === "string" ? TEXT : NULL;
+      const kind = kindOf(value);
       this.chunk.view.setUint8(this.at++, kind);
       if (kind === NUMBER) this.number(value as number);
       else if (kind === TEXT) this.string(value as string);
@@ -196,7 +200,9 @@ export class RecordWriter {
     }
     this.chunk.view.setUint32(this.at, vector.length);
     const from = Math.ceil((this.at + 4) / 4);
-    this.chunk.floats.set(vector, from);
+    const { floats } = this.chunk;
+    // Value by value: the engine's own copy into shared memory takes a microsecond, because it must not tear.
+    for (let i = 0; i < vector.length; i++) floats[from + i] = vector[i];
     this.at = from * 4 + vector.byteLength;
   }
 }
@@ -233,13 +239,15 @@ class RecordReader {
     const [version, bundle] = [this.name(), this.name()];
     const [score, anomalyScore, latencyMs, degraded] = [this.number(), this.number(), this.number(), this.number()];
     const applied = this.applied();
+    const rules = this.string();
+    const vector = this.vector();
     return {
       transactionId,
       time,
       receivedAt,
       fields,
       extra: (extra === "" ? {} : JSON.parse(extra)) as Record<string, unknown>,
-      vector: this.vector(),
+      vector,
       score,
       anomalyScore,
       decision,
@@ -247,6 +255,7 @@ class RecordReader {
       bundle,
       latencyMs,
       degraded: degraded === 1,
+      ...(rules === "" ? {} : { rules: JSON.parse(rules) as RuleOutcome }),
       ...applied,
     };
   }
@@ -317,7 +326,9 @@ class RecordReader {
     for (let i = 0; i < count; i++) {
       const name = this.name();
       const kind = this.chunk.view.getUint8(this.at++);
-      fields[name] = kind === NULL ? null : kind === NUMBER ? this.number() : this.string();
+      if (kind === NUMBER) fields[name] = this.number();
+      else if (kind === TEXT) fields[name] = this.string();
+      else fields[name] = kind === NULL ? null : kind === TRUE;
     }
     return fields;
   }
@@ -330,6 +341,12 @@ class RecordReader {
     vector.set(new Float32Array(this.chunk.memory, from, length));
     return vector;
   }
+}
+
+function kindOf(value: FieldValue): number {
+  if (typeof value === "number") return NUMBER;
+  if (typeof value === "string") return TEXT;
+  return value === null ? NULL : value ? TRUE : FALSE;
 }
 
 function isEmpty(extra: Readonly<Record<string, unknown>>): boolean {

@@ -181,8 +181,8 @@ export async function* readOld(db: Connection, before: number): AsyncGenerator<O
     for (const row of rows) {
       const record = predictionOf(row);
       if (!(record.receivedAt < before)) return;
-      const label = { fraud: row[15] === 1, knownAt: numberOf(row[16]), source: loadText(row[17]) };
-      yield { record, label: row[15] === null ? null : label };
+      const label = { fraud: row[16] === 1, knownAt: numberOf(row[17]), source: loadText(row[18]) };
+      yield { record, label: row[16] === null ? null : label };
       from = record.sequence + 1;
     }
     await breathe();

@@ -1,5 +1,6 @@
 // How log records become SQLite rows and back.
 import type { Decision } from "../../../core/decision.ts";
+import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
 import type { LabelRecord, LogArrivalEntry, PredictionRecord, ShadowPair, ShadowRecord } from "../../../ports/log.ts";
 
@@ -9,7 +10,7 @@ export type Parameter = number | string | Uint8Array | null;
 export type Row = readonly unknown[];
 
 export const PREDICTION_COLUMNS =
-  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied";
+  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied, rules";
 /** What a feature state learns. */
 export const LEARNED_COLUMNS = "sequence, transaction_id, time, received_at, fields, applied";
 export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
@@ -34,6 +35,7 @@ export function predictionRow(record: Omit<PredictionRecord, "sequence">): Param
     record.latencyMs,
     record.degraded ? 1 : 0,
     record.applied ?? null,
+    record.rules === undefined ? null : JSON.stringify(record.rules),
   ];
 }
 
@@ -56,6 +58,7 @@ export function predictionOf(row: Row): PredictionRecord {
     latencyMs: numberOf(row[12]),
     degraded: row[13] === 1,
     ...appliedOf(row[14]),
+    ...rulesOf(row[15]),
   };
 }
 
@@ -150,6 +153,10 @@ const FRAGILE_ALL = new RegExp(FRAGILE_SOURCE, "g");
 
 function hex(unit: string): string {
   return unit.charCodeAt(0).toString(16).padStart(4, "0");
+}
+
+function rulesOf(cell: unknown): { readonly rules?: RuleOutcome } {
+  return cell === null ? {} : { rules: JSON.parse(String(cell)) as RuleOutcome };
 }
 
 function appliedOf(cell: unknown): { readonly applied?: number } {

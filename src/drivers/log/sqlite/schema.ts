@@ -9,7 +9,7 @@ export type Connection = Database.Database;
 
 /** "SNTL": marks the file as a Sentinel log, so that another program's database is never mistaken for one. */
 const APPLICATION_ID = 0x534e544c;
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 /** How long opening may wait for another process that is just making the schema. */
 const OPEN_BUSY_MS_MAX = 5000;
 /**
@@ -34,7 +34,7 @@ INSERT OR IGNORE INTO counters VALUES ('sequence', 0), ('predictions', 0), ('lab
 CREATE TABLE IF NOT EXISTS predictions (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL UNIQUE, time INTEGER, received_at INTEGER,
   fields TEXT NOT NULL, extra TEXT NOT NULL, vector BLOB NOT NULL, score REAL, anomaly_score REAL,
-  decision TEXT NOT NULL, version TEXT NOT NULL, bundle TEXT NOT NULL, latency_ms REAL, degraded INTEGER NOT NULL, applied INTEGER);
+  decision TEXT NOT NULL, version TEXT NOT NULL, bundle TEXT NOT NULL, latency_ms REAL, degraded INTEGER NOT NULL, applied INTEGER, rules TEXT);
 CREATE TABLE IF NOT EXISTS labels (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL, fraud INTEGER NOT NULL, known_at INTEGER,
   source TEXT NOT NULL, received_at INTEGER, applied INTEGER);
@@ -70,7 +70,7 @@ export function openLog(file: string, { sync = false }: { readonly sync?: boolea
     db.exec(`PRAGMA synchronous = ${sync ? "FULL" : "NORMAL"}`);
     const version = single(db, "PRAGMA user_version");
     if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
-    if (version === 1) migrate(db);
+    if (version > 0 && version < SCHEMA_VERSION) migrate(db);
     db.exec(`PRAGMA busy_timeout = ${STATEMENT_BUSY_MS_MAX}`);
     return db;
   } catch (error) {
@@ -88,13 +88,17 @@ function makePrivately(file: string): void {
   }
 }
 
-/** Version 1 knew no shared feature state. Another process may be faster, so the version is read again under the lock. */
+/** Version 1 knew no shared feature state, version 2 no rules. Another process may be faster, so the version is read again under the lock. */
 function migrate(db: Connection): void {
   db.exec("BEGIN IMMEDIATE");
   try {
-    if (single(db, "PRAGMA user_version") === 1) {
+    const version = single(db, "PRAGMA user_version");
+    if (version === 1) {
       for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} ADD COLUMN applied INTEGER`);
-      db.exec(`${APPLIED_INDEXES} PRAGMA user_version = ${SCHEMA_VERSION};`);
+      db.exec(APPLIED_INDEXES);
+    }
+    if (version < SCHEMA_VERSION) {
+      db.exec(`ALTER TABLE predictions ADD COLUMN rules TEXT; PRAGMA user_version = ${SCHEMA_VERSION};`);
     }
     db.exec("COMMIT");
   } catch (error) {

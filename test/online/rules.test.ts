@@ -1,0 +1,305 @@
+// Rules in the engine: they decide beside the model, change while it serves, wait for their windows, and a replay finds the same hits.
+import { writeFileSync } from "node:fs";
+import { afterEach, expect, test } from "vitest";
+import type { Rule } from "../../src/core/rule.ts";
+import { replay } from "../../src/lifecycle/replay.ts";
+import {
+  addRule,
+  applyRules,
+  changeList,
+  removeRule,
+  rollbackRules,
+  rulesHistory,
+  stageRule,
+} from "../../src/lifecycle/rules.ts";
+import { answer } from "../../src/online/answer.ts";
+import { type Engine, openEngine } from "../../src/online/engine.ts";
+import type { Reply } from "../../src/online/reply.ts";
+import { parsePipeline } from "../../src/pipeline/pipeline.ts";
+import type { Ports } from "../../src/ports/ports.ts";
+import {
+  bodyOf,
+  HISTORY,
+  historyTable,
+  makeBundle,
+  makeWorld,
+  NOW,
+  type Payment,
+  payments,
+  SCHEMA,
+  SPEC_A,
+  type World,
+} from "../server/world.ts";
+
+const worlds: World[] = [];
+const engines: Engine[] = [];
+afterEach(async () => {
+  for (const engine of engines.splice(0)) await engine.stop(1000);
+  for (const world of worlds.splice(0)) await world.remove();
+});
+
+async function worldWithModel(): Promise<World> {
+  const world = makeWorld();
+  worlds.push(world);
+  writeFileSync(world.pipeline.schemaFile, JSON.stringify(SCHEMA));
+  await world.alias("champion", await world.register(makeBundle(SPEC_A, 1)));
+  await world.saveState(SPEC_A);
+  return world;
+}
+
+async function start(world: World, ports: Ports): Promise<Engine> {
+  const engine = await openEngine({ ports, pipeline: world.pipeline, schema: SCHEMA });
+  engines.push(engine);
+  await engine.start();
+  return engine;
+}
+
+function ask(engine: Engine, payment: Payment | Record<string, unknown>): Promise<Reply> {
+  const body = "is_fraud" in payment ? bodyOf(payment as Payment) : payment;
+  return Promise.resolve(answer(engine, engine.parser.parse(body, NOW)));
+}
+
+const rule = (id: string, when: string, more: Partial<Rule> = {}): Rule => ({
+  id,
+  when,
+  action: "block",
+  severity: "critical",
+  description: "",
+  stage: "live",
+  share: 0.1,
+  owner: "",
+  ...more,
+});
+
+const events = payments(120, { seed: 3, from: HISTORY.at(-1)!.time, prefix: "e" }).filter(({ time }) => time < NOW);
+
+test("a rules file decides answers, its hits are logged, and a replay finds the same ones", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  const file = `${world.dir}/card.rules.yaml`;
+  writeFileSync(
+    file,
+    `
+rules:
+  - { id: night-list, when: "terminal_id IN (SELECT value FROM bad_terminals)", action: block, stage: live }
+  - { id: big, when: AMOUNT >= 250 AND customer_count_1d >= 0, action: review, stage: live, severity: warning }
+  - { id: fast, when: "count_last('1d', card_id) >= 2", action: tag, stage: live }
+  - { id: watch, when: score >= 0, action: block, stage: shadow }
+  - { id: later, when: amount > 0, action: block, stage: draft }
+lists:
+  bad_terminals: [{ value: t3, from: "2020-01-01" }]
+`,
+  );
+  const by = { pipeline: world.pipeline, actor: "ana" };
+  expect(await applyRules(ports, { ...by, file, check: true })).toMatchObject({ done: false });
+  const applied = await applyRules(ports, { ...by, file });
+  expect(applied.changes).toContain(
+    "+ rule night-list (live, block): terminal_id IN (SELECT value FROM bad_terminals)",
+  );
+  expect(await applyRules(ports, { ...by, file })).toMatchObject({ changes: [], done: false });
+  const engine = await start(world, ports);
+  const replies: Reply[] = [];
+  for (const event of events) replies.push(await ask(engine, event));
+  for (const [i, reply] of replies.entries()) {
+    const { terminal_id, amount } = events[i];
+    expect(reply.rules).toMatchObject({ set: applied.set, shadow: ["watch"] });
+    if (terminal_id === "t3")
+      expect(reply).toMatchObject({ decision: "block", decided_by: "list", rules: { rule: "night-list" } });
+    else if (amount >= 250 && reply.decision !== "block")
+      expect(reply).toMatchObject({ decision: "review", decided_by: "rule", rules: { rule: "big" } });
+    else expect(reply.decided_by).toBe("model");
+  }
+  // A review rule never softens a model that blocks.
+  const kept = replies.filter(
+    ({ decided_by, rules, decision }) => decided_by === "model" && decision === "block" && rules!.fired.includes("big"),
+  );
+  expect(kept.length).toBeGreaterThan(0);
+  expect(replies.some(({ decided_by }) => decided_by === "list")).toBe(true);
+  expect(replies.some(({ decided_by }) => decided_by === "rule")).toBe(true);
+  expect(replies.some(({ rules }) => rules!.fired.includes("fast"))).toBe(true);
+  // The same answer again, with the same hits.
+  expect(await ask(engine, events[5])).toEqual(replies[5]);
+  await engines.pop()!.stop(1000);
+  const report = await replay(ports, { pipeline: world.pipeline, history: async () => historyTable() });
+  expect(report).toMatchObject({
+    verdict: "pass",
+    rulesCompared: events.length,
+    rulesMismatchCount: 0,
+    rulesSkipped: 0,
+  });
+});
+
+test("a change is live within the poll, whole, and a rollback puts the rules before it back", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  const by = { pipeline: world.pipeline, actor: "ana" };
+  const engine = await start(world, ports);
+  expect(await ask(engine, events[0])).not.toHaveProperty("rules");
+  const first = await addRule(ports, { ...by, rule: rule("all", "amount >= 0") });
+  await engine.live.reload();
+  expect(await ask(engine, events[1])).toMatchObject({
+    decision: "block",
+    decided_by: "rule",
+    rules: { set: first.set },
+  });
+  await stageRule(ports, { ...by, id: "all", stage: "shadow" });
+  await engine.live.reload();
+  expect(await ask(engine, events[2])).toMatchObject({ decided_by: "model", rules: { fired: [], shadow: ["all"] } });
+  await rollbackRules(ports, { ...by, reason: "too quiet" });
+  await engine.live.reload();
+  expect(await ask(engine, events[3])).toMatchObject({ decided_by: "rule", rules: { set: first.set } });
+  await removeRule(ports, { ...by, id: "all" });
+  await engine.live.reload();
+  expect(await ask(engine, events[4])).toMatchObject({ decided_by: "model", rules: { fired: [], shadow: [] } });
+  expect((await rulesHistory(ports)).map(({ verb, actor }) => `${verb} ${actor}`)).toEqual(
+    ["add", "stage", "rollback", "remove"].map((verb) => `${verb} ana`),
+  );
+  await engines.pop()!.stop(1000);
+  const report = await replay(ports, { pipeline: world.pipeline, history: async () => historyTable() });
+  expect(report).toMatchObject({ verdict: "pass", rulesCompared: 4, rulesMismatchCount: 0 });
+});
+
+test("lanes: an approval goes before a list, a list before a block, a block before a review", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  const by = { pipeline: world.pipeline, actor: "ana" };
+  await changeList(ports, { ...by, list: "cards", values: ["c1"], from: 0 });
+  await addRule(ports, { ...by, rule: rule("review", "amount > 10", { action: "review" }) });
+  await addRule(ports, { ...by, rule: rule("block", "amount > 20") });
+  await addRule(ports, {
+    ...by,
+    rule: rule("list", "customer_id IN (SELECT user_id FROM cards)", { action: "review" }),
+  });
+  await addRule(ports, { ...by, rule: rule("vip", "amount > 40", { action: "approve" }) });
+  await addRule(ports, { ...by, rule: rule("tag", "TRUE", { action: "tag" }) });
+  const engine = await start(world, ports);
+  const pay = (id: string, amount: number, customer: string): Promise<Reply> =>
+    ask(engine, { transaction_id: id, time: NOW - 1000, amount, customer_id: customer, terminal_id: "t9" });
+  expect(await pay("l1", 5, "c2")).toMatchObject({ decided_by: "model", rules: { rule: null, fired: ["tag"] } });
+  expect(await pay("l2", 15, "c2")).toMatchObject({
+    decision: "review",
+    rules: { rule: "review", fired: ["review", "tag"] },
+  });
+  expect(await pay("l3", 25, "c2")).toMatchObject({ decision: "block", decided_by: "rule", rules: { rule: "block" } });
+  expect(await pay("l4", 25, "c1")).toMatchObject({ decision: "review", decided_by: "list", rules: { rule: "list" } });
+  expect(await pay("l5", 45, "c1")).toMatchObject({
+    decision: "approve",
+    rules: { rule: "vip", fired: ["review", "block", "list", "vip", "tag"] },
+  });
+  const risky = await Promise.all(
+    [0, 1, 2, 3].map((i) =>
+      ask(engine, { transaction_id: `r${i}`, time: NOW - 1000, amount: 250 + i, customer_id: "c2", terminal_id: "t1" }),
+    ),
+  );
+  expect(risky.every(({ decision }) => decision === "approve")).toBe(true);
+});
+
+test("a rollout decides for a share of the cards, the same ones at every larger share", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  const by = { pipeline: world.pipeline, actor: "ana" };
+  await addRule(ports, { ...by, rule: rule("some", "amount >= 0", { stage: "rollout", share: 0.2 }) });
+  const engine = await start(world, ports);
+  const inAt = async (share: number): Promise<Set<string>> => {
+    await stageRule(ports, { ...by, id: "some", stage: "rollout", share });
+    await engine.live.reload();
+    const found = new Set<string>();
+    for (let card = 0; card < 200; card++) {
+      const payment = {
+        transaction_id: `${share} ${card}`,
+        time: NOW,
+        amount: 1,
+        customer_id: `k${card}`,
+        terminal_id: "t9",
+      };
+      const { rules } = await ask(engine, payment);
+      expect(rules!.fired.length + rules!.shadow.length).toBe(1);
+      if (rules!.fired.length === 1) found.add(`k${card}`);
+    }
+    return found;
+  };
+  const shares = [0, 0.1, 0.35, 0.8, 1];
+  const sets: Set<string>[] = [];
+  for (const share of shares) sets.push(await inAt(share));
+  for (let i = 1; i < sets.length; i++) expect([...sets[i - 1]].every((card) => sets[i].has(card))).toBe(true);
+  expect(sets.map(({ size }) => size / 200)[0]).toBe(0);
+  expect(sets.at(-1)!.size).toBe(200);
+  expect(sets[2].size / 200).toBeGreaterThan(0.2);
+  expect(sets[2].size / 200).toBeLessThan(0.5);
+});
+
+test("a pipeline without a model: rules alone decide, windows wait until they have seen enough, and a replay agrees", async () => {
+  const bare = makeWorld();
+  worlds.push(bare);
+  const schema = {
+    type: "object",
+    properties: {
+      sensor_id: { type: "string" },
+      temperature: { type: "number" },
+      vibration: { type: ["number", "null"] },
+      reading: { type: "string" },
+      at: { type: "string" },
+      open: { type: "boolean" },
+    },
+  };
+  const yaml = `
+name: sensors
+model: none
+source: data/none.parquet
+features: none
+schema: sensors.schema.json
+suite: none
+columns: { id: reading, time: at, card: sensor_id, label: broken }
+`;
+  const pipeline = parsePipeline(yaml, { file: `${bare.dir}/sensors.yaml`, workspace: bare.dir });
+  writeFileSync(pipeline.schemaFile, JSON.stringify(schema));
+  const { ports } = bare.open();
+  const by = { pipeline, actor: "ana" };
+  const engine = await openEngine({ ports, pipeline, schema });
+  engines.push(engine);
+  await engine.start();
+  const at = (minutes: number): string => new Date(NOW - 3_600_000 + minutes * 60_000).toISOString();
+  let count = 0;
+  const read = async (minutes: number, temperature: number, more: object = {}): Promise<Reply> => {
+    const body = { reading: `s${count++}`, sensor_id: "a", at: at(minutes), temperature, open: false, ...more };
+    return answer(engine, engine.parser.parse(body, NOW));
+  };
+  await expect(read(0, 20)).rejects.toThrow(/no model, and no rules yet/);
+  await addRule(ports, { ...by, rule: rule("hot", "temperature > 150 OR temperature < -20") });
+  await addRule(ports, { ...by, rule: rule("often", "count_last('5m', sensor_id) >= 3", { action: "review" }) });
+  await addRule(ports, {
+    ...by,
+    rule: rule("jump", "sequence(sensor_id, '10m', temperature < 30, temperature > 100, NOT open = true)", {
+      action: "tag",
+    }),
+  });
+  await engine.live.reload();
+  expect(await read(0, 20)).toMatchObject({
+    decision: "approve",
+    model: null,
+    score: null,
+    decided_by: "policy",
+    rules: { unready: 2 },
+  });
+  expect(await read(1, 151)).toMatchObject({
+    decision: "block",
+    decided_by: "rule",
+    rules: { rule: "hot", unready: 2 },
+  });
+  expect(await read(2, 20)).toMatchObject({ decision: "approve", rules: { fired: [] } });
+  // Five minutes after the first, count_last is known; the sequence needs ten.
+  expect(await read(5.5, 21)).toMatchObject({ rules: { fired: ["often"], unready: 1 } });
+  expect(await read(11, 20)).toMatchObject({ rules: { fired: [] } });
+  expect(await read(12, 120)).toMatchObject({ decision: "approve", rules: { fired: ["jump"] } });
+  expect(await read(13, 20, { open: true })).toMatchObject({ rules: { fired: ["often"] } });
+  // What must not come in between came at the very instant of the first.
+  expect((await read(14, 120)).rules!.fired).toEqual(["often"]);
+  expect((await read(15, 20)).rules!.fired).toEqual(["often"]);
+  expect((await read(16, 50, { open: true })).rules!.fired).toEqual(["often"]);
+  expect((await read(17, 130)).rules!.fired).toEqual(["often"]);
+  expect((await read(18, 20)).rules!.fired).toEqual(["often"]);
+  expect((await read(19, 130)).rules!.fired).toEqual(["often", "jump"]);
+  await engines.pop()!.stop(1000);
+  const report = await replay(ports, { pipeline, history: async () => historyTable() });
+  expect(report).toMatchObject({ verdict: "pass", rulesCompared: 13, rulesMismatchCount: 0, rulesSkipped: 0 });
+});
