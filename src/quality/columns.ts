@@ -45,7 +45,7 @@ export function hasNumber(values: Float64Array): boolean {
 }
 
 /** How often each code of a dictionary occurs. */
-export function codeCounts(column: { readonly codes: Int32Array; readonly dictionary: readonly string[] }): Int32Array {
+function codeCounts(column: { readonly codes: Int32Array; readonly dictionary: readonly string[] }): Int32Array {
   const counts = new Int32Array(column.dictionary.length);
   for (let row = 0; row < column.codes.length; row++) if (column.codes[row] >= 0) counts[column.codes[row]]++;
   return counts;
