@@ -9,6 +9,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "detection on the Fraud Detection Handbook's protocol, with its features and with ours",
     load: async () => (await import("./quality.ts")).bench,
   },
+  validate: {
+    purpose:
+      "30 expectations on the reference rows against Great Expectations on pandas; --cell rows20m: 20 million simulated rows",
+    load: async () => (await import("./validate.ts")).bench,
+  },
   features: {
     purpose: "rate of replay, time of one online vector, memory per key",
     load: async () => (await import("./features.ts")).bench,
