@@ -70,7 +70,8 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     },
     gates: {
       data: { labelRate: [0.0001, 0.2] },
-      training: { margin: 0.05 },
+      training: { fraudsMin: 10, margin: 0.05 },
+      logic: { latencyMsMax: 5, onnxDifferenceMax: 0.000001, parityRows: 3000 },
       promotion: {
         mode: "non-inferiority",
         metric: "average-precision",
