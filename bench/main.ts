@@ -39,6 +39,14 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "rows per second of one NDJSON stream through the server, a candidate in shadow and the log on",
     load: async () => (await import("./batch.ts")).bench,
   },
+  rules: {
+    purpose: "250 rules per event against json-rules-engine, and latency while rules change",
+    load: async () => (await import("./rules.ts")).bench,
+  },
+  backtest: {
+    purpose: "fifty rules over 1.75 million transactions, the stateless ones against DuckDB",
+    load: async () => (await import("./backtest.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,
