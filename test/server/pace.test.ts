@@ -158,3 +158,16 @@ test("below capacity nothing is refused, with pauses of a hundred milliseconds n
 test("a slow machine with little to do refuses nobody", () => {
   expect(new Simulation(100).run({ rate: 0.2, ms: 60_000, pause: () => 40 }).refusals.length).toBe(0);
 });
+
+test.each([
+  [3, false],
+  [200, true],
+])("%i requests at once that wait 60 ms each for two seconds: refusing is %s", (count, limited) => {
+  const pace = new Pace();
+  for (let now = 0; now < 2000; now += 60) {
+    for (let i = 0; i < count; i++) pace.waits();
+    for (let i = 0; i < count; i++) pace.comes(60, now + 60);
+    pace.turn(60);
+  }
+  expect(pace.limited).toBe(limited);
+});
