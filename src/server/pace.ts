@@ -12,8 +12,8 @@ const SHRUNK = 0.75;
 const WAIT_MS_MAX = 25;
 /** Where reading and refusing take long, still so much of a turn answers. */
 const ANSWERING_MIN = 0.25;
-/** Always let in: so few clients, each waiting for its answer, are no overload. */
-const WAITING_MIN = 16;
+/** So few requests are no overload, however slow the machine: that many clients, each waiting for its answer, are always let in. */
+const WAITING_MIN = 64;
 /** Without a refusal for so long the overload is over. */
 const CALM_MS = 1000;
 /** How fast the estimate of one answer's time follows; the first guess, and no estimate is below a microsecond. */
@@ -65,7 +65,7 @@ export class Pace {
   comes(ms: number, now: number): boolean {
     this.waiting--;
     if (this.shedding) {
-      if (ms <= WAIT_MS_MAX) return true;
+      if (ms <= WAIT_MS_MAX || this.waiting < WAITING_MIN) return true;
       this.refused = true;
       return false;
     }
