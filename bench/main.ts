@@ -60,6 +60,10 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   start: {
     purpose: "how long a server takes to start beside a log of --rows predictions, and its memory",
     load: async () => (await import("./start.ts")).bench,
+    },
+  evidence: {
+    purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
+    load: async () => (await import("./evidence.ts")).bench,
   },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",

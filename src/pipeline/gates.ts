@@ -50,7 +50,16 @@ export const PROMOTION = section({
     default: "non-inferiority",
     means: "The candidate must not be worse by more than the margin; with `superiority` it must be better.",
   }),
-  margin: key(share, { default: 0.02, means: "That margin, in average precision." }),
+  metric: key(oneOf("average-precision", "recall-at-fpr", "card-precision", "savings"), {
+    default: "average-precision",
+    means:
+      "What decides: average precision; recall at 1 % false positives; the share of compromised cards among those the review budget pays for each day; or the share of the fraud's cost that is saved, reviews paid for.",
+  }),
+  margin: key(share, {
+    default: 0.02,
+    means:
+      "That margin, in the metric. A candidate is judged by the margin that was written here when it was registered: nobody moves it after a look.",
+  }),
   coverage_min: key(share, {
     default: 0.95,
     means: "Share of the traffic the candidate must really have scored.",
@@ -60,6 +69,11 @@ export const PROMOTION = section({
     means: "Matured frauds among the shadow records, at least.",
   }),
   days_min: key(number({ from: 0, to: 365, unit: "days" }), { default: 3, means: "Days of shadow, at least." }),
+  blocked_unknown_max: key(share, {
+    default: 1,
+    means:
+      "Share of what the champion blocks that may have no outcome, and nothing that was let through by chance to stand for it; beyond it the gate says HOLD. 1 only tells.",
+  }),
   resamples: key(whole({ from: 100, to: 100_000 }), {
     default: 1000,
     means: "Resamples of the paired bootstrap. More make the interval's ends steadier and the verdict slower.",
@@ -79,12 +93,24 @@ const ROLLBACK = section({
   }),
 });
 
+const RULE = section({
+  precision_min: key(share, {
+    default: 0.1,
+    means: "What share of a review rule's hits must be frauds; a block rule must reach `decisions.block_precision`.",
+  }),
+  hits_min: key(whole({ from: 1, to: 1_000_000 }), {
+    default: 30,
+    means: "Matured hits of a rule, below which its backtest says HOLD.",
+  }),
+});
+
 export const GATES = section({
   data: DATA,
   training: TRAINING,
   logic: LOGIC,
   promotion: PROMOTION,
   rollback: ROLLBACK,
+  rule: RULE,
 });
 
 export type PromotionKeys = ValueOf<typeof PROMOTION.fields>;

@@ -89,6 +89,8 @@ export async function listen(listener: RequestListener, options: ListenOptions):
     const status = endWithProblem(socket, problem);
     if (status !== null) options.onRefused?.(status);
   });
+  // A client may close its half of the connection once it has sent its request, and wait for the answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.setTimeout(SILENCE_MS_MAX);
   server.maxConnections = CONNECTIONS_MAX;
   const wires = options.tls === undefined && options.plain ? wired(server, options.plain, options) : null;

@@ -182,6 +182,10 @@ function canonicalTable(raw: Table, reading: SourceReading, before: number): Tab
     if (name === label) checkLabel(cells.get(name)!, placeOf(name));
     else checkNumber(cells.get(name)!, placeOf(name));
   }
+  for (const [name, column] of cells) {
+    if (!reading.spelled.includes(fileName.get(name)!)) continue;
+    if (name !== time && name !== amount && name !== label) checkDigits(column, placeOf(name));
+  }
   for (const name of reading.read) {
     if (!cells.has(name)) continue;
     checkFinite(cells.get(name)!, placeOf(name));
@@ -406,6 +410,22 @@ function checkIds(column: Column, place: Place): void {
   throw typeWrong(place, `has no transaction id in data row ${rowNumber(place, missing)}`, hint);
 }
 
+/** Whole numbers from here on are not told from their neighbours, by type. */
+const WHOLE_MAX = { double: 2 ** 53, float: 2 ** 24 } as const;
+
+/** Ids and keys that were made floats on their way lost their last digits, so that two customers are one. Errors: dataset.type-wrong. */
+export function checkDigits(column: Column, place: Place): void {
+  if (column.kind !== "number") return;
+  const most = place.native.endsWith("(FLOAT)") ? WHOLE_MAX.float : WHOLE_MAX.double;
+  const row = column.values.findIndex((value) => Math.abs(value) >= most && Number.isInteger(value));
+  if (row < 0) return;
+  throw typeWrong(
+    place,
+    `in data row ${rowNumber(place, row)} is ${column.values[row]}, a whole number beyond what a float holds: its last digits are lost`,
+    'write ids and keys as integers or texts before anything makes floats of them (pandas: dtype "Int64" or "string")',
+  );
+}
+
 /** Errors: dataset.type-wrong, at the first label that is known before its transaction. */
 export function checkKnownAt(
   known: TimeColumn,
@@ -433,7 +453,7 @@ function checkNumber(column: Column, place: Place): void {
       "name another column, or write numbers: a request cannot send a time as one",
     );
   }
-  const odd = oddCell(column, (text) => Number.isFinite(Number(text)));
+  const odd = oddCell(column, (text) => Number.isFinite(Number(text)) && !/^[+-]?0[box]/i.test(text.trim()));
   if (odd === null) throw typeWrong(place, "is typed as text, and its cells are numbers", castHint(place));
   throw typeWrong(
     place,
