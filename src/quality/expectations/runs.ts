@@ -37,7 +37,7 @@ export class OrderedTuples {
   private look(rows: Rows, values: Float64Array): boolean {
     const all = this.names.map((name) => rows.column(name));
     const near = this.neighbours(rows, all, values);
-    const columns = all.map((column) => taken(column, near));
+    const columns = all.map((column) => cellsOf(column, near));
     const ignored = ignoredRecords(near.length, columns, this.ignore);
     const { first, second } = tupleKeys(columns, ignored);
     for (let i = 0; i < near.length; i++) {
@@ -118,7 +118,7 @@ function ascends(column: Column, from: number): boolean {
   return true;
 }
 
-function taken(column: Column, rows: Int32Array): Column {
+function cellsOf(column: Column, rows: Int32Array): Column {
   if (column.kind === "text") return { ...column, codes: Int32Array.from(rows, (row) => column.codes[row]) };
   return { ...column, values: Float64Array.from(rows, (row) => column.values[row]) };
 }
