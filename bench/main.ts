@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--picture FILE]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--minutes N] [--rows N] [--picture FILE]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -8,6 +8,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   quality: {
     purpose: "detection on the Fraud Detection Handbook's protocol, with its features and with ours",
     load: async () => (await import("./quality.ts")).bench,
+  },
+  validate: {
+    purpose:
+      "30 expectations on the reference rows against Great Expectations on pandas; --cell rows20m: 20 million simulated rows",
+    load: async () => (await import("./validate.ts")).bench,
   },
   features: {
     purpose: "rate of replay, time of one online vector, memory per key",
@@ -43,13 +48,31 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
     load: async () => (await import("./evidence.ts")).bench,
   },
+  path: {
+    purpose:
+      "where the time of one request goes: percentiles to p99.99, by stage, while snapshots are written and the log forgets; --picture FILE",
+    load: async () => (await import("./path.ts")).bench,
+  },
+  overload: {
+    purpose: "four times the capacity for 30 seconds: what is accepted, what is refused, memory, recovery",
+    load: async () => (await import("./overload.ts")).bench,
+  },
+  soak: {
+    purpose: "half the capacity for --minutes: memory and latency by minute, records lost",
+    load: async () => (await import("./soak.ts")).bench,
+  },
+  start: {
+    purpose: "how long a server takes to start beside a log of --rows predictions, and its memory",
+    load: async () => (await import("./start.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,
   },
 };
 
-const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--picture FILE]
+const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]
+                               [--minutes N] [--rows N] [--picture FILE]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -72,6 +95,8 @@ async function main(args: readonly string[]): Promise<number> {
         memory: { type: "boolean", default: false },
         cell: { type: "string" },
         scaling: { type: "boolean", default: false },
+        minutes: { type: "string", default: "20" },
+        rows: { type: "string", default: "10000000" },
         picture: { type: "string" },
       },
     });
@@ -85,6 +110,8 @@ async function main(args: readonly string[]): Promise<number> {
       memory: values.memory,
       cell: values.cell,
       scaling: values.scaling,
+      minutes: Math.max(1, wholeNumber("minutes", values.minutes)),
+      rows: Math.max(1, wholeNumber("rows", values.rows)),
       picture: values.picture,
       print: (line) => console.log(line),
     });

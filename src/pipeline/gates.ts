@@ -68,6 +68,23 @@ const ROLLBACK = section({
   }),
 });
 
-export const GATES = section({ data: DATA, training: TRAINING, promotion: PROMOTION, rollback: ROLLBACK });
+const RULE = section({
+  precision_min: key(share, {
+    default: 0.1,
+    means: "What share of a review rule's hits must be frauds; a block rule must reach `decisions.block_precision`.",
+  }),
+  hits_min: key(whole({ from: 1, to: 1_000_000 }), {
+    default: 30,
+    means: "Matured hits of a rule, below which its backtest says HOLD.",
+  }),
+});
+
+export const GATES = section({
+  data: DATA,
+  training: TRAINING,
+  promotion: PROMOTION,
+  rollback: ROLLBACK,
+  rule: RULE,
+});
 
 export type PromotionKeys = ValueOf<typeof PROMOTION.fields>;

@@ -55,6 +55,10 @@ export interface RuleProgram {
   readonly faults: readonly RuleFault[];
   /** The windows of all rules, each once; their values are asked for in this order. */
   readonly windows: readonly RuleWindow[];
+  /** The same for one rule alone. */
+  alone(index: number): Pick<RuleProgram, "program" | "rules" | "windows" | "scope">;
+  /** The pass itself, for those who fill its registers themselves. */
+  readonly program: Program;
   /** One result a rule, in the order of `rules`, into `hits`. Gives how many rules failed with an exception, which are unready. */
   ask(input: RuleInput, hits: Uint8Array): number;
   /** Operations of a pass. */
@@ -123,6 +127,11 @@ export async function compileRules(input: CompileInput): Promise<RuleProgram> {
     rules,
     faults,
     windows: used,
+    program,
+    alone: (index) => {
+      const { program: own } = aloneAt(index, trees[index]);
+      return { program: own, rules: [rules[index]], windows: used, scope };
+    },
     steps: program.steps,
     ask(given, hits) {
       load(given);

@@ -152,8 +152,10 @@ export async function createSeveral(input: {
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
-      listening = await listen(hotRoad(server, { cold: coldRoad(app, safety), safety }), {
+      const { listener, plain } = hotRoad(server, { cold: coldRoad(app, safety), safety });
+      listening = await listen(listener, {
         ...at,
+        plain,
         bodyMaxBytes: () => Math.max(...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0)),
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
@@ -251,7 +253,15 @@ async function startPipeline(
     });
     tracing?.shadows(engine.shadows);
     await engine.start();
-    const stop = (drainMsMax: number): Promise<void> => engine.stop(drainMsMax).finally(() => opened.close());
+    const stop = async (drainMsMax: number): Promise<void> => {
+      try {
+        await engine.stop(drainMsMax);
+      } finally {
+        // What a stream or a batch still holds must be refused: the log would lose its record.
+        engine.live.current = { champion: null, shadows: [], fault: STOPPED };
+        await opened.close();
+      }
+    };
     const parts = { ...engine, ...common, measures, stop };
     if (tracing === null) return parts;
     const { parser, encode, log } = engine;
@@ -261,6 +271,8 @@ async function startPipeline(
     throw error;
   }
 }
+
+const STOPPED = { version: null, message: "the pipeline was stopped" };
 
 /** Names the pipeline in each line. */
 function loggerOf(logger: EngineLog, pipeline: string): EngineLog {

@@ -33,10 +33,10 @@ const pick = (random: Random, words: readonly string[]): string => words[random.
 const telling = ({ random, fraud }: Draw): string =>
   random.next() < 0.05 ? "" : (random.uniform(-2, 2) + (fraud ? 1.5 : 0)).toFixed(6);
 /** Frauds are larger in the mean, and no more: ranking by amount must not be all that there is to learn. */
-const amountOf = ({ random, fraud }: Draw): string => decimal(random, 1, fraud ? 900 : 500);
+const amountOf = ({ random, fraud }: Draw): string => decimal(random, 1, fraud ? 700 : 500);
 /** A word that most frauds have and some others. */
 const typical = ({ random, fraud }: Draw, word: string, others: readonly string[]): string =>
-  random.next() < (fraud ? 0.85 : 0.1) ? word : pick(random, others);
+  random.next() < (fraud ? 0.92 : 0.05) ? word : pick(random, others);
 const day = (ms: number): string => new Date(ms).toISOString();
 
 interface Maker {

@@ -83,6 +83,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       },
       // Came later; off, so that nothing of then behaves otherwise.
       rollback: { automatic: false, pairsMin: 1000 },
+      rule: { precisionMin: 0.1, hitsMin: 30 },
     },
     shadow: { sample: 1, timeoutMs: 250, queueMax: 10_000 },
     drift: { windowMs: 7 * DAY_MS, psiFloor: 0.1, falseDiscoveryRate: 0.01 },
