@@ -13,6 +13,12 @@ export interface BenchOptions {
   readonly cell?: string;
   /** How time grows with the size of the task, instead of the bench's own figures. */
   readonly scaling: boolean;
+  /** How long a soak lasts. */
+  readonly minutes: number;
+  /** Predictions in the log of a start. */
+  readonly rows: number;
+  /** A file for the picture of what was measured. */
+  readonly picture?: string;
   /** One line for people. */
   print(line: string): void;
 }

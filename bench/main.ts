@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--minutes N] [--rows N] [--picture FILE]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -9,13 +9,18 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "detection on the Fraud Detection Handbook's protocol, with its features and with ours",
     load: async () => (await import("./quality.ts")).bench,
   },
+  validate: {
+    purpose:
+      "30 expectations on the reference rows against Great Expectations on pandas; --cell rows20m: 20 million simulated rows",
+    load: async () => (await import("./validate.ts")).bench,
+  },
   features: {
     purpose: "rate of replay, time of one online vector, memory per key",
     load: async () => (await import("./features.ts")).bench,
   },
   train: {
     purpose:
-      "training boosted trees against XGBoost and LightGBM, one and two threads; --cell rows300k, rows1m or dense300k",
+      "training boosted trees against XGBoost and LightGBM, one and two threads; --cell rows300k, rows1m, dense300k or rows20m",
     load: async () => (await import("./train.ts")).bench,
   },
   score: {
@@ -47,6 +52,23 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "fifty rules over 1.75 million transactions, the stateless ones against DuckDB",
     load: async () => (await import("./backtest.ts")).bench,
   },
+  path: {
+    purpose:
+      "where the time of one request goes: percentiles to p99.99, by stage, while snapshots are written and the log forgets; --picture FILE",
+    load: async () => (await import("./path.ts")).bench,
+  },
+  overload: {
+    purpose: "four times the capacity for 30 seconds: what is accepted, what is refused, memory, recovery",
+    load: async () => (await import("./overload.ts")).bench,
+  },
+  soak: {
+    purpose: "half the capacity for --minutes: memory and latency by minute, records lost",
+    load: async () => (await import("./soak.ts")).bench,
+  },
+  start: {
+    purpose: "how long a server takes to start beside a log of --rows predictions, and its memory",
+    load: async () => (await import("./start.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,
@@ -54,6 +76,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
 };
 
 const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]
+                               [--minutes N] [--rows N] [--picture FILE]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -76,6 +99,9 @@ async function main(args: readonly string[]): Promise<number> {
         memory: { type: "boolean", default: false },
         cell: { type: "string" },
         scaling: { type: "boolean", default: false },
+        minutes: { type: "string", default: "20" },
+        rows: { type: "string", default: "10000000" },
+        picture: { type: "string" },
       },
     });
     const name = positionals[0] ?? "";
@@ -88,6 +114,9 @@ async function main(args: readonly string[]): Promise<number> {
       memory: values.memory,
       cell: values.cell,
       scaling: values.scaling,
+      minutes: Math.max(1, wholeNumber("minutes", values.minutes)),
+      rows: Math.max(1, wholeNumber("rows", values.rows)),
+      picture: values.picture,
       print: (line) => console.log(line),
     });
     if (values.json) console.log(JSON.stringify({ name, figures }));

@@ -1,6 +1,6 @@
 // What the benches of serving share: a trained workspace with a candidate, requests made of later transactions, a server process.
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { numberAt, textAt } from "../src/core/table.ts";
@@ -11,6 +11,8 @@ const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
 /** Requests are the table's last rows, moved behind its end. */
 const BODIES = 20_000;
 const SHUTDOWN_MS_MAX = 20_000;
+/** Of /proc, per second. */
+const CLOCK_TICKS = 100;
 
 /** The card pipeline trained twice on the data: a champion and a candidate; `withoutShadow` is the same champion alone, `copy` the whole again. */
 export async function preparedWorkspace(
@@ -60,15 +62,22 @@ export async function writeBodies(options: BenchOptions): Promise<string> {
 /** `sentinel serve` of a workspace in a process of its own, ready to answer. */
 export async function sentinelServer(
   workspace: string,
-  options: { readonly environment?: Readonly<Record<string, string>>; readonly nodeArgs?: readonly string[] } = {},
-): Promise<{ readonly port: number; readonly pid: number; stop(): Promise<void> }> {
-  const { environment = {}, nodeArgs = [] } = options;
-  const args = [...nodeArgs, COMMAND, "serve", "--workspace", workspace, "--port", "0", "--log-level", "warn"];
+  options: {
+    readonly environment?: Readonly<Record<string, string>>;
+    readonly nodeArgs?: readonly string[];
+    /** Gets each line of the server's log, from `info` up; without it the log goes to stderr, from `error` up. */
+    readonly onLog?: (line: string) => void;
+  } = {},
+): Promise<{ readonly port: number; readonly pid: number; stop(): Promise<void>; kill(): Promise<void> }> {
+  const { environment = {}, nodeArgs = [], onLog } = options;
+  const level = onLog === undefined ? "error" : "info";
+  const args = [...nodeArgs, COMMAND, "serve", "--workspace", workspace, "--port", "0", "--log-level", level];
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...environment },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", onLog === undefined ? "inherit" : "pipe"],
   });
-  const lines = createInterface({ input: child.stdout });
+  if (child.stderr !== null && onLog !== undefined) createInterface({ input: child.stderr }).on("line", onLog);
+  const lines = createInterface({ input: child.stdout! });
   const port = await new Promise<number>((resolve, reject) => {
     lines.on("line", (line) => {
       const found = /http:\/\/[^:]+:(\d+)/.exec(line);
@@ -95,5 +104,22 @@ export async function sentinelServer(
         });
         child.kill("SIGTERM");
       }),
+    kill: () =>
+      new Promise((resolve) => {
+        child.once("exit", () => resolve());
+        child.kill("SIGKILL");
+      }),
   };
+}
+
+/** Seconds of processor time that a process has used. */
+export function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
+}
+
+/** Resident memory of a process in megabytes, now or at its most; NaN where the system does not say. */
+export function residentMb(pid: number, which: "VmRSS" | "VmHWM" = "VmRSS"): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(new RegExp(`${which}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
 }

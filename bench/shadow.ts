@@ -13,7 +13,7 @@ const CONNECTIONS = 16;
 const SECONDS = 4;
 const WARM_UP = 3000;
 /** Candidates' threads that misbehave, as modules. */
-const WORKERS = {
+export const WORKERS = {
   failing: `import { parentPort } from "node:worker_threads";
 parentPort.on("message", () => { throw new Error("this candidate fails"); });
 parentPort.postMessage("ready");

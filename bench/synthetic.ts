@@ -1,5 +1,5 @@
 // Synthetic tables for learners: thirty columns of several shapes, a rare label with interactions, missing values; as raw files.
-import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from "node:fs";
 import path from "node:path";
 import { Random } from "../src/core/random.ts";
 import { type Matrix, sharedValues } from "../src/ml/matrix.ts";
@@ -27,29 +27,49 @@ const LABEL_COLUMNS = 16;
 /** Moves the share of frauds to about 0.5 %. */
 const INTERCEPT = -7.2;
 
+/** Rows drawn before they are written: a table of 20 million is larger than the memory beside what is measured. */
+const BLOCK_ROWS = 65_536;
+
 /** The same options give the same bytes. */
 export function writeSynthetic(folder: string, name: string, options: SyntheticOptions): RawTable {
   const { rows, columns, missing, seed } = options;
   const random = new Random(seed);
-  const byColumn = new Float32Array(rows * columns);
-  const byRow = new Float32Array(rows * columns);
+  const block = Math.min(rows, BLOCK_ROWS);
+  const byColumn = new Float32Array(block * columns);
+  const byRow = new Float32Array(block * columns);
   const labels = new Uint8Array(rows);
   const row = new Float64Array(Math.max(columns, LABEL_COLUMNS));
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < row.length; c++) row[c] = draw(random, c);
-    labels[r] = random.next() < 1 / (1 + Math.exp(-marginOf(row))) ? 1 : 0;
-    for (let c = 0; c < columns; c++) {
-      const value = random.next() < missing ? Number.NaN : row[c];
-      byColumn[c * rows + r] = value;
-      byRow[r * columns + c] = value;
-    }
-  }
   const file = (ending: string): string => path.join(folder, `${name}.${ending}`);
-  writeFileSync(file("columns"), byColumn);
-  writeFileSync(file("rows"), byRow);
+  const [columnFile, rowFile] = ["columns", "rows"].map((ending) => openSync(file(ending), "w"));
+  for (let from = 0; from < rows; from += block) {
+    const count = Math.min(block, rows - from);
+    for (let r = 0; r < count; r++) {
+      for (let c = 0; c < row.length; c++) row[c] = draw(random, c);
+      labels[from + r] = random.next() < 1 / (1 + Math.exp(-marginOf(row))) ? 1 : 0;
+      for (let c = 0; c < columns; c++) {
+        const value = random.next() < missing ? Number.NaN : row[c];
+        byColumn[c * block + r] = value;
+        byRow[r * columns + c] = value;
+      }
+    }
+    writeAt(rowFile, byRow.subarray(0, count * columns), from * columns);
+    for (let c = 0; c < columns; c++)
+      writeAt(columnFile, byColumn.subarray(c * block, c * block + count), c * rows + from);
+  }
+  closeSync(columnFile);
+  closeSync(rowFile);
   writeFileSync(file("labels"), labels);
   return { rows, columns, byColumn: file("columns"), byRow: file("rows"), labels: file("labels") };
 }
+
+/** `at` counts numbers from the file's beginning. */
+function writeAt(file: number, values: Float32Array, at: number): void {
+  for (let done = 0; done < values.byteLength; )
+    done += writeSync(file, values, done, values.byteLength - done, 4 * at + done);
+}
+
+/** Node reads less than 2 GiB at once. */
+const READ_BYTES = 2 ** 30;
 
 /** As training's matrices are: in shared memory. */
 export function readMatrix({ rows, columns, byColumn }: RawTable): Matrix {
@@ -57,7 +77,7 @@ export function readMatrix({ rows, columns, byColumn }: RawTable): Matrix {
   const file = openSync(byColumn, "r");
   let done = 0;
   while (done < values.byteLength) {
-    const read = readSync(file, values, done, values.byteLength - done, done);
+    const read = readSync(file, values, done, Math.min(values.byteLength - done, READ_BYTES), done);
     if (read === 0) break;
     done += read;
   }

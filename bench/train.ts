@@ -16,6 +16,11 @@ const CELLS = {
   dense300k: { rows: 300_000, columns: 30, missing: 0 },
 } as const;
 
+/** What does not fit into the memory of a runner, or into its time: measured only when it is named, each side once. */
+const LARGE = { rows20m: { rows: 20_000_000, columns: 30, missing: MISSING } } as const;
+const LARGE_TEST_ROWS = 300_000;
+const LARGE_THREADS = 2;
+
 const THREADS = [1, 2] as const;
 
 /** One learner on one number of threads. */
@@ -30,17 +35,67 @@ export const bench: Bench = {
     if (learners.length === 1) options.print(PEERS_MISSING);
     if (options.scaling) return { scaling: await measureScaling(learners.slice(0, 2), options) };
     const figures: Record<string, Figures> = {};
+    const { cell: named = "" } = options;
+    if (isLarge(named)) return { [named]: await measureLarge(LARGE[named], learners.slice(0, 2), options) };
     for (const cell of chosenCells(options.cell)) figures[cell] = await measure(cell, learners, options);
     return figures;
   },
 };
+
+function isLarge(cell: string): cell is keyof typeof LARGE {
+  return Object.hasOwn(LARGE, cell);
+}
+
+/** One training of each side on a table of many rows: seconds, and memory per row beside XGBoost's peak. */
+export async function measureLarge(
+  shape: { readonly rows: number; readonly columns: number; readonly missing: number },
+  learners: readonly Learner[],
+  { seed, print }: Pick<BenchOptions, "seed" | "print">,
+): Promise<Figures> {
+  const { rows } = shape;
+  const folder = temporaryFolder();
+  const train = writeSynthetic(folder, "train", { ...shape, seed });
+  const test = writeSynthetic(folder, "test", {
+    ...shape,
+    rows: Math.min(rows, LARGE_TEST_ROWS),
+    seed: seed + 1,
+  });
+  const y = readLabels(test);
+  print(`${rows.toLocaleString("en")} × ${shape.columns}, ${LARGE_THREADS} threads`);
+  print("              seconds      cpu   peak MB   bytes per row       AP");
+  const figures: Record<string, Figures> = {};
+  for (const learner of learners) {
+    const predictions = path.join(folder, learner);
+    const { seconds, cpuSeconds, rssBytes } = await runTraining(learner, {
+      train,
+      test,
+      seed,
+      threads: LARGE_THREADS,
+      predictions,
+    });
+    const ap = averagePrecision(readFloat32(predictions), y);
+    figures[learner] = { seconds, cpuSeconds, rssBytes, bytesPerRow: rssBytes / rows, ap };
+    const times = `${seconds.toFixed(1).padStart(9)}${cpuSeconds.toFixed(1).padStart(9)}`;
+    const megabytes = (rssBytes / 2 ** 20).toFixed(0).padStart(10);
+    print(
+      `  ${learner.padEnd(10)}${times}${megabytes}${(rssBytes / rows).toFixed(0).padStart(16)}${ap.toFixed(5).padStart(9)}`,
+    );
+  }
+  const own = figures.sentinel;
+  const peer = figures.xgboost ?? null;
+  const ratio = (key: "seconds" | "rssBytes"): number | null =>
+    peer === null ? null : Number(own[key]) / Number(peer[key]);
+  return { rows, ...figures, secondsRatio: ratio("seconds"), rss: ratio("rssBytes") };
+}
 
 function chosenCells(name: string | undefined): (keyof typeof CELLS)[] {
   const all = Object.keys(CELLS) as (keyof typeof CELLS)[];
   if (name === undefined) return all;
   const chosen = all.filter((cell) => cell === name);
   if (chosen.length > 0) return chosen;
-  throw new SentinelError("cli.usage", `--cell: there is no cell ${name}`, { hint: `give one of ${all.join(", ")}` });
+  throw new SentinelError("cli.usage", `--cell: there is no cell ${name}`, {
+    hint: `give one of ${[...all, ...Object.keys(LARGE)].join(", ")}`,
+  });
 }
 
 async function measure(

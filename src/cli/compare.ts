@@ -6,12 +6,14 @@ import type { ShadowReport } from "../evidence/report.ts";
 import { compare } from "../lifecycle/compare.ts";
 import { textOption } from "./options.ts";
 import { figure, type Output } from "./output.ts";
+import { SUMMARY_OPTION } from "./summary.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
   options: [
     ["--data <file>", "a labelled table whose later rows both score (default: shadow records alone)"],
-    ["--to <version>", "a version instead of the alias candidate"],
+    ["--to <version>", "a version, or candidate-NAME, instead of the alias candidate"],
+    SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     const pipeline = context.pipeline();

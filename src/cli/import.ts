@@ -2,7 +2,15 @@
 import { readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { CATEGORY_MEANINGS, FOREIGN_FORMATS, importModel } from "../lifecycle/import.ts";
-import { choiceOption, forceReason, numberOption, optionalInteger, SEEDS, textOption } from "./options.ts";
+import {
+  candidateOption,
+  choiceOption,
+  forceReason,
+  numberOption,
+  optionalInteger,
+  SEEDS,
+  textOption,
+} from "./options.ts";
 import { showRegistered, showTraining } from "./train.ts";
 import type { Verb } from "./verb.ts";
 
@@ -33,6 +41,7 @@ export const verb: Verb = {
     ["--output <name>", "of an ONNX graph: the output that tells of fraud, where it has several"],
     ["--margin", "of an ONNX graph: that output is log-odds, not a probability"],
     ["--seed <n>", "seed of every random draw (default: the pipeline's)"],
+    ["--as <alias>", "candidate-NAME: shadow beside the candidate, instead of taking its place (default: candidate)"],
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
   ],
@@ -47,6 +56,7 @@ export const verb: Verb = {
         hint: "give one of the two",
       });
     }
+    const as = candidateOption(options);
     const path = textOption(options, "data") ?? pipeline.source;
     output.heading(`import ${args[0]} as ${pipeline.model}, judged on ${path}`);
     const result = await importModel(context.ports(), {
@@ -68,11 +78,12 @@ export const verb: Verb = {
       actor: config.actor,
       packageVersion: context.packageVersion,
       seed: optionalInteger(options, "seed", SEEDS),
+      as,
       forced,
     });
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
-    showRegistered(output, result.version);
+    showRegistered(output, result.version, as);
     return { yes: result.version !== null, json: result };
   },
 };

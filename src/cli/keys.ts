@@ -1,8 +1,9 @@
 // `sentinel keys add|list|revoke`: service keys of the HTTP server.
 import { randomBytes } from "node:crypto";
 import { SentinelError } from "../core/errors.ts";
-import { RATE_MAX, type RateLimit, ROLES } from "../core/key.ts";
+import { KEY_PIPELINES_MAX, RATE_MAX, type RateLimit, ROLES } from "../core/key.ts";
 import { addKey, type KeyShown, listKeys, revokeKey } from "../lifecycle/keys.ts";
+import { pipelineNames } from "../pipeline/pipeline.ts";
 import { choiceOption, durationOption, optionalInteger, textOption } from "./options.ts";
 import type { Verb, VerbContext, VerbInput, VerbOptions, VerbResult } from "./verb.ts";
 
@@ -13,6 +14,7 @@ export const verb: Verb = {
   options: [
     ["--role <role>", "with add: predict, label or admin"],
     ["--name <text>", "with add: who uses it"],
+    ["--only <names>", "with add: the pipelines it is for, separated by commas (default: all)"],
     ["--valid <duration>", "with add: how long, such as 90d (default: until it is revoked)"],
     ["--rate <n>", "with add: requests a second, each item of a batch counted (default: no limit)"],
     ["--burst <n>", "with add: how many at once (default: as --rate)"],
@@ -48,11 +50,29 @@ async function add(context: VerbContext, { options }: VerbInput): Promise<VerbRe
     actor: context.config.actor,
     validMs: valid === 0 ? null : valid,
     rate: rateOf(options),
+    pipelines: pipelinesOf(context, options),
     random: randomBytes,
   });
   context.output.line(`key ${made.record.id} for ${role} (${name}); it is shown this once:\n\n  ${made.key}\n`);
   context.output.line("  a running server takes it within a second: Authorization: Bearer KEY");
   return { yes: true, json: made };
+}
+
+/** A misspelt name would make a key that opens nothing. */
+function pipelinesOf(context: VerbContext, options: VerbOptions): readonly string[] | null {
+  const text = textOption(options, "only");
+  if (text === undefined) return null;
+  const names = [...new Set(text.split(",").map((name) => name.trim()))].filter((name) => name !== "");
+  const known = pipelineNames(context.config.workspace);
+  const unknown = names.find((name) => !known.includes(name));
+  if (names.length > 0 && names.length <= KEY_PIPELINES_MAX && unknown === undefined) return names;
+  throw new SentinelError(
+    "cli.usage",
+    `--only ${text} names ${unknown === undefined ? "no pipelines" : `${unknown}, which is no pipeline here`}`,
+    {
+      hint: `this workspace has: ${known.join(", ")}`,
+    },
+  );
 }
 
 function rateOf(options: VerbOptions): RateLimit | null {
@@ -75,10 +95,15 @@ async function list(context: VerbContext): Promise<VerbResult> {
     day(key.createdAt),
     day(key.expiresAt),
     key.rate === null ? "–" : `${key.rate.perSecond}/s, ${key.rate.burst} at once`,
+    key.pipelines?.join(", ") ?? "all",
     key.createdBy,
   ];
   if (keys.length === 0) context.output.line("no keys: on a loopback address the server asks nobody for one");
-  else context.output.table([["id", "role", "name", "state", "made", "until", "rate", "by"], ...keys.map(row)]);
+  else
+    context.output.table([
+      ["id", "role", "name", "state", "made", "until", "rate", "pipelines", "by"],
+      ...keys.map(row),
+    ]);
   return { yes: true, json: { keys } };
 }
 

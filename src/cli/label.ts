@@ -18,7 +18,10 @@ export const verb: Verb = {
     const labels = await readLabels(ports, pipeline, args[0]);
     const url = textOption(options, "url");
     const together = Math.min(POSTED_TOGETHER_MAX, pipeline.serve.batchMax);
-    const result = url === undefined ? await offline() : await post(labels, { url, together, key: context.config.key });
+    const result =
+      url === undefined
+        ? await offline()
+        : await post(labels, { url: feedbackAt(url, pipeline.name), together, key: context.config.key });
     context.output.line(`${result.written} of ${result.read} labels written`);
     if (result.unknownCount > 0) {
       context.output.line(
@@ -46,7 +49,13 @@ export const verb: Verb = {
   },
 };
 
+/** A server may hold several pipelines, and its default one may be another: the labels' pipeline is named. */
+function feedbackAt(url: string, pipeline: string): string {
+  return `${url.replace(/\/+$/, "")}/pipelines/${pipeline}/feedback`;
+}
+
 interface Door {
+  /** Of the pipeline's feedback. */
   readonly url: string;
   /** Labels per request. */
   readonly together: number;
@@ -63,7 +72,7 @@ async function post(labels: readonly LabelDraft[], { url, together, key }: Door)
       source,
       time: knownAt === "after-delay" ? null : knownAt,
     }));
-    const answer = (await postJson(`${url.replace(/\/$/, "")}/feedback`, body, {
+    const answer = (await postJson(url, body, {
       refused: "labels.invalid",
       key,
     })) as Feedback;

@@ -1,4 +1,5 @@
 // Option values parsed at the door: numbers in range, instants, texts, each with an error that names the option.
+import { CANDIDATE_NAME } from "../core/alias.ts";
 import { parseDuration } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
 import type { VerbOptions } from "./verb.ts";
@@ -40,6 +41,15 @@ export function textOption(options: VerbOptions, name: string): string | undefin
 export function listOption(options: VerbOptions, name: string): readonly string[] {
   const value = options[name];
   return Array.isArray(value) ? value : [];
+}
+
+/** The alias that a new version gets; undefined when absent. */
+export function candidateOption(options: VerbOptions): string | undefined {
+  const alias = textOption(options, "as");
+  if (alias === undefined || CANDIDATE_NAME.test(alias)) return alias;
+  throw new SentinelError("cli.usage", `--as ${alias} names no candidate`, {
+    hint: "--as candidate, or --as candidate-NAME for one that shadows beside it",
+  });
 }
 
 /** A finite number, or undefined. */

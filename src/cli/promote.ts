@@ -2,13 +2,15 @@
 import { isYes } from "../core/verdict.ts";
 import { promote } from "../lifecycle/promote.ts";
 import { forceReason, textOption } from "./options.ts";
+import { SUMMARY_OPTION } from "./summary.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
   options: [
-    ["--to <version>", "a version (default: the alias candidate)"],
+    ["--to <version>", "a version or candidate-NAME (default: the alias candidate)"],
     ["--force", "promote although the gate said HOLD or REJECT"],
     ["--reason <text>", "why, for the journal (with --force)"],
+    SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     const pipeline = context.pipeline();

@@ -1,8 +1,10 @@
 // `sentinel rules`: rules as code and by hand; what each would have done, what is live, who made it so.
+import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import { RULE_ACTIONS, RULE_SEVERITIES, RULE_STAGES, type Rule } from "../core/rule.ts";
 import { visible } from "../core/visible.ts";
+import { writeResults } from "../lifecycle/data/result-files.ts";
 import {
   addRule,
   applyRules,
@@ -10,6 +12,7 @@ import {
   backtestRules,
   type ChangeResult,
   conflictsOf,
+  draftsText,
   percent,
   type RuleBacktest,
   removeRule,
@@ -17,6 +20,7 @@ import {
   rulesHistory,
   rulesNow,
   stageRule,
+  suggestRules,
 } from "../lifecycle/rules.ts";
 import { choiceOption, numberOption, textOption, timeOption } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -38,11 +42,12 @@ export const verb: Verb = {
     ["--owner <name>", "add: who answers for the rule"],
     ["--replace", "add: replace the rule of this id"],
     ["--share <share>", "add, stage: of the entities, in stage rollout (default 0.1)"],
-    ["--data <file>", "backtest, conflicts: a table (default: the pipeline's source)"],
+    ["--data <file>", "backtest, conflicts, suggest: a table (default: the pipeline's source)"],
     ["--log", "backtest, conflicts: what the servers answered, from the log"],
     ["--from <time>", "backtest: judge transactions from then on; those before fill the windows"],
     ["--until <time>", "backtest: judge transactions until then"],
     ["--no-model", "backtest: do not ask the champion, which takes most of the time"],
+    ["--out <file>", "suggest: write the drafts there, as a rules file"],
     ["--to <hash>", "rollback: the rule set to put back (default: the one before)"],
     ["--reason <text>", "why, for the journal"],
   ],
@@ -64,6 +69,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   stage,
   backtest,
   conflicts,
+  suggest,
   remove,
   history,
   rollback,
@@ -185,6 +191,42 @@ async function conflicts(context: VerbContext, { options }: VerbInput): Promise<
     ]);
   }
   return { yes: !report.findings.some(({ kind }) => !kind.startsWith("undecided")), json: report };
+}
+
+async function suggest(context: VerbContext, { options }: VerbInput): Promise<VerbResult> {
+  const pipeline = context.pipeline();
+  const found = await suggestRules(context.ports(), {
+    pipeline,
+    path: textOption(options, "data") ?? pipeline.source,
+    seed: pipeline.modelParameters.seed,
+  });
+  const { output } = context;
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+  output.line(`mined from transactions before ${day(found.minedTo)}, judged on those from ${day(found.judgedFrom)} on`);
+  for (const one of found.drafts) {
+    output.line(`  ${one.rule.id}: ${one.rule.when}`);
+    const beyond =
+      one.beyondModel === null
+        ? `${one.onlyMe} only by it`
+        : `${one.beyondModel.frauds} beyond the model, of ${one.beyondModel.hits} hits`;
+    output.line(
+      `    ${one.verdict.verdict}: precision ${percent(one.precision.value)} (${percent(one.precision.low)}–${percent(one.precision.high)}), ${beyond}`,
+    );
+  }
+  if (found.drafts.length === 0) output.line("nothing was found that later days confirm");
+  const gain = found.atBudget;
+  if (gain !== null) {
+    output.line(
+      `at ${percent(found.budget)} of the traffic reviewed: recall ${percent(gain.observedA)} by the model, ${percent(gain.observedB)} with these rules first (difference ${percent(gain.difference)}, ${percent(gain.low)} to ${percent(gain.high)})`,
+    );
+    output.line(gain.low > 0 ? "  together they add recall" : "  together they do not surely add recall");
+  }
+  const file = textOption(options, "out");
+  if (file !== undefined) {
+    writeResults(path.dirname(file), { [path.basename(file)]: draftsText(found.drafts) });
+    output.line(`drafts are in ${file}`);
+  }
+  return { yes: found.drafts.length > 0, json: found };
 }
 
 const PAIRS_SHOWN = 20;

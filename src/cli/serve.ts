@@ -9,6 +9,7 @@ import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
 import { openWorkspacePorts } from "../wiring.ts";
 import { durationOption, integerOption, listOption, textOption } from "./options.ts";
+import { reporterIn } from "./serve/report.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8000;
@@ -63,6 +64,7 @@ export const verb: Verb = {
           keys: context.config.keys,
           insecure: options.insecure === true,
           announceMs: announceOf(options),
+          reporter: reporterIn(workspace),
           packageVersion: context.packageVersion,
         },
       });

@@ -1,12 +1,14 @@
 // `sentinel train`: arguments in, narration and verdicts out.
 
+import { CANDIDATE } from "../core/alias.ts";
 import { mean } from "../core/stats.ts";
 import { writeResults } from "../lifecycle/data/result-files.ts";
 import { TUNE_MAX, type Tuning, train, trainResults } from "../lifecycle/train.ts";
 import type { ModelVersion } from "../ports/registry.ts";
-import { forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
+import { candidateOption, forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
 import { checkOutFolder } from "./out.ts";
 import { figure, type Output } from "./output.ts";
+import { SUMMARY_OPTION } from "./summary.ts";
 import type { Verb } from "./verb.ts";
 
 /** Metrics shown on the terminal; the rest is in the run and the card. */
@@ -28,9 +30,11 @@ export const verb: Verb = {
     ["--data <file>", "CSV, Parquet or NDJSON with labels (default: the pipeline's source)"],
     ["--seed <n>", "seed of every random draw (default: the pipeline's)"],
     ["--tune <n>", "first try n sets of parameters on earlier days, and use the best"],
+    ["--as <alias>", "candidate-NAME: shadow beside the candidate, instead of taking its place (default: candidate)"],
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
     ["--out <dir>", "write train.json, metrics.json and learning.csv into this folder"],
+    SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     const { output, config } = context;
@@ -40,6 +44,7 @@ export const verb: Verb = {
     const seed = optionalInteger(options, "seed", SEEDS);
     const out = textOption(options, "out");
     if (out !== undefined) checkOutFolder("--out", out);
+    const as = candidateOption(options);
     const tune = optionalInteger(options, "tune", { low: 1, high: TUNE_MAX });
     output.heading(`train ${pipeline.model} on ${path}`);
     const result = await train(context.ports(), {
@@ -50,26 +55,29 @@ export const verb: Verb = {
       threads: config.threads,
       seed,
       tune,
+      as,
       forced,
       verb: "train",
     });
     if (out !== undefined) writeResults(out, trainResults(result, pipeline.model));
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
-    showRegistered(output, result.version);
+    showRegistered(output, result.version, as);
     return { yes: result.version !== null, json: result };
   },
 };
 
 /** What became of the version, and what to do next. */
-export function showRegistered(output: Output, version: ModelVersion | null): void {
+export function showRegistered(output: Output, version: ModelVersion | null, as = CANDIDATE): void {
   if (version === null) {
     output.line("\n  nothing was registered");
     return;
   }
   const { model, bundle } = version;
-  output.line(`\n  version ${version.version} of ${model} is registered as candidate (bundle ${bundle.slice(0, 12)})`);
-  output.line("  next: `sentinel serve` shadows it, `sentinel promote` weighs it");
+  output.line(`\n  version ${version.version} of ${model} is registered as ${as} (bundle ${bundle.slice(0, 12)})`);
+  output.line(
+    `  next: \`sentinel serve\` shadows it, \`sentinel promote${as === CANDIDATE ? "" : ` --to ${as}`}\` weighs it`,
+  );
 }
 
 /** Metrics beside the champion's, ablation and the features that matter. */

@@ -26,11 +26,15 @@ export interface KeyRecord {
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
   readonly rate: RateLimit | null;
+  /** The pipelines that it is for; absent or null: all of them. */
+  readonly pipelines?: readonly string[] | null;
 }
 
 /** Keys of one workspace, revoked ones included. Each request looks at all of them, so that its time tells nothing. */
 export const KEYS_MAX = 200;
 export const RATE_MAX = 1_000_000;
+/** Pipelines that one key names. */
+export const KEY_PIPELINES_MAX = 100;
 
 const KEY_BYTES = 24;
 const ID_BYTES = 4;
@@ -61,6 +65,11 @@ export function isValid({ revokedAt, expiresAt }: KeyRecord, now: number): boole
   return revokedAt === null && (expiresAt === null || now < expiresAt);
 }
 
+/** Whether a key may ask that pipeline; null: the server itself, which is for keys of all pipelines. */
+export function isFor({ pipelines }: KeyRecord, pipeline: string | null): boolean {
+  return pipelines === undefined || pipelines === null || (pipeline !== null && pipelines.includes(pipeline));
+}
+
 const HASH = /^[0-9a-f]{64}$/;
 
 /** Whether a value has the shape of a record; what files and environments hold is checked by it. */
@@ -72,7 +81,14 @@ export function isKeyRecord(value: unknown): value is KeyRecord {
   const role = ROLES.some((known) => known === record.role);
   const hash = typeof record.hash === "string" && HASH.test(record.hash);
   const times = record.createdAt !== null && [record.createdAt, record.expiresAt, record.revokedAt].every(time);
-  return texts && role && hash && times && (record.rate === null || isRate(record.rate));
+  return texts && role && hash && times && (record.rate === null || isRate(record.rate)) && areNames(record.pipelines);
+}
+
+/** A list that holds anything else is refused: a key must not be for more than was meant. */
+function areNames(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  const names = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  return names.length > 0 && names.length <= KEY_PIPELINES_MAX && names.every((name) => typeof name === "string");
 }
 
 function isRate(value: unknown): boolean {

@@ -25,7 +25,8 @@ export function identityOf(text: string | null): number {
     low = (low ^ text.charCodeAt(i)) >>> 0;
     // Times 2^40 + 0x1b3, in two halves of 32 bits.
     const product = low * 0x1b3;
-    high = (high * 0x1b3 + Math.floor(product / 2 ** 32) + low * 0x100) % 2 ** 32;
+    // Below 2^53, so that nothing is lost; `>>> 0` is the remainder by 2^32 without a division.
+    high = (high * 0x1b3 + Math.floor(product / 2 ** 32) + low * 0x100) >>> 0;
     low = product >>> 0;
   }
   return (high % 2 ** 21) * 2 ** 32 + low;

@@ -59,6 +59,11 @@ export class KeyTable {
     return this.slots.get(text) ?? SLOT_UNKNOWN;
   }
 
+  /** See {@link Timelines.touch}. */
+  touch(slot: number): number {
+    return this.singles.touch(slot) + this.frauds.runs.length(slot);
+  }
+
   /** Key texts with their slots and newest event times, in order of appearance. */
   *entries(): Generator<{ readonly text: string; readonly slot: number; readonly newest: number }> {
     for (const [text, slot] of this.slots) yield { text, slot, newest: this.newest[slot] };

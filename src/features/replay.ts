@@ -10,6 +10,8 @@ import type { FeatureSpec } from "./spec.ts";
 import type { Places } from "./state.ts";
 import { EventRow, FeatureState } from "./state.ts";
 
+/** Rows whose keys are brought into the cache at once. More would push each other out of the first level. */
+const AHEAD_ROWS = 16;
 /** How often progress is reported. */
 const PROGRESS_ROWS = 65_536;
 
@@ -122,6 +124,8 @@ class Run {
   private readonly labelRow: EventRow;
   private readonly label = { fraud: false, knownAt: 0 };
   private readonly onProgress: ReplayInput["onProgress"];
+  /** Kept, so that what only reads is not left out as useless. */
+  touched = 0;
 
   constructor(input: ReplayInput) {
     const { table, columns, spec } = input;
@@ -146,6 +150,7 @@ class Run {
     seen?: { readonly visit: (row: number, values: Float64Array) => void; readonly values: Float64Array },
   ): void {
     const { row, state, source } = this;
+    if (this.done % AHEAD_ROWS === 0) this.touchAhead();
     const at = this.order[this.done];
     row.time = Math.floor(this.times[at]);
     this.learnLabelsUntil(row.time);
@@ -157,6 +162,13 @@ class Run {
     state.learnRow(row);
     source.keep(row, at);
     if (++this.done % PROGRESS_ROWS === 0) this.onProgress?.(this.done, this.order.length);
+  }
+
+  private touchAhead(): void {
+    const end = Math.min(this.order.length, this.done + AHEAD_ROWS);
+    let sum = 0;
+    for (let i = this.done; i < end; i++) sum += this.source.touch(this.order[i]);
+    this.touched = sum;
   }
 
   /** Learns the labels that became known after the last row. */

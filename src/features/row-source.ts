@@ -89,6 +89,17 @@ export class RowSource {
     }
   }
 
+  /** Brings what the state holds of the row's keys into the cache, as far as their slots are known; see `Timelines.touch`. */
+  touch(at: number): number {
+    let sum = 0;
+    for (let s = 0; s < this.keys.length; s++) {
+      const { codes, slots } = this.keys[s];
+      const code = codes[at];
+      if (code >= 0) sum += this.state.tables[s].touch(slots[code]);
+    }
+    return sum;
+  }
+
   /** Remembers the slots that learning a row made. */
   keep(row: EventRow, at: number): void {
     for (let s = 0; s < this.keys.length; s++) {

@@ -1,5 +1,6 @@
 // Compare: champion against candidate, on the same later rows of a table and on shadow records, with intervals.
 
+import { CANDIDATE, versionBehind } from "../core/alias.ts";
 import { SentinelError } from "../core/errors.ts";
 import { type CoverageShare, coverageShare } from "../evidence/coverage.ts";
 import { type LabelledMetrics, labelledMetrics } from "../evidence/labelled.ts";
@@ -43,7 +44,7 @@ export async function compare(
   const { pipeline } = input;
   const registry = await ports.registry();
   const aliases = await registry.aliases(pipeline.model);
-  const candidate = input.to ?? aliases.candidate;
+  const candidate = versionBehind(aliases, input.to ?? CANDIDATE);
   if (aliases.champion === undefined) {
     throw new SentinelError("lifecycle.no-champion", `${pipeline.model} has no champion to compare with`, {
       hint: "promote a version first: `sentinel promote`",

@@ -1,5 +1,6 @@
 // Explain: why a logged transaction was judged as it was, and what another version says of it.
 
+import { versionBehind } from "../core/alias.ts";
 import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
 import type { FeaturePlan } from "../features/plan.ts";
@@ -99,9 +100,9 @@ async function judgeOf(ports: Ports, pipeline: Pipeline, record: PredictionRecor
 
 async function versionOf(ports: Ports, pipeline: Pipeline, name: string): Promise<Scorer> {
   const registry = await ports.registry();
-  const version = (await registry.aliases(pipeline.model))[name] ?? name;
-  if (version === "candidate") {
-    throw new SentinelError("lifecycle.no-candidate", `${pipeline.model} has no candidate`, {
+  const version = versionBehind(await registry.aliases(pipeline.model), name);
+  if (version === undefined) {
+    throw new SentinelError("lifecycle.no-candidate", `${pipeline.model} has no ${name}`, {
       hint: "train one: `sentinel train`, or name a version",
     });
   }

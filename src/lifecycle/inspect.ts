@@ -105,6 +105,7 @@ function figuresOf(
     name: time.columns[0],
     native: time.columns.join(" with "),
     format: "",
+    rowsBefore: 0,
     timeColumn: time.columns[0],
   };
   const { values } = instants(columns.length === 1 ? first : composed(columns, rows), {

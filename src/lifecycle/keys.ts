@@ -17,10 +17,12 @@ export async function addKey(
     /** null: it does not expire. */
     readonly validMs: number | null;
     readonly rate: RateLimit | null;
+    /** null: it is for all pipelines. */
+    readonly pipelines?: readonly string[] | null;
     readonly random: (bytes: number) => Uint8Array;
   },
 ): Promise<{ readonly key: string; readonly record: KeyShown }> {
-  const { role, name, actor, validMs, rate, random } = input;
+  const { role, name, actor, validMs, rate, pipelines = null, random } = input;
   const now = ports.clock.now();
   const { id, key, hash } = newKey(random);
   const expiresAt = validMs === null ? null : now + validMs;
@@ -34,6 +36,7 @@ export async function addKey(
     expiresAt,
     revokedAt: null,
     rate,
+    ...(pipelines === null ? {} : { pipelines }),
   };
   await changed(ports, (keys) => {
     if (keys.length < KEYS_MAX) return [...keys, record];

@@ -1,5 +1,6 @@
 // Promote and rollback: evidence is weighed, then the alias `champion` moves, with the journal as witness.
 
+import { CANDIDATE, isCandidate, versionBehind } from "../core/alias.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { type AliasMove, movesOfAlias } from "../core/journal.ts";
@@ -21,7 +22,7 @@ export const PREVIOUS = "previous";
 
 export interface PromoteInput {
   readonly pipeline: Pipeline;
-  /** A version; null takes the alias `candidate`. */
+  /** A version, or the alias of a candidate; null takes the alias `candidate`. */
   readonly to: string | null;
   readonly actor: string;
   readonly forced: string | null;
@@ -47,7 +48,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   const registry = await ports.registry();
   const completed = await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);
-  const to = input.to ?? aliases.candidate ?? null;
+  const to = versionBehind(aliases, input.to ?? CANDIDATE) ?? null;
   if (to === null) {
     throw new SentinelError("lifecycle.no-candidate", `${pipeline.model} has no candidate to promote`, {
       hint: "train one with `sentinel train`, or name a version with --to (see `sentinel registry list`)",
@@ -306,11 +307,11 @@ export function followers(
   champion: { readonly from: string | null; readonly to: string },
 ): AliasMove[] {
   const previous: AliasMove = { alias: PREVIOUS, from: aliases[PREVIOUS] ?? null, to: champion.from };
-  const candidate: AliasMove = { alias: "candidate", from: aliases.candidate ?? null, to: null };
-  return [
-    ...(previous.to !== null && previous.from !== previous.to ? [previous] : []),
-    ...(candidate.from === champion.to ? [candidate] : []),
-  ];
+  const candidates = Object.keys(aliases)
+    .filter((alias) => isCandidate(alias) && aliases[alias] === champion.to)
+    .sort()
+    .map((alias): AliasMove => ({ alias, from: champion.to, to: null }));
+  return [...(previous.to !== null && previous.from !== previous.to ? [previous] : []), ...candidates];
 }
 
 function championBefore(journal: readonly JournalEntry[], present: string): string | null {

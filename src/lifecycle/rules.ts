@@ -22,6 +22,7 @@ export type { ChangeResult } from "./rules/change.ts";
 export { conflictsOf } from "./rules/conflicts.ts";
 export { percent } from "./rules/judge.ts";
 export { listsOf, rulesFileOf, rulesNow } from "./rules/now.ts";
+export { draftsText, suggestRules } from "./rules/suggest.ts";
 
 /** Who changes the rules, and why. */
 export interface By {

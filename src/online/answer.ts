@@ -44,6 +44,11 @@ export function answer(engine: Engine, parsed: Parsed, options: AnswerOptions = 
   return answerLater(engine, parsed, options);
 }
 
+/** Fetches what the answer to a transaction will read; to be called for each of several before the first is answered. */
+export function expect(engine: Engine, { transaction }: Parsed): void {
+  if (engine.states.sharing() === null) engine.live.current.champion?.held.state.touch(transaction);
+}
+
 /** As {@link answer}, where a batch holds the id or only the log can tell whether it was answered. */
 async function answerLater(engine: Engine, parsed: Parsed, options: AnswerOptions): Promise<Reply> {
   const { duplicates } = engine;

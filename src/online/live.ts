@@ -1,5 +1,6 @@
 // What serves now: the aliases are polled; a new bundle is loaded, proven and warmed, then swapped in by one assignment.
 
+import { isCandidate } from "../core/alias.ts";
 import type { BundleFiles } from "../core/bundle.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { hasModel } from "../pipeline/source.ts";
@@ -246,7 +247,7 @@ export class Live {
   /** Every alias that starts with "candidate", and the champion before this one, so that a rollback has evidence. */
   private shadowVersions(): string[] {
     const versions = Object.keys(this.aliases)
-      .filter((alias) => alias.startsWith("candidate") || alias === "previous")
+      .filter((alias) => isCandidate(alias) || alias === "previous")
       .sort()
       .map((alias) => this.aliases[alias]);
     const champion = this.current.champion?.scorer.version;

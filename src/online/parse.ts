@@ -31,6 +31,10 @@ export interface TransactionParser {
 export const KEYS_MAX = 1200;
 export const ID_LENGTH_MAX = 200;
 export const TEXT_LENGTH_MAX = 1000;
+/** The extra of most requests: without members, and without a prototype. */
+const NO_EXTRA: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null));
+/** Most requests spell all names as the pipeline does. */
+const NONE_SPELLED: ReadonlyMap<string, string> = new Map();
 /** Fields no pipeline knows are kept in the log up to so many characters of JSON. */
 const EXTRA_LENGTH_MAX = 16_384;
 
@@ -66,11 +70,12 @@ export function createParser(options: {
       if (Number.isNaN(time)) fault(timeField, timeMessage(sent, pipeline));
       if (time > now + aheadMaxMs) fault(timeField, "is ahead of the server's clock by more than is allowed");
       const fields = emptyFields();
-      const extra = Object.create(null) as Record<string, unknown>;
+      let extra = NO_EXTRA as Record<string, unknown>;
       for (const column of Object.keys(renamed)) {
         const content = renamed[column];
         if (column === columns.id || column === columns.time) continue;
         if (!isKnown(column)) {
+          if (extra === NO_EXTRA) extra = Object.create(null) as Record<string, unknown>;
           extra[spelled.get(column) ?? column] = content;
           continue;
         }
@@ -84,7 +89,7 @@ export function createParser(options: {
           fault(column, "is a whole number beyond 2^53, whose last digits JSON does not keep: send it as a text");
         else fields[column] = field;
       }
-      if (JSON.stringify(extra).length > EXTRA_LENGTH_MAX) {
+      if (extra !== NO_EXTRA && JSON.stringify(extra).length > EXTRA_LENGTH_MAX) {
         fault(Object.keys(extra)[0], `and other unknown fields take more than ${EXTRA_LENGTH_MAX} characters`);
       }
       if (faults.length > 0) throw invalidRequest(faults);
@@ -185,15 +190,17 @@ export function rename(
   if (keys.length > KEYS_MAX) {
     throw invalidRequest([{ field: "the document", message: `has more than ${KEYS_MAX} fields` }]);
   }
-  const renamed = Object.create(null) as Record<string, unknown>;
-  const spelled = new Map<string, string>();
+  const renamed = emptyFields() as Record<string, unknown>;
+  let spelled = NONE_SPELLED as Map<string, string>;
   for (const key of keys) {
     const column = nameOf(key);
     if (column in renamed) {
       throw invalidRequest([{ field: key, message: `says the same as ${spelled.get(column) ?? column}; send one` }]);
     }
     renamed[column] = (value as Record<string, unknown>)[key];
-    if (column !== key) spelled.set(column, key);
+    if (column === key) continue;
+    if (spelled === NONE_SPELLED) spelled = new Map();
+    spelled.set(column, key);
   }
   return { renamed, spelled };
 }

@@ -12,6 +12,7 @@ import { isSampled } from "./shadow/sample.ts";
 import type { WarmState } from "./states.ts";
 
 export type { CandidateStatus } from "./shadow/candidate.ts";
+export { DISAGREEMENTS_MAX, disagreementOf, Largest } from "./shadow/largest.ts";
 
 /** A bundle in shadow. `held` is null while its state is not warm: then every transaction is a miss. */
 export interface Shadowed {
@@ -108,6 +109,11 @@ export class Shadows {
 
   status(): readonly CandidateStatus[] {
     return [...this.candidates.values()].map((candidate) => candidate.status());
+  }
+
+  /** Vectors that a candidate read for itself, of the transactions on which it was furthest from the champion since it began. */
+  vectors(scorer: Scorer): ReadonlyMap<string, Float32Array> {
+    return this.candidates.get(keyOf(scorer))?.vectors() ?? new Map();
   }
 
   /** Since this server started. */

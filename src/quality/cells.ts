@@ -1,5 +1,5 @@
 // Cells as results show them (JSON) and as Python's str() writes them, which is what regular expressions see in GX.
-import type { Column } from "../core/table.ts";
+import { type Column, isBoolean } from "../core/table.ts";
 
 /** A cell in a result: infinities as texts (JSON has none), times as ISO texts without a zone, missing as null. */
 export type CellValue = number | string | null;
@@ -17,17 +17,20 @@ export function finiteOrText(value: number): number | string | null {
   return Number.isFinite(value) ? value : String(value);
 }
 
-/** What a number column is called: whole numbers without gaps are what pandas would hold as int64. */
+/** Whether these are whole numbers without gaps: a column of only such is what pandas would hold as int64. */
 export function looksInteger(values: Float64Array): boolean {
   for (let row = 0; row < values.length; row++) if (!Number.isSafeInteger(values[row])) return false;
-  return values.length > 0;
+  return true;
 }
 
-/** How Python's str() writes each cell of a column; missing cells must not be asked for. */
-export function pythonTexts(column: Column): (row: number) => string {
+/**
+ * How Python's str() writes each cell of a column, whose numbers are all `whole` or floats; missing cells must not be asked for.
+ */
+export function pythonTexts(column: Column, whole: boolean): (row: number) => string {
   if (column.kind === "text") return (row) => column.dictionary[column.codes[row]];
   if (column.kind === "time") return (row) => isoText(column.values[row], " ");
-  if (looksInteger(column.values)) return (row) => String(column.values[row]);
+  if (isBoolean(column)) return (row) => (column.values[row] === 1 ? "True" : "False");
+  if (whole) return (row) => String(column.values[row]);
   return (row) => pythonFloat(column.values[row]);
 }
 

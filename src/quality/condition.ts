@@ -1,44 +1,44 @@
-// Row conditions: which rows an expectation is about, in the object form of GX 1.9 and later.
+// Row conditions: which rows an expectation is about, in the object form of GX 1.9 and later or as a text of the kinds before.
 import { SentinelError } from "../core/errors.ts";
 import type { Table } from "../core/table.ts";
 import { parseInstant } from "./cells.ts";
 import { flagNumbers, flagTexts, missingCells } from "./columns.ts";
-import { allRows } from "./rows.ts";
-
-const ORDER_OPERATORS = ["==", "!=", "<", "<=", ">", ">="] as const;
-const SET_OPERATORS = ["IN", "NOT_IN"] as const;
-type Operator = (typeof ORDER_OPERATORS)[number] | (typeof SET_OPERATORS)[number];
-type Parameter = number | string;
-
-export type Condition =
-  | { readonly kind: "comparison"; readonly column: string; readonly operator: Operator; readonly values: Parameter[] }
-  | { readonly kind: "nullity"; readonly column: string; readonly isNull: boolean }
-  | { readonly kind: "and" | "or"; readonly conditions: readonly Condition[] }
-  /** A pandas, Spark or SQL text: nobody but that engine can read it, so the expectation is reported as unsupported. */
-  | { readonly kind: "foreign"; readonly text: string };
+import { conditionOfText } from "./condition-text.ts";
+import { type Condition, type Operator, ORDER_OPERATORS, type Parameter, SET_OPERATORS } from "./row-condition.ts";
+import { allRows, isEmptyText } from "./rows.ts";
 
 /** GX allows 100 conditions in one row_condition. */
 const CONDITIONS_MAX = 100;
 const DEPTH_MAX = 10;
 
 /** The condition in a suite's JSON; null when there is none. Throws `quality.suite-invalid` naming `where`. */
-export function parseCondition(given: unknown, where: string): Condition | null {
+export function parseCondition(given: unknown, where: string, parser: unknown): Condition | null {
   if (given === undefined || given === null || given === "") return null;
-  const condition = parseNode(given, where, 0);
+  const condition = typeof given === "string" ? parseText(given, parser) : parseNode(given, where, 0);
   const count = leafCount(condition);
   if (count > CONDITIONS_MAX) invalid(where, `row_condition holds ${count} conditions; ${CONDITIONS_MAX} are allowed`);
   return condition;
 }
 
-/** The text of a part that only another engine understands; null when there is none. */
-export function foreignPart(condition: Condition): string | null {
-  if (condition.kind === "foreign") return condition.text;
-  if (condition.kind !== "and" && condition.kind !== "or") return null;
-  for (const part of condition.conditions) {
-    const text = foreignPart(part);
-    if (text !== null) return text;
+/** The part that only another engine understands; null when there is none. */
+export function foreignPart(condition: Condition): Extract<Condition, { kind: "foreign" }> | null {
+  if (condition.kind === "foreign") return condition;
+  for (const part of partsOf(condition)) {
+    const foreign = foreignPart(part);
+    if (foreign !== null) return foreign;
   }
   return null;
+}
+
+/** The columns that a condition reads. */
+export function columnsOfCondition(condition: Condition): readonly string[] {
+  if ("column" in condition) return [condition.column];
+  return partsOf(condition).flatMap(columnsOfCondition);
+}
+
+function partsOf(condition: Condition): readonly Condition[] {
+  if (condition.kind === "not") return [condition.condition];
+  return condition.kind === "and" || condition.kind === "or" ? condition.conditions : [];
 }
 
 /**
@@ -62,6 +62,8 @@ function evaluate(table: Table, condition: Condition): Uint8Array {
     }
     case "comparison":
       return compare(table, condition);
+    case "not":
+      return evaluate(table, condition.condition).map((flag) => 1 - flag);
     case "foreign":
       return new Uint8Array(table.rows);
     default:
@@ -85,6 +87,7 @@ function compare(table: Table, condition: Extract<Condition, { kind: "comparison
   const column = allRows(table).column(condition.column);
   const missing = missingCells(column);
   const holdsForMissing = condition.operator === "!=" || condition.operator === "NOT_IN" ? 1 : 0;
+  if (isEmptyText(column)) return new Uint8Array(table.rows).fill(holdsForMissing);
   const holds =
     column.kind === "text"
       ? flagTexts(column, not(testOf(condition, textParameters(condition))))
@@ -156,8 +159,18 @@ function wrongType(condition: Extract<Condition, { kind: "comparison" }>, kind: 
   );
 }
 
+const PANDAS_PARSERS: readonly unknown[] = [undefined, null, "pandas", "python"];
+const OWN_PARSERS: readonly unknown[] = ["great_expectations", "great_expectations__experimental__"];
+
+/** A text by the parser that its `condition_parser` names; pandas where none is named. */
+function parseText(text: string, parser: unknown): Condition {
+  if (![...PANDAS_PARSERS, ...OWN_PARSERS].includes(parser))
+    return { kind: "foreign", text, why: `is a text for another engine (condition_parser ${JSON.stringify(parser)})` };
+  const condition = conditionOfText(text);
+  return condition ?? { kind: "foreign", text, why: "is more than a comparison of columns with values" };
+}
+
 function parseNode(given: unknown, where: string, depth: number): Condition {
-  if (typeof given === "string") return { kind: "foreign", text: given };
   if (typeof given !== "object" || given === null) invalid(where, "row_condition must be an object");
   if (depth > DEPTH_MAX) invalid(where, "row_condition is nested too deeply");
   const node = given as Readonly<Record<string, unknown>>;
@@ -176,7 +189,7 @@ function parseNode(given: unknown, where: string, depth: number): Condition {
       return { kind: node.type, conditions: node.conditions.map((part) => parseNode(part, where, depth + 1)) };
     }
     case "pass_through":
-      return { kind: "foreign", text: String(node.pass_through_filter) };
+      return parseText(String(node.pass_through_filter), "pandas");
     default:
       return invalid(where, `row_condition.type is ${JSON.stringify(node.type)}, not comparison, nullity, and, or`);
   }
@@ -206,8 +219,8 @@ function columnName(node: Readonly<Record<string, unknown>>, where: string): str
 }
 
 function leafCount(condition: Condition): number {
-  if (condition.kind !== "and" && condition.kind !== "or") return 1;
-  return condition.conditions.reduce((sum, part) => sum + leafCount(part), 0);
+  const parts = partsOf(condition);
+  return parts.length === 0 ? 1 : parts.reduce((sum, part) => sum + leafCount(part), 0);
 }
 
 function invalid(where: string, what: string): never {

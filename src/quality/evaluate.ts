@@ -1,61 +1,233 @@
-// Evaluation: every expectation over a table, each on its own, so that one that throws leaves the others as they are.
+// Evaluation: every expectation over a table that comes in batches, each on its own, so that one that throws leaves the others as they are.
 import { messageOf } from "../core/errors.ts";
 import type { Column, Table } from "../core/table.ts";
-import { foreignPart, selectRows } from "./condition.ts";
-import type { CheckContext, Outcome } from "./definition.ts";
+import { columnsOfCondition, foreignPart, selectRows } from "./condition.ts";
+import { type CheckContext, isOutcome, type Outcome, type Running } from "./definition.ts";
 import { definitionOf } from "./expectations/registry.ts";
 import { Kwargs } from "./kwargs.ts";
 import type { CheckStatus, ExpectationResult, ValidationResult } from "./result.ts";
-import { allRows, someRows } from "./rows.ts";
+import { allRows, type Rows, someRows } from "./rows.ts";
+import type { FaultRows } from "./sample.ts";
+import { type ColumnShape, shapesOf, tableShape } from "./shape.ts";
 import type { Expectation, Suite } from "./suite.ts";
+import { TallyPool } from "./tally-pool.ts";
+
+/** A table that can be read from its first row to its last as often as needed, in batches. */
+export interface Batches {
+  readonly columns: readonly ColumnShape[];
+  /** The batches in order, each with at least the named columns. */
+  read(columns: readonly string[]): AsyncIterable<Table>;
+}
+
+/** What is known besides the result, for reports: by expectation, which rows are at fault. */
+export interface Evaluated {
+  readonly result: ValidationResult;
+  readonly faults: readonly (FaultRows | null)[];
+}
+
+export type EvaluationContext = Pick<CheckContext, "now"> & Partial<Pick<CheckContext, "pool">>;
+
+/** Somebody else who looks at the rows of the first pass. */
+export interface Onlooker {
+  readonly columns: readonly string[];
+  push(batch: Table): void;
+}
+
+/** Passes over a table at most: eight are more than any check asks for. */
+const PASSES_MAX = 8;
 
 /** Results come in suite order. Never throws for what is in the data. */
-export function evaluateSuite(given: Table, suite: Suite, context: CheckContext): ValidationResult {
-  const table = withEmptyColumns(given);
-  const results = suite.expectations.map((expectation) => evaluateExpectation(table, expectation, context));
-  const successful = results.filter(({ success }) => success).length;
-  return {
-    success: successful === results.length,
-    suite_name: suite.name,
-    suite_parameters: suite.parameters,
-    id: null,
-    statistics: {
-      evaluated_expectations: results.length,
-      successful_expectations: successful,
-      unsuccessful_expectations: results.length - successful,
-      success_percent: results.length === 0 ? null : (successful / results.length) * 100,
-    },
-    results,
-    meta: { evaluated_by: "sentinel", rows: table.rows, columns: [...table.columns.keys()] },
+export function evaluateSuite(table: Table, suite: Suite, context: EvaluationContext): ValidationResult {
+  return evaluateTable(table, suite, context).result;
+}
+
+/** The same of a table in memory, with the rows at fault. */
+export function evaluateTable(table: Table, suite: Suite, context: EvaluationContext): Evaluated {
+  const run = new SuiteRun(shapesOf(table), suite, context);
+  run.nextPass();
+  do run.push(table);
+  while (run.nextPass() !== null);
+  return run.evaluated();
+}
+
+/** The same of a table that comes in batches; it is read once, and again where a check needs it. Errors: those of reading. */
+export async function evaluateBatches(
+  batches: Batches,
+  suite: Suite,
+  context: EvaluationContext & { readonly onlooker?: Onlooker },
+): Promise<Evaluated> {
+  const { onlooker } = context;
+  const run = new SuiteRun(batches.columns, suite, context);
+  let first = true;
+  for (let wanted = run.nextPass(); wanted !== null || first; wanted = run.nextPass()) {
+    const columns = new Set([...(wanted ?? []), ...(first ? (onlooker?.columns ?? []) : [])]);
+    let read = 0;
+    for await (const batch of batches.read(
+      batches.columns.map(({ name }) => name).filter((name) => columns.has(name)),
+    )) {
+      run.push(batch);
+      if (first) onlooker?.push(batch);
+      read++;
+    }
+    // A table without rows is asked about as well.
+    if (read === 0) run.push(emptyTable(batches.columns));
+    first = false;
+  }
+  return run.evaluated();
+}
+
+function emptyTable(columns: readonly ColumnShape[]): Table {
+  const empty = ({ name, kind }: ColumnShape): [string, Column] => {
+    if (kind === "text") return [name, { kind, codes: new Int32Array(), dictionary: [] }];
+    return [name, { kind, values: new Float64Array() }];
   };
+  return { rows: 0, columns: new Map(columns.map(empty)) };
 }
 
-/** A column without one value says nothing of its type: read from text or typed, it is judged alike, as numbers that are missing. */
-function withEmptyColumns(table: Table): Table {
-  const columns = new Map<string, Column>();
-  for (const [name, column] of table.columns) {
-    const empty = column.kind === "text" && column.codes.every((code) => code < 0);
-    columns.set(name, empty ? { kind: "number", values: new Float64Array(table.rows).fill(Number.NaN) } : column);
+/** One expectation over a table in memory; what it throws becomes an errored result. */
+export function evaluateExpectation(
+  table: Table,
+  expectation: Expectation,
+  context: EvaluationContext,
+): ExpectationResult {
+  const suite: Suite = { name: "one", notes: null, meta: {}, parameters: {}, expectations: [expectation] };
+  return evaluateSuite(table, suite, context).results[0];
+}
+
+/** All expectations of a suite while a table's rows pass by. */
+class SuiteRun {
+  private readonly suite: Suite;
+  private readonly columns: readonly ColumnShape[];
+  private readonly checks: readonly OneRun[];
+  private rows = 0;
+  private passes = 0;
+  private at = 0;
+
+  constructor(columns: readonly ColumnShape[], suite: Suite, { now, pool = new TallyPool() }: EvaluationContext) {
+    this.suite = suite;
+    this.columns = columns;
+    this.checks = suite.expectations.map((expectation) => new OneRun(expectation, columns, { now, pool }));
   }
-  return { rows: table.rows, columns };
-}
 
-/** One expectation; what it throws becomes an errored result. */
-export function evaluateExpectation(table: Table, expectation: Expectation, context: CheckContext): ExpectationResult {
-  const unsupported = unsupportedPart(expectation);
-  if (unsupported !== null) return resultOf(expectation, { status: "unsupported", message: unsupported });
-  try {
-    return resultOf(expectation, { outcome: run(table, expectation, context) });
-  } catch (error) {
-    return resultOf(expectation, { status: "errored", message: messageOf(error) });
+  /** Ends a pass, if there was one: the columns that the next one needs, or null where all is known. */
+  nextPass(): readonly string[] | null {
+    if (this.passes++ > 0) for (const check of this.checks) check.endPass();
+    this.at = 0;
+    const open = this.checks.filter(({ isOpen }) => isOpen);
+    if (open.length === 0) return null;
+    if (this.passes > PASSES_MAX) for (const check of open) check.fail("it did not end after so many passes");
+    return [...new Set(open.flatMap(({ asked }) => [...asked]))];
+  }
+
+  push(batch: Table): void {
+    const selections = new Map<string, Rows>();
+    const all = allRows(batch, this.at);
+    for (const check of this.checks) {
+      if (check.isOpen) check.push(batch, { all, selections, firstRow: this.at });
+    }
+    this.at += batch.rows;
+    if (this.passes === 1) this.rows = this.at;
+  }
+
+  evaluated(): Evaluated {
+    const results = this.checks.map((check) => check.result());
+    const successful = results.filter(({ success }) => success).length;
+    const result: ValidationResult = {
+      success: successful === results.length,
+      suite_name: this.suite.name,
+      suite_parameters: this.suite.parameters,
+      id: null,
+      statistics: {
+        evaluated_expectations: results.length,
+        successful_expectations: successful,
+        unsuccessful_expectations: results.length - successful,
+        success_percent: results.length === 0 ? null : (successful / results.length) * 100,
+      },
+      results,
+      meta: { evaluated_by: "sentinel", rows: this.rows, columns: this.columns.map(({ name }) => name) },
+    };
+    return { result, faults: this.checks.map((check) => check.faults()) };
   }
 }
 
-function run(table: Table, expectation: Expectation, context: CheckContext): Outcome {
-  const definition = definitionOf(expectation.type)!;
-  const check = definition.prepare(new Kwargs(expectation.kwargs, expectation.where));
-  const { condition } = expectation;
-  return check(condition === null ? allRows(table) : someRows(table, selectRows(table, condition)), context);
+type Ended = { readonly outcome: Outcome } | { readonly status: CheckStatus; readonly message: string };
+
+interface BatchRows {
+  readonly all: Rows;
+  /** Rows that a condition leaves, by the condition's text: several expectations have the same. */
+  readonly selections: Map<string, Rows>;
+  readonly firstRow: number;
+}
+
+/** One expectation of a run. */
+class OneRun {
+  readonly asked = new Set<string>();
+  private readonly expectation: Expectation;
+  private readonly conditionText: string;
+  private running: Running | null = null;
+  private ended: Ended | null = null;
+
+  constructor(expectation: Expectation, columns: readonly ColumnShape[], context: CheckContext) {
+    this.expectation = expectation;
+    this.conditionText = JSON.stringify(expectation.condition);
+    const unsupported = unsupportedPart(expectation);
+    if (unsupported !== null) {
+      this.ended = { status: "unsupported", message: unsupported };
+      return;
+    }
+    this.attempt(() => {
+      const shape = tableShape(columns, this.asked);
+      if (expectation.condition !== null)
+        for (const name of columnsOfCondition(expectation.condition)) shape.column(name);
+      const definition = definitionOf(expectation.type)!;
+      this.running = definition.prepare(new Kwargs(expectation.kwargs, expectation.where))(shape, context);
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.ended === null;
+  }
+
+  push(batch: Table, { all, selections, firstRow }: BatchRows): void {
+    const { condition } = this.expectation;
+    this.attempt(() => {
+      let rows = condition === null ? all : selections.get(this.conditionText);
+      if (rows === undefined) {
+        rows = someRows(batch, selectRows(batch, condition!), firstRow);
+        selections.set(this.conditionText, rows);
+      }
+      this.running!.push(rows);
+    });
+  }
+
+  endPass(): void {
+    if (this.ended !== null) return;
+    this.attempt(() => {
+      const finished = this.running!.finish();
+      if (isOutcome(finished)) this.ended = { outcome: finished };
+      else this.running = finished;
+    });
+  }
+
+  fail(message: string): void {
+    this.ended = { status: "errored", message };
+  }
+
+  result(): ExpectationResult {
+    return resultOf(this.expectation, this.ended ?? { status: "errored", message: "there was nothing to read" });
+  }
+
+  faults(): FaultRows | null {
+    return this.ended !== null && "outcome" in this.ended ? (this.ended.outcome.faults ?? null) : null;
+  }
+
+  private attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.fail(messageOf(error));
+    }
+  }
 }
 
 /** A sentence naming what this gate cannot judge; null when it can judge everything. */
@@ -64,13 +236,10 @@ function unsupportedPart({ type, condition, unsupported }: Expectation): string 
   if (definitionOf(type) === undefined) return `unsupported: expectation type ${type} is not known to this gate`;
   const foreign = condition === null ? null : foreignPart(condition);
   if (foreign === null) return null;
-  return `unsupported: row_condition ${JSON.stringify(foreign)} is a text for another engine; write it as an object`;
+  return `unsupported: row_condition ${JSON.stringify(foreign.text)} ${foreign.why}; write it as an object`;
 }
 
-function resultOf(
-  expectation: Expectation,
-  ended: { readonly outcome: Outcome } | { readonly status: CheckStatus; readonly message: string },
-): ExpectationResult {
+function resultOf(expectation: Expectation, ended: Ended): ExpectationResult {
   const { type, kwargs, meta, severity, id, notes, description } = expectation;
   const config = {
     type,
@@ -81,20 +250,20 @@ function resultOf(
     ...(notes === null ? {} : { notes }),
     ...(description === null ? {} : { description }),
   };
-  const isOutcome = "outcome" in ended;
-  const success = isOutcome && ended.outcome.success;
+  const hasOutcome = "outcome" in ended;
+  const success = hasOutcome && ended.outcome.success;
   return {
     success,
     expectation_config: config,
-    result: isOutcome ? ended.outcome.result : {},
+    result: hasOutcome ? ended.outcome.result : {},
     meta: {
-      status: isOutcome ? (success ? "passed" : "failed") : ended.status,
-      ...(isOutcome && ended.outcome.note !== undefined ? { note: ended.outcome.note } : {}),
+      status: hasOutcome ? (success ? "passed" : "failed") : ended.status,
+      ...(hasOutcome && ended.outcome.note !== undefined ? { note: ended.outcome.note } : {}),
     },
     exception_info: {
-      raised_exception: !isOutcome,
+      raised_exception: !hasOutcome,
       exception_traceback: null,
-      exception_message: isOutcome ? null : ended.message,
+      exception_message: hasOutcome ? null : ended.message,
     },
   };
 }

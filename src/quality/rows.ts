@@ -1,35 +1,30 @@
-// The rows a check looks at: a whole table, or the part of it that a row condition leaves, taken column by column.
+// The rows a check looks at: a batch of a table, or the part of it that a row condition leaves, taken column by column.
 import { SentinelError } from "../core/errors.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
+import { columnMissing } from "./shape.ts";
 
-/** Rows of a table under their own numbers 0 … count − 1; `sourceRow` says which row of the table each one is. */
+/** Rows under their own numbers 0 … count − 1; `sourceRow` says which row of the whole table each one is, from 0. */
 export interface Rows {
   readonly count: number;
-  readonly columnNames: readonly string[];
-  has(name: string): boolean;
   /** Throws `dataset.columns-missing` naming the column. */
   column(name: string): Column;
   sourceRow(row: number): number;
 }
 
-/** All rows of a table. */
-export function allRows(table: Table): Rows {
+/** All rows of a batch, the first of which is row `firstRow` of its table. */
+export function allRows(table: Table, firstRow = 0): Rows {
   return {
     count: table.rows,
-    columnNames: [...table.columns.keys()],
-    has: (name) => table.columns.has(name),
     column: (name) => columnOf(table, name),
-    sourceRow: (row) => row,
+    sourceRow: (row) => firstRow + row,
   };
 }
 
 /** Only the rows named, in that order; a column is copied at its first use. */
-export function someRows(table: Table, selected: Int32Array): Rows {
+export function someRows(table: Table, selected: Int32Array, firstRow = 0): Rows {
   const copied = new Map<string, Column>();
   return {
     count: selected.length,
-    columnNames: [...table.columns.keys()],
-    has: (name) => table.columns.has(name),
     column: (name) => {
       const known = copied.get(name);
       if (known !== undefined) return known;
@@ -38,26 +33,30 @@ export function someRows(table: Table, selected: Int32Array): Rows {
       copied.set(name, column);
       return column;
     },
-    sourceRow: (row) => selected[row],
+    sourceRow: (row) => firstRow + selected[row],
   };
 }
 
-/** The values of a number or time column. Throws `dataset.type-wrong` for texts, which have no numeric order. */
+/**
+ * The values of a number or time column, NaN where a cell is missing. A text column without one value here says nothing of its type and is
+ * all missing. Throws `dataset.type-wrong` for texts, which have no numeric order.
+ */
 export function numericValues(rows: Rows, name: string): Float64Array {
   const column = rows.column(name);
   if (column.kind !== "text") return column.values;
+  if (isEmptyText(column)) return new Float64Array(column.codes.length).fill(Number.NaN);
   throw new SentinelError("dataset.type-wrong", `column ${JSON.stringify(name)} holds text where numbers are needed`, {
     hint: "convert the column to numbers in the source, or change the expectation",
   });
 }
 
-const NAMES_SHOWN_MAX = 20;
+/** Whether a text column has no value in these rows. */
+export function isEmptyText(column: Column): boolean {
+  return column.kind === "text" && column.codes.every((code) => code < 0);
+}
 
 function columnOf(table: Table, name: string): Column {
   const column = table.columns.get(name);
-  if (column !== undefined) return column;
-  const names = [...table.columns.keys()].slice(0, NAMES_SHOWN_MAX).join(", ");
-  throw new SentinelError("dataset.columns-missing", `the table has no column ${JSON.stringify(name)}`, {
-    hint: `the table has: ${names}; name another column or add an alias in the pipeline`,
-  });
+  if (column === undefined) throw columnMissing(name, [...table.columns.keys()]);
+  return column;
 }

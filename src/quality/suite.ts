@@ -1,9 +1,10 @@
 // The suite: a Great Expectations file (GX Core 1.x, or the older 0.x spelling) read unchanged and checked once.
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { type Condition, parseCondition } from "./condition.ts";
+import { parseCondition } from "./condition.ts";
 import { definitionOf } from "./expectations/registry.ts";
 import { Kwargs } from "./kwargs.ts";
 import { evaluateParameter } from "./parameters.ts";
+import type { Condition } from "./row-condition.ts";
 
 const SEVERITIES = ["critical", "warning", "info"] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -47,7 +48,15 @@ export function parseSuite(
   text: string,
   { where, parameters = {} }: { readonly where: string; readonly parameters?: Json },
 ): Suite {
-  const root = asObject(parseJson(text, where), where);
+  return suiteOf(parseJson(text, where), { where, parameters });
+}
+
+/** The same of content that was read already. */
+export function suiteOf(
+  content: unknown,
+  { where, parameters = {} }: { readonly where: string; readonly parameters?: Json },
+): Suite {
+  const root = asObject(content, where);
   const own = asObject(root.suite_parameters ?? root.evaluation_parameters ?? {}, `${where}: suite_parameters`);
   const filled = { ...own, ...parameters };
   const listed = root.expectations;
@@ -88,7 +97,7 @@ function parseExpectation(entry: unknown, from: { readonly where: string; readon
     fill(given.kwargs ?? {}, { where, parameters: from.parameters, depth: 0, unsupported }),
     `${where}: kwargs`,
   );
-  const condition = parseCondition(kwargs.row_condition, where);
+  const condition = parseCondition(kwargs.row_condition, where, kwargs.condition_parser);
   if (unsupported.length === 0) checkArguments(type, kwargs, where);
   return {
     type,

@@ -1,36 +1,66 @@
 // The SUMMARY result of expectations that judge row by row: counts, percentages, and a sample of the rows at fault.
 import type { CellValue } from "./cells.ts";
-import type { Outcome, ShownValue } from "./definition.ts";
+import type { Outcome, Running, ShownValue } from "./definition.ts";
 import type { Rows } from "./rows.ts";
+import { FaultSample, FIRST_ROWS } from "./sample.ts";
 
-/** How many rows at fault a result shows; Great Expectations' default `partial_unexpected_count`. */
-const SAMPLE_ROWS = 20;
-
+/** What one batch of rows came to. */
 export interface Judged {
-  readonly rows: Rows;
   /** 1 where a row is not as expected; rows that do not count are 0. */
   readonly faults: Uint8Array;
   /** Rows left out because they are missing; null for the nullity expectations, which report no such fields. */
   readonly missing: number | null;
-  readonly mostly: number;
   readonly valueAt: (row: number) => ShownValue;
+}
+
+/** A check that judges every batch on its own. */
+export function rowByRow(mostly: number, judge: (rows: Rows) => Judged): Running {
+  const tally = new FaultTally();
+  return {
+    push: (rows) => tally.add(rows, judge(rows)),
+    finish: () => tally.outcome(mostly),
+  };
+}
+
+/** Counts rows at fault over all batches. */
+class FaultTally {
+  private count = 0;
+  private missing: number | null = 0;
+  private readonly values: ShownValue[] = [];
+  private readonly sample = new FaultSample();
+
+  add(rows: Rows, { faults, missing, valueAt }: Judged): void {
+    this.count += rows.count;
+    this.missing = missing === null || this.missing === null ? null : this.missing + missing;
+    for (let row = 0; row < faults.length; row++) {
+      if (faults[row] === 0) continue;
+      if (this.values.length < FIRST_ROWS) this.values.push(valueAt(row));
+      this.sample.add(rows.sourceRow(row));
+    }
+  }
+
+  outcome(mostly: number): Outcome {
+    const { count, missing, values } = this;
+    return summaryOutcome({ count, missing, mostly, values, sample: this.sample });
+  }
 }
 
 /**
  * Success when (judged − unexpected) / judged ≥ mostly in plain doubles, as Great Expectations computes it; with nothing
- * to judge it succeeds. Counts by value cover the sampled rows only, as in Great Expectations.
+ * to judge it succeeds. Counts by value cover the first rows only, as in Great Expectations.
  */
-export function summarize({ rows, faults, missing, mostly, valueAt }: Judged): Outcome {
-  const count = rows.count;
-  const sample: number[] = [];
-  let unexpected = 0;
-  for (let row = 0; row < count; row++) {
-    if (faults[row] === 0) continue;
-    unexpected++;
-    if (sample.length < SAMPLE_ROWS) sample.push(row);
-  }
+export function summaryOutcome(of: {
+  readonly count: number;
+  readonly missing: number | null;
+  readonly mostly: number;
+  /** Of the first rows at fault. */
+  readonly values: readonly ShownValue[];
+  readonly sample: FaultSample;
+}): Outcome {
+  const { count, missing, mostly, values } = of;
+  const faults = of.sample.rows();
+  const unexpected = faults.count;
   const judged = count - (missing ?? 0);
-  const values = sample.map(valueAt);
   const result = {
     element_count: count,
     unexpected_count: unexpected,
@@ -45,9 +75,9 @@ export function summarize({ rows, faults, missing, mostly, valueAt }: Judged): O
           unexpected_percent_nonmissing: percent(unexpected, judged),
         }),
     partial_unexpected_counts: countValues(values),
-    partial_unexpected_index_list: sample.map((row) => rows.sourceRow(row)),
+    partial_unexpected_index_list: faults.first,
   };
-  return { success: judged === 0 || (judged - unexpected) / judged >= mostly, result };
+  return { success: judged === 0 || (judged - unexpected) / judged >= mostly, result, faults };
 }
 
 export function countMissing(isMissing: Uint8Array): number {

@@ -1,6 +1,6 @@
 // Access: which routes ask for a key, which key may do what, and how often.
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { findKey, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
+import { findKey, isFor, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { KeyStore } from "../ports/keys.ts";
 import type { Clock } from "../ports/ports.ts";
@@ -70,8 +70,11 @@ export class Access {
     return this.closed || this.stored.length + this.options.fixed.length > 0;
   }
 
-  /** Throws `server.key-missing`, `server.key-role`, `server.rate-limited`. */
-  check(need: Need, key: string | null): Caller {
+  /**
+   * `pipeline`: whose route it is; null: the server's; undefined: the route finds it and asks {@link checkPipeline}. Throws
+   * `server.key-missing`, `server.key-role`, `server.rate-limited`.
+   */
+  check(need: Need, key: string | null, pipeline?: string | null): Caller {
     const record = key === null ? null : findKey(this.all(), key, this.options.clock.now());
     const caller = record === null ? NOBODY : { key: record };
     if (need === "open") return caller;
@@ -84,8 +87,19 @@ export class Access {
         hint: `use a key made with \`sentinel keys add --role ${need}\``,
       });
     }
+    if (pipeline !== undefined) this.checkPipeline(caller, pipeline);
     this.charge(caller, 1);
     return caller;
+  }
+
+  /** Throws `server.key-role` for a key of other pipelines. */
+  checkPipeline({ key }: Caller, pipeline: string | null): void {
+    if (key === null || isFor(key, pipeline)) return;
+    const names = key.pipelines!.join(", ");
+    const what = pipeline === null ? "this is about all of them" : `not for ${pipeline}`;
+    throw new SentinelError("server.key-role", `this key is for pipeline ${names}, ${what}`, {
+      hint: `ask /pipelines/${key.pipelines![0]}/…, or use a key that \`sentinel keys add\` makes without --only`,
+    });
   }
 
   /** Takes so many requests from the key's allowance; a batch counts by its items. Throws `server.rate-limited`. */

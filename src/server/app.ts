@@ -55,8 +55,11 @@ async function answered(
   let counted = false;
   let parts: ServerParts | null = null;
   try {
-    context.set("caller", server.access.check(route.access, keyIn(context.req.raw.headers)));
-    if (!("runServer" in route)) parts = server.pipelines.find(isPrefixed ? context.req.param("pipeline")! : null);
+    const name = isPrefixed ? context.req.param("pipeline")! : null;
+    const whose = isPrefixed ? name : "runServer" in route ? null : server.pipelines.mainName;
+    const asks = "runServer" in route && route.findsPipeline === true ? undefined : whose;
+    context.set("caller", server.access.check(route.access, keyIn(context.req.raw.headers), asks));
+    if (!("runServer" in route)) parts = server.pipelines.find(name);
     if (route.shed) {
       server.overload.enter();
       counted = true;

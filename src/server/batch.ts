@@ -1,6 +1,6 @@
 // POST /predict/batch: a JSON array, judged whole by one bundle or not at all; or NDJSON, answered line by line as it comes.
 import { SentinelError } from "../core/errors.ts";
-import { answer, deciderOf } from "../online/answer.ts";
+import { answer, deciderOf, expect } from "../online/answer.ts";
 import { checkSame, type Hold } from "../online/duplicates.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
@@ -137,7 +137,7 @@ function lines(parts: ServerParts, context: RequestContext): Response {
   const stream = parts.intake.stream();
   const source = readLines(chunksOf(sourceOf(context), stream), parts.pipeline.serve.bodyMaxBytes, stream);
   const encoder = new TextEncoder();
-  const state = { line: 0, explain, caller: context.get("caller") };
+  const state: StreamState = { lines: [], next: 0, line: 0, explain, caller: context.get("caller") };
   // Pulled by the client's reading: a slow reader slows the scoring, and nothing piles up in between.
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -157,26 +157,42 @@ function lines(parts: ServerParts, context: RequestContext): Response {
   return new Response(body, { headers: { "content-type": NDJSON } });
 }
 
+interface StreamState {
+  /** Lines that came together, and the first of them that was not taken. */
+  lines: readonly string[];
+  next: number;
+  /** Number of the last line that was taken. */
+  line: number;
+  readonly explain: boolean;
+  readonly caller: Caller;
+}
+
 /** The answers to the next lines. A fault of the stream itself ends it with a problem. */
 async function portion(
   parts: ServerParts,
-  source: AsyncGenerator<string>,
-  state: { line: number; readonly explain: boolean; readonly caller: Caller },
+  source: AsyncGenerator<readonly string[]>,
+  state: StreamState,
 ): Promise<{ readonly text: string; readonly done: boolean }> {
-  const replies: (() => object | Promise<object>)[] = [];
+  const replies: LineReply[] = [];
   let problem: object | null = null;
   let done = false;
   try {
-    for (let count = 0; count < PORTION && !done; count++) {
-      const next = await source.next();
-      done = next.done === true;
-      if (next.done) break;
-      state.line++;
-      if (state.line > LINES_MAX) throw tooManyLines();
-      if (next.value.trim() === "") continue;
-      const reply = answerLine(parts, next.value, { ...state });
-      // Mostly the answer is there already: no promise is made for it, and nothing else ran meanwhile.
-      replies.push(reply instanceof Promise ? await parts.overload.during(() => reply) : reply);
+    for (let left = PORTION; left > 0; ) {
+      if (state.next === state.lines.length) {
+        const more = await source.next();
+        done = more.done === true;
+        if (more.done) break;
+        state.lines = more.value;
+        state.next = 0;
+      }
+      const read = readTogether(parts, state, left);
+      left -= read.count;
+      for (const one of read.parsed) {
+        const reply = "problem" in one ? () => one.problem : answerLine(parts, one, state);
+        // Mostly the answer is there already: no promise is made for it, and nothing else ran meanwhile.
+        replies.push(reply instanceof Promise ? await parts.overload.during(() => reply) : reply);
+      }
+      if (read.tooMany) throw tooManyLines();
     }
     if (!done) await breathe();
   } catch (error) {
@@ -184,9 +200,44 @@ async function portion(
     problem = { line: state.line + 1, ...problemOf(error) };
     done = true;
   }
-  const lines = await Promise.all(replies.map((reply) => reply()));
-  if (problem !== null) lines.push(problem);
-  return { text: lines.map((line) => `${JSON.stringify(line)}\n`).join(""), done };
+  let text = "";
+  for (const reply of replies) {
+    const there = reply();
+    text += `${JSON.stringify(there instanceof Promise ? await there : there)}\n`;
+  }
+  if (problem !== null) text += `${JSON.stringify(problem)}\n`;
+  return { text, done };
+}
+
+type ReadLine = { readonly line: number; readonly parsed: Parsed } | { readonly problem: object };
+
+/** Reads up to so many of the lines that are there, blank ones too, before the first of them is answered. */
+function readTogether(
+  parts: ServerParts,
+  state: StreamState,
+  max: number,
+): { readonly parsed: readonly ReadLine[]; readonly count: number; readonly tooMany: boolean } {
+  const parsed: ReadLine[] = [];
+  let count = 0;
+  let tooMany = false;
+  for (; count < max && state.next < state.lines.length && !tooMany; count++) {
+    const text = state.lines[state.next++];
+    state.line++;
+    tooMany = state.line > LINES_MAX;
+    if (!tooMany && text.trim() !== "") parsed.push(readLine(parts, text, state));
+  }
+  for (const one of parsed) if (!("problem" in one)) expect(parts, one.parsed);
+  return { parsed, count, tooMany };
+}
+
+function readLine(parts: ServerParts, text: string, { line, caller }: StreamState): ReadLine {
+  try {
+    // The request itself paid for its first line.
+    if (line > 1) parts.access.charge(caller, 1);
+    return { line, parsed: parts.parser.parse(parseJson(text, line), parts.ports.clock.now()) };
+  } catch (error) {
+    return { problem: { line, ...problemOf(error) } };
+  }
 }
 
 /** A line's reply or problem, as a function so that awaiting it waits only until the next line may follow. */
@@ -194,14 +245,11 @@ type LineReply = () => object | Promise<object>;
 
 function answerLine(
   parts: ServerParts,
-  text: string,
-  { line, explain, caller }: { readonly line: number; readonly explain: boolean; readonly caller: Caller },
+  { line, parsed }: { readonly line: number; readonly parsed: Parsed },
+  { explain }: StreamState,
 ): LineReply | Promise<LineReply> {
   const problem = (error: unknown): object => ({ line, ...problemOf(error) });
   try {
-    // The request itself paid for its first line.
-    if (line > 1) parts.access.charge(caller, 1);
-    const parsed = parts.parser.parse(parseJson(text, line), parts.ports.clock.now());
     const next = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
     if (!(next instanceof Promise)) return () => next;
     const reply: Promise<object> = next.catch(problem);

@@ -80,27 +80,43 @@ async function decoded(bytes: Uint8Array, encoding: Encoding, bytesMax: number):
   return whole;
 }
 
-/** The lines of an NDJSON body; each at most `bytesMax` long. Blank ones are among them, so that the count is the line's number. */
+/**
+ * The lines of an NDJSON body, those of a chunk together; each at most `bytesMax` long. Blank ones are among them, so that the count is the
+ * line's number. What is wrong with a line is thrown after the lines before it.
+ */
 export async function* readLines(
   chunks: AsyncIterable<Uint8Array>,
   bytesMax: number,
   stream?: OpenStream,
-): AsyncGenerator<string> {
+): AsyncGenerator<readonly string[]> {
   const rest = new Gathered();
   for await (const chunk of chunks) {
-    let from = 0;
-    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
-      if (rest.length + at - from > bytesMax) throw tooLarge(bytesMax);
-      rest.add(chunk.subarray(from, at));
-      stream?.line();
-      yield decode(rest.take());
-      from = at + 1;
+    const lines: string[] = [];
+    let fault: unknown = null;
+    try {
+      let from = 0;
+      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
+        if (rest.length + at - from > bytesMax) throw tooLarge(bytesMax);
+        if (rest.length === 0) lines.push(decode(chunk.subarray(from, at)));
+        else {
+          rest.add(chunk.subarray(from, at));
+          lines.push(decode(rest.take()));
+        }
+        from = at + 1;
+      }
+      if (rest.length + chunk.length - from > bytesMax) throw tooLarge(bytesMax);
+      // A copy: what stays behind must not keep the whole chunk.
+      if (from < chunk.length) rest.add(from === 0 ? chunk : chunk.slice(from));
+    } catch (error) {
+      fault = error;
     }
-    if (rest.length + chunk.length - from > bytesMax) throw tooLarge(bytesMax);
-    // A copy: what stays behind must not keep the whole chunk.
-    if (from < chunk.length) rest.add(from === 0 ? chunk : chunk.slice(from));
+    if (lines.length > 0) {
+      stream?.line();
+      yield lines;
+    }
+    if (fault !== null) throw fault;
   }
-  if (rest.length > 0) yield decode(rest.take());
+  if (rest.length > 0) yield [decode(rest.take())];
 }
 
 /** So much may come before it is read; then the client is held back. */

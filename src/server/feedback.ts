@@ -68,6 +68,8 @@ function parseLabel(parts: ServerParts, value: unknown, at: string): LabelDraft 
   const { columns, canonical } = parts.pipeline;
   const names = new Map(canonical);
   names.set("time", "time");
+  // What answers call the id, and `sentinel label` sends, whatever the pipeline calls its column.
+  if (!names.has("transaction_id")) names.set("transaction_id", columns.id);
   for (const name of LABEL_NAMES) names.set(name, columns.label);
   const { renamed, spelled } = rename(value, nameFolder(names));
   const faults: FieldFault[] = [];

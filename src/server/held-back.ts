@@ -25,18 +25,20 @@ export class HeldBack {
 
   /** Holds the request's connection back, once the request has been read to its end. */
   add(incoming: IncomingMessage): void {
-    const { socket } = incoming;
-    const hold = (): void => {
-      if (this.stopped || socket.destroyed || this.queue.has(socket)) return;
-      socket.pause();
-      this.queue.add(socket);
-    };
+    const hold = (): void => this.hold(incoming.socket);
     if (incoming.readableEnded) hold();
     else incoming.once("end", hold);
   }
 
+  /** Holds a connection back on which nothing of a request is left to be read. */
+  hold(socket: Socket): void {
+    if (this.stopped || socket.destroyed || this.queue.has(socket)) return;
+    socket.pause();
+    this.queue.add(socket);
+  }
+
   /** Whether the request may have waited unread while its connection was held back. */
-  isOld({ socket }: IncomingMessage): boolean {
+  isOld({ socket }: { readonly socket: Socket }): boolean {
     return this.resumed.get(socket) === this.turns;
   }
 

@@ -1,11 +1,14 @@
-// The hot road: POST /predict with a plain JSON body goes from node:http to the engine, without a router or a Request in between.
+// The hot road: POST /predict with a plain JSON body goes from the connection to the engine, without a router or a Request in between.
 import { isUtf8 } from "node:buffer";
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener } from "node:http";
+import type { Socket } from "node:net";
 import { SentinelError } from "../core/errors.ts";
-import { answer } from "../online/answer.ts";
+import { answer, expect } from "../online/answer.ts";
+import type { Parsed } from "../online/parse.ts";
 import type { Pipelines } from "../online/pipelines.ts";
 import { bearerIn } from "./access.ts";
 import { noteFailure } from "./app.ts";
+import { type Exchange, httpExchange } from "./exchange.ts";
 import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
 import { BUDGET_MS, PREFIX, type Server, type ServerParts } from "./parts.ts";
@@ -13,26 +16,52 @@ import { predictRoute } from "./predict.ts";
 import { problemHeaders, problemOf } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
 import type { SafetyHeaders } from "./safety.ts";
+import type { PlainRoad } from "./wire.ts";
+
+export interface HotRoad {
+  /** Answers what it can by itself, and gives everything else to the cold road. */
+  readonly listener: RequestListener;
+  /** Answers what is plain on the wire; null where requests are traced, which needs node:http. */
+  readonly plain: PlainRoad | null;
+}
 
 const BEFORE_NAME = PREFIX.slice(0, PREFIX.indexOf("{"));
 
 /**
- * Answers what is plain by itself, and gives everything else to `cold`: other routes, queries, encodings, bodies of unknown length. Errors,
- * headers, limits and metrics are those of the cold road.
+ * Gives to `cold` other routes, queries, encodings, bodies of unknown length. Errors, headers, limits and metrics are those of the cold
+ * road.
  */
 export function hotRoad(
-  { pipelines }: Server,
+  { pipelines, clock, requestIds, tracing }: Server,
   { cold, safety }: { readonly cold: RequestListener; readonly safety: SafetyHeaders },
-): RequestListener {
+): HotRoad {
   const turn = new Turn();
-  return (incoming, response) => {
-    const parts = partsAt(pipelines, incoming.url!);
-    const length = parts === null ? -1 : plainLength(incoming);
-    if (parts === null || length < 0 || length > parts.pipeline.serve.bodyMaxBytes) cold(incoming, response);
-    else {
-      const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
-      serve(parts, { incoming, response, length, safety, turn, id });
-    }
+  const plain: PlainRoad = {
+    safety,
+    clock,
+    requestId: requestIds,
+    takes(path, bytes) {
+      const parts = partsAt(pipelines, path);
+      return parts !== null && bytes <= parts.pipeline.serve.bodyMaxBytes;
+    },
+    take(on, { path, body, key, socket }) {
+      const parts = partsAt(pipelines, path)!;
+      const begun = clock.elapsed();
+      const hold = (): void => parts.overload.heldBack.hold(socket);
+      if (isAdmitted(parts, on, { key, begun, socket, hold })) turn.push({ parts, on, body, begun, at: begun });
+    },
+  };
+  return {
+    listener(incoming, response) {
+      const parts = partsAt(pipelines, incoming.url!);
+      const length = parts === null ? -1 : plainLength(incoming);
+      if (parts === null || length < 0 || length > parts.pipeline.serve.bodyMaxBytes) cold(incoming, response);
+      else {
+        const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
+        receive(parts, { incoming, length, turn, on: httpExchange(response, { id, safety }) });
+      }
+    },
+    plain: tracing === null ? plain : null,
   };
 }
 
@@ -54,38 +83,54 @@ function plainLength({ method, headers }: IncomingMessage): number {
   return length === undefined ? -1 : Number(length);
 }
 
-interface Exchange {
-  readonly incoming: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly length: number;
-  readonly safety: SafetyHeaders;
-  readonly turn: Turn;
-  /** The request's, which the answer names. */
-  readonly id: string;
-}
-
-function serve(parts: ServerParts, on: Exchange): void {
-  const { incoming, length } = on;
-  const { overload, intake, access, ports } = parts;
-  const begun = ports.clock.elapsed();
-  const finish = (status: number): void =>
-    parts.measures.requested({
-      route: predictRoute.path,
-      status,
-      ms: ports.clock.elapsed() - begun,
-      version: parts.live.current.champion?.scorer.version,
-    });
+/** Whether a request may be answered now; else it has its refusal. `hold` holds its connection back. */
+function isAdmitted(
+  parts: ServerParts,
+  on: Exchange,
+  from: { readonly key: string | null; readonly begun: number; readonly socket: Socket; readonly hold: () => void },
+): boolean {
+  const { overload, access } = parts;
+  const { begun } = from;
   try {
     // First, because it costs least: overload makes thousands of refusals per second.
-    if (overload.heldBack.isOld(incoming)) throw overload.late;
+    if (overload.heldBack.isOld(from)) throw overload.late;
     overload.admit();
-    const { headers } = incoming;
-    access.check(predictRoute.access, bearerIn(headers["x-api-key"], headers.authorization));
+    access.check(predictRoute.access, from.key, parts.pipeline.name);
+    return true;
   } catch (error) {
     // An old one is refused, and the next of its connection, which is fresh, has its chance.
-    if (error === overload.late && !overload.heldBack.isOld(incoming)) overload.heldBack.add(incoming);
+    if (error === overload.late && !overload.heldBack.isOld(from)) from.hold();
+    finish(parts, begun, refuse(parts, on, error));
+    return false;
+  }
+}
+
+function finish({ measures, ports, live }: ServerParts, begun: number, status: number): void {
+  measures.requested({
+    route: predictRoute.path,
+    status,
+    ms: ports.clock.elapsed() - begun,
+    version: live.current.champion?.scorer.version,
+  });
+}
+
+/** Waits for a request's body. */
+function receive(
+  parts: ServerParts,
+  given: {
+    readonly incoming: IncomingMessage;
+    readonly length: number;
+    readonly turn: Turn;
+    readonly on: Exchange;
+  },
+): void {
+  const { incoming, length, on } = given;
+  const begun = parts.ports.clock.elapsed();
+  const { headers } = incoming;
+  const key = bearerIn(headers["x-api-key"], headers.authorization);
+  const hold = (): void => parts.overload.heldBack.add(incoming);
+  if (!isAdmitted(parts, on, { key, begun, socket: incoming.socket, hold })) {
     incoming.resume();
-    finish(refuse(parts, on, error));
     return;
   }
   const gathered = new Gathered();
@@ -98,29 +143,29 @@ function serve(parts: ServerParts, on: Exchange): void {
     return true;
   };
   const fail = (error: SentinelError): void => {
-    if (arrived()) finish(refuse(parts, on, error));
+    if (arrived()) finish(parts, begun, refuse(parts, on, error));
   };
-  const coming = intake.body(fail);
+  const coming = parts.intake.body(fail);
   incoming.on("data", (chunk: Buffer) => {
     if (over) return;
     gathered.add(chunk);
     coming.add(chunk.length);
   });
   incoming.on("end", () => {
-    if (arrived()) on.turn.push({ parts, on, body: gathered.take(), finish, at: ports.clock.elapsed() });
+    if (arrived()) given.turn.push({ parts, on, body: gathered.take(), begun, at: parts.ports.clock.elapsed() });
   });
   incoming.on("close", () => {
     if (!over) fail(incomplete(`was cut off after ${gathered.length} of ${length} bytes`));
   });
 }
 
-/** A body that is there whole, and what to call once it is answered. */
+/** A request whose body is there whole. */
 interface Whole {
   readonly parts: ServerParts;
   readonly on: Exchange;
   readonly body: Uint8Array;
-  readonly finish: (status: number) => void;
-  /** When it was there, by the steady clock. */
+  /** When it came and when it was there whole, by the steady clock. */
+  readonly begun: number;
   readonly at: number;
 }
 
@@ -151,14 +196,19 @@ class Turn {
     this.scheduled = false;
     const turn = this.waiting.splice(0, TURN_MAX);
     if (this.waiting.length > 0) this.schedule();
-    const { overload, ports } = turn[0].parts;
+    const { overload, ports, tracing } = turn[0].parts;
     const begun = ports.clock.elapsed();
     let judged = 0;
-    const answers = turn.map((whole) => {
-      if (!overload.pace.comes(begun - whole.at, begun)) return { error: overload.late };
-      judged++;
-      return traced(whole);
-    });
+    const isInTime = (whole: Whole): boolean => {
+      const comes = overload.pace.comes(begun - whole.at, begun);
+      if (comes) judged++;
+      return comes;
+    };
+    const late = { error: overload.late };
+    const answers =
+      tracing === null
+        ? together(turn.map((whole) => [whole.parts, isInTime(whole) ? read(whole) : late]))
+        : turn.map((whole) => (isInTime(whole) ? traced(whole) : late));
     for (const [index, whole] of turn.entries()) {
       const answered = answers[index];
       if (answered instanceof Promise) void answered.then((later) => send(whole, later));
@@ -172,33 +222,50 @@ class Turn {
 /** The text of an answer, or why there is none. */
 type Outcome = { readonly text: string } | { readonly error: unknown };
 
-/** As {@link judge}, within the request's span where somebody traces. */
+/** All were read before the first is answered, so that what the answers need comes from memory at once. */
+function together(
+  turn: readonly (readonly [ServerParts, Parsed | { readonly error: unknown }])[],
+): (Outcome | Promise<Outcome>)[] {
+  if (turn.length > 1) for (const [parts, request] of turn) if (!("error" in request)) expect(parts, request);
+  return turn.map(([parts, request]) => ("error" in request ? request : judge(parts, request)));
+}
+
+/** A request within its span: its parse is a part of it. */
 function traced(whole: Whole): Outcome | Promise<Outcome> {
-  const { tracing } = whole.parts;
-  if (tracing === null) return judge(whole);
-  const { incoming, id } = whole.on;
-  const header = (name: string): string | undefined => textOf(incoming.headers[name]);
-  const request = { method: predictRoute.method, route: predictRoute.path, id, header };
-  return tracing.request(
+  const { parts, on } = whole;
+  const header = (name: string): string | undefined => on.header(name);
+  const request = { method: predictRoute.method, route: predictRoute.path, id: on.id, header };
+  return parts.tracing!.request(
     request,
-    async () => judge(whole),
+    async () => {
+      const parsed = read(whole);
+      return "error" in parsed ? parsed : judge(parts, parsed);
+    },
     (outcome) => ("error" in outcome ? problemOf(outcome.error).status : 200),
   );
 }
 
+/** Never throws. */
+function read({ parts, body }: Whole): Parsed | { readonly error: unknown } {
+  try {
+    if (!isUtf8(body)) throw notUtf8();
+    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+    return parts.parser.parse(parseJson(text), parts.ports.clock.now());
+  } catch (error) {
+    return { error };
+  }
+}
+
 /** Never throws or rejects. Counts as being scored until it is answered. */
-function judge({ parts, body }: Whole): Outcome | Promise<Outcome> {
+function judge(parts: ServerParts, parsed: Parsed): Outcome | Promise<Outcome> {
   const { overload } = parts;
+  let later = false;
   try {
     overload.enterAdmitted();
   } catch (error) {
     return { error };
   }
-  let later = false;
   try {
-    if (!isUtf8(body)) throw notUtf8();
-    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
-    const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
     const next = answer(parts, parsed);
     // Mostly it is there already: no promise is made for it.
     if (!(next instanceof Promise)) return { text: JSON.stringify(next) };
@@ -217,55 +284,40 @@ function judge({ parts, body }: Whole): Outcome | Promise<Outcome> {
   }
 }
 
-function send({ parts, on, finish }: Whole, outcome: Outcome): void {
-  if ("error" in outcome) {
-    finish(refuse(parts, on, outcome.error));
-    return;
+function send({ parts, on, begun }: Whole, outcome: Outcome): void {
+  if ("error" in outcome) finish(parts, begun, refuse(parts, on, outcome.error));
+  else {
+    on.respond(200, JSON_HEAD, outcome.text);
+    finish(parts, begun, 200);
   }
-  const { response, safety, id } = on;
-  const { text } = outcome;
-  response.writeHead(200, [
-    "content-type",
-    "application/json",
-    "content-length",
-    String(Buffer.byteLength(text)),
-    REQUEST_ID,
-    id,
-    ...safety,
-  ]);
-  response.end(text);
-  finish(200);
 }
 
-/** The end of a refusal. */
+const JSON_HEAD: readonly string[] = ["content-type", "application/json"];
+
+/** A refusal that is ready to be sent. */
 interface Refusal {
   readonly status: number;
-  readonly text: string;
   readonly head: readonly string[];
+  readonly text: string;
 }
 
 /** The refusal of all that are late, made once. */
 let lateRefusal: Refusal | null = null;
 
 /** The problem document of an error, as the cold road answers it; the status. Made without a Response, because overload makes thousands. */
-function refuse(parts: ServerParts, { response, safety, id }: Exchange, error: unknown): number {
-  const more = noteFailure(parts, error, id);
+function refuse(parts: ServerParts, on: Exchange, error: unknown): number {
+  const more = noteFailure(parts, error, on.id);
   const isLate = error === parts.overload.late;
   const made = (isLate ? lateRefusal : null) ?? refusalOf(error, more);
   if (isLate) lateRefusal = made;
-  if (!response.headersSent && !response.destroyed) {
-    response.writeHead(made.status, [...made.head, REQUEST_ID, id, ...safety]);
-    response.end(made.text);
-  }
+  on.respond(made.status, made.head, made.text);
   return made.status;
 }
 
 function refusalOf(error: unknown, more: Readonly<Record<string, string>>): Refusal {
   const problem = problemOf(error);
-  const text = JSON.stringify(problem);
-  const head = ["content-length", String(Buffer.byteLength(text))];
-  for (const headers of [problemHeaders(error, problem), more]) head.push(...Object.entries(headers).flat());
-  return { status: problem.status, text, head };
+  const head = Object.entries({ ...problemHeaders(error, problem), ...more }).flat();
+  return { status: problem.status, head, text: JSON.stringify(problem) };
 }
 
 /** A header that came once. */

@@ -16,26 +16,26 @@ export function parseJson(text: string, lineOfStream?: number): unknown {
   } catch {
     throw malformed(text, lineOfStream);
   }
-  checkNumbers(value, { where, depth: 0 });
+  checkNumbers(value, where, 0);
   return value;
 }
 
-function checkNumbers(value: unknown, at: { readonly where: string; readonly depth: number }): void {
+function checkNumbers(value: unknown, where: string, depth: number): void {
   if (typeof value === "number") {
     if (Number.isFinite(value)) return;
-    throw new SentinelError("request.malformed", `${at.where} holds a number that is too large`, {
+    throw new SentinelError("request.malformed", `${where} holds a number that is too large`, {
       hint: "send numbers within ±1.7e308, and null for what is missing",
     });
   }
   if (value === null || typeof value !== "object") return;
-  if (at.depth === DEPTH_MAX) {
-    throw new SentinelError("request.malformed", `${at.where} is nested deeper than ${DEPTH_MAX}`, {
+  if (depth === DEPTH_MAX) {
+    throw new SentinelError("request.malformed", `${where} is nested deeper than ${DEPTH_MAX}`, {
       hint: "send flat objects",
     });
   }
-  const deeper = { where: at.where, depth: at.depth + 1 };
-  if (Array.isArray(value)) for (const item of value) checkNumbers(item, deeper);
-  else for (const key of Object.keys(value)) checkNumbers((value as Record<string, unknown>)[key], deeper);
+  if (Array.isArray(value)) for (const item of value) checkNumbers(item, where, depth + 1);
+  // What JSON.parse made has no inherited members that would be listed.
+  else for (const key in value) checkNumbers((value as Record<string, unknown>)[key], where, depth + 1);
 }
 
 function malformed(text: string, lineOfStream: number | undefined): SentinelError {

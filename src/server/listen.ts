@@ -11,8 +11,9 @@ import { createServer as createTlsServer } from "node:https";
 import { Server as NetServer } from "node:net";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { PROBLEM_TYPE, problemOf } from "./problem.ts";
-import { endWithProblem, parserProblem } from "./raw.ts";
+import { endWithProblem, parserProblem, slowHead } from "./raw.ts";
 import { protect, safetyHeaders } from "./safety.ts";
+import { type PlainRoad, type Wires, wiresOf } from "./wire.ts";
 
 export interface Listening {
   readonly host: string;
@@ -36,6 +37,8 @@ export interface ListenOptions {
   readonly tls?: Tls;
   /** A body announced as larger is refused before it is sent, where the client asks first. */
   readonly bodyMaxBytes: () => number;
+  /** Answers plain requests without node:http; absent or null: nobody does. With TLS nobody does either. */
+  readonly plain?: PlainRoad | null;
   /** Told of each answer that no route gave. */
   readonly onRefused?: (status: number) => void;
 }
@@ -75,14 +78,22 @@ export async function listen(listener: RequestListener, options: ListenOptions):
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     refuse(response, expectation(request.headers.expect ?? ""), options);
   });
+  // Node would end the connection without a word.
+  server.on("connect", (_: IncomingMessage, socket) => {
+    const status = endWithProblem(socket, noTunnel());
+    if (status !== null) options.onRefused?.(status);
+  });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const problem = parserProblem(error);
     if (problem === null) return void socket.destroy();
     const status = endWithProblem(socket, problem);
     if (status !== null) options.onRefused?.(status);
   });
+  // A client may close its half of the connection once it has sent its request, and wait for the answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.setTimeout(SILENCE_MS_MAX);
   server.maxConnections = CONNECTIONS_MAX;
+  const wires = options.tls === undefined && options.plain ? wired(server, options.plain, options) : null;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
     server.listen(options.port, options.host, resolve);
@@ -94,10 +105,23 @@ export async function listen(listener: RequestListener, options: ListenOptions):
     port,
     async close({ announceMs, msMax }) {
       state.closing = true;
+      if (wires !== null) wires.closing = true;
       await new Promise((resolve) => setTimeout(resolve, announceMs));
-      await close(server, msMax);
+      await close(server, wires, msMax);
     },
   };
+}
+
+function wired(server: Server, road: PlainRoad, { onRefused }: ListenOptions): Wires {
+  return wiresOf({
+    server,
+    road,
+    onRefused,
+    headMsMax: HEAD_MS_MAX,
+    keepAliveMs: KEEP_ALIVE_MS,
+    silenceMsMax: SILENCE_MS_MAX,
+    tooSlow: slowHead(),
+  });
 }
 
 /** Requests that wait for the answer to an earlier one, by connection. */
@@ -171,6 +195,12 @@ export function unreadable(what: string): SentinelError {
   });
 }
 
+function noTunnel(): SentinelError {
+  return new SentinelError("request.method", "CONNECT asks for a tunnel, and this is no proxy", {
+    hint: "send GET or POST to one of the routes; GET /docs shows them",
+  });
+}
+
 function expectation(what: string): SentinelError {
   return new SentinelError("request.expectation", `Expect: ${what.slice(0, 100)} cannot be met`, {
     hint: "send Expect: 100-continue, or no Expect header",
@@ -178,17 +208,25 @@ function expectation(what: string): SentinelError {
 }
 
 /** Takes no more connections, but lets those that are there bring the request that is on its way. */
-async function close(server: Server, msMax: number): Promise<void> {
-  const timer = setTimeout(() => server.closeAllConnections(), msMax);
+async function close(server: Server, wires: Wires | null, msMax: number): Promise<void> {
+  const timer = setTimeout(() => {
+    server.closeAllConnections();
+    wires?.closeAll();
+  }, msMax);
+  const closeIdle = (): void => {
+    server.closeIdleConnections();
+    wires?.closeIdle();
+  };
   // The close of node:http would end idle connections at once, and with them requests that were just sent.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_REQUEST_MS))]);
   // A kept-alive connection becomes idle when its request has ended; Node does not look again by itself.
-  server.closeIdleConnections();
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
+  closeIdle();
+  const idle = setInterval(closeIdle, IDLE_LOOK_MS);
   await closed;
   clearTimeout(timer);
   clearInterval(idle);
+  wires?.stop();
   // Only now: it also ends the look for slow heads.
   server.close();
 }

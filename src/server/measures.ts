@@ -1,5 +1,5 @@
 // Measures: what Prometheus reads; registries of our own, one a pipeline and one for the process, so that two servers in one process do not mix.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { DecidedBy } from "../core/rule.ts";
 import type { Counters } from "../online/counters.ts";
@@ -8,6 +8,7 @@ import type { ReplyRules } from "../online/reply.ts";
 import type { Shadows } from "../online/shadow.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
+import { type Counted, type Observed, SeriesCounter, SeriesHistogram } from "./series.ts";
 
 /** Seconds: from what an idle server needs for one answer to what a client gives up at. */
 const SECONDS = [
@@ -59,7 +60,7 @@ export function createProcessMeasures() {
   collectDefaultMetrics({ register: registry, prefix: "sentinel_" });
   const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at fifty times a second.", {
     buckets: LOOP_SECONDS,
-  });
+  }).labels({});
   return {
     ...requestMeasures(maker, (version) => version),
     inFlight: gauge("in_flight", "Requests being read or answered."),
@@ -115,23 +116,52 @@ function makerOf() {
   const histogram = <L extends Label>(
     name: string,
     help: string,
-    { buckets, labelNames = [] }: { readonly buckets: number[]; readonly labelNames?: readonly L[] },
-  ): Histogram<L> => new Histogram({ name: `sentinel_${name}`, help, labelNames, buckets, registers });
-  return { registry, counter, gauge, histogram };
+    { buckets, labelNames = [] }: { readonly buckets: readonly number[]; readonly labelNames?: readonly L[] },
+  ): SeriesHistogram<L> => new SeriesHistogram({ name: `sentinel_${name}`, help, labelNames, buckets }, registry);
+  /** For what is counted at each request. */
+  const seriesCounter = <L extends Label>(name: string, help: string, labelNames: readonly L[]): SeriesCounter<L> =>
+    new SeriesCounter({ name: `sentinel_${name}`, help, labelNames }, registry);
+  return { registry, counter, gauge, histogram, seriesCounter };
+}
+
+/** The series of requests that are alike. */
+interface RequestSeries {
+  readonly route: string;
+  readonly status: number;
+  readonly version: string;
+  readonly count: Counted;
+  readonly seconds: Observed;
 }
 
 /** Requests by route and outcome; `named` bounds the versions. */
-function requestMeasures({ counter, histogram }: ReturnType<typeof makerOf>, named: (version: string) => string) {
-  const requests = counter("requests_total", "Requests answered, by route and status.", ["route", "status"]);
+function requestMeasures(
+  { counter, histogram, seriesCounter }: ReturnType<typeof makerOf>,
+  named: (version: string) => string,
+) {
+  const requests = seriesCounter("requests_total", "Requests answered, by route and status.", ["route", "status"]);
   const requestSeconds = histogram(
     "request_seconds",
     "Time from the request's head to its answer; the version is the champion's at that moment, where the route asks it.",
     { buckets: SECONDS, labelNames: ["route", "outcome", "version"] },
   );
-  const requestChildren = new Map<
-    string,
-    { readonly count: Counter.Internal; readonly seconds: Histogram.Internal<string> }
-  >();
+  const requestChildren = new Map<string, RequestSeries>();
+  /** The last request's: most are alike. */
+  let lastRequest: RequestSeries | null = null;
+  const childOf = (route: string, status: number, version: string): RequestSeries => {
+    const key = `${status} ${version} ${route}`;
+    const known = requestChildren.get(key);
+    if (known !== undefined) return known;
+    const label = version === "" ? "" : named(version);
+    const child = {
+      route,
+      status,
+      version,
+      count: requests.labels({ route, status }),
+      seconds: requestSeconds.labels({ route, outcome: outcomeOf(status), version: label }),
+    };
+    if (requestChildren.size < CHILDREN_MAX) requestChildren.set(key, child);
+    return child;
+  };
   return {
     overloaded: counter("overloaded_total", "Requests refused because of overload."),
     /** `version`: of the champion, where the route asks it. */
@@ -142,16 +172,10 @@ function requestMeasures({ counter, histogram }: ReturnType<typeof makerOf>, nam
       readonly version?: string;
     }): void {
       const { route, status, ms, version = "" } = request;
-      // Labels are looked up once per route, status and version: prom-client hashes them at each call.
-      const key = `${status} ${version} ${route}`;
-      let child = requestChildren.get(key);
-      if (child === undefined) {
-        const label = version === "" ? "" : named(version);
-        child = {
-          count: requests.labels({ route, status }),
-          seconds: requestSeconds.labels({ route, outcome: outcomeOf(status), version: label }),
-        };
-        if (requestChildren.size < CHILDREN_MAX) requestChildren.set(key, child);
+      let child = lastRequest;
+      if (child === null || child.route !== route || child.status !== status || child.version !== version) {
+        child = childOf(route, status, version);
+        lastRequest = child;
       }
       child.count.inc();
       child.seconds.observe(ms / 1000);
@@ -162,7 +186,7 @@ function requestMeasures({ counter, histogram }: ReturnType<typeof makerOf>, nam
 /** Everything that is measured of one pipeline, each with its name as a label. */
 export function createMeasures(pipeline: string) {
   const maker = makerOf();
-  const { counter, gauge, histogram, registry } = maker;
+  const { counter, gauge, histogram, registry, seriesCounter } = maker;
   registry.setDefaultLabels({ pipeline });
   const scoreSeconds = histogram("score_seconds", "Time to read the vector and score it.", {
     buckets: SCORE_SECONDS,
@@ -173,7 +197,7 @@ export function createMeasures(pipeline: string) {
     buckets: ANOMALY_SCORES,
     labelNames: ["version"],
   });
-  const predictions = counter("predictions_total", "Answers given, by decision, version and who decided.", [
+  const predictions = seriesCounter("predictions_total", "Answers given, by decision, version and who decided.", [
     "decision",
     "version",
     "by",
@@ -249,22 +273,25 @@ export function createMeasures(pipeline: string) {
     versions.add(version);
     return version;
   };
-  /** Series are looked up once per version: prom-client hashes the labels at each call. Versions rarely change: the last one's are kept. */
+  /** Series are looked up once per version. Versions rarely change: the last one's are kept. */
   let last: { readonly version: string; readonly series: ReturnType<typeof seriesOf> } | null = null;
   const seriesOf = (version: string) => {
     const label = { version: named(version) };
-    const counts = new Map<string, Counter.Internal>();
+    const counts = new Map<string, Counted>();
+    let last: { readonly decision: Decision; readonly by: string; readonly count: Counted } | null = null;
     return {
       seconds: scoreSeconds.labels(label),
       score: scores.labels(label),
       anomaly: anomalyScores.labels(label),
-      count(decision: Decision, by: DecidedBy): Counter.Internal {
+      count(decision: Decision, by: DecidedBy): Counted {
+        if (last !== null && last.decision === decision && last.by === by) return last.count;
         const key = `${by} ${decision}`;
         let own = counts.get(key);
         if (own === undefined) {
           own = predictions.labels({ decision, by, ...label });
           counts.set(key, own);
         }
+        last = { decision, by, count: own };
         return own;
       },
     };

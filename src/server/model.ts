@@ -1,5 +1,6 @@
 // GET /model: what is serving, what shadows it, how old the aliases are, what could not be loaded.
 
+import { isFor } from "../core/key.ts";
 import type { Served } from "../online/live.ts";
 import type { Shadowed } from "../online/shadow.ts";
 import type { WarmState } from "../online/states.ts";
@@ -19,11 +20,12 @@ export const modelRoute: Route = {
 export function modelOf(parts: ServerParts, { key }: Caller) {
   const { live, pipeline, ports } = parts;
   const { champion, shadows } = live.current;
+  const paths = key !== null && isFor(key, pipeline.name);
   return {
     name: pipeline.model,
     pipeline: pipeline.name,
-    champion: champion === null ? null : championOf(champion, key !== null),
-    shadows: shadows.map((shadow) => shadowOf(shadow, key !== null)),
+    champion: champion === null ? null : championOf(champion, paths),
+    shadows: shadows.map((shadow) => shadowOf(shadow, paths)),
     aliases: live.aliases,
     registry: registryOf(parts, ports.clock.now()),
     broken: live.faults(),

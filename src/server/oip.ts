@@ -69,12 +69,14 @@ const modelRoutes: readonly ServerRoute[] = [MODEL, VERSION].flatMap((path): rea
     {
       ...about,
       access: "any",
+      findsPipeline: true,
       path,
       summary: `Open Inference Protocol: inputs and outputs of ${which}.`,
       runServer: (server, context) => jsonResponse(metadataOf(partsOf(server, context))),
     },
     {
       ...about,
+      findsPipeline: true,
       path: `${path}/ready`,
       tellsUnready: true,
       summary: `Open Inference Protocol: 200 when ${which} can answer, else 503.`,
@@ -87,6 +89,7 @@ const modelRoutes: readonly ServerRoute[] = [MODEL, VERSION].flatMap((path): rea
     {
       method: "POST",
       access: "predict",
+      findsPipeline: true,
       path: `${path}/infer`,
       summary: `Open Inference Protocol: scores transactions that come as one tensor a field, by ${which}. As a JSON array at /predict/batch: in order, by one bundle, all or nothing.`,
       shed: true,
@@ -176,7 +179,7 @@ function metadataOf(parts: ServerParts) {
  * The pipeline behind a model's name, or behind its own where several have one model. Throws `request.not-found` for a model that is not
  * here and for another version than the champion's, `server.not-ready` for a pipeline that is not up.
  */
-function partsOf({ pipelines }: Server, context: RequestContext): ServerParts {
+function partsOf({ pipelines, access }: Server, context: RequestContext): ServerParts {
   const wanted = context.req.param("model")!;
   const named = pipelines.all().filter(({ engine }) => engine?.pipeline.model === wanted);
   if (named.length > 1) {
@@ -192,6 +195,8 @@ function partsOf({ pipelines }: Server, context: RequestContext): ServerParts {
     });
   }
   const parts = named[0]?.engine ?? pipelines.find(wanted);
+  // /ready asks for no key at all.
+  if (!context.req.path.endsWith("/ready")) access.checkPipeline(context.get("caller"), parts.pipeline.name);
   context.set("parts", parts);
   checkVersion(parts, context.req.param("version"));
   return parts;

@@ -1,6 +1,7 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Pipelines } from "../online/pipelines.ts";
@@ -21,6 +22,8 @@ export interface Common {
   readonly requestIds: RequestIds;
   /** null: nobody traces. */
   readonly tracing: Tracing | null;
+  /** Makes shadow reports elsewhere; null: they are made beside the traffic. */
+  readonly reporter: ShadowReporter | null;
 }
 
 /** The engine of one pipeline, and what only a door over HTTP needs. */
@@ -79,6 +82,8 @@ export interface Route extends Described {
 
 /** A route of the whole server. */
 export interface ServerRoute extends Described {
+  /** True where the route finds a pipeline by itself, and asks whether the caller's key is for it. */
+  readonly findsPipeline?: boolean;
   runServer(server: Server, context: RequestContext): Response | Promise<Response>;
 }
 

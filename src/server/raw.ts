@@ -8,11 +8,7 @@ import { PROBLEM_TYPE, problemOf } from "./problem.ts";
 export function parserProblem(error: NodeJS.ErrnoException): SentinelError | null {
   const { code = "" } = error;
   if (code === "ECONNRESET" || code === "EPIPE") return null;
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
-    return new SentinelError("request.too-slow", "the head of the request did not come in time", {
-      hint: "send the request again",
-    });
-  }
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return slowHead();
   if (code === "HPE_HEADER_OVERFLOW") {
     return new SentinelError("request.head-too-large", "the head of the request is larger than 16 KB", {
       hint: "send fewer or shorter headers",
@@ -30,6 +26,13 @@ export function parserProblem(error: NodeJS.ErrnoException): SentinelError | nul
       hint: "send HTTP/1.1 as RFC 9112 has it, with TLS only where the server has a certificate",
     },
   );
+}
+
+/** A connection on which no head came in time. */
+export function slowHead(): SentinelError {
+  return new SentinelError("request.too-slow", "the head of the request did not come in time", {
+    hint: "send the request again",
+  });
 }
 
 /** Writes a problem to the socket and ends it; gives the status, or null when an answer had begun already. */

@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
+import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
@@ -48,6 +49,8 @@ export interface ServerOptions {
   readonly announceMs?: number;
   /** How long a stop waits for requests in flight, and then for shadows. */
   readonly drainMsMax?: number;
+  /** Makes shadow reports elsewhere. Absent: in this thread, which suits tests. */
+  readonly reporter?: ShadowReporter;
   /** How often pipelines that are not up are tried again, and new ones looked for. */
   readonly retryMs?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -149,8 +152,10 @@ export async function createSeveral(input: {
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
-      listening = await listen(hotRoad(server, { cold: coldRoad(app, safety), safety }), {
+      const { listener, plain } = hotRoad(server, { cold: coldRoad(app, safety), safety });
+      listening = await listen(listener, {
         ...at,
+        plain,
         bodyMaxBytes: () => Math.max(...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0)),
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
@@ -203,6 +208,7 @@ async function assemble(input: {
     packageVersion,
     requestIds: createRequestIds(),
     tracing: await openTracing(packageVersion),
+    reporter: options.reporter ?? null,
   };
   const pipelines = new Pipelines<ServerParts>(main, {
     start: (source) => startPipeline(source, { common, logger, options, measures: measuresOf(source.name) }),
@@ -247,7 +253,15 @@ async function startPipeline(
     });
     tracing?.shadows(engine.shadows);
     await engine.start();
-    const stop = (drainMsMax: number): Promise<void> => engine.stop(drainMsMax).finally(() => opened.close());
+    const stop = async (drainMsMax: number): Promise<void> => {
+      try {
+        await engine.stop(drainMsMax);
+      } finally {
+        // What a stream or a batch still holds must be refused: the log would lose its record.
+        engine.live.current = { champion: null, shadows: [], fault: STOPPED };
+        await opened.close();
+      }
+    };
     const parts = { ...engine, ...common, measures, stop };
     if (tracing === null) return parts;
     const { parser, encode, log } = engine;
@@ -257,6 +271,8 @@ async function startPipeline(
     throw error;
   }
 }
+
+const STOPPED = { version: null, message: "the pipeline was stopped" };
 
 /** Names the pipeline in each line. */
 function loggerOf(logger: EngineLog, pipeline: string): EngineLog {

@@ -6,11 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Column, Table } from "../../src/core/table.ts";
 import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
-import { writeHistory } from "../journeys/traffic.ts";
+import { SMALL_WORLD as WORLD, writeHistory } from "../journeys/traffic.ts";
 import { edit, makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "./sentinel.ts";
-
-/** As few as the gates say yes to. */
-const WORLD = { customers: 200, terminals: 300, days: 60, seed: 7 };
 
 /** A workspace with data and nothing trained, and one with a champion; each case works on a copy of one. */
 let empty: string;
@@ -321,6 +318,10 @@ describe("commands", () => {
     ["import gone.json --reason tested", "cli.usage", /--reason needs --force/],
     ["retrain --reason tested", "cli.usage", /--reason needs --force/],
     ["serve --port 99999", "cli.usage", /--port 99999/],
+    ["serve --default nobody", "pipeline.missing", /--default nobody/],
+    ["validate --pipeline card --pipeline shop", "cli.usage", /card and shop/],
+    ["train --as champion", "cli.usage", /--as champion/],
+    ["keys add --role label --only nobody", "cli.usage", /nobody, which is no pipeline here/],
     ["monitor --until soon", "cli.usage", /--until soon/],
     ["registry", "cli.usage", /what/],
     ["registry burn", "cli.usage", /"burn"/],

@@ -57,7 +57,8 @@ async function label(csv: string, way: "url" | "file"): Promise<Labelled> {
   await world.alias("champion", await world.register(bundle));
   await world.saveState(SPEC_A);
   const served = await serve(world, { aheadMaxMs: HOUR_MS });
-  for (const payment of ANSWERED) expect((await post(served.server, "/predict", bodyOf(payment))).status).toBe(200);
+  const named = ANSWERED.filter(({ transaction_id }) => csv.includes(`\n${transaction_id},`));
+  for (const payment of named) expect((await post(served.server, "/predict", bodyOf(payment))).status).toBe(200);
   const { host, port } = await served.server.start({ host: "127.0.0.1", port: 0 });
   if (way === "file") await served.stop();
   const ports = way === "url" ? served.ports : world.open().ports;

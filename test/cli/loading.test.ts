@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { postJson, writeHistory } from "../journeys/traffic.ts";
+import { postJson, SMALL_WORLD, writeHistory } from "../journeys/traffic.ts";
 import { makeWorkspace, removeWorkspace, sentinel, serve } from "./sentinel.ts";
 
 /** Loader hooks that note every module, and a patch that notes every CommonJS file and native addon. */
@@ -77,7 +77,7 @@ test("the help and the version load no engine", async () => {
 test("the server loads neither training code nor the table engine, not even to answer, shadow and take labels", async () => {
   const dir = makeWorkspace();
   try {
-    await writeHistory(dir);
+    await writeHistory(dir, SMALL_WORLD);
     const training = tracing("train");
     for (const args of [["train"], ["promote"], ["train", "--seed", "2", "--force", "--reason", "a second one"]]) {
       const traced = args.length === 1 && args[0] === "train" ? { env: training.env, own: true } : {};

@@ -1,26 +1,24 @@
 // A real MLflow server for tests: its own folder, a free port, and an end.
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Database from "libsql";
+import { isInstalled, venvAt } from "../python.ts";
 
-const venvAt = (name: string) => fileURLToPath(new URL(`../../.cache/${name}`, import.meta.url));
-const VENV = venvAt("venv-mlflow");
 const START_TRIES_MAX = 600;
 
-/** The stamp is written last: a half-installed environment counts as none. */
-export const mlflowInstalled = existsSync(path.join(VENV, "sentinel-stamp"));
+export const mlflowInstalled = isInstalled("venv-mlflow");
 
 /** The oldest 3.x that has a server; see scripts/setup-python. */
 export const OLDEST_SERVER = "venv-mlflow-server-oldest";
-export const oldestServerInstalled = existsSync(path.join(venvAt(OLDEST_SERVER), "sentinel-stamp"));
+export const oldestServerInstalled = isInstalled(OLDEST_SERVER);
 
-export const mlflowPython = path.join(VENV, "bin", "python");
+export const mlflowPython = path.join(venvAt("venv-mlflow"), "bin", "python");
 
 export interface MlflowProcess {
   readonly uri: string;
@@ -64,26 +62,21 @@ export async function startMlflow(venv = "venv-mlflow", admin?: Login): Promise<
   const python = path.join(venvAt(venv), "bin", "python");
   if (admin !== undefined) await writeFile(path.join(dir, AUTH_FILE), authFile(dir, admin));
   const place = { dir, port, uri, python, asks: admin !== undefined };
-  let child = await launch(place);
-  const kill = async (): Promise<void> => {
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    // The group: the server's workers are processes of their own.
-    process.kill(-child.pid, "SIGKILL");
-    await ended;
-  };
+  const launcher = venv === OLDEST_SERVER ? commandLine(place) : forked(place);
+  await launcher.start();
   return {
     uri,
     dir,
-    kill,
+    kill: launcher.kill,
     async restart() {
-      await kill();
-      child = await launch(place);
+      await launcher.kill();
+      await launcher.start();
     },
     empty: () => emptyTables(path.join(dir, "mlflow.db")),
     version: async () => (await fetch(`${uri}/version`)).text(),
     async dispose() {
-      await kill();
+      await launcher.kill();
+      launcher.close();
       await rm(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
@@ -113,51 +106,117 @@ function authFile(dir: string, { username, password }: Login): string {
   ].join("\n");
 }
 
-async function launch({ dir, port, uri, python, asks }: Place): Promise<ChildProcess> {
+/** How a server is started and killed; `close` lets go of what starts it. */
+interface Launcher {
+  start(): Promise<void>;
+  kill(): Promise<void>;
+  close(): void;
+}
+
+/** `mlflow server` as a user starts it. */
+function commandLine(place: Place): Launcher {
+  let child: ChildProcess | null = null;
+  const isOver = (): boolean => child === null || child.exitCode !== null || child.signalCode !== null;
+  // The group: the server's workers are processes of their own.
+  const killGroup = (): void => void (child?.pid !== undefined && process.kill(-child.pid, "SIGKILL"));
+  return {
+    async start() {
+      const started = spawn(place.python, ["-m", "mlflow", "server", ...argumentsOf(place)], {
+        ...surroundings(place),
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      child = started;
+      // A test process that ends early must not leave a server behind.
+      process.once("exit", killGroup);
+      started.once("exit", () => process.off("exit", killGroup));
+      await healthy(place, { of: started, isOver, giveUp: killGroup });
+    },
+    async kill() {
+      if (child === null || isOver()) return;
+      const ended = once(child, "exit");
+      killGroup();
+      await ended;
+    },
+    close: () => {},
+  };
+}
+
+/**
+ * The same command line in a process that has MLflow loaded, which forks a server for each start: loading takes seven seconds of a core. It
+ * ends, with its server, when its standard input does, however this process ends.
+ */
+function forked(place: Place): Launcher {
+  let parent: ChildProcess | null = null;
+  let server: number | null = null;
+  const isOver = (): boolean => parent === null || parent.exitCode !== null || parent.signalCode !== null;
+  const kill = async (): Promise<void> => {
+    if (server === null) return;
+    try {
+      process.kill(server, "SIGKILL");
+    } catch {}
+    server = null;
+    // Its socket is closed with it, at once or a moment later.
+    while (await fetch(`${place.uri}/health`).catch(() => null)) await sleep(10);
+  };
+  return {
+    async start() {
+      parent ??= spawn(place.python, [FORKING, ...argumentsOf(place)], {
+        ...surroundings(place),
+        stdio: ["pipe", "pipe", "pipe"],
+      });
+      const { stdin, stdout } = parent;
+      const told = once(stdout!, "data") as Promise<[Buffer]>;
+      stdin!.write("\n");
+      const ready = healthy(place, { of: parent, isOver, giveUp: () => parent?.kill("SIGKILL") });
+      server = Number(await Promise.race([told.then(([text]) => `${text}`), ready.then(() => told.then(String))]));
+      await ready;
+      // An idle server keeps no test process from ending.
+      parent.unref();
+      for (const stream of [stdin, stdout, parent.stderr]) (stream as Socket).unref();
+    },
+    kill,
+    close: () => void parent?.stdin?.end(),
+  };
+}
+
+const FORKING = fileURLToPath(new URL("./mlflow_server.py", import.meta.url));
+
+function argumentsOf({ dir, port, asks }: Place): string[] {
+  return [
+    ...["--host", "127.0.0.1", "--port", String(port), "--workers", "1"],
+    ...["--backend-store-uri", `sqlite:///${path.join(dir, "mlflow.db")}`],
+    ...["--artifacts-destination", path.join(dir, "files")],
+    ...(asks ? ["--app-name", "basic-auth"] : []),
+  ];
+}
+
+function surroundings({ dir, python, asks }: Place) {
   const { HOME } = process.env;
   // Older ones start gunicorn by its name.
   const PATH = `${path.dirname(python)}:${process.env.PATH}`;
-  const args = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"];
-  const stores = [
-    "--backend-store-uri",
-    `sqlite:///${path.join(dir, "mlflow.db")}`,
-    "--artifacts-destination",
-    path.join(dir, "files"),
-  ];
-  const login = asks ? ["--app-name", "basic-auth"] : [];
   const secrets = asks
     ? { MLFLOW_AUTH_CONFIG_PATH: path.join(dir, AUTH_FILE), MLFLOW_FLASK_SERVER_SECRET_KEY: "a test's own" }
     : {};
-  const child = spawn(python, [...args, ...stores, ...login], {
-    cwd: dir,
-    detached: true,
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { PATH, HOME, ...secrets, MLFLOW_DISABLE_TELEMETRY: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" },
-  });
-  // A test process that ends early must not leave a server behind.
-  const abandon = () => child.pid !== undefined && process.kill(-child.pid, "SIGKILL");
-  const ended = (signal: NodeJS.Signals): void => {
-    abandon();
-    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
-    process.kill(process.pid, signal);
-  };
-  process.once("exit", abandon);
-  // The test runner ends its workers so.
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, ended);
-  child.once("exit", () => {
-    process.off("exit", abandon);
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, ended);
-  });
+  const env = { PATH, HOME, ...secrets, MLFLOW_DISABLE_TELEMETRY: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" };
+  return { cwd: dir, detached: true, env };
+}
+
+/** Waits for the server's first answer; throws with its last words when it ends before, or is not there in a minute. */
+async function healthy(
+  { uri }: Place,
+  { of, isOver, giveUp }: { readonly of: ChildProcess; readonly isOver: () => boolean; readonly giveUp: () => void },
+): Promise<void> {
   let said = "";
-  child.stderr?.on("data", (text: Buffer) => {
+  const hear = (text: Buffer): void => {
     said = `${said}${text}`.slice(-4_000);
-  });
-  for (let turn = 0; turn < START_TRIES_MAX && child.exitCode === null; turn++) {
+  };
+  of.stderr?.on("data", hear);
+  for (let turn = 0; turn < START_TRIES_MAX && !isOver(); turn++) {
     const health = await fetch(`${uri}/health`).catch(() => null);
-    if (health?.ok) return child;
+    if (health?.ok) return;
     await sleep(100);
   }
-  if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+  if (!isOver()) giveUp();
   throw new Error(`mlflow server did not start: ${said}`);
 }
 

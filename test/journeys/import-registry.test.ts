@@ -10,7 +10,7 @@ import { readManifest } from "../../src/online/bundle.ts";
 import type { Registry } from "../../src/ports/registry.ts";
 import { makeWorkspace, removeWorkspace, sentinelJson, serve } from "../cli/sentinel.ts";
 import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
-import { writeHistory } from "./traffic.ts";
+import { SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const MODEL = "card-fraud";
 const BOOSTER = fileURLToPath(new URL("../reference/foreign/card-xgboost.json", import.meta.url));
@@ -41,7 +41,7 @@ function journey(name: string, placeOf: () => Promise<Place>): void {
     const run = (...args: string[]) => sentinelJson(args, { cwd: place.dir, env: place.env });
     beforeAll(async () => {
       place = await placeOf();
-      await writeHistory(place.dir);
+      await writeHistory(place.dir, SMALL_WORLD);
     }, 240_000);
     afterAll(() => removeWorkspace(place?.dir));
 

@@ -1,11 +1,10 @@
 // From the embedded registry to an MLflow server by the built command: killed on the way, then Python, MLflow and Sentinel score the same from both.
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { cpSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
@@ -13,6 +12,7 @@ import { loadScorer } from "../../src/online/score.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
 import { startFaultyProxy } from "../drivers/faulty-proxy.ts";
 import { borrowMlflow, type MlflowProcess, mlflowInstalled, mlflowPython } from "../drivers/mlflow-server.ts";
+import { runPython } from "../python.ts";
 import { type Answered, livePayments, load, writeHistory } from "./traffic.ts";
 
 const TOLERANCE = 1e-6;
@@ -121,11 +121,10 @@ describe.runIf(mlflowInstalled)("a registry that moves to a server", () => {
     const asked = path.join(dir, "asked.json");
     writeFileSync(asked, JSON.stringify({ columns, rows }));
     const { PATH, HOME } = process.env;
-    const { stdout } = await promisify(execFile)(mlflowPython, [SCORES, uriOf(where), ADDRESS, asked], {
+    const stdout = await runPython("venv-mlflow", [SCORES, uriOf(where), ADDRESS, asked], {
       // The embedded registry's paths are relative to its folder.
       cwd: path.join(copy, "models"),
       env: { PATH, HOME, PYTHONWARNINGS: "ignore" },
-      maxBuffer: 1 << 26,
     });
     const seen = JSON.parse(stdout.trim().split("\n").at(-1)!);
     console.info(`MLflow ${seen.mlflow} scored ${rows.length} rows from the ${where} registry`);

@@ -1,6 +1,6 @@
 // What can happen to a registry while the built command uses it: killed promotions, two at once, a full disk, a server that goes away.
-import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,7 +14,8 @@ import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from ".
 import { aRun, aVersion, codeOf, draft, NOW } from "../contracts/registry.ts";
 import { type FaultyProxy, startFaultyProxy } from "../drivers/faulty-proxy.ts";
 import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
-import { livePayments, postJson, writeHistory } from "./traffic.ts";
+import { tinyDisk } from "../drivers/tiny-disk.ts";
+import { livePayments, postJson, SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const force = (reason: string): string[] => ["--force", "--reason", reason];
 const quiet = { line: () => {}, progress: () => {} };
@@ -25,7 +26,7 @@ let dir: string;
 
 beforeAll(async () => {
   made = makeWorkspace();
-  await writeHistory(made);
+  await writeHistory(made, SMALL_WORLD);
   // Two trainings at once: numbers of their own; whose word on `candidate` came second is told so.
   const seeds = ["1", "7", "9"];
   const ends = await Promise.all(
@@ -158,27 +159,15 @@ describe("the embedded registry", () => {
   });
 });
 
-/** A file system of its own that is soon full; null where this user may not mount one. */
-function tinyDisk(): string | null {
-  const place = mkdtempSync(path.join(tmpdir(), "sentinel-tiny-"));
-  try {
-    execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", place], { stdio: "ignore" });
-    return place;
-  } catch {
-    rmSync(place, { recursive: true });
-    return null;
-  }
-}
-
 test("a full disk under the embedded registry: no version, no move, and all goes on when there is space", async (context) => {
-  const disk = tinyDisk();
+  const disk = tinyDisk(1);
   if (disk === null) {
     console.warn("SKIPPED the full disk: this user may not mount a tmpfs");
     context.skip();
     return;
   }
   try {
-    const registry = createLocalRegistry({ dir: path.join(disk, "models") });
+    const registry = createLocalRegistry({ dir: path.join(disk.dir, "models") });
     await aVersion(registry);
     await registry.moveAlias({
       model: "card-fraud",
@@ -193,24 +182,20 @@ test("a full disk under the embedded registry: no version, no move, and all goes
     expect(await codeOf(registry.register(input))).toBe("registry.unwritable");
     expect(await registry.versions("card-fraud")).toHaveLength(1);
     // Now to the last byte.
-    const filler = path.join(disk, "filler");
-    try {
-      for (let part = 0; part < 400; part++) writeFileSync(filler, new Uint8Array(4_096), { flag: "a" });
-    } catch {}
+    disk.fill();
     const away = { model: "card-fraud", alias: "champion", from: "1", to: null, entry: draft({ evidence: "" }) };
     expect(await codeOf(registry.moveAlias(away))).toBe("registry.unwritable");
     expect(await codeOf(aRun(registry))).toBe("registry.unwritable");
     expect(await registry.aliases("card-fraud")).toEqual({ champion: "1" });
     expect(await registry.journal("card-fraud")).toHaveLength(1);
     expect((await registry.load("card-fraud", "1")).size).toBeGreaterThan(0);
-    rmSync(filler);
+    disk.free();
     await registry.moveAlias(away);
     const { faults } = await verifyRegistry(registry, { model: "card-fraud", files: true, report: quiet });
     expect(faults).toEqual([]);
     await registry.close();
   } finally {
-    execFileSync("/bin/umount", ["-l", disk]);
-    rmSync(disk, { recursive: true, force: true });
+    disk.dispose();
   }
 });
 

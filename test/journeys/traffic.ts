@@ -6,6 +6,8 @@ import type { SimulateOptions } from "../../src/lifecycle/simulate/options.ts";
 
 export const HISTORY_DAYS = 60;
 export const WORLD: SimulateOptions = { customers: 600, terminals: 900, days: HISTORY_DAYS, seed: 11 };
+/** A world where figures do not matter: as few transactions as the gates say yes to. */
+export const SMALL_WORLD: SimulateOptions = { customers: 200, terminals: 300, days: HISTORY_DAYS, seed: 7 };
 
 /** data/transactions.parquet of a workspace. */
 export async function writeHistory(dir: string, world: SimulateOptions = WORLD): Promise<void> {

@@ -6,7 +6,7 @@ import { verifyJournal } from "../../src/core/journal.ts";
 import { Random } from "../../src/core/random.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../cli/sentinel.ts";
-import { writeHistory } from "./traffic.ts";
+import { SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 /** Shares of a whole training's time between which it is killed; files and rows are written in the last tenth. */
 const MOMENTS = [
@@ -21,12 +21,12 @@ let wholeMs: number;
 
 beforeAll(async () => {
   dir = makeWorkspace();
-  await writeHistory(dir);
+  await writeHistory(dir, SMALL_WORLD);
   // How long a whole one takes here, in a workspace of its own.
   const other = makeWorkspace();
-  await writeHistory(other);
+  await writeHistory(other, SMALL_WORLD);
   const started = performance.now();
-  expect((await sentinel(["train"], { cwd: other })).code).toBe(0);
+  expect((await sentinel(["train"], { cwd: other, own: true })).code).toBe(0);
   wholeMs = performance.now() - started;
   removeWorkspace(other);
 });

@@ -55,6 +55,16 @@ test("a shared feature state is looked at: whose it is, and whether its server m
   });
 });
 
+test("pipelines beside the one that is looked at are told of, since one server holds all of them", async () => {
+  expect((await findings())["other pipelines"]).toMatchObject({ state: "ok", found: "none" });
+  writeFileSync(path.join(place.dir, "pipelines", "shop.yaml"), "name: [shop");
+  expect((await findings())["other pipelines"]).toMatchObject({
+    state: "note",
+    found: expect.stringMatching(/shop cannot be served: .*shop\.yaml/),
+    todo: expect.stringContaining("doctor --pipeline"),
+  });
+});
+
 test("data and journal are counted", async () => {
   await place.write("transactions.parquet", simulateDays({ customers: 20, terminals: 20, days: 3, seed: 1 }));
   const found = await findings();

@@ -3,14 +3,18 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { loadConfig } from "../../src/config.ts";
 import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
 import { loadSpec } from "../../src/lifecycle/data/spec-file.ts";
 import { inspect } from "../../src/lifecycle/inspect.ts";
+import { promote } from "../../src/lifecycle/promote.ts";
+import { train } from "../../src/lifecycle/train.ts";
 import { loadPipeline } from "../../src/pipeline/pipeline.ts";
 import type { Ports } from "../../src/ports/ports.ts";
-import { sentinelJson } from "../cli/sentinel.ts";
-import { csvOf, makePublicTable } from "./public-tables.ts";
+import { openPorts } from "../../src/wiring.ts";
+import { csvOf, makePublicTable, PUBLIC_TABLES } from "./public-tables.ts";
 
+const quiet = { line: () => {}, progress: () => {} };
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(path.join(tmpdir(), "sentinel-inspect-"));
@@ -51,15 +55,36 @@ test.each([
   expect(readFileSync(pipeline.file, "utf8")).toContain(`# ? ${guesses.doubts[0]}`);
 });
 
-test("from a file to a champion in three commands", { timeout: 120_000 }, async () => {
-  const { header, rows } = makePublicTable("creditcard", 5);
-  const file = put("creditcard.csv", csvOf(header, rows));
-  const run = (...args: string[]) => sentinelJson([...args, "--workspace", dir]);
-  expect(await run("inspect", file)).toMatchObject({ code: 0 });
-  const trained = await run("train");
-  expect(trained.code, trained.stderr + JSON.stringify(trained.json?.verdicts)).toBe(0);
-  expect(await run("promote")).toMatchObject({ code: 0 });
-});
+test.each(PUBLIC_TABLES)(
+  "from %s to a champion with no file edited and no gate overridden",
+  { timeout: 120_000 },
+  async (name) => {
+    const { header, rows, until } = makePublicTable(name, 5, { rows: 1400, fraudShare: 0.12 });
+    const file = put("t.csv", csvOf(header, rows));
+    const clock = { now: () => Math.max(until, Date.UTC(2026, 0, 1)), elapsed: () => performance.now() };
+    const opened = openPorts(loadConfig({ workspace: dir, environment: {} }), {
+      report: quiet,
+      pipeline: "mine",
+      clock,
+    });
+    try {
+      await inspect(opened.ports, { path: file, workspace: dir, name: "mine" });
+      const pipeline = loadPipeline(dir, "mine");
+      const by = { pipeline, actor: "tester", forced: null } as const;
+      const { version, verdicts } = await train(opened.ports, {
+        ...by,
+        path: pipeline.source,
+        packageVersion: "0",
+        verb: "train",
+      });
+      expect(verdicts.filter(({ verdict }) => verdict !== "pass")).toEqual([]);
+      expect(version).not.toBeNull();
+      expect(await promote(opened.ports, { ...by, to: null, seed: 1 })).toMatchObject({ moved: true });
+    } finally {
+      await opened.close();
+    }
+  },
+);
 
 test("what cannot be guessed is asked for, and nothing is overwritten", async () => {
   const file = put("t.csv", "a,when,outcome\n1,2024-01-01,bad\n2,2024-01-02,good\n");

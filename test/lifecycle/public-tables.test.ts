@@ -18,6 +18,7 @@ import { replay } from "../../src/lifecycle/replay.ts";
 import { train } from "../../src/lifecycle/train.ts";
 import { schemaFields } from "../../src/online/fields.ts";
 import { loadPipeline, type Pipeline } from "../../src/pipeline/pipeline.ts";
+import type { Ports } from "../../src/ports/ports.ts";
 import { createServer } from "../../src/server/server.ts";
 import { openPorts } from "../../src/wiring.ts";
 import { ROOT } from "../cli/sentinel.ts";
@@ -75,21 +76,8 @@ test.each(PUBLIC_TABLES)(
         forced: "a test needs a champion",
         seed: 1,
       });
-      const server = await createServer({
-        ports,
-        pipeline,
-        schema: loadSchema(pipeline),
-        options: { logger: pino({ level: "silent" }) },
-      });
-      for (const [i, cells] of live.rows.entries()) {
-        const response = await server.app.request("/predict", {
-          method: "POST",
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify(requestOf(cells, { table, pipeline, id: `live-${i}` })),
-        });
-        expect(response.status, await response.clone().text()).toBe(200);
-      }
-      await server.stop();
+      const requests = live.rows.map((cells, i) => requestOf(cells, { table, pipeline, id: `live-${i}` }));
+      expect(about(table.key, await serve(ports, pipeline, requests))).toEqual([]);
 
       const plan = compileSpec(await loadSpec(pipeline));
       const whole = await readSource(await ports.dataset(), pipeline, {
@@ -113,11 +101,55 @@ test.each(PUBLIC_TABLES)(
       });
       expect(report.mismatches).toEqual([]);
       expect(report).toMatchObject({ verdict: "pass", compared: live.rows.length });
+
+      const { key } = table;
+      if (key === undefined) return;
+      const otherwise = requests.map((request, i) => ({
+        ...request,
+        [pipeline.columns.id]: `otherwise-${i}`,
+        [key]: spelledOtherwise(String(request[key])),
+      }));
+      const warned = about(key, await serve(ports, pipeline, otherwise));
+      expect(warned.length).toBeGreaterThan(0);
+      for (const warning of warned) expect(warning).toMatch(/0 % of \d+ served keys .*is the key spelled otherwise/);
     } finally {
       await close();
     }
   },
 );
+
+/** Serves requests by HTTP; what the server then warns of. */
+async function serve(ports: Ports, pipeline: Pipeline, requests: readonly object[]): Promise<readonly string[]> {
+  const server = await createServer({
+    ports,
+    pipeline,
+    schema: loadSchema(pipeline),
+    options: { logger: pino({ level: "silent" }) },
+  });
+  for (const request of requests) {
+    const response = await server.app.request("/predict", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(request),
+    });
+    expect(response.status, await response.clone().text()).toBe(200);
+  }
+  const { inputs } = (await (await server.app.request("/model")).json()) as {
+    readonly inputs: { readonly warnings: readonly string[] };
+  };
+  await server.stop();
+  return inputs.warnings;
+}
+
+/** The warnings about a key. */
+function about(key: string | undefined, warnings: readonly string[]): readonly string[] {
+  return key === undefined ? [] : warnings.filter((warning) => warning.split(":")[0].split(" + ").includes(key));
+}
+
+/** As another system would write the same key: letters small, digits padded. */
+function spelledOtherwise(key: string): string {
+  return /[A-Z]/.test(key) ? key.toLowerCase() : `0${key}`;
+}
 
 /** All rows but the last into the pipeline's files; the last, whose labels nobody knows yet, beside them. */
 function writeTable(
@@ -141,7 +173,7 @@ function writeTable(
 function requestOf(
   cells: readonly string[],
   { table, pipeline, id }: { readonly table: PublicTable; readonly pipeline: Pipeline; readonly id: string },
-): object {
+): Record<string, unknown> {
   const fields = schemaFields(JSON.parse(readFileSync(pipeline.schemaFile, "utf8")) as object);
   const body: Record<string, unknown> = { [pipeline.columns.id]: id };
   for (const [i, name] of table.header.entries()) {

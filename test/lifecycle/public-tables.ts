@@ -1,4 +1,4 @@
-// Small tables made by the columns that the public fraud tables are published with; a share of large or night rows are frauds.
+// Small tables made by the columns that the public fraud tables are published with; frauds are larger, and told by other columns too.
 import { Random } from "../../src/core/random.ts";
 
 export interface PublicTable {
@@ -19,6 +19,8 @@ interface Draw {
   readonly fraud: boolean;
   /** Place of the row in time, 0 … 1. */
   readonly at: number;
+  /** Of the whole table. */
+  readonly rows: number;
 }
 
 const ROWS = 1600;
@@ -30,7 +32,11 @@ const pick = (random: Random, words: readonly string[]): string => words[random.
 /** A number that says something about fraud, and is missing at times. */
 const telling = ({ random, fraud }: Draw): string =>
   random.next() < 0.05 ? "" : (random.uniform(-2, 2) + (fraud ? 1.5 : 0)).toFixed(6);
-const amountOf = ({ random, fraud }: Draw): string => decimal(random, fraud ? 200 : 1, fraud ? 1500 : 400);
+/** Frauds are larger in the mean, and no more: ranking by amount must not be all that there is to learn. */
+const amountOf = ({ random, fraud }: Draw): string => decimal(random, 1, fraud ? 700 : 500);
+/** A word that most frauds have and some others. */
+const typical = ({ random, fraud }: Draw, word: string, others: readonly string[]): string =>
+  random.next() < (fraud ? 0.92 : 0.05) ? word : pick(random, others);
 const day = (ms: number): string => new Date(ms).toISOString();
 
 interface Maker {
@@ -64,11 +70,11 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     until: Date.UTC(2024, 0, 1) + 743 * HOUR_MS,
     row: (draw) => ({
       step: String(1 + Math.floor(draw.at * 742)),
-      type: draw.fraud ? "TRANSFER" : pick(draw.random, ["CASH_IN", "CASH_OUT", "DEBIT", "PAYMENT", "TRANSFER"]),
+      type: typical(draw, "TRANSFER", ["CASH_IN", "CASH_OUT", "DEBIT", "PAYMENT"]),
       amount: amountOf(draw),
       nameOrig: `C${1_000_000 + draw.random.integer(900)}`,
       oldbalanceOrg: decimal(draw.random, 0, 5000),
-      newbalanceOrig: decimal(draw.random, 0, 5000),
+      newbalanceOrig: draw.random.next() < (draw.fraud ? 0.9 : 0.3) ? "0.0" : decimal(draw.random, 0, 5000),
       nameDest: `M${2_000_000 + draw.random.integer(60)}`,
       oldbalanceDest: decimal(draw.random, 0, 5000),
       newbalanceDest: decimal(draw.random, 0, 5000),
@@ -82,13 +88,13 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     key: "cc_num",
     until: SPARKOV.from + SPARKOV.days * 24 * HOUR_MS,
     row: (draw) => ({
-      "": String(Math.floor(draw.at * ROWS)),
+      "": String(Math.floor(draw.at * draw.rows)),
       trans_date_trans_time: day(SPARKOV.from + draw.at * SPARKOV.days * 24 * HOUR_MS)
         .slice(0, 19)
         .replace("T", " "),
       cc_num: `${pick(draw.random, ["461331472196", "38859492057", "49568289900051110", "060416207"])}${draw.random.integer(9)}`,
       merchant: `"fraud_Rippin, Kub and Mann ${draw.random.integer(20)}"`,
-      category: pick(draw.random, ["misc_net", "grocery_pos", "entertainment", "gas_transport", "home"]),
+      category: typical(draw, "misc_net", ["grocery_pos", "entertainment", "gas_transport", "home"]),
       amt: amountOf(draw),
       first: "Ann",
       last: "Lee",
@@ -125,12 +131,12 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         Day: String(time.getUTCDate()),
         Time: time.toISOString().slice(11, 16),
         Amount: draw.random.next() < 0.05 ? `$-${amount}` : `$${amount}`,
-        "Use Chip": pick(draw.random, ["Swipe Transaction", "Chip Transaction", "Online Transaction"]),
+        "Use Chip": typical(draw, "Online Transaction", ["Swipe Transaction", "Chip Transaction"]),
         "Merchant Name": pick(draw.random, ["3527213246127876953", "-727612092139916043", "5817218446178736267"]),
         "Merchant City": pick(draw.random, ["La Verne", "Monterey Park", "ONLINE"]),
         "Merchant State": pick(draw.random, ["CA", ""]),
         Zip: pick(draw.random, ["91750.0", "91754.0", ""]),
-        MCC: pick(draw.random, ["5300", "5411", "5651"]),
+        MCC: typical(draw, "5300", ["5411", "5651"]),
         "Errors?": pick(draw.random, ["", "", "", "Bad PIN", '"Insufficient Balance,Bad PIN"']),
         "Is Fraud?": draw.fraud ? "Yes" : "No",
       };
@@ -149,7 +155,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       zipcodeOri: "'28007'",
       merchant: `'M${348934600 + draw.random.integer(12)}'`,
       zipMerchant: "'28007'",
-      category: pick(draw.random, ["'es_transportation'", "'es_health'", "'es_travel'"]),
+      category: typical(draw, "'es_travel'", ["'es_transportation'", "'es_health'"]),
       amount: amountOf(draw),
       fraud: draw.fraud ? "1" : "0",
     }),
@@ -203,7 +209,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     key: "card1",
     until: Date.UTC(2017, 10, 30) + 15_811_131_000,
     row: (draw) => ({
-      TransactionID: String(2_987_000 + Math.floor(draw.at * ROWS + 0.5)),
+      TransactionID: String(2_987_000 + Math.floor(draw.at * draw.rows + 0.5)),
       isFraud: draw.fraud ? "1" : "0",
       TransactionDT: String(86_400 + Math.floor(draw.at * 15_724_731)),
       TransactionAmt: amountOf(draw),
@@ -235,7 +241,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     label: "class",
     until: Date.UTC(2016, 0, 1) + 49 * 14 * 24 * HOUR_MS,
     row: (draw) => ({
-      txId: String(230_425_980 + Math.floor(draw.at * ROWS + 0.5)),
+      txId: String(230_425_980 + Math.floor(draw.at * draw.rows + 0.5)),
       "Time step": String(1 + Math.floor(draw.at * 48.999)),
       ...Object.fromEntries(
         [...numbered("Local_feature_", 93), ...numbered("Aggregate_feature_", 72)].map((name) => [
@@ -251,11 +257,15 @@ const MAKERS: Readonly<Record<string, Maker>> = {
 export const PUBLIC_TABLES = Object.keys(MAKERS);
 
 /** A table of an example's kind, its rows in the order of time. */
-export function makePublicTable(name: string, seed: number): PublicTable {
+export function makePublicTable(
+  name: string,
+  seed: number,
+  { rows = ROWS, fraudShare = FRAUD_SHARE }: { readonly rows?: number; readonly fraudShare?: number } = {},
+): PublicTable {
   const { row: make, ...maker } = MAKERS[name];
   const random = new Random(seed);
-  const made = Array.from({ length: ROWS }, (_, i) => {
-    return make({ random, fraud: random.next() < FRAUD_SHARE, at: i / (ROWS - 1) });
+  const made = Array.from({ length: rows }, (_, i) => {
+    return make({ random, fraud: random.next() < fraudShare, at: i / (rows - 1), rows });
   });
   const header = Object.keys(made[0]);
   return { ...maker, header, rows: made.map((row) => header.map((column) => row[column])) };

@@ -324,8 +324,10 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
       value: string;
     }[];
     expect(rows).toHaveLength(MOVES);
+    const next = inTurn(rows);
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...rows), share, bit, async ({ key, value }, where, which) => {
+      fc.asyncProperty(share, bit, async (where, which) => {
+        const { key, value } = next();
         const write = (text: string): void =>
           database((open) => {
             open.prepare(`UPDATE params SET value = ? WHERE "key" = ?`).run(text, key);
@@ -335,7 +337,7 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
         write(value);
         expect(faults).toContainEqual(expect.objectContaining({ what: "journal", entry: Number(key.slice(6)) }));
       }),
-      { numRuns: 40 },
+      { numRuns: rows.length },
     );
   });
 
@@ -367,13 +369,19 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
   });
 
   /** Flips a bit in the copy, a stored file or a document, so many times, and looks whether it is named. */
-  async function flipFiles(of: Registry, numRuns: number): Promise<void> {
-    const files = [
+  async function flipFiles(of: Registry, times: number): Promise<void> {
+    const kinds = [/gbdt\.bin/, /card\.md/, /bundle\.json/, /sentinel-files/, /evidence/];
+    const stored = kinds.map((kind) => filesUnder(path.join(server.dir, "files"), kind));
+    for (const files of stored) expect(files.length).toBeGreaterThan(0);
+    // Of each kind the first, and in the next turn the last.
+    const turns = [0, -1].flatMap((at) => [
       path.join(copyDir, "journal.ndjson"),
-      ...filesUnder(path.join(server.dir, "files"), /gbdt\.bin|card\.md|bundle\.json|sentinel-files|evidence/),
-    ];
+      ...stored.map((files) => files.at(at)!),
+    ]);
+    const next = inTurn(turns);
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...files), share, bit, async (file, where, which) => {
+      fc.asyncProperty(share, bit, async (where, which) => {
+        const file = next();
         const mend = flipInFile(file, where, which);
         const { faults } = await verify(of);
         mend();
@@ -381,13 +389,13 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
         expect(faults.map((fault) => fault.what)).toContain(what);
         expect(faults.every(({ file: named }) => named !== undefined && file.endsWith(named))).toBe(true);
       }),
-      { numRuns },
+      { numRuns: (times * turns.length) / 2 },
     );
     expect((await verify(of)).ok).toBe(true);
   }
 
   test("a flipped bit in the copy, a stored file or a document", async () => {
-    await flipFiles(registry, 30);
+    await flipFiles(registry, 2);
   });
 
   describe("with a journal of several runs", () => {
@@ -425,11 +433,14 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
         checked: { entries: BROUGHT, versions: 2, evidence: 1 },
       });
       const rows = database((open) =>
-        open.prepare(`SELECT "key", value FROM params WHERE "key" LIKE 'entry.%'`).all(),
+        open.prepare(`SELECT "key", value FROM params WHERE "key" LIKE 'entry.%' ORDER BY "key"`).all(),
       ) as { key: string; value: string }[];
       expect(rows).toHaveLength(BROUGHT);
+      // The first and the last entry of each of the three runs, and one in the middle.
+      const next = inTurn([0, 250, 499, 500, 999, 1_000, BROUGHT - 1].map((entry) => rows[entry]));
       await fc.assert(
-        fc.asyncProperty(fc.constantFrom(...rows), share, bit, async ({ key, value }, where, which) => {
+        fc.asyncProperty(share, bit, async (where, which) => {
+          const { key, value } = next();
           const write = (text: string): void =>
             database((open) => {
               open.prepare(`UPDATE params SET value = ? WHERE "key" = ?`).run(text, key);
@@ -440,12 +451,14 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
           expect(faults).toContainEqual(expect.objectContaining({ what: "journal", entry: Number(key.slice(6)) }));
           expect(faults.map(({ what }) => what)).not.toContain("store");
         }),
-        { numRuns: 15 },
+        { numRuns: 7 },
       );
       const volumes = filesUnder(path.join(server.dir, "files"), /\.ndjson$/);
       expect(volumes.map((file) => path.basename(file))).toEqual(["00000000.ndjson", "00000500.ndjson"]);
+      const nextVolume = inTurn(volumes);
       await fc.assert(
-        fc.asyncProperty(fc.constantFrom(...volumes), share, bit, async (file, where, which) => {
+        fc.asyncProperty(share, bit, async (where, which) => {
+          const file = nextVolume();
           const before = readFileSync(file).subarray(0, Math.floor(where * statSync(file).size));
           const entry = Number(path.basename(file, ".ndjson")) + before.toString("latin1").split("\n").length - 1;
           const mend = flipInFile(file, where, which);
@@ -453,9 +466,9 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
           mend();
           expect(faults).toMatchObject([{ what: "store", file: `volumes/${path.basename(file)}`, entry }]);
         }),
-        { numRuns: 15 },
+        { numRuns: 6 },
       );
-      await flipFiles(target, 10);
+      await flipFiles(target, 1);
     });
 
     test("a run's file that is cut, longer or another's is named; one that is gone is missed by nobody", async () => {
@@ -486,3 +499,9 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
     });
   });
 });
+
+/** Each of them, and again from the first. */
+function inTurn<T>(all: readonly T[]): () => T {
+  let at = 0;
+  return () => all[at++ % all.length];
+}

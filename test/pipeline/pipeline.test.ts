@@ -1,11 +1,11 @@
 // Pipeline files: defaults, durations, aliases, and faults that name their line.
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DAY_MS, formatDuration, HOUR_MS, parseDuration } from "../../src/core/duration.ts";
-import { loadPipeline, parsePipeline } from "../../src/pipeline/pipeline.ts";
+import { loadPipeline, parsePipeline, pipelineNames } from "../../src/pipeline/pipeline.ts";
 import { pipelineOf } from "../lifecycle/world.ts";
 
 test("the fewest keys get every default, and paths beside the file or in the workspace", () => {
@@ -115,6 +115,23 @@ test("a file that is too long is refused before it is read", () => {
     writeFileSync(file, "");
     truncateSync(file, 2 ** 31);
     expect(() => loadPipeline(dir, "big")).toThrow(/has 2147483648 bytes; a pipeline file may have 131072/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("a file that says another name than its own is refused: two of one name would mix what they learn", () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "sentinel-pipeline-"));
+  try {
+    mkdirSync(path.join(dir, "pipelines"));
+    const text = readFileSync(new URL("../../pipelines/card.yaml", import.meta.url), "utf8");
+    for (const name of ["card", "copy"]) writeFileSync(path.join(dir, "pipelines", `${name}.yaml`), text);
+    writeFileSync(path.join(dir, "pipelines", "card.rules.yaml"), "");
+    expect(pipelineNames(dir)).toEqual(["card", "copy"]);
+    expect(loadPipeline(dir, "card").name).toBe("card");
+    expect(() => loadPipeline(dir, "copy")).toThrow(
+      /copy\.yaml: it says name: card, and a pipeline is called like its file/,
+    );
   } finally {
     rmSync(dir, { recursive: true });
   }

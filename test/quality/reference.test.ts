@@ -1,4 +1,4 @@
-// Sentinel's answers against the stored answers of the real Great Expectations (made by scripts/reference/gx.py).
+// Sentinel's answers against the stored answers of the real Great Expectations (made by scripts/reference/gx_cases.py).
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";

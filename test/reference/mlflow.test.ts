@@ -1,23 +1,20 @@
 // The embedded registry as Python's MLflow sees it: the oldest that reads its schema, and the newest, which migrates the file.
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundleHash } from "../../src/core/bundle.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import type { Registry } from "../../src/ports/registry.ts";
 import { bundle, draft, NOW } from "../contracts/registry.ts";
+import { isInstalled, runPython } from "../python.ts";
 
 const PLACES = [
-  { venv: "venv-mlflow-oldest", version: /^3\.0\.0$/ },
+  { venv: "venv-mlflow-server-oldest", version: /^3\.0\.0$/ },
   { venv: "venv-mlflow", version: /^3\.(1[7-9]|[2-9]\d)\./ },
 ];
-const python = (venv: string) => fileURLToPath(new URL(`../../.cache/${venv}/bin/python`, import.meta.url));
 const script = (name: string) => fileURLToPath(new URL(`./${name}.py`, import.meta.url));
 
 /** What mlflow_check.py prints, as far as it is looked at here. */
@@ -37,10 +34,9 @@ async function run(
   venv: string,
   options: { readonly dir: string; readonly args: readonly string[] },
 ): Promise<unknown> {
-  const { stdout } = await promisify(execFile)(python(venv), [...options.args], {
+  const stdout = await runPython(venv, options.args, {
     cwd: options.dir,
     env: { ...process.env, MLFLOW_TRACKING_URI: "", MLFLOW_REGISTRY_URI: "", PYTHONWARNINGS: "ignore" },
-    maxBuffer: 1 << 26,
   });
   return JSON.parse(stdout.trim().split("\n").at(-1)!) as unknown;
 }
@@ -86,8 +82,7 @@ async function trainOnce(
 
 for (const { venv, version: expected } of PLACES) {
   const tests = 4;
-  // The stamp is written last: a half-installed environment counts as none.
-  const there = existsSync(path.join(path.dirname(python(venv)), "..", "sentinel-stamp"));
+  const there = isInstalled(venv);
   if (!there) console.warn(`SKIPPED ${tests} tests: there is no .cache/${venv}; scripts/setup-python installs it`);
   if (!there && process.env.CI === "true") {
     test(`${venv} is installed`, () => {

@@ -1,11 +1,8 @@
 // The exported ONNX model against Python's onnxruntime, on extreme and missing values, and a trained bundle against MLflow.
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { exportOnnx } from "../../src/ml/onnx/export.ts";
@@ -14,6 +11,7 @@ import { loadScorer } from "../../src/online/score.ts";
 import { makeWorkspace, removeWorkspace, sentinelJson } from "../cli/sentinel.ts";
 import { writeHistory } from "../journeys/traffic.ts";
 import { exportedModels, extremeRows, ourScore } from "../ml/onnx/models.ts";
+import { isInstalled, runPython } from "../python.ts";
 
 const ROWS = 100_000;
 /** Our interpreter is no runtime; it is held against onnxruntime on the first rows. */
@@ -22,19 +20,17 @@ const TOLERANCE = 1e-6;
 
 const MODELS = exportedModels();
 
-const python = (venv: string) => fileURLToPath(new URL(`../../.cache/${venv}/bin/python`, import.meta.url));
 const script = (name: string) => fileURLToPath(new URL(`./${name}.py`, import.meta.url));
 
 async function run(venv: string, args: readonly string[], cwd: string): Promise<unknown> {
   const env = { ...process.env, MLFLOW_TRACKING_URI: "", MLFLOW_REGISTRY_URI: "", PYTHONWARNINGS: "ignore" };
-  const { stdout } = await promisify(execFile)(python(venv), [...args], { cwd, env, maxBuffer: 1 << 26 });
+  const stdout = await runPython(venv, args, { cwd, env });
   return JSON.parse(stdout.trim().split("\n").at(-1)!) as unknown;
 }
 
 /** Whether a venv is whole; says so loudly, and fails under CI, when it is not. */
 function isThere(venv: string, tests: number): boolean {
-  // The stamp is written last: a half-installed environment counts as none.
-  const there = existsSync(path.join(path.dirname(python(venv)), "..", "sentinel-stamp"));
+  const there = isInstalled(venv);
   if (!there) console.warn(`SKIPPED ${tests} tests: there is no .cache/${venv}; scripts/setup-python installs it`);
   if (!there && process.env.CI === "true") {
     test(`${venv} is installed`, () => {
@@ -46,7 +42,7 @@ function isThere(venv: string, tests: number): boolean {
 
 const rowOf = (rows: Float32Array, at: number, width: number) => rows.subarray(at * width, (at + 1) * width);
 
-describe.runIf(isThere("venv-onnx", 2 * Object.keys(MODELS).length + 1))("onnxruntime", () => {
+describe.runIf(isThere("venv-mlflow", 2 * Object.keys(MODELS).length + 1))("onnxruntime", () => {
   let dir: string;
   let seen: {
     readonly onnx: string;
@@ -61,7 +57,7 @@ describe.runIf(isThere("venv-onnx", 2 * Object.keys(MODELS).length + 1))("onnxru
       await writeFile(file(name, "onnx"), exportOnnx(model));
       await writeFile(file(name, "rows"), new Uint8Array(extremeRows(model, ROWS).buffer));
     }
-    seen = (await run("venv-onnx", [script("onnx_check"), dir], dir)) as typeof seen;
+    seen = (await run("venv-mlflow", [script("onnx_check"), dir], dir)) as typeof seen;
   });
   afterAll(() => rm(dir, { recursive: true, force: true }));
 

@@ -7,7 +7,7 @@ import https from "node:https";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { sha256 } from "../../src/core/hash.ts";
-import { findKey, newKey, ROLES, type Role } from "../../src/core/key.ts";
+import { findKey, isKeyRecord, type KeyRecord, newKey, ROLES, type Role } from "../../src/core/key.ts";
 import { createFileKeys } from "../../src/drivers/files/keys.ts";
 import { createFileLock } from "../../src/drivers/files/lock.ts";
 import { addKey, listKeys, revokeKey } from "../../src/lifecycle/keys.ts";
@@ -68,7 +68,11 @@ async function begin(options: ServerOptions = {}): Promise<SentinelServer> {
 
 const make = (
   role: Role,
-  more: { readonly rate?: { perSecond: number; burst: number }; readonly validMs?: number } = {},
+  more: {
+    readonly rate?: { perSecond: number; burst: number };
+    readonly validMs?: number;
+    readonly pipelines?: readonly string[];
+  } = {},
 ) =>
   addKey(ports, {
     role,
@@ -76,6 +80,7 @@ const make = (
     actor: "tester",
     validMs: more.validMs ?? null,
     rate: more.rate ?? null,
+    pipelines: more.pipelines ?? null,
     random: randomBytes,
   });
 const bearing = (key: string) => ({ authorization: `Bearer ${key}` });
@@ -124,6 +129,59 @@ test("each role may do what it is for, and nothing else; probes and metrics are 
     detail: expect.stringMatching(/predict.*label/),
   });
 });
+
+test("a key of one pipeline opens its routes alone, on every road, and none that is about all of them", async () => {
+  const [own, other, whole] = [
+    await make("predict", { pipelines: ["card"] }),
+    await make("predict", { pipelines: ["shop", "crypto"] }),
+    await make("predict"),
+  ].map(({ key }) => bearing(key));
+  await begin();
+  const { port } = await server!.start({ host: "127.0.0.1", port: 0 });
+  const infer = () => {
+    const tensors = Object.entries(payment()).map(([name, value]) => {
+      const datatype = typeof value !== "number" ? "BYTES" : name === "time" ? "INT64" : "FP64";
+      return { name, datatype, shape: [1], data: [value] };
+    });
+    return { inputs: tensors };
+  };
+  const routes: readonly (readonly [string, string, () => unknown])[] = [
+    ["POST", "/predict", payment],
+    ["POST", "/pipelines/card/predict", payment],
+    ["POST", "/pipelines/card/predict/batch", () => [payment()]],
+    ["POST", "/v2/models/card-fraud/infer", infer],
+    ["GET", "/v2/models/card-fraud", () => null],
+    ["GET", "/model", () => null],
+  ];
+  for (const [method, route, body] of routes) {
+    expect(await statusOf(method, route, body(), own), route).toBe(200);
+    expect(await statusOf(method, route, body(), whole), route).toBe(200);
+    expect(await statusOf(method, route, body(), other), route).toBe(403);
+  }
+  for (const route of ["/predict", "/pipelines/card/predict"]) {
+    const ask = async (headers: Record<string, string>): Promise<number> => {
+      const body = JSON.stringify(payment());
+      const sent = { "content-type": "application/json", ...headers };
+      return (await fetch(`http://127.0.0.1:${port}${route}`, { method: "POST", headers: sent, body })).status;
+    };
+    expect([await ask(own), await ask(whole), await ask(other)], route).toEqual([200, 200, 403]);
+  }
+  for (const route of ["/pipelines", "/openapi.json", "/docs"]) {
+    expect(await statusOf("GET", route, null, own), route).toBe(403);
+    expect(await statusOf("GET", route, null, whole), route).toBe(200);
+  }
+  expect(await statusOf("GET", "/pipelines/card/openapi.json", null, own)).toBe(200);
+  expect(await (await server!.app.request("/health", { headers: other })).text()).not.toContain("history.parquet");
+  // A list that holds no name must not be read as all of them.
+  expect(isKeyRecord({ ...newRecord(), pipelines: [] })).toBe(false);
+  expect(isKeyRecord({ ...newRecord(), pipelines: "card" })).toBe(false);
+  expect(isKeyRecord({ ...newRecord(), pipelines: ["card"] })).toBe(true);
+});
+
+function newRecord(): KeyRecord {
+  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
+  return { id: "1", name: "n", role: "label", hash: "a".repeat(64), createdBy: "t", rate: null, ...times };
+}
 
 test("without keys a loopback address asks nobody, but for the admin routes; another address is refused", async () => {
   await begin();

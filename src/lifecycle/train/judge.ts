@@ -54,7 +54,7 @@ export async function evaluate(
     spec: plan.spec,
     fitted,
     split,
-    evaluation: { x: evaluateX, y: rows.y, ...scored },
+    evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, ...scored },
     recent: takeMatrixRows(x, split.calibrate.rows),
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,

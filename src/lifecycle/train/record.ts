@@ -1,6 +1,7 @@
 // Writing a training down: the run with parameters and metrics, the version, the alias, the feature state for serving.
 
 import path from "node:path";
+import { CANDIDATE } from "../../core/alias.ts";
 import { bundleHash } from "../../core/bundle.ts";
 import { canonicalJson, sha256 } from "../../core/hash.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
@@ -74,7 +75,7 @@ function originOf({ format, file, sha256, title }: Imported): Readonly<Record<st
   return { import_format: format, import_file: file, import_sha256: sha256, import_library: title };
 }
 
-/** A version that is visible only when whole, and the alias `candidate` on it. */
+/** A version that is visible only when whole, and the alias of a candidate on it. */
 export async function register(
   ports: Ports,
   given: {
@@ -112,10 +113,11 @@ export async function register(
     at: ports.clock.now(),
   });
   await registry.endRun(runId, "FINISHED", ports.clock.now());
-  const before = (await registry.aliases(model)).candidate ?? null;
+  const alias = input.as ?? CANDIDATE;
+  const before = (await registry.aliases(model))[alias] ?? null;
   await registry.moveAlias({
     model,
-    alias: "candidate",
+    alias,
     from: before,
     to: version.version,
     document,

@@ -16,6 +16,8 @@ export interface TrainInput {
   readonly grownFrom?: { readonly path: string; readonly hash: string; readonly logged: number };
   readonly actor: string;
   readonly packageVersion: string;
+  /** The alias that the version gets; absent: `candidate`. */
+  readonly as?: string;
   /** Worker threads that boost; the model is the same at any number (default 1). */
   readonly threads?: number;
   /** Overrides the pipeline's seed. */

@@ -12,6 +12,7 @@ import type { Decision } from "../../core/decision.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { PredictionLog, ShadowRecord } from "../../ports/log.ts";
 import { type BatchOutcome, type Isolation, type IsolationFault, type IsolationOptions, isolate } from "./isolation.ts";
+import { DISAGREEMENTS_MAX, disagreementOf, Largest } from "./largest.ts";
 import type { Ledger } from "./ledger.ts";
 import { DECISIONS } from "./messages.ts";
 
@@ -49,6 +50,8 @@ export interface ShadowCandidate {
   /** Takes a job, or counts why not. Never throws. */
   offer(job: ShadowJob): void;
   status(): CandidateStatus;
+  /** Vectors of its own, by transaction, of those on which it was furthest from the champion: the log does not hold them. */
+  vectors(): ReadonlyMap<string, Float32Array>;
   /** Resolves when the queue is empty, or after msMax. What is left is counted as missed. */
   drain(msMax: number): Promise<void>;
   /** Ends at once; what is queued is counted as missed. */
@@ -73,6 +76,7 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
     halfOpenAfter: new ExponentialBackoff(BREAK_MS),
     breaker: new ConsecutiveBreaker(FAILURES_BEFORE_BREAK),
   });
+  const apart = new Largest<ShadowJob>(DISAGREEMENTS_MAX);
   let queue: ShadowJob[] = [];
   let running: Promise<void> | null = null;
   let isolation: Isolation | null = null;
@@ -102,6 +106,7 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
         bundle,
         latencyMs: answers.latencyMs[row],
       };
+      if (job.vectorHash !== "") apart.add(disagreementOf(record), job);
       if (log.appendShadow(record)) ledger.scored(version);
       else ledger.missed(version, "queue-full");
     });
@@ -163,6 +168,7 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
       restarts: Math.max(0, starts - 1),
       lastFault,
     }),
+    vectors: () => new Map(apart.all().map(({ transactionId, vector }) => [transactionId, vector])),
     async drain(msMax) {
       if (running === null) return;
       draining = true;

@@ -34,6 +34,8 @@ const START_MS_MAX = 30_000;
 const HEAP_MB_MAX = 256;
 
 const WORKER = asBuilt(new URL("./worker.js", import.meta.url));
+/** What the thread imports first. */
+const BEHIND = asBuilt(new URL("./behind.js", import.meta.url));
 
 /** Starts the worker. The process does not stay alive for it. */
 export function isolate(options: IsolationOptions): Isolation {
@@ -41,6 +43,7 @@ export function isolate(options: IsolationOptions): Isolation {
   const worker = new Worker(module, {
     workerData: options.start,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX, maxYoungGenerationSizeMb: 32 },
+    execArgv: ["--import", BEHIND.href],
     stdout: true,
     stderr: true,
   });

@@ -1,84 +1,130 @@
 // Expectations about one figure of a column: minimum, maximum, mean, median, standard deviation, sum.
-import { mean, quantileSorted, standardDeviation } from "../../core/stats.ts";
-import type { Column } from "../../core/table.ts";
+import type { TextColumn } from "../../core/table.ts";
 import { finiteOrText, isoText } from "../cells.ts";
-import { codeCounts, presentNumbers } from "../columns.ts";
-import type { ExpectationDefinition, Outcome } from "../definition.ts";
+import { hasNumber } from "../columns.ts";
+import type { ExpectationDefinition, Outcome, Running } from "../definition.ts";
 import type { Range } from "../kwargs.ts";
 import { isInside, matchKind } from "../limits.ts";
-import { numericValues } from "../rows.ts";
+import { Moments } from "../moments.ts";
+import { OrderStatistics } from "../order-statistics.ts";
+import { numericValues, type Rows } from "../rows.ts";
 
 /** Missing cells are left out. Without any value the figure is NaN and the check fails; only a sum of nothing is 0. */
 export const AGGREGATES: readonly ExpectationDefinition[] = [
   extreme("min", (a, b) => a < b),
   extreme("max", (a, b) => a > b),
-  aggregate("mean", mean),
-  aggregate("median", (values) => quantileSorted(values.slice().sort(), 0.5)),
-  aggregate("stdev", standardDeviation),
-  aggregate("sum", (values) => values.reduce((sum, value) => sum + value, 0)),
+  aggregate("mean", () => ofMoments((moments) => moments.mean())),
+  aggregate("median", median),
+  aggregate("stdev", () => ofMoments((moments) => moments.deviation())),
+  aggregate("sum", () => ofMoments(({ sum }) => sum)),
 ];
 
-function aggregate(name: string, figureOf: (present: Float64Array) => number): ExpectationDefinition {
+/** A figure of numbers that come in batches; null where they must come once more. */
+interface Figure {
+  add(values: Float64Array): void;
+  end(): number | null;
+}
+
+function aggregate(name: string, figureOf: () => Figure): ExpectationDefinition {
   return {
     type: `expect_column_${name}_to_be_between`,
     prepare(kwargs) {
       const column = kwargs.text("column");
       const range = kwargs.range();
-      return (rows) => {
-        const present = presentNumbers(numericValues(rows, column));
-        if (present.length > 0) matchKind(range, "number", column);
-        const figure = figureOf(present);
-        return { success: isInside(figure, range), result: { observed_value: finiteOrText(figure) } };
+      return (shape) => {
+        shape.column(column);
+        const figure = figureOf();
+        const running: Running = {
+          push(rows) {
+            const values = numericValues(rows, column);
+            if (hasNumber(values)) matchKind(range, "number", column);
+            figure.add(values);
+          },
+          finish() {
+            const observed = figure.end();
+            if (observed === null) return running;
+            return { success: isInside(observed, range), result: { observed_value: finiteOrText(observed) } };
+          },
+        };
+        return running;
       };
     },
   };
 }
 
-function extreme(
-  name: "min" | "max",
-  isBetter: <T extends number | string>(a: T, b: T) => boolean,
-): ExpectationDefinition {
+function ofMoments(figure: (moments: Moments) => number): Figure {
+  const moments = new Moments();
+  return { add: (values) => moments.add(values), end: () => figure(moments) };
+}
+
+/** The mean of the two middle ones where there is no middle one. */
+function median(): Figure {
+  const middle = (count: number): readonly number[] =>
+    count === 0 ? [] : [Math.floor((count - 1) / 2), Math.ceil((count - 1) / 2)];
+  const statistics = new OrderStatistics(middle);
+  return {
+    add: (values) => statistics.add(values),
+    end() {
+      if (!statistics.endPass()) return null;
+      const [low = -1, high = -1] = middle(statistics.total);
+      const below = statistics.at(low);
+      return low === high ? below : below + (statistics.at(high) - below) * 0.5;
+    },
+  };
+}
+
+type IsBetter = <T extends number | string>(a: T, b: T) => boolean;
+
+function extreme(name: "min" | "max", isBetter: IsBetter): ExpectationDefinition {
   return {
     type: `expect_column_${name}_to_be_between`,
     prepare(kwargs) {
       const columnName = kwargs.text("column");
       const range = kwargs.range();
-      return (rows) => {
-        const column = rows.column(columnName);
-        if (column.kind === "text" && range.min === null && range.max === null) return extremeText(column, isBetter);
-        const values = numericValues(rows, columnName);
-        return extremeNumber(values, { isBetter, range, kind: column.kind === "time" ? "time" : "number", columnName });
+      return (shape) => {
+        const { kind } = shape.column(columnName);
+        // Texts have an order but no limits a suite could name (GX takes numbers and dates only), so any text will do.
+        if (kind === "text" && range.min === null && range.max === null) return extremeText(columnName, isBetter);
+        return extremeNumber(columnName, { isBetter, range });
       };
     },
   };
 }
 
 function extremeNumber(
-  values: Float64Array,
-  how: {
-    readonly isBetter: (a: number, b: number) => boolean;
-    readonly range: Range;
-    readonly kind: "number" | "time";
-    readonly columnName: string;
-  },
-): Outcome {
-  if (presentNumbers(values).length > 0) matchKind(how.range, how.kind, how.columnName);
+  columnName: string,
+  { isBetter, range }: { readonly isBetter: IsBetter; readonly range: Range },
+): Running {
   let best = Number.NaN;
-  for (let row = 0; row < values.length; row++) {
-    const value = values[row];
-    if (!Number.isNaN(value) && (Number.isNaN(best) || how.isBetter(value, best))) best = value;
-  }
-  const shown = how.kind === "time" && !Number.isNaN(best) ? isoText(best, "T") : finiteOrText(best);
-  return { success: isInside(best, how.range), result: { observed_value: shown } };
+  let kind: "number" | "time" = "number";
+  return {
+    push(rows: Rows) {
+      const values = numericValues(rows, columnName);
+      kind = rows.column(columnName).kind === "time" ? "time" : "number";
+      if (hasNumber(values)) matchKind(range, kind, columnName);
+      for (let row = 0; row < values.length; row++) {
+        const value = values[row];
+        if (!Number.isNaN(value) && (Number.isNaN(best) || isBetter(value, best))) best = value;
+      }
+    },
+    finish(): Outcome {
+      const shown = kind === "time" && !Number.isNaN(best) ? isoText(best, "T") : finiteOrText(best);
+      return { success: isInside(best, range), result: { observed_value: shown } };
+    },
+  };
 }
 
-/** Texts have an order but no limits a suite could name (GX takes numbers and dates only), so any text will do. */
-function extremeText(column: Extract<Column, { kind: "text" }>, isBetter: (a: string, b: string) => boolean): Outcome {
-  const counts = codeCounts(column);
+function extremeText(columnName: string, isBetter: IsBetter): Running {
   let best: string | null = null;
-  for (let code = 0; code < counts.length; code++) {
-    const text = column.dictionary[code];
-    if (counts[code] > 0 && (best === null || isBetter(text, best))) best = text;
-  }
-  return { success: best !== null, result: { observed_value: best } };
+  return {
+    push(rows: Rows) {
+      const { codes, dictionary } = rows.column(columnName) as TextColumn;
+      for (let row = 0; row < codes.length; row++) {
+        if (codes[row] < 0) continue;
+        const text = dictionary[codes[row]];
+        if (best === null || isBetter(text, best)) best = text;
+      }
+    },
+    finish: (): Outcome => ({ success: best !== null, result: { observed_value: best } }),
+  };
 }

@@ -3,10 +3,10 @@ import type { ExpectationDefinition, Outcome } from "../definition.ts";
 import { numericValues } from "../rows.ts";
 
 interface LabelCounts {
-  readonly labelled: number;
-  readonly frauds: number;
+  labelled: number;
+  frauds: number;
   /** Labels that are there and neither 0 nor 1. */
-  readonly strange: number;
+  strange: number;
 }
 
 export const LABEL: readonly ExpectationDefinition[] = [
@@ -17,7 +17,14 @@ export const LABEL: readonly ExpectationDefinition[] = [
       const min = kwargs.optionalNumber("min_value") ?? 0;
       const max = kwargs.optionalNumber("max_value") ?? 1;
       if (min > max) kwargs.wrong("min_value", "at most max_value");
-      return (rows) => judgeLabels(countLabels(numericValues(rows, name)), { min, max });
+      return (shape) => {
+        shape.column(name);
+        const counts: LabelCounts = { labelled: 0, frauds: 0, strange: 0 };
+        return {
+          push: (rows) => countLabels(numericValues(rows, name), counts),
+          finish: () => judgeLabels(counts, { min, max }),
+        };
+      };
     },
   },
 ];
@@ -43,18 +50,14 @@ function problemOf(
   return `${percent(rate)} of the labelled rows are frauds, wanted are ${percent(min)} to ${percent(max)}`;
 }
 
-function countLabels(values: Float64Array): LabelCounts {
-  let labelled = 0;
-  let frauds = 0;
-  let strange = 0;
+function countLabels(values: Float64Array, counts: LabelCounts): void {
   for (let row = 0; row < values.length; row++) {
     const value = values[row];
     if (Number.isNaN(value)) continue;
-    labelled++;
-    if (value === 1) frauds++;
-    else if (value !== 0) strange++;
+    counts.labelled++;
+    if (value === 1) counts.frauds++;
+    else if (value !== 0) counts.strange++;
   }
-  return { labelled, frauds, strange };
 }
 
 function percent(rate: number): string {

@@ -1,51 +1,84 @@
-// The expectation that one column is greater than another, row by row.
+// Expectations about two columns, row by row: one is greater, both are equal, the pair is in a set.
 import { SentinelError } from "../../core/errors.ts";
 import type { Column } from "../../core/table.ts";
-import { cellAt } from "../cells.ts";
+import { cellAt, parseInstant } from "../cells.ts";
 import { missingCells } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
-import { countMissing, summarize } from "../summary.ts";
+import type { Kwargs, SetValue } from "../kwargs.ts";
+import { isEmptyText, type Rows } from "../rows.ts";
+import { countMissing, type Judged, rowByRow } from "../summary.ts";
+import { IGNORE_PAIR_IF, ignoredPairs } from "./ignored.ts";
 
-const IGNORE_ROW_IF = ["both_values_are_missing", "either_value_is_missing", "neither"] as const;
-type IgnoreRowIf = (typeof IGNORE_ROW_IF)[number];
+/** Whether a row that counts is as expected; asked only where both cells are there. */
+type PairTest = (a: Column, b: Column) => (row: number) => boolean;
 
-/** A row that is not ignored and has a gap is unexpected: nothing is greater than a missing value. */
 export const PAIRS: readonly ExpectationDefinition[] = [
   {
     type: "expect_column_pair_values_a_to_be_greater_than_b",
     prepare(kwargs) {
-      const nameA = kwargs.text("column_A");
-      const nameB = kwargs.text("column_B");
       const orEqual = kwargs.boolean("or_equal", false);
-      const ignore = kwargs.choice("ignore_row_if", IGNORE_ROW_IF);
-      const mostly = kwargs.mostly();
-      return (rows) => {
-        const a = rows.column(nameA);
-        const b = rows.column(nameB);
-        if (a.kind !== b.kind) unlike(nameA, nameB);
-        const gaps = { a: missingCells(a), b: missingCells(b) };
-        const ignored = ignoredRows(gaps, ignore);
-        const isGreater = comparison(a, b, orEqual);
-        const faults = new Uint8Array(rows.count);
-        for (let row = 0; row < rows.count; row++) {
-          if (ignored[row] === 1) continue;
-          const hasGap = (gaps.a[row] | gaps.b[row]) === 1;
-          if (hasGap || !isGreater(row)) faults[row] = 1;
-        }
-        const valueAt = (row: number) => [cellAt(a, row), cellAt(b, row)];
-        return summarize({ rows, faults, missing: countMissing(ignored), mostly, valueAt });
-      };
+      return pairCheck(kwargs, { testOf: (a, b) => greater(a, b, orEqual), ordered: true });
+    },
+  },
+  {
+    type: "expect_column_pair_values_to_be_equal",
+    prepare: (kwargs) => pairCheck(kwargs, { testOf: equal, ordered: false }),
+  },
+  {
+    type: "expect_column_pair_values_to_be_in_set",
+    prepare(kwargs) {
+      const given = kwargs.get("value_pairs_set");
+      const pairs = given === undefined ? null : pairsOf(kwargs);
+      return pairCheck(kwargs, {
+        testOf: (a, b) => inSet(a, b, pairs),
+        ordered: false,
+        gapTest: (a, b, row) => pairs === null || pairs.some(([x, y]) => isCell(a, row, x) && isCell(b, row, y)),
+      });
     },
   },
 ];
 
-function ignoredRows(gaps: { readonly a: Uint8Array; readonly b: Uint8Array }, ignore: IgnoreRowIf): Uint8Array {
-  if (ignore === "neither") return new Uint8Array(gaps.a.length);
-  if (ignore === "either_value_is_missing") return gaps.a.map((gap, row) => gap | gaps.b[row]);
-  return gaps.a.map((gap, row) => gap & gaps.b[row]);
+interface PairOptions {
+  readonly testOf: PairTest;
+  /** Only columns of one kind have an order. */
+  readonly ordered: boolean;
+  /** What a row with a gap is that is not left out; absent: unexpected, since nothing is greater than, or equals, a missing value. */
+  readonly gapTest?: (a: Column, b: Column, row: number) => boolean;
 }
 
-function comparison(a: Column, b: Column, orEqual: boolean): (row: number) => boolean {
+function pairCheck(
+  kwargs: Kwargs,
+  { testOf, ordered, gapTest }: PairOptions,
+): ReturnType<ExpectationDefinition["prepare"]> {
+  const nameA = kwargs.text("column_A");
+  const nameB = kwargs.text("column_B");
+  const ignore = kwargs.choice("ignore_row_if", IGNORE_PAIR_IF);
+  const mostly = kwargs.mostly();
+  const judge = (rows: Rows): Judged => {
+    const a = rows.column(nameA);
+    const b = rows.column(nameB);
+    const gaps = { a: missingCells(a), b: missingCells(b) };
+    const ignored = ignoredPairs(gaps, ignore);
+    const comparable = a.kind === b.kind || isEmptyText(a) || isEmptyText(b);
+    if (ordered && !comparable) unlike(nameA, nameB);
+    const test = testOf(a, b);
+    const faults = new Uint8Array(rows.count);
+    for (let row = 0; row < rows.count; row++) {
+      if (ignored[row] === 1) continue;
+      const hasGap = (gaps.a[row] | gaps.b[row]) === 1;
+      const fits = hasGap ? (gapTest?.(a, b, row) ?? false) : test(row);
+      if (!fits) faults[row] = 1;
+    }
+    return { faults, missing: countMissing(ignored), valueAt: (row) => [cellAt(a, row), cellAt(b, row)] };
+  };
+  return (shape) => {
+    shape.column(nameA);
+    shape.column(nameB);
+    return rowByRow(mostly, judge);
+  };
+}
+
+function greater(a: Column, b: Column, orEqual: boolean): (row: number) => boolean {
   if (a.kind === "text" && b.kind === "text") {
     return (row) => {
       const left = a.dictionary[a.codes[row]];
@@ -56,6 +89,62 @@ function comparison(a: Column, b: Column, orEqual: boolean): (row: number) => bo
   const left = a.kind === "text" ? new Float64Array() : a.values;
   const right = b.kind === "text" ? new Float64Array() : b.values;
   return orEqual ? (row) => left[row] >= right[row] : (row) => left[row] > right[row];
+}
+
+/** Values of two kinds are never equal. */
+function equal(a: Column, b: Column): (row: number) => boolean {
+  if (a.kind === "text" || b.kind === "text") {
+    if (a.kind !== "text" || b.kind !== "text") return () => false;
+    return (row) => a.dictionary[a.codes[row]] === b.dictionary[b.codes[row]];
+  }
+  if (a.kind !== b.kind) return () => false;
+  return (row) => a.values[row] === b.values[row];
+}
+
+type PairValue = SetValue | null;
+
+function inSet(
+  a: Column,
+  b: Column,
+  pairs: readonly (readonly [PairValue, PairValue])[] | null,
+): (row: number) => boolean {
+  if (pairs === null) return () => true;
+  const byFirst = new Map<SetValue, Set<SetValue>>();
+  for (const [first, second] of pairs) {
+    if (first === null || second === null) continue;
+    const left = heldBy(a, first);
+    const right = heldBy(b, second);
+    byFirst.set(left, (byFirst.get(left) ?? new Set()).add(right));
+  }
+  return (row) => byFirst.get(valueAt(a, row))?.has(valueAt(b, row)) === true;
+}
+
+function isCell(column: Column, row: number, wanted: PairValue): boolean {
+  const missing = column.kind === "text" ? column.codes[row] < 0 : Number.isNaN(column.values[row]);
+  if (missing || wanted === null) return missing && wanted === null;
+  return valueAt(column, row) === heldBy(column, wanted);
+}
+
+function valueAt(column: Column, row: number): SetValue {
+  return column.kind === "text" ? column.dictionary[column.codes[row]] : column.values[row] + 0;
+}
+
+/** A member of a set as the column holds it: a date of a time column is an instant. */
+function heldBy(column: Column, value: SetValue): SetValue {
+  if (column.kind !== "time" || typeof value !== "string") return value;
+  const instant = parseInstant(value);
+  return Number.isNaN(instant) ? value : instant;
+}
+
+function pairsOf(kwargs: Kwargs): readonly (readonly [PairValue, PairValue])[] {
+  const isValue = (value: unknown): value is PairValue | boolean =>
+    value === null || ["number", "string", "boolean"].includes(typeof value);
+  return kwargs.list("value_pairs_set").map((pair) => {
+    if (!Array.isArray(pair) || pair.length !== 2 || !pair.every(isValue))
+      return kwargs.wrong("value_pairs_set", "a list of pairs of numbers, texts, booleans or null");
+    const [a, b] = pair.map((value) => (typeof value === "boolean" ? Number(value) : value));
+    return [a, b] as const;
+  });
 }
 
 function unlike(nameA: string, nameB: string): never {

@@ -1,8 +1,8 @@
 // The expectation that quantiles of a column lie inside ranges.
 import { finiteOrText } from "../cells.ts";
-import { presentNumbers } from "../columns.ts";
-import type { ExpectationDefinition } from "../definition.ts";
+import type { ExpectationDefinition, Running } from "../definition.ts";
 import type { Kwargs } from "../kwargs.ts";
+import { OrderStatistics } from "../order-statistics.ts";
 import { numericValues } from "../rows.ts";
 
 const METHODS = ["nearest", "linear", "lower", "higher", "midpoint"] as const;
@@ -20,13 +20,21 @@ export const QUANTILES: readonly ExpectationDefinition[] = [
       const name = kwargs.text("column");
       const { quantiles, ranges } = quantileRanges(kwargs);
       const method = methodOf(kwargs);
-      return (rows) => {
-        const sorted = presentNumbers(numericValues(rows, name)).slice().sort();
-        const values = quantiles.map((q) => quantileBy(sorted, q, method));
-        const details = values.map((value, i) => isWithin(value, ranges[i]));
-        const observed = { quantiles, values: values.map(finiteOrText) };
-        const result = { observed_value: observed, details: { success_details: details } };
-        return { success: details.every((passed) => passed), result };
+      return (shape) => {
+        shape.column(name);
+        const statistics = new OrderStatistics((count) => quantiles.flatMap((q) => ranksOf(count, q)));
+        const running: Running = {
+          push: (rows) => statistics.add(numericValues(rows, name)),
+          finish() {
+            if (!statistics.endPass()) return running;
+            const values = quantiles.map((q) => quantileBy(statistics, q, method));
+            const details = values.map((value, i) => isWithin(value, ranges[i]));
+            const observed = { quantiles, values: values.map(finiteOrText) };
+            const result = { observed_value: observed, details: { success_details: details } };
+            return { success: details.every((passed) => passed), result };
+          },
+        };
+        return running;
       };
     },
   },
@@ -39,25 +47,31 @@ function isWithin(value: number, [low, high]: readonly [number, number]): boolea
   return (value >= low || isClose(low)) && (value <= high || isClose(high));
 }
 
-/** Quantile of sorted numbers; "nearest" rounds halves to even, as NumPy does. NaN when empty. */
-export function quantileBy(sorted: Float64Array, q: number, method: Method): number {
-  if (sorted.length === 0) return Number.NaN;
-  const position = (sorted.length - 1) * q;
+/** The ranks that lie around a quantile of so many numbers. */
+function ranksOf(count: number, q: number): readonly number[] {
+  const position = (count - 1) * q;
+  return count === 0 ? [] : [Math.floor(position), Math.ceil(position)];
+}
+
+/** A quantile by the numbers around it; "nearest" rounds halves to even, as NumPy does. NaN when there are none. */
+export function quantileBy(sorted: Pick<OrderStatistics, "total" | "at">, q: number, method: Method): number {
+  if (sorted.total === 0) return Number.NaN;
+  const position = (sorted.total - 1) * q;
   const below = Math.floor(position);
   const above = Math.ceil(position);
   switch (method) {
     case "lower":
-      return sorted[below];
+      return sorted.at(below);
     case "higher":
-      return sorted[above];
+      return sorted.at(above);
     case "midpoint":
-      return (sorted[below] + sorted[above]) / 2;
+      return (sorted.at(below) + sorted.at(above)) / 2;
     case "linear":
-      return sorted[below] + (sorted[above] - sorted[below]) * (position - below);
+      return sorted.at(below) + (sorted.at(above) - sorted.at(below)) * (position - below);
     case "nearest": {
       const fraction = position - below;
-      if (fraction === 0.5) return sorted[below % 2 === 0 ? below : above];
-      return sorted[fraction < 0.5 ? below : above];
+      if (fraction === 0.5) return sorted.at(below % 2 === 0 ? below : above);
+      return sorted.at(fraction < 0.5 ? below : above);
     }
   }
 }

@@ -1,11 +1,11 @@
 // Expectations that every value of a column lies inside a range, or comes in ascending or descending order.
 import { SentinelError } from "../../core/errors.ts";
 import { cellAt } from "../cells.ts";
-import { flagNumbers, missingCells, presentNumbers } from "../columns.ts";
+import { flagNumbers, hasNumber, missingCells } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import { insideTest, matchKind } from "../limits.ts";
 import { numericValues } from "../rows.ts";
-import { countMissing, summarize } from "../summary.ts";
+import { countMissing, rowByRow } from "../summary.ts";
 
 export const RANGES: readonly ExpectationDefinition[] = [
   {
@@ -14,14 +14,18 @@ export const RANGES: readonly ExpectationDefinition[] = [
       const name = kwargs.text("column");
       const mostly = kwargs.mostly();
       const range = kwargs.range({ required: true });
-      return (rows) => {
+      return (shape) => {
         if (range.min !== null && range.max !== null && range.min.value > range.max.value) emptyRange(kwargs.where);
-        const values = numericValues(rows, name);
-        const column = rows.column(name);
-        if (presentNumbers(values).length > 0) matchKind(range, column.kind === "time" ? "time" : "number", name);
-        const faults = flagNumbers(values, insideTest(range));
-        const missing = countMissing(missingCells(column));
-        return summarize({ rows, faults, missing, mostly, valueAt: (row) => cellAt(column, row) });
+        shape.column(name);
+        const isIn = insideTest(range);
+        return rowByRow(mostly, (rows) => {
+          const values = numericValues(rows, name);
+          const column = rows.column(name);
+          if (hasNumber(values)) matchKind(range, column.kind === "time" ? "time" : "number", name);
+          const faults = flagNumbers(values, isIn);
+          const missing = countMissing(missingCells(column));
+          return { faults, missing, valueAt: (row) => cellAt(column, row) };
+        });
       };
     },
   },
@@ -37,32 +41,44 @@ function ordered(type: string, direction: 1 | -1): ExpectationDefinition {
       const name = kwargs.text("column");
       const strictly = kwargs.boolean("strictly", false);
       const mostly = kwargs.mostly();
-      return (rows) => {
-        const faults = flagDisorder(numericValues(rows, name), { direction, strictly });
-        const column = rows.column(name);
-        const missing = countMissing(missingCells(column));
-        return summarize({ rows, faults, missing, mostly, valueAt: (row) => cellAt(column, row) });
+      return (shape) => {
+        shape.column(name);
+        const order = new Order({ direction, strictly });
+        return rowByRow(mostly, (rows) => {
+          const faults = order.faultsOf(numericValues(rows, name));
+          const column = rows.column(name);
+          const missing = countMissing(missingCells(column));
+          return { faults, missing, valueAt: (row) => cellAt(column, row) };
+        });
       };
     },
   };
 }
 
-/** 1 where a value is on the wrong side of the value before it. */
-export function flagDisorder(
-  values: Float64Array,
-  { direction = 1, strictly = false }: { readonly direction?: 1 | -1; readonly strictly?: boolean } = {},
-): Uint8Array {
-  const faults = new Uint8Array(values.length);
-  let last = Number.NaN;
-  for (let row = 0; row < values.length; row++) {
-    const value = values[row];
-    if (Number.isNaN(value)) continue;
-    // Comparing instead of subtracting: ∞ − ∞ is NaN, though ∞ after ∞ is in order.
-    const back = direction === 1 ? value < last : value > last;
-    if (back || (strictly && value === last)) faults[row] = 1;
-    last = value;
+/** Values in their order, batch by batch. */
+export class Order {
+  private readonly direction: 1 | -1;
+  private readonly strictly: boolean;
+  private last = Number.NaN;
+
+  constructor({ direction = 1, strictly = false }: { readonly direction?: 1 | -1; readonly strictly?: boolean } = {}) {
+    this.direction = direction;
+    this.strictly = strictly;
   }
-  return faults;
+
+  /** 1 where a value is on the wrong side of the value before it. */
+  faultsOf(values: Float64Array): Uint8Array {
+    const faults = new Uint8Array(values.length);
+    for (let row = 0; row < values.length; row++) {
+      const value = values[row];
+      if (Number.isNaN(value)) continue;
+      // Comparing instead of subtracting: ∞ − ∞ is NaN, though ∞ after ∞ is in order.
+      const back = this.direction === 1 ? value < this.last : value > this.last;
+      if (back || (this.strictly && value === this.last)) faults[row] = 1;
+      this.last = value;
+    }
+    return faults;
+  }
 }
 
 function emptyRange(where: string): never {

@@ -2,6 +2,7 @@
 import type { Column } from "../../core/table.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import type { Kwargs } from "../kwargs.ts";
+import { isEmptyText } from "../rows.ts";
 
 /** `key` is what names something: a number or a text. `any` only has to be there. */
 const KINDS = ["number", "time", "text", "key", "any"] as const;
@@ -12,29 +13,43 @@ export const SCHEMA: readonly ExpectationDefinition[] = [
     type: "sentinel_schema",
     prepare(kwargs) {
       const wanted = wantedKinds(kwargs);
-      return (rows) => {
-        const missing = wanted.map(([name]) => name).filter((name) => !rows.has(name));
-        const present = wanted.filter(([name]) => rows.has(name));
-        const observed = present.map(([name]) => [name, rows.column(name).kind] as const);
-        const wrong = present
-          .filter(([name, kind]) => !isOfKind(rows.column(name), kind))
-          .map(([name, expected]) => ({ column: name, expected, found: rows.column(name).kind }));
-        const problem = [
-          ...missing.map((name) => `column ${name} is missing`),
-          ...wrong.map(({ column, expected, found }) => `column ${column} holds ${found}, not ${expected}`),
-        ].join("; ");
-        const details = { problem, missing, wrong_type: wrong };
-        const isRight = missing.length === 0 && wrong.length === 0;
-        const result = { observed_value: Object.fromEntries(observed), ...(isRight ? {} : { details }) };
-        return { success: isRight, result };
+      return (shape) => {
+        const missing = wanted.map(([name]) => name).filter((name) => !shape.has(name));
+        const present = wanted
+          .filter(([name]) => shape.has(name))
+          .map(([name, kind]) => ({ name, kind, found: shape.column(name).kind, empty: true }));
+        return {
+          push(rows) {
+            for (const one of present) {
+              if (one.empty && one.found === "text") one.empty = isEmptyText(rows.column(one.name));
+            }
+          },
+          finish() {
+            // A text column without one value says nothing of its type: it is judged as numbers that are missing.
+            const kinds = present.map(({ name, kind, found, empty }) => ({
+              column: name,
+              expected: kind,
+              found: found === "text" && empty ? ("number" as const) : found,
+            }));
+            const wrong = kinds.filter(({ expected, found }) => !isOfKind(found, expected));
+            const problem = [
+              ...missing.map((name) => `column ${name} is missing`),
+              ...wrong.map(({ column, expected, found }) => `column ${column} holds ${found}, not ${expected}`),
+            ].join("; ");
+            const details = { problem, missing, wrong_type: wrong };
+            const isRight = missing.length === 0 && wrong.length === 0;
+            const observed = Object.fromEntries(kinds.map(({ column, found }) => [column, found]));
+            return { success: isRight, result: { observed_value: observed, ...(isRight ? {} : { details }) } };
+          },
+        };
       };
     },
   },
 ];
 
-function isOfKind(column: Column, kind: RequiredKind): boolean {
+function isOfKind(found: Column["kind"], kind: RequiredKind): boolean {
   if (kind === "any") return true;
-  return kind === "key" ? column.kind !== "time" : column.kind === kind;
+  return kind === "key" ? found !== "time" : found === kind;
 }
 
 function wantedKinds(kwargs: Kwargs): readonly (readonly [string, RequiredKind])[] {

@@ -4,7 +4,7 @@ import { cellAt, parseInstant } from "../cells.ts";
 import { flagNumbers, flagTexts, missingCells } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import type { SetValue } from "../kwargs.ts";
-import { countMissing, summarize } from "../summary.ts";
+import { countMissing, rowByRow } from "../summary.ts";
 
 export const SETS: readonly ExpectationDefinition[] = [
   membership("expect_column_values_to_be_in_set", true),
@@ -18,11 +18,14 @@ function membership(type: string, wantsMember: boolean): ExpectationDefinition {
       const name = kwargs.text("column");
       const set = kwargs.values("value_set");
       const mostly = kwargs.mostly();
-      return (rows) => {
-        const column = rows.column(name);
-        const missing = countMissing(missingCells(column));
-        const faults = flagMembers(column, set, wantsMember);
-        return summarize({ rows, faults, missing, mostly, valueAt: (row) => cellAt(column, row) });
+      return (shape) => {
+        shape.column(name);
+        return rowByRow(mostly, (rows) => {
+          const column = rows.column(name);
+          const missing = countMissing(missingCells(column));
+          const faults = flagMembers(column, set, wantsMember);
+          return { faults, missing, valueAt: (row) => cellAt(column, row) };
+        });
       };
     },
   };

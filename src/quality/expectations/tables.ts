@@ -1,7 +1,7 @@
 // Expectations about the table as a whole: its columns, and how many rows and columns it has.
-import type { ExpectationDefinition, Outcome } from "../definition.ts";
-import { isInside } from "../limits.ts";
-import type { Rows } from "../rows.ts";
+import type { ExpectationDefinition, Outcome, Running } from "../definition.ts";
+import { insideTest } from "../limits.ts";
+import type { TableShape } from "../shape.ts";
 
 export const TABLES: readonly ExpectationDefinition[] = [
   {
@@ -10,10 +10,8 @@ export const TABLES: readonly ExpectationDefinition[] = [
       const name = kwargs.text("column");
       // Position 0 is not looked at in GX (Python's 0 is falsy); suites may rely on it.
       const index = kwargs.optionalNumber("column_index") ?? 0;
-      return (rows) => ({
-        success: rows.has(name) && (index === 0 || rows.columnNames[index] === name),
-        result: {},
-      });
+      return (shape) =>
+        ofShape({ success: shape.has(name) && (index === 0 || shape.columnNames[index] === name), result: {} });
     },
   },
   {
@@ -22,40 +20,61 @@ export const TABLES: readonly ExpectationDefinition[] = [
       const wanted = kwargs.texts("column_set");
       // Left out it is true; a null that stands there counts as no in GX.
       const exact = kwargs.isNull("exact_match") ? false : kwargs.boolean("exact_match", true);
-      return (rows) => matchSet(rows, wanted, exact);
+      return (shape) => ofShape(matchSet(shape, wanted, exact));
     },
   },
   {
     type: "expect_table_columns_to_match_ordered_list",
     prepare(kwargs) {
       const wanted = kwargs.texts("column_list");
-      return (rows) => matchList(rows, wanted);
+      return (shape) => ofShape(matchList(shape, wanted));
     },
   },
-  counted("expect_table_row_count_to_be_between", "between", (rows) => rows.count),
-  counted("expect_table_row_count_to_equal", "equal", (rows) => rows.count),
-  counted("expect_table_column_count_to_be_between", "between", (rows) => rows.columnNames.length),
-  counted("expect_table_column_count_to_equal", "equal", (rows) => rows.columnNames.length),
+  counted("expect_table_row_count_to_be_between", "between", countRows),
+  counted("expect_table_row_count_to_equal", "equal", countRows),
+  counted("expect_table_column_count_to_be_between", "between", countColumns),
+  counted("expect_table_column_count_to_equal", "equal", countColumns),
 ];
 
-function counted(type: string, wanted: "between" | "equal", countOf: (rows: Rows) => number): ExpectationDefinition {
+type StartCount = (shape: TableShape, end: (count: number) => Outcome) => Running;
+
+function countRows(_shape: TableShape, end: (count: number) => Outcome): Running {
+  let count = 0;
+  return {
+    push(rows) {
+      count += rows.count;
+    },
+    finish: () => end(count),
+  };
+}
+
+function countColumns({ columnNames }: TableShape, end: (count: number) => Outcome): Running {
+  return ofShape(end(columnNames.length));
+}
+
+function counted(type: string, wanted: "between" | "equal", start: StartCount): ExpectationDefinition {
   return {
     type,
     prepare(kwargs) {
-      if (wanted === "equal") {
-        const value = kwargs.number("value");
-        return (rows) => ({ success: countOf(rows) === value, result: { observed_value: countOf(rows) } });
-      }
-      const range = kwargs.range();
-      return (rows) => ({ success: isInside(countOf(rows), range), result: { observed_value: countOf(rows) } });
+      const isRight = wanted === "equal" ? equalTest(kwargs.number("value")) : insideTest(kwargs.range());
+      return (shape) => start(shape, (count) => ({ success: isRight(count), result: { observed_value: count } }));
     },
   };
 }
 
-function matchSet(rows: Rows, wanted: readonly string[], exact: boolean): Outcome {
-  const observed = [...rows.columnNames].sort();
+function equalTest(value: number): (count: number) => boolean {
+  return (count) => count === value;
+}
+
+/** What is known before any row is read. */
+function ofShape(outcome: Outcome): Running {
+  return { push() {}, finish: () => outcome };
+}
+
+function matchSet(shape: TableShape, wanted: readonly string[], exact: boolean): Outcome {
+  const observed = [...shape.columnNames].sort();
   const unexpected = observed.filter((name) => !wanted.includes(name));
-  const missing = [...new Set(wanted)].filter((name) => !rows.has(name)).sort();
+  const missing = [...new Set(wanted)].filter((name) => !shape.has(name)).sort();
   const mismatched = {
     ...(unexpected.length > 0 ? { unexpected } : {}),
     ...(missing.length > 0 ? { missing } : {}),
@@ -67,8 +86,7 @@ function matchSet(rows: Rows, wanted: readonly string[], exact: boolean): Outcom
   };
 }
 
-function matchList(rows: Rows, wanted: readonly string[]): Outcome {
-  const found = rows.columnNames;
+function matchList({ columnNames: found }: TableShape, wanted: readonly string[]): Outcome {
   const mismatched = [];
   for (let i = 0; i < Math.max(found.length, wanted.length); i++) {
     if (found[i] === wanted[i]) continue;

@@ -1,16 +1,34 @@
 // Expectations about values as texts: regular expressions and lengths, on what Python's str() would write.
-import type { Column } from "../../core/table.ts";
-import { cellAt, pythonTexts } from "../cells.ts";
+import { isBoolean } from "../../core/table.ts";
+import { cellAt, looksInteger, pythonTexts } from "../cells.ts";
 import { flagTexts, missingCells } from "../columns.ts";
-import type { ExpectationDefinition, RunCheck } from "../definition.ts";
+import type { ExpectationDefinition, Running, StartCheck } from "../definition.ts";
 import type { Kwargs } from "../kwargs.ts";
 import { insideTest } from "../limits.ts";
 import { compilePythonRegex } from "../regex.ts";
-import { countMissing, summarize } from "../summary.ts";
+import type { Rows } from "../rows.ts";
+import { countMissing, rowByRow } from "../summary.ts";
+
+type TextTest = (text: string) => boolean;
 
 export const TEXT: readonly ExpectationDefinition[] = [
   { type: "expect_column_values_to_match_regex", prepare: (kwargs) => regexCheck(kwargs, true) },
   { type: "expect_column_values_to_not_match_regex", prepare: (kwargs) => regexCheck(kwargs, false) },
+  {
+    type: "expect_column_values_to_match_regex_list",
+    prepare(kwargs) {
+      const all = kwargs.choice("match_on", ["any", "all"]) === "all";
+      const tests = regexTests(kwargs);
+      return textCheck(kwargs, (text) => (all ? tests.every((test) => test(text)) : tests.some((test) => test(text))));
+    },
+  },
+  {
+    type: "expect_column_values_to_not_match_regex_list",
+    prepare(kwargs) {
+      const tests = regexTests(kwargs);
+      return textCheck(kwargs, (text) => !tests.some((test) => test(text)));
+    },
+  },
   {
     type: "expect_column_value_lengths_to_be_between",
     prepare(kwargs) {
@@ -28,29 +46,73 @@ export const TEXT: readonly ExpectationDefinition[] = [
 ];
 
 /** A match anywhere in the text counts: GX searches, it does not match in full. */
-function regexCheck(kwargs: Kwargs, wantsMatch: boolean): RunCheck {
-  const source = kwargs.text("regex");
-  const regex = compilePythonRegex(source);
-  if (regex === null)
-    kwargs.wrong("regex", "a regular expression in Python's spelling, without conditions, atomic groups and (?x)");
-  return textCheck(kwargs, (text) => regex.test(text) === wantsMatch);
+function regexCheck(kwargs: Kwargs, wantsMatch: boolean): StartCheck {
+  const matches = regexTest(kwargs, "regex", kwargs.text("regex"));
+  return textCheck(kwargs, (text) => matches(text) === wantsMatch);
 }
 
-function textCheck(kwargs: Kwargs, isExpected: (text: string) => boolean): RunCheck {
+function regexTests(kwargs: Kwargs): readonly TextTest[] {
+  const sources = kwargs.texts("regex_list");
+  if (sources.length === 0) kwargs.wrong("regex_list", "a list that is not empty");
+  return sources.map((source) => regexTest(kwargs, "regex_list", source));
+}
+
+function regexTest(kwargs: Kwargs, name: string, source: string): TextTest {
+  const regex = compilePythonRegex(source);
+  if (regex === null)
+    kwargs.wrong(name, "a regular expression in Python's spelling, without conditions, atomic groups and (?x)");
+  return (text) => regex.test(text);
+}
+
+function textCheck(kwargs: Kwargs, isExpected: TextTest): StartCheck {
   const name = kwargs.text("column");
   const mostly = kwargs.mostly();
-  return (rows) => {
-    const column = rows.column(name);
-    const isMissing = missingCells(column);
-    const faults = flagByText(column, isMissing, isExpected);
-    const missing = countMissing(isMissing);
-    return summarize({ rows, faults, missing, mostly, valueAt: (row) => cellAt(column, row) });
+  return (shape) => {
+    const { kind, boolean } = shape.column(name);
+    if (kind !== "number" || boolean) return spelled(name, { mostly, isExpected, whole: false });
+    return wholeFirst(name, { mostly, isExpected });
   };
 }
 
-function flagByText(column: Column, isMissing: Uint8Array, isExpected: (text: string) => boolean): Uint8Array {
+/** A column of whole numbers without gaps is spelled without points; whether it is one is known at its end, and else it is read once more. */
+function wholeFirst(name: string, how: { readonly mostly: number; readonly isExpected: TextTest }): Running {
+  const asWhole = spelled(name, { ...how, whole: true });
+  let whole = true;
+  return {
+    push(rows) {
+      const column = rows.column(name);
+      whole &&= column.kind !== "text" && looksInteger(column.values);
+      if (whole) asWhole.push(rows);
+    },
+    finish: () => (whole ? asWhole.finish() : spelled(name, { ...how, whole: false })),
+  };
+}
+
+function spelled(
+  name: string,
+  { mostly, isExpected, whole }: { readonly mostly: number; readonly isExpected: TextTest; readonly whole: boolean },
+): Running {
+  return rowByRow(mostly, (rows) => {
+    const column = rows.column(name);
+    const isMissing = missingCells(column);
+    const faults = flagByText(rows, { name, isMissing, isExpected, whole });
+    return { faults, missing: countMissing(isMissing), valueAt: (row) => cellAt(column, row) };
+  });
+}
+
+function flagByText(
+  rows: Rows,
+  how: {
+    readonly name: string;
+    readonly isMissing: Uint8Array;
+    readonly isExpected: TextTest;
+    readonly whole: boolean;
+  },
+): Uint8Array {
+  const { isMissing, isExpected } = how;
+  const column = rows.column(how.name);
   if (column.kind === "text") return flagTexts(column, isExpected);
-  const textOf = pythonTexts(column);
+  const textOf = pythonTexts(column, how.whole && !isBoolean(column));
   const faults = new Uint8Array(isMissing.length);
   for (let row = 0; row < faults.length; row++) if (isMissing[row] === 0 && !isExpected(textOf(row))) faults[row] = 1;
   return faults;

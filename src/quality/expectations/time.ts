@@ -3,12 +3,11 @@ import { DAY_MS, formatDuration, parseDuration } from "../../core/duration.ts";
 import { SentinelError } from "../../core/errors.ts";
 import { quantileSorted } from "../../core/stats.ts";
 import { isoText } from "../cells.ts";
-import { flagNumbers } from "../columns.ts";
 import type { ExpectationDefinition, Outcome } from "../definition.ts";
 import type { Kwargs } from "../kwargs.ts";
 import { numericValues } from "../rows.ts";
-import { countMissing } from "../summary.ts";
-import { flagDisorder } from "./ranges.ts";
+import { FaultSample } from "../sample.ts";
+import { Order } from "./ranges.ts";
 
 /** More days between first and last row than this (54 years) means that the unit of the time is wrong. */
 const DAYS_MAX = 20_000;
@@ -24,9 +23,14 @@ export const TIME: readonly ExpectationDefinition[] = [
       const name = kwargs.text("column");
       const maxAge = duration(kwargs, "max_age", null);
       const maxAhead = duration(kwargs, "max_ahead", "1h");
-      return (rows, { now }) => {
+      return (shape, { now }) => {
         if (now === null) noClock(kwargs.where);
-        return judgeAge(numericValues(rows, name), { now, maxAge, maxAhead });
+        shape.column(name);
+        const ages = { newest: Number.NaN, ahead: 0 };
+        return {
+          push: (rows) => lookAtAges(numericValues(rows, name), ages, now + maxAhead),
+          finish: () => judgeAge(ages, { now, maxAge }),
+        };
       };
     },
   },
@@ -39,7 +43,14 @@ export const TIME: readonly ExpectationDefinition[] = [
       const maxRatio = kwargs.optionalNumber("max_ratio") ?? 2;
       if (!(minRatio >= 0 && minRatio <= 1)) kwargs.wrong("min_ratio", "a number from 0 to 1");
       if (!(maxRatio >= 1)) kwargs.wrong("max_ratio", "a number of at least 1");
-      return (rows) => judgeVolume(numericValues(rows, name), { minRatio, maxRatio });
+      return (shape) => {
+        shape.column(name);
+        const days = new DayCounts();
+        return {
+          push: (rows) => days.add(numericValues(rows, name)),
+          finish: () => judgeVolume(days.inOrder(), { minRatio, maxRatio }),
+        };
+      };
     },
   },
   {
@@ -47,27 +58,51 @@ export const TIME: readonly ExpectationDefinition[] = [
     type: "sentinel_time_order",
     prepare(kwargs) {
       const name = kwargs.text("column");
-      return (rows) => {
-        const faults = flagDisorder(numericValues(rows, name));
-        const count = countMissing(faults);
-        const first = count === 0 ? 0 : rows.sourceRow(faults.indexOf(1));
-        const details = { problem: `out of order: ${count} older than the row before, first in row ${first}` };
-        return { success: count === 0, result: { observed_value: count, ...(count === 0 ? {} : { details }) } };
+      return (shape) => {
+        shape.column(name);
+        const order = new Order();
+        const sample = new FaultSample();
+        return {
+          push(rows) {
+            const faults = order.faultsOf(numericValues(rows, name));
+            for (let row = 0; row < faults.length; row++) if (faults[row] === 1) sample.add(rows.sourceRow(row));
+          },
+          finish() {
+            const { count, first } = sample.rows();
+            const details = {
+              problem: `out of order: ${count} older than the row before, first in data row ${first[0] + 1}`,
+            };
+            const result = { observed_value: count, ...(count === 0 ? {} : { details }) };
+            return { success: count === 0, result, faults: sample.rows() };
+          },
+        };
       };
     },
   },
 ];
 
+interface Ages {
+  newest: number;
+  /** Times beyond the clock skew that is allowed. */
+  ahead: number;
+}
+
+function lookAtAges(values: Float64Array, ages: Ages, latest: number): void {
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row];
+    if (Number.isNaN(value)) continue;
+    if (!(value <= ages.newest)) ages.newest = value;
+    if (value > latest) ages.ahead++;
+  }
+}
+
 function judgeAge(
-  values: Float64Array,
-  { now, maxAge, maxAhead }: { readonly now: number; readonly maxAge: number; readonly maxAhead: number },
+  { newest, ahead }: Ages,
+  { now, maxAge }: { readonly now: number; readonly maxAge: number },
 ): Outcome {
-  let newest = Number.NaN;
-  for (let row = 0; row < values.length; row++) if (!(values[row] <= newest)) newest = better(newest, values[row]);
   if (Number.isNaN(newest)) {
     return { success: false, result: { observed_value: null, details: { problem: "there is no time at all" } } };
   }
-  const ahead = countMissing(flagNumbers(values, (value) => value <= now + maxAhead));
   const age = now - newest;
   const problem =
     ahead > 0
@@ -77,15 +112,10 @@ function judgeAge(
   return { success, result: { observed_value: isoText(newest, "T"), ...(success ? {} : { details: { problem } }) } };
 }
 
-function better(newest: number, value: number): number {
-  return Number.isNaN(value) ? newest : value;
-}
-
 function judgeVolume(
-  values: Float64Array,
+  days: { readonly first: number; readonly counts: Float64Array },
   { minRatio, maxRatio }: { readonly minRatio: number; readonly maxRatio: number },
 ): Outcome {
-  const days = rowsByDay(values);
   const whole = days.counts.slice(1, -1);
   if (whole.length < DAYS_TO_JUDGE) {
     const note = `${whole.length} whole days; ${DAYS_TO_JUDGE} are needed to judge`;
@@ -102,22 +132,44 @@ function judgeVolume(
   return { success, result: { observed_value: median, ...(success ? {} : { details: { problem, days: shown } }) } };
 }
 
-/** Rows of each UTC day from the first to the last, empty days included; `first` is days since 1970. */
-function rowsByDay(values: Float64Array): { readonly first: number; readonly counts: Float64Array } {
-  let first = Number.POSITIVE_INFINITY;
-  let last = Number.NEGATIVE_INFINITY;
-  for (let row = 0; row < values.length; row++) {
-    const day = Math.floor(values[row] / DAY_MS);
-    if (day < first) first = day;
-    if (day > last) last = day;
+/** Rows of each UTC day. */
+class DayCounts {
+  private readonly rows = new Map<number, number>();
+  private first = Number.POSITIVE_INFINITY;
+  private last = Number.NEGATIVE_INFINITY;
+  private lastDay = Number.NaN;
+  private lastRows = 0;
+
+  add(values: Float64Array): void {
+    for (let row = 0; row < values.length; row++) {
+      if (Number.isNaN(values[row])) continue;
+      const day = Math.floor(values[row] / DAY_MS);
+      if (day !== this.lastDay) this.turnTo(day);
+      this.lastRows++;
+    }
   }
-  if (!(first <= last)) return { first: 0, counts: new Float64Array() };
-  if (!(last - first < DAYS_MAX)) wrongUnit(last - first);
-  const counts = new Float64Array(last - first + 1);
-  for (let row = 0; row < values.length; row++) {
-    if (!Number.isNaN(values[row])) counts[Math.floor(values[row] / DAY_MS) - first]++;
+
+  /** From the first day to the last, empty days included; `first` is days since 1970. */
+  inOrder(): { readonly first: number; readonly counts: Float64Array } {
+    this.turnTo(Number.NaN);
+    const days = [...this.rows.keys()].sort((a, b) => a - b);
+    if (days.length === 0) return { first: 0, counts: new Float64Array() };
+    const [first] = days;
+    const counts = new Float64Array(days[days.length - 1] - first + 1);
+    for (const day of days) counts[day - first] = this.rows.get(day)!;
+    return { first, counts };
   }
-  return { first, counts };
+
+  /** Neighbouring rows mostly are of one day. */
+  private turnTo(day: number): void {
+    if (this.lastRows > 0) this.rows.set(this.lastDay, (this.rows.get(this.lastDay) ?? 0) + this.lastRows);
+    this.lastDay = day;
+    this.lastRows = 0;
+    if (Number.isNaN(day)) return;
+    this.first = Math.min(this.first, day);
+    this.last = Math.max(this.last, day);
+    if (!(this.last - this.first < DAYS_MAX)) wrongUnit(this.last - this.first);
+  }
 }
 
 function duration(kwargs: Kwargs, name: string, otherwise: string | null): number {

@@ -1,7 +1,7 @@
 // Expectations about the type of a column, in the names that pandas and Python give to types.
-import { type Column, isBoolean } from "../../core/table.ts";
-import { looksInteger } from "../cells.ts";
-import type { ExpectationDefinition, Outcome } from "../definition.ts";
+import type { ExpectationDefinition, Running } from "../definition.ts";
+import { isEmptyText } from "../rows.ts";
+import type { ColumnShape } from "../shape.ts";
 
 /**
  * A table holds every number as a double, so a column answers to each type that its values could have had in pandas: whole numbers without
@@ -38,7 +38,7 @@ export const TYPES: readonly ExpectationDefinition[] = [
       const name = kwargs.text("column");
       const type = kwargs.text("type_");
       kwargs.mostly();
-      return (rows) => judgeType(rows.column(name), [type]);
+      return (shape) => judgeType(shape.column(name), [type]);
     },
   },
   {
@@ -47,7 +47,7 @@ export const TYPES: readonly ExpectationDefinition[] = [
       const name = kwargs.text("column");
       const types = kwargs.texts("type_list");
       kwargs.mostly();
-      return (rows) => judgeType(rows.column(name), types);
+      return (shape) => judgeType(shape.column(name), types);
     },
   },
 ];
@@ -58,26 +58,65 @@ function noteOn(wanted: readonly string[], observed: string): string | undefined
   return `type ${wanted.join(", ")} is not known to this gate, the column is ${observed}; known are ${[...KNOWN].join(", ")}`;
 }
 
-function judgeType(column: Column, wanted: readonly string[]): Outcome {
-  const names = namesOf(column);
-  const success = wanted.some((type) => names.includes(type));
-  const note = success ? undefined : noteOn(wanted, names[0]);
-  return { success, result: { observed_value: names[0] }, ...(note === undefined ? {} : { note }) };
+function judgeType(shape: ColumnShape, wanted: readonly string[]): Running {
+  const seen = new SeenNumbers();
+  return {
+    push(rows) {
+      const column = rows.column(shape.name);
+      if (column.kind === "text") seen.texts(rows.count, isEmptyText(column));
+      else seen.numbers(column.values);
+    },
+    finish() {
+      const names = namesOf(shape, seen);
+      const success = wanted.some((type) => names.includes(type));
+      const note = success ? undefined : noteOn(wanted, names[0]);
+      return { success, result: { observed_value: names[0] }, ...(note === undefined ? {} : { note }) };
+    },
+  };
+}
+
+/** What the numbers of a column have in common. */
+class SeenNumbers {
+  rows = 0;
+  present = false;
+  whole = true;
+  single = true;
+  min = Number.POSITIVE_INFINITY;
+  max = Number.NEGATIVE_INFINITY;
+
+  texts(count: number, empty: boolean): void {
+    this.rows += count;
+    if (!empty) this.present = true;
+  }
+
+  numbers(values: Float64Array): void {
+    this.rows += values.length;
+    for (let row = 0; row < values.length; row++) {
+      const value = values[row];
+      if (!Number.isSafeInteger(value)) this.whole = false;
+      if (Number.isNaN(value)) continue;
+      this.present = true;
+      if (value < this.min) this.min = value;
+      if (value > this.max) this.max = value;
+      if (Math.fround(value) !== value) this.single = false;
+    }
+  }
 }
 
 /** All names a column answers to, the one pandas would print first. */
-function namesOf(column: Column): readonly string[] {
-  if (column.kind === "text") return TEXT_NAMES;
-  if (column.kind === "time") return TIME_NAMES;
-  const { values } = column;
+function namesOf({ kind, boolean }: ColumnShape, seen: SeenNumbers): readonly string[] {
   // Without one value it could have been read as numbers, texts or times.
-  if (values.length > 0 && values.every(Number.isNaN)) return [...FLOAT_NAMES, ...TEXT_NAMES, ...TIME_NAMES];
-  if (isBoolean(column)) return BOOLEAN_NAMES;
-  const narrow = values.every((value) => Number.isNaN(value) || Math.fround(value) === value) ? ["float32"] : [];
-  if (!looksInteger(values)) return [...FLOAT_NAMES, ...narrow];
+  const empty = seen.rows > 0 && !seen.present;
+  if (kind === "text" && seen.rows === 0) return TEXT_NAMES;
+  if (kind === "time") return TIME_NAMES;
+  if (empty) return [...FLOAT_NAMES, ...TEXT_NAMES, ...TIME_NAMES];
+  if (kind === "text") return TEXT_NAMES;
+  if (boolean) return BOOLEAN_NAMES;
+  const narrow = seen.single ? ["float32"] : [];
+  if (!seen.whole || seen.rows === 0) return [...FLOAT_NAMES, ...narrow];
   const fitting = Object.keys(RANGES).filter((name) => {
     const [low, high] = RANGES[name];
-    return values.every((value) => value >= low && value <= high);
+    return seen.min >= low && seen.max <= high;
   });
   return [...INT_NAMES, ...fitting, ...FLOAT_NAMES, ...narrow];
 }

@@ -5,7 +5,7 @@ import { createLocalRegistry } from "../../../src/drivers/registry/local/driver.
 import { createMlflowRegistry } from "../../../src/drivers/registry/mlflow/driver.ts";
 import { edit, makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../../cli/sentinel.ts";
 import { aVersion, bundle, codeOf, draft } from "../../contracts/registry.ts";
-import { writeHistory } from "../../journeys/traffic.ts";
+import { SMALL_WORLD, writeHistory } from "../../journeys/traffic.ts";
 import { type MlflowProcess, mlflowInstalled, startMlflow } from "../mlflow-server.ts";
 
 if (!mlflowInstalled) {
@@ -134,7 +134,7 @@ describe.runIf(mlflowInstalled)("on a server with a login", () => {
       try {
         // A model of its own: the one of the other tests has a champion that was never trained.
         edit(dir, "pipelines/card.yaml", (text) => text.replace("card-fraud", "card-fraud-of-ana"));
-        await writeHistory(dir);
+        await writeHistory(dir, SMALL_WORLD);
         const env = {
           MLFLOW_TRACKING_URI: server.uri,
           MLFLOW_TRACKING_USERNAME: ANA.username,

@@ -1,10 +1,8 @@
 // The registry on a real MLflow server: the port's contract, then what only a server and a network can do to us.
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import Database from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { bundleHash } from "../../../src/core/bundle.ts";
@@ -13,8 +11,9 @@ import { createMlflowRegistry } from "../../../src/drivers/registry/mlflow/drive
 import type { AdoptedEntry, JournalEntry, Registry } from "../../../src/ports/registry.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson } from "../../cli/sentinel.ts";
 import { aRun, aVersion, bundle, codeOf, draft, NOW, registryContract } from "../../contracts/registry.ts";
+import { runPython } from "../../python.ts";
 import { type Fault, type FaultyProxy, startFaultyProxy } from "../faulty-proxy.ts";
-import { borrowMlflow, type MlflowProcess, mlflowInstalled, mlflowPython } from "../mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../mlflow-server.ts";
 
 if (!mlflowInstalled) {
   console.warn("SKIPPED all tests against an MLflow server: no .cache/venv-mlflow; scripts/setup-python installs it");
@@ -102,7 +101,7 @@ describe.runIf(mlflowInstalled)("on a server", () => {
       ].join("\n");
       const { PATH, HOME } = process.env;
       const args = ["-c", script, server.uri, [...bundle().keys()].join(",")];
-      const { stdout } = await promisify(execFile)(mlflowPython, args, { env: { PATH, HOME }, cwd: server.dir });
+      const stdout = await runPython("venv-mlflow", args, { env: { PATH, HOME }, cwd: server.dir });
       expect(stdout.trim().split("\n").at(-1)).toBe(bundleHash(bundle()));
     });
 

@@ -1,5 +1,5 @@
 // Other people's tables: ids that look like numbers, times of every unit, two columns of one meaning, words for labels. Read right, or refused by name.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -18,7 +18,11 @@ import {
 } from "../../../src/lifecycle/data/source.ts";
 import { vectorsOf } from "../../../src/lifecycle/data/vectors.ts";
 import { splitByTime } from "../../../src/lifecycle/train/split.ts";
+import { judgedRows, metricsOf } from "../../../src/lifecycle/train.ts";
+import { gateOf } from "../../../src/lifecycle/validate.ts";
 import { fieldFault } from "../../../src/online/fields.ts";
+import { parsePipeline } from "../../../src/pipeline/pipeline.ts";
+import { ROOT } from "../../cli/sentinel.ts";
 import { pipelineOf } from "../world.ts";
 
 const aliases = "aliases: { transaction_id: [ref], customer_id: [payer], amount: [value] }\n";
@@ -284,5 +288,51 @@ describe("schema and features", () => {
     expect(fieldFault(leaking, { pipeline, schema: { properties: { is_fraud: {} } } })!.message).toMatch(
       /which is the label/,
     );
+  });
+});
+
+describe("times of weeks and months, and tables without a card", () => {
+  const rows = Array.from(
+    { length: 120 },
+    (_, i) => `a${i},${Math.floor(i / 20)},k${i % 7},${i},${i % 10 === 0 ? 1 : 0}`,
+  );
+  const gate = async (time: string): Promise<readonly string[]> => {
+    const by = pipelineOf("", dir, time);
+    mkdirSync(path.join(dir, "pipelines"), { recursive: true });
+    writeFileSync(by.suiteFile, JSON.stringify({ name: "none", expectations: [] }));
+    const { table } = await read([HEAD, ...rows].join("\n"), by);
+    return gateOf(by, table).verdict.checks.map(({ name }) => name);
+  };
+
+  test("are not asked whether every day brought its share of rows", async () => {
+    const asked = (names: readonly string[]): boolean => names.some((name) => name.startsWith("volume"));
+    expect(asked(await gate("{ column: time, unit: d, origin: 2024-01-01 }"))).toBe(true);
+    for (const unit of ["month", "w", "14d"])
+      expect(asked(await gate(`{ column: time, unit: ${unit}, origin: 2024-01-01 }`)), unit).toBe(false);
+  });
+
+  test("no figure by card is printed where no column names a card", async () => {
+    const bare = parsePipeline(
+      readFileSync(path.join(ROOT, "pipelines", "card.yaml"), "utf8").replace(/^ {2}card: .*$/m, ""),
+      { file: "/w/pipelines/card.yaml", workspace: "/w" },
+    );
+    expect(bare.columns.card).toBeNull();
+    const source = await read(
+      [HEAD, ...rows]
+        .join("\n")
+        .replaceAll(/,(\d),k/g, ",2024-05-0$1,k")
+        .replaceAll("05-00", "05-09"),
+      bare,
+    );
+    const judged = judgedRows(
+      source,
+      Int32Array.from({ length: 120 }, (_, i) => i),
+      bare,
+    );
+    const scores = Float32Array.from({ length: 120 }, (_, i) => i / 120);
+    const given = { thresholds: { review: 0.5, block: 0.9 }, reviewShare: 0.1 };
+    expect(Object.keys(metricsOf(scores, judged, given)).filter((name) => name.includes("card"))).toEqual([]);
+    const carded = { ...judged, carded: true };
+    expect(Object.keys(metricsOf(scores, carded, given))).toContain("card_precision_100");
   });
 });

@@ -1,10 +1,9 @@
 // Lineage on runs and versions, in the embedded registry and on a real MLflow server: what was made from what, by whom, with what.
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sha256 } from "../../../src/core/hash.ts";
 import { createMlflowRegistry } from "../../../src/drivers/registry/mlflow/driver.ts";
@@ -16,10 +15,11 @@ import { retrain } from "../../../src/lifecycle/retrain.ts";
 import { train } from "../../../src/lifecycle/train.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
 import type { Registry } from "../../../src/ports/registry.ts";
-import { borrowMlflow, type MlflowProcess, mlflowInstalled, mlflowPython } from "../../drivers/mlflow-server.ts";
+import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../../drivers/mlflow-server.ts";
+import { runPython } from "../../python.ts";
 import { makePlace, type Place } from "../world.ts";
 
-const WORLD = { customers: 400, terminals: 600, days: 60, seed: 11 };
+const WORLD = { customers: 200, terminals: 300, days: 60, seed: 7 };
 /** On versions alone: they say how the registration came about. */
 const OF_VERSIONS = ["sentinel.evidence", "sentinel.forced"];
 /** On runs alone: MLflow's own, and the driver's mark of a request. */
@@ -272,7 +272,8 @@ describe.runIf(mlflowInstalled)("on a server", () => {
       "data = run.inputs.dataset_inputs[0].dataset",
       "print(json.dumps({'run': run.data.tags, 'version': version.tags, 'digest': data.digest, 'type': data.source_type, 'source': json.loads(data.source), 'commit': run.data.tags[mlflow.utils.mlflow_tags.MLFLOW_GIT_COMMIT]}))",
     ];
-    const { stdout } = await promisify(execFile)(mlflowPython, ["-c", script.join("\n")], {
+    const stdout = await runPython("venv-mlflow", ["-c", script.join("\n")], {
+      cwd: server.dir,
       env: { ...process.env, MLFLOW_TRACKING_URI: server.uri, PYTHONWARNINGS: "ignore" },
     });
     const seen = JSON.parse(stdout.trim().split("\n").at(-1)!) as {

@@ -9,7 +9,7 @@ import { makePlace, type Place } from "../world.ts";
 let place: Place;
 
 beforeAll(async () => {
-  place = await makePlace({ customers: 400, terminals: 300, days: 100, start: "2026-01-01", seed: 5 });
+  place = await makePlace({ customers: 200, terminals: 150, days: 100, start: "2026-01-01", seed: 5 });
 }, 120_000);
 afterAll(() => place.close());
 

@@ -1,6 +1,7 @@
 // The log's thread: writes what the serving thread hands over, in transactions, and tells what is on disk and what failed.
 import { parentPort } from "node:worker_threads";
 import { messageOf } from "../../../core/errors.ts";
+import { lowerOwnPriority } from "../../../core/priority.ts";
 import { type Chunk, readRecord } from "./bytes.ts";
 import { type Checkpointer, createCheckpointer } from "./checkpoint.ts";
 import { type CoverageCount, inserter, type LogRecord } from "./insert.ts";
@@ -11,6 +12,9 @@ import { type Connection, codeOf, isBusy, openLog } from "./schema.ts";
 /** A write that another process keeps waiting is tried again so soon, one that failed a little later. */
 const BUSY_RETRY_MS = 5;
 const FAILURE_RETRY_MS = 250;
+
+/** Answers do not wait for the log, but on one processor it must keep up: it gets half of what the serving thread gets. */
+const STEPS_BEHIND = 3;
 
 type SeenChunk = Pick<Chunk, "view" | "text" | "memory"> & { readonly names: string[] };
 
@@ -174,6 +178,7 @@ class ThreadLog {
   }
 }
 
+lowerOwnPriority(STEPS_BEHIND);
 const logs = new Map<number, ThreadLog>();
 const port = parentPort!;
 port.on("message", (message: ToThread) => {

@@ -1,7 +1,7 @@
 """Runs the real Great Expectations over stored cases, so that tests can compare Sentinel's answers with its answers.
 
     pip install great_expectations          (the answers in the repository name the versions that gave them)
-    python scripts/reference/gx.py          reads  test/quality/reference/{cases,card}.json, pipelines/card.suite.json
+    python scripts/reference/gx_cases.py          reads  test/quality/reference/{cases,card}.json, pipelines/card.suite.json
                                             writes test/quality/reference/{cases,card}.answers.json
     npx biome check --write test/quality    lays the files out as the repository does
 """

@@ -1,0 +1,34 @@
+// One measured validation by Sentinel, in a process of its own: reads the file, judges the suite, prints one line of JSON.
+import { readFileSync } from "node:fs";
+import { datasetDuckdb } from "../src/drivers/dataset/duckdb/driver.ts";
+import { withScratch } from "../src/lifecycle/data/scratch.ts";
+import { evaluateBatches } from "../src/quality/evaluate.ts";
+import { shapesOf } from "../src/quality/shape.ts";
+import { Sketcher } from "../src/quality/sketch.ts";
+import { parseSuite } from "../src/quality/suite.ts";
+import { TallyPool } from "../src/quality/tally-pool.ts";
+
+const { file, suite: suiteFile } = JSON.parse(process.argv[2]) as { readonly file: string; readonly suite: string };
+const suite = parseSuite(readFileSync(suiteFile, "utf8"), { where: suiteFile });
+const start = performance.now();
+const scan = await datasetDuckdb().scan(file);
+const columns = shapesOf(scan.empty);
+const { result } = await withScratch((scratch) =>
+  // With the sketches that the report's pictures are drawn from.
+  evaluateBatches({ columns, read: (names) => scan.batches(names) }, suite, {
+    now: null,
+    pool: new TallyPool({ scratch }),
+    onlooker: new Sketcher(columns),
+  }),
+);
+const seconds = (performance.now() - start) / 1000;
+const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+console.log(
+  JSON.stringify({
+    seconds,
+    cpuSeconds: (userCPUTime + systemCPUTime) / 1e6,
+    peakMiB: maxRSS / 1024,
+    rows: result.meta.rows,
+    successes: result.results.map(({ success }) => success),
+  }),
+);

@@ -1,0 +1,262 @@
+// How often each different key occurs, in bounded memory: an open-addressing table that moves to partitions on disk when the pool is used up.
+import { assert, SentinelError } from "../core/errors.ts";
+import { FaultSample } from "./sample.ts";
+import type { Scratch, TallyPool } from "./tally-pool.ts";
+
+/** What a tally ends with. */
+export interface TallyResult {
+  /** Different keys. */
+  readonly distinct: number;
+  /** Keys that occur once. */
+  readonly single: number;
+  /** Rows whose key occurs more than once. */
+  readonly repeated: FaultSample;
+  /** Occurrences of the most frequent key; 0 without keys. */
+  readonly most: number;
+  /** Keys that occur so often, and the first row of the first {@link MODES_MAX} of them. */
+  readonly modes: number;
+  readonly modeRows: readonly number[];
+}
+
+/** Most frequent keys of which the row is kept. */
+export const MODES_MAX = 1000;
+/** Partitions on disk (Shapiro 1986, Grace hashing): a billion different keys leave four million in each. */
+const PARTITIONS = 256;
+/** Records that wait in memory for their partition's file. */
+const BUFFER_RECORDS = 1024;
+/** Different keys of one partition that are counted in memory at once. */
+const PARTITION_KEYS_MAX = 8_000_000;
+/** Key, second key, count, row. */
+const RECORD_WORDS = 4;
+const SLOTS_FIRST = 1 << 12;
+const LOAD_MAX = 0.6;
+/** Rows are numbered in 32 bits. */
+const ROWS_MAX = 0xffffffff;
+
+/**
+ * Keys are pairs of doubles: a number beside 0, or 106 bits of a text's or a tuple's hash. Two different texts of a billion share those with a probability of
+ * 10⁻¹⁴.
+ */
+export class KeyTally {
+  private readonly pool: TallyPool;
+  private table: SlotTable | null;
+  private partitions: Partitions | null = null;
+  private readonly found = new Found();
+
+  constructor(pool: TallyPool) {
+    this.pool = pool;
+    pool.take(SLOTS_FIRST);
+    this.table = new SlotTable(SLOTS_FIRST);
+  }
+
+  /** Adding zero makes −0 and 0 one key. NaN is no key. */
+  add(first: number, second: number, row: number): void {
+    assert(row <= ROWS_MAX, "rows are numbered in 32 bits");
+    if (this.table === null) {
+      this.partitions!.add(first + 0, second, 1, row);
+      return;
+    }
+    this.table.add(first + 0, second, 1, row, this.found);
+    if (this.table.isFull()) this.grow();
+  }
+
+  finish(): TallyResult {
+    const { found, table, partitions } = this;
+    if (table !== null) {
+      table.count(found);
+      this.pool.giveBack(table.slots);
+      this.table = null;
+    }
+    if (partitions !== null) {
+      for (let p = 0; p < PARTITIONS; p++) partitions.count(p, found);
+    }
+    return found.result();
+  }
+
+  private grow(): void {
+    const table = this.table!;
+    if (this.pool.take(table.slots)) {
+      this.table = table.doubled();
+      return;
+    }
+    this.partitions = new Partitions(this.pool.scratch!, this.pool.newName());
+    table.each((first, second, count, row) => this.partitions!.add(first, second, count, row));
+    this.pool.giveBack(table.slots);
+    this.table = null;
+  }
+}
+
+/** What is known of all keys that were counted to their end. */
+class Found {
+  private distinct = 0;
+  private single = 0;
+  private most = 0;
+  private modes = 0;
+  private modeRows: number[] = [];
+  readonly repeated = new FaultSample();
+
+  key(count: number, row: number): void {
+    this.distinct++;
+    if (count === 1) this.single++;
+    if (count < this.most) return;
+    if (count > this.most) {
+      this.most = count;
+      this.modes = 0;
+      this.modeRows = [];
+    }
+    this.modes++;
+    if (this.modeRows.length < MODES_MAX) this.modeRows.push(row);
+  }
+
+  result(): TallyResult {
+    const { distinct, single, most, modes, repeated } = this;
+    return { distinct, single, most, modes, repeated, modeRows: this.modeRows.sort((a, b) => a - b) };
+  }
+}
+
+class SlotTable {
+  readonly slots: number;
+  private readonly keys: Float64Array;
+  private readonly counts: Uint32Array;
+  private readonly rows: Uint32Array;
+  private used = 0;
+
+  constructor(slots: number) {
+    this.slots = slots;
+    this.keys = new Float64Array(2 * slots);
+    this.counts = new Uint32Array(slots);
+    this.rows = new Uint32Array(slots);
+  }
+
+  isFull(): boolean {
+    return this.used > this.slots * LOAD_MAX;
+  }
+
+  /** `found.repeated` receives a row as soon as its key is known to occur again. */
+  add(first: number, second: number, count: number, row: number, found: Found): void {
+    const { keys, counts, rows } = this;
+    const mask = this.slots - 1;
+    let slot = slotOf(first, second) & mask;
+    while (counts[slot] !== 0 && (keys[2 * slot] !== first || keys[2 * slot + 1] !== second)) slot = (slot + 1) & mask;
+    if (counts[slot] === 0) {
+      keys[2 * slot] = first;
+      keys[2 * slot + 1] = second;
+      rows[slot] = row;
+      counts[slot] = count;
+      this.used++;
+      return;
+    }
+    if (counts[slot] === 1) found.repeated.add(rows[slot]);
+    if (count === 1) found.repeated.add(row);
+    counts[slot] += count;
+    if (row < rows[slot]) rows[slot] = row;
+  }
+
+  doubled(): SlotTable {
+    const larger = new SlotTable(2 * this.slots);
+    this.each((first, second, count, row) => larger.place(first, second, count, row));
+    return larger;
+  }
+
+  each(take: (first: number, second: number, count: number, row: number) => void): void {
+    for (let slot = 0; slot < this.slots; slot++) {
+      if (this.counts[slot] > 0) take(this.keys[2 * slot], this.keys[2 * slot + 1], this.counts[slot], this.rows[slot]);
+    }
+  }
+
+  count(found: Found): void {
+    this.each((_first, _second, count, row) => found.key(count, row));
+  }
+
+  private place(first: number, second: number, count: number, row: number): void {
+    const mask = this.slots - 1;
+    let slot = slotOf(first, second) & mask;
+    while (this.counts[slot] !== 0) slot = (slot + 1) & mask;
+    this.keys[2 * slot] = first;
+    this.keys[2 * slot + 1] = second;
+    this.counts[slot] = count;
+    this.rows[slot] = row;
+    this.used++;
+  }
+}
+
+/** Records on disk, those of one key in one file. */
+class Partitions {
+  private readonly scratch: Scratch;
+  private readonly name: string;
+  private readonly buffers: Float64Array[] = [];
+  private readonly filled = new Int32Array(PARTITIONS);
+
+  constructor(scratch: Scratch, name: string) {
+    this.scratch = scratch;
+    this.name = name;
+    for (let p = 0; p < PARTITIONS; p++) this.buffers.push(new Float64Array(BUFFER_RECORDS * RECORD_WORDS));
+  }
+
+  add(first: number, second: number, count: number, row: number): void {
+    // The upper bits: a partition's own table uses the lower ones.
+    const p = slotOf(first, second) >>> 24;
+    const buffer = this.buffers[p];
+    const at = this.filled[p] * RECORD_WORDS;
+    buffer[at] = first;
+    buffer[at + 1] = second;
+    buffer[at + 2] = count;
+    buffer[at + 3] = row;
+    if (++this.filled[p] === BUFFER_RECORDS) this.flush(p);
+  }
+
+  /** Counts one partition to its end. */
+  count(p: number, found: Found): void {
+    this.flush(p);
+    const bytes = this.scratch.read(this.file(p));
+    this.scratch.remove(this.file(p));
+    const records = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float64Array.BYTES_PER_ELEMENT);
+    let table = new SlotTable(SLOTS_FIRST);
+    for (let at = 0; at < records.length; at += RECORD_WORDS) {
+      table.add(records[at], records[at + 1], records[at + 2], records[at + 3], found);
+      if (!table.isFull()) continue;
+      if (table.slots > PARTITION_KEYS_MAX) throw tooManyKeys();
+      table = table.doubled();
+    }
+    table.count(found);
+  }
+
+  private flush(p: number): void {
+    const words = this.buffers[p].subarray(0, this.filled[p] * RECORD_WORDS);
+    if (words.length > 0)
+      this.scratch.append(this.file(p), new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
+    this.filled[p] = 0;
+  }
+
+  private file(p: number): string {
+    return `${this.name}-${p}`;
+  }
+}
+
+const CELL = new Float64Array(2);
+const BITS = new Uint32Array(CELL.buffer);
+
+/** 32 bits of a key. */
+function slotOf(first: number, second: number): number {
+  CELL[0] = first;
+  CELL[1] = second;
+  return mix(mix(BITS[0] ^ BITS[2], BITS[1]), BITS[3]);
+}
+
+/** MurmurHash3's 32-bit finaliser (Appleby, public domain) over two words. */
+export function mix(a: number, b: number): number {
+  let h = (Math.imul(a, 0xcc9e2d51) + b) | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+function tooManyKeys(): SentinelError {
+  return new SentinelError(
+    "dataset.too-large",
+    `a column has more than ${PARTITIONS * PARTITION_KEYS_MAX} different values`,
+    {
+      hint: "check uniqueness per partition of the table, or leave the check to the database it comes from",
+    },
+  );
+}

@@ -1,0 +1,48 @@
+// Sum, mean and standard deviation of numbers that come in batches (Chan, Golub & LeVeque 1979, section 2: the pairwise update).
+import { mean } from "../core/stats.ts";
+
+export class Moments {
+  count = 0;
+  sum = 0;
+  private center = Number.NaN;
+  /** Sum of squared deviations from the mean. */
+  private spread = 0;
+
+  /** NaN is missing. */
+  add(values: Float64Array): void {
+    const own = present(values);
+    if (own.length === 0) return;
+    const center = mean(own);
+    let spread = 0;
+    for (let i = 0; i < own.length; i++) {
+      spread += (own[i] - center) ** 2;
+      this.sum += own[i];
+    }
+    const count = this.count + own.length;
+    if (this.count === 0) {
+      this.center = center;
+      this.spread = spread;
+    } else {
+      const gap = center - this.center;
+      this.center += (gap * own.length) / count;
+      this.spread += spread + (gap * gap * this.count * own.length) / count;
+    }
+    this.count = count;
+  }
+
+  /** NaN without values. */
+  mean(): number {
+    return this.count === 0 ? Number.NaN : this.sum / this.count;
+  }
+
+  /** Sample standard deviation (n − 1); NaN below two values. */
+  deviation(): number {
+    return this.count < 2 ? Number.NaN : Math.sqrt(this.spread / (this.count - 1));
+  }
+}
+
+function present(values: Float64Array): Float64Array {
+  let gaps = 0;
+  for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i])) gaps++;
+  return gaps === 0 ? values : values.filter((value) => !Number.isNaN(value));
+}
