@@ -3,6 +3,7 @@ import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import { RULE_ACTIONS, RULE_SEVERITIES, RULE_STAGES, type Rule } from "../core/rule.ts";
+import { isYes, type Verdict } from "../core/verdict.ts";
 import { visible } from "../core/visible.ts";
 import { writeResults } from "../lifecycle/data/result-files.ts";
 import {
@@ -11,12 +12,16 @@ import {
   type Backtest,
   backtestRules,
   type ChangeResult,
+  compareRules,
   conflictsOf,
   draftsText,
   percent,
+  promoteRules,
   type RuleBacktest,
+  type RulesComparison,
   removeRule,
   rollbackRules,
+  ruleIn,
   rulesHistory,
   rulesNow,
   stageRule,
@@ -49,6 +54,7 @@ export const verb: Verb = {
     ["--no-model", "backtest: do not ask the champion, which takes most of the time"],
     ["--out <file>", "suggest: write the drafts there, as a rules file"],
     ["--to <hash>", "rollback: the rule set to put back (default: the one before)"],
+    ["--force", "stage, promote: although the gate said HOLD or REJECT; with --reason"],
     ["--reason <text>", "why, for the journal"],
   ],
   async run(context, input) {
@@ -70,6 +76,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   backtest,
   conflicts,
   suggest,
+  compare,
+  promote,
   remove,
   history,
   rollback,
@@ -134,9 +142,83 @@ async function stage(context: VerbContext, { args, options }: VerbInput): Promis
   }
   const share = shareOf(options);
   const by = byOf(context, { options });
-  const result = await stageRule(context.ports(), { ...by, id, stage: to, ...(share === undefined ? {} : { share }) });
+  const forced = options.force === true;
+  if (forced && by.reason === undefined) throw needsReason();
+  const wanted = { ...by, id, stage: to, ...(share === undefined ? {} : { share }) };
+  // Going live asks the gate; a candidate decides nothing, so that its rules need no gate of their own.
+  const verdict = (to === "live" || to === "rollout") && by.side === undefined ? await gateOf(context, id) : null;
+  if (verdict !== null) context.output.line(`${verdict.verdict}: ${verdict.reasons.join("; ")}`);
+  if (verdict !== null && !isYes(verdict) && !forced) {
+    context.output.line(`rule ${id} stays as it is; --force --reason "…" overrides, and is written into the journal`);
+    return { yes: false, json: { done: false, verdict } };
+  }
+  const gateWord = verdict === null ? "" : isYes(verdict) ? verdict.verdict : "FORCED";
+  const result = await stageRule(context.ports(), { ...wanted, verdict: gateWord });
   show(context.output, result);
-  return { yes: true, json: result };
+  return { yes: true, json: { ...result, verdict } };
+}
+
+/** The gate of one rule, on the pipeline's table; HOLD where there is none. */
+async function gateOf(context: VerbContext, id: string): Promise<Verdict> {
+  const pipeline = context.pipeline();
+  const { live } = await rulesNow(context.ports(), pipeline);
+  const { rule } = ruleIn(live, id);
+  const hold = (why: string): Verdict => ({ gate: "rule", verdict: "HOLD", reasons: [why], checks: [] });
+  try {
+    const drafts = [{ ...rule, stage: "draft" as const }];
+    const { rules } = await backtestRules(context.ports(), { pipeline, path: pipeline.source, drafts });
+    return rules.find((one) => one.rule.id === id)!.verdict;
+  } catch (error) {
+    if (!(error instanceof SentinelError) || !error.code.startsWith("dataset.")) throw error;
+    return hold(`there is no past to judge it on: ${error.message}`);
+  }
+}
+
+function needsReason(): SentinelError {
+  return new SentinelError("cli.usage", "--force needs --reason", {
+    hint: 'write --reason "…": the journal keeps why a gate was overridden',
+  });
+}
+
+async function compare(context: VerbContext): Promise<VerbResult> {
+  const pipeline = context.pipeline();
+  const report = await compareRules(context.ports(), { pipeline, seed: pipeline.modelParameters.seed });
+  showComparison(context.output, report);
+  return { yes: isYes(report.verdict), json: report };
+}
+
+async function promote(context: VerbContext, { options }: VerbInput): Promise<VerbResult> {
+  const pipeline = context.pipeline();
+  const reason = textOption(options, "reason");
+  if (options.force === true && reason === undefined) throw needsReason();
+  const result = await promoteRules(context.ports(), {
+    pipeline,
+    actor: context.config.actor,
+    forced: options.force === true ? reason! : null,
+    seed: pipeline.modelParameters.seed,
+  });
+  showComparison(context.output, result);
+  const moved = `rule set ${short(result.candidate)} decides`;
+  context.output.line(result.moved ? moved : 'the live rule set stays; --force --reason "…" overrides');
+  return { yes: result.moved, json: result };
+}
+
+function showComparison(output: Output, report: RulesComparison): void {
+  output.line(
+    `live ${short(report.live)} against candidate ${short(report.candidate)}: ${report.pairs} transactions that both decided, ${report.matured} matured with ${report.frauds} frauds`,
+  );
+  const names = ["approve", "review", "block"];
+  output.table([
+    ["live \\ candidate", ...names],
+    ...report.agreement.map((row, at) => [names[at], ...row.map(String)]),
+  ]);
+  for (const one of [report.alertRate, report.recall, report.precision]) {
+    if (one === null) continue;
+    output.line(
+      `  ${one.metric}: ${percent(one.observedA)} → ${percent(one.observedB)} (difference ${percent(one.low)} to ${percent(one.high)})`,
+    );
+  }
+  output.verdict(report.verdict);
 }
 
 async function backtest(context: VerbContext, { args, options }: VerbInput): Promise<VerbResult> {
