@@ -44,14 +44,6 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "rows per second of one NDJSON stream through the server, a candidate in shadow and the log on",
     load: async () => (await import("./batch.ts")).bench,
   },
-  rules: {
-    purpose: "250 rules per event against json-rules-engine, and latency while rules change",
-    load: async () => (await import("./rules.ts")).bench,
-  },
-  backtest: {
-    purpose: "fifty rules over 1.75 million transactions, the stateless ones against DuckDB",
-    load: async () => (await import("./backtest.ts")).bench,
-  },
   path: {
     purpose:
       "where the time of one request goes: percentiles to p99.99, by stage, while snapshots are written and the log forgets; --picture FILE",
@@ -68,6 +60,18 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   start: {
     purpose: "how long a server takes to start beside a log of --rows predictions, and its memory",
     load: async () => (await import("./start.ts")).bench,
+  },
+  evidence: {
+    purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
+    load: async () => (await import("./evidence.ts")).bench,
+  },
+  rules: {
+    purpose: "250 rules per event against json-rules-engine, and latency while rules change",
+    load: async () => (await import("./rules.ts")).bench,
+  },
+  backtest: {
+    purpose: "fifty rules over 1.75 million transactions, the stateless ones against DuckDB",
+    load: async () => (await import("./backtest.ts")).bench,
   },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",

@@ -20,7 +20,7 @@ const AMONG = 9;
 const AMONG_MAX = 10_000;
 
 /**
- * A call of a closure that is another one each time costs as much as ten comparisons, so a number tells the frequent operations apart. A text that is compared with constants is
+ * A call of a closure that is another one each time costs as much as ten comparisons, so a number distinguishes the frequent operations. A text that is compared with constants is
  * looked up once, by its code among all constants of the program; from then on it is a number.
  */
 export class Machine implements Shortcut {

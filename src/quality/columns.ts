@@ -44,13 +44,6 @@ export function hasNumber(values: Float64Array): boolean {
   return false;
 }
 
-/** How often each code of a dictionary occurs. */
-export function codeCounts(column: { readonly codes: Int32Array; readonly dictionary: readonly string[] }): Int32Array {
-  const counts = new Int32Array(column.dictionary.length);
-  for (let row = 0; row < column.codes.length; row++) if (column.codes[row] >= 0) counts[column.codes[row]]++;
-  return counts;
-}
-
 function flagCodes(codes: Int32Array): Uint8Array {
   const missing = new Uint8Array(codes.length);
   for (let row = 0; row < codes.length; row++) if (codes[row] < 0) missing[row] = 1;
