@@ -171,6 +171,7 @@ test("a client that sends ahead without end is answered so far, and then cut off
   expect(statuses.at(-1)).toBe("HTTP/1.1 503");
   expect(statuses.length).toBeLessThan(200);
   expect(answer).toMatch(/"code":"server.overloaded"/);
+  expect(answer).toMatch(/^retry-after: 1\r$/im);
 });
 
 test.each([
