@@ -9,6 +9,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "detection on the Fraud Detection Handbook's protocol, with its features and with ours",
     load: async () => (await import("./quality.ts")).bench,
   },
+  validate: {
+    purpose:
+      "30 expectations on the reference rows against Great Expectations on pandas; --cell rows20m: 20 million simulated rows",
+    load: async () => (await import("./validate.ts")).bench,
+  },
   features: {
     purpose: "rate of replay, time of one online vector, memory per key",
     load: async () => (await import("./features.ts")).bench,
@@ -55,6 +60,18 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   start: {
     purpose: "how long a server takes to start beside a log of --rows predictions, and its memory",
     load: async () => (await import("./start.ts")).bench,
+  },
+  evidence: {
+    purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
+    load: async () => (await import("./evidence.ts")).bench,
+  },
+  rules: {
+    purpose: "250 rules per event against json-rules-engine, and latency while rules change",
+    load: async () => (await import("./rules.ts")).bench,
+  },
+  backtest: {
+    purpose: "fifty rules over 1.75 million transactions, the stateless ones against DuckDB",
+    load: async () => (await import("./backtest.ts")).bench,
   },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",

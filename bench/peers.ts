@@ -37,6 +37,11 @@ export function runPeer<T>(name: string, task: object): Promise<T> {
   return runProcess<T>(peerPython, [path.join(ROOT, "bench", `${name}.py`)], task);
 }
 
+/** The same by the interpreter of another environment. */
+export function runPython<T>(venv: string, name: string, task: object): Promise<T> {
+  return runProcess<T>(path.join(venv, "bin", "python"), [path.join(ROOT, "bench", `${name}.py`)], task);
+}
+
 /** Runs bench/NAME.ts (or its compiled form) of this build on a task. */
 export function runOwn<T>(name: string, task: object): Promise<T> {
   const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";

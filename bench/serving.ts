@@ -11,6 +11,8 @@ const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
 /** Requests are the table's last rows, moved behind its end. */
 const BODIES = 20_000;
 const SHUTDOWN_MS_MAX = 20_000;
+/** Of /proc, per second. */
+const CLOCK_TICKS = 100;
 
 /** The card pipeline trained twice on the data: a champion and a candidate; `withoutShadow` is the same champion alone, `copy` the whole again. */
 export async function preparedWorkspace(
@@ -108,6 +110,12 @@ export async function sentinelServer(
         child.kill("SIGKILL");
       }),
   };
+}
+
+/** Seconds of processor time that a process has used. */
+export function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
 }
 
 /** Resident memory of a process in megabytes, now or at its most; NaN where the system does not say. */

@@ -4,7 +4,7 @@ import path from "node:path";
 import { openLog, single } from "../src/drivers/log/sqlite/schema.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
 import { runOwn } from "./peers.ts";
-import { preparedWorkspace, residentMb, sentinelServer, writeBodies } from "./serving.ts";
+import { preparedWorkspace, processorSeconds, residentMb, sentinelServer, writeBodies } from "./serving.ts";
 
 /** Predictions between the last save and a kill: what five minutes of 1,000 per second leave. */
 const UNSAVED = 300_000;
@@ -51,6 +51,7 @@ export const bench: Bench = {
 
 interface StartFigures extends Figures {
   readonly readySeconds: number;
+  readonly readyProcessorSeconds: number;
   readonly idsKnownSeconds: number;
   readonly memoryMbMost: number;
 }
@@ -73,12 +74,16 @@ async function timedStart(
     },
   });
   const readySeconds = seconds();
+  const readyProcessorSeconds = processorSeconds(server.pid);
   await known;
-  return { server, figures: { readySeconds, idsKnownSeconds, memoryMbMost: residentMb(server.pid, "VmHWM") } };
+  return {
+    server,
+    figures: { readySeconds, readyProcessorSeconds, idsKnownSeconds, memoryMbMost: residentMb(server.pid, "VmHWM") },
+  };
 }
 
-function text({ readySeconds, idsKnownSeconds, memoryMbMost }: StartFigures): string {
-  return `ready after ${readySeconds.toFixed(1)} s, all ids known after ${idsKnownSeconds.toFixed(1)} s, ${memoryMbMost.toFixed(0)} MB at most`;
+function text({ readySeconds, readyProcessorSeconds, idsKnownSeconds, memoryMbMost }: StartFigures): string {
+  return `ready after ${readySeconds.toFixed(1)} s (${readyProcessorSeconds.toFixed(1)} s of processor time), all ids known after ${idsKnownSeconds.toFixed(1)} s, ${memoryMbMost.toFixed(0)} MB at most`;
 }
 
 function logIn(state: string): string {

@@ -5,6 +5,7 @@ import { evaluateResults, evaluateVersion } from "../lifecycle/evaluate.ts";
 import { textOption } from "./options.ts";
 import { checkOutFolder } from "./out.ts";
 import { figure } from "./output.ts";
+import { SUMMARY_OPTION } from "./summary.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -13,6 +14,7 @@ export const verb: Verb = {
     ["--to <version>", "a version (default: the candidate, else the champion)"],
     ["--trained <file>", "instead: the version whose bundle this train.json of `train --out` names"],
     ["--out <dir>", "write metrics.json and the curves as CSV into this folder"],
+    SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     const to = textOption(options, "to") ?? null;

@@ -76,7 +76,7 @@ export async function main(argv: readonly string[]): Promise<number> {
           .slice(0, -2)
           .flat()
           .filter((arg): arg is string => typeof arg === "string");
-        result = await runVerb(verb, { options, args, output });
+        result = await runVerb(name, verb, { options, args, output });
       });
     } else if (name !== undefined && name !== "help") {
       throw new SentinelError("cli.usage", `there is no verb ${JSON.stringify(name)}`, {
@@ -158,6 +158,28 @@ function describeProgram(): Command {
 }
 
 async function runVerb(
+  name: string,
+  verb: Verb,
+  given: { readonly options: VerbOptions; readonly args: readonly string[]; readonly output: Output },
+): Promise<VerbResult> {
+  const file = given.options.summary;
+  if (typeof file !== "string") return await runIn(verb, given);
+  const { recorded } = await import("./summary.ts");
+  const { checkOutFile } = await import("./out.ts");
+  checkOutFile("--summary", file);
+  const record = recorded(given.output, { verb: name, file });
+  let ended: { readonly error?: unknown } = {};
+  try {
+    return await runIn(verb, { ...given, output: record.output });
+  } catch (error) {
+    ended = { error };
+    throw error;
+  } finally {
+    record.write(ended.error);
+  }
+}
+
+async function runIn(
   verb: Verb,
   given: { readonly options: VerbOptions; readonly args: readonly string[]; readonly output: Output },
 ): Promise<VerbResult> {

@@ -7,6 +7,7 @@ import { type MonitorResult, monitor } from "../lifecycle/monitor.ts";
 import { percent, showInputs } from "./inputs.ts";
 import { textOption, timeOption } from "./options.ts";
 import { figure, type Output } from "./output.ts";
+import { SUMMARY_OPTION } from "./summary.ts";
 import type { Verb } from "./verb.ts";
 
 const FEATURES_SHOWN = 8;
@@ -15,6 +16,7 @@ export const verb: Verb = {
   options: [
     ["--data <file>", "a table to look at (default: the prediction log)"],
     ["--until <time>", "end of the window (default: the newest transaction)"],
+    SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     const result = await monitor(context.ports(), {

@@ -2,6 +2,7 @@
 import { isYes } from "../core/verdict.ts";
 import { promote } from "../lifecycle/promote.ts";
 import { forceReason, textOption } from "./options.ts";
+import { SUMMARY_OPTION } from "./summary.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -9,6 +10,7 @@ export const verb: Verb = {
     ["--to <version>", "a version or candidate-NAME (default: the alias candidate)"],
     ["--force", "promote although the gate said HOLD or REJECT"],
     ["--reason <text>", "why, for the journal (with --force)"],
+    SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     const pipeline = context.pipeline();

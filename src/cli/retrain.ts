@@ -6,6 +6,7 @@ import { visible } from "../core/visible.ts";
 import { retrain } from "../lifecycle/retrain.ts";
 import { showMonitor } from "./monitor.ts";
 import { durationOption, forceReason, integerOption, textOption } from "./options.ts";
+import { SUMMARY_OPTION } from "./summary.ts";
 import { showTraining } from "./train.ts";
 import type { Verb, VerbContext, VerbOptions, VerbResult } from "./verb.ts";
 
@@ -22,6 +23,7 @@ export const verb: Verb = {
     ["--watch", "look again every --interval instead of once"],
     ["--interval <duration>", "with --watch (default 1h)"],
     ["--rounds <n>", "with --watch: stop after so many looks"],
+    SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     if (options.watch !== true) return once(context, options);

@@ -6,14 +6,19 @@ import { visible } from "../core/visible.ts";
 import {
   addRule,
   applyRules,
+  type Backtest,
+  backtestRules,
   type ChangeResult,
+  conflictsOf,
+  percent,
+  type RuleBacktest,
   removeRule,
   rollbackRules,
   rulesHistory,
   rulesNow,
   stageRule,
 } from "../lifecycle/rules.ts";
-import { choiceOption, numberOption, textOption } from "./options.ts";
+import { choiceOption, numberOption, textOption, timeOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import type { Verb, VerbContext, VerbInput, VerbResult } from "./verb.ts";
 
@@ -25,7 +30,7 @@ export const verb: Verb = {
     ["--check", "apply: only show the plan; exit 1 when there is something to do"],
     ["--candidate", "apply, add, stage: change the candidate rule set, which decides nothing, instead of the live one"],
     ["--file <file>", "apply: another file than pipelines/NAME.rules.yaml"],
-    ["--when <condition>", "add: the SQL condition"],
+    ["--when <condition>", "add, backtest: the SQL condition"],
     ["--action <action>", `add: ${RULE_ACTIONS.join(", ")} (default review)`],
     ["--severity <severity>", `add: ${RULE_SEVERITIES.join(", ")} (default warning)`],
     ["--description <text>", "add: what an analyst should read beside a hit"],
@@ -33,6 +38,11 @@ export const verb: Verb = {
     ["--owner <name>", "add: who answers for the rule"],
     ["--replace", "add: replace the rule of this id"],
     ["--share <share>", "add, stage: of the entities, in stage rollout (default 0.1)"],
+    ["--data <file>", "backtest, conflicts: a table (default: the pipeline's source)"],
+    ["--log", "backtest, conflicts: what the servers answered, from the log"],
+    ["--from <time>", "backtest: judge transactions from then on; those before fill the windows"],
+    ["--until <time>", "backtest: judge transactions until then"],
+    ["--no-model", "backtest: do not ask the champion, which takes most of the time"],
     ["--to <hash>", "rollback: the rule set to put back (default: the one before)"],
     ["--reason <text>", "why, for the journal"],
   ],
@@ -47,7 +57,17 @@ export const verb: Verb = {
   },
 };
 
-const ACTIONS: Readonly<Record<string, Action>> = { list, apply, add, stage, remove, history, rollback };
+const ACTIONS: Readonly<Record<string, Action>> = {
+  list,
+  apply,
+  add,
+  stage,
+  backtest,
+  conflicts,
+  remove,
+  history,
+  rollback,
+};
 
 async function list(context: VerbContext): Promise<VerbResult> {
   const { head, live, candidate } = await rulesNow(context.ports(), context.pipeline());
@@ -92,16 +112,7 @@ async function add(context: VerbContext, { args, options }: VerbInput): Promise<
     "an id: sentinel rules add big-crypto --when \"amount > 1000 AND currency = 'BTC'\"",
   );
   const when = needed(textOption(options, "when"), "add", "--when with the condition");
-  const rule: Rule = {
-    id,
-    when,
-    action: choiceOption(options, "action", RULE_ACTIONS) ?? "review",
-    severity: choiceOption(options, "severity", RULE_SEVERITIES) ?? "warning",
-    description: textOption(options, "description") ?? "",
-    stage: choiceOption(options, "stage", RULE_STAGES) ?? "draft",
-    share: shareOf(options) ?? 0.1,
-    owner: textOption(options, "owner") ?? "",
-  };
+  const rule: Rule = { ...ruleOf(options, id), when };
   const replace = options.replace === true;
   const result = await addRule(context.ports(), { ...byOf(context, { options }), rule, replace });
   show(context.output, result);
@@ -120,6 +131,129 @@ async function stage(context: VerbContext, { args, options }: VerbInput): Promis
   const result = await stageRule(context.ports(), { ...by, id, stage: to, ...(share === undefined ? {} : { share }) });
   show(context.output, result);
   return { yes: true, json: result };
+}
+
+async function backtest(context: VerbContext, { args, options }: VerbInput): Promise<VerbResult> {
+  const when = textOption(options, "when");
+  const id = args[1];
+  const draft: Rule | null = when === undefined ? null : { ...ruleOf(options, id ?? "this"), when, stage: "draft" };
+  const report = await backtestRules(context.ports(), {
+    ...pastOf(context, options),
+    ...(draft === null ? {} : { drafts: [draft] }),
+  });
+  const wanted = draft?.id ?? id;
+  const shown = wanted === undefined ? report.rules : report.rules.filter(({ rule }) => rule.id === wanted);
+  if (shown.length === 0) {
+    throw new SentinelError(
+      "rules.unknown",
+      wanted === undefined ? "there are no rules" : `there is no rule ${wanted}`,
+      {
+        hint: "give a condition with --when, or add rules first; `sentinel rules list` shows them",
+      },
+    );
+  }
+  showBacktest(context.output, { ...report, rules: shown });
+  const one = shown.length === 1 ? shown[0] : null;
+  return { yes: one === null || one.verdict.verdict === "PROMOTE", json: { ...report, rules: shown } };
+}
+
+async function conflicts(context: VerbContext, { options }: VerbInput): Promise<VerbResult> {
+  const { path, ...rest } = pastOf(context, options);
+  const asked = options.log === true || textOption(options, "data") !== undefined;
+  const report = await conflictsOf(context.ports(), { ...rest, past: asked ? { path } : null });
+  const { output } = context;
+  for (const finding of report.findings) {
+    const other = "other" in finding ? ` and ${finding.other}` : "";
+    output.line(`  ${finding.kind}: ${finding.rule}${other}: ${finding.why}`);
+  }
+  if (report.findings.length === 0) output.line("nothing can be proven against these rules");
+  if (report.left > 0) output.line(`${report.left} more rules were not compared with each other`);
+  const { measured } = report;
+  if (measured === null) output.line("\n  --data FILE or --log shows which rules really fire together");
+  else if (measured.pairs.length > 0) {
+    output.table([
+      ["rule", "and", "both", "of the first", "of the second"],
+      ...measured.pairs
+        .slice(0, PAIRS_SHOWN)
+        .map(({ rule, other, both, shareOfRule, shareOfOther }) => [
+          rule,
+          other,
+          String(both),
+          percent(shareOfRule),
+          percent(shareOfOther),
+        ]),
+    ]);
+  }
+  return { yes: !report.findings.some(({ kind }) => !kind.startsWith("undecided")), json: report };
+}
+
+const PAIRS_SHOWN = 20;
+
+function pastOf(context: VerbContext, options: VerbInput["options"]) {
+  const pipeline = context.pipeline();
+  const [from, to] = [timeOption(options, "from"), timeOption(options, "until")];
+  return {
+    pipeline,
+    path: options.log === true ? null : (textOption(options, "data") ?? pipeline.source),
+    model: options.model !== false,
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  };
+}
+
+function showBacktest(output: Output, report: Backtest): void {
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+  output.line(
+    `${report.rows.toLocaleString("en")} transactions of ${visible(report.where)}, judged ${day(report.from)} … ${day(report.to)}, truths known until ${day(report.maturedTo)}`,
+  );
+  const model = report.model === null ? "no model beside the rules" : `beside model version ${report.model}`;
+  output.line(`${report.frauds.toLocaleString("en")} frauds (${percent(report.fraudRate)}), ${model}`);
+  for (const note of report.notes) output.line(`  ! ${note}`);
+  const range = ({
+    value,
+    low,
+    high,
+  }: {
+    readonly value: number;
+    readonly low: number;
+    readonly high: number;
+  }): string => (Number.isNaN(value) ? "unknown" : `${percent(value)} (${percent(low)}–${percent(high)})`);
+  output.table([
+    ["rule", "fires/day", "alerts/day", "precision", "recall", "only it", "beyond model", "µs", "verdict"],
+    ...report.rules.map((one) => [
+      one.rule.id,
+      one.firesPerDay.toFixed(1),
+      one.alertsPerDay.toFixed(1),
+      range(one.precision),
+      range(one.recall),
+      String(one.onlyMe),
+      one.beyondModel === null ? "-" : `${one.beyondModel.frauds} of ${one.beyondModel.hits}`,
+      one.micros.toFixed(2),
+      one.verdict.verdict,
+    ]),
+  ]);
+  for (const one of report.rules) showRule(output, one);
+}
+
+function showRule(
+  output: Output,
+  { rule, verdict, overlap, money, immature, unknowable, unready }: RuleBacktest,
+): void {
+  output.line(`  ${rule.id}: ${verdict.verdict}: ${verdict.reasons.join("; ")}`);
+  if (money !== null && money.frauds > 0) {
+    const whole = (sum: number): string => Math.round(sum).toLocaleString("en");
+    const beyond = money.beyondModel === null ? "" : `, ${whole(money.beyondModel)} beyond model and rules`;
+    output.line(`    money of frauds: ${whole(money.frauds)}, ${whole(money.onlyMe)} only by it${beyond}`);
+  }
+  if (overlap.length > 0) {
+    output.line(`    fires with: ${overlap.map((one) => `${one.rule} ${percent(one.share)}`).join(", ")}`);
+  }
+  const left = [
+    immature > 0 ? `${immature} hits are too young to be judged` : "",
+    unknowable > 0 ? `of ${unknowable} hits nobody knows the truth` : "",
+    unready > 0 ? `on ${unready} transactions its windows were not filled` : "",
+  ].filter((words) => words !== "");
+  if (left.length > 0) output.line(`    ${left.join("; ")}`);
 }
 
 async function remove(context: VerbContext, { args, options }: VerbInput): Promise<VerbResult> {
@@ -153,6 +287,18 @@ async function rollback(context: VerbContext, { options }: VerbInput): Promise<V
   });
   context.output.line(`rule set ${short(result.to)} decides again, instead of ${short(result.from)}`);
   return { yes: true, json: result };
+}
+
+function ruleOf(options: VerbInput["options"], id: string): Omit<Rule, "when"> {
+  return {
+    id,
+    action: choiceOption(options, "action", RULE_ACTIONS) ?? "review",
+    severity: choiceOption(options, "severity", RULE_SEVERITIES) ?? "warning",
+    description: textOption(options, "description") ?? "",
+    stage: choiceOption(options, "stage", RULE_STAGES) ?? "draft",
+    share: shareOf(options) ?? 0.1,
+    owner: textOption(options, "owner") ?? "",
+  };
 }
 
 function byOf(context: VerbContext, { options }: Pick<VerbInput, "options">) {

@@ -8,6 +8,7 @@ import type { ModelVersion } from "../ports/registry.ts";
 import { candidateOption, forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
 import { checkOutFolder } from "./out.ts";
 import { figure, type Output } from "./output.ts";
+import { SUMMARY_OPTION } from "./summary.ts";
 import type { Verb } from "./verb.ts";
 
 /** Metrics shown on the terminal; the rest is in the run and the card. */
@@ -33,6 +34,7 @@ export const verb: Verb = {
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
     ["--out <dir>", "write train.json, metrics.json and learning.csv into this folder"],
+    SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     const { output, config } = context;

@@ -17,7 +17,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import { instants, type Place } from "./data/instants.ts";
-import { checkKnownAt, columnList, fileNames, placeIn } from "./data/source.ts";
+import { checkDigits, checkKnownAt, columnList, fileNames, placeIn } from "./data/source.ts";
 import { LABEL_KNOWN_AT } from "./data/vectors.ts";
 import { composed, labelColumn } from "./data/written.ts";
 
@@ -66,6 +66,7 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
     names.filter((name) => named.has(name)).map((name) => named.get(name)!);
   const table = await dataset.read(file, { columns: fileNamesOf(read), spelled: fileNamesOf(spelled) });
   const column = (name: string): Column | undefined => table.columns.get(named.get(name) ?? "");
+  checkDigits(column(id)!, placeIn(description, { name: named.get(id)!, pipeline }));
   const instantsIn = (name: string): TimeColumn | null => {
     const given = column(name);
     if (given === undefined) return null;

@@ -17,7 +17,10 @@ import { ListIndex } from "../rules/lists.ts";
 import { type ChangeResult, changeRules, type Side } from "./rules/change.ts";
 import { readRulesFile, rulesFileOf, rulesNow, storeOf } from "./rules/now.ts";
 
+export { type Backtest, backtestRules, type RuleBacktest } from "./rules/backtest.ts";
 export type { ChangeResult } from "./rules/change.ts";
+export { conflictsOf } from "./rules/conflicts.ts";
+export { percent } from "./rules/judge.ts";
 export { listsOf, rulesFileOf, rulesNow } from "./rules/now.ts";
 
 /** Who changes the rules, and why. */

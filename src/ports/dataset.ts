@@ -22,6 +22,14 @@ export interface ReadOptions {
   readonly spelled?: readonly string[];
 }
 
+/** A table that is planned once and read in batches, as often as needed. */
+export interface DatasetScan {
+  /** The table without its rows: names and kinds of the planned columns, in file order. */
+  readonly empty: Table;
+  /** The named ones of them, batch by batch, in the table's order; at most two batches are in memory. */
+  batches(columns: readonly string[]): AsyncIterable<Table>;
+}
+
 /**
  * Reads and writes tables. A path to read is a file, a folder (the tables below it, in the order of their paths; folders such as
  * `date=2024-01-01` are columns), a pattern with `*`, or several of these separated by commas. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
@@ -31,6 +39,8 @@ export interface Dataset {
   describe(path: string): Promise<DatasetDescription>;
   /** The named columns (all when absent; booleans as 0/1 numbers), in file order. */
   read(path: string, options?: ReadOptions): Promise<Table>;
+  /** Plans the named columns, as `read` would read them, of a table that need not fit into memory. */
+  scan(path: string, options?: ReadOptions): Promise<DatasetScan>;
   /**
    * Streams tables of equal columns into one file, whose format its ending names; appears whole or not at all. Numbers
    * become doubles, the columns named in `integers` 64-bit integers and those in `floats` 32-bit floats, where the format tells

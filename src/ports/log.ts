@@ -31,6 +31,18 @@ export interface PredictionRecord {
    * state to itself: then the order is that of `sequence`.
    */
   readonly applied?: number;
+  /** Present where the model would block and a draw decided whether it was let through (`decisions.explore`). */
+  readonly explored?: Explored;
+}
+
+/** A draw about a transaction that the model blocks; its outcome is the record's decision. */
+export interface Explored {
+  /** The chance with which it was let through, over 0 and up to 1. */
+  readonly propensity: number;
+  /** The largest amount of the band that the chance was written for. */
+  readonly upTo: number;
+  /** Which draw: the hash of the rules that were in force, so that a later look recomputes by the same ones. */
+  readonly rules: string;
 }
 
 /** What a candidate said about the same transaction: one joined record of both sides. */
@@ -137,6 +149,10 @@ export interface AnsweredRow {
 export interface ShadowPair extends ShadowRecord {
   readonly card: string;
   readonly amount: number;
+  /** What was answered; a draw may have let through what the champion would block. */
+  readonly answered: Decision;
+  /** The chance with which it was let through, where a draw decided; null where none did. */
+  readonly propensity: number | null;
   /** null: no label yet. */
   readonly fraud: boolean | null;
   readonly labelKnownAt: number | null;

@@ -84,7 +84,7 @@ function unexpectedText(result: ExpectationResult["result"]): string {
     : [];
   const isGap = list.every((value) => value === null);
   const such = isGap ? "" : `, such as ${list.map((value) => JSON.stringify(value)).join(", ")}`;
-  return `${count} of ${result.element_count} rows unexpected${share}${such} in row ${index.join(", ")}`;
+  return `${count} of ${result.element_count} rows unexpected${share}${such} in data row ${index.map((row) => Number(row) + 1).join(", ")}`;
 }
 
 function clip(text: string): string {

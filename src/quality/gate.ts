@@ -2,10 +2,12 @@
 import type { Table } from "../core/table.ts";
 import type { Check, Verdict } from "../core/verdict.ts";
 import { checkName, observedText, requiredText } from "./describe.ts";
-import { evaluateSuite } from "./evaluate.ts";
+import { type Batches, type Evaluated, evaluateBatches, evaluateTable, type Onlooker } from "./evaluate.ts";
 import type { RequiredKind } from "./expectations/schema.ts";
 import type { ExpectationResult, ValidationResult } from "./result.ts";
+import type { FaultRows } from "./sample.ts";
 import { type Expectation, makeExpectation, type Severity, type Suite } from "./suite.ts";
+import type { TallyPool } from "./tally-pool.ts";
 
 /** What Sentinel asks beside the suite. Infinity is asked for always; the rest where it is given. */
 export interface Requirements {
@@ -27,6 +29,8 @@ export interface DataGateResult {
   readonly verdict: Verdict;
   /** The whole validation in Great Expectations' JSON: first the requirements, then the suite in its order. */
   readonly result: ValidationResult;
+  /** In the same order, which rows are at fault; null for a check that judges no single row. */
+  readonly faults: readonly (FaultRows | null)[];
 }
 
 /**
@@ -38,14 +42,37 @@ export function dataGate({
   table,
   suite,
   requirements = {},
-}: {
-  readonly table: Table;
+  pool,
+}: GateInput & { readonly table: Table }): DataGateResult {
+  const { now = null } = requirements;
+  return gateResult(evaluateTable(table, wholeSuite(suite, requirements), { now, pool }));
+}
+
+/** The same of a table that comes in batches. Errors: those of reading. */
+export async function dataGateOfBatches({
+  batches,
+  suite,
+  requirements = {},
+  pool,
+  onlooker,
+}: GateInput & { readonly batches: Batches; readonly onlooker?: Onlooker }): Promise<DataGateResult> {
+  const { now = null } = requirements;
+  return gateResult(await evaluateBatches(batches, wholeSuite(suite, requirements), { now, pool, onlooker }));
+}
+
+interface GateInput {
   readonly suite: Suite;
   readonly requirements?: Requirements;
-}): DataGateResult {
-  const expectations = [...requirementExpectations(requirements), ...suite.expectations];
-  const result = evaluateSuite(table, { ...suite, expectations }, { now: requirements.now ?? null });
-  return { verdict: verdictFor(result), result };
+  /** Memory of counts of different values; without one they stay in memory. */
+  readonly pool?: TallyPool;
+}
+
+function wholeSuite(suite: Suite, requirements: Requirements): Suite {
+  return { ...suite, expectations: [...requirementExpectations(requirements), ...suite.expectations] };
+}
+
+function gateResult({ result, faults }: Evaluated): DataGateResult {
+  return { verdict: verdictFor(result), result, faults };
 }
 
 function verdictFor(result: ValidationResult): Verdict {

@@ -7,7 +7,7 @@ export const STYLE = `
 --pass:#5cc98d;--warn:#e8b04f;--fail:#ff7b7b;--pass-tint:#173226;--warn-tint:#352a15;--fail-tint:#3a1d20}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:2rem 1.25rem 3rem}
+main{max-width:72rem;margin:0 auto;padding:2rem 1.25rem 3rem}
 header{background:var(--card);border:1px solid var(--line);border-left:.5rem solid var(--tone);border-radius:.75rem;padding:1.5rem 1.75rem}
 .pass{--tone:var(--pass);--tint:var(--pass-tint)}.warn{--tone:var(--warn);--tint:var(--warn-tint)}.fail{--tone:var(--fail);--tint:var(--fail-tint)}
 .kicker{margin:0;color:var(--soft);font-size:.875rem;letter-spacing:.02em}
@@ -32,7 +32,8 @@ code{font:.875em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 table{border-collapse:collapse;width:100%;font-size:.875rem}caption{text-align:left;padding:.5rem .75rem;color:var(--soft)}
 th,td{text-align:left;padding:.25rem .75rem;border-top:1px solid var(--line);overflow-wrap:anywhere}
 th{color:var(--soft);font-weight:600}td:first-child{width:8rem;font-variant-numeric:tabular-nums;color:var(--soft)}
+body .charts{margin-top:1rem}.export{margin:1rem 0 0}.export a{color:var(--pass);font-weight:600}
 footer{margin-top:2rem;color:var(--soft);font-size:.875rem}
-@media (max-width:40rem){.body{padding-left:1rem}summary{flex-wrap:wrap}}
+@media (max-width:40rem){main{padding:1rem .75rem 2rem}header{padding:1.1rem 1rem}h1{font-size:1.5rem}.body{padding-left:1rem}summary{flex-wrap:wrap}.pairs{grid-template-columns:1fr}.pairs dt{margin-top:.35rem}td:first-child{width:5.5rem}}
 @media print{body{background:#fff}.rows{max-height:none}}
 `;

@@ -1,11 +1,19 @@
 // The report of a validation as one HTML page that needs nothing else: no network, no script, light and dark.
+import { CHART_STYLE } from "../core/chart.ts";
+import { escapeHtml } from "../core/html.ts";
 import { checkName, observedText, requiredText } from "./describe.ts";
+import { pictureOf } from "./pictures.ts";
 import { STYLE } from "./report-style.ts";
 import type { CheckStatus, ExpectationResult, ValidationResult } from "./result.ts";
+import type { ColumnSketch } from "./sketch.ts";
 
 /** How many rows at fault the page shows of one check. */
 const SAMPLE_SHOWN_MAX = 20;
 const TEXT_LENGTH_MAX = 400;
+/** A page of more pictures takes long to open. */
+const PICTURES_MAX = 200;
+/** CSV that a page carries with it. */
+const EXPORT_BYTES_MAX = 2_000_000;
 
 /**
  * A page with the answer, the figures, and every check: what was wanted, what was seen, which rows. Everything that comes from
@@ -13,7 +21,7 @@ const TEXT_LENGTH_MAX = 400;
  */
 export function htmlReport(
   result: ValidationResult,
-  { title = "Data gate", subtitle = "" }: { readonly title?: string; readonly subtitle?: string } = {},
+  { title = "Data gate", subtitle = "", sketches = new Map(), failures = null }: ReportOptions = {},
 ): string {
   const failing = result.results.filter(({ success }) => !success).sort(bySeverity);
   const passing = result.results.filter(({ success }) => success);
@@ -24,18 +32,28 @@ export function htmlReport(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${escapeHtml(title)}: ${escapeHtml(result.suite_name)}</title>
-<style>${STYLE}</style>
+<style>${STYLE}${CHART_STYLE}</style>
 </head>
 <body>
 <main>
 ${header(result, { title, subtitle })}
-${section("What needs attention", failing, "open")}
-${section("What is as expected", passing, "")}
+${download(failures)}
+${section("What needs attention", failing, { open: "open", sketches })}
+${section("What is as expected", passing, { open: "", sketches })}
 <footer>Suite <b>${escapeHtml(result.suite_name)}</b> in Great Expectations' JSON, judged by Sentinel.</footer>
 </main>
 </body>
 </html>
 `;
+}
+
+export interface ReportOptions {
+  readonly title?: string;
+  readonly subtitle?: string;
+  /** What the columns look like; without one a check has no picture of its column. */
+  readonly sketches?: ReadonlyMap<string, ColumnSketch>;
+  /** The rows at fault as CSV, to be saved from the page. */
+  readonly failures?: string | null;
 }
 
 type Answer = "pass" | "warn" | "fail";
@@ -75,15 +93,30 @@ function figure(name: string, value: string): string {
   return `<div><dt>${name}</dt><dd>${value}</dd></div>`;
 }
 
-function section(title: string, results: readonly ExpectationResult[], open: "open" | ""): string {
+/** A link that holds the file, where it is not too long for a page; it works without a network. */
+function download(csv: string | null): string {
+  if (csv === null) return "";
+  const bytes = Buffer.from(csv, "utf8");
+  if (bytes.length > EXPORT_BYTES_MAX)
+    return '<p class="export">The rows at fault are too many for this page: <code>sentinel validate --failures FILE</code> writes them as CSV.</p>';
+  const href = `data:text/csv;charset=utf-8;base64,${bytes.toString("base64")}`;
+  return `<p class="export"><a download="failing-rows.csv" href="${href}">Save the rows at fault as CSV</a> (the first of each check and a sample of all, with every column)</p>`;
+}
+
+interface Drawn {
+  readonly open: "open" | "";
+  readonly sketches: ReadonlyMap<string, ColumnSketch>;
+}
+
+function section(title: string, results: readonly ExpectationResult[], drawn: Drawn): string {
   if (results.length === 0) return "";
   return `<section>
 <h2>${title} <span class="count">${results.length}</span></h2>
-${results.map((one) => card(one, open)).join("\n")}
+${results.map((one, i) => card(one, drawn, i < PICTURES_MAX)).join("\n")}
 </section>`;
 }
 
-function card(one: ExpectationResult, open: "open" | ""): string {
+function card(one: ExpectationResult, { open, sketches }: Drawn, pictured: boolean): string {
   const { type, notes, description, severity } = one.expectation_config;
   const why = description ?? notes ?? "";
   const tone = one.success ? "pass" : severityRank(one) === 0 ? "fail" : "warn";
@@ -96,6 +129,7 @@ ${why === "" ? "" : `<p class="why">${text(why)}</p>`}
 <dt>Seen</dt><dd>${text(observedText(one))}</dd>
 <dt>Check</dt><dd><code>${text(type)}</code></dd>
 </dl>
+${pictured ? pictureOf(one, sketches) : ""}
 ${sample(one)}
 </div>
 </details>`;
@@ -115,11 +149,14 @@ function sample({ result }: ExpectationResult): string {
   if (!Array.isArray(values) || !Array.isArray(rows) || values.length === 0) return "";
   const lines = values
     .slice(0, SAMPLE_SHOWN_MAX)
-    .map((value, i) => `<tr><td>${text(grouped(rows[i]))}</td><td><code>${text(shown(value))}</code></td></tr>`);
+    .map(
+      (value, i) =>
+        `<tr><td>${text(grouped(Number(rows[i]) + 1))}</td><td><code>${text(shown(value))}</code></td></tr>`,
+    );
   const total = Number(result.unexpected_count);
   const caption =
     total > lines.length ? `The first ${lines.length} of ${grouped(total)} rows at fault` : "Rows at fault";
-  return `<div class="rows"><table><caption>${caption}</caption><thead><tr><th>Row</th><th>Value</th></tr></thead><tbody>${lines.join("")}</tbody></table></div>`;
+  return `<div class="rows"><table><caption>${caption}</caption><thead><tr><th>Data row</th><th>Value</th></tr></thead><tbody>${lines.join("")}</tbody></table></div>`;
 }
 
 function shown(value: unknown): string {
@@ -143,16 +180,4 @@ function grouped(value: unknown): string {
 
 function text(content: string): string {
   return escapeHtml(content.length <= TEXT_LENGTH_MAX ? content : `${content.slice(0, TEXT_LENGTH_MAX - 1)}…`);
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-function escapeHtml(content: string): string {
-  return content.replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }

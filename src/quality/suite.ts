@@ -48,7 +48,15 @@ export function parseSuite(
   text: string,
   { where, parameters = {} }: { readonly where: string; readonly parameters?: Json },
 ): Suite {
-  const root = asObject(parseJson(text, where), where);
+  return suiteOf(parseJson(text, where), { where, parameters });
+}
+
+/** The same of content that was read already. */
+export function suiteOf(
+  content: unknown,
+  { where, parameters = {} }: { readonly where: string; readonly parameters?: Json },
+): Suite {
+  const root = asObject(content, where);
   const own = asObject(root.suite_parameters ?? root.evaluation_parameters ?? {}, `${where}: suite_parameters`);
   const filled = { ...own, ...parameters };
   const listed = root.expectations;

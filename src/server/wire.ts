@@ -53,6 +53,8 @@ export interface Wires {
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 const LOOK_MS = 1000;
+/** Heads that are kept; where each has an id of its own, all are forgotten now and then. */
+const HEADS_MAX = 256;
 
 /** Takes the server's new connections from node:http, and gives each back when it brings what is not plain. */
 export function wiresOf(options: WireOptions): Wires {
@@ -63,6 +65,7 @@ export function wiresOf(options: WireOptions): Wires {
     wires: new Set<Wire>(),
     keepAliveMs,
     closing: false,
+    heads: new Map(),
     tail: "",
     tailOf: Number.NaN,
     toHttp: (socket) => {
@@ -110,6 +113,8 @@ interface Shared {
   readonly keepAliveMs: number;
   readonly toHttp: (socket: Socket) => void;
   closing: boolean;
+  /** Plain heads by their text: a client's are mostly alike. */
+  readonly heads: Map<string, PlainHead>;
   /** The last lines of every head, and the second that they name. */
   tail: string;
   tailOf: number;
@@ -126,8 +131,7 @@ class Wire implements Exchange {
   /** When something last moved, by the clock's elapsed time. */
   since: number;
   private readonly shared: Shared;
-  /** The last head, as it came and as it was read: a client's heads are mostly alike. */
-  private headText = "";
+  /** Of the request under way. */
   private head: PlainHead | null = null;
   /** What came while a request was being answered. */
   private later: Buffer[] = [];
@@ -197,10 +201,7 @@ class Wire implements Exchange {
     const end = chunk.indexOf(HEAD_END);
     if (end < 0 || end > PLAIN_HEAD_BYTES_MAX) return null;
     const text = chunk.toString("latin1", 0, end + 2);
-    if (text !== this.headText) {
-      this.head = readPlainHead(text);
-      this.headText = text;
-    }
+    this.head = headOf(this.shared, text);
     if (this.head === null) return null;
     const { length, path } = this.head;
     if (length === 0 || chunk.length !== end + HEAD_END.length + length) return null;
@@ -233,6 +234,16 @@ class Wire implements Exchange {
     if (this.ended) socket.emit("end");
     else socket.resume();
   }
+}
+
+function headOf({ heads }: Shared, text: string): PlainHead | null {
+  const known = heads.get(text);
+  if (known !== undefined) return known;
+  const head = readPlainHead(text);
+  if (head === null) return null;
+  if (heads.size >= HEADS_MAX) heads.clear();
+  heads.set(text, head);
+  return head;
 }
 
 /** The lines that every answer ends its head with. */

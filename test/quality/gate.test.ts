@@ -25,7 +25,7 @@ test("a critical failure fails the gate; a warning or info is named and does not
     expect(verdict.verdict).toBe("pass");
     expect(verdict.reasons[0]).toContain("not critical");
     expect(verdict.reasons[1]).toMatch(
-      new RegExp(`^${severity}: a: values to be between: 1 of 2 rows.*-2.*row 1.*why`),
+      new RegExp(`^${severity}: a: values to be between: 1 of 2 rows.*-2.*data row 2.*why`),
     );
     expect(result.success).toBe(false);
   }
@@ -71,7 +71,7 @@ test("a check that throws leaves the others as they are", () => {
 test("infinity is never acceptable, asked for or not", () => {
   const { verdict } = gate(table({ a: numbers(1, Number.NEGATIVE_INFINITY), b: numbers(null, 2) }), {});
   expect(verdict.verdict).toBe("fail");
-  expect(verdict.reasons[0]).toContain("infinite values in a (1, first in row 1)");
+  expect(verdict.reasons[0]).toContain("infinite values in a (1, first in data row 2)");
   expect(gate(table({ a: numbers(1, null), s: texts("Infinity", "x") }), {}).verdict.verdict).toBe("pass");
 });
 
@@ -130,5 +130,5 @@ test("time order: equal times are in order, gaps are skipped", () => {
   const ask = (...values: readonly (string | null)[]) =>
     gate(table({ t: times(...values) }), { timeOrder: { column: "t" } }).verdict;
   expect(ask("2026-01-01", null, "2026-01-01", "2026-01-02").verdict).toBe("pass");
-  expect(ask("2026-01-02", null, "2026-01-01").reasons[0]).toContain("first in row 2");
+  expect(ask("2026-01-02", null, "2026-01-01").reasons[0]).toContain("first in data row 3");
 });

@@ -171,6 +171,7 @@ test("a client that sends ahead without end is answered so far, and then cut off
   expect(statuses.at(-1)).toBe("HTTP/1.1 503");
   expect(statuses.length).toBeLessThan(200);
   expect(answer).toMatch(/"code":"server.overloaded"/);
+  expect(answer).toMatch(/^retry-after: 1\r$/im);
 });
 
 test.each([
@@ -243,7 +244,7 @@ async function answerOn(socket: Socket, done: (answer: string) => boolean): Prom
 }
 
 test("unfinished bodies and silent streams keep nobody out, and do not stay", async () => {
-  const limits = { graceMs: 300, lineMsMax: 300, streamsMax: 20, bodiesMax: 40 };
+  const limits = { graceMs: 300, lineMsMax: 1500, streamsMax: 20, bodiesMax: 40 };
   const { port, server } = await listening(limits);
   const bodies = await Promise.all(
     Array.from({ length: 60 }, () => begin(port, { type: "application/json", first: "{" })),
@@ -348,4 +349,69 @@ test("a stop ends open streams with a problem that says where to go on", async (
   await new Promise((resolve) => setTimeout(resolve, 200));
   await server.stop();
   expect(await answer).toMatch(/"decision"[\s\S]*"line":2,.*"server.not-ready"/);
+});
+
+test("a client that closes its half after the request gets its answer; one that goes away in the midst of a body is answered or forgotten, and leaves nothing behind", async () => {
+  const { port, server } = await listening();
+  const sent = payment();
+  const head = (length: number): string =>
+    `POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
+  const half = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  half.end(head(sent.length) + sent);
+  expect(await answerOn(half, () => false)).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*"decision"/);
+  // Half a body, and then the end of it.
+  const early = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  early.end(`${head(900)}{"transaction_id": "cut"`);
+  expect(await answerOn(early, (so) => so.includes('"hint"'))).toMatch(/^HTTP\/1\.1 400 [\s\S]*"request.malformed"/);
+  // Gone without a word, with plain and with chunked bodies, in the midst of a stream, and before an answer is read.
+  const gone = await Promise.all([
+    ...Array.from({ length: 10 }, () => begin(port, { type: "application/json", first: "{" })),
+    ...Array.from({ length: 10 }, () => begin(port, { type: "application/x-ndjson", first: `${payment()}\n` })),
+    ...Array.from({ length: 10 }, async () => {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => {});
+      await once(socket, "connect");
+      socket.write(`${head(900)}{"transaction_id": "cut"`);
+      return socket;
+    }),
+    ...Array.from({ length: 10 }, async () => {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => {});
+      await once(socket, "connect");
+      const body = payment();
+      socket.write(head(body.length) + body);
+      return socket;
+    }),
+  ]);
+  for (const socket of gone) socket.resetAndDestroy();
+  const metrics = async (): Promise<string> => (await server.app.request("/metrics")).text();
+  const open = /^sentinel_(?:bodies_coming|streams_open|in_flight)(?:\{[^}]*\})? [1-9]/m;
+  for (let tries = 0; tries < 500 && open.test(await metrics()); tries++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(await metrics()).not.toMatch(open);
+  expect((await post(port, { body: payment() })).status).toBe(200);
+});
+
+test("a client that sends a stream and reads no answer costs no memory: it is not read either", async () => {
+  const { port } = await listening();
+  const socket = await begin(port, { type: "application/x-ndjson" });
+  socket.pause();
+  const line = `${payment()}\n`;
+  const chunk = `${(line.length * 200).toString(16)}\r\n${line.repeat(200)}\r\n`;
+  // Once neither side's buffers take more, nothing moves.
+  let written = 0;
+  let still = 0;
+  while (still < 20 && written < 200 << 20) {
+    const before = socket.bytesWritten - socket.writableLength;
+    while (socket.writableLength < 1 << 20) {
+      socket.write(chunk);
+      written += chunk.length;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    still = socket.bytesWritten - socket.writableLength === before ? still + 1 : 0;
+  }
+  expect(written).toBeLessThan(60 << 20);
+  // Others are answered meanwhile.
+  expect((await post(port, { body: payment() })).status).toBe(200);
+  socket.destroy();
 });

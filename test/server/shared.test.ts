@@ -210,6 +210,28 @@ describe.runIf(redisInstalled)("servers that share their feature state", () => {
     expect(report.compared + report.skipped.degraded).toBe(sent);
   });
 
+  test("while Redis is slow answers come all the same, by the policy; when it is quick again all goes on, exact", async () => {
+    const impatient = await serve(world, {}, () =>
+      createRedisState({ address: redis.address, name: "card", commandMsMax: 200 }),
+    );
+    running.push(impatient);
+    const items = stream(1000, "w");
+    await send(items.slice(0, 40), [impatient]);
+    // Every command waits; the connections stay.
+    await redis.command("CLIENT", "PAUSE", "1500", "ALL");
+    const slow = await send(items.slice(40, 60), [impatient]);
+    expect(slow.filter(({ score, decision }) => score !== null || decision !== "review")).toEqual([]);
+    let sent = 60;
+    await until(async () => (await say(impatient, items[sent++])).score !== null);
+    await send(items.slice(sent, sent + 40), [impatient]);
+    sent += 40;
+    expect(await say(impatient, items[45])).toEqual(slow[5]);
+    // What had been on its way to Redis and was done after all is in the state, and in the replay.
+    await impatient.server.stop();
+    const report = await replayed();
+    expect(report).toMatchObject({ predictions: sent, mismatchCount: 0, missing: 0, verdict: "pass" });
+  });
+
   test("a Redis that was emptied is noticed and filled again, and a replay knows of both lives", async () => {
     const servers = [await start(), await start()];
     const items = stream(300, "e");

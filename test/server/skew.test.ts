@@ -10,6 +10,7 @@ import type { SqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
+import { tinyDisk } from "../drivers/tiny-disk.ts";
 import {
   bodyOf,
   HISTORY,
@@ -235,6 +236,55 @@ test("a full disk: readiness ends at once, no answer is given that the log may l
   for (const id of answered) expect(await log.find(id)).not.toBeNull();
   expect((await report(running.ports)).mismatches).toEqual([]);
   await running.stop();
+});
+
+test("a file system that is full to the last byte: what was answered is kept, readiness ends, and all goes on when there is room", async (context) => {
+  const disk = tinyDisk(16);
+  if (disk === null) {
+    console.warn("SKIPPED the full file system: this user may not mount a tmpfs");
+    world = makeWorld();
+    context.skip();
+    return;
+  }
+  try {
+    world = makeWorld({ dir: path.join(disk.dir, "world"), log: { lagMsMax: 1000 } });
+    await world.saveState(SPEC_A);
+    await world.alias("champion", await world.register(makeBundle(SPEC_A, 1)));
+    const running = await serve(world);
+    const log = await running.ports.log();
+    const status = async (path: string): Promise<number> => (await running.server.app.request(path)).status;
+    const sendOne = async (payment: Payment): Promise<number> =>
+      (await post(running.server, "/predict", { ...bodyOf(payment), note: "x".repeat(3000) })).status;
+    const answered: string[] = [];
+    for (const payment of TRAFFIC.slice(0, 20)) {
+      expect(await sendOne(payment)).toBe(200);
+      answered.push(payment.transaction_id);
+    }
+    await log.flush();
+    disk.fill();
+    let sent = 20;
+    await until(async () => {
+      if ((await sendOne(TRAFFIC[sent])) === 200) answered.push(TRAFFIC[sent].transaction_id);
+      sent++;
+      return log.health().fault !== null || sent === 200;
+    });
+    expect(log.health().fault).not.toBeNull();
+    expect(await status("/readyz")).toBe(503);
+    await until(() => log.refusal() !== null);
+    expect(await sendOne(TRAFFIC[sent])).toBe(503);
+    expect([await status("/livez"), await status("/model")]).toEqual([200, 200]);
+    // The feature state cannot be saved either; that ends nothing.
+    disk.free();
+    await until(async () => (await status("/readyz")) === 200);
+    await until(async () => (await sendOne(TRAFFIC[sent])) === 200);
+    await log.flush();
+    for (const id of answered) expect(await log.find(id), id).not.toBeNull();
+    expect(await report(running.ports)).toMatchObject({ mismatchCount: 0, verdict: "pass" });
+    await running.stop();
+  } finally {
+    await world.remove();
+    disk.dispose();
+  }
 });
 
 test("a batch is all or nothing, also when another client sends one of its ids with other content in between", async () => {

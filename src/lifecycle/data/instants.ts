@@ -13,6 +13,13 @@ export interface Place {
   readonly format: string;
   /** The pipeline's time column, whose rule all times of a file follow. */
   readonly timeColumn: string;
+  /** How many rows of the table stand before the first of these. */
+  readonly rowsBefore: number;
+}
+
+/** The number of a row as people count, from 1, in the whole table. */
+export function rowNumber({ rowsBefore }: Place, row: number): number {
+  return rowsBefore + row + 1;
 }
 
 interface Given {
@@ -29,7 +36,7 @@ export function instants(column: Column, given: Given): TimeColumn {
   const missing = made.values.findIndex(Number.isNaN);
   if (missing < 0) return made;
   const hint = "every transaction needs its time: fill it in or remove the row";
-  throw typeWrong(given.place, `has no time in data row ${missing + 1}`, hint);
+  throw typeWrong(given.place, `has no time in data row ${rowNumber(given.place, missing)}`, hint);
 }
 
 export function typeWrong(place: Place, what: string, hint: string): SentinelError {
@@ -77,7 +84,7 @@ function ofTexts(column: TextColumn, given: Given): TimeColumn {
     if (counts === isCount(text)) continue;
     throw typeWrong(
       given.place,
-      `mixes numbers and dates: data row ${row + 1} holds ${JSON.stringify(text.slice(0, 40))}, the rows before it ${counts ? "numbers" : "dates"}`,
+      `mixes numbers and dates: data row ${rowNumber(given.place, row)} holds ${JSON.stringify(text.slice(0, 40))}, the rows before it ${counts ? "numbers" : "dates"}`,
       "write every time of a column in one way",
     );
   }
@@ -86,5 +93,5 @@ function ofTexts(column: TextColumn, given: Given): TimeColumn {
 
 function fault(value: string | number, row: number, { place, rule }: Given): SentinelError {
   const { what, hint } = timeFault(value, { column: place.timeColumn, rule });
-  return typeWrong(place, `in data row ${row + 1} is ${what}`, hint);
+  return typeWrong(place, `in data row ${rowNumber(place, row)} is ${what}`, hint);
 }

@@ -8,7 +8,7 @@ import type { FeaturePlan } from "../../features/plan.ts";
 import { type NameOf, nameFolder } from "../../pipeline/names.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Dataset, DatasetDescription } from "../../ports/dataset.ts";
-import { instants, type Place, typeWrong } from "./instants.ts";
+import { instants, type Place, rowNumber, typeWrong } from "./instants.ts";
 import { LABEL_KNOWN_AT } from "./vectors.ts";
 import { composed, labelColumn, moneyColumn, rowIds } from "./written.ts";
 
@@ -37,8 +37,76 @@ export interface SourceOptions {
  * and what to do.
  */
 export async function readSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<Source> {
+  const reading = await planSource(dataset, pipeline, options);
+  const { path } = options;
+  const hash = await dataset.hash(path);
+  const names = [...reading.read, ...reading.besides].map((name) => reading.fileName.get(name)!);
+  const raw = await dataset.read(path, { columns: names, spelled: reading.spelled });
+  return { path, hash, table: canonicalTable(raw, reading, 0) };
+}
+
+/** A source that is read in batches, as often as needed, and never held as a whole. */
+export interface OpenSource {
+  readonly path: string;
+  readonly hash: string;
+  readonly rows: number;
+  /** The table without its rows: names and kinds of all columns. */
+  readonly empty: Table;
+  /** The named columns, in order, batch by batch. Errors: those of {@link readSource}, at the batch at fault. */
+  batches(columns: readonly string[]): AsyncIterable<Table>;
+}
+
+/** The same for a table that need not fit into memory. */
+export async function openSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<OpenSource> {
+  const { path } = options;
+  const reading = await planSource(dataset, pipeline, options);
+  const all = [...reading.read, ...reading.besides];
+  const { fileName, spelled, description } = reading;
+  const scan = await dataset.scan(path, { columns: all.map((name) => fileName.get(name)!), spelled });
+  const canonical = new Map(all.map((name) => [fileName.get(name)!, name]));
+  return {
+    path,
+    hash: await dataset.hash(path),
+    rows: description.rows,
+    empty: canonicalTable(scan.empty, reading, 0),
+    async *batches(columns) {
+      const own = new Set(columns.flatMap((name) => needs(name, reading)));
+      const wanted = [...canonical].filter(([, name]) => own.has(name)).map(([native]) => native);
+      let before = 0;
+      for await (const raw of scan.batches(wanted)) {
+        yield canonicalTable(raw, reading, before);
+        before += raw.rows;
+      }
+    },
+  };
+}
+
+/** The columns of the file that a canonical column is made from or checked against. */
+function needs(name: string, { pipeline, parts }: SourceReading): readonly string[] {
+  if (name === pipeline.columns.time) return parts;
+  return name === LABEL_KNOWN_AT ? [name, ...parts, pipeline.columns.label] : [name];
+}
+
+/** How a file becomes a table under canonical names. */
+interface SourceReading {
+  readonly pipeline: Pipeline;
+  readonly description: DatasetDescription;
+  /** Canonical name → the file's own. */
+  readonly fileName: ReadonlyMap<string, string>;
+  /** What a pipeline or a plan names, and what stands in the file besides. */
+  readonly read: readonly string[];
+  readonly besides: readonly string[];
+  /** The file's names of columns that count by their spelling. */
+  readonly spelled: readonly string[];
+  /** The columns that make the time. */
+  readonly parts: readonly string[];
+  /** Columns that must hold numbers. */
+  readonly numeric: ReadonlySet<string>;
+}
+
+async function planSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<SourceReading> {
   const { path, plans, labelled } = options;
-  const { columns, times: rule, written } = pipeline;
+  const { columns, written } = pipeline;
   const { id, time, amount, card, label } = columns;
   const parts = written.timeParts ?? [time];
   const description = await dataset.describe(path);
@@ -62,55 +130,68 @@ export async function readSource(dataset: Dataset, pipeline: Pipeline, options: 
   const named = [...new Set([...needed, ...(card === null ? [] : [card]), label, LABEL_KNOWN_AT, ...wanted])];
   const read = named.filter((name) => fileName.has(name));
   const besides = options.all === true ? [...fileName.keys()].filter((name) => !read.includes(name)) : [];
-  const hash = await dataset.hash(path);
-  const raw = await dataset.read(path, {
-    columns: [...read, ...besides].map((name) => fileName.get(name)!),
-    spelled: spelledColumns(pipeline, plans)
-      .filter((name) => fileName.has(name))
-      .map((name) => fileName.get(name)!),
+  const spelled = spelledColumns(pipeline, plans)
+    .filter((name) => fileName.has(name))
+    .map((name) => fileName.get(name)!);
+  const numbers = required.flatMap((plan) => inputsOf(plan).numbers);
+  const numeric = new Set([...(amount === null ? [] : [amount]), ...numbers, label]);
+  return { pipeline, description, fileName, read, besides, spelled, parts, numeric };
+}
+
+/** A batch of the file, the first of whose rows has so many before it, as the pipeline reads it. What was not read is left out. */
+function canonicalTable(raw: Table, reading: SourceReading, before: number): Table {
+  const { pipeline, description, fileName, parts } = reading;
+  const { columns, times: rule, written } = pipeline;
+  const { id, time, amount, label } = columns;
+  const cells = new Map<string, Column>();
+  for (const name of [...reading.read, ...reading.besides]) {
+    const column = raw.columns.get(fileName.get(name)!);
+    if (column !== undefined) cells.set(name, column);
+  }
+  const placeOf = (name: string): Place => ({
+    ...placeIn(description, { name: fileName.get(name)!, pipeline }),
+    rowsBefore: before,
   });
-  const cells = new Map<string, Column>(
-    [...read, ...besides].map((name) => [name, raw.columns.get(fileName.get(name)!)!]),
-  );
-  const placeOf = (name: string): Place => placeIn(description, { name: fileName.get(name)!, pipeline });
-  if (written.rowIds) cells.set(id, rowIds(description));
-  else checkIds(cells.get(id)!, placeOf(id));
-  const timeCells =
-    written.timeParts === null
-      ? cells.get(time)!
-      : composed(
-          parts.map((part) => cells.get(part)!),
-          raw.rows,
-        );
-  const times = instants(timeCells, { place: timePlace(parts, placeOf), rule, needed: true });
-  cells.set(time, times);
-  if (written.money !== null && amount !== null)
+  if (written.rowIds) cells.set(id, rowIds(description, { from: before, count: raw.rows }));
+  else if (cells.has(id)) checkIds(cells.get(id)!, placeOf(id));
+  if (parts.every((part) => cells.has(part))) {
+    const timeCells =
+      written.timeParts === null
+        ? cells.get(time)!
+        : composed(
+            parts.map((part) => cells.get(part)!),
+            raw.rows,
+          );
+    cells.set(time, instants(timeCells, { place: timePlace(parts, placeOf), rule, needed: true }));
+  }
+  if (written.money !== null && amount !== null && cells.has(amount))
     cells.set(amount, moneyColumn(cells.get(amount)!, written.money, placeOf(amount)));
   if (written.labelWords !== null && cells.has(label))
     cells.set(label, labelColumn(cells.get(label)!, written.labelWords, placeOf(label)));
-  if (cells.has(LABEL_KNOWN_AT)) {
+  const times = cells.get(time);
+  if (cells.has(LABEL_KNOWN_AT) && times?.kind === "time") {
     const place = placeOf(LABEL_KNOWN_AT);
     const known = instants(cells.get(LABEL_KNOWN_AT)!, { place, rule, needed: false });
     checkKnownAt(known, { times, labels: cells.get(label), place });
     cells.set(LABEL_KNOWN_AT, known);
   }
-  const numeric = new Set([
-    ...(amount === null ? [] : [amount]),
-    ...required.flatMap((plan) => inputsOf(plan).numbers),
-    label,
-  ]);
-  for (const name of numeric) {
+  for (const name of reading.numeric) {
     const column = cells.get(name);
     if (column === undefined || name === time) continue;
     cells.set(name, isEmpty(column) ? noNumbers(raw.rows) : column);
     if (name === label) checkLabel(cells.get(name)!, placeOf(name));
     else checkNumber(cells.get(name)!, placeOf(name));
   }
-  for (const name of read) {
+  for (const [name, column] of cells) {
+    if (!reading.spelled.includes(fileName.get(name)!)) continue;
+    if (name !== time && name !== amount && name !== label) checkDigits(column, placeOf(name));
+  }
+  for (const name of reading.read) {
+    if (!cells.has(name)) continue;
     checkFinite(cells.get(name)!, placeOf(name));
     cells.set(name, withoutMinusZero(cells.get(name)!));
   }
-  return { path, hash, table: { rows: raw.rows, columns: cells } };
+  return { rows: raw.rows, columns: cells };
 }
 
 /** Where a time stands that may be composed of several columns. */
@@ -245,7 +326,7 @@ export function placeIn(
   { name, pipeline }: { readonly name: string; readonly pipeline: Pipeline },
 ): Place {
   const type = columns.find((column) => column.name === name)?.nativeType;
-  return { path, native: `${name} (${type})`, format, name, timeColumn: pipeline.columns.time };
+  return { path, native: `${name} (${type})`, format, name, timeColumn: pipeline.columns.time, rowsBefore: 0 };
 }
 
 /** Canonical name → the file's own name. Errors: dataset.columns-missing, when two of the file's columns have one canonical name. */
@@ -326,7 +407,23 @@ function checkIds(column: Column, place: Place): void {
   const missing = column.kind === "text" ? column.codes.indexOf(-1) : column.values.findIndex(Number.isNaN);
   if (missing < 0) return;
   const hint = "every transaction needs an id of its own: fill it in or remove the row";
-  throw typeWrong(place, `has no transaction id in data row ${missing + 1}`, hint);
+  throw typeWrong(place, `has no transaction id in data row ${rowNumber(place, missing)}`, hint);
+}
+
+/** Whole numbers from here on are not told from their neighbours, by type. */
+const WHOLE_MAX = { double: 2 ** 53, float: 2 ** 24 } as const;
+
+/** Ids and keys that were made floats on their way lost their last digits, so that two customers are one. Errors: dataset.type-wrong. */
+export function checkDigits(column: Column, place: Place): void {
+  if (column.kind !== "number") return;
+  const most = place.native.endsWith("(FLOAT)") ? WHOLE_MAX.float : WHOLE_MAX.double;
+  const row = column.values.findIndex((value) => Math.abs(value) >= most && Number.isInteger(value));
+  if (row < 0) return;
+  throw typeWrong(
+    place,
+    `in data row ${rowNumber(place, row)} is ${column.values[row]}, a whole number beyond what a float holds: its last digits are lost`,
+    'write ids and keys as integers or texts before anything makes floats of them (pandas: dtype "Int64" or "string")',
+  );
 }
 
 /** Errors: dataset.type-wrong, at the first label that is known before its transaction. */
@@ -341,7 +438,7 @@ export function checkKnownAt(
     const [at, happened] = [known.values[row], times.values[row]].map((time) => new Date(time).toISOString());
     throw typeWrong(
       place,
-      `in data row ${row + 1} is ${at}, before the transaction itself at ${happened}`,
+      `in data row ${rowNumber(place, row)} is ${at}, before the transaction itself at ${happened}`,
       "a label is known after its transaction: correct the time, or leave it empty for the usual delay (labels.delay)",
     );
   }
@@ -356,11 +453,11 @@ function checkNumber(column: Column, place: Place): void {
       "name another column, or write numbers: a request cannot send a time as one",
     );
   }
-  const odd = oddCell(column, (text) => Number.isFinite(Number(text)));
+  const odd = oddCell(column, (text) => Number.isFinite(Number(text)) && !/^[+-]?0[box]/i.test(text.trim()));
   if (odd === null) throw typeWrong(place, "is typed as text, and its cells are numbers", castHint(place));
   throw typeWrong(
     place,
-    `is no number in data row ${odd.row + 1}: ${odd.shown}`,
+    `is no number in data row ${rowNumber(place, odd.row)}: ${odd.shown}`,
     "write plain numbers with a point, without currency signs or separators, and leave a missing one empty",
   );
 }
@@ -386,7 +483,7 @@ function checkFinite(column: Column, place: Place): void {
     if (Math.abs(column.values[row]) === Number.POSITIVE_INFINITY) {
       throw typeWrong(
         place,
-        `is infinite in data row ${row + 1}`,
+        `is infinite in data row ${rowNumber(place, row)}`,
         "leave a missing value empty; infinity is no amount",
       );
     }
@@ -407,13 +504,13 @@ function checkLabel(column: Column, place: Place): void {
   if (column.kind === "text") {
     const odd = oddCell(column, (text) => text === "0" || text === "1");
     if (odd === null) throw typeWrong(place, "is typed as text, and its cells are 0 and 1", castHint(place));
-    throw typeWrong(place, `is ${odd.shown} in data row ${odd.row + 1}; a label is 0 or 1`, LABEL_HINT);
+    throw typeWrong(place, `is ${odd.shown} in data row ${rowNumber(place, odd.row)}; a label is 0 or 1`, LABEL_HINT);
   }
   if (column.kind === "time") throw typeWrong(place, "holds times; a label is 0 or 1", LABEL_HINT);
   for (let row = 0; row < column.values.length; row++) {
     const value = column.values[row];
     if (value !== 0 && value !== 1 && !Number.isNaN(value)) {
-      throw typeWrong(place, `is ${value} in data row ${row + 1}; a label is 0 or 1`, LABEL_HINT);
+      throw typeWrong(place, `is ${value} in data row ${rowNumber(place, row)}; a label is 0 or 1`, LABEL_HINT);
     }
   }
 }

@@ -5,7 +5,7 @@ import { type MoneyRule, moneyExample } from "../../core/money.ts";
 import { type Column, type NumberColumn, type TextColumn, textAt } from "../../core/table.ts";
 import { composeTime } from "../../core/time.ts";
 import type { DatasetDescription } from "../../ports/dataset.ts";
-import { type Place, typeWrong } from "./instants.ts";
+import { type Place, rowNumber, typeWrong } from "./instants.ts";
 
 /** The cells of several columns as one text per row, for the time's format. */
 export function composed(columns: readonly Column[], rows: number): TextColumn {
@@ -52,22 +52,26 @@ export function labelColumn(column: Column, words: LabelWords, place: Place): Co
       meaning = labelOfWord(textAt(column, row)!, words);
       meanings.set(value, meaning);
     }
-    if (meaning === null) throw typeWrong(place, `is no label in data row ${row + 1}: ${textAt(column, row)}`, hint);
+    if (meaning === null)
+      throw typeWrong(place, `is no label in data row ${rowNumber(place, row)}: ${textAt(column, row)}`, hint);
     values[row] = meaning;
   }
   return { kind: "number", values };
 }
 
 /** An id per row, "file-17" by the file's name and the row's number in it: the same at every reading, and no number that a client would send. */
-export function rowIds({ files, rows }: Pick<DatasetDescription, "files" | "rows">): TextColumn {
-  const codes = new Int32Array(rows);
-  const dictionary = new Array<string>(rows);
-  let row = 0;
+export function rowIds(
+  { files }: Pick<DatasetDescription, "files">,
+  { from, count }: { readonly from: number; readonly count: number },
+): TextColumn {
+  const codes = Int32Array.from({ length: count }, (_, row) => row);
+  const dictionary = new Array<string>(count);
+  let before = 0;
   for (const file of files) {
-    for (let number = 1; number <= file.rows; number++, row++) {
-      codes[row] = row;
-      dictionary[row] = `${file.name}-${number}`;
-    }
+    const first = Math.max(from, before);
+    const end = Math.min(from + count, before + file.rows);
+    for (let row = first; row < end; row++) dictionary[row - from] = `${file.name}-${row - before + 1}`;
+    before += file.rows;
   }
   return { kind: "text", codes, dictionary };
 }
@@ -85,7 +89,7 @@ function numbersOf(
     const number = numbers[code];
     if (number === null) {
       const shown = JSON.stringify(column.dictionary[code].slice(0, 40));
-      throw typeWrong(fault.place, `${fault.what} in data row ${row + 1}: ${shown}`, fault.hint);
+      throw typeWrong(fault.place, `${fault.what} in data row ${rowNumber(fault.place, row)}: ${shown}`, fault.hint);
     }
     values[row] = number;
   }

@@ -13,10 +13,13 @@ export interface Trained {
   readonly spec: BundleManifest["features"];
   readonly fitted: Fitted;
   readonly split: Split;
-  /** Vectors and labels of the evaluation slice, with its scores. */
+  /** Vectors, labels, times and amounts of the evaluation slice, with its scores. */
   readonly evaluation: {
     readonly x: Matrix;
     readonly y: Uint8Array;
+    readonly time: Float64Array;
+    /** NaN where one is missing. */
+    readonly amount: Float64Array;
     readonly scores: Float32Array;
     readonly anomaly: Float32Array;
   };

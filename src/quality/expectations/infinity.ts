@@ -25,7 +25,7 @@ export const INFINITY: readonly ExpectationDefinition[] = [
             const columns = found.filter(({ unexpected_count }) => unexpected_count > 0);
             const count = columns.reduce((sum, { unexpected_count }) => sum + unexpected_count, 0);
             const where = columns.map(
-              (one) => `${one.column} (${one.unexpected_count}, first in row ${one.first_row})`,
+              (one) => `${one.column} (${one.unexpected_count}, first in data row ${Number(one.first_row) + 1})`,
             );
             const details = { problem: `infinite values in ${where.join(", ")}`, columns };
             return { success: count === 0, result: { observed_value: count, ...(count === 0 ? {} : { details }) } };

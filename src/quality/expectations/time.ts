@@ -69,7 +69,9 @@ export const TIME: readonly ExpectationDefinition[] = [
           },
           finish() {
             const { count, first } = sample.rows();
-            const details = { problem: `out of order: ${count} older than the row before, first in row ${first[0]}` };
+            const details = {
+              problem: `out of order: ${count} older than the row before, first in data row ${first[0] + 1}`,
+            };
             const result = { observed_value: count, ...(count === 0 ? {} : { details }) };
             return { success: count === 0, result, faults: sample.rows() };
           },

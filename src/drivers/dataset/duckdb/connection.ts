@@ -11,6 +11,16 @@ export interface DuckDbLimits {
 
 /** Runs `work` on a fresh in-memory database that is closed afterwards. */
 export async function withDuckDb<T>(limits: DuckDbLimits, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const database = await openDuckDb(limits);
+  try {
+    return await work(database.connection);
+  } finally {
+    database.close();
+  }
+}
+
+/** A fresh in-memory database, for work that ends elsewhere. */
+export async function openDuckDb(limits: DuckDbLimits): Promise<{ readonly connection: Connection; close(): void }> {
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const instance = await DuckDBInstance.create(":memory:", {
     autoinstall_known_extensions: "false",
@@ -22,14 +32,17 @@ export async function withDuckDb<T>(limits: DuckDbLimits, work: (connection: Con
   });
   try {
     const connection = await instance.connect();
-    try {
-      await connection.run("SET TimeZone = 'UTC'");
-      return await work(connection);
-    } finally {
-      connection.closeSync();
-    }
-  } finally {
+    await connection.run("SET TimeZone = 'UTC'");
+    return {
+      connection,
+      close() {
+        connection.closeSync();
+        instance.closeSync();
+      },
+    };
+  } catch (error) {
     instance.closeSync();
+    throw error;
   }
 }
 

@@ -3,24 +3,30 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
 import type { Dataset, DatasetDescription } from "../../../ports/dataset.ts";
-import { type Connection, type DuckDbLimits, withDuckDb } from "./connection.ts";
+import { type Connection, type DuckDbLimits, openDuckDb, withDuckDb } from "./connection.ts";
 import { empty, tooLarge, unreadable } from "./errors.ts";
 import { filesOf, listFiles, type TableFiles } from "./files.ts";
 import { formatOf } from "./format.ts";
 import { rowsByFile } from "./layout.ts";
 import { type Plan, planColumns } from "./plan.ts";
-import { fillTable } from "./read.ts";
+import { emptyTable, fillTable, readBatches } from "./read.ts";
 import { type WriteOptions, writeTables } from "./write.ts";
 
 export interface DuckDbOptions extends Partial<DuckDbLimits> {
   /** Most rows a file may hold to be read into memory; more raise dataset.too-large. */
   readonly rowsMax?: number;
+  /** Most memory of DuckDB's own while a table is read in batches. */
+  readonly scanMemory?: string;
   /** Rows of a Parquet row group, a multiple of 2048; eight groups are in memory while a file is written. */
   readonly rowGroupRows?: number;
 }
 
 /** 200 million rows of one 8-byte column are 1.6 GB: more than that is a mistake on one machine. */
 const ROWS_MAX = 200_000_000;
+/** While a table passes by, DuckDB holds some row groups of it. */
+const SCAN_MEMORY = "512MB";
+/** Rows of a batch: its columns stay in a processor's cache while one check after the other looks at them. */
+const SCAN_ROWS = 16_384;
 /** DuckDB's own. */
 const ROW_GROUP_ROWS = 122_880;
 
@@ -30,6 +36,7 @@ const ROW_GROUP_ROWS = 122_880;
  */
 export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
   const { memoryLimit = "2GB", threads = 2, rowsMax = ROWS_MAX, rowGroupRows = ROW_GROUP_ROWS } = options;
+  const { scanMemory = SCAN_MEMORY } = options;
   const limits: DuckDbLimits = { memoryLimit, threads };
   return {
     async describe(place) {
@@ -48,6 +55,28 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
         return await fillTable(connection, plan);
       });
     },
+    async scan(place, { columns, spelled } = {}) {
+      const table = await filesOf(place);
+      const scanLimits: DuckDbLimits = { memoryLimit: scanMemory, threads };
+      const plan = await reading(table, limits, async (connection) =>
+        planColumns(connection, { table, columns, spelled }),
+      );
+      checkRows(place, plan, { rowsMax: Number.POSITIVE_INFINITY });
+      return {
+        empty: emptyTable(plan),
+        async *batches(names) {
+          const wanted = { ...plan, columns: plan.columns.filter(({ name }) => names.includes(name)) };
+          const database = await openDuckDb(scanLimits);
+          try {
+            yield* readBatches(database.connection, wanted, SCAN_ROWS);
+          } catch (cause) {
+            throw await readingFault(cause, table, scanLimits);
+          } finally {
+            database.close();
+          }
+        },
+      };
+    },
     async write(file, batches, { integers = [], floats = [], metadata = {} }: WriteOptions = {}) {
       const format = formatOf(file);
       return await writeTables({ file, format, batches, integers, floats, metadata, limits, rowGroupRows });
@@ -63,17 +92,25 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
 }
 
 async function reading<T>(
-  { asked, format, files }: TableFiles,
+  table: TableFiles,
   limits: DuckDbLimits,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   try {
     return await withDuckDb(limits, work);
   } catch (cause) {
-    if (cause instanceof SentinelError) throw cause;
-    if (/out of memory/i.test(messageOf(cause))) throw tooLarge(asked, `needs more than ${limits.memoryLimit} to read`);
-    throw await unreadable(files.length === 1 ? files[0].path : asked, format, cause);
+    throw await readingFault(cause, table, limits);
   }
+}
+
+async function readingFault(
+  cause: unknown,
+  { asked, format, files }: TableFiles,
+  limits: DuckDbLimits,
+): Promise<unknown> {
+  if (cause instanceof SentinelError) return cause;
+  if (/out of memory/i.test(messageOf(cause))) return tooLarge(asked, `needs more than ${limits.memoryLimit} to read`);
+  return await unreadable(files.length === 1 ? files[0].path : asked, format, cause);
 }
 
 function checkRows(file: string, plan: Plan, { rowsMax }: { readonly rowsMax: number }): void {

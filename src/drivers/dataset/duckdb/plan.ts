@@ -44,6 +44,7 @@ interface Draft {
 /** From here on, doubles no longer tell neighbouring integers apart. */
 const INTEGER_UNSAFE = 2 ** 53;
 const WIDE_INTEGER = /^(U?BIGINT|U?HUGEINT|BIGNUM|DECIMAL\((1[6-9]|[23]\d),0\))$/;
+const INTEGER = /^U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/;
 const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|FLOAT|DOUBLE|DECIMAL\(.*\))$/;
 const TIME = /^(DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE)$/;
 const NESTED = /^(STRUCT|MAP|UNION)\(|\]$/;
@@ -134,7 +135,14 @@ function spelledDraft(column: NativeColumn, format: DatasetFormat): Draft {
   const text: Choice = { type: "text", expression: `${name}::VARCHAR`, asText: true, emptyMissing: true, ...tokens };
   const number: Choice = { type: "number", expression: `${name}::VARCHAR::DOUBLE`, asText: true, ...tokens };
   const isDigits = allPresent(name, `regexp_matches(${name}::VARCHAR, '${DIGITS_TEXT}')`);
-  return { column, otherwise: text, questions: [{ test: isDigits, choice: number }], spelling: true, ...tokens };
+  const questions = [{ test: isDigits, choice: number }];
+  if (format === "ndjson") {
+    const nested = `coalesce(bool_or(regexp_matches(${name}::VARCHAR, '^[\\[{]')), false)`;
+    const long = `coalesce(bool_or(regexp_matches(${name}::VARCHAR, '^-?[0-9]+[.eE]') AND abs(try_cast(${name}::VARCHAR AS DOUBLE)) >= ${INTEGER_UNSAFE}), false)`;
+    questions.unshift({ test: nested, choice: { ...text, refused: NESTED_KEY } });
+    questions.unshift({ test: long, choice: { ...text, refused: LONG_KEY } });
+  }
+  return { column, otherwise: text, questions, spelling: true, ...tokens };
 }
 
 function spelledParquet(column: NativeColumn): Draft {
@@ -152,7 +160,8 @@ function spelledParquet(column: NativeColumn): Draft {
   if (nativeType === "FLOAT") return decided({ type: "number", expression: `${name}::VARCHAR::DOUBLE`, asText: false });
   const decimal = /^DECIMAL\((\d+),(\d+)\)$/.exec(nativeType);
   if (decimal !== null && Number(decimal[2]) > 0 && Number(decimal[1]) > DOUBLE_DIGITS) return decided(text);
-  if (NUMBER.test(nativeType) || nativeType === "BOOLEAN" || NESTED.test(nativeType)) return draftOf(column, "parquet");
+  if (NESTED.test(nativeType)) return decided({ ...text, refused: NESTED_KEY });
+  if (NUMBER.test(nativeType) || nativeType === "BOOLEAN") return draftOf(column, "parquet");
   return decided(text);
 }
 
@@ -161,6 +170,15 @@ const DOUBLE_DIGITS = 15;
 const NO_TEXT = {
   what: "holds bytes that are no UTF-8 text",
   hint: "write the column as a Parquet string (logical type String), or as hexadecimal text",
+};
+
+const LONG_KEY = {
+  what: "holds whole numbers beyond 2^53 written as floats, whose last digits are lost",
+  hint: "write ids and keys as whole numbers of at most 19 digits, or as texts",
+};
+const NESTED_KEY = {
+  what: "holds lists or objects, which no request can send as an id or key",
+  hint: "write the one value that counts into a column of its own",
 };
 
 /** Whether all bytes of a column without the annotation of texts are UTF-8 all the same, as old writers leave them. */
@@ -174,6 +192,12 @@ function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
   const number: Choice = { type: "number", expression: `${name}::DOUBLE`, asText: false };
   const text: Choice = { type: "text", expression: `${name}::VARCHAR`, asText: format !== "parquet" };
   const decided = (otherwise: Choice): Draft => ({ column, otherwise, questions: [], spelling: false });
+  if (format === "csv" && INTEGER.test(nativeType)) {
+    // What stands for a number in a programming language, such as 0x10, is a text here, as it is in a request.
+    const coded = `coalesce(bool_or(regexp_matches(${name}, '[A-Za-z_]')), false)`;
+    const questions = [coded, anyUnsafe(`abs(try_cast(${name} AS DOUBLE))`)].map((test) => ({ test, choice: text }));
+    return { ...decided(number), questions, spelling: true };
+  }
   if (WIDE_INTEGER.test(nativeType)) {
     return { ...decided(number), questions: [{ test: anyUnsafe(`abs(${name}::DOUBLE)`), choice: text }] };
   }

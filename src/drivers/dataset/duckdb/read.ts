@@ -28,6 +28,40 @@ export async function fillTable(connection: Connection, plan: Plan): Promise<Tab
   return { rows, columns: new Map(plan.columns.map(({ name }, i) => [name, fillers[i].column])) };
 }
 
+/** The table without its rows. */
+export function emptyTable(plan: Plan): Table {
+  return { rows: 0, columns: new Map(plan.columns.map((column) => [column.name, fillerOf(column, 0).column])) };
+}
+
+/** The table in batches of about so many rows; texts of a batch are dictionary-encoded on their own. */
+export async function* readBatches(connection: Connection, plan: Plan, batchRows: number): AsyncGenerator<Table> {
+  const list = plan.columns.map(({ expression, name }) => `${expression} AS ${identifier(name)}`).join(", ");
+  // Rows are counted where no column is wanted.
+  const result = await connection.stream(`SELECT ${list === "" ? "1" : list} FROM ${plan.source}`);
+  let fillers = plan.columns.map((column) => fillerOf(column, batchRows));
+  let rows = 0;
+  const batch = (): Table => {
+    const columns = new Map(plan.columns.map(({ name }, i) => [name, cut(fillers[i].column, rows)]));
+    const table = { rows, columns };
+    fillers = plan.columns.map((column) => fillerOf(column, batchRows));
+    rows = 0;
+    return table;
+  };
+  for await (const chunk of result) {
+    const count = chunk.rowCount;
+    if (rows + count > batchRows) yield batch();
+    assert(count <= batchRows, "a batch holds a chunk");
+    for (let i = 0; i < fillers.length; i++) fillers[i].fill(chunk.getColumnVector(i), rows, count);
+    rows += count;
+  }
+  if (rows > 0) yield batch();
+}
+
+function cut(column: Column, rows: number): Column {
+  if (column.kind === "text") return { ...column, codes: column.codes.subarray(0, rows) };
+  return { ...column, values: column.values.subarray(0, rows) };
+}
+
 function fillerOf(planned: PlannedColumn, rows: number): Filler {
   if (planned.type === "text" || planned.type === "other") return textFiller(rows, planned);
   const values = new Float64Array(rows);

@@ -213,8 +213,8 @@ export async function* readOld(db: Connection, before: number): AsyncGenerator<O
     for (const row of rows) {
       const record = predictionOf(row);
       if (!(record.receivedAt < before)) return;
-      const label = { fraud: row[16] === 1, knownAt: numberOf(row[17]), source: loadText(row[18]) };
-      yield { record, label: row[16] === null ? null : label };
+      const label = { fraud: row[17] === 1, knownAt: numberOf(row[18]), source: loadText(row[19]) };
+      yield { record, label: row[17] === null ? null : label };
       from = record.sequence + 1;
     }
     await breathe();
@@ -304,7 +304,7 @@ export async function* readPairs(
 ): AsyncGenerator<ShadowPair> {
   const query = db
     .prepare(
-      `SELECT ${qualified("s", SHADOW_COLUMNS)}, p.fields, l.fraud, l.known_at, s.id
+      `SELECT ${qualified("s", SHADOW_COLUMNS)}, p.fields, l.fraud, l.known_at, p.decision, p.explored, s.id
        FROM shadows s CROSS JOIN predictions p ON p.transaction_id = s.transaction_id
        LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m WHERE m.transaction_id = s.transaction_id
          ORDER BY m.known_at DESC, m.sequence DESC LIMIT 1)
@@ -316,7 +316,7 @@ export async function* readPairs(
     const rows = query.all([version, after, PAGE_ROWS]) as Row[];
     if (rows.length === 0) return;
     for (const row of rows) yield pairOf(row, options);
-    after = Number(rows[rows.length - 1][15]);
+    after = Number(rows[rows.length - 1][17]);
     await breathe();
   }
 }
