@@ -6,12 +6,11 @@ import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
 import { textAt } from "../core/table.ts";
 import type { HoursOf } from "../drift/hours.ts";
-import { type DriftReport, type DriftWindow, driftReport } from "../drift/monitor.ts";
+import { type DriftWindow, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
 import type { Swing } from "../drift/swing.ts";
 import { type UnlistedShare, unlistedShare } from "../drift/unlisted.ts";
 import { hoursOf, tallyColumns, totalOf, windowOf } from "../drift/window.ts";
-import type { InputReport } from "../features/trained-inputs.ts";
 import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
@@ -20,9 +19,15 @@ import type { Ports } from "../ports/ports.ts";
 import { servedReport } from "./data/served.ts";
 import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
-import { effectsOf, type ScoreEffect } from "./monitor/effect.ts";
+import { effectsOf } from "./monitor/effect.ts";
+import type { MonitorResult, Performance } from "./monitor/result.ts";
 import { bringUpToDate, countHours, reachesBack } from "./monitor/tallies.ts";
 import { reportUnlabelled } from "./train.ts";
+
+export { type AlarmWays, alarmEvent, deliver } from "./monitor/alarm.ts";
+export { prometheusText } from "./monitor/prometheus.ts";
+export { monitorReport } from "./monitor/report.ts";
+export type { MonitorResult } from "./monitor/result.ts";
 
 /** Newest rows whose labels are asked, at most; more add no certainty. */
 const WINDOW_ROWS_MAX = 200_000;
@@ -42,34 +47,6 @@ export interface MonitorInput {
   readonly path: string | null;
   /** End of the window on the clock of event time; the newest transaction when absent. */
   readonly until: number | null;
-}
-
-export interface Performance {
-  readonly rows: number;
-  readonly frauds: number;
-  readonly averagePrecision: number;
-  readonly averagePrecisionAtTraining: number;
-  readonly recallAtReview: number;
-  readonly precisionAtReview: number;
-  readonly alarm: boolean;
-}
-
-export interface MonitorResult {
-  readonly alarm: boolean;
-  readonly reasons: readonly string[];
-  readonly version: string;
-  readonly source: string;
-  readonly from: number;
-  readonly to: number;
-  readonly drift: DriftReport;
-  /** What the features that moved do to the score. */
-  readonly effects: readonly ScoreEffect[];
-  /** null while too few labels have matured. */
-  readonly performance: Performance | null;
-  /** How the log's newest transactions feed the champion, beside what its training saw; null for a table. */
-  readonly served: InputReport | null;
-  /** By category feature, the share of values that its list does not have. */
-  readonly unlisted: readonly UnlistedShare[];
 }
 
 /** Errors: lifecycle.no-champion, lifecycle.not-enough-data, dataset.*, log.*. */
