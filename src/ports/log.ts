@@ -136,6 +136,15 @@ export interface ScoredWindow {
   readonly until: number;
 }
 
+/** What a summary of answers is made from. */
+export interface AnsweredRow {
+  readonly sequence: number;
+  readonly transactionId: string;
+  readonly time: number;
+  readonly score: number;
+  readonly vector: Float32Array;
+}
+
 /** A shadow record with what became known about the transaction since. */
 export interface ShadowPair extends ShadowRecord {
   readonly card: string;
@@ -234,6 +243,8 @@ export interface PredictionLog {
     readonly rows: number;
     readonly until: number | null;
   }): Promise<ScoredWindow>;
+  /** Answers of one bundle that its model gave, from a sequence number on, in order of arrival, some thousand at a time. */
+  answered(options: { readonly bundle: string; readonly from: number }): AsyncIterable<readonly AnsweredRow[]>;
   /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */
   last(): Promise<{ readonly sequence: number; readonly applied: number }>;
   /** Shadow records joined with labels, in order of writing. */

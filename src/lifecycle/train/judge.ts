@@ -55,6 +55,7 @@ export async function evaluate(
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, ...scored },
     recent: takeMatrixRows(x, split.calibrate.rows),
+    recentRows: recentRows(basis, pipeline),
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
@@ -62,6 +63,17 @@ export async function evaluate(
     importance: importanceOf(fitted, { x: evaluateX, y: rows.y, anomaly: scored.anomaly, seed }),
     trainedUpTo: largest(timesOf(source.table, pipeline)),
     provenance,
+  };
+}
+
+function recentRows({ source, split }: Basis, pipeline: Pipeline): Trained["recentRows"] {
+  const { rows } = split.calibrate;
+  const times = timesOf(source.table, pipeline);
+  const { card } = pipeline.columns;
+  const cards = card === null || !source.table.columns.has(card) ? null : cardsOf(source.table, pipeline);
+  return {
+    times: Float64Array.from(rows, (row) => times[row]),
+    cards: cards === null ? null : Int32Array.from(rows, (row) => cards[row]),
   };
 }
 

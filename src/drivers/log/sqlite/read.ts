@@ -1,6 +1,7 @@
 // The SQLite log's way out: everything is read in small pages, so that a long report never holds the event loop.
 
 import {
+  type AnsweredRow,
   type Coverage,
   type LogArrivalEntry,
   type LogBegin,
@@ -34,6 +35,8 @@ import { type Connection, single } from "./schema.ts";
 const PAGE_ROWS = 256;
 /** Of ids alone. */
 const IDS_PAGE_ROWS = 2048;
+/** Of vectors and scores, without text to parse. */
+const ANSWERED_PAGE_ROWS = 1024;
 /** Label code of a transaction that nobody labelled. */
 const UNLABELLED = 2;
 
@@ -161,6 +164,35 @@ export async function* readIds(db: Connection, fromSequence: number): AsyncGener
     if (rows.length === 0) return;
     yield rows.map((row) => loadText(row[0]));
     from = Number(rows[rows.length - 1][1]) + 1;
+    await breathe();
+  }
+}
+
+/** Up to what had been written when the reading began: only the columns that a summary counts. */
+export async function* readAnswered(
+  db: Connection,
+  { bundle, from }: { readonly bundle: string; readonly from: number },
+): AsyncGenerator<readonly AnsweredRow[]> {
+  const last = countersOf(db)().sequence;
+  const query = db
+    .prepare(
+      `SELECT sequence, transaction_id, time, score, vector, bundle = ? AND degraded = 0 FROM predictions
+       WHERE sequence >= ? AND sequence <= ? ORDER BY sequence LIMIT ?`,
+    )
+    .raw();
+  for (let next = from; ; ) {
+    // All bundles' rows are paged through: a page of one bundle alone could take the whole log to find.
+    const rows = query.all([bundle, next, last, ANSWERED_PAGE_ROWS]) as Row[];
+    if (rows.length === 0) return;
+    const wanted = rows.filter((row) => row[5] === 1);
+    yield wanted.map((row) => ({
+      sequence: Number(row[0]),
+      transactionId: loadText(row[1]),
+      time: numberOf(row[2]),
+      score: numberOf(row[3]),
+      vector: new Float32Array(Uint8Array.from(row[4] as Uint8Array).buffer),
+    }));
+    next = Number(rows[rows.length - 1][0]) + 1;
     await breathe();
   }
 }
