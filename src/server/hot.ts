@@ -12,6 +12,7 @@ import { type Exchange, httpExchange } from "./exchange.ts";
 import { Gathered } from "./gathered.ts";
 import { parseJson } from "./json.ts";
 import { BUDGET_MS, PREFIX, type Server, type ServerParts } from "./parts.ts";
+import { isPlainHost } from "./plain-head.ts";
 import { predictRoute } from "./predict.ts";
 import { problemHeaders, problemOf } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
@@ -73,14 +74,29 @@ function partsAt(pipelines: Pipelines<ServerParts>, url: string): ServerParts | 
 }
 
 /** The length of a body that can be answered here; −1 for every other request. */
-function plainLength({ method, headers }: IncomingMessage): number {
-  if (method !== "POST") return -1;
+function plainLength({ method, headers, rawHeaders }: IncomingMessage): number {
+  if (method !== "POST" || isRepeated(rawHeaders) || !isPlainHost(headers.host ?? "")) return -1;
   const type = headers["content-type"];
   if (type !== "application/json" && type !== "application/json; charset=utf-8") return -1;
   if (headers["content-encoding"] !== undefined || headers["transfer-encoding"] !== undefined) return -1;
   if (headers.expect !== undefined) return -1;
   const length = headers["content-length"];
   return length === undefined ? -1 : Number(length);
+}
+
+/** Of these node:http keeps the first, where the cold road sees all. */
+const READ_HERE: ReadonlySet<string> = new Set(["authorization", "content-type", "x-api-key"]);
+
+/** Whether one of the headers that are read here came more than once. */
+function isRepeated(rawHeaders: readonly string[]): boolean {
+  const seen: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i].toLowerCase();
+    if (!READ_HERE.has(name)) continue;
+    if (seen.includes(name)) return true;
+    seen.push(name);
+  }
+  return false;
 }
 
 /** Whether a request may be answered now; else it has its refusal. `hold` holds its connection back. */
@@ -211,7 +227,8 @@ class Turn {
         : turn.map((whole) => (isInTime(whole) ? traced(whole) : late));
     for (const [index, whole] of turn.entries()) {
       const answered = answers[index];
-      if (answered instanceof Promise) void answered.then((later) => send(whole, later));
+      if (answered instanceof Promise)
+        void answered.catch((error: unknown) => ({ error })).then((later) => send(whole, later));
       else send(whole, answered);
     }
     // Refusals cost less: they must not make answers look cheap.
@@ -249,11 +266,19 @@ function traced(whole: Whole): Outcome | Promise<Outcome> {
 function read({ parts, body }: Whole): Parsed | { readonly error: unknown } {
   try {
     if (!isUtf8(body)) throw notUtf8();
-    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+    const from = hasMark(body) ? BYTE_ORDER_MARK.length : 0;
+    const text = Buffer.from(body.buffer, body.byteOffset + from, body.byteLength - from).toString("utf8");
     return parts.parser.parse(parseJson(text), parts.ports.clock.now());
   } catch (error) {
     return { error };
   }
+}
+
+/** Some programs write it before a text (RFC 8259, 8.1: who reads may ignore it). */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
+
+function hasMark(body: Uint8Array): boolean {
+  return body[0] === BYTE_ORDER_MARK[0] && body[1] === BYTE_ORDER_MARK[1] && body[2] === BYTE_ORDER_MARK[2];
 }
 
 /** Never throws or rejects. Counts as being scored until it is answered. */

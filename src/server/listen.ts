@@ -68,6 +68,8 @@ export async function listen(listener: RequestListener, options: ListenOptions):
       refuse(response, tooDeep(), options);
     } else if (request.headers.host === undefined && request.httpVersionMinor > 0) {
       refuse(response, unreadable("HTTP/1.1 needs a Host header"), options);
+    } else if (hasTwoHosts(request)) {
+      refuse(response, unreadable("it has more than one Host header"), options);
     } else listener(request, response);
   };
   const server = createServerOf(options.tls, handle);
@@ -123,6 +125,18 @@ function wired(server: Server, road: PlainRoad, { onRefused }: ListenOptions): W
     tooSlow: slowHead(),
   });
 }
+
+/** RFC 9112, 3.2: refused, because a proxy may have gone by the other one. Node keeps the first. */
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name.length === HOST.length && name.toLowerCase() === HOST) count++;
+  }
+  return count > 1;
+}
+
+const HOST = "host";
 
 /** Requests that wait for the answer to an earlier one, by connection. */
 type Pipelined = WeakMap<object, number>;

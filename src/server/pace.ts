@@ -6,6 +6,8 @@ const WAIT_MS_FINE = 20;
 const WAIT_MS_AIM = 12;
 /** Longer waits for so long, and not becoming shorter, is overload; one that shrinks is what a pause left behind. */
 const STRETCH_MS = 100;
+/** When nothing waited for so long, what waits then begins a stretch of its own: two pauses that are apart are no overload. */
+const APART_MS = 1000;
 /** Of the longest wait of a stretch: below it the wait is becoming shorter. */
 const SHRUNK = 0.75;
 /** Under overload a request that has waited for so long is refused: others can still be answered in time, which is within 50 ms. */
@@ -36,6 +38,8 @@ export class Pace {
   /** Since when requests have waited for longer than is fine without a break, and the longest of these waits. */
   private longSince = Number.NaN;
   private longMs = 0;
+  /** When a turn came last. */
+  private cameAt = Number.NaN;
   private calmMs = 0;
 
   /** Whether requests are being refused. */
@@ -91,6 +95,8 @@ export class Pace {
   }
 
   private look(ms: number, now: number): void {
+    if (now - ms - this.cameAt > APART_MS) this.longSince = Number.NaN;
+    this.cameAt = now;
     // Few that wait long are a machine that gives this process no time: who refuses them helps nobody.
     if (ms <= WAIT_MS_FINE || this.most < WAITING_MIN) this.longSince = Number.NaN;
     else if (Number.isNaN(this.longSince)) this.stretch(ms, now);

@@ -1,4 +1,5 @@
 // Plain heads: the one shape of a request's head that is read without node:http. Whatever is not surely plain is not plain.
+import { isIPv6 } from "node:net";
 
 /** What a plain head says. */
 export interface PlainHead {
@@ -18,6 +19,12 @@ const LINE = /^POST (\/[\w./~-]*) HTTP\/1\.1\r\n/;
 /** One header: a name of token characters, no space before the colon, visible ASCII, spaces and tabs (RFC 9110, 5.5 and 5.6.2). */
 const HEADER = /([\w!#$%&'*+.^`|~-]+):[ \t]*([!-~](?:[ -~\t]*[!-~])?)?[ \t]*\r\n/y;
 const LENGTH = /^\d{1,9}$/;
+/** Digits and then the line's end: some readers take no space after a length. */
+const LENGTH_LINE = /^content-length:[ \t]*\d+\r$/im;
+/** A name or an IPv4 address, perhaps a port. */
+const HOST = /^[\w.-]+(?::([1-9]\d{0,4}))?$/;
+const HOST_6 = /^\[([\da-f:.]+)\](?::([1-9]\d{0,4}))?$/i;
+const PORT_MAX = 65_535;
 const TYPES: ReadonlySet<string> = new Set(["application/json", "application/json; charset=utf-8"]);
 /** Headers that change how a message is framed, answered or decoded. */
 const NOT_PLAIN: ReadonlySet<string> = new Set([
@@ -49,7 +56,16 @@ export function readPlainHead(text: string): PlainHead | null {
     headers.set(name, found[2] ?? "");
   }
   const length = headers.get("content-length") ?? "";
-  if (!headers.has("host") || !LENGTH.test(length) || !TYPES.has(headers.get("content-type") ?? "")) return null;
+  if (!LENGTH.test(length) || !LENGTH_LINE.test(text) || !TYPES.has(headers.get("content-type") ?? "")) return null;
+  if (!isPlainHost(headers.get("host") ?? "")) return null;
   if ((headers.get("connection") ?? "keep-alive").toLowerCase() !== "keep-alive") return null;
   return { path: line[1], length: Number(length), headers };
+}
+
+/** Whether a Host header surely names a host, so that nothing else need read it (RFC 9112, 3.2: another is refused). */
+export function isPlainHost(text: string): boolean {
+  const name = HOST.exec(text);
+  if (name !== null) return Number(name[1] ?? 0) <= PORT_MAX;
+  const six = HOST_6.exec(text);
+  return six !== null && isIPv6(six[1]) && Number(six[2] ?? 0) <= PORT_MAX;
 }

@@ -136,6 +136,8 @@ class Wire implements Exchange {
   /** What came while a request was being answered. */
   private later: Buffer[] = [];
   private ended = false;
+  /** The last answer was given, and said so. */
+  private over = false;
 
   constructor(socket: Socket, shared: Shared) {
     this.socket = socket;
@@ -170,6 +172,7 @@ class Wire implements Exchange {
       `${start}${lines}content-length: ${bytes}\r\n${REQUEST_ID}: ${this.id}\r\n${tail}${text}`,
       bytes === text.length ? "latin1" : "utf8",
     );
+    this.over = isLast;
     if (isLast) socket.end();
     else if (this.later.length > 0) this.handOver(this.later);
     // Who does not read gets no more answers.
@@ -177,6 +180,8 @@ class Wire implements Exchange {
   }
 
   private readonly onData = (chunk: Buffer): void => {
+    // What comes after an answer that ends the connection must not be answered (RFC 9112, 9.6), nor judged: nobody would hear of it.
+    if (this.over) return;
     const { road } = this.shared;
     this.since = road.clock.elapsed();
     if (this.busy) {

@@ -184,3 +184,13 @@ test.each([
   }
   expect(pace.limited).toBe(limited);
 });
+
+test("two pauses that are ten seconds apart, each over all that wait, are no overload", () => {
+  const pace = new Pace();
+  for (const now of [200, 10_200, 20_200]) {
+    for (let i = 0; i < 200; i++) pace.waits();
+    for (let i = 0; i < 200; i++) expect(pace.comes(150, now + Math.floor(i / TURN_MAX) * 5)).toBe(true);
+    pace.turn(170);
+  }
+  expect(pace.limited).toBe(false);
+});

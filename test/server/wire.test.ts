@@ -1,13 +1,15 @@
 // Plain requests on the wire: read as node:http reads them, answered as by it, and everything else left to it, byte for byte.
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import http from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
+import { type KeyRecord, newKey } from "../../src/core/key.ts";
 import type { Exchange } from "../../src/server/exchange.ts";
 import { readPlainHead } from "../../src/server/plain-head.ts";
-import { wiresOf } from "../../src/server/wire.ts";
+import { type Wires, wiresOf } from "../../src/server/wire.ts";
 import { bodyOf, HISTORY, makeBundle, makeWorld, payments, SPEC_A, serve, type World } from "./world.ts";
 
 const HEAD = "POST /predict HTTP/1.1\r\n";
@@ -41,6 +43,14 @@ test.each([
   ["a length of two numbers", HEAD, PLAIN.replace(": 2", ": 2, 2")],
   ["a length with a sign", HEAD, PLAIN.replace(": 2", ": +2")],
   ["a length in hexadecimal", HEAD, PLAIN.replace(": 2", ": 0x2")],
+  ["a length with a space behind it", HEAD, PLAIN.replace(": 2", ": 2 ")],
+  ["a length with a tab behind it", HEAD, PLAIN.replace(": 2", ": 2\t")],
+  ["a host of two words", HEAD, PLAIN.replace("host: a", "host: a b")],
+  ["a host with a path", HEAD, PLAIN.replace("host: a", "host: a/b")],
+  ["a host with a user", HEAD, PLAIN.replace("host: a", "host: a@b")],
+  ["a host whose port is none", HEAD, PLAIN.replace("host: a", "host: a:65536")],
+  ["an empty host", HEAD, PLAIN.replace("host: a", "host:")],
+  ["a host that is half an address", HEAD, PLAIN.replace("host: a", "host: [::1")],
   ["no length", HEAD, PLAIN.replace("content-length: 2\r\n", "")],
   ["a length and chunks", HEAD, `${PLAIN}Transfer-Encoding: chunked\r\n`],
   ["a space before the colon", HEAD, `${PLAIN}x-a : b\r\n`],
@@ -62,6 +72,13 @@ test.each([
   expect(readPlainHead(HEAD + PLAIN)).not.toBeNull();
   expect(readPlainHead(line + headers)).toBeNull();
 });
+
+test.each(["a", "a_b.example-c.org:8080", "127.0.0.1:65535", "[::1]:80", "[2001:DB8::1]"])(
+  "host %s is plain",
+  (host) => {
+    expect(readPlainHead(HEAD + PLAIN.replace("host: a", `host: ${host}`))).not.toBeNull();
+  },
+);
 
 test("what is plain reads node:http the same, whatever is done to a head", async () => {
   const server = http.createServer((request, response) => {
@@ -168,7 +185,7 @@ function headOf(text: string): readonly string[] {
 test("an answer on the wire has the head that node:http gives it, refusals too", async () => {
   for (const body of [undefined, '{"amount":', '{"amount":-1}', '"\\ud800"']) {
     const plain = await talk(port, [request("", body ?? JSON.stringify(PAYMENTS[used++]))], 1);
-    // A header that is repeated is left to node:http.
+    // A header that is repeated is left to node:http, but the hot road answers it there too.
     const other = await talk(port, [request("x-a: 1\r\nx-a: 2\r\n", body ?? JSON.stringify(PAYMENTS[used++]))], 1);
     expect(headOf(plain)).toEqual(headOf(other));
     if (body !== undefined) expect(plain.slice(plain.indexOf("\r\n\r\n"))).toBe(other.slice(other.indexOf("\r\n\r\n")));
@@ -253,11 +270,91 @@ test("a stop ends idle wires, and one that is answered then says so", async () =
   if (!idle.destroyed) await once(idle, "close");
 });
 
+/** Status and body of an answer. */
+function outcomeOf(text: string): string {
+  return `${statuses(text)[0]} ${text.slice(text.indexOf("\r\n\r\n") + 4)}`;
+}
+
+test.each<readonly [string, string, (body: string) => string, number]>([
+  ["a byte order mark", "", (body) => `\uFEFF${body}`, 200],
+  ["two byte order marks", "", (body) => `\uFEFF\uFEFF${body}`, 400],
+  ["a byte order mark alone", "", () => "\uFEFF", 400],
+  ["a key twice in the document", "", (body) => body.replace("{", '{"amount":-5,'), 200],
+  ["names of the prototype", "", (body) => body.replace("{", '{"__proto__":{"amount":1},"constructor":1,'), 200],
+  ["two content types", "content-type: text/plain\r\n", (body) => body, 415],
+  ["two hosts", "host: b\r\n", (body) => body, 400],
+  ["two authorizations, for where there are no keys", "authorization: a\r\nauthorization: b\r\n", (body) => body, 200],
+])("all three roads answer alike: %s", async (_, more, change, status) => {
+  const whole = request("", change(JSON.stringify(PAYMENTS[used++]))).replace("\r\n\r\n", `\r\n${more}\r\n`);
+  const after = "GET /livez HTTP/1.1\r\nhost: a\r\n\r\n";
+  const second = (text: string): string => text.slice(text.indexOf("HTTP/1.1 ", 1));
+  const byWire = await talk(port, [whole], 1);
+  const byNode = second(await talk(port, [after, whole], 2));
+  const byApp = await talk(port, [whole.replace("/predict", "/predict?")], 1);
+  expect(outcomeOf(byNode)).toBe(outcomeOf(byWire));
+  expect(outcomeOf(byApp)).toBe(outcomeOf(byWire));
+  expect(statuses(byWire)).toEqual([String(status)]);
+});
+
+test.each(["a b", "a/b", "a@b", "a:65536", "<a>", "[a"])("a Host that names no host is refused: %s", async (host) => {
+  expect(statuses(await talk(port, [request().replace("host: a", `host: ${host}`)], 1))).toEqual(["400"]);
+});
+
+test("of two keys neither counts, whatever road the request takes", async () => {
+  const { id, key: secret, hash } = newKey(randomBytes);
+  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
+  const record: KeyRecord = { id, hash, name: "k", role: "predict", createdBy: "test", rate: null, ...times };
+  const own = await serve(world, { announceMs: 0, keys: [record] });
+  const { port: at } = await own.server.start({ host: "127.0.0.1", port: 0 });
+  const key = `authorization: Bearer ${secret}\r\n`;
+  const body = JSON.stringify(PAYMENTS[used++]);
+  for (const [more, status] of [
+    [key, "200"],
+    [`${key}authorization: Bearer other\r\n`, "401"],
+    [`${key}x-api-key: other\r\n`, "401"],
+  ]) {
+    const whole = request(more, body);
+    expect(statuses(await talk(at, [whole], 1))).toEqual([status]);
+    expect(statuses(await talk(at, [whole.replace("/predict", "/predict?")], 1))).toEqual([status]);
+  }
+  await own.stop();
+});
+
+test("of many that come in one turn each has its answer: a repeat the first one's, other content a refusal, a fault its own", async () => {
+  const { engine } = served.server.pipelines.all()[0];
+  const { state } = engine!.live.current.champion!.held;
+  const [one, two, odd] = [PAYMENTS[used++], PAYMENTS[used++], PAYMENTS[used++]];
+  const touch = state.touch.bind(state);
+  state.touch = (tx) => {
+    if (tx.id === odd.transaction_id) throw new Error("no such line");
+    touch(tx);
+  };
+  const bodies = [one, two, one, { ...one, amount: 1 }, odd, { amount: 1 }, two];
+  const sockets = await Promise.all(
+    bodies.map(async () => {
+      const socket = connect(port, "127.0.0.1");
+      await once(socket, "connect");
+      return socket;
+    }),
+  );
+  // The server has them by then, and reads in one turn of the loop what is written in one.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const texts = bodies.map((body, i) => {
+    sockets[i].write(request("", JSON.stringify(body)));
+    return collect(sockets[i], 1);
+  });
+  const answers = (await Promise.all(texts)).map(outcomeOf);
+  state.touch = touch;
+  expect(answers.map((text) => text.slice(0, 3))).toEqual(["200", "200", "200", "409", "200", "422", "200"]);
+  expect(answers[2]).toBe(answers[0]);
+  expect(answers[6]).toBe(answers[1]);
+});
+
 /** Wires of a server of their own, that give every request to `take`. */
 async function wired(
   take: (exchange: Exchange) => void,
   times: { readonly headMsMax: number; readonly keepAliveMs: number; readonly silenceMsMax: number },
-): Promise<{ readonly at: number; stop(): void; readonly refused: number[] }> {
+): Promise<{ readonly at: number; readonly wires: Wires; stop(): void; readonly refused: number[] }> {
   const server = http.createServer((_, response) => response.end("{}"));
   const refused: number[] = [];
   const wires = wiresOf({
@@ -280,7 +377,7 @@ async function wired(
     wires.stop();
     server.close();
   };
-  return { at: (server.address() as AddressInfo).port, stop, refused };
+  return { at: (server.address() as AddressInfo).port, wires, stop, refused };
 }
 
 test("a connection that says nothing is told so; one that was answered and is idle ends without a word", async () => {
@@ -312,5 +409,30 @@ test("a client that never reads is not answered without end, and is cut off", as
   await new Promise((resolve) => socket.once("close", resolve));
   clearInterval(sending);
   expect(answers).toBe(1);
+  stop();
+});
+
+test("what comes after an answer that ends the connection is not answered, nor judged", async () => {
+  let taken = 0;
+  const take = (exchange: Exchange): void => {
+    taken++;
+    exchange.respond(200, [], "{}");
+  };
+  const { at, wires, stop } = await wired(take, { headMsMax: 1000, keepAliveMs: 1000, silenceMsMax: 1000 });
+  wires.closing = true;
+  const socket = connect({ port: at, host: "127.0.0.1", allowHalfOpen: true });
+  socket.setNoDelay(true);
+  let text = "";
+  socket.on("data", (chunk) => {
+    text += String(chunk);
+  });
+  socket.write(request("", "{}"));
+  await once(socket, "end");
+  socket.write(request("", "{}"));
+  socket.end();
+  await once(socket, "close");
+  // The client is done before the server has read it.
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect([taken, statuses(text)]).toEqual([1, ["200"]]);
   stop();
 });
