@@ -17,7 +17,7 @@ export interface BenchOptions {
   readonly minutes: number;
   /** Predictions in the log of a start. */
   readonly rows: number;
-  /** A file for the picture of what was measured. */
+  /** A file for the picture of what was measured, of a bench that draws one. */
   readonly picture?: string;
   /** One line for people. */
   print(line: string): void;

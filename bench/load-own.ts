@@ -41,6 +41,8 @@ export interface LoadResult extends Percentiles {
   /** Requests without an answer, five seconds after the last was sent; requests that no connection was free for. */
   readonly unanswered: number;
   readonly unsent: number;
+  /** Requests under way on connections that the server ended. */
+  readonly cut: number;
   readonly windows: readonly LoadWindow[];
   /** Time of this process's own processor per second; near 1 the load itself is the limit. */
   readonly loadCpu: number;
@@ -50,14 +52,39 @@ const REFUSED = 503;
 const HEAD_END = Buffer.from("\r\n\r\n");
 
 class Connection {
-  readonly socket: Socket;
+  socket: Socket;
   onAnswer: (status: number, sentAt: number, head: string) => void = () => {};
-  private readonly sent: number[] = [];
+  /** The connection was cut, with so many requests under way, and is made anew. */
+  onCut: (requests: number) => void = () => {};
+  private readonly port: number;
+  private sent: number[] = [];
   private rest: Buffer = Buffer.alloc(0);
+  private ended = false;
 
   constructor(port: number) {
-    this.socket = connect({ port, host: "127.0.0.1", noDelay: true });
-    this.socket.on("data", (chunk: Buffer) => this.take(chunk));
+    this.port = port;
+    this.socket = this.open();
+  }
+
+  end(): void {
+    this.ended = true;
+    this.socket.destroy();
+  }
+
+  private open(): Socket {
+    const socket = connect({ port: this.port, host: "127.0.0.1", noDelay: true });
+    socket.on("data", (chunk: Buffer) => this.take(chunk));
+    // What becomes of it is told by its close.
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      if (this.ended) return;
+      const requests = this.sent.length;
+      this.sent = [];
+      this.rest = Buffer.alloc(0);
+      this.socket = this.open();
+      this.onCut(requests);
+    });
+    return socket;
   }
 
   get waiting(): number {
@@ -108,7 +135,7 @@ async function run(task: LoadTask): Promise<LoadResult> {
   const elapsed = (performance.now() - begun) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   const unanswered = rate === undefined ? 0 : all.reduce((sum, { waiting }) => sum + waiting, 0);
-  for (const { socket } of all) socket.destroy();
+  for (const connection of all) connection.end();
   return { ...tally.result(elapsed), unanswered, unsent, loadCpu: (user + system) / 1e6 / elapsed };
 }
 
@@ -117,6 +144,10 @@ function listen(all: readonly Connection[], tally: Tally, after: (connection: Co
     connection.onAnswer = (status, sentAt, head) => {
       tally.add(status, { ms: performance.now() - sentAt, head });
       after(connection);
+    };
+    connection.onCut = (requests) => {
+      tally.cut += requests;
+      if (requests > 0) after(connection);
     };
   }
 }
@@ -193,6 +224,7 @@ class Tally {
   private readonly accepted = new Latencies();
   private readonly refused = new Latencies();
   private readonly windows: { readonly accepted: Latencies; refused: number }[] = [];
+  cut = 0;
   private withoutRetryAfter = 0;
   private answered = 0;
 
@@ -223,6 +255,7 @@ class Tally {
       ...this.accepted.percentiles(),
       refused: refused.percentiles(),
       refusedWithoutRetryAfter: this.withoutRetryAfter,
+      cut: this.cut,
       windows: this.windows.map((one) => ({ accepted: one.accepted.percentiles(), refused: one.refused })),
     };
   }

@@ -61,6 +61,18 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "how long a server takes to start beside a log of --rows predictions, and its memory",
     load: async () => (await import("./start.ts")).bench,
   },
+  evidence: {
+    purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
+    load: async () => (await import("./evidence.ts")).bench,
+  },
+  rules: {
+    purpose: "250 rules per event against json-rules-engine, and latency while rules change",
+    load: async () => (await import("./rules.ts")).bench,
+  },
+  backtest: {
+    purpose: "fifty rules over 1.75 million transactions, the stateless ones against DuckDB",
+    load: async () => (await import("./backtest.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,

@@ -8,25 +8,31 @@ import { Sketcher } from "../src/quality/sketch.ts";
 import { parseSuite } from "../src/quality/suite.ts";
 import { TallyPool } from "../src/quality/tally-pool.ts";
 
-const { file, suite: suiteFile } = JSON.parse(process.argv[2]) as { readonly file: string; readonly suite: string };
+const {
+  file,
+  suite: suiteFile,
+  sketches,
+} = JSON.parse(process.argv[2]) as { readonly file: string; readonly suite: string; readonly sketches: boolean };
 const suite = parseSuite(readFileSync(suiteFile, "utf8"), { where: suiteFile });
 const start = performance.now();
+const cpuStart = process.cpuUsage();
 const scan = await datasetDuckdb().scan(file);
 const columns = shapesOf(scan.empty);
 const { result } = await withScratch((scratch) =>
-  // With the sketches that the report's pictures are drawn from.
   evaluateBatches({ columns, read: (names) => scan.batches(names) }, suite, {
     now: null,
     pool: new TallyPool({ scratch }),
-    onlooker: new Sketcher(columns),
+    // What the report's pictures are drawn from.
+    ...(sketches ? { onlooker: new Sketcher(columns) } : {}),
   }),
 );
 const seconds = (performance.now() - start) / 1000;
-const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+const { user, system } = process.cpuUsage(cpuStart);
+const { maxRSS } = process.resourceUsage();
 console.log(
   JSON.stringify({
     seconds,
-    cpuSeconds: (userCPUTime + systemCPUTime) / 1e6,
+    cpuSeconds: (user + system) / 1e6,
     peakMiB: maxRSS / 1024,
     rows: result.meta.rows,
     successes: result.results.map(({ success }) => success),

@@ -41,11 +41,9 @@ export const tabformer = f.spec({
       ],
       "error",
     ),
-    f.category(
-      "MCC",
-      ["4829", "5300", "5310", "5311", "5411", "5499", "5541", "5651", "5732", "5812", "5912", "7996"],
-      "mcc",
-    ),
+    // A hundred kinds of merchant and thousands of cities: those that the training rows have often enough.
+    f.category("MCC", { values: "learned", max: 100 }, "mcc"),
+    f.category("Merchant City", { values: "learned", max: 60 }, "city"),
     f.time("hour", "hour"),
     f.time("day_of_week", "dayOfWeek"),
     f.window("card_payments_1d", { ...card, over: "transactions", window: "1d" }),

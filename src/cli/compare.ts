@@ -3,6 +3,7 @@ import type { PairedInterval } from "../evidence/bootstrap.ts";
 import { coverageWords } from "../evidence/coverage.ts";
 import type { LabelledMetrics } from "../evidence/labelled.ts";
 import type { ShadowReport } from "../evidence/report.ts";
+import { selectionWords } from "../evidence/selection.ts";
 import { compare } from "../lifecycle/compare.ts";
 import { textOption } from "./options.ts";
 import { figure, type Output } from "./output.ts";
@@ -51,6 +52,7 @@ export function showShadow(output: Output, report: ShadowReport): void {
   output.line(
     `  labels: ${report.matured.labelled.toLocaleString("en")} matured (${report.matured.frauds} frauds), ${report.provisional.labelled.toLocaleString("en")} too young to count`,
   );
+  if (report.selection.blocked > 0) output.line(`  blocked: ${selectionWords(report.selection)}`);
   showMetrics(output, report.metrics);
 }
 
@@ -59,21 +61,31 @@ function showMetrics(output: Output, metrics: LabelledMetrics | null): void {
     output.line("  no labelled frauds to compare on yet");
     return;
   }
+  const signed = (value: number): string => `${value >= 0 ? "+" : ""}${figure(value)}`;
   const row = (name: string, interval: PairedInterval): string[] => [
     name,
     figure(interval.observedA),
     figure(interval.observedB),
-    `${interval.low >= 0 ? "+" : ""}${figure(interval.low)} … ${interval.high >= 0 ? "+" : ""}${figure(interval.high)}`,
+    `${signed(interval.low)} … ${signed(interval.high)}`,
+    `${signed(interval.anytimeLow)} … ${signed(interval.anytimeHigh)}`,
     figure(interval.probabilityBetter, 2),
   ];
   output.table([
-    ["metric", "champion", "candidate", `difference, ${100 * metrics.averagePrecision.level} % interval`, "P(better)"],
+    [
+      "metric",
+      "champion",
+      "candidate",
+      `difference, ${100 * metrics.averagePrecision.level} %, one look`,
+      "however often one looks",
+      "P(better)",
+    ],
     row("average precision", metrics.averagePrecision),
     row("recall at 1 % FPR", metrics.recallAtFpr),
     row("recall at review budget", metrics.recallAtReview),
     row("precision", metrics.precision),
     row("recall", metrics.recall),
     row("savings", metrics.savings),
+    ...(metrics.cardPrecision === null ? [] : [row(metrics.cardPrecision.metric, metrics.cardPrecision)]),
     row("Brier score", metrics.brier),
   ]);
 }

@@ -22,6 +22,13 @@ export const verb: Verb = {
     );
     for (const [reason, count] of Object.entries(report.skipped))
       if (count > 0) output.line(`  ${count} not compared: ${reason}`);
+    const { draws } = report;
+    if (draws.compared > 0) output.line(`  ${draws.compared} draws of what is let through by chance made again`);
+    if (draws.byOtherRules > 0) {
+      output.line(
+        `  ${draws.byOtherRules} draws not made again: the pipeline had other rules then (decisions.explore)`,
+      );
+    }
     for (const reason of report.reasons) output.line(`  ${report.verdict === "pass" ? "✔" : "✘"} ${visible(reason)}`);
     for (const served of report.served) showInputs(output, served);
     if (report.mismatches.length > 0) {

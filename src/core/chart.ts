@@ -2,7 +2,7 @@
 import { type Axis, axisTicks, placeOn, tickText } from "./chart/axis.ts";
 import { escapeHtml } from "./html.ts";
 
-export { type Axis, heightAxis } from "./chart/axis.ts";
+export { type Axis, axisTicks, heightAxis, placeOn, tickText } from "./chart/axis.ts";
 
 /** A colour by what it means: series one to three, something in the background, something wrong, something right. */
 export type Tone = "one" | "two" | "three" | "dim" | "bad" | "good";
@@ -48,12 +48,16 @@ export interface Chart {
 }
 
 const WIDTH = 460;
-const HEIGHT = 270;
+const HEIGHT = 280;
 /** Room for ticks and labels. */
-const PAD = { left: 58, right: 14, top: 18, bottom: 42 } as const;
+const PAD = { left: 58, right: 24, top: 28, bottom: 42 } as const;
 const BARS_WIDTH = 460;
 const BAR_HEIGHT = 22;
-const NAME_LENGTH_MAX = 26;
+/** About what a letter of 12 pixels takes; names and figures beside the bars get room by it. */
+const LETTER_WIDTH = 6.6;
+const NAMES_WIDTH_MAX = 240;
+const VALUES_WIDTH = 104;
+const NAME_LENGTH_MAX = 33;
 /** Labels of limits stand under each other. */
 const LABEL_STEP = 13;
 
@@ -107,8 +111,9 @@ export function nameBars({
   readonly note?: string;
 }): string {
   const most = bars.reduce((sum, { value }) => Math.max(sum, value), 0);
-  const from = 168;
-  const room = BARS_WIDTH - from - 70;
+  const longest = bars.reduce((sum, { name }) => Math.max(sum, clip(name).length), 0);
+  const from = Math.min(NAMES_WIDTH_MAX, 24 + longest * LETTER_WIDTH);
+  const room = BARS_WIDTH - from - VALUES_WIDTH;
   const rows = bars.map(({ name, value, shown, tone = "one" }, i) => {
     const top = i * BAR_HEIGHT;
     const width = most > 0 ? Math.max(1, (value / most) * room) : 1;
@@ -251,7 +256,7 @@ function n(value: number): string {
 export const CHART_STYLE = `
 :root{--one:#0b6bcb;--two:#c2410c;--three:#6d5bd0;--bad:#c0272d;--good:#1a7f4b;--allowed:#1a7f4b14}
 @media (prefers-color-scheme:dark){:root{--one:#63b3ff;--two:#ff9f6b;--three:#b3a6ff;--bad:#ff7b7b;--good:#5cc98d;--allowed:#5cc98d1f}}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));gap:1.25rem}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:1.25rem}
 .chart{margin:0;min-width:0}.chart figcaption{font-weight:600;margin:0 0 .25rem}
 .chart svg{display:block;width:100%;max-width:36rem;height:auto}
 .chart text{fill:var(--soft);font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}

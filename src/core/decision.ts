@@ -2,6 +2,9 @@
 
 export type Decision = "approve" | "review" | "block";
 
+/** By rising severity. */
+export const DECISIONS: readonly Decision[] = ["approve", "review", "block"];
+
 /** Scores from `review` up are reviewed, from `block` up are blocked; both are Float32 values. */
 export interface Thresholds {
   readonly review: number;

@@ -1,11 +1,15 @@
 // Broken feeds: faults of the data that look like drift and are none.
 import { shareTest } from "./categories.ts";
+import type { Grids } from "./grid.ts";
 import type { DriftPolicy } from "./policy.ts";
-import type { FeatureReference, Reference, Values } from "./reference.ts";
+import type { FeatureReference, Reference } from "./reference.ts";
+import { type ColumnTally, columnOf, type Tally } from "./tally.ts";
+import { unitFault } from "./units.ts";
 
 export interface FeedFault {
-  readonly feature: string;
-  readonly fault: "missing" | "stuck" | "infinite";
+  /** null: a fault of whole rows. */
+  readonly feature: string | null;
+  readonly fault: "missing" | "stuck" | "infinite" | "unit" | "late" | "duplicated";
   /** Share of rows with the fault in reference and window. */
   readonly reference: number;
   readonly window: number;
@@ -18,31 +22,46 @@ const STUCK_ROWS_MIN = 20;
 /** A fault may wake a person at night, so it must be ten times surer than drift. */
 const FEED_ALPHA_SHARE = 0.1;
 
-export function feedFaults(reference: Reference, columns: readonly Values[], policy: DriftPolicy): FeedFault[] {
-  return reference.features.flatMap((feature, i) => {
-    const fault = missingFault(feature, columns[i], {
-      referenceRows: reference.rows,
-      policy,
-      features: reference.features.length,
-    });
-    return (fault ?? infiniteFault(feature, columns[i]) ?? stuckFault(feature, columns[i], policy)) || [];
+/** `pValues`: of each feature's movement; a changed unit is looked for where it is certain. */
+export function feedFaults(
+  reference: Reference,
+  window: {
+    readonly tally: Tally;
+    readonly grids: Grids;
+    readonly pValues: readonly number[];
+    /** Share of repeated rows in the reference; null: unknown. */
+    readonly duplicates: number | null;
+  },
+  policy: DriftPolicy,
+): FeedFault[] {
+  const { tally, grids, pValues } = window;
+  const features = reference.features.length;
+  const byFeature = reference.features.flatMap((feature, i) => {
+    const column = columnOf(tally, grids, i);
+    const fault = missingFault(feature, column, { referenceRows: reference.rows, policy, features });
+    const certain =
+      column.rows >= policy.rowsMin && pValues[i] * features < policy.falseDiscoveryRate * FEED_ALPHA_SHARE;
+    return (
+      (fault ??
+        infiniteFault(feature, column) ??
+        stuckFault(feature, column, policy) ??
+        (certain ? changedUnit(feature, column) : null)) ||
+      []
+    );
   });
+  return [...byFeature, ...rowFaults(tally, window.duplicates, policy)];
 }
 
 function missingFault(
   feature: FeatureReference,
-  values: Values,
+  column: ColumnTally,
   use: { readonly referenceRows: number; readonly policy: DriftPolicy; readonly features: number },
 ): FeedFault | null {
   const { policy, referenceRows } = use;
-  const missing = countWhere(values, Number.isNaN);
+  const { missing, rows } = column;
   const before = feature.missing / referenceRows;
-  const now = missing / values.length;
-  const pValue = shareTest(
-    { events: feature.missing, rows: referenceRows },
-    { events: missing, rows: values.length },
-    policy,
-  );
+  const now = missing / rows;
+  const pValue = shareTest({ events: feature.missing, rows: referenceRows }, { events: missing, rows }, policy);
   const certain = pValue * use.features < policy.falseDiscoveryRate * FEED_ALPHA_SHARE;
   if (now - before < policy.missingRiseMin || !certain) return null;
   return {
@@ -54,30 +73,53 @@ function missingFault(
   };
 }
 
-function infiniteFault(feature: FeatureReference, values: Values): FeedFault | null {
-  const infinite = countWhere(values, (value) => Math.abs(value) === Number.POSITIVE_INFINITY);
+function infiniteFault(feature: FeatureReference, { infinite, rows }: ColumnTally): FeedFault | null {
   if (infinite === 0) return null;
-  const window = infinite / values.length;
   const words = `broken feed: ${feature.name} is infinite in ${infinite} rows`;
-  return { feature: feature.name, fault: "infinite", reference: 0, window, words };
+  return { feature: feature.name, fault: "infinite", reference: 0, window: infinite / rows, words };
 }
 
 /** All present values equal where the reference varied; the bins bound how likely that is by chance. */
-function stuckFault(feature: FeatureReference, values: Values, policy: DriftPolicy): FeedFault | null {
-  const present = values.filter((value) => !Number.isNaN(value));
-  if (present.length < STUCK_ROWS_MIN || feature.counts.length < 2) return null;
-  for (let row = 1; row < present.length; row++) if (present[row] !== present[0]) return null;
+function stuckFault(feature: FeatureReference, column: ColumnTally, policy: DriftPolicy): FeedFault | null {
+  const present = column.rows - column.missing;
+  if (present < STUCK_ROWS_MIN || feature.counts.length < 2 || column.least !== column.greatest) return null;
   const known = feature.counts.reduce((sum, count) => sum + count, 0);
   const commonest = Math.max(...feature.counts) / known;
-  if (commonest ** (present.length / policy.designEffect) > policy.falseDiscoveryRate * FEED_ALPHA_SHARE) return null;
-  const words = `broken feed: ${feature.name} is ${present[0]} in all ${present.length} rows`;
+  if (commonest ** (present / policy.designEffect) > policy.falseDiscoveryRate * FEED_ALPHA_SHARE) return null;
+  const words = `broken feed: ${feature.name} is ${column.least} in all ${present} rows`;
   return { feature: feature.name, fault: "stuck", reference: commonest, window: 1, words };
 }
 
-function countWhere(values: Values, test: (value: number) => boolean): number {
-  let count = 0;
-  for (let row = 0; row < values.length; row++) if (test(values[row])) count++;
-  return count;
+function changedUnit(feature: FeatureReference, column: ColumnTally): FeedFault | null {
+  if (feature.kind !== "number") return null;
+  const fault = unitFault(feature.sketch, column.magnitudes);
+  if (fault === null) return null;
+  const times = fault.factor >= 1 ? `× ${number(fault.factor)}` : `÷ ${number(1 / fault.factor)}`;
+  const words = `broken feed: ${percent(fault.share)} of ${feature.name} look like the reference ${times}; a unit changed at the source`;
+  return { feature: feature.name, fault: "unit", reference: 0, window: fault.share, words };
+}
+
+/** Late and duplicated rows, which a sound feed hardly has. */
+function rowFaults(
+  { rows, late, duplicates }: Tally,
+  duplicatesBefore: number | null,
+  { missingRiseMin }: DriftPolicy,
+): FeedFault[] {
+  const faults: FeedFault[] = [];
+  if (late / rows >= missingRiseMin) {
+    const words = `broken feed: ${percent(late / rows)} of rows came more than an hour after newer ones; a source delivers late`;
+    faults.push({ feature: null, fault: "late", reference: 0, window: late / rows, words });
+  }
+  const before = duplicatesBefore ?? 1;
+  if (duplicates / rows - before >= missingRiseMin) {
+    const words = `broken feed: ${percent(duplicates / rows)} of rows repeat an earlier one under another id; a source delivers twice`;
+    faults.push({ feature: null, fault: "duplicated", reference: before, window: duplicates / rows, words });
+  }
+  return faults;
+}
+
+function number(value: number): string {
+  return Number(value.toPrecision(6)).toLocaleString("en");
 }
 
 function percent(share: number): string {

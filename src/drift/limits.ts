@@ -58,3 +58,11 @@ export function benjaminiHochberg(pValues: readonly number[]): number[] {
   }
   return adjusted;
 }
+
+/** Benjamini & Yekutieli (2001): as {@link benjaminiHochberg}, and it holds however the tests depend on each other. */
+export function benjaminiYekutieli(pValues: readonly number[]): number[] {
+  const tests = pValues.filter((pValue) => !Number.isNaN(pValue)).length;
+  let harmonic = 0;
+  for (let k = 1; k <= tests; k++) harmonic += 1 / k;
+  return benjaminiHochberg(pValues).map((adjusted) => Math.min(1, adjusted * harmonic));
+}

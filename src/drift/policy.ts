@@ -8,8 +8,10 @@ import { defaultsOf } from "../pipeline/section.ts";
  */
 export interface DriftPolicy extends Omit<DriftKeys, "windowMs"> {
   readonly ksMin: number;
+  /** Of the Wasserstein distance, in standard deviations of the reference. */
+  readonly wassersteinMin: number;
   readonly alertRateChangeMin: number;
-  /** Rise of a feature's missing share that means a broken feed. */
+  /** Rise of a feature's missing share, or of late or duplicated rows, that means a broken feed. */
   readonly missingRiseMin: number;
   readonly rowsMin: number;
   /** Rows per independent row; over 1 where rows of one card repeat each other. */
@@ -20,6 +22,7 @@ export interface DriftPolicy extends Omit<DriftKeys, "windowMs"> {
 export const DRIFT_POLICY: DriftPolicy = {
   ...defaultsOf(DRIFT),
   ksMin: 0.1,
+  wassersteinMin: 0.1,
   alertRateChangeMin: 0.5,
   missingRiseMin: 0.05,
   rowsMin: 100,

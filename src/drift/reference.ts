@@ -72,7 +72,7 @@ export function buildReference(input: {
   };
 }
 
-export interface BinnedColumn {
+interface BinnedColumn {
   readonly counts: number[];
   readonly missing: number;
 }
@@ -92,7 +92,7 @@ export function binColumn(reference: FeatureReference, values: Values): BinnedCo
 }
 
 /** The present values, rising. */
-export function presentSorted(values: Values): Float64Array {
+function presentSorted(values: Values): Float64Array {
   return Float64Array.from(values.filter((value) => !Number.isNaN(value))).sort();
 }
 

@@ -1,5 +1,7 @@
 // Unlisted values: which share of a category's values its list does not have, now and when the model learned.
-import type { Reference, Values } from "./reference.ts";
+import type { Grid } from "./grid.ts";
+import type { Reference } from "./reference.ts";
+import type { ColumnTally } from "./tally.ts";
 
 export interface UnlistedShare {
   readonly name: string;
@@ -9,19 +11,16 @@ export interface UnlistedShare {
   readonly atTraining: number | null;
 }
 
-/** `other` is the number that stands for every value that the feature does not list. */
+/** `other` is the number that stands for every value that the feature does not list; the grid counts it apart. */
 export function unlistedShare(
   reference: Reference,
-  feature: { readonly name: string; readonly other: number; readonly values: Values },
+  feature: { readonly name: string; readonly other: number; readonly grid: Grid; readonly window: ColumnTally },
 ): UnlistedShare {
-  const { name, other, values } = feature;
-  let present = 0;
-  let unlisted = 0;
-  for (const value of values) {
-    if (!Number.isNaN(value)) present++;
-    if (value === other) unlisted++;
-  }
-  return { name, share: present === 0 ? Number.NaN : unlisted / present, atTraining: shareIn(reference, name, other) };
+  const { name, other, grid, window } = feature;
+  const present = window.rows - window.missing;
+  const unlisted = window.bins[grid.codes?.get(other) ?? grid.others];
+  const share = present === 0 ? Number.NaN : unlisted / present;
+  return { name, share, atTraining: shareIn(reference, name, other) };
 }
 
 function shareIn({ features }: Reference, name: string, other: number): number | null {

@@ -1,12 +1,14 @@
-// Is B better than A on the same rows? The paired bootstrap that resamples cards, with its interval.
+// Is B better than A on the same rows? The paired bootstrap that resamples cards, and days, with intervals for one look and for many.
 
 import { Codes } from "../core/codes.ts";
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { quantileSorted, standardDeviation } from "../core/stats.ts";
 import { type Clusters, type Metric, measure, type ScoredRows } from "../metrics/metric.ts";
+import { descending } from "../metrics/ranking.ts";
 import { PROMOTION } from "../pipeline/gates.ts";
 import { defaultsOf, rangesOf } from "../pipeline/section.ts";
+import { sequenceFactor } from "./sequence.ts";
 
 /** The rows both models scored. */
 export interface PairedRows {
@@ -20,6 +22,8 @@ export interface PairedRows {
   readonly alerts?: Alerts;
   /** For metrics of money. */
   readonly amount?: Float64Array;
+  /** Days since 1970 UTC. Where they are given, rows of one day count as dependent too; metrics of days need them. */
+  readonly day?: Int32Array;
 }
 
 /** Which rows each model alerts on (reviews or blocks): 0 or 1 per row. */
@@ -33,11 +37,14 @@ export interface PairedInterval {
   readonly better: "higher" | "lower";
   readonly observedA: number;
   readonly observedB: number;
-  /** B − A, with the percentile interval [low, high] at `level`. */
+  /** B − A, with the percentile interval [low, high] at `level`, which holds at one look. */
   readonly difference: number;
   readonly low: number;
   readonly high: number;
   readonly level: number;
+  /** The interval that holds at all looks together, however many. */
+  readonly anytimeLow: number;
+  readonly anytimeHigh: number;
   readonly standardError: number;
   /** Share of resamples on which B is the better one, ties counted half. */
   readonly probabilityBetter: number;
@@ -46,10 +53,16 @@ export interface PairedInterval {
   readonly rows: number;
   readonly frauds: number;
   readonly cards: number;
+  /** What the frauds are worth, weights considered: (Σw)² / Σw². Rows, where no row is a fraud. */
+  readonly effective: number;
 }
 
 const { resamples: RESAMPLES } = defaultsOf(PROMOTION);
 const { to: RESAMPLES_MAX } = rangesOf(PROMOTION).resamples;
+/** Effective frauds at which {@link PairedInterval.anytimeLow} and its fellow are narrowest: where gates mostly decide. */
+export const PLANNED_FRAUDS = 500;
+/** With fewer days their spread is noise. */
+const DAYS_MIN = 5;
 
 interface PairedInput extends PairedRows {
   /** Scores of both models on the rows. */
@@ -65,6 +78,11 @@ interface PairedInput extends PairedRows {
  * it, so that what the two share cancels out. Rows of one card are dependent (one stolen card, many frauds), which
  * makes an interval from resampled rows too narrow. Percentile interval (Efron & Tibshirani 1993, ch. 13); the
  * bias-corrected one (BCa) is left out: its acceleration needs a jackknife over cards for a small gain here.
+ *
+ * The standard error, and with it the interval for many looks, comes from the metrics' influence where they have one: exact where the
+ * bootstrap draws, and the same for every seed. With `day`, rows of one day are dependent too (one campaign, many cards): the variance is
+ * that of cards plus that of days less that of both together (Cameron, Gelbach & Miller 2011), never below that of cards, and the
+ * percentile interval widens in proportion.
  * Everything is NaN where the metric is undefined on the rows themselves. Throws `evidence.input-invalid`.
  */
 export function pairedBootstrap(input: PairedInput & { readonly metric: Metric }): PairedInterval {
@@ -77,70 +95,193 @@ export function pairedBootstraps(
 ): readonly PairedInterval[] {
   const { a, b, metrics, resamples = RESAMPLES, level = 0.95 } = input;
   checkInput(input, resamples, level);
-  const cards = cardsOf(input.card);
-  const rows = { y: input.y, weights: input.weights, amounts: input.amount };
-  const rowsA: ScoredRows = { ...rows, scores: a, alerts: input.alerts?.a };
-  const rowsB: ScoredRows = { ...rows, scores: b, alerts: input.alerts?.b };
-  const prepared = metrics.map((metric) => ({
-    metric,
+  const cards = clustersOf(input.card);
+  const rows = { y: input.y, weights: input.weights, amounts: input.amount, days: input.day, cards: input.card };
+  const sides: Sides = {
+    a: sideOf(rows, a, input.alerts?.a),
+    b: sideOf(rows, b, input.alerts?.b),
+  };
+  const byCard = differencesOf(sides, { metrics, resamples, seed: input.seed, clusters: cards });
+  const groups = { cards, shared: input.day === undefined ? null : daysOf(cards, input.day) };
+  const { frauds, effective } = countsOf(input);
+  const counts = { level, rows: input.y.length, frauds, cards: cards.count, effective };
+  return metrics.map((metric, at) => {
     // Not a draw of every card once: summed card by card, the last bit would differ from what `train` prints.
-    observed: { a: measure(metric, rowsA), b: measure(metric, rowsB) },
-    evaluateA: metric.prepare(rowsA, cards),
-    evaluateB: metric.prepare(rowsB, cards),
-    differences: new Float64Array(resamples),
-  }));
-  const drawn = new Float64Array(cards.count);
-  const random = new Random(input.seed);
-  for (let i = 0; i < resamples; i++) {
-    drawCards(drawn, random);
-    for (const { evaluateA, evaluateB, differences } of prepared) differences[i] = evaluateB(drawn) - evaluateA(drawn);
-  }
-  let frauds = 0;
-  for (const label of input.y) frauds += label;
-  const counts = { level, rows: input.y.length, frauds, cards: cards.count };
-  return prepared.map(({ metric, observed, differences }) => ({
-    metric: metric.name,
-    better: metric.better,
-    observedA: observed.a,
-    observedB: observed.b,
-    difference: observed.b - observed.a,
-    ...spread(differences, { level, better: metric.better }),
-    ...counts,
-  }));
+    const [observedA, observedB] = [measure(metric, sides.a), measure(metric, sides.b)];
+    const difference = observedB - observedA;
+    return {
+      metric: metric.name,
+      better: metric.better,
+      observedA,
+      observedB,
+      difference,
+      ...spread(byCard[at], {
+        level,
+        better: metric.better,
+        difference,
+        errors: errorsOf(metric, sides, groups),
+        effective,
+      }),
+      ...counts,
+    };
+  });
 }
 
-/** Interval and spread of the resampled differences; those where the metric was undefined are left out. */
+interface Sides {
+  readonly a: ScoredRows;
+  readonly b: ScoredRows;
+}
+
+/** Sorted once for all metrics, and only if one of them ranks. */
+function sideOf(
+  rows: Omit<ScoredRows, "scores" | "alerts" | "order">,
+  scores: Float64Array,
+  alerts: Uint8Array | undefined,
+): ScoredRows {
+  let order: Int32Array | null = null;
+  return {
+    ...rows,
+    scores,
+    alerts,
+    get order() {
+      order ??= descending(scores);
+      return order;
+    },
+  };
+}
+
+/** By metric, the differences on resampled clusters; NaN where a metric was undefined. */
+function differencesOf(
+  sides: Sides,
+  given: {
+    readonly metrics: readonly Metric[];
+    readonly resamples: number;
+    readonly seed: number;
+    readonly clusters: Clusters;
+  },
+): Float64Array[] {
+  const { clusters, resamples } = given;
+  const prepared = given.metrics.map((metric) => ({
+    evaluateA: metric.prepare(sides.a, clusters),
+    evaluateB: metric.prepare(sides.b, clusters),
+    differences: new Float64Array(resamples),
+  }));
+  const drawn = new Float64Array(clusters.count);
+  const random = new Random(given.seed);
+  for (let i = 0; i < resamples; i++) {
+    drawClusters(drawn, random);
+    for (const { evaluateA, evaluateB, differences } of prepared) differences[i] = evaluateB(drawn) - evaluateA(drawn);
+  }
+  return prepared.map(({ differences }) => differences);
+}
+
+interface Groups {
+  readonly cards: Clusters;
+  /** What rows of different cards have in common; null where nothing is known of it. */
+  readonly shared: { readonly days: Clusters; readonly cells: Clusters } | null;
+}
+
+/** Null where the days are too few to tell how they differ. */
+function daysOf(cards: Clusters, day: Int32Array): Groups["shared"] {
+  const days = clustersOf(day);
+  return days.count < DAYS_MIN ? null : { days, cells: clustersOf(cellsOf(cards, days)) };
+}
+
+/** Standard errors of a metric's difference: over cards alone, and over cards and days. Null where the metric has no influence. */
+interface Errors {
+  readonly cards: number;
+  readonly both: number;
+}
+
+function errorsOf(metric: Metric, sides: Sides, { cards, shared }: Groups): Errors | null {
+  const [ofA, ofB] = [metric.influence?.(sides.a), metric.influence?.(sides.b)];
+  if (ofA === undefined || ofB === undefined) return null;
+  const difference = ofB.map((value, row) => value - ofA[row]);
+  const ofCards = varianceOver(difference, cards);
+  if (shared === null) return { cards: Math.sqrt(ofCards), both: Math.sqrt(ofCards) };
+  const ofBoth = ofCards + varianceOver(difference, shared.days) - varianceOver(difference, shared.cells);
+  return { cards: Math.sqrt(ofCards), both: Math.sqrt(Math.max(ofCards, ofBoth)) };
+}
+
+/** Of a sum of independent groups; the factor makes up for groups that are few. */
+function varianceOver(influence: Float64Array, { of, count }: Clusters): number {
+  const sums = new Float64Array(count);
+  for (let row = 0; row < influence.length; row++) sums[of[row]] += influence[row];
+  return sums.reduce((sum, value) => sum + value * value, 0) * (count > 1 ? count / (count - 1) : Number.NaN);
+}
+
+function defined(differences: Float64Array): Float64Array {
+  return differences.filter((difference) => !Number.isNaN(difference));
+}
+
+/** Intervals and spread of the resampled differences; those where the metric was undefined are left out. */
 function spread(
   differences: Float64Array,
-  of: { readonly level: number; readonly better: "higher" | "lower" },
-): Pick<PairedInterval, "low" | "high" | "standardError" | "probabilityBetter" | "resamples"> {
-  const sorted = differences.filter((difference) => !Number.isNaN(difference)).sort();
+  of: {
+    readonly level: number;
+    readonly better: "higher" | "lower";
+    readonly difference: number;
+    readonly errors: Errors | null;
+    readonly effective: number;
+  },
+): Pick<
+  PairedInterval,
+  "low" | "high" | "anytimeLow" | "anytimeHigh" | "standardError" | "probabilityBetter" | "resamples"
+> {
+  const { level, difference, errors, effective } = of;
+  const sorted = defined(differences).sort();
+  const standardError = sorted.length === 0 ? Number.NaN : (errors?.both ?? standardDeviation(sorted));
+  const width = errors !== null && errors.cards > 0 ? errors.both / errors.cards : 1;
+  const wide = (end: number): number => (width === 1 ? end : difference + width * (end - difference));
+  const reach = sequenceFactor({ count: effective, planned: PLANNED_FRAUDS }, level) * standardError;
   return {
-    low: quantileSorted(sorted, (1 - of.level) / 2),
-    high: quantileSorted(sorted, (1 + of.level) / 2),
-    standardError: standardDeviation(sorted),
+    low: wide(quantileSorted(sorted, (1 - level) / 2)),
+    high: wide(quantileSorted(sorted, (1 + level) / 2)),
+    anytimeLow: difference - reach,
+    anytimeHigh: difference + reach,
+    standardError,
     probabilityBetter: shareBetter(sorted, of.better),
     resamples: sorted.length,
   };
 }
 
-/** Codes become 0 … cards − 1, so that only cards that occur can be drawn. */
-function cardsOf(card: Int32Array): Clusters {
-  const codes = new Codes<number>();
+/** Kish's effective number: what weighted frauds are worth in frauds of equal weight; of rows where no row is a fraud. */
+function countsOf({ y, weights }: PairedRows): { readonly frauds: number; readonly effective: number } {
+  let frauds = 0;
+  for (const label of y) frauds += label;
+  const counted = frauds > 0 ? 1 : 0;
+  let sum = 0;
+  let squares = 0;
+  for (let row = 0; row < y.length; row++) {
+    const weight = y[row] === counted ? (weights?.[row] ?? 1) : 0;
+    sum += weight;
+    squares += weight * weight;
+  }
+  return { frauds, effective: squares > 0 ? (sum * sum) / squares : 0 };
+}
+
+/** Codes become 0 … clusters − 1, so that only clusters that occur can be drawn. */
+function clustersOf(codes: Int32Array | Float64Array): Clusters {
+  const numbers = new Codes<number>();
   let count = 0;
-  const of = new Int32Array(card.length);
-  for (let row = 0; row < card.length; row++) {
-    let code = codes.get(card[row]);
-    if (code === undefined) {
-      code = count++;
-      codes.set(card[row], code);
+  const of = new Int32Array(codes.length);
+  for (let row = 0; row < codes.length; row++) {
+    let number = numbers.get(codes[row]);
+    if (number === undefined) {
+      number = count++;
+      numbers.set(codes[row], number);
     }
-    of[row] = code;
+    of[row] = number;
   }
   return { of, count };
 }
 
-function drawCards(drawn: Float64Array, random: Random): void {
+/** One code per card and day. */
+function cellsOf(cards: Clusters, days: Clusters): Float64Array {
+  return Float64Array.from(cards.of, (card, row) => card * days.count + days.of[row]);
+}
+
+function drawClusters(drawn: Float64Array, random: Random): void {
   const cards = drawn.length;
   drawn.fill(0);
   // Scaling 32 bits instead of rejecting: the bias is below cards / 2³² and the loop runs millions of times.
@@ -171,6 +312,7 @@ function checkInput(
     "alerts of a": input.alerts?.a ?? input.y,
     "alerts of b": input.alerts?.b ?? input.y,
     amount: input.amount ?? input.y,
+    day: input.day ?? input.y,
   };
   for (const [name, values] of Object.entries(lengths)) {
     if (values.length !== rows) invalid(`${name} has ${values.length} rows, y has ${rows}`);

@@ -1,4 +1,6 @@
 // The labelled metrics of paired rows, each with its interval, and McNemar on the decisions.
+import { DAY_MS } from "../core/duration.ts";
+import { cardPrecision } from "../metrics/cards.ts";
 import { AVERAGE_PRECISION, recallWithinBudget, recallWithinFpr } from "../metrics/ranked.ts";
 import { BRIER, F1, PRECISION, RECALL, savings } from "../metrics/summed.ts";
 import { DECISIONS } from "../pipeline/decisions.ts";
@@ -15,6 +17,8 @@ export interface LabelledRows {
   readonly card: Int32Array;
   readonly amount: Float64Array;
   readonly weights?: Float64Array;
+  /** Event times; rows of one day are dependent then, and cards per day can be counted. */
+  readonly time?: Float64Array;
 }
 
 export interface LabelledOptions {
@@ -39,11 +43,14 @@ export interface LabelledMetrics {
   readonly recall: PairedInterval;
   readonly f1: PairedInterval;
   readonly savings: PairedInterval;
+  /** null where the rows have no times. */
+  readonly cardPrecision: PairedInterval | null;
   readonly brier: PairedInterval;
   readonly decisions: { readonly frauds: McNemar; readonly genuine: McNemar };
 }
 
-export type PrimaryMetric = "averagePrecision" | "recallAtFpr" | "recallAtReview" | "f1" | "savings";
+/** Metrics that a promotion may be decided by. */
+export type PrimaryMetric = "averagePrecision" | "recallAtFpr" | "cardPrecision" | "savings";
 
 const { reviewShare: REVIEW_SHARE, reviewCost: REVIEW_COST } = defaultsOf(DECISIONS);
 
@@ -53,28 +60,43 @@ export function labelledMetrics(rows: LabelledRows, options: LabelledOptions): L
   for (const label of rows.y) frauds += label;
   if (frauds === 0 || frauds === rows.y.length) return null;
   const { fpr = 0.01, reviewShare = REVIEW_SHARE, reviewCost = REVIEW_COST } = options;
-  const metrics = [
-    AVERAGE_PRECISION,
-    recallWithinFpr(fpr),
-    recallWithinBudget(reviewShare),
-    PRECISION,
-    RECALL,
-    F1,
-    savings(reviewCost),
-    BRIER,
-  ];
-  const intervals = pairedBootstraps({ ...rows, ...options, metrics });
+  const day = rows.time === undefined ? undefined : Int32Array.from(rows.time, (time) => Math.floor(time / DAY_MS));
+  const [averagePrecision, recallAtFpr, recallAtReview, precision, recall, f1, saved, brier, byCard] = pairedBootstraps(
+    {
+      ...rows,
+      ...options,
+      day,
+      metrics: [
+        AVERAGE_PRECISION,
+        recallWithinFpr(fpr),
+        recallWithinBudget(reviewShare),
+        PRECISION,
+        RECALL,
+        F1,
+        savings(reviewCost),
+        BRIER,
+        ...(day === undefined ? [] : [cardPrecision(cardsADay(rows, day, reviewShare))]),
+      ],
+    },
+  );
   return {
     rows: rows.y.length,
     frauds,
-    averagePrecision: intervals[0],
-    recallAtFpr: intervals[1],
-    recallAtReview: intervals[2],
-    precision: intervals[3],
-    recall: intervals[4],
-    f1: intervals[5],
-    savings: intervals[6],
-    brier: intervals[7],
+    averagePrecision,
+    recallAtFpr,
+    recallAtReview,
+    precision,
+    recall,
+    f1,
+    savings: saved,
+    cardPrecision: byCard ?? null,
+    brier,
     decisions: mcnemarByLabel(rows.alerts, rows.y),
   };
+}
+
+/** Cards that the review budget pays for each day, one at least. */
+function cardsADay({ weights, y }: LabelledRows, day: Int32Array, share: number): number {
+  const all = weights === undefined ? y.length : weights.reduce((sum, weight) => sum + weight, 0);
+  return Math.max(1, Math.round((share * all) / new Set(day).size));
 }

@@ -7,6 +7,8 @@ export interface McNemar {
   readonly onlyA: number;
   readonly onlyB: number;
   readonly pValue: number;
+  /** As `pValue`, but valid however often one looks. */
+  readonly anytimePValue: number;
   readonly method: "exact" | "mid-p" | "chi-square";
 }
 
@@ -25,6 +27,7 @@ export function mcnemar(onlyA: number, onlyB: number): McNemar {
       onlyA,
       onlyB,
       pValue: normalTwoSidedTail(Math.abs(onlyA - onlyB) / Math.sqrt(discordant)),
+      anytimePValue: anytime(onlyA, onlyB),
       method: "chi-square",
     };
   }
@@ -32,7 +35,25 @@ export function mcnemar(onlyA: number, onlyB: number): McNemar {
   const exact = discordant <= EXACT_MAX;
   // Mid-p counts the observed outcome and its mirror image half; for equal counts they are one and the same.
   const pValue = onlyA === onlyB ? (exact ? 1 : 1 - last / 2) : 2 * tail - (exact ? 0 : last);
-  return { onlyA, onlyB, pValue: Math.min(1, pValue), method: exact ? "exact" : "mid-p" };
+  return {
+    onlyA,
+    onlyB,
+    pValue: Math.min(1, pValue),
+    anytimePValue: anytime(onlyA, onlyB),
+    method: exact ? "exact" : "mid-p",
+  };
+}
+
+/**
+ * One over the evidence of a bettor who does not know which model alerts more: the likelihood of the differing rows, averaged over all
+ * shares, against one half (Ville 1939; Robbins 1970). Its chance of ever reaching 1/α is at most α.
+ */
+function anytime(onlyA: number, onlyB: number): number {
+  const rows = onlyA + onlyB;
+  // 2^n · B(a + 1, b + 1), as a running product so that nothing overflows: (a! b! / (n + 1)!) · 2^n.
+  let log = -Math.log(rows + 1);
+  for (let i = 1; i <= Math.min(onlyA, onlyB); i++) log += Math.log(i / (rows - Math.min(onlyA, onlyB) + i));
+  return Math.min(1, Math.exp(-(log + rows * Math.LN2)));
 }
 
 /** Frauds tell whether recall differs, genuine rows whether the false positive rate does (Dietterich 1998). */

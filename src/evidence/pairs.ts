@@ -1,8 +1,6 @@
 // Shadow pairs as columns: what champion (A) and candidate (B) said about the same transactions.
-import type { Decision } from "../core/decision.ts";
+import { DECISIONS } from "../core/decision.ts";
 import type { ShadowPair } from "../ports/log.ts";
-
-export const DECISIONS: readonly Decision[] = ["approve", "review", "block"];
 
 /** Label codes of a row. */
 export const GENUINE = 0;
@@ -19,6 +17,10 @@ export interface PairColumns {
   readonly decisionB: Uint8Array;
   readonly label: Uint8Array;
   readonly labelKnownAt: Float64Array;
+  /** 1 where the answer was to block. */
+  readonly blocked: Uint8Array;
+  /** The chance with which a row that the answering model blocks was let through; NaN where nothing was drawn. */
+  readonly propensity: Float64Array;
   readonly time: Float64Array;
   readonly amount: Float64Array;
   readonly card: Int32Array;
@@ -33,7 +35,7 @@ export interface PairColumns {
   readonly unusable: number;
 }
 
-/** About 90 bytes per row, twice that while reading. */
+/** About 110 bytes per row, twice that while reading. */
 export const PAIRS_MAX = 2_000_000;
 
 /** Reads pairs in order of time until they end, and keeps the newest `rowsMax`: what the models do now is what is asked. */
@@ -69,6 +71,8 @@ export async function collectPairs(
     amount: cells.column(7),
     latencyMsA: cells.column(8),
     latencyMsB: cells.column(9),
+    blocked: Uint8Array.from(cells.column(11)),
+    propensity: cells.column(12),
     ...numbered(card),
     championVersions: [...versions],
     truncated: cells.truncated,
@@ -139,7 +143,7 @@ export async function* pairsAgainst(
   for await (const pair of pairs) if (pair.champion.version === champion) yield pair;
 }
 
-const COLUMNS = 11;
+const COLUMNS = 13;
 
 function isUsable({ champion, candidate }: ShadowPair): boolean {
   const sides = [champion, candidate];
@@ -159,5 +163,7 @@ function cellsOf(pair: ShadowPair, card: number): number[] {
     pair.championLatencyMs,
     pair.latencyMs,
     card,
+    pair.answered === "block" ? 1 : 0,
+    pair.propensity ?? Number.NaN,
   ];
 }

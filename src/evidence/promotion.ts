@@ -3,18 +3,21 @@ import type { Check, Verdict } from "../core/verdict.ts";
 import { PROMOTION, type PromotionKeys } from "../pipeline/gates.ts";
 import { defaultsOf } from "../pipeline/section.ts";
 import type { Coverage } from "../ports/log.ts";
-import type { PairedInterval } from "./bootstrap.ts";
+import { type PairedInterval, PLANNED_FRAUDS } from "./bootstrap.ts";
 import { coverageShare, coverageWords } from "./coverage.ts";
 import { type HoldEstimate, holdEstimate, holdWords } from "./hold.ts";
+import { holm } from "./holm.ts";
 import type { PrimaryMetric } from "./labelled.ts";
 import type { ShadowReport } from "./report.ts";
+import type { SegmentInterval } from "./segments.ts";
+import { selectionWords, unknownShare } from "./selection.ts";
+import { sequencePValue } from "./sequence.ts";
 
 /**
  * What the gate demands; fixed before anybody looks. Margins are absolute differences of the metric. A pipeline tunes what
  * {@link PromotionKeys} names; the rest is the same for all.
  */
 export interface PromotionPolicy extends Omit<PromotionKeys, "resamples"> {
-  readonly primary: PrimaryMetric;
   /** Smallest gain worth having; sizes the HOLD estimate under "superiority". */
   readonly gain: number;
   readonly power: number;
@@ -39,7 +42,6 @@ export interface PromotionPolicy extends Omit<PromotionKeys, "resamples"> {
  */
 export const PROMOTION_POLICY: PromotionPolicy = {
   ...defaultsOf(PROMOTION),
-  primary: "averagePrecision",
   gain: 0.02,
   power: 0.8,
   alertRateRiseMax: 0.25,
@@ -60,7 +62,17 @@ export interface PromotionEvidence {
   readonly policy?: Partial<PromotionPolicy>;
 }
 
-/** The verdict on a candidate that wants to become champion. */
+/** Everything the verdict is given by, for the journal: what a pipeline says, over what is the same for all. */
+export function promotionPolicy(keys: Partial<PromotionPolicy> = {}): PromotionPolicy {
+  const known = Object.keys(PROMOTION_POLICY) as (keyof PromotionPolicy)[];
+  const given = known.flatMap((name) => (keys[name] === undefined ? [] : [[name, keys[name]] as const]));
+  return { ...PROMOTION_POLICY, ...Object.fromEntries(given) };
+}
+
+/**
+ * The verdict on a candidate that wants to become champion. Asked every day until it decides, it is wrong no more often than asked once:
+ * what it concludes from labels and alerts it concludes from confidence sequences (sequence.ts), which hold at all looks together.
+ */
 export function promotionGate(input: PromotionEvidence): Verdict {
   const findings = findingsOf(input);
   const has = (state: State): boolean => findings.some((finding) => finding.state === state);
@@ -91,7 +103,7 @@ export function rollbackGate(input: PromotionEvidence & { readonly pairsMin: num
       observed: `${report.pairs}`,
       required: `at least ${pairsMin}`,
     }),
-    coverageFinding(coverage, { ...PROMOTION_POLICY, ...policy }),
+    coverageFinding(coverage, promotionPolicy(policy)),
   ];
   const missing = of(comparable, "unsure");
   const checks = [comparable[0], ...findings].map(({ check }) => check);
@@ -109,11 +121,12 @@ export function rollbackGate(input: PromotionEvidence & { readonly pairsMin: num
 
 function findingsOf(input: PromotionEvidence): Finding[] {
   const { report } = input;
-  const policy = { ...PROMOTION_POLICY, ...input.policy };
+  const policy = promotionPolicy(input.policy);
   return [
     ...(input.checks ?? []).map((check): Finding => ({ check, state: check.passed ? "yes" : "no" })),
     coverageFinding(input.coverage, policy),
     ...maturityFindings(report, policy),
+    blockedFinding(report, policy),
     primaryFinding(report, policy),
     alertRateFinding(report, policy),
     recallFinding(report, policy),
@@ -160,46 +173,76 @@ function coverageFinding(coverage: Coverage | null, policy: PromotionPolicy): Fi
 }
 
 function maturityFindings(report: ShadowReport, policy: PromotionPolicy): Finding[] {
-  const { frauds, days } = report.matured;
+  const { days } = report.matured;
+  const frauds = fraudsOf(report);
   const pending = report.provisional.frauds;
   return [
     finding(frauds >= policy.fraudsMin ? "yes" : "unsure", "matured frauds", {
       observed: `${frauds} (and ${pending} provisional)`,
       required: `at least ${policy.fraudsMin}`,
-      reason: `matured frauds: ${frauds} of ${policy.fraudsMin}, ${policy.fraudsMin - frauds} more are needed (${pending} are maturing)`,
+      reason: `matured frauds: ${frauds} of ${policy.fraudsMin}, ${policy.fraudsMin - frauds} more are needed (${pending} are maturing)${daysUntil(report, policy)}`,
     }),
     finding(days >= policy.daysMin ? "yes" : "unsure", "matured days", {
       observed: days.toFixed(1),
       required: `at least ${policy.daysMin}`,
-      reason: `matured days: ${days.toFixed(1)} of ${policy.daysMin}`,
+      reason: `matured days: ${days.toFixed(1)} of ${policy.daysMin}, so it is too early to judge`,
     }),
   ];
 }
 
+/** Matured frauds, or what they are worth where some stand for others. */
+function fraudsOf({ matured, selection }: ShadowReport): number {
+  return selection.weightMax > 1 ? Math.floor(selection.effectiveFrauds) : matured.frauds;
+}
+
+function daysUntil(report: ShadowReport, policy: PromotionPolicy): string {
+  const frauds = fraudsOf(report);
+  const { days } = report.matured;
+  if (frauds === 0 || days === 0) return "";
+  return `, some ${Math.ceil(((policy.fraudsMin - frauds) * days) / frauds)} days at the present rate`;
+}
+
+function blockedFinding({ selection }: ShadowReport, policy: PromotionPolicy): Finding {
+  const share = unknownShare(selection);
+  const observed = selectionWords(selection);
+  return finding(share <= policy.blockedUnknownMax ? "yes" : "unsure", "blocked traffic", {
+    observed,
+    required: `at most ${percent(policy.blockedUnknownMax)} of what is blocked without an outcome or a stand-in`,
+    reason: `blocked traffic: ${observed}`,
+  });
+}
+
+const PRIMARY: Readonly<Record<PromotionKeys["metric"], PrimaryMetric>> = {
+  "average-precision": "averagePrecision",
+  "recall-at-fpr": "recallAtFpr",
+  "card-precision": "cardPrecision",
+  savings: "savings",
+};
+
 function primaryFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
   const name = "primary metric";
-  const interval = report.metrics?.[policy.primary] ?? null;
+  const interval = report.metrics?.[PRIMARY[policy.metric]] ?? null;
   const boundary = policy.mode === "superiority" ? 0 : -policy.margin;
-  const required = `lower bound over ${number(boundary)}`;
-  if (interval === null || !Number.isFinite(interval.low)) {
+  const required = `surely over ${signed(boundary)}`;
+  if (interval === null || !Number.isFinite(interval.anytimeLow)) {
     return finding("unsure", name, { observed: "no matured frauds to compare on", required });
   }
-  const observed = intervalWords(interval);
+  const observed = sequenceWords(interval);
   const { metric } = interval;
-  if (interval.low > boundary) return finding("yes", name, { observed, required });
-  if (interval.high >= boundary) {
+  if (interval.anytimeLow > boundary) return finding("yes", name, { observed, required });
+  if (interval.anytimeHigh >= boundary) {
     const more = holdWords(primaryEstimate(interval, report, policy));
-    const reason = `${metric}: undecided, ${observed} straddles ${number(boundary)}; ${more}`;
+    const aim = policy.mode === "superiority" ? "to be better" : `to be worse by ${number(policy.margin)} at most`;
+    const reason = `${metric}: undecided: ${observed}; the candidate has ${aim}; ${more}`;
     return finding("unsure", name, { observed, required, reason });
   }
-  const below = `${observed}, wholly below ${number(boundary)}`;
   // An interval from a handful of frauds is too narrow to condemn on.
-  if (report.matured.frauds < policy.fraudsMin) {
-    const reason = `${metric}: the candidate looks worse: ${below}; too few frauds to reject on`;
+  if (fraudsOf(report) < policy.fraudsMin) {
+    const reason = `${metric}: the candidate looks worse: ${observed}; too few frauds to reject on`;
     return finding("unsure", name, { observed, required, reason });
   }
-  const word = policy.mode === "superiority" ? "not better" : "worse";
-  return finding("no", name, { observed, required, reason: `${metric}: the candidate is ${word}: ${below}` });
+  const word = policy.mode === "superiority" ? "worse" : `worse by more than ${number(policy.margin)}`;
+  return finding("no", name, { observed, required, reason: `${metric}: the candidate is ${word}: ${observed}` });
 }
 
 function primaryEstimate(interval: PairedInterval, report: ShadowReport, policy: PromotionPolicy): HoldEstimate {
@@ -208,7 +251,7 @@ function primaryEstimate(interval: PairedInterval, report: ShadowReport, policy:
     standardError: interval.standardError,
     effect: superior ? policy.gain : policy.margin,
     observedDistance: interval.difference + (superior ? 0 : policy.margin),
-    frauds: report.matured.frauds,
+    frauds: fraudsOf(report),
     days: report.matured.days,
     fraudsMin: policy.fraudsMin,
     level: interval.level,
@@ -225,7 +268,7 @@ function alertRateFinding(report: ShadowReport, policy: PromotionPolicy): Findin
   const fall = -policy.alertRateFallMax * rate.observedA;
   const observed = `${percent(rate.observedA)} → ${percent(rate.observedB)}`;
   const inside = rate.difference <= rise && rate.difference >= fall;
-  const outside = rate.low > rise || rate.high < fall;
+  const outside = rate.anytimeLow > rise || rate.anytimeHigh < fall;
   return finding(inside ? "yes" : outside ? "no" : "unsure", name, {
     observed,
     required,
@@ -237,7 +280,7 @@ function recallFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
   return guardFinding(report.metrics?.recallAtFpr ?? null, {
     name: "recall at fixed false positives",
     margin: policy.recallAtFprMargin,
-    frauds: [report.matured.frauds, policy.fraudsMin],
+    frauds: [fraudsOf(report), policy.fraudsMin],
   });
 }
 
@@ -246,7 +289,7 @@ function brierFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
   return guardFinding(interval, {
     name: "calibration",
     margin: policy.brierRiseMax * (interval?.observedA ?? 0),
-    frauds: [report.matured.frauds, policy.fraudsMin],
+    frauds: [fraudsOf(report), policy.fraudsMin],
   });
 }
 
@@ -260,10 +303,10 @@ function guardFinding(
     return finding("unsure", guard.name, { observed: "no matured frauds to compare on", required });
   const lower = interval.better === "lower";
   const loss = lower ? interval.difference : -interval.difference;
-  const lossLeast = lower ? interval.low : -interval.high;
+  const lossLeast = lower ? interval.anytimeLow : -interval.anytimeHigh;
   const enough = guard.frauds[0] >= guard.frauds[1];
   const state: State = loss <= guard.margin ? "yes" : lossLeast > guard.margin && enough ? "no" : "unsure";
-  const observed = intervalWords(interval);
+  const observed = sequenceWords(interval);
   return finding(state, guard.name, {
     observed,
     required,
@@ -283,22 +326,40 @@ function latencyFinding(report: ShadowReport, policy: PromotionPolicy): Finding 
   });
 }
 
+/** A segment is clearly worse where its adjusted p value says so, however many segments and looks there are. */
 function segmentFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
   const name = "worst segment";
   const required = `no segment clearly worse by more than ${number(policy.segmentMargin)}`;
   if (report.segments.length === 0) return finding("unsure", name, { observed: "no segments", required });
-  const judged = report.segments.filter((segment) => segment.frauds >= policy.segmentFraudsMin && segment.interval);
+  const judged = report.segments.flatMap(({ interval, ...segment }) =>
+    segment.frauds >= policy.segmentFraudsMin && interval !== null ? [{ ...segment, interval }] : [],
+  );
   if (judged.length === 0) {
     return finding("unsure", name, { observed: `no segment has ${policy.segmentFraudsMin} matured frauds`, required });
   }
-  const worst = judged.reduce((a, b) => (b.interval!.high < a.interval!.high ? b : a));
-  const observed = `${worst.name}: ${intervalWords(worst.interval!)}`;
-  return finding(worst.interval!.high < -policy.segmentMargin ? "no" : "yes", name, { observed, required });
+  const pValues = holm(judged.map(({ interval }) => pValueBelow(interval, -policy.segmentMargin)));
+  const at = pValues.reduce((least, p, place) => (p < pValues[least] ? place : least), 0);
+  const worst = { ...judged[at], pValue: pValues[at] };
+  const observed = `${worst.name}: ${sequenceWords(worst.interval)}, p ${number(worst.pValue)} (Holm, ${judged.length} segments)`;
+  const alpha = 1 - (report.metrics?.averagePrecision.level ?? 0.95);
+  const reason = `worst segment: in ${worst.name} the candidate is clearly worse: ${observed}`;
+  return finding(worst.pValue <= alpha ? "no" : "yes", name, { observed, required, reason });
 }
 
-function intervalWords(interval: PairedInterval): string {
-  const { observedA, observedB, difference, low, high, level } = interval;
-  return `${number(observedA)} → ${number(observedB)}, difference ${number(difference)} (${percent(level)} interval ${number(low)} to ${number(high)})`;
+/** That the difference is not below the limit, at any look; 1 where it is not observed below. */
+function pValueBelow(interval: NonNullable<SegmentInterval["interval"]>, limit: number): number {
+  const { difference, standardError, effective, level } = interval;
+  if (!(difference < limit)) return 1;
+  return sequencePValue((limit - difference) / standardError, { count: effective, planned: PLANNED_FRAUDS }, level);
+}
+
+function sequenceWords(interval: PairedInterval): string {
+  const { observedA, observedB, difference, anytimeLow, anytimeHigh, level } = interval;
+  return `champion ${number(observedA)}, candidate ${number(observedB)}, difference ${signed(difference)} (between ${signed(anytimeLow)} and ${signed(anytimeHigh)}, ${percent(level)} sure however often one looks)`;
+}
+
+function signed(value: number): string {
+  return `${value > 0 ? "+" : ""}${number(value)}`;
 }
 
 function number(value: number): string {

@@ -1,11 +1,14 @@
 // The shadow report: champion and candidate on the same transactions, as plain data.
+import { DECISIONS } from "../core/decision.ts";
+import { DAY_MS } from "../core/duration.ts";
 import { mean, quantileSorted } from "../core/stats.ts";
 import { ALERT_RATE } from "../metrics/summed.ts";
 import { type PairedInterval, pairedBootstrap } from "./bootstrap.ts";
 import { busyDays } from "./days.ts";
 import { type LabelledMetrics, type LabelledOptions, labelledMetrics } from "./labelled.ts";
-import { DECISIONS, FRAUD, GENUINE, type PairColumns, UNLABELLED } from "./pairs.ts";
+import { FRAUD, GENUINE, type PairColumns, UNLABELLED } from "./pairs.ts";
 import { amountBands, type Segment, type SegmentInterval, segmentIntervals } from "./segments.ts";
+import { type Selection, selectRows } from "./selection.ts";
 
 export interface ShadowReportOptions extends LabelledOptions {
   /** The time of asking: labels known later do not exist yet. */
@@ -49,10 +52,11 @@ export interface ShadowReport {
     readonly quantiles: readonly { readonly q: number; readonly value: number }[];
   };
   readonly latencyMs: { readonly champion: LatencyQuantiles; readonly candidate: LatencyQuantiles };
-  /** Old enough for a final label, and not yet. */
-  /** `days`: those with enough matured traffic. */
+  /** Old enough for a final label, and not yet. Of the matured, `labelled` and `frauds` are those that are compared; `days`: with enough of them. */
   readonly matured: LabelCounts & { readonly days: number };
   readonly provisional: LabelCounts;
+  /** What is known of the matured rows that were blocked, and what the others stand for. */
+  readonly selection: Selection;
   /** From matured rows only; null while none can be compared. */
   readonly metrics: LabelledMetrics | null;
   readonly segments: readonly SegmentInterval[];
@@ -62,7 +66,7 @@ const DIFFERENCE_QUANTILES = [0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1];
 
 /**
  * Labelled metrics use matured rows only: early labels over-represent what investigators looked at, which is what the
- * champion alerted on. Rows the champion blocked may never get a label; nothing here corrects for that.
+ * champion alerted on. Rows that were blocked have no outcome: those let through by chance stand for them, by their propensity.
  */
 export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): ShadowReport {
   const labels = labelsAt(pairs, options);
@@ -70,7 +74,8 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
     a: pairs.decisionA.map((code) => Math.min(code, 1)),
     b: pairs.decisionB.map((code) => Math.min(code, 1)),
   };
-  const rows = rowsWhere(pairs.rows, (row) => labels.matured[row] === 1 && labels.label[row] !== UNLABELLED);
+  const { weights, selection } = selectRows({ ...pairs, ...labels, asked: labels.matured });
+  const rows = rowsWhere(pairs.rows, (row) => weights[row] > 0);
   const pick = (values: Float64Array): Float64Array => Float64Array.from(rows, (row) => values[row]);
   const labelled = {
     a: pick(pairs.a),
@@ -79,7 +84,11 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
     y: Uint8Array.from(rows, (row) => labels.label[row]),
     card: Int32Array.from(rows, (row) => pairs.card[row]),
     amount: pick(pairs.amount),
+    time: pick(pairs.time),
+    // Weights of one are none: what was drawn from nobody is summed as it always was.
+    ...(selection.weightMax > 1 ? { weights: pick(weights) } : {}),
   };
+  const day = Int32Array.from(pairs.time, (time) => Math.floor(time / DAY_MS));
   const span = timeSpan(pairs.time);
   return {
     pairs: pairs.rows,
@@ -93,11 +102,17 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
     alertRate:
       pairs.rows === 0
         ? null
-        : pairedBootstrap({ ...pairs, ...options, alerts, y: new Uint8Array(pairs.rows), metric: ALERT_RATE }),
+        : pairedBootstrap({ ...pairs, ...options, alerts, day, y: new Uint8Array(pairs.rows), metric: ALERT_RATE }),
     scoreDifference: differenceOf(pairs),
     latencyMs: { champion: latencyOf(pairs.latencyMsA), candidate: latencyOf(pairs.latencyMsB) },
-    matured: { ...countLabels(labels, 1), days: busyDays(pick(pairs.time)).days },
+    matured: {
+      ...countLabels(labels, 1),
+      labelled: rows.length,
+      frauds: labelled.y.reduce((sum, label) => sum + label, 0),
+      days: busyDays(pick(pairs.time)).days,
+    },
     provisional: countLabels(labels, 0),
+    selection,
     metrics: labelledMetrics(labelled, options),
     segments: segmentIntervals(
       labelled,
@@ -109,18 +124,22 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
 
 interface Labels {
   readonly label: Uint8Array;
+  /** 0 where silence counts as a label. */
+  readonly reported: Uint8Array;
   readonly matured: Uint8Array;
 }
 
 function labelsAt(pairs: PairColumns, options: ShadowReportOptions): Labels {
   const label = new Uint8Array(pairs.rows);
   const matured = new Uint8Array(pairs.rows);
+  const reported = new Uint8Array(pairs.rows);
   for (let row = 0; row < pairs.rows; row++) {
     matured[row] = options.now - pairs.time[row] >= options.maturityMs ? 1 : 0;
     label[row] = pairs.labelKnownAt[row] <= options.now ? pairs.label[row] : UNLABELLED;
+    reported[row] = label[row] === UNLABELLED ? 0 : 1;
     if (label[row] === UNLABELLED && matured[row] === 1 && options.unlabelledIsGenuine) label[row] = GENUINE;
   }
-  return { label, matured };
+  return { label, matured, reported };
 }
 
 function countLabels(labels: Labels, matured: 0 | 1): LabelCounts {

@@ -22,6 +22,7 @@ interface Rows {
   readonly b: Float64Array;
   readonly y: Uint8Array;
   readonly card: Int32Array;
+  readonly weights?: Float64Array;
 }
 
 /** Intervals at Bonferroni's level: with many segments one of them looks bad by chance. */
@@ -40,6 +41,9 @@ export function segmentIntervals(
         a: Float64Array.from(segment.rows, (row) => rows.a[row]),
         b: Float64Array.from(segment.rows, (row) => rows.b[row]),
         card: Int32Array.from(segment.rows, (row) => rows.card[row]),
+        ...(rows.weights === undefined
+          ? {}
+          : { weights: Float64Array.from(segment.rows, (row) => rows.weights![row]) }),
         y,
         metric: AVERAGE_PRECISION,
         seed: options.seed,

@@ -17,9 +17,14 @@ export type PartType = ExpressionType | "null";
 /** Types of all parts. Throws `expression.invalid`. */
 export function typesOf(
   root: Node,
-  scope: { readonly text: string; readonly columns: ReadonlyMap<string, ExpressionType> },
+  scope: {
+    readonly text: string;
+    readonly columns: ReadonlyMap<string, ExpressionType>;
+    /** Parts whose types are known already; those that are found are added. */
+    readonly known?: Map<Node, PartType>;
+  },
 ): ReadonlyMap<Node, PartType> {
-  const types = new Map<Node, PartType>();
+  const types = scope.known ?? new Map<Node, PartType>();
   const visit = (node: Node): void => {
     // Parts may be shared; each is visited once.
     if (types.has(node)) return;

@@ -115,6 +115,14 @@ export function bankOf(type: PartType): Bank {
   return type === "text" ? "texts" : "numbers";
 }
 
+/** Takes some operations over, so that they need no step of their own. */
+export interface Shortcut {
+  /** The register of a part that it computes itself; null for one that takes a step. */
+  emit(node: Node): number | null;
+  /** A step was added, and is to run in this place. */
+  stepped(index: number): void;
+}
+
 /**
  * Gives every part a register and every operation a step, children first. All parts are computed, also those that CASE does not choose:
  * no operation can fail, and straight code is faster than branches.
@@ -123,13 +131,15 @@ export class Assembly {
   readonly numbers: number[];
   readonly texts: Text[];
   readonly steps: Step[] = [];
-  private readonly columns: readonly string[];
   private readonly types: ReadonlyMap<Node, PartType>;
   private readonly done = new Map<Node, number>();
+  private readonly places: ReadonlyMap<string, number>;
+  private readonly shortcut: Shortcut | null;
 
-  constructor(columns: readonly string[], types: ReadonlyMap<Node, PartType>) {
-    this.columns = columns;
+  constructor(columns: readonly string[], types: ReadonlyMap<Node, PartType>, shortcut: Shortcut | null = null) {
+    this.places = new Map(columns.map((name, at) => [name, at]));
     this.types = types;
+    this.shortcut = shortcut;
     this.numbers = columns.map(() => Number.NaN);
     this.texts = columns.map(() => null);
   }
@@ -139,18 +149,18 @@ export class Assembly {
     if (this.types.get(node) === "null") return this.register(bank);
     const known = this.done.get(node);
     if (known !== undefined) return known;
-    const to = this.place(node, bank);
+    const to = this.shortcut?.emit(node) ?? this.place(node, bank);
     this.done.set(node, to);
     return to;
   }
 
   /** A new register, missing until written. */
-  private register(bank: Bank): number {
+  register(bank: Bank): number {
     return (bank === "texts" ? this.texts.push(null) : this.numbers.push(Number.NaN)) - 1;
   }
 
   private place(node: Node, bank: Bank): number {
-    if (node.kind === "column") return this.columns.indexOf(node.name);
+    if (node.kind === "column") return this.places.get(node.name)!;
     if (node.kind === "literal") {
       const { value } = node;
       return (typeof value === "string" ? this.texts.push(value) : this.numbers.push(Number(value))) - 1;
@@ -158,7 +168,12 @@ export class Assembly {
     const step = this.step(node);
     const to = this.register(bank);
     this.steps.push(step(to));
+    this.shortcut?.stepped(this.steps.length - 1);
     return to;
+  }
+
+  isText(node: Node): boolean {
+    return this.types.get(node) === "text";
   }
 
   /** The step of an operation, its operands emitted, as a function of where its result goes. */

@@ -1,6 +1,7 @@
 // A program: many expressions compiled into one pass, in which a part that several of them have is computed once.
 import { type ExpressionType, type PartType, typesOf } from "./check.ts";
-import { Assembly, columnsOf } from "./compile.ts";
+import { Assembly } from "./compile.ts";
+import { Machine } from "./machine.ts";
 import type { Node } from "./syntax.ts";
 
 export interface Program {
@@ -17,27 +18,42 @@ export interface Program {
 
 /** Compiles checked trees whose values are numbers or truths. Throws `expression.invalid` where one was not checked. */
 export function compileProgram(roots: readonly Node[], columns: ReadonlyMap<string, ExpressionType>): Program {
-  const shared = new Shared();
-  const trees = roots.map((root) => shared.of(root));
-  const names = new Set<string>();
-  for (const tree of trees) columnsOf(tree, names);
-  const types = new Map<Node, PartType>();
-  for (const tree of trees) for (const [node, type] of typesOf(tree, { text: "", columns })) types.set(node, type);
-  const order = [...names];
-  const assembly = new Assembly(order, types);
-  const results = Int32Array.from(trees, (tree) => assembly.emit(tree, "numbers"));
-  const numbers = Float64Array.from(assembly.numbers);
-  const { texts, steps } = assembly;
-  return {
-    columns: order,
-    numbers,
-    texts,
-    results,
-    steps: steps.length,
-    run() {
-      for (let i = 0; i < steps.length; i++) steps[i](numbers, texts);
-    },
-  };
+  const builder = new ProgramBuilder(columns);
+  for (const root of roots) builder.add(root);
+  return builder.done();
+}
+
+/** The same, tree by tree, for those who have something else to do in between. */
+export class ProgramBuilder {
+  private readonly columns: ReadonlyMap<string, ExpressionType>;
+  private readonly names: readonly string[];
+  private readonly shared = new Shared();
+  private readonly types = new Map<Node, PartType>();
+  private readonly machine = new Machine();
+  private readonly assembly: Assembly;
+  private readonly results: number[] = [];
+
+  constructor(columns: ReadonlyMap<string, ExpressionType>) {
+    this.columns = columns;
+    this.names = [...columns.keys()];
+    this.assembly = new Assembly(this.names, this.types, this.machine);
+    this.machine.assembly = this.assembly;
+  }
+
+  add(root: Node): void {
+    const tree = this.shared.of(root);
+    typesOf(tree, { text: "", columns: this.columns, known: this.types });
+    this.results.push(this.assembly.emit(tree, "numbers"));
+  }
+
+  done(): Program {
+    const { assembly, machine } = this;
+    const numbers = Float64Array.from(assembly.numbers);
+    const { texts, steps } = assembly;
+    const run = machine.runner({ numbers, texts, steps });
+    const count = machine.count;
+    return { columns: this.names, numbers, texts, results: Int32Array.from(this.results), steps: count, run };
+  }
 }
 
 /** Operators whose sides may change places. */

@@ -115,6 +115,7 @@ function tableOf(rows: readonly OldRecord[]): Table {
     ["degraded", number(({ record }) => (record.degraded ? 1 : 0))],
     ["rules", text(({ record }) => (record.rules === undefined ? undefined : JSON.stringify(record.rules)))],
     ["applied", number(({ record }) => record.applied)],
+    ["explored_propensity", number(({ record }) => record.explored?.propensity)],
     ["fraud", number(({ label }) => (label === null ? undefined : label.fraud ? 1 : 0))],
     ["label_known_at", time(({ label }) => label?.knownAt)],
     ["label_source", text(({ label }) => label?.source)],

@@ -10,6 +10,7 @@ import type { Ports } from "../ports/ports.ts";
 import { instants } from "./data/instants.ts";
 import { composed } from "./data/written.ts";
 import { type Guesses, guessRoles, type Named, valuesOf } from "./inspect/guess.ts";
+import { leaksOf } from "./inspect/leaks.ts";
 import { type Profile, profileOf } from "./inspect/profile.ts";
 
 export interface InspectInput extends Named {
@@ -50,8 +51,9 @@ export async function inspect(ports: Ports, input: InspectInput): Promise<Inspec
     });
   }
   const { rows, profiles } = await profilesOf(ports, input.path);
-  const guesses = guessRoles(profiles, input);
-  if ("lacking" in guesses) throw notFound(input, guesses.lacking, profiles);
+  const guessed = guessRoles(profiles, input);
+  if ("lacking" in guessed) throw notFound(input, guessed.lacking, profiles);
+  const guesses = withoutLeaks(guessed, profiles);
   const shape = { rows, profiles, guesses, ...figuresOf(profiles, guesses, input.path) };
   const spec = checkSpec({ name, version: 1, features: featuresOf(shape) });
   const content: readonly (readonly [string, string])[] = [
@@ -118,17 +120,40 @@ function figuresOf(
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  const { column } = of(label.columns[0]);
-  const words = typeof label.role === "string" ? ["1"] : (label.role.fraud as readonly string[]);
-  const unknown = typeof label.role === "string" ? [] : ((label.role.unknown ?? []) as readonly string[]);
   let [frauds, known] = [0, 0];
-  for (let row = 0; row < rows; row++) {
-    const text = column.kind === "text" ? (column.dictionary[column.codes[row]] ?? null) : column.values[row];
-    if (text === null || Number.isNaN(text) || unknown.includes(String(text))) continue;
-    known++;
-    if (words.includes(String(text))) frauds++;
+  for (const value of labelsIn(of(label.columns[0]), label)) {
+    if (value >= 0) known++;
+    if (value === 1) frauds++;
   }
   return { fraudRate: known === 0 ? 0 : frauds / known, spanMs: Math.max(0, high - low) };
+}
+
+/** By row 1 for fraud, 0 for genuine, −1 where not known. */
+function labelsIn({ column }: Profile, { role }: Guesses["label"]): Int8Array {
+  const words = typeof role === "string" ? ["1"] : (role.fraud as readonly string[]);
+  const unknown = typeof role === "string" ? [] : ((role.unknown ?? []) as readonly string[]);
+  const rows = column.kind === "text" ? column.codes.length : column.values.length;
+  return Int8Array.from({ length: rows }, (_, row) => {
+    const text = column.kind === "text" ? (column.dictionary[column.codes[row]] ?? null) : column.values[row];
+    if (text === null || Number.isNaN(text) || unknown.includes(String(text))) return -1;
+    return words.includes(String(text)) ? 1 : 0;
+  });
+}
+
+/** What tells the label by itself is known only afterwards: no feature reads it, and a doubt says so. */
+function withoutLeaks(guesses: Guesses, profiles: readonly Profile[]): Guesses {
+  const named = (name: string): Profile => profiles.find((profile) => profile.name === name)!;
+  const read = [...guesses.numbers, ...guesses.categories];
+  const leaks = leaksOf(read.map(named), labelsIn(named(guesses.label.columns[0]), guesses.label));
+  if (leaks.length === 0) return guesses;
+  const rest = (names: readonly string[]): readonly string[] => names.filter((name) => !leaks.includes(name));
+  const doubt = `${leaks.join(", ")} ${leaks.length > 1 ? "tell" : "tells"} the label alone, as only what is known afterwards does: no feature reads it`;
+  return {
+    ...guesses,
+    numbers: rest(guesses.numbers),
+    categories: rest(guesses.categories),
+    doubts: [...guesses.doubts, doubt],
+  };
 }
 
 /** A table of coarse times is split at them; a short one does not wait for labels as long. */

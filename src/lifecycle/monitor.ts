@@ -1,14 +1,17 @@
 // Monitor: recent traffic against the champion's reference: feed quality, drift, alert rate, and performance on matured labels.
 
 import type { BundleFiles } from "../core/bundle.ts";
+import { HOUR_MS } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
-import { type DriftReport, driftReport } from "../drift/monitor.ts";
+import { textAt } from "../core/table.ts";
+import type { HoursOf } from "../drift/hours.ts";
+import { type DriftWindow, driftReport } from "../drift/monitor.ts";
 import type { Reference } from "../drift/reference.ts";
+import type { Swing } from "../drift/swing.ts";
 import { type UnlistedShare, unlistedShare } from "../drift/unlisted.ts";
-import type { InputReport } from "../features/trained-inputs.ts";
+import { hoursOf, tallyColumns, totalOf, windowOf } from "../drift/window.ts";
 import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
-import { countAlerts } from "../metrics/summed.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -16,9 +19,17 @@ import type { Ports } from "../ports/ports.ts";
 import { servedReport } from "./data/served.ts";
 import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
+import { effectsOf } from "./monitor/effect.ts";
+import type { MonitorResult, Performance } from "./monitor/result.ts";
+import { bringUpToDate, countHours, reachesBack } from "./monitor/tallies.ts";
 import { reportUnlabelled } from "./train.ts";
 
-/** Newest rows looked at, at most; a window beyond this adds no certainty. */
+export { type AlarmWays, alarmEvent, deliver } from "./monitor/alarm.ts";
+export { prometheusText } from "./monitor/prometheus.ts";
+export { monitorReport } from "./monitor/report.ts";
+export type { MonitorResult } from "./monitor/result.ts";
+
+/** Newest rows whose labels are asked, at most; more add no certainty. */
 const WINDOW_ROWS_MAX = 200_000;
 /** Frauds below which a fall of average precision is noise. */
 const FRAUDS_MIN = 30;
@@ -38,41 +49,20 @@ export interface MonitorInput {
   readonly until: number | null;
 }
 
-export interface Performance {
-  readonly rows: number;
-  readonly frauds: number;
-  readonly averagePrecision: number;
-  readonly averagePrecisionAtTraining: number;
-  readonly recallAtReview: number;
-  readonly precisionAtReview: number;
-  readonly alarm: boolean;
-}
-
-export interface MonitorResult {
-  readonly alarm: boolean;
-  readonly reasons: readonly string[];
-  readonly version: string;
-  readonly source: string;
-  readonly from: number;
-  readonly to: number;
-  readonly drift: DriftReport;
-  /** null while too few labels have matured. */
-  readonly performance: Performance | null;
-  /** How the log's newest transactions feed the champion, beside what its training saw; null for a table. */
-  readonly served: InputReport | null;
-  /** By category feature, the share of values that its list does not have. */
-  readonly unlisted: readonly UnlistedShare[];
-}
-
 /** Errors: lifecycle.no-champion, lifecycle.not-enough-data, dataset.*, log.*. */
 export async function monitor(ports: Ports, input: MonitorInput): Promise<MonitorResult> {
   const { pipeline } = input;
   const { scorer, files } = await championOf(ports, pipeline);
+  const { review } = scorer.manifest.thresholds;
+  const reference = readJson(files, "reference.json") as Reference;
+  // Bundles made before this have none: their rows count as independent.
+  const swing = files.has("swing.json") ? (readJson(files, "swing.json") as Swing) : null;
+  const counted = countedBy(scorer, reference);
   const window =
     input.path === null
-      ? await windowOfLog(ports, input, scorer)
-      : await windowOfTable(ports, input, { scorer, path: input.path });
-  if (window.scores.length === 0) {
+      ? await windowOfLog(ports, input, { scorer, counted })
+      : await windowOfTable(ports, input, { scorer, counted, path: input.path });
+  if (window.drift.stretches.every(({ tally }) => tally.rows === 0)) {
     throw new SentinelError(
       "lifecycle.not-enough-data",
       `${window.source} has no transactions scored by champion version ${scorer.version}`,
@@ -81,17 +71,7 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
       },
     );
   }
-  const { review } = scorer.manifest.thresholds;
-  const reference = readJson(files, "reference.json") as Reference;
-  const drift = driftReport({
-    reference,
-    window: {
-      columns: window.columns,
-      scores: window.scores,
-      alerts: countAlerts(window.scores, review),
-    },
-    policy: pipeline.drift,
-  });
+  const drift = driftReport({ reference, swing, window: window.drift, policy: pipeline.drift });
   const performance = performanceOf(window, { files, review });
   const reasons = [
     ...(drift.alarm || performance?.alarm !== true ? drift.reasons : []),
@@ -109,14 +89,11 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     from: window.from,
     to: window.to,
     drift,
+    effects: effectsOf(scorer, { reference, shifts: drift.shifts, window: window.drift }),
     performance,
     served:
       input.path === null ? await servedReport(ports, { pipeline, plan: scorer.plan, bundle: scorer.bundle }) : null,
-    unlisted: scorer.plan.spec.features.flatMap((feature, at) =>
-      feature.kind === "category"
-        ? [unlistedShare(reference, { name: feature.name, other: feature.values.length, values: window.columns[at] })]
-        : [],
-    ),
+    unlisted: unlistedOf(scorer, { reference, window: window.drift }),
   };
 }
 
@@ -124,10 +101,28 @@ interface Window {
   readonly source: string;
   readonly from: number;
   readonly to: number;
-  readonly columns: readonly Float32Array[];
-  readonly scores: Float32Array;
+  readonly drift: DriftWindow;
   /** Matured rows: scores and labels. */
   readonly matured: { readonly scores: Float32Array; readonly y: Uint8Array };
+}
+
+/** By category feature, the share of values that its list does not have. */
+function unlistedOf(
+  { plan }: Scorer,
+  { reference, window }: { readonly reference: Reference; readonly window: DriftWindow },
+): UnlistedShare[] {
+  return plan.spec.features.flatMap((feature, at) =>
+    feature.kind === "category"
+      ? [
+          unlistedShare(reference, {
+            name: feature.name,
+            other: feature.values.length,
+            grid: window.grids.columns[at],
+            window: totalOf(window, at),
+          }),
+        ]
+      : [],
+  );
 }
 
 async function championOf(
@@ -145,24 +140,39 @@ async function championOf(
   return { scorer: loadScorer(files, { model: pipeline.model, version: champion }), files };
 }
 
-async function windowOfLog(ports: Ports, input: MonitorInput, scorer: Scorer): Promise<Window> {
+interface Champion {
+  readonly scorer: Scorer;
+  readonly counted: HoursOf;
+}
+
+function countedBy({ plan, manifest }: Scorer, reference: Reference): HoursOf {
+  const categories = plan.spec.features.flatMap((feature) =>
+    feature.kind === "category" ? [[feature.name, feature.values.length] as const] : [],
+  );
+  return { reference, review: manifest.thresholds.review, unlisted: new Map(categories) };
+}
+
+async function windowOfLog(ports: Ports, input: MonitorInput, { scorer, counted }: Champion): Promise<Window> {
   const log = await ports.log();
   const { pipeline } = input;
-  const { width } = scorer.plan;
-  const scored = await log.scored({ bundle: scorer.bundle, width, rows: WINDOW_ROWS_MAX, until: input.until });
-  const { time, score, vectors, label, until } = scored;
-  const from = until - pipeline.drift.windowMs;
-  const rows = rowsWhere(time, (at) => at > from && at <= until);
+  const { plan, bundle } = scorer;
+  const of = { ...counted, pipeline: pipeline.name, bundle };
+  const { windowMs } = pipeline.drift;
+  const summaries = await bringUpToDate(ports, of);
+  const until = input.until ?? summaries.newest ?? 0;
+  const wanted = hoursOf({ until, windowMs });
+  const hours = reachesBack(summaries, wanted.first) ? summaries.hours : await countHours(log, of, wanted);
+  const scored = await log.scored({ bundle, width: plan.width, rows: WINDOW_ROWS_MAX, until });
+  const { time, score, label } = scored;
   const { maturityMs, unreportedIsGenuine } = pipeline.labels;
   const matured = rowsWhere(time, (at) => at <= until - maturityMs).filter(
     (row) => unreportedIsGenuine || label[row] !== UNLABELLED,
   );
   return {
     source: log.where,
-    from,
+    from: until - windowMs,
     to: until,
-    columns: Array.from({ length: width }, (_, c) => Float32Array.from(rows, (row) => vectors[row * width + c])),
-    scores: Float32Array.from(rows, (row) => score[row]),
+    drift: windowOf(hours, { until, windowMs }),
     matured: {
       scores: Float32Array.from(matured, (row) => score[row]),
       y: Uint8Array.from(matured, (row) => (label[row] === FRAUD ? 1 : 0)),
@@ -173,10 +183,10 @@ async function windowOfLog(ports: Ports, input: MonitorInput, scorer: Scorer): P
 async function windowOfTable(
   ports: Ports,
   input: MonitorInput,
-  given: { readonly scorer: Scorer; readonly path: string },
+  given: Champion & { readonly path: string },
 ): Promise<Window> {
   const { pipeline } = input;
-  const { scorer, path } = given;
+  const { scorer, counted, path } = given;
   const source = await readSource(await ports.dataset(), pipeline, {
     path,
     plans: [scorer.plan],
@@ -184,9 +194,24 @@ async function windowOfTable(
   });
   const times = timesOf(source.table, pipeline);
   const newest = input.until ?? largest(times);
-  const from = newest - pipeline.drift.windowMs;
+  const { windowMs } = pipeline.drift;
+  const wanted = hoursOf({ until: newest, windowMs });
   const { x } = vectorsOf(source.table, { plan: scorer.plan, pipeline, report: ports.report });
-  const rows = rowsWhere(times, (time) => time > from && time <= newest);
+  // A table's order is not that of arrival.
+  const rows = rowsWhere(times, (time) => {
+    const hour = Math.floor(time / HOUR_MS);
+    return hour >= wanted.first && hour <= wanted.last && time <= newest;
+  }).sort((a, b) => times[a] - times[b]);
+  const ids = source.table.columns.get(pipeline.columns.id)!;
+  const hours = tallyColumns(
+    {
+      columns: x.names.map((_, c) => Float32Array.from(rows, (row) => x.values[c * x.rows + row])),
+      scores: scoreRows(scorer, x, rows),
+      times: Float64Array.from(rows, (row) => times[row]),
+      ids: (row) => textAt(ids, rows[row]) ?? "",
+    },
+    counted,
+  );
   // What the model learned from says nothing about how it does on news.
   const maturedTo = newest - pipeline.labels.maturityMs;
   const labelled = source.table.columns.has(pipeline.columns.label);
@@ -197,10 +222,9 @@ async function windowOfTable(
   });
   return {
     source: path,
-    from,
+    from: newest - windowMs,
     to: newest,
-    columns: x.names.map((_, c) => Float32Array.from(rows, (row) => x.values[c * x.rows + row])),
-    scores: scoreRows(scorer, x, rows),
+    drift: windowOf(hours, { until: newest, windowMs }),
     matured: { scores: scoreRows(scorer, x, matured), y: Uint8Array.from(matured, (row) => labels[row]) },
   };
 }

@@ -7,7 +7,7 @@ import { type AliasMove, movesOfAlias } from "../core/journal.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { busyDays } from "../evidence/days.ts";
 import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
-import { promotionGate } from "../evidence/promotion.ts";
+import { type PromotionPolicy, promotionGate, promotionPolicy } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
 import { checkFields } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
@@ -16,6 +16,7 @@ import type { Coverage, ShadowPair } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry, Registry } from "../ports/registry.ts";
 import { schemaIfThere } from "./data/schema-file.ts";
+import { rulesFor } from "./promotion-rules.ts";
 
 /** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
 export const PREVIOUS = "previous";
@@ -54,7 +55,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
       hint: "train one with `sentinel train`, or name a version with --to (see `sentinel registry list`)",
     });
   }
-  const { bundle } = await registry.version(pipeline.model, to);
+  const { bundle, tags } = await registry.version(pipeline.model, to);
   const from = aliases.champion ?? null;
   if (from === to) {
     const verdict: Verdict = {
@@ -68,13 +69,14 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   }
   const { load = servable(pipeline) } = input;
   const own = await ownChecks(registry, { pipeline, version: to, load });
-  const { verdict, report } = await weigh(ports, { pipeline, from, to, own, seed: input.seed });
+  const fixed = rulesFor(tags, pipeline);
+  const { verdict, report, policy } = await weigh(ports, { pipeline, from, to, own, fixed, seed: input.seed });
   const overridable = own.every(({ name, passed }) => passed || !UNYIELDING.includes(name));
   if (!isYes(verdict) && (input.forced === null || !overridable)) {
     return { verdict, from, to, moved: false, overridable, report, journal: null };
   }
   // Named, so that no two promotions can share a document.
-  const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, report });
+  const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, policy, report });
   const journal = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",
@@ -197,19 +199,25 @@ async function weigh(
     readonly from: string | null;
     readonly to: string;
     readonly own: readonly Check[];
+    readonly fixed: ReturnType<typeof rulesFor>;
     readonly seed: number;
   },
-): Promise<{ readonly verdict: Verdict; readonly report: ShadowReport | null }> {
-  const { pipeline, from, to, own: checks } = given;
-  if (from === null) return { verdict: firstChampion(checks), report: null };
+): Promise<{
+  readonly verdict: Verdict;
+  readonly report: ShadowReport | null;
+  readonly policy: PromotionPolicy | null;
+}> {
+  const { pipeline, from, to, own, fixed } = given;
+  const checks = fixed.check === null ? own : [...own, fixed.check];
+  if (from === null) return { verdict: firstChampion(own), report: null, policy: null };
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed: given.seed, now: null });
   const verdict = promotionGate({
     report,
     coverage: await coverageOf(ports, to),
     checks,
-    policy: pipeline.gates.promotion,
+    policy: fixed.rules,
   });
-  return { verdict, report };
+  return { verdict, report, policy: promotionPolicy(fixed.rules) };
 }
 
 /** null: nothing of this version's shadow has been counted. */

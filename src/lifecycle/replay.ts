@@ -1,13 +1,16 @@
 // Replay: recompute every logged vector and score from raw history, and demand the same bits.
 
+import { DECISIONS, type Decision } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { RuleOutcome } from "../core/rule.ts";
 import type { Table } from "../core/table.ts";
+import type { Transaction } from "../core/transaction.ts";
 import { encode, learnArrival } from "../features/encode.ts";
 import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
 import { type InputReport, InputTally } from "../features/trained-inputs.ts";
+import { type Explorer, explorerOf } from "../online/explore.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import {
   anchorsOf,
@@ -30,7 +33,10 @@ import { inputsOfTable } from "./data/served.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { outcomeFault, ReplayedRules, type ReplayedState } from "./replay/rules.ts";
 
-/** One value that came out differently. A difference in the score has the feature "(score)". */
+/**
+ * One value that came out differently. A difference in the score has the feature "(score)"; in the decision "(decision)", whose numbers
+ * are 0 approve, 1 review, 2 block; in the chance of being let through "(propensity)".
+ */
 export interface Mismatch {
   readonly transactionId: string;
   readonly feature: string;
@@ -43,6 +49,8 @@ export interface ReplayReport {
   /** Vectors that were compared. */
   readonly compared: number;
   readonly scoresCompared: number;
+  /** Draws (`decisions.explore`) made again, and those that were made by rules which the pipeline no longer has. */
+  readonly draws: { readonly compared: number; readonly byOtherRules: number };
   /** Outcomes of rules that were compared, and those that could not be: the set or the state of its windows is gone. */
   readonly rulesCompared: number;
   readonly rulesSkipped: number;
@@ -94,6 +102,7 @@ const BUNDLES_MAX = 100;
  */
 export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayReport> {
   const eras = await readEras(await ports.snapshots(), input.pipeline.name);
+  const explorer = explorerOf(input.pipeline);
   const bundles = new Bundles(input.loadBundle ?? ((version) => fromRegistry(ports, input.pipeline.model, version)));
   const tracks = new Tracks(eras, input, ports);
   const tally = new Tally(input.mismatchesMax ?? MISMATCHES_MAX);
@@ -115,7 +124,7 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
   const on = { tracks, until, onGap };
   for await (const arrival of inOrder(log, on)) {
     if (arrival.record !== null)
-      await compare(arrival.record, { arrival, bundles, tracks, tally, rules, pruned: begin.through > 0 });
+      await compare(arrival.record, { arrival, bundles, tracks, tally, rules, explorer, pruned: begin.through > 0 });
   }
   return { ...tally.report(), served: tracks.served() };
 }
@@ -205,6 +214,7 @@ interface Comparing {
   readonly tracks: Tracks;
   readonly tally: Tally;
   readonly rules: ReplayedRules | null;
+  readonly explorer: Explorer | null;
   /** Whether the log has forgotten its first entries: since when a state that began empty has seen everything is not known. */
   readonly pruned: boolean;
 }
@@ -227,7 +237,51 @@ async function compare(record: PredictionRecord, on: Comparing): Promise<void> {
   const vector = encode(state, plan, on.arrival.transaction);
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
   const { tolerance } = scorer;
-  tally.score(record.transactionId, { logged: record.score, replayed: scorer.score(vector).score, tolerance });
+  const answer = scorer.score(vector);
+  tally.score(record.transactionId, { logged: record.score, replayed: answer.score, tolerance });
+  const { review, block } = scorer.manifest.thresholds;
+  // Where another machine may round the score differently, one beside a threshold may fall on either side.
+  if (tolerance > 0 && [review, block].some((edge) => Math.abs(answer.score - edge) <= tolerance)) return;
+  compareDecision(record, {
+    transaction: on.arrival.transaction,
+    model: answer.decision,
+    explorer: on.explorer,
+    tally,
+  });
+}
+
+/** What the model decided, and what a draw made of it. */
+function compareDecision(
+  record: PredictionRecord,
+  on: {
+    readonly transaction: Transaction;
+    readonly model: Decision;
+    readonly explorer: Explorer | null;
+    readonly tally: Tally;
+  },
+): void {
+  const { tally, explorer, model } = on;
+  const { transactionId, decision, explored, rules } = record;
+  if (explored === undefined) {
+    // What rules made of it is compared on its own.
+    tally.decision(transactionId, { logged: rules?.without ?? decision, replayed: model });
+    return;
+  }
+  // A draw is only ever about what the model blocks; what it came to is another question.
+  tally.decision(transactionId, { logged: "block", replayed: model });
+  if (explorer?.rules !== explored.rules) {
+    tally.draws.byOtherRules++;
+    return;
+  }
+  tally.draws.compared++;
+  const drawn = explorer.draw(on.transaction);
+  tally.decision(transactionId, { logged: decision, replayed: drawn?.decision ?? "block" });
+  tally.value({
+    transactionId,
+    feature: "(propensity)",
+    logged: explored.propensity,
+    replayed: drawn?.explored.propensity ?? 0,
+  });
 }
 
 async function compareRules(
@@ -252,7 +306,9 @@ async function compareRules(
   }
   const replayed = await rules.ask(record, { transaction, scorer, answer, stateOf });
   if (replayed === null) return tally.skipRules();
-  tally.rules(record.transactionId, outcomeFault({ decision: record.decision, outcome: record.rules }, replayed));
+  // A draw comes after the rules, and only where they left the model's block standing.
+  const decision = record.explored === undefined ? record.decision : "block";
+  tally.rules(record.transactionId, outcomeFault({ decision, outcome: record.rules }, replayed));
 }
 
 /** One state with the stretch of the log over which the server's state was the same. */
@@ -420,6 +476,7 @@ class Tally {
     "bundle-gone": 0,
     "history-pruned": 0,
   };
+  readonly draws = { compared: 0, byOtherRules: 0 };
   private rulesCompared = 0;
   private rulesSkipped = 0;
   private rulesMismatchCount = 0;
@@ -468,6 +525,18 @@ class Tally {
     if (!isSame) this.mismatch({ transactionId, feature: "(score)", logged, replayed });
   }
 
+  decision(
+    transactionId: string,
+    { logged, replayed }: { readonly logged: Decision; readonly replayed: Decision },
+  ): void {
+    const code = (decision: Decision): number => DECISIONS.indexOf(decision);
+    this.value({ transactionId, feature: "(decision)", logged: code(logged), replayed: code(replayed) });
+  }
+
+  value(mismatch: Mismatch): void {
+    if (mismatch.logged !== mismatch.replayed) this.mismatch(mismatch);
+  }
+
   skipRules(): void {
     this.rulesSkipped++;
   }
@@ -481,6 +550,7 @@ class Tally {
   }
 
   report(): Omit<ReplayReport, "served"> {
+    const { draws } = this;
     const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped, missing } = this;
     const reasons: string[] = [];
     if (missing > 0) reasons.push(`${missing} changes of the shared state are in no log, first ${this.missingFirst}`);
@@ -513,7 +583,7 @@ class Tally {
     }
     const { rulesCompared, rulesSkipped, rulesMismatchCount, rulesMismatches } = this;
     const ruled = { rulesCompared, rulesSkipped, rulesMismatchCount, rulesMismatches };
-    const counts = { predictions, compared, scoresCompared, skipped, mismatchCount, missing };
+    const counts = { predictions, compared, scoresCompared, draws, skipped, mismatchCount, missing };
     return { ...counts, ...ruled, mismatches, verdict: passed ? "pass" : "fail", reasons };
   }
 

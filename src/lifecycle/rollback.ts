@@ -3,13 +3,14 @@ import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { movesOfAlias } from "../core/journal.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
-import { PROMOTION_POLICY, rollbackGate } from "../evidence/promotion.ts";
+import { PROMOTION_POLICY, type PromotionPolicy, promotionPolicy, rollbackGate } from "../evidence/promotion.ts";
 import type { ShadowReport } from "../evidence/report.ts";
 import type { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry } from "../ports/registry.ts";
 import { coverageOf, followers, PREVIOUS, reportOf, servable } from "./promote.ts";
+import { rulesFor } from "./promotion-rules.ts";
 
 export interface GuardInput {
   readonly pipeline: Pipeline;
@@ -55,12 +56,14 @@ export async function rollbackIfBroken(ports: Ports, input: GuardInput): Promise
     return { ...stays, verdict, to: null };
   }
   const { to } = reign;
-  const { verdict, report } = await weigh(ports, { ...input, from, to });
+  const { tags } = await registry.version(pipeline.model, from);
+  const { rules } = rulesFor(tags, pipeline);
+  const { verdict, report, policy } = await weigh(ports, { ...input, from, to, rules });
   if (isYes(verdict) || !pipeline.gates.rollback.automatic) return { ...stays, verdict, to, report };
   const { bundle } = await registry.version(pipeline.model, to);
   // What cannot be loaded would leave the next server that starts without a champion: then the broken one is the better.
   await load(registry, { model: pipeline.model, version: to });
-  const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, report });
+  const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, policy, report });
   const journal = await registry.moveAlias({
     model: pipeline.model,
     alias: "champion",
@@ -108,18 +111,19 @@ function reignOf(
 
 async function weigh(
   ports: Ports,
-  given: GuardInput & { readonly from: string; readonly to: string },
-): Promise<{ readonly verdict: Verdict; readonly report: ShadowReport }> {
-  const { pipeline, from, to, seed } = given;
+  given: GuardInput & {
+    readonly from: string;
+    readonly to: string;
+    readonly rules: ReturnType<typeof rulesFor>["rules"];
+  },
+): Promise<{ readonly verdict: Verdict; readonly report: ShadowReport; readonly policy: PromotionPolicy }> {
+  const { pipeline, from, to, seed, rules } = given;
   const report = await reportOf(ports, pipeline, { version: to, championVersion: from, seed, now: null, turned: true });
   // A machine on which both are slow is no fault of the champion's, and going back does not cure it.
   const slower = report.latencyMs.champion.p99;
   const latencyP99MsMax = Math.max(PROMOTION_POLICY.latencyP99MsMax, Number.isNaN(slower) ? 0 : slower);
-  const verdict = rollbackGate({
-    report,
-    coverage: await coverageOf(ports, to),
-    policy: { ...pipeline.gates.promotion, latencyP99MsMax },
-    pairsMin: pipeline.gates.rollback.pairsMin,
-  });
-  return { verdict, report };
+  const policy = { ...rules, latencyP99MsMax };
+  const { pairsMin } = pipeline.gates.rollback;
+  const verdict = rollbackGate({ report, coverage: await coverageOf(ports, to), policy, pairsMin });
+  return { verdict, report, policy: promotionPolicy(policy) };
 }

@@ -14,6 +14,11 @@ export interface ScoredRows {
   readonly alerts?: Uint8Array;
   /** What each transaction is worth; metrics of money need it. */
   readonly amounts?: Float64Array;
+  /** Row numbers by falling score, where somebody sorted them already. */
+  readonly order?: Int32Array;
+  /** The day and the card of each row, any codes; metrics of cards per day need them. */
+  readonly days?: Int32Array;
+  readonly cards?: Int32Array;
 }
 
 /** Rows that are drawn together, such as all rows of a card: the cluster of each row, numbered from 0 to `count` − 1. */
@@ -30,6 +35,12 @@ export interface Metric {
    * that of the rows whose weights are multiplied so. NaN where the metric is undefined.
    */
   prepare(rows: ScoredRows, clusters: Clusters): (drawn: Float64Array) => number;
+  /**
+   * What each row adds: the metric's derivative by the row's weight, times that weight (the infinitesimal jackknife, Jaeckel 1972; Efron
+   * 1982, ch. 6). The sums of it over independent groups of rows, squared and added, are the metric's variance. All of it is NaN where
+   * the metric is undefined.
+   */
+  influence?(rows: ScoredRows): Float64Array;
 }
 
 /** The metric of the rows as they are; NaN where it is undefined. */

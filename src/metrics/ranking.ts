@@ -52,7 +52,7 @@ export interface RankedRows {
 export function rankRows(rows: ScoredRows, clusters: Clusters): RankedRows {
   const { scores, y } = rows;
   const weightOf = weightsOf(rows);
-  const order = descending(scores);
+  const { order = descending(scores) } = rows;
   const codes = new Int32Array(order.length);
   const weights = new Float64Array(order.length);
   const clusterFrauds = new Float64Array(clusters.count);

@@ -182,11 +182,42 @@ function summed(of: {
         for (let cluster = 0, at = 0; cluster < drawn.length; cluster++) {
           for (let term = 0; term < terms; term++, at++) total[term] += byCluster[at] * drawn[cluster];
         }
-        const value = of.value(total);
-        return Number.isFinite(value) ? value : Number.NaN;
+        return finite(of.value(total));
       };
     },
+    influence(rows) {
+      const add = of.adder(rows);
+      const weights = weightsOf(rows);
+      const total = new Float64Array(terms);
+      for (let row = 0; row < weights.length; row++) add(total, 0, row, weights[row]);
+      const slopes = slopesOf(of.value, total);
+      const own = new Float64Array(terms);
+      const influence = new Float64Array(weights.length);
+      for (let row = 0; row < weights.length; row++) {
+        own.fill(0);
+        add(own, 0, row, weights[row]);
+        for (let term = 0; term < terms; term++) influence[row] += own[term] * slopes[term];
+      }
+      return influence;
+    },
   };
+}
+
+/** An infinite value is an undefined one. */
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : Number.NaN;
+}
+
+/** Step of a numeric derivative, relative to the largest sum: the cube root of the rounding error balances both of its errors. */
+const STEP = 6e-6;
+
+/** The derivatives of a value by each of its sums. */
+function slopesOf(value: (sums: Float64Array) => number, sums: Float64Array): Float64Array {
+  const step = STEP * sums.reduce((most, sum) => Math.max(most, Math.abs(sum)), 0);
+  return sums.map((_, at) => {
+    const beside = (by: number): number => value(sums.map((sum, term) => (term === at ? sum + by : sum)));
+    return finite((beside(step) - beside(-step)) / (2 * step));
+  });
 }
 
 function counted(name: string, value: (outcomes: Outcomes) => number): Metric {

@@ -3,6 +3,7 @@
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
+import type { Explorer } from "./explore.ts";
 import type { LiveSet, Served } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
@@ -221,10 +222,18 @@ function lookAt(
   });
   const latencyMs = clock.elapsed() - begun;
   const judged = draftOf(engine, parsed, { champion, answer, vector, latencyMs });
-  const draft = withRules(engine, judged, { parsed, champion, live: on.live, readable: true });
+  const ruled = withRules(engine, judged, { parsed, champion, live: on.live, readable: true });
+  const draft = ruled.decision === "block" && engine.explorer !== null ? drawn(engine.explorer, ruled, parsed) : ruled;
   if (answer === null) return { draft, jobs: NO_JOBS };
   const answered = { transaction, champion: scorer, answer, latencyMs, vector };
   return { draft, jobs: engine.shadows.take(answered, on.live.shadows) };
+}
+
+/** The draft of a block after a draw. Only what the model blocks takes part: a rule or a policy that blocks means it. */
+function drawn(explorer: Explorer, draft: PredictionDraft, { transaction }: Parsed): PredictionDraft {
+  if (draft.degraded || (draft.rules !== undefined && draft.rules.by !== "model")) return draft;
+  const draw = explorer.draw(transaction);
+  return draw === null ? draft : { ...draft, ...draw };
 }
 
 /** The draft as the rules want it; the same where there are none. */

@@ -7,6 +7,7 @@ import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { Duplicates } from "./duplicates.ts";
+import { type Explorer, explorerOf } from "./explore.ts";
 import { checkFields } from "./fields.ts";
 import { Live } from "./live.ts";
 import { createParser, type TransactionParser } from "./parse.ts";
@@ -35,6 +36,8 @@ export interface Engine {
   readonly encode: typeof encode;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
+  /** What lets through a share of what the model blocks; null where nothing is. */
+  readonly explorer: Explorer | null;
   readonly counters: Counters;
   readonly logger: EngineLog;
   /** How far an event time may be ahead of the clock, in milliseconds. */
@@ -140,6 +143,7 @@ export async function openEngine(input: {
     inputs,
     encode,
     redact,
+    explorer: explorerOf(pipeline),
     counters,
     logger,
     aheadMaxMs,

@@ -2,6 +2,8 @@
 
 import type { Decision } from "../core/decision.ts";
 import type { DecidedBy, RuleOutcome } from "../core/rule.ts";
+import type { Explored } from "../ports/log.ts";
+import { exploredWords } from "./explore.ts";
 import type { PredictionDraft } from "./states.ts";
 
 /** What a door answers. Scores are null when the policy answered because scoring failed. */
@@ -13,6 +15,14 @@ export interface Reply {
   /** Null where the pipeline has no model. */
   readonly model: { readonly name: string; readonly version: string; readonly bundle: string } | null;
   readonly degraded?: true;
+  /** Where the model blocks and a draw decided whether that stands (`decisions.explore`). */
+  readonly explored?: {
+    readonly model_decision: "block";
+    readonly let_through: boolean;
+    /** The chance of it. */
+    readonly propensity: number;
+    readonly why: string;
+  };
   /** Who decided, where there are rules. */
   readonly decided_by?: DecidedBy;
   readonly rules?: ReplyRules;
@@ -34,7 +44,7 @@ export interface ReplyRules {
 
 /** The answer that a record in the log stands for. */
 export function replyOfRecord(record: PredictionDraft, model: string): Reply {
-  const { transactionId, score, anomalyScore, decision, version, bundle, degraded, rules } = record;
+  const { transactionId, score, anomalyScore, decision, version, bundle, degraded, rules, explored } = record;
   return {
     transaction_id: transactionId,
     score: degraded || isModelless(record) ? null : score,
@@ -43,6 +53,7 @@ export function replyOfRecord(record: PredictionDraft, model: string): Reply {
     model: isModelless(record) ? null : { name: model, version, bundle },
     ...(degraded ? { degraded } : {}),
     ...(rules === undefined ? {} : ruleReply(rules)),
+    ...(explored === undefined ? {} : { explored: exploredReply(decision, explored) }),
   };
 }
 
@@ -54,4 +65,13 @@ export function isModelless({ bundle }: Pick<PredictionDraft, "bundle">): boolea
 function ruleReply(of: RuleOutcome): Pick<Reply, "decided_by" | "rules"> {
   const { by, set, rule, fired, shadow, unready } = of;
   return { decided_by: by, rules: { set, rule, fired, shadow, ...(unready > 0 ? { unready } : {}) } };
+}
+
+function exploredReply(decision: Decision, explored: Explored): NonNullable<Reply["explored"]> {
+  return {
+    model_decision: "block",
+    let_through: decision !== "block",
+    propensity: explored.propensity,
+    why: exploredWords(decision, explored),
+  };
 }

@@ -90,6 +90,11 @@ export class Shadows {
       if (shadowed.held === null) jobs.push({ version, missed: "spec-not-warm" });
       else if (candidate === undefined) jobs.push({ version, missed: "error" });
       else {
+        const refusal = candidate.refusal();
+        if (refusal !== null) {
+          jobs.push({ version, missed: refusal });
+          continue;
+        }
         try {
           jobs.push({ candidate, job: jobOf(answered, shadowed.scorer, shadowed.held) });
         } catch {
@@ -153,8 +158,16 @@ export class Shadows {
   }
 }
 
+/** Kept, because they are asked for at each request. */
+const keys = new WeakMap<Scorer, string>();
+
 function keyOf(scorer: Scorer): string {
-  return `${scorer.version} ${scorer.bundle}`;
+  let key = keys.get(scorer);
+  if (key === undefined) {
+    key = `${scorer.version} ${scorer.bundle}`;
+    keys.set(scorer, key);
+  }
+  return key;
 }
 
 /** The champion's vector where both have one plan, else the candidate's own, read from the state before learning. */

@@ -1,6 +1,50 @@
-// Section `decisions`: where review and block begin, and what answers when scoring fails.
-import { number, oneOf, share } from "./kind.ts";
-import { key, section } from "./section.ts";
+// Section `decisions`: where review and block begin, what is let through by chance, and what answers when scoring fails.
+import { list, number, oneOf, share, whole } from "./kind.ts";
+import { key, section, type ValueOf } from "./section.ts";
+
+const BAND = section({
+  up_to: key(number({ above: 0, to: 1e12 }), {
+    required: true,
+    means: "Largest amount of the band, in the currency of the amounts.",
+  }),
+  share: key(number({ above: 0, to: 0.5 }), {
+    required: true,
+    means: "Share of the band's transactions that is let through although the model blocks them.",
+  }),
+});
+
+/** Bands by amount; what lies over the last one is never let through. */
+const EXPLORE = section(
+  {
+    bands: key(list(BAND, { to: 10 }), {
+      default: [],
+      means:
+        "What is blocked has no outcome, so nobody can tell whether blocking was right. A share of it by amount, chosen by chance, is let through and later stands for the rest in all evidence. Amounts over the last band, and transactions without one, are never let through; without bands nothing is.",
+    }),
+    answer: key(oneOf("review", "approve"), {
+      default: "review",
+      means: "What such a transaction is answered: an analyst looks at it, or it is approved.",
+    }),
+    seed: key(whole({ from: 0, to: 2_147_483_647 }), {
+      default: 1,
+      means:
+        "Of the draw, which depends on nothing else but the transaction's id: every server and every replay draws the same. Keep it to yourself where others choose the ids.",
+    }),
+  },
+  {
+    settle(explore, { refuse }) {
+      const late = explore.bands.findIndex(({ upTo }, place) => place > 0 && upTo <= explore.bands[place - 1].upTo);
+      if (late < 0) return explore;
+      return refuse(
+        "bands",
+        `band ${late + 1} ends at ${explore.bands[late].upTo}, not after the one before`,
+        "write the bands by rising `up_to`",
+      );
+    },
+  },
+);
+
+export type ExploreRules = ValueOf<typeof EXPLORE.fields>;
 
 export const DECISIONS = section({
   review_policy: key(oneOf("budget", "max-f1", "cost"), {
@@ -29,6 +73,7 @@ export const DECISIONS = section({
     default: 0.5,
     means: "No transaction with a score below this is blocked, whatever the precision of all blocked ones.",
   }),
+  explore: EXPLORE,
   fail_open: key(oneOf("approve", "review", "block"), {
     default: "review",
     means: "What answers when scoring itself fails: `approve`, `review` or `block`. The answer is flagged as degraded.",

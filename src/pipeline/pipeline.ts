@@ -90,6 +90,12 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   const beside = (name: string): string => path.join(path.dirname(file), name);
   const [featuresFile, featuresName = features] = features.split("#");
   const canonical = canonicalNames(roles, aliases, refuse);
+  if (rest.decisions.explore.bands.length > 0 && roles.columns.amount === null) {
+    refuse(["decisions", "explore", "bands"], {
+      what: "decisions.explore: the bands are by amount, and the pipeline has no amount",
+      hint: "name the column under columns.amount, or leave the bands out",
+    });
+  }
   return {
     ...rest,
     ...roles,

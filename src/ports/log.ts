@@ -31,6 +31,18 @@ export interface PredictionRecord {
    * state to itself: then the order is that of `sequence`.
    */
   readonly applied?: number;
+  /** Present where the model would block and a draw decided whether it was let through (`decisions.explore`). */
+  readonly explored?: Explored;
+}
+
+/** A draw about a transaction that the model blocks; its outcome is the record's decision. */
+export interface Explored {
+  /** The chance with which it was let through, over 0 and up to 1. */
+  readonly propensity: number;
+  /** The largest amount of the band that the chance was written for. */
+  readonly upTo: number;
+  /** Which draw: the hash of the rules that were in force, so that a later look recomputes by the same ones. */
+  readonly rules: string;
 }
 
 /** What a candidate said about the same transaction: one joined record of both sides. */
@@ -124,10 +136,23 @@ export interface ScoredWindow {
   readonly until: number;
 }
 
+/** What a summary of answers is made from. */
+export interface AnsweredRow {
+  readonly sequence: number;
+  readonly transactionId: string;
+  readonly time: number;
+  readonly score: number;
+  readonly vector: Float32Array;
+}
+
 /** A shadow record with what became known about the transaction since. */
 export interface ShadowPair extends ShadowRecord {
   readonly card: string;
   readonly amount: number;
+  /** What was answered; a draw may have let through what the champion would block. */
+  readonly answered: Decision;
+  /** The chance with which it was let through, where a draw decided; null where none did. */
+  readonly propensity: number | null;
   /** null: no label yet. */
   readonly fraud: boolean | null;
   readonly labelKnownAt: number | null;
@@ -218,6 +243,8 @@ export interface PredictionLog {
     readonly rows: number;
     readonly until: number | null;
   }): Promise<ScoredWindow>;
+  /** Answers of one bundle that its model gave, from a sequence number on, in order of arrival, some thousand at a time. */
+  answered(options: { readonly bundle: string; readonly from: number }): AsyncIterable<readonly AnsweredRow[]>;
   /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */
   last(): Promise<{ readonly sequence: number; readonly applied: number }>;
   /** Shadow records joined with labels, in order of writing. */

@@ -1,10 +1,34 @@
 // Loops over one column: which cells are missing, and which are not as a test expects them.
 import type { Column } from "../core/table.ts";
 
-/** 1 where a cell is missing. */
+/** 1 where a cell is missing. Several checks ask about one column, so the answer is kept with it and must not be changed. */
 export function missingCells(column: Column): Uint8Array {
-  if (column.kind === "text") return flagCodes(column.codes);
-  const { values } = column;
+  return missingOf(column).cells;
+}
+
+/** How many cells are missing. */
+export function missingCount(column: Column): number {
+  return missingOf(column).count;
+}
+
+interface Missing {
+  readonly cells: Uint8Array;
+  readonly count: number;
+}
+
+const MISSING = new WeakMap<Column, Missing>();
+
+function missingOf(column: Column): Missing {
+  const known = MISSING.get(column);
+  if (known !== undefined) return known;
+  const cells = column.kind === "text" ? flagCodes(column.codes) : flagNaN(column.values);
+  let count = 0;
+  for (let row = 0; row < cells.length; row++) count += cells[row];
+  MISSING.set(column, { cells, count });
+  return { cells, count };
+}
+
+function flagNaN(values: Float64Array): Uint8Array {
   const missing = new Uint8Array(values.length);
   for (let row = 0; row < values.length; row++) if (Number.isNaN(values[row])) missing[row] = 1;
   return missing;
@@ -42,13 +66,6 @@ export function flagTexts(
 export function hasNumber(values: Float64Array): boolean {
   for (let row = 0; row < values.length; row++) if (!Number.isNaN(values[row])) return true;
   return false;
-}
-
-/** How often each code of a dictionary occurs. */
-export function codeCounts(column: { readonly codes: Int32Array; readonly dictionary: readonly string[] }): Int32Array {
-  const counts = new Int32Array(column.dictionary.length);
-  for (let row = 0; row < column.codes.length; row++) if (column.codes[row] >= 0) counts[column.codes[row]]++;
-  return counts;
 }
 
 function flagCodes(codes: Int32Array): Uint8Array {

@@ -29,6 +29,8 @@ const PARTITION_KEYS_MAX = 8_000_000;
 /** Key, second key, count, row. */
 const RECORD_WORDS = 4;
 const SLOTS_FIRST = 1 << 12;
+/** Whole numbers below this are counted without a table. */
+const SMALL_MAX = 1 << 16;
 const LOAD_MAX = 0.6;
 /** Rows are numbered in 32 bits. */
 const ROWS_MAX = 0xffffffff;
@@ -41,10 +43,13 @@ export class KeyTally {
   private readonly pool: TallyPool;
   private table: SlotTable | null;
   private partitions: Partitions | null = null;
-  private readonly found = new Found();
+  private readonly found: Found;
+  private readonly small = new SmallCounts();
 
-  constructor(pool: TallyPool) {
+  /** Which rows repeat is noted where `rows` asks for it. */
+  constructor(pool: TallyPool, { rows }: { readonly rows: boolean }) {
     this.pool = pool;
+    this.found = new Found(rows);
     pool.take(SLOTS_FIRST);
     this.table = new SlotTable(SLOTS_FIRST);
   }
@@ -52,6 +57,10 @@ export class KeyTally {
   /** Adding zero makes −0 and 0 one key. NaN is no key. */
   add(first: number, second: number, row: number): void {
     assert(row <= ROWS_MAX, "rows are numbered in 32 bits");
+    if (second === 0 && first >= 0 && first < SMALL_MAX && Math.floor(first) === first) {
+      this.small.add(first, row, this.found);
+      return;
+    }
     if (this.table === null) {
       this.partitions!.add(first + 0, second, 1, row);
       return;
@@ -62,6 +71,7 @@ export class KeyTally {
 
   finish(): TallyResult {
     const { found, table, partitions } = this;
+    this.small.count(found);
     if (table !== null) {
       table.count(found);
       this.pool.giveBack(table.slots);
@@ -94,6 +104,15 @@ class Found {
   private modes = 0;
   private modeRows: number[] = [];
   readonly repeated = new FaultSample();
+  private readonly rows: boolean;
+
+  constructor(rows: boolean) {
+    this.rows = rows;
+  }
+
+  repeat(row: number): void {
+    if (this.rows) this.repeated.add(row);
+  }
 
   key(count: number, row: number): void {
     this.distinct++;
@@ -111,6 +130,32 @@ class Found {
   result(): TallyResult {
     const { distinct, single, most, modes, repeated } = this;
     return { distinct, single, most, modes, repeated, modeRows: this.modeRows.sort((a, b) => a - b) };
+  }
+}
+
+/** Whole numbers from 0 on, which codes, flags and ids mostly are: counted in their own places. */
+class SmallCounts {
+  private counts: Uint32Array | null = null;
+  private rows = new Uint32Array();
+
+  add(value: number, row: number, found: Found): void {
+    if (this.counts === null) {
+      this.counts = new Uint32Array(SMALL_MAX);
+      this.rows = new Uint32Array(SMALL_MAX);
+    }
+    const before = this.counts[value]++;
+    if (before === 0) this.rows[value] = row;
+    else {
+      if (before === 1) found.repeat(this.rows[value]);
+      found.repeat(row);
+    }
+  }
+
+  count(found: Found): void {
+    if (this.counts === null) return;
+    for (let value = 0; value < SMALL_MAX; value++) {
+      if (this.counts[value] > 0) found.key(this.counts[value], this.rows[value]);
+    }
   }
 }
 
@@ -132,7 +177,7 @@ class SlotTable {
     return this.used > this.slots * LOAD_MAX;
   }
 
-  /** `found.repeated` receives a row as soon as its key is known to occur again. */
+  /** `found.repeat` receives a row as soon as its key is known to occur again. */
   add(first: number, second: number, count: number, row: number, found: Found): void {
     const { keys, counts, rows } = this;
     const mask = this.slots - 1;
@@ -146,8 +191,8 @@ class SlotTable {
       this.used++;
       return;
     }
-    if (counts[slot] === 1) found.repeated.add(rows[slot]);
-    if (count === 1) found.repeated.add(row);
+    if (counts[slot] === 1) found.repeat(rows[slot]);
+    if (count === 1) found.repeat(row);
     counts[slot] += count;
     if (row < rows[slot]) rows[slot] = row;
   }
@@ -239,6 +284,7 @@ const BITS = new Uint32Array(CELL.buffer);
 /** 32 bits of a key. */
 function slotOf(first: number, second: number): number {
   CELL[0] = first;
+  if (second === 0) return mix(BITS[0], BITS[1]);
   CELL[1] = second;
   return mix(mix(BITS[0] ^ BITS[2], BITS[1]), BITS[3]);
 }

@@ -10,7 +10,7 @@ export interface CellKeys {
 }
 
 export function cellKeys(column: Column): CellKeys {
-  if (column.kind !== "text") return { first: column.values, second: new Float64Array(column.values.length) };
+  if (column.kind !== "text") return { first: column.values, second: zeros(column.values.length) };
   const { codes, dictionary } = column;
   const known = new Uint8Array(dictionary.length);
   const ofCode = new Float64Array(2 * dictionary.length);
@@ -27,6 +27,14 @@ export function cellKeys(column: Column): CellKeys {
     second[row] = ofCode[2 * code + 1];
   }
   return { first, second };
+}
+
+let ZEROS = new Float64Array();
+
+/** The second halves of numbers, which nobody changes. */
+function zeros(count: number): Float64Array {
+  if (ZEROS.length < count) ZEROS = new Float64Array(count);
+  return ZEROS.subarray(0, count);
 }
 
 /** Keys of tuples; missing equals missing, as in pandas. A row that is ignored has no key. */

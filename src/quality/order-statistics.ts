@@ -24,12 +24,14 @@ export class OrderStatistics {
   constructor(wanted: (count: number) => readonly number[], keptMax = SORTED_MAX) {
     this.wanted = wanted;
     this.keptMax = keptMax;
-    this.places = [newPlace([], 0)];
+    this.places = [new Place([], 0)];
   }
 
   /** NaN is missing. */
   add(values: Float64Array): void {
-    for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i])) this.addOne(values[i] + 0);
+    const first = this.ranks === null;
+    for (const place of this.places) place.add(values, this.keptMax);
+    if (first) for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i])) this.count++;
   }
 
   /** Ends a pass. False where the numbers must be added once more, from the first to the last. */
@@ -51,45 +53,20 @@ export class OrderStatistics {
     return this.found.get(rank) ?? Number.NaN;
   }
 
-  private addOne(value: number): void {
-    CELL[0] = value;
-    const first = this.ranks === null;
-    if (first) this.count++;
-    for (const place of this.places) {
-      if (!place.holds()) continue;
-      place.buckets[bitsAt(place.depth)]++;
-      if (place.keptCount === null) continue;
-      if (place.keptCount === this.keptMax) {
-        place.keptCount = null;
-        place.kept = new Float64Array();
-        continue;
-      }
-      if (place.keptCount === place.kept.length) {
-        const larger = new Float64Array(Math.min(2 * place.kept.length, this.keptMax));
-        larger.set(place.kept);
-        place.kept = larger;
-      }
-      place.kept[place.keptCount++] = value;
-    }
-  }
-
   /** Finds the ranks of a place, or the narrower places that another pass has to look at. */
   private settle(place: Place, next: Place[]): void {
     const own = this.ranks!.filter((rank) => rank >= place.from && rank < place.from + place.size());
     if (own.length === 0) return;
-    if (place.keptCount !== null) {
-      const sorted = place.kept.subarray(0, place.keptCount).sort();
-      for (const rank of own) this.found.set(rank, sorted[rank - place.from]);
-      return;
-    }
     let before = place.from;
     for (let bucket = 0; bucket < STEP_BUCKETS; bucket++) {
       const size = place.buckets[bucket];
       const inside = own.filter((rank) => rank >= before && rank < before + size);
       if (inside.length > 0) {
         const path = [...place.path, bucket];
-        if (path.length * STEP_BITS === WORD_BITS) for (const rank of inside) this.found.set(rank, numberOf(path));
-        else next.push(newPlace(path, before));
+        const kept = place.keptIn(bucket);
+        if (kept !== null) for (const rank of inside) this.found.set(rank, kept[rank - before]);
+        else if (path.length * STEP_BITS === WORD_BITS) for (const rank of inside) this.found.set(rank, numberOf(path));
+        else next.push(new Place(path, before));
       }
       before += size;
     }
@@ -97,31 +74,62 @@ export class OrderStatistics {
 }
 
 /** Numbers that share their first bits. */
-interface Place {
+class Place {
   readonly path: readonly number[];
-  readonly depth: number;
   /** Rank of the first of them. */
   readonly from: number;
-  readonly buckets: Float64Array;
-  kept: Float64Array;
-  /** null where there are too many to keep. */
-  keptCount: number | null;
-  holds(): boolean;
-  size(): number;
+  readonly buckets = new Float64Array(STEP_BUCKETS);
+  private kept: Float64Array | null = new Float64Array(KEPT_FIRST);
+  private count = 0;
+
+  constructor(path: readonly number[], from: number) {
+    this.path = path;
+    this.from = from;
+  }
+
+  add(values: Float64Array, keptMax: number): void {
+    const { path, buckets } = this;
+    const depth = path.length;
+    for (let i = 0; i < values.length; i++) {
+      CELL[0] = values[i] + 0;
+      if (Number.isNaN(CELL[0]) || (depth > 0 && !holds(path))) continue;
+      buckets[bitsAt(depth)]++;
+      if (this.kept !== null) this.keep(CELL[0], keptMax);
+    }
+  }
+
+  size(): number {
+    return this.buckets.reduce((sum, size) => sum + size, 0);
+  }
+
+  /** The numbers of a bucket in order; null where there were too many to keep. */
+  keptIn(bucket: number): Float64Array | null {
+    if (this.kept === null) return null;
+    const own = new Float64Array(this.buckets[bucket]);
+    let next = 0;
+    for (let i = 0; i < this.count; i++) {
+      CELL[0] = this.kept[i];
+      if (bitsAt(this.path.length) === bucket) own[next++] = this.kept[i];
+    }
+    return own.sort();
+  }
+
+  private keep(value: number, keptMax: number): void {
+    const kept = this.kept!;
+    if (this.count === keptMax) {
+      this.kept = null;
+      return;
+    }
+    if (this.count === kept.length) {
+      this.kept = new Float64Array(Math.min(2 * kept.length, Math.max(keptMax, KEPT_FIRST)));
+      this.kept.set(kept);
+    }
+    this.kept![this.count++] = value;
+  }
 }
 
-function newPlace(path: readonly number[], from: number): Place {
-  const buckets = new Float64Array(STEP_BUCKETS);
-  return {
-    path,
-    depth: path.length,
-    from,
-    buckets,
-    kept: new Float64Array(KEPT_FIRST),
-    keptCount: 0,
-    holds: () => path.every((bits, depth) => bitsAt(depth) === bits),
-    size: () => buckets.reduce((sum, size) => sum + size, 0),
-  };
+function holds(path: readonly number[]): boolean {
+  return path.every((bits, depth) => bitsAt(depth) === bits);
 }
 
 const CELL = new Float64Array(1);

@@ -19,6 +19,11 @@ import { ANSWER_SCHEMA, EXPLAIN_QUERY, LINE_SCHEMA, ref } from "./schemas.ts";
 const NDJSON = "application/x-ndjson";
 /** Transactions judged before other requests get their turn. */
 const PORTION = 32;
+/** Records that may wait for the log before a stream goes on: a stream waits, so that it leaves room for those who cannot. */
+const UNWRITTEN_MAX = 8192;
+/** How often it looks, and how long it waits at most; then its lines are refused as others are. */
+const LOG_LOOK_MS = 2;
+const LOG_WAIT_MS_MAX = 10_000;
 /** Lines of one stream; a longer one goes on in a new request. */
 const LINES_MAX = 1_000_000;
 
@@ -185,6 +190,7 @@ async function portion(
         state.lines = more.value;
         state.next = 0;
       }
+      await logHasRoom(parts);
       const read = readTogether(parts, state, left);
       left -= read.count;
       for (const one of read.parsed) {
@@ -207,6 +213,15 @@ async function portion(
   }
   if (problem !== null) text += `${JSON.stringify(problem)}\n`;
   return { text, done };
+}
+
+/** Resolves once the log has written so much of what was answered that more may come, or when waiting does not help. */
+async function logHasRoom({ log, ports }: ServerParts): Promise<void> {
+  if (log.health().unwritten <= UNWRITTEN_MAX) return;
+  const until = ports.clock.elapsed() + LOG_WAIT_MS_MAX;
+  while (log.health().unwritten > UNWRITTEN_MAX && log.health().fault === null && ports.clock.elapsed() < until) {
+    await new Promise((resolve) => setTimeout(resolve, LOG_LOOK_MS));
+  }
 }
 
 type ReadLine = { readonly line: number; readonly parsed: Parsed } | { readonly problem: object };

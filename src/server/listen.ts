@@ -10,7 +10,7 @@ import {
 import { createServer as createTlsServer } from "node:https";
 import { Server as NetServer } from "node:net";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { PROBLEM_TYPE, problemOf } from "./problem.ts";
+import { problemHeaders, problemOf } from "./problem.ts";
 import { endWithProblem, parserProblem, slowHead } from "./raw.ts";
 import { protect, safetyHeaders } from "./safety.ts";
 import { type PlainRoad, type Wires, wiresOf } from "./wire.ts";
@@ -178,7 +178,7 @@ function refuse(response: ServerResponse, error: SentinelError, options: ListenO
   const body = JSON.stringify(problem);
   protect(response, safetyHeaders(options.tls !== undefined));
   response.shouldKeepAlive = false;
-  response.writeHead(problem.status, { "content-type": PROBLEM_TYPE, "content-length": Buffer.byteLength(body) });
+  response.writeHead(problem.status, { ...problemHeaders(error, problem), "content-length": Buffer.byteLength(body) });
   response.end(body);
   options.onRefused?.(problem.status);
 }

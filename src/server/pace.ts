@@ -12,8 +12,8 @@ const SHRUNK = 0.75;
 const WAIT_MS_MAX = 25;
 /** Where reading and refusing take long, still so much of a turn answers. */
 const ANSWERING_MIN = 0.25;
-/** Always let in: so few clients, each waiting for its answer, are no overload. */
-const WAITING_MIN = 16;
+/** So few requests are no overload, however slow the machine: that many clients, each waiting for its answer, are always let in. */
+const WAITING_MIN = 64;
 /** Without a refusal for so long the overload is over. */
 const CALM_MS = 1000;
 /** How fast the estimate of one answer's time follows; the first guess, and no estimate is below a microsecond. */
@@ -27,6 +27,8 @@ const ANSWER_MS_MIN = 0.001;
  */
 export class Pace {
   private waiting = 0;
+  /** The most that waited at once since the last turn ended. */
+  private most = 0;
   private refused = false;
   private shedding = false;
   private perAnswerMs = ANSWER_MS_GUESS;
@@ -56,13 +58,14 @@ export class Pace {
   /** A request that was taken in waits for its answer from now on. */
   waits(): void {
     this.waiting++;
+    if (this.waiting > this.most) this.most = this.waiting;
   }
 
   /** Its turn has come, `ms` after it began to wait. False: too late, refuse it. */
   comes(ms: number, now: number): boolean {
     this.waiting--;
     if (this.shedding) {
-      if (ms <= WAIT_MS_MAX) return true;
+      if (ms <= WAIT_MS_MAX || this.waiting < WAITING_MIN) return true;
       this.refused = true;
       return false;
     }
@@ -78,6 +81,7 @@ export class Pace {
   /** A turn of the event loop took so long. */
   turn(ms: number): void {
     this.turnMs = ms;
+    this.most = this.waiting;
     if (!this.shedding) return;
     this.calmMs = this.refused ? 0 : this.calmMs + ms;
     this.refused = false;
@@ -87,7 +91,8 @@ export class Pace {
   }
 
   private look(ms: number, now: number): void {
-    if (ms <= WAIT_MS_FINE) this.longSince = Number.NaN;
+    // Few that wait long are a machine that gives this process no time: who refuses them helps nobody.
+    if (ms <= WAIT_MS_FINE || this.most < WAITING_MIN) this.longSince = Number.NaN;
     else if (Number.isNaN(this.longSince)) this.stretch(ms, now);
     else {
       this.longMs = Math.max(this.longMs, ms);

@@ -74,6 +74,17 @@ export const SCHEMAS = {
         },
       },
       degraded: { const: true, description: "Scoring failed; the pipeline's policy decided." },
+      explored: {
+        type: "object",
+        required: ["model_decision", "let_through", "propensity", "why"],
+        properties: {
+          model_decision: { const: "block" },
+          let_through: { type: "boolean" },
+          propensity: { ...number, description: "The chance with which it is let through." },
+          why: text,
+        },
+        description: "Where the model blocks and a draw decided whether that stands (`decisions.explore`).",
+      },
       reasons: {
         type: ["array", "null"],
         items: { $ref: "#/components/schemas/Reason" },

@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { median, quantileOf } from "../../bench/bench.ts";
 import { compare as compareForests } from "../../bench/iforest.ts";
+import { Latencies } from "../../bench/latencies.ts";
+import { pathPicture } from "../../bench/path-picture.ts";
 import { rankCorrelation } from "../../bench/rank-correlation.ts";
 import { compareScores } from "../../bench/score.ts";
 import { readFloat32, readLabels, readMatrix, writeSynthetic } from "../../bench/synthetic.ts";
@@ -172,4 +174,33 @@ test("our trees as XGBoost's JSON: every float is written as one, children know 
       else expect([tree.parents[left], tree.parents[tree.right_children[node]]]).toEqual([node, node]);
     });
   }
+});
+
+test("latencies in buckets: a percentile is the exact one or up to half a percent above it, and never above the longest", () => {
+  const latency = fc.double({ min: 0.001, max: 60_000, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(latency, { minLength: 1, maxLength: 300 }), (values) => {
+      const latencies = new Latencies();
+      for (const value of values) latencies.add(value);
+      const ascending = Float64Array.from(values).sort();
+      for (const share of [0.5, 0.9, 0.99, 0.9999]) {
+        const exact = quantileOf(ascending, share);
+        const seen = latencies.quantile(share);
+        expect(seen).toBeGreaterThanOrEqual(exact * (1 - 1e-9));
+        expect(seen).toBeLessThanOrEqual(Math.min(exact * 1.0055, ascending[ascending.length - 1]));
+      }
+      expect(latencies.percentiles()).toMatchObject({ count: values.length, maxMs: ascending[ascending.length - 1] });
+    }),
+  );
+  expect(new Latencies().percentiles()).toMatchObject({ count: 0, p99Ms: Number.NaN });
+});
+
+test("the picture of latencies has a line per side and no number that is none", () => {
+  const latencies = new Latencies();
+  for (let i = 1; i <= 10_000; i++) latencies.add(i / 1000);
+  const lines = ["off", "on & on"].map((name) => ({ name, percentiles: latencies.percentiles() }));
+  const picture = pathPicture(lines, "one <request>");
+  expect(picture.match(/<polyline /g)).toHaveLength(2);
+  expect(picture).toContain("on &amp; on");
+  expect(picture).not.toMatch(/NaN|Infinity|<request>/);
 });

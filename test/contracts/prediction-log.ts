@@ -33,6 +33,47 @@ export function predictionLogContract(
     expect(await log.find("t2")).toBeNull();
   });
 
+  test(`${name}: a draw about what the model blocks comes back with the record, and with the pair`, async () => {
+    const explored = { propensity: 0.05, upTo: 250.5, rules: "0123abcd" };
+    const given = prediction("t1", { decision: "approve", explored });
+    log.appendPrediction(given);
+    log.appendPrediction(prediction("t2"));
+    log.appendShadow(shadow("t1"));
+    log.appendShadow(shadow("t2"));
+    expect(await log.find("t1")).toMatchObject({ explored, decision: "approve" });
+    await log.flush();
+    expect((await log.find("t1"))!.explored).toEqual(explored);
+    expect(await log.find("t2")).not.toHaveProperty("explored");
+    const pairs = await collect(log.pairs("4"));
+    expect(pairs.map(({ answered, propensity }) => [answered, propensity])).toEqual([
+      ["approve", 0.05],
+      ["review", null],
+    ]);
+  });
+
+  test(`${name}: truths and what the rules said come back, flushed or not`, async () => {
+    const rules = {
+      set: "a".repeat(64),
+      by: "list",
+      rule: "mule",
+      fired: ["mule", "big"],
+      without: "approve",
+      shadow: [],
+      unready: 1,
+      candidate: { set: "b".repeat(64), by: "model", rule: null, fired: [], decision: "approve" },
+    } as const;
+    const record = prediction("ruled", { fields: { open: true, shut: false, none: null, word: "true" }, rules });
+    log.appendPrediction(record);
+    expect(log.recall("ruled")).toMatchObject({ fields: { ...record.fields }, rules });
+    await log.flush();
+    const found = await log.find("ruled");
+    expect({ ...found!.fields }).toEqual(record.fields);
+    expect(found!.rules).toEqual(rules);
+    log.appendPrediction(prediction("plain"));
+    await log.flush();
+    expect(await log.find("plain")).not.toHaveProperty("rules");
+  });
+
   test(`${name}: what is not yet flushed is found, and a vector reused by its owner is not changed`, async () => {
     const vector = Float32Array.of(1, 2);
     log.appendPrediction(prediction("t1", { vector }));
@@ -105,7 +146,8 @@ export function predictionLogContract(
     log.appendLabel(label("t1", { fraud: false, knownAt: 900, source: "chargeback" }));
     log.appendLabel(label("t1", { fraud: true, knownAt: 800 }));
     const pairs = await collect(log.pairs("4"));
-    expect(pairs[0]).toEqual({ ...shadow("t1"), card: "42", amount: 10, fraud: false, labelKnownAt: 900 });
+    const answer = { answered: "review", propensity: null };
+    expect(pairs[0]).toEqual({ ...shadow("t1"), ...answer, card: "42", amount: 10, fraud: false, labelKnownAt: 900 });
     expect(pairs[1]).toMatchObject({ transactionId: "t2", card: "c2", fraud: null, labelKnownAt: null });
     expect(pairs[1].amount).toBeNaN();
     expect(await collect(log.pairs("5"))).toHaveLength(1);

@@ -1,12 +1,13 @@
 // The training and promotion gates: yes, not yet, and no, each for its reason.
 import { expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
-import { pairedBootstrap } from "../../src/evidence/bootstrap.ts";
+import { PLANNED_FRAUDS, pairedBootstrap } from "../../src/evidence/bootstrap.ts";
 import { coverageShare, coverageWords } from "../../src/evidence/coverage.ts";
 import { holdEstimate, holdWords } from "../../src/evidence/hold.ts";
 import { collectPairs } from "../../src/evidence/pairs.ts";
 import { type PromotionPolicy, promotionGate } from "../../src/evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../../src/evidence/report.ts";
+import { sequenceFactor } from "../../src/evidence/sequence.ts";
 import { trainingGate } from "../../src/evidence/training.ts";
 import { AVERAGE_PRECISION } from "../../src/metrics/ranked.ts";
 import type { Coverage } from "../../src/ports/log.ts";
@@ -41,6 +42,7 @@ test("a candidate as good as the champion on plenty of evidence is promoted", ()
     "coverage",
     "matured frauds",
     "matured days",
+    "blocked traffic",
     "primary metric",
     "alert rate",
     "recall at fixed false positives",
@@ -66,12 +68,12 @@ test("few frauds: HOLD, with how many more are needed", async () => {
   expect(none.verdict).toBe("HOLD");
 });
 
-test("an interval that straddles the limit: HOLD, with an estimate that more frauds would decide", async () => {
+test("a sequence that straddles the limit: HOLD, with an estimate that more frauds would decide", async () => {
   const verdict = gate({ report: await reportOf({ gapB: 2.5, rho: 0.5 }), policy: { mode: "superiority" } });
   const reason = verdict.reasons.find((text) => text.startsWith("average precision"));
   expect(verdict.verdict).toBe("HOLD");
   expect(reason).toMatch(
-    /straddles 0; about \d+ more labelled frauds are needed \(some \d+ days at the present rate\)/,
+    /undecided: .* has to be better; about \d+ more labelled frauds are needed \(some \d+ days at the present rate\)/,
   );
 });
 
@@ -95,12 +97,14 @@ test("superiority asks for more than equality", async () => {
 test.each<[string, Partial<ShadowReport>, string]>([
   [
     "alert rate",
-    { alertRate: { ...good.alertRate!, observedB: 0.02, difference: 0.01, low: 0.009, high: 0.011 } },
+    { alertRate: { ...good.alertRate!, observedB: 0.02, difference: 0.01, anytimeLow: 0.009, anytimeHigh: 0.011 } },
     "REJECT",
   ],
   [
     "alert rate",
-    { alertRate: { ...good.alertRate!, observedB: 0.0127, difference: 0.0027, low: 0.002, high: 0.0035 } },
+    {
+      alertRate: { ...good.alertRate!, observedB: 0.0127, difference: 0.0027, anytimeLow: 0.002, anytimeHigh: 0.0035 },
+    },
     "HOLD",
   ],
   ["latency", { latencyMs: { ...good.latencyMs, candidate: { p50: 1, p95: 20, p99: 40 } } }, "REJECT"],
@@ -111,7 +115,7 @@ test.each<[string, Partial<ShadowReport>, string]>([
     "worst segment",
     {
       segments: good.segments.map((s, i) =>
-        i === 1 ? { ...s, interval: { ...s.interval!, low: -0.4, high: -0.2 } } : s,
+        i === 1 ? { ...s, interval: { ...s.interval!, difference: -0.3, standardError: 0.05 } } : s,
       ),
     },
     "REJECT",
@@ -121,14 +125,19 @@ test.each<[string, Partial<ShadowReport>, string]>([
     {
       metrics: {
         ...good.metrics!,
-        recallAtFpr: { ...good.metrics!.recallAtFpr, difference: -0.1, low: -0.13, high: -0.07 },
+        recallAtFpr: { ...good.metrics!.recallAtFpr, difference: -0.1, anytimeLow: -0.13, anytimeHigh: -0.07 },
       },
     },
     "REJECT",
   ],
   [
     "calibration",
-    { metrics: { ...good.metrics!, brier: { ...good.metrics!.brier, difference: 0.1, low: 0.09, high: 0.11 } } },
+    {
+      metrics: {
+        ...good.metrics!,
+        brier: { ...good.metrics!.brier, difference: 0.1, anytimeLow: 0.09, anytimeHigh: 0.11 },
+      },
+    },
     "REJECT",
   ],
 ])("the guard rail %s alone decides: %#", (name, changes, word) => {
@@ -158,7 +167,7 @@ test("coverage: sampling is no gap, everything else is; reasons by size", () => 
   expect(coverageWords(coverageShare({ version: "4", scored: 0, missed: NO_MISS }))).toBe("nothing of 0 scored");
 });
 
-test("HOLD: the estimate follows the square-root law and power", () => {
+test("HOLD: at the frauds it names, the sequence and its power fit into the distance, and one fraud fewer does not", () => {
   const ask = {
     standardError: 0.02,
     effect: 0.02,
@@ -169,13 +178,21 @@ test("HOLD: the estimate follows the square-root law and power", () => {
     level: 0.95,
     power: 0.8,
   };
-  // (1.96 + 0.842)² = 7.849 times the frauds, because one standard error is one margin.
-  expect(holdEstimate(ask)).toEqual({ fraudsNeeded: 785, fraudsMore: 685, daysMore: 69 });
-  expect(holdEstimate({ ...ask, standardError: 0.01 }).fraudsNeeded).toBe(197);
-  expect(holdEstimate({ ...ask, power: 0.9 }).fraudsNeeded).toBeGreaterThan(1000);
+  const at = holdEstimate(ask);
+  // 0.8416 is the 80 % quantile of the normal distribution.
+  const reach = (count: number): number =>
+    0.02 * Math.sqrt(100 / count) * (sequenceFactor({ count, planned: PLANNED_FRAUDS }, 0.95) + 0.841621);
+  expect(reach(at.fraudsNeeded!)).toBeLessThanOrEqual(0.02);
+  expect(reach(at.fraudsNeeded! - 1)).toBeGreaterThan(0.02);
+  expect(at.fraudsMore).toBe(at.fraudsNeeded! - 100);
+  expect(at.daysMore).toBe(Math.ceil(at.fraudsMore! / 10));
+  expect(holdEstimate({ ...ask, power: 0.9 }).fraudsNeeded).toBeGreaterThan(at.fraudsNeeded!);
+  expect(holdEstimate({ ...ask, standardError: 0.01 }).fraudsNeeded).toBeLessThan(at.fraudsNeeded! / 3);
+  // Farther away than the plan assumed: fewer are needed.
+  expect(holdEstimate({ ...ask, observedDistance: -0.04 }).fraudsNeeded).toBeLessThan(at.fraudsNeeded! / 3);
   // Enough by plan, yet undecided: the observed distance counts.
-  expect(holdEstimate({ ...ask, standardError: 0.005, observedDistance: 0.01 }).fraudsNeeded).toBe(197);
-  const hopeless = holdEstimate({ ...ask, standardError: 0.005, observedDistance: 1e-5 });
+  expect(holdEstimate({ ...ask, standardError: 0.004, observedDistance: 0.01 }).fraudsNeeded).toBeGreaterThan(100);
+  const hopeless = holdEstimate({ ...ask, standardError: 0.005, observedDistance: 1e-5, effect: 1e-5 });
   expect(hopeless.fraudsMore).toBeNull();
   expect(holdWords(hopeless)).toMatch(/hardly decide/);
   expect(holdEstimate({ ...ask, frauds: 0, standardError: Number.NaN })).toEqual({
@@ -206,7 +223,7 @@ test("the HOLD estimate is about right: with the frauds it asks for, the gate mo
   });
   const rows = Math.round(estimate.fraudsNeeded! / shape.prevalence);
   let decided = 0;
-  for (let i = 0; i < 50; i++) if (interval(rows, 100 + i).low > -margin) decided++;
+  for (let i = 0; i < 50; i++) if (interval(rows, 100 + i).anytimeLow > -margin) decided++;
   expect(decided / 50).toBeGreaterThan(0.6);
   expect(decided / 50).toBeLessThan(0.97);
 });

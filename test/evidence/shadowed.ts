@@ -18,6 +18,8 @@ export function shadowed(
     decision: score >= threshold + 1 ? "block" : score >= threshold ? "review" : "approve",
   });
   return Array.from(rows.y, (label, row) => ({
+    answered: side("1", rows.a[row], thresholds[0]).decision,
+    propensity: null,
     transactionId: `t${row}`,
     time: NOW - days * DAY_MS + (row * days * DAY_MS) / rows.y.length,
     champion: side("1", rows.a[row], thresholds[0]),

@@ -173,11 +173,44 @@ function numbers(any: Pieces): fc.Arbitrary<Piece>[] {
     fc.tuple(fc.integer({ min: -4, max: 6 }), number).map(([digits, a]) => call("round", [a, atom(String(digits))])),
     number.map((a) => atom(`sqrt(${a.ours})`, `try(sqrt(${a.duck}))`)),
     number.map((a) => atom(`sign(${a.ours})`, `CAST(sign(${a.duck}) AS DOUBLE)`)),
+    fc
+      .tuple(text, text)
+      .map(([a, b]) =>
+        atom(`instr(${a.ours}, ${b.ours})`, `CAST(instr(${asText(a).duck}, ${asText(b).duck}) AS DOUBLE)`),
+      ),
     text.map((a) => atom(`length(${a.ours})`, `CAST(length(${a.duck}) AS DOUBLE)`)),
     fc.tuple(fc.constantFrom("least", "greatest"), few).map(([name, args]) => call(name, args)),
     ...choices(number, any),
   ];
 }
+
+/** Patterns of both engines: those that JavaScript's reads alike, and those that RE2's alone does. */
+const regex = fc
+  .array(
+    fc.constantFrom(
+      "a",
+      "b",
+      ".",
+      "é",
+      "[ab]",
+      "[^a]",
+      "\\w",
+      "\\s",
+      "(a|b)+",
+      "a*",
+      "b?",
+      "a{1,2}",
+      "^",
+      "$",
+      "(?i)B",
+      "\\x{61}",
+    ),
+    {
+      minLength: 1,
+      maxLength: 4,
+    },
+  )
+  .map((parts) => parts.join(""));
 
 function asText(piece: Piece): Piece {
   return { ...piece, duck: `CAST(${piece.duck} AS VARCHAR)` };
@@ -190,6 +223,25 @@ function texts(any: Pieces): fc.Arbitrary<Piece>[] {
     fc.tuple(text, text).map(([a, b]) => join(CONCAT, [[a, CONCAT], "||", [b, CONCAT + 1]])),
     fc.tuple(fc.constantFrom("lower", "upper", "trim"), text).map(([name, a]) => call(name, [a])),
     fc.tuple(fc.constantFrom("least", "greatest"), few).map(([name, args]) => call(name, args)),
+    fc.tuple(text, fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 4 })).map(([a, from, length]) => {
+      const write = (piece: string): string => `substring(${piece}, ${from}, ${length})`;
+      return atom(write(a.ours), write(asText(a).duck));
+    }),
+    fc.tuple(fc.constantFrom("left", "right"), text, fc.integer({ min: 0, max: 4 })).map(([name, a, count]) => {
+      return atom(`${name}(${a.ours}, ${count})`, `${name}(${asText(a).duck}, ${count})`);
+    }),
+    fc.tuple(text, word, word).map(([a, part, by]) => {
+      // An empty part is in every text endlessly often; both leave the text as it is.
+      const args = `${quoteText(part)}, ${quoteText(by)}`;
+      return atom(`replace(${a.ours}, ${args})`, `replace(${asText(a).duck}, ${args})`);
+    }),
+    fc.tuple(text, fc.constantFrom("a", "b", "ab"), fc.integer({ min: 1, max: 3 })).map(([a, mark, n]) => {
+      return atom(`split_part(${a.ours}, '${mark}', ${n})`, `split_part(${asText(a).duck}, '${mark}', ${n})`);
+    }),
+    fc
+      .tuple(text, text)
+      .map(([a, b]) => atom(`concat(${a.ours}, ${b.ours})`, `(${asText(a).duck} || ${asText(b).duck})`)),
+    fc.tuple(fc.constantFrom("ltrim", "rtrim"), text).map(([name, a]) => call(name, [asText(a)])),
     ...choices(text, any),
   ];
 }
@@ -238,6 +290,20 @@ function booleans(any: Pieces): fc.Arbitrary<Piece>[] {
       return join(binds, [[a, binds], String(op), [b, binds + 1]]);
     }),
     boolean.map((a) => join(NOT, ["NOT", [a, NOT]])),
+    fc
+      .tuple(negation, fc.constantFrom("TRUE", "FALSE"), boolean)
+      .map(([not, truth, a]) => join(IS, [[a, IS + 1], `IS ${not} ${truth}`])),
+    fc
+      .tuple(any.number, any.number)
+      .map(([a, b]) => atom(`(${a.ours} <=> ${b.ours})`, `(${a.duck} IS NOT DISTINCT FROM ${b.duck})`)),
+    fc
+      .tuple(boolean, boolean, boolean)
+      .map(([a, b, c]) =>
+        atom(`if(${a.ours}, ${b.ours}, ${c.ours})`, `CASE WHEN ${a.duck} THEN ${b.duck} ELSE ${c.duck} END`),
+      ),
+    fc.tuple(text, regex).map(([a, source]) => {
+      return atom(`(${a.ours} RLIKE ${quoteText(source)})`, `regexp_matches(${asText(a).duck}, ${quoteText(source)})`);
+    }),
     ofOneType((type) => fc.tuple(negation, any[type]).map(([not, a]) => join(IS, [[a, IS + 1], `IS ${not} NULL`]))),
     fc
       .tuple(negation, fc.constantFrom("LIKE", "ILIKE"), text, text)

@@ -35,6 +35,15 @@ interface Place {
   ): Promise<{ readonly version: string; readonly runId: string }>;
 }
 
+async function listed(place: Place): Promise<readonly { readonly version: string }[]> {
+  const registry = place.open();
+  try {
+    return await registry.versions(MODEL);
+  } finally {
+    await registry.close();
+  }
+}
+
 function journey(name: string, placeOf: () => Promise<Place>): void {
   describe(name, () => {
     let place: Place;
@@ -104,6 +113,38 @@ function journey(name: string, placeOf: () => Promise<Place>): void {
       for (const [uri, code, says] of cases) {
         const ran = await run("import", uri);
         expect(ran, uri).toMatchObject({ code: 2, json: { error: { code, message: expect.stringMatching(says) } } });
+      }
+    });
+
+    test("the same version is promoted, compared with the next one, and serves", { timeout: 240_000 }, async () => {
+      const [{ version }] = await listed(place);
+      const forced = ["--force", "--reason", "a test needs a champion"];
+      expect(await run("promote", "--to", version, ...forced)).toMatchObject({
+        code: 0,
+        json: { to: version, moved: true },
+      });
+      const trained = await run("train", ...forced);
+      expect(trained.code, trained.stderr).toBe(0);
+      const next = trained.json.version.version as string;
+      const compared = await run("compare", "--data", "data/transactions.parquet");
+      expect(compared.json, compared.stderr).toMatchObject({ champion: version, candidate: next });
+      expect(compared.json.data.metrics.averagePrecision).toMatchObject({
+        observedA: expect.any(Number),
+        observedB: expect.any(Number),
+      });
+      const server = await serve(place.dir, { env: place.env });
+      try {
+        await expect
+          .poll(async () => (await fetch(`${server.url}/model`)).json(), { timeout: 20_000 })
+          .toMatchObject({ champion: { version }, broken: [] });
+        const answer = await fetch(`${server.url}/predict`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ transaction_id: "after-import", amount: 12, customer_id: 1, terminal_id: 1 }),
+        });
+        expect(await answer.json()).toMatchObject({ score: expect.any(Number) });
+      } finally {
+        await server.stop("SIGTERM");
       }
     });
   });

@@ -50,6 +50,8 @@ const pairs: ShadowPair[] = Array.from(scores, (score, row) => ({
   amount: amount[row],
   fraud: y[row] === 1,
   labelKnownAt: time[row],
+  answered: decide(opponent[row], thresholds),
+  propensity: null,
 }));
 const shadowed = shadowReport(await collectPairs(pairs), { ...options, now: NOW, maturityMs: DAY_MS });
 

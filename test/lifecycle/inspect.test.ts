@@ -86,6 +86,23 @@ test.each(PUBLIC_TABLES)(
   },
 );
 
+test("a column that tells the label alone is read by no feature, and a doubt names it", async () => {
+  const { header, rows } = makePublicTable("creditcard", 5);
+  const label = header.indexOf("Class");
+  const leaking = rows.map((cells, i) => {
+    const fraud = cells[label] === '"1"';
+    const honest = fraud ? 1 + (i % 3) : i % 2;
+    return [...cells, fraud ? String(1 + (i % 3)) : "0", fraud ? `2013-09-0${1 + (i % 9)}` : "", String(honest)];
+  });
+  const file = put("t.csv", csvOf([...header, "scenario", "charged_back_on", "attempts"], leaking));
+  const { guesses } = await inspect(ports, { path: file, workspace: dir, name: "mine" });
+  const read = JSON.stringify(await loadSpec(loadPipeline(dir, "mine")));
+  expect(read).not.toContain("scenario");
+  expect(read).not.toContain("charged_back_on");
+  expect(read).toContain("attempts");
+  expect(guesses.doubts.join("\n")).toMatch(/scenario.* the label alone/);
+});
+
 test("what cannot be guessed is asked for, and nothing is overwritten", async () => {
   const file = put("t.csv", "a,when,outcome\n1,2024-01-01,bad\n2,2024-01-02,good\n");
   const asked = { path: file, workspace: dir, name: "mine" };

@@ -1,10 +1,15 @@
 // Monitor on a trained champion: steady where nothing changed, an alarm for each way the world or its data changes.
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
-import { type MonitorResult, monitor } from "../../src/lifecycle/monitor.ts";
+import { type MonitorResult, monitor, monitorReport, prometheusText } from "../../src/lifecycle/monitor.ts";
 import { promote } from "../../src/lifecycle/promote.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { parseDrift } from "../../src/lifecycle/simulate/drift.ts";
+import { sentinel } from "../cli/sentinel.ts";
 import { prediction } from "./records.ts";
 import { makePlace, type Place } from "./world.ts";
 
@@ -62,6 +67,54 @@ test.each([
   expect(result).toMatchObject({ alarm: true, drift: { verdict } });
   expect(result.reasons.join("\n")).toMatch(says);
   expect(result.reasons.join("\n")).not.toMatch(/NaN|undefined/);
+  const page = monitorReport(result);
+  expect(page).toContain(`Alarm: ${verdict}`);
+  expect(page).not.toMatch(/NaN|undefined|<script|src=/);
+  expect(page.match(/<td/g)!.length).toBeGreaterThanOrEqual(7 * 10);
+  expect(prometheusText(result, "card")).toMatch(/^sentinel_monitor_alarm\{pipeline="card"\} 1$/m);
+});
+
+test("what moved has a first day, an example that is there, and a direction on the score", async () => {
+  const { drift, effects } = await look(await later([`night-shift@${DAYS + 8}`]));
+  const [shift] = drift.shifts;
+  const moved = drift.features.find(({ name }) => name === shift.feature)!;
+  expect(moved.since).toBeGreaterThanOrEqual(START + (DAYS + 7) * DAY_MS);
+  expect(Number(shift.example!.id)).toBeGreaterThan(0);
+  expect(effects.map(({ feature }) => feature)).toEqual(drift.shifts.map(({ feature }) => feature));
+  expect(effects.some(({ logOdds }) => logOdds !== 0)).toBe(true);
+});
+
+test("the command tells a webhook, tries again, keeps what is refused, and writes report and figures", async () => {
+  const bodies: string[] = [];
+  const answers = [503, 204, 401];
+  const receiver = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => {
+      body += String(chunk);
+    });
+    request.on("end", () => {
+      bodies.push(`${request.headers["content-type"]} ${body}`);
+      response.writeHead(answers.shift()!).end();
+    });
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+  const { port } = receiver.address() as AddressInfo;
+  const file = (name: string): string => path.join(place.dir, name);
+  const table = await later([`night-shift@${DAYS}`]);
+  const args = ["monitor", "--workspace", place.dir, "--data", table, "--webhook", `http://127.0.0.1:${port}/a`];
+  const sent = await sentinel([...args, "--report", file("out/r.html"), "--prometheus", file("out/m.prom")]);
+  expect(sent, sent.stderr).toMatchObject({ code: 1 });
+  expect(bodies).toHaveLength(2);
+  expect(bodies[0]).toMatch(/^application\/cloudevents\+json; charset=utf-8 \{"specversion":"1.0"/);
+  expect(readFileSync(file("out/r.html"), "utf8")).toContain("Alarm: drifted");
+  expect(readFileSync(file("out/m.prom"), "utf8")).toContain('sentinel_monitor_alarm{pipeline="card"} 1');
+  const refused = await sentinel([...args, "--watch", "--rounds", "2", "--interval", "1ms"]);
+  await new Promise((resolve) => receiver.close(resolve));
+  expect(refused).toMatchObject({ code: 1 });
+  // One alarm that goes on is sent once.
+  expect(bodies).toHaveLength(3);
+  const dead = readFileSync(file("models/state/card-alarms.dead.ndjson"), "utf8").trim().split("\n");
+  expect(dead.map((line) => (JSON.parse(line) as { reason: string }).reason)).toEqual(["the receiver answered 401"]);
 });
 
 test("performance counts only what is matured and later than the training", async () => {

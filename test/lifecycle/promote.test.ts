@@ -70,7 +70,7 @@ test("without shadow traffic: HOLD, saying how many frauds are needed", async ()
 test("a candidate as good is promoted on its evidence, and the old champion shadows on", async () => {
   await reign(2);
   await candidate("2");
-  await shadowed(place.ports, { champion: "1", candidate: "2", skill: { champion: 0.85, candidate: 0.95 } });
+  await shadowed(place.ports, { champion: "1", candidate: "2", skill: { champion: 0.8, candidate: 0.95 } });
   const result = await promote(place.ports, input(null));
   expect(result.verdict.reasons.join("\n")).not.toMatch(/undefined|NaN/);
   expect(result, result.verdict.reasons.join("\n")).toMatchObject({
@@ -190,4 +190,23 @@ test("shadow evidence is resampled by the pipeline's own card, with the pipeline
   await log.flush();
   const report = await reportOf(place.ports, pipeline, { version: "2", championVersion: "1", seed: 1, now: null });
   expect(report).toMatchObject({ pairs: 40, cards: 4 });
+});
+
+test("the rules are those that were written when the version was registered; a margin moved later is said and does nothing", async () => {
+  await reign(1);
+  const rules = { ...place.pipeline.gates.promotion, mode: "superiority" };
+  await version(place.ports, MODEL, undefined, { "sentinel.promotion_rules": JSON.stringify(rules) });
+  await shadowed(place.ports, { champion: "1", candidate: "2", skill: { champion: 0.9, candidate: 0.9 } });
+  // As the pipeline says it today, anything passes.
+  const gates = { ...place.pipeline.gates, promotion: { ...place.pipeline.gates.promotion, margin: 0.9 } };
+  const pipeline = { ...place.pipeline, gates };
+  const held = await promote(place.ports, { ...input("2"), pipeline });
+  expect(held).toMatchObject({ moved: false, verdict: { verdict: "HOLD" } });
+  const rule = held.verdict.checks.find(({ name }) => name === "rules");
+  expect(rule?.observed).toMatch(
+    /judged by mode superiority, margin 0\.02, .* the pipeline says mode non-inferiority, margin 0\.9 now/,
+  );
+  const forced = await promote(place.ports, { ...input("2", "a test"), pipeline });
+  const evidence = await (await place.ports.registry()).evidence(MODEL, forced.journal?.evidence ?? "");
+  expect(JSON.parse(evidence ?? "").policy).toMatchObject({ mode: "superiority", margin: 0.02, gain: 0.02 });
 });

@@ -9,13 +9,12 @@ import { compileSpec } from "../../src/features/plan.ts";
 import { readHistory } from "../../src/lifecycle/data/history.ts";
 import { loadSchema } from "../../src/lifecycle/data/schema-file.ts";
 import { readSource } from "../../src/lifecycle/data/source.ts";
-import { loadSpec } from "../../src/lifecycle/data/spec-file.ts";
 import { vectorsOf } from "../../src/lifecycle/data/vectors.ts";
 import { exampleNames } from "../../src/lifecycle/init/examples.ts";
 import { init } from "../../src/lifecycle/init.ts";
 import { promote } from "../../src/lifecycle/promote.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
-import { train } from "../../src/lifecycle/train.ts";
+import { learnedSpec, train } from "../../src/lifecycle/train.ts";
 import { schemaFields } from "../../src/online/fields.ts";
 import { loadPipeline, type Pipeline } from "../../src/pipeline/pipeline.ts";
 import type { Ports } from "../../src/ports/ports.ts";
@@ -79,7 +78,7 @@ test.each(PUBLIC_TABLES)(
       const requests = live.rows.map((cells, i) => requestOf(cells, { table, pipeline, id: `live-${i}` }));
       expect(about(table.key, await serve(ports, pipeline, requests))).toEqual([]);
 
-      const plan = compileSpec(await loadSpec(pipeline));
+      const plan = compileSpec(await learnedSpec(ports, pipeline, pipeline.source));
       const whole = await readSource(await ports.dataset(), pipeline, {
         path: `${pipeline.source},${live.file}`,
         plans: [plan],

@@ -30,6 +30,7 @@ export async function version(
   ports: Ports,
   model: string,
   gates: { readonly training: string; readonly logic: string } = { training: "pass", logic: "pass" },
+  tags: Readonly<Record<string, string>> = {},
 ): Promise<ModelVersion> {
   const registry = await ports.registry();
   const runId = await registry.startRun({
@@ -44,7 +45,7 @@ export async function version(
     runId,
     files: new Map([["note.txt", new TextEncoder().encode(runId)]]),
     description: "by hand",
-    tags: { "sentinel.gate.training": gates.training, "sentinel.gate.logic": gates.logic },
+    tags: { "sentinel.gate.training": gates.training, "sentinel.gate.logic": gates.logic, ...tags },
     at: START,
   });
 }
@@ -59,14 +60,17 @@ export async function shadowed(
     readonly champion: string;
     readonly candidate: string;
     readonly skill: { readonly champion: number; readonly candidate: number };
+    /** Days of traffic, at the same rate (default 30). */
+    readonly days?: number;
   },
 ): Promise<void> {
   const log = await ports.log();
   const random = new Random(5);
-  const rows = 4000;
+  const { days = 30 } = given;
+  const rows = Math.round((4000 * days) / 30);
   for (let i = 0; i < rows; i++) {
     const id = `${given.champion}-${given.candidate}-${i}`;
-    const time = START + (i * 30 * DAY_MS) / rows;
+    const time = START + (i * days * DAY_MS) / rows;
     const fraud = i % 20 === 0;
     const side = (version: string, skill: number): ShadowRecord["champion"] => {
       const score = fraud && random.next() < skill ? random.uniform(0.6, 1) : random.next() ** 8 * 0.5;
@@ -80,7 +84,7 @@ export async function shadowed(
         version: given.champion,
         score: champion.score,
         decision: champion.decision,
-        fields: { amount: 10 + (i % 90), customer_id: `c${i % 200}` },
+        fields: { amount: 10 + (i % 90), customer_id: `c${(i * 7 + Math.floor(i / 200)) % 200}` },
       }),
     );
     log.appendShadow({

@@ -128,6 +128,8 @@ test.each([
   expect(after.missed[reason]).toBe(30);
   expect(shadows.status()[0]).toMatchObject({ breaker: "open", restarts: 2, lastFault: expect.any(String) });
   send(10);
+  // One asks whether it still is; no vector is copied for the others.
+  expect(shadows.coverage()[0].missed["breaker-open"]).toBe(9);
   await until(() => total() === 40);
   expect(shadows.coverage()[0]).toMatchObject({ scored: 0, missed: { "breaker-open": 10, [reason]: 30 } });
   await shadows.stop(1000);

@@ -64,17 +64,22 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       missedShare: 1,
       blockPrecision: 0.9,
       blockScoreMin: 0.5,
+      // Came later; off.
+      explore: { bands: [], answer: "review", seed: 1 },
       failOpen: "review",
     },
     gates: {
       data: { labelRate: [0.0001, 0.2] },
-      training: { margin: 0.05 },
+      training: { fraudsMin: 10, margin: 0.05 },
+      logic: { latencyMsMax: 5, onnxDifferenceMax: 0.000001, parityRows: 3000 },
       promotion: {
         mode: "non-inferiority",
+        metric: "average-precision",
         margin: 0.02,
         coverageMin: 0.95,
         fraudsMin: 50,
         daysMin: 3,
+        blockedUnknownMax: 1,
         resamples: 1000,
       },
       // Came later; off, so that nothing of then behaves otherwise.

@@ -1,11 +1,16 @@
 // Counts of different values and ranks in bounded memory: as a plain count and a plain sort have them, wherever the limits lie.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Column, Table } from "../../src/core/table.ts";
+import { evaluateBatches } from "../../src/quality/evaluate.ts";
 import { KeyTally } from "../../src/quality/key-tally.ts";
 import { OrderStatistics } from "../../src/quality/order-statistics.ts";
 import { FaultSample, FIRST_ROWS } from "../../src/quality/sample.ts";
+import { shapesOf } from "../../src/quality/shape.ts";
 import { TallyPool } from "../../src/quality/tally-pool.ts";
 import { memoryScratch } from "./memory-scratch.ts";
+import { cut } from "./parity/compare.ts";
+import { suiteOf } from "./tables.ts";
 
 const KEYS = fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 600 });
 
@@ -14,8 +19,8 @@ test("a tally on disk counts what one in memory counts", () => {
     fc.property(KEYS, (keys) => {
       const scratch = memoryScratch();
       // The pool ends at once, so that a table of 4,096 slots leaves memory as soon as it is half full.
-      const onDisk = new KeyTally(new TallyPool({ scratch, slots: 0 }));
-      const many = [...keys, ...Array.from({ length: 3000 }, (_, i) => 1000 + i)];
+      const onDisk = new KeyTally(new TallyPool({ scratch, slots: 0 }), { rows: true });
+      const many = [...keys, ...Array.from({ length: 3000 }, (_, i) => 0.5 + i)];
       for (const [row, key] of many.entries()) onDisk.add(key, 0, row);
       const result = onDisk.finish();
       const counts = new Map<number, number>();
@@ -63,3 +68,41 @@ test("the rows of a sample do not depend on the order in which they come", () =>
   // Spread over all of them, not the first ones.
   expect(ascending.rows().sampled.filter((row) => row > 1750).length).toBeGreaterThan(8);
 });
+
+test("repeated tuples are the same whether the table is in order or not, and wherever it is cut", async () => {
+  const cell = fc.option(fc.integer({ min: 0, max: 2 }), { nil: Number.NaN });
+  const row = fc.tuple(fc.integer({ min: 0, max: 4 }), cell, cell);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(row, { maxLength: 40 }),
+      fc.constantFrom("all_values_are_missing", "any_value_is_missing", "never"),
+      fc.integer({ min: 1, max: 9 }),
+      async (rows, ignore_row_if, batchRows) => {
+        const sorted = [...rows].sort(([a], [b]) => a - b);
+        const key = (one: (typeof rows)[number]): string => one.map(String).join();
+        const counts = new Map<string, number>();
+        const counted = sorted.filter((one) => ignore_row_if !== "any_value_is_missing" || !one.some(Number.isNaN));
+        for (const one of counted) counts.set(key(one), (counts.get(key(one)) ?? 0) + 1);
+        const expected = counted.filter((one) => counts.get(key(one))! > 1).length;
+        const kwargs = { column_list: ["t", "a", "b"], ignore_row_if };
+        const suite = suiteOf({ type: "expect_compound_columns_to_be_unique", kwargs });
+        for (const given of [sorted, [...sorted].reverse()]) {
+          const table = tableOf(given);
+          const batches = { columns: shapesOf(table), read: () => streamed(cut(table, batchRows)) };
+          const [{ result }] = (await evaluateBatches(batches, suite, { now: null })).result.results;
+          expect(result.unexpected_count).toBe(expected);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+async function* streamed(tables: readonly Table[]): AsyncGenerator<Table> {
+  yield* tables;
+}
+
+function tableOf(rows: readonly (readonly number[])[]): Table {
+  const column = (at: number): Column => ({ kind: "number", values: Float64Array.from(rows, (row) => row[at]) });
+  return { rows: rows.length, columns: new Map(["t", "a", "b"].map((name, at) => [name, column(at)])) };
+}

@@ -171,6 +171,7 @@ test("a client that sends ahead without end is answered so far, and then cut off
   expect(statuses.at(-1)).toBe("HTTP/1.1 503");
   expect(statuses.length).toBeLessThan(200);
   expect(answer).toMatch(/"code":"server.overloaded"/);
+  expect(answer).toMatch(/^retry-after: 1\r$/im);
 });
 
 test.each([
@@ -243,7 +244,7 @@ async function answerOn(socket: Socket, done: (answer: string) => boolean): Prom
 }
 
 test("unfinished bodies and silent streams keep nobody out, and do not stay", async () => {
-  const limits = { graceMs: 300, lineMsMax: 300, streamsMax: 20, bodiesMax: 40 };
+  const limits = { graceMs: 300, lineMsMax: 1500, streamsMax: 20, bodiesMax: 40 };
   const { port, server } = await listening(limits);
   const bodies = await Promise.all(
     Array.from({ length: 60 }, () => begin(port, { type: "application/json", first: "{" })),

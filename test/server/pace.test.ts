@@ -141,6 +141,19 @@ test("few clients, each waiting for its answer, are no overload", () => {
   expect(quantile(waits, 0.99)).toBeLessThan(50);
 });
 
+test("32 requests at once on a machine that needs ten milliseconds for each are no overload", () => {
+  const pace = new Pace();
+  for (let now = 0; now < 10_000; now += 320) {
+    for (let i = 0; i < 32; i++) {
+      expect(pace.admit()).toBe(true);
+      pace.waits();
+    }
+    for (let i = 0; i < 32; i++) expect(pace.comes(10 * i, now + 10 * i)).toBe(true);
+    pace.turn(320);
+  }
+  expect(pace.limited).toBe(false);
+});
+
 test("when the load ends nothing is refused any more, within two seconds", () => {
   const simulation = new Simulation(1000);
   simulation.run({ rate: 4 * CAPACITY, ms: 5000 });
@@ -157,4 +170,17 @@ test("below capacity nothing is refused, with pauses of a hundred milliseconds n
 
 test("a slow machine with little to do refuses nobody", () => {
   expect(new Simulation(100).run({ rate: 0.2, ms: 60_000, pause: () => 40 }).refusals.length).toBe(0);
+});
+
+test.each([
+  [32, false],
+  [200, true],
+])("%i requests at once that wait 60 ms each for two seconds: refusing is %s", (count, limited) => {
+  const pace = new Pace();
+  for (let now = 0; now < 2000; now += 60) {
+    for (let i = 0; i < count; i++) pace.waits();
+    for (let i = 0; i < count; i++) pace.comes(60, now + 60);
+    pace.turn(60);
+  }
+  expect(pace.limited).toBe(limited);
 });

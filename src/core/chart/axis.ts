@@ -36,7 +36,7 @@ export function axisTicks(axis: Axis, direction: keyof typeof TICKS): readonly n
   const step = roundStep((axis.to - axis.from) / TICKS[direction]);
   const first = Math.ceil(axis.from / step - 1e-9);
   const last = Math.floor(axis.to / step + 1e-9);
-  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => cleaned((first + i) * step));
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
 export function tickText({ format, from, to }: Axis, value: number): string {

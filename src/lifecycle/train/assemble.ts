@@ -2,6 +2,7 @@
 import type { BundleFiles } from "../../core/bundle.ts";
 import { decide } from "../../core/decision.ts";
 import { buildReference } from "../../drift/reference.ts";
+import { buildSwing } from "../../drift/swing.ts";
 import { specHash } from "../../features/spec.ts";
 import { countAlerts } from "../../metrics/summed.ts";
 import { encodeGbdt } from "../../ml/gbdt/model.ts";
@@ -44,7 +45,7 @@ export function assembleBundle(trained: Trained): BundleFiles {
     ...modelFiles(fitted, names),
     ["forest.bin", encodeForest(fitted.forest)],
     ...mlmodelFiles(names, golden),
-    ["reference.json", jsonFile(referenceOf(trained))],
+    ...referenceFiles(trained, manifest.thresholds.review),
     ["golden.json", jsonFile({ rows: golden })],
     ["metrics.json", jsonFile(metricsOf(trained))],
     ["card.md", textFile(cardText(trained, manifest))],
@@ -66,15 +67,22 @@ function metricsOf({ metrics, fitted, importance }: Trained): unknown {
   return { evaluate: metrics, ablation: fitted.ablation, rounds: fitted.rounds, importance };
 }
 
-function referenceOf({ fitted, recent, spec }: Trained): unknown {
+/** What the world looked like, and how far it swings by itself. */
+function referenceFiles({ fitted, recent, recentRows, spec }: Trained, review: number): [string, Uint8Array][] {
   const { scores } = scoresOf(fitted, recent);
-  return buildReference({
+  const columns = recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows));
+  const reference = buildReference({
     names: recent.names,
     categories: categoryNames(spec),
-    columns: recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows)),
+    columns,
     scores,
     alerts: countAlerts(scores, fitted.thresholds.review),
   });
+  const swing = buildSwing({ reference, columns, scores, review, ...recentRows });
+  return [
+    ["reference.json", jsonFile(reference)],
+    ["swing.json", jsonFile(swing)],
+  ];
 }
 
 function goldenRows({ evaluation }: Trained, manifest: BundleManifest): GoldenRow[] {

@@ -25,8 +25,7 @@ import { type LogicEvidence, logicGate } from "./logic.ts";
 import type { TrainInput, TrainResult } from "./task.ts";
 import type { Trained } from "./trained.ts";
 
-/** Rows encoded one by one for the parity check; scored one by one for the batch check. */
-const PARITY_ROWS = 3000;
+/** Rows scored one by one for the batch check. */
 const BATCH_ROWS = 1000;
 
 /** The evaluation slice scored, with all that a bundle is made from. */
@@ -56,6 +55,7 @@ export async function evaluate(
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, ...scored },
     recent: takeMatrixRows(x, split.calibrate.rows),
+    recentRows: recentRows(basis, pipeline),
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
@@ -63,6 +63,17 @@ export async function evaluate(
     importance: importanceOf(fitted, { x: evaluateX, y: rows.y, anomaly: scored.anomaly, seed }),
     trainedUpTo: largest(timesOf(source.table, pipeline)),
     provenance,
+  };
+}
+
+function recentRows({ source, split }: Basis, pipeline: Pipeline): Trained["recentRows"] {
+  const { rows } = split.calibrate;
+  const times = timesOf(source.table, pipeline);
+  const { card } = pipeline.columns;
+  const cards = card === null || !source.table.columns.has(card) ? null : cardsOf(source.table, pipeline);
+  return {
+    times: Float64Array.from(rows, (row) => times[row]),
+    cards: cards === null ? null : Int32Array.from(rows, (row) => cards[row]),
   };
 }
 
@@ -98,6 +109,7 @@ export async function judge(
   const { pipeline } = trained;
   const rival = champion === null ? null : await championScores(ports, basis, { champion, pipeline });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
+  const { training: asked, logic: wanted } = pipeline.gates;
   const gate = trainingGate({
     ...rows,
     candidate: atBudget(trained.evaluation.scores),
@@ -105,11 +117,11 @@ export async function judge(
     alertRate: trained.metrics.alert_rate,
     seed: trained.provenance.seed,
     policy: {
-      averagePrecisionMargin: pipeline.gates.training.margin,
-      f1Margin: pipeline.gates.training.margin,
-      recallMargin: pipeline.gates.training.margin,
+      averagePrecisionMargin: asked.margin,
+      f1Margin: asked.f1Margin ?? asked.margin,
+      recallMargin: asked.recallMargin ?? asked.margin,
       reviewShare: pipeline.decisions.reviewShare,
-      fraudsMin: 10,
+      fraudsMin: asked.fraudsMin,
     },
   });
   const files = assembleBundle(trained);
@@ -117,7 +129,7 @@ export async function judge(
     plan,
     pipeline,
     order: orderBy(timesOf(source.table, pipeline)),
-    rowsMax: PARITY_ROWS,
+    rowsMax: wanted.parityRows,
   });
   const schema = schemaIfThere(pipeline);
   const evidence: LogicEvidence = {
@@ -126,7 +138,7 @@ export async function judge(
     parityFault: parity.fault,
     parityRows: parity.rows,
   };
-  const logic = logicGate(files, evidence, ports.clock);
+  const logic = logicGate(files, evidence, { clock: ports.clock, limits: wanted });
   const metrics =
     rival === null
       ? null

@@ -13,6 +13,7 @@ import type { Ports } from "../../ports/ports.ts";
 import type { ModelVersion, Registry } from "../../ports/registry.ts";
 import { inputsOfTable } from "../data/served.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
+import { RULES_TAG, rulesOf, rulesText } from "../promotion-rules.ts";
 import type { Basis } from "./basis.ts";
 import type { Judged } from "./judge.ts";
 import type { TrainInput } from "./task.ts";
@@ -89,7 +90,8 @@ export async function register(
 ): Promise<ModelVersion> {
   const { input, registry, runId, judged, verdicts } = given;
   const { model } = input.pipeline;
-  const document = canonicalJson({ model, bundle: bundleHash(judged.files), verdicts });
+  const promotion = rulesOf(input.pipeline);
+  const document = canonicalJson({ model, bundle: bundleHash(judged.files), verdicts, promotion });
   const evidence = sha256(document);
   const overridden = verdicts.every(isYes) ? null : input.forced;
   const { adopted } = input;
@@ -107,6 +109,7 @@ export async function register(
     tags: {
       ...lineageTags(given.lineage),
       "sentinel.evidence": evidence,
+      [RULES_TAG]: rulesText(input.pipeline),
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
       ...(overridden === null ? {} : { "sentinel.forced": overridden }),
     },

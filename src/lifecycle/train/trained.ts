@@ -25,6 +25,8 @@ export interface Trained {
   };
   /** Vectors of the calibration slice, the reference for drift: recent, and not learned by heart. */
   readonly recent: Matrix;
+  /** Event times of these rows, and whose they are; null where nobody says. */
+  readonly recentRows: { readonly times: Float64Array; readonly cards: Int32Array | null };
   readonly metrics: Metrics;
   readonly importance: readonly FeatureImportance[];
   readonly trainedUpTo: number;

@@ -10,7 +10,7 @@ import {
 } from "cockatiel";
 import type { Decision } from "../../core/decision.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { PredictionLog, ShadowRecord } from "../../ports/log.ts";
+import type { PredictionLog, ShadowMiss, ShadowRecord } from "../../ports/log.ts";
 import { type BatchOutcome, type Isolation, type IsolationFault, type IsolationOptions, isolate } from "./isolation.ts";
 import { DISAGREEMENTS_MAX, disagreementOf, Largest } from "./largest.ts";
 import type { Ledger } from "./ledger.ts";
@@ -47,6 +47,8 @@ export interface CandidateStatus {
 }
 
 export interface ShadowCandidate {
+  /** Why a job would surely be missed, so that it need not be made; else null. */
+  refusal(): ShadowMiss | null;
   /** Takes a job, or counts why not. Never throws. */
   offer(job: ShadowJob): void;
   status(): CandidateStatus;
@@ -95,6 +97,7 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
     return isolation.run({ rows: jobs.length, vectors: packed(jobs, width) });
   };
   const keep = (jobs: readonly ShadowJob[], answers: NonNullable<BatchOutcome["answers"]>): void => {
+    let logged = 0;
     jobs.forEach((job, row) => {
       const record: ShadowRecord = {
         transactionId: job.transactionId,
@@ -107,9 +110,10 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
         latencyMs: answers.latencyMs[row],
       };
       if (job.vectorHash !== "") apart.add(disagreementOf(record), job);
-      if (log.appendShadow(record)) ledger.scored(version);
-      else ledger.missed(version, "queue-full");
+      if (log.appendShadow(record)) logged++;
     });
+    if (logged > 0) ledger.scored(version, logged);
+    if (logged < jobs.length) ledger.missed(version, "queue-full", jobs.length - logged);
   };
   const fail = (jobs: readonly ShadowJob[], fault: IsolationFault): void => {
     ledger.missed(version, fault.reason, jobs.length);
@@ -152,6 +156,13 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
     queue = [];
   };
   return {
+    refusal() {
+      if (queue.length >= options.queueMax) return "queue-full";
+      const { state } = breaker;
+      // While the breaker is open one job is enough to ask whether it still is.
+      const isBroken = state === CircuitState.Isolated || (state === CircuitState.Open && queue.length > 0);
+      return isBroken ? "breaker-open" : null;
+    },
     offer(job) {
       if (stopped) return;
       if (queue.length >= options.queueMax) {

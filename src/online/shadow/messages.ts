@@ -41,11 +41,16 @@ export function checkAnswers(
   if (!(scores instanceof Float32Array && anomalyScores instanceof Float32Array)) return null;
   if (!(decisions instanceof Uint8Array && latencyMs instanceof Float64Array)) return null;
   if ([scores, anomalyScores, decisions, latencyMs].some(({ length }) => length !== batch.rows)) return null;
-  const sound =
-    scores.every(isShare) &&
-    anomalyScores.every(isShare) &&
-    decisions.every((decision) => decision < DECISIONS.length) &&
-    latencyMs.every((ms) => ms >= 0 && ms < Number.POSITIVE_INFINITY);
+  // A plain loop, because this runs on the serving thread.
+  let sound = true;
+  for (let row = 0; row < batch.rows; row++) {
+    sound &&=
+      isShare(scores[row]) &&
+      isShare(anomalyScores[row]) &&
+      decisions[row] < DECISIONS.length &&
+      latencyMs[row] >= 0 &&
+      latencyMs[row] < Number.POSITIVE_INFINITY;
+  }
   return sound ? { id, scores, anomalyScores, decisions, latencyMs } : null;
 }
 

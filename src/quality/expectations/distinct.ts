@@ -1,18 +1,18 @@
 // Expectations about the different values of a column: how many there are, which, and which is the most common.
 import type { Column } from "../../core/table.ts";
 import { type CellValue, cellAt, finiteOrText, isoText, parseInstant } from "../cells.ts";
-import { missingCells } from "../columns.ts";
+import { missingCount } from "../columns.ts";
 import type { ExpectationDefinition, Outcome, Running } from "../definition.ts";
 import { cellKeys } from "../keys.ts";
 import type { SetValue } from "../kwargs.ts";
 import { isInside } from "../limits.ts";
 import type { ColumnShape, TableShape } from "../shape.ts";
-import { countMissing } from "../summary.ts";
 import type { TallyPool } from "../tally-pool.ts";
 import { startDistinct } from "./tallied.ts";
 
 /** How many values a result lists; the rest is counted. */
 const SHOWN_MAX = 20;
+const LOOPED_MAX = 6;
 
 export const DISTINCT: readonly ExpectationDefinition[] = [
   {
@@ -62,9 +62,10 @@ function countDistinct(
   shape.column(name);
   let present = 0;
   return startDistinct(pool, {
+    rows: false,
     keysOf(rows, first) {
       const column = rows.column(name);
-      if (first) present += rows.count - countMissing(missingCells(column));
+      if (first) present += rows.count - missingCount(column);
       return cellKeys(column);
     },
     end: ({ distinct }) => end(distinct, present),
@@ -80,6 +81,7 @@ function mostCommon(
   const wanted = new Set(set.map((value) => comparable(column, value)));
   const counts = new Map<SetValue, number>();
   return startDistinct(pool, {
+    rows: false,
     keysOf(rows, first) {
       const cells = rows.column(name);
       if (first) countWanted(cells, wanted, counts);
@@ -158,6 +160,7 @@ function compareSets(
     return column.kind === "time" ? isoText(value, "T") : finiteOrText(value);
   };
   return startDistinct(pool, {
+    rows: false,
     keysOf(rows, first) {
       const cells = rows.column(name);
       const { first: own, second } = cellKeys(cells);
@@ -228,8 +231,18 @@ function countWanted(column: Column, wanted: ReadonlySet<SetValue>, counts: Map<
 /** Calls `take` for the cells whose value is in the set. */
 function forMembers(column: Column, set: ReadonlySet<SetValue>, take: (row: number, value: SetValue) => void): void {
   if (column.kind !== "text") {
-    for (let row = 0; row < column.values.length; row++) {
-      const value = column.values[row] + 0;
+    const { values } = column;
+    const members = [...set].filter((value) => typeof value === "number");
+    // A few comparisons are quicker than one look into a set.
+    if (members.length <= LOOPED_MAX) {
+      for (let row = 0; row < values.length; row++) {
+        const value = values[row] + 0;
+        for (let i = 0; i < members.length; i++) if (members[i] === value) take(row, value);
+      }
+      return;
+    }
+    for (let row = 0; row < values.length; row++) {
+      const value = values[row] + 0;
       if (set.has(value)) take(row, value);
     }
     return;

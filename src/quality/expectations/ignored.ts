@@ -1,6 +1,6 @@
 // Which rows an expectation over several columns leaves out, by the gaps in them.
 import type { Column } from "../../core/table.ts";
-import { missingCells } from "../columns.ts";
+import { missingCells, missingCount } from "../columns.ts";
 
 /** GX's words; its default first. */
 export const IGNORE_RECORD_IF = ["all_values_are_missing", "any_value_is_missing", "never"] as const;
@@ -15,6 +15,8 @@ export function ignoredRecords(
   const ignored = new Uint8Array(count);
   if (ignore === "never") return ignored;
   const needed = ignore === "any_value_is_missing" ? 1 : columns.length;
+  const gapless = columns.filter((column) => missingCount(column) === 0).length;
+  if (gapless > columns.length - needed) return ignored;
   const gaps = new Uint32Array(count);
   for (const column of columns) {
     const missing = missingCells(column);

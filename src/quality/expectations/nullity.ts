@@ -1,9 +1,9 @@
 // Expectations about missing cells: a column has none, or nothing but, or so many.
 import { cellAt } from "../cells.ts";
-import { missingCells } from "../columns.ts";
+import { missingCells, missingCount } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import { isInside } from "../limits.ts";
-import { countMissing, rowByRow } from "../summary.ts";
+import { rowByRow } from "../summary.ts";
 
 /** Every row counts here, so the denominator is all rows and the result has no missing_* fields. */
 export const NULLITY: readonly ExpectationDefinition[] = [
@@ -21,7 +21,7 @@ export const NULLITY: readonly ExpectationDefinition[] = [
         return {
           push(batch) {
             rows += batch.count;
-            missing += countMissing(missingCells(batch.column(name)));
+            missing += missingCount(batch.column(name));
           },
           finish() {
             const share = rows === 0 ? 0 : (rows - missing) / rows;

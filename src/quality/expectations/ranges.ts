@@ -1,11 +1,11 @@
 // Expectations that every value of a column lies inside a range, or comes in ascending or descending order.
 import { SentinelError } from "../../core/errors.ts";
 import { cellAt } from "../cells.ts";
-import { flagNumbers, hasNumber, missingCells } from "../columns.ts";
+import { flagNumbers, hasNumber, missingCount } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import { insideTest, matchKind } from "../limits.ts";
 import { numericValues } from "../rows.ts";
-import { countMissing, rowByRow } from "../summary.ts";
+import { rowByRow } from "../summary.ts";
 
 export const RANGES: readonly ExpectationDefinition[] = [
   {
@@ -23,7 +23,7 @@ export const RANGES: readonly ExpectationDefinition[] = [
           const column = rows.column(name);
           if (hasNumber(values)) matchKind(range, column.kind === "time" ? "time" : "number", name);
           const faults = flagNumbers(values, isIn);
-          const missing = countMissing(missingCells(column));
+          const missing = missingCount(column);
           return { faults, missing, valueAt: (row) => cellAt(column, row) };
         });
       };
@@ -47,7 +47,7 @@ function ordered(type: string, direction: 1 | -1): ExpectationDefinition {
         return rowByRow(mostly, (rows) => {
           const faults = order.faultsOf(numericValues(rows, name));
           const column = rows.column(name);
-          const missing = countMissing(missingCells(column));
+          const missing = missingCount(column);
           return { faults, missing, valueAt: (row) => cellAt(column, row) };
         });
       };

@@ -1,10 +1,10 @@
 // Expectations about how far values lie from the middle of their column.
 import { cellAt } from "../cells.ts";
-import { flagNumbers, missingCells } from "../columns.ts";
+import { flagNumbers, missingCount } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import { Moments } from "../moments.ts";
 import { numericValues } from "../rows.ts";
-import { countMissing, rowByRow } from "../summary.ts";
+import { rowByRow } from "../summary.ts";
 
 export const SCORES: readonly ExpectationDefinition[] = [
   {
@@ -31,7 +31,7 @@ export const SCORES: readonly ExpectationDefinition[] = [
             return rowByRow(mostly, (rows) => {
               const column = rows.column(name);
               const faults = flagNumbers(numericValues(rows, name), isUnder);
-              return { faults, missing: countMissing(missingCells(column)), valueAt: (row) => cellAt(column, row) };
+              return { faults, missing: missingCount(column), valueAt: (row) => cellAt(column, row) };
             });
           },
         };

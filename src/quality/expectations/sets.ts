@@ -1,10 +1,10 @@
 // Expectations that the values of a column come from a set, or do not, cell by cell.
 import type { Column } from "../../core/table.ts";
 import { cellAt, parseInstant } from "../cells.ts";
-import { flagNumbers, flagTexts, missingCells } from "../columns.ts";
+import { flagNumbers, flagTexts, missingCount } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import type { SetValue } from "../kwargs.ts";
-import { countMissing, rowByRow } from "../summary.ts";
+import { rowByRow } from "../summary.ts";
 
 export const SETS: readonly ExpectationDefinition[] = [
   membership("expect_column_values_to_be_in_set", true),
@@ -22,7 +22,7 @@ function membership(type: string, wantsMember: boolean): ExpectationDefinition {
         shape.column(name);
         return rowByRow(mostly, (rows) => {
           const column = rows.column(name);
-          const missing = countMissing(missingCells(column));
+          const missing = missingCount(column);
           const faults = flagMembers(column, set, wantsMember);
           return { faults, missing, valueAt: (row) => cellAt(column, row) };
         });

@@ -7,6 +7,8 @@ import { FaultSample } from "../sample.ts";
 import type { TallyPool } from "../tally-pool.ts";
 
 interface What {
+  /** Whether it matters which rows repeat. */
+  readonly rows: boolean;
   /** The keys of a batch; `first` in the pass that sees every row for the first time. */
   keysOf(rows: Rows, first: boolean): CellKeys;
   end(result: TallyResult): Outcome | Running;
@@ -33,7 +35,7 @@ export function startDistinct(pool: TallyPool, what: What): Running {
       if (Number.isNaN(end)) {
         if (batches > 1) broken = true;
         else {
-          tally = new Tally(pool);
+          tally = new Tally(pool, what);
           tally.add(rows, given);
         }
         return;
@@ -48,7 +50,7 @@ export function startDistinct(pool: TallyPool, what: What): Running {
     finish() {
       if (tally !== null) return what.end(tally.finish());
       if (!broken) return what.end(allSingle(keys, firstRows));
-      const again = new Tally(pool);
+      const again = new Tally(pool, what);
       return {
         push: (rows) => again.add(rows, what.keysOf(rows, false)),
         finish: () => what.end(again.finish()),
@@ -72,8 +74,8 @@ function ascendsTo({ first, second }: CellKeys, last: number): number {
 class Tally {
   private readonly tally: KeyTally;
 
-  constructor(pool: TallyPool) {
-    this.tally = new KeyTally(pool);
+  constructor(pool: TallyPool, what: Pick<What, "rows">) {
+    this.tally = new KeyTally(pool, what);
   }
 
   add(rows: Rows, { first, second }: CellKeys): void {

@@ -9,6 +9,9 @@ import { compilePythonRegex } from "../regex.ts";
 import type { Rows } from "../rows.ts";
 import { countMissing, rowByRow } from "../summary.ts";
 
+/** Numbers whose verdict is remembered. */
+const VERDICTS_MAX = 65_536;
+
 type TextTest = (text: string) => boolean;
 
 export const TEXT: readonly ExpectationDefinition[] = [
@@ -92,10 +95,11 @@ function spelled(
   name: string,
   { mostly, isExpected, whole }: { readonly mostly: number; readonly isExpected: TextTest; readonly whole: boolean },
 ): Running {
+  const verdicts = new Map<number, number>();
   return rowByRow(mostly, (rows) => {
     const column = rows.column(name);
     const isMissing = missingCells(column);
-    const faults = flagByText(rows, { name, isMissing, isExpected, whole });
+    const faults = flagByText(rows, { name, isMissing, isExpected, whole, verdicts });
     return { faults, missing: countMissing(isMissing), valueAt: (row) => cellAt(column, row) };
   });
 }
@@ -107,6 +111,8 @@ function flagByText(
     readonly isMissing: Uint8Array;
     readonly isExpected: TextTest;
     readonly whole: boolean;
+    /** Of numbers that were spelled and tested before: keys come back again and again. */
+    readonly verdicts: Map<number, number>;
   },
 ): Uint8Array {
   const { isMissing, isExpected } = how;
@@ -114,7 +120,18 @@ function flagByText(
   if (column.kind === "text") return flagTexts(column, isExpected);
   const textOf = pythonTexts(column, how.whole && !isBoolean(column));
   const faults = new Uint8Array(isMissing.length);
-  for (let row = 0; row < faults.length; row++) if (isMissing[row] === 0 && !isExpected(textOf(row))) faults[row] = 1;
+  const verdicts = how.verdicts;
+  for (let row = 0; row < faults.length; row++) {
+    if (isMissing[row] === 1) continue;
+    const value = column.values[row];
+    // Minus zero is spelled otherwise than zero and is the same key.
+    let fault = value === 0 ? undefined : verdicts.get(value);
+    if (fault === undefined) {
+      fault = isExpected(textOf(row)) ? 0 : 1;
+      if (value !== 0 && verdicts.size < VERDICTS_MAX) verdicts.set(value, fault);
+    }
+    faults[row] = fault;
+  }
   return faults;
 }
 

@@ -2,12 +2,14 @@
 import type { Column } from "../../core/table.ts";
 import { cellAt } from "../cells.ts";
 import { missingCells } from "../columns.ts";
-import type { ExpectationDefinition, Running, ShownValue } from "../definition.ts";
+import type { ExpectationDefinition, Outcome, Running, ShownValue } from "../definition.ts";
 import { type CellKeys, cellKeys, tupleKeys } from "../keys.ts";
 import type { Rows } from "../rows.ts";
 import type { FaultSample } from "../sample.ts";
 import { countMissing, summaryOutcome } from "../summary.ts";
+import type { TallyPool } from "../tally-pool.ts";
 import { IGNORE_RECORD_IF, ignoredRecords } from "./ignored.ts";
+import { OrderedTuples } from "./runs.ts";
 import { startDistinct } from "./tallied.ts";
 
 /** Every copy of a repeated value is at fault, the first included. */
@@ -40,6 +42,7 @@ export const UNIQUENESS: readonly ExpectationDefinition[] = [
         const columnsOf = (rows: Rows): readonly Column[] => names.map((name) => rows.column(name));
         return repeats(context.pool, {
           mostly,
+          ordered: new OrderedTuples(names, ignore),
           missingOf: (rows) => ignoredRecords(rows.count, columnsOf(rows), ignore),
           keysOf: (rows, ignored) => tupleKeys(columnsOf(rows), ignored),
           valueAt: (rows, row) => Object.fromEntries(names.map((name) => [name, cellAt(rows.column(name), row)])),
@@ -51,33 +54,50 @@ export const UNIQUENESS: readonly ExpectationDefinition[] = [
 
 interface What {
   readonly mostly: number;
+  /** Where equal rows stand close together; absent where that is of no use. */
+  readonly ordered?: OrderedTuples;
   /** 1 where a row does not count. */
   missingOf(rows: Rows): Uint8Array;
   keysOf(rows: Rows, missing: Uint8Array): CellKeys;
   valueAt(rows: Rows, row: number): ShownValue;
 }
 
-function repeats(pool: Parameters<typeof startDistinct>[0], what: What): Running {
+function repeats(pool: TallyPool, what: What): Running {
+  const { ordered, mostly } = what;
   let count = 0;
   let missing = 0;
-  return startDistinct(pool, {
-    keysOf(rows, first) {
-      const gaps = what.missingOf(rows);
-      if (first) {
-        count += rows.count;
-        missing += countMissing(gaps);
-      }
-      return what.keysOf(rows, gaps);
+  let batches = 0;
+  let inOrder = ordered !== undefined;
+  const end = (repeated: FaultSample): Outcome | Running => {
+    if (repeated.count === 0) return summaryOutcome({ count, missing, mostly, values: [], sample: repeated });
+    // Which rows they are is known at the end; what stands in the first ones is read then.
+    return readValues(repeated, what.valueAt, (values) =>
+      summaryOutcome({ count, missing, mostly, values, sample: repeated }),
+    );
+  };
+  const tallied = (): Running =>
+    startDistinct(pool, {
+      rows: true,
+      keysOf: (rows) => what.keysOf(rows, what.missingOf(rows)),
+      end: ({ repeated }) => end(repeated),
+    });
+  let tally = inOrder ? null : tallied();
+  return {
+    push(rows) {
+      count += rows.count;
+      missing += countMissing(what.missingOf(rows));
+      batches++;
+      if (inOrder) inOrder = ordered!.push(rows);
+      if (inOrder) return;
+      // Of a table without an order its first batch tells; of one whose order ends later the first rows have to come once more.
+      if (batches === 1) tally ??= tallied();
+      tally?.push(rows);
     },
-    end({ repeated }) {
-      const { mostly } = what;
-      if (repeated.count === 0) return summaryOutcome({ count, missing, mostly, values: [], sample: repeated });
-      // Which rows they are is known at the end; what stands in the first ones is read then.
-      return readValues(repeated, what.valueAt, (values) =>
-        summaryOutcome({ count, missing, mostly, values, sample: repeated }),
-      );
+    finish() {
+      if (inOrder) return end(ordered!.repeated);
+      return tally === null ? tallied() : tally.finish();
     },
-  });
+  };
 }
 
 /** Reads the values of the first rows at fault in a pass of its own. */

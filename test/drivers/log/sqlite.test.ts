@@ -215,6 +215,7 @@ test("a log from before servers could share a state goes on, and is readable by 
   db.exec("DROP INDEX predictions_applied; DROP INDEX labels_applied");
   db.exec("ALTER TABLE predictions DROP COLUMN rules");
   for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} DROP COLUMN applied`);
+  db.exec("ALTER TABLE predictions DROP COLUMN explored");
   db.exec("PRAGMA user_version = 1");
   db.close();
   // Two at once, as two servers start.
@@ -224,6 +225,23 @@ test("a log from before servers could share a state goes on, and is readable by 
   expect(await collect(logs[1].scanApplied(1))).toMatchObject([{ record: { transactionId: "new", applied: 5 } }]);
   expect((await collect(logs[1].scan(0))).map(({ record }) => record.transactionId)).toEqual(["old", "old", "new"]);
   for (const log of logs) await log.close();
+});
+
+test("a log from before anything was let through by chance goes on", async () => {
+  const file = newFile();
+  const first = createSqliteLog({ file });
+  first.appendPrediction(prediction("old"));
+  await first.close();
+  const db = new Database(file);
+  db.exec("ALTER TABLE predictions DROP COLUMN explored; PRAGMA user_version = 3");
+  db.close();
+  const log = createSqliteLog({ file });
+  const explored = { propensity: 0.25, upTo: 100, rules: "abc" };
+  log.appendPrediction(prediction("new", { explored }));
+  await log.flush();
+  expect(await log.find("old")).not.toHaveProperty("explored");
+  expect(await log.find("new")).toMatchObject({ explored });
+  await log.close();
 });
 
 test("a killed process keeps what it flushed, loses the rest, and leaves a sound file", async () => {

@@ -25,8 +25,8 @@ export interface DuckDbOptions extends Partial<DuckDbLimits> {
 const ROWS_MAX = 200_000_000;
 /** While a table passes by, DuckDB holds some row groups of it. */
 const SCAN_MEMORY = "512MB";
-/** Rows of a batch: as many as a row group has. */
-const SCAN_ROWS = 122_880;
+/** Rows of a batch: its columns stay in a processor's cache while one check after the other looks at them. */
+const SCAN_ROWS = 16_384;
 /** DuckDB's own. */
 const ROW_GROUP_ROWS = 122_880;
 

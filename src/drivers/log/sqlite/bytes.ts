@@ -2,7 +2,7 @@
 import type { Decision } from "../../../core/decision.ts";
 import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
-import type { LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
+import type { Explored, LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
 import type { LogRecord } from "./insert.ts";
 
 const KINDS = ["prediction", "label", "shadow"] as const;
@@ -71,6 +71,7 @@ export class RecordWriter {
     this.number(record.latencyMs);
     this.number(record.degraded ? 1 : 0);
     this.number(record.applied ?? Number.NaN);
+    this.explored(record.explored);
     this.string(record.rules === undefined ? "" : JSON.stringify(record.rules));
     this.vector(record.vector);
     return this.end(begin);
@@ -192,6 +193,13 @@ export class RecordWriter {
     if (!this.full) this.chunk.view.setUint16(countAt, count);
   }
 
+  private explored(explored: Explored | undefined): void {
+    this.number(explored === undefined ? Number.NaN : explored.propensity);
+    if (explored === undefined) return;
+    this.number(explored.upTo);
+    this.name(explored.rules);
+  }
+
   /** Float32 as the platform lays it out, bit for bit. */
   private vector(vector: Float32Array): void {
     if (this.full || !this.hasRoom(8 + vector.byteLength)) {
@@ -239,6 +247,7 @@ class RecordReader {
     const [version, bundle] = [this.name(), this.name()];
     const [score, anomalyScore, latencyMs, degraded] = [this.number(), this.number(), this.number(), this.number()];
     const applied = this.applied();
+    const explored = this.explored();
     const rules = this.string();
     const vector = this.vector();
     return {
@@ -257,6 +266,7 @@ class RecordReader {
       degraded: degraded === 1,
       ...(rules === "" ? {} : { rules: JSON.parse(rules) as RuleOutcome }),
       ...applied,
+      ...explored,
     };
   }
 
@@ -296,6 +306,11 @@ class RecordReader {
   private applied(): { readonly applied?: number } {
     const applied = this.number();
     return Number.isNaN(applied) ? {} : { applied };
+  }
+
+  private explored(): { readonly explored?: Explored } {
+    const propensity = this.number();
+    return Number.isNaN(propensity) ? {} : { explored: { propensity, upTo: this.number(), rules: this.name() } };
   }
 
   private number(): number {

@@ -1,6 +1,7 @@
 // The SQLite log's way out: everything is read in small pages, so that a long report never holds the event loop.
 
 import {
+  type AnsweredRow,
   type Coverage,
   type LogArrivalEntry,
   type LogBegin,
@@ -34,6 +35,8 @@ import { type Connection, single } from "./schema.ts";
 const PAGE_ROWS = 256;
 /** Of ids alone. */
 const IDS_PAGE_ROWS = 2048;
+/** Of vectors and scores, without text to parse. */
+const ANSWERED_PAGE_ROWS = 1024;
 /** Label code of a transaction that nobody labelled. */
 const UNLABELLED = 2;
 
@@ -165,6 +168,35 @@ export async function* readIds(db: Connection, fromSequence: number): AsyncGener
   }
 }
 
+/** Up to what had been written when the reading began: only the columns that a summary counts. */
+export async function* readAnswered(
+  db: Connection,
+  { bundle, from }: { readonly bundle: string; readonly from: number },
+): AsyncGenerator<readonly AnsweredRow[]> {
+  const last = countersOf(db)().sequence;
+  const query = db
+    .prepare(
+      `SELECT sequence, transaction_id, time, score, vector, bundle = ? AND degraded = 0 FROM predictions
+       WHERE sequence >= ? AND sequence <= ? ORDER BY sequence LIMIT ?`,
+    )
+    .raw();
+  for (let next = from; ; ) {
+    // All bundles' rows are paged through: a page of one bundle alone could take the whole log to find.
+    const rows = query.all([bundle, next, last, ANSWERED_PAGE_ROWS]) as Row[];
+    if (rows.length === 0) return;
+    const wanted = rows.filter((row) => row[5] === 1);
+    yield wanted.map((row) => ({
+      sequence: Number(row[0]),
+      transactionId: loadText(row[1]),
+      time: numberOf(row[2]),
+      score: numberOf(row[3]),
+      vector: new Float32Array(Uint8Array.from(row[4] as Uint8Array).buffer),
+    }));
+    next = Number(rows[rows.length - 1][0]) + 1;
+    await breathe();
+  }
+}
+
 /** As a prune finds them: up to the first that was received at `before` or later. */
 export async function* readOld(db: Connection, before: number): AsyncGenerator<OldRecord> {
   const query = db
@@ -181,8 +213,8 @@ export async function* readOld(db: Connection, before: number): AsyncGenerator<O
     for (const row of rows) {
       const record = predictionOf(row);
       if (!(record.receivedAt < before)) return;
-      const label = { fraud: row[16] === 1, knownAt: numberOf(row[17]), source: loadText(row[18]) };
-      yield { record, label: row[16] === null ? null : label };
+      const label = { fraud: row[17] === 1, knownAt: numberOf(row[18]), source: loadText(row[19]) };
+      yield { record, label: row[17] === null ? null : label };
       from = record.sequence + 1;
     }
     await breathe();
@@ -272,7 +304,7 @@ export async function* readPairs(
 ): AsyncGenerator<ShadowPair> {
   const query = db
     .prepare(
-      `SELECT ${qualified("s", SHADOW_COLUMNS)}, p.fields, l.fraud, l.known_at, s.id
+      `SELECT ${qualified("s", SHADOW_COLUMNS)}, p.fields, l.fraud, l.known_at, p.decision, p.explored, s.id
        FROM shadows s CROSS JOIN predictions p ON p.transaction_id = s.transaction_id
        LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m WHERE m.transaction_id = s.transaction_id
          ORDER BY m.known_at DESC, m.sequence DESC LIMIT 1)
@@ -284,7 +316,7 @@ export async function* readPairs(
     const rows = query.all([version, after, PAGE_ROWS]) as Row[];
     if (rows.length === 0) return;
     for (const row of rows) yield pairOf(row, options);
-    after = Number(rows[rows.length - 1][15]);
+    after = Number(rows[rows.length - 1][17]);
     await breathe();
   }
 }

@@ -2,7 +2,14 @@
 import type { Decision } from "../../../core/decision.ts";
 import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
-import type { LabelRecord, LogArrivalEntry, PredictionRecord, ShadowPair, ShadowRecord } from "../../../ports/log.ts";
+import type {
+  Explored,
+  LabelRecord,
+  LogArrivalEntry,
+  PredictionRecord,
+  ShadowPair,
+  ShadowRecord,
+} from "../../../ports/log.ts";
 
 /** What libsql binds. A boolean would abort the process (0.5.29), so none is ever passed. */
 export type Parameter = number | string | Uint8Array | null;
@@ -10,7 +17,7 @@ export type Parameter = number | string | Uint8Array | null;
 export type Row = readonly unknown[];
 
 export const PREDICTION_COLUMNS =
-  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied, rules";
+  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied, rules, explored";
 /** What a feature state learns. */
 export const LEARNED_COLUMNS = "sequence, transaction_id, time, received_at, fields, applied";
 export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
@@ -36,6 +43,7 @@ export function predictionRow(record: Omit<PredictionRecord, "sequence">): Param
     record.degraded ? 1 : 0,
     record.applied ?? null,
     record.rules === undefined ? null : JSON.stringify(record.rules),
+    record.explored === undefined ? null : JSON.stringify(record.explored),
   ];
 }
 
@@ -59,6 +67,7 @@ export function predictionOf(row: Row): PredictionRecord {
     degraded: row[13] === 1,
     ...appliedOf(row[14]),
     ...rulesOf(row[15]),
+    ...exploredOf(row[16]),
   };
 }
 
@@ -109,7 +118,7 @@ export function shadowRow(shadow: ShadowRecord): Parameter[] {
   ];
 }
 
-/** From {@link SHADOW_COLUMNS} followed by fields JSON, label fraud, label known_at. */
+/** From {@link SHADOW_COLUMNS} followed by fields JSON, label fraud, label known_at, what was answered, and the draw behind it. */
 export function pairOf(row: Row, names: { readonly card: string | null; readonly amount: string | null }): ShadowPair {
   const fields = fieldsOf(row[12]);
   const transactionId = loadText(row[0]);
@@ -127,6 +136,8 @@ export function pairOf(row: Row, names: { readonly card: string | null; readonly
     // A transaction without a card stands for itself.
     card: card === null ? transactionId : String(card),
     amount: typeof amount === "number" ? amount : Number.NaN,
+    answered: row[15] as Decision,
+    propensity: exploredOf(row[16]).explored?.propensity ?? null,
     fraud: row[13] === null ? null : row[13] === 1,
     labelKnownAt: row[13] === null ? null : numberOf(row[14]),
   };
@@ -161,6 +172,10 @@ function rulesOf(cell: unknown): { readonly rules?: RuleOutcome } {
 
 function appliedOf(cell: unknown): { readonly applied?: number } {
   return cell === null ? {} : { applied: Number(cell) };
+}
+
+function exploredOf(cell: unknown): { readonly explored?: Explored } {
+  return cell === null ? {} : { explored: JSON.parse(String(cell)) as Explored };
 }
 
 export function numberOf(cell: unknown): number {

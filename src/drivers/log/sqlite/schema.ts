@@ -9,7 +9,7 @@ export type Connection = Database.Database;
 
 /** "SNTL": marks the file as a Sentinel log, so that another program's database is never mistaken for one. */
 const APPLICATION_ID = 0x534e544c;
-const SCHEMA_VERSION = 3;
+const SCHEMA_VERSION = 4;
 /** How long opening may wait for another process that is just making the schema. */
 const OPEN_BUSY_MS_MAX = 5000;
 /**
@@ -34,7 +34,8 @@ INSERT OR IGNORE INTO counters VALUES ('sequence', 0), ('predictions', 0), ('lab
 CREATE TABLE IF NOT EXISTS predictions (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL UNIQUE, time INTEGER, received_at INTEGER,
   fields TEXT NOT NULL, extra TEXT NOT NULL, vector BLOB NOT NULL, score REAL, anomaly_score REAL,
-  decision TEXT NOT NULL, version TEXT NOT NULL, bundle TEXT NOT NULL, latency_ms REAL, degraded INTEGER NOT NULL, applied INTEGER, rules TEXT);
+  decision TEXT NOT NULL, version TEXT NOT NULL, bundle TEXT NOT NULL, latency_ms REAL, degraded INTEGER NOT NULL, applied INTEGER, rules TEXT,
+  explored TEXT);
 CREATE TABLE IF NOT EXISTS labels (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL, fraud INTEGER NOT NULL, known_at INTEGER,
   source TEXT NOT NULL, received_at INTEGER, applied INTEGER);
@@ -88,7 +89,10 @@ function makePrivately(file: string): void {
   }
 }
 
-/** Version 1 knew no shared feature state, version 2 no rules. Another process may be faster, so the version is read again under the lock. */
+/**
+ * Version 1 knew no shared feature state, version 2 no rules, version 3 no draw about what is blocked. Another process may be faster, so
+ * the version is read again under the lock.
+ */
 function migrate(db: Connection): void {
   db.exec("BEGIN IMMEDIATE");
   try {
@@ -98,7 +102,9 @@ function migrate(db: Connection): void {
       db.exec(APPLIED_INDEXES);
     }
     if (version < SCHEMA_VERSION) {
-      db.exec(`ALTER TABLE predictions ADD COLUMN rules TEXT; PRAGMA user_version = ${SCHEMA_VERSION};`);
+      const missing = [...(version < 3 ? ["rules"] : []), "explored"];
+      for (const name of missing) db.exec(`ALTER TABLE predictions ADD COLUMN ${name} TEXT`);
+      db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     }
     db.exec("COMMIT");
   } catch (error) {

@@ -1,9 +1,9 @@
 // Rules in files: a folder per pipeline with its rule sets, its lists, and one file of changes that is the journal and the head at once.
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
-import { nextEntry, verifyJournal } from "../../../core/journal.ts";
+import { journalHash, nextEntry } from "../../../core/journal.ts";
 import { PRIVATE_FOLDER_MODE } from "../../../core/private.ts";
 import { type ListChange, type RuleSet, ruleSetHash } from "../../../core/rule.ts";
 import type { Lock } from "../../../ports/ports.ts";
@@ -17,6 +17,8 @@ const EMPTY: RulesHead = { revision: 0, live: null, candidate: null };
 
 interface Seen {
   readonly size: number;
+  /** Where the last whole line ends. */
+  readonly end: number;
   readonly entries: readonly RulesEntry[];
 }
 
@@ -31,16 +33,19 @@ export function createFileRules(options: {
 }): RuleStore {
   const folder = path.join(options.dir, options.pipeline);
   const journalFile = path.join(folder, "journal.ndjson");
-  let seen: Seen = { size: -1, entries: [] };
+  let seen: Seen = { size: -1, end: 0, entries: [] };
 
+  /** Only what was appended since is read and checked: a server looks every second, and the journal only grows. */
   const entries = async (): Promise<readonly RulesEntry[]> => {
     const size = await sizeOf(journalFile);
+    // One look may run while another does: each goes on from what it began with.
+    const before = size > seen.size && seen.size > 0 ? seen : { size: -1, end: 0, entries: [] };
     if (size === seen.size) return seen.entries;
-    const found = await linesOf<RulesEntry>(journalFile);
-    const check = verifyJournal(found);
-    if (!check.ok) throw unreadable(journalFile, check.why);
-    seen = { size, entries: found };
-    return found;
+    const { lines, end } = await linesFrom<RulesEntry>(journalFile, before.end);
+    const why = chainFault(lines, before.entries.at(-1) ?? null);
+    if (why !== null) throw unreadable(journalFile, why);
+    seen = { size, end: before.end + end, entries: [...before.entries, ...lines] };
+    return seen.entries;
   };
   const head = async (): Promise<RulesHead> => headOf(await entries());
   const listFile = (name: string): string => path.join(folder, "lists", `${name}.ndjson`);
@@ -201,14 +206,61 @@ async function textOf(file: string): Promise<string | null> {
   }
 }
 
-/** Whole lines only: the last one may still be being written. */
-async function linesOf<Line>(file: string): Promise<Line[]> {
-  const text = (await textOf(file)) ?? "";
-  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-  return whole
+/** Why entries do not follow the one before them; null where they do. */
+function chainFault(entries: readonly RulesEntry[], last: RulesEntry | null): string | null {
+  let before = last;
+  for (const entry of entries) {
+    const place = before === null ? 0 : before.index + 1;
+    const isNext = entry.index === place && entry.previous === (before?.hash ?? "");
+    if (!isNext || entry.hash !== journalHash(entry)) return `entry ${place} was changed, removed or added`;
+    before = entry;
+  }
+  return null;
+}
+
+async function linesOf<Line>(file: string): Promise<readonly Line[]> {
+  return (await linesFrom<Line>(file, 0)).lines;
+}
+
+/** Whole lines only, from a place in the file: the last one may still be being written. `end`: bytes of these lines. */
+async function linesFrom<Line>(
+  file: string,
+  from: number,
+): Promise<{ readonly lines: readonly Line[]; readonly end: number }> {
+  const bytes = await bytesFrom(file, from);
+  const end = bytes.lastIndexOf(10) + 1;
+  const lines = bytes
+    .subarray(0, end)
+    .toString("utf8")
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => parsed<Line>(line, file));
+  return { lines, end };
+}
+
+async function bytesFrom(file: string, from: number): Promise<Buffer> {
+  let handle: FileHandle;
+  try {
+    handle = await open(file, "r");
+  } catch (error) {
+    if (isMissing(error)) return Buffer.alloc(0);
+    throw unreadable(file, messageOf(error));
+  }
+  try {
+    const { size } = await handle.stat();
+    const bytes = Buffer.alloc(Math.max(0, size - from));
+    let at = 0;
+    while (at < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, at, bytes.length - at, from + at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+    }
+    return bytes.subarray(0, at);
+  } catch (error) {
+    throw unreadable(file, messageOf(error));
+  } finally {
+    await handle.close();
+  }
 }
 
 function parsed<T>(text: string, file: string): T {
