@@ -1,7 +1,7 @@
 // Test runner settings: generous time limits (no test asserts a time), the package's own name as an alias.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { filesOf } from "./test/groups.ts";
+import { filesOf, workersOf } from "./test/groups.ts";
 
 export default defineConfig({
   resolve: { alias: { "sentinel-fraud": fileURLToPath(new URL("./src/index.ts", import.meta.url)) } },
@@ -12,7 +12,7 @@ export default defineConfig({
     pool: "forks",
     // Files share a process, one after the other: modules are loaded and compiled once per worker, not once per file.
     isolate: false,
-    maxWorkers: 2,
+    maxWorkers: workersOf(process.env.SENTINEL_TESTS),
     testTimeout: 120_000,
     hookTimeout: 300_000,
   },

@@ -39,6 +39,9 @@ export const NOT_PURE_TESTS: readonly string[] = [
   "test/online/shadow.test.ts",
 ];
 
+/** Files at once, on two cores: those of services wait for a server's start, a poll or a time-out more often than for a core. */
+export const workersOf = (group: string | undefined): number => (group === "services" ? 3 : 2);
+
 /** What SENTINEL_TESTS may be: all of them when it is not set. */
 export function filesOf(group: string | undefined): { readonly include: string[]; readonly exclude: string[] } {
   const all = ["test/**/*.test.ts"];

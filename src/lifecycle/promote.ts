@@ -75,26 +75,52 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   if (!isYes(verdict) && (input.forced === null || !overridable)) {
     return { verdict, from, to, moved: false, overridable, report, journal: null };
   }
-  // Named, so that no two promotions can share a document.
-  const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, policy, report });
-  const journal = await registry.moveAlias({
+  const journal = await recordMove(ports, {
     model: pipeline.model,
-    alias: "champion",
-    from,
-    to,
-    also: followers(aliases, { from, to }),
-    document,
+    aliases,
+    evidence: { from, to, bundle, verdict, policy, report },
     entry: {
-      at: ports.clock.now(),
       actor: input.actor,
       verb: "promote",
       verdict: isYes(verdict) ? verdict.verdict : "FORCED",
-      evidence: sha256(document),
       // If the gate said PROMOTE, --force was not needed: record the gate's reasons, not the caller's.
       reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
     },
   });
   return { verdict, from, to, moved: true, overridable, report, journal };
+}
+
+/** Moves `champion`, and what follows it, in one step with the evidence for it, which the journal's entry seals. Errors: registry.*. */
+export async function recordMove(
+  ports: Ports,
+  move: {
+    readonly model: string;
+    /** As they were when the evidence was weighed. */
+    readonly aliases: Readonly<Record<string, string>>;
+    /** Names its bundle, so that no two moves can share a document. */
+    readonly evidence: {
+      readonly from: string | null;
+      readonly to: string;
+      readonly bundle: string;
+      readonly verdict: Verdict;
+      readonly policy: PromotionPolicy | null;
+      readonly report: ShadowReport | null;
+    };
+    readonly entry: Pick<JournalEntry, "actor" | "verb" | "verdict" | "reason">;
+  },
+): Promise<JournalEntry> {
+  const { model, aliases, evidence, entry } = move;
+  const { from, to } = evidence;
+  const document = canonicalJson({ model, ...evidence });
+  return (await ports.registry()).moveAlias({
+    model,
+    alias: "champion",
+    from,
+    to,
+    also: followers(aliases, { from, to }),
+    document,
+    entry: { at: ports.clock.now(), ...entry, evidence: sha256(document) },
+  });
 }
 
 /**
@@ -310,7 +336,7 @@ function isSameRollback(
 }
 
 /** What moves together with `champion`: the old one shadows on as `previous`, a promoted candidate is one no longer. */
-export function followers(
+function followers(
   aliases: Readonly<Record<string, string>>,
   champion: { readonly from: string | null; readonly to: string },
 ): AliasMove[] {

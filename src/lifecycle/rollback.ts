@@ -1,6 +1,5 @@
 // The automatic rollback: is the champion, on live traffic, worse than the one it replaced? Then that one answers again.
 import { SentinelError } from "../core/errors.ts";
-import { canonicalJson, sha256 } from "../core/hash.ts";
 import { movesOfAlias } from "../core/journal.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { PROMOTION_POLICY, type PromotionPolicy, promotionPolicy, rollbackGate } from "../evidence/promotion.ts";
@@ -9,7 +8,7 @@ import type { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry } from "../ports/registry.ts";
-import { coverageOf, followers, PREVIOUS, reportOf, servable } from "./promote.ts";
+import { coverageOf, PREVIOUS, recordMove, reportOf, servable } from "./promote.ts";
 import { rulesFor } from "./promotion-rules.ts";
 
 export interface GuardInput {
@@ -63,20 +62,14 @@ export async function rollbackIfBroken(ports: Ports, input: GuardInput): Promise
   const { bundle } = await registry.version(pipeline.model, to);
   // What cannot be loaded would leave the next server that starts without a champion: then the broken one is the better.
   await load(registry, { model: pipeline.model, version: to });
-  const document = canonicalJson({ model: pipeline.model, from, to, bundle, verdict, policy, report });
-  const journal = await registry.moveAlias({
+  const journal = await recordMove(ports, {
     model: pipeline.model,
-    alias: "champion",
-    from,
-    to,
-    also: followers(aliases, { from, to }),
-    document,
+    aliases,
+    evidence: { from, to, bundle, verdict, policy, report },
     entry: {
-      at: ports.clock.now(),
       actor: input.actor,
       verb: "rollback",
       verdict: "BROKEN",
-      evidence: sha256(document),
       reason: `version ${from} as a candidate against version ${to}: ${verdict.reasons.join("; ")}`,
     },
   });

@@ -1,9 +1,7 @@
 // A second process for the tests of the embedded registry: registers, or moves aliases, as often as it is told.
-import { createJiti } from "jiti";
+import { createLocalRegistry } from "../../../dist/src/drivers/registry/local/driver.js";
 
 const [dir, task, count] = process.argv.slice(2);
-const jiti = createJiti(import.meta.url);
-const { createLocalRegistry } = await jiti.import("../../../src/drivers/registry/local/driver.ts");
 const registry = createLocalRegistry({ dir });
 const at = Date.UTC(2026, 10, 21);
 const done = [];
