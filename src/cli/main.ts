@@ -30,7 +30,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
   rules: [
-    "list, apply, add, stage, remove, history, rollback: SQL rules that decide beside the model",
+    "list, apply, add, stage, backtest, conflicts, suggest, compare, promote, rollback, history: SQL rules beside the model",
     () => import("./rules.ts"),
   ],
   lists: ["list, show, add or end: named values that rules ask", () => import("./lists.ts")],

@@ -1,22 +1,31 @@
 // `sentinel rules`: rules as code and by hand; what each would have done, what is live, who made it so.
+import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import { RULE_ACTIONS, RULE_SEVERITIES, RULE_STAGES, type Rule } from "../core/rule.ts";
+import { isYes, type Verdict } from "../core/verdict.ts";
 import { visible } from "../core/visible.ts";
+import { writeResults } from "../lifecycle/data/result-files.ts";
 import {
   addRule,
   applyRules,
   type Backtest,
   backtestRules,
   type ChangeResult,
+  compareRules,
   conflictsOf,
+  draftsText,
   percent,
+  promoteRules,
   type RuleBacktest,
+  type RulesComparison,
   removeRule,
   rollbackRules,
+  ruleIn,
   rulesHistory,
   rulesNow,
   stageRule,
+  suggestRules,
 } from "../lifecycle/rules.ts";
 import { choiceOption, numberOption, textOption, timeOption } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -38,12 +47,14 @@ export const verb: Verb = {
     ["--owner <name>", "add: who answers for the rule"],
     ["--replace", "add: replace the rule of this id"],
     ["--share <share>", "add, stage: of the entities, in stage rollout (default 0.1)"],
-    ["--data <file>", "backtest, conflicts: a table (default: the pipeline's source)"],
+    ["--data <file>", "backtest, conflicts, suggest: a table (default: the pipeline's source)"],
     ["--log", "backtest, conflicts: what the servers answered, from the log"],
     ["--from <time>", "backtest: judge transactions from then on; those before fill the windows"],
     ["--until <time>", "backtest: judge transactions until then"],
     ["--no-model", "backtest: do not ask the champion, which takes most of the time"],
+    ["--out <file>", "suggest: write the drafts there, as a rules file"],
     ["--to <hash>", "rollback: the rule set to put back (default: the one before)"],
+    ["--force", "stage, promote: although the gate said HOLD or REJECT; with --reason"],
     ["--reason <text>", "why, for the journal"],
   ],
   async run(context, input) {
@@ -64,6 +75,9 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   stage,
   backtest,
   conflicts,
+  suggest,
+  compare,
+  promote,
   remove,
   history,
   rollback,
@@ -128,9 +142,83 @@ async function stage(context: VerbContext, { args, options }: VerbInput): Promis
   }
   const share = shareOf(options);
   const by = byOf(context, { options });
-  const result = await stageRule(context.ports(), { ...by, id, stage: to, ...(share === undefined ? {} : { share }) });
+  const forced = options.force === true;
+  if (forced && by.reason === undefined) throw needsReason();
+  const wanted = { ...by, id, stage: to, ...(share === undefined ? {} : { share }) };
+  // Going live asks the gate; a candidate decides nothing, so that its rules need no gate of their own.
+  const verdict = (to === "live" || to === "rollout") && by.side === undefined ? await gateOf(context, id) : null;
+  if (verdict !== null) context.output.line(`${verdict.verdict}: ${verdict.reasons.join("; ")}`);
+  if (verdict !== null && !isYes(verdict) && !forced) {
+    context.output.line(`rule ${id} stays as it is; --force --reason "…" overrides, and is written into the journal`);
+    return { yes: false, json: { done: false, verdict } };
+  }
+  const gateWord = verdict === null ? "" : isYes(verdict) ? verdict.verdict : "FORCED";
+  const result = await stageRule(context.ports(), { ...wanted, verdict: gateWord });
   show(context.output, result);
-  return { yes: true, json: result };
+  return { yes: true, json: { ...result, verdict } };
+}
+
+/** The gate of one rule, on the pipeline's table; HOLD where there is none. */
+async function gateOf(context: VerbContext, id: string): Promise<Verdict> {
+  const pipeline = context.pipeline();
+  const { live } = await rulesNow(context.ports(), pipeline);
+  const { rule } = ruleIn(live, id);
+  const hold = (why: string): Verdict => ({ gate: "rule", verdict: "HOLD", reasons: [why], checks: [] });
+  try {
+    const drafts = [{ ...rule, stage: "draft" as const }];
+    const { rules } = await backtestRules(context.ports(), { pipeline, path: pipeline.source, drafts });
+    return rules.find((one) => one.rule.id === id)!.verdict;
+  } catch (error) {
+    if (!(error instanceof SentinelError) || !error.code.startsWith("dataset.")) throw error;
+    return hold(`there is no past to judge it on: ${error.message}`);
+  }
+}
+
+function needsReason(): SentinelError {
+  return new SentinelError("cli.usage", "--force needs --reason", {
+    hint: 'write --reason "…": the journal keeps why a gate was overridden',
+  });
+}
+
+async function compare(context: VerbContext): Promise<VerbResult> {
+  const pipeline = context.pipeline();
+  const report = await compareRules(context.ports(), { pipeline, seed: pipeline.modelParameters.seed });
+  showComparison(context.output, report);
+  return { yes: isYes(report.verdict), json: report };
+}
+
+async function promote(context: VerbContext, { options }: VerbInput): Promise<VerbResult> {
+  const pipeline = context.pipeline();
+  const reason = textOption(options, "reason");
+  if (options.force === true && reason === undefined) throw needsReason();
+  const result = await promoteRules(context.ports(), {
+    pipeline,
+    actor: context.config.actor,
+    forced: options.force === true ? reason! : null,
+    seed: pipeline.modelParameters.seed,
+  });
+  showComparison(context.output, result);
+  const moved = `rule set ${short(result.candidate)} decides`;
+  context.output.line(result.moved ? moved : 'the live rule set stays; --force --reason "…" overrides');
+  return { yes: result.moved, json: result };
+}
+
+function showComparison(output: Output, report: RulesComparison): void {
+  output.line(
+    `live ${short(report.live)} against candidate ${short(report.candidate)}: ${report.pairs} transactions that both decided, ${report.matured} matured with ${report.frauds} frauds`,
+  );
+  const names = ["approve", "review", "block"];
+  output.table([
+    ["live \\ candidate", ...names],
+    ...report.agreement.map((row, at) => [names[at], ...row.map(String)]),
+  ]);
+  for (const one of [report.alertRate, report.recall, report.precision]) {
+    if (one === null) continue;
+    output.line(
+      `  ${one.metric}: ${percent(one.observedA)} → ${percent(one.observedB)} (difference ${percent(one.low)} to ${percent(one.high)})`,
+    );
+  }
+  output.verdict(report.verdict);
 }
 
 async function backtest(context: VerbContext, { args, options }: VerbInput): Promise<VerbResult> {
@@ -185,6 +273,42 @@ async function conflicts(context: VerbContext, { options }: VerbInput): Promise<
     ]);
   }
   return { yes: !report.findings.some(({ kind }) => !kind.startsWith("undecided")), json: report };
+}
+
+async function suggest(context: VerbContext, { options }: VerbInput): Promise<VerbResult> {
+  const pipeline = context.pipeline();
+  const found = await suggestRules(context.ports(), {
+    pipeline,
+    path: textOption(options, "data") ?? pipeline.source,
+    seed: pipeline.modelParameters.seed,
+  });
+  const { output } = context;
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+  output.line(`mined from transactions before ${day(found.minedTo)}, judged on those from ${day(found.judgedFrom)} on`);
+  for (const one of found.drafts) {
+    output.line(`  ${one.rule.id}: ${one.rule.when}`);
+    const beyond =
+      one.beyondModel === null
+        ? `${one.onlyMe} only by it`
+        : `${one.beyondModel.frauds} beyond the model, of ${one.beyondModel.hits} hits`;
+    output.line(
+      `    ${one.verdict.verdict}: precision ${percent(one.precision.value)} (${percent(one.precision.low)}–${percent(one.precision.high)}), ${beyond}`,
+    );
+  }
+  if (found.drafts.length === 0) output.line("nothing was found that later days confirm");
+  const gain = found.atBudget;
+  if (gain !== null) {
+    output.line(
+      `at ${percent(found.budget)} of the traffic reviewed: recall ${percent(gain.observedA)} by the model, ${percent(gain.observedB)} with these rules first (difference ${percent(gain.difference)}, ${percent(gain.low)} to ${percent(gain.high)})`,
+    );
+    output.line(gain.low > 0 ? "  together they add recall" : "  together they do not surely add recall");
+  }
+  const file = textOption(options, "out");
+  if (file !== undefined) {
+    writeResults(path.dirname(file), { [path.basename(file)]: draftsText(found.drafts) });
+    output.line(`drafts are in ${file}`);
+  }
+  return { yes: found.drafts.length > 0, json: found };
 }
 
 const PAIRS_SHOWN = 20;

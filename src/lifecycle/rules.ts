@@ -19,9 +19,11 @@ import { readRulesFile, rulesFileOf, rulesNow, storeOf } from "./rules/now.ts";
 
 export { type Backtest, backtestRules, type RuleBacktest } from "./rules/backtest.ts";
 export type { ChangeResult } from "./rules/change.ts";
+export { compareRules, promoteRules, type RulesComparison } from "./rules/compare.ts";
 export { conflictsOf } from "./rules/conflicts.ts";
 export { percent } from "./rules/judge.ts";
 export { listsOf, rulesFileOf, rulesNow } from "./rules/now.ts";
+export { draftsText, suggestRules } from "./rules/suggest.ts";
 
 /** Who changes the rules, and why. */
 export interface By {

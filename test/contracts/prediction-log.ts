@@ -51,6 +51,29 @@ export function predictionLogContract(
     ]);
   });
 
+  test(`${name}: truths and what the rules said come back, flushed or not`, async () => {
+    const rules = {
+      set: "a".repeat(64),
+      by: "list",
+      rule: "mule",
+      fired: ["mule", "big"],
+      without: "approve",
+      shadow: [],
+      unready: 1,
+      candidate: { set: "b".repeat(64), by: "model", rule: null, fired: [], decision: "approve" },
+    } as const;
+    const record = prediction("ruled", { fields: { open: true, shut: false, none: null, word: "true" }, rules });
+    log.appendPrediction(record);
+    expect(log.recall("ruled")).toMatchObject({ fields: { ...record.fields }, rules });
+    await log.flush();
+    const found = await log.find("ruled");
+    expect({ ...found!.fields }).toEqual(record.fields);
+    expect(found!.rules).toEqual(rules);
+    log.appendPrediction(prediction("plain"));
+    await log.flush();
+    expect(await log.find("plain")).not.toHaveProperty("rules");
+  });
+
   test(`${name}: what is not yet flushed is found, and a vector reused by its owner is not changed`, async () => {
     const vector = Float32Array.of(1, 2);
     log.appendPrediction(prediction("t1", { vector }));

@@ -1,5 +1,5 @@
 // Rules in the engine: they decide beside the model, change while it serves, wait for their windows, and a replay finds the same hits.
-import { writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import type { Rule } from "../../src/core/rule.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
@@ -7,6 +7,8 @@ import {
   addRule,
   applyRules,
   changeList,
+  compareRules,
+  promoteRules,
   removeRule,
   rollbackRules,
   rulesHistory,
@@ -14,6 +16,7 @@ import {
 } from "../../src/lifecycle/rules.ts";
 import { answer } from "../../src/online/answer.ts";
 import { type Engine, openEngine } from "../../src/online/engine.ts";
+import { takeLabel } from "../../src/online/label.ts";
 import type { Reply } from "../../src/online/reply.ts";
 import { parsePipeline } from "../../src/pipeline/pipeline.ts";
 import type { Ports } from "../../src/ports/ports.ts";
@@ -302,4 +305,89 @@ columns: { id: reading, time: at, card: sensor_id, label: broken }
   await engines.pop()!.stop(1000);
   const report = await replay(ports, { pipeline, history: async () => historyTable() });
   expect(report).toMatchObject({ verdict: "pass", rulesCompared: 13, rulesMismatchCount: 0, rulesSkipped: 0 });
+});
+
+test("a candidate rule set decides beside the live one, whole and without effect, and its promotion is one step", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  const by = { pipeline: world.pipeline, actor: "ana" };
+  await addRule(ports, { ...by, rule: rule("big", "amount > 250", { action: "review" }) });
+  await addRule(ports, { ...by, side: "candidate", rule: rule("bigger", "amount > 290", { action: "block" }) });
+  const engine = await start(world, ports);
+  const road = { clock: ports.clock, log: engine.log, states: engine.states, delayMs: 0, knownMax: NOW };
+  for (const event of events) {
+    const reply = await ask(engine, event);
+    const { candidate, fired } = engine.log.recall(event.transaction_id)!.rules!;
+    expect(reply.rules!.fired).toEqual(event.amount > 250 ? ["big"] : []);
+    expect(fired).toEqual(reply.rules!.fired);
+    expect(candidate!.fired).toEqual([
+      ...(event.amount > 250 ? ["big"] : []),
+      ...(event.amount > 290 ? ["bigger"] : []),
+    ]);
+    if (event.amount > 290) expect(candidate).toMatchObject({ decision: "block", by: "rule", rule: "bigger" });
+    await takeLabel(road, {
+      transactionId: event.transaction_id,
+      fraud: event.is_fraud,
+      source: "analyst",
+      knownAt: "now",
+    });
+  }
+  const compared = await compareRules(ports, { pipeline: world.pipeline, seed: 1 });
+  expect(compared.pairs).toBe(events.length);
+  const blocked = events.filter(({ amount }) => amount > 290).length;
+  expect(compared.agreement.reduce((sum, row) => sum + row[2], 0)).toBeGreaterThanOrEqual(blocked);
+  expect(compared.verdict).toMatchObject({ verdict: "HOLD" });
+  const input = { pipeline: world.pipeline, actor: "ana", seed: 1 };
+  expect(await promoteRules(ports, { ...input, forced: null })).toMatchObject({ moved: false });
+  expect(await promoteRules(ports, { ...input, forced: "attack" })).toMatchObject({ moved: true });
+  await engine.live.reload();
+  expect(engine.live.current.rules).toMatchObject({ candidate: null });
+  expect(engine.live.current.rules!.live!.program.hash).toBe(compared.candidate);
+  expect((await rulesHistory(ports)).at(-1)).toMatchObject({ verb: "promote", verdict: "FORCED", reason: "attack" });
+  await engines.pop()!.stop(1000);
+  const report = await replay(ports, { pipeline: world.pipeline, history: async () => historyTable() });
+  expect(report).toMatchObject({ verdict: "pass", rulesCompared: events.length, rulesMismatchCount: 0 });
+});
+
+test("while the rules cannot be read the last ones serve, and that is told", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  let away = false;
+  const own = ports.rules!;
+  const broken: Ports = { ...ports, rules: () => (away ? Promise.reject(new Error("the store is away")) : own()) };
+  await addRule(ports, { pipeline: world.pipeline, actor: "ana", rule: rule("all", "amount >= 0") });
+  const engine = await start(world, broken);
+  away = true;
+  await engine.live.reload();
+  expect(await ask(engine, events[0])).toMatchObject({ decision: "block", decided_by: "rule" });
+  expect(engine.rules.status()).toMatchObject({ storeFault: "the store is away" });
+  away = false;
+  await engine.live.reload();
+  expect(engine.rules.status()).toMatchObject({ storeFault: null });
+});
+
+test("two changes from one revision: the later one is refused; a journal that was changed is not read", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  const by = { pipeline: world.pipeline, actor: "ana" };
+  const { head } = await addRule(ports, { ...by, rule: rule("one", "amount > 1") });
+  await addRule(ports, { ...by, rule: rule("two", "amount > 2"), expected: head.revision });
+  await expect(addRule(ports, { ...by, rule: rule("three", "amount > 3"), expected: head.revision })).rejects.toThrow(
+    /revision 2, not 1/,
+  );
+  const several = Array.from({ length: 5 }, (_, i) => addRule(ports, { ...by, rule: rule(`p${i}`, `amount > ${i}`) }));
+  const done = await Promise.allSettled(several);
+  const refused = done.filter((one) => one.status === "rejected");
+  expect(refused.every(({ reason }) => reason.code === "rules.conflict")).toBe(true);
+  const store = await ports.rules!();
+  const ids = (await store.set((await store.head()).live!)).rules.map(({ id }) => id);
+  expect(ids.length).toBe(2 + done.length - refused.length);
+  const file = `${world.dir}/state/rules/card/journal.ndjson`;
+  // A line that a killed process left half written is no line.
+  appendFileSync(file, '{"at":1,"actor":"x');
+  expect((await (await ports.rules!()).head()).revision).toBe(ids.length);
+  await addRule(ports, { ...by, rule: rule("after", "amount > 9") });
+  expect((await rulesHistory(ports)).length).toBe(ids.length + 1);
+  writeFileSync(file, readFileSync(file, "utf8").replace('"actor":"ana"', '"actor":"bob"'));
+  await expect((await ports.rules!()).head()).rejects.toThrow(/entry 0 was changed/);
 });

@@ -2,9 +2,8 @@
 import type { Rule, RuleSet } from "../../core/rule.ts";
 import type { Verdict } from "../../core/verdict.ts";
 import { windowPlan } from "../../online/rules.ts";
-import { loadVersion, type Scorer } from "../../online/score.ts";
+import type { Scorer } from "../../online/score.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { hasModel } from "../../pipeline/source.ts";
 import type { Clock, Ports } from "../../ports/ports.ts";
 import { compileRules, type RuleProgram } from "../../rules/program.ts";
 import { tableAsker } from "../../rules/table.ts";
@@ -12,7 +11,7 @@ import { checkRules } from "./check.ts";
 import { figuresOf, type RuleFigures } from "./figures.ts";
 import { hitsOf, type RuleHits } from "./hits.ts";
 import { judgeRule } from "./judge.ts";
-import { listsOf, rulesNow, scopeNow } from "./now.ts";
+import { championScorer, listsOf, rulesNow, scopeNow } from "./now.ts";
 import { type Past, pastOfLog, pastOfTable } from "./past.ts";
 
 export interface BacktestInput {
@@ -28,6 +27,10 @@ export interface BacktestInput {
   readonly to?: number;
   /** Ask the champion about every row, for "beyond the model"; default true. */
   readonly model?: boolean;
+  /** Features of the model that are kept beside those that rules name. */
+  readonly keep?: readonly string[];
+  /** A past that was read before, for the same pipeline and path. */
+  readonly past?: Past;
 }
 
 export interface RuleBacktest extends RuleFigures {
@@ -66,12 +69,18 @@ export interface Replayed {
 
 /** Every stored rule but those that are off, and the drafts, on a past. Errors: rules.*, dataset.*, log.unreadable. */
 export async function backtestRules(ports: Ports, input: BacktestInput): Promise<Backtest> {
-  const replayed = await replayRules(ports, input);
+  return backtestOf(await replayRules(ports, input), { pipeline: input.pipeline, clock: ports.clock });
+}
+
+/** The figures and verdicts of rules that were asked. */
+export function backtestOf(
+  replayed: Replayed,
+  { pipeline, clock }: { readonly pipeline: Pipeline; readonly clock: Clock },
+): Backtest {
   const { past, rules, hits, scorer, from, to } = replayed;
-  const { pipeline } = input;
   const maturityMs = pipeline.labels.maturityMs;
   const figures = figuresOf(past, { rules, hits, maturityMs, from, to });
-  const micros = costs(replayed, ports.clock);
+  const micros = costs(replayed, clock);
   const truth = truthOf(past, { from, to: Math.min(to, past.to - maturityMs) });
   return {
     where: past.where,
@@ -104,20 +113,22 @@ export async function replayRules(ports: Ports, input: BacktestInput): Promise<R
   const lists = await listsOf(now.store, now.counts);
   const program = await compileRules({ set, hash: "", scope, lists, only: () => true });
   const windows = windowPlan(program);
-  const scorer = input.model === false || input.path === null ? null : await championOf(ports, pipeline);
+  const scorer = input.model === false || input.path === null ? null : await championScorer(ports, pipeline);
   const past =
-    input.path === null
+    input.past ??
+    (input.path === null
       ? await pastOfLog(ports, { pipeline, scope, plan })
-      : await pastOfTable(ports, { pipeline, path: input.path, programs: [program], windows, scope, scorer });
+      : await pastOfTable(ports, {
+          pipeline,
+          path: input.path,
+          programs: [program],
+          windows,
+          scope,
+          scorer,
+          keep: input.keep,
+        }));
   const hits = hitsOf(past, { program, plan: windows, pipeline, report: ports.report, from, to });
   return { past, program, rules, hits, scorer, from, to };
-}
-
-async function championOf(ports: Ports, pipeline: Pipeline): Promise<Scorer | null> {
-  if (!hasModel(pipeline)) return null;
-  const registry = await ports.registry();
-  const { champion } = await registry.aliases(pipeline.model);
-  return champion === undefined ? null : loadVersion(registry, { model: pipeline.model, version: champion });
 }
 
 function truthOf(
@@ -160,8 +171,13 @@ function costs({ program, past, rules }: Replayed, clock: Clock): number[] {
   const hits = new Uint8Array(1);
   return rules.map((_, index) => {
     const ask = tableAsker(program.alone(index), { table: past.table, times: past.times, model: past.model });
+    const pass = (): void => {
+      for (let row = 0; row < rows; row++) ask(row, windows, Number.POSITIVE_INFINITY, hits);
+    };
+    // The first pass warms the machine up.
+    pass();
     const begun = clock.elapsed();
-    for (let row = 0; row < rows; row++) ask(row, windows, Number.POSITIVE_INFINITY, hits);
+    pass();
     return rows === 0 ? 0 : ((clock.elapsed() - begun) * 1000) / rows;
   });
 }

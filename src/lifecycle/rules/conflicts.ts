@@ -27,9 +27,10 @@ const PAIRS_SHOWN = 200;
 /** `past` null: only what can be proven. */
 export async function conflictsOf(
   ports: Ports,
-  input: Omit<BacktestInput, "path"> & { readonly past: { readonly path: string | null } | null },
+  input: Omit<BacktestInput, "path" | "past"> & { readonly past: { readonly path: string | null } | null },
 ): Promise<ConflictReport> {
-  const { pipeline, past } = input;
+  const { past, ...others } = input;
+  const { pipeline } = others;
   const now = await rulesNow(ports, pipeline);
   const { scope } = await scopeNow(ports, pipeline, { areas: now.live.areas, lists: null });
   const lists = await listsOf(now.store, now.counts);
@@ -42,7 +43,7 @@ export async function conflictsOf(
     hits,
     past: seen,
   } = await replayRules(ports, {
-    ...input,
+    ...others,
     path: past.path,
     model: program.rules.some(({ condition }) => condition.needsModel),
   });

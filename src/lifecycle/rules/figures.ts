@@ -2,6 +2,7 @@
 import { DAY_MS } from "../../core/duration.ts";
 import type { Rule } from "../../core/rule.ts";
 import { clusteredProportion, type EntityCount, type Proportion } from "../../evidence/proportion.ts";
+import { bitCount } from "../../rules/mining.ts";
 import type { RuleHits } from "./hits.ts";
 import type { Past } from "./past.ts";
 
@@ -207,6 +208,7 @@ class Marks {
   private readonly rules: readonly Rule[];
   private readonly hits: readonly RuleHits[];
   private readonly rows: number;
+  private readonly bits: (Int32Array | undefined)[] = [];
 
   constructor(past: Past, rules: readonly Rule[], hits: readonly RuleHits[]) {
     this.rules = rules;
@@ -230,18 +232,36 @@ class Marks {
   }
 
   overlap(index: number): readonly Overlap[] {
-    const own = new Uint8Array(this.rows);
     const { rows } = this.hits[index];
     if (rows.length === 0) return [];
-    for (const row of rows) own[row] = 1;
     const all: Overlap[] = [];
-    for (const [other, { rows: theirs }] of this.hits.entries()) {
-      if (other === index) continue;
-      let common = 0;
-      for (const row of theirs) common += own[row];
+    for (let other = 0; other < this.hits.length; other++) {
+      if (other === index || this.hits[other].rows.length === 0) continue;
+      const common = this.common(index, other);
       if (common > 0) all.push({ rule: this.rules[other].id, share: common / rows.length, rows: common });
     }
     return all.sort((a, b) => b.rows - a.rows).slice(0, OVERLAP_SHOWN);
+  }
+
+  private common(a: number, b: number): number {
+    const [one, other] = [this.bitsOf(a), this.bitsOf(b)];
+    let count = 0;
+    for (let i = 0; i < one.length; i++) {
+      const both = one[i] & other[i];
+      if (both !== 0) count += bitCount(both);
+    }
+    return count;
+  }
+
+  /** A bit per row: two rules are compared 32 rows at a time. */
+  private bitsOf(index: number): Int32Array {
+    let bits = this.bits[index];
+    if (bits === undefined) {
+      bits = new Int32Array((this.rows >> 5) + 1);
+      for (const row of this.hits[index].rows) bits[row >> 5] |= 1 << (row & 31);
+      this.bits[index] = bits;
+    }
+    return bits;
   }
 }
 

@@ -4,7 +4,7 @@ import { messageOf, SentinelError } from "../../core/errors.ts";
 import { RULES_FORMAT, type RuleSet } from "../../core/rule.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { ruleScope } from "../../online/rules.ts";
-import { loadVersion } from "../../online/score.ts";
+import { loadVersion, type Scorer } from "../../online/score.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { RULES_SUFFIX } from "../../pipeline/pipeline.ts";
 import { parseRulesFile, type RulesFile } from "../../pipeline/rules.ts";
@@ -69,13 +69,16 @@ export function readRulesFile(file: string): RulesFile | null {
 }
 
 /** The champion's features; null where there is no champion. Errors: those of the registry. */
-export async function championPlan(ports: Ports, pipeline: Pipeline): Promise<FeaturePlan | null> {
+async function championPlan(ports: Ports, pipeline: Pipeline): Promise<FeaturePlan | null> {
+  return (await championScorer(ports, pipeline))?.plan ?? null;
+}
+
+/** The champion; null where there is none. Errors: those of the registry. */
+export async function championScorer(ports: Ports, pipeline: Pipeline): Promise<Scorer | null> {
   if (!hasModel(pipeline)) return null;
   const registry = await ports.registry();
   const { champion } = await registry.aliases(pipeline.model);
-  return champion === undefined
-    ? null
-    : (await loadVersion(registry, { model: pipeline.model, version: champion })).plan;
+  return champion === undefined ? null : loadVersion(registry, { model: pipeline.model, version: champion });
 }
 
 /** What conditions may name. With `lists` null any list may be named. */

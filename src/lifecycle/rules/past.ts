@@ -72,9 +72,10 @@ export async function pastOfTable(
     readonly windows: FeaturePlan | null;
     readonly scope: RuleScope;
     readonly scorer: Scorer | null;
+    readonly keep?: readonly string[];
   },
 ): Promise<Past> {
-  const { pipeline, path, programs, windows, scope, scorer } = of;
+  const { pipeline, path, programs, windows, scope, scorer, keep = [] } = of;
   const own = columnPlan(columnsOf(programs), scope);
   const plans = [own, windows, scorer?.plan ?? null].filter((plan) => plan !== null);
   const dataset = await ports.dataset();
@@ -88,6 +89,7 @@ export async function pastOfTable(
     throw new SentinelError("dataset.empty", `${path} has no rows`, { hint: "name a table with --data" });
   }
   const features = new Set(programs.flatMap(({ rules }) => rules.flatMap(({ condition }) => condition.features)));
+  for (const name of keep) features.add(name);
   const scored = scorer === null ? null : scoreTable(table, { pipeline, scorer, features, report: ports.report });
   return {
     where: path,
