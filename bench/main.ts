@@ -73,6 +73,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "fifty rules over 1.75 million transactions, the stateless ones against DuckDB",
     load: async () => (await import("./backtest.ts")).bench,
   },
+  loop: {
+    purpose:
+      "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME",
+    load: async () => (await import("./loop.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,

@@ -126,9 +126,11 @@ export function designEffectOf(
   const exact = hours[at] * HOUR_MS >= window.ms;
   const cards = column.cards[exact ? at : Math.min(at + 1, hours.length - 1)];
   const chance = 1 / window.rows + 1 / window.referenceRows;
+  // The reference is a window of its period itself: five days of a week are not the week. It swings as its longest measured windows do, at most.
+  const both = (natural: readonly number[]): number => natural[at] + natural[natural.length - 1];
   return {
-    bins: Math.max(1, cards + column.natural[at] / chance),
-    ordered: Math.max(1, cards + column.ordered[at] / chance),
+    bins: Math.max(1, cards + both(column.natural) / chance),
+    ordered: Math.max(1, cards + both(column.ordered) / chance),
   };
 }
 

@@ -162,8 +162,8 @@ test("rows of one card count for fewer: about as many as they repeat each other"
   expect(bins).toBeLessThan(3 * repeats);
   const column = { cards: [1, 2], natural: [0.01, 0.001], ordered: [0.02, 0.001] };
   const shortest = designEffectOf({ hours: [1, 24], column }, window);
-  expect(shortest.bins).toBeCloseTo(1 + 0.01 / (1 / 1000 + 1e-9), 6);
-  expect(shortest.ordered).toBeCloseTo(1 + 0.02 / (1 / 1000 + 1e-9), 6);
+  expect(shortest.bins).toBeCloseTo(1 + (0.01 + 0.001) / (1 / 1000 + 1e-9), 6);
+  expect(shortest.ordered).toBeCloseTo(1 + (0.02 + 0.001) / (1 / 1000 + 1e-9), 6);
 });
 
 test("a changed unit, late rows and rows that come twice are broken feeds, not drift", () => {
