@@ -9,6 +9,7 @@ import { FUNCTIONS } from "../expression/functions.ts";
 import { parseExpression } from "../expression/parse.ts";
 import { isMissing } from "../expression/steps.ts";
 import type { Node } from "../expression/syntax.ts";
+import { readableColumn } from "./language/columns.ts";
 import { WINDOW_FUNCTIONS, windowOf } from "./language/windows.ts";
 import { EMPTY_LIST, type ListIndex } from "./lists.ts";
 import { type RuleScope, sourceName, sourceOf } from "./scope.ts";
@@ -129,10 +130,11 @@ class Resolver {
   }
 
   /** A column of the transaction, else a feature, else a score. */
-  private nameOf({ name, at }: Extract<Node, { kind: "column" }>): string {
+  private nameOf(node: Extract<Node, { kind: "column" }>): string {
     const { scope } = this;
-    const column = scope.nameOf(name);
-    if (scope.columns.has(column)) return sourceName("column", column);
+    const { name, at } = node;
+    const column = readableColumn(node, { scope, text: this.text });
+    if (column !== null) return sourceName("column", column);
     const feature = scope.features.includes(name) ? name : this.features.get(name.toLowerCase());
     if (feature !== undefined) return sourceName("feature", feature);
     const score = SCORES.get(name.toLowerCase() as "score");

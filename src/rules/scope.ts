@@ -5,6 +5,8 @@ import type { ExpressionType } from "../expression/check.ts";
 export interface RuleScope {
   /** Columns of a transaction by canonical name, the event time among them. */
   readonly columns: ReadonlyMap<string, ExpressionType>;
+  /** Columns that the log does not hold as they came: what a rule made of them could not be made again. */
+  readonly redacted: ReadonlySet<string>;
   /** The canonical name of a column by any of its names; a name that nobody knows is its own. */
   readonly nameOf: (name: string) => string;
   /** The column that is the event time. */

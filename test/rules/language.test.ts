@@ -35,6 +35,7 @@ const scope: RuleScope = {
   nameOf: (name) => Object.keys(COLUMNS).find((one) => one === name.toLowerCase()) ?? name,
   time: "timestamp",
   features: ["user mean", "age_days"],
+  redacted: new Set(),
   hasModel: true,
   areas: {
     paris: [
@@ -273,4 +274,21 @@ test("lists as of the event's time: on from `from`, off at `to`, gone when taken
   ]);
   expect(list.hasText("b", 6)).toBe(false);
   expect([list.hasText("007", 1), list.hasNumber(7, 1)]).toEqual([true, false]);
+});
+
+test.each([
+  "device_id = 'a'",
+  "count_last('5m', device_id) > 3",
+  "sum_last(amount, '5m', user_id, DEVICE_ID) > 3",
+  "sum_last(CASE WHEN device_id = 'a' THEN 1 ELSE 0 END, '5m', user_id) > 3",
+  "distinct_last(device_id, '1d', user_id) > 2",
+  "sequence(user_id, '5m', device_id = 'a', amount > 3)",
+  "device_id IN (SELECT value FROM mules)",
+])("%s is refused where the log does not hold the device", async (when) => {
+  const set = { format: RULES_FORMAT, pipeline: "p", rules: [rule(when)], areas: scope.areas, lists: {} } as const;
+  const lists = (): ListIndex => EMPTY_LIST;
+  const open = await compileRules({ set, hash: "", scope, lists });
+  expect(open.faults).toEqual([]);
+  const hidden = await compileRules({ set, hash: "", scope: { ...scope, redacted: new Set(["device_id"]) }, lists });
+  expect(hidden.faults[0].error.message).toContain("log.redact hides device_id");
 });

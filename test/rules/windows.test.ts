@@ -28,6 +28,7 @@ const scope: RuleScope = {
   nameOf: (name) => name,
   time: "time",
   features: [],
+  redacted: new Set(),
   hasModel: false,
   areas: {},
   lists: null,

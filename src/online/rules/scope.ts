@@ -9,7 +9,7 @@ import { schemaFields } from "../fields.ts";
 
 /** `plan`: the model's; null where there is none. */
 export function ruleScope(of: {
-  readonly pipeline: Pick<Pipeline, "canonical" | "columns">;
+  readonly pipeline: Pick<Pipeline, "canonical" | "columns" | "log">;
   readonly schema: object;
   readonly plan: FeaturePlan | null;
   readonly areas: Readonly<Record<string, Area>>;
@@ -27,7 +27,8 @@ export function ruleScope(of: {
     columns.set(column, column === time ? "time" : typeOf(field));
   }
   columns.set(time, "time");
-  return { columns, nameOf, time, features: plan?.names ?? [], hasModel: plan !== null, areas, lists };
+  const redacted = new Set(pipeline.log.redact.fields);
+  return { columns, redacted, nameOf, time, features: plan?.names ?? [], hasModel: plan !== null, areas, lists };
 }
 
 /** Several types in one field are texts: a key may come as digits or as a word, and is compared as it is written. */

@@ -11,6 +11,7 @@ import type { Node } from "../../expression/syntax.ts";
 import type { RuleScope } from "../scope.ts";
 import { sourceName } from "../scope.ts";
 import type { RuleWindow } from "../window.ts";
+import { readableColumn } from "./columns.ts";
 import { speedStep } from "./speed.ts";
 
 type Call = Extract<Node, { kind: "call" }>;
@@ -184,8 +185,8 @@ function withColumns(node: Node, use: WindowUse): Node {
     case "literal":
       return node;
     case "column": {
-      const name = scope.nameOf(node.name);
-      if (scope.columns.has(name)) return { ...node, name };
+      const name = readableColumn(node, use);
+      if (name !== null) return { ...node, name };
       const near = nearestName(node.name, scope.columns.keys());
       const hint = `${near === null ? "" : `did you mean ${near}? `}a value inside a window is made of the transaction's own columns`;
       throw fault(text, node.at, { message: `no column ${node.name}`, hint });
@@ -219,10 +220,10 @@ function withColumns(node: Node, use: WindowUse): Node {
   }
 }
 
-function columnOf(node: Node, { scope }: WindowUse): string | null {
+function columnOf(node: Node, use: WindowUse): string | null {
   if (node.kind !== "column") return null;
-  const name = scope.nameOf(node.name);
-  return scope.columns.has(name) && name !== scope.time ? name : null;
+  const name = readableColumn(node, use);
+  return name !== use.scope.time ? name : null;
 }
 
 function keysOf(nodes: readonly (Node | undefined)[], call: Call, use: WindowUse): string[] {
