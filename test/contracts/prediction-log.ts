@@ -23,6 +23,24 @@ export function predictionLogContract(
     await log.close();
   });
 
+  test(`${name}: answers of one bundle in order of arrival, from a place on, without those that the policy gave`, async () => {
+    const vector = Float32Array.of(1.5, Number.NaN);
+    log.appendPrediction(prediction("a", { bundle: "one", vector, score: 0.25, time: 9 }));
+    log.appendPrediction(prediction("b", { bundle: "two" }));
+    log.appendPrediction(prediction("c", { bundle: "one", degraded: true }));
+    log.appendPrediction(prediction("d", { bundle: "one", time: 3 }));
+    await log.flush();
+    const all = (await collect(log.answered({ bundle: "one", from: 1 }))).flat();
+    expect(all.map(({ transactionId, time }) => [transactionId, time])).toEqual([
+      ["a", 9],
+      ["d", 3],
+    ]);
+    expect(all[0]).toMatchObject({ score: 0.25, vector });
+    const later = (await collect(log.answered({ bundle: "one", from: all[0].sequence + 1 }))).flat();
+    expect(later.map(({ transactionId }) => transactionId)).toEqual(["d"]);
+    expect((await collect(log.answered({ bundle: "none", from: 1 }))).flat()).toEqual([]);
+  });
+
   test(`${name}: a prediction comes back as it was given`, async () => {
     const given = prediction("t1");
     expect(log.appendPrediction(given)).toBe(true);
