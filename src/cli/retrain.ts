@@ -73,5 +73,5 @@ async function once(context: VerbContext, options: VerbOptions): Promise<VerbRes
         `\n  version ${result.trained.version.version} is registered as candidate; \`sentinel promote\` weighs it`,
       );
   }
-  return { yes: result.outcome !== "refused", json: result };
+  return { yes: result.outcome !== "refused" && result.outcome !== "broken-feed", json: result };
 }

@@ -36,7 +36,7 @@ export interface RetrainInput {
 }
 
 export interface RetrainResult {
-  readonly outcome: "trained" | "refused" | "no-alarm" | "cooldown";
+  readonly outcome: "trained" | "refused" | "no-alarm" | "cooldown" | "broken-feed";
   readonly reason: string;
   readonly monitor: MonitorResult | null;
   readonly data: string | null;
@@ -63,6 +63,10 @@ export async function retrain(ports: Ports, input: RetrainInput): Promise<Retrai
     if (seen !== null) input.onMonitor?.(seen);
     if (seen?.alarm !== true && input.forced === null) {
       return { outcome: "no-alarm", reason: reasonsOf(seen), monitor: seen, data: null, trained: null };
+    }
+    if (seen?.drift.verdict === "broken feed" && input.forced === null) {
+      const reason = `a model would learn the fault: repair the source first. ${reasonsOf(seen)}`;
+      return { outcome: "broken-feed", reason, monitor: seen, data: null, trained: null };
     }
     const data = await gather(ports, input);
     const trained = await train(ports, {

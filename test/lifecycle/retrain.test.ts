@@ -1,5 +1,6 @@
 // Retrain: one at a time, after an alarm and a cooldown, from the table and what the log learned since, labels included.
 import { existsSync } from "node:fs";
+import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
 import type { Table } from "../../src/core/table.ts";
@@ -67,6 +68,20 @@ test("without an alarm nothing is trained", async () => {
   const result = await retrain(place.ports, input(null, pipeline.source));
   expect(result, result.reason).toMatchObject({ outcome: "no-alarm", trained: null, data: null });
   expect(result.reason).toMatch(/^steady/);
+});
+
+test("on a broken feed nothing is trained: a model would learn the fault", async () => {
+  const { pipeline, ports, dir } = place;
+  const dataset = await ports.dataset();
+  const table = await dataset.read(pipeline.source);
+  const amount = table.columns.get("tx_amount");
+  if (amount?.kind !== "number") throw new Error("the simulation has amounts");
+  const inCents = { ...amount, values: amount.values.map((value) => 100 * value) };
+  const file = path.join(dir, "cents.parquet");
+  await dataset.write(file, [{ ...table, columns: new Map([...table.columns, ["tx_amount", inCents]]) }]);
+  const result = await retrain(ports, input(null, file));
+  expect(result, result.reason).toMatchObject({ outcome: "broken-feed", trained: null, data: null });
+  expect(result.reason).toMatch(/repair the source first.*broken feed/);
 });
 
 test("the log's matured transactions with their labels stand below the table, and the champion stays", async () => {
