@@ -87,7 +87,13 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       rule: { precisionMin: 0.1, hitsMin: 30 },
     },
     shadow: { sample: 1, timeoutMs: 250, queueMax: 10_000 },
-    drift: { windowMs: 7 * DAY_MS, psiFloor: 0.1, falseDiscoveryRate: 0.01 },
+    drift: {
+      windowMs: 7 * DAY_MS,
+      psiFloor: 0.1,
+      falseDiscoveryRate: 0.01,
+      correction: "benjamini-hochberg",
+      persistence: 2,
+    },
     retrain: { cooldownMs: DAY_MS },
     serve: { pollMs: 1000, bodyMaxBytes: 1_048_576, batchMax: 1000 },
   });
