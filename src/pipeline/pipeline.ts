@@ -48,7 +48,10 @@ export function pipelineNames(workspace: string): string[] {
     .sort();
 }
 
-/** Reads pipelines/NAME.yaml, which must say that name. Errors: pipeline.missing, and pipeline.invalid with the line. */
+/**
+ * Reads pipelines/NAME.yaml. The pipeline is called like its file, whatever `name` says, which may not be another file's. Errors:
+ * pipeline.missing, and pipeline.invalid with the line.
+ */
 export function loadPipeline(workspace: string, name: string): Pipeline {
   const file = path.join(workspace, "pipelines", `${name}.yaml`);
   if (!NAME.test(name) || !existsSync(file)) {
@@ -61,8 +64,9 @@ export function loadPipeline(workspace: string, name: string): Pipeline {
     });
   }
   const pipeline = parsePipeline(readText(file), { file, workspace });
-  if (pipeline.name === name) return pipeline;
-  // Feature state and experiments are kept by one, the log by the other: two files of one name would mix what they learn.
+  // Feature state, experiments and log are kept by one name.
+  if (!pipelineNames(workspace).includes(pipeline.name) || pipeline.name === name) return { ...pipeline, name };
+  // A copy that was not given a name of its own: whose is it?
   throw invalid(file, {
     what: `it says name: ${pipeline.name}, and a pipeline is called like its file`,
     hint: `write \`name: ${name}\`, or rename the file to ${pipeline.name}.yaml`,

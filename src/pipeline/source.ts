@@ -16,7 +16,7 @@ const SOURCES_MAX = 1000;
 export const SOURCE = {
   name: key(textLike("^[\\w-]{1,100}$", "letters, digits, `_`, `-`"), {
     required: true,
-    means: "The pipeline's name, as in the file's; used for its files under `models/`.",
+    means: "The pipeline's name, like its file's, which counts; used for its files under `models/`.",
   }),
   model: key(textLike("^[\\w.-]{1,100}$", "letters, digits, `_`, `-`, `.`"), {
     required: true,

@@ -120,7 +120,7 @@ test("a file that is too long is refused before it is read", () => {
   }
 });
 
-test("a file that says another name than its own is refused: two of one name would mix what they learn", () => {
+test("a file that says the name of another is refused: two of one name would mix what they learn; else it is called like its file", () => {
   const dir = mkdtempSync(path.join(tmpdir(), "sentinel-pipeline-"));
   try {
     mkdirSync(path.join(dir, "pipelines"));
@@ -132,6 +132,8 @@ test("a file that says another name than its own is refused: two of one name wou
     expect(() => loadPipeline(dir, "copy")).toThrow(
       /copy\.yaml: it says name: card, and a pipeline is called like its file/,
     );
+    rmSync(path.join(dir, "pipelines", "card.yaml"));
+    expect(loadPipeline(dir, "copy").name).toBe("copy");
   } finally {
     rmSync(dir, { recursive: true });
   }
