@@ -1,7 +1,7 @@
 // Pace: how long requests wait to be answered; where that delay stays, how many are taken in so that those answered are answered soon.
 
 /** A wait that is no overload. */
-const WAIT_MS_FINE = 20;
+const WAIT_MS_FINE = 40;
 /** What requests that are taken in under overload wait; reading them and writing the answers of their turn come on top. */
 const WAIT_MS_AIM = 12;
 /** Longer waits for so long, and not becoming shorter, is overload; one that shrinks is what a pause left behind. */
