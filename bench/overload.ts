@@ -1,9 +1,7 @@
 // Overload: four times what the server can answer, in an open loop: what is accepted, what is refused, memory, and how soon it is over.
 import { assert } from "../src/core/errors.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
-import type { LoadResult, LoadTask } from "./load-own.ts";
-import { runOwn } from "./peers.ts";
-import { preparedWorkspace, residentMb, sentinelServer, writeBodies } from "./serving.ts";
+import { loader, residentMb, type ServerSide, withServer } from "./serving.ts";
 
 const TIMES = 4;
 const SECONDS = 30;
@@ -15,39 +13,20 @@ const CONNECTIONS = 1000;
 const CAPACITY_CONNECTIONS = 16;
 const MEMORY_EVERY_MS = 1000;
 
-export const bench: Bench = {
-  async run(options): Promise<Figures> {
-    const workspace = await preparedWorkspace(options);
-    const bodiesFile = await writeBodies(options);
-    const server = await sentinelServer(workspace.dir);
-    try {
-      return await measure(options, { server, bodiesFile });
-    } finally {
-      await server.stop();
-    }
-  },
-};
+export const bench: Bench = { run: (options) => withServer(options, (on) => measure(options, on)) };
 
-async function measure(
-  options: BenchOptions,
-  {
-    server,
-    bodiesFile,
-  }: { readonly server: { readonly port: number; readonly pid: number }; readonly bodiesFile: string },
-): Promise<Figures> {
-  let loads = 0;
-  const load = (task: Partial<LoadTask>): Promise<LoadResult> =>
-    runOwn<LoadResult>("load-own", {
+async function measure(options: BenchOptions, { server, bodiesFile }: ServerSide): Promise<Figures> {
+  const load = loader(
+    {
       port: server.port,
-      path: "/predict",
       connections: CAPACITY_CONNECTIONS,
       seconds: CAPACITY_SECONDS,
       bodiesFile,
-      prefix: `o${options.seed}-${loads++}-`,
       warmUp: 0,
       windowSeconds: 1,
-      ...task,
-    });
+    },
+    `o${options.seed}`,
+  );
   const { perSecond } = await load({ warmUp: WARM_UP });
   const memory = [residentMb(server.pid)];
   const timer = setInterval(() => memory.push(residentMb(server.pid)), MEMORY_EVERY_MS);

@@ -4,7 +4,9 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { numberAt, textAt } from "../src/core/table.ts";
-import type { BenchOptions } from "./bench.ts";
+import type { BenchOptions, Figures } from "./bench.ts";
+import type { LoadResult, LoadTask } from "./load-own.ts";
+import { runOwn } from "./peers.ts";
 import { loadTransactions, ROOT, referenceFile, temporaryFolder } from "./workspace.ts";
 
 const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
@@ -122,4 +124,35 @@ export function processorSeconds(pid: number): number {
 export function residentMb(pid: number, which: "VmRSS" | "VmHWM" = "VmRSS"): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(new RegExp(`${which}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
+}
+
+/** A load on one server from a process of its own: what a task leaves out is in `common`, and no two loads have an id in common. */
+export function loader(
+  common: Omit<LoadTask, "path" | "prefix">,
+  prefix: string,
+): (task: Partial<LoadTask>) => Promise<LoadResult> {
+  let loads = 0;
+  return (task) =>
+    runOwn<LoadResult>("load-own", { path: "/predict", prefix: `${prefix}-${loads++}-`, ...common, ...task });
+}
+
+/** A server of the prepared workspace, with its candidate in shadow, for as long as `measure` takes. */
+export async function withServer(
+  options: BenchOptions,
+  measure: (on: ServerSide) => Promise<Figures>,
+): Promise<Figures> {
+  const workspace = await preparedWorkspace(options);
+  const bodiesFile = await writeBodies(options);
+  const server = await sentinelServer(workspace.dir);
+  try {
+    return await measure({ server, bodiesFile });
+  } finally {
+    await server.stop();
+  }
+}
+
+/** A server and a file with bodies for it. */
+export interface ServerSide {
+  readonly server: { readonly port: number; readonly pid: number };
+  readonly bodiesFile: string;
 }

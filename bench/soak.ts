@@ -1,9 +1,7 @@
 // Soak: half of what the server can answer, for minutes: memory and latency by minute, and whether every answer is in the log.
 import { assert } from "../src/core/errors.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
-import type { LoadResult, LoadTask } from "./load-own.ts";
-import { runOwn } from "./peers.ts";
-import { preparedWorkspace, residentMb, sentinelServer, writeBodies } from "./serving.ts";
+import { loader, residentMb, type ServerSide, withServer } from "./serving.ts";
 
 const CONNECTIONS = 16;
 /** Each with one request under way: enough for a pause of a tenth of a second at 2,500 per second. */
@@ -12,39 +10,20 @@ const CAPACITY_SECONDS = 5;
 const WARM_UP = 3000;
 const MINUTE_S = 60;
 
-export const bench: Bench = {
-  async run(options): Promise<Figures> {
-    const workspace = await preparedWorkspace(options);
-    const bodiesFile = await writeBodies(options);
-    const server = await sentinelServer(workspace.dir);
-    try {
-      return await measure(options, { server, bodiesFile });
-    } finally {
-      await server.stop();
-    }
-  },
-};
+export const bench: Bench = { run: (options) => withServer(options, (on) => measure(options, on)) };
 
-async function measure(
-  options: BenchOptions,
-  {
-    server,
-    bodiesFile,
-  }: { readonly server: { readonly port: number; readonly pid: number }; readonly bodiesFile: string },
-): Promise<Figures> {
-  let loads = 0;
-  const load = (task: Partial<LoadTask>): Promise<LoadResult> =>
-    runOwn<LoadResult>("load-own", {
+async function measure(options: BenchOptions, { server, bodiesFile }: ServerSide): Promise<Figures> {
+  const load = loader(
+    {
       port: server.port,
-      path: "/predict",
       connections: CONNECTIONS,
       seconds: CAPACITY_SECONDS,
       bodiesFile,
-      prefix: `k${options.seed}-${loads++}-`,
       warmUp: 0,
       windowSeconds: MINUTE_S,
-      ...task,
-    });
+    },
+    `k${options.seed}`,
+  );
   const { perSecond } = await load({ warmUp: WARM_UP });
   const rate = Math.round(perSecond / 2);
   const before = await logged(server.port);

@@ -85,7 +85,8 @@ function splitPartStep(to: number, [a, mark, number]: readonly number[]): Step {
   };
 }
 
-function ofText(compute: (value: string) => string): FunctionRule {
+/** A text to a text; missing stays missing. */
+export function ofText(compute: (value: string) => string): FunctionRule {
   const step: FunctionRule["step"] =
     (to, [a]) =>
     (_, t) => {

@@ -1,7 +1,7 @@
 // The closed list of functions: what each takes, gives and does.
 import { distanceKm } from "../core/place.ts";
 import type { FunctionRule } from "./function-rule.ts";
-import { TEXT_FUNCTIONS } from "./functions-text.ts";
+import { ofText, TEXT_FUNCTIONS } from "./functions-text.ts";
 import { TIME_FUNCTIONS } from "./functions-time.ts";
 import type { Bank, Step } from "./steps.ts";
 import { finite, isMissing, testTexts } from "./steps.ts";
@@ -14,16 +14,6 @@ const ARGUMENTS_MAX = 100;
 /** A number to a number. Each has its step written out, since numbers handed to a function given as a value are allocated. */
 function ofNumber(step: (to: number, a: number) => Step): FunctionRule {
   return { takes: "number", least: 1, most: 1, gives: "number", step: (to, [a]) => step(to, a) };
-}
-
-function ofText(compute: (value: string) => string): FunctionRule {
-  const step: FunctionRule["step"] =
-    (to, [a]) =>
-    (_, t) => {
-      const text = t[a];
-      t[to] = text === null ? null : compute(text);
-    };
-  return { takes: "text", least: 1, most: 1, gives: "text", step };
 }
 
 function ofTwoTexts(test: (text: string, part: string) => boolean): FunctionRule {

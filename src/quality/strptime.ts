@@ -1,28 +1,14 @@
 // Python's strptime as a test: can a text be read by a format, to a date that exists (documentation of datetime, "Format Codes"; locale C).
+import { abbreviated, MONTHS, WEEKDAYS } from "./english-dates.ts";
 
-const DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-const MONTHS = [
-  "january",
-  "february",
-  "march",
-  "april",
-  "may",
-  "june",
-  "july",
-  "august",
-  "september",
-  "october",
-  "november",
-  "december",
-];
-const short = (names: readonly string[]): string => names.map((name) => name.slice(0, 3)).join("|");
+const short = (names: readonly string[]): string => abbreviated(names).join("|");
 /** Longer names first, so that none is cut short by another. */
 const long = (names: readonly string[]): string => [...names].sort((a, b) => b.length - a.length).join("|");
 
 /** What each directive takes; a match takes the first way that fits, and what is left over is a fault. */
 const DIRECTIVES: Readonly<Record<string, string>> = {
-  a: short(DAYS),
-  A: long(DAYS),
+  a: short(WEEKDAYS),
+  A: long(WEEKDAYS),
   b: short(MONTHS),
   B: long(MONTHS),
   d: "3[01]|[12]\\d|0[1-9]|[1-9]| [1-9]",

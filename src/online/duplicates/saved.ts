@@ -20,13 +20,16 @@ const HEAD_BYTES_MAX = 4096;
 /** About two milliseconds of hashing. */
 const PIECE_BYTES = 1 << 20;
 
-/** Saves the filter; nothing to save before the first prediction. `filter` must have every id of the log. Errors: log.*. */
-export async function saveIds(of: {
+/** A filter, the log whose ids it has, and where it is saved. */
+interface IdPlace {
   readonly filter: IdFilter;
   readonly log: PredictionLog;
   readonly store: SnapshotStore;
   readonly pipeline: string;
-}): Promise<void> {
+}
+
+/** Saves the filter; nothing to save before the first prediction. `filter` must have every id of the log. Errors: log.*. */
+export async function saveIds(of: IdPlace): Promise<void> {
   const { filter, log, store, pipeline } = of;
   const newest = (await log.recent(1)).at(-1);
   if (newest === undefined || newest.sequence === 0) return;
@@ -38,12 +41,7 @@ export async function saveIds(of: {
 }
 
 /** Fills the filter with what was saved for this very log; gives the last entry that it knows, 0 for nothing. Errors: log.*. */
-export async function loadIds(of: {
-  readonly filter: IdFilter;
-  readonly log: PredictionLog;
-  readonly store: SnapshotStore;
-  readonly pipeline: string;
-}): Promise<number> {
+export async function loadIds(of: IdPlace): Promise<number> {
   const { filter, log, store, pipeline } = of;
   const saved = unpack(await store.load(nameOf(pipeline)));
   if (saved === null) return 0;

@@ -1,22 +1,8 @@
 // The English words that dateutil knows.
+import { abbreviated, MONTHS, WEEKDAYS } from "../english-dates.ts";
 
-const WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-const WEEKDAYS_LONG = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const MONTHS_LONG = [
-  "january",
-  "february",
-  "march",
-  "april",
-  "may",
-  "june",
-  "july",
-  "august",
-  "september",
-  "october",
-  "november",
-  "december",
-];
+const WEEKDAY_WORDS = [...abbreviated(WEEKDAYS), ...WEEKDAYS];
+const MONTHS_SHORT = abbreviated(MONTHS);
 const UNITS = [
   ["h", "hour", "hours"],
   ["m", "minute", "minutes"],
@@ -25,12 +11,12 @@ const UNITS = [
 const JUMPS = " |.|,|;|-|/|'|at|on|and|ad|m|t|of|st|nd|rd|th".split("|");
 
 export const DateWords = {
-  weekday: (token: string): boolean => [...WEEKDAYS, ...WEEKDAYS_LONG].includes(token.toLowerCase()),
+  weekday: (token: string): boolean => WEEKDAY_WORDS.includes(token.toLowerCase()),
   /** 1 to 12. */
   month(token: string): number | null {
     const word = token.toLowerCase();
     if (word === "sept") return 9;
-    const at = Math.max(MONTHS.indexOf(word), MONTHS_LONG.indexOf(word));
+    const at = Math.max(MONTHS_SHORT.indexOf(word), MONTHS.indexOf(word));
     return at < 0 ? null : at + 1;
   },
   half(token: string): "am" | "pm" | null {
