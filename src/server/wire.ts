@@ -68,6 +68,8 @@ export function wiresOf(options: WireOptions): Wires {
     heads: new Map(),
     tail: "",
     tailOf: Number.NaN,
+    okStart: "",
+    okOf: null,
     toHttp: (socket) => {
       for (const listener of listeners) listener.call(server, socket);
     },
@@ -118,6 +120,9 @@ interface Shared {
   /** The last lines of every head, and the second that they name. */
   tail: string;
   tailOf: number;
+  /** The first lines of an answer with 200, and what its head is made of. */
+  okStart: string;
+  okOf: readonly string[] | null;
 }
 
 /** Requests of one connection that are under way at once; what is sent further ahead stays in its socket. */
@@ -204,20 +209,15 @@ class Wire {
     const { socket, shared } = this;
     if (socket.destroyed || this.over) return;
     const { status, head, text } = answer!;
-    let lines = "";
-    for (let i = 0; i < head.length; i += 2) {
-      // Who says that the connection ends says it instead of the tail.
-      if (head[i] === "connection") this.ending = true;
-      else lines += `${head[i]}: ${head[i + 1]}\r\n`;
-    }
+    for (let i = 0; i < head.length; i += 2) if (head[i] === "connection") this.ending = true;
     if (shared.closing || (this.ended && this.rest === null)) this.ending = true;
     const isLast = this.ending && this.asked.length === 0;
     const bytes = Buffer.byteLength(text);
-    const start = `HTTP/1.1 ${status === 200 ? "200 OK" : `${status} ${STATUS_CODES[status] ?? "Error"}`}\r\n`;
+    const start = status === 200 ? startOfOk(shared, head) : startOf(status, head);
     const tail = tailOf(shared, isLast);
     // As many bytes as characters: then both are ASCII, which is written fastest as Latin-1.
     socket.write(
-      `${start}${lines}content-length: ${bytes}\r\n${REQUEST_ID}: ${id}\r\n${tail}${text}`,
+      `${start}content-length: ${bytes}\r\n${REQUEST_ID}: ${id}\r\n${tail}${text}`,
       bytes === text.length ? "latin1" : "utf8",
     );
     this.over = isLast;
@@ -341,6 +341,25 @@ function headOf({ heads }: Shared, text: string): PlainHead | null {
   if (heads.size >= HEADS_MAX) heads.clear();
   heads.set(text, head);
   return head;
+}
+
+/** The lines that an answer begins with, but for its length and id. */
+function startOf(status: number, head: readonly string[]): string {
+  let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\n`;
+  for (let i = 0; i < head.length; i += 2) {
+    // Who says that the connection ends says it instead of the tail.
+    if (head[i] !== "connection") lines += `${head[i]}: ${head[i + 1]}\r\n`;
+  }
+  return lines;
+}
+
+/** Mostly the same one. */
+function startOfOk(shared: Shared, head: readonly string[]): string {
+  if (shared.okOf !== head) {
+    shared.okStart = startOf(200, head);
+    shared.okOf = head;
+  }
+  return shared.okStart;
 }
 
 /** The lines that every answer ends its head with. */
