@@ -50,6 +50,7 @@ test.each([
   ["a host with a user", HEAD, PLAIN.replace("host: a", "host: a@b")],
   ["a host whose port is none", HEAD, PLAIN.replace("host: a", "host: a:65536")],
   ["an empty host", HEAD, PLAIN.replace("host: a", "host:")],
+  ["an address that is not spelled as short as can be", HEAD, PLAIN.replace("host: a", "host: [2001:0db8::1]")],
   ["a host that is half an address", HEAD, PLAIN.replace("host: a", "host: [::1")],
   ["no length", HEAD, PLAIN.replace("content-length: 2\r\n", "")],
   ["a length and chunks", HEAD, `${PLAIN}Transfer-Encoding: chunked\r\n`],
@@ -294,6 +295,12 @@ test.each<readonly [string, string, (body: string) => string, number]>([
   expect(outcomeOf(byNode)).toBe(outcomeOf(byWire));
   expect(outcomeOf(byApp)).toBe(outcomeOf(byWire));
   expect(statuses(byWire)).toEqual([String(status)]);
+});
+
+test.each(["[2001:db8::1]", "[2001:0db8::1]"])("all roads take or refuse an address alike: %s", async (host) => {
+  const whole = request().replace("host: a", `host: ${host}`);
+  const byWire = statuses(await talk(port, [whole], 1));
+  expect(statuses(await talk(port, [whole.replace("/predict", "/predict?")], 1))).toEqual(byWire);
 });
 
 test.each(["a b", "a/b", "a@b", "a:65536", "<a>", "[a"])("a Host that names no host is refused: %s", async (host) => {
