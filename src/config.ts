@@ -15,6 +15,8 @@ export interface Config {
   readonly mlflow: MlflowConfig | null;
   /** Where several servers keep their feature state together; null: each in its own memory. */
   readonly redis: RedisConfig | null;
+  /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
+  readonly grpcPort: number | null;
   readonly stateDir: string;
   readonly reportsDir: string;
   /** Who acts, for runs and the journal. */
@@ -70,6 +72,7 @@ const READ = [
   "SENTINEL_KEYS",
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
+  "SENTINEL_GRPC_PORT",
 ] as const;
 
 /**
@@ -105,6 +108,7 @@ export function loadConfig(options: {
     registryDir: path.join(workspace, "models"),
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
+    grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
@@ -271,6 +275,18 @@ function serverAddress(uri: string, named: string): string {
   }
   if (url.search !== "" || url.hash !== "") throw wrong("has a ? or # part", "give the address alone");
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+}
+
+const PORT_MAX = 65_535;
+
+/** Beside a service named `sentinel-grpc` Kubernetes sets the variable to that service's address, which is no setting of ours. */
+function grpcPortOf(text: string): number | null {
+  const given = text.trim();
+  if (given === "" || ADDRESS_OF_KUBERNETES.test(given)) return null;
+  if (/^\d{1,5}$/.test(given) && Number(given) <= PORT_MAX) return Number(given);
+  throw new SentinelError("config.invalid", `SENTINEL_GRPC_PORT is ${JSON.stringify(given)}`, {
+    hint: `use a port from 0 (takes a free one) to ${PORT_MAX}, such as 50051, or unset it to answer no gRPC`,
+  });
 }
 
 const REDIS_PORT = 6379;
