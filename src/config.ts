@@ -15,6 +15,8 @@ export interface Config {
   readonly mlflow: MlflowConfig | null;
   /** Where several servers keep their feature state together; null: each in its own memory. */
   readonly redis: RedisConfig | null;
+  /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
+  readonly grpcPort: number | null;
   /** The PostgreSQL that is the store of rules, pipelines, alerts and audit; null: a file in `stateDir`. */
   readonly database: DatabaseConfig | null;
   /** The PostgreSQL that holds the ledger of a gateway; where it is not said apart, the store's. */
@@ -88,6 +90,7 @@ const READ = [
   "SENTINEL_KEYS",
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
+  "SENTINEL_GRPC_PORT",
   "SENTINEL_DATABASE_URL",
 ] as const;
 
@@ -124,6 +127,7 @@ export function loadConfig(options: {
     registryDir: path.join(workspace, "models"),
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
+    grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
     database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),
     ledger: databaseOf(environment.LEDGER_DATABASE_URL || environment.SENTINEL_DATABASE_URL || ""),
     brain: brainOf(environment),
@@ -298,6 +302,18 @@ function serverAddress(uri: string, named: string): string {
   }
   if (url.search !== "" || url.hash !== "") throw wrong("has a ? or # part", "give the address alone");
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+}
+
+const PORT_MAX = 65_535;
+
+/** Beside a service named `sentinel-grpc` Kubernetes sets the variable to that service's address, which is no setting of ours. */
+function grpcPortOf(text: string): number | null {
+  const given = text.trim();
+  if (given === "" || ADDRESS_OF_KUBERNETES.test(given)) return null;
+  if (/^\d{1,5}$/.test(given) && Number(given) <= PORT_MAX) return Number(given);
+  throw new SentinelError("config.invalid", `SENTINEL_GRPC_PORT is ${JSON.stringify(given)}`, {
+    hint: `use a port from 0 (takes a free one) to ${PORT_MAX}, such as 50051, or unset it to answer no gRPC`,
+  });
 }
 
 const REDIS_PORT = 6379;

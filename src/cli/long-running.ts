@@ -18,7 +18,8 @@ export function tlsOf(options: VerbOptions): Tls | undefined {
   return { cert: pemIn(cert), key: pemIn(key) };
 }
 
-function pemIn(file: string): string {
+/** A PEM file. Errors: config.invalid. */
+export function pemIn(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {

@@ -1,7 +1,7 @@
 // Access: which routes ask for a key, which key may do what, and how often.
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
-import { findKey, isFor, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
+import { bearerIn, findKey, isFor, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { KeyStore } from "../ports/keys.ts";
 import type { Clock } from "../ports/ports.ts";
@@ -165,15 +165,6 @@ export class Access {
 /** The key that a request carries, or null. */
 export function keyIn(headers: { get(name: string): string | null }): string | null {
   return bearerIn(headers.get("x-api-key"), headers.get("authorization"));
-}
-
-/** The key of X-API-Key, else of an Authorization header. */
-export function bearerIn(
-  apiKey: string | readonly string[] | null | undefined,
-  authorization: string | null | undefined,
-): string | null {
-  if (typeof apiKey === "string") return apiKey;
-  return /^Bearer +(\S+)\s*$/i.exec(authorization ?? "")?.[1] ?? null;
 }
 
 /** Whether nobody but this machine reaches an address. */

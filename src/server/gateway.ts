@@ -2,12 +2,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { bearerIn } from "../core/key.ts";
 import type { Gateway, GatewayCounters } from "../gateway/gateway.ts";
 import type { Pool } from "../gateway/pool.ts";
 import type { LedgerWriter } from "../gateway/writer.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Clock } from "../ports/ports.ts";
-import { type Access, bearerIn } from "./access.ts";
+import type { Access } from "./access.ts";
 import { decode } from "./body.ts";
 import { type Listening, listen, type Tls } from "./listen.ts";
 import { bugOf, PROBLEM_TYPE, problemHeaders, problemOf } from "./problem.ts";
