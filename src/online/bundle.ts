@@ -46,7 +46,7 @@ export interface RefitFacts {
   /** Up to where the judged model was calibrated; its figures are about days after that. */
   readonly judgedUpTo: number;
   readonly unseenRows: number;
-  /** Population stability index of raw margins, before the calibration was carried over. */
+  /** Population stability index of both scores by the judged calibration, before it was carried over. */
   readonly scoreShift: number;
   /** Share of the judged model's highest rows that are among the refitted model's. */
   readonly alertAgreement: number;

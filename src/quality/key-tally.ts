@@ -69,6 +69,25 @@ export class KeyTally {
     if (this.table.isFull()) this.grow();
   }
 
+  /** All keys of a batch; the same as one by one. */
+  addAll(
+    keys: { readonly first: Float64Array; readonly second: Float64Array },
+    rowOf: (row: number) => number,
+  ): void {
+    const { first, second } = keys;
+    for (let i = 0; i < first.length; i++) {
+      if (Number.isNaN(first[i])) continue;
+      // Mostly the key is known, and nobody asks which rows repeat it.
+      if (!this.found.notesRows && this.again(first[i], second[i])) continue;
+      this.add(first[i], second[i], rowOf(i));
+    }
+  }
+
+  private again(first: number, second: number): boolean {
+    if (second === 0 && first >= 0 && first < SMALL_MAX && Math.floor(first) === first) return this.small.again(first);
+    return this.table?.again(first + 0, second) ?? false;
+  }
+
   finish(): TallyResult {
     const { found, table, partitions } = this;
     this.small.count(found);
@@ -104,14 +123,14 @@ class Found {
   private modes = 0;
   private modeRows: number[] = [];
   readonly repeated = new FaultSample();
-  private readonly rows: boolean;
+  readonly notesRows: boolean;
 
-  constructor(rows: boolean) {
-    this.rows = rows;
+  constructor(notesRows: boolean) {
+    this.notesRows = notesRows;
   }
 
   repeat(row: number): void {
-    if (this.rows) this.repeated.add(row);
+    if (this.notesRows) this.repeated.add(row);
   }
 
   key(count: number, row: number): void {
@@ -137,6 +156,13 @@ class Found {
 class SmallCounts {
   private counts: Uint32Array | null = null;
   private rows = new Uint32Array();
+
+  /** Counts a value that was counted before; false for any other. */
+  again(value: number): boolean {
+    if (this.counts === null || this.counts[value] === 0) return false;
+    this.counts[value]++;
+    return true;
+  }
 
   add(value: number, row: number, found: Found): void {
     if (this.counts === null) {
@@ -175,6 +201,21 @@ class SlotTable {
 
   isFull(): boolean {
     return this.used > this.slots * LOAD_MAX;
+  }
+
+  /** Counts a key that was counted before, by a row before; false for any other. */
+  again(first: number, second: number): boolean {
+    const { keys, counts } = this;
+    const mask = this.slots - 1;
+    let slot = slotOf(first, second) & mask;
+    while (counts[slot] !== 0) {
+      if (keys[2 * slot] === first && keys[2 * slot + 1] === second) {
+        counts[slot]++;
+        return true;
+      }
+      slot = (slot + 1) & mask;
+    }
+    return false;
   }
 
   /** `found.repeat` receives a row as soon as its key is known to occur again. */

@@ -60,6 +60,7 @@ export class OrderStatistics {
     let before = place.from;
     for (let bucket = 0; bucket < STEP_BUCKETS; bucket++) {
       const size = place.buckets[bucket];
+      if (size === 0) continue;
       const inside = own.filter((rank) => rank >= before && rank < before + size);
       if (inside.length > 0) {
         const path = [...place.path, bucket];
@@ -70,6 +71,40 @@ export class OrderStatistics {
       }
       before += size;
     }
+  }
+}
+
+/** Ranks that several checks ask of one column's numbers, which are looked at once for all of them. */
+export class SharedOrder {
+  private readonly asked: ((count: number) => readonly number[])[] = [];
+  private readonly statistics = new OrderStatistics((count) => this.asked.flatMap((ranks) => ranks(count)));
+  private last: object | null = null;
+  private isWhole = false;
+
+  ask(ranks: (count: number) => readonly number[]): void {
+    this.asked.push(ranks);
+  }
+
+  /** `batch` tells the same numbers, which the next check brings as well, from those after them. */
+  add(batch: object, values: Float64Array): void {
+    if (batch === this.last) return;
+    this.last = batch;
+    this.statistics.add(values);
+  }
+
+  /** As {@link OrderStatistics.endPass}; the first check that asks ends the pass for all. */
+  endPass(): boolean {
+    if (this.last !== null) this.isWhole = this.statistics.endPass();
+    this.last = null;
+    return this.isWhole;
+  }
+
+  get total(): number {
+    return this.statistics.total;
+  }
+
+  at(rank: number): number {
+    return this.statistics.at(rank);
   }
 }
 
@@ -91,10 +126,12 @@ class Place {
     const { path, buckets } = this;
     const depth = path.length;
     for (let i = 0; i < values.length; i++) {
-      CELL[0] = values[i] + 0;
-      if (Number.isNaN(CELL[0]) || (depth > 0 && !holds(path))) continue;
+      const value = values[i] + 0;
+      if (Number.isNaN(value)) continue;
+      CELL[0] = value;
+      if (depth > 0 && !holds(path)) continue;
       buckets[bitsAt(depth)]++;
-      if (this.kept !== null) this.keep(CELL[0], keptMax);
+      if (this.kept !== null) this.keep(value, keptMax);
     }
   }
 

@@ -58,7 +58,7 @@ function refitSection(facts: RefitFacts, day: (time: number) => string): string 
 What serves was fitted once more, with the parameters and the number of trees of the judged model, on ${facts.rows} transactions (${facts.frauds} frauds) of ${day(facts.from)} … ${day(facts.to)}.
 It has seen the evaluation slice, so **no figure of this card is its own**: metrics, importance and pictures are those of the judged twin, which lies in \`twin/\`.
 Calibration and thresholds are the twin's, carried over by equal ranks on ${facts.unseenRows} newer rows that neither model has seen: there, both flag the same share.
-Before that, the raw scores of the two differed by a PSI of ${format(facts.scoreShift)}; ${(100 * facts.alertAgreement).toFixed(1)} % of the highest rows are the same.
+Before that, the scores of the two differed by a PSI of ${format(facts.scoreShift)}; ${(100 * facts.alertAgreement).toFixed(1)} % of the highest rows are the same.
 `;
 }
 

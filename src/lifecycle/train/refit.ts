@@ -1,7 +1,7 @@
 // Refit: the judged model once more, from all days with matured labels, to serve in its place; what carries over, and whether it may.
-import { quantileSorted } from "../../core/stats.ts";
 import { type Check, type Verdict, verdictOf } from "../../core/verdict.ts";
 import { psi } from "../../drift/psi.ts";
+import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
 import { equate } from "../../ml/calibration/train/equate.ts";
 import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
 import { takeMatrixRows } from "../../ml/matrix.ts";
@@ -22,8 +22,8 @@ const AGREEMENT_MIN = 0.5;
 /** Highest rows compared at least: the agreement on fewer is mostly luck. */
 const TOP_ROWS_MIN = 50;
 
-/** Where the scores of the two models are cut for the shift: tenths, and the top, where alerts are. */
-const CUTS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99] as const;
+/** Probabilities at which the two models' scores are cut for the shift. Below the first of them nobody decides anything, and margins wander. */
+const CUTS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9] as const;
 
 /** The model that serves, beside the judged one. */
 export interface Refit {
@@ -68,7 +68,7 @@ export async function refit(
     frauds: learned.frauds,
     judgedUpTo: Math.floor(split.calibrate.to),
     unseenRows: unseen.rows.length,
-    scoreShift: shiftBetween(known, fresh),
+    scoreShift: shiftBetween(judged.calibration, known, fresh),
     alertAgreement: agreementBetween(known, fresh, pipeline.decisions.reviewShare),
   };
   return { fitted, learned, facts, verdict: verdictOf("refit", checksOf(facts)) };
@@ -89,7 +89,7 @@ function checksOf({ unseenRows, scoreShift, alertAgreement }: RefitFacts): Check
       passed: scoreShift <= SHIFT_MAX,
       observed: `PSI ${shift}`,
       required: `at most ${SHIFT_MAX}`,
-      reason: `score shift: on the same rows the refitted model's raw scores are another population than the judged one's (PSI ${shift}, at most ${SHIFT_MAX}), so the judged figures say little about it; ${refuse}`,
+      reason: `score shift: on the same rows the refitted model's scores, calibrated as the judged one's, are another population (PSI ${shift}, at most ${SHIFT_MAX}), so the judged figures say little about it; ${refuse}`,
     },
     {
       name: "same alerts",
@@ -101,13 +101,14 @@ function checksOf({ unseenRows, scoreShift, alertAgreement }: RefitFacts): Check
   ];
 }
 
-/** PSI of the raw margins on the same rows, before anything is carried over. */
-function shiftBetween(known: Float64Array, fresh: Float64Array): number {
-  const sorted = Float64Array.from(known).sort();
-  const edges = [...new Set(CUTS.map((share) => quantileSorted(sorted, share)))];
+/** PSI of what the margins of both mean by one calibration on the same rows, before anything is carried over. */
+function shiftBetween(calibration: Calibration, known: Float64Array, fresh: Float64Array): number {
   const counts = (margins: Float64Array): number[] => {
-    const bins = new Array<number>(edges.length + 1).fill(0);
-    for (const margin of margins) bins[edges.filter((edge) => margin >= edge).length]++;
+    const bins = new Array<number>(CUTS.length + 1).fill(0);
+    for (const margin of margins) {
+      const probability = calibrate(calibration, margin);
+      bins[CUTS.filter((cut) => probability >= cut).length]++;
+    }
     return bins;
   };
   return psi({ reference: counts(known), window: counts(fresh) });
