@@ -48,19 +48,16 @@ const FIGURES = new WeakMap<Float64Array, BatchFigures>();
 export function figuresOf(values: Float64Array): BatchFigures {
   const known = FIGURES.get(values);
   if (known !== undefined) return known;
-  let count = 0;
+  let gaps = 0;
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
   for (let row = 0; row < values.length; row++) {
     const value = values[row];
-    if (Number.isNaN(value)) continue;
-    if (count === 0) {
-      min = value;
-      max = value;
-    } else if (value < min) min = value;
-    else if (value > max) max = value;
-    count++;
+    if (value < min) min = value;
+    if (value > max) max = value;
+    if (Number.isNaN(value)) gaps++;
   }
+  const count = values.length - gaps;
   const figures = count === 0 ? { count, min: Number.NaN, max: Number.NaN } : { count, min, max };
   FIGURES.set(values, figures);
   return figures;

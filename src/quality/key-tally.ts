@@ -75,17 +75,25 @@ export class KeyTally {
     rowOf: (row: number) => number,
   ): void {
     const { first, second } = keys;
-    for (let i = 0; i < first.length; i++) {
-      if (Number.isNaN(first[i])) continue;
-      // Mostly the key is known, and nobody asks which rows repeat it.
-      if (!this.found.notesRows && this.again(first[i], second[i])) continue;
+    for (let i = this.nextNew(first, second, 0); i < first.length; i = this.nextNew(first, second, i + 1))
       this.add(first[i], second[i], rowOf(i));
-    }
   }
 
-  private again(first: number, second: number): boolean {
-    if (second === 0 && first >= 0 && first < SMALL_MAX && Math.floor(first) === first) return this.small.again(first);
-    return this.table?.again(first + 0, second) ?? false;
+  /** Counts keys that were counted before, up to the next one that {@link add} has to see. */
+  private nextNew(first: Float64Array, second: Float64Array, from: number): number {
+    // Where it matters which rows repeat, each of them has to be seen.
+    const isSeen = this.found.notesRows;
+    const small = isSeen ? NOTHING : this.small.counted;
+    const table = isSeen ? null : this.table;
+    for (let i = from; i < first.length; i++) {
+      const key = first[i];
+      if (Number.isNaN(key)) continue;
+      if (second[i] === 0 && key >= 0 && key < SMALL_MAX && Math.floor(key) === key) {
+        if (small.length === 0 || small[key] === 0) return i;
+        small[key]++;
+      } else if (table === null || !table.again(key + 0, second[i])) return i;
+    }
+    return first.length;
   }
 
   finish(): TallyResult {
@@ -157,11 +165,9 @@ class SmallCounts {
   private counts: Uint32Array | null = null;
   private rows = new Uint32Array();
 
-  /** Counts a value that was counted before; false for any other. */
-  again(value: number): boolean {
-    if (this.counts === null || this.counts[value] === 0) return false;
-    this.counts[value]++;
-    return true;
+  /** By value; empty before the first. */
+  get counted(): Uint32Array {
+    return this.counts ?? NOTHING;
   }
 
   add(value: number, row: number, found: Found): void {
@@ -319,6 +325,7 @@ class Partitions {
   }
 }
 
+const NOTHING = new Uint32Array();
 const CELL = new Float64Array(2);
 const BITS = new Uint32Array(CELL.buffer);
 

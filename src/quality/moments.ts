@@ -1,5 +1,4 @@
 // Sum, mean and standard deviation of numbers that come in batches (Chan, Golub & LeVeque 1979, section 2: the pairwise update).
-import { mean } from "../core/stats.ts";
 import { figuresOf } from "./columns.ts";
 
 export class Moments {
@@ -13,11 +12,18 @@ export class Moments {
   add(values: Float64Array): void {
     const own = present(values);
     if (own.length === 0) return;
-    const center = mean(own);
+    let total = 0;
+    let sum = this.sum;
+    for (let i = 0; i < own.length; i++) {
+      total += own[i];
+      sum += own[i];
+    }
+    this.sum = sum;
+    const center = total / own.length;
     let spread = 0;
     for (let i = 0; i < own.length; i++) {
-      spread += (own[i] - center) ** 2;
-      this.sum += own[i];
+      const gap = own[i] - center;
+      spread += gap * gap;
     }
     const count = this.count + own.length;
     if (this.count === 0) {

@@ -57,6 +57,7 @@ export class OrderStatistics {
   private settle(place: Place, next: Place[]): void {
     const own = this.ranks!.filter((rank) => rank >= place.from && rank < place.from + place.size());
     if (own.length === 0) return;
+    const kept = place.keptIn(bucketsOf(place, own));
     let before = place.from;
     for (let bucket = 0; bucket < STEP_BUCKETS; bucket++) {
       const size = place.buckets[bucket];
@@ -64,14 +65,26 @@ export class OrderStatistics {
       const inside = own.filter((rank) => rank >= before && rank < before + size);
       if (inside.length > 0) {
         const path = [...place.path, bucket];
-        const kept = place.keptIn(bucket);
-        if (kept !== null) for (const rank of inside) this.found.set(rank, kept[rank - before]);
+        const numbers = kept?.get(bucket);
+        if (numbers !== undefined) for (const rank of inside) this.found.set(rank, numbers[rank - before]);
         else if (path.length * STEP_BITS === WORD_BITS) for (const rank of inside) this.found.set(rank, numberOf(path));
         else next.push(new Place(path, before));
       }
       before += size;
     }
   }
+}
+
+/** The buckets of a place in which ranks lie. */
+function bucketsOf({ from, buckets }: Place, ranks: readonly number[]): ReadonlySet<number> {
+  const own = new Set<number>();
+  let before = from;
+  for (let bucket = 0; bucket < STEP_BUCKETS; bucket++) {
+    const size = buckets[bucket];
+    if (size > 0 && ranks.some((rank) => rank >= before && rank < before + size)) own.add(bucket);
+    before += size;
+  }
+  return own;
 }
 
 /** Ranks that several checks ask of one column's numbers, which are looked at once for all of them. */
@@ -139,16 +152,25 @@ class Place {
     return this.buckets.reduce((sum, size) => sum + size, 0);
   }
 
-  /** The numbers of a bucket in order; null where there were too many to keep. */
-  keptIn(bucket: number): Float64Array | null {
-    if (this.kept === null) return null;
-    const own = new Float64Array(this.buckets[bucket]);
-    let next = 0;
-    for (let i = 0; i < this.count; i++) {
-      CELL[0] = this.kept[i];
-      if (bitsAt(this.path.length) === bucket) own[next++] = this.kept[i];
+  /** The numbers of each of these buckets in order; null where there were too many to keep. */
+  keptIn(buckets: ReadonlySet<number>): ReadonlyMap<number, Float64Array> | null {
+    const { kept, count } = this;
+    if (kept === null) return null;
+    const depth = this.path.length;
+    const wanted = new Uint8Array(STEP_BUCKETS);
+    const own = new Map<number, { readonly numbers: Float64Array; next: number }>();
+    for (const bucket of buckets) {
+      wanted[bucket] = 1;
+      own.set(bucket, { numbers: new Float64Array(this.buckets[bucket]), next: 0 });
     }
-    return own.sort();
+    for (let i = 0; i < count; i++) {
+      CELL[0] = kept[i];
+      const bucket = bitsAt(depth);
+      if (wanted[bucket] === 0) continue;
+      const into = own.get(bucket)!;
+      into.numbers[into.next++] = kept[i];
+    }
+    return new Map([...own].map(([bucket, { numbers }]) => [bucket, numbers.sort()]));
   }
 
   private keep(value: number, keptMax: number): void {
