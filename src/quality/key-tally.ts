@@ -70,10 +70,7 @@ export class KeyTally {
   }
 
   /** All keys of a batch; the same as one by one. */
-  addAll(
-    keys: { readonly first: Float64Array; readonly second: Float64Array },
-    rowOf: (row: number) => number,
-  ): void {
+  addAll(keys: { readonly first: Float64Array; readonly second: Float64Array }, rowOf: (row: number) => number): void {
     const { first, second } = keys;
     for (let i = this.nextNew(first, second, 0); i < first.length; i = this.nextNew(first, second, i + 1))
       this.add(first[i], second[i], rowOf(i));

@@ -13,10 +13,19 @@ import { numericValues, type Rows } from "../rows.ts";
 export const AGGREGATES: readonly ExpectationDefinition[] = [
   extreme("min", (a, b) => a < b),
   extreme("max", (a, b) => a > b),
-  aggregate("mean", ofMoments((moments) => moments.mean())),
+  aggregate(
+    "mean",
+    ofMoments((moments) => moments.mean()),
+  ),
   aggregate("median", (column, { shared }) => median(shared.order(column))),
-  aggregate("stdev", ofMoments((moments) => moments.deviation())),
-  aggregate("sum", ofMoments(({ sum }) => sum)),
+  aggregate(
+    "stdev",
+    ofMoments((moments) => moments.deviation()),
+  ),
+  aggregate(
+    "sum",
+    ofMoments(({ sum }) => sum),
+  ),
 ];
 
 /** A figure of numbers that come in batches; null where they must come once more. */
