@@ -13,12 +13,13 @@ import { SERVE } from "./serve.ts";
 import { SHADOW } from "./shadow.ts";
 import { SOURCE } from "./source.ts";
 import { SPLIT } from "./split.ts";
+import { TRAINING_RUN } from "./training.ts";
 
 /** Headings of docs/configuration.md, each with what stands below it. */
 export const CHAPTERS = {
   "What and where": { ...SOURCE, columns: COLUMNS, aliases: ALIASES },
   "Labels and time": { labels: LABELS, split: SPLIT },
-  Model: { model_parameters: MODEL_PARAMETERS },
+  Model: { model_parameters: MODEL_PARAMETERS, training: TRAINING_RUN },
   Decisions: { decisions: DECISIONS },
   Gates: { gates: GATES },
   "Shadow, drift, retraining": { shadow: SHADOW, drift: DRIFT, retrain: RETRAIN },

@@ -35,6 +35,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     },
     labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
     split: { history: 0.1, calibrate: 0.1, gapMs: 7 * DAY_MS, evaluate: 0.15 },
+    training: { refit: false },
     modelParameters: {
       trees: 300,
       learningRate: 0.1,
