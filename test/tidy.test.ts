@@ -102,7 +102,7 @@ function hiddenImports(source: Source): string[] {
 
 /** Packages that one folder alone may name, so that what they speak to can be exchanged there. */
 const VENDORS: readonly (readonly [folder: string, packages: RegExp])[] = [
-  ["drivers", /^(@duckdb|libsql|ioredis|simple-git)(\/|$)/],
+  ["drivers", /^(@duckdb|libsql|ioredis|aws4fetch|simple-git)(\/|$)/],
   ["server", /^(@hono|hono|prom-client|node:http2?)(\/|$)/],
 ];
 
@@ -332,7 +332,7 @@ test("a test that starts a service is in the group that waits for it", () => {
       pattern.endsWith("/**") ? file.startsWith(pattern.slice(0, -2)) : file === pattern,
     );
   const needy = sources("test", /\.test\.ts$/).filter(({ text }) =>
-    /(mlflow|redis|prometheus)-server\.ts"|\.cache[/"`]/.test(text),
+    /(mlflow|redis|prometheus|s3)-server\.ts"|\.cache[/"`]/.test(text),
   );
   expect(needy.length).toBeGreaterThan(5);
   expect(needy.map(({ file }) => file).filter((file) => !inGroup(file))).toEqual([]);
