@@ -5,6 +5,7 @@ import type { DecidedBy } from "../core/rule.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { ReplyRules } from "../online/reply.ts";
+import type { Rules } from "../online/rules.ts";
 import type { Shadows } from "../online/shadow.ts";
 import type { ArchiveStatus } from "../ports/archive.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
@@ -50,6 +51,16 @@ interface Registered {
 
 /** Clocks of machines that keep time differ by less. */
 const AHEAD_MS_NOTED = 60_000;
+
+/** What a pipeline's page looks at. */
+interface Measured {
+  readonly live: Live;
+  readonly shadows: Shadows;
+  readonly rules: Pick<Rules, "ageMs">;
+  readonly log: Pick<PredictionLog, "health">;
+  /** How the archive stands; null where nothing is archived. */
+  readonly archive: (() => ArchiveStatus) | null;
+}
 
 export type Measures = ReturnType<typeof createMeasures>;
 export type ProcessMeasures = ReturnType<typeof createProcessMeasures>;
@@ -184,14 +195,6 @@ function requestMeasures(
   };
 }
 
-/** What is looked at when somebody asks. */
-interface Measured {
-  readonly live: Live;
-  readonly shadows: Shadows;
-  readonly log: Pick<PredictionLog, "health">;
-  readonly archive: (() => ArchiveStatus) | null;
-}
-
 /** Everything that is measured of one pipeline, each with its name as a label. */
 export function createMeasures(pipeline: string) {
   const maker = makerOf();
@@ -236,6 +239,7 @@ export function createMeasures(pipeline: string) {
   );
   const shadowQueue = gauge("shadow_queue", "Transactions waiting for a candidate.", ["version"]);
   const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
+  const rulesAge = gauge("rules_age_seconds", "Time since the rules were last read from the store with success.");
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
   const ready = gauge("ready", "Whether a champion can answer, as /readyz says.");
   const up = gauge("pipeline_up", "Whether the pipeline is open: its file, schema, log and feature state.");
@@ -391,6 +395,8 @@ export function createMeasures(pipeline: string) {
     }
     const ageMs = from.live.ageMs(now);
     aliasAge.set(ageMs === null ? Number.NaN : ageMs / 1000);
+    const rulesMs = from.rules.ageMs(now);
+    rulesAge.set(rulesMs === null ? Number.NaN : rulesMs / 1000);
     for (const { version, queued, breaker } of candidates) {
       shadowQueue.set({ version }, queued);
       breakers.set({ breaker: version }, breaker === "closed" ? 0 : 1);
