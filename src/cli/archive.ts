@@ -2,7 +2,7 @@
 import { SentinelError } from "../core/errors.ts";
 import { compactArchive, expireArchive } from "../lifecycle/archive/maintain.ts";
 import { type ArchiveVerdict, listArchive, verifyArchive } from "../lifecycle/archive/verify.ts";
-import { type ArchiveInput, archiveNow } from "../lifecycle/archive/write.ts";
+import { type ArchiveInput, archiveLock, archiveNow } from "../lifecycle/archive/write.ts";
 import { schemaIfThere } from "../lifecycle/data/schema-file.ts";
 import { integerOption } from "./options.ts";
 import type { Verb, VerbContext, VerbOptions, VerbResult } from "./verb.ts";
@@ -29,7 +29,7 @@ export const verb: Verb = {
 
 async function write(context: VerbContext, input: ArchiveInput): Promise<VerbResult> {
   const ports = context.ports();
-  const lock = await (await ports.lock()).acquire(`archive-${input.pipeline.name.toLowerCase()}`);
+  const lock = await (await ports.lock()).acquire(archiveLock("write", input.pipeline));
   try {
     const run = await archiveNow(ports, input);
     context.output.line(

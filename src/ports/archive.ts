@@ -39,7 +39,10 @@ export interface ArchiveFiles {
     batches: AsyncIterable<ArchiveRows & { readonly days: readonly string[] }>,
     options: ArchiveFormat & { readonly columns: readonly ArchiveColumn[]; fileOf(day: string): string },
   ): Promise<ReadonlyMap<string, number>>;
-  /** Several files of one day as one, in the order of `order`, with the labels that are known now. Columns that a file lacks are null there. */
+  /**
+   * Several files of one day as one, in the order of `order`, with the labels that are known now. Columns that a file lacks are null there. Null, and no
+   * file, where a column is of another type in one of them, because making them one would change values.
+   */
   merge(
     files: readonly string[],
     options: ArchiveFormat & {
@@ -52,7 +55,7 @@ export interface ArchiveFiles {
         readonly columns: readonly [label: string, knownAt: string, source: string];
       };
     },
-  ): Promise<{ readonly rows: number }>;
+  ): Promise<{ readonly rows: number } | null>;
   /** The rows of files, column by column, some thousand at a time. */
   read(
     files: readonly string[],

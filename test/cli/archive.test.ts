@@ -35,7 +35,7 @@ async function post(server: Served, from: number, count: number): Promise<void> 
     const body = {
       transaction_id: `p${i}`,
       time: NOW - (i % 2) * DAY_MS - i,
-      amount: i,
+      amount: i * 5,
       customer_id: `c${i % 5}`,
       terminal_id: i % 3,
       note: { of: i },
@@ -62,38 +62,38 @@ const archived = async (): Promise<unknown> => {
 
 test("a server archives what it answers; killed and started again it loses nothing and doubles nothing", async () => {
   const server = await serve(dir);
-  await post(server, 0, 60);
-  for (let look = 0; look < LOOKS_MAX && (await metric(server, "archive_rows_total")) < 60; look++) await sleep(50);
-  expect(await archived()).toEqual([60, 60]);
+  await post(server, 0, 20);
+  for (let look = 0; look < LOOKS_MAX && (await metric(server, "archive_rows_total")) < 20; look++) await sleep(50);
+  expect(await archived()).toEqual([20, 20]);
   expect(await metric(server, "archive_failures_total")).toBe(0);
-  await post(server, 60, 40);
+  await post(server, 20, 10);
   await server.stop("SIGKILL");
   const again = await serve(dir);
-  await post(again, 100, 20);
+  await post(again, 30, 10);
   // A clean stop leaves nothing behind.
   expect(await again.stop("SIGTERM")).toMatchObject({ code: 0 });
-  expect(await archived()).toEqual([120, 120]);
+  expect(await archived()).toEqual([40, 40]);
   expect(
     await ask(
-      `SELECT decision, decided_by, decided_rule, rules_fired, extra FROM ${anyReader(root())} WHERE transaction_id IN ('p5', 'p95') ORDER BY amount`,
+      `SELECT decision, decided_by, decided_rule, rules_fired, extra FROM ${anyReader(root())} WHERE transaction_id IN ('p5', 'p35') ORDER BY amount`,
     ),
   ).toEqual([
     ["approve", "policy", null, [], '{"note":{"of":5}}'],
-    ["block", "rule", "big", ["big"], '{"note":{"of":95}}'],
+    ["block", "rule", "big", ["big"], '{"note":{"of":35}}'],
   ]);
   expect((await json("archive", "verify")).json).toMatchObject({ faults: 0 });
 });
 
 test("listed, compacted, written by hand, and expired", async () => {
   const { json: listed } = await json("archive", "list");
-  expect(listed.days.reduce((sum: number, { marked }: { marked: number }) => sum + marked, 0)).toBe(120);
+  expect(listed.days.reduce((sum: number, { marked }: { marked: number }) => sum + marked, 0)).toBe(40);
   expect(listed.position).toBe(listed.last);
   expect((await run("archive", "compact")).code).toBe(0);
   for (const day of readdirSync(root()).filter((name) => name.startsWith("date=")))
     expect(readdirSync(path.join(root(), day))).toHaveLength(1);
   writeFileSync(
     path.join(dir, "labels.csv"),
-    `transaction_id,is_fraud,known_at\np95,1,${new Date(NOW).toISOString()}\n`,
+    `transaction_id,is_fraud,known_at\np35,1,${new Date(NOW).toISOString()}\n`,
   );
   expect((await run("label", path.join(dir, "labels.csv"))).code).toBe(0);
   expect((await json("archive", "write")).json).toMatchObject({ rows: 0, labels: 1 });
@@ -104,7 +104,7 @@ test("the archive is a table: featurise and a rule's backtest read it, with the 
   const out = path.join(dir, "features.parquet");
   const featurised = await run("featurise", "--data", root(), "--out", out);
   expect([featurised.code, featurised.stderr]).toEqual([0, ""]);
-  expect(await ask(`SELECT count(*)::INTEGER FROM read_parquet('${out}')`)).toEqual([[120]]);
+  expect(await ask(`SELECT count(*)::INTEGER FROM read_parquet('${out}')`)).toEqual([[40]]);
   const { json: tested } = await json("rules", "backtest", "--data", `${root()}/*/*.parquet`);
   expect(JSON.stringify(tested)).toContain('"big"');
 });

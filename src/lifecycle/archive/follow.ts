@@ -5,7 +5,7 @@ import { messageOf, SentinelError } from "../../core/errors.ts";
 import type { ArchiveStatus } from "../../ports/archive.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { compactArchive } from "./maintain.ts";
-import { type ArchiveInput, archiveNow } from "./write.ts";
+import { type ArchiveInput, archiveLock, archiveNow } from "./write.ts";
 
 export const NOTHING_ARCHIVED: ArchiveStatus = {
   position: 0,
@@ -45,7 +45,7 @@ export async function followLog(ports: Ports, input: ArchiveInput, { wait, stopp
     tell(status);
   };
   const once = async (): Promise<void> => {
-    lock ??= await (await ports.lock()).acquire(`archive-${input.pipeline.name.toLowerCase()}`);
+    lock ??= await (await ports.lock()).acquire(archiveLock("write", input.pipeline));
     const before = status;
     let [rows, files] = [0, 0];
     const began = ports.clock.now();

@@ -9,7 +9,7 @@ import { archiveTable } from "./columns.ts";
 import { type Day, type DayFile, daysIn, settleDay } from "./days.ts";
 import { collapseLabels, type KnownLabels, readLabels } from "./labels.ts";
 import { collapseMarks, expiredBefore, markExpired } from "./marks.ts";
-import { type ArchiveInput, archiveOf, metadataOf } from "./write.ts";
+import { type ArchiveInput, archiveLock, archiveOf, metadataOf } from "./write.ts";
 
 export interface Compaction {
   /** Days that got a new file. */
@@ -30,7 +30,7 @@ const MERGED_BYTES_MAX = 1_073_741_824;
 export async function compactArchive(ports: Ports, input: ArchiveInput): Promise<Compaction> {
   const { pipeline } = input;
   const archive = await archiveOf(ports, pipeline);
-  const lock = await (await ports.lock()).acquire(`archive-compact-${pipeline.name.toLowerCase()}`);
+  const lock = await (await ports.lock()).acquire(archiveLock("compact", pipeline));
   try {
     const labels = await readLabels([archive.objects]);
     const sums = { days: 0, filesBefore: 0, filesAfter: 0, rows: 0 };
@@ -40,12 +40,16 @@ export async function compactArchive(ports: Ports, input: ArchiveInput): Promise
       await settleDay(archive.objects, day);
       const groups = groupsOf(day, labels);
       if (groups.length === 0) continue;
-      sums.days++;
+      let merged = 0;
       for (const group of groups) {
-        sums.rows += await mergeGroup(archive, input, { day: day.day, group, labels });
+        const rows = await mergeGroup(archive, input, { day: day.day, group, labels });
+        if (rows === null) continue;
+        merged++;
+        sums.rows += rows;
         sums.filesBefore += group.length;
         sums.filesAfter++;
       }
+      if (merged > 0) sums.days++;
     }
     ports.report.progress("days", days.length, days.length);
     await collapseLabels(archive.objects, { expired: await expiredBefore(archive.objects) });
@@ -77,7 +81,7 @@ async function mergeGroup(
   { objects, files }: Archive,
   { pipeline, schema }: ArchiveInput,
   of: { readonly day: string; readonly group: readonly DayFile[]; readonly labels: KnownLabels },
-): Promise<number> {
+): Promise<number | null> {
   const { day, group, labels } = of;
   const { id, time, sequence, labels: columns } = archiveTable(pipeline, schema);
   const [{ name: first }, { name: last }] = [group[0], group[group.length - 1]];
@@ -87,18 +91,20 @@ async function mergeGroup(
     const sources: string[] = [];
     for (const { key } of group) sources.push(await currentFile(objects, key, folder));
     const file = path.join(folder, "merged");
-    const { rows } = await files.merge(sources, {
+    const merged = await files.merge(sources, {
       file,
       order: [time, sequence],
       rowGroupRows: pipeline.archive.rowGroup,
       metadata: metadataOf(pipeline, whole),
       labels: { id, known: labels.of(day), columns },
     });
+    // The schema gave a column another type meanwhile: these files stay side by side.
+    if (merged === null) return null;
     const key = `${dayFolder(day)}/${archiveFile(whole)}`;
     await objects.create(key, { file });
     const superseded = group.map((one) => publishedKey(one));
     await settleDay(objects, { day, files: [{ key, bytes: 0, name: whole }], superseded });
-    return rows;
+    return merged.rows;
   });
 }
 

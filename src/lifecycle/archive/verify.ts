@@ -85,10 +85,12 @@ interface Read {
   readonly all: Tally;
   /** Those that the log still has. */
   readonly recent: Tally;
+  /** Whether the files have the columns that the log's rows would get today: else only the number of rows can be compared with it. */
+  readonly alike: boolean;
 }
 
 function faultOf(
-  { all, recent }: Read,
+  { all, recent, alike }: Read,
   {
     marked = addTallies(),
     logged = addTallies(),
@@ -98,7 +100,7 @@ function faultOf(
   if (all.rows > marked.rows) return `${all.rows - marked.rows} rows more than the ${marked.rows} that were archived`;
   if (all.sum !== marked.sum) return "the rows are not those that were archived";
   if (recent.rows !== logged.rows) return `the log has ${logged.rows} of these rows, the archive ${recent.rows}`;
-  return recent.sum === logged.sum ? null : "the rows are not those of the log";
+  return recent.sum === logged.sum || !alike ? null : "the rows are not those of the log";
 }
 
 async function filesOf(
@@ -111,18 +113,25 @@ async function filesOf(
 ): Promise<Read> {
   const { files, table, after } = of;
   const without = uncounted(table);
-  let [all, recent] = [addTallies(), addTallies()];
+  const form = (columns: readonly ArchiveColumn[]): string =>
+    columns
+      .map(({ name, type }) => `${type} ${name}`)
+      .sort()
+      .join("\n");
+  const today = form(table.columns);
+  let [all, recent, alike] = [addTallies(), addTallies(), true];
   await archive.objects.scratch(async (folder) => {
     for (const { key, name } of files) {
       const file = await archive.objects.file(key, folder);
       for await (const { columns, rows } of archive.files.read([file])) {
         all = addTallies(all, tallyOf(columns, rows, without));
+        alike &&= form(columns) === today;
         if (name.log !== after.log || name.to <= after.sequence) continue;
         recent = addTallies(recent, tallyOf(columns, later(columns, rows, { by: table.sequence, ...after }), without));
       }
     }
   });
-  return { all, recent };
+  return { all, recent, alike };
 }
 
 /** The rows beyond a position. */

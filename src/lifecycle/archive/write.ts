@@ -31,6 +31,14 @@ export interface ArchiveRun {
 /** Rows that are handed over at once. */
 const CHUNK_ROWS = 2048;
 
+/** Characters of a pipeline's name that a lock's name has room for; of longer ones two may wait for each other. */
+const LOCK_NAME_MAX = 80;
+
+/** The lock of whoever does this to a pipeline's archive. */
+export function archiveLock(what: "write" | "compact", { name }: Pipeline): string {
+  return `archive-${what}-${name.toLowerCase().slice(0, LOCK_NAME_MAX)}`;
+}
+
 /** The archive of a pipeline. Errors: config.invalid where it has none. */
 export async function archiveOf(ports: Ports, pipeline: Pipeline): Promise<Archive> {
   const archive = (await ports.archive?.()) ?? null;

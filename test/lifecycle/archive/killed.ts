@@ -10,10 +10,10 @@ import { type ArchivePlace, fillLog } from "./place.ts";
 const CHILD = fileURLToPath(new URL("./archive-child.mjs", import.meta.url));
 /** Kills at any moment of each task, besides those at named steps. */
 const KILLS = Number(process.env.SENTINEL_ARCHIVE_KILLS ?? 1);
-/** Positions of one batch are 2048: a claim, four days, labels and a mark for each. */
-const ROWS = 3000;
+/** One batch: a claim, four days, labels and a mark. */
+const ROWS = 600;
 /** In a batch's days, before its mark; before the old files go, and before the new one gets its name. */
-export const STEPS = { write: [3, 6], compact: [1, 2] } as const;
+export const STEPS = { write: [3, 6], compact: [2] } as const;
 
 export interface Killed {
   readonly place: ArchivePlace;

@@ -71,7 +71,8 @@ export function archiveDuckDb({ memoryLimit = MEMORY_LIMIT, threads = 1 }: Archi
       const spill = `${file}.spill`;
       return await working(file, spill, async (connection) => {
         const source = `read_parquet(${listOf(files)}, hive_partitioning=false, union_by_name=true)`;
-        const names = await namesOf(connection, source);
+        const names = await commonNames(connection, files);
+        if (names === null) return null;
         await stageLabels(connection, labels.known);
         const replaced = labelColumns(labels.columns, names);
         const own = names.filter((name) => !labels.columns.includes(name)).map((name) => `t.${identifier(name)}`);
@@ -113,9 +114,18 @@ function listOf(files: readonly string[]): string {
   return `[${files.map((file) => literal(file.replace(/[*?[]/g, "[$&]"))).join(", ")}]`;
 }
 
-async function namesOf(connection: Connection, source: string): Promise<readonly string[]> {
-  const reader = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`);
-  return reader.getRowsJson().map((row) => String(row[0]));
+/** The names of all columns, in the order in which files first have them; null where one is of two types. */
+async function commonNames(connection: Connection, files: readonly string[]): Promise<readonly string[] | null> {
+  const types = new Map<string, string>();
+  for (const file of files) {
+    const source = `read_parquet(${listOf([file])}, hive_partitioning=false)`;
+    const reader = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`);
+    for (const [name, type] of reader.getRowsJson().map((row) => row.map(String))) {
+      if ((types.get(name) ?? type) !== type) return null;
+      types.set(name, type);
+    }
+  }
+  return [...types.keys()];
 }
 
 /** What is missing goes as NaN, which {@link selectOf} turns into null. */
