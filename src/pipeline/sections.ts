@@ -1,4 +1,5 @@
 // All sections of a pipeline file, in the order of the documents; a new section is a file beside this one and a line here.
+import { ARCHIVE } from "./archive.ts";
 import { ALIASES, COLUMNS } from "./columns.ts";
 import { DECISIONS } from "./decisions.ts";
 import { DRIFT } from "./drift.ts";
@@ -23,7 +24,7 @@ export const CHAPTERS = {
   Decisions: { decisions: DECISIONS },
   Gates: { gates: GATES },
   "Shadow, drift, retraining": { shadow: SHADOW, drift: DRIFT, retrain: RETRAIN },
-  Server: { serve: SERVE, log: LOG },
+  Server: { serve: SERVE, log: LOG, archive: ARCHIVE },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 /** The whole file. */
