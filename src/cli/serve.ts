@@ -2,13 +2,14 @@
 import { readFileSync } from "node:fs";
 import { pino } from "pino";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { fileSource, servedNames } from "../lifecycle/serve.ts";
+import { fileSource, madeSource, servedNames } from "../lifecycle/serve.ts";
 import type { PipelineSource } from "../online/pipelines.ts";
-import { pipelineNames } from "../pipeline/pipeline.ts";
+import { madeNames, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
 import { openWorkspacePorts } from "../wiring.ts";
 import { durationOption, integerOption, listOption, textOption } from "./options.ts";
+import { backtesterIn } from "./serve/backtest.ts";
 import { reporterIn } from "./serve/report.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
@@ -46,8 +47,11 @@ export const verb: Verb = {
     }
     const tls = tlsOf(options);
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
+    const portsFor = (name: string) => (pipeline: Pipeline) => portsOf({ pipeline: name, settings: () => pipeline });
     const sourceOf = (name: string): PipelineSource =>
-      fileSource(workspace, name, (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }));
+      pipelineNames(workspace).includes(name) || !madeNames(workspace).includes(name)
+        ? fileSource(workspace, name, portsFor(name))
+        : madeSource(workspace, name, portsFor(name));
     const lines = openLogLines();
     try {
       const server = await createSeveral({
@@ -57,6 +61,17 @@ export const verb: Verb = {
         keys: common.keys,
         // Pipelines that are named are all that is wanted.
         ...(named.length > 0 ? {} : { discover: () => pipelineNames(workspace).map(sourceOf) }),
+        ...(common.store === undefined
+          ? {}
+          : {
+              platform: {
+                store: common.store,
+                workspace,
+                sourceOf: (name) => madeSource(workspace, name, portsFor(name)),
+                backtester: backtesterIn(workspace),
+                ...(named.length > 0 ? { only: new Set(named) } : {}),
+              },
+            }),
         options: {
           logger: pino({ level }, lines.destination),
           adminKey: context.config.adminKey,

@@ -39,6 +39,12 @@ export function fileSource(workspace: string, name: string, portsOf: PortsOf): P
   return { name, from: "file", open: () => withoutFolder(workspace, () => openFile(workspace, name, portsOf)) };
 }
 
+/** A pipeline that a program made, once its files are written, as a source of an engine. */
+export function madeSource(workspace: string, name: string, portsOf: PortsOf): PipelineSource {
+  const open = async (): Promise<OpenPipeline> => ({ ...(await openFile(workspace, name, portsOf)), made: true });
+  return { name, from: "api", open: () => withoutFolder(workspace, open) };
+}
+
 async function openFile(workspace: string, name: string, portsOf: PortsOf): Promise<OpenPipeline> {
   const pipeline = loadPipeline(workspace, name);
   const schema = loadSchema(pipeline);

@@ -12,9 +12,10 @@ export type Readiness =
  * `deciderOf`.
  */
 export function readinessOf({ live, log }: Pick<Engine, "live" | "log">): Readiness {
-  const { champion, fault, modelless, rules } = live.current;
+  const { champion, fault, modelless, rules, unruled, paused } = live.current;
   if (live.draining) return { ready: false, reason: "draining" };
-  if (modelless && rules === undefined) return { ready: false, reason: "no rules" };
+  if (paused !== undefined) return { ready: false, reason: paused };
+  if (modelless && rules === undefined && !unruled) return { ready: false, reason: "no rules" };
   if (champion === null && !modelless) {
     if (fault === undefined) return { ready: false, reason: "no champion" };
     return { ready: false, reason: "the champion cannot be served", fault };

@@ -31,7 +31,8 @@ function aboutOf(slot: Slot<ServerParts>, main: string | null) {
 
 /** What whoever asks whether a pipeline can answer receives. */
 export interface PipelineStatus {
-  readonly status: "ready" | "degraded" | "not ready";
+  /** `paused`: somebody paused or stopped it; the server is no less ready for that. */
+  readonly status: "ready" | "degraded" | "paused" | "not ready";
   readonly state?: "warm" | "cold";
   readonly reason?: string;
   readonly fault?: object;
@@ -44,6 +45,8 @@ export function statusOf({ engine, fault }: Slot<ServerParts>): PipelineStatus {
     const what = { code, message, hint, since: new Date(since).toISOString() };
     return { status: "not ready", reason: "the pipeline is not up", fault: what };
   }
+  const { status } = engine.live;
+  if (status !== "active" && !engine.live.draining) return { status: "paused", reason: status };
   const { ready, ...why } = readinessOf(engine);
   if (!ready) return { status: "not ready", ...why };
   return { status: engine.states.sharing()?.reachable === false ? "degraded" : "ready", ...why };

@@ -72,7 +72,7 @@ export async function changeRules(
   checkLists(now, lists);
   const counts = countsAfter(now.counts, lists);
   const known = listsMustExist ? new Set([...Object.keys(now.counts), ...Object.keys(lists)]) : null;
-  const rules = want.rules ?? start.rules;
+  const rules = signed(want.rules ?? start.rules, { before: start.rules, input });
   const areas = want.areas ?? start.areas;
   const { scope, plan } = await scopeNow(ports, pipeline, { areas, lists: known });
   const countsOf = (some: readonly Rule[]): Record<string, number> =>
@@ -115,6 +115,43 @@ export async function changeRules(
     },
   });
   return { changes, done: true, head, set: hash };
+}
+
+/** Verbs whose rules were looked at elsewhere: in a review of the file, or when they were live before. */
+const REVIEWED: ReadonlySet<string> = new Set(["apply", "rollback"]);
+
+/**
+ * With four eyes: whoever changes what a rule does is its owner, and may not make it decide. Throws `rules.four-eyes`. Elsewhere the rules
+ * as they are.
+ */
+function signed(
+  rules: readonly Rule[],
+  { before, input }: { readonly before: readonly Rule[]; readonly input: ChangeInput },
+): readonly Rule[] {
+  const { pipeline, actor, verb, side = "live" } = input;
+  if (!pipeline.rules.fourEyes || REVIEWED.has(verb)) return rules;
+  const known = new Map(before.map((rule) => [rule.id, rule]));
+  return rules.map((rule) => {
+    const was = known.get(rule.id);
+    const isWritten = was === undefined || was.when !== rule.when || was.action !== rule.action;
+    // Whoever wrote a rule owns it, whatever a change says.
+    const owner = isWritten ? actor : was.owner;
+    const more = decides(rule) && (isWritten || !decides(was) || was.share < rule.share);
+    if (more && side === "live" && owner === actor) {
+      throw new SentinelError(
+        "rules.four-eyes",
+        `${actor} wrote rule ${rule.id}, and this pipeline asks for a second person`,
+        {
+          hint: "let somebody else make it live; until then it may be in shadow",
+        },
+      );
+    }
+    return rule.owner === owner ? rule : { ...rule, owner };
+  });
+}
+
+function decides({ stage }: Rule): boolean {
+  return stage === "live" || stage === "rollout";
 }
 
 function countsAfter(
