@@ -19,6 +19,7 @@ import type { loadScorer } from "./score.ts";
 import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
 import { type OnlineStates, openStates } from "./states.ts";
+import { Vectors } from "./vectors.ts";
 
 /** The parts that `answer`, `takeLabel` and a door share. */
 export interface Engine {
@@ -36,6 +37,7 @@ export interface Engine {
   readonly inputs: ServedInputs;
   /** Reads a vector; a door that measures puts its own around it. */
   readonly encode: typeof encode;
+  readonly vectors: Vectors;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
   /** What lets through a share of what the model blocks; null where nothing is. */
@@ -151,6 +153,7 @@ export async function openEngine(input: {
     duplicates,
     inputs,
     encode,
+    vectors: new Vectors(),
     redact,
     explorer: explorerOf(pipeline),
     alerts,
