@@ -5,6 +5,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import { fileSource, madeSource, servedNames } from "../lifecycle/serve.ts";
 import type { PipelineSource } from "../online/pipelines.ts";
 import { madeNames, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
 import { openWorkspacePorts } from "../wiring.ts";
@@ -108,7 +109,12 @@ export const verb: Verb = {
 function wordsOf({ pipelines }: SentinelServer): string {
   const up = pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
   if (up.length === 1) return up[0].model;
-  return up.map(({ name, model }) => `${model} (${name}${name === pipelines.mainName ? ", default" : ""})`).join(", ");
+  return up
+    .map(
+      ({ name, ...of }) =>
+        `${hasModel(of) ? of.model : "rules"} (${name}${name === pipelines.mainName ? ", default" : ""})`,
+    )
+    .join(", ");
 }
 
 /** Longer than an orchestrator waits before it kills. */

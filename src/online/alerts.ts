@@ -84,7 +84,8 @@ export class Alerts {
       // The first start in this workspace: what was answered before there were alerts raises none.
       this.position ??= { sequence: (await log.last()).sequence, lastAlert: 0 };
       await savePosition(await snapshots(), pipeline.name, this.position);
-      this.behind = (await log.last()).sequence > this.position.sequence;
+      // Always one look: the store may have lost alerts since.
+      this.behind = true;
     } catch (error) {
       logger.warn({ error: messageOf(error) }, "the place of the alerts in the log cannot be read: alerts begin now");
       this.position ??= { sequence: (await log.last().catch(() => ({ sequence: 0 }))).sequence, lastAlert: 0 };

@@ -2,13 +2,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { addKey } from "../../src/lifecycle/keys.ts";
 import { madeSource } from "../../src/lifecycle/serve.ts";
 import { createSeveral, type SentinelServer } from "../../src/server/server.ts";
 import { openWorkspacePorts } from "../../src/wiring.ts";
-import { STORES } from "../drivers/store/stores.ts";
+import { type OpenStore, STORES } from "../drivers/store/stores.ts";
 import { type Document, type Documented, documentedBy } from "./documented.ts";
 import { silent, until } from "./world.ts";
 
@@ -132,17 +133,20 @@ class Side {
 /** Whatever the store, the same holds. */
 for (const store of STORES) {
   describe.skipIf(!store.here)(`on ${store.name}`, () => {
+    // What no store has a say in is asked on one of them.
+    const onOne = (name: string, run: () => Promise<void>): void => {
+      if (store.name === "libsql") test(name, run);
+    };
     let side: Side;
-    let dispose: () => Promise<void> = async () => {};
+    let opened: OpenStore;
     beforeAll(async () => {
-      const opened = await store.open();
-      dispose = opened.dispose;
+      opened = await store.open();
       side = new Side(opened.variables);
       await side.start();
     });
     afterAll(async () => {
       await side?.remove();
-      await dispose();
+      await opened?.dispose();
     });
 
     test("the requests and answers that users of comparable platforms send", async () => {
@@ -260,7 +264,7 @@ for (const store of STORES) {
       });
     });
 
-    test("expressions as people bring them, and one that is refused with what to write", async () => {
+    onOne("expressions as people bring them, and one that is refused with what to write", async () => {
       const id = await side.pipeline("Expressions", {
         transaction_id: "string",
         user_id: "integer",
@@ -587,7 +591,7 @@ for (const store of STORES) {
       }
     });
 
-    test("a rule is judged: what it did, and what it would have done", async () => {
+    onOne("a rule is judged: what it did, and what it would have done", async () => {
       const id = await side.pipeline("Judged", { transaction_id: "string", user_id: "string", amount: "float" });
       const rule = await side.rule(id, "amount >= 50");
       for (let at = 0; at < 10; at++) {
@@ -611,7 +615,7 @@ for (const store of STORES) {
       });
     });
 
-    test("hostile rules and names are refused, or bounded, in words that an analyst understands", async () => {
+    onOne("hostile rules and names are refused, or bounded, in words that an analyst understands", async () => {
       const id = await side.pipeline("Hostile", { transaction_id: "string", amount: "float", note: "string?" });
       const add = (expression: unknown, more: object = {}) =>
         side.post(`/api/pipelines/${id}/rules`, { rule_expression: expression, severity: "critical", ...more });
@@ -734,6 +738,117 @@ for (const store of STORES) {
       expect((await side.get(`/api/rules/${rule}`)).body.is_active).toBe(true);
     });
 
+    if (store.isServer) {
+      test("another server on the same store has the pipelines, and a rule within its poll", async () => {
+        const id = await side.pipeline("Both", { transaction_id: "string", amount: "float" });
+        const other = new Side(opened.variables);
+        await other.start();
+        const at = "/pipelines/both/predict";
+        expect((await other.post(at, { transaction_id: "o0", amount: 5 })).body.decision).toBe("approve");
+        await side.rule(id, "amount > 4");
+        let count = 1;
+        await until(
+          async () => (await other.post(at, { transaction_id: `o${count++}`, amount: 5 })).body.decision === "review",
+        );
+        await other.patch(`/api/pipelines/${id}/status`, { status: "paused" });
+        await until(async () => (await side.post(at, { transaction_id: `s${count++}`, amount: 1 })).status === 503);
+        await side.patch(`/api/pipelines/${id}/status`, { status: "active" });
+        await side.alertsOf(id, 1);
+        await other.remove();
+      });
+
+      test("the store goes away while transactions come: the last rules decide, and the alerts are there once it is back", async () => {
+        const id = await side.pipeline("Away", { transaction_id: "string", amount: "float" });
+        await side.rule(id, "amount > 4");
+        await opened.outage!.begin();
+        for (let at = 0; at < 3; at++) {
+          const answer = await side.post("/pipelines/away/predict", { transaction_id: `a${at}`, amount: 5 });
+          expect(answer).toMatchObject({ status: 200, body: { decision: "review", decided_by: "rule" } });
+        }
+        for (const route of ["/api/alerts", "/api/pipelines", `/api/pipelines/${id}/rules`, "/api/audit"]) {
+          const { status, body } = await side.get(route);
+          expect([status, body.code], route).toEqual([503, "store.unreachable"]);
+        }
+        expect(await side.post(`/api/pipelines/${id}/rules`, { rule_expression: "amount > 1" })).toMatchObject({
+          status: 503,
+        });
+        expect((await side.get("/readyz")).status).toBe(200);
+        await opened.outage!.end();
+        await until(async () => (await side.get("/api/alerts")).status === 200);
+        expect((await side.alertsOf(id, 3)).map((one) => one.transaction_id).sort()).toEqual(["a0", "a1", "a2"]);
+        expect((await side.get(`/api/pipelines/${id}/rules`)).body).toHaveLength(1);
+      });
+    }
+
+    onOne("bodies and queries that nobody should send are refused, never a fault of the server", async () => {
+      const id = await side.pipeline("Fuzzed", { transaction_id: "string", amount: "float" });
+      const rule = await side.rule(id, "amount > 1000000", { stage: "shadow" });
+      const routes: readonly (readonly [string, string, object])[] = [
+        ["POST", "/api/pipelines", { name: "x", schema: [{ name: "a", type: "string" }] }],
+        ["PATCH", `/api/pipelines/${id}`, { add_fields: [] }],
+        ["PATCH", `/api/pipelines/${id}/status`, { status: "active" }],
+        ["POST", `/api/pipelines/${id}/rules`, { rule_expression: "amount > 1", severity: "info" }],
+        ["PATCH", `/api/rules/${rule}`, { severity: "info" }],
+        ["PATCH", `/api/rules/${rule}/status`, { is_active: false }],
+        ["POST", "/api/rules/backtest", { pipeline_id: id, rule_expression: "amount > 1" }],
+        ["POST", "/api/lists", { pipeline_id: id, name: "l", values: ["a"] }],
+        ["POST", "/api/lists/l/end", { pipeline_id: id, values: ["a"] }],
+        ["POST", `/api/pipelines/${id}/transactions`, { transaction_id: "x", amount: 1 }],
+      ];
+      const names = [
+        "limit",
+        "cursor",
+        "pipeline",
+        "pipeline_id",
+        "rule",
+        "from",
+        "to",
+        "min_amount",
+        "severity",
+        "format",
+        "at",
+      ];
+      const fine = async (answer: Answer, what: unknown): Promise<void> => {
+        expect(answer.status, JSON.stringify([what, answer.body]).slice(0, 500)).toBeLessThan(500);
+        if (answer.status >= 400) expect(answer.body.hint, JSON.stringify(what)).toBeTruthy();
+      };
+      await fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom(...routes),
+          fc.string(),
+          fc.jsonValue(),
+          fc.boolean(),
+          async (route, name, value, whole) => {
+            const [method, at, seed] = route;
+            const keys = Object.keys(seed);
+            const key = name.length % 3 === 0 ? name : keys[name.length % keys.length];
+            const body = whole ? value : { ...seed, [key]: value };
+            await fine(await side.call(method, at, JSON.stringify(body), { "if-match": "*" }), [at, body]);
+          },
+        ),
+        { numRuns: 200 },
+      );
+      const places = [
+        "/api/alerts",
+        "/api/audit",
+        "/api/lists",
+        "/api/lists/l",
+        "/api/pipelines",
+        `/api/pipelines/${id}/rules`,
+      ];
+      await fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom(...places),
+          fc.constantFrom(...names),
+          fc.string(),
+          async (at, name, value) => {
+            await fine(await side.get(`${at}?${name}=${encodeURIComponent(value)}`), [at, name, value]);
+          },
+        ),
+        { numRuns: 150 },
+      );
+    });
+
     test("every answer is what the document says", async () => {
       const [one] = (await side.get("/api/pipelines")).body as readonly Answer["body"][];
       const rules = (await side.get(`/api/pipelines/${one.id}/rules`)).body as readonly Answer["body"][];
@@ -761,7 +876,7 @@ for (const store of STORES) {
       }
     });
 
-    test("who may do what: viewer, analyst, admin; and a second person where a pipeline asks for one", async () => {
+    onOne("who may do what: viewer, analyst, admin; and a second person where a pipeline asks for one", async () => {
       const careful = await side.pipeline(
         "Careful",
         { transaction_id: "string", amount: "float" },

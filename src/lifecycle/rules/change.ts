@@ -131,27 +131,48 @@ function signed(
   const { pipeline, actor, verb, side = "live" } = input;
   if (!pipeline.rules.fourEyes || REVIEWED.has(verb)) return rules;
   const known = new Map(before.map((rule) => [rule.id, rule]));
-  return rules.map((rule) => {
+  const next = rules.map((rule) => {
     const was = known.get(rule.id);
-    const isWritten = was === undefined || was.when !== rule.when || was.action !== rule.action;
     // Whoever wrote a rule owns it, whatever a change says.
-    const owner = isWritten ? actor : was.owner;
-    const more = decides(rule) && (isWritten || !decides(was) || was.share < rule.share);
-    if (more && side === "live" && owner === actor) {
-      throw new SentinelError(
-        "rules.four-eyes",
-        `${actor} wrote rule ${rule.id}, and this pipeline asks for a second person`,
-        {
-          hint: "let somebody else make it live; until then it may be in shadow",
-        },
-      );
-    }
+    const owner = was === undefined || differs(was, rule) ? actor : was.owner;
     return rule.owner === owner ? rule : { ...rule, owner };
   });
+  if (side === "live") checkFourEyes(next, { before, pipeline, actor });
+  return next;
 }
 
-function decides({ stage }: Rule): boolean {
-  return stage === "live" || stage === "rollout";
+/** With four eyes: throws `rules.four-eyes` where a rule of the actor's own would decide that did not before, or for fewer. */
+export function checkFourEyes(
+  rules: readonly Rule[],
+  of: { readonly before: readonly Rule[]; readonly pipeline: Pipeline; readonly actor: string },
+): void {
+  const { before, pipeline, actor } = of;
+  if (!pipeline.rules.fourEyes) return;
+  const known = new Map(before.map((rule) => [rule.id, rule]));
+  const own = rules.find((rule) => {
+    const was = known.get(rule.id);
+    const more = was === undefined || differs(was, rule) || reach(was) < reach(rule);
+    return rule.owner === actor && reach(rule) > 0 && more;
+  });
+  if (own === undefined) return;
+  throw new SentinelError(
+    "rules.four-eyes",
+    `${actor} wrote rule ${own.id}, and this pipeline asks for a second person`,
+    {
+      hint: "let somebody else make it live; until then it may be in shadow",
+    },
+  );
+}
+
+/** Whether a rule does something else. */
+function differs(was: Rule, is: Rule): boolean {
+  return was.when !== is.when || was.action !== is.action;
+}
+
+/** The share of entities for which a rule decides. */
+function reach({ stage, share }: Rule): number {
+  if (stage === "live") return 1;
+  return stage === "rollout" ? share : 0;
 }
 
 function countsAfter(

@@ -144,20 +144,27 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-/** What is not a number is null in JSON. */
-function shown({ where: _, rules, ...about }: Backtest) {
-  const [own] = rules;
-  const { rule, ...figures } = own;
+/** As the API spells names. What is not a number is null in JSON. */
+function shown({ where: _, rules, from, to, maturedTo, ...about }: Backtest) {
+  const { rule, ...figures } = rules[0];
   return {
     rule_expression: rule.when,
     action: rule.action,
-    ...about,
-    from: isTime(about.from) ? isoOf(about.from) : null,
-    to: isTime(about.to) ? isoOf(about.to) : null,
-    maturedTo: isTime(about.maturedTo) ? isoOf(about.maturedTo) : null,
-    ...figures,
-    frauds_in_all: about.frauds,
+    from: instantOf(from),
+    to: instantOf(to),
+    matured_to: instantOf(maturedTo),
+    ...(snakeCased({ ...about, fraudsInAll: about.frauds, ...figures }) as object),
   };
 }
 
-const isTime = (ms: number): boolean => Math.abs(ms) < 8.64e15;
+function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).map(([name, member]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    snakeCased(member),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+const instantOf = (ms: number): string | null => (Math.abs(ms) < 8.64e15 ? isoOf(ms) : null);

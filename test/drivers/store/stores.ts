@@ -2,24 +2,39 @@
 import { postgresTables } from "../../../src/drivers/store/postgres/driver.ts";
 import { postgresPrograms, startPostgres } from "../postgres-server.ts";
 
+/** Where a store was opened. */
+export interface OpenStore {
+  readonly variables: Readonly<Record<string, string>>;
+  /** What a server of its own may do; absent for a file. */
+  readonly outage?: { begin(): Promise<void>; end(): Promise<void> };
+  dispose(): Promise<void>;
+}
+
 export interface StoreHere {
   readonly name: string;
   /** False where its programs are not installed. */
   readonly here: boolean;
-  /** Variables of a workspace of its own. */
-  open(): Promise<{ readonly variables: Readonly<Record<string, string>>; dispose(): Promise<void> }>;
+  /** Whether it is a server that several machines share. */
+  readonly isServer: boolean;
+  /** A store that nobody else has. */
+  open(): Promise<OpenStore>;
 }
 
 export const STORES: readonly StoreHere[] = [
-  { name: "libsql", here: true, open: async () => ({ variables: {}, dispose: async () => {} }) },
+  { name: "libsql", here: true, isServer: false, open: async () => ({ variables: {}, dispose: async () => {} }) },
   {
     name: "PostgreSQL",
     here: postgresPrograms !== null,
+    isServer: true,
     async open() {
       const server = await startPostgres();
       const address = server.address();
       await postgresTables(address).migrate();
-      return { variables: { SENTINEL_DATABASE_URL: server.url(address) }, dispose: () => server.dispose() };
+      return {
+        variables: { SENTINEL_DATABASE_URL: server.url(address) },
+        outage: { begin: () => server.kill(), end: () => server.restart() },
+        dispose: () => server.dispose(),
+      };
     },
   },
 ];
