@@ -1,4 +1,7 @@
 // The store on a real PostgreSQL: the contract, and what only a server can do to us.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import {
   migratePostgres,
@@ -8,6 +11,8 @@ import {
 } from "../../../src/drivers/store/postgres/driver.ts";
 import { BY, fields, newAlert, rulesChange, storeContract } from "../../contracts/store.ts";
 import { type PostgresServer, postgresPrograms, startPostgres } from "../postgres-server.ts";
+import { killAndLook } from "./killed.ts";
+import { migrationContract } from "./migrations.ts";
 
 const clock = { elapsed: () => performance.now() };
 
@@ -29,6 +34,20 @@ if (postgresPrograms === null) {
   });
 
   describe("PostgreSQL", () => {
+    migrationContract(async () => {
+      const address = server.address();
+      return {
+        migrate: async (to) => void (await migratePostgres(address, { to })),
+        async write(statements) {
+          for (const statement of statements) await server.query(statement.replaceAll(" @", ` ${address.schema}.`));
+        },
+        async open() {
+          await migratePostgres(address);
+          return openPostgresStore({ address, clock });
+        },
+      };
+    });
+
     test("tables are made by a migration only, by however many at once", async () => {
       const address = server.address();
       await expect(openPostgresStore({ address, clock })).rejects.toMatchObject({
@@ -81,6 +100,14 @@ if (postgresPrograms === null) {
         expect(error).toMatchObject({ code: "store.unreachable" });
         expect(JSON.stringify([error.message, error.hint])).not.toContain("s3cret");
       }
+    });
+
+    test("a process that is killed in the middle of changes leaves each of them whole or not there", async () => {
+      const address = await aSchema();
+      const workspace = mkdtempSync(path.join(tmpdir(), "sentinel-store-"));
+      const environment = { SENTINEL_DATABASE_URL: server.url(address) };
+      await killAndLook({ workspace, environment, open: () => openPostgresStore({ address, clock }) });
+      rmSync(workspace, { recursive: true, force: true });
     });
 
     test("away in the middle, and back again: an error that says so, then everything that was committed", async () => {
