@@ -17,6 +17,7 @@ import type { loadScorer } from "./score.ts";
 import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
 import { type OnlineStates, openStates } from "./states.ts";
+import { Vectors } from "./vectors.ts";
 
 /** The parts that `answer`, `takeLabel` and a door share. */
 export interface Engine {
@@ -34,6 +35,7 @@ export interface Engine {
   readonly inputs: ServedInputs;
   /** Reads a vector; a door that measures puts its own around it. */
   readonly encode: typeof encode;
+  readonly vectors: Vectors;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
   /** What lets through a share of what the model blocks; null where nothing is. */
@@ -142,6 +144,7 @@ export async function openEngine(input: {
     duplicates,
     inputs,
     encode,
+    vectors: new Vectors(),
     redact,
     explorer: explorerOf(pipeline),
     counters,
