@@ -17,6 +17,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/server/clients.test.ts",
   "test/server/schemathesis.test.ts",
   "test/server/shared.test.ts",
+  "test/server/store.test.ts",
 ];
 
 /** Files of pure computation: the whole of them takes well under two minutes. */
