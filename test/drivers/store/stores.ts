@@ -1,6 +1,6 @@
 // Every store that a server may run on, for tests that shall hold on all of them: the environment that leads to it, and its end.
 import { postgresTables } from "../../../src/drivers/store/postgres/driver.ts";
-import { postgresPrograms, startPostgres } from "../postgres-server.ts";
+import { borrowPostgres, postgresPrograms } from "../postgres-server.ts";
 
 /** Where a store was opened. */
 export interface OpenStore {
@@ -27,7 +27,7 @@ export const STORES: readonly StoreHere[] = [
     here: postgresPrograms !== null,
     isServer: true,
     async open() {
-      const server = await startPostgres();
+      const server = await borrowPostgres();
       const address = server.address();
       await postgresTables(address).migrate();
       return {
