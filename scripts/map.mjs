@@ -13,6 +13,7 @@ const FOLDERS = {
   server: "the HTTP door: one file per route family, each translates to the engine",
   lifecycle: "the verbs: `lifecycle/x.ts` is the operation behind `cli/x.ts`",
   online: "the engine: what answers one transaction and takes labels, whatever door they come through",
+  gateway: "in front of servers that score: whom to ask, what to answer meanwhile, the ledger",
   drivers: "what `ports/` asks for: a folder per port, a folder per vendor or format",
   evidence: "is B better than A?",
   drift: "has the world moved?",

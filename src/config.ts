@@ -19,6 +19,10 @@ export interface Config {
   readonly grpcPort: number | null;
   /** The PostgreSQL that is the store of rules, pipelines, alerts and audit; null: a file in `stateDir`. */
   readonly database: DatabaseConfig | null;
+  /** The PostgreSQL that holds the ledger of a gateway; where it is not said apart, the store's. */
+  readonly ledger: DatabaseConfig | null;
+  /** The brain of a gateway, as Kubernetes and other gateways name it; null: options say. */
+  readonly brain: { readonly host: string; readonly port: string } | null;
   readonly stateDir: string;
   readonly reportsDir: string;
   /** Who acts, for runs and the journal. */
@@ -125,6 +129,8 @@ export function loadConfig(options: {
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
     grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
     database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),
+    ledger: databaseOf(environment.LEDGER_DATABASE_URL || environment.SENTINEL_DATABASE_URL || ""),
+    brain: brainOf(environment),
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
@@ -359,6 +365,20 @@ const TLS_MODES: Readonly<Record<string, DatabaseConfig["tls"]>> = {
 };
 
 /** Null when none is named. Not shown when it is refused: it may hold a password. */
+const BRAIN_PORT = "8000";
+
+/** As Kubernetes names the address of a brain. */
+const BRAIN = { host: "BRAIN_SERVICE_HOST", port: "BRAIN_SERVICE_PORT" };
+
+function brainOf(environment: Environment): Config["brain"] {
+  const [host = "", port = ""] = [environment[BRAIN.host], environment[BRAIN.port]];
+  if (host === "") return null;
+  if (port === "" || (/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return { host, port: port || BRAIN_PORT };
+  throw new SentinelError("config.invalid", `BRAIN_SERVICE_PORT is ${JSON.stringify(port)}, and that is no port`, {
+    hint: "set it to the port on which the brain answers HTTP, or unset it for 8000",
+  });
+}
+
 function databaseOf(text: string): DatabaseConfig | null {
   if (text.trim() === "") return null;
   const wrong = (what: string): SentinelError =>

@@ -1,14 +1,14 @@
 // `sentinel serve`: the HTTP server, and the gRPC door where one is asked for, until SIGTERM or SIGINT, then a drain.
-import { readFileSync } from "node:fs";
 import path from "node:path";
 import { pino } from "pino";
-import { messageOf, SentinelError } from "../core/errors.ts";
+import { SentinelError } from "../core/errors.ts";
 import { fileSource, servedNames } from "../lifecycle/serve.ts";
 import type { PipelineSource } from "../online/pipelines.ts";
 import { pipelineNames } from "../pipeline/pipeline.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
 import { openWorkspacePorts } from "../wiring.ts";
+import { openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
 import { reporterIn } from "./serve/report.ts";
@@ -117,17 +117,6 @@ function announceOf(options: VerbOptions): number | undefined {
   throw new SentinelError("cli.usage", "--announce is longer than a minute", { hint: "--announce 5s" });
 }
 
-function tlsOf(options: VerbOptions): Tls | undefined {
-  const [cert, key] = [textOption(options, "tlsCert"), textOption(options, "tlsKey")];
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined) {
-    throw new SentinelError("cli.usage", "--tls-cert and --tls-key go together, and one is missing", {
-      hint: "--tls-cert server.crt --tls-key server.key",
-    });
-  }
-  return { cert: pemIn(cert), key: pemIn(key) };
-}
-
 interface GrpcChoice {
   readonly port: number;
   readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string | null } | null;
@@ -157,46 +146,4 @@ async function attachGrpc(server: SentinelServer, at: GrpcChoice & { readonly ho
   const protoFolder = path.join(packageRoot(), "proto");
   const { port } = await server.attach(at.host, (parts) => openGrpc(parts, { ...at, protoFolder }));
   return port;
-}
-
-function pemIn(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new SentinelError("config.invalid", `${file} cannot be read: ${messageOf(error)}`, {
-      hint: "name a PEM file that this user may read",
-      cause: error,
-    });
-  }
-}
-
-/** Lines of the log that wait for a standard error that is slow or full; beyond this many bytes new ones are dropped. */
-const LOG_BYTES_MAX = 8_388_608;
-
-/**
- * The log's lines on standard error. Where it takes no more (its reader left, its disk is full) they are lost, and the server goes on; `close`
- * gives up on those that wait there still, or the process would try to write them for ever.
- */
-function openLogLines(): { readonly destination: ReturnType<typeof pino.destination>; close(): void } {
-  const destination = pino.destination({ fd: 2, sync: false, maxLength: LOG_BYTES_MAX });
-  let failing = false;
-  destination.on("error", () => {
-    failing = true;
-  });
-  destination.on("write", () => {
-    failing = false;
-  });
-  return {
-    destination,
-    close: () => {
-      if (failing) destination.destroy();
-    },
-  };
-}
-
-/** Settles at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function untilSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
-  });
 }

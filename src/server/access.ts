@@ -1,5 +1,6 @@
 // Access: which routes ask for a key, which key may do what, and how often.
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { sha256 } from "../core/hash.ts";
 import { bearerIn, findKey, isFor, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { KeyStore } from "../ports/keys.ts";
@@ -169,4 +170,18 @@ export function keyIn(headers: { get(name: string): string | null }): string | n
 /** Whether nobody but this machine reaches an address. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/** SENTINEL_ADMIN_KEY as one of the keys. */
+export function adminRecord(key: string): KeyRecord {
+  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
+  return {
+    id: "admin",
+    name: "admin",
+    role: "admin",
+    hash: sha256(key),
+    createdBy: "environment",
+    rate: null,
+    ...times,
+  };
 }

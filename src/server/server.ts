@@ -3,7 +3,6 @@ import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
-import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -13,7 +12,7 @@ import { isAnyReady } from "../online/readiness.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
-import { Access, isLoopback } from "./access.ts";
+import { Access, adminRecord, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
@@ -320,19 +319,5 @@ function coldRoad(app: App, safety: SafetyHeaders): RequestListener {
   return (incoming, response) => {
     protect(response, safety);
     listener(incoming, response);
-  };
-}
-
-/** SENTINEL_ADMIN_KEY as one of the keys. */
-function adminRecord(key: string): KeyRecord {
-  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
-  return {
-    id: "admin",
-    name: "admin",
-    role: "admin",
-    hash: sha256(key),
-    createdBy: "environment",
-    rate: null,
-    ...times,
   };
 }
