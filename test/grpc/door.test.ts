@@ -421,15 +421,15 @@ const INFER = "inference.GRPCInferenceService/ModelInfer";
 function tensorsOf(rows: readonly Record<string, unknown>[]): Record<string, unknown>[] {
   return Object.keys(rows[0]).map((name) => {
     const values = rows.map((row) => row[name]);
-    const base = { name, shape: [rows.length] };
+    const head = { name, shape: [rows.length] };
     if (typeof values[0] === "string")
       return {
-        ...base,
+        ...head,
         datatype: "BYTES",
         contents: { bytes_contents: values.map((value) => Buffer.from(String(value))) },
       };
-    if (name === "time") return { ...base, datatype: "INT64", contents: { int64_contents: values } };
-    return { ...base, datatype: "FP64", contents: { fp64_contents: values } };
+    if (name === "time") return { ...head, datatype: "INT64", contents: { int64_contents: values } };
+    return { ...head, datatype: "FP64", contents: { fp64_contents: values } };
   });
 }
 
