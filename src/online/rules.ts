@@ -89,7 +89,9 @@ export class Rules {
       const planHash = plan?.hash ?? null;
       const known = this.current;
       if (head.revision === 0) return null;
-      if (known !== null && known.revision === head.revision && known.planHash === planHash) return known;
+      // A store that was put back from a copy may name another set by the same revision.
+      const same = head.live === this.head.live && head.candidate === this.head.candidate;
+      if (known !== null && known.revision === head.revision && same && known.planHash === planHash) return known;
       const next = await this.make(store, head, plan);
       this.head = head;
       this.current = next;
