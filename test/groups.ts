@@ -6,6 +6,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/deploy/prometheus.test.ts",
   "test/drivers/registry/**",
   "test/drivers/state/**",
+  "test/grpc/clients.test.ts",
   "test/drivers/store/**",
   "test/journeys/**",
   "test/lifecycle/lineage/lineage.test.ts",
