@@ -11,6 +11,7 @@ import { openWorkspacePorts } from "../wiring.ts";
 import { openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
+import { startArchiver } from "./serve/archiver.ts";
 import { reporterIn } from "./serve/report.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
@@ -51,9 +52,13 @@ export const verb: Verb = {
     const tls = tlsOf(options);
     const grpc = grpcOf(options, { tls, fallback: context.config.grpcPort });
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
-    const sourceOf = (name: string): PipelineSource =>
-      fileSource(workspace, name, (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }));
     const lines = openLogLines();
+    const logger = pino({ level }, lines.destination);
+    const sourceOf = (name: string): PipelineSource =>
+      fileSource(workspace, name, {
+        portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
+        archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
+      });
     try {
       const server = await createSeveral({
         sources: served.names.map(sourceOf),
@@ -63,7 +68,7 @@ export const verb: Verb = {
         // Pipelines that are named are all that is wanted.
         ...(named.length > 0 ? {} : { discover: () => pipelineNames(workspace).map(sourceOf) }),
         options: {
-          logger: pino({ level }, lines.destination),
+          logger,
           adminKey: context.config.adminKey,
           redactKey: context.config.redactKey,
           keys: context.config.keys,

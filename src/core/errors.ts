@@ -34,6 +34,10 @@ const BUG: ErrorKind = { http: 500, grpc: "INTERNAL", exit: 70, retryable: false
 
 /** Every code Sentinel can raise. The part before the dot names the folder or port that raised it. */
 export const ERROR_KINDS = {
+  "archive.foreign": CONFLICT,
+  "archive.unreachable": OUTSIDE,
+  "archive.unreadable": { http: 503, exit: 3, retryable: false },
+  "archive.unwritable": { http: 503, exit: 3, retryable: false },
   "bug.unexpected": BUG,
   "bundle.corrupt": { http: 503, grpc: "DATA_LOSS", exit: 3, retryable: false },
   "bundle.unsupported": INPUT,

@@ -3,7 +3,7 @@
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
-import type { Explorer } from "./explore.ts";
+import { drawnBeside, type Explorer } from "./explore.ts";
 import type { LiveSet, Served } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
@@ -244,7 +244,7 @@ function lookAt(
 function drawn(explorer: Explorer, draft: PredictionDraft, { transaction }: Parsed): PredictionDraft {
   if (draft.degraded || (draft.rules !== undefined && draft.rules.by !== "model")) return draft;
   const draw = explorer.draw(transaction);
-  return draw === null ? draft : { ...draft, ...draw };
+  return draw === null ? draft : { ...draft, ...draw, decision: drawnBeside(draw.decision, draft.rules) };
 }
 
 /** The draft as the rules want it; the same where there are none. */

@@ -5,6 +5,7 @@ import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Pipelines } from "../online/pipelines.ts";
+import type { ArchiveStatus } from "../ports/archive.ts";
 import type { Clock } from "../ports/ports.ts";
 import type { Access, Caller, Need } from "./access.ts";
 import type { Intake } from "./intake.ts";
@@ -29,6 +30,8 @@ export interface Common {
 /** The engine of one pipeline, and what only a door over HTTP needs. */
 export interface ServerParts extends Engine, Common {
   readonly measures: Measures;
+  /** How the archive of what is decided stands; null where nothing is archived. */
+  readonly archive: (() => ArchiveStatus) | null;
 }
 
 /** All of a server. */

@@ -284,7 +284,7 @@ async function startPipeline(
         await opened.close();
       }
     };
-    const parts = { ...engine, ...common, measures, stop };
+    const parts = { ...engine, ...common, measures, archive: opened.archive ?? null, stop };
     if (tracing === null) return parts;
     const { parser, encode, log } = engine;
     return { ...parts, parser: tracing.parser(parser), encode: tracing.encode(encode), log: tracing.log(log) };
