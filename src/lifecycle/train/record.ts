@@ -4,6 +4,7 @@ import path from "node:path";
 import { CANDIDATE } from "../../core/alias.ts";
 import { bundleHash } from "../../core/bundle.ts";
 import { canonicalJson, sha256 } from "../../core/hash.ts";
+import { isRemote } from "../../core/remote.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
 import type { FeatureState } from "../../features/state.ts";
 import { type Imported, readManifest } from "../../online/bundle.ts";
@@ -164,7 +165,7 @@ export async function saveState(
     state,
     dataHash: source.hash,
     // Absolute: a server or a replay may run from another folder.
-    dataPath: path.resolve(source.path),
+    dataPath: isRemote(source.path) ? source.path : path.resolve(source.path),
     trainedUpTo: trained.trainedUpTo,
   });
   const { pipeline } = trained;
