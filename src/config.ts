@@ -20,8 +20,14 @@ export interface Config {
   readonly archiveUrl: string | null;
   /** Who we are to an S3-compatible store; null where the environment names no key. */
   readonly s3: S3Config | null;
+  /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
+  readonly grpcPort: number | null;
   /** The PostgreSQL that is the store of rules, pipelines, alerts and audit; null: a file in `stateDir`. */
   readonly database: DatabaseConfig | null;
+  /** The PostgreSQL that holds the ledger of a gateway; where it is not said apart, the store's. */
+  readonly ledger: DatabaseConfig | null;
+  /** The brain of a gateway, as Kubernetes and other gateways name it; null: options say. */
+  readonly brain: { readonly host: string; readonly port: string } | null;
   readonly stateDir: string;
   readonly reportsDir: string;
   /** Who acts, for runs and the journal. */
@@ -99,6 +105,7 @@ const READ = [
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
   "SENTINEL_ARCHIVE_URL",
+  "SENTINEL_GRPC_PORT",
   "SENTINEL_DATABASE_URL",
 ] as const;
 
@@ -137,7 +144,10 @@ export function loadConfig(options: {
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
     archiveUrl: archiveUrlOf(environment.SENTINEL_ARCHIVE_URL ?? ""),
     s3: s3Of(environment),
+    grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
     database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),
+    ledger: databaseOf(environment.LEDGER_DATABASE_URL || environment.SENTINEL_DATABASE_URL || ""),
+    brain: brainOf(environment),
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
@@ -367,6 +377,18 @@ function serverAddress(uri: string, named: string): string {
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
 
+const PORT_MAX = 65_535;
+
+/** Beside a service named `sentinel-grpc` Kubernetes sets the variable to that service's address, which is no setting of ours. */
+function grpcPortOf(text: string): number | null {
+  const given = text.trim();
+  if (given === "" || ADDRESS_OF_KUBERNETES.test(given)) return null;
+  if (/^\d{1,5}$/.test(given) && Number(given) <= PORT_MAX) return Number(given);
+  throw new SentinelError("config.invalid", `SENTINEL_GRPC_PORT is ${JSON.stringify(given)}`, {
+    hint: `use a port from 0 (takes a free one) to ${PORT_MAX}, such as 50051, or unset it to answer no gRPC`,
+  });
+}
+
 const REDIS_PORT = 6379;
 
 /** Null when none is named. Not shown when it is refused: it may hold a password. */
@@ -416,6 +438,20 @@ const TLS_MODES: Readonly<Record<string, DatabaseConfig["tls"]>> = {
 };
 
 /** Null when none is named. Not shown when it is refused: it may hold a password. */
+const BRAIN_PORT = "8000";
+
+/** As Kubernetes names the address of a brain. */
+const BRAIN = { host: "BRAIN_SERVICE_HOST", port: "BRAIN_SERVICE_PORT" };
+
+function brainOf(environment: Environment): Config["brain"] {
+  const [host = "", port = ""] = [environment[BRAIN.host], environment[BRAIN.port]];
+  if (host === "") return null;
+  if (port === "" || (/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return { host, port: port || BRAIN_PORT };
+  throw new SentinelError("config.invalid", `BRAIN_SERVICE_PORT is ${JSON.stringify(port)}, and that is no port`, {
+    hint: "set it to the port on which the brain answers HTTP, or unset it for 8000",
+  });
+}
+
 function databaseOf(text: string): DatabaseConfig | null {
   if (text.trim() === "") return null;
   const wrong = (what: string): SentinelError =>

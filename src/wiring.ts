@@ -7,8 +7,10 @@ import { systemClock } from "./drivers/clock/system.ts";
 import type { SqlStore } from "./drivers/store/sql/driver.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Archive } from "./ports/archive.ts";
+import type { Brains } from "./ports/brain.ts";
 import type { Dataset } from "./ports/dataset.ts";
 import type { KeyStore } from "./ports/keys.ts";
+import type { Ledger, LedgerSpool } from "./ports/ledger.ts";
 import type { PredictionLog } from "./ports/log.ts";
 import type { ObjectStore } from "./ports/objects.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
@@ -220,6 +222,46 @@ export async function storeTables(config: Config, clock: Clock = systemClock): P
   }
   const { libsqlTables } = await import("./drivers/store/libsql/driver.ts");
   return libsqlTables({ file: storeFile(config), clock });
+}
+
+/** What a gateway needs of the world. */
+export interface GatewayParts {
+  /** Opened at its first use, and again while that fails: a gateway begins also where its ledger is away. */
+  readonly ledger: Ledger;
+  readonly spool: LedgerSpool;
+  readonly brains: Brains;
+  readonly keys: () => Promise<KeyStore>;
+  readonly clock: Clock;
+  close(): Promise<void>;
+}
+
+/** Errors: store.unwritable (the spool). */
+export async function openGateway(
+  config: Config,
+  given: { readonly urls: readonly URL[]; readonly onFault: (message: string) => void; readonly clock?: Clock },
+): Promise<GatewayParts> {
+  const { urls, onFault, clock = systemClock } = given;
+  const { httpBrains } = await import("./drivers/brain/http/driver.ts");
+  const { makePrivateFolder } = await import("./drivers/files/durable.ts");
+  await makePrivateFolder(config.stateDir).catch(() => {});
+  const { openSpool } = await import("./drivers/ledger/spool.ts");
+  const { laterLedger } = await import("./drivers/ledger/later.ts");
+  const spool = await openSpool(path.join(config.stateDir, "ledger-spool.ndjson"));
+  const store = laterLedger(() => openStore({ ...config, database: config.ledger }, clock, async () => {}));
+  return {
+    ledger: store.ledger,
+    spool,
+    brains: httpBrains({ urls, key: config.key, onFault }),
+    keys: async () => {
+      const { createFileKeys } = await import("./drivers/files/keys.ts");
+      return createFileKeys({ file: path.join(config.stateDir, "keys.json") });
+    },
+    clock,
+    async close() {
+      await store.close();
+      await spool.close();
+    },
+  };
 }
 
 function storeFile(config: Config): string {

@@ -262,3 +262,11 @@ describe("variables that begin with SENTINEL_", () => {
     }
   });
 });
+test("the port for gRPC is a port or none, and the address that Kubernetes sets beside a service is none", () => {
+  const port = (text: string) => loadConfig({ workspace: "/w", environment: { SENTINEL_GRPC_PORT: text } }).grpcPort;
+  expect(["50051", " 0 ", "", "65535"].map(port)).toEqual([50051, 0, null, 65_535]);
+  expect(port("tcp://10.96.0.12:50051")).toBeNull();
+  for (const text of ["65536", "-1", "1.5", "grpc", "0x10", "127.0.0.1:50051"]) {
+    expect(() => port(text), text).toThrow(/SENTINEL_GRPC_PORT is/);
+  }
+});

@@ -211,9 +211,9 @@ describe("docs/troubleshooting.md", () => {
   test("names every code once, with its exit code and status, and no other", () => {
     const rows = tableRows(read("docs/troubleshooting.md")).filter(([code]) => code.startsWith("`"));
     expect(rows.map(([code]) => code.replaceAll("`", "")).sort()).toEqual(codes);
-    for (const [code, means, todo, exit, http] of rows) {
+    for (const [code, means, todo, exit, http, grpc] of rows) {
       const kind = ERROR_KINDS[code.replaceAll("`", "") as keyof typeof ERROR_KINDS];
-      expect([Number(exit), Number(http)], code).toEqual([kind.exit, kind.http]);
+      expect([Number(exit), Number(http), grpc], code).toEqual([kind.exit, kind.http, kind.grpc]);
       expect(Math.min(means.length, todo.length), code).toBeGreaterThan(15);
     }
     expect(Object.keys(ERROR_GUIDE).sort()).toEqual(codes);

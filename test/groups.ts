@@ -7,6 +7,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/drivers/objects/**",
   "test/drivers/registry/**",
   "test/drivers/state/**",
+  "test/grpc/clients.test.ts",
   "test/drivers/store/**",
   "test/journeys/**",
   "test/lifecycle/archive/s3.test.ts",

@@ -29,6 +29,11 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./registry.ts"),
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  gateway: [
+    "in front of servers that score: an answer in time whatever they do, and a ledger",
+    () => import("./gateway.ts"),
+  ],
+  chaos: ["load on a gateway or server, and what became of each request", () => import("./chaos.ts")],
   rules: [
     "list, apply, add, stage, backtest, conflicts, suggest, compare, promote, rollback, history: SQL rules beside the model",
     () => import("./rules.ts"),

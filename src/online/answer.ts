@@ -15,6 +15,9 @@ import type { PredictionDraft, StateResult } from "./states.ts";
 const NO_JOBS: ShadowJobs = [];
 const EMPTY_VECTOR = new Float32Array(0);
 
+/** An answer is waited for no longer, from when the body is there, in milliseconds; it is more than the waits for a shared state and a log that answers late come to. */
+export const BUDGET_MS = 2000;
+
 /** What was judged: the vector and the bundle that judged it. */
 export type Judged = (vector: Float32Array, by: Scorer) => void;
 

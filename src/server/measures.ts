@@ -439,5 +439,5 @@ function describedOf(registry: Registry, more: readonly string[]): readonly Desc
 function outcomeOf(status: number): "ok" | "refused" | "unavailable" | "failed" {
   if (status < 400) return "ok";
   if (status < 500) return "refused";
-  return status === 503 ? "unavailable" : "failed";
+  return status === 503 || status === 504 ? "unavailable" : "failed";
 }

@@ -53,9 +53,6 @@ export interface DoorEnv {
   Variables: { caller: Caller; parts?: ServerParts };
 }
 
-/** An answer is waited for no longer, from when the body is there, in milliseconds; it is more than the waits for a shared state and a log that answers late come to. */
-export const BUDGET_MS = 2000;
-
 /** How the OpenAPI document describes a route, and what it asks for. */
 interface Described {
   readonly method: "GET" | "POST";
@@ -96,4 +93,9 @@ export const PREFIX = "/pipelines/{pipeline}";
 /** A JSON answer. */
 export function jsonResponse(value: unknown, status = 200): Response {
   return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json" } });
+}
+
+/** Takes from the allowance of a request's key, for what the request itself did not pay. */
+export function chargeOf({ access }: Common, context: RequestContext): (count: number) => void {
+  return (count) => access.charge(context.get("caller"), count);
 }
