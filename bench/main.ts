@@ -70,6 +70,10 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
     load: async () => (await import("./evidence.ts")).bench,
   },
+  refit: {
+    purpose: "the judged model against the refitted one on the weeks after, at five dates of the reference rows",
+    load: async () => (await import("./refit.ts")).bench,
+  },
   rules: {
     purpose: "250 rules per event against json-rules-engine, and latency while rules change",
     load: async () => (await import("./rules.ts")).bench,

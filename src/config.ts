@@ -16,12 +16,12 @@ export interface Config {
   readonly mlflow: MlflowConfig | null;
   /** Where several servers keep their feature state together; null: each in its own memory. */
   readonly redis: RedisConfig | null;
+  /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
+  readonly grpcPort: number | null;
   /** Where pipelines archive, whatever their files say: a folder or s3://bucket/prefix; null: where each file says. */
   readonly archiveUrl: string | null;
   /** Who we are to an S3-compatible store; null where the environment names no key. */
   readonly s3: S3Config | null;
-  /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
-  readonly grpcPort: number | null;
   /** The PostgreSQL that is the store of rules, pipelines, alerts and audit; null: a file in `stateDir`. */
   readonly database: DatabaseConfig | null;
   /** The PostgreSQL that holds the ledger of a gateway; where it is not said apart, the store's. */
@@ -104,8 +104,8 @@ const READ = [
   "SENTINEL_KEYS",
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
-  "SENTINEL_ARCHIVE_URL",
   "SENTINEL_GRPC_PORT",
+  "SENTINEL_ARCHIVE_URL",
   "SENTINEL_DATABASE_URL",
 ] as const;
 
@@ -142,9 +142,9 @@ export function loadConfig(options: {
     registryDir: path.join(workspace, "models"),
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
+    grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
     archiveUrl: archiveUrlOf(environment.SENTINEL_ARCHIVE_URL ?? ""),
     s3: s3Of(environment),
-    grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
     database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),
     ledger: databaseOf(environment.LEDGER_DATABASE_URL || environment.SENTINEL_DATABASE_URL || ""),
     brain: brainOf(environment),

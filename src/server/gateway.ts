@@ -7,11 +7,12 @@ import type { Gateway, GatewayCounters } from "../gateway/gateway.ts";
 import type { Pool } from "../gateway/pool.ts";
 import type { LedgerWriter } from "../gateway/writer.ts";
 import type { EngineLog } from "../online/counters.ts";
+import { bugOf, problemOf } from "../online/problem.ts";
 import type { Clock } from "../ports/ports.ts";
 import type { Access } from "./access.ts";
 import { decode } from "./body.ts";
 import { type Listening, listen, type Tls } from "./listen.ts";
-import { bugOf, PROBLEM_TYPE, problemHeaders, problemOf } from "./problem.ts";
+import { PROBLEM_TYPE, problemHeaders } from "./problem.ts";
 import { createRequestIds, REQUEST_ID, type RequestIds } from "./request-id.ts";
 import { type SafetyHeaders, safetyHeaders } from "./safety.ts";
 
