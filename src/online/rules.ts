@@ -92,7 +92,9 @@ export class Rules {
       const planHash = plan?.hash ?? null;
       const known = this.current;
       if (head.revision === 0) return null;
-      const isSame = known !== null && known.revision === head.revision && known.planHash === planHash;
+      // A store that was put back from a copy may name another set by the same revision.
+      const isSameHead = head.live === this.head.live && head.candidate === this.head.candidate;
+      const isSame = known !== null && known.revision === head.revision && isSameHead && known.planHash === planHash;
       if (isSame && !this.stale) return known;
       const next = await this.make(store, head, plan);
       this.stale = false;

@@ -53,7 +53,12 @@ class Side {
         workspace: this.dir,
         pollMs: 100,
         sourceOf: (name) =>
-          madeSource(this.dir, name, (pipeline) => portsOf({ pipeline: name, settings: () => pipeline })),
+          madeSource(this.dir, name, {
+            portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
+            archiverOf: () => {
+              throw new Error("these pipelines are not archived");
+            },
+          }),
       },
       options: { logger: silent, announceMs: 0, lagMsMax: 60_000 },
     });

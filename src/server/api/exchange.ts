@@ -5,11 +5,11 @@ import { isFor } from "../../core/key.ts";
 import { nearestName } from "../../core/nearest.ts";
 import { parseIso } from "../../core/time.ts";
 import { type FieldFault, invalidRequest } from "../../online/faults.ts";
+import { parseJson } from "../../online/json.ts";
 import { compileSchema, faultOf } from "../../online/parse.ts";
 import type { PipelineRecord } from "../../ports/store.ts";
 import type { Caller } from "../access.ts";
 import { mediaType, readText, sourceOf } from "../body.ts";
-import { parseJson } from "../json.ts";
 import type { PlatformParts, RequestContext, Server, ServerParts } from "../parts.ts";
 
 /** Ten thousand values of a list, or a schema of five hundred fields. */

@@ -2,10 +2,10 @@
 import { SentinelError } from "../../core/errors.ts";
 import { changePipeline, createPipeline, setStatus, settingsOf } from "../../lifecycle/platform.ts";
 import { PIPELINES_MAX } from "../../online/pipelines.ts";
+import { statusOf } from "../../online/readiness.ts";
 import { FIELD_TYPES, FIELDS_MAX, type MadeField, type MadeRoles, NAME_LENGTH_MAX } from "../../pipeline/made.ts";
 import { PIPELINE_STATUSES, type PipelineRecord, type PipelineStatus } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
-import { statusOf } from "../pipelines.ts";
 import { predictRoute } from "../predict.ts";
 import {
   actorOf,
