@@ -8,6 +8,7 @@ import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import { Alerts } from "./alerts.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
+import { declared } from "./declared.ts";
 import { Duplicates } from "./duplicates.ts";
 import { type Explorer, explorerOf } from "./explore.ts";
 import { checkFields } from "./fields.ts";
@@ -128,7 +129,7 @@ export async function openEngine(input: {
     saved: { store: await ports.snapshots(), pipeline: pipeline.name },
     redact,
   });
-  const alerts = alertsOf({ ports, pipeline, log, counters, logger });
+  const alerts = alertsOf({ ports, pipeline, schema, log, counters, logger });
   const persist = async (): Promise<void> => {
     await states.persist().catch((error) => {
       counters.persistFailed();
@@ -207,11 +208,12 @@ const SETS_KEPT = 8;
 function alertsOf(of: {
   readonly ports: Ports;
   readonly pipeline: Pipeline;
+  readonly schema: object;
   readonly log: PredictionLog;
   readonly counters: Counters;
   readonly logger: EngineLog;
 }): Alerts | null {
-  const { ports, ...rest } = of;
+  const { ports, schema, ...rest } = of;
   const { store, rules } = ports;
   if (store === undefined) return null;
   const kept = new Map<string, ReadonlyMap<string, Rule>>();
@@ -229,7 +231,14 @@ function alertsOf(of: {
     kept.set(set, byId);
     return byId;
   };
-  return new Alerts({ ...rest, store: () => store(), snapshots: () => ports.snapshots(), rulesOf, clock: ports.clock });
+  return new Alerts({
+    ...rest,
+    store: () => store(),
+    snapshots: () => ports.snapshots(),
+    declare: () => declared({ pipeline: of.pipeline, schema }),
+    rulesOf,
+    clock: ports.clock,
+  });
 }
 
 /** Pruning goes on batch after batch; one line per so long tells of it. */
