@@ -29,6 +29,7 @@ const AREAS = {
   keys: "Keys",
   request: "Requests",
   log: "Prediction log",
+  archive: "Archive and buckets",
   state: "Feature state",
   store: "Store",
   bug: "Bugs",

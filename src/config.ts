@@ -5,6 +5,7 @@ import { SentinelError } from "./core/errors.ts";
 import { sha256 } from "./core/hash.ts";
 import { isKeyRecord, KEYS_MAX, type KeyRecord } from "./core/key.ts";
 import { nearestName } from "./core/nearest.ts";
+import { bucketPlace, isRemote } from "./core/remote.ts";
 
 /** Everything that is not in a pipeline file. Secrets are kept here and never logged. */
 export interface Config {
@@ -17,6 +18,10 @@ export interface Config {
   readonly redis: RedisConfig | null;
   /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
   readonly grpcPort: number | null;
+  /** Where pipelines archive, whatever their files say: a folder or s3://bucket/prefix; null: where each file says. */
+  readonly archiveUrl: string | null;
+  /** Who we are to an S3-compatible store; null where the environment names no key. */
+  readonly s3: S3Config | null;
   /** The PostgreSQL that is the store of rules, pipelines, alerts and audit; null: a file in `stateDir`. */
   readonly database: DatabaseConfig | null;
   /** The PostgreSQL that holds the ledger of a gateway; where it is not said apart, the store's. */
@@ -61,6 +66,16 @@ export interface RedisConfig {
   readonly password?: string;
 }
 
+/** An S3-compatible store and who we are to it; the names are those of Amazon's own clients. */
+export interface S3Config {
+  /** null: Amazon's own, by region. */
+  readonly endpoint: string | null;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
 /** A PostgreSQL server, one database of it, and who we are to it. */
 export interface DatabaseConfig {
   readonly host: string;
@@ -77,7 +92,6 @@ export interface DatabaseConfig {
 /** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
 const NOT_BUILT_YET: Readonly<Record<string, string>> = {
   SENTINEL_KAFKA_BROKERS: "Kafka as stream of events",
-  SENTINEL_ARCHIVE_URL: "an S3-compatible store as archive",
 };
 
 /** The variables that this version reads. */
@@ -91,6 +105,7 @@ const READ = [
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
   "SENTINEL_GRPC_PORT",
+  "SENTINEL_ARCHIVE_URL",
   "SENTINEL_DATABASE_URL",
 ] as const;
 
@@ -128,6 +143,8 @@ export function loadConfig(options: {
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
     grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
+    archiveUrl: archiveUrlOf(environment.SENTINEL_ARCHIVE_URL ?? ""),
+    s3: s3Of(environment),
     database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),
     ledger: databaseOf(environment.LEDGER_DATABASE_URL || environment.SENTINEL_DATABASE_URL || ""),
     brain: brainOf(environment),
@@ -185,8 +202,64 @@ export function embeddedEnvironment(): Readonly<Record<string, string | undefine
     ...process.env,
     MLFLOW_TRACKING_URI: undefined,
     SENTINEL_REDIS_URL: undefined,
+    SENTINEL_ARCHIVE_URL: undefined,
     SENTINEL_DATABASE_URL: undefined,
   };
+}
+
+/** Errors: config.invalid. */
+function archiveUrlOf(text: string): string | null {
+  const place = text.trim();
+  if (place === "") return null;
+  if (isRemote(place)) bucketPlace(place);
+  else if (/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) {
+    throw new SentinelError("config.invalid", "SENTINEL_ARCHIVE_URL is neither s3://bucket/prefix nor a folder", {
+      hint: "write s3://bucket/prefix and name the store in AWS_ENDPOINT_URL_S3, or name a folder",
+    });
+  }
+  return place;
+}
+
+const REGION_DEFAULT = "us-east-1";
+
+/** Null when no key is named. Values are not shown when they are refused: they may be secrets. */
+function s3Of(environment: Environment): S3Config | null {
+  const filled = (text: string | undefined): string | undefined =>
+    (text ?? "").trim() === "" ? undefined : text!.trim();
+  const accessKeyId = filled(environment.AWS_ACCESS_KEY_ID);
+  const secretAccessKey = filled(environment.AWS_SECRET_ACCESS_KEY);
+  if (accessKeyId === undefined || secretAccessKey === undefined) return null;
+  return Object.freeze({
+    endpoint: filled(environment.AWS_ENDPOINT_URL_S3) ?? filled(environment.AWS_ENDPOINT_URL) ?? null,
+    region: filled(environment.AWS_REGION) ?? filled(environment.AWS_DEFAULT_REGION) ?? REGION_DEFAULT,
+    accessKeyId,
+    secretAccessKey,
+    sessionToken: filled(environment.AWS_SESSION_TOKEN),
+  });
+}
+
+/** The login of an S3-compatible store. Errors: config.invalid, where the environment lacks it. */
+export function s3Login({ s3 }: Pick<Config, "s3">): S3Config {
+  if (s3 === null) {
+    throw new SentinelError("config.invalid", "an s3:// place is named, and the environment has no key for it", {
+      hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN with keys that expire); AWS_ENDPOINT_URL_S3 names a store that is not Amazon's",
+    });
+  }
+  const { endpoint } = s3;
+  if (endpoint === null) return s3;
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
+  if (
+    url !== null &&
+    /^https?:$/.test(url.protocol) &&
+    url.username === "" &&
+    url.password === "" &&
+    url.search === ""
+  ) {
+    return { ...s3, endpoint: `${url.origin}${url.pathname}`.replace(/\/+$/, "") };
+  }
+  throw new SentinelError("config.invalid", "AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL) is not the address of a store", {
+    hint: "write http:// or https:// with a host, such as http://127.0.0.1:8333",
+  });
 }
 
 /** `role:sha256,…`: hashes, so that a container's definition holds no key. */

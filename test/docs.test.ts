@@ -177,10 +177,10 @@ describe("docs/configuration.md", () => {
   test("names every variable that the configuration reads, and no other", () => {
     const config = read("src/config.ts");
     const known = new Set([
-      ...[...config.matchAll(/environment\.([A-Z_]+)/g)].map((match) => match[1]),
+      ...[...config.matchAll(/environment\.([A-Z0-9_]+)/g)].map((match) => match[1]),
       ...[...config.matchAll(/^ {2}([A-Z]+_[A-Z_]+): "/gm)].map((match) => match[1]),
     ]);
-    const documented = rows.map(([name]) => /^`([A-Z_]+)`$/.exec(name)?.[1]).filter((name) => name !== undefined);
+    const documented = rows.map(([name]) => /^`([A-Z0-9_]+)`$/.exec(name)?.[1]).filter((name) => name !== undefined);
     expect(documented.sort()).toEqual([...known].sort());
   });
 });

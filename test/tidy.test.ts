@@ -105,7 +105,7 @@ const CALLERS = /^src\/drivers\/brain\/http\//;
 
 /** Packages that one folder alone may name, so that what they speak to can be exchanged there. */
 const VENDORS: readonly (readonly [folder: string, packages: RegExp])[] = [
-  ["drivers", /^(@duckdb|libsql|kysely|pg|ioredis|simple-git)(\/|$)/],
+  ["drivers", /^(@duckdb|libsql|kysely|pg|ioredis|aws4fetch|simple-git)(\/|$)/],
   ["server", /^(@hono|hono|prom-client|node:http2?)(\/|$)/],
   ["grpc", /^@grpc(\/|$)/],
 ];
@@ -337,7 +337,7 @@ test("a test that starts a service is in the group that waits for it", () => {
       pattern.endsWith("/**") ? file.startsWith(pattern.slice(0, -2)) : file === pattern,
     );
   const needy = sources("test", /\.test\.ts$/).filter(({ text }) =>
-    /(mlflow|redis|prometheus)-server\.ts"|\.cache[/"`]/.test(text),
+    /(mlflow|redis|prometheus|s3)-server\.ts"|\.cache[/"`]/.test(text),
   );
   expect(needy.length).toBeGreaterThan(5);
   expect(needy.map(({ file }) => file).filter((file) => !inGroup(file))).toEqual([]);

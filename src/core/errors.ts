@@ -34,6 +34,10 @@ const BUG: ErrorKind = { http: 500, grpc: "INTERNAL", exit: 70, retryable: false
 
 /** Every code Sentinel can raise. The part before the dot names the folder or port that raised it. */
 export const ERROR_KINDS = {
+  "archive.foreign": CONFLICT,
+  "archive.unreachable": OUTSIDE,
+  "archive.unreadable": { http: 503, grpc: "DATA_LOSS", exit: 3, retryable: false },
+  "archive.unwritable": { http: 503, grpc: "FAILED_PRECONDITION", exit: 3, retryable: false },
   "bug.unexpected": BUG,
   "bundle.corrupt": { http: 503, grpc: "DATA_LOSS", exit: 3, retryable: false },
   "bundle.unsupported": INPUT,
@@ -74,6 +78,9 @@ export const ERROR_KINDS = {
   "pipeline.invalid": INPUT,
   "pipeline.limit": CONFLICT,
   "pipeline.missing": MISSING,
+  "pipeline.paused": OUTSIDE,
+  "pipeline.schema": { http: 422, grpc: "INVALID_ARGUMENT", exit: 2, retryable: false },
+  "pipeline.stopped": CONFLICT,
   "quality.suite-invalid": INPUT,
   // Somebody else's version: retried, since `sentinel import` may give it its bundle any moment.
   "registry.no-bundle": { http: 503, grpc: "UNAVAILABLE", exit: 2, retryable: true },
@@ -88,7 +95,10 @@ export const ERROR_KINDS = {
   "rules.unknown": MISSING,
   "rules.conflict": CONFLICT,
   "rules.unreadable": OUTSIDE,
+  "rules.four-eyes": FORBIDDEN,
   "request.body-too-large": TOO_LARGE,
+  "request.changed": { http: 412, grpc: "FAILED_PRECONDITION", exit: 2, retryable: false },
+  "request.unconditional": { http: 428, grpc: "FAILED_PRECONDITION", exit: 2, retryable: false },
   "request.malformed": INPUT,
   "request.invalid": { http: 422, grpc: "INVALID_ARGUMENT", exit: 2, retryable: false },
   "request.duplicate": { ...CONFLICT, grpc: "ALREADY_EXISTS" },

@@ -7,6 +7,7 @@ import type { Live } from "../online/live.ts";
 import type { ReplyRules } from "../online/reply.ts";
 import type { Rules } from "../online/rules.ts";
 import type { Shadows } from "../online/shadow.ts";
+import type { ArchiveStatus } from "../ports/archive.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
 import { type Counted, type Observed, SeriesCounter, SeriesHistogram } from "./series.ts";
@@ -57,6 +58,8 @@ interface Measured {
   readonly shadows: Shadows;
   readonly rules: Pick<Rules, "ageMs">;
   readonly log: Pick<PredictionLog, "health">;
+  /** How the archive stands; null where nothing is archived. */
+  readonly archive: (() => ArchiveStatus) | null;
 }
 
 export type Measures = ReturnType<typeof createMeasures>;
@@ -224,6 +227,11 @@ export function createMeasures(pipeline: string) {
   const ruleFailures = counter("rule_failures_total", "Rules that could not be read, compiled or asked, by code.", [
     "code",
   ]);
+  const alerts = counter("alerts_total", "Alerts that the store took.");
+  const alertsLate = counter("alerts_late_total", "Alerts that found no room to wait; they are made from the log.");
+  const alertFailures = counter("alert_failures_total", "Batches of alerts that the store did not take, by code.", [
+    "code",
+  ]);
   const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
@@ -255,6 +263,12 @@ export function createMeasures(pipeline: string) {
   const logFailures = counter("log_write_failures_total", "Writes of the log that failed.");
   const logPruned = counter("log_pruned_total", "Predictions that the log forgot (log.retention).");
   const logFault = gauge("log_fault", "1 while the last write of the log failed, else 0.");
+  const archiveBehind = gauge("archive_behind_records", "Entries of the log that are not archived yet.");
+  const archiveLag = gauge("archive_lag_seconds", "Time since everything in the log was archived; 0 while it is.");
+  const archiveRows = counter("archive_rows_total", "Transactions that were archived.");
+  const archiveFiles = counter("archive_files_total", "Files that were written to the archive.");
+  const archiveFailures = counter("archive_failures_total", "Tries to archive that failed and are repeated.");
+  const archiveFault = gauge("archive_fault", "1 while the last try to archive failed, else 0.");
   const tooLate = counter("too_late_total", "Transactions judged and not learned: later than the lateness allows.");
   const ahead = counter("ahead_total", "Transactions dated ahead of the server's clock by more than a minute.");
   const learnFailures = counter("learn_failures_total", "Transactions the feature state could not learn.");
@@ -340,10 +354,31 @@ export function createMeasures(pipeline: string) {
     versionBroken: (code) => swapFailures.inc({ code }),
     rulesSwapped: () => ruleSwaps.inc(),
     rulesFailed: (code) => ruleFailures.inc({ code }),
+    alerted: (count, code) => {
+      if (code === null) alerts.inc(count);
+      else alertFailures.inc({ code });
+    },
+    alertLate: () => alertsLate.inc(),
     persistFailed: () => persistFailures.inc(),
+  };
+  const showArchive = (now: number, { behind, completeAt, fault, rows, files, failures }: ArchiveStatus): void => {
+    const isComplete = behind === 0 && fault === null;
+    archiveBehind.set(behind);
+    archiveLag.set(isComplete || completeAt === null ? 0 : Math.max(0, now - completeAt) / 1000);
+    archiveFault.set(fault === null ? 0 : 1);
+    // The archive's thread counts; here its counts are shown.
+    for (const [shown, value] of [
+      [archiveRows, rows],
+      [archiveFiles, files],
+      [archiveFailures, failures],
+    ] as const) {
+      shown.reset();
+      shown.inc(value);
+    }
   };
   /** What is looked up when somebody asks. */
   const show = (now: number, from: Measured): void => {
+    if (from.archive !== null) showArchive(now, from.archive());
     const { unwritten, oldestMs, failures, pruned, fault } = from.log.health();
     logUnwritten.set(unwritten);
     logOldest.set(oldestMs / 1000);
