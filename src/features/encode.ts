@@ -32,7 +32,7 @@ export function encodeUnrounded(
   out: Float32Array,
 ): Float64Array {
   state.read(plan, tx, out);
-  return state.bind(plan).values;
+  return state.unrounded(plan);
 }
 
 /** Learns one arrival; gives what became of a transaction. One that was learned recently is not learned again. */
