@@ -1,7 +1,7 @@
 // The environment as it becomes configuration: what names an MLflow server or a Redis, and what is refused.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { loadConfig, registryName } from "../src/config.ts";
+import { loadConfig, registryName, s3Login } from "../src/config.ts";
 
 const mlflow = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment }).mlflow;
 const URI = "MLFLOW_TRACKING_URI";
@@ -123,19 +123,94 @@ test("Sentinels and clusters of Redis are refused by name", () => {
   }
 });
 
+test("the archive's place and the login of a bucket come from the environment, and no secret is shown", () => {
+  const load = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment });
+  expect(load({})).toMatchObject({ archiveUrl: null, s3: null });
+  expect(load({ SENTINEL_ARCHIVE_URL: "s3://bucket/prefix" }).archiveUrl).toBe("s3://bucket/prefix");
+  expect(load({ SENTINEL_ARCHIVE_URL: "archive" }).archiveUrl).toBe("archive");
+  for (const wrong of ["s3://", "gs://bucket/x", "https://user:s3cret@host/bucket"]) {
+    expect(() => load({ SENTINEL_ARCHIVE_URL: wrong }), wrong).toThrow(
+      expect.objectContaining({ code: "config.invalid" }),
+    );
+    expect(() => load({ SENTINEL_ARCHIVE_URL: wrong })).not.toThrow(/s3cret/);
+  }
+  const key = { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "s3cret" };
+  expect(s3Login(load(key))).toMatchObject({ endpoint: null, region: "us-east-1", sessionToken: undefined });
+  const all = { ...key, AWS_SESSION_TOKEN: "t", AWS_DEFAULT_REGION: "eu-west-1", AWS_ENDPOINT_URL: "http://h:1/" };
+  expect(s3Login(load(all))).toMatchObject({ endpoint: "http://h:1", region: "eu-west-1", sessionToken: "t" });
+  expect(s3Login(load({ ...all, AWS_ENDPOINT_URL_S3: "https://s:2", AWS_REGION: "x-1" }))).toMatchObject({
+    endpoint: "https://s:2",
+    region: "x-1",
+  });
+  expect(() => s3Login(load({ AWS_ACCESS_KEY_ID: "id" }))).toThrow(/no key/);
+});
+
+describe("SENTINEL_DATABASE_URL", () => {
+  const database = (url: string) =>
+    loadConfig({ workspace: "/w", environment: { SENTINEL_DATABASE_URL: url } }).database;
+
+  test("without an address the store is a file of the workspace", () => {
+    expect(database(" ")).toBeNull();
+    expect(loadConfig({ workspace: "/w", environment: {} }).database).toBeNull();
+  });
+
+  test("its address, who asks, and which tables", () => {
+    expect(database("postgres://db.example.com/fraud")).toEqual({
+      host: "db.example.com",
+      port: 5432,
+      database: "fraud",
+      user: undefined,
+      password: undefined,
+      tls: "off",
+      schema: "sentinel",
+    });
+    const all = "postgresql://ana:p%40ss%2Fw%23rd@[::1]:6432/fra%20ud?sslmode=verify-full&schema=team_a";
+    expect(database(all)).toEqual({
+      host: "::1",
+      port: 6432,
+      database: "fra ud",
+      user: "ana",
+      password: "p@ss/w#rd",
+      tls: "verified",
+      schema: "team_a",
+    });
+    expect(database("postgres://h/d?sslmode=require")).toMatchObject({ tls: "encrypted" });
+  });
+
+  test.each([
+    "db.example.com",
+    "mysql://ana:s3cret@h/d",
+    "postgres://ana:s3cret@h",
+    "postgres://ana:s3cret@h/",
+    "postgres://ana:s3cret@h/a/b",
+    "postgres:///d",
+    "postgres://ana:s3cret@h/d#x",
+    "postgres://ana:s3cret@h/d?sslmode=prefer",
+    "postgres://ana:s3cret@h/d?sslmode=toString",
+    "postgres://ana:s3cret@h/d?schema=a;drop",
+    "postgres://ana:s3cret@h/d?schema=pg_catalog",
+    "postgres://ana:s3cret@h/d?options=-c%20x",
+    "postgres://ana:s3%ret@h/d",
+    "postgres://ana:s3cret@h:99999/d",
+  ])("%s is refused and not shown", (url) => {
+    const refused = () => database(url);
+    expect(refused).toThrow(
+      expect.objectContaining({ code: "config.invalid", message: expect.stringContaining("SENTINEL_DATABASE_URL") }),
+    );
+    expect(refused).not.toThrow(/s3/);
+  });
+});
+
 describe("variables that begin with SENTINEL_", () => {
   const load = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment });
 
-  test.each(["SENTINEL_DATABASE_URL", "SENTINEL_KAFKA_BROKERS", "SENTINEL_ARCHIVE_URL"])(
-    "%s asks for a driver that is not built: refused, not left aside",
-    (name) => {
-      const refused = () => load({ [name]: "ana:s3cret@host" });
-      expect(refused).toThrow(expect.objectContaining({ code: "config.invalid" }));
-      expect(refused).toThrow(`${name} is set, but this version has no driver`);
-      expect(refused).not.toThrow(/s3cret/);
-      expect(load({ [name]: "" }).warnings).toEqual([]);
-    },
-  );
+  test.each(["SENTINEL_KAFKA_BROKERS"])("%s asks for a driver that is not built: refused, not left aside", (name) => {
+    const refused = () => load({ [name]: "ana:s3cret@host" });
+    expect(refused).toThrow(expect.objectContaining({ code: "config.invalid" }));
+    expect(refused).toThrow(`${name} is set, but this version has no driver`);
+    expect(refused).not.toThrow(/s3cret/);
+    expect(load({ [name]: "" }).warnings).toEqual([]);
+  });
 
   test.each([
     ["SENTINEL_REDIS_URI", "SENTINEL_REDIS_URL"],
@@ -186,4 +261,12 @@ describe("variables that begin with SENTINEL_", () => {
       );
     }
   });
+});
+test("the port for gRPC is a port or none, and the address that Kubernetes sets beside a service is none", () => {
+  const port = (text: string) => loadConfig({ workspace: "/w", environment: { SENTINEL_GRPC_PORT: text } }).grpcPort;
+  expect(["50051", " 0 ", "", "65535"].map(port)).toEqual([50051, 0, null, 65_535]);
+  expect(port("tcp://10.96.0.12:50051")).toBeNull();
+  for (const text of ["65536", "-1", "1.5", "grpc", "0x10", "127.0.0.1:50051"]) {
+    expect(() => port(text), text).toThrow(/SENTINEL_GRPC_PORT is/);
+  }
 });

@@ -9,6 +9,23 @@ export interface ErrorAdvice {
 
 /** Every code once. The message of an error names the case; this is what all cases of a code share. */
 export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
+  "archive.foreign": {
+    meaning:
+      "The archive holds more of this prediction log than the log itself: the log was put back from an older copy",
+    todo: "Archive to another place from now on (`archive.to`, `SENTINEL_ARCHIVE_URL`); both places can be read together.",
+  },
+  "archive.unreachable": {
+    meaning: "The object store of an archive or a table did not answer, also not when it was asked again",
+    todo: "Nothing is lost: what is not archived stays in the prediction log and is tried again. See that the store is up and `AWS_ENDPOINT_URL_S3` right.",
+  },
+  "archive.unreadable": {
+    meaning: "A file of an archive, or an object, is gone, damaged or may not be read",
+    todo: "Run the command again: a compaction may have replaced the file meanwhile. Else put it back from a copy.",
+  },
+  "archive.unwritable": {
+    meaning: "An archive's folder or bucket takes no files: it is full, missing, or this user may not write",
+    todo: "Make room, or correct the permissions; the archive goes on by itself, and until then the prediction log keeps everything.",
+  },
   "bug.unexpected": {
     meaning: "Sentinel met a case that its authors did not think of",
     todo: "Report it, with the stack that was printed or logged and the command or request that caused it.",
@@ -180,6 +197,18 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "The workspace has no such pipeline",
     todo: "Name one with `--pipeline`, another folder with `--workspace`, or make a workspace with `sentinel init`.",
   },
+  "pipeline.paused": {
+    meaning: "Somebody paused the pipeline, so that it answers no transactions",
+    todo: "Keep the transactions and send them again once it is active; `PATCH /api/pipelines/{id}/status` resumes it.",
+  },
+  "pipeline.schema": {
+    meaning: "A change of a pipeline's schema would make what is known of the past wrong",
+    todo: "Add nullable fields only; for anything else make another pipeline.",
+  },
+  "pipeline.stopped": {
+    meaning: "Somebody stopped the pipeline, so that it answers no transactions",
+    todo: "Send transactions elsewhere, or start it again with `PATCH /api/pipelines/{id}/status`.",
+  },
   "quality.suite-invalid": {
     meaning: "An expectation suite has a fault",
     todo: "Correct the expectation that the message names; [data quality](quality.md) lists them.",
@@ -220,6 +249,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A request has more bytes, transactions or lines than the server takes at once",
     todo: "Send less at once; `serve.body_max_bytes` and `serve.batch_max` in the pipeline are the limits.",
   },
+  "request.changed": {
+    meaning: "What a request would change was changed by somebody else since it was read",
+    todo: "Read it again, look at what changed, and send the change with the new ETag if it is still wanted.",
+  },
   "request.duplicate": {
     meaning: "A transaction id was answered before, with other content",
     todo: "Give every transaction an id of its own; the same content again gets the same answer.",
@@ -256,9 +289,17 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A body, a line of a stream or the head of a request came too slowly",
     todo: "Send again, faster; an empty line now and then keeps a stream open.",
   },
+  "request.unconditional": {
+    meaning: "A request changes what others may be changing, and does not say which version it was made from",
+    todo: "Send the ETag of what you read as If-Match, or `If-Match: *` to change it whatever it is now.",
+  },
   "rules.conflict": {
     meaning: "Somebody else changed the rules between reading and writing",
     todo: "Look at the rules as they are now, and make the change again if it is still wanted.",
+  },
+  "rules.four-eyes": {
+    meaning: "The pipeline asks for a second person, and who wrote a rule wants to make it live",
+    todo: "Let somebody else make the rule live, with a key of their own.",
   },
   "rules.invalid": {
     meaning: "A rule, a list or an area is not as docs/rules.md says",
@@ -271,10 +312,6 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   "rules.unreadable": {
     meaning: "The stored rules cannot be read, or are not what their hash says",
     todo: "Put the folder that the message names back from a backup; servers go on with the last rules that they know.",
-  },
-  "rules.unwritable": {
-    meaning: "The rules cannot be written",
-    todo: "Check that the folder exists, may be written to and has space left.",
   },
   "server.key-missing": {
     meaning: "A request came without a valid key",
@@ -327,6 +364,46 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   "state.unreachable": {
     meaning: "Redis does not answer",
     todo: "Check `SENTINEL_REDIS_URL` and that server; Sentinel connects again by itself once it is back.",
+  },
+  "store.conflict": {
+    meaning: "A name that must be unique in the store is taken",
+    todo: "Take another name; for a pipeline file, rename the file.",
+  },
+  "store.invalid": {
+    meaning: "Something that the store was given or asked breaks one of its limits, or is a cursor of another question",
+    todo: "Correct what the message names. Begin a list without a cursor, then give `next` of the page before.",
+  },
+  "store.limit": {
+    meaning: "The store holds as many of these as it may",
+    todo: "Remove what nobody needs; the message says how many there may be.",
+  },
+  "store.schema-new": {
+    meaning: "A newer version of Sentinel has migrated the store",
+    todo: "Use that version or a newer one: migrations never go back.",
+  },
+  "store.schema-old": {
+    meaning: "The store on PostgreSQL has the tables of an earlier version",
+    todo: "Run `sentinel db migrate` once, with the same `SENTINEL_DATABASE_URL`, then start again.",
+  },
+  "store.stale": {
+    meaning: "The record was changed by somebody else since it was read",
+    todo: "Read it again, and repeat the change if it is still wanted.",
+  },
+  "store.unknown": {
+    meaning: "The store has no such record",
+    todo: "List the records to see which there are.",
+  },
+  "store.unreachable": {
+    meaning: "The database of the store does not answer",
+    todo: "Check `SENTINEL_DATABASE_URL` and that server. What serves goes on with the rules that it read last, and reads again once the server is back.",
+  },
+  "store.unreadable": {
+    meaning: "The store's file or tables are not what they should be",
+    todo: "Restore the store from a backup; an embedded one that is moved away is made anew.",
+  },
+  "store.unwritable": {
+    meaning: "A change of the store could not be written",
+    todo: "Check free space and permissions, then repeat the change: nothing of it was written.",
   },
   "workspace.not-empty": {
     meaning: "A folder that must be empty holds files",

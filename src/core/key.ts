@@ -2,8 +2,11 @@
 import { timingSafeEqual } from "node:crypto";
 import { sha256 } from "./hash.ts";
 
-/** predict: transactions in, decisions out. label: labels, which train models. admin: everything. */
-export const ROLES = ["predict", "label", "admin"] as const;
+/**
+ * Of programs: predict, transactions in, decisions out; label: labels, which train models. Of people: viewer looks at pipelines, rules and
+ * alerts; analyst changes rules and lists too. admin: everything.
+ */
+export const ROLES = ["predict", "label", "viewer", "analyst", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Requests (and items of a batch) per second, and how many may come at once. */
@@ -94,4 +97,13 @@ function areNames(value: unknown): boolean {
 function isRate(value: unknown): boolean {
   const { perSecond, burst } = (value ?? {}) as Partial<RateLimit>;
   return [perSecond, burst].every((count) => typeof count === "number" && count > 0 && count <= RATE_MAX);
+}
+
+/** The key that a request carries: that of X-API-Key, else of an Authorization header. */
+export function bearerIn(
+  apiKey: string | readonly string[] | null | undefined,
+  authorization: string | null | undefined,
+): string | null {
+  if (typeof apiKey === "string") return apiKey;
+  return /^Bearer +(\S+)\s*$/i.exec(authorization ?? "")?.[1] ?? null;
 }

@@ -48,7 +48,7 @@ export interface TrainingGate {
   }[];
 }
 
-/** Every row comes later than what any of the models learned from. Throws `evidence.input-invalid`. */
+/** Every row comes later than what the candidate learned from. Throws `evidence.input-invalid`. */
 export function trainingGate(input: {
   readonly y: Uint8Array;
   readonly card: Int32Array;
@@ -57,6 +57,8 @@ export function trainingGate(input: {
   readonly champion: ScoredModel | null;
   /** Share of the rows that the candidate's own thresholds flag; absent where it has none yet. */
   readonly alertRate?: number;
+  /** Rows from days that the champion learned from: they flatter it (default 0). */
+  readonly championSeen?: number;
   readonly seed: number;
   readonly policy?: Partial<TrainingPolicy>;
 }): TrainingGate {
@@ -99,6 +101,7 @@ export function trainingGate(input: {
   const all = [...trivial, ...rival];
   const checks = [enough, ...all.map(checkOf)];
   if (champion === null) checks.push(noChampion());
+  if (champion !== null && (input.championSeen ?? 0) > 0) checks.push(championSaw(input.championSeen!, y.length));
   if (input.alertRate === 0) checks.push(noAlerts());
   return {
     verdict: verdictOf("training", checks),
@@ -152,6 +155,16 @@ function checkOf({ against, margin, interval }: Comparison): Check {
     observed,
     required,
     reason: `${metric}: the candidate ${verb}${opponent}: ${observed}, required ${required}`,
+  };
+}
+
+/** No hindrance: whoever beats a champion on rows that it has seen is better still. */
+function championSaw(seen: number, rows: number): Check {
+  return {
+    name: "champion's days",
+    passed: true,
+    observed: `the champion may have learned from ${seen} of these ${rows} rows, which flatters it`,
+    required: "days that are new to both",
   };
 }
 

@@ -16,7 +16,6 @@ import {
   type Source,
   spanText,
   timesOf,
-  UNLABELLED,
   unlabelledText,
 } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
@@ -27,6 +26,7 @@ import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
 import { columnKinds } from "./train/kinds.ts";
 import { learnedSpec } from "./train/learn-spec.ts";
 import { logRun, register, saveState } from "./train/record.ts";
+import { refit } from "./train/refit.ts";
 import { splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
 import { logTrials, tune } from "./train/tune.ts";
@@ -98,23 +98,36 @@ export async function makeCandidate(
   const isTuned = tuning !== null && tuning.chosen !== 0;
   const untuned = isTuned ? judgeUntuned(await fitBy(pipeline), basis, pipeline.decisions) : null;
   if (isTuned) watch.lap("untuned");
-  const trained = await evaluate(ports, basis, { input, fitted });
+  const again =
+    input.verb === "import" || !(asked.refit ?? pipeline.training.refit)
+      ? null
+      : await refit(ports, basis, {
+          judged: fitted,
+          kinds,
+          pipeline: input.pipeline,
+          openMs: openMsOf(asked),
+          threads,
+        });
+  if (again !== null) watch.lap("refit");
+  const trained = await evaluate(ports, basis, { input, fitted, refit: again });
   const judged = await judge(ports, basis, { champion, trained });
   watch.lap("evaluate");
-  const verdicts = [data, judged.training, judged.logic];
+  const verdicts = [data, judged.training, ...(again === null ? [] : [again.verdict]), judged.logic];
   const lineage = { ...began, parameters: trained.provenance.parameters };
   const outcome = {
     verdicts,
     metrics: trained.metrics,
     champion: judged.champion,
     fitted: shown(fitted),
+    refit: again?.facts ?? null,
     tuning,
     untuned,
     importance: trained.importance,
     lineage,
   };
   // The logic gate has no override: a bundle that misbehaves may not even shadow.
-  const refused = !isYes(judged.logic) || (!isYes(judged.training) && input.forced === null);
+  const isRefused = [judged.training, ...(again === null ? [] : [again.verdict])].some((verdict) => !isYes(verdict));
+  const refused = !isYes(judged.logic) || (isRefused && input.forced === null);
   const runId = await logRun(ports, { input, trained, verdicts, registry, lineage, refused });
   if (tuning !== null) await logTrials(ports, { registry, pipeline, parent: runId, tuning, lineage });
   if (untuned !== null) await logUntuned(ports, { registry, pipeline, parent: runId, untuned, lineage, seed });
@@ -168,15 +181,6 @@ function reportDoubts(
   for (const text of [lackingText(source, plan), ahead]) if (text !== null) ports.report.line(text);
 }
 
-/** The rows from a time on whose truth counts. */
-export function rowsToJudge(source: Source, pipeline: Pipeline, from: number): Int32Array {
-  const times = timesOf(source.table, pipeline);
-  const labels = labelsOf(source.table, pipeline);
-  const rows: number[] = [];
-  for (let row = 0; row < times.length; row++) if (times[row] >= from && labels[row] !== UNLABELLED) rows.push(row);
-  return Int32Array.from(rows);
-}
-
 /** Asked before the models are fitted: what is edited meanwhile did not make them. */
 function lineageAtStart(
   ports: Ports,
@@ -205,6 +209,11 @@ function lineageAtStart(
   });
 }
 
+/** A table grown by a retraining ends where labels are final; the end of any other is younger than that. */
+function openMsOf({ grownFrom, pipeline }: TrainInput): number {
+  return grownFrom === undefined ? pipeline.labels.maturityMs : 0;
+}
+
 /** Without the models themselves, which are megabytes and in the bundle. */
 function shown({ ablation, thresholds, rounds, anomalyAsFeature, curve }: Fitted): TrainResult["fitted"] {
   return { ablation, thresholds, rounds, anomalyAsFeature, curve };
@@ -218,6 +227,7 @@ function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
     metrics: null,
     champion: null,
     fitted: null,
+    refit: null,
     tuning: null,
     untuned: null,
     importance: [],

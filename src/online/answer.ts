@@ -3,8 +3,8 @@
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
-import type { Explorer } from "./explore.ts";
-import type { LiveSet, Served } from "./live.ts";
+import { drawnBeside, type Explorer } from "./explore.ts";
+import type { LiveSet, PausedStatus, Served } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
 import type { LiveRules } from "./rules.ts";
@@ -14,6 +14,9 @@ import type { PredictionDraft, StateResult } from "./states.ts";
 
 const NO_JOBS: ShadowJobs = [];
 const EMPTY_VECTOR = new Float32Array(0);
+
+/** An answer is waited for no longer, from when the body is there, in milliseconds; it is more than the waits for a shared state and a log that answers late come to. */
+export const BUDGET_MS = 2000;
 
 /** What was judged: the vector and the bundle that judged it. */
 export type Judged = (vector: Float32Array, by: Scorer) => void;
@@ -94,6 +97,7 @@ function durably(engine: Engine, reply: Reply): Reply | Promise<Reply> {
 /** The bundle that answers. Throws `server.not-ready`, with what is wrong where there is a champion and it cannot be served. */
 export function championOf(live: LiveSet): Served {
   if (live.champion !== null) return live.champion;
+  if (live.paused !== undefined) throw pausedFault(live.paused);
   if (live.fault !== undefined) {
     const { version, message } = live.fault;
     if (version === null) {
@@ -110,12 +114,23 @@ export function championOf(live: LiveSet): Served {
   });
 }
 
+function pausedFault(status: PausedStatus): SentinelError {
+  if (status === "stopped") {
+    return new SentinelError("pipeline.stopped", "this pipeline was stopped: it answers nothing", {
+      hint: 'send transactions elsewhere; PATCH /api/pipelines/{id}/status {"status": "active"} starts it again',
+    });
+  }
+  return new SentinelError("pipeline.paused", "this pipeline is paused: it answers nothing for the moment", {
+    hint: 'keep the transaction and send it again; PATCH /api/pipelines/{id}/status {"status": "active"} resumes it',
+  });
+}
+
 /**
  * Who answers: the champion, or null where the pipeline has no model and rules alone decide. Throws `server.not-ready` when there is neither.
  */
 export function deciderOf(live: LiveSet): Served | null {
   if (live.modelless !== true) return championOf(live);
-  if (live.rules !== undefined) return null;
+  if (live.rules !== undefined || live.unruled === true) return null;
   throw new SentinelError("server.not-ready", "this pipeline has no model, and no rules yet", {
     hint: "write pipelines/NAME.rules.yaml and run `sentinel rules apply`; the server picks them up by itself",
   });
@@ -197,6 +212,7 @@ function reply(engine: Engine, given: Look & { readonly logged: boolean }): Repl
   const body = replyOfRecord(draft, engine.pipeline.model);
   engine.duplicates.remember(draft.transactionId);
   engine.shadows.offer(jobs);
+  engine.alerts?.offer(draft);
   engine.counters.answered(body, draft.latencyMs);
   if (draft.time > draft.receivedAt) engine.counters.ahead(draft.time - draft.receivedAt);
   return durably(engine, body);
@@ -225,7 +241,7 @@ function lookAt(
   const begun = clock.elapsed();
   let vector: Float32Array = EMPTY_VECTOR;
   const answer = guard.run(() => {
-    vector = engine.encode(held.state, scorer.plan, transaction);
+    vector = engine.encode(held.state, scorer.plan, transaction, engine.vectors.next(scorer.plan.width));
     return scorer.score(vector);
   });
   const latencyMs = clock.elapsed() - begun;
@@ -241,7 +257,7 @@ function lookAt(
 function drawn(explorer: Explorer, draft: PredictionDraft, { transaction }: Parsed): PredictionDraft {
   if (draft.degraded || (draft.rules !== undefined && draft.rules.by !== "model")) return draft;
   const draw = explorer.draw(transaction);
-  return draw === null ? draft : { ...draft, ...draw };
+  return draw === null ? draft : { ...draft, ...draw, decision: drawnBeside(draw.decision, draft.rules) };
 }
 
 /** The draft as the rules want it; the same where there are none. */
@@ -298,11 +314,13 @@ function draftOf(
 ): PredictionDraft {
   const { champion, answer, vector, latencyMs } = given;
   const { transaction, extra } = parsed;
+  const content = engine.redact({ fields: transaction.fields, extra });
   return {
     transactionId: transaction.id,
     time: transaction.time,
     receivedAt: engine.ports.clock.now(),
-    ...engine.redact({ fields: transaction.fields, extra }),
+    fields: content.fields,
+    extra: content.extra,
     vector,
     score: answer?.score ?? Number.NaN,
     anomalyScore: answer?.anomalyScore ?? Number.NaN,

@@ -1,10 +1,12 @@
 // The engine: everything that answers transactions and takes labels for one pipeline, whatever door they come through.
 import { DAY_MS } from "../core/duration.ts";
-import { messageOf } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import type { Rule } from "../core/rule.ts";
 import { encode } from "../features/encode.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
+import { Alerts } from "./alerts.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { Duplicates } from "./duplicates.ts";
 import { type Explorer, explorerOf } from "./explore.ts";
@@ -17,6 +19,7 @@ import type { loadScorer } from "./score.ts";
 import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
 import { type OnlineStates, openStates } from "./states.ts";
+import { Vectors } from "./vectors.ts";
 
 /** The parts that `answer`, `takeLabel` and a door share. */
 export interface Engine {
@@ -34,10 +37,13 @@ export interface Engine {
   readonly inputs: ServedInputs;
   /** Reads a vector; a door that measures puts its own around it. */
   readonly encode: typeof encode;
+  readonly vectors: Vectors;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
   /** What lets through a share of what the model blocks; null where nothing is. */
   readonly explorer: Explorer | null;
+  /** What somebody should look at; null where there is no store. */
+  readonly alerts: Alerts | null;
   readonly counters: Counters;
   readonly logger: EngineLog;
   /** How far an event time may be ahead of the clock, in milliseconds. */
@@ -54,6 +60,8 @@ export interface EngineOptions {
   readonly aheadMaxMs?: number;
   /** What `log.redact` with `how: hash` hashes with; null: nothing, then that is refused. */
   readonly redactKey?: string | null;
+  /** Makes ids of transactions that bring none; absent: such are refused. Also whether a pipeline without rules and model answers. */
+  readonly makeId?: () => string;
   /** How often the feature state is saved. */
   readonly persistMs?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -77,7 +85,8 @@ export async function openEngine(input: {
   const { ports, pipeline, schema, options = {} } = input;
   const { aheadMaxMs = DAY_MS, logger = silentLog, counters = noCounters, persistMs = PERSIST_MS } = options;
   const redact = redactor(pipeline.log.redact, options.redactKey ?? null);
-  const parser = createParser({ pipeline, schema, aheadMaxMs });
+  const { makeId } = options;
+  const parser = createParser({ pipeline, schema, aheadMaxMs, makeId });
   const log = await ports.log();
   log.watch(watcherOf(log, logger, ports.clock));
   await log.prepare();
@@ -105,6 +114,7 @@ export async function openEngine(input: {
     counters,
     load: options.load,
     rules,
+    unruled: makeId !== undefined,
     check: ({ plan }) => {
       checkRedaction(pipeline.log.redact, plan);
       checkFields(plan, { pipeline, schema });
@@ -118,6 +128,7 @@ export async function openEngine(input: {
     saved: { store: await ports.snapshots(), pipeline: pipeline.name },
     redact,
   });
+  const alerts = alertsOf({ ports, pipeline, log, counters, logger });
   const persist = async (): Promise<void> => {
     await states.persist().catch((error) => {
       counters.persistFailed();
@@ -142,8 +153,10 @@ export async function openEngine(input: {
     duplicates,
     inputs,
     encode,
+    vectors: new Vectors(),
     redact,
     explorer: explorerOf(pipeline),
+    alerts,
     counters,
     logger,
     aheadMaxMs,
@@ -157,6 +170,7 @@ export async function openEngine(input: {
           logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
         },
       );
+      await alerts?.start();
       await live.poll();
       live.start();
       timer = setInterval(() => void persist(), persistMs).unref();
@@ -167,11 +181,55 @@ export async function openEngine(input: {
       await filling;
       await live.stop();
       await shadows.stop(drainMsMax);
+      await alerts?.stop();
       await persist();
       await log.flush();
       await states.close();
     },
   };
+}
+
+/** The parts of an engine whose requests may bring fields that it did not know before; in-flight requests go on with the ones before. */
+export function grownBy(
+  schema: object,
+  engine: Pick<Engine, "pipeline" | "aheadMaxMs" | "rules">,
+  makeId: (() => string) | undefined,
+): Pick<Engine, "schema" | "parser"> {
+  const { pipeline, aheadMaxMs, rules } = engine;
+  const parser = createParser({ pipeline, schema, aheadMaxMs, makeId });
+  rules.grow(schema);
+  return { schema, parser };
+}
+
+const SETS_KEPT = 8;
+
+/** Null where the workspace has no store. */
+function alertsOf(of: {
+  readonly ports: Ports;
+  readonly pipeline: Pipeline;
+  readonly log: PredictionLog;
+  readonly counters: Counters;
+  readonly logger: EngineLog;
+}): Alerts | null {
+  const { ports, ...rest } = of;
+  const { store, rules } = ports;
+  if (store === undefined) return null;
+  const kept = new Map<string, ReadonlyMap<string, Rule>>();
+  const rulesOf = async (set: string): Promise<ReadonlyMap<string, Rule> | null> => {
+    const known = kept.get(set);
+    if (known !== undefined || rules === undefined) return known ?? null;
+    const found = await (await rules()).set(set).catch((error: unknown) => {
+      // An alert is raised although its rules are gone; a store that is away is asked again.
+      if (error instanceof SentinelError && error.code === "rules.unknown") return null;
+      throw error;
+    });
+    if (found === null) return null;
+    const byId = new Map(found.rules.map((rule) => [rule.id, rule] as const));
+    if (kept.size >= SETS_KEPT) kept.delete([...kept.keys()][0]);
+    kept.set(set, byId);
+    return byId;
+  };
+  return new Alerts({ ...rest, store: () => store(), snapshots: () => ports.snapshots(), rulesOf, clock: ports.clock });
 }
 
 /** Pruning goes on batch after batch; one line per so long tells of it. */

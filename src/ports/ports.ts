@@ -1,10 +1,12 @@
 // Ports: the small ones, and the set of all of them that the lifecycle is given. Drivers implement them, wiring.ts chooses.
+import type { Archive } from "./archive.ts";
 import type { Dataset } from "./dataset.ts";
 import type { KeyStore } from "./keys.ts";
 import type { PredictionLog } from "./log.ts";
 import type { Registry } from "./registry.ts";
 import type { RuleStore } from "./rules.ts";
 import type { SharedStore } from "./shared-store.ts";
+import type { Store } from "./store.ts";
 
 /** The time, as an argument. */
 export interface Clock {
@@ -53,6 +55,10 @@ export interface Ports {
   sourceControl(): Promise<SourceControl>;
   /** Rules, lists and their journal; absent: there are none. */
   rules?(): Promise<RuleStore>;
+  /** Where decided transactions are kept as Parquet; null where the pipeline keeps none. */
+  archive?(): Promise<Archive | null>;
+  /** Pipelines, alerts and audit, beside the rules; absent: there are none. */
+  store?(): Promise<Store>;
   /** Service keys; absent: there are none. */
   keys?(): Promise<KeyStore>;
   /** Where several servers keep their feature state together; absent: each process keeps its own. */

@@ -1,12 +1,16 @@
 // Access: which routes ask for a key, which key may do what, and how often.
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { findKey, isFor, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
+import { sha256 } from "../core/hash.ts";
+import { bearerIn, findKey, isFor, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { KeyStore } from "../ports/keys.ts";
 import type { Clock } from "../ports/ports.ts";
 
-/** What a route asks for once keys exist: nothing, a key of any role, or one of this role (admin may do everything). */
-export type Need = "open" | "any" | Role;
+/**
+ * What a route asks for once keys exist: nothing, a key of any role, or one of this role (admin may do everything, an analyst what a viewer
+ * may). `owner`: a key of the role admin; as with the others nobody is asked before keys exist, which routes of `admin` do not allow.
+ */
+export type Need = "open" | "any" | "owner" | Role;
 
 /** Who asks. */
 export interface Caller {
@@ -82,9 +86,10 @@ export class Access {
       if (need !== "admin" && !this.asks) return caller;
       throw this.missing(need, key !== null);
     }
-    if (need !== "any" && record.role !== "admin" && record.role !== need) {
-      throw new SentinelError("server.key-role", `this key is for ${record.role}, and this needs one for ${need}`, {
-        hint: `use a key made with \`sentinel keys add --role ${need}\``,
+    if (need !== "any" && record.role !== "admin" && record.role !== need && !includes(record.role, need)) {
+      const role = roleOf(need);
+      throw new SentinelError("server.key-role", `this key is for ${record.role}, and this needs one for ${role}`, {
+        hint: `use a key made with \`sentinel keys add --role ${role}\``,
       });
     }
     if (pipeline !== undefined) this.checkPipeline(caller, pipeline);
@@ -137,7 +142,7 @@ export class Access {
         hint: "set SENTINEL_ADMIN_KEY and start the server again, or `sentinel keys add --role admin`",
       });
     }
-    const what = need === "any" ? "" : need === "admin" ? "admin " : `${need} `;
+    const what = need === "any" ? "" : `${roleOf(need)} `;
     return new SentinelError(
       "server.key-missing",
       `the ${what}key is ${given ? "wrong, revoked or expired" : "missing"}`,
@@ -161,21 +166,35 @@ export class Access {
   }
 }
 
+function includes(role: Role, need: Need): boolean {
+  return role === "analyst" && need === "viewer";
+}
+
+/** The role to ask for. */
+function roleOf(need: Need): string {
+  return need === "owner" ? "admin" : need;
+}
+
 /** The key that a request carries, or null. */
 export function keyIn(headers: { get(name: string): string | null }): string | null {
   return bearerIn(headers.get("x-api-key"), headers.get("authorization"));
 }
 
-/** The key of X-API-Key, else of an Authorization header. */
-export function bearerIn(
-  apiKey: string | readonly string[] | null | undefined,
-  authorization: string | null | undefined,
-): string | null {
-  if (typeof apiKey === "string") return apiKey;
-  return /^Bearer +(\S+)\s*$/i.exec(authorization ?? "")?.[1] ?? null;
-}
-
 /** Whether nobody but this machine reaches an address. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/** SENTINEL_ADMIN_KEY as one of the keys. */
+export function adminRecord(key: string): KeyRecord {
+  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
+  return {
+    id: "admin",
+    name: "admin",
+    role: "admin",
+    hash: sha256(key),
+    createdBy: "environment",
+    rate: null,
+    ...times,
+  };
 }

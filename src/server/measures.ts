@@ -5,7 +5,9 @@ import type { DecidedBy } from "../core/rule.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { ReplyRules } from "../online/reply.ts";
+import type { Rules } from "../online/rules.ts";
 import type { Shadows } from "../online/shadow.ts";
+import type { ArchiveStatus } from "../ports/archive.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
 import { type Counted, type Observed, SeriesCounter, SeriesHistogram } from "./series.ts";
@@ -49,6 +51,16 @@ interface Registered {
 
 /** Clocks of machines that keep time differ by less. */
 const AHEAD_MS_NOTED = 60_000;
+
+/** What a pipeline's page looks at. */
+interface Measured {
+  readonly live: Live;
+  readonly shadows: Shadows;
+  readonly rules: Pick<Rules, "ageMs">;
+  readonly log: Pick<PredictionLog, "health">;
+  /** How the archive stands; null where nothing is archived. */
+  readonly archive: (() => ArchiveStatus) | null;
+}
 
 export type Measures = ReturnType<typeof createMeasures>;
 export type ProcessMeasures = ReturnType<typeof createProcessMeasures>;
@@ -215,6 +227,11 @@ export function createMeasures(pipeline: string) {
   const ruleFailures = counter("rule_failures_total", "Rules that could not be read, compiled or asked, by code.", [
     "code",
   ]);
+  const alerts = counter("alerts_total", "Alerts that the store took.");
+  const alertsLate = counter("alerts_late_total", "Alerts that found no room to wait; they are made from the log.");
+  const alertFailures = counter("alert_failures_total", "Batches of alerts that the store did not take, by code.", [
+    "code",
+  ]);
   const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
@@ -227,6 +244,7 @@ export function createMeasures(pipeline: string) {
   );
   const shadowQueue = gauge("shadow_queue", "Transactions waiting for a candidate.", ["version"]);
   const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
+  const rulesAge = gauge("rules_age_seconds", "Time since the rules were last read from the store with success.");
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
   const ready = gauge("ready", "Whether a champion can answer, as /readyz says.");
   const up = gauge("pipeline_up", "Whether the pipeline is open: its file, schema, log and feature state.");
@@ -245,6 +263,12 @@ export function createMeasures(pipeline: string) {
   const logFailures = counter("log_write_failures_total", "Writes of the log that failed.");
   const logPruned = counter("log_pruned_total", "Predictions that the log forgot (log.retention).");
   const logFault = gauge("log_fault", "1 while the last write of the log failed, else 0.");
+  const archiveBehind = gauge("archive_behind_records", "Entries of the log that are not archived yet.");
+  const archiveLag = gauge("archive_lag_seconds", "Time since everything in the log was archived; 0 while it is.");
+  const archiveRows = counter("archive_rows_total", "Transactions that were archived.");
+  const archiveFiles = counter("archive_files_total", "Files that were written to the archive.");
+  const archiveFailures = counter("archive_failures_total", "Tries to archive that failed and are repeated.");
+  const archiveFault = gauge("archive_fault", "1 while the last try to archive failed, else 0.");
   const tooLate = counter("too_late_total", "Transactions judged and not learned: later than the lateness allows.");
   const ahead = counter("ahead_total", "Transactions dated ahead of the server's clock by more than a minute.");
   const learnFailures = counter("learn_failures_total", "Transactions the feature state could not learn.");
@@ -330,13 +354,31 @@ export function createMeasures(pipeline: string) {
     versionBroken: (code) => swapFailures.inc({ code }),
     rulesSwapped: () => ruleSwaps.inc(),
     rulesFailed: (code) => ruleFailures.inc({ code }),
+    alerted: (count, code) => {
+      if (code === null) alerts.inc(count);
+      else alertFailures.inc({ code });
+    },
+    alertLate: () => alertsLate.inc(),
     persistFailed: () => persistFailures.inc(),
   };
+  const showArchive = (now: number, { behind, completeAt, fault, rows, files, failures }: ArchiveStatus): void => {
+    const isComplete = behind === 0 && fault === null;
+    archiveBehind.set(behind);
+    archiveLag.set(isComplete || completeAt === null ? 0 : Math.max(0, now - completeAt) / 1000);
+    archiveFault.set(fault === null ? 0 : 1);
+    // The archive's thread counts; here its counts are shown.
+    for (const [shown, value] of [
+      [archiveRows, rows],
+      [archiveFiles, files],
+      [archiveFailures, failures],
+    ] as const) {
+      shown.reset();
+      shown.inc(value);
+    }
+  };
   /** What is looked up when somebody asks. */
-  const show = (
-    now: number,
-    from: { readonly live: Live; readonly shadows: Shadows; readonly log: Pick<PredictionLog, "health"> },
-  ): void => {
+  const show = (now: number, from: Measured): void => {
+    if (from.archive !== null) showArchive(now, from.archive());
     const { unwritten, oldestMs, failures, pruned, fault } = from.log.health();
     logUnwritten.set(unwritten);
     logOldest.set(oldestMs / 1000);
@@ -363,6 +405,8 @@ export function createMeasures(pipeline: string) {
     }
     const ageMs = from.live.ageMs(now);
     aliasAge.set(ageMs === null ? Number.NaN : ageMs / 1000);
+    const rulesMs = from.rules.ageMs(now);
+    rulesAge.set(rulesMs === null ? Number.NaN : rulesMs / 1000);
     for (const { version, queued, breaker } of candidates) {
       shadowQueue.set({ version }, queued);
       breakers.set({ breaker: version }, breaker === "closed" ? 0 : 1);
@@ -383,10 +427,7 @@ export function createMeasures(pipeline: string) {
     counters,
     ...requestMeasures(maker, named),
     /** What is measured, as a page; of a pipeline that is not up (null) what was measured while it was, and that it is not. */
-    async text(
-      now: number,
-      from: { readonly live: Live; readonly shadows: Shadows; readonly log: Pick<PredictionLog, "health"> } | null,
-    ): Promise<string> {
+    async text(now: number, from: Measured | null): Promise<string> {
       for (const one of [model, warm, breakers, shadowQueue, shadowCoverage]) one.reset();
       up.set(from === null ? 0 : 1);
       if (from === null) ready.set(0);
@@ -408,5 +449,5 @@ function describedOf(registry: Registry, more: readonly string[]): readonly Desc
 function outcomeOf(status: number): "ok" | "refused" | "unavailable" | "failed" {
   if (status < 400) return "ok";
   if (status < 500) return "refused";
-  return status === 503 ? "unavailable" : "failed";
+  return status === 503 || status === 504 ? "unavailable" : "failed";
 }

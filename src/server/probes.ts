@@ -1,8 +1,9 @@
 // GET /livez, /readyz, /health, /circuit/status: what an orchestrator asks, of the server and of one pipeline.
 import { SentinelError } from "../core/errors.ts";
 import type { Slot } from "../online/pipelines.ts";
+import { statusOf } from "../online/readiness.ts";
 import type { Caller } from "./access.ts";
-import { modelOf, registryOf, sharingOf } from "./model.ts";
+import { modelOf, registryOf, rulesOf, sharingOf } from "./model.ts";
 import {
   jsonResponse,
   PREFIX,
@@ -12,7 +13,6 @@ import {
   type ServerParts,
   type ServerRoute,
 } from "./parts.ts";
-import { statusOf } from "./pipelines.ts";
 
 const answers = { "application/json": { type: "object" } };
 const probe = { method: "GET", access: "open", answers } as const;
@@ -46,7 +46,7 @@ export const probeRoutes: readonly ServerRoute[] = [
     summary: "As /readyz, of one pipeline.",
     runServer(server, context) {
       const body = readinessBody(slotIn(server, context));
-      return jsonResponse(body, body.status === "not ready" ? 503 : 200);
+      return jsonResponse(body, isUp(body) ? 200 : 503);
     },
   },
   {
@@ -70,14 +70,14 @@ export const probeRoutes: readonly ServerRoute[] = [
     summary: "As /health, of one pipeline.",
     async runServer(server, context) {
       const body = await healthBody(slotIn(server, context), context.get("caller"));
-      return jsonResponse({ ...body, version: server.packageVersion }, body.status === "not ready" ? 503 : 200);
+      return jsonResponse({ ...body, version: server.packageVersion }, isUp(body) ? 200 : 503);
     },
   },
 ];
 
-/** Whether the server can answer at all. */
-export function isReady(server: Server): boolean {
-  return server.pipelines.all().some((slot) => statusOf(slot).status !== "not ready");
+/** Whether a pipeline takes transactions. */
+function isUp({ status }: { readonly status: string }): boolean {
+  return status !== "not ready" && status !== "paused";
 }
 
 /** What is said of the default pipeline stands at the top too, as where there is one alone; the status is the server's. */
@@ -110,7 +110,9 @@ function readinessBody(slot: Slot<ServerParts>) {
   const { fault, oldestMs } = engine.log.health();
   const unwritable = fault !== null || engine.log.refusal() !== null;
   const log = unwritable ? { log: { fault, oldest_unwritten_ms: Math.round(oldestMs) } } : {};
-  return { ...status, ...log, registry: registryOf(engine, engine.ports.clock.now()), ...sharingOf(engine) };
+  const now = engine.ports.clock.now();
+  const { store } = rulesOf(engine, now);
+  return { ...status, ...log, registry: registryOf(engine, now), store, ...sharingOf(engine) };
 }
 
 async function healthBody(slot: Slot<ServerParts>, caller: Caller) {

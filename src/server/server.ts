@@ -1,18 +1,21 @@
 // The server: engines behind one HTTP door, started, and drained when it stops.
+import { randomUUID } from "node:crypto";
 import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
-import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
+import { type Backtester, Platform } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
-import { openEngine } from "../online/engine.ts";
+import { grownBy, openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
+import { isAnyReady } from "../online/readiness.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
-import { Access, isLoopback } from "./access.ts";
+import type { Store } from "../ports/store.ts";
+import { Access, adminRecord, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
@@ -20,7 +23,6 @@ import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
 import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { Common, Server, ServerParts } from "./parts.ts";
-import { isReady } from "./probes.ts";
 import { problemResponse } from "./problem.ts";
 import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
@@ -58,6 +60,12 @@ export interface ServerOptions {
   readonly load?: typeof loadScorer;
 }
 
+/** A door that is not HTTP. */
+export interface OtherDoor {
+  /** As {@link Listening.close}. */
+  close(times: { readonly announceMs: number; readonly msMax: number }): Promise<void>;
+}
+
 export interface SentinelServer {
   /** Answers without a socket: `app.request(…)`. */
   readonly app: App;
@@ -69,8 +77,28 @@ export interface SentinelServer {
     readonly port: number;
     readonly tls?: Tls;
   }): Promise<{ readonly host: string; readonly port: number }>;
+  /**
+   * Opens another door to the same engines, keys, limits and counts, on an address of this host; it is closed as the server stops. Before
+   * {@link start}, so that whoever finds the server ready finds all of its doors. Errors: server.keys-needed, those of `open`.
+   */
+  attach<D extends OtherDoor>(host: string, open: (server: Server) => Promise<D>): Promise<D>;
   /** Drains: no new requests, those in flight end, shadows and log are written, the feature state is saved. Safe to call twice. */
   stop(): Promise<void>;
+}
+
+/** What a server needs to be a platform: pipelines that programs make, rules and alerts that people manage. */
+export interface PlatformInput {
+  readonly store: () => Promise<Store>;
+  /** Absolute; the files of pipelines that the store has are written below it. */
+  readonly workspace: string;
+  /** A pipeline whose files are written as a source of an engine. */
+  readonly sourceOf: (slug: string) => PipelineSource;
+  /** The pipelines that the server shall open, whatever the store has; absent: all. */
+  readonly only?: ReadonlySet<string>;
+  /** Makes backtests elsewhere. Absent: in this thread, which suits tests. */
+  readonly backtester?: Backtester;
+  /** How often the store is looked at. */
+  readonly pollMs?: number;
 }
 
 /** The route of what no route answered. */
@@ -111,6 +139,8 @@ export async function createSeveral(input: {
   readonly keys?: Ports["keys"];
   /** What the workspace has now: pipelines that are new are opened. */
   readonly discover?: () => readonly PipelineSource[];
+  /** Absent: nothing is below /api. */
+  readonly platform?: PlatformInput;
   readonly options?: ServerOptions;
 }): Promise<SentinelServer> {
   const { drainMsMax = DRAIN_MS_MAX, announceMs = ANNOUNCE_MS } = input.options ?? {};
@@ -118,19 +148,26 @@ export async function createSeveral(input: {
   const { logger, overload, intake, access, measures, pipelines } = server;
   const app = createApp(server);
   let listening: Listening | null = null;
+  const others: OtherDoor[] = [];
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
     overload.heldBack.stop();
-    const closed = listening?.close({ announceMs, msMax: drainMsMax });
+    const times = { announceMs, msMax: drainMsMax };
+    const closed = [listening?.close(times), ...others.map((door) => door.close(times))];
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
-    await Promise.all([closed, overload.settled(drainMsMax)]);
+    await Promise.all([...closed, overload.settled(drainMsMax)]);
+    await server.platform?.platform.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
     access.stop();
     logger.info({}, "stopped");
+  };
+  /** Asks everybody for a key on an address that others reach. */
+  const guard = (host: string): void => {
+    if (!isLoopback(host) && input.options?.insecure !== true) access.close(host);
   };
   const stop = (): Promise<void> => {
     stopping ??= drain();
@@ -139,6 +176,7 @@ export async function createSeveral(input: {
   try {
     await access.open();
     await openAll(pipelines, input);
+    await server.platform?.platform.start();
   } catch (error) {
     await stop();
     throw error;
@@ -148,7 +186,7 @@ export async function createSeveral(input: {
     app,
     pipelines,
     async start(at) {
-      if (!isLoopback(at.host) && input.options?.insecure !== true) access.close(at.host);
+      guard(at.host);
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
@@ -160,8 +198,14 @@ export async function createSeveral(input: {
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
       const { host, port } = listening;
-      logger.info({ host, port, ready: isReady(server) }, "listening");
+      logger.info({ host, port, ready: isAnyReady(server.pipelines.all()) }, "listening");
       return { host, port };
+    },
+    async attach(host, open) {
+      guard(host);
+      const door = await open(server);
+      others.push(door);
+      return door;
     },
     stop,
   };
@@ -173,6 +217,8 @@ async function openAll(
   { sources, main }: { readonly sources: readonly PipelineSource[]; readonly main: string | null },
 ): Promise<void> {
   for (const source of sources) await pipelines.add(source);
+  // A platform may begin with nothing.
+  if (sources.length === 0) return;
   const slots = pipelines.all();
   if (slots.some(({ engine }) => engine !== null)) return;
   throw (slots.find(({ name }) => name === main) ?? slots[0]).fault!.cause;
@@ -183,6 +229,7 @@ async function assemble(input: {
   readonly clock: Clock;
   readonly keys?: Ports["keys"];
   readonly discover?: () => readonly PipelineSource[];
+  readonly platform?: PlatformInput;
   readonly options?: ServerOptions;
 }): Promise<Server> {
   const { clock, keys, main, discover, options = {} } = input;
@@ -217,8 +264,28 @@ async function assemble(input: {
     ...(discover === undefined ? {} : { discover }),
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
-  return { ...common, pipelines, clock, logger, measures, measuresOf };
+  const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
+  return { ...common, pipelines, clock, logger, measures, measuresOf, platform };
 }
+
+function platformOf(
+  { backtester, only, ...input }: PlatformInput,
+  of: Pick<Server, "pipelines" | "clock" | "logger">,
+): NonNullable<Server["platform"]> {
+  const grow = (
+    { pipeline: _, ...before }: ServerParts,
+    { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
+  ): ServerParts => {
+    const parts = { ...before, pipeline };
+    const { parser, ...grown } = grownBy(schema, parts, makeId);
+    return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
+  };
+  const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
+  return { store: input.store, platform, backtester: backtester ?? null };
+}
+
+/** The id of a transaction that brings none. */
+const makeId = (): string => randomUUID();
 
 /** Opens a pipeline's engine, with its first look at the aliases done. */
 async function startPipeline(
@@ -247,6 +314,7 @@ async function startPipeline(
         aheadMaxMs,
         persistMs,
         redactKey,
+        ...(opened.made ? { makeId } : {}),
         workerModule,
         load: tracing?.load(load ?? loadScorer) ?? load,
       },
@@ -262,7 +330,7 @@ async function startPipeline(
         await opened.close();
       }
     };
-    const parts = { ...engine, ...common, measures, stop };
+    const parts = { ...engine, ...common, measures, archive: opened.archive ?? null, stop };
     if (tracing === null) return parts;
     const { parser, encode, log } = engine;
     return { ...parts, parser: tracing.parser(parser), encode: tracing.encode(encode), log: tracing.log(log) };
@@ -297,19 +365,5 @@ function coldRoad(app: App, safety: SafetyHeaders): RequestListener {
   return (incoming, response) => {
     protect(response, safety);
     listener(incoming, response);
-  };
-}
-
-/** SENTINEL_ADMIN_KEY as one of the keys. */
-function adminRecord(key: string): KeyRecord {
-  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
-  return {
-    id: "admin",
-    name: "admin",
-    role: "admin",
-    hash: sha256(key),
-    createdBy: "environment",
-    rate: null,
-    ...times,
   };
 }

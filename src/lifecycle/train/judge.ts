@@ -13,6 +13,7 @@ import { MODEL_PARAMETERS } from "../../pipeline/model-parameters.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { defaultsOf } from "../../pipeline/section.ts";
 import type { Ports } from "../../ports/ports.ts";
+import { newTo } from "../data/judge-by.ts";
 import { schemaIfThere } from "../data/schema-file.ts";
 import { amountsOf, cardsOf, labelsOf, readSource, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
@@ -22,6 +23,7 @@ import { type JudgedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, labelsAt, scoresOf } from "./fit.ts";
 import { importanceOf } from "./importance.ts";
 import { type LogicEvidence, logicGate } from "./logic.ts";
+import type { Refit } from "./refit.ts";
 import type { TrainInput, TrainResult } from "./task.ts";
 import type { Trained } from "./trained.ts";
 
@@ -32,8 +34,9 @@ const BATCH_ROWS = 1000;
 export async function evaluate(
   ports: Ports,
   basis: Basis,
-  { input, fitted }: { readonly input: TrainInput; readonly fitted: Fitted },
+  given: { readonly input: TrainInput; readonly fitted: Fitted; readonly refit: Refit | null },
 ): Promise<Trained> {
+  const { input, fitted, refit } = given;
   const { source, split, x, plan, rows, seed } = basis;
   const { pipeline } = input;
   const evaluateX = takeMatrixRows(x, split.evaluate.rows);
@@ -52,6 +55,7 @@ export async function evaluate(
     pipeline,
     spec: plan.spec,
     fitted,
+    refit,
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, ...scored },
     recent: takeMatrixRows(x, split.calibrate.rows),
@@ -104,10 +108,11 @@ export async function judge(
   basis: Basis,
   given: { readonly champion: Scorer | null; readonly trained: Trained },
 ): Promise<Judged> {
-  const { source, x, plan, rows } = basis;
+  const { source, split, x, plan, rows } = basis;
   const { champion, trained } = given;
   const { pipeline } = trained;
-  const rival = champion === null ? null : await championScores(ports, basis, { champion, pipeline });
+  const opponent = champion === null ? null : newTo(champion, split.evaluate.from);
+  const rival = opponent === null ? null : await championScores(ports, basis, { champion: opponent.scorer, pipeline });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const { training: asked, logic: wanted } = pipeline.gates;
   const gate = trainingGate({
@@ -115,6 +120,8 @@ export async function judge(
     candidate: atBudget(trained.evaluation.scores),
     champion: rival === null ? null : atBudget(rival),
     alertRate: trained.metrics.alert_rate,
+    championSeen:
+      opponent === null ? 0 : rows.time.filter((time) => time < opponent.scorer.manifest.learnedUpTo).length,
     seed: trained.provenance.seed,
     policy: {
       averagePrecisionMargin: asked.margin,
@@ -143,13 +150,13 @@ export async function judge(
     rival === null
       ? null
       : metricsOf(rival, rows, {
-          thresholds: champion!.manifest.thresholds,
+          thresholds: opponent!.scorer.manifest.thresholds,
           reviewShare: pipeline.decisions.reviewShare,
         });
   return {
     training: gate.verdict,
     logic: logic.verdict,
-    champion: metrics === null ? null : { version: champion!.version, metrics },
+    champion: metrics === null ? null : { version: champion!.version, model: opponent!.model, metrics },
     files,
   };
 }
@@ -215,8 +222,10 @@ async function readAgain(
   });
 }
 
-function sampleOf({ evaluation }: Trained): LogicEvidence["sample"] {
-  const { x, scores, anomaly } = evaluation;
+/** Of the models that serve. */
+function sampleOf({ evaluation, refit }: Trained): LogicEvidence["sample"] {
+  const { x } = evaluation;
+  const { scores, anomaly } = refit === null ? evaluation : scoresOf(refit.fitted, x);
   const step = Math.max(1, Math.floor(x.rows / BATCH_ROWS));
   const count = Math.min(BATCH_ROWS, x.rows);
   return Array.from({ length: count }, (_, i) => {
