@@ -296,6 +296,13 @@ export class FeatureState {
     this.ids.advance(time);
   }
 
+  /** What all keys have comes from memory together, before any of it is waited for. */
+  private touchRow(row: EventRow): void {
+    let sum = 0;
+    for (let s = 0; s < this.tables.length; s++) sum += this.tables[s].touch(row.slots[s]);
+    this.touched = sum;
+  }
+
   /** Grows whenever a key comes or goes. */
   private changes(): number {
     let changes = 0;
@@ -335,6 +342,7 @@ export class FeatureState {
       row.texts[s] = text ?? "";
       row.slots[s] = text === null ? SLOT_MISSING : this.tables[s].find(text);
     }
+    this.touchRow(row);
     this.rowOfTx = tx;
     this.rowChanges = changes;
     return row;
