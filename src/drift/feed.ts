@@ -19,6 +19,12 @@ export interface FeedFault {
 /** A feature stuck at one value is a fault only if chance does not explain it; fewer rows than this never do. */
 const STUCK_ROWS_MIN = 20;
 
+/**
+ * A value that nearly all rows have anyway says little when it is all there is: when frauds of a kind end, what counts them is 0 from then on,
+ * and no source is broken.
+ */
+const STUCK_COMMONEST_MAX = 0.9;
+
 /** A fault may wake a person at night, so it must be ten times surer than drift. */
 const FEED_ALPHA_SHARE = 0.1;
 
@@ -85,6 +91,7 @@ function stuckFault(feature: FeatureReference, column: ColumnTally, policy: Drif
   if (present < STUCK_ROWS_MIN || feature.counts.length < 2 || column.least !== column.greatest) return null;
   const known = feature.counts.reduce((sum, count) => sum + count, 0);
   const commonest = Math.max(...feature.counts) / known;
+  if (commonest > STUCK_COMMONEST_MAX) return null;
   if (commonest ** (present / policy.designEffect) > policy.falseDiscoveryRate * FEED_ALPHA_SHARE) return null;
   const words = `broken feed: ${feature.name} is ${column.least} in all ${present} rows`;
   return { feature: feature.name, fault: "stuck", reference: commonest, window: 1, words };

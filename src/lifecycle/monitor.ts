@@ -20,6 +20,7 @@ import { servedReport } from "./data/served.ts";
 import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { effectsOf } from "./monitor/effect.ts";
+import { onsetOf } from "./monitor/onset.ts";
 import type { MonitorResult, Performance } from "./monitor/result.ts";
 import { bringUpToDate, countHours, reachesBack } from "./monitor/tallies.ts";
 import { reportUnlabelled } from "./train.ts";
@@ -31,6 +32,8 @@ export type { MonitorResult } from "./monitor/result.ts";
 
 /** Newest rows whose labels are asked, at most; more add no certainty. */
 const WINDOW_ROWS_MAX = 200_000;
+/** Performance is that of the newest matured rows of a window's length, or of so many as hold these frauds: older ones would hide a fall. */
+const PERFORMANCE_FRAUDS = 60;
 /** Frauds below which a fall of average precision is noise. */
 const FRAUDS_MIN = 30;
 /** Fall of average precision against the evaluation slice that counts as an alarm. */
@@ -72,6 +75,8 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     );
   }
   const drift = driftReport({ reference, swing, window: window.drift, policy: pipeline.drift });
+  const { windowAt } = window;
+  const since = onsetOf(drift, { reference, swing, policy: pipeline.drift, until: window.to, windowAt });
   const performance = performanceOf(window, { files, review });
   const reasons = [
     ...(drift.alarm || performance?.alarm !== true ? drift.reasons : []),
@@ -88,6 +93,7 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     source: window.source,
     from: window.from,
     to: window.to,
+    since,
     drift,
     effects: effectsOf(scorer, { reference, shifts: drift.shifts, window: window.drift }),
     performance,
@@ -102,6 +108,8 @@ interface Window {
   readonly from: number;
   readonly to: number;
   readonly drift: DriftWindow;
+  /** The window that ends at an earlier instant; null where it is not known. */
+  readonly windowAt: (until: number) => DriftWindow | null;
   /** Matured rows: scores and labels. */
   readonly matured: { readonly scores: Float32Array; readonly y: Uint8Array };
 }
@@ -165,14 +173,20 @@ async function windowOfLog(ports: Ports, input: MonitorInput, { scorer, counted 
   const scored = await log.scored({ bundle, width: plan.width, rows: WINDOW_ROWS_MAX, until });
   const { time, score, label } = scored;
   const { maturityMs, unreportedIsGenuine } = pipeline.labels;
-  const matured = rowsWhere(time, (at) => at <= until - maturityMs).filter(
+  const known = rowsWhere(time, (at) => at <= until - maturityMs).filter(
     (row) => unreportedIsGenuine || label[row] !== UNLABELLED,
   );
+  const from = until - maturityMs - windowMs;
+  const matured = newestOf(known, { time, from, isFraud: (row) => label[row] === FRAUD });
   return {
     source: log.where,
     from: until - windowMs,
     to: until,
     drift: windowOf(hours, { until, windowMs }),
+    windowAt: (at) =>
+      reachesBack(summaries, hoursOf({ until: at, windowMs }).first)
+        ? windowOf(summaries.hours, { until: at, windowMs })
+        : null,
     matured: {
       scores: Float32Array.from(matured, (row) => score[row]),
       y: Uint8Array.from(matured, (row) => (label[row] === FRAUD ? 1 : 0)),
@@ -217,14 +231,17 @@ async function windowOfTable(
   const labelled = source.table.columns.has(pipeline.columns.label);
   const labels = labelled ? labelsOf(source.table, pipeline) : new Uint8Array(0);
   if (labelled) reportUnlabelled(ports, source, pipeline);
-  const matured = rowsWhere(times, (time, row) => {
+  const known = rowsWhere(times, (time, row) => {
     return labelled && labels[row] !== UNLABELLED && time > scorer.manifest.trainedUpTo && time <= maturedTo;
   });
+  const from = maturedTo - windowMs;
+  const matured = newestOf(known, { time: times, from, isFraud: (row) => labels[row] === FRAUD });
   return {
     source: path,
     from: newest - windowMs,
     to: newest,
     drift: windowOf(hours, { until: newest, windowMs }),
+    windowAt: () => null,
     matured: { scores: scoreRows(scorer, x, matured), y: Uint8Array.from(matured, (row) => labels[row]) },
   };
 }
@@ -249,6 +266,21 @@ function performanceOf(
     precisionAtReview: precision,
     alarm: then - now > Math.max(PRECISION_FALL_MAX, NOISE_WIDTHS * Math.sqrt((then * (1 - then)) / frauds)),
   };
+}
+
+/** Of rows those from a time on, and as many before it as it takes to have enough frauds. */
+function newestOf(
+  rows: Int32Array,
+  of: { readonly time: Float64Array; readonly from: number; readonly isFraud: (row: number) => boolean },
+): Int32Array {
+  const { time, from, isFraud } = of;
+  const order = rows.slice().sort((a, b) => time[a] - time[b] || a - b);
+  let first = order.length;
+  let frauds = 0;
+  while (first > 0 && (time[order[first - 1]] >= from || frauds < PERFORMANCE_FRAUDS)) {
+    if (isFraud(order[--first])) frauds++;
+  }
+  return order.slice(first);
 }
 
 function rowsWhere(times: Float64Array, wanted: (time: number, row: number) => boolean): Int32Array {

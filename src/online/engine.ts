@@ -1,10 +1,11 @@
 // The engine: everything that answers transactions and takes labels for one pipeline, whatever door they come through.
 import { DAY_MS } from "../core/duration.ts";
-import { messageOf } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import { encode } from "../features/encode.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
+import { Adapting } from "./adapting.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { Duplicates } from "./duplicates.ts";
 import { type Explorer, explorerOf } from "./explore.ts";
@@ -36,6 +37,8 @@ export interface Engine {
   readonly encode: typeof encode;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
+  /** The review threshold that follows the budget; null where it stays as it was trained. */
+  readonly adapting: Adapting | null;
   /** What lets through a share of what the model blocks; null where nothing is. */
   readonly explorer: Explorer | null;
   readonly counters: Counters;
@@ -64,7 +67,7 @@ export interface EngineOptions {
 const PERSIST_MS = 300_000;
 
 /**
- * An engine for one pipeline; it answers after `start`. Errors: pipeline.invalid (the schema), log.unwritable, log.unreadable,
+ * An engine for one pipeline; it answers after `start`. Errors: pipeline.invalid (the schema), config.invalid, log.unwritable, log.unreadable,
  * state.unreachable, state.foreign.
  */
 export async function openEngine(input: {
@@ -75,6 +78,7 @@ export async function openEngine(input: {
   readonly options?: EngineOptions;
 }): Promise<Engine> {
   const { ports, pipeline, schema, options = {} } = input;
+  if (pipeline.decisions.adapt !== "off" && ports.shared !== undefined) throw severalServers(pipeline);
   const { aheadMaxMs = DAY_MS, logger = silentLog, counters = noCounters, persistMs = PERSIST_MS } = options;
   const redact = redactor(pipeline.log.redact, options.redactKey ?? null);
   const parser = createParser({ pipeline, schema, aheadMaxMs });
@@ -85,6 +89,10 @@ export async function openEngine(input: {
     pipeline: pipeline.name,
     onFault: (error) => logger.warn({ error }, "the shared feature state"),
   });
+  const adapting =
+    pipeline.decisions.adapt === "off"
+      ? null
+      : new Adapting({ pipeline, log, store: await ports.snapshots(), counters, logger });
   const shadows = new Shadows({
     log,
     sample: pipeline.shadow.sample,
@@ -143,6 +151,7 @@ export async function openEngine(input: {
     inputs,
     encode,
     redact,
+    adapting,
     explorer: explorerOf(pipeline),
     counters,
     logger,
@@ -157,6 +166,7 @@ export async function openEngine(input: {
           logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
         },
       );
+      await adapting?.open();
       await live.poll();
       live.start();
       timer = setInterval(() => void persist(), persistMs).unref();
@@ -168,10 +178,19 @@ export async function openEngine(input: {
       await live.stop();
       await shadows.stop(drainMsMax);
       await persist();
+      await adapting?.settled();
       await log.flush();
       await states.close();
     },
   };
+}
+
+function severalServers({ file }: Pipeline): SentinelError {
+  return new SentinelError(
+    "config.invalid",
+    `${file}: decisions.adapt: each of several servers would follow only the scores that it gave itself`,
+    { hint: "write `adapt: off`, or serve the pipeline from one process without SENTINEL_REDIS_URL" },
+  );
 }
 
 /** Pruning goes on batch after batch; one line per so long tells of it. */

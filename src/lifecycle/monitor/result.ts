@@ -21,6 +21,8 @@ export interface MonitorResult {
   readonly source: string;
   readonly from: number;
   readonly to: number;
+  /** When the drift began, as far as the log tells, epoch ms; null without drift. Of a table only its window is known. */
+  readonly since: number | null;
   readonly drift: DriftReport;
   /** What the features that moved do to the score. */
   readonly effects: readonly ScoreEffect[];

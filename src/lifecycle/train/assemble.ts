@@ -22,7 +22,8 @@ const GOLDEN_ROWS = 32;
 
 /** The bundle's files by name. */
 export function assembleBundle(trained: Trained): BundleFiles {
-  const { fitted, pipeline } = trained;
+  const { pipeline, split, shipped } = trained;
+  const { fitted } = answering(trained);
   const manifest: BundleManifest = {
     format: BUNDLE_FORMAT,
     model: pipeline.model,
@@ -33,7 +34,7 @@ export function assembleBundle(trained: Trained): BundleFiles {
     calibration: fitted.calibration,
     thresholds: { review: Math.fround(fitted.thresholds.review), block: Math.fround(fitted.thresholds.block) },
     labelDelayMs: pipeline.labels.delayMs,
-    learnedUpTo: Math.floor(trained.split.calibrate.to),
+    learnedUpTo: Math.floor(shipped === undefined ? split.calibrate.to : split.evaluate.to),
     trainedUpTo: trained.trainedUpTo,
     provenance: trained.provenance,
     ...(fitted.model.kind === "graph" ? { engine: { kind: "onnx", margin: fitted.model.graph.marginName } } : {}),
@@ -53,6 +54,15 @@ export function assembleBundle(trained: Trained): BundleFiles {
   ]);
 }
 
+/** The models that the bundle answers with, and what they say about the evaluation slice. */
+export function answering(trained: Trained): {
+  readonly fitted: Fitted;
+  readonly scores: Float32Array;
+  readonly anomaly: Float32Array;
+} {
+  return trained.shipped ?? { ...trained.evaluation, fitted: trained.fitted };
+}
+
 /** Trees in our form and as ONNX; a foreign graph as ONNX alone. */
 function modelFiles(fitted: Fitted, names: readonly string[]): [string, Uint8Array][] {
   const { model, calibration } = fitted;
@@ -68,15 +78,18 @@ function metricsOf({ metrics, fitted, importance }: Trained): unknown {
 }
 
 /** What the world looked like, and how far it swings by itself. */
-function referenceFiles({ fitted, recent, recentRows, spec }: Trained, review: number): [string, Uint8Array][] {
-  const { scores } = scoresOf(fitted, recent);
+function referenceFiles(trained: Trained, review: number): [string, Uint8Array][] {
+  const { spec, fitted, shipped, recent, recentRows } = trained;
+  // What a model has learned it scores better than what is to come: the judged one speaks for it, on its scale.
+  const { calibration, thresholds } = (shipped ?? trained).fitted;
+  const { scores } = scoresOf({ ...fitted, calibration }, recent);
   const columns = recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows));
   const reference = buildReference({
     names: recent.names,
     categories: categoryNames(spec),
     columns,
     scores,
-    alerts: countAlerts(scores, fitted.thresholds.review),
+    alerts: countAlerts(scores, thresholds.review),
   });
   const swing = buildSwing({ reference, columns, scores, review, ...recentRows });
   return [
@@ -85,8 +98,9 @@ function referenceFiles({ fitted, recent, recentRows, spec }: Trained, review: n
   ];
 }
 
-function goldenRows({ evaluation }: Trained, manifest: BundleManifest): GoldenRow[] {
-  const { x, y, scores, anomaly } = evaluation;
+function goldenRows(trained: Trained, manifest: BundleManifest): GoldenRow[] {
+  const { x, y } = trained.evaluation;
+  const { scores, anomaly } = answering(trained);
   const frauds = [...y.keys()].filter((row) => y[row] === 1).slice(0, GOLDEN_ROWS / 4);
   const step = Math.max(1, Math.floor(x.rows / (GOLDEN_ROWS - frauds.length)));
   const spread = Array.from({ length: GOLDEN_ROWS - frauds.length }, (_, i) => Math.min(i * step, x.rows - 1));
