@@ -25,6 +25,9 @@ const STUCK_ROWS_MIN = 20;
  */
 const STUCK_COMMONEST_MAX = 0.9;
 
+/** What most rows lack anyway, like the days since a fraud, they may lack more often without a fault: that is drift. */
+const MISSING_BEFORE_MAX = 0.5;
+
 /** A fault may wake a person at night, so it must be ten times surer than drift. */
 const FEED_ALPHA_SHARE = 0.1;
 
@@ -69,7 +72,7 @@ function missingFault(
   const now = missing / rows;
   const pValue = shareTest({ events: feature.missing, rows: referenceRows }, { events: missing, rows }, policy);
   const certain = pValue * use.features < policy.falseDiscoveryRate * FEED_ALPHA_SHARE;
-  if (now - before < policy.missingRiseMin || !certain) return null;
+  if (before > MISSING_BEFORE_MAX || now - before < policy.missingRiseMin || !certain) return null;
   return {
     feature: feature.name,
     fault: "missing",

@@ -283,11 +283,11 @@ function budgetFinding({ alertRate }: ShadowReport): Finding {
  */
 function alertRateFinding(report: ShadowReport, policy: PromotionPolicy, budget: number): Finding {
   const name = "alert rate";
-  const agreed = budget > 0 ? ` or within the review budget of ${percent(budget)}` : "";
-  const required = `at most ${percent(policy.alertRateRiseMax)} above the champion's${agreed}, ${percent(policy.alertRateFallMax)} below`;
+  const agreed = budget > 0 ? `, or above the review budget of ${percent(budget)}` : "";
+  const required = `at most ${percent(policy.alertRateRiseMax)} above the champion's${agreed}; ${percent(policy.alertRateFallMax)} below`;
   const rate = report.alertRate;
   if (rate === null) return finding("unsure", name, { observed: "no pairs", required });
-  const rise = Math.max(policy.alertRateRiseMax * rate.observedA, budget - rate.observedA);
+  const rise = (1 + policy.alertRateRiseMax) * Math.max(rate.observedA, budget) - rate.observedA;
   const fall = -policy.alertRateFallMax * rate.observedA;
   const observed = `${percent(rate.observedA)} → ${percent(rate.observedB)}`;
   const inside = rate.difference <= rise && rate.difference >= fall;

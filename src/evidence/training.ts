@@ -59,8 +59,9 @@ export function trainingGate(input: {
   /** The rows that the champion has not learned, where it has learned some; absent: all of them. */
   readonly unlearned?: Int32Array;
   /**
-   * What follows where the rows are too few to tell whether the candidate is worse than the champion: "refuse" (default), or "shadow", where
-   * the two are compared again before anything is decided; then only what is surely worse, and by more than the margin, is refused.
+   * What follows where the rows do not tell whether the candidate is worse than an opponent: "refuse" (default), or "shadow", where it is compared
+   * again before anything is decided; then only what is surely worse, and by more than the margin, is refused. So it is after a shift of the
+   * world, of which the judged days know more than those that were learned.
    */
   readonly undecided?: "refuse" | "shadow";
   /** Share of the rows that the candidate's own thresholds flag; absent where it has none yet. */
@@ -159,17 +160,18 @@ function championComparisons(
 function checkOf({ against, margin, interval }: Comparison, undecided: "refuse" | "shadow"): Check {
   const { metric, observedA, observedB, difference, low, high, level } = interval;
   const observed = `${text(observedB)} against ${text(observedA)}, difference ${text(low)} to ${text(high)} (${text(level * 100)} %)`;
-  const name = `${metric} against ${against}`;
-  if (against === "champion" && undecided === "shadow") {
+  const opponent =
+    against === "champion" ? "the champion" : against === "prevalence" ? "guessing" : "ranking by amount";
+  const check = (passed: boolean, required: string, verb: string): Check => {
+    const reason = `${metric}: the candidate ${verb} ${opponent}: ${observed}, required ${required}`;
+    return { name: `${metric} against ${against}`, passed, observed, required, reason };
+  };
+  if (undecided === "shadow") {
     const required = `not surely worse by more than ${text(margin)}: the shadow compares again`;
-    const reason = `${metric}: the candidate is worse than the champion: ${observed}, required ${required}`;
-    return { name, passed: difference >= -margin || high >= 0, observed, required, reason };
+    return check(difference >= -margin || high >= 0, required, "is worse than");
   }
-  const required = `lower bound over ${text(0 - margin)}`;
-  const verb = against === "champion" ? "may be worse than the champion" : "does not clearly beat";
-  const opponent = against === "prevalence" ? " guessing" : against === "amount" ? " ranking by amount" : "";
-  const reason = `${metric}: the candidate ${verb}${opponent}: ${observed}, required ${required}`;
-  return { name, passed: low > -margin, observed, required, reason };
+  const verb = against === "champion" ? "may be worse than" : "does not clearly beat";
+  return check(low > -margin, `lower bound over ${text(0 - margin)}`, verb);
 }
 
 /** What both models are compared on: the rows that neither has learned, at thresholds of these rows' own budget. */

@@ -11,7 +11,6 @@ import type { Reference } from "../drift/reference.ts";
 import type { Swing } from "../drift/swing.ts";
 import { type UnlistedShare, unlistedShare } from "../drift/unlisted.ts";
 import { hoursOf, tallyColumns, totalOf, windowOf } from "../drift/window.ts";
-import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -21,7 +20,8 @@ import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { effectsOf } from "./monitor/effect.ts";
 import { onsetOf } from "./monitor/onset.ts";
-import type { MonitorResult, Performance } from "./monitor/result.ts";
+import { type MaturedRows, performanceOf } from "./monitor/performance.ts";
+import type { MonitorResult } from "./monitor/result.ts";
 import { bringUpToDate, countHours, reachesBack } from "./monitor/tallies.ts";
 import { reportUnlabelled } from "./train.ts";
 
@@ -32,15 +32,6 @@ export type { MonitorResult } from "./monitor/result.ts";
 
 /** Newest rows whose labels are asked, at most; more add no certainty. */
 const WINDOW_ROWS_MAX = 200_000;
-/** Performance is that of the newest matured rows of a window's length, or of so many as hold these frauds: older ones would hide a fall. */
-const PERFORMANCE_FRAUDS = 60;
-/** Frauds below which a fall of average precision is noise. */
-const FRAUDS_MIN = 30;
-/** Fall of average precision against the evaluation slice that counts as an alarm. */
-const PRECISION_FALL_MAX = 0.15;
-/** Standard errors, those of a share among so many frauds, within which a fall is chance. */
-const NOISE_WIDTHS = 3;
-
 /** Label codes of the log's columns. */
 const FRAUD = 1;
 
@@ -77,7 +68,9 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
   const drift = driftReport({ reference, swing, window: window.drift, policy: pipeline.drift });
   const { windowAt } = window;
   const since = onsetOf(drift, { reference, swing, policy: pipeline.drift, until: window.to, windowAt });
-  const performance = performanceOf(window, { files, review });
+  const registered = readJson(files, "metrics.json") as { readonly evaluate: Readonly<Record<string, number>> };
+  const averagePrecisionAtTraining = registered.evaluate.average_precision;
+  const performance = performanceOf(window.matured, { averagePrecisionAtTraining, review });
   const reasons = [
     ...(drift.alarm || performance?.alarm !== true ? drift.reasons : []),
     ...(performance?.alarm === true
@@ -110,8 +103,7 @@ interface Window {
   readonly drift: DriftWindow;
   /** The window that ends at an earlier instant; null where it is not known. */
   readonly windowAt: (until: number) => DriftWindow | null;
-  /** Matured rows: scores and labels. */
-  readonly matured: { readonly scores: Float32Array; readonly y: Uint8Array };
+  readonly matured: MaturedRows;
 }
 
 /** By category feature, the share of values that its list does not have. */
@@ -173,11 +165,11 @@ async function windowOfLog(ports: Ports, input: MonitorInput, { scorer, counted 
   const scored = await log.scored({ bundle, width: plan.width, rows: WINDOW_ROWS_MAX, until });
   const { time, score, label } = scored;
   const { maturityMs, unreportedIsGenuine } = pipeline.labels;
-  const known = rowsWhere(time, (at) => at <= until - maturityMs).filter(
+  const maturedTo = until - maturityMs;
+  const known = rowsWhere(time, (at) => at <= maturedTo).filter(
     (row) => unreportedIsGenuine || label[row] !== UNLABELLED,
   );
-  const from = until - maturityMs - windowMs;
-  const matured = newestOf(known, { time, from, isFraud: (row) => label[row] === FRAUD });
+  const matured = byTime(known, time);
   return {
     source: log.where,
     from: until - windowMs,
@@ -188,8 +180,11 @@ async function windowOfLog(ports: Ports, input: MonitorInput, { scorer, counted 
         ? windowOf(summaries.hours, { until: at, windowMs })
         : null,
     matured: {
+      times: Float64Array.from(matured, (row) => time[row]),
       scores: Float32Array.from(matured, (row) => score[row]),
       y: Uint8Array.from(matured, (row) => (label[row] === FRAUD ? 1 : 0)),
+      to: maturedTo,
+      windowMs,
     },
   };
 }
@@ -234,53 +229,26 @@ async function windowOfTable(
   const known = rowsWhere(times, (time, row) => {
     return labelled && labels[row] !== UNLABELLED && time > scorer.manifest.trainedUpTo && time <= maturedTo;
   });
-  const from = maturedTo - windowMs;
-  const matured = newestOf(known, { time: times, from, isFraud: (row) => labels[row] === FRAUD });
+  const matured = byTime(known, times);
   return {
     source: path,
     from: newest - windowMs,
     to: newest,
     drift: windowOf(hours, { until: newest, windowMs }),
     windowAt: () => null,
-    matured: { scores: scoreRows(scorer, x, matured), y: Uint8Array.from(matured, (row) => labels[row]) },
+    matured: {
+      times: Float64Array.from(matured, (row) => times[row]),
+      scores: scoreRows(scorer, x, matured),
+      y: Uint8Array.from(matured, (row) => labels[row]),
+      to: maturedTo,
+      windowMs,
+    },
   };
 }
 
-function performanceOf(
-  window: Window,
-  given: { readonly files: BundleFiles; readonly review: number },
-): Performance | null {
-  const { scores, y } = window.matured;
-  const frauds = y.reduce((sum, label) => sum + label, 0);
-  if (frauds < FRAUDS_MIN || frauds === y.length) return null;
-  const registered = readJson(given.files, "metrics.json") as { readonly evaluate: Readonly<Record<string, number>> };
-  const then = registered.evaluate.average_precision;
-  const now = averagePrecision(scores, y);
-  const { precision, recall } = precisionRecallF1At(scores, y, given.review);
-  return {
-    rows: y.length,
-    frauds,
-    averagePrecision: now,
-    averagePrecisionAtTraining: then,
-    recallAtReview: recall,
-    precisionAtReview: precision,
-    alarm: then - now > Math.max(PRECISION_FALL_MAX, NOISE_WIDTHS * Math.sqrt((then * (1 - then)) / frauds)),
-  };
-}
-
-/** Of rows those from a time on, and as many before it as it takes to have enough frauds. */
-function newestOf(
-  rows: Int32Array,
-  of: { readonly time: Float64Array; readonly from: number; readonly isFraud: (row: number) => boolean },
-): Int32Array {
-  const { time, from, isFraud } = of;
-  const order = rows.slice().sort((a, b) => time[a] - time[b] || a - b);
-  let first = order.length;
-  let frauds = 0;
-  while (first > 0 && (time[order[first - 1]] >= from || frauds < PERFORMANCE_FRAUDS)) {
-    if (isFraud(order[--first])) frauds++;
-  }
-  return order.slice(first);
+/** By rising time, whatever the order of the rows. */
+function byTime(rows: Int32Array, times: Float64Array): Int32Array {
+  return rows.slice().sort((a, b) => times[a] - times[b] || a - b);
 }
 
 function rowsWhere(times: Float64Array, wanted: (time: number, row: number) => boolean): Int32Array {

@@ -11,6 +11,7 @@ import { type Column, isBoolean, type Table, textAt } from "../core/table.ts";
 import type { FieldValue } from "../core/transaction.ts";
 import { inputsOf } from "../features/inputs.ts";
 import type { FeaturePlan } from "../features/plan.ts";
+import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LoggedTransaction } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -20,7 +21,7 @@ import { readingPlan } from "./data/spec-table.ts";
 import { LABEL_KNOWN_AT } from "./data/vectors.ts";
 import { type MonitorResult, monitor } from "./monitor.ts";
 import { type PromoteResult, promote } from "./promote.ts";
-import { type Recipe, type TrainInput, type TrainResult, type TrainStep, train } from "./train.ts";
+import { NEWEST_ROWS_MIN, type Recipe, type TrainInput, type TrainResult, type TrainStep, train } from "./train.ts";
 
 /** The steps of a retraining: those before the training, and then the training's own. */
 export type RetrainStep = "locked" | "table" | TrainStep;
@@ -119,7 +120,8 @@ async function round(ports: Ports, input: RetrainInput): Promise<RetrainResult> 
   }
   input.onStep?.("table");
   const data = await gather(ports, input);
-  const recipe = recipeOf(input);
+  const newest = await newestServed(ports, pipeline);
+  const recipe = recipeOf(input, newest?.x.rows ?? 0);
   const trained = await train(ports, {
     pipeline,
     ...data,
@@ -129,6 +131,7 @@ async function round(ports: Ports, input: RetrainInput): Promise<RetrainResult> 
     forced: null,
     verb: "retrain",
     recipe,
+    newest,
     why: `${forced ?? reasonsOf(seen)}; learned from ${recipeWords(recipe)}`,
     onStep: input.onStep,
   });
@@ -162,13 +165,19 @@ function weighed(ports: Ports, { pipeline, actor }: RetrainInput): Promise<Promo
 }
 
 /** Why training now would learn the old world once more; null when enough of the new one has final labels. */
-function tooFresh({ since, to }: MonitorResult, { labels, retrain: { freshMs } }: Pipeline): string | null {
-  if (since === null) return null;
+function tooFresh(
+  { since, performance, to }: MonitorResult,
+  { labels, retrain: { freshMs } }: Pipeline,
+): string | null {
+  // What the features show began some time ago; what labels show is in the labels already.
+  const begins = [since, performance?.since ?? null].filter((begin) => begin !== null);
+  if (begins.length === 0) return null;
   const final = to - labels.maturityMs;
-  const from = since + freshMs;
+  const began = Math.min(...begins);
+  const from = began + freshMs;
   if (final >= from) return null;
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
-  return `the drift began on ${day(since)} and labels are final up to ${day(final)}: a candidate would learn the old world; there is enough of the new one from ${day(from + labels.maturityMs)} on`;
+  return `the new world began about ${day(began)} and labels are final up to ${day(final)}: a candidate would learn the old one; there is enough of the new one from ${day(from + labels.maturityMs)} on`;
 }
 
 /** Why the candidate keeps its place; null when it may be replaced. */
@@ -178,16 +187,17 @@ function stillShadowing(
 ): string | null {
   const { ports, pipeline, promotion } = given;
   if (promotion?.verdict.verdict === "REJECT") return null;
-  const { patienceMs } = pipeline.retrain;
-  if (ports.clock.now() - candidate.createdAt >= patienceMs) return null;
+  // Before its first labels are final there is nothing to judge it by.
+  const keptMs = pipeline.labels.maturityMs + pipeline.retrain.patienceMs;
+  if (ports.clock.now() - candidate.createdAt >= keptMs) return null;
   const said = promotion === null ? "`sentinel promote` weighs it" : promotion.verdict.reasons.join("; ");
-  return `candidate version ${candidate.version} is in shadow and keeps its place for ${formatDuration(patienceMs)}: ${said}`;
+  return `candidate version ${candidate.version} is in shadow and keeps its place for ${formatDuration(keptMs)}: ${said}`;
 }
 
-function recipeOf({ pipeline, continued = false }: RetrainInput): Recipe {
+function recipeOf({ pipeline, continued = false }: RetrainInput, answered: number): Recipe {
   const { refit, windowMs, halfLifeMs } = pipeline.retrain;
   return {
-    refit,
+    refit: refit && answered >= NEWEST_ROWS_MIN,
     continued,
     ...(windowMs === undefined ? {} : { windowMs }),
     ...(halfLifeMs === undefined ? {} : { halfLifeMs }),
@@ -237,7 +247,10 @@ async function cooldownLeft(ports: Ports, pipeline: Pipeline): Promise<number> {
  * are transactions later than the table's last and old enough for a final label; what an old one without a label counts as,
  * the pipeline says (`labels.unreported`). The table's own path when the log has nothing to add.
  */
-async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInput, "path" | "grownFrom">> {
+async function gather(
+  ports: Ports,
+  input: RetrainInput,
+): Promise<Pick<TrainInput, "path" | "grownFrom">> {
   const { pipeline } = input;
   const dataset = await ports.dataset();
   const plan = await readingPlan(ports, pipeline, input.path);
@@ -261,6 +274,26 @@ async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInpu
     `  ${source.table.rows.toLocaleString("en")} transactions of ${input.path} and ${added.length.toLocaleString("en")} of the log → ${file}`,
   );
   return { path: file, grownFrom: { path: input.path, hash: source.hash, logged: added.length } };
+}
+
+/** Newest answers that a review threshold is set by: more add little. */
+const NEWEST_ROWS_MAX = 20_000;
+
+/** The vectors of the champion's newest answers, of a drift window at most; nobody has learned them. */
+async function newestServed(ports: Ports, pipeline: Pipeline): Promise<TrainInput["newest"]> {
+  const registry = await ports.registry();
+  const { champion } = await registry.aliases(pipeline.model);
+  if (champion === undefined) return undefined;
+  const { plan, bundle } = await loadVersion(registry, { model: pipeline.model, version: champion });
+  const log = await ports.log();
+  const window = await log.scored({ bundle, width: plan.width, rows: NEWEST_ROWS_MAX, until: null });
+  const span = Math.min(pipeline.drift.windowMs, pipeline.labels.maturityMs);
+  const rows = Int32Array.from(window.time.keys()).filter((row) => window.time[row] > window.until - span);
+  const values = new Float32Array(plan.width * rows.length);
+  rows.forEach((row, place) => {
+    for (let c = 0; c < plan.width; c++) values[c * rows.length + place] = window.vectors[row * plan.width + c];
+  });
+  return { features: plan.hash, x: { rows: rows.length, names: plan.names, values } };
 }
 
 interface Logged {

@@ -7,6 +7,7 @@ import { readAlike } from "../features/inputs.ts";
 import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
 import { decodeGbdt } from "../ml/gbdt/model.ts";
 import { decodeForest } from "../ml/iforest/model.ts";
+import type { Matrix } from "../ml/matrix.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -32,7 +33,7 @@ import { evaluate, flatParameters, judge, judgedRows, shippedOf } from "./train/
 import { columnKinds } from "./train/kinds.ts";
 import { learnedSpec } from "./train/learn-spec.ts";
 import { logRun, register, saveState } from "./train/record.ts";
-import { continueModels, refit } from "./train/refit.ts";
+import { continueModels, NEWEST_ROWS_MIN, refit } from "./train/refit.ts";
 import { splitAfter, splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
 import type { Shipped } from "./train/trained.ts";
@@ -45,6 +46,7 @@ export { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf } from
 export { judgedRows } from "./train/judge.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
 export { trainResults } from "./train/results.ts";
+export { NEWEST_ROWS_MIN } from "./train/refit.ts";
 export type { Split } from "./train/split.ts";
 export type { Recipe, TrainInput, TrainResult, TrainStep } from "./train/task.ts";
 export { TUNE_MAX, type Tuning } from "./train/tune.ts";
@@ -113,15 +115,19 @@ export async function makeCandidate(
   const isTuned = tuning !== null && tuning.chosen !== 0;
   const untuned = isTuned ? judgeUntuned(await fitBy(pipeline), basis, pipeline.decisions) : null;
   if (isTuned) watch.lap("untuned");
-  const trained = await evaluate(ports, basis, { input, fitted, champion });
+  const newest = newestOf(asked, plan);
+  // What becomes of a wish to refit is known before anything is written.
+  const told = recipe === undefined ? input : { ...input, recipe: { ...recipe, refit: newest !== null } };
+  const trained = await evaluate(ports, basis, { input: told, fitted, champion });
   onStep?.("judge");
-  const ship = async (): Promise<Shipped> => {
-    return shippedOf(basis, await refit(x, labels, { ...fitInput, pipeline: input.pipeline, fitted, times }));
+  const ship = async (at: Matrix): Promise<Shipped> => {
+    const again = await refit(x, labels, { ...fitInput, pipeline: input.pipeline, fitted, times, newest: at });
+    return shippedOf(basis, { fitted: again, newest: at });
   };
   const judged = await judge(ports, basis, {
     champion,
     trained,
-    ship: recipe?.refit === true ? ship : null,
+    ship: newest === null ? null : () => ship(newest),
     isForced: input.forced !== null,
     undecided: asked.verb === "retrain" ? "shadow" : "refuse",
   });
@@ -149,6 +155,12 @@ export async function makeCandidate(
   const version = await register(ports, { input, registry, runId, judged, verdicts, lineage, prepare });
   watch.lap("register");
   return { ...outcome, version, runId, seconds: watch.seconds };
+}
+
+/** What a refitted model is held against; null where nothing is to be refitted, or too little has been answered since the table. */
+function newestOf({ recipe, newest }: TrainInput, plan: FeaturePlan): Matrix | null {
+  if (recipe?.refit !== true || newest === undefined || newest.features !== plan.hash) return null;
+  return newest.x.rows < NEWEST_ROWS_MIN ? null : newest.x;
 }
 
 /** Of each row, 1 for the newest and half as much for each half-life that it is older. */

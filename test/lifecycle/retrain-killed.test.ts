@@ -13,6 +13,7 @@ import { numberAt } from "../../src/core/table.ts";
 import { promote } from "../../src/lifecycle/promote.ts";
 import { type RetrainStep, retrain } from "../../src/lifecycle/retrain.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
+import { train } from "../../src/lifecycle/train.ts";
 import { loadPipeline, type Pipeline } from "../../src/pipeline/pipeline.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import { openPorts } from "../../src/wiring.ts";
@@ -55,8 +56,9 @@ beforeAll(async () => {
     const dataset = await ports.dataset();
     const { source } = pipeline;
     await dataset.write(source, simulateDays({ ...WORLD, days: DAYS }));
-    const first = await retrain(ports, { ...input(origin), forced: "the first" });
-    await promote(ports, { pipeline, to: first.trained!.version!.version, actor: "tester", forced: "a test", seed: 1 });
+    const by = { pipeline, path: source, actor: "tester", packageVersion: "0" };
+    const first = await train(ports, { ...by, forced: "a test", verb: "train" });
+    await promote(ports, { pipeline, to: first.version!.version, actor: "tester", forced: "a test", seed: 1 });
     const log = await ports.log();
     for (const table of [...simulateDays({ ...WORLD, days: DAYS + LATER })].slice(DAYS)) {
       const value = (name: string, row: number): number => numberAt(table.columns.get(name)!, row);
@@ -141,7 +143,8 @@ async function stateOf(dir: string) {
         reason,
       })),
       data: filesOf(path.join(dir, "data")),
-      states: filesOf(path.join(dir, "models", "state", "snapshots")),
+      // A state names the table that it was made from by its whole path.
+      states: Object.keys(filesOf(path.join(dir, "models", "state", "snapshots"))),
       temporary: Object.keys(filesOf(dir)).filter((name) => /\.(tmp|part)/.test(name)),
       locks: Object.keys(filesOf(path.join(dir, "models", "state", "locks"))),
     };

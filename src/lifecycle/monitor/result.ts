@@ -12,6 +12,8 @@ export interface Performance {
   readonly recallAtReview: number;
   readonly precisionAtReview: number;
   readonly alarm: boolean;
+  /** Of a fall: up to when labels had to be final for it to show, epoch ms; null where there is none. */
+  readonly since: number | null;
 }
 
 export interface MonitorResult {

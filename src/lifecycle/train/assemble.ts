@@ -80,16 +80,17 @@ function metricsOf({ metrics, fitted, importance }: Trained): unknown {
 /** What the world looked like, and how far it swings by itself. */
 function referenceFiles(trained: Trained, review: number): [string, Uint8Array][] {
   const { spec, fitted, shipped, recent, recentRows } = trained;
-  // What a model has learned it scores better than what is to come: the judged one speaks for it, on its scale.
-  const { calibration, thresholds } = (shipped ?? trained).fitted;
-  const { scores } = scoresOf({ ...fitted, calibration }, recent);
+  const { scores } = scoresOf(fitted, recent);
   const columns = recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows));
+  const { thresholds } = (shipped ?? trained).fitted;
   const reference = buildReference({
     names: recent.names,
     categories: categoryNames(spec),
     columns,
     scores,
-    alerts: countAlerts(scores, thresholds.review),
+    // What a model has learned it scores otherwise than what is to come, and another model otherwise too.
+    ...(shipped === undefined ? {} : { scored: shipped.newest }),
+    alerts: countAlerts(shipped?.newest ?? scores, thresholds.review),
   });
   const swing = buildSwing({ reference, columns, scores, review, ...recentRows });
   return [

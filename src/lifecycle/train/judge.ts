@@ -5,7 +5,7 @@ import { isYes, type Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
 import { readAlike } from "../../features/inputs.ts";
 import { budgetThreshold, rank } from "../../metrics/ranking.ts";
-import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
+import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { LearnedBy, Provenance } from "../../online/bundle.ts";
 import { fieldFault } from "../../online/fields.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
@@ -80,8 +80,12 @@ function learnedBy(
 }
 
 /** The refitted models as a bundle needs them. */
-export function shippedOf({ split, x }: Basis, fitted: Fitted): Shipped {
-  return { fitted, ...scoresOf(fitted, takeMatrixRows(x, split.evaluate.rows)) };
+export function shippedOf(
+  { split, x }: Basis,
+  { fitted, newest }: { readonly fitted: Fitted; readonly newest: Matrix },
+): Shipped {
+  const { scores } = scoresOf(fitted, newest);
+  return { fitted, ...scoresOf(fitted, takeMatrixRows(x, split.evaluate.rows)), newest: scores };
 }
 
 /** The rows that the world is known by: the newest that the judged trees did not learn. */

@@ -5,6 +5,7 @@ import { appendTrees } from "../../ml/gbdt/train/append.ts";
 import { type GbdtParams, gbdtParams } from "../../ml/gbdt/train/params.ts";
 import { type GbdtResult, trainGbdtThreads } from "../../ml/gbdt/train/threads.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
+import { thresholdsFor } from "../../ml/train/threshold.ts";
 import {
   type FitInput,
   type Fitted,
@@ -14,6 +15,7 @@ import {
   labelsAt,
   marginsOf,
   type StartModel,
+  scoresOf,
   weightsAt,
 } from "./fit.ts";
 import { learnableRows, unlearnedRows } from "./split.ts";
@@ -25,9 +27,14 @@ import { learnableRows, unlearnedRows } from "./split.ts";
 export async function refit(
   x: Matrix,
   labels: Uint8Array,
-  given: FitInput & { readonly fitted: Fitted; readonly times: Float64Array },
+  given: FitInput & {
+    readonly fitted: Fitted;
+    readonly times: Float64Array;
+    /** Transactions after all of them, which nobody has learned: what a budget flags of these is what it will flag. */
+    readonly newest: Matrix;
+  },
 ): Promise<Fitted> {
-  const { fitted, split, times, pipeline } = given;
+  const { fitted, split, times, pipeline, newest } = given;
   const rows = learnableRows(times, labels, split);
   const params = { ...gbdtParams(pipeline.modelParameters), trees: fitted.rounds, earlyStoppingRounds: 0 };
   const result = await boost({ x, labels, rows, later: null }, { ...given, by: fitted, params });
@@ -37,7 +44,32 @@ export async function refit(
     pipeline,
     amounts: () => Float64Array.from(heldOut, (row) => given.amounts[row]),
   });
-  return { ...fitted, ...decisions, model: { kind: "trees", trees: result.model } };
+  const again: Fitted = { ...fitted, ...decisions, model: { kind: "trees", trees: result.model } };
+  const review = withinBudget(again, newest, pipeline.decisions);
+  if (review === null) return again;
+  return { ...again, thresholds: { review, block: Math.max(review, decisions.thresholds.block) } };
+}
+
+/** Newest transactions below which nothing is refitted: its scores would have no reference. */
+export const NEWEST_ROWS_MIN = 1000;
+
+/** Alerts that a threshold must rest on: fewer are mostly luck. */
+const ALERTS_MIN = 10;
+
+/**
+ * The review threshold by the budget on transactions that the model has not learned; null where another policy sets it, or too few are known. The
+ * judged model cannot tell how much the refitted one flags of a world that only the latter has learned.
+ */
+function withinBudget(fitted: Fitted, newest: Matrix, decisions: FitInput["pipeline"]["decisions"]): number | null {
+  const { reviewPolicy, reviewShare } = decisions;
+  if (reviewPolicy !== "budget" || newest.rows * reviewShare < ALERTS_MIN) return null;
+  const { scores } = scoresOf(fitted, newest);
+  return thresholdsFor({
+    scores,
+    y: new Uint8Array(newest.rows),
+    review: { kind: "budget", share: reviewShare },
+    blockPrecision: decisions.blockPrecision,
+  }).review;
 }
 
 /** Adds trees to `start`, learned from `split.train`; stops early and calibrates on `split.calibrate`. `rounds` counts the new ones. */

@@ -1,5 +1,6 @@
 // What a training is asked and what it answers: plain data that its parts share.
 import type { Verdict } from "../../core/verdict.ts";
+import type { Matrix } from "../../ml/matrix.ts";
 import type { Imported } from "../../online/bundle.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { ModelVersion } from "../../ports/registry.ts";
@@ -44,6 +45,8 @@ export interface TrainInput {
   readonly verb: "train" | "retrain" | "import";
   /** Absent: train on all days, each counting the same, and register the judged model. */
   readonly recipe?: Recipe;
+  /** Vectors of the newest transactions, not in the table and without final labels, by features of this hash. */
+  readonly newest?: { readonly features: string; readonly x: Matrix };
   /** Why a training began that nobody asked for; in the journal and the version's tags. */
   readonly why?: string;
   /** Called at the beginning of each step. */

@@ -13,6 +13,8 @@ export interface Shipped {
   /** What it says about the rows of `evaluation`, which it has learned: for its golden rows, never for a figure. */
   readonly scores: Float32Array;
   readonly anomaly: Float32Array;
+  /** What it says about the newest transactions, which nobody has learned: the reference for its scores and alerts. */
+  readonly newest: Float32Array;
 }
 
 /** All that a bundle is made from. */
