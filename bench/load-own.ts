@@ -274,7 +274,11 @@ function pick(all: readonly Connection[]): Connection {
   return best;
 }
 
-/** Sends at the moments of the schedule; what a late timer missed is sent at once, with the moment it was due. */
+/** Between two looks at the schedule: a timer of Node would send in bursts of a millisecond and more, which no client does. */
+const LOOK_MS = 0.1;
+const SLEEP = new Int32Array(new SharedArrayBuffer(4));
+
+/** Sends at the moments of the schedule, give or take a look; what was missed is sent at once, with the moment it was due. */
 function schedule(plan: {
   readonly rate: number;
   readonly seconds: number;
@@ -287,9 +291,10 @@ function schedule(plan: {
   return new Promise((resolve) => {
     const step = (): void => {
       const due = Math.min(total, Math.floor(((performance.now() - begun) / 1000) * rate));
+      if (due === sent) Atomics.wait(SLEEP, 0, 0, LOOK_MS);
       while (sent < due) send(begun + (sent++ / rate) * 1000);
       if (sent >= total) resolve();
-      else setTimeout(step, 0);
+      else setImmediate(step);
     };
     step();
   });

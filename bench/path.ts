@@ -6,7 +6,7 @@ import type { Bench, BenchOptions, Figures } from "./bench.ts";
 import type { Percentiles } from "./latencies.ts";
 import type { LoadResult, LoadTask } from "./load-own.ts";
 import { pathPicture } from "./path-picture.ts";
-import { runOwn, type Side, startChild } from "./peers.ts";
+import { runOwn, SERVER_ARGS, type Side, startChild } from "./peers.ts";
 import type { ServeTask } from "./serve-own.ts";
 import { preparedWorkspace, writeBodies } from "./serving.ts";
 import { WORKERS } from "./shadow.ts";
@@ -124,5 +124,5 @@ function print(
 }
 
 function startServer(task: ServeTask): Promise<Side> {
-  return startChild(process.execPath, [path.join(ROOT, "dist", "bench", "serve-own.js")], task);
+  return startChild(process.execPath, [...SERVER_ARGS, path.join(ROOT, "dist", "bench", "serve-own.js")], task);
 }

@@ -71,6 +71,9 @@ export interface Side {
   stop(): Promise<void>;
 }
 
+/** How the image starts Node for a server (Dockerfile); every side of a bench that serves is started like it. */
+export const SERVER_ARGS: readonly string[] = ["--max-semi-space-size=64"];
+
 /** A child that prints `{"port": …}` once it listens. */
 export async function startChild(command: string, args: readonly string[], task: object): Promise<Side> {
   const child = spawn(command, [...args, JSON.stringify(task)], { stdio: ["ignore", "pipe", "inherit"] });

@@ -3,7 +3,7 @@ import path from "node:path";
 import { assert } from "../src/core/errors.ts";
 import { type Bench, type BenchOptions, type Figures, median } from "./bench.ts";
 import type { LoadResult, LoadTask } from "./load-own.ts";
-import { PEERS_MISSING, peerPython, peersInstalled, runOwn, type Side, startChild } from "./peers.ts";
+import { PEERS_MISSING, peerPython, peersInstalled, runOwn, SERVER_ARGS, type Side, startChild } from "./peers.ts";
 import { preparedWorkspace, sentinelServer, writeBodies } from "./serving.ts";
 import { ROOT } from "./workspace.ts";
 
@@ -25,7 +25,7 @@ export const bench: Bench = {
     const sides = {
       on: await sentinelServer(workspace.dir),
       off: await sentinelServer(workspace.withoutShadow),
-      http: await startChild(process.execPath, [path.join(ROOT, "dist", "bench", "http-own.js")], {
+      http: await startChild(process.execPath, [...SERVER_ARGS, path.join(ROOT, "dist", "bench", "http-own.js")], {
         bytes: ANSWER_BYTES,
       }),
       ...(peers

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { numberAt, textAt } from "../src/core/table.ts";
 import type { BenchOptions, Figures } from "./bench.ts";
 import type { LoadResult, LoadTask } from "./load-own.ts";
-import { runOwn } from "./peers.ts";
+import { runOwn, SERVER_ARGS } from "./peers.ts";
 import { loadTransactions, ROOT, referenceFile, temporaryFolder } from "./workspace.ts";
 
 const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
@@ -71,7 +71,7 @@ export async function sentinelServer(
     readonly onLog?: (line: string) => void;
   } = {},
 ): Promise<{ readonly port: number; readonly pid: number; stop(): Promise<void>; kill(): Promise<void> }> {
-  const { environment = {}, nodeArgs = [], onLog } = options;
+  const { environment = {}, nodeArgs = SERVER_ARGS, onLog } = options;
   const level = onLog === undefined ? "error" : "info";
   const args = [...nodeArgs, COMMAND, "serve", "--workspace", workspace, "--port", "0", "--log-level", level];
   const child = spawn(process.execPath, args, {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { assert } from "../src/core/errors.ts";
 import { type Bench, type BenchOptions, type Figures, median } from "./bench.ts";
 import type { LoadResult, LoadTask } from "./load-own.ts";
-import { runOwn, type Side, startChild } from "./peers.ts";
+import { runOwn, SERVER_ARGS, type Side, startChild } from "./peers.ts";
 import type { ServeTask } from "./serve-own.ts";
 import { preparedWorkspace, writeBodies } from "./serving.ts";
 import { ROOT, temporaryFolder } from "./workspace.ts";
@@ -99,5 +99,5 @@ async function measure(
 }
 
 function startServer(task: ServeTask): Promise<Side> {
-  return startChild(process.execPath, [path.join(ROOT, "dist", "bench", "serve-own.js")], task);
+  return startChild(process.execPath, [...SERVER_ARGS, path.join(ROOT, "dist", "bench", "serve-own.js")], task);
 }

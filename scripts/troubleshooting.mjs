@@ -30,6 +30,7 @@ const AREAS = {
   request: "Requests",
   log: "Prediction log",
   state: "Feature state",
+  store: "Store",
   bug: "Bugs",
 };
 

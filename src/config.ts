@@ -15,6 +15,8 @@ export interface Config {
   readonly mlflow: MlflowConfig | null;
   /** Where several servers keep their feature state together; null: each in its own memory. */
   readonly redis: RedisConfig | null;
+  /** The PostgreSQL that is the store of rules, pipelines, alerts and audit; null: a file in `stateDir`. */
+  readonly database: DatabaseConfig | null;
   readonly stateDir: string;
   readonly reportsDir: string;
   /** Who acts, for runs and the journal. */
@@ -53,9 +55,21 @@ export interface RedisConfig {
   readonly password?: string;
 }
 
+/** A PostgreSQL server, one database of it, and who we are to it. */
+export interface DatabaseConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user?: string;
+  readonly password?: string;
+  /** encrypted: whoever answers is believed; verified: only with a certificate of a known authority, for this host. */
+  readonly tls: "off" | "encrypted" | "verified";
+  /** The PostgreSQL schema that holds the tables: workspaces of one database each have their own. */
+  readonly schema: string;
+}
+
 /** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
 const NOT_BUILT_YET: Readonly<Record<string, string>> = {
-  SENTINEL_DATABASE_URL: "PostgreSQL as prediction log",
   SENTINEL_KAFKA_BROKERS: "Kafka as stream of events",
   SENTINEL_ARCHIVE_URL: "an S3-compatible store as archive",
 };
@@ -70,6 +84,7 @@ const READ = [
   "SENTINEL_KEYS",
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
+  "SENTINEL_DATABASE_URL",
 ] as const;
 
 /**
@@ -105,6 +120,7 @@ export function loadConfig(options: {
     registryDir: path.join(workspace, "models"),
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
+    database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
@@ -155,7 +171,12 @@ function unknownVariables(environment: Environment): string[] {
 
 /** The environment without the servers it names: for a tour that must leave nothing on them. */
 export function embeddedEnvironment(): Readonly<Record<string, string | undefined>> {
-  return { ...process.env, MLFLOW_TRACKING_URI: undefined, SENTINEL_REDIS_URL: undefined };
+  return {
+    ...process.env,
+    MLFLOW_TRACKING_URI: undefined,
+    SENTINEL_REDIS_URL: undefined,
+    SENTINEL_DATABASE_URL: undefined,
+  };
 }
 
 /** `role:sha256,…`: hashes, so that a container's definition holds no key. */
@@ -291,20 +312,66 @@ function redisOf(text: string): RedisConfig | null {
   if (url.search !== "" || url.hash !== "") throw wrong("has a ? or # part");
   const database = /^\/?(\d{0,4})$/.exec(url.pathname)?.[1];
   if (database === undefined) throw wrong("names a database that is no number");
-  const decoded = (part: string): string | undefined => {
-    try {
-      return part === "" ? undefined : decodeURIComponent(part);
-    } catch {
-      throw wrong("has a % that begins no escape; write % itself as %25");
-    }
-  };
   return Object.freeze({
     host: url.hostname.replace(/^\[|\]$/g, ""),
     port: url.port === "" ? REDIS_PORT : Number(url.port),
     database: Number(database),
     tls: url.protocol === "rediss:",
-    username: decoded(url.username),
-    password: decoded(url.password),
+    username: decoded(url.username, wrong),
+    password: decoded(url.password, wrong),
+  });
+}
+
+/** A part of an address without its escapes; undefined where it is empty. */
+function decoded(part: string, wrong: (what: string) => SentinelError): string | undefined {
+  try {
+    return part === "" ? undefined : decodeURIComponent(part);
+  } catch {
+    throw wrong("has a % that begins no escape; write % itself as %25");
+  }
+}
+
+const POSTGRES_PORT = 5432;
+const POSTGRES_SCHEMA = "sentinel";
+/** As PostgreSQL writes a name without quotes; its own begin with pg_. */
+const SCHEMA_NAME = /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/;
+/** By libpq's words, of which two mean "perhaps", and one asks for files. */
+const TLS_MODES: Readonly<Record<string, DatabaseConfig["tls"]>> = {
+  disable: "off",
+  require: "encrypted",
+  "verify-full": "verified",
+};
+
+/** Null when none is named. Not shown when it is refused: it may hold a password. */
+function databaseOf(text: string): DatabaseConfig | null {
+  if (text.trim() === "") return null;
+  const wrong = (what: string): SentinelError =>
+    new SentinelError("config.invalid", `SENTINEL_DATABASE_URL ${what}`, {
+      hint: "write it as postgres://user:password@host:5432/database?sslmode=verify-full&schema=sentinel; host and database must be there",
+    });
+  // Only the protocols of the web say that a name is a host; others may leave it out.
+  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
+  if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) throw wrong("is not the address of a PostgreSQL server");
+  if (url.hostname === "") throw wrong("names no host");
+  if (url.hash !== "") throw wrong("has a # part; write # itself as %23");
+  const database = decoded(url.pathname.replace(/^\//, ""), wrong);
+  if (database === undefined || database.includes("/")) throw wrong("names no database");
+  const settings = new Map(url.searchParams);
+  const mode = settings.get("sslmode") ?? "disable";
+  const schema = settings.get("schema") ?? POSTGRES_SCHEMA;
+  const unknown = [...settings.keys()].find((name) => name !== "sslmode" && name !== "schema");
+  if (unknown !== undefined) throw wrong("has a setting other than sslmode and schema");
+  if (!Object.hasOwn(TLS_MODES, mode))
+    throw wrong(`has an sslmode that is none of ${Object.keys(TLS_MODES).join(", ")}`);
+  if (!SCHEMA_NAME.test(schema)) throw wrong("names a schema that is not of lower-case letters, digits and _");
+  return Object.freeze({
+    host: decodeURIComponent(url.hostname).replace(/^\[|\]$/g, ""),
+    port: url.port === "" ? POSTGRES_PORT : Number(url.port),
+    database,
+    user: decoded(url.username, wrong),
+    password: decoded(url.password, wrong),
+    tls: TLS_MODES[mode],
+    schema,
   });
 }
 

@@ -3,6 +3,7 @@ import path from "node:path";
 import { type Config, type MlflowConfig, registryName } from "./config.ts";
 import { DAY_MS } from "./core/duration.ts";
 import { systemClock } from "./drivers/clock/system.ts";
+import type { SqlStore } from "./drivers/store/sql/driver.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Dataset } from "./ports/dataset.ts";
 import type { KeyStore } from "./ports/keys.ts";
@@ -11,6 +12,7 @@ import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from 
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
 import type { RuleStore } from "./ports/rules.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
+import type { StoreTables } from "./ports/store.ts";
 
 const SHARED_FLUSH_MS = 50;
 
@@ -85,6 +87,12 @@ export function openWorkspacePorts(
     await stateFolder();
     return createFileLock({ dir: path.join(config.stateDir, "locks") });
   });
+  const clock = options.clock ?? systemClock;
+  const store = once(async (): Promise<SqlStore> => {
+    const driver = await openStore(config, clock, stateFolder);
+    open.push(driver);
+    return driver;
+  });
   const keys = once(async (): Promise<KeyStore> => {
     const { createFileKeys } = await import("./drivers/files/keys.ts");
     return createFileKeys({ file: path.join(config.stateDir, "keys.json") });
@@ -94,7 +102,7 @@ export function openWorkspacePorts(
     return createGit({ dir: config.workspace });
   });
   const common = {
-    clock: options.clock ?? systemClock,
+    clock,
     report: options.report,
     dataset,
     registry,
@@ -102,10 +110,11 @@ export function openWorkspacePorts(
     lock,
     sourceControl,
     keys,
+    store,
   };
   return {
     common,
-    portsOf: (pipeline) => pipelinePorts(config, pipeline, { common, stateFolder }),
+    portsOf: (pipeline) => pipelinePorts(config, pipeline, { common, stateFolder, store }),
     close: () => closeAll(open),
   };
 }
@@ -113,7 +122,11 @@ export function openWorkspacePorts(
 function pipelinePorts(
   config: Config,
   options: PipelinePortsOptions,
-  of: { readonly common: Omit<Ports, "log" | "shared">; readonly stateFolder: () => Promise<void> },
+  of: {
+    readonly common: Omit<Ports, "log" | "shared">;
+    readonly stateFolder: () => Promise<void>;
+    readonly store: () => Promise<SqlStore>;
+  },
 ): OpenPorts {
   const open: Closing[] = [];
   const log = once(async (): Promise<PredictionLog> => {
@@ -137,10 +150,12 @@ function pipelinePorts(
     return driver;
   });
   const rules = once(async (): Promise<RuleStore> => {
-    const { createFileRules } = await import("./drivers/rules/files/driver.ts");
-    await of.stateFolder();
-    const dir = path.join(config.stateDir, "rules");
-    return createFileRules({ dir, pipeline: options.pipeline, lock: of.common.lock });
+    const { readFileRules } = await import("./drivers/rules/files/read.ts");
+    const store = await of.store();
+    // Where an earlier version kept them; what the store has already stays.
+    const copy = await readFileRules({ dir: path.join(config.stateDir, "rules"), pipeline: options.pipeline });
+    if (copy !== null) await store.adoptRules(options.pipeline, copy);
+    return store.rules(options.pipeline);
   });
   return {
     ports: { ...of.common, log, rules, ...(config.redis === null ? {} : { shared }) },
@@ -154,6 +169,30 @@ interface Closing {
 
 async function closeAll(open: readonly Closing[]): Promise<void> {
   for (const driver of [...open].reverse()) await driver.close();
+}
+
+async function openStore(config: Config, clock: Clock, stateFolder: () => Promise<void>): Promise<SqlStore> {
+  if (config.database !== null) {
+    const { openPostgresStore } = await import("./drivers/store/postgres/driver.ts");
+    return openPostgresStore({ address: config.database, clock });
+  }
+  const { openLibsqlStore } = await import("./drivers/store/libsql/driver.ts");
+  await stateFolder();
+  return openLibsqlStore({ file: storeFile(config), clock });
+}
+
+/** The tables of the workspace's store, to look at and to bring forward. */
+export async function storeTables(config: Config, clock: Clock = systemClock): Promise<StoreTables> {
+  if (config.database !== null) {
+    const { postgresTables } = await import("./drivers/store/postgres/driver.ts");
+    return postgresTables(config.database);
+  }
+  const { libsqlTables } = await import("./drivers/store/libsql/driver.ts");
+  return libsqlTables({ file: storeFile(config), clock });
+}
+
+function storeFile(config: Config): string {
+  return path.join(config.stateDir, "store.db");
 }
 
 /** The two ends of a push: the embedded registry, a server, and a place for what became of each id. */

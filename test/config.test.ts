@@ -123,10 +123,66 @@ test("Sentinels and clusters of Redis are refused by name", () => {
   }
 });
 
+describe("SENTINEL_DATABASE_URL", () => {
+  const database = (url: string) =>
+    loadConfig({ workspace: "/w", environment: { SENTINEL_DATABASE_URL: url } }).database;
+
+  test("without an address the store is a file of the workspace", () => {
+    expect(database(" ")).toBeNull();
+    expect(loadConfig({ workspace: "/w", environment: {} }).database).toBeNull();
+  });
+
+  test("its address, who asks, and which tables", () => {
+    expect(database("postgres://db.example.com/fraud")).toEqual({
+      host: "db.example.com",
+      port: 5432,
+      database: "fraud",
+      user: undefined,
+      password: undefined,
+      tls: "off",
+      schema: "sentinel",
+    });
+    const all = "postgresql://ana:p%40ss%2Fw%23rd@[::1]:6432/fra%20ud?sslmode=verify-full&schema=team_a";
+    expect(database(all)).toEqual({
+      host: "::1",
+      port: 6432,
+      database: "fra ud",
+      user: "ana",
+      password: "p@ss/w#rd",
+      tls: "verified",
+      schema: "team_a",
+    });
+    expect(database("postgres://h/d?sslmode=require")).toMatchObject({ tls: "encrypted" });
+  });
+
+  test.each([
+    "db.example.com",
+    "mysql://ana:s3cret@h/d",
+    "postgres://ana:s3cret@h",
+    "postgres://ana:s3cret@h/",
+    "postgres://ana:s3cret@h/a/b",
+    "postgres:///d",
+    "postgres://ana:s3cret@h/d#x",
+    "postgres://ana:s3cret@h/d?sslmode=prefer",
+    "postgres://ana:s3cret@h/d?sslmode=toString",
+    "postgres://ana:s3cret@h/d?schema=a;drop",
+    "postgres://ana:s3cret@h/d?schema=pg_catalog",
+    "postgres://ana:s3cret@h/d?options=-c%20x",
+    "postgres://ana:s3%ret@h/d",
+    "postgres://ana:s3cret@h:99999/d",
+  ])("%s is refused and not shown", (url) => {
+    const refused = () => database(url);
+    expect(refused).toThrow(
+      expect.objectContaining({ code: "config.invalid", message: expect.stringContaining("SENTINEL_DATABASE_URL") }),
+    );
+    expect(refused).not.toThrow(/s3/);
+  });
+});
+
 describe("variables that begin with SENTINEL_", () => {
   const load = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment });
 
-  test.each(["SENTINEL_DATABASE_URL", "SENTINEL_KAFKA_BROKERS", "SENTINEL_ARCHIVE_URL"])(
+  test.each(["SENTINEL_KAFKA_BROKERS", "SENTINEL_ARCHIVE_URL"])(
     "%s asks for a driver that is not built: refused, not left aside",
     (name) => {
       const refused = () => load({ [name]: "ana:s3cret@host" });

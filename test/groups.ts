@@ -1,11 +1,12 @@
 // Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
 
-/** Files that start MLflow, Redis, Prometheus, DVC or another Node, which scripts/setup-* install while the other tests run. */
+/** Files that start MLflow, Redis, PostgreSQL, Prometheus, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const OUTSIDE_TESTS: readonly string[] = [
   "test/deploy/image.test.ts",
   "test/deploy/prometheus.test.ts",
   "test/drivers/registry/**",
   "test/drivers/state/**",
+  "test/drivers/store/**",
   "test/journeys/**",
   "test/lifecycle/lineage/lineage.test.ts",
   "test/lifecycle/push.test.ts",

@@ -102,7 +102,7 @@ function hiddenImports(source: Source): string[] {
 
 /** Packages that one folder alone may name, so that what they speak to can be exchanged there. */
 const VENDORS: readonly (readonly [folder: string, packages: RegExp])[] = [
-  ["drivers", /^(@duckdb|libsql|ioredis|simple-git)(\/|$)/],
+  ["drivers", /^(@duckdb|libsql|kysely|pg|ioredis|simple-git)(\/|$)/],
   ["server", /^(@hono|hono|prom-client|node:http2?)(\/|$)/],
 ];
 

@@ -34,6 +34,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./rules.ts"),
   ],
   lists: ["list, show, add or end: named values that rules ask", () => import("./lists.ts")],
+  db: ["migrate or status: the tables of the store of rules, pipelines, alerts and audit", () => import("./db.ts")],
   keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],

@@ -276,10 +276,6 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "The stored rules cannot be read, or are not what their hash says",
     todo: "Put the folder that the message names back from a backup; servers go on with the last rules that they know.",
   },
-  "rules.unwritable": {
-    meaning: "The rules cannot be written",
-    todo: "Check that the folder exists, may be written to and has space left.",
-  },
   "server.key-missing": {
     meaning: "A request came without a valid key",
     todo: "Send `Authorization: Bearer KEY`; `sentinel keys add` makes a key, `SENTINEL_ADMIN_KEY` is one.",
@@ -331,6 +327,46 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   "state.unreachable": {
     meaning: "Redis does not answer",
     todo: "Check `SENTINEL_REDIS_URL` and that server; Sentinel connects again by itself once it is back.",
+  },
+  "store.conflict": {
+    meaning: "A name that must be unique in the store is taken",
+    todo: "Take another name; for a pipeline file, rename the file.",
+  },
+  "store.invalid": {
+    meaning: "Something that the store was given or asked breaks one of its limits, or is a cursor of another question",
+    todo: "Correct what the message names. Begin a list without a cursor, then give `next` of the page before.",
+  },
+  "store.limit": {
+    meaning: "The store holds as many of these as it may",
+    todo: "Remove what nobody needs; the message says how many there may be.",
+  },
+  "store.schema-new": {
+    meaning: "A newer version of Sentinel has migrated the store",
+    todo: "Use that version or a newer one: migrations never go back.",
+  },
+  "store.schema-old": {
+    meaning: "The store on PostgreSQL has the tables of an earlier version",
+    todo: "Run `sentinel db migrate` once, with the same `SENTINEL_DATABASE_URL`, then start again.",
+  },
+  "store.stale": {
+    meaning: "The record was changed by somebody else since it was read",
+    todo: "Read it again, and repeat the change if it is still wanted.",
+  },
+  "store.unknown": {
+    meaning: "The store has no such record",
+    todo: "List the records to see which there are.",
+  },
+  "store.unreachable": {
+    meaning: "The database of the store does not answer",
+    todo: "Check `SENTINEL_DATABASE_URL` and that server. What serves goes on with the rules that it read last, and reads again once the server is back.",
+  },
+  "store.unreadable": {
+    meaning: "The store's file or tables are not what they should be",
+    todo: "Restore the store from a backup; an embedded one that is moved away is made anew.",
+  },
+  "store.unwritable": {
+    meaning: "A change of the store could not be written",
+    todo: "Check free space and permissions, then repeat the change: nothing of it was written.",
   },
   "workspace.not-empty": {
     meaning: "A folder that must be empty holds files",

@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { DAY_MS } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { verifyJournal } from "../core/journal.ts";
+import { journalHash, verifyJournal } from "../core/journal.ts";
 import { OTHERS_MODE } from "../core/private.ts";
 import { fieldFault } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
@@ -12,6 +12,7 @@ import { readLives } from "../online/states.ts";
 import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import { type AuditEntry, PAGE_MAX, type Store } from "../ports/store.ts";
 import { dvcEntryOf } from "./data/dvc.ts";
 import { loadSchema } from "./data/schema-file.ts";
 import { servedReport } from "./data/served.ts";
@@ -142,6 +143,7 @@ export async function doctor(
     const log = await ports.log();
     return logFinding(log, await loadOr(() => loadPipeline(workspace, input.pipeline)));
   });
+  if (ports.store !== undefined) await look("store", () => storeFinding(ports));
   await look("served inputs", () => inputFinding(ports, { workspace, pipeline: input.pipeline }));
   await look("privacy", () => privacyFinding(path.join(workspace, "models", "state")));
   if (ports.shared !== undefined) await look("shared feature state", () => sharedFinding(ports, input.pipeline));
@@ -232,6 +234,42 @@ async function logFinding(log: PredictionLog, pipeline: Pipeline | null): Promis
     found: `${found}: about ${daysKept.toFixed(1)} days at the present rate, and evidence needs ${daysNeeded} (labels.maturity and gates.promotion.days_min)`,
     todo: "raise log.retention, or no candidate's evidence will ever mature",
   };
+}
+
+/** Where rules, pipelines, alerts and audit are, whether it answers, and whether the audit is whole. */
+async function storeFinding(ports: Ports): Promise<Omit<Finding, "what">> {
+  const store = await ports.store!();
+  const { version } = await store.schema();
+  const alerts = (await store.alerts.counts()).reduce((sum, { count }) => sum + count, 0);
+  const pipelines = (await store.pipelines.list()).length;
+  const fault = await auditFault(store);
+  if (fault !== null) return { state: "fault", found: `${store.where}: ${fault}`, todo: AUDIT_TODO };
+  const found = `${store.where}: version ${version}, ${pipelines} pipelines, ${alerts} alerts; the audit is whole`;
+  return { state: "ok", found, todo: "" };
+}
+
+const AUDIT_TODO = "somebody changed history: compare with a backup";
+/** Of the audit, its last entries are checked: thousands take a second, and all of them would hold up whoever only looks. */
+const AUDIT_CHECKED = 5000;
+
+async function auditFault(store: Store): Promise<string | null> {
+  const last = (await store.audit.page({}, { limit: 1 })).items[0];
+  if (last === undefined) return null;
+  let before: AuditEntry | null = null;
+  let from = Math.max(0, last.index + 1 - AUDIT_CHECKED);
+  while (from <= last.index) {
+    const entries = await store.audit.scan(from, PAGE_MAX);
+    for (const entry of entries) {
+      const follows =
+        before === null ? entry.index === from : entry.index === before.index + 1 && entry.previous === before.hash;
+      if (!follows || entry.hash !== journalHash(entry))
+        return `entry ${entry.index} of the audit was changed, removed or added`;
+      before = entry;
+    }
+    if (entries.length === 0) return `entry ${from} of the audit was removed`;
+    from += entries.length;
+  }
+  return null;
 }
 
 async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Finding, "what">> {

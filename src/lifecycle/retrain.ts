@@ -247,10 +247,7 @@ async function cooldownLeft(ports: Ports, pipeline: Pipeline): Promise<number> {
  * are transactions later than the table's last and old enough for a final label; what an old one without a label counts as,
  * the pipeline says (`labels.unreported`). The table's own path when the log has nothing to add.
  */
-async function gather(
-  ports: Ports,
-  input: RetrainInput,
-): Promise<Pick<TrainInput, "path" | "grownFrom">> {
+async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInput, "path" | "grownFrom">> {
   const { pipeline } = input;
   const dataset = await ports.dataset();
   const plan = await readingPlan(ports, pipeline, input.path);

@@ -227,7 +227,7 @@ function lookAt(
   const begun = clock.elapsed();
   let vector: Float32Array = EMPTY_VECTOR;
   const scored = guard.run(() => {
-    vector = engine.encode(held.state, scorer.plan, transaction);
+    vector = engine.encode(held.state, scorer.plan, transaction, engine.vectors.next(scorer.plan.width));
     return scorer.score(vector);
   });
   const latencyMs = clock.elapsed() - begun;
@@ -316,11 +316,13 @@ function draftOf(
 ): PredictionDraft {
   const { champion, answer, vector, latencyMs } = given;
   const { transaction, extra } = parsed;
+  const content = engine.redact({ fields: transaction.fields, extra });
   return {
     transactionId: transaction.id,
     time: transaction.time,
     receivedAt: engine.ports.clock.now(),
-    ...engine.redact({ fields: transaction.fields, extra }),
+    fields: content.fields,
+    extra: content.extra,
     vector,
     score: answer?.score ?? Number.NaN,
     anomalyScore: answer?.anomalyScore ?? Number.NaN,

@@ -18,6 +18,7 @@ import type { loadScorer } from "./score.ts";
 import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
 import { type OnlineStates, openStates } from "./states.ts";
+import { Vectors } from "./vectors.ts";
 
 /** The parts that `answer`, `takeLabel` and a door share. */
 export interface Engine {
@@ -35,6 +36,7 @@ export interface Engine {
   readonly inputs: ServedInputs;
   /** Reads a vector; a door that measures puts its own around it. */
   readonly encode: typeof encode;
+  readonly vectors: Vectors;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
   /** The review threshold that follows the budget; null where it stays as it was trained. */
@@ -150,6 +152,7 @@ export async function openEngine(input: {
     duplicates,
     inputs,
     encode,
+    vectors: new Vectors(),
     redact,
     adapting,
     explorer: explorerOf(pipeline),

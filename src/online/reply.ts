@@ -45,12 +45,17 @@ export interface ReplyRules {
 /** The answer that a record in the log stands for. */
 export function replyOfRecord(record: PredictionDraft, model: string): Reply {
   const { transactionId, score, anomalyScore, decision, version, bundle, degraded, rules, explored } = record;
-  return {
+  const isScored = !degraded && !isModelless(record);
+  const reply: Reply = {
     transaction_id: transactionId,
-    score: degraded || isModelless(record) ? null : score,
-    anomaly_score: degraded || isModelless(record) ? null : anomalyScore,
+    score: isScored ? score : null,
+    anomaly_score: isScored ? anomalyScore : null,
     decision,
     model: isModelless(record) ? null : { name: model, version, bundle },
+  };
+  if (!degraded && rules === undefined && explored === undefined) return reply;
+  return {
+    ...reply,
     ...(degraded ? { degraded } : {}),
     ...(rules === undefined ? {} : ruleReply(rules)),
     ...(explored === undefined ? {} : { explored: exploredReply(decision, explored) }),

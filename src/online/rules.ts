@@ -149,6 +149,11 @@ export class Rules {
     };
   }
 
+  /** Since the store was last read with success; null before the first time. */
+  ageMs(now: number): number | null {
+    return this.checkedAt === null ? null : Math.max(0, now - this.checkedAt);
+  }
+
   status(): RulesStatus {
     const { live } = this.current ?? { live: null };
     const faults = live?.program.faults ?? [];

@@ -5,6 +5,7 @@ import type { PredictionLog } from "./log.ts";
 import type { Registry } from "./registry.ts";
 import type { RuleStore } from "./rules.ts";
 import type { SharedStore } from "./shared-store.ts";
+import type { Store } from "./store.ts";
 
 /** The time, as an argument. */
 export interface Clock {
@@ -53,6 +54,8 @@ export interface Ports {
   sourceControl(): Promise<SourceControl>;
   /** Rules, lists and their journal; absent: there are none. */
   rules?(): Promise<RuleStore>;
+  /** Pipelines, alerts and audit, beside the rules; absent: there are none. */
+  store?(): Promise<Store>;
   /** Service keys; absent: there are none. */
   keys?(): Promise<KeyStore>;
   /** Where several servers keep their feature state together; absent: each process keeps its own. */

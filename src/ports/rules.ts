@@ -24,6 +24,8 @@ export interface RulesEntry extends ChainLink {
   readonly candidate: { readonly from: string | null; readonly to: string | null };
   /** What changed, for people: one line per rule or list. */
   readonly changes: readonly string[];
+  /** Lengths that the lists have since, of those that changed. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 /** One change of everything: made as a whole or not at all. */
@@ -39,7 +41,7 @@ export interface RulesChange {
   readonly entry: Pick<RulesEntry, "at" | "actor" | "verb" | "reason" | "verdict" | "evidence" | "changes">;
 }
 
-/** The rules of one pipeline. Errors: rules.unreadable, rules.unwritable. */
+/** The rules of one pipeline. Errors: rules.unreadable, and store.unreachable, store.unreadable, store.unwritable of the store they are in. */
 export interface RuleStore {
   readonly where: string;
   head(): Promise<RulesHead>;
@@ -52,4 +54,11 @@ export interface RuleStore {
   /** Throws `rules.conflict` when the head is not the expected one: somebody else was faster. */
   commit(change: RulesChange): Promise<RulesHead>;
   journal(): Promise<readonly RulesEntry[]>;
+}
+
+/** Everything of one pipeline's rules, to be taken over into another store. */
+export interface RulesCopy {
+  readonly entries: readonly RulesEntry[];
+  readonly sets: readonly RuleSet[];
+  readonly lists: Readonly<Record<string, readonly ListChange[]>>;
 }

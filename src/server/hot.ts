@@ -215,18 +215,24 @@ class Turn {
     const { overload, ports, tracing } = turn[0].parts;
     const begun = ports.clock.elapsed();
     let judged = 0;
-    const isInTime = (whole: Whole): boolean => {
+    const late = { error: overload.late };
+    // All are read before the first is answered, so that what the answers need comes from memory at once.
+    const requests: (Parsed | { readonly error: unknown } | null)[] = [];
+    for (const whole of turn) {
       const comes = overload.pace.comes(begun - whole.at, begun);
       if (comes) judged++;
-      return comes;
-    };
-    const late = { error: overload.late };
-    const answers =
-      tracing === null
-        ? together(turn.map((whole) => [whole.parts, isInTime(whole) ? read(whole) : late]))
-        : turn.map((whole) => (isInTime(whole) ? traced(whole) : late));
-    for (const [index, whole] of turn.entries()) {
-      const answered = answers[index];
+      const request = !comes ? late : tracing === null ? read(whole) : null;
+      requests.push(request);
+      if (request !== null && !("error" in request) && turn.length > 1) expect(whole.parts, request);
+    }
+    const answers: (Outcome | Promise<Outcome>)[] = [];
+    for (let i = 0; i < turn.length; i++) {
+      const request = requests[i];
+      answers.push(request === null ? traced(turn[i]) : "error" in request ? request : judge(turn[i].parts, request));
+    }
+    for (let i = 0; i < turn.length; i++) {
+      const whole = turn[i];
+      const answered = answers[i];
       if (answered instanceof Promise)
         void answered.catch((error: unknown) => ({ error })).then((later) => send(whole, later));
       else send(whole, answered);
@@ -238,14 +244,6 @@ class Turn {
 
 /** The text of an answer, or why there is none. */
 type Outcome = { readonly text: string } | { readonly error: unknown };
-
-/** All were read before the first is answered, so that what the answers need comes from memory at once. */
-function together(
-  turn: readonly (readonly [ServerParts, Parsed | { readonly error: unknown }])[],
-): (Outcome | Promise<Outcome>)[] {
-  if (turn.length > 1) for (const [parts, request] of turn) if (!("error" in request)) expect(parts, request);
-  return turn.map(([parts, request]) => ("error" in request ? request : judge(parts, request)));
-}
 
 /** A request within its span: its parse is a part of it. */
 function traced(whole: Whole): Outcome | Promise<Outcome> {

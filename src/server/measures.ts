@@ -6,6 +6,7 @@ import { type Adapting, reviewNow } from "../online/adapting.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { ReplyRules } from "../online/reply.ts";
+import type { Rules } from "../online/rules.ts";
 import type { Shadows } from "../online/shadow.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
@@ -50,6 +51,15 @@ interface Registered {
 
 /** Clocks of machines that keep time differ by less. */
 const AHEAD_MS_NOTED = 60_000;
+
+/** What a pipeline's page looks at. */
+interface Measured {
+  readonly live: Live;
+  readonly shadows: Shadows;
+  readonly rules: Pick<Rules, "ageMs">;
+  readonly log: Pick<PredictionLog, "health">;
+  readonly adapting: Adapting | null;
+}
 
 export type Measures = ReturnType<typeof createMeasures>;
 export type ProcessMeasures = ReturnType<typeof createProcessMeasures>;
@@ -228,6 +238,7 @@ export function createMeasures(pipeline: string) {
   );
   const shadowQueue = gauge("shadow_queue", "Transactions waiting for a candidate.", ["version"]);
   const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
+  const rulesAge = gauge("rules_age_seconds", "Time since the rules were last read from the store with success.");
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
   const ready = gauge("ready", "Whether a champion can answer, as /readyz says.");
   const up = gauge("pipeline_up", "Whether the pipeline is open: its file, schema, log and feature state.");
@@ -339,7 +350,7 @@ export function createMeasures(pipeline: string) {
     persistFailed: () => persistFailures.inc(),
   };
   /** What is looked up when somebody asks. */
-  const show = (now: number, from: Shown): void => {
+  const show = (now: number, from: Measured): void => {
     const { unwritten, oldestMs, failures, pruned, fault } = from.log.health();
     logUnwritten.set(unwritten);
     logOldest.set(oldestMs / 1000);
@@ -367,6 +378,8 @@ export function createMeasures(pipeline: string) {
     }
     const ageMs = from.live.ageMs(now);
     aliasAge.set(ageMs === null ? Number.NaN : ageMs / 1000);
+    const rulesMs = from.rules.ageMs(now);
+    rulesAge.set(rulesMs === null ? Number.NaN : rulesMs / 1000);
     for (const { version, queued, breaker } of candidates) {
       shadowQueue.set({ version }, queued);
       breakers.set({ breaker: version }, breaker === "closed" ? 0 : 1);
@@ -387,7 +400,7 @@ export function createMeasures(pipeline: string) {
     counters,
     ...requestMeasures(maker, named),
     /** What is measured, as a page; of a pipeline that is not up (null) what was measured while it was, and that it is not. */
-    async text(now: number, from: Shown | null): Promise<string> {
+    async text(now: number, from: Measured | null): Promise<string> {
       for (const one of [model, warm, breakers, shadowQueue, shadowCoverage, reviewThreshold]) one.reset();
       up.set(from === null ? 0 : 1);
       if (from === null) ready.set(0);
@@ -396,14 +409,6 @@ export function createMeasures(pipeline: string) {
     },
     described: (): readonly Described[] => describedOf(registry, ["pipeline"]),
   };
-}
-
-/** The engine's parts that are looked at when somebody asks. */
-interface Shown {
-  readonly live: Live;
-  readonly shadows: Shadows;
-  readonly log: Pick<PredictionLog, "health">;
-  readonly adapting: Adapting | null;
 }
 
 /** A registry's metrics; `more` labels stand on all of them. */

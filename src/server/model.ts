@@ -33,7 +33,26 @@ export function modelOf(parts: ServerParts, { key }: Caller) {
     registry: registryOf(parts, ports.clock.now()),
     broken: live.faults(),
     inputs: inputsOf(parts),
+    rules: rulesOf(parts, ports.clock.now()),
     ...sharingOf(parts),
+  };
+}
+
+/** Which rule sets decide, and how fresh that is: with a store that does not answer the last known ones go on. */
+export function rulesOf(parts: ServerParts, now: number) {
+  const { checkedAt, storeFault, windowsWarm, ...status } = parts.rules.status();
+  return {
+    revision: status.revision,
+    live: status.live,
+    candidate: status.candidate,
+    faults: status.faults,
+    windows_warm: windowsWarm,
+    store: {
+      reachable: storeFault === null,
+      checked_at: isoOf(checkedAt),
+      age_ms: parts.rules.ageMs(now),
+      fault: storeFault,
+    },
   };
 }
 

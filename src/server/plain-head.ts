@@ -67,5 +67,7 @@ export function isPlainHost(text: string): boolean {
   const name = HOST.exec(text);
   if (name !== null) return Number(name[1] ?? 0) <= PORT_MAX;
   const six = HOST_6.exec(text);
-  return six !== null && isIPv6(six[1]) && Number(six[2] ?? 0) <= PORT_MAX;
+  if (six === null || !isIPv6(six[1]) || Number(six[2] ?? 0) > PORT_MAX) return false;
+  // One address has many spellings; the app takes the shortest alone, and so must every road.
+  return new URL(`http://[${six[1]}]`).hostname === `[${six[1].toLowerCase()}]`;
 }

@@ -2,7 +2,7 @@
 import { SentinelError } from "../core/errors.ts";
 import type { Slot } from "../online/pipelines.ts";
 import type { Caller } from "./access.ts";
-import { modelOf, registryOf, sharingOf } from "./model.ts";
+import { modelOf, registryOf, rulesOf, sharingOf } from "./model.ts";
 import {
   jsonResponse,
   PREFIX,
@@ -110,7 +110,9 @@ function readinessBody(slot: Slot<ServerParts>) {
   const { fault, oldestMs } = engine.log.health();
   const unwritable = fault !== null || engine.log.refusal() !== null;
   const log = unwritable ? { log: { fault, oldest_unwritten_ms: Math.round(oldestMs) } } : {};
-  return { ...status, ...log, registry: registryOf(engine, engine.ports.clock.now()), ...sharingOf(engine) };
+  const now = engine.ports.clock.now();
+  const { store } = rulesOf(engine, now);
+  return { ...status, ...log, registry: registryOf(engine, now), store, ...sharingOf(engine) };
 }
 
 async function healthBody(slot: Slot<ServerParts>, caller: Caller) {

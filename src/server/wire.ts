@@ -68,6 +68,8 @@ export function wiresOf(options: WireOptions): Wires {
     heads: new Map(),
     tail: "",
     tailOf: Number.NaN,
+    okStart: "",
+    okOf: null,
     toHttp: (socket) => {
       for (const listener of listeners) listener.call(server, socket);
     },
@@ -118,24 +120,61 @@ interface Shared {
   /** The last lines of every head, and the second that they name. */
   tail: string;
   tailOf: number;
+  /** The first lines of an answer with 200, and what its head is made of. */
+  okStart: string;
+  okOf: readonly string[] | null;
 }
 
-/** One connection, and the request that it has under way; there is one at a time. */
-class Wire implements Exchange {
+/** Requests of one connection that are under way at once; what is sent further ahead stays in its socket. */
+const AHEAD_MAX = 64;
+/** What is kept of a request that has come in part, while an earlier one is being answered. */
+const PART_BYTES_MAX = 2 ** 17;
+
+/** One request under way. */
+class Asked implements Exchange {
+  readonly id: string;
+  /** What it was answered with, until that can be written: answers leave in the order of their requests (RFC 9112, 9.3.2). */
+  answer: { readonly status: number; readonly head: readonly string[]; readonly text: string } | null = null;
+  private readonly wire: Wire;
+  private readonly head: PlainHead;
+
+  constructor(wire: Wire, head: PlainHead, id: string) {
+    this.wire = wire;
+    this.head = head;
+    this.id = id;
+  }
+
+  header(name: string): string | undefined {
+    return this.head.headers.get(name);
+  }
+
+  respond(status: number, head: readonly string[], text: string): void {
+    this.answer = { status, head, text };
+    this.wire.settle();
+  }
+}
+
+/** A request found in bytes; `part`: its beginning; null: something that is not plain. */
+type Found = { readonly head: PlainHead; readonly body: Uint8Array; readonly end: number } | "part" | null;
+
+/** One connection, and the requests that it has under way, in their order. */
+class Wire {
   readonly socket: Socket;
-  id = "";
-  /** A request is being answered. */
-  busy = false;
-  /** One was. */
+  /** A request was answered. */
   answered = false;
   /** When something last moved, by the clock's elapsed time. */
   since: number;
   private readonly shared: Shared;
-  /** Of the request under way. */
-  private head: PlainHead | null = null;
-  /** What came while a request was being answered. */
-  private later: Buffer[] = [];
+  private readonly asked: Asked[] = [];
+  /** What came behind the requests under way and is none of them yet. */
+  private rest: Buffer | null = null;
+  /** No more is read until some are answered, or read by the client. */
+  private paused = false;
+  /** Requests are being taken in, whose refusals may come at once. */
+  private taking = false;
   private ended = false;
+  /** An answer said that the connection is to end; it ends when what is under way is answered. */
+  private ending = false;
   /** The last answer was given, and said so. */
   private over = false;
 
@@ -143,84 +182,136 @@ class Wire implements Exchange {
     this.socket = socket;
     this.shared = shared;
     this.since = shared.road.clock.elapsed();
-    socket.on("data", this.onData).on("end", this.onEnd).on("drain", this.onDrain);
+    socket.on("data", this.onData).on("end", this.onEnd).on("drain", this.goOn);
     socket.on("error", this.onError).on("close", this.onClose);
   }
 
-  header(name: string): string | undefined {
-    return this.head?.headers.get(name);
+  get busy(): boolean {
+    return this.asked.length > 0;
   }
 
-  respond(status: number, head: readonly string[], text: string): void {
-    const { socket, shared } = this;
-    this.busy = false;
+  /** Writes the answers that are there, as far as none is missing before them. */
+  settle(): void {
+    const { asked, socket, shared } = this;
+    let count = 0;
+    while (count < asked.length && asked[count].answer !== null) count++;
+    if (count === 0) return;
     this.answered = true;
     this.since = shared.road.clock.elapsed();
-    if (socket.destroyed) return;
-    let lines = "";
-    let isLast = shared.closing || this.ended;
-    for (let i = 0; i < head.length; i += 2) {
-      // Who says that the connection ends says it instead of the tail.
-      if (head[i] === "connection") isLast = true;
-      else lines += `${head[i]}: ${head[i + 1]}\r\n`;
-    }
+    const several = count > 1;
+    if (several) socket.cork();
+    for (let i = 0; i < count; i++) this.write(asked.shift()!);
+    if (several) socket.uncork();
+    if (!this.taking && !this.over) this.goOn();
+  }
+
+  private write({ id, answer }: Asked): void {
+    const { socket, shared } = this;
+    if (socket.destroyed || this.over) return;
+    const { status, head, text } = answer!;
+    for (let i = 0; i < head.length; i += 2) if (head[i] === "connection") this.ending = true;
+    if (shared.closing || (this.ended && this.rest === null)) this.ending = true;
+    const isLast = this.ending && this.asked.length === 0;
     const bytes = Buffer.byteLength(text);
-    const start = `HTTP/1.1 ${status === 200 ? "200 OK" : `${status} ${STATUS_CODES[status] ?? "Error"}`}\r\n`;
+    const start = status === 200 ? startOfOk(shared, head) : startOf(status, head);
     const tail = tailOf(shared, isLast);
     // As many bytes as characters: then both are ASCII, which is written fastest as Latin-1.
     socket.write(
-      `${start}${lines}content-length: ${bytes}\r\n${REQUEST_ID}: ${this.id}\r\n${tail}${text}`,
+      `${start}content-length: ${bytes}\r\n${REQUEST_ID}: ${id}\r\n${tail}${text}`,
       bytes === text.length ? "latin1" : "utf8",
     );
     this.over = isLast;
     if (isLast) socket.end();
-    else if (this.later.length > 0) this.handOver(this.later);
-    // Who does not read gets no more answers.
-    else if (socket.writableNeedDrain) socket.pause();
   }
 
   private readonly onData = (chunk: Buffer): void => {
     // What comes after an answer that ends the connection must not be answered (RFC 9112, 9.6), nor judged: nobody would hear of it.
-    if (this.over) return;
-    const { road } = this.shared;
-    this.since = road.clock.elapsed();
-    if (this.busy) {
-      this.later.push(chunk);
-      this.socket.pause();
-      return;
-    }
-    const body = this.bodyIn(chunk);
-    if (body === null) {
-      this.handOver([chunk]);
-      return;
-    }
-    const { headers, path } = this.head!;
-    this.busy = true;
-    this.id = road.requestId(headers.get(REQUEST_ID));
-    const key = bearerIn(headers.get("x-api-key"), headers.get("authorization"));
-    road.take(this, { path, body, key, socket: this.socket });
+    if (this.over || this.ending) return;
+    this.since = this.shared.road.clock.elapsed();
+    const data = this.rest === null ? chunk : Buffer.concat([this.rest, chunk]);
+    this.rest = null;
+    this.takeIn(data);
   };
 
-  /** The body of a chunk that is one plain request, whole and nothing else; null for every other chunk. */
-  private bodyIn(chunk: Buffer): Uint8Array | null {
-    const end = chunk.indexOf(HEAD_END);
-    if (end < 0 || end > PLAIN_HEAD_BYTES_MAX) return null;
-    const text = chunk.toString("latin1", 0, end + 2);
-    this.head = headOf(this.shared, text);
-    if (this.head === null) return null;
-    const { length, path } = this.head;
-    if (length === 0 || chunk.length !== end + HEAD_END.length + length) return null;
-    if (!this.shared.road.takes(path, length)) return null;
-    return chunk.subarray(end + HEAD_END.length);
+  /** Takes the requests that are there whole; what is left waits for those under way, or is node:http's. */
+  private takeIn(data: Buffer): void {
+    const { road } = this.shared;
+    let at = 0;
+    let found: Found = null;
+    this.taking = true;
+    while (at < data.length && this.hasRoom()) {
+      found = this.find(data, at);
+      if (found === null || found === "part") break;
+      const { head, body } = found;
+      at = found.end;
+      const asked = new Asked(this, head, road.requestId(head.headers.get(REQUEST_ID)));
+      this.asked.push(asked);
+      const key = bearerIn(head.headers.get("x-api-key"), head.headers.get("authorization"));
+      road.take(asked, { path: head.path, body, key, socket: this.socket });
+    }
+    this.taking = false;
+    if (this.over) return;
+    const rest = at < data.length ? data.subarray(at) : null;
+    if (rest !== null && !this.busy && !this.socket.writableNeedDrain && !this.ending) {
+      this.handOver(rest);
+      return;
+    }
+    this.rest = rest;
+    // Who does not read gets no more answers.
+    const isFull = rest !== null && (found !== "part" || rest.length > PART_BYTES_MAX);
+    if (isFull || this.socket.writableNeedDrain) this.pause();
+    else this.resume();
   }
+
+  /** Whether one more request is taken in. */
+  private hasRoom(): boolean {
+    if (!this.busy) return !this.ending && !this.socket.writableNeedDrain;
+    // The answers under way are the last ones.
+    const isLast = this.shared.closing || this.ending;
+    return !isLast && this.asked.length < AHEAD_MAX && !this.socket.writableNeedDrain;
+  }
+
+  private find(data: Buffer, at: number): Found {
+    const end = data.indexOf(HEAD_END, at);
+    if (end < 0) return data.length - at > PLAIN_HEAD_BYTES_MAX ? null : "part";
+    if (end - at > PLAIN_HEAD_BYTES_MAX) return null;
+    const head = headOf(this.shared, data.toString("latin1", at, end + 2));
+    if (head === null) return null;
+    const { length, path } = head;
+    if (length === 0 || !this.shared.road.takes(path, length)) return null;
+    const from = end + HEAD_END.length;
+    return data.length < from + length
+      ? "part"
+      : { head, body: data.subarray(from, from + length), end: from + length };
+  }
+
+  private pause(): void {
+    this.paused = true;
+    this.socket.pause();
+  }
+
+  /** Others pause connections too, and go on with them themselves. */
+  private resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.socket.resume();
+  }
+
+  /** Takes in more, where answers have left or were read. */
+  private readonly goOn = (): void => {
+    if (this.over || this.socket.destroyed) return;
+    const { rest } = this;
+    if (this.socket.writableNeedDrain) this.pause();
+    else if (rest === null) this.resume();
+    else {
+      this.rest = null;
+      this.takeIn(rest);
+    }
+  };
 
   private readonly onEnd = (): void => {
     this.ended = true;
     if (!this.busy) this.socket.end();
-  };
-
-  private readonly onDrain = (): void => {
-    if (!this.busy || this.later.length === 0) this.socket.resume();
   };
 
   /** The connection closes with it. */
@@ -229,13 +320,14 @@ class Wire implements Exchange {
   private readonly onClose = (): void => void this.shared.wires.delete(this);
 
   /** From here on the connection is node:http's, which reads these bytes first. */
-  private handOver(chunks: readonly Buffer[]): void {
+  private handOver(bytes: Buffer): void {
     const { socket } = this;
+    this.over = true;
     this.shared.wires.delete(this);
-    socket.off("data", this.onData).off("end", this.onEnd).off("drain", this.onDrain);
+    socket.off("data", this.onData).off("end", this.onEnd).off("drain", this.goOn);
     socket.off("error", this.onError).off("close", this.onClose);
     this.shared.toHttp(socket);
-    for (const chunk of chunks) if (!socket.destroyed) socket.emit("data", chunk);
+    if (!socket.destroyed) socket.emit("data", bytes);
     if (this.ended) socket.emit("end");
     else socket.resume();
   }
@@ -249,6 +341,25 @@ function headOf({ heads }: Shared, text: string): PlainHead | null {
   if (heads.size >= HEADS_MAX) heads.clear();
   heads.set(text, head);
   return head;
+}
+
+/** The lines that an answer begins with, but for its length and id. */
+function startOf(status: number, head: readonly string[]): string {
+  let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\n`;
+  for (let i = 0; i < head.length; i += 2) {
+    // Who says that the connection ends says it instead of the tail.
+    if (head[i] !== "connection") lines += `${head[i]}: ${head[i + 1]}\r\n`;
+  }
+  return lines;
+}
+
+/** Mostly the same one. */
+function startOfOk(shared: Shared, head: readonly string[]): string {
+  if (shared.okOf !== head) {
+    shared.okStart = startOf(200, head);
+    shared.okOf = head;
+  }
+  return shared.okStart;
 }
 
 /** The lines that every answer ends its head with. */

@@ -12,7 +12,8 @@ async function textOf(measures: Measures): Promise<string> {
   const live = { current: { champion: null, shadows: [] }, draining: false, faults: () => [], ageMs: () => null };
   const shadows = { status: () => [], coverage: () => [] };
   const log = { health: () => ({ unwritten: 0, oldestMs: 0, failures: 0, pruned: 0, fault: null }) };
-  return measures.text(NOW, { live, shadows, log } as unknown as Parameters<Measures["text"]>[1]);
+  const rules = { ageMs: () => null };
+  return measures.text(NOW, { live, shadows, rules, log } as unknown as Parameters<Measures["text"]>[1]);
 }
 
 function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineReply {

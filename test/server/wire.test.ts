@@ -50,6 +50,7 @@ test.each([
   ["a host with a user", HEAD, PLAIN.replace("host: a", "host: a@b")],
   ["a host whose port is none", HEAD, PLAIN.replace("host: a", "host: a:65536")],
   ["an empty host", HEAD, PLAIN.replace("host: a", "host:")],
+  ["an address that is not spelled as short as can be", HEAD, PLAIN.replace("host: a", "host: [2001:0db8::1]")],
   ["a host that is half an address", HEAD, PLAIN.replace("host: a", "host: [::1")],
   ["no length", HEAD, PLAIN.replace("content-length: 2\r\n", "")],
   ["a length and chunks", HEAD, `${PLAIN}Transfer-Encoding: chunked\r\n`],
@@ -296,6 +297,12 @@ test.each<readonly [string, string, (body: string) => string, number]>([
   expect(statuses(byWire)).toEqual([String(status)]);
 });
 
+test.each(["[2001:db8::1]", "[2001:0db8::1]"])("all roads take or refuse an address alike: %s", async (host) => {
+  const whole = request().replace("host: a", `host: ${host}`);
+  const byWire = statuses(await talk(port, [whole], 1));
+  expect(statuses(await talk(port, [whole.replace("/predict", "/predict?")], 1))).toEqual(byWire);
+});
+
 test.each(["a b", "a/b", "a@b", "a:65536", "<a>", "[a"])("a Host that names no host is refused: %s", async (host) => {
   expect(statuses(await talk(port, [request().replace("host: a", `host: ${host}`)], 1))).toEqual(["400"]);
 });
@@ -352,7 +359,7 @@ test("of many that come in one turn each has its answer: a repeat the first one'
 
 /** Wires of a server of their own, that give every request to `take`. */
 async function wired(
-  take: (exchange: Exchange) => void,
+  take: (exchange: Exchange, body: string) => void,
   times: { readonly headMsMax: number; readonly keepAliveMs: number; readonly silenceMsMax: number },
 ): Promise<{ readonly at: number; readonly wires: Wires; stop(): void; readonly refused: number[] }> {
   const server = http.createServer((_, response) => response.end("{}"));
@@ -364,7 +371,7 @@ async function wired(
       safety: [],
       clock: { now: Date.now, elapsed: () => performance.now() },
       requestId: () => "1",
-      take,
+      take: (exchange, { body }) => take(exchange, Buffer.from(body).toString()),
     },
     tooSlow: new SentinelError("request.too-slow", "no head came", { hint: "send one" }),
     onRefused: (status) => refused.push(status),
@@ -434,5 +441,77 @@ test("what comes after an answer that ends the connection is not answered, nor j
   // The client is done before the server has read it.
   await new Promise((resolve) => setTimeout(resolve, 30));
   expect([taken, statuses(text)]).toEqual([1, ["200"]]);
+  stop();
+});
+
+test("requests sent far ahead, in pieces of any size, are answered in order, however long each takes", async () => {
+  const times = { headMsMax: 1000, keepAliveMs: 1000, silenceMsMax: 1000 };
+  let waiting = 0;
+  let most = 0;
+  const bodies: string[] = [];
+  const answer = (exchange: Exchange, body: string): void => {
+    bodies.push(body);
+    most = Math.max(most, ++waiting);
+    const reply = (): void => {
+      waiting--;
+      exchange.respond(200, [], body);
+    };
+    // Some at once, as refusals are, others in an order of their own.
+    if (bodies.length % 5 === 0) reply();
+    else setTimeout(reply, bodies.length % 7);
+  };
+  const { at, stop } = await wired(answer, times);
+  const count = 300;
+  const all = Array.from({ length: count }, (_, i) => request(i % 3 === 0 ? "x-a: 1\r\n" : "", `{"n":${i}}`));
+  const text = all.join("");
+  const socket = connect(at, "127.0.0.1");
+  socket.setNoDelay(true);
+  const got = collect(socket, count);
+  for (let from = 0, i = 0; from < text.length; i++) {
+    const to = from + 1 + ((i * 7919) % 4001);
+    socket.write(text.slice(from, to));
+    from = to;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const answers = [...(await got).matchAll(/\{"n":(\d+)\}/g)].map(([, n]) => Number(n));
+  expect(answers).toEqual(Array.from({ length: count }, (_, i) => i));
+  expect(bodies.length).toBe(count);
+  expect(most).toBeGreaterThan(10);
+  expect(most).toBeLessThanOrEqual(64);
+  stop();
+});
+
+test("of several under way only the last says that the connection ends, and what comes behind it is not judged", async () => {
+  const waiting: Exchange[] = [];
+  const times = { headMsMax: 1000, keepAliveMs: 1000, silenceMsMax: 1000 };
+  const { at, wires, stop } = await wired((exchange) => void waiting.push(exchange), times);
+  const socket = connect({ port: at, host: "127.0.0.1", allowHalfOpen: true });
+  const got = collect(socket, Number.POSITIVE_INFINITY);
+  socket.write(request("", "{}").repeat(3));
+  while (waiting.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+  wires.closing = true;
+  socket.write(request("", "{}"));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const exchange of waiting.reverse()) exchange.respond(200, [], "{}");
+  const heads = (await got).split("HTTP/1.1 ").slice(1);
+  expect(heads.map((head) => /connection: close/i.test(head))).toEqual([false, false, true]);
+  expect(waiting.length).toBe(3);
+  stop();
+});
+
+test("what is not plain waits for what is under way before it, and is node:http's then", async () => {
+  const times = { headMsMax: 1000, keepAliveMs: 1000, silenceMsMax: 1000 };
+  const { at, stop } = await wired(
+    (exchange) => void setTimeout(() => exchange.respond(200, [], '{"by":1}'), 10),
+    times,
+  );
+  const other = "GET /other HTTP/1.1\r\nhost: a\r\n\r\n";
+  const text = await talk(at, [`${request("", "{}").repeat(2)}${other}${request("", "{}")}`], 4);
+  expect(
+    text
+      .split("HTTP/1.1 ")
+      .slice(1)
+      .map((one) => one.slice(one.indexOf("\r\n\r\n") + 4)),
+  ).toEqual(['{"by":1}', '{"by":1}', "{}", "{}"]);
   stop();
 });

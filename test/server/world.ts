@@ -12,7 +12,7 @@ import { createFileLock } from "../../src/drivers/files/lock.ts";
 import { createFileSnapshots } from "../../src/drivers/files/snapshots.ts";
 import { createSqliteLog, type SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
-import { createFileRules } from "../../src/drivers/rules/files/driver.ts";
+import { openLibsqlStore } from "../../src/drivers/store/libsql/driver.ts";
 import { declareColumns } from "../../src/features/builder.ts";
 import type { FeatureSpec } from "../../src/features/definition.ts";
 import { compileSpec } from "../../src/features/plan.ts";
@@ -228,15 +228,22 @@ export function makeWorld(
     const { durability, flushMs, lagMsMax } = pipeline.log;
     const options = { durability, flushMs, lagMsMax, ...changes.log };
     const log = createSqliteLog({ file: path.join(dir, "state", "log.db"), options });
+    const clock = { now: () => NOW, elapsed: () => performance.now() };
+    let sql: ReturnType<typeof openLibsqlStore> | undefined;
+    const openStore = (): ReturnType<typeof openLibsqlStore> => {
+      sql ??= openLibsqlStore({ file: path.join(dir, "state", "store.db"), clock });
+      return sql;
+    };
     const ports: Ports = {
-      clock: { now: () => NOW, elapsed: () => performance.now() },
+      clock,
       report: { line: () => {}, progress: () => {} },
       registry: async () => registry,
       log: async () => log,
       snapshots: async () => createFileSnapshots({ dir: path.join(dir, "state", "snapshots") }),
       dataset: () => Promise.reject(new Error("the server never opens a dataset")),
       lock: async () => createFileLock({ dir: path.join(dir, "state", "locks") }),
-      rules: async () => createFileRules({ dir: path.join(dir, "state", "rules"), pipeline: "card", lock: ports.lock }),
+      rules: async () => (await openStore()).rules("card"),
+      store: () => openStore(),
       sourceControl: () => Promise.reject(new Error("not used here")),
     };
     const store = shared?.();
@@ -248,6 +255,7 @@ export function makeWorld(
       await log.close();
       await registry.close();
       await store?.close();
+      await (await sql)?.close();
     };
     opened.push(close);
     return { ports, close };

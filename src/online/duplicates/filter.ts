@@ -1,4 +1,5 @@
 // Which ids a log may hold: Bloom filters in a row, each of a fixed size, so that growing never stops the event loop.
+import { hashId, ID_HASH } from "../../core/id-hash.ts";
 
 /** Ids in one filter of the row. */
 const IDS_PER_FILTER = 1_048_576;
@@ -39,10 +40,10 @@ export class IdFilter {
       this.inLast = 0;
     }
     this.inLast++;
-    hash(id);
+    hashId(id);
     const words = this.filters[this.filters.length - 1];
     const block = blockOf(this.blocks);
-    let bits = second;
+    let bits: number = ID_HASH[1];
     for (let probe = 0; probe < PROBES; probe++) {
       words[block + ((bits >>> 5) & 15)] |= 1 << (bits & 31);
       bits = next(bits);
@@ -51,7 +52,7 @@ export class IdFilter {
 
   /** False: certainly never added. */
   mayHave(id: string): boolean {
-    hash(id);
+    hashId(id);
     const block = blockOf(this.blocks);
     for (let place = this.filters.length - 1; place >= 0; place--) if (hasAll(this.filters[place], block)) return true;
     return false;
@@ -91,33 +92,8 @@ export class IdFilter {
   }
 }
 
-let first = 0;
-let second = 0;
-
-/** Two 32-bit hashes in one pass, in `first` and `second`: FNV-1a's loop with MurmurHash3's finish, both public domain. */
-function hash(id: string): void {
-  let a = 0x811c9dc5;
-  let b = 0x9747b28c;
-  for (let i = 0; i < id.length; i++) {
-    const unit = id.charCodeAt(i);
-    a = Math.imul(a ^ unit, 0x01000193);
-    b = Math.imul(b ^ unit, 0x85ebca6b);
-    b ^= b >>> 15;
-  }
-  first = finish(a ^ id.length);
-  second = finish(b ^ Math.imul(a, 0xc2b2ae35));
-}
-
-function finish(value: number): number {
-  let x = value ^ (value >>> 16);
-  x = Math.imul(x, 0x85ebca6b);
-  x ^= x >>> 13;
-  x = Math.imul(x, 0xc2b2ae35);
-  return (x ^ (x >>> 16)) >>> 0;
-}
-
 function blockOf(blocks: number): number {
-  return Math.floor((first / 4_294_967_296) * blocks) * WORDS_PER_BLOCK;
+  return Math.floor((ID_HASH[0] / 4_294_967_296) * blocks) * WORDS_PER_BLOCK;
 }
 
 /** The bits of the next probe: each probe takes nine of the mixed word. */
@@ -126,7 +102,7 @@ function next(bits: number): number {
 }
 
 function hasAll(words: Uint32Array, block: number): boolean {
-  let bits = second;
+  let bits: number = ID_HASH[1];
   for (let probe = 0; probe < PROBES; probe++) {
     if ((words[block + ((bits >>> 5) & 15)] & (1 << (bits & 31))) === 0) return false;
     bits = next(bits);

@@ -6,6 +6,8 @@ import type { Adapted, Explored, LabelRecord, PredictionRecord, ShadowRecord } f
 import type { LogRecord } from "./insert.ts";
 
 const KINDS = ["prediction", "label", "shadow"] as const;
+/** Before each record: its length, and its kind. */
+const HEAD_BYTES = 5;
 /** What a field holds. */
 const NULL = 0;
 const NUMBER = 1;
@@ -110,10 +112,10 @@ export class RecordWriter {
   private begin(chunk: Chunk, kind: number): number {
     this.chunk = chunk;
     this.at = chunk.used;
-    this.full = !this.hasRoom(5) || chunk.names.length > NAMES_MAX;
+    this.full = !this.hasRoom(HEAD_BYTES) || chunk.names.length > NAMES_MAX;
     if (this.full) return -1;
     chunk.view.setUint8(this.at + 4, kind);
-    this.at += 5;
+    this.at += HEAD_BYTES;
     return chunk.used;
   }
 
@@ -226,12 +228,17 @@ export function readRecord(
   chunk: Pick<Chunk, "view" | "text" | "memory" | "names">,
   offset: number,
 ): { readonly entry: LogRecord; readonly next: number } {
-  const reader = new RecordReader(chunk, offset + 5);
+  const reader = new RecordReader(chunk, offset + HEAD_BYTES);
   const next = offset + chunk.view.getUint32(offset);
   const kind = KINDS[chunk.view.getUint8(offset + 4)];
   if (kind === "prediction") return { entry: { kind, record: reader.prediction() }, next };
   if (kind === "label") return { entry: { kind, record: reader.label() }, next };
   return { entry: { kind, record: reader.shadow() }, next };
+}
+
+/** The id of the prediction at an offset. */
+export function idOfPrediction(chunk: Pick<Chunk, "view" | "text" | "memory" | "names">, offset: number): string {
+  return new RecordReader(chunk, offset + 5).string();
 }
 
 class RecordReader {
@@ -338,7 +345,7 @@ class RecordReader {
     return this.chunk.names[place];
   }
 
-  private string(): string {
+  string(): string {
     const header = this.chunk.view.getUint32(this.at);
     const isWide = header % 2 === 1;
     const length = (header - (isWide ? 1 : 0)) / 2;

@@ -9,10 +9,11 @@ import type {
   ShadowRecord,
 } from "../../../ports/log.ts";
 import { SHADOW_MISSES } from "../../../ports/log.ts";
-import { Chunk, RecordWriter, readRecord } from "./bytes.ts";
+import { Chunk, idOfPrediction, RecordWriter, readRecord } from "./bytes.ts";
 import { joinThread, type LogThread } from "./host.ts";
 import type { CoverageCount } from "./insert.ts";
 import type { FromThread, ThreadOptions, Work } from "./messages.ts";
+import { RecentIds } from "./recent.ts";
 import { writeFailed } from "./schema.ts";
 
 export interface WriterOptions extends ThreadOptions {
@@ -40,10 +41,9 @@ const APPENDS_PER_LOOK = 8;
 /** Memory of written records that stay for look-ups, whatever their number. */
 const RECENT_BYTES_MAX = 33_554_432;
 
-/** Chunk, first record and last record + 1 by number, and the ids of its predictions. */
+/** Chunk, first record and last record + 1 by number. */
 interface Block {
   readonly chunk: Chunk;
-  readonly ids: string[];
   /** Numbers of the records; coverage takes numbers too. */
   readonly first: number;
   end: number;
@@ -83,7 +83,7 @@ export class Writer {
   watcher: LogWatcher = {};
   private readonly options: WriterOptions;
   private readonly encoder = new RecordWriter();
-  private readonly places = new Map<string, Place>();
+  private readonly recentIds = new RecentIds();
   private readonly blocks: Block[] = [];
   private readonly free: SharedArrayBuffer[] = [];
   private current: Block | null = null;
@@ -117,12 +117,9 @@ export class Writer {
   prediction(record: Omit<PredictionRecord, "sequence">): boolean {
     const place = this.append((chunk) => this.encoder.prediction(chunk, record));
     if (place === null) return false;
-    const { transactionId } = record;
     // The first record of an id is kept, here as in the file.
-    if (!this.places.has(transactionId)) {
-      this.places.set(transactionId, place);
-      place.block.ids.push(transactionId);
-    }
+    const { block, offset, item } = place;
+    this.recentIds.add(record.transactionId, { chunk: block.chunk.id, offset, item });
     return true;
   }
 
@@ -146,8 +143,8 @@ export class Writer {
 
   /** A prediction in memory; `written` says whether the file has it. */
   recall(transactionId: string): { readonly record: PredictionRecord; readonly written: boolean } | null {
-    const place = this.places.get(transactionId);
-    if (place === undefined) return null;
+    const place = this.placeOf(transactionId);
+    if (place === null) return null;
     const { entry } = readRecord(place.block.chunk, place.offset);
     const record = { ...(entry.record as Omit<PredictionRecord, "sequence">), sequence: 0 };
     return { record, written: place.item < this.written };
@@ -155,8 +152,20 @@ export class Writer {
 
   /** Resolves once the prediction is in the file; null when it is, or when memory does not have it. Errors: log.unwritable. */
   durable(transactionId: string): Promise<void> | null {
-    const place = this.places.get(transactionId);
-    return place === undefined || place.item < this.written ? null : this.until(place.item + 1);
+    const place = this.placeOf(transactionId);
+    return place === null || place.item < this.written ? null : this.until(place.item + 1);
+  }
+
+  private placeOf(transactionId: string): Place | null {
+    const isOf = (chunk: number, offset: number): boolean =>
+      idOfPrediction(this.blockOf(chunk).chunk, offset) === transactionId;
+    const found = this.recentIds.find(transactionId, isOf);
+    return found === null ? null : { block: this.blockOf(found.chunk), offset: found.offset, item: found.item };
+  }
+
+  /** Chunks in memory have numbers in a row. */
+  private blockOf(chunk: number): Block {
+    return this.blocks[chunk - this.blocks[0].chunk.id];
   }
 
   /** Starts the thread and lets it open the file. Errors: log.unwritable. */
@@ -265,7 +274,6 @@ export class Writer {
       bytes === CHUNK_BYTES ? (this.free.pop() ?? new SharedArrayBuffer(bytes)) : new SharedArrayBuffer(bytes);
     const block: Block = {
       chunk: new Chunk(++this.chunksMade, memory),
-      ids: [],
       first: this.appended,
       end: this.appended,
       handedBytes: 0,
@@ -470,7 +478,7 @@ export class Writer {
       this.blocks.shift();
       this.recent -= oldest.records;
       this.recentBytes -= oldest.chunk.memory.byteLength;
-      for (const id of oldest.ids) this.places.delete(id);
+      this.recentIds.forget(oldest.chunk.id + 1);
       if (oldest.chunk.memory.byteLength === CHUNK_BYTES && this.free.length < 4) this.free.push(oldest.chunk.memory);
     }
   }

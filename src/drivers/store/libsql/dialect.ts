@@ -1,0 +1,89 @@
+// The dialect of kysely for libsql: one connection, one transaction at a time; statements run at once and never wait inside SQLite.
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from "kysely";
+import type Database from "libsql";
+
+/** libsql aborts the process on other types (booleans), and binds whole numbers and others as doubles. */
+type Cell = string | number | null;
+
+export function libsqlDialect(db: Database.Database): Dialect {
+  return {
+    createDriver: () => new LibsqlDriver(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createAdapter: () => new SqliteAdapter(),
+    createIntrospector: (sql) => new SqliteIntrospector(sql),
+  };
+}
+
+class LibsqlDriver implements Driver {
+  readonly #db: Database.Database;
+  readonly #connection: DatabaseConnection;
+  #last: Promise<void> = Promise.resolve();
+  #release: () => void = () => {};
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+    this.#connection = { executeQuery: async (query) => execute(db, query), streamQuery: noStream };
+  }
+
+  async init(): Promise<void> {}
+
+  /** In turn: what one transaction reads is not changed by another of this process. */
+  async acquireConnection(): Promise<DatabaseConnection> {
+    const before = this.#last;
+    let release = (): void => {};
+    this.#last = new Promise((resolve) => {
+      release = resolve;
+    });
+    await before;
+    this.#release = release;
+    return this.#connection;
+  }
+
+  async releaseConnection(): Promise<void> {
+    this.#release();
+  }
+
+  /** With the right to write from the beginning: one that is asked for later may be refused when others wrote meanwhile. */
+  async beginTransaction(): Promise<void> {
+    this.#db.exec("BEGIN IMMEDIATE");
+  }
+
+  async commitTransaction(): Promise<void> {
+    this.#db.exec("COMMIT");
+  }
+
+  async rollbackTransaction(): Promise<void> {
+    if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
+  }
+
+  async destroy(): Promise<void> {
+    this.#db.close();
+  }
+}
+
+function execute<Row>(db: Database.Database, query: CompiledQuery): QueryResult<Row> {
+  const statement = db.prepare(query.sql);
+  const cells = query.parameters.map(cellOf);
+  if (statement.reader) return { rows: statement.all(cells) as Row[] };
+  const { changes } = statement.run(cells);
+  return { rows: [], numAffectedRows: BigInt(changes) };
+}
+
+function cellOf(value: unknown): Cell {
+  if (value === null || typeof value === "string" || typeof value === "number") return value;
+  throw new Error(`assertion failed: a ${typeof value} is bound to a statement of the store`);
+}
+
+// biome-ignore lint/correctness/useYield: kysely asks for the method; nothing streams, since one connection serves all.
+async function* noStream(): AsyncGenerator<never> {
+  throw new Error("assertion failed: the embedded store streams nothing");
+}

@@ -1,0 +1,105 @@
+// A store's database as its parts use it: reads and whole transactions, tried again while others are in the way, with errors in plain words.
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf, SentinelError } from "../../../core/errors.ts";
+import type { Clock } from "../../../ports/ports.ts";
+import type { Sql, SqlTransaction } from "./tables.ts";
+
+/**
+ * What a vendor's error means. `busy`: another one writes, try again; `taken`: a unique value is there already; `away`: nobody answers, or not in
+ * time; `denied`: we are not let in; `full`: no space; `corrupt`: the data cannot be read; `shape`: tables or columns are not as they should be.
+ */
+export type Fault = "busy" | "taken" | "away" | "denied" | "full" | "corrupt" | "shape" | "refused";
+
+/** A database of one vendor, opened. */
+export interface Vendor {
+  readonly kind: "embedded" | "postgres";
+  /** For people; never a password. */
+  readonly where: string;
+  readonly sql: Sql;
+  /** Null: no error of the vendor's, so a bug of ours. */
+  faultOf(error: unknown): Fault | null;
+  /** Runs a transaction; `durable`: it is on the disk when it is done. */
+  transaction<T>(change: (sql: SqlTransaction) => Promise<T>, options: { readonly durable: boolean }): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** How long others may be in the way, and how long to wait between two attempts. */
+const BUSY_MS_MAX = 10_000;
+const BUSY_MS_PAUSE = 10;
+
+export class Database {
+  readonly vendor: Vendor;
+  readonly #clock: Pick<Clock, "elapsed">;
+
+  constructor(vendor: Vendor, clock: Pick<Clock, "elapsed">) {
+    this.vendor = vendor;
+    this.#clock = clock;
+  }
+
+  /** Errors: store.unreachable, store.unreadable. */
+  read<T>(ask: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#patiently("read", () => ask(this.vendor.sql));
+  }
+
+  /** One transaction; without `durable` a power cut may take it, never half of it. Errors: store.unreachable, store.unwritable. */
+  write<T>(change: (sql: SqlTransaction) => Promise<T>, { durable = true } = {}): Promise<T> {
+    return this.#patiently("write", () => this.vendor.transaction(change, { durable }));
+  }
+
+  /** Whether an error says that a unique value is there already. */
+  isTaken(error: unknown): boolean {
+    return this.vendor.faultOf(error) === "taken";
+  }
+
+  async #patiently<T>(doing: "read" | "write", attempt: () => Promise<T>): Promise<T> {
+    const deadline = this.#clock.elapsed() + BUSY_MS_MAX;
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (error instanceof SentinelError) throw error;
+        const fault = this.vendor.faultOf(error);
+        // A unique value that is there already is for the caller to name.
+        if (fault === null || fault === "taken") throw error;
+        if (fault !== "busy" || this.#clock.elapsed() > deadline)
+          throw inPlainWords(this.vendor.where, { error, fault, doing });
+        await sleep(BUSY_MS_PAUSE);
+      }
+    }
+  }
+}
+
+/** What a vendor said, as the store's own error. */
+export function inPlainWords(
+  where: string,
+  what: { readonly error: unknown; readonly fault: Fault; readonly doing: "open" | "read" | "write" },
+): SentinelError {
+  const { error: cause, fault, doing } = what;
+  const message = messageOf(cause);
+  if (fault === "away" || fault === "denied" || fault === "busy") {
+    return new SentinelError("store.unreachable", `the store ${where} does not answer: ${message}`, {
+      hint: HINTS[fault],
+      cause,
+    });
+  }
+  if (fault === "corrupt" || fault === "shape" || doing === "read") {
+    return new SentinelError("store.unreadable", `the store ${where} cannot be read: ${message}`, {
+      hint: fault === "shape" ? HINTS.shape : HINTS.corrupt,
+      cause,
+    });
+  }
+  return new SentinelError("store.unwritable", `cannot write the store ${where}: ${message}`, {
+    hint: fault === "full" ? HINTS.full : HINTS.refused,
+    cause,
+  });
+}
+
+const HINTS = {
+  away: "is it running, and reachable from here? What was known goes on; try again when it is back",
+  denied: "check user, password and database in SENTINEL_DATABASE_URL, and what the server lets in",
+  busy: "another process has been writing for long: see which (`sentinel doctor`), then try again",
+  full: "make room on its disk; then try again",
+  refused: "check that it may be written to; `sentinel doctor` says which store this is",
+  corrupt: "restore it from a backup, or move it away: a new one is made",
+  shape: "its tables are not those of this version: `sentinel db status` shows which it has",
+} as const;

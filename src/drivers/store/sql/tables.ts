@@ -1,0 +1,77 @@
+// The store's tables as kysely knows them; the migrations make them. Times are milliseconds, JSON is text here (JSONB on PostgreSQL).
+import type { Kysely, Transaction } from "kysely";
+
+export interface Tables {
+  readonly counters: { readonly name: string; readonly value: number };
+  readonly pipelines: PipelineRow;
+  readonly rule_journal: { readonly pipeline: string; readonly place: number; readonly body: string };
+  readonly rule_sets: { readonly pipeline: string; readonly hash: string; readonly body: string };
+  readonly rule_lists: { readonly pipeline: string; readonly list: string; readonly changes: number };
+  readonly rule_list_changes: {
+    readonly pipeline: string;
+    readonly list: string;
+    readonly place: number;
+    readonly body: string;
+  };
+  readonly rule_numbers: { readonly number: number; readonly pipeline: string; readonly rule: string };
+  readonly alerts: AlertRow;
+  readonly alert_rules: { readonly rule: string; readonly alerted_at: number; readonly alert: number };
+  readonly alert_hours: {
+    readonly hour: number;
+    readonly pipeline: number;
+    readonly severity: string;
+    readonly count: number;
+  };
+  readonly alert_totals: { readonly pipeline: number; readonly severity: string; readonly count: number };
+  readonly audit: AuditRow;
+}
+
+export interface PipelineRow {
+  readonly id: number;
+  readonly slug: string;
+  readonly name: string;
+  readonly source: string;
+  readonly kafka_topic: string | null;
+  readonly fields: string;
+  readonly settings: string;
+  readonly status: string;
+  readonly schema_version: number;
+  readonly version: number;
+  readonly created_at: number;
+  readonly changed_at: number;
+}
+
+export interface AlertRow {
+  readonly id: number;
+  readonly pipeline: number;
+  readonly transaction_id: string | null;
+  readonly severity: string;
+  readonly rules: string;
+  readonly decision: string;
+  readonly decided_by: string;
+  readonly score: number | null;
+  readonly reasons: string;
+  readonly bundle: string | null;
+  readonly rule_set: string | null;
+  readonly vector_hash: string | null;
+  readonly entity: string | null;
+  readonly amount: number | null;
+  readonly body: string;
+  readonly time: number;
+  readonly alerted_at: number;
+}
+
+/** `body` is the whole entry, as it was sealed; the other columns find it. */
+export interface AuditRow {
+  readonly place: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly subject: string;
+  readonly subject_id: string;
+  readonly pipeline: string | null;
+  readonly hash: string;
+  readonly body: string;
+}
+
+export type Sql = Kysely<Tables>;
+export type SqlTransaction = Transaction<Tables>;

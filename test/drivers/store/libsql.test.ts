@@ -1,0 +1,91 @@
+// The embedded store: the contract on a file, and what only a file can do.
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import Database from "libsql";
+import { afterEach, expect, test } from "vitest";
+import { openLibsqlStore } from "../../../src/drivers/store/libsql/driver.ts";
+import { NOW, rulesChange, storeContract } from "../../contracts/store.ts";
+
+const clock = { elapsed: () => performance.now() };
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function aFile(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), "sentinel-store-"));
+  folders.push(folder);
+  return path.join(folder, "state", "store.db");
+}
+
+storeContract("libsql", async () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "sentinel-store-"));
+  const file = path.join(dir, "state", "store.db");
+  return {
+    open: () => openLibsqlStore({ file, clock }),
+    dispose: async () => rmSync(dir, { recursive: true, force: true }),
+  };
+});
+
+test("many open a file that is not there yet, and it is its owner's alone", async () => {
+  const file = aFile();
+  const stores = await Promise.all(Array.from({ length: 5 }, () => openLibsqlStore({ file, clock })));
+  for (const store of stores) await store.ping();
+  for (const store of stores) await store.close();
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test("what is no store is refused and left as it is", async () => {
+  const file = path.join(path.dirname(path.dirname(aFile())), "notes.db");
+  writeFileSync(file, "these are my notes, and they are longer than a header of SQLite would be. ".repeat(50));
+  await expect(openLibsqlStore({ file, clock })).rejects.toMatchObject({ code: "store.unreadable" });
+  const another = aFile();
+  await (await openLibsqlStore({ file: path.join(path.dirname(another), "x.db"), clock })).close();
+  const db = new Database(another);
+  db.exec("create table notes (text)");
+  db.close();
+  await expect(openLibsqlStore({ file: another, clock })).rejects.toThrow(/another program/);
+});
+
+test("a file that a newer version migrated is refused", async () => {
+  const file = aFile();
+  await (await openLibsqlStore({ file, clock })).close();
+  const db = new Database(file);
+  db.exec("PRAGMA user_version = 99");
+  db.close();
+  await expect(openLibsqlStore({ file, clock })).rejects.toMatchObject({ code: "store.schema-new" });
+});
+
+test("a journal or an audit that somebody changes is refused by the file; one that was changed all the same is not read", async () => {
+  const file = aFile();
+  const store = await openLibsqlStore({ file, clock });
+  await store.rules("card").commit(rulesChange(0, ["one"]));
+  await store.rules("card").commit(rulesChange(1, ["two"]));
+  const db = new Database(file);
+  for (const table of ["audit", "rule_journal"]) {
+    expect(() => db.exec(`update ${table} set body = replace(body, 'ana', 'bob')`)).toThrow(/never changed/);
+    expect(() => db.exec(`delete from ${table}`)).toThrow(/never changed/);
+  }
+  db.exec("drop trigger rule_journal_no_update");
+  db.exec(`update rule_journal set body = replace(body, '"actor":"ana"', '"actor":"bob"') where place = 0`);
+  await expect(store.rules("card").journal()).rejects.toThrow(/entry 0 of the journal was changed/);
+  db.exec(`update rule_journal set body = replace(body, '"actor":"ana"', '"actor":"bob"')`);
+  await expect(store.rules("card").head()).rejects.toMatchObject({ code: "rules.unreadable" });
+  db.close();
+  await store.close();
+});
+
+test("a writer waits for another process's transaction instead of failing", async () => {
+  const file = aFile();
+  const store = await openLibsqlStore({ file, clock });
+  const db = new Database(file);
+  db.exec("BEGIN IMMEDIATE");
+  const change = store.rules("card").commit(rulesChange(0, ["one"]));
+  expect((await store.rules("card").head()).revision).toBe(0);
+  db.exec("COMMIT");
+  db.close();
+  expect((await change).revision).toBe(1);
+  expect((await store.audit.page({}, { limit: 5 })).items[0].at).toBe(NOW);
+  await store.close();
+});
