@@ -7,7 +7,7 @@ import { type LifePicture, loopPicture } from "./loop-picture.ts";
 
 /** A life without drift, and how long. */
 const CALM_DAYS = 97;
-const LIFE_DAYS = 75;
+const LIFE_DAYS = 85;
 const DRIFT_DAY = 20;
 /** Until a slow rise has its full strength. */
 const RAMP_DAYS = 21;

@@ -40,6 +40,8 @@ export function feedFaults(
     readonly pValues: readonly number[];
     /** Share of repeated rows in the reference; null: unknown. */
     readonly duplicates: number | null;
+    /** Whether there are rows of the whole window: in a part of it, a weekend, say, some values do not change by nature. */
+    readonly whole: boolean;
   },
   policy: DriftPolicy,
 ): FeedFault[] {
@@ -53,7 +55,7 @@ export function feedFaults(
     return (
       (fault ??
         infiniteFault(feature, column) ??
-        stuckFault(feature, column, policy) ??
+        (window.whole ? stuckFault(feature, column, policy) : null) ??
         (certain ? changedUnit(feature, column) : null)) ||
       []
     );

@@ -90,7 +90,8 @@ export function driftReport(input: {
   const { rows } = total;
   const enough = rows >= policy.rowsMin;
   const pValues = features.map(({ pValue }) => pValue);
-  const feed = { tally: total, grids: window.grids, pValues, duplicates: swing?.duplicates ?? null };
+  const whole = window.stretches.every(({ tally }) => tally.rows > 0);
+  const feed = { tally: total, grids: window.grids, pValues, duplicates: swing?.duplicates ?? null, whole };
   const faults = rows >= FEED_ROWS_MIN ? feedFaults(reference, feed, policy) : [];
   const broken = new Set(faults.map((fault) => fault.feature));
   const sound = [score, ...byMovement(features)].filter((feature) => !broken.has(feature.name));

@@ -182,18 +182,18 @@ function unlearnedBy(
   if (unlearned === undefined) return { y, card, candidate, champion };
   const share = policy?.reviewShare ?? TRAINING_POLICY.reviewShare;
   const own = Uint8Array.from(unlearned, (row) => y[row]);
-  const part = ({ scores }: ScoredModel): ScoredModel => {
-    const taken = Float64Array.from(unlearned, (row) => scores[row]);
-    const ranking = rank(Float32Array.from(taken), own);
+  const reduced = ({ scores }: ScoredModel): ScoredModel => {
+    const part = Float64Array.from(unlearned, (row) => scores[row]);
+    const ranking = rank(Float32Array.from(part), own);
     const threshold =
-      taken.length === 0 ? Number.POSITIVE_INFINITY : budgetThreshold(ranking, Math.max(share, 1 / taken.length));
-    return { scores: taken, threshold };
+      part.length === 0 ? Number.POSITIVE_INFINITY : budgetThreshold(ranking, Math.max(share, 1 / part.length));
+    return { scores: part, threshold };
   };
   return {
     y: own,
     card: Int32Array.from(unlearned, (row) => card[row]),
-    candidate: part(candidate),
-    champion: part(champion),
+    candidate: reduced(candidate),
+    champion: reduced(champion),
   };
 }
 
@@ -202,7 +202,7 @@ function nothingUnlearned(frauds: number, { fraudsMin }: TrainingPolicy): Check 
   return {
     name: "champion",
     passed: true,
-    observed: `it has learned these days but for ${frauds} frauds: the shadow compares the two`,
+    observed: `it has learned newer days than the judged model, but for ${frauds} frauds: the shadow compares the two`,
     required: `at least ${fraudsMin} frauds to compare on`,
   };
 }

@@ -190,8 +190,8 @@ function stillShadowing(
   // Before its first labels are final there is nothing to judge it by.
   const keptMs = pipeline.labels.maturityMs + pipeline.retrain.patienceMs;
   if (ports.clock.now() - candidate.createdAt >= keptMs) return null;
-  const said = promotion === null ? "`sentinel promote` weighs it" : promotion.verdict.reasons.join("; ");
-  return `candidate version ${candidate.version} is in shadow and keeps its place for ${formatDuration(keptMs)}: ${said}`;
+  const gateWords = promotion === null ? "`sentinel promote` weighs it" : promotion.verdict.reasons.join("; ");
+  return `candidate version ${candidate.version} is in shadow and keeps its place for ${formatDuration(keptMs)}: ${gateWords}`;
 }
 
 function recipeOf({ pipeline, continued = false }: RetrainInput, answered: number): Recipe {

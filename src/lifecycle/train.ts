@@ -117,8 +117,8 @@ export async function makeCandidate(
   if (isTuned) watch.lap("untuned");
   const newest = newestOf(asked, plan);
   // What becomes of a wish to refit is known before anything is written.
-  const told = recipe === undefined ? input : { ...input, recipe: { ...recipe, refit: newest !== null } };
-  const trained = await evaluate(ports, basis, { input: told, fitted, champion });
+  const described = recipe === undefined ? input : { ...input, recipe: { ...recipe, refit: newest !== null } };
+  const trained = await evaluate(ports, basis, { input: described, fitted, champion });
   onStep?.("judge");
   const ship = async (at: Matrix): Promise<Shipped> => {
     const again = await refit(x, labels, { ...fitInput, pipeline: input.pipeline, fitted, times, newest: at });

@@ -5,14 +5,14 @@ import { key, section } from "./section.ts";
 export const RETRAIN = section({
   cooldown: key(duration(), { default: "1d", means: "After a retraining, no other for this long." }),
   fresh: key(duration({ to: "365d" }), {
-    default: "2d",
+    default: "5d",
     means:
       "After a drift alarm, training waits until so much time since the beginning of the drift has final labels (`labels.maturity`): before that a candidate would learn the old world once more.",
   }),
   patience: key(duration({ to: "365d" }), {
     default: "14d",
     means:
-      "A candidate in shadow keeps its place for this long before a retraining may put another there: evidence begins anew with each candidate.",
+      "A candidate in shadow keeps its place until its first labels are final (`labels.maturity`) and for this long after: evidence begins anew with each candidate.",
   }),
   refit: key(flag, {
     default: true,
@@ -27,5 +27,3 @@ export const RETRAIN = section({
       "A transaction counts half as much for each such time that it is older than the newest one. Absent: all count the same.",
   }),
 });
-
-export type RetrainKeys = ReturnType<typeof RETRAIN.read>;

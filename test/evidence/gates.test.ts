@@ -110,7 +110,7 @@ test("more alerts than a champion that misses the frauds are no harm within the 
   expect(verdict({ share: 0.01, kept: false }).verdict).toBe("PROMOTE");
   expect(verdict({ share: 0.005, kept: false })).toMatchObject({
     verdict: "REJECT",
-    reasons: [expect.stringMatching(/at most 25.* above the champion's or within the review budget of 0\.5/)],
+    reasons: [expect.stringMatching(/at most 25.* above the champion's, or above the review budget of 0\.5/)],
   });
   expect(verdict({ share: 0.005, kept: true }).verdict).toBe("PROMOTE");
 });
@@ -309,7 +309,7 @@ test("training: a champion that has learned some of the rows is compared on the 
   expect(run(from(learned), worse).verdict).toBe("fail");
   const few = run(from(7900));
   expect(few.verdict).toBe("pass");
-  expect(few.checks.find(({ name }) => name === "champion")?.observed).toMatch(/learned these days but for \d frauds/);
+  expect(few.checks.find(({ name }) => name === "champion")?.observed).toMatch(/learned newer days .* but for \d frauds/);
   expect(run(new Int32Array(0)).verdict).toBe("pass");
 });
 

@@ -118,7 +118,7 @@ test("while nobody can know the new world's labels it waits, and says for what; 
 });
 
 test("then it learns the new world, and keeps the candidate while it shadows", async () => {
-  await serve(DRIFT + 12);
+  await serve(DRIFT + 14);
   const result = await round();
   expect(result.outcome, result.reason).toBe("trained");
   const version = result.trained!.version!.version;
@@ -131,7 +131,7 @@ test("then it learns the new world, and keeps the candidate while it shadows", a
   const { tags } = await registry.version("card-fraud", version);
   expect(tags["sentinel.why"]).toMatch(/hour drifted.*; learned from all days, refitted on those it was judged on$/);
   const card = (await registry.load("card-fraud", version)).get("card.md");
-  expect(new TextDecoder().decode(card)).toMatch(/trained once more on all days up to 2018-06-0[78]/);
+  expect(new TextDecoder().decode(card)).toMatch(/trained once more on all days up to 2018-06-(09|1\d)/);
   place.clock.time += 2 * DAY_MS;
   const again = await round();
   expect(again.outcome, again.reason).toBe("shadowing");

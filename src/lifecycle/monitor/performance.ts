@@ -1,4 +1,4 @@
-// Performance on matured labels: how well the champion ranks lately, whether that fell since its training, and since when.
+// Performance on matured labels: how well the champion ranks recent frauds, whether that fell since its training, and since when.
 import { DAY_MS } from "../../core/duration.ts";
 import { averagePrecision, precisionRecallF1At } from "../../metrics/metrics.ts";
 import type { Performance } from "./result.ts";

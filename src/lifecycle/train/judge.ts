@@ -134,7 +134,7 @@ export async function judge(
     readonly trained: Trained;
     /** What is registered instead of the judged models; asked for once the training gate has said yes, or does not matter. */
     readonly ship: (() => Promise<Shipped>) | null;
-    /** Whether a no of the training gate is overridden. */
+    /** Whether a failed training gate is overridden. */
     readonly isForced: boolean;
     /** As of the gate. */
     readonly undecided: "refuse" | "shadow";
@@ -145,7 +145,7 @@ export async function judge(
   const { pipeline } = given.trained;
   const { evaluation, metrics: figures, provenance } = given.trained;
   const rival = champion === null ? null : await championScores(ports, basis, { champion, pipeline });
-  const fair = champion === null ? null : fairRows(rows, { champion, pipeline });
+  const fair = champion === null ? null : fairRows(basis, { champion, pipeline, isRefitted: given.ship !== null });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const { training: asked, logic: wanted } = pipeline.gates;
   const gate = trainingGate({
@@ -199,15 +199,17 @@ export async function judge(
 
 /**
  * Those of the judged rows that the champion has not learned, where it has learned some of them (a refitted one has), and with the delay of
- * labels between: null where all are later.
+ * labels between: null where all are later. None where the champion has learned newer days than the judged model, which is only to stand for
+ * one that will have learned them too: that comparison would be of their days, not of their worth.
  */
 function fairRows(
-  { time }: JudgedRows,
-  { champion, pipeline }: { readonly champion: Scorer; readonly pipeline: Pipeline },
+  { rows: { time }, split }: Basis,
+  on: { readonly champion: Scorer; readonly pipeline: Pipeline; readonly isRefitted: boolean },
 ): Int32Array | null {
-  const { learnedUpTo } = champion.manifest;
+  const { learnedUpTo } = on.champion.manifest;
+  if (on.isRefitted && learnedUpTo > split.calibrate.to) return new Int32Array(0);
   if (time.every((at) => at >= learnedUpTo)) return null;
-  const from = learnedUpTo + pipeline.labels.delayMs;
+  const from = learnedUpTo + on.pipeline.labels.delayMs;
   return Int32Array.from(time.keys()).filter((row) => time[row] >= from);
 }
 

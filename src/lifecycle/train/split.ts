@@ -72,7 +72,7 @@ export function unlearnedRows(times: Float64Array, labels: Uint8Array, split: Sp
 }
 
 /**
- * What the world looks like lately is told by so much time: four weeks hold each day of the week four times, and a payday. A longer time would
+ * What the world looks like recently shows in so much time: four weeks hold each day of the week four times, and a payday. A longer time would
  * hide that the world has changed meanwhile.
  */
 const RECENT_MS_MAX = 28 * DAY_MS;
