@@ -49,6 +49,8 @@ export interface Life {
   readonly apBefore: number | null;
   readonly apDuring: number | null;
   readonly apAfterRetrain: number | null;
+  /** Of the life's last two weeks. */
+  readonly apAtEnd: number | null;
   /** The first champion on the rows of `apAfterRetrain`. */
   readonly apFrozen: number | null;
   /** The time-line. */
@@ -206,6 +208,7 @@ export async function live(given: {
     apBefore: precisionOf(rows, { from: 0, to: driftDay }),
     apDuring: precisionOf(rows, { from: driftDay, to: acted }),
     apAfterRetrain: precisionOf(rows, { from: acted, to: days }),
+    apAtEnd: precisionOf(rows, { from: Math.max(driftDay, days - 14), to: days }),
     apFrozen: precisionOf(frozenRows, { from: acted, to: days }),
     events,
     byDay: Array.from({ length: days }, (_, at) => {

@@ -62,6 +62,7 @@ export const bench: Bench = {
       apBefore: by((life) => life.apBefore),
       apDuring: by((life) => life.apDuring),
       apAfterRetrain: by((life) => life.apAfterRetrain),
+      apAtEnd: by((life) => life.apAtEnd),
       apFrozen: by((life) => life.apFrozen),
     };
   },

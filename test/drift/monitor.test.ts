@@ -74,7 +74,9 @@ test("what nearly always is one value, or mostly missing, and now is always so, 
   const random = new Random(21);
   const made = (rows: number, share: number, present: number) => {
     const flag = Float64Array.from({ length: rows }, () => (random.next() < share ? 1 : 0));
-    const since = Float64Array.from({ length: rows }, () => (random.next() < present ? random.uniform(0, 30) : Number.NaN));
+    const since = Float64Array.from({ length: rows }, () =>
+      random.next() < present ? random.uniform(0, 30) : Number.NaN,
+    );
     return { columns: [flag, since], scores: Float64Array.from({ length: rows }, () => random.next()) };
   };
   const before = made(20_000, 0.05, 0.3);

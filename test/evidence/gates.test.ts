@@ -309,7 +309,9 @@ test("training: a champion that has learned some of the rows is compared on the 
   expect(run(from(learned), worse).verdict).toBe("fail");
   const few = run(from(7900));
   expect(few.verdict).toBe("pass");
-  expect(few.checks.find(({ name }) => name === "champion")?.observed).toMatch(/learned newer days .* but for \d frauds/);
+  expect(few.checks.find(({ name }) => name === "champion")?.observed).toMatch(
+    /learned newer days .* but for \d frauds/,
+  );
   expect(run(new Int32Array(0)).verdict).toBe("pass");
 });
 

@@ -199,15 +199,16 @@ export async function judge(
 
 /**
  * Those of the judged rows that the champion has not learned, where it has learned some of them (a refitted one has), and with the delay of
- * labels between: null where all are later. None where the champion has learned newer days than the judged model, which is only to stand for
- * one that will have learned them too: that comparison would be of their days, not of their worth.
+ * labels between: null where all are later. None where both are refitted and the champion has learned newer days than the judged model, which
+ * only stands for one that will have learned them too: that comparison would be of their days, not of their worth.
  */
 function fairRows(
   { rows: { time }, split }: Basis,
   on: { readonly champion: Scorer; readonly pipeline: Pipeline; readonly isRefitted: boolean },
 ): Int32Array | null {
-  const { learnedUpTo } = on.champion.manifest;
-  if (on.isRefitted && learnedUpTo > split.calibrate.to) return new Int32Array(0);
+  const { learnedUpTo, provenance } = on.champion.manifest;
+  const both = on.isRefitted && provenance.recipe?.refit === true;
+  if (both && learnedUpTo > split.train.to) return new Int32Array(0);
   if (time.every((at) => at >= learnedUpTo)) return null;
   const from = learnedUpTo + on.pipeline.labels.delayMs;
   return Int32Array.from(time.keys()).filter((row) => time[row] >= from);
