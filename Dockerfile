@@ -14,9 +14,10 @@ RUN node scripts/build.mjs && npm prune --omit=dev --no-audit --no-fund && rm -r
 # What of it becomes the image: the command, what it needs, and a workspace that is ready to serve.
 COPY features features
 COPY pipelines pipelines
+COPY proto proto
 COPY LICENSE ./
 RUN mkdir -p out/opt/sentinel out/workspace/models out/workspace/data \
-  && mv dist node_modules package.json LICENSE out/opt/sentinel/ \
+  && mv dist proto node_modules package.json LICENSE out/opt/sentinel/ \
   && mv features pipelines out/workspace/ \
   && cp /usr/local/bin/node out/opt/sentinel/node
 
@@ -32,6 +33,8 @@ ENV NODE_ENV=production \
 WORKDIR /workspace
 USER 10001:10001
 EXPOSE 8000
+# gRPC, where SENTINEL_GRPC_PORT or --grpc-port asks for it.
+EXPOSE 50051
 VOLUME ["/workspace/models"]
 # Alive, not ready: a server without a champion is well and waits for one. An orchestrator asks /readyz before it sends traffic.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \

@@ -15,8 +15,8 @@ export interface BenchOptions {
   readonly scaling: boolean;
   /** How long a soak lasts. */
   readonly minutes: number;
-  /** Predictions in the log of a start. */
-  readonly rows: number;
+  /** Predictions in the log of a start, or in an archive; absent: as many as the bench wants. */
+  readonly rows?: number;
   /** A file for the picture of what was measured, of a bench that draws one. */
   readonly picture?: string;
   /** One line for people. */

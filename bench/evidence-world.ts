@@ -84,7 +84,7 @@ export function simulate(seed: number, world: World): PairColumns {
     columns.blocked[row] = hides && !(blocking === "explored" && draw < chance) ? 1 : 0;
     columns.label[row] = columns.blocked[row] === 1 ? UNLABELLED : isFraud ? 1 : GENUINE;
   }
-  return { ...columns, rows, cards, championVersions: ["1"], truncated: false, unusable: 0 };
+  return { ...columns, rows, cards, championVersions: ["1"], truncated: false, unusable: 0, learned: 0 };
 }
 
 /** The first rows of a shadow: what was there by the end of a day. */

@@ -61,9 +61,18 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "how long a server takes to start beside a log of --rows predictions, and its memory",
     load: async () => (await import("./start.ts")).bench,
   },
+  archive: {
+    purpose:
+      "--rows decided transactions (a million unless told) as Parquet: bytes against NDJSON, rows per second, DuckDB's queries",
+    load: async () => (await import("./archive.ts")).bench,
+  },
   evidence: {
     purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
     load: async () => (await import("./evidence.ts")).bench,
+  },
+  refit: {
+    purpose: "the judged model against the refitted one on the weeks after, at five dates of the reference rows",
+    load: async () => (await import("./refit.ts")).bench,
   },
   rules: {
     purpose: "250 rules per event against json-rules-engine, and latency while rules change",
@@ -109,7 +118,7 @@ async function main(args: readonly string[]): Promise<number> {
         cell: { type: "string" },
         scaling: { type: "boolean", default: false },
         minutes: { type: "string", default: "20" },
-        rows: { type: "string", default: "10000000" },
+        rows: { type: "string" },
         picture: { type: "string" },
       },
     });
@@ -124,7 +133,7 @@ async function main(args: readonly string[]): Promise<number> {
       cell: values.cell,
       scaling: values.scaling,
       minutes: Math.max(1, wholeNumber("minutes", values.minutes)),
-      rows: Math.max(1, wholeNumber("rows", values.rows)),
+      rows: values.rows === undefined ? undefined : Math.max(1, wholeNumber("rows", values.rows)),
       picture: values.picture,
       print: (line) => console.log(line),
     });

@@ -12,6 +12,8 @@ const UNSAVED = 300_000;
 const CUSTOMERS = 5000;
 const TERMINALS = 10_000;
 const FILL_ROWS = 100_000;
+/** Predictions in the log, unless told otherwise. */
+const ROWS = 10_000_000;
 
 export const bench: Bench = {
   async run(options): Promise<Figures> {
@@ -45,7 +47,7 @@ export const bench: Bench = {
     const killed = await timedStart(dir);
     options.print(`  killed, ${UNSAVED} predictions after the last save: ${text(killed.figures)}`);
     await killed.server.stop();
-    return { rows: options.rows, cold: cold.figures, saved: saved.figures, killed: killed.figures };
+    return { rows: options.rows ?? ROWS, cold: cold.figures, saved: saved.figures, killed: killed.figures };
   },
 };
 
@@ -97,7 +99,7 @@ function fill(file: string, options: BenchOptions): void {
   const db = openLog(file);
   const have = single(db, "SELECT value FROM counters WHERE name = 'predictions'");
   const last = single(db, "SELECT max(sequence) FROM predictions");
-  const wanted = Math.max(0, options.rows - have);
+  const wanted = Math.max(0, (options.rows ?? ROWS) - have);
   const insert = db.prepare(`
     WITH RECURSIVE n(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?)
     INSERT INTO predictions SELECT ${last} + i, 'filled-' || i, p.time + i * 100, p.received_at + i * 100,

@@ -9,9 +9,11 @@ const MAP = path.join(ROOT, "docs", "map.md");
 /** Folders of src from the door to the core, as the layers go, and what each is for. A new folder needs a line here. */
 const FOLDERS = {
   cli: "the short-running door: a table of verbs, one file per verb",
+  grpc: "the gRPC door: one file per method or protocol, each translates to the engine",
   server: "the HTTP door: one file per route family, each translates to the engine",
   lifecycle: "the verbs: `lifecycle/x.ts` is the operation behind `cli/x.ts`",
   online: "the engine: what answers one transaction and takes labels, whatever door they come through",
+  gateway: "in front of servers that score: whom to ask, what to answer meanwhile, the ledger",
   drivers: "what `ports/` asks for: a folder per port, a folder per vendor or format",
   evidence: "is B better than A?",
   drift: "has the world moved?",

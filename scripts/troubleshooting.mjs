@@ -29,6 +29,7 @@ const AREAS = {
   keys: "Keys",
   request: "Requests",
   log: "Prediction log",
+  archive: "Archive and buckets",
   state: "Feature state",
   store: "Store",
   bug: "Bugs",
@@ -36,8 +37,9 @@ const AREAS = {
 
 const HEAD = `# Troubleshooting
 
-Every error has a code. On the command line it stands in brackets below the message and the hint, in an HTTP answer it is the field \`code\`; the hint says what to do in
-that case. Below is what all cases of a code share: exit code of the command, HTTP status of the answer, and whether the same call may succeed later.
+Every error has a code. On the command line it stands in brackets below the message and the hint, in an HTTP answer it is the field \`code\`, in a gRPC answer the trailing
+metadata \`sentinel-code\`; the hint says what to do in that case. Below is what all cases of a code share: exit code of the command, HTTP and gRPC status of the
+answer, and whether the same call may succeed later.
 A verdict that said no (exit code 1) is no error and has no code.
 
 Made from \`src/core/errors.ts\` and \`src/core/error-guide.ts\` by \`npm run map\`; a test compares.
@@ -69,16 +71,16 @@ function section(title, codes) {
   return `
 ## ${title}
 
-| code | means | what to do | exit | HTTP | retry |
-| --- | --- | --- | --- | --- | --- |
+| code | means | what to do | exit | HTTP | gRPC | retry |
+| --- | --- | --- | --- | --- | --- | --- |
 ${codes.map(row).join("")}`;
 }
 
 function row(code) {
-  const { http, exit, retryable } = ERROR_KINDS[code];
+  const { http, grpc, exit, retryable } = ERROR_KINDS[code];
   if (ERROR_GUIDE[code] === undefined) fail(`${code} is not in src/core/error-guide.ts`);
   const { meaning, todo } = ERROR_GUIDE[code];
-  const cells = [`\`${code}\``, `${meaning}.`, todo, exit, http, retryable ? "yes" : "no"];
+  const cells = [`\`${code}\``, `${meaning}.`, todo, exit, http, grpc, retryable ? "yes" : "no"];
   return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |\n`;
 }
 

@@ -5,6 +5,7 @@ import { SentinelError } from "./core/errors.ts";
 import { sha256 } from "./core/hash.ts";
 import { isKeyRecord, KEYS_MAX, type KeyRecord } from "./core/key.ts";
 import { nearestName } from "./core/nearest.ts";
+import { bucketPlace, isRemote } from "./core/remote.ts";
 
 /** Everything that is not in a pipeline file. Secrets are kept here and never logged. */
 export interface Config {
@@ -15,8 +16,18 @@ export interface Config {
   readonly mlflow: MlflowConfig | null;
   /** Where several servers keep their feature state together; null: each in its own memory. */
   readonly redis: RedisConfig | null;
+  /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
+  readonly grpcPort: number | null;
+  /** Where pipelines archive, whatever their files say: a folder or s3://bucket/prefix; null: where each file says. */
+  readonly archiveUrl: string | null;
+  /** Who we are to an S3-compatible store; null where the environment names no key. */
+  readonly s3: S3Config | null;
   /** The PostgreSQL that is the store of rules, pipelines, alerts and audit; null: a file in `stateDir`. */
   readonly database: DatabaseConfig | null;
+  /** The PostgreSQL that holds the ledger of a gateway; where it is not said apart, the store's. */
+  readonly ledger: DatabaseConfig | null;
+  /** The brain of a gateway, as Kubernetes and other gateways name it; null: options say. */
+  readonly brain: { readonly host: string; readonly port: string } | null;
   readonly stateDir: string;
   readonly reportsDir: string;
   /** Who acts, for runs and the journal. */
@@ -55,6 +66,16 @@ export interface RedisConfig {
   readonly password?: string;
 }
 
+/** An S3-compatible store and who we are to it; the names are those of Amazon's own clients. */
+export interface S3Config {
+  /** null: Amazon's own, by region. */
+  readonly endpoint: string | null;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
 /** A PostgreSQL server, one database of it, and who we are to it. */
 export interface DatabaseConfig {
   readonly host: string;
@@ -71,7 +92,6 @@ export interface DatabaseConfig {
 /** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
 const NOT_BUILT_YET: Readonly<Record<string, string>> = {
   SENTINEL_KAFKA_BROKERS: "Kafka as stream of events",
-  SENTINEL_ARCHIVE_URL: "an S3-compatible store as archive",
 };
 
 /** The variables that this version reads. */
@@ -84,6 +104,8 @@ const READ = [
   "SENTINEL_KEYS",
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
+  "SENTINEL_GRPC_PORT",
+  "SENTINEL_ARCHIVE_URL",
   "SENTINEL_DATABASE_URL",
 ] as const;
 
@@ -120,7 +142,12 @@ export function loadConfig(options: {
     registryDir: path.join(workspace, "models"),
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
+    grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
+    archiveUrl: archiveUrlOf(environment.SENTINEL_ARCHIVE_URL ?? ""),
+    s3: s3Of(environment),
     database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),
+    ledger: databaseOf(environment.LEDGER_DATABASE_URL || environment.SENTINEL_DATABASE_URL || ""),
+    brain: brainOf(environment),
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
     actor: environment.SENTINEL_ACTOR ?? environment.USER ?? userName(),
@@ -175,8 +202,64 @@ export function embeddedEnvironment(): Readonly<Record<string, string | undefine
     ...process.env,
     MLFLOW_TRACKING_URI: undefined,
     SENTINEL_REDIS_URL: undefined,
+    SENTINEL_ARCHIVE_URL: undefined,
     SENTINEL_DATABASE_URL: undefined,
   };
+}
+
+/** Errors: config.invalid. */
+function archiveUrlOf(text: string): string | null {
+  const place = text.trim();
+  if (place === "") return null;
+  if (isRemote(place)) bucketPlace(place);
+  else if (/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) {
+    throw new SentinelError("config.invalid", "SENTINEL_ARCHIVE_URL is neither s3://bucket/prefix nor a folder", {
+      hint: "write s3://bucket/prefix and name the store in AWS_ENDPOINT_URL_S3, or name a folder",
+    });
+  }
+  return place;
+}
+
+const REGION_DEFAULT = "us-east-1";
+
+/** Null when no key is named. Values are not shown when they are refused: they may be secrets. */
+function s3Of(environment: Environment): S3Config | null {
+  const filled = (text: string | undefined): string | undefined =>
+    (text ?? "").trim() === "" ? undefined : text!.trim();
+  const accessKeyId = filled(environment.AWS_ACCESS_KEY_ID);
+  const secretAccessKey = filled(environment.AWS_SECRET_ACCESS_KEY);
+  if (accessKeyId === undefined || secretAccessKey === undefined) return null;
+  return Object.freeze({
+    endpoint: filled(environment.AWS_ENDPOINT_URL_S3) ?? filled(environment.AWS_ENDPOINT_URL) ?? null,
+    region: filled(environment.AWS_REGION) ?? filled(environment.AWS_DEFAULT_REGION) ?? REGION_DEFAULT,
+    accessKeyId,
+    secretAccessKey,
+    sessionToken: filled(environment.AWS_SESSION_TOKEN),
+  });
+}
+
+/** The login of an S3-compatible store. Errors: config.invalid, where the environment lacks it. */
+export function s3Login({ s3 }: Pick<Config, "s3">): S3Config {
+  if (s3 === null) {
+    throw new SentinelError("config.invalid", "an s3:// place is named, and the environment has no key for it", {
+      hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN with keys that expire); AWS_ENDPOINT_URL_S3 names a store that is not Amazon's",
+    });
+  }
+  const { endpoint } = s3;
+  if (endpoint === null) return s3;
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
+  if (
+    url !== null &&
+    /^https?:$/.test(url.protocol) &&
+    url.username === "" &&
+    url.password === "" &&
+    url.search === ""
+  ) {
+    return { ...s3, endpoint: `${url.origin}${url.pathname}`.replace(/\/+$/, "") };
+  }
+  throw new SentinelError("config.invalid", "AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL) is not the address of a store", {
+    hint: "write http:// or https:// with a host, such as http://127.0.0.1:8333",
+  });
 }
 
 /** `role:sha256,…`: hashes, so that a container's definition holds no key. */
@@ -294,6 +377,18 @@ function serverAddress(uri: string, named: string): string {
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
 
+const PORT_MAX = 65_535;
+
+/** Beside a service named `sentinel-grpc` Kubernetes sets the variable to that service's address, which is no setting of ours. */
+function grpcPortOf(text: string): number | null {
+  const given = text.trim();
+  if (given === "" || ADDRESS_OF_KUBERNETES.test(given)) return null;
+  if (/^\d{1,5}$/.test(given) && Number(given) <= PORT_MAX) return Number(given);
+  throw new SentinelError("config.invalid", `SENTINEL_GRPC_PORT is ${JSON.stringify(given)}`, {
+    hint: `use a port from 0 (takes a free one) to ${PORT_MAX}, such as 50051, or unset it to answer no gRPC`,
+  });
+}
+
 const REDIS_PORT = 6379;
 
 /** Null when none is named. Not shown when it is refused: it may hold a password. */
@@ -343,6 +438,20 @@ const TLS_MODES: Readonly<Record<string, DatabaseConfig["tls"]>> = {
 };
 
 /** Null when none is named. Not shown when it is refused: it may hold a password. */
+const BRAIN_PORT = "8000";
+
+/** As Kubernetes names the address of a brain. */
+const BRAIN = { host: "BRAIN_SERVICE_HOST", port: "BRAIN_SERVICE_PORT" };
+
+function brainOf(environment: Environment): Config["brain"] {
+  const [host = "", port = ""] = [environment[BRAIN.host], environment[BRAIN.port]];
+  if (host === "") return null;
+  if (port === "" || (/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return { host, port: port || BRAIN_PORT };
+  throw new SentinelError("config.invalid", `BRAIN_SERVICE_PORT is ${JSON.stringify(port)}, and that is no port`, {
+    hint: "set it to the port on which the brain answers HTTP, or unset it for 8000",
+  });
+}
+
 function databaseOf(text: string): DatabaseConfig | null {
   if (text.trim() === "") return null;
   const wrong = (what: string): SentinelError =>

@@ -1,13 +1,18 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
 import path from "node:path";
-import { type Config, type MlflowConfig, registryName } from "./config.ts";
+import { type Config, type MlflowConfig, registryName, s3Login } from "./config.ts";
 import { DAY_MS } from "./core/duration.ts";
+import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { SqlStore } from "./drivers/store/sql/driver.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
+import type { Archive } from "./ports/archive.ts";
+import type { Brains } from "./ports/brain.ts";
 import type { Dataset } from "./ports/dataset.ts";
 import type { KeyStore } from "./ports/keys.ts";
+import type { Ledger, LedgerSpool } from "./ports/ledger.ts";
 import type { PredictionLog } from "./ports/log.ts";
+import type { ObjectStore } from "./ports/objects.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
 import type { RuleStore } from "./ports/rules.ts";
@@ -17,7 +22,7 @@ import type { StoreTables } from "./ports/store.ts";
 const SHARED_FLUSH_MS = 50;
 
 /** What the log's driver receives of a pipeline. */
-export type LogSettings = Pick<Pipeline, "log" | "columns">;
+export type LogSettings = Pick<Pipeline, "log" | "columns" | "archive">;
 
 export interface PipelinePortsOptions {
   readonly pipeline: string;
@@ -54,13 +59,15 @@ export function openWorkspacePorts(
 ): {
   /** Ports of one pipeline; close them before the workspace's. */
   portsOf(pipeline: PipelinePortsOptions): OpenPorts;
-  readonly common: Omit<Ports, "log" | "rules" | "shared">;
+  readonly common: Omit<Ports, "log" | "rules" | "shared" | "archive">;
   close(): Promise<void>;
 } {
   const open: Closing[] = [];
   const dataset = once(async (): Promise<Dataset> => {
     const { datasetDuckdb } = await import("./drivers/dataset/duckdb/driver.ts");
-    return datasetDuckdb();
+    const driver = datasetDuckdb({ remote: (place) => openObjects(config, place) });
+    open.push(driver);
+    return driver;
   });
   const registry = once(async (): Promise<Registry> => {
     if (config.mlflow !== null) {
@@ -123,7 +130,7 @@ function pipelinePorts(
   config: Config,
   options: PipelinePortsOptions,
   of: {
-    readonly common: Omit<Ports, "log" | "shared">;
+    readonly common: Omit<Ports, "log" | "shared" | "archive">;
     readonly stateFolder: () => Promise<void>;
     readonly store: () => Promise<SqlStore>;
   },
@@ -138,7 +145,11 @@ function pipelinePorts(
     const shared = config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS };
     const driver = createSqliteLog({
       file,
-      options: { ...(settings === null ? {} : logOptions(settings)), ...shared },
+      options: {
+        ...(settings === null ? {} : logOptions(settings)),
+        ...shared,
+        archivedOnly: archivePlace(config, settings) !== null,
+      },
     });
     open.push(driver);
     return driver;
@@ -149,6 +160,12 @@ function pipelinePorts(
     open.push(driver);
     return driver;
   });
+  const archive = once(async (): Promise<Archive | null> => {
+    const place = archivePlace(config, options.settings?.() ?? null);
+    if (place === null) return null;
+    const { archiveDuckDb } = await import("./drivers/archive/duckdb/driver.ts");
+    return { objects: await openObjects(config, placeBelow(place, options.pipeline)), files: archiveDuckDb() };
+  });
   const rules = once(async (): Promise<RuleStore> => {
     const { readFileRules } = await import("./drivers/rules/files/read.ts");
     const store = await of.store();
@@ -158,9 +175,25 @@ function pipelinePorts(
     return store.rules(options.pipeline);
   });
   return {
-    ports: { ...of.common, log, rules, ...(config.redis === null ? {} : { shared }) },
+    ports: { ...of.common, log, rules, archive, ...(config.redis === null ? {} : { shared }) },
     close: () => closeAll(open),
   };
+}
+
+/** Where the pipeline's transactions are archived: where the environment says, else where its file does; null: nowhere. */
+function archivePlace(config: Config, settings: Pick<Pipeline, "archive"> | null): string | null {
+  const place = config.archiveUrl ?? settings?.archive.to ?? null;
+  return place === null || isRemote(place) ? place : path.resolve(config.workspace, place);
+}
+
+/** Objects of a folder, or of a bucket (s3://…). */
+async function openObjects(config: Config, place: string): Promise<ObjectStore> {
+  if (!isRemote(place)) {
+    const { createFolderObjects } = await import("./drivers/objects/folder/driver.ts");
+    return createFolderObjects({ root: place, now: Date.now });
+  }
+  const { createS3Objects } = await import("./drivers/objects/s3/driver.ts");
+  return createS3Objects({ place: bucketPlace(place), login: s3Login(config) });
 }
 
 interface Closing {
@@ -189,6 +222,46 @@ export async function storeTables(config: Config, clock: Clock = systemClock): P
   }
   const { libsqlTables } = await import("./drivers/store/libsql/driver.ts");
   return libsqlTables({ file: storeFile(config), clock });
+}
+
+/** What a gateway needs of the world. */
+export interface GatewayParts {
+  /** Opened at its first use, and again while that fails: a gateway begins also where its ledger is away. */
+  readonly ledger: Ledger;
+  readonly spool: LedgerSpool;
+  readonly brains: Brains;
+  readonly keys: () => Promise<KeyStore>;
+  readonly clock: Clock;
+  close(): Promise<void>;
+}
+
+/** Errors: store.unwritable (the spool). */
+export async function openGateway(
+  config: Config,
+  given: { readonly urls: readonly URL[]; readonly onFault: (message: string) => void; readonly clock?: Clock },
+): Promise<GatewayParts> {
+  const { urls, onFault, clock = systemClock } = given;
+  const { httpBrains } = await import("./drivers/brain/http/driver.ts");
+  const { makePrivateFolder } = await import("./drivers/files/durable.ts");
+  await makePrivateFolder(config.stateDir).catch(() => {});
+  const { openSpool } = await import("./drivers/ledger/spool.ts");
+  const { laterLedger } = await import("./drivers/ledger/later.ts");
+  const spool = await openSpool(path.join(config.stateDir, "ledger-spool.ndjson"));
+  const store = laterLedger(() => openStore({ ...config, database: config.ledger }, clock, async () => {}));
+  return {
+    ledger: store.ledger,
+    spool,
+    brains: httpBrains({ urls, key: config.key, onFault }),
+    keys: async () => {
+      const { createFileKeys } = await import("./drivers/files/keys.ts");
+      return createFileKeys({ file: path.join(config.stateDir, "keys.json") });
+    },
+    clock,
+    async close() {
+      await store.close();
+      await spool.close();
+    },
+  };
 }
 
 function storeFile(config: Config): string {

@@ -1,7 +1,7 @@
 // The environment as it becomes configuration: what names an MLflow server or a Redis, and what is refused.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { loadConfig, registryName } from "../src/config.ts";
+import { loadConfig, registryName, s3Login } from "../src/config.ts";
 
 const mlflow = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment }).mlflow;
 const URI = "MLFLOW_TRACKING_URI";
@@ -123,6 +123,28 @@ test("Sentinels and clusters of Redis are refused by name", () => {
   }
 });
 
+test("the archive's place and the login of a bucket come from the environment, and no secret is shown", () => {
+  const load = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment });
+  expect(load({})).toMatchObject({ archiveUrl: null, s3: null });
+  expect(load({ SENTINEL_ARCHIVE_URL: "s3://bucket/prefix" }).archiveUrl).toBe("s3://bucket/prefix");
+  expect(load({ SENTINEL_ARCHIVE_URL: "archive" }).archiveUrl).toBe("archive");
+  for (const wrong of ["s3://", "gs://bucket/x", "https://user:s3cret@host/bucket"]) {
+    expect(() => load({ SENTINEL_ARCHIVE_URL: wrong }), wrong).toThrow(
+      expect.objectContaining({ code: "config.invalid" }),
+    );
+    expect(() => load({ SENTINEL_ARCHIVE_URL: wrong })).not.toThrow(/s3cret/);
+  }
+  const key = { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "s3cret" };
+  expect(s3Login(load(key))).toMatchObject({ endpoint: null, region: "us-east-1", sessionToken: undefined });
+  const all = { ...key, AWS_SESSION_TOKEN: "t", AWS_DEFAULT_REGION: "eu-west-1", AWS_ENDPOINT_URL: "http://h:1/" };
+  expect(s3Login(load(all))).toMatchObject({ endpoint: "http://h:1", region: "eu-west-1", sessionToken: "t" });
+  expect(s3Login(load({ ...all, AWS_ENDPOINT_URL_S3: "https://s:2", AWS_REGION: "x-1" }))).toMatchObject({
+    endpoint: "https://s:2",
+    region: "x-1",
+  });
+  expect(() => s3Login(load({ AWS_ACCESS_KEY_ID: "id" }))).toThrow(/no key/);
+});
+
 describe("SENTINEL_DATABASE_URL", () => {
   const database = (url: string) =>
     loadConfig({ workspace: "/w", environment: { SENTINEL_DATABASE_URL: url } }).database;
@@ -182,16 +204,13 @@ describe("SENTINEL_DATABASE_URL", () => {
 describe("variables that begin with SENTINEL_", () => {
   const load = (environment: Record<string, string>) => loadConfig({ workspace: "/w", environment });
 
-  test.each(["SENTINEL_KAFKA_BROKERS", "SENTINEL_ARCHIVE_URL"])(
-    "%s asks for a driver that is not built: refused, not left aside",
-    (name) => {
-      const refused = () => load({ [name]: "ana:s3cret@host" });
-      expect(refused).toThrow(expect.objectContaining({ code: "config.invalid" }));
-      expect(refused).toThrow(`${name} is set, but this version has no driver`);
-      expect(refused).not.toThrow(/s3cret/);
-      expect(load({ [name]: "" }).warnings).toEqual([]);
-    },
-  );
+  test.each(["SENTINEL_KAFKA_BROKERS"])("%s asks for a driver that is not built: refused, not left aside", (name) => {
+    const refused = () => load({ [name]: "ana:s3cret@host" });
+    expect(refused).toThrow(expect.objectContaining({ code: "config.invalid" }));
+    expect(refused).toThrow(`${name} is set, but this version has no driver`);
+    expect(refused).not.toThrow(/s3cret/);
+    expect(load({ [name]: "" }).warnings).toEqual([]);
+  });
 
   test.each([
     ["SENTINEL_REDIS_URI", "SENTINEL_REDIS_URL"],
@@ -242,4 +261,12 @@ describe("variables that begin with SENTINEL_", () => {
       );
     }
   });
+});
+test("the port for gRPC is a port or none, and the address that Kubernetes sets beside a service is none", () => {
+  const port = (text: string) => loadConfig({ workspace: "/w", environment: { SENTINEL_GRPC_PORT: text } }).grpcPort;
+  expect(["50051", " 0 ", "", "65535"].map(port)).toEqual([50051, 0, null, 65_535]);
+  expect(port("tcp://10.96.0.12:50051")).toBeNull();
+  for (const text of ["65536", "-1", "1.5", "grpc", "0x10", "127.0.0.1:50051"]) {
+    expect(() => port(text), text).toThrow(/SENTINEL_GRPC_PORT is/);
+  }
 });

@@ -177,10 +177,10 @@ describe("docs/configuration.md", () => {
   test("names every variable that the configuration reads, and no other", () => {
     const config = read("src/config.ts");
     const known = new Set([
-      ...[...config.matchAll(/environment\.([A-Z_]+)/g)].map((match) => match[1]),
+      ...[...config.matchAll(/environment\.([A-Z0-9_]+)/g)].map((match) => match[1]),
       ...[...config.matchAll(/^ {2}([A-Z]+_[A-Z_]+): "/gm)].map((match) => match[1]),
     ]);
-    const documented = rows.map(([name]) => /^`([A-Z_]+)`$/.exec(name)?.[1]).filter((name) => name !== undefined);
+    const documented = rows.map(([name]) => /^`([A-Z0-9_]+)`$/.exec(name)?.[1]).filter((name) => name !== undefined);
     expect(documented.sort()).toEqual([...known].sort());
   });
 });
@@ -211,9 +211,9 @@ describe("docs/troubleshooting.md", () => {
   test("names every code once, with its exit code and status, and no other", () => {
     const rows = tableRows(read("docs/troubleshooting.md")).filter(([code]) => code.startsWith("`"));
     expect(rows.map(([code]) => code.replaceAll("`", "")).sort()).toEqual(codes);
-    for (const [code, means, todo, exit, http] of rows) {
+    for (const [code, means, todo, exit, http, grpc] of rows) {
       const kind = ERROR_KINDS[code.replaceAll("`", "") as keyof typeof ERROR_KINDS];
-      expect([Number(exit), Number(http)], code).toEqual([kind.exit, kind.http]);
+      expect([Number(exit), Number(http), grpc], code).toEqual([kind.exit, kind.http, kind.grpc]);
       expect(Math.min(means.length, todo.length), code).toBeGreaterThan(15);
     }
     expect(Object.keys(ERROR_GUIDE).sort()).toEqual(codes);

@@ -1,13 +1,16 @@
 // Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
 
-/** Files that start MLflow, Redis, PostgreSQL, Prometheus, DVC or another Node, which scripts/setup-* install while the other tests run. */
+/** Files that start MLflow, Redis, PostgreSQL, Prometheus, an S3 server, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const OUTSIDE_TESTS: readonly string[] = [
   "test/deploy/image.test.ts",
   "test/deploy/prometheus.test.ts",
+  "test/drivers/objects/**",
   "test/drivers/registry/**",
   "test/drivers/state/**",
+  "test/grpc/clients.test.ts",
   "test/drivers/store/**",
   "test/journeys/**",
+  "test/lifecycle/archive/s3.test.ts",
   "test/lifecycle/lineage/lineage.test.ts",
   "test/lifecycle/push.test.ts",
   "test/lifecycle/verify.test.ts",

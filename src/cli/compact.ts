@@ -2,13 +2,14 @@
 import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { compact } from "../lifecycle/compact.ts";
+import { schemaIfThere } from "../lifecycle/data/schema-file.ts";
 import { durationOption, textOption } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const verb: Verb = {
   options: [
     ["--older-than <duration>", "predictions received longer ago than this, such as 30d"],
-    ["--out <folder>", "where the file goes (default: data/archive in the workspace)"],
+    ["--out <folder>", "write a file there (default: the pipeline's archive; data/archive where it has none)"],
   ],
   async run(context, { options }) {
     if (textOption(options, "olderThan") === undefined) {
@@ -18,9 +19,15 @@ export const verb: Verb = {
     }
     const age = durationOption(options, "olderThan", Number.NaN);
     const ports = context.ports();
-    const folder = textOption(options, "out") ?? path.join(context.config.workspace, "data", "archive");
+    const pipeline = context.pipeline();
     const before = ports.clock.now() - age;
-    const result = await compact(ports, { pipeline: context.pipeline(), before, folder });
+    const result = await compact(ports, {
+      pipeline,
+      schema: schemaIfThere(pipeline),
+      before,
+      folder: textOption(options, "out") ?? null,
+      otherwise: path.join(context.config.workspace, "data", "archive"),
+    });
     context.output.line(
       result.file === null
         ? `no prediction was received before ${new Date(before).toISOString()}`

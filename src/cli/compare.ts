@@ -31,6 +31,13 @@ export const verb: Verb = {
       output.heading(
         `${result.data.rows.toLocaleString("en")} rows of ${result.data.path} from ${from} on, which neither learned from`,
       );
+      const { models } = result.data;
+      const twins = (["champion", "candidate"] as const).filter((side) => models[side] === "twin");
+      if (twins.length > 0) {
+        output.line(
+          `  of the ${twins.join(" and the ")}, the judged twin: the refitted model has learned from these days, or no row is later`,
+        );
+      }
       showMetrics(output, result.data.metrics);
     }
     if (result.shadow === null) output.line("  no shadow records of this pair yet: `sentinel serve` makes them");

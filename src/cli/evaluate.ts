@@ -33,8 +33,13 @@ export const verb: Verb = {
     const { output } = context;
     const from = new Date(result.from).toISOString().slice(0, 10);
     output.heading(
-      `${pipeline.model} version ${result.version} on ${result.rows.toLocaleString("en")} rows from ${from} on`,
+      `${pipeline.model} version ${result.version}${result.model === "twin" ? ", the judged twin," : ""} on ${result.rows.toLocaleString("en")} rows from ${from} on`,
     );
+    if (result.model === "twin") {
+      output.line(
+        "  the table has too few rows later than what the refitted model learned from: these figures are its judged twin's",
+      );
+    }
     output.table([["metric", "value"], ...Object.entries(result.metrics).map(([key, value]) => [key, figure(value)])]);
     if (out !== undefined) output.line(`\n  metrics and curves: ${out}`);
     return { yes: true, json: result };

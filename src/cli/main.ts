@@ -29,6 +29,11 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./registry.ts"),
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  gateway: [
+    "in front of servers that score: an answer in time whatever they do, and a ledger",
+    () => import("./gateway.ts"),
+  ],
+  chaos: ["load on a gateway or server, and what became of each request", () => import("./chaos.ts")],
   rules: [
     "list, apply, add, stage, backtest, conflicts, suggest, compare, promote, rollback, history: SQL rules beside the model",
     () => import("./rules.ts"),
@@ -40,7 +45,11 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],
   retrain: ["on alarm, train a candidate (never a champion)", () => import("./retrain.ts")],
   replay: ["recompute logged vectors and scores, bit for bit", () => import("./replay.ts")],
-  compact: ["old predictions leave the log for a Parquet file", () => import("./compact.ts")],
+  archive: [
+    "write, list, compact, verify or expire: every decided transaction as Parquet by day",
+    () => import("./archive.ts"),
+  ],
+  compact: ["old predictions leave the log, once the archive or a Parquet file has them", () => import("./compact.ts")],
   explain: ["why a transaction was judged as it was, feature by feature", () => import("./explain.ts")],
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
 };

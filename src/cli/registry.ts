@@ -131,7 +131,8 @@ function historyRows(entry: JournalEntry): string[][] {
 }
 
 function gatesOf(version: ModelVersion): string {
-  return ["data", "training", "logic"]
+  const refit = "sentinel.gate.refit" in version.tags ? ["refit"] : [];
+  return ["data", "training", ...refit, "logic"]
     .map((gate) => `${gate} ${version.tags[`sentinel.gate.${gate}`] ?? "?"}`)
     .join(", ");
 }

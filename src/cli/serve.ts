@@ -1,14 +1,17 @@
-// `sentinel serve`: the HTTP server until SIGTERM or SIGINT, then a drain.
-import { readFileSync } from "node:fs";
+// `sentinel serve`: the HTTP server, and the gRPC door where one is asked for, until SIGTERM or SIGINT, then a drain.
+import path from "node:path";
 import { pino } from "pino";
-import { messageOf, SentinelError } from "../core/errors.ts";
+import { SentinelError } from "../core/errors.ts";
 import { fileSource, servedNames } from "../lifecycle/serve.ts";
 import type { PipelineSource } from "../online/pipelines.ts";
 import { pipelineNames } from "../pipeline/pipeline.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
 import { openWorkspacePorts } from "../wiring.ts";
+import { openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, textOption } from "./options.ts";
+import { packageRoot } from "./package-root.ts";
+import { startArchiver } from "./serve/archiver.ts";
 import { reporterIn } from "./serve/report.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
@@ -23,6 +26,8 @@ export const verb: Verb = {
     ],
     ["--port <n>", `port (default ${PORT_DEFAULT}; 0 takes a free one)`],
     ["--host <address>", "address to listen on (default 127.0.0.1; 0.0.0.0 for every interface)"],
+    ["--grpc-port <n>", "port for gRPC (default: none; 0 takes a free one)"],
+    ["--grpc-client-ca <file>", "gRPC clients must show a certificate of this authority, PEM; with --tls-cert"],
     ["--tls-cert <file>", "certificate and its chain, PEM; with --tls-key"],
     ["--tls-key <file>", "its private key, PEM"],
     ["--insecure", "on an address that others reach: ask nobody for a key although none exists"],
@@ -45,10 +50,15 @@ export const verb: Verb = {
       });
     }
     const tls = tlsOf(options);
+    const grpc = grpcOf(options, { tls, fallback: context.config.grpcPort });
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
-    const sourceOf = (name: string): PipelineSource =>
-      fileSource(workspace, name, (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }));
     const lines = openLogLines();
+    const logger = pino({ level }, lines.destination);
+    const sourceOf = (name: string): PipelineSource =>
+      fileSource(workspace, name, {
+        portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
+        archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
+      });
     try {
       const server = await createSeveral({
         sources: served.names.map(sourceOf),
@@ -58,7 +68,7 @@ export const verb: Verb = {
         // Pipelines that are named are all that is wanted.
         ...(named.length > 0 ? {} : { discover: () => pipelineNames(workspace).map(sourceOf) }),
         options: {
-          logger: pino({ level }, lines.destination),
+          logger,
           adminKey: context.config.adminKey,
           redactKey: context.config.redactKey,
           keys: context.config.keys,
@@ -69,19 +79,25 @@ export const verb: Verb = {
         },
       });
       const stopped = untilSignal();
-      const at = await server.start({ host, port, tls }).catch(async (error: unknown) => {
+      const open = async () => {
+        const grpcPort = grpc === null ? null : await attachGrpc(server, { host, ...grpc });
+        return { at: await server.start({ host, port, tls }), grpcPort };
+      };
+      const { at, grpcPort } = await open().catch(async (error: unknown) => {
         await server.stop();
         throw error;
       });
       const url = `${tls === undefined ? "http" : "https"}://${at.host}:${at.port}`;
-      context.output.line(`sentinel serves ${wordsOf(server)} on ${url} (docs at /docs; stop with Ctrl-C)`);
+      const also = grpcPort === null ? "" : ` and gRPC on ${at.host}:${grpcPort}`;
+      context.output.line(`sentinel serves ${wordsOf(server)} on ${url}${also} (docs at /docs; stop with Ctrl-C)`);
       for (const { name, fault } of server.pipelines.all()) {
         if (fault !== null) context.output.warn(`pipeline ${name} is not up: ${fault.message}; ${fault.hint}`);
       }
       const signal = await stopped;
       context.output.line(`${signal}: draining`);
       await server.stop();
-      return { yes: true, json: { host: at.host, port: at.port, stopped: signal } };
+      const more = grpcPort === null ? {} : { grpc_port: grpcPort };
+      return { yes: true, json: { host: at.host, port: at.port, ...more, stopped: signal } };
     } finally {
       lines.close();
       await close();
@@ -106,55 +122,33 @@ function announceOf(options: VerbOptions): number | undefined {
   throw new SentinelError("cli.usage", "--announce is longer than a minute", { hint: "--announce 5s" });
 }
 
-function tlsOf(options: VerbOptions): Tls | undefined {
-  const [cert, key] = [textOption(options, "tlsCert"), textOption(options, "tlsKey")];
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined) {
-    throw new SentinelError("cli.usage", "--tls-cert and --tls-key go together, and one is missing", {
-      hint: "--tls-cert server.crt --tls-key server.key",
+interface GrpcChoice {
+  readonly port: number;
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string | null } | null;
+}
+
+/** null: no gRPC. */
+function grpcOf(
+  options: VerbOptions,
+  { tls, fallback }: { readonly tls: Tls | undefined; readonly fallback: number | null },
+): GrpcChoice | null {
+  const asked = options.grpcPort !== undefined;
+  const port = asked ? integerOption(options, "grpcPort", { low: 0, high: 65_535, fallback: 0 }) : fallback;
+  const ca = textOption(options, "grpcClientCa");
+  if (ca !== undefined && (port === null || tls === undefined)) {
+    const missing = port === null ? "--grpc-port" : "--tls-cert and --tls-key";
+    throw new SentinelError("cli.usage", `--grpc-client-ca says whom gRPC lets in, and ${missing} is missing`, {
+      hint: "--grpc-port 50051 --tls-cert server.crt --tls-key server.key --grpc-client-ca clients.crt",
     });
   }
-  return { cert: pemIn(cert), key: pemIn(key) };
+  if (port === null) return null;
+  return { port, tls: tls === undefined ? null : { ...tls, clientCa: ca === undefined ? null : pemIn(ca) } };
 }
 
-function pemIn(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new SentinelError("config.invalid", `${file} cannot be read: ${messageOf(error)}`, {
-      hint: "name a PEM file that this user may read",
-      cause: error,
-    });
-  }
-}
-
-/** Lines of the log that wait for a standard error that is slow or full; beyond this many bytes new ones are dropped. */
-const LOG_BYTES_MAX = 8_388_608;
-
-/**
- * The log's lines on standard error. Where it takes no more (its reader left, its disk is full) they are lost, and the server goes on; `close`
- * gives up on those that wait there still, or the process would try to write them for ever.
- */
-function openLogLines(): { readonly destination: ReturnType<typeof pino.destination>; close(): void } {
-  const destination = pino.destination({ fd: 2, sync: false, maxLength: LOG_BYTES_MAX });
-  let failing = false;
-  destination.on("error", () => {
-    failing = true;
-  });
-  destination.on("write", () => {
-    failing = false;
-  });
-  return {
-    destination,
-    close: () => {
-      if (failing) destination.destroy();
-    },
-  };
-}
-
-/** Settles at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function untilSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
-  });
+/** Its code is loaded only here: a server without gRPC has none of it. */
+async function attachGrpc(server: SentinelServer, at: GrpcChoice & { readonly host: string }): Promise<number> {
+  const { openGrpc } = await import("../grpc/door.ts");
+  const protoFolder = path.join(packageRoot(), "proto");
+  const { port } = await server.attach(at.host, (parts) => openGrpc(parts, { ...at, protoFolder }));
+  return port;
 }

@@ -4,6 +4,7 @@ import { CANDIDATE } from "../core/alias.ts";
 import { mean } from "../core/stats.ts";
 import { writeResults } from "../lifecycle/data/result-files.ts";
 import { TUNE_MAX, type Tuning, train, trainResults } from "../lifecycle/train.ts";
+import type { RefitFacts } from "../online/bundle.ts";
 import type { ModelVersion } from "../ports/registry.ts";
 import { candidateOption, forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
 import { checkOutFolder } from "./out.ts";
@@ -30,6 +31,7 @@ export const verb: Verb = {
     ["--data <file>", "CSV, Parquet or NDJSON with labels (default: the pipeline's source)"],
     ["--seed <n>", "seed of every random draw (default: the pipeline's)"],
     ["--tune <n>", "first try n sets of parameters on earlier days, and use the best"],
+    ["--refit", "serve the model once more trained on all days with matured labels; the judged one stays beside it"],
     ["--as <alias>", "candidate-NAME: shadow beside the candidate, instead of taking its place (default: candidate)"],
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
@@ -55,6 +57,7 @@ export const verb: Verb = {
       threads: config.threads,
       seed,
       tune,
+      ...(options.refit === true ? { refit: true } : {}),
       as,
       forced,
       verb: "train",
@@ -85,13 +88,17 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
   const { metrics, champion, fitted, tuning, untuned } = result;
   if (tuning !== null) showTuning(output, tuning);
   if (metrics === null || fitted === null) return;
-  output.heading("on the evaluation slice, which nothing else saw");
+  output.heading(
+    result.refit === null
+      ? "on the evaluation slice, which nothing else saw"
+      : "the judged model on the evaluation slice, which nothing else of it saw",
+  );
   output.table([
     [
       "metric",
       "candidate",
       ...(untuned === null ? [] : ["untuned"]),
-      ...(champion === null ? [] : [`champion v${champion.version}`]),
+      ...(champion === null ? [] : [`champion v${champion.version}${champion.model === "twin" ? " (judged)" : ""}`]),
     ],
     ...SHOWN.filter((key) => key in metrics).map((key) => [
       key,
@@ -115,8 +122,15 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
     .slice(0, FEATURES_SHOWN)
     .map(({ name, gain }) => `${name} ${(100 * gain).toFixed(0)} %`);
   if (top.length > 0) output.line(`  what the trees look at: ${top.join(", ")}`);
+  if (result.refit !== null) output.line(`  ${refitText(result.refit)}`);
   const seconds = Object.entries(result.seconds).map(([name, value]) => `${name} ${value.toFixed(1)} s`);
   output.line(`  ${fitted.rounds > 0 ? `${fitted.rounds} trees; ` : ""}${seconds.join(", ")}`);
+}
+
+/** Which model serves, and what is known of it. */
+function refitText({ from, to, rows, frauds, unseenRows, scoreShift, alertAgreement }: RefitFacts): string {
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+  return `refitted: what serves has learned from ${rows.toLocaleString("en")} transactions (${frauds.toLocaleString("en")} frauds), ${day(from)} … ${day(to)}; no figure above is its own. On ${unseenRows.toLocaleString("en")} newer rows that neither has seen, its scores are shifted by a PSI of ${figure(scoreShift)} before calibration, and ${(100 * alertAgreement).toFixed(0)} % of the highest rows are the same`;
 }
 
 /** The best trials, and the pipeline's own parameters wherever they came. */

@@ -9,6 +9,23 @@ export interface ErrorAdvice {
 
 /** Every code once. The message of an error names the case; this is what all cases of a code share. */
 export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
+  "archive.foreign": {
+    meaning:
+      "The archive holds more of this prediction log than the log itself: the log was put back from an older copy",
+    todo: "Archive to another place from now on (`archive.to`, `SENTINEL_ARCHIVE_URL`); both places can be read together.",
+  },
+  "archive.unreachable": {
+    meaning: "The object store of an archive or a table did not answer, also not when it was asked again",
+    todo: "Nothing is lost: what is not archived stays in the prediction log and is tried again. See that the store is up and `AWS_ENDPOINT_URL_S3` right.",
+  },
+  "archive.unreadable": {
+    meaning: "A file of an archive, or an object, is gone, damaged or may not be read",
+    todo: "Run the command again: a compaction may have replaced the file meanwhile. Else put it back from a copy.",
+  },
+  "archive.unwritable": {
+    meaning: "An archive's folder or bucket takes no files: it is full, missing, or this user may not write",
+    todo: "Make room, or correct the permissions; the archive goes on by itself, and until then the prediction log keeps everything.",
+  },
   "bug.unexpected": {
     meaning: "Sentinel met a case that its authors did not think of",
     todo: "Report it, with the stack that was printed or logged and the command or request that caused it.",

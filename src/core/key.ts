@@ -95,3 +95,12 @@ function isRate(value: unknown): boolean {
   const { perSecond, burst } = (value ?? {}) as Partial<RateLimit>;
   return [perSecond, burst].every((count) => typeof count === "number" && count > 0 && count <= RATE_MAX);
 }
+
+/** The key that a request carries: that of X-API-Key, else of an Authorization header. */
+export function bearerIn(
+  apiKey: string | readonly string[] | null | undefined,
+  authorization: string | null | undefined,
+): string | null {
+  if (typeof apiKey === "string") return apiKey;
+  return /^Bearer +(\S+)\s*$/i.exec(authorization ?? "")?.[1] ?? null;
+}

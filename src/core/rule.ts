@@ -86,6 +86,8 @@ export interface RuleOutcome extends RuleDecision {
   readonly shadow: readonly string[];
   /** Rules that could not be asked: their features were not warm, the model gave no score, or they failed. */
   readonly unready: number;
+  /** The review rule that would have decided, had the model not blocked; absent where there is none. */
+  readonly overruled?: string;
   /** True where the features of windows were not there to read. */
   readonly cold?: true;
   /** True where the rules were those of another model's features, for a moment: then they asked no model. */

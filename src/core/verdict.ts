@@ -11,7 +11,7 @@ export interface Check {
   readonly reason?: string;
 }
 
-export type GateName = "data" | "training" | "logic" | "promotion" | "rollback" | "rule";
+export type GateName = "data" | "training" | "refit" | "logic" | "promotion" | "rollback" | "rule";
 export type VerdictWord = "pass" | "fail" | "PROMOTE" | "HOLD" | "REJECT";
 
 export interface Verdict {

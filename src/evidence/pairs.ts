@@ -33,6 +33,8 @@ export interface PairColumns {
   readonly truncated: boolean;
   /** Pairs left out because a score was not finite or a decision unknown. */
   readonly unusable: number;
+  /** Pairs left out because one of the models has learned from days that late. */
+  readonly learned: number;
 }
 
 /** About 110 bytes per row, twice that while reading. */
@@ -41,14 +43,23 @@ export const PAIRS_MAX = 2_000_000;
 /** Reads pairs in order of time until they end, and keeps the newest `rowsMax`: what the models do now is what is asked. */
 export async function collectPairs(
   pairs: AsyncIterable<ShadowPair> | Iterable<ShadowPair>,
-  options: { readonly rowsMax?: number } = {},
+  options: {
+    readonly rowsMax?: number;
+    /** Event time before which a model of the two has learned: such pairs are no evidence (default −∞). */
+    readonly learnedUpTo?: number;
+  } = {},
 ): Promise<PairColumns> {
-  const { rowsMax = PAIRS_MAX } = options;
+  const { rowsMax = PAIRS_MAX, learnedUpTo = Number.NEGATIVE_INFINITY } = options;
   const cells = new Newest(rowsMax);
   const cards = new Map<string, number>();
   const versions = new Set<string>();
   let unusable = 0;
+  let learned = 0;
   for await (const pair of pairs) {
+    if (pair.time < learnedUpTo) {
+      learned++;
+      continue;
+    }
     if (!isUsable(pair)) {
       unusable++;
       continue;
@@ -77,6 +88,7 @@ export async function collectPairs(
     championVersions: [...versions],
     truncated: cells.truncated,
     unusable,
+    learned,
   };
 }
 

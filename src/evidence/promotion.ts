@@ -189,7 +189,7 @@ function maturityFindings(report: ShadowReport, policy: PromotionPolicy): Findin
     finding(frauds >= policy.fraudsMin ? "yes" : "unsure", "matured frauds", {
       observed: `${frauds} (and ${pending} provisional)`,
       required: `at least ${policy.fraudsMin}`,
-      reason: `matured frauds: ${frauds} of ${policy.fraudsMin}, ${policy.fraudsMin - frauds} more are needed (${pending} are maturing)${daysUntil(report, policy)}`,
+      reason: `matured frauds: ${frauds} of ${policy.fraudsMin}, ${policy.fraudsMin - frauds} more are needed (${pending} are maturing)${daysUntil(report, policy)}${learnedWords(report)}`,
     }),
     finding(days >= policy.daysMin ? "yes" : "unsure", "matured days", {
       observed: days.toFixed(1),
@@ -197,6 +197,12 @@ function maturityFindings(report: ShadowReport, policy: PromotionPolicy): Findin
       reason: `matured days: ${days.toFixed(1)} of ${policy.daysMin}, so it is too early to judge`,
     }),
   ];
+}
+
+function learnedWords({ learned }: ShadowReport): string {
+  return learned === 0
+    ? ""
+    : `; ${learned} transactions do not count, because one of the two models has learned from their days`;
 }
 
 /** Matured frauds, or what they are worth where some stand for others. */

@@ -42,6 +42,8 @@ export interface ShadowReport {
   readonly championVersions: readonly string[];
   readonly truncated: boolean;
   readonly unusable: number;
+  /** Pairs of days that one of the two has learned from; they count for nothing. */
+  readonly learned: number;
   /** Counts; rows: champion's decision, columns: candidate's; approve, review, block. */
   readonly agreement: readonly (readonly number[])[];
   readonly agreementShare: number;
@@ -98,6 +100,7 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
     championVersions: pairs.championVersions,
     truncated: pairs.truncated,
     unusable: pairs.unusable,
+    learned: pairs.learned,
     ...agreementOf(pairs),
     alertRate:
       pairs.rows === 0

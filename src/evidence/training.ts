@@ -66,6 +66,8 @@ export function trainingGate(input: {
   readonly undecided?: "refuse" | "shadow";
   /** Share of the rows that the candidate's own thresholds flag; absent where it has none yet. */
   readonly alertRate?: number;
+  /** Rows from days that the champion learned from: they flatter it (default 0). */
+  readonly championSeen?: number;
   readonly seed: number;
   readonly policy?: Partial<TrainingPolicy>;
 }): TrainingGate {
@@ -116,6 +118,7 @@ export function trainingGate(input: {
   const checks = [enough, ...all.map((one) => checkOf(one, input.undecided ?? "refuse"))];
   if (fair === null) checks.push(noChampion());
   else if (!comparable) checks.push(nothingUnlearned(fraudsIn(fair.y), policy));
+  if (champion !== null && (input.championSeen ?? 0) > 0) checks.push(championSaw(input.championSeen!, y.length));
   if (input.alertRate === 0) checks.push(noAlerts());
   return {
     verdict: verdictOf("training", checks),
@@ -209,6 +212,16 @@ function nothingUnlearned(frauds: number, { fraudsMin }: TrainingPolicy): Check 
 
 function fraudsIn(y: Uint8Array): number {
   return y.reduce((sum, label) => sum + label, 0);
+}
+
+/** No hindrance: whoever beats a champion on rows that it has seen is better still. */
+function championSaw(seen: number, rows: number): Check {
+  return {
+    name: "champion's days",
+    passed: true,
+    observed: `the champion may have learned from ${seen} of these ${rows} rows, which flatters it`,
+    required: "days that are new to both",
+  };
 }
 
 function noChampion(): Check {

@@ -1,19 +1,26 @@
-// Compact: the log's old predictions become one Parquet file, and the log forgets them.
+// Compact: the log's old predictions are in the archive, or become one Parquet file where there is none, and the log forgets them.
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { PRIVATE_FOLDER_MODE } from "../core/private.ts";
 import type { Column, Table } from "../core/table.ts";
-import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { OldRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import { type ArchiveInput, archiveNow } from "./archive/write.ts";
 
 export interface CompactResult {
-  /** null: nothing is as old as that. */
+  /** The file, or the archive that has them; null: nothing is as old as that. */
   readonly file: string | null;
   readonly predictions: number;
   /** Those among them that had a label. */
   readonly labelled: number;
+}
+
+export interface CompactInput extends ArchiveInput {
+  readonly before: number;
+  /** Where a file is to go; null: into the archive of the pipeline, and `otherwise` where it has none. */
+  readonly folder: string | null;
+  readonly otherwise: string;
 }
 
 /** Rows in memory at a time. */
@@ -21,15 +28,15 @@ const BATCH_ROWS = 10_000;
 const INTEGERS = ["sequence", "fraud", "degraded", "applied"];
 
 /**
- * Writes predictions received before an instant, each with the label known last, to `folder`, and only when the file is there whole
- * removes them from the log, with their labels and shadows. Errors: log.*, dataset.unwritable.
+ * Predictions received before an instant leave the log, with their labels and shadows, once they are kept elsewhere: in the archive, which gets what
+ * it has not yet, or as one file with the label known last of each. Errors: log.*, dataset.unwritable, archive.*.
  */
-export async function compact(
-  ports: Ports,
-  input: { readonly pipeline: Pipeline; readonly before: number; readonly folder: string },
-): Promise<CompactResult> {
-  const { pipeline, before, folder } = input;
+export async function compact(ports: Ports, input: CompactInput): Promise<CompactResult> {
+  const { pipeline, before } = input;
   const log = await ports.log();
+  const archive = input.folder === null ? ((await ports.archive?.()) ?? null) : null;
+  if (archive !== null) return await forgetArchived(ports, { ...input, where: archive.objects.where });
+  const folder = input.folder ?? input.otherwise;
   let first: number | null = null;
   for await (const { record } of log.old(before)) {
     first = record.sequence;
@@ -58,6 +65,19 @@ export async function compact(
     );
   }
   return { file, predictions: rows, labelled };
+}
+
+/** The archive has every entry before the log forgets one: no second file says the same. */
+async function forgetArchived(ports: Ports, input: CompactInput & { readonly where: string }): Promise<CompactResult> {
+  const log = await ports.log();
+  let [labelled, predictions] = [0, 0];
+  for await (const { label } of log.old(input.before)) {
+    predictions++;
+    if (label !== null) labelled++;
+  }
+  if (predictions === 0) return { file: null, predictions: 0, labelled: 0 };
+  await archiveNow(ports, input);
+  return { file: input.where, predictions: await log.forget(input.before), labelled };
 }
 
 async function* batches(

@@ -11,10 +11,11 @@ import type { Matrix } from "../ml/matrix.ts";
 import { loadVersion, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
+import { judgeable, type ModelWord } from "./data/judge-by.ts";
 import type { Source } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { reportOf } from "./promote.ts";
-import { judgedRows, readData, reportUnlabelled, rowsToJudge } from "./train.ts";
+import { judgedRows, readData, reportUnlabelled } from "./train.ts";
 
 export interface CompareResult {
   readonly champion: string;
@@ -22,6 +23,8 @@ export interface CompareResult {
   /** On rows later than what either learned from; null without a table. */
   readonly data: {
     readonly path: string;
+    /** Which model of each version has learned from earlier days only. */
+    readonly models: { readonly champion: ModelWord; readonly candidate: ModelWord };
     readonly from: number;
     readonly rows: number;
     readonly metrics: LabelledMetrics | null;
@@ -83,16 +86,17 @@ async function onData(
     readonly candidate: Scorer;
   },
 ): Promise<CompareResult["data"]> {
-  const { pipeline, champion, candidate, path } = given;
-  const alike = readAlike(champion.plan, candidate.plan);
+  const { pipeline, path } = given;
+  const plans = { champion: given.champion.plan, candidate: given.candidate.plan };
+  const alike = readAlike(plans.champion, plans.candidate);
   const source = await readData(ports, pipeline, {
     path,
-    plans: alike ? [champion.plan, candidate.plan] : [champion.plan],
+    plans: alike ? [plans.champion, plans.candidate] : [plans.champion],
   });
-  const others = alike ? source : await readData(ports, pipeline, { path, plans: [candidate.plan] });
+  const others = alike ? source : await readData(ports, pipeline, { path, plans: [plans.candidate] });
   reportUnlabelled(ports, source, pipeline);
-  const from = Math.max(champion.manifest.learnedUpTo, candidate.manifest.learnedUpTo) + pipeline.labels.delayMs;
-  const rows = rowsToJudge(source, pipeline, from);
+  const { scorers, from, rows } = judgeable(source, pipeline, [given.champion, given.candidate]);
+  const [champion, candidate] = scorers.map(({ scorer }) => scorer);
   if (rows.length === 0) {
     throw new SentinelError(
       "lifecycle.not-enough-data",
@@ -121,5 +125,11 @@ async function onData(
       reviewCost: pipeline.decisions.reviewCost,
     },
   );
-  return { path, from, rows: rows.length, metrics };
+  return {
+    path,
+    models: { champion: scorers[0].model, candidate: scorers[1].model },
+    from,
+    rows: rows.length,
+    metrics,
+  };
 }

@@ -6,6 +6,7 @@ import { DAY_MS } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { journalHash, verifyJournal } from "../core/journal.ts";
 import { OTHERS_MODE } from "../core/private.ts";
+import { isRemote } from "../core/remote.ts";
 import { fieldFault } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
 import { readLives } from "../online/states.ts";
@@ -311,5 +312,5 @@ function isFile(source: string): boolean {
 /** Whether a pipeline's source is there; what a pattern means is seen when it is read. */
 function isThere(source: string): boolean {
   if (existsSync(source)) return true;
-  return source.split(",").every((place) => /[*?]/.test(place) || existsSync(place));
+  return source.split(",").every((place) => isRemote(place) || /[*?]/.test(place) || existsSync(place));
 }

@@ -7,14 +7,17 @@ import { loadVersion, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Registry } from "../ports/registry.ts";
+import { judgeable, type ModelWord } from "./data/judge-by.ts";
 import { curveCsv, metricsJson, type ResultFiles } from "./data/result-files.ts";
 import { vectorsOf } from "./data/vectors.ts";
-import { judgedRows, type Metrics, metricsOf, readData, reportUnlabelled, rowsToJudge } from "./train.ts";
+import { judgedRows, type Metrics, metricsOf, readData, reportUnlabelled } from "./train.ts";
 
 export interface EvaluateResult {
   readonly version: string;
   readonly bundle: string;
   readonly path: string;
+  /** The model that serves, or its judged twin where the table has no later days than those that the refitted model learned from. */
+  readonly model: ModelWord;
   /** Event time of the first row judged: what the version learned from, and the days whose labels it could not know, lie before. */
   readonly from: number;
   readonly rows: number;
@@ -39,11 +42,11 @@ export async function evaluateVersion(
   const { model } = pipeline;
   const registry = await ports.registry();
   const version = input.to ?? (await versionOf(registry, model, input.trained));
-  const scorer = await loadVersion(registry, { model, version });
-  const source = await readData(ports, pipeline, { path, plans: [scorer.plan] });
+  const loaded = await loadVersion(registry, { model, version });
+  const source = await readData(ports, pipeline, { path, plans: [loaded.plan] });
   reportUnlabelled(ports, source, pipeline);
-  const from = scorer.manifest.learnedUpTo + pipeline.labels.delayMs;
-  const rows = rowsToJudge(source, pipeline, from);
+  const { scorers, from, rows } = judgeable(source, pipeline, [loaded]);
+  const [{ scorer, model: judgedModel }] = scorers;
   if (rows.length === 0) {
     throw new SentinelError(
       "lifecycle.not-enough-data",
@@ -58,6 +61,7 @@ export async function evaluateVersion(
   return {
     version,
     bundle: scorer.bundle,
+    model: judgedModel,
     path,
     from,
     rows: rows.length,

@@ -4,6 +4,7 @@ import path from "node:path";
 import { stringify } from "yaml";
 import { DAY_MS } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { isRemote } from "../core/remote.ts";
 import type { FeatureDef } from "../features/definition.ts";
 import { checkSpec } from "../features/spec.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -159,7 +160,10 @@ function withoutLeaks(guesses: Guesses, profiles: readonly Profile[]): Guesses {
 /** A table of coarse times is split at them; a short one does not wait for labels as long. */
 function pipelineText({ guesses, fraudRate, spanMs }: Shape, { path: file, workspace, name }: InspectInput): string {
   const { id, time, amount, card, label } = guesses;
-  const sources = file.split(",").map((one) => path.relative(workspace, path.resolve(one.trim())));
+  const sources = file
+    .split(",")
+    .map((one) => one.trim())
+    .map((one) => (isRemote(one) ? one : path.relative(workspace, path.resolve(one))));
   const wait = waitOf(spanMs);
   const unknown = typeof label.role !== "string" && label.role.unknown !== undefined;
   const rounded = (share: number): number => Number(share.toPrecision(2));

@@ -16,6 +16,7 @@ import type { Coverage, ShadowPair } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry, Registry } from "../ports/registry.ts";
 import { schemaIfThere } from "./data/schema-file.ts";
+import { learnedUpTo } from "./learned.ts";
 import { rulesFor } from "./promotion-rules.ts";
 
 /** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
@@ -28,6 +29,8 @@ export interface PromoteInput {
   readonly actor: string;
   readonly forced: string | null;
   readonly seed: number;
+  /** Only asks: nothing is written, not even what a killed process left unfinished (default false). */
+  readonly dryRun?: boolean;
   /** Proves that the version can be served; throws where it cannot. */
   readonly load?: typeof loadVersion;
 }
@@ -45,9 +48,9 @@ export interface PromoteResult {
 
 /** Weighs the evidence for a version and promotes it on PROMOTE, or when forced. */
 export async function promote(ports: Ports, input: PromoteInput): Promise<PromoteResult> {
-  const { pipeline } = input;
+  const { pipeline, dryRun = false } = input;
   const registry = await ports.registry();
-  const completed = await registry.recover(pipeline.model);
+  const completed = dryRun ? null : await registry.recover(pipeline.model);
   const aliases = await registry.aliases(pipeline.model);
   const to = versionBehind(aliases, input.to ?? CANDIDATE) ?? null;
   if (to === null) {
@@ -72,7 +75,7 @@ export async function promote(ports: Ports, input: PromoteInput): Promise<Promot
   const fixed = rulesFor(tags, pipeline);
   const { verdict, report, policy } = await weigh(ports, { pipeline, from, to, own, fixed, seed: input.seed });
   const overridable = own.every(({ name, passed }) => passed || !UNYIELDING.includes(name));
-  if (!isYes(verdict) && (input.forced === null || !overridable)) {
+  if (dryRun || (!isYes(verdict) && (input.forced === null || !overridable))) {
     return { verdict, from, to, moved: false, overridable, report, journal: null };
   }
   const journal = await recordMove(ports, {
@@ -205,7 +208,10 @@ export async function reportOf(
   const { card, amount } = pipeline.columns;
   const options = { card, amount, newest: PAIRS_MAX };
   const logged = pairsAgainst(log.pairs(given.version, options), given.championVersion);
-  const pairs = await collectPairs(given.turned === true ? turned(logged) : logged);
+  const versions = [given.version, given.championVersion];
+  const pairs = await collectPairs(given.turned === true ? turned(logged) : logged, {
+    learnedUpTo: await learnedUpTo(await ports.registry(), { model: pipeline.model, versions }),
+  });
   return shadowReport(pairs, {
     // Maturity runs on the clock of event time: replayed traffic ages as it did when it was live. One wrong date does not move it.
     now: given.now ?? busyDays(pairs.time).until ?? Number.NaN,
@@ -307,7 +313,9 @@ async function ownChecks(
 /** The gates a version passed when it was made, from its tags. */
 async function gateTags(registry: Registry, pipeline: Pipeline, version: string): Promise<Check[]> {
   const { tags } = await registry.version(pipeline.model, version);
-  return ["training", "logic"].map((gate) => {
+  // Only a version that serves a refitted model was asked the third.
+  const asked = ["training", ...("sentinel.gate.refit" in tags ? ["refit"] : []), "logic"];
+  return asked.map((gate) => {
     const word = tags[`sentinel.gate.${gate}`] ?? "not judged";
     return {
       name: `${gate} gate`,

@@ -11,7 +11,7 @@ import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
 import { type InputReport, InputTally } from "../features/trained-inputs.ts";
 import { ReviewBudget } from "../online/adapt.ts";
-import { type Explorer, explorerOf } from "../online/explore.ts";
+import { drawnBeside, type Explorer, explorerOf } from "../online/explore.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import {
   anchorsOf,
@@ -305,7 +305,8 @@ function compareDecision(
   }
   tally.draws.compared++;
   const drawn = explorer.draw(on.transaction);
-  tally.decision(transactionId, { logged: decision, replayed: drawn?.decision ?? "block" });
+  const replayed = drawn === null ? "block" : drawnBeside(drawn.decision, rules);
+  tally.decision(transactionId, { logged: decision, replayed });
   tally.value({
     transactionId,
     feature: "(propensity)",

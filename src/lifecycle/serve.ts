@@ -4,9 +4,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SentinelError } from "../core/errors.ts";
 import type { OpenPipeline, PipelineSource } from "../online/pipelines.ts";
 import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import type { ArchiveStatus } from "../ports/archive.ts";
 import type { Ports } from "../ports/ports.ts";
 import { loadSchema } from "./data/schema-file.ts";
 import { applyFirst, rulesFileOf, rulesNow } from "./rules.ts";
+
+/** Archives what a pipeline decides from now on, in another thread; `stop` waits for what was decided last. */
+export type ArchiverOf = (pipeline: Pipeline) => { status(): ArchiveStatus; stop(): Promise<void> };
 
 /** Makes the ports of one pipeline, and closes what they opened. */
 export type PortsOf = (pipeline: Pipeline) => { readonly ports: Ports; close(): Promise<void> };
@@ -35,22 +39,32 @@ export function servedNames(
 }
 
 /** A pipeline file as a source of an engine. */
-export function fileSource(workspace: string, name: string, portsOf: PortsOf): PipelineSource {
-  return { name, from: "file", open: () => withoutFolder(workspace, () => openFile(workspace, name, portsOf)) };
+export function fileSource(workspace: string, name: string, make: Makers): PipelineSource {
+  return { name, from: "file", open: () => withoutFolder(workspace, () => openFile(workspace, name, make)) };
 }
 
-async function openFile(workspace: string, name: string, portsOf: PortsOf): Promise<OpenPipeline> {
+/** What a pipeline is opened with. */
+export interface Makers {
+  readonly portsOf: PortsOf;
+  readonly archiverOf: ArchiverOf;
+}
+
+async function openFile(workspace: string, name: string, { portsOf, archiverOf }: Makers): Promise<OpenPipeline> {
   const pipeline = loadPipeline(workspace, name);
   const schema = loadSchema(pipeline);
   const { ports, close } = portsOf(pipeline);
   try {
     await firstRules(ports, pipeline);
+    const isArchived = ((await ports.archive?.()) ?? null) !== null;
     const lock = await lockServing(ports, `serve-${name}`);
+    const archiver = isArchived ? archiverOf(pipeline) : null;
     return {
       ports,
       pipeline,
       schema,
+      ...(archiver === null ? {} : { archive: archiver.status }),
       async close() {
+        await archiver?.stop();
         await close().finally(() => lock.release());
       },
     };

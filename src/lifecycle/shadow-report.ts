@@ -10,6 +10,7 @@ import { DISAGREEMENTS_MAX, disagreementOf, Largest } from "../online/shadow.ts"
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { PredictionLog, PredictionRecord, ShadowPair } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import { learnedUpTo } from "./learned.ts";
 
 /** What is asked, as plain data: a thread may get it. */
 export interface ShadowReportRequest {
@@ -78,7 +79,9 @@ export async function reportShadows(
     const { model: _, card, amount, ...how } = settings;
     const apart = new Largest<ShadowPair>(DISAGREEMENTS_MAX);
     const logged = pairsAgainst(log.pairs(version, { newest: PAIRS_MAX, card, amount }), champion);
-    const pairs = await collectPairs(watched(logged, apart));
+    const versions = champion === null ? [version] : [champion, version];
+    const learned = await learnedUpTo(await ports.registry(), { model: settings.model, versions });
+    const pairs = await collectPairs(watched(logged, apart), { learnedUpTo: learned });
     const ledger = coverage.find((one) => one.version === version);
     const report = shadowReport(pairs, { ...how, now: request.now, resamples: RESAMPLES });
     candidates.push({

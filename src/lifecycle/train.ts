@@ -22,7 +22,6 @@ import {
   type Source,
   spanText,
   timesOf,
-  UNLABELLED,
   unlabelledText,
 } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
@@ -33,7 +32,8 @@ import { evaluate, flatParameters, judge, judgedRows, shippedOf } from "./train/
 import { columnKinds } from "./train/kinds.ts";
 import { learnedSpec } from "./train/learn-spec.ts";
 import { logRun, register, saveState } from "./train/record.ts";
-import { continueModels, NEWEST_ROWS_MIN, refit } from "./train/refit.ts";
+import { refit } from "./train/refit.ts";
+import { continueModels, NEWEST_ROWS_MIN, renew } from "./train/renew.ts";
 import { splitAfter, splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
 import type { Shipped } from "./train/trained.ts";
@@ -45,7 +45,7 @@ export { type Metrics, metricsOf } from "./train/evaluate.ts";
 export { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf } from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
-export { NEWEST_ROWS_MIN } from "./train/refit.ts";
+export { NEWEST_ROWS_MIN } from "./train/renew.ts";
 export { trainResults } from "./train/results.ts";
 export type { Split } from "./train/split.ts";
 export type { Recipe, TrainInput, TrainResult, TrainStep } from "./train/task.ts";
@@ -116,13 +116,25 @@ export async function makeCandidate(
   const untuned = isTuned ? judgeUntuned(await fitBy(pipeline), basis, pipeline.decisions) : null;
   if (isTuned) watch.lap("untuned");
   const newest = newestOf(asked, plan);
-  // What becomes of a wish to refit is known before anything is written.
+  // What becomes of a wish to learn all days is known before anything is written.
   const described = recipe === undefined ? input : { ...input, recipe: { ...recipe, refit: newest !== null } };
-  const trained = await evaluate(ports, basis, { input: described, fitted, champion });
+  // A retraining renews its model in its own way, against the newest answers.
+  const again =
+    input.verb === "import" || recipe !== undefined || !(asked.refit ?? pipeline.training.refit)
+      ? null
+      : await refit(ports, basis, {
+          judged: fitted,
+          kinds,
+          pipeline: input.pipeline,
+          openMs: openMsOf(asked),
+          threads,
+        });
+  if (again !== null) watch.lap("refit");
+  const trained = await evaluate(ports, basis, { input: described, fitted, champion, refit: again });
   onStep?.("judge");
   const ship = async (at: Matrix): Promise<Shipped> => {
-    const again = await refit(x, labels, { ...fitInput, pipeline: input.pipeline, fitted, times, newest: at });
-    return shippedOf(basis, { fitted: again, newest: at });
+    const renewed = await renew(x, labels, { ...fitInput, pipeline: input.pipeline, fitted, times, newest: at });
+    return shippedOf(basis, { fitted: renewed, newest: at });
   };
   const judged = await judge(ports, basis, {
     champion,
@@ -132,20 +144,22 @@ export async function makeCandidate(
     undecided: asked.verb === "retrain" ? "shadow" : "refuse",
   });
   watch.lap("evaluate");
-  const verdicts = [data, judged.training, judged.logic];
+  const verdicts = [data, judged.training, ...(again === null ? [] : [again.verdict]), judged.logic];
   const lineage = { ...began, parameters: trained.provenance.parameters };
   const outcome = {
     verdicts,
     metrics: trained.metrics,
     champion: judged.champion,
     fitted: shown(fitted),
+    refit: again?.facts ?? null,
     tuning,
     untuned,
     importance: trained.importance,
     lineage,
   };
   // The logic gate has no override: a bundle that misbehaves may not even shadow.
-  const refused = !isYes(judged.logic) || (!isYes(judged.training) && input.forced === null);
+  const isRefused = [judged.training, ...(again === null ? [] : [again.verdict])].some((verdict) => !isYes(verdict));
+  const refused = !isYes(judged.logic) || (isRefused && input.forced === null);
   onStep?.("run");
   const runId = await logRun(ports, { input, trained, verdicts, registry, lineage, refused });
   if (tuning !== null) await logTrials(ports, { registry, pipeline, parent: runId, tuning, lineage });
@@ -238,15 +252,6 @@ function reportDoubts(
   for (const text of [lackingText(source, plan), ahead]) if (text !== null) ports.report.line(text);
 }
 
-/** The rows from a time on whose truth counts. */
-export function rowsToJudge(source: Source, pipeline: Pipeline, from: number): Int32Array {
-  const times = timesOf(source.table, pipeline);
-  const labels = labelsOf(source.table, pipeline);
-  const rows: number[] = [];
-  for (let row = 0; row < times.length; row++) if (times[row] >= from && labels[row] !== UNLABELLED) rows.push(row);
-  return Int32Array.from(rows);
-}
-
 /** Asked before the models are fitted: what is edited meanwhile did not make them. */
 function lineageAtStart(
   ports: Ports,
@@ -275,6 +280,11 @@ function lineageAtStart(
   });
 }
 
+/** A table grown by a retraining ends where labels are final; the end of any other is younger than that. */
+function openMsOf({ grownFrom, pipeline }: TrainInput): number {
+  return grownFrom === undefined ? pipeline.labels.maturityMs : 0;
+}
+
 /** Without the models themselves, which are megabytes and in the bundle. */
 function shown({ ablation, thresholds, rounds, anomalyAsFeature, curve }: Fitted): TrainResult["fitted"] {
   return { ablation, thresholds, rounds, anomalyAsFeature, curve };
@@ -288,6 +298,7 @@ function stopped(verdicts: readonly Verdict[], watch: Stopwatch): TrainResult {
     metrics: null,
     champion: null,
     fitted: null,
+    refit: null,
     tuning: null,
     untuned: null,
     importance: [],

@@ -4,7 +4,7 @@ import { decide } from "../core/decision.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
-import type { Explorer } from "./explore.ts";
+import { drawnBeside, type Explorer } from "./explore.ts";
 import type { LiveSet, Served } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
@@ -15,6 +15,9 @@ import type { PredictionDraft, StateResult } from "./states.ts";
 
 const NO_JOBS: ShadowJobs = [];
 const EMPTY_VECTOR = new Float32Array(0);
+
+/** An answer is waited for no longer, from when the body is there, in milliseconds; it is more than the waits for a shared state and a log that answers late come to. */
+export const BUDGET_MS = 2000;
 
 /** What was judged: the vector and the bundle that judged it. */
 export type Judged = (vector: Float32Array, by: Scorer) => void;
@@ -259,7 +262,7 @@ function adapt(
 function drawn(explorer: Explorer, draft: PredictionDraft, { transaction }: Parsed): PredictionDraft {
   if (draft.degraded || (draft.rules !== undefined && draft.rules.by !== "model")) return draft;
   const draw = explorer.draw(transaction);
-  return draw === null ? draft : { ...draft, ...draw };
+  return draw === null ? draft : { ...draft, ...draw, decision: drawnBeside(draw.decision, draft.rules) };
 }
 
 /** The draft as the rules want it; the same where there are none. */

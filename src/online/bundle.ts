@@ -49,6 +49,22 @@ export interface Imported {
   readonly notes: readonly string[];
 }
 
+/** What a refitted model learned from, and how it compares with the judged one on rows that neither has seen. */
+export interface RefitFacts {
+  /** Event times of what it learned from, [from, to). */
+  readonly from: number;
+  readonly to: number;
+  readonly rows: number;
+  readonly frauds: number;
+  /** Up to where the judged model was calibrated; its figures are about days after that. */
+  readonly judgedUpTo: number;
+  readonly unseenRows: number;
+  /** Population stability index of both scores by the judged calibration, before it was carried over. */
+  readonly scoreShift: number;
+  /** Share of the judged model's highest rows that are among the refitted model's. */
+  readonly alertAgreement: number;
+}
+
 /** bundle.json. */
 export interface BundleManifest {
   readonly format: typeof BUNDLE_FORMAT;
@@ -68,7 +84,12 @@ export interface BundleManifest {
   readonly provenance: Provenance;
   /** Absent: trees.bin decides. Else model.onnx does, in ONNX Runtime; `margin` names the log-odds within it. */
   readonly engine?: { readonly kind: "onnx"; readonly margin: string };
+  /** Absent: the model that serves is the one that was judged. Else that one lies below {@link TWIN}. */
+  readonly refit?: RefitFacts;
 }
+
+/** Folder of the judged model within a refitted bundle: bundle.json, trees.bin, forest.bin and golden.json of its own. */
+export const TWIN = "twin/";
 
 /** A vector with the answer it must get, bit for bit; null is missing (NaN). */
 export interface GoldenRow {

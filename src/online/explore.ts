@@ -1,6 +1,7 @@
 // Exploration: of what the model blocks, a share by amount is let through by chance, so that blocking can be judged at all.
 import type { Decision } from "../core/decision.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
+import type { RuleOutcome } from "../core/rule.ts";
 import type { FieldValue } from "../core/transaction.ts";
 import type { ExploreRules } from "../pipeline/decisions.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -45,6 +46,11 @@ export function explorerOf({ decisions, columns }: Pick<Pipeline, "decisions" | 
       return { decision, explored: { propensity, upTo, rules } };
     },
   };
+}
+
+/** What a draw's decision becomes beside rules: an analyst's review rule that the model's block overruled has its say where the block falls. */
+export function drawnBeside(decision: Decision, rules: RuleOutcome | undefined): Decision {
+  return decision === "approve" && rules?.overruled !== undefined ? "review" : decision;
 }
 
 /** Why a transaction that the model blocks was answered as it was. */

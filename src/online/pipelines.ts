@@ -1,6 +1,7 @@
 // Pipelines: the engines of one process, each by the name of its pipeline; one that cannot be opened is tried again, and the others serve.
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { ArchiveStatus } from "../ports/archive.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import type { EngineLog } from "./counters.ts";
 
@@ -10,6 +11,8 @@ export interface OpenPipeline {
   readonly pipeline: Pipeline;
   /** JSON Schema of a transaction, canonical names. */
   readonly schema: object;
+  /** How the archive of what is decided stands; absent where nothing is archived. */
+  readonly archive?: () => ArchiveStatus;
   close(): Promise<void>;
 }
 

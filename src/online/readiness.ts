@@ -1,6 +1,7 @@
 // Readiness: whether an engine can answer now, and why not; the one place that decides it for every door.
 import type { Engine } from "./engine.ts";
 import type { ChampionFault } from "./live.ts";
+import type { Slot } from "./pipelines.ts";
 
 export type Readiness =
   /** `state`: whether the feature state is warm. */
@@ -23,4 +24,29 @@ export function readinessOf({ live, log }: Pick<Engine, "live" | "log">): Readin
   if (log.health().fault !== null || log.refusal() !== null)
     return { ready: false, reason: "the log cannot be written" };
   return { ready: true, state: champion === null || champion.held.warm ? "warm" : "cold" };
+}
+
+/** What whoever asks whether a pipeline can answer receives. */
+export interface PipelineStatus {
+  readonly status: "ready" | "degraded" | "not ready";
+  readonly state?: "warm" | "cold";
+  readonly reason?: string;
+  readonly fault?: object;
+}
+
+/** Whether a pipeline can answer, and why not. */
+export function statusOf({ engine, fault }: Slot<Pick<Engine, "live" | "log" | "states">>): PipelineStatus {
+  if (engine === null) {
+    const { code, message, hint, since } = fault!;
+    const what = { code, message, hint, since: new Date(since).toISOString() };
+    return { status: "not ready", reason: "the pipeline is not up", fault: what };
+  }
+  const { ready, ...why } = readinessOf(engine);
+  if (!ready) return { status: "not ready", ...why };
+  return { status: engine.states.sharing()?.reachable === false ? "degraded" : "ready", ...why };
+}
+
+/** Whether a server can answer at all: of several pipelines one is enough. */
+export function isAnyReady(slots: readonly Slot<Pick<Engine, "live" | "log" | "states">>[]): boolean {
+  return slots.some((slot) => statusOf(slot).status !== "not ready");
 }

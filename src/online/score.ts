@@ -11,7 +11,7 @@ import { scoreAnomaly } from "../ml/iforest/score.ts";
 import { copyRow, type Matrix } from "../ml/matrix.ts";
 import { openMargins } from "../ml/onnx/margins.ts";
 import type { Registry } from "../ports/registry.ts";
-import { type BundleManifest, type GoldenRow, goldenVector, readGolden, readManifest } from "./bundle.ts";
+import { type BundleManifest, type GoldenRow, goldenVector, readGolden, readManifest, TWIN } from "./bundle.ts";
 
 /** What a bundle says about one vector; scores are Float32 values. */
 export interface Answer {
@@ -63,6 +63,18 @@ export function loadScorer(files: BundleFiles, name: { readonly model: string; r
     });
   }
   return scorer;
+}
+
+/**
+ * The judged twin of a refitted model, proven on golden rows of its own; null where the model that serves was judged itself. It has
+ * learned from fewer days, so it may be asked about days that the other has seen. Errors: as {@link loadScorer}.
+ */
+export function twinOf({ files, manifest, model, version, bundle }: Scorer): Scorer | null {
+  if (manifest.refit === undefined) return null;
+  const own = [...files].flatMap(([name, bytes]) =>
+    name.startsWith(TWIN) ? [[name.slice(TWIN.length), bytes] as const] : [],
+  );
+  return { ...loadScorer(new Map(own), { model, version }), bundle };
 }
 
 /** What gives a vector its log-odds. */

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
+import { isRemote } from "../core/remote.ts";
 import type { TimeRule } from "../core/time.ts";
 import { canonicalNames, type PipelineColumns, rolesOf, type Written } from "./columns.ts";
 import { canonicalRedaction } from "./log.ts";
@@ -108,7 +109,7 @@ export function parsePipeline(text: string, where: { readonly file: string; read
     hash: sha256(canonicalJson(raw)),
     source: [rest.source]
       .flat()
-      .map((place) => path.resolve(workspace, place))
+      .map((place) => (isRemote(place) ? place : path.resolve(workspace, place)))
       .join(","),
     featuresFile: path.join(workspace, "features", `${featuresFile}.ts`),
     featuresName,

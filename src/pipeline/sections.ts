@@ -1,4 +1,5 @@
 // All sections of a pipeline file, in the order of the documents; a new section is a file beside this one and a line here.
+import { ARCHIVE } from "./archive.ts";
 import { ALIASES, COLUMNS } from "./columns.ts";
 import { DECISIONS } from "./decisions.ts";
 import { DRIFT } from "./drift.ts";
@@ -13,16 +14,17 @@ import { SERVE } from "./serve.ts";
 import { SHADOW } from "./shadow.ts";
 import { SOURCE } from "./source.ts";
 import { SPLIT } from "./split.ts";
+import { TRAINING_RUN } from "./training.ts";
 
 /** Headings of docs/configuration.md, each with what stands below it. */
 export const CHAPTERS = {
   "What and where": { ...SOURCE, columns: COLUMNS, aliases: ALIASES },
   "Labels and time": { labels: LABELS, split: SPLIT },
-  Model: { model_parameters: MODEL_PARAMETERS },
+  Model: { model_parameters: MODEL_PARAMETERS, training: TRAINING_RUN },
   Decisions: { decisions: DECISIONS },
   Gates: { gates: GATES },
   "Shadow, drift, retraining": { shadow: SHADOW, drift: DRIFT, retrain: RETRAIN },
-  Server: { serve: SERVE, log: LOG },
+  Server: { serve: SERVE, log: LOG, archive: ARCHIVE },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 /** The whole file. */

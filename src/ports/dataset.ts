@@ -1,5 +1,6 @@
 // The dataset port: tables in files, described, read, written and hashed.
 import type { Table } from "../core/table.ts";
+import type { ObjectStore } from "./objects.ts";
 
 export type ColumnType = "number" | "time" | "text" | "boolean" | "other";
 
@@ -32,13 +33,16 @@ export interface DatasetScan {
 
 /**
  * Reads and writes tables. A path to read is a file, a folder (the tables below it, in the order of their paths; folders such as
- * `date=2024-01-01` are columns), a pattern with `*`, or several of these separated by commas. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
- * (reading), .unwritable, .type-wrong (writing).
+ * `date=2024-01-01` are columns), a pattern with `*`, any of these in a bucket (`s3://bucket/prefix`), or several separated by commas. Of an archive only the files
+ * that count are read. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large, .columns-missing
+ * (reading), .unwritable, .type-wrong (writing); archive.* and config.invalid for a bucket.
  */
 export interface Dataset {
   describe(path: string): Promise<DatasetDescription>;
   /** The named columns (all when absent; booleans as 0/1 numbers), in file order. */
   read(path: string, options?: ReadOptions): Promise<Table>;
+  /** The archives that a path is in, where all its files are an archive's; empty for any other table. */
+  archives(path: string): Promise<readonly ObjectStore[]>;
   /** Plans the named columns, as `read` would read them, of a table that need not fit into memory. */
   scan(path: string, options?: ReadOptions): Promise<DatasetScan>;
   /**

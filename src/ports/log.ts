@@ -246,6 +246,13 @@ export interface PredictionLog {
   forget(before: number): Promise<number>;
   /** Where the log begins. */
   begin(): Promise<LogBegin>;
+  /**
+   * Which log this is, whatever its place: 12 hexadecimal digits that it keeps for ever. Positions (sequence numbers) of one identity mean the same
+   * entries always, and once {@link last} has named one, no entry comes before it any more.
+   */
+  identity(): Promise<string>;
+  /** Notes that all entries up to a position are archived: where the log is held for an archive, only those are ever forgotten. */
+  archived(through: number): Promise<void>;
   /** Of the newest `rows` predictions those that a bundle scored, with the label known last (by `until`). */
   scored(options: {
     readonly bundle: string;

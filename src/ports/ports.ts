@@ -1,4 +1,5 @@
 // Ports: the small ones, and the set of all of them that the lifecycle is given. Drivers implement them, wiring.ts chooses.
+import type { Archive } from "./archive.ts";
 import type { Dataset } from "./dataset.ts";
 import type { KeyStore } from "./keys.ts";
 import type { PredictionLog } from "./log.ts";
@@ -54,6 +55,8 @@ export interface Ports {
   sourceControl(): Promise<SourceControl>;
   /** Rules, lists and their journal; absent: there are none. */
   rules?(): Promise<RuleStore>;
+  /** Where decided transactions are kept as Parquet; null where the pipeline keeps none. */
+  archive?(): Promise<Archive | null>;
   /** Pipelines, alerts and audit, beside the rules; absent: there are none. */
   store?(): Promise<Store>;
   /** Service keys; absent: there are none. */

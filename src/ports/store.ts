@@ -2,6 +2,7 @@
 import type { Decision } from "../core/decision.ts";
 import type { ChainLink } from "../core/journal.ts";
 import type { RuleSeverity } from "../core/rule.ts";
+import type { Ledger } from "./ledger.ts";
 import type { RuleStore } from "./rules.ts";
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
@@ -263,6 +264,7 @@ export interface Store {
   readonly ruleNumbers: RuleNumbers;
   readonly alerts: AlertStore;
   readonly audit: AuditStore;
+  readonly ledger: Ledger;
   /** The rules of one pipeline, by its slug. */
   rules(pipeline: string): RuleStore;
   /** Throws store.unreachable when it does not answer. */

@@ -21,27 +21,73 @@ const MISSING = new WeakMap<Column, Missing>();
 function missingOf(column: Column): Missing {
   const known = MISSING.get(column);
   if (known !== undefined) return known;
-  const cells = column.kind === "text" ? flagCodes(column.codes) : flagNaN(column.values);
-  let count = 0;
-  for (let row = 0; row < cells.length; row++) count += cells[row];
-  MISSING.set(column, { cells, count });
+  const missing = column.kind === "text" ? flagCodes(column.codes) : flagNaN(column);
+  MISSING.set(column, missing);
+  return missing;
+}
+
+function flagNaN(column: { readonly values: Float64Array }): Missing {
+  const { values } = column;
+  const count = values.length - figuresOf(values).count;
+  if (count === 0) return { cells: noFlags(values.length), count };
+  const cells = new Uint8Array(values.length);
+  for (let row = 0; row < values.length; row++) if (Number.isNaN(values[row])) cells[row] = 1;
   return { cells, count };
 }
 
-function flagNaN(values: Float64Array): Uint8Array {
-  const missing = new Uint8Array(values.length);
-  for (let row = 0; row < values.length; row++) if (Number.isNaN(values[row])) missing[row] = 1;
-  return missing;
+/** Of the numbers of one batch that are there: how many, the least and the greatest; NaN without any. */
+export interface BatchFigures {
+  readonly count: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+const FIGURES = new WeakMap<Float64Array, BatchFigures>();
+
+/** Kept with the numbers, about which many checks ask. Of equal ones (0 and −0) the first counts. */
+export function figuresOf(values: Float64Array): BatchFigures {
+  const known = FIGURES.get(values);
+  if (known !== undefined) return known;
+  let gaps = 0;
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row];
+    if (value < min) min = value;
+    if (value > max) max = value;
+    if (Number.isNaN(value)) gaps++;
+  }
+  const count = values.length - gaps;
+  const figures = count === 0 ? { count, min: Number.NaN, max: Number.NaN } : { count, min, max };
+  FIGURES.set(values, figures);
+  return figures;
+}
+
+let NO_FLAGS = new Uint8Array();
+
+/** Zeros that several may hold and nobody changes. */
+export function noFlags(count: number): Uint8Array {
+  if (NO_FLAGS.length < count) NO_FLAGS = new Uint8Array(count);
+  return NO_FLAGS.subarray(0, count);
 }
 
 /** 1 where a cell is there and the test says no. */
 export function flagNumbers(values: Float64Array, isExpected: (value: number) => boolean): Uint8Array {
-  const faults = new Uint8Array(values.length);
+  let faults: Uint8Array | null = null;
   for (let row = 0; row < values.length; row++) {
     const value = values[row];
-    if (!Number.isNaN(value) && !isExpected(value)) faults[row] = 1;
+    if (Number.isNaN(value) || isExpected(value)) continue;
+    faults ??= new Uint8Array(values.length);
+    faults[row] = 1;
   }
-  return faults;
+  return faults ?? noFlags(values.length);
+}
+
+/** The same where the test is a range: whoever holds the least and the greatest number holds all. */
+export function flagOutside(values: Float64Array, isInside: (value: number) => boolean): Uint8Array {
+  const { count, min, max } = figuresOf(values);
+  if (count === 0 || (isInside(min) && isInside(max))) return noFlags(values.length);
+  return flagNumbers(values, isInside);
 }
 
 /** 1 where a text is there and the test says no; each different text is tested once. */
@@ -64,12 +110,16 @@ export function flagTexts(
 
 /** Whether any number is there. */
 export function hasNumber(values: Float64Array): boolean {
-  for (let row = 0; row < values.length; row++) if (!Number.isNaN(values[row])) return true;
-  return false;
+  return figuresOf(values).count > 0;
 }
 
-function flagCodes(codes: Int32Array): Uint8Array {
-  const missing = new Uint8Array(codes.length);
-  for (let row = 0; row < codes.length; row++) if (codes[row] < 0) missing[row] = 1;
-  return missing;
+function flagCodes(codes: Int32Array): Missing {
+  const cells = new Uint8Array(codes.length);
+  let count = 0;
+  for (let row = 0; row < codes.length; row++) {
+    if (codes[row] >= 0) continue;
+    cells[row] = 1;
+    count++;
+  }
+  return { cells, count };
 }

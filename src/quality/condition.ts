@@ -92,8 +92,7 @@ function compare(table: Table, condition: Extract<Condition, { kind: "comparison
     column.kind === "text"
       ? flagTexts(column, not(testOf(condition, textParameters(condition))))
       : flagNumbers(column.values, not(testOf(condition, numberParameters(condition, column.kind))));
-  for (let row = 0; row < holds.length; row++) if (missing[row] === 1) holds[row] = holdsForMissing;
-  return holds;
+  return missing.includes(1) ? holds.map((flag, row) => (missing[row] === 1 ? holdsForMissing : flag)) : holds;
 }
 
 /** The flag loops mark what is not as expected; a selection wants what is. */

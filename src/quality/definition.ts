@@ -1,6 +1,8 @@
 // What an expectation is to the evaluator: a type name, and how its arguments become a check that is fed rows batch by batch.
 import type { CellValue } from "./cells.ts";
 import type { Kwargs } from "./kwargs.ts";
+import type { SharedMoments } from "./moments.ts";
+import type { SharedOrder } from "./order-statistics.ts";
 import type { Rows } from "./rows.ts";
 import type { FaultRows } from "./sample.ts";
 import type { TableShape } from "./shape.ts";
@@ -24,6 +26,14 @@ export interface CheckContext {
   readonly now: number | null;
   /** Where counts of different values have their memory. */
   readonly pool: TallyPool;
+  /** What checks of the same rows share, so that it is worked out once. */
+  readonly shared: SharedWork;
+}
+
+/** Work on one column's numbers, made by the first check that asks for it. */
+export interface SharedWork {
+  order(column: string): SharedOrder;
+  moments(column: string): SharedMoments;
 }
 
 /**
@@ -32,6 +42,8 @@ export interface CheckContext {
  */
 export interface Running {
   push(rows: Rows): void;
+  /** Whether the rest of this pass brings nothing new; absent: never. The first pass goes on all the same. */
+  isDone?(): boolean;
   /** After the last row: the outcome, or what has to see all rows once more. */
   finish(): Outcome | Running;
 }

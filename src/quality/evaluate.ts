@@ -2,9 +2,11 @@
 import { messageOf } from "../core/errors.ts";
 import type { Column, Table } from "../core/table.ts";
 import { columnsOfCondition, foreignPart, selectRows } from "./condition.ts";
-import { type CheckContext, isOutcome, type Outcome, type Running } from "./definition.ts";
+import { type CheckContext, isOutcome, type Outcome, type Running, type SharedWork } from "./definition.ts";
 import { definitionOf } from "./expectations/registry.ts";
 import { Kwargs } from "./kwargs.ts";
+import { SharedMoments } from "./moments.ts";
+import { SharedOrder } from "./order-statistics.ts";
 import type { CheckStatus, ExpectationResult, ValidationResult } from "./result.ts";
 import { allRows, type Rows, someRows } from "./rows.ts";
 import type { FaultRows } from "./sample.ts";
@@ -68,6 +70,7 @@ export async function evaluateBatches(
       run.push(batch);
       if (first) onlooker?.push(batch);
       read++;
+      if (!first && run.isPassDone) break;
     }
     // A table without rows is asked about as well.
     if (read === 0) run.push(emptyTable(batches.columns));
@@ -106,7 +109,17 @@ class SuiteRun {
   constructor(columns: readonly ColumnShape[], suite: Suite, { now, pool = new TallyPool() }: EvaluationContext) {
     this.suite = suite;
     this.columns = columns;
-    this.checks = suite.expectations.map((expectation) => new OneRun(expectation, columns, { now, pool }));
+    // Checks of the same rows share: those of one condition, and those of none.
+    const sharedBy = onceBy(sharedWork);
+    this.checks = suite.expectations.map(
+      (expectation) =>
+        new OneRun(expectation, columns, { now, pool, shared: sharedBy(JSON.stringify(expectation.condition)) }),
+    );
+  }
+
+  /** Whether no check needs the rest of the rows. */
+  get isPassDone(): boolean {
+    return this.checks.every(({ isOpen, isDone }) => !isOpen || isDone);
   }
 
   /** Ends a pass, if there was one: the columns that the next one needs, or null where all is known. */
@@ -150,6 +163,20 @@ class SuiteRun {
   }
 }
 
+function sharedWork(): SharedWork {
+  return { order: onceBy(() => new SharedOrder()), moments: onceBy(() => new SharedMoments()) };
+}
+
+/** What is made at the first question about a name, and given at every later one. */
+function onceBy<T>(make: () => T): (name: string) => T {
+  const made = new Map<string, T>();
+  return (name) => {
+    const known = made.get(name) ?? make();
+    made.set(name, known);
+    return known;
+  };
+}
+
 type Ended = { readonly outcome: Outcome } | { readonly status: CheckStatus; readonly message: string };
 
 interface BatchRows {
@@ -186,6 +213,10 @@ class OneRun {
 
   get isOpen(): boolean {
     return this.ended === null;
+  }
+
+  get isDone(): boolean {
+    return this.running?.isDone?.() === true;
   }
 
   push(batch: Table, { all, selections, firstRow }: BatchRows): void {

@@ -69,6 +69,30 @@ export class KeyTally {
     if (this.table.isFull()) this.grow();
   }
 
+  /** All keys of a batch; the same as one by one. */
+  addAll(keys: { readonly first: Float64Array; readonly second: Float64Array }, rowOf: (row: number) => number): void {
+    const { first, second } = keys;
+    for (let i = this.nextNew(first, second, 0); i < first.length; i = this.nextNew(first, second, i + 1))
+      this.add(first[i], second[i], rowOf(i));
+  }
+
+  /** Counts keys that were counted before, up to the next one that {@link add} has to see. */
+  private nextNew(first: Float64Array, second: Float64Array, from: number): number {
+    // Where it matters which rows repeat, each of them has to be seen.
+    const isSeen = this.found.notesRows;
+    const small = isSeen ? NOTHING : this.small.counted;
+    const table = isSeen ? null : this.table;
+    for (let i = from; i < first.length; i++) {
+      const key = first[i];
+      if (Number.isNaN(key)) continue;
+      if (second[i] === 0 && key >= 0 && key < SMALL_MAX && Math.floor(key) === key) {
+        if (small.length === 0 || small[key] === 0) return i;
+        small[key]++;
+      } else if (table === null || !table.again(key + 0, second[i])) return i;
+    }
+    return first.length;
+  }
+
   finish(): TallyResult {
     const { found, table, partitions } = this;
     this.small.count(found);
@@ -104,14 +128,14 @@ class Found {
   private modes = 0;
   private modeRows: number[] = [];
   readonly repeated = new FaultSample();
-  private readonly rows: boolean;
+  readonly notesRows: boolean;
 
-  constructor(rows: boolean) {
-    this.rows = rows;
+  constructor(notesRows: boolean) {
+    this.notesRows = notesRows;
   }
 
   repeat(row: number): void {
-    if (this.rows) this.repeated.add(row);
+    if (this.notesRows) this.repeated.add(row);
   }
 
   key(count: number, row: number): void {
@@ -137,6 +161,11 @@ class Found {
 class SmallCounts {
   private counts: Uint32Array | null = null;
   private rows = new Uint32Array();
+
+  /** By value; empty before the first. */
+  get counted(): Uint32Array {
+    return this.counts ?? NOTHING;
+  }
 
   add(value: number, row: number, found: Found): void {
     if (this.counts === null) {
@@ -175,6 +204,21 @@ class SlotTable {
 
   isFull(): boolean {
     return this.used > this.slots * LOAD_MAX;
+  }
+
+  /** Counts a key that was counted before, by a row before; false for any other. */
+  again(first: number, second: number): boolean {
+    const { keys, counts } = this;
+    const mask = this.slots - 1;
+    let slot = slotOf(first, second) & mask;
+    while (counts[slot] !== 0) {
+      if (keys[2 * slot] === first && keys[2 * slot + 1] === second) {
+        counts[slot]++;
+        return true;
+      }
+      slot = (slot + 1) & mask;
+    }
+    return false;
   }
 
   /** `found.repeat` receives a row as soon as its key is known to occur again. */
@@ -278,6 +322,7 @@ class Partitions {
   }
 }
 
+const NOTHING = new Uint32Array();
 const CELL = new Float64Array(2);
 const BITS = new Uint32Array(CELL.buffer);
 

@@ -1,5 +1,5 @@
 // Sum, mean and standard deviation of numbers that come in batches (Chan, Golub & LeVeque 1979, section 2: the pairwise update).
-import { mean } from "../core/stats.ts";
+import { figuresOf } from "./columns.ts";
 
 export class Moments {
   count = 0;
@@ -12,11 +12,18 @@ export class Moments {
   add(values: Float64Array): void {
     const own = present(values);
     if (own.length === 0) return;
-    const center = mean(own);
+    let total = 0;
+    let sum = this.sum;
+    for (let i = 0; i < own.length; i++) {
+      total += own[i];
+      sum += own[i];
+    }
+    this.sum = sum;
+    const center = total / own.length;
     let spread = 0;
     for (let i = 0; i < own.length; i++) {
-      spread += (own[i] - center) ** 2;
-      this.sum += own[i];
+      const gap = own[i] - center;
+      spread += gap * gap;
     }
     const count = this.count + own.length;
     if (this.count === 0) {
@@ -41,8 +48,19 @@ export class Moments {
   }
 }
 
+/** The moments of one column that several checks ask for; each batch counts once. */
+export class SharedMoments {
+  readonly moments = new Moments();
+  private last: object | null = null;
+
+  /** `batch` tells the same numbers, which the next check brings as well, from those after them. */
+  add(batch: object, values: Float64Array): void {
+    if (batch === this.last) return;
+    this.last = batch;
+    this.moments.add(values);
+  }
+}
+
 function present(values: Float64Array): Float64Array {
-  let gaps = 0;
-  for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i])) gaps++;
-  return gaps === 0 ? values : values.filter((value) => !Number.isNaN(value));
+  return figuresOf(values).count === values.length ? values : values.filter((value) => !Number.isNaN(value));
 }

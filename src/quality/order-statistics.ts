@@ -57,19 +57,67 @@ export class OrderStatistics {
   private settle(place: Place, next: Place[]): void {
     const own = this.ranks!.filter((rank) => rank >= place.from && rank < place.from + place.size());
     if (own.length === 0) return;
+    const kept = place.keptIn(bucketsOf(place, own));
     let before = place.from;
     for (let bucket = 0; bucket < STEP_BUCKETS; bucket++) {
       const size = place.buckets[bucket];
+      if (size === 0) continue;
       const inside = own.filter((rank) => rank >= before && rank < before + size);
       if (inside.length > 0) {
         const path = [...place.path, bucket];
-        const kept = place.keptIn(bucket);
-        if (kept !== null) for (const rank of inside) this.found.set(rank, kept[rank - before]);
+        const numbers = kept?.get(bucket);
+        if (numbers !== undefined) for (const rank of inside) this.found.set(rank, numbers[rank - before]);
         else if (path.length * STEP_BITS === WORD_BITS) for (const rank of inside) this.found.set(rank, numberOf(path));
         else next.push(new Place(path, before));
       }
       before += size;
     }
+  }
+}
+
+/** The buckets of a place in which ranks lie. */
+function bucketsOf({ from, buckets }: Place, ranks: readonly number[]): ReadonlySet<number> {
+  const own = new Set<number>();
+  let before = from;
+  for (let bucket = 0; bucket < STEP_BUCKETS; bucket++) {
+    const size = buckets[bucket];
+    if (size > 0 && ranks.some((rank) => rank >= before && rank < before + size)) own.add(bucket);
+    before += size;
+  }
+  return own;
+}
+
+/** Ranks that several checks ask of one column's numbers, which are looked at once for all of them. */
+export class SharedOrder {
+  private readonly asked: ((count: number) => readonly number[])[] = [];
+  private readonly statistics = new OrderStatistics((count) => this.asked.flatMap((ranks) => ranks(count)));
+  private last: object | null = null;
+  private isWhole = false;
+
+  ask(ranks: (count: number) => readonly number[]): void {
+    this.asked.push(ranks);
+  }
+
+  /** `batch` tells the same numbers, which the next check brings as well, from those after them. */
+  add(batch: object, values: Float64Array): void {
+    if (batch === this.last) return;
+    this.last = batch;
+    this.statistics.add(values);
+  }
+
+  /** As {@link OrderStatistics.endPass}; the first check that asks ends the pass for all. */
+  endPass(): boolean {
+    if (this.last !== null) this.isWhole = this.statistics.endPass();
+    this.last = null;
+    return this.isWhole;
+  }
+
+  get total(): number {
+    return this.statistics.total;
+  }
+
+  at(rank: number): number {
+    return this.statistics.at(rank);
   }
 }
 
@@ -91,10 +139,12 @@ class Place {
     const { path, buckets } = this;
     const depth = path.length;
     for (let i = 0; i < values.length; i++) {
-      CELL[0] = values[i] + 0;
-      if (Number.isNaN(CELL[0]) || (depth > 0 && !holds(path))) continue;
+      const value = values[i] + 0;
+      if (Number.isNaN(value)) continue;
+      CELL[0] = value;
+      if (depth > 0 && !holds(path)) continue;
       buckets[bitsAt(depth)]++;
-      if (this.kept !== null) this.keep(CELL[0], keptMax);
+      if (this.kept !== null) this.keep(value, keptMax);
     }
   }
 
@@ -102,16 +152,25 @@ class Place {
     return this.buckets.reduce((sum, size) => sum + size, 0);
   }
 
-  /** The numbers of a bucket in order; null where there were too many to keep. */
-  keptIn(bucket: number): Float64Array | null {
-    if (this.kept === null) return null;
-    const own = new Float64Array(this.buckets[bucket]);
-    let next = 0;
-    for (let i = 0; i < this.count; i++) {
-      CELL[0] = this.kept[i];
-      if (bitsAt(this.path.length) === bucket) own[next++] = this.kept[i];
+  /** The numbers of each of these buckets in order; null where there were too many to keep. */
+  keptIn(buckets: ReadonlySet<number>): ReadonlyMap<number, Float64Array> | null {
+    const { kept, count } = this;
+    if (kept === null) return null;
+    const depth = this.path.length;
+    const wanted = new Uint8Array(STEP_BUCKETS);
+    const own = new Map<number, { readonly numbers: Float64Array; next: number }>();
+    for (const bucket of buckets) {
+      wanted[bucket] = 1;
+      own.set(bucket, { numbers: new Float64Array(this.buckets[bucket]), next: 0 });
     }
-    return own.sort();
+    for (let i = 0; i < count; i++) {
+      CELL[0] = kept[i];
+      const bucket = bitsAt(depth);
+      if (wanted[bucket] === 0) continue;
+      const into = own.get(bucket)!;
+      into.numbers[into.next++] = kept[i];
+    }
+    return new Map([...own].map(([bucket, { numbers }]) => [bucket, numbers.sort()]));
   }
 
   private keep(value: number, keptMax: number): void {

@@ -37,6 +37,23 @@ export function someRows(table: Table, selected: Int32Array, firstRow = 0): Rows
   };
 }
 
+/** One column of rows to keep, without the rest of their batch. */
+export function onlyColumn(rows: Rows, name: string): Rows {
+  const { count } = rows;
+  const column = rows.column(name);
+  const first = count === 0 ? 0 : rows.sourceRow(0);
+  const isWhole = count === 0 || rows.sourceRow(count - 1) - first === count - 1;
+  const numbers = isWhole ? null : Float64Array.from({ length: count }, (_, row) => rows.sourceRow(row));
+  return {
+    count,
+    column(asked) {
+      if (asked === name) return column;
+      throw columnMissing(asked, [name]);
+    },
+    sourceRow: (row) => (numbers === null ? first + row : numbers[row]),
+  };
+}
+
 /**
  * The values of a number or time column, NaN where a cell is missing. A text column without one value here says nothing of its type and is
  * all missing. Throws `dataset.type-wrong` for texts, which have no numeric order.

@@ -9,6 +9,8 @@ export interface Lanes extends RuleDecision {
   readonly decision: Decision;
   readonly shadow: readonly string[];
   readonly unready: number;
+  /** The review rule that would have decided, had the model not blocked; absent where there is none. */
+  readonly overruled?: string;
 }
 
 const NONE: readonly string[] = [];
@@ -59,5 +61,6 @@ export function decideLanes(
     fired: fired ?? NONE,
     shadow: shadow ?? NONE,
     unready,
+    ...(softens ? { overruled: rules[winner].rule.id } : {}),
   };
 }

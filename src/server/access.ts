@@ -1,6 +1,7 @@
 // Access: which routes ask for a key, which key may do what, and how often.
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { findKey, isFor, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
+import { sha256 } from "../core/hash.ts";
+import { bearerIn, findKey, isFor, isValid, type KeyRecord, ROLES, type Role } from "../core/key.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { KeyStore } from "../ports/keys.ts";
 import type { Clock } from "../ports/ports.ts";
@@ -166,16 +167,21 @@ export function keyIn(headers: { get(name: string): string | null }): string | n
   return bearerIn(headers.get("x-api-key"), headers.get("authorization"));
 }
 
-/** The key of X-API-Key, else of an Authorization header. */
-export function bearerIn(
-  apiKey: string | readonly string[] | null | undefined,
-  authorization: string | null | undefined,
-): string | null {
-  if (typeof apiKey === "string") return apiKey;
-  return /^Bearer +(\S+)\s*$/i.exec(authorization ?? "")?.[1] ?? null;
-}
-
 /** Whether nobody but this machine reaches an address. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/** SENTINEL_ADMIN_KEY as one of the keys. */
+export function adminRecord(key: string): KeyRecord {
+  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
+  return {
+    id: "admin",
+    name: "admin",
+    role: "admin",
+    hash: sha256(key),
+    createdBy: "environment",
+    rate: null,
+    ...times,
+  };
 }

@@ -1,7 +1,8 @@
 // POST /admin/reload: looks the aliases of every pipeline up now; needs a key of the role admin.
+
+import { statusOf } from "../online/readiness.ts";
 import { modelOf } from "./model.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "./parts.ts";
-import { statusOf } from "./pipelines.ts";
 
 export const reloadRoute: ServerRoute = {
   method: "POST",

@@ -3,10 +3,11 @@
 import { Hono } from "hono";
 import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
 import type { EngineLog } from "../online/counters.ts";
+import { bugOf } from "../online/problem.ts";
 import { keyIn } from "./access.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import { type DoorEnv, PREFIX, type RequestContext, type Server, type ServerParts } from "./parts.ts";
-import { bugOf, problemResponse } from "./problem.ts";
+import { problemResponse } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
 import { MOUNTED, type Mounted, ROUTES } from "./routes.ts";
 

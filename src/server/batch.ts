@@ -1,29 +1,19 @@
 // POST /predict/batch: a JSON array, judged whole by one bundle or not at all; or NDJSON, answered line by line as it comes.
 import { SentinelError } from "../core/errors.ts";
 import { answer, deciderOf, expect } from "../online/answer.ts";
-import { checkSame, type Hold } from "../online/duplicates.ts";
+import { answerItems, breathe, logHasRoom, mayFollow, PORTION } from "../online/batch.ts";
 import { explainedAnswer } from "../online/explained.ts";
-import { type FieldFault, faultsOf, invalidRequest } from "../online/faults.ts";
-import type { LiveSet } from "../online/live.ts";
+import { parseJson } from "../online/json.ts";
 import type { Parsed } from "../online/parse.ts";
-import type { Reply } from "../online/reply.ts";
+import { problemOf } from "../online/problem.ts";
 import type { Caller } from "./access.ts";
 import { bodyText, chunksOf, mediaType, readLines, sourceOf } from "./body.ts";
 import { encodingOf } from "./encodings.ts";
 import { wantsReasons } from "./explained.ts";
-import { parseJson } from "./json.ts";
-import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
-import { problemOf } from "./problem.ts";
+import { chargeOf, jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { ANSWER_SCHEMA, EXPLAIN_QUERY, LINE_SCHEMA, ref } from "./schemas.ts";
 
 const NDJSON = "application/x-ndjson";
-/** Transactions judged before other requests get their turn. */
-const PORTION = 32;
-/** Records that may wait for the log before a stream goes on: a stream waits, so that it leaves room for those who cannot. */
-const UNWRITTEN_MAX = 8192;
-/** How often it looks, and how long it waits at most; then its lines are refused as others are. */
-const LOG_LOOK_MS = 2;
-const LOG_WAIT_MS_MAX = 10_000;
 /** Lines of one stream; a longer one goes on in a new request. */
 const LINES_MAX = 1_000_000;
 
@@ -46,93 +36,7 @@ export const batchRoute: Route = {
 async function array(parts: ServerParts, context: RequestContext): Promise<Response> {
   const explain = wantsReasons(context);
   const items = parseJson(await bodyText(parts, context));
-  return jsonResponse(await answerItems(parts, items, { explain, caller: context.get("caller") }));
-}
-
-/**
- * The answers to an array of transactions, in order: by one bundle, all or nothing, paid for by the caller. Errors: `request.invalid`
- * with the index before each field, `request.body-too-large`, `server.rate-limited`, and those of `answer`.
- */
-export async function answerItems(
-  parts: ServerParts,
-  items: unknown,
-  { explain = false, caller }: { readonly explain?: boolean; readonly caller: Caller },
-): Promise<readonly Reply[]> {
-  const all = parseAll(parts, items);
-  parts.access.charge(caller, all.length - 1);
-  const live = parts.live.current;
-  deciderOf(live);
-  const byId = new Map<string, Parsed>();
-  for (const parsed of all) {
-    const { id } = parsed.transaction;
-    checkSame(byId.get(id) ?? parsed, parsed);
-    byId.set(id, parsed);
-  }
-  // From the first look to the last answer the ids are this batch's: nobody else may answer one of them in between.
-  const hold = await parts.duplicates.hold([...byId.keys()]);
-  try {
-    for (const parsed of all) if (parts.duplicates.recall(parsed) === undefined) await parts.duplicates.find(parsed);
-    const refusal = parts.log.refusal(all.length);
-    if (refusal !== null) throw refusal;
-    return await answerAll(parts, all, { live, hold, explain });
-  } finally {
-    hold.release();
-  }
-}
-
-async function answerAll(
-  parts: ServerParts,
-  all: readonly Parsed[],
-  on: { readonly live: LiveSet; readonly hold: Hold; readonly explain: boolean },
-): Promise<readonly Reply[]> {
-  const { live, hold, explain } = on;
-  const answers: (Reply | Promise<Reply>)[] = [];
-  for (const [index, parsed] of all.entries()) {
-    if (index % PORTION === PORTION - 1) await breathe();
-    const next = explain ? explainedAnswer(parts, parsed, { live, hold }) : answer(parts, parsed, { live, hold });
-    answers.push(mayFollow(parts, parsed) ? handled(next) : await next);
-  }
-  return Promise.all(answers);
-}
-
-/**
- * Whether the next transaction may come before this one's answer is there: where this one is judged and learned, and its answer waits for
- * nothing but the disk. Then the answers of many wait for one commit.
- */
-function mayFollow(parts: ServerParts, { transaction }: Parsed): boolean {
-  const { log, states } = parts;
-  return log.durability === "sync" && states.sharing() === null && log.recall(transaction.id) !== null;
-}
-
-/** A promise that somebody awaits later: that it fails before is no unhandled rejection. */
-function handled<T>(next: T | Promise<T>): T | Promise<T> {
-  if (next instanceof Promise) next.catch(() => {});
-  return next;
-}
-
-function parseAll(parts: ServerParts, items: unknown): Parsed[] {
-  const { batchMax } = parts.pipeline.serve;
-  if (!Array.isArray(items))
-    throw invalidRequest([{ field: "the document", message: "must be an array" }], "the batch");
-  if (items.length > batchMax) {
-    throw new SentinelError("request.body-too-large", `the batch has ${items.length} transactions`, {
-      hint: `send at most ${batchMax} at once (serve.batch_max), or stream them as ${NDJSON}`,
-    });
-  }
-  const now = parts.ports.clock.now();
-  const faults: FieldFault[] = [];
-  const all: Parsed[] = [];
-  for (const [index, item] of items.entries()) {
-    try {
-      all.push(parts.parser.parse(item, now));
-    } catch (error) {
-      const own = faultsOf(error);
-      if (own.length === 0) throw error;
-      faults.push(...own.map(({ field, message }) => ({ field: `${index}/${field}`, message })));
-    }
-  }
-  if (faults.length > 0) throw invalidRequest(faults, "the batch");
-  return all;
+  return jsonResponse(await answerItems(parts, items, { explain, charge: chargeOf(parts, context) }));
 }
 
 function lines(parts: ServerParts, context: RequestContext): Response {
@@ -215,15 +119,6 @@ async function portion(
   return { text, done };
 }
 
-/** Resolves once the log has written so much of what was answered that more may come, or when waiting does not help. */
-async function logHasRoom({ log, ports }: ServerParts): Promise<void> {
-  if (log.health().unwritten <= UNWRITTEN_MAX) return;
-  const until = ports.clock.elapsed() + LOG_WAIT_MS_MAX;
-  while (log.health().unwritten > UNWRITTEN_MAX && log.health().fault === null && ports.clock.elapsed() < until) {
-    await new Promise((resolve) => setTimeout(resolve, LOG_LOOK_MS));
-  }
-}
-
 type ReadLine = { readonly line: number; readonly parsed: Parsed } | { readonly problem: object };
 
 /** Reads up to so many of the lines that are there, blank ones too, before the first of them is answered. */
@@ -279,8 +174,4 @@ function tooManyLines(): SentinelError {
   return new SentinelError("request.body-too-large", `the stream has more than ${LINES_MAX} lines`, {
     hint: "go on in a new request",
   });
-}
-
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

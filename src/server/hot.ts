@@ -1,20 +1,20 @@
 // The hot road: POST /predict with a plain JSON body goes from the connection to the engine, without a router or a Request in between.
-import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, RequestListener } from "node:http";
 import type { Socket } from "node:net";
 import { SentinelError } from "../core/errors.ts";
-import { answer, expect } from "../online/answer.ts";
+import { bearerIn } from "../core/key.ts";
+import { answer, BUDGET_MS, expect } from "../online/answer.ts";
+import { parseJsonBytes } from "../online/json.ts";
 import type { Parsed } from "../online/parse.ts";
 import type { Pipelines } from "../online/pipelines.ts";
-import { bearerIn } from "./access.ts";
+import { problemOf } from "../online/problem.ts";
 import { noteFailure } from "./app.ts";
 import { type Exchange, httpExchange } from "./exchange.ts";
 import { Gathered } from "./gathered.ts";
-import { parseJson } from "./json.ts";
-import { BUDGET_MS, PREFIX, type Server, type ServerParts } from "./parts.ts";
+import { PREFIX, type Server, type ServerParts } from "./parts.ts";
 import { isPlainHost } from "./plain-head.ts";
 import { predictRoute } from "./predict.ts";
-import { problemHeaders, problemOf } from "./problem.ts";
+import { problemHeaders } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
 import type { SafetyHeaders } from "./safety.ts";
 import type { PlainRoad } from "./wire.ts";
@@ -263,20 +263,10 @@ function traced(whole: Whole): Outcome | Promise<Outcome> {
 /** Never throws. */
 function read({ parts, body }: Whole): Parsed | { readonly error: unknown } {
   try {
-    if (!isUtf8(body)) throw notUtf8();
-    const from = hasMark(body) ? BYTE_ORDER_MARK.length : 0;
-    const text = Buffer.from(body.buffer, body.byteOffset + from, body.byteLength - from).toString("utf8");
-    return parts.parser.parse(parseJson(text), parts.ports.clock.now());
+    return parts.parser.parse(parseJsonBytes(body), parts.ports.clock.now());
   } catch (error) {
     return { error };
   }
-}
-
-/** Some programs write it before a text (RFC 8259, 8.1: who reads may ignore it). */
-const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
-
-function hasMark(body: Uint8Array): boolean {
-  return body[0] === BYTE_ORDER_MARK[0] && body[1] === BYTE_ORDER_MARK[1] && body[2] === BYTE_ORDER_MARK[2];
 }
 
 /** Never throws or rejects. Counts as being scored until it is answered. */
@@ -346,10 +336,6 @@ function refusalOf(error: unknown, more: Readonly<Record<string, string>>): Refu
 /** A header that came once. */
 function textOf(header: string | readonly string[] | undefined): string | undefined {
   return typeof header === "string" ? header : undefined;
-}
-
-function notUtf8(): SentinelError {
-  return new SentinelError("request.malformed", "the body is not UTF-8", { hint: "send JSON in UTF-8" });
 }
 
 function incomplete(what: string): SentinelError {

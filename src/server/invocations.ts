@@ -1,12 +1,19 @@
 // POST /invocations, GET /ping, GET /version: MLflow's scoring protocol, so that its clients need no other.
+import { answerItems } from "../online/batch.ts";
 import { invalidRequest } from "../online/faults.ts";
+import { parseJson } from "../online/json.ts";
 import { readinessOf } from "../online/readiness.ts";
-import { answerItems } from "./batch.ts";
 import { bodyText, mediaType } from "./body.ts";
 import { readCsv } from "./invocations/csv.ts";
 import { readFrame } from "./invocations/frame.ts";
-import { parseJson } from "./json.ts";
-import { jsonResponse, type RequestContext, type Route, type ServerParts, type ServerRoute } from "./parts.ts";
+import {
+  chargeOf,
+  jsonResponse,
+  type RequestContext,
+  type Route,
+  type ServerParts,
+  type ServerRoute,
+} from "./parts.ts";
 import { ref } from "./schemas.ts";
 
 const plain = { "text/plain": { type: "string" } };
@@ -52,7 +59,7 @@ async function invoke(parts: ServerParts, context: RequestContext): Promise<Resp
   if (Array.isArray(items) && items.length === 0) {
     throw invalidRequest([{ field: "the document", message: "holds no transaction" }]);
   }
-  return jsonResponse({ predictions: await answerItems(parts, items, { caller: context.get("caller") }) });
+  return jsonResponse({ predictions: await answerItems(parts, items, { charge: chargeOf(parts, context) }) });
 }
 
 function text(body: string, status: number): Response {

@@ -10,7 +10,8 @@ import {
 import { createServer as createTlsServer } from "node:https";
 import { Server as NetServer } from "node:net";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { problemHeaders, problemOf } from "./problem.ts";
+import { problemOf } from "../online/problem.ts";
+import { problemHeaders } from "./problem.ts";
 import { endWithProblem, parserProblem, slowHead } from "./raw.ts";
 import { protect, safetyHeaders } from "./safety.ts";
 import { type PlainRoad, type Wires, wiresOf } from "./wire.ts";

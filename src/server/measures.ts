@@ -8,6 +8,7 @@ import type { Live } from "../online/live.ts";
 import type { ReplyRules } from "../online/reply.ts";
 import type { Rules } from "../online/rules.ts";
 import type { Shadows } from "../online/shadow.ts";
+import type { ArchiveStatus } from "../ports/archive.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
 import { type Counted, type Observed, SeriesCounter, SeriesHistogram } from "./series.ts";
@@ -59,6 +60,8 @@ interface Measured {
   readonly rules: Pick<Rules, "ageMs">;
   readonly log: Pick<PredictionLog, "health">;
   readonly adapting: Adapting | null;
+  /** How the archive stands; null where nothing is archived. */
+  readonly archive: (() => ArchiveStatus) | null;
 }
 
 export type Measures = ReturnType<typeof createMeasures>;
@@ -257,6 +260,12 @@ export function createMeasures(pipeline: string) {
   const logFailures = counter("log_write_failures_total", "Writes of the log that failed.");
   const logPruned = counter("log_pruned_total", "Predictions that the log forgot (log.retention).");
   const logFault = gauge("log_fault", "1 while the last write of the log failed, else 0.");
+  const archiveBehind = gauge("archive_behind_records", "Entries of the log that are not archived yet.");
+  const archiveLag = gauge("archive_lag_seconds", "Time since everything in the log was archived; 0 while it is.");
+  const archiveRows = counter("archive_rows_total", "Transactions that were archived.");
+  const archiveFiles = counter("archive_files_total", "Files that were written to the archive.");
+  const archiveFailures = counter("archive_failures_total", "Tries to archive that failed and are repeated.");
+  const archiveFault = gauge("archive_fault", "1 while the last try to archive failed, else 0.");
   const tooLate = counter("too_late_total", "Transactions judged and not learned: later than the lateness allows.");
   const ahead = counter("ahead_total", "Transactions dated ahead of the server's clock by more than a minute.");
   const learnFailures = counter("learn_failures_total", "Transactions the feature state could not learn.");
@@ -349,8 +358,24 @@ export function createMeasures(pipeline: string) {
     rulesFailed: (code) => ruleFailures.inc({ code }),
     persistFailed: () => persistFailures.inc(),
   };
+  const showArchive = (now: number, { behind, completeAt, fault, rows, files, failures }: ArchiveStatus): void => {
+    const isComplete = behind === 0 && fault === null;
+    archiveBehind.set(behind);
+    archiveLag.set(isComplete || completeAt === null ? 0 : Math.max(0, now - completeAt) / 1000);
+    archiveFault.set(fault === null ? 0 : 1);
+    // The archive's thread counts; here its counts are shown.
+    for (const [shown, value] of [
+      [archiveRows, rows],
+      [archiveFiles, files],
+      [archiveFailures, failures],
+    ] as const) {
+      shown.reset();
+      shown.inc(value);
+    }
+  };
   /** What is looked up when somebody asks. */
   const show = (now: number, from: Measured): void => {
+    if (from.archive !== null) showArchive(now, from.archive());
     const { unwritten, oldestMs, failures, pruned, fault } = from.log.health();
     logUnwritten.set(unwritten);
     logOldest.set(oldestMs / 1000);
@@ -422,5 +447,5 @@ function describedOf(registry: Registry, more: readonly string[]): readonly Desc
 function outcomeOf(status: number): "ok" | "refused" | "unavailable" | "failed" {
   if (status < 400) return "ok";
   if (status < 500) return "refused";
-  return status === 503 ? "unavailable" : "failed";
+  return status === 503 || status === 504 ? "unavailable" : "failed";
 }

@@ -13,15 +13,17 @@ export const LABELS = {
   major: "of Node's version",
   minor: "of Node's version",
   outcome:
-    "of a request: `ok`, `refused` (4xx), `unavailable` (503), `failed` (5xx); of a shadow: `scored` or why it was missed; of a label: `accepted` or the code of the refusal",
+    "of a request: `ok`, `refused` (4xx), `unavailable` (503, 504), `failed` (5xx); of a shadow: `scored` or why it was missed; of a label: `accepted` or the code of the refusal",
   patch: "of Node's version",
   pipeline: "name of the pipeline; absent where a request asks for none, or for one that is not there",
   rule: "id of a rule",
   role: "`champion` or `shadow`",
-  route: "path of the route as in `/openapi.json`, without the `/pipelines/{pipeline}` that may stand before it",
+  route:
+    "path of the route as in `/openapi.json`, without the `/pipelines/{pipeline}` that may stand before it; of a call over gRPC the path of its method, such as `/sentinel.v1.Sentinel/Score`",
   space: "space of the heap",
   stage: "`live`: the rule may decide; `shadow`: it decides nothing",
-  status: "HTTP status",
+  status:
+    "HTTP status; of a call over gRPC that of the same error, 499 where its client went away, 504 where its deadline came first",
   type: "type of the resource",
   version:
     "version of the model (of `sentinel_nodejs_version_info`: of Node); `other` beyond the first 50 that one process sees",

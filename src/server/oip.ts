@@ -1,33 +1,28 @@
 // GET /v2…, POST /v2/models/{model}/infer: the Open Inference Protocol v2, with Triton's extension for binary tensors.
 import { SentinelError } from "../core/errors.ts";
-import { championOf } from "../online/answer.ts";
-import { invalidRequest } from "../online/faults.ts";
-import { readinessOf } from "../online/readiness.ts";
-import type { Reply } from "../online/reply.ts";
-import { answerItems } from "./batch.ts";
+import { parseJson } from "../online/json.ts";
+import {
+  checkVersion,
+  engineOfModel,
+  inferTensors,
+  OIP_EXTENSIONS,
+  oipMetadata,
+  readRequest,
+  writeTensors,
+} from "../online/oip.ts";
+import { isAnyReady, readinessOf } from "../online/readiness.ts";
 import { bodyBytes, decode, mediaType } from "./body.ts";
-import { rowsOf } from "./columns.ts";
-import { parseJson } from "./json.ts";
-import { inputsOf } from "./oip/metadata.ts";
-import { type InferRequest, type OutputTensor, readRequest, writeTensors } from "./oip/tensors.ts";
-import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "./parts.ts";
-import { isReady } from "./probes.ts";
+import {
+  chargeOf,
+  jsonResponse,
+  type RequestContext,
+  type Server,
+  type ServerParts,
+  type ServerRoute,
+} from "./parts.ts";
 import { ref } from "./schemas.ts";
 
 const HEADER_LENGTH = "inference-header-content-length";
-/** What an answer may hold, and how it is taken from the reply of each transaction. */
-const OUTPUTS: readonly {
-  readonly name: string;
-  readonly datatype: OutputTensor["datatype"];
-  value(reply: Reply): string | number | null;
-}[] = [
-  { name: "score", datatype: "FP64", value: ({ score }) => score },
-  { name: "anomaly_score", datatype: "FP64", value: ({ anomaly_score }) => anomaly_score },
-  { name: "decision", datatype: "BYTES", value: ({ decision }) => decision },
-  { name: "transaction_id", datatype: "BYTES", value: ({ transaction_id }) => transaction_id },
-  { name: "version", datatype: "BYTES", value: ({ model }) => model?.version ?? "" },
-];
-
 const object = { "application/json": { type: "object" } };
 const MODEL = "/v2/models/{model}";
 const VERSION = `${MODEL}/versions/{version}`;
@@ -45,7 +40,7 @@ const serverRoutes: readonly ServerRoute[] = [
     path: "/v2",
     summary: "Open Inference Protocol: name, version and extensions of the server.",
     runServer: (server) =>
-      jsonResponse({ name: "sentinel", version: server.packageVersion, extensions: ["binary_tensor_data"] }),
+      jsonResponse({ name: "sentinel", version: server.packageVersion, extensions: OIP_EXTENSIONS }),
   },
   {
     ...about,
@@ -58,7 +53,10 @@ const serverRoutes: readonly ServerRoute[] = [
     path: "/v2/health/ready",
     tellsUnready: true,
     summary: "Open Inference Protocol: 200 when a champion can answer, else 503; of several pipelines one is enough.",
-    runServer: (server) => jsonResponse({ ready: isReady(server) }, isReady(server) ? 200 : 503),
+    runServer: (server) => {
+      const ready = isAnyReady(server.pipelines.all());
+      return jsonResponse({ ready }, ready ? 200 : 503);
+    },
   },
 ];
 
@@ -72,7 +70,7 @@ const modelRoutes: readonly ServerRoute[] = [MODEL, VERSION].flatMap((path): rea
       findsPipeline: true,
       path,
       summary: `Open Inference Protocol: inputs and outputs of ${which}.`,
-      runServer: (server, context) => jsonResponse(metadataOf(partsOf(server, context))),
+      runServer: (server, context) => jsonResponse(oipMetadata(partsOf(server, context))),
     },
     {
       ...about,
@@ -117,22 +115,11 @@ async function infer(server: Server, context: RequestContext): Promise<Response>
   const body = await bodyBytes(parts, context);
   const { json, raw } = splitBody(body, request.headers.get(HEADER_LENGTH));
   const asked = readRequest(parseJson(decode(json)), raw);
-  const wanted = wantedOf(asked);
-  const items = rowsOf(asked.columns);
-  if (items.length === 0) throw invalidRequest([{ field: "inputs", message: "hold no transaction" }]);
-  const replies = await answerItems(parts, items, { caller: context.get("caller") });
-  const tensors = wanted.map(({ output, binary }) => ({
-    name: output.name,
-    datatype: output.datatype,
-    binary,
-    values: replies.map((reply) => output.value(reply)),
-  }));
-  const shape = asked.matrix ? [replies.length, 1] : [replies.length];
-  const { outputs, raw: bytes } = writeTensors(tensors, shape);
-  const version = replies[0].model?.version ?? "";
+  const answered = await inferTensors(parts, asked, chargeOf(parts, context));
+  const { outputs, raw: bytes } = writeTensors(answered.tensors, answered.shape);
   const head = {
     model_name: parts.pipeline.model,
-    model_version: version,
+    model_version: answered.version,
     ...(asked.id === undefined ? {} : { id: asked.id }),
     outputs,
   };
@@ -149,65 +136,18 @@ function splitBody(body: Uint8Array, header: string | null): { readonly json: Ui
   });
 }
 
-function wantedOf({ outputs, binary }: InferRequest) {
-  if (outputs === null) return OUTPUTS.map((output) => ({ output, binary }));
-  return outputs.map(({ name, binary: own }) => {
-    const output = OUTPUTS.find((one) => one.name === name);
-    if (output !== undefined) return { output, binary: own || binary };
-    const known = OUTPUTS.map((one) => one.name).join(", ");
-    throw invalidRequest([{ field: name, message: `is no output; there are ${known}` }], "the inference request");
-  });
-}
-
 function binaryResponse(head: object, raw: Buffer): Response {
   const json = Buffer.from(JSON.stringify(head), "utf8");
   const headers = { "content-type": "application/octet-stream", [HEADER_LENGTH]: String(json.length) };
   return new Response(Buffer.concat([json, raw]), { headers });
 }
 
-function metadataOf(parts: ServerParts) {
-  return {
-    name: parts.pipeline.model,
-    versions: [championOf(parts.live.current).scorer.version],
-    platform: "sentinel",
-    inputs: inputsOf(parts),
-    outputs: OUTPUTS.map(({ name, datatype }) => ({ name, datatype, shape: [-1] })),
-  };
-}
-
-/**
- * The pipeline behind a model's name, or behind its own where several have one model. Throws `request.not-found` for a model that is not
- * here and for another version than the champion's, `server.not-ready` for a pipeline that is not up.
- */
+/** The pipeline of the model that the path names. Throws `request.not-found`, `server.not-ready`, `server.key-role`. */
 function partsOf({ pipelines, access }: Server, context: RequestContext): ServerParts {
-  const wanted = context.req.param("model")!;
-  const named = pipelines.all().filter(({ engine }) => engine?.pipeline.model === wanted);
-  if (named.length > 1) {
-    const names = named.map(({ name }) => name).join(", ");
-    throw new SentinelError("request.not-found", `several pipelines answer by model ${JSON.stringify(wanted)}`, {
-      hint: `put the pipeline in its place: ${names}`,
-    });
-  }
-  if (named.length === 0 && pipelines.get(wanted) === undefined) {
-    const models = new Set(pipelines.all().map(({ name, engine }) => engine?.pipeline.model ?? name));
-    throw new SentinelError("request.not-found", `there is no model ${JSON.stringify(wanted)}`, {
-      hint: `this server has ${[...models].join(", ")}`,
-    });
-  }
-  const parts = named[0]?.engine ?? pipelines.find(wanted);
+  const parts = engineOfModel(pipelines, context.req.param("model")!);
   // /ready asks for no key at all.
   if (!context.req.path.endsWith("/ready")) access.checkPipeline(context.get("caller"), parts.pipeline.name);
   context.set("parts", parts);
   checkVersion(parts, context.req.param("version"));
   return parts;
-}
-
-function checkVersion(parts: ServerParts, version: string | undefined): void {
-  if (version === undefined) return;
-  const { model } = parts.pipeline;
-  const champion = championOf(parts.live.current).scorer.version;
-  if (version === champion) return;
-  throw new SentinelError("request.not-found", `version ${JSON.stringify(version)} of ${model} does not answer here`, {
-    hint: `the champion is version ${champion}; leave the version out to follow it`,
-  });
 }

@@ -5,6 +5,7 @@ import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Pipelines } from "../online/pipelines.ts";
+import type { ArchiveStatus } from "../ports/archive.ts";
 import type { Clock } from "../ports/ports.ts";
 import type { Access, Caller, Need } from "./access.ts";
 import type { Intake } from "./intake.ts";
@@ -29,6 +30,8 @@ export interface Common {
 /** The engine of one pipeline, and what only a door over HTTP needs. */
 export interface ServerParts extends Engine, Common {
   readonly measures: Measures;
+  /** How the archive of what is decided stands; null where nothing is archived. */
+  readonly archive: (() => ArchiveStatus) | null;
 }
 
 /** All of a server. */
@@ -49,9 +52,6 @@ export interface DoorEnv {
   /** `parts`: of the pipeline that a server's route found, so that the request is counted there. */
   Variables: { caller: Caller; parts?: ServerParts };
 }
-
-/** An answer is waited for no longer, from when the body is there, in milliseconds; it is more than the waits for a shared state and a log that answers late come to. */
-export const BUDGET_MS = 2000;
 
 /** How the OpenAPI document describes a route, and what it asks for. */
 interface Described {
@@ -93,4 +93,9 @@ export const PREFIX = "/pipelines/{pipeline}";
 /** A JSON answer. */
 export function jsonResponse(value: unknown, status = 200): Response {
   return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json" } });
+}
+
+/** Takes from the allowance of a request's key, for what the request itself did not pay. */
+export function chargeOf({ access }: Common, context: RequestContext): (count: number) => void {
+  return (count) => access.charge(context.get("caller"), count);
 }

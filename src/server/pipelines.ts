@@ -1,6 +1,6 @@
 // GET /pipelines: what the server holds, which one is the default, and what is wrong with those that are not up.
 import type { Slot } from "../online/pipelines.ts";
-import { readinessOf } from "../online/readiness.ts";
+import { statusOf } from "../online/readiness.ts";
 import { jsonResponse, type ServerParts, type ServerRoute } from "./parts.ts";
 
 export const pipelinesRoute: ServerRoute = {
@@ -27,24 +27,4 @@ function aboutOf(slot: Slot<ServerParts>, main: string | null) {
     status,
     ...why,
   };
-}
-
-/** What whoever asks whether a pipeline can answer receives. */
-export interface PipelineStatus {
-  readonly status: "ready" | "degraded" | "not ready";
-  readonly state?: "warm" | "cold";
-  readonly reason?: string;
-  readonly fault?: object;
-}
-
-/** Whether a pipeline can answer, and why not. */
-export function statusOf({ engine, fault }: Slot<ServerParts>): PipelineStatus {
-  if (engine === null) {
-    const { code, message, hint, since } = fault!;
-    const what = { code, message, hint, since: new Date(since).toISOString() };
-    return { status: "not ready", reason: "the pipeline is not up", fault: what };
-  }
-  const { ready, ...why } = readinessOf(engine);
-  if (!ready) return { status: "not ready", ...why };
-  return { status: engine.states.sharing()?.reachable === false ? "degraded" : "ready", ...why };
 }

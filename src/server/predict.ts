@@ -1,11 +1,11 @@
 // POST /predict: one transaction in, one decision out.
-import { answer } from "../online/answer.ts";
+import { answer, BUDGET_MS } from "../online/answer.ts";
 import { explainedAnswer } from "../online/explained.ts";
+import { parseJson } from "../online/json.ts";
 import type { Reply } from "../online/reply.ts";
 import { bodyText, mediaType } from "./body.ts";
 import { wantsReasons } from "./explained.ts";
-import { parseJson } from "./json.ts";
-import { BUDGET_MS, jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
+import { jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { ANSWER_SCHEMA, EXPLAIN_QUERY, ref } from "./schemas.ts";
 
 export const predictRoute: Route = {

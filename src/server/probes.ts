@@ -1,6 +1,7 @@
 // GET /livez, /readyz, /health, /circuit/status: what an orchestrator asks, of the server and of one pipeline.
 import { SentinelError } from "../core/errors.ts";
 import type { Slot } from "../online/pipelines.ts";
+import { statusOf } from "../online/readiness.ts";
 import type { Caller } from "./access.ts";
 import { modelOf, registryOf, rulesOf, sharingOf } from "./model.ts";
 import {
@@ -12,7 +13,6 @@ import {
   type ServerParts,
   type ServerRoute,
 } from "./parts.ts";
-import { statusOf } from "./pipelines.ts";
 
 const answers = { "application/json": { type: "object" } };
 const probe = { method: "GET", access: "open", answers } as const;
@@ -74,11 +74,6 @@ export const probeRoutes: readonly ServerRoute[] = [
     },
   },
 ];
-
-/** Whether the server can answer at all. */
-export function isReady(server: Server): boolean {
-  return server.pipelines.all().some((slot) => statusOf(slot).status !== "not ready");
-}
 
 /** What is said of the default pipeline stands at the top too, as where there is one alone; the status is the server's. */
 function wholeOf<B extends { readonly status: string }>(

@@ -2,7 +2,8 @@
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { SentinelError } from "../core/errors.ts";
-import { PROBLEM_TYPE, problemOf } from "./problem.ts";
+import { problemOf } from "../online/problem.ts";
+import { PROBLEM_TYPE } from "./problem.ts";
 
 /** The problem behind a fault of Node's parser; null where nobody is left to tell. */
 export function parserProblem(error: NodeJS.ErrnoException): SentinelError | null {

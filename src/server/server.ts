@@ -3,16 +3,16 @@ import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
-import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
+import { isAnyReady } from "../online/readiness.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
-import { Access, isLoopback } from "./access.ts";
+import { Access, adminRecord, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
@@ -20,7 +20,6 @@ import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
 import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { Common, Server, ServerParts } from "./parts.ts";
-import { isReady } from "./probes.ts";
 import { problemResponse } from "./problem.ts";
 import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
@@ -58,6 +57,12 @@ export interface ServerOptions {
   readonly load?: typeof loadScorer;
 }
 
+/** A door that is not HTTP. */
+export interface OtherDoor {
+  /** As {@link Listening.close}. */
+  close(times: { readonly announceMs: number; readonly msMax: number }): Promise<void>;
+}
+
 export interface SentinelServer {
   /** Answers without a socket: `app.request(…)`. */
   readonly app: App;
@@ -69,6 +74,11 @@ export interface SentinelServer {
     readonly port: number;
     readonly tls?: Tls;
   }): Promise<{ readonly host: string; readonly port: number }>;
+  /**
+   * Opens another door to the same engines, keys, limits and counts, on an address of this host; it is closed as the server stops. Before
+   * {@link start}, so that whoever finds the server ready finds all of its doors. Errors: server.keys-needed, those of `open`.
+   */
+  attach<D extends OtherDoor>(host: string, open: (server: Server) => Promise<D>): Promise<D>;
   /** Drains: no new requests, those in flight end, shadows and log are written, the feature state is saved. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -118,19 +128,25 @@ export async function createSeveral(input: {
   const { logger, overload, intake, access, measures, pipelines } = server;
   const app = createApp(server);
   let listening: Listening | null = null;
+  const others: OtherDoor[] = [];
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
     overload.heldBack.stop();
-    const closed = listening?.close({ announceMs, msMax: drainMsMax });
+    const times = { announceMs, msMax: drainMsMax };
+    const closed = [listening?.close(times), ...others.map((door) => door.close(times))];
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
-    await Promise.all([closed, overload.settled(drainMsMax)]);
+    await Promise.all([...closed, overload.settled(drainMsMax)]);
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
     access.stop();
     logger.info({}, "stopped");
+  };
+  /** Asks everybody for a key on an address that others reach. */
+  const guard = (host: string): void => {
+    if (!isLoopback(host) && input.options?.insecure !== true) access.close(host);
   };
   const stop = (): Promise<void> => {
     stopping ??= drain();
@@ -148,7 +164,7 @@ export async function createSeveral(input: {
     app,
     pipelines,
     async start(at) {
-      if (!isLoopback(at.host) && input.options?.insecure !== true) access.close(at.host);
+      guard(at.host);
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
@@ -160,8 +176,14 @@ export async function createSeveral(input: {
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
       const { host, port } = listening;
-      logger.info({ host, port, ready: isReady(server) }, "listening");
+      logger.info({ host, port, ready: isAnyReady(server.pipelines.all()) }, "listening");
       return { host, port };
+    },
+    async attach(host, open) {
+      guard(host);
+      const door = await open(server);
+      others.push(door);
+      return door;
     },
     stop,
   };
@@ -262,7 +284,7 @@ async function startPipeline(
         await opened.close();
       }
     };
-    const parts = { ...engine, ...common, measures, stop };
+    const parts = { ...engine, ...common, measures, archive: opened.archive ?? null, stop };
     if (tracing === null) return parts;
     const { parser, encode, log } = engine;
     return { ...parts, parser: tracing.parser(parser), encode: tracing.encode(encode), log: tracing.log(log) };
@@ -297,19 +319,5 @@ function coldRoad(app: App, safety: SafetyHeaders): RequestListener {
   return (incoming, response) => {
     protect(response, safety);
     listener(incoming, response);
-  };
-}
-
-/** SENTINEL_ADMIN_KEY as one of the keys. */
-function adminRecord(key: string): KeyRecord {
-  const times = { createdAt: 0, expiresAt: null, revokedAt: null };
-  return {
-    id: "admin",
-    name: "admin",
-    role: "admin",
-    hash: sha256(key),
-    createdBy: "environment",
-    rate: null,
-    ...times,
   };
 }

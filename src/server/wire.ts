@@ -2,8 +2,8 @@
 import { type Server, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { SentinelError } from "../core/errors.ts";
+import { bearerIn } from "../core/key.ts";
 import type { Clock } from "../ports/ports.ts";
-import { bearerIn } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
 import { PLAIN_HEAD_BYTES_MAX, type PlainHead, readPlainHead } from "./plain-head.ts";
 import { endWithProblem } from "./raw.ts";

@@ -1,9 +1,12 @@
 // What a command loads: the help no engine at all, the server neither training code nor the table engine; traced in real processes.
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { clientOf } from "../grpc/client.ts";
 import { postJson, SMALL_WORLD, writeHistory } from "../journeys/traffic.ts";
 import { makeWorkspace, removeWorkspace, sentinel, serve } from "./sentinel.ts";
 
@@ -59,6 +62,33 @@ const ENGINES =
   /duckdb|libsql|hono|ajv|pino|jiti|simple-git|prom-client|node_modules\/yaml|src\/(expression|pipeline|metrics|ml|features|quality|drift|evidence|lifecycle|online|drivers|server)\//;
 /** What only learning needs lies in folders train/; the verbs that learn or look back are no part of serving either. */
 const TRAINING = /duckdb|jiti|src\/.*\/train\/|src\/lifecycle\/(train|retrain|monitor|compare)|src\/quality\//;
+
+/** What only a server with a port for gRPC loads. */
+const GRPC = /@grpc|protobufjs|src\/grpc\//;
+
+/** The port by a variable, the command's own files of proto/, and an end without an error. */
+async function answersGrpc(dir: string): Promise<void> {
+  const { env, loaded } = tracing("grpc");
+  const port = await freePort();
+  const server = await serve(dir, { env: { ...env, SENTINEL_GRPC_PORT: String(port) } });
+  const client = clientOf({ host: "127.0.0.1", port });
+  const json = Buffer.from(JSON.stringify({ id: "a", amount: 5 }));
+  const outcome = await client.call("sentinel.v1.Sentinel/Score", { json });
+  const { body } = await postJson(`${server.url}/predict`, { id: "a", amount: 5 });
+  client.close();
+  expect(await server.stop("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect([outcome.status, outcome.answer?.score]).toEqual(["OK", (body as { readonly score: number }).score]);
+  expect(loaded().some((line) => GRPC.test(line))).toBe(true);
+}
+
+/** Free a moment ago, at least. */
+async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address() as AddressInfo;
+  listener.close();
+  return port;
+}
 
 test("the help and the version load no engine", async () => {
   for (const [name, args] of [
@@ -117,6 +147,8 @@ test("the server loads neither training code nor the table engine, not even to a
         what,
       ).toBe(true);
     expect(loaded().filter((line) => TRAINING.test(line))).toEqual([]);
+    expect(loaded().filter((line) => GRPC.test(line))).toEqual([]);
+    await answersGrpc(dir);
   } finally {
     removeWorkspace(dir);
   }

@@ -41,6 +41,20 @@ export function predictionLogContract(
     expect((await collect(log.answered({ bundle: "none", from: 1 }))).flat()).toEqual([]);
   });
 
+  test(`${name}: a log is the same log when it is opened again, and another one is another`, async () => {
+    const identity = await log.identity();
+    expect(identity).toMatch(/^[0-9a-f]{12}$/);
+    await log.close();
+    log = await driver.open();
+    expect(await log.identity()).toBe(identity);
+    await log.archived(7);
+    await log.archived(3);
+    await log.close();
+    await driver.fresh();
+    log = await driver.open();
+    expect(await log.identity()).not.toBe(identity);
+  });
+
   test(`${name}: a prediction comes back as it was given`, async () => {
     const given = prediction("t1");
     expect(log.appendPrediction(given)).toBe(true);

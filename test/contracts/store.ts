@@ -5,6 +5,7 @@ import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
 import { SentinelError } from "../../src/core/errors.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
 import { type ListChange, RULES_FORMAT, type RuleSet, ruleSetHash } from "../../src/core/rule.ts";
+import type { LedgerEntry } from "../../src/ports/ledger.ts";
 import type { RulesChange } from "../../src/ports/rules.ts";
 import {
   ALERTS_SEEN_MAX,
@@ -497,6 +498,75 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
           { hour, pipeline, severity: "critical", count: 2 },
           { hour, pipeline, severity: "warning", count: 1 },
         ]);
+      });
+    });
+
+    describe("the ledger", () => {
+      const entry = (id: string, more: Partial<LedgerEntry> = {}): LedgerEntry => ({
+        id,
+        transaction: `{ "transaction_id": ${JSON.stringify(id)}, "amount": 1.50 }`,
+        answer: '{"decision":"approve"}',
+        by: "brain",
+        brain: "10.0.0.1:8000",
+        receivedAt: NOW,
+        answeredAt: NOW + 3,
+        ...more,
+      });
+
+      test("an id is written once, and the answer that came first is given back", async () => {
+        const { ledger } = store;
+        const counts = await ledger.counts();
+        expect(await ledger.append([entry("a"), entry("b\u0000\ud800")])).toEqual([null, null]);
+        const again = await ledger.append([
+          entry("a", { answer: '{"decision":"block"}' }),
+          entry("c"),
+          entry("c", { answer: "{}" }),
+        ]);
+        expect(again).toEqual([{ ...entry("a"), later: null }, null, { ...entry("c"), later: null }]);
+        expect(await ledger.find("b\u0000\ud800")).toEqual({ ...entry("b\u0000\ud800"), later: null });
+        expect(await ledger.find("nobody")).toBeNull();
+        expect(await ledger.counts()).toEqual({ ...counts, entries: counts.entries + 3 });
+      });
+
+      test("of many writers of one id one answer counts for all", async () => {
+        const given = await Promise.all(
+          Array.from({ length: 8 }, async (_, i) => {
+            const own = entry("same", { answer: `{"from":${i}}` });
+            const [before] = await (i % 2 === 0 ? store : other).ledger.append([own]);
+            return (before ?? own).answer;
+          }),
+        );
+        expect(new Set(given).size).toBe(1);
+      });
+
+      test("what a policy answered waits, the oldest first, until a brain has said something, once", async () => {
+        const { ledger } = store;
+        const counts = await ledger.counts();
+        const byPolicy = (id: string, at: number) => entry(id, { by: "policy", brain: null, receivedAt: at });
+        await ledger.append([byPolicy("late", NOW + 5), entry("scored"), byPolicy("early", NOW - 5)]);
+        expect((await ledger.pending(10)).map(({ id }) => id)).toEqual(["early", "late"]);
+        expect((await ledger.pending(1)).map(({ id }) => id)).toEqual(["early"]);
+        const later = { answer: '{"decision":"block"}', brain: "10.0.0.2:8000", at: NOW + 60_000 };
+        await ledger.settle("early", later);
+        await ledger.settle("early", { ...later, answer: '{"decision":"approve"}' });
+        await ledger.settle("scored", later);
+        expect(await ledger.find("early")).toEqual({ ...byPolicy("early", NOW - 5), later });
+        expect((await ledger.find("scored"))?.later).toBeNull();
+        expect(await ledger.counts()).toEqual({
+          entries: counts.entries + 3,
+          byPolicy: counts.byPolicy + 2,
+          pending: counts.pending + 1,
+        });
+      });
+
+      test("an append of too many, and an entry that is none, are refused and write nothing", async () => {
+        const { ledger } = store;
+        const counts = await ledger.counts();
+        await expect(ledger.append(Array.from({ length: 501 }, (_, i) => entry(`m${i}`)))).rejects.toMatchObject({
+          code: "store.invalid",
+        });
+        await expect(ledger.append([entry("fine"), entry("")])).rejects.toMatchObject({ code: "store.invalid" });
+        expect(await ledger.counts()).toEqual(counts);
       });
     });
 

@@ -1,20 +1,23 @@
 // What can happen to a registry while the built command uses it: killed promotions, two at once, a full disk, a server that goes away.
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
+import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry/mlflow/driver.ts";
 import { verifyRegistry } from "../../src/lifecycle/verify.ts";
+import type { Ports } from "../../src/ports/ports.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
 import { aRun, aVersion, codeOf, draft, NOW } from "../contracts/registry.ts";
 import { type FaultyProxy, startFaultyProxy } from "../drivers/faulty-proxy.ts";
 import { borrowMlflow, type MlflowProcess, mlflowInstalled } from "../drivers/mlflow-server.ts";
 import { tinyDisk } from "../drivers/tiny-disk.ts";
+import { shadowed } from "../lifecycle/records.ts";
 import { livePayments, postJson, SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const force = (reason: string): string[] => ["--force", "--reason", reason];
@@ -49,6 +52,18 @@ afterEach(() => removeWorkspace(dir));
 const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
   sentinelJson(args, { cwd: dir, env });
 
+/** Live traffic by which a champion is far worse than version 1 before it, and a pipeline that may go back by itself. */
+async function logBroken(champion: string): Promise<void> {
+  const file = path.join(dir, "pipelines", "card.yaml");
+  const text = readFileSync(file, "utf8");
+  const gates = "gates: { promotion: { resamples: 100 }, rollback: { automatic: true } }\n";
+  if (!text.includes("automatic: true")) writeFileSync(file, `${text.replace(/^gates:\n( .*\n)*/m, "")}${gates}`);
+  const log = createSqliteLog({ file: path.join(dir, "models", "state", "card-log.db") });
+  const ports = { log: async () => log } as Pick<Ports, "log"> as Ports;
+  await shadowed(ports, { champion, candidate: "1", skill: { champion: 0.3, candidate: 0.95 }, days: 8 });
+  await log.close();
+}
+
 describe("the embedded registry", () => {
   test("a promotion killed at any moment happened or did not; the registry is sound, and the next one works", async () => {
     const random = new Random(5);
@@ -70,7 +85,7 @@ describe("the embedded registry", () => {
     expect((await run(["registry", "list"])).json.aliases.champion).toBe("1");
   });
 
-  test("a promotion or a rollback killed at each of its steps: every alias moved or none, as the journal says", async () => {
+  test("a promotion or a rollback, by hand or by itself, killed at each of its steps: every alias moved or none, as the journal says", async () => {
     const models = path.join(dir, "models");
     const look = async (folder = models) => {
       const registry = createLocalRegistry({ dir: folder });
@@ -88,15 +103,30 @@ describe("the embedded registry", () => {
     expect(before.aliases).toEqual({ champion: "1", candidate });
     const promoted = { champion: candidate, previous: "1" };
     const back = { champion: "1", previous: candidate };
-    for (const [args, from, to] of [
-      [["promote", ...force("killed")], before.aliases, promoted],
-      [["rollback", "--reason", "killed"], promoted, back],
-    ] as const) {
+    // Only the first reign of a version is undone by itself.
+    const other = ["2", "3"].find((version) => version !== candidate)!;
+    const broken = async (): Promise<void> => {
+      expect((await run(["promote", "--to", other, ...force("to be found broken")])).code).toBe(0);
+      await logBroken(other);
+    };
+    for (const { args, from, to, code = 0, prepare } of [
+      { args: ["promote", ...force("killed")], from: before.aliases, to: promoted },
+      { args: ["rollback", "--reason", "killed"], from: promoted, to: back },
+      {
+        args: ["rollback", "--if-broken"],
+        from: { champion: other, previous: "1" },
+        to: { champion: "1", previous: other },
+        // A broken guard rail is said by exit 1, also where it was undone.
+        code: 1,
+        prepare: broken,
+      },
+    ]) {
+      await prepare?.();
       const kept = mkdtempSync(path.join(tmpdir(), "sentinel-models-"));
       cpSync(models, path.join(kept, "before"), { recursive: true });
       const { entries } = await look();
       const end = await watched(args, { STEPS_OF: models, STEPS_TO: kept });
-      expect(end, end.stderr).toMatchObject({ code: 0, signal: null });
+      expect(end, end.stderr).toMatchObject({ code, signal: null });
       const happened = { aliases: to, entries: entries + 1, faults: [] };
       const moved: boolean[] = [];
       for (let at = 1; existsSync(path.join(kept, String(at))); at++) {
@@ -224,7 +254,7 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
   });
   afterEach(() => proxy.close());
 
-  test("a promotion or a rollback killed before each of its requests: aliases and journal agree afterwards", async () => {
+  test("a promotion or a rollback, by hand or by itself, killed before each of its requests: aliases and journal agree afterwards", async () => {
     const registry = createMlflowRegistry({ server: { uri: server.uri } });
     const model = "card-fraud";
     const put = async (wanted: Readonly<Record<string, string>>) => {
@@ -236,13 +266,34 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
     };
     const { candidate } = await registry.aliases(model);
     const promoted = { champion: candidate, previous: "1" };
-    for (const [args, from, to] of [
-      [["promote", "--to", candidate, ...force("killed")], { champion: "1", candidate }, promoted],
-      [["rollback", "--to", "1", "--reason", "killed"], promoted, { champion: "1", previous: candidate }],
-    ] as const) {
+    /** Only the first reign of a version is undone by itself: another one for each step. */
+    const broken = async () => {
+      await put({ champion: "1" });
+      const version = await aVersion(registry);
+      const entry = draft({ evidence: "", verb: "promote" });
+      const also = [{ alias: "previous", from: null, to: "1" }];
+      await registry.moveAlias({ model, alias: "champion", from: "1", to: version, also, entry });
+      await logBroken(version);
+      return { from: { champion: version, previous: "1" }, to: { champion: "1", previous: version } };
+    };
+    const fixed = (from: Readonly<Record<string, string>>, to: Readonly<Record<string, string>>) => async () => {
+      await put(from);
+      return { from, to };
+    };
+    for (const { args, prepare, code = 0 } of [
+      {
+        args: ["promote", "--to", candidate, ...force("killed")],
+        prepare: fixed({ champion: "1", candidate }, promoted),
+      },
+      {
+        args: ["rollback", "--to", "1", "--reason", "killed"],
+        prepare: fixed(promoted, { champion: "1", previous: candidate }),
+      },
+      { args: ["rollback", "--if-broken"], prepare: broken, code: 1 },
+    ]) {
       const lines: string[] = [];
       for (let at = 1; lines.length === at - 1 && at <= 50; at++) {
-        await put(from);
+        const { from, to } = await prepare();
         const entries = (await registry.journal(model)).length;
         let writes = 0;
         const ran = await sentinel(args, {
@@ -259,11 +310,13 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
         });
         proxy.hold = async () => {};
         proxy.fault = () => null;
-        if (ran.signal === null) expect(ran.code, ran.stderr).toBe(0);
+        if (ran.signal === null) expect(ran.code, ran.stderr).toBe(code);
         const happened = (await registry.journal(model)).length > entries;
         // Whoever comes next completes it, without a second entry: the same command, which also does what did not happen, or a look at the registry.
         const again = at % 2 === 0 && ran.signal !== null;
-        if (again) expect((await run(args, env)).code).toBe(0);
+        // What it completes is no champion to go back from any more: then there is nothing broken.
+        const second = again && code === 1 && happened ? 0 : code;
+        if (again) expect((await run(args, env)).code).toBe(second);
         const verified = await run(["registry", "verify", "--no-files"], env);
         expect(verified, `${args[0]} killed at ${lines.at(-1)}`).toMatchObject({ code: 0, json: { faults: [] } });
         expect(await registry.aliases(model)).toEqual(happened || again ? to : from);

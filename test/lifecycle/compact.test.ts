@@ -23,7 +23,7 @@ test("what is old leaves the log whole, and stays readable", async () => {
   log.appendLabel(label("t5", { fraud: true, knownAt: 900 }));
   log.appendLabel(label("t5", { fraud: false, knownAt: 800 }));
   const folder = path.join(place.dir, "archive");
-  const input = { pipeline: world.pipeline, folder };
+  const input = { pipeline: world.pipeline, schema: null, folder, otherwise: folder };
   const result = await compact(place.ports, { ...input, before: 11_000 });
   expect(result).toMatchObject({ predictions: 11_000, labelled: 1 });
   expect(readFileSync(result.file!).subarray(0, 4).toString()).toBe("PAR1");

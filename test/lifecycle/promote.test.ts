@@ -112,6 +112,20 @@ test("forced, the no is kept as FORCED with the reason; where it was a yes, forc
   });
 });
 
+test("a dry run says what the gate says and writes nothing", async () => {
+  await reign(2);
+  await candidate("2");
+  await shadowed(place.ports, { champion: "1", candidate: "2", skill: { champion: 0.8, candidate: 0.95 } });
+  const registry = await place.ports.registry();
+  const before = { aliases: await aliases(), journal: await registry.journal(MODEL) };
+  const dry = await promote(place.ports, { ...input(null), dryRun: true });
+  expect(dry).toMatchObject({ moved: false, journal: null, from: "1", to: "2", verdict: { verdict: "PROMOTE" } });
+  expect({ aliases: await aliases(), journal: await registry.journal(MODEL) }).toEqual(before);
+  const wet = await promote(place.ports, input(null));
+  expect(wet.verdict).toEqual(dry.verdict);
+  expect(wet.moved).toBe(true);
+});
+
 test("the present champion is promoted by doing nothing", async () => {
   await reign(1);
   const entries = (await (await place.ports.registry()).journal(MODEL)).length;

@@ -4,10 +4,10 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
+import { parseJson } from "../../src/online/json.ts";
 import { compileSchema, createParser } from "../../src/online/parse.ts";
 import { loadPipeline } from "../../src/pipeline/pipeline.ts";
 import { readLines } from "../../src/server/body.ts";
-import { parseJson } from "../../src/server/json.ts";
 
 test("whatever JSON.parse reads is read the same; what it refuses is refused with a place inside the text", () => {
   fc.assert(fc.property(fc.json(), (text) => void expect(parseJson(text)).toEqual(JSON.parse(text))));

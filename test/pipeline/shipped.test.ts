@@ -15,6 +15,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
   expect(times).toBe(PLAIN_TIME);
   expect(written).toEqual({ rowIds: false, timeParts: null, money: null, labelWords: null });
   expect(pipeline).toEqual({
+    archive: { everyMs: 60_000, rowGroup: 122_880, compact: true, vectors: true },
     name: "card",
     model: "card-fraud",
     file: path.join(ROOT, "pipelines/card.yaml"),
@@ -35,6 +36,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     },
     labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
     split: { history: 0.1, calibrate: 0.1, gapMs: 7 * DAY_MS, evaluate: 0.15 },
+    training: { refit: false },
     modelParameters: {
       trees: 300,
       learningRate: 0.1,

@@ -1,7 +1,7 @@
 // The Open Inference Protocol over REST: the scores, repeats and refusals of /predict, as JSON tensors and as raw ones.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readRequest, writeTensors } from "../../src/server/oip/tensors.ts";
+import { readRequest, writeTensors } from "../../src/online/oip.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
 import {
   bodyOf,

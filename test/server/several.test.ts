@@ -82,7 +82,12 @@ async function move(ports: Ports, of: { readonly name: string; readonly from: st
 }
 
 function sourceOf(name: string): PipelineSource {
-  return fileSource(dir, name, () => workspace.portsOf({ pipeline: name }));
+  return fileSource(dir, name, { portsOf: () => workspace.portsOf({ pipeline: name }), archiverOf: noArchiver });
+}
+
+/** No pipeline of these tests names an archive. */
+function noArchiver(): never {
+  throw new Error("nothing is to be archived");
 }
 
 /** What several pipelines of the workspace are opened by. */
@@ -399,7 +404,9 @@ test("where no pipeline comes up there is no server", async () => {
   const none = mkdtempSync(path.join(tmpdir(), "sentinel-several-"));
   mkdirSync(path.join(none, "pipelines"));
   for (const name of ["a", "b"]) writeFileSync(path.join(none, "pipelines", `${name}.yaml`), `name: ${name}x\n`);
-  const sources = ["a", "b"].map((name) => fileSource(none, name, () => workspace.portsOf({ pipeline: name })));
+  const sources = ["a", "b"].map((name) =>
+    fileSource(none, name, { portsOf: () => workspace.portsOf({ pipeline: name }), archiverOf: noArchiver }),
+  );
   await expect(createSeveral({ sources, main: "b", clock: CLOCK, options: { logger: silent } })).rejects.toMatchObject({
     code: "pipeline.invalid",
     message: expect.stringContaining("pipelines/b.yaml"),

@@ -3,11 +3,13 @@ import { Codes } from "../../core/codes.ts";
 import { formatDuration } from "../../core/duration.ts";
 import { assert, SentinelError } from "../../core/errors.ts";
 import { allDifferent, type Column, type Table, type TextColumn, type TimeColumn, textAt } from "../../core/table.ts";
+import { PLAIN_TIME } from "../../core/time.ts";
 import { inputsOf } from "../../features/inputs.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { type NameOf, nameFolder } from "../../pipeline/names.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Dataset, DatasetDescription } from "../../ports/dataset.ts";
+import { type KnownLabels, readLabels } from "../archive/labels.ts";
 import { instants, type Place, rowNumber, typeWrong } from "./instants.ts";
 import { LABEL_KNOWN_AT } from "./vectors.ts";
 import { composed, labelColumn, moneyColumn, rowIds } from "./written.ts";
@@ -37,8 +39,8 @@ export interface SourceOptions {
  * and what to do.
  */
 export async function readSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<Source> {
-  const reading = await planSource(dataset, pipeline, options);
   const { path } = options;
+  const reading = await planSource(dataset, await asItIs(dataset, pipeline, path), options);
   const hash = await dataset.hash(path);
   const names = [...reading.read, ...reading.besides].map((name) => reading.fileName.get(name)!);
   const raw = await dataset.read(path, { columns: names, spelled: reading.spelled });
@@ -59,7 +61,7 @@ export interface OpenSource {
 /** The same for a table that need not fit into memory. */
 export async function openSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<OpenSource> {
   const { path } = options;
-  const reading = await planSource(dataset, pipeline, options);
+  const reading = await planSource(dataset, await asItIs(dataset, pipeline, path), options);
   const all = [...reading.read, ...reading.besides];
   const { fileName, spelled, description } = reading;
   const scan = await dataset.scan(path, { columns: all.map((name) => fileName.get(name)!), spelled });
@@ -81,15 +83,31 @@ export async function openSource(dataset: Dataset, pipeline: Pipeline, options: 
   };
 }
 
+/** How a table is to be read: as the pipeline says, or as an archive is written. */
+interface Reader {
+  readonly pipeline: Pipeline;
+  /** Labels that came after the rows; null for a table that is no archive. */
+  readonly labels: KnownLabels | null;
+}
+
+/** An archive has ids, instants, numbers and 0 or 1, however the pipeline's tables write them; labels stand beside its rows. */
+async function asItIs(dataset: Dataset, pipeline: Pipeline, path: string): Promise<Reader> {
+  const archives = await dataset.archives(path);
+  if (archives.length === 0) return { pipeline, labels: null };
+  const written = { rowIds: false, timeParts: null, money: null, labelWords: null };
+  return { pipeline: { ...pipeline, times: PLAIN_TIME, written }, labels: await readLabels(archives) };
+}
+
 /** The columns of the file that a canonical column is made from or checked against. */
-function needs(name: string, { pipeline, parts }: SourceReading): readonly string[] {
-  if (name === pipeline.columns.time) return parts;
-  return name === LABEL_KNOWN_AT ? [name, ...parts, pipeline.columns.label] : [name];
+function needs(name: string, { pipeline, parts, labels }: SourceReading): readonly string[] {
+  const { id, time, label } = pipeline.columns;
+  if (name === time) return parts;
+  if (name === LABEL_KNOWN_AT) return [name, ...parts, label, ...(labels === null ? [] : [id])];
+  return name === label && labels !== null ? [name, id] : [name];
 }
 
 /** How a file becomes a table under canonical names. */
-interface SourceReading {
-  readonly pipeline: Pipeline;
+interface SourceReading extends Reader {
   readonly description: DatasetDescription;
   /** Canonical name → the file's own. */
   readonly fileName: ReadonlyMap<string, string>;
@@ -104,8 +122,9 @@ interface SourceReading {
   readonly numeric: ReadonlySet<string>;
 }
 
-async function planSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<SourceReading> {
+async function planSource(dataset: Dataset, reader: Reader, options: SourceOptions): Promise<SourceReading> {
   const { path, plans, labelled } = options;
+  const { pipeline } = reader;
   const { columns, written } = pipeline;
   const { id, time, amount, card, label } = columns;
   const parts = written.timeParts ?? [time];
@@ -135,7 +154,7 @@ async function planSource(dataset: Dataset, pipeline: Pipeline, options: SourceO
     .map((name) => fileName.get(name)!);
   const numbers = required.flatMap((plan) => inputsOf(plan).numbers);
   const numeric = new Set([...(amount === null ? [] : [amount]), ...numbers, label]);
-  return { pipeline, description, fileName, read, besides, spelled, parts, numeric };
+  return { ...reader, description, fileName, read, besides, spelled, parts, numeric };
 }
 
 /** A batch of the file, the first of whose rows has so many before it, as the pipeline reads it. What was not read is left out. */
@@ -169,6 +188,7 @@ function canonicalTable(raw: Table, reading: SourceReading, before: number): Tab
   if (written.labelWords !== null && cells.has(label))
     cells.set(label, labelColumn(cells.get(label)!, written.labelWords, placeOf(label)));
   const times = cells.get(time);
+  if (reading.labels !== null) knowLabels(cells, { pipeline, labels: reading.labels });
   if (cells.has(LABEL_KNOWN_AT) && times?.kind === "time") {
     const place = placeOf(LABEL_KNOWN_AT);
     const known = instants(cells.get(LABEL_KNOWN_AT)!, { place, rule, needed: false });
@@ -192,6 +212,30 @@ function canonicalTable(raw: Table, reading: SourceReading, before: number): Tab
     cells.set(name, withoutMinusZero(cells.get(name)!));
   }
   return { rows: raw.rows, columns: cells };
+}
+
+/** The labels that are known now, in the place of those that were known when the rows were written. */
+function knowLabels(
+  cells: Map<string, Column>,
+  { pipeline, labels }: { readonly pipeline: Pipeline; readonly labels: KnownLabels },
+): void {
+  const { id, time, label } = pipeline.columns;
+  const [ids, times, truth, knownAt] = [cells.get(id), cells.get(time), cells.get(label), cells.get(LABEL_KNOWN_AT)];
+  if (ids === undefined || truth === undefined || truth.kind === "text") return;
+  const rows = truth.values.length;
+  const values = Float64Array.from(truth.values);
+  const known = knownAt === undefined || knownAt.kind === "text" ? null : Float64Array.from(knownAt.values);
+  for (let row = 0; row < rows; row++) {
+    const line = labels.get(textAt(ids, row) ?? "");
+    if (line === undefined) continue;
+    values[row] = line.fraud ? 1 : 0;
+    if (known === null) continue;
+    // Clocks differ: nobody knows a label before its transaction.
+    const happened = times?.kind === "time" ? times.values[row] : Number.NEGATIVE_INFINITY;
+    known[row] = Math.max(line.known_at, happened);
+  }
+  cells.set(label, { kind: "number", values });
+  if (known !== null) cells.set(LABEL_KNOWN_AT, { kind: "time", values: known });
 }
 
 /** Where a time stands that may be composed of several columns. */

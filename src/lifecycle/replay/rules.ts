@@ -151,11 +151,15 @@ function asHeld({ state, warm }: ReplayedState, plan: FeaturePlan): WarmState {
   return { layout: plan.layoutHash, state, warm, origin, caughtUp: 0 };
 }
 
-/** What differs between two outcomes, in words; null where nothing does. */
+/** What differs between two outcomes, in words; null where nothing does. Records from before `overruled` was kept have none. */
 export function outcomeFault(
   logged: { readonly decision: string; readonly outcome: RuleOutcome },
   replayed: { readonly decision: string; readonly outcome: RuleOutcome },
 ): string | null {
-  const [was, is] = [logged, replayed].map(({ decision, outcome }) => canonicalJson({ decision, ...outcome }));
+  const { overruled, ...rest } = replayed.outcome;
+  const outcome = logged.outcome.overruled === undefined || overruled === undefined ? rest : { ...rest, overruled };
+  const [was, is] = [logged, { ...replayed, outcome }].map((one) =>
+    canonicalJson({ decision: one.decision, ...one.outcome }),
+  );
   return was === is ? null : `${was} logged, ${is} replayed`;
 }

@@ -1,5 +1,6 @@
 // Windows of rules are warmed from the pipeline's table before the rules may act, as a model's windows are by training.
 import { existsSync } from "node:fs";
+import { isRemote } from "../../core/remote.ts";
 import type { RuleSet } from "../../core/rule.ts";
 import { covers, type FeaturePlan, layoutOf } from "../../features/plan.ts";
 import { replayRows } from "../../features/replay.ts";
@@ -30,7 +31,7 @@ export async function warmWindows(
   const { pipeline, set, hash, scope, champion } = of;
   const plan = windowPlan(await compileRules({ set, hash, scope, lists: () => EMPTY_LIST }));
   if (plan === null || (champion !== null && covers(layoutOf([champion]), plan))) return;
-  if (!pipeline.source.split(",").every((file) => /[*?]/.test(file) || existsSync(file))) return;
+  if (!pipeline.source.split(",").every((file) => isRemote(file) || /[*?]/.test(file) || existsSync(file))) return;
   const dataset = await ports.dataset();
   const about = { pipeline: pipeline.name, layout: plan.layoutHash };
   const there = await loadState(ports, "train", about);

@@ -1,15 +1,16 @@
 // Assembling a bundle: every file of one version, from fitted models; same inputs, same bytes.
 import type { BundleFiles } from "../../core/bundle.ts";
 import { decide } from "../../core/decision.ts";
+import { assert } from "../../core/errors.ts";
 import { buildReference } from "../../drift/reference.ts";
 import { buildSwing } from "../../drift/swing.ts";
 import { specHash } from "../../features/spec.ts";
 import { countAlerts } from "../../metrics/summed.ts";
 import { encodeGbdt } from "../../ml/gbdt/model.ts";
 import { encodeForest } from "../../ml/iforest/model.ts";
-import { copyRow } from "../../ml/matrix.ts";
+import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
 import { exportOnnx } from "../../ml/onnx/export.ts";
-import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, textFile } from "../../online/bundle.ts";
+import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, TWIN, textFile } from "../../online/bundle.ts";
 import { cardText } from "./card.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { categoryNames } from "./kinds.ts";
@@ -20,11 +21,31 @@ import type { Trained } from "./trained.ts";
 /** Rows a loaded bundle must reproduce; spread over the evaluation slice, frauds included. */
 const GOLDEN_ROWS = 32;
 
-/** The bundle's files by name. */
+/** The bundle's files by name. What serves is the refitted model where there is one, with the judged one below {@link TWIN}. */
 export function assembleBundle(trained: Trained): BundleFiles {
-  const { pipeline, split, shipped } = trained;
+  const { refit } = trained;
+  const judged = manifestOf(trained, trained.fitted);
+  const served = servedManifest(trained, judged);
   const { fitted } = answering(trained);
-  const manifest: BundleManifest = {
+  const { names } = trained.evaluation.x;
+  const golden = goldenRows(trained, { fitted, manifest: served });
+  return new Map<string, Uint8Array>([
+    ["bundle.json", jsonFile(served)],
+    ...modelFiles(fitted, names),
+    ["forest.bin", encodeForest(fitted.forest)],
+    ...mlmodelFiles(names, golden),
+    ...referenceFiles(trained, served.thresholds.review),
+    ["golden.json", jsonFile({ rows: golden })],
+    ["metrics.json", jsonFile(metricsOf(trained))],
+    ["card.md", textFile(cardText(trained, served))],
+    ["report.html", textFile(trainingReport(trained, served))],
+    ...(refit === null ? [] : twinFiles(trained, judged)),
+  ]);
+}
+
+function manifestOf(trained: Trained, fitted: Fitted): BundleManifest {
+  const { pipeline } = trained;
+  return {
     format: BUNDLE_FORMAT,
     model: pipeline.model,
     pipeline: pipeline.name,
@@ -34,33 +55,36 @@ export function assembleBundle(trained: Trained): BundleFiles {
     calibration: fitted.calibration,
     thresholds: { review: Math.fround(fitted.thresholds.review), block: Math.fround(fitted.thresholds.block) },
     labelDelayMs: pipeline.labels.delayMs,
-    learnedUpTo: Math.floor(shipped === undefined ? split.calibrate.to : split.evaluate.to),
+    learnedUpTo: Math.floor(trained.split.calibrate.to),
     trainedUpTo: trained.trainedUpTo,
     provenance: trained.provenance,
     ...(fitted.model.kind === "graph" ? { engine: { kind: "onnx", margin: fitted.model.graph.marginName } } : {}),
   };
-  const { names } = trained.evaluation.x;
-  const golden = goldenRows(trained, manifest);
-  return new Map<string, Uint8Array>([
-    ["bundle.json", jsonFile(manifest)],
-    ...modelFiles(fitted, names),
-    ["forest.bin", encodeForest(fitted.forest)],
-    ...mlmodelFiles(names, golden),
-    ...referenceFiles(trained, manifest.thresholds.review),
-    ["golden.json", jsonFile({ rows: golden })],
-    ["metrics.json", jsonFile(metricsOf(trained))],
-    ["card.md", textFile(cardText(trained, manifest))],
-    ["report.html", textFile(trainingReport(trained, manifest))],
-  ]);
 }
 
-/** The models that the bundle answers with, and what they say about the evaluation slice. */
-export function answering(trained: Trained): {
-  readonly fitted: Fitted;
-  readonly scores: Float32Array;
-  readonly anomaly: Float32Array;
-} {
-  return trained.shipped ?? { ...trained.evaluation, fitted: trained.fitted };
+/** The manifest of what answers: the judged model's, but for what learning more days changes. */
+function servedManifest(trained: Trained, judged: BundleManifest): BundleManifest {
+  const { refit, shipped, split } = trained;
+  const { calibration, thresholds } = manifestOf(trained, answering(trained).fitted);
+  if (shipped !== undefined) return { ...judged, calibration, thresholds, learnedUpTo: Math.floor(split.evaluate.to) };
+  return refit === null ? judged : { ...judged, calibration, thresholds, learnedUpTo: refit.facts.to, refit: refit.facts };
+}
+
+/** A bundle within the bundle, as much of it as scoring needs. */
+function twinFiles(trained: Trained, manifest: BundleManifest): [string, Uint8Array][] {
+  const { fitted } = trained;
+  assert(fitted.model.kind === "trees", "only trees are refitted");
+  return [
+    [`${TWIN}bundle.json`, jsonFile(manifest)],
+    [`${TWIN}trees.bin`, encodeGbdt(fitted.model.trees)],
+    [`${TWIN}forest.bin`, encodeForest(fitted.forest)],
+    [`${TWIN}golden.json`, jsonFile({ rows: goldenRows(trained, { fitted, manifest }) })],
+  ];
+}
+
+/** The models that the bundle answers with. */
+export function answering({ fitted, refit, shipped }: Trained): { readonly fitted: Fitted } {
+  return shipped ?? refit ?? { fitted };
 }
 
 /** Trees in our form and as ONNX; a foreign graph as ONNX alone. */
@@ -73,11 +97,15 @@ function modelFiles(fitted: Fitted, names: readonly string[]): [string, Uint8Arr
   ];
 }
 
-function metricsOf({ metrics, fitted, importance }: Trained): unknown {
-  return { evaluate: metrics, ablation: fitted.ablation, rounds: fitted.rounds, importance };
+function metricsOf({ metrics, fitted, importance, refit }: Trained): unknown {
+  const judged = { evaluate: metrics, ablation: fitted.ablation, rounds: fitted.rounds, importance };
+  return refit === null ? judged : { ...judged, refit: refit.facts };
 }
 
-/** What the world looked like, and how far it swings by itself. */
+/**
+ * What the world looked like, and how far it swings by itself. Scores are the judged model's, which has not learned from these rows; a
+ * refitted model's calibration gives the same distribution of them.
+ */
 function referenceFiles(trained: Trained, review: number): [string, Uint8Array][] {
   const { spec, fitted, shipped, recent, recentRows } = trained;
   const { scores } = scoresOf(fitted, recent);
@@ -99,20 +127,24 @@ function referenceFiles(trained: Trained, review: number): [string, Uint8Array][
   ];
 }
 
-function goldenRows(trained: Trained, manifest: BundleManifest): GoldenRow[] {
-  const { x, y } = trained.evaluation;
-  const { scores, anomaly } = answering(trained);
+function goldenRows(
+  { evaluation }: Trained,
+  { fitted, manifest }: { readonly fitted: Fitted; readonly manifest: BundleManifest },
+): GoldenRow[] {
+  const { x, y } = evaluation;
   const frauds = [...y.keys()].filter((row) => y[row] === 1).slice(0, GOLDEN_ROWS / 4);
   const step = Math.max(1, Math.floor(x.rows / (GOLDEN_ROWS - frauds.length)));
   const spread = Array.from({ length: GOLDEN_ROWS - frauds.length }, (_, i) => Math.min(i * step, x.rows - 1));
+  const rows = Int32Array.from(new Set([...frauds, ...spread]));
+  const { scores, anomaly } = scoresOf(fitted, takeMatrixRows(x, rows));
   const vector = new Float32Array(x.names.length);
-  return [...new Set([...frauds, ...spread])].map((row) => {
+  return Array.from(rows, (row, i) => {
     copyRow(x, row, vector);
     return {
       vector: Array.from(vector, (value) => (Number.isNaN(value) ? null : value)),
-      score: scores[row],
-      anomalyScore: anomaly[row],
-      decision: decide(scores[row], manifest.thresholds),
+      score: scores[i],
+      anomalyScore: anomaly[i],
+      decision: decide(scores[i], manifest.thresholds),
     };
   });
 }

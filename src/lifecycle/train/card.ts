@@ -1,6 +1,6 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
-import type { BundleManifest, Imported, LearnedBy } from "../../online/bundle.ts";
+import type { BundleManifest, Imported, LearnedBy, RefitFacts } from "../../online/bundle.ts";
 import type { Ablation } from "./fit.ts";
 import type { Slice } from "./split.ts";
 import type { Trained } from "./trained.ts";
@@ -37,8 +37,8 @@ File hash \`${provenance.dataHash.slice(0, 12)}\`, ${provenance.dataRows} transa
 ${slice("train", split.train)}
 ${slice("calibrate", split.calibrate)}
 ${slice("evaluate", split.evaluate)}
-
-## On the evaluation slice, which nothing else saw
+${manifest.refit === undefined ? "" : refitSection(manifest.refit, day)}
+## ${manifest.refit === undefined ? "On the evaluation slice, which nothing else saw" : "The judged twin on the evaluation slice, which it never saw"}
 | metric | value |
 | --- | --- |
 ${Object.entries(metrics)
@@ -71,6 +71,16 @@ function recipeText({ refit, windowMs, halfLifeMs, continues }: LearnedBy, upTo:
       : []),
   ];
   return lines.length === 0 ? "" : `\n## How it learned\n${lines.map((line) => `${line}\n`).join("")}`;
+}
+
+function refitSection(facts: RefitFacts, day: (time: number) => string): string {
+  return `
+## Two models
+What serves was fitted once more, with the parameters and the number of trees of the judged model, on ${facts.rows} transactions (${facts.frauds} frauds) of ${day(facts.from)} … ${day(facts.to)}.
+It has seen the evaluation slice, so **no figure of this card is its own**: metrics, importance and pictures are those of the judged twin, which lies in \`twin/\`.
+Calibration and thresholds are the twin's, carried over by equal ranks on ${facts.unseenRows} newer rows that neither model has seen: there, both flag the same share.
+Before that, the scores of the two differed by a PSI of ${format(facts.scoreShift)}; ${(100 * facts.alertAgreement).toFixed(1)} % of the highest rows are the same.
+`;
 }
 
 function importedText({ title, file, sha256, columns, notes }: Imported): string {

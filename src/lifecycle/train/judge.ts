@@ -13,6 +13,7 @@ import { MODEL_PARAMETERS } from "../../pipeline/model-parameters.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { defaultsOf } from "../../pipeline/section.ts";
 import type { Ports } from "../../ports/ports.ts";
+import { newTo } from "../data/judge-by.ts";
 import { schemaIfThere } from "../data/schema-file.ts";
 import { amountsOf, cardsOf, labelsOf, readSource, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
@@ -22,6 +23,7 @@ import { type JudgedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, labelsAt, scoresOf } from "./fit.ts";
 import { importanceOf } from "./importance.ts";
 import { type LogicEvidence, logicGate } from "./logic.ts";
+import type { Refit } from "./refit.ts";
 import { recentUnlearned } from "./split.ts";
 import type { Recipe, TrainInput, TrainResult } from "./task.ts";
 import type { Shipped, Trained } from "./trained.ts";
@@ -33,12 +35,14 @@ const BATCH_ROWS = 1000;
 export async function evaluate(
   ports: Ports,
   basis: Basis,
-  {
-    input,
-    fitted,
-    champion,
-  }: { readonly input: TrainInput; readonly fitted: Fitted; readonly champion: Scorer | null },
+  given: {
+    readonly input: TrainInput;
+    readonly fitted: Fitted;
+    readonly champion: Scorer | null;
+    readonly refit: Refit | null;
+  },
 ): Promise<Trained> {
+  const { input, fitted, refit, champion } = given;
   const { source, split, x, plan, rows, seed } = basis;
   const { pipeline } = input;
   const evaluateX = takeMatrixRows(x, split.evaluate.rows);
@@ -58,6 +62,7 @@ export async function evaluate(
     pipeline,
     spec: plan.spec,
     fitted,
+    refit,
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, ...scored },
     ...recentOf(basis, pipeline),
@@ -140,12 +145,16 @@ export async function judge(
     readonly undecided: "refuse" | "shadow";
   },
 ): Promise<Judged> {
-  const { source, x, plan, rows } = basis;
+  const { source, split, x, plan, rows } = basis;
   const { champion } = given;
   const { pipeline } = given.trained;
   const { evaluation, metrics: figures, provenance } = given.trained;
-  const rival = champion === null ? null : await championScores(ports, basis, { champion, pipeline });
-  const fair = champion === null ? null : fairRows(basis, { champion, pipeline, isRefitted: given.ship !== null });
+  const opponent = champion === null ? null : newTo(champion, split.evaluate.from);
+  const rival = opponent === null ? null : await championScores(ports, basis, { champion: opponent.scorer, pipeline });
+  const fair =
+    opponent === null || given.undecided === "refuse"
+      ? null
+      : fairRows(basis, { champion: opponent.scorer, pipeline, isRefitted: given.ship !== null });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const { training: asked, logic: wanted } = pipeline.gates;
   const gate = trainingGate({
@@ -155,6 +164,10 @@ export async function judge(
     ...(fair === null ? {} : { unlearned: fair }),
     undecided: given.undecided,
     alertRate: figures.alert_rate,
+    championSeen:
+      opponent === null || fair !== null
+        ? 0
+        : rows.time.filter((time) => time < opponent.scorer.manifest.learnedUpTo).length,
     seed: provenance.seed,
     policy: {
       averagePrecisionMargin: asked.margin,
@@ -186,13 +199,13 @@ export async function judge(
     rival === null || fair !== null
       ? null
       : metricsOf(rival, rows, {
-          thresholds: champion!.manifest.thresholds,
+          thresholds: opponent!.scorer.manifest.thresholds,
           reviewShare: pipeline.decisions.reviewShare,
         });
   return {
     training: gate.verdict,
     logic: logic.verdict,
-    champion: metrics === null ? null : { version: champion!.version, metrics },
+    champion: metrics === null ? null : { version: champion!.version, model: opponent!.model, metrics },
     files,
   };
 }
@@ -275,9 +288,10 @@ async function readAgain(
   });
 }
 
+/** Of the models that serve. */
 function sampleOf(trained: Trained): LogicEvidence["sample"] {
   const { x } = trained.evaluation;
-  const { scores, anomaly } = answering(trained);
+  const { scores, anomaly } = scoresOf(answering(trained).fitted, x);
   const step = Math.max(1, Math.floor(x.rows / BATCH_ROWS));
   const count = Math.min(BATCH_ROWS, x.rows);
   return Array.from({ length: count }, (_, i) => {

@@ -4,15 +4,17 @@ import path from "node:path";
 import { CANDIDATE } from "../../core/alias.ts";
 import { bundleHash } from "../../core/bundle.ts";
 import { canonicalJson, sha256 } from "../../core/hash.ts";
+import { isRemote } from "../../core/remote.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
 import type { FeatureState } from "../../features/state.ts";
-import type { Imported } from "../../online/bundle.ts";
+import { type Imported, readManifest } from "../../online/bundle.ts";
 import { saveInputs } from "../../online/served-inputs.ts";
 import { saveTrainingState } from "../../online/states.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { ModelVersion, Registry } from "../../ports/registry.ts";
 import { inputsOfTable } from "../data/served.ts";
+import { LEARNED_TAG } from "../learned.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
 import { RULES_TAG, rulesOf, rulesText } from "../promotion-rules.ts";
 import type { Basis } from "./basis.ts";
@@ -64,12 +66,24 @@ export async function logRun(
     params: Object.fromEntries(
       Object.entries({ ...parameters, ...origin }).map(([key, value]) => [key, String(value)]),
     ),
-    metrics: [...metrics, ...ablation, ...curves],
+    metrics: [...metrics, ...ablation, ...refitMetrics(trained), ...curves],
     datasets: lineageDataset(lineage),
     at: ports.clock.now(),
   });
   if (given.refused) await registry.endRun(runId, "FAILED", ports.clock.now());
   return runId;
+}
+
+/** How the model that serves compares with the judged one, whose figures the others are. */
+function refitMetrics({ refit }: Trained): { readonly key: string; readonly value: number }[] {
+  if (refit === null) return [];
+  const { rows, frauds, scoreShift, alertAgreement } = refit.facts;
+  return [
+    { key: "refit_rows", value: rows },
+    { key: "refit_frauds", value: frauds },
+    { key: "refit_score_shift", value: scoreShift },
+    { key: "refit_alert_agreement", value: alertAgreement },
+  ];
 }
 
 /** A foreign model as parameters of its run. */
@@ -117,6 +131,7 @@ export async function register(
       ...lineageTags(given.lineage),
       "sentinel.evidence": evidence,
       [RULES_TAG]: rulesText(input.pipeline),
+      [LEARNED_TAG]: String(readManifest(judged.files).learnedUpTo),
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
       ...(overridden === null ? {} : { "sentinel.forced": overridden }),
       ...(input.why === undefined ? {} : { "sentinel.why": input.why }),
@@ -182,7 +197,7 @@ export async function saveState(
     state,
     dataHash: source.hash,
     // Absolute: a server or a replay may run from another folder.
-    dataPath: path.resolve(source.path),
+    dataPath: isRemote(source.path) ? source.path : path.resolve(source.path),
     trainedUpTo: trained.trainedUpTo,
   });
   const { pipeline } = trained;

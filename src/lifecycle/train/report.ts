@@ -1,7 +1,7 @@
 // The training report: one self-contained HTML page with the figures and pictures of a bundle.
 import { CHART_STYLE } from "../../core/chart.ts";
 import { escapeHtml } from "../../core/html.ts";
-import type { BundleManifest } from "../../online/bundle.ts";
+import type { BundleManifest, RefitFacts } from "../../online/bundle.ts";
 import { format } from "./card.ts";
 import type { Ablation } from "./fit.ts";
 import { trainingPictures } from "./pictures.ts";
@@ -48,7 +48,7 @@ export function trainingReport(trained: Trained, manifest: BundleManifest): stri
 <style>${STYLE}${CHART_STYLE}</style></head><body><main>
 <h1>${escapeHtml(manifest.model)}</h1>
 <p class="soft">pipeline ${escapeHtml(manifest.pipeline)} · data ${dataHash.slice(0, 12)} · ${dataRows.toLocaleString("en")} transactions · seed ${seed}</p>
-<p class="soft">Everything below is measured on the evaluation slice, which nothing else saw.</p>
+<p class="soft">${manifest.refit === undefined ? "Everything below is measured on the evaluation slice, which nothing else saw." : refitHtml(manifest.refit)}</p>
 <dl class="headlines">${headlines.join("")}</dl>
 <h2>Pictures</h2>
 ${trainingPictures(trained)}
@@ -56,6 +56,12 @@ ${trainingPictures(trained)}
 <div class="table">${rows.join("")}</div>
 ${fitted.ablation === null ? "" : ablationHtml(fitted.ablation)}</main></body></html>
 `;
+}
+
+/** Which model the figures belong to. */
+function refitHtml({ rows, from, to, unseenRows, scoreShift, alertAgreement }: RefitFacts): string {
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+  return `Everything below belongs to the judged twin, measured on the evaluation slice, which it never saw. The model that serves was fitted once more on ${rows.toLocaleString("en")} transactions of ${day(from)} … ${day(to)}, that slice included, with the same parameters and number of trees. On ${unseenRows.toLocaleString("en")} newer rows that neither has seen, their scores differ by a PSI of ${format(scoreShift)}, and ${(100 * alertAgreement).toFixed(1)} % of the highest rows are the same; calibration and thresholds are carried over there by equal ranks.`;
 }
 
 function headline(key: string, value: number): string {

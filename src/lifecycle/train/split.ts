@@ -96,6 +96,40 @@ export function trainingRows(times: Float64Array, labels: Uint8Array, pipeline: 
   return cut(times, labels, boundsOf(times, pipeline).train).rows;
 }
 
+/** Rows newer than what a refit learns from, at least: calibration and thresholds are carried over on them. */
+export const UNSEEN_ROWS_MIN = 1000;
+
+/**
+ * The days that a refitted model learns from, and the rows after them, labelled or not, that neither it nor the judged model has seen.
+ * It begins where the judged one did and ends `maturityMs` before the table's end, or earlier where fewer than {@link UNSEEN_ROWS_MIN}
+ * rows would be left. Errors: lifecycle.not-enough-data.
+ */
+export function refitSlices(
+  split: Split,
+  table: { readonly times: Float64Array; readonly labels: Uint8Array },
+  maturityMs: number,
+): {
+  readonly learned: Slice;
+  readonly unseen: { readonly from: number; readonly to: number; readonly rows: Int32Array };
+} {
+  const { times, labels } = table;
+  const { end } = spanOf(times);
+  const latest = Float64Array.from(times).sort();
+  const to = Math.min(end - maturityMs, latest[Math.max(0, latest.length - UNSEEN_ROWS_MIN)]);
+  const learned = cut(times, labels, { from: split.train.from, to });
+  if (learned.to <= split.calibrate.to) {
+    const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+    throw new SentinelError(
+      "lifecycle.not-enough-data",
+      `a refit would learn up to ${day(to)}, no later than the judged model was calibrated on (${day(split.calibrate.to)}): the ${formatDuration(maturityMs)} before the table's end are not matured, and ${UNSEEN_ROWS_MIN} rows must be left that no model has seen`,
+      { hint: "give a longer period, lower labels.maturity where labels come sooner, or train without --refit" },
+    );
+  }
+  const rows: number[] = [];
+  for (let row = 0; row < times.length; row++) if (times[row] >= to) rows.push(row);
+  return { learned, unseen: { from: to, to: end, rows: Int32Array.from(rows) } };
+}
+
 type Bounds = Pick<Slice, "from" | "to">;
 
 function boundsOf(

@@ -1,9 +1,10 @@
 // What a training is asked and what it answers: plain data that its parts share.
 import type { Verdict } from "../../core/verdict.ts";
 import type { Matrix } from "../../ml/matrix.ts";
-import type { Imported } from "../../online/bundle.ts";
+import type { Imported, RefitFacts } from "../../online/bundle.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { ModelVersion } from "../../ports/registry.ts";
+import type { ModelWord } from "../data/judge-by.ts";
 import type { Lineage } from "../lineage/lineage.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
@@ -40,6 +41,8 @@ export interface TrainInput {
   readonly seed?: number;
   /** Trials of a search for better parameters before the training; absent: the pipeline's parameters. */
   readonly tune?: number;
+  /** Serves a model that has learned from all matured days, beside the judged one; absent: as the pipeline says. */
+  readonly refit?: boolean;
   /** Why a gate's no is overridden; null obeys it. */
   readonly forced: string | null;
   readonly verb: "train" | "retrain" | "import";
@@ -69,8 +72,11 @@ export interface TrainResult {
   readonly version: ModelVersion | null;
   readonly runId: string | null;
   readonly metrics: Metrics | null;
-  readonly champion: { readonly version: string; readonly metrics: Metrics } | null;
+  /** `model`: which of a refitted champion's models has not learned from these days. */
+  readonly champion: { readonly version: string; readonly model: ModelWord; readonly metrics: Metrics } | null;
   readonly fitted: Pick<Fitted, "ablation" | "thresholds" | "rounds" | "anomalyAsFeature" | "curve"> | null;
+  /** What the model that serves learned from; null where the judged model serves. */
+  readonly refit: RefitFacts | null;
   /** What a search found; null without one. */
   readonly tuning: Tuning | null;
   /** The pipeline's own parameters on the same rows; null without a search, or where it kept them: then `metrics` are theirs. */

@@ -5,6 +5,7 @@ import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
 import type { FeatureImportance } from "./importance.ts";
+import type { Refit } from "./refit.ts";
 import type { Split } from "./split.ts";
 
 /** The judged training once more on all days. */
@@ -21,7 +22,10 @@ export interface Shipped {
 export interface Trained {
   readonly pipeline: Pipeline;
   readonly spec: BundleManifest["features"];
+  /** The judged models: every figure here is about them. */
   readonly fitted: Fitted;
+  /** The models that serve in their place; null where the judged ones serve. */
+  readonly refit: Refit | null;
   readonly split: Split;
   /** Vectors, labels, times and amounts of the evaluation slice, with its scores. */
   readonly evaluation: {

@@ -106,8 +106,9 @@ export function outcomeOf(
   without: Decision,
   candidate: Lanes | null,
 ): RuleOutcome {
-  const { set, by, rule, fired, shadow, unready } = live.lanes;
-  const outcome = { set, by, rule, fired, without, shadow, unready };
+  const { set, by, rule, fired, shadow, unready, overruled } = live.lanes;
+  const beside = overruled === undefined ? {} : { overruled };
+  const outcome = { set, by, rule, fired, without, shadow, unready, ...beside };
   const cold = live.cold ? { cold: true as const } : {};
   if (candidate === null) return { ...outcome, ...cold };
   const { decision, set: other, by: otherBy, rule: otherRule, fired: otherFired } = candidate;

@@ -1,44 +1,56 @@
 // Expectations about one figure of a column: minimum, maximum, mean, median, standard deviation, sum.
 import type { TextColumn } from "../../core/table.ts";
 import { finiteOrText, isoText } from "../cells.ts";
-import { hasNumber } from "../columns.ts";
-import type { ExpectationDefinition, Outcome, Running } from "../definition.ts";
+import { figuresOf, hasNumber } from "../columns.ts";
+import type { CheckContext, ExpectationDefinition, Outcome, Running } from "../definition.ts";
 import type { Range } from "../kwargs.ts";
 import { isInside, matchKind } from "../limits.ts";
-import { Moments } from "../moments.ts";
-import { OrderStatistics } from "../order-statistics.ts";
+import type { Moments } from "../moments.ts";
+import type { SharedOrder } from "../order-statistics.ts";
 import { numericValues, type Rows } from "../rows.ts";
 
 /** Missing cells are left out. Without any value the figure is NaN and the check fails; only a sum of nothing is 0. */
 export const AGGREGATES: readonly ExpectationDefinition[] = [
   extreme("min", (a, b) => a < b),
   extreme("max", (a, b) => a > b),
-  aggregate("mean", () => ofMoments((moments) => moments.mean())),
-  aggregate("median", median),
-  aggregate("stdev", () => ofMoments((moments) => moments.deviation())),
-  aggregate("sum", () => ofMoments(({ sum }) => sum)),
+  aggregate(
+    "mean",
+    ofMoments((moments) => moments.mean()),
+  ),
+  aggregate("median", (column, { shared }) => median(shared.order(column))),
+  aggregate(
+    "stdev",
+    ofMoments((moments) => moments.deviation()),
+  ),
+  aggregate(
+    "sum",
+    ofMoments(({ sum }) => sum),
+  ),
 ];
 
 /** A figure of numbers that come in batches; null where they must come once more. */
 interface Figure {
-  add(values: Float64Array): void;
+  /** `rows` tells one batch from another. */
+  add(values: Float64Array, rows: Rows): void;
   end(): number | null;
 }
 
-function aggregate(name: string, figureOf: () => Figure): ExpectationDefinition {
+type FigureOf = (column: string, context: CheckContext) => Figure;
+
+function aggregate(name: string, figureOf: FigureOf): ExpectationDefinition {
   return {
     type: `expect_column_${name}_to_be_between`,
     prepare(kwargs) {
       const column = kwargs.text("column");
       const range = kwargs.range();
-      return (shape) => {
+      return (shape, context) => {
         shape.column(column);
-        const figure = figureOf();
+        const figure = figureOf(column, context);
         const running: Running = {
           push(rows) {
             const values = numericValues(rows, column);
             if (hasNumber(values)) matchKind(range, "number", column);
-            figure.add(values);
+            figure.add(values, rows);
           },
           finish() {
             const observed = figure.end();
@@ -52,18 +64,20 @@ function aggregate(name: string, figureOf: () => Figure): ExpectationDefinition 
   };
 }
 
-function ofMoments(figure: (moments: Moments) => number): Figure {
-  const moments = new Moments();
-  return { add: (values) => moments.add(values), end: () => figure(moments) };
+function ofMoments(figure: (moments: Moments) => number): FigureOf {
+  return (column, { shared }) => {
+    const own = shared.moments(column);
+    return { add: (values, rows) => own.add(rows, values), end: () => figure(own.moments) };
+  };
 }
 
 /** The mean of the two middle ones where there is no middle one. */
-function median(): Figure {
+function median(statistics: SharedOrder): Figure {
   const middle = (count: number): readonly number[] =>
     count === 0 ? [] : [Math.floor((count - 1) / 2), Math.ceil((count - 1) / 2)];
-  const statistics = new OrderStatistics(middle);
+  statistics.ask(middle);
   return {
-    add: (values) => statistics.add(values),
+    add: (values, rows) => statistics.add(rows, values),
     end() {
       if (!statistics.endPass()) return null;
       const [low = -1, high = -1] = middle(statistics.total);
@@ -102,10 +116,9 @@ function extremeNumber(
       const values = numericValues(rows, columnName);
       kind = rows.column(columnName).kind === "time" ? "time" : "number";
       if (hasNumber(values)) matchKind(range, kind, columnName);
-      for (let row = 0; row < values.length; row++) {
-        const value = values[row];
-        if (!Number.isNaN(value) && (Number.isNaN(best) || isBetter(value, best))) best = value;
-      }
+      const { count, min, max } = figuresOf(values);
+      const value = isBetter(min, max) ? min : max;
+      if (count > 0 && (Number.isNaN(best) || isBetter(value, best))) best = value;
     },
     finish(): Outcome {
       const shown = kind === "time" && !Number.isNaN(best) ? isoText(best, "T") : finiteOrText(best);

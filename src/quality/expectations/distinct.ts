@@ -112,6 +112,7 @@ function readModes(of: {
           values.push({ value: valueAt(column, row), shown: cellAt(column, row) });
       }
     },
+    isDone: () => values.length === of.modeRows.length,
     finish() {
       values.sort((a, b) => (a.value < b.value ? -1 : 1));
       const more = of.modes - values.length;
@@ -164,7 +165,8 @@ function compareSets(
     keysOf(rows, first) {
       const cells = rows.column(name);
       const { first: own, second } = cellKeys(cells);
-      if (first) countWanted(cells, wanted, counts);
+      const members = countWanted(cells, wanted, first ? counts : new Map());
+      if (members === rows.count - missingCount(cells)) return { first: noKeys(rows.count), second };
       // Of the values in the set it is known already whether they occur: only the others are counted.
       const kept = own.slice();
       forMembers(cells, wanted, (row) => {
@@ -224,8 +226,32 @@ function comparable(column: ColumnShape, value: SetValue): SetValue {
   return Number.isNaN(instant) ? value : instant;
 }
 
-function countWanted(column: Column, wanted: ReadonlySet<SetValue>, counts: Map<SetValue, number>): void {
-  forMembers(column, wanted, (_row, value) => counts.set(value, (counts.get(value) ?? 0) + 1));
+/** Counts the cells whose value is in the set, by value; gives how many there are. */
+function countWanted(column: Column, wanted: ReadonlySet<SetValue>, counts: Map<SetValue, number>): number {
+  const numbers = [...wanted].filter((value) => typeof value === "number");
+  let total = 0;
+  const count = (value: SetValue, more: number): void => {
+    total += more;
+    if (more > 0) counts.set(value, (counts.get(value) ?? 0) + more);
+  };
+  if (column.kind === "text" || numbers.length > LOOPED_MAX) {
+    forMembers(column, wanted, (_row, value) => count(value, 1));
+    return total;
+  }
+  for (const number of numbers) {
+    let found = 0;
+    for (let row = 0; row < column.values.length; row++) if (column.values[row] === number) found++;
+    count(number, found);
+  }
+  return total;
+}
+
+let NO_KEYS = new Float64Array();
+
+/** Keys of cells none of which has one; nobody changes them. */
+function noKeys(count: number): Float64Array {
+  if (NO_KEYS.length < count) NO_KEYS = new Float64Array(count).fill(Number.NaN);
+  return NO_KEYS.subarray(0, count);
 }
 
 /** Calls `take` for the cells whose value is in the set. */

@@ -2,7 +2,7 @@
 import { SentinelError } from "../../core/errors.ts";
 import type { Column } from "../../core/table.ts";
 import { cellAt, parseInstant } from "../cells.ts";
-import { missingCells } from "../columns.ts";
+import { missingCells, noFlags } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import type { Kwargs, SetValue } from "../kwargs.ts";
 import { isEmptyText, type Rows } from "../rows.ts";
@@ -62,13 +62,16 @@ function pairCheck(
     const comparable = a.kind === b.kind || isEmptyText(a) || isEmptyText(b);
     if (ordered && !comparable) unlike(nameA, nameB);
     const test = testOf(a, b);
-    const faults = new Uint8Array(rows.count);
+    let found: Uint8Array | null = null;
     for (let row = 0; row < rows.count; row++) {
       if (ignored[row] === 1) continue;
       const hasGap = (gaps.a[row] | gaps.b[row]) === 1;
       const fits = hasGap ? (gapTest?.(a, b, row) ?? false) : test(row);
-      if (!fits) faults[row] = 1;
+      if (fits) continue;
+      found ??= new Uint8Array(rows.count);
+      found[row] = 1;
     }
+    const faults = found ?? noFlags(rows.count);
     return { faults, missing: countMissing(ignored), valueAt: (row) => [cellAt(a, row), cellAt(b, row)] };
   };
   return (shape) => {

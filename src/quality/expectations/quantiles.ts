@@ -2,7 +2,7 @@
 import { finiteOrText } from "../cells.ts";
 import type { ExpectationDefinition, Running } from "../definition.ts";
 import type { Kwargs } from "../kwargs.ts";
-import { OrderStatistics } from "../order-statistics.ts";
+import type { OrderStatistics } from "../order-statistics.ts";
 import { numericValues } from "../rows.ts";
 
 const METHODS = ["nearest", "linear", "lower", "higher", "midpoint"] as const;
@@ -20,11 +20,12 @@ export const QUANTILES: readonly ExpectationDefinition[] = [
       const name = kwargs.text("column");
       const { quantiles, ranges } = quantileRanges(kwargs);
       const method = methodOf(kwargs);
-      return (shape) => {
+      return (shape, { shared }) => {
         shape.column(name);
-        const statistics = new OrderStatistics((count) => quantiles.flatMap((q) => ranksOf(count, q)));
+        const statistics = shared.order(name);
+        statistics.ask((count) => quantiles.flatMap((q) => ranksOf(count, q)));
         const running: Running = {
-          push: (rows) => statistics.add(numericValues(rows, name)),
+          push: (rows) => statistics.add(rows, numericValues(rows, name)),
           finish() {
             if (!statistics.endPass()) return running;
             const values = quantiles.map((q) => quantileBy(statistics, q, method));

@@ -1,7 +1,7 @@
 // Expectations that every value of a column lies inside a range, or comes in ascending or descending order.
 import { SentinelError } from "../../core/errors.ts";
 import { cellAt } from "../cells.ts";
-import { flagNumbers, hasNumber, missingCount } from "../columns.ts";
+import { flagOutside, hasNumber, missingCount, noFlags } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import { insideTest, matchKind } from "../limits.ts";
 import { numericValues } from "../rows.ts";
@@ -22,7 +22,7 @@ export const RANGES: readonly ExpectationDefinition[] = [
           const values = numericValues(rows, name);
           const column = rows.column(name);
           if (hasNumber(values)) matchKind(range, column.kind === "time" ? "time" : "number", name);
-          const faults = flagNumbers(values, isIn);
+          const faults = flagOutside(values, isIn);
           const missing = missingCount(column);
           return { faults, missing, valueAt: (row) => cellAt(column, row) };
         });
@@ -68,16 +68,22 @@ export class Order {
 
   /** 1 where a value is on the wrong side of the value before it. */
   faultsOf(values: Float64Array): Uint8Array {
-    const faults = new Uint8Array(values.length);
+    const { direction, strictly } = this;
+    let faults: Uint8Array | null = null;
+    let last = this.last;
     for (let row = 0; row < values.length; row++) {
       const value = values[row];
       if (Number.isNaN(value)) continue;
       // Comparing instead of subtracting: ∞ − ∞ is NaN, though ∞ after ∞ is in order.
-      const back = this.direction === 1 ? value < this.last : value > this.last;
-      if (back || (this.strictly && value === this.last)) faults[row] = 1;
-      this.last = value;
+      const back = direction === 1 ? value < last : value > last;
+      if (back || (strictly && value === last)) {
+        faults ??= new Uint8Array(values.length);
+        faults[row] = 1;
+      }
+      last = value;
     }
-    return faults;
+    this.last = last;
+    return faults ?? noFlags(values.length);
   }
 }
 

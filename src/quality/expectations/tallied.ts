@@ -41,11 +41,13 @@ export function startDistinct(pool: TallyPool, what: What): Running {
         return;
       }
       last = end;
-      for (let row = 0; row < rows.count; row++) {
+      let row = 0;
+      for (; row < rows.count && keys < MODES_MAX; row++) {
         if (Number.isNaN(given.first[row])) continue;
-        if (keys < MODES_MAX) firstRows.push(rows.sourceRow(row));
+        firstRows.push(rows.sourceRow(row));
         keys++;
       }
+      for (; row < rows.count; row++) if (!Number.isNaN(given.first[row])) keys++;
     },
     finish() {
       if (tally !== null) return what.end(tally.finish());
@@ -78,10 +80,8 @@ class Tally {
     this.tally = new KeyTally(pool, what);
   }
 
-  add(rows: Rows, { first, second }: CellKeys): void {
-    for (let row = 0; row < first.length; row++) {
-      if (!Number.isNaN(first[row])) this.tally.add(first[row], second[row], rows.sourceRow(row));
-    }
+  add(rows: Rows, keys: CellKeys): void {
+    this.tally.addAll(keys, (row) => rows.sourceRow(row));
   }
 
   finish(): TallyResult {

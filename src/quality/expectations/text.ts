@@ -1,7 +1,7 @@
 // Expectations about values as texts: regular expressions and lengths, on what Python's str() would write.
 import { isBoolean } from "../../core/table.ts";
 import { cellAt, looksInteger, pythonTexts } from "../cells.ts";
-import { flagTexts, missingCells } from "../columns.ts";
+import { flagTexts, missingCells, noFlags } from "../columns.ts";
 import type { ExpectationDefinition, Running, StartCheck } from "../definition.ts";
 import type { Kwargs } from "../kwargs.ts";
 import { insideTest } from "../limits.ts";
@@ -95,7 +95,7 @@ function spelled(
   name: string,
   { mostly, isExpected, whole }: { readonly mostly: number; readonly isExpected: TextTest; readonly whole: boolean },
 ): Running {
-  const verdicts = new Map<number, number>();
+  const verdicts = new Verdicts();
   return rowByRow(mostly, (rows) => {
     const column = rows.column(name);
     const isMissing = missingCells(column);
@@ -112,27 +112,50 @@ function flagByText(
     readonly isExpected: TextTest;
     readonly whole: boolean;
     /** Of numbers that were spelled and tested before: keys come back again and again. */
-    readonly verdicts: Map<number, number>;
+    readonly verdicts: Verdicts;
   },
 ): Uint8Array {
   const { isMissing, isExpected } = how;
   const column = rows.column(how.name);
   if (column.kind === "text") return flagTexts(column, isExpected);
   const textOf = pythonTexts(column, how.whole && !isBoolean(column));
-  const faults = new Uint8Array(isMissing.length);
-  const verdicts = how.verdicts;
-  for (let row = 0; row < faults.length; row++) {
+  const { values } = column;
+  const { verdicts } = how;
+  let faults: Uint8Array | null = null;
+  for (let row = 0; row < values.length; row++) {
     if (isMissing[row] === 1) continue;
-    const value = column.values[row];
-    // Minus zero is spelled otherwise than zero and is the same key.
-    let fault = value === 0 ? undefined : verdicts.get(value);
-    if (fault === undefined) {
-      fault = isExpected(textOf(row)) ? 0 : 1;
-      if (value !== 0 && verdicts.size < VERDICTS_MAX) verdicts.set(value, fault);
+    const value = values[row];
+    let verdict = verdicts.of(value);
+    if (verdict === UNKNOWN) {
+      verdict = isExpected(textOf(row)) ? EXPECTED : FAULT;
+      verdicts.note(value, verdict);
     }
-    faults[row] = fault;
+    if (verdict === EXPECTED) continue;
+    faults ??= new Uint8Array(values.length);
+    faults[row] = 1;
   }
-  return faults;
+  return faults ?? noFlags(values.length);
+}
+
+const UNKNOWN = 0;
+const EXPECTED = 1;
+const FAULT = 2;
+
+/** What was said of numbers before. Zero is never remembered: minus zero is spelled otherwise and is the same key. */
+class Verdicts {
+  /** Of whole numbers below {@link VERDICTS_MAX}, which keys mostly are. */
+  private readonly small = new Uint8Array(VERDICTS_MAX);
+  private readonly others = new Map<number, number>();
+
+  of(value: number): number {
+    if (value > 0 && value < VERDICTS_MAX && Math.floor(value) === value) return this.small[value];
+    return this.others.get(value) ?? UNKNOWN;
+  }
+
+  note(value: number, verdict: number): void {
+    if (value > 0 && value < VERDICTS_MAX && Math.floor(value) === value) this.small[value] = verdict;
+    else if (value !== 0 && this.others.size < VERDICTS_MAX) this.others.set(value, verdict);
+  }
 }
 
 /** Python counts code points, JavaScript UTF-16 units. */

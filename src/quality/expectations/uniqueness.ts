@@ -114,6 +114,7 @@ function readValues(
         if (rows.sourceRow(row) === first[values.length]) values.push(valueAt(rows, row));
       }
     },
+    isDone: () => values.length === first.length,
     finish: () => end(values),
   };
 }

@@ -1,8 +1,8 @@
 // CSV bodies (RFC 4180): a header, then one transaction a line; a cell becomes what the pipeline's schema allows for its column.
 import { SentinelError } from "../../core/errors.ts";
+import { typesOf } from "../../online/column-types.ts";
+import { type Cell, checkNames } from "../../online/columns.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { typesOf } from "../column-types.ts";
-import { type Cell, checkNames } from "../columns.ts";
 
 /**
  * Transactions of a CSV text. A cell is a number only where its column may be no text, because "0042" as a number is another customer; an

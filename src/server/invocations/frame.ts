@@ -1,7 +1,7 @@
 // JSON bodies of MLflow's scoring protocol: dataframe_split, dataframe_records, instances or inputs become transactions.
 import type { SentinelError } from "../../core/errors.ts";
+import { checkNames, rowsOf } from "../../online/columns.ts";
 import { invalidRequest } from "../../online/faults.ts";
-import { checkNames, rowsOf } from "../columns.ts";
 
 const KINDS = ["dataframe_split", "dataframe_records", "instances", "inputs"] as const;
 

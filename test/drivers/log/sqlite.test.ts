@@ -268,6 +268,31 @@ test("a killed process keeps what it flushed, loses the rest, and leaves a sound
   db.close();
 });
 
+test("a log that is kept for an archive forgets nothing that is not archived, and no label before its time", async () => {
+  const file = newFile();
+  const log = createSqliteLog({ file, options: { archivedOnly: true, rowsMax: 5 } });
+  for (let i = 0; i < 30; i++) log.appendPrediction(prediction(`t${i}`, { receivedAt: i }));
+  log.appendLabel(label("t2"));
+  await log.flush();
+  expect([await log.forget(1000), (await log.counts()).predictions]).toEqual([0, 30]);
+  await log.archived(10);
+  expect([await log.prune({ before: 1000 }), await log.counts()]).toEqual([
+    10,
+    { predictions: 20, labels: 1, shadows: 0 },
+  ]);
+  const [first] = await collect(log.scan(0));
+  expect(first).toMatchObject({ record: { transactionId: "t10" } });
+  await log.archived((await log.last()).sequence);
+  expect([await log.forget(1000), (await log.counts()).labels]).toEqual([20, 1]);
+  // A label of nobody goes with what came after it.
+  log.appendPrediction(prediction("t30", { receivedAt: 30 }));
+  await log.flush();
+  await log.archived((await log.last()).sequence);
+  expect(await log.forget(1000)).toBe(1);
+  expect(await log.counts()).toEqual({ predictions: 0, labels: 0, shadows: 0 });
+  await log.close();
+});
+
 test("pruning forgets the oldest with their labels and shadows, by age and by number", async () => {
   const log = createSqliteLog({ file: newFile(), options: { batchRowsMax: 7 } });
   for (let i = 0; i < 100; i++) {

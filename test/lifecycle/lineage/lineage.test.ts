@@ -21,7 +21,7 @@ import { makePlace, type Place } from "../world.ts";
 
 const WORLD = { customers: 200, terminals: 300, days: 60, seed: 7 };
 /** On versions alone: they say how the registration came about. */
-const OF_VERSIONS = ["sentinel.promotion_rules", "sentinel.evidence", "sentinel.forced"];
+const OF_VERSIONS = ["sentinel.promotion_rules", "sentinel.learned_up_to", "sentinel.evidence", "sentinel.forced"];
 /** On runs alone: MLflow's own, and the driver's mark of a request. */
 const OF_RUNS = ["mlflow.runName", "mlflow.source.name", "mlflow.source.type", "sentinel.request"];
 

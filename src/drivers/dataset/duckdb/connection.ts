@@ -7,6 +7,8 @@ export interface DuckDbLimits {
   /** Most memory DuckDB's own buffers may take, in its spelling: "2GB". */
   readonly memoryLimit: string;
   readonly threads: number;
+  /** Where rows beyond the memory may go for a while; absent or "": nowhere, work that needs more fails. */
+  readonly spill?: string;
 }
 
 /** Runs `work` on a fresh in-memory database that is closed afterwards. */
@@ -28,7 +30,7 @@ export async function openDuckDb(limits: DuckDbLimits): Promise<{ readonly conne
     memory_limit: limits.memoryLimit,
     threads: String(limits.threads),
     // Without this, rows over the memory limit would spill into a folder made in the current one.
-    temp_directory: "",
+    temp_directory: limits.spill ?? "",
   });
   try {
     const connection = await instance.connect();

@@ -2,14 +2,18 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
+import { isRemote } from "../../../core/remote.ts";
 import type { Dataset, DatasetDescription } from "../../../ports/dataset.ts";
+import type { ObjectStore } from "../../../ports/objects.ts";
+import { createFolderObjects } from "../../objects/folder/driver.ts";
 import { type Connection, type DuckDbLimits, openDuckDb, withDuckDb } from "./connection.ts";
 import { empty, tooLarge, unreadable } from "./errors.ts";
-import { filesOf, listFiles, type TableFiles } from "./files.ts";
+import { filesOf as filesAt, listFiles, type TableFiles } from "./files.ts";
 import { formatOf } from "./format.ts";
 import { rowsByFile } from "./layout.ts";
 import { type Plan, planColumns } from "./plan.ts";
 import { emptyTable, fillTable, readBatches } from "./read.ts";
+import { RemoteFiles } from "./remote.ts";
 import { type WriteOptions, writeTables } from "./write.ts";
 
 export interface DuckDbOptions extends Partial<DuckDbLimits> {
@@ -19,6 +23,8 @@ export interface DuckDbOptions extends Partial<DuckDbLimits> {
   readonly scanMemory?: string;
   /** Rows of a Parquet row group, a multiple of 2048; eight groups are in memory while a file is written. */
   readonly rowGroupRows?: number;
+  /** Opens what is no path of this machine (s3://…). */
+  readonly remote?: (place: string) => Promise<ObjectStore>;
 }
 
 /** 200 million rows of one 8-byte column are 1.6 GB: more than that is a mistake on one machine. */
@@ -34,10 +40,13 @@ const ROW_GROUP_ROWS = 122_880;
  * A Dataset over local files. Files need a header (CSV) or one object a line (NDJSON). Times with or without a zone are
  * read as UTC, whole milliseconds. Integers beyond 2^53 turn their column into text, so that no id is falsified.
  */
-export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
+export function datasetDuckdb(options: DuckDbOptions = {}): Dataset & { close(): Promise<void> } {
   const { memoryLimit = "2GB", threads = 2, rowsMax = ROWS_MAX, rowGroupRows = ROW_GROUP_ROWS } = options;
   const { scanMemory = SCAN_MEMORY } = options;
   const limits: DuckDbLimits = { memoryLimit, threads };
+  const { remote = noRemote } = options;
+  const fetched = new RemoteFiles(remote);
+  const filesOf = (place: string): Promise<TableFiles> => filesAt(place, fetched);
   return {
     async describe(place) {
       const table = await filesOf(place);
@@ -77,18 +86,33 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset {
         },
       };
     },
+    async archives(place) {
+      const { archives } = await filesOf(place);
+      const open = (root: string): ObjectStore | Promise<ObjectStore> =>
+        isRemote(root) ? remote(root) : createFolderObjects({ root, now: Date.now });
+      return await Promise.all(archives.map(open));
+    },
+    async close() {
+      fetched.close();
+    },
     async write(file, batches, { integers = [], floats = [], metadata = {} }: WriteOptions = {}) {
       const format = formatOf(file);
       return await writeTables({ file, format, batches, integers, floats, metadata, limits, rowGroupRows });
     },
     async hash(place, algorithm = "sha256") {
-      const { files } = await listFiles(place);
+      const { files } = await listFiles(place, fetched);
       if (files.length === 1) return await hashFile(files[0].path, algorithm);
       const all = createHash(algorithm);
       for (const file of files) all.update(`${await hashFile(file.path, algorithm)} ${file.name}\n`);
       return all.digest("hex");
     },
   };
+}
+
+async function noRemote(place: string): Promise<ObjectStore> {
+  throw new SentinelError("dataset.missing", `${place} is no path of this machine`, {
+    hint: "name a file or a folder",
+  });
 }
 
 async function reading<T>(

@@ -16,6 +16,20 @@ export function empty(file: string, what: string, hint: string): SentinelError {
   return new SentinelError("dataset.empty", `${file} ${what}`, { hint });
 }
 
+/** Nothing is there. */
+export function missing(asked: string, lookedAt: string): SentinelError {
+  return new SentinelError("dataset.missing", `there is no file ${asked}`, {
+    hint: `check the path; it was looked for at ${lookedAt}`,
+  });
+}
+
+/** Files that are no one table. */
+export function differ(asked: string, what: string): SentinelError {
+  return new SentinelError("dataset.unreadable", `${asked}: ${what}`, {
+    hint: "the files of one table have one format and the same columns: name those that belong together",
+  });
+}
+
 export function tooLarge(file: string, what: string): SentinelError {
   return new SentinelError("dataset.too-large", `${file} ${what}`, {
     hint: "read fewer rows: split the file by time, or raise the limit if the machine has the memory",

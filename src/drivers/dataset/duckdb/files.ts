@@ -2,15 +2,21 @@
 import { type Dirent, existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { SentinelError } from "../../../core/errors.ts";
-import { empty, unreadable } from "./errors.ts";
-import { type DatasetFormat, isKnown, readFormatOf } from "./format.ts";
-
-/** One file of a table. */
-export interface TableFile {
-  readonly path: string;
-  /** Below the folder that was named, without its ending: "date=2024-01-01/part-0". */
-  readonly name: string;
-}
+import { isRemote } from "../../../core/remote.ts";
+import { differ, empty, missing, unreadable } from "./errors.ts";
+import { type DatasetFormat, readFormatOf } from "./format.ts";
+import {
+  type FoundFiles,
+  fixedPart,
+  isNext,
+  isPattern,
+  noTables,
+  publicName,
+  type TableFile,
+  tableFile,
+  tablesAmong,
+} from "./names.ts";
+import type { RemoteFiles } from "./remote.ts";
 
 /** All files of a table, in order. */
 export interface TableFiles {
@@ -20,6 +26,8 @@ export interface TableFiles {
   readonly files: readonly TableFile[];
   /** Names of columns that stand in folders, as in date=2024-01-01/; only where a folder or a pattern was named. */
   readonly partitions: readonly string[];
+  /** Roots of archives: empty where a file is in none. Columns that came later are null in files before. */
+  readonly archives: readonly string[];
 }
 
 /** A table of more files is a mistake of the pattern. */
@@ -32,32 +40,38 @@ const PARTITION = /^([^=/]+)=[^/]*$/;
  * dot or an underscore are left out, as Spark does. In a pattern `*` and `?` stand for characters of a name, `**` for folders. Several are
  * separated by commas and read in the order written. Errors: dataset.missing, .empty, .format-unknown, .unreadable, .too-large.
  */
-export async function filesOf(asked: string): Promise<TableFiles> {
-  const { files, partitioned } = await listFiles(asked);
-  const format = readFormatOf(files[0].path);
-  const other = files.find((file) => readFormatOf(file.path) !== format);
+export async function filesOf(asked: string, remote: RemoteFiles): Promise<TableFiles> {
+  const { files, partitioned } = await listFiles(asked, remote);
+  const formatOf = (file: TableFile): DatasetFormat => readFormatOf(publicName(file.path));
+  const format = formatOf(files[0]);
+  const other = files.find((file) => formatOf(file) !== format);
   if (other !== undefined) throw differ(asked, `${files[0].path} and ${other.path} are of two formats`);
   for (const file of files) {
     if (statSync(file.path).size > 0) continue;
     throw empty(file.path, "has no bytes", "write the file again; its export may have been interrupted");
   }
-  return { asked, format, files, partitions: partitioned ? partitionsOf(asked, files) : [] };
+  const roots = files.map(({ archive }) => archive);
+  const archives = roots.some((root) => root === null) ? [] : [...new Set(roots.filter((root) => root !== null))];
+  // The day in a folder's name says no more than the time does, and a transaction may have a field of that name.
+  const partitions = partitioned && archives.length === 0 ? partitionsOf(asked, files) : [];
+  return { asked, format, files, partitions, archives };
 }
 
 /** The files only, whatever they hold. Errors as {@link filesOf}. */
 export async function listFiles(
   asked: string,
+  remote: RemoteFiles,
 ): Promise<{ readonly files: readonly TableFile[]; readonly partitioned: boolean }> {
   const places = existsSync(asked) || !asked.includes(",") ? [asked] : asked.split(",").map((part) => part.trim());
   const files: TableFile[] = [];
   let partitioned = false;
   for (const place of places) {
-    const { found, below } = await filesIn(place);
+    const { files: found, below } = isRemote(place) ? await remote.filesIn(place) : await filesIn(place);
     partitioned ||= below;
     files.push(...found);
     if (files.length > FILES_MAX) {
       throw new SentinelError("dataset.too-large", `${asked} means more than ${FILES_MAX} files`, {
-        hint: "name a folder or a pattern that means fewer, or write fewer, larger files",
+        hint: "name a folder or a pattern that means fewer, or write fewer, larger files (of an archive: `sentinel archive compact`)",
       });
     }
   }
@@ -65,33 +79,15 @@ export async function listFiles(
   return { files, partitioned };
 }
 
-/** The error of files that are no one table. */
-export function differ(asked: string, what: string): SentinelError {
-  return new SentinelError("dataset.unreadable", `${asked}: ${what}`, {
-    hint: "the files of one table have one format and the same columns: name those that belong together",
-  });
-}
-
-async function filesIn(place: string): Promise<{ readonly found: readonly TableFile[]; readonly below: boolean }> {
+async function filesIn(place: string): Promise<FoundFiles> {
   const kind = await kindOf(place);
-  if (kind === "file") return { found: [{ path: place, name: withoutEnding(path.basename(place)) }], below: false };
-  if (kind === null && !/[*?]/.test(place)) {
-    throw new SentinelError("dataset.missing", `there is no file ${place}`, {
-      hint: `check the path; it was looked for at ${path.resolve(place)}`,
-    });
-  }
+  if (kind === "file") return { files: [tableFile(place, path.basename(place))], below: false };
+  if (kind === null && !isPattern(place)) throw missing(place, path.resolve(place));
   const root = kind === "folder" ? place : fixedPart(place);
-  const matches = kind === "folder" ? isKnown : matcher(path.relative(root, place));
-  const found = (existsSync(root) ? filesBelow(root) : [])
-    .filter(matches)
-    .sort((a, b) => (a < b ? -1 : 1))
-    .map((name) => ({ path: path.join(root, name), name: withoutEnding(name) }));
-  if (found.length > 0) return { found, below: true };
-  if (kind === "folder")
-    throw empty(place, "is a folder without a table in it", "name a folder with .parquet, .csv or .ndjson files in it");
-  throw new SentinelError("dataset.missing", `no file matches ${place}`, {
-    hint: `check the pattern; it was looked for below ${path.resolve(root)}`,
-  });
+  const names = existsSync(root) ? stableNames(root) : [];
+  const matching = tablesAmong(names, { pattern: kind === "folder" ? null : path.relative(root, place), root });
+  if (matching.length === 0) throw noTables(place, path.resolve(root));
+  return { files: matching.map((name) => tableFile(path.join(root, name), name)), below: true };
 }
 
 async function kindOf(place: string): Promise<"file" | "folder" | null> {
@@ -104,13 +100,27 @@ async function kindOf(place: string): Promise<"file" | "folder" | null> {
   }
 }
 
+/** Looks at a folder in which files come and go at every look. */
+const LOOKS_MAX = 20;
+
+/** Names below a folder that two looks in a row agree about: one look takes time, and a file may take another's place meanwhile. */
+function stableNames(root: string): string[] {
+  let names = filesBelow(root);
+  for (let looks = 1; looks < LOOKS_MAX; looks++) {
+    const again = filesBelow(root);
+    if (again.length === names.length && again.every((name, i) => name === names[i])) break;
+    names = again;
+  }
+  return names;
+}
+
 /** Paths below a folder, with forward slashes. */
 function filesBelow(root: string): string[] {
   const names: string[] = [];
   const look = (folder: string, depth: number): void => {
     if (depth > DEPTH_MAX || names.length > FILES_MAX) return;
     for (const entry of readdirSync(path.join(root, folder), { withFileTypes: true })) {
-      if (/^[._]/.test(entry.name)) continue;
+      if (/^[._]/.test(entry.name) && !isNext(entry.name)) continue;
       const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
       if (isFolder(root, name, entry)) look(name, depth + 1);
       else names.push(name);
@@ -122,28 +132,6 @@ function filesBelow(root: string): string[] {
 
 function isFolder(root: string, name: string, entry: Dirent): boolean {
   return entry.isDirectory() || (entry.isSymbolicLink() && statSync(path.join(root, name)).isDirectory());
-}
-
-/** The folders of a pattern before its first sign. */
-function fixedPart(pattern: string): string {
-  const parts = pattern.split("/");
-  const first = parts.findIndex((part) => /[*?]/.test(part));
-  return parts.slice(0, first).join("/") || (pattern.startsWith("/") ? "/" : ".");
-}
-
-function matcher(pattern: string): (name: string) => boolean {
-  const signs = pattern.replace(/\*\*\/|\*\*|\*|\?|[.+^${}()|[\]\\]/g, (sign) => {
-    if (sign === "**/") return "(?:[^/]+/)*";
-    if (sign === "**") return ".*";
-    if (sign === "*") return "[^/]*";
-    return sign === "?" ? "[^/]" : `\\${sign}`;
-  });
-  const whole = new RegExp(`^${signs}$`);
-  return (name) => whole.test(name);
-}
-
-function withoutEnding(name: string): string {
-  return name.replace(/(\.[^./\\]+?)(\.gz)?$/i, "");
 }
 
 function checkOnce(asked: string, files: readonly TableFile[]): void {

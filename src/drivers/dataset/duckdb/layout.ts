@@ -2,8 +2,8 @@
 import path from "node:path";
 import { type Connection, identifier, literal } from "./connection.ts";
 import { type CsvHeader, csvHeader, nameTwice } from "./csv.ts";
-import { columnTwice, notText } from "./errors.ts";
-import { differ, type TableFiles } from "./files.ts";
+import { columnTwice, differ, notText } from "./errors.ts";
+import type { TableFiles } from "./files.ts";
 import { isCompressed } from "./format.ts";
 
 export interface NativeColumn {
@@ -59,7 +59,7 @@ export async function rowsByFile(
 
 /** Refuses names that stand twice, in a file or in it and its folders, and files whose names differ; those of CSV also by their order. */
 function checkNames(
-  { table: { asked, files, partitions } }: Target,
+  { table: { asked, files, partitions, archives } }: Target,
   names: readonly (readonly string[])[],
   by: "set" | "order",
 ): void {
@@ -67,7 +67,7 @@ function checkNames(
   for (const [i, own] of names.entries()) {
     const twice = nameTwice([...own, ...partitions]);
     if (twice !== null) throw columnTwice(files[i].path, twice);
-    if (form(own) === form(names[0])) continue;
+    if (archives.length > 0 || form(own) === form(names[0])) continue;
     const odd = own.find((name) => !names[0].includes(name)) ?? names[0].find((name) => !own.includes(name));
     const what = odd === undefined ? "their columns stand in another order" : `only one of them has a column ${odd}`;
     throw differ(asked, `${files[0].path} and ${files[i].path} are not of one table: ${what}`);

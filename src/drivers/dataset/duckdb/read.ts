@@ -14,7 +14,7 @@ interface Filler {
 
 export async function fillTable(connection: Connection, plan: Plan): Promise<Table> {
   if (plan.columns.length === 0) return { rows: plan.rows, columns: new Map() };
-  const list = plan.columns.map(({ expression, name }) => `${expression} AS ${identifier(name)}`).join(", ");
+  const list = plan.columns.map(selected).join(", ");
   const result = await connection.stream(`SELECT ${list} FROM ${plan.source}`);
   const fillers = plan.columns.map((column) => fillerOf(column, plan.rows));
   let rows = 0;
@@ -35,7 +35,7 @@ export function emptyTable(plan: Plan): Table {
 
 /** The table in batches of about so many rows; texts of a batch are dictionary-encoded on their own. */
 export async function* readBatches(connection: Connection, plan: Plan, batchRows: number): AsyncGenerator<Table> {
-  const list = plan.columns.map(({ expression, name }) => `${expression} AS ${identifier(name)}`).join(", ");
+  const list = plan.columns.map(selected).join(", ");
   // Rows are counted where no column is wanted.
   const result = await connection.stream(`SELECT ${list === "" ? "1" : list} FROM ${plan.source}`);
   let fillers = plan.columns.map((column) => fillerOf(column, batchRows));
@@ -105,11 +105,28 @@ function textFiller(rows: number, { tokens, emptyMissing }: Pick<PlannedColumn, 
   };
 }
 
+/** A missing number comes as NaN, so that no vector of numbers has gaps. */
+function selected({ expression, name, type }: PlannedColumn): string {
+  const isText = type === "text" || type === "other";
+  return `${isText ? expression : `coalesce(${expression}, 'NaN'::DOUBLE)`} AS ${identifier(name)}`;
+}
+
 function fillNumbers(vector: DuckDBVector, values: Float64Array, offset: number, count: number): void {
+  const all = doublesOf(vector);
+  if (all !== null && all.length >= count) {
+    values.set(all.subarray(0, count), offset);
+    return;
+  }
   for (let i = 0; i < count; i++) {
     const value = vector.getItem(i);
     values[offset + i] = typeof value === "number" ? value : Number.NaN;
   }
+}
+
+/** The array behind a vector of doubles. The library's types hide it: where it has none, cells are read one by one, which takes ten times as long. */
+function doublesOf(vector: DuckDBVector): Float64Array | null {
+  const { items } = vector as unknown as { readonly items?: unknown };
+  return items instanceof Float64Array ? items : null;
 }
 
 /** A JSON token as a server would spell it: texts as they are, whole numbers in digits, others as JavaScript writes them. */

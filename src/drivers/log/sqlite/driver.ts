@@ -1,10 +1,11 @@
 // The prediction log in one SQLite file: a thread writes it, commands and look-ups read beside.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PredictionLog } from "../../../ports/log.ts";
-import { type PruneLimits, pruneBatch } from "./prune.ts";
+import { noteArchived, type PruneLimits, pruneBatch } from "./prune.ts";
 import {
   countersOf,
   finder,
+  identityOf,
   lastApplied,
   readAnswered,
   readApplied,
@@ -44,6 +45,8 @@ export interface SqliteLogOptions {
   readonly keptMsMax?: number;
   /** Pages of 4 kB that the file may have; 0: no limit but SQLite's. */
   readonly pagesMax?: number;
+  /** True: what is not archived is not forgotten, whatever the limits say. */
+  readonly archivedOnly?: boolean;
   /** Names of the fields that carry the card and the amount. */
   readonly card?: string | null;
   readonly amount?: string | null;
@@ -76,7 +79,7 @@ const BUSY_RETRY_MS = 5;
  */
 export function createSqliteLog(input: { readonly file: string; readonly options?: SqliteLogOptions }): SqliteLog {
   const { file, options = {} } = input;
-  const { batchRowsMax = BATCH_ROWS_MAX, durability = "interval" } = options;
+  const { batchRowsMax = BATCH_ROWS_MAX, durability = "interval", archivedOnly = false } = options;
   const names = {
     card: options.card === undefined ? "customer_id" : options.card,
     amount: options.amount === undefined ? "amount" : options.amount,
@@ -92,6 +95,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     rowsMax: options.rowsMax ?? ROWS_MAX,
     keptMsMax: options.keptMsMax ?? Number.POSITIVE_INFINITY,
     pagesMax: options.pagesMax ?? 0,
+    archivedOnly,
     bufferMax: options.bufferMax ?? BUFFER_MAX,
     bufferBytesMax: options.bufferBytesMax ?? BUFFER_BYTES_MAX,
     recentMax: options.recentMax ?? RECENT_MAX,
@@ -138,8 +142,11 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     ids: (fromSequence) => streaming(file, flush, () => readIds(db, fromSequence)),
     bundles: () => reading(() => readBundles(db)),
     old: (before) => streaming(file, flush, () => readOld(db, before)),
-    forget: (before) => reading(() => pruneAll(() => pruneBatch(db, { before }, batchRowsMax).predictions)),
+    forget: (before) =>
+      reading(() => pruneAll(() => pruneBatch(db, { before, archivedOnly }, batchRowsMax).predictions)),
     begin: () => reading(() => readBegin(db)),
+    identity: () => reading(() => untilFree(() => identityOf(db))),
+    archived: (through) => reading(() => untilFree(() => noteArchived(db, through))),
     scored: (given) => reading(() => readScored(db, given)),
     last: () => reading(() => ({ sequence: counters().sequence, applied: lastApplied(db) })),
     pairs: (version, given) => streaming(file, flush, () => readPairs(db, version, { ...names, ...given })),
@@ -151,7 +158,8 @@ export function createSqliteLog(input: { readonly file: string; readonly options
       }),
     span: () => reading(() => readSpan(db)),
     duplicates: () => writer.duplicates,
-    prune: (limits) => reading(() => pruneAll(() => pruneBatch(db, limits, batchRowsMax).predictions)),
+    prune: (limits) =>
+      reading(() => pruneAll(() => pruneBatch(db, { archivedOnly, ...limits }, batchRowsMax).predictions)),
     async close() {
       if (closed) return;
       closed = true;
@@ -189,10 +197,18 @@ async function* streaming<T>(
 async function pruneAll(batch: () => number): Promise<number> {
   let removed = 0;
   for (;;) {
+    const count = await untilFree(batch);
+    if (count === 0) return removed;
+    removed += count;
+    await sleep(BUSY_RETRY_MS);
+  }
+}
+
+/** Tries again while another process writes. */
+async function untilFree<T>(work: () => T): Promise<T> {
+  for (;;) {
     try {
-      const count = batch();
-      if (count === 0) return removed;
-      removed += count;
+      return work();
     } catch (error) {
       if (!isBusy(error)) throw error;
     }

@@ -11,6 +11,7 @@ export interface ThreadOptions {
   /** Predictions kept, and for how long after they were received; the oldest go. */
   readonly rowsMax: number;
   readonly keptMsMax: number;
+  readonly archivedOnly: boolean;
   /** Pages the file may have; 0: as many as SQLite allows. */
   readonly pagesMax: number;
 }

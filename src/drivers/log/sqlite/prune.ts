@@ -7,6 +7,8 @@ export interface PruneLimits {
   /** Milliseconds since 1970 UTC, compared with the time of arrival. */
   readonly before?: number;
   readonly rowsMax?: number;
+  /** True: nothing is too much before it is archived. */
+  readonly archivedOnly?: boolean;
 }
 
 /** Predictions that went, and the last entry of the log that went with them. */
@@ -23,15 +25,16 @@ export function createPruner(options: {
   readonly rowsMax: number;
   readonly keptMsMax: number;
   readonly batchRowsMax: number;
+  readonly archivedOnly: boolean;
 }): (db: Connection, now: number) => Pruned | null {
-  const { rowsMax, keptMsMax, batchRowsMax } = options;
+  const { rowsMax, keptMsMax, batchRowsMax, archivedOnly } = options;
   let newest = 0;
   return (db, now) => {
     newest = Math.max(newest, now);
     const count = single(db, "SELECT value FROM counters WHERE name = 'predictions'");
     const before = Number.isFinite(keptMsMax) ? newest - keptMsMax : 0;
     if (count <= rowsMax && !(before > 0 && oldestArrival(db) < before)) return null;
-    const pruned = pruneBatch(db, { rowsMax, before }, 2 * batchRowsMax);
+    const pruned = pruneBatch(db, { rowsMax, before, archivedOnly }, 2 * batchRowsMax);
     return pruned.predictions === 0 ? null : pruned;
   };
 }
@@ -61,16 +64,23 @@ function deleteOldest(db: Connection, limits: PruneLimits, batchRowsMax: number)
   const excess = Math.min(batchRowsMax, Math.max(0, total - (limits.rowsMax ?? total)));
   const oldest = db.prepare("SELECT sequence, received_at, time, applied FROM predictions ORDER BY sequence LIMIT ?");
   const rows = oldest.raw().all([batchRowsMax]) as Row[];
+  const archived = limits.archivedOnly === true ? archivedThrough(db) : Number.MAX_SAFE_INTEGER;
+  const mayGo = (row: Row, at: number): boolean =>
+    Number(row[0]) <= archived && (at < excess || Number(row[1]) < (limits.before ?? 0));
   // Arrival order and sequence agree, so the rows to go are a prefix.
   let count = 0;
-  while (count < rows.length && (count < excess || Number(rows[count][1]) < (limits.before ?? 0))) count++;
+  while (count < rows.length && mayGo(rows[count], count)) count++;
   if (count === 0) return { predictions: 0, through: 0 };
   const gone = rows.slice(0, count);
   const last = Number(gone[count - 1][0]);
   const old = "transaction_id IN (SELECT transaction_id FROM predictions WHERE sequence <= ?)";
-  const ofLabels = db.prepare(`SELECT max(sequence), max(applied) FROM labels WHERE ${old} OR sequence <= ?`).raw();
+  // A label that is not archived stays when its transaction goes.
+  const oldLabels = `${old} AND sequence <= ${archived}`;
+  const ofLabels = db
+    .prepare(`SELECT max(sequence), max(applied) FROM labels WHERE ${oldLabels} OR sequence <= ?`)
+    .raw();
   const [labelSequence, labelApplied] = (ofLabels.all([last, last]) as Row[])[0];
-  const labels = db.prepare(`DELETE FROM labels WHERE ${old}`).run([last]).changes;
+  const labels = db.prepare(`DELETE FROM labels WHERE ${oldLabels}`).run([last]).changes;
   const shadows = db.prepare(`DELETE FROM shadows WHERE ${old}`).run([last]).changes;
   const predictions = db.prepare("DELETE FROM predictions WHERE sequence <= ?").run([last]).changes;
   // Labels as old as these whose transaction was never logged go along.
@@ -104,6 +114,15 @@ function deleteOldest(db: Connection, limits: PruneLimits, batchRowsMax: number)
     gone.reduce((most, row) => Math.max(most, Number(row[3] ?? 0)), Number(labelApplied ?? 0)),
   );
   return { predictions, through };
+}
+
+/** How far the log is archived; 0 when nobody said so. */
+function archivedThrough(db: Connection): number {
+  return single(db, "SELECT coalesce(max(value), 0) FROM counters WHERE name = 'archived_through'");
+}
+
+export function noteArchived(db: Connection, through: number): void {
+  markBegin(db, "archived_through", through);
 }
 
 /** Marks only grow: they say what no entry of the log can tell any more. */

@@ -29,7 +29,7 @@ import {
   SHADOW_COLUMNS,
   storeText,
 } from "./rows.ts";
-import { type Connection, single } from "./schema.ts";
+import { type Connection, IDENTITY, single } from "./schema.ts";
 
 /** Rows read at a time: a few milliseconds of a core, joins included. */
 const PAGE_ROWS = 256;
@@ -231,6 +231,15 @@ export function readBegin(db: Connection): LogBegin {
   const marks = new Map(rows.map(([name, value]) => [String(name), Number(value)]));
   const mark = (name: string): number => marks.get(name) ?? 0;
   return { through: mark("pruned_through"), time: mark("pruned_time"), applied: mark("pruned_applied") };
+}
+
+/** A log of an earlier version gets one when it is first asked. */
+export function identityOf(db: Connection): string {
+  const read = db.prepare("SELECT value FROM counters WHERE name = 'identity'").raw();
+  const known = read.get([]) as Row | undefined;
+  if (known === undefined) db.exec(IDENTITY);
+  const [identity] = known ?? (read.get([]) as Row);
+  return Number(identity).toString(16).padStart(12, "0");
 }
 
 export function readSpan(db: Connection): { readonly from: number; readonly to: number } | null {

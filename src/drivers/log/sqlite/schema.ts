@@ -27,10 +27,14 @@ CREATE INDEX IF NOT EXISTS predictions_applied ON predictions (applied) WHERE ap
 CREATE UNIQUE INDEX IF NOT EXISTS labels_applied ON labels (applied) WHERE applied > 0;
 `;
 
+/** 48 random bits tell all logs from each other. Made with the file, so that a copy of it is the same log whenever it was taken. */
+export const IDENTITY = "INSERT OR IGNORE INTO counters VALUES ('identity', abs(random()) % 281474976710656);";
+
 // No NOT NULL on numbers: SQLite turns NaN into NULL, and one odd number must not stop the queue behind it.
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO counters VALUES ('sequence', 0), ('predictions', 0), ('labels', 0), ('shadows', 0);
+${IDENTITY}
 CREATE TABLE IF NOT EXISTS predictions (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL UNIQUE, time INTEGER, received_at INTEGER,
   fields TEXT NOT NULL, extra TEXT NOT NULL, vector BLOB NOT NULL, score REAL, anomaly_score REAL,

@@ -161,11 +161,11 @@ class ThreadLog {
 
   private open(): Connection {
     if (this.db !== null) return this.db;
-    const { file, sync, pagesMax, rowsMax, keptMsMax, batchRowsMax } = this.options;
+    const { file, sync, pagesMax, rowsMax, keptMsMax, batchRowsMax, archivedOnly } = this.options;
     const db = openLog(file, { sync });
     if (pagesMax > 0) db.exec(`PRAGMA max_page_count = ${pagesMax}`);
     this.insert = inserter(db);
-    this.prune = createPruner({ rowsMax, keptMsMax, batchRowsMax });
+    this.prune = createPruner({ rowsMax, keptMsMax, batchRowsMax, archivedOnly });
     this.db = db;
     return db;
   }

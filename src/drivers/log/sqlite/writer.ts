@@ -384,8 +384,8 @@ export class Writer {
   }
 
   private open(thread: LogThread): void {
-    const { file, sync, batchRowsMax, rowsMax, keptMsMax, pagesMax } = this.options;
-    const options = { file, sync, batchRowsMax, rowsMax, keptMsMax, pagesMax };
+    const { file, sync, batchRowsMax, rowsMax, keptMsMax, pagesMax, archivedOnly } = this.options;
+    const options = { file, sync, batchRowsMax, rowsMax, keptMsMax, pagesMax, archivedOnly };
     thread.say({ log: this.id, say: "open", options });
   }
 

@@ -5,6 +5,7 @@ import type { Store } from "../../../ports/store.ts";
 import { alertsOf } from "./alerts.ts";
 import { auditOf } from "./audit.ts";
 import { Database, type Vendor } from "./database.ts";
+import { ledgerOf } from "./ledger.ts";
 import { type SchemaPlace, schemaOf } from "./migrate.ts";
 import { pipelinesOf } from "./pipelines.ts";
 import { ruleNumbersOf } from "./rule-numbers.ts";
@@ -30,6 +31,7 @@ export function createSqlStore(
     ruleNumbers: ruleNumbersOf(database),
     alerts: alertsOf(database),
     audit: auditOf(database),
+    ledger: ledgerOf(database),
     rules: (pipeline) => rulesOf(database, pipeline),
     adoptRules: (pipeline, copy) => adoptRules(database, pipeline, copy),
     ping: async () => {

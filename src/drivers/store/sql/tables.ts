@@ -24,6 +24,7 @@ export interface Tables {
   };
   readonly alert_totals: { readonly pipeline: number; readonly severity: string; readonly count: number };
   readonly audit: AuditRow;
+  readonly ledger: LedgerRow;
 }
 
 export interface PipelineRow {
@@ -71,6 +72,20 @@ export interface AuditRow {
   readonly pipeline: string | null;
   readonly hash: string;
   readonly body: string;
+}
+
+export interface LedgerRow {
+  readonly id: string;
+  readonly body: string;
+  readonly answer: string;
+  readonly by: string;
+  readonly brain: string | null;
+  readonly received_at: number;
+  readonly answered_at: number;
+  readonly pending: number;
+  readonly later_answer: string | null;
+  readonly later_brain: string | null;
+  readonly later_at: number | null;
 }
 
 export type Sql = Kysely<Tables>;

@@ -1,8 +1,8 @@
 // Tensors of the Open Inference Protocol: JSON or raw bytes in, columns of cells out, and back.
 import { isUtf8 } from "node:buffer";
 import type { SentinelError } from "../../core/errors.ts";
-import { type FieldFault, invalidRequest } from "../../online/faults.ts";
 import type { Cell, NamedColumn } from "../columns.ts";
+import { type FieldFault, invalidRequest } from "../faults.ts";
 
 /** A request of the protocol, as far as it is read. */
 export interface InferRequest {
@@ -174,13 +174,15 @@ function textsOf({ name, rows }: Tensor, bytes: Uint8Array): Cell[] {
   return cells;
 }
 
-function rawNumbers(values: OutputTensor["values"]): Buffer {
+/** Raw values of an FP64; NaN where there is none. */
+export function rawNumbers(values: OutputTensor["values"]): Buffer {
   const bytes = Buffer.alloc(values.length * 8);
   values.forEach((value, row) => void bytes.writeDoubleLE(value === null ? Number.NaN : Number(value), row * 8));
   return bytes;
 }
 
-function rawTexts(values: OutputTensor["values"]): Buffer {
+/** Raw values of a BYTES: each text after its length. */
+export function rawTexts(values: OutputTensor["values"]): Buffer {
   return Buffer.concat(
     values.flatMap((value) => {
       const text = Buffer.from(value === null ? "" : String(value), "utf8");

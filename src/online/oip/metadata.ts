@@ -1,9 +1,9 @@
 // What tensors a pipeline's transactions are made of, as its schema says.
 import { typesOf } from "../column-types.ts";
-import type { ServerParts } from "../parts.ts";
+import type { Engine } from "../engine.ts";
 
 /** One tensor a column of the schema, but for the label. Numbers are FP64, whole ones INT64, what may be a text is BYTES. */
-export function inputsOf(parts: Pick<ServerParts, "schema" | "pipeline">) {
+export function inputsOf(parts: Pick<Engine, "schema" | "pipeline">) {
   const { properties = {}, required = [] } = parts.schema as {
     readonly properties?: Readonly<Record<string, unknown>>;
     readonly required?: readonly string[];

@@ -1,4 +1,5 @@
 // JSON at the door: parsed strictly; a fault is reported with its line and column.
+import { isUtf8 } from "node:buffer";
 import { SentinelError } from "../core/errors.ts";
 
 /** Nesting deeper than this is refused; no transaction needs it, and it keeps the walk below off the stack's end. */
@@ -18,6 +19,22 @@ export function parseJson(text: string, lineOfStream?: number): unknown {
   }
   checkNumbers(value, where, 0);
   return value;
+}
+
+/** {@link parseJson} of bytes. Throws `request.malformed` also for those that are no UTF-8. */
+export function parseJsonBytes(bytes: Uint8Array): unknown {
+  if (!isUtf8(bytes)) {
+    throw new SentinelError("request.malformed", "the body is not UTF-8", { hint: "send JSON in UTF-8" });
+  }
+  const from = hasMark(bytes) ? BYTE_ORDER_MARK.length : 0;
+  return parseJson(Buffer.from(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from).toString("utf8"));
+}
+
+/** Some programs write it before a text (RFC 8259, 8.1: who reads may ignore it). */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
+
+function hasMark(bytes: Uint8Array): boolean {
+  return bytes[0] === BYTE_ORDER_MARK[0] && bytes[1] === BYTE_ORDER_MARK[1] && bytes[2] === BYTE_ORDER_MARK[2];
 }
 
 function checkNumbers(value: unknown, where: string, depth: number): void {

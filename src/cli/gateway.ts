@@ -1,0 +1,166 @@
+// `sentinel gateway`: transactions in front of servers that score, until SIGTERM or SIGINT, then a drain.
+import { pino } from "pino";
+import { DECISIONS } from "../core/decision.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import { Pool } from "../gateway/pool.ts";
+import { LedgerWriter } from "../gateway/writer.ts";
+import { brainUrls } from "../lifecycle/gateway.ts";
+import { Access, adminRecord, isLoopback } from "../server/access.ts";
+import { GatewayMeasures, serveGateway } from "../server/gateway.ts";
+import { openGateway } from "../wiring.ts";
+import { openLogLines, tlsOf, untilSignal } from "./long-running.ts";
+import { choiceOption, durationOption, integerOption, listOption, textOption } from "./options.ts";
+import type { Verb, VerbContext, VerbOptions } from "./verb.ts";
+
+const PORT_DEFAULT = 8080;
+const DEADLINE_MS = 1000;
+const HEDGE_MS = 100;
+/** After so many failures in a row a brain is left alone, and for so long. */
+const FAILURES_MAX = 3;
+const BREAK_MS = 30_000;
+const RETRY_MS = 1000;
+const SETTLE_MS = 1000;
+const SPOOL_BYTES_MAX = 1_073_741_824;
+/** Of the deadline, how long the ledger may take before the spool is used. */
+const LEDGER_SHARE = 0.1;
+const DRAIN_MS_MAX = 10_000;
+
+export const verb: Verb = {
+  options: [
+    ["--brain <url...>", "where `sentinel serve` answers; several for several (default: BRAIN_SERVICE_HOST and _PORT)"],
+    ["--port <n>", `port (default ${PORT_DEFAULT}; 0 takes a free one)`],
+    ["--host <address>", "address to listen on (default 127.0.0.1; 0.0.0.0 for every interface)"],
+    ["--deadline <duration>", "from a transaction to its answer (default 1s)"],
+    ["--hedge <duration>", "a brain without an answer for so long gets company (default 100ms)"],
+    ["--rest <duration>", "how long a brain is left alone after three failures in a row (default 30s)"],
+    ["--policy <decision>", "what is answered while no brain does: approve, review or block (default approve)"],
+    ["--ledger <how>", "sync: an answer waits until it is written; async: it does not (default sync)"],
+    ["--tls-cert <file>", "certificate and its chain, PEM; with --tls-key"],
+    ["--tls-key <file>", "its private key, PEM"],
+    ["--insecure", "on an address that others reach: ask nobody for a key although none exists"],
+    ["--log-level <level>", "debug, info, warn, error, silent (default info; JSON lines on stderr)"],
+  ],
+  async run(context, { options }) {
+    const urls = brainUrls(listOption(options, "brain"), context.config.brain);
+    const settings = settingsOf(options);
+    const tls = tlsOf(options);
+    const lines = openLogLines();
+    try {
+      const level = choiceOption(options, "logLevel", ["debug", "info", "warn", "error", "silent"]) ?? "info";
+      const run = await begin(context, { urls, settings, logger: pino({ level }, lines.destination) });
+      try {
+        if (!isLoopback(settings.host) && options.insecure !== true) run.access.close(settings.host);
+        const at = await serveGateway(run, {
+          host: settings.host,
+          port: settings.port,
+          ...(tls === undefined ? {} : { tls }),
+        });
+        const scheme = tls === undefined ? "http" : "https";
+        const brains = urls.map(({ host }) => host).join(", ");
+        context.output.line(
+          `sentinel gateway on ${scheme}://${at.host}:${at.port} (brains: ${brains}; stop with Ctrl-C)`,
+        );
+        const signal = await untilSignal();
+        context.output.line(`${signal}: draining`);
+        await at.close({ announceMs: 0, msMax: DRAIN_MS_MAX });
+        return { yes: true, json: { host: at.host, port: at.port, stopped: signal } };
+      } finally {
+        await run.stop();
+      }
+    } finally {
+      lines.close();
+    }
+  },
+};
+
+type Settings = ReturnType<typeof settingsOf>;
+
+function settingsOf(options: VerbOptions) {
+  const deadlineMs = durationOption(options, "deadline", DEADLINE_MS);
+  const hedgeMs = durationOption(options, "hedge", HEDGE_MS);
+  if (deadlineMs <= 0 || hedgeMs <= 0) {
+    throw new SentinelError("cli.usage", "--deadline and --hedge must be longer than nothing", {
+      hint: "--deadline 500ms",
+    });
+  }
+  return {
+    port: integerOption(options, "port", { low: 0, high: 65_535, fallback: PORT_DEFAULT }),
+    host: textOption(options, "host") ?? "127.0.0.1",
+    deadlineMs,
+    hedgeMs,
+    breakMs: durationOption(options, "rest", BREAK_MS),
+    policy: choiceOption(options, "policy", DECISIONS) ?? "approve",
+    durability: choiceOption(options, "ledger", ["sync", "async"] as const) ?? "sync",
+  };
+}
+
+async function begin(
+  { config }: VerbContext,
+  given: { readonly urls: readonly URL[]; readonly settings: Settings; readonly logger: pino.Logger },
+) {
+  const { urls, settings, logger } = given;
+  const parts = await openGateway(config, {
+    urls,
+    onFault: (fault) => logger.warn({ fault }, "the name of a brain"),
+  });
+  const { brains, clock, ledger, spool } = parts;
+  const measures = new GatewayMeasures();
+  const access = new Access({
+    clock,
+    logger,
+    store: await parts.keys(),
+    fixed: config.keys,
+    admin: config.adminKey === null ? null : adminRecord(config.adminKey),
+  });
+  await access.open();
+  await brains.open();
+  const pool = new Pool({
+    brains,
+    clock,
+    failuresMax: FAILURES_MAX,
+    breakMs: settings.breakMs,
+    hedgeMs: settings.hedgeMs,
+    onFailure: (brain, fault) => {
+      measures.failed(brain);
+      logger.warn({ brain, fault }, "a brain did not answer");
+    },
+    onHedge: () => measures.hedged(),
+  });
+  const writer = new LedgerWriter({
+    ledger,
+    spool,
+    appendMsMax: settings.deadlineMs * LEDGER_SHARE,
+    retryMs: RETRY_MS,
+    spoolBytesMax: SPOOL_BYTES_MAX,
+    onFault: (fault) => logger.error({ fault }, "the ledger does not take entries: they wait in the spool"),
+    onConflict: (count) => {
+      measures.conflicted(count);
+      logger.error({ count }, "ids in the spool had another answer in the ledger, which stays");
+    },
+  });
+  writer.open();
+  const gateway = new Gateway({ ...settings, pool, writer, ledger, clock, counters: measures.counters });
+  const settling = setInterval(() => {
+    gateway
+      .settle()
+      .catch((error: unknown) => logger.warn({ fault: messageOf(error) }, "answers of the policy wait to be scored"));
+  }, SETTLE_MS);
+  return {
+    gateway,
+    pool,
+    writer,
+    measures,
+    clock,
+    access,
+    logger,
+    async stop() {
+      clearInterval(settling);
+      access.stop();
+      await gateway.settle().catch(() => 0);
+      await writer.close();
+      brains.close();
+      await parts.close();
+    },
+  };
+}

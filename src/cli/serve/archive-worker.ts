@@ -1,0 +1,52 @@
+// The thread of an archive: opens the pipeline's log and archive for itself, and follows the log until it is to stop.
+import { parentPort, workerData } from "node:worker_threads";
+import { loadConfig } from "../../config.ts";
+import { lowerOwnPriority } from "../../core/priority.ts";
+import { followLog } from "../../lifecycle/archive/follow.ts";
+import { schemaIfThere } from "../../lifecycle/data/schema-file.ts";
+import { loadPipeline } from "../../pipeline/pipeline.ts";
+import type { ArchiveStatus } from "../../ports/archive.ts";
+import { openPorts } from "../../wiring.ts";
+
+export interface ArchiveTask {
+  readonly workspace: string;
+  readonly pipeline: string;
+}
+
+export type FromArchiver = { readonly say: "status"; readonly status: ArchiveStatus };
+export type ToArchiver = { readonly say: "stop" };
+
+/** Behind everything that answers, and behind the log. */
+const STEPS_BEHIND = 10;
+
+lowerOwnPriority(STEPS_BEHIND);
+const { workspace, pipeline: name } = workerData as ArchiveTask;
+const pipeline = loadPipeline(workspace, name);
+const { ports, close } = openPorts(loadConfig({ workspace }), {
+  pipeline: name,
+  settings: () => pipeline,
+  report: { line: () => {}, progress: () => {} },
+});
+let stopping = false;
+let wake = (): void => {};
+parentPort!.once("message", (_: ToArchiver) => {
+  stopping = true;
+  wake();
+});
+await followLog(
+  ports,
+  { pipeline, schema: schemaIfThere(pipeline) },
+  {
+    stopping: () => stopping,
+    wait: (ms) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, stopping ? 0 : ms);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      }),
+    tell: (status) => parentPort!.postMessage({ say: "status", status } satisfies FromArchiver),
+  },
+);
+await close();
