@@ -16,9 +16,11 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/lifecycle/verify.test.ts",
   "test/online/states/**",
   "test/reference/**",
+  "test/server/api.test.ts",
   "test/server/clients.test.ts",
   "test/server/schemathesis.test.ts",
   "test/server/shared.test.ts",
+  "test/server/store.test.ts",
 ];
 
 /** Files of pure computation: the whole of them takes well under two minutes. */

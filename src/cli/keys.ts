@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { SentinelError } from "../core/errors.ts";
 import { KEY_PIPELINES_MAX, RATE_MAX, type RateLimit, ROLES } from "../core/key.ts";
 import { addKey, type KeyShown, listKeys, revokeKey } from "../lifecycle/keys.ts";
-import { pipelineNames } from "../pipeline/pipeline.ts";
+import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
 import { choiceOption, durationOption, optionalInteger, textOption } from "./options.ts";
 import type { Verb, VerbContext, VerbInput, VerbOptions, VerbResult } from "./verb.ts";
 
@@ -12,7 +12,7 @@ const NAME_LENGTH_MAX = 100;
 export const verb: Verb = {
   args: "<what> [id]",
   options: [
-    ["--role <role>", "with add: predict, label or admin"],
+    ["--role <role>", "with add: predict or label (programs), viewer or analyst (people), admin"],
     ["--name <text>", "with add: who uses it"],
     ["--only <names>", "with add: the pipelines it is for, separated by commas (default: all)"],
     ["--valid <duration>", "with add: how long, such as 90d (default: until it is revoked)"],
@@ -34,7 +34,7 @@ async function add(context: VerbContext, { options }: VerbInput): Promise<VerbRe
   const role = choiceOption(options, "role", ROLES);
   if (role === undefined) {
     throw new SentinelError("cli.usage", "keys add needs --role", {
-      hint: "--role predict, --role label or --role admin",
+      hint: `--role ${ROLES.join(", --role ")}`,
     });
   }
   const name = textOption(options, "name") ?? role;
@@ -63,7 +63,7 @@ function pipelinesOf(context: VerbContext, options: VerbOptions): readonly strin
   const text = textOption(options, "only");
   if (text === undefined) return null;
   const names = [...new Set(text.split(",").map((name) => name.trim()))].filter((name) => name !== "");
-  const known = pipelineNames(context.config.workspace);
+  const known = [...pipelineNames(context.config.workspace), ...madeNames(context.config.workspace)];
   const unknown = names.find((name) => !known.includes(name));
   if (names.length > 0 && names.length <= KEY_PIPELINES_MAX && unknown === undefined) return names;
   throw new SentinelError(

@@ -2,9 +2,10 @@
 import path from "node:path";
 import { pino } from "pino";
 import { SentinelError } from "../core/errors.ts";
-import { fileSource, servedNames } from "../lifecycle/serve.ts";
+import { fileSource, type Makers, madeSource, servedNames } from "../lifecycle/serve.ts";
 import type { PipelineSource } from "../online/pipelines.ts";
-import { pipelineNames } from "../pipeline/pipeline.ts";
+import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
+import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
 import { openWorkspacePorts } from "../wiring.ts";
@@ -12,6 +13,7 @@ import { openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
 import { startArchiver } from "./serve/archiver.ts";
+import { backtesterIn } from "./serve/backtest.ts";
 import { reporterIn } from "./serve/report.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
@@ -54,11 +56,14 @@ export const verb: Verb = {
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
+    const makersOf = (name: string): Makers => ({
+      portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
+      archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
+    });
     const sourceOf = (name: string): PipelineSource =>
-      fileSource(workspace, name, {
-        portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
-        archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
-      });
+      pipelineNames(workspace).includes(name) || !madeNames(workspace).includes(name)
+        ? fileSource(workspace, name, makersOf(name))
+        : madeSource(workspace, name, makersOf(name));
     try {
       const server = await createSeveral({
         sources: served.names.map(sourceOf),
@@ -67,6 +72,17 @@ export const verb: Verb = {
         keys: common.keys,
         // Pipelines that are named are all that is wanted.
         ...(named.length > 0 ? {} : { discover: () => pipelineNames(workspace).map(sourceOf) }),
+        ...(common.store === undefined
+          ? {}
+          : {
+              platform: {
+                store: common.store,
+                workspace,
+                sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
+                backtester: backtesterIn(workspace),
+                ...(named.length > 0 ? { only: new Set(named) } : {}),
+              },
+            }),
         options: {
           logger,
           adminKey: context.config.adminKey,
@@ -109,7 +125,12 @@ export const verb: Verb = {
 function wordsOf({ pipelines }: SentinelServer): string {
   const up = pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
   if (up.length === 1) return up[0].model;
-  return up.map(({ name, model }) => `${model} (${name}${name === pipelines.mainName ? ", default" : ""})`).join(", ");
+  return up
+    .map(
+      ({ name, ...of }) =>
+        `${hasModel(of) ? of.model : "rules"} (${name}${name === pipelines.mainName ? ", default" : ""})`,
+    )
+    .join(", ");
 }
 
 /** Longer than an orchestrator waits before it kills. */

@@ -201,6 +201,18 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "The workspace has no such pipeline",
     todo: "Name one with `--pipeline`, another folder with `--workspace`, or make a workspace with `sentinel init`.",
   },
+  "pipeline.paused": {
+    meaning: "Somebody paused the pipeline, so that it answers no transactions",
+    todo: "Keep the transactions and send them again once it is active; `PATCH /api/pipelines/{id}/status` resumes it.",
+  },
+  "pipeline.schema": {
+    meaning: "A change of a pipeline's schema would make what is known of the past wrong",
+    todo: "Add nullable fields only; for anything else make another pipeline.",
+  },
+  "pipeline.stopped": {
+    meaning: "Somebody stopped the pipeline, so that it answers no transactions",
+    todo: "Send transactions elsewhere, or start it again with `PATCH /api/pipelines/{id}/status`.",
+  },
   "quality.suite-invalid": {
     meaning: "An expectation suite has a fault",
     todo: "Correct the expectation that the message names; [data quality](quality.md) lists them.",
@@ -241,6 +253,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A request has more bytes, transactions or lines than the server takes at once",
     todo: "Send less at once; `serve.body_max_bytes` and `serve.batch_max` in the pipeline are the limits.",
   },
+  "request.changed": {
+    meaning: "What a request would change was changed by somebody else since it was read",
+    todo: "Read it again, look at what changed, and send the change with the new ETag if it is still wanted.",
+  },
   "request.duplicate": {
     meaning: "A transaction id was answered before, with other content",
     todo: "Give every transaction an id of its own; the same content again gets the same answer.",
@@ -277,9 +293,17 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A body, a line of a stream or the head of a request came too slowly",
     todo: "Send again, faster; an empty line now and then keeps a stream open.",
   },
+  "request.unconditional": {
+    meaning: "A request changes what others may be changing, and does not say which version it was made from",
+    todo: "Send the ETag of what you read as If-Match, or `If-Match: *` to change it whatever it is now.",
+  },
   "rules.conflict": {
     meaning: "Somebody else changed the rules between reading and writing",
     todo: "Look at the rules as they are now, and make the change again if it is still wanted.",
+  },
+  "rules.four-eyes": {
+    meaning: "The pipeline asks for a second person, and who wrote a rule wants to make it live",
+    todo: "Let somebody else make the rule live, with a key of their own.",
   },
   "rules.invalid": {
     meaning: "A rule, a list or an area is not as docs/rules.md says",

@@ -2,8 +2,11 @@
 import { timingSafeEqual } from "node:crypto";
 import { sha256 } from "./hash.ts";
 
-/** predict: transactions in, decisions out. label: labels, which train models. admin: everything. */
-export const ROLES = ["predict", "label", "admin"] as const;
+/**
+ * Of programs: predict, transactions in, decisions out; label: labels, which train models. Of people: viewer looks at pipelines, rules and
+ * alerts; analyst changes rules and lists too. admin: everything.
+ */
+export const ROLES = ["predict", "label", "viewer", "analyst", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Requests (and items of a batch) per second, and how many may come at once. */

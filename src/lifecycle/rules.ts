@@ -18,7 +18,7 @@ import { type ChangeResult, changeRules, type Side } from "./rules/change.ts";
 import { readRulesFile, rulesFileOf, rulesNow, storeOf } from "./rules/now.ts";
 
 export { type Backtest, backtestRules, type RuleBacktest } from "./rules/backtest.ts";
-export type { ChangeResult } from "./rules/change.ts";
+export { type ChangeInput, type ChangeResult, changeRules } from "./rules/change.ts";
 export { compareRules, promoteRules, type RulesComparison } from "./rules/compare.ts";
 export { conflictsOf } from "./rules/conflicts.ts";
 export { percent } from "./rules/judge.ts";

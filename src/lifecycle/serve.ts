@@ -49,6 +49,12 @@ export interface Makers {
   readonly archiverOf: ArchiverOf;
 }
 
+/** A pipeline that a program made, once its files are written, as a source of an engine. */
+export function madeSource(workspace: string, name: string, make: Makers): PipelineSource {
+  const open = async (): Promise<OpenPipeline> => ({ ...(await openFile(workspace, name, make)), made: true });
+  return { name, from: "api", open: () => withoutFolder(workspace, open) };
+}
+
 async function openFile(workspace: string, name: string, { portsOf, archiverOf }: Makers): Promise<OpenPipeline> {
   const pipeline = loadPipeline(workspace, name);
   const schema = loadSchema(pipeline);

@@ -5,7 +5,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
 import { drawnBeside, type Explorer } from "./explore.ts";
-import type { LiveSet, Served } from "./live.ts";
+import type { LiveSet, PausedStatus, Served } from "./live.ts";
 import type { Parsed } from "./parse.ts";
 import { type Reply, replyOfRecord } from "./reply.ts";
 import type { LiveRules } from "./rules.ts";
@@ -98,6 +98,7 @@ function durably(engine: Engine, reply: Reply): Reply | Promise<Reply> {
 /** The bundle that answers. Throws `server.not-ready`, with what is wrong where there is a champion and it cannot be served. */
 export function championOf(live: LiveSet): Served {
   if (live.champion !== null) return live.champion;
+  if (live.paused !== undefined) throw pausedFault(live.paused);
   if (live.fault !== undefined) {
     const { version, message } = live.fault;
     if (version === null) {
@@ -114,12 +115,23 @@ export function championOf(live: LiveSet): Served {
   });
 }
 
+function pausedFault(status: PausedStatus): SentinelError {
+  if (status === "stopped") {
+    return new SentinelError("pipeline.stopped", "this pipeline was stopped: it answers nothing", {
+      hint: 'send transactions elsewhere; PATCH /api/pipelines/{id}/status {"status": "active"} starts it again',
+    });
+  }
+  return new SentinelError("pipeline.paused", "this pipeline is paused: it answers nothing for the moment", {
+    hint: 'keep the transaction and send it again; PATCH /api/pipelines/{id}/status {"status": "active"} resumes it',
+  });
+}
+
 /**
  * Who answers: the champion, or null where the pipeline has no model and rules alone decide. Throws `server.not-ready` when there is neither.
  */
 export function deciderOf(live: LiveSet): Served | null {
   if (live.modelless !== true) return championOf(live);
-  if (live.rules !== undefined) return null;
+  if (live.rules !== undefined || live.unruled === true) return null;
   throw new SentinelError("server.not-ready", "this pipeline has no model, and no rules yet", {
     hint: "write pipelines/NAME.rules.yaml and run `sentinel rules apply`; the server picks them up by itself",
   });
@@ -202,6 +214,7 @@ function reply(engine: Engine, given: Look & { readonly logged: boolean }): Repl
   const body = replyOfRecord(draft, engine.pipeline.model);
   engine.duplicates.remember(draft.transactionId);
   engine.shadows.offer(jobs);
+  engine.alerts?.offer(draft);
   engine.counters.answered(body, draft.latencyMs);
   if (draft.time > draft.receivedAt) engine.counters.ahead(draft.time - draft.receivedAt);
   return durably(engine, body);

@@ -32,6 +32,10 @@ export interface Counters {
   rulesSwapped(): void;
   /** The rules could not be read, a rule cannot be asked, or one failed while it was asked; by code. */
   rulesFailed(code: string): void;
+  /** So many alerts are in the store; with a code: the store did not take a batch, which is tried again. */
+  alerted(count: number, code: string | null): void;
+  /** An answer found no room among those that wait to become alerts: its alert is made from the log. */
+  alertLate(): void;
   /** The feature state could not be saved. */
   persistFailed(): void;
 }
@@ -53,6 +57,8 @@ export const noCounters: Counters = {
   versionBroken() {},
   rulesSwapped() {},
   rulesFailed() {},
+  alerted() {},
+  alertLate() {},
   persistFailed() {},
 };
 

@@ -1,11 +1,13 @@
 // The engine: everything that answers transactions and takes labels for one pipeline, whatever door they come through.
 import { DAY_MS } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import type { Rule } from "../core/rule.ts";
 import { encode } from "../features/encode.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import { Adapting } from "./adapting.ts";
+import { Alerts } from "./alerts.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { Duplicates } from "./duplicates.ts";
 import { type Explorer, explorerOf } from "./explore.ts";
@@ -43,6 +45,8 @@ export interface Engine {
   readonly adapting: Adapting | null;
   /** What lets through a share of what the model blocks; null where nothing is. */
   readonly explorer: Explorer | null;
+  /** What somebody should look at; null where there is no store. */
+  readonly alerts: Alerts | null;
   readonly counters: Counters;
   readonly logger: EngineLog;
   /** How far an event time may be ahead of the clock, in milliseconds. */
@@ -59,6 +63,8 @@ export interface EngineOptions {
   readonly aheadMaxMs?: number;
   /** What `log.redact` with `how: hash` hashes with; null: nothing, then that is refused. */
   readonly redactKey?: string | null;
+  /** Makes ids of transactions that bring none; absent: such are refused. Also whether a pipeline without rules and model answers. */
+  readonly makeId?: () => string;
   /** How often the feature state is saved. */
   readonly persistMs?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -83,7 +89,8 @@ export async function openEngine(input: {
   if (pipeline.decisions.adapt !== "off" && ports.shared !== undefined) throw severalServers(pipeline);
   const { aheadMaxMs = DAY_MS, logger = silentLog, counters = noCounters, persistMs = PERSIST_MS } = options;
   const redact = redactor(pipeline.log.redact, options.redactKey ?? null);
-  const parser = createParser({ pipeline, schema, aheadMaxMs });
+  const { makeId } = options;
+  const parser = createParser({ pipeline, schema, aheadMaxMs, makeId });
   const log = await ports.log();
   log.watch(watcherOf(log, logger, ports.clock));
   await log.prepare();
@@ -115,6 +122,7 @@ export async function openEngine(input: {
     counters,
     load: options.load,
     rules,
+    unruled: makeId !== undefined,
     check: ({ plan }) => {
       checkRedaction(pipeline.log.redact, plan);
       checkFields(plan, { pipeline, schema });
@@ -128,6 +136,7 @@ export async function openEngine(input: {
     saved: { store: await ports.snapshots(), pipeline: pipeline.name },
     redact,
   });
+  const alerts = alertsOf({ ports, pipeline, log, counters, logger });
   const persist = async (): Promise<void> => {
     await states.persist().catch((error) => {
       counters.persistFailed();
@@ -156,6 +165,7 @@ export async function openEngine(input: {
     redact,
     adapting,
     explorer: explorerOf(pipeline),
+    alerts,
     counters,
     logger,
     aheadMaxMs,
@@ -170,6 +180,7 @@ export async function openEngine(input: {
         },
       );
       await adapting?.open();
+      await alerts?.start();
       await live.poll();
       live.start();
       timer = setInterval(() => void persist(), persistMs).unref();
@@ -180,6 +191,7 @@ export async function openEngine(input: {
       await filling;
       await live.stop();
       await shadows.stop(drainMsMax);
+      await alerts?.stop();
       await persist();
       await adapting?.settled();
       await log.flush();
@@ -194,6 +206,49 @@ function severalServers({ file }: Pipeline): SentinelError {
     `${file}: decisions.adapt: each of several servers would follow only the scores that it gave itself`,
     { hint: "write `adapt: off`, or serve the pipeline from one process without SENTINEL_REDIS_URL" },
   );
+}
+
+/** The parts of an engine whose requests may bring fields that it did not know before; in-flight requests go on with the ones before. */
+export function grownBy(
+  schema: object,
+  engine: Pick<Engine, "pipeline" | "aheadMaxMs" | "rules">,
+  makeId: (() => string) | undefined,
+): Pick<Engine, "schema" | "parser"> {
+  const { pipeline, aheadMaxMs, rules } = engine;
+  const parser = createParser({ pipeline, schema, aheadMaxMs, makeId });
+  rules.grow(schema);
+  return { schema, parser };
+}
+
+const SETS_KEPT = 8;
+
+/** Null where the workspace has no store. */
+function alertsOf(of: {
+  readonly ports: Ports;
+  readonly pipeline: Pipeline;
+  readonly log: PredictionLog;
+  readonly counters: Counters;
+  readonly logger: EngineLog;
+}): Alerts | null {
+  const { ports, ...rest } = of;
+  const { store, rules } = ports;
+  if (store === undefined) return null;
+  const kept = new Map<string, ReadonlyMap<string, Rule>>();
+  const rulesOf = async (set: string): Promise<ReadonlyMap<string, Rule> | null> => {
+    const known = kept.get(set);
+    if (known !== undefined || rules === undefined) return known ?? null;
+    const found = await (await rules()).set(set).catch((error: unknown) => {
+      // An alert is raised although its rules are gone; a store that is away is asked again.
+      if (error instanceof SentinelError && error.code === "rules.unknown") return null;
+      throw error;
+    });
+    if (found === null) return null;
+    const byId = new Map(found.rules.map((rule) => [rule.id, rule] as const));
+    if (kept.size >= SETS_KEPT) kept.delete([...kept.keys()][0]);
+    kept.set(set, byId);
+    return byId;
+  };
+  return new Alerts({ ...rest, store: () => store(), snapshots: () => ports.snapshots(), rulesOf, clock: ports.clock });
 }
 
 /** Pruning goes on batch after batch; one line per so long tells of it. */

@@ -29,9 +29,16 @@ export interface LiveSet {
   readonly rules?: LiveRules;
   /** True where the pipeline has no model: rules alone decide, and there is never a champion. */
   readonly modelless?: true;
+  /** True where a pipeline without a model lets everything through before it has its first rule. */
+  readonly unruled?: true;
+  /** Somebody paused or stopped the pipeline: nothing is answered. */
+  readonly paused?: PausedStatus;
   /** Why there is no champion, where there should be one. */
   readonly fault?: ChampionFault;
 }
+
+/** What somebody may set a pipeline to, besides active. */
+export type PausedStatus = "paused" | "stopped";
 
 /** The champion cannot be loaded or warmed (its version is named), or nobody can tell which it is (null). */
 export interface ChampionFault {
@@ -61,6 +68,8 @@ export interface LiveOptions {
   readonly check?: (scorer: Scorer) => void;
   /** The rules beside the model; absent: there are none. */
   readonly rules?: Rules;
+  /** Whether a pipeline without a model answers before it has its first rule. */
+  readonly unruled?: boolean;
   /** What else is to be read of a bundle before it is the champion; never throws. */
   readonly prepare?: (scorer: Scorer) => Promise<void>;
 }
@@ -87,6 +96,9 @@ export class Live {
   checkedAt: number | null = null;
   /** Why the last look-up failed; null when it did not. */
   registryFault: string | null = null;
+  /** What would serve were the pipeline not paused: what is followed goes on meanwhile. */
+  private made: LiveSet = { champion: null, shadows: [] };
+  private paused: PausedStatus | null = null;
   private readonly options: LiveOptions;
   private readonly loaded = new Map<string, Loaded>();
   private readonly broken = new Map<string, Broken & { readonly retryAt: number }>();
@@ -98,7 +110,19 @@ export class Live {
 
   constructor(options: LiveOptions) {
     this.options = options;
-    if (!hasModel(options)) this.current = { champion: null, shadows: [], modelless: true };
+    if (hasModel(options)) return;
+    this.show({ champion: null, shadows: [], modelless: true, ...(options.unruled ? { unruled: true } : {}) });
+  }
+
+  /** Answers nothing from now on; null: answers again. What is in flight is answered. */
+  pause(status: PausedStatus | null): void {
+    this.paused = status;
+    this.show(this.made);
+  }
+
+  /** What was set by {@link pause}. */
+  get status(): PausedStatus | "active" {
+    return this.paused ?? "active";
   }
 
   /** Looks the aliases up now; concurrent calls share one look-up. Never throws: what is wrong is kept and told. */
@@ -145,7 +169,7 @@ export class Live {
 
   private async follow(): Promise<void> {
     const { ports, model, logger } = this.options;
-    if (this.current.modelless) {
+    if (this.made.modelless) {
       await this.followRules();
       this.checkedAt = ports.clock.now();
       return;
@@ -153,7 +177,7 @@ export class Live {
     try {
       const registry = await ports.registry();
       const aliases = await registry.aliases(model);
-      if (aliases.champion === undefined && this.current.champion !== null) {
+      if (aliases.champion === undefined && this.made.champion !== null) {
         throw new Error(`the registry ${registry.where} names no champion of ${model} any more`);
       }
       this.aliases = aliases;
@@ -182,33 +206,33 @@ export class Live {
   private async followRules(): Promise<void> {
     const { rules } = this.options;
     if (rules === undefined) return;
-    const plan = this.current.champion?.scorer.plan ?? null;
+    const plan = this.made.champion?.scorer.plan ?? null;
     const serving = await rules.follow(plan);
     if (serving === null) return;
-    if (serving !== this.current.rules) this.current = { ...this.current, rules: serving };
-    const held = this.current.champion?.held ?? null;
+    if (serving !== this.made.rules) this.show({ ...this.made, rules: serving });
+    const held = this.made.champion?.held ?? null;
     await rules.warm((runtime) => held !== null && runtime.coveredBy(held));
   }
 
   /** While the last good champion serves there is nothing to tell. */
   private tellFault(fault: ChampionFault): void {
-    if (this.current.champion === null) this.current = { ...this.current, fault };
+    if (this.made.champion === null) this.show({ ...this.made, fault });
   }
 
   private async followChampion(version: string): Promise<void> {
     const next = await this.load(version);
     if (next === null) return;
     const { states, logger } = this.options;
-    const now = this.current.champion;
+    const now = this.made.champion;
     if (now?.scorer === next.scorer && now.held === states.get(next.scorer.plan)) return;
     const held = await this.warm(next.scorer);
     if (held === null) return;
     const { scorer, guard } = next;
     if (now?.scorer !== scorer) await this.options.prepare?.(scorer);
-    const rules = (await this.options.rules?.follow(scorer.plan)) ?? this.current.rules;
+    const rules = (await this.options.rules?.follow(scorer.plan)) ?? this.made.rules;
     const since = this.options.ports.clock.now();
-    const shadows = this.current.shadows.filter((shadow) => shadow.scorer !== scorer);
-    this.current = { champion: { scorer, guard, held, since }, shadows, ...(rules === undefined ? {} : { rules }) };
+    const shadows = this.made.shadows.filter((shadow) => shadow.scorer !== scorer);
+    this.show({ champion: { scorer, guard, held, since }, shadows, ...(rules === undefined ? {} : { rules }) });
     this.options.counters.swapped();
     logger.info({ version, bundle: scorer.bundle, warm: held.warm, caughtUp: held.caughtUp }, "champion serves");
   }
@@ -219,29 +243,34 @@ export class Live {
       const loaded = await this.load(version);
       if (loaded !== null) bundles.push(loaded);
     }
-    const shown = new Set(this.current.shadows.map(({ scorer }) => scorer));
+    const shown = new Set(this.made.shadows.map(({ scorer }) => scorer));
     const same = bundles.length === shown.size && bundles.every(({ scorer }) => shown.has(scorer));
-    const cold = this.current.shadows.some(({ held }) => held === null);
+    const cold = this.made.shadows.some(({ held }) => held === null);
     const now = this.options.ports.clock.now();
     if (same && !(cold && now >= this.coldRetryAt)) return;
     this.coldRetryAt = now + RETRY_MS;
     // First what is there, so that transactions of a state that is being warmed are counted as missed.
-    await this.show(bundles);
+    await this.showShadows(bundles);
     for (const { scorer } of bundles) await this.warm(scorer);
-    await this.show(bundles);
+    await this.showShadows(bundles);
+  }
+
+  private show(set: LiveSet): void {
+    this.made = set;
+    this.current = this.paused === null ? set : { champion: null, shadows: [], paused: this.paused };
   }
 
   /** Isolations and live set change in one tick. */
-  private async show(bundles: readonly Loaded[]): Promise<void> {
+  private async showShadows(bundles: readonly Loaded[]): Promise<void> {
     const ended = this.options.shadows.set(bundles);
-    this.current = { ...this.current, shadows: bundles.map(({ scorer }) => ({ scorer, held: this.heldFor(scorer) })) };
+    this.show({ ...this.made, shadows: bundles.map(({ scorer }) => ({ scorer, held: this.heldFor(scorer) })) });
     await ended;
   }
 
   /** A cold state serves a candidate only where it is the champion's own: then both see the same vector. */
   private heldFor(scorer: Scorer): WarmState | null {
     const held = this.options.states.get(scorer.plan);
-    return held !== null && (held.warm || held === this.current.champion?.held) ? held : null;
+    return held !== null && (held.warm || held === this.made.champion?.held) ? held : null;
   }
 
   /** Every alias that starts with "candidate", and the champion before this one, so that a rollback has evidence. */
@@ -250,7 +279,7 @@ export class Live {
       .filter((alias) => isCandidate(alias) || alias === "previous")
       .sort()
       .map((alias) => this.aliases[alias]);
-    const champion = this.current.champion?.scorer.version;
+    const champion = this.made.champion?.scorer.version;
     return [...new Set(versions)].filter((version) => version !== champion).slice(0, SHADOWS_MAX);
   }
 
@@ -304,7 +333,7 @@ export class Live {
   /** Releases bundles that no alias names, and after a while of their states. */
   private forget(): void {
     const { states, ports } = this.options;
-    const { champion, shadows } = this.current;
+    const { champion, shadows } = this.made;
     const used = [...(champion === null ? [] : [champion.scorer]), ...shadows.map(({ scorer }) => scorer)];
     const named = new Set(Object.values(this.aliases));
     for (const [version, { scorer }] of this.loaded) {

@@ -46,8 +46,12 @@ export function createParser(options: {
   readonly pipeline: Pipeline;
   readonly schema: object;
   readonly aheadMaxMs: number;
+  /**
+   * Makes the id of a transaction that brings none; null ids and times then count as not sent. Absent: such a transaction is refused.
+   */
+  readonly makeId?: () => string;
 }): TransactionParser {
-  const { pipeline, aheadMaxMs } = options;
+  const { pipeline, aheadMaxMs, makeId } = options;
   const { columns, times, written } = pipeline;
   const timeField = written.timeParts?.[0] ?? columns.time;
   const valid = compileSchema(options.schema);
@@ -62,10 +66,10 @@ export function createParser(options: {
       const faults: FieldFault[] = [];
       const fault = (column: string, message: string): void =>
         void faults.push({ field: spelled.get(column) ?? column, message });
-      const id = idOf(renamed[columns.id]);
+      const id = idOf(renamed[columns.id]) ?? (makeId === undefined ? null : idMade(renamed[columns.id], makeId));
       if (id === null) fault(columns.id, `must be a text of 1 to ${ID_LENGTH_MAX} characters or a whole number`);
       const sent = timeSent(renamed, pipeline);
-      const timed = sent !== undefined;
+      const timed = sent !== undefined && (sent !== null || makeId === undefined);
       const time = timed ? readTime(sent, times) : now;
       if (Number.isNaN(time)) fault(timeField, timeMessage(sent, pipeline));
       if (time > now + aheadMaxMs) fault(timeField, "is ahead of the server's clock by more than is allowed");
@@ -96,6 +100,11 @@ export function createParser(options: {
       return { transaction: { id: id!, time, fields }, timed, extra };
     },
   };
+}
+
+/** An id in the place of one that was not sent; null where something else was. */
+function idMade(sent: unknown, makeId: () => string): string | null {
+  return sent === undefined || sent === null ? makeId() : null;
 }
 
 /** The time as a request sends it, put together where several fields hold it; undefined where there is none. */

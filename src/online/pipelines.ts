@@ -13,6 +13,8 @@ export interface OpenPipeline {
   readonly schema: object;
   /** How the archive of what is decided stands; absent where nothing is archived. */
   readonly archive?: () => ArchiveStatus;
+  /** Made by a program: transactions may come without an id, and before there is a rule. */
+  readonly made?: true;
   close(): Promise<void>;
 }
 
@@ -75,6 +77,8 @@ export class Pipelines<E extends Stoppable> {
   private readonly options: PipelinesOptions<E>;
   private readonly slots = new Map<string, Slot<E>>();
   private readonly sources = new Map<string, PipelineSource>();
+  /** Names by the numbers that the store gave. */
+  private readonly numbers = new Map<string, string>();
   /** Removed by a call while the workspace has them: not found again before they left it, or a call adds them. */
   private readonly removed = new Set<string>();
   private turn: Promise<unknown> = Promise.resolve();
@@ -89,11 +93,21 @@ export class Pipelines<E extends Stoppable> {
 
   /** A pipeline's engine; null when it is not up, undefined when there is no such pipeline. */
   engine(name: string): E | null | undefined {
-    return this.slots.get(name)?.engine;
+    return this.get(name)?.engine;
   }
 
   get(name: string): Slot<E> | undefined {
-    return this.slots.get(name);
+    return this.slots.get(name) ?? this.slots.get(this.numbers.get(name) ?? "");
+  }
+
+  /** The name of a pipeline by its name or its number; what was given where there is no such pipeline. */
+  nameOf(nameOrNumber: string): string {
+    return this.get(nameOrNumber)?.name ?? nameOrNumber;
+  }
+
+  /** A pipeline may be asked for by this number too, unless another one is called so. */
+  number(name: string, id: number): void {
+    this.numbers.set(String(id), name);
   }
 
   /** In the order of names, the main one first. */
@@ -117,7 +131,7 @@ export class Pipelines<E extends Stoppable> {
         },
       );
     }
-    const slot = this.slots.get(wanted);
+    const slot = this.get(wanted);
     if (slot === undefined) {
       throw new SentinelError("request.not-found", `there is no pipeline ${JSON.stringify(wanted)}`, {
         hint: `this server has ${this.paths()}`,
@@ -176,6 +190,19 @@ export class Pipelines<E extends Stoppable> {
       await this.end(slot, this.options.graceMs ?? GRACE_MS);
       this.sources.set(source.name, source);
       return this.open(source);
+    });
+  }
+
+  /**
+   * Puts another engine in the place of one that is up, which goes on under it: the new one shares log, states and rules with it. Requests
+   * that have the old one are answered by it. False where there is none that is up.
+   */
+  swap(name: string, change: (engine: E) => E): Promise<boolean> {
+    return this.inTurn(async () => {
+      const slot = this.slots.get(name);
+      if (slot === undefined || slot.engine === null) return false;
+      this.put({ ...slot, engine: change(slot.engine) });
+      return true;
     });
   }
 

@@ -13,9 +13,10 @@ export type Readiness =
  * `deciderOf`.
  */
 export function readinessOf({ live, log }: Pick<Engine, "live" | "log">): Readiness {
-  const { champion, fault, modelless, rules } = live.current;
+  const { champion, fault, modelless, rules, unruled, paused } = live.current;
   if (live.draining) return { ready: false, reason: "draining" };
-  if (modelless && rules === undefined) return { ready: false, reason: "no rules" };
+  if (paused !== undefined) return { ready: false, reason: paused };
+  if (modelless && rules === undefined && !unruled) return { ready: false, reason: "no rules" };
   if (champion === null && !modelless) {
     if (fault === undefined) return { ready: false, reason: "no champion" };
     return { ready: false, reason: "the champion cannot be served", fault };
@@ -28,7 +29,8 @@ export function readinessOf({ live, log }: Pick<Engine, "live" | "log">): Readin
 
 /** What whoever asks whether a pipeline can answer receives. */
 export interface PipelineStatus {
-  readonly status: "ready" | "degraded" | "not ready";
+  /** `paused`: somebody paused or stopped it; the server is no less ready for that. */
+  readonly status: "ready" | "degraded" | "paused" | "not ready";
   readonly state?: "warm" | "cold";
   readonly reason?: string;
   readonly fault?: object;
@@ -41,6 +43,8 @@ export function statusOf({ engine, fault }: Slot<Pick<Engine, "live" | "log" | "
     const what = { code, message, hint, since: new Date(since).toISOString() };
     return { status: "not ready", reason: "the pipeline is not up", fault: what };
   }
+  const { status } = engine.live;
+  if (status !== "active" && !engine.live.draining) return { status: "paused", reason: status };
   const { ready, ...why } = readinessOf(engine);
   if (!ready) return { status: "not ready", ...why };
   return { status: engine.states.sharing()?.reachable === false ? "degraded" : "ready", ...why };

@@ -56,6 +56,8 @@ export class Rules {
   checkedAt: number | null = null;
   storeFault: string | null = null;
   private readonly options: RulesOptions;
+  private schema: object;
+  private stale = false;
   private head: RulesHead = { revision: 0, live: null, candidate: null };
   private current: LiveRules | null = null;
   private readonly scopes = new Map<string, RuleScope>();
@@ -66,6 +68,7 @@ export class Rules {
 
   constructor(options: RulesOptions) {
     this.options = options;
+    this.schema = options.schema;
   }
 
   /** What serves; null: there are no rules. */
@@ -89,8 +92,12 @@ export class Rules {
       const planHash = plan?.hash ?? null;
       const known = this.current;
       if (head.revision === 0) return null;
-      if (known !== null && known.revision === head.revision && known.planHash === planHash) return known;
+      // A store that was put back from a copy may name another set by the same revision.
+      const isSameHead = head.live === this.head.live && head.candidate === this.head.candidate;
+      const isSame = known !== null && known.revision === head.revision && isSameHead && known.planHash === planHash;
+      if (isSame && !this.stale) return known;
       const next = await this.make(store, head, plan);
+      this.stale = false;
       this.head = head;
       this.current = next;
       counters.rulesSwapped();
@@ -107,6 +114,14 @@ export class Rules {
       counters.rulesFailed(error instanceof SentinelError ? error.code : "bug.unexpected");
       return this.current;
     }
+  }
+
+  /** The request's schema gained fields: rules may name them from the next look on. Rules that serve are not touched. */
+  grow(schema: object): void {
+    this.schema = schema;
+    this.scopes.clear();
+    // A set that could not be compiled whole before, since another process knew the fields first, is compiled again.
+    if ((this.current?.live?.program.faults.length ?? 0) > 0) this.stale = true;
   }
 
   /** Makes the states ready that windows read; never throws. A champion's own state is used where it covers them. */
@@ -177,7 +192,7 @@ export class Rules {
     const one = async (hash: string | null, known: RuleRuntime | null): Promise<RuleRuntime | null> => {
       if (hash === null) return null;
       const planHash = plan?.hash ?? null;
-      if (known?.program.hash === hash && before?.planHash === planHash) return known;
+      if (known?.program.hash === hash && before?.planHash === planHash && !this.stale) return known;
       const runtime = new RuleRuntime(await this.compile(store, hash, { plan, before: known?.program ?? null }));
       // The same windows are read from the same state, so that a changed threshold waits for nothing.
       const layout = runtime.plan?.layoutHash;
@@ -213,7 +228,8 @@ export class Rules {
 
   /** One object per model and areas, so that conditions can be taken over from set to set. */
   private scopeOf(set: RuleSet, plan: FeaturePlan | null): RuleScope {
-    const { pipeline, schema } = this.options;
+    const { schema } = this;
+    const { pipeline } = this.options;
     const key = `${plan?.hash ?? ""} ${JSON.stringify(set.areas)}`;
     let scope = this.scopes.get(key);
     if (scope === undefined) {

@@ -34,13 +34,23 @@ export interface Pipeline
   readonly canonical: ReadonlyMap<string, string>;
 }
 
+/** Where the files of pipelines lie that the API made, as the server wrote them from the store; below the workspace. */
+export const MADE_FOLDER = path.join("models", "state", "pipelines");
 /** Where the rules of a pipeline stand as code: pipelines/NAME.rules.yaml. */
 export const RULES_SUFFIX = ".rules.yaml";
 const NAME = /^[\w-]+$/;
 
 /** The names of the workspace's pipelines; files with a dot in their name (`card.rules.yaml`) belong to one. */
 export function pipelineNames(workspace: string): string[] {
-  const folder = path.join(workspace, "pipelines");
+  return namesIn(path.join(workspace, "pipelines"));
+}
+
+/** The names of the pipelines that a program made, as far as a server of this workspace had them. */
+export function madeNames(workspace: string): string[] {
+  return namesIn(path.join(workspace, MADE_FOLDER));
+}
+
+function namesIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((file) => file.endsWith(".yaml"))
@@ -50,12 +60,15 @@ export function pipelineNames(workspace: string): string[] {
 }
 
 /**
- * Reads pipelines/NAME.yaml. The pipeline is called like its file, whatever `name` says, which may not be another file's. Errors:
+ * Reads pipelines/NAME.yaml, or the file of a pipeline that the API made. The pipeline is called like its file, whatever `name` says, which may not be another file's. Errors:
  * pipeline.missing, and pipeline.invalid with the line.
  */
 export function loadPipeline(workspace: string, name: string): Pipeline {
   const file = path.join(workspace, "pipelines", `${name}.yaml`);
   if (!NAME.test(name) || !existsSync(file)) {
+    const made = path.join(workspace, MADE_FOLDER, `${name}.yaml`);
+    if (NAME.test(name) && existsSync(made))
+      return { ...parsePipeline(readText(made), { file: made, workspace }), name };
     const known = pipelineNames(workspace);
     throw new SentinelError("pipeline.missing", `there is no pipeline ${JSON.stringify(name)} in ${workspace}`, {
       hint:

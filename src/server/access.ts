@@ -6,8 +6,11 @@ import type { EngineLog } from "../online/counters.ts";
 import type { KeyStore } from "../ports/keys.ts";
 import type { Clock } from "../ports/ports.ts";
 
-/** What a route asks for once keys exist: nothing, a key of any role, or one of this role (admin may do everything). */
-export type Need = "open" | "any" | Role;
+/**
+ * What a route asks for once keys exist: nothing, a key of any role, or one of this role (admin may do everything, an analyst what a viewer
+ * may). `owner`: a key of the role admin; as with the others nobody is asked before keys exist, which routes of `admin` do not allow.
+ */
+export type Need = "open" | "any" | "owner" | Role;
 
 /** Who asks. */
 export interface Caller {
@@ -83,9 +86,10 @@ export class Access {
       if (need !== "admin" && !this.asks) return caller;
       throw this.missing(need, key !== null);
     }
-    if (need !== "any" && record.role !== "admin" && record.role !== need) {
-      throw new SentinelError("server.key-role", `this key is for ${record.role}, and this needs one for ${need}`, {
-        hint: `use a key made with \`sentinel keys add --role ${need}\``,
+    if (need !== "any" && record.role !== "admin" && record.role !== need && !includes(record.role, need)) {
+      const role = roleOf(need);
+      throw new SentinelError("server.key-role", `this key is for ${record.role}, and this needs one for ${role}`, {
+        hint: `use a key made with \`sentinel keys add --role ${role}\``,
       });
     }
     if (pipeline !== undefined) this.checkPipeline(caller, pipeline);
@@ -138,7 +142,7 @@ export class Access {
         hint: "set SENTINEL_ADMIN_KEY and start the server again, or `sentinel keys add --role admin`",
       });
     }
-    const what = need === "any" ? "" : need === "admin" ? "admin " : `${need} `;
+    const what = need === "any" ? "" : `${roleOf(need)} `;
     return new SentinelError(
       "server.key-missing",
       `the ${what}key is ${given ? "wrong, revoked or expired" : "missing"}`,
@@ -160,6 +164,15 @@ export class Access {
       this.fault = messageOf(error);
     }
   }
+}
+
+function includes(role: Role, need: Need): boolean {
+  return role === "analyst" && need === "viewer";
+}
+
+/** The role to ask for. */
+function roleOf(need: Need): string {
+  return need === "owner" ? "admin" : need;
 }
 
 /** The key that a request carries, or null. */

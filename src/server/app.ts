@@ -56,7 +56,7 @@ async function answered(
   let counted = false;
   let parts: ServerParts | null = null;
   try {
-    const name = isPrefixed ? context.req.param("pipeline")! : null;
+    const name = isPrefixed ? server.pipelines.nameOf(context.req.param("pipeline")!) : null;
     const whose = isPrefixed ? name : "runServer" in route ? null : server.pipelines.mainName;
     const asks = "runServer" in route && route.findsPipeline === true ? undefined : whose;
     context.set("caller", server.access.check(route.access, keyIn(context.req.raw.headers), asks));
@@ -85,8 +85,9 @@ function measuresOf(
   { route, isPrefixed }: Mounted,
   context: RequestContext,
 ): Pick<Measures, "requested"> {
-  const name = isPrefixed ? (context.req.param("pipeline") ?? null) : "runServer" in route ? null : pipelines.mainName;
-  return name === null || pipelines.get(name) === undefined ? measures : ofPipeline(name);
+  const given = isPrefixed ? (context.req.param("pipeline") ?? null) : "runServer" in route ? null : pipelines.mainName;
+  const name = given === null ? undefined : pipelines.get(given)?.name;
+  return name === undefined ? measures : ofPipeline(name);
 }
 
 /** A route is one, whether its path names the pipeline or not. */
@@ -96,7 +97,11 @@ function labelOf({ path }: { readonly path: string }): string {
 
 const UNREAD: ReadonlySet<string> = new Set<ErrorCode>(["request.body-too-large", "request.too-slow"]);
 /** Counted, and not told one by one: there are thousands of them when there are any. */
-const COUNTED: ReadonlySet<string> = new Set<ErrorCode>(["server.overloaded", "server.rate-limited"]);
+const COUNTED: ReadonlySet<string> = new Set<ErrorCode>([
+  "server.overloaded",
+  "server.rate-limited",
+  "pipeline.paused",
+]);
 
 /** The answer to a request that failed. */
 function failed(

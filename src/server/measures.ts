@@ -229,6 +229,11 @@ export function createMeasures(pipeline: string) {
   const ruleFailures = counter("rule_failures_total", "Rules that could not be read, compiled or asked, by code.", [
     "code",
   ]);
+  const alerts = counter("alerts_total", "Alerts that the store took.");
+  const alertsLate = counter("alerts_late_total", "Alerts that found no room to wait; they are made from the log.");
+  const alertFailures = counter("alert_failures_total", "Batches of alerts that the store did not take, by code.", [
+    "code",
+  ]);
   const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
@@ -356,6 +361,11 @@ export function createMeasures(pipeline: string) {
     versionBroken: (code) => swapFailures.inc({ code }),
     rulesSwapped: () => ruleSwaps.inc(),
     rulesFailed: (code) => ruleFailures.inc({ code }),
+    alerted: (count, code) => {
+      if (code === null) alerts.inc(count);
+      else alertFailures.inc({ code });
+    },
+    alertLate: () => alertsLate.inc(),
     persistFailed: () => persistFailures.inc(),
   };
   const showArchive = (now: number, { behind, completeAt, fault, rows, files, failures }: ArchiveStatus): void => {

@@ -96,7 +96,8 @@ function documentOf(contract: Contract) {
   const paths: Record<string, Record<string, object>> = {};
   for (const { path, route, section } of placesOf(contract)) {
     paths[path] ??= {};
-    paths[path][route.method.toLowerCase()] = ownOf(operationOf(route, path), section);
+    const isShared = routesAt(contract, route.path) > 1;
+    paths[path][route.method.toLowerCase()] = ownOf(operationOf(route, path, isShared), section);
   }
   const models = sections.map(({ parts: { pipeline } }) => `model ${pipeline.model} (pipeline ${pipeline.name})`);
   const aliases = sections.map(({ parts }) => aliasText(parts)).filter((text) => text !== "");
@@ -114,6 +115,11 @@ function documentOf(contract: Contract) {
       securitySchemes: { key: { type: "http", scheme: "bearer" } },
     },
   };
+}
+
+/** Methods of one path. */
+function routesAt({ routes }: Contract, path: string): number {
+  return routes.filter((route) => route.path === path).length;
 }
 
 interface RoutePlace {
@@ -165,17 +171,18 @@ function pageResponse(page: string): Response {
   });
 }
 
-function operationOf(route: AnyRoute, path: string): object {
+function operationOf(route: AnyRoute, path: string, isShared: boolean): object {
   const problem = { description: "A problem document.", content: { [PROBLEM_TYPE]: { schema: PROBLEM_SCHEMA } } };
+  const name = path.replace(/\W+/g, "_").replace(/^_|_$/g, "");
   return {
-    operationId: path.replace(/\W+/g, "_").replace(/^_|_$/g, ""),
+    operationId: isShared ? `${route.method.toLowerCase()}_${name}` : name,
     summary: route.summary,
     // Without keys only the admin routes ask for one.
     ...(route.access === "open" ? {} : { security: route.access === "admin" ? [{ key: [] }] : [{ key: [] }, {}] }),
     ...parametersOf(route),
     ...(route.body === undefined ? {} : { requestBody: { required: true, content: contentOf(route.body) } }),
     responses: {
-      200: { description: "Done.", content: contentOf(route.answers) },
+      [route.done ?? 200]: { description: "Done.", content: contentOf(route.answers) },
       ...(route.tellsUnready ? { 503: { description: "Not ready, and why.", content: contentOf(route.answers) } } : {}),
       default: problem,
     },

@@ -1,12 +1,14 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import type { Backtester, Platform } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Pipelines } from "../online/pipelines.ts";
 import type { ArchiveStatus } from "../ports/archive.ts";
 import type { Clock } from "../ports/ports.ts";
+import type { Store } from "../ports/store.ts";
 import type { Access, Caller, Need } from "./access.ts";
 import type { Intake } from "./intake.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
@@ -34,8 +36,18 @@ export interface ServerParts extends Engine, Common {
   readonly archive: (() => ArchiveStatus) | null;
 }
 
+/** What the routes below /api work on. */
+export interface PlatformParts {
+  readonly store: () => Promise<Store>;
+  readonly platform: Platform<ServerParts>;
+  /** Makes backtests elsewhere; null: they are made beside the traffic. */
+  readonly backtester: Backtester | null;
+}
+
 /** All of a server. */
 export interface Server extends Common {
+  /** null: the server has no store, and nothing below /api. */
+  readonly platform: PlatformParts | null;
   readonly pipelines: Pipelines<ServerParts>;
   readonly clock: Clock;
   readonly logger: EngineLog;
@@ -55,7 +67,7 @@ export interface DoorEnv {
 
 /** How the OpenAPI document describes a route, and what it asks for. */
 interface Described {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   /** As OpenAPI has it: `{name}` stands for one segment. */
   readonly path: string;
   /** What it asks for, once keys exist. */
@@ -71,6 +83,8 @@ interface Described {
   readonly body?: Readonly<Record<string, object>>;
   /** Schema of the answer, by media type. */
   readonly answers: Readonly<Record<string, object>>;
+  /** The status of an answer that is no problem; 200 when absent. */
+  readonly done?: 201;
   /** True for a route that answers 503 with the same body while the server is not ready, not with a problem. */
   readonly tellsUnready?: boolean;
 }
@@ -91,8 +105,8 @@ export interface ServerRoute extends Described {
 export const PREFIX = "/pipelines/{pipeline}";
 
 /** A JSON answer. */
-export function jsonResponse(value: unknown, status = 200): Response {
-  return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json" } });
+export function jsonResponse(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json", ...headers } });
 }
 
 /** Takes from the allowance of a request's key, for what the request itself did not pay. */

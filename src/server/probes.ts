@@ -46,7 +46,7 @@ export const probeRoutes: readonly ServerRoute[] = [
     summary: "As /readyz, of one pipeline.",
     runServer(server, context) {
       const body = readinessBody(slotIn(server, context));
-      return jsonResponse(body, body.status === "not ready" ? 503 : 200);
+      return jsonResponse(body, isUp(body) ? 200 : 503);
     },
   },
   {
@@ -70,10 +70,15 @@ export const probeRoutes: readonly ServerRoute[] = [
     summary: "As /health, of one pipeline.",
     async runServer(server, context) {
       const body = await healthBody(slotIn(server, context), context.get("caller"));
-      return jsonResponse({ ...body, version: server.packageVersion }, body.status === "not ready" ? 503 : 200);
+      return jsonResponse({ ...body, version: server.packageVersion }, isUp(body) ? 200 : 503);
     },
   },
 ];
+
+/** Whether a pipeline takes transactions. */
+function isUp({ status }: { readonly status: string }): boolean {
+  return status !== "not ready" && status !== "paused";
+}
 
 /** What is said of the default pipeline stands at the top too, as where there is one alone; the status is the server's. */
 function wholeOf<B extends { readonly status: string }>(

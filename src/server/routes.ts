@@ -1,5 +1,6 @@
 // Every route of the server, one line each.
 import { reloadRoute } from "./admin.ts";
+import { apiRoutes } from "./api.ts";
 import { batchRoute } from "./batch.ts";
 import { explainRoute } from "./explain.ts";
 import { feedbackRoute } from "./feedback.ts";
@@ -28,6 +29,7 @@ const OWN: readonly (Route | ServerRoute)[] = [
   reloadRoute,
   ...oipRoutes,
   ...invocationRoutes,
+  ...apiRoutes,
 ];
 
 export const ROUTES: readonly (Route | ServerRoute)[] = [...OWN, ...describingRoutes(OWN)];

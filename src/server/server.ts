@@ -1,17 +1,20 @@
 // The server: engines behind one HTTP door, started, and drained when it stops.
+import { randomUUID } from "node:crypto";
 import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
+import { type Backtester, Platform } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
-import { openEngine } from "../online/engine.ts";
+import { grownBy, openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
 import { isAnyReady } from "../online/readiness.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
+import type { Store } from "../ports/store.ts";
 import { Access, adminRecord, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { hotRoad } from "./hot.ts";
@@ -83,6 +86,21 @@ export interface SentinelServer {
   stop(): Promise<void>;
 }
 
+/** What a server needs to be a platform: pipelines that programs make, rules and alerts that people manage. */
+export interface PlatformInput {
+  readonly store: () => Promise<Store>;
+  /** Absolute; the files of pipelines that the store has are written below it. */
+  readonly workspace: string;
+  /** A pipeline whose files are written as a source of an engine. */
+  readonly sourceOf: (slug: string) => PipelineSource;
+  /** The pipelines that the server shall open, whatever the store has; absent: all. */
+  readonly only?: ReadonlySet<string>;
+  /** Makes backtests elsewhere. Absent: in this thread, which suits tests. */
+  readonly backtester?: Backtester;
+  /** How often the store is looked at. */
+  readonly pollMs?: number;
+}
+
 /** The route of what no route answered. */
 const UNROUTED = "(none)";
 const IN_FLIGHT_MAX = 1000;
@@ -121,6 +139,8 @@ export async function createSeveral(input: {
   readonly keys?: Ports["keys"];
   /** What the workspace has now: pipelines that are new are opened. */
   readonly discover?: () => readonly PipelineSource[];
+  /** Absent: nothing is below /api. */
+  readonly platform?: PlatformInput;
   readonly options?: ServerOptions;
 }): Promise<SentinelServer> {
   const { drainMsMax = DRAIN_MS_MAX, announceMs = ANNOUNCE_MS } = input.options ?? {};
@@ -138,6 +158,7 @@ export async function createSeveral(input: {
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
     await Promise.all([...closed, overload.settled(drainMsMax)]);
+    await server.platform?.platform.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -155,6 +176,7 @@ export async function createSeveral(input: {
   try {
     await access.open();
     await openAll(pipelines, input);
+    await server.platform?.platform.start();
   } catch (error) {
     await stop();
     throw error;
@@ -195,6 +217,8 @@ async function openAll(
   { sources, main }: { readonly sources: readonly PipelineSource[]; readonly main: string | null },
 ): Promise<void> {
   for (const source of sources) await pipelines.add(source);
+  // A platform may begin with nothing.
+  if (sources.length === 0) return;
   const slots = pipelines.all();
   if (slots.some(({ engine }) => engine !== null)) return;
   throw (slots.find(({ name }) => name === main) ?? slots[0]).fault!.cause;
@@ -205,6 +229,7 @@ async function assemble(input: {
   readonly clock: Clock;
   readonly keys?: Ports["keys"];
   readonly discover?: () => readonly PipelineSource[];
+  readonly platform?: PlatformInput;
   readonly options?: ServerOptions;
 }): Promise<Server> {
   const { clock, keys, main, discover, options = {} } = input;
@@ -239,8 +264,28 @@ async function assemble(input: {
     ...(discover === undefined ? {} : { discover }),
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
-  return { ...common, pipelines, clock, logger, measures, measuresOf };
+  const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
+  return { ...common, pipelines, clock, logger, measures, measuresOf, platform };
 }
+
+function platformOf(
+  { backtester, only, ...input }: PlatformInput,
+  of: Pick<Server, "pipelines" | "clock" | "logger">,
+): NonNullable<Server["platform"]> {
+  const grow = (
+    { pipeline: _, ...before }: ServerParts,
+    { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
+  ): ServerParts => {
+    const parts = { ...before, pipeline };
+    const { parser, ...grown } = grownBy(schema, parts, makeId);
+    return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
+  };
+  const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
+  return { store: input.store, platform, backtester: backtester ?? null };
+}
+
+/** The id of a transaction that brings none. */
+const makeId = (): string => randomUUID();
 
 /** Opens a pipeline's engine, with its first look at the aliases done. */
 async function startPipeline(
@@ -269,6 +314,7 @@ async function startPipeline(
         aheadMaxMs,
         persistMs,
         redactKey,
+        ...(opened.made ? { makeId } : {}),
         workerModule,
         load: tracing?.load(load ?? loadScorer) ?? load,
       },

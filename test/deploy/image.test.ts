@@ -78,6 +78,7 @@ describe("built", () => {
       "node",
       "node_modules",
       "package.json",
+      "proto",
     ]);
     expect(existsSync(inside("/opt/sentinel/dist/bench"))).toBe(false);
     expect(bytesOf(container.root) / 1e6).toBeLessThan(IMAGE_MB_MAX);

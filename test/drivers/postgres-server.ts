@@ -1,6 +1,6 @@
 // A real PostgreSQL for tests: its own folder and port, a schema of its own for each place, and an end.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
@@ -38,7 +38,17 @@ export interface PostgresServer {
   dispose(): Promise<void>;
 }
 
-export async function startPostgres(): Promise<PostgresServer> {
+let borrowed: Promise<PostgresServer> | undefined;
+
+/** One server for all files of a worker, running; whoever wants tables takes a schema of its own. It ends with the process. */
+export async function borrowPostgres(): Promise<PostgresServer> {
+  borrowed ??= startPostgres();
+  const server = await borrowed;
+  await server.query("select 1").catch(() => server.restart());
+  return { ...server, dispose: async () => {} };
+}
+
+async function startPostgres(): Promise<PostgresServer> {
   if (postgresPrograms === null) throw new Error("PostgreSQL is not installed: scripts/setup-postgres");
   const bin = postgresPrograms;
   const dir = await mkdtemp(path.join(tmpdir(), "sentinel-postgres-"));
@@ -87,13 +97,18 @@ export async function startPostgres(): Promise<PostgresServer> {
       ...settings.flatMap((one) => ["-c", one]),
     ]);
     const started = spawn(program, args, { stdio: "ignore", cwd: dir });
-    const abandon = (): void => void started.kill("SIGQUIT");
+    // A test process that ends leaves neither a server nor its folder behind.
+    const abandon = (): void => {
+      started.kill("SIGKILL");
+      rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+    };
     process.once("exit", abandon);
     started.once("exit", () => process.off("exit", abandon));
     return started;
   }
   const query = async (text: string): Promise<readonly Record<string, unknown>[]> => {
     const client = new pg.Client({ host: "127.0.0.1", port, user: "sentinel", database: "postgres" });
+    client.on("error", () => {});
     await client.connect();
     try {
       return (await client.query(text)).rows as Record<string, unknown>[];

@@ -2,10 +2,12 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { DAY_MS } from "../../src/core/duration.ts";
 import { ERROR_KINDS } from "../../src/core/errors.ts";
 import { type KeyRecord, newKey, type Role } from "../../src/core/key.ts";
+import type { SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import type { GrpcDoor } from "../../src/grpc/door.ts";
-import { createServer, type SentinelServer } from "../../src/server/server.ts";
+import { createServer, type SentinelServer, type ServerOptions } from "../../src/server/server.ts";
 import {
   bodyOf,
   makeBundle,
@@ -24,7 +26,7 @@ import {
 import { attach, clientOf, detailsOf, endOf, jsonOf, type Outcome, structOf, type TestClient } from "./client.ts";
 
 const SCORE = "sentinel.v1.Sentinel/Score";
-const stream = payments(400, { seed: 41, from: NOW - 86_400_000, prefix: "g" }).map(bodyOf);
+const stream = payments(400, { seed: 41, from: NOW - 10 * DAY_MS, prefix: "g" }).map(bodyOf);
 let next = 0;
 const fresh = (count: number): Record<string, unknown>[] => {
   next += count;
@@ -411,6 +413,197 @@ test("health tells the server, its services and its pipelines, and NOT_FOUND of 
   expect((await check("pipelines/nobody")).status).toBe("NOT_FOUND");
   const { answer } = await client.call("grpc.health.v1.Health/List", {});
   expect(answer?.statuses["pipelines/card"]).toEqual({ status: "SERVING" });
+});
+
+const INFER = "inference.GRPCInferenceService/ModelInfer";
+
+/** Transactions as typed contents. */
+function tensorsOf(rows: readonly Record<string, unknown>[]): Record<string, unknown>[] {
+  return Object.keys(rows[0]).map((name) => {
+    const values = rows.map((row) => row[name]);
+    const head = { name, shape: [rows.length] };
+    if (typeof values[0] === "string")
+      return {
+        ...head,
+        datatype: "BYTES",
+        contents: { bytes_contents: values.map((value) => Buffer.from(String(value))) },
+      };
+    if (name === "time") return { ...head, datatype: "INT64", contents: { int64_contents: values } };
+    return { ...head, datatype: "FP64", contents: { fp64_contents: values } };
+  });
+}
+
+test("tensors as typed contents are answered as typed contents, with every digit of an integer", async () => {
+  const rows = fresh(5);
+  const singles = await Promise.all(rows.map((row) => reply(post(server, "/predict", row))));
+  const { answer } = await client.call(INFER, { model_name: "card-fraud", id: "x", inputs: tensorsOf(rows) });
+  expect(answer).toMatchObject({ model_name: "card-fraud", model_version: "1", id: "x" });
+  const outputs = Object.fromEntries(answer?.outputs.map((one: { readonly name: string }) => [one.name, one]));
+  expect(outputs.score).toMatchObject({ datatype: "FP64", shape: ["5"] });
+  expect(outputs.score.contents.fp64_contents).toEqual(singles.map(({ score }) => score));
+  expect(outputs.decision.contents.bytes_contents.map(String)).toEqual(singles.map(({ decision }) => decision));
+  const ids = ["9007199254740995", "18014398509481985"];
+  const [one, two] = fresh(2);
+  const inputs = tensorsOf([one, two]).map((tensor) =>
+    tensor.name === "transaction_id" ? { ...tensor, datatype: "INT64", contents: { int64_contents: ids } } : tensor,
+  );
+  const wide = await client.call(INFER, { model_name: "card", inputs, outputs: [{ name: "transaction_id" }] });
+  expect([wide.status, wide.details]).toEqual(["OK", "OK"]);
+  expect(wide.answer?.outputs[0].contents.bytes_contents.map(String)).toEqual(ids);
+});
+
+const BAD_TENSORS: readonly (readonly [string, (inputs: Record<string, unknown>[]) => object, string, string])[] = [
+  [
+    "a missing amount",
+    (all) => ({
+      inputs: all.map((one) =>
+        one.name === "amount" ? { ...one, contents: { fp64_contents: [1, Number.NaN] } } : one,
+      ),
+    }),
+    "INVALID_ARGUMENT",
+    "1/amount",
+  ],
+  [
+    "infinity",
+    (all) => ({
+      inputs: all.map((one) =>
+        one.name === "amount" ? { ...one, contents: { fp64_contents: [1, Number.POSITIVE_INFINITY] } } : one,
+      ),
+    }),
+    "INVALID_ARGUMENT",
+    "amount",
+  ],
+  [
+    "too few values",
+    (all) => ({
+      inputs: all.map((one) => (one.name === "amount" ? { ...one, contents: { fp64_contents: [1] } } : one)),
+    }),
+    "INVALID_ARGUMENT",
+    "amount",
+  ],
+  [
+    "values in another field",
+    (all) => ({
+      inputs: all.map((one) => (one.name === "amount" ? { ...one, contents: { fp32_contents: [1, 2] } } : one)),
+    }),
+    "INVALID_ARGUMENT",
+    "amount",
+  ],
+  [
+    "a value beyond its type",
+    (all) => ({
+      inputs: all.map((one) =>
+        one.name === "amount" ? { ...one, datatype: "UINT8", contents: { uint_contents: [1, 256] } } : one,
+      ),
+    }),
+    "INVALID_ARGUMENT",
+    "amount",
+  ],
+  [
+    "an unknown datatype",
+    (all) => ({ inputs: all.map((one) => (one.name === "amount" ? { ...one, datatype: "FP16" } : one)) }),
+    "INVALID_ARGUMENT",
+    "amount",
+  ],
+  [
+    "two columns in one",
+    (all) => ({ inputs: all.map((one) => (one.name === "amount" ? { ...one, shape: [1, 2] } : one)) }),
+    "INVALID_ARGUMENT",
+    "amount",
+  ],
+  [
+    "raw and typed values",
+    (all) => ({ inputs: all, raw_input_contents: [Buffer.alloc(8)] }),
+    "INVALID_ARGUMENT",
+    "raw_input_contents",
+  ],
+  [
+    "an unknown output",
+    (all) => ({ inputs: all, outputs: [{ name: "probability" }] }),
+    "INVALID_ARGUMENT",
+    "probability",
+  ],
+  ["nothing", () => ({}), "INVALID_ARGUMENT", "inputs"],
+];
+
+test.each(BAD_TENSORS)("tensors with %s are refused", async (_, change, grpcStatus, field) => {
+  const outcome = await client.call(INFER, { model_name: "card-fraud", ...change(tensorsOf(stream.slice(0, 2))) });
+  expect([outcome.status, outcome.trailer.get("sentinel-code")]).toEqual([grpcStatus, ["request.invalid"]]);
+  const { field_violations: violations } = detailsOf(outcome)["google.rpc.BadRequest"];
+  expect((violations as readonly { readonly field: string }[]).map((one) => one.field)).toContain(field);
+});
+
+test("a model that is not here is not found, and a version that is not the champion's neither", async () => {
+  const call = async (method: string, request: object): Promise<unknown> => {
+    const { status, answer } = await client.call(`inference.GRPCInferenceService/${method}`, request);
+    return answer ?? status;
+  };
+  expect(await call("ModelInfer", { model_name: "nobody" })).toBe("NOT_FOUND");
+  expect(await call("ModelMetadata", { name: "card-fraud", version: "2" })).toBe("NOT_FOUND");
+  expect(await call("ModelReady", { name: "card-fraud", version: "2" })).toBe("NOT_FOUND");
+  expect(await call("ModelReady", { name: "card-fraud", version: "1" })).toEqual({ ready: true });
+  expect(await call("ServerReady", {})).toEqual({ ready: true });
+});
+
+/** A server of its own over a world with or without a champion. */
+async function withServer(
+  of: { readonly options?: ServerOptions; readonly champion?: boolean; readonly log?: SqliteLogOptions },
+  run: (client: TestClient, server: SentinelServer) => Promise<void>,
+): Promise<void> {
+  const place = makeWorld(of.log === undefined ? {} : { log: of.log });
+  await place.saveState(SPEC_A);
+  if (of.champion !== false) await place.alias("champion", await place.register(makeBundle(SPEC_A, 1)));
+  const made = await serve(place, { announceMs: 0, ...of.options });
+  const own = clientOf(await attach(made.server));
+  try {
+    await run(own, made.server);
+  } finally {
+    own.close();
+    await made.stop();
+    await place.remove();
+  }
+}
+
+test("without a champion calls are refused as over HTTP, and health says so", async () => {
+  await withServer({ champion: false }, async (own) => {
+    const refused = await own.call(SCORE, { json: jsonOf(ROW) });
+    expect([refused.status, refused.trailer.get("sentinel-code")]).toEqual(["UNAVAILABLE", ["server.not-ready"]]);
+    expect((await own.call("grpc.health.v1.Health/Check", {})).answer).toEqual({ status: "NOT_SERVING" });
+    expect((await own.call("inference.GRPCInferenceService/ServerReady", {})).answer).toEqual({ ready: false });
+    expect((await own.call("inference.GRPCInferenceService/ModelReady", { name: "card" })).answer).toEqual({
+      ready: false,
+    });
+  });
+});
+
+test("an overloaded server refuses, says when to come again, and counts it", async () => {
+  await withServer({ options: { inFlightMax: 0 } }, async (own, made) => {
+    const refused = await own.call(SCORE, { json: jsonOf(ROW) });
+    expect([refused.status, refused.trailer.get("sentinel-code")]).toEqual(["UNAVAILABLE", ["server.overloaded"]]);
+    expect(detailsOf(refused)).toHaveProperty(["google.rpc.RetryInfo"]);
+    expect(await (await made.app.request("/metrics")).text()).toMatch(/sentinel_overloaded_total 1/);
+    expect((await own.call("grpc.health.v1.Health/Check", {})).status).toBe("OK");
+  });
+});
+
+test("a message beyond all limits ends its call alone", async () => {
+  const outcome = await client.call(SCORE, { json: Buffer.alloc(2_000_000, 0x20) });
+  expect(outcome.status).toBe("RESOURCE_EXHAUSTED");
+  expect((await client.call("inference.GRPCInferenceService/ServerLive", {})).status).toBe("OK");
+});
+
+test("where answers wait for the disk, those of a stream wait together, and in order", async () => {
+  await withServer({ log: { durability: "sync" } }, async (own) => {
+    const rows = payments(200, { seed: 91, from: NOW - 5 * DAY_MS, prefix: "d" }).map(bodyOf);
+    const call = own.stream("sentinel.v1.Sentinel/ScoreStream");
+    const ids: unknown[] = [];
+    call.on("data", ({ answer }: StreamAnswer) => ids.push(answer?.transaction_id));
+    const done = endOf(call);
+    for (const row of rows) call.write({ json: jsonOf(row), pipeline: "card" });
+    call.end();
+    expect((await done).code).toBe(0);
+    expect(ids).toEqual(rows.map(({ transaction_id: id }) => id));
+  });
 });
 
 /** A server that asks for keys, and a key of each kind. */

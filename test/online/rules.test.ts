@@ -366,6 +366,24 @@ test("while the rules cannot be read the last ones serve, and that is told", asy
   expect(engine.rules.status()).toMatchObject({ storeFault: null });
 });
 
+test("a store that was put back from a copy names another set by the same revision: that one serves", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  const by = { pipeline: world.pipeline, actor: "ana" };
+  await addRule(ports, { ...by, rule: rule("all", "amount >= 0") });
+  const elsewhere = makeWorld();
+  worlds.push(elsewhere);
+  const restored = elsewhere.open().ports;
+  await addRule({ ...ports, rules: restored.rules }, { ...by, rule: rule("none", "amount < 0") });
+  let rules = ports.rules!;
+  const engine = await start(world, { ...ports, rules: () => rules() });
+  expect(await ask(engine, events[0])).toMatchObject({ decision: "block", decided_by: "rule" });
+  rules = restored.rules!;
+  await engine.live.reload();
+  expect(engine.rules.status().live).toBe((await (await restored.rules!()).head()).live);
+  expect(await ask(engine, events[1])).not.toMatchObject({ decided_by: "rule" });
+});
+
 test("two changes from one revision: the later one is refused", async () => {
   const world = await worldWithModel();
   const { ports } = world.open();

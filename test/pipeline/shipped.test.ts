@@ -96,6 +96,8 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       correction: "benjamini-hochberg",
       persistence: 2,
     },
+    // Came later; off.
+    rules: { fourEyes: false },
     retrain: { cooldownMs: DAY_MS },
     serve: { pollMs: 1000, bodyMaxBytes: 1_048_576, batchMax: 1000 },
   });

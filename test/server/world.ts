@@ -13,6 +13,7 @@ import { createFileSnapshots } from "../../src/drivers/files/snapshots.ts";
 import { createSqliteLog, type SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { openLibsqlStore } from "../../src/drivers/store/libsql/driver.ts";
+import type { SqlStore } from "../../src/drivers/store/sql/driver.ts";
 import { declareColumns } from "../../src/features/builder.ts";
 import type { FeatureSpec } from "../../src/features/definition.ts";
 import { compileSpec } from "../../src/features/plan.ts";
@@ -215,7 +216,13 @@ export interface World {
 }
 
 export function makeWorld(
-  changes: { readonly pipeline?: string; readonly dir?: string; readonly log?: SqliteLogOptions } = {},
+  changes: {
+    readonly pipeline?: string;
+    readonly dir?: string;
+    readonly log?: SqliteLogOptions;
+    /** Instead of a file in the folder. */
+    readonly openStore?: () => Promise<SqlStore>;
+  } = {},
 ): World {
   const dir = changes.dir ?? mkdtempSync(path.join(tmpdir(), "sentinel-server-"));
   const pipeline = parsePipeline(pipelineText("card") + (changes.pipeline ?? ""), {
@@ -229,9 +236,9 @@ export function makeWorld(
     const options = { durability, flushMs, lagMsMax, ...changes.log };
     const log = createSqliteLog({ file: path.join(dir, "state", "log.db"), options });
     const clock = { now: () => NOW, elapsed: () => performance.now() };
-    let sql: ReturnType<typeof openLibsqlStore> | undefined;
-    const openStore = (): ReturnType<typeof openLibsqlStore> => {
-      sql ??= openLibsqlStore({ file: path.join(dir, "state", "store.db"), clock });
+    let sql: Promise<SqlStore> | undefined;
+    const openStore = (): Promise<SqlStore> => {
+      sql ??= changes.openStore?.() ?? openLibsqlStore({ file: path.join(dir, "state", "store.db"), clock });
       return sql;
     };
     const ports: Ports = {

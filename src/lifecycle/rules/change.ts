@@ -72,7 +72,7 @@ export async function changeRules(
   checkLists(now, lists);
   const counts = countsAfter(now.counts, lists);
   const known = listsMustExist ? new Set([...Object.keys(now.counts), ...Object.keys(lists)]) : null;
-  const rules = want.rules ?? start.rules;
+  const rules = signed(want.rules ?? start.rules, { before: start.rules, input });
   const areas = want.areas ?? start.areas;
   const { scope, plan } = await scopeNow(ports, pipeline, { areas, lists: known });
   const countsOf = (some: readonly Rule[]): Record<string, number> =>
@@ -115,6 +115,64 @@ export async function changeRules(
     },
   });
   return { changes, done: true, head, set: hash };
+}
+
+/** Verbs whose rules were looked at elsewhere: in a review of the file, or when they were live before. */
+const REVIEWED: ReadonlySet<string> = new Set(["apply", "rollback"]);
+
+/**
+ * With four eyes: whoever changes what a rule does is its owner, and may not make it decide. Throws `rules.four-eyes`. Elsewhere the rules
+ * as they are.
+ */
+function signed(
+  rules: readonly Rule[],
+  { before, input }: { readonly before: readonly Rule[]; readonly input: ChangeInput },
+): readonly Rule[] {
+  const { pipeline, actor, verb, side = "live" } = input;
+  if (!pipeline.rules.fourEyes || REVIEWED.has(verb)) return rules;
+  const known = new Map(before.map((rule) => [rule.id, rule]));
+  const next = rules.map((rule) => {
+    const was = known.get(rule.id);
+    // Whoever wrote a rule owns it, whatever a change says.
+    const owner = was === undefined || differs(was, rule) ? actor : was.owner;
+    return rule.owner === owner ? rule : { ...rule, owner };
+  });
+  if (side === "live") checkFourEyes(next, { before, pipeline, actor });
+  return next;
+}
+
+/** With four eyes: throws `rules.four-eyes` where a rule of the actor's own would decide that did not before, or for fewer. */
+export function checkFourEyes(
+  rules: readonly Rule[],
+  of: { readonly before: readonly Rule[]; readonly pipeline: Pipeline; readonly actor: string },
+): void {
+  const { before, pipeline, actor } = of;
+  if (!pipeline.rules.fourEyes) return;
+  const known = new Map(before.map((rule) => [rule.id, rule]));
+  const own = rules.find((rule) => {
+    const was = known.get(rule.id);
+    const more = was === undefined || differs(was, rule) || reach(was) < reach(rule);
+    return rule.owner === actor && reach(rule) > 0 && more;
+  });
+  if (own === undefined) return;
+  throw new SentinelError(
+    "rules.four-eyes",
+    `${actor} wrote rule ${own.id}, and this pipeline asks for a second person`,
+    {
+      hint: "let somebody else make it live; until then it may be in shadow",
+    },
+  );
+}
+
+/** Whether a rule does something else. */
+function differs(was: Rule, is: Rule): boolean {
+  return was.when !== is.when || was.action !== is.action;
+}
+
+/** The share of entities for which a rule decides. */
+function reach({ stage, share }: Rule): number {
+  if (stage === "live") return 1;
+  return stage === "rollout" ? share : 0;
 }
 
 function countsAfter(

@@ -7,6 +7,7 @@ import { type PairedInterval, pairedBootstraps } from "../../evidence/bootstrap.
 import { ALERT_RATE, PRECISION, RECALL } from "../../metrics/summed.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
+import { checkFourEyes } from "./change.ts";
 import { rulesNow } from "./now.ts";
 
 export interface RulesComparison {
@@ -187,7 +188,10 @@ export async function promoteRules(
   const comparison = await compareRules(ports, input);
   const { verdict, candidate, live } = comparison;
   if (!isYes(verdict) && input.forced === null) return { ...comparison, moved: false };
-  const { store, head } = await rulesNow(ports, input.pipeline);
+  const now = await rulesNow(ports, input.pipeline);
+  const { store, head } = now;
+  const { rules } = await store.set(candidate);
+  checkFourEyes(rules, { before: now.live.rules, pipeline: input.pipeline, actor: input.actor });
   await store.commit({
     expected: head.revision,
     sets: [],

@@ -6,6 +6,8 @@ import Database from "libsql";
 import { afterEach, expect, test } from "vitest";
 import { openLibsqlStore } from "../../../src/drivers/store/libsql/driver.ts";
 import { NOW, rulesChange, storeContract } from "../../contracts/store.ts";
+import { killAndLook } from "./killed.ts";
+import { migrationContract } from "./migrations.ts";
 
 const clock = { elapsed: () => performance.now() };
 const folders: string[] = [];
@@ -25,6 +27,19 @@ storeContract("libsql", async () => {
   return {
     open: () => openLibsqlStore({ file, clock }),
     dispose: async () => rmSync(dir, { recursive: true, force: true }),
+  };
+});
+
+migrationContract(async () => {
+  const file = aFile();
+  return {
+    migrate: async (to) => (await openLibsqlStore({ file, clock, to })).close(),
+    async write(statements) {
+      const db = new Database(file);
+      for (const statement of statements) db.exec(statement.replaceAll(" @", " "));
+      db.close();
+    },
+    open: () => openLibsqlStore({ file, clock }),
   };
 });
 
@@ -88,4 +103,12 @@ test("a writer waits for another process's transaction instead of failing", asyn
   expect((await change).revision).toBe(1);
   expect((await store.audit.page({}, { limit: 5 })).items[0].at).toBe(NOW);
   await store.close();
+});
+
+test("a process that is killed in the middle of changes leaves each of them whole or not there", async () => {
+  const workspace = mkdtempSync(path.join(tmpdir(), "sentinel-store-"));
+  folders.push(workspace);
+  const file = path.join(workspace, "models", "state", "store.db");
+  const environment = { SENTINEL_DATABASE_URL: "" };
+  await killAndLook({ workspace, environment, open: () => openLibsqlStore({ file, clock }) });
 });

@@ -13,13 +13,19 @@ import { createSqlStore, type SqlStore } from "../sql/driver.ts";
 import { migrate, type SchemaPlace, schemaOf } from "../sql/migrate.ts";
 import { columnTypes } from "../sql/migration.ts";
 import type { Tables } from "../sql/tables.ts";
+import { createCheckpointer } from "./checkpoint.ts";
 import { libsqlDialect } from "./dialect.ts";
 import { faultOf } from "./errors.ts";
 
 /** "SNTS": marks the file as a Sentinel store, so that another program's database is never mistaken for one. */
 const APPLICATION_ID = 0x534e5453;
-/** How long SQLite itself waits, with the whole process standing still. */
-const BUSY_MS_BLOCKING = 3;
+/**
+ * How long SQLite itself waits for another writer: it would do so with the whole thread standing still, in which the other one may be at work.
+ * Whoever meets a lock tries again a little later instead.
+ */
+const BUSY_MS_BLOCKING = 0;
+/** Checkpoints run elsewhere (checkpoint.ts); 80 MB beside the file is the bound should they fail. */
+const WAL_PAGES_MAX = 20_000;
 /** How long opening tries while other processes are just making the file. */
 const OPEN_MS_MAX = 10_000;
 const OPEN_MS_PAUSE = 10;
@@ -82,18 +88,25 @@ async function connect(file: string, clock: Pick<Clock, "elapsed">): Promise<Con
 }
 
 function vendorOf(file: string, { db, sql }: Omit<Connected, "place">): Vendor {
+  const checkpointer = createCheckpointer(file);
   return {
     kind: "embedded",
     where: file,
     sql,
     faultOf,
-    transaction: (change, { durable }) =>
-      sql.connection().execute((own) => {
+    async transaction(change, { durable }) {
+      const result = await sql.connection().execute((own) => {
         // Only before a transaction begins may this be said.
         db.exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
         return own.transaction().execute(change);
-      }),
-    close: () => sql.destroy(),
+      });
+      checkpointer.written();
+      return result;
+    },
+    async close() {
+      await checkpointer.close();
+      await sql.destroy();
+    },
   };
 }
 
@@ -105,8 +118,9 @@ async function opened(file: string, clock: Pick<Clock, "elapsed">): Promise<Data
     const made = new Database(file);
     db = made;
     made.exec(`PRAGMA busy_timeout = ${BUSY_MS_BLOCKING}`);
-    recognise(made, file);
+    await patiently(clock, async () => recognise(made, file));
     await patiently(clock, async () => made.exec("PRAGMA journal_mode = WAL"));
+    made.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}`);
     return made;
   } catch (error) {
     db?.close();

@@ -122,8 +122,10 @@ function connect(
     keepAlive: true,
     types: { getTypeParser: parserOf },
   });
-  // A connection that ends while nobody uses it is made anew when it is wanted; unheard, the event would end the process.
+  // A connection that ends while nobody waits for an answer (idle, or between two statements of a transaction) says so by an event, which unheard
+  // would end the process. Whoever uses it next gets an error, and the pool makes another one.
   pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
   const sql = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   const table = raw`${raw.id(schema, "store_version")}`;
   const place: SchemaPlace = {

@@ -3,7 +3,7 @@ import type { Fault } from "../sql/database.ts";
 
 /** What the driver says without a code when a connection ends or none can be had in time. */
 const CONNECTION_TEXT =
-  /connection terminated|timeout exceeded when trying to connect|client was closed|connection ended|query read timeout|cannot use a pool after|ssl connection/i;
+  /connection terminated|timeout exceeded when trying to connect|client was closed|connection ended|query read timeout|cannot use a pool after|not queryable|ssl connection/i;
 const NETWORK_CODE =
   /^(ECONN|ENOTFOUND|EAI_|EHOST|ENET|EPIPE|ETIMEDOUT|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS)/;
 

@@ -19,8 +19,9 @@ import { checkJson, checkLimit, checkText, whole } from "./limits.ts";
 import type { AlertRow, Sql, SqlTransaction } from "./tables.ts";
 import { stored, storedJson } from "./text.ts";
 
-/** Rows of one statement: 17 columns each, and the smallest database takes 32,766 values. */
-const WRITE_ROWS = 500;
+/** Rows of one statement: the embedded store holds up answers for as long as one takes, about a millisecond. */
+const WRITE_ROWS = 50;
+const FIRED_ROWS = 300;
 const SEVERITIES = 3;
 /** Rows of one trend: more pipelines than that times hours are cut at the oldest end. */
 const HOUR_ROWS_MAX = 100_000;
@@ -111,10 +112,10 @@ async function append(
       .values(fresh.slice(start, start + WRITE_ROWS))
       .execute();
   }
-  for (let start = 0; start < fired.length; start += WRITE_ROWS) {
+  for (let start = 0; start < fired.length; start += FIRED_ROWS) {
     await sql
       .insertInto("alert_rules")
-      .values(fired.slice(start, start + WRITE_ROWS))
+      .values(fired.slice(start, start + FIRED_ROWS))
       .execute();
   }
   await count(sql, fresh);

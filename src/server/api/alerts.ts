@@ -1,0 +1,257 @@
+// Routes of /api/alerts: what rules and models flagged, newest first, by filters, page after page, or as CSV.
+import { DECISIONS } from "../../core/decision.ts";
+import { SentinelError } from "../../core/errors.ts";
+import { RULE_SEVERITIES } from "../../core/rule.ts";
+import { invalidRequest } from "../../online/faults.ts";
+import { type Alert, type AlertFilter, PAGE_MAX, type PipelineRecord, type Store } from "../../ports/store.ts";
+import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
+import { csvLine } from "./csv.ts";
+import {
+  checkQuery,
+  integerIn,
+  isoOf,
+  nextPage,
+  numberIn,
+  platformOf,
+  recordAt,
+  sees,
+  timeOf,
+  wordIn,
+} from "./exchange.ts";
+import { ALERT } from "./shapes.ts";
+
+const LIMIT = 50;
+/** Rows of one CSV answer; the cursor goes on. */
+const CSV_ROWS_MAX = 10_000;
+/** Pages that are looked at for one answer, where a filter lets little through. */
+const PAGES_MAX = 10;
+const FORMATS = ["json", "csv"] as const;
+
+const QUERY = {
+  limit: {
+    description: `So many at most (1 to ${PAGE_MAX}; as CSV ${CSV_ROWS_MAX}).`,
+    schema: { type: "integer", minimum: 1, default: LIMIT },
+  },
+  cursor: { description: "Where the page before ended: its X-Next-Cursor.", schema: { type: "string" } },
+  pipeline: { description: "Id or slug of the pipeline.", schema: { type: "string" } },
+  severity: { description: "Only these.", schema: { enum: [...RULE_SEVERITIES] } },
+  rule: { description: "Id of the rule that fired.", schema: { type: "integer" } },
+  decision: { description: "Only these.", schema: { enum: [...DECISIONS] } },
+  entity: { description: "Whose transactions: the value of the pipeline's key.", schema: { type: "string" } },
+  transaction_id: { description: "Of one transaction.", schema: { type: "string" } },
+  from: { description: "Alerts from then on.", schema: { type: "string" } },
+  to: { description: "Alerts before then.", schema: { type: "string" } },
+  min_amount: { description: "Amounts from this on.", schema: { type: "number" } },
+  max_amount: { description: "Amounts up to this.", schema: { type: "number" } },
+  format: { description: "csv: a table for spreadsheets.", schema: { enum: [...FORMATS] } },
+};
+
+export const alertRoutes: readonly ServerRoute[] = [
+  {
+    method: "GET",
+    access: "viewer",
+    findsPipeline: true,
+    path: "/api/alerts",
+    summary: "Alerts, newest first. The next page is in the headers Link and X-Next-Cursor.",
+    query: QUERY,
+    answers: { "application/json": { type: "array", items: ALERT }, "text/csv": { type: "string" } },
+    runServer: list,
+  },
+  {
+    method: "GET",
+    access: "viewer",
+    findsPipeline: true,
+    path: "/api/alerts/{alert}",
+    summary: "One alert with its whole transaction.",
+    answers: { "application/json": ALERT },
+    runServer: one,
+  },
+];
+
+async function list(server: Server, context: RequestContext): Promise<Response> {
+  checkQuery(context, Object.keys(QUERY));
+  const asCsv = wordIn(context, "format", FORMATS) === "csv";
+  const limit = integerIn(context, "limit", {
+    low: 1,
+    high: asCsv ? CSV_ROWS_MAX : PAGE_MAX,
+    fallback: asCsv ? CSV_ROWS_MAX : LIMIT,
+  });
+  const store = await platformOf(server).store();
+  const filter = await filterOf(server, context, store);
+  const names = await namesOf(store);
+  const caller = context.get("caller");
+  const items: Alert[] = [];
+  let cursor = context.req.query("cursor") ?? null;
+  for (let pages = 0; filter !== null && items.length < limit; pages++) {
+    const page = await store.alerts.page(filter, { limit: Math.min(PAGE_MAX, limit - items.length), cursor });
+    // A key of some pipelines sees their alerts alone.
+    items.push(...page.items.filter(({ pipeline }) => sees(caller, names.get(pipeline)?.slug ?? "")));
+    cursor = page.next;
+    if (cursor === null || pages + 1 >= Math.max(PAGES_MAX, limit / PAGE_MAX)) break;
+  }
+  const headers = nextPage(context, filter === null ? null : cursor);
+  if (asCsv) return csvOf(items, { names, headers });
+  const numbers = new Map<string, ReadonlyMap<string, number>>();
+  for (const slug of new Set(items.map(({ pipeline }) => names.get(pipeline)?.slug ?? ""))) {
+    numbers.set(slug, await store.ruleNumbers.of(slug));
+  }
+  return jsonResponse(
+    items.map((alert) => shown(alert, { record: names.get(alert.pipeline), numbers })),
+    200,
+    headers,
+  );
+}
+
+async function one(server: Server, context: RequestContext): Promise<Response> {
+  const store = await platformOf(server).store();
+  const given = context.req.param("alert") ?? "";
+  const alert = /^[1-9]\d{0,14}$/.test(given) ? await store.alerts.find(Number(given)) : null;
+  if (alert === null) {
+    throw new SentinelError("request.not-found", `there is no alert ${JSON.stringify(given.slice(0, 100))}`, {
+      hint: "GET /api/alerts lists them",
+    });
+  }
+  const record = await recordAt(server, context, String(alert.pipeline));
+  const numbers = new Map([[record.slug, await store.ruleNumbers.of(record.slug)]]);
+  return jsonResponse(shown(alert, { record, numbers }));
+}
+
+/** Null where nothing can match: a rule that there is not. */
+async function filterOf(server: Server, context: RequestContext, store: Store): Promise<AlertFilter | null> {
+  const text = (name: string): string | undefined => context.req.query(name);
+  const whose = text("pipeline");
+  const record = whose === undefined ? undefined : await recordAt(server, context, whose);
+  const rule = text("rule");
+  const found =
+    rule === undefined
+      ? undefined
+      : /^[1-9]\d{0,14}$/.test(rule)
+        ? await store.ruleNumbers.find(Number(rule))
+        : wrongRule();
+  if (found === null) return null;
+  const owner = found === undefined ? undefined : await store.pipelines.findBySlug(found.pipeline);
+  if (owner !== undefined && (owner === null || (record !== undefined && record.id !== owner.id))) return null;
+  const filter = {
+    pipeline: record?.id ?? owner?.id,
+    severity: wordIn(context, "severity", RULE_SEVERITIES),
+    rule: found?.rule,
+    decision: wordIn(context, "decision", DECISIONS),
+    entity: text("entity"),
+    transactionId: text("transaction_id"),
+    from: timeOf(text("from"), "from"),
+    to: timeOf(text("to"), "to"),
+    amountMin: numberIn(context, "min_amount"),
+    amountMax: numberIn(context, "max_amount"),
+  };
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+}
+
+function wrongRule(): never {
+  throw invalidRequest([{ field: "rule", message: "must be the id of a rule, such as 42" }], "the query");
+}
+
+async function namesOf(store: Store): Promise<ReadonlyMap<number, PipelineRecord>> {
+  return new Map((await store.pipelines.list()).map((record) => [record.id, record]));
+}
+
+/** What a person reads first: of the most urgent rule that fired, else of the model. */
+function describes({ rules, score, decision, decidedBy }: Alert): string {
+  if (rules.length > 0) return rules[0].description;
+  if (score === null) return `${decidedBy}: ${decision}`;
+  return `The model's score is ${score.toFixed(4)}: ${decision}`;
+}
+
+function shown(
+  alert: Alert,
+  on: {
+    readonly record: PipelineRecord | undefined;
+    readonly numbers: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  },
+) {
+  const { record, numbers } = on;
+  const own = numbers.get(record?.slug ?? "");
+  const rules = alert.rules.map(({ id, description, severity }) => ({
+    id: own?.get(id) ?? null,
+    name: id,
+    description,
+    severity,
+  }));
+  return {
+    id: alert.id,
+    pipeline_id: alert.pipeline,
+    severity: alert.severity,
+    rule_description: describes(alert),
+    alert_timestamp: isoOf(alert.alertedAt),
+    transaction_data: dataOf(alert, record),
+    pipeline: record?.slug ?? null,
+    transaction_id: alert.transactionId,
+    event_time: isoOf(alert.time),
+    rule_id: rules[0]?.id ?? null,
+    rules,
+    decision: alert.decision,
+    decided_by: alert.decidedBy,
+    score: alert.score,
+    reasons: alert.reasons,
+    amount: alert.amount,
+    entity: alert.entity,
+    bundle: alert.bundle,
+    rule_set: alert.ruleSet,
+    vector_hash: alert.vectorHash,
+  };
+}
+
+/** An id that the schema calls a whole number is one again. */
+function dataOf({ transaction }: Alert, record: PipelineRecord | undefined) {
+  const field = record?.schema.find(({ name, type }) => type === "integer" && typeof transaction[name] === "string");
+  if (field === undefined) return transaction;
+  const value = Number(transaction[field.name]);
+  return Number.isSafeInteger(value) ? { ...transaction, [field.name]: value } : transaction;
+}
+
+const HEAD = [
+  "id",
+  "alert_timestamp",
+  "pipeline_id",
+  "pipeline",
+  "severity",
+  "rule_description",
+  "decision",
+  "decided_by",
+  "transaction_id",
+  "event_time",
+  "entity",
+  "amount",
+  "score",
+  "transaction_data",
+];
+
+function csvOf(
+  alerts: readonly Alert[],
+  of: { readonly names: ReadonlyMap<number, PipelineRecord>; readonly headers: Readonly<Record<string, string>> },
+): Response {
+  const lines = alerts.map((alert) =>
+    csvLine([
+      alert.id,
+      isoOf(alert.alertedAt),
+      alert.pipeline,
+      of.names.get(alert.pipeline)?.slug ?? "",
+      alert.severity,
+      describes(alert),
+      alert.decision,
+      alert.decidedBy,
+      alert.transactionId,
+      isoOf(alert.time),
+      alert.entity,
+      alert.amount,
+      alert.score,
+      JSON.stringify(alert.transaction),
+    ]),
+  );
+  return new Response(csvLine(HEAD) + lines.join(""), {
+    headers: {
+      "content-type": "text/csv; charset=utf-8; header=present",
+      "content-disposition": 'attachment; filename="alerts.csv"',
+      ...of.headers,
+    },
+  });
+}

@@ -1,0 +1,170 @@
+// POST /api/rules/backtest: what a rule would have done, computed beside the traffic, one at a time, and given up in the end.
+import { SentinelError } from "../../core/errors.ts";
+import { RULE_ACTIONS, type Rule, type RuleAction } from "../../core/rule.ts";
+import { type BacktestRequest, backtestOne, liveRule } from "../../lifecycle/platform.ts";
+import type { Backtest } from "../../lifecycle/rules.ts";
+import { invalidRequest } from "../../online/faults.ts";
+import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
+import { bodyKind, engineOf, isoOf, platformOf, recordAt, ruleAt, timeOf } from "./exchange.ts";
+
+/** Backtests that wait while one is made. */
+const WAITING_MAX = 4;
+/** Who asks waits no longer. */
+const WAIT_MS_MAX = 60_000;
+/** Of a condition that is nowhere yet. */
+const DRAFT_ID = "draft";
+const SOURCES = ["log", "table"] as const;
+
+const BODY = bodyKind<{
+  readonly pipeline_id?: number | string;
+  readonly rule_id?: number;
+  readonly rule_expression?: string;
+  readonly action?: RuleAction;
+  readonly source?: (typeof SOURCES)[number];
+  readonly from?: string | number;
+  readonly to?: string | number;
+}>("the backtest", {
+  properties: {
+    pipeline_id: { type: ["integer", "string"], description: "With rule_expression: id or slug of the pipeline." },
+    rule_id: { type: "integer", description: "A rule that is there, whatever its stage." },
+    rule_expression: { type: "string", description: "Or a condition that is nowhere yet." },
+    action: { enum: [...RULE_ACTIONS], description: "What the verdict is asked for; review when absent." },
+    source: { enum: [...SOURCES], description: "log: what was answered; table: the pipeline's source." },
+    from: { type: ["string", "integer"] },
+    to: { type: ["string", "integer"] },
+  },
+});
+
+export const backtestRoute: ServerRoute = {
+  method: "POST",
+  access: "analyst",
+  findsPipeline: true,
+  path: "/api/rules/backtest",
+  summary:
+    "What a rule would have done: hits, precision and recall with intervals, what only it catches, and a verdict.",
+  body: { "application/json": BODY.schema },
+  answers: { "application/json": { type: "object" } },
+  runServer: backtest,
+};
+
+async function backtest(server: Server, context: RequestContext): Promise<Response> {
+  const body = await BODY.read(server, context);
+  const { parts, rule } = await askedOf(server, context, body);
+  const { source = "log" } = body;
+  const [from, to] = [timeOf(body.from, "from"), timeOf(body.to, "to")];
+  const request: BacktestRequest = {
+    rule,
+    source,
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  };
+  await parts.log.flush();
+  const found = await queueOf(server).run(() => made(server, parts, request));
+  return jsonResponse(shown(found));
+}
+
+/** The rule that is asked about; a new condition stands beside those that are there. */
+async function askedOf(
+  server: Server,
+  context: RequestContext,
+  body: {
+    readonly pipeline_id?: number | string;
+    readonly rule_id?: number;
+    readonly rule_expression?: string;
+    readonly action?: RuleAction;
+  },
+): Promise<{ readonly parts: ServerParts; readonly rule: Rule }> {
+  const { rule_id: number, rule_expression: when, pipeline_id: whose, action } = body;
+  if ((number === undefined) === (when === undefined)) {
+    throw invalidRequest(
+      [{ field: "rule_expression", message: "or rule_id must be there, and not both" }],
+      "the backtest",
+    );
+  }
+  if (number !== undefined) {
+    const { parts, id } = await ruleAt(server, context, String(number));
+    const rule = await liveRule(parts.ports, { pipeline: parts.pipeline, id });
+    return { parts, rule: action === undefined ? rule : { ...rule, action } };
+  }
+  if (whose === undefined) throw invalidRequest([{ field: "pipeline_id", message: "is missing" }], "the backtest");
+  const { slug } = await recordAt(server, context, String(whose));
+  const rest = { severity: "warning", description: "", stage: "draft", share: 1, owner: "" } as const;
+  return {
+    parts: engineOf(server, context, slug),
+    rule: { id: DRAFT_ID, when: when!, action: action ?? "review", ...rest },
+  };
+}
+
+function made(server: Server, parts: ServerParts, request: BacktestRequest): Promise<Backtest> {
+  const { backtester } = platformOf(server);
+  return backtester === null
+    ? backtestOne(parts.ports, parts.pipeline, request)
+    : backtester(parts.pipeline.name, request);
+}
+
+/** One backtest after the other. */
+class Queue {
+  private turn: Promise<unknown> = Promise.resolve();
+  private waiting = 0;
+
+  run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.waiting > WAITING_MAX) {
+      throw new SentinelError("server.overloaded", `${WAITING_MAX} backtests wait already`, {
+        hint: "ask again in a minute, or run `sentinel rules backtest`",
+      });
+    }
+    this.waiting++;
+    const next = this.turn.then(work);
+    this.turn = next.catch(() => {}).finally(() => void this.waiting--);
+    return inTime(next);
+  }
+}
+
+const queues = new WeakMap<Server["pipelines"], Queue>();
+
+function queueOf({ pipelines }: Server): Queue {
+  const known = queues.get(pipelines) ?? new Queue();
+  queues.set(pipelines, known);
+  return known;
+}
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new SentinelError("server.too-slow", `the backtest is not there after ${WAIT_MS_MAX / 1000} s`, {
+            hint: "name a shorter time with from and to, or run `sentinel rules backtest`",
+          }),
+        ),
+      WAIT_MS_MAX,
+    );
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** As the API spells names. What is not a number is null in JSON. */
+function shown({ where: _, rules, from, to, maturedTo, ...about }: Backtest) {
+  const { rule, ...figures } = rules[0];
+  return {
+    rule_expression: rule.when,
+    action: rule.action,
+    from: instantOf(from),
+    to: instantOf(to),
+    matured_to: instantOf(maturedTo),
+    ...(snakeCased({ ...about, fraudsInAll: about.frauds, ...figures }) as object),
+  };
+}
+
+function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).map(([name, member]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    snakeCased(member),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+const instantOf = (ms: number): string | null => (Math.abs(ms) < 8.64e15 ? isoOf(ms) : null);

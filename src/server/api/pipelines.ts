@@ -1,0 +1,278 @@
+// Routes of /api/pipelines: made, listed, grown, paused; a pipeline that a program makes answers at once.
+import { SentinelError } from "../../core/errors.ts";
+import { changePipeline, createPipeline, setStatus, settingsOf } from "../../lifecycle/platform.ts";
+import { PIPELINES_MAX } from "../../online/pipelines.ts";
+import { statusOf } from "../../online/readiness.ts";
+import { FIELD_TYPES, FIELDS_MAX, type MadeField, type MadeRoles, NAME_LENGTH_MAX } from "../../pipeline/made.ts";
+import { PIPELINE_STATUSES, type PipelineRecord, type PipelineStatus } from "../../ports/store.ts";
+import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
+import { predictRoute } from "../predict.ts";
+import {
+  actorOf,
+  bodyKind,
+  checkMatch,
+  checkQuery,
+  engineOf,
+  etag,
+  isoOf,
+  platformOf,
+  recordAt,
+  sees,
+} from "./exchange.ts";
+import { done, PIPELINE, REQUESTS } from "./shapes.ts";
+
+interface WrittenField {
+  readonly name: string;
+  readonly type: MadeField["type"];
+  readonly nullable?: boolean;
+}
+
+const FIELDS = {
+  type: "array",
+  maxItems: FIELDS_MAX,
+  items: {
+    type: "object",
+    required: ["name", "type"],
+    properties: { name: { type: "string" }, type: { enum: [...FIELD_TYPES] }, nullable: { type: "boolean" } },
+  },
+};
+const ROLE = { type: ["string", "null"] };
+const COLUMNS = {
+  type: "object",
+  additionalProperties: false,
+  description: "Which field is what; guessed from names where nothing is said, null: none is.",
+  properties: { id: ROLE, time: ROLE, amount: ROLE, key: ROLE },
+};
+const RULES = { type: "object", additionalProperties: false, properties: { four_eyes: { type: "boolean" } } };
+const TOPIC = { type: ["string", "null"], maxLength: 249 };
+
+const CREATE = bodyKind<{
+  readonly name: string;
+  readonly kafka_topic?: string | null;
+  readonly schema: readonly WrittenField[];
+  readonly columns?: Partial<MadeRoles>;
+  readonly rules?: { readonly four_eyes?: boolean };
+}>("the pipeline", {
+  required: ["name", "schema"],
+  properties: {
+    name: { type: "string", minLength: 1, maxLength: NAME_LENGTH_MAX },
+    kafka_topic: TOPIC,
+    schema: { ...FIELDS, minItems: 1 },
+    columns: COLUMNS,
+    rules: RULES,
+  },
+});
+const CHANGE = bodyKind<{
+  readonly name?: string;
+  readonly kafka_topic?: string | null;
+  readonly schema?: readonly WrittenField[];
+  readonly add_fields?: readonly WrittenField[];
+  readonly rules?: { readonly four_eyes?: boolean };
+}>("the change", {
+  properties: {
+    name: { type: "string", minLength: 1, maxLength: NAME_LENGTH_MAX },
+    kafka_topic: TOPIC,
+    schema: { ...FIELDS, description: "All fields, as they shall be." },
+    add_fields: { ...FIELDS, description: "Fields that come to those that are there." },
+    rules: RULES,
+  },
+});
+const STATUS = bodyKind<{ readonly status: PipelineStatus; readonly reason?: string }>("the status", {
+  required: ["status"],
+  properties: { status: { enum: [...PIPELINE_STATUSES] }, reason: { type: "string", maxLength: 1000 } },
+});
+
+const fieldsOf = (written: readonly WrittenField[]): readonly MadeField[] =>
+  written.map(({ name, type, nullable = true }) => ({ name, type, nullable }));
+
+export const pipelineRoutes: readonly ServerRoute[] = [
+  {
+    method: "POST",
+    access: "owner",
+    path: "/api/pipelines",
+    summary: "Makes a pipeline, which answers at once; its rules decide.",
+    done: 201,
+    body: { "application/json": CREATE.schema },
+    answers: { "application/json": REQUESTS.created },
+    runServer: create,
+  },
+  {
+    method: "GET",
+    access: "viewer",
+    findsPipeline: true,
+    path: "/api/pipelines",
+    summary: "All pipelines with status and number of alerts.",
+    answers: { "application/json": { type: "array", items: PIPELINE } },
+    runServer: list,
+  },
+  {
+    method: "GET",
+    access: "viewer",
+    findsPipeline: true,
+    path: "/api/pipelines/{id}",
+    summary: "One pipeline, by its id or its slug.",
+    answers: { "application/json": PIPELINE },
+    async runServer(server, context) {
+      const record = await recordAt(server, context);
+      const counts = await countsOf(server);
+      return jsonResponse(shown(server, record, counts), 200, etag(String(record.version)));
+    },
+  },
+  {
+    method: "PATCH",
+    access: "owner",
+    findsPipeline: true,
+    path: "/api/pipelines/{id}",
+    summary: "Changes a pipeline: name, topic, four eyes, and nullable fields that come to its schema. Needs If-Match.",
+    body: { "application/json": CHANGE.schema },
+    answers: { "application/json": PIPELINE },
+    runServer: change,
+  },
+  {
+    method: "GET",
+    access: "viewer",
+    findsPipeline: true,
+    path: "/api/pipelines/{id}/schema",
+    summary: "The fields of a pipeline's transactions.",
+    answers: { "application/json": FIELDS },
+    async runServer(server, context) {
+      const { schema, version } = await recordAt(server, context);
+      return jsonResponse(schema, 200, etag(String(version)));
+    },
+  },
+  {
+    method: "PATCH",
+    access: "owner",
+    findsPipeline: true,
+    path: "/api/pipelines/{id}/status",
+    summary: "active; paused: transactions are refused with 503 until it is active again; stopped: with 409.",
+    body: { "application/json": STATUS.schema },
+    answers: { "application/json": done({ id: { type: "integer" }, status: { enum: [...PIPELINE_STATUSES] } }) },
+    runServer: status,
+  },
+  {
+    method: "POST",
+    access: "predict",
+    findsPipeline: true,
+    path: "/api/pipelines/{id}/transactions",
+    summary: "As POST /pipelines/{slug}/predict, by the pipeline's id.",
+    shed: true,
+    body: { "application/json": { type: "object" } },
+    answers: predictRoute.answers,
+    async runServer(server, context) {
+      const { name } = server.pipelines.find(context.req.param("id") ?? "").pipeline;
+      server.access.checkPipeline(context.get("caller"), name);
+      return predictRoute.run(engineOf(server, context, name), context);
+    },
+  },
+];
+
+async function create(server: Server, context: RequestContext): Promise<Response> {
+  const { store, platform } = platformOf(server);
+  const { name, kafka_topic: kafkaTopic = null, schema, columns = {}, rules } = await CREATE.read(server, context);
+  const { pipelines, clock } = server;
+  if (pipelines.all().length >= PIPELINES_MAX) {
+    throw new SentinelError("pipeline.limit", `${PIPELINES_MAX} pipelines are served here already`, {
+      hint: "start another server for the rest",
+    });
+  }
+  const record = await createPipeline(
+    await store(),
+    { name, kafkaTopic, schema: fieldsOf(schema), columns, fourEyes: rules?.four_eyes ?? false },
+    {
+      actor: actorOf(context.get("caller")),
+      at: clock.now(),
+      isTaken: (slug) => pipelines.get(slug) !== undefined,
+    },
+  );
+  await platform.look();
+  const body = {
+    id: record.id,
+    message: "Pipeline created successfully",
+    name: record.name,
+    slug: record.slug,
+    predict: `/pipelines/${record.slug}/predict`,
+    columns: settingsOf(record).columns,
+    serves: pipelines.engine(record.slug) !== null && pipelines.engine(record.slug) !== undefined,
+  };
+  return jsonResponse(body, 201, { ...etag(String(record.version)), location: `/api/pipelines/${record.id}` });
+}
+
+async function list(server: Server, context: RequestContext): Promise<Response> {
+  checkQuery(context, []);
+  const store = await platformOf(server).store();
+  const [all, counts] = [await store.pipelines.list(), await countsOf(server)];
+  const caller = context.get("caller");
+  return jsonResponse(all.filter(({ slug }) => sees(caller, slug)).map((record) => shown(server, record, counts)));
+}
+
+async function change(server: Server, context: RequestContext): Promise<Response> {
+  const { store, platform } = platformOf(server);
+  const wanted = await CHANGE.read(server, context);
+  const record = await recordAt(server, context);
+  checkMatch(context, String(record.version), { needed: true });
+  const { name, kafka_topic: kafkaTopic, schema, add_fields: added, rules } = wanted;
+  const changed = await changePipeline(await store(), record, {
+    actor: actorOf(context.get("caller")),
+    at: server.clock.now(),
+    change: {
+      ...(name === undefined ? {} : { name }),
+      ...(kafkaTopic === undefined ? {} : { kafkaTopic }),
+      ...(schema === undefined ? {} : { schema: fieldsOf(schema) }),
+      ...(added === undefined ? {} : { addFields: fieldsOf(added) }),
+      ...(rules?.four_eyes === undefined ? {} : { fourEyes: rules.four_eyes }),
+    },
+  });
+  await platform.look();
+  return jsonResponse(shown(server, changed, await countsOf(server)), 200, etag(String(changed.version)));
+}
+
+async function status(server: Server, context: RequestContext): Promise<Response> {
+  const { store, platform } = platformOf(server);
+  const { status: wanted, reason } = await STATUS.read(server, context);
+  const record = await recordAt(server, context);
+  checkMatch(context, String(record.version), { needed: false });
+  const actor = actorOf(context.get("caller"));
+  const changed = await setStatus(await store(), record, {
+    status: wanted,
+    actor,
+    at: server.clock.now(),
+    ...(reason === undefined ? {} : { reason }),
+  });
+  await platform.look();
+  const { id, version } = changed;
+  return jsonResponse({ id, status: changed.status, message: `Pipeline is ${wanted}` }, 200, etag(String(version)));
+}
+
+/** Alerts by pipeline. */
+async function countsOf(server: Server): Promise<ReadonlyMap<number, number>> {
+  const counts = new Map<number, number>();
+  for (const { pipeline, count } of await (await platformOf(server).store()).alerts.counts()) {
+    counts.set(pipeline, (counts.get(pipeline) ?? 0) + count);
+  }
+  return counts;
+}
+
+function shown(server: Server, record: PipelineRecord, counts: ReadonlyMap<number, number>) {
+  const { id, name, slug, kafkaTopic, status: own, createdAt, changedAt, source, version, schemaVersion } = record;
+  const slot = server.pipelines.get(slug);
+  const { columns, fourEyes } = settingsOf(record);
+  return {
+    id,
+    name,
+    kafka_topic: kafkaTopic,
+    status: own,
+    created_at: isoOf(createdAt),
+    alert_count: counts.get(id) ?? 0,
+    slug,
+    source,
+    model: slot?.engine?.pipeline.model ?? null,
+    columns,
+    rules: { four_eyes: fourEyes },
+    /** Of this server. */
+    serving: slot === undefined ? { status: "not ready", reason: "this server does not have it" } : statusOf(slot),
+    schema_version: schemaVersion,
+    version,
+    changed_at: isoOf(changedAt),
+  };
+}

@@ -1,0 +1,71 @@
+// JSON Schemas of what the routes below /api answer.
+import { DECISIONS } from "../../core/decision.ts";
+import { RULE_ACTIONS, RULE_SEVERITIES, RULE_STAGES } from "../../core/rule.ts";
+import { PIPELINE_STATUSES } from "../../ports/store.ts";
+
+const text = { type: "string" };
+const textOrNull = { type: ["string", "null"] };
+const integer = { type: "integer" };
+const instant = { type: "string", format: "date-time" };
+
+/** An object of which these members are always there. */
+export function done(properties: Readonly<Record<string, object>>): object {
+  return { type: "object", required: Object.keys(properties), properties };
+}
+
+/** What is answered once something was made. */
+export const REQUESTS = {
+  created: done({ id: integer, message: text, slug: text, predict: text }),
+  ruleAdded: done({ id: integer, status: text }),
+} as const;
+
+export const PIPELINE = done({
+  id: integer,
+  name: text,
+  kafka_topic: textOrNull,
+  status: { enum: [...PIPELINE_STATUSES] },
+  created_at: instant,
+  alert_count: integer,
+  slug: text,
+  source: { enum: ["api", "file"] },
+});
+
+export const RULE = done({
+  id: integer,
+  name: text,
+  pipeline_id: integer,
+  rule_expression: text,
+  severity: { enum: [...RULE_SEVERITIES] },
+  description: text,
+  is_active: { type: "boolean" },
+  action: { enum: [...RULE_ACTIONS] },
+  stage: { enum: [...RULE_STAGES] },
+  owner: text,
+  etag: text,
+});
+
+export const ALERT = done({
+  id: integer,
+  pipeline_id: integer,
+  severity: { enum: [...RULE_SEVERITIES] },
+  rule_description: text,
+  alert_timestamp: instant,
+  transaction_data: { type: "object" },
+  decision: { enum: [...DECISIONS] },
+  decided_by: text,
+});
+
+export const LIST = done({ pipeline_id: integer, name: text, values: integer, changes: integer });
+
+export const AUDIT = done({
+  index: integer,
+  at: instant,
+  actor: text,
+  action: text,
+  subject: text,
+  subject_id: text,
+  pipeline: textOrNull,
+  reason: text,
+  before: {},
+  after: {},
+});

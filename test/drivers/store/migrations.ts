@@ -1,0 +1,69 @@
+// Migrations keep what is there: from every earlier version, with rows in it, to the present one.
+import { expect, test } from "vitest";
+import { verifyJournal } from "../../../src/core/journal.ts";
+import type { Store } from "../../../src/ports/store.ts";
+import { newAlert, rulesChange } from "../../contracts/store.ts";
+import { AUDIT, CHANGE, ENTRY, ROWS, SET_HASH } from "./versions.ts";
+
+export interface OldStore {
+  /** Makes the tables of a version, in an empty place. */
+  migrate(to: number): Promise<void>;
+  /** Statements in which `@` stands for the schema. */
+  write(statements: readonly string[]): Promise<void>;
+  /** As this version opens it, after the migration where that is a command. */
+  open(): Promise<Store & { close(): Promise<void> }>;
+}
+
+export function migrationContract(makeOld: () => Promise<OldStore>): void {
+  test("there are rows of every version", async () => {
+    const old = await makeOld();
+    const store = await old.open();
+    expect((await store.schema()).known).toBe(ROWS.length);
+    await store.close();
+  });
+
+  test.each(ROWS.map((_, index) => index + 1))("what version %i wrote is kept, and goes on", async (version) => {
+    const old = await makeOld();
+    await old.migrate(version);
+    for (const rows of ROWS.slice(0, version)) await old.write(rows);
+    const store = await old.open();
+    expect(await store.schema()).toMatchObject({ version: ROWS.length, pending: [] });
+    await lookAtRules(store);
+    if (version >= 2) await lookAtPipelines(store);
+    if (version >= 3) await lookAtAlerts(store);
+    // Counters go on where they were.
+    await store.rules("card").commit(rulesChange(1, ["new"]));
+    expect((await store.ruleNumbers.of("card")).get("new")).toBe(8);
+    expect(verifyJournal(await store.audit.scan(0, 10))).toMatchObject({ ok: true });
+    await store.close();
+  });
+}
+
+async function lookAtRules(store: Store): Promise<void> {
+  const rules = store.rules("card");
+  expect(await rules.head()).toEqual({ revision: 1, live: SET_HASH, candidate: null });
+  expect(await rules.journal()).toEqual([ENTRY]);
+  expect((await rules.set(SET_HASH)).lists).toEqual({ mules: 1 });
+  expect(await rules.list("mules")).toEqual([CHANGE]);
+  expect(await store.ruleNumbers.find(7)).toEqual({ number: 7, pipeline: "card", rule: "large" });
+  expect(await store.audit.scan(0, 10)).toEqual([AUDIT]);
+}
+
+async function lookAtPipelines(store: Store): Promise<void> {
+  expect(await store.pipelines.find(3)).toMatchObject({
+    slug: "shop",
+    name: "The shop's",
+    status: "paused",
+    schema: [{ name: "amount", type: "float", nullable: true }],
+    settings: { a: 1 },
+    schemaVersion: 2,
+    version: 5,
+  });
+}
+
+async function lookAtAlerts(store: Store): Promise<void> {
+  const { items } = await store.alerts.page({ rule: "large" }, { limit: 5 });
+  expect(items).toMatchObject([{ id: 4, pipeline: 3, score: 0.25, entity: "e", transaction: { amount: 12.5 } }]);
+  expect(await store.alerts.counts()).toEqual([{ pipeline: 3, severity: "critical", count: 1 }]);
+  expect(await store.alerts.append([newAlert(3, "t1"), newAlert(3, "t2")])).toEqual([null, 5]);
+}

@@ -1,0 +1,70 @@
+// Rows as each version of the store wrote them: migrations must keep them, whatever the present code would write.
+import { canonicalJson, sha256 } from "../../../src/core/hash.ts";
+
+/** Statements of plain SQL that both databases take; `@` stands for the schema. Never changed once its version is released. */
+export type Rows = readonly string[];
+
+const AT = 1_790_000_000_000;
+const set = { format: "sentinel-rules/1", pipeline: "card", rules: [], areas: {}, lists: { mules: 1 } };
+export const SET_HASH = sha256(canonicalJson(set));
+const open = {
+  at: AT,
+  actor: "ana",
+  verb: "apply",
+  reason: "it's",
+  verdict: "",
+  evidence: "",
+  changes: ["+ rule"],
+  live: { from: null, to: SET_HASH },
+  candidate: { from: null, to: null },
+  counts: { mules: 1 },
+  index: 0,
+  previous: "",
+};
+export const ENTRY = { ...open, hash: sha256(canonicalJson(open)) };
+const openAudit = {
+  at: AT,
+  actor: "ana",
+  action: "rules.apply",
+  subject: "rules",
+  subjectId: "card",
+  pipeline: "card",
+  reason: "it's",
+  before: null,
+  after: { live: SET_HASH },
+  index: 0,
+  previous: "",
+};
+export const AUDIT = { ...openAudit, hash: sha256(canonicalJson(openAudit)) };
+export const CHANGE = { value: "c-1", from: AT, to: null, at: AT, actor: "ana", reason: "" };
+
+const quoted = (value: unknown): string =>
+  `'${(typeof value === "string" ? value : JSON.stringify(value)).replaceAll("'", "''")}'`;
+
+/** What version k, counted from 1, added to what can be kept. */
+export const ROWS: readonly Rows[] = [
+  [
+    `insert into @rule_sets (pipeline, hash, body) values ('card', ${quoted(SET_HASH)}, ${quoted(set)})`,
+    `insert into @rule_journal (pipeline, place, body) values ('card', 0, ${quoted(ENTRY)})`,
+    "insert into @rule_lists (pipeline, list, changes) values ('card', 'mules', 1)",
+    `insert into @rule_list_changes (pipeline, list, place, body) values ('card', 'mules', 0, ${quoted(CHANGE)})`,
+    "insert into @rule_numbers (number, pipeline, rule) values (7, 'card', 'large')",
+    "update @counters set value = 7 where name = 'rule_numbers'",
+    `insert into @audit (place, at, actor, subject, subject_id, pipeline, hash, body) values (0, ${AT}, 'ana', 'rules', 'card', 'card', ${quoted(AUDIT.hash)}, ${quoted(AUDIT)})`,
+    "update @counters set value = 1 where name = 'audit'",
+  ],
+  [
+    `insert into @pipelines (id, slug, name, source, kafka_topic, fields, settings, status, schema_version, version, created_at, changed_at)
+      values (3, 'shop', 'The shop''s', 'api', null, '[{"name":"amount","type":"float","nullable":true}]', '{"a":1}', 'paused', 2, 5, ${AT}, ${AT + 1})`,
+    "update @counters set value = 3 where name = 'pipelines'",
+    "update @counters set value = 9 where name = 'pipelines_revision'",
+  ],
+  [
+    `insert into @alerts (id, pipeline, transaction_id, severity, rules, decision, decided_by, score, reasons, bundle, rule_set, vector_hash, entity, amount, body, time, alerted_at)
+      values (4, 3, 't1', 'critical', '[{"id":"large","description":"d","severity":"critical"}]', 'block', 'rule', 0.25, '[]', null, null, null, 'e', 12.5, '{"amount":12.5}', ${AT}, ${AT})`,
+    `insert into @alert_rules (rule, alerted_at, alert) values ('large', ${AT}, 4)`,
+    `insert into @alert_hours (hour, pipeline, severity, count) values (${AT - (AT % 3_600_000)}, 3, 'critical', 1)`,
+    "insert into @alert_totals (pipeline, severity, count) values (3, 'critical', 1)",
+    "update @counters set value = 4 where name = 'alerts'",
+  ],
+];
