@@ -67,7 +67,9 @@ function servedManifest(trained: Trained, judged: BundleManifest): BundleManifes
   const { refit, shipped, split } = trained;
   const { calibration, thresholds } = manifestOf(trained, answering(trained).fitted);
   if (shipped !== undefined) return { ...judged, calibration, thresholds, learnedUpTo: Math.floor(split.evaluate.to) };
-  return refit === null ? judged : { ...judged, calibration, thresholds, learnedUpTo: refit.facts.to, refit: refit.facts };
+  return refit === null
+    ? judged
+    : { ...judged, calibration, thresholds, learnedUpTo: refit.facts.to, refit: refit.facts };
 }
 
 /** A bundle within the bundle, as much of it as scoring needs. */
