@@ -6,6 +6,7 @@ import { encode } from "../features/encode.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
+import { Adapting } from "./adapting.ts";
 import { Alerts } from "./alerts.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { declared } from "./declared.ts";
@@ -41,6 +42,8 @@ export interface Engine {
   readonly vectors: Vectors;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
+  /** The review threshold that follows the budget; null where it stays as it was trained. */
+  readonly adapting: Adapting | null;
   /** What lets through a share of what the model blocks; null where nothing is. */
   readonly explorer: Explorer | null;
   /** What somebody should look at; null where there is no store. */
@@ -73,7 +76,7 @@ export interface EngineOptions {
 const PERSIST_MS = 300_000;
 
 /**
- * An engine for one pipeline; it answers after `start`. Errors: pipeline.invalid (the schema), log.unwritable, log.unreadable,
+ * An engine for one pipeline; it answers after `start`. Errors: pipeline.invalid (the schema), config.invalid, log.unwritable, log.unreadable,
  * state.unreachable, state.foreign.
  */
 export async function openEngine(input: {
@@ -84,6 +87,7 @@ export async function openEngine(input: {
   readonly options?: EngineOptions;
 }): Promise<Engine> {
   const { ports, pipeline, schema, options = {} } = input;
+  if (pipeline.decisions.adapt !== "off" && ports.shared !== undefined) throw severalServers(pipeline);
   const { aheadMaxMs = DAY_MS, logger = silentLog, counters = noCounters, persistMs = PERSIST_MS } = options;
   const redact = redactor(pipeline.log.redact, options.redactKey ?? null);
   const { makeId } = options;
@@ -95,6 +99,10 @@ export async function openEngine(input: {
     pipeline: pipeline.name,
     onFault: (error) => logger.warn({ error }, "the shared feature state"),
   });
+  const adapting =
+    pipeline.decisions.adapt === "off"
+      ? null
+      : new Adapting({ pipeline, log, store: await ports.snapshots(), counters, logger });
   const shadows = new Shadows({
     log,
     sample: pipeline.shadow.sample,
@@ -156,6 +164,7 @@ export async function openEngine(input: {
     encode,
     vectors: new Vectors(),
     redact,
+    adapting,
     explorer: explorerOf(pipeline),
     alerts,
     counters,
@@ -171,6 +180,7 @@ export async function openEngine(input: {
           logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
         },
       );
+      await adapting?.open();
       await alerts?.start();
       await live.poll();
       live.start();
@@ -184,10 +194,19 @@ export async function openEngine(input: {
       await shadows.stop(drainMsMax);
       await alerts?.stop();
       await persist();
+      await adapting?.settled();
       await log.flush();
       await states.close();
     },
   };
+}
+
+function severalServers({ file }: Pipeline): SentinelError {
+  return new SentinelError(
+    "config.invalid",
+    `${file}: decisions.adapt: each of several servers would follow only the scores that it gave itself`,
+    { hint: "write `adapt: off`, or serve the pipeline from one process without SENTINEL_REDIS_URL" },
+  );
 }
 
 /** The parts of an engine whose requests may bring fields that it did not know before; in-flight requests go on with the ones before. */
