@@ -11,6 +11,8 @@ import type { GbdtResult } from "./rounds.ts";
 import { checkTask, type GbdtTask, sizeOf } from "./task.ts";
 import { ARENA_START } from "./workspace.ts";
 
+export type { GbdtResult } from "./rounds.ts";
+
 const THREADS_MAX = 64;
 
 const WORKER = asBuilt(new URL("./worker.js", import.meta.url));
