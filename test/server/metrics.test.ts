@@ -13,7 +13,8 @@ async function textOf(measures: Measures): Promise<string> {
   const shadows = { status: () => [], coverage: () => [] };
   const log = { health: () => ({ unwritten: 0, oldestMs: 0, failures: 0, pruned: 0, fault: null }) };
   const rules = { ageMs: () => null };
-  return measures.text(NOW, { live, shadows, rules, log } as unknown as Parameters<Measures["text"]>[1]);
+  const archive = null;
+  return measures.text(NOW, { live, shadows, rules, log, archive } as unknown as Parameters<Measures["text"]>[1]);
 }
 
 function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineReply {
