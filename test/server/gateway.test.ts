@@ -95,12 +95,21 @@ interface Given {
   readonly hedgeMs?: number;
   readonly breakMs?: number;
   readonly ledger?: Ledger;
+  /** Long, so that a busy machine makes nobody use the spool. */
+  readonly appendMsMax?: number;
   readonly durability?: "sync" | "async";
 }
 
 /** A whole gateway in front of these brains. */
 async function begin(urls: readonly string[], given: Given = {}) {
-  const { deadlineMs = 400, hedgeMs = 100, breakMs = 300, ledger = store.ledger, durability = "sync" } = given;
+  const {
+    deadlineMs = 400,
+    hedgeMs = 100,
+    breakMs = 300,
+    ledger = store.ledger,
+    durability = "sync",
+    appendMsMax = 10_000,
+  } = given;
   const clock = systemClock;
   const measures = new GatewayMeasures({ process: false });
   const brains = httpBrains({ urls: brainUrls(urls, null), key: null });
@@ -116,7 +125,7 @@ async function begin(urls: readonly string[], given: Given = {}) {
   });
   const spoolFile = path.join(folder, `spool-${number++}.ndjson`);
   const spool = await openSpool(spoolFile);
-  const writer = new LedgerWriter({ ledger, spool, appendMsMax: 50, retryMs: 20, spoolBytesMax: 1e6 });
+  const writer = new LedgerWriter({ ledger, spool, appendMsMax, retryMs: 20, spoolBytesMax: 1e6 });
   writer.open();
   const gateway = new Gateway({
     pool,
@@ -287,7 +296,7 @@ function ledgerThatGoes(): {
 test("while the ledger is away or silent entries wait on this machine, in order, and go there when it is back: none lost, none twice", async () => {
   const brain = await fakeBrain();
   const world = ledgerThatGoes();
-  const { pay, get, writer, spool } = await begin([brain.url], { ledger: world.ledger });
+  const { pay, get, writer, spool } = await begin([brain.url], { ledger: world.ledger, appendMsMax: 50 });
   const ids: string[] = [];
   const payOne = async (): Promise<void> => {
     const id = freshId();
