@@ -7,9 +7,10 @@ const LEFT = 52;
 const RIGHT = 24;
 const TOP = 58;
 const TITLE = 30;
-const BOTTOM = 34;
+const BOTTOM = 50;
 const TICKS = [0, 0.5, 1];
 const DAYS_APART = 10;
+const KEYS_A_LINE = 4;
 
 /** What is marked, by a letter and a class of the style; the rest of the time-line is text. */
 const MARKS: Partial<Record<LifeEvent["kind"], { readonly letter: string; readonly means: string }>> = {
@@ -41,7 +42,8 @@ text{fill:var(--ink)}.soft{fill:var(--soft)}.grid{stroke:var(--line)}.answered{f
 </style>
 <text class="text-one" x="${LEFT}" y="18">— with the loop</text><text class="text-two" x="${LEFT + 120}" y="18">- - the first champion, frozen</text><text class="soft" x="${WIDTH - RIGHT}" y="18" text-anchor="end">average precision of the newest week</text>
 ${lives.map((one, place) => panel(one, TITLE + place * PANEL)).join("\n")}
-<text class="soft" x="${LEFT}" y="${height - 10}">${keys.join(" · ")}</text>
+<text class="soft" x="${LEFT}" y="${height - 26}">${keys.slice(0, KEYS_A_LINE).join(" · ")}</text>
+<text class="soft" x="${LEFT}" y="${height - 10}">${keys.slice(KEYS_A_LINE).join(" · ")}</text>
 </svg>
 `;
 }

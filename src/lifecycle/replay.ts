@@ -255,7 +255,7 @@ async function compare(record: PredictionRecord, on: Comparing): Promise<void> {
   if (tolerance > 0 && [review, block].some((edge) => Math.abs(answer.score - edge) <= tolerance)) return;
   compareDecision(record, {
     transaction: on.arrival.transaction,
-    model: decide(answer.score, { review, block }),
+    model: record.adapted === undefined ? answer.decision : decide(answer.score, { review, block }),
     explorer: on.explorer,
     tally,
   });
