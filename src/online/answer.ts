@@ -254,7 +254,7 @@ function lookAt(
   const begun = clock.elapsed();
   let vector: Float32Array = EMPTY_VECTOR;
   const scored = guard.run(() => {
-    vector = engine.encode(held.state, scorer.plan, transaction, engine.vectors.next(scorer.plan.width));
+    vector = engine.encode(held.state, scorer.plan, transaction);
     return scorer.score(vector);
   });
   const latencyMs = clock.elapsed() - begun;

@@ -21,7 +21,6 @@ import type { loadScorer } from "./score.ts";
 import { ServedInputs } from "./served-inputs.ts";
 import { Shadows } from "./shadow.ts";
 import { type OnlineStates, openStates } from "./states.ts";
-import { Vectors } from "./vectors.ts";
 
 /** The parts that `answer`, `takeLabel` and a door share. */
 export interface Engine {
@@ -39,7 +38,6 @@ export interface Engine {
   readonly inputs: ServedInputs;
   /** Reads a vector; a door that measures puts its own around it. */
   readonly encode: typeof encode;
-  readonly vectors: Vectors;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
   /** The review threshold that follows the budget; null where it stays as it was trained. */
@@ -166,7 +164,6 @@ export async function openEngine(input: {
     duplicates,
     inputs,
     encode,
-    vectors: new Vectors(),
     redact,
     adapting,
     explorer: explorerOf(pipeline),
