@@ -60,7 +60,7 @@ async function logBroken(champion: string): Promise<void> {
   if (!text.includes("automatic: true")) writeFileSync(file, `${text.replace(/^gates:\n( .*\n)*/m, "")}${gates}`);
   const log = createSqliteLog({ file: path.join(dir, "models", "state", "card-log.db") });
   const ports = { log: async () => log } as Pick<Ports, "log"> as Ports;
-  await shadowed(ports, { champion, candidate: "1", skill: { champion: 0.3, candidate: 0.95 }, days: 8 });
+  await shadowed(ports, { champion, candidate: "1", skill: { champion: 0.3, candidate: 0.95 }, days: 15 });
   await log.close();
 }
 
