@@ -1,6 +1,6 @@
 // A real PostgreSQL for tests: its own folder and port, a schema of its own for each place, and an end.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
@@ -25,6 +25,12 @@ export const postgresPrograms = ((): string | null => {
     return null;
   }
 })();
+
+/**
+ * Runs the server until its own standard input ends, then ends it as a loss of power would. Vitest ends its workers without a word: then nobody said
+ * to keep the folder, and it goes too.
+ */
+const WATCH = `"$@" </dev/null & pid=$!; word=$(cat); kill -QUIT $pid; wait $pid; [ "$word" = keep ] || rm -rf "$0"`;
 
 export interface PostgresServer {
   /** A schema that nobody else has. */
@@ -96,15 +102,11 @@ async function startPostgres(): Promise<PostgresServer> {
       String(port),
       ...settings.flatMap((one) => ["-c", one]),
     ]);
-    const started = spawn(program, args, { stdio: "ignore", cwd: dir });
-    // A test process that ends leaves neither a server nor its folder behind.
-    const abandon = (): void => {
-      started.kill("SIGKILL");
-      rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
-    };
-    process.once("exit", abandon);
-    started.once("exit", () => process.off("exit", abandon));
-    return started;
+    return spawn("sh", ["-c", WATCH, dir, program, ...args], {
+      stdio: ["pipe", "ignore", "ignore"],
+      cwd: dir,
+      detached: true,
+    });
   }
   const query = async (text: string): Promise<readonly Record<string, unknown>[]> => {
     const client = new pg.Client({ host: "127.0.0.1", port, user: "sentinel", database: "postgres" });
@@ -127,11 +129,11 @@ async function startPostgres(): Promise<PostgresServer> {
     }
     throw new Error("PostgreSQL did not start");
   };
-  /** SIGQUIT ends it at once without a checkpoint, and its processes with it: the next start recovers. */
+  /** At once, without a checkpoint: the next start recovers. */
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGQUIT");
+    child.stdin?.end("keep");
     await ended;
   };
   await ready();
