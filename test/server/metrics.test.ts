@@ -3,17 +3,18 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Reply as EngineReply } from "../../src/online/reply.ts";
+import type { ArchiveStatus } from "../../src/ports/archive.ts";
 import { createMeasures, describedMetrics, type Measures } from "../../src/server/measures.ts";
 import { LABELS, unitOf } from "../../src/server/metric-words.ts";
 import { bodyOf, makeBundle, makeWorld, NOW, payments, post, SPEC_A, serve, until } from "./world.ts";
 
 /** What /metrics says where nothing serves. */
-async function textOf(measures: Measures): Promise<string> {
+async function textOf(measures: Measures, archive: (() => ArchiveStatus) | null = null): Promise<string> {
   const live = { current: { champion: null, shadows: [] }, draining: false, faults: () => [], ageMs: () => null };
   const shadows = { status: () => [], coverage: () => [] };
   const log = { health: () => ({ unwritten: 0, oldestMs: 0, failures: 0, pruned: 0, fault: null }) };
   const rules = { ageMs: () => null };
-  return measures.text(NOW, { live, shadows, rules, log } as unknown as Parameters<Measures["text"]>[1]);
+  return measures.text(NOW, { live, shadows, rules, log, archive } as unknown as Parameters<Measures["text"]>[1]);
 }
 
 function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineReply {
@@ -33,6 +34,23 @@ test("every metric has a unit, and every label a meaning", () => {
 test.runIf(process.platform === "linux")("docs/metrics.md is what the code registers", () => {
   const script = fileURLToPath(new URL("../../scripts/metrics.mjs", import.meta.url));
   expect(execFileSync(process.execPath, [script, "--check"], { encoding: "utf8" })).toBe("");
+});
+
+test("an archive's lag runs from when everything was archived, while anything is not", async () => {
+  const measures = createMeasures("card");
+  const status = { position: 5, behind: 0, completeAt: NOW - 90_000, rows: 4, files: 2, failures: 1, fault: null };
+  expect(await textOf(measures, () => status)).toMatch(/archive_lag_seconds\{pipeline="card"\} 0\n/);
+  const fault = { code: "archive.unreachable", message: "away", hint: "wait" };
+  const text = await textOf(measures, () => ({ ...status, behind: 7, fault }));
+  for (const line of [
+    "lag_seconds 90",
+    "behind_records 7",
+    "fault 1",
+    "rows_total 4",
+    "files_total 2",
+    "failures_total 1",
+  ])
+    expect(text).toContain(`sentinel_archive_${line.replace(" ", '{pipeline="card"} ')}\n`);
 });
 
 test("an answer is counted by decision, version and who decided", async () => {

@@ -167,7 +167,8 @@ async function* rowsOf(
     }
     const day = archiveDay(entry.record.time);
     const chunk = chunkOf(day);
-    for (const [i, cell] of table.cellsOf(entry.record).entries()) chunk[i].push(cell);
+    const cells = table.cellsOf(entry.record);
+    for (let i = 0; i < chunk.length; i++) chunk[i].push(cells[i]);
     if (chunk[0].length === CHUNK_ROWS) yield close(day, chunk);
   }
   for (const [day, chunk] of [...open]) yield close(day, chunk);
