@@ -11,6 +11,7 @@ const FOLDERS = {
   cli: "the short-running door: a table of verbs, one file per verb",
   grpc: "the gRPC door: one file per method or protocol, each translates to the engine",
   server: "the HTTP door: one file per route family, each translates to the engine",
+  stream: "the door of streams: records in, decisions out, exactly once",
   lifecycle: "the verbs: `lifecycle/x.ts` is the operation behind `cli/x.ts`",
   online: "the engine: what answers one transaction and takes labels, whatever door they come through",
   gateway: "in front of servers that score: whom to ask, what to answer meanwhile, the ledger",

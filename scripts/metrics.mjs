@@ -9,18 +9,19 @@ const PAGE = path.join(ROOT, "docs", "metrics.md");
 // Node 20 runs no TypeScript by itself.
 const jiti = createJiti(import.meta.url);
 const { describedMetrics } = await jiti.import("../src/server/measures.ts");
+const { createStreamMeasures } = await jiti.import("../src/stream/measures.ts");
 const { LABELS, unitOf } = await jiti.import("../src/server/metric-words.ts");
 
 const HEAD = `# Metrics
 
-What \`GET /metrics\` answers, in Prometheus' text format. Made from the code by \`npm run map\`; a test compares. Every name begins with
+What \`GET /metrics\` of \`sentinel serve\` answers, and of \`sentinel stream\` where the name begins with \`sentinel_stream_\`, in Prometheus' text format. Made from the code by \`npm run map\`; a test compares. Every name begins with
 \`sentinel_\`. A counter starts at 0 with the process: ask for \`rate\` or \`increase\`. A gauge is true at the moment of the scrape.
 
 [\`deploy/prometheus\`](../deploy/prometheus) holds a scrape configuration, recording rules and alerts with their tests;
 [\`deploy/grafana\`](../deploy/grafana) a dashboard. \`docker compose --profile full up\` starts all of it.
 `;
 
-const all = describedMetrics();
+const all = [...describedMetrics(), ...createStreamMeasures().described()];
 const text = [
   HEAD,
   "## Sentinel's own",

@@ -31,6 +31,7 @@ const AREAS = {
   log: "Prediction log",
   archive: "Archive and buckets",
   state: "Feature state",
+  stream: "Streams",
   store: "Store",
   bug: "Bugs",
 };

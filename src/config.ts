@@ -16,6 +16,8 @@ export interface Config {
   readonly mlflow: MlflowConfig | null;
   /** Where several servers keep their feature state together; null: each in its own memory. */
   readonly redis: RedisConfig | null;
+  /** Where streams are; null: in files of the workspace. */
+  readonly kafka: KafkaConnection | null;
   /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
   readonly grpcPort: number | null;
   /** Where pipelines archive, whatever their files say: a folder or s3://bucket/prefix; null: where each file says. */
@@ -66,6 +68,20 @@ export interface RedisConfig {
   readonly password?: string;
 }
 
+/** A Kafka cluster, and who we are to it. */
+export interface KafkaConnection {
+  /** host:port of some of its brokers. */
+  readonly brokers: readonly string[];
+  readonly tls: boolean;
+  readonly sasl: {
+    readonly mechanism: (typeof SASL)[number];
+    readonly username: string;
+    readonly password: string;
+  } | null;
+}
+
+const SASL = ["plain", "scram-sha-256", "scram-sha-512"] as const;
+
 /** An S3-compatible store and who we are to it; the names are those of Amazon's own clients. */
 export interface S3Config {
   /** null: Amazon's own, by region. */
@@ -89,11 +105,6 @@ export interface DatabaseConfig {
   readonly schema: string;
 }
 
-/** Drivers that a variable asks for and this version does not have: refused, so that nothing is written elsewhere than meant. */
-const NOT_BUILT_YET: Readonly<Record<string, string>> = {
-  SENTINEL_KAFKA_BROKERS: "Kafka as stream of events",
-};
-
 /** The variables that this version reads. */
 const READ = [
   "SENTINEL_WORKSPACE",
@@ -104,6 +115,11 @@ const READ = [
   "SENTINEL_KEYS",
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
+  "SENTINEL_KAFKA_BROKERS",
+  "SENTINEL_KAFKA_TLS",
+  "SENTINEL_KAFKA_SASL",
+  "SENTINEL_KAFKA_USERNAME",
+  "SENTINEL_KAFKA_PASSWORD",
   "SENTINEL_GRPC_PORT",
   "SENTINEL_ARCHIVE_URL",
   "SENTINEL_DATABASE_URL",
@@ -122,7 +138,6 @@ export function loadConfig(options: {
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }): Config {
   const environment = options.environment ?? process.env;
-  refuseNotBuilt(environment);
   const warnings = unknownVariables(environment);
   const workspace = path.resolve(options.workspace ?? environment.SENTINEL_WORKSPACE ?? ".");
   const adminKey = environment.SENTINEL_ADMIN_KEY ?? "";
@@ -142,6 +157,7 @@ export function loadConfig(options: {
     registryDir: path.join(workspace, "models"),
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
+    kafka: kafkaOf(environment),
     grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
     archiveUrl: archiveUrlOf(environment.SENTINEL_ARCHIVE_URL ?? ""),
     s3: s3Of(environment),
@@ -162,22 +178,13 @@ export function loadConfig(options: {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-function refuseNotBuilt(environment: Environment): void {
-  for (const [name, what] of Object.entries(NOT_BUILT_YET)) {
-    if ((environment[name] ?? "") === "") continue;
-    throw new SentinelError("config.invalid", `${name} is set, but this version has no driver for ${what}`, {
-      hint: `unset ${name} to use what is built in (see docs/configuration.md)`,
-    });
-  }
-}
-
 /**
  * A misspelt name is refused: its setting would silently not hold. A name like no other may belong to another program,
  * so it is only reported.
  */
 function unknownVariables(environment: Environment): string[] {
   const prefix = "SENTINEL_";
-  const known = [...READ, ...Object.keys(NOT_BUILT_YET)].map((name) => name.slice(prefix.length));
+  const known = READ.map((name) => name.slice(prefix.length));
   const warnings: string[] = [];
   for (const name of Object.keys(environment).sort()) {
     const value = environment[name] ?? "";
@@ -202,6 +209,7 @@ export function embeddedEnvironment(): Readonly<Record<string, string | undefine
     ...process.env,
     MLFLOW_TRACKING_URI: undefined,
     SENTINEL_REDIS_URL: undefined,
+    SENTINEL_KAFKA_BROKERS: undefined,
     SENTINEL_ARCHIVE_URL: undefined,
     SENTINEL_DATABASE_URL: undefined,
   };
@@ -481,6 +489,58 @@ function databaseOf(text: string): DatabaseConfig | null {
     password: decoded(url.password, wrong),
     tls: TLS_MODES[mode],
     schema,
+  });
+}
+
+const KAFKA_PORT = 9092;
+const BROKERS_MAX = 100;
+
+/** Null when no broker is named. */
+function kafkaOf(environment: Environment): KafkaConnection | null {
+  const wrong = (name: string, what: string, hint: string): SentinelError =>
+    new SentinelError("config.invalid", `${name} ${what}`, { hint });
+  const brokers = (environment.SENTINEL_KAFKA_BROKERS ?? "")
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "")
+    .map((entry) => {
+      const [, host = "", port = String(KAFKA_PORT)] = /^(\[[0-9a-fA-F:]+\]|[\w.-]+)(?::(\d{1,5}))?$/.exec(entry) ?? [];
+      if (host !== "" && Number(port) >= 1 && Number(port) <= 65_535) return `${host}:${port}`;
+      throw wrong(
+        "SENTINEL_KAFKA_BROKERS",
+        "has an entry that is no host:port",
+        "write host:9092,other:9092, without a scheme or a password; those are SENTINEL_KAFKA_TLS, _USERNAME and _PASSWORD",
+      );
+    });
+  if (brokers.length === 0) return null;
+  if (brokers.length > BROKERS_MAX) {
+    throw wrong(
+      "SENTINEL_KAFKA_BROKERS",
+      `names more than ${BROKERS_MAX} brokers`,
+      "name three of them: they know the others",
+    );
+  }
+  const tls = (environment.SENTINEL_KAFKA_TLS ?? "").toLowerCase();
+  if (!["", "true", "false", "1", "0"].includes(tls)) {
+    throw wrong("SENTINEL_KAFKA_TLS", `is ${JSON.stringify(tls)}`, "use true or false");
+  }
+  return Object.freeze({ brokers, tls: tls === "true" || tls === "1", sasl: saslOf(environment) });
+}
+
+function saslOf(environment: Environment): KafkaConnection["sasl"] {
+  const named = (environment.SENTINEL_KAFKA_SASL ?? "").toLowerCase();
+  const username = environment.SENTINEL_KAFKA_USERNAME ?? "";
+  const password = environment.SENTINEL_KAFKA_PASSWORD ?? "";
+  if (named === "" && username === "" && password === "") return null;
+  const mechanism = SASL.find((one) => one === (named === "" ? "plain" : named));
+  if (mechanism === undefined) {
+    throw new SentinelError("config.invalid", `SENTINEL_KAFKA_SASL is none of ${SASL.join(", ")}`, {
+      hint: "use scram-sha-512 where the cluster has it",
+    });
+  }
+  if (username !== "" && password !== "") return { mechanism, username, password };
+  throw new SentinelError("config.invalid", "of SENTINEL_KAFKA_USERNAME and SENTINEL_KAFKA_PASSWORD one is missing", {
+    hint: "set both, or none of SENTINEL_KAFKA_SASL, _USERNAME and _PASSWORD",
   });
 }
 

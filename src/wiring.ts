@@ -1,5 +1,6 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
 import path from "node:path";
+import type { Readable } from "node:stream";
 import { type Config, type MlflowConfig, registryName, s3Login } from "./config.ts";
 import { DAY_MS } from "./core/duration.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
@@ -18,6 +19,7 @@ import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.
 import type { RuleStore } from "./ports/rules.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
 import type { StoreTables } from "./ports/store.ts";
+import type { Streams } from "./ports/stream.ts";
 
 const SHARED_FLUSH_MS = 50;
 
@@ -202,6 +204,24 @@ interface Closing {
 
 async function closeAll(open: readonly Closing[]): Promise<void> {
   for (const driver of [...open].reverse()) await driver.close();
+}
+
+/** Where streams are: Kafka where the environment names it, else files below `folder`, read from `input` where that is given. */
+export async function openStreams(
+  config: Config,
+  options: {
+    readonly folder: string;
+    readonly input?: string | Readable;
+    /** What the Kafka client says of its troubles. */
+    readonly onLine: (text: string) => void;
+  },
+): Promise<Streams> {
+  if (config.kafka !== null && options.input === undefined) {
+    const { createKafkaStreams } = await import("./drivers/stream/kafka/driver.ts");
+    return createKafkaStreams(config.kafka, { onLine: options.onLine });
+  }
+  const { createNdjsonStreams } = await import("./drivers/stream/ndjson/driver.ts");
+  return createNdjsonStreams(options);
 }
 
 async function openStore(config: Config, clock: Clock, stateFolder: () => Promise<void>): Promise<SqlStore> {

@@ -29,6 +29,8 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./registry.ts"),
   ],
   serve: ["HTTP server: scores with the champion, shadows the candidate", () => import("./serve.ts")],
+  stream: ["judge what comes from Kafka or from files, exactly once", () => import("./stream.ts")],
+  produce: ["transactions into a topic: simulated at a rate, or a table", () => import("./produce.ts")],
   gateway: [
     "in front of servers that score: an answer in time whatever they do, and a ledger",
     () => import("./gateway.ts"),
@@ -141,7 +143,11 @@ function describeProgram(): Command {
     )
     .version(packageVersion())
     .option("--workspace <dir>", "folder with features/ pipelines/ data/ models/ (default: this folder)")
-    .option("--pipeline <name>", "pipelines/<name>.yaml (default: the only one, or card); serve takes several", gather)
+    .option(
+      "--pipeline <name>",
+      "pipelines/<name>.yaml (default: the only one, or card); serve and stream take several",
+      gather,
+    )
     .option("--json", "print one JSON document and nothing else on stdout")
     .option("--quiet", "print nothing but errors")
     // After a verb stand the verb's own options; every verb has those of the program too.

@@ -63,7 +63,8 @@ export const verb: Verb = {
   },
 };
 
-function simulateOptions(options: VerbOptions): SimulateOptions {
+/** The options of a simulation, as several verbs take them. */
+export function simulateOptions(options: VerbOptions): SimulateOptions {
   const whole = (name: string, low: number): number | undefined =>
     options[name] === undefined ? undefined : integerOption(options, name, { low, high: BIG, fallback: low });
   const drift = options.drift;

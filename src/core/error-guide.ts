@@ -48,7 +48,7 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     todo: "See `sentinel --help` and [the commands](cli.md).",
   },
   "config.invalid": {
-    meaning: "An environment variable has a wrong value, is misspelt, or asks for a driver that is not built",
+    meaning: "An environment variable has a wrong value, or is misspelt",
     todo: "Correct or unset the variable that the message names; [configuration](configuration.md) lists them.",
   },
   "dataset.columns-missing": {
@@ -368,6 +368,27 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   "state.unreachable": {
     meaning: "Redis does not answer",
     todo: "Check `SENTINEL_REDIS_URL` and that server; Sentinel connects again by itself once it is back.",
+  },
+  "stream.invalid": {
+    meaning:
+      "A stream cannot be read as it is set up: positions and input do not fit, or several consumers would each have a state of their own",
+    todo: "Follow the message; [streams](streams.md) says what fits together.",
+  },
+  "stream.missing": {
+    meaning: "A topic, file or folder of a stream is not there",
+    todo: "Create it, or name another one below `stream` in the pipeline; `sentinel stream --create` makes the topics that are written.",
+  },
+  "stream.taken-over": {
+    meaning: "Another process of the same group and pipeline began to write",
+    todo: "Let one process consume where the feature state is its own; for several set `SENTINEL_REDIS_URL` and `stream.consumers: several`.",
+  },
+  "stream.unreachable": {
+    meaning: "The broker, or the disk that holds a stream's files, did not answer in time or went away",
+    todo: "It is tried again with growing pauses. Check the broker and `SENTINEL_KAFKA_BROKERS`.",
+  },
+  "stream.unsupported": {
+    meaning: "A record cannot be read or written: an unknown compression, or larger than the topic allows",
+    todo: "Let producers use gzip or no compression; raise the topic's `max.message.bytes`.",
   },
   "store.conflict": {
     meaning: "A name that must be unique in the store is taken",

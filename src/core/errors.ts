@@ -124,6 +124,12 @@ export const ERROR_KINDS = {
   "state.corrupt": { http: 503, grpc: "DATA_LOSS", exit: 3, retryable: false },
   "state.foreign": CONFLICT,
   "state.unreachable": OUTSIDE,
+  "stream.invalid": INPUT,
+  "stream.missing": MISSING,
+  // Another process of the group writes now; an orchestrator's next try is a new member.
+  "stream.taken-over": { http: 409, grpc: "FAILED_PRECONDITION", exit: 3, retryable: true },
+  "stream.unreachable": OUTSIDE,
+  "stream.unsupported": INPUT,
   "store.conflict": CONFLICT,
   "store.invalid": INPUT,
   "store.limit": CONFLICT,

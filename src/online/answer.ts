@@ -2,7 +2,7 @@
 
 import { decide } from "../core/decision.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import type { Hold } from "./duplicates.ts";
+import type { Hold, Known } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
 import { drawnBeside, type Explorer } from "./explore.ts";
 import type { LiveSet, PausedStatus, Served } from "./live.ts";
@@ -29,6 +29,14 @@ export interface AnswerOptions {
   readonly judged?: Judged;
   /** Of the batch that the transaction belongs to; the batch made sure that the log has room for all of it. */
   readonly hold?: Hold;
+  /** Called with the record of a transaction that was answered before. */
+  readonly known?: Known;
+  /** When it arrived, by the clock of whatever brought it. Absent: now. */
+  readonly receivedAt?: number;
+  /** Where it stands in a stream. */
+  readonly position?: string;
+  /** True where nobody waits for the answer: while the shared state cannot be read, state.* is thrown, and the policy does not answer. */
+  readonly patient?: boolean;
 }
 
 /** Batches that one request waits for, one after the other, because each holds its id. */
@@ -42,7 +50,7 @@ const WAITS_MAX = 100;
 export function answer(engine: Engine, parsed: Parsed, options: AnswerOptions = {}): Reply | Promise<Reply> {
   const { duplicates } = engine;
   if (duplicates.waitFor(parsed.transaction.id, options.hold) === null) {
-    const known = duplicates.recall(parsed);
+    const known = duplicates.recall(parsed, options.known);
     if (known === null) return judge(engine, parsed, options);
     if (known !== undefined) return repeat(engine, known);
   }
@@ -72,10 +80,10 @@ async function answerLater(engine: Engine, parsed: Parsed, options: AnswerOption
       await held;
       continue;
     }
-    let known = await duplicates.find(parsed);
+    let known = await duplicates.find(parsed, options.known);
     if (duplicates.waitFor(id, options.hold) !== null) continue;
     // Once more in the tick that answers: a repeat may have been answered since the log was asked.
-    known ??= duplicates.recall(parsed) ?? null;
+    known ??= duplicates.recall(parsed, options.known) ?? null;
     return known === null ? judge(engine, parsed, options) : repeat(engine, known);
   }
   throw new SentinelError("server.overloaded", `batches hold transaction ${JSON.stringify(id)} one after the other`, {
@@ -157,12 +165,14 @@ function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | 
     transaction: parsed.transaction,
     log: engine.log,
     judge: () => {
-      look = lookAt(engine, parsed, { champion, live });
+      look = lookAt(engine, parsed, { champion, live, options });
       return look.draft;
     },
   };
   const answered = (result: StateResult): Reply | Promise<Reply> => {
-    if (result.outcome === "repeated") return repeated(engine, parsed, result.record);
+    if (result.outcome === "repeated") {
+      return repeat(engine, engine.duplicates.recognise(parsed, result.record, options.known));
+    }
     if (result.fault !== null) learnFault(engine, result.fault);
     if (result.learned === "too-late") engine.counters.tooLate();
     const { draft } = look!;
@@ -176,7 +186,8 @@ function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | 
   const byPolicy = (error: unknown): Reply | Promise<Reply> => {
     if (!isStateFault(error)) throw error;
     engine.counters.stateFailed(error.code);
-    const draft = withRules(engine, draftOf(engine, parsed, { champion, ...BY_POLICY }), {
+    if (options.patient) throw error;
+    const draft = withRules(engine, draftOf(engine, parsed, { champion, options, ...BY_POLICY }), {
       parsed,
       champion,
       live,
@@ -230,12 +241,12 @@ function noRoom(): SentinelError {
 function lookAt(
   engine: Engine,
   parsed: Parsed,
-  on: { readonly champion: Served | null; readonly live: LiveSet },
+  on: { readonly champion: Served | null; readonly live: LiveSet; readonly options: AnswerOptions },
 ): Look {
   const { clock } = engine.ports;
-  const { champion } = on;
+  const { champion, options } = on;
   if (champion === null) {
-    const unjudged = draftOf(engine, parsed, { champion, ...BY_POLICY });
+    const unjudged = draftOf(engine, parsed, { champion, options, ...BY_POLICY });
     return { draft: withRules(engine, unjudged, { parsed, champion, live: on.live, readable: true }), jobs: NO_JOBS };
   }
   const { scorer, held, guard } = champion;
@@ -247,9 +258,13 @@ function lookAt(
     return scorer.score(vector);
   });
   const latencyMs = clock.elapsed() - begun;
-  const receivedAt = clock.now();
+  const receivedAt = options.receivedAt ?? clock.now();
   const { answer, adapted } = adapt(engine, scored, { scorer, receivedAt });
-  const judged = { ...draftOf(engine, parsed, { champion, answer, vector, latencyMs }), receivedAt, ...adapted };
+  const judged = {
+    ...draftOf(engine, parsed, { champion, options, answer, vector, latencyMs }),
+    receivedAt,
+    ...adapted,
+  };
   const ruled = withRules(engine, judged, { parsed, champion, live: on.live, readable: true });
   const draft = ruled.decision === "block" && engine.explorer !== null ? drawn(engine.explorer, ruled, parsed) : ruled;
   if (answer === null) return { draft, jobs: NO_JOBS };
@@ -325,18 +340,20 @@ function draftOf(
   parsed: Parsed,
   given: {
     readonly champion: Served | null;
+    readonly options: Pick<AnswerOptions, "receivedAt" | "position">;
     readonly answer: Answer | null;
     readonly vector: Float32Array;
     readonly latencyMs: number;
   },
 ): PredictionDraft {
   const { champion, answer, vector, latencyMs } = given;
+  const { receivedAt, position } = given.options;
   const { transaction, extra } = parsed;
   const content = engine.redact({ fields: transaction.fields, extra });
   return {
     transactionId: transaction.id,
     time: transaction.time,
-    receivedAt: engine.ports.clock.now(),
+    receivedAt: receivedAt ?? engine.ports.clock.now(),
     fields: content.fields,
     extra: content.extra,
     vector,
@@ -348,12 +365,8 @@ function draftOf(
     bundle: champion?.scorer.bundle ?? "",
     latencyMs,
     degraded: champion !== null && answer === null,
+    ...(position === undefined ? {} : { position }),
   };
-}
-
-/** Another process answered it a moment ago. Throws `request.duplicate`. */
-function repeated(engine: Engine, parsed: Parsed, record: PredictionDraft): Reply | Promise<Reply> {
-  return repeat(engine, engine.duplicates.recognise(parsed, record));
 }
 
 /** A state that cannot learn is a bug to be logged, not a reason to refuse an answer that is there. */

@@ -14,6 +14,9 @@ import type { PredictionDraft } from "./states.ts";
 export type { Content } from "./duplicates/content.ts";
 export type { Hold } from "./duplicates/holds.ts";
 
+/** Hears of the record of a transaction that was answered before. */
+export type Known = (record: PredictionDraft) => void;
+
 export interface DuplicatesOptions {
   readonly model: string;
   /** More processes than this one answer, so that an unknown id always needs a look-up. */
@@ -84,28 +87,31 @@ export class Duplicates {
     this.stopped = true;
   }
 
-  /** The earlier answer if memory has it, null if there was none, undefined if only the log can tell. Throws `request.duplicate`. */
-  recall(parsed: Parsed): Reply | null | undefined {
+  /**
+   * The earlier answer if memory has it, null if there was none, undefined if only the log can tell; `known` is called with its record.
+   * Throws `request.duplicate`.
+   */
+  recall(parsed: Parsed, known?: Known): Reply | null | undefined {
     const { id } = parsed.transaction;
     if (this.complete && !this.filter.mayHave(id)) return null;
     const record = this.log.recall(id);
-    return record === null ? undefined : this.same(record, parsed);
+    return record === null ? undefined : this.same(record, parsed, known);
   }
 
   /** Asks memory, then the log. Throws `request.duplicate`, `log.unreadable`. */
-  async find(parsed: Parsed): Promise<Reply | null> {
-    const recalled = this.recall(parsed);
+  async find(parsed: Parsed, known?: Known): Promise<Reply | null> {
+    const recalled = this.recall(parsed, known);
     if (recalled !== undefined) return recalled;
     const { id } = parsed.transaction;
     // Another request with this id may have been answered while the log was asked.
     const record = (await this.log.find(id)) ?? this.log.recall(id);
-    return record === null ? null : this.same(record, parsed);
+    return record === null ? null : this.same(record, parsed, known);
   }
 
   /** The answer of a record of the same id. Throws `request.duplicate`. */
-  recognise(parsed: Parsed, record: PredictionDraft): Reply {
+  recognise(parsed: Parsed, record: PredictionDraft, known?: Known): Reply {
     this.remember(record.transactionId);
-    return this.same(record, parsed);
+    return this.same(record, parsed, known);
   }
 
   /** An id that was answered and that the log took. */
@@ -128,7 +134,7 @@ export class Duplicates {
     return this.holds.during(id, answering);
   }
 
-  private same(record: PredictionDraft, parsed: Parsed): Reply {
+  private same(record: PredictionDraft, parsed: Parsed, known?: Known): Reply {
     const { transaction, extra, timed } = parsed;
     const content = { fields: transaction.fields, extra };
     const { redact = (as: Content): Content => as } = this.options;
@@ -136,8 +142,9 @@ export class Duplicates {
     const isRepeat =
       (!timed || record.time === transaction.time) &&
       (isSameContent(record, content) || isSameContent(record, redact(content)));
-    if (isRepeat) return replyOfRecord(record, this.options.model);
-    throw conflict(transaction.id);
+    if (!isRepeat) throw conflict(transaction.id);
+    known?.(record);
+    return replyOfRecord(record, this.options.model);
   }
 }
 

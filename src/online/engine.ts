@@ -54,6 +54,10 @@ export interface Engine {
   readonly aheadMaxMs: number;
   /** Looks the aliases up, loads and warms what they name; follows them and saves the feature state from then on. Never throws. */
   start(): Promise<void>;
+  /** Resolves once a start has read the log's ids: from then on a new transaction is looked up no more. Never rejects. */
+  settled(): Promise<void>;
+  /** Saves the feature state and the log's ids now. Never throws: what cannot be saved is counted and logged. */
+  persist(): Promise<void>;
   /** Stops following; the shadows finish (for `drainMsMax` at most), the feature state and the log are written. Call it once. */
   stop(drainMsMax: number): Promise<void>;
 }
@@ -186,6 +190,10 @@ export async function openEngine(input: {
       live.start();
       timer = setInterval(() => void persist(), persistMs).unref();
     },
+    async settled() {
+      await filling;
+    },
+    persist,
     async stop(drainMsMax) {
       clearInterval(timer);
       duplicates.stop();

@@ -6,16 +6,16 @@ import { SentinelError } from "../core/errors.ts";
 const DEPTH_MAX = 64;
 
 /**
- * Parses JSON text. Throws `request.malformed` with the position, also for numbers that no double holds (1e999). `lineOfStream` is
- * the line of an NDJSON stream that the text is.
+ * Parses JSON text. Throws `request.malformed` with the position, also for numbers that no double holds (1e999). `part` says what the text
+ * is where it is no request's body: the line of an NDJSON stream, or in words.
  */
-export function parseJson(text: string, lineOfStream?: number): unknown {
-  const where = whereOf(lineOfStream);
+export function parseJson(text: string, part?: number | string): unknown {
+  const where = whereOf(part);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw malformed(text, lineOfStream);
+    throw malformed(text, part);
   }
   checkNumbers(value, where, 0);
   return value;
@@ -55,8 +55,8 @@ function checkNumbers(value: unknown, where: string, depth: number): void {
   else for (const key in value) checkNumbers((value as Record<string, unknown>)[key], where, depth + 1);
 }
 
-function malformed(text: string, lineOfStream: number | undefined): SentinelError {
-  const where = whereOf(lineOfStream);
+function malformed(text: string, part: number | string | undefined): SentinelError {
+  const where = whereOf(part);
   if (text.trim() === "") {
     return new SentinelError("request.malformed", `${where} is empty`, { hint: "send a JSON document" });
   }
@@ -65,15 +65,16 @@ function malformed(text: string, lineOfStream: number | undefined): SentinelErro
   const line = before.split("\n").length;
   const column = at - before.lastIndexOf("\n");
   // A line of a stream has one number: its own.
-  const place = lineOfStream === undefined ? `line ${line}, column ${column} (offset ${at})` : `column ${column}`;
+  const place = typeof part !== "number" ? `line ${line}, column ${column} (offset ${at})` : `column ${column}`;
   const found = at < text.length ? JSON.stringify(text.slice(at, at + 12)) : "the end";
   return new SentinelError("request.malformed", `${where} is no JSON: fault at ${place}, found ${found}`, {
     hint: "send JSON as RFC 8259 has it: double quotes, no trailing commas, null rather than NaN or Infinity",
   });
 }
 
-function whereOf(lineOfStream: number | undefined): string {
-  return lineOfStream === undefined ? "the body" : `line ${lineOfStream}`;
+function whereOf(part: number | string | undefined): string {
+  if (typeof part === "string") return part;
+  return part === undefined ? "the body" : `line ${part}`;
 }
 
 const TOKEN =

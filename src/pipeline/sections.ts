@@ -15,6 +15,7 @@ import { SERVE } from "./serve.ts";
 import { SHADOW } from "./shadow.ts";
 import { SOURCE } from "./source.ts";
 import { SPLIT } from "./split.ts";
+import { STREAM } from "./stream.ts";
 import { TRAINING_RUN } from "./training.ts";
 
 /** Headings of docs/configuration.md, each with what stands below it. */
@@ -26,6 +27,7 @@ export const CHAPTERS = {
   Gates: { gates: GATES, rules: RULE_CHANGES },
   "Shadow, drift, retraining": { shadow: SHADOW, drift: DRIFT, retrain: RETRAIN },
   Server: { serve: SERVE, log: LOG, archive: ARCHIVE },
+  Streams: { stream: STREAM },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 /** The whole file. */
@@ -37,6 +39,7 @@ export const PIPELINE = section({
   ...CHAPTERS.Gates,
   ...CHAPTERS["Shadow, drift, retraining"],
   ...CHAPTERS.Server,
+  ...CHAPTERS.Streams,
 });
 
 export type PipelineKeys = ValueOf<typeof PIPELINE.fields>;

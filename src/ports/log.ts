@@ -35,6 +35,8 @@ export interface PredictionRecord {
   readonly adapted?: Adapted;
   /** Present where the model would block and a draw decided whether it was let through (`decisions.explore`). */
   readonly explored?: Explored;
+  /** Where it stood in a stream, as `topic/partition/offset`; absent where it came by another door. */
+  readonly position?: string;
 }
 
 /** The review threshold of one answer, where it is not the bundle's own for good. */

@@ -14,6 +14,7 @@ export const LABELS = {
   minor: "of Node's version",
   outcome:
     "of a request: `ok`, `refused` (4xx), `unavailable` (503, 504), `failed` (5xx); of a shadow: `scored` or why it was missed; of a label: `accepted` or the code of the refusal",
+  partition: "number of a partition of a stream's topic",
   patch: "of Node's version",
   pipeline: "name of the pipeline; absent where a request asks for none, or for one that is not there",
   rule: "id of a rule",

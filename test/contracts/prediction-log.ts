@@ -76,6 +76,21 @@ export function predictionLogContract(
     expect((await log.recent(2)).map((record) => record.adapted)).toEqual([adapted, undefined]);
   });
 
+  test(`${name}: the place in a stream comes back with the record`, async () => {
+    const position = "payments/3/9007199254740991";
+    log.appendPrediction(prediction("t1", { position }));
+    log.appendPrediction(prediction("t2"));
+    expect(await log.find("t1")).toMatchObject({ position });
+    await log.flush();
+    expect(await log.find("t1")).toMatchObject({ position });
+    expect(await log.find("t2")).not.toHaveProperty("position");
+    const old = await collect(log.old(Number.MAX_SAFE_INTEGER));
+    expect(old.map(({ record, label }) => [record.position, label])).toEqual([
+      [position, null],
+      [undefined, null],
+    ]);
+  });
+
   test(`${name}: a draw about what the model blocks comes back with the record, and with the pair`, async () => {
     const explored = { propensity: 0.05, upTo: 250.5, rules: "0123abcd" };
     const given = prediction("t1", { decision: "approve", explored });

@@ -118,6 +118,14 @@ export function clientOf(
   };
 }
 
+/** Names of a message's fields. */
+export function fieldsOf(message: string): readonly string[] {
+  const { type } = DEFINITIONS[message] as unknown as {
+    readonly type: { readonly field: { readonly name: string }[] };
+  };
+  return type.field.map(({ name }) => name);
+}
+
 /** How a stream ends. */
 export function endOf(call: EventEmitter): Promise<StatusObject> {
   return new Promise((resolve) => {

@@ -7,6 +7,7 @@ import { ERROR_KINDS } from "../../src/core/errors.ts";
 import { type KeyRecord, newKey, type Role } from "../../src/core/key.ts";
 import type { SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import type { GrpcDoor } from "../../src/grpc/door.ts";
+import { SCHEMAS } from "../../src/server/schemas.ts";
 import { createServer, type SentinelServer, type ServerOptions } from "../../src/server/server.ts";
 import {
   bodyOf,
@@ -23,7 +24,17 @@ import {
   until,
   type World,
 } from "../server/world.ts";
-import { attach, clientOf, detailsOf, endOf, jsonOf, type Outcome, structOf, type TestClient } from "./client.ts";
+import {
+  attach,
+  clientOf,
+  detailsOf,
+  endOf,
+  fieldsOf,
+  jsonOf,
+  type Outcome,
+  structOf,
+  type TestClient,
+} from "./client.ts";
 
 const SCORE = "sentinel.v1.Sentinel/Score";
 const stream = payments(400, { seed: 41, from: NOW - 10 * DAY_MS, prefix: "g" }).map(bodyOf);
@@ -103,6 +114,19 @@ test("another process over HTTP alone gives the same scores to the same transact
     for (const end of ends) await end();
     await other.remove();
     await own.remove();
+  }
+});
+
+test("whatever HTTP answers has a field over gRPC", () => {
+  const properties = (name: keyof typeof SCHEMAS): string[] =>
+    Object.keys((SCHEMAS[name] as { readonly properties: object }).properties);
+  for (const [schema, message] of [
+    ["Answer", "ScoreResponse"],
+    ["Reason", "Reason"],
+    ["Explanation", "ExplainResponse"],
+    ["FeedbackResult", "LabelResponse"],
+  ] as const) {
+    expect([...fieldsOf(`sentinel.v1.${message}`)].sort(), message).toEqual(properties(schema).sort());
   }
 });
 

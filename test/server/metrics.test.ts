@@ -6,6 +6,7 @@ import type { Reply as EngineReply } from "../../src/online/reply.ts";
 import type { ArchiveStatus } from "../../src/ports/archive.ts";
 import { createMeasures, describedMetrics, type Measures } from "../../src/server/measures.ts";
 import { LABELS, unitOf } from "../../src/server/metric-words.ts";
+import { createStreamMeasures } from "../../src/stream/measures.ts";
 import { bodyOf, makeBundle, makeWorld, NOW, payments, post, SPEC_A, serve, until } from "./world.ts";
 
 /** What /metrics says where nothing serves. */
@@ -23,7 +24,7 @@ function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineRep
 }
 
 test("every metric has a unit, and every label a meaning", () => {
-  const all = describedMetrics();
+  const all = [...describedMetrics(), ...createStreamMeasures().described()];
   expect(all.length).toBeGreaterThan(50);
   expect(all.filter(({ name }) => unitOf(name) === null).map(({ name }) => name)).toEqual([]);
   const labels = all.flatMap(({ labels }) => labels);

@@ -215,7 +215,7 @@ test("a log from before servers could share a state goes on, and is readable by 
   db.exec("DROP INDEX predictions_applied; DROP INDEX labels_applied");
   db.exec("ALTER TABLE predictions DROP COLUMN rules");
   for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} DROP COLUMN applied`);
-  for (const name of ["explored", "adapted"]) db.exec(`ALTER TABLE predictions DROP COLUMN ${name}`);
+  for (const name of ["explored", "adapted", "position"]) db.exec(`ALTER TABLE predictions DROP COLUMN ${name}`);
   db.exec("PRAGMA user_version = 1");
   db.close();
   // Two at once, as two servers start.
@@ -228,8 +228,8 @@ test("a log from before servers could share a state goes on, and is readable by 
 });
 
 test.each([
-  [3, ["explored", "adapted"]],
-  [4, ["adapted"]],
+  [3, ["explored", "adapted", "position"]],
+  [4, ["adapted", "position"]],
 ] as const)("a log of format %i, from before draws or moving thresholds, goes on", async (format, missing) => {
   const file = newFile();
   const first = createSqliteLog({ file });
@@ -245,6 +245,22 @@ test.each([
   await log.flush();
   for (const name of ["explored", "adapted"]) expect(await log.find("old")).not.toHaveProperty(name);
   expect(await log.find("new")).toMatchObject(more);
+  await log.close();
+});
+
+test("a log from before streams goes on", async () => {
+  const file = newFile();
+  const first = createSqliteLog({ file });
+  first.appendPrediction(prediction("old"));
+  await first.close();
+  const db = new Database(file);
+  db.exec("ALTER TABLE predictions DROP COLUMN position; PRAGMA user_version = 5");
+  db.close();
+  const log = createSqliteLog({ file });
+  log.appendPrediction(prediction("new", { position: "payments/3/17" }));
+  await log.flush();
+  expect(await log.find("old")).not.toHaveProperty("position");
+  expect(await log.find("new")).toMatchObject({ position: "payments/3/17" });
   await log.close();
 });
 

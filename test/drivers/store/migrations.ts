@@ -31,6 +31,7 @@ export function migrationContract(makeOld: () => Promise<OldStore>): void {
     await lookAtRules(store);
     if (version >= 2) await lookAtPipelines(store);
     if (version >= 3) await lookAtAlerts(store);
+    if (version >= 4) await lookAtLedger(store);
     // Counters go on where they were.
     await store.rules("card").commit(rulesChange(1, ["new"]));
     expect((await store.ruleNumbers.of("card")).get("new")).toBe(8);
@@ -66,4 +67,10 @@ async function lookAtAlerts(store: Store): Promise<void> {
   expect(items).toMatchObject([{ id: 4, pipeline: 3, score: 0.25, entity: "e", transaction: { amount: 12.5 } }]);
   expect(await store.alerts.counts()).toEqual([{ pipeline: 3, severity: "critical", count: 1 }]);
   expect(await store.alerts.append([newAlert(3, "t1"), newAlert(3, "t2")])).toEqual([null, 5]);
+}
+
+async function lookAtLedger(store: Store): Promise<void> {
+  const entry = { id: "g1", transaction: '{"amount": 1}', answer: '{"decision":"approve"}', by: "policy", later: null };
+  expect(await store.ledger.pending(5)).toMatchObject([entry]);
+  expect(await store.ledger.counts()).toEqual({ entries: 1, byPolicy: 1, pending: 1 });
 }

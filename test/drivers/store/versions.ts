@@ -67,4 +67,8 @@ export const ROWS: readonly Rows[] = [
     "insert into @alert_totals (pipeline, severity, count) values (3, 'critical', 1)",
     "update @counters set value = 4 where name = 'alerts'",
   ],
+  [
+    `insert into @ledger (id, body, answer, "by", brain, received_at, answered_at, pending, later_answer, later_brain, later_at)
+      values ('g1', '{"amount": 1}', '{"decision":"approve"}', 'policy', null, ${AT}, ${AT + 1}, 1, null, null, null)`,
+  ],
 ];

@@ -75,6 +75,7 @@ export class RecordWriter {
     this.number(record.applied ?? Number.NaN);
     this.explored(record.explored);
     this.adapted(record.adapted);
+    this.string(record.position ?? "");
     this.string(record.rules === undefined ? "" : JSON.stringify(record.rules));
     this.vector(record.vector);
     return this.end(begin);
@@ -262,6 +263,7 @@ class RecordReader {
     const applied = this.applied();
     const explored = this.explored();
     const adapted = this.adapted();
+    const position = this.string();
     const rules = this.string();
     const vector = this.vector();
     return {
@@ -282,6 +284,7 @@ class RecordReader {
       ...applied,
       ...explored,
       ...adapted,
+      ...(position === "" ? {} : { position }),
     };
   }
 

@@ -18,7 +18,7 @@ export type Parameter = number | string | Uint8Array | null;
 export type Row = readonly unknown[];
 
 export const PREDICTION_COLUMNS =
-  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied, rules, explored, adapted";
+  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied, rules, explored, adapted, position";
 /** What a feature state learns. */
 export const LEARNED_COLUMNS = "sequence, transaction_id, time, received_at, fields, applied";
 export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
@@ -46,6 +46,7 @@ export function predictionRow(record: Omit<PredictionRecord, "sequence">): Param
     record.rules === undefined ? null : JSON.stringify(record.rules),
     record.explored === undefined ? null : JSON.stringify(record.explored),
     record.adapted === undefined ? null : JSON.stringify(record.adapted),
+    record.position === undefined ? null : storeText(record.position),
   ];
 }
 
@@ -71,6 +72,7 @@ export function predictionOf(row: Row): PredictionRecord {
     ...rulesOf(row[15]),
     ...exploredOf(row[16]),
     ...adaptedOf(row[17]),
+    ...positionOf(row[18]),
   };
 }
 
@@ -183,6 +185,10 @@ function exploredOf(cell: unknown): { readonly explored?: Explored } {
 
 function adaptedOf(cell: unknown): { readonly adapted?: Adapted } {
   return cell === null ? {} : { adapted: JSON.parse(String(cell)) as Adapted };
+}
+
+function positionOf(cell: unknown): { readonly position?: string } {
+  return cell === null ? {} : { position: loadText(cell) };
 }
 
 export function numberOf(cell: unknown): number {

@@ -9,7 +9,7 @@ export type Connection = Database.Database;
 
 /** "SNTL": marks the file as a Sentinel log, so that another program's database is never mistaken for one. */
 const APPLICATION_ID = 0x534e544c;
-const SCHEMA_VERSION = 5;
+const SCHEMA_VERSION = 6;
 /** How long opening may wait for another process that is just making the schema. */
 const OPEN_BUSY_MS_MAX = 5000;
 /**
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS predictions (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL UNIQUE, time INTEGER, received_at INTEGER,
   fields TEXT NOT NULL, extra TEXT NOT NULL, vector BLOB NOT NULL, score REAL, anomaly_score REAL,
   decision TEXT NOT NULL, version TEXT NOT NULL, bundle TEXT NOT NULL, latency_ms REAL, degraded INTEGER NOT NULL, applied INTEGER, rules TEXT,
-  explored TEXT, adapted TEXT);
+  explored TEXT, adapted TEXT, position TEXT);
 CREATE TABLE IF NOT EXISTS labels (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL, fraud INTEGER NOT NULL, known_at INTEGER,
   source TEXT NOT NULL, received_at INTEGER, applied INTEGER);
@@ -94,9 +94,8 @@ function makePrivately(file: string): void {
 }
 
 /**
- * Version 1 knew no shared feature state, version 2 no rules, version 3 no draw about what is blocked, version 4 no
- * threshold that moves. Another process may be faster, so
- * the version is read again under the lock.
+ * Version 1 knew no shared feature state, version 2 no rules, version 3 no draw about what is blocked, version 4 no threshold that moves,
+ * version 5 no streams. Another process may be faster, so the version is read again under the lock.
  */
 function migrate(db: Connection): void {
   db.exec("BEGIN IMMEDIATE");
@@ -107,7 +106,9 @@ function migrate(db: Connection): void {
       db.exec(APPLIED_INDEXES);
     }
     if (version < SCHEMA_VERSION) {
-      const missing = [...(version < 3 ? ["rules"] : []), ...(version < 4 ? ["explored"] : []), "adapted"];
+      const made = ["rules", "explored", "adapted", "position"];
+      // Versions 3 to 6 each brought one.
+      const missing = made.slice(Math.max(0, version - 2));
       for (const name of missing) db.exec(`ALTER TABLE predictions ADD COLUMN ${name} TEXT`);
       db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     }

@@ -1,13 +1,13 @@
 // Archives of a process's pipelines: a thread for each writes what was decided, so that nothing that answers waits for a disk or a bucket.
 import { Worker } from "node:worker_threads";
-import { asBuilt } from "../../core/built.ts";
-import { messageOf } from "../../core/errors.ts";
-import { NOTHING_ARCHIVED } from "../../lifecycle/archive/follow.ts";
-import type { EngineLog } from "../../online/counters.ts";
-import type { ArchiveStatus } from "../../ports/archive.ts";
-import type { ArchiveTask, FromArchiver, ToArchiver } from "./archive-worker.ts";
+import { asBuilt } from "../core/built.ts";
+import { messageOf } from "../core/errors.ts";
+import { NOTHING_ARCHIVED } from "../lifecycle/archive/follow.ts";
+import type { EngineLog } from "../online/counters.ts";
+import type { ArchiveStatus } from "../ports/archive.ts";
+import type { ArchiveTask, FromArchiver, ToArchiver } from "./archiver/archive-worker.ts";
 
-const WORKER = asBuilt(new URL("./archive-worker.js", import.meta.url));
+const WORKER = asBuilt(new URL("./archiver/archive-worker.js", import.meta.url));
 /** JavaScript heap of one archive: a batch's labels and the chunks of its days; rows lie outside. */
 const HEAP_MB_MAX = 768;
 /** A thread that broke starts anew after this. */

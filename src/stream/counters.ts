@@ -1,0 +1,32 @@
+// What a stream reports of its work; the door that measures implements it.
+import type { Decision } from "../core/decision.ts";
+
+export interface StreamCounters {
+  decided(decision: Decision): void;
+  /** A transaction stood in the stream before. */
+  duplicate(): void;
+  /** A record went to the dead letters; by code. */
+  deadLetter(code: string): void;
+  /** A record that was committed before was judged again, for the state. */
+  restored(): void;
+  /** A transaction of so many records was committed; from its last record on it took so long. */
+  committed(records: number, seconds: number): void;
+  /** Something failed and is tried again; by code. */
+  retried(code: string): void;
+  /** Records that the stream forgot before they were read. */
+  lost(records: number): void;
+  /** The state has caught up with what was committed. */
+  restoredIn(seconds: number): void;
+}
+
+/** Counts nothing. */
+export const noStreamCounters: StreamCounters = {
+  decided() {},
+  duplicate() {},
+  deadLetter() {},
+  restored() {},
+  committed() {},
+  retried() {},
+  lost() {},
+  restoredIn() {},
+};

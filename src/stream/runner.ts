@@ -1,0 +1,414 @@
+// The runner of one pipeline: joins the group, restores the state, judges and commits until it is stopped; after trouble it begins anew.
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { canonicalJson, sha256 } from "../core/hash.ts";
+import type { Engine } from "../online/engine.ts";
+import { type StreamSettings, streamSettings } from "../pipeline/stream.ts";
+import type { Assignment, Span, StreamSource, Streams, StreamWriter } from "../ports/stream.ts";
+import { noStreamCounters, type StreamCounters } from "./counters.ts";
+import { checkConsumers, checkKeys, keysInWords } from "./keys.ts";
+import { Lane, type LaneParts, type LaneStart, pipeTopic } from "./lane.ts";
+import { readReached, saveReached } from "./positions.ts";
+
+export interface RunnerOptions {
+  readonly engine: Engine;
+  readonly streams: Streams;
+  readonly counters?: StreamCounters;
+  /** Stop at the end that the input has when reading begins. */
+  readonly untilEnd?: boolean;
+  /** Judge the dead letters again, in place of the topic. */
+  readonly deadLetters?: boolean;
+  /** Make the topics that are written, where they are not there. */
+  readonly create?: boolean;
+}
+
+export interface RunnerStatus {
+  /** Whether it judges records that come. */
+  readonly ready: boolean;
+  /** What it waits for, or why it ended; null where it works. */
+  readonly fault: string | null;
+  /** Records between what is judged and the end, by partition. */
+  readonly lag: ReadonlyMap<number, number>;
+}
+
+const WAIT_MS = 20;
+/** How often the ends of the partitions are asked for, and how often a group that gives too few partitions is looked at. */
+const LOOK_MS = 5_000;
+const ASSIGN_MS = 100;
+const PAUSE_FIRST_MS = 200;
+const PAUSE_LONGEST_MS = 10_000;
+
+export class Runner {
+  readonly settings: StreamSettings;
+  /** Settles when it ended: at the end of the input, or stopped. Rejects with what it gave up on. */
+  readonly done: Promise<void>;
+  private readonly options: RunnerOptions;
+  private readonly engine: Engine;
+  private readonly streams: Streams;
+  private readonly counters: StreamCounters;
+  private readonly parts: LaneParts;
+  private readonly writers = new Map<string, StreamWriter>();
+  /** What is read. */
+  readonly topic: string;
+  /** What became of the records since the start. */
+  readonly totals = { decided: 0, alerts: 0, duplicates: 0, deadLetters: 0, restored: 0, committed: 0, retries: 0 };
+  private readonly group: string;
+  private lanes: readonly Lane[] = [];
+  private spans: ReadonlyMap<number, Span> = new Map();
+  private stopping = false;
+  private restored = false;
+  private waitsFor: string | null = "it starts";
+  private workedAt: number;
+  private keysSaid = false;
+  private savedAt: number;
+  private saving: Promise<void> = Promise.resolve();
+  private lookedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: RunnerOptions) {
+    const { engine, streams, deadLetters = false } = options;
+    const counters = this.counting(options.counters ?? noStreamCounters);
+    this.options = options;
+    this.engine = engine;
+    this.streams = streams;
+    this.counters = counters;
+    this.settings = streamSettings(engine.pipeline);
+    this.topic = deadLetters ? this.settings.deadLetters : this.settings.topic;
+    this.group = deadLetters ? `${this.settings.group}-dead-letters` : this.settings.group;
+    const { clock } = engine.ports;
+    this.parts = {
+      engine,
+      settings: this.settings,
+      counters,
+      deadLetters,
+      replayable: streams.replayable,
+      untilEnd: options.untilEnd === true,
+      outputs: [this.settings.decisions, this.settings.alerts, this.settings.deadLetters],
+      positionTopic: streams.replayable ? this.topic : pipeTopic(clock.now()),
+      schemaHash: sha256(canonicalJson(engine.schema)),
+      elapsed: () => clock.elapsed(),
+      seen: new Map(),
+    };
+    this.workedAt = clock.elapsed();
+    this.savedAt = clock.elapsed();
+    this.done = this.run();
+    // Whoever waits hears of it; nobody need.
+    this.done.catch(() => {});
+  }
+
+  get where(): string {
+    return this.streams.where;
+  }
+
+  status(): RunnerStatus {
+    const trouble = this.waitsFor ?? this.lanes.find((lane) => lane.trouble !== null)?.trouble ?? null;
+    const ready = trouble === null && !this.stopping && this.lanes.every(({ caughtUp }) => caughtUp);
+    const lag = new Map<number, number>();
+    for (const [partition, { begin, end }] of this.spans) {
+      lag.set(partition, Math.max(0, end - Math.max(begin, this.parts.seen.get(partition) ?? 0)));
+    }
+    return { ready, fault: trouble ?? (ready ? null : "it restores its state"), lag };
+  }
+
+  /** What is judged is committed, then the group is left. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.done.catch(() => {});
+  }
+
+  private async run(): Promise<void> {
+    let pause = PAUSE_FIRST_MS;
+    try {
+      while (!this.stopping) {
+        try {
+          if (await this.round()) break;
+          pause = PAUSE_FIRST_MS;
+        } catch (error) {
+          if (this.stopping) break;
+          const passes = error instanceof SentinelError && error.kind.retryable;
+          if (!passes || this.parts.elapsed() - this.workedAt > this.settings.retryMs) throw error;
+          this.counters.retried(error.code);
+          this.waitsFor = error.message;
+          this.engine.logger.warn({ code: error.code, error: error.message }, "the stream begins anew");
+          await sleep(pause);
+          pause = Math.min(2 * pause, PAUSE_LONGEST_MS);
+        }
+      }
+      this.waitsFor = "it has ended";
+      await this.saving;
+      await this.save();
+    } catch (error) {
+      this.waitsFor = messageOf(error);
+      throw error;
+    } finally {
+      await this.saving;
+      for (const writer of this.writers.values()) await writer.close().catch(() => {});
+    }
+  }
+
+  /** From joining the group to leaving it; true at the end of the input. */
+  private async round(): Promise<boolean> {
+    await this.begin();
+    const { settings, group } = this;
+    const source = await this.streams.subscribe({
+      topic: this.topic,
+      group,
+      sessionMs: settings.sessionMs,
+      recordBytesMax: settings.recordMaxBytes,
+      whole: this.options.untilEnd === true || !this.streams.replayable,
+    });
+    try {
+      while (!this.stopping) {
+        const assignment = await this.assigned(source);
+        if (assignment === null) continue;
+        if (await this.work(source, assignment)) return true;
+      }
+      return false;
+    } finally {
+      for (const lane of this.lanes) lane.abandon();
+      await Promise.all(this.lanes.map(({ committing }) => committing));
+      this.lanes = [];
+      await source.close();
+    }
+  }
+
+  /** Topics are there, a champion or rules answer, and what the log holds is known. */
+  private async begin(): Promise<void> {
+    const { engine, streams, settings } = this;
+    await this.checkTopics();
+    await engine.settled();
+    const plan = engine.live.current.champion?.scorer.plan ?? null;
+    checkConsumers(plan, { consumers: settings.consumers, key: settings.key, shared: this.isShared });
+    if (plan !== null && !this.keysSaid && !this.isShared && streams.replayable) {
+      const check = checkKeys(plan, settings.key);
+      if (check.features.length > 0) {
+        const facts = { key: settings.key, features: check.features.length };
+        engine.logger.info(facts, `one process must read all partitions, because of ${keysInWords(check)}`);
+      }
+      this.keysSaid = true;
+    }
+    if (this.restored || this.isShared || !streams.replayable) return;
+    const reached = await readReached(engine, this.topic);
+    for (const [partition, position] of reached.positions) this.parts.seen.set(partition, position);
+    this.restored = true;
+  }
+
+  private counting(counters: StreamCounters): StreamCounters {
+    const { totals } = this;
+    return {
+      ...counters,
+      decided(decision) {
+        totals.decided++;
+        if (decision !== "approve") totals.alerts++;
+        counters.decided(decision);
+      },
+      duplicate() {
+        totals.duplicates++;
+        counters.duplicate();
+      },
+      deadLetter(code) {
+        totals.deadLetters++;
+        counters.deadLetter(code);
+      },
+      restored() {
+        totals.restored++;
+        counters.restored();
+      },
+      committed(records, seconds) {
+        totals.committed += records;
+        counters.committed(records, seconds);
+      },
+      retried(code) {
+        totals.retries++;
+        counters.retried(code);
+      },
+    };
+  }
+
+  private get isShared(): boolean {
+    return this.engine.states.sharing() !== null;
+  }
+
+  private async checkTopics(): Promise<void> {
+    const { streams, settings, topic } = this;
+    if (streams.makesTopics) return;
+    const outputs = [settings.decisions, settings.alerts, settings.deadLetters].filter((name) => name !== topic);
+    const there = await streams.topics([topic, ...outputs]);
+    const missing = outputs.filter((name) => !there.has(name));
+    if (missing.length === 0 || !there.has(topic)) return;
+    if (this.options.create !== true) {
+      throw new SentinelError("stream.missing", `${streams.where} has no topic ${missing.join(", ")}`, {
+        hint: "create what the stream writes, or start it with --create: then each gets as many partitions as the input",
+      });
+    }
+    for (const name of missing) await streams.create(name, there.get(topic)!);
+  }
+
+  /** The partitions, once they are all that this process needs; null while they are not. */
+  private async assigned(source: StreamSource): Promise<Assignment | null> {
+    const assignment = source.assignment();
+    const isAll = assignment !== null && assignment.partitions.length === assignment.total;
+    const mayShare = this.settings.consumers === "several";
+    if (assignment !== null && (isAll || (mayShare && assignment.partitions.length > 0))) return assignment;
+    this.waitsFor =
+      assignment === null
+        ? "the group gives out its partitions"
+        : `the group has other members: ${assignment.partitions.length} of ${assignment.total} partitions are here`;
+    if (assignment !== null && !mayShare && this.parts.elapsed() - this.lookedAt > LOOK_MS) {
+      this.lookedAt = this.parts.elapsed();
+      this.engine.logger.warn(
+        { group: this.group, here: assignment.partitions.length, total: assignment.total },
+        "another process reads some of the partitions, and this one's own state needs all: it waits",
+      );
+    }
+    this.workedAt = this.parts.elapsed();
+    await source.arrived(ASSIGN_MS);
+    return null;
+  }
+
+  /** Until the assignment changes (false), the runner is stopped (false) or the input ends (true). */
+  private async work(source: StreamSource, assignment: Assignment): Promise<boolean> {
+    const begun = this.parts.elapsed();
+    const groups =
+      this.settings.consumers === "several" ? assignment.partitions.map((one) => [one]) : [assignment.partitions];
+    const lanes: Lane[] = [];
+    this.lanes = lanes;
+    for (const partitions of groups) {
+      const writer = await this.writerOf(partitions);
+      await writer.takeOver(this.parts.outputs);
+      // After the writer of before is shut out, so that it commits nothing later.
+      const starts = await this.startsOf(source, partitions);
+      if (source.assignment()?.generation !== assignment.generation) return false;
+      if (await this.fixBeginnings(writer, starts)) return false;
+      lanes.push(new Lane(this.parts, { source, writer, starts }));
+      for (const { partition, start } of starts) source.start(partition, start);
+    }
+    this.waitsFor = null;
+    let isSaid = false;
+    let arriving: Promise<void> | null = null;
+    for (;;) {
+      if (source.assignment()?.generation !== assignment.generation) {
+        for (const lane of lanes) lane.abandon();
+        await Promise.all(lanes.map(({ committing }) => committing));
+        await arriving?.catch(() => {});
+        return false;
+      }
+      if (this.stopping) {
+        for (const lane of lanes) await lane.settle();
+        await arriving?.catch(() => {});
+        return false;
+      }
+      let busy = false;
+      for (const lane of lanes) busy = (await lane.step()) || busy;
+      if (!isSaid && lanes.every(({ caughtUp }) => caughtUp)) {
+        isSaid = true;
+        this.counters.restoredIn((this.parts.elapsed() - begun) / 1000);
+      }
+      this.upkeep(source);
+      if (this.options.untilEnd === true || !this.streams.replayable) {
+        if (lanes.every(({ finished }) => finished)) {
+          await arriving?.catch(() => {});
+          return true;
+        }
+      }
+      if (busy) {
+        this.workedAt = this.parts.elapsed();
+        await new Promise((resolve) => setImmediate(resolve));
+        continue;
+      }
+      arriving ??= source.arrived(WAIT_MS).finally(() => {
+        arriving = null;
+      });
+      arriving.catch(() => {});
+      await Promise.race([arriving, ...lanes.flatMap(({ committing }) => (committing === null ? [] : [committing]))]);
+      this.workedAt = this.parts.elapsed();
+    }
+  }
+
+  private async writerOf(partitions: readonly number[]): Promise<StreamWriter> {
+    const { group, topic } = this;
+    const id = this.settings.consumers === "several" ? `${group}-${topic}-${partitions[0]}` : `${group}-${topic}`;
+    let writer = this.writers.get(id);
+    if (writer === undefined) {
+      writer = await this.streams.writer({ id, group, topic });
+      this.writers.set(id, writer);
+    }
+    return writer;
+  }
+
+  /**
+   * Reading begins at the record after the last that the log holds, or at the first that is not committed, whichever comes first. A state that
+   * several share needs nothing that was committed.
+   */
+  private async startsOf(source: StreamSource, partitions: readonly number[]): Promise<readonly LaneStart[]> {
+    const committed = await source.committed();
+    this.spans = await source.spans();
+    return partitions.map((partition) => {
+      const { begin, end } = this.spans.get(partition) ?? { begin: 0, end: 0 };
+      const position = committed.get(partition);
+      if (position !== undefined && position > end) {
+        throw new SentinelError(
+          "stream.invalid",
+          `group ${this.group} has read ${this.topic} partition ${partition} up to ${position}, and it ends at ${end}`,
+          { hint: "the topic was made anew or the file replaced: give the stream another `stream.group`" },
+        );
+      }
+      let emit = position ?? (this.settings.from === "latest" ? end : begin);
+      if (emit < begin) {
+        this.counters.lost(begin - emit);
+        this.engine.logger.error(
+          { topic: this.topic, partition, lost: begin - emit },
+          "the topic forgot records before they were read: raise its retention",
+        );
+        emit = begin;
+      }
+      const seen = this.parts.seen.get(partition);
+      const known = seen ?? (position === undefined ? emit : begin);
+      const start = this.isShared || !this.streams.replayable ? emit : Math.max(begin, Math.min(known, emit));
+      return { partition, start, emit, end, committed: position };
+    });
+  }
+
+  /**
+   * `from: latest` begins where the first start found the end, also when that start was killed before it committed anything. True when
+   * something was committed, so that the positions are to be asked for again.
+   */
+  private async fixBeginnings(writer: StreamWriter, starts: readonly LaneStart[]): Promise<boolean> {
+    if (this.settings.from !== "latest" || !this.streams.replayable) return false;
+    const positions = starts
+      .filter(({ committed }) => committed === undefined)
+      .map(({ partition, emit }) => [partition, emit] as const);
+    if (positions.length === 0) return false;
+    await writer.commit({ outputs: new Map(), positions: new Map(positions) });
+    return true;
+  }
+
+  /** Saves the state, and asks how far behind the stream is; neither keeps a record waiting. */
+  private upkeep(source: StreamSource): void {
+    const now = this.parts.elapsed();
+    if (now - this.savedAt >= this.settings.snapshotMs) {
+      this.savedAt = now;
+      this.saving = this.save();
+    }
+    if (now - this.lookedAt < LOOK_MS) return;
+    this.lookedAt = now;
+    void source
+      .spans()
+      .then((spans) => {
+        this.spans = spans;
+      })
+      .catch(() => {});
+  }
+
+  private async save(): Promise<void> {
+    const { engine, parts } = this;
+    const seen = new Map(parts.seen);
+    await engine.persist();
+    if (this.isShared || !this.streams.replayable) return;
+    await saveReached(engine, this.topic, seen).catch((error) => {
+      engine.logger.warn(
+        { error: messageOf(error) },
+        "how far the log reaches could not be saved: a start reads more of it",
+      );
+    });
+  }
+}

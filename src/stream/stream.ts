@@ -1,0 +1,131 @@
+// Streams of several pipelines in one process: each has its engine and its runner, and one that fails leaves the others alone.
+import { messageOf } from "../core/errors.ts";
+import { noCounters } from "../online/counters.ts";
+import { type Engine, type EngineOptions, openEngine } from "../online/engine.ts";
+import { type PipelineSource, Pipelines } from "../online/pipelines.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Clock } from "../ports/ports.ts";
+import type { Streams } from "../ports/stream.ts";
+import { createStreamMeasures } from "./measures.ts";
+import { openProbes, type Probes } from "./probes.ts";
+import { Runner, type RunnerOptions } from "./runner.ts";
+
+export interface StreamInput {
+  readonly sources: readonly PipelineSource[];
+  readonly streamsOf: (pipeline: Pipeline) => Promise<Streams>;
+  readonly clock: Clock;
+  readonly options: EngineOptions & Pick<RunnerOptions, "untilEnd" | "deadLetters" | "create">;
+  /** Where probes and measures are; null: nowhere. */
+  readonly at: { readonly host: string; readonly port: number } | null;
+}
+
+/** One pipeline at work. */
+export interface Streaming {
+  readonly engine: Engine;
+  readonly runner: Runner;
+  stop(drainMsMax: number): Promise<void>;
+}
+
+const DRAIN_MS_MAX = 10_000;
+
+export interface StreamProcess {
+  readonly pipelines: Pipelines<Streaming>;
+  readonly probes: Probes | null;
+  /** Resolves when every pipeline that is up has ended; rejects when none works any more, with what the first gave up on. */
+  readonly done: Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts to stream. Errors: server.port-in-use; of pipelines only when none can be opened. */
+export async function startStreaming(input: StreamInput): Promise<StreamProcess> {
+  const { sources, clock, options, at } = input;
+  const { logger } = options;
+  const measures = createStreamMeasures();
+  const start = async (source: PipelineSource): Promise<Streaming> => {
+    const { ports, pipeline, schema, close } = await source.open();
+    let engine: Engine | null = null;
+    try {
+      const counters = { ...noCounters, ...measures.engineOf(pipeline.name) };
+      // The runner saves the state itself, with how far it reaches.
+      const persistMs = 2 ** 31 - 1;
+      engine = await openEngine({ ports, pipeline, schema, options: { persistMs, ...options, counters } });
+      const started = engine;
+      await started.start();
+      const streams = await input.streamsOf(pipeline);
+      const runner = new Runner({ ...options, engine: started, streams, counters: measures.of(pipeline.name) });
+      return {
+        engine: started,
+        runner,
+        async stop(drainMsMax) {
+          await runner.stop();
+          await streams.close();
+          await started.stop(drainMsMax);
+          await close();
+        },
+      };
+    } catch (error) {
+      await engine?.stop(0);
+      await close();
+      throw error;
+    }
+  };
+  const pipelines = new Pipelines<Streaming>(sources.length === 1 ? sources[0].name : null, {
+    start,
+    clock,
+    logger: logger ?? { info() {}, warn() {}, error() {} },
+  });
+  for (const source of sources) await pipelines.add(source);
+  pipelines.follow();
+  const faults = (): { pipeline: string; fault: string }[] =>
+    pipelines.all().flatMap(({ name, engine, fault }) => {
+      const what = engine === null ? (fault?.message ?? "it is not up") : engine.runner.status().fault;
+      return what === null ? [] : [{ pipeline: name, fault: what }];
+    });
+  const text = (): Promise<string> =>
+    measures.text(pipelines.all().map(({ name, engine }) => ({ name, status: engine?.runner.status() ?? null })));
+  const stop = async (): Promise<void> => {
+    await pipelines.stop(DRAIN_MS_MAX);
+  };
+  let probes: Probes | null = null;
+  try {
+    probes = at === null ? null : await openProbes({ faults, metrics: text, contentType: measures.contentType }, at);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const done = allEnded(pipelines, (name, error) =>
+    logger?.error({ pipeline: name, error: messageOf(error) }, "the stream of a pipeline has ended"),
+  );
+  done.catch(() => {});
+  return {
+    pipelines,
+    probes,
+    done,
+    async stop() {
+      await probes?.close();
+      await stop();
+    },
+  };
+}
+
+/** Ends with the last runner; where all of them failed, as the first of them did. */
+async function allEnded(
+  pipelines: Pipelines<Streaming>,
+  onFault: (name: string, error: unknown) => void,
+): Promise<void> {
+  const faults: unknown[] = [];
+  const up = pipelines.all().flatMap(({ name, engine, fault }) => {
+    if (engine === null) faults.push(fault?.cause);
+    return engine === null ? [] : [{ name, done: engine.runner.done }];
+  });
+  if (up.length === 0) throw faults[0];
+  let failed = 0;
+  for (const { name, done } of up) {
+    await done.catch((error: unknown) => {
+      failed++;
+      faults.push(error);
+      onFault(name, error);
+    });
+  }
+  if (failed === up.length) throw faults.at(-1);
+}
