@@ -37,6 +37,15 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
     split: { history: 0.1, calibrate: 0.1, gapMs: 7 * DAY_MS, evaluate: 0.15 },
     training: { refit: false },
+    stream: {
+      batch: { everyMs: 100, records: 5000 },
+      consumers: "one",
+      from: "earliest",
+      recordMaxBytes: 1_048_576,
+      retryMs: 600_000,
+      sessionMs: 30_000,
+      snapshotMs: 60_000,
+    },
     modelParameters: {
       trees: 300,
       learningRate: 0.1,
@@ -64,6 +73,10 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       reviewShare: 0.01,
       reviewCost: 5,
       missedShare: 1,
+      adapt: "off",
+      adaptEveryMs: 3_600_000,
+      adaptRange: 4,
+      adaptRows: 5000,
       blockPrecision: 0.9,
       blockScoreMin: 0.5,
       // Came later; off.
@@ -98,7 +111,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     },
     // Came later; off.
     rules: { fourEyes: false },
-    retrain: { cooldownMs: DAY_MS },
+    retrain: { cooldownMs: DAY_MS, freshMs: 5 * DAY_MS, patienceMs: 14 * DAY_MS, refit: true },
     serve: { pollMs: 1000, bodyMaxBytes: 1_048_576, batchMax: 1000 },
   });
   expect([...canonical.keys()]).toHaveLength(15);
