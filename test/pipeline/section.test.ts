@@ -77,7 +77,7 @@ describe("a key written once", () => {
     });
     const yaml =
       "name: n\nmodel: m\nsource: s\nfeatures: f\nschema: c\nsuite: u\ncolumns: {id: i, time: t, amount: a, card: c, label: l}\n";
-    expect(yamlReader(more)(`${yaml}retrain: { pause: 3h }\n`, "p.yaml").value.retrain).toEqual({
+    expect(yamlReader(more)(`${yaml}retrain: { pause: 3h }\n`, "p.yaml").value.retrain).toMatchObject({
       cooldownMs: 86_400_000,
       pauseMs: 10_800_000,
     });
