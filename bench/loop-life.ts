@@ -1,4 +1,4 @@
-// One simulated life of `bench -- loop`: the real engine answers day by day, labels come late, each evening `retrain` looks and may act.
+// One simulated life of `bench -- loop`: the real engine answers day by day, labels come late, each evening `retrain --auto-promote` looks and acts.
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { loadConfig } from "../src/config.ts";
@@ -7,9 +7,8 @@ import { SentinelError } from "../src/core/errors.ts";
 import { numberAt, type Table } from "../src/core/table.ts";
 import { loadSchema } from "../src/lifecycle/data/schema-file.ts";
 import { init } from "../src/lifecycle/init.ts";
-import { type MonitorResult, monitor } from "../src/lifecycle/monitor.ts";
 import { promote } from "../src/lifecycle/promote.ts";
-import { retrain } from "../src/lifecycle/retrain.ts";
+import { type RetrainResult, retrain } from "../src/lifecycle/retrain.ts";
 import type { DriftName } from "../src/lifecycle/simulate/drift.ts";
 import { train } from "../src/lifecycle/train.ts";
 import { averagePrecision } from "../src/metrics/metrics.ts";
@@ -29,14 +28,14 @@ const HISTORY_DAYS = 70;
 const WARM_DAYS = 7;
 const TREES = 100;
 const FLUSH_ROWS = 500;
+/** Told once while they last. */
+const LASTING: readonly LifeEvent["kind"][] = ["waiting", "hold", "broken-feed"];
 
 export interface Scenario {
   readonly drift: DriftName;
   /** Day of the life. */
   readonly day: number;
   readonly ramp: number;
-  /** Retraining on a broken feed makes it worse: such a life only looks. */
-  readonly acts: boolean;
 }
 
 export interface Life {
@@ -45,12 +44,27 @@ export interface Life {
   readonly daysWatched: number;
   /** Days from the drift to its first alarm; null: not found. */
   readonly detectionDays: number | null;
+  /** Days from the drift to the first candidate that the gate promoted; null: none was. */
+  readonly promotionDays: number | null;
   readonly apBefore: number | null;
   readonly apDuring: number | null;
   readonly apAfterRetrain: number | null;
+  /** Of the life's last two weeks. */
+  readonly apAtEnd: number | null;
   /** The first champion on the rows of `apAfterRetrain`. */
   readonly apFrozen: number | null;
-  readonly events: readonly string[];
+  /** The time-line. */
+  readonly events: readonly LifeEvent[];
+  /** By day, frauds and the average precision of the newest week: who answered, and the first champion. */
+  readonly byDay: readonly { readonly day: number; readonly answered: number | null; readonly frozen: number | null }[];
+  /** Seconds of each training, by its number of learned rows. */
+  readonly trainings: readonly { readonly seconds: number; readonly rows: number }[];
+}
+
+export interface LifeEvent {
+  readonly day: number;
+  readonly kind: "alarm" | "waiting" | "candidate" | "refused" | "hold" | "promotion" | "broken-feed";
+  readonly text: string;
 }
 
 interface Scored {
@@ -94,7 +108,8 @@ export async function live(given: {
 
   const rows: Scored[] = [];
   const waiting: { readonly id: string; readonly at: number }[] = [];
-  const events: string[] = [];
+  const events: LifeEvent[] = [];
+  const trainings: Life["trainings"][number][] = [];
   const state = { alarmed: false, falseAlarms: 0, detected: null as number | null, acted: null as number | null };
   let labelled = 0;
   let day = 0;
@@ -124,51 +139,58 @@ export async function live(given: {
       const fraud = at("tx_fraud") === 1;
       rows.push({ day, score: reply.score ?? Number.NaN, frozen: old, fraud });
       if (fraud) waiting.push({ id: body.transaction_id, at: clock.time + pipeline.labels.delayMs });
-      if (row % FLUSH_ROWS === FLUSH_ROWS - 1) await engine.log.flush();
+      if (row % FLUSH_ROWS === FLUSH_ROWS - 1) await settled();
     }
-    await engine.log.flush();
+    await settled();
     day++;
     if (day >= WARM_DAYS) await evening(day - 1);
   }
   await engine.stop(1000);
   await close();
 
+  /** A day takes a second here: the candidates' threads get the time that they have in life. */
+  async function settled(): Promise<void> {
+    while (engine.shadows.status().some(({ queued }) => queued > 0))
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    engine.shadows.flush();
+    await engine.log.flush();
+  }
+
   /** What an operator's timer does at the end of a day. */
   async function evening(today: number): Promise<void> {
     clock.time = start + (today + 1) * DAY_MS;
-    const acts = scenario?.acts === true && today >= scenario.day;
-    const seen = acts ? await act(today) : await looked();
-    const alarm = seen?.alarm === true;
-    if (alarm && !state.alarmed) events.push(`day ${today}: alarm: ${seen.reasons[0]}`);
-    if (alarm && !state.alarmed && (scenario === null || today < scenario.day)) state.falseAlarms++;
-    if (alarm && scenario !== null && today >= scenario.day) state.detected ??= today - scenario.day;
-    state.alarmed = alarm;
-  }
-
-  /** Champions without traffic of their own yet have nothing to look at. */
-  async function looked(): Promise<MonitorResult | null> {
-    try {
-      return await monitor(ports, { pipeline, path: null, until: null });
-    } catch (error) {
-      if (error instanceof SentinelError && error.code === "lifecycle.not-enough-data") return null;
-      throw error;
+    const result = await round();
+    if (result === null) return;
+    const tell = (kind: LifeEvent["kind"], text: string): void => {
+      // One line while it stays so.
+      if (events.findLast((event) => event.kind !== "alarm")?.kind !== kind || !LASTING.includes(kind))
+        events.push({ day: today, kind, text });
+    };
+    const { outcome, monitor, trained, reason, promotion } = result;
+    if (monitor !== null) {
+      const { alarm } = monitor;
+      if (alarm && !state.alarmed) events.push({ day: today, kind: "alarm", text: monitor.reasons[0] });
+      if (alarm && !state.alarmed && (scenario === null || today < scenario.day)) state.falseAlarms++;
+      if (alarm && scenario !== null && today >= scenario.day) state.detected ??= today - scenario.day;
+      state.alarmed = alarm;
     }
+    if (outcome === "waiting" || outcome === "broken-feed") tell(outcome, reason);
+    if (outcome === "shadowing") tell("hold", reason);
+    if (outcome === "refused") tell("refused", (trained?.verdicts ?? []).flatMap(({ reasons }) => reasons).join("; "));
+    if (outcome === "trained") tell("candidate", `version ${trained?.version?.version}`);
+    if (trained !== null) trainings.push({ seconds: trained.seconds.fit ?? 0, rows: trained.metrics?.rows ?? 0 });
+    if (outcome === "promoted") {
+      tell("promotion", `version ${promotion?.to}`);
+      if (scenario !== null && today >= scenario.day) state.acted ??= today + 1;
+    }
+    await engine.live.poll();
   }
 
-  async function act(today: number): Promise<MonitorResult | null> {
+  /** Null where a new champion has no traffic of its own yet, or too few frauds are labelled. */
+  async function round(): Promise<RetrainResult | null> {
     try {
-      const input = { ...maker, path: pipeline.source, monitorPath: null, workspace: dir };
-      const result = await retrain(ports, input);
-      if (result.outcome === "refused") events.push(`day ${today}: the training gate refused a candidate`);
-      const made = result.trained?.version ?? null;
-      if (made !== null) {
-        // Shadowing and the promotion gate are `bench -- evidence`; here a candidate that passed its training takes over at once.
-        await promote(ports, { pipeline, to: made.version, actor: "bench", forced: "the loop acts", seed });
-        await engine.live.poll();
-        events.push(`day ${today}: candidate ${made.version} trained and promoted`);
-        state.acted = today + 1;
-      }
-      return result.monitor;
+      const input = { ...maker, path: pipeline.source, monitorPath: null, workspace: dir, autoPromote: true };
+      return await retrain(ports, input);
     } catch (error) {
       if (error instanceof SentinelError && error.code === "lifecycle.not-enough-data") return null;
       throw error;
@@ -177,18 +199,23 @@ export async function live(given: {
 
   const driftDay = scenario?.day ?? days;
   const acted = state.acted ?? days;
+  const frozenRows = rows.map((row) => ({ ...row, score: row.frozen }));
   return {
     falseAlarms: state.falseAlarms,
     daysWatched: Math.min(days, driftDay) - WARM_DAYS + 1,
     detectionDays: state.detected,
+    promotionDays: state.acted === null || scenario === null ? null : state.acted - 1 - scenario.day,
     apBefore: precisionOf(rows, { from: 0, to: driftDay }),
     apDuring: precisionOf(rows, { from: driftDay, to: acted }),
     apAfterRetrain: precisionOf(rows, { from: acted, to: days }),
-    apFrozen: precisionOf(
-      rows.map((row) => ({ ...row, score: row.frozen })),
-      { from: acted, to: days },
-    ),
+    apAtEnd: precisionOf(rows, { from: Math.max(driftDay, days - 14), to: days }),
+    apFrozen: precisionOf(frozenRows, { from: acted, to: days }),
     events,
+    byDay: Array.from({ length: days }, (_, at) => {
+      const week = { from: Math.max(0, at - 6), to: at + 1 };
+      return { day: at, answered: precisionOf(rows, week), frozen: precisionOf(frozenRows, week) };
+    }),
+    trainings,
   };
 }
 

@@ -1,26 +1,28 @@
-// Does the loop close, and does it cry wolf? Simulated months with and without drift, the real engine, late labels, monitor every evening.
+// Does the loop close, and does it cry wolf? Simulated months with and without drift, the real engine, late labels, a round of the loop every evening.
+import { writeFileSync } from "node:fs";
 import { SentinelError } from "../src/core/errors.ts";
 import type { Bench, Figures } from "./bench.ts";
 import { type Life, live, type Scenario } from "./loop-life.ts";
+import { type LifePicture, loopPicture } from "./loop-picture.ts";
 
 /** A life without drift, and how long. */
 const CALM_DAYS = 97;
-const LIFE_DAYS = 60;
+const LIFE_DAYS = 85;
 const DRIFT_DAY = 20;
 /** Until a slow rise has its full strength. */
 const RAMP_DAYS = 21;
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  amountInflation: { drift: "amount-inflation", day: DRIFT_DAY, ramp: 1, acts: true },
-  patternShift: { drift: "fraud-pattern", day: DRIFT_DAY, ramp: 1, acts: true },
-  nightShift: { drift: "night-shift", day: DRIFT_DAY, ramp: 1, acts: true },
-  brokenField: { drift: "broken-field", day: DRIFT_DAY, ramp: 1, acts: false },
-  slowRise: { drift: "amount-inflation", day: DRIFT_DAY, ramp: RAMP_DAYS, acts: true },
+  amountInflation: { drift: "amount-inflation", day: DRIFT_DAY, ramp: 1 },
+  patternShift: { drift: "fraud-pattern", day: DRIFT_DAY, ramp: 1 },
+  nightShift: { drift: "night-shift", day: DRIFT_DAY, ramp: 1 },
+  brokenField: { drift: "broken-field", day: DRIFT_DAY, ramp: 1 },
+  slowRise: { drift: "amount-inflation", day: DRIFT_DAY, ramp: RAMP_DAYS },
 };
 const CALM = "calm";
 
 export const bench: Bench = {
-  async run({ seed, repeats, cell, print }) {
+  async run({ seed, repeats, cell, picture, print }) {
     const names = [CALM, ...Object.keys(SCENARIOS)].filter((name) => cell === undefined || cell === name);
     if (names.length === 0) {
       throw new SentinelError("cli.usage", `there is no cell ${JSON.stringify(cell)}`, {
@@ -29,41 +31,40 @@ export const bench: Bench = {
     }
     let alarms = 0;
     let watched = 0;
-    const ap: Record<"apBefore" | "apDuring" | "apAfterRetrain" | "apFrozen", Record<string, number | null>> = {
-      apBefore: {},
-      apDuring: {},
-      apAfterRetrain: {},
-      apFrozen: {},
-    };
-    const detectionDays: Record<string, number | null> = {};
+    const drifted: LifePicture[] = [];
     for (const name of names) {
-      const lives: Life[] = [];
       // Seeds are for false alarms; each drift is lived through once.
       const seeds = name === CALM ? repeats : 1;
       for (let i = 0; i < seeds; i++) {
         const days = name === CALM ? CALM_DAYS : LIFE_DAYS;
         const life = await live({ seed: seed + i, days, scenario: SCENARIOS[name] ?? null });
         print(`${name}, seed ${seed + i}`);
-        for (const event of life.events) print(`  ${event}`);
+        for (const { day, kind, text } of life.events) print(`  day ${day}: ${kind}: ${text}`);
         alarms += life.falseAlarms;
         watched += life.daysWatched;
-        lives.push(life);
+        if (name === CALM) continue;
+        drifted.push({ name, life, driftDay: DRIFT_DAY });
+        const { detectionDays, apBefore, apDuring, apAfterRetrain, apFrozen } = life;
+        print(
+          `  found after ${detectionDays ?? "never"}; average precision before ${shown(apBefore)}, during ${shown(apDuring)}, after ${shown(apAfterRetrain)}, frozen ${shown(apFrozen)}`,
+        );
       }
-      if (name === CALM) continue;
-      detectionDays[name] = lives[0].detectionDays;
-      for (const key of ["apBefore", "apDuring", "apAfterRetrain", "apFrozen"] as const) ap[key][name] = lives[0][key];
-      print(
-        `  found after ${lives[0].detectionDays ?? "never"}; average precision before ${shown(lives[0].apBefore)}, during ${shown(lives[0].apDuring)}, after ${shown(lives[0].apAfterRetrain)}, frozen ${shown(lives[0].apFrozen)}`,
-      );
     }
-    const figures: Figures = {
+    print(`${alarms} false alarms in ${watched} days`);
+    if (picture !== undefined && drifted.length > 0) writeFileSync(picture, loopPicture(drifted));
+    const by = (of: (life: Life) => number | null): Figures =>
+      Object.fromEntries(drifted.map(({ name, life }) => [name, of(life)]));
+    return {
       falseAlarmsPer90Days: (90 * alarms) / watched,
       daysWatched: watched,
-      detectionDays,
-      ...ap,
+      detectionDays: by((life) => life.detectionDays),
+      promotionDays: by((life) => life.promotionDays),
+      apBefore: by((life) => life.apBefore),
+      apDuring: by((life) => life.apDuring),
+      apAfterRetrain: by((life) => life.apAfterRetrain),
+      apAtEnd: by((life) => life.apAtEnd),
+      apFrozen: by((life) => life.apFrozen),
     };
-    print(`${alarms} false alarms in ${watched} days`);
-    return figures;
   },
 };
 

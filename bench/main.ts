@@ -84,7 +84,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   },
   loop: {
     purpose:
-      "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME",
+      "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME; --picture FILE",
     load: async () => (await import("./loop.ts")).bench,
   },
   registry: {

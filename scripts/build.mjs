@@ -5,6 +5,7 @@ import {
   copyFileSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   rmSync,
   statSync,
@@ -42,7 +43,10 @@ function compile() {
 
 /** The compiled kernels stand beside the code that loads them. */
 function copyKernels() {
-  for (const file of KERNELS) copyFileSync(path.join(ROOT, file), path.join(ROOT, "dist", file));
+  for (const file of KERNELS) {
+    mkdirSync(path.dirname(path.join(ROOT, "dist", file)), { recursive: true });
+    copyFileSync(path.join(ROOT, file), path.join(ROOT, "dist", file));
+  }
 }
 
 /** The stamp is written last, so a half-finished build is never fresh. Folders count too: a deleted file changes its folder. */

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import pc from "picocolors";
 import { embeddedEnvironment, loadConfig } from "../config.ts";
+import { DAY_MS } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
 import { movesOf } from "../core/journal.ts";
 import type { Table } from "../core/table.ts";
@@ -14,7 +15,7 @@ import { readHistory } from "../lifecycle/data/history.ts";
 import { init } from "../lifecycle/init.ts";
 import { promote } from "../lifecycle/promote.ts";
 import { replay } from "../lifecycle/replay.ts";
-import { retrain } from "../lifecycle/retrain.ts";
+import { type RetrainResult, retrain } from "../lifecycle/retrain.ts";
 import { INTEGER_COLUMNS, parseDrift, simulateDays } from "../lifecycle/simulate.ts";
 import { type TrainResult, train } from "../lifecycle/train.ts";
 import { validate } from "../lifecycle/validate.ts";
@@ -31,10 +32,21 @@ import { postJson } from "./post.ts";
 import { showTraining } from "./train.ts";
 import type { Verb, VerbContext } from "./verb.ts";
 
-/** The simulated world: 90 days, the last two weeks of them with drift. */
-const WORLD = { customers: 3000, terminals: 6000, days: 90, seed: 7 } as const;
+/**
+ * The simulated world. Days of history; then live days until the drift, under it until the alarm has labels to learn from, with the new
+ * candidate in shadow, and with it as champion.
+ */
 const HISTORY_DAYS = 60;
-const DRIFT_DAY = 76;
+const DRIFT_DAY = HISTORY_DAYS + 16;
+const ALARM_DAYS = 14;
+const SHADOW_DAYS = 12;
+const RECOVERED_DAYS = 5;
+const WORLD = {
+  customers: 2000,
+  terminals: 4000,
+  days: DRIFT_DAY + ALARM_DAYS + SHADOW_DAYS + RECOVERED_DAYS,
+  seed: 7,
+} as const;
 const DRIFT = [`night-shift@${DRIFT_DAY}`, `fraud-pattern@${DRIFT_DAY}`];
 const PORT = 8000;
 const MARKER = ".sentinel-demo";
@@ -44,19 +56,21 @@ export const verb: Verb = {
     ["--once", "end after the tour instead of leaving the server running"],
     ["--port <n>", `port of the server (default ${PORT}; with --once a free one)`],
     ["--dir <dir>", "folder of the demo's workspace, made anew (default .cache/demo)"],
+    ["--date <day>", "the day on which the simulated ones end, YYYY-MM-DD (default today, UTC)"],
   ],
   async run(context, { options }) {
     const once = options.once === true;
     const port = integerOption(options, "port", { low: 0, high: 65_535, fallback: once ? 0 : PORT });
     const workspace = path.resolve(textOption(options, "dir") ?? path.join(context.config.workspace, ".cache", "demo"));
-    const tour = openTour(context, workspace);
+    const tour = openTour(context, { workspace, day: textOption(options, "date") });
     let server: DemoServer | undefined;
     try {
       const live = await beginnings(tour);
       server = await startServer({ workspace, port, main: process.argv[1] });
       await candidateInShadow(tour, { server, live });
       await promotion(tour);
-      await drifting(tour, { server, live });
+      const before = await drifting(tour, { server, live });
+      await recovering(tour, { server, live, before });
       await lookingBack(tour);
       tour.say("");
       tour.say(pc.bold(`done in ${tour.seconds().toFixed(0)} s`));
@@ -75,6 +89,8 @@ interface Tour {
   readonly ports: Ports;
   readonly workspace: string;
   readonly pipeline: Pipeline;
+  /** Midnight UTC after the last simulated day, which is the first of today: a visitor's own payment comes after all of them. */
+  readonly end: number;
   readonly chapters: { readonly title: string; readonly atSeconds: number }[];
   chapter(title: string, why: string): void;
   say(text: string): void;
@@ -88,19 +104,38 @@ interface LiveWorld {
   readonly pending: PendingLabels;
 }
 
-function openTour(context: VerbContext, workspace: string): Tour {
-  clearFor(workspace);
-  init({ dir: workspace, packageRoot: packageRoot() });
-  writeFileSync(
-    path.join(workspace, MARKER),
-    "made by `sentinel demo`, which removes this folder when it runs again\n",
-  );
+/** Midnight of the day, or of today. Errors: cli.usage. */
+function endOf(day: string | undefined, now: number): number {
+  const today = Math.floor(now / DAY_MS) * DAY_MS;
+  if (day === undefined) return today;
+  const end = /^\d{4}-\d\d-\d\d$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+  if (!Number.isNaN(end) && dayOf(end) === day && end <= today) return end;
+  throw new SentinelError("cli.usage", `--date: ${day} is no day up to today`, {
+    hint: `give a day as YYYY-MM-DD, ${dayOf(today)} at the latest: the server refuses transactions that are ahead of its clock`,
+  });
+}
+
+function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
+}
+
+function openTour(
+  context: VerbContext,
+  { workspace, day }: { readonly workspace: string; readonly day: string | undefined },
+): Tour {
   const { output } = context;
   const opened = openPorts(loadConfig({ workspace, environment: embeddedEnvironment() }), {
     report: output,
     pipeline: "card",
   });
   const { clock } = opened.ports;
+  const end = endOf(day, clock.now());
+  clearFor(workspace);
+  init({ dir: workspace, packageRoot: packageRoot() });
+  writeFileSync(
+    path.join(workspace, MARKER),
+    "made by `sentinel demo`, which removes this folder when it runs again\n",
+  );
   const started = clock.elapsed();
   const seconds = (): number => Math.round((clock.elapsed() - started) / 100) / 10;
   const chapters: Tour["chapters"] = [];
@@ -108,6 +143,7 @@ function openTour(context: VerbContext, workspace: string): Tour {
     context,
     ports: opened.ports,
     workspace,
+    end,
     pipeline: loadPipeline(workspace, "card"),
     chapters,
     seconds,
@@ -141,7 +177,8 @@ async function beginnings(tour: Tour): Promise<LiveWorld> {
     "simulate",
     `${WORLD.days} days of card payments with three kinds of fraud; the first ${HISTORY_DAYS} are history, the rest will come in live`,
   );
-  const days = simulateDays({ ...WORLD, drift: DRIFT.map(parseDrift) })[Symbol.iterator]();
+  const start = dayOf(tour.end - WORLD.days * DAY_MS);
+  const days = simulateDays({ ...WORLD, start, drift: DRIFT.map(parseDrift) })[Symbol.iterator]();
   const { rows } = await (await ports.dataset()).write(pipeline.source, take(days, HISTORY_DAYS), {
     integers: INTEGER_COLUMNS,
   });
@@ -221,31 +258,66 @@ async function promotion(tour: Tour): Promise<void> {
     tour.say(`  ${report.verdict === "pass" ? pc.green("✔") : pc.red("✘")} ${reason}`);
 }
 
-/** The world moves; the alarm goes off; a candidate is trained. */
-async function drifting(tour: Tour, given: { readonly server: DemoServer; readonly live: LiveWorld }): Promise<void> {
+/** The world moves; the alarm goes off; a candidate is trained. Gives the average precision of the answers under the drift. */
+async function drifting(tour: Tour, given: { readonly server: DemoServer; readonly live: LiveWorld }): Promise<number> {
   tour.chapter(
     "the world moves",
     `from day ${DRIFT_DAY} on payments move into the night, and thieves test cards with small amounts`,
   );
   await untilServing(tour, given.server, "", "champion");
-  tell(tour, await send(tour, given, WORLD.days - DRIFT_DAY));
+  const traffic = await send(tour, given, ALARM_DAYS);
+  tell(tour, traffic);
   tour.chapter(
     "monitor and retrain",
     "drift against the champion's own reference; an alarm trains a candidate, never a champion",
   );
-  const result = await retrain(tour.ports, {
+  const result = await loop(tour);
+  tour.say(`  retrain: ${result.outcome}: ${result.reason}`);
+  if (result.trained !== null) showVerdicts(tour, result.trained);
+  return traffic.averagePrecision;
+}
+
+/** The candidate shadows, the gate says PROMOTE, and the answers are good again. */
+async function recovering(
+  tour: Tour,
+  given: { readonly server: DemoServer; readonly live: LiveWorld; readonly before: number },
+): Promise<void> {
+  tour.chapter(
+    "the loop goes on",
+    "the new candidate shadows for some days; then `retrain --auto-promote` asks the promotion gate about it",
+  );
+  await untilServing(tour, given.server, "");
+  const shadowed = await send(tour, given, SHADOW_DAYS);
+  tell(tour, shadowed);
+  await (await tour.ports.log()).flush();
+  const result = await loop(tour);
+  if (result.promotion !== null) tour.context.output.verdict(short(result.promotion.verdict));
+  tour.say(`  retrain --auto-promote: ${result.outcome}`);
+  if (result.outcome !== "promoted") return;
+  await untilServing(tour, given.server, "", "champion");
+  const after = await send(tour, given, RECOVERED_DAYS);
+  tell(tour, after);
+  const shown = (value: number): string => value.toFixed(3);
+  tour.say(
+    `  average precision of the answers: ${shown(given.before)} after the world had moved, ${shown(shadowed.averagePrecision)} while the candidate shadowed, ${shown(after.averagePrecision)} with it as champion`,
+  );
+}
+
+/** One round of the loop, as a timer runs it. */
+function loop(tour: Tour): Promise<RetrainResult> {
+  const { config, packageVersion, output } = tour.context;
+  return retrain(tour.ports, {
     pipeline: tour.pipeline,
     path: tour.pipeline.source,
     monitorPath: null,
     workspace: tour.workspace,
-    actor: tour.context.config.actor,
-    packageVersion: tour.context.packageVersion,
-    threads: tour.context.config.threads,
+    actor: config.actor,
+    packageVersion,
+    threads: config.threads,
     forced: null,
-    onMonitor: (seen) => showMonitor(tour.context.output, seen),
+    autoPromote: true,
+    onMonitor: (seen) => showMonitor(output, seen),
   });
-  tour.say(`  retrain: ${result.outcome}`);
-  if (result.trained !== null) showVerdicts(tour, result.trained);
 }
 
 /** Who was champion, when and why. */
@@ -307,7 +379,13 @@ async function promoteCandidate(tour: Tour): Promise<void> {
 }
 
 async function onePayment(tour: Tour, server: DemoServer): Promise<void> {
-  const body = { id: "demo-1", amount: 950, user_id: 7, merchant_id: 42, time: Date.UTC(2018, 4, 30) };
+  const body = {
+    id: "demo-1",
+    amount: 950,
+    user_id: 7,
+    merchant_id: 42,
+    time: tour.end - (WORLD.days - HISTORY_DAYS) * DAY_MS,
+  };
   const response = await fetch(`${server.url}/predict`, {
     method: "POST",
     headers: { "content-type": "application/json" },

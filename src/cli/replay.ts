@@ -22,11 +22,22 @@ export const verb: Verb = {
     );
     for (const [reason, count] of Object.entries(report.skipped))
       if (count > 0) output.line(`  ${count} not compared: ${reason}`);
-    const { draws } = report;
+    const { draws, thresholds } = report;
     if (draws.compared > 0) output.line(`  ${draws.compared} draws of what is let through by chance made again`);
     if (draws.byOtherRules > 0) {
       output.line(
         `  ${draws.byOtherRules} draws not made again: the pipeline had other rules then (decisions.explore)`,
+      );
+    }
+    if (thresholds.compared > 0) output.line(`  ${thresholds.compared} review thresholds computed again`);
+    if (thresholds.byOtherRules > 0) {
+      output.line(
+        `  ${thresholds.byOtherRules} review thresholds not computed again: the pipeline had other settings then (decisions.adapt)`,
+      );
+    }
+    if (thresholds.unknown > 0) {
+      output.line(
+        `  ${thresholds.unknown} review thresholds not computed again: the log forgot the scores they follow (log.retention)`,
       );
     }
     for (const reason of report.reasons) output.line(`  ${report.verdict === "pass" ? "✔" : "✘"} ${visible(reason)}`);

@@ -18,7 +18,9 @@ export const verb: Verb = {
   options: [
     ["--data <file>", "the table that the log's transactions are added to (default: the pipeline's source)"],
     ["--monitor-data <file>", "look for the alarm in this table instead of the log"],
-    ["--force", "train without an alarm and within the cooldown"],
+    ["--continue", "add trees to the champion on the days it has not learned, instead of training in full"],
+    ["--auto-promote", "ask the promotion gate about the candidate first, and promote it on PROMOTE"],
+    ["--force", "train without an alarm and without waiting for anything"],
     ["--reason <text>", "why, for the run (with --force)"],
     ["--watch", "look again every --interval instead of once"],
     ["--interval <duration>", "with --watch (default 1h)"],
@@ -61,10 +63,14 @@ async function once(context: VerbContext, options: VerbOptions): Promise<VerbRes
     packageVersion: context.packageVersion,
     threads: config.threads,
     forced: forceReason(options),
+    continued: options.continue === true,
+    autoPromote: options.autoPromote === true,
     onMonitor: (seen) => showMonitor(output, seen),
   });
+  if (result.promotion !== null) output.verdict(result.promotion.verdict);
   output.heading(`retrain: ${result.outcome}`);
   output.line(`  ${visible(result.reason)}`);
+  if (result.outcome === "promoted") output.line(`  version ${result.promotion?.to} is champion`);
   if (result.trained !== null) {
     for (const verdict of result.trained.verdicts) output.verdict(verdict);
     showTraining(output, result.trained);

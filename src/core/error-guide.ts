@@ -121,6 +121,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A label has no clear value, or is known before its transaction happened",
     todo: "Send 1 or 0 (true or false), and the time at which the label became known, or leave the time out.",
   },
+  "lifecycle.cannot-continue": {
+    meaning: "The champion is no model that trees can be added to: it reads other features, or was not trained here",
+    todo: "Train in full: `sentinel retrain` without `--continue`.",
+  },
   "lifecycle.columns-unknown": {
     meaning: "The columns of an imported model cannot be matched with the pipeline's features",
     todo: "Name the features as the model does, or give the order of its columns; see [importing models](import.md).",

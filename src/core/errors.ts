@@ -59,6 +59,7 @@ export const ERROR_KINDS = {
   "features.spec-missing": MISSING,
   "features.limit": TOO_LARGE,
   "labels.invalid": INPUT,
+  "lifecycle.cannot-continue": INPUT,
   "lifecycle.columns-unknown": INPUT,
   "lifecycle.locked": CONFLICT,
   "lifecycle.no-champion": MISSING,

@@ -19,6 +19,15 @@ export interface FeedFault {
 /** A feature stuck at one value is a fault only if chance does not explain it; fewer rows than this never do. */
 const STUCK_ROWS_MIN = 20;
 
+/**
+ * A value that nearly all rows have anyway says little when it is all there is: when frauds of a kind end, what counts them is 0 from then on,
+ * and no source is broken.
+ */
+const STUCK_COMMONEST_MAX = 0.9;
+
+/** What most rows lack anyway, like the days since a fraud, they may lack more often without a fault: that is drift. */
+const MISSING_BEFORE_MAX = 0.5;
+
 /** A fault may wake a person at night, so it must be ten times surer than drift. */
 const FEED_ALPHA_SHARE = 0.1;
 
@@ -31,6 +40,8 @@ export function feedFaults(
     readonly pValues: readonly number[];
     /** Share of repeated rows in the reference; null: unknown. */
     readonly duplicates: number | null;
+    /** Whether there are rows of the whole window: in a part of it, a weekend, say, some values do not change by nature. */
+    readonly whole: boolean;
   },
   policy: DriftPolicy,
 ): FeedFault[] {
@@ -44,7 +55,7 @@ export function feedFaults(
     return (
       (fault ??
         infiniteFault(feature, column) ??
-        stuckFault(feature, column, policy) ??
+        (window.whole ? stuckFault(feature, column, policy) : null) ??
         (certain ? changedUnit(feature, column) : null)) ||
       []
     );
@@ -63,7 +74,7 @@ function missingFault(
   const now = missing / rows;
   const pValue = shareTest({ events: feature.missing, rows: referenceRows }, { events: missing, rows }, policy);
   const certain = pValue * use.features < policy.falseDiscoveryRate * FEED_ALPHA_SHARE;
-  if (now - before < policy.missingRiseMin || !certain) return null;
+  if (before > MISSING_BEFORE_MAX || now - before < policy.missingRiseMin || !certain) return null;
   return {
     feature: feature.name,
     fault: "missing",
@@ -85,6 +96,7 @@ function stuckFault(feature: FeatureReference, column: ColumnTally, policy: Drif
   if (present < STUCK_ROWS_MIN || feature.counts.length < 2 || column.least !== column.greatest) return null;
   const known = feature.counts.reduce((sum, count) => sum + count, 0);
   const commonest = Math.max(...feature.counts) / known;
+  if (commonest > STUCK_COMMONEST_MAX) return null;
   if (commonest ** (present / policy.designEffect) > policy.falseDiscoveryRate * FEED_ALPHA_SHARE) return null;
   const words = `broken feed: ${feature.name} is ${column.least} in all ${present} rows`;
   return { feature: feature.name, fault: "stuck", reference: commonest, window: 1, words };

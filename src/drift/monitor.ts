@@ -6,7 +6,7 @@ import { coarse, type Grids } from "./grid.ts";
 import { columnStretches, lastingOf, type Stretch, showing } from "./lasting.ts";
 import { benjaminiHochberg, benjaminiYekutieli } from "./limits.ts";
 import { DRIFT_POLICY, type DriftPolicy } from "./policy.ts";
-import type { FeatureReference, Reference } from "./reference.ts";
+import { type FeatureReference, type Reference, scoredRows } from "./reference.ts";
 import { type ColumnSwing, type DesignEffects, designEffectOf, type Swing } from "./swing.ts";
 import { columnOf, type Sample, sumOf, type Tally } from "./tally.ts";
 
@@ -90,7 +90,8 @@ export function driftReport(input: {
   const { rows } = total;
   const enough = rows >= policy.rowsMin;
   const pValues = features.map(({ pValue }) => pValue);
-  const feed = { tally: total, grids: window.grids, pValues, duplicates: swing?.duplicates ?? null };
+  const whole = window.stretches.every(({ tally }) => tally.rows > 0);
+  const feed = { tally: total, grids: window.grids, pValues, duplicates: swing?.duplicates ?? null, whole };
   const faults = rows >= FEED_ROWS_MIN ? feedFaults(reference, feed, policy) : [];
   const broken = new Set(faults.map((fault) => fault.feature));
   const sound = [score, ...byMovement(features)].filter((feature) => !broken.has(feature.name));
@@ -143,7 +144,9 @@ function movements(
   const swings = swing === null ? [] : [...swing.features, swing.score];
   const effectsOf = (column: ColumnSwing | undefined, ms: number, rows: number): DesignEffects => {
     const measured = swing === null || column === undefined ? null : { hours: swing.hours, column };
-    const { bins, ordered } = designEffectOf(measured, { ms, rows, referenceRows: reference.rows });
+    const isFeature = column !== undefined && swing?.features.includes(column) === true;
+    const referenceRows = isFeature ? reference.rows : scoredRows(reference);
+    const { bins, ordered } = designEffectOf(measured, { ms, rows, referenceRows });
     return { bins: Math.max(policy.designEffect, bins), ordered: Math.max(policy.designEffect, ordered) };
   };
   const compared = columns.map((feature, i) =>
@@ -187,10 +190,11 @@ function excessOf(
 
 function compareAlertRate({ reference, total, policy }: Given, designEffect: number): AlertRateDrift {
   const { rows, alerts } = total;
-  const before = reference.alerts / reference.rows;
+  const referenceRows = scoredRows(reference);
+  const before = reference.alerts / referenceRows;
   const now = alerts / rows;
   const pValue = shareTest(
-    { events: reference.alerts, rows: reference.rows },
+    { events: reference.alerts, rows: referenceRows },
     { events: alerts, rows },
     { designEffect },
   );
@@ -200,7 +204,7 @@ function compareAlertRate({ reference, total, policy }: Given, designEffect: num
 
 /** Alerts are rare: a stretch shows half of the change that counts, in the same direction, or has too few rows to say. */
 function alertsLast({ reference, window, total, policy }: Given): boolean {
-  const before = reference.alerts / reference.rows;
+  const before = reference.alerts / scoredRows(reference);
   const direction = Math.sign(total.alerts / total.rows - before);
   const shows = window.stretches.map(({ tally }) =>
     tally.rows < policy.rowsMin
@@ -268,7 +272,7 @@ function scoreShares({ reference, window, total }: Given): DriftReport["scores"]
   const now = coarse(score, window.grids.columns[column], columnOf(total, window.grids, column).bins);
   return {
     edges: score.edges,
-    reference: score.counts.map((count) => count / reference.rows),
+    reference: score.counts.map((count) => count / scoredRows(reference)),
     window: now.map((count) => (total.rows === 0 ? 0 : count / total.rows)),
   };
 }

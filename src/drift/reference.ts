@@ -36,6 +36,13 @@ export interface Reference {
   readonly score: NumberReference;
   /** Rows that were alerted on (review or block). */
   readonly alerts: number;
+  /** Rows that `score` and `alerts` are of, where they are others than those of the features. */
+  readonly scoredRows?: number;
+}
+
+/** How many rows `score` and `alerts` are of. */
+export function scoredRows({ rows, scoredRows: own = rows }: Pick<Reference, "rows" | "scoredRows">): number {
+  return own;
 }
 
 /** The customary deciles; more bins see less in small windows. */
@@ -52,6 +59,8 @@ export function buildReference(input: {
   readonly columns: readonly Values[];
   readonly scores: Values;
   readonly alerts: number;
+  /** Other rows' scores, which the reference's score and alerts are of. */
+  readonly scored?: Values;
   readonly categories?: readonly string[];
   readonly bins?: number;
 }): Reference {
@@ -67,8 +76,9 @@ export function buildReference(input: {
     format: 1,
     rows: scores.length,
     features,
-    score: numberReference("score", scores, bins),
+    score: numberReference("score", input.scored ?? scores, bins),
     alerts: input.alerts,
+    ...(input.scored === undefined ? {} : { scoredRows: input.scored.length }),
   };
 }
 

@@ -60,6 +60,15 @@ export interface PromotionEvidence {
   /** From elsewhere (logic gate, feature parity); one that failed means REJECT. */
   readonly checks?: readonly Check[];
   readonly policy?: Partial<PromotionPolicy>;
+  readonly budget?: AlertBudget | null;
+}
+
+/** What analysts can look at, where the thresholds aim at that. */
+export interface AlertBudget {
+  /** Share of the traffic: a candidate within it costs nobody more than was agreed, however few alerts the champion gives. */
+  readonly share: number;
+  /** Whether whoever answers keeps to it by itself (`decisions.adapt`): then what a candidate flags in shadow says nothing. */
+  readonly kept: boolean;
 }
 
 /** Everything the verdict is given by, for the journal: what a pipeline says, over what is the same for all. */
@@ -128,7 +137,7 @@ function findingsOf(input: PromotionEvidence): Finding[] {
     ...maturityFindings(report, policy),
     blockedFinding(report, policy),
     primaryFinding(report, policy),
-    alertRateFinding(report, policy),
+    input.budget?.kept === true ? budgetFinding(report) : alertRateFinding(report, policy, input.budget?.share ?? 0),
     recallFinding(report, policy),
     brierFinding(report, policy),
     latencyFinding(report, policy),
@@ -265,12 +274,26 @@ function primaryEstimate(interval: PairedInterval, report: ShadowReport, policy:
   });
 }
 
-function alertRateFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
+function budgetFinding({ alertRate }: ShadowReport): Finding {
+  const observed =
+    alertRate === null ? "no pairs" : `${percent(alertRate.observedA)} → ${percent(alertRate.observedB)}`;
+  return finding("yes", "alert rate", {
+    observed: `${observed}, kept to the budget once it answers`,
+    required: "kept to the budget (decisions.adapt)",
+  });
+}
+
+/**
+ * After a shift of the frauds a champion that misses them gives few alerts, and a better candidate many more: that is no harm while analysts
+ * have the time that was agreed.
+ */
+function alertRateFinding(report: ShadowReport, policy: PromotionPolicy, budget: number): Finding {
   const name = "alert rate";
-  const required = `at most ${percent(policy.alertRateRiseMax)} above the champion's, ${percent(policy.alertRateFallMax)} below`;
+  const agreed = budget > 0 ? `, or above the review budget of ${percent(budget)}` : "";
+  const required = `at most ${percent(policy.alertRateRiseMax)} above the champion's${agreed}; ${percent(policy.alertRateFallMax)} below`;
   const rate = report.alertRate;
   if (rate === null) return finding("unsure", name, { observed: "no pairs", required });
-  const rise = policy.alertRateRiseMax * rate.observedA;
+  const rise = (1 + policy.alertRateRiseMax) * Math.max(rate.observedA, budget) - rate.observedA;
   const fall = -policy.alertRateFallMax * rate.observedA;
   const observed = `${percent(rate.observedA)} → ${percent(rate.observedB)}`;
   const inside = rate.difference <= rise && rate.difference >= fall;

@@ -2,6 +2,7 @@
 import { type Check, type Verdict, verdictOf } from "../core/verdict.ts";
 import type { Metric } from "../metrics/metric.ts";
 import { AVERAGE_PRECISION, recallWithinBudget } from "../metrics/ranked.ts";
+import { budgetThreshold, rank } from "../metrics/ranking.ts";
 import { alertsAt, F1 } from "../metrics/summed.ts";
 import { DECISIONS } from "../pipeline/decisions.ts";
 import { PROMOTION, TRAINING } from "../pipeline/gates.ts";
@@ -48,13 +49,21 @@ export interface TrainingGate {
   }[];
 }
 
-/** Every row comes later than what the candidate learned from. Throws `evidence.input-invalid`. */
+/** Every row comes later than what the candidate learned from, and those of `unlearned` than what the champion did. Throws `evidence.input-invalid`. */
 export function trainingGate(input: {
   readonly y: Uint8Array;
   readonly card: Int32Array;
   readonly amount: Float64Array;
   readonly candidate: ScoredModel;
   readonly champion: ScoredModel | null;
+  /** The rows that the champion has not learned, where it has learned some; absent: all of them. */
+  readonly unlearned?: Int32Array;
+  /**
+   * What follows where the rows do not tell whether the candidate is worse than an opponent: "refuse" (default), or "shadow", where it is compared
+   * again before anything is decided; then only what is surely worse, and by more than the margin, is refused. So it is after a shift of the
+   * world, of which the judged days know more than those that were learned.
+   */
+  readonly undecided?: "refuse" | "shadow";
   /** Share of the rows that the candidate's own thresholds flag; absent where it has none yet. */
   readonly alertRate?: number;
   /** Rows from days that the champion learned from: they flatter it (default 0). */
@@ -63,8 +72,8 @@ export function trainingGate(input: {
   readonly policy?: Partial<TrainingPolicy>;
 }): TrainingGate {
   const policy = { ...TRAINING_POLICY, ...input.policy };
-  const { y, card, candidate, champion } = input;
-  const frauds = y.reduce((sum, label) => sum + label, 0);
+  const { y, candidate, champion } = input;
+  const frauds = fraudsIn(y);
   const enough: Check = {
     name: "test frauds",
     passed: frauds >= policy.fraudsMin,
@@ -73,20 +82,23 @@ export function trainingGate(input: {
     reason: `test frauds: ${frauds}, at least ${policy.fraudsMin} are needed to compare; test on a longer period`,
   };
   if (frauds === 0) return { verdict: verdictOf("training", [enough]), comparisons: [] };
-  const compare = (opponent: ScoredModel, metric: Metric): PairedInterval =>
-    pairedBootstrap({
-      ...policy,
-      y,
-      card,
-      a: opponent.scores,
-      b: candidate.scores,
-      alerts: {
-        a: alertsAt(opponent.scores, opponent.threshold),
-        b: alertsAt(candidate.scores, candidate.threshold),
-      },
-      metric,
-      seed: input.seed,
-    });
+  const comparing =
+    (rows: Pick<typeof input, "y" | "card">, of: ScoredModel) =>
+    (opponent: ScoredModel, metric: Metric): PairedInterval =>
+      pairedBootstrap({
+        ...policy,
+        y: rows.y,
+        card: rows.card,
+        a: opponent.scores,
+        b: of.scores,
+        alerts: {
+          a: alertsAt(opponent.scores, opponent.threshold),
+          b: alertsAt(of.scores, of.threshold),
+        },
+        metric,
+        seed: input.seed,
+      });
+  const compare = comparing(input, candidate);
   const baselines = [
     { against: "prevalence" as const, scores: new Float64Array(y.length) },
     // Alerting on the highest amounts needs no model.
@@ -97,10 +109,15 @@ export function trainingGate(input: {
     margin: 0,
     interval: compare({ scores, threshold: Number.POSITIVE_INFINITY }, AVERAGE_PRECISION),
   }));
-  const rival = champion === null ? [] : championComparisons(champion, { policy, compare });
+  const fair = champion === null ? null : unlearnedBy(champion, input);
+  const comparable = fair !== null && fraudsIn(fair.y) >= policy.fraudsMin;
+  const rival = comparable
+    ? championComparisons(fair.champion, { policy, compare: comparing(fair, fair.candidate) })
+    : [];
   const all = [...trivial, ...rival];
-  const checks = [enough, ...all.map(checkOf)];
-  if (champion === null) checks.push(noChampion());
+  const checks = [enough, ...all.map((one) => checkOf(one, input.undecided ?? "refuse"))];
+  if (fair === null) checks.push(noChampion());
+  else if (!comparable) checks.push(nothingUnlearned(fraudsIn(fair.y), policy));
   if (champion !== null && (input.championSeen ?? 0) > 0) checks.push(championSaw(input.championSeen!, y.length));
   if (input.alertRate === 0) checks.push(noAlerts());
   return {
@@ -143,19 +160,58 @@ function championComparisons(
   ];
 }
 
-function checkOf({ against, margin, interval }: Comparison): Check {
-  const { metric, observedA, observedB, low, high, level } = interval;
+function checkOf({ against, margin, interval }: Comparison, undecided: "refuse" | "shadow"): Check {
+  const { metric, observedA, observedB, difference, low, high, level } = interval;
   const observed = `${text(observedB)} against ${text(observedA)}, difference ${text(low)} to ${text(high)} (${text(level * 100)} %)`;
-  const required = `lower bound over ${text(0 - margin)}`;
-  const verb = against === "champion" ? "may be worse than the champion" : "does not clearly beat";
-  const opponent = against === "prevalence" ? " guessing" : against === "amount" ? " ranking by amount" : "";
-  return {
-    name: `${metric} against ${against}`,
-    passed: low > -margin,
-    observed,
-    required,
-    reason: `${metric}: the candidate ${verb}${opponent}: ${observed}, required ${required}`,
+  const opponent =
+    against === "champion" ? "the champion" : against === "prevalence" ? "guessing" : "ranking by amount";
+  const check = (passed: boolean, required: string, verb: string): Check => {
+    const reason = `${metric}: the candidate ${verb} ${opponent}: ${observed}, required ${required}`;
+    return { name: `${metric} against ${against}`, passed, observed, required, reason };
   };
+  if (undecided === "shadow") {
+    const required = `not surely worse by more than ${text(margin)}: the shadow compares again`;
+    return check(difference >= -margin || high >= 0, required, "is worse than");
+  }
+  const verb = against === "champion" ? "may be worse than" : "does not clearly beat";
+  return check(low > -margin, `lower bound over ${text(0 - margin)}`, verb);
+}
+
+/** What both models are compared on: the rows that neither has learned, at thresholds of these rows' own budget. */
+function unlearnedBy(
+  champion: ScoredModel,
+  { y, card, candidate, unlearned, policy }: Parameters<typeof trainingGate>[0],
+): Pick<Parameters<typeof trainingGate>[0], "y" | "card" | "candidate"> & { readonly champion: ScoredModel } {
+  if (unlearned === undefined) return { y, card, candidate, champion };
+  const share = policy?.reviewShare ?? TRAINING_POLICY.reviewShare;
+  const own = Uint8Array.from(unlearned, (row) => y[row]);
+  const reduced = ({ scores }: ScoredModel): ScoredModel => {
+    const part = Float64Array.from(unlearned, (row) => scores[row]);
+    const ranking = rank(Float32Array.from(part), own);
+    const threshold =
+      part.length === 0 ? Number.POSITIVE_INFINITY : budgetThreshold(ranking, Math.max(share, 1 / part.length));
+    return { scores: part, threshold };
+  };
+  return {
+    y: own,
+    card: Int32Array.from(unlearned, (row) => card[row]),
+    candidate: reduced(candidate),
+    champion: reduced(champion),
+  };
+}
+
+/** The shadow compares the two on days that neither knows. */
+function nothingUnlearned(frauds: number, { fraudsMin }: TrainingPolicy): Check {
+  return {
+    name: "champion",
+    passed: true,
+    observed: `it has learned newer days than the judged model, but for ${frauds} frauds: the shadow compares the two`,
+    required: `at least ${fraudsMin} frauds to compare on`,
+  };
+}
+
+function fraudsIn(y: Uint8Array): number {
+  return y.reduce((sum, label) => sum + label, 0);
 }
 
 /** No hindrance: whoever beats a champion on rows that it has seen is better still. */

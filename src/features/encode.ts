@@ -13,12 +13,20 @@ export type FeatureArrival =
     }
   | { readonly kind: "label"; readonly transaction: Transaction; readonly fraud: boolean; readonly knownAt: number };
 
-/** The vector of `tx` as of its event time (plan.width long, NaN where missing); changes nothing. */
+/** Vectors made at once: memory of its own for each would cost a sixth of the whole step. One that is kept keeps so many. */
+const SLAB_VECTORS = 32;
+let slab = new Float32Array(0);
+let slabUsed = 0;
+
+/**
+ * The vector of `tx` as of its event time (plan.width long, NaN where missing); changes nothing. The vector is the caller's, its `buffer`
+ * is shared with other vectors: mind `byteOffset`.
+ */
 export function encode(
   state: FeatureState,
   plan: FeaturePlan,
   tx: Transaction,
-  out: Float32Array = new Float32Array(plan.width),
+  out: Float32Array = newVector(plan.width),
 ): Float32Array {
   state.read(plan, tx, out);
   return out;
@@ -32,7 +40,7 @@ export function encodeUnrounded(
   out: Float32Array,
 ): Float64Array {
   state.read(plan, tx, out);
-  return state.bind(plan).values;
+  return state.unrounded(plan);
 }
 
 /** Learns one arrival; gives what became of a transaction. One that was learned recently is not learned again. */
@@ -50,4 +58,14 @@ export function encodeAndLearn(
 ): { readonly vector: Float32Array; readonly learned: Learned } {
   const vector = encode(state, plan, tx);
   return { vector, learned: state.learn(tx) };
+}
+
+function newVector(width: number): Float32Array {
+  if (slabUsed + width > slab.length) {
+    slab = new Float32Array(SLAB_VECTORS * width);
+    slabUsed = 0;
+  }
+  const vector = new Float32Array(slab.buffer, slabUsed * Float32Array.BYTES_PER_ELEMENT, width);
+  slabUsed += width;
+  return vector;
 }

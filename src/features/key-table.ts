@@ -3,7 +3,7 @@ import { heapBytes } from "./heap-bytes.ts";
 import { LabelLists } from "./labels.ts";
 import type { StateLimits } from "./limits.ts";
 import type { SeriesNeed } from "./plan.ts";
-import { firstAfter, Timelines } from "./timelines.ts";
+import { firstAfter, RunPlace, Timelines } from "./timelines.ts";
 
 /** The transaction has no value in a key column: every feature of the key is missing. */
 export const SLOT_MISSING = -2;
@@ -26,6 +26,8 @@ export class KeyTable {
   readonly genuine = new LabelLists();
   /** Changes whenever slots are given back: slots held outside are void then. */
   epoch = 0;
+  /** Grows whenever a key comes or goes: what was looked up before may be another slot now. */
+  changes = 0;
   /** Keys given up early because of keysMax. */
   evicted = 0;
   private readonly limits: StateLimits;
@@ -36,6 +38,8 @@ export class KeyTable {
   private newest = new Float64Array(64);
   private freeSlots: number[] = [];
   private sweepAt: number;
+  /** Reused, so that learning allocates nothing. */
+  private readonly place = new RunPlace();
 
   constructor(need: SeriesNeed, limits: StateLimits) {
     this.need = need;
@@ -84,6 +88,7 @@ export class KeyTable {
       this.newest = grown;
     }
     this.slots.set(text, slot);
+    this.changes++;
     this.textLength += text.length;
     this.newest[slot] = time;
     return slot;
@@ -97,7 +102,7 @@ export class KeyTable {
     const { time, values } = event;
     if (time > this.newest[slot]) this.newest[slot] = time;
     this.dropOld(slot, event.watermark);
-    if (this.singles.length(slot) >= this.limits.tileEvents) {
+    if (this.mayBeBusy(slot, event)) {
       const tileStart = Math.floor(time / this.limits.tileMs) * this.limits.tileMs;
       if (this.tileIsFull(slot, tileStart)) {
         this.addToTile(slot, tileStart, event);
@@ -107,6 +112,20 @@ export class KeyTable {
     const at = this.singles.insert(slot, time);
     const { columns } = this.singles.page(slot);
     for (let c = 0; c < columns.length; c++) columns[c][at] = values[c];
+  }
+
+  /**
+   * False only if the tile of the transaction certainly has room: the key has fewer entries than fill a tile, or none of them is younger and one
+   * too few to fill it are from the time of a tile before.
+   */
+  private mayBeBusy(slot: number, { time }: { readonly time: number }): boolean {
+    const { place, singles } = this;
+    const { tileEvents, tileMs } = this.limits;
+    singles.locate(slot, place);
+    const { times, begin, end } = place;
+    if (end - begin < tileEvents) return false;
+    const after = time - place.origin;
+    return times[end - 1] > after || times[end - tileEvents] > after - tileMs;
   }
 
   /** Whether a genuine label changes the key: it is counted itself, or the key holds a fraud that it may remove. */
@@ -180,6 +199,7 @@ export class KeyTable {
     this.freeSlots.push(slot);
     for (const run of this.runs()) run.clear(slot);
     this.epoch++;
+    this.changes++;
   }
 
   /** Drops what no window can ask for any more. */

@@ -9,74 +9,69 @@ export interface KeySteps {
   readonly elapsed: readonly ElapsedStep[];
   readonly sinceFraud: readonly SinceFraudStep[];
   readonly multiples: readonly MultipleStep[];
+  /** How many facts the passes find out. */
+  readonly factCount: number;
+  readonly outputs: FactOutputs;
 }
+
+/**
+ * Which facts become features. A pass finds out everything about its windows, asked for or not, into one array at places that the plan
+ * fixes: a dozen numbers more cost less than one branch that the processor guesses wrong, and what a spec asks for is then one plain copy.
+ */
+export interface FactOutputs {
+  /** Two numbers an output: the fact, the feature it fills. */
+  readonly of: Int32Array;
+  /** Outputs with a value of their own where the fact is not defined: the feature, the fact that counts, the least it must count. */
+  readonly checked: Int32Array;
+  /** That value, by checked output. */
+  readonly empty: Float64Array;
+}
+
+/** Numbers of an output, and of a checked one. */
+export const OUTPUT_FIELDS = 2;
+export const CHECKED_FIELDS = 3;
 
 /** Windows that end at the same instant, shortest first, so that one sweep serves them all. */
 export interface Pass {
   readonly delayMs: number;
   /** Of the windows, in ms. */
   readonly lengths: Float64Array;
+  /** Where the counts of its first window stand among the facts. */
+  readonly facts: number;
   /** Whether any window asks for labels. */
   readonly frauds: boolean;
   readonly genuine: boolean;
-  readonly counts: CountOutputs;
   readonly columns: readonly PassColumn[];
 }
 
-/** What a count output holds. */
-export const COUNT_OF = { transactions: 0, frauds: 1, genuine: 2, "fraud-rate": 3 } as const;
+/** The facts of a window: transactions without the one that is read and with it, known labels of each kind, frauds ÷ transactions. */
+export const COUNT_FACT = {
+  before: 0,
+  after: 1,
+  frauds: 2,
+  genuine: 3,
+  rateBefore: 4,
+  rateAfter: 5,
+  count: 6,
+} as const;
 
-/**
- * Counts and where they go. Numbers that are read together lie together: a loop over one array costs half of one over four, because the
- * engine checks each array at each turn.
- */
-export interface CountOutputs {
-  /** Four numbers an output: what is counted, in which of the pass's windows, 1 if the transaction itself counts, the feature it fills. */
-  readonly of: Int32Array;
-  /** By output: the value of a rate when nothing is in the window. */
-  readonly empty: Float64Array;
-}
-
-/** Numbers of a count output. */
-export const COUNT_FIELDS = 4;
+/** The facts of a column in a window, without the transaction that is read; as many with it follow. */
+export const VALUE_FACT = { count: 0, sum: 1, mean: 2, std: 3, min: 4, max: 5, each: 6 } as const;
 
 export interface PassColumn {
   /** Index into the series' columns. */
   readonly column: number;
-  /** Whether identities are counted, not numbers added up. */
+  /** Whether identities are counted, not numbers added up; then only `count` is a fact. */
   readonly distinct: boolean;
-  /** Whether any window asks for a deviation, or for the smallest or largest. */
+  /** Whether any window asks for a deviation, or for the smallest or largest: else these are no facts. */
   readonly spread: boolean;
   readonly extremes: boolean;
-  /** The windows that ask for this column. */
-  readonly windows: readonly ColumnWindow[];
+  /** Two numbers a window that asks for this column: its place in the pass's windows, where its facts begin. */
+  readonly windows: Int32Array;
 }
 
-export interface ColumnWindow {
-  /** Index into the pass's windows. */
-  readonly window: number;
-  /** Where count, sum and largest are kept for multiples with this window as their usual; −1 when nobody asks. */
-  readonly keep: number;
-  /** Aggregates without the transaction itself, and with it. */
-  readonly before: ValueOutputs;
-  readonly after: ValueOutputs;
-}
-
-/** Aggregates as numbers, for loops that choose by them. */
-export const AGGREGATE = { count: 0, sum: 1, mean: 2, std: 3, min: 4, max: 5, distinct: 6 } as const satisfies Readonly<
-  Record<Aggregate, number>
->;
-
-/** Aggregates and where they go. */
-export interface ValueOutputs {
-  /** Two numbers an output: the aggregate, the feature it fills. */
-  readonly of: Int32Array;
-  /** By output: the value where the aggregate is not defined. */
-  readonly empty: Float64Array;
-}
-
-/** Numbers of a value output. */
-export const VALUE_FIELDS = 2;
+/** Numbers of a column's window. */
+export const WINDOW_FIELDS = 2;
 
 export interface ElapsedStep {
   readonly feature: number;
@@ -95,13 +90,18 @@ export interface SinceFraudStep {
 /** Counts over multiples of one usual mean, which is computed once for all of them. */
 export interface MultipleStep {
   readonly column: number;
-  /** Where a pass kept count, sum and largest over the usual; −1 when no window has that length. */
+  /** Where the facts of the column over the usual stand, without the transaction that is read. */
   readonly kept: number;
+  /** Whether the largest is one of these facts. */
+  readonly keptLargest: boolean;
   readonly usualMs: number;
   readonly current: boolean;
   /** The longest window, within the usual. */
   readonly longestMs: number;
-  readonly outputs: readonly { readonly feature: number; readonly times: number; readonly windowMs: number }[];
+  /** By output: the feature, how many times the mean, how far back. */
+  readonly features: Int32Array;
+  readonly times: Float64Array;
+  readonly windowMs: Float64Array;
 }
 
 /** What the features of one key ask for, before it is put in order. */
@@ -134,84 +134,132 @@ export interface MultipleDraft {
 
 /** Steps over a series that keeps `columns`. */
 export function keySteps(draft: KeyDraft, columns: readonly string[]): KeySteps {
-  const multiples = multiplesOf(draft, columns);
-  const delays = [...new Set(draft.windows.map(({ delayMs }) => delayMs))].sort((a, b) => a - b);
+  const places: FactPlaces = { used: 0, counts: new Map(), values: new Map() };
+  // What is usual is read from the facts of a window, whether or not a feature asks for that window.
+  const usual = draft.multiples.map(({ over, usualMs }) => ({ over, ms: usualMs, delayMs: 0 }));
+  const asked: readonly WindowAsked[] = [...draft.windows, ...usual];
+  const delays = [...new Set(asked.map(({ delayMs }) => delayMs))].sort((a, b) => a - b);
   const passes = delays.map((delayMs) =>
     passOf(
-      draft.windows.filter((window) => window.delayMs === delayMs),
+      asked.filter((window) => window.delayMs === delayMs),
       columns,
-      delayMs === 0 ? multiples : [],
+      places,
     ),
   );
+  const outputs = outputsOf(draft.windows, places);
+  const multiples = multiplesOf(draft, { columns, passes, places });
   const { features, elapsed, sinceFraud } = draft;
-  return { features: Int32Array.from(features), elapsed, sinceFraud, multiples, passes };
+  const factCount = places.used;
+  return { features: Int32Array.from(features), elapsed, sinceFraud, multiples, passes, factCount, outputs };
 }
 
-function multiplesOf(draft: KeyDraft, columns: readonly string[]): MultipleStep[] {
-  const groups = new Map<string, MultipleDraft[]>();
-  for (const one of draft.multiples) {
-    const id = JSON.stringify([one.over, one.usualMs, one.current]);
-    groups.set(id, [...(groups.get(id) ?? []), one]);
-  }
-  const lists = [...groups.values()];
-  return lists.map((group) => {
-    const { over, usualMs, current } = group[0];
-    // A multiple that includes the current transaction and one that does not share the same kept totals.
-    const at = lists.findIndex(([one]) => one.over === over && one.usualMs === usualMs);
-    const swept = draft.windows.some((one) => one.over === over && one.ms === usualMs && one.delayMs === 0);
-    return {
-      column: columns.indexOf(over),
-      kept: swept ? at : -1,
-      usualMs,
-      current,
-      longestMs: Math.min(usualMs, Math.max(...group.map(({ windowMs }) => windowMs))),
-      outputs: group.map(({ feature, times, windowMs }) => ({ feature, times, windowMs })),
-    };
-  });
+/** A window that a pass must cover; a mean is all that is asked of it when nothing is said. */
+type WindowAsked = Pick<WindowDraft, "over" | "ms" | "delayMs"> & Partial<Pick<WindowDraft, "aggregate">>;
+
+/** Where facts stand, by window (and column): see {@link windowId}. */
+interface FactPlaces {
+  used: number;
+  readonly counts: Map<string, number>;
+  readonly values: Map<string, number>;
 }
 
-function passOf(list: readonly WindowDraft[], names: readonly string[], multiples: readonly MultipleStep[]): Pass {
+function windowId({ ms, delayMs }: { readonly ms: number; readonly delayMs: number }, column = ""): string {
+  return `${delayMs} ${ms} ${column}`;
+}
+
+function passOf(list: readonly WindowAsked[], names: readonly string[], places: FactPlaces): Pass {
+  const { delayMs } = list[0];
   const lengths = [...new Set(list.map(({ ms }) => ms))].sort((a, b) => a - b);
+  const facts = places.used;
+  for (const ms of lengths) {
+    places.counts.set(windowId({ ms, delayMs }), places.used);
+    places.used += COUNT_FACT.count;
+  }
   const columns = names.map((name, column): PassColumn => {
-    const perWindow = lengths.map((ms, window): ColumnWindow => {
-      const here = list.filter((one) => one.ms === ms && one.over === name);
-      const keep = multiples.findIndex((one) => one.column === column && one.usualMs === ms);
-      return { window, keep, before: valueOutputs(here, false), after: valueOutputs(here, true) };
+    const asking = list.filter((one) => one.over === name);
+    const windows = lengths.flatMap((ms, window) => {
+      if (!asking.some((one) => one.ms === ms)) return [];
+      const at = places.used;
+      places.values.set(windowId({ ms, delayMs }, name), at);
+      places.used += 2 * VALUE_FACT.each;
+      return [window, at];
     });
-    const asked = list.filter((one) => one.over === name).map(({ aggregate }) => aggregate);
+    const asked = asking.map(({ aggregate }) => aggregate);
     return {
       column,
       distinct: columnOfIdentity(name) !== null,
       spread: asked.includes("std"),
       extremes: asked.includes("min") || asked.includes("max"),
-      windows: perWindow.filter(({ before, after }) => before.of.length + after.of.length > 0),
+      windows: Int32Array.from(windows),
     };
   });
   return {
-    delayMs: list[0].delayMs,
+    delayMs,
     lengths: Float64Array.from(lengths),
+    facts,
     frauds: list.some(({ over }) => over === "frauds" || over === "fraud-rate"),
     genuine: list.some(({ over }) => over === "genuine"),
-    counts: countOutputs(list, lengths),
     columns: columns.filter((one) => one.windows.length > 0),
   };
 }
 
-function countOutputs(list: readonly WindowDraft[], lengths: readonly number[]): CountOutputs {
-  const words: Readonly<Record<string, number>> = COUNT_OF;
-  const counts = list.filter(({ over }) => Object.hasOwn(words, over));
+function outputsOf(windows: readonly WindowDraft[], places: FactPlaces): FactOutputs {
+  const outputs = windows.map((window) => ({ ...factOf(window, places), window }));
+  const checked = outputs.filter(({ least, window }) => least > 0 && !Number.isNaN(window.empty));
   return {
-    of: Int32Array.from(
-      counts.flatMap(({ over, ms, current, feature }) => [words[over], lengths.indexOf(ms), current ? 1 : 0, feature]),
-    ),
-    empty: Float64Array.from(counts, ({ empty }) => empty),
+    of: Int32Array.from(outputs.flatMap(({ fact, window }) => [fact, window.feature])),
+    checked: Int32Array.from(checked.flatMap(({ counted, least, window }) => [window.feature, counted, least])),
+    empty: Float64Array.from(checked, ({ window }) => window.empty),
   };
 }
 
-function valueOutputs(list: readonly WindowDraft[], current: boolean): ValueOutputs {
-  const outputs = list.filter((window) => window.current === current);
-  return {
-    of: Int32Array.from(outputs.flatMap(({ aggregate, feature }) => [AGGREGATE[aggregate], feature])),
-    empty: Float64Array.from(outputs, ({ empty }) => empty),
-  };
+interface FactPlace {
+  readonly fact: number;
+  /** The fact is defined where the fact `counted` is at least `least`. */
+  readonly counted: number;
+  readonly least: number;
+}
+
+function factOf(window: WindowDraft, places: FactPlaces): FactPlace {
+  const { over, current, aggregate } = window;
+  const counts = places.counts.get(windowId(window))!;
+  const counted = counts + (current ? COUNT_FACT.after : COUNT_FACT.before);
+  if (over === "transactions") return { fact: counted, counted, least: 0 };
+  if (over === "frauds" || over === "genuine") return { fact: counts + COUNT_FACT[over], counted, least: 0 };
+  if (over === "fraud-rate") {
+    return { fact: counts + (current ? COUNT_FACT.rateAfter : COUNT_FACT.rateBefore), counted, least: 1 };
+  }
+  const values = places.values.get(windowId(window, over))! + (current ? VALUE_FACT.each : 0);
+  if (aggregate === "distinct") return { fact: values + VALUE_FACT.count, counted: values, least: 0 };
+  const least = { count: 0, sum: 0, mean: 1, std: 2, min: 1, max: 1 }[aggregate];
+  return { fact: values + VALUE_FACT[aggregate], counted: values + VALUE_FACT.count, least };
+}
+
+function multiplesOf(
+  draft: KeyDraft,
+  on: { readonly columns: readonly string[]; readonly passes: readonly Pass[]; readonly places: FactPlaces },
+): MultipleStep[] {
+  const groups = new Map<string, MultipleDraft[]>();
+  for (const one of draft.multiples) {
+    const id = JSON.stringify([one.over, one.usualMs, one.current]);
+    groups.set(id, [...(groups.get(id) ?? []), one]);
+  }
+  return [...groups.values()].map((group): MultipleStep => {
+    const { over, usualMs, current } = group[0];
+    const column = on.columns.indexOf(over);
+    // A multiple that includes the current transaction and one that does not read the same facts.
+    const kept = on.places.values.get(windowId({ ms: usualMs, delayMs: 0 }, over))!;
+    const swept = on.passes.find(({ delayMs }) => delayMs === 0)?.columns.find((one) => one.column === column);
+    return {
+      column,
+      kept,
+      keptLargest: swept?.extremes ?? false,
+      usualMs,
+      current,
+      longestMs: Math.min(usualMs, Math.max(...group.map(({ windowMs }) => windowMs))),
+      features: Int32Array.from(group, ({ feature }) => feature),
+      times: Float64Array.from(group, ({ times }) => times),
+      windowMs: Float64Array.from(group, ({ windowMs }) => windowMs),
+    };
+  });
 }

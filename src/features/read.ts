@@ -1,13 +1,19 @@
 // Reading: runs a plan's steps against the key tables and fills the vector of one transaction, changing nothing.
-import { FEATURES_MAX } from "./definition.ts";
 import { DistinctSet } from "./distinct.ts";
+import {
+  KERNEL_ENTRIES_MAX,
+  type KernelInput,
+  KNOWN_FRAUDS,
+  KNOWN_GENUINE,
+  type ProgramPlace,
+  readKernel,
+} from "./kernel.ts";
 import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
-import type { ColumnWindow, ElapsedStep, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./passes.ts";
-import { COUNT_FIELDS, COUNT_OF, VALUE_FIELDS } from "./passes.ts";
-import type { Times } from "./timelines.ts";
+import type { ElapsedStep, FactOutputs, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./passes.ts";
+import { CHECKED_FIELDS, COUNT_FACT, OUTPUT_FIELDS, VALUE_FACT, WINDOW_FIELDS } from "./passes.ts";
 import { firstAfter, RunPlace } from "./timelines.ts";
-import { Totals } from "./window.ts";
+import { type Sweep, sweepWindows, Totals } from "./window.ts";
 
 /** The transaction that is read: its whole-ms time, and its values in the order of the series' columns. */
 export interface ReadEvent {
@@ -24,12 +30,13 @@ export interface KeyPlace {
   readonly table: KeyTable;
   slot: number;
   readonly columnOf: Int32Array;
+  /** Of the plan's steps for this key. */
+  readonly program: ProgramPlace;
 }
 
-/** Numbers kept for a multiple. */
-const KEPT = 3;
 /** Entries walked before a binary search takes over. */
 const WALK_MAX = 64;
+const NO_VALUES = new Float64Array(0);
 
 /** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
 export class KeyReader {
@@ -48,21 +55,35 @@ export class KeyReader {
   /** Entries that came before the transaction; and those of busy tiles, late ones included. */
   private readonly run = new RunPlace();
   private readonly tiles = new RunPlace();
-  private values: Float64Array = new Float64Array(0);
+  private values: Float64Array = NO_VALUES;
+  private readonly kernel = readKernel();
+  private readonly input: KernelInput = {
+    now: 0,
+    values: NO_VALUES,
+    columnOf: new Int32Array(0),
+    known: 0,
+  };
+  private ownFacts: Float64Array = new Float64Array(64);
+  /** The kernel's or those of this reader, whoever found them out. */
+  private facts: Float64Array = this.ownFacts;
+  /** Where the windows of a pass end, then the first entry in each. */
+  private places = new Int32Array(16);
+  /** Known labels of one kind in each window of a pass. */
+  private known = new Int32Array(16);
+  /** What is swept, reused so that a read allocates nothing. */
+  private readonly sweep: Sweep = {
+    values: NO_VALUES,
+    places: this.places,
+    own: this.values,
+    index: 0,
+    facts: this.facts,
+  };
   private readonly totals = new Totals();
-  private readonly withTiles = new Totals();
-  private readonly withCurrent = new Totals();
+  private readonly ofWindow = new Totals();
   private readonly seen = new DistinctSet();
-  /** By window of a pass: the first entry in it, how many transactions, how many known labels of each kind. */
-  private lows = new Int32Array(16);
-  private weights = new Float64Array(16);
-  private knownFrauds = new Int32Array(16);
-  private knownGenuine = new Int32Array(16);
   /** What labels are asked for, reused so that a read allocates nothing. */
   private readonly labelSpan = { until: 0, now: 0, after: 0 };
   private readonly edge = { after: 0, now: 0, last: false };
-  /** By multiple: count, sum and largest over its usual. */
-  private readonly kept = new Float64Array(KEPT * FEATURES_MAX);
 
   /**
    * Fills out[feature] for every feature of the steps. `columnOf` maps the steps' columns to the table's. A missing key gives NaN
@@ -74,13 +95,46 @@ export class KeyReader {
       return;
     }
     this.place(where, event);
+    if (this.readByKernel(steps, where, out)) return;
     const { passes, elapsed, sinceFraud, multiples } = steps;
-    for (let i = 0; i < passes.length; i++) this.readPass(passes[i], out);
+    if (this.ownFacts.length < steps.factCount) this.ownFacts = new Float64Array(steps.factCount);
+    this.facts = this.ownFacts;
+    for (let i = 0; i < passes.length; i++) this.readPass(passes[i]);
     for (let i = 0; i < elapsed.length; i++) this.readElapsed(elapsed[i], out);
-    for (let i = 0; i < sinceFraud.length; i++) {
-      out[sinceFraud[i].feature] = this.hasFrauds ? this.sinceFraud(sinceFraud[i]) : Number.NaN;
-    }
+    if (this.hasFrauds) this.readSinceFraud(steps, out);
+    else for (let i = 0; i < sinceFraud.length; i++) out[sinceFraud[i].feature] = Number.NaN;
     for (let i = 0; i < multiples.length; i++) this.readMultiples(multiples[i], out);
+    writeOutputs(steps.outputs, this.facts, out);
+  }
+
+  /** The kernel does the common case, in the same arithmetic; what depends on known labels is there for it to read. */
+  private readByKernel(steps: KeySteps, place: KeyPlace, out: Float64Array): boolean {
+    const { kernel, input, run, hasFrauds, hasGenuine } = this;
+    if (out !== kernel.values || this.tiles.end > 0 || run.end - run.begin > KERNEL_ENTRIES_MAX) return false;
+    const program = kernel.programOf(steps, place.program);
+    if (program === 0) return false;
+    if (hasFrauds || hasGenuine) {
+      this.facts = kernel.facts;
+      const { passes, elapsed } = steps;
+      for (let i = 0; i < passes.length; i++) {
+        if (hasFrauds && passes[i].frauds) this.countLabels("frauds", passes[i]);
+        if (hasGenuine && passes[i].genuine) this.countLabels("genuine", passes[i]);
+      }
+      if (hasFrauds) {
+        for (let i = 0; i < elapsed.length; i++) if (elapsed[i].of === "fraud") this.readElapsed(elapsed[i], out);
+        this.readSinceFraud(steps, out);
+      }
+    }
+    input.now = this.now;
+    input.values = this.values;
+    input.columnOf = this.columnOf;
+    input.known = (hasFrauds ? KNOWN_FRAUDS : 0) + (hasGenuine ? KNOWN_GENUINE : 0);
+    kernel.read(program, run, input);
+    return true;
+  }
+
+  private readSinceFraud({ sinceFraud }: KeySteps, out: Float64Array): void {
+    for (let i = 0; i < sinceFraud.length; i++) out[sinceFraud[i].feature] = this.sinceFraud(sinceFraud[i]);
   }
 
   private place(where: KeyPlace, event: ReadEvent): void {
@@ -95,7 +149,10 @@ export class KeyReader {
     this.gone = event.lateAt - table.retentionMs;
     if (this.gone > Number.NEGATIVE_INFINITY) this.trim(run);
     this.now = event.time - run.origin;
-    run.end = lowAfter(run.times, run.begin, run.end, this.now);
+    // As a rule nothing is younger than the transaction.
+    if (run.end > run.begin && run.times[run.end - 1] > this.now) {
+      run.end = firstAfter(run.times, run.begin, run.end, this.now);
+    }
     if (event.learned) run.end = this.endBefore(event);
     table.tiles.locate(table.tiles.entries > 0 ? slot : SLOT_UNKNOWN, tiles);
     if (this.gone > Number.NEGATIVE_INFINITY) this.trim(tiles);
@@ -119,119 +176,130 @@ export class KeyReader {
     return this.run.end;
   }
 
-  private readPass(pass: Pass, out: Float64Array): void {
-    const { times, begin, end } = this.run;
-    const { lengths, columns } = pass;
-    const until = this.now - pass.delayMs;
-    const high = pass.delayMs === 0 ? end : lowAfter(times, begin, end, until);
-    if (this.lows.length < lengths.length) this.makeScratch(lengths.length);
-    const { lows, weights } = this;
-    let low = high;
-    for (let w = 0; w < lengths.length; w++) {
-      low = lowAfter(times, begin, low, until - lengths[w]);
-      lows[w] = low;
-      weights[w] = high - low;
-    }
-    if (this.tiles.end > 0) this.addTileWeights(pass);
+  private readPass(pass: Pass): void {
+    const { columns } = pass;
+    this.placeWindows(pass);
+    this.countWindows(pass);
     if (pass.frauds) this.countLabels("frauds", pass);
     if (pass.genuine) this.countLabels("genuine", pass);
-    this.readCounts(pass, out);
+    if (pass.frauds) this.rateWindows(pass);
     for (let c = 0; c < columns.length; c++) {
-      if (columns[c].distinct) this.readDistinct(columns[c], high, out);
-      else this.readColumn(pass, columns[c], high, out);
+      if (columns[c].distinct) this.readDistinct(columns[c]);
+      else this.readColumn(pass, columns[c]);
+    }
+  }
+
+  /**
+   * Steps back first, four entries at a time: nested windows differ by few entries, and a steady walk is cheaper than a search's mispredicted
+   * branches. Written out, because a number given to a function that is not inlined costs an allocation.
+   */
+  private placeWindows({ delayMs, lengths }: Pass): void {
+    const { times, begin, end } = this.run;
+    if (this.places.length <= lengths.length) this.makeScratch(lengths.length);
+    const { places } = this;
+    const until = this.now - delayMs;
+    let low = end;
+    for (let w = 0; w <= lengths.length; w++) {
+      const after = w === 0 ? until : until - lengths[w - 1];
+      const stop = low - WALK_MAX > begin ? low - WALK_MAX : begin;
+      while (low >= stop + 4 && times[low - 4] > after) low -= 4;
+      while (low > stop && times[low - 1] > after) low--;
+      if (low === stop && stop > begin) low = firstAfter(times, begin, low, after);
+      places[w] = low;
     }
   }
 
   private makeScratch(windows: number): void {
-    this.lows = new Int32Array(windows);
-    this.weights = new Float64Array(windows);
-    this.knownFrauds = new Int32Array(windows);
-    this.knownGenuine = new Int32Array(windows);
+    this.places = new Int32Array(windows + 1);
+    this.known = new Int32Array(windows);
   }
 
-  private addTileWeights({ delayMs, lengths }: Pass): void {
+  private countWindows({ delayMs, lengths, facts: from }: Pass): void {
+    const { facts, places } = this;
     const until = this.tileNow - delayMs;
-    for (let w = 0; w < lengths.length; w++) this.weights[w] += this.tileWeight(until - lengths[w], until);
+    for (let w = 0; w < lengths.length; w++) {
+      let weight = places[0] - places[w + 1];
+      if (this.tiles.end > 0) weight += this.tileWeight(until - lengths[w], until);
+      const at = from + COUNT_FACT.count * w;
+      facts[at + COUNT_FACT.before] = weight;
+      facts[at + COUNT_FACT.after] = weight + 1;
+    }
   }
 
-  /** Known labels in each window of the pass, into the scratch. */
-  private countLabels(which: "frauds" | "genuine", pass: Pass): void {
-    const counts = which === "frauds" ? this.knownFrauds : this.knownGenuine;
+  private countLabels(which: "frauds" | "genuine", { delayMs, lengths, facts: from }: Pass): void {
+    const { facts, known, labelSpan } = this;
+    const fact = from + COUNT_FACT[which];
     if (!(which === "frauds" ? this.hasFrauds : this.hasGenuine)) {
-      for (let w = 0; w < counts.length; w++) counts[w] = 0;
+      for (let w = 0; w < lengths.length; w++) facts[fact + COUNT_FACT.count * w] = 0;
       return;
     }
-    const { labelSpan } = this;
-    labelSpan.until = this.time - pass.delayMs;
+    labelSpan.until = this.time - delayMs;
     labelSpan.now = this.time;
     labelSpan.after = this.gone;
-    this.table[which].countNested(this.slot, pass.lengths, labelSpan, counts);
+    this.table[which].countNested(this.slot, lengths, labelSpan, known);
+    for (let w = 0; w < lengths.length; w++) facts[fact + COUNT_FACT.count * w] = known[w];
   }
 
-  private readCounts({ counts }: Pass, out: Float64Array): void {
-    const { of, empty } = counts;
-    const { weights, knownFrauds, knownGenuine } = this;
-    for (let i = 0; i < of.length; i += COUNT_FIELDS) {
-      const what = of[i];
-      const window = of[i + 1];
-      const weight = weights[window] + of[i + 2];
-      const feature = of[i + 3];
-      if (what === COUNT_OF.transactions) out[feature] = weight;
-      else if (what === COUNT_OF.frauds) out[feature] = knownFrauds[window];
-      else if (what === COUNT_OF.genuine) out[feature] = knownGenuine[window];
-      else out[feature] = weight === 0 ? empty[i / COUNT_FIELDS] : knownFrauds[window] / weight;
+  private rateWindows({ lengths, facts: from }: Pass): void {
+    const { facts } = this;
+    for (let w = 0; w < lengths.length; w++) {
+      const at = from + COUNT_FACT.count * w;
+      const frauds = facts[at + COUNT_FACT.frauds];
+      const weight = facts[at + COUNT_FACT.before];
+      facts[at + COUNT_FACT.rateBefore] = weight === 0 ? Number.NaN : frauds / weight;
+      facts[at + COUNT_FACT.rateAfter] = frauds / (weight + 1);
     }
   }
 
   /** Distinct values in each window; those added up in busy tiles are not among them. */
-  private readDistinct(column: PassColumn, high: number, out: Float64Array): void {
-    const { seen } = this;
-    const index = this.columnOf[column.column];
+  private readDistinct({ column, windows }: PassColumn): void {
+    const { seen, facts, places } = this;
+    const index = this.columnOf[column];
     const values = this.run.columns[index];
     const own = this.values[index];
     seen.clear();
-    let at = high;
-    for (let i = 0; i < column.windows.length; i++) {
-      const { window, before, after } = column.windows[i];
-      seen.addRun(values, this.lows[window], at);
-      at = this.lows[window];
-      for (let o = 1; o < before.of.length; o += VALUE_FIELDS) out[before.of[o]] = seen.size;
-      const withOwn = Number.isNaN(own) || seen.has(own) ? seen.size : seen.size + 1;
-      for (let o = 1; o < after.of.length; o += VALUE_FIELDS) out[after.of[o]] = withOwn;
+    let at = places[0];
+    for (let i = 0; i < windows.length; i += WINDOW_FIELDS) {
+      const low = places[windows[i] + 1];
+      const fact = windows[i + 1] + VALUE_FACT.count;
+      seen.addRun(values, low, at);
+      at = low;
+      facts[fact] = seen.size;
+      facts[fact + VALUE_FACT.each] = Number.isNaN(own) || seen.has(own) ? seen.size : seen.size + 1;
     }
   }
 
-  private readColumn(pass: Pass, column: PassColumn, high: number, out: Float64Array): void {
-    const { totals, lows, withCurrent } = this;
+  private readColumn(pass: Pass, column: PassColumn): void {
+    const { sweep } = this;
+    sweep.index = this.columnOf[column.column];
+    sweep.values = this.run.columns[sweep.index] ?? NO_VALUES;
+    sweep.places = this.places;
+    sweep.own = this.values;
+    sweep.facts = this.facts;
+    if (this.tiles.end > 0 || !sweepWindows(column, sweep)) this.readTotals(pass, column);
+  }
+
+  /** As `sweepWindows`, where values are missing or stand in busy tiles. */
+  private readTotals(pass: Pass, column: PassColumn): void {
+    const { totals, ofWindow, facts, places } = this;
+    const { windows } = column;
     const index = this.columnOf[column.column];
     const values = this.run.columns[index];
-    const { windows } = column;
-    const all = column.spread || column.extremes;
-    const tiled = this.tiles.end > 0;
-    totals.clear();
-    let at = high;
-    for (let i = 0; i < windows.length; i++) {
-      const { window, keep, before, after } = windows[i];
-      const low = lows[window];
-      if (all) totals.addRun(values, low, at);
-      else totals.addSums(values, low, at);
-      at = low;
-      const sofar = tiled ? this.tiledTotals(pass, windows[i], index) : totals;
-      if (keep >= 0) this.keep(keep, sofar, column.extremes);
-      if (before.of.length > 0) sofar.results(before, out);
-      if (after.of.length === 0) continue;
-      withCurrent.copyFrom(sofar);
-      withCurrent.add(this.values, index);
-      withCurrent.results(after, out);
-    }
-  }
-
-  /** The totals so far and those of the window's busy tiles. */
-  private tiledTotals(pass: Pass, { window }: ColumnWindow, index: number): Totals {
     const until = this.tileNow - pass.delayMs;
-    this.withTiles.copyFrom(this.totals);
-    this.addTiles(this.withTiles, { index, after: until - pass.lengths[window], until });
-    return this.withTiles;
+    totals.clear();
+    let at = places[0];
+    for (let i = 0; i < windows.length; i += WINDOW_FIELDS) {
+      const window = windows[i];
+      const fact = windows[i + 1];
+      const low = places[window + 1];
+      totals.addRun(values, low, at);
+      at = low;
+      ofWindow.copyFrom(totals);
+      if (this.tiles.end > 0) this.addTiles(ofWindow, { index, after: until - pass.lengths[window], until });
+      ofWindow.writeFacts(column, facts, fact);
+      ofWindow.add(this.values, index);
+      ofWindow.writeFacts(column, facts, fact + VALUE_FACT.each);
+    }
   }
 
   private addTiles(
@@ -288,90 +356,55 @@ export class KeyReader {
     if (Number.isNaN(ago)) return Number.NaN;
     if (step.delayMs >= ago) return 0;
     const { times, begin, end } = this.run;
-    const high = lowAfter(times, begin, end, this.now - step.delayMs);
+    const high = firstAfter(times, begin, end, this.now - step.delayMs);
     const singles = high - firstAfter(times, begin, high, this.now - ago);
     if (this.tiles.end === 0) return singles;
     return singles + this.tileWeight(this.tileNow - ago, this.tileNow - step.delayMs);
   }
 
   private readMultiples(step: MultipleStep, out: Float64Array): void {
-    const { totals } = this;
-    const index = this.columnOf[step.column];
-    const values = this.run.columns[index];
-    const own = this.values[index];
+    const { features, times, current, column, kept } = step;
+    const own = this.values[this.columnOf[column]];
+    const { totals, facts } = this;
     let largest = Number.POSITIVE_INFINITY;
-    if (step.kept >= 0) {
-      totals.take(this.kept[KEPT * step.kept], this.kept[KEPT * step.kept + 1]);
-      largest = this.kept[KEPT * step.kept + 2];
-    } else {
-      const { times, begin, end } = this.run;
-      totals.clear();
-      totals.addSums(values, lowAfter(times, begin, end, this.now - step.usualMs), end);
-      if (this.tiles.end > 0) {
-        this.addTiles(totals, { index, after: this.tileNow - step.usualMs, until: this.tileNow });
-      }
-    }
-    if (step.current) totals.add(this.values, index);
+    totals.take(facts[kept + VALUE_FACT.count], facts[kept + VALUE_FACT.sum]);
+    if (step.keptLargest) largest = facts[kept + VALUE_FACT.max];
+    if (current) totals.add(this.values, this.columnOf[column]);
     const usual = totals.mean;
-    const lowest = this.beginMultiples(step, usual, own, out);
-    // As a rule nothing in the usual exceeds a multiple of its mean.
-    if (largest > lowest) this.countMultiples(step, { usual, lowest, values, out });
-  }
-
-  /** Count, sum and largest of a window, so that a multiple of its mean need not sweep it again. */
-  private keep(at: number, totals: Totals, extremes: boolean): void {
-    const { kept } = this;
-    kept[KEPT * at] = totals.present;
-    kept[KEPT * at + 1] = totals.sum;
-    kept[KEPT * at + 2] = extremes ? totals.max : Number.POSITIVE_INFINITY;
-  }
-
-  /** Each output as it is without the entries, and the lowest limit of all; NaN when there is no mean. */
-  private beginMultiples(step: MultipleStep, usual: number, own: number, out: Float64Array): number {
-    const { outputs, current } = step;
     let lowest = Number.POSITIVE_INFINITY;
-    for (let o = 0; o < outputs.length; o++) {
-      const { feature, times } = outputs[o];
-      const limit = times * usual;
-      lowest = Math.min(lowest, limit);
+    for (let o = 0; o < features.length; o++) {
+      const limit = times[o] * usual;
+      if (limit < lowest) lowest = limit;
       const first = current && own > limit ? 1 : 0;
-      out[feature] = Number.isNaN(limit) ? Number.NaN : first;
+      out[features[o]] = Number.isNaN(limit) ? Number.NaN : first;
     }
-    return lowest;
+    // As a rule nothing in the usual exceeds a multiple of its mean; of nothing there is no largest.
+    if (largest > lowest) this.countMultiples(step, { usual, lowest, out });
   }
 
   /** One walk back for all outputs; few values exceed even the lowest limit, so the inner loop rarely runs. */
   private countMultiples(
     step: MultipleStep,
-    span: {
-      readonly usual: number;
-      readonly lowest: number;
-      readonly values: Float64Array;
-      readonly out: Float64Array;
-    },
+    span: { readonly usual: number; readonly lowest: number; readonly out: Float64Array },
   ): void {
-    const { outputs } = step;
-    const { usual, lowest, values, out } = span;
+    const { features, times: factors, windowMs } = step;
+    const { usual, lowest, out } = span;
     const { times, begin, end } = this.run;
+    const values = this.run.columns[this.columnOf[step.column]];
     const after = this.now - step.longestMs;
     for (let i = end - 1; i >= begin && times[i] > after; i--) {
       if (!(values[i] > lowest)) continue;
-      for (let o = 0; o < outputs.length; o++) {
-        const { feature, times: factor, windowMs } = outputs[o];
-        if (values[i] > factor * usual && times[i] > this.now - windowMs) out[feature]++;
+      for (let o = 0; o < features.length; o++) {
+        if (values[i] > factors[o] * usual && times[i] > this.now - windowMs[o]) out[features[o]]++;
       }
     }
   }
 }
 
-/**
- * The first entry after `time`, known to be at or before `high`. Steps back first, four at a time: nested windows differ by few entries, and a
- * steady walk is cheaper than a search's mispredicted branches.
- */
-function lowAfter(times: Times, begin: number, high: number, time: number): number {
-  const stop = Math.max(begin, high - WALK_MAX);
-  let low = high;
-  while (low >= stop + 4 && times[low - 4] > time) low -= 4;
-  while (low > stop && times[low - 1] > time) low--;
-  return low > stop || stop === begin ? low : firstAfter(times, begin, low, time);
+function writeOutputs({ of, checked, empty }: FactOutputs, facts: Float64Array, out: Float64Array): void {
+  for (let o = 0; o < of.length; o += OUTPUT_FIELDS) out[of[o + 1]] = facts[of[o]];
+  for (let o = 0; o < empty.length; o++) {
+    const at = o * CHECKED_FIELDS;
+    if (facts[checked[at + 1]] < checked[at + 2]) out[checked[at]] = empty[o];
+  }
 }

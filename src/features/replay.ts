@@ -11,7 +11,7 @@ import type { Places } from "./state.ts";
 import { EventRow, FeatureState } from "./state.ts";
 
 /** Rows whose keys are brought into the cache at once. More would push each other out of the first level. */
-const AHEAD_ROWS = 16;
+const AHEAD_ROWS = 4;
 /** How often progress is reported. */
 const PROGRESS_ROWS = 65_536;
 
@@ -100,9 +100,8 @@ export function replayRows(input: ReplayInput, visit: (row: number, values: Floa
   const run = new Run(input);
   const { state, plan, order } = run;
   const vector = new Float32Array(plan.width);
-  const { values } = state.bind(plan);
   const places = { at: 0, step: 1 };
-  for (let i = 0; i < order.length; i++) run.next(vector, places, { visit, values });
+  for (let i = 0; i < order.length; i++) run.next(vector, places, visit);
   run.end();
   return state;
 }
@@ -144,11 +143,7 @@ class Run {
   }
 
   /** Reads the next row, then learns it. */
-  next(
-    out: Float32Array,
-    places: Places,
-    seen?: { readonly visit: (row: number, values: Float64Array) => void; readonly values: Float64Array },
-  ): void {
+  next(out: Float32Array, places: Places, visit?: (row: number, values: Float64Array) => void): void {
     const { row, state, source } = this;
     if (this.done % AHEAD_ROWS === 0) this.touchAhead();
     const at = this.order[this.done];
@@ -158,7 +153,7 @@ class Run {
     if (!row.unasked) row.id = textAt(this.ids, at) ?? "";
     source.fill(row, at);
     state.readRow(this.plan, row, out, places);
-    seen?.visit(at, seen.values);
+    visit?.(at, state.unrounded(this.plan));
     state.learnRow(row);
     source.keep(row, at);
     if (++this.done % PROGRESS_ROWS === 0) this.onProgress?.(this.done, this.order.length);

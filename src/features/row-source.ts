@@ -5,7 +5,7 @@ import { isBoolean, textAt } from "../core/table.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import type { EventRow, FeatureState } from "./state.ts";
-import { finiteNumber, joinKey } from "./state.ts";
+import { joinKey } from "./state.ts";
 
 /** Whole numbers are distinguished by a table of places, a little longer than the rows. */
 const DENSE_SHARE = 1;
@@ -57,7 +57,8 @@ export class RowSource {
     if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
     for (let i = 0; i < this.numbers.length; i++) {
       const values = this.numbers[i];
-      row.numbers[i] = values === null ? Number.NaN : finiteNumber(values[at]);
+      const value = values === null ? Number.NaN : values[at];
+      row.numbers[i] = Number.isFinite(value) ? value : Number.NaN;
     }
     for (let i = 0; i < this.words.length; i++) row.words[i] = textAt(this.words[i], at);
     this.fillKeys(row, at);

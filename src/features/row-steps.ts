@@ -21,6 +21,8 @@ export interface RowSteps {
   readonly run: readonly (RowExpression | null)[];
   /** Whether any step asks for a part of the time. */
   readonly timed: boolean;
+  /** Whether no step is an expression. */
+  readonly plain: boolean;
 }
 
 const FIELDS = 4;
@@ -62,6 +64,7 @@ export function rowSteps(drafts: readonly RowDraft[]): RowSteps {
     of: Int32Array.from(drafts.flatMap(({ op, feature, a, b }) => [op, feature, a, b])),
     run: drafts.map(({ run }) => run),
     timed: drafts.some(({ op }) => op <= NIGHT),
+    plain: drafts.every(({ op }) => op < EXPRESSION),
   };
 }
 

@@ -3,6 +3,7 @@ import { assert } from "../core/errors.ts";
 import type { FieldValue, Transaction } from "../core/transaction.ts";
 import { Derived, derivedOf } from "./derived.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
+import { newProgramPlace, type ProgramPlace, readKernel, type Target } from "./kernel.ts";
 import { KeyTable, SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import { hashId } from "./labels.ts";
 import type { StateLimits } from "./limits.ts";
@@ -78,8 +79,13 @@ export class FeatureState {
   private readonly valuesOf: readonly Float64Array[];
   private readonly columnsOf: readonly Int32Array[];
   private readonly bindings = new WeakMap<FeaturePlan, Binding>();
+  private readonly kernel = readKernel();
   private readonly reader = new KeyReader();
+  private readonly target: Target = { out: new Float32Array(0), at: 0, step: 1 };
   private readonly row: EventRow;
+  /** The transaction that `row` holds, and the sum of the tables' `changes` when its keys were looked up; null once it is void. */
+  private rowOfTx: Transaction | null = null;
+  private rowChanges = 0;
   /** The transaction being learned, reused so that learning allocates nothing. */
   private readonly learning = { time: 0, watermark: 0, values: new Float64Array(0) as Float64Array };
   /** Kept, so that what only reads is not left out as useless. */
@@ -190,7 +196,7 @@ export class FeatureState {
 
   /** The row's vector: feature c into out[at + c × step]. */
   readRow(plan: FeaturePlan, row: EventRow, out: Float32Array, { at, step }: Places = IN_A_ROW): void {
-    const { series, places, numberOf, wordOf, values, texts, event } = this.bind(plan);
+    const { series, places, numberOf, wordOf, values, rows: rowsPlace, texts, event } = this.bind(plan);
     const { keys, columns, rows } = plan.steps;
     event.time = row.time;
     event.learned = !row.unasked && this.ids.has(row.id);
@@ -201,9 +207,24 @@ export class FeatureState {
       this.reader.read(keys[k], places[k], event, values);
     }
     for (let c = 0; c < columns.length; c++) values[columns[c].value] = row.numbers[numberOf[c]];
+    if (rowsPlace !== null) {
+      const { target } = this;
+      target.out = out;
+      target.at = at;
+      target.step = step;
+      this.kernel.finish(plan, row, rowsPlace, target);
+      return;
+    }
     for (let w = 0; w < wordOf.length; w++) texts[w] = row.words[wordOf[w]];
     if (rows.of.length > 0) runRowSteps(rows, row, values, texts);
     writeFloat32(values, plan.width, out, at, step);
+  }
+
+  /** What was read last, by this plan, unrounded, the plan's features first; overwritten by the next call. */
+  unrounded(plan: FeaturePlan): Float64Array {
+    const { values, unrounded } = this.bind(plan);
+    for (let i = 0; i < unrounded.length; i++) unrounded[i] = values[i];
+    return unrounded;
   }
 
   learnRow(row: EventRow, receivedAt: number = Number.POSITIVE_INFINITY): Learned {
@@ -275,6 +296,20 @@ export class FeatureState {
     this.ids.advance(time);
   }
 
+  /** What all keys have comes from memory together, before any of it is waited for. */
+  private touchRow(row: EventRow): void {
+    let sum = 0;
+    for (let s = 0; s < this.tables.length; s++) sum += this.tables[s].touch(row.slots[s]);
+    this.touched = sum;
+  }
+
+  /** Grows whenever a key comes or goes. */
+  private changes(): number {
+    let changes = 0;
+    for (let s = 0; s < this.tables.length; s++) changes += this.tables[s].changes;
+    return changes;
+  }
+
   private seriesValues(series: number, row: EventRow): Float64Array {
     const values = this.valuesOf[series];
     const columns = this.columnsOf[series];
@@ -282,9 +317,14 @@ export class FeatureState {
     return values;
   }
 
+  /** The transaction as a row. One that is read and then learned is looked up once: nobody changes a transaction (core/transaction.ts). */
   private rowOf(plan: FeaturePlan | null, tx: Transaction): EventRow {
     if (plan !== null) this.bind(plan);
     const { row } = this;
+    const changes = this.changes();
+    const isHeld = this.rowOfTx === tx && this.rowChanges === changes;
+    if (isHeld && row.numbers.length === this.numbers.length && row.words.length === this.words.length) return row;
+    this.rowOfTx = null;
     assert(Number.isFinite(tx.time), `transaction ${tx.id} has a time`);
     row.id = tx.id;
     row.time = Math.floor(tx.time);
@@ -302,6 +342,9 @@ export class FeatureState {
       row.texts[s] = text ?? "";
       row.slots[s] = text === null ? SLOT_MISSING : this.tables[s].find(text);
     }
+    this.touchRow(row);
+    this.rowOfTx = tx;
+    this.rowChanges = changes;
     return row;
   }
 }
@@ -326,8 +369,11 @@ export interface Binding {
   readonly places: readonly KeyPlace[];
   readonly numberOf: Int32Array;
   readonly wordOf: Int32Array;
-  /** Scratch, reused so that a read allocates nothing. */
+  /** Scratch, reused so that a read allocates nothing: the kernel's where it has room for the plan's values. */
   readonly values: Float64Array;
+  readonly unrounded: Float64Array;
+  /** Of the steps of the row in the kernel; null where it cannot take them. */
+  readonly rows: ProgramPlace | null;
   readonly texts: (string | null)[];
   readonly event: ReadEvent;
 }
@@ -344,7 +390,7 @@ export function joinKey(parts: readonly (string | null)[]): string | null {
 }
 
 /** Missing for everything but finite numbers. */
-export function finiteNumber(value: FieldValue | undefined): number {
+function finiteNumber(value: FieldValue | undefined): number {
   if (typeof value === "boolean") return value ? 1 : 0;
   return typeof value === "number" && Number.isFinite(value) ? value : Number.NaN;
 }
@@ -389,14 +435,19 @@ function bindPlan(plan: FeaturePlan, state: FeatureState): Binding {
   const at = plan.series.map((need) => state.layout.series.findIndex((kept) => keyId(kept.key) === keyId(need.key)));
   const places = plan.series.map((need, i): KeyPlace => {
     const table = state.tables[at[i]];
-    return { table, slot: 0, columnOf: Int32Array.from(need.columns, (name) => table.need.columns.indexOf(name)) };
+    const columnOf = Int32Array.from(need.columns, (name) => table.need.columns.indexOf(name));
+    return { table, slot: 0, columnOf, program: newProgramPlace() };
   });
+  const kernel = readKernel();
+  const isHeld = kernel.holds(plan.steps.values);
   return {
     series: Int32Array.from(at),
     places,
     numberOf: Int32Array.from(plan.steps.columns, ({ column }) => state.numberIndex(column)),
     wordOf: Int32Array.from(plan.steps.texts, (column) => state.wordIndex(column)),
-    values: new Float64Array(plan.steps.values),
+    values: isHeld ? kernel.values : new Float64Array(plan.steps.values),
+    unrounded: new Float64Array(plan.steps.values),
+    rows: isHeld && plan.steps.rows.plain ? newProgramPlace() : null,
     texts: plan.steps.texts.map(() => null),
     event: { time: 0, values: new Float64Array(0), learned: false, lateAt: Number.NEGATIVE_INFINITY },
   };

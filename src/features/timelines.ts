@@ -153,20 +153,29 @@ export class Timelines {
   /** Makes room for an entry after all with time ≤ `time`; returns its place in the run's page, columns still to be set. */
   insert(slot: number, time: number): number {
     this.makeRoom(slot);
-    const page = this.page(slot);
-    const begin = this.begin(slot);
-    const end = begin + this.records[slot * FIELDS + LENGTH];
+    const { records } = this;
+    const record = slot * FIELDS;
+    const { times } = this.pages[records[record + PAGE]];
+    const begin = records[record + BLOCK] + records[record + HEAD];
+    const end = begin + records[record + LENGTH];
     if (this.narrow) this.settleOrigin(slot, time);
     const after = time - this.origins[slot * WIDE_FIELDS + ORIGIN];
-    let at = end;
-    if (end > begin && page.times[end - 1] > after) {
-      at = firstAfter(page.times, begin, end, after);
-      page.times.copyWithin(at + 1, at, end);
-      for (const column of page.columns) column.copyWithin(at + 1, at, end);
-    }
-    page.times[at] = after;
-    this.records[slot * FIELDS + LENGTH]++;
+    records[record + LENGTH]++;
     this.entryCount++;
+    if (end > begin && times[end - 1] > after) return this.insertWithin(slot, after);
+    times[end] = after;
+    return end;
+  }
+
+  /** The run was made longer by one: its later entries move there. */
+  private insertWithin(slot: number, after: number): number {
+    const page = this.page(slot);
+    const begin = this.begin(slot);
+    const end = begin + this.length(slot) - 1;
+    const at = firstAfter(page.times, begin, end, after);
+    page.times.copyWithin(at + 1, at, end);
+    for (const column of page.columns) column.copyWithin(at + 1, at, end);
+    page.times[at] = after;
     return at;
   }
 
@@ -197,17 +206,20 @@ export class Timelines {
     this.entryCount--;
   }
 
-  /** Drops the entries with time ≤ `time`. */
+  /** Drops the entries with time ≤ `time`: as a rule none or one, so that they are walked. */
   dropUntil(slot: number, time: number): void {
-    const length = this.length(slot);
-    if (length === 0) return;
-    const begin = this.begin(slot);
-    const { times } = this.page(slot);
+    if (slot >= this.slots || this.classOf[slot] === 0) return;
+    const { records } = this;
+    const record = slot * FIELDS;
+    const length = records[record + LENGTH];
+    const { times } = this.pages[records[record + PAGE]];
+    const begin = records[record + BLOCK] + records[record + HEAD];
     const until = time - this.origins[slot * WIDE_FIELDS + ORIGIN];
-    if (times[begin] > until) return;
-    const dropped = firstAfter(times, begin, begin + length, until) - begin;
-    this.records[slot * FIELDS + HEAD] += dropped;
-    this.records[slot * FIELDS + LENGTH] -= dropped;
+    let dropped = 0;
+    while (dropped < length && times[begin + dropped] <= until) dropped++;
+    if (dropped === 0) return;
+    records[record + HEAD] += dropped;
+    records[record + LENGTH] -= dropped;
     this.entryCount -= dropped;
   }
 

@@ -1,7 +1,7 @@
 // Windows: the sweep that turns a run of transactions into counts, sums, means, deviations and extremes.
 import { TILE_NUMBERS } from "./key-table.ts";
-import type { ValueOutputs } from "./passes.ts";
-import { AGGREGATE, VALUE_FIELDS } from "./passes.ts";
+import type { PassColumn } from "./passes.ts";
+import { VALUE_FACT, WINDOW_FIELDS } from "./passes.ts";
 
 /** Where in the totals: present values, sum, first value met (NaN before), sums of (x − first) and its square, smallest, largest. */
 const PRESENT = 0;
@@ -11,8 +11,6 @@ const SHIFTED = 3;
 const SQUARES = 4;
 const MIN = 5;
 const MAX = 6;
-/** A result on its way out: numbers that leave a function as such are boxed, and cost an allocation each. */
-const RESULT = 7;
 
 /** Running totals of a sweep. */
 export class Totals {
@@ -61,14 +59,36 @@ export class Totals {
     if (value > numbers[MAX]) numbers[MAX] = value;
   }
 
-  /** Adds values[from, to), the latest first, skipping missing ones: to count and sum only. */
-  addSums(values: Float64Array, from: number, to: number): void {
-    if (from < to) sweepSums(this.numbers, values, from, to);
-  }
-
-  /** The same, to everything. */
+  /** Adds values[from, to), the latest first, skipping missing ones. */
   addRun(values: Float64Array, from: number, to: number): void {
-    if (from < to) sweepAll(this.numbers, values, from, to);
+    if (from === to) return;
+    const { numbers } = this;
+    let first = numbers[FIRST];
+    let present = numbers[PRESENT];
+    let sum = numbers[SUM];
+    let shifted = numbers[SHIFTED];
+    let squares = numbers[SQUARES];
+    let min = numbers[MIN];
+    let max = numbers[MAX];
+    for (let i = to - 1; i >= from; i--) {
+      const value = values[i];
+      if (Number.isNaN(value)) continue;
+      if (Number.isNaN(first)) first = value;
+      const shift = value - first;
+      present++;
+      sum += value;
+      shifted += shift;
+      squares += shift * shift;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+    numbers[FIRST] = first;
+    numbers[PRESENT] = present;
+    numbers[SUM] = sum;
+    numbers[SHIFTED] = shifted;
+    numbers[SQUARES] = squares;
+    numbers[MIN] = min;
+    numbers[MAX] = max;
   }
 
   /** Adds the summed-up records [from, to) of busy tiles. */
@@ -93,138 +113,110 @@ export class Totals {
     }
   }
 
-  /** What the outputs ask for, into values[feature]. */
-  results({ of, empty }: ValueOutputs, values: Float64Array): void {
+  /** The facts of a column about what was added, from facts[at] on; NaN where one is not defined. */
+  writeFacts({ spread, extremes }: PassColumn, facts: Float64Array, at: number): void {
     const { numbers } = this;
     const n = numbers[PRESENT];
-    for (let i = 0; i < of.length; i += VALUE_FIELDS) {
-      const aggregate = of[i];
-      const feature = of[i + 1];
-      if (aggregate === AGGREGATE.count) values[feature] = n;
-      else if (aggregate === AGGREGATE.sum) values[feature] = numbers[SUM];
-      else if (n === 0 || (aggregate === AGGREGATE.std && n < 2)) values[feature] = empty[i / VALUE_FIELDS];
-      else if (aggregate === AGGREGATE.mean) values[feature] = numbers[SUM] / n;
-      else if (aggregate === AGGREGATE.max) values[feature] = numbers[MAX];
-      else if (aggregate === AGGREGATE.min) values[feature] = numbers[MIN];
-      else {
-        this.settleDeviation();
-        values[feature] = numbers[RESULT];
-      }
+    facts[at + VALUE_FACT.count] = n;
+    facts[at + VALUE_FACT.sum] = numbers[SUM];
+    facts[at + VALUE_FACT.mean] = this.mean;
+    if (spread) facts[at + VALUE_FACT.std] = n < 2 ? Number.NaN : deviation(n, numbers[SHIFTED], numbers[SQUARES]);
+    if (extremes) {
+      facts[at + VALUE_FACT.min] = n === 0 ? Number.NaN : numbers[MIN];
+      facts[at + VALUE_FACT.max] = n === 0 ? Number.NaN : numbers[MAX];
     }
-  }
-
-  get present(): number {
-    return this.numbers[PRESENT];
-  }
-
-  get sum(): number {
-    return this.numbers[SUM];
-  }
-
-  /** −Infinity of nothing. */
-  get max(): number {
-    return this.numbers[MAX];
   }
 
   /** Mean of what was added; NaN of nothing. */
   get mean(): number {
     return this.numbers[PRESENT] === 0 ? Number.NaN : this.numbers[SUM] / this.numbers[PRESENT];
   }
-
-  /**
-   * Shifted two-sum formula (Chan, Golub, LeVeque 1983). The shift is itself one of the values, so the cancellation is at most
-   * n-fold: (shift − mean)² ≤ n · variance.
-   */
-  private settleDeviation(): void {
-    const { numbers } = this;
-    const n = numbers[PRESENT];
-    const shifted = numbers[SHIFTED];
-    numbers[RESULT] = Math.sqrt(Math.max(0, (numbers[SQUARES] - (shifted * shifted) / n) / (n - 1)));
-  }
 }
 
-// The innermost loops of all features: plain numbers, totals in registers. They first run as if nothing were missing, which a sum that is no
-// number belies afterwards, and take four values per turn, because the engine checks the array again at each turn. Order matters: the sum
-// of a window is defined as the sum of its values one by one, the latest first.
-
-function sweepSums(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
-  let sum = numbers[SUM];
-  let i = to - 1;
-  for (; i >= from + 3; i -= 4) sum = sum + values[i] + values[i - 1] + values[i - 2] + values[i - 3];
-  for (; i >= from; i--) sum += values[i];
-  if (Number.isNaN(sum)) {
-    sweepPresent(numbers, values, from, to);
-    return;
-  }
-  numbers[PRESENT] += to - from;
-  numbers[SUM] = sum;
+/** Where a column is swept: its entries, those of the windows (`KeyReader`), and the transaction's own value own[index]. */
+export interface Sweep {
+  values: Float64Array;
+  places: Int32Array;
+  own: Float64Array;
+  index: number;
+  facts: Float64Array;
 }
 
-/** All totals in one loop: their additions do not wait for one another, so that they cost little more than the sum alone. */
-function sweepAll(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
-  const first = Number.isNaN(numbers[FIRST]) ? values[to - 1] : numbers[FIRST];
-  let sum = numbers[SUM];
-  let shifted = numbers[SHIFTED];
-  let squares = numbers[SQUARES];
-  let min = numbers[MIN];
-  let max = numbers[MAX];
-  let i = to - 1;
-  for (; i >= from + 3; i -= 4) {
-    const a = values[i];
-    const b = values[i - 1];
-    const c = values[i - 2];
-    const d = values[i - 3];
-    sum = sum + a + b + c + d;
-    shifted = shifted + (a - first) + (b - first) + (c - first) + (d - first);
-    squares =
-      squares +
-      (a - first) * (a - first) +
-      (b - first) * (b - first) +
-      (c - first) * (c - first) +
-      (d - first) * (d - first);
-    if (a < min) min = a;
-    if (a > max) max = a;
-    if (b < min) min = b;
-    if (b > max) max = b;
-    if (c < min) min = c;
-    if (c > max) max = c;
-    if (d < min) min = d;
-    if (d > max) max = d;
+/**
+ * The facts of a column in all windows of a pass, in one sweep, the latest value first: the sum of a window is defined as the sum of its values
+ * one by one in that order. False, and the facts are not right, where a value is missing, which a sum that is no number belies.
+ */
+export function sweepWindows(column: PassColumn, on: Sweep): boolean {
+  const { spread, extremes, windows } = column;
+  const { values, places, facts } = on;
+  const own = on.own[on.index];
+  const high = places[0];
+  // What the squares are shifted by.
+  let first = Number.NaN;
+  let sum = 0;
+  let shifted = 0;
+  let squares = 0;
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  let i = high - 1;
+  for (let w = 0; w < windows.length; w += WINDOW_FIELDS) {
+    const low = places[windows[w] + 1];
+    if (i === high - 1 && i >= low) first = values[i];
+    if (spread || extremes) {
+      // All totals in one loop: their additions do not wait for one another, so that they cost little more than the sum alone.
+      for (; i >= low; i--) {
+        const value = values[i];
+        const shift = value - first;
+        sum += value;
+        shifted += shift;
+        squares += shift * shift;
+        if (value < min) min = value;
+        if (value > max) max = value;
+      }
+    } else {
+      for (; i >= low; i--) sum += values[i];
+    }
+    let n = high - low;
+    let at = windows[w + 1];
+    facts[at + VALUE_FACT.count] = n;
+    facts[at + VALUE_FACT.sum] = sum;
+    facts[at + VALUE_FACT.mean] = n === 0 ? Number.NaN : sum / n;
+    if (spread) facts[at + VALUE_FACT.std] = n < 2 ? Number.NaN : deviation(n, shifted, squares);
+    if (extremes) {
+      facts[at + VALUE_FACT.min] = n === 0 ? Number.NaN : min;
+      facts[at + VALUE_FACT.max] = n === 0 ? Number.NaN : max;
+    }
+    at += VALUE_FACT.each;
+    let sumAfter = sum;
+    let shiftedAfter = shifted;
+    let squaresAfter = squares;
+    let minAfter = min;
+    let maxAfter = max;
+    if (!Number.isNaN(own)) {
+      const shift = n === 0 ? 0 : own - first;
+      n++;
+      sumAfter += own;
+      shiftedAfter += shift;
+      squaresAfter += shift * shift;
+      if (own < min) minAfter = own;
+      if (own > max) maxAfter = own;
+    }
+    facts[at + VALUE_FACT.count] = n;
+    facts[at + VALUE_FACT.sum] = sumAfter;
+    facts[at + VALUE_FACT.mean] = n === 0 ? Number.NaN : sumAfter / n;
+    if (spread) facts[at + VALUE_FACT.std] = n < 2 ? Number.NaN : deviation(n, shiftedAfter, squaresAfter);
+    if (extremes) {
+      facts[at + VALUE_FACT.min] = n === 0 ? Number.NaN : minAfter;
+      facts[at + VALUE_FACT.max] = n === 0 ? Number.NaN : maxAfter;
+    }
   }
-  for (; i >= from; i--) {
-    const value = values[i];
-    const shift = value - first;
-    sum += value;
-    shifted += shift;
-    squares += shift * shift;
-    if (value < min) min = value;
-    if (value > max) max = value;
-  }
-  if (Number.isNaN(sum)) {
-    sweepPresent(numbers, values, from, to);
-    return;
-  }
-  numbers[PRESENT] += to - from;
-  numbers[SUM] = sum;
-  numbers[FIRST] = first;
-  numbers[SHIFTED] = shifted;
-  numbers[SQUARES] = squares;
-  numbers[MIN] = min;
-  numbers[MAX] = max;
+  return !Number.isNaN(sum);
 }
 
-/** All totals where values are missing. */
-function sweepPresent(numbers: Float64Array, values: Float64Array, from: number, to: number): void {
-  for (let i = to - 1; i >= from; i--) {
-    const value = values[i];
-    if (Number.isNaN(value)) continue;
-    if (Number.isNaN(numbers[FIRST])) numbers[FIRST] = value;
-    const shift = value - numbers[FIRST];
-    numbers[PRESENT]++;
-    numbers[SUM] += value;
-    numbers[SHIFTED] += shift;
-    numbers[SQUARES] += shift * shift;
-    if (value < numbers[MIN]) numbers[MIN] = value;
-    if (value > numbers[MAX]) numbers[MAX] = value;
-  }
+/**
+ * Standard deviation of n ≥ 2 values by the shifted two-sum formula (Chan, Golub, LeVeque 1983). The shift is itself one of the values, so
+ * the cancellation is at most n-fold: (shift − mean)² ≤ n · variance.
+ */
+function deviation(n: number, shifted: number, squares: number): number {
+  return Math.sqrt(Math.max(0, (squares - (shifted * shifted) / n) / (n - 1)));
 }

@@ -8,6 +8,7 @@ import type { Admission, Admitted, Terms } from "./admission.ts";
 import type { Message, MessageType } from "./contract.ts";
 import type { GrpcEngine, GrpcParts } from "./parts.ts";
 import { REQUEST_ID, type Statuses } from "./status.ts";
+import { wellFormed } from "./text.ts";
 
 /** What the methods of the door share. */
 export interface Door {
@@ -154,6 +155,7 @@ export function messageOfJson(value: object): object {
 }
 
 function memberOf(value: unknown): unknown {
+  if (typeof value === "string") return wellFormed(value);
   if (Array.isArray(value)) return value.map(memberOf);
   return value !== null && typeof value === "object" ? messageOfJson(value) : value;
 }

@@ -4,7 +4,7 @@ import { type FieldFault, invalidRequest } from "../online/faults.ts";
 import { refusedLabel, takeAndCount } from "../online/feedback.ts";
 import type { LabelDraft } from "../online/label.ts";
 import { idOf } from "../online/parse.ts";
-import { type Door, engineOf, type UnaryMethod } from "./calls.ts";
+import { type Door, engineOf, messageOfJson, type UnaryMethod } from "./calls.ts";
 
 /** A TransactionLabel of the contract. */
 interface LabelMessage {
@@ -36,7 +36,7 @@ export function labelMethod(door: Door): UnaryMethod {
       for (const draft of drafts) items.push(await takeAndCount(engine, draft));
       if (items.length === 1 && !items[0].accepted) throw refusedLabel(items[0]);
       const accepted = items.filter((item) => item.accepted).length;
-      return { accepted, rejected: items.length - accepted, items };
+      return { accepted, rejected: items.length - accepted, items: items.map(messageOfJson) };
     },
   };
 }

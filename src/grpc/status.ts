@@ -3,6 +3,7 @@ import { Metadata, status } from "@grpc/grpc-js";
 import { SentinelError } from "../core/errors.ts";
 import { type Problem, problemOf, retryAfterOf } from "../online/problem.ts";
 import type { Contract, MessageType } from "./contract.ts";
+import { wellFormed } from "./text.ts";
 
 export const REQUEST_ID = "x-request-id";
 /** The code of an error, for clients that read no details. */
@@ -102,7 +103,7 @@ function any(type: string, value: Buffer) {
  * into a message, cannot.
  */
 function onWire(text: string, lengthMax: number): string {
-  const whole = Buffer.from(text, "utf8").toString("utf8");
+  const whole = wellFormed(text);
   if (encodeURI(whole).length <= lengthMax) return whole;
   let length = 0;
   let cut = "";

@@ -138,7 +138,7 @@ class Run {
       try {
         pending.push(await this.answer(bytes, index));
       } catch (error) {
-        const problem = { index, problem: problemOf(error) };
+        const problem = { index, problem: messageOfJson(problemOf(error)) };
         pending.push(() => problem);
       }
     }
@@ -155,7 +155,7 @@ class Run {
     const next = answerOf(engine, parsed, request.explain === true);
     const messageFor = (reply: object): object => ({ index, answer: messageOfJson(reply) });
     if (!(next instanceof Promise)) return () => messageFor(next);
-    const reply = next.then(messageFor, (error: unknown) => ({ index, problem: problemOf(error) }));
+    const reply = next.then(messageFor, (error: unknown) => ({ index, problem: messageOfJson(problemOf(error)) }));
     if (mayFollow(engine, parsed)) return () => reply;
     const there = await door.parts.overload.during(() => reply);
     return () => there;

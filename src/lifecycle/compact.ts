@@ -136,6 +136,7 @@ function tableOf(rows: readonly OldRecord[]): Table {
     ["rules", text(({ record }) => (record.rules === undefined ? undefined : JSON.stringify(record.rules)))],
     ["applied", number(({ record }) => record.applied)],
     ["explored_propensity", number(({ record }) => record.explored?.propensity)],
+    ["review_threshold", number(({ record }) => record.adapted?.review)],
     ["fraud", number(({ label }) => (label === null ? undefined : label.fraud ? 1 : 0))],
     ["label_known_at", time(({ label }) => label?.knownAt)],
     ["label_source", text(({ label }) => label?.source)],

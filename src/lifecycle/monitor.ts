@@ -11,7 +11,6 @@ import type { Reference } from "../drift/reference.ts";
 import type { Swing } from "../drift/swing.ts";
 import { type UnlistedShare, unlistedShare } from "../drift/unlisted.ts";
 import { hoursOf, tallyColumns, totalOf, windowOf } from "../drift/window.ts";
-import { averagePrecision, precisionRecallF1At } from "../metrics/metrics.ts";
 import { readJson } from "../online/bundle.ts";
 import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -20,7 +19,9 @@ import { servedReport } from "./data/served.ts";
 import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { effectsOf } from "./monitor/effect.ts";
-import type { MonitorResult, Performance } from "./monitor/result.ts";
+import { onsetOf } from "./monitor/onset.ts";
+import { type MaturedRows, performanceOf } from "./monitor/performance.ts";
+import type { MonitorResult } from "./monitor/result.ts";
 import { bringUpToDate, countHours, reachesBack } from "./monitor/tallies.ts";
 import { reportUnlabelled } from "./train.ts";
 
@@ -31,13 +32,6 @@ export type { MonitorResult } from "./monitor/result.ts";
 
 /** Newest rows whose labels are asked, at most; more add no certainty. */
 const WINDOW_ROWS_MAX = 200_000;
-/** Frauds below which a fall of average precision is noise. */
-const FRAUDS_MIN = 30;
-/** Fall of average precision against the evaluation slice that counts as an alarm. */
-const PRECISION_FALL_MAX = 0.15;
-/** Standard errors, those of a share among so many frauds, within which a fall is chance. */
-const NOISE_WIDTHS = 3;
-
 /** Label codes of the log's columns. */
 const FRAUD = 1;
 
@@ -72,7 +66,11 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     );
   }
   const drift = driftReport({ reference, swing, window: window.drift, policy: pipeline.drift });
-  const performance = performanceOf(window, { files, review });
+  const { windowAt } = window;
+  const since = onsetOf(drift, { reference, swing, policy: pipeline.drift, until: window.to, windowAt });
+  const registered = readJson(files, "metrics.json") as { readonly evaluate: Readonly<Record<string, number>> };
+  const averagePrecisionAtTraining = registered.evaluate.average_precision;
+  const performance = performanceOf(window.matured, { averagePrecisionAtTraining, review });
   const reasons = [
     ...(drift.alarm || performance?.alarm !== true ? drift.reasons : []),
     ...(performance?.alarm === true
@@ -88,6 +86,7 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
     source: window.source,
     from: window.from,
     to: window.to,
+    since,
     drift,
     effects: effectsOf(scorer, { reference, shifts: drift.shifts, window: window.drift }),
     performance,
@@ -102,8 +101,9 @@ interface Window {
   readonly from: number;
   readonly to: number;
   readonly drift: DriftWindow;
-  /** Matured rows: scores and labels. */
-  readonly matured: { readonly scores: Float32Array; readonly y: Uint8Array };
+  /** The window that ends at an earlier instant; null where it is not known. */
+  readonly windowAt: (until: number) => DriftWindow | null;
+  readonly matured: MaturedRows;
 }
 
 /** By category feature, the share of values that its list does not have. */
@@ -165,17 +165,26 @@ async function windowOfLog(ports: Ports, input: MonitorInput, { scorer, counted 
   const scored = await log.scored({ bundle, width: plan.width, rows: WINDOW_ROWS_MAX, until });
   const { time, score, label } = scored;
   const { maturityMs, unreportedIsGenuine } = pipeline.labels;
-  const matured = rowsWhere(time, (at) => at <= until - maturityMs).filter(
+  const maturedTo = until - maturityMs;
+  const known = rowsWhere(time, (at) => at <= maturedTo).filter(
     (row) => unreportedIsGenuine || label[row] !== UNLABELLED,
   );
+  const matured = byTime(known, time);
   return {
     source: log.where,
     from: until - windowMs,
     to: until,
     drift: windowOf(hours, { until, windowMs }),
+    windowAt: (at) =>
+      reachesBack(summaries, hoursOf({ until: at, windowMs }).first)
+        ? windowOf(summaries.hours, { until: at, windowMs })
+        : null,
     matured: {
+      times: Float64Array.from(matured, (row) => time[row]),
       scores: Float32Array.from(matured, (row) => score[row]),
       y: Uint8Array.from(matured, (row) => (label[row] === FRAUD ? 1 : 0)),
+      to: maturedTo,
+      windowMs,
     },
   };
 }
@@ -217,38 +226,29 @@ async function windowOfTable(
   const labelled = source.table.columns.has(pipeline.columns.label);
   const labels = labelled ? labelsOf(source.table, pipeline) : new Uint8Array(0);
   if (labelled) reportUnlabelled(ports, source, pipeline);
-  const matured = rowsWhere(times, (time, row) => {
+  const known = rowsWhere(times, (time, row) => {
     return labelled && labels[row] !== UNLABELLED && time > scorer.manifest.trainedUpTo && time <= maturedTo;
   });
+  const matured = byTime(known, times);
   return {
     source: path,
     from: newest - windowMs,
     to: newest,
     drift: windowOf(hours, { until: newest, windowMs }),
-    matured: { scores: scoreRows(scorer, x, matured), y: Uint8Array.from(matured, (row) => labels[row]) },
+    windowAt: () => null,
+    matured: {
+      times: Float64Array.from(matured, (row) => times[row]),
+      scores: scoreRows(scorer, x, matured),
+      y: Uint8Array.from(matured, (row) => labels[row]),
+      to: maturedTo,
+      windowMs,
+    },
   };
 }
 
-function performanceOf(
-  window: Window,
-  given: { readonly files: BundleFiles; readonly review: number },
-): Performance | null {
-  const { scores, y } = window.matured;
-  const frauds = y.reduce((sum, label) => sum + label, 0);
-  if (frauds < FRAUDS_MIN || frauds === y.length) return null;
-  const registered = readJson(given.files, "metrics.json") as { readonly evaluate: Readonly<Record<string, number>> };
-  const then = registered.evaluate.average_precision;
-  const now = averagePrecision(scores, y);
-  const { precision, recall } = precisionRecallF1At(scores, y, given.review);
-  return {
-    rows: y.length,
-    frauds,
-    averagePrecision: now,
-    averagePrecisionAtTraining: then,
-    recallAtReview: recall,
-    precisionAtReview: precision,
-    alarm: then - now > Math.max(PRECISION_FALL_MAX, NOISE_WIDTHS * Math.sqrt((then * (1 - then)) / frauds)),
-  };
+/** By rising time, whatever the order of the rows. */
+function byTime(rows: Int32Array, times: Float64Array): Int32Array {
+  return rows.slice().sort((a, b) => times[a] - times[b] || a - b);
 }
 
 function rowsWhere(times: Float64Array, wanted: (time: number, row: number) => boolean): Int32Array {

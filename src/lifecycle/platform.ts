@@ -1,7 +1,7 @@
 // The platform: pipelines, rules and alerts that people and programs manage while servers run.
 export { type Backtester, type BacktestRequest, backtestOne } from "./platform/backtest.ts";
-export { Platform, type PlatformEngine } from "./platform/follow.ts";
+export { Platform } from "./platform/follow.ts";
 export { settingsOf } from "./platform/made.ts";
 export { rulePerformance } from "./platform/performance.ts";
 export { changePipeline, createPipeline, setStatus } from "./platform/pipelines.ts";
-export { deleteRule, type Expect, liveRule, patchRule, postRule, type RulePatch, ruleTag } from "./platform/rules.ts";
+export { deleteRule, liveRule, patchRule, postRule, type RulePatch, ruleTag } from "./platform/rules.ts";

@@ -7,7 +7,7 @@ import { type AliasMove, movesOfAlias } from "../core/journal.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { busyDays } from "../evidence/days.ts";
 import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
-import { type PromotionPolicy, promotionGate, promotionPolicy } from "../evidence/promotion.ts";
+import { type AlertBudget, type PromotionPolicy, promotionGate, promotionPolicy } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
 import { checkFields } from "../online/fields.ts";
 import { loadVersion } from "../online/score.ts";
@@ -248,8 +248,16 @@ async function weigh(
     coverage: await coverageOf(ports, to),
     checks,
     policy: fixed.rules,
+    budget: budgetOf(pipeline),
   });
   return { verdict, report, policy: promotionPolicy(fixed.rules) };
+}
+
+/** Null where thresholds aim at something else. */
+export function budgetOf({ decisions }: Pipeline): AlertBudget | null {
+  const { reviewPolicy, reviewShare, adapt } = decisions;
+  const kept = adapt === "budget";
+  return kept || reviewPolicy === "budget" ? { share: reviewShare, kept } : null;
 }
 
 /** null: nothing of this version's shadow has been counted. */

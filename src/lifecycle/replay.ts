@@ -1,6 +1,6 @@
 // Replay: recompute every logged vector and score from raw history, and demand the same bits.
 
-import { DECISIONS, type Decision } from "../core/decision.ts";
+import { DECISIONS, type Decision, decide } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { RuleOutcome } from "../core/rule.ts";
 import type { Table } from "../core/table.ts";
@@ -10,6 +10,7 @@ import type { FeaturePlan } from "../features/plan.ts";
 import { layoutOf } from "../features/plan.ts";
 import { FeatureState } from "../features/state.ts";
 import { type InputReport, InputTally } from "../features/trained-inputs.ts";
+import { ReviewBudget } from "../online/adapt.ts";
 import { drawnBeside, type Explorer, explorerOf } from "../online/explore.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import {
@@ -35,7 +36,7 @@ import { outcomeFault, ReplayedRules, type ReplayedState } from "./replay/rules.
 
 /**
  * One value that came out differently. A difference in the score has the feature "(score)"; in the decision "(decision)", whose numbers
- * are 0 approve, 1 review, 2 block; in the chance of being let through "(propensity)".
+ * are 0 approve, 1 review, 2 block; in the chance of being let through "(propensity)"; in a threshold that follows the budget "(review threshold)".
  */
 export interface Mismatch {
   readonly transactionId: string;
@@ -51,6 +52,11 @@ export interface ReplayReport {
   readonly scoresCompared: number;
   /** Draws (`decisions.explore`) made again, and those that were made by rules which the pipeline no longer has. */
   readonly draws: { readonly compared: number; readonly byOtherRules: number };
+  /**
+   * Review thresholds that follow the budget (`decisions.adapt`) computed again, those of other settings than the pipeline's, and those
+   * that follow scores which the log has forgotten.
+   */
+  readonly thresholds: { readonly compared: number; readonly byOtherRules: number; readonly unknown: number };
   /** Outcomes of rules that were compared, and those that could not be: the set or the state of its windows is gone. */
   readonly rulesCompared: number;
   readonly rulesSkipped: number;
@@ -122,9 +128,12 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
   // Changes up to where the log begins were forgotten, not lost.
   const onGap = (from: number, to: number): void => tally.gap(Math.max(from, begin.applied + 1), to);
   const on = { tracks, until, onGap };
+  const pruned = begin.through > 0;
+  const budget = new ReviewBudget(input.pipeline.decisions, { whole: !pruned });
   for await (const arrival of inOrder(log, on)) {
-    if (arrival.record !== null)
-      await compare(arrival.record, { arrival, bundles, tracks, tally, rules, explorer, pruned: begin.through > 0 });
+    if (arrival.record === null) continue;
+    await compare(arrival.record, { arrival, bundles, tracks, tally, rules, explorer, budget, pruned });
+    budget.observe(arrival.record);
   }
   return { ...tally.report(), served: tracks.served() };
 }
@@ -215,6 +224,7 @@ interface Comparing {
   readonly tally: Tally;
   readonly rules: ReplayedRules | null;
   readonly explorer: Explorer | null;
+  readonly budget: ReviewBudget;
   /** Whether the log has forgotten its first entries: since when a state that began empty has seen everything is not known. */
   readonly pruned: boolean;
 }
@@ -239,15 +249,35 @@ async function compare(record: PredictionRecord, on: Comparing): Promise<void> {
   const { tolerance } = scorer;
   const answer = scorer.score(vector);
   tally.score(record.transactionId, { logged: record.score, replayed: answer.score, tolerance });
-  const { review, block } = scorer.manifest.thresholds;
+  const { block } = scorer.manifest.thresholds;
+  const review = reviewOf(record, { scorer, budget: on.budget, tally });
   // Where another machine may round the score differently, one beside a threshold may fall on either side.
   if (tolerance > 0 && [review, block].some((edge) => Math.abs(answer.score - edge) <= tolerance)) return;
   compareDecision(record, {
     transaction: on.arrival.transaction,
-    model: answer.decision,
+    model: decide(answer.score, { review, block }),
     explorer: on.explorer,
     tally,
   });
+}
+
+/** The threshold that judged a record: the bundle's own, or the one it names, which is computed again. */
+function reviewOf(
+  record: PredictionRecord,
+  on: { readonly scorer: Scorer; readonly budget: ReviewBudget; readonly tally: Tally },
+): number {
+  const { scorer, budget, tally } = on;
+  const { thresholds } = scorer.manifest;
+  const { adapted, bundle, receivedAt, transactionId } = record;
+  if (adapted === undefined) return thresholds.review;
+  if (adapted.rules !== budget.rules) tally.thresholds.byOtherRules++;
+  else if (!budget.isDetermined(bundle)) tally.thresholds.unknown++;
+  else {
+    tally.thresholds.compared++;
+    const replayed = budget.reviewFor({ bundle, thresholds, receivedAt });
+    tally.value({ transactionId, feature: "(review threshold)", logged: adapted.review, replayed });
+  }
+  return adapted.review;
 }
 
 /** What the model decided, and what a draw made of it. */
@@ -478,6 +508,7 @@ class Tally {
     "history-pruned": 0,
   };
   readonly draws = { compared: 0, byOtherRules: 0 };
+  readonly thresholds = { compared: 0, byOtherRules: 0, unknown: 0 };
   private rulesCompared = 0;
   private rulesSkipped = 0;
   private rulesMismatchCount = 0;
@@ -551,7 +582,7 @@ class Tally {
   }
 
   report(): Omit<ReplayReport, "served"> {
-    const { draws } = this;
+    const { draws, thresholds } = this;
     const { predictions, compared, scoresCompared, mismatchCount, mismatches, skipped, missing } = this;
     const reasons: string[] = [];
     if (missing > 0) reasons.push(`${missing} changes of the shared state are in no log, first ${this.missingFirst}`);
@@ -584,7 +615,7 @@ class Tally {
     }
     const { rulesCompared, rulesSkipped, rulesMismatchCount, rulesMismatches } = this;
     const ruled = { rulesCompared, rulesSkipped, rulesMismatchCount, rulesMismatches };
-    const counts = { predictions, compared, scoresCompared, draws, skipped, mismatchCount, missing };
+    const counts = { predictions, compared, scoresCompared, draws, thresholds, skipped, mismatchCount, missing };
     return { ...counts, ...ruled, mismatches, verdict: passed ? "pass" : "fail", reasons };
   }
 

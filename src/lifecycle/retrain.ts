@@ -2,6 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import path from "node:path";
+import { CANDIDATE } from "../core/alias.ts";
 import { formatDuration } from "../core/duration.ts";
 import { type ErrorCode, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
@@ -10,14 +11,20 @@ import { type Column, isBoolean, type Table, textAt } from "../core/table.ts";
 import type { FieldValue } from "../core/transaction.ts";
 import { inputsOf } from "../features/inputs.ts";
 import type { FeaturePlan } from "../features/plan.ts";
+import { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LoggedTransaction } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
+import type { ModelVersion } from "../ports/registry.ts";
 import { readSource, type Source, timesOf } from "./data/source.ts";
 import { readingPlan } from "./data/spec-table.ts";
 import { LABEL_KNOWN_AT } from "./data/vectors.ts";
 import { type MonitorResult, monitor } from "./monitor.ts";
-import { type TrainInput, type TrainResult, train } from "./train.ts";
+import { type PromoteResult, promote } from "./promote.ts";
+import { NEWEST_ROWS_MIN, type Recipe, type TrainInput, type TrainResult, type TrainStep, train } from "./train.ts";
+
+/** The steps of a retraining: those before the training, and then the training's own. */
+export type RetrainStep = "locked" | "table" | TrainStep;
 
 export interface RetrainInput {
   readonly pipeline: Pipeline;
@@ -29,18 +36,38 @@ export interface RetrainInput {
   readonly actor: string;
   readonly packageVersion: string;
   readonly threads?: number;
-  /** Train without an alarm and without waiting for the cooldown; the reason for the journal. */
+  /** Train without an alarm and without waiting for anything; the reason for the journal. */
   readonly forced: string | null;
+  /** Add trees to the champion on the days it has not learned, instead of training in full. */
+  readonly continued?: boolean;
+  /** Ask the promotion gate about the candidate first, and promote it on PROMOTE. */
+  readonly autoPromote?: boolean;
   /** Told as soon as it is known, before any training. */
   readonly onMonitor?: (seen: MonitorResult) => void;
+  /** Called at the beginning of each step. */
+  readonly onStep?: (step: RetrainStep) => void;
 }
 
 export interface RetrainResult {
-  readonly outcome: "trained" | "refused" | "no-alarm" | "cooldown" | "broken-feed";
+  /**
+   * `waiting`: too little of the new world has final labels. `shadowing`: a candidate collects its evidence. `promoted`: the gate said
+   * PROMOTE of the candidate that was there.
+   */
+  readonly outcome:
+    | "trained"
+    | "refused"
+    | "no-alarm"
+    | "cooldown"
+    | "broken-feed"
+    | "waiting"
+    | "shadowing"
+    | "promoted";
   readonly reason: string;
   readonly monitor: MonitorResult | null;
   readonly data: string | null;
   readonly trained: TrainResult | null;
+  /** What the promotion gate said, where it was asked. */
+  readonly promotion: PromoteResult | null;
 }
 
 /** Transactions taken from the log, at most; the newest. */
@@ -49,40 +76,145 @@ const LOG_ROWS_MAX = 5_000_000;
 const REASONS_MAX = 3;
 const NOTHING_TO_SEE: readonly ErrorCode[] = ["lifecycle.no-champion", "lifecycle.not-enough-data"];
 
-/** One round under a lock. Errors: lifecycle.locked, and those of monitor and train. */
+/**
+ * One round under a lock. A round that was killed can be run again: it comes to the same version and aliases, whatever was done before.
+ * Errors: lifecycle.locked, and those of monitor, train and promote.
+ */
 export async function retrain(ports: Ports, input: RetrainInput): Promise<RetrainResult> {
   const { pipeline } = input;
   const lock = await (await ports.lock()).acquire(`retrain-${pipeline.name}`);
   try {
-    const waiting = await cooldownLeft(ports, pipeline);
-    if (waiting > 0 && input.forced === null) {
-      const reason = `the last retraining is younger than ${formatDuration(pipeline.retrain.cooldownMs)}; ${Math.ceil(waiting / 60_000)} minutes to wait`;
-      return { outcome: "cooldown", reason, monitor: null, data: null, trained: null };
-    }
-    const seen = await look(ports, input);
-    if (seen !== null) input.onMonitor?.(seen);
-    if (seen?.alarm !== true && input.forced === null) {
-      return { outcome: "no-alarm", reason: reasonsOf(seen), monitor: seen, data: null, trained: null };
-    }
-    if (seen?.drift.verdict === "broken feed" && input.forced === null) {
-      const reason = `a model would learn the fault: repair the source first. ${reasonsOf(seen)}`;
-      return { outcome: "broken-feed", reason, monitor: seen, data: null, trained: null };
-    }
-    const data = await gather(ports, input);
-    const trained = await train(ports, {
-      pipeline,
-      ...data,
-      actor: input.actor,
-      packageVersion: input.packageVersion,
-      threads: input.threads,
-      forced: null,
-      verb: "retrain",
-    });
-    const outcome = trained.version === null ? "refused" : "trained";
-    return { outcome, reason: input.forced ?? reasonsOf(seen), monitor: seen, data: data.path, trained };
+    input.onStep?.("locked");
+    await endKilled(ports, pipeline);
+    return await round(ports, input);
   } finally {
     await lock.release();
   }
+}
+
+async function round(ports: Ports, input: RetrainInput): Promise<RetrainResult> {
+  const { pipeline, forced } = input;
+  const candidate = await candidateOf(ports, pipeline);
+  const promotion = input.autoPromote === true && candidate !== null ? await weighed(ports, input) : null;
+  const ended = (outcome: RetrainResult["outcome"], reason: string, monitor: MonitorResult | null): RetrainResult => {
+    return { outcome, reason, monitor, data: null, trained: null, promotion };
+  };
+  if (promotion?.moved === true) return ended("promoted", promotion.verdict.reasons.join("; "), null);
+  const cooling = await cooldownLeft(ports, pipeline);
+  if (cooling > 0 && forced === null) {
+    const reason = `the last retraining is younger than ${formatDuration(pipeline.retrain.cooldownMs)}; ${Math.ceil(cooling / 60_000)} minutes to wait`;
+    return ended("cooldown", reason, null);
+  }
+  const seen = await look(ports, input);
+  if (seen !== null) input.onMonitor?.(seen);
+  if (forced === null) {
+    if (seen?.alarm !== true) return ended("no-alarm", reasonsOf(seen), seen);
+    if (seen.drift.verdict === "broken feed") {
+      const reason = `a model would learn the fault: repair the source first. ${reasonsOf(seen)}`;
+      return ended("broken-feed", reason, seen);
+    }
+    const waits = tooFresh(seen, pipeline);
+    if (waits !== null) return ended("waiting", waits, seen);
+    const shadows = candidate === null ? null : stillShadowing(candidate, { ports, pipeline, promotion });
+    if (shadows !== null) return ended("shadowing", shadows, seen);
+  }
+  input.onStep?.("table");
+  const data = await gather(ports, input);
+  const newest = await newestServed(ports, pipeline);
+  const recipe = recipeOf(input, newest?.x.rows ?? 0);
+  const trained = await train(ports, {
+    pipeline,
+    ...data,
+    actor: input.actor,
+    packageVersion: input.packageVersion,
+    threads: input.threads,
+    forced: null,
+    verb: "retrain",
+    recipe,
+    newest,
+    why: `${forced ?? reasonsOf(seen)}; learned from ${recipeWords(recipe)}`,
+    onStep: input.onStep,
+  });
+  const outcome = trained.version === null ? "refused" : "trained";
+  return { outcome, reason: forced ?? reasonsOf(seen), monitor: seen, data: data.path, trained, promotion };
+}
+
+/** Runs of retrainings that were killed: this one holds the lock, so nobody works on them. They count for no cooldown. */
+async function endKilled(ports: Ports, pipeline: Pipeline): Promise<void> {
+  const registry = await ports.registry();
+  for (const { runId, status, tags } of await registry.runs(pipeline.name)) {
+    if (status === "RUNNING" && tags["sentinel.verb"] === VERB) {
+      await registry.endRun(runId, "KILLED", ports.clock.now());
+      ports.report.line(`  an earlier retraining was killed: its run ${runId} is ended`);
+    }
+  }
+}
+
+const VERB = "retrain";
+
+/** The version that shadows as `candidate`; null when there is none. */
+async function candidateOf(ports: Ports, { model }: Pipeline): Promise<ModelVersion | null> {
+  const registry = await ports.registry();
+  const { [CANDIDATE]: candidate, champion } = await registry.aliases(model);
+  return candidate === undefined || candidate === champion ? null : registry.version(model, candidate);
+}
+
+function weighed(ports: Ports, { pipeline, actor }: RetrainInput): Promise<PromoteResult> {
+  const { seed } = pipeline.modelParameters;
+  return promote(ports, { pipeline, to: null, actor, forced: null, seed });
+}
+
+/** Why training now would learn the old world once more; null when enough of the new one has final labels. */
+function tooFresh(
+  { since, performance, to }: MonitorResult,
+  { labels, retrain: { freshMs } }: Pipeline,
+): string | null {
+  // What the features show began some time ago; what labels show is in the labels already.
+  const begins = [since, performance?.since ?? null].filter((begin) => begin !== null);
+  if (begins.length === 0) return null;
+  const final = to - labels.maturityMs;
+  const began = Math.min(...begins);
+  const from = began + freshMs;
+  if (final >= from) return null;
+  const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
+  return `the new world began about ${day(began)} and labels are final up to ${day(final)}: a candidate would learn the old one; there is enough of the new one from ${day(from + labels.maturityMs)} on`;
+}
+
+/** Why the candidate keeps its place; null when it may be replaced. */
+function stillShadowing(
+  candidate: ModelVersion,
+  given: { readonly ports: Ports; readonly pipeline: Pipeline; readonly promotion: PromoteResult | null },
+): string | null {
+  const { ports, pipeline, promotion } = given;
+  if (promotion?.verdict.verdict === "REJECT") return null;
+  // Before its first labels are final there is nothing to judge it by.
+  const keptMs = pipeline.labels.maturityMs + pipeline.retrain.patienceMs;
+  if (ports.clock.now() - candidate.createdAt >= keptMs) return null;
+  const gateWords = promotion === null ? "`sentinel promote` weighs it" : promotion.verdict.reasons.join("; ");
+  return `candidate version ${candidate.version} is in shadow and keeps its place for ${formatDuration(keptMs)}: ${gateWords}`;
+}
+
+function recipeOf({ pipeline, continued = false }: RetrainInput, answered: number): Recipe {
+  const { refit, windowMs, halfLifeMs } = pipeline.retrain;
+  return {
+    refit: refit && answered >= NEWEST_ROWS_MIN,
+    continued,
+    ...(windowMs === undefined ? {} : { windowMs }),
+    ...(halfLifeMs === undefined ? {} : { halfLifeMs }),
+  };
+}
+
+function recipeWords({ refit, windowMs, halfLifeMs, continued }: Recipe): string {
+  const days = continued
+    ? "the days the champion has not learned, as trees added to it"
+    : windowMs === undefined
+      ? "all days"
+      : `the newest ${formatDuration(windowMs)}`;
+  return [
+    days,
+    ...(halfLifeMs === undefined ? [] : [`half as much per ${formatDuration(halfLifeMs)} of age`]),
+    refit ? "refitted on those it was judged on" : "without those it was judged on",
+  ].join(", ");
 }
 
 /** What monitor says. Forced, a retraining needs nothing to look at: no champion or no traffic yet is no hindrance. */
@@ -105,7 +237,7 @@ function reasonsOf(seen: MonitorResult | null): string {
 async function cooldownLeft(ports: Ports, pipeline: Pipeline): Promise<number> {
   const runs = await (await ports.registry()).runs(pipeline.name);
   const last = runs
-    .filter(({ tags }) => tags["sentinel.verb"] === "retrain")
+    .filter(({ tags, status }) => tags["sentinel.verb"] === VERB && status !== "KILLED")
     .reduce((newest, { startedAt }) => Math.max(newest, startedAt), 0);
   return last + pipeline.retrain.cooldownMs - ports.clock.now();
 }
@@ -139,6 +271,26 @@ async function gather(ports: Ports, input: RetrainInput): Promise<Pick<TrainInpu
     `  ${source.table.rows.toLocaleString("en")} transactions of ${input.path} and ${added.length.toLocaleString("en")} of the log → ${file}`,
   );
   return { path: file, grownFrom: { path: input.path, hash: source.hash, logged: added.length } };
+}
+
+/** Newest answers that a review threshold is set by: more add little. */
+const NEWEST_ROWS_MAX = 20_000;
+
+/** The vectors of the champion's newest answers, of a drift window at most; nobody has learned them. */
+async function newestServed(ports: Ports, pipeline: Pipeline): Promise<TrainInput["newest"]> {
+  const registry = await ports.registry();
+  const { champion } = await registry.aliases(pipeline.model);
+  if (champion === undefined) return undefined;
+  const { plan, bundle } = await loadVersion(registry, { model: pipeline.model, version: champion });
+  const log = await ports.log();
+  const window = await log.scored({ bundle, width: plan.width, rows: NEWEST_ROWS_MAX, until: null });
+  const span = Math.min(pipeline.drift.windowMs, pipeline.labels.maturityMs);
+  const rows = Int32Array.from(window.time.keys()).filter((row) => window.time[row] > window.until - span);
+  const values = new Float32Array(plan.width * rows.length);
+  rows.forEach((row, place) => {
+    for (let c = 0; c < plan.width; c++) values[c * rows.length + place] = window.vectors[row * plan.width + c];
+  });
+  return { features: plan.hash, x: { rows: rows.length, names: plan.names, values } };
 }
 
 interface Logged {

@@ -8,7 +8,7 @@ import type { loadVersion } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry } from "../ports/registry.ts";
-import { coverageOf, PREVIOUS, recordMove, reportOf, servable } from "./promote.ts";
+import { budgetOf, coverageOf, PREVIOUS, recordMove, reportOf, servable } from "./promote.ts";
 import { rulesFor } from "./promotion-rules.ts";
 
 export interface GuardInput {
@@ -117,6 +117,12 @@ async function weigh(
   const latencyP99MsMax = Math.max(PROMOTION_POLICY.latencyP99MsMax, Number.isNaN(slower) ? 0 : slower);
   const policy = { ...rules, latencyP99MsMax };
   const { pairsMin } = pipeline.gates.rollback;
-  const verdict = rollbackGate({ report, coverage: await coverageOf(ports, to), policy, pairsMin });
+  const verdict = rollbackGate({
+    report,
+    coverage: await coverageOf(ports, to),
+    policy,
+    pairsMin,
+    budget: budgetOf(pipeline),
+  });
   return { verdict, report, policy: promotionPolicy(policy) };
 }

@@ -1,7 +1,13 @@
 // Train: data gate → features → models → training and logic gates → a run and a version in the registry as `candidate`.
+import { bundleFile } from "../core/bundle.ts";
+import { SentinelError } from "../core/errors.ts";
+import { largest } from "../core/stats.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { readAlike } from "../features/inputs.ts";
 import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
+import { decodeGbdt } from "../ml/gbdt/model.ts";
+import { decodeForest } from "../ml/iforest/model.ts";
+import type { Matrix } from "../ml/matrix.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -21,14 +27,16 @@ import {
 import { vectorsOf } from "./data/vectors.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";
 import type { Basis } from "./train/basis.ts";
-import { type Fitted, fitModels } from "./train/fit.ts";
-import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
+import { type Fitted, fitModels, type StartModel } from "./train/fit.ts";
+import { evaluate, flatParameters, judge, judgedRows, shippedOf } from "./train/judge.ts";
 import { columnKinds } from "./train/kinds.ts";
 import { learnedSpec } from "./train/learn-spec.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { refit } from "./train/refit.ts";
-import { splitByTime } from "./train/split.ts";
+import { continueModels, NEWEST_ROWS_MIN, renew } from "./train/renew.ts";
+import { splitAfter, splitByTime } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
+import type { Shipped } from "./train/trained.ts";
 import { logTrials, tune } from "./train/tune.ts";
 import { judgeUntuned, logUntuned } from "./train/untuned.ts";
 import { gateOf } from "./validate.ts";
@@ -37,15 +45,16 @@ export { type Metrics, metricsOf } from "./train/evaluate.ts";
 export { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf } from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
+export { NEWEST_ROWS_MIN } from "./train/renew.ts";
 export { trainResults } from "./train/results.ts";
 export type { Split } from "./train/split.ts";
-export type { TrainInput, TrainResult } from "./train/task.ts";
+export type { Recipe, TrainInput, TrainResult, TrainStep } from "./train/task.ts";
 export { TUNE_MAX, type Tuning } from "./train/tune.ts";
 
 /** Trains one candidate. A gate's no ends it with the verdicts so far and nothing registered. */
 export async function train(ports: Ports, input: TrainInput): Promise<TrainResult> {
   const plan = compileSpec(await learnedSpec(ports, input.pipeline, input.path));
-  return makeCandidate(ports, input, { plan, fit: fitModels });
+  return makeCandidate(ports, input, { plan, fit: input.recipe?.continued === true ? continueModels : fitModels });
 }
 
 /** Makes one candidate, its models being what `fit` answers, on the same way whether they are trained or imported. */
@@ -60,7 +69,10 @@ export async function makeCandidate(
   const kinds = columnKinds(plan.spec, pipeline);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
+  const { recipe, onStep } = asked;
+  const start = recipe?.continued === true ? startOf(champion, { plan, pipeline }) : undefined;
 
+  onStep?.("read");
   // A champion that reads a column otherwise gets a table of its own when it is compared.
   const plans = champion !== null && readAlike(plan, champion.plan) ? [plan, champion.plan] : [plan];
   const whole = await readData(ports, pipeline, { path: asked.path, plans, required: [plan], all: true });
@@ -71,7 +83,10 @@ export async function makeCandidate(
   const source = keepColumns(whole, pipeline, plans.flatMap(columnsOfPlan));
   const times = timesOf(source.table, pipeline);
   const labels = labelsOf(source.table, pipeline);
-  const split = splitByTime(times, labels, pipeline);
+  const split =
+    start === undefined
+      ? splitByTime(times, labels, pipeline, recipe?.windowMs)
+      : splitAfter(times, labels, champion!.manifest.learnedUpTo);
   ports.report.line(`  ${source.table.rows.toLocaleString("en")} transactions, ${spanText(times)}`);
   reportUnlabelled(ports, source, pipeline);
   reportDoubts(ports, source, { pipeline, plan, verb: asked.verb });
@@ -90,16 +105,22 @@ export async function makeCandidate(
   if (tuning !== null) watch.lap("tune");
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
-  const fitBy = (by: Pipeline): Promise<Fitted> =>
-    made.fit(x, labels, { kinds, split, amounts, pipeline: by, seed, threads, report: ports.report });
+  const weights = recipe?.halfLifeMs === undefined ? undefined : weightsByAge(times, recipe.halfLifeMs);
+  const fitInput = { kinds, split, amounts, seed, threads, report: ports.report, weights, start };
+  const fitBy = (by: Pipeline): Promise<Fitted> => made.fit(x, labels, { ...fitInput, pipeline: by });
+  onStep?.("fit");
   const fitted = await fitBy(input.pipeline);
   watch.lap("fit");
 
   const isTuned = tuning !== null && tuning.chosen !== 0;
   const untuned = isTuned ? judgeUntuned(await fitBy(pipeline), basis, pipeline.decisions) : null;
   if (isTuned) watch.lap("untuned");
+  const newest = newestOf(asked, plan);
+  // What becomes of a wish to learn all days is known before anything is written.
+  const described = recipe === undefined ? input : { ...input, recipe: { ...recipe, refit: newest !== null } };
+  // A retraining renews its model in its own way, against the newest answers.
   const again =
-    input.verb === "import" || !(asked.refit ?? pipeline.training.refit)
+    input.verb === "import" || recipe !== undefined || !(asked.refit ?? pipeline.training.refit)
       ? null
       : await refit(ports, basis, {
           judged: fitted,
@@ -109,8 +130,19 @@ export async function makeCandidate(
           threads,
         });
   if (again !== null) watch.lap("refit");
-  const trained = await evaluate(ports, basis, { input, fitted, refit: again });
-  const judged = await judge(ports, basis, { champion, trained });
+  const trained = await evaluate(ports, basis, { input: described, fitted, champion, refit: again });
+  onStep?.("judge");
+  const ship = async (at: Matrix): Promise<Shipped> => {
+    const renewed = await renew(x, labels, { ...fitInput, pipeline: input.pipeline, fitted, times, newest: at });
+    return shippedOf(basis, { fitted: renewed, newest: at });
+  };
+  const judged = await judge(ports, basis, {
+    champion,
+    trained,
+    ship: newest === null ? null : () => ship(newest),
+    isForced: input.forced !== null,
+    undecided: asked.verb === "retrain" ? "shadow" : "refuse",
+  });
   watch.lap("evaluate");
   const verdicts = [data, judged.training, ...(again === null ? [] : [again.verdict]), judged.logic];
   const lineage = { ...began, parameters: trained.provenance.parameters };
@@ -128,14 +160,53 @@ export async function makeCandidate(
   // The logic gate has no override: a bundle that misbehaves may not even shadow.
   const isRefused = [judged.training, ...(again === null ? [] : [again.verdict])].some((verdict) => !isYes(verdict));
   const refused = !isYes(judged.logic) || (isRefused && input.forced === null);
+  onStep?.("run");
   const runId = await logRun(ports, { input, trained, verdicts, registry, lineage, refused });
   if (tuning !== null) await logTrials(ports, { registry, pipeline, parent: runId, tuning, lineage });
   if (untuned !== null) await logUntuned(ports, { registry, pipeline, parent: runId, untuned, lineage, seed });
   if (refused) return { ...outcome, version: null, runId, seconds: watch.seconds };
-  const version = await register(ports, { input, registry, runId, judged, verdicts, lineage });
-  await saveState(ports, basis, { state, trained });
+  const prepare = (): Promise<void> => saveState(ports, basis, { state, trained });
+  const version = await register(ports, { input, registry, runId, judged, verdicts, lineage, prepare });
   watch.lap("register");
   return { ...outcome, version, runId, seconds: watch.seconds };
+}
+
+/** What a refitted model is held against; null where nothing is to be refitted, or too little has been answered since the table. */
+function newestOf({ recipe, newest }: TrainInput, plan: FeaturePlan): Matrix | null {
+  if (recipe?.refit !== true || newest === undefined || newest.features !== plan.hash) return null;
+  return newest.x.rows < NEWEST_ROWS_MIN ? null : newest.x;
+}
+
+/** Of each row, 1 for the newest and half as much for each half-life that it is older. */
+function weightsByAge(times: Float64Array, halfLifeMs: number): Float32Array {
+  const newest = largest(times);
+  return Float32Array.from(times, (time) => 2 ** (-(newest - time) / halfLifeMs));
+}
+
+/** The champion as a model that trees can be added to. Errors: lifecycle.no-champion, lifecycle.cannot-continue. */
+function startOf(
+  champion: Scorer | null,
+  { plan, pipeline }: { readonly plan: FeaturePlan; readonly pipeline: Pipeline },
+): StartModel {
+  if (champion === null) {
+    throw new SentinelError("lifecycle.no-champion", `${pipeline.model} has no champion to add trees to`, {
+      hint: "train and promote a first model without `--continue`",
+    });
+  }
+  const { manifest, version, files } = champion;
+  const refuse = (why: string): SentinelError =>
+    new SentinelError("lifecycle.cannot-continue", `version ${version} of ${pipeline.model} ${why}`, {
+      hint: "train in full: `sentinel retrain` without `--continue`",
+    });
+  if (manifest.engine !== undefined || manifest.provenance.imported !== undefined) {
+    throw refuse("was imported: trees are added to a model that was trained here");
+  }
+  if (champion.plan.hash !== plan.hash) throw refuse("reads other features than the pipeline has now");
+  return {
+    trees: decodeGbdt(bundleFile(files, "trees.bin")),
+    forest: decodeForest(bundleFile(files, "forest.bin")),
+    anomalyAsFeature: manifest.anomalyAsFeature,
+  };
 }
 
 /** The champion loaded for comparison, or null. */

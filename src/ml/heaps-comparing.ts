@@ -1,5 +1,5 @@
 // Heaps of trees whose nodes all compare: their layout, and walks of one vector or of blocks of rows.
-import { type KernelMemory, loadKernels, makeMemory } from "./kernels/load.ts";
+import { type KernelMemory, loadKernels, makeMemory } from "../core/kernels.ts";
 import type { FlatTrees } from "./trees.ts";
 import { depthOf, HEAP_BYTES_MAX, HEAP_DEPTH_MAX, type Walker, writeValue } from "./walker.ts";
 

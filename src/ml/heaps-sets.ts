@@ -1,6 +1,7 @@
 // Heaps of trees in which nodes ask for sets of categories: their layout, and walks of one vector after another.
+
+import { type KernelMemory, loadKernels, makeMemory } from "../core/kernels.ts";
 import { type CategoryCodes, CODE_WORDS, categoryCodes } from "./category-codes.ts";
-import { type KernelMemory, loadKernels, makeMemory } from "./kernels/load.ts";
 import type { Matrix } from "./matrix.ts";
 import { asksForSet, type FlatTrees } from "./trees.ts";
 import { depthOf, HEAP_BYTES_MAX, HEAP_DEPTH_MAX, type Walker, writeValue } from "./walker.ts";

@@ -2,7 +2,7 @@
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Clock, SnapshotStore } from "../ports/ports.ts";
-import type { NewAlert, Store } from "../ports/store.ts";
+import type { NewAlert, PipelineFields, Store } from "../ports/store.ts";
 import { type AlertColumns, alertOf, type RulesOf } from "./alerts/alert.ts";
 import { loadPosition, type Position, savePosition } from "./alerts/position.ts";
 import type { Counters, EngineLog } from "./counters.ts";
@@ -28,6 +28,8 @@ export interface AlertsOptions {
   readonly log: PredictionLog;
   readonly store: () => Promise<Store>;
   readonly snapshots: () => Promise<SnapshotStore>;
+  /** What the store keeps of the pipeline. */
+  readonly declare: () => PipelineFields;
   /** The rules of a set, as they were. Errors: rules.*. */
   readonly rulesOf: RulesOf;
   readonly clock: Clock;
@@ -171,13 +173,7 @@ export class Alerts {
     if (drafts.length === 0) return;
     const { store, rulesOf, pipeline, counters } = this.options;
     const opened = await store();
-    this.pipelineId ??= (await opened.pipelines.findBySlug(pipeline.name))?.id ?? null;
-    // The pipeline is made known to the store when the server starts: until then they wait.
-    if (this.pipelineId === null) {
-      throw new SentinelError("store.unknown", `the store does not know pipeline ${pipeline.name} yet`, {
-        hint: "it is declared when the store is there",
-      });
-    }
+    this.pipelineId ??= await this.idIn(opened);
     const alerts: NewAlert[] = [];
     for (const draft of drafts) {
       const rules = draft.rules === undefined ? null : await rulesOf(draft.rules.set);
@@ -188,6 +184,13 @@ export class Alerts {
     const ids = await opened.alerts.append(alerts);
     const made = ids.filter((id) => id !== null);
     counters.alerted(made.length, null);
+  }
+
+  /** A pipeline of a file is made known where it is not yet: whoever embeds an engine may run no platform. */
+  private async idIn({ pipelines }: Store): Promise<number> {
+    const { pipeline, declare, clock } = this.options;
+    const record = await pipelines.findBySlug(pipeline.name);
+    return (record ?? (await pipelines.declare(declare(), { actor: "serve", at: clock.now() }))).id;
   }
 
   /** Notes up to where everything is in the store, every few seconds. */

@@ -1,5 +1,6 @@
 // The answer to one transaction: vector, score, log, learn, as one step, in this order; then the shadows get it.
 
+import { decide } from "../core/decision.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Hold } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
@@ -165,6 +166,7 @@ function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | 
     if (result.fault !== null) learnFault(engine, result.fault);
     if (result.learned === "too-late") engine.counters.tooLate();
     const { draft } = look!;
+    if (result.logged) engine.adapting?.observe(draft);
     if (!draft.degraded && champion !== null) {
       engine.inputs.judged(champion.scorer, parsed.transaction);
       if (result.logged) judged?.(draft.vector, champion.scorer);
@@ -240,17 +242,33 @@ function lookAt(
   const { transaction } = parsed;
   const begun = clock.elapsed();
   let vector: Float32Array = EMPTY_VECTOR;
-  const answer = guard.run(() => {
+  const scored = guard.run(() => {
     vector = engine.encode(held.state, scorer.plan, transaction, engine.vectors.next(scorer.plan.width));
     return scorer.score(vector);
   });
   const latencyMs = clock.elapsed() - begun;
-  const judged = draftOf(engine, parsed, { champion, answer, vector, latencyMs });
+  const receivedAt = clock.now();
+  const { answer, adapted } = adapt(engine, scored, { scorer, receivedAt });
+  const judged = { ...draftOf(engine, parsed, { champion, answer, vector, latencyMs }), receivedAt, ...adapted };
   const ruled = withRules(engine, judged, { parsed, champion, live: on.live, readable: true });
   const draft = ruled.decision === "block" && engine.explorer !== null ? drawn(engine.explorer, ruled, parsed) : ruled;
   if (answer === null) return { draft, jobs: NO_JOBS };
   const answered = { transaction, champion: scorer, answer, latencyMs, vector };
   return { draft, jobs: engine.shadows.take(answered, on.live.shadows) };
+}
+
+/** The answer at the threshold that judges now, where it follows the budget. */
+function adapt(
+  { adapting }: Engine,
+  answer: Answer | null,
+  by: { readonly scorer: Scorer; readonly receivedAt: number },
+): { readonly answer: Answer | null; readonly adapted?: Pick<PredictionDraft, "adapted"> } {
+  if (adapting === null || answer === null) return { answer };
+  const { bundle, manifest } = by.scorer;
+  const { thresholds } = manifest;
+  const review = adapting.reviewFor({ bundle, thresholds, receivedAt: by.receivedAt });
+  const decision = decide(answer.score, { review, block: thresholds.block });
+  return { answer: { ...answer, decision }, adapted: { adapted: { review, rules: adapting.rules } } };
 }
 
 /** The draft of a block after a draw. Only what the model blocks takes part: a rule or a policy that blocks means it. */

@@ -17,8 +17,21 @@ export interface Provenance {
   readonly packageVersion: string;
   readonly seed: number;
   readonly parameters: Readonly<Record<string, number | string>>;
+  /** How a retraining learned; absent where all days count the same and the judged model is the one that answers. */
+  readonly recipe?: LearnedBy;
   /** The foreign file that decides, where the model was not trained here. */
   readonly imported?: Imported;
+}
+
+export interface LearnedBy {
+  /** The judged training was done once more on all days, those it was judged on included. */
+  readonly refit: boolean;
+  /** Only so much of the newest time was learned. */
+  readonly windowMs?: number;
+  /** A transaction counts half as much for each such time that it is older. */
+  readonly halfLifeMs?: number;
+  /** The bundle whose trees stay, and how many were added to them. */
+  readonly continues?: { readonly bundle: string; readonly treesAdded: number };
 }
 
 /** A foreign model's origin. */

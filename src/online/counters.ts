@@ -22,6 +22,8 @@ export interface Counters {
   /** A field that the champion's features read did not come: not sent, null, or a text where a number is read. */
   fieldLacking(field: string, how: "absent" | "null" | "text"): void;
   labelled(outcome: "accepted" | ErrorCode): void;
+  /** The review threshold moved, because it follows the budget. */
+  thresholdMoved(): void;
   /** Another bundle became the champion. */
   swapped(): void;
   /** A version could not be loaded or warmed. */
@@ -50,6 +52,7 @@ export const noCounters: Counters = {
   stateFailed() {},
   fieldLacking() {},
   labelled() {},
+  thresholdMoved() {},
   swapped() {},
   versionBroken() {},
   rulesSwapped() {},

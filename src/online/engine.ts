@@ -6,8 +6,10 @@ import { encode } from "../features/encode.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
+import { Adapting } from "./adapting.ts";
 import { Alerts } from "./alerts.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
+import { declared } from "./declared.ts";
 import { Duplicates } from "./duplicates.ts";
 import { type Explorer, explorerOf } from "./explore.ts";
 import { checkFields } from "./fields.ts";
@@ -40,6 +42,8 @@ export interface Engine {
   readonly vectors: Vectors;
   /** What the log may hold of a transaction's content. */
   readonly redact: Redact;
+  /** The review threshold that follows the budget; null where it stays as it was trained. */
+  readonly adapting: Adapting | null;
   /** What lets through a share of what the model blocks; null where nothing is. */
   readonly explorer: Explorer | null;
   /** What somebody should look at; null where there is no store. */
@@ -72,7 +76,7 @@ export interface EngineOptions {
 const PERSIST_MS = 300_000;
 
 /**
- * An engine for one pipeline; it answers after `start`. Errors: pipeline.invalid (the schema), log.unwritable, log.unreadable,
+ * An engine for one pipeline; it answers after `start`. Errors: pipeline.invalid (the schema), config.invalid, log.unwritable, log.unreadable,
  * state.unreachable, state.foreign.
  */
 export async function openEngine(input: {
@@ -83,6 +87,7 @@ export async function openEngine(input: {
   readonly options?: EngineOptions;
 }): Promise<Engine> {
   const { ports, pipeline, schema, options = {} } = input;
+  if (pipeline.decisions.adapt !== "off" && ports.shared !== undefined) throw severalServers(pipeline);
   const { aheadMaxMs = DAY_MS, logger = silentLog, counters = noCounters, persistMs = PERSIST_MS } = options;
   const redact = redactor(pipeline.log.redact, options.redactKey ?? null);
   const { makeId } = options;
@@ -94,6 +99,10 @@ export async function openEngine(input: {
     pipeline: pipeline.name,
     onFault: (error) => logger.warn({ error }, "the shared feature state"),
   });
+  const adapting =
+    pipeline.decisions.adapt === "off"
+      ? null
+      : new Adapting({ pipeline, log, store: await ports.snapshots(), counters, logger });
   const shadows = new Shadows({
     log,
     sample: pipeline.shadow.sample,
@@ -128,7 +137,7 @@ export async function openEngine(input: {
     saved: { store: await ports.snapshots(), pipeline: pipeline.name },
     redact,
   });
-  const alerts = alertsOf({ ports, pipeline, log, counters, logger });
+  const alerts = alertsOf({ ports, pipeline, schema, log, counters, logger });
   const persist = async (): Promise<void> => {
     await states.persist().catch((error) => {
       counters.persistFailed();
@@ -155,6 +164,7 @@ export async function openEngine(input: {
     encode,
     vectors: new Vectors(),
     redact,
+    adapting,
     explorer: explorerOf(pipeline),
     alerts,
     counters,
@@ -170,6 +180,7 @@ export async function openEngine(input: {
           logger.warn({ error: messageOf(error) }, "the log's ids cannot be read: every id is looked up in the log");
         },
       );
+      await adapting?.open();
       await alerts?.start();
       await live.poll();
       live.start();
@@ -183,10 +194,19 @@ export async function openEngine(input: {
       await shadows.stop(drainMsMax);
       await alerts?.stop();
       await persist();
+      await adapting?.settled();
       await log.flush();
       await states.close();
     },
   };
+}
+
+function severalServers({ file }: Pipeline): SentinelError {
+  return new SentinelError(
+    "config.invalid",
+    `${file}: decisions.adapt: each of several servers would follow only the scores that it gave itself`,
+    { hint: "write `adapt: off`, or serve the pipeline from one process without SENTINEL_REDIS_URL" },
+  );
 }
 
 /** The parts of an engine whose requests may bring fields that it did not know before; in-flight requests go on with the ones before. */
@@ -207,11 +227,12 @@ const SETS_KEPT = 8;
 function alertsOf(of: {
   readonly ports: Ports;
   readonly pipeline: Pipeline;
+  readonly schema: object;
   readonly log: PredictionLog;
   readonly counters: Counters;
   readonly logger: EngineLog;
 }): Alerts | null {
-  const { ports, ...rest } = of;
+  const { ports, schema, ...rest } = of;
   const { store, rules } = ports;
   if (store === undefined) return null;
   const kept = new Map<string, ReadonlyMap<string, Rule>>();
@@ -229,7 +250,14 @@ function alertsOf(of: {
     kept.set(set, byId);
     return byId;
   };
-  return new Alerts({ ...rest, store: () => store(), snapshots: () => ports.snapshots(), rulesOf, clock: ports.clock });
+  return new Alerts({
+    ...rest,
+    store: () => store(),
+    snapshots: () => ports.snapshots(),
+    declare: () => declared({ pipeline: of.pipeline, schema }),
+    rulesOf,
+    clock: ports.clock,
+  });
 }
 
 /** Pruning goes on batch after batch; one line per so long tells of it. */

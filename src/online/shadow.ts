@@ -181,6 +181,6 @@ function jobOf(answered: Answered, scorer: Scorer, held: WarmState): ShadowJob {
     champion: { version: champion.version, score: answer.score, decision: answer.decision },
     championLatencyMs: latencyMs,
     vector,
-    vectorHash: same ? "" : sha256(new Uint8Array(vector.buffer)),
+    vectorHash: same ? "" : sha256(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)),
   };
 }

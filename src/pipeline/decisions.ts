@@ -1,5 +1,5 @@
 // Section `decisions`: where review and block begin, what is let through by chance, and what answers when scoring fails.
-import { list, number, oneOf, share, whole } from "./kind.ts";
+import { duration, list, number, oneOf, share, whole } from "./kind.ts";
 import { key, section, type ValueOf } from "./section.ts";
 
 const BAND = section({
@@ -56,6 +56,25 @@ export const DECISIONS = section({
     default: 0.01,
     means:
       "Share of the traffic that analysts can look at. With the policy `budget` the review threshold follows from it; models are compared at this share whatever the policy. For 200 reviews a day at 20,000 transactions a day write 0.01.",
+  }),
+  adapt: key(oneOf("off", "budget"), {
+    default: "off",
+    means:
+      "Whether the review threshold stays as it was trained, or follows the newest scores so that `review_share` of the traffic is flagged, whatever drifts. Every record names the threshold that judged it. For pipelines that one server answers.",
+  }),
+  adapt_rows: key(whole({ from: 500, to: 50_000, unit: "transactions" }), {
+    default: 5000,
+    means:
+      "The threshold follows so many of the newest scores; as long as `review_share` of them is under 10 alerts, it stays.",
+  }),
+  adapt_every: key(duration({ from: "1m", to: "30d" }), {
+    default: "1h",
+    means: "How often it may move, on the clock of the server.",
+  }),
+  adapt_range: key(number({ from: 1, to: 1000 }), {
+    default: 4,
+    means:
+      "How far: from the bundle's own threshold to odds that are so many times lower or higher, and never over the block threshold.",
   }),
   review_cost: key(number({ from: 0, to: 1e9 }), {
     default: 5,

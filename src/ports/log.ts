@@ -31,8 +31,18 @@ export interface PredictionRecord {
    * state to itself: then the order is that of `sequence`.
    */
   readonly applied?: number;
+  /** Present where the review threshold follows the budget (`decisions.adapt`): the one that judged. */
+  readonly adapted?: Adapted;
   /** Present where the model would block and a draw decided whether it was let through (`decisions.explore`). */
   readonly explored?: Explored;
+}
+
+/** The review threshold of one answer, where it is not the bundle's own for good. */
+export interface Adapted {
+  /** A Float32. */
+  readonly review: number;
+  /** Hash of the settings it follows, so that a later look recomputes by the same ones. */
+  readonly rules: string;
 }
 
 /** A draw about a transaction that the model blocks; its outcome is the record's decision. */

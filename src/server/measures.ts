@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { DecidedBy } from "../core/rule.ts";
+import { type Adapting, reviewNow } from "../online/adapting.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { ReplyRules } from "../online/reply.ts";
@@ -58,6 +59,7 @@ interface Measured {
   readonly shadows: Shadows;
   readonly rules: Pick<Rules, "ageMs">;
   readonly log: Pick<PredictionLog, "health">;
+  readonly adapting: Adapting | null;
   /** How the archive stands; null where nothing is archived. */
   readonly archive: (() => ArchiveStatus) | null;
 }
@@ -281,6 +283,10 @@ export function createMeasures(pipeline: string) {
     "Fields the champion's features read that did not come, by how.",
     ["field", "how"],
   );
+  const reviewThreshold = gauge("review_threshold_score", "Score from which on a transaction is reviewed.", [
+    "version",
+  ]);
+  const thresholdMoves = counter("threshold_moves_total", "Moves of the review threshold (decisions.adapt).");
   const swaps = counter("swaps_total", "Changes of the champion.");
   const swapFailures = counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]);
   const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
@@ -350,6 +356,7 @@ export function createMeasures(pipeline: string) {
     stateFailed: (code) => stateFailures.inc({ code }),
     fieldLacking: (field, how) => fieldsLacking.inc({ field, how }),
     labelled: (outcome) => labels.inc({ outcome }),
+    thresholdMoved: () => thresholdMoves.inc(),
     swapped: () => swaps.inc(),
     versionBroken: (code) => swapFailures.inc({ code }),
     rulesSwapped: () => ruleSwaps.inc(),
@@ -395,6 +402,7 @@ export function createMeasures(pipeline: string) {
     if (champion !== null) {
       const { version, bundle } = champion.scorer;
       model.set({ role: "champion", version, bundle }, 1);
+      reviewThreshold.set({ version }, reviewNow(from.adapting, { scorer: champion.scorer, now }));
       warm.set({ role: "champion", version }, champion.held.warm ? 1 : 0);
       breakers.set({ breaker: "champion" }, champion.guard.status().breaker === "closed" ? 0 : 1);
     }
@@ -428,7 +436,7 @@ export function createMeasures(pipeline: string) {
     ...requestMeasures(maker, named),
     /** What is measured, as a page; of a pipeline that is not up (null) what was measured while it was, and that it is not. */
     async text(now: number, from: Measured | null): Promise<string> {
-      for (const one of [model, warm, breakers, shadowQueue, shadowCoverage]) one.reset();
+      for (const one of [model, warm, breakers, shadowQueue, shadowCoverage, reviewThreshold]) one.reset();
       up.set(from === null ? 0 : 1);
       if (from === null) ready.set(0);
       else show(now, from);

@@ -1,6 +1,8 @@
 // GET /model: what is serving, what shadows it, how old the aliases are, what could not be loaded.
 
 import { isFor } from "../core/key.ts";
+import { boundsOf } from "../online/adapt.ts";
+import { reviewNow } from "../online/adapting.ts";
 import type { Served } from "../online/live.ts";
 import type { Shadowed } from "../online/shadow.ts";
 import type { WarmState } from "../online/states.ts";
@@ -18,13 +20,14 @@ export const modelRoute: Route = {
 
 /** The state of what serves, as plain data. Only those with a key see where files lie on the machine that trained. */
 export function modelOf(parts: ServerParts, { key }: Caller) {
-  const { live, pipeline, ports } = parts;
+  const { live, pipeline, ports, adapting } = parts;
   const { champion, shadows } = live.current;
   const paths = key !== null && isFor(key, pipeline.name);
   return {
     name: pipeline.model,
     pipeline: pipeline.name,
     champion: champion === null ? null : championOf(champion, paths),
+    ...(adapting === null || champion === null ? {} : { adapting: adaptingOf(parts, champion) }),
     shadows: shadows.map((shadow) => shadowOf(shadow, paths)),
     aliases: live.aliases,
     registry: registryOf(parts, ports.clock.now()),
@@ -91,6 +94,33 @@ export function registryOf(parts: ServerParts, now: number) {
     fault: registryFault,
   };
 }
+
+/** The review threshold that follows the budget: what it is now, within which bounds, and how it moved; newest last. */
+function adaptingOf({ adapting, pipeline, ports }: ServerParts, { scorer }: Served) {
+  const { reviewShare, adaptRange } = pipeline.decisions;
+  const { thresholds } = scorer.manifest;
+  const [lowest, highest] = boundsOf(thresholds, adaptRange);
+  return {
+    review: reviewNow(adapting, { scorer, now: ports.clock.now() }),
+    trained: thresholds.review,
+    lowest,
+    highest,
+    budget: reviewShare,
+    moves: adapting!
+      .history()
+      .slice(-MOVES_SHOWN)
+      .map(({ at, bundle, from, to, rows, flaggedBefore }) => ({
+        at: isoOf(at),
+        bundle,
+        from,
+        to,
+        scores: rows,
+        flagged_before: flaggedBefore,
+      })),
+  };
+}
+
+const MOVES_SHOWN = 20;
 
 function championOf({ scorer, held, since }: Served, paths: boolean) {
   const { manifest } = scorer;

@@ -65,6 +65,17 @@ export function predictionLogContract(
     expect(await log.find("t2")).toBeNull();
   });
 
+  test(`${name}: the threshold that judged comes back with the record, bit for bit`, async () => {
+    const adapted = { review: Math.fround(0.123456789), rules: "0123abcd" };
+    log.appendPrediction(prediction("t1", { adapted }));
+    log.appendPrediction(prediction("t2"));
+    expect((await log.find("t1"))!.adapted).toEqual(adapted);
+    await log.flush();
+    expect((await log.find("t1"))!.adapted).toEqual(adapted);
+    expect(await log.find("t2")).not.toHaveProperty("adapted");
+    expect((await log.recent(2)).map((record) => record.adapted)).toEqual([adapted, undefined]);
+  });
+
   test(`${name}: a draw about what the model blocks comes back with the record, and with the pair`, async () => {
     const explored = { propensity: 0.05, upTo: 250.5, rules: "0123abcd" };
     const given = prediction("t1", { decision: "approve", explored });

@@ -1,9 +1,10 @@
 // The drift report: quiet when nothing moved, at every size of window; loud and right when something did.
 import { expect, test } from "vitest";
+import { DAY_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
 import { psi } from "../../src/drift/psi.ts";
 import { binColumn, buildReference, type Reference } from "../../src/drift/reference.ts";
-import { NAMES, referenceOf, reportOf, world } from "./worlds.ts";
+import { NAMES, REVIEW, referenceOf, reportOf, world } from "./worlds.ts";
 
 const REFERENCE = referenceOf(100_000);
 
@@ -67,6 +68,54 @@ test("a broken feed is said first, and is not called drift", () => {
   expect(report.reasons.slice(0, 3).every((reason) => reason.startsWith("broken feed: "))).toBe(true);
   expect(report.reasons.slice(3)).toHaveLength(1);
   expect(report.reasons[3]).toMatch(/^amount drifted/);
+});
+
+test("what nearly always is one value, or mostly missing, and now is always so, is no broken feed: frauds of a kind have ended", () => {
+  const random = new Random(21);
+  const made = (rows: number, share: number, present: number) => {
+    const flag = Float64Array.from({ length: rows }, () => (random.next() < share ? 1 : 0));
+    const since = Float64Array.from({ length: rows }, () =>
+      random.next() < present ? random.uniform(0, 30) : Number.NaN,
+    );
+    return { columns: [flag, since], scores: Float64Array.from({ length: rows }, () => random.next()) };
+  };
+  const before = made(20_000, 0.05, 0.3);
+  const reference = buildReference({ names: ["flag", "since"], ...before, alerts: 200 });
+  const ended = reportOf({ reference, window: made(6000, 0, 0) });
+  expect(ended.dataQuality).toEqual([]);
+  expect(ended.verdict).toBe("drifted");
+  // What half of the rows had, and what few lacked, still is one.
+  const usual = buildReference({ names: ["flag", "since"], ...made(20_000, 0.5, 0.8), alerts: 200 });
+  const broken = reportOf({ reference: usual, window: made(6000, 0, 0.1) });
+  expect(broken.dataQuality.map(({ feature, fault }) => [feature, fault])).toEqual([
+    ["flag", "stuck"],
+    ["since", "missing"],
+  ]);
+});
+
+test("a value that does not change in a part of the window is not stuck: a champion of yesterday has seen no weekend", () => {
+  const window = world(new Random(10), 2000);
+  window.columns[2].fill(3);
+  const whole = reportOf({ reference: REFERENCE, window });
+  expect(whole.dataQuality).toMatchObject([{ feature: "count", fault: "stuck" }]);
+  const times = Float64Array.from({ length: 2000 }, (_, row) => 7 * DAY_MS - row * 1000);
+  const yesterday = reportOf({ reference: REFERENCE, window, times, until: 7 * DAY_MS, windowMs: 7 * DAY_MS });
+  expect(yesterday.dataQuality).toEqual([]);
+});
+
+test("scores and alerts may have a reference of other rows", () => {
+  const random = new Random(31);
+  const [known, answered] = [world(random, 20_000), world(random, 3000)];
+  const shifted = answered.scores.map((score) => Math.sqrt(score));
+  const given = { names: NAMES, columns: known.columns, scores: known.scores, categories: ["category"] };
+  const alerts = shifted.filter((score) => score >= REVIEW).length;
+  const reference = buildReference({ ...given, scored: shifted, alerts });
+  const later = world(random, 3000);
+  const window = { ...later, scores: later.scores.map((score) => Math.sqrt(score)) };
+  const report = reportOf({ reference, window });
+  expect(report.verdict, report.reasons.join()).toBe("steady");
+  expect(report.alertRate.reference).toBeCloseTo(alerts / 3000, 6);
+  expect(report.scores.reference.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 6);
 });
 
 test("the score and the alert rate are watched like features", () => {

@@ -94,6 +94,27 @@ test("superiority asks for more than equality", async () => {
   expect(equal.checks.find((check) => check.name === "primary metric")!.passed).toBe(false);
 });
 
+test("more alerts than a champion that misses the frauds are no harm within the review budget, nor where it is kept by itself", () => {
+  const alertRate = {
+    ...good.alertRate!,
+    observedA: 0.002,
+    observedB: 0.009,
+    difference: 0.007,
+    anytimeLow: 0.006,
+    anytimeHigh: 0.008,
+  };
+  const report = { ...good, alertRate };
+  const verdict = (budget: { readonly share: number; readonly kept: boolean } | null) =>
+    promotionGate({ report, coverage: COVERED, policy: { fraudsMin: 200, daysMin: 7 }, budget });
+  expect(verdict(null).verdict).toBe("REJECT");
+  expect(verdict({ share: 0.01, kept: false }).verdict).toBe("PROMOTE");
+  expect(verdict({ share: 0.005, kept: false })).toMatchObject({
+    verdict: "REJECT",
+    reasons: [expect.stringMatching(/at most 25.* above the champion's, or above the review budget of 0\.5/)],
+  });
+  expect(verdict({ share: 0.005, kept: true }).verdict).toBe("PROMOTE");
+});
+
 test.each<[string, Partial<ShadowReport>, string]>([
   [
     "alert rate",
@@ -263,6 +284,35 @@ test("training: not worse than the champion in ranking, at the threshold and wit
   expect(weak.reasons[0]).toMatch(/may be worse than the champion/);
   const misplaced = run(rows.b, 6);
   expect(misplaced.checks.filter((check) => !check.passed).map((check) => check.name)).toEqual(["F1 against champion"]);
+});
+
+test("training: a champion that has learned some of the rows is compared on the others, and left to the shadow without frauds there", () => {
+  const rows = simulated(33, { rows: 8000, prevalence: 0.03, rho: 0.9, gapA: 2.5, gapB: 2.5 });
+  // What it has learned it knows by heart.
+  const learned = 5000;
+  const byHeart = rows.a.map((score, row) => (row < learned ? 10 * rows.y[row] : score));
+  const run = (unlearned?: Int32Array, candidate = rows.a) =>
+    trainingGate({
+      y: rows.y,
+      card: rows.card,
+      amount: new Float64Array(8000),
+      candidate: { scores: candidate, threshold: 2 },
+      champion: { scores: byHeart, threshold: 2 },
+      ...(unlearned === undefined ? {} : { unlearned }),
+      seed: 1,
+      policy: { resamples: 200 },
+    }).verdict;
+  const from = (first: number): Int32Array => Int32Array.from({ length: 8000 - first }, (_, i) => first + i);
+  expect(run().verdict).toBe("fail");
+  expect(run(from(learned)).verdict).toBe("pass");
+  const worse = rows.a.map((score, row) => score - 1.5 * rows.y[row]);
+  expect(run(from(learned), worse).verdict).toBe("fail");
+  const few = run(from(7900));
+  expect(few.verdict).toBe("pass");
+  expect(few.checks.find(({ name }) => name === "champion")?.observed).toMatch(
+    /learned newer days .* but for \d frauds/,
+  );
+  expect(run(new Int32Array(0)).verdict).toBe("pass");
 });
 
 test("training: without test frauds there is nothing to say, and it says so", () => {

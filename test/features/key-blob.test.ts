@@ -34,7 +34,7 @@ test("a state whose keys were all bytes for a while answers as before", () => {
         const [a, b] = [whole, other].map((state) => {
           const vector = new Float32Array(plan.width);
           state.read(plan, tx, vector);
-          return Buffer.from(vector.buffer).toString("hex");
+          return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("hex");
         });
         expect(b).toBe(a);
       }

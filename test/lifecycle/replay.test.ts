@@ -87,7 +87,7 @@ test("a single bit of the logged vector is enough", async () => {
   log.scan = async function* (from) {
     for await (const entry of scan(from)) {
       if (entry.kind === "prediction" && entry.record.transactionId === "z3") {
-        const bits = new Uint32Array(entry.record.vector.buffer);
+        const bits = new Uint32Array(entry.record.vector.buffer, entry.record.vector.byteOffset);
         bits[0] ^= 1;
       }
       yield entry;

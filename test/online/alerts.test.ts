@@ -167,6 +167,9 @@ class World {
       log: log as unknown as PredictionLog,
       store: async () => store as unknown as Store,
       snapshots: async () => this.snapshots,
+      declare: () => {
+        throw new Error("it is there");
+      },
       rulesOf: async () => RULES,
       clock: { now: () => this.now, elapsed: () => this.now },
       logger: silentLog,

@@ -1,6 +1,7 @@
 // Live traffic for the demo: simulated days sent over HTTP in order, each fraud reported after the label delay.
 import type { Table } from "../../core/table.ts";
 import { numberAt } from "../../core/table.ts";
+import { averagePrecision } from "../../metrics/metrics.ts";
 import { postJson } from "../post.ts";
 
 /** Transactions a request, and labels a request. */
@@ -13,6 +14,8 @@ export interface Traffic {
   /** The last transaction that was blocked; null when none was. */
   readonly blocked: string | null;
   readonly seconds: number;
+  /** Of the answers given, by what the simulation knows; NaN without frauds or scores. */
+  readonly averagePrecision: number;
 }
 
 /** Labels that are not known yet, carried from one stretch of traffic to the next. */
@@ -37,6 +40,8 @@ export async function sendTraffic(
   let labels = 0;
   let blocked: string | null = null;
   let day = 0;
+  const scores: number[] = [];
+  const truth: number[] = [];
   for (const table of days) {
     given.onDay(day++);
     const rows = rowsOf(table);
@@ -46,17 +51,24 @@ export async function sendTraffic(
       const answers = (await post(`${url}/predict/batch`, batch.map(requestOf))) as readonly {
         readonly transaction_id: string;
         readonly decision: string;
+        readonly score: number | null;
       }[];
-      for (const { transaction_id, decision } of answers) {
+      answers.forEach(({ transaction_id, decision, score }, place) => {
         decisions[decision]++;
         if (decision === "block") blocked = transaction_id;
-      }
+        if (score === null) return;
+        scores.push(score);
+        truth.push(batch[place].fraud ? 1 : 0);
+      });
       for (const { id, time, fraud } of batch)
         if (fraud) given.pending.waiting.push({ id, knownAt: time + given.labelDelayMs });
       sent += batch.length;
     }
   }
-  return { sent, decisions, labels, blocked, seconds: (given.elapsed() - started) / 1000 };
+  const seconds = (given.elapsed() - started) / 1000;
+  const both = truth.includes(1) && truth.includes(0);
+  const precision = both ? averagePrecision(Float32Array.from(scores), Uint8Array.from(truth)) : Number.NaN;
+  return { sent, decisions, labels, blocked, seconds, averagePrecision: precision };
 }
 
 interface Row {

@@ -12,6 +12,8 @@ export interface Performance {
   readonly recallAtReview: number;
   readonly precisionAtReview: number;
   readonly alarm: boolean;
+  /** Of a fall: up to when labels had to be final for it to show, epoch ms; null where there is none. */
+  readonly since: number | null;
 }
 
 export interface MonitorResult {
@@ -21,6 +23,8 @@ export interface MonitorResult {
   readonly source: string;
   readonly from: number;
   readonly to: number;
+  /** When the drift began, as far as the log tells, epoch ms; null without drift. Of a table only its window is known. */
+  readonly since: number | null;
   readonly drift: DriftReport;
   /** What the features that moved do to the score. */
   readonly effects: readonly ScoreEffect[];

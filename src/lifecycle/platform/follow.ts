@@ -2,13 +2,14 @@
 import { messageOf, SentinelError } from "../../core/errors.ts";
 import { canonicalJson } from "../../core/hash.ts";
 import type { EngineLog } from "../../online/counters.ts";
+import { declared } from "../../online/declared.ts";
 import type { Engine } from "../../online/engine.ts";
 import type { PipelineSource, Pipelines, Stoppable } from "../../online/pipelines.ts";
 import { madeSchema } from "../../pipeline/made.ts";
 import { loadPipeline, madeNames, type Pipeline } from "../../pipeline/pipeline.ts";
 import type { Clock } from "../../ports/ports.ts";
 import type { PipelineRecord, Store } from "../../ports/store.ts";
-import { declared, madeOf, writeMade } from "./made.ts";
+import { madeOf, writeMade } from "./made.ts";
 
 /** A change that another process made is here within this time. */
 const POLL_MS = 1000;
@@ -117,7 +118,7 @@ export class Platform<E extends PlatformEngine> {
     for (const slot of pipelines.all()) {
       if (slot.from !== "file" || slot.engine === null || this.declaredNames.has(slot.name)) continue;
       try {
-        await store.pipelines.declare(declared(slot), { actor: ACTOR, at: clock.now() });
+        await store.pipelines.declare(declared(slot.engine), { actor: ACTOR, at: clock.now() });
       } catch (error) {
         if (!(error instanceof SentinelError) || error.kind.exit === 3) throw error;
         logger.warn(

@@ -1,5 +1,6 @@
 // Pipelines of the platform as operations: make one, add fields, set its status; each is one change with its audit entry.
 import { SentinelError } from "../../core/errors.ts";
+import { settingsJson } from "../../online/declared.ts";
 import {
   checkMadeFields,
   grownFields,
@@ -10,7 +11,7 @@ import {
   slugOf,
 } from "../../pipeline/made.ts";
 import type { ChangedBy, PipelinePatch, PipelineRecord, PipelineStatus, Store } from "../../ports/store.ts";
-import { settingsJson, settingsOf } from "./made.ts";
+import { settingsOf } from "./made.ts";
 
 export interface NewPipeline {
   readonly name: string;

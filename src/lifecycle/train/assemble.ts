@@ -15,7 +15,6 @@ import { cardText } from "./card.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { categoryNames } from "./kinds.ts";
 import { mlmodelFiles } from "./mlmodel.ts";
-import type { Refit } from "./refit.ts";
 import { trainingReport } from "./report.ts";
 import type { Trained } from "./trained.ts";
 
@@ -26,8 +25,8 @@ const GOLDEN_ROWS = 32;
 export function assembleBundle(trained: Trained): BundleFiles {
   const { refit } = trained;
   const judged = manifestOf(trained, trained.fitted);
-  const served = refit === null ? judged : { ...judged, ...servedManifest(trained, refit) };
-  const fitted = refit?.fitted ?? trained.fitted;
+  const served = servedManifest(trained, judged);
+  const { fitted } = answering(trained);
   const { names } = trained.evaluation.x;
   const golden = goldenRows(trained, { fitted, manifest: served });
   return new Map<string, Uint8Array>([
@@ -63,13 +62,14 @@ function manifestOf(trained: Trained, fitted: Fitted): BundleManifest {
   };
 }
 
-/** What differs from the judged model's manifest. */
-function servedManifest(
-  trained: Trained,
-  { fitted, facts }: Refit,
-): Pick<BundleManifest, "calibration" | "thresholds" | "learnedUpTo" | "refit"> {
-  const { calibration, thresholds } = manifestOf(trained, fitted);
-  return { calibration, thresholds, learnedUpTo: facts.to, refit: facts };
+/** The manifest of what answers: the judged model's, but for what learning more days changes. */
+function servedManifest(trained: Trained, judged: BundleManifest): BundleManifest {
+  const { refit, shipped, split } = trained;
+  const { calibration, thresholds } = manifestOf(trained, answering(trained).fitted);
+  if (shipped !== undefined) return { ...judged, calibration, thresholds, learnedUpTo: Math.floor(split.evaluate.to) };
+  return refit === null
+    ? judged
+    : { ...judged, calibration, thresholds, learnedUpTo: refit.facts.to, refit: refit.facts };
 }
 
 /** A bundle within the bundle, as much of it as scoring needs. */
@@ -82,6 +82,11 @@ function twinFiles(trained: Trained, manifest: BundleManifest): [string, Uint8Ar
     [`${TWIN}forest.bin`, encodeForest(fitted.forest)],
     [`${TWIN}golden.json`, jsonFile({ rows: goldenRows(trained, { fitted, manifest }) })],
   ];
+}
+
+/** The models that the bundle answers with. */
+export function answering({ fitted, refit, shipped }: Trained): { readonly fitted: Fitted } {
+  return shipped ?? refit ?? { fitted };
 }
 
 /** Trees in our form and as ONNX; a foreign graph as ONNX alone. */
@@ -100,18 +105,22 @@ function metricsOf({ metrics, fitted, importance, refit }: Trained): unknown {
 }
 
 /**
- * What the world looked like, and how far it swings by itself. Scores are the judged model's, which has not learned from these rows; the
+ * What the world looked like, and how far it swings by itself. Scores are the judged model's, which has not learned from these rows; a
  * refitted model's calibration gives the same distribution of them.
  */
-function referenceFiles({ fitted, recent, recentRows, spec }: Trained, review: number): [string, Uint8Array][] {
+function referenceFiles(trained: Trained, review: number): [string, Uint8Array][] {
+  const { spec, fitted, shipped, recent, recentRows } = trained;
   const { scores } = scoresOf(fitted, recent);
   const columns = recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows));
+  const { thresholds } = (shipped ?? trained).fitted;
   const reference = buildReference({
     names: recent.names,
     categories: categoryNames(spec),
     columns,
     scores,
-    alerts: countAlerts(scores, fitted.thresholds.review),
+    // What a model has learned it scores otherwise than what is to come, and another model otherwise too.
+    ...(shipped === undefined ? {} : { scored: shipped.newest }),
+    alerts: countAlerts(shipped?.newest ?? scores, thresholds.review),
   });
   const swing = buildSwing({ reference, columns, scores, review, ...recentRows });
   return [

@@ -1,6 +1,6 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
-import type { BundleManifest, Imported, RefitFacts } from "../../online/bundle.ts";
+import type { BundleManifest, Imported, LearnedBy, RefitFacts } from "../../online/bundle.ts";
 import type { Ablation } from "./fit.ts";
 import type { Slice } from "./split.ts";
 import type { Trained } from "./trained.ts";
@@ -25,7 +25,7 @@ export function cardText(trained: Trained, manifest: BundleManifest): string {
 
 Scores the probability that a transaction of the pipeline \`${manifest.pipeline}\` is fraud, from ${manifest.features.features.length} features:
 ${modelWords(fitted)}, an Isolation Forest for the anomaly score, ${CALIBRATION_WORDS[manifest.calibration.kind]}.
-${provenance.imported === undefined ? "" : importedText(provenance.imported)}
+${provenance.imported === undefined ? "" : importedText(provenance.imported)}${provenance.recipe === undefined ? "" : recipeText(provenance.recipe, day(manifest.learnedUpTo))}
 ## Decisions
 Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold ${reviewWords(trained.pipeline)}; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
 
@@ -52,6 +52,27 @@ Blocked transactions get no natural label: keep a small share let through at ran
 `;
 }
 
+/** How it learned, in sentences. */
+function recipeText({ refit, windowMs, halfLifeMs, continues }: LearnedBy, upTo: string): string {
+  const lines = [
+    ...(continues === undefined
+      ? []
+      : [
+          `Continues bundle \`${continues.bundle.slice(0, 12)}\`: ${continues.treesAdded} trees were added to its own.`,
+        ]),
+    ...(windowMs === undefined ? [] : [`Learns from the newest ${formatDuration(windowMs)} only.`]),
+    ...(halfLifeMs === undefined
+      ? []
+      : [`A transaction counts half as much for every ${formatDuration(halfLifeMs)} that it is older.`]),
+    ...(refit
+      ? [
+          `What answers was trained once more on all days up to ${upTo}, as many trees by the same parameters; the figures below are those of the training that was judged, on days it did not learn.`,
+        ]
+      : []),
+  ];
+  return lines.length === 0 ? "" : `\n## How it learned\n${lines.map((line) => `${line}\n`).join("")}`;
+}
+
 function refitSection(facts: RefitFacts, day: (time: number) => string): string {
   return `
 ## Two models
@@ -71,9 +92,9 @@ Imported from ${title}, file \`${file}\`, sha256 \`${sha256}\`; it reads ${colum
 ${notes.map((note) => `${note}\n`).join("")}`;
 }
 
-function modelWords({ model, rounds, anomalyAsFeature }: Trained["fitted"]): string {
+function modelWords({ model, anomalyAsFeature }: Trained["fitted"]): string {
   if (model.kind === "graph") return "an ONNX graph that ONNX Runtime computes";
-  return `${rounds} boosted trees${anomalyAsFeature ? " that also see the anomaly score" : ""}`;
+  return `${model.trees.roots.length} boosted trees${anomalyAsFeature ? " that also see the anomaly score" : ""}`;
 }
 
 function gainText(gains: readonly string[]): string {

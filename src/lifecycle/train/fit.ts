@@ -49,25 +49,35 @@ export interface Fitted {
   readonly notes?: readonly string[];
 }
 
+/** What fitting is given beside vectors and labels. */
+export interface FitInput {
+  /** What each column of x means to the trees; the forest takes all for numbers, codes of categories too. */
+  readonly kinds: readonly ColumnKind[];
+  readonly split: Split;
+  /** One per row of `x`; for thresholds that weigh costs. */
+  readonly amounts: Float64Array;
+  /** One per row of `x`: how much it counts; absent where all count the same. */
+  readonly weights?: Float32Array;
+  /** The model that trees are added to. */
+  readonly start?: StartModel;
+  readonly pipeline: Pipeline;
+  readonly seed: number;
+  readonly threads: number;
+  readonly report: Reporter;
+}
+
+/** The models of an earlier bundle. Its forest stays, since its trees may read what it says. */
+export interface StartModel {
+  readonly trees: GbdtModel;
+  readonly forest: IsolationForest;
+  readonly anomalyAsFeature: boolean;
+}
+
 /**
  * Learns from `split.train`, stops early and calibrates on `split.calibrate`. `x` holds every row. Parameters are the
  * pipeline's; the seed fixes every draw, and the number of threads changes nothing but the time.
  */
-export async function fitModels(
-  x: Matrix,
-  labels: Uint8Array,
-  given: {
-    /** What each column of x means to the trees; the forest takes all for numbers, codes of categories too. */
-    readonly kinds: readonly ColumnKind[];
-    readonly split: Split;
-    /** One per row of `x`; for thresholds that weigh costs. */
-    readonly amounts: Float64Array;
-    readonly pipeline: Pipeline;
-    readonly seed: number;
-    readonly threads: number;
-    readonly report: Reporter;
-  },
-): Promise<Fitted> {
+export async function fitModels(x: Matrix, labels: Uint8Array, given: FitInput): Promise<Fitted> {
   const { kinds, split, pipeline, seed, threads, report } = given;
   const { modelParameters: parameters } = pipeline;
   const trainX = takeMatrixRows(x, split.train.rows);
@@ -86,9 +96,9 @@ export async function fitModels(
       {
         x: trainInput,
         y: trainY,
+        ...weightsAt(given.weights, split.train.rows),
         validation: { x: laterInput, y: laterY },
-        // The anomaly score, where it is among the inputs, is the last of them.
-        kinds: trainInput.names.map((_, c) => kinds[c] ?? "number"),
+        kinds: kindsOf(trainInput, kinds),
         params: gbdtParams(parameters),
         seed,
         onRound: (round) => report.progress(label, round, parameters.trees),
@@ -218,6 +228,20 @@ export function marginsOf(model: MarginModel, x: Matrix): Float64Array {
 
 export function labelsAt(labels: Uint8Array, rows: Int32Array): Uint8Array {
   return Uint8Array.from(rows, (row) => labels[row]);
+}
+
+/** Kinds of the trees' inputs: the anomaly score, where it is among them, is the last. */
+export function kindsOf({ names }: Matrix, kinds: readonly ColumnKind[]): ColumnKind[] {
+  return names.map((_, c) => kinds[c] ?? "number");
+}
+
+export function weightsAt(weights: Float32Array | undefined, rows: Int32Array): { readonly weights?: Float32Array } {
+  return weights === undefined ? {} : { weights: Float32Array.from(rows, (row) => weights[row]) };
+}
+
+/** The inputs of trees: with the forest's score where they read it. */
+export function inputsOf(x: Matrix, by: Pick<StartModel, "forest" | "anomalyAsFeature">): Matrix {
+  return by.anomalyAsFeature ? withColumn(x, ANOMALY_FEATURE, anomalyOf(by.forest, x)) : x;
 }
 
 function anomalyOf(forest: IsolationForest, x: Matrix): Float32Array {

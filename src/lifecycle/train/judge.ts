@@ -1,12 +1,12 @@
 // Judging what was trained: metrics on the later slice, the champion on the same rows, training and logic gates.
 import { largest } from "../../core/stats.ts";
 import { orderBy } from "../../core/table.ts";
-import type { Verdict } from "../../core/verdict.ts";
+import { isYes, type Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
 import { readAlike } from "../../features/inputs.ts";
 import { budgetThreshold, rank } from "../../metrics/ranking.ts";
-import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
-import type { Provenance } from "../../online/bundle.ts";
+import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
+import type { LearnedBy, Provenance } from "../../online/bundle.ts";
 import { fieldFault } from "../../online/fields.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
 import { MODEL_PARAMETERS } from "../../pipeline/model-parameters.ts";
@@ -17,15 +17,16 @@ import { newTo } from "../data/judge-by.ts";
 import { schemaIfThere } from "../data/schema-file.ts";
 import { amountsOf, cardsOf, labelsOf, readSource, type Source, timesOf } from "../data/source.ts";
 import { parityFault, vectorsOf } from "../data/vectors.ts";
-import { assembleBundle } from "./assemble.ts";
+import { answering, assembleBundle } from "./assemble.ts";
 import type { Basis } from "./basis.ts";
 import { type JudgedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, labelsAt, scoresOf } from "./fit.ts";
 import { importanceOf } from "./importance.ts";
 import { type LogicEvidence, logicGate } from "./logic.ts";
 import type { Refit } from "./refit.ts";
-import type { TrainInput, TrainResult } from "./task.ts";
-import type { Trained } from "./trained.ts";
+import { recentUnlearned } from "./split.ts";
+import type { Recipe, TrainInput, TrainResult } from "./task.ts";
+import type { Shipped, Trained } from "./trained.ts";
 
 /** Rows scored one by one for the batch check. */
 const BATCH_ROWS = 1000;
@@ -34,9 +35,14 @@ const BATCH_ROWS = 1000;
 export async function evaluate(
   ports: Ports,
   basis: Basis,
-  given: { readonly input: TrainInput; readonly fitted: Fitted; readonly refit: Refit | null },
+  given: {
+    readonly input: TrainInput;
+    readonly fitted: Fitted;
+    readonly champion: Scorer | null;
+    readonly refit: Refit | null;
+  },
 ): Promise<Trained> {
-  const { input, fitted, refit } = given;
+  const { input, fitted, refit, champion } = given;
   const { source, split, x, plan, rows, seed } = basis;
   const { pipeline } = input;
   const evaluateX = takeMatrixRows(x, split.evaluate.rows);
@@ -50,6 +56,7 @@ export async function evaluate(
     packageVersion: input.packageVersion,
     seed,
     ...parametersOf(input, seed, fitted.notes),
+    ...(input.recipe === undefined ? {} : { recipe: learnedBy(input.recipe, { fitted, champion }) }),
   };
   return {
     pipeline,
@@ -58,8 +65,7 @@ export async function evaluate(
     refit,
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, ...scored },
-    recent: takeMatrixRows(x, split.calibrate.rows),
-    recentRows: recentRows(basis, pipeline),
+    ...recentOf(basis, pipeline),
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
@@ -70,8 +76,30 @@ export async function evaluate(
   };
 }
 
-function recentRows({ source, split }: Basis, pipeline: Pipeline): Trained["recentRows"] {
-  const { rows } = split.calibrate;
+function learnedBy(
+  { continued, ...recipe }: Recipe,
+  { fitted, champion }: { readonly fitted: Fitted; readonly champion: Scorer | null },
+): LearnedBy {
+  if (!continued || champion === null) return recipe;
+  return { ...recipe, continues: { bundle: champion.bundle, treesAdded: fitted.rounds } };
+}
+
+/** The refitted models as a bundle needs them. */
+export function shippedOf(
+  { split, x }: Basis,
+  { fitted, newest }: { readonly fitted: Fitted; readonly newest: Matrix },
+): Shipped {
+  const { scores } = scoresOf(fitted, newest);
+  return { fitted, ...scoresOf(fitted, takeMatrixRows(x, split.evaluate.rows)), newest: scores };
+}
+
+/** The rows that the world is known by: the newest that the judged trees did not learn. */
+function recentOf({ source, split, x }: Basis, pipeline: Pipeline): Pick<Trained, "recent" | "recentRows"> {
+  const rows = recentUnlearned(timesOf(source.table, pipeline), labelsOf(source.table, pipeline), split);
+  return { recent: takeMatrixRows(x, rows), recentRows: recentRows(source, rows, pipeline) };
+}
+
+function recentRows(source: Source, rows: Int32Array, pipeline: Pipeline): Trained["recentRows"] {
   const times = timesOf(source.table, pipeline);
   const { card } = pipeline.columns;
   const cards = card === null || !source.table.columns.has(card) ? null : cardsOf(source.table, pipeline);
@@ -106,23 +134,41 @@ export interface Judged {
 export async function judge(
   ports: Ports,
   basis: Basis,
-  given: { readonly champion: Scorer | null; readonly trained: Trained },
+  given: {
+    readonly champion: Scorer | null;
+    readonly trained: Trained;
+    /** What is registered instead of the judged models; asked for once the training gate has said yes, or does not matter. */
+    readonly ship: (() => Promise<Shipped>) | null;
+    /** Whether a failed training gate is overridden. */
+    readonly isForced: boolean;
+    /** As of the gate. */
+    readonly undecided: "refuse" | "shadow";
+  },
 ): Promise<Judged> {
   const { source, split, x, plan, rows } = basis;
-  const { champion, trained } = given;
-  const { pipeline } = trained;
+  const { champion } = given;
+  const { pipeline } = given.trained;
+  const { evaluation, metrics: figures, provenance } = given.trained;
   const opponent = champion === null ? null : newTo(champion, split.evaluate.from);
   const rival = opponent === null ? null : await championScores(ports, basis, { champion: opponent.scorer, pipeline });
+  const fair =
+    opponent === null || given.undecided === "refuse"
+      ? null
+      : fairRows(basis, { champion: opponent.scorer, pipeline, isRefitted: given.ship !== null });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const { training: asked, logic: wanted } = pipeline.gates;
   const gate = trainingGate({
     ...rows,
-    candidate: atBudget(trained.evaluation.scores),
+    candidate: atBudget(evaluation.scores),
     champion: rival === null ? null : atBudget(rival),
-    alertRate: trained.metrics.alert_rate,
+    ...(fair === null ? {} : { unlearned: fair }),
+    undecided: given.undecided,
+    alertRate: figures.alert_rate,
     championSeen:
-      opponent === null ? 0 : rows.time.filter((time) => time < opponent.scorer.manifest.learnedUpTo).length,
-    seed: trained.provenance.seed,
+      opponent === null || fair !== null
+        ? 0
+        : rows.time.filter((time) => time < opponent.scorer.manifest.learnedUpTo).length,
+    seed: provenance.seed,
     policy: {
       averagePrecisionMargin: asked.margin,
       f1Margin: asked.f1Margin ?? asked.margin,
@@ -131,6 +177,8 @@ export async function judge(
       fraudsMin: asked.fraudsMin,
     },
   });
+  const isShipped = given.ship !== null && (isYes(gate.verdict) || given.isForced);
+  const trained = isShipped ? { ...given.trained, shipped: await given.ship!() } : given.trained;
   const files = assembleBundle(trained);
   const parity = parityFault(source.table, x, {
     plan,
@@ -147,7 +195,8 @@ export async function judge(
   };
   const logic = logicGate(files, evidence, { clock: ports.clock, limits: wanted });
   const metrics =
-    rival === null
+    // On days that it has learned the champion's figures would flatter it.
+    rival === null || fair !== null
       ? null
       : metricsOf(rival, rows, {
           thresholds: opponent!.scorer.manifest.thresholds,
@@ -159,6 +208,23 @@ export async function judge(
     champion: metrics === null ? null : { version: champion!.version, model: opponent!.model, metrics },
     files,
   };
+}
+
+/**
+ * Those of the judged rows that the champion has not learned, where it has learned some of them (a refitted one has), and with the delay of
+ * labels between: null where all are later. None where both are refitted and the champion has learned newer days than the judged model, which
+ * only stands for one that will have learned them too: that comparison would be of their days, not of their worth.
+ */
+function fairRows(
+  { rows: { time }, split }: Basis,
+  on: { readonly champion: Scorer; readonly pipeline: Pipeline; readonly isRefitted: boolean },
+): Int32Array | null {
+  const { learnedUpTo, provenance } = on.champion.manifest;
+  const both = on.isRefitted && provenance.recipe?.refit === true;
+  if (both && learnedUpTo > split.train.to) return new Int32Array(0);
+  if (time.every((at) => at >= learnedUpTo)) return null;
+  const from = learnedUpTo + on.pipeline.labels.delayMs;
+  return Int32Array.from(time.keys()).filter((row) => time[row] >= from);
 }
 
 /** The rows a slice is judged on. */
@@ -223,9 +289,9 @@ async function readAgain(
 }
 
 /** Of the models that serve. */
-function sampleOf({ evaluation, refit }: Trained): LogicEvidence["sample"] {
-  const { x } = evaluation;
-  const { scores, anomaly } = refit === null ? evaluation : scoresOf(refit.fitted, x);
+function sampleOf(trained: Trained): LogicEvidence["sample"] {
+  const { x } = trained.evaluation;
+  const { scores, anomaly } = scoresOf(answering(trained).fitted, x);
   const step = Math.max(1, Math.floor(x.rows / BATCH_ROWS));
   const count = Math.min(BATCH_ROWS, x.rows);
   return Array.from({ length: count }, (_, i) => {

@@ -10,6 +10,7 @@ import type { FeatureState } from "../../features/state.ts";
 import { type Imported, readManifest } from "../../online/bundle.ts";
 import { saveInputs } from "../../online/served-inputs.ts";
 import { saveTrainingState } from "../../online/states.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { ModelVersion, Registry } from "../../ports/registry.ts";
 import { inputsOfTable } from "../data/served.ts";
@@ -90,7 +91,10 @@ function originOf({ format, file, sha256, title }: Imported): Readonly<Record<st
   return { import_format: format, import_file: file, import_sha256: sha256, import_library: title };
 }
 
-/** A version that is visible only when whole, and the alias of a candidate on it. */
+/**
+ * A version that is visible only when whole, then `prepare` (the state it serves with), and the alias of a candidate on it; the run ends last,
+ * so that one of a killed process shows as not ended.
+ */
 export async function register(
   ports: Ports,
   given: {
@@ -100,6 +104,7 @@ export async function register(
     readonly judged: Judged;
     readonly verdicts: readonly Verdict[];
     readonly lineage: Lineage;
+    readonly prepare: () => Promise<void>;
   },
 ): Promise<ModelVersion> {
   const { input, registry, runId, judged, verdicts } = given;
@@ -113,7 +118,9 @@ export async function register(
     adopted === undefined || adopted.version === null
       ? registry.register({ ...what, runId: adopted?.runId || runId })
       : registry.attach({ ...what, version: adopted.version });
-  const version = await publish({
+  const left = input.verb === "retrain" ? await leftBehind(registry, input.pipeline, bundleHash(judged.files)) : null;
+  input.onStep?.("register");
+  const made = {
     model,
     files: judged.files,
     description:
@@ -127,30 +134,55 @@ export async function register(
       [LEARNED_TAG]: String(readManifest(judged.files).learnedUpTo),
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
       ...(overridden === null ? {} : { "sentinel.forced": overridden }),
+      ...(input.why === undefined ? {} : { "sentinel.why": input.why }),
     },
     at: ports.clock.now(),
-  });
-  await registry.endRun(runId, "FINISHED", ports.clock.now());
+  };
+  const version = left ?? (await publish(made));
+  input.onStep?.("state");
+  await given.prepare();
+  input.onStep?.("journal");
   const alias = input.as ?? CANDIDATE;
   const before = (await registry.aliases(model))[alias] ?? null;
-  await registry.moveAlias({
-    model,
-    alias,
-    from: before,
-    to: version.version,
-    document,
-    entry: {
-      at: ports.clock.now(),
-      actor: input.actor,
-      verb: input.verb,
-      verdict: overridden === null ? "pass" : "FORCED",
-      evidence,
-      reason:
-        overridden ??
-        `passed ${verdicts.map(({ gate }) => gate).join(", ")} gates; bundle ${bundleHash(judged.files).slice(0, 12)}`,
-    },
-  });
+  // Where the killed one came as far as this, its entry says what this one's would.
+  if (left === null || before !== version.version) {
+    // The times that the gates measured differ: the document kept is this one's.
+    if (left !== null) await registry.tagVersion(model, version.version, { "sentinel.evidence": evidence });
+    await registry.moveAlias({
+      model,
+      alias,
+      from: before,
+      to: version.version,
+      document,
+      entry: {
+        at: ports.clock.now(),
+        actor: input.actor,
+        verb: input.verb,
+        verdict: overridden === null ? "pass" : "FORCED",
+        evidence,
+        reason: overridden ?? reasonOf(input, { verdicts, bundle: bundleHash(judged.files) }),
+      },
+    });
+  }
+  input.onStep?.("end");
+  await registry.endRun(runId, "FINISHED", ports.clock.now());
   return version;
+}
+
+function reasonOf(
+  { why }: TrainInput,
+  { verdicts, bundle }: { readonly verdicts: readonly Verdict[]; readonly bundle: string },
+): string {
+  const passed = `passed ${verdicts.map(({ gate }) => gate).join(", ")} gates; bundle ${bundle.slice(0, 12)}`;
+  return why === undefined ? passed : `${why}; ${passed}`;
+}
+
+/** The very bundle that a killed retraining registered, and that no alias was put on: it is not registered twice. */
+async function leftBehind(registry: Registry, pipeline: Pipeline, bundle: string): Promise<ModelVersion | null> {
+  const same = (await registry.versions(pipeline.model)).filter((version) => version.bundle === bundle);
+  if (same.length === 0) return null;
+  const runs = new Map((await registry.runs(pipeline.name)).map(({ runId, status }) => [runId, status]));
+  return same.find(({ runId }) => runs.get(runId) === "KILLED") ?? null;
 }
 
 /** The feature state at the end of the data, so that a server starts warm. */

@@ -32,12 +32,62 @@ const FOLD_SHARE = 0.12;
  * model that begins its work there could not know the labels of those days. Errors: lifecycle.not-enough-data,
  * ml.one-class.
  */
-export function splitByTime(times: Float64Array, labels: Uint8Array, pipeline: Pipeline): Split {
-  const { train, calibrate, evaluate } = boundsOf(times, pipeline);
+export function splitByTime(
+  times: Float64Array,
+  labels: Uint8Array,
+  pipeline: Pipeline,
+  /** Learn, calibrate and judge on the newest days only, so many milliseconds; older rows fill windows. Absent: on all. */
+  windowMs?: number,
+): Split {
+  return slicesOf(times, labels, boundsOf(times, pipeline, windowMs));
+}
+
+/** Shares of the days since a model learned that trees are added to: learned, calibrated on, and judged on, in this order. */
+const NEW_SHARES = { train: 0.6, calibrate: 0.15 } as const;
+
+/**
+ * Cuts the rows that a model has not learned, for adding trees to it: nothing older is in any slice, and there is no gap, since the
+ * model that is there begins its work before these days. Errors: as {@link splitByTime}.
+ */
+export function splitAfter(times: Float64Array, labels: Uint8Array, learnedUpTo: number): Split {
+  const { end } = spanOf(times);
+  const span = Math.max(0, end - learnedUpTo);
+  const trainTo = learnedUpTo + NEW_SHARES.train * span;
+  const calibrateTo = trainTo + NEW_SHARES.calibrate * span;
+  return slicesOf(times, labels, {
+    train: { from: learnedUpTo, to: trainTo },
+    calibrate: { from: trainTo, to: calibrateTo },
+    evaluate: { from: calibrateTo, to: end },
+  });
+}
+
+/** All labelled rows from the first that a split learns to the last that it judges, those in its gap included. */
+export function learnableRows(times: Float64Array, labels: Uint8Array, split: Split): Int32Array {
+  return cut(times, labels, { from: split.train.from, to: split.evaluate.to }).rows;
+}
+
+/** Of these, the ones that the trees did not learn. */
+export function unlearnedRows(times: Float64Array, labels: Uint8Array, split: Split): Int32Array {
+  return cut(times, labels, { from: split.train.to, to: split.evaluate.to }).rows;
+}
+
+/**
+ * What the world looks like recently shows in so much time: four weeks hold each day of the week four times, and a payday. A longer time would
+ * hide that the world has changed meanwhile.
+ */
+const RECENT_MS_MAX = 28 * DAY_MS;
+
+/** The newest of them, four weeks at most. */
+export function recentUnlearned(times: Float64Array, labels: Uint8Array, split: Split): Int32Array {
+  const { to } = split.evaluate;
+  return cut(times, labels, { from: Math.max(split.train.to, to - RECENT_MS_MAX), to }).rows;
+}
+
+function slicesOf(times: Float64Array, labels: Uint8Array, bounds: { readonly [K in keyof Split]: Bounds }): Split {
   return {
-    train: slice(times, labels, { ...train, name: "train" }),
-    calibrate: slice(times, labels, { ...calibrate, name: "calibrate" }),
-    evaluate: slice(times, labels, { ...evaluate, name: "evaluate" }),
+    train: slice(times, labels, { ...bounds.train, name: "train" }),
+    calibrate: slice(times, labels, { ...bounds.calibrate, name: "calibrate" }),
+    evaluate: slice(times, labels, { ...bounds.evaluate, name: "evaluate" }),
   };
 }
 
@@ -82,10 +132,18 @@ export function refitSlices(
 
 type Bounds = Pick<Slice, "from" | "to">;
 
-function boundsOf(times: Float64Array, pipeline: Pipeline): { readonly [K in keyof Split]: Bounds } {
-  const { history, calibrate, evaluate, gapMs } = pipeline.split;
-  const { start, end } = spanOf(times);
+function boundsOf(
+  times: Float64Array,
+  pipeline: Pipeline,
+  windowMs = Number.POSITIVE_INFINITY,
+): { readonly [K in keyof Split]: Bounds } {
+  const { calibrate, evaluate, gapMs } = pipeline.split;
+  const whole = spanOf(times);
+  const { end } = whole;
+  // What lies before the window is history enough, but at the table's own beginning.
+  const start = Math.max(whole.start, end - windowMs);
   const span = end - start;
+  const history = Math.max(0, pipeline.split.history * (end - whole.start) - (start - whole.start)) / span;
   const evaluateFrom = end - evaluate * span;
   const calibrateTo = evaluateFrom - gapMs;
   const calibrateFrom = calibrateTo - calibrate * span;

@@ -1,5 +1,6 @@
 // What a training is asked and what it answers: plain data that its parts share.
 import type { Verdict } from "../../core/verdict.ts";
+import type { Matrix } from "../../ml/matrix.ts";
 import type { Imported, RefitFacts } from "../../online/bundle.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { ModelVersion } from "../../ports/registry.ts";
@@ -8,6 +9,21 @@ import type { Lineage } from "../lineage/lineage.ts";
 import type { Metrics } from "./evaluate.ts";
 import type { Fitted } from "./fit.ts";
 import type { Tuning } from "./tune.ts";
+
+/** The steps of a training, in this order. */
+export type TrainStep = "read" | "fit" | "judge" | "run" | "register" | "state" | "journal" | "end";
+
+/** How a retraining learns; a plain training has none. */
+export interface Recipe {
+  /** After the gates, train once more on all days, and register that. */
+  readonly refit: boolean;
+  /** Learn from the newest days only, so many milliseconds. */
+  readonly windowMs?: number;
+  /** A row counts half as much for each such time it is older than the newest. */
+  readonly halfLifeMs?: number;
+  /** Add trees to the champion, on the days it has not learned. */
+  readonly continued: boolean;
+}
 
 export interface TrainInput {
   readonly pipeline: Pipeline;
@@ -30,6 +46,14 @@ export interface TrainInput {
   /** Why a gate's no is overridden; null obeys it. */
   readonly forced: string | null;
   readonly verb: "train" | "retrain" | "import";
+  /** Absent: train on all days, each counting the same, and register the judged model. */
+  readonly recipe?: Recipe;
+  /** Vectors of the newest transactions, not in the table and without final labels, by features of this hash. */
+  readonly newest?: { readonly features: string; readonly x: Matrix };
+  /** Why a training began that nobody asked for; in the journal and the version's tags. */
+  readonly why?: string;
+  /** Called at the beginning of each step. */
+  readonly onStep?: (step: TrainStep) => void;
   /** The version of the registry that the bundle is put beside, or null: a new one, of the run that logged the model. */
   readonly adopted?: { readonly version: string | null; readonly runId: string };
   /** Where a model comes from that was not trained here. */

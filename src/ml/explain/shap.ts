@@ -1,6 +1,7 @@
 // Exact TreeSHAP: what each column adds to a boosted model's margin for one vector, in time linear in the nodes.
+
+import { type KernelMemory, loadKernels, makeMemory } from "../../core/kernels.ts";
 import type { GbdtModel } from "../gbdt/model.ts";
-import { type KernelMemory, loadKernels, makeMemory } from "../kernels/load.ts";
 import { type Layout, layOut, spread, spreadLength } from "./layout.ts";
 import { gaussLegendre, type Quadrature } from "./quadrature.ts";
 

@@ -215,7 +215,7 @@ test("a log from before servers could share a state goes on, and is readable by 
   db.exec("DROP INDEX predictions_applied; DROP INDEX labels_applied");
   db.exec("ALTER TABLE predictions DROP COLUMN rules");
   for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} DROP COLUMN applied`);
-  db.exec("ALTER TABLE predictions DROP COLUMN explored");
+  for (const name of ["explored", "adapted"]) db.exec(`ALTER TABLE predictions DROP COLUMN ${name}`);
   db.exec("PRAGMA user_version = 1");
   db.close();
   // Two at once, as two servers start.
@@ -227,20 +227,24 @@ test("a log from before servers could share a state goes on, and is readable by 
   for (const log of logs) await log.close();
 });
 
-test("a log from before anything was let through by chance goes on", async () => {
+test.each([
+  [3, ["explored", "adapted"]],
+  [4, ["adapted"]],
+] as const)("a log of format %i, from before draws or moving thresholds, goes on", async (format, missing) => {
   const file = newFile();
   const first = createSqliteLog({ file });
   first.appendPrediction(prediction("old"));
   await first.close();
   const db = new Database(file);
-  db.exec("ALTER TABLE predictions DROP COLUMN explored; PRAGMA user_version = 3");
+  for (const name of missing) db.exec(`ALTER TABLE predictions DROP COLUMN ${name}`);
+  db.exec(`PRAGMA user_version = ${format}`);
   db.close();
   const log = createSqliteLog({ file });
-  const explored = { propensity: 0.25, upTo: 100, rules: "abc" };
-  log.appendPrediction(prediction("new", { explored }));
+  const more = { explored: { propensity: 0.25, upTo: 100, rules: "abc" }, adapted: { review: 0.5, rules: "def" } };
+  log.appendPrediction(prediction("new", more));
   await log.flush();
-  expect(await log.find("old")).not.toHaveProperty("explored");
-  expect(await log.find("new")).toMatchObject({ explored });
+  for (const name of ["explored", "adapted"]) expect(await log.find("old")).not.toHaveProperty(name);
+  expect(await log.find("new")).toMatchObject(more);
   await log.close();
 });
 

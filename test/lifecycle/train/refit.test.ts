@@ -6,7 +6,7 @@ import { compare } from "../../../src/lifecycle/compare.ts";
 import { evaluateVersion } from "../../../src/lifecycle/evaluate.ts";
 import { promote, reportOf } from "../../../src/lifecycle/promote.ts";
 import { simulateDays } from "../../../src/lifecycle/simulate/days.ts";
-import type { TrainResult } from "../../../src/lifecycle/train/task.ts";
+import type { TrainInput, TrainResult } from "../../../src/lifecycle/train/task.ts";
 import { train } from "../../../src/lifecycle/train.ts";
 import { decodeGbdt } from "../../../src/ml/gbdt/model.ts";
 import { goldenVector, readGolden, TWIN } from "../../../src/online/bundle.ts";
@@ -39,6 +39,7 @@ const trained = (given: {
   readonly pipeline?: Pipeline;
   readonly path?: string;
   readonly threads?: number;
+  readonly grownFrom?: TrainInput["grownFrom"];
 }): Promise<TrainResult> =>
   train(place.ports, {
     pipeline,
@@ -124,6 +125,14 @@ function* turnedLabels(days: Iterable<Table>, from: number): Iterable<Table> {
     yield { ...day, columns: new Map([...day.columns, ["tx_fraud", { ...label, values }]]) };
   }
 }
+
+test("a table that a retraining has grown ends with final labels: only the rows that no model may see are left out", async () => {
+  const grownFrom = { path: "before", hash: "before", logged: 1 };
+  const result = await trained({ refit: true, grownFrom });
+  expect(result.refit!.unseenRows).toBe(1000);
+  expect(result.refit!.to).toBeGreaterThan(refitted.refit!.to);
+  expect(result.refit!.rows).toBeGreaterThan(refitted.refit!.rows);
+}, 120_000);
 
 test("a table too short for it is refused, with what to do", async () => {
   const labels = { ...pipeline.labels, maturityMs: 40 * DAY_MS };

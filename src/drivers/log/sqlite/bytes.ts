@@ -2,7 +2,7 @@
 import type { Decision } from "../../../core/decision.ts";
 import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
-import type { Explored, LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
+import type { Adapted, Explored, LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
 import type { LogRecord } from "./insert.ts";
 
 const KINDS = ["prediction", "label", "shadow"] as const;
@@ -74,6 +74,7 @@ export class RecordWriter {
     this.number(record.degraded ? 1 : 0);
     this.number(record.applied ?? Number.NaN);
     this.explored(record.explored);
+    this.adapted(record.adapted);
     this.string(record.rules === undefined ? "" : JSON.stringify(record.rules));
     this.vector(record.vector);
     return this.end(begin);
@@ -202,6 +203,11 @@ export class RecordWriter {
     this.name(explored.rules);
   }
 
+  private adapted(adapted: Adapted | undefined): void {
+    this.number(adapted?.review ?? Number.NaN);
+    if (adapted !== undefined) this.name(adapted.rules);
+  }
+
   /** Float32 as the platform lays it out, bit for bit. */
   private vector(vector: Float32Array): void {
     if (this.full || !this.hasRoom(8 + vector.byteLength)) {
@@ -255,6 +261,7 @@ class RecordReader {
     const [score, anomalyScore, latencyMs, degraded] = [this.number(), this.number(), this.number(), this.number()];
     const applied = this.applied();
     const explored = this.explored();
+    const adapted = this.adapted();
     const rules = this.string();
     const vector = this.vector();
     return {
@@ -274,6 +281,7 @@ class RecordReader {
       ...(rules === "" ? {} : { rules: JSON.parse(rules) as RuleOutcome }),
       ...applied,
       ...explored,
+      ...adapted,
     };
   }
 
@@ -318,6 +326,11 @@ class RecordReader {
   private explored(): { readonly explored?: Explored } {
     const propensity = this.number();
     return Number.isNaN(propensity) ? {} : { explored: { propensity, upTo: this.number(), rules: this.name() } };
+  }
+
+  private adapted(): { readonly adapted?: Adapted } {
+    const review = this.number();
+    return Number.isNaN(review) ? {} : { adapted: { review, rules: this.name() } };
   }
 
   private number(): number {

@@ -213,8 +213,8 @@ export async function* readOld(db: Connection, before: number): AsyncGenerator<O
     for (const row of rows) {
       const record = predictionOf(row);
       if (!(record.receivedAt < before)) return;
-      const label = { fraud: row[17] === 1, knownAt: numberOf(row[18]), source: loadText(row[19]) };
-      yield { record, label: row[17] === null ? null : label };
+      const label = { fraud: row[18] === 1, knownAt: numberOf(row[19]), source: loadText(row[20]) };
+      yield { record, label: row[18] === null ? null : label };
       from = record.sequence + 1;
     }
     await breathe();

@@ -3,6 +3,7 @@ import type { Decision } from "../../../core/decision.ts";
 import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
 import type {
+  Adapted,
   Explored,
   LabelRecord,
   LogArrivalEntry,
@@ -17,7 +18,7 @@ export type Parameter = number | string | Uint8Array | null;
 export type Row = readonly unknown[];
 
 export const PREDICTION_COLUMNS =
-  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied, rules, explored";
+  "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied, rules, explored, adapted";
 /** What a feature state learns. */
 export const LEARNED_COLUMNS = "sequence, transaction_id, time, received_at, fields, applied";
 export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
@@ -44,6 +45,7 @@ export function predictionRow(record: Omit<PredictionRecord, "sequence">): Param
     record.applied ?? null,
     record.rules === undefined ? null : JSON.stringify(record.rules),
     record.explored === undefined ? null : JSON.stringify(record.explored),
+    record.adapted === undefined ? null : JSON.stringify(record.adapted),
   ];
 }
 
@@ -68,6 +70,7 @@ export function predictionOf(row: Row): PredictionRecord {
     ...appliedOf(row[14]),
     ...rulesOf(row[15]),
     ...exploredOf(row[16]),
+    ...adaptedOf(row[17]),
   };
 }
 
@@ -176,6 +179,10 @@ function appliedOf(cell: unknown): { readonly applied?: number } {
 
 function exploredOf(cell: unknown): { readonly explored?: Explored } {
   return cell === null ? {} : { explored: JSON.parse(String(cell)) as Explored };
+}
+
+function adaptedOf(cell: unknown): { readonly adapted?: Adapted } {
+  return cell === null ? {} : { adapted: JSON.parse(String(cell)) as Adapted };
 }
 
 export function numberOf(cell: unknown): number {

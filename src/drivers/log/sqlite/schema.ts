@@ -9,7 +9,7 @@ export type Connection = Database.Database;
 
 /** "SNTL": marks the file as a Sentinel log, so that another program's database is never mistaken for one. */
 const APPLICATION_ID = 0x534e544c;
-const SCHEMA_VERSION = 4;
+const SCHEMA_VERSION = 5;
 /** How long opening may wait for another process that is just making the schema. */
 const OPEN_BUSY_MS_MAX = 5000;
 /**
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS predictions (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL UNIQUE, time INTEGER, received_at INTEGER,
   fields TEXT NOT NULL, extra TEXT NOT NULL, vector BLOB NOT NULL, score REAL, anomaly_score REAL,
   decision TEXT NOT NULL, version TEXT NOT NULL, bundle TEXT NOT NULL, latency_ms REAL, degraded INTEGER NOT NULL, applied INTEGER, rules TEXT,
-  explored TEXT);
+  explored TEXT, adapted TEXT);
 CREATE TABLE IF NOT EXISTS labels (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL, fraud INTEGER NOT NULL, known_at INTEGER,
   source TEXT NOT NULL, received_at INTEGER, applied INTEGER);
@@ -94,7 +94,8 @@ function makePrivately(file: string): void {
 }
 
 /**
- * Version 1 knew no shared feature state, version 2 no rules, version 3 no draw about what is blocked. Another process may be faster, so
+ * Version 1 knew no shared feature state, version 2 no rules, version 3 no draw about what is blocked, version 4 no
+ * threshold that moves. Another process may be faster, so
  * the version is read again under the lock.
  */
 function migrate(db: Connection): void {
@@ -106,7 +107,7 @@ function migrate(db: Connection): void {
       db.exec(APPLIED_INDEXES);
     }
     if (version < SCHEMA_VERSION) {
-      const missing = [...(version < 3 ? ["rules"] : []), "explored"];
+      const missing = [...(version < 3 ? ["rules"] : []), ...(version < 4 ? ["explored"] : []), "adapted"];
       for (const name of missing) db.exec(`ALTER TABLE predictions ADD COLUMN ${name} TEXT`);
       db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     }

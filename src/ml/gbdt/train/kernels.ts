@@ -1,5 +1,5 @@
 // The learning kernels' signatures: hot loops in WebAssembly over one shared memory. All arguments are addresses and numbers.
-import { type KernelMemory, loadKernels } from "../../kernels/load.ts";
+import { type KernelMemory, loadKernels } from "../../../core/kernels.ts";
 
 /** What each does stands in `../kernels/assembly`, beside its loop. */
 export interface LearnKernels {

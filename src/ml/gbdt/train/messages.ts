@@ -1,6 +1,6 @@
 // What a training thread is started with, and what it says.
 import type { ErrorCode } from "../../../core/errors.ts";
-import type { KernelMemory } from "../../kernels/load.ts";
+import type { KernelMemory } from "../../../core/kernels.ts";
 import type { Arena } from "./arena.ts";
 import type { GbdtResult } from "./rounds.ts";
 import type { GbdtTask } from "./task.ts";

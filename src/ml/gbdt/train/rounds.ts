@@ -30,7 +30,8 @@ export interface GbdtResult {
 /** Trains; `task` is checked. Every thread returns the same. */
 export function runRounds(space: Workspace, task: GbdtTask): GbdtResult {
   const { params, validation } = task;
-  const baseMargin = startMargin(task);
+  // Trees that are added to a model have its margins below them.
+  const baseMargin = task.margins === undefined ? startMargin(task) : 0;
   startRows(space, task, Math.exp(baseMargin));
   const { x, kinds } = task;
   const thresholds = binMatrices(space, { x, validation: validation?.x ?? null, kinds, params });
@@ -62,11 +63,28 @@ function startRows(space: Workspace, task: GbdtTask, odds: number): void {
   views.f64[space.own.factors / 8] = 1;
   views.u8.set(task.y.subarray(from, to), arena.training.labels + from);
   if (task.weights) views.f32.set(task.weights.subarray(from, to), arena.weights / 4 + from);
-  views.f64.fill(odds, arena.training.odds / 8 + from, arena.training.odds / 8 + to);
+  writeOdds(views.f64, { at: arena.training.odds / 8, from, to, odds, margins: task.margins?.x });
   if (!task.validation) return;
   const later = validationRows;
   views.u8.set(task.validation.y.subarray(later.from, later.to), arena.validation.labels + later.from);
-  views.f64.fill(odds, arena.validation.odds / 8 + later.from, arena.validation.odds / 8 + later.to);
+  const margins = task.margins?.validation;
+  writeOdds(views.f64, { at: arena.validation.odds / 8, from: later.from, to: later.to, odds, margins });
+}
+
+/** The same odds for all rows, or each row's own. */
+function writeOdds(
+  out: Float64Array,
+  of: {
+    readonly at: number;
+    readonly from: number;
+    readonly to: number;
+    readonly odds: number;
+    readonly margins: Float64Array | undefined;
+  },
+): void {
+  const { at, from, to, odds, margins } = of;
+  if (margins === undefined) out.fill(odds, at + from, at + to);
+  else for (let row = from; row < to; row++) out[at + row] = Math.exp(margins[row]);
 }
 
 /** Draws rows and columns and grows one tree on them. */

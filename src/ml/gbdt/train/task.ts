@@ -15,6 +15,8 @@ export interface GbdtTask {
   readonly weights?: Float32Array;
   /** Later rows whose loss decides when to stop. */
   readonly validation?: { readonly x: Matrix; readonly y: Uint8Array };
+  /** To add trees to a model: its margin of each row, which boosting goes on from. Absent: all rows start from one rate. */
+  readonly margins?: { readonly x: Float64Array; readonly validation?: Float64Array };
   /** One per column of x; absent: all are plain numbers. */
   readonly kinds?: readonly ColumnKind[];
   readonly params: GbdtParams;
@@ -35,6 +37,7 @@ export function checkTask(task: GbdtTask): void {
   if (x.rows > ROWS_MAX) refuseParameter("x.rows", { value: x.rows, wanted: `at most ${ROWS_MAX}` });
   checkLabels(y, { rows: x.rows, name: "y" });
   if (weights !== undefined) checkWeights(weights, x.rows);
+  if (task.margins !== undefined) checkMargins(task.margins, task);
   if (validation !== undefined) {
     checkShape(validation.x, "validation.x");
     checkLabels(validation.y, { rows: validation.x.rows, name: "validation.y" });
@@ -86,6 +89,16 @@ function classWeights(task: GbdtTask): { readonly frauds: number; readonly genui
     else genuine += weight;
   }
   return { frauds, genuine };
+}
+
+function checkMargins(margins: NonNullable<GbdtTask["margins"]>, { x, validation }: GbdtTask): void {
+  const check = (name: string, values: Float64Array | undefined, rows: number): void => {
+    if (values?.length !== rows) refuseParameter(`${name}.length`, { value: values?.length, wanted: `${rows}` });
+    const row = values.findIndex((value) => !Number.isFinite(value));
+    if (row >= 0) refuseParameter(`${name}, row ${row}`, { value: values[row], wanted: "finite" });
+  };
+  check("margins.x", margins.x, x.rows);
+  if (validation !== undefined) check("margins.validation", margins.validation, validation.x.rows);
 }
 
 function checkWeights(weights: Float32Array, rows: number): void {

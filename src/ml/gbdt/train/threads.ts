@@ -2,14 +2,16 @@
 import { Worker } from "node:worker_threads";
 import { asBuilt } from "../../../core/built.ts";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
+import { makeMemory } from "../../../core/kernels.ts";
 import { refuseParameter } from "../../faults.ts";
-import { makeMemory } from "../../kernels/load.ts";
 import type { Matrix } from "../../matrix.ts";
 import { planArena } from "./arena.ts";
 import type { WorkerMessage, WorkerStart } from "./messages.ts";
 import type { GbdtResult } from "./rounds.ts";
 import { checkTask, type GbdtTask, sizeOf } from "./task.ts";
 import { ARENA_START } from "./workspace.ts";
+
+export type { GbdtResult } from "./rounds.ts";
 
 const THREADS_MAX = 64;
 

@@ -1,5 +1,5 @@
 // Training boosted trees on the calling thread; threads.ts does it on several others.
-import { makeMemory } from "../../kernels/load.ts";
+import { makeMemory } from "../../../core/kernels.ts";
 import { planArena } from "./arena.ts";
 import { type GbdtResult, runRounds } from "./rounds.ts";
 import { checkTask, type GbdtTask, sizeOf } from "./task.ts";

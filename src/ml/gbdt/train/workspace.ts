@@ -1,6 +1,6 @@
 // What one thread trains with: its kernels, its views of the shared arena and its share of rows and columns.
 import { assert } from "../../../core/errors.ts";
-import type { KernelMemory } from "../../kernels/load.ts";
+import type { KernelMemory } from "../../../core/kernels.ts";
 import { type Arena, BLOCK_ROWS, type ThreadPlaces } from "./arena.ts";
 import { type LearnKernels, loadLearnKernels } from "./kernels.ts";
 import { type Range, shareOf, type Team } from "./team.ts";

@@ -1,10 +1,11 @@
 // A workspace for tests of kernels: one thread's, over a problem of any size.
+
+import { makeMemory } from "../../../../src/core/kernels.ts";
 import { planArena } from "../../../../src/ml/gbdt/train/arena.ts";
 import { binMatrices } from "../../../../src/ml/gbdt/train/binning.ts";
 import { defaultGbdtParams, type GbdtParams } from "../../../../src/ml/gbdt/train/params.ts";
 import { ALONE } from "../../../../src/ml/gbdt/train/team.ts";
 import { ARENA_START, openWorkspace, type Workspace } from "../../../../src/ml/gbdt/train/workspace.ts";
-import { makeMemory } from "../../../../src/ml/kernels/load.ts";
 import type { Matrix } from "../../../../src/ml/matrix.ts";
 
 export interface TestSpace {

@@ -1,6 +1,6 @@
 // Loads a WebAssembly module that `npm run build` compiled from AssemblyScript, and makes the memory it works on.
 import { readFileSync } from "node:fs";
-import { messageOf, SentinelError } from "../../core/errors.ts";
+import { messageOf, SentinelError } from "./errors.ts";
 
 /** A memory of WebAssembly; its addresses are offsets into `buffer`. */
 export interface KernelMemory {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
-import { loadKernels, makeMemory } from "../../../src/ml/kernels/load.ts";
+import { loadKernels, makeMemory } from "../../src/core/kernels.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "sentinel-kernels-"));
 afterAll(() => rmSync(folder, { recursive: true }));

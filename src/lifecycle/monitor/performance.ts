@@ -1,0 +1,68 @@
+// Performance on matured labels: how well the champion ranks recent frauds, whether that fell since its training, and since when.
+import { DAY_MS } from "../../core/duration.ts";
+import { averagePrecision, precisionRecallF1At } from "../../metrics/metrics.ts";
+import type { Performance } from "./result.ts";
+
+/** Frauds below which a fall of average precision is noise. */
+const FRAUDS_MIN = 30;
+/** Performance is that of the newest matured rows of a window's length, or of so many as hold these frauds: older ones would hide a fall. */
+const FRAUDS_WANTED = 60;
+/** Fall of average precision against the evaluation slice that counts as an alarm. */
+const PRECISION_FALL_MAX = 0.15;
+/** Standard errors, those of a share among so many frauds, within which a fall is chance. */
+const NOISE_WIDTHS = 3;
+/** Days that are looked back on for the beginning of a fall. */
+const DAYS_BACK_MAX = 28;
+
+/** Rows whose labels are final, by rising time. */
+export interface MaturedRows {
+  readonly times: Float64Array;
+  readonly scores: Float32Array;
+  readonly y: Uint8Array;
+  /** Labels are final up to here. */
+  readonly to: number;
+  readonly windowMs: number;
+}
+
+/** Null while there are too few frauds. */
+export function performanceOf(
+  rows: MaturedRows,
+  champion: { readonly averagePrecisionAtTraining: number; readonly review: number },
+): Performance | null {
+  const now = performanceAt(rows, rows.to, champion);
+  if (now === null) return null;
+  let since: number | null = null;
+  for (let day = 0; now.alarm && day <= DAYS_BACK_MAX; day++) {
+    const to = rows.to - day * DAY_MS;
+    if (performanceAt(rows, to, champion)?.alarm !== true) break;
+    since = to;
+  }
+  return { ...now, since };
+}
+
+function performanceAt(
+  { times, scores, y, windowMs }: MaturedRows,
+  to: number,
+  champion: { readonly averagePrecisionAtTraining: number; readonly review: number },
+): Omit<Performance, "since"> | null {
+  let end = times.length;
+  while (end > 0 && times[end - 1] > to) end--;
+  let first = end;
+  let frauds = 0;
+  while (first > 0 && (times[first - 1] >= to - windowMs || frauds < FRAUDS_WANTED)) frauds += y[--first];
+  if (frauds < FRAUDS_MIN || frauds === end - first) return null;
+  const labels = y.subarray(first, end);
+  const answered = scores.subarray(first, end);
+  const then = champion.averagePrecisionAtTraining;
+  const now = averagePrecision(answered, labels);
+  const { precision, recall } = precisionRecallF1At(answered, labels, champion.review);
+  return {
+    rows: labels.length,
+    frauds,
+    averagePrecision: now,
+    averagePrecisionAtTraining: then,
+    recallAtReview: recall,
+    precisionAtReview: precision,
+    alarm: then - now > Math.max(PRECISION_FALL_MAX, NOISE_WIDTHS * Math.sqrt((then * (1 - then)) / frauds)),
+  };
+}
