@@ -88,26 +88,27 @@ describe.runIf(s3Installed)("an archive in a bucket", () => {
 
   // The same steps as in a folder, at a network's pace.
   const asked = process.env.SENTINEL_ARCHIVE_KILLS !== undefined;
-  test.runIf(asked)("[long form] loses nothing and doubles nothing when its processes are killed", async () => {
-    await killAgainAndAgain({
-      place,
-      environment: s3.environment(),
-      steps: { write: [3], compact: [2] },
-      asked: ROOT,
-      // What somebody sees who lists the objects that a pattern of Parquet files matches.
-      count: async () => {
-        const { objects, files } = (await ports.archive!())!;
-        const ids: unknown[] = [];
-        await objects.scratch(async (folder) => {
-          for (const { key } of await objects.list("date=")) {
-            if (!key.endsWith(".parquet")) continue;
-            for await (const { rows } of files.read([await objects.file(key, folder)])) ids.push(...rows.cells[0]);
-          }
-        });
-        return [ids.length, new Set(ids).size];
-      },
+  if (asked)
+    test("loses nothing and doubles nothing when its processes are killed", async () => {
+      await killAgainAndAgain({
+        place,
+        environment: s3.environment(),
+        steps: { write: [3], compact: [2] },
+        asked: ROOT,
+        // What somebody sees who lists the objects that a pattern of Parquet files matches.
+        count: async () => {
+          const { objects, files } = (await ports.archive!())!;
+          const ids: unknown[] = [];
+          await objects.scratch(async (folder) => {
+            for (const { key } of await objects.list("date=")) {
+              if (!key.endsWith(".parquet")) continue;
+              for await (const { rows } of files.read([await objects.file(key, folder)])) ids.push(...rows.cells[0]);
+            }
+          });
+          return [ids.length, new Set(ids).size];
+        },
+      });
     });
-  });
 
   test("is away for a while: the log keeps everything, tells how far behind the archive is, and catches up by itself", async () => {
     const told: ArchiveStatus[] = [];
