@@ -110,7 +110,8 @@ export function trainingGate(input: {
     interval: compare({ scores, threshold: Number.POSITIVE_INFINITY }, AVERAGE_PRECISION),
   }));
   const fair = champion === null ? null : unlearnedBy(champion, input);
-  const comparable = fair !== null && fraudsIn(fair.y) >= policy.fraudsMin;
+  // Where all rows are fair, whether they are enough is said already.
+  const comparable = fair !== null && (input.unlearned === undefined || fraudsIn(fair.y) >= policy.fraudsMin);
   const rival = comparable
     ? championComparisons(fair.champion, { policy, compare: comparing(fair, fair.candidate) })
     : [];
