@@ -96,7 +96,17 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       world = worldOf();
       await append(topic, records);
     }
-    const written = (output: (typeof OUTPUTS)[number]): Promise<string[]> => read(`${topic}-${output}`);
+    /**
+     * At least so many committed records. A broker answers a commit before it has marked the partitions, and until then nobody sees the last
+     * transaction.
+     */
+    async function written(output: (typeof OUTPUTS)[number], count: number): Promise<string[]> {
+      for (;;) {
+        const lines = await read(`${topic}-${output}`);
+        if (lines.length >= count) return lines;
+        await sleep(100);
+      }
+    }
 
     beforeAll(async () => {
       template = mkdtempSync(path.join(tmpdir(), "sentinel-stream-"));
@@ -106,7 +116,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       // The undisturbed run.
       await fresh(PAYMENTS.map(recordOf));
       await judgeAll(world, streams);
-      wanted = byId(await written("decisions"));
+      wanted = byId(await written("decisions", PAYMENTS.length));
       expect(wanted.size).toBe(PAYMENTS.length);
       await world.remove();
     });
@@ -122,7 +132,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
 
     /** Every decision once, with the bits of the undisturbed run; a replay of the log finds the same. */
     async function same(wanted: ReadonlyMap<string, string>): Promise<void> {
-      const found = byId(await written("decisions"));
+      const found = byId(await written("decisions", wanted.size));
       expect(found.size).toBe(wanted.size);
       for (const [id, line] of wanted) expect(found.get(id)).toBe(line);
       const { ports, close } = world.open();
@@ -161,7 +171,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       await fresh(all);
       await judgeAll(world, streams);
       await world.remove();
-      const undisturbed = byId(await written("decisions"));
+      const undisturbed = byId(await written("decisions", all.length));
       await fresh([]);
       let killed = 0;
       for (let kill = 0; kill < KILLS; kill++) {
@@ -222,7 +232,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       await same(wanted);
       const { totals } = pipelines.get("card")!.engine!.runner;
       expect(totals).toMatchObject({ decided: PAYMENTS.length, duplicates: PAYMENTS.length, deadLetters: 8 });
-      const letters = (await written("dead-letters")).map((line) => JSON.parse(line) as Record<string, unknown>);
+      const letters = (await written("dead-letters", 8)).map((line) => JSON.parse(line) as Record<string, unknown>);
       expect(letters.map(({ code }) => code)).toEqual(Array.from({ length: 8 }, () => "request.malformed"));
       const texts = letters.map(({ value }) => Buffer.from(String(value), "base64").toString());
       expect(texts.every((text) => text.startsWith('{"transaction_id": '))).toBe(true);
