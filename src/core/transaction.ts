@@ -32,3 +32,12 @@ export function emptyFields(): Record<string, FieldValue> {
 /** V8 keeps an object without a prototype as a hash table; one whose prototype is empty has the shape of its keys, which is read faster. */
 const Fields = function Fields() {} as unknown as new () => object;
 Fields.prototype = Object.create(null);
+
+/** Characters of a transaction's id. */
+export const ID_LENGTH_MAX = 200;
+
+/** An id as text: texts as they are, whole numbers in digits; null when it is neither. */
+export function idOf(value: unknown): string | null {
+  if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;
+  return typeof value === "string" && value.length > 0 && value.length <= ID_LENGTH_MAX ? value : null;
+}

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Decision } from "../core/decision.ts";
 import { SentinelError } from "../core/errors.ts";
+import { ID_LENGTH_MAX, idOf } from "../core/transaction.ts";
 import type { Ledger, LedgerEntry, LedgerRecord } from "../ports/ledger.ts";
 import type { Clock } from "../ports/ports.ts";
 import type { Asked, NoAnswer, Pool } from "./pool.ts";
@@ -37,8 +38,6 @@ export interface GatewayAnswer {
 
 /** Of the deadline, so much is kept for the ledger. */
 const LEDGER_SHARE = 0.2;
-/** Ids as every door takes them. */
-const ID_LENGTH_MAX = 200;
 /** Answers of a policy that are scored afterwards in one round, and how long a brain may take for one. */
 const SETTLED_MAX = 100;
 const SETTLE_MS_MAX = 5000;
@@ -174,8 +173,8 @@ function idIn(body: string): string {
     typeof value === "object" && value !== null && !Array.isArray(value) && Object.hasOwn(value, "transaction_id")
       ? (value as { readonly transaction_id: unknown }).transaction_id
       : undefined;
-  if (typeof given === "string" && given.length > 0 && given.length <= ID_LENGTH_MAX) return given;
-  if (typeof given === "number" && Number.isSafeInteger(given)) return String(given);
+  const id = idOf(given);
+  if (id !== null) return id;
   throw new SentinelError("request.invalid", "transaction_id is missing, or no id", {
     hint: `send transaction_id: a text of 1 to ${ID_LENGTH_MAX} characters or a whole number; the ledger knows a transaction by it`,
   });

@@ -1,9 +1,9 @@
 // Label: the late truth, as POST /feedback takes it.
 import { SentinelError } from "../core/errors.ts";
+import { idOf } from "../core/transaction.ts";
 import { type FieldFault, invalidRequest } from "../online/faults.ts";
 import { refusedLabel, takeAndCount } from "../online/feedback.ts";
 import type { LabelDraft } from "../online/label.ts";
-import { idOf } from "../online/parse.ts";
 import { type Door, engineOf, messageOfJson, type UnaryMethod } from "./calls.ts";
 
 /** A TransactionLabel of the contract. */

@@ -1,5 +1,6 @@
 // Explanations: what every feature added to the score, of a transaction as it would be judged now or of one in the log.
 import { SentinelError } from "../core/errors.ts";
+import { idOf } from "../core/transaction.ts";
 import { encode } from "../features/encode.ts";
 import { nameFolder } from "../pipeline/names.ts";
 import type { PredictionRecord } from "../ports/log.ts";
@@ -8,7 +9,7 @@ import type { Engine } from "./engine.ts";
 import type { Explanation, ExplanationDifference } from "./explain.ts";
 import { invalidRequest } from "./faults.ts";
 import { judgedBy } from "./judged-by.ts";
-import { idOf, type Parsed, rename } from "./parse.ts";
+import { type Parsed, rename } from "./parse.ts";
 import type { Scorer } from "./score.ts";
 import type { Shadowed } from "./shadow.ts";
 import type { WarmState } from "./states.ts";

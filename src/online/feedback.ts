@@ -2,11 +2,12 @@
 import { ERROR_KINDS, type ErrorCode, SentinelError } from "../core/errors.ts";
 import { type LabelWords, labelOfWord, wordsText } from "../core/label-words.ts";
 import { readTime, type TimeRule } from "../core/time.ts";
+import { idOf } from "../core/transaction.ts";
 import { nameFolder } from "../pipeline/names.ts";
 import type { Engine } from "./engine.ts";
 import { type FieldFault, invalidRequest } from "./faults.ts";
 import { LABEL_SOURCE_LENGTH_MAX, type LabelDraft, labelKnownMax, takeLabel } from "./label.ts";
-import { idOf, rename, timeMessage } from "./parse.ts";
+import { rename, timeMessage } from "./parse.ts";
 
 /** What became of one label. */
 export interface LabelOutcome {

@@ -4,7 +4,7 @@ import addFormats from "ajv-formats";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { type MoneyRule, moneyExample } from "../core/money.ts";
 import { composeTime, readTime, timeFault } from "../core/time.ts";
-import { emptyFields, type FieldValue, type Transaction } from "../core/transaction.ts";
+import { emptyFields, type FieldValue, ID_LENGTH_MAX, idOf, type Transaction } from "../core/transaction.ts";
 import { type Pattern, schemaPattern } from "../expression/pattern.ts";
 import { type NameOf, nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -29,7 +29,6 @@ export interface TransactionParser {
 
 /** Fields of a request: as many numeric columns as a spec may hold, and two hundred besides. */
 export const KEYS_MAX = 1200;
-export const ID_LENGTH_MAX = 200;
 export const TEXT_LENGTH_MAX = 1000;
 /** The extra of most requests: without members, and without a prototype. */
 const NO_EXTRA: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null));
@@ -139,12 +138,6 @@ function isUnsafe(value: FieldValue): boolean {
 function mayBeFraction(field: unknown): boolean {
   const type = field !== null && typeof field === "object" ? (field as { readonly type?: unknown }).type : undefined;
   return [type].flat().includes("number");
-}
-
-/** An id as text: texts as they are, whole numbers in digits; null when it is neither. */
-export function idOf(value: unknown): string | null {
-  if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;
-  return typeof value === "string" && value.length > 0 && value.length <= ID_LENGTH_MAX ? value : null;
 }
 
 /** A JSON Schema 2020-12 as a check. Throws `pipeline.invalid`. */

@@ -1,6 +1,7 @@
 // The schemas of what the server takes, as it takes them: the pipeline's own, narrowed by what the parser checks besides.
 import { PLAIN_TIME, TIME_MIN, type TimeRule } from "../core/time.ts";
-import { ID_LENGTH_MAX, KEYS_MAX, TEXT_LENGTH_MAX } from "../online/parse.ts";
+import { ID_LENGTH_MAX } from "../core/transaction.ts";
+import { KEYS_MAX, TEXT_LENGTH_MAX } from "../online/parse.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 
 const ID = {
