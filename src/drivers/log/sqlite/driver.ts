@@ -15,6 +15,7 @@ import {
   readCoverage,
   readEvents,
   readIds,
+  readLabels,
   readOld,
   readPairs,
   readRecent,
@@ -134,6 +135,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
       const written = rethrown(file, () => findWritten(transactionId));
       return written ?? remembered?.record ?? null;
     },
+    labelsOf: (transactionId) => reading(() => readLabels(db, transactionId)),
     recent: (limit) => reading(() => readRecent(db, limit)),
     scan: (fromSequence) => streaming(file, flush, () => readEvents(db, fromSequence)),
     arrivals: (fromSequence) => streaming(file, flush, () => readArrivals(db, fromSequence)),
