@@ -8,7 +8,7 @@ import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
 import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
-import { openWorkspacePorts } from "../wiring.ts";
+import { openNotices, openWorkspacePorts } from "../wiring.ts";
 import { startArchiver } from "./archiver.ts";
 import { openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, textOption } from "./options.ts";
@@ -53,6 +53,8 @@ export const verb: Verb = {
     }
     const tls = tlsOf(options);
     const grpc = grpcOf(options, { tls, fallback: context.config.grpcPort });
+    // What is wrong with it is said before anything is opened.
+    const notices = await openNotices(context.config);
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
@@ -78,6 +80,7 @@ export const verb: Verb = {
               platform: {
                 store: common.store,
                 workspace,
+                notices,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
                 backtester: backtesterIn(workspace),
                 ...(named.length > 0 ? { only: new Set(named) } : {}),

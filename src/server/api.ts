@@ -3,7 +3,9 @@ import { alertRoutes } from "./api/alerts.ts";
 import { auditRoute } from "./api/audit.ts";
 import { backtestRoute } from "./api/backtest.ts";
 import { caseRoutes } from "./api/cases.ts";
+import { entityRoute } from "./api/entities.ts";
 import { listRoutes } from "./api/lists.ts";
+import { notificationRoutes } from "./api/notifications.ts";
 import { pipelineRoutes } from "./api/pipelines.ts";
 import { ruleRoutes } from "./api/rules.ts";
 import { snoozeRoutes } from "./api/snoozes.ts";
@@ -18,5 +20,7 @@ export const apiRoutes: readonly ServerRoute[] = [
   ...alertRoutes,
   ...caseRoutes,
   ...snoozeRoutes,
+  entityRoute,
+  ...notificationRoutes,
   auditRoute,
 ];

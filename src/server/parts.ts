@@ -1,7 +1,7 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import type { Desk } from "../lifecycle/desk.ts";
+import type { Desk, Notices, Notifier } from "../lifecycle/desk.ts";
 import type { Backtester, Platform } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -42,6 +42,9 @@ export interface PlatformParts {
   readonly store: () => Promise<Store>;
   readonly platform: Platform<ServerParts>;
   readonly desk: Desk<ServerParts>;
+  /** Who hears of what; null: nobody. */
+  readonly notices: Notices | null;
+  readonly notifier: Notifier<ServerParts> | null;
   /** Draws what the queue gives: uniform in [0, 1). */
   readonly chance: () => number;
   /** Makes backtests elsewhere; null: they are made beside the traffic. */

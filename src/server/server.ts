@@ -5,7 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
-import { Desk } from "../lifecycle/desk.ts";
+import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
 import { type Backtester, Platform } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -100,8 +100,10 @@ export interface PlatformInput {
   readonly backtester?: Backtester;
   /** How often the store is looked at. */
   readonly pollMs?: number;
-  /** How often alerts are taken into cases. */
+  /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
+  /** Who hears of what. Absent: nobody. */
+  readonly notices?: Notices | null;
 }
 
 /** The route of what no route answered. */
@@ -163,6 +165,7 @@ export async function createSeveral(input: {
     await Promise.all([...closed, overload.settled(drainMsMax)]);
     await server.platform?.platform.stop();
     await server.platform?.desk.stop();
+    await server.platform?.notifier?.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -182,6 +185,7 @@ export async function createSeveral(input: {
     await openAll(pipelines, input);
     await server.platform?.platform.start();
     await server.platform?.desk.start();
+    server.platform?.notifier?.start();
   } catch (error) {
     await stop();
     throw error;
@@ -286,8 +290,10 @@ function platformOf(
     return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
   };
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
-  const desk = new Desk<ServerParts>({ ...of, store: input.store, pollMs: input.deskPollMs });
-  return { store: input.store, platform, desk, chance: Math.random, backtester: backtester ?? null };
+  const { store, deskPollMs: pollMs, notices = null } = input;
+  const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
+  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs });
+  return { store, platform, desk, notices, notifier, chance: Math.random, backtester: backtester ?? null };
 }
 
 /** The id of a transaction that brings none. */
