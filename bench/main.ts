@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--minutes N] [--rows N] [--picture FILE]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--oracle] [--minutes N] [--rows N] [--picture FILE]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -6,7 +6,8 @@ import type { Bench } from "./bench.ts";
 /** What each measures, and how it is loaded when it is asked for. */
 const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promise<Bench> }>> = {
   quality: {
-    purpose: "detection on the Fraud Detection Handbook's protocol, with its features and with ours",
+    purpose:
+      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world",
     load: async () => (await import("./quality.ts")).bench,
   },
   validate: {
@@ -94,7 +95,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
 };
 
 const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]
-                               [--minutes N] [--rows N] [--picture FILE]
+                               [--oracle] [--minutes N] [--rows N] [--picture FILE]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -117,6 +118,7 @@ async function main(args: readonly string[]): Promise<number> {
         memory: { type: "boolean", default: false },
         cell: { type: "string" },
         scaling: { type: "boolean", default: false },
+        oracle: { type: "boolean", default: false },
         minutes: { type: "string", default: "20" },
         rows: { type: "string" },
         picture: { type: "string" },
@@ -132,6 +134,7 @@ async function main(args: readonly string[]): Promise<number> {
       memory: values.memory,
       cell: values.cell,
       scaling: values.scaling,
+      oracle: values.oracle,
       minutes: Math.max(1, wholeNumber("minutes", values.minutes)),
       rows: values.rows === undefined ? undefined : Math.max(1, wholeNumber("rows", values.rows)),
       picture: values.picture,
