@@ -169,8 +169,13 @@ export async function serve(
   const url = `http://127.0.0.1:${port}`;
   for (let look = 0; options.isReady !== false && !(await fetch(`${url}/readyz`)).ok; look++) {
     // Waiting half a minute for a server that is never ready would go on unseen.
-    if (look < READY_LOOKS_MAX) await sleep(50);
-    else throw new Error(`the server is not ready: ${await (await fetch(`${url}/readyz`)).text()}`);
+    if (look < READY_LOOKS_MAX) {
+      await sleep(50);
+      continue;
+    }
+    const why = await (await fetch(`${url}/readyz`)).text();
+    child.kill("SIGKILL");
+    throw new Error(`the server is not ready: ${why}`);
   }
   return {
     url,

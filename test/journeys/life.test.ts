@@ -8,14 +8,14 @@ import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { loadScorer, type Scorer } from "../../src/online/score.ts";
 import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from "../cli/sentinel.ts";
-import { type Answered, livePayments, load, postJson, writeHistory } from "./traffic.ts";
+import { type Answered, livePayments, load, postJson, SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const POLL_MS = 200;
 /** A busy machine may be this much late with a poll, a load and a warm-up. */
 const SLACK_MS = 10_000;
 
 let dir: string;
-const live = livePayments(60);
+const live = livePayments(60, SMALL_WORLD);
 /** Requests before the kill, at most. */
 const FIRST = 15_000;
 const answers: Answered[] = [];
@@ -26,7 +26,7 @@ const champion = async (): Promise<string> => (await run("registry", "list")).js
 
 beforeAll(async () => {
   dir = makeWorkspace();
-  await writeHistory(dir);
+  await writeHistory(dir, SMALL_WORLD);
 });
 
 afterAll(() => removeWorkspace(dir));

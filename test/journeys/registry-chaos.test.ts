@@ -354,7 +354,7 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
   test("a server killed while it is polled: scoring goes on and says how stale it is; the next champion is picked up", async () => {
     const serving = await serve(dir, { env: { MLFLOW_TRACKING_URI: server.uri } });
     try {
-      const requests = livePayments(1).requests;
+      const requests = livePayments(1, SMALL_WORLD).requests;
       const ask = async (at: number) =>
         (await postJson(`${serving.url}/predict`, requests[at])) as {
           readonly status: number;
