@@ -238,7 +238,8 @@ test("a full disk under the embedded registry: no version, no move, and all goes
 
 if (!mlflowInstalled) console.warn("SKIPPED 3 tests of a server in trouble: no .cache/venv-mlflow");
 
-describe.runIf(mlflowInstalled)("the registry on a server", () => {
+// Some thirty commands are killed in one test, and as many look at what is left: minutes where others want the machine too.
+describe.runIf(mlflowInstalled)("the registry on a server", { timeout: 300_000 }, () => {
   let server: MlflowProcess;
   let proxy: FaultyProxy;
   let env: Readonly<Record<string, string>>;
