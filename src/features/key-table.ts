@@ -35,7 +35,7 @@ export class KeyTable {
   changes = 0;
   /** Keys given up early because of keysMax. */
   evicted = 0;
-  /** Who is told of keys that are about to change; null for nobody. */
+  /** Who hears of keys that are about to change; null for nobody. */
   watch: SlotWatch | null = null;
   private readonly limits: StateLimits;
   private readonly slots = new Map<string, number>();

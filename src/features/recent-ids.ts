@@ -76,7 +76,7 @@ export class RecentIds {
   }
 
   /** Everything remembered now. Ids that are added later come after the first `currentSize`; nothing is ever taken out of a set. */
-  held(): {
+  content(): {
     readonly generation: number | null;
     readonly forgotten: number;
     readonly current: ReadonlySet<string>;
@@ -90,7 +90,7 @@ export class RecentIds {
 
   /** The same as JSON. */
   dump(): RecentIdsDump {
-    const { generation, forgotten, current, previous } = this.held();
+    const { generation, forgotten, current, previous } = this.content();
     return { generation, forgotten, current: [...current], previous: [...previous] };
   }
 

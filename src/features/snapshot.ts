@@ -65,7 +65,7 @@ export function* snapshotInSlices(
   const { layout, limits } = state;
   const watermark = Number.isFinite(state.watermark) ? state.watermark : null;
   const begun = JSON.stringify({ layout, limits, watermark, counts: state.counts });
-  const ids = state.ids.held();
+  const ids = state.ids.content();
   const tables = state.tables.map((table) => table.dump());
   state.tables.forEach((table, t) => {
     table.watch = writers[t];
