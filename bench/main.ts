@@ -88,6 +88,14 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME; --picture FILE",
     load: async () => (await import("./loop.ts")).bench,
   },
+  drift: {
+    purpose: "counting and comparing one window of 23 features, against Evidently on the same rows",
+    load: async () => (await import("./drift.ts")).bench,
+  },
+  monitor: {
+    purpose: "seconds and memory of `monitor` beside a log of --rows predictions (ten million unless told)",
+    load: async () => (await import("./monitor.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,
