@@ -5,6 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
+import { Desk } from "../lifecycle/desk.ts";
 import { type Backtester, Platform } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -99,6 +100,8 @@ export interface PlatformInput {
   readonly backtester?: Backtester;
   /** How often the store is looked at. */
   readonly pollMs?: number;
+  /** How often alerts are taken into cases. */
+  readonly deskPollMs?: number;
 }
 
 /** The route of what no route answered. */
@@ -159,6 +162,7 @@ export async function createSeveral(input: {
     await intake.drain(drainMsMax);
     await Promise.all([...closed, overload.settled(drainMsMax)]);
     await server.platform?.platform.stop();
+    await server.platform?.desk.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -177,6 +181,7 @@ export async function createSeveral(input: {
     await access.open();
     await openAll(pipelines, input);
     await server.platform?.platform.start();
+    await server.platform?.desk.start();
   } catch (error) {
     await stop();
     throw error;
@@ -281,7 +286,8 @@ function platformOf(
     return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
   };
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
-  return { store: input.store, platform, backtester: backtester ?? null };
+  const desk = new Desk<ServerParts>({ ...of, store: input.store, pollMs: input.deskPollMs });
+  return { store: input.store, platform, desk, chance: Math.random, backtester: backtester ?? null };
 }
 
 /** The id of a transaction that brings none. */
