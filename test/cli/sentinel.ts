@@ -129,6 +129,8 @@ export function edit(dir: string, file: string, change: (text: string) => string
 
 export interface Served {
   readonly url: string;
+  /** Where it answers gRPC; 0: nowhere. */
+  readonly grpcPort: number;
   readonly child: ChildProcess;
   /** Sends the signal and waits for the end. */
   stop(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
@@ -136,21 +138,27 @@ export interface Served {
 
 const READY_LOOKS_MAX = 600;
 
-/** `sentinel serve` on a free port, ready to answer. */
+/** `sentinel serve`, or another verb that answers HTTP, on a free port, ready to answer. */
 export async function serve(
   cwd: string,
-  options: { readonly nodeArgs?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly nodeArgs?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    readonly verb?: readonly string[];
+  } = {},
 ): Promise<Served> {
-  const args = [...(options.nodeArgs ?? []), MAIN, "serve", "--port", "0"];
+  const args = [...(options.nodeArgs ?? []), MAIN, ...(options.verb ?? ["serve"]), "--port", "0"];
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal })),
   );
   const said: string[] = [];
+  let grpcPort = 0;
   const port = await new Promise<number>((resolve, reject) => {
     createInterface({ input: child.stderr }).on("line", (line) => {
       said.push(line);
+      if (line.includes('"msg":"listening for gRPC"')) grpcPort = (JSON.parse(line) as { port: number }).port;
       if (line.includes('"msg":"listening"')) resolve((JSON.parse(line) as { port: number }).port);
     });
     ended.then(() => reject(new Error(`the server ended:\n${said.join("\n")}`)));
@@ -159,6 +167,7 @@ export async function serve(
   for (let look = 0; look < READY_LOOKS_MAX && !(await fetch(`${url}/readyz`)).ok; look++) await sleep(50);
   return {
     url,
+    grpcPort,
     child,
     stop: (signal) => {
       child.kill(signal);
