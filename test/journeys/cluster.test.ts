@@ -71,7 +71,7 @@ describe.runIf(installed)("a cluster", () => {
     hole = createServer(() => {});
     await new Promise<void>((resolve) => hole.listen(0, "127.0.0.1", resolve));
     const brains = ["--brain", at(first), `grpc://127.0.0.1:${way.port}`];
-    const times = ["--deadline", `${DEADLINE_MS}ms`, "--hedge", "100ms", "--rest", "1s", "--announce", "0ms"];
+    const times = ["--deadline", `${DEADLINE_MS}ms`, "--hedge", "100ms", "--rest", "1s"];
     gateway = await serve(gatewayDir, {
       env: { LEDGER_DATABASE_URL: database },
       verb: ["gateway", ...brains, ...times, "--policy", "review"],
