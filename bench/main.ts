@@ -54,6 +54,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "four times the capacity for 30 seconds: what is accepted, what is refused, memory, recovery",
     load: async () => (await import("./overload.ts")).bench,
   },
+  gateway: {
+    purpose:
+      "transactions per second through a gateway with its ledger on: gRPC against HTTP to the brain, 1, 2 and 4 brains, and a simulated scale-out",
+    load: async () => (await import("./gateway.ts")).bench,
+  },
   soak: {
     purpose: "half the capacity for --minutes: memory and latency by minute, records lost",
     load: async () => (await import("./soak.ts")).bench,
