@@ -9,7 +9,7 @@ import { silentLog } from "../../src/online/counters.ts";
 import { Side } from "./side.ts";
 import { until } from "./world.ts";
 
-const CASES = 40;
+const CASES = 12;
 const CLOSE = { disposition: "fraud", reason: "stolen" };
 const SCHEMA = { transaction_id: "string", user_id: "string", amount: "float" };
 
