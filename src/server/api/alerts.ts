@@ -18,7 +18,7 @@ import {
   timeOf,
   wordIn,
 } from "./exchange.ts";
-import { ALERT } from "./shapes.ts";
+import { ALERT_WITH_CASE } from "./shapes.ts";
 
 const LIMIT = 50;
 /** Rows of one CSV answer; the cursor goes on. */
@@ -54,7 +54,7 @@ export const alertRoutes: readonly ServerRoute[] = [
     path: "/api/alerts",
     summary: "Alerts, newest first. The next page is in the headers Link and X-Next-Cursor.",
     query: QUERY,
-    answers: { "application/json": { type: "array", items: ALERT }, "text/csv": { type: "string" } },
+    answers: { "application/json": { type: "array", items: ALERT_WITH_CASE }, "text/csv": { type: "string" } },
     runServer: list,
   },
   {
@@ -63,7 +63,7 @@ export const alertRoutes: readonly ServerRoute[] = [
     findsPipeline: true,
     path: "/api/alerts/{alert}",
     summary: "One alert with its whole transaction.",
-    answers: { "application/json": ALERT },
+    answers: { "application/json": ALERT_WITH_CASE },
     runServer: one,
   },
 ];
@@ -95,8 +95,12 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
   for (const slug of new Set(items.map(({ pipeline }) => names.get(pipeline)?.slug ?? ""))) {
     numbers.set(slug, await store.ruleNumbers.of(slug));
   }
+  const cases = await store.cases.casesOf(items.map(({ id }) => id));
   return jsonResponse(
-    items.map((alert) => shownAlert(alert, { record: names.get(alert.pipeline), numbers })),
+    items.map((alert) => ({
+      ...shownAlert(alert, { record: names.get(alert.pipeline), numbers }),
+      case_id: cases.get(alert.id) ?? null,
+    })),
     200,
     headers,
   );
@@ -113,7 +117,8 @@ async function one(server: Server, context: RequestContext): Promise<Response> {
   }
   const record = await recordAt(server, context, String(alert.pipeline));
   const numbers = new Map([[record.slug, await store.ruleNumbers.of(record.slug)]]);
-  return jsonResponse(shownAlert(alert, { record, numbers }));
+  const cases = await store.cases.casesOf([alert.id]);
+  return jsonResponse({ ...shownAlert(alert, { record, numbers }), case_id: cases.get(alert.id) ?? null });
 }
 
 /** Null where nothing can match: a rule that there is not. */

@@ -56,6 +56,12 @@ export const ALERT = done({
   decided_by: text,
 });
 
+/** An alert as /api/alerts answers it: with the case that it is part of, once it is. */
+export const ALERT_WITH_CASE = {
+  ...ALERT,
+  properties: { ...(ALERT as { readonly properties: object }).properties, case_id: { type: ["integer", "null"] } },
+};
+
 export const CASE = done({
   id: integer,
   pipeline_id: integer,
