@@ -87,11 +87,12 @@ export async function featuresOf(engine: Engine, given: Entity) {
 }
 
 async function read(engine: Engine, { column, value }: Entity) {
-  const { scorer, held } = championOf(engine.live.current);
+  const champion = championOf(engine.live.current);
+  const { scorer } = champion;
   const newest = engine.states.newestTime;
   const time = Number.isFinite(newest) ? newest : engine.ports.clock.now();
   const transaction: Transaction = { id: "", time, fields: Object.assign(emptyFields(), { [column]: value }) };
-  const vector = await engine.states.look(transaction, () => engine.encode(held.state, scorer.plan, transaction));
+  const vector = await engine.states.look(transaction, () => engine.encode(champion.held.state, scorer.plan, transaction));
   return { scorer, time, vector };
 }
 

@@ -1,5 +1,5 @@
 // GET /features/{key}/{value}: the online features of one key, for whoever else wants to decide by them.
-import { BUDGET_MS } from "../online/answer.ts";
+import { budgetMs } from "../online/answer.ts";
 import { featuresOf } from "../online/known.ts";
 import { jsonResponse, type Route } from "./parts.ts";
 
@@ -26,6 +26,6 @@ export const featuresRoute: Route = {
   async run(parts, context) {
     const column = context.req.param("key")!;
     const value = context.req.param("value")!;
-    return jsonResponse(await parts.overload.within(featuresOf(parts, { column, value }), BUDGET_MS));
+    return jsonResponse(await parts.overload.within(featuresOf(parts, { column, value }), budgetMs(parts)));
   },
 };

@@ -34,7 +34,7 @@ async function predict(parts: ServerParts, context: RequestContext): Promise<Res
   } catch (error) {
     const entity = explain ? null : entityIn(parts, json);
     if (entity === null) throw error;
-    return jsonResponse(await parts.overload.within(scoreEntity(parts, entity), BUDGET_MS));
+    return jsonResponse(await parts.overload.within(scoreEntity(parts, entity), budgetMs(parts)));
   }
   const answering: Reply | Promise<Reply> = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
   return jsonResponse(

@@ -89,8 +89,8 @@ export function createRegistrySchemas(address: RegistryAddress): Schemas {
     if (status !== 200 || typeof theirs !== "boolean")
       throw unexpected(address, `whether ${subject} may change`, status);
     if (theirs && own.compatible) return own;
-    const said = own.reasons.length > 0 ? own.reasons : (messages ?? []).map(String).slice(0, 10);
-    return { compatible: false, reasons: said.length > 0 ? said : ["the registry's rule for the subject refuses it"] };
+    const why = own.reasons.length > 0 ? own.reasons : (messages ?? []).map(String).slice(0, 10);
+    return { compatible: false, reasons: why.length > 0 ? why : ["the registry's rule for the subject refuses it"] };
   };
   return {
     where: address.url,
