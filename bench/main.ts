@@ -87,6 +87,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME; --picture FILE",
     load: async () => (await import("./loop.ts")).bench,
   },
+  dashboard: {
+    purpose:
+      "the first page and every list beside --rows alerts (a million) and ten times as many transactions; memory of --minutes of live stream",
+    load: async () => (await import("./dashboard.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,

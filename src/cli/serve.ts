@@ -13,8 +13,9 @@ import { startArchiver } from "./archiver.ts";
 import { openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
-import { backtesterIn } from "./serve/backtest.ts";
+import { readPages } from "./serve/pages.ts";
 import { reporterIn } from "./serve/report.ts";
+import { tasksIn } from "./serve/tasks.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8000;
@@ -79,7 +80,8 @@ export const verb: Verb = {
                 store: common.store,
                 workspace,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
-                backtester: backtesterIn(workspace),
+                tasks: tasksIn(workspace),
+                keyring: common,
                 ...(named.length > 0 ? { only: new Set(named) } : {}),
               },
             }),
@@ -91,6 +93,7 @@ export const verb: Verb = {
           insecure: options.insecure === true,
           announceMs: announceOf(options),
           reporter: reporterIn(workspace),
+          pages: readPages(packageRoot()),
           packageVersion: context.packageVersion,
         },
       });

@@ -2,6 +2,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
+import { platformDocument } from "../../src/server/openapi.ts";
+import { ROUTES } from "../../src/server/routes.ts";
 import { createServer, type SentinelServer } from "../../src/server/server.ts";
 import { type Document, type Documented, documentedBy } from "./documented.ts";
 import { makeBundle, makeWorld, NOW, SCHEMA, SPEC_A, silent, type World } from "./world.ts";
@@ -160,4 +162,13 @@ test("every route answers as documented: well, badly, and before it is ready", a
     for (const one of [server, unready]) await documented(await one.app.request(path), { path, method: "GET" });
   }
   expect((await unready.app.request("/readyz")).status).toBe(503);
+});
+
+test("the document that the dashboard is typed by has every route that is no pipeline's own, and no other", () => {
+  const { paths } = platformDocument(ROUTES, "0") as Document;
+  const named = Object.entries(paths).flatMap(([at, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${at}`),
+  );
+  const own = ROUTES.filter((route) => "runServer" in route).map(({ method, path }) => `${method} ${path}`);
+  expect(named.sort()).toEqual(own.sort());
 });
