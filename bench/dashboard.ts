@@ -22,7 +22,12 @@ const CUSTOMERS = 5000;
 const CALLS = 60;
 /** A day's alerts of a store that has kept a month. */
 const SPAN_MS = 30 * 86_400_000;
-const BROWSERS = [process.env.SENTINEL_CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const BROWSERS = [
+  process.env.SENTINEL_CHROMIUM ?? "",
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+];
 
 /** What the pages ask first, and the filters that analysts use. */
 const LISTS: Readonly<Record<string, string>> = {
@@ -107,13 +112,27 @@ function alertOf(
     decision: index % 10 === 0 ? "block" : "review",
     decidedBy: "rule",
     score: random.next(),
-    reasons: [{ by: "rule", rule: "large", expression: "amount > 100", description: "Large payment", severity, action: "review" }],
+    reasons: [
+      {
+        by: "rule",
+        rule: "large",
+        expression: "amount > 100",
+        description: "Large payment",
+        severity,
+        action: "review",
+      },
+    ],
     bundle: null,
     ruleSet: null,
     vectorHash: null,
     entity,
     amount,
-    transaction: { transaction_id: `bench-${index}`, amount, customer_id: entity, merchant: `merchant-${random.integer(1000)}` },
+    transaction: {
+      transaction_id: `bench-${index}`,
+      amount,
+      customer_id: entity,
+      merchant: `merchant-${random.integer(1000)}`,
+    },
     time,
     alertedAt: time,
   };
@@ -148,12 +167,16 @@ async function timedPage(browser: Browser, url: string, options: BenchOptions): 
     await page.goto(url);
     await page.getByText("Money flagged, 24 h").waitFor();
     ready.push(await page.evaluate<number>("performance.now()"));
-    paints.push(await page.evaluate<number>("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN"));
+    paints.push(
+      await page.evaluate<number>("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN"),
+    );
     await context.close();
   }
   const middle = (values: readonly number[]): number => quantileOf(Float64Array.from(values).sort(), 0.5);
   const figures = { firstContentfulPaintMs: middle(paints), usableMs: middle(ready) };
-  options.print(`  first paint ${figures.firstContentfulPaintMs.toFixed(0)} ms, usable ${figures.usableMs.toFixed(0)} ms`);
+  options.print(
+    `  first paint ${figures.firstContentfulPaintMs.toFixed(0)} ms, usable ${figures.usableMs.toFixed(0)} ms`,
+  );
   return figures;
 }
 
@@ -180,7 +203,10 @@ async function liveMemory(browser: Browser, url: string, options: BenchOptions):
 
 function bundleKb(options: BenchOptions): number {
   const folder = path.join(ROOT, "dist", "ui");
-  const bytes = readdirSync(folder).reduce((sum, name) => sum + gzipSync(readFileSync(path.join(folder, name))).length, 0);
+  const bytes = readdirSync(folder).reduce(
+    (sum, name) => sum + gzipSync(readFileSync(path.join(folder, name))).length,
+    0,
+  );
   options.print(`  ${(bytes / 1000).toFixed(1)} kB of page, gzip`);
   return bytes / 1000;
 }

@@ -18,6 +18,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/online/states/**",
   "test/reference/**",
   "test/server/api.test.ts",
+  "test/server/cases.test.ts",
   "test/server/clients.test.ts",
   "test/server/schemathesis.test.ts",
   "test/server/shared.test.ts",
@@ -28,6 +29,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
 /** Files of pure computation: the whole of them takes well under two minutes. */
 export const UNIT_TESTS: readonly string[] = [
   "test/*.test.ts",
+  "test/cases/**",
   "test/core/**",
   "test/drift/**",
   "test/evidence/**",

@@ -103,3 +103,8 @@ export function duration(ms: number | null | undefined): string {
   const value = ms / found[0];
   return `${Math.abs(value) < 10 && found[1] !== "s" ? Number(value.toFixed(1)) : Math.round(value)} ${found[1]}`;
 }
+
+export function ago(at: Instant, now = Date.now()): string {
+  const ms = now - msOf(at);
+  return Number.isFinite(ms) ? `${duration(Math.max(0, ms))} ago` : "–";
+}

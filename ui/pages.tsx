@@ -2,6 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { Alerts } from "./pages/alerts.tsx";
 import { Audit } from "./pages/audit.tsx";
+import { Cases } from "./pages/cases.tsx";
 import { Drift } from "./pages/drift.tsx";
 import { Models } from "./pages/models.tsx";
 import { Overview } from "./pages/overview.tsx";
@@ -26,6 +27,7 @@ export interface Page {
 export const PAGES: readonly Page[] = [
   { name: "overview", title: "Overview", icon: "overview", letter: "o", need: "viewer", View: Overview },
   { name: "alerts", title: "Alerts", icon: "alerts", letter: "a", need: "viewer", View: Alerts },
+  { name: "cases", title: "Cases", icon: "cases", letter: "c", need: "viewer", View: Cases },
   { name: "rules", title: "Rules", icon: "rules", letter: "r", need: "viewer", part: "Decide", View: Rules },
   { name: "pipelines", title: "Pipelines", icon: "pipelines", letter: "p", need: "viewer", View: Pipelines },
   { name: "models", title: "Models", icon: "models", letter: "m", need: "viewer", part: "Learn", View: Models },

@@ -16,7 +16,7 @@ import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { servedReport } from "./data/served.ts";
-import { labelsOf, readSource, timesOf, UNLABELLED, reportUnlabelled } from "./data/source.ts";
+import { labelsOf, readSource, reportUnlabelled, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { effectsOf } from "./monitor/effect.ts";
 import { onsetOf } from "./monitor/onset.ts";

@@ -19,10 +19,10 @@ import {
   keepColumns,
   labelsOf,
   readSource,
+  reportUnlabelled,
   type Source,
   spanText,
   timesOf,
-  reportUnlabelled,
 } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";

@@ -1,4 +1,5 @@
 // The log port: predictions, shadows and labels, joined by transaction.
+import type { Review } from "../core/case.ts";
 import type { Decision } from "../core/decision.ts";
 import type { SentinelError } from "../core/errors.ts";
 import type { RuleOutcome } from "../core/rule.ts";
@@ -75,6 +76,8 @@ export interface LabelRecord extends Label {
   readonly receivedAt: number;
   /** As of a prediction. */
   readonly applied?: number;
+  /** Present where a case was closed with it: why its transaction was reviewed. */
+  readonly review?: Review;
 }
 
 /** What a log holds in an order of arrival. */
@@ -201,6 +204,9 @@ export interface Coverage {
   readonly missed: Readonly<Record<ShadowMiss, number>>;
 }
 
+/** Labels of one transaction that one question gives. */
+export const LABELS_OF_ONE_MAX = 1000;
+
 /** The joined log of predictions, shadows and labels. Errors: log.unreadable, log.unwritable. */
 /** Which pairs, and where their card and amount stand. */
 export interface PairOptions {
@@ -243,6 +249,8 @@ export interface PredictionLog {
   /** Everything appended before this call is on disk after it. */
   flush(): Promise<void>;
   find(transactionId: string): Promise<PredictionRecord | null>;
+  /** Labels of one transaction, oldest first; the newest LABELS_OF_ONE_MAX of them. */
+  labelsOf(transactionId: string): Promise<readonly LabelRecord[]>;
   /** The newest predictions, oldest first. */
   recent(limit: number): Promise<readonly PredictionRecord[]>;
   /** Predictions and labels in order of arrival, from a sequence number on. */

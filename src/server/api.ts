@@ -1,7 +1,8 @@
-// The platform's routes below /api: sessions, figures, pipelines, rules, lists, alerts, audit.
+// The platform's routes below /api: sessions, figures, pipelines, rules, lists, alerts, cases, audit.
 import { alertRoutes } from "./api/alerts.ts";
 import { auditRoute } from "./api/audit.ts";
 import { backtestRoute } from "./api/backtest.ts";
+import { caseRoutes } from "./api/cases.ts";
 import { keyRoutes } from "./api/keys.ts";
 import { listRoutes } from "./api/lists.ts";
 import { modelRoutes } from "./api/models.ts";
@@ -10,6 +11,7 @@ import { pipelineRoutes } from "./api/pipelines.ts";
 import { ruleDeskRoutes } from "./api/rule-desk.ts";
 import { ruleRoutes } from "./api/rules.ts";
 import { sessionRoutes } from "./api/session.ts";
+import { snoozeRoutes } from "./api/snoozes.ts";
 import type { ServerRoute } from "./parts.ts";
 
 export const apiRoutes: readonly ServerRoute[] = [
@@ -22,6 +24,8 @@ export const apiRoutes: readonly ServerRoute[] = [
   ...ruleRoutes,
   ...listRoutes,
   ...alertRoutes,
+  ...caseRoutes,
+  ...snoozeRoutes,
   auditRoute,
   ...modelRoutes,
   ...keyRoutes,

@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { DECISIONS } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
+import { Desk } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import { Platform, type TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
@@ -108,6 +109,8 @@ export interface PlatformInput {
   readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
+  /** How often alerts are taken into cases. */
+  readonly deskPollMs?: number;
 }
 
 /** The route of what no route answered. */
@@ -170,6 +173,7 @@ export async function createSeveral(input: {
     await intake.drain(drainMsMax);
     await Promise.all([...closed, overload.settled(drainMsMax)]);
     await server.platform?.platform.stop();
+    await server.platform?.desk.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -188,6 +192,7 @@ export async function createSeveral(input: {
     await access.open();
     await openAll(pipelines, input);
     await server.platform?.platform.start();
+    await server.platform?.desk.start();
   } catch (error) {
     await stop();
     throw error;
@@ -306,7 +311,8 @@ function platformOf(
     return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
   };
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
-  return { store: input.store, platform, tasks: tasks ?? null, keyring: keyring ?? null };
+  const desk = new Desk<ServerParts>({ ...of, store: input.store, pollMs: input.deskPollMs });
+  return { store: input.store, platform, desk, chance: Math.random, tasks: tasks ?? null, keyring: keyring ?? null };
 }
 
 /** The id of a transaction that brings none. */

@@ -214,6 +214,26 @@ export function predictionLogContract(
     expect(labels).toHaveLength(2);
   });
 
+  test(`${name}: the labels of one transaction, oldest first, each with the review behind it where there was one`, async () => {
+    const review = { case: 3, closing: 2, why: "linked", propensity: null } as const;
+    log.appendPrediction(prediction("t1"));
+    log.appendLabel(label("t1", { fraud: true, source: "chargeback" }));
+    log.appendLabel(label("t2"));
+    log.appendLabel(label("t1", { fraud: false, source: "analyst", review }));
+    const labels = await log.labelsOf("t1");
+    expect(labels.map(({ fraud, source, review: why }) => [fraud, source, why])).toEqual([
+      [true, "chargeback", undefined],
+      [false, "analyst", review],
+    ]);
+    expect(await log.labelsOf("nobody's")).toEqual([]);
+    const scanned = (await collect(log.scan(0))).filter((event) => event.kind === "label");
+    expect(scanned.map(({ record, about }) => [record.transactionId, record.review, about?.transactionId])).toEqual([
+      ["t1", undefined, "t1"],
+      ["t2", undefined, undefined],
+      ["t1", review, "t1"],
+    ]);
+  });
+
   test(`${name}: equal known_at: the label that arrived later wins; a shadow given twice counts once`, async () => {
     log.appendPrediction(prediction("t1"));
     log.appendShadow(shadow("t1"));

@@ -180,6 +180,34 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
     expect(csv.body).not.toMatch(/(^|,)"?=/m);
   });
 
+  test("a case is claimed, noted, closed as fraud by single keys; its labels are counted and it is gone from the queue", async () => {
+    await page.goto(`${desk.url}/#/cases`);
+    await page.getByRole("row").nth(1).waitFor();
+    await expectAccessible(page, "cases");
+    const before = await page.getByRole("row").count();
+    await page.keyboard.press("n");
+    const drawer = page.getByRole("complementary", { name: /^Case / });
+    await drawer.getByRole("button", { name: "Release" }).waitFor();
+    await expectAccessible(page, "case");
+    await drawer.getByLabel("Note").fill("the customer knows nothing of it");
+    await page.keyboard.press("Enter");
+    await drawer.getByText("the customer knows nothing of it").waitFor();
+    await page.evaluate("document.activeElement.blur()");
+    await page.keyboard.press("f");
+    const dialog = page.getByRole("dialog", { name: "Close as fraud" });
+    await dialog.getByLabel("Comment").fill("called at 14:10");
+    await expectAccessible(page, "closing");
+    await dialog.getByRole("button", { name: "Close the case" }).click();
+    await drawer.getByText("Labels written").waitFor();
+    await page.keyboard.press("Escape");
+    await until(async () => (await page.getByRole("row").count()) === before - 1);
+    await page.getByRole("button", { name: "Closed" }).click();
+    await page.getByRole("row").nth(1).getByText("fraud").waitFor();
+    const headers = { authorization: `Bearer ${keys.viewer}` };
+    const { body } = await desk.call("/api/days?pipeline=shop", { headers });
+    expect(body.days.reduce((sum: number, day: { frauds: number }) => sum + day.frauds, 0)).toBeGreaterThan(0);
+  });
+
   test("a policy lets nothing in line run, files keep for ever, and the page never does", async () => {
     const page = await desk.call("/");
     const policy = page.headers.get("content-security-policy")!;

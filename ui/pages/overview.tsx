@@ -52,12 +52,15 @@ export function Overview() {
                 <DecisionsPlot of={decisions} />
               </Panel>
               <Panel
-                title="Severity, last 24 h"
+                title="Alerts and cases"
                 wide="w4"
                 json={json}
                 rows={hrefOf("alerts", { query: { ...query, since: "24h" } })}
               >
-                <Severities of={value.alerts.last_24h} pipeline={pipeline} />
+                <div class="stack">
+                  <Severities of={value.alerts.last_24h} pipeline={pipeline} />
+                  <OpenCases pipeline={pipeline} />
+                </div>
               </Panel>
               <Panel
                 title="Alerts by hour"
@@ -244,6 +247,52 @@ function Severities({ of, pipeline }: { readonly of: Figures["alerts"]["last_24h
         </li>
       ))}
     </ul>
+  );
+}
+
+const AGES = [
+  [0, "today"],
+  [1, "1 day"],
+  [2, "2 to 6 days"],
+  [7, "a week and more"],
+] as const;
+
+function OpenCases({ pipeline }: { readonly pipeline: string }) {
+  const query = pipeline === "" ? {} : { pipeline };
+  const { value } = useLoaded(`cases ${pipeline}`, (signal) => get("GET /api/cases/summary", { query, signal }), {
+    everyMs: EVERY_MS,
+  });
+  if (value === null) return null;
+  const rows = AGES.map(([from, name], place) => {
+    const to = AGES[place + 1]?.[0] ?? Number.POSITIVE_INFINITY;
+    const own = value.open_by_age.filter(({ days }) => days >= from && days < to);
+    const of = (severity: string): number =>
+      own.filter((one) => one.severity === severity).reduce((sum, one) => sum + one.count, 0);
+    return { name, critical: of("critical"), warning: of("warning"), info: of("info") };
+  });
+  const most = Math.max(1, ...rows.map(({ critical, warning, info }) => critical + warning + info));
+  return (
+    <div class="stack tight">
+      <div class="row even">
+        <h3>Open cases by age</h3>
+        <span class="faint">
+          {count(value.open)} open, <span class={value.overdue > 0 ? "bad" : undefined}>{count(value.overdue)} overdue</span>
+        </span>
+      </div>
+      <ul class="bars">
+        {rows.map((row) => (
+          <li key={row.name}>
+            <a href={hrefOf("cases", { query })}>{row.name}</a>
+            <span class="track" aria-hidden="true">
+              {(["critical", "warning", "info"] as const).map((word) => (
+                <i key={word} style={{ width: `${(100 * row[word]) / most}%`, background: `var(--plot-${word})` }} />
+              ))}
+            </span>
+            <span class="num">{count(row.critical + row.warning + row.info)}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 

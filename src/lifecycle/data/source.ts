@@ -572,7 +572,11 @@ function oddCell(
 }
 
 /** One line on the rows without a label, where there are any. */
-export function reportUnlabelled(ports: Pick<Ports, "report">, { table }: { readonly table: Table }, pipeline: Pipeline): void {
+export function reportUnlabelled(
+  ports: Pick<Ports, "report">,
+  { table }: { readonly table: Table },
+  pipeline: Pipeline,
+): void {
   const text = unlabelledText(table, pipeline);
   if (text !== null) ports.report.line(text);
 }

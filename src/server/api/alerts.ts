@@ -122,7 +122,7 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
     numbers.set(slug, await store.ruleNumbers.of(slug));
   }
   return jsonResponse(
-    items.map((alert) => shown(alert, { record: names.get(alert.pipeline), numbers })),
+    items.map((alert) => shownAlert(alert, { record: names.get(alert.pipeline), numbers })),
     200,
     headers,
   );
@@ -143,7 +143,7 @@ async function alertAt(server: Server, context: RequestContext) {
 async function one(server: Server, context: RequestContext): Promise<Response> {
   const { store, alert, record } = await alertAt(server, context);
   const numbers = new Map([[record.slug, await store.ruleNumbers.of(record.slug)]]);
-  const about = shown(alert, { record, numbers });
+  const about = shownAlert(alert, { record, numbers });
   const { columns } = settingsOf(record);
   const written = writtenOf(alert);
   const rules = about.rules.map((rule) => {
@@ -221,7 +221,8 @@ function wrongRule(): never {
   throw invalidRequest([{ field: "rule", message: "must be the id of a rule, such as 42" }], "the query");
 }
 
-async function namesOf(store: Store): Promise<ReadonlyMap<number, PipelineRecord>> {
+/** The store's pipelines by their ids. */
+export async function namesOf(store: Store): Promise<ReadonlyMap<number, PipelineRecord>> {
   return new Map((await store.pipelines.list()).map((record) => [record.id, record]));
 }
 
@@ -232,7 +233,8 @@ function describes({ rules, score, decision, decidedBy }: Alert): string {
   return `The model's score is ${score.toFixed(4)}: ${decision}`;
 }
 
-function shown(
+/** An alert as answers show it. */
+export function shownAlert(
   alert: Alert,
   on: {
     readonly record: PipelineRecord | undefined;

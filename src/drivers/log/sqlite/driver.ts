@@ -16,6 +16,7 @@ import {
   readDays,
   readEvents,
   readIds,
+  readLabels,
   readOld,
   readPairs,
   readRecent,
@@ -135,6 +136,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
       const written = rethrown(file, () => findWritten(transactionId));
       return written ?? remembered?.record ?? null;
     },
+    labelsOf: (transactionId) => reading(() => readLabels(db, transactionId)),
     recent: (limit) => reading(() => readRecent(db, limit)),
     scan: (fromSequence) => streaming(file, flush, () => readEvents(db, fromSequence)),
     arrivals: (fromSequence) => streaming(file, flush, () => readArrivals(db, fromSequence)),

@@ -4,6 +4,8 @@ import { DAY_MS } from "../../../core/duration.ts";
 import {
   type AnsweredRow,
   type Coverage,
+  LABELS_OF_ONE_MAX,
+  type LabelRecord,
   type LogArrivalEntry,
   type LogBegin,
   type LogEntry,
@@ -153,7 +155,17 @@ async function* merged<T>(
 }
 
 function aboutOf(row: Row): LoggedTransaction | null {
-  return row[8] === null ? null : { transactionId: loadText(row[1]), time: numberOf(row[7]), fields: fieldsOf(row[8]) };
+  // Behind the label's own columns.
+  return row[9] === null ? null : { transactionId: loadText(row[1]), time: numberOf(row[8]), fields: fieldsOf(row[9]) };
+}
+
+/** Labels of one transaction, oldest first. */
+export function readLabels(db: Connection, transactionId: string): LabelRecord[] {
+  const rows = db
+    .prepare(`SELECT ${LABEL_COLUMNS} FROM labels WHERE transaction_id = ? ORDER BY sequence DESC LIMIT ?`)
+    .raw()
+    .all([storeText(transactionId), LABELS_OF_ONE_MAX]) as Row[];
+  return rows.map(labelOf).reverse();
 }
 
 /** Ids of predictions, oldest first: only as much is read at a time as leaves the event loop free. */
