@@ -28,7 +28,9 @@ const PLACES = [
 ];
 const HEIGHTS = { 360: 760, 1200: 800, 2560: 1440 };
 /** Pictures load, the stream ticks. */
-const SETTLE_MS = 1800;
+const SETTLE_MS = 1500;
+/** Gate and drift are computed in a thread that starts for them. */
+const LOAD_MS_MAX = 20_000;
 
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({
@@ -49,9 +51,11 @@ for (const theme of values.themes.split(",")) {
     }
     for (const name of values.pages.split(",")) {
       await page.goto(`${url}/#/${name}`);
+      await page.getByText("Loading…").first().waitFor({ state: "hidden", timeout: LOAD_MS_MAX }).catch(() => {});
       await page.waitForTimeout(SETTLE_MS);
       if (values.click !== undefined) {
         await page.locator(values.click).first().click();
+        await page.getByText("Loading…").first().waitFor({ state: "hidden", timeout: LOAD_MS_MAX }).catch(() => {});
         await page.waitForTimeout(SETTLE_MS);
       }
       const file = path.join(

@@ -1,29 +1,29 @@
-// Writes ui/api.gen.ts, what the dashboard knows of the API, from the document that /openapi.json answers; with --check only says whether it is up to date.
+// Writes ui/api.gen.ts, what the dashboard knows of the API, from the document that /openapi.json answers.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { createJiti } from "jiti";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FILE = path.join(ROOT, "ui", "api.gen.ts");
-// Node 20 runs no TypeScript by itself.
-const jiti = createJiti(import.meta.url);
-const { ROUTES } = await jiti.import("../src/server/routes.ts");
-const { platformDocument } = await jiti.import("../src/server/openapi.ts");
+const HEAD = `// The API as /openapi.json has it: made by \`npm run map\`, and compared by a test. Never written by hand.
+// biome-ignore-all format: made by a script
+`;
 
-const document = JSON.parse(JSON.stringify(platformDocument(ROUTES, "0")));
-const text = `${HEAD()}\n${schemasText(document)}\n\n${routesText(document)}\n`;
-const written = existsSync(FILE) ? readFileSync(FILE, "utf8") : "";
-if (text === written) process.exit(0);
-if (process.argv.includes("--check")) {
-  console.error("ui-types: ui/api.gen.ts differs from /openapi.json: npm run map");
-  process.exit(1);
+/** The text of ui/api.gen.ts. */
+export function typesText(document) {
+  return `${HEAD}\n${schemasText(document)}\n\n${routesText(document)}\n`;
 }
-writeFileSync(FILE, text);
-console.log("ui/api.gen.ts is new");
 
-function HEAD() {
-  return "// The API as /openapi.json has it: made by `npm run map`, and compared by a test. Never written by hand.\n// biome-ignore-all format: made by a script\n";
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const file = path.join(fileURLToPath(new URL("..", import.meta.url)), "ui", "api.gen.ts");
+  // Node 20 runs no TypeScript by itself.
+  const jiti = createJiti(import.meta.url);
+  const { ROUTES } = await jiti.import("../src/server/routes.ts");
+  const { platformDocument } = await jiti.import("../src/server/openapi.ts");
+  const text = typesText(JSON.parse(JSON.stringify(platformDocument(ROUTES, "0"))));
+  if (!existsSync(file) || readFileSync(file, "utf8") !== text) {
+    writeFileSync(file, text);
+    console.log("ui/api.gen.ts is new");
+  }
 }
 
 function schemasText({ components }) {

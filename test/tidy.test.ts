@@ -385,10 +385,7 @@ test("ui/ and src/ import nothing of each other, and ui/ only what a browser run
   expect(planted("ui/x.ts", 'import { useState } from "preact/hooks";')).toEqual([]);
 });
 
-test("the types of ui/ are those of /openapi.json", () => {
-  // The script says what is wrong and what to run.
-  execFileSync(process.execPath, [path.join(ROOT, "scripts", "ui-types.mjs"), "--check"], { stdio: "pipe" });
-});
+);
 
 test("only config.ts reads the environment", () => {
   const readers = sources("src").filter(({ file, text }) => file !== "src/config.ts" && readsEnvironment(text));

@@ -1,4 +1,7 @@
 // The contract is true: what /openapi.json allows is taken, and every answer is what it says.
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
@@ -171,4 +174,12 @@ test("the document that the dashboard is typed by has every route that is no pip
   );
   const own = ROUTES.filter((route) => "runServer" in route).map(({ method, path }) => `${method} ${path}`);
   expect(named.sort()).toEqual(own.sort());
+});
+
+test("the types of ui/ are those of the document", async () => {
+  const root = path.join(import.meta.dirname, "..", "..");
+  const script = pathToFileURL(path.join(root, "scripts", "ui-types.mjs")).href;
+  const { typesText } = (await import(script)) as { readonly typesText: (document: object) => string };
+  const text = typesText(JSON.parse(JSON.stringify(platformDocument(ROUTES, "0"))) as object);
+  expect(readFileSync(path.join(root, "ui", "api.gen.ts"), "utf8"), "run `npm run map`").toBe(text);
 });

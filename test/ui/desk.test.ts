@@ -208,6 +208,46 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
     expect(body.days.reduce((sum: number, day: { frauds: number }) => sum + day.frauds, 0)).toBeGreaterThan(0);
   });
 
+  test("a rule is written and checked, tried on the past, put into shadow, made live, and fires", async () => {
+    await page.goto(`${desk.url}/#/rules?pipeline=shop`);
+    await page.getByRole("row").nth(1).waitFor();
+    await expectAccessible(page, "rules");
+    await page.keyboard.press("c");
+    const drawer = page.getByRole("complementary", { name: "Rule New rule" });
+    const field = drawer.getByLabel("Condition", { exact: true }).locator("textarea").or(drawer.locator("textarea"));
+    await field.fill("amont > 4");
+    await drawer.getByText(/Line 1, column 1/).waitFor();
+    await field.fill("");
+    await field.pressSequentially("amo");
+    await drawer.getByRole("option", { name: /amount/ }).waitFor();
+    await page.keyboard.press("Tab");
+    await field.pressSequentially(" > 4 AND amount < 6");
+    await drawer.getByText("It can be read.").waitFor();
+    await drawer.getByLabel("Description").fill("Small probe");
+    await drawer.getByRole("button", { name: "Backtest on the log" }).click();
+    await drawer.getByText(/10 of \d+ transactions/).waitFor({ timeout: 60_000 });
+    await expectAccessible(page, "rule");
+    await drawer.getByRole("button", { name: "Add in stage shadow" }).click();
+    await drawer.waitFor({ state: "detached" });
+    const row = page.getByRole("row").filter({ hasText: "Small probe" });
+    await row.getByText("shadow").waitFor();
+    await row.click();
+    await page.getByRole("button", { name: "Make live" }).click();
+    await row.getByText("live").waitFor();
+    const headers = { authorization: `Bearer ${keys.admin}` };
+    await until(async () => {
+      const body = { transaction_id: `probe-${Math.random()}`, user_id: "user p", amount: 5 };
+      return (await desk.call("/pipelines/shop/predict", { body, headers })).body.decision === "review";
+    });
+    await page.goto(`${desk.url}/#/alerts?pipeline=shop&q=Small%20probe`);
+    await page.getByRole("row").nth(1).getByText("Small probe").waitFor();
+    for (const view of ["conflicts", "history"]) {
+      await page.goto(`${desk.url}/#/rules?pipeline=shop&view=${view}`);
+      await page.getByText("Loading…").waitFor({ state: "detached", timeout: 60_000 });
+      await expectAccessible(page, view);
+    }
+  });
+
   test("a policy lets nothing in line run, files keep for ever, and the page never does", async () => {
     const page = await desk.call("/");
     const policy = page.headers.get("content-security-policy")!;
@@ -232,6 +272,91 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
     await page.getByLabel("Key", { exact: true }).fill(keys.viewer);
     await page.keyboard.press("Enter");
     await page.getByText("viewer Ann").waitFor();
+  });
+
+  test("a viewer is offered no change, and sees no keys", async () => {
+    for (const [at, name] of [
+      ["rules?pipeline=shop", "Write a rule"],
+      ["cases", "Next case"],
+      ["pipelines", "Make a pipeline"],
+    ]) {
+      await page.goto(`${desk.url}/#/${at}`);
+      await page.getByRole("row").nth(1).waitFor();
+      expect(await page.getByRole("button", { name }).count(), name).toBe(0);
+    }
+    expect(await page.getByRole("link", { name: "Keys and people" }).count()).toBe(0);
+    // Who goes there all the same sees the first page.
+    await page.goto(`${desk.url}/#/people`);
+    await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+  });
+
+  test("an admin makes a pipeline field by field; an event that is sent from the page is answered, and its alert is there", async () => {
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.getByLabel("Key", { exact: true }).fill(keys.admin);
+    await page.keyboard.press("Enter");
+    await page.getByText("admin Ann").waitFor();
+    await page.goto(`${desk.url}/#/pipelines`);
+    await page.getByRole("row").nth(1).waitFor();
+    await page.keyboard.press("c");
+    await page.getByLabel("Name", { exact: true }).fill("Till");
+    await page.getByRole("button", { name: "Add a field" }).click();
+    await page.getByLabel("Name of field 5").fill("cashier");
+    await expectAccessible(page, "new pipeline");
+    await page.getByRole("button", { name: "Make the pipeline" }).click();
+    await page.getByRole("row").filter({ hasText: "Till" }).waitFor();
+    const headers = { authorization: `Bearer ${keys.admin}` };
+    const rule = { rule_expression: "amount > 900", severity: "critical", description: "Till is full" };
+    expect((await desk.call("/api/pipelines/till/rules", { body: rule, headers })).status).toBe(201);
+    const route = encodeURIComponent("POST /api/pipelines/{id}/transactions");
+    await page.goto(`${desk.url}/#/api?route=${route}`);
+    await page.getByLabel(/id in the path/).fill("till");
+    await page.getByLabel(/^Body/).fill(JSON.stringify({ transaction_id: "e1", user_id: "u", amount: 950, cashier: "Bo" }));
+    await expectAccessible(page, "API");
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByRole("region", { name: "Answer" }).getByText('"decision": "review"').waitFor();
+    await page.goto(`${desk.url}/#/alerts?pipeline=till`);
+    await page.getByRole("row").nth(1).getByText("Till is full").waitFor();
+  });
+
+  test("an admin makes a key, which is shown once, and revokes it; both are in the audit", async () => {
+    await page.goto(`${desk.url}/#/people`);
+    await page.getByRole("button", { name: "Make a key" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("For whom").fill("Bo");
+    await expectAccessible(page, "new key");
+    await dialog.getByRole("button", { name: "Make the key" }).click();
+    const made = await dialog.getByText(/^sentinel_/).textContent();
+    await dialog.getByRole("button", { name: "I have it" }).click();
+    const row = page.getByRole("row").filter({ hasText: "Bo" });
+    await row.getByRole("button", { name: "Revoke" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+    await row.getByText("revoked").waitFor();
+    await expectAccessible(page, "keys");
+    await until(async () => (await desk.call("/api/session", { body: { key: made } })).status === 401);
+    await page.goto(`${desk.url}/#/audit?subject=key`);
+    await page.getByRole("row").nth(1).getByText("key.revoke").waitFor();
+    await page.getByRole("row").nth(1).click();
+    await page.getByText("Before and after").first().waitFor();
+    await expectAccessible(page, "audit");
+  });
+
+  test("no page is wider than its window, from a telephone to a wall, in either theme", async () => {
+    for (const width of [360, 1200, 2560]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const name of ["overview", "alerts", "cases", "rules?pipeline=shop", "pipelines", "audit", "people", "api"]) {
+        await page.goto(`${desk.url}/#/${name}`);
+        await page.getByText("Loading…").first().waitFor({ state: "hidden" });
+        const wide = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
+        expect(wide, `${name} at ${width}`).toBeLessThanOrEqual(0);
+      }
+    }
+    await page.setViewportSize({ width: 360, height: 760 });
+    await page.keyboard.press("t");
+    for (const name of ["overview", "alerts", "cases"]) {
+      await page.goto(`${desk.url}/#/${name}`);
+      await page.getByText("Loading…").first().waitFor({ state: "hidden" });
+      await expectAccessible(page, `${name}, 360 wide, dark`);
+    }
   });
 
   test("nothing failed in the page all the while, and nothing but this server was asked", () => {

@@ -120,6 +120,11 @@ function Inside({ of }: { readonly of: Whole }) {
               All alerts of this entity
             </a>
           )}
+          {of.entity === null ? null : (
+            <a class="linkish" href={hrefOf("cases", { query: { q: of.entity, pipeline: of.pipeline ?? undefined } })}>
+              Its case
+            </a>
+          )}
         </p>
       </section>
     </>

@@ -323,8 +323,9 @@ function RatePlot({ of }: { readonly of: Days }) {
       label: "Fraud rate",
       color: "plot-rate",
       values: of.days.map(({ rate }) => rate),
-      low: of.days.map(({ low }) => low),
-      high: of.days.map(({ high }) => high),
+      // What is known of young days is too little for an interval.
+      low: of.days.map(({ low, mature }) => (mature ? low : null)),
+      high: of.days.map(({ high, mature }) => (mature ? high : null)),
       kind: "line",
     },
   ];

@@ -188,7 +188,8 @@ function optionsOf(
     cursor: { y: false, points: { show: false }, drag: { setScale: false } },
     series: [{}, ...own],
     bands,
-    scales: { y: { range: (_, __, top) => [0, Number.isFinite(top) && top > 0 ? top * 1.08 : 1] } },
+    // What begins at the last instant takes as long as everything else.
+    scales: { x: { range: (_, from, to) => [from, to + stepOf(latest.current)] }, y: { range: (_, __, top) => [0, Number.isFinite(top) && top > 0 ? top * 1.08 : 1] } },
     axes: [
       {
         stroke: ink,
@@ -218,6 +219,11 @@ function optionsOf(
       ],
     },
   };
+}
+
+/** Seconds between two instants; nothing where a day is a point. */
+function stepOf({ times, daily = false }: PlotProps): number {
+  return daily || times.length < 2 ? 0 : (times[1] - times[0]) / 1000;
 }
 
 function shade(plot: UPlot, from: number | null): void {

@@ -127,14 +127,14 @@ const QUERY = {
 const text = { type: "string" };
 const textOrNull = { type: ["string", "null"] };
 const integer = { type: "integer" };
-const list = (items: object) => ({ type: "array", items });
+const listOf = (items: object) => ({ type: "array", items });
 const CLOSED = {
   anyOf: [
     done({
       disposition: { enum: [...DISPOSITIONS] },
       reason: text,
       comment: text,
-      transactions: list(text),
+      transactions: listOf(text),
       by: text,
       at: text,
       confirmed_by: textOrNull,
@@ -147,10 +147,10 @@ const DETAIL = done({
   ...(CASE as { readonly properties: Readonly<Record<string, object>> }).properties,
   proposed: CLOSED,
   closing: CLOSED,
-  alerts: list(ALERT),
-  history: list(EVENT),
-  notes: list(EVENT),
-  labels: list(
+  alerts: listOf(ALERT),
+  history: listOf(EVENT),
+  notes: listOf(EVENT),
+  labels: listOf(
     done({
       transaction_id: text,
       fraud: { type: "boolean" },
@@ -160,13 +160,13 @@ const DETAIL = done({
       cause: text,
     }),
   ),
-  earlier: list(CASE),
+  earlier: listOf(CASE),
 });
 const SUMMARY = done({
   open: integer,
   overdue: integer,
-  open_by_age: list(done({ pipeline: textOrNull, severity: text, days: integer, count: integer, overdue: integer })),
-  closed_by_day: list(done({ pipeline: textOrNull, day: text, disposition: text, count: integer })),
+  open_by_age: listOf(done({ pipeline: textOrNull, severity: text, days: integer, count: integer, overdue: integer })),
+  closed_by_day: listOf(done({ pipeline: textOrNull, day: text, disposition: text, count: integer })),
 });
 const ANSWERS = { "application/json": DETAIL };
 
