@@ -10,7 +10,8 @@ import type { NewAlert, Store } from "../src/ports/store.ts";
 import { openWorkspacePorts } from "../src/wiring.ts";
 import { type Bench, type BenchOptions, type Figures, quantileOf } from "./bench.ts";
 import { preparedWorkspace, sentinelServer } from "./serving.ts";
-import { fill, logIn } from "./start.ts";
+import { fillLog } from "./log-fill.ts";
+import { logIn } from "./start.ts";
 import { ROOT } from "./workspace.ts";
 
 /** Alerts in the store, unless told otherwise; ten times as many transactions are in the log. */
@@ -57,7 +58,9 @@ export const bench: Bench = {
     });
     await first.stop();
     const state = path.join(dir, "models", "state");
-    fill(path.join(state, logIn(state)), { ...options, rows: alerts * TRANSACTIONS_PER_ALERT });
+    const rows = alerts * TRANSACTIONS_PER_ALERT;
+    const fields = `'$.customer_id', 'c' || (i % ${CUSTOMERS})`;
+    fillLog(path.join(state, logIn(state)), { rows, stepMs: Math.ceil(SPAN_MS / rows), fields });
     await fillStore(dir, { alerts, seed: options.seed });
     options.print(`  ${alerts.toLocaleString("en")} alerts in the store`);
     const server = await sentinelServer(dir);

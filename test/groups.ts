@@ -3,6 +3,7 @@ import { totalmem } from "node:os";
 
 /** Files that start MLflow, Redis, Chromium, PostgreSQL, Prometheus, an S3 server, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const OUTSIDE_TESTS: readonly string[] = [
+  "test/deploy/chart.test.ts",
   "test/deploy/image.test.ts",
   "test/deploy/prometheus.test.ts",
   "test/drivers/objects/**",

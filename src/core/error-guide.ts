@@ -334,6 +334,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "The stored rules cannot be read, or are not what their hash says",
     todo: "Put the folder that the message names back from a backup; servers go on with the last rules that they know.",
   },
+  "server.chaos": {
+    meaning: "The server was told to fail a share of its answers (`--chaos-fail`)",
+    todo: "Send again; or start the server without it.",
+  },
   "server.key-missing": {
     meaning: "A request came without a valid key",
     todo: "Send `Authorization: Bearer KEY`; `sentinel keys add` makes a key, `SENTINEL_ADMIN_KEY` is one.",

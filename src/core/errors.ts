@@ -118,6 +118,7 @@ export const ERROR_KINDS = {
   "server.key-missing": DENIED,
   "server.key-role": FORBIDDEN,
   "server.keys-needed": INPUT,
+  "server.chaos": OUTSIDE,
   "server.too-slow": OUTSIDE,
   "server.rate-limited": { http: 429, grpc: "RESOURCE_EXHAUSTED", exit: 3, retryable: true },
   "server.not-ready": OUTSIDE,

@@ -164,6 +164,18 @@ export interface LoggedDay {
   readonly caught: number;
 }
 
+/** Answers of one bundle with what became of them; columns of equal length, in no order. */
+export interface MaturedWindow {
+  readonly rows: number;
+  /** Event times. */
+  readonly time: Float64Array;
+  readonly score: Float64Array;
+  /** 1 fraud, 0 genuine, 2 no label known. */
+  readonly label: Uint8Array;
+  /** How many answers each row stands for; a fraud for itself alone. */
+  readonly weight: Float64Array;
+}
+
 /** What a summary of answers is made from. */
 export interface AnsweredRow {
   readonly sequence: number;
@@ -283,6 +295,17 @@ export interface PredictionLog {
     readonly rows: number;
     readonly until: number | null;
   }): Promise<ScoredWindow>;
+  /**
+   * Answers of one bundle of event times from `from` to `to`, each with the label known last by `until`: all of them where the log has no more
+   * than `rows` entries there, else every fraud (the newest `rows`) and an even sample of about `rows` of the others.
+   */
+  matured(options: {
+    readonly bundle: string;
+    readonly from: number;
+    readonly to: number;
+    readonly until: number;
+    readonly rows: number;
+  }): Promise<MaturedWindow>;
   /** Answers of one bundle that its model gave, from a sequence number on, in order of arrival, some thousand at a time. */
   answered(options: { readonly bundle: string; readonly from: number }): AsyncIterable<readonly AnsweredRow[]>;
   /** The newest `rows` answers by day, oldest day first, with the label known last. */

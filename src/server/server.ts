@@ -10,6 +10,7 @@ import { Desk } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import { Platform, type TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
+import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { grownBy, openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
@@ -63,6 +64,8 @@ export interface ServerOptions {
   readonly retryMs?: number;
   /** The dashboard's files; absent or null: there is none. */
   readonly pages?: Pages | null;
+  /** Answers that are late or fail on purpose. Absent: none. */
+  readonly chaos?: Chaos;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
   readonly workerModule?: URL;
   readonly load?: typeof loadScorer;
@@ -120,6 +123,8 @@ const LAG_MS_MAX = 250;
 const DRAIN_MS_MAX = 10_000;
 /** Long enough for a kept-alive connection under load to hear of it; an orchestrator may want more. */
 const ANNOUNCE_MS = 1000;
+/** How often the log says that answers are late or fail on purpose. */
+const CHAOS_TOLD_MS = 60_000;
 
 /**
  * A server for one pipeline that is open already: aliases looked up, the champion loaded and warm before it answers its first request.
@@ -161,8 +166,10 @@ export async function createSeveral(input: {
   const app = createApp(server);
   let listening: Listening | null = null;
   const others: OtherDoor[] = [];
+  const telling = tellOf(input.options?.chaos, logger);
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
+    clearInterval(telling);
     for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
     server.feed.stop();
     server.pulse.stop();
@@ -225,6 +232,14 @@ export async function createSeveral(input: {
     },
     stop,
   };
+}
+
+/** Says that answers are late or fail on purpose, now and again and again. */
+function tellOf(chaos: Chaos | undefined, logger: EngineLog): NodeJS.Timeout | undefined {
+  if (chaos === undefined) return undefined;
+  const tell = (): void => logger.warn(chaos.plan, chaos.words);
+  tell();
+  return setInterval(tell, CHAOS_TOLD_MS).unref();
 }
 
 /** Opens them one after the other. Throws where none could be. */
@@ -331,7 +346,7 @@ async function startPipeline(
   const { common, measures, options } = given;
   const logger = loggerOf(given.logger, source.name);
   const { tracing } = common;
-  const { aheadMaxMs, persistMs, redactKey, workerModule, load } = options;
+  const { aheadMaxMs, persistMs, redactKey, chaos, workerModule, load } = options;
   const opened = await source.open();
   const { ports, pipeline, schema } = opened;
   try {
@@ -345,6 +360,7 @@ async function startPipeline(
         aheadMaxMs,
         persistMs,
         redactKey,
+        chaos,
         ...(opened.made ? { makeId } : {}),
         workerModule,
         load: tracing?.load(load ?? loadScorer) ?? load,

@@ -36,7 +36,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     },
     labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
     split: { history: 0.1, calibrate: 0.1, gapMs: 7 * DAY_MS, evaluate: 0.15 },
-    training: { refit: false },
+    training: {},
     stream: {
       batch: { everyMs: 100, records: 5000 },
       consumers: "one",
@@ -123,7 +123,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       explore: { share: 0, picks: 0.1, seed: 1 },
       links: [],
     },
-    retrain: { cooldownMs: DAY_MS, freshMs: 5 * DAY_MS, patienceMs: 14 * DAY_MS, refit: true },
+    retrain: { cooldownMs: DAY_MS, freshMs: 5 * DAY_MS, patienceMs: 14 * DAY_MS, refreshMs: 56 * DAY_MS },
     serve: { pollMs: 1000, bodyMaxBytes: 1_048_576, batchMax: 1000 },
   });
   expect([...canonical.keys()]).toHaveLength(15);

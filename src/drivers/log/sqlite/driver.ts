@@ -1,6 +1,7 @@
 // The prediction log in one SQLite file: a thread writes it, commands and look-ups read beside.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PredictionLog } from "../../../ports/log.ts";
+import { readMatured } from "./matured.ts";
 import { noteArchived, type PruneLimits, pruneBatch } from "./prune.ts";
 import {
   countersOf,
@@ -152,6 +153,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     archived: (through) => reading(() => untilFree(() => noteArchived(db, through))),
     scored: (given) => reading(() => readScored(db, given)),
     days: (rows) => reading(() => readDays(db, rows)),
+    matured: (given) => reading(() => readMatured(db, given)),
     last: () => reading(() => ({ sequence: counters().sequence, applied: lastApplied(db) })),
     pairs: (version, given) => streaming(file, flush, () => readPairs(db, version, { ...names, ...given })),
     coverage: () => reading(() => readCoverage(db)),
