@@ -54,12 +54,18 @@ export const bench: Bench = {
     await fetch(`http://127.0.0.1:${first.port}/predict`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ transaction_id: "first", amount: 10, customer_id: "c1", terminal_id: "t1" }),
+      body: JSON.stringify({
+        transaction_id: "first",
+        time: Date.now() - SPAN_MS,
+        amount: 10,
+        customer_id: "c1",
+        terminal_id: "t1",
+      }),
     });
     await first.stop();
     const state = path.join(dir, "models", "state");
     const rows = alerts * TRANSACTIONS_PER_ALERT;
-    const fields = `'$.customer_id', 'c' || (i % ${CUSTOMERS})`;
+    const fields = `json_set(p.fields, '$.customer_id', 'c' || (n.i % ${CUSTOMERS}))`;
     fillLog(path.join(state, logIn(state)), { rows, stepMs: Math.ceil(SPAN_MS / rows), fields });
     await fillStore(dir, { alerts, seed: options.seed });
     options.print(`  ${alerts.toLocaleString("en")} alerts in the store`);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Role } from "../../src/core/key.ts";
 import { DESK_HEADER } from "../../src/server/cross-site.ts";
+import { WATCHERS_MAX } from "../../src/server/feed.ts";
 import {
   cookieOf,
   SESSION_COOKIE,
@@ -216,6 +217,27 @@ test("insecure direct references: a key of one pipeline sees no other's alerts, 
   expect(body.flagged).toEqual({ amount: 0, alerts: 0, whole: true });
   expect(body.health.map((one: { pipeline: string }) => one.pipeline)).toEqual(["shop"]);
   expect((await desk.call("/api/session", { headers })).body.pipelines).toEqual(["shop"]);
+});
+
+test("the live stream begins at once, ends with its browser, and HEAD opens none: no more are kept than are read", async () => {
+  const cookie = cookieFrom(await login(keys.viewer));
+  for (let i = 0; i < WATCHERS_MAX + 10; i++) {
+    const stop = new AbortController();
+    const stream = await fetch(`${desk.url}/api/live`, { headers: { cookie }, signal: stop.signal });
+    expect(stream.status).toBe(200);
+    const { value } = await stream.body!.getReader().read();
+    expect(new TextDecoder().decode(value)).toMatch(/^retry: 3000\nevent: tick\ndata: \{"at":/);
+    stop.abort();
+    expect((await fetch(`${desk.url}/api/live`, { method: "HEAD", headers: { cookie } })).status).toBe(200);
+  }
+  const open: AbortController[] = [];
+  await until(async () => {
+    const stop = new AbortController();
+    open.push(stop);
+    return (await fetch(`${desk.url}/api/live`, { headers: { cookie }, signal: stop.signal })).status === 503;
+  });
+  expect(open.length).toBeLessThanOrEqual(WATCHERS_MAX + 1);
+  for (const stop of open) stop.abort();
 });
 
 test("the table of sessions is bounded: the one that was idle for longest makes room", () => {

@@ -265,9 +265,10 @@ async function live(server: Server, context: RequestContext): Promise<Response> 
       throw new Error("the session ended");
   };
   const look = () => ({ at: isoOf(clock.now()), decisions: shownMinutes(pulse.minutes(2, within)) });
-  return new Response(server.feed.watch({ look, check }), {
-    headers: { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" },
-  });
+  const headers = { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" };
+  // Nobody reads the body of an answer to HEAD, and so nobody would ever end its stream.
+  if (context.req.method === "HEAD") return new Response(null, { headers });
+  return new Response(server.feed.watch({ look, check }), { headers });
 }
 
 const isBySession = (context: RequestContext): boolean =>
