@@ -80,6 +80,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "the judged model against the refitted one on the weeks after, at five dates of the reference rows",
     load: async () => (await import("./refit.ts")).bench,
   },
+  policy: {
+    purpose:
+      "eight weeks of review policies (highest score, expected loss, with exploration) and what their models find later; --cell reviewed",
+    load: async () => (await import("./policy.ts")).bench,
+  },
   rules: {
     purpose: "250 rules per event against json-rules-engine, and latency while rules change",
     load: async () => (await import("./rules.ts")).bench,

@@ -10,7 +10,7 @@ import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
 import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
-import { openWorkspacePorts } from "../wiring.ts";
+import { openNotices, openWorkspacePorts } from "../wiring.ts";
 import { startArchiver } from "./archiver.ts";
 import { announceOf, openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, numberOption, textOption } from "./options.ts";
@@ -60,6 +60,8 @@ export const verb: Verb = {
     const tls = tlsOf(options);
     const chaos = chaosOf(options);
     const grpc = grpcOf(options, { tls, fallback: context.config.grpcPort });
+    // What is wrong with it is said before anything is opened.
+    const notices = await openNotices(context.config);
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
@@ -85,6 +87,7 @@ export const verb: Verb = {
               platform: {
                 store: common.store,
                 workspace,
+                notices,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
                 tasks: tasksIn(workspace),
                 keyring: common,

@@ -4,6 +4,7 @@ import type { ChainLink } from "../core/journal.ts";
 import type { RuleSeverity } from "../core/rule.ts";
 import type { CaseStore } from "./cases.ts";
 import type { Ledger } from "./ledger.ts";
+import type { OutboxStore } from "./outbox.ts";
 import type { Alert, ChangedBy, Json, JsonObject, NewAlert, Page } from "./records.ts";
 import type { RuleStore } from "./rules.ts";
 
@@ -228,6 +229,7 @@ export interface Store {
   readonly audit: AuditStore;
   readonly ledger: Ledger;
   readonly cases: CaseStore;
+  readonly outbox: OutboxStore;
   /** The rules of one pipeline, by its slug. */
   rules(pipeline: string): RuleStore;
   /** Throws store.unreachable when it does not answer. */

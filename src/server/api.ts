@@ -3,10 +3,12 @@ import { alertRoutes } from "./api/alerts.ts";
 import { auditRoute } from "./api/audit.ts";
 import { backtestRoute } from "./api/backtest.ts";
 import { caseRoutes } from "./api/cases.ts";
+import { entityRoute } from "./api/entities.ts";
 import { keyRoutes } from "./api/keys.ts";
 import { listRoutes } from "./api/lists.ts";
 import { modelRoutes } from "./api/models.ts";
 import { overviewRoutes } from "./api/overview.ts";
+import { notificationRoutes } from "./api/notifications.ts";
 import { pipelineRoutes } from "./api/pipelines.ts";
 import { ruleDeskRoutes } from "./api/rule-desk.ts";
 import { ruleRoutes } from "./api/rules.ts";
@@ -26,6 +28,8 @@ export const apiRoutes: readonly ServerRoute[] = [
   ...alertRoutes,
   ...caseRoutes,
   ...snoozeRoutes,
+  entityRoute,
+  ...notificationRoutes,
   auditRoute,
   ...modelRoutes,
   ...keyRoutes,

@@ -1,7 +1,7 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import type { Desk } from "../lifecycle/desk.ts";
+import type { Desk, Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import type { Platform, TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
@@ -46,6 +46,9 @@ export interface PlatformParts {
   readonly store: () => Promise<Store>;
   readonly platform: Platform<ServerParts>;
   readonly desk: Desk<ServerParts>;
+  /** Who hears of what; null: nobody. */
+  readonly notices: Notices | null;
+  readonly notifier: Notifier<ServerParts> | null;
   /** Draws what the queue gives: uniform in [0, 1). */
   readonly chance: () => number;
   /** Does what takes long elsewhere, in threads; null: only backtests are made, beside the traffic. */

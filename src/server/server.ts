@@ -6,7 +6,7 @@ import { pino } from "pino";
 import { DECISIONS } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
-import { Desk } from "../lifecycle/desk.ts";
+import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import { Platform, type TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
@@ -112,8 +112,10 @@ export interface PlatformInput {
   readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
-  /** How often alerts are taken into cases. */
+  /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
+  /** Who hears of what. Absent: nobody. */
+  readonly notices?: Notices | null;
 }
 
 /** The route of what no route answered. */
@@ -181,6 +183,7 @@ export async function createSeveral(input: {
     await Promise.all([...closed, overload.settled(drainMsMax)]);
     await server.platform?.platform.stop();
     await server.platform?.desk.stop();
+    await server.platform?.notifier?.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -200,6 +203,7 @@ export async function createSeveral(input: {
     await openAll(pipelines, input);
     await server.platform?.platform.start();
     await server.platform?.desk.start();
+    server.platform?.notifier?.start();
   } catch (error) {
     await stop();
     throw error;
@@ -326,8 +330,19 @@ function platformOf(
     return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
   };
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
-  const desk = new Desk<ServerParts>({ ...of, store: input.store, pollMs: input.deskPollMs });
-  return { store: input.store, platform, desk, chance: Math.random, tasks: tasks ?? null, keyring: keyring ?? null };
+  const { store, deskPollMs: pollMs, notices = null } = input;
+  const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
+  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs });
+  return {
+    store,
+    platform,
+    desk,
+    notices,
+    notifier,
+    chance: Math.random,
+    tasks: tasks ?? null,
+    keyring: keyring ?? null,
+  };
 }
 
 /** The id of a transaction that brings none. */

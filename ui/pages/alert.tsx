@@ -6,6 +6,7 @@ import { useLoaded } from "../load.ts";
 import { Foreign, Meter, Pairs, Shown, Tag, When } from "../parts/basic.tsx";
 import { Drawer } from "../parts/drawer.tsx";
 import { hrefOf } from "../route.ts";
+import { EntityView } from "./entity.tsx";
 
 type Whole = Answer<"GET /api/alerts/{alert}">;
 
@@ -92,6 +93,9 @@ function Inside({ of }: { readonly of: Whole }) {
         <h3>Transaction</h3>
         <Fields of={of.transaction_data} lit={lit} />
       </section>
+      {of.entity === null || of.columns.key === null || of.columns.key === undefined ? null : (
+        <EntityView column={of.columns.key} value={of.entity} pipeline={of.pipeline} />
+      )}
       <section aria-label="Versions">
         <h3>Judged by</h3>
         <Pairs

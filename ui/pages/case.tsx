@@ -9,6 +9,7 @@ import { Dialog, Drawer } from "../parts/drawer.tsx";
 import { attempt } from "../parts/toast.tsx";
 import { hrefOf } from "../route.ts";
 import { useDesk, useMay } from "../session.ts";
+import { EntityView } from "./entity.tsx";
 
 type Whole = Answer<"GET /api/cases/{case}">;
 type Disposition = "fraud" | "genuine" | "unknown";
@@ -178,6 +179,7 @@ function Inside({ of, mayWork, onNote }: { readonly of: Whole; readonly mayWork:
           ))}
         </ul>
       </section>
+      <EntityView column={of.entity_column} value={of.entity} pipeline={of.pipeline} />
       <Notes of={of} mayWork={mayWork} onNote={onNote} />
       {of.labels.length === 0 ? null : (
         <section aria-label="Labels">

@@ -338,7 +338,7 @@ async function summary(server: Server, context: RequestContext): Promise<Respons
   const store = await platformOf(server).store();
   const records = await seenPipelines(server, context, store);
   const at = server.clock.now();
-  const since = at - (days - 1) * DAY_MS;
+  const since = (Math.floor(at / DAY_MS) - (days - 1)) * DAY_MS;
   const found = await store.cases.summary({ pipelines: [...records.keys()], at, since, daysMax: days });
   const slug = (pipeline: number): string | null => records.get(pipeline)?.slug ?? null;
   const total = (of: "count" | "overdue"): number => found.open.reduce((sum, one) => sum + one[of], 0);
