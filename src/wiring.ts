@@ -21,6 +21,7 @@ import type { ObjectStore } from "./ports/objects.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
 import type { RuleStore } from "./ports/rules.ts";
+import type { Schemas } from "./ports/schemas.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
 import type { StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
@@ -228,6 +229,13 @@ export async function openStreams(
   return createNdjsonStreams(options);
 }
 
+/** Where Avro schemas are kept; null where the environment names no registry. */
+export async function openSchemas(config: Config): Promise<Schemas | null> {
+  if (config.schemaRegistry === null) return null;
+  const { createRegistrySchemas } = await import("./drivers/schemas/registry/driver.ts");
+  return createRegistrySchemas(config.schemaRegistry);
+}
+
 async function openStore(config: Config, clock: Clock, stateFolder: () => Promise<void>): Promise<SqlStore> {
   if (config.database !== null) {
     const { openPostgresStore } = await import("./drivers/store/postgres/driver.ts");
@@ -248,6 +256,12 @@ export async function storeTables(config: Config, clock: Clock = systemClock): P
   return libsqlTables({ file: storeFile(config), clock });
 }
 
+/** Copies a SQLite file while others write it. */
+export async function databaseCopier(): Promise<(file: string, to: string) => Promise<void>> {
+  const { copyDatabase } = await import("./drivers/files/database-copy.ts");
+  return copyDatabase;
+}
+
 /** Whom a workspace's notifications.yaml names; null where there is none. Errors: pipeline.invalid, with the line. */
 export async function openNotices(config: Config): Promise<Notices | null> {
   const file = readNotifications(config.workspace);
@@ -262,12 +276,6 @@ export async function openNotices(config: Config): Promise<Notices | null> {
 export async function postEvent(url: string, body: string): Promise<number> {
   const { postText } = await import("./drivers/notify/post.ts");
   return (await postText(url, { body, type: CLOUD_EVENT_MEDIA_TYPE })).status;
-}
-
-/** Copies a SQLite file while others write it. */
-export async function databaseCopier(): Promise<(file: string, to: string) => Promise<void>> {
-  const { copyDatabase } = await import("./drivers/files/database-copy.ts");
-  return copyDatabase;
 }
 
 /** What a gateway needs of the world. */

@@ -15,8 +15,9 @@ import { startArchiver } from "./archiver.ts";
 import { announceOf, openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, numberOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
-import { backtesterIn } from "./serve/backtest.ts";
+import { readPages } from "./serve/pages.ts";
 import { reporterIn } from "./serve/report.ts";
+import { tasksIn } from "./serve/tasks.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8000;
@@ -88,7 +89,8 @@ export const verb: Verb = {
                 workspace,
                 notices,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
-                backtester: backtesterIn(workspace),
+                tasks: tasksIn(workspace),
+                keyring: common,
                 ...(named.length > 0 ? { only: new Set(named) } : {}),
               },
             }),
@@ -101,6 +103,7 @@ export const verb: Verb = {
           ...(chaos === undefined ? {} : { chaos }),
           announceMs: announceOf(options),
           reporter: reporterIn(workspace),
+          pages: readPages(packageRoot()),
           packageVersion: context.packageVersion,
         },
       });

@@ -220,3 +220,14 @@ export function nextPage(context: RequestContext, cursor: string | null): Readon
 }
 
 export const isoOf = (ms: number): string => new Date(ms).toISOString();
+
+/** Plain data with its names as the API spells them. */
+export function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).map(([name, member]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    snakeCased(member),
+  ]);
+  return Object.fromEntries(entries);
+}
