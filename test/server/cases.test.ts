@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addKey } from "../../src/lifecycle/keys.ts";
-import { type OpenStore, STORES } from "../drivers/store/stores.ts";
 import { sentinel } from "../cli/sentinel.ts";
+import { type OpenStore, STORES } from "../drivers/store/stores.ts";
 import { type Answer, Side } from "./side.ts";
 import { until } from "./world.ts";
 

@@ -97,7 +97,8 @@ export class Desk<E extends DeskEngine> {
         if (engine === null || this.stopped) continue;
         const id = await this.idOf(store, name);
         if (id === null) continue;
-        if (this.caughtUp.get(id) !== newest && (await this.takeAlerts(store, id, engine))) this.caughtUp.set(id, newest);
+        if (this.caughtUp.get(id) !== newest && (await this.takeAlerts(store, id, engine)))
+          this.caughtUp.set(id, newest);
         if (pays) await this.payLabels(store, id, engine);
       }
       if (this.fault !== null) logger.info({}, "alerts become cases again");
