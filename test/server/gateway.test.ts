@@ -218,7 +218,10 @@ test.each([
 test("a body in pieces and a compressed one are transactions as others; one that grows beyond the limit is none", async () => {
   const brain = await fakeBrain();
   const { url } = await begin([brain.url]);
-  const send = (body: string | Uint8Array<ArrayBuffer> | ReadableStream, headers: Record<string, string> = {}): Promise<Response> =>
+  const send = (
+    body: string | Uint8Array<ArrayBuffer> | ReadableStream,
+    headers: Record<string, string> = {},
+  ): Promise<Response> =>
     fetch(`${url}/transaction`, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
@@ -431,7 +434,7 @@ test("the pool asks the least busy brain, tries one again after its rest, and go
     score: () =>
       new Promise((resolve, reject) => {
         calls.push(where);
-        waiting.push({ where, resolve: () => resolve({ status: 200, text: "{}" }), reject });
+        waiting.push({ where, resolve: () => resolve({ kind: "answer", answer: {} }), reject });
       }),
   });
   const all = [brainOf("a"), brainOf("b")];
