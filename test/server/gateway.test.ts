@@ -218,7 +218,10 @@ test.each([
 test("a body in pieces and a compressed one are transactions as others; one that grows beyond the limit is none", async () => {
   const brain = await fakeBrain();
   const { url } = await begin([brain.url]);
-  const send = (body: string | Uint8Array<ArrayBuffer> | ReadableStream, headers: Record<string, string> = {}): Promise<Response> =>
+  const send = (
+    body: string | Uint8Array<ArrayBuffer> | ReadableStream,
+    headers: Record<string, string> = {},
+  ): Promise<Response> =>
     fetch(`${url}/transaction`, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
