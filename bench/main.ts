@@ -72,6 +72,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "--rows decided transactions (a million unless told) as Parquet: bytes against NDJSON, rows per second, DuckDB's queries",
     load: async () => (await import("./archive.ts")).bench,
   },
+  stream: {
+    purpose:
+      "records per second from Kafka to Kafka with own state, Redis or rules alone, latency at 10,000/s, restoring, against the client alone and PySpark; --rows N; --cell ownState, redis, rulesOnly, endToEnd, restore, ceiling or spark",
+    load: async () => (await import("./stream.ts")).bench,
+  },
   evidence: {
     purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
     load: async () => (await import("./evidence.ts")).bench,

@@ -21,6 +21,7 @@ import type { ObjectStore } from "./ports/objects.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
 import type { RuleStore } from "./ports/rules.ts";
+import type { Schemas } from "./ports/schemas.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
 import type { StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
@@ -226,6 +227,13 @@ export async function openStreams(
   }
   const { createNdjsonStreams } = await import("./drivers/stream/ndjson/driver.ts");
   return createNdjsonStreams(options);
+}
+
+/** Where Avro schemas are kept; null where the environment names no registry. */
+export async function openSchemas(config: Config): Promise<Schemas | null> {
+  if (config.schemaRegistry === null) return null;
+  const { createRegistrySchemas } = await import("./drivers/schemas/registry/driver.ts");
+  return createRegistrySchemas(config.schemaRegistry);
 }
 
 async function openStore(config: Config, clock: Clock, stateFolder: () => Promise<void>): Promise<SqlStore> {

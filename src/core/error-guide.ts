@@ -334,6 +334,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "The stored rules cannot be read, or are not what their hash says",
     todo: "Put the folder that the message names back from a backup; servers go on with the last rules that they know.",
   },
+  "schemas.invalid": {
+    meaning: "An Avro schema cannot be used, or may not follow the last one of its topic",
+    todo: "Add fields with a default and keep the types of those that are there; `sentinel stream --check --schema FILE` says what stands in the way.",
+  },
+  "schemas.unreachable": {
+    meaning: "The schema registry did not answer, or answers something else than Confluent's routes do",
+    todo: "Check `SENTINEL_SCHEMA_REGISTRY_URL` and that server; a stream tries again by itself.",
+  },
   "server.chaos": {
     meaning: "The server was told to fail a share of its answers (`--chaos-fail`)",
     todo: "Send again; or start the server without it.",

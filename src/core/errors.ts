@@ -115,6 +115,8 @@ export const ERROR_KINDS = {
   "request.method": { http: 405, grpc: "UNIMPLEMENTED", exit: 2, retryable: false },
   "keys.unknown": MISSING,
   "keys.limit": CONFLICT,
+  "schemas.invalid": INPUT,
+  "schemas.unreachable": OUTSIDE,
   "server.key-missing": DENIED,
   "server.key-role": FORBIDDEN,
   "server.keys-needed": INPUT,

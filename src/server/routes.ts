@@ -5,6 +5,7 @@ import { batchRoute } from "./batch.ts";
 import { explainRoute } from "./explain.ts";
 import { feedbackRoute } from "./feedback.ts";
 import { invocationRoutes } from "./invocations.ts";
+import { featuresRoute } from "./known.ts";
 import { metricsRoute } from "./metrics.ts";
 import { modelRoute } from "./model.ts";
 import { oipRoutes } from "./oip.ts";
@@ -21,6 +22,7 @@ const OWN: readonly (Route | ServerRoute)[] = [
   batchRoute,
   explainRoute,
   feedbackRoute,
+  featuresRoute,
   shadowReportRoute,
   modelRoute,
   pipelinesRoute,
