@@ -85,6 +85,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "the judged model against the refitted one on the weeks after, at five dates of the reference rows",
     load: async () => (await import("./refit.ts")).bench,
   },
+  policy: {
+    purpose:
+      "eight weeks of review policies (highest score, expected loss, with exploration) and what their models find later; --cell reviewed",
+    load: async () => (await import("./policy.ts")).bench,
+  },
   rules: {
     purpose: "250 rules per event against json-rules-engine, and latency while rules change",
     load: async () => (await import("./rules.ts")).bench,
@@ -97,6 +102,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose:
       "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME; --picture FILE",
     load: async () => (await import("./loop.ts")).bench,
+  },
+  dashboard: {
+    purpose:
+      "the first page and every list beside --rows alerts (a million) and ten times as many transactions; memory of --minutes of live stream",
+    load: async () => (await import("./dashboard.ts")).bench,
   },
   drift: {
     purpose: "counting and comparing one window of 23 features, against Evidently on the same rows",

@@ -1,4 +1,5 @@
 // Configuration: environment and workspace become one frozen Config; nothing else reads process.env.
+import { readFileSync } from "node:fs";
 import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
 import { SentinelError } from "./core/errors.ts";
@@ -225,6 +226,41 @@ export function embeddedEnvironment(): Readonly<Record<string, string | undefine
     SENTINEL_ARCHIVE_URL: undefined,
     SENTINEL_DATABASE_URL: undefined,
   };
+}
+
+/** Characters of a secret. */
+const SECRET_LENGTH_MAX = 10_000;
+
+/**
+ * What `env:NAME` or `file:PATH` (from the workspace on) names, without the blanks around it. Errors: config.invalid, which never shows the
+ * secret.
+ */
+export function secretAt(
+  place: string,
+  { workspace }: Pick<Config, "workspace">,
+  environment: Environment = process.env,
+): string {
+  const [kind, name] = [place.slice(0, place.indexOf(":")), place.slice(place.indexOf(":") + 1)];
+  const wrong = (what: string): SentinelError =>
+    new SentinelError("config.invalid", `the secret ${place} ${what}`, {
+      hint:
+        kind === "env"
+          ? "set the variable where Sentinel runs"
+          : "put the secret alone into a file that Sentinel may read",
+    });
+  let secret: string;
+  if (kind === "env") secret = environment[name] ?? "";
+  else {
+    try {
+      secret = readFileSync(path.resolve(workspace, name), "utf8");
+    } catch (error) {
+      throw wrong(`cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
+    }
+  }
+  secret = secret.trim();
+  if (secret === "") throw wrong("is empty");
+  if (secret.length > SECRET_LENGTH_MAX) throw wrong(`has ${secret.length} characters`);
+  return secret;
 }
 
 /** Errors: config.invalid. */

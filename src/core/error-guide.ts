@@ -269,6 +269,11 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "What a request would change was changed by somebody else since it was read",
     todo: "Read it again, look at what changed, and send the change with the new ETag if it is still wanted.",
   },
+  "request.cross-site": {
+    meaning:
+      "A browser sent a change that the page of another site or port began, or that did not come from the dashboard's own page",
+    todo: "Use the dashboard itself; programs send a key with `Authorization: Bearer KEY`. Behind a proxy, see that it passes the `Host` header on.",
+  },
   "request.duplicate": {
     meaning: "A transaction id was answered before, with other content",
     todo: "Give every transaction an id of its own; the same content again gets the same answer.",

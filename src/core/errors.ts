@@ -102,6 +102,7 @@ export const ERROR_KINDS = {
   "rules.four-eyes": FORBIDDEN,
   "request.body-too-large": TOO_LARGE,
   "request.changed": { http: 412, grpc: "FAILED_PRECONDITION", exit: 2, retryable: false },
+  "request.cross-site": FORBIDDEN,
   "request.unconditional": { http: 428, grpc: "FAILED_PRECONDITION", exit: 2, retryable: false },
   "request.malformed": INPUT,
   "request.invalid": { http: 422, grpc: "INVALID_ARGUMENT", exit: 2, retryable: false },

@@ -10,6 +10,7 @@ import { metricsRoute } from "./metrics.ts";
 import { modelRoute } from "./model.ts";
 import { oipRoutes } from "./oip.ts";
 import { describingRoutes } from "./openapi.ts";
+import { pageRoutes } from "./pages.ts";
 import { PREFIX, type Route, type ServerRoute } from "./parts.ts";
 import { pipelinesRoute } from "./pipelines.ts";
 import { predictRoute } from "./predict.ts";
@@ -32,6 +33,7 @@ const OWN: readonly (Route | ServerRoute)[] = [
   ...oipRoutes,
   ...invocationRoutes,
   ...apiRoutes,
+  ...pageRoutes,
 ];
 
 export const ROUTES: readonly (Route | ServerRoute)[] = [...OWN, ...describingRoutes(OWN)];

@@ -9,6 +9,7 @@ export const COUNTERS = [
   "audit",
   "cases",
   "snoozes",
+  "outbox",
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 
