@@ -6,9 +6,10 @@ import { caseRoutes } from "./api/cases.ts";
 import { entityRoute } from "./api/entities.ts";
 import { keyRoutes } from "./api/keys.ts";
 import { listRoutes } from "./api/lists.ts";
+import { modelReportRoutes } from "./api/model-report.ts";
 import { modelRoutes } from "./api/models.ts";
-import { overviewRoutes } from "./api/overview.ts";
 import { notificationRoutes } from "./api/notifications.ts";
+import { overviewRoutes } from "./api/overview.ts";
 import { pipelineRoutes } from "./api/pipelines.ts";
 import { ruleDeskRoutes } from "./api/rule-desk.ts";
 import { ruleRoutes } from "./api/rules.ts";
@@ -32,5 +33,6 @@ export const apiRoutes: readonly ServerRoute[] = [
   ...notificationRoutes,
   auditRoute,
   ...modelRoutes,
+  ...modelReportRoutes,
   ...keyRoutes,
 ];
