@@ -3,6 +3,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { assert } from "../src/core/errors.ts";
 import { numberAt, textAt } from "../src/core/table.ts";
 import type { BenchOptions, Figures } from "./bench.ts";
 import type { LoadResult, LoadTask } from "./load-own.ts";
@@ -13,6 +14,8 @@ const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
 /** Requests are the table's last rows, moved behind its end. */
 const BODIES = 20_000;
 const SHUTDOWN_MS_MAX = 20_000;
+/** The most that a log can be told to keep. */
+const LOG_ROWS = 1_000_000_000;
 /** Of /proc, per second. */
 const CLOCK_TICKS = 100;
 
@@ -61,29 +64,44 @@ export async function writeBodies(options: BenchOptions): Promise<string> {
   return file;
 }
 
+/** How a process of Sentinel is started. */
+export interface ProcessOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly nodeArgs?: readonly string[];
+  /** Gets each line of the process's log, from `info` up; without it the log goes to stderr, from `error` up. */
+  readonly onLog?: (line: string) => void;
+}
+
+/** A process of Sentinel that answers. */
+export interface SentinelProcess {
+  readonly port: number;
+  /** Where it answers gRPC; NaN: nowhere. */
+  readonly grpcPort: number;
+  readonly pid: number;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+}
+
 /** `sentinel serve` of a workspace in a process of its own, ready to answer. */
-export async function sentinelServer(
-  workspace: string,
-  options: {
-    readonly environment?: Readonly<Record<string, string>>;
-    readonly nodeArgs?: readonly string[];
-    /** Gets each line of the server's log, from `info` up; without it the log goes to stderr, from `error` up. */
-    readonly onLog?: (line: string) => void;
-  } = {},
-): Promise<{ readonly port: number; readonly pid: number; stop(): Promise<void>; kill(): Promise<void> }> {
+export function sentinelServer(workspace: string, options: ProcessOptions = {}): Promise<SentinelProcess> {
+  return sentinelProcess(["serve", "--workspace", workspace], options);
+}
+
+/** A verb that answers HTTP, in a process of its own, ready. */
+export async function sentinelProcess(verb: readonly string[], options: ProcessOptions = {}): Promise<SentinelProcess> {
   const { environment = {}, nodeArgs = SERVER_ARGS, onLog } = options;
   const level = onLog === undefined ? "error" : "info";
-  const args = [...nodeArgs, COMMAND, "serve", "--workspace", workspace, "--port", "0", "--log-level", level];
+  const args = [...nodeArgs, COMMAND, ...verb, "--port", "0", "--log-level", level];
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", onLog === undefined ? "inherit" : "pipe"],
   });
   if (child.stderr !== null && onLog !== undefined) createInterface({ input: child.stderr }).on("line", onLog);
   const lines = createInterface({ input: child.stdout! });
-  const port = await new Promise<number>((resolve, reject) => {
+  const [port, grpcPort] = await new Promise<readonly [number, number]>((resolve, reject) => {
     lines.on("line", (line) => {
-      const found = /http:\/\/[^:]+:(\d+)/.exec(line);
-      if (found !== null) resolve(Number(found[1]));
+      const found = / on http:\/\/[^:]+:(\d+)(?: and gRPC on [^:]+:(\d+))?/.exec(line);
+      if (found !== null) resolve([Number(found[1]), Number(found[2])]);
     });
     child.once("exit", (code) => reject(new Error(`the server ended with code ${code}`)));
   });
@@ -96,6 +114,7 @@ export async function sentinelServer(
   }
   return {
     port,
+    grpcPort,
     pid: child.pid!,
     stop: () =>
       new Promise((resolve) => {
@@ -143,12 +162,21 @@ export async function withServer(
 ): Promise<Figures> {
   const workspace = await preparedWorkspace(options);
   const bodiesFile = await writeBodies(options);
+  keepAll(workspace.dir);
   const server = await sentinelServer(workspace.dir);
   try {
     return await measure({ server, bodiesFile });
   } finally {
     await server.stop();
   }
+}
+
+/** Lets the log keep whatever a run writes, so that what was answered can be counted in it. */
+function keepAll(workspace: string): void {
+  const file = path.join(workspace, "pipelines", "card.yaml");
+  const text = readFileSync(file, "utf8");
+  assert(!/^log:/m.test(text), "the pipeline of the benches has no section log");
+  writeFileSync(file, `${text}\nlog:\n  retention:\n    rows: ${LOG_ROWS}\n`);
 }
 
 /** A server and a file with bodies for it. */

@@ -1,4 +1,5 @@
 // The log port: predictions, shadows and labels, joined by transaction.
+import type { Review } from "../core/case.ts";
 import type { Decision } from "../core/decision.ts";
 import type { SentinelError } from "../core/errors.ts";
 import type { RuleOutcome } from "../core/rule.ts";
@@ -75,6 +76,8 @@ export interface LabelRecord extends Label {
   readonly receivedAt: number;
   /** As of a prediction. */
   readonly applied?: number;
+  /** Present where a case was closed with it: why its transaction was reviewed. */
+  readonly review?: Review;
 }
 
 /** What a log holds in an order of arrival. */
@@ -148,6 +151,19 @@ export interface ScoredWindow {
   readonly until: number;
 }
 
+/** Answers of one day of event time, UTC, with what is known of them. */
+export interface LoggedDay {
+  /** Begin of the day, milliseconds. */
+  readonly day: number;
+  readonly transactions: number;
+  /** Not approved. */
+  readonly flagged: number;
+  readonly labelled: number;
+  readonly frauds: number;
+  /** Frauds that were flagged. */
+  readonly caught: number;
+}
+
 /** Answers of one bundle with what became of them; columns of equal length, in no order. */
 export interface MaturedWindow {
   readonly rows: number;
@@ -200,6 +216,9 @@ export interface Coverage {
   readonly missed: Readonly<Record<ShadowMiss, number>>;
 }
 
+/** Labels of one transaction that one question gives. */
+export const LABELS_OF_ONE_MAX = 1000;
+
 /** The joined log of predictions, shadows and labels. Errors: log.unreadable, log.unwritable. */
 /** Which pairs, and where their card and amount stand. */
 export interface PairOptions {
@@ -242,6 +261,8 @@ export interface PredictionLog {
   /** Everything appended before this call is on disk after it. */
   flush(): Promise<void>;
   find(transactionId: string): Promise<PredictionRecord | null>;
+  /** Labels of one transaction, oldest first; the newest LABELS_OF_ONE_MAX of them. */
+  labelsOf(transactionId: string): Promise<readonly LabelRecord[]>;
   /** The newest predictions, oldest first. */
   recent(limit: number): Promise<readonly PredictionRecord[]>;
   /** Predictions and labels in order of arrival, from a sequence number on. */
@@ -287,6 +308,8 @@ export interface PredictionLog {
   }): Promise<MaturedWindow>;
   /** Answers of one bundle that its model gave, from a sequence number on, in order of arrival, some thousand at a time. */
   answered(options: { readonly bundle: string; readonly from: number }): AsyncIterable<readonly AnsweredRow[]>;
+  /** The newest `rows` answers by day, oldest day first, with the label known last. */
+  days(rows: number): Promise<readonly LoggedDay[]>;
   /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */
   last(): Promise<{ readonly sequence: number; readonly applied: number }>;
   /** Shadow records joined with labels, in order of writing. */

@@ -68,14 +68,21 @@ function environmentOf({ env }: RunOptions): NodeJS.ProcessEnv {
   return { ...process.env, NO_COLOR: "1", ...env };
 }
 
+/** What a command reads when it begins; the others, such as NODE_OPTIONS, count from the start of a process. */
+const READ_BY_COMMANDS = /^(MLFLOW|SENTINEL)_/;
+
 /** Processes that wait for their next command, by the environment they were started with; the one used last at the end. */
 const idle: { readonly key: string; readonly child: ChildProcess }[] = [];
 const IDLE_MAX = 2;
 
 /** One command at a time in each process; of commands at once each has its own. */
 async function runResident(args: readonly string[], options: RunOptions): Promise<Ran> {
-  const env = environmentOf(options);
-  const key = JSON.stringify(Object.entries(env).sort());
+  const variables = Object.entries(environmentOf(options)).sort();
+  const [own, others] = [true, false].map((isOwn) =>
+    variables.filter(([name]) => READ_BY_COMMANDS.test(name) === isOwn),
+  );
+  const env = Object.fromEntries(others);
+  const key = JSON.stringify(others);
   const at = idle.findIndex((one) => one.key === key);
   const child = at < 0 ? fork(RESIDENT, { env, stdio: "inherit", execArgv: [] }) : idle.splice(at, 1)[0].child;
   const ran = await new Promise<Ran>((resolve, reject) => {
@@ -87,7 +94,7 @@ async function runResident(args: readonly string[], options: RunOptions): Promis
       resolve(message as Ran);
     });
     child.ref();
-    child.send({ args, cwd: options.cwd ?? process.cwd() });
+    child.send({ args, cwd: options.cwd ?? process.cwd(), env: Object.fromEntries(own) });
   });
   child.unref();
   child.channel?.unref();
@@ -129,6 +136,8 @@ export function edit(dir: string, file: string, change: (text: string) => string
 
 export interface Served {
   readonly url: string;
+  /** Where it answers gRPC; 0: nowhere. */
+  readonly grpcPort: number;
   readonly child: ChildProcess;
   /** Sends the signal and waits for the end. */
   stop(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
@@ -136,29 +145,50 @@ export interface Served {
 
 const READY_LOOKS_MAX = 600;
 
-/** `sentinel serve` on a free port, ready to answer. */
+/**
+ * `sentinel serve`, or another verb that answers HTTP, on a free port, ready to answer; with `isReady: false` as soon as it listens, for one that has no model
+ * to answer with.
+ */
 export async function serve(
   cwd: string,
-  options: { readonly nodeArgs?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly nodeArgs?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    readonly verb?: readonly string[];
+    readonly isReady?: false;
+  } = {},
 ): Promise<Served> {
-  const args = [...(options.nodeArgs ?? []), MAIN, "serve", "--port", "0"];
+  const verb = options.verb ?? ["serve"];
+  const args = [...(options.nodeArgs ?? []), MAIN, ...verb, "--port", "0", "--announce", "0s"];
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal })),
   );
   const said: string[] = [];
+  let grpcPort = 0;
   const port = await new Promise<number>((resolve, reject) => {
     createInterface({ input: child.stderr }).on("line", (line) => {
       said.push(line);
+      if (line.includes('"msg":"listening for gRPC"')) grpcPort = (JSON.parse(line) as { port: number }).port;
       if (line.includes('"msg":"listening"')) resolve((JSON.parse(line) as { port: number }).port);
     });
     ended.then(() => reject(new Error(`the server ended:\n${said.join("\n")}`)));
   });
   const url = `http://127.0.0.1:${port}`;
-  for (let look = 0; look < READY_LOOKS_MAX && !(await fetch(`${url}/readyz`)).ok; look++) await sleep(50);
+  for (let look = 0; options.isReady !== false && !(await fetch(`${url}/readyz`)).ok; look++) {
+    // Waiting half a minute for a server that is never ready would go on unseen.
+    if (look < READY_LOOKS_MAX) {
+      await sleep(50);
+      continue;
+    }
+    const why = await (await fetch(`${url}/readyz`)).text();
+    child.kill("SIGKILL");
+    throw new Error(`the server is not ready: ${why}`);
+  }
   return {
     url,
+    grpcPort,
     child,
     stop: (signal) => {
       child.kill(signal);

@@ -264,6 +264,26 @@ export function predictionLogContract(
     expect(labels).toHaveLength(2);
   });
 
+  test(`${name}: the labels of one transaction, oldest first, each with the review behind it where there was one`, async () => {
+    const review = { case: 3, closing: 2, why: "linked", propensity: null } as const;
+    log.appendPrediction(prediction("t1"));
+    log.appendLabel(label("t1", { fraud: true, source: "chargeback" }));
+    log.appendLabel(label("t2"));
+    log.appendLabel(label("t1", { fraud: false, source: "analyst", review }));
+    const labels = await log.labelsOf("t1");
+    expect(labels.map(({ fraud, source, review: why }) => [fraud, source, why])).toEqual([
+      [true, "chargeback", undefined],
+      [false, "analyst", review],
+    ]);
+    expect(await log.labelsOf("nobody's")).toEqual([]);
+    const scanned = (await collect(log.scan(0))).filter((event) => event.kind === "label");
+    expect(scanned.map(({ record, about }) => [record.transactionId, record.review, about?.transactionId])).toEqual([
+      ["t1", undefined, "t1"],
+      ["t2", undefined, undefined],
+      ["t1", review, "t1"],
+    ]);
+  });
+
   test(`${name}: equal known_at: the label that arrived later wins; a shadow given twice counts once`, async () => {
     log.appendPrediction(prediction("t1"));
     log.appendShadow(shadow("t1"));
@@ -290,6 +310,29 @@ export function predictionLogContract(
     expect(recent.map((record) => record.transactionId)).toEqual(Array.from({ length: 600 }, (_, i) => `t${i + 100}`));
     expect(await log.recent(5000)).toHaveLength(700);
     expect(await log.recent(0)).toEqual([]);
+  });
+
+  test(`${name}: answers by day, with the label known last, and only the newest`, async () => {
+    const day = (i: number): number => Date.UTC(2026, 0, 1 + i, 13);
+    for (let i = 0; i < 9000; i++) {
+      const decision = i % 10 === 0 ? "review" : "approve";
+      log.appendPrediction(prediction(`t${i}`, { time: day(i % 3), decision }));
+    }
+    log.appendLabel(label("t0", { fraud: false, knownAt: day(5) }));
+    log.appendLabel(label("t0", { fraud: true, knownAt: day(9) }));
+    log.appendLabel(label("t3", { fraud: true, knownAt: day(9) }));
+    log.appendLabel(label("t6", { fraud: false, knownAt: day(9) }));
+    const midnight = (i: number): number => Date.UTC(2026, 0, 1 + i);
+    const quiet = { labelled: 0, frauds: 0, caught: 0, transactions: 3000, flagged: 300 };
+    expect(await log.days(1_000_000)).toEqual([
+      { day: midnight(0), transactions: 3000, flagged: 300, labelled: 3, frauds: 2, caught: 1 },
+      { day: midnight(1), ...quiet },
+      { day: midnight(2), ...quiet },
+    ]);
+    const newest = await log.days(4500);
+    expect(newest.reduce((sum, { transactions }) => sum + transactions, 0)).toBe(4500);
+    expect(newest.every(({ labelled }) => labelled === 0)).toBe(true);
+    expect(await log.days(0)).toEqual([]);
   });
 
   test(`${name}: coverage adds up, also across a restart`, async () => {
