@@ -9,8 +9,8 @@ import { RULE_SEVERITIES } from "../src/core/rule.ts";
 import type { NewAlert, Store } from "../src/ports/store.ts";
 import { openWorkspacePorts } from "../src/wiring.ts";
 import { type Bench, type BenchOptions, type Figures, quantileOf } from "./bench.ts";
-import { preparedWorkspace, sentinelServer } from "./serving.ts";
 import { fillLog } from "./log-fill.ts";
+import { preparedWorkspace, sentinelServer } from "./serving.ts";
 import { logIn } from "./start.ts";
 import { ROOT } from "./workspace.ts";
 

@@ -51,11 +51,19 @@ for (const theme of values.themes.split(",")) {
     }
     for (const name of values.pages.split(",")) {
       await page.goto(`${url}/#/${name}`);
-      await page.getByText("Loading…").first().waitFor({ state: "hidden", timeout: LOAD_MS_MAX }).catch(() => {});
+      await page
+        .getByText("Loading…")
+        .first()
+        .waitFor({ state: "hidden", timeout: LOAD_MS_MAX })
+        .catch(() => {});
       await page.waitForTimeout(SETTLE_MS);
       if (values.click !== undefined) {
         await page.locator(values.click).first().click();
-        await page.getByText("Loading…").first().waitFor({ state: "hidden", timeout: LOAD_MS_MAX }).catch(() => {});
+        await page
+          .getByText("Loading…")
+          .first()
+          .waitFor({ state: "hidden", timeout: LOAD_MS_MAX })
+          .catch(() => {});
         await page.waitForTimeout(SETTLE_MS);
       }
       const file = path.join(

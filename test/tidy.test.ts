@@ -389,8 +389,6 @@ test("ui/ and src/ import nothing of each other, and ui/ only what a browser run
   expect(planted("ui/x.ts", 'import { useState } from "preact/hooks";')).toEqual([]);
 });
 
-);
-
 test("only config.ts reads the environment", () => {
   const readers = sources("src").filter(({ file, text }) => file !== "src/config.ts" && readsEnvironment(text));
   expect(readers.map(({ file }) => file)).toEqual([]);

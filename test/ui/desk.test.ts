@@ -310,7 +310,9 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
     const route = encodeURIComponent("POST /api/pipelines/{id}/transactions");
     await page.goto(`${desk.url}/#/api?route=${route}`);
     await page.getByLabel(/id in the path/).fill("till");
-    await page.getByLabel(/^Body/).fill(JSON.stringify({ transaction_id: "e1", user_id: "u", amount: 950, cashier: "Bo" }));
+    await page
+      .getByLabel(/^Body/)
+      .fill(JSON.stringify({ transaction_id: "e1", user_id: "u", amount: 950, cashier: "Bo" }));
     await expectAccessible(page, "API");
     await page.getByRole("button", { name: "Send" }).click();
     await page.getByRole("region", { name: "Answer" }).getByText('"decision": "review"').waitFor();
@@ -343,7 +345,16 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
   test("no page is wider than its window, from a telephone to a wall, in either theme", async () => {
     for (const width of [360, 1200, 2560]) {
       await page.setViewportSize({ width, height: 800 });
-      for (const name of ["overview", "alerts", "cases", "rules?pipeline=shop", "pipelines", "audit", "people", "api"]) {
+      for (const name of [
+        "overview",
+        "alerts",
+        "cases",
+        "rules?pipeline=shop",
+        "pipelines",
+        "audit",
+        "people",
+        "api",
+      ]) {
         await page.goto(`${desk.url}/#/${name}`);
         await page.getByText("Loading…").first().waitFor({ state: "hidden" });
         const wide = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");

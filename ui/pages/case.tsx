@@ -22,11 +22,23 @@ const WAITS = [
   [168, "a week"],
 ] as const;
 
-export function CaseDrawer({ id, onClose, onChanged, onNext }: { readonly id: string; readonly onClose: () => void; readonly onChanged: () => void; readonly onNext: () => void }) {
+export function CaseDrawer({
+  id,
+  onClose,
+  onChanged,
+  onNext,
+}: {
+  readonly id: string;
+  readonly onClose: () => void;
+  readonly onChanged: () => void;
+  readonly onNext: () => void;
+}) {
   const { session } = useDesk();
   const mayWork = useMay("analyst");
   const [asks, setAsks] = useState<Disposition | "wait" | "reopen" | null>(null);
-  const one = useLoaded(`case ${id}`, (signal) => get("GET /api/cases/{case}", { at: { case: id }, signal }), { everyMs: 5000 });
+  const one = useLoaded(`case ${id}`, (signal) => get("GET /api/cases/{case}", { at: { case: id }, signal }), {
+    everyMs: 5000,
+  });
   const { value } = one;
   const at = { case: id };
   const match = value?.etag === undefined ? undefined : `"${value.etag}"`;
@@ -40,7 +52,12 @@ export function CaseDrawer({ id, onClose, onChanged, onNext }: { readonly id: st
   const isOpen = value !== null && value.status !== "closed";
   const isMine = value !== null && value.status === "working" && value.assignee === session.name;
   const isProposed = value !== null && value.proposed !== null && value.proposed !== undefined;
-  const close = async (disposition: Disposition, reason: string, comment: string, transactions: readonly string[]): Promise<void> => {
+  const close = async (
+    disposition: Disposition,
+    reason: string,
+    comment: string,
+    transactions: readonly string[],
+  ): Promise<void> => {
     setAsks(null);
     const body = { disposition, reason, comment, ...(transactions.length === 0 ? {} : { transactions }) };
     await done(() => get("POST /api/cases/{case}/close", { at, body, match }), `Closed as ${disposition}`);
@@ -78,7 +95,11 @@ export function CaseDrawer({ id, onClose, onChanged, onNext }: { readonly id: st
         !mayWork || value === null ? undefined : isOpen ? (
           <>
             {isMine ? (
-              <button type="button" class="button" onClick={() => void done(() => get("POST /api/cases/{case}/release", { at }), "Given back")}>
+              <button
+                type="button"
+                class="button"
+                onClick={() => void done(() => get("POST /api/cases/{case}/release", { at }), "Given back")}
+              >
                 Release
               </button>
             ) : (
@@ -87,7 +108,13 @@ export function CaseDrawer({ id, onClose, onChanged, onNext }: { readonly id: st
               </button>
             )}
             {isProposed ? (
-              <button type="button" class="button main" onClick={() => void done(() => get("POST /api/cases/{case}/confirm", { at, match }), "Confirmed and closed")}>
+              <button
+                type="button"
+                class="button main"
+                onClick={() =>
+                  void done(() => get("POST /api/cases/{case}/confirm", { at, match }), "Confirmed and closed")
+                }
+              >
                 Confirm {value.proposed?.disposition}
               </button>
             ) : null}
@@ -116,16 +143,32 @@ export function CaseDrawer({ id, onClose, onChanged, onNext }: { readonly id: st
         )
       }
     >
-      <Shown of={one}>{(of) => <Inside of={of} mayWork={mayWork} onNote={(text) => done(() => get("POST /api/cases/{case}/note", { at, body: { text } }), "Noted")} />}</Shown>
+      <Shown of={one}>
+        {(of) => (
+          <Inside
+            of={of}
+            mayWork={mayWork}
+            onNote={(text) => done(() => get("POST /api/cases/{case}/note", { at, body: { text } }), "Noted")}
+          />
+        )}
+      </Shown>
       {asks === "fraud" || asks === "genuine" || asks === "unknown" ? (
-        <Closing disposition={asks} of={value} onClose={() => setAsks(null)} onSay={(reason, comment, transactions) => void close(asks, reason, comment, transactions)} />
+        <Closing
+          disposition={asks}
+          of={value}
+          onClose={() => setAsks(null)}
+          onSay={(reason, comment, transactions) => void close(asks, reason, comment, transactions)}
+        />
       ) : asks === "wait" ? (
         <Wait
           onClose={() => setAsks(null)}
           onSay={(hours, reason) => {
             setAsks(null);
             const until = new Date(Date.now() + hours * HOUR_MS).toISOString();
-            void done(() => get("POST /api/cases/{case}/wait", { at, body: { until, reason }, match }), `It waits for ${duration(hours * HOUR_MS)}`);
+            void done(
+              () => get("POST /api/cases/{case}/wait", { at, body: { until, reason }, match }),
+              `It waits for ${duration(hours * HOUR_MS)}`,
+            );
           }}
         />
       ) : asks === "reopen" ? (
@@ -141,7 +184,15 @@ export function CaseDrawer({ id, onClose, onChanged, onNext }: { readonly id: st
   );
 }
 
-function Inside({ of, mayWork, onNote }: { readonly of: Whole; readonly mayWork: boolean; readonly onNote: (text: string) => Promise<boolean> }) {
+function Inside({
+  of,
+  mayWork,
+  onNote,
+}: {
+  readonly of: Whole;
+  readonly mayWork: boolean;
+  readonly onNote: (text: string) => Promise<boolean>;
+}) {
   return (
     <>
       <section aria-label="At stake">
@@ -149,13 +200,42 @@ function Inside({ of, mayWork, onNote }: { readonly of: Whole; readonly mayWork:
           of={[
             ["at stake", `${money(of.expected_loss)} in ${of.review_minutes.toFixed(0)} min`],
             ["amount", money(of.amount)],
-            ["highest score", <span key="s">{score(of.score)} {of.score === null ? null : <Meter share={of.score} tone="plot-review" />}</span>],
+            [
+              "highest score",
+              <span key="s">
+                {score(of.score)} {of.score === null ? null : <Meter share={of.score} tone="plot-review" />}
+              </span>,
+            ],
             ["reviewed because of", of.propensity === null ? of.why : `${of.why}, drawn with chance ${of.propensity}`],
             ["opened", <When key="o" at={of.opened_at} />],
-            ["due", <span key="d" class={of.overdue ? "bad" : undefined}><When at={of.due_at} /> {of.overdue ? `(${ago(of.due_at)})` : ""}</span>],
+            [
+              "due",
+              <span key="d" class={of.overdue ? "bad" : undefined}>
+                <When at={of.due_at} /> {of.overdue ? `(${ago(of.due_at)})` : ""}
+              </span>,
+            ],
             ["whose", <Foreign key="a" text={of.assignee} />],
-            ...(of.waiting_until === null ? [] : [["waits until", <span key="w"><When at={of.waiting_until} /> {seen(of.waiting_reason, 200)}</span>] as const]),
-            ...(of.closing === null || of.closing === undefined ? [] : [["closed", <span key="c">{of.closing.disposition}: {seen(of.closing.reason, 200)} {seen(of.closing.comment, 400)} <span class="faint">by {seen(of.closing.by, 40)}</span></span>] as const]),
+            ...(of.waiting_until === null
+              ? []
+              : [
+                  [
+                    "waits until",
+                    <span key="w">
+                      <When at={of.waiting_until} /> {seen(of.waiting_reason, 200)}
+                    </span>,
+                  ] as const,
+                ]),
+            ...(of.closing === null || of.closing === undefined
+              ? []
+              : [
+                  [
+                    "closed",
+                    <span key="c">
+                      {of.closing.disposition}: {seen(of.closing.reason, 200)} {seen(of.closing.comment, 400)}{" "}
+                      <span class="faint">by {seen(of.closing.by, 40)}</span>
+                    </span>,
+                  ] as const,
+                ]),
           ]}
         />
       </section>
@@ -214,7 +294,12 @@ function Inside({ of, mayWork, onNote }: { readonly of: Whole; readonly mayWork:
         </section>
       )}
       <p>
-        <a class="linkish" href={urlOf("GET /api/cases/{case}", { at: { case: of.id } })} target="_blank" rel="noreferrer">
+        <a
+          class="linkish"
+          href={urlOf("GET /api/cases/{case}", { at: { case: of.id } })}
+          target="_blank"
+          rel="noreferrer"
+        >
           JSON
         </a>
       </p>
@@ -222,7 +307,15 @@ function Inside({ of, mayWork, onNote }: { readonly of: Whole; readonly mayWork:
   );
 }
 
-function Notes({ of, mayWork, onNote }: { readonly of: Whole; readonly mayWork: boolean; readonly onNote: (text: string) => Promise<boolean> }) {
+function Notes({
+  of,
+  mayWork,
+  onNote,
+}: {
+  readonly of: Whole;
+  readonly mayWork: boolean;
+  readonly onNote: (text: string) => Promise<boolean>;
+}) {
   const [text, setText] = useState("");
   const send = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -250,7 +343,15 @@ function Notes({ of, mayWork, onNote }: { readonly of: Whole; readonly mayWork: 
       </ul>
       {mayWork ? (
         <form class="row" onSubmit={(event) => void send(event)}>
-          <input class="input" style={{ flex: 1 }} aria-label="Note" placeholder="Add a note" maxLength={2000} value={text} onInput={(event) => setText(event.currentTarget.value)} />
+          <input
+            class="input"
+            style={{ flex: 1 }}
+            aria-label="Note"
+            placeholder="Add a note"
+            maxLength={2000}
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+          />
           <button type="submit" class="button" disabled={text.trim() === ""}>
             Add
           </button>
@@ -266,7 +367,17 @@ const REASONS: Readonly<Record<Disposition, readonly string[]>> = {
   unknown: ["customer not reached", "no evidence either way"],
 };
 
-function Closing({ disposition, of, onClose, onSay }: { readonly disposition: Disposition; readonly of: Whole | null; readonly onClose: () => void; readonly onSay: (reason: string, comment: string, transactions: readonly string[]) => void }) {
+function Closing({
+  disposition,
+  of,
+  onClose,
+  onSay,
+}: {
+  readonly disposition: Disposition;
+  readonly of: Whole | null;
+  readonly onClose: () => void;
+  readonly onSay: (reason: string, comment: string, transactions: readonly string[]) => void;
+}) {
   const [reason, setReason] = useState(REASONS[disposition][0]);
   const [comment, setComment] = useState("");
   const [linked, setLinked] = useState("");
@@ -279,14 +390,26 @@ function Closing({ disposition, of, onClose, onSay }: { readonly disposition: Di
     );
   };
   return (
-    <Dialog title={disposition === "unknown" ? "Close: it cannot be told" : `Close as ${disposition}`} onClose={onClose}>
+    <Dialog
+      title={disposition === "unknown" ? "Close: it cannot be told" : `Close as ${disposition}`}
+      onClose={onClose}
+    >
       <form class="stack" onSubmit={say}>
         <p class="soft">
-          {disposition === "unknown" ? "No label is written." : `The ${count(of?.alert_count ?? 0)} transactions of this case are labelled ${disposition}; the next models learn from it.`}
+          {disposition === "unknown"
+            ? "No label is written."
+            : `The ${count(of?.alert_count ?? 0)} transactions of this case are labelled ${disposition}; the next models learn from it.`}
         </p>
         <label class="field">
           <span>Reason</span>
-          <input class="input" list="reasons" required maxLength={2000} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
+          <input
+            class="input"
+            list="reasons"
+            required
+            maxLength={2000}
+            value={reason}
+            onInput={(event) => setReason(event.currentTarget.value)}
+          />
           <datalist id="reasons">
             {REASONS[disposition].map((one) => (
               <option key={one} value={one} />
@@ -295,7 +418,13 @@ function Closing({ disposition, of, onClose, onSay }: { readonly disposition: Di
         </label>
         <label class="field">
           <span>Comment</span>
-          <textarea class="area" rows={3} maxLength={2000} value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
+          <textarea
+            class="area"
+            rows={3}
+            maxLength={2000}
+            value={comment}
+            onInput={(event) => setComment(event.currentTarget.value)}
+          />
         </label>
         {disposition === "unknown" ? null : (
           <label class="field">
@@ -316,7 +445,13 @@ function Closing({ disposition, of, onClose, onSay }: { readonly disposition: Di
   );
 }
 
-function Wait({ onClose, onSay }: { readonly onClose: () => void; readonly onSay: (hours: number, reason: string) => void }) {
+function Wait({
+  onClose,
+  onSay,
+}: {
+  readonly onClose: () => void;
+  readonly onSay: (hours: number, reason: string) => void;
+}) {
   const [hours, setHours] = useState(24);
   const [reason, setReason] = useState("");
   return (
@@ -340,7 +475,13 @@ function Wait({ onClose, onSay }: { readonly onClose: () => void; readonly onSay
         </label>
         <label class="field">
           <span>What it waits for</span>
-          <input class="input" required maxLength={2000} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
+          <input
+            class="input"
+            required
+            maxLength={2000}
+            value={reason}
+            onInput={(event) => setReason(event.currentTarget.value)}
+          />
         </label>
         <footer class="row">
           <button type="button" class="button" onClick={onClose}>
@@ -368,7 +509,13 @@ function Reopen({ onClose, onSay }: { readonly onClose: () => void; readonly onS
       >
         <label class="field">
           <span>Why</span>
-          <input class="input" required maxLength={2000} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
+          <input
+            class="input"
+            required
+            maxLength={2000}
+            value={reason}
+            onInput={(event) => setReason(event.currentTarget.value)}
+          />
         </label>
         <footer class="row">
           <button type="button" class="button" onClick={onClose}>

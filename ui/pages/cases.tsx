@@ -41,7 +41,11 @@ export function Cases() {
     limit: PAGE_ROWS,
     cursor: query.cursor,
   };
-  const page = useLoaded(JSON.stringify(["cases", asked]), (signal) => get("GET /api/cases", { query: asked, signal }), { everyMs: EVERY_MS });
+  const page = useLoaded(
+    JSON.stringify(["cases", asked]),
+    (signal) => get("GET /api/cases", { query: asked, signal }),
+    { everyMs: EVERY_MS },
+  );
   const next = page.value?.next_cursor ?? null;
   const filtered = (change: Readonly<Record<string, string | undefined>>): void => {
     setTrail([]);
@@ -61,16 +65,39 @@ export function Cases() {
     <>
       <Summary pipeline={asked.pipeline} />
       <form class="filters" aria-label="Filters" onSubmit={(event) => event.preventDefault()}>
-        <input type="search" class="input search" placeholder="Search entities, people, reasons" aria-label="Search cases" maxLength={200} value={query.q ?? ""} onChange={(event) => filtered({ q: event.currentTarget.value })} />
-        <Choice label="Status" words={STATUSES} chosen={status} onChoose={(word) => filtered({ status: word === "open" ? undefined : word })} />
-        <select class="select" aria-label="Severity" value={query.severity ?? ""} onChange={(event) => filtered({ severity: event.currentTarget.value })}>
+        <input
+          type="search"
+          class="input search"
+          placeholder="Search entities, people, reasons"
+          aria-label="Search cases"
+          maxLength={200}
+          value={query.q ?? ""}
+          onChange={(event) => filtered({ q: event.currentTarget.value })}
+        />
+        <Choice
+          label="Status"
+          words={STATUSES}
+          chosen={status}
+          onChoose={(word) => filtered({ status: word === "open" ? undefined : word })}
+        />
+        <select
+          class="select"
+          aria-label="Severity"
+          value={query.severity ?? ""}
+          onChange={(event) => filtered({ severity: event.currentTarget.value })}
+        >
           <option value="">Any severity</option>
           <option value="critical">Critical</option>
           <option value="warning">Warning</option>
           <option value="info">Info</option>
         </select>
         <label class="row">
-          <input type="checkbox" checked={query.mine === "1"} onChange={(event) => filtered({ mine: event.currentTarget.checked ? "1" : undefined })} /> mine
+          <input
+            type="checkbox"
+            checked={query.mine === "1"}
+            onChange={(event) => filtered({ mine: event.currentTarget.checked ? "1" : undefined })}
+          />{" "}
+          mine
         </label>
         <span class="grow" />
         {mayWork ? (
@@ -79,7 +106,12 @@ export function Cases() {
           </button>
         ) : null}
       </form>
-      <Panel title="Queue" flush hint={status === "closed" ? "closed last first" : "most loss prevented per minute first"} json={urlOf("GET /api/cases", { query: asked })}>
+      <Panel
+        title="Queue"
+        flush
+        hint={status === "closed" ? "closed last first" : "most loss prevented per minute first"}
+        json={urlOf("GET /api/cases", { query: asked })}
+      >
         <Shown of={page}>
           {({ cases }) =>
             cases.length === 0 ? (
@@ -87,7 +119,14 @@ export function Cases() {
                 <span>An alert opens a case within a second, one per entity.</span>
               </Empty>
             ) : (
-              <List label="Cases" rows={cases} columns={columnsOf(pipelines.length > 1)} keyOf={(one) => String(one.id)} opened={id} onOpen={(one) => go(hrefOf("cases", { id: one.id, query }))} />
+              <List
+                label="Cases"
+                rows={cases}
+                columns={columnsOf(pipelines.length > 1)}
+                keyOf={(one) => String(one.id)}
+                opened={id}
+                onOpen={(one) => go(hrefOf("cases", { id: one.id, query }))}
+              />
             )
           }
         </Shown>
@@ -116,7 +155,15 @@ export function Cases() {
           More
         </button>
       </div>
-      {id === "" ? null : <CaseDrawer key={id} id={id} onClose={() => go(hrefOf("cases", { query }))} onChanged={page.again} onNext={() => void takeNext()} />}
+      {id === "" ? null : (
+        <CaseDrawer
+          key={id}
+          id={id}
+          onClose={() => go(hrefOf("cases", { query }))}
+          onChanged={page.again}
+          onNext={() => void takeNext()}
+        />
+      )}
     </>
   );
 }
@@ -124,30 +171,54 @@ export function Cases() {
 function columnsOf(several: boolean): readonly Column<Case>[] {
   return [
     { name: "Severity", show: ({ severity }) => <Tag word={severity} />, kind: "fit" },
-    { name: "Entity", show: ({ entity, entity_column: column }) => (
-      <>
-        <Foreign text={entity} max={60} mono /> <span class="faint rest">{column}</span>
-      </>
-    ), kind: "clip" },
+    {
+      name: "Entity",
+      show: ({ entity, entity_column: column }) => (
+        <>
+          <Foreign text={entity} max={60} mono /> <span class="faint rest">{column}</span>
+        </>
+      ),
+      kind: "clip",
+    },
     { name: "Status", show: ({ status, disposition }) => <Tag word={disposition ?? status} />, kind: "fit" },
     { name: "Alerts", show: ({ alert_count: alerts }) => count(alerts), kind: "num fit rest" },
     { name: "Amount", show: ({ amount }) => money(amount), kind: "num fit rest" },
     { name: "At stake", show: ({ expected_loss: loss }) => money(loss), kind: "num fit" },
     { name: "Minutes", show: ({ review_minutes: minutes }) => minutes.toFixed(0), kind: "num fit rest" },
-    { name: "Due", show: ({ due_at: at, overdue, status }) => (status === "closed" ? "–" : <span class={overdue ? "bad" : undefined}>{overdue ? ago(at) : `in ${duration(Date.parse(at) - Date.now())}`}</span>), kind: "num fit" },
+    {
+      name: "Due",
+      show: ({ due_at: at, overdue, status }) =>
+        status === "closed" ? (
+          "–"
+        ) : (
+          <span class={overdue ? "bad" : undefined}>
+            {overdue ? ago(at) : `in ${duration(Date.parse(at) - Date.now())}`}
+          </span>
+        ),
+      kind: "num fit",
+    },
     { name: "Whose", show: ({ assignee }) => <Foreign text={assignee} max={30} />, kind: "short rest" },
     { name: "Opened", show: ({ opened_at: at }) => <When at={at} />, kind: "fit rest" },
-    ...(several ? [{ name: "Pipeline", show: ({ pipeline }: Case) => <Foreign text={pipeline} max={30} />, kind: "fit rest" }] : []),
+    ...(several
+      ? [{ name: "Pipeline", show: ({ pipeline }: Case) => <Foreign text={pipeline} max={30} />, kind: "fit rest" }]
+      : []),
   ];
 }
 
 function Summary({ pipeline }: { readonly pipeline: string | undefined }) {
   const query = pipeline === undefined ? {} : { pipeline };
-  const { value } = useLoaded(`cases summary ${pipeline}`, (signal) => get("GET /api/cases/summary", { query, signal }), { everyMs: EVERY_MS });
+  const { value } = useLoaded(
+    `cases summary ${pipeline}`,
+    (signal) => get("GET /api/cases/summary", { query, signal }),
+    { everyMs: EVERY_MS },
+  );
   if (value === null) return null;
   const old = value.open_by_age.filter(({ days }) => days >= 1).reduce((sum, one) => sum + one.count, 0);
-  const critical = value.open_by_age.filter(({ severity }) => severity === "critical").reduce((sum, one) => sum + one.count, 0);
-  const closed = (word: string): number => value.closed_by_day.filter(({ disposition }) => disposition === word).reduce((sum, one) => sum + one.count, 0);
+  const critical = value.open_by_age
+    .filter(({ severity }) => severity === "critical")
+    .reduce((sum, one) => sum + one.count, 0);
+  const closed = (word: string): number =>
+    value.closed_by_day.filter(({ disposition }) => disposition === word).reduce((sum, one) => sum + one.count, 0);
   const [frauds, genuine] = [closed("fraud"), closed("genuine")];
   return (
     <div class="tiles" style={{ marginBottom: "12px" }}>
@@ -160,7 +231,10 @@ function Summary({ pipeline }: { readonly pipeline: string | undefined }) {
         <span>{count(genuine)} genuine</span>
         <span>{count(closed("unknown"))} unknown</span>
       </Tile>
-      <Tile name="Precision of closed cases" figure={frauds + genuine === 0 ? "–" : `${((100 * frauds) / (frauds + genuine)).toFixed(1)} %`} />
+      <Tile
+        name="Precision of closed cases"
+        figure={frauds + genuine === 0 ? "–" : `${((100 * frauds) / (frauds + genuine)).toFixed(1)} %`}
+      />
     </div>
   );
 }

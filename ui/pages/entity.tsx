@@ -62,7 +62,12 @@ export function EntityView({
         <section aria-label="Linked entities">
           <h3>
             Linked entities ({count(nodes.length - 1)})
-            <a class="linkish" href={urlOf("GET /api/entities/{column}/{value}", asked)} target="_blank" rel="noreferrer">
+            <a
+              class="linkish"
+              href={urlOf("GET /api/entities/{column}/{value}", asked)}
+              target="_blank"
+              rel="noreferrer"
+            >
               JSON
             </a>
           </h3>
@@ -72,7 +77,8 @@ export function EntityView({
               id: node.id,
               label: node.value,
               kind: `${node.column}, ${count(node.transactions)} transactions, ${count(node.frauds)} known fraud`,
-              tone: node.frauds > 0 ? ("red" as const) : node.column === own?.column ? ("" as const) : ("green" as const),
+              tone:
+                node.frauds > 0 ? ("red" as const) : node.column === own?.column ? ("" as const) : ("green" as const),
               href: hrefOf("alerts", { query: { q: node.value, pipeline: pipeline ?? undefined } }),
               isCentre: node.hop === 0,
             }))}
@@ -80,7 +86,9 @@ export function EntityView({
           />
           <p class="faint">
             Red: confirmed fraud. Two hops at most; {seen(column, 40)} in blue, what is shared in green.
-            {own === undefined || own.transactions === 0 ? "" : ` ${percent(own.frauds / own.transactions)} of its ${count(own.transactions)} transactions are known fraud.`}
+            {own === undefined || own.transactions === 0
+              ? ""
+              : ` ${percent(own.frauds / own.transactions)} of its ${count(own.transactions)} transactions are known fraud.`}
           </p>
         </section>
       )}
@@ -92,7 +100,11 @@ export function EntityView({
               <span class="faint">
                 <When at={one.at} />
               </span>
-              <i class={one.kind === "alert" || one.fraud === true ? "dot bad" : one.kind === "case" ? "dot fair" : "dot"} />
+              <i
+                class={
+                  one.kind === "alert" || one.fraud === true ? "dot bad" : one.kind === "case" ? "dot fair" : "dot"
+                }
+              />
               <span class="row">
                 <Event of={one} />
               </span>

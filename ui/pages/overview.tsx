@@ -276,7 +276,8 @@ function OpenCases({ pipeline }: { readonly pipeline: string }) {
       <div class="row even">
         <h3>Open cases by age</h3>
         <span class="faint">
-          {count(value.open)} open, <span class={value.overdue > 0 ? "bad" : undefined}>{count(value.overdue)} overdue</span>
+          {count(value.open)} open,{" "}
+          <span class={value.overdue > 0 ? "bad" : undefined}>{count(value.overdue)} overdue</span>
         </span>
       </div>
       <ul class="bars">

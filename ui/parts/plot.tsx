@@ -189,7 +189,10 @@ function optionsOf(
     series: [{}, ...own],
     bands,
     // What begins at the last instant takes as long as everything else.
-    scales: { x: { range: (_, from, to) => [from, to + stepOf(latest.current)] }, y: { range: (_, __, top) => [0, Number.isFinite(top) && top > 0 ? top * 1.08 : 1] } },
+    scales: {
+      x: { range: (_, from, to) => [from, to + stepOf(latest.current)] },
+      y: { range: (_, __, top) => [0, Number.isFinite(top) && top > 0 ? top * 1.08 : 1] },
+    },
     axes: [
       {
         stroke: ink,

@@ -3,7 +3,7 @@ import { DECISIONS } from "../../core/decision.ts";
 import { SentinelError } from "../../core/errors.ts";
 import { RULE_SEVERITIES } from "../../core/rule.ts";
 import { readsOf, settingsOf } from "../../lifecycle/platform.ts";
-import { BUDGET_MS } from "../../online/answer.ts";
+import { budgetMs } from "../../online/answer.ts";
 import { explanationOf } from "../../online/explanation.ts";
 import { invalidRequest } from "../../online/faults.ts";
 import {
@@ -171,7 +171,7 @@ async function reasons(server: Server, context: RequestContext): Promise<Respons
   if (alert.score === null || alert.transactionId === null) return none("no model judged it");
   try {
     const transaction = { [parts.pipeline.columns.id]: alert.transactionId };
-    const within = <T>(looking: Promise<T>): Promise<T> => parts.overload.within(looking, BUDGET_MS);
+    const within = <T>(looking: Promise<T>): Promise<T> => parts.overload.within(looking, budgetMs(parts));
     const found = await explanationOf(parts, { against: null, transaction }, within);
     return jsonResponse({ score: found.score, model: found.model.version, reasons: found.reasons, absent: null });
   } catch (error) {
