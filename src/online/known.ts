@@ -92,7 +92,9 @@ async function read(engine: Engine, { column, value }: Entity) {
   const newest = engine.states.newestTime;
   const time = Number.isFinite(newest) ? newest : engine.ports.clock.now();
   const transaction: Transaction = { id: "", time, fields: Object.assign(emptyFields(), { [column]: value }) };
-  const vector = await engine.states.look(transaction, () => engine.encode(champion.held.state, scorer.plan, transaction));
+  const vector = await engine.states.look(transaction, () =>
+    engine.encode(champion.held.state, scorer.plan, transaction),
+  );
   return { scorer, time, vector };
 }
 

@@ -1,6 +1,8 @@
 // The dashboard as a person uses it, in Chromium: log in, see what is decided, find an alert; hostile texts are texts, by the keyboard as by the mouse.
+import path from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readPages } from "../../src/cli/serve/pages.ts";
 import type { Role } from "../../src/core/key.ts";
 import { type DeskWorld, openDesk } from "../server/desk-world.ts";
 import { until } from "../server/world.ts";
@@ -20,6 +22,13 @@ const HOSTILE = {
   bidi: "safe\u202Etxt.exe",
   long: "x".repeat(1000),
 } as const;
+
+test("the whole page is at most 150 kB, gzip", () => {
+  const pages = readPages(path.join(import.meta.dirname, "..", ".."));
+  expect(pages).not.toBeNull();
+  const bytes = [...pages!.values()].reduce((sum, { gzip }) => sum + gzip.length, 0);
+  expect(bytes).toBeLessThan(150_000);
+});
 
 describe.skipIf(chromiumHere === null)("in Chromium", () => {
   let desk: DeskWorld;
