@@ -254,7 +254,7 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
     await page.getByRole("row").nth(1).getByText("Small probe").waitFor();
     for (const view of ["conflicts", "history"]) {
       await page.goto(`${desk.url}/#/rules?pipeline=shop&view=${view}`);
-      await page.getByText("Loading…").waitFor({ state: "detached", timeout: 60_000 });
+      await page.getByText("Loading…").first().waitFor({ state: "hidden", timeout: 60_000 });
       await expectAccessible(page, view);
     }
   });
