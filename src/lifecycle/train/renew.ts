@@ -1,15 +1,17 @@
 // Renewal: a judged training once more on all days, held against the newest answers, and trees added to a model that is there.
 import { assert } from "../../core/errors.ts";
+import { budgetThreshold, rank } from "../../metrics/ranking.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { appendTrees } from "../../ml/gbdt/train/append.ts";
 import { type GbdtParams, gbdtParams } from "../../ml/gbdt/train/params.ts";
 import { type GbdtResult, trainGbdtThreads } from "../../ml/gbdt/train/threads.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
-import { thresholdsFor } from "../../ml/train/threshold.ts";
+import { fitDecisions } from "./decisions.ts";
 import {
+  decidedBy,
+  decidingRows,
   type FitInput,
   type Fitted,
-  fitDecisions,
   inputsOf,
   kindsOf,
   labelsAt,
@@ -40,14 +42,10 @@ export async function renew(
   const result = await boost({ x, labels, rows, later: null }, { ...given, by: fitted, params });
   const heldOut = unlearnedRows(times, labels, split);
   const margins = marginsOf(fitted.model, inputsOf(takeMatrixRows(x, heldOut), fitted));
-  const decisions = fitDecisions(margins, labelsAt(labels, heldOut), {
-    pipeline,
-    amounts: () => Float64Array.from(heldOut, (row) => given.amounts[row]),
-  });
-  const again: Fitted = { ...fitted, ...decisions, model: { kind: "trees", trees: result.model } };
+  const decided = fitDecisions(margins, { pipeline, ...decidingRows(labels, heldOut, given) });
+  const again: Fitted = { ...fitted, ...decidedBy(decided), model: { kind: "trees", trees: result.model } };
   const review = withinBudget(again, newest, pipeline.decisions);
-  if (review === null) return again;
-  return { ...again, thresholds: { review, block: Math.max(review, decisions.thresholds.block) } };
+  return review === null ? again : { ...again, thresholds: { ...again.thresholds, review } };
 }
 
 /** Newest transactions below which nothing is refitted: its scores would have no reference. */
@@ -64,12 +62,7 @@ function withinBudget(fitted: Fitted, newest: Matrix, decisions: FitInput["pipel
   const { reviewPolicy, reviewShare } = decisions;
   if (reviewPolicy !== "budget" || newest.rows * reviewShare < ALERTS_MIN) return null;
   const { scores } = scoresOf(fitted, newest);
-  return thresholdsFor({
-    scores,
-    y: new Uint8Array(newest.rows),
-    review: { kind: "budget", share: reviewShare },
-    blockPrecision: decisions.blockPrecision,
-  }).review;
+  return budgetThreshold(rank(scores, new Uint8Array(newest.rows)), reviewShare, fitted.thresholds.block);
 }
 
 /** Adds trees to `start`, learned from `split.train`; stops early and calibrates on `split.calibrate`. `rounds` counts the new ones. */
@@ -81,15 +74,12 @@ export async function continueModels(x: Matrix, labels: Uint8Array, given: FitIn
   const result = await boost({ x, labels, rows: split.train.rows, later }, { ...given, by: start, params });
   given.report.progress("boosting", 1, 1);
   const margins = scoreMatrix(result.model, inputsOf(takeMatrixRows(x, later), start));
-  const decisions = fitDecisions(margins, labelsAt(labels, later), {
-    pipeline,
-    amounts: () => Float64Array.from(later, (row) => given.amounts[row]),
-  });
+  const decided = fitDecisions(margins, { pipeline, ...decidingRows(labels, later, given) });
   return {
     model: { kind: "trees", trees: result.model },
     forest: start.forest,
     anomalyAsFeature: start.anomalyAsFeature,
-    ...decisions,
+    ...decidedBy(decided),
     ablation: null,
     curve: result.curve,
     rounds: result.bestRound,
