@@ -1,11 +1,15 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
 import path from "node:path";
 import type { Readable } from "node:stream";
-import { type Config, type MlflowConfig, registryName, s3Login } from "./config.ts";
+import { type Config, type MlflowConfig, registryName, s3Login, secretAt } from "./config.ts";
+import { CLOUD_EVENT_MEDIA_TYPE } from "./core/cloud-event.ts";
 import { DAY_MS } from "./core/duration.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
+import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { SqlStore } from "./drivers/store/sql/driver.ts";
+import type { Notices } from "./lifecycle/desk.ts";
+import { readNotifications } from "./pipeline/notifications.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Archive } from "./ports/archive.ts";
 import type { Brains } from "./ports/brain.ts";
@@ -17,6 +21,7 @@ import type { ObjectStore } from "./ports/objects.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
 import type { RuleStore } from "./ports/rules.ts";
+import type { Schemas } from "./ports/schemas.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
 import type { StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
@@ -224,6 +229,13 @@ export async function openStreams(
   return createNdjsonStreams(options);
 }
 
+/** Where Avro schemas are kept; null where the environment names no registry. */
+export async function openSchemas(config: Config): Promise<Schemas | null> {
+  if (config.schemaRegistry === null) return null;
+  const { createRegistrySchemas } = await import("./drivers/schemas/registry/driver.ts");
+  return createRegistrySchemas(config.schemaRegistry);
+}
+
 async function openStore(config: Config, clock: Clock, stateFolder: () => Promise<void>): Promise<SqlStore> {
   if (config.database !== null) {
     const { openPostgresStore } = await import("./drivers/store/postgres/driver.ts");
@@ -244,6 +256,28 @@ export async function storeTables(config: Config, clock: Clock = systemClock): P
   return libsqlTables({ file: storeFile(config), clock });
 }
 
+/** Copies a SQLite file while others write it. */
+export async function databaseCopier(): Promise<(file: string, to: string) => Promise<void>> {
+  const { copyDatabase } = await import("./drivers/files/database-copy.ts");
+  return copyDatabase;
+}
+
+/** Whom a workspace's notifications.yaml names; null where there is none. Errors: pipeline.invalid, with the line. */
+export async function openNotices(config: Config): Promise<Notices | null> {
+  const file = readNotifications(config.workspace);
+  if (file === null) return null;
+  const { createTarget } = await import("./drivers/notify/target.ts");
+  const secret = (place: string): string => secretAt(place, config);
+  const targets = Object.entries(file.targets).map(([name, keys]) => createTarget({ name, keys, secret }));
+  return { file, targets };
+}
+
+/** Posts a CloudEvent; gives the receiver's status. Rejects when there was no answer. */
+export async function postEvent(url: string, body: string): Promise<number> {
+  const { postText } = await import("./drivers/notify/post.ts");
+  return (await postText(url, { body, type: CLOUD_EVENT_MEDIA_TYPE })).status;
+}
+
 /** What a gateway needs of the world. */
 export interface GatewayParts {
   /** Opened at its first use, and again while that fails: a gateway begins also where its ledger is away. */
@@ -255,13 +289,33 @@ export interface GatewayParts {
   close(): Promise<void>;
 }
 
-/** Errors: store.unwritable (the spool). */
+/** The brains that a gateway is to ask. */
+export interface BrainsAsked {
+  readonly urls: readonly URL[];
+  readonly tls: BrainTls | null;
+  /** The package's folder `proto/`. */
+  readonly protoFolder: string;
+}
+
+/** By the protocol of each URL; gRPC's code is loaded only where one asks for it. */
+async function brainMaker(config: Config, { urls, tls, protoFolder }: BrainsAsked): Promise<MakeBrain> {
+  const isGrpc = ({ protocol }: URL): boolean => protocol.startsWith("grpc");
+  const { key } = config;
+  const { httpBrain } = await import("./drivers/brain/http/driver.ts");
+  const byHttp = httpBrain({ key, tls });
+  if (!urls.some(isGrpc)) return byHttp;
+  const { grpcBrain } = await import("./drivers/brain/grpc/driver.ts");
+  const byGrpc = grpcBrain({ key, tls, protoFolder });
+  return (place) => (isGrpc(place.url) ? byGrpc(place) : byHttp(place));
+}
+
+/** Errors: store.unwritable (the spool), config.invalid (a certificate). */
 export async function openGateway(
   config: Config,
-  given: { readonly urls: readonly URL[]; readonly onFault: (message: string) => void; readonly clock?: Clock },
+  given: BrainsAsked & { readonly onFault: (message: string) => void; readonly clock?: Clock },
 ): Promise<GatewayParts> {
   const { urls, onFault, clock = systemClock } = given;
-  const { httpBrains } = await import("./drivers/brain/http/driver.ts");
+  const { namedBrains } = await import("./drivers/brain/named.ts");
   const { makePrivateFolder } = await import("./drivers/files/durable.ts");
   await makePrivateFolder(config.stateDir).catch(() => {});
   const { openSpool } = await import("./drivers/ledger/spool.ts");
@@ -271,7 +325,7 @@ export async function openGateway(
   return {
     ledger: store.ledger,
     spool,
-    brains: httpBrains({ urls, key: config.key, onFault }),
+    brains: namedBrains({ urls, make: await brainMaker(config, given), onFault }),
     keys: async () => {
       const { createFileKeys } = await import("./drivers/files/keys.ts");
       return createFileKeys({ file: path.join(config.stateDir, "keys.json") });

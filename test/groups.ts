@@ -1,8 +1,9 @@
 // Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
 import { totalmem } from "node:os";
 
-/** Files that start MLflow, Redis, PostgreSQL, Prometheus, an S3 server, DVC or another Node, which scripts/setup-* install while the other tests run. */
+/** Files that start MLflow, Redis, Chromium, PostgreSQL, Prometheus, an S3 server, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const OUTSIDE_TESTS: readonly string[] = [
+  "test/deploy/chart.test.ts",
   "test/deploy/image.test.ts",
   "test/deploy/prometheus.test.ts",
   "test/drivers/objects/**",
@@ -18,15 +19,18 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/online/states/**",
   "test/reference/**",
   "test/server/api.test.ts",
+  "test/server/cases.test.ts",
   "test/server/clients.test.ts",
   "test/server/schemathesis.test.ts",
   "test/server/shared.test.ts",
   "test/server/store.test.ts",
+  "test/ui/**",
 ];
 
 /** Files of pure computation: the whole of them takes well under two minutes. */
 export const UNIT_TESTS: readonly string[] = [
   "test/*.test.ts",
+  "test/cases/**",
   "test/core/**",
   "test/drift/**",
   "test/evidence/**",

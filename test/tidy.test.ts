@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const { name: PACKAGE } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as {
   readonly name: string;
 };
-const TREES = ["src", "features", "test", "bench", "scripts"];
+const TREES = ["src", "features", "test", "bench", "scripts", "ui"];
 
 /** The floors, from the ground up: imports go down only, and folders of one floor never see each other. */
 const FLOORS: readonly (readonly string[])[] = [
@@ -100,12 +100,15 @@ function hiddenImports(source: Source): string[] {
   ];
 }
 
-/** Clients of HTTP: thousands of calls per second want agents with limits, which fetch does not have. */
-const CALLERS = /^src\/drivers\/brain\/http\//;
+/** Clients, beside the doors of the same protocol: of HTTP, because thousands of calls per second want agents with limits, which fetch does not have. */
+const CALLERS: readonly (readonly [door: string, file: RegExp])[] = [
+  ["server", /^src\/drivers\/brain\/http\//],
+  ["grpc", /^src\/drivers\/brain\/grpc\//],
+];
 
 /** Packages that one folder alone may name, so that what they speak to can be exchanged there. */
 const VENDORS: readonly (readonly [folders: readonly string[], packages: RegExp])[] = [
-  [["drivers"], /^(@duckdb|libsql|kysely|pg|ioredis|kafkajs|aws4fetch|simple-git)(\/|$)/],
+  [["drivers"], /^(@duckdb|libsql|kysely|pg|ioredis|kafkajs|avsc|aws4fetch|simple-git|nodemailer)(\/|$)/],
   [["server"], /^(@hono|hono)(\/|$)/],
   [["server", "stream"], /^(prom-client|node:http2?)(\/|$)/],
   [["grpc"], /^@grpc(\/|$)/],
@@ -132,7 +135,8 @@ function layerFaults(all: readonly Source[]): string[] {
     for (const what of computedImports(source)) faults.push(`${source.file} imports ${what}: write the path out`);
     for (const what of hiddenImports(source)) faults.push(`${source.file} reaches ${what}: import it by its path`);
     for (const [only, vendor] of VENDORS) {
-      const allowed = only.includes(from) || (only.includes("server") && CALLERS.test(source.file));
+      const allowed =
+        only.includes(from) || CALLERS.some(([door, file]) => only.includes(door) && file.test(source.file));
       const named = allowed ? [] : packagesOf(source).filter((name) => vendor.test(name));
       for (const name of named) faults.push(`${source.file} imports ${name}, which only ${only.join("/ and ")}/ names`);
     }
@@ -368,6 +372,23 @@ test("groups name tests that are there, and the inner loop waits for no service"
   expect(filesOf("unit").exclude).toEqual(expect.arrayContaining([...NOT_PURE_TESTS]));
 });
 
+/** The dashboard knows the server by /openapi.json alone, and the server knows of the dashboard that its files are in dist/ui. */
+function deskFaults(source: Source): string[] {
+  const isDesk = source.file.startsWith("ui/");
+  const strays = importsOf(source).filter((target) => (isDesk ? !target.startsWith("ui/") : target.startsWith("ui/")));
+  const packages = isDesk ? packagesOf(source).filter((name) => !/^(preact(\/hooks)?|uplot)$/.test(name)) : [];
+  return [...strays, ...packages].map((target) => `${source.file} imports ${target}`);
+}
+
+test("ui/ and src/ import nothing of each other, and ui/ only what a browser runs", () => {
+  expect([...sources("ui"), ...sources("src")].flatMap(deskFaults)).toEqual([]);
+  const planted = (file: string, text: string): string[] => deskFaults({ file, text });
+  expect(planted("ui/pages/x.tsx", 'import { y } from "../../src/core/y.ts";')).toHaveLength(1);
+  expect(planted("src/server/x.ts", 'import type { Y } from "../../ui/api.ts";')).toHaveLength(1);
+  expect(planted("ui/x.ts", 'import { readFileSync } from "node:fs";')).toHaveLength(1);
+  expect(planted("ui/x.ts", 'import { useState } from "preact/hooks";')).toEqual([]);
+});
+
 test("only config.ts reads the environment", () => {
   const readers = sources("src").filter(({ file, text }) => file !== "src/config.ts" && readsEnvironment(text));
   expect(readers.map(({ file }) => file)).toEqual([]);
@@ -432,7 +453,7 @@ function namesDeclared({ text }: Source): Set<string> {
 }
 
 /** Where the word is the contract's own: a service of gRPC. */
-const SERVICES_OF_GRPC = /^(src|test)\/grpc\//;
+const SERVICES_OF_GRPC = /^(src|test)\/(drivers\/brain\/)?grpc\//;
 
 function bannedNames(source: Source): string[] {
   const folders = source.file.replace(/\.\w+$/, "").split("/");

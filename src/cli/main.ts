@@ -41,6 +41,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./rules.ts"),
   ],
   lists: ["list, show, add or end: named values that rules ask", () => import("./lists.ts")],
+  cases: ["list, next or close: alerts of one entity that wait for an analyst", () => import("./cases.ts")],
   db: ["migrate or status: the tables of the store of rules, pipelines, alerts and audit", () => import("./db.ts")],
   keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
@@ -53,6 +54,8 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   ],
   compact: ["old predictions leave the log, once the archive or a Parquet file has them", () => import("./compact.ts")],
   explain: ["why a transaction was judged as it was, feature by feature", () => import("./explain.ts")],
+  backup: ["everything in models/ into one folder, while servers run", () => import("./backup.ts")],
+  restore: ["a backup into a workspace that lost its models/", () => import("./restore.ts")],
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],
 };
 

@@ -3,7 +3,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Clock, SnapshotStore } from "../ports/ports.ts";
 import type { NewAlert, PipelineFields, Store } from "../ports/store.ts";
-import { type AlertColumns, alertOf, type RulesOf } from "./alerts/alert.ts";
+import { type AlertColumns, alertOf, type Drawing, mayAlert, type RulesOf } from "./alerts/alert.ts";
 import { loadPosition, type Position, savePosition } from "./alerts/position.ts";
 import type { Counters, EngineLog } from "./counters.ts";
 import type { PredictionDraft } from "./states.ts";
@@ -24,7 +24,11 @@ const RETRY_MS = 1000;
 const ENTRIES_AT_ONCE = 500;
 
 export interface AlertsOptions {
-  readonly pipeline: { readonly name: string; readonly columns: AlertColumns };
+  readonly pipeline: {
+    readonly name: string;
+    readonly columns: AlertColumns;
+    readonly cases: { readonly explore: Drawing };
+  };
   readonly log: PredictionLog;
   readonly store: () => Promise<Store>;
   readonly snapshots: () => Promise<SnapshotStore>;
@@ -59,7 +63,7 @@ export class Alerts {
 
   /** Takes an answer that was logged; one that nothing flags costs a comparison or two. */
   offer(draft: PredictionDraft): void {
-    if (draft.decision === "approve" && (draft.rules === undefined || draft.rules.fired.length === 0)) return;
+    if (!mayAlert(draft, this.options.pipeline.cases.explore)) return;
     if (this.waiting.length >= ALERTS_WAITING_MAX) {
       this.behind = true;
       this.options.counters.alertLate();
@@ -141,7 +145,7 @@ export class Alerts {
 
   /** Answers that waited no place for, and those of a process that was killed. What is there already is not made twice. */
   private async catchUp(): Promise<void> {
-    const { log, store, logger } = this.options;
+    const { log, store, logger, pipeline } = this.options;
     const last = (await log.last()).sequence;
     this.behind = false;
     try {
@@ -153,8 +157,7 @@ export class Alerts {
       for await (const { kind, record } of log.scan(from)) {
         if (this.stopped || record.sequence > last) break;
         if (++seen % ENTRIES_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
-        if (kind !== "prediction" || (record.decision === "approve" && (record.rules?.fired.length ?? 0) === 0))
-          continue;
+        if (kind !== "prediction" || !mayAlert(record, pipeline.cases.explore)) continue;
         batch.push(record);
         if (batch.length < BATCH_MAX) continue;
         await this.write(batch);
@@ -177,7 +180,8 @@ export class Alerts {
     const alerts: NewAlert[] = [];
     for (const draft of drafts) {
       const rules = draft.rules === undefined ? null : await rulesOf(draft.rules.set);
-      const alert = alertOf(draft, { pipelineId: this.pipelineId, columns: pipeline.columns, rules });
+      const drawing = pipeline.cases.explore;
+      const alert = alertOf(draft, { pipelineId: this.pipelineId, columns: pipeline.columns, rules, drawing });
       if (alert !== null) alerts.push(alert);
     }
     if (alerts.length === 0) return;

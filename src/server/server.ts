@@ -1,12 +1,16 @@
 // The server: engines behind one HTTP door, started, and drained when it stops.
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
+import { DECISIONS } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
-import { type Backtester, Platform } from "../lifecycle/platform.ts";
+import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
+import type { KeyPorts } from "../lifecycle/keys.ts";
+import { Platform, type TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
+import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { grownBy, openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
@@ -17,15 +21,18 @@ import type { Clock, Ports } from "../ports/ports.ts";
 import type { Store } from "../ports/store.ts";
 import { Access, adminRecord, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
+import { Feed } from "./feed.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
 import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
 import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
-import type { Common, Server, ServerParts } from "./parts.ts";
+import type { Common, Pages, Server, ServerParts } from "./parts.ts";
 import { problemResponse } from "./problem.ts";
+import { Pulse, type Totals } from "./pulse.ts";
 import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
+import { Sessions } from "./sessions.ts";
 import { openTracing } from "./tracing.ts";
 
 export interface ServerOptions {
@@ -55,6 +62,10 @@ export interface ServerOptions {
   readonly reporter?: ShadowReporter;
   /** How often pipelines that are not up are tried again, and new ones looked for. */
   readonly retryMs?: number;
+  /** The dashboard's files; absent or null: there is none. */
+  readonly pages?: Pages | null;
+  /** Answers that are late or fail on purpose. Absent: none. */
+  readonly chaos?: Chaos;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
   readonly workerModule?: URL;
   readonly load?: typeof loadScorer;
@@ -95,10 +106,16 @@ export interface PlatformInput {
   readonly sourceOf: (slug: string) => PipelineSource;
   /** The pipelines that the server shall open, whatever the store has; absent: all. */
   readonly only?: ReadonlySet<string>;
-  /** Makes backtests elsewhere. Absent: in this thread, which suits tests. */
-  readonly backtester?: Backtester;
+  /** Does what takes long elsewhere, in threads. Absent: only backtests are made, in this thread. */
+  readonly tasks?: TaskRunner;
+  /** Where keys are changed. Absent: nowhere. */
+  readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
+  /** How often alerts are taken into cases, and messages go out. */
+  readonly deskPollMs?: number;
+  /** Who hears of what. Absent: nobody. */
+  readonly notices?: Notices | null;
 }
 
 /** The route of what no route answered. */
@@ -108,6 +125,8 @@ const LAG_MS_MAX = 250;
 const DRAIN_MS_MAX = 10_000;
 /** Long enough for a kept-alive connection under load to hear of it; an orchestrator may want more. */
 const ANNOUNCE_MS = 1000;
+/** How often the log says that answers are late or fail on purpose. */
+const CHAOS_TOLD_MS = 60_000;
 
 /**
  * A server for one pipeline that is open already: aliases looked up, the champion loaded and warm before it answers its first request.
@@ -149,9 +168,13 @@ export async function createSeveral(input: {
   const app = createApp(server);
   let listening: Listening | null = null;
   const others: OtherDoor[] = [];
+  const telling = tellOf(input.options?.chaos, logger);
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
+    clearInterval(telling);
     for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
+    server.feed.stop();
+    server.pulse.stop();
     overload.heldBack.stop();
     const times = { announceMs, msMax: drainMsMax };
     const closed = [listening?.close(times), ...others.map((door) => door.close(times))];
@@ -159,6 +182,8 @@ export async function createSeveral(input: {
     await intake.drain(drainMsMax);
     await Promise.all([...closed, overload.settled(drainMsMax)]);
     await server.platform?.platform.stop();
+    await server.platform?.desk.stop();
+    await server.platform?.notifier?.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -177,6 +202,8 @@ export async function createSeveral(input: {
     await access.open();
     await openAll(pipelines, input);
     await server.platform?.platform.start();
+    await server.platform?.desk.start();
+    server.platform?.notifier?.start();
   } catch (error) {
     await stop();
     throw error;
@@ -209,6 +236,14 @@ export async function createSeveral(input: {
     },
     stop,
   };
+}
+
+/** Says that answers are late or fail on purpose, now and again and again. */
+function tellOf(chaos: Chaos | undefined, logger: EngineLog): NodeJS.Timeout | undefined {
+  if (chaos === undefined) return undefined;
+  const tell = (): void => logger.warn(chaos.plan, chaos.words);
+  tell();
+  return setInterval(tell, CHAOS_TOLD_MS).unref();
 }
 
 /** Opens them one after the other. Throws where none could be. */
@@ -265,11 +300,25 @@ async function assemble(input: {
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
   const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
-  return { ...common, pipelines, clock, logger, measures, measuresOf, platform };
+  const desk = {
+    sessions: new Sessions(clock, randomBytes),
+    pages: options.pages ?? null,
+    pulse: new Pulse(clock, () => totalsOf(byName)),
+    feed: new Feed(),
+  };
+  return { ...common, ...desk, pipelines, clock, logger, measures, measuresOf, platform };
+}
+
+function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [string, Totals]> {
+  for (const [name, { decided }] of measures) {
+    const counts = decided();
+    const totals = DECISIONS.map((decision) => [decision, counts.get(decision) ?? 0]);
+    yield [name, Object.fromEntries(totals) as Totals];
+  }
 }
 
 function platformOf(
-  { backtester, only, ...input }: PlatformInput,
+  { tasks, keyring, only, ...input }: PlatformInput,
   of: Pick<Server, "pipelines" | "clock" | "logger">,
 ): NonNullable<Server["platform"]> {
   const grow = (
@@ -281,7 +330,19 @@ function platformOf(
     return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
   };
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
-  return { store: input.store, platform, backtester: backtester ?? null };
+  const { store, deskPollMs: pollMs, notices = null } = input;
+  const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
+  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs });
+  return {
+    store,
+    platform,
+    desk,
+    notices,
+    notifier,
+    chance: Math.random,
+    tasks: tasks ?? null,
+    keyring: keyring ?? null,
+  };
 }
 
 /** The id of a transaction that brings none. */
@@ -300,7 +361,7 @@ async function startPipeline(
   const { common, measures, options } = given;
   const logger = loggerOf(given.logger, source.name);
   const { tracing } = common;
-  const { aheadMaxMs, persistMs, redactKey, workerModule, load } = options;
+  const { aheadMaxMs, persistMs, redactKey, chaos, workerModule, load } = options;
   const opened = await source.open();
   const { ports, pipeline, schema } = opened;
   try {
@@ -314,6 +375,7 @@ async function startPipeline(
         aheadMaxMs,
         persistMs,
         redactKey,
+        chaos,
         ...(opened.made ? { makeId } : {}),
         workerModule,
         load: tracing?.load(load ?? loadScorer) ?? load,

@@ -18,7 +18,8 @@ const BODY_BYTES_MAX = 1_048_576;
 /** A body with its schema: what the document says is what is checked. */
 export interface BodyKind<T> {
   readonly schema: object;
-  read(server: Server, context: RequestContext): Promise<T>;
+  /** `optional`: a request that names no type of its body has none, which counts as an empty object. */
+  read(server: Server, context: RequestContext, given?: { readonly optional: boolean }): Promise<T>;
 }
 
 /** Unknown members are refused, with the nearest known name: a misspelt `stage` would make a rule live. */
@@ -30,7 +31,8 @@ export function bodyKind<T>(
   let valid: ValidateFunction | null = null;
   return {
     schema: closed,
-    async read(server, context) {
+    async read(server, context, { optional } = { optional: false }) {
+      if (optional && context.req.header("content-type") === undefined) return {} as T;
       mediaType(context.req.raw, ["application/json"]);
       const value = parseJson(await readText({ ...sourceOf(context), intake: server.intake }, BODY_BYTES_MAX));
       valid ??= compileSchema(closed);
@@ -87,6 +89,26 @@ export function engineOf(server: Server, context: RequestContext, slug: string):
   const parts = server.pipelines.find(slug);
   context.set("parts", parts);
   return parts;
+}
+
+/** The pipeline that is named, or the only one, with its engine. Errors: request.invalid, request.not-found, server.not-ready. */
+export async function whoseOf(
+  server: Server,
+  context: RequestContext,
+  given: number | string | undefined,
+): Promise<{ readonly record: PipelineRecord; readonly parts: ServerParts }> {
+  let name = given === undefined ? undefined : String(given);
+  if (name === undefined) {
+    const slots = server.pipelines.all();
+    if (slots.length === 1) name = slots[0].name;
+  }
+  if (name === undefined) {
+    throw new SentinelError("request.invalid", "there are several pipelines", {
+      hint: "name the pipeline, as GET /api/pipelines lists them",
+    });
+  }
+  const record = await recordAt(server, context, name);
+  return { record, parts: engineOf(server, context, record.slug) };
 }
 
 /** Whether a caller's key lets them see a pipeline. */
@@ -198,3 +220,14 @@ export function nextPage(context: RequestContext, cursor: string | null): Readon
 }
 
 export const isoOf = (ms: number): string => new Date(ms).toISOString();
+
+/** Plain data with its names as the API spells them. */
+export function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).map(([name, member]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    snakeCased(member),
+  ]);
+  return Object.fromEntries(entries);
+}

@@ -9,6 +9,7 @@ import {
   type PostgresAddress,
   postgresSchema,
 } from "../../../src/drivers/store/postgres/driver.ts";
+import { casesContract } from "../../contracts/cases.ts";
 import { BY, fields, newAlert, rulesChange, storeContract } from "../../contracts/store.ts";
 import { borrowPostgres, type PostgresServer, postgresPrograms } from "../postgres-server.ts";
 import { killAndLook } from "./killed.ts";
@@ -29,10 +30,12 @@ if (postgresPrograms === null) {
     return address;
   };
 
-  storeContract("PostgreSQL", async () => {
+  const place = async () => {
     const address = await aSchema();
     return { open: () => openPostgresStore({ address, clock }), dispose: async () => {} };
-  });
+  };
+  storeContract("PostgreSQL", place);
+  casesContract("PostgreSQL", place);
 
   describe("PostgreSQL", () => {
     migrationContract(async () => {

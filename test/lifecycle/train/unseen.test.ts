@@ -3,6 +3,7 @@ import { declareColumns } from "sentinel-fraud";
 import { expect, test } from "vitest";
 import { DAY_MS, HOUR_MS } from "../../../src/core/duration.ts";
 import type { Column, Table } from "../../../src/core/table.ts";
+import type { FeatureDef } from "../../../src/features/definition.ts";
 import { compileSpec, type FeaturePlan } from "../../../src/features/plan.ts";
 import { unseenCheck } from "../../../src/lifecycle/train/unseen.ts";
 
@@ -11,7 +12,7 @@ const channel = f.category("channel", ["shop", "online"]);
 /** A Monday. */
 const START = Date.UTC(2024, 0, 1);
 
-function plan(...features: Parameters<typeof f.spec>[0]["features"]): FeaturePlan {
+function plan(...features: FeatureDef[]): FeaturePlan {
   return compileSpec(f.spec({ name: "s", version: 1, features }));
 }
 

@@ -1,6 +1,7 @@
 // The prediction log in one SQLite file: a thread writes it, commands and look-ups read beside.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PredictionLog } from "../../../ports/log.ts";
+import { readMatured } from "./matured.ts";
 import { noteArchived, type PruneLimits, pruneBatch } from "./prune.ts";
 import {
   countersOf,
@@ -13,8 +14,10 @@ import {
   readBegin,
   readBundles,
   readCoverage,
+  readDays,
   readEvents,
   readIds,
+  readLabels,
   readOld,
   readPairs,
   readRecent,
@@ -134,6 +137,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
       const written = rethrown(file, () => findWritten(transactionId));
       return written ?? remembered?.record ?? null;
     },
+    labelsOf: (transactionId) => reading(() => readLabels(db, transactionId)),
     recent: (limit) => reading(() => readRecent(db, limit)),
     scan: (fromSequence) => streaming(file, flush, () => readEvents(db, fromSequence)),
     arrivals: (fromSequence) => streaming(file, flush, () => readArrivals(db, fromSequence)),
@@ -148,6 +152,8 @@ export function createSqliteLog(input: { readonly file: string; readonly options
     identity: () => reading(() => untilFree(() => identityOf(db))),
     archived: (through) => reading(() => untilFree(() => noteArchived(db, through))),
     scored: (given) => reading(() => readScored(db, given)),
+    days: (rows) => reading(() => readDays(db, rows)),
+    matured: (given) => reading(() => readMatured(db, given)),
     last: () => reading(() => ({ sequence: counters().sequence, applied: lastApplied(db) })),
     pairs: (version, given) => streaming(file, flush, () => readPairs(db, version, { ...names, ...given })),
     coverage: () => reading(() => readCoverage(db)),

@@ -1,11 +1,15 @@
 // The SQLite log's way out: everything is read in small pages, so that a long report never holds the event loop.
 
+import { DAY_MS } from "../../../core/duration.ts";
 import {
   type AnsweredRow,
   type Coverage,
+  LABELS_OF_ONE_MAX,
+  type LabelRecord,
   type LogArrivalEntry,
   type LogBegin,
   type LogEntry,
+  type LoggedDay,
   type LoggedTransaction,
   type OldRecord,
   type PredictionRecord,
@@ -151,7 +155,17 @@ async function* merged<T>(
 }
 
 function aboutOf(row: Row): LoggedTransaction | null {
-  return row[8] === null ? null : { transactionId: loadText(row[1]), time: numberOf(row[7]), fields: fieldsOf(row[8]) };
+  // Behind the label's own columns.
+  return row[9] === null ? null : { transactionId: loadText(row[1]), time: numberOf(row[8]), fields: fieldsOf(row[9]) };
+}
+
+/** Labels of one transaction, oldest first. */
+export function readLabels(db: Connection, transactionId: string): LabelRecord[] {
+  const rows = db
+    .prepare(`SELECT ${LABEL_COLUMNS} FROM labels WHERE transaction_id = ? ORDER BY sequence DESC LIMIT ?`)
+    .raw()
+    .all([storeText(transactionId), LABELS_OF_ONE_MAX]) as Row[];
+  return rows.map(labelOf).reverse();
 }
 
 /** Ids of predictions, oldest first: only as much is read at a time as leaves the event loop free. */
@@ -335,6 +349,47 @@ function lastBefore(db: Connection, version: string, count: number): number {
   const query = "SELECT id FROM shadows WHERE candidate_version = ? ORDER BY id DESC LIMIT 1 OFFSET ?";
   const row = db.prepare(query).raw().get([version, count]) as Row | undefined;
   return row === undefined ? 0 : Number(row[0]);
+}
+
+/** Rows of one question about days: some ten milliseconds, labels looked up. */
+const DAY_ROWS = 4096;
+
+/** Counts page after page along the order of arrival; a page brings one row per day and not one per answer. */
+export async function readDays(db: Connection, rows: number): Promise<readonly LoggedDay[]> {
+  const query = db
+    .prepare(
+      `SELECT p.time - (p.time % ${DAY_MS}) AS day, count(*), sum(p.decision <> 'approve'), count(l.fraud), sum(l.fraud = 1),
+         sum(l.fraud = 1 AND p.decision <> 'approve')
+       FROM predictions p LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m
+         WHERE m.transaction_id = p.transaction_id ORDER BY m.known_at DESC, m.sequence DESC LIMIT 1)
+       WHERE p.sequence > ? AND p.sequence <= ? AND p.time >= 0 GROUP BY day`,
+    )
+    .raw();
+  const place = db
+    .prepare("SELECT sequence FROM predictions WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1 OFFSET ?")
+    .raw();
+  const before = (last: number, count: number): number => {
+    const row = place.get([last, count]) as Row | undefined;
+    return row === undefined ? 0 : Number(row[0]);
+  };
+  const days = new Map<number, { -readonly [name in keyof LoggedDay]: LoggedDay[name] }>();
+  let last = countersOf(db)().sequence;
+  for (let left = rows; left > 0 && last > 0; left -= DAY_ROWS) {
+    const first = before(last, Math.min(DAY_ROWS, left));
+    for (const [day, transactions, flagged, labelled, frauds, caught] of query.all([first, last]) as Row[]) {
+      const at = Number(day);
+      const own = days.get(at) ?? { day: at, transactions: 0, flagged: 0, labelled: 0, frauds: 0, caught: 0 };
+      own.transactions += Number(transactions);
+      own.flagged += Number(flagged);
+      own.labelled += Number(labelled);
+      own.frauds += Number(frauds ?? 0);
+      own.caught += Number(caught ?? 0);
+      days.set(at, own);
+    }
+    last = first;
+    await breathe();
+  }
+  return [...days.values()].sort((one, other) => one.day - other.day);
 }
 
 export function readCoverage(db: Connection): Coverage[] {

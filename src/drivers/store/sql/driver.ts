@@ -4,9 +4,11 @@ import type { RulesCopy } from "../../../ports/rules.ts";
 import type { Store } from "../../../ports/store.ts";
 import { alertsOf } from "./alerts.ts";
 import { auditOf } from "./audit.ts";
+import { casesOf } from "./cases.ts";
 import { Database, type Vendor } from "./database.ts";
 import { ledgerOf } from "./ledger.ts";
 import { type SchemaPlace, schemaOf } from "./migrate.ts";
+import { outboxOf } from "./outbox.ts";
 import { pipelinesOf } from "./pipelines.ts";
 import { ruleNumbersOf } from "./rule-numbers.ts";
 import { adoptRules, rulesOf } from "./rules.ts";
@@ -32,6 +34,8 @@ export function createSqlStore(
     alerts: alertsOf(database),
     audit: auditOf(database),
     ledger: ledgerOf(database),
+    cases: casesOf(database),
+    outbox: outboxOf(database),
     rules: (pipeline) => rulesOf(database, pipeline),
     adoptRules: (pipeline, copy) => adoptRules(database, pipeline, copy),
     ping: async () => {
