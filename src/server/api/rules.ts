@@ -111,7 +111,8 @@ export const ruleRoutes: readonly ServerRoute[] = [
     async runServer(server, context) {
       const { number, id, record, parts } = await ruleAt(server, context);
       const rule = await liveRule(parts.ports, { pipeline: parts.pipeline, id });
-      return jsonResponse(shown(rule, { number, record }), 200, etag(ruleTag(rule)));
+      const fault = faultsOf(parts).get(id);
+      return jsonResponse(shown(rule, { number, record, fault }), 200, etag(ruleTag(rule)));
     },
   },
   {
@@ -228,7 +229,8 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
   const page = wanted.slice(0, limit);
   const cursor = wanted.length > limit ? String(page.at(-1)!.number) : null;
   const next: Record<string, string> = cursor === null ? {} : { "x-next-cursor": cursor };
-  const body = page.map(({ rule, number }) => shown(rule, { number, record }));
+  const faults = faultsOf(parts);
+  const body = page.map(({ rule, number }) => shown(rule, { number, record, fault: faults.get(rule.id) }));
   return jsonResponse(body, 200, { ...etag(String(head.revision)), ...next });
 }
 
@@ -323,8 +325,17 @@ function isActive({ stage }: Rule): boolean {
   return stage === "live" || stage === "rollout";
 }
 
-/** A rule as the API shows it. */
-function shown(rule: Rule, { number, record }: { readonly number: number; readonly record: PipelineRecord }) {
+/** Why rules that serve cannot be asked, by their ids. */
+function faultsOf(parts: ServerParts): ReadonlyMap<string, string> {
+  return new Map(parts.rules.status().faults.map(({ id, message }) => [id, message]));
+}
+
+/** A rule as the API shows it; `fault`: why it decides nothing, although it should. */
+function shown(
+  rule: Rule,
+  of: { readonly number: number; readonly record: PipelineRecord; readonly fault?: string | undefined },
+) {
+  const { number, record, fault } = of;
   const { id, when, severity, description, action, stage, share, owner } = rule;
   return {
     id: number,
@@ -339,5 +350,6 @@ function shown(rule: Rule, { number, record }: { readonly number: number; readon
     ...(stage === "rollout" ? { share } : {}),
     owner,
     etag: `"${ruleTag(rule)}"`,
+    ...(fault === undefined ? {} : { fault }),
   };
 }
