@@ -64,7 +64,7 @@ const fired = (ids: readonly string[], more: Partial<NonNullable<PredictionDraft
   unready: 0,
   ...more,
 });
-const raised = (one: PredictionDraft) => alertOf(one, { pipelineId: 3, columns: COLUMNS, rules: RULES });
+const raised = (one: PredictionDraft) => alertOf(one, { pipelineId: 3, columns: COLUMNS, rules: RULES, why: null });
 
 test("a rule of severity warning or critical raises an alert, unless it lets through; one of severity info does not", () => {
   expect(raised(draft("a"))).toBeNull();
@@ -98,7 +98,12 @@ test("a rule of severity warning or critical raises an alert, unless it lets thr
   );
   // Its set is gone: the alert is not.
   expect(
-    alertOf(draft("a", { decision: "review", rules: fired(["x"]) }), { pipelineId: 3, columns: COLUMNS, rules: null }),
+    alertOf(draft("a", { decision: "review", rules: fired(["x"]) }), {
+      pipelineId: 3,
+      columns: COLUMNS,
+      rules: null,
+      why: null,
+    }),
   ).toMatchObject({
     rules: [{ id: "x", severity: "warning" }],
   });
@@ -171,6 +176,7 @@ class World {
         throw new Error("it is there");
       },
       rulesOf: async () => RULES,
+      scorerOf: () => Promise.reject(new Error("no bundle here")),
       clock: { now: () => this.now, elapsed: () => this.now },
       logger: silentLog,
       counters: { alerted: () => {}, alertLate: () => void this.late++ },
