@@ -29,7 +29,7 @@ export const verb: Verb = {
   async run(context, { options }) {
     const { workspace } = context.config;
     const named = listOption(options, "pipelines");
-    const { names } = servedNames(workspace, { named, main: null });
+    const { names } = servedNames(workspace, { named, main: null, needed: true });
     const input = inputOf(options, names);
     const folder = path.resolve(textOption(options, "out") ?? path.join(workspace, "data", "stream"));
     const level = choiceOption(options, "logLevel", LEVELS) ?? "info";

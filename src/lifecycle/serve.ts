@@ -20,21 +20,26 @@ const USUAL = "card";
 
 /**
  * Which pipelines a server holds, and which of them answers a request that names none: the one that `main` names, else the first of
- * `named`, else the only one, else `card`, else none. Errors: pipeline.missing.
+ * `named`, else the only one, else `card`, else none. A server may begin with none and serve those that programs make; `needed` says that there
+ * must be one. Errors: pipeline.missing.
  */
 export function servedNames(
   workspace: string,
-  { named, main }: { readonly named: readonly string[]; readonly main: string | null },
+  {
+    named,
+    main,
+    needed = false,
+  }: { readonly named: readonly string[]; readonly main: string | null; readonly needed?: boolean },
 ): { readonly names: readonly string[]; readonly main: string | null } {
   const known = pipelineNames(workspace);
   const names = [...new Set(named.length > 0 ? named : known)];
   const wanted = main ?? named[0] ?? (known.length === 1 ? known[0] : known.includes(USUAL) ? USUAL : null);
   // Names the folder's pipelines, or says that there are none.
   for (const name of names) if (!known.includes(name)) loadPipeline(workspace, name);
-  if (names.length === 0) loadPipeline(workspace, USUAL);
+  if (names.length === 0 && needed) loadPipeline(workspace, USUAL);
   if (wanted === null || names.includes(wanted)) return { names, main: wanted };
   throw new SentinelError("pipeline.missing", `--default ${wanted} is none of the pipelines that are served`, {
-    hint: `name one of ${names.join(", ")}`,
+    hint: names.length === 0 ? "no pipeline has a file here; leave --default out" : `name one of ${names.join(", ")}`,
   });
 }
 

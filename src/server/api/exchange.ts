@@ -9,11 +9,8 @@ import { parseJson } from "../../online/json.ts";
 import { compileSchema, faultOf } from "../../online/parse.ts";
 import type { PipelineRecord } from "../../ports/store.ts";
 import type { Caller } from "../access.ts";
-import { mediaType, readText, sourceOf } from "../body.ts";
+import { mediaType, PLATFORM_BODY_BYTES_MAX, readText, sourceOf } from "../body.ts";
 import type { PlatformParts, RequestContext, Server, ServerParts } from "../parts.ts";
-
-/** Ten thousand values of a list, or a schema of five hundred fields. */
-const BODY_BYTES_MAX = 1_048_576;
 
 /** A body with its schema: what the document says is what is checked. */
 export interface BodyKind<T> {
@@ -32,7 +29,7 @@ export function bodyKind<T>(
     schema: closed,
     async read(server, context) {
       mediaType(context.req.raw, ["application/json"]);
-      const value = parseJson(await readText({ ...sourceOf(context), intake: server.intake }, BODY_BYTES_MAX));
+      const value = parseJson(await readText({ ...sourceOf(context), intake: server.intake }, PLATFORM_BODY_BYTES_MAX));
       valid ??= compileSchema(closed);
       if (valid(value)) return value as T;
       const names = Object.keys(schema.properties);
