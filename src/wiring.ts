@@ -1,10 +1,12 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
+import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Readable } from "node:stream";
 import { type Config, type MlflowConfig, registryName, s3Login } from "./config.ts";
 import { DAY_MS } from "./core/duration.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
 import { systemClock } from "./drivers/clock/system.ts";
+import type { LogOptions } from "./drivers/log/sql/driver.ts";
 import type { SqlStore } from "./drivers/store/sql/driver.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Archive } from "./ports/archive.ts";
@@ -22,6 +24,8 @@ import type { StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
 
 const SHARED_FLUSH_MS = 50;
+/** About a pipeline's log: who serves it with a state of its own, who archives it. The others are about files of the workspace. */
+const SHARED_LOCKS = /^(serve|archive)-/;
 
 /** What the log's driver receives of a pipeline. */
 export type LogSettings = Pick<Pipeline, "log" | "columns" | "archive">;
@@ -94,7 +98,17 @@ export function openWorkspacePorts(
   const lock = once(async (): Promise<Lock> => {
     const { createFileLock } = await import("./drivers/files/lock.ts");
     await stateFolder();
-    return createFileLock({ dir: path.join(config.stateDir, "locks") });
+    const local = createFileLock({ dir: path.join(config.stateDir, "locks") });
+    if (config.database === null) return local;
+    const { createPostgresLocks } = await import("./drivers/lock/postgres.ts");
+    const driver = createPostgresLocks({
+      address: config.database,
+      local,
+      isShared: (name) => SHARED_LOCKS.test(name),
+      onLost: (message) => options.report.line(message),
+    });
+    open.push(driver);
+    return driver;
   });
   const clock = options.clock ?? systemClock;
   const store = once(async (): Promise<SqlStore> => {
@@ -139,20 +153,17 @@ function pipelinePorts(
 ): OpenPorts {
   const open: Closing[] = [];
   const log = once(async (): Promise<PredictionLog> => {
-    const { createSqliteLog } = await import("./drivers/log/sqlite/driver.ts");
-    await of.stateFolder();
-    const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
-    // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
     const settings = options.settings?.() ?? null;
-    const shared = config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS };
-    const driver = createSqliteLog({
-      file,
-      options: {
-        ...(settings === null ? {} : logOptions(settings)),
-        ...shared,
-        archivedOnly: archivePlace(config, settings) !== null,
-      },
-    });
+    // Several servers write one log, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
+    const isShared = config.redis !== null || config.database !== null;
+    const given = {
+      ...(settings === null ? {} : logOptions(settings)),
+      ...(isShared ? { flushMs: SHARED_FLUSH_MS } : {}),
+      archivedOnly: archivePlace(config, settings) !== null,
+    };
+    const { report } = of.common;
+    const { pipeline } = options;
+    const driver = await openLog(config, { pipeline, stateFolder: of.stateFolder, options: given, report });
     open.push(driver);
     return driver;
   });
@@ -222,6 +233,33 @@ export async function openStreams(
   }
   const { createNdjsonStreams } = await import("./drivers/stream/ndjson/driver.ts");
   return createNdjsonStreams(options);
+}
+
+/** In PostgreSQL where the environment names one, else in a file of the workspace. */
+async function openLog(
+  config: Config,
+  given: {
+    readonly pipeline: string;
+    readonly stateFolder: () => Promise<void>;
+    readonly options: LogOptions;
+    readonly report: Reporter;
+  },
+): Promise<PredictionLog> {
+  const { pipeline, options } = given;
+  const file = path.join(config.stateDir, `${pipeline}-log.db`);
+  if (config.database !== null) {
+    const { openPostgresLog } = await import("./drivers/log/postgres/driver.ts");
+    const log = await openPostgresLog({ address: config.database, name: pipeline, options });
+    if (existsSync(file) && (await log.last()).sequence === 0) {
+      given.report.line(
+        `${file} is the log of before, and is read no more: the log in PostgreSQL begins empty (docs/prediction-log.md)`,
+      );
+    }
+    return log;
+  }
+  const { createSqliteLog } = await import("./drivers/log/sqlite/driver.ts");
+  await given.stateFolder();
+  return createSqliteLog({ file, options });
 }
 
 async function openStore(config: Config, clock: Clock, stateFolder: () => Promise<void>): Promise<SqlStore> {

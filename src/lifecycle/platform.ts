@@ -4,4 +4,5 @@ export { Platform } from "./platform/follow.ts";
 export { settingsOf } from "./platform/made.ts";
 export { rulePerformance } from "./platform/performance.ts";
 export { changePipeline, createPipeline, setStatus } from "./platform/pipelines.ts";
+export { type Kept, Retention } from "./platform/retention.ts";
 export { deleteRule, liveRule, patchRule, postRule, type RulePatch, ruleTag } from "./platform/rules.ts";

@@ -1,7 +1,7 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import type { Backtester, Platform } from "../lifecycle/platform.ts";
+import type { Backtester, Platform, Retention } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
@@ -40,6 +40,8 @@ export interface ServerParts extends Engine, Common {
 export interface PlatformParts {
   readonly store: () => Promise<Store>;
   readonly platform: Platform<ServerParts>;
+  /** Null: the store keeps everything. */
+  readonly retention: Retention | null;
   /** Makes backtests elsewhere; null: they are made beside the traffic. */
   readonly backtester: Backtester | null;
 }

@@ -5,7 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
-import { type Backtester, Platform } from "../lifecycle/platform.ts";
+import { type Backtester, type Kept, Platform, Retention } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { grownBy, openEngine } from "../online/engine.ts";
@@ -17,6 +17,7 @@ import type { Clock, Ports } from "../ports/ports.ts";
 import type { Store } from "../ports/store.ts";
 import { Access, adminRecord, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
+import { PLATFORM_BODY_BYTES_MAX } from "./body.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
 import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
@@ -99,6 +100,8 @@ export interface PlatformInput {
   readonly backtester?: Backtester;
   /** How often the store is looked at. */
   readonly pollMs?: number;
+  /** How long the store keeps alerts and audit entries. Absent: for ever. */
+  readonly keep?: Kept;
 }
 
 /** The route of what no route answered. */
@@ -158,6 +161,7 @@ export async function createSeveral(input: {
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
     await Promise.all([...closed, overload.settled(drainMsMax)]);
+    await server.platform?.retention?.stop();
     await server.platform?.platform.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
@@ -177,6 +181,7 @@ export async function createSeveral(input: {
     await access.open();
     await openAll(pipelines, input);
     await server.platform?.platform.start();
+    server.platform?.retention?.start();
   } catch (error) {
     await stop();
     throw error;
@@ -194,7 +199,11 @@ export async function createSeveral(input: {
       listening = await listen(listener, {
         ...at,
         plain,
-        bodyMaxBytes: () => Math.max(...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0)),
+        bodyMaxBytes: () =>
+          Math.max(
+            PLATFORM_BODY_BYTES_MAX,
+            ...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0),
+          ),
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
       const { host, port } = listening;
@@ -269,7 +278,7 @@ async function assemble(input: {
 }
 
 function platformOf(
-  { backtester, only, ...input }: PlatformInput,
+  { backtester, only, keep, ...input }: PlatformInput,
   of: Pick<Server, "pipelines" | "clock" | "logger">,
 ): NonNullable<Server["platform"]> {
   const grow = (
@@ -281,7 +290,9 @@ function platformOf(
     return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
   };
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
-  return { store: input.store, platform, backtester: backtester ?? null };
+  const { clock, logger } = of;
+  const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
+  return { store: input.store, platform, retention, backtester: backtester ?? null };
 }
 
 /** The id of a transaction that brings none. */

@@ -1,4 +1,4 @@
-// The SQLite log's way out: everything is read in small pages, so that a long report never holds the event loop.
+// The log's way out, in SQL that both vendors read: everything in small pages, so that a long report never holds the event loop.
 
 import {
   type AnsweredRow,
@@ -22,6 +22,7 @@ import {
   learnedOf,
   loadText,
   numberOf,
+  type Parameter,
   PREDICTION_COLUMNS,
   pairOf,
   predictionOf,
@@ -29,34 +30,41 @@ import {
   SHADOW_COLUMNS,
   storeText,
 } from "./rows.ts";
-import { type Connection, IDENTITY, single } from "./schema.ts";
 
-/** Rows read at a time: a few milliseconds of a core, joins included. */
-const PAGE_ROWS = 256;
-/** Of ids alone. */
-const IDS_PAGE_ROWS = 2048;
-/** Of vectors and scores, without text to parse. */
-const ANSWERED_PAGE_ROWS = 1024;
+/** A log's tables as a vendor reads them: by their plain names, of this log alone. */
+export interface LogTables {
+  /** Rows of a query; `?` stands for each of the values. Queries are few: a vendor may keep them prepared. `soon`: a request waits for it. */
+  all(
+    query: string,
+    values: readonly Parameter[],
+    how?: { readonly soon: boolean },
+  ): readonly Row[] | Promise<readonly Row[]>;
+  /** Whole rows read at a time: a few milliseconds of a core, joins included. */
+  readonly pageRows: number;
+}
+
+/** Pages of ids alone, and of vectors and scores without text to parse, are so many times as large. */
+const IDS_PAGES = 8;
+const ANSWERED_PAGES = 4;
+/** Of the labels `m` of a transaction the one known last first; PostgreSQL would put those without a time first. */
+const LATEST_LABEL = "m.known_at DESC NULLS LAST, m.sequence DESC";
 /** Label code of a transaction that nobody labelled. */
 const UNLABELLED = 2;
 
-/** Prepared once: every request may ask whether its transaction was answered before. */
-export function finder(db: Connection): (transactionId: string) => PredictionRecord | null {
-  const query = db.prepare(`SELECT ${PREDICTION_COLUMNS} FROM predictions WHERE transaction_id = ?`).raw();
-  return (transactionId) => {
-    const rows = query.all([storeText(transactionId)]) as Row[];
-    return rows.length === 0 ? null : predictionOf(rows[0]);
-  };
+const FIND = `SELECT ${PREDICTION_COLUMNS} FROM predictions WHERE transaction_id = ?`;
+
+/** Every request may ask whether its transaction was answered before. */
+export async function readPrediction(tables: LogTables, transactionId: string): Promise<PredictionRecord | null> {
+  const rows = await tables.all(FIND, [storeText(transactionId)], { soon: true });
+  return rows.length === 0 ? null : predictionOf(rows[0]);
 }
 
-export async function readRecent(db: Connection, limit: number): Promise<PredictionRecord[]> {
-  const query = db
-    .prepare(`SELECT ${PREDICTION_COLUMNS} FROM predictions WHERE sequence < ? ORDER BY sequence DESC LIMIT ?`)
-    .raw();
+export async function readRecent(tables: LogTables, limit: number): Promise<PredictionRecord[]> {
+  const query = `SELECT ${PREDICTION_COLUMNS} FROM predictions WHERE sequence < ? ORDER BY sequence DESC LIMIT ?`;
   const newestFirst: PredictionRecord[] = [];
   let before = Number.MAX_SAFE_INTEGER;
   while (newestFirst.length < limit) {
-    const rows = query.all([before, Math.min(PAGE_ROWS, limit - newestFirst.length)]) as Row[];
+    const rows = await tables.all(query, [before, Math.min(tables.pageRows, limit - newestFirst.length)]);
     if (rows.length === 0) break;
     for (const row of rows) newestFirst.push(predictionOf(row));
     before = newestFirst[newestFirst.length - 1].sequence;
@@ -66,25 +74,27 @@ export async function readRecent(db: Connection, limit: number): Promise<Predict
 }
 
 /** Up to what had been written when the scan began; what comes later belongs to the next scan. */
-export function readEvents(db: Connection, fromSequence: number): AsyncGenerator<LogEntry> {
-  return merged(db, FULL, { by: "sequence", from: fromSequence, last: countersOf(db)().sequence });
+export async function* readEvents(tables: LogTables, fromSequence: number): AsyncGenerator<LogEntry> {
+  const { sequence: last } = await readCounters(tables);
+  yield* merged(tables, FULL, { by: "sequence", from: fromSequence, last });
 }
 
 /** As {@link readEvents}, without vectors and answers: a third of the time. */
-export function readArrivals(db: Connection, fromSequence: number): AsyncGenerator<LogArrivalEntry> {
-  return merged(db, LEARNED, { by: "sequence", from: fromSequence, last: countersOf(db)().sequence });
+export async function* readArrivals(tables: LogTables, fromSequence: number): AsyncGenerator<LogArrivalEntry> {
+  const { sequence: last } = await readCounters(tables);
+  yield* merged(tables, LEARNED, { by: "sequence", from: fromSequence, last });
 }
 
 /** What a shared state applied, in its order, up to what had been written when the scan began. */
-export function readApplied(db: Connection, from: number): AsyncGenerator<LogEntry> {
-  return merged(db, FULL, { by: "applied", from: Math.max(1, from), last: lastApplied(db) });
+export async function* readApplied(tables: LogTables, from: number): AsyncGenerator<LogEntry> {
+  yield* merged(tables, FULL, { by: "applied", from: Math.max(1, from), last: await lastApplied(tables) });
 }
 
 /** 0 when no shared state applied anything. */
-export function lastApplied(db: Connection): number {
-  const last = (table: string): number =>
-    single(db, `SELECT coalesce(max(applied), 0) FROM ${table} WHERE applied > 0`);
-  return Math.max(last("predictions"), last("labels"));
+export async function lastApplied(tables: LogTables): Promise<number> {
+  const last = (table: string): Promise<number> =>
+    single(tables, `SELECT coalesce(max(applied), 0) FROM ${table} WHERE applied > 0`);
+  return Math.max(await last("predictions"), await last("labels"));
 }
 
 interface Stretch {
@@ -110,37 +120,31 @@ const LEARNED: Detail<LogArrivalEntry> = {
 
 /** Both tables in one order. Labels are joined with their transactions here: a look-up per label took most of a start. */
 async function* merged<T>(
-  db: Connection,
+  tables: LogTables,
   { columns, entry }: Detail<T>,
   { by, from, last }: Stretch,
 ): AsyncGenerator<T | Extract<LogEntry, { readonly kind: "label" }>> {
   const partial = (table: string): string => (by === "applied" ? `${table}.applied > 0 AND ` : "");
-  const predictions = db
-    .prepare(
-      `SELECT ${columns}, ${by} FROM predictions WHERE ${partial("predictions")}${by} >= ? AND ${by} <= ? ORDER BY ${by} LIMIT ?`,
-    )
-    .raw();
-  const labels = db
-    .prepare(
-      `SELECT ${qualified("l", LABEL_COLUMNS)}, p.time, p.fields, l.${by} FROM labels l
-       LEFT JOIN predictions p ON p.transaction_id = l.transaction_id
-       WHERE ${partial("l")}l.${by} >= ? AND l.${by} <= ? ORDER BY l.${by} LIMIT ?`,
-    )
-    .raw();
+  const { pageRows } = tables;
+  const predictions = `SELECT ${columns}, ${by} FROM predictions
+    WHERE ${partial("predictions")}${by} >= ? AND ${by} <= ? ORDER BY ${by} LIMIT ?`;
+  const labels = `SELECT ${qualified("l", LABEL_COLUMNS)}, p.time, p.fields, l.${by} FROM labels l
+    LEFT JOIN predictions p ON p.transaction_id = l.transaction_id
+    WHERE ${partial("l")}l.${by} >= ? AND l.${by} <= ? ORDER BY l.${by} LIMIT ?`;
   const placeOf = (row: Row): number => Number(row[row.length - 1]);
   for (let at = from; at <= last; ) {
-    const page = predictions.all([at, last, PAGE_ROWS]) as Row[];
+    const page = await tables.all(predictions, [at, last, pageRows]);
     // The page's stretch: up to its last prediction where there may be more, else to the end.
-    const end = page.length < PAGE_ROWS ? last : placeOf(page[page.length - 1]);
+    const end = page.length < pageRows ? last : placeOf(page[page.length - 1]);
     let next = 0;
     for (let labelsFrom = at; ; ) {
-      const labelRows = labels.all([labelsFrom, end, PAGE_ROWS]) as Row[];
+      const labelRows = await tables.all(labels, [labelsFrom, end, pageRows]);
       for (const row of labelRows) {
         const place = placeOf(row);
         while (next < page.length && placeOf(page[next]) < place) yield entry(page[next++]);
         yield { kind: "label", record: labelOf(row), about: aboutOf(row) };
       }
-      if (labelRows.length < PAGE_ROWS) break;
+      if (labelRows.length < pageRows) break;
       labelsFrom = placeOf(labelRows[labelRows.length - 1]) + 1;
       await breathe();
     }
@@ -155,12 +159,10 @@ function aboutOf(row: Row): LoggedTransaction | null {
 }
 
 /** Ids of predictions, oldest first: only as much is read at a time as leaves the event loop free. */
-export async function* readIds(db: Connection, fromSequence: number): AsyncGenerator<readonly string[]> {
-  const query = db
-    .prepare("SELECT transaction_id, sequence FROM predictions WHERE sequence >= ? ORDER BY sequence LIMIT ?")
-    .raw();
+export async function* readIds(tables: LogTables, fromSequence: number): AsyncGenerator<readonly string[]> {
+  const query = "SELECT transaction_id, sequence FROM predictions WHERE sequence >= ? ORDER BY sequence LIMIT ?";
   for (let from = fromSequence; ; ) {
-    const rows = query.all([from, IDS_PAGE_ROWS]) as Row[];
+    const rows = await tables.all(query, [from, IDS_PAGES * tables.pageRows]);
     if (rows.length === 0) return;
     yield rows.map((row) => loadText(row[0]));
     from = Number(rows[rows.length - 1][1]) + 1;
@@ -170,19 +172,15 @@ export async function* readIds(db: Connection, fromSequence: number): AsyncGener
 
 /** Up to what had been written when the reading began: only the columns that a summary counts. */
 export async function* readAnswered(
-  db: Connection,
+  tables: LogTables,
   { bundle, from }: { readonly bundle: string; readonly from: number },
 ): AsyncGenerator<readonly AnsweredRow[]> {
-  const last = countersOf(db)().sequence;
-  const query = db
-    .prepare(
-      `SELECT sequence, transaction_id, time, score, vector, bundle = ? AND degraded = 0 FROM predictions
-       WHERE sequence >= ? AND sequence <= ? ORDER BY sequence LIMIT ?`,
-    )
-    .raw();
+  const { sequence: last } = await readCounters(tables);
+  const query = `SELECT sequence, transaction_id, time, score, vector, CASE WHEN bundle = ? AND degraded = 0 THEN 1 ELSE 0 END
+    FROM predictions WHERE sequence >= ? AND sequence <= ? ORDER BY sequence LIMIT ?`;
   for (let next = from; ; ) {
     // All bundles' rows are paged through: a page of one bundle alone could take the whole log to find.
-    const rows = query.all([bundle, next, last, ANSWERED_PAGE_ROWS]) as Row[];
+    const rows = await tables.all(query, [bundle, next, last, ANSWERED_PAGES * tables.pageRows]);
     if (rows.length === 0) return;
     const wanted = rows.filter((row) => row[5] === 1);
     yield wanted.map((row) => ({
@@ -198,17 +196,13 @@ export async function* readAnswered(
 }
 
 /** As a prune finds them: up to the first that was received at `before` or later. */
-export async function* readOld(db: Connection, before: number): AsyncGenerator<OldRecord> {
-  const query = db
-    .prepare(
-      `SELECT ${qualified("p", PREDICTION_COLUMNS)}, l.fraud, l.known_at, l.source FROM predictions p
-       LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m WHERE m.transaction_id = p.transaction_id
-         ORDER BY m.known_at DESC, m.sequence DESC LIMIT 1)
-       WHERE p.sequence >= ? ORDER BY p.sequence LIMIT ?`,
-    )
-    .raw();
+export async function* readOld(tables: LogTables, before: number): AsyncGenerator<OldRecord> {
+  const query = `SELECT ${qualified("p", PREDICTION_COLUMNS)}, l.fraud, l.known_at, l.source FROM predictions p
+    LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m WHERE m.transaction_id = p.transaction_id
+      ORDER BY ${LATEST_LABEL} LIMIT 1)
+    WHERE p.sequence >= ? ORDER BY p.sequence LIMIT ?`;
   for (let from = 0; ; ) {
-    const rows = query.all([from, PAGE_ROWS]) as Row[];
+    const rows = await tables.all(query, [from, tables.pageRows]);
     if (rows.length === 0) return;
     for (const row of rows) {
       const record = predictionOf(row);
@@ -221,49 +215,44 @@ export async function* readOld(db: Connection, before: number): AsyncGenerator<O
   }
 }
 
-export function readBundles(db: Connection): { readonly version: string; readonly bundle: string }[] {
-  const rows = db.prepare("SELECT DISTINCT version, bundle FROM predictions").raw().all([]) as Row[];
+export async function readBundles(tables: LogTables): Promise<{ readonly version: string; readonly bundle: string }[]> {
+  const rows = await tables.all("SELECT DISTINCT version, bundle FROM predictions ORDER BY version, bundle", []);
   return rows.map(([version, bundle]) => ({ version: loadText(version), bundle: String(bundle) }));
 }
 
-export function readBegin(db: Connection): LogBegin {
-  const rows = db.prepare("SELECT name, value FROM counters").raw().all([]) as Row[];
-  const marks = new Map(rows.map(([name, value]) => [String(name), Number(value)]));
+export async function readBegin(tables: LogTables): Promise<LogBegin> {
+  const marks = await marksOf(tables);
   const mark = (name: string): number => marks.get(name) ?? 0;
   return { through: mark("pruned_through"), time: mark("pruned_time"), applied: mark("pruned_applied") };
 }
 
-/** A log of an earlier version gets one when it is first asked. */
-export function identityOf(db: Connection): string {
-  const read = db.prepare("SELECT value FROM counters WHERE name = 'identity'").raw();
-  const known = read.get([]) as Row | undefined;
-  if (known === undefined) db.exec(IDENTITY);
-  const [identity] = known ?? (read.get([]) as Row);
-  return Number(identity).toString(16).padStart(12, "0");
+/** Null: a log of an earlier version, that has none yet. */
+export async function readIdentity(tables: LogTables): Promise<string | null> {
+  const identity = (await marksOf(tables)).get("identity");
+  return identity === undefined ? null : identity.toString(16).padStart(12, "0");
 }
 
-export function readSpan(db: Connection): { readonly from: number; readonly to: number } | null {
-  const at = (order: string): Row | undefined =>
-    db.prepare(`SELECT received_at FROM predictions ORDER BY sequence ${order} LIMIT 1`).raw().get([]) as
-      | Row
-      | undefined;
-  const [first, last] = [at("ASC"), at("DESC")];
+export async function readSpan(tables: LogTables): Promise<{ readonly from: number; readonly to: number } | null> {
+  const at = async (order: string): Promise<Row | undefined> =>
+    (await tables.all(`SELECT received_at FROM predictions ORDER BY sequence ${order} LIMIT 1`, []))[0];
+  const [first, last] = [await at("ASC"), await at("DESC")];
   return first === undefined || last === undefined ? null : { from: numberOf(first[0]), to: numberOf(last[0]) };
 }
 
 /** Columns instead of records: 200,000 records took a kilobyte each. */
 export async function readScored(
-  db: Connection,
+  tables: LogTables,
   given: { readonly bundle: string; readonly width: number; readonly rows: number; readonly until: number | null },
 ): Promise<ScoredWindow> {
   const { bundle, width } = given;
-  const first = single(
-    db,
-    `SELECT coalesce(min(sequence), 0) FROM (SELECT sequence FROM predictions ORDER BY sequence DESC LIMIT ${given.rows})`,
+  const first = await single(
+    tables,
+    "SELECT coalesce(min(sequence), 0) FROM (SELECT sequence FROM predictions ORDER BY sequence DESC LIMIT ?) newest",
+    [given.rows],
   );
   const among = "sequence >= ? AND bundle = ? AND degraded = 0";
-  const about = db.prepare(`SELECT count(*), max(time) FROM predictions WHERE ${among}`).raw();
-  const [count, newest] = (about.all([first, bundle]) as Row[])[0];
+  const about = `SELECT count(*), max(time) FROM predictions WHERE ${among}`;
+  const [count, newest] = (await tables.all(about, [first, bundle]))[0];
   const rows = Number(count);
   const until = given.until ?? (newest === null ? Number.NEGATIVE_INFINITY : Number(newest));
   const window = {
@@ -274,17 +263,13 @@ export async function readScored(
     label: new Uint8Array(rows).fill(UNLABELLED),
     until,
   };
-  const query = db
-    .prepare(
-      `SELECT time, score, vector, (SELECT fraud FROM labels l WHERE l.transaction_id = p.transaction_id AND l.known_at <= ?
-         ORDER BY known_at DESC, l.sequence DESC LIMIT 1), sequence
-       FROM predictions p WHERE ${among} ORDER BY sequence LIMIT ?`,
-    )
-    .raw();
+  const query = `SELECT time, score, vector, (SELECT m.fraud FROM labels m WHERE m.transaction_id = p.transaction_id AND m.known_at <= ?
+      ORDER BY ${LATEST_LABEL} LIMIT 1), sequence
+    FROM predictions p WHERE ${among} ORDER BY sequence LIMIT ?`;
   const latest = Number.isFinite(until) ? until : 0;
   let row = 0;
   for (let from = first; row < rows; ) {
-    const page = query.all([latest, from, bundle, PAGE_ROWS]) as Row[];
+    const page = await tables.all(query, [latest, from, bundle, tables.pageRows]);
     if (page.length === 0) break;
     for (const [time, score, vector, fraud, sequence] of page) {
       // More may have been written since they were counted.
@@ -307,22 +292,19 @@ export async function readScored(
  * dropped) is left out: without its card it cannot be resampled honestly.
  */
 export async function* readPairs(
-  db: Connection,
+  tables: LogTables,
   candidateVersion: string,
   options: { readonly card: string | null; readonly amount: string | null; readonly newest?: number },
 ): AsyncGenerator<ShadowPair> {
-  const query = db
-    .prepare(
-      `SELECT ${qualified("s", SHADOW_COLUMNS)}, p.fields, l.fraud, l.known_at, p.decision, p.explored, s.id
-       FROM shadows s CROSS JOIN predictions p ON p.transaction_id = s.transaction_id
-       LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m WHERE m.transaction_id = s.transaction_id
-         ORDER BY m.known_at DESC, m.sequence DESC LIMIT 1)
-       WHERE s.candidate_version = ? AND s.id > ? ORDER BY s.id LIMIT ?`,
-    )
-    .raw();
+  // SQLite reads tables of a CROSS JOIN in the order written; to PostgreSQL it is a join like any other.
+  const query = `SELECT ${qualified("s", SHADOW_COLUMNS)}, p.fields, l.fraud, l.known_at, p.decision, p.explored, s.id
+    FROM shadows s CROSS JOIN predictions p
+    LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m WHERE m.transaction_id = s.transaction_id
+      ORDER BY ${LATEST_LABEL} LIMIT 1)
+    WHERE p.transaction_id = s.transaction_id AND s.candidate_version = ? AND s.id > ? ORDER BY s.id LIMIT ?`;
   const version = storeText(candidateVersion);
-  for (let after = options.newest === undefined ? 0 : lastBefore(db, version, options.newest); ; ) {
-    const rows = query.all([version, after, PAGE_ROWS]) as Row[];
+  for (let after = options.newest === undefined ? 0 : await lastBefore(tables, version, options.newest); ; ) {
+    const rows = await tables.all(query, [version, after, tables.pageRows]);
     if (rows.length === 0) return;
     for (const row of rows) yield pairOf(row, options);
     after = Number(rows[rows.length - 1][17]);
@@ -331,14 +313,14 @@ export async function* readPairs(
 }
 
 /** The id before the newest `count` records of a version; 0 when there are no more than that. */
-function lastBefore(db: Connection, version: string, count: number): number {
+async function lastBefore(tables: LogTables, version: string, count: number): Promise<number> {
   const query = "SELECT id FROM shadows WHERE candidate_version = ? ORDER BY id DESC LIMIT 1 OFFSET ?";
-  const row = db.prepare(query).raw().get([version, count]) as Row | undefined;
+  const [row] = await tables.all(query, [version, count]);
   return row === undefined ? 0 : Number(row[0]);
 }
 
-export function readCoverage(db: Connection): Coverage[] {
-  const rows = db.prepare("SELECT version, outcome, count FROM coverage ORDER BY version").raw().all([]) as Row[];
+export async function readCoverage(tables: LogTables): Promise<Coverage[]> {
+  const rows = await tables.all("SELECT version, outcome, count FROM coverage ORDER BY version", []);
   const byVersion = new Map<string, Map<string, number>>();
   for (const [version, outcome, count] of rows) {
     const counts = byVersion.get(loadText(version)) ?? new Map<string, number>();
@@ -356,19 +338,26 @@ export function readCoverage(db: Connection): Coverage[] {
 
 type Counters = Readonly<Record<"sequence" | "predictions" | "labels" | "shadows", number>>;
 
-/** Prepared once: the writer asks after every batch. Kept by the writers, because counting rows takes a pass over them. */
-export function countersOf(db: Connection): () => Counters {
-  const query = db.prepare("SELECT name, value FROM counters").raw();
-  return () => {
-    const values = new Map(query.all([]).map((row) => row as [string, number]));
-    const value = (name: string): number => values.get(name) ?? 0;
-    return {
-      sequence: value("sequence"),
-      predictions: value("predictions"),
-      labels: value("labels"),
-      shadows: value("shadows"),
-    };
+/** Kept by the writers, because counting rows takes a pass over them. */
+export async function readCounters(tables: LogTables): Promise<Counters> {
+  const marks = await marksOf(tables);
+  const value = (name: string): number => marks.get(name) ?? 0;
+  return {
+    sequence: value("sequence"),
+    predictions: value("predictions"),
+    labels: value("labels"),
+    shadows: value("shadows"),
   };
+}
+
+async function marksOf(tables: LogTables): Promise<ReadonlyMap<string, number>> {
+  const rows = await tables.all("SELECT name, value FROM counters", []);
+  return new Map(rows.map(([name, value]) => [String(name), Number(value)]));
+}
+
+/** The one number a query answers. */
+async function single(tables: LogTables, query: string, values: readonly Parameter[] = []): Promise<number> {
+  return Number((await tables.all(query, values))[0][0]);
 }
 
 function qualified(table: string, columns: string): string {
