@@ -1,4 +1,5 @@
 // Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
+import { totalmem } from "node:os";
 
 /** Files that start MLflow, Redis, PostgreSQL, Prometheus, an S3 server, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const OUTSIDE_TESTS: readonly string[] = [
@@ -46,18 +47,27 @@ export const NOT_PURE_TESTS: readonly string[] = [
   "test/online/shadow.test.ts",
 ];
 
-/** Files at once, on two cores: those of services wait for a server's start, a poll or a time-out more often than for a core. */
-export const workersOf = (group: string | undefined): number => (group === "services" ? 3 : 2);
+/** For a fourth worker with what it starts: its commands, an MLflow server, a database. */
+const MEMORY_BYTES_MIN = 12e9;
 
-/** What SENTINEL_TESTS may be: all of them when it is not set. */
+/**
+ * Files at once, on two cores: those of services, and all of them together, wait for a server's start, a poll or a time-out about as long as
+ * they compute.
+ */
+export function workersOf(group: string | undefined): number {
+  if (group !== "services" && group !== "all") return 2;
+  return totalmem() >= MEMORY_BYTES_MIN ? 4 : 3;
+}
+
+/** What SENTINEL_TESTS may be: when it is not set, all of them, as for somebody who works beside. */
 export function filesOf(group: string | undefined): { readonly include: string[]; readonly exclude: string[] } {
   const all = ["test/**/*.test.ts"];
   const none = ["node_modules/**"];
   const only = (patterns: readonly string[]): string[] =>
     patterns.map((pattern) => (pattern.endsWith("/**") ? `${pattern}/*.test.ts` : pattern));
-  if (group === undefined || group === "") return { include: all, exclude: none };
+  if (group === undefined || group === "" || group === "all") return { include: all, exclude: none };
   if (group === "services") return { include: only(OUTSIDE_TESTS), exclude: none };
   if (group === "alone") return { include: all, exclude: [...none, ...OUTSIDE_TESTS] };
   if (group === "unit") return { include: only(UNIT_TESTS), exclude: [...none, ...NOT_PURE_TESTS] };
-  throw new Error(`SENTINEL_TESTS is ${JSON.stringify(group)}: use services, alone or unit, or leave it out`);
+  throw new Error(`SENTINEL_TESTS is ${JSON.stringify(group)}: use all, services, alone or unit, or leave it out`);
 }

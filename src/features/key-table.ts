@@ -13,6 +13,11 @@ export const SLOT_UNKNOWN = -1;
 /** Numbers of a tile record: its transactions, then for each value column these five. */
 export const TILE_NUMBERS = { present: 0, sum: 1, squares: 2, min: 3, max: 4, count: 5 } as const;
 
+/** Told of a key before it changes. */
+export interface SlotWatch {
+  beforeChange(slot: number): void;
+}
+
 /**
  * One series. A key's first `tileEvents` transactions in an epoch-aligned tile of `tileMs` are kept singly; further ones are added up in
  * one record with the time of the latest. So a busy key costs a bounded number of entries, what is kept depends only on the
@@ -30,6 +35,8 @@ export class KeyTable {
   changes = 0;
   /** Keys given up early because of keysMax. */
   evicted = 0;
+  /** Who hears of keys that are about to change; null for nobody. */
+  watch: SlotWatch | null = null;
   private readonly limits: StateLimits;
   private readonly slots = new Map<string, number>();
   private slotCount = 0;
@@ -77,6 +84,7 @@ export class KeyTable {
   create(text: string, time: number, watermark: number): number {
     const known = this.slots.get(text);
     if (known !== undefined) {
+      this.watch?.beforeChange(known);
       if (time > this.newest[known]) this.newest[known] = time;
       return known;
     }
@@ -100,6 +108,7 @@ export class KeyTable {
     event: { readonly time: number; readonly watermark: number; readonly values: Float64Array },
   ): void {
     const { time, values } = event;
+    this.watch?.beforeChange(slot);
     if (time > this.newest[slot]) this.newest[slot] = time;
     this.dropOld(slot, event.watermark);
     if (this.mayBeBusy(slot, event)) {
@@ -138,6 +147,7 @@ export class KeyTable {
     slot: number,
     label: { readonly time: number; readonly knownAt: number; readonly idHash: number; readonly fraud: boolean },
   ): void {
+    this.watch?.beforeChange(slot);
     // So that a sweep never takes a label that a window may still ask for.
     if (label.time > this.newest[slot]) this.newest[slot] = label.time;
     if (this.need.frauds) {
@@ -194,6 +204,7 @@ export class KeyTable {
   forget(text: string): void {
     const slot = this.slots.get(text);
     if (slot === undefined) return;
+    this.watch?.beforeChange(slot);
     this.slots.delete(text);
     this.textLength -= text.length;
     this.freeSlots.push(slot);
@@ -204,6 +215,7 @@ export class KeyTable {
 
   /** Drops what no window can ask for any more. */
   dropOld(slot: number, watermark: number): void {
+    this.watch?.beforeChange(slot);
     const until = watermark - this.retentionMs;
     this.singles.dropUntil(slot, until);
     if (this.tiles.entries > 0) this.tiles.dropUntil(slot, until);

@@ -75,10 +75,23 @@ export class RecentIds {
     return true;
   }
 
-  /** Everything remembered, as JSON. */
-  dump(): RecentIdsDump {
+  /** Everything remembered now. Ids that are added later come after the first `currentSize`; nothing is ever taken out of a set. */
+  content(): {
+    readonly generation: number | null;
+    readonly forgotten: number;
+    readonly current: ReadonlySet<string>;
+    readonly currentSize: number;
+    readonly previous: ReadonlySet<string>;
+  } {
+    const { forgotten, current, previous } = this;
     const generation = Number.isFinite(this.generation) ? this.generation : null;
-    return { generation, forgotten: this.forgotten, current: [...this.current], previous: [...this.previous] };
+    return { generation, forgotten, current, currentSize: current.size, previous };
+  }
+
+  /** The same as JSON. */
+  dump(): RecentIdsDump {
+    const { generation, forgotten, current, previous } = this.content();
+    return { generation, forgotten, current: [...current], previous: [...previous] };
   }
 
   load(dump: RecentIdsDump): void {

@@ -14,7 +14,7 @@ import type { KeyPlace, ReadEvent } from "./read.ts";
 import { KeyReader } from "./read.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { runRowSteps } from "./row-steps.ts";
-import { readSnapshot, writeSnapshot } from "./snapshot.ts";
+import { readSnapshot, snapshotInSlices, writeSnapshot } from "./snapshot.ts";
 
 /** What became of a transaction given to learn. */
 export type Learned = "learned" | "duplicate" | "too-late";
@@ -111,6 +111,11 @@ export class FeatureState {
   /** Everything remembered, with a checksum. */
   snapshot(): Uint8Array {
     return writeSnapshot(this);
+  }
+
+  /** The same bytes, as of the first step, in parts; what is learned between two steps is not in them. One at a time. */
+  snapshotInSlices(): Generator<undefined, readonly Uint8Array[]> {
+    return snapshotInSlices(this);
   }
 
   covers(plan: FeaturePlan): boolean {

@@ -11,6 +11,8 @@ const ALIASES_MAX = 20;
 /** Brackets within brackets, and columns of indentation. The library calls itself once per level; thousands end the process. */
 const NESTING_MAX = 100;
 const FAULTS_SHOWN_MAX = 5;
+/** Of so many faults the plainest are chosen: looking for the line of one reads a mapping from its beginning. */
+const FAULTS_READ_MAX = 200;
 
 /** What a section makes of a text, beside the plain content that was written. */
 export interface ReadYaml<F extends Fields> {
@@ -35,7 +37,9 @@ export function yamlReader<F extends Fields>(
     const raw = plain(document, file);
     const lineAt = lineFinder(document, lines);
     if (!isValid(raw)) {
-      const faults = plainest(isValid.errors ?? []).map((fault) => faultWords(fault, lineAt));
+      const faults = plainest((isValid.errors ?? []).slice(0, FAULTS_READ_MAX)).map((fault) =>
+        faultWords(fault, lineAt),
+      );
       throw invalid(file, {
         what: [...new Set(faults)].slice(0, FAULTS_SHOWN_MAX).join("; "),
         hint: `see ${example} for every key`,

@@ -25,7 +25,8 @@ export interface Reporter {
 
 /** Named byte blobs that survive a restart (feature-state snapshots). Written whole or not at all. */
 export interface SnapshotStore {
-  save(name: string, bytes: Uint8Array): Promise<void>;
+  /** Bytes, or parts of them that follow each other. */
+  save(name: string, bytes: Uint8Array | readonly Uint8Array[]): Promise<void>;
   load(name: string): Promise<Uint8Array | null>;
 }
 

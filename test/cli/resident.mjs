@@ -38,8 +38,13 @@ async function heldAfter(known) {
 // Opened at their first use, and open from then on.
 void [process.stdout, process.stderr];
 process.on("disconnect", () => process.exit());
-process.on("message", async ({ args, cwd }) => {
+/** The variables of the command before. */
+let given = {};
+process.on("message", async ({ args, cwd, env }) => {
   process.chdir(cwd);
+  for (const name of Object.keys(given)) delete process.env[name];
+  given = env;
+  Object.assign(process.env, env);
   const known = holding();
   const [stdout, stderr] = [process.stdout, process.stderr].map(capture);
   const code = await main(args).catch((error) => {

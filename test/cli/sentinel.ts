@@ -68,14 +68,21 @@ function environmentOf({ env }: RunOptions): NodeJS.ProcessEnv {
   return { ...process.env, NO_COLOR: "1", ...env };
 }
 
+/** What a command reads when it begins; the others, such as NODE_OPTIONS, count from the start of a process. */
+const READ_BY_COMMANDS = /^(MLFLOW|SENTINEL)_/;
+
 /** Processes that wait for their next command, by the environment they were started with; the one used last at the end. */
 const idle: { readonly key: string; readonly child: ChildProcess }[] = [];
 const IDLE_MAX = 2;
 
 /** One command at a time in each process; of commands at once each has its own. */
 async function runResident(args: readonly string[], options: RunOptions): Promise<Ran> {
-  const env = environmentOf(options);
-  const key = JSON.stringify(Object.entries(env).sort());
+  const variables = Object.entries(environmentOf(options)).sort();
+  const [own, others] = [true, false].map((isOwn) =>
+    variables.filter(([name]) => READ_BY_COMMANDS.test(name) === isOwn),
+  );
+  const env = Object.fromEntries(others);
+  const key = JSON.stringify(others);
   const at = idle.findIndex((one) => one.key === key);
   const child = at < 0 ? fork(RESIDENT, { env, stdio: "inherit", execArgv: [] }) : idle.splice(at, 1)[0].child;
   const ran = await new Promise<Ran>((resolve, reject) => {
@@ -87,7 +94,7 @@ async function runResident(args: readonly string[], options: RunOptions): Promis
       resolve(message as Ran);
     });
     child.ref();
-    child.send({ args, cwd: options.cwd ?? process.cwd() });
+    child.send({ args, cwd: options.cwd ?? process.cwd(), env: Object.fromEntries(own) });
   });
   child.unref();
   child.channel?.unref();
@@ -136,12 +143,16 @@ export interface Served {
 
 const READY_LOOKS_MAX = 600;
 
-/** `sentinel serve` on a free port, ready to answer. */
+/** `sentinel serve` on a free port, ready to answer; with `isReady: false` as soon as it listens, for one that has no model to answer with. */
 export async function serve(
   cwd: string,
-  options: { readonly nodeArgs?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly nodeArgs?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    readonly isReady?: false;
+  } = {},
 ): Promise<Served> {
-  const args = [...(options.nodeArgs ?? []), MAIN, "serve", "--port", "0"];
+  const args = [...(options.nodeArgs ?? []), MAIN, "serve", "--port", "0", "--announce", "0s"];
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
@@ -156,7 +167,16 @@ export async function serve(
     ended.then(() => reject(new Error(`the server ended:\n${said.join("\n")}`)));
   });
   const url = `http://127.0.0.1:${port}`;
-  for (let look = 0; look < READY_LOOKS_MAX && !(await fetch(`${url}/readyz`)).ok; look++) await sleep(50);
+  for (let look = 0; options.isReady !== false && !(await fetch(`${url}/readyz`)).ok; look++) {
+    // Waiting half a minute for a server that is never ready would go on unseen.
+    if (look < READY_LOOKS_MAX) {
+      await sleep(50);
+      continue;
+    }
+    const why = await (await fetch(`${url}/readyz`)).text();
+    child.kill("SIGKILL");
+    throw new Error(`the server is not ready: ${why}`);
+  }
   return {
     url,
     child,

@@ -1,16 +1,18 @@
 // A real MLflow server for tests: its own folder, a free port, and an end.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
+import { existsSync } from "node:fs";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import Database from "libsql";
-import { isInstalled, venvAt } from "../python.ts";
+import { type Interpreter, isInstalled, openInterpreter, venvAt } from "../python.ts";
 
 const START_TRIES_MAX = 600;
+/** Of what a server that does not start has said. */
+const WORDS_MAX = 4_000;
 
 export const mlflowInstalled = isInstalled("venv-mlflow");
 
@@ -29,6 +31,8 @@ export interface MlflowProcess {
   restart(): Promise<void>;
   /** Nothing registered, no runs: as after the first start. */
   empty(): void;
+  /** Keeps all that is registered and stored; the answer puts it back. Making it again would take hundreds of requests. */
+  keep(): Promise<() => Promise<void>>;
   version(): Promise<string>;
   dispose(): Promise<void>;
 }
@@ -38,6 +42,9 @@ export interface Login {
   readonly username: string;
   readonly password: string;
 }
+
+/** Of a server's own folder: what it stores, and what tests keep beside. */
+const FOLDERS = ["files", "copies"] as const;
 
 let borrowed: Promise<MlflowProcess> | null = null;
 
@@ -50,7 +57,7 @@ export async function borrowMlflow(): Promise<MlflowProcess> {
   const server = await borrowed;
   if (!(await fetch(`${server.uri}/health`).catch(() => null))?.ok) await server.restart();
   server.empty();
-  for (const folder of ["files", "copies"]) await rm(path.join(server.dir, folder), { recursive: true, force: true });
+  for (const folder of FOLDERS) await rm(path.join(server.dir, folder), { recursive: true, force: true });
   return { ...server, dispose: async () => {} };
 }
 
@@ -62,7 +69,7 @@ export async function startMlflow(venv = "venv-mlflow", admin?: Login): Promise<
   const python = path.join(venvAt(venv), "bin", "python");
   if (admin !== undefined) await writeFile(path.join(dir, AUTH_FILE), authFile(dir, admin));
   const place = { dir, port, uri, python, asks: admin !== undefined };
-  const launcher = venv === OLDEST_SERVER ? commandLine(place) : forked(place);
+  const launcher = venv === OLDEST_SERVER ? commandLine(place) : forked(place, venv);
   await launcher.start();
   return {
     uri,
@@ -73,6 +80,22 @@ export async function startMlflow(venv = "venv-mlflow", admin?: Login): Promise<
       await launcher.start();
     },
     empty: () => emptyTables(path.join(dir, "mlflow.db")),
+    async keep() {
+      const rows = readTables(path.join(dir, "mlflow.db"));
+      const kept = await mkdtemp(path.join(dir, "kept-"));
+      const copy = async (from: string, to: string): Promise<void> => {
+        for (const folder of FOLDERS) {
+          await rm(path.join(to, folder), { recursive: true, force: true });
+          if (existsSync(path.join(from, folder)))
+            await cp(path.join(from, folder), path.join(to, folder), { recursive: true });
+        }
+      };
+      await copy(dir, kept);
+      return async () => {
+        emptyTables(path.join(dir, "mlflow.db"), rows);
+        await copy(kept, dir);
+      };
+    },
     version: async () => (await fetch(`${uri}/version`)).text(),
     async dispose() {
       await launcher.kill();
@@ -129,7 +152,11 @@ function commandLine(place: Place): Launcher {
       // A test process that ends early must not leave a server behind.
       process.once("exit", killGroup);
       started.once("exit", () => process.off("exit", killGroup));
-      await healthy(place, { of: started, isOver, giveUp: killGroup });
+      let words = "";
+      started.stderr?.on("data", (text: Buffer) => {
+        words = `${words}${text}`.slice(-WORDS_MAX);
+      });
+      await healthy(place, { isOver, giveUp: killGroup, said: async () => words });
     },
     async kill() {
       if (child === null || isOver()) return;
@@ -142,13 +169,13 @@ function commandLine(place: Place): Launcher {
 }
 
 /**
- * The same command line in a process that has MLflow loaded, which forks a server for each start: loading takes seven seconds of a core. It
- * ends, with its server, when its standard input does, however this process ends.
+ * The same command line in a fork of the process that has MLflow loaded: loading takes seven seconds of a core. It ends when the connection
+ * to that process does, however this process ends.
  */
-function forked(place: Place): Launcher {
-  let parent: ChildProcess | null = null;
+function forked(place: Place, venv: string): Launcher {
+  let interpreter: Interpreter | null = null;
   let server: number | null = null;
-  const isOver = (): boolean => parent === null || parent.exitCode !== null || parent.signalCode !== null;
+  const stderr = path.join(place.dir, "stderr.txt");
   const kill = async (): Promise<void> => {
     if (server === null) return;
     try {
@@ -158,28 +185,30 @@ function forked(place: Place): Launcher {
     // Its socket is closed with it, at once or a moment later.
     while (await fetch(`${place.uri}/health`).catch(() => null)) await sleep(10);
   };
+  const isOver = (): boolean => server === null || !isRunning(server);
   return {
     async start() {
-      parent ??= spawn(place.python, [FORKING, ...argumentsOf(place)], {
-        ...surroundings(place),
-        stdio: ["pipe", "pipe", "pipe"],
+      interpreter ??= await openInterpreter(venv);
+      server = await interpreter.ask({
+        server: argumentsOf(place),
+        stderr,
+        cwd: place.dir,
+        env: surroundings(place).env,
       });
-      const { stdin, stdout } = parent;
-      const told = once(stdout!, "data") as Promise<[Buffer]>;
-      stdin!.write("\n");
-      const ready = healthy(place, { of: parent, isOver, giveUp: () => parent?.kill("SIGKILL") });
-      server = Number(await Promise.race([told.then(([text]) => `${text}`), ready.then(() => told.then(String))]));
-      await ready;
-      // An idle server keeps no test process from ending.
-      parent.unref();
-      for (const stream of [stdin, stdout, parent.stderr]) (stream as Socket).unref();
+      await healthy(place, { isOver, giveUp: () => void kill(), said: () => readFile(stderr, "utf8").catch(() => "") });
     },
     kill,
-    close: () => void parent?.stdin?.end(),
+    close: () => interpreter?.close(),
   };
 }
 
-const FORKING = fileURLToPath(new URL("./mlflow_server.py", import.meta.url));
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 function argumentsOf({ dir, port, asks }: Place): string[] {
   return [
@@ -204,20 +233,15 @@ function surroundings({ dir, python, asks }: Place) {
 /** Waits for the server's first answer; throws with its last words when it ends before, or is not there in a minute. */
 async function healthy(
   { uri }: Place,
-  { of, isOver, giveUp }: { readonly of: ChildProcess; readonly isOver: () => boolean; readonly giveUp: () => void },
+  server: { readonly isOver: () => boolean; readonly giveUp: () => void; readonly said: () => Promise<string> },
 ): Promise<void> {
-  let said = "";
-  const hear = (text: Buffer): void => {
-    said = `${said}${text}`.slice(-4_000);
-  };
-  of.stderr?.on("data", hear);
-  for (let turn = 0; turn < START_TRIES_MAX && !isOver(); turn++) {
+  for (let turn = 0; turn < START_TRIES_MAX && !server.isOver(); turn++) {
     const health = await fetch(`${uri}/health`).catch(() => null);
     if (health?.ok) return;
     await sleep(100);
   }
-  if (!isOver()) giveUp();
-  throw new Error(`mlflow server did not start: ${said}`);
+  if (!server.isOver()) server.giveUp();
+  throw new Error(`mlflow server did not start: ${(await server.said()).slice(-WORDS_MAX)}`);
 }
 
 function freePort(): Promise<number> {
@@ -231,17 +255,48 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Starting a server takes seconds, emptying its tables none. */
-function emptyTables(file: string): void {
+type Row = Readonly<Record<string, unknown>>;
+
+/** The tables that hold what people have registered, with which of their rows are people's. */
+function tablesOf(
+  database: InstanceType<typeof Database>,
+): readonly { readonly name: string; readonly rows: string }[] {
+  const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all() as {
+    readonly name: string;
+  }[];
+  return tables
+    .filter(({ name }) => !/^(alembic_version|workspaces|sqlite_.*)$/.test(name))
+    .map(({ name }) => ({ name, rows: name === "experiments" ? "WHERE experiment_id <> 0" : "" }));
+}
+
+function readTables(file: string): ReadonlyMap<string, readonly Row[]> {
+  const database = new Database(file);
+  try {
+    database.exec("PRAGMA busy_timeout = 5000");
+    return new Map(
+      tablesOf(database).map(({ name, rows }) => [
+        name,
+        database.prepare(`SELECT * FROM "${name}" ${rows}`).all() as readonly Row[],
+      ]),
+    );
+  } finally {
+    database.close();
+  }
+}
+
+/** Starting a server takes seconds, emptying its tables none. With `kept` they have these rows afterwards. */
+function emptyTables(file: string, kept: ReadonlyMap<string, readonly Row[]> = new Map()): void {
   const database = new Database(file);
   try {
     database.exec("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN IMMEDIATE");
-    const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all() as {
-      readonly name: string;
-    }[];
-    for (const { name } of tables) {
-      if (/^(alembic_version|workspaces|sqlite_.*)$/.test(name)) continue;
-      database.exec(`DELETE FROM "${name}" ${name === "experiments" ? "WHERE experiment_id <> 0" : ""}`);
+    for (const { name, rows } of tablesOf(database)) database.exec(`DELETE FROM "${name}" ${rows}`);
+    for (const [name, rows] of kept) {
+      if (rows.length === 0) continue;
+      const columns = Object.keys(rows[0]);
+      const insert = database.prepare(
+        `INSERT INTO "${name}" (${columns.map((column) => `"${column}"`).join()}) VALUES (${columns.map(() => "?").join()})`,
+      );
+      for (const row of rows) insert.run(columns.map((column) => row[column]));
     }
     database.exec("COMMIT");
   } finally {

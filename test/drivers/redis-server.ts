@@ -79,6 +79,8 @@ async function launchServer(at: {
 }): Promise<ChildProcess> {
   const { dir, port, append } = at;
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", dir, "--save", ""];
+  // A replica need not wait five seconds for others that may want the same copy.
+  args.push("--repl-diskless-sync-delay", "0");
   const durable = append ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"];
   const child = spawn("redis-server", [...args, ...durable], { stdio: ["ignore", "pipe", "pipe"] });
   // A test process that ends early must not leave a server behind.

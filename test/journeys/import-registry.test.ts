@@ -56,7 +56,7 @@ function journey(name: string, placeOf: () => Promise<Place>): void {
 
     test("the version itself gets a bundle and is served; its run stays the scientist's", async () => {
       const logged = await place.log({ MLmodel: MLMODEL, "model.json": readFileSync(BOOSTER, "utf8") }, "candidate");
-      const server = await serve(place.dir, { env: place.env });
+      const server = await serve(place.dir, { env: place.env, isReady: false });
       const model = async () => (await (await fetch(`${server.url}/model`)).json()) as Record<string, unknown>;
       try {
         await expect

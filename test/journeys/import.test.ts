@@ -81,9 +81,9 @@ test("the champion answers as XGBoost would, the candidate shadows every answer 
   try {
     await load(server.url, requests.slice(0, REQUESTS), { clients: 2, answered: answers });
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-    await expect
-      .poll(() => shadowed(server.url), { timeout: 20_000 })
-      .toMatchObject({ version: "2", scored: REQUESTS });
+    // A report is kept for a while: it is asked for when there is nothing to wait for any more.
+    await expect.poll(() => scoredCount(server.url), { timeout: 20_000 }).toBe(REQUESTS);
+    expect(await shadowed(server.url)).toMatchObject({ version: "2", scored: REQUESTS });
   } finally {
     expect(await server.stop("SIGTERM")).toMatchObject({ code: 0 });
   }
@@ -157,6 +157,12 @@ test("a rollback puts the XGBoost model back", async () => {
 
 function post(body: object): RequestInit {
   return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+}
+
+/** How often the candidate has scored, by the server's metrics. */
+async function scoredCount(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^sentinel_shadow_outcomes_total\{[^}]*outcome="scored"[^}]*\} (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
 /** The ledger of the only candidate. */

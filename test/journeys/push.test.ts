@@ -13,7 +13,7 @@ import { makeWorkspace, removeWorkspace, sentinel, sentinelJson, serve } from ".
 import { startFaultyProxy } from "../drivers/faulty-proxy.ts";
 import { borrowMlflow, type MlflowProcess, mlflowInstalled, mlflowPython } from "../drivers/mlflow-server.ts";
 import { runPython } from "../python.ts";
-import { type Answered, livePayments, load, writeHistory } from "./traffic.ts";
+import { type Answered, livePayments, load, SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const TOLERANCE = 1e-6;
 const ADDRESS = "models:/card-fraud@champion";
@@ -44,7 +44,7 @@ describe.runIf(mlflowInstalled)("a registry that moves to a server", () => {
   beforeAll(async () => {
     server = await borrowMlflow();
     dir = makeWorkspace();
-    await writeHistory(dir);
+    await writeHistory(dir, SMALL_WORLD);
     for (const seed of ["1", "7"]) {
       expect((await run("train", "--seed", seed, "--force", "--reason", "a test needs two models")).code).toBe(0);
       expect((await run("promote", "--force", "--reason", "a test needs two champions")).code).toBe(0);
@@ -188,7 +188,7 @@ describe.runIf(mlflowInstalled)("a registry that moves to a server", () => {
   });
 
   test("`sentinel serve` answers from both with the same champion and the same scores", async () => {
-    const requests = livePayments(2).requests.slice(0, 200);
+    const requests = livePayments(2, SMALL_WORLD).requests.slice(0, 200);
     const answersOf = async (cwd: string, env: Readonly<Record<string, string>>): Promise<readonly Answered[]> => {
       const serving = await serve(cwd, { env });
       try {

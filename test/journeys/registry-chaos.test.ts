@@ -238,7 +238,8 @@ test("a full disk under the embedded registry: no version, no move, and all goes
 
 if (!mlflowInstalled) console.warn("SKIPPED 3 tests of a server in trouble: no .cache/venv-mlflow");
 
-describe.runIf(mlflowInstalled)("the registry on a server", () => {
+// Some thirty commands are killed in one test, and as many look at what is left: minutes where others want the machine too.
+describe.runIf(mlflowInstalled)("the registry on a server", { timeout: 300_000 }, () => {
   let server: MlflowProcess;
   let proxy: FaultyProxy;
   let env: Readonly<Record<string, string>>;
@@ -354,7 +355,7 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
   test("a server killed while it is polled: scoring goes on and says how stale it is; the next champion is picked up", async () => {
     const serving = await serve(dir, { env: { MLFLOW_TRACKING_URI: server.uri } });
     try {
-      const requests = livePayments(1).requests;
+      const requests = livePayments(1, SMALL_WORLD).requests;
       const ask = async (at: number) =>
         (await postJson(`${serving.url}/predict`, requests[at])) as {
           readonly status: number;

@@ -15,7 +15,7 @@ if (!redisInstalled) {
 }
 
 /** SENTINEL_JOURNEY_PREDICTIONS=100000 makes the long journey of it. */
-const PREDICTIONS = Number(process.env.SENTINEL_JOURNEY_PREDICTIONS ?? 4000);
+const PREDICTIONS = Number(process.env.SENTINEL_JOURNEY_PREDICTIONS ?? 2000);
 const SERVERS = 4;
 const CLIENTS = 8;
 const TRIES_MAX = 200;

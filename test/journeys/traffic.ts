@@ -23,14 +23,17 @@ export interface LivePayment {
 }
 
 /** The days from HISTORY_DAYS on, as requests; labels apart. */
-export function livePayments(days: number): {
+export function livePayments(
+  days: number,
+  world: SimulateOptions = WORLD,
+): {
   readonly requests: LivePayment[];
   readonly frauds: Map<string, boolean>;
 } {
   const requests: LivePayment[] = [];
   const frauds = new Map<string, boolean>();
   let day = 0;
-  for (const table of simulateDays({ ...WORLD, days: HISTORY_DAYS + days })) {
+  for (const table of simulateDays({ ...world, days: HISTORY_DAYS + days })) {
     if (day++ < HISTORY_DAYS) continue;
     const value = (name: string, row: number): number => {
       const column = table.columns.get(name)!;

@@ -1,6 +1,4 @@
 // The loop over simulated weeks: it waits for labels of the new world, learns them, lets a candidate shadow, and promotes through the gate alone.
-import { readFileSync, writeFileSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
 import { numberAt } from "../../src/core/table.ts";
@@ -30,8 +28,6 @@ let serve: (upTo: number) => Promise<void>;
 
 beforeAll(async () => {
   place = await emptyPlace();
-  const file = path.join(place.dir, "pipelines", "card.yaml");
-  writeFileSync(file, readFileSync(file, "utf8").replace("trees: 300", "trees: 12"));
   pipeline = loadPipeline(place.dir, "card");
   await place.write("transactions.parquet", simulateDays({ ...WORLD, days: HISTORY }));
   place.clock.time = START + HISTORY * DAY_MS;

@@ -1,7 +1,7 @@
 // A retraining killed in any step and run again: the same version, aliases, journal and feature state as without the kill.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -17,7 +17,7 @@ import { train } from "../../src/lifecycle/train.ts";
 import { loadPipeline, type Pipeline } from "../../src/pipeline/pipeline.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import { openPorts } from "../../src/wiring.ts";
-import { makeWorkspace, removeWorkspace } from "../cli/sentinel.ts";
+import { edit, makeWorkspace, removeWorkspace } from "../cli/sentinel.ts";
 import { prediction } from "./records.ts";
 
 const CHILD = fileURLToPath(new URL("./retrain-killed.mjs", import.meta.url));
@@ -47,11 +47,7 @@ const copies: string[] = [];
 /** A workspace with a champion and a log of later days. */
 beforeAll(async () => {
   origin = makeWorkspace();
-  const file = path.join(origin, "pipelines", "card.yaml");
-  writeFileSync(
-    file,
-    readFileSync(file, "utf8").replace("trees: 300", "trees: 8").replace("resamples: 1000", "resamples: 100"),
-  );
+  edit(origin, "pipelines/card.yaml", (text) => text.replace("resamples: 1000", "resamples: 100"));
   await inside(origin, async (ports) => {
     const dataset = await ports.dataset();
     const { source } = pipeline;

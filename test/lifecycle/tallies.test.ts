@@ -1,5 +1,7 @@
 // Hourly summaries of the log: reading on gives what reading all gives, whatever was lost or interrupted in between.
+
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { joined } from "../../src/core/bytes.ts";
 import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Hours } from "../../src/drift/hours.ts";
@@ -33,7 +35,7 @@ function ports(): Ports {
   const snapshots: SnapshotStore = {
     save: async (name, bytes) => {
       if (savesLeft-- <= 0) throw new Error("killed");
-      saved.set(name, bytes);
+      saved.set(name, bytes instanceof Uint8Array ? bytes : joined(bytes));
     },
     load: async (name) => saved.get(name) ?? null,
   };

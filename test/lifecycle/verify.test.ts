@@ -285,17 +285,17 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
   let server: MlflowProcess;
   let registry: Registry;
   let copyDir: string;
+  let restore: () => Promise<void>;
   beforeAll(async () => {
     server = await borrowMlflow();
     copyDir = path.join(server.dir, "copies");
+    await fill(createMlflowRegistry({ server, copyDir }));
+    restore = await server.keep();
   });
   afterAll(() => server?.dispose());
   beforeEach(async () => {
-    server.empty();
-    rmSync(copyDir, { recursive: true, force: true });
-    rmSync(path.join(server.dir, "files"), { recursive: true, force: true });
+    await restore();
     registry = createMlflowRegistry({ server, copyDir });
-    await fill(registry);
   });
   const database = <T>(use: (open: InstanceType<typeof Database>) => T): T => {
     const open = new Database(path.join(server.dir, "mlflow.db"));
@@ -402,7 +402,12 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
     const BROUGHT = 1_040;
     const document = JSON.stringify({ verdict: "PROMOTE", text: "größer ☃" });
     let target: RegistryTarget;
+    let restoreLong: () => Promise<void>;
     beforeEach(async () => {
+      await restoreLong();
+      target = createMlflowRegistry({ server, copyDir });
+    });
+    beforeAll(async () => {
       server.empty();
       rmSync(copyDir, { recursive: true, force: true });
       rmSync(path.join(server.dir, "files"), { recursive: true, force: true });
@@ -423,6 +428,7 @@ describe.runIf(mlflowInstalled)("the registry on a server", () => {
       }
       const documents = new Map([[sha256(document), document]]);
       await target.adopt({ model: MODEL, entries, documents, actor: "ana", at: NOW, progress: () => {} });
+      restoreLong = await server.keep();
     });
 
     test("a flipped bit in a row of any run, in a run's file, the copy, a document or a stored file is found and named", async () => {

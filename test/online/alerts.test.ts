@@ -1,5 +1,7 @@
 // Alerts: what raises one, what it freezes, and that none is lost where the queue is full, the store is away, or the process was killed.
+
 import { expect, test } from "vitest";
+import { joined } from "../../src/core/bytes.ts";
 import { sha256 } from "../../src/core/hash.ts";
 import type { Rule } from "../../src/core/rule.ts";
 import { alertOf } from "../../src/online/alerts/alert.ts";
@@ -145,7 +147,7 @@ class World {
   readonly saved = new Map<string, Uint8Array>();
   now = 0;
   private readonly snapshots: SnapshotStore = {
-    save: async (name, bytes) => void this.saved.set(name, bytes),
+    save: async (name, bytes) => void this.saved.set(name, bytes instanceof Uint8Array ? bytes : joined(bytes)),
     load: async (name) => this.saved.get(name) ?? null,
   };
 

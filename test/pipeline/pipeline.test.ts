@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { Document } from "yaml";
 import { DAY_MS, formatDuration, HOUR_MS, parseDuration } from "../../src/core/duration.ts";
 import { loadPipeline, parsePipeline, pipelineNames } from "../../src/pipeline/pipeline.ts";
 import { pipelineOf } from "../lifecycle/world.ts";
@@ -104,6 +105,17 @@ test.each([
   ["20,000 keys", Array.from({ length: 20_000 }, (_, i) => `${i}:\n`).join(""), /must have required property/],
 ])("%s are refused before they cost time", (_, text, says) => {
   expect(() => parsePipeline(text, { file: "p.yaml", workspace: "/w" })).toThrow(says);
+});
+
+test("of thousands of faults only a few are looked for in the file", () => {
+  const looks = vi.spyOn(Document.prototype, "getIn");
+  try {
+    expect(() => pipelineOf(Array.from({ length: 10_000 }, (_, i) => `k${i}: 1\n`).join(""))).toThrow(/\(k4\)$/);
+    expect(looks.mock.calls.length).toBeGreaterThan(0);
+    expect(looks.mock.calls.length).toBeLessThan(1_000);
+  } finally {
+    looks.mockRestore();
+  }
 });
 
 test("a file that is too long is refused before it is read", () => {

@@ -328,7 +328,8 @@ export async function serve(
     ports,
     pipeline: world.pipeline,
     schema: SCHEMA,
-    options: { logger: silent, aheadMaxMs: DAY_MS, ...options },
+    // Nobody routes requests to it who would have to hear of its end.
+    options: { logger: silent, aheadMaxMs: DAY_MS, announceMs: 0, ...options },
   });
   return {
     server,

@@ -3,10 +3,15 @@ import { type FileHandle, mkdir, open, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { PRIVATE_FOLDER_MODE } from "../../core/private.ts";
 
-/** Writes a new file (it must not exist) and waits until the disk has it. `mode` as for open, before the process's mask. */
-export async function writeDurably(file: string, bytes: Uint8Array | string, mode?: number): Promise<void> {
+/** Writes a new file (it must not exist) and waits until the disk has it; parts follow each other. `mode` as for open, before the process's mask. */
+export async function writeDurably(
+  file: string,
+  bytes: Uint8Array | string | readonly Uint8Array[],
+  mode?: number,
+): Promise<void> {
   await withHandle(await open(file, "wx", mode), async (handle) => {
-    await handle.writeFile(bytes);
+    const parts = typeof bytes === "string" || bytes instanceof Uint8Array ? [bytes] : bytes;
+    for (const part of parts) await handle.writeFile(part);
     await handle.sync();
   });
 }

@@ -1,5 +1,6 @@
 // An ONNX graph in the making: constants and operators under generated names, and the whole as a model's bytes.
-import { bytesField, floatsField, joined, messageField, numberField, numbersField, textField } from "./protobuf.ts";
+import { joined } from "../../core/bytes.ts";
+import { bytesField, floatsField, messageField, numberField, numbersField, textField } from "./protobuf.ts";
 
 /** The ends of a bundle's model. */
 export const ONNX_INPUT = "vector";

@@ -1,7 +1,9 @@
 // The log-odds of a bundle whose model.onnx is a foreign graph: a value within it becomes what a run answers.
+
+import { joined } from "../../core/bytes.ts";
 import { SentinelError } from "../../core/errors.ts";
 import { DOUBLE, ONNX_INPUT, ONNX_OUTPUT, tensorValue } from "./graph.ts";
-import { bytesField, copyField, eachField, joined } from "./protobuf.ts";
+import { bytesField, copyField, eachField } from "./protobuf.ts";
 import { openGraph } from "./runtime.ts";
 
 /** Fields of ModelProto and GraphProto (onnx.proto). */

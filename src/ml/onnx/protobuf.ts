@@ -1,4 +1,5 @@
 // The protobuf wire format, as much of it as ONNX needs: writing fields, and reading them back.
+import { joined } from "../../core/bytes.ts";
 
 /** Wire types of the encoding (protobuf.dev, "Encoding"). */
 const VARINT = 0;
@@ -48,16 +49,6 @@ export function numbersField(number: number, values: ArrayLike<number>): Uint8Ar
   const bytes: number[] = [];
   for (let i = 0; i < values.length; i++) for (const byte of varint(values[i])) bytes.push(byte);
   return bytesField(number, Uint8Array.from(bytes));
-}
-
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /** The fields of a message in their order. Throws a RangeError where the bytes are none. */

@@ -154,15 +154,20 @@ export class WarmStates implements OnlineStates {
     const [log, store] = await Promise.all([this.ports.log(), this.ports.snapshots()]);
     for (const one of [...this.byLayout.values()]) {
       if (one.savedAt === this.arrived) continue;
-      // In one tick: the bytes and the place in the log that they stand for.
-      const bytes = one.state.snapshot();
+      // In one tick: the state and the place in the log that it stands for. The rest is written between requests.
+      const slices = one.state.snapshotInSlices();
+      let step = slices.next();
       const mark = { transaction: this.lastTransaction, label: this.lastLabel, from: one.scannedTo };
       const at = this.arrived;
       const newestTime = Number.isFinite(this.newestTime) ? this.newestTime : null;
+      while (!step.done) {
+        await new Promise((resolve) => setImmediate(resolve));
+        step = slices.next();
+      }
       const sequence = await locate(log, mark);
       const { layout, origin } = one;
       const name = snapshotName("serve", { pipeline: this.pipeline, layout });
-      const packed = packState({ layout, origin, sequence, newestTime }, bytes);
+      const packed = packState({ layout, origin, sequence, newestTime }, step.value);
       await store.save(name, packed);
       await this.keepAnchor({ log, store, layout, sequence, packed });
       one.savedAt = at;
@@ -175,7 +180,7 @@ export class WarmStates implements OnlineStates {
     readonly store: SnapshotStore;
     readonly layout: string;
     readonly sequence: number;
-    readonly packed: Uint8Array;
+    readonly packed: readonly Uint8Array[];
   }): Promise<void> {
     const { log, store, layout, sequence, packed } = of;
     const { through } = await log.begin();

@@ -43,7 +43,7 @@ export async function saveTrainingState(
   const { pipeline, layout, state, ...origin } = input;
   const saved = { layout, origin: { ...origin, catchUpSequence: 0 }, sequence: 0, newestTime: origin.trainedUpTo };
   const store = await ports.snapshots();
-  await store.save(snapshotName("train", { pipeline, layout }), packState(saved, state.snapshot()));
+  await store.save(snapshotName("train", { pipeline, layout }), packState(saved, [state.snapshot()]));
 }
 
 /** What is saved under that name; null when nothing is, or nothing that can be used (which is reported). */
@@ -99,14 +99,13 @@ export function snapshotName(kind: SavedKind, of: { readonly pipeline: string; r
   return `state-${kind}-${sha256(`${of.pipeline}\n${of.layout}`).slice(0, 24)}`;
 }
 
-/** Length of the head (4 bytes, little-endian), head as JSON, state. */
-export function packState(head: Omit<SavedState, "state">, state: Uint8Array): Uint8Array {
+/** Length of the head (4 bytes, little-endian) and head as JSON, then the state's parts. */
+export function packState(head: Omit<SavedState, "state">, state: readonly Uint8Array[]): readonly Uint8Array[] {
   const json = new TextEncoder().encode(JSON.stringify({ format: FORMAT, ...head }));
-  const bytes = new Uint8Array(4 + json.length + state.length);
+  const bytes = new Uint8Array(4 + json.length);
   new DataView(bytes.buffer).setUint32(0, json.length, true);
   bytes.set(json, 4);
-  bytes.set(state, 4 + json.length);
-  return bytes;
+  return [bytes, ...state];
 }
 
 /** Throws `state.corrupt`. */

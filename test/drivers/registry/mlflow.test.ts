@@ -302,8 +302,13 @@ describe.runIf(mlflowInstalled)("on a server", () => {
             `DELETE FROM experiment_tags WHERE "key" >= 'sentinel.journal.run.${place}' AND "key" < 'sentinel.journal.run.9'`,
           );
         };
-        beforeEach(async () => {
-          await rm(copyDir(), { recursive: true, force: true });
+        let restore: () => Promise<void>;
+        beforeEach(() => restore());
+        beforeAll(async () => {
+          server.empty();
+          for (const folder of ["files", "copies"])
+            await rm(path.join(server.dir, folder), { recursive: true, force: true });
+          registry = createMlflowRegistry({ server });
           await aVersion(registry);
           await aVersion(registry);
           const entries: AdoptedEntry[] = [];
@@ -318,6 +323,7 @@ describe.runIf(mlflowInstalled)("on a server", () => {
           }
           const input = { model: "card-fraud", entries, documents: new Map<string, string>(), actor: "ana", at: NOW };
           await createMlflowRegistry({ server, copyDir: copyDir() }).adopt({ ...input, progress: () => {} });
+          restore = await server.keep();
         });
 
         test("is one chain, read from its end, the copy and the files alike; moves go on in the next volume", async () => {
@@ -340,7 +346,6 @@ describe.runIf(mlflowInstalled)("on a server", () => {
           const full = chain(await registry.journal("card-fraud", { asStored: true }));
           const copy = path.join(copyDir(), "journal.ndjson");
           const sound = await readFile(copy, "utf8");
-          // Earlier tests have left the files of their journals.
           const [{ value: where }] = query("SELECT value FROM experiment_tags WHERE key = 'sentinel.journal.files'");
           const folder = String(where).replace(/^mlflow-artifacts:\/+/, "");
           const file = path.join(server.dir, "files", folder, "volumes", "00000500.ndjson");
@@ -622,8 +627,8 @@ describe.runIf(mlflowInstalled)("on a server", () => {
 
     describe("with a server that dies", () => {
       const files = new Map([
-        ["a.bin", new Uint8Array(40_000_000).fill(7)],
-        ["b.bin", new Uint8Array(40_000_000).fill(8)],
+        ["a.bin", new Uint8Array(16_000_000).fill(7)],
+        ["b.bin", new Uint8Array(16_000_000).fill(8)],
       ]);
 
       test("in the middle of an upload: no version, and the next registration works", async () => {
@@ -634,7 +639,7 @@ describe.runIf(mlflowInstalled)("on a server", () => {
         proxy.hold = async (line) => {
           if (!/PUT .*b\.bin/.test(line)) return;
           proxy.hold = async () => {};
-          // 40 MB take longer on their way.
+          // 16 MB take longer on their way.
           setTimeout(() => {
             killed = server.kill();
           }, 1);

@@ -1,5 +1,6 @@
 // Names within a foreign ONNX graph, set apart from ours by a prefix, down to the branches and loops inside of nodes.
-import { bytesField, copyField, eachField, joined, textField } from "../../onnx/protobuf.ts";
+import { joined } from "../../../core/bytes.ts";
+import { bytesField, copyField, eachField, textField } from "../../onnx/protobuf.ts";
 import type { OnnxModel, OnnxNode } from "./model.ts";
 
 /** Names of ours have no slash. */
