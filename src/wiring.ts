@@ -24,8 +24,6 @@ import type { StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
 
 const SHARED_FLUSH_MS = 50;
-/** About a pipeline's log: who serves it with a state of its own, who archives it. The others are about files of the workspace. */
-const SHARED_LOCKS = /^(serve|archive)-/;
 
 /** What the log's driver receives of a pipeline. */
 export type LogSettings = Pick<Pipeline, "log" | "columns" | "archive">;
@@ -104,7 +102,6 @@ export function openWorkspacePorts(
     const driver = createPostgresLocks({
       address: config.database,
       local,
-      isShared: (name) => SHARED_LOCKS.test(name),
       onLost: (message) => options.report.line(message),
     });
     open.push(driver);

@@ -166,31 +166,31 @@ if (postgresPrograms === null) {
       createPostgresLocks({
         address,
         local: createFileLock({ dir }),
-        isShared: (name) => name.startsWith("serve-"),
         onLost: (message) => told.push(message),
       });
     const [here, there] = [locksOf(makeWorkspace()), locksOf(makeWorkspace())];
-    const held = await here.acquire("serve-card");
-    await expect(there.acquire("serve-card")).rejects.toMatchObject({
+    const held = await here.acquire("serve-card", { everywhere: true });
+    await expect(there.acquire("serve-card", { everywhere: true })).rejects.toMatchObject({
       code: "lifecycle.locked",
       message: expect.stringContaining(String(process.pid)),
       hint: expect.stringContaining("SENTINEL_REDIS_URL"),
     });
     // About files of one workspace: another workspace has its own.
-    for (const locks of [here, there]) await (await locks.acquire("retrain-card")).release();
+    const own = [await here.acquire("retrain-card"), await there.acquire("retrain-card")];
+    for (const lock of own) await lock.release();
     await held.release();
-    const other = await there.acquire("serve-card");
+    const other = await there.acquire("serve-card", { everywhere: true });
     // A session that broke takes its lock again.
     await postgres.kill();
-    await expect(here.acquire("serve-card")).rejects.toMatchObject({ code: "store.unreachable" });
+    await expect(here.acquire("serve-card", { everywhere: true })).rejects.toMatchObject({ code: "store.unreachable" });
     await postgres.restart();
     await until(async () => {
-      const free = await here.acquire("serve-card").catch(() => null);
+      const free = await here.acquire("serve-card", { everywhere: true }).catch(() => null);
       await free?.release();
       return free === null;
     });
     await other.release();
-    await (await here.acquire("serve-card")).release();
+    await (await here.acquire("serve-card", { everywhere: true })).release();
     expect(told).toEqual([]);
     await here.close();
     await there.close();

@@ -15,21 +15,19 @@ export interface PostgresLocksOptions {
   readonly address: PostgresAddress;
   /** Locks among the processes of this machine, which are taken first. */
   readonly local: Lock;
-  /** Whether a name is about something that is in the database. */
-  readonly isShared: (name: string) => boolean;
   /** Hears of a lock that was lost with its session and that somebody else has now. */
   readonly onLost: (message: string) => void;
 }
 
-/** `local`, and for shared names one holder on all machines too. Errors: lifecycle.locked, store.unreachable. */
-export function createPostgresLocks({ address, local, isShared, onLost }: PostgresLocksOptions): Lock & {
+/** `local`, and where a lock is meant `everywhere` one holder on all machines too. Errors: lifecycle.locked, store.unreachable. */
+export function createPostgresLocks({ address, local, onLost }: PostgresLocksOptions): Lock & {
   close(): Promise<void>;
 } {
   const session = new Session(address, onLost);
   return {
-    async acquire(name) {
+    async acquire(name, options) {
       const here = await local.acquire(name);
-      if (!isShared(name)) return here;
+      if (options?.everywhere !== true) return here;
       try {
         await session.take(name);
       } catch (error) {

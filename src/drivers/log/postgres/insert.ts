@@ -139,7 +139,7 @@ function cellOf(value: Parameter): unknown {
 
 /**
  * Arrays unnested into rows. A COPY can leave out no record that is there already, so it would need a table in between, to write all of it twice
- * and to clean it up; and it answers nothing, so the counts would take more round trips under the lock. `docs/prediction-log.md` has both measured.
+ * and to clean it up; and it answers nothing, so the counts would take more round trips under the lock.
  */
 function statementOf(schema: string): string {
   let place = SINGLES;
