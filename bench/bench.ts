@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly cell?: string;
   /** How time grows with the size of the task, instead of the bench's own figures. */
   readonly scaling: boolean;
+  /** Beside a judge who knows the simulated world, on simulated data. */
+  readonly oracle: boolean;
   /** How long a soak lasts. */
   readonly minutes: number;
   /** Predictions in the log of a start, or in an archive; absent: as many as the bench wants. */

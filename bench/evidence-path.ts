@@ -9,8 +9,8 @@ import type { Coverage } from "../src/ports/log.ts";
 import { ROWS_A_DAY, simulate, until, type World } from "./evidence-world.ts";
 
 export const DAYS = 60;
-/** Of the interval for one look, on the days on which that is looked at; the gate itself draws nothing. */
-const RESAMPLES = 100;
+/** Of the interval for one look, on the days on which that is looked at; the gate itself draws nothing. With 399, 2.5 % of them and one are a whole number. */
+const RESAMPLES = 399;
 const RESAMPLES_UNUSED = 2;
 /** Days on which the interval for one look is looked at. */
 export const ONE_LOOKS = [30, 60];
@@ -26,8 +26,8 @@ export interface Path {
   readonly promotedByT: number | null;
   /** The first day on which the gain exceeded twice its standard error: an interval for one look, looked at daily. */
   readonly promotedByOneLook: number | null;
-  /** Whether the interval for one look held the truth, on each of {@link ONE_LOOKS}. */
-  readonly covered: readonly boolean[];
+  /** Whether the interval for one look held the truth, on each of {@link ONE_LOOKS}; null where there were too few frauds. */
+  readonly covered: readonly (boolean | null)[];
   /** Whether the sequence held it on all days. */
   readonly coveredAlways: boolean;
 }
@@ -38,7 +38,7 @@ export function follow(seed: number, given: { readonly world: World; readonly tr
   const pairs = simulate(seed, world);
   const daily = dailyDifferences(pairs);
   const path = { promoted: none(), rejected: none(), promotedByT: none(), promotedByOneLook: none() };
-  const covered: boolean[] = [];
+  const covered: (boolean | null)[] = ONE_LOOKS.map(() => null);
   let coveredAlways = true;
   for (let day = 1; day <= DAYS; day++) {
     const so = daily.slice(0, day).filter((difference) => !Number.isNaN(difference));
@@ -57,7 +57,8 @@ export function follow(seed: number, given: { readonly world: World; readonly tr
     // Of fewer frauds the gate concludes nothing, whatever the intervals say.
     if (interval === null || interval.frauds < POLICY.fraudsMin!) continue;
     if (interval.difference > T_LIMIT * interval.standardError) path.promotedByOneLook ??= day;
-    if (ONE_LOOKS.includes(day)) covered.push(interval.low <= truth && truth <= interval.high);
+    const look = ONE_LOOKS.indexOf(day);
+    if (look >= 0) covered[look] = interval.low <= truth && truth <= interval.high;
     coveredAlways &&= holds(interval, truth);
   }
   return { ...path, covered, coveredAlways };

@@ -83,10 +83,15 @@ function summary(paths: readonly Path[]): Figures {
     promotedByDailyTTest: share(({ promotedByT }) => promotedByT !== null),
     promotedByOneLookInterval: share(({ promotedByOneLook }) => promotedByOneLook !== null),
     coverageOneLook: Object.fromEntries(
-      ONE_LOOKS.map((day, at) => [`day${day}`, share(({ covered }) => covered[at] === true)]),
+      ONE_LOOKS.map((day, at) => [`day${day}`, coverage(paths.flatMap(({ covered }) => covered[at] ?? []))]),
     ),
     coverageAllLooks: share(({ coveredAlways }) => coveredAlways),
   };
+}
+
+/** Of the looks that had enough frauds; null without any. */
+function coverage(covered: readonly boolean[]): number | null {
+  return covered.length === 0 ? null : covered.filter(Boolean).length / covered.length;
 }
 
 function show({ print }: BenchOptions, { name, figures }: { readonly name: string; readonly figures: Figures }): void {

@@ -74,12 +74,13 @@ interface Scored {
   readonly fraud: boolean;
 }
 
-export async function live(given: {
+export interface LifeInput {
   readonly seed: number;
   readonly days: number;
   readonly scenario: Scenario | null;
-}): Promise<Life> {
-  const { seed, days, scenario } = given;
+}
+
+export async function live({ seed, days, scenario }: LifeInput): Promise<Life> {
   const dir = temporaryFolder();
   init({ dir, packageRoot: ROOT });
   const file = path.join(dir, "pipelines", "card.yaml");
@@ -177,7 +178,11 @@ export async function live(given: {
     if (outcome === "waiting" || outcome === "broken-feed") tell(outcome, reason);
     if (outcome === "shadowing") tell("hold", reason);
     if (outcome === "refused") tell("refused", (trained?.verdicts ?? []).flatMap(({ reasons }) => reasons).join("; "));
-    if (outcome === "trained") tell("candidate", `version ${trained?.version?.version}`);
+    if (outcome === "trained") {
+      const learned = trained?.refit ?? null;
+      const facts = learned === null ? "" : `, ${learned.frauds} frauds learned, ${trained?.fitted?.rounds} trees`;
+      tell("candidate", `version ${trained?.version?.version} as ${result.as}${facts}: ${reason}`);
+    }
     if (trained !== null) trainings.push({ seconds: trained.seconds.fit ?? 0, rows: trained.metrics?.rows ?? 0 });
     if (outcome === "promoted") {
       tell("promotion", `version ${promotion?.to}`);

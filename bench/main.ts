@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--minutes N] [--rows N] [--picture FILE]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--oracle] [--minutes N] [--rows N] [--picture FILE]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -6,7 +6,8 @@ import type { Bench } from "./bench.ts";
 /** What each measures, and how it is loaded when it is asked for. */
 const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promise<Bench> }>> = {
   quality: {
-    purpose: "detection on the Fraud Detection Handbook's protocol, with its features and with ours",
+    purpose:
+      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world",
     load: async () => (await import("./quality.ts")).bench,
   },
   validate: {
@@ -53,6 +54,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "four times the capacity for 30 seconds: what is accepted, what is refused, memory, recovery",
     load: async () => (await import("./overload.ts")).bench,
   },
+  gateway: {
+    purpose:
+      "transactions per second through a gateway with its ledger on: gRPC against HTTP to the brain, 1, 2 and 4 brains, and a simulated scale-out",
+    load: async () => (await import("./gateway.ts")).bench,
+  },
   soak: {
     purpose: "half the capacity for --minutes: memory and latency by minute, records lost",
     load: async () => (await import("./soak.ts")).bench,
@@ -91,6 +97,14 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME; --picture FILE",
     load: async () => (await import("./loop.ts")).bench,
   },
+  drift: {
+    purpose: "counting and comparing one window of 23 features, against Evidently on the same rows",
+    load: async () => (await import("./drift.ts")).bench,
+  },
+  monitor: {
+    purpose: "seconds and memory of `monitor` beside a log of --rows predictions (ten million unless told)",
+    load: async () => (await import("./monitor.ts")).bench,
+  },
   registry: {
     purpose: "registering and loading 20 MB on an MLflow server, against MLflow's own client",
     load: async () => (await import("./registry.ts")).bench,
@@ -98,7 +112,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
 };
 
 const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]
-                               [--minutes N] [--rows N] [--picture FILE]
+                               [--oracle] [--minutes N] [--rows N] [--picture FILE]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -121,6 +135,7 @@ async function main(args: readonly string[]): Promise<number> {
         memory: { type: "boolean", default: false },
         cell: { type: "string" },
         scaling: { type: "boolean", default: false },
+        oracle: { type: "boolean", default: false },
         minutes: { type: "string", default: "20" },
         rows: { type: "string" },
         picture: { type: "string" },
@@ -136,6 +151,7 @@ async function main(args: readonly string[]): Promise<number> {
       memory: values.memory,
       cell: values.cell,
       scaling: values.scaling,
+      oracle: values.oracle,
       minutes: Math.max(1, wholeNumber("minutes", values.minutes)),
       rows: values.rows === undefined ? undefined : Math.max(1, wholeNumber("rows", values.rows)),
       picture: values.picture,

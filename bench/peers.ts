@@ -1,5 +1,5 @@
 // Peers: Python libraries in a local environment, and fresh processes that measure one run each.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -31,6 +31,24 @@ export function peersInstalled(): boolean {
 
 /** The line to print when they are not. */
 export const PEERS_MISSING = "no peers installed (run scripts/bench-setup): Sentinel alone, no ratios";
+
+/**
+ * The environment of `scripts/setup-python` with this name; it is installed where it is missing, which takes a minute. Null where that cannot be done, which is
+ * printed with what to run.
+ */
+export function pythonEnvironment(name: string, print: (line: string) => void): string | null {
+  const venv = path.join(ROOT, ".cache", name);
+  if (existsSync(path.join(venv, "sentinel-stamp"))) return venv;
+  print(`installing ${name} from PyPI: scripts/setup-python ${name}`);
+  try {
+    // stdout is the benchmark's own.
+    execFileSync(path.join(ROOT, "scripts", "setup-python"), [name], { stdio: ["ignore", 2, 2] });
+    return venv;
+  } catch {
+    print(`there is no ${name}: run scripts/setup-python ${name} and read what it says. Sentinel alone, no ratio`);
+    return null;
+  }
+}
 
 /** Runs bench/NAME.py on a task. */
 export function runPeer<T>(name: string, task: object): Promise<T> {

@@ -3,11 +3,13 @@ import { DAY_MS } from "../src/core/duration.ts";
 import { assert } from "../src/core/errors.ts";
 import { type Table, textAt } from "../src/core/table.ts";
 import { replay } from "../src/features/replay.ts";
+import { hiddenTruth } from "../src/lifecycle/simulate/days.ts";
 import { scoreMatrix } from "../src/ml/gbdt/score.ts";
 import { defaultGbdtParams, type GbdtParams } from "../src/ml/gbdt/train/params.ts";
 import { trainGbdt } from "../src/ml/gbdt/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../src/ml/matrix.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
+import { oracleScores } from "./oracle.ts";
 import {
   cutFold,
   dayText,
@@ -19,7 +21,7 @@ import {
   qualityOf,
   simplestWithinError,
 } from "./protocol.ts";
-import { loadFeatures, loadTransactions } from "./workspace.ts";
+import { canonical, loadFeatures, loadTransactions, simulated } from "./workspace.ts";
 
 const SPECS = ["handbook", "card"] as const;
 /** A label arrives so long after its transaction. */
@@ -50,7 +52,7 @@ const GRID = [...SINGLE, ...AVERAGED];
 
 export const bench: Bench = {
   async run(options) {
-    const table = await loadTransactions(options);
+    const table = options.oracle ? canonical(simulated(options.seed)) : await loadTransactions(options);
     const data = labelledOf(table);
     const starts = foldStarts(data.day, FOLDS);
     options.print(
@@ -62,7 +64,7 @@ export const bench: Bench = {
       const vectors = await vectorsOf(table, name);
       figures[name] = { ...measure({ name, vectors, data, starts, seed: options.seed }, options) };
     }
-    return figures;
+    return options.oracle ? { ...figures, ...measureOracle({ data, starts, seed: options.seed }, options) } : figures;
   },
 };
 
@@ -93,6 +95,33 @@ function measure(task: Task, { print }: BenchOptions): Quality {
   const mean = meanQuality(tested);
   print(`${"  mean over the test folds".padEnd(54)} | ${qualityText(mean)}`);
   return mean;
+}
+
+/** Judges who know the world by the same test folds: what no model can do better than, but for luck. */
+function measureOracle(
+  { data, starts, seed }: Pick<Task, "data" | "starts" | "seed">,
+  { print }: BenchOptions,
+): Record<string, Figures> {
+  const table = simulated(seed);
+  const known = { ...hiddenTruth({ seed }), delayDays: LABEL_DELAY_MS / DAY_MS };
+  const figures: Record<string, Figures> = {};
+  for (const [name, readsCents] of [
+    ["oracle", false],
+    ["oracleWithCents", true],
+  ] as const) {
+    const scores = oracleScores(table, { ...known, readsCents });
+    const folds = starts.test.map((start) => {
+      const { test } = cutFold(data, start);
+      return qualityOf(
+        data,
+        test,
+        Float64Array.from(test, (row) => scores[row]),
+      );
+    });
+    figures[name] = { ...meanQuality(folds) };
+    print(`${`  ${name}, mean over the test folds`.padEnd(54)} | ${qualityText(meanQuality(folds))}`);
+  }
+  return figures;
 }
 
 /** Cuts the folds once; the function it returns trains and tests one choice on each. */

@@ -17,14 +17,13 @@ import { ALERT_RATE, alertsAt, BRIER, RECALL } from "../src/metrics/summed.ts";
 import { type Matrix, takeMatrixRows } from "../src/ml/matrix.ts";
 import { loadPipeline, type Pipeline } from "../src/pipeline/pipeline.ts";
 import type { Bench, Figures } from "./bench.ts";
+import { pooled } from "./pooled.ts";
 import { loadFeatures, loadTransactions, ROOT } from "./workspace.ts";
 
 /** Days before the table's end at which a model is trained on what is there; each is tested on the days up to the next. */
 const CUT_DAYS = [70, 56, 42, 28, 14] as const;
 const TEST_DAYS = 14;
 const THREADS = 2;
-/** 97.5 % point of the normal distribution. */
-const Z = 1.96;
 
 export const bench: Bench = {
   async run(options) {
@@ -55,7 +54,8 @@ export const bench: Bench = {
     }
     const figures: Record<string, Figures | number> = { folds: folds.length };
     for (const [at, name] of NAMES.entries()) {
-      const one = pooled(folds.map(({ intervals }) => intervals[at]));
+      const { a: judged, b: refitted, ...rest } = pooled(folds.map(({ intervals }) => intervals[at]));
+      const one = { judged, refitted, ...rest };
       figures[name] = one;
       options.print(
         `${name}: judged ${one.judged.toFixed(4)}, refitted ${one.refitted.toFixed(4)}, difference ${one.low.toFixed(4)} to ${one.high.toFixed(4)} (95 %)`,
@@ -118,7 +118,9 @@ async function foldAt(world: World, at: number): Promise<Fold> {
   const rows = judgedRows(source, split.evaluate.rows, pipeline);
   const basis = { source, split, x, plan: compileSpec(await loadFeatures("card")), rows, seed };
   const openMs = pipeline.labels.maturityMs;
-  const again = await refit({ report }, basis, { judged, kinds, pipeline, openMs, threads: THREADS });
+  const amounts = new Float64Array(x.rows);
+  const how = { judged, kinds, amounts, pipeline, openMs, unlike: "refuse", threads: THREADS } as const;
+  const again = await refit({ report }, basis, how);
   const later = rowsBetween(at, at + TEST_DAYS * DAY_MS);
   const laterX = takeMatrixRows(world.x, later);
   const test = judgedRows({ ...source, table: world.table }, later, pipeline);
@@ -150,24 +152,5 @@ async function foldAt(world: World, at: number): Promise<Fold> {
     agreement: again.facts.alertAgreement,
     intervals,
     uncarried: { brier: raw[0].observedB, alertRate: raw[1].observedB },
-  };
-}
-
-/** Means over the folds, whose test days are others: the variance of the mean is that of the sum. */
-function pooled(folds: readonly PairedInterval[]): {
-  readonly judged: number;
-  readonly refitted: number;
-  readonly difference: number;
-  readonly low: number;
-  readonly high: number;
-} {
-  const difference = mean(folds.map((fold) => fold.difference));
-  const error = Math.sqrt(folds.reduce((sum, { standardError }) => sum + standardError ** 2, 0)) / folds.length;
-  return {
-    judged: mean(folds.map(({ observedA }) => observedA)),
-    refitted: mean(folds.map(({ observedB }) => observedB)),
-    difference,
-    low: difference - Z * error,
-    high: difference + Z * error,
   };
 }

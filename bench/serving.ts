@@ -64,29 +64,44 @@ export async function writeBodies(options: BenchOptions): Promise<string> {
   return file;
 }
 
+/** How a process of Sentinel is started. */
+export interface ProcessOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly nodeArgs?: readonly string[];
+  /** Gets each line of the process's log, from `info` up; without it the log goes to stderr, from `error` up. */
+  readonly onLog?: (line: string) => void;
+}
+
+/** A process of Sentinel that answers. */
+export interface SentinelProcess {
+  readonly port: number;
+  /** Where it answers gRPC; NaN: nowhere. */
+  readonly grpcPort: number;
+  readonly pid: number;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+}
+
 /** `sentinel serve` of a workspace in a process of its own, ready to answer. */
-export async function sentinelServer(
-  workspace: string,
-  options: {
-    readonly environment?: Readonly<Record<string, string>>;
-    readonly nodeArgs?: readonly string[];
-    /** Gets each line of the server's log, from `info` up; without it the log goes to stderr, from `error` up. */
-    readonly onLog?: (line: string) => void;
-  } = {},
-): Promise<{ readonly port: number; readonly pid: number; stop(): Promise<void>; kill(): Promise<void> }> {
+export function sentinelServer(workspace: string, options: ProcessOptions = {}): Promise<SentinelProcess> {
+  return sentinelProcess(["serve", "--workspace", workspace], options);
+}
+
+/** A verb that answers HTTP, in a process of its own, ready. */
+export async function sentinelProcess(verb: readonly string[], options: ProcessOptions = {}): Promise<SentinelProcess> {
   const { environment = {}, nodeArgs = SERVER_ARGS, onLog } = options;
   const level = onLog === undefined ? "error" : "info";
-  const args = [...nodeArgs, COMMAND, "serve", "--workspace", workspace, "--port", "0", "--log-level", level];
+  const args = [...nodeArgs, COMMAND, ...verb, "--port", "0", "--log-level", level];
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", onLog === undefined ? "inherit" : "pipe"],
   });
   if (child.stderr !== null && onLog !== undefined) createInterface({ input: child.stderr }).on("line", onLog);
   const lines = createInterface({ input: child.stdout! });
-  const port = await new Promise<number>((resolve, reject) => {
+  const [port, grpcPort] = await new Promise<readonly [number, number]>((resolve, reject) => {
     lines.on("line", (line) => {
-      const found = /http:\/\/[^:]+:(\d+)/.exec(line);
-      if (found !== null) resolve(Number(found[1]));
+      const found = / on http:\/\/[^:]+:(\d+)(?: and gRPC on [^:]+:(\d+))?/.exec(line);
+      if (found !== null) resolve([Number(found[1]), Number(found[2])]);
     });
     child.once("exit", (code) => reject(new Error(`the server ended with code ${code}`)));
   });
@@ -99,6 +114,7 @@ export async function sentinelServer(
   }
   return {
     port,
+    grpcPort,
     pid: child.pid!,
     stop: () =>
       new Promise((resolve) => {

@@ -1,8 +1,8 @@
 // Start: how long a server takes until it is ready beside a log of millions, with and without what an earlier one saved.
 import { readdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import { openLog, single } from "../src/drivers/log/sqlite/schema.ts";
-import type { Bench, BenchOptions, Figures } from "./bench.ts";
+import type { Bench, Figures } from "./bench.ts";
+import { fillLog } from "./log-fill.ts";
 import { runOwn } from "./peers.ts";
 import { preparedWorkspace, processorSeconds, residentMb, sentinelServer, writeBodies } from "./serving.ts";
 
@@ -11,7 +11,7 @@ const UNSAVED = 300_000;
 /** What stands in the log is spread over so many customers and terminals. */
 const CUSTOMERS = 5000;
 const TERMINALS = 10_000;
-const FILL_ROWS = 100_000;
+const STEP_MS = 100;
 /** Predictions in the log, unless told otherwise. */
 const ROWS = 10_000_000;
 
@@ -33,7 +33,14 @@ export const bench: Bench = {
     await send(first.port, 1000, "first-");
     await first.stop();
     const state = path.join(dir, "models", "state");
-    fill(path.join(state, logIn(state)), options);
+    const filled = fillLog(path.join(state, logIn(state)), {
+      rows: options.rows ?? ROWS,
+      stepMs: STEP_MS,
+      fields: `json_set(p.fields, '$.customer_id', CAST(n.i % ${CUSTOMERS} AS TEXT), '$.terminal_id', CAST((n.i * 7919) % ${TERMINALS} AS TEXT),
+        '$.amount', (n.i % 10000) / 100.0)`,
+      randomVectors: true,
+    });
+    options.print(`  ${filled.toLocaleString("en")} predictions in the log`);
     for (const name of readdirSync(path.join(state, "snapshots"))) {
       if (/^(state-serve|ids)-/.test(name)) rmSync(path.join(state, "snapshots", name));
     }
@@ -92,23 +99,4 @@ function logIn(state: string): string {
   const name = readdirSync(state).find((file) => file.endsWith(".db"));
   if (name === undefined) throw new Error(`there is no log in ${state}`);
   return name;
-}
-
-/** Copies the newest prediction under new ids, a tenth of a second apart, with customers and terminals in turn. */
-function fill(file: string, options: BenchOptions): void {
-  const db = openLog(file);
-  const have = single(db, "SELECT value FROM counters WHERE name = 'predictions'");
-  const last = single(db, "SELECT max(sequence) FROM predictions");
-  const wanted = Math.max(0, (options.rows ?? ROWS) - have);
-  const insert = db.prepare(`
-    WITH RECURSIVE n(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-    INSERT INTO predictions SELECT ${last} + i, 'filled-' || i, p.time + i * 100, p.received_at + i * 100,
-      json_set(p.fields, '$.customer_id', CAST(i % ${CUSTOMERS} AS TEXT), '$.terminal_id', CAST((i * 7919) % ${TERMINALS} AS TEXT),
-        '$.amount', (i % 10000) / 100.0),
-      p.extra, randomblob(length(p.vector)), p.score, p.anomaly_score, p.decision, p.version, p.bundle, p.latency_ms, 0, p.applied
-    FROM n, predictions p WHERE p.sequence = ${last}`);
-  for (let from = 1; from <= wanted; from += FILL_ROWS) insert.run([from, Math.min(wanted, from + FILL_ROWS - 1)]);
-  db.exec(`UPDATE counters SET value = value + ${wanted} WHERE name IN ('sequence', 'predictions')`);
-  options.print(`  ${(have + wanted).toLocaleString("en")} predictions in the log`);
-  db.close();
 }

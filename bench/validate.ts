@@ -5,11 +5,9 @@ import { SentinelError } from "../src/core/errors.ts";
 import { datasetDuckdb } from "../src/drivers/dataset/duckdb/driver.ts";
 import { INTEGER_COLUMNS, simulateDays } from "../src/lifecycle/simulate.ts";
 import { type Bench, type BenchOptions, type Figures, median } from "./bench.ts";
-import { runOwn, runPython } from "./peers.ts";
+import { pythonEnvironment, runOwn, runPython } from "./peers.ts";
 import { ROOT, referenceFile, temporaryFolder } from "./workspace.ts";
 
-/** Installed by scripts/setup-python. */
-const VENV = path.join(ROOT, ".cache", "venv-gx");
 const SUITE = path.join(ROOT, "bench", "validate-suite.json");
 /** The simulator makes about 1.92 transactions per customer and day. */
 const LARGE = { customers: 57_000, terminals: 100_000, days: 183 } as const;
@@ -44,13 +42,12 @@ export const bench: Bench = {
 /** Both on the same file, one after the other, as often as asked; reading counts on our side and not on theirs. */
 async function compared(file: string, options: BenchOptions): Promise<Figures> {
   const task = { file, suite: SUITE, threads: 2, sketches: false };
-  const hasPeer = existsSync(path.join(VENV, "sentinel-stamp"));
-  if (!hasPeer) options.print("no Great Expectations installed (run scripts/setup-python): Sentinel alone, no ratio");
+  const peer = pythonEnvironment("venv-gx", options.print);
   const own: Own[] = [];
   const peers: Peer[] = [];
   for (let round = 0; round < options.repeats; round++) {
     own.push(await runOwn<Own>("validate-own", task));
-    if (hasPeer) peers.push(await runPython<Peer>(VENV, "validate-peer", task));
+    if (peer !== null) peers.push(await runPython<Peer>(peer, "validate-peer", task));
   }
   const seconds = median(own.map((one) => one.seconds));
   const { rows, successes } = own[0];

@@ -50,7 +50,7 @@ async function openDataset(): Promise<Dataset> {
 }
 
 /** Columns renamed by the pipeline's aliases. */
-function canonical(table: Table): Table {
+export function canonical(table: Table): Table {
   const names = loadPipeline(ROOT, "card").canonical;
   return {
     rows: table.rows,
@@ -58,12 +58,13 @@ function canonical(table: Table): Table {
   };
 }
 
-function simulated(seed: number): Table {
+/** Simulated transactions of the Handbook's size, under the simulator's names. */
+export function simulated(seed: number): Table {
   return joinTables([...simulateDays({ seed })]);
 }
 
 /** One table below the other; all have the same number and time columns. */
-function joinTables(tables: readonly Table[]): Table {
+export function joinTables(tables: readonly Table[]): Table {
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   const columns = new Map<string, Column>();
   for (const [name, first] of tables[0].columns) {

@@ -18,6 +18,7 @@ const FOLDERS = {
   drivers: "what `ports/` asks for: a folder per port, a folder per vendor or format",
   evidence: "is B better than A?",
   drift: "has the world moved?",
+  cases: "alerts of one entity that one analyst works: states, due times, the order of the queue",
   rules: "SQL conditions: language, one compiled pass, lanes, lists",
   quality: "is this data fit to train on?",
   features: "from a transaction to a vector, online and offline alike",

@@ -10,18 +10,23 @@ const PAGE = path.join(ROOT, "docs", "metrics.md");
 const jiti = createJiti(import.meta.url);
 const { describedMetrics } = await jiti.import("../src/server/measures.ts");
 const { createStreamMeasures } = await jiti.import("../src/stream/measures.ts");
+const { GatewayMeasures } = await jiti.import("../src/server/gateway-measures.ts");
 const { LABELS, unitOf } = await jiti.import("../src/server/metric-words.ts");
 
 const HEAD = `# Metrics
 
-What \`GET /metrics\` of \`sentinel serve\` answers, and of \`sentinel stream\` where the name begins with \`sentinel_stream_\`, in Prometheus' text format. Made from the code by \`npm run map\`; a test compares. Every name begins with
+What \`GET /metrics\` of \`sentinel serve\` answers, of \`sentinel stream\` where the name begins with \`sentinel_stream_\`, and of \`sentinel gateway\` where it begins with \`sentinel_gateway_\`, in Prometheus' text format. Made from the code by \`npm run map\`; a test compares. Every name begins with
 \`sentinel_\`. A counter starts at 0 with the process: ask for \`rate\` or \`increase\`. A gauge is true at the moment of the scrape.
 
 [\`deploy/prometheus\`](../deploy/prometheus) holds a scrape configuration, recording rules and alerts with their tests;
 [\`deploy/grafana\`](../deploy/grafana) a dashboard. \`docker compose --profile full up\` starts all of it.
 `;
 
-const all = [...describedMetrics(), ...createStreamMeasures().described()];
+const all = [
+  ...describedMetrics(),
+  ...createStreamMeasures().described(),
+  ...new GatewayMeasures({ process: false }).described(),
+];
 const text = [
   HEAD,
   "## Sentinel's own",

@@ -30,6 +30,7 @@ const AREAS = {
   request: "Requests",
   log: "Prediction log",
   archive: "Archive and buckets",
+  cases: "Cases",
   state: "Feature state",
   stream: "Streams",
   store: "Store",

@@ -478,7 +478,7 @@ function brainOf(environment: Environment): Config["brain"] {
   if (host === "") return null;
   if (port === "" || (/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) return { host, port: port || BRAIN_PORT };
   throw new SentinelError("config.invalid", `BRAIN_SERVICE_PORT is ${JSON.stringify(port)}, and that is no port`, {
-    hint: "set it to the port on which the brain answers HTTP, or unset it for 8000",
+    hint: "set it to 50051 where the brain answers gRPC, to the port on which it answers HTTP, or unset it for 8000",
   });
 }
 

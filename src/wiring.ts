@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import { type Config, type MlflowConfig, registryName, s3Login } from "./config.ts";
 import { DAY_MS } from "./core/duration.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
+import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { LogOptions } from "./drivers/log/sql/driver.ts";
 import type { SqlStore } from "./drivers/store/sql/driver.ts";
@@ -279,6 +280,12 @@ export async function storeTables(config: Config, clock: Clock = systemClock): P
   return libsqlTables({ file: storeFile(config), clock });
 }
 
+/** Copies a SQLite file while others write it. */
+export async function databaseCopier(): Promise<(file: string, to: string) => Promise<void>> {
+  const { copyDatabase } = await import("./drivers/files/database-copy.ts");
+  return copyDatabase;
+}
+
 /** What a gateway needs of the world. */
 export interface GatewayParts {
   /** Opened at its first use, and again while that fails: a gateway begins also where its ledger is away. */
@@ -290,13 +297,33 @@ export interface GatewayParts {
   close(): Promise<void>;
 }
 
-/** Errors: store.unwritable (the spool). */
+/** The brains that a gateway is to ask. */
+export interface BrainsAsked {
+  readonly urls: readonly URL[];
+  readonly tls: BrainTls | null;
+  /** The package's folder `proto/`. */
+  readonly protoFolder: string;
+}
+
+/** By the protocol of each URL; gRPC's code is loaded only where one asks for it. */
+async function brainMaker(config: Config, { urls, tls, protoFolder }: BrainsAsked): Promise<MakeBrain> {
+  const isGrpc = ({ protocol }: URL): boolean => protocol.startsWith("grpc");
+  const { key } = config;
+  const { httpBrain } = await import("./drivers/brain/http/driver.ts");
+  const byHttp = httpBrain({ key, tls });
+  if (!urls.some(isGrpc)) return byHttp;
+  const { grpcBrain } = await import("./drivers/brain/grpc/driver.ts");
+  const byGrpc = grpcBrain({ key, tls, protoFolder });
+  return (place) => (isGrpc(place.url) ? byGrpc(place) : byHttp(place));
+}
+
+/** Errors: store.unwritable (the spool), config.invalid (a certificate). */
 export async function openGateway(
   config: Config,
-  given: { readonly urls: readonly URL[]; readonly onFault: (message: string) => void; readonly clock?: Clock },
+  given: BrainsAsked & { readonly onFault: (message: string) => void; readonly clock?: Clock },
 ): Promise<GatewayParts> {
   const { urls, onFault, clock = systemClock } = given;
-  const { httpBrains } = await import("./drivers/brain/http/driver.ts");
+  const { namedBrains } = await import("./drivers/brain/named.ts");
   const { makePrivateFolder } = await import("./drivers/files/durable.ts");
   await makePrivateFolder(config.stateDir).catch(() => {});
   const { openSpool } = await import("./drivers/ledger/spool.ts");
@@ -306,7 +333,7 @@ export async function openGateway(
   return {
     ledger: store.ledger,
     spool,
-    brains: httpBrains({ urls, key: config.key, onFault }),
+    brains: namedBrains({ urls, make: await brainMaker(config, given), onFault }),
     keys: async () => {
       const { createFileKeys } = await import("./drivers/files/keys.ts");
       return createFileKeys({ file: path.join(config.stateDir, "keys.json") });

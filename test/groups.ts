@@ -3,6 +3,7 @@ import { totalmem } from "node:os";
 
 /** Files that start MLflow, Redis, PostgreSQL, Prometheus, an S3 server, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const OUTSIDE_TESTS: readonly string[] = [
+  "test/deploy/chart.test.ts",
   "test/deploy/image.test.ts",
   "test/deploy/prometheus.test.ts",
   "test/drivers/log/postgres.test.ts",
@@ -19,6 +20,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/online/states/**",
   "test/reference/**",
   "test/server/api.test.ts",
+  "test/server/cases.test.ts",
   "test/server/clients.test.ts",
   "test/server/schemathesis.test.ts",
   "test/server/shared.test.ts",
@@ -28,6 +30,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
 /** Files of pure computation: the whole of them takes well under two minutes. */
 export const UNIT_TESTS: readonly string[] = [
   "test/*.test.ts",
+  "test/cases/**",
   "test/core/**",
   "test/drift/**",
   "test/evidence/**",

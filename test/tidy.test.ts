@@ -100,8 +100,11 @@ function hiddenImports(source: Source): string[] {
   ];
 }
 
-/** Clients of HTTP: thousands of calls per second want agents with limits, which fetch does not have. */
-const CALLERS = /^src\/drivers\/brain\/http\//;
+/** Clients, beside the doors of the same protocol: of HTTP, because thousands of calls per second want agents with limits, which fetch does not have. */
+const CALLERS: readonly (readonly [door: string, file: RegExp])[] = [
+  ["server", /^src\/drivers\/brain\/http\//],
+  ["grpc", /^src\/drivers\/brain\/grpc\//],
+];
 
 /** Packages that one folder alone may name, so that what they speak to can be exchanged there. */
 const VENDORS: readonly (readonly [folders: readonly string[], packages: RegExp])[] = [
@@ -132,7 +135,8 @@ function layerFaults(all: readonly Source[]): string[] {
     for (const what of computedImports(source)) faults.push(`${source.file} imports ${what}: write the path out`);
     for (const what of hiddenImports(source)) faults.push(`${source.file} reaches ${what}: import it by its path`);
     for (const [only, vendor] of VENDORS) {
-      const allowed = only.includes(from) || (only.includes("server") && CALLERS.test(source.file));
+      const allowed =
+        only.includes(from) || CALLERS.some(([door, file]) => only.includes(door) && file.test(source.file));
       const named = allowed ? [] : packagesOf(source).filter((name) => vendor.test(name));
       for (const name of named) faults.push(`${source.file} imports ${name}, which only ${only.join("/ and ")}/ names`);
     }
@@ -432,7 +436,7 @@ function namesDeclared({ text }: Source): Set<string> {
 }
 
 /** Where the word is the contract's own: a service of gRPC. */
-const SERVICES_OF_GRPC = /^(src|test)\/grpc\//;
+const SERVICES_OF_GRPC = /^(src|test)\/(drivers\/brain\/)?grpc\//;
 
 function bannedNames(source: Source): string[] {
   const folders = source.file.replace(/\.\w+$/, "").split("/");

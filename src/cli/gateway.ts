@@ -1,4 +1,5 @@
 // `sentinel gateway`: transactions in front of servers that score, until SIGTERM or SIGINT, then a drain.
+import path from "node:path";
 import { pino } from "pino";
 import { DECISIONS } from "../core/decision.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
@@ -7,10 +8,12 @@ import { Pool } from "../gateway/pool.ts";
 import { LedgerWriter } from "../gateway/writer.ts";
 import { brainUrls } from "../lifecycle/gateway.ts";
 import { Access, adminRecord, isLoopback } from "../server/access.ts";
-import { GatewayMeasures, serveGateway } from "../server/gateway.ts";
-import { openGateway } from "../wiring.ts";
-import { openLogLines, tlsOf, untilSignal } from "./long-running.ts";
+import { serveGateway } from "../server/gateway.ts";
+import { GatewayMeasures } from "../server/gateway-measures.ts";
+import { type BrainsAsked, openGateway } from "../wiring.ts";
+import { announceOf, openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { choiceOption, durationOption, integerOption, listOption, textOption } from "./options.ts";
+import { packageRoot } from "./package-root.ts";
 import type { Verb, VerbContext, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8080;
@@ -25,10 +28,17 @@ const SPOOL_BYTES_MAX = 1_073_741_824;
 /** Of the deadline, how long the ledger may take before the spool is used. */
 const LEDGER_SHARE = 0.1;
 const DRAIN_MS_MAX = 10_000;
+const ANNOUNCE_MS = 1000;
 
 export const verb: Verb = {
   options: [
-    ["--brain <url...>", "where `sentinel serve` answers; several for several (default: BRAIN_SERVICE_HOST and _PORT)"],
+    [
+      "--brain <url...>",
+      "where `sentinel serve` answers, http: or grpc:; several for several (default: BRAIN_SERVICE_HOST and _PORT)",
+    ],
+    ["--brain-ca <file>", "authority of the brains' certificates, PEM (default: the system's)"],
+    ["--brain-cert <file>", "certificate that brains are shown, PEM; with --brain-key"],
+    ["--brain-key <file>", "its private key, PEM"],
     ["--port <n>", `port (default ${PORT_DEFAULT}; 0 takes a free one)`],
     ["--host <address>", "address to listen on (default 127.0.0.1; 0.0.0.0 for every interface)"],
     ["--deadline <duration>", "from a transaction to its answer (default 1s)"],
@@ -39,16 +49,21 @@ export const verb: Verb = {
     ["--tls-cert <file>", "certificate and its chain, PEM; with --tls-key"],
     ["--tls-key <file>", "its private key, PEM"],
     ["--insecure", "on an address that others reach: ask nobody for a key although none exists"],
+    [
+      "--announce <duration>",
+      "after SIGTERM: how long connections are still taken, while answers say that they close (default 1s)",
+    ],
     ["--log-level <level>", "debug, info, warn, error, silent (default info; JSON lines on stderr)"],
   ],
   async run(context, { options }) {
     const urls = brainUrls(listOption(options, "brain"), context.config.brain);
     const settings = settingsOf(options);
     const tls = tlsOf(options);
+    const brainTls = brainTlsOf(options, urls);
     const lines = openLogLines();
     try {
       const level = choiceOption(options, "logLevel", ["debug", "info", "warn", "error", "silent"]) ?? "info";
-      const run = await begin(context, { urls, settings, logger: pino({ level }, lines.destination) });
+      const run = await begin(context, { urls, tls: brainTls, settings, logger: pino({ level }, lines.destination) });
       try {
         if (!isLoopback(settings.host) && options.insecure !== true) run.access.close(settings.host);
         const at = await serveGateway(run, {
@@ -57,13 +72,15 @@ export const verb: Verb = {
           ...(tls === undefined ? {} : { tls }),
         });
         const scheme = tls === undefined ? "http" : "https";
-        const brains = urls.map(({ host }) => host).join(", ");
+        const brains = urls
+          .map(({ protocol, host }) => (protocol === "http:" ? host : `${protocol}//${host}`))
+          .join(", ");
         context.output.line(
           `sentinel gateway on ${scheme}://${at.host}:${at.port} (brains: ${brains}; stop with Ctrl-C)`,
         );
         const signal = await untilSignal();
         context.output.line(`${signal}: draining`);
-        await at.close({ announceMs: 0, msMax: DRAIN_MS_MAX });
+        await at.close({ announceMs: settings.announceMs, msMax: DRAIN_MS_MAX });
         return { yes: true, json: { host: at.host, port: at.port, stopped: signal } };
       } finally {
         await run.stop();
@@ -90,18 +107,44 @@ function settingsOf(options: VerbOptions) {
     deadlineMs,
     hedgeMs,
     breakMs: durationOption(options, "rest", BREAK_MS),
+    announceMs: announceOf(options) ?? ANNOUNCE_MS,
     policy: choiceOption(options, "policy", DECISIONS) ?? "approve",
     durability: choiceOption(options, "ledger", ["sync", "async"] as const) ?? "sync",
   };
 }
 
+/** Files for brains over TLS; null where none is named. Errors: cli.usage, config.invalid. */
+function brainTlsOf(options: VerbOptions, urls: readonly URL[]): BrainsAsked["tls"] {
+  const [ca, cert, key] = ["brainCa", "brainCert", "brainKey"].map((name) => textOption(options, name));
+  if (ca === undefined && cert === undefined && key === undefined) return null;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new SentinelError("cli.usage", "--brain-cert and --brain-key go together, and one is missing", {
+      hint: "--brain-cert gateway.crt --brain-key gateway.key",
+    });
+  }
+  if (!urls.some(({ protocol }) => protocol === "https:" || protocol === "grpcs:")) {
+    throw new SentinelError("cli.usage", "certificates for brains are named, and no brain is asked with TLS", {
+      hint: "--brain https://HOST:PORT or --brain grpcs://HOST:PORT",
+    });
+  }
+  const pem = (file: string | undefined): string | null => (file === undefined ? null : pemIn(file));
+  return { ca: pem(ca), cert: pem(cert), key: pem(key) };
+}
+
 async function begin(
   { config }: VerbContext,
-  given: { readonly urls: readonly URL[]; readonly settings: Settings; readonly logger: pino.Logger },
+  given: {
+    readonly urls: readonly URL[];
+    readonly tls: BrainsAsked["tls"];
+    readonly settings: Settings;
+    readonly logger: pino.Logger;
+  },
 ) {
-  const { urls, settings, logger } = given;
+  const { urls, tls, settings, logger } = given;
   const parts = await openGateway(config, {
     urls,
+    tls,
+    protoFolder: path.join(packageRoot(), "proto"),
     onFault: (fault) => logger.warn({ fault }, "the name of a brain"),
   });
   const { brains, clock, ledger, spool } = parts;

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { pino } from "pino";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import type { Tls } from "../server/listen.ts";
-import { textOption } from "./options.ts";
+import { durationOption, textOption } from "./options.ts";
 import type { VerbOptions } from "./verb.ts";
 
 /** Certificate and key that --tls-cert and --tls-key name. Errors: cli.usage, config.invalid. */
@@ -52,6 +52,17 @@ export function openLogLines(): { readonly destination: ReturnType<typeof pino.d
       if (failing) destination.destroy();
     },
   };
+}
+
+/** Longer than an orchestrator waits before it kills. */
+const ANNOUNCE_MS_MAX = 60_000;
+
+/** After SIGTERM: how long connections are still taken; absent: as long as the door thinks right. Errors: cli.usage. */
+export function announceOf(options: VerbOptions): number | undefined {
+  if (options.announce === undefined) return undefined;
+  const ms = durationOption(options, "announce", 0);
+  if (ms <= ANNOUNCE_MS_MAX) return ms;
+  throw new SentinelError("cli.usage", "--announce is longer than a minute", { hint: "--announce 5s" });
 }
 
 /** Settles at the first SIGTERM or SIGINT; a second one ends the process at once. */

@@ -1,6 +1,7 @@
 // `sentinel retrain`: on alarm train a candidate, under a lock and a cooldown; --watch looks again and again.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { CANDIDATE } from "../core/alias.ts";
 import { SentinelError } from "../core/errors.ts";
 import { visible } from "../core/visible.ts";
 import { retrain } from "../lifecycle/retrain.ts";
@@ -76,7 +77,7 @@ async function once(context: VerbContext, options: VerbOptions): Promise<VerbRes
     showTraining(output, result.trained);
     if (result.trained.version !== null)
       output.line(
-        `\n  version ${result.trained.version.version} is registered as candidate; \`sentinel promote\` weighs it`,
+        `\n  version ${result.trained.version.version} is registered as ${result.as}; \`sentinel promote${result.as === CANDIDATE ? "" : ` --to ${result.as}`}\` weighs it`,
       );
   }
   return { yes: result.outcome !== "refused" && result.outcome !== "broken-feed", json: result };

@@ -2,7 +2,9 @@
 import path from "node:path";
 import { pino } from "pino";
 import { SentinelError } from "../core/errors.ts";
+import { Random } from "../core/random.ts";
 import { fileSource, type Makers, madeSource, servedNames } from "../lifecycle/serve.ts";
+import { Chaos } from "../online/chaos.ts";
 import type { PipelineSource } from "../online/pipelines.ts";
 import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
 import { hasModel } from "../pipeline/source.ts";
@@ -10,8 +12,8 @@ import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
 import { openWorkspacePorts } from "../wiring.ts";
 import { startArchiver } from "./archiver.ts";
-import { openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
-import { durationOption, integerOption, listOption, textOption } from "./options.ts";
+import { announceOf, openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
+import { durationOption, integerOption, listOption, numberOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
 import { backtesterIn } from "./serve/backtest.ts";
 import { reporterIn } from "./serve/report.ts";
@@ -37,6 +39,9 @@ export const verb: Verb = {
       "--announce <duration>",
       "after SIGTERM: how long connections are still taken, while answers say that they close (default 1s)",
     ],
+    ["--chaos-slow <share>", "for trials only: this share of the answers (0 to 1) comes late on purpose"],
+    ["--chaos-delay <duration>", "how late (default 2s)"],
+    ["--chaos-fail <share>", "for trials only: this share of the transactions fails on purpose"],
     ["--log-level <level>", `${LEVELS.join(", ")} (default info; JSON lines on stderr)`],
   ],
   async run(context, { options }) {
@@ -52,6 +57,7 @@ export const verb: Verb = {
       });
     }
     const tls = tlsOf(options);
+    const chaos = chaosOf(options);
     const grpc = grpcOf(options, { tls, fallback: context.config.grpcPort });
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
     const lines = openLogLines();
@@ -90,6 +96,7 @@ export const verb: Verb = {
           redactKey: context.config.redactKey,
           keys: context.config.keys,
           insecure: options.insecure === true,
+          ...(chaos === undefined ? {} : { chaos }),
           announceMs: announceOf(options),
           reporter: reporterIn(workspace),
           packageVersion: context.packageVersion,
@@ -110,6 +117,7 @@ export const verb: Verb = {
       for (const { name, fault } of server.pipelines.all()) {
         if (fault !== null) context.output.warn(`pipeline ${name} is not up: ${fault.message}; ${fault.hint}`);
       }
+      if (chaos !== undefined) context.output.warn(chaos.words);
       const signal = await stopped;
       context.output.line(`${signal}: draining`);
       await server.stop();
@@ -136,14 +144,23 @@ function wordsOf({ pipelines }: SentinelServer): string {
     .join(", ");
 }
 
-/** Longer than an orchestrator waits before it kills. */
-const ANNOUNCE_MS_MAX = 60_000;
+const CHAOS_DELAY_MS = 2000;
+const CHAOS_DELAY_MS_MAX = 60_000;
+/** Which answers it is, is drawn anew by the same seed at each start. */
+const CHAOS_SEED = 1;
 
-function announceOf(options: VerbOptions): number | undefined {
-  if (options.announce === undefined) return undefined;
-  const ms = durationOption(options, "announce", 0);
-  if (ms <= ANNOUNCE_MS_MAX) return ms;
-  throw new SentinelError("cli.usage", "--announce is longer than a minute", { hint: "--announce 5s" });
+/** Absent: no answer is late or fails on purpose. */
+function chaosOf(options: VerbOptions): Chaos | undefined {
+  const [slow, fail] = [numberOption(options, "chaosSlow") ?? 0, numberOption(options, "chaosFail") ?? 0];
+  const delayMs = durationOption(options, "chaosDelay", CHAOS_DELAY_MS);
+  if (options.chaosDelay !== undefined && slow === 0) {
+    throw new SentinelError("cli.usage", "--chaos-delay says how late answers come, and --chaos-slow is missing", {
+      hint: "--chaos-slow 0.1 --chaos-delay 2s",
+    });
+  }
+  if (slow === 0 && fail === 0) return undefined;
+  if (delayMs <= CHAOS_DELAY_MS_MAX) return new Chaos({ slow, fail, delayMs }, new Random(CHAOS_SEED));
+  throw new SentinelError("cli.usage", "--chaos-delay is longer than a minute", { hint: "--chaos-delay 2s" });
 }
 
 interface GrpcChoice {

@@ -39,6 +39,18 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A bundle was written by a version of Sentinel whose format this one does not read",
     todo: "Use the version that trained the model, or train again.",
   },
+  "cases.claimed": {
+    meaning: "Somebody else works the case, or it is assigned to somebody else",
+    todo: "Take the next of the queue; a claim ends by itself after `cases.claim`, and an admin may take a case over.",
+  },
+  "cases.four-eyes": {
+    meaning: "Whoever proposed how a case ends may not confirm it (`cases.four_eyes`)",
+    todo: "Let another person confirm it, with a key of their own.",
+  },
+  "cases.state": {
+    meaning: "A case is not in a state in which this can be done: it is closed, or awaits a second person",
+    todo: "Read the case again; a closed one can be reopened with a reason.",
+  },
   "cli.output-lost": {
     meaning: "The work was done, and its answer could not be written to standard output",
     todo: "Check the disk or the program that reads; `--out` writes results into files.",
@@ -316,6 +328,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   "rules.unreadable": {
     meaning: "The stored rules cannot be read, or are not what their hash says",
     todo: "Put the folder that the message names back from a backup; servers go on with the last rules that they know.",
+  },
+  "server.chaos": {
+    meaning: "The server was told to fail a share of its answers (`--chaos-fail`)",
+    todo: "Send again; or start the server without it.",
   },
   "server.key-missing": {
     meaning: "A request came without a valid key",

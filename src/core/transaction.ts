@@ -1,4 +1,5 @@
 // The transaction: one event to judge, and the label that may arrive for it later.
+import { SentinelError } from "./errors.ts";
 
 /** A field's value as the model's features may use it: a truth is 1 or 0 as a number, a word as a key; null is missing. */
 export type FieldValue = number | string | boolean | null;
@@ -40,4 +41,11 @@ export const ID_LENGTH_MAX = 200;
 export function idOf(value: unknown): string | null {
   if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;
   return typeof value === "string" && value.length > 0 && value.length <= ID_LENGTH_MAX ? value : null;
+}
+
+/** A transaction id that came again, with other content. */
+export function otherContent(id: string): SentinelError {
+  return new SentinelError("request.duplicate", `transaction ${JSON.stringify(id)} was answered with other content`, {
+    hint: "give every transaction its own id; send exactly the same content to get the same answer again",
+  });
 }

@@ -3,12 +3,13 @@
 import { Codes } from "../core/codes.ts";
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import { quantileSorted, standardDeviation } from "../core/stats.ts";
+import { standardDeviation } from "../core/stats.ts";
 import { type Clusters, type Metric, measure, type ScoredRows } from "../metrics/metric.ts";
 import { descending } from "../metrics/ranking.ts";
 import { PROMOTION } from "../pipeline/gates.ts";
 import { defaultsOf, rangesOf } from "../pipeline/section.ts";
 import { sequenceFactor } from "./sequence.ts";
+import { expandedTail } from "./student.ts";
 
 /** The rows both models scored. */
 export interface PairedRows {
@@ -76,7 +77,8 @@ interface PairedInput extends PairedRows {
 /**
  * Paired cluster bootstrap: each resample draws as many cards as there are, with replacement, and evaluates both models on
  * it, so that what the two share cancels out. Rows of one card are dependent (one stolen card, many frauds), which
- * makes an interval from resampled rows too narrow. Percentile interval (Efron & Tibshirani 1993, ch. 13); the
+ * makes an interval from resampled rows too narrow. Percentile interval (Efron & Tibshirani 1993, ch. 13), expanded for few groups
+ * ({@link expandedTail}): of cards, or of days where they are fewer and count (Cameron, Gelbach & Miller 2011, section 4). The
  * bias-corrected one (BCa) is left out: its acceleration needs a jackknife over cards for a small gain here.
  *
  * The standard error, and with it the interval for many looks, comes from the metrics' influence where they have one: exact where the
@@ -120,6 +122,7 @@ export function pairedBootstraps(
         better: metric.better,
         difference,
         errors: errorsOf(metric, sides, groups),
+        groups: Math.min(cards.count, groups.shared?.days.count ?? cards.count),
         effective,
       }),
       ...counts,
@@ -222,6 +225,8 @@ function spread(
     readonly better: "higher" | "lower";
     readonly difference: number;
     readonly errors: Errors | null;
+    /** What is independent of each other: the fewest of what the rows were grouped by. */
+    readonly groups: number;
     readonly effective: number;
   },
 ): Pick<
@@ -233,16 +238,31 @@ function spread(
   const standardError = sorted.length === 0 ? Number.NaN : (errors?.both ?? standardDeviation(sorted));
   const width = errors !== null && errors.cards > 0 ? errors.both / errors.cards : 1;
   const wide = (end: number): number => (width === 1 ? end : difference + width * (end - difference));
+  const tail = expandedTail((1 - level) / 2, of.groups);
   const reach = sequenceFactor({ count: effective, planned: PLANNED_FRAUDS }, level) * standardError;
   return {
-    low: wide(quantileSorted(sorted, (1 - level) / 2)),
-    high: wide(quantileSorted(sorted, (1 + level) / 2)),
+    low: wide(resampledQuantile(sorted, tail)),
+    high: wide(resampledQuantile(sorted, 1 - tail)),
     anytimeLow: difference - reach,
     anytimeHigh: difference + reach,
     standardError,
     probabilityBetter: shareBetter(sorted, of.better),
     resamples: sorted.length,
   };
+}
+
+/**
+ * The resample with number (R + 1) q of R, ascending (Davison & Hinkley 1997, section 2.4), between two of them in proportion: below it the next
+ * resample, and so the truth, lies with probability q. The customary quantile of a sample, which has its ends at 0 and 1, cuts 3.4 % instead of 2.5 % off each side
+ * of a hundred resamples. NaN without resamples.
+ */
+function resampledQuantile(sorted: Float64Array, q: number): number {
+  const count = sorted.length;
+  if (count === 0) return Number.NaN;
+  const position = Math.min(Math.max((count + 1) * q - 1, 0), count - 1);
+  const below = Math.floor(position);
+  const above = Math.min(below + 1, count - 1);
+  return sorted[below] + (sorted[above] - sorted[below]) * (position - below);
 }
 
 /** Kish's effective number: what weighted frauds are worth in frauds of equal weight; of rows where no row is a fraud. */

@@ -1,6 +1,6 @@
 // Shadow pairs as columns: what champion (A) and candidate (B) said about the same transactions.
 import { DECISIONS } from "../core/decision.ts";
-import type { ShadowPair } from "../ports/log.ts";
+import type { PairOptions, PredictionLog, ShadowPair } from "../ports/log.ts";
 
 /** Label codes of a row. */
 export const GENUINE = 0;
@@ -153,6 +153,32 @@ export async function* pairsAgainst(
   champion: string | null,
 ): AsyncIterable<ShadowPair> {
   for await (const pair of pairs) if (pair.champion.version === champion) yield pair;
+}
+
+/** About 200 bytes each while pairs are read. */
+const BESIDE_MAX = 500_000;
+
+/**
+ * Also those from before that reign, when both shadowed another champion: of the same transactions, seen through the same features, what either
+ * said is known, and which of the two answers by now makes no difference to it. So a candidate that waits does not begin anew with each
+ * promotion of another one.
+ */
+export async function* pairsBeside(
+  log: Pick<PredictionLog, "pairs">,
+  { candidate, champion }: { readonly candidate: string; readonly champion: string | null },
+  options: PairOptions = {},
+): AsyncIterable<ShadowPair> {
+  const beside = new Map<string, Pick<ShadowPair, "candidate" | "latencyMs">>();
+  if (champion !== null) {
+    const newest = Math.min(options.newest ?? BESIDE_MAX, BESIDE_MAX);
+    for await (const { transactionId, candidate: said, latencyMs } of log.pairs(champion, { newest }))
+      beside.set(transactionId, { candidate: said, latencyMs });
+  }
+  for await (const pair of log.pairs(candidate, options)) {
+    const other = beside.get(pair.transactionId);
+    if (pair.champion.version === champion) yield pair;
+    else if (other !== undefined) yield { ...pair, champion: other.candidate, championLatencyMs: other.latencyMs };
+  }
 }
 
 const COLUMNS = 13;

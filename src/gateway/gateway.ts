@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Decision } from "../core/decision.ts";
 import { SentinelError } from "../core/errors.ts";
-import { ID_LENGTH_MAX, idOf } from "../core/transaction.ts";
+import { ID_LENGTH_MAX, idOf, otherContent } from "../core/transaction.ts";
 import type { Ledger, LedgerEntry, LedgerRecord } from "../ports/ledger.ts";
 import type { Clock } from "../ports/ports.ts";
 import type { Asked, NoAnswer, Pool } from "./pool.ts";
@@ -140,15 +140,7 @@ export class Gateway {
 
   /** The answer that this id was given first. */
   private repeat(before: LedgerRecord, body: string, begun: number): GatewayAnswer {
-    if (!isSame(before.transaction, body)) {
-      throw new SentinelError(
-        "request.duplicate",
-        `transaction ${JSON.stringify(before.id)} was answered with other content`,
-        {
-          hint: "give every transaction its own id; send exactly the same content to get the same answer again",
-        },
-      );
-    }
+    if (!isSame(before.transaction, body)) throw otherContent(before.id);
     this.counters.answered("repeat", this.options.clock.elapsed() - begun);
     return { status: 200, text: before.answer };
   }

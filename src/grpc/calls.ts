@@ -2,7 +2,7 @@
 import type { ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { Metadata } from "@grpc/grpc-js";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { BUDGET_MS } from "../online/answer.ts";
+import { budgetMs } from "../online/answer.ts";
 import { problemOf } from "../online/problem.ts";
 import type { Admission, Admitted, Terms } from "./admission.ts";
 import type { Message, MessageType } from "./contract.ts";
@@ -134,8 +134,11 @@ export function checkLength({ pipeline }: GrpcEngine, length: number): void {
 }
 
 /** Waits for an answer no longer than every door does. */
-export function within<T>({ parts }: Pick<Door, "parts">, answer: Promise<T>): Promise<T> {
-  return parts.overload.within(answer, BUDGET_MS);
+export function within<T>(
+  { parts }: Pick<Door, "parts">,
+  { engine, answer }: { readonly engine: GrpcEngine; readonly answer: Promise<T> },
+): Promise<T> {
+  return parts.overload.within(answer, budgetMs(engine));
 }
 
 /** Takes from the allowance of the call's key what the call itself did not pay. */

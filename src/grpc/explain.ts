@@ -12,7 +12,7 @@ export function explainMethod(door: Door): UnaryMethod {
       const engine = engineOf(door, call);
       const { against } = call.request as { readonly against?: string };
       const what = { transaction: whatIn(engine, call.request), against: against || null };
-      return messageOfJson(await explanationOf(engine, what, (looking) => within(door, looking)));
+      return messageOfJson(await explanationOf(engine, what, (looking) => within(door, { engine, answer: looking })));
     },
   };
 }

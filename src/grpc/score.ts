@@ -14,7 +14,7 @@ export function scoreMethod(door: Door): UnaryMethod {
       const engine = engineOf(door, call);
       const parsed = engine.parser.parse(transactionIn(call.request), engine.ports.clock.now());
       const next = answerOf(engine, parsed, call.request.explain === true);
-      return next instanceof Promise ? within(door, next).then(messageOfJson) : messageOfJson(next);
+      return next instanceof Promise ? within(door, { engine, answer: next }).then(messageOfJson) : messageOfJson(next);
     },
   };
 }

@@ -10,11 +10,14 @@ export interface BrainPlace {
 /** Brains that one gateway may be given by name. */
 const BRAINS_MAX = 64;
 const PATH = "/predict";
+const PROTOCOLS: ReadonlySet<string> = new Set(["http:", "https:", "grpc:", "grpcs:"]);
+/** Where brains answer gRPC, here and in the systems whose names of the environment are read: a brain that is named with this port is asked by gRPC. */
+const GRPC_PORT = "50051";
+const GRPC_PATH = /^\/(pipelines\/[^/]+\/?)?$/;
 
 /** The URLs of the brains. Errors: cli.usage where there is none or one is no URL. */
 export function brainUrls(given: readonly string[], place: BrainPlace | null): readonly URL[] {
-  const host = place === null || !place.host.includes(":") ? place?.host : `[${place.host}]`;
-  const texts = given.length > 0 || place === null ? given : [`http://${host}:${place.port}`];
+  const texts = given.length > 0 || place === null ? given : [textOf(place)];
   if (texts.length === 0) {
     throw new SentinelError("cli.usage", "no brain is named", {
       hint: "--brain http://127.0.0.1:8000 (several times for several); or set BRAIN_SERVICE_HOST and BRAIN_SERVICE_PORT",
@@ -28,6 +31,10 @@ export function brainUrls(given: readonly string[], place: BrainPlace | null): r
   return texts.map(urlOf);
 }
 
+function textOf({ host, port }: BrainPlace): string {
+  return `${port === GRPC_PORT ? "grpc" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 function urlOf(text: string): URL {
   let url: URL;
   try {
@@ -35,15 +42,15 @@ function urlOf(text: string): URL {
   } catch {
     throw noUrl(text);
   }
-  if ((url.protocol !== "http:" && url.protocol !== "https:") || url.hostname === "" || url.username !== "") {
-    throw noUrl(text);
-  }
-  if (url.pathname === "/" || url.pathname === "") url.pathname = PATH;
+  if (!PROTOCOLS.has(url.protocol) || url.hostname === "" || url.username !== "") throw noUrl(text);
+  if (url.protocol.startsWith("grpc")) {
+    if (url.pathname !== "" && !GRPC_PATH.test(url.pathname)) throw noUrl(text);
+  } else if (url.pathname === "/" || url.pathname === "") url.pathname = PATH;
   return url;
 }
 
 function noUrl(text: string): SentinelError {
   return new SentinelError("cli.usage", `--brain ${text} is no address of a brain`, {
-    hint: "--brain http://HOST:PORT, or http://HOST:PORT/pipelines/NAME/predict",
+    hint: "--brain http://HOST:PORT or grpc://HOST:PORT (https:, grpcs: with TLS); one pipeline: http://HOST:PORT/pipelines/NAME/predict, grpc://HOST:PORT/pipelines/NAME",
   });
 }

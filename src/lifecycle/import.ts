@@ -19,7 +19,7 @@ export { CATEGORY_MEANINGS } from "./import/encoders.ts";
 export { FOREIGN_FORMATS } from "./import/format.ts";
 
 export interface ImportInput extends Omit<TrainInput, "verb" | "imported" | "adopted" | "threads" | "tune"> {
-  /** The model's file, or its URI in the registry: models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/PATH. */
+  /** The model's file, or its URI in the registry: models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/latest, models:/m-ID, runs:/RUN/PATH. */
   readonly file: string;
   /** Told from the file where absent. */
   readonly format?: ForeignFormat;

@@ -5,6 +5,9 @@ import type { Registry } from "../ports/registry.ts";
 /** The tag of a version: event time in milliseconds before which lies all that it learned from. */
 export const LEARNED_TAG = "sentinel.learned_up_to";
 
+/** The tag of a version: event time in milliseconds at which the world began to be the one that it was made for. */
+export const SINCE_TAG = "sentinel.drift_since";
+
 /** The latest of several versions; −∞ where none says so: those registered before the tag existed, or by somebody else. */
 export async function learnedUpTo(
   registry: Registry,

@@ -1,7 +1,7 @@
 // Monitor: recent traffic against the champion's reference: feed quality, drift, alert rate, and performance on matured labels.
 
 import type { BundleFiles } from "../core/bundle.ts";
-import { HOUR_MS } from "../core/duration.ts";
+import { DAY_MS, HOUR_MS } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
 import { largest } from "../core/stats.ts";
 import { textAt } from "../core/table.ts";
@@ -20,7 +20,7 @@ import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { effectsOf } from "./monitor/effect.ts";
 import { onsetOf } from "./monitor/onset.ts";
-import { type MaturedRows, performanceOf } from "./monitor/performance.ts";
+import { DAYS_BACK_MAX, type MaturedRows, performanceOf } from "./monitor/performance.ts";
 import type { MonitorResult } from "./monitor/result.ts";
 import { bringUpToDate, countHours, reachesBack } from "./monitor/tallies.ts";
 import { reportUnlabelled } from "./train.ts";
@@ -30,10 +30,12 @@ export { prometheusText } from "./monitor/prometheus.ts";
 export { monitorReport } from "./monitor/report.ts";
 export type { MonitorResult } from "./monitor/result.ts";
 
-/** Newest rows whose labels are asked, at most; more add no certainty. */
-const WINDOW_ROWS_MAX = 200_000;
+/** Rows whose labels are asked, at most, and as many frauds: more add little certainty, and take seconds. */
+const WINDOW_ROWS_MAX = 500_000;
 /** Label codes of the log's columns. */
 const FRAUD = 1;
+/** Performance looks back as far; where frauds are rare, its newest ones lie within. */
+const MATURED_DAYS_MAX = DAYS_BACK_MAX + 63;
 
 export interface MonitorInput {
   readonly pipeline: Pipeline;
@@ -155,20 +157,24 @@ function countedBy({ plan, manifest }: Scorer, reference: Reference): HoursOf {
 async function windowOfLog(ports: Ports, input: MonitorInput, { scorer, counted }: Champion): Promise<Window> {
   const log = await ports.log();
   const { pipeline } = input;
-  const { plan, bundle } = scorer;
+  const { bundle } = scorer;
   const of = { ...counted, pipeline: pipeline.name, bundle };
   const { windowMs } = pipeline.drift;
   const summaries = await bringUpToDate(ports, of);
   const until = input.until ?? summaries.newest ?? 0;
   const wanted = hoursOf({ until, windowMs });
   const hours = reachesBack(summaries, wanted.first) ? summaries.hours : await countHours(log, of, wanted);
-  const scored = await log.scored({ bundle, width: plan.width, rows: WINDOW_ROWS_MAX, until });
-  const { time, score, label } = scored;
   const { maturityMs, unreportedIsGenuine } = pipeline.labels;
   const maturedTo = until - maturityMs;
-  const known = rowsWhere(time, (at) => at <= maturedTo).filter(
-    (row) => unreportedIsGenuine || label[row] !== UNLABELLED,
-  );
+  const from = maturedTo - MATURED_DAYS_MAX * DAY_MS - windowMs;
+  const { time, score, label, weight } = await log.matured({
+    bundle,
+    from,
+    to: maturedTo,
+    until,
+    rows: WINDOW_ROWS_MAX,
+  });
+  const known = Int32Array.from(time.keys()).filter((row) => unreportedIsGenuine || label[row] !== UNLABELLED);
   const matured = byTime(known, time);
   return {
     source: log.where,
@@ -183,6 +189,7 @@ async function windowOfLog(ports: Ports, input: MonitorInput, { scorer, counted 
       times: Float64Array.from(matured, (row) => time[row]),
       scores: Float32Array.from(matured, (row) => score[row]),
       y: Uint8Array.from(matured, (row) => (label[row] === FRAUD ? 1 : 0)),
+      weights: Float64Array.from(matured, (row) => weight[row]),
       to: maturedTo,
       windowMs,
     },
@@ -229,7 +236,7 @@ async function windowOfTable(
   const known = rowsWhere(times, (time, row) => {
     return labelled && labels[row] !== UNLABELLED && time > scorer.manifest.trainedUpTo && time <= maturedTo;
   });
-  const matured = byTime(known, times);
+  const matured = byTime(known, times).slice(-WINDOW_ROWS_MAX);
   return {
     source: path,
     from: newest - windowMs,
@@ -240,6 +247,7 @@ async function windowOfTable(
       times: Float64Array.from(matured, (row) => times[row]),
       scores: scoreRows(scorer, x, matured),
       y: Uint8Array.from(matured, (row) => labels[row]),
+      weights: new Float64Array(matured.length).fill(1),
       to: maturedTo,
       windowMs,
     },
@@ -254,5 +262,5 @@ function byTime(rows: Int32Array, times: Float64Array): Int32Array {
 function rowsWhere(times: Float64Array, wanted: (time: number, row: number) => boolean): Int32Array {
   const rows: number[] = [];
   for (let row = 0; row < times.length; row++) if (wanted(times[row], row)) rows.push(row);
-  return Int32Array.from(rows.slice(-WINDOW_ROWS_MAX));
+  return Int32Array.from(rows);
 }

@@ -6,7 +6,7 @@ import { canonicalJson, sha256 } from "../core/hash.ts";
 import { type AliasMove, movesOfAlias } from "../core/journal.ts";
 import { type Check, isYes, type Verdict } from "../core/verdict.ts";
 import { busyDays } from "../evidence/days.ts";
-import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
+import { collectPairs, PAIRS_MAX, pairsAgainst, pairsBeside } from "../evidence/pairs.ts";
 import { type AlertBudget, type PromotionPolicy, promotionGate, promotionPolicy } from "../evidence/promotion.ts";
 import { type ShadowReport, shadowReport } from "../evidence/report.ts";
 import { checkFields } from "../online/fields.ts";
@@ -207,7 +207,11 @@ export async function reportOf(
   const log = await ports.log();
   const { card, amount } = pipeline.columns;
   const options = { card, amount, newest: PAIRS_MAX };
-  const logged = pairsAgainst(log.pairs(given.version, options), given.championVersion);
+  // Whether a champion is broken, only its own reign tells; a candidate is compared wherever both have answered.
+  const logged =
+    given.turned === true
+      ? pairsAgainst(log.pairs(given.version, options), given.championVersion)
+      : pairsBeside(log, { candidate: given.version, champion: given.championVersion }, options);
   const versions = [given.version, given.championVersion];
   const pairs = await collectPairs(given.turned === true ? turned(logged) : logged, {
     learnedUpTo: await learnedUpTo(await ports.registry(), { model: pipeline.model, versions }),

@@ -2,7 +2,7 @@
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { coverageShare } from "../evidence/coverage.ts";
-import { collectPairs, PAIRS_MAX, pairsAgainst } from "../evidence/pairs.ts";
+import { collectPairs, PAIRS_MAX, pairsBeside } from "../evidence/pairs.ts";
 import { shadowReport } from "../evidence/report.ts";
 import { checkJudged, differenceOf, type ExplanationDifference, explainVector, translate } from "../online/explain.ts";
 import { loadVersion, type Scorer } from "../online/score.ts";
@@ -78,7 +78,7 @@ export async function reportShadows(
     const { version, bundle } = candidate;
     const { model: _, card, amount, ...how } = settings;
     const apart = new Largest<ShadowPair>(DISAGREEMENTS_MAX);
-    const logged = pairsAgainst(log.pairs(version, { newest: PAIRS_MAX, card, amount }), champion);
+    const logged = pairsBeside(log, { candidate: version, champion }, { newest: PAIRS_MAX, card, amount });
     const versions = champion === null ? [version] : [champion, version];
     const learned = await learnedUpTo(await ports.registry(), { model: settings.model, versions });
     const pairs = await collectPairs(watched(logged, apart), { learnedUpTo: learned });
@@ -156,6 +156,8 @@ async function differenceBy(pair: ShadowPair, { log, scorers, candidate }: Expla
   const record = await log.find(pair.transactionId);
   if (record === null) throw unknown("the log has forgotten the transaction");
   checkJudged(record);
+  if (record.version !== pair.champion.version)
+    throw unknown("an earlier champion answered it, both shadowed that one");
   const [ours, theirs] = [await scorers.of(record), await scorers.of(candidate)];
   const vector = ownVector(pair, { record, ours, theirs, vectors: candidate.vectors });
   const difference = differenceOf(explainVector(ours, record.vector), explainVector(theirs, vector));

@@ -1,7 +1,6 @@
 // Train: data gate → features → models → training and logic gates → a run and a version in the registry as `candidate`.
 import { bundleFile } from "../core/bundle.ts";
 import { SentinelError } from "../core/errors.ts";
-import { largest } from "../core/stats.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
 import { readAlike } from "../features/inputs.ts";
 import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
@@ -27,16 +26,16 @@ import {
 import { vectorsOf } from "./data/vectors.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";
 import type { Basis } from "./train/basis.ts";
+import { continueModels } from "./train/continue.ts";
 import { type Fitted, fitModels, type StartModel } from "./train/fit.ts";
-import { evaluate, flatParameters, judge, judgedRows, shippedOf } from "./train/judge.ts";
+import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
 import { columnKinds } from "./train/kinds.ts";
 import { learnedSpec } from "./train/learn-spec.ts";
+import { weightsOf } from "./train/recipe.ts";
 import { logRun, register, saveState } from "./train/record.ts";
-import { refit } from "./train/refit.ts";
-import { continueModels, NEWEST_ROWS_MIN, renew } from "./train/renew.ts";
-import { splitAfter, splitByTime } from "./train/split.ts";
+import { type Refit, refit } from "./train/refit.ts";
+import { splitAfter, splitByTime, UNSEEN_ROWS_MIN } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
-import type { Shipped } from "./train/trained.ts";
 import { logTrials, tune } from "./train/tune.ts";
 import { judgeUntuned, logUntuned } from "./train/untuned.ts";
 import { gateOf } from "./validate.ts";
@@ -45,7 +44,6 @@ export { type Metrics, metricsOf } from "./train/evaluate.ts";
 export { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf } from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
-export { NEWEST_ROWS_MIN } from "./train/renew.ts";
 export { trainResults } from "./train/results.ts";
 export type { Split } from "./train/split.ts";
 export type { Recipe, TrainInput, TrainResult, TrainStep } from "./train/task.ts";
@@ -105,7 +103,7 @@ export async function makeCandidate(
   if (tuning !== null) watch.lap("tune");
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
-  const weights = recipe?.halfLifeMs === undefined ? undefined : weightsByAge(times, recipe.halfLifeMs);
+  const weights = weightsOf(recipe, times);
   const fitInput = { kinds, split, amounts, seed, threads, report: ports.report, weights, start };
   const fitBy = (by: Pipeline): Promise<Fitted> => made.fit(x, labels, { ...fitInput, pipeline: by });
   onStep?.("fit");
@@ -115,50 +113,49 @@ export async function makeCandidate(
   const isTuned = tuning !== null && tuning.chosen !== 0;
   const untuned = isTuned ? judgeUntuned(await fitBy(pipeline), basis, pipeline.decisions) : null;
   if (isTuned) watch.lap("untuned");
-  const newest = newestOf(asked, plan);
-  // What becomes of a wish to learn all days is known before anything is written.
-  const described = recipe === undefined ? input : { ...input, recipe: { ...recipe, refit: newest !== null } };
-  // A retraining renews its model in its own way, against the newest answers.
-  const again =
-    input.verb === "import" || recipe !== undefined || !(asked.refit ?? pipeline.training.refit)
-      ? null
-      : await refit(ports, basis, {
-          judged: fitted,
-          kinds,
-          pipeline: input.pipeline,
-          openMs: openMsOf(asked),
-          threads,
-        });
-  if (again !== null) watch.lap("refit");
-  const trained = await evaluate(ports, basis, { input: described, fitted, champion, refit: again });
+  const evaluated = await evaluate(ports, basis, { input, fitted, champion });
   onStep?.("judge");
-  const ship = async (at: Matrix): Promise<Shipped> => {
-    const renewed = await renew(x, labels, { ...fitInput, pipeline: input.pipeline, fitted, times, newest: at });
-    return shippedOf(basis, { fitted: renewed, newest: at });
+  const undecided = asked.verb === "retrain" ? "shadow" : "refuse";
+  const newest = newestOf(asked, plan);
+  const again = async (): Promise<Refit | null> => {
+    watch.lap("evaluate");
+    const { openMs, isOptional } = { openMs: openMsOf(asked), isOptional: wishOf(asked) === "where possible" };
+    try {
+      const since = sinceOf(asked);
+      const how = { ...fitInput, pipeline: input.pipeline, judged: fitted, openMs, since, unlike: undecided } as const;
+      return await refit(ports, basis, newest === null ? how : { ...how, newest });
+    } catch (error) {
+      if (!isOptional || !(error instanceof SentinelError) || error.code !== "lifecycle.not-enough-data") throw error;
+      ports.report.line(`  not refitted: ${error.message}`);
+      return null;
+    } finally {
+      watch.lap("refit");
+    }
   };
   const judged = await judge(ports, basis, {
     champion,
-    trained,
-    ship: newest === null ? null : () => ship(newest),
+    trained: evaluated,
+    refit: wishOf(asked) === "no" ? null : again,
     isForced: input.forced !== null,
-    undecided: asked.verb === "retrain" ? "shadow" : "refuse",
+    undecided,
   });
-  watch.lap("evaluate");
-  const verdicts = [data, judged.training, ...(again === null ? [] : [again.verdict]), judged.logic];
+  const { trained } = judged;
+  watch.lap(trained.refit === null ? "evaluate" : "assemble");
+  const verdicts = [data, judged.training, ...(judged.refit === null ? [] : [judged.refit]), judged.logic];
   const lineage = { ...began, parameters: trained.provenance.parameters };
   const outcome = {
     verdicts,
     metrics: trained.metrics,
     champion: judged.champion,
     fitted: shown(fitted),
-    refit: again?.facts ?? null,
+    refit: trained.refit?.facts ?? null,
     tuning,
     untuned,
     importance: trained.importance,
     lineage,
   };
   // The logic gate has no override: a bundle that misbehaves may not even shadow.
-  const isRefused = [judged.training, ...(again === null ? [] : [again.verdict])].some((verdict) => !isYes(verdict));
+  const isRefused = [judged.training, judged.refit].some((verdict) => verdict !== null && !isYes(verdict));
   const refused = !isYes(judged.logic) || (isRefused && input.forced === null);
   onStep?.("run");
   const runId = await logRun(ports, { input, trained, verdicts, registry, lineage, refused });
@@ -171,16 +168,23 @@ export async function makeCandidate(
   return { ...outcome, version, runId, seconds: watch.seconds };
 }
 
-/** What a refitted model is held against; null where nothing is to be refitted, or too little has been answered since the table. */
-function newestOf({ recipe, newest }: TrainInput, plan: FeaturePlan): Matrix | null {
-  if (recipe?.refit !== true || newest === undefined || newest.features !== plan.hash) return null;
-  return newest.x.rows < NEWEST_ROWS_MIN ? null : newest.x;
+/** Whether what serves learns all matured days: asked for, it must; a retraining does where the table is long enough. */
+function wishOf({ verb, refit, pipeline }: TrainInput): "yes" | "where possible" | "no" {
+  const asked = verb === "import" ? false : (refit ?? pipeline.training.refit);
+  if (asked === undefined) return verb === "retrain" ? "where possible" : "no";
+  return asked ? "yes" : "no";
 }
 
-/** Of each row, 1 for the newest and half as much for each half-life that it is older. */
-function weightsByAge(times: Float64Array, halfLifeMs: number): Float32Array {
-  const newest = largest(times);
-  return Float32Array.from(times, (time) => 2 ** (-(newest - time) / halfLifeMs));
+/** Whose days are asked what to learn; not where the pipeline says it, nor where trees are added. */
+function sinceOf({ since, recipe }: TrainInput): number | undefined {
+  const isSaid = recipe?.windowMs !== undefined || recipe?.halfLifeMs !== undefined || recipe?.continued === true;
+  return isSaid ? undefined : since;
+}
+
+/** What a refitted model is held against where it learns the whole table; null where too little has been answered since. */
+function newestOf({ newest }: TrainInput, plan: FeaturePlan): Matrix | null {
+  if (newest === undefined || newest.features !== plan.hash) return null;
+  return newest.x.rows < UNSEEN_ROWS_MIN ? null : newest.x;
 }
 
 /** The champion as a model that trees can be added to. Errors: lifecycle.no-champion, lifecycle.cannot-continue. */
@@ -319,7 +323,7 @@ function stopwatch(ports: Ports): Stopwatch {
     seconds,
     lap: (name) => {
       const now = ports.clock.elapsed();
-      seconds[name] = Math.round(now - last) / 1000;
+      seconds[name] = Math.round(1000 * (seconds[name] ?? 0) + now - last) / 1000;
       last = now;
     },
   };

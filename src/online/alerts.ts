@@ -3,7 +3,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Clock, SnapshotStore } from "../ports/ports.ts";
 import type { NewAlert, PipelineFields, Store } from "../ports/store.ts";
-import { type AlertColumns, alertOf, hasReasons, type RulesOf } from "./alerts/alert.ts";
+import { type AlertColumns, alertOf, type Drawing, hasReasons, mayAlert, type RulesOf } from "./alerts/alert.ts";
 import { Explaining, type ModelReasons, type ScorerOf } from "./alerts/explaining.ts";
 import { loadPosition, type Position, savePosition } from "./alerts/position.ts";
 import type { Counters, EngineLog } from "./counters.ts";
@@ -25,7 +25,11 @@ const RETRY_MS = 1000;
 const ENTRIES_AT_ONCE = 500;
 
 export interface AlertsOptions {
-  readonly pipeline: { readonly name: string; readonly columns: AlertColumns };
+  readonly pipeline: {
+    readonly name: string;
+    readonly columns: AlertColumns;
+    readonly cases: { readonly explore: Drawing };
+  };
   readonly log: PredictionLog;
   readonly store: () => Promise<Store>;
   readonly snapshots: () => Promise<SnapshotStore>;
@@ -66,7 +70,7 @@ export class Alerts {
 
   /** Takes an answer that was logged; one that nothing flags costs a comparison or two. */
   offer(draft: PredictionDraft): void {
-    if (draft.decision === "approve" && (draft.rules === undefined || draft.rules.fired.length === 0)) return;
+    if (!mayAlert(draft, this.options.pipeline.cases.explore)) return;
     if (this.waiting.length >= ALERTS_WAITING_MAX) {
       this.behind = true;
       this.options.counters.alertLate();
@@ -149,7 +153,7 @@ export class Alerts {
 
   /** Answers that waited no place for, and those of a process that was killed. What is there already is not made twice. */
   private async catchUp(): Promise<void> {
-    const { log, store, logger } = this.options;
+    const { log, store, logger, pipeline } = this.options;
     const last = (await log.last()).sequence;
     this.behind = false;
     try {
@@ -161,8 +165,7 @@ export class Alerts {
       for await (const { kind, record } of log.scan(from)) {
         if (this.stopped || record.sequence > last) break;
         if (++seen % ENTRIES_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
-        if (kind !== "prediction" || (record.decision === "approve" && (record.rules?.fired.length ?? 0) === 0))
-          continue;
+        if (kind !== "prediction" || !mayAlert(record, pipeline.cases.explore)) continue;
         batch.push(record);
         if (batch.length < BATCH_MAX) continue;
         await this.write(batch);
@@ -192,7 +195,7 @@ export class Alerts {
     for (const draft of drafts) {
       const rules = draft.rules === undefined ? null : await rulesOf(draft.rules.set);
       const on = { pipelineId: this.pipelineId, columns: pipeline.columns, rules, why: why.get(draft) ?? null };
-      const alert = alertOf(draft, on);
+      const alert = alertOf(draft, { ...on, drawing: pipeline.cases.explore });
       if (alert !== null) alerts.push(alert);
     }
     if (alerts.length === 0) return;

@@ -17,7 +17,12 @@ const NO_JOBS: ShadowJobs = [];
 const EMPTY_VECTOR = new Float32Array(0);
 
 /** An answer is waited for no longer, from when the body is there, in milliseconds; it is more than the waits for a shared state and a log that answers late come to. */
-export const BUDGET_MS = 2000;
+const BUDGET_MS = 2000;
+
+/** As {@link BUDGET_MS}, with what a server in chaos adds on purpose. */
+export function budgetMs({ chaos }: Pick<Engine, "chaos">): number {
+  return BUDGET_MS + (chaos?.plan.delayMs ?? 0);
+}
 
 /** What was judged: the vector and the bundle that judged it. */
 export type Judged = (vector: Float32Array, by: Scorer) => void;
@@ -45,9 +50,18 @@ const WAITS_MAX = 100;
 /**
  * Answers a transaction, or gives the earlier answer again. Where nothing has to be waited for (this process has the feature state to
  * itself, the id is new, `log.durability` is `interval`) the answer is there when the call returns, without a promise. Throws, or
- * rejects with, `server.not-ready`, `request.duplicate`, `server.overloaded`, `log.unwritable`, `log.unreadable`, state.*.
+ * rejects with, `server.not-ready`, `server.chaos`, `request.duplicate`, `server.overloaded`, `log.unwritable`, `log.unreadable`, state.*.
  */
 export function answer(engine: Engine, parsed: Parsed, options: AnswerOptions = {}): Reply | Promise<Reply> {
+  const { chaos, counters } = engine;
+  if (chaos === null) return answerNow(engine, parsed, options);
+  return chaos.around(
+    () => answerNow(engine, parsed, options),
+    (fault) => counters.chaos(fault),
+  );
+}
+
+function answerNow(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | Promise<Reply> {
   const { duplicates } = engine;
   if (duplicates.waitFor(parsed.transaction.id, options.hold) === null) {
     const known = duplicates.recall(parsed, options.known);

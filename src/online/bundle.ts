@@ -17,15 +17,13 @@ export interface Provenance {
   readonly packageVersion: string;
   readonly seed: number;
   readonly parameters: Readonly<Record<string, number | string>>;
-  /** How a retraining learned; absent where all days count the same and the judged model is the one that answers. */
+  /** How a retraining learned; absent where all days count the same. */
   readonly recipe?: LearnedBy;
   /** The foreign file that decides, where the model was not trained here. */
   readonly imported?: Imported;
 }
 
 export interface LearnedBy {
-  /** The judged training was done once more on all days, those it was judged on included. */
-  readonly refit: boolean;
   /** Only so much of the newest time was learned. */
   readonly windowMs?: number;
   /** A transaction counts half as much for each such time that it is older. */
@@ -63,6 +61,22 @@ export interface RefitFacts {
   readonly scoreShift: number;
   /** Share of the judged model's highest rows that are among the refitted model's. */
   readonly alertAgreement: number;
+  /** After a drift, where enough of the new world is known; then number of trees, calibration and block threshold are from its days. */
+  readonly lately?: LatelyFacts;
+}
+
+/** What the days of a new world said, asked by models that had not learned them. */
+export interface LatelyFacts {
+  /** When it began, by what monitor saw. */
+  readonly since: number;
+  readonly folds: number;
+  readonly rows: number;
+  /** Of models that had learned the other new days with the older ones, and without. */
+  readonly averagePrecisionAll: number;
+  readonly averagePrecisionSince: number;
+  readonly olderDays: "learned" | "left out";
+  /** How many trees were right for them. */
+  readonly trees: number;
 }
 
 /** bundle.json. */

@@ -1,5 +1,6 @@
 // Counters: what the engine reports of its work. A door implements them with whatever it measures by.
 import type { ErrorCode } from "../core/errors.ts";
+import type { ChaosFault } from "./chaos.ts";
 import type { Reply } from "./reply.ts";
 
 export interface Counters {
@@ -38,6 +39,8 @@ export interface Counters {
   alertLate(): void;
   /** The feature state could not be saved. */
   persistFailed(): void;
+  /** An answer is late or failed on purpose. */
+  chaos(fault: ChaosFault): void;
 }
 
 /** Counts nothing: for replays, tests and programs that embed the engine. */
@@ -60,6 +63,7 @@ export const noCounters: Counters = {
   alerted() {},
   alertLate() {},
   persistFailed() {},
+  chaos() {},
 };
 
 /** Where the engine writes what an operator should read; pino's logger is one. */

@@ -1,6 +1,6 @@
 // Duplicates: a transaction id that was answered before gets the same answer, or a refusal if its content differs.
 
-import { SentinelError } from "../core/errors.ts";
+import { otherContent } from "../core/transaction.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { SnapshotStore } from "../ports/ports.ts";
 import { type Content, isSameContent } from "./duplicates/content.ts";
@@ -142,7 +142,7 @@ export class Duplicates {
     const isRepeat =
       (!timed || record.time === transaction.time) &&
       (isSameContent(record, content) || isSameContent(record, redact(content)));
-    if (!isRepeat) throw conflict(transaction.id);
+    if (!isRepeat) throw otherContent(transaction.id);
     known?.(record);
     return replyOfRecord(record, this.options.model);
   }
@@ -152,11 +152,5 @@ export class Duplicates {
 export function checkSame(a: Parsed, b: Parsed): void {
   const [one, other] = [a, b].map(({ transaction, extra }) => ({ fields: transaction.fields, extra }));
   const sameTime = !b.timed || a.transaction.time === b.transaction.time;
-  if (!sameTime || !isSameContent(one, other)) throw conflict(a.transaction.id);
-}
-
-function conflict(id: string): SentinelError {
-  return new SentinelError("request.duplicate", `transaction ${JSON.stringify(id)} was answered with other content`, {
-    hint: "give every transaction its own id; send exactly the same content to get the same answer again",
-  });
+  if (!sameTime || !isSameContent(one, other)) throw otherContent(a.transaction.id);
 }

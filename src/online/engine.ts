@@ -8,6 +8,7 @@ import type { LogWatcher, PredictionLog } from "../ports/log.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import { Adapting } from "./adapting.ts";
 import { Alerts } from "./alerts.ts";
+import type { Chaos } from "./chaos.ts";
 import { type Counters, type EngineLog, noCounters, silentLog } from "./counters.ts";
 import { declared } from "./declared.ts";
 import { Duplicates } from "./duplicates.ts";
@@ -47,6 +48,8 @@ export interface Engine {
   readonly explorer: Explorer | null;
   /** What somebody should look at; null where there is no store. */
   readonly alerts: Alerts | null;
+  /** Answers that are late or fail on purpose; null: none. */
+  readonly chaos: Chaos | null;
   readonly counters: Counters;
   readonly logger: EngineLog;
   /** How far an event time may be ahead of the clock, in milliseconds. */
@@ -69,6 +72,8 @@ export interface EngineOptions {
   readonly redactKey?: string | null;
   /** Makes ids of transactions that bring none; absent: such are refused. Also whether a pipeline without rules and model answers. */
   readonly makeId?: () => string;
+  /** Answers that are late or fail on purpose. Absent: none. */
+  readonly chaos?: Chaos;
   /** How often the feature state is saved. */
   readonly persistMs?: number;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -169,6 +174,7 @@ export async function openEngine(input: {
     adapting,
     explorer: explorerOf(pipeline),
     alerts,
+    chaos: options.chaos ?? null,
     counters,
     logger,
     aheadMaxMs,

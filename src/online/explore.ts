@@ -67,6 +67,6 @@ function bandOf({ bands }: ExploreRules, amount: FieldValue | undefined): Explor
 }
 
 /** Uniform in [0, 1), by the id and the seed alone. SHA-256, so that who may choose ids cannot choose their luck. */
-function chanceOf(id: string, seed: number): number {
-  return Number.parseInt(sha256(`explore ${seed} ${id}`).slice(0, DIGITS), 16) / 16 ** DIGITS;
+export function chanceOf(id: string, seed: number, draw = "explore"): number {
+  return Number.parseInt(sha256(`${draw} ${seed} ${id}`).slice(0, DIGITS), 16) / 16 ** DIGITS;
 }

@@ -1,4 +1,5 @@
 // The one road for labels: every door, and the command line, gives its labels here.
+import type { Review } from "../core/case.ts";
 import { DAY_MS } from "../core/duration.ts";
 import { assert, type ErrorCode } from "../core/errors.ts";
 import type { Transaction } from "../core/transaction.ts";
@@ -22,6 +23,8 @@ export interface LabelDraft {
    * nobody knows when, so the transaction's own time plus the pipeline's label delay counts.
    */
   readonly knownAt: number | "now" | "after-delay";
+  /** Present where a case was closed with it. */
+  readonly review?: Review;
 }
 
 export type LabelOutcome = { readonly transactionId: string; readonly accepted: true } | LabelRefusal;
@@ -58,9 +61,18 @@ export async function takeLabel(road: LabelRoad, draft: LabelDraft): Promise<Lab
   const found = await look(road, draft);
   if ("code" in found) return found;
   const { log, states, clock } = road;
-  const { transactionId, fraud, source } = draft;
+  const { transactionId, fraud, source, review } = draft;
   const { transaction, knownAt } = found;
-  const logged = await states.takeLabel({ transaction, log, fraud, source, knownAt, receivedAt: clock.now() });
+  const reviewed = review === undefined ? {} : { review };
+  const logged = await states.takeLabel({
+    transaction,
+    log,
+    fraud,
+    source,
+    knownAt,
+    receivedAt: clock.now(),
+    ...reviewed,
+  });
   if (logged && log.durability === "sync") await log.flush();
   if (logged) return { transactionId, accepted: true };
   return { transactionId, accepted: false, code: "server.overloaded", message: "the log cannot take more now" };

@@ -1,5 +1,5 @@
 // Section `retrain`: how often a model may be trained anew by itself, from which days, and when there is something to learn.
-import { duration, flag } from "./kind.ts";
+import { duration } from "./kind.ts";
 import { key, section } from "./section.ts";
 
 export const RETRAIN = section({
@@ -14,10 +14,10 @@ export const RETRAIN = section({
     means:
       "A candidate in shadow keeps its place until its first labels are final (`labels.maturity`) and for this long after: evidence begins anew with each candidate.",
   }),
-  refit: key(flag, {
-    default: true,
+  refresh: key(duration({ to: "3650d" }), {
+    default: "56d",
     means:
-      "Once the gates have judged a candidate on days that it did not learn, train the same once more on all days, those included, and register that. `false` registers the judged model itself, which knows nothing of the newest weeks.",
+      "After a drift the first candidate has learned a few days of the new world. Until one has learned so much of it, another follows each time that half as many days more have final labels, without an alarm. `0s`: none follows.",
   }),
   window: key(duration({ from: "14d" }), {
     means: "Learn from the newest days only, so many; older ones still fill the features' windows. Absent: from all.",

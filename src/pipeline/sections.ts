@@ -1,5 +1,6 @@
 // All sections of a pipeline file, in the order of the documents; a new section is a file beside this one and a line here.
 import { ARCHIVE } from "./archive.ts";
+import { CASES } from "./cases.ts";
 import { RULE_CHANGES } from "./changes.ts";
 import { ALIASES, COLUMNS } from "./columns.ts";
 import { DECISIONS } from "./decisions.ts";
@@ -24,6 +25,7 @@ export const CHAPTERS = {
   "Labels and time": { labels: LABELS, split: SPLIT },
   Model: { model_parameters: MODEL_PARAMETERS, training: TRAINING_RUN },
   Decisions: { decisions: DECISIONS },
+  Cases: { cases: CASES },
   Gates: { gates: GATES, rules: RULE_CHANGES },
   "Shadow, drift, retraining": { shadow: SHADOW, drift: DRIFT, retrain: RETRAIN },
   Server: { serve: SERVE, log: LOG, archive: ARCHIVE },
@@ -36,6 +38,7 @@ export const PIPELINE = section({
   ...CHAPTERS["Labels and time"],
   ...CHAPTERS.Model,
   ...CHAPTERS.Decisions,
+  ...CHAPTERS.Cases,
   ...CHAPTERS.Gates,
   ...CHAPTERS["Shadow, drift, retraining"],
   ...CHAPTERS.Server,

@@ -1,6 +1,6 @@
 // The brain port: a server that scores, as a gateway calls it.
 
-/** What a brain said: a decision (200), or why it takes no such request (4xx). Its text is JSON. */
+/** What a brain said: a decision (200), or why it takes no such transaction (400, 409, 413, 422). Its text is JSON. */
 export interface BrainReply {
   readonly status: number;
   readonly text: string;
@@ -10,8 +10,8 @@ export interface Brain {
   /** For people and for the ledger. */
   readonly where: string;
   /**
-   * Scores a transaction; the same one again gets the same answer. Rejects with a plain Error when the brain cannot be reached, does not answer, or
-   * says that it cannot (429, 5xx), or when `signal` says that nobody waits any more.
+   * Scores a transaction; the same one again gets the same answer. Rejects with a plain Error when the brain cannot be reached, does not answer, says
+   * that it cannot (429, 5xx) or that this caller may not ask (another 4xx), or when `signal` says that nobody waits any more.
    */
   score(body: string, given: { readonly requestId: string; readonly signal: AbortSignal }): Promise<BrainReply>;
 }

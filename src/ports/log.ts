@@ -1,4 +1,5 @@
 // The log port: predictions, shadows and labels, joined by transaction.
+import type { Review } from "../core/case.ts";
 import type { Decision } from "../core/decision.ts";
 import type { SentinelError } from "../core/errors.ts";
 import type { RuleOutcome } from "../core/rule.ts";
@@ -75,6 +76,8 @@ export interface LabelRecord extends Label {
   readonly receivedAt: number;
   /** As of a prediction. */
   readonly applied?: number;
+  /** Present where a case was closed with it: why its transaction was reviewed. */
+  readonly review?: Review;
 }
 
 /** What a log holds in an order of arrival. */
@@ -148,6 +151,18 @@ export interface ScoredWindow {
   readonly until: number;
 }
 
+/** Answers of one bundle with what became of them; columns of equal length, in no order. */
+export interface MaturedWindow {
+  readonly rows: number;
+  /** Event times. */
+  readonly time: Float64Array;
+  readonly score: Float64Array;
+  /** 1 fraud, 0 genuine, 2 no label known. */
+  readonly label: Uint8Array;
+  /** How many answers each row stands for; a fraud for itself alone. */
+  readonly weight: Float64Array;
+}
+
 /** What a summary of answers is made from. */
 export interface AnsweredRow {
   readonly sequence: number;
@@ -187,6 +202,9 @@ export interface Coverage {
   readonly scored: number;
   readonly missed: Readonly<Record<ShadowMiss, number>>;
 }
+
+/** Labels of one transaction that one question gives. */
+export const LABELS_OF_ONE_MAX = 1000;
 
 /** The joined log of predictions, shadows and labels. Errors: log.unreadable, log.unwritable. */
 /** Which pairs, and where their card and amount stand. */
@@ -230,6 +248,8 @@ export interface PredictionLog {
   /** Everything appended before this call is on disk after it. */
   flush(): Promise<void>;
   find(transactionId: string): Promise<PredictionRecord | null>;
+  /** Labels of one transaction, oldest first; the newest LABELS_OF_ONE_MAX of them. */
+  labelsOf(transactionId: string): Promise<readonly LabelRecord[]>;
   /** The newest predictions, oldest first. */
   recent(limit: number): Promise<readonly PredictionRecord[]>;
   /** Predictions and labels in order of arrival, from a sequence number on. */
@@ -262,6 +282,17 @@ export interface PredictionLog {
     readonly rows: number;
     readonly until: number | null;
   }): Promise<ScoredWindow>;
+  /**
+   * Answers of one bundle of event times from `from` to `to`, each with the label known last by `until`: all of them where the log has no more
+   * than `rows` entries there, else every fraud (the newest `rows`) and an even sample of about `rows` of the others.
+   */
+  matured(options: {
+    readonly bundle: string;
+    readonly from: number;
+    readonly to: number;
+    readonly until: number;
+    readonly rows: number;
+  }): Promise<MaturedWindow>;
   /** Answers of one bundle that its model gave, from a sequence number on, in order of arrival, some thousand at a time. */
   answered(options: { readonly bundle: string; readonly from: number }): AsyncIterable<readonly AnsweredRow[]>;
   /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */

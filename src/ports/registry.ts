@@ -102,8 +102,9 @@ export interface JournalCopy {
   readonly lines: readonly string[];
 }
 
-/** A model that MLflow's own clients stored: a registered version, or what a run logged below a path. */
+/** A model that MLflow's own clients stored: a registered version, what a run logged below a path, or a logged model by its own id (MLflow 3). */
 export type ModelReference =
+  | { readonly kind: "logged"; readonly modelId: string }
   | { readonly kind: "version"; readonly model: string; readonly version: string }
   | { readonly kind: "run"; readonly runId: string; readonly path: string };
 

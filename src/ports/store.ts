@@ -2,11 +2,12 @@
 import type { Decision } from "../core/decision.ts";
 import type { ChainLink } from "../core/journal.ts";
 import type { RuleSeverity } from "../core/rule.ts";
+import type { CaseStore } from "./cases.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Alert, ChangedBy, Json, JsonObject, NewAlert, Page } from "./records.ts";
 import type { RuleStore } from "./rules.ts";
 
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
-export type JsonObject = { readonly [name: string]: Json };
+export type { Alert, AlertRule, ChangedBy, Json, JsonObject, NewAlert, Page } from "./records.ts";
 
 /** Pipelines of one store. */
 export const PIPELINES_MAX = 1000;
@@ -36,13 +37,6 @@ export interface SchemaField {
   readonly name: string;
   readonly type: SchemaType;
   readonly nullable: boolean;
-}
-
-/** Who changes something, when (milliseconds, by the clock), and why. */
-export interface ChangedBy {
-  readonly actor: string;
-  readonly at: number;
-  readonly reason?: string;
 }
 
 /** What can be said of a pipeline; `slug` names it in routes, files, metrics and for its rules, and never changes. */
@@ -113,44 +107,6 @@ export interface RuleNumbers {
   of(pipeline: string): Promise<ReadonlyMap<string, number>>;
 }
 
-/** A rule that fired, as it was then. */
-export interface AlertRule {
-  readonly id: string;
-  readonly description: string;
-  readonly severity: RuleSeverity;
-}
-
-/** An alert before the store has given it an id: everything is frozen as it was when the transaction was judged. */
-export interface NewAlert {
-  /** Id of the pipeline. */
-  readonly pipeline: number;
-  /** Null where transactions have none, as those of sensors; else a second alert of one transaction is ignored. */
-  readonly transactionId: string | null;
-  readonly severity: RuleSeverity;
-  /** In the order of the rule set; none where the model alone decided. */
-  readonly rules: readonly AlertRule[];
-  readonly decision: Decision;
-  readonly decidedBy: string;
-  /** Null where no model was asked. */
-  readonly score: number | null;
-  readonly reasons: Json;
-  readonly bundle: string | null;
-  readonly ruleSet: string | null;
-  readonly vectorHash: string | null;
-  readonly entity: string | null;
-  readonly amount: number | null;
-  /** The whole transaction, as it came. */
-  readonly transaction: JsonObject;
-  /** Event time, and when it was judged by the clock; milliseconds. */
-  readonly time: number;
-  readonly alertedAt: number;
-}
-
-export interface Alert extends NewAlert {
-  /** Grows in the order in which alerts became visible: whoever asks for those after an id misses none. */
-  readonly id: number;
-}
-
 /** All that is named must hold. Times are of `alertedAt`, `from` included, `to` excluded. */
 export interface AlertFilter {
   readonly pipeline?: number;
@@ -164,12 +120,6 @@ export interface AlertFilter {
   /** Both included. */
   readonly amountMin?: number;
   readonly amountMax?: number;
-}
-
-/** One page. `next` is null at the end; a page may hold fewer than asked, or none, and go on. */
-export interface Page<Record> {
-  readonly items: readonly Record[];
-  readonly next: string | null;
 }
 
 export interface AlertCount {
@@ -272,6 +222,7 @@ export interface Store {
   readonly alerts: AlertStore;
   readonly audit: AuditStore;
   readonly ledger: Ledger;
+  readonly cases: CaseStore;
   /** The rules of one pipeline, by its slug. */
   rules(pipeline: string): RuleStore;
   /** Throws store.unreachable when it does not answer. */

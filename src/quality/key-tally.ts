@@ -13,12 +13,19 @@ export interface TallyResult {
   readonly repeated: FaultSample;
   /** Occurrences of the most frequent key; 0 without keys. */
   readonly most: number;
-  /** Keys that occur so often, and the first row of the first {@link MODES_MAX} of them. */
+  /** Keys that occur so often, and the first {@link MODES_MAX} of them: by the row in which each occurs first. */
   readonly modes: number;
-  readonly modeRows: readonly number[];
+  readonly modeKeys: readonly ModeKey[];
 }
 
-/** Most frequent keys of which the row is kept. */
+/** One of the most frequent keys. */
+export interface ModeKey {
+  readonly row: number;
+  /** The first half of the key: the number itself where the keys are numbers. */
+  readonly first: number;
+}
+
+/** Most frequent keys that are kept. */
 export const MODES_MAX = 1000;
 /** Partitions on disk (Shapiro 1986, Grace hashing): a billion different keys leave four million in each. */
 const PARTITIONS = 256;
@@ -29,8 +36,9 @@ const PARTITION_KEYS_MAX = 8_000_000;
 /** Key, second key, count, row. */
 const RECORD_WORDS = 4;
 const SLOTS_FIRST = 1 << 12;
-/** Whole numbers below this are counted without a table. */
+/** Whole numbers below this, and amounts of fewer cents, are counted without a table. */
 const SMALL_MAX = 1 << 16;
+const CENTS = 100;
 const LOAD_MAX = 0.6;
 /** Rows are numbered in 32 bits. */
 const ROWS_MAX = 0xffffffff;
@@ -44,7 +52,8 @@ export class KeyTally {
   private table: SlotTable | null;
   private partitions: Partitions | null = null;
   private readonly found: Found;
-  private readonly small = new SmallCounts();
+  private readonly whole = new SmallCounts(1);
+  private readonly cents = new SmallCounts(CENTS);
 
   /** Which rows repeat is noted where `rows` asks for it. */
   constructor(pool: TallyPool, { rows }: { readonly rows: boolean }) {
@@ -57,9 +66,12 @@ export class KeyTally {
   /** Adding zero makes −0 and 0 one key. NaN is no key. */
   add(first: number, second: number, row: number): void {
     assert(row <= ROWS_MAX, "rows are numbered in 32 bits");
-    if (second === 0 && first >= 0 && first < SMALL_MAX && Math.floor(first) === first) {
-      this.small.add(first, row, this.found);
-      return;
+    if (second === 0) {
+      const whole = wholeOf(first);
+      const cents = whole >= 0 ? -1 : centsOf(first);
+      if (whole >= 0) this.whole.add(whole, row, this.found);
+      if (cents >= 0) this.cents.add(cents, row, this.found);
+      if (whole >= 0 || cents >= 0) return;
     }
     if (this.table === null) {
       this.partitions!.add(first + 0, second, 1, row);
@@ -80,22 +92,35 @@ export class KeyTally {
   private nextNew(first: Float64Array, second: Float64Array, from: number): number {
     // Where it matters which rows repeat, each of them has to be seen.
     const isSeen = this.found.notesRows;
-    const small = isSeen ? NOTHING : this.small.counted;
+    const whole = isSeen ? NOTHING : this.whole.counted;
+    const cents = isSeen ? NOTHING : this.cents.counted;
     const table = isSeen ? null : this.table;
     for (let i = from; i < first.length; i++) {
       const key = first[i];
       if (Number.isNaN(key)) continue;
-      if (second[i] === 0 && key >= 0 && key < SMALL_MAX && Math.floor(key) === key) {
-        if (small.length === 0 || small[key] === 0) return i;
-        small[key]++;
-      } else if (table === null || !table.again(key + 0, second[i])) return i;
+      if (second[i] === 0) {
+        const small = wholeOf(key);
+        if (small >= 0) {
+          if (!(whole[small] > 0)) return i;
+          whole[small]++;
+          continue;
+        }
+        const amount = centsOf(key);
+        if (amount >= 0) {
+          if (!(cents[amount] > 0)) return i;
+          cents[amount]++;
+          continue;
+        }
+      }
+      if (table === null || !table.again(key + 0, second[i])) return i;
     }
     return first.length;
   }
 
   finish(): TallyResult {
     const { found, table, partitions } = this;
-    this.small.count(found);
+    this.whole.count(found);
+    this.cents.count(found);
     if (table !== null) {
       table.count(found);
       this.pool.giveBack(table.slots);
@@ -126,7 +151,7 @@ class Found {
   private single = 0;
   private most = 0;
   private modes = 0;
-  private modeRows: number[] = [];
+  private modeKeys: ModeKey[] = [];
   readonly repeated = new FaultSample();
   readonly notesRows: boolean;
 
@@ -138,31 +163,51 @@ class Found {
     if (this.notesRows) this.repeated.add(row);
   }
 
-  key(count: number, row: number): void {
+  key(first: number, count: number, row: number): void {
     this.distinct++;
     if (count === 1) this.single++;
     if (count < this.most) return;
     if (count > this.most) {
       this.most = count;
       this.modes = 0;
-      this.modeRows = [];
+      this.modeKeys = [];
     }
     this.modes++;
-    if (this.modeRows.length < MODES_MAX) this.modeRows.push(row);
+    if (this.modeKeys.length < MODES_MAX) this.modeKeys.push({ row, first });
   }
 
   result(): TallyResult {
     const { distinct, single, most, modes, repeated } = this;
-    return { distinct, single, most, modes, repeated, modeRows: this.modeRows.sort((a, b) => a - b) };
+    return { distinct, single, most, modes, repeated, modeKeys: this.modeKeys.sort((a, b) => a.row - b.row) };
   }
 }
 
-/** Whole numbers from 0 on, which codes, flags and ids mostly are: counted in their own places. */
+/** A whole number from 0 on, as its place; −1 for any other. */
+function wholeOf(key: number): number {
+  if (!(key >= 0 && key < SMALL_MAX)) return -1;
+  const whole = key | 0;
+  return whole === key ? whole : -1;
+}
+
+/** A number of whole cents, which amounts mostly are, as its place: no other number has it. −1 for any other. */
+function centsOf(key: number): number {
+  if (!(key >= 0 && key < SMALL_MAX / CENTS)) return -1;
+  const cents = Math.round(key * CENTS);
+  return cents < SMALL_MAX && cents / CENTS === key ? cents : -1;
+}
+
+/** Numbers from 0 on that lie a step apart, as codes, flags, ids and amounts do: counted in their own places. */
 class SmallCounts {
+  private readonly perOne: number;
   private counts: Uint32Array | null = null;
   private rows = new Uint32Array();
 
-  /** By value; empty before the first. */
+  /** So many places lie between one whole number and the next. */
+  constructor(perOne: number) {
+    this.perOne = perOne;
+  }
+
+  /** By place; empty before the first. */
   get counted(): Uint32Array {
     return this.counts ?? NOTHING;
   }
@@ -183,7 +228,7 @@ class SmallCounts {
   count(found: Found): void {
     if (this.counts === null) return;
     for (let value = 0; value < SMALL_MAX; value++) {
-      if (this.counts[value] > 0) found.key(this.counts[value], this.rows[value]);
+      if (this.counts[value] > 0) found.key(value / this.perOne, this.counts[value], this.rows[value]);
     }
   }
 }
@@ -254,7 +299,7 @@ class SlotTable {
   }
 
   count(found: Found): void {
-    this.each((_first, _second, count, row) => found.key(count, row));
+    this.each((first, _second, count, row) => found.key(first, count, row));
   }
 
   private place(first: number, second: number, count: number, row: number): void {

@@ -1,4 +1,5 @@
 // Values by their rank among all numbers of a column, exactly and in bounded memory, however many rows there are.
+import { figuresOf } from "./columns.ts";
 
 /** Numbers kept to be sorted: 32 MB. With more, a histogram says where the wanted ranks lie and another pass keeps only those. */
 export const SORTED_MAX = 4_000_000;
@@ -29,9 +30,8 @@ export class OrderStatistics {
 
   /** NaN is missing. */
   add(values: Float64Array): void {
-    const first = this.ranks === null;
+    if (this.ranks === null) this.count += figuresOf(values).count;
     for (const place of this.places) place.add(values, this.keptMax);
-    if (first) for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i])) this.count++;
   }
 
   /** Ends a pass. False where the numbers must be added once more, from the first to the last. */
@@ -126,7 +126,8 @@ class Place {
   readonly path: readonly number[];
   /** Rank of the first of them. */
   readonly from: number;
-  readonly buckets = new Float64Array(STEP_BUCKETS);
+  /** Rows are numbered in 32 bits. */
+  readonly buckets = new Uint32Array(STEP_BUCKETS);
   private kept: Float64Array | null = new Float64Array(KEPT_FIRST);
   private count = 0;
 
@@ -136,15 +137,36 @@ class Place {
   }
 
   add(values: Float64Array, keptMax: number): void {
+    if (this.path.length === 0) this.addAll(values, keptMax);
+    else this.addOwn(values, keptMax);
+  }
+
+  /** Every number is one of the first place's. */
+  private addAll(values: Float64Array, keptMax: number): void {
+    const { buckets } = this;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (Number.isNaN(value)) continue;
+      CELL[0] = value + 0;
+      const top = HALVES[3];
+      buckets[top < SIGN ? top | SIGN : ~top & 0xffff]++;
+    }
+    if (this.kept === null) return;
+    const { count } = figuresOf(values);
+    if (count < values.length) for (let i = 0; i < values.length; i++) this.keep(values[i], keptMax);
+    else this.keepAll(values, keptMax);
+  }
+
+  private addOwn(values: Float64Array, keptMax: number): void {
     const { path, buckets } = this;
     const depth = path.length;
     for (let i = 0; i < values.length; i++) {
       const value = values[i] + 0;
       if (Number.isNaN(value)) continue;
       CELL[0] = value;
-      if (depth > 0 && !holds(path)) continue;
+      if (!holds(path)) continue;
       buckets[bitsAt(depth)]++;
-      if (this.kept !== null) this.keep(value, keptMax);
+      this.keep(value, keptMax);
     }
   }
 
@@ -164,31 +186,45 @@ class Place {
       own.set(bucket, { numbers: new Float64Array(this.buckets[bucket]), next: 0 });
     }
     for (let i = 0; i < count; i++) {
-      CELL[0] = kept[i];
+      const value = kept[i] + 0;
+      CELL[0] = value;
       const bucket = bitsAt(depth);
       if (wanted[bucket] === 0) continue;
       const into = own.get(bucket)!;
-      into.numbers[into.next++] = kept[i];
+      into.numbers[into.next++] = value;
     }
     return new Map([...own].map(([bucket, { numbers }]) => [bucket, numbers.sort()]));
   }
 
   private keep(value: number, keptMax: number): void {
+    if (this.kept === null || Number.isNaN(value) || !this.makeRoom(1, keptMax)) return;
+    this.kept[this.count++] = value;
+  }
+
+  private keepAll(values: Float64Array, keptMax: number): void {
+    if (!this.makeRoom(values.length, keptMax)) return;
+    this.kept!.set(values, this.count);
+    this.count += values.length;
+  }
+
+  /** False where there are more than may be kept; then none is. */
+  private makeRoom(more: number, keptMax: number): boolean {
     const kept = this.kept!;
-    if (this.count === keptMax) {
+    const needed = this.count + more;
+    if (needed > keptMax) {
       this.kept = null;
-      return;
+      return false;
     }
-    if (this.count === kept.length) {
-      this.kept = new Float64Array(Math.min(2 * kept.length, Math.max(keptMax, KEPT_FIRST)));
-      this.kept.set(kept);
-    }
-    this.kept![this.count++] = value;
+    if (needed <= kept.length) return true;
+    this.kept = new Float64Array(Math.min(Math.max(2 * kept.length, needed), Math.max(keptMax, KEPT_FIRST)));
+    this.kept.set(kept.subarray(0, this.count));
+    return true;
   }
 }
 
 function holds(path: readonly number[]): boolean {
-  return path.every((bits, depth) => bitsAt(depth) === bits);
+  for (let depth = 0; depth < path.length; depth++) if (bitsAt(depth) !== path[depth]) return false;
+  return true;
 }
 
 const CELL = new Float64Array(1);

@@ -60,10 +60,22 @@ const BODY_MS_MAX = 30_000;
 
 /**
  * The whole body as text. Errors: `request.body-too-large` (decoded), `request.malformed` when it is not UTF-8, not encoded as it
- * says, cut off or too slow, `request.too-slow`, `request.media-type` for an encoding that is not taken.
+ * says or cut off, `request.too-slow`, `request.media-type` for an encoding that is not taken.
  */
 export async function readText(source: BodySource, bytesMax: number, overload?: Overload): Promise<string> {
   return decode(await readBytes(source, bytesMax, overload));
+}
+
+/** As {@link readText}, of a message of node:http that has no Request; `hint` says what to do about one that is too large. */
+export async function incomingText(
+  incoming: IncomingMessage,
+  { bytesMax, ...how }: { readonly bytesMax: number; readonly intake: Intake; readonly hint: string },
+): Promise<string> {
+  const { headers } = incoming;
+  const encoding = encodingOf(headers["content-encoding"] ?? null);
+  if (Number(headers["content-length"] ?? 0) > bytesMax) throw tooLarge(bytesMax, how.hint);
+  const bytes = await readIncoming(incoming, { bytesMax, msMax: BODY_MS_MAX, ...how });
+  return decode(encoding === null ? bytes : await decoded(bytes, encoding, { bytesMax, hint: how.hint }));
 }
 
 async function readBytes(source: BodySource, bytesMax: number, overload?: Overload): Promise<Uint8Array> {
@@ -74,12 +86,16 @@ async function readBytes(source: BodySource, bytesMax: number, overload?: Overlo
   // Without a socket nobody sends slowly.
   const coming = overload !== undefined && source.incoming !== undefined;
   const bytes = coming ? await overload.aside(reading) : await reading;
-  return encoding === null ? bytes : decoded(bytes, encoding, bytesMax);
+  return encoding === null ? bytes : decoded(bytes, encoding, { bytesMax });
 }
 
-async function decoded(bytes: Uint8Array, encoding: Encoding, bytesMax: number): Promise<Uint8Array> {
+async function decoded(
+  bytes: Uint8Array,
+  encoding: Encoding,
+  { bytesMax, hint }: { readonly bytesMax: number; readonly hint?: string },
+): Promise<Uint8Array> {
   const whole = await decodeBody(bytes, encoding, bytesMax);
-  if (whole === null) throw tooLarge(bytesMax);
+  if (whole === null) throw tooLarge(bytesMax, hint);
   return whole;
 }
 
@@ -191,7 +207,13 @@ function readIncoming(
     bytesMax,
     msMax,
     intake,
-  }: { readonly bytesMax: number; readonly msMax: number; readonly intake: Intake | undefined },
+    hint,
+  }: {
+    readonly bytesMax: number;
+    readonly msMax: number;
+    readonly intake: Intake | undefined;
+    readonly hint?: string;
+  },
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const gathered = new Gathered();
@@ -203,7 +225,7 @@ function readIncoming(
     };
     const fail = (error: SentinelError): void => settle(() => reject(error));
     const onData = (chunk: Buffer): void => {
-      if (gathered.length + chunk.length > bytesMax) fail(tooLarge(bytesMax));
+      if (gathered.length + chunk.length > bytesMax) fail(tooLarge(bytesMax, hint));
       else {
         gathered.add(chunk);
         coming?.add(chunk.length);
@@ -212,13 +234,19 @@ function readIncoming(
     const onEnd = (): void => settle(() => resolve(gathered.take()));
     const onCut = (): void => fail(incomplete("was cut off"));
     const coming = intake?.body(fail);
-    const timer = setTimeout(() => fail(incomplete(`did not arrive within ${msMax} ms`)), msMax);
+    const timer = setTimeout(() => fail(tooSlow(msMax)), msMax);
     incoming.on("data", onData).on("end", onEnd).on("error", onCut).on("close", onCut);
   });
 }
 
 function incomplete(what: string): SentinelError {
   return new SentinelError("request.malformed", `the body ${what}`, { hint: "send the request again" });
+}
+
+function tooSlow(msMax: number): SentinelError {
+  return new SentinelError("request.too-slow", `the body did not arrive within ${msMax} ms`, {
+    hint: "send the request again",
+  });
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
@@ -232,8 +260,11 @@ export function decode(bytes: Uint8Array): string {
   }
 }
 
-function tooLarge(bytesMax: number): SentinelError {
+function tooLarge(
+  bytesMax: number,
+  hint = "send less at once; serve.body_max_bytes in the pipeline is the limit",
+): SentinelError {
   return new SentinelError("request.body-too-large", `the body (or a line of it) has more than ${bytesMax} bytes`, {
-    hint: "send less at once; serve.body_max_bytes in the pipeline is the limit",
+    hint,
   });
 }

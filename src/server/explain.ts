@@ -1,6 +1,6 @@
 // POST /explain: what every feature added to the score, of a transaction as it would be judged now or of one in the log.
 
-import { BUDGET_MS } from "../online/answer.ts";
+import { budgetMs } from "../online/answer.ts";
 import { explanationOf, type WhatToExplain } from "../online/explanation.ts";
 import { invalidRequest } from "../online/faults.ts";
 import { parseJson } from "../online/json.ts";
@@ -28,7 +28,7 @@ export const explainRoute: Route = {
 async function explain(parts: ServerParts, context: RequestContext): Promise<Response> {
   mediaType(context.req.raw, ["application/json"]);
   const text = await bodyText(parts, context);
-  const within = <T>(looking: Promise<T>): Promise<T> => parts.overload.within(looking, BUDGET_MS);
+  const within = <T>(looking: Promise<T>): Promise<T> => parts.overload.within(looking, budgetMs(parts));
   return jsonResponse(await explanationOf(parts, whatIn(parseJson(text)), within));
 }
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener } from "node:http";
 import type { Socket } from "node:net";
 import { SentinelError } from "../core/errors.ts";
 import { bearerIn } from "../core/key.ts";
-import { answer, BUDGET_MS, expect } from "../online/answer.ts";
+import { answer, budgetMs, expect } from "../online/answer.ts";
 import { parseJsonBytes } from "../online/json.ts";
 import type { Parsed } from "../online/parse.ts";
 import type { Pipelines } from "../online/pipelines.ts";
@@ -284,7 +284,7 @@ function judge(parts: ServerParts, parsed: Parsed): Outcome | Promise<Outcome> {
     if (!(next instanceof Promise)) return { text: JSON.stringify(next) };
     later = true;
     return overload
-      .within(next, BUDGET_MS)
+      .within(next, budgetMs(parts))
       .then(
         (reply) => ({ text: JSON.stringify(reply) }),
         (error: unknown) => ({ error }),

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { DecidedBy } from "../core/rule.ts";
 import { type Adapting, reviewNow } from "../online/adapting.ts";
+import type { Chaos } from "../online/chaos.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
 import type { ReplyRules } from "../online/reply.ts";
@@ -60,6 +61,7 @@ interface Measured {
   readonly rules: Pick<Rules, "ageMs">;
   readonly log: Pick<PredictionLog, "health">;
   readonly adapting: Adapting | null;
+  readonly chaos: Chaos | null;
   /** How the archive stands; null where nothing is archived. */
   readonly archive: (() => ArchiveStatus) | null;
 }
@@ -290,6 +292,10 @@ export function createMeasures(pipeline: string) {
   const swaps = counter("swaps_total", "Changes of the champion.");
   const swapFailures = counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]);
   const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
+  const chaos = gauge("chaos", "Whether answers are late or fail on purpose (serve --chaos-slow, --chaos-fail).");
+  const chaosFaults = counter("chaos_total", "Answers that were late or failed on purpose, by what was done.", [
+    "fault",
+  ]);
   // A series that begins with its first fault has no increase to alert on: those with known labels begin at zero.
   for (const kind of ["prediction", "label"]) logDropped.inc({ kind }, 0);
   for (const code of ["log.unwritable", "server.overloaded"]) logRefused.inc({ code }, 0);
@@ -367,6 +373,7 @@ export function createMeasures(pipeline: string) {
     },
     alertLate: () => alertsLate.inc(),
     persistFailed: () => persistFailures.inc(),
+    chaos: (fault) => chaosFaults.inc({ fault }),
   };
   const showArchive = (now: number, { behind, completeAt, fault, rows, files, failures }: ArchiveStatus): void => {
     const isComplete = behind === 0 && fault === null;
@@ -395,6 +402,7 @@ export function createMeasures(pipeline: string) {
     logFailures.inc(failures);
     logPruned.reset();
     logPruned.inc(pruned);
+    chaos.set(from.chaos === null ? 0 : 1);
     const { champion, shadows } = from.live.current;
     const candidates = from.shadows.status();
     ready.set(champion !== null && !from.live.draining ? 1 : 0);
@@ -447,7 +455,7 @@ export function createMeasures(pipeline: string) {
 }
 
 /** A registry's metrics; `more` labels stand on all of them. */
-function describedOf(registry: Registry, more: readonly string[]): readonly Described[] {
+export function describedOf(registry: Registry, more: readonly string[]): readonly Described[] {
   return registry.getMetricsAsArray().map((metric) => {
     const { name, help, type, labelNames = [], buckets = [] } = metric as unknown as Registered;
     return { name, help, type, labels: [...more, ...labelNames.filter((label) => label !== "le")], buckets };

@@ -2,11 +2,13 @@
 
 /** Label names, and what their values are. */
 export const LABELS = {
+  fault: "what was done to an answer on purpose: `slow` or `failed`",
   field: "a field that the champion's features read, by its canonical name",
   how: "how a field did not come: `absent`, `null`, or as `text` where a number is read",
+  brain: "address of a server that a gateway asks",
   breaker: "`champion`, or the version of a candidate",
   bundle: "SHA-256 over the bundle's files",
-  by: "who decided: `model`, `rule`, `list`, or `policy` where scoring failed",
+  by: "who decided: `model`, `rule`, `list`, or `policy` where scoring failed; of a gateway's answer: `brain`, `policy`, or `repeat` from the ledger",
   code: "code of the error, as in problem documents",
   decision: "`approve`, `review` or `block`",
   kind: "`prediction` or `label`; of the process: type of resource, collection or heap space",
@@ -26,6 +28,7 @@ export const LABELS = {
   status:
     "HTTP status; of a call over gRPC that of the same error, 499 where its client went away, 504 where its deadline came first",
   type: "type of the resource",
+  why: "why no server answered a gateway: `no-brain`, `circuit-open`, `too-slow` or `failed`",
   version:
     "version of the model (of `sentinel_nodejs_version_info`: of Node); `other` beyond the first 50 that one process sees",
 } as const;
@@ -39,9 +42,9 @@ const ENDINGS: readonly (readonly [RegExp, string])[] = [
   [/_ratio$/, "share from 0 to 1"],
   [/_score$/, "share from 0 to 1"],
   [/_info$/, "always 1"],
-  [/_streams_open$|_bodies_coming$|_total$|_queue$|_in_flight$|_fds$|_broken$|_records$/, "count"],
+  [/_streams_open$|_bodies_coming$|_total$|_queue$|_in_flight$|_fds$|_broken$|_records$|_waiting$/, "count"],
   [/_(resources|handles|requests)$/, "count"],
-  [/_ready$|_up$|_open$|_warm$|_fault$/, "1 yes, 0 no"],
+  [/_chaos$|_ready$|_up$|_open$|_warm$|_fault$/, "1 yes, 0 no"],
 ];
 
 /** The unit of a metric by its name; null where the name says none, which a test refuses. */

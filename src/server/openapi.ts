@@ -180,9 +180,12 @@ function operationOf(route: AnyRoute, path: string, isShared: boolean): object {
     // Without keys only the admin routes ask for one.
     ...(route.access === "open" ? {} : { security: route.access === "admin" ? [{ key: [] }] : [{ key: [] }, {}] }),
     ...parametersOf(route),
-    ...(route.body === undefined ? {} : { requestBody: { required: true, content: contentOf(route.body) } }),
+    ...(route.body === undefined
+      ? {}
+      : { requestBody: { required: route.bodyIsOptional !== true, content: contentOf(route.body) } }),
     responses: {
       [route.done ?? 200]: { description: "Done.", content: contentOf(route.answers) },
+      ...(route.mayBeEmpty ? { 204: { description: "There is nothing." } } : {}),
       ...(route.tellsUnready ? { 503: { description: "Not ready, and why.", content: contentOf(route.answers) } } : {}),
       default: problem,
     },

@@ -1,6 +1,7 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import type { Desk } from "../lifecycle/desk.ts";
 import type { Backtester, Platform, Retention } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -42,6 +43,9 @@ export interface PlatformParts {
   readonly platform: Platform<ServerParts>;
   /** Null: the store keeps everything. */
   readonly retention: Retention | null;
+  readonly desk: Desk<ServerParts>;
+  /** Draws what the queue gives: uniform in [0, 1). */
+  readonly chance: () => number;
   /** Makes backtests elsewhere; null: they are made beside the traffic. */
   readonly backtester: Backtester | null;
 }
@@ -83,10 +87,14 @@ interface Described {
   readonly query?: Readonly<Record<string, { readonly description: string; readonly schema: object }>>;
   /** Media types of the body with their schemas. */
   readonly body?: Readonly<Record<string, object>>;
+  /** True where a request without a body, and without its type, is one with an empty object. */
+  readonly bodyIsOptional?: true;
   /** Schema of the answer, by media type. */
   readonly answers: Readonly<Record<string, object>>;
   /** The status of an answer that is no problem; 200 when absent. */
   readonly done?: 201;
+  /** True where 204 without a body says that there is nothing. */
+  readonly mayBeEmpty?: true;
   /** True for a route that answers 503 with the same body while the server is not ready, not with a problem. */
   readonly tellsUnready?: boolean;
 }

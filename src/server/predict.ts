@@ -1,5 +1,5 @@
 // POST /predict: one transaction in, one decision out.
-import { answer, BUDGET_MS } from "../online/answer.ts";
+import { answer, budgetMs } from "../online/answer.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { parseJson } from "../online/json.ts";
 import type { Reply } from "../online/reply.ts";
@@ -26,5 +26,7 @@ async function predict(parts: ServerParts, context: RequestContext): Promise<Res
   const text = await bodyText(parts, context);
   const parsed = parts.parser.parse(parseJson(text), parts.ports.clock.now());
   const answering: Reply | Promise<Reply> = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
-  return jsonResponse(answering instanceof Promise ? await parts.overload.within(answering, BUDGET_MS) : answering);
+  return jsonResponse(
+    answering instanceof Promise ? await parts.overload.within(answering, budgetMs(parts)) : answering,
+  );
 }

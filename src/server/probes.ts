@@ -75,6 +75,13 @@ export const probeRoutes: readonly ServerRoute[] = [
   },
 ];
 
+/** Said loudly: a server in chaos is never simply well. */
+function chaosOf({ chaos }: ServerParts) {
+  if (chaos === null) return {};
+  const { slow, fail, delayMs } = chaos.plan;
+  return { chaos: { why: chaos.words, slow, fail, delay_ms: delayMs } };
+}
+
 /** Whether a pipeline takes transactions. */
 function isUp({ status }: { readonly status: string }): boolean {
   return status !== "not ready" && status !== "paused";
@@ -89,7 +96,7 @@ function wholeOf<B extends { readonly status: string }>(
   const statuses = own.map(({ status }) => status);
   // A platform that has no pipeline yet takes requests that make one.
   const ready = statuses.length === 0 || statuses.some((status) => status !== "not ready");
-  const fine = statuses.every((status) => status === "ready" || status === "ok");
+  const fine = own.every((body) => (body.status === "ready" || body.status === "ok") && !("chaos" in body));
   const status = !ready ? "not ready" : fine ? "ready" : "degraded";
   const main = own[all.findIndex(({ name }) => name === server.pipelines.mainName)];
   return { body: { ...main, status }, ready };
@@ -113,7 +120,7 @@ function readinessBody(slot: Slot<ServerParts>) {
   const log = unwritable ? { log: { fault, oldest_unwritten_ms: Math.round(oldestMs) } } : {};
   const now = engine.ports.clock.now();
   const { store } = rulesOf(engine, now);
-  return { ...status, ...log, registry: registryOf(engine, now), store, ...sharingOf(engine) };
+  return { ...status, ...chaosOf(engine), ...log, registry: registryOf(engine, now), store, ...sharingOf(engine) };
 }
 
 async function healthBody(slot: Slot<ServerParts>, caller: Caller) {
@@ -126,7 +133,7 @@ async function healthBody(slot: Slot<ServerParts>, caller: Caller) {
   const { unwritten, oldestMs, failures, fault } = health;
   const writing = { unwritten, oldest_unwritten_ms: Math.round(oldestMs), failures, fault };
   const log = { ...counts, ...writing };
-  return { ...status, model: modelOf(engine, caller), log, circuits: circuitsOf(engine) };
+  return { ...status, ...chaosOf(engine), model: modelOf(engine, caller), log, circuits: circuitsOf(engine) };
 }
 
 export const circuitRoute: Route = {

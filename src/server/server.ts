@@ -5,8 +5,10 @@ import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
+import { Desk } from "../lifecycle/desk.ts";
 import { type Backtester, type Kept, Platform, Retention } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
+import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { grownBy, openEngine } from "../online/engine.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
@@ -56,6 +58,8 @@ export interface ServerOptions {
   readonly reporter?: ShadowReporter;
   /** How often pipelines that are not up are tried again, and new ones looked for. */
   readonly retryMs?: number;
+  /** Answers that are late or fail on purpose. Absent: none. */
+  readonly chaos?: Chaos;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
   readonly workerModule?: URL;
   readonly load?: typeof loadScorer;
@@ -102,6 +106,8 @@ export interface PlatformInput {
   readonly pollMs?: number;
   /** How long the store keeps alerts and audit entries. Absent: for ever. */
   readonly keep?: Kept;
+  /** How often alerts are taken into cases. */
+  readonly deskPollMs?: number;
 }
 
 /** The route of what no route answered. */
@@ -111,6 +117,8 @@ const LAG_MS_MAX = 250;
 const DRAIN_MS_MAX = 10_000;
 /** Long enough for a kept-alive connection under load to hear of it; an orchestrator may want more. */
 const ANNOUNCE_MS = 1000;
+/** How often the log says that answers are late or fail on purpose. */
+const CHAOS_TOLD_MS = 60_000;
 
 /**
  * A server for one pipeline that is open already: aliases looked up, the champion loaded and warm before it answers its first request.
@@ -152,8 +160,10 @@ export async function createSeveral(input: {
   const app = createApp(server);
   let listening: Listening | null = null;
   const others: OtherDoor[] = [];
+  const telling = tellOf(input.options?.chaos, logger);
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
+    clearInterval(telling);
     for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
     overload.heldBack.stop();
     const times = { announceMs, msMax: drainMsMax };
@@ -163,6 +173,7 @@ export async function createSeveral(input: {
     await Promise.all([...closed, overload.settled(drainMsMax)]);
     await server.platform?.retention?.stop();
     await server.platform?.platform.stop();
+    await server.platform?.desk.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -181,6 +192,7 @@ export async function createSeveral(input: {
     await access.open();
     await openAll(pipelines, input);
     await server.platform?.platform.start();
+    await server.platform?.desk.start();
     server.platform?.retention?.start();
   } catch (error) {
     await stop();
@@ -218,6 +230,14 @@ export async function createSeveral(input: {
     },
     stop,
   };
+}
+
+/** Says that answers are late or fail on purpose, now and again and again. */
+function tellOf(chaos: Chaos | undefined, logger: EngineLog): NodeJS.Timeout | undefined {
+  if (chaos === undefined) return undefined;
+  const tell = (): void => logger.warn(chaos.plan, chaos.words);
+  tell();
+  return setInterval(tell, CHAOS_TOLD_MS).unref();
 }
 
 /** Opens them one after the other. Throws where none could be. */
@@ -292,7 +312,8 @@ function platformOf(
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
   const { clock, logger } = of;
   const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
-  return { store: input.store, platform, retention, backtester: backtester ?? null };
+  const desk = new Desk<ServerParts>({ ...of, store: input.store, pollMs: input.deskPollMs });
+  return { store: input.store, platform, desk, retention, chance: Math.random, backtester: backtester ?? null };
 }
 
 /** The id of a transaction that brings none. */
@@ -311,7 +332,7 @@ async function startPipeline(
   const { common, measures, options } = given;
   const logger = loggerOf(given.logger, source.name);
   const { tracing } = common;
-  const { aheadMaxMs, persistMs, redactKey, workerModule, load } = options;
+  const { aheadMaxMs, persistMs, redactKey, chaos, workerModule, load } = options;
   const opened = await source.open();
   const { ports, pipeline, schema } = opened;
   try {
@@ -325,6 +346,7 @@ async function startPipeline(
         aheadMaxMs,
         persistMs,
         redactKey,
+        chaos,
         ...(opened.made ? { makeId } : {}),
         workerModule,
         load: tracing?.load(load ?? loadScorer) ?? load,

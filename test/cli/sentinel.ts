@@ -136,6 +136,8 @@ export function edit(dir: string, file: string, change: (text: string) => string
 
 export interface Served {
   readonly url: string;
+  /** Where it answers gRPC; 0: nowhere. */
+  readonly grpcPort: number;
   readonly child: ChildProcess;
   /** Sends the signal and waits for the end. */
   stop(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
@@ -143,25 +145,32 @@ export interface Served {
 
 const READY_LOOKS_MAX = 600;
 
-/** `sentinel serve` on a free port, ready to answer; with `isReady: false` as soon as it listens, for one that has no model to answer with. */
+/**
+ * `sentinel serve`, or another verb that answers HTTP, on a free port, ready to answer; with `isReady: false` as soon as it listens, for one that has no model
+ * to answer with.
+ */
 export async function serve(
   cwd: string,
   options: {
     readonly nodeArgs?: readonly string[];
     readonly env?: Readonly<Record<string, string>>;
+    readonly verb?: readonly string[];
     readonly isReady?: false;
   } = {},
 ): Promise<Served> {
-  const args = [...(options.nodeArgs ?? []), MAIN, "serve", "--port", "0", "--announce", "0s"];
+  const verb = options.verb ?? ["serve"];
+  const args = [...(options.nodeArgs ?? []), MAIN, ...verb, "--port", "0", "--announce", "0s"];
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal })),
   );
   const said: string[] = [];
+  let grpcPort = 0;
   const port = await new Promise<number>((resolve, reject) => {
     createInterface({ input: child.stderr }).on("line", (line) => {
       said.push(line);
+      if (line.includes('"msg":"listening for gRPC"')) grpcPort = (JSON.parse(line) as { port: number }).port;
       if (line.includes('"msg":"listening"')) resolve((JSON.parse(line) as { port: number }).port);
     });
     ended.then(() => reject(new Error(`the server ended:\n${said.join("\n")}`)));
@@ -179,6 +188,7 @@ export async function serve(
   }
   return {
     url,
+    grpcPort,
     child,
     stop: (signal) => {
       child.kill(signal);

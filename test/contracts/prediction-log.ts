@@ -51,6 +51,56 @@ export function predictionLogContract(
     expect((await collect(log.answered({ bundle: "none", from: 1 }))).flat()).toEqual([]);
   });
 
+  test(`${name}: matured answers of a short log are all of them, each with the label known last by then`, async () => {
+    const at = (id: string, time: number, more: Parameters<typeof prediction>[1] = {}): void => {
+      log.appendPrediction(prediction(id, { bundle: "one", time, ...more }));
+    };
+    at("before", 4);
+    at("fraud", 5);
+    at("none", 6, { score: 0.5 });
+    at("corrected", 7);
+    at("later", 8);
+    at("after", 11);
+    at("other", 7, { bundle: "two" });
+    at("policy", 7, { degraded: true });
+    for (const id of ["fraud", "corrected"]) log.appendLabel(label(id, { fraud: true, knownAt: 20 }));
+    log.appendLabel(label("corrected", { fraud: false, knownAt: 21 }));
+    log.appendLabel(label("later", { fraud: true, knownAt: 31 }));
+    await log.flush();
+    const found = await log.matured({ bundle: "one", from: 5, to: 10, until: 30, rows: 100 });
+    expect([...found.time]).toEqual([5, 6, 7, 8]);
+    expect([...found.label]).toEqual([1, 2, 0, 2]);
+    expect(found.score[1]).toBe(0.5);
+    expect([...found.weight]).toEqual([1, 1, 1, 1]);
+    expect((await log.matured({ bundle: "none", from: 0, to: 10, until: 30, rows: 100 })).rows).toBe(0);
+  });
+
+  test(`${name}: of a long log they are every fraud once, and an even sample that stands for the rest`, async () => {
+    const COUNT = 6000;
+    for (let i = 0; i < COUNT; i++) {
+      log.appendPrediction(prediction(`t${i}`, { bundle: "one", time: i }));
+      if (i % 100 === 0) log.appendLabel(label(`t${i}`, { fraud: true, knownAt: i + 1 }));
+      if (i % 500 === 499) await log.flush();
+    }
+    // Known twice, and no fraud after all.
+    log.appendLabel(label("t100", { fraud: true, knownAt: COUNT }));
+    log.appendLabel(label("t200", { fraud: false, knownAt: COUNT }));
+    await log.flush();
+    const found = await log.matured({ bundle: "one", from: 0, to: COUNT, until: COUNT, rows: 2048 });
+    const frauds = [...found.time.keys()].filter((row) => found.label[row] === 1);
+    const expected = Array.from({ length: COUNT / 100 }, (_, i) => 100 * i).filter((time) => time !== 200);
+    expect(frauds.map((row) => found.time[row]).sort((a, b) => a - b)).toEqual(expected);
+    expect(new Set(frauds.map((row) => found.weight[row]))).toEqual(new Set([1]));
+    expect(found.rows).toBeLessThan(2200);
+    const weight = found.weight.reduce((sum, one) => sum + one, 0);
+    expect(Math.abs(weight - COUNT)).toBeLessThan(COUNT / 20);
+    // Each quarter of the time has its share.
+    for (let quarter = 0; quarter < 4; quarter++) {
+      const rows = [...found.time].filter((time) => Math.floor((4 * time) / COUNT) === quarter);
+      expect(rows.length).toBeGreaterThan(350);
+    }
+  });
+
   test(`${name}: a log is the same log when it is opened again, and another one is another`, async () => {
     const identity = await log.identity();
     expect(identity).toMatch(/^[0-9a-f]{12}$/);
@@ -222,6 +272,26 @@ export function predictionLogContract(
     expect(await collect(log.pairs("6"))).toEqual([]);
     const labels = (await collect(log.scan(0))).filter((event) => event.kind === "label");
     expect(labels).toHaveLength(2);
+  });
+
+  test(`${name}: the labels of one transaction, oldest first, each with the review behind it where there was one`, async () => {
+    const review = { case: 3, closing: 2, why: "linked", propensity: null } as const;
+    log.appendPrediction(prediction("t1"));
+    log.appendLabel(label("t1", { fraud: true, source: "chargeback" }));
+    log.appendLabel(label("t2"));
+    log.appendLabel(label("t1", { fraud: false, source: "analyst", review }));
+    const labels = await log.labelsOf("t1");
+    expect(labels.map(({ fraud, source, review: why }) => [fraud, source, why])).toEqual([
+      [true, "chargeback", undefined],
+      [false, "analyst", review],
+    ]);
+    expect(await log.labelsOf("nobody's")).toEqual([]);
+    const scanned = (await collect(log.scan(0))).filter((event) => event.kind === "label");
+    expect(scanned.map(({ record, about }) => [record.transactionId, record.review, about?.transactionId])).toEqual([
+      ["t1", undefined, "t1"],
+      ["t2", undefined, undefined],
+      ["t1", review, "t1"],
+    ]);
   });
 
   test(`${name}: equal known_at: the label that arrived later wins; a shadow given twice counts once`, async () => {

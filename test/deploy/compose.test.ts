@@ -19,9 +19,11 @@ interface Container {
   readonly tmpfs?: readonly string[];
   readonly cap_drop?: readonly string[];
   readonly depends_on?: readonly string[];
+  readonly command?: readonly string[];
+  readonly restart?: string;
 }
 
-const compose = parse(read("docker-compose.yml")) as Readonly<
+const compose = parse(read("docker-compose.yml"), { merge: true }) as Readonly<
   Record<"services", Readonly<Record<string, Container>>> & Record<"volumes", Readonly<Record<string, unknown>>>
 >;
 const containers = Object.entries(compose.services);
@@ -41,7 +43,22 @@ test("the Compose specification's schema takes it", () => {
 });
 
 test("one server by itself, and everything with the profile full", () => {
-  expect(containers.map(([name]) => name).sort()).toEqual(["api", "grafana", "mlflow", "prometheus", "redis"]);
+  expect(containers.map(([name]) => name).sort()).toEqual([
+    "api",
+    "brain",
+    "gateway",
+    "grafana",
+    "kafka",
+    "migrate",
+    "mlflow",
+    "postgres",
+    "producer",
+    "prometheus",
+    "redis",
+    "s3",
+    "s3-bucket",
+    "stream",
+  ]);
   for (const [name, { profiles }] of containers) expect(profiles).toEqual(name === "api" ? undefined : ["full"]);
 });
 
@@ -60,15 +77,40 @@ test("the server can write its volume and /tmp, and has no rights to give away",
   expect(dockerfile).toContain(`EXPOSE ${api.ports![0].split(":")[2]}\n`);
 });
 
-test("variables are those that the configuration reads, and those of full.env are taken over", () => {
+/** Ours: what is started from the image that is built here. */
+const own = containers.filter(([, { image }]) => image.startsWith("sentinel-fraud:"));
+
+test("variables are those that the configuration reads, and those of full.env are taken over and lead to containers", () => {
   const config = read("src/config.ts");
-  const { environment } = compose.services.api;
-  for (const name of Object.keys(environment!)) expect(config).toContain(name);
+  expect(own).toHaveLength(6);
+  for (const [, { environment = {} }] of own)
+    for (const name of Object.keys(environment)) expect(config).toContain(name);
   const given = [...read("deploy/compose/full.env").matchAll(/^(\w+)=(.*)$/gm)];
-  expect(given).toHaveLength(2);
+  expect(given.length).toBeGreaterThan(7);
+  const names = Object.keys(compose.services);
   for (const [, name, value] of given) {
-    expect(environment![name]).toBe(`\${${name}:-}`);
-    expect(Object.keys(compose.services)).toContain(new URL(value).hostname);
+    for (const [, { environment = {} }] of own) expect(environment[name]).toBe(`\${${name}:-}`);
+    const host = /^(?:\w+:\/\/)?(?:[^@/]*@)?([a-z0-9-]+):\d+/.exec(value)?.[1];
+    if (host !== undefined) expect(names).toContain(host);
+  }
+});
+
+test("commands are verbs with flags that they have, and addresses that answer there", async () => {
+  const verbs = read("src/cli/main.ts");
+  for (const [name, { command = [] }] of own) {
+    if (command.length === 0) continue;
+    const [verb, ...rest] = command;
+    expect(verbs).toMatch(new RegExp(`\\n {2}${verb}:`));
+    const source = read(`src/cli/${verb}.ts`);
+    for (const one of rest) {
+      if (one.startsWith("--"))
+        expect([name, source.includes(`"${one} `) || source.includes(`"${one}"`)]).toEqual([name, true]);
+      if (one.includes("://")) {
+        const { hostname, port } = new URL(one);
+        expect(own.map(([known]) => known)).toContain(hostname);
+        expect(read("deploy/compose/full.env")).toContain(`SENTINEL_GRPC_PORT=${port}\n`);
+      }
+    }
   }
 });
 
@@ -85,7 +127,12 @@ test("folders that are mounted are there, volumes are named, and other services 
 
 test("Prometheus scrapes the server, and Grafana asks Prometheus and finds the dashboard", () => {
   const scrape = parse(read("deploy/prometheus/prometheus.yml"));
-  expect(scrape.scrape_configs[0].static_configs[0].targets).toEqual(["api:8000"]);
+  const targets = scrape.scrape_configs.flatMap(
+    (job: { readonly static_configs: readonly { readonly targets: string[] }[] }) =>
+      job.static_configs.flatMap((one) => one.targets),
+  );
+  expect(targets).toEqual(["api:8000", "brain:8000", "gateway:8080", "stream:9464"]);
+  for (const target of targets) expect(own.map(([name]) => name)).toContain(target.split(":")[0]);
   const source = parse(read("deploy/grafana/provisioning/datasources/prometheus.yml"));
   expect(source.datasources[0].url).toBe("http://prometheus:9090");
   const provider = parse(read("deploy/grafana/provisioning/dashboards/sentinel.yml"));

@@ -4,7 +4,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { GatewayMeasures } from "../../src/server/gateway-measures.ts";
 import { describedMetrics } from "../../src/server/measures.ts";
+import { createStreamMeasures } from "../../src/stream/measures.ts";
 import { bodyOf, makeBundle, makeWorld, NOW, payments, SPEC_A, serve, type World } from "../server/world.ts";
 import {
   type PrometheusProcess,
@@ -15,6 +17,8 @@ import {
 } from "./prometheus-server.ts";
 
 const DASHBOARD = fileURLToPath(new URL("../../deploy/grafana/dashboards/sentinel.json", import.meta.url));
+
+const RUNBOOK = fileURLToPath(new URL("../../docs/runbook.md", import.meta.url));
 
 interface Dashboard {
   readonly panels: readonly {
@@ -34,8 +38,8 @@ interface Rules {
 const dashboard = JSON.parse(readFileSync(DASHBOARD, "utf8")) as Dashboard;
 const rulesOf = (file: string) =>
   (parse(readFileSync(path.join(RULES_DIR, file), "utf8")) as Rules).groups.flatMap(({ rules }) => rules);
-const RECORDED = rulesOf("recording.yml");
-const ALERTS = rulesOf("alerts.yml");
+const RECORDED = [...rulesOf("recording.yml"), ...rulesOf("slo.yml").filter(({ record }) => record !== undefined)];
+const ALERTS = [...rulesOf("alerts.yml"), ...rulesOf("slo.yml").filter(({ alert }) => alert !== undefined)];
 /** Grafana's variables as a look at a young Prometheus has them. */
 const asked = (expr: string): string =>
   expr.replaceAll("$__rate_interval", "1m").replaceAll(/\$(instance|pipeline)/g, ".*");
@@ -45,7 +49,12 @@ const QUERIES = dashboard.panels.flatMap(({ title, targets = [] }) =>
 
 test("queries name metrics that the server has, or rules that are recorded", () => {
   const known = new Set(RECORDED.map(({ record }) => record!));
-  for (const { name, type } of describedMetrics()) {
+  const metrics = [
+    ...describedMetrics(),
+    ...new GatewayMeasures({ process: false }).described(),
+    ...createStreamMeasures().described(),
+  ];
+  for (const { name, type } of metrics) {
     known.add(name);
     if (type === "histogram") for (const part of ["bucket", "sum", "count"]) known.add(`${name}_${part}`);
   }
@@ -56,9 +65,13 @@ test("queries name metrics that the server has, or rules that are recorded", () 
 });
 
 test("every alert is seen to fire by the rules' own tests, and says what to do", () => {
-  const tests = readFileSync(path.join(RULES_DIR, "tests.yml"), "utf8");
+  const tests = ["tests.yml", "tests-slo.yml"]
+    .map((file) => readFileSync(path.join(RULES_DIR, file), "utf8"))
+    .join("\n");
+  const runbook = readFileSync(RUNBOOK, "utf8");
   for (const rule of ALERTS as readonly { alert?: string; annotations?: Record<string, string> }[]) {
-    expect(tests).toContain(`alertname="${rule.alert}"`);
+    expect([rule.alert, new RegExp(`alertname(="|: )${rule.alert}\\b`).test(tests)]).toEqual([rule.alert, true]);
+    expect(runbook).toContain(`### ${rule.alert}\n`);
     expect(rule.annotations?.action).not.toBe("");
   }
 });
@@ -125,7 +138,7 @@ describe.runIf(installed)("by Prometheus itself", () => {
 
   test("promtool takes configuration and rules, and their unit tests hold", () => {
     expect(promtool("check", "config", "prometheus.yml")).toContain("SUCCESS");
-    expect(promtool("test", "rules", "tests.yml")).toContain("SUCCESS");
+    expect(promtool("test", "rules", "tests.yml", "tests-slo.yml")).toContain("SUCCESS");
   });
 
   test("the text of /metrics is what promtool's linter likes", async () => {

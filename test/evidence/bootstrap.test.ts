@@ -1,5 +1,6 @@
 // The paired bootstrap: determinism, nominal coverage, dependence within cards, the known size of its standard error.
 import { expect, test } from "vitest";
+import { Random } from "../../src/core/random.ts";
 import { mean, standardDeviation } from "../../src/core/stats.ts";
 import { pairedBootstrap, pairedBootstraps } from "../../src/evidence/bootstrap.ts";
 import { AVERAGE_PRECISION, recallWithinFpr } from "../../src/metrics/ranked.ts";
@@ -71,6 +72,43 @@ test("the interval covers the truth about as often as it says", () => {
   // 90 % nominal; three standard errors of 300 repetitions are 5 points, the percentile interval loses one or two.
   expect(covered / repetitions).toBeGreaterThan(0.84);
   expect(covered / repetitions).toBeLessThan(0.96);
+});
+
+test("few resamples cover as often as many: the ends are those between which the next one lies", () => {
+  const shape = { rows: 800, prevalence: 0.15, rho: 0.7, gapA: 1.5, gapB: 1.7 };
+  const truth = 0.57925971 - 0.5;
+  const repetitions = 400;
+  let covered = 0;
+  for (let i = 0; i < repetitions; i++) {
+    const rows = simulated(5000 + i, shape);
+    const alerts = { a: alertsAt(rows.a, 1.5), b: alertsAt(rows.b, 1.5) };
+    const { low, high } = pairedBootstrap({ ...rows, alerts, metric: RECALL, resamples: 39, seed: i });
+    if (low <= truth && truth <= high) covered++;
+  }
+  // 95 % nominal with a standard error of 1.1 points; the quantiles of a sample of 39 would cover 90 %.
+  expect(covered / repetitions).toBeGreaterThan(0.925);
+  expect(covered / repetitions).toBeLessThan(0.975);
+});
+
+test("few days: the interval is as wide as Student's t asks, and covers", () => {
+  const shape = { rows: 480, prevalence: 0.3, rho: 0.5, gapA: 1.5, gapB: 1.5 };
+  const days = 6;
+  const repetitions = 250;
+  let covered = 0;
+  for (let i = 0; i < repetitions; i++) {
+    const rows = simulated(9000 + i, shape);
+    const day = Int32Array.from(rows.y, (_, row) => row % days);
+    // What a day's campaign does to each model's scores of frauds.
+    const random = new Random(77_000 + i);
+    const shifts = { a: normals(random, days), b: normals(random, days) };
+    const shifted = (scores: Float64Array, by: Float64Array): Float64Array =>
+      scores.map((score, row) => score + 0.5 * rows.y[row] * by[day[row]]);
+    const [a, b] = [shifted(rows.a, shifts.a), shifted(rows.b, shifts.b)];
+    const alerts = { a: alertsAt(a, 1.5), b: alertsAt(b, 1.5) };
+    const { low, high } = pairedBootstrap({ ...rows, a, b, day, alerts, metric: RECALL, resamples: 199, seed: i });
+    if (low <= 0 && 0 <= high) covered++;
+  }
+  expect(covered / repetitions).toBeGreaterThan(0.925);
 });
 
 test("rows of one card move together: resampling cards is wider than rows, and right", () => {
@@ -158,3 +196,7 @@ test("input that cannot be compared is refused with what and where", () => {
   expect(refused({ resamples: 1e9 })).toMatch(/resamples/);
   expect(refused({ level: 1 })).toMatch(/level/);
 });
+
+function normals(random: Random, count: number): Float64Array {
+  return Float64Array.from({ length: count }, () => random.normal());
+}

@@ -6,9 +6,10 @@ import sys
 import tempfile
 import threading
 
-which, target, file, proto = sys.argv[1:5]
-with open(file) as stream:
-    given = json.load(stream)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from clients import Triton, answers, failed, file, given, more, tell, where as target
+
+(proto,) = more
 rows = given["rows"]
 
 import grpc
@@ -149,50 +150,11 @@ def reflection():
 
 
 def triton():
-    import numpy as np
     import tritonclient.grpc as client_of
-    from tritonclient.utils import InferenceServerException
 
     model = "card-fraud"
     client = client_of.InferenceServerClient(target)
-    names = list(rows[0])
-    columns = {name: [row[name] for row in rows] for name in names}
-
-    def tensors(prefix="", matrix=False):
-        inputs = []
-        for name in names:
-            values = columns[name]
-            if name == "transaction_id":
-                values = [prefix + value for value in values]
-            if isinstance(values[0], str):
-                array, datatype = np.array([value.encode() for value in values], dtype=np.object_), "BYTES"
-            elif isinstance(values[0], int):
-                array, datatype = np.array(values, dtype=np.int64), "INT64"
-            else:
-                array, datatype = np.array(values, dtype=np.float64), "FP64"
-            if matrix:
-                array = array.reshape(-1, 1)
-            one = client_of.InferInput(name, list(array.shape), datatype)
-            one.set_data_from_numpy(array)
-            inputs.append(one)
-        return inputs
-
-    def answers(result):
-        out = {}
-        for name in ["score", "anomaly_score", "decision", "transaction_id", "version"]:
-            array = result.as_numpy(name)
-            if array is None:
-                continue
-            out[name] = [value.decode() if isinstance(value, bytes) else value for value in array.reshape(-1).tolist()]
-        out["shape"] = list(result.as_numpy("score").shape)
-        return out
-
-    def failed(call):
-        try:
-            return call()
-        except InferenceServerException as error:
-            return {"status": error.status(), "message": error.message()}
-
+    tensors = Triton(client_of, rows).tensors
     wanted = [client_of.InferRequestedOutput("score"), client_of.InferRequestedOutput("decision")]
     raw = client.infer(model, tensors(), request_id="ab-1")
     metadata = client.get_server_metadata()
@@ -236,4 +198,4 @@ def mtls():
     }
 
 
-print(json.dumps({"grpcio": grpcio, "reflection": reflection, "triton": triton, "mtls": mtls}[which]()))
+tell({"grpcio": grpcio, "reflection": reflection, "triton": triton, "mtls": mtls})

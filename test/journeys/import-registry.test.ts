@@ -33,6 +33,8 @@ interface Place {
     files: Readonly<Record<string, string>>,
     alias: string,
   ): Promise<{ readonly version: string; readonly runId: string }>;
+  /** Stores files as MLflow 3's log_model does, and registers nothing. */
+  logModel(files: Readonly<Record<string, string>>): Promise<{ readonly modelId: string; readonly runId: string }>;
 }
 
 async function listed(place: Place): Promise<readonly { readonly version: string }[]> {
@@ -92,10 +94,12 @@ function journey(name: string, placeOf: () => Promise<Place>): void {
       } finally {
         await registry.close();
       }
-      expect(await run("import", `models:/${MODEL}/${logged.version}`)).toMatchObject({
-        code: 2,
-        json: { error: { code: "registry.conflict", message: expect.stringMatching(/has its bundle already/) } },
-      });
+      for (const place of [logged.version, "latest"]) {
+        expect(await run("import", `models:/${MODEL}/${place}`)).toMatchObject({
+          code: 2,
+          json: { error: { code: "registry.conflict", message: expect.stringMatching(/has its bundle already/) } },
+        });
+      }
     });
 
     test("what cannot be is refused with words", async () => {
@@ -107,6 +111,9 @@ function journey(name: string, placeOf: () => Promise<Place>): void {
         [`models:/${MODEL}@nobody`, "registry.missing", /no alias nobody/],
         [`models:/${MODEL}/99`, "registry.version-unknown", /version 99/],
         ["runs:/0123456789/model", "registry.missing", /no run 0123456789/],
+        ["models:/m-00000000000000000000000000000000", "registry.missing", /m-00000000000000000000000000000000/],
+        ["models:/nobody/latest", "registry.missing", /no version of a model nobody/],
+        [`models:/${MODEL}/Production`, "cli.usage", /names no model/],
         [`models:/${MODEL}`, "cli.usage", /names no model/],
         [`runs:/${empty.runId}/../x`, "cli.usage", /names no model/],
       ];
@@ -114,6 +121,16 @@ function journey(name: string, placeOf: () => Promise<Place>): void {
         const ran = await run("import", uri);
         expect(ran, uri).toMatchObject({ code: 2, json: { error: { code, message: expect.stringMatching(says) } } });
       }
+    });
+
+    test("a logged model that nobody registered becomes a version, by the URI that log_model returns", async () => {
+      const { modelId, runId } = await place.logModel({
+        MLmodel: MLMODEL,
+        "model.json": readFileSync(BOOSTER, "utf8"),
+      });
+      const imported = await run("import", `models:/${modelId}`, ...FORCED);
+      expect(imported, imported.stderr).toMatchObject({ code: 0, json: { version: { runId } } });
+      expect(imported.json.imported.notes[0]).toMatch(/it becomes a new version of card-fraud/);
     });
 
     test("the same version is promoted, compared with the next one, and serves", { timeout: 240_000 }, async () => {
@@ -181,6 +198,21 @@ journey("the embedded registry", async () => {
       database.close();
       return { version, runId };
     },
+    async logModel(files) {
+      const modelId = "m-0a1b2c3d4e5f60718293a4b5c6d7e8f9";
+      const registry = open();
+      const runId = await registry.startRun({ experiment: "science", name: "m", startedAt: 1, user: "ada", tags: {} });
+      await registry.close();
+      const folder = path.join(dir, "mlruns", modelId);
+      mkdirSync(folder, { recursive: true });
+      for (const [name, text] of Object.entries(files)) writeFileSync(path.join(folder, name), text);
+      const database = new Database(path.join(dir, "models", "mlflow.db"));
+      database.exec(`INSERT INTO logged_models(model_id, experiment_id, name, artifact_location, creation_timestamp_ms,
+        last_updated_timestamp_ms, status, lifecycle_stage, source_run_id)
+        SELECT '${modelId}', experiment_id, 'model', '${folder}', 1, 1, 2, 'active', run_uuid FROM runs WHERE run_uuid = '${runId}';`);
+      database.close();
+      return { modelId, runId };
+    },
   };
 });
 
@@ -218,6 +250,21 @@ describe.runIf(mlflowInstalled)("on a server", () => {
         const { model_version: version } = await post("model-versions/create", { name: MODEL, source, run_id: runId });
         await post("registered-models/alias", { name: MODEL, alias, version: version.version });
         return { version: String(version.version), runId };
+      },
+      async logModel(files) {
+        const made = await post("runs/create", { experiment_id: experiment, run_name: "m", start_time: 1 });
+        const { run_id: runId } = made.run.info as Record<string, string>;
+        const { model } = await post("logged-models", {
+          experiment_id: experiment,
+          name: "model",
+          source_run_id: runId,
+        });
+        const { model_id: modelId, artifact_uri: artifacts } = model.info as Record<string, string>;
+        const folder = artifacts.replace(/^mlflow-artifacts:\/*/, "");
+        for (const [name, text] of Object.entries(files)) {
+          await fetch(`${api}/mlflow-artifacts/artifacts/${folder}/${name}`, { method: "PUT", body: text });
+        }
+        return { modelId, runId };
       },
     };
   });

@@ -66,7 +66,29 @@ const fired = (ids: readonly string[], more: Partial<NonNullable<PredictionDraft
   unready: 0,
   ...more,
 });
-const raised = (one: PredictionDraft) => alertOf(one, { pipelineId: 3, columns: COLUMNS, rules: RULES, why: null });
+const NO_DRAW = { share: 0, seed: 1 };
+const raised = (one: PredictionDraft, drawing = NO_DRAW) =>
+  alertOf(one, { pipelineId: 3, columns: COLUMNS, rules: RULES, drawing, why: null });
+
+test("of what nothing flags the share that was asked for is drawn, by the id alone, and says with which chance", () => {
+  const drawing = { share: 0.1, seed: 7 };
+  const ids = Array.from({ length: 4000 }, (_, i) => `t${i}`);
+  const drawn = ids.filter((id) => raised(draft(id), drawing) !== null);
+  // 400 expected, a standard deviation of 19.
+  expect(drawn.length).toBeGreaterThan(300);
+  expect(drawn.length).toBeLessThan(500);
+  expect(ids.filter((id) => raised(draft(id), drawing) !== null)).toEqual(drawn);
+  expect(ids.filter((id) => raised(draft(id), { ...drawing, seed: 8 }) !== null)).not.toEqual(drawn);
+  expect(raised(draft(drawn[0]), drawing)).toMatchObject({
+    severity: "info",
+    decision: "approve",
+    rules: [],
+    reasons: [{ by: "exploration", propensity: 0.1 }],
+  });
+  // What is flagged anyhow is no draw, and what a rule lets through is nobody's to look at.
+  expect(raised(draft(drawn[0], { rules: fired(["warns"]) }), drawing)).toMatchObject({ severity: "warning" });
+  expect(raised(draft(drawn[0], { decision: "review", rules: fired(["tells"]) }), drawing)).toBeNull();
+});
 
 test("a rule of severity warning or critical raises an alert, unless it lets through; one of severity info does not", () => {
   expect(raised(draft("a"))).toBeNull();
@@ -105,6 +127,7 @@ test("a rule of severity warning or critical raises an alert, unless it lets thr
       columns: COLUMNS,
       rules: null,
       why: null,
+      drawing: NO_DRAW,
     }),
   ).toMatchObject({
     rules: [{ id: "x", severity: "warning" }],
@@ -170,7 +193,7 @@ class World {
       },
     };
     return new Alerts({
-      pipeline: { name: "p", columns: COLUMNS },
+      pipeline: { name: "p", columns: COLUMNS, cases: { explore: NO_DRAW } },
       log: log as unknown as PredictionLog,
       store: async () => store as unknown as Store,
       snapshots: async () => this.snapshots,

@@ -1,7 +1,7 @@
 // The shipped pipelines: their values and hash are pinned, because bundles, logs and journals of earlier versions name them.
 import path from "node:path";
 import { expect, test } from "vitest";
-import { DAY_MS } from "../../src/core/duration.ts";
+import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
 import { PLAIN_TIME } from "../../src/core/time.ts";
 import { flatParameters } from "../../src/lifecycle/train/judge.ts";
 import { loadPipeline, pipelineNames } from "../../src/pipeline/pipeline.ts";
@@ -36,7 +36,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     },
     labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
     split: { history: 0.1, calibrate: 0.1, gapMs: 7 * DAY_MS, evaluate: 0.15 },
-    training: { refit: false },
+    training: {},
     stream: {
       batch: { everyMs: 100, records: 5000 },
       consumers: "one",
@@ -111,7 +111,19 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     },
     // Came later; off.
     rules: { fourEyes: false },
-    retrain: { cooldownMs: DAY_MS, freshMs: 5 * DAY_MS, patienceMs: 14 * DAY_MS, refit: true },
+    // Came later; nothing is drawn, and closing takes one person.
+    cases: {
+      due: { criticalMs: 4 * HOUR_MS, warningMs: DAY_MS, infoMs: 3 * DAY_MS },
+      claimMs: HOUR_MS / 2,
+      fourEyes: false,
+      minutes: 5,
+      alertMinutes: 1,
+      fraudShare: { critical: 0.3, warning: 0.05, info: 0.001 },
+      blockedShare: 0.2,
+      explore: { share: 0, picks: 0.1, seed: 1 },
+      links: [],
+    },
+    retrain: { cooldownMs: DAY_MS, freshMs: 5 * DAY_MS, patienceMs: 14 * DAY_MS, refreshMs: 56 * DAY_MS },
     serve: { pollMs: 1000, bodyMaxBytes: 1_048_576, batchMax: 1000 },
   });
   expect([...canonical.keys()]).toHaveLength(15);

@@ -20,7 +20,7 @@ test("a tally on disk counts what one in memory counts", () => {
       const scratch = memoryScratch();
       // The pool ends at once, so that a table of 4,096 slots leaves memory as soon as it is half full.
       const onDisk = new KeyTally(new TallyPool({ scratch, slots: 0 }), { rows: true });
-      const many = [...keys, ...Array.from({ length: 3000 }, (_, i) => 0.5 + i)];
+      const many = [...keys, ...Array.from({ length: 3000 }, (_, i) => 1000.5 + i)];
       for (const [row, key] of many.entries()) onDisk.add(key, 0, row);
       const result = onDisk.finish();
       const counts = new Map<number, number>();
@@ -35,6 +35,34 @@ test("a tally on disk counts what one in memory counts", () => {
       expect(scratch.files.size).toBe(0);
     }),
     { numRuns: 30 },
+  );
+});
+
+test("codes, amounts in cents and any other number are counted alike, and the most frequent are known by themselves", () => {
+  const key = fc.oneof(
+    fc.integer({ min: -2, max: 5 }),
+    fc.integer({ min: 65_530, max: 65_540 }),
+    fc.integer({ min: 0, max: 40 }).map((cents) => cents / 100),
+    fc.integer({ min: 65_500, max: 65_560 }).map((cents) => cents / 100),
+    fc.constantFrom(0.1 + 0.2, 0.3, 0.005, -0, 0.295, 655.355, 1e21, Number.NaN),
+  );
+  fc.assert(
+    fc.property(fc.array(key, { maxLength: 300 }), (keys) => {
+      const tally = new KeyTally(new TallyPool(), { rows: false });
+      const first = Float64Array.from(keys);
+      for (let at = 0; at < keys.length; at += 50) {
+        const part = first.subarray(at, at + 50);
+        tally.addAll({ first: part, second: new Float64Array(part.length) }, (row) => at + row);
+      }
+      const counts = new Map<number, number>();
+      for (const one of keys) if (!Number.isNaN(one)) counts.set(one + 0, (counts.get(one + 0) ?? 0) + 1);
+      const result = tally.finish();
+      const most = Math.max(0, ...counts.values());
+      expect([result.distinct, result.most]).toEqual([counts.size, most]);
+      const modes = [...counts].filter(([, count]) => count === most).map(([one]) => one);
+      expect(result.modeKeys.map(({ first: one }) => one)).toEqual(modes);
+    }),
+    { numRuns: 60 },
   );
 });
 

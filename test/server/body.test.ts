@@ -15,7 +15,7 @@ test("a body that does not come is given up", async () => {
   const { stream, incoming } = slow();
   stream.write("{");
   const reading = readText({ request, incoming, msMax: 30 }, 100);
-  await expect(reading).rejects.toMatchObject({ code: "request.malformed", message: expect.stringContaining("30 ms") });
+  await expect(reading).rejects.toMatchObject({ code: "request.too-slow", message: expect.stringContaining("30 ms") });
 });
 
 test("a body that is cut off is given up at once", async () => {

@@ -1,56 +1,26 @@
 # Other people's clients against a server: prints what each was told, as one JSON document. Arguments: which, URL, a file of transactions.
 import json
+import os
 import sys
 
-which, url, file = sys.argv[1:4]
-with open(file) as stream:
-    rows = json.load(stream)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from clients import Triton, answers, failed, given as rows, tell, where as url
+
 names = [name for name in rows[0]]
 columns = {name: [row[name] for row in rows] for name in names}
 
 
 def triton():
-    import numpy as np
     import tritonclient.http as http
-    from tritonclient.utils import InferenceServerException
 
     model = "card-fraud"
     client = http.InferenceServerClient(url.removeprefix("http://"))
+    ours = Triton(http, rows)
 
-    def tensors(binary, prefix="", matrix=False):
-        inputs = []
-        for name in names:
-            values = columns[name]
-            if name == "transaction_id":
-                values = [prefix + value for value in values]
-            if isinstance(values[0], str):
-                array, datatype = np.array([value.encode() for value in values], dtype=np.object_), "BYTES"
-            elif isinstance(values[0], int):
-                array, datatype = np.array(values, dtype=np.int64), "INT64"
-            else:
-                array, datatype = np.array(values, dtype=np.float64), "FP64"
-            if matrix:
-                array = array.reshape(-1, 1)
-            one = http.InferInput(name, list(array.shape), datatype)
-            one.set_data_from_numpy(array, binary_data=binary)
-            inputs.append(one)
-        return inputs
+    def tensors(binary, **more):
+        return ours.tensors(binary_data=binary, **more)
 
-    def answers(result):
-        out = {}
-        for name in ["score", "anomaly_score", "decision", "transaction_id", "version"]:
-            array = result.as_numpy(name)
-            if array is None:
-                continue
-            out[name] = [value.decode() if isinstance(value, bytes) else value for value in array.reshape(-1).tolist()]
-        out["shape"] = list(result.as_numpy("score").shape)
-        return out
-
-    refusal = None
-    try:
-        client.infer(model, tensors(True)[1:])
-    except InferenceServerException as error:
-        refusal = {"status": error.status(), "message": error.message()}
+    refusal = failed(lambda: client.infer(model, tensors(True)[1:]) and None)
     wanted = [http.InferRequestedOutput("score", binary_data=False), http.InferRequestedOutput("decision", binary_data=True)]
     binary = client.infer(model, tensors(True), request_id="ab-1")
     return {
@@ -109,4 +79,4 @@ def plain():
     }
 
 
-print(json.dumps({"triton": triton, "mlflow": mlflow, "plain": plain}[which]()))
+tell({"triton": triton, "mlflow": mlflow, "plain": plain})

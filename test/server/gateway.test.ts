@@ -5,9 +5,11 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
-import { httpBrains } from "../../src/drivers/brain/http/driver.ts";
+import { httpBrain } from "../../src/drivers/brain/http/driver.ts";
+import { namedBrains } from "../../src/drivers/brain/named.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
 import { openSpool } from "../../src/drivers/ledger/spool.ts";
 import { openLibsqlStore } from "../../src/drivers/store/libsql/driver.ts";
@@ -19,8 +21,9 @@ import { brainUrls } from "../../src/lifecycle/gateway.ts";
 import type { Brain, Brains } from "../../src/ports/brain.ts";
 import type { Ledger, LedgerEntry } from "../../src/ports/ledger.ts";
 import { Access } from "../../src/server/access.ts";
-import { GatewayMeasures, serveGateway } from "../../src/server/gateway.ts";
-import { silent } from "./world.ts";
+import { serveGateway } from "../../src/server/gateway.ts";
+import { GatewayMeasures } from "../../src/server/gateway-measures.ts";
+import { silent, until } from "./world.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "sentinel-gateway-"));
 let store: Awaited<ReturnType<typeof openLibsqlStore>>;
@@ -112,7 +115,7 @@ async function begin(urls: readonly string[], given: Given = {}) {
   } = given;
   const clock = systemClock;
   const measures = new GatewayMeasures({ process: false });
-  const brains = httpBrains({ urls: brainUrls(urls, null), key: null });
+  const brains = namedBrains({ urls: brainUrls(urls, null), make: httpBrain({ key: null }) });
   await brains.open();
   const pool = new Pool({
     brains,
@@ -158,7 +161,8 @@ async function begin(urls: readonly string[], given: Given = {}) {
     });
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
-  return { url, get, pay, gateway, pool, writer, spool, spoolFile };
+  const stop = (times: Parameters<typeof at.close>[0]): Promise<void> => at.close(times);
+  return { url, get, pay, gateway, pool, writer, spool, spoolFile, stop };
 }
 
 test("a transaction gets the brain's decision and a line in the ledger; again, the same answer; with other content, a refusal", async () => {
@@ -209,6 +213,55 @@ test.each([
   const { pay } = await begin([brain.url]);
   expect(await pay(body)).toMatchObject({ status, body: { code } });
   expect(brain.asked).toEqual([]);
+});
+
+test("a body in pieces and a compressed one are transactions as others; one that grows beyond the limit is none", async () => {
+  const brain = await fakeBrain();
+  const { url } = await begin([brain.url]);
+  const send = (
+    body: string | Uint8Array<ArrayBuffer> | ReadableStream,
+    headers: Record<string, string> = {},
+  ): Promise<Response> =>
+    fetch(`${url}/transaction`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body,
+      ...(typeof body === "string" ? {} : { duplex: "half" }),
+    });
+  const pieces = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const piece of bodyOf("in-pieces").match(/.{1,20}/g)!) controller.enqueue(new TextEncoder().encode(piece));
+      controller.close();
+    },
+  });
+  expect((await send(pieces)).status).toBe(200);
+  expect((await send(gzipSync(bodyOf("compressed")), { "content-encoding": "gzip" })).status).toBe(200);
+  expect(brain.asked).toEqual(["in-pieces", "compressed"]);
+  const bomb = await send(gzipSync(bodyOf("bomb", { note: "a".repeat(200_000) })), { "content-encoding": "gzip" });
+  expect([bomb.status, await bomb.json()]).toMatchObject([
+    413,
+    { code: "request.body-too-large", hint: "send one transaction" },
+  ]);
+  const strange = await send(bodyOf("strange"), { "content-encoding": "zip" });
+  expect(strange.status).toBe(415);
+});
+
+test("a gateway that stops says so at once, answers what is under way, and then takes nothing more", async () => {
+  const brain = await fakeBrain();
+  brain.delayMs = 150;
+  const { url, pay, get, stop } = await begin([brain.url]);
+  const [id, late] = [freshId(), freshId()];
+  const paying = pay(bodyOf(id));
+  await until(() => brain.asked.includes(id));
+  const stopping = stop({ announceMs: 300, msMax: 2000 });
+  expect(await get("/readyz")).toMatchObject({ status: 503, code: "server.not-ready" });
+  expect(await get("/livez")).toEqual({ status: "ok" });
+  expect(await paying).toMatchObject({ status: 200, body: { answered_by: "brain" } });
+  // While it is announced, transactions are still taken.
+  expect(await pay(bodyOf(late))).toMatchObject({ status: 200 });
+  await stopping;
+  await expect(fetch(`${url}/livez`)).rejects.toThrow();
+  for (const one of [id, late]) expect(await store.ledger.find(one)).not.toBeNull();
 });
 
 test("what a brain refuses is passed on, and is no transaction", async () => {
@@ -419,7 +472,7 @@ test("brains are named by options, else as the environment of other gateways nam
   expect(
     brainUrls(["http://a:1", "b:2", "https://c/pipelines/x/predict"], { host: "z", port: "9" }).map(String),
   ).toEqual(["http://a:1/predict", "http://b:2/predict", "https://c/pipelines/x/predict"]);
-  expect(brainUrls([], { host: "::1", port: "50051" }).map(String)).toEqual(["http://[::1]:50051/predict"]);
+  expect(brainUrls([], { host: "::1", port: "8000" }).map(String)).toEqual(["http://[::1]:8000/predict"]);
   expect(() => brainUrls([], null)).toThrow(/no brain is named/);
   for (const wrong of ["", "ftp://a", "http://u:p@a", "http://"])
     expect(() => brainUrls([wrong], null)).toThrow(/no address/);

@@ -72,10 +72,23 @@ async function referenceOf(registry: Registry, uri: string): Promise<ModelRefere
       hint: `set it (MlflowClient().set_registered_model_alias), or name a version: models:/${model}/1${known === "" ? "" : `; there are: ${known}`}`,
     });
   }
+  const byId = /^models:\/+(m-[A-Za-z0-9]{1,64})\/*$/.exec(uri);
+  if (byId !== null) return { kind: "logged", modelId: byId[1] };
+  const latest = /^models:\/+([^/@]+)\/latest$/.exec(uri);
+  if (latest !== null) return { kind: "version", model: latest[1], version: await latestOf(registry, latest[1]) };
   const byNumber = /^models:\/+([^/@]+)\/([1-9]\d{0,8})$/.exec(uri);
   if (byNumber !== null) return { kind: "version", model: byNumber[1], version: byNumber[2] };
   throw new SentinelError("cli.usage", `${uri} names no model of the registry`, {
-    hint: "write models:/NAME@ALIAS, models:/NAME/VERSION or runs:/RUN/PATH",
+    hint: "write models:/NAME@ALIAS, models:/NAME/VERSION, models:/NAME/latest, models:/m-ID or runs:/RUN/PATH; MLflow no longer has stages",
+  });
+}
+
+/** The highest number, which is what MLflow calls the latest. */
+async function latestOf(registry: Registry, model: string): Promise<string> {
+  const numbers = (await registry.versions(model)).map(({ version }) => Number(version));
+  if (numbers.length > 0) return String(numbers.reduce((most, one) => Math.max(most, one)));
+  throw new SentinelError("registry.missing", `the registry has no version of a model ${model}`, {
+    hint: "`sentinel registry list` shows what there is; a model below a run is runs:/RUN/PATH",
   });
 }
 

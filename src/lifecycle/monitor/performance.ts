@@ -1,6 +1,8 @@
 // Performance on matured labels: how well the champion ranks recent frauds, whether that fell since its training, and since when.
 import { DAY_MS } from "../../core/duration.ts";
-import { averagePrecision, precisionRecallF1At } from "../../metrics/metrics.ts";
+import { measure } from "../../metrics/metric.ts";
+import { AVERAGE_PRECISION } from "../../metrics/ranked.ts";
+import { alertsAt, confusionOf, precisionOf, recallOf } from "../../metrics/summed.ts";
 import type { Performance } from "./result.ts";
 
 /** Frauds below which a fall of average precision is noise. */
@@ -12,13 +14,15 @@ const PRECISION_FALL_MAX = 0.15;
 /** Standard errors, those of a share among so many frauds, within which a fall is chance. */
 const NOISE_WIDTHS = 3;
 /** Days that are looked back on for the beginning of a fall. */
-const DAYS_BACK_MAX = 28;
+export const DAYS_BACK_MAX = 28;
 
 /** Rows whose labels are final, by rising time. */
 export interface MaturedRows {
   readonly times: Float64Array;
   readonly scores: Float32Array;
   readonly y: Uint8Array;
+  /** How many rows each stands for; a fraud for itself. */
+  readonly weights: Float64Array;
   /** Labels are final up to here. */
   readonly to: number;
   readonly windowMs: number;
@@ -41,7 +45,7 @@ export function performanceOf(
 }
 
 function performanceAt(
-  { times, scores, y, windowMs }: MaturedRows,
+  { times, scores, y, weights, windowMs }: MaturedRows,
   to: number,
   champion: { readonly averagePrecisionAtTraining: number; readonly review: number },
 ): Omit<Performance, "since"> | null {
@@ -54,15 +58,16 @@ function performanceAt(
   const labels = y.subarray(first, end);
   const answered = scores.subarray(first, end);
   const then = champion.averagePrecisionAtTraining;
-  const now = averagePrecision(answered, labels);
-  const { precision, recall } = precisionRecallF1At(answered, labels, champion.review);
+  const rows = { scores: answered, y: labels, weights: weights.subarray(first, end) };
+  const now = measure(AVERAGE_PRECISION, rows);
+  const confusion = confusionOf({ ...rows, alerts: alertsAt(answered, champion.review) });
   return {
-    rows: labels.length,
+    rows: Math.round(rows.weights.reduce((sum, weight) => sum + weight, 0)),
     frauds,
     averagePrecision: now,
     averagePrecisionAtTraining: then,
-    recallAtReview: recall,
-    precisionAtReview: precision,
+    recallAtReview: recallOf(confusion),
+    precisionAtReview: precisionOf(confusion),
     alarm: then - now > Math.max(PRECISION_FALL_MAX, NOISE_WIDTHS * Math.sqrt((then * (1 - then)) / frauds)),
   };
 }

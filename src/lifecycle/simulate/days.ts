@@ -36,6 +36,21 @@ export function simulateDays(options: SimulateOptions = {}): Generator<Table, vo
   return dayByDay(settings);
 }
 
+/** What a simulation with these options does not show: each customer's mean amount, and the chances of a compromise per day and entity. Errors: cli.usage. */
+export function hiddenTruth(options: SimulateOptions = {}): {
+  readonly meanAmounts: Float64Array;
+  readonly terminalRate: number;
+  readonly customerRate: number;
+} {
+  const settings = settingsOf(options);
+  const { customers } = makeWorld(settings);
+  return {
+    meanAmounts: customers.amount,
+    terminalRate: settings.compromisedTerminals / settings.terminals,
+    customerRate: settings.compromisedCustomers / settings.customers,
+  };
+}
+
 function* dayByDay(settings: Settings): Generator<Table, void, undefined> {
   const world = makeWorld(settings);
   let firstId = 0;

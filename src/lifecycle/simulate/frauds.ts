@@ -12,6 +12,15 @@ export const CUSTOMER_DAYS = 14;
 const MISUSED_SHARE = 1 / 3;
 const MISUSED_FACTOR = 5;
 
+/** The rules in numbers, for a judge who knows them. */
+export const FRAUD_RULES = {
+  amountLimit: AMOUNT_LIMIT,
+  terminalDays: TERMINAL_DAYS,
+  customerDays: CUSTOMER_DAYS,
+  misusedShare: MISUSED_SHARE,
+  misusedFactor: MISUSED_FACTOR,
+} as const;
+
 /** Who is compromised on a day. */
 export interface Compromised {
   readonly terminals: ReadonlySet<number>;

@@ -64,12 +64,10 @@ function manifestOf(trained: Trained, fitted: Fitted): BundleManifest {
 
 /** The manifest of what answers: the judged model's, but for what learning more days changes. */
 function servedManifest(trained: Trained, judged: BundleManifest): BundleManifest {
-  const { refit, shipped, split } = trained;
-  const { calibration, thresholds } = manifestOf(trained, answering(trained).fitted);
-  if (shipped !== undefined) return { ...judged, calibration, thresholds, learnedUpTo: Math.floor(split.evaluate.to) };
-  return refit === null
-    ? judged
-    : { ...judged, calibration, thresholds, learnedUpTo: refit.facts.to, refit: refit.facts };
+  const { refit } = trained;
+  if (refit === null) return judged;
+  const { calibration, thresholds } = manifestOf(trained, refit.fitted);
+  return { ...judged, calibration, thresholds, learnedUpTo: refit.facts.to, refit: refit.facts };
 }
 
 /** A bundle within the bundle, as much of it as scoring needs. */
@@ -85,8 +83,8 @@ function twinFiles(trained: Trained, manifest: BundleManifest): [string, Uint8Ar
 }
 
 /** The models that the bundle answers with. */
-export function answering({ fitted, refit, shipped }: Trained): { readonly fitted: Fitted } {
-  return shipped ?? refit ?? { fitted };
+export function answering({ fitted, refit }: Trained): { readonly fitted: Fitted } {
+  return refit ?? { fitted };
 }
 
 /** Trees in our form and as ONNX; a foreign graph as ONNX alone. */
@@ -106,21 +104,21 @@ function metricsOf({ metrics, fitted, importance, refit }: Trained): unknown {
 
 /**
  * What the world looked like, and how far it swings by itself. Scores are the judged model's, which has not learned from these rows; a
- * refitted model's calibration gives the same distribution of them.
+ * refitted model's calibration gives the same distribution of them, and where it was asked about newer ones, its own answers stand.
  */
 function referenceFiles(trained: Trained, review: number): [string, Uint8Array][] {
-  const { spec, fitted, shipped, recent, recentRows } = trained;
+  const { spec, fitted, refit, recent, recentRows } = trained;
+  const newest = refit?.newest ?? null;
   const { scores } = scoresOf(fitted, recent);
   const columns = recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows));
-  const { thresholds } = (shipped ?? trained).fitted;
   const reference = buildReference({
     names: recent.names,
     categories: categoryNames(spec),
     columns,
     scores,
     // What a model has learned it scores otherwise than what is to come, and another model otherwise too.
-    ...(shipped === undefined ? {} : { scored: shipped.newest }),
-    alerts: countAlerts(shipped?.newest ?? scores, thresholds.review),
+    ...(newest === null ? {} : { scored: newest }),
+    alerts: countAlerts(newest ?? scores, review),
   });
   const swing = buildSwing({ reference, columns, scores, review, ...recentRows });
   return [

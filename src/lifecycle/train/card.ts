@@ -1,6 +1,6 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
-import type { BundleManifest, Imported, LearnedBy, RefitFacts } from "../../online/bundle.ts";
+import type { BundleManifest, Imported, LatelyFacts, LearnedBy, RefitFacts } from "../../online/bundle.ts";
 import type { Ablation } from "./fit.ts";
 import type { Slice } from "./split.ts";
 import type { Trained } from "./trained.ts";
@@ -25,7 +25,7 @@ export function cardText(trained: Trained, manifest: BundleManifest): string {
 
 Scores the probability that a transaction of the pipeline \`${manifest.pipeline}\` is fraud, from ${manifest.features.features.length} features:
 ${modelWords(fitted)}, an Isolation Forest for the anomaly score, ${CALIBRATION_WORDS[manifest.calibration.kind]}.
-${provenance.imported === undefined ? "" : importedText(provenance.imported)}${provenance.recipe === undefined ? "" : recipeText(provenance.recipe, day(manifest.learnedUpTo))}
+${provenance.imported === undefined ? "" : importedText(provenance.imported)}${provenance.recipe === undefined ? "" : recipeText(provenance.recipe)}
 ## Decisions
 Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold ${reviewWords(trained.pipeline)}; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
 
@@ -53,7 +53,7 @@ Blocked transactions get no natural label: keep a small share let through at ran
 }
 
 /** How it learned, in sentences. */
-function recipeText({ refit, windowMs, halfLifeMs, continues }: LearnedBy, upTo: string): string {
+function recipeText({ windowMs, halfLifeMs, continues }: LearnedBy): string {
   const lines = [
     ...(continues === undefined
       ? []
@@ -64,11 +64,6 @@ function recipeText({ refit, windowMs, halfLifeMs, continues }: LearnedBy, upTo:
     ...(halfLifeMs === undefined
       ? []
       : [`A transaction counts half as much for every ${formatDuration(halfLifeMs)} that it is older.`]),
-    ...(refit
-      ? [
-          `What answers was trained once more on all days up to ${upTo}, as many trees by the same parameters; the figures below are those of the training that was judged, on days it did not learn.`,
-        ]
-      : []),
   ];
   return lines.length === 0 ? "" : `\n## How it learned\n${lines.map((line) => `${line}\n`).join("")}`;
 }
@@ -76,11 +71,16 @@ function recipeText({ refit, windowMs, halfLifeMs, continues }: LearnedBy, upTo:
 function refitSection(facts: RefitFacts, day: (time: number) => string): string {
   return `
 ## Two models
-What serves was fitted once more, with the parameters and the number of trees of the judged model, on ${facts.rows} transactions (${facts.frauds} frauds) of ${day(facts.from)} … ${day(facts.to)}.
+What serves was fitted once more, with the parameters of the judged model${facts.lately === undefined ? " and as many trees" : ""}, on ${facts.rows} transactions (${facts.frauds} frauds) of ${day(facts.from)} … ${day(facts.to)}.
 It has seen the evaluation slice, so **no figure of this card is its own**: metrics, importance and pictures are those of the judged twin, which lies in \`twin/\`.
-Calibration and thresholds are the twin's, carried over by equal ranks on ${facts.unseenRows} newer rows that neither model has seen: there, both flag the same share.
+${facts.lately === undefined ? `Calibration and thresholds are the twin's, carried over by equal ranks on ${facts.unseenRows} newer rows that neither model has seen: there, both flag the same share.` : latelyText(facts.lately, day)}
 Before that, the scores of the two differed by a PSI of ${format(facts.scoreShift)}; ${(100 * facts.alertAgreement).toFixed(1)} % of the highest rows are the same.
 `;
+}
+
+function latelyText(lately: LatelyFacts, day: (time: number) => string): string {
+  const { since, folds, rows, averagePrecisionAll, averagePrecisionSince, olderDays, trees } = lately;
+  return `The world has been another one since about ${day(since)}. Models that had learned all but one of ${folds} stretches of these days were asked about that stretch (${rows} rows in all): average precision ${format(averagePrecisionAll)} with the older days, ${format(averagePrecisionSince)} without. So older days are ${olderDays}; ${trees} trees, the calibration and the block threshold are what served best there.`;
 }
 
 function importedText({ title, file, sha256, columns, notes }: Imported): string {

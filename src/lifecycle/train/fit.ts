@@ -132,44 +132,6 @@ export async function fitModels(x: Matrix, labels: Uint8Array, given: FitInput):
   };
 }
 
-/**
- * The judged models again from other rows: as many trees, the same inputs and parameters, nothing that stops early. Calibration and
- * thresholds are the caller's. `judged` decides by trees.
- */
-export async function refitModels(
-  x: Matrix,
-  labels: Uint8Array,
-  given: {
-    readonly judged: Fitted;
-    readonly rows: Int32Array;
-    readonly kinds: readonly ColumnKind[];
-    readonly pipeline: Pipeline;
-    readonly seed: number;
-    readonly threads: number;
-    readonly report: Reporter;
-  },
-): Promise<Pick<Fitted, "model" | "forest">> {
-  const { judged, rows, kinds, seed, report } = given;
-  const { modelParameters: parameters } = given.pipeline;
-  const learned = takeMatrixRows(x, rows);
-  const { anomalyTrees, anomalySample } = parameters;
-  const forest = trainIsolationForest({ x: learned, trees: anomalyTrees, sample: anomalySample, seed });
-  const input = judged.anomalyAsFeature ? withColumn(learned, ANOMALY_FEATURE, anomalyOf(forest, learned)) : learned;
-  const { model } = await trainGbdtThreads(
-    {
-      x: input,
-      y: labelsAt(labels, rows),
-      kinds: input.names.map((_, c) => kinds[c] ?? "number"),
-      params: { ...gbdtParams(parameters), trees: judged.rounds, earlyStoppingRounds: 0 },
-      seed,
-      onRound: (round) => report.progress("refitting", round, judged.rounds),
-    },
-    { threads: given.threads },
-  );
-  report.progress("refitting", 1, 1);
-  return { model: { kind: "trees", trees: model }, forest };
-}
-
 /** From margins of the calibration slice: the calibration, and the thresholds that the pipeline's policy asks for. */
 export function fitDecisions(
   margins: Float64Array,

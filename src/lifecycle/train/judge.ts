@@ -5,7 +5,7 @@ import { isYes, type Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
 import { readAlike } from "../../features/inputs.ts";
 import { budgetThreshold, rank } from "../../metrics/ranking.ts";
-import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
+import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
 import type { LearnedBy, Provenance } from "../../online/bundle.ts";
 import { fieldFault } from "../../online/fields.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
@@ -26,7 +26,7 @@ import { type LogicEvidence, logicGate } from "./logic.ts";
 import type { Refit } from "./refit.ts";
 import { recentUnlearned } from "./split.ts";
 import type { Recipe, TrainInput, TrainResult } from "./task.ts";
-import type { Shipped, Trained } from "./trained.ts";
+import type { Trained } from "./trained.ts";
 
 /** Rows scored one by one for the batch check. */
 const BATCH_ROWS = 1000;
@@ -39,10 +39,9 @@ export async function evaluate(
     readonly input: TrainInput;
     readonly fitted: Fitted;
     readonly champion: Scorer | null;
-    readonly refit: Refit | null;
   },
 ): Promise<Trained> {
-  const { input, fitted, refit, champion } = given;
+  const { input, fitted, champion } = given;
   const { source, split, x, plan, rows, seed } = basis;
   const { pipeline } = input;
   const evaluateX = takeMatrixRows(x, split.evaluate.rows);
@@ -56,13 +55,13 @@ export async function evaluate(
     packageVersion: input.packageVersion,
     seed,
     ...parametersOf(input, seed, fitted.notes),
-    ...(input.recipe === undefined ? {} : { recipe: learnedBy(input.recipe, { fitted, champion }) }),
+    ...learnedBy(input.recipe, { fitted, champion }),
   };
   return {
     pipeline,
     spec: plan.spec,
     fitted,
-    refit,
+    refit: null,
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, ...scored },
     ...recentOf(basis, pipeline),
@@ -76,21 +75,17 @@ export async function evaluate(
   };
 }
 
+/** Nothing where all days count the same. */
 function learnedBy(
-  { continued, ...recipe }: Recipe,
+  recipe: Recipe | undefined,
   { fitted, champion }: { readonly fitted: Fitted; readonly champion: Scorer | null },
-): LearnedBy {
-  if (!continued || champion === null) return recipe;
-  return { ...recipe, continues: { bundle: champion.bundle, treesAdded: fitted.rounds } };
-}
-
-/** The refitted models as a bundle needs them. */
-export function shippedOf(
-  { split, x }: Basis,
-  { fitted, newest }: { readonly fitted: Fitted; readonly newest: Matrix },
-): Shipped {
-  const { scores } = scoresOf(fitted, newest);
-  return { fitted, ...scoresOf(fitted, takeMatrixRows(x, split.evaluate.rows)), newest: scores };
+): { readonly recipe?: LearnedBy } {
+  if (recipe === undefined) return {};
+  const { continued, ...rest } = recipe;
+  const continues =
+    continued && champion !== null ? { continues: { bundle: champion.bundle, treesAdded: fitted.rounds } } : {};
+  const learned: LearnedBy = { ...rest, ...continues };
+  return Object.keys(learned).length === 0 ? {} : { recipe: learned };
 }
 
 /** The rows that the world is known by: the newest that the judged trees did not learn. */
@@ -122,11 +117,15 @@ function parametersOf(
   return { parameters: { anomalyTrees, anomalySample, calibration, seed }, imported };
 }
 
-/** The two gates after training, and the bundle they were shown. */
+/** The gates after training, and the bundle they were shown. */
 export interface Judged {
   readonly training: Verdict;
+  /** null where nothing was refitted. */
+  readonly refit: Verdict | null;
   readonly logic: Verdict;
   readonly champion: TrainResult["champion"];
+  /** What was given, with the refitted model where there is one. */
+  readonly trained: Trained;
   readonly files: ReturnType<typeof assembleBundle>;
 }
 
@@ -137,8 +136,8 @@ export async function judge(
   given: {
     readonly champion: Scorer | null;
     readonly trained: Trained;
-    /** What is registered instead of the judged models; asked for once the training gate has said yes, or does not matter. */
-    readonly ship: (() => Promise<Shipped>) | null;
+    /** What serves in the judged model's place; asked for once the training gate has said yes, or does not matter. */
+    readonly refit: (() => Promise<Refit | null>) | null;
     /** Whether a failed training gate is overridden. */
     readonly isForced: boolean;
     /** As of the gate. */
@@ -149,12 +148,12 @@ export async function judge(
   const { champion } = given;
   const { pipeline } = given.trained;
   const { evaluation, metrics: figures, provenance } = given.trained;
-  const opponent = champion === null ? null : newTo(champion, split.evaluate.from);
+  // A judged model stands for one that will have learned newer days: so does the twin of a refitted champion.
+  const known = given.refit === null ? split.evaluate.from : split.train.to;
+  const opponent = champion === null ? null : newTo(champion, known);
   const rival = opponent === null ? null : await championScores(ports, basis, { champion: opponent.scorer, pipeline });
   const fair =
-    opponent === null || given.undecided === "refuse"
-      ? null
-      : fairRows(basis, { champion: opponent.scorer, pipeline, isRefitted: given.ship !== null });
+    opponent === null || given.undecided === "refuse" ? null : fairRows(basis, { champion: opponent.scorer, pipeline });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const { training: asked, logic: wanted } = pipeline.gates;
   const gate = trainingGate({
@@ -177,8 +176,8 @@ export async function judge(
       fraudsMin: asked.fraudsMin,
     },
   });
-  const isShipped = given.ship !== null && (isYes(gate.verdict) || given.isForced);
-  const trained = isShipped ? { ...given.trained, shipped: await given.ship!() } : given.trained;
+  const isAsked = isYes(gate.verdict) || given.isForced;
+  const trained = { ...given.trained, refit: isAsked && given.refit !== null ? await given.refit() : null };
   const files = assembleBundle(trained);
   const parity = parityFault(source.table, x, {
     plan,
@@ -204,24 +203,23 @@ export async function judge(
         });
   return {
     training: gate.verdict,
+    refit: trained.refit?.verdict ?? null,
     logic: logic.verdict,
+    trained,
     champion: metrics === null ? null : { version: champion!.version, model: opponent!.model, metrics },
     files,
   };
 }
 
 /**
- * Those of the judged rows that the champion has not learned, where it has learned some of them (a refitted one has), and with the delay of
- * labels between: null where all are later. None where both are refitted and the champion has learned newer days than the judged model, which
- * only stands for one that will have learned them too: that comparison would be of their days, not of their worth.
+ * Those of the judged rows that the champion (or its twin) has not learned, where it has learned some of them, and with the delay of labels
+ * between: null where all are later.
  */
 function fairRows(
-  { rows: { time }, split }: Basis,
-  on: { readonly champion: Scorer; readonly pipeline: Pipeline; readonly isRefitted: boolean },
+  { rows: { time } }: Basis,
+  on: { readonly champion: Scorer; readonly pipeline: Pipeline },
 ): Int32Array | null {
-  const { learnedUpTo, provenance } = on.champion.manifest;
-  const both = on.isRefitted && provenance.recipe?.refit === true;
-  if (both && learnedUpTo > split.train.to) return new Int32Array(0);
+  const { learnedUpTo } = on.champion.manifest;
   if (time.every((at) => at >= learnedUpTo)) return null;
   const from = learnedUpTo + on.pipeline.labels.delayMs;
   return Int32Array.from(time.keys()).filter((row) => time[row] >= from);

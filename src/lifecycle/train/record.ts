@@ -14,7 +14,7 @@ import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { ModelVersion, Registry } from "../../ports/registry.ts";
 import { inputsOfTable } from "../data/served.ts";
-import { LEARNED_TAG } from "../learned.ts";
+import { LEARNED_TAG, SINCE_TAG } from "../learned.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
 import { RULES_TAG, rulesOf, rulesText } from "../promotion-rules.ts";
 import type { Basis } from "./basis.ts";
@@ -135,6 +135,7 @@ export async function register(
       ...Object.fromEntries(verdicts.map(({ gate, verdict }) => [`sentinel.gate.${gate}`, verdict])),
       ...(overridden === null ? {} : { "sentinel.forced": overridden }),
       ...(input.why === undefined ? {} : { "sentinel.why": input.why }),
+      ...(input.since === undefined ? {} : { [SINCE_TAG]: String(input.since) }),
     },
     at: ports.clock.now(),
   };

@@ -1,16 +1,22 @@
 // Refit: the judged model once more, from all days with matured labels, to serve in its place; what carries over, and whether it may.
+import type { Thresholds } from "../../core/decision.ts";
 import { type Check, type Verdict, verdictOf } from "../../core/verdict.ts";
 import { psi } from "../../drift/psi.ts";
 import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
 import { equate } from "../../ml/calibration/train/equate.ts";
 import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
-import { takeMatrixRows } from "../../ml/matrix.ts";
-import type { RefitFacts } from "../../online/bundle.ts";
+import { gbdtParams } from "../../ml/gbdt/train/params.ts";
+import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
+import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
+import { thresholdsFor } from "../../ml/train/threshold.ts";
+import type { LatelyFacts, RefitFacts } from "../../online/bundle.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { labelsOf, timesOf } from "../data/source.ts";
 import type { Basis } from "./basis.ts";
-import { type Fitted, refitModels, vectorMargins } from "./fit.ts";
+import { boost } from "./boost.ts";
+import { type Fitted, fitDecisions, labelsAt, type StartModel, scoresOf, vectorMargins } from "./fit.ts";
+import { type Lately, learnLately } from "./since.ts";
 import { refitSlices, type Slice, UNSEEN_ROWS_MIN } from "./split.ts";
 
 /** Above it a population counts as another one (Siddiqi 2006): the judged model's figures would be about somebody else. */
@@ -25,58 +31,162 @@ const TOP_ROWS_MIN = 50;
 /** Probabilities at which the two models' scores are cut for the shift. Below the first of them nobody decides anything, and margins wander. */
 const CUTS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9] as const;
 
+/** Alerts that a threshold must rest on: fewer are mostly luck. */
+const ALERTS_MIN = 10;
+
 /** The model that serves, beside the judged one. */
 export interface Refit {
-  /** With the calibration that was carried over, and the judged model's thresholds. */
+  /** With the calibration that was carried over; thresholds are the judged model's, but where a budget was counted anew. */
   readonly fitted: Fitted;
   readonly learned: Slice;
   readonly facts: RefitFacts;
+  /** Its scores of `newest`, the reference for what it will answer; null where those were not given. */
+  readonly newest: Float32Array | null;
   /** Of the gate "refit". */
   readonly verdict: Verdict;
+}
+
+export interface RefitInput {
+  readonly judged: Fitted;
+  readonly kinds: readonly ColumnKind[];
+  readonly pipeline: Pipeline;
+  /** How long before the table's end its labels are still open. */
+  readonly openMs: number;
+  /** Vectors of transactions after all of the table, which no model has learned; absent: the table's newest rows are left out for that. */
+  readonly newest?: Matrix;
+  /** How much each row of the table counts; absent where all count the same. */
+  readonly weights?: Float32Array;
+  /** The model that trees are added to. */
+  readonly start?: StartModel;
+  /** When the world became another one; its own days are asked then what to learn. Absent: all days alike, as the judged model learned. */
+  readonly since?: number;
+  /** One per row of the table; for thresholds that weigh costs. */
+  readonly amounts: Float64Array;
+  /**
+   * What becomes of a model unlike the judged one: "refuse", or "shadow", where the model itself is compared before anything is decided. After a
+   * shift of the world the two must differ: the judged one knows less of the new one.
+   */
+  readonly unlike: "refuse" | "shadow";
+  readonly threads: number;
 }
 
 /**
  * Trains on every labelled row from the begin of the training days up to the last matured one. Nothing it has learned from can tell how
  * good it is, nor calibrate it: calibration and thresholds are the judged model's, from days that came after that one's training,
  * carried over by {@link equate} on the newest rows, which neither has seen. The gate says whether the two are alike enough there for the
- * judged figures to speak for both. Errors: lifecycle.not-enough-data, ml.*.
+ * judged figures to speak for both. Of a new world the judged model knows little: where {@link learnLately} finds enough of it, its days say what is
+ * learned, by how many trees, and what the scores mean. Errors: lifecycle.not-enough-data, ml.*.
  */
-export async function refit(
-  ports: Pick<Ports, "report">,
-  { source, split, x, seed }: Basis,
-  given: {
-    readonly judged: Fitted;
-    readonly kinds: readonly ColumnKind[];
-    readonly pipeline: Pipeline;
-    /** How long before the table's end its labels are still open. */
-    readonly openMs: number;
-    readonly threads: number;
-  },
-): Promise<Refit> {
-  const { judged, pipeline } = given;
+export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: RefitInput): Promise<Refit> {
+  const { source, split, x } = basis;
+  const { judged, pipeline, newest } = given;
   const labels = labelsOf(source.table, pipeline);
-  const { learned, unseen } = refitSlices(split, { times: timesOf(source.table, pipeline), labels }, given.openMs);
-  const models = await refitModels(x, labels, { ...given, rows: learned.rows, seed, report: ports.report });
-  const unseenX = takeMatrixRows(x, unseen.rows);
+  const times = timesOf(source.table, pipeline);
+  const isWhole = newest !== undefined;
+  const { learned: matured, unseen } = refitSlices(split, { times, labels }, { openMs: given.openMs, isWhole });
+  const rest = { ...given, labels, times, seed: basis.seed, report: ports.report };
+  const lately =
+    given.since === undefined ? null : await learnLately(basis, { ...rest, rows: matured.rows, since: given.since });
+  const learned = lately === null ? matured : sliceSince(matured, lately.from, { times, labels });
+  const models = await refitModels(ports, basis, { ...given, labels, rows: learned.rows, lately });
+  const unseenX = newest ?? takeMatrixRows(x, unseen.rows);
   const known = vectorMargins(judged, unseenX).margins;
   const fresh = vectorMargins({ ...judged, ...models }, unseenX).margins;
-  const fitted = { ...judged, ...models, calibration: equate(judged.calibration, { known, fresh }) };
+  const decisions =
+    lately === null
+      ? { calibration: equate(judged.calibration, { known, fresh }) }
+      : fitDecisions(lately.margins, labelsAt(labels, lately.rows), {
+          pipeline,
+          amounts: () => Float64Array.from(lately.rows, (row) => given.amounts[row]),
+        });
+  const carried = { ...judged, ...models, ...decisions };
+  const scores = newest === undefined ? null : scoresOf(carried, newest).scores;
+  const fitted = scores === null ? carried : { ...carried, thresholds: budgeted(carried.thresholds, scores, pipeline) };
   const facts: RefitFacts = {
     from: Math.ceil(learned.from),
     to: Math.ceil(learned.to),
     rows: learned.rows.length,
     frauds: learned.frauds,
     judgedUpTo: Math.floor(split.calibrate.to),
-    unseenRows: unseen.rows.length,
+    unseenRows: unseenX.rows,
     scoreShift: shiftBetween(judged.calibration, known, fresh),
     alertAgreement: agreementBetween(known, fresh, pipeline.decisions.reviewShare),
+    ...(lately === null ? {} : { lately: latelyFacts(lately, given.since!) }),
   };
-  return { fitted, learned, facts, verdict: verdictOf("refit", checksOf(facts)) };
+  return { fitted, learned, facts, newest: scores, verdict: verdictOf("refit", checksOf(facts, given.unlike)) };
 }
 
-function checksOf({ unseenRows, scoreShift, alertAgreement }: RefitFacts): Check[] {
+function latelyFacts({ from, rounds, averagePrecision, folds, rows }: Lately, since: number): LatelyFacts {
+  const { all, since: alone } = averagePrecision;
+  const alike = { since, folds, rows: rows.length, trees: rounds };
+  return {
+    ...alike,
+    averagePrecisionAll: all,
+    averagePrecisionSince: alone,
+    olderDays: from === since ? "left out" : "learned",
+  };
+}
+
+function sliceSince(
+  slice: Slice,
+  from: number,
+  { times, labels }: { readonly times: Float64Array; readonly labels: Uint8Array },
+): Slice {
+  const rows = slice.rows.filter((row) => times[row] >= from);
+  return {
+    from: Math.max(slice.from, from),
+    to: slice.to,
+    rows,
+    frauds: rows.reduce((sum, row) => sum + labels[row], 0),
+  };
+}
+
+/** The judged models again from other rows: as many trees, the same inputs and parameters, nothing that stops early. */
+async function refitModels(
+  { report }: Pick<Ports, "report">,
+  { x, seed }: Basis,
+  given: RefitInput & { readonly labels: Uint8Array; readonly rows: Int32Array; readonly lately: Lately | null },
+): Promise<Pick<Fitted, "model" | "forest">> {
+  const { judged, start, rows, labels, lately } = given;
+  const { modelParameters: parameters } = given.pipeline;
+  const { anomalyTrees, anomalySample } = parameters;
+  // Trees that are there read what their own forest says, and those that the new days were asked by the judged one's.
+  const forest =
+    start?.forest ??
+    (lately === null ? null : judged.forest) ??
+    trainIsolationForest({ x: takeMatrixRows(x, rows), trees: anomalyTrees, sample: anomalySample, seed });
+  const { model } = await boost(
+    { x, labels, rows, later: null },
+    {
+      ...given,
+      by: { forest, anomalyAsFeature: judged.anomalyAsFeature },
+      params: { ...gbdtParams(parameters), trees: lately?.rounds ?? judged.rounds, earlyStoppingRounds: 0 },
+      seed,
+      report,
+      label: "refitting",
+    },
+  );
+  report.progress("refitting", 1, 1);
+  return { model: { kind: "trees", trees: model }, forest };
+}
+
+/**
+ * With the review threshold by the budget on what the model says of the newest transactions, where a budget sets it and enough is known: after a
+ * shift the judged model cannot tell how much the refitted one flags of a world that only the latter has learned.
+ */
+function budgeted(thresholds: Thresholds, scores: Float32Array, { decisions }: Pipeline): Thresholds {
+  const { reviewPolicy, reviewShare, blockPrecision } = decisions;
+  if (reviewPolicy !== "budget" || scores.length * reviewShare < ALERTS_MIN) return thresholds;
+  const y = new Uint8Array(scores.length);
+  const { review } = thresholdsFor({ scores, y, review: { kind: "budget", share: reviewShare }, blockPrecision });
+  return { review, block: Math.max(review, thresholds.block) };
+}
+
+function checksOf({ unseenRows, scoreShift, alertAgreement }: RefitFacts, unlike: RefitInput["unlike"]): Check[] {
   const [shift, agreement] = [figure(scoreShift), `${figure(100 * alertAgreement)} %`];
   const refuse = "train without --refit: then the judged model serves";
+  const isAsked = unlike === "refuse";
+  const nothing = "nothing of a retraining, whose model the shadow compares itself";
   return [
     {
       name: "unseen rows",
@@ -86,16 +196,16 @@ function checksOf({ unseenRows, scoreShift, alertAgreement }: RefitFacts): Check
     },
     {
       name: "score shift",
-      passed: scoreShift <= SHIFT_MAX,
+      passed: !isAsked || scoreShift <= SHIFT_MAX,
       observed: `PSI ${shift}`,
-      required: `at most ${SHIFT_MAX}`,
+      required: isAsked ? `at most ${SHIFT_MAX}` : nothing,
       reason: `score shift: on the same rows the refitted model's scores, calibrated as the judged one's, are another population (PSI ${shift}, at most ${SHIFT_MAX}), so the judged figures say little about it; ${refuse}`,
     },
     {
       name: "same alerts",
-      passed: alertAgreement >= AGREEMENT_MIN,
+      passed: !isAsked || alertAgreement >= AGREEMENT_MIN,
       observed: agreement,
-      required: `at least ${100 * AGREEMENT_MIN} %`,
+      required: isAsked ? `at least ${100 * AGREEMENT_MIN} %` : nothing,
       reason: `same alerts: only ${agreement} of the judged model's highest rows are among the refitted one's (at least ${100 * AGREEMENT_MIN} %), so it would send analysts to other transactions than was judged; ${refuse}`,
     },
   ];

@@ -59,9 +59,9 @@ ${fitted.ablation === null ? "" : ablationHtml(fitted.ablation)}</main></body></
 }
 
 /** Which model the figures belong to. */
-function refitHtml({ rows, from, to, unseenRows, scoreShift, alertAgreement }: RefitFacts): string {
+function refitHtml({ rows, from, to, unseenRows, scoreShift, alertAgreement, lately }: RefitFacts): string {
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
-  return `Everything below belongs to the judged twin, measured on the evaluation slice, which it never saw. The model that serves was fitted once more on ${rows.toLocaleString("en")} transactions of ${day(from)} … ${day(to)}, that slice included, with the same parameters and number of trees. On ${unseenRows.toLocaleString("en")} newer rows that neither has seen, their scores differ by a PSI of ${format(scoreShift)}, and ${(100 * alertAgreement).toFixed(1)} % of the highest rows are the same; calibration and thresholds are carried over there by equal ranks.`;
+  return `Everything below belongs to the judged twin, measured on the evaluation slice, which it never saw. The model that serves was fitted once more on ${rows.toLocaleString("en")} transactions of ${day(from)} … ${day(to)}, that slice included, with the same parameters${lately === undefined ? " and number of trees" : ""}. On ${unseenRows.toLocaleString("en")} newer rows that neither has seen, their scores differ by a PSI of ${format(scoreShift)}, and ${(100 * alertAgreement).toFixed(1)} % of the highest rows are the same; ${lately === undefined ? "calibration and thresholds are carried over there by equal ranks" : "calibration and number of trees are from the days of the new world"}.`;
 }
 
 function headline(key: string, value: number): string {

@@ -61,23 +61,13 @@ export function splitAfter(times: Float64Array, labels: Uint8Array, learnedUpTo:
   });
 }
 
-/** All labelled rows from the first that a split learns to the last that it judges, those in its gap included. */
-export function learnableRows(times: Float64Array, labels: Uint8Array, split: Split): Int32Array {
-  return cut(times, labels, { from: split.train.from, to: split.evaluate.to }).rows;
-}
-
-/** Of these, the ones that the trees did not learn. */
-export function unlearnedRows(times: Float64Array, labels: Uint8Array, split: Split): Int32Array {
-  return cut(times, labels, { from: split.train.to, to: split.evaluate.to }).rows;
-}
-
 /**
  * What the world looks like recently shows in so much time: four weeks hold each day of the week four times, and a payday. A longer time would
  * hide that the world has changed meanwhile.
  */
 const RECENT_MS_MAX = 28 * DAY_MS;
 
-/** The newest of them, four weeks at most. */
+/** The newest labelled rows that the trees did not learn, four weeks at most. */
 export function recentUnlearned(times: Float64Array, labels: Uint8Array, split: Split): Int32Array {
   const { to } = split.evaluate;
   return cut(times, labels, { from: Math.max(split.train.to, to - RECENT_MS_MAX), to }).rows;
@@ -101,13 +91,13 @@ export const UNSEEN_ROWS_MIN = 1000;
 
 /**
  * The days that a refitted model learns from, and the rows after them, labelled or not, that neither it nor the judged model has seen.
- * It begins where the judged one did and ends `maturityMs` before the table's end, or earlier where fewer than {@link UNSEEN_ROWS_MIN}
- * rows would be left. Errors: lifecycle.not-enough-data.
+ * It begins where the judged one did and ends `openMs` before the table's end, or earlier where fewer than {@link UNSEEN_ROWS_MIN}
+ * rows would be left; `isWhole` leaves none, where such rows come from elsewhere. Errors: lifecycle.not-enough-data.
  */
 export function refitSlices(
   split: Split,
   table: { readonly times: Float64Array; readonly labels: Uint8Array },
-  maturityMs: number,
+  { openMs, isWhole = false }: { readonly openMs: number; readonly isWhole?: boolean },
 ): {
   readonly learned: Slice;
   readonly unseen: { readonly from: number; readonly to: number; readonly rows: Int32Array };
@@ -115,13 +105,14 @@ export function refitSlices(
   const { times, labels } = table;
   const { end } = spanOf(times);
   const latest = Float64Array.from(times).sort();
-  const to = Math.min(end - maturityMs, latest[Math.max(0, latest.length - UNSEEN_ROWS_MIN)]);
+  const left = isWhole ? end : latest[Math.max(0, latest.length - UNSEEN_ROWS_MIN)];
+  const to = Math.min(end - openMs, left);
   const learned = cut(times, labels, { from: split.train.from, to });
   if (learned.to <= split.calibrate.to) {
     const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
     throw new SentinelError(
       "lifecycle.not-enough-data",
-      `a refit would learn up to ${day(to)}, no later than the judged model was calibrated on (${day(split.calibrate.to)}): the ${formatDuration(maturityMs)} before the table's end are not matured, and ${UNSEEN_ROWS_MIN} rows must be left that no model has seen`,
+      `a refit would learn up to ${day(to)}, no later than the judged model was calibrated on (${day(split.calibrate.to)}): the ${formatDuration(openMs)} before the table's end are not matured, and ${UNSEEN_ROWS_MIN} rows must be left that no model has seen`,
       { hint: "give a longer period, lower labels.maturity where labels come sooner, or train without --refit" },
     );
   }

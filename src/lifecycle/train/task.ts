@@ -15,8 +15,6 @@ export type TrainStep = "read" | "fit" | "judge" | "run" | "register" | "state" 
 
 /** How a retraining learns; a plain training has none. */
 export interface Recipe {
-  /** After the gates, train once more on all days, and register that. */
-  readonly refit: boolean;
   /** Learn from the newest days only, so many milliseconds. */
   readonly windowMs?: number;
   /** A row counts half as much for each such time it is older than the newest. */
@@ -46,10 +44,12 @@ export interface TrainInput {
   /** Why a gate's no is overridden; null obeys it. */
   readonly forced: string | null;
   readonly verb: "train" | "retrain" | "import";
-  /** Absent: train on all days, each counting the same, and register the judged model. */
+  /** Absent: train on all days, each counting the same. */
   readonly recipe?: Recipe;
   /** Vectors of the newest transactions, not in the table and without final labels, by features of this hash. */
   readonly newest?: { readonly features: string; readonly x: Matrix };
+  /** When the world began that this model is made for (epoch ms); in the version's tags. Absent where nothing has drifted. */
+  readonly since?: number;
   /** Why a training began that nobody asked for; in the journal and the version's tags. */
   readonly why?: string;
   /** Called at the beginning of each step. */

@@ -8,16 +8,6 @@ import type { FeatureImportance } from "./importance.ts";
 import type { Refit } from "./refit.ts";
 import type { Split } from "./split.ts";
 
-/** The judged training once more on all days. */
-export interface Shipped {
-  readonly fitted: Fitted;
-  /** What it says about the rows of `evaluation`, which it has learned: for its golden rows, never for a figure. */
-  readonly scores: Float32Array;
-  readonly anomaly: Float32Array;
-  /** What it says about the newest transactions, which nobody has learned: the reference for its scores and alerts. */
-  readonly newest: Float32Array;
-}
-
 /** All that a bundle is made from. */
 export interface Trained {
   readonly pipeline: Pipeline;
@@ -41,8 +31,6 @@ export interface Trained {
   readonly recent: Matrix;
   /** Event times of these rows, and whose they are; null where nobody says. */
   readonly recentRows: { readonly times: Float64Array; readonly cards: Int32Array | null };
-  /** What is registered where it is not `fitted` itself, on which all figures and pictures are made. */
-  readonly shipped?: Shipped;
   readonly metrics: Metrics;
   readonly importance: readonly FeatureImportance[];
   readonly trainedUpTo: number;

@@ -2,6 +2,7 @@
 import { sha256 } from "../../core/hash.ts";
 import type { Rule, RuleSeverity } from "../../core/rule.ts";
 import type { AlertRule, Json, JsonObject, NewAlert } from "../../ports/store.ts";
+import { chanceOf } from "../explore.ts";
 import type { PredictionDraft } from "../states.ts";
 import type { ModelReasons } from "./explaining.ts";
 
@@ -19,9 +20,26 @@ export interface AlertColumns {
 /** By falling urgency. */
 const URGENCY: readonly RuleSeverity[] = ["critical", "warning", "info"];
 
+/** What is reviewed although nothing flags it: a share of it, by chance (`cases.explore`). */
+export interface Drawing {
+  readonly share: number;
+  readonly seed: number;
+}
+
+/** Whether an answer can raise an alert at all; false costs a comparison or two. */
+export function mayAlert({ decision, rules, transactionId }: PredictionDraft, drawing: Drawing): boolean {
+  return decision !== "approve" || (rules?.fired.length ?? 0) > 0 || isDrawn(transactionId, drawing);
+}
+
+/** By the transaction's id alone, so that the log makes the same alerts again. */
+function isDrawn(transactionId: string, { share, seed }: Drawing): boolean {
+  return share > 0 && chanceOf(transactionId, seed, "review") < share;
+}
+
 /**
  * The alert of an answer; null where it raises none. It does where a rule of severity `warning` or `critical` fired that lets nothing through,
  * and where the model (or the policy in its place) wants a look and no rule lets it through.
+ * What nothing flags raises one of severity `info` where a draw chose it, which says with which chance.
  */
 export function alertOf(
   draft: PredictionDraft,
@@ -31,6 +49,7 @@ export function alertOf(
     readonly rules: ReadonlyMap<string, Rule> | null;
     /** What the model says raised the score; null where nobody asked it. */
     readonly why: ModelReasons | null;
+    readonly drawing: Drawing;
   },
 ): NewAlert | null {
   const { decision, rules, score, vector, bundle } = draft;
@@ -38,8 +57,9 @@ export function alertOf(
   const loud = fired.filter(({ severity, action }) => severity !== "info" && action !== "approve");
   const before = rules?.without ?? decision;
   const byModel = isByModel(draft);
-  if (loud.length === 0 && !byModel) return null;
-  const severities: RuleSeverity[] = loud.map(({ severity }) => severity);
+  const isFlagged = loud.length > 0 || byModel;
+  if (!isFlagged && !(decision === "approve" && isDrawn(draft.transactionId, on.drawing))) return null;
+  const severities: RuleSeverity[] = isFlagged ? loud.map(({ severity }) => severity) : ["info"];
   if (byModel) severities.push(before === "block" ? "critical" : "warning");
   const { columns } = on;
   const amount = columns.amount === null ? null : draft.fields[columns.amount];
@@ -52,7 +72,11 @@ export function alertOf(
     decision,
     decidedBy: rules?.by ?? (draft.degraded ? "policy" : "model"),
     score: Number.isNaN(score) ? null : score,
-    reasons: [...fired.map(ruleReason), ...(byModel ? [modelReason(draft, before, on.why)] : [])],
+    reasons: [
+      ...fired.map(ruleReason),
+      ...(byModel ? [modelReason(draft, before, on.why)] : []),
+      ...(isFlagged ? [] : [{ by: "exploration", propensity: on.drawing.share }]),
+    ],
     bundle: bundle === "" ? null : bundle,
     ruleSet: rules?.set ?? null,
     vectorHash:

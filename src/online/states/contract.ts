@@ -1,4 +1,5 @@
 // Online states: what a server asks of its feature state, whether this process has it to itself or shares it with others.
+import type { Review } from "../../core/case.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import type { FeatureState, Learned } from "../../features/state.ts";
@@ -51,6 +52,8 @@ export interface LabelInput {
   /** null: now, on the clock of event time. */
   readonly knownAt: number | null;
   readonly receivedAt: number;
+  /** Present where a case was closed with it. */
+  readonly review?: Review;
 }
 
 export interface OnlineStates {

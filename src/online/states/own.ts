@@ -90,12 +90,14 @@ export class WarmStates implements OnlineStates {
     return read();
   }
 
-  takeLabel({ transaction, log, fraud, source, receivedAt, ...given }: LabelInput): boolean {
+  takeLabel({ transaction, log, fraud, source, receivedAt, review, ...given }: LabelInput): boolean {
     // The wall clock would hide labels of replayed (older) traffic for years, since a feature sees a label only from knownAt on.
     const now = Number.isFinite(this.newestTime) ? this.newestTime : receivedAt;
     // A label is never older than its transaction, which may be dated ahead of the clock.
     const knownAt = given.knownAt ?? Math.max(now, transaction.time);
-    if (!log.appendLabel({ transactionId: transaction.id, fraud, knownAt, source, receivedAt })) return false;
+    const reviewed = review === undefined ? {} : { review };
+    if (!log.appendLabel({ transactionId: transaction.id, fraud, knownAt, source, receivedAt, ...reviewed }))
+      return false;
     this.learnLabel({ transaction, fraud, knownAt, receivedAt });
     return true;
   }

@@ -167,10 +167,11 @@ export class SharedStates implements OnlineStates {
   }
 
   async takeLabel(taking: LabelInput): Promise<boolean> {
-    const { transaction, log, fraud, source, receivedAt } = taking;
+    const { transaction, log, fraud, source, receivedAt, review } = taking;
     // A label is never older than its transaction, which may be dated ahead of the clock.
     const knownAt = taking.knownAt ?? Math.max(await this.eventTime(receivedAt), transaction.time);
-    const draft = { transactionId: transaction.id, fraud, source, knownAt, receivedAt, transaction };
+    const reviewed = review === undefined ? {} : { review };
+    const draft = { transactionId: transaction.id, fraud, source, knownAt, receivedAt, ...reviewed, transaction };
     const label = { transaction, fraud, knownAt, record: packLabel(draft) };
     const belief = await this.believed();
     return this.turns.run(keysOf(belief, transaction), async () => {

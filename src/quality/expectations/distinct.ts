@@ -87,23 +87,30 @@ function mostCommon(
       if (first) countWanted(cells, wanted, counts);
       return cellKeys(cells);
     },
-    end({ most, modes, modeRows }) {
+    end({ most, modes, modeKeys }) {
       const matching = most === 0 ? 0 : [...counts.values()].filter((count) => count === most).length;
       const success = tiesOkay ? matching > 0 : modes === 1 && matching === 1;
       if (modes === 0) return { success, result: { observed_value: [] } };
-      return readModes({ name, modeRows, modes, success });
+      if (column.kind === "text") return readModes({ name, modeRows: modeKeys.map(({ row }) => row), modes, success });
+      const values = modeKeys.map(({ first }) => ({ value: first, shown: shownNumber(column, first) }));
+      return modesOutcome(values, { modes, success });
     },
   });
 }
 
-/** The most frequent values themselves, ascending, read in a pass of its own. */
+interface Mode {
+  readonly value: SetValue;
+  readonly shown: CellValue;
+}
+
+/** The most frequent texts themselves, read in a pass of its own: their keys are hashes. */
 function readModes(of: {
   readonly name: string;
   readonly modeRows: readonly number[];
   readonly modes: number;
   readonly success: boolean;
 }): Running {
-  const values: { readonly value: SetValue; readonly shown: CellValue }[] = [];
+  const values: Mode[] = [];
   return {
     push(rows) {
       const column = rows.column(of.name);
@@ -113,14 +120,19 @@ function readModes(of: {
       }
     },
     isDone: () => values.length === of.modeRows.length,
-    finish() {
-      values.sort((a, b) => (a.value < b.value ? -1 : 1));
-      const more = of.modes - values.length;
-      const note = more > 0 ? `${of.modes} values are equally common; ${values.length} of them are listed` : undefined;
-      const outcome = { success: of.success, result: { observed_value: values.map(({ shown }) => shown) } };
-      return note === undefined ? outcome : { ...outcome, note };
-    },
+    finish: () => modesOutcome(values, of),
   };
+}
+
+/** Ascending. */
+function modesOutcome(
+  values: readonly Mode[],
+  { modes, success }: { readonly modes: number; readonly success: boolean },
+): Outcome {
+  const shown = [...values].sort((a, b) => (a.value < b.value ? -1 : 1)).map((one) => one.shown);
+  const outcome = { success, result: { observed_value: shown } };
+  if (modes === values.length) return outcome;
+  return { ...outcome, note: `${modes} values are equally common; ${values.length} of them are listed` };
 }
 
 /** `unexpected`: values outside the set are faults; `missing`: members of the set that do not occur are. */
@@ -156,10 +168,7 @@ function compareSets(
   const wanted = new Set(set.map((value) => comparable(column, value)));
   const counts = new Map<SetValue, number>();
   const outside = new SmallestValues();
-  const show = (value: SetValue): CellValue => {
-    if (typeof value === "string") return value;
-    return column.kind === "time" ? isoText(value, "T") : finiteOrText(value);
-  };
+  const show = (value: SetValue): CellValue => (typeof value === "string" ? value : shownNumber(column, value));
   return startDistinct(pool, {
     rows: false,
     keysOf(rows, first) {
@@ -211,6 +220,10 @@ class SmallestValues {
     values.splice(at, 0, value);
     if (values.length > SHOWN_MAX) values.pop();
   }
+}
+
+function shownNumber({ kind }: ColumnShape, value: number): CellValue {
+  return kind === "time" ? isoText(value, "T") : finiteOrText(value);
 }
 
 /** A cell that is there: a text, or a number (also for times). */

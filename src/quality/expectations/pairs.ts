@@ -2,8 +2,8 @@
 import { SentinelError } from "../../core/errors.ts";
 import type { Column } from "../../core/table.ts";
 import { cellAt, parseInstant } from "../cells.ts";
-import { missingCells, noFlags } from "../columns.ts";
-import type { ExpectationDefinition } from "../definition.ts";
+import { figuresOf, missingCells, noFlags } from "../columns.ts";
+import type { ExpectationDefinition, ShownValue } from "../definition.ts";
 import type { Kwargs, SetValue } from "../kwargs.ts";
 import { isEmptyText, type Rows } from "../rows.ts";
 import { countMissing, type Judged, rowByRow } from "../summary.ts";
@@ -17,7 +17,11 @@ export const PAIRS: readonly ExpectationDefinition[] = [
     type: "expect_column_pair_values_a_to_be_greater_than_b",
     prepare(kwargs) {
       const orEqual = kwargs.boolean("or_equal", false);
-      return pairCheck(kwargs, { testOf: (a, b) => greater(a, b, orEqual), ordered: true });
+      return pairCheck(kwargs, {
+        testOf: (a, b) => greater(a, b, orEqual),
+        ordered: true,
+        allHold: (a, b) => allGreater(a, b, orEqual),
+      });
     },
   },
   {
@@ -44,11 +48,13 @@ interface PairOptions {
   readonly ordered: boolean;
   /** What a row with a gap is that is not left out; absent: unexpected, since nothing is greater than, or equals, a missing value. */
   readonly gapTest?: (a: Column, b: Column, row: number) => boolean;
+  /** Whether it is known without a look at single rows that all of them hold and none has a gap; absent: it never is. */
+  readonly allHold?: (a: Column, b: Column) => boolean;
 }
 
 function pairCheck(
   kwargs: Kwargs,
-  { testOf, ordered, gapTest }: PairOptions,
+  { testOf, ordered, gapTest, allHold }: PairOptions,
 ): ReturnType<ExpectationDefinition["prepare"]> {
   const nameA = kwargs.text("column_A");
   const nameB = kwargs.text("column_B");
@@ -57,10 +63,13 @@ function pairCheck(
   const judge = (rows: Rows): Judged => {
     const a = rows.column(nameA);
     const b = rows.column(nameB);
+    const valueAt = (row: number): ShownValue => [cellAt(a, row), cellAt(b, row)];
     const gaps = { a: missingCells(a), b: missingCells(b) };
     const ignored = ignoredPairs(gaps, ignore);
     const comparable = a.kind === b.kind || isEmptyText(a) || isEmptyText(b);
     if (ordered && !comparable) unlike(nameA, nameB);
+    // Whoever holds for the least of one and the greatest of the other holds for all.
+    if (allHold?.(a, b) === true) return { faults: noFlags(rows.count), missing: 0, valueAt };
     const test = testOf(a, b);
     let found: Uint8Array | null = null;
     for (let row = 0; row < rows.count; row++) {
@@ -72,7 +81,7 @@ function pairCheck(
       found[row] = 1;
     }
     const faults = found ?? noFlags(rows.count);
-    return { faults, missing: countMissing(ignored), valueAt: (row) => [cellAt(a, row), cellAt(b, row)] };
+    return { faults, missing: countMissing(ignored), valueAt };
   };
   return (shape) => {
     shape.column(nameA);
@@ -92,6 +101,14 @@ function greater(a: Column, b: Column, orEqual: boolean): (row: number) => boole
   const left = a.kind === "text" ? new Float64Array() : a.values;
   const right = b.kind === "text" ? new Float64Array() : b.values;
   return orEqual ? (row) => left[row] >= right[row] : (row) => left[row] > right[row];
+}
+
+/** Of numbers without gaps: the least of `a` is above the greatest of `b`. */
+function allGreater(a: Column, b: Column, orEqual: boolean): boolean {
+  if (a.kind === "text" || b.kind === "text") return false;
+  const [left, right] = [figuresOf(a.values), figuresOf(b.values)];
+  if (left.count < a.values.length || right.count < b.values.length) return false;
+  return orEqual ? left.min >= right.max : left.min > right.max;
 }
 
 /** Values of two kinds are never equal. */

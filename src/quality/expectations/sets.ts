@@ -1,7 +1,7 @@
 // Expectations that the values of a column come from a set, or do not, cell by cell.
 import type { Column } from "../../core/table.ts";
 import { cellAt, parseInstant } from "../cells.ts";
-import { flagNumbers, flagTexts, missingCount } from "../columns.ts";
+import { flagNumbers, flagTexts, missingCount, noFlags } from "../columns.ts";
 import type { ExpectationDefinition } from "../definition.ts";
 import type { SetValue } from "../kwargs.ts";
 import { rowByRow } from "../summary.ts";
@@ -42,8 +42,22 @@ function flagMembers(column: Column, set: readonly SetValue[], wantsMember: bool
   }
   const numbers = numberSet(column.kind, set);
   if (numbers.size > LOOPED_MAX) return flagNumbers(column.values, (value) => numbers.has(value) === wantsMember);
-  const members = [...numbers];
-  return flagNumbers(column.values, (value) => members.includes(value) === wantsMember);
+  return flagFew(column.values, [...numbers], wantsMember);
+}
+
+/** As {@link flagNumbers}, by comparison with each of a few members. */
+function flagFew(values: Float64Array, members: readonly number[], wantsMember: boolean): Uint8Array {
+  // The last one stands in for those that are not there; without any, nothing equals NaN.
+  const [a, b = a, c = b, d = c, e = d, f = e] = members.length === 0 ? [Number.NaN] : members;
+  let faults: Uint8Array | null = null;
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row];
+    const isMember = value === a || value === b || value === c || value === d || value === e || value === f;
+    if (isMember === wantsMember || Number.isNaN(value)) continue;
+    faults ??= new Uint8Array(values.length);
+    faults[row] = 1;
+  }
+  return faults ?? noFlags(values.length);
 }
 
 /** The members of a set that a number or time column can hold. */

@@ -1,6 +1,6 @@
 // Checks that need to know how often each different value occurs, over all rows of a table.
 import type { Outcome, Running } from "../definition.ts";
-import { KeyTally, MODES_MAX, type TallyResult } from "../key-tally.ts";
+import { KeyTally, MODES_MAX, type ModeKey, type TallyResult } from "../key-tally.ts";
 import type { CellKeys } from "../keys.ts";
 import type { Rows } from "../rows.ts";
 import { FaultSample } from "../sample.ts";
@@ -21,7 +21,7 @@ interface What {
 export function startDistinct(pool: TallyPool, what: What): Running {
   let last = Number.NEGATIVE_INFINITY;
   let keys = 0;
-  const firstRows: number[] = [];
+  const firstKeys: ModeKey[] = [];
   let batches = 0;
   let tally: Tally | null = null;
   let broken = false;
@@ -44,14 +44,14 @@ export function startDistinct(pool: TallyPool, what: What): Running {
       let row = 0;
       for (; row < rows.count && keys < MODES_MAX; row++) {
         if (Number.isNaN(given.first[row])) continue;
-        firstRows.push(rows.sourceRow(row));
+        firstKeys.push({ row: rows.sourceRow(row), first: given.first[row] + 0 });
         keys++;
       }
       for (; row < rows.count; row++) if (!Number.isNaN(given.first[row])) keys++;
     },
     finish() {
       if (tally !== null) return what.end(tally.finish());
-      if (!broken) return what.end(allSingle(keys, firstRows));
+      if (!broken) return what.end(allSingle(keys, firstKeys));
       const again = new Tally(pool, what);
       return {
         push: (rows) => again.add(rows, what.keysOf(rows, false)),
@@ -89,6 +89,6 @@ class Tally {
   }
 }
 
-function allSingle(keys: number, modeRows: readonly number[]): TallyResult {
-  return { distinct: keys, single: keys, repeated: new FaultSample(), most: keys === 0 ? 0 : 1, modes: keys, modeRows };
+function allSingle(keys: number, modeKeys: readonly ModeKey[]): TallyResult {
+  return { distinct: keys, single: keys, repeated: new FaultSample(), most: keys === 0 ? 0 : 1, modes: keys, modeKeys };
 }

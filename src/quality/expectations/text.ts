@@ -122,7 +122,7 @@ function flagByText(
   const { values } = column;
   const { verdicts } = how;
   let faults: Uint8Array | null = null;
-  for (let row = 0; row < values.length; row++) {
+  for (let row = verdicts.expectedFrom(values, 0); row < values.length; row = verdicts.expectedFrom(values, row + 1)) {
     if (isMissing[row] === 1) continue;
     const value = values[row];
     let verdict = verdicts.of(value);
@@ -146,6 +146,19 @@ class Verdicts {
   /** Of whole numbers below {@link VERDICTS_MAX}, which keys mostly are. */
   private readonly small = new Uint8Array(VERDICTS_MAX);
   private readonly others = new Map<number, number>();
+
+  /** The first row, from a given one on, that does not hold a small number known to be as expected. */
+  expectedFrom(values: Float64Array, from: number): number {
+    const { small } = this;
+    let row = from;
+    for (; row < values.length; row++) {
+      const value = values[row];
+      if (!(value > 0 && value < VERDICTS_MAX)) break;
+      const code = value | 0;
+      if (code !== value || small[code] !== EXPECTED) break;
+    }
+    return row;
+  }
 
   of(value: number): number {
     if (value > 0 && value < VERDICTS_MAX && Math.floor(value) === value) return this.small[value];

@@ -96,7 +96,7 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
     numbers.set(slug, await store.ruleNumbers.of(slug));
   }
   return jsonResponse(
-    items.map((alert) => shown(alert, { record: names.get(alert.pipeline), numbers })),
+    items.map((alert) => shownAlert(alert, { record: names.get(alert.pipeline), numbers })),
     200,
     headers,
   );
@@ -113,7 +113,7 @@ async function one(server: Server, context: RequestContext): Promise<Response> {
   }
   const record = await recordAt(server, context, String(alert.pipeline));
   const numbers = new Map([[record.slug, await store.ruleNumbers.of(record.slug)]]);
-  return jsonResponse(shown(alert, { record, numbers }));
+  return jsonResponse(shownAlert(alert, { record, numbers }));
 }
 
 /** Null where nothing can match: a rule that there is not. */
@@ -150,7 +150,8 @@ function wrongRule(): never {
   throw invalidRequest([{ field: "rule", message: "must be the id of a rule, such as 42" }], "the query");
 }
 
-async function namesOf(store: Store): Promise<ReadonlyMap<number, PipelineRecord>> {
+/** The store's pipelines by their ids. */
+export async function namesOf(store: Store): Promise<ReadonlyMap<number, PipelineRecord>> {
   return new Map((await store.pipelines.list()).map((record) => [record.id, record]));
 }
 
@@ -161,7 +162,8 @@ function describes({ rules, score, decision, decidedBy }: Alert): string {
   return `The model's score is ${score.toFixed(4)}: ${decision}`;
 }
 
-function shown(
+/** An alert as answers show it. */
+export function shownAlert(
   alert: Alert,
   on: {
     readonly record: PipelineRecord | undefined;

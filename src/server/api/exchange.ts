@@ -15,7 +15,8 @@ import type { PlatformParts, RequestContext, Server, ServerParts, ServerRoute } 
 /** A body with its schema: what the document says is what is checked. */
 export interface BodyKind<T> {
   readonly schema: object;
-  read(server: Server, context: RequestContext): Promise<T>;
+  /** `optional`: a request that names no type of its body has none, which counts as an empty object. */
+  read(server: Server, context: RequestContext, given?: { readonly optional: boolean }): Promise<T>;
 }
 
 /** Unknown members are refused, with the nearest known name: a misspelt `stage` would make a rule live. */
@@ -27,7 +28,8 @@ export function bodyKind<T>(
   let valid: ValidateFunction | null = null;
   return {
     schema: closed,
-    async read(server, context) {
+    async read(server, context, { optional } = { optional: false }) {
+      if (optional && context.req.header("content-type") === undefined) return {} as T;
       mediaType(context.req.raw, ["application/json"]);
       const value = parseJson(await readText({ ...sourceOf(context), intake: server.intake }, PLATFORM_BODY_BYTES_MAX));
       valid ??= compileSchema(closed);

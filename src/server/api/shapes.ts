@@ -1,4 +1,5 @@
 // JSON Schemas of what the routes below /api answer.
+import { CASE_STATUSES, DISPOSITIONS, REVIEW_CAUSES } from "../../core/case.ts";
 import { DECISIONS } from "../../core/decision.ts";
 import { RULE_ACTIONS, RULE_SEVERITIES, RULE_STAGES } from "../../core/rule.ts";
 import { PIPELINE_STATUSES } from "../../ports/store.ts";
@@ -53,6 +54,45 @@ export const ALERT = done({
   transaction_data: { type: "object" },
   decision: { enum: [...DECISIONS] },
   decided_by: text,
+});
+
+export const CASE = done({
+  id: integer,
+  pipeline_id: integer,
+  pipeline: textOrNull,
+  entity: text,
+  entity_column: text,
+  status: { enum: [...CASE_STATUSES] },
+  severity: { enum: [...RULE_SEVERITIES] },
+  why: { enum: [...REVIEW_CAUSES] },
+  propensity: { type: ["number", "null"] },
+  opened_at: instant,
+  due_at: instant,
+  overdue: { type: "boolean" },
+  alert_count: integer,
+  amount: { type: ["number", "null"] },
+  score: { type: ["number", "null"] },
+  expected_loss: { type: "number" },
+  review_minutes: { type: "number" },
+  assignee: textOrNull,
+  claimed_until: textOrNull,
+  waiting_until: textOrNull,
+  waiting_reason: text,
+  disposition: { enum: [...DISPOSITIONS, null] },
+  closed_at: textOrNull,
+  etag: text,
+});
+
+export const SNOOZE = done({
+  id: integer,
+  pipeline_id: integer,
+  entity: text,
+  rule_id: { type: ["integer", "null"] },
+  rule: text,
+  until: instant,
+  reason: text,
+  by: text,
+  at: instant,
 });
 
 export const LIST = done({ pipeline_id: integer, name: text, values: integer, changes: integer });

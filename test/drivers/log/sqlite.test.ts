@@ -153,7 +153,7 @@ test("a log from before servers could share a state goes on, and is readable by 
   db.exec("ALTER TABLE predictions DROP COLUMN rules");
   for (const table of ["predictions", "labels"]) db.exec(`ALTER TABLE ${table} DROP COLUMN applied`);
   for (const name of ["explored", "adapted", "position"]) db.exec(`ALTER TABLE predictions DROP COLUMN ${name}`);
-  db.exec("PRAGMA user_version = 1");
+  db.exec("ALTER TABLE labels DROP COLUMN review; PRAGMA user_version = 1");
   db.close();
   // Two at once, as two servers start.
   const logs = [createSqliteLog({ file }), createSqliteLog({ file })];
@@ -174,7 +174,7 @@ test.each([
   await first.close();
   const db = new Database(file);
   for (const name of missing) db.exec(`ALTER TABLE predictions DROP COLUMN ${name}`);
-  db.exec(`PRAGMA user_version = ${format}`);
+  db.exec(`ALTER TABLE labels DROP COLUMN review; PRAGMA user_version = ${format}`);
   db.close();
   const log = createSqliteLog({ file });
   const more = { explored: { propensity: 0.25, upTo: 100, rules: "abc" }, adapted: { review: 0.5, rules: "def" } };
@@ -191,13 +191,30 @@ test("a log from before streams goes on", async () => {
   first.appendPrediction(prediction("old"));
   await first.close();
   const db = new Database(file);
-  db.exec("ALTER TABLE predictions DROP COLUMN position; PRAGMA user_version = 5");
+  db.exec("ALTER TABLE predictions DROP COLUMN position; ALTER TABLE labels DROP COLUMN review");
+  db.exec("PRAGMA user_version = 5");
   db.close();
   const log = createSqliteLog({ file });
   log.appendPrediction(prediction("new", { position: "payments/3/17" }));
   await log.flush();
   expect(await log.find("old")).not.toHaveProperty("position");
   expect(await log.find("new")).toMatchObject({ position: "payments/3/17" });
+  await log.close();
+});
+
+test("a log from before reviews stood behind labels goes on", async () => {
+  const file = newFile();
+  const first = createSqliteLog({ file });
+  first.appendPrediction(prediction("old"));
+  first.appendLabel(label("old"));
+  await first.close();
+  const db = new Database(file);
+  db.exec("ALTER TABLE labels DROP COLUMN review; PRAGMA user_version = 6");
+  db.close();
+  const log = createSqliteLog({ file });
+  const review = { case: 7, closing: 1, why: "rule", propensity: 1 } as const;
+  log.appendLabel({ ...label("old"), review });
+  expect((await log.labelsOf("old")).map((one) => one.review)).toEqual([undefined, review]);
   await log.close();
 });
 

@@ -5,6 +5,7 @@ import path from "node:path";
 import Database from "libsql";
 import { afterEach, expect, test } from "vitest";
 import { openLibsqlStore } from "../../../src/drivers/store/libsql/driver.ts";
+import { casesContract } from "../../contracts/cases.ts";
 import { NOW, rulesChange, storeContract } from "../../contracts/store.ts";
 import { killAndLook } from "./killed.ts";
 import { migrationContract } from "./migrations.ts";
@@ -21,14 +22,16 @@ function aFile(): string {
   return path.join(folder, "state", "store.db");
 }
 
-storeContract("libsql", async () => {
+const place = async () => {
   const dir = mkdtempSync(path.join(tmpdir(), "sentinel-store-"));
   const file = path.join(dir, "state", "store.db");
   return {
     open: () => openLibsqlStore({ file, clock }),
     dispose: async () => rmSync(dir, { recursive: true, force: true }),
   };
-});
+};
+storeContract("libsql", place);
+casesContract("libsql", place);
 
 migrationContract(async () => {
   const file = aFile();

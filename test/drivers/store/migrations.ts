@@ -32,6 +32,7 @@ export function migrationContract(makeOld: () => Promise<OldStore>): void {
     if (version >= 2) await lookAtPipelines(store);
     if (version >= 3) await lookAtAlerts(store);
     if (version >= 4) await lookAtLedger(store);
+    if (version >= 5) await lookAtCases(store);
     // Counters go on where they were.
     await store.rules("card").commit(rulesChange(1, ["new"]));
     expect((await store.ruleNumbers.of("card")).get("new")).toBe(8);
@@ -73,4 +74,22 @@ async function lookAtLedger(store: Store): Promise<void> {
   const entry = { id: "g1", transaction: '{"amount": 1}', answer: '{"decision":"approve"}', by: "policy", later: null };
   expect(await store.ledger.pending(5)).toMatchObject([entry]);
   expect(await store.ledger.counts()).toEqual({ entries: 1, byPolicy: 1, pending: 1 });
+}
+
+async function lookAtCases(store: Store): Promise<void> {
+  const one = await store.cases.find(2);
+  expect(one).toMatchObject({
+    status: "new",
+    entity: { column: "user_id", value: "e" },
+    alerts: 1,
+    version: 3,
+    loss: 1,
+  });
+  expect(await store.cases.alertsOf(2, 5)).toEqual([{ alert: 4, transactionId: "t1", why: "rule", propensity: 1 }]);
+  expect((await store.cases.historyOf(2, 5)).map(({ action }) => action)).toEqual(["opened"]);
+  const owed = await store.cases.owed({ pipeline: 3, at: 5, leaseUntil: 9 });
+  expect(owed).toMatchObject([{ transactionId: "t1", fraud: true, review: { case: 2, closing: 1 } }]);
+  expect(await store.cases.snoozes({ pipelines: [3], at: 5, limit: 5 })).toMatchObject([
+    { entity: "e", rule: "large" },
+  ]);
 }

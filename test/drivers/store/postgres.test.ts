@@ -5,6 +5,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { migratePostgres, openPostgresStore, postgresSchema } from "../../../src/drivers/store/postgres/driver.ts";
 import type { PostgresAddress } from "../../../src/drivers/store/postgres/pool.ts";
+import { casesContract } from "../../contracts/cases.ts";
 import { BY, fields, newAlert, rulesChange, storeContract } from "../../contracts/store.ts";
 import { borrowPostgres, type PostgresServer, postgresPrograms } from "../postgres-server.ts";
 import { killAndLook } from "./killed.ts";
@@ -25,10 +26,12 @@ if (postgresPrograms === null) {
     return address;
   };
 
-  storeContract("PostgreSQL", async () => {
+  const place = async () => {
     const address = await aSchema();
     return { open: () => openPostgresStore({ address, clock }), dispose: async () => {} };
-  });
+  };
+  storeContract("PostgreSQL", place);
+  casesContract("PostgreSQL", place);
 
   describe("PostgreSQL", () => {
     migrationContract(async () => {

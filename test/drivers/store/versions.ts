@@ -71,6 +71,17 @@ export const ROWS: readonly Rows[] = [
     `insert into @ledger (id, body, answer, "by", brain, received_at, answered_at, pending, later_answer, later_brain, later_at)
       values ('g1', '{"amount": 1}', '{"decision":"approve"}', 'policy', null, ${AT}, ${AT + 1}, 1, null, null, null)`,
   ],
+  [
+    `insert into @cases (id, pipeline, entity_column, entity, open_key, open, status, severity, why, disposition, assignee, free_at, kept_for, opened_at, due_at, closed_at, worth, words, version, body)
+      values (2, 3, 'user_id', 'e', 'k', 1, 'new', 'critical', 'rule', null, null, 0, null, ${AT}, ${AT + 1}, null, 200000, 'e', 3, '{"propensity":1,"alerts":1,"amount":12.5,"scoreMax":0.25,"loss":1,"minutes":5,"claimedUntil":null,"waitingUntil":null,"waitingReason":"","proposed":null,"closing":null,"closings":0}')`,
+    "insert into @case_alerts (case_id, alert, transaction_id, why, propensity) values (2, 4, 't1', 'rule', 1)",
+    `insert into @case_events (case_id, place, at, actor, action, words) values (2, 0, ${AT}, 'sentinel', 'opened', 'by alert 4')`,
+    "insert into @case_labels (case_id, closing, transaction_id, pipeline, fraud, why, propensity, state, cause, tries, next_at) values (2, 1, 't1', 3, 1, 'rule', 1, 'waiting', '', 0, 0)",
+    `insert into @snoozes (id, pipeline, entity, rule, until_at, reason, actor, at) values (1, 3, 'e', 'large', ${AT}, 'r', 'ana', ${AT})`,
+    "update @counters set value = 2 where name = 'cases'",
+    "update @counters set value = 1 where name = 'snoozes'",
+    "insert into @case_positions (pipeline, alert) values (7, 4)",
+  ],
   // Logs: on PostgreSQL alone, and their own test writes them.
   [],
   ["update @counters set value = 0 where name = 'audit_begin'"],

@@ -199,7 +199,7 @@ function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
     return { ...decided(number), questions, spelling: true };
   }
   if (WIDE_INTEGER.test(nativeType)) {
-    return { ...decided(number), questions: [{ test: anyUnsafe(`abs(${name}::DOUBLE)`), choice: text }] };
+    return { ...decided(number), questions: [{ test: outsideSafe(name), choice: text }] };
   }
   if (nativeType === "DOUBLE" && format !== "parquet") {
     // Integers too long for any integer type seem to be doubles.
@@ -222,6 +222,11 @@ function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
   if (NESTED.test(nativeType))
     return decided({ type: "other", expression: `to_json(${name})::VARCHAR`, asText: false });
   return decided(TEXT.test(nativeType) ? text : { ...text, type: "other" });
+}
+
+/** Asked of the column itself: its ends stand in the statistics of a Parquet file, which then need not be read for it. */
+function outsideSafe(name: string): string {
+  return `coalesce(max(${name}) >= ${INTEGER_UNSAFE} OR min(${name}) <= -${INTEGER_UNSAFE}, false)`;
 }
 
 function anyUnsafe(value: string): string {

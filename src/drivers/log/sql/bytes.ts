@@ -1,4 +1,5 @@
 // Log records as bytes in shared memory: written on the serving thread without JSON, read on the log's thread and by look-ups.
+import type { Review } from "../../../core/case.ts";
 import type { Decision } from "../../../core/decision.ts";
 import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
@@ -90,6 +91,7 @@ export class RecordWriter {
     this.string(record.source);
     this.number(record.receivedAt);
     this.number(record.applied ?? Number.NaN);
+    this.string(record.review === undefined ? "" : JSON.stringify(record.review));
     return this.end(begin);
   }
 
@@ -294,7 +296,10 @@ class RecordReader {
     const knownAt = this.number();
     const source = this.string();
     const receivedAt = this.number();
-    return { transactionId, fraud, knownAt, source, receivedAt, ...this.applied() };
+    const applied = this.applied();
+    const review = this.string();
+    const reviewed = review === "" ? {} : { review: JSON.parse(review) as Review };
+    return { transactionId, fraud, knownAt, source, receivedAt, ...applied, ...reviewed };
   }
 
   shadow(): ShadowRecord {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { SentinelError } from "../../../core/errors.ts";
 import type { PredictionLog } from "../../../ports/log.ts";
 import type { EndFault, Pruned, PruneLimits } from "./log-end.ts";
+import { readMatured } from "./matured.ts";
 import type { LogPlace } from "./messages.ts";
 import {
   type LogTables,
@@ -16,6 +17,7 @@ import {
   readCoverage,
   readEvents,
   readIds,
+  readLabels,
   readOld,
   readPairs,
   readPrediction,
@@ -183,6 +185,7 @@ export function createSqlLog(vendor: LogVendor, options: LogOptions): SqlLog {
         throw vendor.readFailed(error);
       }
     },
+    labelsOf: (transactionId) => reading(() => readLabels(tables, transactionId)),
     recent: (limit) => reading(() => readRecent(tables, limit)),
     scan: (fromSequence) => streaming(() => readEvents(tables, fromSequence)),
     arrivals: (fromSequence) => streaming(() => readArrivals(tables, fromSequence)),
@@ -196,6 +199,7 @@ export function createSqlLog(vendor: LogVendor, options: LogOptions): SqlLog {
     identity: () => reading(() => untilFree(() => vendor.identity())),
     archived: (through) => reading(() => untilFree(() => vendor.noteArchived(through))),
     scored: (given) => reading(() => readScored(tables, given)),
+    matured: (given) => reading(() => readMatured(tables, given)),
     last: () =>
       reading(async () => {
         const { sequence } = await readCounters(tables);

@@ -3,6 +3,8 @@
 import {
   type AnsweredRow,
   type Coverage,
+  LABELS_OF_ONE_MAX,
+  type LabelRecord,
   type LogArrivalEntry,
   type LogBegin,
   type LogEntry,
@@ -47,7 +49,7 @@ export interface LogTables {
 const IDS_PAGES = 8;
 const ANSWERED_PAGES = 4;
 /** Of the labels `m` of a transaction the one known last first; PostgreSQL would put those without a time first. */
-const LATEST_LABEL = "m.known_at DESC NULLS LAST, m.sequence DESC";
+export const LATEST_LABEL = "m.known_at DESC NULLS LAST, m.sequence DESC";
 /** Label code of a transaction that nobody labelled. */
 const UNLABELLED = 2;
 
@@ -155,7 +157,15 @@ async function* merged<T>(
 }
 
 function aboutOf(row: Row): LoggedTransaction | null {
-  return row[8] === null ? null : { transactionId: loadText(row[1]), time: numberOf(row[7]), fields: fieldsOf(row[8]) };
+  // Behind the label's own columns.
+  return row[9] === null ? null : { transactionId: loadText(row[1]), time: numberOf(row[8]), fields: fieldsOf(row[9]) };
+}
+
+/** Labels of one transaction, oldest first. */
+export async function readLabels(tables: LogTables, transactionId: string): Promise<LabelRecord[]> {
+  const query = `SELECT ${LABEL_COLUMNS} FROM labels WHERE transaction_id = ? ORDER BY sequence DESC LIMIT ?`;
+  const rows = await tables.all(query, [storeText(transactionId), LABELS_OF_ONE_MAX]);
+  return rows.map(labelOf).reverse();
 }
 
 /** Ids of predictions, oldest first: only as much is read at a time as leaves the event loop free. */
@@ -356,7 +366,7 @@ async function marksOf(tables: LogTables): Promise<ReadonlyMap<string, number>> 
 }
 
 /** The one number a query answers. */
-async function single(tables: LogTables, query: string, values: readonly Parameter[] = []): Promise<number> {
+export async function single(tables: LogTables, query: string, values: readonly Parameter[] = []): Promise<number> {
   return Number((await tables.all(query, values))[0][0]);
 }
 

@@ -1,4 +1,5 @@
 // How log records become rows and back.
+import type { Review } from "../../../core/case.ts";
 import type { Decision } from "../../../core/decision.ts";
 import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
@@ -21,7 +22,7 @@ export const PREDICTION_COLUMNS =
   "sequence, transaction_id, time, received_at, fields, extra, vector, score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied, rules, explored, adapted, position";
 /** What a feature state learns. */
 export const LEARNED_COLUMNS = "sequence, transaction_id, time, received_at, fields, applied";
-export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied";
+export const LABEL_COLUMNS = "sequence, transaction_id, fraud, known_at, source, received_at, applied, review";
 export const SHADOW_COLUMNS =
   "transaction_id, time, champion_version, champion_score, champion_decision, candidate_version, candidate_score, candidate_decision, bundle, latency_ms, champion_latency_ms, vector_hash";
 
@@ -90,8 +91,9 @@ export function learnedOf(row: Row): Extract<LogArrivalEntry, { readonly kind: "
 
 /** The columns after `sequence`. */
 export function labelRow(label: Omit<LabelRecord, "sequence">): Parameter[] {
-  const { transactionId, fraud, knownAt, source, receivedAt, applied } = label;
-  return [storeText(transactionId), fraud ? 1 : 0, knownAt, storeText(source), receivedAt, applied ?? null];
+  const { transactionId, fraud, knownAt, source, receivedAt, applied, review } = label;
+  const why = review === undefined ? null : JSON.stringify(review);
+  return [storeText(transactionId), fraud ? 1 : 0, knownAt, storeText(source), receivedAt, applied ?? null, why];
 }
 
 export function labelOf(row: Row): LabelRecord {
@@ -103,6 +105,7 @@ export function labelOf(row: Row): LabelRecord {
     source: loadText(row[4]),
     receivedAt: numberOf(row[5]),
     ...appliedOf(row[6]),
+    ...reviewOf(row[7]),
   };
 }
 
@@ -177,6 +180,10 @@ function rulesOf(cell: unknown): { readonly rules?: RuleOutcome } {
 
 function appliedOf(cell: unknown): { readonly applied?: number } {
   return cell === null ? {} : { applied: Number(cell) };
+}
+
+function reviewOf(cell: unknown): { readonly review?: Review } {
+  return cell === null ? {} : { review: JSON.parse(String(cell)) as Review };
 }
 
 function exploredOf(cell: unknown): { readonly explored?: Explored } {

@@ -9,7 +9,7 @@ export type Connection = Database.Database;
 
 /** "SNTL": marks the file as a Sentinel log, so that another program's database is never mistaken for one. */
 const APPLICATION_ID = 0x534e544c;
-const SCHEMA_VERSION = 6;
+const SCHEMA_VERSION = 7;
 /** How long opening may wait for another process that is just making the schema. */
 const OPEN_BUSY_MS_MAX = 5000;
 /**
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS predictions (
   explored TEXT, adapted TEXT, position TEXT);
 CREATE TABLE IF NOT EXISTS labels (
   sequence INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL, fraud INTEGER NOT NULL, known_at INTEGER,
-  source TEXT NOT NULL, received_at INTEGER, applied INTEGER);
+  source TEXT NOT NULL, received_at INTEGER, applied INTEGER, review TEXT);
 CREATE INDEX IF NOT EXISTS labels_latest ON labels (transaction_id, known_at, sequence);
 CREATE TABLE IF NOT EXISTS shadows (
   id INTEGER PRIMARY KEY, transaction_id TEXT NOT NULL, time INTEGER,
@@ -95,7 +95,7 @@ function makePrivately(file: string): void {
 
 /**
  * Version 1 knew no shared feature state, version 2 no rules, version 3 no draw about what is blocked, version 4 no threshold that moves,
- * version 5 no streams. Another process may be faster, so the version is read again under the lock.
+ * version 5 no streams, version 6 no reviews behind labels. Another process may be faster, so the version is read again under the lock.
  */
 function migrate(db: Connection): void {
   db.exec("BEGIN IMMEDIATE");
@@ -110,6 +110,7 @@ function migrate(db: Connection): void {
       // Versions 3 to 6 each brought one.
       const missing = made.slice(Math.max(0, version - 2));
       for (const name of missing) db.exec(`ALTER TABLE predictions ADD COLUMN ${name} TEXT`);
+      db.exec("ALTER TABLE labels ADD COLUMN review TEXT");
       db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     }
     db.exec("COMMIT");

@@ -77,13 +77,15 @@ export function createLocalRegistry(options: {
     async stored(reference) {
       const missing = null;
       const found = await database.read(
-        (sql) =>
-          reference.kind === "run"
-            ? stored.filesOfRun(sql, reference.runId, reference.path)
-            : stored.filesOfVersion(sql, reference.model, reference.version),
+        (sql) => {
+          if (reference.kind === "run") return stored.filesOfRun(sql, reference.runId, reference.path);
+          if (reference.kind === "logged") return stored.filesOfLogged(sql, reference.modelId);
+          return stored.filesOfVersion(sql, reference.model, reference.version);
+        },
         { absent: missing },
       );
       if (found !== null) return { runId: found.runId, read: (name, max) => readForeign(dir, { ...found, name, max }) };
+      if (reference.kind === "logged") throw stored.unknownLogged(reference.modelId);
       throw stored.unknownVersion(
         ...(reference.kind === "run"
           ? ([reference.runId, reference.path] as const)

@@ -99,6 +99,16 @@ export function filesOfRun(sql: Sql, runId: string, path: string): { location: s
   return { location: logged === undefined ? `${String(own)}/${path}` : String(logged.artifact_location), runId };
 }
 
+/** Where a logged model's files are; null where there is none of this id. */
+export function filesOfLogged(sql: Sql, modelId: string): { location: string; runId: string } | null {
+  const [logged] = sql.all(
+    "SELECT artifact_location, source_run_id FROM logged_models WHERE model_id = ? AND lifecycle_stage = 'active'",
+    modelId,
+  );
+  if (logged === undefined) return null;
+  return { location: String(logged.artifact_location), runId: String(logged.source_run_id ?? "") };
+}
+
 /** Throws registry.version-unknown. */
 export function oneVersion(sql: Sql, model: string, version: string): ModelVersion & Stored {
   const number = /^[1-9]\d{0,8}$/.test(version) ? Number(version) : 0;
@@ -111,6 +121,12 @@ export function unknownVersion(model: string, version: string): SentinelError {
   const title = `${model.slice(0, 80)} version ${version.slice(0, 80)}`;
   return new SentinelError("registry.version-unknown", `the registry has no ${title}`, {
     hint: "`sentinel registry list` shows the versions there are",
+  });
+}
+
+export function unknownLogged(modelId: string): SentinelError {
+  return new SentinelError("registry.missing", `the registry has no logged model ${modelId}`, {
+    hint: "`mlflow.search_logged_models()` shows those there are; a registered one is models:/NAME/VERSION",
   });
 }
 

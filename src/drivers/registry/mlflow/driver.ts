@@ -84,13 +84,7 @@ export function createMlflowRegistry(options: {
       }),
     stored: (reference) =>
       ask(async () => {
-        const found =
-          reference.kind === "run"
-            ? await stored.locateInRun(client, reference.runId, reference.path)
-            : {
-                runId: (await stored.readVersion(client, reference.model, reference.version)).runId,
-                location: await stored.locateFiles(client, reference),
-              };
+        const found = await stored.locateStored(client, reference);
         const read = (name: string, bytesMax: number) =>
           ask(() => stored.readFile(client, { location: found.location, name, bytesMax }));
         return { runId: found.runId, read };

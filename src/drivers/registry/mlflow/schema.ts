@@ -48,7 +48,13 @@ export interface VersionAnswer {
 }
 
 export interface LoggedModel {
-  readonly info: { readonly model_id: string; readonly name?: string; readonly artifact_uri: string };
+  readonly info: {
+    readonly model_id: string;
+    readonly name?: string;
+    readonly artifact_uri: string;
+    /** The run that logged it. */
+    readonly source_run_id?: string;
+  };
 }
 
 export function pairsOf(record: Readonly<Record<string, string>>): Pair[] {

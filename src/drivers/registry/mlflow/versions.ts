@@ -1,6 +1,6 @@
 // Versions and aliases on an MLflow server: a version is made last, when all its files are stored.
 import { SentinelError } from "../../../core/errors.ts";
-import type { ModelVersion, Registry } from "../../../ports/registry.ts";
+import type { ModelReference, ModelVersion, Registry } from "../../../ports/registry.ts";
 import { AT_TAG, BUNDLE_TAG, FOLDER_TAG } from "../limits.ts";
 import { FILE_LIST, storeFiles } from "./artifacts.ts";
 import type { MlflowClient } from "./client.ts";
@@ -96,6 +96,26 @@ export async function locateFiles(
   // A version whose source is a run's path is answered as it was given (MLflow 3).
   const [, runId, path] = /^runs:\/+([^/]+)\/(.+)$/.exec(location) ?? [];
   return runId === undefined ? location : (await locateInRun(client, runId, path)).location;
+}
+
+/** Where the files of another's model are, and the run that logged them. */
+export async function locateStored(
+  client: MlflowClient,
+  reference: ModelReference,
+): Promise<{ readonly location: string; readonly runId: string }> {
+  if (reference.kind === "run") return locateInRun(client, reference.runId, reference.path);
+  if (reference.kind === "logged") return locateLogged(client, reference.modelId);
+  const { runId } = await readVersion(client, reference.model, reference.version);
+  return { runId, location: await locateFiles(client, reference) };
+}
+
+async function locateLogged(
+  client: MlflowClient,
+  modelId: string,
+): Promise<{ readonly location: string; readonly runId: string }> {
+  const answer = (await client.get(`${LOGGED}/${modelId}`, {})) as { readonly model: LoggedModel };
+  const { artifact_uri: location, source_run_id: runId = "" } = answer.model.info;
+  return { location: location.replace(/\/+$/, ""), runId };
 }
 
 /** Where a run logged a model: below its own files, or, as MLflow 3 does, as a logged model of that name. */

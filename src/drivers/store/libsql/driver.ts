@@ -2,7 +2,7 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Kysely } from "kysely";
+import { type CompiledQuery, Kysely } from "kysely";
 import Database from "libsql";
 import { SentinelError } from "../../../core/errors.ts";
 import { PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from "../../../core/private.ts";
@@ -102,6 +102,14 @@ function vendorOf(file: string, { db, sql }: Omit<Connected, "place">): Vendor {
       });
       checkpointer.written();
       return result;
+    },
+    async once<Row>(statement: CompiledQuery) {
+      const { rows } = await sql.connection().execute((own) => {
+        db.exec("PRAGMA synchronous = FULL");
+        return own.executeQuery<Row>(statement);
+      });
+      checkpointer.written();
+      return rows;
     },
     async close() {
       await checkpointer.close();

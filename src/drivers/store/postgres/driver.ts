@@ -1,5 +1,5 @@
 // The store on PostgreSQL: a small pool with a limit on every wait; tables are made by `sentinel db migrate` only.
-import { Kysely, PostgresDialect, sql as raw } from "kysely";
+import { type CompiledQuery, Kysely, PostgresDialect, sql as raw } from "kysely";
 import { SentinelError } from "../../../core/errors.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { StoreSchema, StoreTables } from "../../../ports/store.ts";
@@ -42,6 +42,7 @@ export async function openPostgresStore({ address, clock }: PostgresStoreOptions
     sql: sql.withSchema(address.schema),
     faultOf,
     transaction: (change) => sql.withSchema(address.schema).transaction().execute(change),
+    once: async <Row>(statement: CompiledQuery) => (await sql.executeQuery<Row>(statement)).rows,
     close: () => sql.destroy(),
   };
   return createSqlStore(vendor, { clock, place });

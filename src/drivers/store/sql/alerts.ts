@@ -94,6 +94,18 @@ async function forget(
     .selectFrom("alerts")
     .select(["id", "alerted_at", "rules"])
     .where("alerted_at", "<", before)
+    // What somebody still works on stays, however old it is.
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("case_alerts")
+            .innerJoin("cases", "cases.id", "case_alerts.case_id")
+            .select("case_alerts.alert")
+            .whereRef("case_alerts.alert", "=", "alerts.id")
+            .where("cases.open", "=", 1),
+        ),
+      ),
+    )
     .orderBy("alerted_at")
     .orderBy("id")
     .limit(limit)

@@ -1,7 +1,16 @@
 // Counters: whoever raises one holds its row until the transaction ends, so that what it numbers becomes visible in the order of its numbers.
 import type { SqlTransaction } from "./tables.ts";
 
-export const COUNTERS = ["pipelines", "pipelines_revision", "rule_numbers", "alerts", "audit", "audit_begin"] as const;
+export const COUNTERS = [
+  "pipelines",
+  "pipelines_revision",
+  "rule_numbers",
+  "alerts",
+  "audit",
+  "audit_begin",
+  "cases",
+  "snoozes",
+] as const;
 export type Counter = (typeof COUNTERS)[number];
 
 /** Raises a counter by `by` and gives the value that it has then. */

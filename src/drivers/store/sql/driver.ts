@@ -4,6 +4,7 @@ import type { RulesCopy } from "../../../ports/rules.ts";
 import type { Store } from "../../../ports/store.ts";
 import { alertsOf } from "./alerts.ts";
 import { auditOf } from "./audit.ts";
+import { casesOf } from "./cases.ts";
 import { Database, type Vendor } from "./database.ts";
 import { ledgerOf } from "./ledger.ts";
 import { type SchemaPlace, schemaOf } from "./migrate.ts";
@@ -32,6 +33,7 @@ export function createSqlStore(
     alerts: alertsOf(database),
     audit: auditOf(database),
     ledger: ledgerOf(database),
+    cases: casesOf(database),
     rules: (pipeline) => rulesOf(database, pipeline),
     adoptRules: (pipeline, copy) => adoptRules(database, pipeline, copy),
     ping: async () => {

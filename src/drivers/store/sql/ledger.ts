@@ -1,4 +1,5 @@
 // The ledger in the store: an id is written once, whoever writes it and how often.
+import { CompiledQuery } from "kysely";
 import { SentinelError } from "../../../core/errors.ts";
 import { LEDGER_APPENDED_MAX, type Ledger, type LedgerEntry, type LedgerRecord } from "../../../ports/ledger.ts";
 import type { Database } from "./database.ts";
@@ -10,6 +11,8 @@ import { stored, unstored } from "./text.ts";
 const PENDING_COUNTED_MAX = 1_000_000;
 
 export function ledgerOf(database: Database): Ledger {
+  // At most LEDGER_APPENDED_MAX of them.
+  const texts = new Map<number, string>();
   return {
     async append(entries) {
       if (entries.length === 0) return [];
@@ -22,23 +25,15 @@ export function ledgerOf(database: Database): Ledger {
       // One statement takes an id once; of two entries of one id the first counts.
       const first = new Map<string, LedgerRow>();
       for (const row of rows) if (!first.has(row.id)) first.set(row.id, row);
-      return database.write(async (sql) => {
-        const written = await sql
-          .insertInto("ledger")
-          .values([...first.values()])
-          .onConflict((conflicting) => conflicting.column("id").doNothing())
-          .returning("id")
-          .execute();
-        const fresh = new Set(written.map(({ id }) => id));
-        if (fresh.size === rows.length) return rows.map(() => null);
-        const there = await recordsOf(
-          sql,
-          rows.flatMap(({ id }) => (fresh.has(id) ? [] : [id])),
-        );
-        return rows.map((row) => {
-          if (fresh.has(row.id) && first.get(row.id) === row) return null;
-          return there.get(row.id) ?? recordOf(first.get(row.id)!);
-        });
+      const insert = insertOf([...first.values()], database.vendor.sql, texts);
+      const fresh = new Set((await database.writeOnce<Pick<LedgerRow, "id">>(insert)).map(({ id }) => id));
+      if (fresh.size === rows.length) return rows.map(() => null);
+      const others = rows.flatMap(({ id }) => (fresh.has(id) ? [] : [id]));
+      // What was there stays there: an answer is written once.
+      const there = await database.read((sql) => recordsOf(sql, others));
+      return rows.map((row) => {
+        if (fresh.has(row.id) && first.get(row.id) === row) return null;
+        return there.get(row.id) ?? recordOf(first.get(row.id)!);
       });
     },
     async find(id) {
@@ -94,6 +89,29 @@ export function ledgerOf(database: Database): Ledger {
         return { entries: of("brain") + of("policy"), byPolicy: of("policy"), pending: Number(waiting.count) };
       }),
   };
+}
+
+/** The columns of a new row, in this order. */
+const WRITTEN = ["id", "body", "answer", "by", "brain", "received_at", "answered_at", "pending"] as const;
+
+/** The statement that writes these rows; `texts` has its text by how many they are, since making it anew takes longer than writing the rows. */
+function insertOf(rows: readonly LedgerRow[], sql: Sql, texts: Map<number, string>): CompiledQuery {
+  let text = texts.get(rows.length);
+  if (text === undefined) {
+    const values = rows.map(
+      (row) => Object.fromEntries(WRITTEN.map((name) => [name, row[name]])) as unknown as LedgerRow,
+    );
+    const insert = sql.insertInto("ledger").values(values);
+    text = insert
+      .onConflict((conflicting) => conflicting.column("id").doNothing())
+      .returning("id")
+      .compile().sql;
+    texts.set(rows.length, text);
+  }
+  return CompiledQuery.raw(
+    text,
+    rows.flatMap((row) => WRITTEN.map((name) => row[name])),
+  );
 }
 
 async function recordsOf(sql: Sql, ids: readonly string[]): Promise<ReadonlyMap<string, LedgerRecord>> {

@@ -25,6 +25,12 @@ export interface Tables {
   readonly alert_totals: { readonly pipeline: number; readonly severity: string; readonly count: number };
   readonly audit: AuditRow;
   readonly ledger: LedgerRow;
+  readonly cases: CaseRow;
+  readonly case_alerts: CaseAlertRow;
+  readonly case_events: CaseEventRow;
+  readonly case_labels: CaseLabelRow;
+  readonly case_positions: { readonly pipeline: number; readonly alert: number };
+  readonly snoozes: SnoozeRow;
 }
 
 export interface PipelineRow {
@@ -86,6 +92,76 @@ export interface LedgerRow {
   readonly later_answer: string | null;
   readonly later_brain: string | null;
   readonly later_at: number | null;
+}
+
+/** `body` has what no question asks for; `open` is 1 until it is closed, `open_key` then null. */
+export interface CaseRow {
+  readonly id: number;
+  readonly pipeline: number;
+  readonly entity_column: string;
+  readonly entity: string;
+  readonly open_key: string | null;
+  readonly open: number;
+  readonly status: string;
+  readonly severity: string;
+  readonly why: string;
+  readonly disposition: string | null;
+  readonly assignee: string | null;
+  /** From when on it may be taken from the queue; null: never. */
+  readonly free_at: number | null;
+  /** Whom it is kept for; null: anybody. */
+  readonly kept_for: string | null;
+  readonly opened_at: number;
+  readonly due_at: number;
+  readonly closed_at: number | null;
+  /** Loss prevented per minute, in millionths: whole, so that a cursor can say it. */
+  readonly worth: number;
+  readonly words: string;
+  readonly version: number;
+  readonly body: string;
+}
+
+export interface CaseAlertRow {
+  readonly case_id: number;
+  readonly alert: number;
+  readonly transaction_id: string | null;
+  readonly why: string;
+  readonly propensity: number | null;
+}
+
+export interface CaseEventRow {
+  readonly case_id: number;
+  readonly place: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly words: string;
+}
+
+export interface CaseLabelRow {
+  readonly case_id: number;
+  readonly closing: number;
+  readonly transaction_id: string;
+  readonly pipeline: number;
+  readonly fraud: number;
+  readonly why: string;
+  readonly propensity: number | null;
+  readonly state: string;
+  readonly cause: string;
+  readonly tries: number;
+  /** When it may be taken in hand (again). */
+  readonly next_at: number;
+}
+
+export interface SnoozeRow {
+  readonly id: number;
+  readonly pipeline: number;
+  readonly entity: string;
+  readonly rule: string;
+  readonly until_at: number;
+  readonly reason: string;
+  readonly actor: string;
+  readonly at: number;
 }
 
 export type Sql = Kysely<Tables>;

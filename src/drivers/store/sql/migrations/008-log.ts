@@ -25,7 +25,7 @@ export const log: Migration = {
       raw`create table ${named("log_labels")} (
         log bigint not null, sequence bigint not null, transaction_id text collate "C" not null, fraud smallint not null,
         known_at double precision, source text not null, received_at double precision, applied bigint,
-        primary key (log, sequence))`,
+        review text, primary key (log, sequence))`,
       raw`create index log_labels_latest on ${named("log_labels")}
         (log, transaction_id, known_at desc nulls last, sequence desc)`,
       raw`create unique index log_labels_applied on ${named("log_labels")} (log, applied) where applied > 0`,
