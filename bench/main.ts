@@ -76,6 +76,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "--rows decided transactions (a million unless told) as Parquet: bytes against NDJSON, rows per second, DuckDB's queries",
     load: async () => (await import("./archive.ts")).bench,
   },
+  stream: {
+    purpose:
+      "records per second from Kafka to Kafka with own state, Redis or rules alone, latency at 10,000/s, restoring, against the client alone and PySpark; --rows N; --cell ownState, redis, rulesOnly, endToEnd, restore, ceiling or spark",
+    load: async () => (await import("./stream.ts")).bench,
+  },
   evidence: {
     purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
     load: async () => (await import("./evidence.ts")).bench,
@@ -83,6 +88,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   refit: {
     purpose: "the judged model against the refitted one on the weeks after, at five dates of the reference rows",
     load: async () => (await import("./refit.ts")).bench,
+  },
+  policy: {
+    purpose:
+      "eight weeks of review policies (highest score, expected loss, with exploration) and what their models find later; --cell reviewed",
+    load: async () => (await import("./policy.ts")).bench,
   },
   rules: {
     purpose: "250 rules per event against json-rules-engine, and latency while rules change",
@@ -96,6 +106,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose:
       "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME; --picture FILE",
     load: async () => (await import("./loop.ts")).bench,
+  },
+  dashboard: {
+    purpose:
+      "the first page and every list beside --rows alerts (a million) and ten times as many transactions; memory of --minutes of live stream",
+    load: async () => (await import("./dashboard.ts")).bench,
   },
   drift: {
     purpose: "counting and comparing one window of 23 features, against Evidently on the same rows",

@@ -95,7 +95,8 @@ function text({ readySeconds, readyProcessorSeconds, idsKnownSeconds, memoryMbMo
   return `ready after ${readySeconds.toFixed(1)} s (${readyProcessorSeconds.toFixed(1)} s of processor time), all ids known after ${idsKnownSeconds.toFixed(1)} s, ${memoryMbMost.toFixed(0)} MB at most`;
 }
 
-function logIn(state: string): string {
+/** The name of the one log in a folder. */
+export function logIn(state: string): string {
   const name = readdirSync(state).find((file) => file.endsWith(".db"));
   if (name === undefined) throw new Error(`there is no log in ${state}`);
   return name;

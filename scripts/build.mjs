@@ -1,4 +1,4 @@
-// Builds dist/ from src/ and bench/ with the TypeScript compiler; with --if-needed only when a source is newer than dist/.
+// Builds dist/ from src/ and bench/ with the TypeScript compiler, dist/ui from ui/ with esbuild; with --if-needed only when a source is newer than dist/.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -15,10 +15,11 @@ import {
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildKernels, KERNELS } from "./build-kernels.mjs";
+import { buildUi } from "./build-ui.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const STAMP = path.join(ROOT, "dist", ".built");
-const SOURCES = ["src", "bench", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+const SOURCES = ["src", "bench", "ui", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
 const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
 
 if (process.argv.includes("--if-needed") && isFresh()) process.exit(0);
@@ -26,6 +27,7 @@ await buildKernels();
 rmSync(path.join(ROOT, "dist"), { recursive: true, force: true });
 compile();
 copyKernels();
+await buildUi();
 chmodSync(COMMAND, 0o755);
 linkCommand();
 writeFileSync(STAMP, "");

@@ -32,6 +32,7 @@ const AREAS = {
   archive: "Archive and buckets",
   cases: "Cases",
   state: "Feature state",
+  schemas: "Schemas",
   stream: "Streams",
   store: "Store",
   bug: "Bugs",

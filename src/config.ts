@@ -1,4 +1,5 @@
 // Configuration: environment and workspace become one frozen Config; nothing else reads process.env.
+import { readFileSync } from "node:fs";
 import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
 import { DAY_MS, parseDuration } from "./core/duration.ts";
@@ -19,6 +20,8 @@ export interface Config {
   readonly redis: RedisConfig | null;
   /** Where streams are; null: in files of the workspace. */
   readonly kafka: KafkaConnection | null;
+  /** Where Avro schemas are kept; null: nowhere. */
+  readonly schemaRegistry: SchemaRegistryConfig | null;
   /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
   readonly grpcPort: number | null;
   /** Where pipelines archive, whatever their files say: a folder or s3://bucket/prefix; null: where each file says. */
@@ -83,6 +86,13 @@ export interface KafkaConnection {
   } | null;
 }
 
+/** A schema registry with Confluent's routes, and who we are to it. */
+export interface SchemaRegistryConfig {
+  /** Without credentials and without a slash at its end. */
+  readonly url: string;
+  readonly login: { readonly user: string; readonly password: string } | null;
+}
+
 const SASL = ["plain", "scram-sha-256", "scram-sha-512"] as const;
 
 /** An S3-compatible store and who we are to it; the names are those of Amazon's own clients. */
@@ -123,6 +133,7 @@ const READ = [
   "SENTINEL_KAFKA_SASL",
   "SENTINEL_KAFKA_USERNAME",
   "SENTINEL_KAFKA_PASSWORD",
+  "SENTINEL_SCHEMA_REGISTRY_URL",
   "SENTINEL_GRPC_PORT",
   "SENTINEL_ARCHIVE_URL",
   "SENTINEL_DATABASE_URL",
@@ -163,6 +174,7 @@ export function loadConfig(options: {
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
     kafka: kafkaOf(environment),
+    schemaRegistry: schemaRegistryOf(environment.SENTINEL_SCHEMA_REGISTRY_URL ?? ""),
     grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
     archiveUrl: archiveUrlOf(environment.SENTINEL_ARCHIVE_URL ?? ""),
     s3: s3Of(environment),
@@ -219,6 +231,7 @@ export function embeddedEnvironment(): Readonly<Record<string, string | undefine
     MLFLOW_TRACKING_URI: undefined,
     SENTINEL_REDIS_URL: undefined,
     SENTINEL_KAFKA_BROKERS: undefined,
+    SENTINEL_SCHEMA_REGISTRY_URL: undefined,
     SENTINEL_ARCHIVE_URL: undefined,
     SENTINEL_DATABASE_URL: undefined,
   };
@@ -235,6 +248,41 @@ function keptMs(name: (typeof READ)[number], text: string): number | null {
   throw new SentinelError("config.invalid", `${name} is ${JSON.stringify(text)}, and that is no number of days`, {
     hint: "write days such as 90d or 730d, at least 1d, or off to keep everything",
   });
+}
+
+/** Characters of a secret. */
+const SECRET_LENGTH_MAX = 10_000;
+
+/**
+ * What `env:NAME` or `file:PATH` (from the workspace on) names, without the blanks around it. Errors: config.invalid, which never shows the
+ * secret.
+ */
+export function secretAt(
+  place: string,
+  { workspace }: Pick<Config, "workspace">,
+  environment: Environment = process.env,
+): string {
+  const [kind, name] = [place.slice(0, place.indexOf(":")), place.slice(place.indexOf(":") + 1)];
+  const wrong = (what: string): SentinelError =>
+    new SentinelError("config.invalid", `the secret ${place} ${what}`, {
+      hint:
+        kind === "env"
+          ? "set the variable where Sentinel runs"
+          : "put the secret alone into a file that Sentinel may read",
+    });
+  let secret: string;
+  if (kind === "env") secret = environment[name] ?? "";
+  else {
+    try {
+      secret = readFileSync(path.resolve(workspace, name), "utf8");
+    } catch (error) {
+      throw wrong(`cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
+    }
+  }
+  secret = secret.trim();
+  if (secret === "") throw wrong("is empty");
+  if (secret.length > SECRET_LENGTH_MAX) throw wrong(`has ${secret.length} characters`);
+  return secret;
 }
 
 /** Errors: config.invalid. */
@@ -547,6 +595,21 @@ function kafkaOf(environment: Environment): KafkaConnection | null {
     throw wrong("SENTINEL_KAFKA_TLS", `is ${JSON.stringify(tls)}`, "use true or false");
   }
   return Object.freeze({ brokers, tls: tls === "true" || tls === "1", sasl: saslOf(environment) });
+}
+
+/** Null when none is named. */
+function schemaRegistryOf(text: string): SchemaRegistryConfig | null {
+  if (text === "") return null;
+  const wrong = (what: string): SentinelError =>
+    new SentinelError("config.invalid", `SENTINEL_SCHEMA_REGISTRY_URL ${what}`, {
+      hint: "write http://host:8081 or https://user:password@host, with its path where it has one",
+    });
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:$/.test(url.protocol)) throw wrong("is no http address");
+  if (url.search !== "" || url.hash !== "") throw wrong("has a query or a fragment");
+  const user = decoded(url.username, wrong);
+  const login = user === undefined ? null : { user, password: decoded(url.password, wrong) ?? "" };
+  return Object.freeze({ url: `${url.origin}${url.pathname.replace(/\/+$/, "")}`, login });
 }
 
 function saslOf(environment: Environment): KafkaConnection["sasl"] {

@@ -2,13 +2,16 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Readable } from "node:stream";
-import { type Config, type MlflowConfig, registryName, s3Login } from "./config.ts";
+import { type Config, type MlflowConfig, registryName, s3Login, secretAt } from "./config.ts";
+import { CLOUD_EVENT_MEDIA_TYPE } from "./core/cloud-event.ts";
 import { DAY_MS } from "./core/duration.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
 import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { LogOptions } from "./drivers/log/sql/driver.ts";
 import type { SqlStore } from "./drivers/store/sql/driver.ts";
+import type { Notices } from "./lifecycle/desk.ts";
+import { readNotifications } from "./pipeline/notifications.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Archive } from "./ports/archive.ts";
 import type { Brains } from "./ports/brain.ts";
@@ -20,6 +23,7 @@ import type { ObjectStore } from "./ports/objects.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
 import type { RuleStore } from "./ports/rules.ts";
+import type { Schemas } from "./ports/schemas.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
 import type { StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
@@ -233,6 +237,13 @@ export async function openStreams(
   return createNdjsonStreams(options);
 }
 
+/** Where Avro schemas are kept; null where the environment names no registry. */
+export async function openSchemas(config: Config): Promise<Schemas | null> {
+  if (config.schemaRegistry === null) return null;
+  const { createRegistrySchemas } = await import("./drivers/schemas/registry/driver.ts");
+  return createRegistrySchemas(config.schemaRegistry);
+}
+
 /** In PostgreSQL where the environment names one, else in a file of the workspace. */
 async function openLog(
   config: Config,
@@ -284,6 +295,22 @@ export async function storeTables(config: Config, clock: Clock = systemClock): P
 export async function databaseCopier(): Promise<(file: string, to: string) => Promise<void>> {
   const { copyDatabase } = await import("./drivers/files/database-copy.ts");
   return copyDatabase;
+}
+
+/** Whom a workspace's notifications.yaml names; null where there is none. Errors: pipeline.invalid, with the line. */
+export async function openNotices(config: Config): Promise<Notices | null> {
+  const file = readNotifications(config.workspace);
+  if (file === null) return null;
+  const { createTarget } = await import("./drivers/notify/target.ts");
+  const secret = (place: string): string => secretAt(place, config);
+  const targets = Object.entries(file.targets).map(([name, keys]) => createTarget({ name, keys, secret }));
+  return { file, targets };
+}
+
+/** Posts a CloudEvent; gives the receiver's status. Rejects when there was no answer. */
+export async function postEvent(url: string, body: string): Promise<number> {
+  const { postText } = await import("./drivers/notify/post.ts");
+  return (await postText(url, { body, type: CLOUD_EVENT_MEDIA_TYPE })).status;
 }
 
 /** What a gateway needs of the world. */

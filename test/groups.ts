@@ -1,7 +1,7 @@
 // Groups of test files: those that need a service, and those that an inner loop runs; vitest.config.ts picks by SENTINEL_TESTS.
 import { totalmem } from "node:os";
 
-/** Files that start MLflow, Redis, PostgreSQL, Prometheus, an S3 server, DVC or another Node, which scripts/setup-* install while the other tests run. */
+/** Files that start MLflow, Redis, Chromium, PostgreSQL, Prometheus, an S3 server, DVC or another Node, which scripts/setup-* install while the other tests run. */
 export const OUTSIDE_TESTS: readonly string[] = [
   "test/deploy/chart.test.ts",
   "test/deploy/image.test.ts",
@@ -25,6 +25,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/server/schemathesis.test.ts",
   "test/server/shared.test.ts",
   "test/server/store.test.ts",
+  "test/ui/**",
 ];
 
 /** Files of pure computation: the whole of them takes well under two minutes. */

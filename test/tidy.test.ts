@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const { name: PACKAGE } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as {
   readonly name: string;
 };
-const TREES = ["src", "features", "test", "bench", "scripts"];
+const TREES = ["src", "features", "test", "bench", "scripts", "ui"];
 
 /** The floors, from the ground up: imports go down only, and folders of one floor never see each other. */
 const FLOORS: readonly (readonly string[])[] = [
@@ -108,7 +108,7 @@ const CALLERS: readonly (readonly [door: string, file: RegExp])[] = [
 
 /** Packages that one folder alone may name, so that what they speak to can be exchanged there. */
 const VENDORS: readonly (readonly [folders: readonly string[], packages: RegExp])[] = [
-  [["drivers"], /^(@duckdb|libsql|kysely|pg|ioredis|kafkajs|aws4fetch|simple-git)(\/|$)/],
+  [["drivers"], /^(@duckdb|libsql|kysely|pg|ioredis|kafkajs|avsc|aws4fetch|simple-git|nodemailer)(\/|$)/],
   [["server"], /^(@hono|hono)(\/|$)/],
   [["server", "stream"], /^(prom-client|node:http2?)(\/|$)/],
   [["grpc"], /^@grpc(\/|$)/],
@@ -370,6 +370,23 @@ test("groups name tests that are there, and the inner loop waits for no service"
   const outside = new Set(OUTSIDE_TESTS.flatMap(named));
   expect(UNIT_TESTS.flatMap(named).filter((file) => outside.has(file))).toEqual([]);
   expect(filesOf("unit").exclude).toEqual(expect.arrayContaining([...NOT_PURE_TESTS]));
+});
+
+/** The dashboard knows the server by /openapi.json alone, and the server knows of the dashboard that its files are in dist/ui. */
+function deskFaults(source: Source): string[] {
+  const isDesk = source.file.startsWith("ui/");
+  const strays = importsOf(source).filter((target) => (isDesk ? !target.startsWith("ui/") : target.startsWith("ui/")));
+  const packages = isDesk ? packagesOf(source).filter((name) => !/^(preact(\/hooks)?|uplot)$/.test(name)) : [];
+  return [...strays, ...packages].map((target) => `${source.file} imports ${target}`);
+}
+
+test("ui/ and src/ import nothing of each other, and ui/ only what a browser runs", () => {
+  expect([...sources("ui"), ...sources("src")].flatMap(deskFaults)).toEqual([]);
+  const planted = (file: string, text: string): string[] => deskFaults({ file, text });
+  expect(planted("ui/pages/x.tsx", 'import { y } from "../../src/core/y.ts";')).toHaveLength(1);
+  expect(planted("src/server/x.ts", 'import type { Y } from "../../ui/api.ts";')).toHaveLength(1);
+  expect(planted("ui/x.ts", 'import { readFileSync } from "node:fs";')).toHaveLength(1);
+  expect(planted("ui/x.ts", 'import { useState } from "preact/hooks";')).toEqual([]);
 });
 
 test("only config.ts reads the environment", () => {

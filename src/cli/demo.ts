@@ -23,6 +23,7 @@ import { loadPipeline, type Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { openPorts } from "../wiring.ts";
 import { showShadow } from "./compare.ts";
+import { addRules, keepSending } from "./demo/desk.ts";
 import { type DemoServer, startServer } from "./demo/server.ts";
 import { type PendingLabels, sendTraffic, type Traffic } from "./demo/traffic.ts";
 import { showMonitor } from "./monitor.ts";
@@ -337,13 +338,36 @@ async function lookingBack(tour: Tour): Promise<void> {
 }
 
 async function stay(tour: Tour, server: DemoServer): Promise<void> {
-  tour.say(
-    `\nthe server stays: ${pc.bold(server.url)}  (docs ${server.url}/docs, report ${server.url}/shadow/report; Ctrl-C ends)`,
-  );
-  tour.say(`  curl -s ${server.url}/predict -H 'content-type: application/json' -d '{"id": 1, "amount": 150000.0}'`);
-  await new Promise<void>((resolve) => {
+  const stop = new AbortController();
+  const ended = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
+  }).finally(() => stop.abort());
+  const { sending } = await openDesk(tour, server, stop.signal);
+  tour.say(`\nthe server stays: ${pc.bold(server.url)}  (the dashboard; API ${server.url}/docs; Ctrl-C ends)`);
+  tour.say(`  curl -s ${server.url}/predict -H 'content-type: application/json' -d '{"id": 1, "amount": 150000.0}'`);
+  await ended;
+  await sending;
+}
+
+/** Rules, a candidate, and payments of now: what a team would have on its desk. Gives the sending, which ends with `stop`. */
+async function openDesk(
+  tour: Tour,
+  server: DemoServer,
+  stop: AbortSignal,
+): Promise<{ readonly sending: Promise<void> }> {
+  tour.chapter("the desk", "what analysts and engineers keep open all day, with payments that go on");
+  const rules = await addRules(server.url);
+  tour.say(`  ${rules} rules added: two decide, one is in shadow`);
+  const { pipeline } = tour;
+  const seed = pipeline.modelParameters.seed + 1;
+  const next = await trainWith(tour, { ...pipeline, modelParameters: { ...pipeline.modelParameters, seed } });
+  if (next.version !== null) {
+    tour.say(`  version ${next.version.version} is in shadow: page Models shows its evidence as it comes`);
+    await untilServing(tour, server, next.version.version);
+  }
+  const start = dayOf(tour.ports.clock.now());
+  const [day] = simulateDays({ ...WORLD, days: 1, start, drift: [] });
+  return { sending: keepSending(server.url, { day, now: () => tour.ports.clock.now(), stop }) };
 }
 
 async function trainWith(tour: Tour, pipeline: Pipeline): Promise<TrainResult> {

@@ -8,6 +8,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import { PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from "../core/private.ts";
 import { visible } from "../core/visible.ts";
 import type { Shift } from "../drift/monitor.ts";
+import { messagesOf } from "../lifecycle/desk.ts";
 import {
   type AlarmWays,
   alarmEvent,
@@ -17,6 +18,7 @@ import {
   monitorReport,
   prometheusText,
 } from "../lifecycle/monitor.ts";
+import { openNotices, postEvent } from "../wiring.ts";
 import { percent, showInputs } from "./inputs.ts";
 import { durationOption, integerOption, textOption, timeOption } from "./options.ts";
 import { figure, type Output } from "./output.ts";
@@ -27,7 +29,6 @@ const FEATURES_SHOWN = 8;
 const HOUR_MS = 3_600_000;
 /** Looks of one --watch, at most: ten years of hours. */
 const ROUNDS_MAX = 87_600;
-const WEBHOOK_TIMEOUT_MS = 10_000;
 
 export const verb: Verb = {
   options: [
@@ -78,10 +79,19 @@ async function once(context: VerbContext, options: VerbOptions, alarmed: string 
   if (report !== undefined) await writeWhole(report, monitorReport(result));
   const prometheus = textOption(options, "prometheus");
   if (prometheus !== undefined) await writeWhole(prometheus, prometheusText(result, pipeline.name));
+  if (!result.alarm || alarmOf(result) === alarmed) return { yes: !result.alarm, json: result };
+  const event = alarmEvent(result, { pipeline: pipeline.name, now: ports.clock.now() });
+  const notices = await openNotices(context.config);
+  if (notices !== null && ports.store !== undefined) {
+    // A server sends it; the same alarm goes out once.
+    const messages = messagesOf(notices, event, { notice: "drift", pipeline: pipeline.name });
+    const count = await (await ports.store()).outbox.put(messages, ports.clock.now());
+    if (count > 0)
+      context.output.line(`  alarm waits for ${count} ${count === 1 ? "receiver" : "receivers"} (notifications.yaml)`);
+  }
   const webhook = textOption(options, "webhook");
-  if (webhook !== undefined && result.alarm && alarmOf(result) !== alarmed) {
+  if (webhook !== undefined) {
     const file = path.join(context.config.stateDir, `${pipeline.name}-alarms.dead.ndjson`);
-    const event = alarmEvent(result, { pipeline: pipeline.name, now: ports.clock.now() });
     const { delivered, tries, reason } = await deliver(event, waysTo(webhook, file));
     if (delivered) context.output.line(`  alarm sent (${tries} ${tries === 1 ? "try" : "tries"})`);
     else context.output.warn(`the alarm could not be sent (${visible(reason ?? "")}); it is in ${file}`);
@@ -102,17 +112,7 @@ function alarmOf({ alarm, drift, version }: MonitorResult): string | null {
 
 function waysTo(url: string, deadLetters: string): AlarmWays {
   return {
-    post: async (body) => {
-      const response = await fetch(url, {
-        method: "POST",
-        headers: { "content-type": "application/cloudevents+json; charset=utf-8" },
-        body,
-        redirect: "error",
-        signal: AbortSignal.timeout(WEBHOOK_TIMEOUT_MS),
-      });
-      await response.body?.cancel();
-      return response.status;
-    },
+    post: (body) => postEvent(url, body),
     sleep: (ms) => sleep(ms),
     deadLetter: async (line) => {
       await mkdir(path.dirname(deadLetters), { recursive: true, mode: PRIVATE_FOLDER_MODE });

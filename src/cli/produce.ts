@@ -2,15 +2,17 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SentinelError } from "../core/errors.ts";
+import { loadSchema } from "../lifecycle/data/schema-file.ts";
 import { produce } from "../lifecycle/produce.ts";
-import { openStreams } from "../wiring.ts";
-import { numberOption, optionalInteger, textOption } from "./options.ts";
+import { openSchemas, openStreams } from "../wiring.ts";
+import { choiceOption, numberOption, optionalInteger, textOption } from "./options.ts";
 import { simulateOptions } from "./simulate.ts";
 import type { Verb } from "./verb.ts";
 
 const RATE_DEFAULT = 100;
 const RATE_MAX = 1_000_000;
 const BIG = 1_000_000_000;
+const FORMATS = ["json", "avro"] as const;
 
 export const verb: Verb = {
   options: [
@@ -19,6 +21,10 @@ export const verb: Verb = {
     ["--rate <n>", `records a second (default ${RATE_DEFAULT} simulated; a table as fast as it goes)`],
     ["--count <n>", "stop after so many"],
     ["--transactional", "what is written together is one transaction"],
+    [
+      "--format <format>",
+      `${FORMATS.join(" or ")} (default: the pipeline's \`stream.format\`); avro registers the schema`,
+    ],
     ["--create <partitions>", "make the topic where it is not there"],
     ["--out <folder>", "without Kafka: where the topic's file is (default: data/stream in the workspace)"],
     ["--customers <n>", "customers (default 5000)"],
@@ -41,6 +47,13 @@ export const verb: Verb = {
     const file = textOption(options, "file");
     const stopped = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopped.abort());
+    const format = choiceOption(options, "format", FORMATS) ?? pipeline.stream.format;
+    const schemas = format === "avro" ? await openSchemas(context.config) : null;
+    if (format === "avro" && schemas === null) {
+      throw new SentinelError("config.invalid", "Avro needs a schema registry, and none is named", {
+        hint: "set SENTINEL_SCHEMA_REGISTRY_URL, such as http://host:8081; or --format json",
+      });
+    }
     const streams = await openStreams(context.config, { folder, onLine: () => {} });
     try {
       const result = await produce(ports, {
@@ -50,6 +63,7 @@ export const verb: Verb = {
           file === undefined
             ? { kind: "simulation", options: simulateOptions(options), rate: rate ?? RATE_DEFAULT }
             : { kind: "file", file, rate: rate ?? null },
+        ...(schemas === null ? {} : { avro: { schemas, schema: loadSchema(pipeline) } }),
         count: optionalInteger(options, "count", { low: 0, high: BIG }),
         topic: textOption(options, "topic"),
         transactional: options.transactional === true,

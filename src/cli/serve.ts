@@ -10,13 +10,14 @@ import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
 import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
-import { openWorkspacePorts } from "../wiring.ts";
+import { openNotices, openWorkspacePorts } from "../wiring.ts";
 import { startArchiver } from "./archiver.ts";
 import { announceOf, openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, numberOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
-import { backtesterIn } from "./serve/backtest.ts";
+import { readPages } from "./serve/pages.ts";
 import { reporterIn } from "./serve/report.ts";
+import { tasksIn } from "./serve/tasks.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8000;
@@ -59,6 +60,8 @@ export const verb: Verb = {
     const tls = tlsOf(options);
     const chaos = chaosOf(options);
     const grpc = grpcOf(options, { tls, fallback: context.config.grpcPort });
+    // What is wrong with it is said before anything is opened.
+    const notices = await openNotices(context.config);
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
@@ -84,9 +87,11 @@ export const verb: Verb = {
               platform: {
                 store: common.store,
                 workspace,
+                notices,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
-                backtester: backtesterIn(workspace),
                 keep: context.config.keep,
+                tasks: tasksIn(workspace),
+                keyring: common,
                 ...(named.length > 0 ? { only: new Set(named) } : {}),
               },
             }),
@@ -99,6 +104,7 @@ export const verb: Verb = {
           ...(chaos === undefined ? {} : { chaos }),
           announceMs: announceOf(options),
           reporter: reporterIn(workspace),
+          pages: readPages(packageRoot()),
           packageVersion: context.packageVersion,
         },
       });

@@ -1,15 +1,17 @@
 // `sentinel stream`: judges what comes from Kafka or from files, exactly once, until SIGTERM or the end of the input.
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { pino } from "pino";
-import { SentinelError } from "../core/errors.ts";
-import { fileSource, servedNames } from "../lifecycle/serve.ts";
-import type { PipelineSource } from "../online/pipelines.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
+import { loadSchema } from "../lifecycle/data/schema-file.ts";
+import { checkEvolution } from "../lifecycle/evolution.ts";
+import { fileSource, type Makers, madeSource, servedNames } from "../lifecycle/serve.ts";
 import { type StreamProcess, startStreaming } from "../stream/stream.ts";
-import { openStreams, openWorkspacePorts } from "../wiring.ts";
+import { openSchemas, openStreams, openWorkspacePorts } from "../wiring.ts";
 import { startArchiver } from "./archiver.ts";
 import { openLogLines, untilSignal } from "./long-running.ts";
 import { choiceOption, integerOption, listOption, textOption } from "./options.ts";
-import type { Verb, VerbContext, VerbOptions } from "./verb.ts";
+import type { Verb, VerbContext, VerbOptions, VerbResult } from "./verb.ts";
 
 const PORT_DEFAULT = 9464;
 const LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
@@ -20,6 +22,14 @@ export const verb: Verb = {
     ["--out <folder>", "where files of decisions, alerts and dead letters go (default: data/stream in the workspace)"],
     ["--until-end", "stop at the end that the input has now"],
     ["--from-dead-letters", "judge the dead letters again, up to their end; what fails again is written there again"],
+    [
+      "--check",
+      "say whether the topic's schema fits the pipeline, and the one of --schema may follow it; exit 1 when not",
+    ],
+    [
+      "--schema <file>",
+      "with --check: the schema to come, Avro where the stream is, else the pipeline's next JSON Schema",
+    ],
     ["--create", "make the topics that are written, where they are not there"],
     ["--port <n>", `probes and metrics: /livez, /readyz, /metrics (default ${PORT_DEFAULT}; 0 takes a free one)`],
     ["--host <address>", "address for them (default 127.0.0.1; 0.0.0.0 for every interface)"],
@@ -31,6 +41,12 @@ export const verb: Verb = {
     const named = listOption(options, "pipelines");
     const { names } = servedNames(workspace, { named, main: null, needed: true });
     const input = inputOf(options, names);
+    if (options.check === true) return check(context, options);
+    if (options.schema !== undefined) {
+      throw new SentinelError("cli.usage", "--schema is what --check looks at", {
+        hint: "add --check, or leave --schema out",
+      });
+    }
     const folder = path.resolve(textOption(options, "out") ?? path.join(workspace, "data", "stream"));
     const level = choiceOption(options, "logLevel", LEVELS) ?? "info";
     const port =
@@ -38,16 +54,16 @@ export const verb: Verb = {
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
-    const sourceOf = (name: string): PipelineSource =>
-      fileSource(workspace, name, {
-        portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
-        archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
-      });
+    const makersOf = (name: string): Makers => ({
+      portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
+      archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
+    });
     const deadLetters = options.fromDeadLetters === true;
+    const untilEnd = options.untilEnd === true || deadLetters;
     try {
       const stopped = untilSignal();
       const streaming = await startStreaming({
-        sources: names.map(sourceOf),
+        sources: names.map((name) => fileSource(workspace, name, makersOf(name))),
         streamsOf: () =>
           openStreams(context.config, {
             folder,
@@ -55,10 +71,22 @@ export const verb: Verb = {
             onLine: (text) => logger.debug({ kafka: text }, "the Kafka client"),
           }),
         clock: common.clock,
+        // What runs to an end runs as it was started.
+        ...(common.store === undefined || untilEnd || input !== undefined
+          ? {}
+          : {
+              platform: {
+                store: common.store,
+                workspace,
+                sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
+                ...(named.length > 0 ? { only: new Set(named) } : {}),
+              },
+            }),
         options: {
           logger,
+          schemas: await openSchemas(context.config),
           redactKey: context.config.redactKey,
-          untilEnd: options.untilEnd === true || deadLetters,
+          untilEnd,
           deadLetters,
           create: options.create === true,
         },
@@ -76,6 +104,40 @@ export const verb: Verb = {
     }
   },
 };
+
+/** Before a deploy: nothing is read or written. */
+async function check(context: VerbContext, options: VerbOptions): Promise<VerbResult> {
+  const pipeline = context.pipeline();
+  const file = textOption(options, "schema");
+  const next = file === undefined ? undefined : await readJson(path.resolve(file));
+  const found = await checkEvolution({
+    pipeline,
+    schema: loadSchema(pipeline),
+    schemas: await openSchemas(context.config),
+    ...(next === undefined ? {} : { next }),
+  });
+  const { output } = context;
+  for (const note of found.notes) output.line(`note: ${note}`);
+  for (const reason of found.reasons) output.line(`incompatible: ${reason}`);
+  if (found.compatible)
+    output.line(`compatible${found.subject === null ? "" : ` (${found.subject}, ${found.versions} versions)`}`);
+  return { yes: found.compatible, json: found };
+}
+
+async function readJson(file: string): Promise<object> {
+  let found: unknown;
+  try {
+    found = JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    throw new SentinelError("cli.usage", `--schema ${file} cannot be read: ${messageOf(error)}`, {
+      hint: "name a file that holds the schema as JSON, such as transaction.avsc",
+    });
+  }
+  if (found !== null && typeof found === "object" && !Array.isArray(found)) return found;
+  throw new SentinelError("cli.usage", `--schema ${file} holds no schema`, {
+    hint: "name a file with a JSON object in it",
+  });
+}
 
 function inputOf(options: VerbOptions, names: readonly string[]): string | NodeJS.ReadStream | undefined {
   const input = textOption(options, "in");

@@ -269,6 +269,11 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "What a request would change was changed by somebody else since it was read",
     todo: "Read it again, look at what changed, and send the change with the new ETag if it is still wanted.",
   },
+  "request.cross-site": {
+    meaning:
+      "A browser sent a change that the page of another site or port began, or that did not come from the dashboard's own page",
+    todo: "Use the dashboard itself; programs send a key with `Authorization: Bearer KEY`. Behind a proxy, see that it passes the `Host` header on.",
+  },
   "request.duplicate": {
     meaning: "A transaction id was answered before, with other content",
     todo: "Give every transaction an id of its own; the same content again gets the same answer.",
@@ -328,6 +333,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   "rules.unreadable": {
     meaning: "The stored rules cannot be read, or are not what their hash says",
     todo: "Put the folder that the message names back from a backup; servers go on with the last rules that they know.",
+  },
+  "schemas.invalid": {
+    meaning: "An Avro schema cannot be used, or may not follow the last one of its topic",
+    todo: "Add fields with a default and keep the types of those that are there; `sentinel stream --check --schema FILE` says what stands in the way.",
+  },
+  "schemas.unreachable": {
+    meaning: "The schema registry did not answer, or answers something else than Confluent's routes do",
+    todo: "Check `SENTINEL_SCHEMA_REGISTRY_URL` and that server; a stream tries again by itself.",
   },
   "server.chaos": {
     meaning: "The server was told to fail a share of its answers (`--chaos-fail`)",

@@ -13,9 +13,10 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { judgeable, type ModelWord } from "./data/judge-by.ts";
 import type { Source } from "./data/source.ts";
+import { reportUnlabelled } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { reportOf } from "./promote.ts";
-import { judgedRows, readData, reportUnlabelled } from "./train.ts";
+import { judgedRows, readData } from "./train.ts";
 
 export interface CompareResult {
   readonly champion: string;

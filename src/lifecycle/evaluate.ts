@@ -9,8 +9,9 @@ import type { Ports } from "../ports/ports.ts";
 import type { Registry } from "../ports/registry.ts";
 import { judgeable, type ModelWord } from "./data/judge-by.ts";
 import { curveCsv, metricsJson, type ResultFiles } from "./data/result-files.ts";
+import { reportUnlabelled } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
-import { judgedRows, type Metrics, metricsOf, readData, reportUnlabelled } from "./train.ts";
+import { judgedRows, type Metrics, metricsOf, readData } from "./train.ts";
 
 export interface EvaluateResult {
   readonly version: string;

@@ -4,12 +4,15 @@ import { isValid, KEYS_MAX, type KeyRecord, newKey, type RateLimit, type Role } 
 import type { KeyStore } from "../ports/keys.ts";
 import type { Ports } from "../ports/ports.ts";
 
+/** Where keys are kept and changed one change at a time. */
+export type KeyPorts = Pick<Ports, "clock" | "keys" | "lock">;
+
 /** What may be shown of a key. */
 export type KeyShown = Omit<KeyRecord, "hash"> & { readonly state: "valid" | "expired" | "revoked" };
 
 /** Makes a key. Several of one name and role are valid side by side, so that a key is changed without a gap. Errors: keys.limit. */
 export async function addKey(
-  ports: Ports,
+  ports: KeyPorts,
   input: {
     readonly role: Role;
     readonly name: string;
@@ -49,13 +52,13 @@ export async function addKey(
 }
 
 /** All keys, without what would let anybody in. */
-export async function listKeys(ports: Ports): Promise<readonly KeyShown[]> {
+export async function listKeys(ports: KeyPorts): Promise<readonly KeyShown[]> {
   const now = ports.clock.now();
   return (await (await storeOf(ports)).read()).map((record) => shown(record, now));
 }
 
 /** Ends a key's validity; one that is revoked already stays as it is. Errors: keys.unknown. */
-export async function revokeKey(ports: Ports, id: string): Promise<KeyShown> {
+export async function revokeKey(ports: KeyPorts, id: string): Promise<KeyShown> {
   const now = ports.clock.now();
   let revoked: KeyRecord | undefined;
   await changed(ports, (keys) =>
@@ -71,7 +74,7 @@ export async function revokeKey(ports: Ports, id: string): Promise<KeyShown> {
   });
 }
 
-async function changed(ports: Ports, change: (keys: readonly KeyRecord[]) => readonly KeyRecord[]): Promise<void> {
+async function changed(ports: KeyPorts, change: (keys: readonly KeyRecord[]) => readonly KeyRecord[]): Promise<void> {
   const store = await storeOf(ports);
   const lock = await (await ports.lock()).acquire("keys");
   try {
@@ -81,7 +84,7 @@ async function changed(ports: Ports, change: (keys: readonly KeyRecord[]) => rea
   }
 }
 
-async function storeOf(ports: Ports): Promise<KeyStore> {
+async function storeOf(ports: KeyPorts): Promise<KeyStore> {
   if (ports.keys !== undefined) return ports.keys();
   throw new SentinelError("config.invalid", "this workspace keeps no keys", { hint: "set SENTINEL_KEYS instead" });
 }

@@ -16,14 +16,13 @@ import { loadScorer, type Scorer, scoreRows } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { servedReport } from "./data/served.ts";
-import { labelsOf, readSource, timesOf, UNLABELLED } from "./data/source.ts";
+import { labelsOf, readSource, reportUnlabelled, timesOf, UNLABELLED } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { effectsOf } from "./monitor/effect.ts";
 import { onsetOf } from "./monitor/onset.ts";
 import { DAYS_BACK_MAX, type MaturedRows, performanceOf } from "./monitor/performance.ts";
 import type { MonitorResult } from "./monitor/result.ts";
 import { bringUpToDate, countHours, reachesBack } from "./monitor/tallies.ts";
-import { reportUnlabelled } from "./train.ts";
 
 export { type AlarmWays, alarmEvent, deliver } from "./monitor/alarm.ts";
 export { prometheusText } from "./monitor/prometheus.ts";

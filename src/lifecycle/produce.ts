@@ -5,7 +5,9 @@ import { nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { streamSettings } from "../pipeline/stream.ts";
 import type { Ports } from "../ports/ports.ts";
+import { type Schemas, subjectOf } from "../ports/schemas.ts";
 import type { OutRecord, Streams, StreamWriter } from "../ports/stream.ts";
+import { avroLayout } from "./produce/avro.ts";
 import { emit, type SimulateOptions } from "./simulate.ts";
 
 export interface ProduceInput {
@@ -15,6 +17,8 @@ export interface ProduceInput {
     | { readonly kind: "simulation"; readonly options: SimulateOptions; readonly rate: number }
     /** A table of any format; `rate` null: as fast as the broker takes it. */
     | { readonly kind: "file"; readonly file: string; readonly rate: number | null };
+  /** Avro, by the schema of the pipeline's; absent: JSON. */
+  readonly avro?: { readonly schemas: Schemas; readonly schema: object };
   readonly count?: number;
   readonly topic?: string;
   /** What is written together is a transaction, so that readers see all of it or nothing. */
@@ -34,7 +38,7 @@ export interface ProduceResult {
 /** Records of one call to the writer. */
 const TOGETHER_MAX = 1000;
 
-/** Errors: stream.*, dataset.*, cli.usage. */
+/** Errors: stream.*, schemas.*, dataset.*, cli.usage. */
 export async function produce(
   ports: Pick<Ports, "clock" | "dataset" | "report">,
   input: ProduceInput,
@@ -42,12 +46,17 @@ export async function produce(
   const { pipeline, streams, from, transactional = false, signal } = input;
   const settings = streamSettings(pipeline);
   const topic = input.topic ?? settings.topic;
+  if (input.avro !== undefined && !streams.binary) {
+    throw new SentinelError("stream.unsupported", `${streams.where} holds lines of text, and Avro is none`, {
+      hint: "set SENTINEL_KAFKA_BROKERS; or --format json for files",
+    });
+  }
   await ensure(streams, topic, input.partitions);
   const writer = await streams.writer({ id: transactional ? `produce-${topic}` : null, group: "produce", topic });
   await writer.takeOver([]);
   const begun = ports.clock.elapsed();
   let records = 0;
-  const keyed = keyedBy(pipeline, settings.key);
+  const keyed = keyedBy(pipeline, settings.key, await bytesOf(input, topic));
   const write = async (rows: readonly Row[]): Promise<void> => {
     for (let at = 0; at < rows.length; at += TOGETHER_MAX) {
       const some = rows.slice(at, at + TOGETHER_MAX).map((row): OutRecord => {
@@ -98,6 +107,14 @@ export async function produce(
   return { topic, records, seconds: (ports.clock.elapsed() - begun) / 1000 };
 }
 
+/** A row as the bytes of a record. */
+async function bytesOf({ avro, pipeline }: ProduceInput, topic: string): Promise<(row: Row) => OutRecord["value"]> {
+  if (avro === undefined) return JSON.stringify;
+  const layout = avroLayout(pipeline, avro.schema);
+  const encode = await avro.schemas.encoder(subjectOf(topic), layout.schema);
+  return (row) => encode(layout.record(row));
+}
+
 type Row = Readonly<Record<string, unknown>>;
 
 async function send(writer: StreamWriter, topic: string, records: readonly OutRecord[]): Promise<void> {
@@ -116,7 +133,11 @@ async function ensure(streams: Streams, topic: string, partitions: number | unde
 }
 
 /** A row as a record: without its label, keyed by the pipeline's card, else by its id. */
-function keyedBy(pipeline: Pipeline, key: string | null): (row: Row) => Pick<OutRecord, "key" | "value"> {
+function keyedBy(
+  pipeline: Pipeline,
+  key: string | null,
+  written: (row: Row) => OutRecord["value"],
+): (row: Row) => Pick<OutRecord, "key" | "value"> {
   const nameOf = nameFolder(pipeline.canonical);
   const { id, label } = pipeline.columns;
   return (row) => {
@@ -130,7 +151,7 @@ function keyedBy(pipeline: Pipeline, key: string | null): (row: Row) => Pick<Out
       if (canonical === id) own = value;
       sent[name] = value;
     }
-    return { key: String(by ?? own ?? ""), value: JSON.stringify(sent) };
+    return { key: String(by ?? own ?? ""), value: written(sent) };
   };
 }
 

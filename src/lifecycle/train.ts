@@ -18,10 +18,10 @@ import {
   keepColumns,
   labelsOf,
   readSource,
+  reportUnlabelled,
   type Source,
   spanText,
   timesOf,
-  unlabelledText,
 } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";
@@ -238,12 +238,6 @@ export async function readData(
   const source = await readSource(await ports.dataset(), pipeline, { path, plans, required, labelled: true, all });
   checkUniqueIds(source, pipeline);
   return source;
-}
-
-/** One line on the rows without a label, where there are any. */
-export function reportUnlabelled(ports: Pick<Ports, "report">, { table }: Source, pipeline: Pipeline): void {
-  const text = unlabelledText(table, pipeline);
-  if (text !== null) ports.report.line(text);
 }
 
 /** Lines on what the table lacks. Errors: those of {@link aheadText}; what a retraining adds came through a server, which knows its clock. */

@@ -1,5 +1,6 @@
 // Pipelines made by a program: a list of typed fields becomes a pipeline file and a JSON Schema, with roles guessed from names unless they are explicit.
 import { SentinelError } from "../core/errors.ts";
+import { TOPIC } from "./stream.ts";
 
 export const FIELD_TYPES = ["string", "integer", "float", "boolean", "timestamp"] as const;
 export type FieldType = (typeof FIELD_TYPES)[number];
@@ -29,6 +30,8 @@ export interface MadePipeline {
   readonly roles: MadeRoles;
   /** Whether who wrote a rule may not make it live. */
   readonly fourEyes: boolean;
+  /** Where its transactions come from in a stream; null: from a topic of its name. */
+  readonly topic?: string | null;
 }
 
 export const NAME_LENGTH_MAX = 200;
@@ -189,7 +192,7 @@ function spareOf(name: string, names: ReadonlySet<string>): string {
 
 /** The pipeline file; JSON, which is YAML too. Rules alone decide, until somebody writes a file of their own with a model. */
 export function madeText(made: MadePipeline): string {
-  const { slug, roles, fourEyes } = made;
+  const { slug, roles, fourEyes, topic = null } = made;
   const { id, time, label } = columnNames(made);
   return `${JSON.stringify(
     {
@@ -207,6 +210,8 @@ export function madeText(made: MadePipeline): string {
         label,
       },
       ...(fourEyes ? { rules: { four_eyes: true } } : {}),
+      // Only what Kafka takes as a name: another one would keep the whole pipeline from being opened.
+      ...(topic !== null && TOPIC.test(topic) ? { stream: { topic } } : {}),
     },
     null,
     2,

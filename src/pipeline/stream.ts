@@ -2,8 +2,10 @@
 import { duration, oneOf, textLike, whole } from "./kind.ts";
 import { key, section, type ValueOf } from "./section.ts";
 
-/** What Kafka takes as the name of a topic or a group. */
-const topic = textLike("^[A-Za-z0-9._-]{1,200}$", "letters, digits, `.`, `_`, `-`");
+const TOPIC_PATTERN = "^[A-Za-z0-9._-]{1,200}$";
+/** What Kafka takes as the name of a topic. */
+export const TOPIC: RegExp = new RegExp(TOPIC_PATTERN);
+const topic = textLike(TOPIC_PATTERN, "letters, digits, `.`, `_`, `-`");
 
 export const STREAM = section({
   topic: key(topic, { means: "Transactions come from it. Default: the pipeline's name." }),
@@ -13,6 +15,9 @@ export const STREAM = section({
   }),
   dead_letters: key(topic, {
     means: "Records that cannot be judged go to it, with the cause. Default: the topic's name and `-dead-letters`.",
+  }),
+  labels: key(topic, {
+    means: "Labels come from it, each as `POST /feedback` takes one. Default: no topic.",
   }),
   group: key(topic, {
     means: "The consumer group, whose positions are committed. Default: `sentinel-` and the pipeline's name.",
@@ -24,6 +29,11 @@ export const STREAM = section({
   from: key(oneOf("earliest", "latest"), {
     default: "earliest",
     means: "Where a group that has committed nothing begins.",
+  }),
+  format: key(oneOf("json", "avro"), {
+    default: "json",
+    means:
+      "How transactions are written. `avro`: with the number of a schema in the registry that `SENTINEL_SCHEMA_REGISTRY_URL` names. What the stream writes is JSON.",
   }),
   consumers: key(oneOf("one", "several"), {
     default: "one",
@@ -58,11 +68,13 @@ type StreamKeys = ValueOf<typeof STREAM.fields>;
 
 /** The section with its names filled in. */
 export interface StreamSettings
-  extends Omit<StreamKeys, "topic" | "decisions" | "alerts" | "deadLetters" | "group" | "key"> {
+  extends Omit<StreamKeys, "topic" | "decisions" | "alerts" | "deadLetters" | "labels" | "group" | "key"> {
   readonly topic: string;
   readonly decisions: string;
   readonly alerts: string;
   readonly deadLetters: string;
+  /** Null: labels come by other ways. */
+  readonly labels: string | null;
   readonly group: string;
   /** Null: the pipeline has no card, and says no key. */
   readonly key: string | null;
@@ -82,6 +94,7 @@ export function streamSettings(pipeline: {
     decisions: stream.decisions ?? `${topic}-decisions`,
     alerts: stream.alerts ?? `${topic}-alerts`,
     deadLetters: stream.deadLetters ?? `${topic}-dead-letters`,
+    labels: stream.labels ?? null,
     group: stream.group ?? `sentinel-${name}`,
     key: stream.key ?? columns.card,
   };

@@ -10,6 +10,7 @@ import type {
   ReviewCause,
 } from "../core/case.ts";
 import type { RuleSeverity } from "../core/rule.ts";
+import type { NewMessage } from "./outbox.ts";
 import type { Alert, ChangedBy, Page } from "./records.ts";
 
 /** Alerts that one look takes into cases. */
@@ -55,6 +56,8 @@ export interface Joining {
   join(alert: Alert, open: CaseFields | null, asleep: ReadonlySet<string>): CaseFields | null;
   /** Pure. */
   reviewOf(alert: Alert): Pick<CaseAlert, "why" | "propensity">;
+  /** What receivers hear of it, put into the outbox in the same transaction. Pure. */
+  messagesOf(alert: Alert): readonly NewMessage[];
 }
 
 /** A label that a closing owes. */
@@ -174,7 +177,7 @@ export interface CaseStore {
   findSnooze(id: number): Promise<Snooze | null>;
   /** Ends one now. Errors also: store.unknown. */
   wake(id: number, by: ChangedBy): Promise<Snooze>;
-  /** Open cases by age; closed ones by day from `since` on. */
+  /** Open cases by age at `at`; those closed from `since` to `at` (both included) by day. */
   summary(of: {
     readonly pipelines: readonly number[];
     readonly at: number;

@@ -151,6 +151,19 @@ export interface ScoredWindow {
   readonly until: number;
 }
 
+/** Answers of one day of event time, UTC, with what is known of them. */
+export interface LoggedDay {
+  /** Begin of the day, milliseconds. */
+  readonly day: number;
+  readonly transactions: number;
+  /** Not approved. */
+  readonly flagged: number;
+  readonly labelled: number;
+  readonly frauds: number;
+  /** Frauds that were flagged. */
+  readonly caught: number;
+}
+
 /** Answers of one bundle with what became of them; columns of equal length, in no order. */
 export interface MaturedWindow {
   readonly rows: number;
@@ -295,6 +308,8 @@ export interface PredictionLog {
   }): Promise<MaturedWindow>;
   /** Answers of one bundle that its model gave, from a sequence number on, in order of arrival, some thousand at a time. */
   answered(options: { readonly bundle: string; readonly from: number }): AsyncIterable<readonly AnsweredRow[]>;
+  /** The newest `rows` answers by day, oldest day first, with the label known last. */
+  days(rows: number): Promise<readonly LoggedDay[]>;
   /** The last sequence number, and the last place in the order of a shared state; 0 where there is none. */
   last(): Promise<{ readonly sequence: number; readonly applied: number }>;
   /** Shadow records joined with labels, in order of writing. */

@@ -4,6 +4,7 @@ import type { ChainLink } from "../core/journal.ts";
 import type { RuleSeverity } from "../core/rule.ts";
 import type { CaseStore } from "./cases.ts";
 import type { Ledger } from "./ledger.ts";
+import type { OutboxStore } from "./outbox.ts";
 import type { Alert, ChangedBy, Json, JsonObject, NewAlert, Page } from "./records.ts";
 import type { RuleStore } from "./rules.ts";
 
@@ -115,6 +116,8 @@ export interface AlertFilter {
   readonly decision?: Decision;
   readonly entity?: string;
   readonly transactionId?: string;
+  /** Stands somewhere in the transaction, in what its rules say, or in its id or entity; letters of any case. */
+  readonly text?: string;
   readonly from?: number;
   readonly to?: number;
   /** Both included. */
@@ -131,6 +134,14 @@ export interface AlertCount {
 export interface AlertHour extends AlertCount {
   /** Begin of the hour, milliseconds. */
   readonly hour: number;
+}
+
+/** Money of the alerts since an instant. */
+export interface FlaggedMoney {
+  readonly alerts: number;
+  readonly amount: number;
+  /** False where there are more than {@link ALERTS_SEEN_MAX}: then the newest of them are summed. */
+  readonly whole: boolean;
 }
 
 /** Errors of all: store.unreachable, store.unwritable. */
@@ -151,6 +162,8 @@ export interface AlertStore {
   forget(of: { readonly before: number; readonly limit: number }): Promise<number>;
   /** All there ever were, by pipeline and severity; with `since` only those from an instant on. */
   counts(since?: number): Promise<readonly AlertCount[]>;
+  /** Of these pipelines. */
+  flagged(of: { readonly since: number; readonly pipelines: readonly number[] }): Promise<FlaggedMoney>;
   /** By hour, pipeline and severity, from the hour of `since` on, at most ALERT_HOURS_MAX hours back from `to`. */
   hours(of: { readonly since: number; readonly to: number }): Promise<readonly AlertHour[]>;
 }
@@ -223,6 +236,7 @@ export interface Store {
   readonly audit: AuditStore;
   readonly ledger: Ledger;
   readonly cases: CaseStore;
+  readonly outbox: OutboxStore;
   /** The rules of one pipeline, by its slug. */
   rules(pipeline: string): RuleStore;
   /** Throws store.unreachable when it does not answer. */

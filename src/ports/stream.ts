@@ -100,6 +100,8 @@ export interface Streams {
   readonly where: string;
   /** False where a record cannot be read a second time, such as from standard input. */
   readonly replayable: boolean;
+  /** Whether a record may be any bytes; else it is a line of text. */
+  readonly binary: boolean;
   /** Whether a topic is made by the first record that is written to it. */
   readonly makesTopics: boolean;
   /** The number of partitions of those topics that are there. */

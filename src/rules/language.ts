@@ -15,6 +15,9 @@ import { EMPTY_LIST, type ListIndex } from "./lists.ts";
 import { type RuleScope, sourceName, sourceOf } from "./scope.ts";
 import type { RuleWindow } from "./window.ts";
 
+/** Functions of windows, with how each is written. */
+export { WINDOW_FUNCTIONS as windowExamples } from "./language/windows.ts";
+
 /** A condition, ready to be compiled with others into one program. */
 export interface Condition {
   readonly tree: Node;

@@ -5,6 +5,7 @@ import { bearerIn, findKey, isFor, isValid, type KeyRecord, ROLES, type Role } f
 import type { EngineLog } from "../online/counters.ts";
 import type { KeyStore } from "../ports/keys.ts";
 import type { Clock } from "../ports/ports.ts";
+import type { Session } from "./sessions.ts";
 
 /**
  * What a route asks for once keys exist: nothing, a key of any role, or one of this role (admin may do everything, an analyst what a viewer
@@ -79,12 +80,35 @@ export class Access {
    * `server.key-missing`, `server.key-role`, `server.rate-limited`.
    */
   check(need: Need, key: string | null, pipeline?: string | null): Caller {
-    const record = key === null ? null : findKey(this.all(), key, this.options.clock.now());
+    return this.admit(need, { record: this.find(key), given: key !== null, pipeline });
+  }
+
+  /** As {@link check}, for a session: what its key may do now, which is nothing once the key is revoked or has expired. */
+  checkSession(need: Need, session: Session, pipeline?: string | null): Caller {
+    return this.admit(need, { record: this.recordOf(session), given: true, pipeline });
+  }
+
+  /** The record of a key that is valid now; null where it is none. */
+  find(key: string | null): KeyRecord | null {
+    return key === null ? null : findKey(this.all(), key, this.options.clock.now());
+  }
+
+  /** The record behind a session, while it is valid. */
+  recordOf({ keyId, keyHash }: Session): KeyRecord | null {
+    const now = this.options.clock.now();
+    return this.all().find((record) => record.id === keyId && record.hash === keyHash && isValid(record, now)) ?? null;
+  }
+
+  private admit(
+    need: Need,
+    of: { readonly record: KeyRecord | null; readonly given: boolean; readonly pipeline: string | null | undefined },
+  ): Caller {
+    const { record, given, pipeline } = of;
     const caller = record === null ? NOBODY : { key: record };
     if (need === "open") return caller;
     if (record === null) {
       if (need !== "admin" && !this.asks) return caller;
-      throw this.missing(need, key !== null);
+      throw this.missing(need, given);
     }
     if (need !== "any" && record.role !== "admin" && record.role !== need && !includes(record.role, need)) {
       const role = roleOf(need);

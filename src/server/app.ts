@@ -4,12 +4,14 @@ import { Hono } from "hono";
 import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { bugOf } from "../online/problem.ts";
-import { keyIn } from "./access.ts";
+import { type Caller, keyIn } from "./access.ts";
+import { checkSite } from "./cross-site.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import { type DoorEnv, PREFIX, type RequestContext, type Server, type ServerParts } from "./parts.ts";
 import { problemResponse } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
 import { MOUNTED, type Mounted, ROUTES } from "./routes.ts";
+import { tokenIn } from "./sessions.ts";
 
 export type App = Hono<DoorEnv>;
 
@@ -59,7 +61,7 @@ async function answered(
     const name = isPrefixed ? server.pipelines.nameOf(context.req.param("pipeline")!) : null;
     const whose = isPrefixed ? name : "runServer" in route ? null : server.pipelines.mainName;
     const asks = "runServer" in route && route.findsPipeline === true ? undefined : whose;
-    context.set("caller", server.access.check(route.access, keyIn(context.req.raw.headers), asks));
+    context.set("caller", callerOf(server, { route, context }, asks));
     if (!("runServer" in route)) parts = server.pipelines.find(name);
     if (route.shed) {
       server.overload.enter();
@@ -77,6 +79,23 @@ async function answered(
   const measures = parts?.measures ?? measuresOf(server, mounted, context);
   measures.requested({ route: labelOf(route), status: response.status, ms, version });
   return response;
+}
+
+/** Who asks: by a key, else by a session of the dashboard. A browser that another site's page leads here changes nothing. */
+function callerOf(
+  { access, sessions }: Server,
+  { route, context }: { readonly route: Mounted["route"]; readonly context: RequestContext },
+  pipeline: string | null | undefined,
+): Caller {
+  const key = keyIn(context.req.raw.headers);
+  if (key !== null) return access.check(route.access, key, pipeline);
+  const token = tokenIn(context.req.header("cookie"));
+  const session = token === null ? null : sessions.find(token);
+  const header = (name: string): string | undefined => context.req.header(name);
+  checkSite({ method: context.req.method, header }, { bySession: session !== null });
+  return session === null
+    ? access.check(route.access, null, pipeline)
+    : access.checkSession(route.access, session, pipeline);
 }
 
 /** Where a request is counted that found no engine: with its pipeline, where there is such a one, else with the process. */

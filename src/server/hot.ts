@@ -5,6 +5,7 @@ import { SentinelError } from "../core/errors.ts";
 import { bearerIn } from "../core/key.ts";
 import { answer, budgetMs, expect } from "../online/answer.ts";
 import { parseJsonBytes } from "../online/json.ts";
+import { type Entity, entityIn, scoreEntity } from "../online/known.ts";
 import type { Parsed } from "../online/parse.ts";
 import type { Pipelines } from "../online/pipelines.ts";
 import { problemOf } from "../online/problem.ts";
@@ -217,13 +218,13 @@ class Turn {
     let judged = 0;
     const late = { error: overload.late };
     // All are read before the first is answered, so that what the answers need comes from memory at once.
-    const requests: (Parsed | { readonly error: unknown } | null)[] = [];
+    const requests: (Asked | { readonly error: unknown } | null)[] = [];
     for (const whole of turn) {
       const comes = overload.pace.comes(begun - whole.at, begun);
       if (comes) judged++;
       const request = !comes ? late : tracing === null ? read(whole) : null;
       requests.push(request);
-      if (request !== null && !("error" in request) && turn.length > 1) expect(whole.parts, request);
+      if (request !== null && "transaction" in request && turn.length > 1) expect(whole.parts, request);
     }
     const answers: (Outcome | Promise<Outcome>)[] = [];
     for (let i = 0; i < turn.length; i++) {
@@ -261,16 +262,22 @@ function traced(whole: Whole): Outcome | Promise<Outcome> {
 }
 
 /** Never throws. */
-function read({ parts, body }: Whole): Parsed | { readonly error: unknown } {
+function read({ parts, body }: Whole): Asked | { readonly error: unknown } {
+  let json: unknown;
   try {
-    return parts.parser.parse(parseJsonBytes(body), parts.ports.clock.now());
+    json = parseJsonBytes(body);
+    return parts.parser.parse(json, parts.ports.clock.now());
   } catch (error) {
-    return { error };
+    const entity = entityIn(parts, json);
+    return entity === null ? { error } : { entity };
   }
 }
 
+/** A transaction, or an entity alone. */
+type Asked = Parsed | { readonly entity: Entity };
+
 /** Never throws or rejects. Counts as being scored until it is answered. */
-function judge(parts: ServerParts, parsed: Parsed): Outcome | Promise<Outcome> {
+function judge(parts: ServerParts, asked: Asked): Outcome | Promise<Outcome> {
   const { overload } = parts;
   let later = false;
   try {
@@ -279,7 +286,7 @@ function judge(parts: ServerParts, parsed: Parsed): Outcome | Promise<Outcome> {
     return { error };
   }
   try {
-    const next = answer(parts, parsed);
+    const next: object | Promise<object> = "entity" in asked ? scoreEntity(parts, asked.entity) : answer(parts, asked);
     // Mostly it is there already: no promise is made for it.
     if (!(next instanceof Promise)) return { text: JSON.stringify(next) };
     later = true;

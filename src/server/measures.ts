@@ -441,6 +441,8 @@ export function createMeasures(pipeline: string) {
   };
   return {
     counters,
+    /** Answers since the start, by decision. */
+    decided: (): ReadonlyMap<string, number> => predictions.totals("decision"),
     ...requestMeasures(maker, named),
     /** What is measured, as a page; of a pipeline that is not up (null) what was measured while it was, and that it is not. */
     async text(now: number, from: Measured | null): Promise<string> {

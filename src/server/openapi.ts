@@ -4,6 +4,7 @@ import type { Clock } from "../ports/ports.ts";
 import { jsonResponse, PREFIX, type RequestContext, type Route, type Server, type ServerRoute } from "./parts.ts";
 import { PROBLEM_TYPE } from "./problem.ts";
 import { PROBLEM_SCHEMA, SCHEMAS } from "./schemas.ts";
+import { SESSION_COOKIE } from "./sessions.ts";
 import { requestSchemas } from "./transaction-schema.ts";
 
 type AnyRoute = Route | ServerRoute;
@@ -68,6 +69,11 @@ export function describingRoutes(others: readonly AnyRoute[]): readonly ServerRo
   return own;
 }
 
+/** The document of a server without pipelines: every route that is no pipeline's own. What `ui/` is typed by. */
+export function platformDocument(routes: readonly AnyRoute[], packageVersion: string): object {
+  return documentOf({ sections: [], routes, packageVersion, url: "/" });
+}
+
 /** One pipeline of a contract. */
 interface Section {
   readonly parts: Described;
@@ -112,7 +118,10 @@ function documentOf(contract: Contract) {
     paths,
     components: {
       schemas: schemasOf(sections),
-      securitySchemes: { key: { type: "http", scheme: "bearer" } },
+      securitySchemes: {
+        key: { type: "http", scheme: "bearer" },
+        session: { type: "apiKey", in: "cookie", name: SESSION_COOKIE },
+      },
     },
   };
 }
@@ -171,6 +180,8 @@ function pageResponse(page: string): Response {
   });
 }
 
+const ASKED = [{ key: [] }, { session: [] }];
+
 function operationOf(route: AnyRoute, path: string, isShared: boolean): object {
   const problem = { description: "A problem document.", content: { [PROBLEM_TYPE]: { schema: PROBLEM_SCHEMA } } };
   const name = path.replace(/\W+/g, "_").replace(/^_|_$/g, "");
@@ -178,7 +189,7 @@ function operationOf(route: AnyRoute, path: string, isShared: boolean): object {
     operationId: isShared ? `${route.method.toLowerCase()}_${name}` : name,
     summary: route.summary,
     // Without keys only the admin routes ask for one.
-    ...(route.access === "open" ? {} : { security: route.access === "admin" ? [{ key: [] }] : [{ key: [] }, {}] }),
+    ...(route.access === "open" ? {} : { security: route.access === "admin" ? ASKED : [...ASKED, {}] }),
     ...parametersOf(route),
     ...(route.body === undefined
       ? {}
@@ -242,7 +253,7 @@ h2{font-size:1.05rem;margin-bottom:.2rem}pre{background:#f4f4f4;padding:.8rem;ov
 section{border-top:1px solid #ddd}
 </style></head><body>
 <h1>${title}</h1>
-<p>${escaped(aliases.join(" "))} The same as a document: <code>${escaped(document)}</code>.</p>
+<p>${escaped(aliases.join(" "))} The same as a document: <code>${escaped(document)}</code>. <a href="/#/api">Try the routes in the dashboard</a>.</p>
 ${routes.join("\n")}
 <h2>Shapes</h2>
 ${shapes.join("\n")}

@@ -1,8 +1,9 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import type { Desk } from "../lifecycle/desk.ts";
-import type { Backtester, Platform, Retention } from "../lifecycle/platform.ts";
+import type { Desk, Notices, Notifier } from "../lifecycle/desk.ts";
+import type { KeyPorts } from "../lifecycle/keys.ts";
+import type { Platform, Retention, TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
@@ -11,10 +12,13 @@ import type { ArchiveStatus } from "../ports/archive.ts";
 import type { Clock } from "../ports/ports.ts";
 import type { Store } from "../ports/store.ts";
 import type { Access, Caller, Need } from "./access.ts";
+import type { Feed } from "./feed.ts";
 import type { Intake } from "./intake.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
+import type { Pulse } from "./pulse.ts";
 import type { RequestIds } from "./request-id.ts";
+import type { Sessions } from "./sessions.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** What the pipelines of a server have in common. */
@@ -44,11 +48,27 @@ export interface PlatformParts {
   /** Null: the store keeps everything. */
   readonly retention: Retention | null;
   readonly desk: Desk<ServerParts>;
+  /** Who hears of what; null: nobody. */
+  readonly notices: Notices | null;
+  readonly notifier: Notifier<ServerParts> | null;
   /** Draws what the queue gives: uniform in [0, 1). */
   readonly chance: () => number;
-  /** Makes backtests elsewhere; null: they are made beside the traffic. */
-  readonly backtester: Backtester | null;
+  /** Does what takes long elsewhere, in threads; null: only backtests are made, beside the traffic. */
+  readonly tasks: TaskRunner | null;
+  /** Where the workspace's keys are changed; null: they come from the environment alone. */
+  readonly keyring: KeyPorts | null;
 }
+
+/** One file of the dashboard, as a browser receives it. */
+export interface Page {
+  /** Media type. */
+  readonly type: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly gzip: Uint8Array<ArrayBuffer>;
+}
+
+/** By file name; `index.html` is what GET / answers, and every other name changes with its content. */
+export type Pages = ReadonlyMap<string, Page>;
 
 /** All of a server. */
 export interface Server extends Common {
@@ -58,6 +78,13 @@ export interface Server extends Common {
   readonly clock: Clock;
   readonly logger: EngineLog;
   readonly measures: ProcessMeasures;
+  readonly sessions: Sessions;
+  /** The dashboard's files; null: there is none. */
+  readonly pages: Pages | null;
+  /** Decisions by minute. */
+  readonly pulse: Pulse;
+  /** Who watches live. */
+  readonly feed: Feed;
   /** What is measured of a pipeline, whether or not it is up. */
   measuresOf(pipeline: string): Measures;
 }

@@ -5,10 +5,12 @@ import { batchRoute } from "./batch.ts";
 import { explainRoute } from "./explain.ts";
 import { feedbackRoute } from "./feedback.ts";
 import { invocationRoutes } from "./invocations.ts";
+import { featuresRoute } from "./known.ts";
 import { metricsRoute } from "./metrics.ts";
 import { modelRoute } from "./model.ts";
 import { oipRoutes } from "./oip.ts";
 import { describingRoutes } from "./openapi.ts";
+import { pageRoutes } from "./pages.ts";
 import { PREFIX, type Route, type ServerRoute } from "./parts.ts";
 import { pipelinesRoute } from "./pipelines.ts";
 import { predictRoute } from "./predict.ts";
@@ -20,6 +22,7 @@ const OWN: readonly (Route | ServerRoute)[] = [
   batchRoute,
   explainRoute,
   feedbackRoute,
+  featuresRoute,
   shadowReportRoute,
   modelRoute,
   pipelinesRoute,
@@ -30,6 +33,7 @@ const OWN: readonly (Route | ServerRoute)[] = [
   ...oipRoutes,
   ...invocationRoutes,
   ...apiRoutes,
+  ...pageRoutes,
 ];
 
 export const ROUTES: readonly (Route | ServerRoute)[] = [...OWN, ...describingRoutes(OWN)];

@@ -99,6 +99,19 @@ export const SCHEMAS = {
       },
     },
   },
+  EntityAnswer: {
+    type: "object",
+    description: "An entity alone: the score of a transaction of which nothing else is known.",
+    required: ["entity", "score", "anomaly_score", "decision", "as_of", "model"],
+    properties: {
+      entity: { type: "object", description: "The key that was sent." },
+      score: share,
+      anomaly_score: share,
+      decision,
+      as_of: { ...text, format: "date-time", description: "The newest event time that is known." },
+      model,
+    },
+  },
   Reason: {
     type: "object",
     required: ["code", "text", "feature", "value", "contribution"],

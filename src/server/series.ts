@@ -123,7 +123,7 @@ class Series<L extends string> implements Observed {
 /** A counter of prom-client whose series are counted here, and reach it when somebody asks. */
 export class SeriesCounter<L extends string> {
   private readonly counter: Counter<L>;
-  private readonly series = new Map<string, { readonly labels: LabelValues<L>; count: number; inc(): void }>();
+  private readonly series = new Map<string, SeriesCount<L>>();
 
   constructor(
     given: { readonly name: string; readonly help: string; readonly labelNames: readonly L[] },
@@ -140,6 +140,7 @@ export class SeriesCounter<L extends string> {
       own = {
         labels,
         count: 0,
+        settled: 0,
         inc() {
           this.count++;
         },
@@ -151,10 +152,28 @@ export class SeriesCounter<L extends string> {
     return own;
   }
 
+  /** What was counted since the start, by the values of one label. */
+  totals(label: L): ReadonlyMap<string, number> {
+    const sums = new Map<string, number>();
+    for (const { labels, count, settled } of this.series.values()) {
+      const value = String(labels[label] ?? "");
+      sums.set(value, (sums.get(value) ?? 0) + count + settled);
+    }
+    return sums;
+  }
+
   private settle(): void {
     for (const own of this.series.values()) {
       if (own.count > 0) this.counter.inc(own.labels, own.count);
+      own.settled += own.count;
       own.count = 0;
     }
   }
+}
+
+interface SeriesCount<L extends string> extends Counted {
+  readonly labels: LabelValues<L>;
+  /** Not yet at prom-client, and there already. */
+  count: number;
+  settled: number;
 }

@@ -1,12 +1,14 @@
 // The server: engines behind one HTTP door, started, and drained when it stops.
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { pino } from "pino";
+import { DECISIONS } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
-import { Desk } from "../lifecycle/desk.ts";
-import { type Backtester, type Kept, Platform, Retention } from "../lifecycle/platform.ts";
+import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
+import type { KeyPorts } from "../lifecycle/keys.ts";
+import { type Kept, Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -20,15 +22,18 @@ import type { Store } from "../ports/store.ts";
 import { Access, adminRecord, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { PLATFORM_BODY_BYTES_MAX } from "./body.ts";
+import { Feed } from "./feed.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
 import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
 import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
-import type { Common, Server, ServerParts } from "./parts.ts";
+import type { Common, Pages, Server, ServerParts } from "./parts.ts";
 import { problemResponse } from "./problem.ts";
+import { Pulse, type Totals } from "./pulse.ts";
 import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
+import { Sessions } from "./sessions.ts";
 import { openTracing } from "./tracing.ts";
 
 export interface ServerOptions {
@@ -58,6 +63,8 @@ export interface ServerOptions {
   readonly reporter?: ShadowReporter;
   /** How often pipelines that are not up are tried again, and new ones looked for. */
   readonly retryMs?: number;
+  /** The dashboard's files; absent or null: there is none. */
+  readonly pages?: Pages | null;
   /** Answers that are late or fail on purpose. Absent: none. */
   readonly chaos?: Chaos;
   /** What a candidate's worker runs, and how a bundle becomes a scorer; for tests of misbehaving ones. */
@@ -100,14 +107,18 @@ export interface PlatformInput {
   readonly sourceOf: (slug: string) => PipelineSource;
   /** The pipelines that the server shall open, whatever the store has; absent: all. */
   readonly only?: ReadonlySet<string>;
-  /** Makes backtests elsewhere. Absent: in this thread, which suits tests. */
-  readonly backtester?: Backtester;
+  /** Does what takes long elsewhere, in threads. Absent: only backtests are made, in this thread. */
+  readonly tasks?: TaskRunner;
+  /** Where keys are changed. Absent: nowhere. */
+  readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
   /** How long the store keeps alerts and audit entries. Absent: for ever. */
   readonly keep?: Kept;
-  /** How often alerts are taken into cases. */
+  /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
+  /** Who hears of what. Absent: nobody. */
+  readonly notices?: Notices | null;
 }
 
 /** The route of what no route answered. */
@@ -165,6 +176,8 @@ export async function createSeveral(input: {
   const drain = async (): Promise<void> => {
     clearInterval(telling);
     for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
+    server.feed.stop();
+    server.pulse.stop();
     overload.heldBack.stop();
     const times = { announceMs, msMax: drainMsMax };
     const closed = [listening?.close(times), ...others.map((door) => door.close(times))];
@@ -174,6 +187,7 @@ export async function createSeveral(input: {
     await server.platform?.retention?.stop();
     await server.platform?.platform.stop();
     await server.platform?.desk.stop();
+    await server.platform?.notifier?.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -194,6 +208,7 @@ export async function createSeveral(input: {
     await server.platform?.platform.start();
     await server.platform?.desk.start();
     server.platform?.retention?.start();
+    server.platform?.notifier?.start();
   } catch (error) {
     await stop();
     throw error;
@@ -294,11 +309,25 @@ async function assemble(input: {
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
   const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
-  return { ...common, pipelines, clock, logger, measures, measuresOf, platform };
+  const desk = {
+    sessions: new Sessions(clock, randomBytes),
+    pages: options.pages ?? null,
+    pulse: new Pulse(clock, () => totalsOf(byName)),
+    feed: new Feed(),
+  };
+  return { ...common, ...desk, pipelines, clock, logger, measures, measuresOf, platform };
+}
+
+function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [string, Totals]> {
+  for (const [name, { decided }] of measures) {
+    const counts = decided();
+    const totals = DECISIONS.map((decision) => [decision, counts.get(decision) ?? 0]);
+    yield [name, Object.fromEntries(totals) as Totals];
+  }
 }
 
 function platformOf(
-  { backtester, only, keep, ...input }: PlatformInput,
+  { tasks, keyring, only, keep, ...input }: PlatformInput,
   of: Pick<Server, "pipelines" | "clock" | "logger">,
 ): NonNullable<Server["platform"]> {
   const grow = (
@@ -312,8 +341,20 @@ function platformOf(
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
   const { clock, logger } = of;
   const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
-  const desk = new Desk<ServerParts>({ ...of, store: input.store, pollMs: input.deskPollMs });
-  return { store: input.store, platform, desk, retention, chance: Math.random, backtester: backtester ?? null };
+  const { store, deskPollMs: pollMs, notices = null } = input;
+  const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
+  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs });
+  return {
+    store,
+    platform,
+    desk,
+    retention,
+    notices,
+    notifier,
+    chance: Math.random,
+    tasks: tasks ?? null,
+    keyring: keyring ?? null,
+  };
 }
 
 /** The id of a transaction that brings none. */

@@ -10,8 +10,13 @@ export const shadowReportRoute: Route = {
   summary:
     "Paired report of every candidate on all its pairs, with intervals over cards, matured labels, the coverage ledger, and the pairs furthest apart with the features that drive them.",
   answers: { "application/json": { type: "object" } },
-  run: async (parts) => jsonResponse(await inTime(reportOnce(parts))),
+  run: async (parts) => jsonResponse(await shadowReportOf(parts)),
 };
+
+/** The report of a pipeline, or the one of a moment ago. Errors: server.too-slow, log.unreadable. */
+export function shadowReportOf(parts: ServerParts): Promise<object> {
+  return inTime(reportOnce(parts));
+}
 
 /** A report is given again for so long, or longer, so that making them takes at most a tenth of a core. */
 const KEPT_MS = 10_000;

@@ -59,6 +59,16 @@ export function requestSchemas(
       },
       maxProperties: KEYS_MAX,
     },
+    // Features may be kept by more columns; the card is the one that a pipeline names.
+    Entity:
+      columns.card === null
+        ? { not: {} }
+        : {
+            type: "object",
+            required: [columns.card],
+            properties: { [columns.card]: { type: ["string", "integer"], minLength: 1, maxLength: TEXT_LENGTH_MAX } },
+            additionalProperties: false,
+          },
     TransactionId: {
       type: "object",
       required: [columns.id],

@@ -1,21 +1,22 @@
 // One record to what is written of it: a decision, perhaps an alert, or a dead letter; a pure function of the records before it.
-import { isUtf8 } from "node:buffer";
 import { SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { type AnswerOptions, answer } from "../online/answer.ts";
 import type { Engine } from "../online/engine.ts";
-import { parseJson } from "../online/json.ts";
 import type { Parsed } from "../online/parse.ts";
 import type { Reply } from "../online/reply.ts";
 import type { PredictionDraft } from "../online/states.ts";
 import type { OutRecord } from "../ports/stream.ts";
 import type { Incoming } from "./dead-letter.ts";
+import type { Decode } from "./format.ts";
 
 /** What became of a record. */
 export type Outcome =
   | { readonly kind: "decided"; readonly decision: OutRecord; readonly alert: OutRecord | null; readonly reply: Reply }
   /** The transaction stood in the stream before, and its decision was written then. */
   | { readonly kind: "duplicate" }
+  /** It was a label out of a dead letter, and is taken. */
+  | { readonly kind: "labelled" }
   /** It cannot be judged, now or later. */
   | { readonly kind: "poison"; readonly error: SentinelError };
 
@@ -28,23 +29,44 @@ export interface DecideOptions {
    */
   readonly again: (record: PredictionDraft) => boolean;
   readonly recordBytesMax: number;
+  readonly decode: Decode;
+  /** Called with the position before the transaction is parsed: it is the id of one that brings none. */
+  readonly named?: (position: string) => void;
 }
 
 /**
- * Judges one record. Errors (a retry may help): server.not-ready, server.overloaded, log.*, state.*. What is wrong with the record itself is
- * an outcome.
+ * Judges one record; without a promise where nothing has to be waited for. Throws, or rejects with (a retry may help), server.not-ready,
+ * server.overloaded, log.*, state.*, schemas.unreachable. What is wrong with the record itself is an outcome.
  */
-export async function decide(engine: Engine, incoming: Incoming, options: DecideOptions): Promise<Outcome> {
+export function decide(engine: Engine, incoming: Incoming, options: DecideOptions): Outcome | Promise<Outcome> {
+  let json: unknown;
+  try {
+    json = decodeOf(incoming, options);
+  } catch (error) {
+    return unreadable(error);
+  }
+  if (!(json instanceof Promise)) return judge(engine, incoming, { ...options, json });
+  return json.then((decoded: unknown) => judge(engine, incoming, { ...options, json: decoded }), unreadable);
+}
+
+function judge(
+  engine: Engine,
+  incoming: Incoming,
+  options: DecideOptions & { readonly json: unknown },
+): Outcome | Promise<Outcome> {
+  const { json, position, again } = options;
   let parsed: Parsed;
   try {
-    parsed = parse(engine, incoming, options);
+    options.named?.(position);
+    // Where neither says a time the parser refuses the transaction.
+    parsed = engine.parser.parse(json, incoming.timestamp ?? Number.NaN);
   } catch (error) {
-    return { kind: "poison", error: poison(error) };
+    return unreadable(error);
   }
   let known: PredictionDraft | null = null;
   let vector: Float32Array | null = null;
   const asked: AnswerOptions = {
-    position: options.position,
+    position,
     // Without the writer's time the event's own: then nothing depends on when the stream was read.
     receivedAt: incoming.timestamp ?? parsed.transaction.time,
     patient: true,
@@ -55,16 +77,24 @@ export async function decide(engine: Engine, incoming: Incoming, options: Decide
       vector = judged;
     },
   };
-  let reply: Reply;
+  const outcome = (reply: Reply): Outcome => {
+    if (known !== null && !again(known)) return { kind: "duplicate" };
+    return outcomeOf(engine, incoming, { parsed, reply, vector: (known as PredictionDraft | null)?.vector ?? vector });
+  };
   try {
     const answered = answer(engine, parsed, asked);
-    reply = answered instanceof Promise ? await answered : answered;
+    return answered instanceof Promise ? answered.then(outcome, unanswered) : outcome(answered);
   } catch (error) {
-    if (!isOurs(error)) throw error;
-    return { kind: "poison", error: poison(error) };
+    return unanswered(error);
   }
-  const record = known as PredictionDraft | null;
-  if (record !== null && !options.again(record)) return { kind: "duplicate" };
+}
+
+function outcomeOf(
+  engine: Engine,
+  incoming: Incoming,
+  of: { readonly parsed: Parsed; readonly reply: Reply; readonly vector: Float32Array | null },
+): Outcome {
+  const { parsed, reply, vector } = of;
   const { timestamp } = incoming;
   const key = incoming.key ?? keyOf(engine, parsed);
   const time = new Date(parsed.transaction.time).toISOString();
@@ -72,16 +102,23 @@ export async function decide(engine: Engine, incoming: Incoming, options: Decide
   const decision = { key, value: JSON.stringify(shared), timestamp };
   if (reply.decision === "approve") return { kind: "decided", decision, alert: null, reply };
   const { fields, extra } = engine.redact({ fields: parsed.transaction.fields, extra: parsed.extra });
-  const alert = {
-    ...shared,
-    transaction: { ...fields, ...extra },
-    vector_hash: hashOf(record?.vector ?? vector),
-  };
+  const alert = { ...shared, transaction: { ...fields, ...extra }, vector_hash: hashOf(vector) };
   return { kind: "decided", decision, alert: { key, value: JSON.stringify(alert), timestamp }, reply };
 }
 
-function parse(engine: Engine, incoming: Incoming, { recordBytesMax }: DecideOptions): Parsed {
-  const { value, cut, timestamp } = incoming;
+/** What cannot be read now or later; what may be read later is thrown. */
+function unreadable(error: unknown): Outcome {
+  if (error instanceof SentinelError && error.kind.retryable) throw error;
+  return { kind: "poison", error: poison(error) };
+}
+
+/** Faults of the record itself; what another try may change is thrown. */
+function unanswered(error: unknown): Outcome {
+  if (!isOurs(error)) throw error;
+  return { kind: "poison", error: poison(error) };
+}
+
+function decodeOf({ value, cut }: Incoming, { recordBytesMax, decode }: DecideOptions): unknown {
   if (value === null) {
     throw new SentinelError("request.malformed", "the record has no value: it is a deletion mark", {
       hint: "write transactions to this topic and nothing else; a compacted topic keeps too little of them",
@@ -92,15 +129,7 @@ function parse(engine: Engine, incoming: Incoming, { recordBytesMax }: DecideOpt
       hint: "send the fields that the schema names; or raise stream.record_max_bytes in the pipeline",
     });
   }
-  if (!isUtf8(value)) {
-    throw new SentinelError("request.malformed", "the record is no UTF-8", {
-      hint: "write JSON in UTF-8, without a compression or an encoding of your own",
-    });
-  }
-  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8");
-  const json = parseJson(text, "the record");
-  // Where neither says a time the parser refuses the transaction.
-  return engine.parser.parse(json, timestamp ?? Number.NaN);
+  return decode(value);
 }
 
 /** Faults of the record itself; others pass. */

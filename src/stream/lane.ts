@@ -8,12 +8,15 @@ import type { OutRecord, StreamRecord, StreamSource, StreamWriter } from "../por
 import type { StreamCounters } from "./counters.ts";
 import { type Incoming, incomingOf, letterOf, recordOf } from "./dead-letter.ts";
 import { decide, type Outcome } from "./decide.ts";
+import type { Decode } from "./format.ts";
+import { takeLabelRecord } from "./labels.ts";
 import { Merge } from "./merge.ts";
 import { parsePosition, positionOf } from "./positions.ts";
 
 /** What all lanes of a pipeline have in common. */
 export interface LaneParts {
-  readonly engine: Engine;
+  /** Another one takes its place when the pipeline gets more fields. */
+  engine: Engine;
   readonly settings: StreamSettings;
   readonly counters: StreamCounters;
   /** The topic of positions: one of its own per run where the input cannot be read twice. */
@@ -21,6 +24,8 @@ export interface LaneParts {
   readonly replayable: boolean;
   readonly deadLetters: boolean;
   readonly schemaHash: string;
+  readonly decode: Decode;
+  readonly named?: (position: string) => void;
   readonly untilEnd: boolean;
   /** The topics that are written. */
   readonly outputs: readonly string[];
@@ -46,6 +51,11 @@ interface Batch {
   readonly before: Map<number, number | undefined>;
   records: number;
   openedAt: number;
+}
+
+interface Judged {
+  readonly outcome: Outcome;
+  readonly incoming: Incoming;
 }
 
 /** Records judged before others get a turn. */
@@ -121,10 +131,11 @@ export class Lane {
     if (this.batch.records >= records) return false;
     const most = Math.min(SLICE, records - this.batch.records);
     let done = 0;
-    for (; done < most && !this.stopped; done++) {
+    for (; done < most && !this.stopped && this.parts.engine.live.status === "active"; done++) {
       const record = this.merge.next();
       if (record === null) break;
-      await this.judge(record);
+      const pending = this.judge(record);
+      if (pending !== null) await pending;
     }
     return done > 0;
   }
@@ -147,12 +158,31 @@ export class Lane {
     return { outputs: new Map(), positions: new Map(), before: new Map(), records: 0, openedAt: this.parts.elapsed() };
   }
 
-  private async judge(record: StreamRecord): Promise<void> {
+  /** Without a promise where nothing has to be waited for. */
+  private judge(record: StreamRecord): Promise<void> | null {
+    if (this.batch.records === 0) this.batch.openedAt = this.parts.elapsed();
+    let first: Judged | Promise<Judged>;
+    try {
+      first = this.decideOn(record);
+    } catch (error) {
+      first = Promise.reject(error);
+    }
+    if (!(first instanceof Promise)) {
+      this.judged(record, first);
+      return null;
+    }
+    // An abandoned lane asks nobody.
+    first.catch(() => {});
+    let tries = 0;
+    const pending = this.patiently(async () => (tries++ === 0 ? first : this.decideOn(record)));
+    return pending.then((done) => {
+      if (done !== null) this.judged(record, done);
+    });
+  }
+
+  private judged(record: StreamRecord, { outcome, incoming }: Judged): void {
     const { counters, seen } = this.parts;
     const { partition, next } = record;
-    if (this.batch.records === 0) this.batch.openedAt = this.parts.elapsed();
-    const outcome = await this.patiently(() => this.decideOn(record));
-    if (outcome === null) return;
     seen.set(partition, Math.max(seen.get(partition) ?? 0, next));
     const isNew = record.offset >= (this.emitFrom.get(partition) ?? 0);
     if (!isNew) {
@@ -163,11 +193,11 @@ export class Lane {
     if (!this.batch.before.has(partition)) this.batch.before.set(partition, this.planned.get(partition));
     this.batch.positions.set(partition, next);
     this.planned.set(partition, next);
-    this.write(outcome.outcome, outcome.incoming);
+    this.write(outcome, incoming);
   }
 
-  private async decideOn(record: StreamRecord): Promise<{ readonly outcome: Outcome; readonly incoming: Incoming }> {
-    const { engine, settings, positionTopic, deadLetters } = this.parts;
+  private decideOn(record: StreamRecord): Judged | Promise<Judged> {
+    const { engine, settings, positionTopic, deadLetters, decode, named } = this.parts;
     const position = positionOf(positionTopic, record);
     let incoming = incomingOf(record, settings.topic);
     if (deadLetters) {
@@ -178,9 +208,16 @@ export class Lane {
         return { outcome: { kind: "poison", error }, incoming };
       }
     }
+    if (deadLetters && incoming.origin.topic === settings.labels) return this.labelAgain(incoming);
     const again = (known: PredictionDraft): boolean => this.isOurs(known, position);
-    const options = { position, again, recordBytesMax: settings.recordMaxBytes };
-    return { outcome: await decide(engine, incoming, options), incoming };
+    const { recordMaxBytes: recordBytesMax } = settings;
+    const outcome = decide(engine, incoming, { position, again, decode, named, recordBytesMax });
+    return outcome instanceof Promise ? outcome.then((made) => ({ outcome: made, incoming })) : { outcome, incoming };
+  }
+
+  private async labelAgain(incoming: Incoming): Promise<Judged> {
+    const error = await takeLabelRecord(this.parts.engine, incoming.value);
+    return { outcome: error === null ? { kind: "labelled" } : { kind: "poison", error }, incoming };
   }
 
   /** Where an input cannot be read twice, what another run answered may never have been written: it is written again. */
@@ -197,6 +234,7 @@ export class Lane {
       counters.duplicate();
       return;
     }
+    if (outcome.kind === "labelled") return;
     if (outcome.kind === "poison") {
       const { error } = outcome;
       counters.deadLetter(error.code);
@@ -276,6 +314,10 @@ export class Lane {
       } catch (error) {
         if (this.stopped) return null;
         this.trouble = messageOf(error);
+        if (isPaused(error)) {
+          await sleep(PAUSE_FIRST_MS);
+          continue;
+        }
         const passes = error instanceof SentinelError && error.kind.retryable;
         if (!passes || elapsed() - begun > settings.retryMs) throw error;
         counters.retried(error.code);
@@ -284,6 +326,11 @@ export class Lane {
       }
     }
   }
+}
+
+/** Somebody paused or stopped the pipeline while a record was on its way: it waits, and no time of `stream.retry` passes. */
+function isPaused(error: unknown): boolean {
+  return error instanceof SentinelError && ["pipeline.paused", "pipeline.stopped"].includes(error.code);
 }
 
 const PIPE = "stdin@";

@@ -1,5 +1,6 @@
 // Measures of streams: what Prometheus reads of them, one registry for the process.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { DECISIONS, type Decision } from "../core/decision.ts";
 import type { Counters } from "../online/counters.ts";
 import type { StreamCounters } from "./counters.ts";
 import type { RunnerStatus } from "./runner.ts";
@@ -71,8 +72,12 @@ export function createStreamMeasures() {
     /** Counters of one pipeline's stream. */
     of(pipeline: string): StreamCounters {
       const of = { pipeline };
+      // Per record: the labels are looked up once.
+      const by = Object.fromEntries(
+        DECISIONS.map((decision) => [decision, decisions.labels({ ...of, decision })]),
+      ) as Record<Decision, Counter.Internal>;
       return {
-        decided: (decision) => decisions.inc({ ...of, decision }),
+        decided: (decision) => by[decision].inc(),
         duplicate: () => duplicates.inc(of),
         deadLetter: (code) => letters.inc({ ...of, code }),
         restored: () => restored.inc(of),

@@ -4,15 +4,22 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import type { Engine } from "../online/engine.ts";
 import { type StreamSettings, streamSettings } from "../pipeline/stream.ts";
+import type { Schemas } from "../ports/schemas.ts";
 import type { Assignment, Span, StreamSource, Streams, StreamWriter } from "../ports/stream.ts";
 import { noStreamCounters, type StreamCounters } from "./counters.ts";
+import { decoderOf } from "./format.ts";
 import { checkConsumers, checkKeys, keysInWords } from "./keys.ts";
+import { followLabels } from "./labels.ts";
 import { Lane, type LaneParts, type LaneStart, pipeTopic } from "./lane.ts";
 import { readReached, saveReached } from "./positions.ts";
 
 export interface RunnerOptions {
   readonly engine: Engine;
   readonly streams: Streams;
+  /** Called with the position of each record before it is parsed. */
+  readonly named?: (position: string) => void;
+  /** Where Avro schemas are kept. */
+  readonly schemas?: Schemas | null;
   readonly counters?: StreamCounters;
   /** Stop at the end that the input has when reading begins. */
   readonly untilEnd?: boolean;
@@ -43,7 +50,7 @@ export class Runner {
   /** Settles when it ended: at the end of the input, or stopped. Rejects with what it gave up on. */
   readonly done: Promise<void>;
   private readonly options: RunnerOptions;
-  private readonly engine: Engine;
+  private engine: Engine;
   private readonly streams: Streams;
   private readonly counters: StreamCounters;
   private readonly parts: LaneParts;
@@ -60,6 +67,9 @@ export class Runner {
   private waitsFor: string | null = "it starts";
   private workedAt: number;
   private keysSaid = false;
+  private ended = false;
+  private labelFault: string | null = null;
+  private readonly labelling: Promise<void>;
   private savedAt: number;
   private saving: Promise<void> = Promise.resolve();
   private lookedAt = Number.NEGATIVE_INFINITY;
@@ -85,12 +95,15 @@ export class Runner {
       outputs: [this.settings.decisions, this.settings.alerts, this.settings.deadLetters],
       positionTopic: streams.replayable ? this.topic : pipeTopic(clock.now()),
       schemaHash: sha256(canonicalJson(engine.schema)),
+      named: options.named,
+      decode: decoderOf(this.settings.format, { schemas: options.schemas ?? null, streams }),
       elapsed: () => clock.elapsed(),
       seen: new Map(),
     };
     this.workedAt = clock.elapsed();
     this.savedAt = clock.elapsed();
     this.done = this.run();
+    this.labelling = this.followLabels();
     // Whoever waits hears of it; nobody need.
     this.done.catch(() => {});
   }
@@ -99,20 +112,32 @@ export class Runner {
     return this.streams.where;
   }
 
+  /** Goes on with an engine that shares log, states and rules with the one before. */
+  swap(engine: Engine): void {
+    this.engine = engine;
+    this.parts.engine = engine;
+  }
+
   status(): RunnerStatus {
-    const trouble = this.waitsFor ?? this.lanes.find((lane) => lane.trouble !== null)?.trouble ?? null;
-    const ready = trouble === null && !this.stopping && this.lanes.every(({ caughtUp }) => caughtUp);
+    const { status: asked } = this.engine.live;
+    const trouble =
+      (asked === "active" ? this.waitsFor : null) ?? this.lanes.find((lane) => lane.trouble !== null)?.trouble ?? null;
+    const ready =
+      trouble === null && asked === "active" && !this.stopping && this.lanes.every(({ caughtUp }) => caughtUp);
     const lag = new Map<number, number>();
     for (const [partition, { begin, end }] of this.spans) {
       lag.set(partition, Math.max(0, end - Math.max(begin, this.parts.seen.get(partition) ?? 0)));
     }
-    return { ready, fault: trouble ?? (ready ? null : "it restores its state"), lag };
+    // Somebody wanted it to wait: that is no fault.
+    const fault = trouble ?? this.labelFault ?? (ready || asked !== "active" ? null : "it restores its state");
+    return { ready: ready && this.labelFault === null, fault, lag };
   }
 
   /** What is judged is committed, then the group is left. */
   async stop(): Promise<void> {
     this.stopping = true;
     await this.done.catch(() => {});
+    await this.labelling;
   }
 
   private async run(): Promise<void> {
@@ -120,6 +145,10 @@ export class Runner {
     try {
       while (!this.stopping) {
         try {
+          if (this.engine.live.status === "stopped") {
+            await this.idle();
+            continue;
+          }
           if (await this.round()) break;
           pause = PAUSE_FIRST_MS;
         } catch (error) {
@@ -140,8 +169,33 @@ export class Runner {
       this.waitsFor = messageOf(error);
       throw error;
     } finally {
+      this.ended = true;
       await this.saving;
       for (const writer of this.writers.values()) await writer.close().catch(() => {});
+    }
+  }
+
+  /** Beside the transactions, where the pipeline names a topic of labels and the input goes on. Never rejects. */
+  private async followLabels(): Promise<void> {
+    const { settings, streams, counters, options } = this;
+    const { labels: topic } = settings;
+    if (topic === null || options.untilEnd === true || options.deadLetters === true || !streams.replayable) return;
+    // An id can be looked up once the log's are known.
+    await this.engine.settled();
+    try {
+      await followLabels({
+        engine: () => this.engine,
+        streams,
+        settings,
+        topic,
+        counters,
+        schemaHash: this.parts.schemaHash,
+        lagging: () => [...this.status().lag.values()].some((records) => records > 0),
+        stopping: () => this.stopping || this.ended,
+      });
+    } catch (error) {
+      this.labelFault = `labels from ${topic}: ${messageOf(error)}`;
+      this.engine.logger.error({ topic, error: messageOf(error) }, "the labels of the stream are taken no more");
     }
   }
 
@@ -157,18 +211,29 @@ export class Runner {
       whole: this.options.untilEnd === true || !this.streams.replayable,
     });
     try {
-      while (!this.stopping) {
+      while (!this.stopping && this.engine.live.status !== "stopped") {
         const assignment = await this.assigned(source);
         if (assignment === null) continue;
         if (await this.work(source, assignment)) return true;
       }
       return false;
+    } catch (error) {
+      // What waits for a client that is stuck waits no more: the next round takes the ids over and asks what is committed.
+      for (const writer of this.writers.values()) void writer.close().catch(() => {});
+      throw error;
     } finally {
       for (const lane of this.lanes) lane.abandon();
       await Promise.all(this.lanes.map(({ committing }) => committing));
       this.lanes = [];
       await source.close();
     }
+  }
+
+  /** Somebody stopped the pipeline: others of the group may have its partitions. */
+  private async idle(): Promise<void> {
+    this.waitsFor = "the pipeline is stopped";
+    this.workedAt = this.parts.elapsed();
+    await sleep(PAUSE_FIRST_MS);
   }
 
   /** Topics are there, a champion or rules answer, and what the log holds is known. */
@@ -292,11 +357,14 @@ export class Runner {
         await arriving?.catch(() => {});
         return false;
       }
-      if (this.stopping) {
+      const { status } = this.engine.live;
+      if (this.stopping || status === "stopped") {
         for (const lane of lanes) await lane.settle();
         await arriving?.catch(() => {});
         return false;
       }
+      // What is judged is committed; the group keeps its member, and nothing more is read than fits.
+      if (status === "paused") for (const lane of lanes) await lane.settle();
       let busy = false;
       for (const lane of lanes) busy = (await lane.step()) || busy;
       if (!isSaid && lanes.every(({ caughtUp }) => caughtUp)) {

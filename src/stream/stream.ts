@@ -1,10 +1,12 @@
 // Streams of several pipelines in one process: each has its engine and its runner, and one that fails leaves the others alone.
 import { messageOf } from "../core/errors.ts";
-import { noCounters } from "../online/counters.ts";
-import { type Engine, type EngineOptions, openEngine } from "../online/engine.ts";
+import { Platform } from "../lifecycle/platform.ts";
+import { type EngineLog, noCounters, silentLog } from "../online/counters.ts";
+import { type Engine, type EngineOptions, grownBy, openEngine } from "../online/engine.ts";
 import { type PipelineSource, Pipelines } from "../online/pipelines.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Clock } from "../ports/ports.ts";
+import type { Store } from "../ports/store.ts";
 import type { Streams } from "../ports/stream.ts";
 import { createStreamMeasures } from "./measures.ts";
 import { openProbes, type Probes } from "./probes.ts";
@@ -14,15 +16,25 @@ export interface StreamInput {
   readonly sources: readonly PipelineSource[];
   readonly streamsOf: (pipeline: Pipeline) => Promise<Streams>;
   readonly clock: Clock;
-  readonly options: EngineOptions & Pick<RunnerOptions, "untilEnd" | "deadLetters" | "create">;
+  /** Pipelines of the store: their status is followed, and those that programs made are opened. Absent: there is no store. */
+  readonly platform?: {
+    readonly store: () => Promise<Store>;
+    readonly workspace: string;
+    readonly sourceOf: (name: string) => PipelineSource;
+    /** Absent: all of them. */
+    readonly only?: ReadonlySet<string>;
+  };
+  readonly options: EngineOptions & Pick<RunnerOptions, "untilEnd" | "deadLetters" | "create" | "schemas">;
   /** Where probes and measures are; null: nowhere. */
   readonly at: { readonly host: string; readonly port: number } | null;
 }
 
 /** One pipeline at work. */
-export interface Streaming {
+export interface Streaming extends Pick<Engine, "live" | "pipeline" | "schema" | "rules"> {
   readonly engine: Engine;
   readonly runner: Runner;
+  /** Names transactions that bring no id; absent: such are refused. */
+  readonly makeId?: () => string;
   stop(drainMsMax: number): Promise<void>;
 }
 
@@ -42,20 +54,29 @@ export async function startStreaming(input: StreamInput): Promise<StreamProcess>
   const { logger } = options;
   const measures = createStreamMeasures();
   const start = async (source: PipelineSource): Promise<Streaming> => {
-    const { ports, pipeline, schema, close } = await source.open();
+    const { ports, pipeline, schema, made, close } = await source.open();
     let engine: Engine | null = null;
+    // A transaction without an id is called by where it stands: the same after every restart.
+    let position = "";
+    const makeId = (): string => position;
     try {
       const counters = { ...noCounters, ...measures.engineOf(pipeline.name) };
       // The runner saves the state itself, with how far it reaches.
       const persistMs = 2 ** 31 - 1;
-      engine = await openEngine({ ports, pipeline, schema, options: { persistMs, ...options, counters } });
+      const naming = made ? { makeId } : {};
+      engine = await openEngine({ ports, pipeline, schema, options: { persistMs, ...options, counters, ...naming } });
       const started = engine;
       await started.start();
       const streams = await input.streamsOf(pipeline);
-      const runner = new Runner({ ...options, engine: started, streams, counters: measures.of(pipeline.name) });
+      const named = (at: string): void => {
+        position = at;
+      };
+      const runner = new Runner({ ...options, engine: started, streams, named, counters: measures.of(pipeline.name) });
       return {
+        ...partsOf(started),
         engine: started,
         runner,
+        ...(made ? { makeId } : {}),
         async stop(drainMsMax) {
           await runner.stop();
           await streams.close();
@@ -72,10 +93,12 @@ export async function startStreaming(input: StreamInput): Promise<StreamProcess>
   const pipelines = new Pipelines<Streaming>(sources.length === 1 ? sources[0].name : null, {
     start,
     clock,
-    logger: logger ?? { info() {}, warn() {}, error() {} },
+    logger: logger ?? silentLog,
   });
   for (const source of sources) await pipelines.add(source);
   pipelines.follow();
+  const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
+  await platform?.start();
   const faults = (): { pipeline: string; fault: string }[] =>
     pipelines.all().flatMap(({ name, engine, fault }) => {
       const what = engine === null ? (fault?.message ?? "it is not up") : engine.runner.status().fault;
@@ -84,6 +107,7 @@ export async function startStreaming(input: StreamInput): Promise<StreamProcess>
   const text = (): Promise<string> =>
     measures.text(pipelines.all().map(({ name, engine }) => ({ name, status: engine?.runner.status() ?? null })));
   const stop = async (): Promise<void> => {
+    await platform?.stop();
     await pipelines.stop(DRAIN_MS_MAX);
   };
   let probes: Probes | null = null;
@@ -106,6 +130,27 @@ export async function startStreaming(input: StreamInput): Promise<StreamProcess>
       await stop();
     },
   };
+}
+
+function partsOf({ live, pipeline, schema, rules }: Engine): Pick<Engine, "live" | "pipeline" | "schema" | "rules"> {
+  return { live, pipeline, schema, rules };
+}
+
+/** Pauses, resumes and stops pipelines as the store says, and opens those that programs made. */
+function platformOf(
+  of: NonNullable<StreamInput["platform"]>,
+  on: { readonly pipelines: Pipelines<Streaming>; readonly clock: Clock; readonly logger?: EngineLog },
+): Platform<Streaming> {
+  const grow = (
+    before: Streaming,
+    { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
+  ): Streaming => {
+    const engine = { ...before.engine, pipeline, ...grownBy(schema, { ...before.engine, pipeline }, before.makeId) };
+    before.runner.swap(engine);
+    return { ...before, ...partsOf(engine), engine };
+  };
+  const { only = null, ...rest } = of;
+  return new Platform<Streaming>({ ...rest, only, grow, ...on, logger: on.logger ?? silentLog });
 }
 
 /** Ends with the last runner; where all of them failed, as the first of them did. */

@@ -349,6 +349,91 @@ export function casesContract(driver: string, makePlace: () => Promise<StorePlac
       ]);
     });
 
+    test("an alert that becomes part of a case is told in the same transaction, one that sleeps is not", async () => {
+      const pipeline = await aPipeline();
+      const telling = joiningOf(RULES, ({ id }) => [
+        { target: `room${pipeline}`, key: `alert ${id}`, notice: "alert", pipeline: null, body: "{}" },
+      ]);
+      await store.cases.snooze(
+        { pipeline, entity: "s", rule: "large", until: NOW + 100, reason: "x" },
+        { actor: "a", at: NOW },
+      );
+      const quiet = { reasons: [{ by: "rule", rule: "large" }] };
+      await store.alerts.append(["u", "s", "v", "u"].map((user, i) => alertOf(pipeline, `a${i}`, user, quiet)));
+      const target = `room${pipeline}`;
+      await Promise.all([store.cases.take(pipeline, telling, NOW), other.cases.take(pipeline, telling, NOW)]);
+      const ids = (await store.alerts.page({ pipeline }, { limit: 10 })).items
+        .filter(({ entity, transaction }) => entity !== null && transaction.user_id !== "s")
+        .map(({ id }) => id)
+        .sort((a, b) => a - b);
+      const told: string[] = [];
+      for (let at = NOW; ; at++) {
+        const [message] = await store.outbox.due({ targets: [target], at, leaseUntil: at + 1000 });
+        if (message === undefined) break;
+        told.push(message.key);
+        await store.outbox.settle(message, { outcome: "sent" }, { at });
+      }
+      expect(told).toEqual(ids.map((id) => `alert ${id}`));
+    });
+
+    test("messages: once for each target and happening, in order, one asker at a time; what nobody takes makes room", async () => {
+      const [a, b] = [`a${++made}`, `b${made}`];
+      const message = (target: string, key: string) => ({
+        target,
+        key,
+        notice: "alert",
+        pipeline: "p",
+        body: `{"é":"\u0000"}`,
+      });
+      const put = [message(a, "1"), message(a, "2"), message(b, "1"), message(a, "1")];
+      expect((await Promise.all([store.outbox.put(put, NOW), other.outbox.put(put, NOW)])).sort()).toEqual([0, 3]);
+      const due = (on: Store, at: number) => on.outbox.due({ targets: [a, b], at, leaseUntil: at + 10 });
+      const both = (await Promise.all([due(store, NOW), due(other, NOW)])).flat();
+      expect(both.map(({ target, key }) => [target, key]).sort()).toEqual([
+        [a, "1"],
+        [b, "1"],
+      ]);
+      expect(await due(store, NOW + 9)).toEqual([]);
+      // Whoever had them was killed: the same again, and nothing overtakes.
+      const again = await due(other, NOW + 10);
+      expect(again.map(({ key }) => key)).toEqual(["1", "1"]);
+      const [first] = again.filter(({ target }) => target === a);
+      await store.outbox.settle(first, { outcome: "again", cause: "busy", nextAt: NOW + 50 }, { at: NOW });
+      expect(await store.outbox.due({ targets: [a], at: NOW + 49, leaseUntil: NOW + 99 })).toEqual([]);
+      const [retried] = await store.outbox.due({ targets: [a], at: NOW + 50, leaseUntil: NOW + 99 });
+      expect(retried).toMatchObject({ key: "1", tries: 1, cause: "busy" });
+      await store.outbox.settle(
+        retried,
+        { outcome: "dead", cause: "gone" },
+        { at: NOW + 60, more: [message(b, "dead 1")] },
+      );
+      const [next] = await store.outbox.due({ targets: [a], at: NOW + 60, leaseUntil: NOW + 99 });
+      expect(next).toMatchObject({ key: "2", body: `{"é":"\u0000"}` });
+      await store.outbox.settle(next, { outcome: "sent" }, { at: NOW + 61 });
+      const states = async () => (await store.outbox.states()).filter(({ target }) => target === a || target === b);
+      expect(await states()).toEqual([
+        { target: a, waiting: 0, oldestAt: null, dead: 1, sent: 1 },
+        { target: b, waiting: 2, oldestAt: NOW, dead: 0, sent: 0 },
+      ]);
+      // What was sent is not told again; what died may be, behind the others.
+      expect(await store.outbox.put([message(a, "2")], NOW)).toBe(0);
+      const [letter] = (await store.outbox.deadLetters({ limit: 100 })).items.filter(({ target }) => target === a);
+      expect(letter).toMatchObject({ key: "1", cause: "gone", tries: 2, diedAt: NOW + 60 });
+      expect(await store.outbox.find(letter.id)).toMatchObject({ key: "1" });
+      const resent = await store.outbox.retry(letter.id, NOW + 70);
+      expect(resent).toMatchObject({ key: "1", tries: 0 });
+      expect(resent!.id).toBeGreaterThan(letter.id);
+      expect(await store.outbox.retry(letter.id, NOW)).toBeNull();
+      expect(await store.outbox.due({ targets: [a], at: NOW + 70, leaseUntil: NOW + 99 })).toMatchObject([
+        { key: "1" },
+      ]);
+      const waiting = await store.outbox.waiting({ limit: 2 });
+      expect(waiting.items.map(({ id }) => id)).toEqual([...waiting.items.map(({ id }) => id)].sort((x, y) => y - x));
+      expect(await codeOf(store.outbox.put([{ ...message(a, "x"), body: "x".repeat(100_001) }], NOW))).toBe(
+        "store.invalid",
+      );
+    });
+
     test("a note is in nobody's way, and everything that people did is sealed in the audit", async () => {
       const pipeline = await aPipeline();
       await store.alerts.append([alertOf(pipeline, "a", "u")]);

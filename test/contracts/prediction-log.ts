@@ -322,6 +322,29 @@ export function predictionLogContract(
     expect(await log.recent(0)).toEqual([]);
   });
 
+  test(`${name}: answers by day, with the label known last, and only the newest`, async () => {
+    const day = (i: number): number => Date.UTC(2026, 0, 1 + i, 13);
+    for (let i = 0; i < 9000; i++) {
+      const decision = i % 10 === 0 ? "review" : "approve";
+      log.appendPrediction(prediction(`t${i}`, { time: day(i % 3), decision }));
+    }
+    log.appendLabel(label("t0", { fraud: false, knownAt: day(5) }));
+    log.appendLabel(label("t0", { fraud: true, knownAt: day(9) }));
+    log.appendLabel(label("t3", { fraud: true, knownAt: day(9) }));
+    log.appendLabel(label("t6", { fraud: false, knownAt: day(9) }));
+    const midnight = (i: number): number => Date.UTC(2026, 0, 1 + i);
+    const quiet = { labelled: 0, frauds: 0, caught: 0, transactions: 3000, flagged: 300 };
+    expect(await log.days(1_000_000)).toEqual([
+      { day: midnight(0), transactions: 3000, flagged: 300, labelled: 3, frauds: 2, caught: 1 },
+      { day: midnight(1), ...quiet },
+      { day: midnight(2), ...quiet },
+    ]);
+    const newest = await log.days(4500);
+    expect(newest.reduce((sum, { transactions }) => sum + transactions, 0)).toBe(4500);
+    expect(newest.every(({ labelled }) => labelled === 0)).toBe(true);
+    expect(await log.days(0)).toEqual([]);
+  });
+
   test(`${name}: coverage adds up, also across a restart`, async () => {
     log.addCoverage("4", 10, { timeout: 2, "queue-full": 1 });
     log.addCoverage("4", 5, { timeout: 1 });

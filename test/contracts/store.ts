@@ -441,6 +441,41 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
         );
       });
 
+      test("a text is found wherever it stands, with every sign as itself, and money is summed since an instant", async () => {
+        const { id: pipeline } = await aPipeline();
+        const merchants = ["Corner Shop", "100% off_er", "a\\b", 'quoted "text"', "Öl & Gas", "nul\u0000byte"];
+        await store.alerts.append(
+          merchants.map((merchant, i) =>
+            newAlert(pipeline, `q${i}`, {
+              alertedAt: NOW + i,
+              amount: 10 + i,
+              entity: `entity ${i}`,
+              rules: [{ id: "r", description: i === 0 ? "Night raid" : "Large", severity: "warning" }],
+              transaction: { merchant },
+            }),
+          ),
+        );
+        const found = async (text: string): Promise<readonly string[]> =>
+          (await store.alerts.page({ pipeline, text }, { limit: 10 })).items.map(({ transactionId }) => transactionId!);
+        for (const [i, merchant] of merchants.entries()) expect(await found(merchant), merchant).toEqual([`q${i}`]);
+        expect(await found("corner sHOP")).toEqual(["q0"]);
+        expect(await found("NIGHT RAID")).toEqual(["q0"]);
+        expect(await found("entity 3")).toEqual(["q3"]);
+        expect(await found("%")).toEqual(["q1"]);
+        expect(await found("_")).toEqual(["q1"]);
+        expect(await found("' or 1=1 --")).toEqual([]);
+        expect(await store.alerts.flagged({ since: NOW + 2, pipelines: [pipeline] })).toEqual({
+          alerts: 4,
+          amount: 12 + 13 + 14 + 15,
+          whole: true,
+        });
+        expect(await store.alerts.flagged({ since: NOW, pipelines: [] })).toEqual({
+          alerts: 0,
+          amount: 0,
+          whole: true,
+        });
+      });
+
       test("pages stay as they are while alerts arrive, and followers miss none", async () => {
         const { id: pipeline } = await aPipeline();
         const append = (from: number, at: number) =>

@@ -9,7 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Kafka, logLevel } from "kafkajs";
 
-const LIBS = fileURLToPath(new URL("../../.cache/kafka/libs", import.meta.url));
+/** From test/drivers/ as well as from dist/test/drivers/, where a bench has it. */
+const ROOT = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../.." : "../../..", import.meta.url));
+const LIBS = path.join(ROOT, ".cache", "kafka", "libs");
 const START_TRIES_MAX = 1200;
 const START_PAUSE_MS = 100;
 
@@ -28,8 +30,12 @@ export interface Broker {
   readonly address: { readonly brokers: readonly string[]; readonly tls: false; readonly sasl: null };
   /** A client of its own, silent; for looking at what is there. */
   readonly client: Kafka;
+  create(topic: string, partitions: number): Promise<void>;
   /** As a machine does that loses power. */
   kill(): Promise<void>;
+  /** It keeps its connections and answers nothing, until it is thawed. */
+  freeze(): void;
+  thaw(): void;
   /** Another process over the same folder and ports. */
   start(): Promise<void>;
   dispose(): Promise<void>;
@@ -61,15 +67,24 @@ export async function startKafka(): Promise<Broker> {
   process.once("exit", () => child.kill("SIGKILL"));
   await ready();
   const brokers = [`127.0.0.1:${port}`];
+  const client = new Kafka({
+    clientId: "test",
+    brokers,
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 20, maxRetryTime: 1000 },
+  });
   return {
     address: { brokers, tls: false, sasl: null },
-    client: new Kafka({
-      clientId: "test",
-      brokers,
-      logLevel: logLevel.NOTHING,
-      retry: { retries: 20, maxRetryTime: 1000 },
-    }),
+    client,
+    async create(topic, partitions) {
+      const admin = client.admin();
+      await admin.connect();
+      await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true });
+      await admin.disconnect();
+    },
     kill,
+    freeze: () => void child.kill("SIGSTOP"),
+    thaw: () => void child.kill("SIGCONT"),
     async start() {
       await kill();
       child = launch(dir, file);

@@ -40,6 +40,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     stream: {
       batch: { everyMs: 100, records: 5000 },
       consumers: "one",
+      format: "json",
       from: "earliest",
       recordMaxBytes: 1_048_576,
       retryMs: 600_000,

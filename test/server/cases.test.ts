@@ -211,6 +211,45 @@ for (const store of STORES) {
       expect([200, 204]).toContain((await side.call("POST", "/api/cases/next")).status);
     });
 
+    test("an entity: its transactions, alerts, cases and labels by time, and whom it shares a terminal with", async () => {
+      const { id } = await alerted(["u1", "u1", "u2"]);
+      const [one] = await casesOf(id, 2);
+      await side.post(`/api/cases/${one.id}/close`, CLOSE, { "if-match": "*" });
+      const found = await side.get(`/api/entities/user_id/u1?pipeline=${id}`);
+      expect(found.status, JSON.stringify(found.body)).toBe(200);
+      const kinds = found.body.timeline.map(({ kind }: Answer["body"]) => kind);
+      expect([...kinds].sort()).toEqual(["alert", "alert", "case", "transaction", "transaction"]);
+      expect(
+        found.body.nodes.map(({ id: node, hop, transactions, frauds }: Answer["body"]) => [
+          node,
+          hop,
+          transactions,
+          frauds,
+        ]),
+      ).toEqual([
+        ["user_id:u1", 0, 2, 0],
+        ["terminal:T1", 1, 3, 1],
+        ["user_id:u2", 2, 1, 1],
+      ]);
+      expect(found.body.edges).toEqual([
+        { from: "user_id:u1", to: "terminal:T1", transactions: 2 },
+        { from: "terminal:T1", to: "user_id:u2", transactions: 1 },
+      ]);
+      const labelled = await side.get(`/api/entities/user_id/u2?pipeline=${id}`);
+      expect(labelled.body.timeline.filter(({ kind }: Answer["body"]) => kind === "label")).toMatchObject([
+        { fraud: true, source: "analyst", transaction_id: "t2" },
+      ]);
+      // What came since is there at the next look.
+      await pay(id, "later", "u1", 5);
+      const again = await side.get(`/api/entities/user_id/u1?pipeline=${id}`);
+      expect(again.body.nodes[0].transactions).toBe(3);
+      expect((await side.get(`/api/entities/amount/5?pipeline=${id}`)).status).toBe(404);
+      expect((await side.get(`/api/entities/user_id/nobody?pipeline=${id}`)).body).toMatchObject({
+        timeline: [],
+        edges: [],
+      });
+    });
+
     test("two analysts at once: one has the case, roles hold, and four eyes are four", async () => {
       const { id } = await alerted(["u1", "u2"]);
       const found = await casesOf(id, 2);

@@ -1,7 +1,12 @@
 // The contract is true: what /openapi.json allows is taken, and every answer is what it says.
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
+import { platformDocument } from "../../src/server/openapi.ts";
+import { ROUTES } from "../../src/server/routes.ts";
 import { createServer, type SentinelServer } from "../../src/server/server.ts";
 import { type Document, type Documented, documentedBy } from "./documented.ts";
 import { makeBundle, makeWorld, NOW, SCHEMA, SPEC_A, silent, type World } from "./world.ts";
@@ -160,4 +165,21 @@ test("every route answers as documented: well, badly, and before it is ready", a
     for (const one of [server, unready]) await documented(await one.app.request(path), { path, method: "GET" });
   }
   expect((await unready.app.request("/readyz")).status).toBe(503);
+});
+
+test("the document that the dashboard is typed by has every route that is no pipeline's own, and no other", () => {
+  const { paths } = platformDocument(ROUTES, "0") as Document;
+  const named = Object.entries(paths).flatMap(([at, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${at}`),
+  );
+  const own = ROUTES.filter((route) => "runServer" in route).map(({ method, path }) => `${method} ${path}`);
+  expect(named.sort()).toEqual(own.sort());
+});
+
+test("the types of ui/ are those of the document", async () => {
+  const root = path.join(import.meta.dirname, "..", "..");
+  const script = pathToFileURL(path.join(root, "scripts", "ui-types.mjs")).href;
+  const { typesText } = (await import(script)) as { readonly typesText: (document: object) => string };
+  const text = typesText(JSON.parse(JSON.stringify(platformDocument(ROUTES, "0"))) as object);
+  expect(readFileSync(path.join(root, "ui", "api.gen.ts"), "utf8"), "run `npm run map`").toBe(text);
 });

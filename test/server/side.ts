@@ -21,15 +21,20 @@ export interface Answer {
 
 /** One server on a workspace and a store of its own; it may be stopped and started again. */
 export class Side {
-  readonly dir = mkdtempSync(path.join(tmpdir(), "sentinel-api-"));
+  readonly dir: string;
   server!: SentinelServer;
   documents!: Documented;
   workspace!: ReturnType<typeof openWorkspacePorts>;
-  private url = "";
+  url = "";
   private readonly environment: Readonly<Record<string, string>>;
 
-  constructor(environment: Readonly<Record<string, string>>) {
+  /** `dir`: a workspace that is there already. */
+  constructor(
+    environment: Readonly<Record<string, string>>,
+    dir: string = mkdtempSync(path.join(tmpdir(), "sentinel-api-")),
+  ) {
     this.environment = environment;
+    this.dir = dir;
   }
 
   async start(): Promise<void> {

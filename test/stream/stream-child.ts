@@ -1,4 +1,5 @@
-// A stream in a process of its own, for the tests that kill it: node --import jiti/register stream-child.ts DIR BROKER TOPIC STEP COUNT.
+// A stream in a process of its own, for the tests that kill it: node --import jiti/register stream-child.ts DIR BROKER TOPIC STEP COUNT [REDIS-PORT].
+import { createRedisState } from "../../src/drivers/state/redis/driver.ts";
 import { createKafkaStreams } from "../../src/drivers/stream/kafka/driver.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import type { Streams, Transaction } from "../../src/ports/stream.ts";
@@ -6,9 +7,12 @@ import { startStreaming } from "../../src/stream/stream.ts";
 import { makeWorld, SCHEMA, silent } from "../server/world.ts";
 import { streamSection } from "./world.ts";
 
-const [dir, broker, topic, step, count] = process.argv.slice(2);
-const world = makeWorld({ dir, pipeline: streamSection(topic) });
-const { ports, close } = world.open();
+const [dir, broker, topic, step, count, redis] = process.argv.slice(2);
+const world = makeWorld({ dir, pipeline: streamSection(topic, redis === undefined ? "one" : "several") });
+const address = { host: "127.0.0.1", port: Number(redis), database: 0, tls: false };
+const { ports, close } = world.open(
+  redis === undefined ? undefined : () => createRedisState({ address, name: "card" }),
+);
 let left = Number(count);
 
 /** The process ends as by kill -9, at the step that was asked for, the time it was asked for. */

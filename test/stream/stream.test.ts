@@ -7,7 +7,7 @@ import { createNdjsonStreams } from "../../src/drivers/stream/ndjson/driver.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
 import type { Streams } from "../../src/ports/stream.ts";
 import { bodyOf, historyTable, makeWorld, type Payment, post, reply, serve, type World } from "../server/world.ts";
-import { byId, judgeAll, judging, prepare, recordOf, STREAM_SECTION, stream, until } from "./world.ts";
+import { byId, judgeAll, judging, prepare, recordOf, STREAM_SECTION, stream, streamSection, until } from "./world.ts";
 
 const PAYMENTS = stream(150);
 let world: World;
@@ -253,7 +253,7 @@ test("no champion: records wait for one, and readiness says why", async () => {
 });
 
 test("several consumers with a state of their own are refused, with the features that would be wrong", async () => {
-  const several = makeWorld({ pipeline: STREAM_SECTION.replace("session: 1s", "session: 1s\n  consumers: several") });
+  const several = makeWorld({ pipeline: streamSection("payments", "several") });
   await prepare(several);
   await expect(judgeAll(several, streams)).rejects.toMatchObject({
     code: "stream.invalid",
@@ -267,4 +267,44 @@ test("an input that was replaced by a shorter one is refused", async () => {
   await judgeAll(world, streams);
   writeFileSync(fileOf("payments"), lineOf(PAYMENTS[30]));
   await expect(judgeAll(world, streams)).rejects.toMatchObject({ code: "stream.invalid" });
+});
+
+test("labels come from a topic of their own, before and after what they are about; what is none goes to the dead letters and comes back", async () => {
+  const labelled = makeWorld({ pipeline: `${STREAM_SECTION}  labels: truths\n` });
+  await prepare(labelled);
+  folder = path.join(labelled.dir, "stream");
+  for (const topic of ["payments", "truths"]) await streams().create(topic, 1);
+  const label = (payment: Payment, fraud: boolean): string =>
+    `${JSON.stringify({ transaction_id: payment.transaction_id, fraud })}\n`;
+  const later = PAYMENTS[30];
+  appendFileSync(
+    fileOf("truths"),
+    [label(PAYMENTS[0], true), "{\n", label(later, true), label(PAYMENTS[1], false)].join(""),
+  );
+  put(...PAYMENTS.slice(0, 20).map(lineOf));
+  const running = await judging(labelled, streams);
+  const { runner, engine } = running.pipelines.get("card")!.engine!;
+  const labels = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { kind, record } of engine.log.scan(1)) if (kind === "label") found.push(record.transactionId);
+    return found;
+  };
+  await until(async () => (await labels()).length === 2);
+  expect(await labels()).toEqual([PAYMENTS[0], PAYMENTS[1]].map(({ transaction_id: id }) => id));
+  await until(() => letters().length === 2);
+  expect(letters().map(({ code, topic }) => [code, topic])).toEqual([
+    ["request.malformed", "truths"],
+    ["request.not-found", "truths"],
+  ]);
+  put(...PAYMENTS.slice(20, 40).map(lineOf));
+  await until(() => runner.totals.committed === 40);
+  await running.end();
+  await judgeAll(labelled, streams, { deadLetters: true });
+  const { ports, close } = labelled.open();
+  const known: string[] = [];
+  for await (const { kind, record } of (await ports.log()).scan(1))
+    if (kind === "label") known.push(record.transactionId);
+  expect(known).toEqual([PAYMENTS[0], PAYMENTS[1], later].map(({ transaction_id: id }) => id));
+  await close();
+  await labelled.remove();
 });

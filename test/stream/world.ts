@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PipelineSource } from "../../src/online/pipelines.ts";
 import type { Ports } from "../../src/ports/ports.ts";
+import type { SharedStore } from "../../src/ports/shared-store.ts";
 import type { OutRecord, Streams } from "../../src/ports/stream.ts";
 import { type StreamInput, type StreamProcess, startStreaming } from "../../src/stream/stream.ts";
 import {
@@ -17,9 +18,10 @@ import {
 } from "../server/world.ts";
 
 /** The section of the world's pipeline: small batches, so that a short stream has many transactions. */
-export const streamSection = (topic: string): string => `
+export const streamSection = (topic: string, consumers: "one" | "several" = "one"): string => `
 stream:
   topic: ${topic}
+  consumers: ${consumers}
   group: judges-${topic}
   batch: { records: 40, every: 20ms }
   session: 1s
@@ -50,12 +52,17 @@ export interface Judging extends StreamProcess {
   end(): Promise<void>;
 }
 
-type Options = Partial<StreamInput["options"]> & { readonly probes?: boolean; readonly schema?: object };
+type Options = Partial<StreamInput["options"]> & {
+  readonly probes?: boolean;
+  readonly schema?: object;
+  /** Where several processes keep their state. */
+  readonly shared?: () => SharedStore;
+};
 
 /** A process that judges the world's pipeline. */
 export async function judging(world: World, streams: () => Streams, options: Options = {}): Promise<Judging> {
-  const { probes = false, schema = SCHEMA, ...rest } = options;
-  const { ports, close } = world.open();
+  const { probes = false, schema = SCHEMA, shared, ...rest } = options;
+  const { ports, close } = world.open(shared);
   const source: PipelineSource = {
     name: "card",
     from: "file",

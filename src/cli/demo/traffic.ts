@@ -71,7 +71,7 @@ export async function sendTraffic(
   return { sent, decisions, labels, blocked, seconds, averagePrecision: precision };
 }
 
-interface Row {
+export interface Row {
   readonly id: string;
   readonly time: number;
   readonly customer: number;
@@ -80,7 +80,8 @@ interface Row {
   readonly fraud: boolean;
 }
 
-function rowsOf(table: Table): Row[] {
+/** A table of the simulation, row by row. */
+export function rowsOf(table: Table): Row[] {
   const at = (name: string, row: number): number => numberAt(table.columns.get(name)!, row);
   return Array.from({ length: table.rows }, (_, row) => ({
     id: String(at("transaction_id", row)),
@@ -92,7 +93,8 @@ function rowsOf(table: Table): Row[] {
   }));
 }
 
-function requestOf({ id, time, customer, terminal, amount }: Row): object {
+/** A payment as a request has it; what the simulation left out is left out. */
+export function requestOf({ id, time, customer, terminal, amount }: Row): object {
   return {
     id,
     time,

@@ -9,6 +9,7 @@ import type { FeaturePlan } from "../../features/plan.ts";
 import { type NameOf, nameFolder } from "../../pipeline/names.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Dataset, DatasetDescription } from "../../ports/dataset.ts";
+import type { Ports } from "../../ports/ports.ts";
 import { type KnownLabels, readLabels } from "../archive/labels.ts";
 import { instants, type Place, rowNumber, typeWrong } from "./instants.ts";
 import { LABEL_KNOWN_AT } from "./vectors.ts";
@@ -568,4 +569,14 @@ function oddCell(
   const row = column.codes.findIndex((code) => code >= 0 && odd[code]);
   if (row < 0) return null;
   return { row, shown: JSON.stringify(column.dictionary[column.codes[row]].slice(0, 40)) };
+}
+
+/** One line on the rows without a label, where there are any. */
+export function reportUnlabelled(
+  ports: Pick<Ports, "report">,
+  { table }: { readonly table: Table },
+  pipeline: Pipeline,
+): void {
+  const text = unlabelledText(table, pipeline);
+  if (text !== null) ports.report.line(text);
 }

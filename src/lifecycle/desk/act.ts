@@ -26,9 +26,10 @@ export function deskRules({ cases, columns, decisions }: Pick<Pipeline, "cases" 
   return { cases, missedShare: decisions.missedShare, columns: { id: columns.id, entity } };
 }
 
-/** How alerts of a pipeline become cases. */
-export function joiningOf(rules: DeskRules): Joining {
+/** How alerts of a pipeline become cases; `messagesOf`: what receivers hear of one. */
+export function joiningOf(rules: DeskRules, messagesOf: Joining["messagesOf"] = () => []): Joining {
   return {
+    messagesOf,
     entityOf: (alert) => entityOf(alert, rules.columns),
     reviewOf,
     join(alert, open, asleep) {

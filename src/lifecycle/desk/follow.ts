@@ -8,6 +8,7 @@ import { type CaseLabel, JOINED_MAX, LABELS_TAKEN_MAX, type OwedLabel } from "..
 import type { Clock } from "../../ports/ports.ts";
 import type { Store } from "../../ports/store.ts";
 import { deskRules, joiningOf } from "./act.ts";
+import { alertMessages, type Notices } from "./notices.ts";
 
 /** What the desk needs of an engine. */
 export type DeskEngine = Engine & Stoppable;
@@ -28,6 +29,8 @@ const SOURCE = "analyst";
 
 export interface DeskOptions<E extends DeskEngine> {
   readonly store: () => Promise<Store>;
+  /** Who hears of alerts; null: nobody. */
+  readonly notices: Notices | null;
   readonly pipelines: Pipelines<E>;
   readonly clock: Clock;
   readonly logger: EngineLog;
@@ -99,7 +102,8 @@ export class Desk<E extends DeskEngine> {
   }
 
   private async takeAlerts(store: Store, id: number, { pipeline }: E): Promise<void> {
-    const joining = joiningOf(deskRules(pipeline));
+    const { notices } = this.options;
+    const joining = joiningOf(deskRules(pipeline), (alert) => alertMessages(notices, alert, pipeline.name));
     for (let looks = 0; looks < LOOKS_MAX && !this.stopped; looks++) {
       if ((await store.cases.take(id, joining, this.options.clock.now())) < JOINED_MAX) return;
     }

@@ -1,18 +1,12 @@
 // An alarm to a webhook: a CloudEvent (1.0, structured JSON), sent again on failure, kept in a dead-letter file when nobody takes it.
+import { type CloudEvent, receiptOf } from "../../core/cloud-event.ts";
 import { sha256 } from "../../core/hash.ts";
 import type { MonitorResult } from "./result.ts";
 
-/** https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md and its JSON format. */
-export interface CloudEvent {
-  readonly specversion: "1.0";
-  /** The same alarm has the same id, so that a receiver can leave out what came twice. */
-  readonly id: string;
-  readonly source: string;
-  readonly type: "com.sentinel.monitor.alarm";
-  readonly subject: string;
-  readonly time: string;
-  readonly datacontenttype: "application/json";
-  readonly data: {
+/** What an alarm tells. */
+export type AlarmEvent = CloudEvent<
+  "com.sentinel.monitor.alarm",
+  {
     readonly pipeline: string;
     readonly version: string;
     readonly verdict: string;
@@ -21,8 +15,8 @@ export interface CloudEvent {
     readonly from: number;
     readonly to: number;
     readonly rows: number;
-  };
-}
+  }
+>;
 
 const TRIES = 4;
 const WAIT_MS_FIRST = 500;
@@ -46,7 +40,7 @@ export interface Delivery {
 export function alarmEvent(
   result: MonitorResult,
   given: { readonly pipeline: string; readonly now: number },
-): CloudEvent {
+): AlarmEvent {
   const { drift, version, from, to } = result;
   const { pipeline, now } = given;
   const features = drift.features.filter(({ drifted }) => drifted).map(({ name }) => name);
@@ -72,8 +66,8 @@ export function alarmEvent(
   };
 }
 
-/** 408, 429, 5xx and silence are worth another try, each after twice the wait; other refusals are final. Whatever fails is a dead letter. */
-export async function deliver(event: CloudEvent, ways: AlarmWays): Promise<Delivery> {
+/** What is worth another try gets it, as silence does, each after twice the wait. Whatever fails is a dead letter. */
+export async function deliver(event: AlarmEvent, ways: AlarmWays): Promise<Delivery> {
   const body = JSON.stringify(event);
   let reason = "";
   let tries = 0;
@@ -82,9 +76,10 @@ export async function deliver(event: CloudEvent, ways: AlarmWays): Promise<Deliv
     tries++;
     try {
       const status = await ways.post(body);
-      if (status >= 200 && status < 300) return { delivered: true, tries, reason: null };
+      const receipt = receiptOf(status);
+      if (receipt === "taken") return { delivered: true, tries, reason: null };
       reason = `the receiver answered ${status}`;
-      if (status !== 408 && status !== 429 && status < 500) break;
+      if (receipt === "refused") break;
     } catch (error) {
       reason = `no answer: ${error instanceof Error ? error.message : String(error)}`;
     }

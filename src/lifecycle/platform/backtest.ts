@@ -11,9 +11,6 @@ export interface BacktestRequest {
   readonly to?: number;
 }
 
-/** Makes a pipeline's backtest elsewhere, such as in a thread. */
-export type Backtester = (pipeline: string, request: BacktestRequest) => Promise<Backtest>;
-
 /** Of all rules that stand beside it only its own figures are given. Errors: as of `sentinel rules backtest`. */
 export async function backtestOne(ports: Ports, pipeline: Pipeline, request: BacktestRequest): Promise<Backtest> {
   const { rule, source, from, to } = request;

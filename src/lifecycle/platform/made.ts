@@ -15,13 +15,16 @@ export function settingsOf({ settings }: Pick<PipelineRecord, "settings">): Pipe
   return { columns: { id, time, amount, key }, fourEyes: settings.four_eyes === true };
 }
 
-export function madeOf(record: Pick<PipelineRecord, "slug" | "schema" | "settings">): MadePipeline {
+/** What the files are made from. */
+type MadeRecord = Pick<PipelineRecord, "slug" | "schema" | "settings" | "kafkaTopic">;
+
+export function madeOf(record: MadeRecord): MadePipeline {
   const { columns, fourEyes } = settingsOf(record);
-  return { slug: record.slug, fields: record.schema, roles: columns, fourEyes };
+  return { slug: record.slug, fields: record.schema, roles: columns, fourEyes, topic: record.kafkaTopic };
 }
 
 /** Writes the pipeline file and its schema, where they differ from what is there. Errors: workspace.unwritable. */
-export function writeMade(workspace: string, record: Pick<PipelineRecord, "slug" | "schema" | "settings">): void {
+export function writeMade(workspace: string, record: MadeRecord): void {
   const folder = path.join(workspace, MADE_FOLDER);
   const made = madeOf(record);
   try {

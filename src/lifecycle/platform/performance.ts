@@ -1,4 +1,4 @@
-// What a rule did: its hits among the newest answers of the log, who decided, and what became known of them since.
+// What rules did: their hits among the newest answers of the log, who decided, and what became known of them since.
 import { DAY_MS } from "../../core/duration.ts";
 import { clusteredProportion, type EntityCount, type Proportion } from "../../evidence/proportion.ts";
 import type { PredictionLog } from "../../ports/log.ts";
@@ -31,6 +31,8 @@ export interface RulePerformance {
 
 interface Hit {
   readonly entity: string;
+  /** No other rule fired, in shadow neither. */
+  readonly alone: boolean;
   fraud: boolean | null;
   knownAt: number;
 }
@@ -40,50 +42,110 @@ export async function rulePerformance(
   log: PredictionLog,
   of: { readonly rule: string; readonly card: string | null },
 ): Promise<RulePerformance> {
-  const { rule, card } = of;
+  const { seen, byRule } = await readHits(log, { card: of.card, only: of.rule });
+  const { alone: _, caughtAlone: __, ...own } = byRule.get(of.rule) ?? figuresOf(new RuleHits());
+  return { ...seen, ...own };
+}
+
+/** What one of several rules did, beside the others. */
+export interface RuleSummary extends Omit<RulePerformance, "transactions" | "from" | "to" | "whole"> {
+  readonly rule: string;
+  /** Hits that no other rule had, and those of them that are known to be fraud. */
+  readonly alone: number;
+  readonly caughtAlone: number;
+}
+
+/** Of every rule that fired, in one pass. Errors: log.unreadable. */
+export async function rulesPerformance(
+  log: PredictionLog,
+  of: { readonly card: string | null },
+): Promise<
+  Pick<RulePerformance, "transactions" | "from" | "to" | "whole"> & { readonly rules: readonly RuleSummary[] }
+> {
+  const { seen, byRule } = await readHits(log, { card: of.card, only: null });
+  return { ...seen, rules: [...byRule].map(([rule, own]) => ({ rule, ...own })) };
+}
+
+/** What is gathered of one rule. */
+class RuleHits {
+  readonly hits = new Map<string, Hit>();
+  readonly days = new Map<string, { fired: number; shadow: number }>();
+  fired = 0;
+  shadow = 0;
+  decided = 0;
+}
+
+async function readHits(
+  log: PredictionLog,
+  { card, only }: { readonly card: string | null; readonly only: string | null },
+) {
   const last = (await log.last()).sequence;
   const from = Math.max(1, last - ENTRIES_MAX + 1);
-  const hits = new Map<string, Hit>();
-  const days = new Map<string, { fired: number; shadow: number }>();
-  const counts = { transactions: 0, fired: 0, shadow: 0, decided: 0, seen: 0 };
+  const rules = new Map<string, RuleHits>();
+  /** Rules that hit a transaction, for the labels that come after it. */
+  const hitBy = new Map<string, readonly string[]>();
   const span = { from: Number.POSITIVE_INFINITY, to: Number.NEGATIVE_INFINITY };
+  let transactions = 0;
+  let entries = 0;
   for await (const entry of log.scan(from)) {
     if (entry.record.sequence > last) break;
-    if (++counts.seen % ENTRIES_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (++entries % ENTRIES_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
     if (entry.kind === "label") {
-      const hit = hits.get(entry.record.transactionId);
-      if (hit !== undefined && entry.record.knownAt >= hit.knownAt) {
-        hit.fraud = entry.record.fraud;
-        hit.knownAt = entry.record.knownAt;
+      const { transactionId, fraud, knownAt } = entry.record;
+      for (const rule of hitBy.get(transactionId) ?? []) {
+        const hit = rules.get(rule)!.hits.get(transactionId)!;
+        if (knownAt < hit.knownAt) continue;
+        hit.fraud = fraud;
+        hit.knownAt = knownAt;
       }
       continue;
     }
-    const { time, rules, transactionId, fields } = entry.record;
-    counts.transactions++;
+    const { time, rules: outcome, transactionId, fields } = entry.record;
+    transactions++;
     span.from = Math.min(span.from, time);
     span.to = Math.max(span.to, time);
-    const fired = rules?.fired.includes(rule) === true;
-    const shadow = rules?.shadow.includes(rule) === true;
-    if (!fired && !shadow) continue;
-    if (fired) counts.fired++;
-    else counts.shadow++;
-    if (rules?.rule === rule) counts.decided++;
+    if (outcome === undefined) continue;
+    const all = [...outcome.fired, ...outcome.shadow];
+    const wanted = only === null ? all : all.filter((rule) => rule === only);
+    if (wanted.length === 0) continue;
     const day = new Date(Math.floor(time / DAY_MS) * DAY_MS).toISOString().slice(0, 10);
-    const own = days.get(day) ?? { fired: 0, shadow: 0 };
-    own[fired ? "fired" : "shadow"]++;
-    days.set(day, own);
     const entity = String((card === null ? null : fields[card]) ?? transactionId);
-    hits.set(transactionId, { entity, fraud: null, knownAt: Number.NEGATIVE_INFINITY });
+    for (const rule of wanted) {
+      const own = rules.get(rule) ?? new RuleHits();
+      rules.set(rule, own);
+      const how = outcome.fired.includes(rule) ? "fired" : "shadow";
+      own[how]++;
+      if (outcome.rule === rule) own.decided++;
+      const today = own.days.get(day) ?? { fired: 0, shadow: 0 };
+      today[how]++;
+      own.days.set(day, today);
+      const alone = all.length === 1;
+      own.hits.set(transactionId, { entity, alone, fraud: null, knownAt: Number.NEGATIVE_INFINITY });
+    }
+    hitBy.set(transactionId, wanted);
+  }
+  const nothing = transactions === 0;
+  return {
+    seen: { transactions, from: nothing ? null : span.from, to: nothing ? null : span.to, whole: from === 1 },
+    byRule: new Map([...rules].map(([rule, own]) => [rule, figuresOf(own)])),
+  };
+}
+
+function figuresOf({ hits, days, fired, shadow, decided }: RuleHits) {
+  let alone = 0;
+  let caughtAlone = 0;
+  for (const hit of hits.values()) {
+    if (!hit.alone) continue;
+    alone++;
+    if (hit.fraud === true) caughtAlone++;
   }
   return {
-    transactions: counts.transactions,
-    from: counts.transactions === 0 ? null : span.from,
-    to: counts.transactions === 0 ? null : span.to,
-    fired: counts.fired,
-    shadow: counts.shadow,
-    decided: counts.decided,
+    fired,
+    shadow,
+    decided,
     days: [...days].sort(([a], [b]) => (a < b ? -1 : 1)).map(([day, own]) => ({ day, ...own })),
-    whole: from === 1,
+    alone,
+    caughtAlone,
     ...truthOf(hits.values()),
   };
 }

@@ -2,6 +2,8 @@
 import { SentinelError } from "../../core/errors.ts";
 import { canonicalJson, sha256 } from "../../core/hash.ts";
 import type { Rule, RuleAction, RuleSet, RuleSeverity, RuleStage } from "../../core/rule.ts";
+import { columnsOf } from "../../expression/compile.ts";
+import { parseExpression } from "../../expression/parse.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { type ChangeInput, type ChangeResult, changeRules, ruleIn, rulesNow } from "../rules.ts";
@@ -37,6 +39,16 @@ const SHARE = 0.1;
 /** The version of one rule: another text where anything about it is another. */
 export function ruleTag(rule: Rule): string {
   return sha256(canonicalJson(rule)).slice(0, 16);
+}
+
+/** The names that a condition reads, as they are written there, windows' arguments included; none where it cannot be read any more. */
+export function readsOf(when: string): readonly string[] {
+  try {
+    return columnsOf(parseExpression(when));
+  } catch (error) {
+    if (error instanceof SentinelError) return [];
+    throw error;
+  }
 }
 
 /**

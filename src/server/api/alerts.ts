@@ -2,12 +2,23 @@
 import { DECISIONS } from "../../core/decision.ts";
 import { SentinelError } from "../../core/errors.ts";
 import { RULE_SEVERITIES } from "../../core/rule.ts";
+import { readsOf, settingsOf } from "../../lifecycle/platform.ts";
+import { budgetMs } from "../../online/answer.ts";
+import { explanationOf } from "../../online/explanation.ts";
 import { invalidRequest } from "../../online/faults.ts";
-import { type Alert, type AlertFilter, PAGE_MAX, type PipelineRecord, type Store } from "../../ports/store.ts";
+import {
+  type Alert,
+  type AlertFilter,
+  type Json,
+  PAGE_MAX,
+  type PipelineRecord,
+  type Store,
+} from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
 import { csvLine } from "./csv.ts";
 import {
   checkQuery,
+  engineOf,
   integerIn,
   isoOf,
   nextPage,
@@ -18,7 +29,7 @@ import {
   timeOf,
   wordIn,
 } from "./exchange.ts";
-import { ALERT } from "./shapes.ts";
+import { ALERT, ALERT_REASONS, ALERT_WHOLE } from "./shapes.ts";
 
 const LIMIT = 50;
 /** Rows of one CSV answer; the cursor goes on. */
@@ -26,6 +37,8 @@ const CSV_ROWS_MAX = 10_000;
 /** Pages that are looked at for one answer, where a filter lets little through. */
 const PAGES_MAX = 10;
 const FORMATS = ["json", "csv"] as const;
+/** Characters that are searched for. */
+const SEARCH_LENGTH_MAX = 200;
 
 const QUERY = {
   limit: {
@@ -39,6 +52,10 @@ const QUERY = {
   decision: { description: "Only these.", schema: { enum: [...DECISIONS] } },
   entity: { description: "Whose transactions: the value of the pipeline's key.", schema: { type: "string" } },
   transaction_id: { description: "Of one transaction.", schema: { type: "string" } },
+  q: {
+    description: "A text that stands anywhere in the transaction or in what its rules say.",
+    schema: { type: "string", minLength: 1, maxLength: SEARCH_LENGTH_MAX },
+  },
   from: { description: "Alerts from then on.", schema: { type: "string" } },
   to: { description: "Alerts before then.", schema: { type: "string" } },
   min_amount: { description: "Amounts from this on.", schema: { type: "number" } },
@@ -62,9 +79,18 @@ export const alertRoutes: readonly ServerRoute[] = [
     access: "viewer",
     findsPipeline: true,
     path: "/api/alerts/{alert}",
-    summary: "One alert with its whole transaction.",
-    answers: { "application/json": ALERT },
+    summary: "One alert with its whole transaction, and the conditions of its rules as they were.",
+    answers: { "application/json": ALERT_WHOLE },
     runServer: one,
+  },
+  {
+    method: "GET",
+    access: "viewer",
+    findsPipeline: true,
+    path: "/api/alerts/{alert}/reasons",
+    summary: "What raised the score of an alert's transaction, the strongest first, by the vector that was judged.",
+    answers: { "application/json": ALERT_REASONS },
+    runServer: reasons,
   },
 ];
 
@@ -102,7 +128,7 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
   );
 }
 
-async function one(server: Server, context: RequestContext): Promise<Response> {
+async function alertAt(server: Server, context: RequestContext) {
   const store = await platformOf(server).store();
   const given = context.req.param("alert") ?? "";
   const alert = /^[1-9]\d{0,14}$/.test(given) ? await store.alerts.find(Number(given)) : null;
@@ -111,9 +137,48 @@ async function one(server: Server, context: RequestContext): Promise<Response> {
       hint: "GET /api/alerts lists them",
     });
   }
-  const record = await recordAt(server, context, String(alert.pipeline));
+  return { store, alert, record: await recordAt(server, context, String(alert.pipeline)) };
+}
+
+async function one(server: Server, context: RequestContext): Promise<Response> {
+  const { store, alert, record } = await alertAt(server, context);
   const numbers = new Map([[record.slug, await store.ruleNumbers.of(record.slug)]]);
-  return jsonResponse(shownAlert(alert, { record, numbers }));
+  const about = shownAlert(alert, { record, numbers });
+  const { columns } = settingsOf(record);
+  const written = writtenOf(alert);
+  const rules = about.rules.map((rule) => {
+    const when = written.get(rule.name);
+    return { ...rule, rule_expression: when ?? null, reads: when === undefined ? [] : readsOf(when) };
+  });
+  return jsonResponse({ ...about, rules, columns });
+}
+
+/** The conditions of an alert's rules, as they were when it was judged: its reasons hold them. */
+function writtenOf({ reasons }: Alert): ReadonlyMap<string, string> {
+  const frozen = Array.isArray(reasons) ? (reasons as readonly Json[]) : [];
+  return new Map(
+    frozen.flatMap((reason) => {
+      const { by, rule, expression } = (reason ?? {}) as Readonly<Record<string, unknown>>;
+      return by === "rule" && typeof rule === "string" && typeof expression === "string" ? [[rule, expression]] : [];
+    }),
+  );
+}
+
+async function reasons(server: Server, context: RequestContext): Promise<Response> {
+  const { alert, record } = await alertAt(server, context);
+  const parts = engineOf(server, context, record.slug);
+  const none = (why: string): Response => jsonResponse({ score: alert.score, model: null, reasons: [], absent: why });
+  if (alert.score === null || alert.transactionId === null) return none("no model judged it");
+  try {
+    const transaction = { [parts.pipeline.columns.id]: alert.transactionId };
+    const within = <T>(looking: Promise<T>): Promise<T> => parts.overload.within(looking, budgetMs(parts));
+    const found = await explanationOf(parts, { against: null, transaction }, within);
+    return jsonResponse({ score: found.score, model: found.model.version, reasons: found.reasons, absent: null });
+  } catch (error) {
+    // A log that forgot it, a version that is gone, a model that cannot be taken apart: the alert is shown without.
+    if (!(error instanceof SentinelError) || error.kind.exit === 70) throw error;
+    return none(error.message);
+  }
 }
 
 /** Null where nothing can match: a rule that there is not. */
@@ -138,12 +203,18 @@ async function filterOf(server: Server, context: RequestContext, store: Store): 
     decision: wordIn(context, "decision", DECISIONS),
     entity: text("entity"),
     transactionId: text("transaction_id"),
+    text: searched(text("q")),
     from: timeOf(text("from"), "from"),
     to: timeOf(text("to"), "to"),
     amountMin: numberIn(context, "min_amount"),
     amountMax: numberIn(context, "max_amount"),
   };
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+}
+
+function searched(text: string | undefined): string | undefined {
+  if (text === undefined || (text.length > 0 && text.length <= SEARCH_LENGTH_MAX)) return text;
+  throw invalidRequest([{ field: "q", message: `must have 1 to ${SEARCH_LENGTH_MAX} characters` }], "the query");
 }
 
 function wrongRule(): never {

@@ -1,16 +1,12 @@
-// POST /api/rules/backtest: what a rule would have done, computed beside the traffic, one at a time, and given up in the end.
-import { SentinelError } from "../../core/errors.ts";
+// POST /api/rules/backtest: what a rule would have done, computed beside the traffic.
 import { RULE_ACTIONS, type Rule, type RuleAction } from "../../core/rule.ts";
-import { type BacktestRequest, backtestOne, liveRule } from "../../lifecycle/platform.ts";
+import { type BacktestRequest, liveRule } from "../../lifecycle/platform.ts";
 import type { Backtest } from "../../lifecycle/rules.ts";
 import { invalidRequest } from "../../online/faults.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
-import { bodyKind, engineOf, isoOf, platformOf, recordAt, ruleAt, timeOf } from "./exchange.ts";
+import { doAside } from "./aside.ts";
+import { bodyKind, engineOf, isoOf, recordAt, ruleAt, snakeCased, timeOf } from "./exchange.ts";
 
-/** Backtests that wait while one is made. */
-const WAITING_MAX = 4;
-/** Who asks waits no longer. */
-const WAIT_MS_MAX = 60_000;
 /** Of a condition that is nowhere yet. */
 const DRAFT_ID = "draft";
 const SOURCES = ["log", "table"] as const;
@@ -58,8 +54,7 @@ async function backtest(server: Server, context: RequestContext): Promise<Respon
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
   };
-  await parts.log.flush();
-  const found = await queueOf(server).run(() => made(server, parts, request));
+  const found = await doAside(server, parts, { kind: "backtest", request });
   return jsonResponse(shown(found));
 }
 
@@ -95,55 +90,6 @@ async function askedOf(
   };
 }
 
-function made(server: Server, parts: ServerParts, request: BacktestRequest): Promise<Backtest> {
-  const { backtester } = platformOf(server);
-  return backtester === null
-    ? backtestOne(parts.ports, parts.pipeline, request)
-    : backtester(parts.pipeline.name, request);
-}
-
-/** One backtest after the other. */
-class Queue {
-  private turn: Promise<unknown> = Promise.resolve();
-  private waiting = 0;
-
-  run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.waiting > WAITING_MAX) {
-      throw new SentinelError("server.overloaded", `${WAITING_MAX} backtests wait already`, {
-        hint: "ask again in a minute, or run `sentinel rules backtest`",
-      });
-    }
-    this.waiting++;
-    const next = this.turn.then(work);
-    this.turn = next.catch(() => {}).finally(() => void this.waiting--);
-    return inTime(next);
-  }
-}
-
-const queues = new WeakMap<Server["pipelines"], Queue>();
-
-function queueOf({ pipelines }: Server): Queue {
-  const known = queues.get(pipelines) ?? new Queue();
-  queues.set(pipelines, known);
-  return known;
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () =>
-        reject(
-          new SentinelError("server.too-slow", `the backtest is not there after ${WAIT_MS_MAX / 1000} s`, {
-            hint: "name a shorter time with from and to, or run `sentinel rules backtest`",
-          }),
-        ),
-      WAIT_MS_MAX,
-    );
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
-
 /** As the API spells names. What is not a number is null in JSON. */
 function shown({ where: _, rules, from, to, maturedTo, ...about }: Backtest) {
   const { rule, ...figures } = rules[0];
@@ -155,16 +101,6 @@ function shown({ where: _, rules, from, to, maturedTo, ...about }: Backtest) {
     matured_to: instantOf(maturedTo),
     ...(snakeCased({ ...about, fraudsInAll: about.frauds, ...figures }) as object),
   };
-}
-
-function snakeCased(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(snakeCased);
-  if (value === null || typeof value !== "object") return value;
-  const entries = Object.entries(value).map(([name, member]) => [
-    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-    snakeCased(member),
-  ]);
-  return Object.fromEntries(entries);
 }
 
 const instantOf = (ms: number): string | null => (Math.abs(ms) < 8.64e15 ? isoOf(ms) : null);

@@ -124,17 +124,50 @@ const QUERY = {
   },
 };
 
-const DETAIL = {
-  ...CASE,
-  properties: {
-    ...(CASE as { readonly properties: object }).properties,
-    alerts: { type: "array", items: ALERT },
-    history: { type: "array", items: { type: "object" } },
-    notes: { type: "array", items: { type: "object" } },
-    labels: { type: "array", items: { type: "object" } },
-    earlier: { type: "array", items: CASE },
-  },
+const text = { type: "string" };
+const textOrNull = { type: ["string", "null"] };
+const integer = { type: "integer" };
+const listOf = (items: object) => ({ type: "array", items });
+const CLOSED = {
+  anyOf: [
+    done({
+      disposition: { enum: [...DISPOSITIONS] },
+      reason: text,
+      comment: text,
+      transactions: listOf(text),
+      by: text,
+      at: text,
+      confirmed_by: textOrNull,
+    }),
+    { type: "null" },
+  ],
 };
+const EVENT = done({ at: text, actor: text, action: text, text });
+const DETAIL = done({
+  ...(CASE as { readonly properties: Readonly<Record<string, object>> }).properties,
+  proposed: CLOSED,
+  closing: CLOSED,
+  alerts: listOf(ALERT),
+  history: listOf(EVENT),
+  notes: listOf(EVENT),
+  labels: listOf(
+    done({
+      transaction_id: text,
+      fraud: { type: "boolean" },
+      why: text,
+      propensity: { type: ["number", "null"] },
+      state: text,
+      cause: text,
+    }),
+  ),
+  earlier: listOf(CASE),
+});
+const SUMMARY = done({
+  open: integer,
+  overdue: integer,
+  open_by_age: listOf(done({ pipeline: textOrNull, severity: text, days: integer, count: integer, overdue: integer })),
+  closed_by_day: listOf(done({ pipeline: textOrNull, day: text, disposition: text, count: integer })),
+});
 const ANSWERS = { "application/json": DETAIL };
 
 /** What changes what somebody else may have changed says which version it means; a claim or a note is in nobody's way. */
@@ -181,7 +214,7 @@ export const caseRoutes: readonly ServerRoute[] = [
       pipeline: QUERY.pipeline,
       days: { description: "Days back.", schema: { type: "integer", minimum: 1, maximum: DAYS_MAX } },
     },
-    answers: { "application/json": { type: "object" } },
+    answers: { "application/json": SUMMARY },
     runServer: summary,
   },
   {
@@ -305,7 +338,7 @@ async function summary(server: Server, context: RequestContext): Promise<Respons
   const store = await platformOf(server).store();
   const records = await seenPipelines(server, context, store);
   const at = server.clock.now();
-  const since = at - (days - 1) * DAY_MS;
+  const since = (Math.floor(at / DAY_MS) - (days - 1)) * DAY_MS;
   const found = await store.cases.summary({ pipelines: [...records.keys()], at, since, daysMax: days });
   const slug = (pipeline: number): string | null => records.get(pipeline)?.slug ?? null;
   const total = (of: "count" | "overdue"): number => found.open.reduce((sum, one) => sum + one[of], 0);

@@ -106,6 +106,26 @@ export function engineOf(server: Server, context: RequestContext, slug: string):
   return parts;
 }
 
+/** The pipeline that is named, or the only one, with its engine. Errors: request.invalid, request.not-found, server.not-ready. */
+export async function whoseOf(
+  server: Server,
+  context: RequestContext,
+  given: number | string | undefined,
+): Promise<{ readonly record: PipelineRecord; readonly parts: ServerParts }> {
+  let name = given === undefined ? undefined : String(given);
+  if (name === undefined) {
+    const slots = server.pipelines.all();
+    if (slots.length === 1) name = slots[0].name;
+  }
+  if (name === undefined) {
+    throw new SentinelError("request.invalid", "there are several pipelines", {
+      hint: "name the pipeline, as GET /api/pipelines lists them",
+    });
+  }
+  const record = await recordAt(server, context, name);
+  return { record, parts: engineOf(server, context, record.slug) };
+}
+
 /** Whether a caller's key lets them see a pipeline. */
 export function sees({ key }: Caller, slug: string): boolean {
   return key === null || isFor(key, slug);
@@ -215,3 +235,14 @@ export function nextPage(context: RequestContext, cursor: string | null): Readon
 }
 
 export const isoOf = (ms: number): string => new Date(ms).toISOString();
+
+/** Plain data with its names as the API spells them. */
+export function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).map(([name, member]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    snakeCased(member),
+  ]);
+  return Object.fromEntries(entries);
+}

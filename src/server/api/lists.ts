@@ -1,20 +1,18 @@
 // Routes of /api/lists: the lists that rules ask, with their validity times; nothing is ever deleted from one.
-import { SentinelError } from "../../core/errors.ts";
 import { LIST_NAME_PATTERN, LIST_VALUE_LENGTH_MAX } from "../../core/rule.ts";
 import { changeList, listEntries, listNames } from "../../lifecycle/rules.ts";
-import type { PipelineRecord } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import {
   actorOf,
   bodyKind,
   checkQuery,
-  engineOf,
   integerIn,
   isoOf,
   platformOf,
   recordAt,
   sees,
   timeOf,
+  whoseOf,
 } from "./exchange.ts";
 import { done, LIST } from "./shapes.ts";
 
@@ -183,26 +181,6 @@ async function entries(server: Server, context: RequestContext): Promise<Respons
     to: one.to === null ? null : isoOf(one.to),
   }));
   return jsonResponse(body, 200, next);
-}
-
-/** The pipeline that is named, or the only one. */
-async function whoseOf(
-  server: Server,
-  context: RequestContext,
-  given: number | string | undefined,
-): Promise<{ readonly record: PipelineRecord; readonly parts: ServerParts }> {
-  let name = given === undefined ? undefined : String(given);
-  if (name === undefined) {
-    const slots = server.pipelines.all();
-    if (slots.length === 1) name = slots[0].name;
-  }
-  if (name === undefined) {
-    throw new SentinelError("request.invalid", "there are several pipelines, and each has lists of its own", {
-      hint: "name the pipeline: pipeline_id, as GET /api/pipelines lists them",
-    });
-  }
-  const record = await recordAt(server, context, name);
-  return { record, parts: engineOf(server, context, record.slug) };
 }
 
 function byOf(parts: ServerParts, context: RequestContext, reason: string | undefined) {

@@ -6,6 +6,7 @@ import { PIPELINE_STATUSES } from "../../ports/store.ts";
 
 const text = { type: "string" };
 const textOrNull = { type: ["string", "null"] };
+const numberOrNull = { type: ["number", "null"] };
 const integer = { type: "integer" };
 const instant = { type: "string", format: "date-time" };
 
@@ -45,15 +46,57 @@ export const RULE = done({
   etag: text,
 });
 
-export const ALERT = done({
+const ALERT_RULE = {
+  id: { type: ["integer", "null"] },
+  name: text,
+  description: text,
+  severity: { enum: [...RULE_SEVERITIES] },
+};
+const REASON = done({ code: text, text, feature: text, value: numberOrNull, contribution: { type: "number" } });
+const ALERT_PARTS = {
   id: integer,
   pipeline_id: integer,
   severity: { enum: [...RULE_SEVERITIES] },
   rule_description: text,
   alert_timestamp: instant,
   transaction_data: { type: "object" },
+  pipeline: textOrNull,
+  transaction_id: textOrNull,
+  event_time: instant,
+  rule_id: { type: ["integer", "null"] },
+  rules: { type: "array", items: done(ALERT_RULE) },
   decision: { enum: [...DECISIONS] },
   decided_by: text,
+  score: numberOrNull,
+  /** By rules, by the model or by a policy, as they were. */
+  reasons: { type: "array", items: { type: "object" } },
+  amount: numberOrNull,
+  entity: textOrNull,
+  bundle: textOrNull,
+  rule_set: textOrNull,
+  vector_hash: textOrNull,
+};
+export const ALERT = done(ALERT_PARTS);
+
+/** What the model saw in it; where nothing can be said, why not. */
+export const ALERT_REASONS = done({
+  score: numberOrNull,
+  model: textOrNull,
+  reasons: { type: "array", items: REASON },
+  absent: textOrNull,
+});
+
+/** One alert: `columns` says which field is what. */
+export const ALERT_WHOLE = done({
+  ...ALERT_PARTS,
+  rules: {
+    type: "array",
+    items: done({ ...ALERT_RULE, rule_expression: textOrNull, reads: { type: "array", items: text } }),
+  },
+  columns: {
+    type: "object",
+    properties: { id: textOrNull, time: textOrNull, amount: textOrNull, key: textOrNull },
+  },
 });
 
 export const CASE = done({
@@ -108,4 +151,13 @@ export const AUDIT = done({
   reason: text,
   before: {},
   after: {},
+});
+
+export const SESSION = done({
+  signed_in: { type: "boolean" },
+  login_needed: { type: "boolean" },
+  name: textOrNull,
+  role: { enum: ["viewer", "analyst", "admin", null] },
+  pipelines: { type: "array", items: text },
+  until: { ...textOrNull, format: "date-time" },
 });

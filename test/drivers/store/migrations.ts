@@ -33,6 +33,7 @@ export function migrationContract(makeOld: () => Promise<OldStore>): void {
     if (version >= 3) await lookAtAlerts(store);
     if (version >= 4) await lookAtLedger(store);
     if (version >= 5) await lookAtCases(store);
+    if (version >= 6) await lookAtOutbox(store);
     // Counters go on where they were.
     await store.rules("card").commit(rulesChange(1, ["new"]));
     expect((await store.ruleNumbers.of("card")).get("new")).toBe(8);
@@ -92,4 +93,12 @@ async function lookAtCases(store: Store): Promise<void> {
   expect(await store.cases.snoozes({ pipelines: [3], at: 5, limit: 5 })).toMatchObject([
     { entity: "e", rule: "large" },
   ]);
+}
+
+async function lookAtOutbox(store: Store): Promise<void> {
+  expect(await store.outbox.states()).toEqual([{ target: "duty", waiting: 1, oldestAt: 5, dead: 1, sent: 0 }]);
+  expect(await store.outbox.due({ targets: ["duty"], at: 9, leaseUntil: 10 })).toMatchObject([
+    { id: 4, key: "alert 1" },
+  ]);
+  expect((await store.outbox.deadLetters({ limit: 5 })).items).toMatchObject([{ id: 3, cause: "no answer", tries: 9 }]);
 }

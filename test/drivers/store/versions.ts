@@ -82,6 +82,13 @@ export const ROWS: readonly Rows[] = [
     "update @counters set value = 1 where name = 'snoozes'",
     "insert into @case_positions (pipeline, alert) values (7, 4)",
   ],
+  [
+    `insert into @outbox (id, target, happening, notice, pipeline, body, at, waiting, tries, cause, next_at)
+      values (4, 'duty', 'alert 1', 'alert', 'card', '{}', 5, 1, 0, '', 0)`,
+    `insert into @dead_letters (id, target, happening, notice, pipeline, body, at, tries, cause, died_at)
+      values (3, 'duty', 'alert 0', 'alert', 'card', '{}', 4, 9, 'no answer', 6)`,
+    "update @counters set value = 4 where name = 'outbox'",
+  ],
   // Logs: on PostgreSQL alone, and their own test writes them.
   [],
   ["update @counters set value = 0 where name = 'audit_begin'"],

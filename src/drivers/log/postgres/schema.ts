@@ -1,5 +1,6 @@
 // A log's place in PostgreSQL: the tables that a migration made, its row among the logs, and how this log alone is read.
 import type pg from "pg";
+import { DAY_MS } from "../../../core/duration.ts";
 import { MIGRATIONS, tooNew, tooOld } from "../../store/sql/migrate.ts";
 import type { LogTables } from "../sql/read.ts";
 import type { Row } from "../sql/rows.ts";
@@ -61,6 +62,7 @@ export function tablesOf(pool: pg.Pool, { schema, log }: { readonly schema: stri
   const texts = new Map<string, string>();
   return {
     pageRows: PAGE_ROWS,
+    dayOf: (column) => `floor(${column} / ${DAY_MS}) * ${DAY_MS}`,
     async all(query, values, how) {
       let text = texts.get(query);
       if (text === undefined) {

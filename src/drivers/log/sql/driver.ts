@@ -15,6 +15,7 @@ import {
   readBundles,
   readCounters,
   readCoverage,
+  readDays,
   readEvents,
   readIds,
   readLabels,
@@ -199,6 +200,7 @@ export function createSqlLog(vendor: LogVendor, options: LogOptions): SqlLog {
     identity: () => reading(() => untilFree(() => vendor.identity())),
     archived: (through) => reading(() => untilFree(() => vendor.noteArchived(through))),
     scored: (given) => reading(() => readScored(tables, given)),
+    days: (rows) => reading(() => readDays(tables, rows)),
     matured: (given) => reading(() => readMatured(tables, given)),
     last: () =>
       reading(async () => {

@@ -8,6 +8,7 @@ import {
   type LogArrivalEntry,
   type LogBegin,
   type LogEntry,
+  type LoggedDay,
   type LoggedTransaction,
   type OldRecord,
   type PredictionRecord,
@@ -41,6 +42,8 @@ export interface LogTables {
     values: readonly Parameter[],
     how?: { readonly soon: boolean },
   ): readonly Row[] | Promise<readonly Row[]>;
+  /** The begin of the day, in milliseconds, of a time that is a column. */
+  readonly dayOf: (column: string) => string;
   /** Whole rows read at a time: a few milliseconds of a core, joins included. */
   readonly pageRows: number;
 }
@@ -327,6 +330,42 @@ async function lastBefore(tables: LogTables, version: string, count: number): Pr
   const query = "SELECT id FROM shadows WHERE candidate_version = ? ORDER BY id DESC LIMIT 1 OFFSET ?";
   const [row] = await tables.all(query, [version, count]);
   return row === undefined ? 0 : Number(row[0]);
+}
+
+/** Rows of one question about days: some ten milliseconds, labels looked up. */
+const DAY_ROWS = 4096;
+
+/** Counts page after page along the order of arrival; a page brings one row per day and not one per answer. */
+export async function readDays(tables: LogTables, rows: number): Promise<readonly LoggedDay[]> {
+  const flagged = "CASE WHEN p.decision <> 'approve' THEN 1 ELSE 0 END";
+  const query = `SELECT ${tables.dayOf("p.time")} AS day, count(*), sum(${flagged}), count(l.fraud),
+      sum(CASE WHEN l.fraud = 1 THEN 1 ELSE 0 END), sum(CASE WHEN l.fraud = 1 THEN ${flagged} ELSE 0 END)
+    FROM predictions p LEFT JOIN labels l ON l.sequence = (SELECT m.sequence FROM labels m
+      WHERE m.transaction_id = p.transaction_id ORDER BY ${LATEST_LABEL} LIMIT 1)
+    WHERE p.sequence > ? AND p.sequence <= ? AND p.time >= 0 GROUP BY 1`;
+  const place = "SELECT sequence FROM predictions WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1 OFFSET ?";
+  const before = async (last: number, count: number): Promise<number> => {
+    const [row] = await tables.all(place, [last, count]);
+    return row === undefined ? 0 : Number(row[0]);
+  };
+  const days = new Map<number, { -readonly [name in keyof LoggedDay]: LoggedDay[name] }>();
+  let { sequence: last } = await readCounters(tables);
+  for (let left = rows; left > 0 && last > 0; left -= DAY_ROWS) {
+    const first = await before(last, Math.min(DAY_ROWS, left));
+    for (const [day, transactions, flaggedOnes, labelled, frauds, caught] of await tables.all(query, [first, last])) {
+      const at = Number(day);
+      const own = days.get(at) ?? { day: at, transactions: 0, flagged: 0, labelled: 0, frauds: 0, caught: 0 };
+      own.transactions += Number(transactions);
+      own.flagged += Number(flaggedOnes);
+      own.labelled += Number(labelled);
+      own.frauds += Number(frauds ?? 0);
+      own.caught += Number(caught ?? 0);
+      days.set(at, own);
+    }
+    last = first;
+    await breathe();
+  }
+  return [...days.values()].sort((one, other) => one.day - other.day);
 }
 
 export async function readCoverage(tables: LogTables): Promise<Coverage[]> {

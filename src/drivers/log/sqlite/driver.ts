@@ -1,4 +1,5 @@
 // The prediction log in one SQLite file.
+import { DAY_MS } from "../../../core/duration.ts";
 import { createSqlLog, type LogOptions, type SqlLog } from "../sql/driver.ts";
 import { type LogTables, readIdentity } from "../sql/read.ts";
 import type { Row } from "../sql/rows.ts";
@@ -53,6 +54,7 @@ function tablesOf(db: Connection): LogTables {
   const prepared = new Map<string, ReturnType<Connection["prepare"]>>();
   return {
     pageRows: PAGE_ROWS,
+    dayOf: (column) => `${column} - (${column} % ${DAY_MS})`,
     all(query, values) {
       let statement = prepared.get(query);
       if (statement === undefined) {

@@ -1,5 +1,5 @@
 // Pages of alerts: one index leads, at most ALERTS_SEEN_MAX rows along it are looked at, and a page that finds too few says where to go on.
-import { sql as raw, type SelectQueryBuilder } from "kysely";
+import { type RawBuilder, sql as raw, type SelectQueryBuilder } from "kysely";
 import type { Decision } from "../../../core/decision.ts";
 import { SentinelError } from "../../../core/errors.ts";
 import type { RuleSeverity } from "../../../core/rule.ts";
@@ -16,7 +16,7 @@ import { cursorOf, placeOf } from "./cursor.ts";
 import type { Database } from "./database.ts";
 import { checkLimit, whole } from "./limits.ts";
 import type { AlertRow, Sql, Tables } from "./tables.ts";
-import { stored, unstored } from "./text.ts";
+import { stored, storedJson, unstored } from "./text.ts";
 
 /** The order of pages: newest first; alerts of one millisecond by id. */
 interface Place {
@@ -99,6 +99,7 @@ async function found(sql: Sql, question: Question, limit: number): Promise<reado
     query = query.where("alerts.transaction_id", "=", stored(filter.transactionId));
   if (filter.amountMin !== undefined) query = query.where("alerts.amount", ">=", filter.amountMin);
   if (filter.amountMax !== undefined) query = query.where("alerts.amount", "<=", filter.amountMax);
+  if (filter.text !== undefined) query = query.where(holds(filter.text));
   if (filter.rule !== undefined && lead.by !== "rule") {
     const rule = stored(filter.rule);
     query = query.where((row) =>
@@ -113,6 +114,17 @@ async function found(sql: Sql, question: Question, limit: number): Promise<reado
     );
   }
   return query.orderBy("seen.alerted_at", "desc").orderBy("seen.id", "desc").limit(limit).execute();
+}
+
+/** Whether a text stands in an alert. In JSON it stands as JSON has it; both sides are lowered by the database, each by its own rules. */
+function holds(text: string): RawBuilder<boolean> {
+  const inside = (written: string): string => `%${written.replace(/[\\%_]/g, "\\$&")}%`;
+  const json = inside(storedJson(text).slice(1, -1));
+  const plain = inside(stored(text));
+  return raw<boolean>`(lower(cast(alerts.body as text)) like lower(${json}) escape '\\'
+    or lower(cast(alerts.rules as text)) like lower(${json}) escape '\\'
+    or lower(alerts.transaction_id) like lower(${plain}) escape '\\'
+    or lower(alerts.entity) like lower(${plain}) escape '\\')`;
 }
 
 /** Where looking ended, if it ended before the rows did; null: there is nothing behind. */

@@ -6,6 +6,7 @@ import {
   ALERT_HOURS_MAX,
   ALERT_RULES_MAX,
   ALERTS_APPENDED_MAX,
+  ALERTS_SEEN_MAX,
   type AlertCount,
   type AlertStore,
   type NewAlert,
@@ -66,6 +67,30 @@ export function alertsOf(database: Database): AlertStore {
     },
     counts: (since) =>
       database.read((sql) => (since === undefined ? totals(sql) : countsSince(sql, whole("since", since)))),
+    async flagged({ since, pipelines }) {
+      if (pipelines.length === 0) return { alerts: 0, amount: 0, whole: true };
+      const row = await database.read((sql) =>
+        sql
+          .selectFrom(
+            sql
+              .selectFrom("alerts")
+              .select("amount")
+              .where("alerted_at", ">=", whole("since", since))
+              .where("pipeline", "in", [...pipelines])
+              .orderBy("alerted_at", "desc")
+              .orderBy("id", "desc")
+              .limit(ALERTS_SEEN_MAX)
+              .as("seen"),
+          )
+          .select((seen) => [
+            seen.fn.countAll<number>().as("alerts"),
+            seen.fn.sum<number | null>("amount").as("amount"),
+          ])
+          .executeTakeFirstOrThrow(),
+      );
+      const alerts = Number(row.alerts);
+      return { alerts, amount: Number(row.amount ?? 0), whole: alerts < ALERTS_SEEN_MAX };
+    },
     async hours({ since, to }) {
       const end = whole("to", to);
       const begin = Math.max(hourOf(whole("since", since)), hourOf(end) - (ALERT_HOURS_MAX - 1) * HOUR_MS);

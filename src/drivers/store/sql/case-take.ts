@@ -8,6 +8,7 @@ import { caseOf, caseRow, openKey } from "./case-rows.ts";
 import { raise } from "./counters.ts";
 import type { Database } from "./database.ts";
 import { whole } from "./limits.ts";
+import { putMessages } from "./outbox.ts";
 import type { AlertRow, CaseAlertRow, Sql, SqlTransaction } from "./tables.ts";
 import { stored, unstored } from "./text.ts";
 
@@ -59,6 +60,9 @@ async function take(
   }
   if (last > before) await raise(sql, "cases", last - before);
   for (const one of known.values()) if (one.alerts.length > 0) await write(sql, one, joining);
+  const alertsOfCases = [...known.values()].flatMap((one) => one.alerts).sort((a, b) => a.id - b.id);
+  const messages = alertsOfCases.flatMap((alert) => joining.messagesOf(alert));
+  if (messages.length > 0) await putMessages(sql, messages, at);
   await sql
     .insertInto("case_positions")
     .values({ pipeline, alert: alerts[alerts.length - 1].id })

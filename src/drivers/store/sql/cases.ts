@@ -114,7 +114,7 @@ export function casesOf(database: Database): CaseStore {
     async summary({ pipelines, at, since, daysMax }) {
       if (pipelines.length === 0) return { open: [], closed: [] };
       const now = whole("the time of a question", at);
-      const begin = Math.floor(whole("the time of a question", since) / DAY_MS);
+      const from = whole("the time of a question", since);
       return database.read(async (sql) => {
         // Bound numbers are doubles to one database and whole to the other: times are divided by what stands in the text.
         const age = raw<number>`case when (${raw.lit(now)} - opened_at) / ${raw.lit(DAY_MS)} > ${raw.lit(daysMax)} then ${raw.lit(daysMax)}
@@ -132,7 +132,8 @@ export function casesOf(database: Database): CaseStore {
         const closed = await sql
           .selectFrom("cases")
           .select(["pipeline", "disposition", day.as("day"), (row) => row.fn.countAll<number>().as("count")])
-          .where("closed_at", ">=", begin * DAY_MS)
+          .where("closed_at", ">=", from)
+          .where("closed_at", "<=", now)
           .where("pipeline", "in", pipelines)
           .groupBy(["pipeline", "disposition", day])
           .orderBy("day")

@@ -10,6 +10,7 @@ export const COUNTERS = [
   "audit_begin",
   "cases",
   "snoozes",
+  "outbox",
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 

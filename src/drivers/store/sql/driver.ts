@@ -8,6 +8,7 @@ import { casesOf } from "./cases.ts";
 import { Database, type Vendor } from "./database.ts";
 import { ledgerOf } from "./ledger.ts";
 import { type SchemaPlace, schemaOf } from "./migrate.ts";
+import { outboxOf } from "./outbox.ts";
 import { pipelinesOf } from "./pipelines.ts";
 import { ruleNumbersOf } from "./rule-numbers.ts";
 import { adoptRules, rulesOf } from "./rules.ts";
@@ -34,6 +35,7 @@ export function createSqlStore(
     audit: auditOf(database),
     ledger: ledgerOf(database),
     cases: casesOf(database),
+    outbox: outboxOf(database),
     rules: (pipeline) => rulesOf(database, pipeline),
     adoptRules: (pipeline, copy) => adoptRules(database, pipeline, copy),
     ping: async () => {

@@ -31,6 +31,8 @@ export interface Tables {
   readonly case_labels: CaseLabelRow;
   readonly case_positions: { readonly pipeline: number; readonly alert: number };
   readonly snoozes: SnoozeRow;
+  readonly outbox: OutboxRow;
+  readonly dead_letters: DeadLetterRow;
 }
 
 export interface PipelineRow {
@@ -162,6 +164,24 @@ export interface SnoozeRow {
   readonly reason: string;
   readonly actor: string;
   readonly at: number;
+}
+
+export interface OutboxRow {
+  readonly id: number;
+  readonly target: string;
+  readonly happening: string;
+  readonly notice: string;
+  readonly pipeline: string | null;
+  readonly body: string;
+  readonly at: number;
+  readonly waiting: number;
+  readonly tries: number;
+  readonly cause: string;
+  readonly next_at: number;
+}
+
+export interface DeadLetterRow extends Omit<OutboxRow, "waiting" | "next_at"> {
+  readonly died_at: number;
 }
 
 export type Sql = Kysely<Tables>;

@@ -1,7 +1,8 @@
 // Streams in Apache Kafka, by kafkajs: topics, members of a group, transactional writers.
-import { type Admin, type KafkaConfig as ClientConfig, Kafka, logLevel, type SASLOptions } from "kafkajs";
+import { type Admin, type KafkaConfig as ClientConfig, logLevel, type SASLOptions } from "kafkajs";
 import { SentinelError } from "../../../core/errors.ts";
 import type { Streams } from "../../../ports/stream.ts";
+import { CALL_LIMITS, type CallLimits, KafkaClient } from "./client.ts";
 import { kafkaError } from "./errors.ts";
 import { openSource } from "./source.ts";
 import { KafkaWriter } from "./writer.ts";
@@ -21,12 +22,14 @@ export interface KafkaAddress {
 export interface KafkaOptions {
   /** How long a partition may lie behind without a record before its consumer counts as stuck. */
   readonly stuckMs?: number;
+  /** How long calls may take; tests shorten them. */
+  readonly limits?: Partial<CallLimits>;
   /** What the client says of its troubles. */
   readonly onLine?: (text: string) => void;
 }
 
 const STUCK_MS = 120_000;
-const REQUEST_MS_MAX = 30_000;
+const REQUEST_MS_MAX = 15_000;
 const CONNECT_MS_MAX = 10_000;
 /** Within one call; whoever calls tries again, with a back-off of its own. */
 const RETRIES = 4;
@@ -36,18 +39,22 @@ const RETRY_LONGEST_MS = 2_000;
 /** Nothing is sent before the first call. Throws `stream.unreachable`, `config.invalid`. */
 export function createKafkaStreams(address: KafkaAddress, options: KafkaOptions = {}): Streams {
   const { stuckMs = STUCK_MS, onLine = () => {} } = options;
+  const limits = { ...CALL_LIMITS, ...options.limits };
   const where = `Kafka at ${address.brokers.join(", ")}`;
-  const kafka = new Kafka(clientConfig(address, onLine));
-  let admin: Promise<Admin> | null = null;
+  const config = clientConfig(address, onLine);
+  // Each part has a client of its own, so that one that is stuck takes no other with it.
+  const open = (): KafkaClient => new KafkaClient(config);
+  let asking: Asking | null = null;
   const closing: (() => Promise<void>)[] = [];
   const asAdmin = async <T>(what: string, ask: (admin: Admin) => Promise<T>): Promise<T> => {
+    asking ??= openAdmin(open(), limits);
+    const own = asking;
     try {
-      admin ??= connected(kafka);
-      return await ask(await admin);
+      const admin = await own.admin;
+      return await own.client.within(limits.askMs, `${what} ${where}`, () => ask(admin));
     } catch (error) {
-      const before = admin;
-      admin = null;
-      void before?.then((one) => one.disconnect()).catch(() => {});
+      if (asking === own) asking = null;
+      void own.end();
       throw kafkaError(error, `${what} ${where}`);
     }
   };
@@ -63,6 +70,7 @@ export function createKafkaStreams(address: KafkaAddress, options: KafkaOptions 
   return {
     where,
     replayable: true,
+    binary: true,
     makesTopics: false,
     topics: partitionsOf,
     create: (topic, partitions) =>
@@ -70,28 +78,37 @@ export function createKafkaStreams(address: KafkaAddress, options: KafkaOptions 
         await one.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true });
       }),
     async subscribe(given) {
-      const source = await openSource({ kafka, where, asAdmin, stuckMs, ...given });
+      const source = await openSource({ open, limits, where, asAdmin, stuckMs, ...given });
       closing.push(() => source.close());
       return source;
     },
     async writer({ id, group, topic }) {
-      const writer = new KafkaWriter({ kafka, where, id, group, topic, partitionsOf: (names) => partitionsOf(names) });
+      const writer = new KafkaWriter({ open, limits, where, id, group, topic, partitionsOf });
       closing.push(() => writer.close());
       return writer;
     },
     async close() {
       for (const close of closing.splice(0).reverse()) await close().catch(() => {});
-      const one = admin;
-      admin = null;
-      await one?.then((open) => open.disconnect()).catch(() => {});
+      const last = asking;
+      asking = null;
+      await last?.end();
     },
   };
 }
 
-async function connected(kafka: Kafka): Promise<Admin> {
-  const admin = kafka.admin();
-  await admin.connect();
-  return admin;
+/** A connection for questions. */
+interface Asking {
+  readonly client: KafkaClient;
+  readonly admin: Promise<Admin>;
+  end(): Promise<void>;
+}
+
+function openAdmin(client: KafkaClient, { askMs, leaveMs }: CallLimits): Asking {
+  const admin = client.kafka.admin();
+  const connected = client.within(askMs, "connect to Kafka", () => admin.connect()).then(() => admin);
+  // Whoever asks hears of it.
+  connected.catch(() => {});
+  return { client, admin: connected, end: () => client.end(leaveMs, () => admin.disconnect()) };
 }
 
 function clientConfig({ brokers, tls, sasl }: KafkaAddress, onLine: (text: string) => void): ClientConfig {

@@ -1,12 +1,14 @@
 // A member of a Kafka group: what it was assigned is buffered by partition, within bounds, and taken from there.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Admin, Consumer, EachBatchPayload, Kafka } from "kafkajs";
+import type { Admin, Consumer, EachBatchPayload } from "kafkajs";
 import { SentinelError } from "../../../core/errors.ts";
 import type { Assignment, Span, StreamRecord, StreamSource, SubscribeOptions } from "../../../ports/stream.ts";
+import type { CallLimits, KafkaClient } from "./client.ts";
 import { kafkaError } from "./errors.ts";
 
 interface SourceInput extends SubscribeOptions {
-  readonly kafka: Kafka;
+  readonly open: () => KafkaClient;
+  readonly limits: CallLimits;
   readonly where: string;
   readonly asAdmin: <T>(what: string, ask: (admin: Admin) => Promise<T>) => Promise<T>;
   readonly stuckMs: number;
@@ -20,6 +22,9 @@ const FETCH_BYTES_OF_PARTITION = 2_097_152;
 /** How long a broker may hold a fetch when it has nothing. */
 const FETCH_WAIT_MS = 100;
 
+const REJOIN_MS = 10_000;
+/** A gap between two looks that is longer was this process's own: its clients could say nothing meanwhile. */
+const STALL_MS = 2_000;
 const CRASH_SAID_MS = 2_000;
 const LOADING_TRIES_MAX = 40;
 const LOADING_PAUSE_MS = 250;
@@ -61,11 +66,12 @@ function isLoading(error: unknown): boolean {
 /**
  * kafkajs fetches all partitions of a broker together, and no more before each batch was taken; so a batch is taken at once, and a partition
  * whose records wait is paused. Its consumer is known to stop without a word (kafkajs #659, #1441, #1639): a partition that lies behind and
- * brings nothing for `stuckMs` is a fault, and a crash is never left to kafkajs to restart.
+ * brings nothing for `stuckMs` is a fault, a member that does not even fetch is one much sooner, and a crash is never left to kafkajs to restart.
  */
 class KafkaSource implements StreamSource {
   readonly topic: string;
   private readonly input: SourceInput;
+  private readonly client: KafkaClient;
   private readonly consumer: Consumer;
   private readonly waiting = new Map<number, Waiting>();
   private current: Assignment | null = null;
@@ -75,15 +81,20 @@ class KafkaSource implements StreamSource {
   private news = false;
   private wake: (() => void) | null = null;
   private closed = false;
+  /** When the client last fetched, said that it is alive, or joined; by a steady clock. */
+  private aliveAt = performance.now();
+  private lookedAt = performance.now();
 
   constructor(input: SourceInput) {
     this.input = input;
     this.topic = input.topic;
-    const { kafka, group, sessionMs } = input;
-    this.consumer = kafka.consumer({
+    const { open, group, sessionMs } = input;
+    this.client = open();
+    this.consumer = this.client.kafka.consumer({
       groupId: group,
       sessionTimeout: sessionMs,
-      rebalanceTimeout: Math.max(60_000, sessionMs),
+      // Batches are taken at once, so every living member comes back to a rebalance at once.
+      rebalanceTimeout: Math.max(REJOIN_MS, sessionMs),
       heartbeatInterval: Math.max(100, Math.floor(sessionMs / 10)),
       maxWaitTimeInMs: FETCH_WAIT_MS,
       maxBytes: FETCH_BYTES_MAX,
@@ -96,10 +107,22 @@ class KafkaSource implements StreamSource {
   }
 
   async open(): Promise<void> {
-    const { consumer, topic } = this;
-    const { GROUP_JOIN, REBALANCING, CRASH, STOP, START_BATCH_PROCESS } = consumer.events;
-    consumer.on(GROUP_JOIN, ({ payload }) => this.assigned(payload.memberAssignment[topic] ?? []));
-    consumer.on(REBALANCING, () => this.unassigned());
+    const { client, consumer, topic } = this;
+    const { limits, sessionMs, group, where } = this.input;
+    const { GROUP_JOIN, REBALANCING, CRASH, STOP, START_BATCH_PROCESS, FETCH, HEARTBEAT } = consumer.events;
+    const alive = (): void => {
+      this.aliveAt = performance.now();
+    };
+    consumer.on(FETCH, alive);
+    consumer.on(HEARTBEAT, alive);
+    consumer.on(GROUP_JOIN, ({ payload }) => {
+      alive();
+      this.assigned(payload.memberAssignment[topic] ?? []);
+    });
+    consumer.on(REBALANCING, () => {
+      alive();
+      this.unassigned();
+    });
     consumer.on(CRASH, ({ payload }) => this.fail(kafkaError(payload.error, `read ${topic} from ${this.input.where}`)));
     // A crash stops it too, and says afterwards why.
     consumer.on(STOP, () => {
@@ -116,18 +139,24 @@ class KafkaSource implements StreamSource {
     });
     try {
       this.total = (await this.spans()).size;
-      await consumer.connect();
-      await consumer.subscribe({ topic, fromBeginning: true });
-      await consumer.run({
-        autoCommit: false,
-        partitionsConsumedConcurrently: 1,
-        eachBatch: async (b) => this.batch(b),
-      });
+      await client.within(
+        limits.joinMs + 2 * Math.max(REJOIN_MS, sessionMs),
+        `join group ${group} at ${where}`,
+        async () => {
+          await consumer.connect();
+          await consumer.subscribe({ topic, fromBeginning: true });
+          await consumer.run({
+            autoCommit: false,
+            partitionsConsumedConcurrently: 1,
+            eachBatch: async (b) => this.batch(b),
+          });
+        },
+      );
       // A group that could not be joined is a crash, and no error of the call.
       if (this.fault !== null) throw this.fault;
     } catch (error) {
       this.closed = true;
-      await consumer.disconnect().catch(() => {});
+      await client.end(limits.leaveMs, () => consumer.disconnect());
       throw kafkaError(error, `read ${topic} from ${this.input.where}`);
     }
   }
@@ -207,7 +236,7 @@ class KafkaSource implements StreamSource {
     if (this.closed) return;
     this.closed = true;
     this.waiting.clear();
-    await this.consumer.disconnect().catch(() => {});
+    await this.client.end(this.input.limits.leaveMs, () => this.consumer.disconnect());
   }
 
   private batch({ batch, isStale }: EachBatchPayload): void {
@@ -256,8 +285,18 @@ class KafkaSource implements StreamSource {
 
   private look(): void {
     const now = performance.now();
+    const gap = now - this.lookedAt;
+    this.lookedAt = now;
+    if (gap > STALL_MS) this.aliveAt += gap;
+    const { limits, sessionMs, stuckMs } = this.input;
+    // While the group gives its partitions out a member waits for the others, dead ones included.
+    const silentMs = limits.silentMs + (this.current === null ? 2 * Math.max(REJOIN_MS, sessionMs) : 0);
+    if (now - this.aliveAt > silentMs) {
+      this.fail(this.stopped(`the client has neither fetched nor said that it is alive for ${silentMs / 1000} s`));
+      return;
+    }
     for (const [partition, { next, paused, readTo, end, heardAt }] of this.waiting) {
-      if (next < 0 || paused || readTo >= end || now - heardAt < this.input.stuckMs) continue;
+      if (next < 0 || paused || readTo >= end || now - heardAt < stuckMs) continue;
       const seconds = Math.round((now - heardAt) / 1000);
       this.fail(
         this.stopped(`partition ${partition} is ${end - readTo} records behind and brought none for ${seconds} s`),

@@ -1,8 +1,9 @@
 // Transactions in Kafka: records for several topics and the group's positions, together or not at all.
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Kafka, type Offsets, type Transaction as Open, Partitioners, type Producer } from "kafkajs";
+import { type Offsets, type Transaction as Open, Partitioners, type Producer } from "kafkajs";
 import { assert, SentinelError } from "../../../core/errors.ts";
 import type { OutRecord, StreamWriter, Transaction } from "../../../ports/stream.ts";
+import type { CallLimits, KafkaClient } from "./client.ts";
 import { kafkaError } from "./errors.ts";
 
 /** A transaction that is open for longer is undone by the broker, and readers wait for it no more. */
@@ -17,7 +18,8 @@ type Messages = ReturnType<typeof messageOf>[];
 type Portion = { topic: string; messages: Messages }[];
 
 interface WriterInput {
-  readonly kafka: Kafka;
+  readonly open: () => KafkaClient;
+  readonly limits: CallLimits;
   readonly where: string;
   /** Null: no transactions, only order and no repeats. */
   readonly id: string | null;
@@ -33,6 +35,7 @@ interface WriterInput {
  */
 export class KafkaWriter implements StreamWriter {
   private readonly input: WriterInput;
+  private client: KafkaClient | null = null;
   private producer: Producer | null = null;
 
   constructor(input: WriterInput) {
@@ -40,10 +43,11 @@ export class KafkaWriter implements StreamWriter {
   }
 
   async takeOver(outputs: readonly string[]): Promise<void> {
-    const { kafka, where, id, partitionsOf } = this.input;
+    const { open, limits, where, id, partitionsOf } = this.input;
     await this.drop();
     const partitions = id === null ? new Map<string, number>() : await partitionsOf(outputs);
-    const producer = kafka.producer({
+    const client = open();
+    const producer = client.kafka.producer({
       ...(id === null ? {} : { transactionalId: id }),
       idempotent: true,
       maxInFlightRequests: 1,
@@ -52,12 +56,15 @@ export class KafkaWriter implements StreamWriter {
       createPartitioner: Partitioners.DefaultPartitioner,
       retry: { retries: 8, initialRetryTime: 50, maxRetryTime: 1_000 },
     });
+    this.client = client;
     try {
-      await producer.connect();
-      // The first one asks the broker for this id's next epoch: whoever had the last one is shut out, and its open transaction undone.
-      if (id !== null) await this.undo(producer, partitions);
+      await client.within(limits.commitMs, `begin to write to ${where}`, async () => {
+        await producer.connect();
+        // The first one asks the broker for this id's next epoch: whoever had the last one is shut out, and its open transaction undone.
+        if (id !== null) await this.undo(producer, partitions);
+      });
     } catch (error) {
-      await producer.disconnect().catch(() => {});
+      await client.end(limits.leaveMs, () => producer.disconnect());
       throw kafkaError(error, `begin to write to ${where}`);
     }
     this.producer = producer;
@@ -84,9 +91,9 @@ export class KafkaWriter implements StreamWriter {
   }
 
   async commit({ outputs, positions }: Transaction): Promise<void> {
-    const { where, id } = this.input;
-    const { producer } = this;
-    if (producer === null) {
+    const { limits, where, id } = this.input;
+    const { client, producer } = this;
+    if (client === null || producer === null) {
       throw new SentinelError("stream.unreachable", `the last transaction at ${where} failed`, {
         hint: "it is begun anew by itself",
       });
@@ -95,10 +102,16 @@ export class KafkaWriter implements StreamWriter {
     try {
       if (id === null) {
         assert(positions.size === 0, "positions are committed by a writer with an id");
-        for (const topicMessages of portions) await producer.sendBatch({ topicMessages, acks: -1 });
+        for (const topicMessages of portions) {
+          await client.within(limits.commitMs, `write to ${where}`, () =>
+            producer.sendBatch({ topicMessages, acks: -1 }),
+          );
+        }
         return;
       }
-      await this.inTransaction(producer, portions, positions);
+      await client.within(limits.commitMs, `commit to ${where}`, () =>
+        this.inTransaction(producer, portions, positions),
+      );
     } catch (error) {
       await this.drop();
       throw kafkaError(error, `commit to ${where}`);
@@ -131,9 +144,10 @@ export class KafkaWriter implements StreamWriter {
   }
 
   private async drop(): Promise<void> {
-    const { producer } = this;
+    const { client, producer } = this;
+    this.client = null;
     this.producer = null;
-    await producer?.disconnect().catch(() => {});
+    await client?.end(this.input.limits.leaveMs, async () => producer?.disconnect());
   }
 }
 

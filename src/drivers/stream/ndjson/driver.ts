@@ -25,6 +25,7 @@ export function createNdjsonStreams({ folder, input }: NdjsonOptions): Streams {
   return {
     where: folder,
     replayable: !isPipe,
+    binary: false,
     makesTopics: true,
     async topics(names) {
       const found = new Map<string, number>();

@@ -1,21 +1,22 @@
-// The thread of a backtest that somebody asked a server for: opens the pipeline's log and rules for itself, reads, and ends.
+// The thread of a task that somebody asks a server for: opens the pipeline's log, rules and registry for itself, works, and ends.
 import { parentPort, workerData } from "node:worker_threads";
 import { loadConfig } from "../../config.ts";
-import { type BacktestRequest, backtestOne } from "../../lifecycle/platform.ts";
+import type { Task } from "../../lifecycle/platform.ts";
+import { runTask } from "../../lifecycle/tasks.ts";
 import { loadPipeline } from "../../pipeline/pipeline.ts";
 import { openPorts } from "../../wiring.ts";
 import { outcomeOf } from "./aside.ts";
 
-export interface BacktestTask {
+export interface TaskOrder {
   readonly workspace: string;
   readonly pipeline: string;
-  readonly request: BacktestRequest;
+  readonly task: Task;
 }
 
-const { workspace, pipeline, request } = workerData as BacktestTask;
+const { workspace, pipeline, task } = workerData as TaskOrder;
 const { ports, close } = openPorts(loadConfig({ workspace }), {
   pipeline,
   report: { line: () => {}, progress: () => {} },
 });
-parentPort!.postMessage(await outcomeOf(() => backtestOne(ports, loadPipeline(workspace, pipeline), request)));
+parentPort!.postMessage(await outcomeOf(() => runTask(ports, loadPipeline(workspace, pipeline), task)));
 await close();

@@ -1,0 +1,264 @@
+// Which review policy teaches most? Eight weeks of reviewing by each on the reference rows, with their label delay, judged on the weeks after.
+import { DAY_MS } from "../src/core/duration.ts";
+import { SentinelError } from "../src/core/errors.ts";
+import { Random } from "../src/core/random.ts";
+import { type Table, takeRows } from "../src/core/table.ts";
+import { type PairedInterval, pairedBootstraps } from "../src/evidence/bootstrap.ts";
+import { compileSpec } from "../src/features/plan.ts";
+import { labelsOf, timesOf } from "../src/lifecycle/data/source.ts";
+import { vectorsOf } from "../src/lifecycle/data/vectors.ts";
+import { type Fitted, fitModels, scoresOf } from "../src/lifecycle/train/fit.ts";
+import { judgedRows } from "../src/lifecycle/train/judge.ts";
+import { columnKinds } from "../src/lifecycle/train/kinds.ts";
+import { cardPrecision } from "../src/metrics/cards.ts";
+import { AVERAGE_PRECISION } from "../src/metrics/ranked.ts";
+import { type Matrix, takeMatrixRows } from "../src/ml/matrix.ts";
+import { loadPipeline, type Pipeline } from "../src/pipeline/pipeline.ts";
+import type { Bench, Figures } from "./bench.ts";
+import { loadFeatures, loadTransactions, ROOT } from "./workspace.ts";
+
+/** Windows want so many days before anything is learned. */
+const HISTORY_DAYS = 37;
+/** Days that the first model learns from; every label of them is known. */
+const BEGIN_DAYS = 28;
+const WEEKS = 8;
+const WEEK_DAYS = 7;
+/** A label that no review brought is known so many days after its transaction. */
+const DELAY_DAYS = 7;
+/** Newest days that a model learns from. */
+const LEARNED_DAYS = 42;
+/** Days on which the models of the last week are judged. */
+const LATER_DAYS = 14;
+const DAYS = HISTORY_DAYS + BEGIN_DAYS + DELAY_DAYS + WEEKS * WEEK_DAYS + LATER_DAYS;
+/** Cards looked at each day. */
+const REVIEWS = 100;
+/** Of the reviews, what goes to rows drawn by chance among all others. */
+const EXPLORED = 0.1;
+const CALIBRATED_SHARE = 0.2;
+const THREADS = 2;
+
+/** `delayed`: what nobody reviewed is known after the delay, as chargebacks are. `reviewed`: it never is, and counts as genuine. */
+const CELLS = ["delayed", "reviewed"] as const;
+type Cell = (typeof CELLS)[number];
+
+/** How the reviews of a day are chosen: by what, and which share of them by chance. */
+const POLICIES = {
+  highestScore: { by: (score: number) => score, explored: 0 },
+  expectedLoss: { by: (score: number, amount: number) => score * amount, explored: 0 },
+  exploration: { by: (score: number, amount: number) => score * amount, explored: EXPLORED },
+} as const;
+type Policy = keyof typeof POLICIES;
+const NAMES = Object.keys(POLICIES) as readonly Policy[];
+
+export const bench: Bench = {
+  async run(options) {
+    const { cell = "delayed", seed, print } = options;
+    if (!CELLS.some((one) => one === cell)) {
+      throw new SentinelError("cli.usage", `there is no cell ${JSON.stringify(cell)}`, {
+        hint: `cells: ${CELLS.join(", ")}`,
+      });
+    }
+    const world = await worldOf(await loadTransactions(options), cell as Cell, seed);
+    print(
+      `${world.table.rows} transactions; ${WEEKS} weeks of ${REVIEWS} cards a day, trained every week, judged on the ${LATER_DAYS} days after (${cell})`,
+    );
+    const lives = new Map<Policy, Life>();
+    for (const name of NAMES) {
+      const life = await live(world, name);
+      lives.set(name, life);
+      print(
+        `${name}: ${life.frauds} frauds in ${life.reviews} reviews, ${Math.round(life.prevented)} of money; ${life.learnedFrauds} frauds to learn from at the end`,
+      );
+    }
+    const figures: Record<string, Figures | number> = { weeks: WEEKS, reviewsPerDay: REVIEWS };
+    const first = lives.get("highestScore")!;
+    for (const name of NAMES) {
+      const life = lives.get(name)!;
+      const [ap, cp] = compared(world, { first, life });
+      figures[name] = {
+        fraudsReviewed: life.frauds,
+        lossPrevented: life.prevented,
+        learnedFrauds: life.learnedFrauds,
+        averagePrecision: ap.observedB,
+        cardPrecision100: cp.observedB,
+        ...(name === "highestScore"
+          ? {}
+          : { averagePrecisionOverHighestScore: intervalOf(ap), cardPrecision100OverHighestScore: intervalOf(cp) }),
+      };
+      print(
+        `${name}: later AP ${ap.observedB.toFixed(4)}, CP@100 ${cp.observedB.toFixed(4)}${name === "highestScore" ? "" : `; over highest score ${text(ap)} and ${text(cp)} (95 %, by card and day)`}`,
+      );
+    }
+    return figures;
+  },
+};
+
+interface World {
+  readonly cell: Cell;
+  readonly table: Table;
+  readonly x: Matrix;
+  readonly pipeline: Pipeline;
+  readonly kinds: ReturnType<typeof columnKinds>;
+  readonly seed: number;
+  readonly y: Uint8Array;
+  readonly card: Int32Array;
+  readonly amount: Float64Array;
+  /** Days since the first. */
+  readonly day: Int32Array;
+}
+
+async function worldOf(all: Table, cell: Cell, seed: number): Promise<World> {
+  const pipeline = loadPipeline(ROOT, "card");
+  const times = timesOf(all, pipeline);
+  const last = times.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const from = Math.floor(last / DAY_MS) - DAYS + 1;
+  const kept = Int32Array.from(times.keys()).filter((row) => Math.floor(times[row] / DAY_MS) >= from);
+  if (kept.length === 0 || times.every((time) => Math.floor(time / DAY_MS) > from)) {
+    throw new SentinelError("lifecycle.not-enough-data", "the data does not reach far enough back", {
+      hint: `${DAYS} days are needed: history, the first model, ${WEEKS} weeks and ${LATER_DAYS} days after`,
+    });
+  }
+  const table = takeRows(all, kept);
+  const plan = compileSpec(await loadFeatures("card"));
+  const report = { line: () => {}, progress: () => {} };
+  // Every row's vector as serving would have made it: labels in it came with the delay, whoever reviewed what.
+  const { x } = vectorsOf(table, { plan, pipeline, report });
+  const rows = Int32Array.from({ length: table.rows }, (_, row) => row);
+  const { y, card, amount, time } = judgedRows({ path: "", hash: "", table }, rows, pipeline);
+  const day = Int32Array.from(time, (at) => Math.floor(at / DAY_MS) - from);
+  return { cell, table, x, pipeline, kinds: columnKinds(plan.spec, pipeline), seed, y, card, amount, day };
+}
+
+/** What eight weeks of a policy came to. */
+interface Life {
+  readonly reviews: number;
+  /** Frauds among the reviewed rows. */
+  readonly frauds: number;
+  /** Their amounts. */
+  readonly prevented: number;
+  /** Frauds that the last model learned from. */
+  readonly learnedFrauds: number;
+  /** Scores of the last model on the later days' rows. */
+  readonly later: Float64Array;
+}
+
+async function live(world: World, name: Policy): Promise<Life> {
+  const random = new Random(world.seed);
+  const reviewed = new Set<number>();
+  let begin = HISTORY_DAYS + BEGIN_DAYS + DELAY_DAYS;
+  let frauds = 0;
+  let prevented = 0;
+  let model = await fitted(world, { until: begin, reviewed });
+  for (let week = 0; week < WEEKS; week++) {
+    for (let day = begin; day < begin + WEEK_DAYS; day++) {
+      for (const row of chosen(world, { name, day, model: model.fitted, random })) {
+        reviewed.add(row);
+        if (world.y[row] !== 1) continue;
+        frauds++;
+        prevented += world.amount[row];
+      }
+    }
+    begin += WEEK_DAYS;
+    model = await fitted(world, { until: begin, reviewed });
+  }
+  const later = rowsOfDays(world, begin, begin + LATER_DAYS);
+  const { scores } = scoresOf(model.fitted, takeMatrixRows(world.x, later));
+  return { reviews: reviewed.size, frauds, prevented, learnedFrauds: model.frauds, later: Float64Array.from(scores) };
+}
+
+/** The rows that are reviewed on a day, one per card: most by the policy, its share drawn evenly from all others. */
+function chosen(
+  world: World,
+  of: { readonly name: Policy; readonly day: number; readonly model: Fitted; readonly random: Random },
+): readonly number[] {
+  const { by, explored } = POLICIES[of.name];
+  const rows = rowsOfDays(world, of.day, of.day + 1);
+  const { scores } = scoresOf(of.model, takeMatrixRows(world.x, rows));
+  const worth = Float64Array.from(rows, (row, at) => by(scores[at], world.amount[row]));
+  const order = Array.from(rows.keys()).sort((a, b) => worth[b] - worth[a] || a - b);
+  const cards = new Set<number>();
+  const taken: number[] = [];
+  const take = (at: number): void => {
+    const row = rows[at];
+    if (cards.has(world.card[row])) return;
+    cards.add(world.card[row]);
+    taken.push(row);
+  };
+  const drawn = Math.round(REVIEWS * explored);
+  for (const at of order) {
+    if (taken.length >= REVIEWS - drawn) break;
+    take(at);
+  }
+  for (let tries = 0; taken.length < REVIEWS && tries < 100 * REVIEWS; tries++) take(of.random.integer(rows.length));
+  return taken;
+}
+
+/** A model of what is known at the begin of a day: old rows by their late labels, newer ones where somebody looked. */
+async function fitted(
+  world: World,
+  { until, reviewed }: { readonly until: number; readonly reviewed: ReadonlySet<number> },
+): Promise<{ readonly fitted: Fitted; readonly frauds: number }> {
+  const { cell, day, x, y, table, pipeline, kinds, seed } = world;
+  // Before anybody reviewed, all labels are known, whatever the cell: there has to be a first model.
+  const knownTo = cell === "delayed" ? until - DELAY_DAYS : HISTORY_DAYS + BEGIN_DAYS;
+  const rows = Int32Array.from(day.keys()).filter((row) => {
+    if (day[row] < Math.max(HISTORY_DAYS, until - LEARNED_DAYS - DELAY_DAYS) || day[row] >= until) return false;
+    return cell === "delayed"
+      ? day[row] < knownTo || reviewed.has(row)
+      : day[row] < until - DELAY_DAYS || reviewed.has(row);
+  });
+  const labels = labelsOf(table, pipeline).slice();
+  if (cell === "reviewed") for (const row of rows) if (day[row] >= knownTo && !reviewed.has(row)) labels[row] = 0;
+  // The newest complete days calibrate: the reviewed rows after them are no fair sample of anything.
+  const complete = rows.filter((row) => day[row] < until - DELAY_DAYS);
+  const first = day[complete[0]];
+  const cut = until - DELAY_DAYS - Math.max(2, Math.round((until - DELAY_DAYS - first) * CALIBRATED_SHARE));
+  const calibrate = complete.filter((row) => day[row] >= cut);
+  const train = rows.filter((row) => day[row] < cut || day[row] >= until - DELAY_DAYS);
+  const slice = (of: Int32Array, from: number, to: number) => ({
+    from: from * DAY_MS,
+    to: to * DAY_MS,
+    rows: of,
+    frauds: of.reduce((sum, row) => sum + (labels[row] === 1 ? 1 : 0), 0),
+  });
+  const split = {
+    train: slice(train, first, until),
+    calibrate: slice(calibrate, cut, until - DELAY_DAYS),
+    evaluate: slice(calibrate, cut, until - DELAY_DAYS),
+  };
+  const report = { line: () => {}, progress: () => {} };
+  const amounts = world.amount;
+  const model = await fitModels(x, labels, { kinds, split, amounts, pipeline, seed, threads: THREADS, report });
+  return { fitted: model, frauds: train.filter((row) => labels[row] === 1 && y[row] === 1).length };
+}
+
+/** Average precision and CP@100 of both models on the later days, and the difference between them. */
+function compared(
+  world: World,
+  { first, life }: { readonly first: Life; readonly life: Life },
+): readonly PairedInterval[] {
+  const begin = DAYS - LATER_DAYS;
+  const rows = rowsOfDays(world, begin, begin + LATER_DAYS);
+  return pairedBootstraps({
+    y: Uint8Array.from(rows, (row) => world.y[row]),
+    card: rows.map((row) => world.card[row]),
+    day: rows.map((row) => world.day[row]),
+    a: first.later,
+    b: life.later,
+    seed: world.seed,
+    resamples: 200,
+    metrics: [AVERAGE_PRECISION, cardPrecision(REVIEWS)],
+  });
+}
+
+function rowsOfDays({ day }: Pick<World, "day">, from: number, to: number): Int32Array {
+  return Int32Array.from(day.keys()).filter((row) => day[row] >= from && day[row] < to);
+}
+
+function intervalOf({ difference, low, high }: PairedInterval): Figures {
+  return { difference, low, high };
+}
+
+function text({ difference, low, high }: PairedInterval): string {
+  return `${difference.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)})`;
+}

@@ -1,0 +1,625 @@
+// Models: the champion and what wants to follow it, the paired evidence, the gate with every check, and the journal.
+import { useState } from "preact/hooks";
+import { type Answer, get, urlOf } from "../api.ts";
+import { count, figure, money, percent, seen } from "../format.ts";
+import { useLoaded } from "../load.ts";
+import { Empty, Foreign, Panel, Shown, Tag, When } from "../parts/basic.tsx";
+import { Dialog } from "../parts/drawer.tsx";
+import { Rows } from "../parts/list.tsx";
+import { attempt, tell } from "../parts/toast.tsx";
+import { setQuery, usePlace } from "../route.ts";
+import { useDesk, useMay } from "../session.ts";
+
+type Models = Answer<"GET /api/pipelines/{id}/models">;
+type Version = Models["versions"][number];
+type Gate = Answer<"GET /api/pipelines/{id}/models/gate">;
+
+interface Interval {
+  readonly observedA: number | null;
+  readonly observedB: number | null;
+  readonly difference: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly probabilityBetter: number | null;
+}
+
+/** What GET /shadow/report says of one candidate, as far as it is drawn. */
+interface Candidate {
+  readonly version: string;
+  readonly coverage: number | null;
+  readonly report: {
+    readonly pairs: number;
+    readonly cards: number;
+    readonly agreement: readonly (readonly number[])[];
+    readonly agreementShare: number | null;
+    readonly alertRate: Interval | null;
+    readonly matured: { readonly labelled: number; readonly frauds: number; readonly days: number };
+    readonly latencyMs: {
+      readonly champion: { readonly p99: number | null };
+      readonly candidate: { readonly p99: number | null };
+    };
+    readonly metrics: Readonly<Record<string, Interval | null>> | null;
+  };
+  readonly disagreements: {
+    readonly features: readonly { readonly feature: string; readonly mean_absolute_difference: number | null }[];
+    readonly pairs: readonly {
+      readonly transaction_id: string;
+      readonly amount: number | null;
+      readonly fraud: boolean | null;
+      readonly champion: { readonly score: number; readonly decision: string };
+      readonly candidate: { readonly score: number; readonly decision: string };
+    }[];
+  };
+}
+
+/** Of several pipelines the first that has a model. */
+export function useModelPipeline(): string | null {
+  const { pipeline, pipelines } = useDesk();
+  if (pipeline !== "") return pipeline;
+  return (pipelines.find(({ source }) => source === "file") ?? pipelines[0])?.slug ?? null;
+}
+
+export function Models() {
+  const slug = useModelPipeline();
+  const { query } = usePlace();
+  const models = useLoaded(
+    slug === null ? null : `models ${slug}`,
+    (signal) => get("GET /api/pipelines/{id}/models", { at: { id: slug! }, signal }),
+    { everyMs: 30_000 },
+  );
+  if (slug === null) return <Empty title="No pipeline yet" />;
+  if (models.fault?.problem.status === 404) {
+    return (
+      <Empty title={`${slug} has no model`}>
+        <span>Its rules decide. Choose another pipeline above.</span>
+      </Empty>
+    );
+  }
+  return (
+    <Shown of={models}>
+      {(of) => {
+        const to = query.to ?? of.candidates[0]?.version ?? null;
+        return (
+          <div class="stack">
+            <div class="grid">
+              <Roles of={of} slug={slug} onMoved={models.again} />
+              {to === null ? null : (
+                <GatePanel key={`${to} ${of.champion}`} slug={slug} to={to} of={of} onMoved={models.again} />
+              )}
+              <Evidence slug={slug} />
+              <Versions of={of} slug={slug} />
+              <Journal slug={slug} at={of.champion} />
+            </div>
+          </div>
+        );
+      }}
+    </Shown>
+  );
+}
+
+const FIGURES: readonly (readonly [name: string, shown: string])[] = [
+  ["average_precision", "Average precision"],
+  ["recall_at_budget", "Recall at budget"],
+  ["auc", "ROC AUC"],
+  ["brier", "Brier"],
+];
+
+function Roles({ of, slug, onMoved }: { readonly of: Models; readonly slug: string; readonly onMoved: () => void }) {
+  const mayMove = useMay("admin");
+  const [asks, setAsks] = useState(false);
+  const byVersion = new Map(of.versions.map((one) => [one.version, one]));
+  const roles = [
+    ...(of.champion === null ? [] : [["champion", of.champion] as const]),
+    ...of.candidates.map(({ alias, version }) => [alias, version] as const),
+    ...(of.previous === null ? [] : [["previous", of.previous] as const]),
+  ];
+  return (
+    <Panel
+      title="Who answers"
+      hint={<Foreign text={of.model} max={60} />}
+      json={urlOf("GET /api/pipelines/{id}/models", { at: { id: slug } })}
+      actions={
+        mayMove && of.previous !== null ? (
+          <button type="button" class="button small" onClick={() => setAsks(true)}>
+            Roll back
+          </button>
+        ) : undefined
+      }
+    >
+      {roles.length === 0 ? (
+        <Empty title="No version is registered for anything">
+          <span>
+            <code>sentinel train</code> makes one.
+          </span>
+        </Empty>
+      ) : (
+        <ul class="roles">
+          {roles.map(([role, version]) => {
+            const about = byVersion.get(version);
+            return (
+              <li key={role} class={role === "champion" ? "champion" : undefined}>
+                <span class="row even">
+                  <b>v{version}</b>
+                  <Tag word={role} tone={role === "champion" ? "green" : role === "previous" ? "" : "blue"} />
+                </span>
+                {about === undefined ? null : (
+                  <>
+                    <span class="faint">
+                      made <When at={about.created_at} />
+                    </span>
+                    <dl>
+                      {figuresOf(about).map(([name, value]) => (
+                        <div key={name}>
+                          <dt>{name}</dt>
+                          <dd>{figure(value)}</dd>
+                        </div>
+                      ))}
+                    </dl>
+                  </>
+                )}
+              </li>
+            );
+          })}
+        </ul>
+      )}
+      {asks ? (
+        <Reasoned
+          title={`Roll back to v${of.previous}?`}
+          action="Roll back"
+          text="The champion before answers again, and this one shadows it. No gate is asked: it has served already."
+          onClose={() => setAsks(false)}
+          onSay={async (reason) => {
+            setAsks(false);
+            if (
+              await attempt(
+                () => get("POST /api/pipelines/{id}/models/rollback", { at: { id: slug }, body: { reason } }),
+                "Rolled back",
+              )
+            )
+              onMoved();
+          }}
+        />
+      ) : null}
+    </Panel>
+  );
+}
+
+function figuresOf({ metrics }: Version): readonly (readonly [name: string, value: number])[] {
+  const known = FIGURES.flatMap(([name, shown]) => {
+    const found = Object.entries(metrics).find(
+      ([key]) => key === name || key.endsWith(`.${name}`) || key.endsWith(`/${name}`),
+    );
+    return found === undefined ? [] : [[shown, found[1]] as const];
+  });
+  return known.length > 0 ? known : Object.entries(metrics).slice(0, 4);
+}
+
+/** A question that is answered with a reason. */
+function Reasoned({
+  title,
+  action,
+  text,
+  onClose,
+  onSay,
+}: {
+  readonly title: string;
+  readonly action: string;
+  readonly text: string;
+  readonly onClose: () => void;
+  readonly onSay: (reason: string) => void;
+}) {
+  const [reason, setReason] = useState("");
+  return (
+    <Dialog
+      title={title}
+      onClose={onClose}
+      foot={
+        <>
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button
+            type="button"
+            class="button main"
+            disabled={reason.trim() === ""}
+            onClick={() => onSay(reason.trim())}
+          >
+            {action}
+          </button>
+        </>
+      }
+    >
+      <p>{text}</p>
+      <label class="field">
+        <span>Why, for the journal</span>
+        <textarea
+          class="area"
+          rows={3}
+          maxLength={1000}
+          value={reason}
+          onInput={(event) => setReason(event.currentTarget.value)}
+        />
+      </label>
+    </Dialog>
+  );
+}
+
+function GatePanel({
+  slug,
+  to,
+  of,
+  onMoved,
+}: {
+  readonly slug: string;
+  readonly to: string;
+  readonly of: Models;
+  readonly onMoved: () => void;
+}) {
+  const mayMove = useMay("admin");
+  const [asks, setAsks] = useState(false);
+  const gate = useLoaded(`gate ${slug} ${to}`, (signal) =>
+    get("GET /api/pipelines/{id}/models/gate", { at: { id: slug }, query: { to }, signal }),
+  );
+  const promote = async (reason: string | null): Promise<void> => {
+    setAsks(false);
+    await attempt(async () => {
+      const moved: Gate = await get("POST /api/pipelines/{id}/models/promote", {
+        at: { id: slug },
+        body: reason === null ? { to } : { to, forced: true, reason },
+      });
+      tell(
+        moved.moved
+          ? `v${moved.to} is champion`
+          : `The gate says ${moved.verdict.verdict}: ${moved.verdict.reasons.join("; ")}`,
+      );
+      onMoved();
+      gate.again();
+    }, null);
+  };
+  return (
+    <Panel
+      title="Promotion gate"
+      hint={`v${of.champion ?? "–"} → v${to}`}
+      json={urlOf("GET /api/pipelines/{id}/models/gate", { at: { id: slug }, query: { to } })}
+      actions={
+        of.candidates.length < 2 ? undefined : (
+          <select
+            class="select"
+            style={{ width: "auto", height: "24px" }}
+            aria-label="Candidate"
+            value={to}
+            onChange={(event) => setQuery({ to: event.currentTarget.value })}
+          >
+            {of.candidates.map(({ alias, version }) => (
+              <option key={alias} value={version}>
+                v{version} ({alias})
+              </option>
+            ))}
+          </select>
+        )
+      }
+    >
+      <Shown of={gate}>
+        {({ verdict, overridable }) => (
+          <div class="stack">
+            <div class="row even">
+              <span class="row">
+                <Tag word={verdict.verdict} />
+                <span>{seen(verdict.reasons.join("; "), 600)}</span>
+              </span>
+              {!mayMove ? null : verdict.verdict === "PROMOTE" ? (
+                <button type="button" class="button main" onClick={() => void promote(null)}>
+                  Promote v{to}
+                </button>
+              ) : overridable ? (
+                <button type="button" class="button danger" onClick={() => setAsks(true)}>
+                  Promote all the same…
+                </button>
+              ) : (
+                <span class="faint">No reason overrides this: no server could answer with it.</span>
+              )}
+            </div>
+            {verdict.checks.length === 0 ? null : (
+              <Rows
+                label="Checks"
+                rows={verdict.checks}
+                keyOf={({ name }) => name}
+                columns={[
+                  { name: "", show: ({ passed }) => <Tag word={passed ? "pass" : "fail"} />, kind: "fit" },
+                  { name: "Check", show: ({ name }) => seen(name, 80), kind: "strong" },
+                  { name: "Seen", show: ({ observed }) => seen(observed, 200) },
+                  { name: "Wanted", show: ({ required }) => seen(required, 200), kind: "rest" },
+                ]}
+              />
+            )}
+          </div>
+        )}
+      </Shown>
+      {asks ? (
+        <Reasoned
+          title={`Promote v${to} against the gate?`}
+          action="Promote"
+          text="The journal says that it was forced, by whom and why, for ever."
+          onClose={() => setAsks(false)}
+          onSay={(reason) => void promote(reason)}
+        />
+      ) : null}
+    </Panel>
+  );
+}
+
+const METRICS: readonly (readonly [key: string, name: string])[] = [
+  ["averagePrecision", "Average precision"],
+  ["recallAtReview", "Recall at review budget"],
+  ["recallAtFpr", "Recall at false-positive rate"],
+  ["precision", "Precision"],
+  ["recall", "Recall"],
+  ["f1", "F1"],
+  ["savings", "Savings"],
+  ["cardPrecision", "Card precision"],
+  ["brier", "Brier (less is better)"],
+];
+
+function Evidence({ slug }: { readonly slug: string }) {
+  const report = useLoaded(
+    `shadow ${slug}`,
+    (signal) => get("GET /api/pipelines/{id}/models/shadow", { at: { id: slug }, signal }),
+    { everyMs: 60_000 },
+  );
+  return (
+    <Panel
+      title="In shadow, on the same transactions"
+      json={urlOf("GET /api/pipelines/{id}/models/shadow", { at: { id: slug } })}
+    >
+      <Shown of={report}>
+        {(value) => {
+          const candidates = (value as { readonly candidates?: readonly Candidate[] }).candidates ?? [];
+          return candidates.length === 0 ? (
+            <Empty title="Nothing is in shadow">
+              <span>
+                <code>sentinel train</code> puts a new version there.
+              </span>
+            </Empty>
+          ) : (
+            <div class="stack">
+              {candidates.map((one) => (
+                <CandidateReport key={one.version} of={one} />
+              ))}
+            </div>
+          );
+        }}
+      </Shown>
+    </Panel>
+  );
+}
+
+const WORDS = ["approve", "review", "block"] as const;
+
+function CandidateReport({ of }: { readonly of: Candidate }) {
+  const { report } = of;
+  const rows = METRICS.flatMap(([key, name]) => {
+    const one = report.metrics?.[key];
+    return one === null || one === undefined ? [] : [{ name, ...one }];
+  });
+  return (
+    <div class="shadow">
+      <p class="row">
+        <b>v{of.version}</b>
+        <span>{count(report.pairs)} pairs</span>
+        <span>{count(report.cards)} entities</span>
+        <span>covers {percent(of.coverage)}</span>
+        <span>agrees on {percent(report.agreementShare)}</span>
+        <span class="faint">
+          {count(report.matured.labelled)} matured, {count(report.matured.frauds)} frauds, {count(report.matured.days)}{" "}
+          days · p99 {figure(report.latencyMs.champion.p99)} / {figure(report.latencyMs.candidate.p99)} ms
+        </span>
+      </p>
+      <div class="shadow-grid">
+        <table class="matrix">
+          <caption class="faint">champion ↓ · candidate →</caption>
+          <thead>
+            <tr>
+              <td />
+              {WORDS.map((word) => (
+                <th key={word} scope="col">
+                  {word}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {WORDS.map((word, row) => (
+              <tr key={word}>
+                <th scope="row">{word}</th>
+                {WORDS.map((other, column) => (
+                  <td
+                    key={other}
+                    class={row === column ? "same" : (report.agreement[row]?.[column] ?? 0) > 0 ? "apart" : undefined}
+                  >
+                    {count(report.agreement[row]?.[column] ?? 0)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        {rows.length === 0 ? (
+          <p class="faint">
+            No label has matured yet: nothing can be compared. The gate says how many frauds it waits for.
+          </p>
+        ) : (
+          <Forest rows={rows} />
+        )}
+      </div>
+      {of.disagreements.pairs.length === 0 ? null : (
+        <details>
+          <summary>The {of.disagreements.pairs.length} pairs furthest apart, and what drives them</summary>
+          <p class="soft">
+            {of.disagreements.features
+              .map(({ feature, mean_absolute_difference: by }) => `${seen(feature, 60)} ${figure(by)}`)
+              .join(" · ")}
+          </p>
+          <Rows
+            label="Disagreements"
+            rows={of.disagreements.pairs}
+            keyOf={(one) => one.transaction_id}
+            columns={[
+              { name: "Transaction", show: (one) => <Foreign text={one.transaction_id} max={40} mono /> },
+              { name: "Amount", show: (one) => money(one.amount), kind: "num" },
+              {
+                name: "Known",
+                show: (one) => (one.fraud === null ? "–" : <Tag word={one.fraud ? "fraud" : "genuine"} />),
+                kind: "fit",
+              },
+              { name: "Champion", show: (one) => <Side of={one.champion} />, kind: "num" },
+              { name: "Candidate", show: (one) => <Side of={one.candidate} />, kind: "num" },
+            ]}
+          />
+        </details>
+      )}
+    </div>
+  );
+}
+
+function Side({ of }: { readonly of: { readonly score: number; readonly decision: string } }) {
+  return (
+    <>
+      {figure(of.score)} <Tag word={of.decision} />
+    </>
+  );
+}
+
+/** Differences with their intervals around zero, each on a scale of its own. */
+function Forest({ rows }: { readonly rows: readonly (Interval & { readonly name: string })[] }) {
+  return (
+    <table class="rows forest">
+      <thead>
+        <tr>
+          <th scope="col">Candidate − champion, 95 %</th>
+          <th scope="col" class="num">
+            Champion
+          </th>
+          <th scope="col" class="num">
+            Candidate
+          </th>
+          <th scope="col">Difference</th>
+          <th scope="col" class="num">
+            Better
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(({ name, observedA, observedB, difference, low, high, probabilityBetter }) => {
+          const reach = Math.max(Math.abs(low ?? 0), Math.abs(high ?? 0), Math.abs(difference ?? 0), 1e-9) * 1.15;
+          const at = (value: number | null): number => 50 + (50 * (value ?? 0)) / reach;
+          return (
+            <tr key={name}>
+              <td>{name}</td>
+              <td class="num">{figure(observedA)}</td>
+              <td class="num">{figure(observedB)}</td>
+              <td>
+                <span class="forest-line" title={`${figure(difference)} [${figure(low)}, ${figure(high)}]`}>
+                  <i class="zero" />
+                  <i class="span" style={{ left: `${at(low)}%`, width: `${Math.max(1, at(high) - at(low))}%` }} />
+                  <i class="point" style={{ left: `${at(difference)}%` }} />
+                </span>
+                <span class="faint">
+                  {figure(difference)} [{figure(low)}, {figure(high)}]
+                </span>
+              </td>
+              <td class="num">{percent(probabilityBetter)}</td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+function Versions({ of, slug }: { readonly of: Models; readonly slug: string }) {
+  const names = [...new Set(of.versions.flatMap((one) => figuresOf(one).map(([name]) => name)))].slice(0, 4);
+  return (
+    <Panel title="Versions" flush json={urlOf("GET /api/pipelines/{id}/models", { at: { id: slug } })}>
+      <Rows
+        label="Versions"
+        rows={of.versions}
+        keyOf={({ version }) => version}
+        columns={[
+          { name: "Version", show: ({ version }) => <b>v{version}</b>, kind: "fit" },
+          {
+            name: "Alias",
+            show: ({ aliases }) => (
+              <span class="row">
+                {aliases.map((alias) => (
+                  <Tag key={alias} word={alias} tone={alias === "champion" ? "green" : "blue"} />
+                ))}
+              </span>
+            ),
+            kind: "fit",
+          },
+          { name: "Made", show: ({ created_at: at }) => <When at={at} />, kind: "fit" },
+          { name: "About", show: ({ description }) => <Foreign text={description} max={120} />, kind: "clip rest" },
+          ...names.map((name) => ({
+            name,
+            show: (one: Version) => figure(figuresOf(one).find(([own]) => own === name)?.[1]),
+            kind: "num fit rest",
+          })),
+          {
+            name: "Bundle",
+            show: ({ bundle }) => <span class="mono faint">{bundle.slice(0, 10)}</span>,
+            kind: "fit rest",
+          },
+        ]}
+      />
+    </Panel>
+  );
+}
+
+function Journal({ slug, at }: { readonly slug: string; readonly at: string | null }) {
+  const journal = useLoaded(`journal ${slug} ${at}`, (signal) =>
+    get("GET /api/pipelines/{id}/models/journal", { at: { id: slug }, signal }),
+  );
+  return (
+    <Panel
+      title="Journal"
+      json={urlOf("GET /api/pipelines/{id}/models/journal", { at: { id: slug } })}
+      hint={
+        journal.value === null
+          ? undefined
+          : journal.value.intact
+            ? "the chain of hashes is whole"
+            : "the chain is broken"
+      }
+    >
+      <Shown of={journal}>
+        {({ entries }) =>
+          entries.length === 0 ? (
+            <Empty title="Nothing has happened yet" />
+          ) : (
+            <ul class="timeline">
+              {entries.map((one) => (
+                <li key={one.hash}>
+                  <span class="faint">
+                    <When at={one.at} />
+                  </span>
+                  <i class={one.alias === "champion" ? "dot good" : "dot"} />
+                  <span>
+                    <b>{one.verb}</b> {seen(one.alias, 40)} {one.from === null ? "" : `v${one.from} `}→{" "}
+                    {one.to === null ? "nothing" : `v${one.to}`} <Tag word={one.verdict} />{" "}
+                    <span class="faint">
+                      by <Foreign text={one.actor} max={40} />
+                    </span>
+                    <br />
+                    <span class="soft">
+                      <Foreign text={one.reason} max={300} />
+                    </span>
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Shown>
+    </Panel>
+  );
+}
