@@ -28,6 +28,8 @@ const HISTORY_DAYS = 70;
 const WARM_DAYS = 7;
 const TREES = 100;
 const FLUSH_ROWS = 500;
+/** Why the newest candidate is held is told again after so many days. */
+const HELD_DAYS = 7;
 /** Told once while they last. */
 const LASTING: readonly LifeEvent["kind"][] = ["waiting", "hold", "broken-feed"];
 
@@ -177,10 +179,12 @@ export async function live({ seed, days, scenario }: LifeInput): Promise<Life> {
     }
     if (outcome === "waiting" || outcome === "broken-feed") tell(outcome, reason);
     if (outcome === "shadowing") tell("hold", reason);
+    const reasons = promotion?.verdict.verdict === "HOLD" ? promotion.verdict.reasons.join("; ") : null;
+    if (reasons !== null && today % HELD_DAYS === 0) events.push({ day: today, kind: "hold", text: reasons });
     if (outcome === "refused") tell("refused", (trained?.verdicts ?? []).flatMap(({ reasons }) => reasons).join("; "));
     if (outcome === "trained") {
       const learned = trained?.refit ?? null;
-      const facts = learned === null ? "" : `, ${learned.frauds} frauds learned, ${trained?.fitted?.rounds} trees`;
+      const facts = learned === null ? "" : `, ${learned.frauds} frauds of ${learned.lately?.learned ?? "all days, unasked"}`;
       tell("candidate", `version ${trained?.version?.version} as ${result.as}${facts}: ${reason}`);
     }
     if (trained !== null) trainings.push({ seconds: trained.seconds.fit ?? 0, rows: trained.metrics?.rows ?? 0 });

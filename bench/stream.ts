@@ -224,9 +224,9 @@ async function sentinelStream(of: {
   };
 }
 
-/** SENTINEL_BENCH_PROFILE=FOLDER: where the time of each process goes, for Chrome's tools. */
+/** STREAM_BENCH_PROFILE=FOLDER: where the time of each process goes, for Chrome's tools. */
 function profile(): readonly string[] {
-  const folder = process.env.SENTINEL_BENCH_PROFILE;
+  const folder = process.env.STREAM_BENCH_PROFILE;
   return folder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${folder}`];
 }
 

@@ -5,6 +5,7 @@ import { Audit } from "./pages/audit.tsx";
 import { Cases } from "./pages/cases.tsx";
 import { Drift } from "./pages/drift.tsx";
 import { Models } from "./pages/models.tsx";
+import { Notices } from "./pages/notices.tsx";
 import { Overview } from "./pages/overview.tsx";
 import { People } from "./pages/people.tsx";
 import { Pipelines } from "./pages/pipelines.tsx";
@@ -33,6 +34,7 @@ export const PAGES: readonly Page[] = [
   { name: "models", title: "Models", icon: "models", letter: "m", need: "viewer", part: "Learn", View: Models },
   { name: "drift", title: "Drift", icon: "drift", letter: "d", need: "viewer", View: Drift },
   { name: "audit", title: "Audit", icon: "audit", letter: "u", need: "viewer", part: "Govern", View: Audit },
+  { name: "notices", title: "Notifications", icon: "bell", letter: "n", need: "viewer", View: Notices },
   { name: "people", title: "Keys and people", icon: "people", letter: "k", need: "admin", View: People },
   { name: "api", title: "API", icon: "api", letter: "i", need: "viewer", View: ApiRoutes },
 ];

@@ -41,6 +41,7 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
     () => import("./rules.ts"),
   ],
   lists: ["list, show, add or end: named values that rules ask", () => import("./lists.ts")],
+  cases: ["list, next or close: alerts of one entity that wait for an analyst", () => import("./cases.ts")],
   db: ["migrate or status: the tables of the store of rules, pipelines, alerts and audit", () => import("./db.ts")],
   keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],

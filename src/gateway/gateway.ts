@@ -5,7 +5,7 @@ import { SentinelError } from "../core/errors.ts";
 import { ID_LENGTH_MAX, idOf, otherContent } from "../core/transaction.ts";
 import type { Ledger, LedgerEntry, LedgerRecord } from "../ports/ledger.ts";
 import type { Clock } from "../ports/ports.ts";
-import type { Asked, NoAnswer, Pool } from "./pool.ts";
+import type { NoAnswer, Pool } from "./pool.ts";
 import type { LedgerWriter } from "./writer.ts";
 
 export interface GatewayOptions {
@@ -78,11 +78,14 @@ export class Gateway {
     const id = idIn(body);
     writer.admit();
     const asked = await pool.ask(body, { requestId, msMax: deadlineMs * (1 - LEDGER_SHARE) });
-    if (asked.kind === "reply" && asked.reply.status !== 200) {
+    let given: Given;
+    if (asked.kind === "none") given = this.byPolicy(asked.why, id);
+    else if (asked.reply.kind === "answer") given = byBrain(asked.where, asked.reply.answer);
+    else {
       this.counters.refused(asked.reply.status);
       return asked.reply;
     }
-    const { text, by, brain } = this.textOf(asked, id);
+    const { text, by, brain } = given;
     const entry: LedgerEntry = { id, transaction: body, answer: text, by, brain, receivedAt, answeredAt: clock.now() };
     const writing = writer.write(entry);
     if (durability === "sync") {
@@ -109,22 +112,18 @@ export class Gateway {
       const asked = await pool.ask(transaction, { requestId: `settle-${count}`, msMax: SETTLE_MS_MAX });
       if (asked.kind === "none") break;
       // A refusal is an answer too: this one will never be scored.
-      await ledger.settle(id, { answer: asked.reply.text, brain: asked.where, at: clock.now() });
+      const { reply, where } = asked;
+      const answer = reply.kind === "answer" ? JSON.stringify(reply.answer) : reply.text;
+      await ledger.settle(id, { answer, brain: where, at: clock.now() });
       this.counters.settled();
       count++;
     }
     return count;
   }
 
-  private textOf(asked: Asked, id: string): { readonly text: string } & Pick<LedgerEntry, "by" | "brain"> {
-    if (asked.kind === "reply") {
-      const { where, reply } = asked;
-      const decision = JSON.parse(reply.text) as Record<string, unknown>;
-      const answer = { ...decision, is_fraud: decision.decision === "block", answered_by: "brain", brain: where };
-      return { text: JSON.stringify(answer), by: "brain", brain: where };
-    }
+  private byPolicy(why: NoAnswer, id: string): Given {
     const { policy } = this.options;
-    this.counters.policy(asked.why);
+    this.counters.policy(why);
     const answer = {
       transaction_id: id,
       score: null,
@@ -132,8 +131,8 @@ export class Gateway {
       is_fraud: policy === "block",
       degraded: true,
       answered_by: "policy",
-      why: WORDS[asked.why],
-      circuit: asked.why === "circuit-open" ? "open" : "closed",
+      why: WORDS[why],
+      circuit: why === "circuit-open" ? "open" : "closed",
     };
     return { text: JSON.stringify(answer), by: "policy", brain: null };
   }
@@ -144,6 +143,14 @@ export class Gateway {
     this.counters.answered("repeat", this.options.clock.elapsed() - begun);
     return { status: 200, text: before.answer };
   }
+}
+
+/** The text of an answer, and who gave it. */
+type Given = Pick<LedgerEntry, "by" | "brain"> & { readonly text: string };
+
+function byBrain(where: string, decision: Readonly<Record<string, unknown>>): Given {
+  const answer = { ...decision, is_fraud: decision.decision === "block", answered_by: "brain", brain: where };
+  return { text: JSON.stringify(answer), by: "brain", brain: where };
 }
 
 function isSame(one: string, other: string): boolean {

@@ -24,7 +24,7 @@ export interface PoolOptions {
 }
 
 /** What a request came to; `none`: no brain answered. */
-export type Asked =
+type Asked =
   | { readonly kind: "reply"; readonly reply: BrainReply; readonly where: string }
   | { readonly kind: "none"; readonly why: NoAnswer };
 

@@ -10,7 +10,7 @@ import type { ModelVersion } from "../ports/registry.ts";
 import { type MonitorResult, monitor } from "./monitor.ts";
 import { type PromoteResult, promote } from "./promote.ts";
 import { type Candidate, candidatesOf, placeFor, RETRAIN_VERB, withdrawStale } from "./retrain/candidates.ts";
-import { type Refresh, refreshDue } from "./retrain/refresh.ts";
+import { type Refresh, refreshOf } from "./retrain/refresh.ts";
 import { gather, pruneTables } from "./retrain/table.ts";
 import { type Recipe, type TrainInput, type TrainResult, type TrainStep, train } from "./train.ts";
 
@@ -103,27 +103,29 @@ async function round(ports: Ports, input: RetrainInput): Promise<RetrainResult> 
   }
   const seen = await look(ports, input);
   if (seen !== null) input.onMonitor?.(seen);
-  const due = seen === null ? null : await dueRefresh(ports, { pipeline, seen, candidates });
+  const refresh = seen === null ? null : await refreshNow(ports, { pipeline, seen, candidates });
+  const isDue = refresh?.due === true;
   const kept = keptBy({ ports, pipeline, weighed });
   let place: string | null = CANDIDATE;
   if (forced === null) {
-    if (seen?.alarm !== true && due === null) return ended("no-alarm", reasonsOf(seen), seen);
+    if (seen?.alarm !== true && !isDue) return ended("no-alarm", reasonsOf(seen), seen);
     if (seen?.drift.verdict === "broken feed") {
       const reason = `a model would learn the fault: repair the source first. ${reasonsOf(seen)}`;
       return ended("broken-feed", reason, seen);
     }
-    const waits = due === null ? tooFresh(seen!, pipeline) : null;
-    if (waits !== null) return ended("waiting", waits, seen);
-    place = placeFor(candidates, { mayReplace: (candidate) => kept(candidate) === null, extra: due !== null });
+    const waits = refresh === null ? tooFresh(seen!, pipeline) : refresh.due ? null : refresh.reason;
+    const shadows = refresh === null || candidates.length === 0 ? null : kept(candidates[0]);
+    if (waits !== null) return ended(shadows === null ? "waiting" : "shadowing", shadows ?? waits, seen);
+    place = placeFor(candidates, { mayReplace: (candidate) => kept(candidate) === null, extra: isDue });
     if (place === null) return ended("shadowing", kept(candidates[0]) ?? "", seen);
   }
   input.onStep?.("table");
   const data = await gather(ports, input);
   const newest = await newestServed(ports, pipeline);
-  const since = due?.since ?? (seen === null ? null : onsetOf(seen));
+  const since = refresh?.since ?? (seen === null ? null : onsetOf(seen));
   const recipe = recipeOf(input);
   const own = since !== null && recipe.windowMs === undefined && recipe.halfLifeMs === undefined;
-  const why = forced ?? (seen?.alarm === true || due === null ? reasonsOf(seen) : due.reason);
+  const why = forced ?? (refresh === null ? reasonsOf(seen) : refresh.reason);
   const trained = await train(ports, {
     pipeline,
     ...data,
@@ -171,7 +173,7 @@ async function weigh(
   return verdicts;
 }
 
-async function dueRefresh(
+async function refreshNow(
   ports: Ports,
   given: { readonly pipeline: Pipeline; readonly seen: MonitorResult; readonly candidates: readonly Candidate[] },
 ): Promise<Refresh | null> {
@@ -180,7 +182,7 @@ async function dueRefresh(
   const { champion } = await registry.aliases(pipeline.model);
   const versions: ModelVersion[] = candidates.map(({ version }) => version);
   if (champion !== undefined) versions.push(await registry.version(pipeline.model, champion));
-  return refreshDue(versions, { final: seen.to - pipeline.labels.maturityMs, pipeline });
+  return refreshOf(versions, { final: seen.to - pipeline.labels.maturityMs, pipeline });
 }
 
 /** When the world began to be another one, by what features and scores show or by the labels; null where only one instant shows it. */

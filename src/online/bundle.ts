@@ -65,16 +65,19 @@ export interface RefitFacts {
   readonly lately?: LatelyFacts;
 }
 
+/** All days alike, all but older ones for less and less, or those of the new world alone. */
+export type LatelyWay = "all days" | "fading days" | "new days";
+
 /** What the days of a new world said, asked by models that had not learned them. */
 export interface LatelyFacts {
   /** When it began, by what monitor saw. */
   readonly since: number;
-  readonly folds: number;
+  readonly stretches: number;
   readonly rows: number;
-  /** Of models that had learned the other new days with the older ones, and without. */
-  readonly averagePrecisionAll: number;
-  readonly averagePrecisionSince: number;
-  readonly olderDays: "learned" | "left out";
+  /** On the newest stretch, of models that had learned what came before in each way. */
+  readonly averagePrecision: Readonly<Record<LatelyWay, number>>;
+  /** The way that the model which serves has learned. */
+  readonly learned: LatelyWay;
   /** How many trees were right for them. */
   readonly trees: number;
 }

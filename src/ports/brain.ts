@@ -1,10 +1,9 @@
 // The brain port: a server that scores, as a gateway calls it.
 
-/** What a brain said: a decision (200), or why it takes no such transaction (400, 409, 413, 422). Its text is JSON. */
-export interface BrainReply {
-  readonly status: number;
-  readonly text: string;
-}
+/** What a brain said: its answer, as POST /predict has it; or why it takes no such transaction (400, 409, 413, 422), a problem document. */
+export type BrainReply =
+  | { readonly kind: "answer"; readonly answer: Readonly<Record<string, unknown>> }
+  | { readonly kind: "refusal"; readonly status: number; readonly text: string };
 
 export interface Brain {
   /** For people and for the ledger. */

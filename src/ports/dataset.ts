@@ -27,7 +27,7 @@ export interface ReadOptions {
 export interface DatasetScan {
   /** The table without its rows: names and kinds of the planned columns, in file order. */
   readonly empty: Table;
-  /** The named ones of them, batch by batch, in the table's order; at most two batches are in memory. */
+  /** The named ones of them, batch by batch, in the table's order. A batch stands until the next one is asked for: its arrays are filled again. */
   batches(columns: readonly string[]): AsyncIterable<Table>;
 }
 

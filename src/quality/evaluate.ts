@@ -17,7 +17,7 @@ import { TallyPool } from "./tally-pool.ts";
 /** A table that can be read from its first row to its last as often as needed, in batches. */
 export interface Batches {
   readonly columns: readonly ColumnShape[];
-  /** The batches in order, each with at least the named columns. */
+  /** The batches in order, each with at least the named columns; each stands until the next is asked for. */
   read(columns: readonly string[]): AsyncIterable<Table>;
 }
 

@@ -193,8 +193,11 @@ function wholeOf(key: number): number {
 function centsOf(key: number): number {
   if (!(key >= 0 && key < SMALL_MAX / CENTS)) return -1;
   const cents = Math.round(key * CENTS);
-  return cents < SMALL_MAX && cents / CENTS === key ? cents : -1;
+  return cents < SMALL_MAX && AMOUNTS[cents] === key ? cents : -1;
 }
+
+/** Looked up, because a division for each row takes longer. */
+const AMOUNTS = Float64Array.from({ length: SMALL_MAX }, (_, cents) => cents / CENTS);
 
 /** Numbers from 0 on that lie a step apart, as codes, flags, ids and amounts do: counted in their own places. */
 class SmallCounts {

@@ -1,7 +1,7 @@
 // The look of the report: one style sheet with a light and a dark palette, readable in print too.
 
 export const STYLE = `
-:root{--ground:#f6f7f9;--card:#fff;--ink:#17202a;--soft:#5b6773;--line:#e1e5ea;--pass:#1a7f4b;--warn:#a86500;--fail:#c0272d;
+:root{--ground:#f6f7f9;--card:#fff;--ink:#17202a;--soft:#5b6773;--line:#e1e5ea;--pass:#15703f;--warn:#a86500;--fail:#c0272d;
 --pass-tint:#e7f5ec;--warn-tint:#fdf3e1;--fail-tint:#fcebeb}
 @media (prefers-color-scheme:dark){:root{--ground:#11161c;--card:#1a212a;--ink:#e7ecf1;--soft:#9aa7b4;--line:#2c3641;
 --pass:#5cc98d;--warn:#e8b04f;--fail:#ff7b7b;--pass-tint:#173226;--warn-tint:#352a15;--fail-tint:#3a1d20}}

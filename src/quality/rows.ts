@@ -37,10 +37,10 @@ export function someRows(table: Table, selected: Int32Array, firstRow = 0): Rows
   };
 }
 
-/** One column of rows to keep, without the rest of their batch. */
+/** A copy of one column of rows, to be kept when their batch is gone. */
 export function onlyColumn(rows: Rows, name: string): Rows {
   const { count } = rows;
-  const column = rows.column(name);
+  const column = copyOf(rows.column(name));
   const first = count === 0 ? 0 : rows.sourceRow(0);
   const isWhole = count === 0 || rows.sourceRow(count - 1) - first === count - 1;
   const numbers = isWhole ? null : Float64Array.from({ length: count }, (_, row) => rows.sourceRow(row));
@@ -52,6 +52,11 @@ export function onlyColumn(rows: Rows, name: string): Rows {
     },
     sourceRow: (row) => (numbers === null ? first + row : numbers[row]),
   };
+}
+
+function copyOf(column: Column): Column {
+  if (column.kind === "text") return { ...column, codes: column.codes.slice() };
+  return { ...column, values: column.values.slice() };
 }
 
 /**

@@ -1,5 +1,6 @@
 // The SUMMARY result of expectations that judge row by row: counts, percentages, and a sample of the rows at fault.
 import type { CellValue } from "./cells.ts";
+import { isNoFlags } from "./columns.ts";
 import type { Outcome, Running, ShownValue } from "./definition.ts";
 import type { Rows } from "./rows.ts";
 import { FaultSample, FIRST_ROWS } from "./sample.ts";
@@ -32,7 +33,8 @@ class FaultTally {
   add(rows: Rows, { faults, missing, valueAt }: Judged): void {
     this.count += rows.count;
     this.missing = missing === null || this.missing === null ? null : this.missing + missing;
-    // Mostly there is none, and looking for one is quicker than asking row by row.
+    if (isNoFlags(faults)) return;
+    // Mostly there are few, and looking for one is quicker than asking row by row.
     for (let row = faults.indexOf(1); row >= 0; row = faults.indexOf(1, row + 1)) {
       if (this.values.length < FIRST_ROWS) this.values.push(valueAt(row));
       this.sample.add(rows.sourceRow(row));
@@ -81,6 +83,7 @@ export function summaryOutcome(of: {
 }
 
 export function countMissing(isMissing: Uint8Array): number {
+  if (isNoFlags(isMissing)) return 0;
   let missing = 0;
   for (let row = isMissing.indexOf(1); row >= 0 && row < isMissing.length; row++) missing += isMissing[row];
   return missing;

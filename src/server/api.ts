@@ -6,6 +6,7 @@ import { caseRoutes } from "./api/cases.ts";
 import { entityRoute } from "./api/entities.ts";
 import { keyRoutes } from "./api/keys.ts";
 import { listRoutes } from "./api/lists.ts";
+import { modelReportRoutes } from "./api/model-report.ts";
 import { modelRoutes } from "./api/models.ts";
 import { notificationRoutes } from "./api/notifications.ts";
 import { overviewRoutes } from "./api/overview.ts";
@@ -32,5 +33,6 @@ export const apiRoutes: readonly ServerRoute[] = [
   ...notificationRoutes,
   auditRoute,
   ...modelRoutes,
+  ...modelReportRoutes,
   ...keyRoutes,
 ];

@@ -100,7 +100,9 @@ export async function startStreaming(input: StreamInput): Promise<StreamProcess>
   const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
   await platform?.start();
   const faults = (): { pipeline: string; fault: string }[] =>
-    pipelines.all().flatMap(({ name, engine, fault }) => {
+    pipelines.all().flatMap(({ name, from, engine, fault }) => {
+      // A program made it, and a server answers it: nobody asked this process for it.
+      if (from === "api" && fault?.code === "lifecycle.locked") return [];
       const what = engine === null ? (fault?.message ?? "it is not up") : engine.runner.status().fault;
       return what === null ? [] : [{ pipeline: name, fault: what }];
     });

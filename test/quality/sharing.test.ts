@@ -45,6 +45,24 @@ describe("alone as among others", () => {
   }
 });
 
+test("a batch's arrays may be filled again once the next is asked for", async () => {
+  const table = tableFrom(PARITY_TABLES["ranges: infinite amounts"]);
+  const given = batchesOf(table, 41);
+  const spoiled: Batches = {
+    ...given,
+    async *read(names) {
+      for await (const batch of given.read(names)) {
+        yield batch;
+        for (const column of batch.columns.values()) {
+          if (column.kind === "text") column.codes.fill(-1);
+          else column.values.fill(Number.NaN);
+        }
+      }
+    },
+  };
+  expect(await evaluateBatches(spoiled, suite, { now: null })).toEqual(await evaluateBatches(given, suite, { now: null }));
+});
+
 test("Z-scores of more rows than are kept are those of a second pass", () => {
   const values = Float64Array.from({ length: 4_000_100 }, (_, row) => (row % 500_000 === 7 ? 1000 : row % 10));
   const table: Table = { rows: values.length, columns: new Map([["amount", { kind: "number", values }]]) };

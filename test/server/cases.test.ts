@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addKey } from "../../src/lifecycle/keys.ts";
+import { sentinel } from "../cli/sentinel.ts";
 import { type OpenStore, STORES } from "../drivers/store/stores.ts";
 import { type Answer, Side } from "./side.ts";
 import { until } from "./world.ts";
@@ -101,6 +102,7 @@ for (const store of STORES) {
         "close",
       ]);
       expect(closed.body.alerts).toMatchObject([{ transaction_id: "t1" }, { transaction_id: "t0" }]);
+      expect((await side.alerts(`&pipeline=${id}&entity=u1`)).map((alert) => alert.case_id)).toEqual([one.id, one.id]);
       const slug = closed.body.pipeline;
       const { log } = side.server.pipelines.find(slug);
       expect(await log.labelsOf("t0")).toMatchObject([
@@ -204,7 +206,18 @@ for (const store of STORES) {
       expect((await side.get(`/api/snoozes?pipeline=${id}`)).body).toEqual([]);
       await pay(id, "n3", "b", 5000);
       await casesOf(id, 3, "&status=open");
-      for (let left = 3; left > 0; left--)
+      const cli = (...args: string[]) => sentinel(["cases", ...args, "--url", side.url, "--json"]);
+      const listed = await cli("list", "--limit", "1000");
+      expect(listed.code, listed.stderr).toBe(0);
+      const entities = (JSON.parse(listed.stdout).cases as Answer["body"][]).filter((one) => one.pipeline_id === id);
+      expect(entities.map(({ entity }) => entity).sort()).toEqual(["a", "b", "c"]);
+      const [last] = entities.filter(({ entity }) => entity === "a");
+      const ended = await cli("close", String(last.id), "--disposition", "unknown", "--reason", "nobody answers");
+      expect(ended.code, ended.stderr).toBe(0);
+      expect(JSON.parse(ended.stdout)).toMatchObject({ status: "closed", disposition: "unknown", labels: [] });
+      expect(await cli("close", String(last.id), "--disposition", "fraud", "--reason", "x")).toMatchObject({ code: 2 });
+      expect(await cli("close", "7")).toMatchObject({ code: 2 });
+      for (let left = 2; left > 0; left--)
         expect((await side.post("/api/cases/next", { pipeline: id })).status).toBe(200);
       expect(await side.call("POST", "/api/cases/next", { pipeline: id })).toMatchObject({ status: 204, body: "" });
       // Without a body it is the queue of all pipelines.

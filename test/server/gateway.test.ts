@@ -434,7 +434,7 @@ test("the pool asks the least busy brain, tries one again after its rest, and go
     score: () =>
       new Promise((resolve, reject) => {
         calls.push(where);
-        waiting.push({ where, resolve: () => resolve({ status: 200, text: "{}" }), reject });
+        waiting.push({ where, resolve: () => resolve({ kind: "answer", answer: {} }), reject });
       }),
   });
   const all = [brainOf("a"), brainOf("b")];

@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { madeSource } from "../../src/lifecycle/serve.ts";
 import { createSeveral, type SentinelServer } from "../../src/server/server.ts";
-import { openWorkspacePorts } from "../../src/wiring.ts";
+import { openNotices, openWorkspacePorts } from "../../src/wiring.ts";
 import { type Document, type Documented, documentedBy } from "./documented.ts";
 import { silent, until } from "./world.ts";
 
@@ -38,9 +38,8 @@ export class Side {
   }
 
   async start(): Promise<void> {
-    this.workspace = openWorkspacePorts(loadConfig({ workspace: this.dir, environment: this.environment }), {
-      report: REPORT,
-    });
+    const config = loadConfig({ workspace: this.dir, environment: this.environment });
+    this.workspace = openWorkspacePorts(config, { report: REPORT });
     const { common, portsOf } = this.workspace;
     this.server = await createSeveral({
       sources: [],
@@ -50,6 +49,7 @@ export class Side {
       platform: {
         store: common.store!,
         workspace: this.dir,
+        notices: await openNotices(config),
         pollMs: 100,
         deskPollMs: 50,
         sourceOf: (name) =>

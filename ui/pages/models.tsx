@@ -4,8 +4,8 @@ import { type Answer, get, urlOf } from "../api.ts";
 import { count, figure, money, percent, seen } from "../format.ts";
 import { useLoaded } from "../load.ts";
 import { Empty, Foreign, Panel, Shown, Tag, When } from "../parts/basic.tsx";
-import { Dialog } from "../parts/drawer.tsx";
-import { Rows } from "../parts/list.tsx";
+import { Dialog, Drawer } from "../parts/drawer.tsx";
+import { List, Rows } from "../parts/list.tsx";
 import { attempt, tell } from "../parts/toast.tsx";
 import { setQuery, usePlace } from "../route.ts";
 import { useDesk, useMay } from "../session.ts";
@@ -537,13 +537,16 @@ function Forest({ rows }: { readonly rows: readonly (Interval & { readonly name:
 }
 
 function Versions({ of, slug }: { readonly of: Models; readonly slug: string }) {
+  const [open, setOpen] = useState<string | null>(null);
   const names = [...new Set(of.versions.flatMap((one) => figuresOf(one).map(([name]) => name)))].slice(0, 4);
   return (
     <Panel title="Versions" flush json={urlOf("GET /api/pipelines/{id}/models", { at: { id: slug } })}>
-      <Rows
+      <List
         label="Versions"
         rows={of.versions}
         keyOf={({ version }) => version}
+        opened={open ?? ""}
+        onOpen={({ version }) => setOpen(version)}
         columns={[
           { name: "Version", show: ({ version }) => <b>v{version}</b>, kind: "fit" },
           {
@@ -571,7 +574,73 @@ function Versions({ of, slug }: { readonly of: Models; readonly slug: string }) 
           },
         ]}
       />
+      {open === null ? null : <CardDrawer key={open} slug={slug} version={open} onClose={() => setOpen(null)} />}
     </Panel>
+  );
+}
+
+const IMPORTANT_MAX = 20;
+
+/** What a version says of itself: its card, what its inputs are worth, and the report with its pictures. */
+function CardDrawer({
+  slug,
+  version,
+  onClose,
+}: {
+  readonly slug: string;
+  readonly version: string;
+  readonly onClose: () => void;
+}) {
+  const at = { id: slug, version };
+  const card = useLoaded(`card ${slug} ${version}`, (signal) =>
+    get("GET /api/pipelines/{id}/models/{version}/card", { at, signal }),
+  );
+  return (
+    <Drawer label={`Version ${version}`} onClose={onClose} head={<b>v{version}</b>}>
+      <Shown of={card}>
+        {(of) => {
+          const most = Math.max(1e-9, ...of.importance.map(({ gain }) => gain ?? 0));
+          return (
+            <>
+              {of.report ? (
+                <p>
+                  <a
+                    href={urlOf("GET /api/pipelines/{id}/models/{version}/report", { at })}
+                    target="_blank"
+                    rel="noreferrer"
+                  >
+                    The report of its training
+                  </a>
+                  <span class="faint"> with precision by alerts, reliability and learning as pictures</span>
+                </p>
+              ) : null}
+              {of.importance.length === 0 ? null : (
+                <section aria-label="Inputs">
+                  <h3>What its inputs are worth</h3>
+                  <ul class="bars wide">
+                    {of.importance.slice(0, IMPORTANT_MAX).map(({ name, gain, permutation }) => (
+                      <li key={name} title={`gain ${figure(gain)}, permutation ${figure(permutation)}`}>
+                        <span class="mono break">{seen(name, 60)}</span>
+                        <span class="track" aria-hidden="true">
+                          <i style={{ width: `${(100 * (gain ?? 0)) / most}%`, background: "var(--plot-approve)" }} />
+                        </span>
+                        <span class="num">{percent(gain)}</span>
+                      </li>
+                    ))}
+                  </ul>
+                </section>
+              )}
+              {of.card === null ? null : (
+                <section aria-label="Card">
+                  <h3>Card</h3>
+                  <pre class="rule-text">{of.card}</pre>
+                </section>
+              )}
+            </>
+          );
+        }}
+      </Shown>
+    </Drawer>
   );
 }
 

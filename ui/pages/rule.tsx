@@ -319,7 +319,7 @@ function Editor({
         aria-invalid={fault !== null}
         aria-describedby="rule-check"
         aria-autocomplete="list"
-        aria-controls="rule-offers"
+        aria-controls={offers.length === 0 ? undefined : "rule-offers"}
         readOnly={readOnly}
         placeholder="amount > 1000 AND count_last('5m', user_id) >= 3"
         value={text}

@@ -10,10 +10,27 @@ const OK = 200;
  */
 const REFUSALS: ReadonlySet<number> = new Set([400, 409, 413, 422]);
 
-/** The reply of a status and its text. Throws for a status that says nothing of the transaction. */
-export function replyOf(where: string, { status, text }: BrainReply): BrainReply {
-  if (status === OK || REFUSALS.has(status)) return { status, text };
+/** The reply of a status and its JSON. Throws for a status that says nothing of the transaction, and for an answer that is none. */
+export function replyOf(
+  where: string,
+  { status, text }: { readonly status: number; readonly text: string },
+): BrainReply {
+  if (status === OK) return { kind: "answer", answer: answerIn(where, text) };
+  if (REFUSALS.has(status)) return { kind: "refusal", status, text };
   throw new Error(`${where} answered ${status}${codeIn(text)}`);
+}
+
+/** A page of a proxy, say, is no answer. */
+function answerIn(where: string, text: string): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = null;
+  }
+  if (typeof value === "object" && value !== null && "decision" in value)
+    return value as Readonly<Record<string, unknown>>;
+  throw new Error(`${where} answered ${OK} with what is no decision`);
 }
 
 /** The code of a problem document, for whoever reads the log. */

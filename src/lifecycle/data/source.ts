@@ -55,7 +55,7 @@ export interface OpenSource {
   readonly rows: number;
   /** The table without its rows: names and kinds of all columns. */
   readonly empty: Table;
-  /** The named columns, in order, batch by batch. Errors: those of {@link readSource}, at the batch at fault. */
+  /** The named columns, in order, batch by batch; each stands until the next is asked for. Errors: those of {@link readSource}, at the batch at fault. */
   batches(columns: readonly string[]): AsyncIterable<Table>;
 }
 

@@ -15,6 +15,8 @@ export type DeskEngine = Engine & Stoppable;
 
 /** A case is there within this time of its alert. */
 const POLL_MS = 500;
+/** Rounds from one look at what is owed to the next, where nobody closed a case here: five seconds. */
+const PAY_EVERY = 10;
 /** Looks at one pipeline's alerts in one round; more wait for the next, so that other pipelines have their turn. */
 const LOOKS_MAX = 25;
 /** How long labels are one process's own: longer than a store waits for a row, so that whoever is killed holds them up for half a minute. */
@@ -41,6 +43,11 @@ export interface DeskOptions<E extends DeskEngine> {
 export class Desk<E extends DeskEngine> {
   private readonly options: DeskOptions<E>;
   private readonly ids = new Map<string, number>();
+  /** By pipeline: the newest alert of the store when all of the pipeline's were in cases. */
+  private readonly caughtUp = new Map<number, number>();
+  private rounds = 0;
+  /** Somebody closed a case: what it owes is paid in the next round. */
+  private owing = true;
   private turn: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | null = null;
   private fault: string | null = null;
@@ -55,7 +62,7 @@ export class Desk<E extends DeskEngine> {
     await this.look();
     const again = (): void => {
       if (this.stopped) return;
-      this.timer = setTimeout(() => void this.look().finally(again), this.options.pollMs ?? POLL_MS).unref();
+      this.timer = setTimeout(() => void this.next().finally(again), this.options.pollMs ?? POLL_MS).unref();
     };
     again();
   }
@@ -66,8 +73,13 @@ export class Desk<E extends DeskEngine> {
     await this.turn;
   }
 
-  /** One round over the pipelines that are up; never throws. */
+  /** One round over the pipelines that are up, labels included; never throws. */
   look(): Promise<void> {
+    this.owing = true;
+    return this.next();
+  }
+
+  private next(): Promise<void> {
     this.turn = this.turn.then(() => this.round());
     return this.turn;
   }
@@ -77,12 +89,17 @@ export class Desk<E extends DeskEngine> {
     const { logger } = this.options;
     try {
       const store = await this.options.store();
+      const newest = await store.alerts.lastId();
+      // Closings of other servers, and labels whose time has come, are looked for less often.
+      const pays = this.owing || this.rounds++ % PAY_EVERY === 0;
+      this.owing = false;
       for (const { name, engine } of this.options.pipelines.all()) {
         if (engine === null || this.stopped) continue;
         const id = await this.idOf(store, name);
         if (id === null) continue;
-        await this.takeAlerts(store, id, engine);
-        await this.payLabels(store, id, engine);
+        if (this.caughtUp.get(id) !== newest && (await this.takeAlerts(store, id, engine)))
+          this.caughtUp.set(id, newest);
+        if (pays) await this.payLabels(store, id, engine);
       }
       if (this.fault !== null) logger.info({}, "alerts become cases again");
       this.fault = null;
@@ -101,12 +118,14 @@ export class Desk<E extends DeskEngine> {
     return record?.id ?? null;
   }
 
-  private async takeAlerts(store: Store, id: number, { pipeline }: E): Promise<void> {
+  /** False where more may wait. */
+  private async takeAlerts(store: Store, id: number, { pipeline }: E): Promise<boolean> {
     const { notices } = this.options;
     const joining = joiningOf(deskRules(pipeline), (alert) => alertMessages(notices, alert, pipeline.name));
     for (let looks = 0; looks < LOOKS_MAX && !this.stopped; looks++) {
-      if ((await store.cases.take(id, joining, this.options.clock.now())) < JOINED_MAX) return;
+      if ((await store.cases.take(id, joining, this.options.clock.now())) < JOINED_MAX) return true;
     }
+    return false;
   }
 
   /** Every label once: what is owed is taken in hand, compared with the log, written, flushed, and only then settled. */

@@ -47,7 +47,7 @@ export function learnedBy({ tags }: ModelVersion): number {
 }
 
 /**
- * Takes the alias from candidates of this loop that learned no later days than the champion: one that is behind before it is judged would only
+ * Takes the alias from candidates of this loop that learned up to an earlier day than the champion: one that is behind before it is judged would only
  * cost what it takes to score. Candidates that somebody trained by hand stay. Errors: registry.*.
  */
 export async function withdrawStale(
@@ -60,8 +60,8 @@ export async function withdrawStale(
   if (champion === undefined) return;
   const learned = learnedBy(await registry.version(model, champion));
   for (const { alias, version } of await candidatesOf(ports, pipeline)) {
-    if (version.tags["sentinel.verb"] !== RETRAIN_VERB || learnedBy(version) > learned) continue;
-    const reason = `version ${version.version} has learned no later days than the champion, version ${champion}`;
+    if (version.tags["sentinel.verb"] !== RETRAIN_VERB || learnedBy(version) >= learned) continue;
+    const reason = `version ${version.version} has learned fewer of the newest days than the champion, version ${champion}`;
     await registry.moveAlias({
       model,
       alias,

@@ -10,17 +10,22 @@ import { learnedBy } from "./candidates.ts";
  */
 const GROWTH = 1.5;
 
+/** A new world that is still being learned. */
 export interface Refresh {
   /** When the world became another one. */
   readonly since: number;
+  /** Whether labels of enough more days are final by now. */
+  readonly due: boolean;
+  /** Why it is due, or what is waited for. */
   readonly reason: string;
 }
 
 /**
- * Whether a model should be trained although nothing is wrong: the newest of `versions` was made for a world that began at a time, has learned
- * less than `retrain.refresh` of it, and labels of half as much more are final by now. Null where not.
+ * Where the newest of `versions` was made for a world that began at a time, and has learned less than `retrain.refresh` of it, the next model
+ * follows once labels of half as much more are final: although nothing is wrong, and not sooner where something is, since that is the
+ * same drift. Null where no such world is being learned.
  */
-export function refreshDue(
+export function refreshOf(
   versions: readonly ModelVersion[],
   { final, pipeline }: { readonly final: number; readonly pipeline: Pipeline },
 ): Refresh | null {
@@ -32,8 +37,10 @@ export function refreshDue(
   const since = Number(newest.tags[SINCE_TAG] ?? Number.NaN);
   const learned = learnedBy(newest) - since;
   // NaN of a version that no drift has asked for.
-  if (!(learned > 0) || learned >= pipeline.retrain.refreshMs || final - since < GROWTH * learned) return null;
+  if (!(learned > 0) || learned >= pipeline.retrain.refreshMs) return null;
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
-  const reason = `the world that began about ${day(since)} is known up to ${day(final)}, and version ${newest.version} has learned it up to ${day(learnedBy(newest))}`;
-  return { since, reason };
+  const due = final - since >= GROWTH * learned;
+  const known = `the world that began about ${day(since)} is known up to ${day(final)}, and version ${newest.version} has learned it up to ${day(learnedBy(newest))}`;
+  const next = `the next model follows once labels up to ${day(since + GROWTH * learned)} are final`;
+  return { since, due, reason: due ? known : `${known}: ${next}` };
 }

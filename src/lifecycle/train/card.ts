@@ -79,8 +79,9 @@ Before that, the scores of the two differed by a PSI of ${format(facts.scoreShif
 }
 
 function latelyText(lately: LatelyFacts, day: (time: number) => string): string {
-  const { since, folds, rows, averagePrecisionAll, averagePrecisionSince, olderDays, trees } = lately;
-  return `The world has been another one since about ${day(since)}. Models that had learned all but one of ${folds} stretches of these days were asked about that stretch (${rows} rows in all): average precision ${format(averagePrecisionAll)} with the older days, ${format(averagePrecisionSince)} without. So older days are ${olderDays}; ${trees} trees, the calibration and the block threshold are what served best there.`;
+  const { since, stretches, averagePrecision, learned, trees } = lately;
+  const ways = Object.entries(averagePrecision).map(([way, value]) => `${format(value)} by ${way}`);
+  return `The world has been another one since about ${day(since)}. Models that had learned what came before the newest of ${stretches} stretches of these days were asked about it: average precision ${ways.join(", ")}. So it has learned ${learned}; ${trees} trees, the calibration and the block threshold are what served best on the new days.`;
 }
 
 function importedText({ title, file, sha256, columns, notes }: Imported): string {

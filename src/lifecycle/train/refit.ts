@@ -101,7 +101,12 @@ export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: R
         });
   const carried = { ...judged, ...models, ...decisions };
   const scores = newest === undefined ? null : scoresOf(carried, newest).scores;
-  const fitted = scores === null ? carried : { ...carried, thresholds: budgeted(carried.thresholds, scores, pipeline) };
+  // A week may hold none of the bursts that frauds come in: a budget that is counted on it is spent twice over in the next.
+  const asked = lately === null ? [] : Array.from(lately.margins, (margin) => calibrate(carried.calibration, margin));
+  const fitted =
+    scores === null
+      ? carried
+      : { ...carried, thresholds: budgeted(carried.thresholds, Float32Array.from([...scores, ...asked]), pipeline) };
   const facts: RefitFacts = {
     from: Math.ceil(learned.from),
     to: Math.ceil(learned.to),
@@ -116,15 +121,8 @@ export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: R
   return { fitted, learned, facts, newest: scores, verdict: verdictOf("refit", checksOf(facts, given.unlike)) };
 }
 
-function latelyFacts({ from, rounds, averagePrecision, folds, rows }: Lately, since: number): LatelyFacts {
-  const { all, since: alone } = averagePrecision;
-  const alike = { since, folds, rows: rows.length, trees: rounds };
-  return {
-    ...alike,
-    averagePrecisionAll: all,
-    averagePrecisionSince: alone,
-    olderDays: from === since ? "left out" : "learned",
-  };
+function latelyFacts({ way, rounds, averagePrecision, stretches, rows }: Lately, since: number): LatelyFacts {
+  return { since, stretches, rows: rows.length, averagePrecision, learned: way, trees: rounds };
 }
 
 function sliceSince(
@@ -159,6 +157,7 @@ async function refitModels(
     { x, labels, rows, later: null },
     {
       ...given,
+      ...(lately?.weights === undefined ? {} : { weights: lately.weights }),
       by: { forest, anomalyAsFeature: judged.anomalyAsFeature },
       params: { ...gbdtParams(parameters), trees: lately?.rounds ?? judged.rounds, earlyStoppingRounds: 0 },
       seed,
@@ -171,8 +170,8 @@ async function refitModels(
 }
 
 /**
- * With the review threshold by the budget on what the model says of the newest transactions, where a budget sets it and enough is known: after a
- * shift the judged model cannot tell how much the refitted one flags of a world that only the latter has learned.
+ * With the review threshold by the budget on what the model says of transactions that it has not learned, where a budget sets it and enough is
+ * known: after a shift the judged model cannot tell how much the refitted one flags of a world that only the latter has learned.
  */
 function budgeted(thresholds: Thresholds, scores: Float32Array, { decisions }: Pipeline): Thresholds {
   const { reviewPolicy, reviewShare, blockPrecision } = decisions;

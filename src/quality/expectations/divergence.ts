@@ -1,6 +1,7 @@
 // The expectation that a column is distributed as a partition says, by the Kullback–Leibler divergence of what is seen from what is expected.
 import { SentinelError } from "../../core/errors.ts";
 import { type CellValue, finiteOrText, isoText } from "../cells.ts";
+import { figuresOf } from "../columns.ts";
 import type { ExpectationDefinition, Outcome, Running } from "../definition.ts";
 import type { Kwargs, SetValue } from "../kwargs.ts";
 import { numericValues, type Rows } from "../rows.ts";
@@ -115,23 +116,11 @@ function ofBins(
   { partition, holdout, end }: { readonly partition: Bins; readonly holdout: Holdout; readonly end: End },
 ): Running {
   const { edges } = partition;
-  const counts = new Float64Array(edges.length - 1);
-  let present = 0;
-  let below = 0;
-  let above = 0;
+  const own = new BinCounts(edges);
   return {
-    push(rows) {
-      const values = numericValues(rows, name);
-      for (let row = 0; row < values.length; row++) {
-        const value = values[row];
-        if (Number.isNaN(value)) continue;
-        present++;
-        if (value < edges[0]) below++;
-        else if (value > edges[edges.length - 1]) above++;
-        else counts[binOf(edges, value)]++;
-      }
-    },
+    push: (rows) => own.add(numericValues(rows, name)),
     finish() {
+      const { counts, present, below, above } = own;
       const observed = Array.from(counts, (count) => count / present);
       const seen = cutTails(observed, [below / present, above / present], edges);
       const wanted = cutTails(expectedWeights(partition, holdout), expectedTails(partition, holdout), edges);
@@ -148,6 +137,42 @@ function ofBins(
       return end(divergence, { observed_partition: shown(seen), expected_partition: shown(wanted) });
     },
   };
+}
+
+/** Edges up to which comparing with each of them is quicker than a search, whose steps nobody can foresee. */
+const EDGES_COMPARED_MAX = 16;
+
+/** How many numbers lie in each bin, and outside. */
+class BinCounts {
+  readonly counts: Float64Array;
+  present = 0;
+  below = 0;
+  above = 0;
+  private readonly edges: Float64Array;
+
+  constructor(edges: readonly number[]) {
+    this.edges = Float64Array.from(edges);
+    this.counts = new Float64Array(edges.length - 1);
+  }
+
+  add(values: Float64Array): void {
+    const { edges, counts } = this;
+    const last = edges.length - 1;
+    const [lowest, highest] = [edges[0], edges[last]];
+    const compares = edges.length <= EDGES_COMPARED_MAX;
+    this.present += figuresOf(values).count;
+    for (let row = 0; row < values.length; row++) {
+      const value = values[row];
+      if (value < lowest) this.below++;
+      else if (value > highest) this.above++;
+      else if (!Number.isNaN(value)) {
+        let bin = 0;
+        if (compares) for (let edge = 1; edge < last; edge++) bin += value >= edges[edge] ? 1 : 0;
+        else bin = binOf(edges, value);
+        counts[bin]++;
+      }
+    }
+  }
 }
 
 /** A bin from an infinite edge is a tail. */
@@ -174,7 +199,7 @@ function expectedTails({ edges, tails }: Bins, { tail }: Holdout): readonly [num
 }
 
 /** The bin of a value between the first and the last edge; the last bin holds its upper edge, as numpy.histogram has it. */
-function binOf(edges: readonly number[], value: number): number {
+function binOf(edges: Float64Array, value: number): number {
   let low = 0;
   let high = edges.length - 2;
   while (low < high) {

@@ -36,7 +36,9 @@ export class OrderedTuples {
 
   private look(rows: Rows, values: Float64Array): boolean {
     const all = this.names.map((name) => rows.column(name));
-    const near = this.neighbours(rows, all, values);
+    // The column that orders the rows is the same within a run.
+    const others = all.filter((_, i) => this.names[i] !== this.by);
+    const near = this.neighbours(rows, others, values);
     const columns = all.map((column) => cellsOf(column, near));
     const ignored = ignoredRecords(near.length, columns, this.ignore);
     const { first, second } = tupleKeys(columns, ignored);

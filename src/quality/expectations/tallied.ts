@@ -1,4 +1,5 @@
 // Checks that need to know how often each different value occurs, over all rows of a table.
+import { figuresOf } from "../columns.ts";
 import type { Outcome, Running } from "../definition.ts";
 import { KeyTally, MODES_MAX, type ModeKey, type TallyResult } from "../key-tally.ts";
 import type { CellKeys } from "../keys.ts";
@@ -47,7 +48,8 @@ export function startDistinct(pool: TallyPool, what: What): Running {
         firstKeys.push({ row: rows.sourceRow(row), first: given.first[row] + 0 });
         keys++;
       }
-      for (; row < rows.count; row++) if (!Number.isNaN(given.first[row])) keys++;
+      if (row === 0) keys += figuresOf(given.first).count;
+      else for (; row < rows.count; row++) if (!Number.isNaN(given.first[row])) keys++;
     },
     finish() {
       if (tally !== null) return what.end(tally.finish());

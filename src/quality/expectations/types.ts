@@ -1,4 +1,6 @@
 // Expectations about the type of a column, in the names that pandas and Python give to types.
+import { looksInteger } from "../cells.ts";
+import { figuresOf } from "../columns.ts";
 import type { ExpectationDefinition, Running } from "../definition.ts";
 import { isEmptyText } from "../rows.ts";
 import type { ColumnShape } from "../shape.ts";
@@ -91,15 +93,13 @@ class SeenNumbers {
 
   numbers(values: Float64Array): void {
     this.rows += values.length;
-    for (let row = 0; row < values.length; row++) {
-      const value = values[row];
-      if (!Number.isSafeInteger(value)) this.whole = false;
-      if (Number.isNaN(value)) continue;
-      this.present = true;
-      if (value < this.min) this.min = value;
-      if (value > this.max) this.max = value;
-      if (Math.fround(value) !== value) this.single = false;
-    }
+    const { count, min, max } = figuresOf(values);
+    this.whole &&= count === values.length && looksInteger(values);
+    if (count === 0) return;
+    this.present = true;
+    if (min < this.min) this.min = min;
+    if (max > this.max) this.max = max;
+    this.single &&= values.every((value) => Number.isNaN(value) || Math.fround(value) === value);
   }
 }
 

@@ -29,7 +29,7 @@ import {
   timeOf,
   wordIn,
 } from "./exchange.ts";
-import { ALERT, ALERT_REASONS, ALERT_WHOLE } from "./shapes.ts";
+import { ALERT_REASONS, ALERT_WHOLE, ALERT_WITH_CASE } from "./shapes.ts";
 
 const LIMIT = 50;
 /** Rows of one CSV answer; the cursor goes on. */
@@ -71,7 +71,7 @@ export const alertRoutes: readonly ServerRoute[] = [
     path: "/api/alerts",
     summary: "Alerts, newest first. The next page is in the headers Link and X-Next-Cursor.",
     query: QUERY,
-    answers: { "application/json": { type: "array", items: ALERT }, "text/csv": { type: "string" } },
+    answers: { "application/json": { type: "array", items: ALERT_WITH_CASE }, "text/csv": { type: "string" } },
     runServer: list,
   },
   {
@@ -121,8 +121,12 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
   for (const slug of new Set(items.map(({ pipeline }) => names.get(pipeline)?.slug ?? ""))) {
     numbers.set(slug, await store.ruleNumbers.of(slug));
   }
+  const cases = await store.cases.casesOf(items.map(({ id }) => id));
   return jsonResponse(
-    items.map((alert) => shownAlert(alert, { record: names.get(alert.pipeline), numbers })),
+    items.map((alert) => ({
+      ...shownAlert(alert, { record: names.get(alert.pipeline), numbers }),
+      case_id: cases.get(alert.id) ?? null,
+    })),
     200,
     headers,
   );
@@ -143,6 +147,7 @@ async function alertAt(server: Server, context: RequestContext) {
 async function one(server: Server, context: RequestContext): Promise<Response> {
   const { store, alert, record } = await alertAt(server, context);
   const numbers = new Map([[record.slug, await store.ruleNumbers.of(record.slug)]]);
+  const cases = await store.cases.casesOf([alert.id]);
   const about = shownAlert(alert, { record, numbers });
   const { columns } = settingsOf(record);
   const written = writtenOf(alert);
@@ -150,7 +155,7 @@ async function one(server: Server, context: RequestContext): Promise<Response> {
     const when = written.get(rule.name);
     return { ...rule, rule_expression: when ?? null, reads: when === undefined ? [] : readsOf(when) };
   });
-  return jsonResponse({ ...about, rules, columns });
+  return jsonResponse({ ...about, rules, columns, case_id: cases.get(alert.id) ?? null });
 }
 
 /** The conditions of an alert's rules, as they were when it was judged: its reasons hold them. */

@@ -83,8 +83,10 @@ async function retry(server: Server, context: RequestContext): Promise<Response>
   const given = context.req.param("message") ?? "";
   const store = await platformOf(server).store();
   const at = server.clock.now();
-  const message = /^[1-9]\d{0,14}$/.test(given) ? await store.outbox.retry(Number(given), at) : null;
-  if (message === null) {
+  const id = /^[1-9]\d{0,14}$/.test(given) ? Number(given) : 0;
+  const before = await store.outbox.find(id);
+  const message = await store.outbox.retry(id, at);
+  if (before === null || message === null) {
     throw new SentinelError(
       "request.not-found",
       `there is no message ${JSON.stringify(given.slice(0, 100))} to send again`,
@@ -101,7 +103,7 @@ async function retry(server: Server, context: RequestContext): Promise<Response>
     subjectId: given,
     pipeline: message.pipeline,
     reason: "",
-    before: { cause: message.cause, tries: message.tries },
+    before: { cause: before.cause, tries: before.tries },
     after: null,
   });
   return jsonResponse({ id: message.id, status: "The message waits to be sent" });

@@ -97,7 +97,11 @@ export const ALERT_WHOLE = done({
     type: "object",
     properties: { id: textOrNull, time: textOrNull, amount: textOrNull, key: textOrNull },
   },
+  case_id: { type: ["integer", "null"] },
 });
+
+/** An alert as /api/alerts answers it: with the case that it is part of, once it is. */
+export const ALERT_WITH_CASE = done({ ...ALERT_PARTS, case_id: { type: ["integer", "null"] } });
 
 export const CASE = done({
   id: integer,

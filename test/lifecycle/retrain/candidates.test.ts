@@ -4,7 +4,7 @@ import { DAY_MS } from "../../../src/core/duration.ts";
 import { verifyJournal } from "../../../src/core/journal.ts";
 import { LEARNED_TAG, SINCE_TAG } from "../../../src/lifecycle/learned.ts";
 import { type Candidate, candidatesOf, placeFor, withdrawStale } from "../../../src/lifecycle/retrain/candidates.ts";
-import { refreshDue } from "../../../src/lifecycle/retrain/refresh.ts";
+import { refreshOf } from "../../../src/lifecycle/retrain/refresh.ts";
 import type { ModelVersion } from "../../../src/ports/registry.ts";
 import { version } from "../records.ts";
 import { emptyPlace, type Place, pipelineOf, START } from "../world.ts";
@@ -28,23 +28,28 @@ const learnedOf = (days: number, number = "2"): ModelVersion =>
 describe("a refresh", () => {
   const pipeline = pipelineOf();
   const due = (versions: readonly ModelVersion[], knownDays: number, refreshMs = 56 * DAY_MS) =>
-    refreshDue(versions, {
+    refreshOf(versions, {
       final: SINCE + knownDays * DAY_MS,
       pipeline: { ...pipeline, retrain: { ...pipeline.retrain, refreshMs } },
     });
 
   test("is due once half as many days more are known than the newest model has learned, and says so", () => {
-    expect(due([learnedOf(6)], 8.9)).toBeNull();
+    expect(due([learnedOf(6)], 8.9)).toMatchObject({
+      since: SINCE,
+      due: false,
+      reason: expect.stringMatching(/version 2 has learned it up to .*: the next model follows once labels up to/),
+    });
     expect(due([learnedOf(6)], 9)).toMatchObject({
       since: SINCE,
+      due: true,
       reason: expect.stringMatching(/version 2 has learned it up to/),
     });
     // Whoever has learned most counts, candidate or champion.
-    expect(due([learnedOf(6), learnedOf(8, "3")], 9)).toBeNull();
-    expect(due([learnedOf(6), learnedOf(8, "3")], 12)).not.toBeNull();
+    expect(due([learnedOf(6), learnedOf(8, "3")], 9)).toMatchObject({ due: false });
+    expect(due([learnedOf(6), learnedOf(8, "3")], 12)).toMatchObject({ due: true });
   });
 
-  test("is not due without a drift, before a model has learned any of the new world, or when it has learned enough", () => {
+  test("is none without a drift, before a model has learned any of the new world, or when it has learned enough", () => {
     expect(due([], 30)).toBeNull();
     expect(due([made("2", { [LEARNED_TAG]: String(SINCE) })], 30)).toBeNull();
     expect(due([learnedOf(-3)], 30)).toBeNull();
@@ -82,7 +87,7 @@ describe("candidates that are behind", () => {
   });
   afterEach(() => place.close());
 
-  test("are withdrawn once the champion has learned as much; those of people stay; the journal says why", async () => {
+  test("are withdrawn once the champion has learned later days; those of people stay; the journal says why", async () => {
     const registry = await place.ports.registry();
     const gates = { training: "pass", logic: "pass" };
     const tags = (verb: string, days: number) => ({

@@ -7,8 +7,8 @@ type Message = Readonly<Record<string, unknown>>;
 export interface ScoreContract {
   readonly path: string;
   encode(request: { readonly pipeline: string; readonly json: Uint8Array }): Buffer;
-  /** The text of the answer, as POST /predict gives it. Throws for bytes that are no answer. */
-  decode(bytes: Buffer): string;
+  /** The answer as POST /predict gives it. Throws for bytes that are none. */
+  decode(bytes: Buffer): Message;
   /** The problem in `grpc-status-details-bin`, as HTTP's problem document has it; null where there is none. */
   problemIn(details: Buffer): { readonly status: number; readonly text: string } | null;
 }
@@ -32,7 +32,7 @@ export function loadScore(folder: string): ScoreContract {
   return {
     path: Score.path,
     encode: (request) => Score.requestSerialize(request),
-    decode: (bytes) => JSON.stringify(replyOf(Score.responseDeserialize(bytes) as Message)),
+    decode: (bytes) => answerOf(Score.responseDeserialize(bytes) as Message),
     problemIn(details) {
       const { details: all } = statusIn(details) as {
         readonly details: readonly { readonly type_url?: string; readonly value?: Buffer }[];
@@ -50,7 +50,7 @@ export function loadScore(folder: string): ScoreContract {
 }
 
 /** The members of HTTP's answer: null where JSON says null, left out where JSON leaves out. */
-function replyOf(message: Message): object {
+function answerOf(message: Message): Message {
   const { transaction_id, score = null, anomaly_score = null, decision, model = null } = message;
   const { degraded, decided_by, rules, explored } = message;
   return {

@@ -21,7 +21,6 @@ export interface GrpcBrainOptions {
   readonly protoFolder: string;
 }
 
-const OK = 200;
 const DETAILS = "grpc-status-details-bin";
 const PIPELINE = /^\/pipelines\/([^/]+)\/?$/;
 
@@ -96,11 +95,11 @@ class GrpcBrain implements Brain {
         contract.decode,
         { pipeline, json: Buffer.from(body) },
         metadata,
-        (error: ServiceError | null, text?: string) => {
+        (error: ServiceError | null, answer?: Readonly<Record<string, unknown>>) => {
           signal.removeEventListener("abort", stop);
           if (!signal.aborted) this.silent = 0;
           try {
-            resolve(error === null ? { status: OK, text: text! } : this.refusalOf(error));
+            resolve(error === null ? { kind: "answer", answer: answer! } : this.refusalOf(error));
           } catch (fault) {
             reject(fault);
           }

@@ -33,7 +33,10 @@ export function emptyTable(plan: Plan): Table {
   return { rows: 0, columns: new Map(plan.columns.map((column) => [column.name, fillerOf(column, 0).column])) };
 }
 
-/** The table in batches of about so many rows; texts of a batch are dictionary-encoded on their own. */
+/**
+ * The table in batches of about so many rows; texts of a batch are dictionary-encoded on their own. A batch stands until the next one is asked
+ * for: arrays of numbers are filled again, because making and freeing them takes longer than reading them.
+ */
 export async function* readBatches(connection: Connection, plan: Plan, batchRows: number): AsyncGenerator<Table> {
   const list = plan.columns.map(selected).join(", ");
   // Rows are counted where no column is wanted.
@@ -43,7 +46,9 @@ export async function* readBatches(connection: Connection, plan: Plan, batchRows
   const batch = (): Table => {
     const columns = new Map(plan.columns.map(({ name }, i) => [name, cut(fillers[i].column, rows)]));
     const table = { rows, columns };
-    fillers = plan.columns.map((column) => fillerOf(column, batchRows));
+    fillers = fillers.map((filler, i) =>
+      filler.column.kind === "text" ? fillerOf(plan.columns[i], batchRows) : filler,
+    );
     rows = 0;
     return table;
   };

@@ -16,6 +16,7 @@ import type { Tables } from "../sql/tables.ts";
 import { createCheckpointer } from "./checkpoint.ts";
 import { libsqlDialect } from "./dialect.ts";
 import { faultOf } from "./errors.ts";
+import { singleStatements } from "./once.ts";
 
 /** "SNTS": marks the file as a Sentinel store, so that another program's database is never mistaken for one. */
 const APPLICATION_ID = 0x534e5453;
@@ -89,6 +90,7 @@ async function connect(file: string, clock: Pick<Clock, "elapsed">): Promise<Con
 
 function vendorOf(file: string, { db, sql }: Omit<Connected, "place">): Vendor {
   const checkpointer = createCheckpointer(file);
+  const single = singleStatements(file);
   return {
     kind: "embedded",
     where: file,
@@ -104,14 +106,12 @@ function vendorOf(file: string, { db, sql }: Omit<Connected, "place">): Vendor {
       return result;
     },
     async once<Row>(statement: CompiledQuery) {
-      const { rows } = await sql.connection().execute((own) => {
-        db.exec("PRAGMA synchronous = FULL");
-        return own.executeQuery<Row>(statement);
-      });
+      const rows = await single.run<Row>(statement);
       checkpointer.written();
       return rows;
     },
     async close() {
+      await single.close();
       await checkpointer.close();
       await sql.destroy();
     },
