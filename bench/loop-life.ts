@@ -184,7 +184,8 @@ export async function live({ seed, days, scenario }: LifeInput): Promise<Life> {
     if (outcome === "refused") tell("refused", (trained?.verdicts ?? []).flatMap(({ reasons }) => reasons).join("; "));
     if (outcome === "trained") {
       const learned = trained?.refit ?? null;
-      const facts = learned === null ? "" : `, ${learned.frauds} frauds of ${learned.lately?.learned ?? "all days, unasked"}`;
+      const facts =
+        learned === null ? "" : `, ${learned.frauds} frauds of ${learned.lately?.learned ?? "all days, unasked"}`;
       tell("candidate", `version ${trained?.version?.version} as ${result.as}${facts}: ${reason}`);
     }
     if (trained !== null) trainings.push({ seconds: trained.seconds.fit ?? 0, rows: trained.metrics?.rows ?? 0 });

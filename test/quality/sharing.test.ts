@@ -60,7 +60,9 @@ test("a batch's arrays may be filled again once the next is asked for", async ()
       }
     },
   };
-  expect(await evaluateBatches(spoiled, suite, { now: null })).toEqual(await evaluateBatches(given, suite, { now: null }));
+  expect(await evaluateBatches(spoiled, suite, { now: null })).toEqual(
+    await evaluateBatches(given, suite, { now: null }),
+  );
 });
 
 test("Z-scores of more rows than are kept are those of a second pass", () => {

@@ -32,7 +32,8 @@ export function singleStatements(file: string): Single {
       await own.exec("COMMIT");
       return rows;
     } catch (error) {
-      if (own.inTransaction) await own.exec("ROLLBACK").catch(() => {});
+      // Where the failure ended it already there is nothing to roll back.
+      await own.exec("ROLLBACK").catch(() => {});
       throw error;
     }
   };
