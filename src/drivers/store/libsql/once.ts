@@ -32,7 +32,7 @@ export function singleStatements(file: string): Single {
       await own.exec("COMMIT");
       return rows;
     } catch (error) {
-      // SQLite may have ended it already.
+      // Where the failure ended it already there is nothing to roll back.
       await own.exec("ROLLBACK").catch(() => {});
       throw error;
     }
