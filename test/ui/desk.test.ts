@@ -70,7 +70,7 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
     }
     await until(async () => (await desk.call("/api/alerts?limit=100", { headers })).body.length === 60);
     browser = await startBrowser();
-    context = await browser.newContext({ viewport: { width: 1200, height: 800 } });
+    context = await browser.newContext({ viewport: { width: 1200, height: 800 }, reducedMotion: "reduce" });
     ({ page, faults } = await openPage(context));
   });
   afterAll(async () => {
@@ -161,6 +161,7 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
 
   test("hostile texts are shown as texts", async () => {
     await page.goto(`${desk.url}/#/alerts?q=onerror`);
+    await page.getByRole("heading", { name: "Alerts", level: 1 }).waitFor();
     await page.getByRole("row").nth(1).click();
     const drawer = page.getByRole("complementary", { name: /^Alert / });
     await drawer.getByText(HOSTILE.html, { exact: true }).waitFor();
@@ -193,6 +194,7 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
 
   test("a case is claimed, noted, closed as fraud by single keys; its labels are counted and it is gone from the queue", async () => {
     await page.goto(`${desk.url}/#/cases`);
+    await page.getByRole("heading", { name: "Cases", level: 1 }).waitFor();
     await page.getByRole("row").nth(1).waitFor();
     await expectAccessible(page, "cases");
     const before = await page.getByRole("row").count();
@@ -221,6 +223,7 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
 
   test("a rule is written and checked, tried on the past, put into shadow, made live, and fires", async () => {
     await page.goto(`${desk.url}/#/rules?pipeline=shop`);
+    await page.getByRole("heading", { name: "Rules", level: 1 }).waitFor();
     await page.getByRole("row").nth(1).waitFor();
     await expectAccessible(page, "rules");
     await page.keyboard.press("c");
@@ -286,12 +289,14 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
   });
 
   test("a viewer is offered no change, and sees no keys", async () => {
-    for (const [at, name] of [
-      ["rules?pipeline=shop", "Write a rule"],
-      ["cases", "Next case"],
-      ["pipelines", "Make a pipeline"],
+    for (const [at, title, name] of [
+      ["rules?pipeline=shop", "Rules", "Write a rule"],
+      ["cases", "Cases", "Next case"],
+      ["pipelines", "Pipelines", "Make a pipeline"],
     ]) {
       await page.goto(`${desk.url}/#/${at}`);
+      await page.getByRole("heading", { name: title, level: 1 }).waitFor();
+      await page.getByText("Loading…").first().waitFor({ state: "hidden" });
       await page.getByRole("row").nth(1).waitFor();
       expect(await page.getByRole("button", { name }).count(), name).toBe(0);
     }
@@ -307,7 +312,8 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
     await page.keyboard.press("Enter");
     await page.getByText("admin Ann").waitFor();
     await page.goto(`${desk.url}/#/pipelines`);
-    await page.getByRole("row").nth(1).waitFor();
+    await page.getByRole("heading", { name: "Pipelines", level: 1 }).waitFor();
+    await page.getByRole("row").filter({ hasText: "Shop" }).waitFor();
     await page.keyboard.press("c");
     await page.getByLabel("Name", { exact: true }).fill("Till");
     await page.getByRole("button", { name: "Add a field" }).click();
