@@ -5,7 +5,7 @@ import { largest, mean } from "../src/core/stats.ts";
 import { type Table, takeRows } from "../src/core/table.ts";
 import { type PairedInterval, pairedBootstraps } from "../src/evidence/bootstrap.ts";
 import { compileSpec, type FeaturePlan } from "../src/features/plan.ts";
-import { labelsOf, type Source, timesOf } from "../src/lifecycle/data/source.ts";
+import { cardsOf, labelsOf, type Source, timesOf } from "../src/lifecycle/data/source.ts";
 import { vectorsOf } from "../src/lifecycle/data/vectors.ts";
 import type { Basis } from "../src/lifecycle/train/basis.ts";
 import { continueModels } from "../src/lifecycle/train/continue.ts";
@@ -118,7 +118,8 @@ async function weekOf(world: World, at: number, before: Chain | null): Promise<W
   const labels = labelsOf(source.table, pipeline);
   const kinds = columnKinds(plan.spec, pipeline);
   const amounts = new Float64Array(x.rows);
-  const how = { kinds, amounts, pipeline, seed, threads: THREADS, report: SILENT };
+  const cards = cardsOf(source.table, pipeline);
+  const how = { kinds, amounts, cards, pipeline, seed, threads: THREADS, report: SILENT };
   const basisOf = (split: Split): Basis => {
     return { source, split, x, plan, rows: judgedRows(source, split.evaluate.rows, pipeline), seed };
   };

@@ -67,6 +67,10 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
     purpose: "how long a server takes to start beside a log of --rows predictions, and its memory",
     load: async () => (await import("./start.ts")).bench,
   },
+  log: {
+    purpose: "records of --rows per second in the prediction log on SQLite and PostgreSQL, and what an answer waits",
+    load: async () => (await import("./log.ts")).bench,
+  },
   archive: {
     purpose:
       "--rows decided transactions (a million unless told) as Parquet: bytes against NDJSON, rows per second, DuckDB's queries",

@@ -227,8 +227,8 @@ async function fitted(
     evaluate: slice(calibrate, cut, until - DELAY_DAYS),
   };
   const report = { line: () => {}, progress: () => {} };
-  const amounts = world.amount;
-  const model = await fitModels(x, labels, { kinds, split, amounts, pipeline, seed, threads: THREADS, report });
+  const { amount: amounts, card: cards } = world;
+  const model = await fitModels(x, labels, { kinds, split, amounts, cards, pipeline, seed, threads: THREADS, report });
   return { fitted: model, frauds: train.filter((row) => labels[row] === 1 && y[row] === 1).length };
 }
 

@@ -4,7 +4,7 @@ import { largest, mean } from "../src/core/stats.ts";
 import { type Table, takeRows } from "../src/core/table.ts";
 import { type PairedInterval, pairedBootstraps } from "../src/evidence/bootstrap.ts";
 import { compileSpec } from "../src/features/plan.ts";
-import { labelsOf, type Source, timesOf } from "../src/lifecycle/data/source.ts";
+import { cardsOf, labelsOf, type Source, timesOf } from "../src/lifecycle/data/source.ts";
 import { vectorsOf } from "../src/lifecycle/data/vectors.ts";
 import { type Fitted, fitModels, scoresOf } from "../src/lifecycle/train/fit.ts";
 import { judgedRows } from "../src/lifecycle/train/judge.ts";
@@ -110,6 +110,7 @@ async function foldAt(world: World, at: number): Promise<Fold> {
     kinds,
     split,
     amounts: new Float64Array(x.rows),
+    cards: cardsOf(source.table, pipeline),
     pipeline,
     seed,
     threads: THREADS,

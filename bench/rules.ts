@@ -17,10 +17,14 @@ import { openPorts } from "../src/wiring.ts";
 import { type Bench, type Figures, median, quantileOf } from "./bench.ts";
 import { runOwn } from "./peers.ts";
 import { type Event, makeEvent, makeRules, PIPELINE, SCHEMA } from "./rules-cases.ts";
+import { manyRules } from "./rules-many.ts";
 import { temporaryFolder } from "./workspace.ts";
 
 const RULES = 250;
 const EVENTS = 20_000;
+/** As many as a pipeline may have. */
+const MANY = 10_000;
+const MANY_EVENTS = 1000;
 const PEER_EVENTS = 300;
 /** Events of the open loop, a millisecond apart; a rule is changed every tenth of a second. */
 const PACED_EVENTS = 8000;
@@ -57,7 +61,15 @@ export const bench: Bench = {
     options.print(
       `  a change: ${reload.reloadMs.toFixed(1)} ms until it decides; p99 ${reload.p99Ratio.toFixed(2)} times that without changes`,
     );
+    const all = makeRules(MANY, options.seed).rules;
+    const everything = await compiled(all);
+    const manyMicros = ownMicros(everything, events.slice(0, MANY_EVENTS));
+    const many = { ...(await manyRules(options.seed, MANY)), microsPerEvent: manyMicros };
+    options.print(
+      `  ${MANY} rules: ${manyMicros.toFixed(0)} µs per event; a change ${many.changeMs.toFixed(0)} ms, until it serves ${many.reloadMs.toFixed(0)} ms more; ${many.heapMb.toFixed(0)} MB`,
+    );
     return {
+      many: { ...many },
       microsPer250Rules: micros,
       reloadMs: reload.reloadMs,
       p99RatioDuringReload: reload.p99Ratio,
@@ -82,7 +94,7 @@ function transactionOf(event: Event, at: number): Transaction {
 /** Processor time per event: on a machine that others use too, a clock on the wall measures them. */
 function ownMicros(program: RuleProgram, events: readonly Event[]): number {
   const transactions = events.map(transactionOf);
-  const hits = new Uint8Array(RULES);
+  const hits = new Uint8Array(program.rules.length);
   const cpu = process.cpuUsage();
   for (const transaction of transactions) program.ask(inputOf(transaction), hits);
   return cpuMicros(cpu) / events.length;

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism, userInfo } from "node:os";
 import path from "node:path";
+import { DAY_MS, parseDuration } from "./core/duration.ts";
 import { SentinelError } from "./core/errors.ts";
 import { sha256 } from "./core/hash.ts";
 import { isKeyRecord, KEYS_MAX, type KeyRecord } from "./core/key.ts";
@@ -31,6 +32,8 @@ export interface Config {
   readonly database: DatabaseConfig | null;
   /** The PostgreSQL that holds the ledger of a gateway; where it is not said apart, the store's. */
   readonly ledger: DatabaseConfig | null;
+  /** How long the store keeps alerts and audit entries, in milliseconds; null: for ever. */
+  readonly keep: { readonly alertsMs: number | null; readonly auditMs: number | null };
   /** The brain of a gateway, as Kubernetes and other gateways name it; null: options say. */
   readonly brain: { readonly host: string; readonly port: string } | null;
   readonly stateDir: string;
@@ -134,6 +137,8 @@ const READ = [
   "SENTINEL_GRPC_PORT",
   "SENTINEL_ARCHIVE_URL",
   "SENTINEL_DATABASE_URL",
+  "SENTINEL_ALERTS_KEEP",
+  "SENTINEL_AUDIT_KEEP",
 ] as const;
 
 /**
@@ -175,6 +180,10 @@ export function loadConfig(options: {
     s3: s3Of(environment),
     database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),
     ledger: databaseOf(environment.LEDGER_DATABASE_URL || environment.SENTINEL_DATABASE_URL || ""),
+    keep: {
+      alertsMs: keptMs("SENTINEL_ALERTS_KEEP", environment.SENTINEL_ALERTS_KEEP || ALERTS_KEPT),
+      auditMs: keptMs("SENTINEL_AUDIT_KEEP", environment.SENTINEL_AUDIT_KEEP || "off"),
+    },
     brain: brainOf(environment),
     stateDir: path.join(workspace, "models", "state"),
     reportsDir: path.join(workspace, "models", "reports"),
@@ -226,6 +235,19 @@ export function embeddedEnvironment(): Readonly<Record<string, string | undefine
     SENTINEL_ARCHIVE_URL: undefined,
     SENTINEL_DATABASE_URL: undefined,
   };
+}
+
+/** Two years: longer than a dispute may take, shorter than a table that nobody can search. */
+const ALERTS_KEPT = "730d";
+
+/** Null: for ever. Errors: config.invalid. */
+function keptMs(name: (typeof READ)[number], text: string): number | null {
+  if (text === "off") return null;
+  const ms = parseDuration(text);
+  if (ms >= DAY_MS && Number.isSafeInteger(ms)) return ms;
+  throw new SentinelError("config.invalid", `${name} is ${JSON.stringify(text)}, and that is no number of days`, {
+    hint: "write days such as 90d or 730d, at least 1d, or off to keep everything",
+  });
 }
 
 /** Characters of a secret. */

@@ -1,4 +1,5 @@
 // Wiring: Config becomes Ports; the only file that names concrete drivers, each loaded at its first use.
+import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Readable } from "node:stream";
 import { type Config, type MlflowConfig, registryName, s3Login, secretAt } from "./config.ts";
@@ -7,6 +8,7 @@ import { DAY_MS } from "./core/duration.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
 import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
 import { systemClock } from "./drivers/clock/system.ts";
+import type { LogOptions } from "./drivers/log/sql/driver.ts";
 import type { SqlStore } from "./drivers/store/sql/driver.ts";
 import type { Notices } from "./lifecycle/desk.ts";
 import { readNotifications } from "./pipeline/notifications.ts";
@@ -99,7 +101,16 @@ export function openWorkspacePorts(
   const lock = once(async (): Promise<Lock> => {
     const { createFileLock } = await import("./drivers/files/lock.ts");
     await stateFolder();
-    return createFileLock({ dir: path.join(config.stateDir, "locks") });
+    const local = createFileLock({ dir: path.join(config.stateDir, "locks") });
+    if (config.database === null) return local;
+    const { createPostgresLocks } = await import("./drivers/lock/postgres.ts");
+    const driver = createPostgresLocks({
+      address: config.database,
+      local,
+      onLost: (message) => options.report.line(message),
+    });
+    open.push(driver);
+    return driver;
   });
   const clock = options.clock ?? systemClock;
   const store = once(async (): Promise<SqlStore> => {
@@ -144,20 +155,17 @@ function pipelinePorts(
 ): OpenPorts {
   const open: Closing[] = [];
   const log = once(async (): Promise<PredictionLog> => {
-    const { createSqliteLog } = await import("./drivers/log/sqlite/driver.ts");
-    await of.stateFolder();
-    const file = path.join(config.stateDir, `${options.pipeline}-log.db`);
-    // Several servers write one file, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
     const settings = options.settings?.() ?? null;
-    const shared = config.redis === null ? {} : { flushMs: SHARED_FLUSH_MS };
-    const driver = createSqliteLog({
-      file,
-      options: {
-        ...(settings === null ? {} : logOptions(settings)),
-        ...shared,
-        archivedOnly: archivePlace(config, settings) !== null,
-      },
-    });
+    // Several servers write one log, one at a time: fewer and larger writes. What waits for them is safe in the shared state.
+    const isShared = config.redis !== null || config.database !== null;
+    const given = {
+      ...(settings === null ? {} : logOptions(settings)),
+      ...(isShared ? { flushMs: SHARED_FLUSH_MS } : {}),
+      archivedOnly: archivePlace(config, settings) !== null,
+    };
+    const { report } = of.common;
+    const { pipeline } = options;
+    const driver = await openLog(config, { pipeline, stateFolder: of.stateFolder, options: given, report });
     open.push(driver);
     return driver;
   });
@@ -234,6 +242,33 @@ export async function openSchemas(config: Config): Promise<Schemas | null> {
   if (config.schemaRegistry === null) return null;
   const { createRegistrySchemas } = await import("./drivers/schemas/registry/driver.ts");
   return createRegistrySchemas(config.schemaRegistry);
+}
+
+/** In PostgreSQL where the environment names one, else in a file of the workspace. */
+async function openLog(
+  config: Config,
+  given: {
+    readonly pipeline: string;
+    readonly stateFolder: () => Promise<void>;
+    readonly options: LogOptions;
+    readonly report: Reporter;
+  },
+): Promise<PredictionLog> {
+  const { pipeline, options } = given;
+  const file = path.join(config.stateDir, `${pipeline}-log.db`);
+  if (config.database !== null) {
+    const { openPostgresLog } = await import("./drivers/log/postgres/driver.ts");
+    const log = await openPostgresLog({ address: config.database, name: pipeline, options });
+    if (existsSync(file) && (await log.last()).sequence === 0) {
+      given.report.line(
+        `${file} is the log of before, and is read no more: the log in PostgreSQL begins empty (docs/prediction-log.md)`,
+      );
+    }
+    return log;
+  }
+  const { createSqliteLog } = await import("./drivers/log/sqlite/driver.ts");
+  await given.stateFolder();
+  return createSqliteLog({ file, options });
 }
 
 async function openStore(config: Config, clock: Clock, stateFolder: () => Promise<void>): Promise<SqlStore> {

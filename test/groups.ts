@@ -6,6 +6,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/deploy/chart.test.ts",
   "test/deploy/image.test.ts",
   "test/deploy/prometheus.test.ts",
+  "test/drivers/log/postgres.test.ts",
   "test/drivers/objects/**",
   "test/drivers/registry/**",
   "test/drivers/state/**",

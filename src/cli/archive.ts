@@ -29,7 +29,7 @@ export const verb: Verb = {
 
 async function write(context: VerbContext, input: ArchiveInput): Promise<VerbResult> {
   const ports = context.ports();
-  const lock = await (await ports.lock()).acquire(archiveLock("write", input.pipeline));
+  const lock = await (await ports.lock()).acquire(archiveLock("write", input.pipeline), { everywhere: true });
   try {
     const run = await archiveNow(ports, input);
     context.output.line(

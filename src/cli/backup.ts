@@ -32,7 +32,8 @@ export const verb: Verb = {
 function elsewhereOf(config: VerbContext["config"]): readonly string[] {
   const all: string[] = [];
   if (config.mlflow !== null) all.push("the registry: the database and the artifacts of the MLflow server");
-  if (config.database !== null) all.push("the store (rules, pipelines, alerts, audit): pg_dump of PostgreSQL");
+  if (config.database !== null)
+    all.push("the store (rules, pipelines, alerts, audit) and the prediction logs: pg_dump of PostgreSQL");
   if (config.ledger !== null) all.push("the ledger of gateways: pg_dump of PostgreSQL");
   if (config.redis !== null)
     all.push("the feature state in Redis, which is filled again from training's snapshot and the log");

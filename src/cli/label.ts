@@ -1,6 +1,7 @@
 // `sentinel label FILE`: late labels into the log, through the running server when there is one.
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { readLabels, writeLabels } from "../lifecycle/label.ts";
+import { lockOfServer } from "../lifecycle/serve.ts";
 import type { LabelDraft } from "../online/label.ts";
 import { textOption } from "./options.ts";
 import { postJson } from "./post.ts";
@@ -34,7 +35,7 @@ export const verb: Verb = {
       // Servers that share their feature state see there what is written beside them.
       if (ports.shared !== undefined) return writeLabels(ports, pipeline, labels);
       // A running server holds this lock: labels that pass it by would make its features differ from the log's.
-      const lock = await (await ports.lock()).acquire(`serve-${pipeline.name}`).catch((error: unknown) => {
+      const lock = await lockOfServer(ports, pipeline).catch((error: unknown) => {
         throw new SentinelError("lifecycle.locked", `a server is running on this workspace: ${messageOf(error)}`, {
           hint: "send the labels through it: `sentinel label FILE --url http://127.0.0.1:8000`",
           cause: error,

@@ -435,10 +435,11 @@ function byOf(context: VerbContext, { options }: Pick<VerbInput, "options">) {
   };
 }
 
-function show(output: Output, { changes, done, set }: ChangeResult): void {
+function show(output: Output, { changes, done, set, faults }: ChangeResult): void {
   for (const change of changes) output.line(`  ${visible(change)}`);
   if (changes.length === 0) output.line("nothing to do");
   else output.line(done ? `done: rule set ${short(set)}` : "not done: this is the plan");
+  for (const { id, message } of faults) output.warn(`rule ${id} cannot be asked and decides nothing: ${message}`);
 }
 
 function short(hash: string | null): string {

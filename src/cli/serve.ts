@@ -89,6 +89,7 @@ export const verb: Verb = {
                 workspace,
                 notices,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
+                keep: context.config.keep,
                 tasks: tasksIn(workspace),
                 keyring: common,
                 ...(named.length > 0 ? { only: new Set(named) } : {}),
@@ -137,6 +138,8 @@ export const verb: Verb = {
 
 /** The model, where there is one; else each model with its pipeline. */
 function wordsOf({ pipelines }: SentinelServer): string {
+  if (pipelines.all().length === 0)
+    return "no pipeline yet (POST /api/pipelines makes one, `sentinel init` writes one)";
   const up = pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
   if (up.length === 1) return up[0].model;
   return up

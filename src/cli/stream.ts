@@ -39,7 +39,7 @@ export const verb: Verb = {
   async run(context, { options }) {
     const { workspace } = context.config;
     const named = listOption(options, "pipelines");
-    const { names } = servedNames(workspace, { named, main: null });
+    const { names } = servedNames(workspace, { named, main: null, needed: true });
     const input = inputOf(options, names);
     if (options.check === true) return check(context, options);
     if (options.schema !== undefined) {

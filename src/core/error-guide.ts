@@ -163,7 +163,7 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   },
   "log.unwritable": {
     meaning: "The prediction log cannot be written",
-    todo: "Check that the disk has space and that `models/state/` may be written to.",
+    todo: "Check that the disk has space and that `models/state/` may be written to; with `SENTINEL_DATABASE_URL`, that PostgreSQL answers.",
   },
   "ml.kernel-unusable": {
     meaning: "A compiled part of the learner cannot be loaded",

@@ -1,4 +1,5 @@
 // The promotion gate: may the candidate become champion? PROMOTE, HOLD (and for how long) or REJECT.
+import { DECISIONS } from "../core/decision.ts";
 import type { Check, Verdict } from "../core/verdict.ts";
 import { PROMOTION, type PromotionKeys } from "../pipeline/gates.ts";
 import { defaultsOf } from "../pipeline/section.ts";
@@ -289,11 +290,13 @@ function budgetFinding({ alertRate }: ShadowReport): Finding {
  */
 function alertRateFinding(report: ShadowReport, policy: PromotionPolicy, budget: number): Finding {
   const name = "alert rate";
-  const agreed = budget > 0 ? `, or above the review budget of ${percent(budget)}` : "";
+  const agreed = budget > 0 ? `, or above the review budget of ${percent(budget)} beside what it blocks` : "";
   const required = `at most ${percent(policy.alertRateRiseMax)} above the champion's${agreed}; ${percent(policy.alertRateFallMax)} below`;
   const rate = report.alertRate;
   if (rate === null) return finding("unsure", name, { observed: "no pairs", required });
-  const rise = (1 + policy.alertRateRiseMax) * Math.max(rate.observedA, budget) - rate.observedA;
+  // What is blocked is alerted on, but nobody's work.
+  const within = budget > 0 ? budget + blockedShare(report) : 0;
+  const rise = (1 + policy.alertRateRiseMax) * Math.max(rate.observedA, within) - rate.observedA;
   const fall = -policy.alertRateFallMax * rate.observedA;
   const observed = `${percent(rate.observedA)} → ${percent(rate.observedB)}`;
   const inside = rate.difference <= rise && rate.difference >= fall;
@@ -303,6 +306,12 @@ function alertRateFinding(report: ShadowReport, policy: PromotionPolicy, budget:
     required,
     reason: `alert rate: ${observed}, required ${required}; move the candidate's thresholds`,
   });
+}
+
+/** Share of the pairs that the candidate blocks. */
+function blockedShare({ agreement, pairs }: ShadowReport): number {
+  const blocked = agreement.reduce((sum, row) => sum + row[DECISIONS.indexOf("block")], 0);
+  return pairs > 0 ? blocked / pairs : 0;
 }
 
 function recallFinding(report: ShadowReport, policy: PromotionPolicy): Finding {

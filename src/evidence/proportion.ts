@@ -52,8 +52,12 @@ function effectiveSize(
 
 /** Wilson's score interval of a share in a sample of any positive size. */
 export function wilson(share: number, size: number, level = 0.95): { readonly low: number; readonly high: number } {
+  return wilsonBy(share, size, normalQuantile((1 + level) / 2));
+}
+
+/** The same with the quantile of the normal distribution given, for loops. */
+export function wilsonBy(share: number, size: number, z: number): { readonly low: number; readonly high: number } {
   if (!(size > 0)) return { low: 0, high: 1 };
-  const z = normalQuantile((1 + level) / 2);
   const middle = (share + (z * z) / (2 * size)) / (1 + (z * z) / size);
   const half = (z / (1 + (z * z) / size)) * Math.sqrt((share * (1 - share)) / size + (z * z) / (4 * size * size));
   return { low: Math.max(0, middle - half), high: Math.min(1, middle + half) };

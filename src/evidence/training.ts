@@ -3,7 +3,7 @@ import { type Check, type Verdict, verdictOf } from "../core/verdict.ts";
 import type { Metric } from "../metrics/metric.ts";
 import { AVERAGE_PRECISION, recallWithinBudget } from "../metrics/ranked.ts";
 import { budgetThreshold, rank } from "../metrics/ranking.ts";
-import { alertsAt, F1 } from "../metrics/summed.ts";
+import { alertsAt, BRIER, F1 } from "../metrics/summed.ts";
 import { DECISIONS } from "../pipeline/decisions.ts";
 import { PROMOTION, TRAINING } from "../pipeline/gates.ts";
 import { defaultsOf } from "../pipeline/section.ts";
@@ -66,6 +66,10 @@ export function trainingGate(input: {
   readonly undecided?: "refuse" | "shadow";
   /** Share of the rows that the candidate's own thresholds flag; absent where it has none yet. */
   readonly alertRate?: number;
+  /** Share of frauds on earlier days: a constant that answers it must not be nearer to what happened than the candidate. Absent: not asked. */
+  readonly constant?: number;
+  /** Found out elsewhere. */
+  readonly checks?: readonly Check[];
   /** Rows from days that the champion learned from: they flatter it (default 0). */
   readonly championSeen?: number;
   readonly seed: number;
@@ -120,10 +124,34 @@ export function trainingGate(input: {
   if (fair === null) checks.push(noChampion());
   else if (!comparable) checks.push(nothingUnlearned(fraudsIn(fair.y), policy));
   if (champion !== null && (input.championSeen ?? 0) > 0) checks.push(championSaw(input.championSeen!, y.length));
+  if (input.constant !== undefined) {
+    const scores = new Float64Array(y.length).fill(input.constant);
+    checks.push(constantCheck(compare({ scores, threshold: Number.POSITIVE_INFINITY }, BRIER), input.constant));
+  }
   if (input.alertRate === 0) checks.push(noAlerts());
+  checks.push(...(input.checks ?? []));
   return {
     verdict: verdictOf("training", checks),
     comparisons: all.map(({ against, interval }) => ({ against, interval })),
+  };
+}
+
+/**
+ * The squared error of the probabilities beside that of a constant (Brier 1950): a model may rank well and still say what never comes true, as
+ * after a season that the calibration days did not know. Refused where that is sure.
+ */
+function constantCheck(
+  { observedA, observedB, difference, low, high, level }: PairedInterval,
+  constant: number,
+): Check {
+  const observed = `${text(observedB)}, of a constant ${text(constant)}: ${text(observedA)}, difference ${text(low)} to ${text(high)} (${text(level * 100)} %)`;
+  const required = "not surely above the constant's";
+  return {
+    name: "Brier score against a constant",
+    passed: !(difference > 0 && low > 0),
+    observed,
+    required,
+    reason: `Brier score: the candidate's probabilities are further from what happened than the share of frauds on the calibration days, said of every row: ${observed}, required ${required}; the judged days differ from the calibration days, or those have too few frauds to calibrate on`,
   };
 }
 

@@ -2,7 +2,7 @@
 import { type ExpressionType, type PartType, typesOf } from "./check.ts";
 import { Assembly } from "./compile.ts";
 import { Machine } from "./machine.ts";
-import type { Node } from "./syntax.ts";
+import { type Node, withChildren } from "./syntax.ts";
 
 export interface Program {
   /** Columns in the order of their registers: number i goes into `numbers[i]` (finite or NaN), text i into `texts[i]`. */
@@ -68,7 +68,7 @@ class Shared {
   of(node: Node): Node {
     const seen = this.known.get(node);
     if (seen !== undefined) return seen;
-    const own = this.withSharedParts(node);
+    const own = withChildren(node, (one) => this.of(one));
     const key = this.keyOf(own);
     let one = this.byKey.get(key);
     if (one === undefined) {
@@ -78,32 +78,6 @@ class Shared {
     }
     this.known.set(node, one);
     return one;
-  }
-
-  private withSharedParts(node: Node): Node {
-    switch (node.kind) {
-      case "literal":
-      case "column":
-        return node;
-      case "binary":
-        return { ...node, left: this.of(node.left), right: this.of(node.right) };
-      case "in":
-        return { ...node, of: this.of(node.of), list: node.list.map((one) => this.of(one)) };
-      case "like":
-        return { ...node, of: this.of(node.of), pattern: this.of(node.pattern) };
-      case "case":
-        return {
-          ...node,
-          whens: node.whens.map(({ when, value }) => ({ when: this.of(when), value: this.of(value) })),
-          otherwise: node.otherwise === null ? null : this.of(node.otherwise),
-        };
-      case "call":
-        return { ...node, args: node.args.map((one) => this.of(one)) };
-      case "made":
-        return { ...node, args: node.args.map(({ node: arg, type }) => ({ node: this.of(arg), type })) };
-      default:
-        return { ...node, of: this.of(node.of) };
-    }
   }
 
   /** Equal for parts that compute the same: their kind, what is theirs alone, and the parts within. */

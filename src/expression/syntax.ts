@@ -80,3 +80,30 @@ export function childrenOf(node: Node): readonly Node[] {
       return [node.of];
   }
 }
+
+/** The same node over other children; children are asked for in the order of {@link childrenOf}. */
+export function withChildren(node: Node, map: (child: Node) => Node): Node {
+  switch (node.kind) {
+    case "literal":
+    case "column":
+      return node;
+    case "binary":
+      return { ...node, left: map(node.left), right: map(node.right) };
+    case "in":
+      return { ...node, of: map(node.of), list: node.list.map(map) };
+    case "like":
+      return { ...node, of: map(node.of), pattern: map(node.pattern) };
+    case "case":
+      return {
+        ...node,
+        whens: node.whens.map(({ when, value }) => ({ when: map(when), value: map(value) })),
+        otherwise: node.otherwise === null ? null : map(node.otherwise),
+      };
+    case "call":
+      return { ...node, args: node.args.map(map) };
+    case "made":
+      return { ...node, args: node.args.map(({ node: arg, type }) => ({ node: map(arg), type })) };
+    default:
+      return { ...node, of: map(node.of) };
+  }
+}

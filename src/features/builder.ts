@@ -20,6 +20,7 @@ import type {
   TimePart,
   WindowFeature,
 } from "./definition.ts";
+import { EVENT_TIME } from "./definition.ts";
 import { columnsNamed } from "./expression.ts";
 import { checkOpenSpec } from "./open.ts";
 
@@ -52,6 +53,7 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
         | { readonly over: EventWord }
         | { readonly over: NumberOf<C>; readonly aggregate: Aggregate }
         | { readonly over: AnyOf<C>; readonly aggregate: "distinct" }
+        | { readonly over: OverSql; readonly aggregate: Exclude<Aggregate, "distinct"> }
       ),
   ): WindowFeature;
   elapsed(
@@ -78,6 +80,15 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
   spec(what: { readonly name: string; readonly version: number; readonly features: readonly OpenFeature[] }): OpenSpec;
 }
 
+/**
+ * What each transaction is worth to a window, by SQL (docs/expressions.md) over its declared columns and `event_time`; a truth is 1 or 0, NULL is
+ * missing. `name` is what reasons call it.
+ */
+export interface OverSql {
+  readonly name: string;
+  readonly sql: string;
+}
+
 type LearnedTerms = Pick<LearnedCategory, "values" | "max" | "rowsMin">;
 
 interface Key<C extends DeclaredColumns> {
@@ -97,6 +108,7 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
   const types = Object.fromEntries(
     Object.entries(columns).map(([name, type]) => [name, type === "number" ? "number" : "text"] as const),
   );
+  const ownTypes = { [EVENT_TIME]: "time", ...types } as const;
   function category(column: string, values: readonly string[], name?: string): CategoryFeature;
   function category(column: string, learned: LearnedTerms, name?: string): LearnedCategory;
   function category(
@@ -118,7 +130,13 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
     category,
     columns: (which) => ({ kind: "columns", ...which }),
     time: (name, part) => ({ kind: "time", name, part }),
-    window: (name, what) => ({ kind: "window", name, ...what, key: keyColumns(what.key) }),
+    window: (name, what) => {
+      const { over } = what;
+      const made = { kind: "window", name, ...what, key: keyColumns(what.key) } as const;
+      if (typeof over === "string") return { ...made, over };
+      const derived = { sql: over.sql, columns: columnsNamed(over.sql, ownTypes), keeps: "value" } as const;
+      return { ...made, over: over.name, derived };
+    },
     elapsed: (name, what) => ({ kind: "elapsed", name, ...what, key: keyColumns(what.key) }),
     sinceFraud: (name, what) => ({ kind: "since-fraud", name, ...what, key: keyColumns(what.key) }),
     multiple: (name, what) => ({ kind: "multiple", name, ...what, key: keyColumns(what.key) }),

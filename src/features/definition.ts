@@ -73,7 +73,10 @@ export interface WindowFeature {
   readonly current?: boolean;
   /** The value in place of NaN when nothing is in the window (mean, std, min, max, fraud-rate). */
   readonly empty?: number;
-  /** In place of the column `over`: a value of the transaction. Only rules' windows have one; a spec in JSON may not. */
+  /**
+   * In place of a column: a value that each transaction has by an expression over its own columns, under the name `over`. A spec may keep
+   * its `value` only, a number or a truth (1 or 0); NULL is missing.
+   */
   readonly derived?: DerivedValue;
 }
 
@@ -126,6 +129,14 @@ export interface DifferenceFeature {
   readonly of: string;
   readonly minus: string;
 }
+
+/** Longest expression that a window is over: it is part of the name of what a state keeps. */
+export const DERIVED_LENGTH_MAX = 1000;
+/** What a column is to such an expression; a `time` is the event time, whatever its name. */
+export const DERIVED_TYPES = ["number", "text", "time"] as const;
+
+/** The name of the event time in an expression that a window is over. */
+export const EVENT_TIME = "event_time";
 
 /** What a column of the transaction is to an expression: a number, or a text (a number column's digits, where it is a key). */
 export const COLUMN_TYPES = ["number", "text"] as const;

@@ -63,7 +63,7 @@ export class Derived {
     const { numbers, result, run } = this.compiled;
     run();
     const value = numbers[result];
-    if (this.of.keeps === "value") return value;
+    if (this.of.keeps === "value") return finiteOr(value);
     if (this.of.keeps === "time") return value === 1 ? Math.floor(time) : Number.NaN;
     const part = Math.round(value);
     return part >= 0 && part < RECENT_SCALE ? Math.floor(time / 1000) * RECENT_SCALE + part : Number.NaN;

@@ -1,5 +1,6 @@
 // Expression features: SQL over earlier features and columns of the transaction, compiled with the types of both.
 import { messageOf, SentinelError } from "../core/errors.ts";
+import type { DerivedValue } from "../core/window.ts";
 import type { CompiledExpression } from "../expression/compile.ts";
 import { compileExpression, namesIn } from "../expression/compile.ts";
 import type { ColumnType, ExpressionFeature } from "./definition.ts";
@@ -39,10 +40,10 @@ export function compileFeature(
 }
 
 /** Those declared columns that the SQL names; none when it does not parse, which the check of the spec then says. */
-export function columnsNamed(
+export function columnsNamed<T extends string>(
   sql: string,
-  declared: Readonly<Record<string, ColumnType>>,
-): Readonly<Record<string, ColumnType>> {
+  declared: Readonly<Record<string, T>>,
+): Readonly<Record<string, T>> {
   let names: readonly string[];
   try {
     names = namesIn(sql);
@@ -67,6 +68,23 @@ export function expressionFault(
     const hint = laterName(def, scope) ?? `${error.hint}; a column of the transaction is declared in "columns"`;
     const message = `${scope.where}: sql: ${messageOf(error)}`;
     return new SentinelError("features.spec-invalid", message, { hint, cause: error });
+  }
+}
+
+/** What is wrong with the expression that a window is over, said of the spec; null when nothing is. */
+export function derivedFault({ sql, columns }: DerivedValue, where: string): SentinelError | null {
+  try {
+    const { type } = compileExpression(sql, { columns });
+    if (type === "number" || type === "boolean") return null;
+    return new SentinelError("features.spec-invalid", `${where}: sql: the expression gives a ${type}`, {
+      hint: "a window is over numbers or truths (1 or 0), such as amount / 2 or hour(event_time) < 6",
+    });
+  } catch (error) {
+    if (!(error instanceof SentinelError)) throw error;
+    return new SentinelError("features.spec-invalid", `${where}: sql: ${messageOf(error)}`, {
+      hint: `${error.hint}; a window is over columns of the transaction itself, declared in "columns", not over features`,
+      cause: error,
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 // Inputs: which columns of a transaction a plan reads, and as what.
-import type { FeatureDef } from "./definition.ts";
+import type { DerivedValue } from "../core/window.ts";
+import type { FeatureDef, WindowFeature } from "./definition.ts";
 import { derivedOf } from "./derived.ts";
 import { columnOfIdentity } from "./distinct.ts";
 import { columnsOfPlan, type FeaturePlan } from "./plan.ts";
@@ -53,9 +54,17 @@ function columnsOf(feature: FeatureDef): readonly string[] {
   const read = [
     ...("key" in feature ? feature.key : []),
     ...("column" in feature ? [feature.column] : []),
-    ...("over" in feature ? [feature.over] : []),
+    ...(isOverExpression(feature) ? namedBy(feature.derived) : "over" in feature ? [feature.over] : []),
   ];
   return feature.kind === "expression" ? Object.keys(feature.columns ?? {}) : read;
+}
+
+function isOverExpression(feature: FeatureDef): feature is WindowFeature & { readonly derived: DerivedValue } {
+  return feature.kind === "window" && feature.derived !== undefined;
+}
+
+function namedBy({ columns }: DerivedValue): readonly string[] {
+  return Object.keys(columns).filter((name) => columns[name] !== "time");
 }
 
 function unique(names: readonly string[]): string[] {

@@ -179,6 +179,12 @@ function readOtherwise(feature: Exclude<OpenFeature, NumericColumns>): readonly 
     return Object.entries(feature.columns ?? {}).flatMap(([name, type]) => (type === "text" ? [name] : []));
   }
   const key = "key" in feature ? feature.key : [];
+  if (feature.kind === "window" && feature.derived !== undefined) {
+    return [
+      ...key,
+      ...Object.entries(feature.derived.columns).flatMap(([name, type]) => (type === "text" ? [name] : [])),
+    ];
+  }
   return feature.kind === "window" && feature.aggregate === "distinct" ? [...key, feature.over] : key;
 }
 

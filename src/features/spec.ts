@@ -1,13 +1,17 @@
 // The feature spec: reads one from JSON strictly, says what is wrong with a bad one, and hashes it.
+
 import { DAY_MS, parseDuration } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { nearestName } from "../core/nearest.ts";
+import type { DerivedValue } from "../core/window.ts";
 import type { ExpressionFeature, FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
 import {
   AGGREGATES,
   CATEGORY_VALUES_MAX,
   COLUMN_TYPES,
+  DERIVED_LENGTH_MAX,
+  DERIVED_TYPES,
   ELAPSED_SINCE,
   ELAPSED_UNITS,
   EVENT_WORDS,
@@ -20,7 +24,7 @@ import {
   WINDOW_DAYS_MAX,
 } from "./definition.ts";
 import { columnOfIdentity } from "./distinct.ts";
-import { expressionFault } from "./expression.ts";
+import { derivedFault, expressionFault } from "./expression.ts";
 
 export type { FeatureSpec } from "./definition.ts";
 
@@ -76,6 +80,7 @@ type FieldRule =
   | "reference"
   | "sql"
   | "types?"
+  | "derived?"
   | "values"
   | { readonly oneOf: readonly string[]; readonly optional?: true };
 
@@ -92,6 +97,7 @@ const FIELDS: Readonly<Record<FeatureKind, Readonly<Record<string, FieldRule>>>>
     delay: "duration?",
     current: "boolean?",
     empty: "number?",
+    derived: "derived?",
   },
   elapsed: { key: "keys", since: { oneOf: ELAPSED_SINCE }, within: "duration", unit: { oneOf: ELAPSED_UNITS } },
   "since-fraud": { key: "keys", within: "duration", delay: "duration?" },
@@ -121,7 +127,8 @@ function checkFeatures(list: readonly unknown[], scope: Scope): FeatureDef[] {
     const name = checkName(feature.name, `${scope.where}: name of feature ${at + 1}`);
     const where = `${scope.where}: feature ${name}`;
     if (earlier.has(name)) throw invalid(`${where} is there twice`, "give each feature its own name");
-    checkFields(feature, { where, columns: scope.columns, name, earlier, allNames });
+    const isDerived = feature.derived !== undefined;
+    checkFields(feature, { where, columns: scope.columns, name, earlier, allNames, isDerived });
     checkMeaning(feature, where);
     if (feature.kind === "expression") {
       const fault = expressionFault(feature as unknown as ExpressionFeature, { where, earlier, allNames });
@@ -140,6 +147,8 @@ function checkFeatures(list: readonly unknown[], scope: Scope): FeatureDef[] {
 }
 
 interface FieldScope extends Scope {
+  /** Whether the feature is over an expression. */
+  readonly isDerived: boolean;
   readonly name: string;
   readonly earlier: ReadonlySet<string>;
   readonly allNames: ReadonlySet<string>;
@@ -166,6 +175,8 @@ function checkField(value: unknown, rule: FieldRule, scope: FieldScope): void {
     if (typeof value !== "string" || !rule.oneOf.includes(value)) throw invalid(is, allowed(rule.oneOf, value));
   } else if (rule === "column") {
     checkColumn(value, scope);
+  } else if (rule === "over" && scope.isDerived) {
+    checkMeasure(value, scope);
   } else if (rule === "over") {
     if (typeof value !== "string" || !isEventWord(value)) checkColumn(value, scope, EVENT_WORDS);
   } else if (rule === "keys") {
@@ -188,6 +199,7 @@ function checkField(value: unknown, rule: FieldRule, scope: FieldScope): void {
   } else if (rule === "sql") {
     if (typeof value !== "string") throw invalid(is, 'give a SQL expression as a text, such as "amount > 100"');
   } else if (rule === "types?") checkTypes(value, scope);
+  else if (rule === "derived?") checkDerived(value, scope);
   else if (rule === "values") checkValues(value, scope);
   else checkReference(value, scope);
 }
@@ -198,6 +210,31 @@ function checkTypes(value: unknown, scope: Scope): void {
     if ((COLUMN_TYPES as readonly unknown[]).includes(type)) continue;
     throw invalid(`${scope.where}: type of ${column} is ${show(type)}`, allowed(COLUMN_TYPES, type));
   }
+}
+
+/** What a window over an expression calls its values. */
+function checkMeasure(value: unknown, scope: Scope): void {
+  checkName(value, scope.where);
+  if (isEventWord(String(value))) throw invalid(`${scope.where} is ${show(value)}`, "give the expression another name");
+}
+
+/** An expression over the transaction alone: features are not known yet where a window's values are kept. */
+function checkDerived(value: unknown, scope: Scope): void {
+  const derived = record(value, scope.where);
+  onlyFields(derived, ["sql", "columns", "keeps"], scope.where);
+  if (typeof derived.sql !== "string" || derived.sql.length > DERIVED_LENGTH_MAX) {
+    const hint = `give a SQL expression as a text of at most ${DERIVED_LENGTH_MAX} characters`;
+    throw invalid(`${scope.where}: sql is ${show(derived.sql)}`, hint);
+  }
+  if (derived.keeps !== "value") throw invalid(`${scope.where}: keeps is ${show(derived.keeps)}`, 'write "value"');
+  for (const [column, type] of Object.entries(record(derived.columns, `${scope.where}: columns`))) {
+    if (!(DERIVED_TYPES as readonly unknown[]).includes(type)) {
+      throw invalid(`${scope.where}: type of ${column} is ${show(type)}`, allowed(DERIVED_TYPES, type));
+    }
+    if (type !== "time") checkColumn(column, scope);
+  }
+  const fault = derivedFault(derived as unknown as DerivedValue, scope.where);
+  if (fault !== null) throw fault;
 }
 
 function checkValues(value: unknown, scope: Scope): void {
@@ -253,6 +290,9 @@ function checkReference(value: unknown, scope: FieldScope): void {
 /** What single fields cannot see: combinations that mean nothing, and windows that reach too far back. */
 function checkMeaning(feature: Record<string, unknown>, where: string): void {
   const { kind, over, aggregate } = feature;
+  if (kind === "window" && feature.derived !== undefined && aggregate === "distinct") {
+    throw invalid(`${where}: aggregate is "distinct" over an expression`, "count distinct values of a column");
+  }
   if (kind === "window" && typeof over === "string") {
     if (!isEventWord(over)) {
       if (aggregate === undefined) throw invalid(`${where}: aggregate is missing`, allowed(AGGREGATES, undefined));

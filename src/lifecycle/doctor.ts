@@ -262,15 +262,24 @@ async function auditFault(store: Store): Promise<string | null> {
     const entries = await store.audit.scan(from, PAGE_MAX);
     for (const entry of entries) {
       const follows =
-        before === null ? entry.index === from : entry.index === before.index + 1 && entry.previous === before.hash;
+        before === null
+          ? entry.index === from || (await wasForgotten(store, entry))
+          : entry.index === before.index + 1 && entry.previous === before.hash;
       if (!follows || entry.hash !== journalHash(entry))
         return `entry ${entry.index} of the audit was changed, removed or added`;
       before = entry;
     }
     if (entries.length === 0) return `entry ${from} of the audit was removed`;
-    from += entries.length;
+    from = entries[entries.length - 1].index + 1;
   }
   return null;
+}
+
+/** Whether the newest entry about what the audit forgot says that everything before this one went, by its seal. */
+async function wasForgotten(store: Store, first: AuditEntry): Promise<boolean> {
+  const [forgot] = (await store.audit.page({ subject: "audit" }, { limit: 1 })).items;
+  const { through, hash } = (forgot?.before ?? {}) as { readonly through?: number; readonly hash?: string };
+  return through === first.index - 1 && hash === first.previous;
 }
 
 async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Finding, "what">> {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SentinelError } from "../core/errors.ts";
 import type { OpenPipeline, PipelineSource } from "../online/pipelines.ts";
 import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
+import { hasModel } from "../pipeline/source.ts";
 import type { ArchiveStatus } from "../ports/archive.ts";
 import type { Ports } from "../ports/ports.ts";
 import { loadSchema } from "./data/schema-file.ts";
@@ -20,21 +21,26 @@ const USUAL = "card";
 
 /**
  * Which pipelines a server holds, and which of them answers a request that names none: the one that `main` names, else the first of
- * `named`, else the only one, else `card`, else none. Errors: pipeline.missing.
+ * `named`, else the only one, else `card`, else none. A server may begin with none and serve those that programs make; `needed` says that there
+ * must be one. Errors: pipeline.missing.
  */
 export function servedNames(
   workspace: string,
-  { named, main }: { readonly named: readonly string[]; readonly main: string | null },
+  {
+    named,
+    main,
+    needed = false,
+  }: { readonly named: readonly string[]; readonly main: string | null; readonly needed?: boolean },
 ): { readonly names: readonly string[]; readonly main: string | null } {
   const known = pipelineNames(workspace);
   const names = [...new Set(named.length > 0 ? named : known)];
   const wanted = main ?? named[0] ?? (known.length === 1 ? known[0] : known.includes(USUAL) ? USUAL : null);
   // Names the folder's pipelines, or says that there are none.
   for (const name of names) if (!known.includes(name)) loadPipeline(workspace, name);
-  if (names.length === 0) loadPipeline(workspace, USUAL);
+  if (names.length === 0 && needed) loadPipeline(workspace, USUAL);
   if (wanted === null || names.includes(wanted)) return { names, main: wanted };
   throw new SentinelError("pipeline.missing", `--default ${wanted} is none of the pipelines that are served`, {
-    hint: `name one of ${names.join(", ")}`,
+    hint: names.length === 0 ? "no pipeline has a file here; leave --default out" : `name one of ${names.join(", ")}`,
   });
 }
 
@@ -62,7 +68,7 @@ async function openFile(workspace: string, name: string, { portsOf, archiverOf }
   try {
     await firstRules(ports, pipeline);
     const isArchived = ((await ports.archive?.()) ?? null) !== null;
-    const lock = await lockServing(ports, `serve-${name}`);
+    const lock = await lockServing(ports, pipeline);
     const archiver = isArchived ? archiverOf(pipeline) : null;
     return {
       ports,
@@ -108,16 +114,21 @@ async function withoutFolder<T>(workspace: string, open: () => Promise<T>): Prom
 const LOCK_TRIES_MAX = 20;
 const LOCK_RETRY_MS = 100;
 
+/** What a server that has a pipeline's feature state to itself holds; whoever teaches that state beside it must not. */
+export async function lockOfServer(ports: Ports, pipeline: Pipeline): Promise<{ release(): Promise<void> }> {
+  // A model's scores would be those of part of the traffic, on whichever machine. Rules alone may be asked on several.
+  return (await ports.lock()).acquire(`serve-${pipeline.name}`, { everywhere: hasModel(pipeline) });
+}
+
 /**
  * Without Redis only one server may serve a pipeline of a workspace, because two would each keep a feature state that the other's traffic
  * never reaches: the lock is held while serving. With Redis the lock is only tried, so that no server without Redis runs, and released.
  */
-async function lockServing(ports: Ports, name: string): Promise<{ release(): Promise<void> }> {
-  const lock = await ports.lock();
-  if (ports.shared === undefined) return lock.acquire(name);
+async function lockServing(ports: Ports, pipeline: Pipeline): Promise<{ release(): Promise<void> }> {
+  if (ports.shared === undefined) return lockOfServer(ports, pipeline);
   for (let tries = 1; ; tries++) {
     try {
-      await (await lock.acquire(name)).release();
+      await (await lockOfServer(ports, pipeline)).release();
       return { release: async () => {} };
     } catch (error) {
       // Another server that looks at the same moment.

@@ -14,6 +14,7 @@ import type { Registry } from "../ports/registry.ts";
 import { aheadText, lackingText } from "./data/plausible.ts";
 import {
   amountsOf,
+  cardsOf,
   checkUniqueIds,
   keepColumns,
   labelsOf,
@@ -27,6 +28,7 @@ import { vectorsOf } from "./data/vectors.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";
 import type { Basis } from "./train/basis.ts";
 import { continueModels } from "./train/continue.ts";
+import { unkeptText } from "./train/decisions.ts";
 import { type Fitted, fitModels, type StartModel } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
 import { columnKinds } from "./train/kinds.ts";
@@ -40,8 +42,9 @@ import { logTrials, tune } from "./train/tune.ts";
 import { judgeUntuned, logUntuned } from "./train/untuned.ts";
 import { gateOf } from "./validate.ts";
 
+export { fitDecisions } from "./train/decisions.ts";
 export { type Metrics, metricsOf } from "./train/evaluate.ts";
-export { type Fitted, fitDecisions, labelsAt, type MarginModel, marginsOf } from "./train/fit.ts";
+export { decidedBy, decidingRows, type Fitted, labelsAt, type MarginModel, marginsOf } from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
 export { trainResults } from "./train/results.ts";
@@ -104,10 +107,12 @@ export async function makeCandidate(
   const input = tuning === null ? asked : { ...asked, pipeline: { ...pipeline, modelParameters: tuning.parameters } };
   const amounts = amountsOf(source.table, pipeline);
   const weights = weightsOf(recipe, times);
-  const fitInput = { kinds, split, amounts, seed, threads, report: ports.report, weights, start };
+  const cards = cardsOf(source.table, pipeline);
+  const fitInput = { kinds, split, amounts, cards, seed, threads, report: ports.report, weights, start };
   const fitBy = (by: Pipeline): Promise<Fitted> => made.fit(x, labels, { ...fitInput, pipeline: by });
   onStep?.("fit");
   const fitted = await fitBy(input.pipeline);
+  for (const text of unkeptText(fitted.decided, pipeline.decisions)) ports.report.line(`  ${text}`);
   watch.lap("fit");
 
   const isTuned = tuning !== null && tuning.chosen !== 0;

@@ -86,11 +86,20 @@ export function budgetOf(share: number, total: number): number {
 
 /**
  * The lowest score from which the flagged rows fit into a budget of `share` of all rows, or +Infinity where none does. A
- * tied group that would exceed the budget is left out whole: no threshold can split it.
+ * tied group that would exceed the budget is left out whole: no threshold can split it. Rows from `block` up take nothing of the budget:
+ * with it the answer is at most `block`.
  */
-export function budgetThreshold(ranking: Ranking, share: number): number {
-  const budget = budgetOf(share, ranking.rows);
-  let threshold = Number.POSITIVE_INFINITY;
-  for (let g = 0; g < ranking.groups && ranking.flagged[g] <= budget; g++) threshold = ranking.score[g];
+export function budgetThreshold(ranking: Ranking, share: number, block = Number.POSITIVE_INFINITY): number {
+  const above = groupsFrom(ranking, block);
+  const budget = budgetOf(share, ranking.rows) + (above === 0 ? 0 : ranking.flagged[above - 1]);
+  let threshold = block;
+  for (let g = above; g < ranking.groups && ranking.flagged[g] <= budget; g++) threshold = ranking.score[g];
   return threshold;
+}
+
+/** How many groups have this score or a higher one. */
+export function groupsFrom({ groups, score }: Ranking, threshold: number): number {
+  let g = 0;
+  while (g < groups && score[g] >= threshold) g++;
+  return g;
 }

@@ -53,7 +53,11 @@ export class ReviewBudget {
   constructor(keys: AdaptKeys, { whole }: { readonly whole: boolean }) {
     const { reviewShare, adaptRows, adaptEveryMs, adaptRange } = keys;
     this.keys = keys;
-    this.rules = sha256(canonicalJson({ reviewShare, adaptRows, adaptEveryMs, adaptRange })).slice(0, 16);
+    // `of`: a budget that also paid for what is blocked had other thresholds, and no such word.
+    this.rules = sha256(canonicalJson({ of: "reviewed", reviewShare, adaptRows, adaptEveryMs, adaptRange })).slice(
+      0,
+      16,
+    );
     this.scores = new Float32Array(adaptRows);
     this.determined = whole;
   }
@@ -117,7 +121,8 @@ export class ReviewBudget {
 
   private fromScores(own: Thresholds): number {
     const scores = this.scores.subarray(0, this.rows);
-    const wanted = budgetThreshold(rank(scores, new Uint8Array(scores.length)), this.keys.reviewShare);
+    const ranking = rank(scores, new Uint8Array(scores.length));
+    const wanted = budgetThreshold(ranking, this.keys.reviewShare, own.block);
     const [low, high] = boundsOf(own, this.keys.adaptRange);
     return Math.fround(Math.min(Math.max(wanted, low), high));
   }

@@ -3,7 +3,8 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Clock, SnapshotStore } from "../ports/ports.ts";
 import type { NewAlert, PipelineFields, Store } from "../ports/store.ts";
-import { type AlertColumns, alertOf, type Drawing, mayAlert, type RulesOf } from "./alerts/alert.ts";
+import { type AlertColumns, alertOf, type Drawing, hasReasons, mayAlert, type RulesOf } from "./alerts/alert.ts";
+import { Explaining, type ModelReasons, type ScorerOf } from "./alerts/explaining.ts";
 import { loadPosition, type Position, savePosition } from "./alerts/position.ts";
 import type { Counters, EngineLog } from "./counters.ts";
 import type { PredictionDraft } from "./states.ts";
@@ -36,6 +37,8 @@ export interface AlertsOptions {
   readonly declare: () => PipelineFields;
   /** The rules of a set, as they were. Errors: rules.*. */
   readonly rulesOf: RulesOf;
+  /** The bundle that judged, whose reasons are frozen with the alert. */
+  readonly scorerOf: ScorerOf;
   readonly clock: Clock;
   readonly logger: EngineLog;
   readonly counters: Pick<Counters, "alerted" | "alertLate">;
@@ -44,6 +47,7 @@ export interface AlertsOptions {
 /** The alerts of one pipeline. */
 export class Alerts {
   private readonly options: AlertsOptions;
+  private readonly explaining: Explaining;
   private waiting: PredictionDraft[] = [];
   /** Something found no room, or was answered before this process began: the log is read from `position` on. */
   private behind = false;
@@ -59,6 +63,9 @@ export class Alerts {
 
   constructor(options: AlertsOptions) {
     this.options = options;
+    const { scorerOf, clock, logger } = options;
+    const onFault = (error: string): void => logger.warn({ error }, "alerts go on without reasons for a while");
+    this.explaining = new Explaining({ scorerOf, elapsed: () => clock.elapsed(), onFault });
   }
 
   /** Takes an answer that was logged; one that nothing flags costs a comparison or two. */
@@ -106,6 +113,7 @@ export class Alerts {
     await this.flushing;
     this.retryAt = 0;
     await this.run();
+    await this.explaining.stop();
     this.markedAt = Number.NEGATIVE_INFINITY;
     await this.mark();
   }
@@ -178,10 +186,16 @@ export class Alerts {
     const opened = await store();
     this.pipelineId ??= await this.idIn(opened);
     const alerts: NewAlert[] = [];
+    const judged = drafts.filter(hasReasons);
+    const why = new Map<PredictionDraft, ModelReasons>();
+    if (judged.length > 0) {
+      const reasons = await this.explaining.reasonsOf(judged);
+      for (const [at, draft] of judged.entries()) why.set(draft, reasons[at]);
+    }
     for (const draft of drafts) {
       const rules = draft.rules === undefined ? null : await rulesOf(draft.rules.set);
-      const drawing = pipeline.cases.explore;
-      const alert = alertOf(draft, { pipelineId: this.pipelineId, columns: pipeline.columns, rules, drawing });
+      const on = { pipelineId: this.pipelineId, columns: pipeline.columns, rules, why: why.get(draft) ?? null };
+      const alert = alertOf(draft, { ...on, drawing: pipeline.cases.explore });
       if (alert !== null) alerts.push(alert);
     }
     if (alerts.length === 0) return;

@@ -14,6 +14,7 @@ import { declared } from "./declared.ts";
 import { Duplicates } from "./duplicates.ts";
 import { type Explorer, explorerOf } from "./explore.ts";
 import { checkFields } from "./fields.ts";
+import { judgedBy } from "./judged-by.ts";
 import { Live } from "./live.ts";
 import { createParser, type TransactionParser } from "./parse.ts";
 import { checkRedaction, type Redact, redactor } from "./redact.ts";
@@ -144,7 +145,7 @@ export async function openEngine(input: {
     saved: { store: await ports.snapshots(), pipeline: pipeline.name },
     redact,
   });
-  const alerts = alertsOf({ ports, pipeline, schema, log, counters, logger });
+  const alerts = alertsOf({ ports, pipeline, schema, log, counters, logger, live });
   const persist = async (): Promise<void> => {
     await states.persist().catch((error) => {
       counters.persistFailed();
@@ -242,8 +243,9 @@ function alertsOf(of: {
   readonly log: PredictionLog;
   readonly counters: Counters;
   readonly logger: EngineLog;
+  readonly live: Live;
 }): Alerts | null {
-  const { ports, schema, ...rest } = of;
+  const { ports, schema, live, ...rest } = of;
   const { store, rules } = ports;
   if (store === undefined) return null;
   const kept = new Map<string, ReadonlyMap<string, Rule>>();
@@ -267,6 +269,7 @@ function alertsOf(of: {
     snapshots: () => ports.snapshots(),
     declare: () => declared({ pipeline: of.pipeline, schema }),
     rulesOf,
+    scorerOf: (by) => judgedBy({ live, ports, pipeline: of.pipeline }, by),
     clock: ports.clock,
   });
 }

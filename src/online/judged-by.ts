@@ -1,16 +1,25 @@
 // The bundle that judged an earlier transaction: still serving, in shadow, or fetched from the registry again.
 import { SentinelError } from "../core/errors.ts";
-import type { Engine } from "./engine.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { Live } from "./live.ts";
 import { loadVersion, type Scorer } from "./score.ts";
 
 /** Bundles kept besides those that serve; an analyst looks at a few versions at a time. */
 const KEPT_MAX = 4;
 
-const kept = new WeakMap<Engine, Map<string, Promise<Scorer>>>();
+/** What of an engine leads to its bundles. */
+export interface Judges {
+  readonly live: Live;
+  readonly ports: Pick<Ports, "registry">;
+  readonly pipeline: Pick<Pipeline, "model">;
+}
+
+const kept = new WeakMap<Judges["live"], Map<string, Promise<Scorer>>>();
 
 /** Errors: those of the registry and of loading; `registry.version-unknown` when the version is another bundle by now. */
 export async function judgedBy(
-  engine: Engine,
+  engine: Judges,
   by: { readonly version: string; readonly bundle: string },
 ): Promise<Scorer> {
   const { champion, shadows } = engine.live.current;
@@ -23,9 +32,9 @@ export async function judgedBy(
   });
 }
 
-async function fetched(engine: Engine, version: string): Promise<Scorer> {
-  const own = kept.get(engine) ?? new Map<string, Promise<Scorer>>();
-  kept.set(engine, own);
+async function fetched(engine: Judges, version: string): Promise<Scorer> {
+  const own = kept.get(engine.live) ?? new Map<string, Promise<Scorer>>();
+  kept.set(engine.live, own);
   const known = own.get(version);
   if (known !== undefined) return known;
   const loading = engine.ports

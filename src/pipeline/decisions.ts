@@ -47,10 +47,10 @@ const EXPLORE = section(
 export type ExploreRules = ValueOf<typeof EXPLORE.fields>;
 
 export const DECISIONS = section({
-  review_policy: key(oneOf("budget", "max-f1", "cost"), {
+  review_policy: key(oneOf("budget", "max-f1", "cost", "fraud-rate"), {
     default: "budget",
     means:
-      "What the review threshold aims at on the calibration days: `budget` flags no more than `review_share` of the traffic; `max-f1` is where F1 is highest; `cost` is where reviews and missed frauds together cost least.",
+      "What the review threshold aims at on the calibration days: `budget` reviews no more than `review_share` of the traffic, beside what is blocked; `max-f1` is where F1 is highest; `cost` is where reviews and missed frauds together cost least; `fraud-rate` reviews as few as it takes that frauds are at most `fraud_rate_max` of the amount that is approved, within `review_share`.",
   }),
   review_share: key(share, {
     default: 0.01,
@@ -60,7 +60,7 @@ export const DECISIONS = section({
   adapt: key(oneOf("off", "budget"), {
     default: "off",
     means:
-      "Whether the review threshold stays as it was trained, or follows the newest scores so that `review_share` of the traffic is flagged, whatever drifts. Every record names the threshold that judged it. For pipelines that one server answers.",
+      "Whether the review threshold stays as it was trained, or follows the newest scores so that `review_share` of the traffic is reviewed, whatever drifts. Every record names the threshold that judged it. For pipelines that one server answers.",
   }),
   adapt_rows: key(whole({ from: 500, to: 50_000, unit: "transactions" }), {
     default: 5000,
@@ -76,6 +76,11 @@ export const DECISIONS = section({
     means:
       "How far: from the bundle's own threshold to odds that are so many times lower or higher, and never over the block threshold.",
   }),
+  fraud_rate_max: key(number({ above: 0, to: 0.5 }), {
+    default: 0.0013,
+    means:
+      "Policy `fraud-rate`: the share of the approved amount that frauds may be. The default is the reference fraud rate of the European payment rules (PSD2) for remote card payments up to 100 €; up to 250 € write 0.0006, up to 500 € 0.0001.",
+  }),
   review_cost: key(number({ from: 0, to: 1e9 }), {
     default: 5,
     means: "What one review costs, in the currency of the amounts (policy `cost`, and the savings that reports name).",
@@ -86,7 +91,13 @@ export const DECISIONS = section({
   }),
   block_precision: key(share, {
     default: 0.9,
-    means: "Block from the score on where this share of the blocked are frauds.",
+    means:
+      "Block from the lowest score on where at least this share of the blocked are frauds, on the calibration days and with `certainty`. Where no score reaches that nothing is blocked, and the training says so.",
+  }),
+  certainty: key(number({ from: 0.5, to: 0.999 }), {
+    default: 0.9,
+    means:
+      "How certain it must be that `block_precision` and `fraud_rate_max` are kept: the one-sided confidence of the interval whose end must keep them, with the transactions of one card counted as dependent. 0.5 asks the figure itself.",
   }),
   block_score_min: key(share, {
     default: 0.5,

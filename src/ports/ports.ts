@@ -32,8 +32,11 @@ export interface SnapshotStore {
 
 /** One holder at a time across processes; a dead holder's lock is taken over. */
 export interface Lock {
-  /** Throws lifecycle.locked, naming the holder, when a living process holds it. */
-  acquire(name: string): Promise<{ release(): Promise<void> }>;
+  /**
+   * Throws lifecycle.locked, naming the holder, when a living process holds it. `everywhere`: it is about something that machines share where
+   * their logs are in one database, so that they share the lock too.
+   */
+  acquire(name: string, options?: { readonly everywhere?: boolean }): Promise<{ release(): Promise<void> }>;
 }
 
 /** Where the code comes from. */

@@ -156,8 +156,10 @@ export interface AlertStore {
   page(filter: AlertFilter, page: { readonly limit: number; readonly cursor?: string | null }): Promise<Page<Alert>>;
   /** Oldest first, by id, those after `id`: for followers. */
   after(id: number, limit: number): Promise<readonly Alert[]>;
-  /** Of the newest alert; 0 where there is none. */
+  /** Of the newest alert that there ever was; 0 where there was none. */
   lastId(): Promise<number>;
+  /** Removes the oldest alerts that were raised before an instant, at most `limit`; counts and trends stay. Gives how many went. */
+  forget(of: { readonly before: number; readonly limit: number }): Promise<number>;
   /** All there ever were, by pipeline and severity; with `since` only those from an instant on. */
   counts(since?: number): Promise<readonly AlertCount[]>;
   /** Of these pipelines. */
@@ -198,7 +200,7 @@ export interface AuditFilter {
   readonly to?: number;
 }
 
-/** Append-only: nothing changes or removes an entry. Changes of pipelines and rules write theirs themselves. */
+/** Nothing changes an entry, and only the oldest may go. Changes of pipelines and rules write theirs themselves. */
 export interface AuditStore {
   append(entry: NewAuditEntry): Promise<AuditEntry>;
   /** Newest first. */
@@ -208,6 +210,11 @@ export interface AuditStore {
   ): Promise<Page<AuditEntry>>;
   /** Oldest first, from a place (index) on: what a check of the chain reads. */
   scan(from: number, limit: number): Promise<readonly AuditEntry[]>;
+  /**
+   * Removes the oldest entries, at most `limit`, up to the first that is not before an instant; the newest stays. What went is an entry itself:
+   * places, and the seal of the last. Gives how many went.
+   */
+  forget(of: { readonly before: number; readonly limit: number; readonly by: ChangedBy }): Promise<number>;
 }
 
 /** Which form of the tables is there, and which this version knows. */

@@ -8,7 +8,7 @@ import { fault } from "../expression/fault.ts";
 import { FUNCTIONS } from "../expression/functions.ts";
 import { parseExpression } from "../expression/parse.ts";
 import { isMissing } from "../expression/steps.ts";
-import type { Node } from "../expression/syntax.ts";
+import { type Node, withChildren } from "../expression/syntax.ts";
 import { readableColumn } from "./language/columns.ts";
 import { WINDOW_FUNCTIONS, windowOf } from "./language/windows.ts";
 import { EMPTY_LIST, type ListIndex } from "./lists.ts";
@@ -104,32 +104,14 @@ class Resolver {
   }
 
   private make(node: Node): Node {
-    const inner = (one: Node): Node => this.resolve(one);
-    switch (node.kind) {
-      case "literal":
-      case "made":
-        return node;
-      case "column":
-        return { ...node, name: this.nameOf(node) };
-      case "binary":
-        return single({ ...node, left: inner(node.left), right: inner(node.right) });
-      case "in":
-        return singleList({ ...node, of: inner(node.of), list: node.list.map(inner) });
-      case "in list":
-        return this.inList(node);
-      case "like":
-        return { ...node, of: inner(node.of), pattern: inner(node.pattern) };
-      case "case":
-        return {
-          ...node,
-          whens: node.whens.map(({ when, value }) => ({ when: inner(when), value: inner(value) })),
-          otherwise: node.otherwise === null ? null : inner(node.otherwise),
-        };
-      case "call":
-        return this.call(node);
-      default:
-        return { ...node, of: inner(node.of) };
-    }
+    if (node.kind === "column") return { ...node, name: this.nameOf(node) };
+    if (node.kind === "in list") return this.inList(node);
+    if (node.kind === "call") return this.call(node);
+    // What the parser makes is resolved below; a part that is `made` is resolved already.
+    if (node.kind === "made") return node;
+    const over = withChildren(node, (one) => this.resolve(one));
+    if (over.kind === "binary") return single(over);
+    return over.kind === "in" ? singleList(over) : over;
   }
 
   /** A column of the transaction, else a feature, else a score. */
@@ -211,7 +193,7 @@ class Resolver {
     }
     if (name === "inside") return this.inside(node);
     if (!FUNCTIONS.has(name)) throw this.unknownFunction(node);
-    return { ...node, args: node.args.map((one) => this.resolve(one)) };
+    return withChildren(node, (one) => this.resolve(one));
   }
 
   private inside({ args, at }: Extract<Node, { kind: "call" }>): Node {

@@ -51,6 +51,8 @@ export interface RuleProgram {
   readonly set: RuleSet;
   readonly hash: string;
   readonly scope: RuleScope;
+  /** Lists by name, as its conditions ask them. */
+  readonly lists: ListsOf;
   readonly rules: readonly ProgramRule[];
   readonly faults: readonly RuleFault[];
   /** The windows of all rules, each once; their values are asked for in this order. */
@@ -67,6 +69,11 @@ export interface RuleProgram {
 
 /** Stages that are asked. */
 const ASKED = new Set<Rule["stage"]>(["shadow", "rollout", "live"]);
+
+export function isAsked({ stage }: Rule): boolean {
+  return ASKED.has(stage);
+}
+
 /** Rules read between two breaths: some tenths of a millisecond. */
 const RULES_AT_ONCE = 2;
 
@@ -86,11 +93,11 @@ export interface CompileInput {
 /** Compiles the rules that are asked; one that cannot be is a fault, and the others go on without it. */
 export async function compileRules(input: CompileInput): Promise<RuleProgram> {
   const { set, scope, lists, breathe = async () => {} } = input;
-  const { only = (rule: Rule): boolean => ASKED.has(rule.stage) } = input;
+  const { only = isAsked } = input;
   const known = knownConditions(input);
   const rules: ProgramRule[] = [];
   const faults: RuleFault[] = [];
-  const windows = new Windows();
+  const windows = new WindowSet();
   for (const [index, rule] of set.rules.filter(only).entries()) {
     if (index % RULES_AT_ONCE === RULES_AT_ONCE - 1) await breathe();
     try {
@@ -130,6 +137,7 @@ export async function compileRules(input: CompileInput): Promise<RuleProgram> {
     set,
     hash: input.hash,
     scope,
+    lists,
     rules,
     faults,
     windows: used,
@@ -183,16 +191,18 @@ export async function compileRules(input: CompileInput): Promise<RuleProgram> {
 }
 
 /** Conditions of the program before that mean the same now: the scope is the very same, and so are the lists that they ask. */
-function knownConditions({ before, scope }: CompileInput): ReadonlyMap<string, Condition> {
+function knownConditions({ before, scope, lists }: CompileInput): ReadonlyMap<string, Condition> {
   const known = new Map<string, Condition>();
   if (before === null || before === undefined || before.scope !== scope) return known;
-  // A list's look-up is compiled into the condition, so those that ask lists are read again.
-  for (const { rule, condition } of before.rules) if (condition.lists.length === 0) known.set(rule.when, condition);
+  // A list's look-up is compiled into the condition: those that ask a list that changed are read again.
+  for (const { rule, condition } of before.rules) {
+    if (condition.lists.every((name) => before.lists(name) === lists(name))) known.set(rule.when, condition);
+  }
   return known;
 }
 
 /** The windows of all rules, each once, within the limits of a spec. */
-class Windows {
+export class WindowSet {
   private readonly byName = new Map<string, RuleWindow>();
   private readonly keys = new Set<string>();
 

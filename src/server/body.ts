@@ -9,6 +9,9 @@ import type { Intake, OpenStream } from "./intake.ts";
 import type { Overload } from "./overload.ts";
 import type { RequestContext, ServerParts } from "./parts.ts";
 
+/** Of a body below /api, which may be about no pipeline yet: ten thousand values of a list, or a schema of five hundred fields. */
+export const PLATFORM_BODY_BYTES_MAX = 1_048_576;
+
 /** Where a body comes from. Node's own message is read directly where there is one, because it is faster. */
 export interface BodySource {
   readonly request: Request;

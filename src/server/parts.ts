@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Desk, Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
-import type { Platform, TaskRunner } from "../lifecycle/platform.ts";
+import type { Platform, Retention, TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
@@ -45,6 +45,8 @@ export interface ServerParts extends Engine, Common {
 export interface PlatformParts {
   readonly store: () => Promise<Store>;
   readonly platform: Platform<ServerParts>;
+  /** Null: the store keeps everything. */
+  readonly retention: Retention | null;
   readonly desk: Desk<ServerParts>;
   /** Who hears of what; null: nobody. */
   readonly notices: Notices | null;

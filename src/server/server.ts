@@ -8,7 +8,7 @@ import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
 import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
-import { Platform, type TaskRunner } from "../lifecycle/platform.ts";
+import { type Kept, Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -21,6 +21,7 @@ import type { Clock, Ports } from "../ports/ports.ts";
 import type { Store } from "../ports/store.ts";
 import { Access, adminRecord, isLoopback } from "./access.ts";
 import { type App, createApp } from "./app.ts";
+import { PLATFORM_BODY_BYTES_MAX } from "./body.ts";
 import { Feed } from "./feed.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
@@ -112,6 +113,8 @@ export interface PlatformInput {
   readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
+  /** How long the store keeps alerts and audit entries. Absent: for ever. */
+  readonly keep?: Kept;
   /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
   /** Who hears of what. Absent: nobody. */
@@ -181,6 +184,7 @@ export async function createSeveral(input: {
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
     await Promise.all([...closed, overload.settled(drainMsMax)]);
+    await server.platform?.retention?.stop();
     await server.platform?.platform.stop();
     await server.platform?.desk.stop();
     await server.platform?.notifier?.stop();
@@ -203,6 +207,7 @@ export async function createSeveral(input: {
     await openAll(pipelines, input);
     await server.platform?.platform.start();
     await server.platform?.desk.start();
+    server.platform?.retention?.start();
     server.platform?.notifier?.start();
   } catch (error) {
     await stop();
@@ -221,7 +226,11 @@ export async function createSeveral(input: {
       listening = await listen(listener, {
         ...at,
         plain,
-        bodyMaxBytes: () => Math.max(...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0)),
+        bodyMaxBytes: () =>
+          Math.max(
+            PLATFORM_BODY_BYTES_MAX,
+            ...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0),
+          ),
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
       const { host, port } = listening;
@@ -318,7 +327,7 @@ function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [
 }
 
 function platformOf(
-  { tasks, keyring, only, ...input }: PlatformInput,
+  { tasks, keyring, only, keep, ...input }: PlatformInput,
   of: Pick<Server, "pipelines" | "clock" | "logger">,
 ): NonNullable<Server["platform"]> {
   const grow = (
@@ -330,6 +339,8 @@ function platformOf(
     return { ...parts, ...grown, parser: parts.tracing?.parser(parser) ?? parser };
   };
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
+  const { clock, logger } = of;
+  const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
   const { store, deskPollMs: pollMs, notices = null } = input;
   const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
   const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs });
@@ -337,6 +348,7 @@ function platformOf(
     store,
     platform,
     desk,
+    retention,
     notices,
     notifier,
     chance: Math.random,

@@ -1,6 +1,6 @@
 // What every prediction log must do; each driver's test runs this suite.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { PredictionLog } from "../../src/ports/log.ts";
+import type { LogOptions, SqlLog } from "../../src/drivers/log/sql/driver.ts";
 import { label, prediction, shadow } from "../drivers/records.ts";
 
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -9,12 +9,18 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
+/** Waits for what a log's thread does in its own time. */
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 2000 && !(await isSo()); tries++) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(await isSo()).toBe(true);
+}
+
 /** `open` gives a log on the same storage each time within one test; `fresh` makes that storage empty. */
 export function predictionLogContract(
   name: string,
-  driver: { readonly fresh: () => Promise<void>; readonly open: () => Promise<PredictionLog> },
+  driver: { readonly fresh: () => Promise<void>; readonly open: (options?: LogOptions) => Promise<SqlLog> },
 ): void {
-  let log: PredictionLog;
+  let log: SqlLog;
   beforeEach(async () => {
     await driver.fresh();
     log = await driver.open();
@@ -22,6 +28,10 @@ export function predictionLogContract(
   afterEach(async () => {
     await log.close();
   });
+  const reopen = async (options: LogOptions): Promise<void> => {
+    await log.close();
+    log = await driver.open(options);
+  };
 
   test(`${name}: answers of one bundle in order of arrival, from a place on, without those that the policy gave`, async () => {
     const vector = Float32Array.of(1.5, Number.NaN);
@@ -428,5 +438,139 @@ export function predictionLogContract(
       expect(await log.find(id)).toMatchObject({ degraded: true, score: 0.1, applied: 7 });
     }
     expect(await log.counts()).toMatchObject({ predictions: 2 });
+  });
+
+  test(`${name}: a full buffer drops and says so; after a flush there is room again`, async () => {
+    await reopen({ bufferMax: 3, flushMs: 3_600_000 });
+    const taken = ["a", "b", "c", "d"].map((id) => log.appendPrediction(prediction(id)));
+    expect(taken).toEqual([true, true, true, false]);
+    expect(log.appendLabel(label("a"))).toBe(false);
+    expect(log.appendShadow(shadow("a"))).toBe(false);
+    await log.flush();
+    expect(log.appendLabel(label("a"))).toBe(true);
+    expect(await log.find("d")).toBeNull();
+  });
+
+  test(`${name}: a prediction is recalled from memory, written or not, until newer ones take its place`, async () => {
+    await reopen({ recentMax: 100, flushMs: 3_600_000 });
+    const given = prediction("t0", { applied: 4 });
+    log.appendPrediction(given);
+    log.appendPrediction(prediction("t0", { score: 0.9 }));
+    expect(log.recall("t0")).toEqual({ ...given, sequence: 0 });
+    await log.flush();
+    expect(log.recall("t0")).toEqual({ ...given, sequence: 0 });
+    expect(log.recall("never")).toBeNull();
+    for (let i = 1; i < 3000; i++) log.appendPrediction(prediction(`t${i}`));
+    await log.flush();
+    expect(log.recall("t0")).toBeNull();
+    expect((await log.find("t0"))!.sequence).toBe(1);
+  });
+
+  test(`${name}: a thread that lags refuses more, also when nothing failed`, async () => {
+    let now = 0;
+    await reopen({ flushMs: 3_600_000, lagMsMax: 500, bufferMax: 10, elapsed: () => now });
+    log.appendPrediction(prediction("a"));
+    expect(log.refusal()).toBeNull();
+    expect(log.refusal(10)).toMatchObject({ code: "server.overloaded" });
+    now = 501;
+    expect(log.refusal()).toMatchObject({ code: "log.unwritable", hint: expect.stringContaining("log.lag_max") });
+    await log.flush();
+    expect(log.refusal()).toBeNull();
+  });
+
+  test(`${name}: ignored duplicates are counted`, async () => {
+    log.appendPrediction(prediction("t1"));
+    log.appendPrediction(prediction("t1"));
+    await log.flush();
+    log.appendPrediction(prediction("t1"));
+    log.appendShadow(shadow("t1"));
+    log.appendShadow(shadow("t1"));
+    await log.flush();
+    expect(log.duplicates()).toBe(3);
+  });
+
+  test(`${name}: a log that is kept for an archive forgets nothing that is not archived, and no label before its time`, async () => {
+    await reopen({ archivedOnly: true, rowsMax: 5 });
+    for (let i = 0; i < 30; i++) log.appendPrediction(prediction(`t${i}`, { receivedAt: i }));
+    log.appendLabel(label("t2"));
+    await log.flush();
+    expect([await log.forget(1000), (await log.counts()).predictions]).toEqual([0, 30]);
+    await log.archived(10);
+    expect([await log.prune({ before: 1000 }), await log.counts()]).toEqual([
+      10,
+      { predictions: 20, labels: 1, shadows: 0 },
+    ]);
+    const [first] = await collect(log.scan(0));
+    expect(first).toMatchObject({ record: { transactionId: "t10" } });
+    await log.archived((await log.last()).sequence);
+    expect([await log.forget(1000), (await log.counts()).labels]).toEqual([20, 1]);
+    // A label of nobody goes with what came after it.
+    log.appendPrediction(prediction("t30", { receivedAt: 30 }));
+    await log.flush();
+    await log.archived((await log.last()).sequence);
+    expect(await log.forget(1000)).toBe(1);
+    expect(await log.counts()).toEqual({ predictions: 0, labels: 0, shadows: 0 });
+  });
+
+  test(`${name}: pruning forgets the oldest with their labels and shadows, by age and by number`, async () => {
+    await reopen({ batchRowsMax: 7 });
+    for (let i = 0; i < 100; i++) {
+      log.appendPrediction(prediction(`t${i}`, { receivedAt: i }));
+      log.appendShadow(shadow(`t${i}`));
+    }
+    for (let i = 0; i < 100; i += 2) log.appendLabel(label(`t${i}`));
+    expect(await log.prune({ before: 30 })).toBe(30);
+    expect(await log.counts()).toEqual({ predictions: 70, labels: 35, shadows: 70 });
+    expect(await log.prune({ rowsMax: 10 })).toBe(60);
+    expect(await log.counts()).toEqual({ predictions: 10, labels: 5, shadows: 10 });
+    expect((await collect(log.pairs("4"))).map((pair) => pair.transactionId)).toEqual(
+      Array.from({ length: 10 }, (_, i) => `t${90 + i}`),
+    );
+    expect(await log.prune({ before: 30, rowsMax: 10 })).toBe(0);
+  });
+
+  test(`${name}: the log comes back to its limits by itself, says where it begins, and never gives a number twice`, async () => {
+    await reopen({ batchRowsMax: 10, rowsMax: 50 });
+    let told = 0;
+    log.watch({
+      pruned(predictions) {
+        told += predictions;
+      },
+    });
+    for (let i = 0; i < 200; i++) log.appendPrediction(prediction(`t${i}`, { time: 1000 + i }));
+    await log.flush();
+    await until(async () => (await log.counts()).predictions === 50);
+    await until(() => told === 150);
+    expect(await log.begin()).toEqual({ through: 150, time: 1149, applied: 0 });
+    expect(log.health().pruned).toBe(150);
+    await log.prune({ rowsMax: 0 });
+    log.appendPrediction(prediction("after"));
+    await log.flush();
+    expect((await log.find("after"))!.sequence).toBe(201);
+  });
+
+  test(`${name}: predictions older than they may be kept go, and the labels that came later for them with them`, async () => {
+    await reopen({ keptMsMax: 1000 });
+    log.appendPrediction(prediction("old", { receivedAt: 5000 }));
+    log.appendPrediction(prediction("young", { receivedAt: 5900 }));
+    log.appendLabel(label("old"));
+    await log.flush();
+    expect(await log.begin()).toEqual({ through: 0, time: 0, applied: 0 });
+    log.appendPrediction(prediction("now", { receivedAt: 6500 }));
+    await until(async () => (await log.counts()).predictions === 2);
+    expect(await log.counts()).toEqual({ predictions: 2, labels: 0, shadows: 0 });
+    expect((await log.begin()).through).toBe(3);
+  });
+
+  test(`${name}: card and amount come from the fields the options name`, async () => {
+    await reopen({ card: "pan", amount: "value" });
+    log.appendPrediction(prediction("t1", { fields: { pan: "p9", value: 3, customer_id: "x", amount: 1 } }));
+    log.appendPrediction(prediction("t2", { fields: {} }));
+    for (const id of ["t1", "t2"]) log.appendShadow(shadow(id));
+    const pairs = await collect(log.pairs("4"));
+    expect(pairs.map((pair) => [pair.card, pair.amount])).toEqual([
+      ["p9", 3],
+      ["t2", Number.NaN],
+    ]);
   });
 }

@@ -235,6 +235,7 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
     describe("rules", () => {
       test("a change makes the next head, with its journal, its audit, and a number per rule", async () => {
         const rules = store.rules("card");
+        const rulesOf = (id: string) => ruleSet([id]).rules[0];
         expect(await rules.head()).toEqual({ revision: 0, live: null, candidate: null });
         expect(await rules.journal()).toEqual([]);
         const first = rulesChange(0, ["one", "two"]);
@@ -262,7 +263,13 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
         const { items } = await store.audit.page({ subject: "rules", subjectId: "card" }, { limit: 10 });
         expect(items.map(({ action, before, after }) => [action, before, after])[0]).toEqual([
           "rules.add",
-          { revision: 1, live: first.live, candidate: null },
+          {
+            revision: 1,
+            live: first.live,
+            candidate: null,
+            // Of each side what differs, whole: "two" stays, so it is in neither.
+            touched: { live: { rules: [rulesOf("one")] }, candidate: { rules: [] } },
+          },
           {
             revision: 2,
             live: ruleSetHash(ruleSet(["two", "three"])),
@@ -270,6 +277,7 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
             changes: ["+ rule"],
             verdict: "",
             evidence: "",
+            touched: { live: { rules: [rulesOf("three")] }, candidate: { rules: ["one", "two"].map(rulesOf) } },
           },
         ]);
       });
@@ -605,6 +613,23 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
       });
     });
 
+    test("old alerts go in slices with the rules that name them; counts, later ids and younger alerts stay", async () => {
+      const { id: pipeline } = await aPipeline();
+      // Older than those of all other tests, which share the store.
+      const old = NOW - 400 * 86_400_000;
+      const alerts = Array.from({ length: 7 }, (_, i) => newAlert(pipeline, `old${i}`, { alertedAt: old + i }));
+      const ids = await store.alerts.append(alerts);
+      const counts = await store.alerts.counts();
+      const forget = (before: number) => other.alerts.forget({ before, limit: 3 });
+      expect([await forget(old + 5), await forget(old + 5), await forget(old + 5)]).toEqual([3, 2, 0]);
+      const { items } = await store.alerts.page({ pipeline, rule: alerts[0].rules[0].id }, { limit: 10 });
+      expect(items.map(({ id }) => id)).toEqual([ids[6], ids[5]]);
+      expect(await store.alerts.counts()).toEqual(counts);
+      expect(await forget(old + 100)).toBe(2);
+      expect(await store.alerts.lastId()).toBe(ids[6]);
+      expect(await store.alerts.append([newAlert(pipeline, "new")])).toEqual([ids[6]! + 1]);
+    });
+
     describe("the audit", () => {
       test("every entry seals the one before, whoever writes; pages and filters find them", async () => {
         const entry = (i: number) => ({
@@ -646,6 +671,29 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
         await store.audit.append({ ...entry, before: "x".repeat(1_000_001), after: 1 });
         const { items } = await store.audit.page({ subject: "big" }, { limit: 1 });
         expect(items[0]).toMatchObject({ before: { cut: true, characters: 1_000_003 }, after: 1 });
+      });
+
+      test("the oldest go in slices, which is an entry itself, and the chain goes on", async () => {
+        // Younger than those of all other tests, which share the store.
+        const late = NOW + 1_000_000_000;
+        const by = { actor: "serve", at: late + 100, reason: "kept 90 days" };
+        const about = { actor: "a", action: "x", subject: "s", pipeline: null, reason: "", before: null };
+        const places: number[] = [];
+        for (let i = 0; i < 6; i++) {
+          const entry = await store.audit.append({ ...about, at: late + i, subjectId: `${i}`, after: i });
+          places.push(entry.index);
+        }
+        for (let count = 50; count === 50; ) count = await other.audit.forget({ before: late + 4, limit: 50, by });
+        const left = await store.audit.scan(0, 100);
+        const forgot = left.at(-1)!;
+        expect(left[0].index).toBe(places[4]);
+        expect(forgot).toMatchObject({ action: "audit.forget", before: { through: places[3] }, after: null });
+        expect(left[0].previous).toBe((forgot.before as { readonly hash: string }).hash);
+        for (const [i, { index, previous }] of left.slice(1).entries())
+          expect([index, previous]).toEqual([left[i].index + 1, left[i].hash]);
+        expect(await store.audit.forget({ before: late + 1000, limit: 100, by })).toBe(left.length - 1);
+        // Whatever the instant: the newest stays, so that the chain has an end to go on from.
+        expect(await store.audit.scan(0, 100)).toHaveLength(2);
       });
     });
 

@@ -7,7 +7,7 @@ import { tmpdir, userInfo } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import type { PostgresAddress } from "../../src/drivers/store/postgres/driver.ts";
+import type { PostgresAddress } from "../../src/drivers/store/postgres/pool.ts";
 
 const DEBIAN = "/usr/lib/postgresql";
 const START_TRIES_MAX = 600;

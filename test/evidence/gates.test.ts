@@ -103,8 +103,16 @@ test("more alerts than a champion that misses the frauds are no harm within the 
     anytimeLow: 0.006,
     anytimeHigh: 0.008,
   };
-  const report = { ...good, alertRate };
-  const verdict = (budget: { readonly share: number; readonly kept: boolean } | null) =>
+  const blocking = (blocked: number): ShadowReport => ({
+    ...good,
+    alertRate,
+    agreement: [
+      [good.pairs - blocked, 0, blocked],
+      [0, 0, 0],
+      [0, 0, 0],
+    ],
+  });
+  const verdict = (budget: { readonly share: number; readonly kept: boolean } | null, report = blocking(0)) =>
     promotionGate({ report, coverage: COVERED, policy: { fraudsMin: 200, daysMin: 7 }, budget });
   expect(verdict(null).verdict).toBe("REJECT");
   expect(verdict({ share: 0.01, kept: false }).verdict).toBe("PROMOTE");
@@ -113,6 +121,8 @@ test("more alerts than a champion that misses the frauds are no harm within the 
     reasons: [expect.stringMatching(/at most 25.* above the champion's, or above the review budget of 0\.5/)],
   });
   expect(verdict({ share: 0.005, kept: true }).verdict).toBe("PROMOTE");
+  // What it blocks takes nothing of the budget.
+  expect(verdict({ share: 0.005, kept: false }, blocking(0.004 * good.pairs)).verdict).toBe("PROMOTE");
 });
 
 test.each<[string, Partial<ShadowReport>, string]>([
@@ -264,6 +274,28 @@ test("training: a useful candidate passes without a champion; a useless one fail
   expect(no.verdict.verdict).toBe("fail");
   expect(no.verdict.reasons).toHaveLength(2);
   expect(no.verdict.reasons[1]).toMatch(/does not clearly beat ranking by amount/);
+});
+
+test("training: probabilities surely further from the truth than a constant are refused, however well they rank", () => {
+  const rows = simulated(31, { rows: 5000, prevalence: 0.03, rho: 0.5, gapA: 2, gapB: 2 });
+  const run = (scores: Float64Array) =>
+    trainingGate({
+      y: rows.y,
+      card: rows.card,
+      amount: new Float64Array(5000),
+      champion: null,
+      candidate: { scores, threshold: 0.5 },
+      constant: 0.03,
+      seed: 1,
+      policy: { resamples: 200 },
+    }).verdict;
+  const calibrated = rows.b.map((score) => 1 / (1 + Math.exp(5 - 2 * score)));
+  expect(run(calibrated).verdict).toBe("pass");
+  // The same order, said far too loudly.
+  const loud = run(calibrated.map((score) => score ** 0.1));
+  expect(loud.verdict).toBe("fail");
+  expect(loud.reasons).toEqual([expect.stringMatching(/^Brier score: the candidate's probabilities are further/)]);
+  expect(loud.checks.at(-1)!.observed).toMatch(/of a constant 0\.03: /);
 });
 
 test("training: not worse than the champion in ranking, at the threshold and within the review budget", () => {

@@ -49,3 +49,30 @@ test("misspelt columns and references are compile errors, and load errors all th
   const left = f.ratio("x", amount, amount);
   expect(() => f.spec({ name: "s", version: 1, features: [left] })).toThrow(/no earlier feature/);
 });
+
+test("a window over an expression takes along the types of what it names, the event time too", () => {
+  const g = declareColumns({ amount: "number", customer_id: "key", country: "text" });
+  const over = { name: "night_abroad", sql: "hour(event_time) < 6 AND country <> 'FR' AND amount > 1" };
+  const made = g.window("w", { key: "customer_id", over, aggregate: "mean", window: "7d" });
+  expect(made).toEqual({
+    kind: "window",
+    name: "w",
+    key: ["customer_id"],
+    over: "night_abroad",
+    aggregate: "mean",
+    window: "7d",
+    derived: { sql: over.sql, columns: { event_time: "time", country: "text", amount: "number" }, keeps: "value" },
+  });
+  const spec = g.spec({ name: "s", version: 1, features: [made] });
+  expect(checkSpec(JSON.parse(JSON.stringify(spec)))).toEqual(spec);
+  // @ts-expect-error: identities are those of a column
+  const distinct = g.window("w", { key: "customer_id", over, aggregate: "distinct", window: "7d" });
+  expect(() => g.spec({ name: "s", version: 1, features: [distinct] })).toThrow(/aggregate is "distinct" over an expr/);
+  const wrong = g.window("w", {
+    key: "customer_id",
+    over: { name: "x", sql: "amuont" },
+    aggregate: "sum",
+    window: "1d",
+  });
+  expect(() => g.spec({ name: "s", version: 1, features: [wrong] })).toThrow(/derived: sql: .*amuont/);
+});

@@ -1,6 +1,7 @@
 // The oracle: every feature computed the slow way, from all that ever arrived; shares nothing with the state but the spec.
 import { parseDuration } from "../../src/core/duration.ts";
 import type { Transaction } from "../../src/core/transaction.ts";
+import type { DerivedValue } from "../../src/core/window.ts";
 import { compileExpression } from "../../src/expression/compile.ts";
 import type { ExpressionFeature, FeatureDef, FeatureSpec } from "../../src/features/definition.ts";
 import type { FeatureArrival } from "../../src/features/encode.ts";
@@ -110,11 +111,11 @@ export class Oracle {
       const seen = (current ? [tx, ...inside] : inside).map((one) => one.fields[def.over]);
       return new Set(seen.filter((value) => value !== null).map(String)).size;
     }
-    const values_ = present(current ? [tx, ...inside] : inside, def.over);
-    return aggregate(def.aggregate!, values_, {
-      empty,
-      currentFirst: current && !Number.isNaN(numberOf(tx, def.over)),
-    });
+    const { derived } = def;
+    const of = (one: Transaction): number =>
+      derived === undefined ? numberOf(one, def.over) : derivedOf(derived, one);
+    const values_ = (current ? [tx, ...inside] : inside).map(of).filter((value) => !Number.isNaN(value));
+    return aggregate(def.aggregate!, values_, { empty, currentFirst: current && !Number.isNaN(of(tx)) });
   }
 
   /** Learned transactions of the key up to tx's time, latest first; of a learned one, those that stood before it. */
@@ -152,6 +153,20 @@ function expressionOf(def: ExpressionFeature, tx: Transaction, values: ReadonlyM
     return typeof field === "number" ? String(field) : field;
   });
   return value === null ? Number.NaN : Number(value);
+}
+
+/** By the plain way, as for expressions; what is not finite is missing. */
+function derivedOf({ sql, columns }: DerivedValue, tx: Transaction): number {
+  const compiled = compileExpression(sql, { columns });
+  const value = compiled.evaluate((column) => {
+    const name = compiled.columns[column];
+    const type = new Map(Object.entries(columns)).get(name);
+    if (type === "time") return tx.time;
+    if (type === "number") return numberOf(tx, name);
+    const field = tx.fields[name];
+    return typeof field === "number" ? String(field) : field;
+  });
+  return value === null || !Number.isFinite(Number(value)) ? Number.NaN : Number(value);
 }
 
 function aggregate(

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { HOUR_MS } from "../../src/core/duration.ts";
 import type { FieldValue, Transaction } from "../../src/core/transaction.ts";
 import { emptyFields } from "../../src/core/transaction.ts";
+import type { DerivedValue } from "../../src/core/window.ts";
 import type { FeatureDef, FeatureSpec } from "../../src/features/definition.ts";
 import { EVENT_WORDS } from "../../src/features/definition.ts";
 import type { FeatureArrival } from "../../src/features/encode.ts";
@@ -38,6 +39,25 @@ const EXPRESSIONS = [
   },
 ] as const;
 
+/** What windows are over: of text and time too, with values that are missing, truths, and one that is not finite. */
+const DERIVED: readonly DerivedValue[] = [
+  {
+    sql: "CASE WHEN hour(event_time) < 6 THEN amount END",
+    columns: { amount: "number", event_time: "time" },
+    keeps: "value",
+  },
+  { sql: "customer = 'a' OR amount > 100", columns: { amount: "number", customer: "text" }, keeps: "value" },
+  { sql: "amount * amount - terminal", columns: { amount: "number", terminal: "number" }, keeps: "value" },
+  {
+    sql: `coalesce("${PROTO}", length(customer))`,
+    columns: Object.fromEntries([
+      [PROTO, "number"],
+      ["customer", "text"],
+    ]),
+    keeps: "value",
+  },
+];
+
 const duration = fc.constantFrom("1h", "2h", "5h", "13h", "1d", "3d");
 const delay = fc.option(fc.constantFrom("0s", "1h", "6h", "1d"), { nil: undefined });
 const key = fc.constantFrom(["customer"], ["terminal"], ["customer", "terminal"]);
@@ -51,6 +71,9 @@ function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<Fe
     fc
       .tuple(window, fc.constantFrom(...COLUMNS), fc.constantFrom("count", "sum", "mean", "std", "min", "max"))
       .map(([w, over, aggregate]) => ({ kind: "window", ...w, over, aggregate })),
+    fc
+      .tuple(window, fc.constantFrom(...DERIVED), fc.constantFrom("count", "sum", "mean", "std", "min", "max"))
+      .map(([w, derived, aggregate]) => ({ kind: "window", ...w, over: "made", derived, aggregate })),
     fc.tuple(window, fc.constantFrom("customer", "terminal"), fc.boolean()).map(([w, over, current]) => ({
       kind: "window",
       ...w,

@@ -48,5 +48,13 @@ test("a name that no pipeline has is refused with those there are", () => {
   ]) {
     expect(() => servedNames(workspace, given)).toThrow(expect.objectContaining({ code: "pipeline.missing" }));
   }
-  expect(() => servedNames(workspaceOf(), nobody)).toThrow(expect.objectContaining({ code: "pipeline.missing" }));
+});
+
+test("a server may begin with no pipeline, and a stream may not", () => {
+  expect(servedNames(workspaceOf(), nobody)).toEqual({ names: [], main: null });
+  for (const given of [
+    { ...nobody, needed: true },
+    { ...nobody, main: "card" },
+  ])
+    expect(() => servedNames(workspaceOf(), given)).toThrow(expect.objectContaining({ code: "pipeline.missing" }));
 });

@@ -68,7 +68,7 @@ const fired = (ids: readonly string[], more: Partial<NonNullable<PredictionDraft
 });
 const NO_DRAW = { share: 0, seed: 1 };
 const raised = (one: PredictionDraft, drawing = NO_DRAW) =>
-  alertOf(one, { pipelineId: 3, columns: COLUMNS, rules: RULES, drawing });
+  alertOf(one, { pipelineId: 3, columns: COLUMNS, rules: RULES, drawing, why: null });
 
 test("of what nothing flags the share that was asked for is drawn, by the id alone, and says with which chance", () => {
   const drawing = { share: 0.1, seed: 7 };
@@ -126,6 +126,7 @@ test("a rule of severity warning or critical raises an alert, unless it lets thr
       pipelineId: 3,
       columns: COLUMNS,
       rules: null,
+      why: null,
       drawing: NO_DRAW,
     }),
   ).toMatchObject({
@@ -200,6 +201,7 @@ class World {
         throw new Error("it is there");
       },
       rulesOf: async () => RULES,
+      scorerOf: () => Promise.reject(new Error("no bundle here")),
       clock: { now: () => this.now, elapsed: () => this.now },
       logger: silentLog,
       counters: { alerted: () => {}, alertLate: () => void this.late++ },

@@ -402,3 +402,38 @@ test("two changes from one revision: the later one is refused", async () => {
   expect(ids.length).toBe(2 + done.length - refused.length);
   expect((await rulesHistory(ports)).length).toBe(ids.length);
 });
+
+test("a rule whose column is gone is reported and decides nothing, and changes of others go on", async () => {
+  const world = makeWorld();
+  worlds.push(world);
+  const { properties, ...rest } = SCHEMA;
+  const schemaWith = (more: object): void =>
+    writeFileSync(world.pipeline.schemaFile, JSON.stringify({ ...rest, properties: { ...properties, ...more } }));
+  schemaWith({ channel: { type: "string" } });
+  const { ports } = world.open();
+  const by = { pipeline: world.pipeline, actor: "ana" };
+  await addRule(ports, { ...by, rule: rule("web", "channel = 'web'") });
+  await addRule(ports, { ...by, rule: rule("rests", "channel = 'app'", { stage: "off" }) });
+  await addRule(ports, { ...by, rule: rule("big", "amount > 250") });
+  schemaWith({});
+  const broken = [
+    { id: "web", message: expect.stringContaining("no column or feature channel") },
+    { id: "rests", message: expect.stringContaining("no column or feature channel") },
+  ];
+  expect(await addRule(ports, { ...by, rule: rule("new", "amount > 100") })).toMatchObject({
+    done: true,
+    faults: broken,
+  });
+  expect(await stageRule(ports, { ...by, id: "big", stage: "off" })).toMatchObject({ done: true, faults: broken });
+  // What the change itself brings or wakes has to be right, and so has all of a file.
+  const refused = { code: "rules.invalid" };
+  await expect(addRule(ports, { ...by, rule: rule("bad", "chanel = 'web'") })).rejects.toMatchObject(refused);
+  await expect(stageRule(ports, { ...by, id: "rests", stage: "live" })).rejects.toMatchObject(refused);
+  const again = rule("web", "channel = 'shop'");
+  await expect(addRule(ports, { ...by, rule: again, replace: true })).rejects.toMatchObject(refused);
+  const file = `${world.dir}/card.rules.yaml`;
+  writeFileSync(file, "rules: [{ id: web, when: channel = 'web', stage: live }]\n");
+  await expect(applyRules(ports, { ...by, file })).rejects.toMatchObject(refused);
+  expect(await removeRule(ports, { ...by, id: "web" })).toMatchObject({ done: true, faults: broken.slice(1) });
+  expect(await removeRule(ports, { ...by, id: "rests" })).toMatchObject({ done: true, faults: [] });
+});

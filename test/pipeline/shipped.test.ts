@@ -72,6 +72,8 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     decisions: {
       reviewPolicy: "budget",
       reviewShare: 0.01,
+      // Came later; asked by nothing but its policy.
+      fraudRateMax: 0.0013,
       reviewCost: 5,
       missedShare: 1,
       adapt: "off",
@@ -79,6 +81,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       adaptRange: 4,
       adaptRows: 5000,
       blockPrecision: 0.9,
+      certainty: 0.9,
       blockScoreMin: 0.5,
       // Came later; off.
       explore: { bands: [], answer: "review", seed: 1 },

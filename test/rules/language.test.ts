@@ -156,7 +156,9 @@ test.each([
   ["count_last('5m', usr_id) > 3", /no column usr_id to be a key.*did you mean user_id/],
   ["sum_last(score, '1h', user_id) > 3", /no column score.*the transaction's own columns/],
   ["sum_last(count_last('5m', user_id), '1h', user_id) > 3", /stands inside another window/],
-  ["sequence(user_id, '5m', amount < 1, amount > 2, amount > 3)", /begins with NOT/],
+  ["sequence(user_id, '5m', amount < 1)", /sequence: it has 3 arguments/],
+  ["sequence(user_id, '5m', amount < 1, amount > 2, amount > 3, amount > 4)", /last part of sequence begins with NOT/],
+  ["sequence(user_id, '5m', TRUE, TRUE, TRUE, TRUE, NOT amount > 4)", /sequence has 4 steps, and at most 3/],
   ["inside(lat, lon, 'pari')", /no area pari.*did you mean paris/],
   ["timestamp > '2026-01-01'", /mixes times with a text.*TIMESTAMP/],
   ["hour(amount) = 3", /hour takes times, this is a number/],
@@ -283,6 +285,7 @@ test.each([
   "sum_last(CASE WHEN device_id = 'a' THEN 1 ELSE 0 END, '5m', user_id) > 3",
   "distinct_last(device_id, '1d', user_id) > 2",
   "sequence(user_id, '5m', device_id = 'a', amount > 3)",
+  "sequence(user_id, '5m', device_id = 'a', amount > 3, amount > 9)",
   "device_id IN (SELECT value FROM mules)",
 ])("%s is refused where the log does not hold the device", async (when) => {
   const set = { format: RULES_FORMAT, pipeline: "p", rules: [rule(when)], areas: scope.areas, lists: {} } as const;

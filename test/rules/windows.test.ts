@@ -84,6 +84,28 @@ const RULES: readonly (readonly [when: string, brute: (before: Past, row: Past[n
       return row.amount > 60 && first >= 0 && last(({ country }) => country === "FR") < first;
     },
   ],
+  [
+    "sequence(user, '12m', amount < 40, country = 'DE', amount > 50)",
+    (before, row) => {
+      const own = within(before, row, 12);
+      return (
+        row.amount > 50 && own.some((a) => a.amount < 40 && own.some((b) => b.country === "DE" && b.time > a.time))
+      );
+    },
+  ],
+  [
+    "sequence(user, '12m', amount < 40, country = 'DE', amount > 50, NOT country = 'FR')",
+    (before, row) => {
+      const own = within(before, row, 12);
+      const since = own.findIndex(({ amount }) => amount < 40);
+      const rest = since < 0 ? [] : own.slice(since);
+      return (
+        row.amount > 50 &&
+        rest.slice(1).some(({ country }) => country === "DE") &&
+        !rest.some(({ country }) => country === "FR")
+      );
+    },
+  ],
 ];
 
 function within(before: Past, row: Past[number], minutes: number): Past {

@@ -1,10 +1,15 @@
 // Requests that schemathesis makes of /openapi.json by itself: it finds no answer that the document does not describe.
 import { execFile } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeBundle, makeWorld, SPEC_A, serve, type World } from "./world.ts";
+import { loadConfig } from "../../src/config.ts";
+import { madeSource } from "../../src/lifecycle/serve.ts";
+import { createSeveral } from "../../src/server/server.ts";
+import { openWorkspacePorts } from "../../src/wiring.ts";
+import { makeBundle, makeWorld, SPEC_A, serve, silent, type World } from "./world.ts";
 
 const VENV = fileURLToPath(new URL("../../.cache/venv-schemathesis", import.meta.url));
 const HOOKS = fileURLToPath(new URL("./schemathesis_hooks.py", import.meta.url));
@@ -41,26 +46,72 @@ afterAll(async () => {
   await world.remove();
 });
 
+/** What schemathesis says of a server's document; `paths` restricts it to some. */
+async function runOn(
+  at: { readonly url: string; readonly dir: string },
+  of: { readonly parameters: Readonly<Record<string, string>>; readonly paths: readonly string[] },
+): Promise<void> {
+  const config = path.join(at.dir, "schemathesis.toml");
+  const lines = Object.entries(of.parameters).map(([name, value]) => `${JSON.stringify(`path.${name}`)} = "${value}"`);
+  writeFileSync(config, `hooks = ${JSON.stringify(HOOKS)}\n[parameters]\n${lines.join("\n")}\n`);
+  const args = ["--config-file", config, "run", `${at.url}/openapi.json`, "--checks", CHECKS.join(",")];
+  const limits = ["--max-examples", EXAMPLES, "--seed", "1", "--phases", "examples,coverage,fuzzing", "--no-color"];
+  const keys = ["--header", "Authorization: Bearer administrator", "--warnings", "off"];
+  const env = { ...process.env, NO_PROXY: "127.0.0.1" };
+  const { code, text } = await new Promise<{ readonly code: number; readonly text: string }>((resolve) => {
+    const ended = (error: Error | null, stdout: string, stderr: string): void =>
+      resolve({ code: error === null ? 0 : 1, text: `${stdout}\n${stderr}` });
+    const options = { env, cwd: at.dir, maxBuffer: 1 << 26 };
+    execFile(path.join(VENV, "bin", "schemathesis"), [...args, ...limits, ...keys, ...of.paths], options, ended);
+  });
+  expect(code, text.slice(-6000)).toBe(0);
+  const [, generated, passed] = /(\d+) generated, (\d+) passed/.exec(text) ?? [];
+  expect(Number(passed), text.slice(-2000)).toBe(Number(generated));
+  expect(Number(generated)).toBeGreaterThan(300);
+}
+
 describe.runIf(there)("schemathesis", () => {
   test("finds every answer documented", async () => {
-    const config = path.join(world.dir, "schemathesis.toml");
-    writeFileSync(
-      config,
-      `hooks = ${JSON.stringify(HOOKS)}\n[parameters]\n"path.model" = "card-fraud"\n"path.version" = "1"\n`,
-    );
-    const args = ["--config-file", config, "run", `${url}/openapi.json`, "--checks", CHECKS.join(",")];
-    const limits = ["--max-examples", EXAMPLES, "--seed", "1", "--phases", "examples,coverage,fuzzing", "--no-color"];
-    const keys = ["--header", "Authorization: Bearer administrator", "--warnings", "off"];
-    const env = { ...process.env, NO_PROXY: "127.0.0.1" };
-    const { code, text } = await new Promise<{ readonly code: number; readonly text: string }>((resolve) => {
-      const ended = (error: Error | null, stdout: string, stderr: string): void =>
-        resolve({ code: error === null ? 0 : 1, text: `${stdout}\n${stderr}` });
-      const options = { env, cwd: world.dir, maxBuffer: 1 << 26 };
-      execFile(path.join(VENV, "bin", "schemathesis"), [...args, ...limits, ...keys], options, ended);
-    });
-    expect(code, text.slice(-6000)).toBe(0);
-    const [, generated, passed] = /(\d+) generated, (\d+) passed/.exec(text) ?? [];
-    expect(Number(passed), text.slice(-2000)).toBe(Number(generated));
-    expect(Number(generated)).toBeGreaterThan(300);
+    await runOn({ url, dir: world.dir }, { parameters: { model: "card-fraud", version: "1" }, paths: [] });
+  });
+
+  test("finds every answer of a platform documented", async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), "sentinel-schemathesis-"));
+    const report = { line: () => {}, progress: () => {} };
+    const workspace = openWorkspacePorts(loadConfig({ workspace: dir, environment: {} }), { report });
+    const platform = {
+      store: workspace.common.store!,
+      workspace: dir,
+      sourceOf: (name: string) =>
+        madeSource(dir, name, {
+          portsOf: (pipeline) => workspace.portsOf({ pipeline: name, settings: () => pipeline }),
+          archiverOf: () => {
+            throw new Error("these pipelines are not archived");
+          },
+        }),
+    };
+    const options = { logger: silent, adminKey: "administrator", announceMs: 0, lagMsMax: 60_000 };
+    const { clock, keys } = workspace.common;
+    const server = await createSeveral({ sources: [], main: null, clock, keys, platform, options });
+    try {
+      const { port } = await server.start({ host: "127.0.0.1", port: 0 });
+      const at = `http://127.0.0.1:${port}`;
+      const post = async (route: string, body: object): Promise<void> => {
+        const headers = { "content-type": "application/json", authorization: "Bearer administrator" };
+        const { status } = await fetch(`${at}${route}`, { method: "POST", headers, body: JSON.stringify(body) });
+        expect(status).toBe(201);
+      };
+      const schema = ["user_id string", "amount float"].map((field) => {
+        const [name, type] = field.split(" ");
+        return { name, type, nullable: true };
+      });
+      await post("/api/pipelines", { name: "Payments", kafka_topic: "t", schema });
+      await post("/api/pipelines/1/rules", { rule_expression: "amount > 10", severity: "critical" });
+      await runOn({ url: at, dir }, { parameters: { id: "1", rule: "1" }, paths: ["--include-path-regex", "^/api"] });
+    } finally {
+      await server.stop();
+      await workspace.close();
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 });

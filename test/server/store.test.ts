@@ -2,13 +2,19 @@
 import { writeFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import type { Rule } from "../../src/core/rule.ts";
-import { migratePostgres, openPostgresStore, type PostgresAddress } from "../../src/drivers/store/postgres/driver.ts";
+import { createFileLock } from "../../src/drivers/files/lock.ts";
+import { createPostgresLocks } from "../../src/drivers/lock/postgres.ts";
+import { openPostgresLog } from "../../src/drivers/log/postgres/driver.ts";
+import { migratePostgres, openPostgresStore } from "../../src/drivers/store/postgres/driver.ts";
+import type { PostgresAddress } from "../../src/drivers/store/postgres/pool.ts";
+import { replay } from "../../src/lifecycle/replay.ts";
 import { addRule, changeList, stageRule } from "../../src/lifecycle/rules.ts";
 import { makeWorkspace, removeWorkspace, sentinel } from "../cli/sentinel.ts";
 import { borrowPostgres, type PostgresServer, postgresPrograms } from "../drivers/postgres-server.ts";
 import {
   bodyOf,
   HISTORY,
+  historyTable,
   makeBundle,
   makeWorld,
   NOW,
@@ -44,8 +50,8 @@ if (postgresPrograms === null) {
 } else {
   const postgres: PostgresServer = await borrowPostgres();
 
-  const serverOn = async (address: PostgresAddress) => {
-    const world = makeWorld({ openStore: () => openPostgresStore({ address, clock }) });
+  const serverOn = async (address: PostgresAddress, changes: Parameters<typeof makeWorld>[0] = {}) => {
+    const world = makeWorld({ openStore: () => openPostgresStore({ address, clock }), ...changes });
     worlds.push(world);
     writeFileSync(world.pipeline.schemaFile, JSON.stringify(SCHEMA));
     await world.alias("champion", await world.register(makeBundle(SPEC_A, 1)));
@@ -57,7 +63,15 @@ if (postgresPrograms === null) {
     let next = 0;
     const events = payments(60, { seed: 3, from: HISTORY.at(-1)!.time, prefix: "e" }).filter(({ time }) => time < NOW);
     const ask = async () => (await post(server, "/predict", bodyOf(events[next++] as Payment))).json();
-    return { world, ports, json, ask, text: async () => (await server.app.request("/metrics")).text() };
+    return {
+      world,
+      ports,
+      events,
+      post: (route: string, body: unknown) => post(server, route, body),
+      json,
+      ask,
+      text: async () => (await server.app.request("/metrics")).text(),
+    };
   };
 
   const all: Rule = {
@@ -104,6 +118,82 @@ if (postgresPrograms === null) {
       await until(async () => (await server.json("/model")).rules.revision === 3);
       expect(await server.ask()).not.toMatchObject({ decided_by: "rule" });
     }
+  });
+
+  test.each(["interval", "sync"] as const)(
+    "a server whose log is there too (%s): replayed bit for bit; away it answers what it may and loses nothing",
+    async (durability) => {
+      const address = postgres.address();
+      await migratePostgres(address);
+      const one = await serverOn(address, {
+        pipeline: `log: { durability: ${durability}, lag_max: 500ms }\n`,
+        openLog: (options) => openPostgresLog({ address, name: "card", options }),
+      });
+      const answered: string[] = [];
+      const send = async (event: Payment): Promise<number> => {
+        const { status } = await one.post("/predict", bodyOf(event));
+        if (status === 200) answered.push(event.transaction_id);
+        return status;
+      };
+      for (const event of one.events.slice(0, 30)) expect(await send(event)).toBe(200);
+      const [first] = one.events;
+      const labelled = await one.post("/feedback", { transaction_id: first.transaction_id, fraud: true });
+      expect(labelled.status).toBe(200);
+      const log = await one.ports.log();
+      await log.flush();
+      await postgres.kill();
+      // `interval` answers until the oldest record waits for longer than lag_max; `sync` refuses at once.
+      expect(await send(one.events[30])).toBe(durability === "sync" ? 503 : 200);
+      await until(async () => log.refusal() !== null);
+      expect(await send(one.events[31])).toBe(503);
+      expect(await one.json("/readyz")).toMatchObject({ status: "not ready" });
+      await postgres.restart();
+      await until(async () => log.health().unwritten === 0 && log.refusal() === null);
+      expect(await send(one.events[32])).toBe(200);
+      await until(async () => (await one.json("/readyz")).status === "ready");
+      for (const id of answered) expect(await log.find(id)).not.toBeNull();
+      const checked = await replay(one.ports, { pipeline: one.world.pipeline, history: async () => historyTable() });
+      expect(checked).toMatchObject({ verdict: "pass", mismatches: [] });
+      expect(checked.compared).toBeGreaterThanOrEqual(31);
+    },
+  );
+
+  test("one server at a time has a pipeline's log to itself, whichever machine it is on", async () => {
+    const address = postgres.address();
+    await migratePostgres(address);
+    const told: string[] = [];
+    const locksOf = (dir: string) =>
+      createPostgresLocks({
+        address,
+        local: createFileLock({ dir }),
+        onLost: (message) => told.push(message),
+      });
+    const [here, there] = [locksOf(makeWorkspace()), locksOf(makeWorkspace())];
+    const held = await here.acquire("serve-card", { everywhere: true });
+    await expect(there.acquire("serve-card", { everywhere: true })).rejects.toMatchObject({
+      code: "lifecycle.locked",
+      message: expect.stringContaining(String(process.pid)),
+      hint: expect.stringContaining("SENTINEL_REDIS_URL"),
+    });
+    // About files of one workspace: another workspace has its own.
+    const own = [await here.acquire("retrain-card"), await there.acquire("retrain-card")];
+    for (const lock of own) await lock.release();
+    await held.release();
+    const other = await there.acquire("serve-card", { everywhere: true });
+    // A session that broke takes its lock again.
+    await postgres.kill();
+    await expect(here.acquire("serve-card", { everywhere: true })).rejects.toMatchObject({ code: "store.unreachable" });
+    await postgres.restart();
+    await until(async () => {
+      const free = await here.acquire("serve-card", { everywhere: true }).catch(() => null);
+      await free?.release();
+      return free === null;
+    });
+    await other.release();
+    await (await here.acquire("serve-card", { everywhere: true })).release();
+    expect(told).toEqual([]);
+    await here.close();
+    await there.close();
   });
 
   test("the command line works on PostgreSQL as on a file, and migrates it only when it is told to", async () => {

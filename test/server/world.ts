@@ -10,6 +10,7 @@ import { Random } from "../../src/core/random.ts";
 import type { Column, Table } from "../../src/core/table.ts";
 import { createFileLock } from "../../src/drivers/files/lock.ts";
 import { createFileSnapshots } from "../../src/drivers/files/snapshots.ts";
+import type { LogOptions, SqlLog } from "../../src/drivers/log/sql/driver.ts";
 import { createSqliteLog, type SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { openLibsqlStore } from "../../src/drivers/store/libsql/driver.ts";
@@ -222,6 +223,7 @@ export function makeWorld(
     readonly log?: SqliteLogOptions;
     /** Instead of a file in the folder. */
     readonly openStore?: () => Promise<SqlStore>;
+    readonly openLog?: (options: LogOptions) => Promise<SqlLog>;
   } = {},
 ): World {
   const dir = changes.dir ?? mkdtempSync(path.join(tmpdir(), "sentinel-server-"));
@@ -234,7 +236,9 @@ export function makeWorld(
     const registry = createLocalRegistry({ dir: path.join(dir, "models") });
     const { durability, flushMs, lagMsMax } = pipeline.log;
     const options = { durability, flushMs, lagMsMax, ...changes.log };
-    const log = createSqliteLog({ file: path.join(dir, "state", "log.db"), options });
+    const file = path.join(dir, "state", "log.db");
+    const log =
+      changes.openLog === undefined ? Promise.resolve(createSqliteLog({ file, options })) : changes.openLog(options);
     const clock = { now: () => NOW, elapsed: () => performance.now() };
     let sql: Promise<SqlStore> | undefined;
     const openStore = (): Promise<SqlStore> => {
@@ -245,7 +249,7 @@ export function makeWorld(
       clock,
       report: { line: () => {}, progress: () => {} },
       registry: async () => registry,
-      log: async () => log,
+      log: () => log,
       snapshots: async () => createFileSnapshots({ dir: path.join(dir, "state", "snapshots") }),
       dataset: () => Promise.reject(new Error("the server never opens a dataset")),
       lock: async () => createFileLock({ dir: path.join(dir, "state", "locks") }),
@@ -259,10 +263,13 @@ export function makeWorld(
     const close = async (): Promise<void> => {
       if (closed) return;
       closed = true;
-      await log.close();
-      await registry.close();
-      await store?.close();
-      await (await sql)?.close();
+      try {
+        await (await log).close();
+      } finally {
+        await registry.close();
+        await store?.close();
+        await (await sql)?.close();
+      }
     };
     opened.push(close);
     return { ports, close };

@@ -45,7 +45,7 @@ export async function followLog(ports: Ports, input: ArchiveInput, { wait, stopp
     tell(status);
   };
   const once = async (): Promise<void> => {
-    lock ??= await (await ports.lock()).acquire(archiveLock("write", input.pipeline));
+    lock ??= await (await ports.lock()).acquire(archiveLock("write", input.pipeline), { everywhere: true });
     const before = status;
     let [rows, files] = [0, 0];
     const began = ports.clock.now();

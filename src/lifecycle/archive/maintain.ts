@@ -30,7 +30,7 @@ const MERGED_BYTES_MAX = 1_073_741_824;
 export async function compactArchive(ports: Ports, input: ArchiveInput): Promise<Compaction> {
   const { pipeline } = input;
   const archive = await archiveOf(ports, pipeline);
-  const lock = await (await ports.lock()).acquire(archiveLock("compact", pipeline));
+  const lock = await (await ports.lock()).acquire(archiveLock("compact", pipeline), { everywhere: true });
   try {
     const labels = await readLabels([archive.objects]);
     const sums = { days: 0, filesBefore: 0, filesAfter: 0, rows: 0 };

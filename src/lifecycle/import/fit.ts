@@ -3,7 +3,7 @@
 import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { type Fitted, fitDecisions, labelsAt, marginsOf, type Split } from "../train.ts";
+import { decidedBy, decidingRows, type Fitted, fitDecisions, labelsAt, marginsOf, type Split } from "../train.ts";
 import type { Engine } from "./engine.ts";
 import { probeModel, turnedNote } from "./probe.ts";
 
@@ -18,15 +18,16 @@ export async function fitImported(
     readonly isAsked: boolean;
     readonly x: Matrix;
     readonly labels: Uint8Array;
-    /** Of every row. */
+    /** Of every row, as cards. */
     readonly amounts: Float64Array;
+    readonly cards: Int32Array;
     readonly split: Split;
     readonly pipeline: Pipeline;
     readonly seed: number;
   },
 ): Promise<Fitted & { readonly notes: readonly string[] }> {
   const { model } = engine;
-  const { x, labels, amounts, split, pipeline, seed } = given;
+  const { x, labels, split, pipeline, seed } = given;
   const notes = [...probeModel(engine, x)];
   const later = takeMatrixRows(x, split.calibrate.rows);
   const margins = marginsOf(model, later);
@@ -40,15 +41,12 @@ export async function fitImported(
     sample: anomalySample,
     seed,
   });
-  const decisions = fitDecisions(margins, laterLabels, {
-    pipeline,
-    amounts: () => Float64Array.from(split.calibrate.rows, (row) => amounts[row]),
-  });
+  const decided = fitDecisions(margins, { pipeline, ...decidingRows(labels, split.calibrate.rows, given) });
   return {
     model,
     forest,
     anomalyAsFeature: false,
-    ...decisions,
+    ...decidedBy(decided),
     ablation: null,
     curve: { train: [], validation: [] },
     rounds: model.kind === "trees" ? model.trees.roots.length : 0,

@@ -5,7 +5,7 @@ import { windowPlan } from "../../online/rules.ts";
 import type { Scorer } from "../../online/score.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Clock, Ports } from "../../ports/ports.ts";
-import { compileRules, type RuleProgram } from "../../rules/program.ts";
+import { compileRules, type RuleFault, type RuleProgram } from "../../rules/program.ts";
 import { tableAsker } from "../../rules/table.ts";
 import { checkRules } from "./check.ts";
 import { figuresOf, type RuleFigures } from "./figures.ts";
@@ -90,7 +90,7 @@ export function backtestOf(
     maturedTo: past.to - maturityMs,
     ...truth,
     model: scorer?.version ?? (past.decided === null ? null : "as logged"),
-    notes: notesOf(past, pipeline),
+    notes: [...notesOf(past, pipeline), ...replayed.program.faults.map(brokenNote)],
     rules: rules.map((rule, i) => ({
       rule,
       ...figures[i],
@@ -108,8 +108,9 @@ export async function replayRules(ports: Ports, input: BacktestInput): Promise<R
   const replaced = new Set(drafts.map(({ id }) => id));
   const rules = [...now.live.rules.filter(({ id, stage }) => stage !== "off" && !replaced.has(id)), ...drafts];
   const set: RuleSet = { ...now.live, rules, areas, lists: now.counts };
-  const { scope, plan } = await scopeNow(ports, pipeline, { areas, lists: null });
-  await checkRules(set, scope);
+  const { scope, key, plan } = await scopeNow(ports, pipeline, { areas, lists: null });
+  // A stored rule that lost its features is no reason to judge no other.
+  await checkRules(set, { scope, key, before: now.live });
   const lists = await listsOf(now.store, now.counts);
   const program = await compileRules({ set, hash: "", scope, lists, only: () => true });
   const windows = windowPlan(program);
@@ -128,7 +129,7 @@ export async function replayRules(ports: Ports, input: BacktestInput): Promise<R
           keep: input.keep,
         }));
   const hits = hitsOf(past, { program, plan: windows, pipeline, report: ports.report, from, to });
-  return { past, program, rules, hits, scorer, from, to };
+  return { past, program, rules: program.rules.map(({ rule }) => rule), hits, scorer, from, to };
 }
 
 function truthOf(
@@ -143,6 +144,10 @@ function truthOf(
     frauds += past.labels[row];
   }
   return { frauds, fraudRate: known === 0 ? 0 : frauds / known };
+}
+
+function brokenNote({ id, error }: RuleFault): string {
+  return `rule ${id} cannot be asked any more: ${error.message}`;
 }
 
 function notesOf(past: Past, pipeline: Pipeline): string[] {

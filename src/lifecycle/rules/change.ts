@@ -51,6 +51,8 @@ export interface ChangeResult {
   readonly head: RulesHead;
   /** Hash of the set that the side has now, or would have. */
   readonly set: string;
+  /** Rules of it that cannot be asked any more, since features or columns that they name are gone: they decide nothing. */
+  readonly faults: readonly { readonly id: string; readonly message: string; readonly hint: string }[];
 }
 
 /** Makes a change. `wanted` sees the rules as they are now. Errors: rules.*, expression and pipeline errors of what is wanted. */
@@ -74,26 +76,29 @@ export async function changeRules(
   const known = listsMustExist ? new Set([...Object.keys(now.counts), ...Object.keys(lists)]) : null;
   const rules = signed(want.rules ?? start.rules, { before: start.rules, input });
   const areas = want.areas ?? start.areas;
-  const { scope, plan } = await scopeNow(ports, pipeline, { areas, lists: known });
-  const countsOf = (some: readonly Rule[]): Record<string, number> =>
-    Object.fromEntries(listsAsked(some, scope).map((name) => [name, counts[name] ?? 0]));
+  const { scope, key, plan } = await scopeNow(ports, pipeline, { areas, lists: known });
+  const asked = await listsAsked(rules, { scope, key });
   const next: RuleSet = {
     format: RULES_FORMAT,
     pipeline: pipeline.name,
     rules: [...rules],
     areas,
-    lists: countsOf(rules),
+    lists: pick(counts, asked),
   };
   // Only a set whose rules or areas change is read again: a list may change although the model has lost a feature since.
-  if (want.rules !== undefined || want.areas !== undefined) await checkRules(next, scope);
+  const isRead = want.rules !== undefined || want.areas !== undefined;
+  // What a file says was reviewed as a whole, so all of it has to be right.
+  const before = input.verb === "apply" ? null : start;
+  const found = isRead ? await checkRules(next, { scope, key, before }) : null;
+  const faults = (found?.faults ?? []).map(({ id, error: { message, hint } }) => ({ id, message, hint }));
   // A changed list changes the other set too, where its rules ask it.
   const other = side === "live" ? now.candidate : now.live;
   const otherNext =
     other === null ? null : { ...other, lists: { ...other.lists, ...pick(counts, Object.keys(other.lists)) } };
   const changes = [...ruleLines(start, next), ...areaLines(start, next), ...listLines(lists)];
   const hash = ruleSetHash(next);
-  if (changes.length === 0 || check) return { changes, done: false, head: now.head, set: hash };
-  await warmWindows(ports, { pipeline, set: next, hash, scope, champion: plan });
+  if (changes.length === 0 || check) return { changes, done: false, head: now.head, set: hash, faults };
+  if (found !== null) await warmWindows(ports, { pipeline, windows: found.windows, champion: plan });
   const isEmpty = next.rules.length === 0 && side === "live" && now.head.live === null;
   const ownHash = isEmpty ? null : hash;
   const otherHash =
@@ -114,7 +119,7 @@ export async function changeRules(
       changes,
     },
   });
-  return { changes, done: true, head, set: hash };
+  return { changes, done: true, head, set: hash, faults };
 }
 
 /** Verbs whose rules were looked at elsewhere: in a review of the file, or when they were live before. */
@@ -223,9 +228,10 @@ function ruleLines(before: RuleSet, after: RuleSet): string[] {
     old.delete(rule.id);
   }
   for (const rule of old.values()) lines.push(`- rule ${rule.id} (${stageOf(rule)}, ${rule.action}): ${rule.when}`);
-  const order = (set: RuleSet): string =>
-    set.rules
-      .filter(({ id }) => before.rules.some((rule) => rule.id === id) && after.rules.some((rule) => rule.id === id))
+  const [had, has] = [before, after].map(({ rules }) => new Set(rules.map(({ id }) => id)));
+  const order = ({ rules }: RuleSet): string =>
+    rules
+      .filter(({ id }) => had.has(id) && has.has(id))
       .map(({ id }) => id)
       .join(" ");
   if (order(before) !== order(after)) lines.push("~ the order of the rules");

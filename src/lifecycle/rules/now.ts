@@ -1,6 +1,7 @@
 // The rules as they are now: the store's head with its sets, the file beside the pipeline, and the scope that conditions are read in.
 import { existsSync, readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../../core/errors.ts";
+import { sha256 } from "../../core/hash.ts";
 import { RULES_FORMAT, type RuleSet } from "../../core/rule.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { ruleScope } from "../../online/rules.ts";
@@ -81,16 +82,19 @@ export async function championScorer(ports: Ports, pipeline: Pipeline): Promise<
   return champion === undefined ? null : loadVersion(registry, { model: pipeline.model, version: champion });
 }
 
-/** What conditions may name. With `lists` null any list may be named. */
+/** What conditions may name. With `lists` null any list may be named. The key is the same for scopes that differ in their lists alone. */
 export async function scopeNow(
   ports: Ports,
   pipeline: Pipeline,
   of: { readonly areas: RuleSet["areas"]; readonly lists: ReadonlySet<string> | null },
-): Promise<{ readonly scope: RuleScope; readonly plan: FeaturePlan | null }> {
+): Promise<{ readonly scope: RuleScope; readonly key: string; readonly plan: FeaturePlan | null }> {
   const plan = await championPlan(ports, pipeline);
-  const scope = ruleScope({ pipeline, schema: loadSchema(pipeline), plan, ...of });
+  const schema = loadSchema(pipeline);
   // Before the first champion a rule may name the scores already; no feature is known yet.
-  return { scope: { ...scope, hasModel: hasModel(pipeline) }, plan };
+  const scope = { ...ruleScope({ pipeline, schema, plan, ...of }), hasModel: hasModel(pipeline) };
+  const { canonical, columns, log } = pipeline;
+  const ground = [[...canonical], columns, log.redact.fields, schema, plan?.hash ?? null, scope.hasModel, of.areas];
+  return { scope, key: sha256(JSON.stringify(ground)), plan };
 }
 
 /** The lists of a set, folded. */

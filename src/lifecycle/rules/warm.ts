@@ -1,16 +1,13 @@
 // Windows of rules are warmed from the pipeline's table before the rules may act, as a model's windows are by training.
 import { existsSync } from "node:fs";
 import { isRemote } from "../../core/remote.ts";
-import type { RuleSet } from "../../core/rule.ts";
 import { covers, type FeaturePlan, layoutOf } from "../../features/plan.ts";
 import { replayRows } from "../../features/replay.ts";
 import { windowPlan } from "../../online/rules.ts";
 import { loadState, saveTrainingState } from "../../online/states.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
-import { EMPTY_LIST } from "../../rules/lists.ts";
-import { compileRules } from "../../rules/program.ts";
-import type { RuleScope } from "../../rules/scope.ts";
+import type { RuleWindow } from "../../rules/window.ts";
 import { readSource } from "../data/source.ts";
 import { replayInput } from "../data/vectors.ts";
 
@@ -22,14 +19,13 @@ export async function warmWindows(
   ports: Ports,
   of: {
     readonly pipeline: Pipeline;
-    readonly set: RuleSet;
-    readonly hash: string;
-    readonly scope: RuleScope;
+    /** Of the rules that are asked. */
+    readonly windows: readonly RuleWindow[];
     readonly champion: FeaturePlan | null;
   },
 ): Promise<void> {
-  const { pipeline, set, hash, scope, champion } = of;
-  const plan = windowPlan(await compileRules({ set, hash, scope, lists: () => EMPTY_LIST }));
+  const { pipeline, champion } = of;
+  const plan = windowPlan(of);
   if (plan === null || (champion !== null && covers(layoutOf([champion]), plan))) return;
   if (!pipeline.source.split(",").every((file) => isRemote(file) || /[*?]/.test(file) || existsSync(file))) return;
   const dataset = await ports.dataset();

@@ -12,6 +12,7 @@ import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
 import { exportOnnx } from "../../ml/onnx/export.ts";
 import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, TWIN, textFile } from "../../online/bundle.ts";
 import { cardText } from "./card.ts";
+import { effectsOf } from "./choices.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { categoryNames } from "./kinds.ts";
 import { mlmodelFiles } from "./mlmodel.ts";
@@ -97,8 +98,11 @@ function modelFiles(fitted: Fitted, names: readonly string[]): [string, Uint8Arr
   ];
 }
 
-function metricsOf({ metrics, fitted, importance, refit }: Trained): unknown {
-  const judged = { evaluate: metrics, ablation: fitted.ablation, rounds: fitted.rounds, importance };
+function metricsOf(trained: Trained): unknown {
+  const { metrics, fitted, importance, refit } = trained;
+  const { block, pass } = fitted.decided;
+  const decisions = { promised: { block, pass }, choices: effectsOf(trained) };
+  const judged = { evaluate: metrics, ablation: fitted.ablation, rounds: fitted.rounds, importance, decisions };
   return refit === null ? judged : { ...judged, refit: refit.facts };
 }
 

@@ -1,6 +1,7 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
 import type { BundleManifest, Imported, LatelyFacts, LearnedBy, RefitFacts } from "../../online/bundle.ts";
+import { unkeptText } from "./decisions.ts";
 import type { Ablation } from "./fit.ts";
 import type { Slice } from "./split.ts";
 import type { Trained } from "./trained.ts";
@@ -27,7 +28,7 @@ Scores the probability that a transaction of the pipeline \`${manifest.pipeline}
 ${modelWords(fitted)}, an Isolation Forest for the anomaly score, ${CALIBRATION_WORDS[manifest.calibration.kind]}.
 ${provenance.imported === undefined ? "" : importedText(provenance.imported)}${provenance.recipe === undefined ? "" : recipeText(provenance.recipe)}
 ## Decisions
-Review from ${format(manifest.thresholds.review)}, block from ${format(manifest.thresholds.block)}. The review threshold ${reviewWords(trained.pipeline)}; the block threshold asks for ${(100 * trained.pipeline.decisions.blockPrecision).toFixed(0)} % precision.
+${decisionsText(trained, manifest)}
 
 ## Data
 File hash \`${provenance.dataHash.slice(0, 12)}\`, ${provenance.dataRows} transactions; labels are known ${formatDuration(manifest.labelDelayMs)} late.
@@ -114,10 +115,30 @@ Average precision on the calibration slice: ${format(ablation.without)} without,
 `;
 }
 
+function decisionsText({ fitted, pipeline }: Trained, { thresholds }: BundleManifest): string {
+  const { block } = fitted.decided;
+  const percent = (value: number): string => `${(100 * value).toFixed(1)} %`;
+  const { blockPrecision, certainty } = pipeline.decisions;
+  const blocking = block.reached
+    ? `Block from ${format(thresholds.block)}: on the calibration days ${percent(block.share)} of ${block.rows} were frauds, with ${percent(certainty)} certainty at least ${percent(block.bound)} (asked: ${percent(blockPrecision)}).`
+    : "";
+  const unkept = unkeptText(fitted.decided, pipeline.decisions).map(
+    (text) => `${text[0].toUpperCase()}${text.slice(1)}.`,
+  );
+  const lines = [
+    `Review from ${format(thresholds.review)}; the threshold ${reviewWords(pipeline)}.`,
+    blocking,
+    ...unkept,
+  ];
+  return lines.filter((line) => line !== "").join("\n");
+}
+
 function reviewWords({ decisions }: Trained["pipeline"]): string {
   if (decisions.reviewPolicy === "max-f1") return "is where F1 is highest";
   if (decisions.reviewPolicy === "budget")
-    return `spends the budget of ${(100 * decisions.reviewShare).toFixed(2)} % of the traffic`;
+    return `spends, beside what is blocked, the budget of ${(100 * decisions.reviewShare).toFixed(2)} % of the traffic`;
+  if (decisions.reviewPolicy === "fraud-rate")
+    return `lets frauds be at most ${(100 * decisions.fraudRateMax).toFixed(3)} % of the approved amount, within the budget of ${(100 * decisions.reviewShare).toFixed(2)} % of the traffic`;
   return `costs least when a review costs ${decisions.reviewCost} and a missed fraud ${(100 * decisions.missedShare).toFixed(0)} % of its amount`;
 }
 

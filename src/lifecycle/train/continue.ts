@@ -4,7 +4,8 @@ import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { gbdtParams } from "../../ml/gbdt/train/params.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import { boost } from "./boost.ts";
-import { type FitInput, type Fitted, fitDecisions, inputsOf, labelsAt } from "./fit.ts";
+import { fitDecisions } from "./decisions.ts";
+import { decidedBy, decidingRows, type FitInput, type Fitted, inputsOf } from "./fit.ts";
 
 /** Adds trees to `start`, learned from `split.train`; stops early and calibrates on `split.calibrate`. `rounds` counts the new ones. */
 export async function continueModels(x: Matrix, labels: Uint8Array, given: FitInput): Promise<Fitted> {
@@ -18,15 +19,12 @@ export async function continueModels(x: Matrix, labels: Uint8Array, given: FitIn
   );
   given.report.progress("boosting", 1, 1);
   const margins = scoreMatrix(result.model, inputsOf(takeMatrixRows(x, later), start));
-  const decisions = fitDecisions(margins, labelsAt(labels, later), {
-    pipeline,
-    amounts: () => Float64Array.from(later, (row) => given.amounts[row]),
-  });
+  const decided = fitDecisions(margins, { pipeline, ...decidingRows(labels, later, given) });
   return {
     model: { kind: "trees", trees: result.model },
     forest: start.forest,
     anomalyAsFeature: start.anomalyAsFeature,
-    ...decisions,
+    ...decidedBy(decided),
     ablation: null,
     curve: result.curve,
     rounds: result.bestRound,

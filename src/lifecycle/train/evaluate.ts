@@ -34,7 +34,12 @@ export type Metrics = Readonly<Record<string, number>>;
 export function metricsOf(
   scores: Float32Array,
   rows: JudgedRows,
-  given: { readonly thresholds: Thresholds; readonly reviewShare: number },
+  given: {
+    readonly thresholds: Thresholds;
+    readonly reviewShare: number;
+    /** What a constant would say of every row; absent: it is not asked. */
+    readonly constant?: number;
+  },
 ): Metrics {
   const { y } = rows;
   const { precision, recall, f1 } = precisionRecallF1At(scores, y, given.thresholds.review);
@@ -53,8 +58,12 @@ export function metricsOf(
     recall_at_block: blocked.recall,
     fraud_amount_caught_share: measure(CAUGHT_AMOUNT_SHARE, alerted),
     alert_rate: measure(ALERT_RATE, alerted),
+    block_rate: measure(ALERT_RATE, { ...alerted, alerts: alertsAt(scores, given.thresholds.block) }),
     log_loss: logLoss(scores, y),
     brier: brier(scores, y),
+    ...(given.constant === undefined
+      ? {}
+      : { brier_constant: brier(new Float32Array(y.length).fill(given.constant), y) }),
     rows: y.length,
     frauds: y.reduce((sum, label) => sum + label, 0),
   };

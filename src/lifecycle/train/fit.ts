@@ -2,7 +2,6 @@
 import type { Thresholds } from "../../core/decision.ts";
 import { averagePrecision } from "../../metrics/metrics.ts";
 import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
-import { chooseCalibration, fitCalibration } from "../../ml/calibration/train/fit.ts";
 import type { ForeignGraph } from "../../ml/foreign/onnx/graph.ts";
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { scoreMatrix } from "../../ml/gbdt/score.ts";
@@ -13,9 +12,9 @@ import type { IsolationForest } from "../../ml/iforest/model.ts";
 import { scoreAnomalyMatrix } from "../../ml/iforest/score.ts";
 import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
 import { copyRow, type Matrix, takeMatrixRows, withColumn } from "../../ml/matrix.ts";
-import { type ReviewPolicy, thresholdsFor } from "../../ml/train/threshold.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Reporter } from "../../ports/ports.ts";
+import { type Decided, type DecidingRows, fitDecisions } from "./decisions.ts";
 import type { Split } from "./split.ts";
 
 export const ANOMALY_FEATURE = "anomaly_score";
@@ -41,6 +40,8 @@ export interface Fitted {
   readonly anomalyAsFeature: boolean;
   readonly calibration: Calibration;
   readonly thresholds: Thresholds;
+  /** What the thresholds rest on. */
+  readonly decided: Decided;
   /** null where nothing was compared: an imported model has the inputs it has. */
   readonly ablation: Ablation | null;
   readonly curve: { readonly train: readonly number[]; readonly validation: readonly number[] };
@@ -56,6 +57,8 @@ export interface FitInput {
   readonly split: Split;
   /** One per row of `x`; for thresholds that weigh costs. */
   readonly amounts: Float64Array;
+  /** One per row of `x`: rows of one card stand or fall together. */
+  readonly cards: Int32Array;
   /** One per row of `x`: how much it counts; absent where all count the same. */
   readonly weights?: Float32Array;
   /** The model that trees are added to. */
@@ -122,44 +125,11 @@ export async function fitModels(x: Matrix, labels: Uint8Array, given: FitInput):
     model: { kind: "trees", trees: chosen.model },
     forest,
     anomalyAsFeature: kept,
-    ...fitDecisions(margins, laterY, {
-      pipeline,
-      amounts: () => Float64Array.from(split.calibrate.rows, (row) => given.amounts[row]),
-    }),
+    ...decidedBy(fitDecisions(margins, { pipeline, ...decidingRows(labels, split.calibrate.rows, given) })),
     ablation: { without: apWithout, with: apWith, kept },
     curve: chosen.curve,
     rounds: chosen.bestRound,
   };
-}
-
-/** From margins of the calibration slice: the calibration, and the thresholds that the pipeline's policy asks for. */
-export function fitDecisions(
-  margins: Float64Array,
-  y: Uint8Array,
-  given: { readonly pipeline: Pipeline; readonly amounts: () => Float64Array },
-): Pick<Fitted, "calibration" | "thresholds"> {
-  const { decisions, modelParameters } = given.pipeline;
-  const { calibration: kind } = modelParameters;
-  const calibration =
-    kind === "choose" ? chooseCalibration({ margins, y }).calibration : fitCalibration({ margins, y, kind });
-  const scores = Float32Array.from(margins, (margin) => calibrate(calibration, margin));
-  const ranked = thresholdsFor({
-    scores,
-    y,
-    review: reviewPolicy(given.pipeline, given.amounts),
-    blockPrecision: decisions.blockPrecision,
-  });
-  // Precision is a mean over all that is blocked; the least certain of them must still be likely enough by itself.
-  return {
-    calibration,
-    thresholds: { ...ranked, block: Math.max(ranked.block, Math.fround(decisions.blockScoreMin)) },
-  };
-}
-
-function reviewPolicy({ decisions }: Pipeline, amounts: () => Float64Array): ReviewPolicy {
-  const { reviewPolicy: kind, reviewShare, reviewCost, missedShare } = decisions;
-  if (kind === "budget") return { kind, share: reviewShare };
-  return kind === "cost" ? { kind, reviewCost, missedShare, amounts: amounts() } : { kind };
 }
 
 /** Calibrated Float32 scores and anomaly scores of a matrix, as serving computes them row by row. */
@@ -186,6 +156,24 @@ export function marginsOf(model: MarginModel, x: Matrix): Float64Array {
     copyRow(x, row, vector);
     return model.graph.margin(vector);
   });
+}
+
+/** Labels, amounts and cards of these rows. */
+export function decidingRows(
+  labels: Uint8Array,
+  rows: Int32Array,
+  { amounts, cards }: Pick<FitInput, "amounts" | "cards">,
+): DecidingRows {
+  return {
+    y: labelsAt(labels, rows),
+    amounts: Float64Array.from(rows, (row) => amounts[row]),
+    cards: Int32Array.from(rows, (row) => cards[row]),
+  };
+}
+
+/** What was decided, as part of what was fitted. */
+export function decidedBy(decided: Decided): Pick<Fitted, "calibration" | "thresholds" | "decided"> {
+  return { calibration: decided.calibration, thresholds: decided.thresholds, decided };
 }
 
 export function labelsAt(labels: Uint8Array, rows: Int32Array): Uint8Array {

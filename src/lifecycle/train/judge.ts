@@ -27,6 +27,7 @@ import type { Refit } from "./refit.ts";
 import { recentUnlearned } from "./split.ts";
 import type { Recipe, TrainInput, TrainResult } from "./task.ts";
 import type { Trained } from "./trained.ts";
+import { unseenCheck } from "./unseen.ts";
 
 /** Rows scored one by one for the batch check. */
 const BATCH_ROWS = 1000;
@@ -63,11 +64,12 @@ export async function evaluate(
     fitted,
     refit: null,
     split,
-    evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, ...scored },
+    evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, card: rows.card, ...scored },
     ...recentOf(basis, pipeline),
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
+      constant: constantOf(split),
     }),
     importance: importanceOf(fitted, { x: evaluateX, y: rows.y, anomaly: scored.anomaly, seed }),
     trainedUpTo: largest(timesOf(source.table, pipeline)),
@@ -86,6 +88,11 @@ function learnedBy(
     continued && champion !== null ? { continues: { bundle: champion.bundle, treesAdded: fitted.rounds } } : {};
   const learned: LearnedBy = { ...rest, ...continues };
   return Object.keys(learned).length === 0 ? {} : { recipe: learned };
+}
+
+/** What somebody without a model would say of every row: the share of frauds on the calibration days. */
+function constantOf({ calibrate }: Basis["split"]): number {
+  return calibrate.frauds / calibrate.rows.length;
 }
 
 /** The rows that the world is known by: the newest that the judged trees did not learn. */
@@ -154,6 +161,12 @@ export async function judge(
   const rival = opponent === null ? null : await championScores(ports, basis, { champion: opponent.scorer, pipeline });
   const fair =
     opponent === null || given.undecided === "refuse" ? null : fairRows(basis, { champion: opponent.scorer, pipeline });
+  const unseen = unseenCheck(source.table, {
+    plan,
+    times: timesOf(source.table, pipeline),
+    train: split.train.rows,
+    evaluate: split.evaluate.rows,
+  });
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const { training: asked, logic: wanted } = pipeline.gates;
   const gate = trainingGate({
@@ -163,6 +176,8 @@ export async function judge(
     ...(fair === null ? {} : { unlearned: fair }),
     undecided: given.undecided,
     alertRate: figures.alert_rate,
+    constant: constantOf(split),
+    checks: unseen === null ? [] : [unseen],
     championSeen:
       opponent === null || fair !== null
         ? 0

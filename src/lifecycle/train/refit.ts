@@ -2,20 +2,21 @@
 import type { Thresholds } from "../../core/decision.ts";
 import { type Check, type Verdict, verdictOf } from "../../core/verdict.ts";
 import { psi } from "../../drift/psi.ts";
+import { budgetThreshold, rank } from "../../metrics/ranking.ts";
 import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
 import { equate } from "../../ml/calibration/train/equate.ts";
 import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
 import { gbdtParams } from "../../ml/gbdt/train/params.ts";
 import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
-import { thresholdsFor } from "../../ml/train/threshold.ts";
 import type { LatelyFacts, RefitFacts } from "../../online/bundle.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
-import { labelsOf, timesOf } from "../data/source.ts";
+import { cardsOf, labelsOf, timesOf } from "../data/source.ts";
 import type { Basis } from "./basis.ts";
 import { boost } from "./boost.ts";
-import { type Fitted, fitDecisions, labelsAt, type StartModel, scoresOf, vectorMargins } from "./fit.ts";
+import { fitDecisions } from "./decisions.ts";
+import { decidedBy, decidingRows, type Fitted, type StartModel, scoresOf, vectorMargins } from "./fit.ts";
 import { type Lately, learnLately } from "./since.ts";
 import { refitSlices, type Slice, UNSEEN_ROWS_MIN } from "./split.ts";
 
@@ -79,7 +80,8 @@ export interface RefitInput {
  */
 export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: RefitInput): Promise<Refit> {
   const { source, split, x } = basis;
-  const { judged, pipeline, newest } = given;
+  const { judged, pipeline, newest, amounts } = given;
+  const cards = cardsOf(source.table, pipeline);
   const labels = labelsOf(source.table, pipeline);
   const times = timesOf(source.table, pipeline);
   const isWhole = newest !== undefined;
@@ -95,10 +97,7 @@ export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: R
   const decisions =
     lately === null
       ? { calibration: equate(judged.calibration, { known, fresh }) }
-      : fitDecisions(lately.margins, labelsAt(labels, lately.rows), {
-          pipeline,
-          amounts: () => Float64Array.from(lately.rows, (row) => given.amounts[row]),
-        });
+      : decidedBy(fitDecisions(lately.margins, { pipeline, ...decidingRows(labels, lately.rows, { amounts, cards }) }));
   const carried = { ...judged, ...models, ...decisions };
   const scores = newest === undefined ? null : scoresOf(carried, newest).scores;
   // A week may hold none of the bursts that frauds come in: a budget that is counted on it is spent twice over in the next.
@@ -174,11 +173,10 @@ async function refitModels(
  * known: after a shift the judged model cannot tell how much the refitted one flags of a world that only the latter has learned.
  */
 function budgeted(thresholds: Thresholds, scores: Float32Array, { decisions }: Pipeline): Thresholds {
-  const { reviewPolicy, reviewShare, blockPrecision } = decisions;
+  const { reviewPolicy, reviewShare } = decisions;
   if (reviewPolicy !== "budget" || scores.length * reviewShare < ALERTS_MIN) return thresholds;
-  const y = new Uint8Array(scores.length);
-  const { review } = thresholdsFor({ scores, y, review: { kind: "budget", share: reviewShare }, blockPrecision });
-  return { review, block: Math.max(review, thresholds.block) };
+  const { block } = thresholds;
+  return { review: budgetThreshold(rank(scores, new Uint8Array(scores.length)), reviewShare, block), block };
 }
 
 function checksOf({ unseenRows, scoreShift, alertAgreement }: RefitFacts, unlike: RefitInput["unlike"]): Check[] {

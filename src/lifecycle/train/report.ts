@@ -3,6 +3,7 @@ import { CHART_STYLE } from "../../core/chart.ts";
 import { escapeHtml } from "../../core/html.ts";
 import type { BundleManifest, RefitFacts } from "../../online/bundle.ts";
 import { format } from "./card.ts";
+import { choicesHtml } from "./choices.ts";
 import type { Ablation } from "./fit.ts";
 import { trainingPictures } from "./pictures.ts";
 import type { Trained } from "./trained.ts";
@@ -27,6 +28,9 @@ h1{font-size:1.6rem;margin:0 0 .25rem;overflow-wrap:anywhere}h2{font-size:1.1rem
 .headlines dt{color:var(--soft);font-size:.8125rem}.headlines dd{margin:0;font-size:1.5rem;font-weight:600;font-variant-numeric:tabular-nums}
 .table{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.5rem 1rem;columns:2 22rem;column-gap:2rem}
 .table div{display:flex;justify-content:space-between;gap:1rem;padding:.2rem 0;border-bottom:1px solid var(--line);break-inside:avoid}
+.choices{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:.6rem;margin:0 0 1rem}
+.choices table{border-collapse:collapse;font-size:.8125rem;font-variant-numeric:tabular-nums}.choices th,.choices td{padding:.35rem .75rem;text-align:right;border-bottom:1px solid var(--line)}
+.choices th{font-weight:400;color:var(--soft)}.choices th:first-child{text-align:left;color:var(--ink);white-space:nowrap}.choices tbody tr:first-child{font-weight:600}.choices tbody tr:first-child th{font-weight:600}
 .table span{overflow-wrap:anywhere}.table b{font-weight:400;font-variant-numeric:tabular-nums}
 @media (max-width:40rem){main{padding:1rem .75rem 2rem}h1{font-size:1.3rem}.chart{padding:.75rem}}
 `;
@@ -52,7 +56,7 @@ export function trainingReport(trained: Trained, manifest: BundleManifest): stri
 <dl class="headlines">${headlines.join("")}</dl>
 <h2>Pictures</h2>
 ${trainingPictures(trained)}
-<h2>Figures</h2>
+${choicesHtml(trained)}<h2>Figures</h2>
 <div class="table">${rows.join("")}</div>
 ${fitted.ablation === null ? "" : ablationHtml(fitted.ablation)}</main></body></html>
 `;

@@ -24,6 +24,7 @@ export interface Trained {
     readonly time: Float64Array;
     /** NaN where one is missing. */
     readonly amount: Float64Array;
+    readonly card: Int32Array;
     readonly scores: Float32Array;
     readonly anomaly: Float32Array;
   };

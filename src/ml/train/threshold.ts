@@ -1,19 +1,15 @@
-// Thresholds: from which score a transaction is reviewed, and from which it is blocked.
-import type { Thresholds } from "../../core/decision.ts";
+// Review thresholds: from which score a transaction that is not blocked is worth a look.
 import type { Scores } from "../../metrics/metric.ts";
-import { budgetThreshold, type Ranking, rank } from "../../metrics/ranking.ts";
+import { budgetThreshold, groupsFrom, type Ranking, rank } from "../../metrics/ranking.ts";
 import { f1Of, lossOf } from "../../metrics/summed.ts";
 import { checkLabels, refuseParameter } from "../faults.ts";
-
-/** Transactions a block threshold must rest on: the precision of fewer is mostly luck. */
-export const BLOCK_SUPPORT_MIN = 20;
 
 /** The Float32 after 1: no score reaches it. */
 export const NEVER = 1 + 2 ** -23;
 
 /** From which score on a transaction is worth a look. */
 export type ReviewPolicy =
-  /** As many as the analysts can look at: a share of all transactions, from 0 to 1. */
+  /** As many as the analysts can look at beside what is blocked: a share of all transactions, from 0 to 1. */
   | { readonly kind: "budget"; readonly share: number }
   /** Where F1 of the flagged is highest. */
   | { readonly kind: "max-f1" }
@@ -30,43 +26,41 @@ export type ReviewPolicy =
     };
 
 /**
- * Thresholds from a slice of matured transactions. Review: as the policy says, at the lowest score that is as good (those to block
- * included); with a budget, a tie that would exceed it stays out whole. Block: the lowest score from which on at least `blockPrecision`
- * of the flagged are frauds, resting on at least {@link BLOCK_SUPPORT_MIN} of them, and never below review. Either is {@link NEVER} when
- * no score qualifies; so is block when review is. Scores are compared as Float32, as decisions are. Errors: `ml.parameter-invalid`.
+ * From which score on a slice of matured transactions is reviewed, `block` being from where it is blocked: as the policy says, at the lowest
+ * score that is as good. What is blocked is nobody's work: it takes nothing of a budget, and costs no review. A tie that would exceed a budget
+ * stays out whole. The answer is `block` where no score below it qualifies, and {@link NEVER} where nothing is blocked either. Scores
+ * are compared as Float32, as decisions are. Errors: `ml.parameter-invalid`.
  */
-export function thresholdsFor(input: {
+export function reviewFrom(input: {
   readonly scores: Scores;
   readonly y: Uint8Array;
   readonly review: ReviewPolicy;
-  readonly blockPrecision: number;
-}): Thresholds {
+  readonly block: number;
+}): number {
   checkInput(input);
   const scores = Float32Array.from(input.scores);
-  const ranking = rank(scores, input.y);
-  const review = reviewThreshold(ranking, { scores, y: input.y, policy: input.review });
-  return { review, block: Math.max(review, blockThreshold(ranking, input.blockPrecision)) };
+  const block = Math.min(NEVER, Math.fround(input.block));
+  const { y, review: policy } = input;
+  const ranking = rank(scores, y);
+  if (policy.kind === "budget") return budgetThreshold(ranking, policy.share, block);
+  if (policy.kind === "max-f1") return bestThreshold(ranking, block, (g) => f1At(ranking, g));
+  const lost = lostBelow(ranking, { scores, y, amounts: policy.amounts });
+  return bestThreshold(
+    ranking,
+    block,
+    (g) => -(policy.reviewCost * flaggedAt(ranking, g) + policy.missedShare * lost[g + 1]),
+  );
 }
 
-function reviewThreshold(
-  ranking: Ranking,
-  given: { readonly scores: Float32Array; readonly y: Uint8Array; readonly policy: ReviewPolicy },
-): number {
-  const { policy } = given;
-  if (policy.kind === "budget") return Math.min(NEVER, budgetThreshold(ranking, policy.share));
-  if (policy.kind === "max-f1") return bestThreshold(ranking, (g) => f1At(ranking, g));
-  const lost = lostBelow(ranking, { ...given, amounts: policy.amounts });
-  return bestThreshold(ranking, (g) => -(policy.reviewCost * flaggedAt(ranking, g) + policy.missedShare * lost[g + 1]));
-}
-
-/** The lowest score whose group g has the highest worth; {@link NEVER} where flagging none (g = −1) is worth more. */
-function bestThreshold(ranking: Ranking, worth: (g: number) => number): number {
-  let best = -1;
-  for (let g = 0; g < ranking.groups; g++) {
+/** The lowest score below `block` whose group g has the highest worth; `block` where flagging none but the blocked is worth more. */
+function bestThreshold(ranking: Ranking, block: number, worth: (g: number) => number): number {
+  const blocked = groupsFrom(ranking, block) - 1;
+  let best = blocked;
+  for (let g = blocked + 1; g < ranking.groups; g++) {
     const gained = worth(g) - worth(best);
-    if (gained > 0 || (gained === 0 && best >= 0)) best = g;
+    if (gained > 0 || (gained === 0 && best > blocked)) best = g;
   }
-  return best < 0 ? NEVER : ranking.score[best];
+  return best === blocked ? block : ranking.score[best];
 }
 
 function flaggedAt({ flagged }: Ranking, g: number): number {
@@ -97,24 +91,15 @@ function lostBelow(
   return lost;
 }
 
-function blockThreshold(ranking: Ranking, precision: number): number {
-  let threshold = NEVER;
-  for (let g = 0; g < ranking.groups; g++) {
-    const { flagged, caught, score } = ranking;
-    if (flagged[g] >= BLOCK_SUPPORT_MIN && caught[g] >= precision * flagged[g]) threshold = score[g];
-  }
-  return threshold;
-}
-
-function checkInput(input: Parameters<typeof thresholdsFor>[0]): void {
-  const { scores, y, review, blockPrecision } = input;
+function checkInput(input: Parameters<typeof reviewFrom>[0]): void {
+  const { scores, y, review, block } = input;
   if (scores.length === 0) refuseParameter("scores.length", { value: 0, wanted: "at least 1" });
   checkLabels(y, { rows: scores.length, name: "y" });
   for (let r = 0; r < scores.length; r++) {
     if (!(scores[r] >= 0 && scores[r] <= 1))
       refuseParameter(`scores, row ${r}`, { value: scores[r], wanted: "from 0 to 1" });
   }
-  checkShare("blockPrecision", blockPrecision);
+  if (!(block >= 0)) refuseParameter("block", { value: block, wanted: "0 or more" });
   if (review.kind === "budget") checkShare("review.share", review.share);
   if (review.kind !== "cost") return;
   checkShare("review.missedShare", review.missedShare);

@@ -4,6 +4,7 @@ import type { Rule, RuleSeverity } from "../../core/rule.ts";
 import type { AlertRule, Json, JsonObject, NewAlert } from "../../ports/store.ts";
 import { chanceOf } from "../explore.ts";
 import type { PredictionDraft } from "../states.ts";
+import type { ModelReasons } from "./explaining.ts";
 
 /** The rules of a set by their ids; null where the set cannot be found any more. */
 export type RulesOf = (set: string) => Promise<ReadonlyMap<string, Rule> | null>;
@@ -46,6 +47,8 @@ export function alertOf(
     readonly pipelineId: number;
     readonly columns: AlertColumns;
     readonly rules: ReadonlyMap<string, Rule> | null;
+    /** What the model says raised the score; null where nobody asked it. */
+    readonly why: ModelReasons | null;
     readonly drawing: Drawing;
   },
 ): NewAlert | null {
@@ -53,7 +56,7 @@ export function alertOf(
   const fired = (rules?.fired ?? []).map((id) => ruleOf(id, on.rules));
   const loud = fired.filter(({ severity, action }) => severity !== "info" && action !== "approve");
   const before = rules?.without ?? decision;
-  const byModel = decision !== "approve" && before !== "approve";
+  const byModel = isByModel(draft);
   const isFlagged = loud.length > 0 || byModel;
   if (!isFlagged && !(decision === "approve" && isDrawn(draft.transactionId, on.drawing))) return null;
   const severities: RuleSeverity[] = isFlagged ? loud.map(({ severity }) => severity) : ["info"];
@@ -71,7 +74,7 @@ export function alertOf(
     score: Number.isNaN(score) ? null : score,
     reasons: [
       ...fired.map(ruleReason),
-      ...(byModel ? [modelReason(draft, before)] : []),
+      ...(byModel ? [modelReason(draft, before, on.why)] : []),
       ...(isFlagged ? [] : [{ by: "exploration", propensity: on.drawing.share }]),
     ],
     bundle: bundle === "" ? null : bundle,
@@ -102,10 +105,24 @@ function ruleReason({ id, when, description, severity, action }: Rule): Json {
   return { by: "rule", rule: id, expression: when, description, severity, action };
 }
 
-function modelReason({ degraded, score, anomalyScore, version }: PredictionDraft, decision: string): Json {
+/** Whether the model (or the policy in its place) wants a look, and no rule lets the transaction through. */
+function isByModel({ decision, rules }: PredictionDraft): boolean {
+  return decision !== "approve" && (rules?.without ?? decision) !== "approve";
+}
+
+/** Whether there is a score whose reasons an alert shows. */
+export function hasReasons(draft: PredictionDraft): boolean {
+  return isByModel(draft) && !draft.degraded && draft.bundle !== "" && draft.vector.length > 0;
+}
+
+function modelReason(
+  { degraded, score, anomalyScore, version }: PredictionDraft,
+  decision: string,
+  why: ModelReasons | null,
+): Json {
   if (degraded) return { by: "policy", decision, text: "scoring failed, and the pipeline's policy answered" };
   const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
-  return { by: "model", version, decision, score: finite(score), anomaly_score: finite(anomalyScore) };
+  return { by: "model", version, decision, score: finite(score), anomaly_score: finite(anomalyScore), ...why } as Json;
 }
 
 /** Under the pipeline's names, as far as the log may hold it. */

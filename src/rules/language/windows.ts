@@ -7,7 +7,7 @@ import { type ExpressionType, typesOf } from "../../expression/check.ts";
 import { columnsOf } from "../../expression/compile.ts";
 import { fault } from "../../expression/fault.ts";
 import { printNode } from "../../expression/print.ts";
-import type { Node } from "../../expression/syntax.ts";
+import { type Node, withChildren } from "../../expression/syntax.ts";
 import type { RuleScope } from "../scope.ts";
 import { sourceName } from "../scope.ts";
 import type { RuleWindow } from "../window.ts";
@@ -88,39 +88,59 @@ export function windowOf(call: Call, use: WindowUse, resolve: (node: Node) => No
   return hidden(use, { key, over: "value", aggregate, window, current, derived });
 }
 
-/** A, and later B within the time, of one key; with NOT C: no C in between, nor at the same instant as A. */
+/** Steps of a sequence, the last of them the transaction itself. */
+const STEPS_MAX = 3;
+
+/**
+ * A, and later B within the time, of one key; or A, B, and later C. The last step is the transaction itself. With NOT D: no D since the last A, nor at
+ * the same instant; of three steps, since the first A within the time: the first A and the last B are what a state can always tell.
+ */
 function sequenceOf(call: Call, use: WindowUse, resolve: (node: Node) => Node): Node {
-  const [keyNode, span, first, second, not] = call.args;
-  if (call.args.length < 4 || call.args.length > 5) throw wrong(call, use, `it has ${call.args.length} arguments`);
-  if (not !== undefined && not.kind !== "not") {
-    const hint = "the fifth part says what must not come in between: sequence(key, '5m', A, B, NOT C)";
-    throw fault(use.text, not.at, { message: "the fifth part of sequence begins with NOT", hint });
+  const [keyNode, span, ...parts] = call.args;
+  const last = parts.at(-1);
+  // Of two parts the second is a step, whatever it says.
+  const not = parts.length > 2 && last?.kind === "not" ? last : undefined;
+  const steps = not === undefined ? parts : parts.slice(0, -1);
+  if (steps.length > STEPS_MAX && last !== undefined && parts.length === STEPS_MAX + 1) {
+    const hint = "what must not come in between stands last: sequence(key, '5m', A, B, C, NOT D)";
+    throw fault(use.text, last.at, {
+      message: `after ${STEPS_MAX} steps the last part of sequence begins with NOT`,
+      hint,
+    });
   }
+  if (steps.length > STEPS_MAX) {
+    const hint = "cut it in two: sequence(key, '5m', A, B, C) needs three steps, the last of them this transaction";
+    throw fault(use.text, call.at, {
+      message: `sequence has ${steps.length} steps, and at most ${STEPS_MAX} are told apart`,
+      hint,
+    });
+  }
+  if (steps.length < 2) throw wrong(call, use, `it has ${call.args.length} arguments`);
   const window = durationOf(span, call, use);
   const key = keysOf([keyNode], call, use);
-  const lastOf = (node: Node): Node =>
-    hidden(use, {
-      key,
-      over: "condition",
-      aggregate: "max",
-      window,
-      current: false,
-      derived: derivedOf(node, { ...use, keeps: "time" }),
-    });
+  const timeOf = (node: Node, aggregate: "min" | "max"): Node => {
+    const derived = derivedOf(node, { ...use, keeps: "time" });
+    return hidden(use, { key, over: "condition", aggregate, window, current: false, derived });
+  };
   const { at } = call;
-  const last = lastOf(first);
-  const cameFirst: Node = { kind: "not", of: { kind: "is null", of: last, at }, at };
-  const both: Node = { kind: "binary", op: "and", left: resolve(second), right: cameFirst, at };
-  if (not === undefined) return both;
-  const between = lastOf(not.of);
-  const undone: Node = {
+  const both = (left: Node, right: Node): Node => ({ kind: "binary", op: "and", left, right, at });
+  const after = (left: Node, right: Node): Node => ({ kind: "binary", op: ">", left, right, at });
+  // Some A is before some B exactly where the first A is before the last B.
+  const isLong = steps.length === STEPS_MAX;
+  const first = timeOf(steps[0], isLong ? "min" : "max");
+  const came: Node = isLong
+    ? after(timeOf(steps[1], "max"), first)
+    : { kind: "not", of: { kind: "is null", of: first, at }, at };
+  const whole = both(resolve(steps[steps.length - 1]), came);
+  if (not === undefined) return whole;
+  const between = timeOf(not.of, "max");
+  return both(whole, {
     kind: "binary",
     op: "or",
     left: { kind: "is null", of: between, at },
-    right: { kind: "binary", op: ">", left: last, right: between, at },
+    right: after(first, between),
     at,
-  };
-  return { kind: "binary", op: "and", left: both, right: undone, at };
+  });
 }
 
 /** Kilometres per hour since the key's last place within the time; NULL where there was none. */
@@ -180,44 +200,22 @@ function derivedOf(node: Node, use: WindowUse & { readonly keeps: DerivedValue["
 /** The tree with canonical columns; nothing but columns of the transaction may stand in it. */
 function withColumns(node: Node, use: WindowUse): Node {
   const { scope, text } = use;
-  const inner = (one: Node): Node => withColumns(one, use);
-  switch (node.kind) {
-    case "literal":
-      return node;
-    case "column": {
-      const name = readableColumn(node, use);
-      if (name !== null) return { ...node, name };
-      const near = nearestName(node.name, scope.columns.keys());
-      const hint = `${near === null ? "" : `did you mean ${near}? `}a value inside a window is made of the transaction's own columns`;
-      throw fault(text, node.at, { message: `no column ${node.name}`, hint });
-    }
-    case "binary":
-      return { ...node, left: inner(node.left), right: inner(node.right) };
-    case "in":
-      return { ...node, of: inner(node.of), list: node.list.map(inner) };
-    case "like":
-      return { ...node, of: inner(node.of), pattern: inner(node.pattern) };
-    case "case":
-      return {
-        ...node,
-        whens: node.whens.map(({ when, value }) => ({ when: inner(when), value: inner(value) })),
-        otherwise: node.otherwise === null ? null : inner(node.otherwise),
-      };
-    case "call": {
-      if (Object.hasOwn(WINDOW_FUNCTIONS, node.name.toLowerCase())) {
-        const hint = "a window within a window is not there; a window sees single transactions";
-        throw fault(text, node.at, { message: `${node.name} stands inside another window`, hint });
-      }
-      return { ...node, args: node.args.map(inner) };
-    }
-    case "in list":
-    case "made": {
-      const hint = "a list may change while its window goes on: ask the list outside of the window";
-      throw fault(text, node.at, { message: "a list inside a window is not allowed", hint });
-    }
-    default:
-      return { ...node, of: inner(node.of) };
+  if (node.kind === "column") {
+    const name = readableColumn(node, use);
+    if (name !== null) return { ...node, name };
+    const near = nearestName(node.name, scope.columns.keys());
+    const hint = `${near === null ? "" : `did you mean ${near}? `}a value inside a window is made of the transaction's own columns`;
+    throw fault(text, node.at, { message: `no column ${node.name}`, hint });
   }
+  if (node.kind === "call" && Object.hasOwn(WINDOW_FUNCTIONS, node.name.toLowerCase())) {
+    const hint = "a window within a window is not there; a window sees single transactions";
+    throw fault(text, node.at, { message: `${node.name} stands inside another window`, hint });
+  }
+  if (node.kind === "in list" || node.kind === "made") {
+    const hint = "a list may change while its window goes on: ask the list outside of the window";
+    throw fault(text, node.at, { message: "a list inside a window is not allowed", hint });
+  }
+  return withChildren(node, (one) => withColumns(one, use));
 }
 
 function columnOf(node: Node, use: WindowUse): string | null {

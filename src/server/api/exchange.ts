@@ -9,11 +9,8 @@ import { parseJson } from "../../online/json.ts";
 import { compileSchema, faultOf } from "../../online/parse.ts";
 import type { PipelineRecord } from "../../ports/store.ts";
 import type { Caller } from "../access.ts";
-import { mediaType, readText, sourceOf } from "../body.ts";
-import type { PlatformParts, RequestContext, Server, ServerParts } from "../parts.ts";
-
-/** Ten thousand values of a list, or a schema of five hundred fields. */
-const BODY_BYTES_MAX = 1_048_576;
+import { mediaType, PLATFORM_BODY_BYTES_MAX, readText, sourceOf } from "../body.ts";
+import type { PlatformParts, RequestContext, Server, ServerParts, ServerRoute } from "../parts.ts";
 
 /** A body with its schema: what the document says is what is checked. */
 export interface BodyKind<T> {
@@ -34,7 +31,7 @@ export function bodyKind<T>(
     async read(server, context, { optional } = { optional: false }) {
       if (optional && context.req.header("content-type") === undefined) return {} as T;
       mediaType(context.req.raw, ["application/json"]);
-      const value = parseJson(await readText({ ...sourceOf(context), intake: server.intake }, BODY_BYTES_MAX));
+      const value = parseJson(await readText({ ...sourceOf(context), intake: server.intake }, PLATFORM_BODY_BYTES_MAX));
       valid ??= compileSchema(closed);
       if (valid(value)) return value as T;
       const names = Object.keys(schema.properties);
@@ -50,6 +47,24 @@ export function bodyKind<T>(
       throw invalidRequest(faults, what);
     },
   };
+}
+
+/**
+ * A route below /api, as one line says it: what it takes and what it gives is JSON. It finds the pipeline that it is about by itself, unless it
+ * is about none.
+ */
+export function apiRoute(
+  line: `${ServerRoute["method"]} /api/${string}`,
+  of: Pick<ServerRoute, "access" | "summary" | "done" | "query" | "findsPipeline"> & {
+    readonly takes?: Pick<BodyKind<unknown>, "schema">;
+    readonly gives: object;
+    readonly run: ServerRoute["runServer"];
+  },
+): ServerRoute {
+  const { takes, gives, run, findsPipeline = true, ...more } = of;
+  const [method, path] = line.split(" ") as [ServerRoute["method"], string];
+  const body = takes === undefined ? {} : { body: { "application/json": takes.schema } };
+  return { method, path, ...more, findsPipeline, ...body, answers: { "application/json": gives }, runServer: run };
 }
 
 /** The platform of a server. Throws `request.not-found` where it has none. */

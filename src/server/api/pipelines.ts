@@ -9,6 +9,7 @@ import { jsonResponse, type RequestContext, type Server, type ServerRoute } from
 import { predictRoute } from "../predict.ts";
 import {
   actorOf,
+  apiRoute,
   bodyKind,
   checkMatch,
   checkQuery,
@@ -86,70 +87,54 @@ const fieldsOf = (written: readonly WrittenField[]): readonly MadeField[] =>
   written.map(({ name, type, nullable = true }) => ({ name, type, nullable }));
 
 export const pipelineRoutes: readonly ServerRoute[] = [
-  {
-    method: "POST",
+  apiRoute("POST /api/pipelines", {
+    findsPipeline: false,
     access: "owner",
-    path: "/api/pipelines",
     summary: "Makes a pipeline, which answers at once; its rules decide.",
     done: 201,
-    body: { "application/json": CREATE.schema },
-    answers: { "application/json": REQUESTS.created },
-    runServer: create,
-  },
-  {
-    method: "GET",
+    takes: CREATE,
+    gives: REQUESTS.created,
+    run: create,
+  }),
+  apiRoute("GET /api/pipelines", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/pipelines",
     summary: "All pipelines with status and number of alerts.",
-    answers: { "application/json": { type: "array", items: PIPELINE } },
-    runServer: list,
-  },
-  {
-    method: "GET",
+    gives: { type: "array", items: PIPELINE },
+    run: list,
+  }),
+  apiRoute("GET /api/pipelines/{id}", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/pipelines/{id}",
     summary: "One pipeline, by its id or its slug.",
-    answers: { "application/json": PIPELINE },
-    async runServer(server, context) {
+    gives: PIPELINE,
+    async run(server, context) {
       const record = await recordAt(server, context);
       const counts = await countsOf(server);
       return jsonResponse(shown(server, record, counts), 200, etag(String(record.version)));
     },
-  },
-  {
-    method: "PATCH",
+  }),
+  apiRoute("PATCH /api/pipelines/{id}", {
     access: "owner",
-    findsPipeline: true,
-    path: "/api/pipelines/{id}",
     summary: "Changes a pipeline: name, topic, four eyes, and nullable fields that come to its schema. Needs If-Match.",
-    body: { "application/json": CHANGE.schema },
-    answers: { "application/json": PIPELINE },
-    runServer: change,
-  },
-  {
-    method: "GET",
+    takes: CHANGE,
+    gives: PIPELINE,
+    run: change,
+  }),
+  apiRoute("GET /api/pipelines/{id}/schema", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/pipelines/{id}/schema",
     summary: "The fields of a pipeline's transactions.",
-    answers: { "application/json": FIELDS },
-    async runServer(server, context) {
+    gives: FIELDS,
+    async run(server, context) {
       const { schema, version } = await recordAt(server, context);
       return jsonResponse(schema, 200, etag(String(version)));
     },
-  },
-  {
-    method: "PATCH",
+  }),
+  apiRoute("PATCH /api/pipelines/{id}/status", {
     access: "owner",
-    findsPipeline: true,
-    path: "/api/pipelines/{id}/status",
     summary: "active; paused: transactions are refused with 503 until it is active again; stopped: with 409.",
-    body: { "application/json": STATUS.schema },
-    answers: { "application/json": done({ id: { type: "integer" }, status: { enum: [...PIPELINE_STATUSES] } }) },
-    runServer: status,
-  },
+    takes: STATUS,
+    gives: done({ id: { type: "integer" }, status: { enum: [...PIPELINE_STATUSES] } }),
+    run: status,
+  }),
   {
     method: "POST",
     access: "predict",

@@ -25,6 +25,7 @@ import type { PipelineRecord } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import {
   actorOf,
+  apiRoute,
   bodyKind,
   checkMatch,
   checkQuery,
@@ -76,82 +77,62 @@ const RULES_SHOWN_MAX = 1000;
 const CHANGED = done({ id: { type: "integer" }, status: { type: "string" }, rule: RULE });
 
 export const ruleRoutes: readonly ServerRoute[] = [
-  {
-    method: "POST",
+  apiRoute("POST /api/pipelines/{id}/rules", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/pipelines/{id}/rules",
     summary: "Adds a rule, live at once unless a stage is named.",
     done: 201,
-    body: { "application/json": ADD.schema },
-    answers: { "application/json": REQUESTS.ruleAdded },
-    runServer: add,
-  },
-  {
-    method: "GET",
+    takes: ADD,
+    gives: REQUESTS.ruleAdded,
+    run: add,
+  }),
+  apiRoute("GET /api/pipelines/{id}/rules", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/pipelines/{id}/rules",
     summary: "The rules of a pipeline, in the order in which they were made.",
     query: {
       stage: { description: "Only those in this stage.", schema: { enum: [...RULE_STAGES] } },
       limit: { description: "So many at most.", schema: { type: "integer", minimum: 1, maximum: RULES_SHOWN_MAX } },
       cursor: { description: "Where the page before ended.", schema: { type: "string" } },
     },
-    answers: { "application/json": { type: "array", items: RULE } },
-    runServer: list,
-  },
-  {
-    method: "GET",
+    gives: { type: "array", items: RULE },
+    run: list,
+  }),
+  apiRoute("GET /api/rules/{rule}", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/rules/{rule}",
     summary: "One rule, with the ETag that a change of it needs.",
-    answers: { "application/json": RULE },
-    async runServer(server, context) {
+    gives: RULE,
+    async run(server, context) {
       const { number, id, record, parts } = await ruleAt(server, context);
       const rule = await liveRule(parts.ports, { pipeline: parts.pipeline, id });
-      return jsonResponse(shown(rule, { number, record }), 200, etag(ruleTag(rule)));
+      const fault = faultsOf(parts).get(id);
+      return jsonResponse(shown(rule, { number, record, fault }), 200, etag(ruleTag(rule)));
     },
-  },
-  {
-    method: "PATCH",
+  }),
+  apiRoute("PATCH /api/rules/{rule}", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/rules/{rule}",
     summary: "Changes a rule. Needs If-Match with its ETag.",
-    body: { "application/json": CHANGE.schema },
-    answers: { "application/json": CHANGED },
-    runServer: change,
-  },
-  {
-    method: "DELETE",
+    takes: CHANGE,
+    gives: CHANGED,
+    run: change,
+  }),
+  apiRoute("DELETE /api/rules/{rule}", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/rules/{rule}",
     summary: "Takes a rule out of the set; what it did stays in log, alerts and journal.",
-    answers: { "application/json": done({ id: { type: "integer" }, status: { type: "string" } }) },
-    runServer: remove,
-  },
-  {
-    method: "PATCH",
+    gives: done({ id: { type: "integer" }, status: { type: "string" } }),
+    run: remove,
+  }),
+  apiRoute("PATCH /api/rules/{rule}/status", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/rules/{rule}/status",
     summary: "Switches a rule: is_active true makes it live, false puts it off.",
-    body: { "application/json": STATUS.schema },
-    answers: { "application/json": CHANGED },
-    runServer: toggle,
-  },
-  {
-    method: "GET",
+    takes: STATUS,
+    gives: CHANGED,
+    run: toggle,
+  }),
+  apiRoute("GET /api/rules/{rule}/performance", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/rules/{rule}/performance",
     summary: "What a rule did among the newest answers: hits, decisions, and what became known of them.",
-    answers: { "application/json": { type: "object" } },
-    runServer: performance,
-  },
+    gives: { type: "object" },
+    run: performance,
+  }),
 ];
 
 async function add(server: Server, context: RequestContext): Promise<Response> {
@@ -228,7 +209,8 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
   const page = wanted.slice(0, limit);
   const cursor = wanted.length > limit ? String(page.at(-1)!.number) : null;
   const next: Record<string, string> = cursor === null ? {} : { "x-next-cursor": cursor };
-  const body = page.map(({ rule, number }) => shown(rule, { number, record }));
+  const faults = faultsOf(parts);
+  const body = page.map(({ rule, number }) => shown(rule, { number, record, fault: faults.get(rule.id) }));
   return jsonResponse(body, 200, { ...etag(String(head.revision)), ...next });
 }
 
@@ -323,8 +305,17 @@ function isActive({ stage }: Rule): boolean {
   return stage === "live" || stage === "rollout";
 }
 
-/** A rule as the API shows it. */
-function shown(rule: Rule, { number, record }: { readonly number: number; readonly record: PipelineRecord }) {
+/** Why rules that serve cannot be asked, by their ids. */
+function faultsOf(parts: ServerParts): ReadonlyMap<string, string> {
+  return new Map(parts.rules.status().faults.map(({ id, message }) => [id, message]));
+}
+
+/** A rule as the API shows it; `fault`: why it decides nothing, although it should. */
+function shown(
+  rule: Rule,
+  of: { readonly number: number; readonly record: PipelineRecord; readonly fault?: string | undefined },
+) {
+  const { number, record, fault } = of;
   const { id, when, severity, description, action, stage, share, owner } = rule;
   return {
     id: number,
@@ -339,5 +330,6 @@ function shown(rule: Rule, { number, record }: { readonly number: number; readon
     ...(stage === "rollout" ? { share } : {}),
     owner,
     etag: `"${ruleTag(rule)}"`,
+    ...(fault === undefined ? {} : { fault }),
   };
 }

@@ -1,6 +1,6 @@
 // Records as bytes: what the log's thread reads is what was written, to the last bit of the vector.
 import { expect, test } from "vitest";
-import { Chunk, RecordWriter, readRecord } from "../../../src/drivers/log/sqlite/bytes.ts";
+import { Chunk, RecordWriter, readRecord } from "../../../src/drivers/log/sql/bytes.ts";
 import type { PredictionRecord } from "../../../src/ports/log.ts";
 
 test("a vector keeps its bits: missing values of any sign and payload, minus zero, the smallest and the largest numbers", () => {

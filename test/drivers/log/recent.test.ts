@@ -1,7 +1,7 @@
 // Recent ids: the first record of an id is found, whatever came between, until its chunk has gone.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { RecentIds } from "../../../src/drivers/log/sqlite/recent.ts";
+import { RecentIds } from "../../../src/drivers/log/sql/recent.ts";
 
 test("finds what a map finds, through repeats, chunks that go, and tables that fill", () => {
   const step = fc.record({ id: fc.nat({ max: 60 }), chunk: fc.nat({ max: 1 }), gone: fc.nat({ max: 20 }) });

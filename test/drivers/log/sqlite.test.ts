@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import Database from "libsql";
 import { afterAll, expect, test } from "vitest";
 import { createSqliteLog } from "../../../src/drivers/log/sqlite/driver.ts";
-import { collect, predictionLogContract } from "../../contracts/prediction-log.ts";
-import { label, prediction, shadow } from "../records.ts";
+import { collect, predictionLogContract, until } from "../../contracts/prediction-log.ts";
+import { label, prediction } from "../records.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "log-sqlite-"));
 let made = 0;
@@ -21,25 +21,7 @@ predictionLogContract("sqlite", {
   fresh: async () => {
     contractFile = newFile();
   },
-  open: async () => createSqliteLog({ file: contractFile }),
-});
-
-/** Waits for what the log's thread does in its own time. */
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 2000 && !(await isSo()); tries++) await new Promise((resolve) => setTimeout(resolve, 5));
-  expect(await isSo()).toBe(true);
-}
-
-test("a full buffer drops and says so; after a flush there is room again", async () => {
-  const log = createSqliteLog({ file: newFile(), options: { bufferMax: 3, flushMs: 3_600_000 } });
-  const taken = ["a", "b", "c", "d"].map((id) => log.appendPrediction(prediction(id)));
-  expect(taken).toEqual([true, true, true, false]);
-  expect(log.appendLabel(label("a"))).toBe(false);
-  expect(log.appendShadow(shadow("a"))).toBe(false);
-  await log.flush();
-  expect(log.appendLabel(label("a"))).toBe(true);
-  expect(await log.find("d")).toBeNull();
-  await log.close();
+  open: async (options) => createSqliteLog({ file: contractFile, options }),
 });
 
 test("records reach the file by themselves, over many chunks of memory, in their order and whatever their size", async () => {
@@ -61,22 +43,6 @@ test("records reach the file by themselves, over many chunks of memory, in their
   expect(log.health()).toMatchObject({ unwritten: 0, unwrittenBytes: 0, oldestMs: 0, fault: null, failures: 0 });
   await log.close();
   await reader.close();
-});
-
-test("a prediction is recalled from memory, written or not, until newer ones take its place", async () => {
-  const log = createSqliteLog({ file: newFile(), options: { recentMax: 100, flushMs: 3_600_000 } });
-  const given = prediction("t0", { applied: 4 });
-  log.appendPrediction(given);
-  log.appendPrediction(prediction("t0", { score: 0.9 }));
-  expect(log.recall("t0")).toEqual({ ...given, sequence: 0 });
-  await log.flush();
-  expect(log.recall("t0")).toEqual({ ...given, sequence: 0 });
-  expect(log.recall("never")).toBeNull();
-  for (let i = 1; i < 3000; i++) log.appendPrediction(prediction(`t${i}`));
-  await log.flush();
-  expect(log.recall("t0")).toBeNull();
-  expect((await log.find("t0"))!.sequence).toBe(1);
-  await log.close();
 });
 
 test("sync: the wait for one record ends when it is in the file, together with those that came meanwhile", async () => {
@@ -130,35 +96,6 @@ test("a log that cannot be written closes all the same, and says that records ar
   for (let i = 0; i < 40; i++) log.appendPrediction(prediction(`a${i}`, { extra: { filler: "x".repeat(3000) } }));
   await expect(log.close()).rejects.toMatchObject({ code: "log.unwritable" });
   expect(log.appendPrediction(prediction("late"))).toBe(false);
-});
-
-test("a thread that lags refuses more, also when nothing failed", async () => {
-  let now = 0;
-  const log = createSqliteLog({
-    file: newFile(),
-    options: { flushMs: 3_600_000, lagMsMax: 500, bufferMax: 10, elapsed: () => now },
-  });
-  log.appendPrediction(prediction("a"));
-  expect(log.refusal()).toBeNull();
-  expect(log.refusal(10)).toMatchObject({ code: "server.overloaded" });
-  now = 501;
-  expect(log.refusal()).toMatchObject({ code: "log.unwritable", hint: expect.stringContaining("log.lag_max") });
-  await log.flush();
-  expect(log.refusal()).toBeNull();
-  await log.close();
-});
-
-test("ignored duplicates are counted", async () => {
-  const log = createSqliteLog({ file: newFile() });
-  log.appendPrediction(prediction("t1"));
-  log.appendPrediction(prediction("t1"));
-  await log.flush();
-  log.appendPrediction(prediction("t1"));
-  log.appendShadow(shadow("t1"));
-  log.appendShadow(shadow("t1"));
-  await log.flush();
-  expect(log.duplicates()).toBe(3);
-  await log.close();
 });
 
 test("while another process holds the write lock nothing is lost, and the background write comes later", async () => {
@@ -301,84 +238,6 @@ test("a killed process keeps what it flushed, loses the rest, and leaves a sound
   db.close();
 });
 
-test("a log that is kept for an archive forgets nothing that is not archived, and no label before its time", async () => {
-  const file = newFile();
-  const log = createSqliteLog({ file, options: { archivedOnly: true, rowsMax: 5 } });
-  for (let i = 0; i < 30; i++) log.appendPrediction(prediction(`t${i}`, { receivedAt: i }));
-  log.appendLabel(label("t2"));
-  await log.flush();
-  expect([await log.forget(1000), (await log.counts()).predictions]).toEqual([0, 30]);
-  await log.archived(10);
-  expect([await log.prune({ before: 1000 }), await log.counts()]).toEqual([
-    10,
-    { predictions: 20, labels: 1, shadows: 0 },
-  ]);
-  const [first] = await collect(log.scan(0));
-  expect(first).toMatchObject({ record: { transactionId: "t10" } });
-  await log.archived((await log.last()).sequence);
-  expect([await log.forget(1000), (await log.counts()).labels]).toEqual([20, 1]);
-  // A label of nobody goes with what came after it.
-  log.appendPrediction(prediction("t30", { receivedAt: 30 }));
-  await log.flush();
-  await log.archived((await log.last()).sequence);
-  expect(await log.forget(1000)).toBe(1);
-  expect(await log.counts()).toEqual({ predictions: 0, labels: 0, shadows: 0 });
-  await log.close();
-});
-
-test("pruning forgets the oldest with their labels and shadows, by age and by number", async () => {
-  const log = createSqliteLog({ file: newFile(), options: { batchRowsMax: 7 } });
-  for (let i = 0; i < 100; i++) {
-    log.appendPrediction(prediction(`t${i}`, { receivedAt: i }));
-    log.appendShadow(shadow(`t${i}`));
-  }
-  for (let i = 0; i < 100; i += 2) log.appendLabel(label(`t${i}`));
-  expect(await log.prune({ before: 30 })).toBe(30);
-  expect(await log.counts()).toEqual({ predictions: 70, labels: 35, shadows: 70 });
-  expect(await log.prune({ rowsMax: 10 })).toBe(60);
-  expect(await log.counts()).toEqual({ predictions: 10, labels: 5, shadows: 10 });
-  expect((await collect(log.pairs("4"))).map((pair) => pair.transactionId)).toEqual(
-    Array.from({ length: 10 }, (_, i) => `t${90 + i}`),
-  );
-  expect(await log.prune({ before: 30, rowsMax: 10 })).toBe(0);
-  await log.close();
-});
-
-test("the log comes back to its limits by itself, says where it begins, and never gives a number twice", async () => {
-  const log = createSqliteLog({ file: newFile(), options: { batchRowsMax: 10, rowsMax: 50 } });
-  let told = 0;
-  log.watch({
-    pruned(predictions) {
-      told += predictions;
-    },
-  });
-  for (let i = 0; i < 200; i++) log.appendPrediction(prediction(`t${i}`, { time: 1000 + i }));
-  await log.flush();
-  await until(async () => (await log.counts()).predictions === 50);
-  await until(() => told === 150);
-  expect(await log.begin()).toEqual({ through: 150, time: 1149, applied: 0 });
-  expect(log.health().pruned).toBe(150);
-  await log.prune({ rowsMax: 0 });
-  log.appendPrediction(prediction("after"));
-  await log.flush();
-  expect((await log.find("after"))!.sequence).toBe(201);
-  await log.close();
-});
-
-test("predictions older than they may be kept go, and the labels that came later for them with them", async () => {
-  const log = createSqliteLog({ file: newFile(), options: { keptMsMax: 1000 } });
-  log.appendPrediction(prediction("old", { receivedAt: 5000 }));
-  log.appendPrediction(prediction("young", { receivedAt: 5900 }));
-  log.appendLabel(label("old"));
-  await log.flush();
-  expect(await log.begin()).toEqual({ through: 0, time: 0, applied: 0 });
-  log.appendPrediction(prediction("now", { receivedAt: 6500 }));
-  await until(async () => (await log.counts()).predictions === 2);
-  expect(await log.counts()).toEqual({ predictions: 2, labels: 0, shadows: 0 });
-  expect((await log.begin()).through).toBe(3);
-  await log.close();
-});
-
 test("checkpoints reach the database file while the log is open, and fail for nobody", async () => {
   const file = newFile();
   const failures: Error[] = [];
@@ -392,18 +251,5 @@ test("checkpoints reach the database file while the log is open, and fail for no
   }
   expect(statSync(file).size).toBeGreaterThan(sizeBefore);
   expect(failures).toEqual([]);
-  await log.close();
-});
-
-test("card and amount come from the fields the options name", async () => {
-  const log = createSqliteLog({ file: newFile(), options: { card: "pan", amount: "value" } });
-  log.appendPrediction(prediction("t1", { fields: { pan: "p9", value: 3, customer_id: "x", amount: 1 } }));
-  log.appendPrediction(prediction("t2", { fields: {} }));
-  for (const id of ["t1", "t2"]) log.appendShadow(shadow(id));
-  const pairs = await collect(log.pairs("4"));
-  expect(pairs.map((pair) => [pair.card, pair.amount])).toEqual([
-    ["p9", 3],
-    ["t2", Number.NaN],
-  ]);
   await log.close();
 });

@@ -3,12 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import {
-  migratePostgres,
-  openPostgresStore,
-  type PostgresAddress,
-  postgresSchema,
-} from "../../../src/drivers/store/postgres/driver.ts";
+import { migratePostgres, openPostgresStore, postgresSchema } from "../../../src/drivers/store/postgres/driver.ts";
+import type { PostgresAddress } from "../../../src/drivers/store/postgres/pool.ts";
 import { casesContract } from "../../contracts/cases.ts";
 import { BY, fields, newAlert, rulesChange, storeContract } from "../../contracts/store.ts";
 import { borrowPostgres, type PostgresServer, postgresPrograms } from "../postgres-server.ts";

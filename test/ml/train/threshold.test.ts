@@ -1,9 +1,9 @@
-// Thresholds: the review budget holds, blocking is as precise as asked, and edge cases have an answer.
+// Review thresholds: the budget holds beside what is blocked, policies find their best, and edge cases have an answer.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decide } from "../../../src/core/decision.ts";
-import { confusionAt, precisionRecallF1At } from "../../../src/metrics/metrics.ts";
-import { BLOCK_SUPPORT_MIN, NEVER, thresholdsFor } from "../../../src/ml/train/threshold.ts";
+import { precisionRecallF1At } from "../../../src/metrics/metrics.ts";
+import { NEVER, reviewFrom } from "../../../src/ml/train/threshold.ts";
 
 const sample = fc
   .array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.boolean()), { minLength: 1, maxLength: 120 })
@@ -15,33 +15,19 @@ const sample = fc
 const budget = (share: number) => ({ kind: "budget", share }) as const;
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 
-test("no more than the budget is flagged, and the next lower score would exceed it", () => {
+test("no more than the budget is reviewed beside what is blocked, and the next lower score would exceed it", () => {
   fc.assert(
-    fc.property(sample, share, ({ scores, y }, reviewShare) => {
-      const { review } = thresholdsFor({ scores, y, review: budget(reviewShare), blockPrecision: 1 });
-      const flagged = (threshold: number): number => {
-        const { truePositives, falsePositives } = confusionAt(scores, y, threshold);
-        return truePositives + falsePositives;
-      };
-      const allowed = reviewShare * scores.length + 1e-6;
-      expect(flagged(review)).toBeLessThanOrEqual(allowed);
-      const lower = [...scores].filter((score) => Math.fround(score) < review);
-      if (lower.length > 0) expect(flagged(Math.max(...lower))).toBeGreaterThan(Math.floor(allowed));
-    }),
-  );
-});
-
-test("blocking is at least as precise as asked, rests on enough, and is never below review", () => {
-  fc.assert(
-    fc.property(sample, share, share, ({ scores, y }, reviewShare, blockPrecision) => {
-      const { review, block } = thresholdsFor({ scores, y, review: budget(reviewShare), blockPrecision });
-      expect(block).toBeGreaterThanOrEqual(review);
+    fc.property(sample, share, fc.oneof(fc.constant(NEVER), share), ({ scores, y }, reviewShare, from) => {
+      const block = Math.fround(from);
+      const review = reviewFrom({ scores, y, review: budget(reviewShare), block });
+      expect(review).toBeLessThanOrEqual(block);
       expect(Math.fround(review)).toBe(review);
-      expect(Math.fround(block)).toBe(block);
-      if (block === NEVER || block === review) return;
-      expect(precisionRecallF1At(scores, y, block).precision).toBeGreaterThanOrEqual(blockPrecision);
-      const { truePositives, falsePositives } = confusionAt(scores, y, block);
-      expect(truePositives + falsePositives).toBeGreaterThanOrEqual(BLOCK_SUPPORT_MIN);
+      const reviewed = (threshold: number): number =>
+        [...scores].map(Math.fround).filter((score) => score >= threshold && score < block).length;
+      const allowed = reviewShare * scores.length + 1e-6;
+      expect(reviewed(review)).toBeLessThanOrEqual(allowed);
+      const lower = [...scores].map(Math.fround).filter((score) => score < review);
+      if (lower.length > 0) expect(reviewed(Math.max(...lower))).toBeGreaterThan(Math.floor(allowed));
     }),
   );
 });
@@ -52,7 +38,7 @@ const everyThreshold = (scores: Float64Array): number[] => [NEVER, ...new Set(sc
 test("max-f1 finds the highest F1 there is, at the lowest score that has it", () => {
   fc.assert(
     fc.property(sample, ({ scores, y }) => {
-      const { review } = thresholdsFor({ scores, y, review: { kind: "max-f1" }, blockPrecision: 1 });
+      const review = reviewFrom({ scores, y, review: { kind: "max-f1" }, block: NEVER });
       const f1 = (threshold: number): number => precisionRecallF1At(scores, y, threshold).f1 || 0;
       const best = Math.max(...everyThreshold(scores).map(f1));
       expect(review === NEVER ? 0 : f1(review)).toBeCloseTo(best, 12);
@@ -74,7 +60,7 @@ test("the cost policy finds the cheapest threshold there is, amounts by row", ()
         const { scores, y } = rows;
         const amounts = Float64Array.from(drawn.slice(0, scores.length));
         const review = { kind: "cost", reviewCost, missedShare, amounts } as const;
-        const chosen = thresholdsFor({ scores, y, review, blockPrecision: 1 }).review;
+        const chosen = reviewFrom({ scores, y, review, block: NEVER });
         const costOf = (threshold: number): number =>
           scores.reduce((sum, score, row) => {
             if (Math.fround(score) >= threshold) return sum + reviewCost;
@@ -91,28 +77,38 @@ test("free reviews flag all the way down to the last fraud, and reviews that cos
   const scores = Float64Array.of(0.9, 0.8, 0.4, 0.1);
   const y = Uint8Array.of(1, 0, 1, 0);
   const review = { kind: "cost", missedShare: 1, amounts: Float64Array.of(10, 10, 20, 20) } as const;
-  const at = (reviewCost: number) => thresholdsFor({ scores, y, review: { ...review, reviewCost }, blockPrecision: 1 });
-  expect(at(0.001).review).toBe(Math.fround(0.4));
-  expect(at(9).review).toBe(Math.fround(0.4));
-  expect(at(11).review).toBe(NEVER);
+  const at = (reviewCost: number) => reviewFrom({ scores, y, review: { ...review, reviewCost }, block: NEVER });
+  expect(at(0.001)).toBe(Math.fround(0.4));
+  expect(at(9)).toBe(Math.fround(0.4));
+  expect(at(11)).toBe(NEVER);
 });
 
-test("edge cases: no budget, one big tie, too little support", () => {
+test("what is blocked pays no review: the best review threshold below it is found among the rest", () => {
+  const scores = Float64Array.of(0.9, 0.8, 0.4, 0.1);
+  const y = Uint8Array.of(1, 0, 1, 0);
+  const review = { kind: "cost", missedShare: 1, amounts: Float64Array.of(10, 10, 20, 20) } as const;
+  // Two reviews find 20.
+  expect(reviewFrom({ scores, y, review: { ...review, reviewCost: 9 }, block: 0.9 })).toBe(Math.fround(0.4));
+  expect(reviewFrom({ scores, y, review: { ...review, reviewCost: 11 }, block: 0.9 })).toBe(Math.fround(0.9));
+  expect(reviewFrom({ scores, y, review: { ...review, reviewCost: 19 }, block: 0.8 })).toBe(Math.fround(0.4));
+});
+
+test("edge cases: no budget, one big tie, everything blocked", () => {
   const scores = new Float64Array(100).fill(0.7);
   const y = new Uint8Array(100).fill(1);
-  expect(thresholdsFor({ scores, y, review: budget(0), blockPrecision: 0.5 })).toEqual({ review: NEVER, block: NEVER });
-  expect(thresholdsFor({ scores, y, review: budget(0.99), blockPrecision: 0.5 }).review).toBe(NEVER);
-  const all = thresholdsFor({ scores, y, review: budget(1), blockPrecision: 0.5 });
-  expect(all).toEqual({ review: Math.fround(0.7), block: Math.fround(0.7) });
-  const few = { scores: scores.slice(0, 19), y: y.slice(0, 19) };
-  expect(thresholdsFor({ ...few, review: budget(1), blockPrecision: 0.5 }).block).toBe(NEVER);
+  const at = (wanted: number, block: number = NEVER) => reviewFrom({ scores, y, review: budget(wanted), block });
+  expect(at(0)).toBe(NEVER);
+  expect(at(0.99)).toBe(NEVER);
+  expect(at(1)).toBe(Math.fround(0.7));
+  expect(at(0.5, 0.7)).toBe(Math.fround(0.7));
   expect(decide(1, { review: NEVER, block: NEVER })).toBe("approve");
 });
 
 test("refuses what is no probability or no share", () => {
   const y = Uint8Array.of(0, 1);
-  const good = { scores: Float64Array.of(0.1, 0.2), y, review: budget(0.1), blockPrecision: 0.9 };
-  expect(() => thresholdsFor({ ...good, scores: Float64Array.of(0.1, Number.NaN) })).toThrow("scores, row 1 is NaN");
-  expect(() => thresholdsFor({ ...good, review: budget(1.5) })).toThrow("review.share is 1.5; it must be from 0 to 1");
-  expect(() => thresholdsFor({ ...good, y: Uint8Array.of(1) })).toThrow("y.length is 1");
+  const good = { scores: Float64Array.of(0.1, 0.2), y, review: budget(0.1), block: NEVER };
+  expect(() => reviewFrom({ ...good, scores: Float64Array.of(0.1, Number.NaN) })).toThrow("scores, row 1 is NaN");
+  expect(() => reviewFrom({ ...good, review: budget(1.5) })).toThrow("review.share is 1.5; it must be from 0 to 1");
+  expect(() => reviewFrom({ ...good, y: Uint8Array.of(1) })).toThrow("y.length is 1");
+  expect(() => reviewFrom({ ...good, block: Number.NaN })).toThrow("block is NaN; it must be 0 or more");
 });

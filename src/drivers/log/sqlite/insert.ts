@@ -1,5 +1,5 @@
 // The SQLite log's insert: one batch of records and shadow counts in one transaction.
-import type { LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
+import type { CoverageCount, LogRecord } from "../sql/records.ts";
 import {
   LABEL_COLUMNS,
   labelRow,
@@ -8,21 +8,8 @@ import {
   predictionRow,
   SHADOW_COLUMNS,
   shadowRow,
-} from "./rows.ts";
+} from "../sql/rows.ts";
 import type { Connection } from "./schema.ts";
-
-/** One record on its way to the file. */
-export type LogRecord =
-  | { readonly kind: "prediction"; readonly record: Omit<PredictionRecord, "sequence"> }
-  | { readonly kind: "label"; readonly record: Omit<LabelRecord, "sequence"> }
-  | { readonly kind: "shadow"; readonly record: ShadowRecord };
-
-/** Shadows that happened or did not, to be added to the ledger. */
-export interface CoverageCount {
-  readonly version: string;
-  readonly outcome: string;
-  readonly count: number;
-}
 
 const TABLES = { prediction: "predictions", label: "labels", shadow: "shadows" } as const;
 

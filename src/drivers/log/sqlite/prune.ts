@@ -1,21 +1,7 @@
 // Forgetting: deletes the oldest predictions, with their labels and shadows, a small batch per transaction, and notes where the log begins.
-import type { Row } from "./rows.ts";
+import type { Pruned, PruneLimits } from "../sql/log-end.ts";
+import type { Row } from "../sql/rows.ts";
 import { type Connection, single } from "./schema.ts";
-
-/** What is too much: predictions received before an instant, or more than so many of them. */
-export interface PruneLimits {
-  /** Milliseconds since 1970 UTC, compared with the time of arrival. */
-  readonly before?: number;
-  readonly rowsMax?: number;
-  /** True: nothing is too much before it is archived. */
-  readonly archivedOnly?: boolean;
-}
-
-/** Predictions that went, and the last entry of the log that went with them. */
-export interface Pruned {
-  readonly predictions: number;
-  readonly through: number;
-}
 
 /**
  * After each batch that was written: whether something is too old now, and one small prune when it is. Twice as many rows as a

@@ -1,6 +1,5 @@
 // The store on PostgreSQL: a small pool with a limit on every wait; tables are made by `sentinel db migrate` only.
 import { type CompiledQuery, Kysely, PostgresDialect, sql as raw } from "kysely";
-import pg from "pg";
 import { SentinelError } from "../../../core/errors.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { StoreSchema, StoreTables } from "../../../ports/store.ts";
@@ -10,29 +9,12 @@ import { MIGRATIONS, migrate, type SchemaPlace, schemaOf, tooNew, tooOld } from 
 import { columnTypes } from "../sql/migration.ts";
 import type { Tables } from "../sql/tables.ts";
 import { faultOf } from "./errors.ts";
-
-/** A server, one database of it, one schema in that, and who we are to it. */
-export interface PostgresAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly tls: "off" | "encrypted" | "verified";
-  readonly schema: string;
-}
+import { createPool, type PostgresAddress, placeOf } from "./pool.ts";
 
 /** Connections of one process: polls, a page of alerts and a batch of them at once. */
 const CONNECTIONS_MAX = 4;
-const CONNECT_MS_MAX = 5_000;
-/** For one statement, by the server's clock; then, for a server that went silent, by ours. */
+/** For one statement, by the server's clock. */
 const STATEMENT_MS_MAX = 10_000;
-const SILENCE_MS_MAX = 12_000;
-/** For a row that another transaction holds. */
-const LOCK_MS_MAX = 5_000;
-/** A transaction of ours that stopped in the middle gives its rows back. */
-const IDLE_IN_TRANSACTION_MS_MAX = 15_000;
-const IDLE_MS_MAX = 30_000;
 const MIGRATION_MS_MAX = 600_000;
 /** Any number that no other program takes: "SNTL". */
 const MIGRATION_LOCK = 0x534e544c;
@@ -105,28 +87,7 @@ function connect(
   statementMsMax: number,
 ): { readonly sql: Kysely<Tables>; readonly place: SchemaPlace } {
   const { schema } = address;
-  const pool = new pg.Pool({
-    host: address.host,
-    port: address.port,
-    database: address.database,
-    user: address.user,
-    password: address.password,
-    ssl: address.tls === "off" ? false : { rejectUnauthorized: address.tls === "verified" },
-    application_name: "sentinel",
-    max: CONNECTIONS_MAX,
-    connectionTimeoutMillis: CONNECT_MS_MAX,
-    idleTimeoutMillis: IDLE_MS_MAX,
-    statement_timeout: statementMsMax,
-    query_timeout: statementMsMax + SILENCE_MS_MAX - STATEMENT_MS_MAX,
-    lock_timeout: Math.min(LOCK_MS_MAX, statementMsMax),
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,
-    keepAlive: true,
-    types: { getTypeParser: parserOf },
-  });
-  // A connection that ends while nobody waits for an answer (idle, or between two statements of a transaction) says so by an event, which unheard
-  // would end the process. Whoever uses it next gets an error, and the pool makes another one.
-  pool.on("error", () => {});
-  pool.on("connect", (client) => client.on("error", () => {}));
+  const pool = createPool(address, { connectionsMax: CONNECTIONS_MAX, statementMsMax });
   const sql = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   const table = raw`${raw.id(schema, "store_version")}`;
   const place: SchemaPlace = {
@@ -154,21 +115,6 @@ function connect(
         }),
   };
   return { sql, place };
-}
-
-const INT8 = 20;
-const JSONB = 3802;
-
-/** Whole numbers stay below 2^53; JSON is parsed where it is known what it means. */
-function parserOf(type: number, format?: string): (text: string) => unknown {
-  if (type === INT8) return Number;
-  if (type === JSONB) return (text) => text;
-  return (pg.types.getTypeParser as (type: number, format?: string) => (text: string) => unknown)(type, format);
-}
-
-/** For people: without who we are and what opens it. */
-function placeOf({ host, port, database, schema }: PostgresAddress): string {
-  return `postgres://${host.includes(":") ? `[${host}]` : host}:${port}/${database} (schema ${schema})`;
 }
 
 function inWords(error: unknown, where: string): unknown {

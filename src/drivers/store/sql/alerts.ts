@@ -57,9 +57,14 @@ export function alertsOf(database: Database): AlertStore {
     },
     lastId: () =>
       database.read(async (sql) => {
-        const row = await sql.selectFrom("alerts").select("id").orderBy("id", "desc").limit(1).executeTakeFirst();
-        return Number(row?.id ?? 0);
+        // Not the newest that is there: the oldest go, and those of a quiet pipeline may all be old.
+        const row = await sql.selectFrom("counters").select("value").where("name", "=", "alerts").executeTakeFirst();
+        return Number(row?.value ?? 0);
       }),
+    async forget({ before, limit }) {
+      checkLimit(limit);
+      return database.write((sql) => forget(sql, { before: whole("an instant", before), limit }));
+    },
     counts: (since) =>
       database.read((sql) => (since === undefined ? totals(sql) : countsSince(sql, whole("since", since)))),
     async flagged({ since, pipelines }) {
@@ -104,6 +109,49 @@ export function alertsOf(database: Database): AlertStore {
       return rows.reverse().map((row) => ({ hour: Number(row.hour), ...countOf(row) }));
     },
   };
+}
+
+async function forget(
+  sql: SqlTransaction,
+  { before, limit }: { readonly before: number; readonly limit: number },
+): Promise<number> {
+  const rows = await sql
+    .selectFrom("alerts")
+    .select(["id", "alerted_at", "rules"])
+    .where("alerted_at", "<", before)
+    // What somebody still works on stays, however old it is.
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("case_alerts")
+            .innerJoin("cases", "cases.id", "case_alerts.case_id")
+            .select("case_alerts.alert")
+            .whereRef("case_alerts.alert", "=", "alerts.id")
+            .where("cases.open", "=", 1),
+        ),
+      ),
+    )
+    .orderBy("alerted_at")
+    .orderBy("id")
+    .limit(limit)
+    .execute();
+  if (rows.length === 0) return 0;
+  const ids = rows.map(({ id }) => id);
+  const until = Number(rows[rows.length - 1].alerted_at);
+  // By the rules that each alert names, since its place among those of a rule is all that an index leads to.
+  const named = rows.flatMap(({ rules }) =>
+    (JSON.parse(rules) as readonly { readonly id: string }[]).map(({ id }) => id),
+  );
+  for (const rule of new Set(named)) {
+    await sql
+      .deleteFrom("alert_rules")
+      .where("rule", "=", stored(rule))
+      .where("alerted_at", "<=", until)
+      .where("alert", "in", ids)
+      .execute();
+  }
+  await sql.deleteFrom("alerts").where("id", "in", ids).execute();
+  return rows.length;
 }
 
 type NewRow = Omit<AlertRow, "id">;

@@ -1,11 +1,19 @@
 // The audit: one entry per change, each sealing the one before, written in the transaction of the change itself.
 import { nextEntry } from "../../../core/journal.ts";
-import type { AuditEntry, AuditFilter, AuditStore, Json, NewAuditEntry, Page } from "../../../ports/store.ts";
+import type {
+  AuditEntry,
+  AuditFilter,
+  AuditStore,
+  ChangedBy,
+  Json,
+  NewAuditEntry,
+  Page,
+} from "../../../ports/store.ts";
 import { STORE_JSON_MAX, STORE_TEXT_MAX } from "../../../ports/store.ts";
 import { raise } from "./counters.ts";
 import { cursorOf, placeOf } from "./cursor.ts";
 import type { Database } from "./database.ts";
-import { checkLimit } from "./limits.ts";
+import { checkLimit, whole } from "./limits.ts";
 import type { SqlTransaction } from "./tables.ts";
 import { stored } from "./text.ts";
 
@@ -36,7 +44,45 @@ export function auditOf(database: Database): AuditStore {
       );
       return rows.map(({ body }) => JSON.parse(body) as AuditEntry);
     },
+    async forget({ before, limit, by }) {
+      checkLimit(limit);
+      return database.write((sql) => forget(sql, { before: whole("an instant", before), limit, by }));
+    },
   };
+}
+
+async function forget(
+  sql: SqlTransaction,
+  { before, limit, by }: { readonly before: number; readonly limit: number; readonly by: ChangedBy },
+): Promise<number> {
+  // All who append wait here too: the newest entry is the newest until the end.
+  const next = await raise(sql, "audit", 0);
+  const oldest = await sql
+    .selectFrom("audit")
+    .select(["place", "at", "hash"])
+    .where("place", "<", next - 1)
+    .orderBy("place")
+    .limit(limit)
+    .execute();
+  const stays = oldest.findIndex(({ at }) => Number(at) >= before);
+  const gone = stays < 0 ? oldest : oldest.slice(0, stays);
+  const last = gone.at(-1);
+  if (last === undefined) return 0;
+  const begin = Number(last.place) + 1;
+  await sql.updateTable("counters").set({ value: begin }).where("name", "=", "audit_begin").execute();
+  await sql.deleteFrom("audit").where("place", "<", begin).execute();
+  await writeAudit(sql, {
+    at: by.at,
+    actor: by.actor,
+    action: "audit.forget",
+    subject: "audit",
+    subjectId: "",
+    pipeline: null,
+    reason: by.reason ?? "",
+    before: { from: Number(gone[0].place), through: begin - 1, hash: last.hash },
+    after: null,
+  });
+  return gone.length;
 }
 
 /** Writes an entry as part of a change. It is the last thing of its transaction: all changes wait here for each other. */

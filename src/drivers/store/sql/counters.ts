@@ -7,6 +7,7 @@ export const COUNTERS = [
   "rule_numbers",
   "alerts",
   "audit",
+  "audit_begin",
   "cases",
   "snoozes",
   "outbox",

@@ -8,10 +8,12 @@ import { alerts } from "./migrations/003-alerts.ts";
 import { ledger } from "./migrations/004-ledger.ts";
 import { cases } from "./migrations/005-cases.ts";
 import { outbox } from "./migrations/006-outbox.ts";
+import { log } from "./migrations/008-log.ts";
+import { retention } from "./migrations/009-retention.ts";
 import type { SqlTransaction } from "./tables.ts";
 
 /** In order; the first makes version 1. Never changed once released: what is wrong is put right by a later one. */
-export const MIGRATIONS: readonly Migration[] = [rules, pipelines, alerts, ledger, cases, outbox];
+export const MIGRATIONS: readonly Migration[] = [rules, pipelines, alerts, ledger, cases, outbox, log, retention];
 
 /** How a vendor remembers which version its tables have. */
 export interface SchemaPlace {

@@ -3,9 +3,11 @@ import { SentinelError } from "../../../core/errors.ts";
 import { journalHash, nextEntry } from "../../../core/journal.ts";
 import { type ListChange, type RuleSet, ruleSetHash } from "../../../core/rule.ts";
 import type { RuleStore, RulesChange, RulesCopy, RulesEntry, RulesHead } from "../../../ports/rules.ts";
+import type { Json } from "../../../ports/store.ts";
 import { writeAudit } from "./audit.ts";
 import type { Database } from "./database.ts";
 import { numberRules } from "./rule-numbers.ts";
+import { listsTouched, type SetsMove, touchedOf } from "./rule-states.ts";
 import type { Sql, SqlTransaction } from "./tables.ts";
 import { stored, unstored } from "./text.ts";
 
@@ -13,6 +15,8 @@ const EMPTY: RulesHead = { revision: 0, live: null, candidate: null };
 /** Rows that one query reads, and that one statement writes: the smallest database takes 32,766 values in a statement. */
 const READ_ROWS = 10_000;
 const WRITE_ROWS = 1000;
+/** Sets that were read recently: one of ten thousand rules takes a tenth of a second to read and to check, and a change reads it several times. */
+const SETS_KEPT = 4;
 /** More lists than a pipeline may have. */
 const LISTS_READ_MAX = 10_000;
 
@@ -21,6 +25,7 @@ export function rulesOf(database: Database, slug: string): RuleStore {
   const { where } = database.vendor;
   /** Sets are immutable; entries that were checked once are not checked again. */
   let seen: readonly RulesEntry[] = [];
+  const sets = new Map<string, RuleSet>();
 
   const entries = async (): Promise<readonly RulesEntry[]> => {
     for (;;) {
@@ -37,17 +42,14 @@ export function rulesOf(database: Database, slug: string): RuleStore {
     where: `${where}: rules of ${slug}`,
     head: () => database.read(async (sql) => headOf(await lastEntry(sql, { pipeline, where }))),
     async set(hash) {
-      const row = await database.read((sql) =>
-        sql
-          .selectFrom("rule_sets")
-          .select("body")
-          .where("pipeline", "=", pipeline)
-          .where("hash", "=", stored(hash))
-          .executeTakeFirst(),
-      );
-      if (row === undefined) throw unknownSet(hash);
-      const set = parsed<RuleSet>(row.body, where);
+      const known = sets.get(hash);
+      if (known !== undefined) return known;
+      const body = await database.read((sql) => setBody(sql, { pipeline, hash }));
+      if (body === null) throw unknownSet(hash);
+      const set = parsed<RuleSet>(body, where);
       if (ruleSetHash(set) !== hash) throw unreadable(where, `rule set ${hash.slice(0, 12)} is not what its hash says`);
+      if (sets.size >= SETS_KEPT) sets.delete(sets.keys().next().value!);
+      sets.set(hash, set);
       return set;
     },
     async list(name, from = 0) {
@@ -93,7 +95,11 @@ export async function adoptRules(database: Database, slug: string, copy: RulesCo
       const ids = copy.sets.flatMap(({ rules }) => rules.map(({ id }) => id));
       await numberRules(sql, pipeline, ids);
       const last = copy.entries.at(-1);
-      if (last !== undefined) await auditEntry(sql, { slug, entry: { ...last, verb: "adopt" }, before: EMPTY });
+      if (last !== undefined) {
+        const live = copy.sets.find((set) => ruleSetHash(set) === last.live.to) ?? null;
+        const sides = { live: { from: null, to: live }, candidate: { from: null, to: null } };
+        await auditEntry(sql, { slug, entry: { ...last, verb: "adopt" }, before: EMPTY, sides, lists: copy.lists });
+      }
       return true;
     });
   } catch (error) {
@@ -110,6 +116,7 @@ async function commit(
   const last = await lastEntry(sql, { pipeline, where });
   const now = headOf(last);
   if (now.revision !== change.expected) throw conflict(change.expected, now.revision);
+  const sides = await movesOf(sql, { pipeline, where, now, change });
   await insertSets(sql, pipeline, change.sets);
   const counts: Record<string, number> = {};
   const known = await countsIn(sql, pipeline);
@@ -130,8 +137,40 @@ async function commit(
     pipeline,
     change.sets.flatMap(({ rules }) => rules.map(({ id }) => id)),
   );
-  await auditEntry(sql, { slug, entry, before: now });
+  await auditEntry(sql, { slug, entry, before: now, sides, lists: change.lists });
   return headOf(entry);
+}
+
+/** The sets that a change takes from each side and puts there; a side that stays is not read. */
+async function movesOf(
+  sql: SqlTransaction,
+  of: { readonly pipeline: string; readonly where: string; readonly now: RulesHead; readonly change: RulesChange },
+): Promise<Readonly<Record<"live" | "candidate", SetsMove>>> {
+  const { pipeline, where, now, change } = of;
+  const brought = new Map(change.sets.map((set) => [ruleSetHash(set), set]));
+  const setOf = async (hash: string | null): Promise<RuleSet | null> => {
+    if (hash === null) return null;
+    const known = brought.get(hash);
+    if (known !== undefined) return known;
+    const body = await setBody(sql, { pipeline, hash });
+    return body === null ? null : parsed<RuleSet>(body, where);
+  };
+  const move = async (from: string | null, to: string | null): Promise<SetsMove> =>
+    from === to ? { from: null, to: null } : { from: await setOf(from), to: await setOf(to) };
+  return { live: await move(now.live, change.live), candidate: await move(now.candidate, change.candidate) };
+}
+
+async function setBody(
+  sql: Sql | SqlTransaction,
+  of: { readonly pipeline: string; readonly hash: string },
+): Promise<string | null> {
+  const row = await sql
+    .selectFrom("rule_sets")
+    .select("body")
+    .where("pipeline", "=", of.pipeline)
+    .where("hash", "=", stored(of.hash))
+    .executeTakeFirst();
+  return row?.body ?? null;
 }
 
 async function insertSets(sql: SqlTransaction, pipeline: string, sets: readonly RuleSet[]): Promise<void> {
@@ -176,12 +215,23 @@ async function appendChanges(
     .execute();
 }
 
-/** What an auditor reads: which sets decided before and after, and what changed, line by line. */
+/** What an auditor reads: which sets decided before and after, what changed line by line, and whole, as it was and as it is. */
 async function auditEntry(
   sql: SqlTransaction,
-  of: { readonly slug: string; readonly entry: RulesEntry; readonly before: RulesHead },
+  of: {
+    readonly slug: string;
+    readonly entry: RulesEntry;
+    readonly before: RulesHead;
+    readonly sides: Readonly<Record<"live" | "candidate", SetsMove>>;
+    readonly lists: Readonly<Record<string, readonly ListChange[]>>;
+  },
 ): Promise<void> {
-  const { slug, entry, before } = of;
+  const { slug, entry, before, sides, lists } = of;
+  const live = touchedOf(sides.live);
+  const candidate = touchedOf(sides.candidate);
+  const hasLists = Object.values(lists).some(({ length }) => length > 0);
+  const sidesAfter: Record<string, Json> = { live: live.after, candidate: candidate.after };
+  if (hasLists) sidesAfter.lists = listsTouched(lists);
   const { verdict, evidence, changes } = entry;
   await writeAudit(sql, {
     at: entry.at,
@@ -191,8 +241,14 @@ async function auditEntry(
     subjectId: slug,
     pipeline: slug,
     reason: entry.reason,
-    before: { ...before },
-    after: { ...headOf(entry), changes, verdict, evidence },
+    before: { ...before, touched: { live: live.before, candidate: candidate.before } },
+    after: {
+      ...headOf(entry),
+      changes,
+      verdict,
+      evidence,
+      touched: sidesAfter,
+    },
   });
 }
 

@@ -4,7 +4,7 @@ import type { Decision } from "../../../core/decision.ts";
 import type { RuleOutcome } from "../../../core/rule.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
 import type { Adapted, Explored, LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
-import type { LogRecord } from "./insert.ts";
+import type { LogRecord } from "./records.ts";
 
 const KINDS = ["prediction", "label", "shadow"] as const;
 /** Before each record: its length, and its kind. */

@@ -1,4 +1,4 @@
-// How log records become SQLite rows and back.
+// How log records become rows and back.
 import type { Review } from "../../../core/case.ts";
 import type { Decision } from "../../../core/decision.ts";
 import type { RuleOutcome } from "../../../core/rule.ts";
@@ -13,7 +13,7 @@ import type {
   ShadowRecord,
 } from "../../../ports/log.ts";
 
-/** What libsql binds. A boolean would abort the process (0.5.29), so none is ever passed. */
+/** What both vendors bind. A boolean would abort the process in libsql (0.5.29), so none is ever passed. */
 export type Parameter = number | string | Uint8Array | null;
 /** A row in raw mode: columns in the order selected. */
 export type Row = readonly unknown[];
@@ -152,8 +152,8 @@ export function pairOf(row: Row, names: { readonly card: string | null; readonly
 }
 
 /**
- * Text that SQLite keeps whole. libsql cuts text at U+0000 and replaces lone surrogates, which would let two ids
- * become one; these and the backslash are written as \uXXXX.
+ * Text that a database keeps whole. libsql cuts text at U+0000 and replaces lone surrogates, which would let two ids
+ * become one, and PostgreSQL refuses both; these and the backslash are written as \uXXXX.
  */
 export function storeText(text: string): string {
   return FRAGILE.test(text) ? text.replace(FRAGILE_ALL, (unit) => `\\u${hex(unit)}`) : text;

@@ -3,11 +3,9 @@ import { parentPort } from "node:worker_threads";
 import { messageOf } from "../../../core/errors.ts";
 import { lowerOwnPriority } from "../../../core/priority.ts";
 import { type Chunk, readRecord } from "./bytes.ts";
-import { type Checkpointer, createCheckpointer } from "./checkpoint.ts";
-import { type CoverageCount, inserter, type LogRecord } from "./insert.ts";
+import type { Batch, EndMaker, LogEnd } from "./log-end.ts";
 import type { FromThread, ThreadOptions, ToThread, Work } from "./messages.ts";
-import { createPruner } from "./prune.ts";
-import { type Connection, codeOf, isBusy, openLog } from "./schema.ts";
+import type { CoverageCount, LogRecord } from "./records.ts";
 
 /** A write that another process keeps waiting is tried again so soon, one that failed a little later. */
 const BUSY_RETRY_MS = 5;
@@ -24,27 +22,39 @@ interface Part {
   at: number;
 }
 
+/** A batch, and where it ends in each part of the queue that it takes from. */
+interface NextBatch extends Batch {
+  readonly reached: readonly number[];
+}
+
 /** One log of this thread. */
 class ThreadLog {
   private readonly options: ThreadOptions;
   private readonly tell: (message: FromThread) => void;
   private readonly id: number;
-  private db: Connection | null = null;
-  private insert: ReturnType<typeof inserter> | null = null;
-  private prune: ReturnType<typeof createPruner> | null = null;
-  private readonly checkpointer: Checkpointer;
+  private maker: EndMaker | null = null;
+  private end: LogEnd | null = null;
   private readonly chunks = new Map<number, SeenChunk>();
   private queue: Part[] = [];
-  private waiting = false;
+  /** Items that were written, by threads before this one too. */
+  private written: number;
+  /** True from the moment a step is due until it is done. */
+  private stepping = false;
   private closing = false;
+  private closed = false;
 
-  constructor(id: number, options: ThreadOptions, tell: (message: FromThread) => void) {
+  constructor(
+    id: number,
+    given: {
+      readonly options: ThreadOptions;
+      readonly written: number;
+      readonly tell: (message: FromThread) => void;
+    },
+  ) {
     this.id = id;
-    this.options = options;
-    this.tell = tell;
-    this.checkpointer = createCheckpointer(options.file, (error) =>
-      tell({ log: id, say: "upkeep-failed", message: messageOf(error) }),
-    );
+    this.options = given.options;
+    this.written = given.written;
+    this.tell = given.tell;
   }
 
   take(work: Work): void {
@@ -55,7 +65,6 @@ class ThreadLog {
   /** Whoever closes has flushed; what could not be written then is given up, so that a full disk holds no shutdown up. */
   close(): void {
     this.closing = true;
-    this.queue = [];
     this.later(0);
   }
 
@@ -74,41 +83,56 @@ class ThreadLog {
   }
 
   private later(ms: number): void {
-    if (this.waiting) return;
-    this.waiting = true;
-    const run = (): void => {
-      this.waiting = false;
-      this.step();
+    if (this.stepping || this.closed) return;
+    this.stepping = true;
+    const run = async (): Promise<void> => {
+      const pause = await this.step();
+      this.stepping = false;
+      if (pause !== null) this.later(pause);
+      else if (this.queue.length > 0 || this.closing) this.later(0);
     };
     if (ms === 0) setImmediate(run);
     else setTimeout(run, ms);
   }
 
-  private step(): void {
-    if (this.queue.length === 0) {
-      if (this.closing) void this.end();
-      return;
+  /** One batch; gives how long to wait for the next one, null where nothing is left to do. Never throws. */
+  private async step(): Promise<number | null> {
+    if (this.closing) {
+      await this.leave();
+      return null;
     }
+    if (this.queue.length === 0) return null;
     try {
-      this.writeBatch();
-      this.later(0);
+      await this.writeBatch();
+      return 0;
     } catch (error) {
-      const busy = isBusy(error);
-      this.tell({ log: this.id, say: "failed", busy, code: codeOf(error), message: messageOf(error) });
-      this.later(busy ? BUSY_RETRY_MS : FAILURE_RETRY_MS);
+      const fault = this.maker?.faultOf(error) ?? { busy: false, code: "", message: messageOf(error) };
+      this.tell({ log: this.id, say: "failed", ...fault });
+      return fault.busy ? BUSY_RETRY_MS : FAILURE_RETRY_MS;
     }
   }
 
   /** One transaction; the queue moves on only when it is committed. */
-  private writeBatch(): void {
-    const { batchRowsMax } = this.options;
-    const db = this.open();
+  private async writeBatch(): Promise<void> {
+    const end = await this.open();
+    const batch = this.nextBatch(this.options.batchRowsMax);
+    const { duplicates, already } = await end.write(batch);
+    // Part of it was written by a try whose commit nobody heard of: that part is done, and the rest comes next.
+    const done = already === 0 ? batch : this.nextBatch(already);
+    this.moveOn(done.reached);
+    this.written += done.items;
+    this.tell({ log: this.id, say: "written", items: done.items, duplicates });
+    if (already === 0) await this.forget(end, batch.records);
+  }
+
+  /** The first records and counts of the queue, at most so many items. */
+  private nextBatch(itemsMax: number): NextBatch {
     const records: LogRecord[] = [];
     const coverage: CoverageCount[] = [];
     const reached: number[] = [];
     let items = 0;
     for (const { work, at } of this.queue) {
-      if (records.length >= batchRowsMax) break;
+      if (items >= itemsMax) break;
       if (work.kind === "coverage") {
         coverage.push(...work.counts);
         items++;
@@ -117,7 +141,7 @@ class ThreadLog {
       }
       const chunk = this.chunks.get(work.chunk)!;
       let next = at;
-      while (next < work.to && records.length < batchRowsMax) {
+      while (next < work.to && items < itemsMax) {
         const read = readRecord(chunk, next);
         records.push(read.entry);
         next = read.next;
@@ -125,12 +149,7 @@ class ThreadLog {
       }
       reached.push(next);
     }
-    const isEmpty = records.length === 0 && coverage.length === 0;
-    const { duplicates } = isEmpty ? { duplicates: 0 } : this.insert!(records, coverage);
-    this.moveOn(reached);
-    this.tell({ log: this.id, say: "written", items, duplicates });
-    this.checkpointer.batchWritten();
-    this.forget(db, records);
+    return { records, coverage, reached, items, before: this.written };
   }
 
   private moveOn(reached: readonly number[]): void {
@@ -148,32 +167,46 @@ class ThreadLog {
   }
 
   /** What is too old goes. A prune that fails is no failure of the log: the next batch tries again. */
-  private forget(db: Connection, written: readonly LogRecord[]): void {
+  private async forget(end: LogEnd, written: readonly LogRecord[]): Promise<void> {
     let now = 0;
     for (const { kind, record } of written) if (kind === "prediction") now = Math.max(now, record.receivedAt);
     try {
-      const gone = this.prune!(db, now);
+      const gone = await end.prune(now);
       if (gone !== null) this.tell({ log: this.id, say: "pruned", ...gone });
     } catch (error) {
-      if (!isBusy(error)) this.tell({ log: this.id, say: "upkeep-failed", message: messageOf(error) });
+      const { busy, code, message } = this.maker!.faultOf(error);
+      if (!busy) this.tell({ log: this.id, say: "upkeep-failed", code, message });
     }
   }
 
-  private open(): Connection {
-    if (this.db !== null) return this.db;
-    const { file, sync, pagesMax, rowsMax, keptMsMax, batchRowsMax, archivedOnly } = this.options;
-    const db = openLog(file, { sync });
-    if (pagesMax > 0) db.exec(`PRAGMA max_page_count = ${pagesMax}`);
-    this.insert = inserter(db);
-    this.prune = createPruner({ rowsMax, keptMsMax, batchRowsMax, archivedOnly });
-    this.db = db;
-    return db;
+  private async open(): Promise<LogEnd> {
+    this.maker ??= await this.makerOf();
+    this.end ??= await this.maker.open();
+    return this.end;
   }
 
-  private async end(): Promise<void> {
-    await this.checkpointer.close();
-    this.db?.close();
-    this.db = null;
+  private async makerOf(): Promise<EndMaker> {
+    const { options } = this;
+    const { place } = options;
+    if (place.vendor === "postgres") {
+      const { postgresEnd } = await import("../postgres/end.ts");
+      return postgresEnd({ ...options, ...place });
+    }
+    const { sqliteEnd } = await import("../sqlite/end.ts");
+    return sqliteEnd({ ...options, ...place }, (error) =>
+      this.tell({ log: this.id, say: "upkeep-failed", code: "", message: messageOf(error) }),
+    );
+  }
+
+  private async leave(): Promise<void> {
+    this.closed = true;
+    this.queue = [];
+    try {
+      await this.end?.close();
+    } catch {
+      // Nothing is lost by a connection that ends badly: what was written is committed.
+    }
+    this.end = null;
     this.tell({ log: this.id, say: "closed" });
   }
 }
@@ -184,7 +217,8 @@ const port = parentPort!;
 port.on("message", (message: ToThread) => {
   const { log } = message;
   if (message.say === "open") {
-    logs.set(log, new ThreadLog(log, message.options, (told) => port.postMessage(told)));
+    const { options, written } = message;
+    logs.set(log, new ThreadLog(log, { options, written, tell: (reply) => port.postMessage(reply) }));
     return;
   }
   const open = logs.get(log);

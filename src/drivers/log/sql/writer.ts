@@ -11,12 +11,16 @@ import type {
 import { SHADOW_MISSES } from "../../../ports/log.ts";
 import { Chunk, idOfPrediction, RecordWriter, readRecord } from "./bytes.ts";
 import { joinThread, type LogThread } from "./host.ts";
-import type { CoverageCount } from "./insert.ts";
+import type { EndFault } from "./log-end.ts";
 import type { FromThread, ThreadOptions, Work } from "./messages.ts";
 import { RecentIds } from "./recent.ts";
-import { writeFailed } from "./schema.ts";
+import type { CoverageCount } from "./records.ts";
 
 export interface WriterOptions extends ThreadOptions {
+  /** The log, for people. */
+  readonly where: string;
+  /** What the far end said of a write that failed, as the log's own error. */
+  readonly writeFailed: (fault: Pick<EndFault, "code" | "message">) => SentinelError;
   /** Records, and bytes of them, waiting to be written; beyond either appends answer false. */
   readonly bufferMax: number;
   readonly bufferBytesMax: number;
@@ -183,7 +187,7 @@ export class Writer {
 
   /** Why no more should be answered now, or null. */
   refusal(records: number): SentinelError | null {
-    const { bufferMax, bufferBytesMax, lagMsMax, file } = this.options;
+    const { bufferMax, bufferBytesMax, lagMsMax, where } = this.options;
     const waiting = this.appended - this.written;
     if (waiting + records > bufferMax || this.unwrittenBytes > bufferBytesMax) return this.overfull(waiting);
     if (waiting === 0) return null;
@@ -192,9 +196,9 @@ export class Writer {
     if (this.failing !== null && !this.failing.busy) return this.failing.error;
     return new SentinelError(
       "log.unwritable",
-      `the prediction log ${file} is behind: its oldest unwritten record waits for ${Math.round(age)} ms`,
+      `the prediction log ${where} is behind: its oldest unwritten record waits for ${Math.round(age)} ms`,
       {
-        hint: "send the request again after Retry-After seconds; the disk is slow, or another process holds the file (log.lag_max names the limit)",
+        hint: "send the request again after Retry-After seconds; the disk or the database is slow, or another process holds it (log.lag_max names the limit)",
       },
     );
   }
@@ -384,9 +388,9 @@ export class Writer {
   }
 
   private open(thread: LogThread): void {
-    const { file, sync, batchRowsMax, rowsMax, keptMsMax, pagesMax, archivedOnly } = this.options;
-    const options = { file, sync, batchRowsMax, rowsMax, keptMsMax, pagesMax, archivedOnly };
-    thread.say({ log: this.id, say: "open", options });
+    const { place, sync, batchRowsMax, rowsMax, keptMsMax, archivedOnly } = this.options;
+    const options = { place, sync, batchRowsMax, rowsMax, keptMsMax, archivedOnly };
+    thread.say({ log: this.id, say: "open", options, written: this.written });
   }
 
   /** A new thread gets everything that is not written, from its first part on. */
@@ -422,7 +426,7 @@ export class Writer {
       this.watcher.pruned?.(message.predictions, message.through);
     } else if (message.say === "upkeep-failed") {
       this.failures++;
-      this.watcher.failed?.(writeFailed(message.message, this.options.file));
+      this.watcher.failed?.(this.options.writeFailed(message));
     } else this.onClosed?.();
   }
 
@@ -483,9 +487,9 @@ export class Writer {
     }
   }
 
-  private fail(failed: { readonly busy: boolean; readonly code: string; readonly message: string }): void {
-    const { file, busyMsMax } = this.options;
-    const error = writeFailed(failed.message, file, failed.code);
+  private fail(failed: EndFault): void {
+    const { busyMsMax } = this.options;
+    const error = this.options.writeFailed(failed);
     const first = this.failing === null || this.failing.busy;
     this.failing = { error, busy: failed.busy };
     if (failed.busy) {
@@ -525,7 +529,7 @@ export class Writer {
   private overfull(waiting: number): SentinelError {
     return new SentinelError(
       "server.overloaded",
-      `${waiting} records wait for the prediction log ${this.options.file}`,
+      `${waiting} records wait for the prediction log ${this.options.where}`,
       {
         hint: "send the request again after Retry-After seconds; the log's thread is behind",
       },

@@ -1,9 +1,28 @@
 // What the serving thread and the log's thread say to each other.
-import type { CoverageCount } from "./insert.ts";
+import type { PostgresAddress } from "../../store/postgres/pool.ts";
+import type { EndFault } from "./log-end.ts";
+import type { CoverageCount } from "./records.ts";
+
+/** Where the log is: which vendor the thread loads, and what that one must know. */
+export type LogPlace =
+  | {
+      readonly vendor: "sqlite";
+      readonly file: string;
+      /** Pages the file may have; 0: as many as SQLite allows. */
+      readonly pagesMax: number;
+    }
+  | {
+      readonly vendor: "postgres";
+      readonly address: PostgresAddress;
+      /** The log's number there. */
+      readonly log: number;
+      /** Tells this writer's batches from those of others, so that none is written twice. */
+      readonly writer: string;
+    };
 
 /** How one log is written. */
 export interface ThreadOptions {
-  readonly file: string;
+  readonly place: LogPlace;
   /** True: a commit is on the disk (fsync) before the thread reports it. */
   readonly sync: boolean;
   /** Records in one transaction. */
@@ -12,8 +31,6 @@ export interface ThreadOptions {
   readonly rowsMax: number;
   readonly keptMsMax: number;
   readonly archivedOnly: boolean;
-  /** Pages the file may have; 0: as many as SQLite allows. */
-  readonly pagesMax: number;
 }
 
 /** Records [from, to) of a chunk's bytes, the first `skip` of them written before; or counts for the ledger. */
@@ -34,7 +51,13 @@ export type Work =
   | { readonly kind: "coverage"; readonly counts: readonly CoverageCount[] };
 
 export type ToThread =
-  | { readonly log: number; readonly say: "open"; readonly options: ThreadOptions }
+  | {
+      readonly log: number;
+      readonly say: "open";
+      readonly options: ThreadOptions;
+      /** Items that an earlier thread wrote. */
+      readonly written: number;
+    }
   | { readonly log: number; readonly say: "work"; readonly work: Work }
   | { readonly log: number; readonly say: "close" };
 
@@ -42,14 +65,8 @@ export type FromThread =
   /** So many more items of the work, in its order, are written. */
   | { readonly log: number; readonly say: "written"; readonly items: number; readonly duplicates: number }
   /** The last try failed; it is tried again. `busy`: another process writes. */
-  | {
-      readonly log: number;
-      readonly say: "failed";
-      readonly busy: boolean;
-      readonly code: string;
-      readonly message: string;
-    }
+  | ({ readonly log: number; readonly say: "failed" } & EndFault)
   /** Predictions forgotten; the log begins after this entry. */
   | { readonly log: number; readonly say: "pruned"; readonly predictions: number; readonly through: number }
-  | { readonly log: number; readonly say: "upkeep-failed"; readonly message: string }
+  | { readonly log: number; readonly say: "upkeep-failed"; readonly code: string; readonly message: string }
   | { readonly log: number; readonly say: "closed" };

@@ -1,0 +1,86 @@
+// Retention of the store: the oldest alerts and audit entries go, a small transaction after the other, and never in the way of answers.
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "../../core/errors.ts";
+import type { EngineLog } from "../../online/counters.ts";
+import type { Clock } from "../../ports/ports.ts";
+import type { Store } from "../../ports/store.ts";
+
+/** How long the store keeps what, in milliseconds; null: for ever. */
+export interface Kept {
+  readonly alertsMs: number | null;
+  readonly auditMs: number | null;
+}
+
+const LOOK_MS = 3_600_000;
+/** Rows of one transaction: the embedded store takes some milliseconds of the serving thread for them. */
+const SLICE_ROWS = 200;
+const PAUSE_MS = 100;
+/** Slices of one look: a table that grew for years shrinks over some hours. */
+const SLICES_MAX = 1000;
+
+export interface RetentionOptions {
+  readonly store: () => Promise<Store>;
+  readonly keep: Kept;
+  readonly clock: Clock;
+  readonly logger: EngineLog;
+}
+
+/** Looks every hour while a server runs; several servers of one store may do so at once. */
+export class Retention {
+  private readonly options: RetentionOptions;
+  private timer: NodeJS.Timeout | undefined;
+  private turn: Promise<void> = Promise.resolve();
+  private stopped = false;
+
+  constructor(options: RetentionOptions) {
+    this.options = options;
+  }
+
+  start(): void {
+    this.timer = setInterval(() => void this.look(), LOOK_MS).unref();
+    void this.look();
+  }
+
+  /** Removes what is too old now; never throws. */
+  look(): Promise<void> {
+    this.turn = this.turn.then(() => this.once());
+    return this.turn;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.timer);
+    await this.turn;
+  }
+
+  private async once(): Promise<void> {
+    const { keep, logger, store: open } = this.options;
+    const { alertsMs, auditMs } = keep;
+    try {
+      if (alertsMs === null && auditMs === null) return;
+      const { alerts, audit } = await open();
+      const now = this.options.clock.now();
+      const by = { actor: "serve", at: now, reason: "SENTINEL_AUDIT_KEEP" };
+      const gone = {
+        alerts: await this.slices(alertsMs, (before) => alerts.forget({ before, limit: SLICE_ROWS })),
+        entries: await this.slices(auditMs, (before) => audit.forget({ before, limit: SLICE_ROWS, by })),
+      };
+      if (gone.alerts + gone.entries > 0) logger.info(gone, "the store forgot what was too old");
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, "the store cannot forget what is too old; the next look is in an hour");
+    }
+  }
+
+  private async slices(keptMs: number | null, forget: (before: number) => Promise<number>): Promise<number> {
+    if (keptMs === null) return 0;
+    const before = this.options.clock.now() - keptMs;
+    let gone = 0;
+    for (let slice = 0; slice < SLICES_MAX && !this.stopped; slice++) {
+      const count = await forget(before);
+      gone += count;
+      if (count < SLICE_ROWS) return gone;
+      await sleep(PAUSE_MS, undefined, { ref: false });
+    }
+    return gone;
+  }
+}

@@ -1,0 +1,38 @@
+// The thread that explains alerts: loads the bundles that judged, and says what raised the score of each vector.
+import { parentPort } from "node:worker_threads";
+import { SentinelError } from "../../core/errors.ts";
+import { explainVector, type Reason, reasonsOf } from "../explain.ts";
+import { loadScorer, type Scorer } from "../score.ts";
+
+export interface ExplainTask {
+  readonly id: number;
+  readonly bundle: string;
+  readonly model: string;
+  readonly version: string;
+  /** Given with the first task of a bundle. */
+  readonly files: ReadonlyMap<string, Uint8Array> | null;
+  readonly vectors: readonly Float32Array[];
+}
+
+export interface ExplainAnswer {
+  readonly id: number;
+  /** By vector. */
+  readonly reasons: readonly (readonly Reason[])[];
+  /** Why this bundle gives none; null: it does. */
+  readonly absent: string | null;
+}
+
+const scorers = new Map<string, Scorer>();
+
+parentPort!.on("message", (task: ExplainTask) => parentPort!.postMessage(answerOf(task)));
+
+function answerOf({ id, bundle, model, version, files, vectors }: ExplainTask): ExplainAnswer {
+  if (files !== null) scorers.set(bundle, loadScorer(files, { model, version }));
+  const scorer = scorers.get(bundle)!;
+  try {
+    return { id, reasons: vectors.map((vector) => reasonsOf(scorer, explainVector(scorer, vector))), absent: null };
+  } catch (error) {
+    if (!(error instanceof SentinelError) || error.code !== "ml.not-explainable") throw error;
+    return { id, reasons: [], absent: error.message };
+  }
+}

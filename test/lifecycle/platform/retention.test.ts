@@ -1,0 +1,71 @@
+// Retention: slices until nothing is too old, each kind by its own days, and a store that is away is asked again later.
+import { expect, test } from "vitest";
+import { DAY_MS } from "../../../src/core/duration.ts";
+import { type Kept, Retention } from "../../../src/lifecycle/platform.ts";
+import { silentLog } from "../../../src/online/counters.ts";
+import type { Store } from "../../../src/ports/store.ts";
+
+const NOW = 1000 * DAY_MS;
+
+/** A store with so many old alerts and entries. */
+function worldOf(keep: Kept, have: { alerts: number; entries: number }) {
+  const asked: { readonly what: string; readonly before: number; readonly limit: number }[] = [];
+  let away = false;
+  const take = (what: "alerts" | "entries", { before, limit }: { readonly before: number; readonly limit: number }) => {
+    if (away) throw new Error("the store is away");
+    asked.push({ what, before, limit });
+    const count = Math.min(limit, have[what]);
+    have[what] -= count;
+    return count;
+  };
+  const store = {
+    alerts: { forget: async (of: { readonly before: number; readonly limit: number }) => take("alerts", of) },
+    audit: { forget: async (of: { readonly before: number; readonly limit: number }) => take("entries", of) },
+  };
+  const warnings: string[] = [];
+  const retention = new Retention({
+    store: async () => store as unknown as Store,
+    keep,
+    clock: { now: () => NOW, elapsed: () => 0 },
+    logger: { ...silentLog, warn: (_: object, message: string) => void warnings.push(message) },
+  });
+  return {
+    retention,
+    asked,
+    have,
+    warnings,
+    leave: (is: boolean) => {
+      away = is;
+    },
+  };
+}
+
+test("what is too old goes in slices, each kind by its own days; what is kept for ever is never asked for", async () => {
+  const both = worldOf({ alertsMs: 90 * DAY_MS, auditMs: 400 * DAY_MS }, { alerts: 450, entries: 3 });
+  await both.retention.look();
+  expect(both.have).toEqual({ alerts: 0, entries: 0 });
+  expect(both.asked.map(({ what, before }) => [what, (NOW - before) / DAY_MS])).toEqual([
+    ["alerts", 90],
+    ["alerts", 90],
+    ["alerts", 90],
+    ["entries", 400],
+  ]);
+  expect(Math.max(...both.asked.map(({ limit }) => limit))).toBeLessThanOrEqual(200);
+  const none = worldOf({ alertsMs: null, auditMs: null }, { alerts: 1, entries: 1 });
+  await none.retention.look();
+  expect(none.asked).toEqual([]);
+  const alertsOnly = worldOf({ alertsMs: DAY_MS, auditMs: null }, { alerts: 1, entries: 1 });
+  await alertsOnly.retention.look();
+  expect(alertsOnly.have).toEqual({ alerts: 0, entries: 1 });
+});
+
+test("a store that is away is a warning, and the next look goes on", async () => {
+  const world = worldOf({ alertsMs: DAY_MS, auditMs: null }, { alerts: 5, entries: 0 });
+  world.leave(true);
+  await world.retention.look();
+  expect(world.warnings).toHaveLength(1);
+  world.leave(false);
+  await world.retention.look();
+  expect(world.have.alerts).toBe(0);
+  await world.retention.stop();
+});

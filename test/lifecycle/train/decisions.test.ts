@@ -1,0 +1,118 @@
+// Decisions on days of known truth: sure frauds are blocked, the review budget is spent on the others, and what is not reached is said.
+import { expect, test } from "vitest";
+import { decide } from "../../../src/core/decision.ts";
+import { Random } from "../../../src/core/random.ts";
+import { type DecidingRows, fitDecisions, unkeptText } from "../../../src/lifecycle/train/decisions.ts";
+import { calibrate } from "../../../src/ml/calibration/apply.ts";
+import { NEVER } from "../../../src/ml/train/threshold.ts";
+import { DECISIONS } from "../../../src/pipeline/decisions.ts";
+import { MODEL_PARAMETERS } from "../../../src/pipeline/model-parameters.ts";
+import type { Pipeline } from "../../../src/pipeline/pipeline.ts";
+import { defaultsOf } from "../../../src/pipeline/section.ts";
+
+type Rows = DecidingRows & { readonly margins: Float64Array };
+
+/** Rows with a share of sure frauds, a share that nobody can tell, and the rest. */
+function days(seed: number, { rows = 20_000, sure = 0.02, doubtful = 0.02, odds = 0.3 } = {}): Rows {
+  const random = new Random(seed);
+  const margins = new Float64Array(rows);
+  const y = new Uint8Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const kind = random.next();
+    const isSure = kind < sure;
+    const isDoubtful = !isSure && kind < sure + doubtful;
+    y[row] = isSure || (isDoubtful && random.next() < odds) ? 1 : 0;
+    margins[row] = (isSure ? 6 : isDoubtful ? -1 : -7) + random.normal() * 0.3;
+  }
+  return {
+    margins,
+    y,
+    amounts: Float64Array.from({ length: rows }, () => 10 + 90 * random.next()),
+    cards: Int32Array.from({ length: rows }, (_, row) => Math.floor(row / 4)),
+  };
+}
+
+function pipelineWith(keys: Partial<Pipeline["decisions"]>): Pipeline {
+  const decisions = { ...defaultsOf(DECISIONS), ...keys };
+  return { decisions, modelParameters: defaultsOf(MODEL_PARAMETERS) } as Pipeline;
+}
+
+function judged(keys: Partial<Pipeline["decisions"]>, shape: Parameters<typeof days>[1] = {}) {
+  const pipeline = pipelineWith(keys);
+  const decided = fitDecisions(days(1, shape).margins, { ...days(1, shape), pipeline });
+  const later = days(2, shape);
+  const decisions = Array.from(later.margins, (margin) =>
+    decide(calibrate(decided.calibration, margin), decided.thresholds),
+  );
+  const share = (of: string): number => decisions.filter((decision) => decision === of).length / decisions.length;
+  const rows = decisions.map((decision, row) => ({ decision, fraud: later.y[row], amount: later.amounts[row] }));
+  return { decided, pipeline, share, rows };
+}
+
+test("with more sure frauds than the budget, they are blocked and the whole budget reviews others", () => {
+  const { decided, share, rows, pipeline } = judged({ reviewShare: 0.01 });
+  expect(decided.block).toMatchObject({ reached: true });
+  expect(unkeptText(decided, pipeline.decisions)).toEqual([]);
+  expect(share("block")).toBeGreaterThan(0.015);
+  // A tenth of the promise, on other days.
+  expect(Math.abs(share("review") - 0.01)).toBeLessThan(0.001);
+  const blocked = rows.filter(({ decision }) => decision === "block");
+  expect(blocked.filter(({ fraud }) => fraud === 1).length / blocked.length).toBeGreaterThanOrEqual(0.9);
+  const reviewed = rows.filter(({ decision }) => decision === "review");
+  expect(reviewed.some(({ fraud }) => fraud === 1)).toBe(true);
+});
+
+test("where no score is precise enough nothing is blocked, and it is said with the nearest there is", () => {
+  const { decided, share, pipeline } = judged({ reviewShare: 0.02 }, { sure: 0, doubtful: 0.03, odds: 0.7 });
+  expect(decided.thresholds.block).toBe(NEVER);
+  expect(decided.block.reached).toBe(false);
+  expect(share("block")).toBe(0);
+  const [text] = unkeptText(decided, pipeline.decisions);
+  expect(text).toContain("nothing is blocked: no score reaches a precision of 90 % with 90 % certainty");
+  expect(text).toMatch(/the nearest score has \d+(\.\d+)? % of \d+ rows/);
+  expect(Math.abs(share("review") - 0.02)).toBeLessThan(0.002);
+});
+
+test("a fraud rate holds on later days with no more reviews than it takes, and one beyond the budget is said not to be reached", () => {
+  const rateOf = ({ rows }: Pick<ReturnType<typeof judged>, "rows">): number => {
+    const approved = rows.filter(({ decision }) => decision === "approve");
+    const sum = (of: typeof approved): number => of.reduce((money, { amount }) => money + amount, 0);
+    return sum(approved.filter(({ fraud }) => fraud === 1)) / sum(approved);
+  };
+  const strict = judged({ reviewPolicy: "fraud-rate", fraudRateMax: 0.002, reviewShare: 0.1 });
+  const loose = judged({ reviewPolicy: "fraud-rate", fraudRateMax: 0.005, reviewShare: 0.1 });
+  expect(strict.decided.pass).toMatchObject({ reached: true });
+  expect(rateOf(strict)).toBeLessThanOrEqual(0.002);
+  expect(rateOf(loose)).toBeLessThanOrEqual(0.005);
+  expect(rateOf(loose)).toBeGreaterThan(0.003);
+  expect(loose.share("review")).toBeLessThan(strict.share("review"));
+  const poor = judged({ reviewPolicy: "fraud-rate", fraudRateMax: 0.002, reviewShare: 0.002 });
+  expect(poor.decided.pass).toMatchObject({ reached: false });
+  expect(poor.share("review")).toBeLessThan(0.0025);
+  expect(unkeptText(poor.decided, poor.pipeline.decisions).join()).toContain(
+    "a fraud rate of 0.2 % is not reached with 90 % certainty within the review budget",
+  );
+});
+
+test("every other choice is told with what it is, or as not reached", () => {
+  const { decided } = judged({});
+  const names = decided.choices.map(({ name }) => name);
+  expect(names).toEqual([
+    "review 0.5 % of the traffic",
+    "review 2 % of the traffic",
+    "highest F1",
+    "lowest cost",
+    "fraud rate of 0.13 %",
+    "fraud rate of 0.06 %",
+    "fraud rate of 0.01 %",
+    "block at 80 % precision",
+    "block at 95 % precision",
+    "block at 99 % precision",
+  ]);
+  for (const { thresholds } of decided.choices) expect(thresholds.review).toBeLessThanOrEqual(thresholds.block);
+  const [half, double] = decided.choices;
+  expect(half.thresholds.review).toBeGreaterThan(decided.thresholds.review);
+  expect(double.thresholds.review).toBeLessThan(decided.thresholds.review);
+  const shy = judged({}, { sure: 0, doubtful: 0.03, odds: 0.6 }).decided.choices;
+  expect(shy.find(({ name }) => name.startsWith("block at 99"))).toMatchObject({ reached: false });
+});
