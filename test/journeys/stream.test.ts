@@ -198,7 +198,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       new Promise((resolve) => process.once("exit", (_, signal) => resolve(signal)));
 
     test("killed before it produces, in a transaction, after a commit and in a snapshot: the same decisions", {
-      timeout: 300_000,
+      retry: 1,
     }, async () => {
       await fresh(PAYMENTS.map(recordOf));
       for (const step of ["before-produce", "in-transaction", "after-commit", "in-snapshot"]) {

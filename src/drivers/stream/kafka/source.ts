@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Admin, Consumer, EachBatchPayload } from "kafkajs";
 import { SentinelError } from "../../../core/errors.ts";
 import type { Assignment, Span, StreamRecord, StreamSource, SubscribeOptions } from "../../../ports/stream.ts";
+import { committedOf, type RawMessage } from "./aborted.ts";
 import type { CallLimits, KafkaClient } from "./client.ts";
 import { kafkaError } from "./errors.ts";
 
@@ -244,7 +245,10 @@ class KafkaSource implements StreamSource {
     const { partition } = batch;
     const waiting = this.waiting.get(partition);
     if (waiting === undefined || waiting.next < 0 || isStale()) return;
-    for (const { offset: written, timestamp, key, value } of batch.messages) {
+    // Neither is in its types.
+    const { rawMessages = [], fetchedOffset = "0" } = batch as { rawMessages?: RawMessage[]; fetchedOffset?: string };
+    const messages = committedOf(rawMessages, { fetchedOffset, kept: batch.messages });
+    for (const { offset: written, timestamp, key, value } of messages) {
       const offset = Number(written);
       if (offset < waiting.next) continue;
       waiting.next = offset + 1;
