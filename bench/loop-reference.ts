@@ -1,5 +1,6 @@
 // The reference rows, retrained week after week: does that beat a frozen model, and what are a refit and added trees worth there?
 import { DAY_MS } from "../src/core/duration.ts";
+import { SentinelError } from "../src/core/errors.ts";
 import { largest, mean } from "../src/core/stats.ts";
 import { type Table, takeRows } from "../src/core/table.ts";
 import { type PairedInterval, pairedBootstraps } from "../src/evidence/bootstrap.ts";
@@ -100,6 +101,7 @@ export async function referenceLoop(options: BenchOptions): Promise<Figures> {
 
 /** The model that trees are added to, and up to when it has learned. */
 interface Chain {
+  readonly fitted: Fitted;
   readonly start: StartModel;
   readonly learnedUpTo: number;
 }
@@ -135,19 +137,30 @@ async function weekOf(world: World, at: number, before: Chain | null): Promise<W
   const split = splitByTime(times, labels, pipeline);
   const [weekly, weeklySeconds] = await timed(() => fitModels(x, labels, { ...how, split }));
   const [refitted, refitSeconds] = await timed(() => again(split, weekly));
-  const continuing = async (chain: Chain): Promise<Fitted> => {
-    const newer = splitAfter(times, labels, chain.learnedUpTo);
-    const judged = await continueModels(x, labels, { ...how, split: newer, start: chain.start });
-    return again(newer, judged, chain.start);
+  const continuing = async (chain: Chain): Promise<Fitted | null> => {
+    try {
+      const newer = splitAfter(times, labels, chain.learnedUpTo);
+      const judged = await continueModels(x, labels, { ...how, split: newer, start: chain.start });
+      return await again(newer, judged, chain.start);
+    } catch (error) {
+      // A week with too few frauds to add trees by: as in life, the model of the week before stays.
+      if (error instanceof SentinelError && error.code === "lifecycle.not-enough-data") return null;
+      throw error;
+    }
   };
-  const [continued, continuedSeconds] =
+  const [added, continuedSeconds] =
     before === null ? ([refitted, weeklySeconds + refitSeconds] as const) : await timed(() => continuing(before));
+  const continued = added ?? before?.fitted ?? refitted;
   const { model, forest, anomalyAsFeature } = continued;
   if (model.kind !== "trees") throw new Error("only trees are added to");
   return {
     models: { weekly, refitted, continued },
     seconds: { weekly: weeklySeconds, refitted: weeklySeconds + refitSeconds, continued: continuedSeconds },
-    chain: { start: { trees: model.trees, forest, anomalyAsFeature }, learnedUpTo: final },
+    chain: {
+      fitted: continued,
+      start: { trees: model.trees, forest, anomalyAsFeature },
+      learnedUpTo: added === null && before !== null ? before.learnedUpTo : final,
+    },
   };
 }
 

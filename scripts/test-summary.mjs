@@ -3,9 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 
 /**
  * Tests with one of these in their names alone may be skipped in CI: the first read data that are not part of the repository; the second ask
- * the libraries of the benchmarks, half a gigabyte, for what other tests have as stored answers.
+ * the libraries of the benchmarks, half a gigabyte, for what other tests have as stored answers; the third need helm and kubeconform, whose
+ * building takes longer than all other tests (scripts/setup-helm).
  */
-const MAY_BE_SKIPPED = ["[reference data]", "[bench peers]"];
+const MAY_BE_SKIPPED = ["[reference data]", "[bench peers]", "[helm]"];
 
 const [vitestStatus, ...reportFiles] = process.argv.slice(2);
 const tests = [];

@@ -47,17 +47,19 @@ export interface Chart {
   readonly note?: string;
 }
 
-const WIDTH = 460;
-const HEIGHT = 280;
+/** On a screen of 400 pixels a chart gets 340: letters of 12 units are 10 pixels there. */
+const WIDTH = 400;
+const HEIGHT = 260;
 /** Room for ticks and labels. */
 const PAD = { left: 58, right: 24, top: 28, bottom: 42 } as const;
-const BARS_WIDTH = 460;
 const BAR_HEIGHT = 22;
 /** About what a letter of 12 pixels takes; names and figures beside the bars get room by it. */
 const LETTER_WIDTH = 6.6;
-const NAMES_WIDTH_MAX = 240;
-const VALUES_WIDTH = 104;
-const NAME_LENGTH_MAX = 33;
+const BOLD_WIDTH = 7.4;
+/** Of the longest bar: names are cut where less would be left. */
+const BAR_WIDTH_MIN = 60;
+/** Half of the widest tick stands beyond the end of a gauge. */
+const GAUGE_PAD = 24;
 /** Labels of limits stand under each other. */
 const LABEL_STEP = 13;
 
@@ -68,7 +70,11 @@ export function chart({ title, x, y, parts, note }: Chart): string {
   const atY = (value: number): number => placeOn(y, value, { from: inner.bottom, to: inner.top });
   const limits = parts.filter((part) => part.kind === "limit");
   const places = { inner, atX, atY, x, y };
-  const body = parts.map((part) => partSvg(part, limits.indexOf(part as (typeof limits)[number]), places));
+  const body = [
+    ...parts.map((part) => partSvg(part, places)),
+    // Words last: no line crosses them.
+    ...limits.map((part, place) => limitLabel(part, place, places)),
+  ];
   const named = parts.flatMap((part) =>
     "name" in part && part.name !== undefined ? [{ name: part.name, tone: part.tone }] : [],
   );
@@ -76,7 +82,7 @@ export function chart({ title, x, y, parts, note }: Chart): string {
   return figure(title, svg, { legend: named, note });
 }
 
-function partSvg(part: Part, limitPlace: number, places: Places & Drawn): string {
+function partSvg(part: Part, places: Places & Drawn): string {
   switch (part.kind) {
     case "allowed": {
       const { x, inner, atX } = places;
@@ -88,7 +94,7 @@ function partSvg(part: Part, limitPlace: number, places: Places & Drawn): string
     case "line":
       return line(part, places);
     case "limit":
-      return limit(part, limitPlace, places);
+      return limitLine(part, places);
   }
 }
 
@@ -111,16 +117,19 @@ export function nameBars({
   readonly note?: string;
 }): string {
   const most = bars.reduce((sum, { value }) => Math.max(sum, value), 0);
-  const longest = bars.reduce((sum, { name }) => Math.max(sum, clip(name).length), 0);
-  const from = Math.min(NAMES_WIDTH_MAX, 24 + longest * LETTER_WIDTH);
-  const room = BARS_WIDTH - from - VALUES_WIDTH;
+  const longest = (texts: readonly string[]): number => texts.reduce((sum, { length }) => Math.max(sum, length), 0);
+  const beside = 28 + longest(bars.map(({ shown }) => shown)) * LETTER_WIDTH;
+  const lettersMax = Math.max(1, Math.floor((WIDTH - beside - BAR_WIDTH_MIN) / LETTER_WIDTH));
+  const from = 16 + Math.min(lettersMax, longest(bars.map(({ name }) => name))) * LETTER_WIDTH;
+  const room = WIDTH - from - beside + 16;
+  const labelFrom = Math.min(from, Math.max(0, WIDTH - 4 - label.length * BOLD_WIDTH));
   const rows = bars.map(({ name, value, shown, tone = "one" }, i) => {
     const top = i * BAR_HEIGHT;
     const width = most > 0 ? Math.max(1, (value / most) * room) : 1;
-    return `<text class="name" x="${from - 8}" y="${top + 15}">${escapeHtml(clip(name))}</text><rect class="fill-${tone}" x="${from}" y="${top + 4}" width="${n(width)}" height="14" rx="2"/><text x="${n(from + width + 6)}" y="${top + 15}">${escapeHtml(shown)}</text>`;
+    return `<text class="name" x="${n(from - 8)}" y="${top + 15}">${escapeHtml(clip(name, lettersMax))}</text><rect class="fill-${tone}" x="${n(from)}" y="${top + 4}" width="${n(width)}" height="14" rx="2"/><text x="${n(from + width + 6)}" y="${top + 15}">${escapeHtml(shown)}</text>`;
   });
   const height = Math.max(1, bars.length) * BAR_HEIGHT + 22;
-  const svg = `<svg viewBox="0 0 ${BARS_WIDTH} ${height}" role="img" aria-label="${escapeHtml(`${title}: ${label}`)}">${rows.join("")}<text class="label" x="${from}" y="${height - 6}">${escapeHtml(label)}</text></svg>`;
+  const svg = `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escapeHtml(`${title}: ${label}`)}">${rows.join("")}<text class="label" x="${n(labelFrom)}" y="${height - 6}">${escapeHtml(label)}</text></svg>`;
   return figure(title, svg, { legend: [], note });
 }
 
@@ -141,7 +150,7 @@ export function gauge({
   readonly good: boolean;
   readonly note?: string;
 }): string {
-  const room = { from: 16, to: WIDTH - 16 };
+  const room = { from: GAUGE_PAD, to: WIDTH - GAUGE_PAD };
   const at = (value: number): number => placeOn(axis, value, room);
   const [from, to] = [at(Math.max(allowed.from, axis.from)), at(Math.min(allowed.to, axis.to))];
   const ticks = axisTicks(axis, "across").map((value) => {
@@ -227,24 +236,41 @@ function line(part: Extract<Part, { kind: "line" }>, { atX, atY }: Places): stri
   );
 }
 
-function limit(
-  { axis, at, label, tone }: Extract<Part, { kind: "limit" }>,
-  place: number,
-  { inner, atX, atY }: Places & { readonly inner: Frame },
-): string {
-  const text = escapeHtml(label);
-  if (axis === "y") {
-    const y = n(atY(at));
-    return `<line class="limit stroke-${tone}" x1="${inner.left}" y1="${y}" x2="${inner.right}" y2="${y}"/><text class="end text-${tone}" x="${inner.right - 2}" y="${n(atY(at) - 4)}">${text}</text>`;
-  }
-  const x = atX(at);
-  const right = x > (inner.left + inner.right) / 2;
-  const anchor = right ? ' class="end text-' : ' class="text-';
-  return `<line class="limit stroke-${tone}" x1="${n(x)}" y1="${inner.top}" x2="${n(x)}" y2="${inner.bottom}"/><text${anchor}${tone}" x="${n(right ? x - 4 : x + 4)}" y="${inner.top + 10 + place * LABEL_STEP}">${text}</text>`;
+type Limit = Extract<Part, { kind: "limit" }>;
+type LimitPlaces = Places & Drawn;
+
+/** −1 below the axis, 1 above it. */
+function beyond({ from, to }: Axis, value: number): -1 | 0 | 1 {
+  return value < from ? -1 : value > to ? 1 : 0;
 }
 
-function clip(name: string): string {
-  return name.length <= NAME_LENGTH_MAX ? name : `${name.slice(0, NAME_LENGTH_MAX - 1)}…`;
+/** What lies beyond the axis has no line: at the axis's end it would stand at a value that it is not. */
+function limitLine({ axis, at, tone }: Limit, { inner, atX, atY, x: across, y: up }: LimitPlaces): string {
+  if (beyond(axis === "y" ? up : across, at) !== 0) return "";
+  const [x, y] = [n(atX(at)), n(atY(at))];
+  const [from, to] = axis === "y" ? [inner.left, inner.right] : [inner.top, inner.bottom];
+  const place =
+    axis === "y" ? `x1="${from}" y1="${y}" x2="${to}" y2="${y}"` : `x1="${x}" y1="${from}" x2="${x}" y2="${to}"`;
+  return `<line class="limit stroke-${tone}" ${place}/>`;
+}
+
+function limitLabel(
+  { axis, at, label, tone }: Limit,
+  place: number,
+  { inner, atX, atY, x: across, y: up }: LimitPlaces,
+): string {
+  const away = beyond(axis === "y" ? up : across, at);
+  const [less, more] = axis === "y" ? ["↓", "↑"] : ["←", "→"];
+  const text = escapeHtml(away < 0 ? `${less} ${label}` : away > 0 ? `${label} ${more}` : label);
+  if (axis === "y") return `<text class="end text-${tone}" x="${inner.right - 2}" y="${n(atY(at) - 4)}">${text}</text>`;
+  const x = atX(at);
+  const right = x > (inner.left + inner.right) / 2;
+  const anchor = right ? "end " : "";
+  return `<text class="${anchor}text-${tone}" x="${n(right ? x - 4 : x + 4)}" y="${inner.top + 10 + place * LABEL_STEP}">${text}</text>`;
+}
+
+function clip(name: string, lettersMax: number): string {
+  return name.length <= lettersMax ? name : `${name.slice(0, lettersMax - 1)}…`;
 }
 
 /** One decimal, so that equal charts have equal bytes. */
@@ -258,7 +284,7 @@ export const CHART_STYLE = `
 @media (prefers-color-scheme:dark){:root{--one:#63b3ff;--two:#ff9f6b;--three:#b3a6ff;--bad:#ff7b7b;--good:#5cc98d;--allowed:#5cc98d1f}}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:1.25rem}
 .chart{margin:0;min-width:0}.chart figcaption{font-weight:600;margin:0 0 .25rem}
-.chart svg{display:block;width:100%;max-width:36rem;height:auto}
+.chart svg{display:block;width:100%;max-width:30rem;height:auto}
 .chart text{fill:var(--soft);font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 .chart .label{font-weight:600}.chart .middle{text-anchor:middle}.chart .end,.chart .name{text-anchor:end}.chart .name{fill:var(--ink)}
 .chart .axis,.chart .tick{stroke:var(--soft)}.chart .grid{stroke:var(--line)}.chart .allowed{fill:var(--allowed)}.chart .allowed.strong{stroke:var(--good);stroke-opacity:.5}.chart text.strong{font-weight:600}

@@ -14,6 +14,8 @@ interface Watcher {
   readonly look: () => object;
   /** Throws once it may see nothing any more. */
   readonly check: () => void;
+  /** Hears when the connection is gone, whether or not its stream was read to the end. Absent: the stream's reader says so. */
+  readonly onGone?: (gone: () => void) => void;
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
 }
 
@@ -30,7 +32,7 @@ export class Feed {
   }
 
   /** A stream that begins at once. Throws `server.overloaded` where too many watch, or the server stops. */
-  watch(on: Pick<Watcher, "look" | "check">): ReadableStream<Uint8Array> {
+  watch(on: Pick<Watcher, "look" | "check" | "onGone">): ReadableStream<Uint8Array> {
     if (this.stopped || this.watchers.size >= WATCHERS_MAX) {
       throw new SentinelError("server.overloaded", `${this.watchers.size} dashboards watch already`, {
         hint: "close one; without the stream a page asks every few seconds instead",
@@ -39,9 +41,11 @@ export class Feed {
     let watcher: Watcher | null = null;
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
+        const first = eventOf(on.look());
         watcher = { ...on, controller };
         this.watchers.add(watcher);
-        controller.enqueue(this.encoder.encode(`retry: ${RETRY_MS}\n${eventOf(on.look())}`));
+        on.onGone?.(() => this.end(watcher!));
+        controller.enqueue(this.encoder.encode(`retry: ${RETRY_MS}\n${first}`));
         this.timer ??= setInterval(() => this.tick(), TICK_MS).unref();
       },
       cancel: () => this.remove(watcher!),

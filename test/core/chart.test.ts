@@ -69,3 +69,34 @@ test("the same numbers give the same bytes, and no text escapes", () => {
   expect(draw()).not.toContain("<script");
   expect(draw()).not.toMatch(/NaN|Infinity/);
 });
+
+test("a limit beyond the axis has a word and an arrow, and no line where it does not lie", () => {
+  const drawn = (at: number): string =>
+    chart({
+      title: "t",
+      x: { label: "x", from: 0, to: 80 },
+      y: { label: "y", from: 0, to: 1 },
+      parts: [{ kind: "limit", axis: "x", at, label: `limit ${at}`, tone: "good" }],
+    });
+  expect(drawn(40)).toMatch(/class="limit[^>]*x1="([\d.]+)"[^>]*x2="\1".*>limit 40</);
+  expect(drawn(5000)).toContain(">limit 5000 →<");
+  expect(drawn(-1)).toContain(">← limit -1<");
+  for (const at of [5000, -1]) expect(drawn(at)).not.toContain('class="limit');
+});
+
+test("names get the room that figures and the shortest bar leave, and nothing leaves the picture", () => {
+  const name = "customer_days_since_first_known_fraud_of_its_terminals";
+  const drawn = nameBars({
+    title: "t",
+    label: "share of what all splits gained",
+    bars: [
+      { name, value: 1, shown: "39.58 % observed" },
+      { name: "amount", value: 0.5, shown: "1 %" },
+    ],
+  });
+  expect(drawn).toMatch(/>customer_days_since_first_\w*…</);
+  const [, from, width] = /<rect class="fill-one" x="([\d.]+)"[^>]*width="([\d.]+)"/.exec(drawn)!.map(Number);
+  expect(width).toBeGreaterThanOrEqual(60);
+  // A letter of 12 units takes about 6.6.
+  expect(from + width + 6 + 6.6 * "39.58 % observed".length).toBeLessThanOrEqual(400);
+});

@@ -358,7 +358,7 @@ describe.runIf(built)("as helm renders it [helm]", () => {
       [[...keys, "--set", "state=redis"], /needs secrets\.redis\.name/],
       [[...keys, "--set", "server.autoscaling.enabled=true"], /a server with a state of its own is one pod/],
       [[...keys, "--set", "stream.enabled=true"], /needs kafka\.brokers/],
-      [[...keys, "--set", "server.grpc=false"], /gateway\.protocol: grpc needs server\.grpc/],
+      [[...keys, "--set", "server.grpc=false,gateway.protocol=grpc"], /gateway\.protocol: grpc needs server\.grpc/],
       [[...keys, "--set", "server.replica=3"], /replica/],
     ];
     for (const [args, words] of refused) {

@@ -1,6 +1,8 @@
 // The dashboard as a person uses it, in Chromium: log in, see what is decided, find an alert; hostile texts are texts, by the keyboard as by the mouse.
+import path from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readPages } from "../../src/cli/serve/pages.ts";
 import type { Role } from "../../src/core/key.ts";
 import { type DeskWorld, openDesk } from "../server/desk-world.ts";
 import { until } from "../server/world.ts";
@@ -20,6 +22,13 @@ const HOSTILE = {
   bidi: "safe\u202Etxt.exe",
   long: "x".repeat(1000),
 } as const;
+
+test("the whole page is at most 150 kB, gzip", () => {
+  const pages = readPages(path.join(import.meta.dirname, "..", ".."));
+  expect(pages).not.toBeNull();
+  const bytes = [...pages!.values()].reduce((sum, { gzip }) => sum + gzip.length, 0);
+  expect(bytes).toBeLessThan(150_000);
+});
 
 describe.skipIf(chromiumHere === null)("in Chromium", () => {
   let desk: DeskWorld;
@@ -245,7 +254,7 @@ describe.skipIf(chromiumHere === null)("in Chromium", () => {
     await page.getByRole("row").nth(1).getByText("Small probe").waitFor();
     for (const view of ["conflicts", "history"]) {
       await page.goto(`${desk.url}/#/rules?pipeline=shop&view=${view}`);
-      await page.getByText("Loading…").waitFor({ state: "detached", timeout: 60_000 });
+      await page.getByText("Loading…").first().waitFor({ state: "hidden", timeout: 60_000 });
       await expectAccessible(page, view);
     }
   });

@@ -223,7 +223,7 @@ function columnsOf(several: boolean): readonly Column<Alert>[] {
       ),
       kind: "clip",
     },
-    { name: "Decision", show: ({ decision }) => <Tag word={decision} />, kind: "fit" },
+    { name: "Decision", show: ({ decision }) => <Tag word={decision} />, kind: "fit rest" },
     { name: "Amount", show: ({ amount }) => money(amount), kind: "num fit" },
     { name: "Score", show: ({ score: own }) => score(own), kind: "num fit rest" },
     { name: "Entity", show: ({ entity }) => <Foreign text={entity} max={40} mono />, kind: "short rest" },

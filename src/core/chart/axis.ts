@@ -14,6 +14,9 @@ export interface Axis {
 /** Ticks that fit without touching each other. */
 const TICKS = { across: 6, up: 5 } as const;
 const DAY_TICKS = 5;
+/** Days are written with their year, which takes twice the room, on an axis that is longer. */
+const YEARLESS_MS = 300 * DAY_MS;
+const DATE_TICKS = 4;
 
 /** Linear between two places; on a logarithmic axis what is not above zero stands at its beginning. */
 export function placeOn(
@@ -41,7 +44,7 @@ export function axisTicks(axis: Axis, direction: keyof typeof TICKS): readonly n
 
 export function tickText({ format, from, to }: Axis, value: number): string {
   if (format === "percent") return `${cleaned(100 * value)} %`;
-  if (format === "day") return new Date(value).toISOString().slice(to - from > 300 * DAY_MS ? 0 : 5, 10);
+  if (format === "day") return new Date(value).toISOString().slice(to - from > YEARLESS_MS ? 0 : 5, 10);
   const size = Math.abs(value);
   if (size >= 1e9) return `${cleaned(value / 1e9)} G`;
   if (size >= 1e6) return `${cleaned(value / 1e6)} M`;
@@ -72,7 +75,8 @@ function logTicks({ from, to }: Axis, most: number): readonly number[] {
 }
 
 function dayTicks({ from, to }: Axis): readonly number[] {
-  const days = Math.max(1, Math.ceil((to - from) / DAY_MS / DAY_TICKS));
+  const most = to - from > YEARLESS_MS ? DATE_TICKS : DAY_TICKS;
+  const days = Math.max(1, Math.ceil((to - from) / DAY_MS / most));
   const ticks: number[] = [];
   for (let at = Math.ceil(from / DAY_MS) * DAY_MS; at <= to; at += days * DAY_MS) ticks.push(at);
   return ticks;

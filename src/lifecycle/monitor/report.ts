@@ -7,6 +7,8 @@ import type { MonitorResult } from "./result.ts";
 
 /** Rows of the strip: what moved most. */
 const STRIP_ROWS_MAX = 40;
+/** Shares of the full colour from which white is read better than black on a light page, and black better than white on a dark one. */
+const FULL = { light: 0.9, dark: 0.67 } as const;
 /** Excess of PSI over chance from which a cell has its full colour: the customary "act". */
 const EXCESS_FULL = 0.25;
 
@@ -21,7 +23,10 @@ h1{font-size:1.6rem;margin:0 0 .25rem}h1.bad{color:var(--bad)}h1.good{color:var(
 .chart{max-width:34rem}.box{overflow-x:auto}
 table{border-collapse:separate;border-spacing:2px;font-size:.8125rem;width:100%}th{font-weight:400;text-align:left;overflow-wrap:anywhere;min-width:9rem}
 thead th{color:var(--soft);min-width:3.5rem;text-align:center}
-td{text-align:center;font-variant-numeric:tabular-nums;border-radius:3px;padding:.15rem .3rem}td.none{color:var(--soft)}
+td{text-align:center;font-variant-numeric:tabular-nums;border-radius:3px;padding:.15rem .3rem}
+.strip td{color:#000}.strip td.full{color:#fff}
+@media (prefers-color-scheme:dark){.strip td,.strip td.full{color:#fff}.strip td.high{color:#000}}
+@media (max-width:40rem){main{padding:1rem .75rem 2rem}h1{font-size:1.3rem}.chart,.box{padding:.75rem}ul{padding-left:1.1rem}}
 `;
 
 /** The page; every text is escaped, nothing is loaded from elsewhere. */
@@ -54,14 +59,15 @@ function strip({ strip: { from, rows }, features, score }: DriftReport): string 
   const shown = [score, ...features].slice(0, STRIP_ROWS_MAX).flatMap(({ name }) => byName.get(name) ?? []);
   const daily = from.length < 2 || from[1] - from[0] >= 24 * HOUR_MS;
   const heads = from.map((time) => `<th>${daily ? instant(time).slice(5, 10) : instant(time).slice(5, 16)}</th>`);
-  return `<table><thead><tr><th></th>${heads.join("")}</tr></thead><tbody>${shown.map(stripRow).join("")}</tbody></table>`;
+  return `<table class="strip"><thead><tr><th></th>${heads.join("")}</tr></thead><tbody>${shown.map(stripRow).join("")}</tbody></table>`;
 }
 
 function stripRow({ name, excess }: StripRow): string {
   const cells = excess.map((value) => {
-    if (value === null) return '<td class="none"></td>';
+    if (value === null) return "<td></td>";
     const strength = Math.min(1, value / EXCESS_FULL);
-    return `<td style="background:rgba(var(--moved),${strength.toFixed(2)})">${value < 0.005 ? "·" : value.toFixed(2)}</td>`;
+    const look = [strength >= FULL.light ? "full" : "", strength >= FULL.dark ? "high" : ""].join(" ").trim();
+    return `<td class="${look}" style="background:rgba(var(--moved),${strength.toFixed(2)})">${value < 0.005 ? "·" : value.toFixed(2)}</td>`;
   });
   return `<tr><th>${escapeHtml(name)}</th>${cells.join("")}</tr>`;
 }

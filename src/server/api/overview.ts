@@ -268,7 +268,9 @@ async function live(server: Server, context: RequestContext): Promise<Response> 
   const headers = { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" };
   // Nobody reads the body of an answer to HEAD, and so nobody would ever end its stream.
   if (context.req.method === "HEAD") return new Response(null, { headers });
-  return new Response(server.feed.watch({ look, check }), { headers });
+  const { outgoing } = context.env ?? {};
+  const onGone = (gone: () => void): void => void outgoing?.once("close", gone);
+  return new Response(server.feed.watch({ look, check, onGone }), { headers });
 }
 
 const isBySession = (context: RequestContext): boolean =>
