@@ -34,12 +34,7 @@ export type Metrics = Readonly<Record<string, number>>;
 export function metricsOf(
   scores: Float32Array,
   rows: JudgedRows,
-  given: {
-    readonly thresholds: Thresholds;
-    readonly reviewShare: number;
-    /** What a constant would say of every row; absent: it is not asked. */
-    readonly constant?: number;
-  },
+  given: { readonly thresholds: Thresholds; readonly reviewShare: number },
 ): Metrics {
   const { y } = rows;
   const { precision, recall, f1 } = precisionRecallF1At(scores, y, given.thresholds.review);
@@ -61,9 +56,6 @@ export function metricsOf(
     block_rate: measure(ALERT_RATE, { ...alerted, alerts: alertsAt(scores, given.thresholds.block) }),
     log_loss: logLoss(scores, y),
     brier: brier(scores, y),
-    ...(given.constant === undefined
-      ? {}
-      : { brier_constant: brier(new Float32Array(y.length).fill(given.constant), y) }),
     rows: y.length,
     frauds: y.reduce((sum, label) => sum + label, 0),
   };

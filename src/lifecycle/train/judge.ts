@@ -69,7 +69,6 @@ export async function evaluate(
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
-      constant: constantOf(split),
     }),
     importance: importanceOf(fitted, { x: evaluateX, y: rows.y, anomaly: scored.anomaly, seed }),
     trainedUpTo: largest(timesOf(source.table, pipeline)),
