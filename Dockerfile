@@ -9,9 +9,8 @@ RUN npm ci --include=dev --include=optional --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY src src
-COPY bench bench
 COPY ui ui
-RUN node scripts/build.mjs && npm prune --omit=dev --no-audit --no-fund && rm -rf dist/bench
+RUN node scripts/build.mjs && npm prune --omit=dev --no-audit --no-fund
 # What of it becomes the image: the command, what it needs, and a workspace that is ready to serve.
 COPY features features
 COPY pipelines pipelines

@@ -37,7 +37,7 @@ export interface ListenOptions {
   readonly port: number;
   readonly tls?: Tls;
   /** A body announced as larger is refused before it is sent, where the client asks first. */
-  readonly bodyMaxBytes: () => number;
+  readonly bodyMaxBytes: (route: string) => number;
   /** Answers plain requests without node:http; absent or null: nobody does. With TLS nobody does either. */
   readonly plain?: PlainRoad | null;
   /** Told of each answer that no route gave. */
@@ -75,7 +75,7 @@ export async function listen(listener: RequestListener, options: ListenOptions):
   };
   const server = createServerOf(options.tls, handle);
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    if (wantsBody(request, options.bodyMaxBytes())) response.writeContinue();
+    if (wantsBody(request, options.bodyMaxBytes(request.url ?? "/"))) response.writeContinue();
     handle(request, response);
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {

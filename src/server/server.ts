@@ -226,9 +226,9 @@ export async function createSeveral(input: {
       listening = await listen(listener, {
         ...at,
         plain,
-        bodyMaxBytes: () =>
+        bodyMaxBytes: (route) =>
           Math.max(
-            PLATFORM_BODY_BYTES_MAX,
+            route.startsWith("/api/") ? PLATFORM_BODY_BYTES_MAX : 0,
             ...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0),
           ),
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Reply as EngineReply } from "../../src/online/reply.ts";
 import type { ArchiveStatus } from "../../src/ports/archive.ts";
+import { GatewayMeasures } from "../../src/server/gateway-measures.ts";
 import { createMeasures, describedMetrics, type Measures } from "../../src/server/measures.ts";
 import { LABELS, unitOf } from "../../src/server/metric-words.ts";
 import { createStreamMeasures } from "../../src/stream/measures.ts";
@@ -24,7 +25,11 @@ function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineRep
 }
 
 test("every metric has a unit, and every label a meaning", () => {
-  const all = [...describedMetrics(), ...createStreamMeasures().described()];
+  const all = [
+    ...describedMetrics(),
+    ...createStreamMeasures().described(),
+    ...new GatewayMeasures({ process: false }).described(),
+  ];
   expect(all.length).toBeGreaterThan(50);
   expect(all.filter(({ name }) => unitOf(name) === null).map(({ name }) => name)).toEqual([]);
   const labels = all.flatMap(({ labels }) => labels);

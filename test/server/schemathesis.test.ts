@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tasksIn } from "../../src/cli/serve/tasks.ts";
 import { loadConfig } from "../../src/config.ts";
 import { madeSource } from "../../src/lifecycle/serve.ts";
 import { createSeveral } from "../../src/server/server.ts";
@@ -82,6 +83,7 @@ describe.runIf(there)("schemathesis", () => {
     const platform = {
       store: workspace.common.store!,
       workspace: dir,
+      tasks: tasksIn(dir),
       sourceOf: (name: string) =>
         madeSource(dir, name, {
           portsOf: (pipeline) => workspace.portsOf({ pipeline: name, settings: () => pipeline }),

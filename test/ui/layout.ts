@@ -104,7 +104,7 @@ function look(window: Window): string[] {
         `contrast ${style.color} ${style.fill}`,
         `${shown(element.textContent)} has a contrast of ${ratio.toFixed(2)}`,
       );
-    const scrolls = element.closest(".rows, .box, pre") !== null;
+    const scrolls = element.closest(".rows, .box, .choices, pre") !== null;
     if (!scrolls && (box.right > window.innerWidth + 1 || box.left < -1))
       sayOnce("beside", `${shown(element.textContent)} lies beside the page`);
   }

@@ -110,7 +110,14 @@ export const overviewRoutes: readonly ServerRoute[] = [
     summary:
       "Server-sent events, one per second: `tick` with the decisions of the last two minutes and the newest alert's id.",
     query: ONE_PIPELINE,
-    answers: { "text/event-stream": { type: "string" } },
+    answers: {
+      "text/event-stream": {
+        type: "object",
+        description: "Each event.",
+        required: ["data"],
+        properties: { event: { const: "tick" }, data: { type: "string" }, retry: { type: "integer" } },
+      },
+    },
     runServer: live,
   },
   {
