@@ -65,7 +65,7 @@ test("queries name metrics that the server has, or rules that are recorded", () 
 });
 
 test("every alert is seen to fire by the rules' own tests, and says what to do", () => {
-  const tests = ["tests.yml", "tests-slo.yml"]
+  const tests = ["tests.yml", "tests-slo.yml", "tests-slo-slow.yml"]
     .map((file) => readFileSync(path.join(RULES_DIR, file), "utf8"))
     .join("\n");
   const runbook = readFileSync(RUNBOOK, "utf8");
@@ -138,7 +138,7 @@ describe.runIf(installed)("by Prometheus itself", () => {
 
   test("promtool takes configuration and rules, and their unit tests hold", () => {
     expect(promtool("check", "config", "prometheus.yml")).toContain("SUCCESS");
-    expect(promtool("test", "rules", "tests.yml", "tests-slo.yml")).toContain("SUCCESS");
+    expect(promtool("test", "rules", "tests.yml", "tests-slo.yml", "tests-slo-slow.yml")).toContain("SUCCESS");
   });
 
   test("the text of /metrics is what promtool's linter likes", async () => {

@@ -198,6 +198,8 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       new Promise((resolve) => process.once("exit", (_, signal) => resolve(signal)));
 
     test("killed before it produces, in a transaction, after a commit and in a snapshot: the same decisions", {
+      // Where processors are scarce each step may take its whole limit, and what a kill left open is aborted after a minute.
+      timeout: 180_000,
       retry: 1,
     }, async () => {
       await fresh(PAYMENTS.map(recordOf));
