@@ -1,6 +1,6 @@
 // The drawer: one thing beside the list that it came from; Escape closes it, and the focus goes back.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useKeys } from "../keys.ts";
 import { Icon } from "./icon.tsx";
 
@@ -58,7 +58,8 @@ export function Dialog({
   readonly foot?: ComponentChildren;
 }) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the next key: an Escape that comes between appearing and opening would be nobody's.
+  useLayoutEffect(() => {
     const dialog = box.current!;
     dialog.showModal();
     const first = dialog.querySelector<HTMLElement>("[data-first], input, textarea, select");
