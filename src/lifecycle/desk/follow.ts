@@ -7,6 +7,7 @@ import type { Pipelines, Stoppable } from "../../online/pipelines.ts";
 import { type CaseLabel, JOINED_MAX, LABELS_TAKEN_MAX, type OwedLabel } from "../../ports/cases.ts";
 import type { Clock } from "../../ports/ports.ts";
 import type { Store } from "../../ports/store.ts";
+import { Rounds } from "../rounds.ts";
 import { deskRules, joiningOf } from "./act.ts";
 import { alertMessages, type Notices } from "./notices.ts";
 
@@ -45,56 +46,43 @@ export class Desk<E extends DeskEngine> {
   private readonly ids = new Map<string, number>();
   /** By pipeline: the newest alert of the store when all of the pipeline's were in cases. */
   private readonly caughtUp = new Map<number, number>();
-  private rounds = 0;
+  private done = 0;
   /** Somebody closed a case: what it owes is paid in the next round. */
   private owing = true;
-  private turn: Promise<void> = Promise.resolve();
-  private timer: NodeJS.Timeout | null = null;
+  private readonly rounds: Rounds;
   private fault: string | null = null;
-  private stopped = false;
 
   constructor(options: DeskOptions<E>) {
     this.options = options;
+    this.rounds = new Rounds(() => this.round(), options.pollMs ?? POLL_MS);
   }
 
   /** The first look is made at once: a label that a killed process owes is written before anybody asks. */
   async start(): Promise<void> {
     await this.look();
-    const again = (): void => {
-      if (this.stopped) return;
-      this.timer = setTimeout(() => void this.next().finally(again), this.options.pollMs ?? POLL_MS).unref();
-    };
-    again();
+    this.rounds.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopped = true;
-    if (this.timer !== null) clearTimeout(this.timer);
-    await this.turn;
+  stop(): Promise<void> {
+    return this.rounds.stop();
   }
 
   /** One round over the pipelines that are up, labels included; never throws. */
   look(): Promise<void> {
     this.owing = true;
-    return this.next();
-  }
-
-  private next(): Promise<void> {
-    this.turn = this.turn.then(() => this.round());
-    return this.turn;
+    return this.rounds.next();
   }
 
   private async round(): Promise<void> {
-    if (this.stopped) return;
     const { logger } = this.options;
     try {
       const store = await this.options.store();
       const newest = await store.alerts.lastId();
       // Closings of other servers, and labels whose time has come, are looked for less often.
-      const pays = this.owing || this.rounds++ % PAY_EVERY === 0;
+      const pays = this.owing || this.done++ % PAY_EVERY === 0;
       this.owing = false;
       for (const { name, engine } of this.options.pipelines.all()) {
-        if (engine === null || this.stopped) continue;
+        if (engine === null || this.rounds.stopped) continue;
         const id = await this.idOf(store, name);
         if (id === null) continue;
         if (this.caughtUp.get(id) !== newest && (await this.takeAlerts(store, id, engine)))
@@ -122,7 +110,7 @@ export class Desk<E extends DeskEngine> {
   private async takeAlerts(store: Store, id: number, { pipeline }: E): Promise<boolean> {
     const { notices } = this.options;
     const joining = joiningOf(deskRules(pipeline), (alert) => alertMessages(notices, alert, pipeline.name));
-    for (let looks = 0; looks < LOOKS_MAX && !this.stopped; looks++) {
+    for (let looks = 0; looks < LOOKS_MAX && !this.rounds.stopped; looks++) {
       if ((await store.cases.take(id, joining, this.options.clock.now())) < JOINED_MAX) return true;
     }
     return false;
@@ -130,7 +118,7 @@ export class Desk<E extends DeskEngine> {
 
   /** Every label once: what is owed is taken in hand, compared with the log, written, flushed, and only then settled. */
   private async payLabels(store: Store, id: number, engine: E): Promise<void> {
-    for (let looks = 0; looks < LOOKS_MAX && !this.stopped; looks++) {
+    for (let looks = 0; looks < LOOKS_MAX && !this.rounds.stopped; looks++) {
       const at = this.options.clock.now();
       const owed = await store.cases.owed({ pipeline: id, at, leaseUntil: at + LEASE_MS });
       if (owed.length === 0) return;

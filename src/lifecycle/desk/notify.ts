@@ -9,6 +9,7 @@ import { hasModel } from "../../pipeline/source.ts";
 import type { Message, NewMessage, Settling, Target } from "../../ports/outbox.ts";
 import type { Clock } from "../../ports/ports.ts";
 import type { Store } from "../../ports/store.ts";
+import { Rounds } from "../rounds.ts";
 import { dailyEvent, deadLetterEvent, moveEvent } from "./events.ts";
 import type { DeskEngine } from "./follow.ts";
 import { messagesOf, type Notices } from "./notices.ts";
@@ -35,38 +36,29 @@ export class Notifier<E extends DeskEngine> {
   private readonly options: NotifierOptions<E>;
   private readonly days = new Map<string, number>();
   private journalAt = Number.NEGATIVE_INFINITY;
-  private turn: Promise<void> = Promise.resolve();
-  private timer: NodeJS.Timeout | null = null;
+  private readonly rounds: Rounds;
   private fault: string | null = null;
-  private stopped = false;
 
   constructor(options: NotifierOptions<E>) {
     this.options = options;
+    this.rounds = new Rounds(() => this.round(), options.pollMs ?? POLL_MS);
   }
 
   start(): void {
-    const again = (): void => {
-      if (this.stopped) return;
-      this.timer = setTimeout(() => void this.look().finally(again), this.options.pollMs ?? POLL_MS).unref();
-    };
-    again();
+    this.rounds.start();
   }
 
   /** Waits for what is under way; what waits is sent by the next server. */
-  async stop(): Promise<void> {
-    this.stopped = true;
-    if (this.timer !== null) clearTimeout(this.timer);
-    await this.turn;
+  stop(): Promise<void> {
+    return this.rounds.stop();
   }
 
   /** One round; never throws. */
   look(): Promise<void> {
-    this.turn = this.turn.then(() => this.round());
-    return this.turn;
+    return this.rounds.next();
   }
 
   private async round(): Promise<void> {
-    if (this.stopped) return;
     const { logger } = this.options;
     try {
       const store = await this.options.store();
@@ -83,7 +75,7 @@ export class Notifier<E extends DeskEngine> {
   /** One after the other: a message that was not taken keeps those behind it waiting. */
   private async empty(store: Store, target: Target): Promise<void> {
     const { clock } = this.options;
-    for (let sent = 0; sent < ROUND_MAX && !this.stopped; sent++) {
+    for (let sent = 0; sent < ROUND_MAX && !this.rounds.stopped; sent++) {
       const at = clock.now();
       const [message] = await store.outbox.due({ targets: [target.name], at, leaseUntil: at + LEASE_MS });
       if (message === undefined) return;

@@ -9,6 +9,7 @@ import { madeSchema } from "../../pipeline/made.ts";
 import { loadPipeline, madeNames, type Pipeline } from "../../pipeline/pipeline.ts";
 import type { Clock } from "../../ports/ports.ts";
 import type { PipelineRecord, Store } from "../../ports/store.ts";
+import { Rounds } from "../rounds.ts";
 import { madeOf, writeMade } from "./made.ts";
 
 /** A change that another process made is here within this time. */
@@ -43,35 +44,27 @@ export class Platform<E extends PlatformEngine> {
   /** What engines were opened with, in one text each. */
   private readonly forms = new Map<string, string>();
   private readonly declaredNames = new Set<string>();
-  private turn: Promise<void> = Promise.resolve();
-  private timer: NodeJS.Timeout | null = null;
-  private stopped = false;
+  private readonly rounds: Rounds;
 
   constructor(options: PlatformOptions<E>) {
     this.options = options;
+    this.rounds = new Rounds(() => this.once(), options.pollMs ?? POLL_MS);
   }
 
   /** The first look, and one every second from then on. Never throws. */
   async start(): Promise<void> {
     await this.look();
     if (this.fault !== null) await this.openKnown();
-    const again = (): void => {
-      if (this.stopped) return;
-      this.timer = setTimeout(() => void this.look().finally(again), this.options.pollMs ?? POLL_MS).unref();
-    };
-    again();
+    this.rounds.start();
   }
 
-  async stop(): Promise<void> {
-    this.stopped = true;
-    if (this.timer !== null) clearTimeout(this.timer);
-    await this.turn;
+  stop(): Promise<void> {
+    return this.rounds.stop();
   }
 
   /** Brings this process up to what the store has when the call is made; never throws. */
   look(): Promise<void> {
-    this.turn = this.turn.then(() => this.once());
-    return this.turn;
+    return this.rounds.next();
   }
 
   /** The store's record of a pipeline by its name; undefined where this process has not seen it. */
@@ -91,7 +84,6 @@ export class Platform<E extends PlatformEngine> {
   }
 
   private async once(): Promise<void> {
-    if (this.stopped) return;
     const { logger } = this.options;
     try {
       await this.read(await this.options.store());
