@@ -51,15 +51,7 @@ export function List<T>({
     // biome-ignore lint/a11y/useSemanticElements: a section would be a landmark for each table
     <div class="table-wrap" tabIndex={0} role="region" aria-label={label}>
       <table class="rows pick">
-        <thead>
-          <tr>
-            {columns.map(({ name, kind }) => (
-              <th key={name} scope="col" class={kind}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head columns={columns} />
         <tbody ref={body}>
           {rows.map((row, place) => {
             const key = keyOf(row);
@@ -74,11 +66,7 @@ export function List<T>({
                   onOpen(row);
                 }}
               >
-                {columns.map(({ name, show, kind }) => (
-                  <td key={name} class={kind}>
-                    {show(row)}
-                  </td>
-                ))}
+                {cellsOf(row, columns)}
               </tr>
             );
           })}
@@ -105,27 +93,35 @@ export function Rows<T>({
     // biome-ignore lint/a11y/useSemanticElements: a section would be a landmark for each table
     <div class="table-wrap" tabIndex={0} role="region" aria-label={label}>
       <table class="rows">
-        <thead>
-          <tr>
-            {columns.map(({ name, kind }) => (
-              <th key={name} scope="col" class={kind}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head columns={columns} />
         <tbody>
           {rows.map((row) => (
-            <tr key={keyOf(row)}>
-              {columns.map(({ name, show, kind }) => (
-                <td key={name} class={kind}>
-                  {show(row)}
-                </td>
-              ))}
-            </tr>
+            <tr key={keyOf(row)}>{cellsOf(row, columns)}</tr>
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+function Head<T>({ columns }: { readonly columns: readonly Column<T>[] }) {
+  return (
+    <thead>
+      <tr>
+        {columns.map(({ name, kind }) => (
+          <th key={name} scope="col" class={kind}>
+            {name}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
+function cellsOf<T>(row: T, columns: readonly Column<T>[]) {
+  return columns.map(({ name, show, kind }) => (
+    <td key={name} class={kind}>
+      {show(row)}
+    </td>
+  ));
 }
