@@ -107,6 +107,11 @@ export interface Streams {
   /** The number of partitions of those topics that are there. */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, number>>;
   create(topic: string, partitions: number): Promise<void>;
+  /**
+   * For how many milliseconds from a record's own time these topics keep it; one that keeps it for ever, counts from when it was written, or does
+   * not say, is absent.
+   */
+  keeps(names: readonly string[]): Promise<ReadonlyMap<string, number>>;
   subscribe(options: SubscribeOptions): Promise<StreamSource>;
   /** `id` null: what it writes is in order and once, and every call is on its own; positions need an id. */
   writer(options: {

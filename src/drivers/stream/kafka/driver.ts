@@ -5,6 +5,7 @@ import type { Streams } from "../../../ports/stream.ts";
 import { CALL_LIMITS, type CallLimits, KafkaClient } from "./client.ts";
 import { createTopic } from "./create.ts";
 import { kafkaError } from "./errors.ts";
+import { keepsOf } from "./keeps.ts";
 import { openSource } from "./source.ts";
 import { KafkaWriter } from "./writer.ts";
 
@@ -76,6 +77,7 @@ export function createKafkaStreams(address: KafkaAddress, options: KafkaOptions 
     topics: partitionsOf,
     create: (topic, partitions) =>
       asAdmin(`create topic ${topic} of`, (one) => createTopic(one, { topic, partitions })),
+    keeps: (names) => asAdmin("ask how long topics are kept by", (one) => keepsOf(one, names)),
     async subscribe(given) {
       const source = await openSource({ open, limits, where, asAdmin, stuckMs, ...given });
       closing.push(() => source.close());

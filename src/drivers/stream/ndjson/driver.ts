@@ -44,6 +44,7 @@ export function createNdjsonStreams({ folder, input }: NdjsonOptions): Streams {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw fileError(error, `make ${file}`);
       }
     },
+    keeps: async () => new Map(),
     async subscribe(options) {
       if (isPipe) return openPipe({ ...options, pipe: input });
       await makeFolder(folder).catch((error) => {
