@@ -29,6 +29,7 @@ const AREAS = {
   keys: "Keys",
   request: "Requests",
   log: "Prediction log",
+  login: "Logins by a provider",
   archive: "Archive and buckets",
   cases: "Cases",
   state: "Feature state",

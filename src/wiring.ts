@@ -11,6 +11,7 @@ import { systemClock } from "./drivers/clock/system.ts";
 import type { LogOptions } from "./drivers/log/sql/driver.ts";
 import type { SqlStore } from "./drivers/store/sql/driver.ts";
 import type { Notices } from "./lifecycle/desk.ts";
+import { type LoginFile, readLogin } from "./pipeline/login.ts";
 import { readNotifications } from "./pipeline/notifications.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Archive } from "./ports/archive.ts";
@@ -19,6 +20,7 @@ import type { Dataset } from "./ports/dataset.ts";
 import type { KeyStore } from "./ports/keys.ts";
 import type { Ledger, LedgerSpool } from "./ports/ledger.ts";
 import type { PredictionLog } from "./ports/log.ts";
+import type { IdentityProvider } from "./ports/login.ts";
 import type { ObjectStore } from "./ports/objects.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
@@ -305,6 +307,20 @@ export async function openNotices(config: Config): Promise<Notices | null> {
   const secret = (place: string): string => secretAt(place, config);
   const targets = Object.entries(file.targets).map(([name, keys]) => createTarget({ name, keys, secret }));
   return { file, targets };
+}
+
+/** The provider that people log in by, with its file; null where the workspace names none. Errors: pipeline.invalid, config.invalid. */
+export async function openLogin(
+  config: Config,
+  clock: Clock = systemClock,
+): Promise<{ readonly file: LoginFile; readonly provider: IdentityProvider } | null> {
+  const file = readLogin(config.workspace);
+  if (file === null) return null;
+  const { clientSecretFrom, url, ...more } = file;
+  const secret = clientSecretFrom === undefined ? null : secretAt(clientSecretFrom, config);
+  const { createOpenIdProvider } = await import("./drivers/login/openid/driver.ts");
+  const redirectUrl = `${url}/api/session/oidc/callback`;
+  return { file, provider: createOpenIdProvider({ ...more, secret, redirectUrl, leftUrl: `${url}/`, clock }) };
 }
 
 /** Posts a CloudEvent; gives the receiver's status. Rejects when there was no answer. */

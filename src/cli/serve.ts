@@ -10,7 +10,7 @@ import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
 import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
-import { openNotices, openWorkspacePorts } from "../wiring.ts";
+import { openLogin, openNotices, openWorkspacePorts } from "../wiring.ts";
 import { startArchiver } from "./archiver.ts";
 import { announceOf, openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, numberOption, textOption } from "./options.ts";
@@ -62,6 +62,7 @@ export const verb: Verb = {
     const grpc = grpcOf(options, { tls, fallback: context.config.grpcPort });
     // What is wrong with it is said before anything is opened.
     const notices = await openNotices(context.config);
+    const provider = await openLogin(context.config);
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
@@ -104,6 +105,7 @@ export const verb: Verb = {
           ...(chaos === undefined ? {} : { chaos }),
           announceMs: announceOf(options),
           reporter: reporterIn(workspace),
+          provider,
           pages: readPages(packageRoot()),
           packageVersion: context.packageVersion,
         },

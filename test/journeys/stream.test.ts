@@ -197,11 +197,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
     const ended = (process: ChildProcess): Promise<NodeJS.Signals | null> =>
       new Promise((resolve) => process.once("exit", (_, signal) => resolve(signal)));
 
-    test("killed before it produces, in a transaction, after a commit and in a snapshot: the same decisions", {
-      // Where processors are scarce each step may take its whole limit, and what a kill left open is aborted after a minute.
-      timeout: 180_000,
-      retry: 1,
-    }, async () => {
+    test("killed before it produces, in a transaction, after a commit and in a snapshot: the same decisions", async () => {
       await fresh(PAYMENTS.map(recordOf));
       for (const step of ["before-produce", "in-transaction", "after-commit", "in-snapshot"]) {
         const running = child(step, 1);
