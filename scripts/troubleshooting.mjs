@@ -35,6 +35,7 @@ const AREAS = {
   schemas: "Schemas",
   stream: "Streams",
   store: "Store",
+  tenant: "Tenants",
   bug: "Bugs",
 };
 
