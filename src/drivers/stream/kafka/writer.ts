@@ -75,7 +75,7 @@ export class KafkaWriter implements StreamWriter {
    * again (4.4.0): it reads its transactions before it knows of any topic, and leaves out the partitions as "likely deleted already". Records
    * and positions stay open, and the next commit of this id would make them appear. So a transaction that touches every partition is aborted
    * first: what was open is undone with it, as the positions say that it never was. Where some of the marks had been written before the kill,
-   * those partitions keep what others lose: nothing that a client is told tells it so.
+   * those partitions keep what others lose, and no answer to a client says so.
    */
   private async undo(producer: Producer, partitions: ReadonlyMap<string, number>): Promise<void> {
     const { group, topic } = this.input;
