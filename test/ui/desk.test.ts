@@ -263,7 +263,9 @@ describe.skipIf(chromiumHere === null)("in Chromium", { timeout: 300_000 }, () =
     await field.pressSequentially("amo");
     await drawer.getByRole("option", { name: /amount/ }).waitFor();
     // On a page that is drawn late the next letters are there first.
-    await page.evaluate("window.drawn = requestAnimationFrame; requestAnimationFrame = (then) => setTimeout(then, 300)");
+    await page.evaluate(
+      "window.drawn = requestAnimationFrame; requestAnimationFrame = (then) => setTimeout(then, 300)",
+    );
     await page.keyboard.press("Tab");
     await field.pressSequentially(" > 4");
     await page.waitForTimeout(400);
