@@ -6,6 +6,7 @@ import type { EngineLog } from "../online/counters.ts";
 import { bugOf } from "../online/problem.ts";
 import { type Caller, keyIn } from "./access.ts";
 import { checkSite } from "./cross-site.ts";
+import { checkQuestion, masked, maskOf } from "./masked.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import { type DoorEnv, PREFIX, type RequestContext, type Server, type ServerParts } from "./parts.ts";
 import { problemResponse } from "./problem.ts";
@@ -67,7 +68,10 @@ async function answered(
       server.overload.enter();
       counted = true;
     }
+    const mask = maskOf(server, context);
+    if (mask !== null) checkQuestion(mask, context);
     response = await ("runServer" in route ? route.runServer(server, context) : route.run(parts!, context));
+    if (mask !== null) response = await masked(mask, response);
   } catch (error) {
     response = failed(server, error, { id, errorMember: route.errorMember });
   } finally {
