@@ -238,15 +238,15 @@ function same(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Texts in quotation marks one by one, and what stands outside of them. */
+/** Texts in quotation marks, one by one; what stands outside of them stays. */
 function byStrings(given: string, by: Matching): string | null {
   let changed = false;
-  const after = given.replace(/"(?:[^"\\]|\\.)*"|[^"]+/gs, (piece) => {
-    const inner = piece.startsWith('"') ? stringIn(piece) : null;
-    const next = inner === null ? by.inside(piece) : by.isWhole(inner) ? by.pseudonym : by.inside(inner);
+  const after = given.replace(/"(?:[^"\\]|\\.)*"/gs, (piece) => {
+    const inner = stringIn(piece);
+    const next = inner === null ? null : by.isWhole(inner) ? by.pseudonym : by.inside(inner);
     if (next === null) return piece;
     changed = true;
-    return inner === null ? next : JSON.stringify(next);
+    return JSON.stringify(next);
   });
   return changed ? after : null;
 }

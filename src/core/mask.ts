@@ -80,10 +80,11 @@ export class Mask {
     const record = value as Readonly<Record<string, unknown>>;
     for (const [name, member] of Object.entries(record)) {
       if (!this.isPersonal(record, name)) this.collect(member, values, depth + 1);
-      else for (const one of [member].flat(DEPTH_MAX)) {
-        if ((typeof one === "string" && one !== "") || typeof one === "number") values.add(String(one));
-        else this.collect(one, values, depth + 1);
-      }
+      else
+        for (const one of [member].flat(DEPTH_MAX)) {
+          if ((typeof one === "string" && one !== "") || typeof one === "number") values.add(String(one));
+          else this.collect(one, values, depth + 1);
+        }
     }
   }
 

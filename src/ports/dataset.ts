@@ -12,6 +12,8 @@ export interface DatasetDescription {
   /** What `rows` come from, in their order: each file's name without its ending, below the named folder, and its rows. */
   readonly files: readonly { readonly name: string; readonly rows: number }[];
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
+  /** What {@link Dataset.write} kept beside the columns; empty where there is nothing, and of several files. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** A person who is looked for in tables; `names` are of the columns that say who it is, `personal` of those that go with it. */

@@ -106,7 +106,8 @@ export class Lane {
 
   /** Everything up to the ends that were known at the start is judged and committed. */
   get finished(): boolean {
-    return this.merge.finished && this.batch.records === 0 && this.committing === null;
+    // A transaction that failed since the last step is told by the next one.
+    return this.fault === null && this.merge.finished && this.batch.records === 0 && this.committing === null;
   }
 
   /** True once what was committed before this process came is in its state. */

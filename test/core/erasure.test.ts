@@ -29,7 +29,10 @@ test("JSON: other members stay byte for byte, own records lose personal columns,
   expect(one.json('{"customer_id":"4929121","email":"m"}')).toBeNull();
   expect(JSON.parse(one.json('{"\\u0043ard":"49291\\u0032"}')!)).toEqual({ Card: pseudonym });
   const inner = JSON.stringify({ customer_id: "492912", email: "m" });
-  expect(JSON.parse(JSON.parse(one.json(JSON.stringify({ inner }))!).inner)).toEqual({ customer_id: pseudonym, email: null });
+  expect(JSON.parse(JSON.parse(one.json(JSON.stringify({ inner }))!).inner)).toEqual({
+    customer_id: pseudonym,
+    email: null,
+  });
   expect(one.record({ customer_id: "no", email: "m" })).toBeNull();
   expect(one.record({ email: "m" }, true)).toEqual({ email: null });
 });

@@ -6,7 +6,7 @@ import { DAY_MS } from "../../src/core/duration.ts";
 import { archiveNow } from "../../src/lifecycle/archive/write.ts";
 import { storeKept } from "../../src/lifecycle/retention.ts";
 import { sentinelJson } from "../cli/sentinel.ts";
-import { BY, newAlert } from "../contracts/store.ts";
+import { BY, fields, newAlert } from "../contracts/store.ts";
 import { prediction } from "../drivers/records.ts";
 import { type ArchivePlace, archivePlace } from "./archive/place.ts";
 
@@ -29,13 +29,14 @@ test("what is older than its days goes, and what is younger stays; a dry run onl
   await log.flush();
   await archiveNow(ports, place.input);
   const store = await ports.store!();
-  const alert = { time: ago(41), alertedAt: ago(41) };
-  await store.alerts.append([newAlert(1, "a", alert), newAlert(1, "b", { ...alert, alertedAt: ago(39) })]);
   for (const days of [51, 49, 1])
     await store.audit.append({
       ...{ at: ago(days), actor: BY.actor, action: "x", subject: "y", subjectId: "", pipeline: null },
       ...{ reason: "", before: null, after: null },
     });
+  const { id } = await store.pipelines.create(fields("card"), BY);
+  const alert = { time: ago(41), alertedAt: ago(41) };
+  await store.alerts.append([newAlert(id, "a", alert), newAlert(id, "b", { ...alert, alertedAt: ago(39) })]);
   const entry = { transaction: "{}", answer: "{}", by: "brain", brain: null, receivedAt: 1 } as const;
   await store.ledger.append([
     { ...entry, id: "old", answeredAt: ago(61) },

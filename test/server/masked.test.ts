@@ -52,7 +52,7 @@ beforeAll(async () => {
   write("pipelines/shop.schema.json", JSON.stringify(madeSchema(MADE)));
   write(
     "pipelines/shop.rules.yaml",
-    "rules:\n  - id: large\n    when: amount > 100\n    action: review\n    severity: critical\n    description: a large amount\n",
+    "rules:\n  - id: large\n    when: amount > 100\n    action: review\n    severity: critical\n    stage: live\n    description: a large amount\n",
   );
   const workspace = openWorkspacePorts(loadConfig({ workspace: dir, environment: {} }), {
     report: { line: () => {}, progress: () => {} },
@@ -113,7 +113,8 @@ async function get(role: Role, at: string): Promise<{ readonly status: number; r
 }
 
 test("a viewer sees no personal value in any answer, as JSON or CSV, and cannot search for one; an analyst sees them", async () => {
-  await until(async () => (await fetch(`${url}/ready`)).ok);
+  // Keys that were made a moment ago.
+  await until(async () => (await get("analyst", "/api/alerts")).status === 200);
   const transaction = { transaction_id: "t1", card_no: CARD, email: MAIL, country: "FR", amount: 500 };
   const sent = await fetch(`${url}/predict`, {
     method: "POST",

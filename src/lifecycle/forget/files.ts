@@ -14,8 +14,9 @@ const FILES_MAX = 1_000_000;
 const REWRITTEN_BYTES_MAX = 1_073_741_824;
 /** Read at once. */
 const PIECE_BYTES = 1 << 20;
-/** Made from elsewhere, or nobody's data. */
-const SKIPPED = /(^|\/)(node_modules|\.git)\/|^models\/state\/(locks|forgotten)\/|^models\/state\/forget\.key$/;
+/** Made from elsewhere, somebody else's, or nobody's data. */
+const SKIPPED =
+  /(^|\/)(node_modules|\.git)\/|^tenants\/|^models\/state\/(locks|forgotten)\/|^models\/state\/forget\.key$/;
 /** The spool of a gateway, and the topics of streams in files. */
 const COUNTED = /^models\/state\/ledger-spool\.ndjson$|^data\/stream\/.*\.ndjson$/;
 const TEXT = /\.(html?|json|ndjson|jsonl|csv|tsv|md|txt|log|ya?ml|svg)$/i;
@@ -285,5 +286,10 @@ function whyLeft(file: string): readonly [why: string, todo: string] {
     return ["a version is named by the hash of its files", "train a version without the person, and remove this one"];
   if (/^models\/[^/]+$/.test(file))
     return ["the registry's journal is sealed", "look at the reasons and notes that name the person"];
+  if (/^models\/state\/[^/]+\.db/.test(file))
+    return [
+      "rows of another tenant, or of a pipeline that is gone, name the same value",
+      "forget it there too: --tenant NAME",
+    ];
   return ["it is of a kind that is not rewritten", "remove it, or take the value out by hand"];
 }

@@ -15,9 +15,9 @@ export type Speaker = (feature: string, facts: { readonly value: number; readonl
 
 export function speakerOf(spec: FeatureSpec): Speaker {
   const defs = new Map(spec.features.map((def) => [def.name, def]));
+  const phrases = new Map(spec.features.map((def) => [def.name, phraseOf(def, defs)]));
   return (feature, { value, usual }) => {
-    const def = defs.get(feature);
-    const phrase = def === undefined ? unknownPhrase(feature) : phraseOf(def, defs);
+    const phrase = phrases.get(feature) ?? unknownPhrase(feature);
     const text = Number.isNaN(value) ? phrase.missing : phrase.say(value);
     return usual === undefined || Number.isNaN(value) ? text : `${text}${comparison(phrase, value, usual)}`;
   };
@@ -258,8 +258,10 @@ function span(ms: number): string {
   return `${number(count)} ${unit.name}${count === 1 ? "" : "s"}`;
 }
 
+/** Making one takes some fifty times as long as using it. */
+const NUMBERS = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
+
 /** Three digits that matter; more only before the point. */
 function number(value: number): string {
-  const rounded = Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
-  return rounded.toLocaleString("en", { maximumFractionDigits: 6 });
+  return NUMBERS.format(Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(3)));
 }

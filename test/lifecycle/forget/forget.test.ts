@@ -183,6 +183,8 @@ test("a card with a thousand transactions leaves every store; the receipt says s
   await fillStore();
   fillFiles();
   const before = await (await ports.log()).counts();
+  const stateNow = () => loadState(ports, "train", { pipeline: "card", layout: PLAN.layoutHash });
+  const { learned, events, keys } = (await stateNow())!.state.stats();
   await close();
   expect((await findAll(CARD)).length).toBeGreaterThan(8);
 
@@ -218,8 +220,8 @@ test("a card with a thousand transactions leaves every store; the receipt says s
   ({ ports, close } = place.open());
   expect(await (await ports.log()).counts()).toEqual(before);
   expect(await verifyArchive(ports, place.input)).toMatchObject({ faults: 0 });
-  const state = await loadState(ports, "train", { pipeline: "card", layout: PLAN.layoutHash });
-  expect(state!.state.stats()).toMatchObject({ learned: TRANSACTIONS + 200 });
+  const state = await stateNow();
+  expect(state!.state.stats()).toMatchObject({ learned, events, keys });
   const store = await ports.store!();
   expect((await store.rules("card").journal()).length).toBe(1);
   expect((await store.rules("card").head()).live).not.toBeNull();

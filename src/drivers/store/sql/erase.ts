@@ -45,6 +45,7 @@ export const UNTOUCHED_TABLES: readonly string[] = [
   "rule_lists",
   "rule_numbers",
   "store_version",
+  "tenants",
 ];
 
 export async function eraseFromStore(
