@@ -9,15 +9,18 @@ import type { KeyRecord } from "../core/key.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
-import { type Kept, Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
+import { Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
+import type { StoreKept } from "../lifecycle/retention.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { grownBy, openEngine } from "../online/engine.ts";
+import { maskedLog } from "../online/masked-log.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
 import { isAnyReady } from "../online/readiness.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { personalMask } from "../pipeline/privacy.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import type { Store } from "../ports/store.ts";
 import { Access, adminRecord } from "./access.ts";
@@ -117,8 +120,8 @@ export interface PlatformInput {
   readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
-  /** How long the store keeps alerts and audit entries. Absent: for ever. */
-  readonly keep?: Kept;
+  /** How long the store keeps alerts, audit entries and the ledger. Absent: for ever. */
+  readonly keep?: StoreKept;
   /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
   /** Who hears of what. Absent: nobody. */
@@ -282,7 +285,9 @@ async function assemble(input: {
 }): Promise<Server> {
   const { clock, keys, main, discover, options = {} } = input;
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
-  const { logger = pino(), provider = null } = options;
+  const { provider = null } = options;
+  let all: Pipelines<ServerParts> | null = null;
+  const logger = maskedLog(options.logger ?? pino(), () => personalMask(all === null ? [] : pipelinesIn(all)));
   const measures = createProcessMeasures();
   const byName = new Map<string, Measures>();
   const measuresOf = (pipeline: string): Measures => {
@@ -313,6 +318,7 @@ async function assemble(input: {
     ...(discover === undefined ? {} : { discover }),
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
+  all = pipelines;
   const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
   const desk = {
     sessions: new Sessions(clock, randomBytes),
@@ -422,6 +428,10 @@ async function startPipeline(
 }
 
 const STOPPED = { version: null, message: "the pipeline was stopped" };
+
+function pipelinesIn(pipelines: Pipelines<ServerParts>): readonly Pipeline[] {
+  return pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
+}
 
 /** Names the pipeline in each line. */
 function loggerOf(logger: EngineLog, pipeline: string): EngineLog {

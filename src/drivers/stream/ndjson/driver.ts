@@ -35,6 +35,7 @@ export function createNdjsonStreams({ folder, input }: NdjsonOptions): Streams {
       }
       return found;
     },
+    kept: async () => [],
     async create(topic) {
       const file = topicFile(folder, topic);
       try {
