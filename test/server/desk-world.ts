@@ -78,7 +78,15 @@ export async function openDesk({
     main: names[0] ?? null,
     clock: common.clock,
     keys: common.keys,
-    platform: { store: common.store!, workspace: dir, pollMs: 50, sourceOf, keyring: common, tasks: tasksIn(dir) },
+    platform: {
+      store: common.store!,
+      workspace: dir,
+      pollMs: 50,
+      figuresMs: 50,
+      sourceOf,
+      keyring: common,
+      tasks: tasksIn(dir),
+    },
     options: { logger: silent, announceMs: 0, lagMsMax: 60_000, drainMsMax: 1000, pages: readPages(ROOT), provider },
   });
   const { host, port } = await server.start(at);
