@@ -8,6 +8,7 @@ import { readPages } from "../../src/cli/serve/pages.ts";
 import { tasksIn } from "../../src/cli/serve/tasks.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Role } from "../../src/core/key.ts";
+import { DEFAULT_TENANT } from "../../src/core/tenant.ts";
 import { addKey } from "../../src/lifecycle/keys.ts";
 import { fileSource, type Makers, madeSource } from "../../src/lifecycle/serve.ts";
 import { pipelineNames } from "../../src/pipeline/pipeline.ts";
@@ -85,7 +86,7 @@ export async function openDesk({
       figuresMs: 50,
       sourceOf,
       keyring: common,
-      tasks: tasksIn(dir),
+      tasks: tasksIn({ root: dir, tenant: DEFAULT_TENANT }),
     },
     options: { logger: silent, announceMs: 0, lagMsMax: 60_000, drainMsMax: 1000, pages: readPages(ROOT), provider },
   });
