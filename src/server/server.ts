@@ -26,6 +26,7 @@ import type { Store } from "../ports/store.ts";
 import { Access, adminRecord } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { PLATFORM_BODY_BYTES_MAX } from "./body.ts";
+import { deskFigures } from "./desk-figures.ts";
 import { Feed } from "./feed.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
@@ -124,6 +125,8 @@ export interface PlatformInput {
   readonly keep?: StoreKept;
   /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
+  /** How often open cases and waiting messages are counted for those who measure. */
+  readonly figuresMs?: number;
   /** Who hears of what. Absent: nobody. */
   readonly notices?: Notices | null;
 }
@@ -195,6 +198,7 @@ export async function createSeveral(input: {
     await server.platform?.platform.stop();
     await server.platform?.desk.stop();
     await server.platform?.notifier?.stop();
+    await server.platform?.figures.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -216,6 +220,7 @@ export async function createSeveral(input: {
     await server.platform?.desk.start();
     server.platform?.retention?.start();
     server.platform?.notifier?.start();
+    server.platform?.figures.start();
   } catch (error) {
     await stop();
     throw error;
@@ -319,7 +324,8 @@ async function assemble(input: {
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
   all = pipelines;
-  const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
+  const about = { pipelines, clock, logger, measures, measuresOf };
+  const platform = input.platform === undefined ? null : platformOf(input.platform, about);
   const desk = {
     sessions: new Sessions(clock, randomBytes),
     provider,
@@ -341,8 +347,9 @@ function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [
 
 function platformOf(
   { tasks, keyring, only, keep, ...input }: PlatformInput,
-  of: Pick<Server, "pipelines" | "clock" | "logger">,
+  about: Pick<Server, "pipelines" | "clock" | "logger" | "measures" | "measuresOf">,
 ): NonNullable<Server["platform"]> {
+  const { measures, measuresOf, ...of } = about;
   const grow = (
     { pipeline: _, ...before }: ServerParts,
     { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
@@ -356,7 +363,8 @@ function platformOf(
   const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
   const { store, deskPollMs: pollMs, notices = null } = input;
   const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
-  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs });
+  const onSettled = measures.outbox.settled;
+  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs, onSettled });
   return {
     store,
     platform,
@@ -364,6 +372,7 @@ function platformOf(
     retention,
     notices,
     notifier,
+    figures: deskFigures({ store, notices }, { ...of, measures, measuresOf }, input.figuresMs),
     chance: Math.random,
     tasks: tasks ?? null,
     keyring: keyring ?? null,
