@@ -36,6 +36,7 @@ const AREAS = {
   schemas: "Schemas",
   stream: "Streams",
   store: "Store",
+  tenant: "Tenants",
   bug: "Bugs",
 };
 

@@ -46,7 +46,7 @@ export const verb: Verb = {
     ["--log-level <level>", `${LEVELS.join(", ")} (default info; JSON lines on stderr)`],
   ],
   async run(context, { options }) {
-    const { workspace } = context.config;
+    const { workspace, root, tenant } = context.config;
     const named = listOption(options, "pipelines");
     const served = servedNames(workspace, { named, main: textOption(options, "default") ?? null });
     const port = integerOption(options, "port", { low: 0, high: 65_535, fallback: PORT_DEFAULT });
@@ -68,7 +68,7 @@ export const verb: Verb = {
     const logger = pino({ level }, lines.destination);
     const makersOf = (name: string): Makers => ({
       portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
-      archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
+      archiverOf: () => startArchiver({ workspace: root, tenant, pipeline: name }, logger),
     });
     const sourceOf = (name: string): PipelineSource =>
       pipelineNames(workspace).includes(name) || !madeNames(workspace).includes(name)
@@ -91,7 +91,7 @@ export const verb: Verb = {
                 notices,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
                 keep: context.config.keep,
-                tasks: tasksIn(workspace),
+                tasks: tasksIn(context.config),
                 keyring: common,
                 ...(named.length > 0 ? { only: new Set(named) } : {}),
               },
@@ -104,7 +104,7 @@ export const verb: Verb = {
           insecure: options.insecure === true,
           ...(chaos === undefined ? {} : { chaos }),
           announceMs: announceOf(options),
-          reporter: reporterIn(workspace),
+          reporter: reporterIn(context.config),
           provider,
           pages: readPages(packageRoot()),
           packageVersion: context.packageVersion,

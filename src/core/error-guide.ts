@@ -472,6 +472,22 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "A change of the store could not be written",
     todo: "Check free space and permissions, then repeat the change: nothing of it was written.",
   },
+  "tenant.exists": {
+    meaning: "There is, or was, a tenant of this name",
+    todo: "Take another name: the name of a removed tenant is not given again.",
+  },
+  "tenant.invalid": {
+    meaning: "A text names no tenant, or a tenant's limits are none",
+    todo: "Use lower-case letters, digits and -; `sentinel tenants list` shows the tenants.",
+  },
+  "tenant.limit": {
+    meaning: "The tenant has as many of these as it may, or the store as many tenants",
+    todo: "Remove what nobody needs, or ask whoever runs the server for more: `sentinel tenants set NAME`.",
+  },
+  "tenant.missing": {
+    meaning: "There is no such tenant, or it was removed",
+    todo: "`sentinel tenants list` shows the tenants; `sentinel tenants add NAME` makes one.",
+  },
   "workspace.not-empty": {
     meaning: "A folder that must be empty holds files",
     todo: "Name an empty or new folder.",

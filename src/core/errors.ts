@@ -151,6 +151,10 @@ export const ERROR_KINDS = {
   "store.unreachable": OUTSIDE,
   "store.unreadable": OUTSIDE,
   "store.unwritable": OUTSIDE,
+  "tenant.exists": { ...CONFLICT, grpc: "ALREADY_EXISTS" },
+  "tenant.invalid": INPUT,
+  "tenant.limit": CONFLICT,
+  "tenant.missing": MISSING,
   "workspace.not-empty": CONFLICT,
   "workspace.unwritable": INPUT,
 } as const satisfies Record<string, ErrorKind>;

@@ -106,7 +106,7 @@ export class Lane {
 
   /** Everything up to the ends that were known at the start is judged and committed. */
   get finished(): boolean {
-    // A transaction that failed since the last step is told by the next one.
+    // The next step throws what a transaction failed by since the last one.
     return this.fault === null && this.merge.finished && this.batch.records === 0 && this.committing === null;
   }
 

@@ -22,6 +22,7 @@ import { type Broker, kafkaInstalled, startKafka } from "../drivers/kafka-broker
 import { redisInstalled, startRedis } from "../drivers/redis-server.ts";
 import { startRegistry } from "../drivers/schema-registry.ts";
 import { bodyOf, historyTable, makeWorld, type Payment, SCHEMA, type World } from "../server/world.ts";
+import type { ChildTask } from "../stream/stream-child.ts";
 import { byId, judgeAll, judging, prepare, recordOf, stream, streamSection, until } from "../stream/world.ts";
 
 if (!kafkaInstalled) {
@@ -31,8 +32,7 @@ if (!kafkaInstalled) {
   });
 }
 
-const CHILD = fileURLToPath(new URL("../stream/stream-child.ts", import.meta.url));
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CHILD = fileURLToPath(new URL("../../dist/test/stream/stream-child.js", import.meta.url));
 const OUTPUTS = ["decisions", "alerts", "dead-letters"] as const;
 const PARTITIONS = 3;
 const PAYMENTS = stream(400);
@@ -110,16 +110,10 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
     /** New topics, so that nothing of an earlier test is in them. */
     async function fresh(records: readonly OutRecord[], consumers: "one" | "several" = "one"): Promise<void> {
       topic = `payments-${names++}`;
-      const admin = broker.client.admin();
-      await admin.connect();
-      await admin.createTopics({
-        topics: [topic, ...OUTPUTS.map((output) => `${topic}-${output}`)].map((name) => ({
-          topic: name,
-          numPartitions: PARTITIONS,
-        })),
-        waitForLeaders: true,
-      });
-      await admin.disconnect();
+      const own = streams();
+      const outputs = OUTPUTS.map((output) => `${topic}-${output}`);
+      await Promise.all([topic, ...outputs].map((name) => own.create(name, PARTITIONS)));
+      await own.close();
       world = worldOf(consumers);
       await append(topic, records);
     }
@@ -187,20 +181,25 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       };
     }
 
-    function child(step: string, count: number, ...redis: readonly string[]): ChildProcess {
-      return fork(CHILD, [world.dir, broker.address.brokers[0], topic, step, String(count), ...redis], {
-        cwd: ROOT,
-        execArgv: ["--import", "jiti/register"],
-        stdio: ["ignore", "ignore", "inherit", "ipc"],
-      });
+    /** A process that loads what it needs, to have a task later. */
+    const load = (): ChildProcess => fork(CHILD, { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    function child(step: string, time: number, on: { loaded?: ChildProcess; redis?: number } = {}): ChildProcess {
+      const { loaded = load(), redis = null } = on;
+      const task: ChildTask = { dir: world.dir, broker: broker.address.brokers[0], topic, step, time, redis };
+      loaded.send(task);
+      return loaded;
     }
     const ended = (process: ChildProcess): Promise<NodeJS.Signals | null> =>
       new Promise((resolve) => process.once("exit", (_, signal) => resolve(signal)));
 
     test("killed before it produces, in a transaction, after a commit and in a snapshot: the same decisions", async () => {
+      const steps = ["before-produce", "in-transaction", "after-commit", "in-snapshot"].map((step) => ({
+        step,
+        loaded: load(),
+      }));
       await fresh(PAYMENTS.map(recordOf));
-      for (const step of ["before-produce", "in-transaction", "after-commit", "in-snapshot"]) {
-        const running = child(step, 1);
+      for (const { step, loaded } of steps) {
+        const running = child(step, 1, { loaded });
         const over = ended(running);
         // On a busy machine a step may not be reached in time: then it is a kill wherever the process is.
         await Promise.race([over, sleep(STEP_MS_MAX)]);
@@ -298,7 +297,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       // Two that stay, and one that is killed again and again: each kill and each start is a rebalance.
       const staying = [await judging(world, streams, { shared }), await judging(world, streams, { shared })];
       for (let kill = 0; kill < kills; kill++) {
-        const running = child("by-chance", 1, String(redis.address.port));
+        const running = child("by-chance", 1, { redis: redis.address.port });
         const over = ended(running);
         await append(topic, all.slice(kill * RECORDS_OF_KILL, (kill + 1) * RECORDS_OF_KILL));
         await new Promise((resolve) => running.once("message", resolve));

@@ -8,6 +8,7 @@ import { readPages } from "../../src/cli/serve/pages.ts";
 import { tasksIn } from "../../src/cli/serve/tasks.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Role } from "../../src/core/key.ts";
+import { DEFAULT_TENANT } from "../../src/core/tenant.ts";
 import { addKey } from "../../src/lifecycle/keys.ts";
 import { madeSource } from "../../src/lifecycle/serve.ts";
 import type { Clock } from "../../src/ports/ports.ts";
@@ -72,7 +73,14 @@ export async function openDesk({
     main: null,
     clock: common.clock,
     keys: common.keys,
-    platform: { store: common.store!, workspace: dir, pollMs: 50, sourceOf, keyring: common, tasks: tasksIn(dir) },
+    platform: {
+      store: common.store!,
+      workspace: dir,
+      pollMs: 50,
+      sourceOf,
+      keyring: common,
+      tasks: tasksIn({ root: dir, tenant: DEFAULT_TENANT }),
+    },
     options: { logger: silent, announceMs: 0, lagMsMax: 60_000, drainMsMax: 1000, pages: readPages(ROOT), provider },
   });
   const { host, port } = await server.start(at);

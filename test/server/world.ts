@@ -14,7 +14,7 @@ import type { LogOptions, SqlLog } from "../../src/drivers/log/sql/driver.ts";
 import { createSqliteLog, type SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { openLibsqlStore } from "../../src/drivers/store/libsql/driver.ts";
-import type { SqlStore } from "../../src/drivers/store/sql/driver.ts";
+import type { SqlStores } from "../../src/drivers/store/sql/driver.ts";
 import { declareColumns } from "../../src/features/builder.ts";
 import type { FeatureSpec } from "../../src/features/definition.ts";
 import { compileSpec } from "../../src/features/plan.ts";
@@ -34,6 +34,7 @@ import { type Pipeline, parsePipeline } from "../../src/pipeline/pipeline.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import type { SharedStore } from "../../src/ports/shared-store.ts";
 import { createServer, type SentinelServer, type ServerOptions } from "../../src/server/server.ts";
+import { type OpenStore, ofDefault } from "../drivers/store/of-default.ts";
 
 export const silent = pino({ level: "silent" });
 /** Event time of the first payment of the history; the servers' clock stands sixty days later. */
@@ -225,7 +226,7 @@ export function makeWorld(
     readonly dir?: string;
     readonly log?: SqliteLogOptions;
     /** Instead of a file in the folder. */
-    readonly openStore?: () => Promise<SqlStore>;
+    readonly openStore?: () => Promise<SqlStores>;
     readonly openLog?: (options: LogOptions) => Promise<SqlLog>;
   } = {},
 ): World {
@@ -243,9 +244,9 @@ export function makeWorld(
     const log =
       changes.openLog === undefined ? Promise.resolve(createSqliteLog({ file, options })) : changes.openLog(options);
     const clock = { now: () => NOW, elapsed: () => performance.now() };
-    let sql: Promise<SqlStore> | undefined;
-    const openStore = (): Promise<SqlStore> => {
-      sql ??= changes.openStore?.() ?? openLibsqlStore({ file: path.join(dir, "state", "store.db"), clock });
+    let sql: Promise<OpenStore> | undefined;
+    const openStore = (): Promise<OpenStore> => {
+      sql ??= ofDefault(changes.openStore?.() ?? openLibsqlStore({ file: path.join(dir, "state", "store.db"), clock }));
       return sql;
     };
     const ports: Ports = {
