@@ -129,17 +129,22 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       }
     }
 
+    /** Decisions of an undisturbed run, in a world of its own. */
+    async function judgedOf(records: readonly OutRecord[]): Promise<ReadonlyMap<string, string>> {
+      await fresh(records);
+      await judgeAll(world, streams);
+      const undisturbed = byId(await written("decisions", records.length));
+      await world.remove();
+      return undisturbed;
+    }
+
     beforeAll(async () => {
       template = mkdtempSync(path.join(tmpdir(), "sentinel-stream-"));
       const first = makeWorld({ dir: template });
       await prepare(first);
       await first.open().close();
-      // The undisturbed run.
-      await fresh(PAYMENTS.map(recordOf));
-      await judgeAll(world, streams);
-      wanted = byId(await written("decisions", PAYMENTS.length));
+      wanted = await judgedOf(PAYMENTS.map(recordOf));
       expect(wanted.size).toBe(PAYMENTS.length);
-      await world.remove();
     });
     afterAll(() => rmSync(template, { recursive: true, force: true }));
     afterEach(() => world.remove());
@@ -213,10 +218,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
     const kills = async (): Promise<void> => {
       const random = new Random(SEED);
       const all = stream(KILLS * RECORDS_OF_KILL).map(recordOf);
-      await fresh(all);
-      await judgeAll(world, streams);
-      await world.remove();
-      const undisturbed = byId(await written("decisions", all.length));
+      const undisturbed = await judgedOf(all);
       await fresh([]);
       const killed = new Map<string, number>();
       for (let kill = 0; kill < KILLS; kill++) {
@@ -246,10 +248,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
     const brokerKills = async (): Promise<void> => {
       const kills = Math.max(1, Math.floor(KILLS / 10));
       const all = stream(PAYMENTS.length * kills).map(recordOf);
-      await fresh(all);
-      await judgeAll(world, streams);
-      await world.remove();
-      const undisturbed = byId(await written("decisions", all.length));
+      const undisturbed = kills === 1 ? wanted : await judgedOf(all);
       await fresh([]);
       let commits = 0;
       const dying = (): Streams =>
@@ -287,10 +286,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       const all = stream(kills * RECORDS_OF_KILL).map((payment, at) =>
         recordOf({ ...payment, time: time + 2000 * at }),
       );
-      await fresh(all);
-      await judgeAll(world, streams);
-      await world.remove();
-      const undisturbed = byId(await written("decisions", all.length));
+      const undisturbed = await judgedOf(all);
       await fresh([], "several");
       const redis = await startRedis();
       const shared = (): SharedStore => createRedisState({ address: redis.address, name: "card" });

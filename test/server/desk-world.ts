@@ -10,7 +10,8 @@ import { loadConfig } from "../../src/config.ts";
 import type { Role } from "../../src/core/key.ts";
 import { DEFAULT_TENANT } from "../../src/core/tenant.ts";
 import { addKey } from "../../src/lifecycle/keys.ts";
-import { madeSource } from "../../src/lifecycle/serve.ts";
+import { fileSource, type Makers, madeSource } from "../../src/lifecycle/serve.ts";
+import { pipelineNames } from "../../src/pipeline/pipeline.ts";
 import type { Clock } from "../../src/ports/ports.ts";
 import type { ProviderLogin } from "../../src/server/login.ts";
 import { createSeveral, type SentinelServer } from "../../src/server/server.ts";
@@ -43,34 +44,39 @@ export interface DeskWorld {
   remove(): Promise<void>;
 }
 
-/** `clock` replaces the system's for sessions, keys and events; `login`: of the address that the desk will have. */
+/**
+ * `clock` replaces the system's for sessions, keys and events; `login`: of the address that the desk will have; `workspace`: a folder with
+ * pipelines, which is removed with the desk.
+ */
 export async function openDesk({
   clock,
   login,
+  workspace: dir = mkdtempSync(path.join(tmpdir(), "sentinel-desk-")),
 }: {
   readonly clock?: Clock;
+  readonly workspace?: string;
   readonly login?: (url: string, dir: string) => Promise<ProviderLogin>;
 } = {}): Promise<DeskWorld> {
-  const dir = mkdtempSync(path.join(tmpdir(), "sentinel-desk-"));
   const workspace = openWorkspacePorts(loadConfig({ workspace: dir, environment: {} }), {
     report: { line: () => {}, progress: () => {} },
   });
   const common = clock === undefined ? workspace.common : { ...workspace.common, clock };
-  const sourceOf = (name: string) =>
-    madeSource(dir, name, {
-      portsOf: (pipeline) => {
-        const ports = workspace.portsOf({ pipeline: name, settings: () => pipeline });
-        return clock === undefined ? ports : { ...ports, clock };
-      },
-      archiverOf: () => {
-        throw new Error("these pipelines are not archived");
-      },
-    });
+  const makersOf = (name: string): Makers => ({
+    portsOf: (pipeline) => {
+      const ports = workspace.portsOf({ pipeline: name, settings: () => pipeline });
+      return clock === undefined ? ports : { ...ports, clock };
+    },
+    archiverOf: () => {
+      throw new Error("these pipelines are not archived");
+    },
+  });
+  const sourceOf = (name: string) => madeSource(dir, name, makersOf(name));
+  const names = pipelineNames(dir);
   const at = { host: "127.0.0.1", port: login === undefined ? 0 : await freePort() };
   const provider = login === undefined ? null : await login(`http://${at.host}:${at.port}`, dir);
   const server = await createSeveral({
-    sources: [],
-    main: null,
+    sources: names.map((name) => fileSource(dir, name, makersOf(name))),
+    main: names[0] ?? null,
     clock: common.clock,
     keys: common.keys,
     platform: {

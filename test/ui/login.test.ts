@@ -13,7 +13,7 @@ if (chromiumHere === null && process.env.CI === "true") {
   test("Chromium is installed", () => expect.fail("CI must run scripts/setup-chromium first"));
 }
 
-describe.skipIf(chromiumHere === null)("in Chromium", { retry: 2 }, () => {
+describe.skipIf(chromiumHere === null)("in Chromium", { timeout: 300_000 }, () => {
   let desk: DeskWorld;
   let provider: TestProvider;
   let browser: Browser;
