@@ -227,7 +227,7 @@ test("a card with a thousand transactions leaves every store; the receipt says s
   expect((await store.rules("card").head()).live).not.toBeNull();
   await close();
   const doctor = await sentinelJson(["doctor"], { cwd: place.dir });
-  const found = doctor.json.find(({ what }: { what: string }) => what === "store");
+  const found = doctor.json.findings.find(({ what }: { what: string }) => what === "store");
   expect(found).toMatchObject({ state: "ok", found: expect.stringContaining("the audit is whole") });
 
   const check = (...more: string[]) =>
