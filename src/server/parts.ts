@@ -5,6 +5,7 @@ import type { Tenant } from "../core/tenant.ts";
 import type { Desk, Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import type { Platform, Retention, TaskRunner } from "../lifecycle/platform.ts";
+import type { Rounds } from "../lifecycle/rounds.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { TenantPorts } from "../lifecycle/tenants.ts";
 import type { EngineLog } from "../online/counters.ts";
@@ -55,6 +56,8 @@ export interface PlatformParts {
   /** Who hears of what; null: nobody. */
   readonly notices: Notices | null;
   readonly notifier: Notifier<ServerParts> | null;
+  /** Counts open cases and waiting messages for those who measure. */
+  readonly figures: Rounds;
   /** Draws what the queue gives: uniform in [0, 1). */
   readonly chance: () => number;
   /** Does what takes long elsewhere, in threads; null: only backtests are made, beside the traffic. */

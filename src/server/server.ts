@@ -10,22 +10,26 @@ import { isLoopback } from "../core/loopback.ts";
 import { DEFAULT_TENANT, type Tenant } from "../core/tenant.ts";
 import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
-import { type Kept, Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
+import { Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
+import type { StoreKept } from "../lifecycle/retention.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { TenantPorts } from "../lifecycle/tenants.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { grownBy, openEngine } from "../online/engine.ts";
+import { maskedLog } from "../online/masked-log.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
 import { isAnyReady } from "../online/readiness.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { personalMask } from "../pipeline/privacy.ts";
 import type { KeyStore } from "../ports/keys.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import type { Store, TenantRecord } from "../ports/store.ts";
 import { Access, adminRecord } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { PLATFORM_BODY_BYTES_MAX } from "./body.ts";
+import { deskFigures } from "./desk-figures.ts";
 import { Feed } from "./feed.ts";
 import { Hall, type Room } from "./hall.ts";
 import { hotRoad } from "./hot.ts";
@@ -122,10 +126,12 @@ export interface PlatformInput {
   readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
-  /** How long the store keeps alerts and audit entries. Absent: for ever. */
-  readonly keep?: Kept;
+  /** How long the store keeps alerts, audit entries and the ledger. Absent: for ever. */
+  readonly keep?: StoreKept;
   /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
+  /** How often open cases and waiting messages are counted for those who measure. */
+  readonly figuresMs?: number;
   /** Who hears of what. Absent: nobody. */
   readonly notices?: Notices | null;
 }
@@ -297,7 +303,10 @@ async function openAll(
 async function assemble(input: SeveralInput): Promise<Hall> {
   const { clock, keys, tenants, options = {} } = input;
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
-  const { logger = pino(), provider = null } = options;
+  const { provider = null } = options;
+  let rooms: Hall | null = null;
+  const everybodys = (): readonly Pipeline[] => (rooms?.all() ?? []).flatMap(({ pipelines }) => pipelinesIn(pipelines));
+  const logger = maskedLog(options.logger ?? pino(), () => personalMask(everybodys()));
   const measures = createProcessMeasures();
   const common: Common = {
     overload: new Overload({ clock, inFlightMax, lagMsMax, onLag: measures.lagged }),
@@ -345,6 +354,7 @@ async function assemble(input: SeveralInput): Promise<Hall> {
         : { list: async () => (await tenants.ports.tenants()).list(), open: (one) => openRoom(shared, tenants, one) },
     pollMs: tenants?.pollMs,
   });
+  rooms = hall;
   return hall;
 }
 
@@ -390,6 +400,7 @@ async function startRoom({ platform }: Server): Promise<void> {
   await platform?.desk.start();
   platform?.retention?.start();
   platform?.notifier?.start();
+  platform?.figures.start();
 }
 
 async function stopRoom({ platform, pipelines }: Server, drainMsMax: number): Promise<void> {
@@ -397,6 +408,7 @@ async function stopRoom({ platform, pipelines }: Server, drainMsMax: number): Pr
   await platform?.platform.stop();
   await platform?.desk.stop();
   await platform?.notifier?.stop();
+  await platform?.figures.stop();
   await pipelines.stop(drainMsMax);
 }
 
@@ -421,7 +433,7 @@ function roomOf(
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
   const quotas = new Quotas(clock, (quota) => common.measures.quotaRefused(tenant, quota));
-  const platform = of.platform === undefined ? null : platformOf(of.platform, { pipelines, clock, logger });
+  const platform = of.platform === undefined ? null : platformOf(of.platform, { pipelines, clock, logger, measures: common.measures, measuresOf });
   return {
     ...common,
     clock,
@@ -449,8 +461,9 @@ function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [
 
 function platformOf(
   { tasks, keyring, only, keep, ...input }: PlatformInput,
-  of: Pick<Server, "pipelines" | "clock" | "logger">,
+  about: Pick<Server, "pipelines" | "clock" | "logger" | "measures" | "measuresOf">,
 ): NonNullable<Server["platform"]> {
+  const { measures, measuresOf, ...of } = about;
   const grow = (
     { pipeline: _, ...before }: ServerParts,
     { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
@@ -464,7 +477,8 @@ function platformOf(
   const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
   const { store, deskPollMs: pollMs, notices = null } = input;
   const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
-  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs });
+  const onSettled = measures.outbox.settled;
+  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs, onSettled });
   return {
     store,
     platform,
@@ -472,6 +486,7 @@ function platformOf(
     retention,
     notices,
     notifier,
+    figures: deskFigures({ store, notices }, { ...of, measures, measuresOf }, input.figuresMs),
     chance: Math.random,
     tasks: tasks ?? null,
     keyring: keyring ?? null,
@@ -536,6 +551,10 @@ async function startPipeline(
 }
 
 const STOPPED = { version: null, message: "the pipeline was stopped" };
+
+function pipelinesIn(pipelines: Pipelines<ServerParts>): readonly Pipeline[] {
+  return pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
+}
 
 /** Names in each line whose it is. */
 function namedIn(logger: EngineLog, names: Readonly<Record<string, string>>): EngineLog {

@@ -2,10 +2,11 @@
 import { type Config, tenantConfig } from "../../config.ts";
 import type { Tenant } from "../../core/tenant.ts";
 import type { Notices } from "../../lifecycle/desk.ts";
+import { storeKept } from "../../lifecycle/retention.ts";
 import { fileSource, type Makers, madeSource, servedNames } from "../../lifecycle/serve.ts";
 import type { EngineLog } from "../../online/counters.ts";
 import type { PipelineSource } from "../../online/pipelines.ts";
-import { madeNames, pipelineNames } from "../../pipeline/pipeline.ts";
+import { loadPipeline, madeNames, type Pipeline, pipelineNames } from "../../pipeline/pipeline.ts";
 import type { Reporter } from "../../ports/ports.ts";
 import type { RoomInput, SeveralInput } from "../../server/server.ts";
 import { openNotices, openWorkspacePorts } from "../../wiring.ts";
@@ -47,7 +48,7 @@ export async function partOf(
       workspace,
       notices,
       sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
-      keep,
+      keep: storeKept(keep, keptBy(workspace)),
       tasks: tasksIn(config),
       keyring: common,
       ...(named.length > 0 ? { only: new Set(named) } : {}),
@@ -77,4 +78,15 @@ export async function roomOf(
     await ports.close();
     throw error;
   }
+}
+
+/** Those of the workspace, as far as they can be read: of one that cannot nobody knows how long it keeps what. */
+function keptBy(workspace: string): readonly Pick<Pipeline, "retention">[] {
+  return pipelineNames(workspace).map((name) => {
+    try {
+      return loadPipeline(workspace, name);
+    } catch {
+      return { retention: {} };
+    }
+  });
 }
