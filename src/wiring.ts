@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Readable } from "node:stream";
-import { type Config, type MlflowConfig, registryName, s3Login, secretAt } from "./config.ts";
+import { type Config, type MlflowConfig, registryName, s3Login, secretAt, tenantConfig } from "./config.ts";
 import { CLOUD_EVENT_MEDIA_TYPE } from "./core/cloud-event.ts";
 import { DAY_MS, formatDuration } from "./core/duration.ts";
 import { messageOf } from "./core/errors.ts";
@@ -13,6 +13,7 @@ import { systemClock } from "./drivers/clock/system.ts";
 import type { LogOptions } from "./drivers/log/sql/driver.ts";
 import type { SqlStore, SqlStores } from "./drivers/store/sql/driver.ts";
 import type { Notices } from "./lifecycle/desk.ts";
+import type { TenantPorts } from "./lifecycle/tenants.ts";
 import { type LoginFile, readLogin } from "./pipeline/login.ts";
 import { readNotifications } from "./pipeline/notifications.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
@@ -302,6 +303,33 @@ async function openStores(config: Config, clock: Clock): Promise<SqlStores> {
   // What cannot be made is the driver's to say, with the file that it wanted.
   await makePrivateFolder(path.dirname(file)).catch(() => {});
   return openLibsqlStore({ file, clock });
+}
+
+/** Tenants and their keys, for whoever runs the server. */
+export function openTenants(
+  config: Config,
+  options: {
+    readonly report: Reporter;
+    readonly clock?: Clock;
+    /** As of {@link openWorkspacePorts}. */
+    readonly stores?: () => Promise<Stores>;
+  },
+): { readonly ports: TenantPorts; close(): Promise<void> } {
+  const first = openWorkspacePorts(config, options);
+  const open: Closing[] = [first];
+  const { clock } = first.common;
+  return {
+    ports: {
+      clock,
+      tenants: async () => (await first.stores()).tenants,
+      keysOf(tenant) {
+        const one = openWorkspacePorts(tenantConfig(config, tenant), { ...options, stores: first.stores });
+        open.push(one);
+        return one.common;
+      },
+    },
+    close: () => closeAll(open),
+  };
 }
 
 /** The tables of the workspace's store, to look at and to bring forward. */

@@ -1,7 +1,8 @@
 // `sentinel keys add|list|revoke`: service keys of the HTTP server.
 import { randomBytes } from "node:crypto";
 import { SentinelError } from "../core/errors.ts";
-import { KEY_PIPELINES_MAX, RATE_MAX, type RateLimit, ROLES } from "../core/key.ts";
+import { KEY_PIPELINES_MAX, OPERATOR, RATE_MAX, type RateLimit, ROLES, type Role } from "../core/key.ts";
+import { DEFAULT_TENANT } from "../core/tenant.ts";
 import { addKey, type KeyShown, listKeys, revokeKey } from "../lifecycle/keys.ts";
 import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
 import { choiceOption, durationOption, optionalInteger, textOption } from "./options.ts";
@@ -12,7 +13,10 @@ const NAME_LENGTH_MAX = 100;
 export const verb: Verb = {
   args: "<what> [id]",
   options: [
-    ["--role <role>", "with add: predict or label (programs), viewer or analyst (people), admin"],
+    [
+      "--role <role>",
+      "with add: predict or label (programs), viewer or analyst (people), admin; operator (makes tenants)",
+    ],
     ["--name <text>", "with add: who uses it"],
     ["--only <names>", "with add: the pipelines it is for, separated by commas (default: all)"],
     ["--valid <duration>", "with add: how long, such as 90d (default: until it is revoked)"],
@@ -31,10 +35,15 @@ export const verb: Verb = {
 };
 
 async function add(context: VerbContext, { options }: VerbInput): Promise<VerbResult> {
-  const role = choiceOption(options, "role", ROLES);
+  const role = choiceOption<Role>(options, "role", [...ROLES, OPERATOR]);
   if (role === undefined) {
     throw new SentinelError("cli.usage", "keys add needs --role", {
       hint: `--role ${ROLES.join(", --role ")}`,
+    });
+  }
+  if (role === OPERATOR && context.config.tenant !== DEFAULT_TENANT) {
+    throw new SentinelError("cli.usage", "an operator's key belongs to no other tenant than default", {
+      hint: "leave --tenant out",
     });
   }
   const name = textOption(options, "name") ?? role;

@@ -43,6 +43,10 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   lists: ["list, show, add or end: named values that rules ask", () => import("./lists.ts")],
   cases: ["list, next or close: alerts of one entity that wait for an analyst", () => import("./cases.ts")],
   db: ["migrate or status: the tables of the store of rules, pipelines, alerts and audit", () => import("./db.ts")],
+  tenants: [
+    "add, list, set or remove teams or customers that share a server and must not see each other",
+    () => import("./tenants.ts"),
+  ],
   keys: ["add, list or revoke the keys that the HTTP server asks for", () => import("./keys.ts")],
   label: ["late labels from a file", () => import("./label.ts")],
   monitor: ["drift, data quality, performance; exit 1 on alarm", () => import("./monitor.ts")],

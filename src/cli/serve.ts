@@ -3,22 +3,19 @@ import path from "node:path";
 import { pino } from "pino";
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
-import { storeKept } from "../lifecycle/retention.ts";
-import { fileSource, type Makers, madeSource, servedNames } from "../lifecycle/serve.ts";
+import { DEFAULT_TENANT, type Tenant } from "../core/tenant.ts";
+import { servedNames } from "../lifecycle/serve.ts";
 import { Chaos } from "../online/chaos.ts";
-import type { PipelineSource } from "../online/pipelines.ts";
-import { loadPipeline, madeNames, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
 import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
-import { openLogin, openNotices, openWorkspacePorts } from "../wiring.ts";
-import { startArchiver } from "./archiver.ts";
+import { openLogin, openNotices, openTenants, openWorkspacePorts } from "../wiring.ts";
 import { announceOf, openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, numberOption, textOption } from "./options.ts";
 import { packageRoot } from "./package-root.ts";
 import { readPages } from "./serve/pages.ts";
 import { reporterIn } from "./serve/report.ts";
-import { tasksIn } from "./serve/tasks.ts";
+import { partOf, roomOf } from "./serve/rooms.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
 
 const PORT_DEFAULT = 8000;
@@ -47,7 +44,7 @@ export const verb: Verb = {
     ["--log-level <level>", `${LEVELS.join(", ")} (default info; JSON lines on stderr)`],
   ],
   async run(context, { options }) {
-    const { workspace, root, tenant } = context.config;
+    const { workspace, tenant } = context.config;
     const named = listOption(options, "pipelines");
     const served = servedNames(workspace, { named, main: textOption(options, "default") ?? null });
     const port = integerOption(options, "port", { low: 0, high: 65_535, fallback: PORT_DEFAULT });
@@ -64,37 +61,23 @@ export const verb: Verb = {
     // What is wrong with it is said before anything is opened.
     const notices = await openNotices(context.config);
     const provider = await openLogin(context.config);
-    const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
+    const ports = openWorkspacePorts(context.config, { report: context.output });
+    const { common, stores, close } = ports;
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
-    const makersOf = (name: string): Makers => ({
-      portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
-      archiverOf: () => startArchiver({ workspace: root, tenant, pipeline: name }, logger),
-    });
-    const sourceOf = (name: string): PipelineSource =>
-      pipelineNames(workspace).includes(name) || !madeNames(workspace).includes(name)
-        ? fileSource(workspace, name, makersOf(name))
-        : madeSource(workspace, name, makersOf(name));
+    const others = openTenants(context.config, { report: context.output, stores });
     try {
       const server = await createSeveral({
-        sources: served.names.map(sourceOf),
-        main: served.main,
+        ...(await partOf(context.config, { ports, logger, named, main: served.main, notices })),
         clock: common.clock,
         keys: common.keys,
-        // Pipelines that are named are all that is wanted.
-        ...(named.length > 0 ? {} : { discover: () => pipelineNames(workspace).map(sourceOf) }),
-        ...(common.store === undefined
+        // Who names pipelines wants these and nobody else's; a tenant that is named is alone.
+        ...(named.length > 0 || tenant !== DEFAULT_TENANT
           ? {}
           : {
-              platform: {
-                store: common.store,
-                workspace,
-                notices,
-                sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
-                keep: storeKept(context.config.keep, keptBy(workspace)),
-                tasks: tasksIn(context.config),
-                keyring: common,
-                ...(named.length > 0 ? { only: new Set(named) } : {}),
+              tenants: {
+                ports: others.ports,
+                open: (one: Tenant) => roomOf(context.config, one, { report: context.output, stores, logger }),
               },
             }),
         options: {
@@ -134,22 +117,13 @@ export const verb: Verb = {
       return { yes: true, json: { host: at.host, port: at.port, ...more, stopped: signal } };
     } finally {
       lines.close();
+      await others.close();
       await close();
     }
   },
 };
 
 /** The model, where there is one; else each model with its pipeline. */
-/** Those of the workspace, as far as they can be read: of one that cannot nobody knows how long it keeps what. */
-function keptBy(workspace: string): readonly Pick<Pipeline, "retention">[] {
-  return pipelineNames(workspace).map((name) => {
-    try {
-      return loadPipeline(workspace, name);
-    } catch {
-      return { retention: {} };
-    }
-  });
-}
 
 function wordsOf({ pipelines }: SentinelServer): string {
   if (pipelines.all().length === 0)

@@ -7,7 +7,9 @@ import { sha256 } from "./hash.ts";
  * alerts; analyst changes rules and lists too. admin: everything.
  */
 export const ROLES = ["predict", "label", "viewer", "analyst", "admin"] as const;
-export type Role = (typeof ROLES)[number];
+/** Of whoever runs the server: makes and removes tenants, and sees nothing of what is theirs. Such keys are the first tenant's alone. */
+export const OPERATOR = "operator";
+export type Role = (typeof ROLES)[number] | typeof OPERATOR;
 
 /** Requests (and items of a batch) per second, and how many may come at once. */
 export interface RateLimit {
@@ -81,7 +83,7 @@ export function isKeyRecord(value: unknown): value is KeyRecord {
   const record = value as Record<keyof KeyRecord, unknown>;
   const time = (given: unknown): boolean => given === null || (typeof given === "number" && Number.isFinite(given));
   const texts = [record.id, record.name, record.createdBy].every((text) => typeof text === "string");
-  const role = ROLES.some((known) => known === record.role);
+  const role = [...ROLES, OPERATOR].some((known) => known === record.role);
   const hash = typeof record.hash === "string" && HASH.test(record.hash);
   const times = record.createdAt !== null && [record.createdAt, record.expiresAt, record.revokedAt].every(time);
   return texts && role && hash && times && (record.rate === null || isRate(record.rate)) && areNames(record.pipelines);

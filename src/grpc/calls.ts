@@ -118,7 +118,8 @@ export function decoded(type: MessageType, bytes: Buffer): Message {
  */
 export function engineOf({ parts }: Pick<Door, "parts">, call: Call): GrpcEngine {
   const { pipeline } = call.request as { readonly pipeline?: string };
-  const engine = parts.pipelines.find(pipeline === undefined || pipeline === "" ? null : pipeline);
+  const { pipelines } = parts.roomOf(call.admitted.caller);
+  const engine = pipelines.find(pipeline === undefined || pipeline === "" ? null : pipeline);
   call.admitted.belongsTo(engine);
   checkLength(engine, call.length);
   return engine;

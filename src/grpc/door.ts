@@ -124,8 +124,9 @@ const LIMITS = {
 } as const;
 
 /** The longest message that any pipeline takes; each then looks at its own limit. Answers are our own. */
-function lengths({ pipelines }: GrpcParts) {
-  const longest = pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? MESSAGE_BYTES_USUAL);
+function lengths({ everyRoom }: GrpcParts) {
+  const slots = everyRoom().flatMap(({ pipelines }) => pipelines.all());
+  const longest = slots.map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? MESSAGE_BYTES_USUAL);
   return {
     "grpc.max_receive_message_length": Math.max(MESSAGE_BYTES_USUAL, ...longest) + MESSAGE_BYTES_BEYOND,
     "grpc.max_send_message_length": -1,

@@ -5,6 +5,7 @@ import { isAnyReady, statusOf } from "../online/readiness.ts";
 import { type Aside, stopping } from "./aside.ts";
 import { type Door, decoded, type UnaryMethod } from "./calls.ts";
 import type { MessageType } from "./contract.ts";
+import type { Caller } from "./parts.ts";
 
 /** How soon a watch tells of a change. */
 const LOOK_MS = 200;
@@ -18,6 +19,7 @@ type Serving = "SERVING" | "NOT_SERVING" | "SERVICE_UNKNOWN";
 
 interface Watch {
   readonly name: string;
+  readonly caller: Caller;
   last: Serving | null;
   tell(status: Serving): void;
 }
@@ -39,12 +41,12 @@ export class Health {
   get check(): UnaryMethod {
     return {
       terms: HEALTH_TERMS,
-      run: ({ request }) => {
+      run: ({ request, admitted: { caller } }) => {
         const { service = "" } = request as { readonly service?: string };
-        const status = this.statusOf(service);
+        const status = this.statusOf(service, caller);
         if (status !== "SERVICE_UNKNOWN") return { status };
         throw new SentinelError("request.not-found", `there is no service ${JSON.stringify(service)}`, {
-          hint: `ask for one of ${this.names()
+          hint: `ask for one of ${this.names(caller)
             .map((name) => JSON.stringify(name))
             .join(", ")}`,
         });
@@ -55,8 +57,8 @@ export class Health {
   get list(): UnaryMethod {
     return {
       terms: HEALTH_TERMS,
-      run: () => ({
-        statuses: Object.fromEntries(this.names().map((name) => [name, { status: this.statusOf(name) }])),
+      run: ({ admitted: { caller } }) => ({
+        statuses: Object.fromEntries(this.names(caller).map((name) => [name, { status: this.statusOf(name, caller) }])),
       }),
     };
   }
@@ -73,7 +75,7 @@ export class Health {
       try {
         const { service: name = "" } = decoded(type, call.request) as { readonly service?: string };
         const leave = this.aside.enter(() => fail(stopping()));
-        const one: Watch = { name, last: null, tell: (status) => void call.write({ status }) };
+        const one: Watch = { name, caller: admitted.caller, last: null, tell: (status) => void call.write({ status }) };
         this.watches.add(one);
         call.once("cancelled", () => {
           this.watches.delete(one);
@@ -93,7 +95,7 @@ export class Health {
   /** Tells the watches what has changed. */
   look(): void {
     for (const one of this.watches) {
-      const status = this.statusOf(one.name);
+      const status = this.statusOf(one.name, one.caller);
       if (status === one.last) continue;
       one.last = status;
       one.tell(status);
@@ -105,14 +107,21 @@ export class Health {
     this.watches.clear();
   }
 
-  private names(): readonly string[] {
-    const pipelines = this.door.parts.pipelines.all().map(({ name }) => `${PIPELINES}${name}`);
+  private names(caller: Caller): readonly string[] {
+    const pipelines = this.door.parts
+      .roomOf(caller)
+      .pipelines.all()
+      .map(({ name }) => `${PIPELINES}${name}`);
     return ["", ...this.services, ...pipelines];
   }
 
-  private statusOf(name: string): Serving {
-    const { pipelines } = this.door.parts;
-    if (name === "" || this.services.includes(name)) return isAnyReady(pipelines.all()) ? "SERVING" : "NOT_SERVING";
+  private statusOf(name: string, caller: Caller): Serving {
+    const room = this.door.parts.roomOf(caller);
+    const { pipelines } = room;
+    if (name === "" || this.services.includes(name)) {
+      const ready = isAnyReady(pipelines.all()) || room.readyElsewhere?.() === true;
+      return ready ? "SERVING" : "NOT_SERVING";
+    }
     const slot = name.startsWith(PIPELINES) ? pipelines.get(name.slice(PIPELINES.length)) : undefined;
     if (slot === undefined) return "SERVICE_UNKNOWN";
     return statusOf(slot).status === "not ready" ? "NOT_SERVING" : "SERVING";

@@ -22,7 +22,7 @@ export function oipMethods(door: Door): Readonly<Record<string, UnaryMethod>> {
   const { parts } = door;
   return {
     ServerLive: { terms: OPEN, run: () => ({ live: true }) },
-    ServerReady: { terms: OPEN, run: () => ({ ready: isAnyReady(parts.pipelines.all()) }) },
+    ServerReady: { terms: OPEN, run: ({ admitted }) => ({ ready: isReadyFor(parts, admitted) }) },
     ServerMetadata: {
       terms: OPEN,
       run: () => ({ name: "sentinel", version: parts.packageVersion, extensions: OIP_EXTENSIONS }),
@@ -36,12 +36,17 @@ export function oipMethods(door: Door): Readonly<Record<string, UnaryMethod>> {
   };
 }
 
+function isReadyFor(parts: Door["parts"], { caller }: Call["admitted"]): boolean {
+  const { pipelines, readyElsewhere } = parts.roomOf(caller);
+  return isAnyReady(pipelines.all()) || readyElsewhere?.() === true;
+}
+
 /** Whether a model can answer. Throws `request.not-found` for one that is not here, or whose champion is another version. */
-function isModelReady({ parts }: Door, { request }: Call): boolean {
+function isModelReady({ parts }: Door, { request, admitted }: Call): boolean {
   const { name = "", version = "" } = request as { readonly name?: string; readonly version?: string };
   let engine: GrpcEngine;
   try {
-    engine = engineOfModel(parts.pipelines, name);
+    engine = engineOfModel(parts.roomOf(admitted.caller).pipelines, name);
   } catch (error) {
     // A pipeline that is not up is known, and not ready.
     if (error instanceof SentinelError && error.code === "server.not-ready") return false;
@@ -57,7 +62,7 @@ function modelOf({ parts }: Door, { request, admitted }: Call, name: unknown): G
   const { version = "", model_version: modelVersion = version } = request as Readonly<
     Record<string, string | undefined>
   >;
-  const engine = engineOfModel(parts.pipelines, typeof name === "string" ? name : "");
+  const engine = engineOfModel(parts.roomOf(admitted.caller).pipelines, typeof name === "string" ? name : "");
   admitted.belongsTo(engine);
   if (modelVersion !== "") checkVersion(engine, modelVersion);
   return engine;

@@ -2,6 +2,7 @@
 
 import type { SentinelError } from "../core/errors.ts";
 import type { KeyRecord, Role } from "../core/key.ts";
+import type { Tenant } from "../core/tenant.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Pipelines } from "../online/pipelines.ts";
@@ -13,6 +14,7 @@ export type Need = "open" | "any" | Role;
 /** Who asks; a null key: without a valid one. */
 export interface Caller {
   readonly key: KeyRecord | null;
+  readonly tenant: Tenant;
 }
 
 /** A call that ended. `status`: of HTTP, by which all doors' requests are counted together. */
@@ -34,9 +36,19 @@ export interface GrpcEngine extends Engine {
   stop(drainMsMax: number): Promise<void>;
 }
 
+/** What is one tenant's. */
+export interface GrpcRoom {
+  readonly pipelines: Pipelines<GrpcEngine>;
+  /** Whether transactions can be answered, where who asks shows no key and so has no pipelines; null: the pipelines say so. */
+  readonly readyElsewhere: (() => boolean) | null;
+}
+
 /** The process. */
 export interface GrpcParts {
-  readonly pipelines: Pipelines<GrpcEngine>;
+  /** What there is for a caller: the pipelines of their tenant. */
+  roomOf(caller: Caller): GrpcRoom;
+  /** Of all tenants. */
+  everyRoom(): readonly GrpcRoom[];
   readonly clock: Clock;
   readonly logger: EngineLog;
   readonly packageVersion: string;

@@ -15,6 +15,7 @@ import { ruleDeskRoutes } from "./api/rule-desk.ts";
 import { ruleRoutes } from "./api/rules.ts";
 import { sessionRoutes } from "./api/session.ts";
 import { snoozeRoutes } from "./api/snoozes.ts";
+import { tenantRoutes } from "./api/tenants.ts";
 import type { ServerRoute } from "./parts.ts";
 
 export const apiRoutes: readonly ServerRoute[] = [
@@ -35,4 +36,5 @@ export const apiRoutes: readonly ServerRoute[] = [
   ...modelRoutes,
   ...modelReportRoutes,
   ...keyRoutes,
+  ...tenantRoutes,
 ];

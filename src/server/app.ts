@@ -2,8 +2,9 @@
 
 import { Hono } from "hono";
 import { SentinelError } from "../core/errors.ts";
-import { type Caller, keyIn } from "./access.ts";
+import { type Asking, keyIn } from "./access.ts";
 import { checkSite } from "./cross-site.ts";
+import type { Hall } from "./hall.ts";
 import { checkQuestion, masked, maskOf } from "./masked.ts";
 import type { Measures } from "./measures.ts";
 import { noteFailure } from "./note-failure.ts";
@@ -16,11 +17,12 @@ import { tokenIn } from "./sessions.ts";
 export type App = Hono<DoorEnv>;
 
 /** Answers requests; needs no socket (`app.request` in tests). */
-export function createApp(server: Server): App {
+export function createApp(hall: Hall): App {
+  const server = hall.first;
   const app: App = new Hono();
   for (const mounted of MOUNTED) {
     const { route, path } = mounted;
-    app.on(route.method, path.replace(/\{(\w+)\}/g, ":$1"), (context) => identified(server, mounted, context));
+    app.on(route.method, path.replace(/\{(\w+)\}/g, ":$1"), (context) => identified(hall, mounted, context));
   }
   app.notFound((context) => named(notFound(context.req.path), idOf(server, context)));
   app.onError((error) => failed(server, error));
@@ -28,10 +30,11 @@ export function createApp(server: Server): App {
 }
 
 /** With the request's id on the answer, and within its span where somebody traces. */
-async function identified(server: Server, mounted: Mounted, context: RequestContext): Promise<Response> {
+async function identified(hall: Hall, mounted: Mounted, context: RequestContext): Promise<Response> {
+  const server = hall.first;
   const { route } = mounted;
   const id = idOf(server, context);
-  const run = (): Promise<Response> => answered(server, { mounted, context, id });
+  const run = (): Promise<Response> => answered(hall, { mounted, context, id });
   if (server.tracing === null) return named(await run(), id);
   const header = (name: string): string | undefined => context.req.header(name);
   const request = { method: route.method, route: route.path, id, header };
@@ -48,9 +51,11 @@ function named(response: Response, id: string): Response {
 }
 
 async function answered(
-  server: Server,
+  hall: Hall,
   { mounted, context, id }: { readonly mounted: Mounted; readonly context: RequestContext; readonly id: string },
 ): Promise<Response> {
+  // Until it is known who asks.
+  let server = hall.nobodys;
   const { clock } = server;
   const { route, isPrefixed } = mounted;
   const begun = clock.elapsed();
@@ -58,10 +63,12 @@ async function answered(
   let counted = false;
   let parts: ServerParts | null = null;
   try {
+    const asking = askingIn(server, context);
+    server = hall.of(asking);
     const name = isPrefixed ? server.pipelines.nameOf(context.req.param("pipeline")!) : null;
     const whose = isPrefixed ? name : "runServer" in route ? null : server.pipelines.mainName;
     const asks = "runServer" in route && route.findsPipeline === true ? undefined : whose;
-    context.set("caller", callerOf(server, { route, context }, asks));
+    context.set("caller", server.access.admit(route.access, asking, asks));
     if (!("runServer" in route)) parts = server.pipelines.find(name);
     if (route.shed) {
       server.overload.enter();
@@ -85,20 +92,14 @@ async function answered(
 }
 
 /** Who asks: by a key, else by a session of the dashboard. A browser that another site's page leads here changes nothing. */
-function callerOf(
-  { access, sessions }: Server,
-  { route, context }: { readonly route: Mounted["route"]; readonly context: RequestContext },
-  pipeline: string | null | undefined,
-): Caller {
+function askingIn({ access, sessions }: Server, context: RequestContext): Asking {
   const key = keyIn(context.req.raw.headers);
-  if (key !== null) return access.check(route.access, key, pipeline);
+  if (key !== null) return access.asking(key);
   const token = tokenIn(context.req.header("cookie"));
   const session = token === null ? null : sessions.find(token);
   const header = (name: string): string | undefined => context.req.header(name);
   checkSite({ method: context.req.method, header }, { bySession: session !== null });
-  return session === null
-    ? access.check(route.access, null, pipeline)
-    : access.checkSession(route.access, session, pipeline);
+  return session === null ? access.asking(null) : access.askingBy(session);
 }
 
 /** Where a request is counted that found no engine: with its pipeline, where there is such a one, else with the process. */

@@ -79,8 +79,8 @@ class Door {
       safety,
       clock: options.clock,
       requestId: this.requestIds,
-      takes: (path, bytes) => path === PATH && bytes <= BODY_BYTES_MAX,
-      take: (on, { body, key }) => void this.guarded(on, () => this.answer(on, key, () => decode(body))),
+      takes: (path, { bytes }) => path === PATH && bytes <= BODY_BYTES_MAX,
+      take: (on, { body, key }) => void this.guarded(on, () => this.answer(on, key(), () => decode(body))),
     };
   }
 

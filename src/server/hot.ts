@@ -11,8 +11,9 @@ import type { Pipelines } from "../online/pipelines.ts";
 import { problemOf } from "../online/problem.ts";
 import { type Exchange, httpExchange } from "./exchange.ts";
 import { Gathered } from "./gathered.ts";
+import type { Hall } from "./hall.ts";
 import { noteFailure } from "./note-failure.ts";
-import { PREFIX, type Server, type ServerParts } from "./parts.ts";
+import { PREFIX, type ServerParts } from "./parts.ts";
 import { isPlainHost } from "./plain-head.ts";
 import { predictRoute } from "./predict.ts";
 import { problemHeaders } from "./problem.ts";
@@ -34,32 +35,37 @@ const BEFORE_NAME = PREFIX.slice(0, PREFIX.indexOf("{"));
  * road.
  */
 export function hotRoad(
-  { pipelines, clock, requestIds, tracing }: Server,
+  hall: Hall,
   { cold, safety }: { readonly cold: RequestListener; readonly safety: SafetyHeaders },
 ): HotRoad {
+  const { clock, requestIds, tracing } = hall.first;
   const turn = new Turn();
   const plain: PlainRoad = {
     safety,
     clock,
     requestId: requestIds,
-    takes(path, bytes) {
-      const parts = partsAt(pipelines, path);
+    takes(path, { bytes, key }) {
+      const parts = partsAt(hall.pipelinesBy(key), path);
       return parts !== null && bytes <= parts.pipeline.serve.bodyMaxBytes;
     },
     take(on, { path, body, key, socket }) {
-      const parts = partsAt(pipelines, path)!;
+      const parts = partsAt(hall.pipelinesBy(key), path)!;
       const begun = clock.elapsed();
       const hold = (): void => parts.overload.heldBack.hold(socket);
-      if (isAdmitted(parts, on, { key, begun, socket, hold })) turn.push({ parts, on, body, begun, at: begun });
+      if (isAdmitted(parts, on, { key: key(), begun, socket, hold })) turn.push({ parts, on, body, begun, at: begun });
     },
   };
   return {
     listener(incoming, response) {
-      const parts = partsAt(pipelines, incoming.url!);
+      const { headers, url } = incoming;
+      const parts = partsAt(
+        hall.pipelinesBy(() => bearerIn(headers["x-api-key"], headers.authorization)),
+        url!,
+      );
       const length = parts === null ? -1 : plainLength(incoming);
       if (parts === null || length < 0 || length > parts.pipeline.serve.bodyMaxBytes) cold(incoming, response);
       else {
-        const id = parts.requestIds(textOf(incoming.headers[REQUEST_ID]));
+        const id = parts.requestIds(textOf(headers[REQUEST_ID]));
         receive(parts, { incoming, length, turn, on: httpExchange(response, { id, safety }) });
       }
     },

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { DISPOSITIONS, type Disposition } from "../core/case.ts";
 import type { Decision } from "../core/decision.ts";
 import { type DecidedBy, RULE_SEVERITIES } from "../core/rule.ts";
+import { DEFAULT_TENANT, type Tenant } from "../core/tenant.ts";
 import { type Adapting, reviewNow } from "../online/adapting.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { Counters } from "../online/counters.ts";
@@ -85,8 +86,9 @@ export type ProcessMeasures = ReturnType<typeof createProcessMeasures>;
 /** What is measured of the process: its requests that belong to no pipeline, what it takes in, and Node itself. */
 export function createProcessMeasures() {
   const maker = makerOf();
-  const { gauge, histogram, registry } = maker;
+  const { counter, gauge, histogram, registry } = maker;
   collectDefaultMetrics({ register: registry, prefix: "sentinel_" });
+  const quotas = counter("tenant_refused_total", "Requests that a limit of their tenant refused.", ["tenant", "quota"]);
   const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at fifty times a second.", {
     buckets: LOOP_SECONDS,
   }).labels({});
@@ -95,6 +97,8 @@ export function createProcessMeasures() {
     inFlight: gauge("in_flight", "Requests being read or answered."),
     bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
     streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
+    /** What a tenant's limits refused. Tenants are few, and only those with limits have series. */
+    quotaRefused: (tenant: string, quota: string): void => quotas.labels({ tenant, quota }).inc(),
     outbox: outboxMeasures(maker),
     /** The delay of the event loop, in milliseconds. */
     lagged: (ms: number): void => loopLag.observe(ms / 1000),
@@ -241,11 +245,11 @@ function requestMeasures(
   };
 }
 
-/** Everything that is measured of one pipeline, each with its name as a label. */
-export function createMeasures(pipeline: string) {
+/** Everything that is measured of one pipeline, each with its name as a label, and with its tenant's where that is not the first one. */
+export function createMeasures(pipeline: string, tenant: Tenant = DEFAULT_TENANT) {
   const maker = makerOf();
   const { counter, gauge, histogram, registry, seriesCounter } = maker;
-  registry.setDefaultLabels({ pipeline });
+  registry.setDefaultLabels(tenant === DEFAULT_TENANT ? { pipeline } : { tenant, pipeline });
   const scoreSeconds = histogram("score_seconds", "Time to read the vector and score it.", {
     buckets: SCORE_SECONDS,
     labelNames: ["version"],

@@ -22,6 +22,8 @@ export const LABELS = {
     "of a request: `ok`, `refused` (4xx), `unavailable` (503, 504), `failed` (5xx); of a shadow: `scored` or why it was missed; of a label: `accepted` or the code of the refusal",
   partition: "number of a partition of a stream's topic",
   patch: "of Node's version",
+  tenant: "name of the tenant; absent where it is the first one",
+  quota: "the limit: `requests`, `pipelines` or `rules`",
   pipeline: "name of the pipeline; absent where a request asks for none, or for one that is not there",
   rule: "id of a rule",
   role: "`champion` or `shadow`",

@@ -54,7 +54,7 @@ const serverRoutes: readonly ServerRoute[] = [
     tellsUnready: true,
     summary: "Open Inference Protocol: 200 when a champion can answer, else 503; of several pipelines one is enough.",
     runServer: (server) => {
-      const ready = isAnyReady(server.pipelines.all());
+      const ready = isAnyReady(server.pipelines.all()) || server.readyElsewhere?.() === true;
       return jsonResponse({ ready }, ready ? 200 : 503);
     },
   },

@@ -1,11 +1,13 @@
 // The parts of a running server that routes share, and what a route is.
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import type { Tenant } from "../core/tenant.ts";
 import type { Desk, Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import type { Platform, Retention, TaskRunner } from "../lifecycle/platform.ts";
 import type { Rounds } from "../lifecycle/rounds.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
+import type { TenantPorts } from "../lifecycle/tenants.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Pipelines } from "../online/pipelines.ts";
@@ -19,6 +21,7 @@ import type { Logins, ProviderLogin } from "./login.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
 import type { Pulse } from "./pulse.ts";
+import type { Quotas } from "./quotas.ts";
 import type { RequestIds } from "./request-id.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Tracing } from "./tracing.ts";
@@ -74,8 +77,21 @@ export interface Page {
 /** By file name; `index.html` is what GET / answers, and every other name changes with its content. */
 export type Pages = ReadonlyMap<string, Page>;
 
-/** All of a server. */
+/** All of a server that is one tenant's, and what all tenants share. */
 export interface Server extends Common {
+  readonly tenant: Tenant;
+  /** What the tenant is called; null: it is the first one, which nobody calls anything. */
+  readonly title: string | null;
+  /** The part of the server that is a caller's. */
+  roomOf(caller: Caller): Server;
+  /** Whether transactions can be answered, where it has no pipelines because who is here shows no key; null: its own pipelines say so. */
+  readonly readyElsewhere: (() => boolean) | null;
+  /** What the tenant may have and ask. */
+  readonly quotas: Quotas;
+  /** Makes and removes tenants; null: this server keeps none. */
+  readonly tenants: TenantPorts | null;
+  /** The parts of all tenants: for limits of the whole process, and for who runs it. */
+  everyRoom(): readonly Server[];
   /** null: the server has no store, and nothing below /api. */
   readonly platform: PlatformParts | null;
   readonly pipelines: Pipelines<ServerParts>;

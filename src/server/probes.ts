@@ -95,7 +95,8 @@ function wholeOf<B extends { readonly status: string }>(
 ) {
   const statuses = own.map(({ status }) => status);
   // A platform that has no pipeline yet takes requests that make one.
-  const ready = statuses.length === 0 || statuses.some((status) => status !== "not ready");
+  const ready =
+    statuses.length === 0 ? (server.readyElsewhere?.() ?? true) : statuses.some((status) => status !== "not ready");
   const fine = own.every((body) => (body.status === "ready" || body.status === "ok") && !("chaos" in body));
   const status = !ready ? "not ready" : fine ? "ready" : "degraded";
   const main = own[all.findIndex(({ name }) => name === server.pipelines.mainName)];

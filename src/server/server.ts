@@ -7,11 +7,13 @@ import { DECISIONS } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
 import { isLoopback } from "../core/loopback.ts";
+import { DEFAULT_TENANT, type Tenant } from "../core/tenant.ts";
 import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import { Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
 import type { StoreKept } from "../lifecycle/retention.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
+import type { TenantPorts } from "../lifecycle/tenants.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { grownBy, openEngine } from "../online/engine.ts";
@@ -21,13 +23,15 @@ import { isAnyReady } from "../online/readiness.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { personalMask } from "../pipeline/privacy.ts";
+import type { KeyStore } from "../ports/keys.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
-import type { Store } from "../ports/store.ts";
+import type { Store, TenantRecord } from "../ports/store.ts";
 import { Access, adminRecord } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { PLATFORM_BODY_BYTES_MAX } from "./body.ts";
 import { deskFigures } from "./desk-figures.ts";
 import { Feed } from "./feed.ts";
+import { Hall, type Room } from "./hall.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
 import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
@@ -37,6 +41,7 @@ import { Overload } from "./overload.ts";
 import type { Common, Pages, Server, ServerParts } from "./parts.ts";
 import { problemResponse } from "./problem.ts";
 import { Pulse, type Totals } from "./pulse.ts";
+import { Quotas } from "./quotas.ts";
 import { createRequestIds } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
 import { Sessions } from "./sessions.ts";
@@ -163,43 +168,31 @@ export function createServer(input: {
  * A server for several pipelines, each with an engine of its own. One that cannot be opened is tried again, and the others serve; where
  * none can, the default one's error is thrown, else the first.
  */
-export async function createSeveral(input: {
-  readonly sources: readonly PipelineSource[];
-  /** The name of the pipeline that answers requests which name none; null: no such requests are answered. */
-  readonly main: string | null;
-  readonly clock: Clock;
-  readonly keys?: Ports["keys"];
-  /** What the workspace has now: pipelines that are new are opened. */
-  readonly discover?: () => readonly PipelineSource[];
-  /** Absent: nothing is below /api. */
-  readonly platform?: PlatformInput;
-  readonly options?: ServerOptions;
-}): Promise<SentinelServer> {
+export async function createSeveral(input: SeveralInput): Promise<SentinelServer> {
   const { drainMsMax = DRAIN_MS_MAX, announceMs = ANNOUNCE_MS } = input.options ?? {};
-  const server = await assemble(input);
+  const hall = await assemble(input);
+  const server = hall.first;
   const { logger, overload, intake, access, measures, pipelines } = server;
-  const app = createApp(server);
+  const app = createApp(hall);
   let listening: Listening | null = null;
   const others: OtherDoor[] = [];
   const telling = tellOf(input.options?.chaos, logger);
   let stopping: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     clearInterval(telling);
-    for (const { engine } of pipelines.all()) if (engine !== null) engine.live.draining = true;
-    server.feed.stop();
-    server.pulse.stop();
+    for (const { feed, pulse, pipelines: own } of hall.all()) {
+      for (const { engine } of own.all()) if (engine !== null) engine.live.draining = true;
+      feed.stop();
+      pulse.stop();
+    }
     overload.heldBack.stop();
     const times = { announceMs, msMax: drainMsMax };
     const closed = [listening?.close(times), ...others.map((door) => door.close(times))];
     if (listening !== null) await new Promise((resolve) => setTimeout(resolve, announceMs));
     await intake.drain(drainMsMax);
     await Promise.all([...closed, overload.settled(drainMsMax)]);
-    await server.platform?.retention?.stop();
-    await server.platform?.platform.stop();
-    await server.platform?.desk.stop();
-    await server.platform?.notifier?.stop();
-    await server.platform?.figures.stop();
-    await pipelines.stop(drainMsMax);
+    await hall.stop(drainMsMax);
+    await stopRoom(server, drainMsMax);
     overload.stop();
     intake.stop();
     access.stop();
@@ -216,11 +209,8 @@ export async function createSeveral(input: {
   try {
     await access.open();
     await openAll(pipelines, input);
-    await server.platform?.platform.start();
-    await server.platform?.desk.start();
-    server.platform?.retention?.start();
-    server.platform?.notifier?.start();
-    server.platform?.figures.start();
+    await startRoom(server);
+    await hall.start();
   } catch (error) {
     await stop();
     throw error;
@@ -234,14 +224,16 @@ export async function createSeveral(input: {
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
-      const { listener, plain } = hotRoad(server, { cold: coldRoad(app, safety), safety });
+      const { listener, plain } = hotRoad(hall, { cold: coldRoad(app, safety), safety });
       listening = await listen(listener, {
         ...at,
         plain,
         bodyMaxBytes: (route) =>
           Math.max(
             route.startsWith("/api/") ? PLATFORM_BODY_BYTES_MAX : 0,
-            ...pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0),
+            ...hall
+              .all()
+              .flatMap((room) => room.pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0)),
           ),
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
@@ -257,6 +249,34 @@ export async function createSeveral(input: {
     },
     stop,
   };
+}
+
+/** What a server is made from: the first tenant's, and how the others' is found. */
+export interface SeveralInput {
+  readonly sources: readonly PipelineSource[];
+  /** The name of the pipeline that answers requests which name none; null: no such requests are answered. */
+  readonly main: string | null;
+  readonly clock: Clock;
+  readonly keys?: Ports["keys"];
+  /** What the workspace has now: pipelines that are new are opened. */
+  readonly discover?: () => readonly PipelineSource[];
+  /** Absent: nothing is below /api. */
+  readonly platform?: PlatformInput;
+  readonly options?: ServerOptions;
+  /** Other tenants; absent: there are none. */
+  readonly tenants?: {
+    readonly ports: TenantPorts;
+    /** What is served of one. */
+    open(tenant: Tenant): Promise<RoomInput>;
+    readonly pollMs?: number;
+  };
+}
+
+/** What is served of one tenant; `close` once it is served no more. */
+export interface RoomInput extends Pick<SeveralInput, "sources" | "main" | "discover" | "platform"> {
+  readonly keys: KeyStore;
+  readonly reporter?: ShadowReporter;
+  close(): Promise<void>;
 }
 
 /** Says that answers are late or fail on purpose, now and again and again. */
@@ -280,26 +300,14 @@ async function openAll(
   throw (slots.find(({ name }) => name === main) ?? slots[0]).fault!.cause;
 }
 
-async function assemble(input: {
-  readonly main: string | null;
-  readonly clock: Clock;
-  readonly keys?: Ports["keys"];
-  readonly discover?: () => readonly PipelineSource[];
-  readonly platform?: PlatformInput;
-  readonly options?: ServerOptions;
-}): Promise<Server> {
-  const { clock, keys, main, discover, options = {} } = input;
+async function assemble(input: SeveralInput): Promise<Hall> {
+  const { clock, keys, tenants, options = {} } = input;
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
   const { provider = null } = options;
-  let all: Pipelines<ServerParts> | null = null;
-  const logger = maskedLog(options.logger ?? pino(), () => personalMask(all === null ? [] : pipelinesIn(all)));
+  let rooms: Hall | null = null;
+  const everybodys = (): readonly Pipeline[] => (rooms?.all() ?? []).flatMap(({ pipelines }) => pipelinesIn(pipelines));
+  const logger = maskedLog(options.logger ?? pino(), () => personalMask(everybodys()));
   const measures = createProcessMeasures();
-  const byName = new Map<string, Measures>();
-  const measuresOf = (pipeline: string): Measures => {
-    const known = byName.get(pipeline) ?? createMeasures(pipeline);
-    byName.set(pipeline, known);
-    return known;
-  };
   const common: Common = {
     overload: new Overload({ clock, inFlightMax, lagMsMax, onLag: measures.lagged }),
     intake: new Intake(clock, options.intake),
@@ -316,6 +324,107 @@ async function assemble(input: {
     tracing: await openTracing(packageVersion),
     reporter: options.reporter ?? null,
   };
+  const shared: Shared = {
+    ...common,
+    clock,
+    logger,
+    measures,
+    options,
+    sessions: new Sessions(clock, randomBytes),
+    provider,
+    logins: new Logins(clock, randomBytes),
+    roomOf: (caller) => hall.of(caller),
+    tenants: tenants?.ports ?? null,
+    everyRoom: () => hall.all(),
+  };
+  const first = roomOf(shared, { ...input, tenant: DEFAULT_TENANT, title: null });
+  const lobby: Server = {
+    ...roomOf(shared, { main: null, tenant: DEFAULT_TENANT, title: null }),
+    readyElsewhere: () => {
+      const slots = hall.all().flatMap((room) => room.pipelines.all());
+      return slots.length === 0 || isAnyReady(slots);
+    },
+  };
+  const hall: Hall = new Hall({
+    first,
+    lobby,
+    input:
+      tenants === undefined
+        ? null
+        : { list: async () => (await tenants.ports.tenants()).list(), open: (one) => openRoom(shared, tenants, one) },
+    pollMs: tenants?.pollMs,
+  });
+  rooms = hall;
+  return hall;
+}
+
+/** What all rooms have. */
+type Shared = Common &
+  Pick<
+    Server,
+    "clock" | "logger" | "measures" | "sessions" | "provider" | "logins" | "roomOf" | "tenants" | "everyRoom"
+  > & {
+    readonly options: ServerOptions;
+  };
+
+async function openRoom(
+  shared: Shared,
+  { open }: NonNullable<SeveralInput["tenants"]>,
+  { name, title, quotas }: TenantRecord,
+): Promise<{ readonly room: Room; readonly keys: KeyStore }> {
+  const input = await open(name);
+  const { logger, measures, reporter } = shared;
+  try {
+    // People log in by an identity provider as the first tenant's, and as nobody else's.
+    const named = namedIn(logger, { tenant: name });
+    const own = { ...shared, provider: null, logger: named, reporter: input.reporter ?? reporter };
+    const server = roomOf({ ...own, measures }, { ...input, tenant: name, title });
+    server.quotas.set(quotas);
+    for (const source of input.sources) await server.pipelines.add(source);
+    await startRoom(server);
+    server.pipelines.follow();
+    const stop = async (drainMsMax: number): Promise<void> => {
+      server.feed.stop();
+      server.pulse.stop();
+      await stopRoom(server, drainMsMax).finally(input.close);
+    };
+    return { room: { server, stop }, keys: input.keys };
+  } catch (error) {
+    await input.close();
+    throw error;
+  }
+}
+
+async function startRoom({ platform }: Server): Promise<void> {
+  await platform?.platform.start();
+  await platform?.desk.start();
+  platform?.retention?.start();
+  platform?.notifier?.start();
+  platform?.figures.start();
+}
+
+async function stopRoom({ platform, pipelines }: Server, drainMsMax: number): Promise<void> {
+  await platform?.retention?.stop();
+  await platform?.platform.stop();
+  await platform?.desk.stop();
+  await platform?.notifier?.stop();
+  await platform?.figures.stop();
+  await pipelines.stop(drainMsMax);
+}
+
+/** A tenant's part of the server. */
+function roomOf(
+  shared: Shared,
+  of: Pick<SeveralInput, "main" | "discover" | "platform"> & Pick<Server, "tenant" | "title">,
+): Server {
+  const { clock, logger, options, ...common } = shared;
+  const { main, discover, tenant, title } = of;
+  const byName = new Map<string, Measures>();
+  const measuresOf = (pipeline: string): Measures => {
+    const known = byName.get(pipeline) ?? createMeasures(pipeline, tenant);
+    byName.set(pipeline, known);
+    return known;
+  };
   const pipelines = new Pipelines<ServerParts>(main, {
     start: (source) => startPipeline(source, { common, logger, options, measures: measuresOf(source.name) }),
     clock,
@@ -323,18 +432,26 @@ async function assemble(input: {
     ...(discover === undefined ? {} : { discover }),
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
-  all = pipelines;
-  const about = { pipelines, clock, logger, measures, measuresOf };
-  const platform = input.platform === undefined ? null : platformOf(input.platform, about);
-  const desk = {
-    sessions: new Sessions(clock, randomBytes),
-    provider,
-    logins: new Logins(clock, randomBytes),
+  const quotas = new Quotas(clock, (quota) => common.measures.quotaRefused(tenant, quota));
+  const platform =
+    of.platform === undefined
+      ? null
+      : platformOf(of.platform, { pipelines, clock, logger, measures: common.measures, measuresOf });
+  return {
+    ...common,
+    clock,
+    logger,
+    tenant,
+    title,
+    quotas,
+    readyElsewhere: null,
     pages: options.pages ?? null,
     pulse: new Pulse(clock, () => totalsOf(byName)),
     feed: new Feed(),
+    pipelines,
+    measuresOf,
+    platform,
   };
-  return { ...common, ...desk, pipelines, clock, logger, measures, measuresOf, platform };
 }
 
 function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [string, Totals]> {
@@ -393,7 +510,7 @@ async function startPipeline(
   },
 ): Promise<ServerParts> {
   const { common, measures, options } = given;
-  const logger = loggerOf(given.logger, source.name);
+  const logger = namedIn(given.logger, { pipeline: source.name });
   const { tracing } = common;
   const { aheadMaxMs, persistMs, redactKey, chaos, workerModule, load } = options;
   const opened = await source.open();
@@ -442,12 +559,12 @@ function pipelinesIn(pipelines: Pipelines<ServerParts>): readonly Pipeline[] {
   return pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
 }
 
-/** Names the pipeline in each line. */
-function loggerOf(logger: EngineLog, pipeline: string): EngineLog {
+/** Names in each line whose it is. */
+function namedIn(logger: EngineLog, names: Readonly<Record<string, string>>): EngineLog {
   return {
-    info: (facts, text) => logger.info({ pipeline, ...facts }, text),
-    warn: (facts, text) => logger.warn({ pipeline, ...facts }, text),
-    error: (facts, text) => logger.error({ pipeline, ...facts }, text),
+    info: (facts, text) => logger.info({ ...names, ...facts }, text),
+    warn: (facts, text) => logger.warn({ ...names, ...facts }, text),
+    error: (facts, text) => logger.error({ ...names, ...facts }, text),
   };
 }
 

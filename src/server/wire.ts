@@ -16,7 +16,7 @@ export interface PlainRoad {
   readonly clock: Clock;
   requestId(given: string | undefined): string;
   /** Whether it takes a request of such a path and so many bytes. */
-  takes(path: string, bytes: number): boolean;
+  takes(path: string, of: { readonly bytes: number; readonly key: () => string | null }): boolean;
   /** Takes a request that is there whole; answers by the exchange, once, and never throws. */
   take(exchange: Exchange, request: PlainRequest): void;
 }
@@ -25,7 +25,7 @@ export interface PlainRequest {
   readonly path: string;
   readonly body: Uint8Array;
   /** As the client sent it. */
-  readonly key: string | null;
+  readonly key: () => string | null;
   readonly socket: Socket;
 }
 
@@ -246,7 +246,7 @@ class Wire {
       at = found.end;
       const asked = new Asked(this, head, road.requestId(head.headers.get(REQUEST_ID)));
       this.asked.push(asked);
-      const key = bearerIn(head.headers.get("x-api-key"), head.headers.get("authorization"));
+      const key = keyOf(head);
       road.take(asked, { path: head.path, body, key, socket: this.socket });
     }
     this.taking = false;
@@ -278,7 +278,7 @@ class Wire {
     const head = headOf(this.shared, data.toString("latin1", at, end + 2));
     if (head === null) return null;
     const { length, path } = head;
-    if (length === 0 || !this.shared.road.takes(path, length)) return null;
+    if (length === 0 || !this.shared.road.takes(path, { bytes: length, key: keyOf(head) })) return null;
     const from = end + HEAD_END.length;
     return data.length < from + length
       ? "part"
@@ -331,6 +331,11 @@ class Wire {
     if (this.ended) socket.emit("end");
     else socket.resume();
   }
+}
+
+/** The key that a request brings, read where somebody asks for it. */
+function keyOf({ headers }: PlainHead): () => string | null {
+  return () => bearerIn(headers.get("x-api-key"), headers.get("authorization"));
 }
 
 function headOf({ heads }: Shared, text: string): PlainHead | null {

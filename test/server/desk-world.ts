@@ -5,17 +5,20 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { readPages } from "../../src/cli/serve/pages.ts";
+import { roomOf } from "../../src/cli/serve/rooms.ts";
 import { tasksIn } from "../../src/cli/serve/tasks.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Role } from "../../src/core/key.ts";
-import { DEFAULT_TENANT } from "../../src/core/tenant.ts";
+import { DEFAULT_TENANT, parseTenant } from "../../src/core/tenant.ts";
 import { addKey } from "../../src/lifecycle/keys.ts";
 import { fileSource, type Makers, madeSource } from "../../src/lifecycle/serve.ts";
+import { addTenant, NO_QUOTAS } from "../../src/lifecycle/tenants.ts";
 import { pipelineNames } from "../../src/pipeline/pipeline.ts";
 import type { Clock } from "../../src/ports/ports.ts";
+import type { TenantQuotas } from "../../src/ports/store.ts";
 import type { ProviderLogin } from "../../src/server/login.ts";
 import { createSeveral, type SentinelServer } from "../../src/server/server.ts";
-import { openWorkspacePorts } from "../../src/wiring.ts";
+import { openTenants, openWorkspacePorts } from "../../src/wiring.ts";
 import { silent } from "./world.ts";
 
 const ROOT = path.join(import.meta.dirname, "..", "..");
@@ -30,6 +33,8 @@ export interface Answered {
 export interface DeskWorld {
   readonly dir: string;
   readonly server: SentinelServer;
+  /** Makes another tenant, which is served when this resolves; the key of its first administrator. */
+  tenant(name: string, quotas?: Partial<TenantQuotas>): Promise<string>;
   readonly url: string;
   /** Asks; with a body by POST unless a method is named. */
   call(
@@ -39,7 +44,12 @@ export interface DeskWorld {
   /** A key of a role; one of some pipelines alone where they are named. */
   key(
     role: Role,
-    more?: { readonly name?: string; readonly pipelines?: readonly string[]; readonly validMs?: number },
+    more?: {
+      readonly name?: string;
+      readonly pipelines?: readonly string[];
+      readonly validMs?: number;
+      readonly tenant?: string;
+    },
   ): Promise<string>;
   remove(): Promise<void>;
 }
@@ -57,9 +67,11 @@ export async function openDesk({
   readonly workspace?: string;
   readonly login?: (url: string, dir: string) => Promise<ProviderLogin>;
 } = {}): Promise<DeskWorld> {
-  const workspace = openWorkspacePorts(loadConfig({ workspace: dir, environment: {} }), {
-    report: { line: () => {}, progress: () => {} },
-  });
+  const config = loadConfig({ workspace: dir, environment: {} });
+  const report = { line: () => {}, progress: () => {} };
+  const workspace = openWorkspacePorts(config, { report });
+  const { stores } = workspace;
+  const tenants = openTenants(config, { report, stores });
   const common = clock === undefined ? workspace.common : { ...workspace.common, clock };
   const makersOf = (name: string): Makers => ({
     portsOf: (pipeline) => {
@@ -88,6 +100,11 @@ export async function openDesk({
       keyring: common,
       tasks: tasksIn({ root: dir, tenant: DEFAULT_TENANT }),
     },
+    tenants: {
+      ports: tenants.ports,
+      open: (one) => roomOf(config, one, { report, stores, logger: silent }),
+      pollMs: 50,
+    },
     options: { logger: silent, announceMs: 0, lagMsMax: 60_000, drainMsMax: 1000, pages: readPages(ROOT), provider },
   });
   const { host, port } = await server.start(at);
@@ -107,8 +124,23 @@ export async function openDesk({
       const isJson = (response.headers.get("content-type") ?? "").includes("json");
       return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };
     },
-    async key(role, { name = role, pipelines, validMs } = {}) {
-      const made = await addKey(common, {
+    async tenant(name, quotas = {}) {
+      const made = await addTenant(tenants.ports, {
+        name: parseTenant(name),
+        title: `The ${name}`,
+        quotas: { ...NO_QUOTAS, ...quotas },
+        actor: "test",
+        random: randomBytes,
+      });
+      for (let tries = 0; ; tries++) {
+        const { status } = await fetch(`${url}/api/pipelines`, { headers: { "x-api-key": made.key } });
+        if (status === 200) return made.key;
+        if (tries === 400) throw new Error(`the tenant ${name} is not served: ${status}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
+    async key(role, { name = role, pipelines, validMs, tenant } = {}) {
+      const made = await addKey(tenant === undefined ? common : tenants.ports.keysOf(parseTenant(tenant)), {
         role,
         name,
         actor: "test",
@@ -121,6 +153,7 @@ export async function openDesk({
     },
     async remove() {
       await server.stop();
+      await tenants.close();
       await workspace.close();
       rmSync(dir, { recursive: true, force: true });
     },

@@ -268,10 +268,10 @@ async function live(server: Server, context: RequestContext): Promise<Response> 
     if (caller.key === null) access.check("viewer", null);
     else if (isBySession(context)) {
       const session = token === null ? null : sessions.peek(token);
-      if (session === null || access.recordOf(session) === null) throw new Error("the session ended");
+      if (session === null || access.callerOf(session).key === null) throw new Error("the session ended");
     } else {
       const { id: keyId, hash: keyHash } = caller.key;
-      if (access.recordOf({ keyId, keyHash, person: null, begunAt: 0 }) === null) throw new Error("the key ended");
+      if (access.callerOf({ keyId, keyHash, person: null, begunAt: 0 }).key === null) throw new Error("the key ended");
     }
   };
   const look = () => ({ at: isoOf(clock.now()), decisions: shownMinutes(pulse.minutes(2, within)) });

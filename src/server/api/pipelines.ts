@@ -155,7 +155,8 @@ export const pipelineRoutes: readonly ServerRoute[] = [
 async function create(server: Server, context: RequestContext): Promise<Response> {
   const { store, platform } = platformOf(server);
   const { name, kafka_topic: kafkaTopic = null, schema, columns = {}, rules } = await CREATE.read(server, context);
-  const { pipelines, clock } = server;
+  const { pipelines, clock, quotas } = server;
+  quotas.check("pipelines", pipelines.all().length);
   if (pipelines.all().length >= PIPELINES_MAX) {
     throw new SentinelError("pipeline.limit", `${PIPELINES_MAX} pipelines are served here already`, {
       hint: "start another server for the rest",

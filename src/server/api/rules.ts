@@ -135,6 +135,15 @@ export const ruleRoutes: readonly ServerRoute[] = [
   }),
 ];
 
+/** Whether the tenant may have one more rule. Errors: tenant.limit. */
+async function checkRoom({ quotas, pipelines }: Server): Promise<void> {
+  if (quotas.now.rules === null) return;
+  let count = 0;
+  for (const { engine } of pipelines.all())
+    count += engine === null ? 0 : (await rulesNow(engine.ports, engine.pipeline)).live.rules.length;
+  quotas.check("rules", count);
+}
+
 async function add(server: Server, context: RequestContext): Promise<Response> {
   const {
     rule_expression: when,
@@ -148,6 +157,7 @@ async function add(server: Server, context: RequestContext): Promise<Response> {
   } = await ADD.read(server, context);
   const record = await recordAt(server, context);
   const parts = engineOf(server, context, record.slug);
+  await checkRoom(server);
   const store = await platformOf(server).store();
   const pastIds = new Set((await store.ruleNumbers.of(record.slug)).keys());
   const { rule } = await analyst(() =>

@@ -29,7 +29,10 @@ export const sessionRoutes: readonly ServerRoute[] = [
     path: "/api/session",
     summary: "Who asks, in which role, and whether a login is needed.",
     answers: { "application/json": SESSION },
-    runServer: (server, context) => jsonResponse(shown(server, whoAsks(server, context))),
+    runServer(server, context) {
+      const caller = context.get("caller");
+      return jsonResponse(shown(server, caller));
+    },
   },
   {
     method: "POST",
@@ -87,7 +90,8 @@ export const sessionRoutes: readonly ServerRoute[] = [
 
 async function login(server: Server, context: RequestContext): Promise<Response> {
   const { key } = await LOGIN.read(server, context);
-  const record = server.access.find(key.trim());
+  const owner = server.access.find(key.trim());
+  const record = owner.key;
   if (record === null) {
     throw new SentinelError("server.key-missing", "this key is not valid here", {
       hint: "it may have been revoked or have expired; `sentinel keys add --role analyst --name NAME` makes one",
@@ -106,7 +110,7 @@ async function login(server: Server, context: RequestContext): Promise<Response>
   const token = server.sessions.open(record);
   const until = isoOf(server.clock.now() + SESSION_MS_MAX);
   const cookie = cookieOf(token, { secure: isSecure(context) });
-  return jsonResponse({ ...shown(server, { key: record }), until }, 201, { "set-cookie": cookie });
+  return jsonResponse({ ...shown(server.roomOf(owner), owner), until }, 201, { "set-cookie": cookie });
 }
 
 async function beginLogin(server: Server, context: RequestContext): Promise<Response> {
@@ -181,16 +185,7 @@ function end({ sessions }: Server, context: RequestContext): Session | null {
   return session;
 }
 
-/** The caller of an open route, where a session counts as well. */
-function whoAsks({ access, sessions }: Server, context: RequestContext): Caller {
-  const caller = context.get("caller");
-  if (caller.key !== null) return caller;
-  const token = tokenIn(context.req.header("cookie"));
-  const session = token === null ? null : sessions.find(token);
-  return { key: session === null ? null : access.recordOf(session) };
-}
-
-function shown({ access, pipelines, provider }: Server, { key }: Caller) {
+function shown({ access, pipelines, title, provider }: Server, { key }: Caller) {
   const needed = access.asks;
   const names = pipelines.all().map(({ name }) => name);
   return {
@@ -200,6 +195,7 @@ function shown({ access, pipelines, provider }: Server, { key }: Caller) {
     // Where nobody is asked for a key everybody may do everything but what routes of the role admin do.
     role: key?.role ?? (needed ? null : "admin"),
     pipelines: needed && key === null ? [] : key === null ? names : names.filter((name) => isFor(key, name)),
+    tenant: title,
     until: null,
     provider: provider?.file.title ?? null,
   };

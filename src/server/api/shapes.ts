@@ -163,6 +163,7 @@ export const SESSION = done({
   name: textOrNull,
   role: { enum: ["viewer", "analyst", "admin", null] },
   pipelines: { type: "array", items: text },
+  tenant: textOrNull,
   until: { ...textOrNull, format: "date-time" },
   provider: textOrNull,
 });
