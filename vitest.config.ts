@@ -15,5 +15,7 @@ export default defineConfig({
     maxWorkers: workersOf(process.env.SENTINEL_TESTS),
     testTimeout: 120_000,
     hookTimeout: 300_000,
+    // What the main process has made of a source is kept from run to run, by the hash of its text.
+    experimental: { fsModuleCache: true, fsModuleCachePath: ".cache/vitest" },
   },
 });

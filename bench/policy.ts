@@ -10,6 +10,7 @@ import { vectorsOf } from "../src/lifecycle/data/vectors.ts";
 import { type Fitted, fitModels, scoresOf } from "../src/lifecycle/train/fit.ts";
 import { judgedRows } from "../src/lifecycle/train/judge.ts";
 import { columnKinds } from "../src/lifecycle/train/kinds.ts";
+import { NO_FEATURES } from "../src/lifecycle/train/policy.ts";
 import { cardPrecision } from "../src/metrics/cards.ts";
 import { AVERAGE_PRECISION } from "../src/metrics/ranked.ts";
 import { type Matrix, takeMatrixRows } from "../src/ml/matrix.ts";
@@ -228,7 +229,8 @@ async function fitted(
   };
   const report = { line: () => {}, progress: () => {} };
   const { amount: amounts, card: cards } = world;
-  const model = await fitModels(x, labels, { kinds, split, amounts, cards, pipeline, seed, threads: THREADS, report });
+  const rest = { features: NO_FEATURES, pipeline, seed, threads: THREADS, report };
+  const model = await fitModels(x, labels, { kinds, split, amounts, cards, ...rest });
   return { fitted: model, frauds: train.filter((row) => labels[row] === 1 && y[row] === 1).length };
 }
 

@@ -9,6 +9,7 @@ import { vectorsOf } from "../src/lifecycle/data/vectors.ts";
 import { type Fitted, fitModels, scoresOf } from "../src/lifecycle/train/fit.ts";
 import { judgedRows } from "../src/lifecycle/train/judge.ts";
 import { columnKinds } from "../src/lifecycle/train/kinds.ts";
+import { NO_FEATURES } from "../src/lifecycle/train/policy.ts";
 import { refit } from "../src/lifecycle/train/refit.ts";
 import { splitByTime } from "../src/lifecycle/train/split.ts";
 import type { Metric } from "../src/metrics/metric.ts";
@@ -111,6 +112,7 @@ async function foldAt(world: World, at: number): Promise<Fold> {
     split,
     amounts: new Float64Array(x.rows),
     cards: cardsOf(source.table, pipeline),
+    features: NO_FEATURES,
     pipeline,
     seed,
     threads: THREADS,
@@ -120,7 +122,16 @@ async function foldAt(world: World, at: number): Promise<Fold> {
   const basis = { source, split, x, plan: compileSpec(await loadFeatures("card")), rows, seed };
   const openMs = pipeline.labels.maturityMs;
   const amounts = new Float64Array(x.rows);
-  const how = { judged, kinds, amounts, pipeline, openMs, unlike: "refuse", threads: THREADS } as const;
+  const how = {
+    judged,
+    kinds,
+    amounts,
+    features: NO_FEATURES,
+    pipeline,
+    openMs,
+    unlike: "refuse",
+    threads: THREADS,
+  } as const;
   const again = await refit({ report }, basis, how);
   const later = rowsBetween(at, at + TEST_DAYS * DAY_MS);
   const laterX = takeMatrixRows(world.x, later);

@@ -19,7 +19,10 @@ import { buildUi } from "./build-ui.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const STAMP = path.join(ROOT, "dist", ".built");
-const SOURCES = ["src", "bench", "ui", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+const SOURCES = [
+  ...["src", "bench", "ui", "test/stream/stream-child.ts"],
+  ...["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"],
+];
 const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
 
 if (process.argv.includes("--if-needed") && isFresh()) process.exit(0);

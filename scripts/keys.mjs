@@ -8,11 +8,13 @@ const jiti = createJiti(import.meta.url);
 const { withKeyTables } = await jiti.import("../src/pipeline/tables.ts");
 const { CHAPTERS } = await jiti.import("../src/pipeline/sections.ts");
 const { RULES_FILE } = await jiti.import("../src/pipeline/rules.ts");
+const { LOGIN_FILE } = await jiti.import("../src/pipeline/login.ts");
 const { NOTIFICATIONS_FILE } = await jiti.import("../src/pipeline/notifications.ts");
 
 for (const [name, chapters] of [
   ["docs/configuration.md", CHAPTERS],
   ["docs/rules.md", { "Rules file": RULES_FILE.fields }],
+  ["docs/dashboard.md", { "Login file": LOGIN_FILE.fields }],
   ["docs/notifications.md", { "Notifications file": NOTIFICATIONS_FILE.fields }],
 ]) {
   const file = fileURLToPath(new URL(`../${name}`, import.meta.url));

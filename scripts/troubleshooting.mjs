@@ -30,12 +30,14 @@ const AREAS = {
   keys: "Keys",
   request: "Requests",
   log: "Prediction log",
+  login: "Logins by a provider",
   archive: "Archive and buckets",
   cases: "Cases",
   state: "Feature state",
   schemas: "Schemas",
   stream: "Streams",
   store: "Store",
+  tenant: "Tenants",
   bug: "Bugs",
 };
 

@@ -8,11 +8,16 @@ import { sha256 } from "./core/hash.ts";
 import { isKeyRecord, KEYS_MAX, type KeyRecord } from "./core/key.ts";
 import { nearestName } from "./core/nearest.ts";
 import { bucketPlace, isRemote } from "./core/remote.ts";
+import { DEFAULT_TENANT, parseTenant, type Tenant } from "./core/tenant.ts";
 
 /** Everything that is not in a pipeline file. Secrets are kept here and never logged. */
 export interface Config {
-  /** Absolute path of the folder with features/ pipelines/ data/ models/. */
+  /** Absolute path of the folder with features/ pipelines/ data/ models/; of another tenant than the first it lies below `root`. */
   readonly workspace: string;
+  /** Whose workspace it is. */
+  readonly tenant: Tenant;
+  /** Absolute path of the first tenant's workspace: the store of all lies there. */
+  readonly root: string;
   readonly registryDir: string;
   /** The MLflow server that is the registry; null: the embedded one in `registryDir`. */
   readonly mlflow: MlflowConfig | null;
@@ -155,6 +160,8 @@ const ADDRESS_OF_KUBERNETES = /^(tcp|udp|sctp):\/\//;
 /** Reads the environment once. Errors: config.invalid. */
 export function loadConfig(options: {
   readonly workspace?: string;
+  /** Whose configuration; the workspace is that of the first tenant. Absent: the first tenant's. */
+  readonly tenant?: string;
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }): Config {
   const environment = options.environment ?? process.env;
@@ -172,8 +179,10 @@ export function loadConfig(options: {
       hint: "use a long random key, for example from `openssl rand -hex 24`, and keep it: with another one equal values get other hashes",
     });
   }
-  return Object.freeze({
+  const config: Config = Object.freeze({
     workspace,
+    tenant: DEFAULT_TENANT,
+    root: workspace,
     registryDir: path.join(workspace, "models"),
     mlflow: mlflowOf(environment),
     redis: redisOf(environment.SENTINEL_REDIS_URL ?? ""),
@@ -202,6 +211,31 @@ export function loadConfig(options: {
     keys: keysOf(environment.SENTINEL_KEYS ?? ""),
     key: (environment.SENTINEL_CLIENT_KEY ?? "") === "" ? null : environment.SENTINEL_CLIENT_KEY!,
     warnings,
+  });
+  return options.tenant === undefined ? config : tenantConfig(config, parseTenant(options.tenant));
+}
+
+/** The folder below the first tenant's workspace that holds those of all others. */
+export const TENANTS_FOLDER = "tenants";
+
+/**
+ * The configuration of another tenant, beside that of the first one: servers are shared, and everything that lies somewhere lies in a place of
+ * its own. Keys of the environment and an MLflow server are the first tenant's: the others have their own keys, and the embedded registry.
+ */
+export function tenantConfig(config: Config, tenant: Tenant): Config {
+  if (tenant === config.tenant) return config;
+  const { root } = config;
+  const workspace = path.join(root, TENANTS_FOLDER, tenant);
+  return Object.freeze({
+    ...config,
+    tenant,
+    workspace,
+    registryDir: path.join(workspace, "models"),
+    mlflow: null,
+    stateDir: path.join(workspace, "models", "state"),
+    reportsDir: path.join(workspace, "models", "reports"),
+    adminKey: null,
+    keys: [],
   });
 }
 

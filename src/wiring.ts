@@ -6,11 +6,13 @@ import { type Config, type MlflowConfig, registryName, s3Login, secretAt } from 
 import { CLOUD_EVENT_MEDIA_TYPE } from "./core/cloud-event.ts";
 import { DAY_MS } from "./core/duration.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
+import { archiveFolder, nameAmongAll } from "./core/tenant.ts";
 import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { LogOptions } from "./drivers/log/sql/driver.ts";
-import type { SqlStore } from "./drivers/store/sql/driver.ts";
+import type { SqlStore, SqlStores } from "./drivers/store/sql/driver.ts";
 import type { Notices } from "./lifecycle/desk.ts";
+import { type LoginFile, readLogin } from "./pipeline/login.ts";
 import { readNotifications } from "./pipeline/notifications.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { Archive } from "./ports/archive.ts";
@@ -20,13 +22,14 @@ import type { Engine } from "./ports/engine.ts";
 import type { KeyStore } from "./ports/keys.ts";
 import type { Ledger, LedgerSpool } from "./ports/ledger.ts";
 import type { PredictionLog } from "./ports/log.ts";
+import type { IdentityProvider } from "./ports/login.ts";
 import type { ObjectStore } from "./ports/objects.ts";
 import type { Clock, Lock, Ports, Reporter, SnapshotStore, SourceControl } from "./ports/ports.ts";
 import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.ts";
 import type { RuleStore } from "./ports/rules.ts";
 import type { Schemas } from "./ports/schemas.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
-import type { StoreTables } from "./ports/store.ts";
+import type { Stores, StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
 
 const SHARED_FLUSH_MS = 50;
@@ -65,11 +68,18 @@ export function openPorts(
 /** What pipelines have in common (registry, snapshots, locks, keys, data), and what each has to itself: its log and its shared state. */
 export function openWorkspacePorts(
   config: Config,
-  options: { readonly report: Reporter; readonly clock?: Clock },
+  options: {
+    readonly report: Reporter;
+    readonly clock?: Clock;
+    /** The store of another tenant's ports in this process, which closes it. Absent: one of its own. */
+    readonly stores?: () => Promise<Stores>;
+  },
 ): {
   /** Ports of one pipeline; close them before the workspace's. */
   portsOf(pipeline: PipelinePortsOptions): OpenPorts;
   readonly common: Omit<Ports, "log" | "rules" | "shared" | "archive">;
+  /** The store of all tenants. */
+  stores(): Promise<Stores>;
   close(): Promise<void>;
 } {
   const open: Closing[] = [];
@@ -107,6 +117,7 @@ export function openWorkspacePorts(
     const { createPostgresLocks } = await import("./drivers/lock/postgres.ts");
     const driver = createPostgresLocks({
       address: config.database,
+      nameOf: (name) => nameAmongAll(config.tenant, name),
       local,
       onLost: (message) => options.report.line(message),
     });
@@ -114,11 +125,14 @@ export function openWorkspacePorts(
     return driver;
   });
   const clock = options.clock ?? systemClock;
-  const store = once(async (): Promise<SqlStore> => {
-    const driver = await openStore(config, clock, stateFolder);
+  const stores = once(async (): Promise<SqlStores> => {
+    // Whatever is given was made here, for another tenant.
+    if (options.stores !== undefined) return (await options.stores()) as SqlStores;
+    const driver = await openStores(config, clock);
     open.push(driver);
     return driver;
   });
+  const store = async (): Promise<SqlStore> => (await stores()).of(config.tenant);
   const keys = once(async (): Promise<KeyStore> => {
     const { createFileKeys } = await import("./drivers/files/keys.ts");
     return createFileKeys({ file: path.join(config.stateDir, "keys.json") });
@@ -140,6 +154,7 @@ export function openWorkspacePorts(
   };
   return {
     common,
+    stores,
     portsOf: (pipeline) => pipelinePorts(config, pipeline, { common, stateFolder, store }),
     close: () => closeAll(open),
   };
@@ -172,7 +187,8 @@ function pipelinePorts(
   });
   const shared = once(async (): Promise<SharedStore> => {
     const { createRedisState } = await import("./drivers/state/redis/driver.ts");
-    const driver = createRedisState({ address: config.redis!, name: options.pipeline });
+    const name = nameAmongAll(config.tenant, options.pipeline);
+    const driver = createRedisState({ address: config.redis!, name });
     open.push(driver);
     return driver;
   });
@@ -180,7 +196,8 @@ function pipelinePorts(
     const place = archivePlace(config, options.settings?.() ?? null);
     if (place === null) return null;
     const { archiveDuckDb } = await import("./drivers/archive/duckdb/driver.ts");
-    return { objects: await openObjects(config, placeBelow(place, options.pipeline)), files: archiveDuckDb() };
+    const folder = archiveFolder(config.tenant, options.pipeline);
+    return { objects: await openObjects(config, placeBelow(place, folder)), files: archiveDuckDb() };
   });
   const rules = once(async (): Promise<RuleStore> => {
     const { readFileRules } = await import("./drivers/rules/files/read.ts");
@@ -273,7 +290,8 @@ async function openLog(
   const file = path.join(config.stateDir, `${pipeline}-log.db`);
   if (config.database !== null) {
     const { openPostgresLog } = await import("./drivers/log/postgres/driver.ts");
-    const log = await openPostgresLog({ address: config.database, name: pipeline, options });
+    const name = nameAmongAll(config.tenant, pipeline);
+    const log = await openPostgresLog({ address: config.database, name, options });
     if (existsSync(file) && (await log.last()).sequence === 0) {
       given.report.line(
         `${file} is the log of before, and is read no more: the log in PostgreSQL begins empty (docs/prediction-log.md)`,
@@ -286,14 +304,17 @@ async function openLog(
   return createSqliteLog({ file, options });
 }
 
-async function openStore(config: Config, clock: Clock, stateFolder: () => Promise<void>): Promise<SqlStore> {
+async function openStores(config: Config, clock: Clock): Promise<SqlStores> {
   if (config.database !== null) {
     const { openPostgresStore } = await import("./drivers/store/postgres/driver.ts");
     return openPostgresStore({ address: config.database, clock });
   }
   const { openLibsqlStore } = await import("./drivers/store/libsql/driver.ts");
-  await stateFolder();
-  return openLibsqlStore({ file: storeFile(config), clock });
+  const file = storeFile(config);
+  const { makePrivateFolder } = await import("./drivers/files/durable.ts");
+  // What cannot be made is the driver's to say, with the file that it wanted.
+  await makePrivateFolder(path.dirname(file)).catch(() => {});
+  return openLibsqlStore({ file, clock });
 }
 
 /** The tables of the workspace's store, to look at and to bring forward. */
@@ -320,6 +341,20 @@ export async function openNotices(config: Config): Promise<Notices | null> {
   const secret = (place: string): string => secretAt(place, config);
   const targets = Object.entries(file.targets).map(([name, keys]) => createTarget({ name, keys, secret }));
   return { file, targets };
+}
+
+/** The provider that people log in by, with its file; null where the workspace names none. Errors: pipeline.invalid, config.invalid. */
+export async function openLogin(
+  config: Config,
+  clock: Clock = systemClock,
+): Promise<{ readonly file: LoginFile; readonly provider: IdentityProvider } | null> {
+  const file = readLogin(config.workspace);
+  if (file === null) return null;
+  const { clientSecretFrom, url, ...more } = file;
+  const secret = clientSecretFrom === undefined ? null : secretAt(clientSecretFrom, config);
+  const { createOpenIdProvider } = await import("./drivers/login/openid/driver.ts");
+  const redirectUrl = `${url}/api/session/oidc/callback`;
+  return { file, provider: createOpenIdProvider({ ...more, secret, redirectUrl, leftUrl: `${url}/`, clock }) };
 }
 
 /** Posts a CloudEvent; gives the receiver's status. Rejects when there was no answer. */
@@ -371,7 +406,10 @@ export async function openGateway(
   const { openSpool } = await import("./drivers/ledger/spool.ts");
   const { laterLedger } = await import("./drivers/ledger/later.ts");
   const spool = await openSpool(path.join(config.stateDir, "ledger-spool.ndjson"));
-  const store = laterLedger(() => openStore({ ...config, database: config.ledger }, clock, async () => {}));
+  const store = laterLedger(async () => {
+    const stores = await openStores({ ...config, database: config.ledger }, clock);
+    return { ledger: stores.of(config.tenant).ledger, close: () => stores.close() };
+  });
   return {
     ledger: store.ledger,
     spool,
@@ -388,8 +426,9 @@ export async function openGateway(
   };
 }
 
-function storeFile(config: Config): string {
-  return path.join(config.stateDir, "store.db");
+/** One for all tenants, where the first one's state is. */
+function storeFile({ root }: Config): string {
+  return path.join(root, "models", "state", "store.db");
 }
 
 /** The two ends of a push: the embedded registry, a server, and a place for what became of each id. */

@@ -52,16 +52,18 @@ export const NOT_PURE_TESTS: readonly string[] = [
   "test/online/shadow.test.ts",
 ];
 
-/** For a fourth worker with what it starts: its commands, an MLflow server, a database. */
-const MEMORY_BYTES_MIN = 12e9;
+/** Of each worker with what it starts: its commands, an MLflow server, a database. */
+const WORKER_BYTES = 3e9;
+const WORKERS_MIN = 3;
+const WORKERS_MAX = 5;
 
 /**
  * Files at once, on two cores: those of services, and all of them together, wait for a server's start, a poll or a time-out about as long as
- * they compute.
+ * they compute; with four of them a sixth of both cores was idle.
  */
 export function workersOf(group: string | undefined): number {
   if (group !== "services" && group !== "all") return 2;
-  return totalmem() >= MEMORY_BYTES_MIN ? 4 : 3;
+  return Math.min(WORKERS_MAX, Math.max(WORKERS_MIN, Math.floor(totalmem() / WORKER_BYTES)));
 }
 
 /** What SENTINEL_TESTS may be: when it is not set, all of them, as for somebody who works beside. */

@@ -32,7 +32,8 @@ export function Desk() {
     reload();
   }, [reload]);
   const logout = useCallback(() => {
-    void get("DELETE /api/session").then(reload, reload);
+    // The provider's own session ends there, if its page is asked.
+    void get("DELETE /api/session").then(({ leave }) => (leave === null ? reload() : location.assign(leave)), reload);
   }, [reload]);
   if (who === null) {
     return (
@@ -41,7 +42,7 @@ export function Desk() {
       </main>
     );
   }
-  if (!who.signed_in) return <Login onDone={reload} />;
+  if (!who.signed_in) return <Login provider={who.provider} onDone={reload} />;
   const desk: DeskState = { session: who, pipeline: query.pipeline ?? "", pipelines, logout, reload };
   return (
     <DeskContext.Provider value={desk}>

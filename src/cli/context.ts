@@ -13,7 +13,10 @@ export function openContext(
   options: VerbOptions,
   given: { readonly output: Output; readonly packageVersion: string },
 ): { readonly context: VerbContext; close(): Promise<void> } {
-  const config = loadConfig({ workspace: typeof options.workspace === "string" ? options.workspace : undefined });
+  const config = loadConfig({
+    workspace: typeof options.workspace === "string" ? options.workspace : undefined,
+    tenant: typeof options.tenant === "string" ? options.tenant : undefined,
+  });
   for (const warning of config.warnings) given.output.warn(warning);
   let pipeline: Pipeline | undefined;
   let opened: ReturnType<typeof openPorts> | undefined;

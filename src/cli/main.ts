@@ -126,7 +126,9 @@ function gather(value: string, before: readonly string[] = []): readonly string[
 
 /** The first word that is neither an option nor an option's value. */
 function verbIn(argv: readonly string[]): string | undefined {
-  return argv.find((word, i) => !word.startsWith("-") && !["--workspace", "--pipeline"].includes(argv[i - 1] ?? ""));
+  return argv.find(
+    (word, i) => !word.startsWith("-") && !["--workspace", "--pipeline", "--tenant"].includes(argv[i - 1] ?? ""),
+  );
 }
 
 function withoutVerb(program: Command, json: boolean): number {
@@ -151,6 +153,7 @@ function describeProgram(): Command {
       "pipelines/<name>.yaml (default: the only one, or card); serve and stream take several",
       gather,
     )
+    .option("--tenant <name>", "whose pipelines, rules and keys (default: default)")
     .option("--json", "print one JSON document and nothing else on stdout")
     .option("--quiet", "print nothing but errors")
     // After a verb stand the verb's own options; every verb has those of the program too.
@@ -168,6 +171,7 @@ function describeProgram(): Command {
       .description(summary)
       .option("--workspace <dir>", "the workspace")
       .option("--pipeline <name>", "the pipeline", gather)
+      .option("--tenant <name>", "the tenant")
       .option("--json", "one JSON document on stdout")
       .option("--quiet", "nothing but errors")
       .exitOverride()

@@ -10,7 +10,7 @@ import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
 import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
-import { openNotices, openWorkspacePorts } from "../wiring.ts";
+import { openLogin, openNotices, openWorkspacePorts } from "../wiring.ts";
 import { startArchiver } from "./archiver.ts";
 import { announceOf, openLogLines, pemIn, tlsOf, untilSignal } from "./long-running.ts";
 import { durationOption, integerOption, listOption, numberOption, textOption } from "./options.ts";
@@ -46,7 +46,7 @@ export const verb: Verb = {
     ["--log-level <level>", `${LEVELS.join(", ")} (default info; JSON lines on stderr)`],
   ],
   async run(context, { options }) {
-    const { workspace } = context.config;
+    const { workspace, root, tenant } = context.config;
     const named = listOption(options, "pipelines");
     const served = servedNames(workspace, { named, main: textOption(options, "default") ?? null });
     const port = integerOption(options, "port", { low: 0, high: 65_535, fallback: PORT_DEFAULT });
@@ -62,12 +62,13 @@ export const verb: Verb = {
     const grpc = grpcOf(options, { tls, fallback: context.config.grpcPort });
     // What is wrong with it is said before anything is opened.
     const notices = await openNotices(context.config);
+    const provider = await openLogin(context.config);
     const { common, portsOf, close } = openWorkspacePorts(context.config, { report: context.output });
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
     const makersOf = (name: string): Makers => ({
       portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
-      archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
+      archiverOf: () => startArchiver({ workspace: root, tenant, pipeline: name }, logger),
     });
     const sourceOf = (name: string): PipelineSource =>
       pipelineNames(workspace).includes(name) || !madeNames(workspace).includes(name)
@@ -90,7 +91,7 @@ export const verb: Verb = {
                 notices,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
                 keep: context.config.keep,
-                tasks: tasksIn(workspace),
+                tasks: tasksIn(context.config),
                 keyring: common,
                 ...(named.length > 0 ? { only: new Set(named) } : {}),
               },
@@ -103,7 +104,8 @@ export const verb: Verb = {
           insecure: options.insecure === true,
           ...(chaos === undefined ? {} : { chaos }),
           announceMs: announceOf(options),
-          reporter: reporterIn(workspace),
+          reporter: reporterIn(context.config),
+          provider,
           pages: readPages(packageRoot()),
           packageVersion: context.packageVersion,
         },

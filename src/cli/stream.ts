@@ -56,7 +56,8 @@ export const verb: Verb = {
     const logger = pino({ level }, lines.destination);
     const makersOf = (name: string): Makers => ({
       portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
-      archiverOf: () => startArchiver({ workspace, pipeline: name }, logger),
+      archiverOf: () =>
+        startArchiver({ workspace: context.config.root, tenant: context.config.tenant, pipeline: name }, logger),
     });
     const deadLetters = options.fromDeadLetters === true;
     const untilEnd = options.untilEnd === true || deadLetters;

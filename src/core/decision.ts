@@ -5,6 +5,9 @@ export type Decision = "approve" | "review" | "block";
 /** By rising severity. */
 export const DECISIONS: readonly Decision[] = ["approve", "review", "block"];
 
+/** The Float32 after 1: no score reaches it. */
+export const NEVER = 1 + 2 ** -23;
+
 /** Scores from `review` up are reviewed, from `block` up are blocked; both are Float32 values. */
 export interface Thresholds {
   readonly review: number;

@@ -165,6 +165,19 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "Too few days or rows are left to train, evaluate, compare or monitor on",
     todo: "Give a longer or newer table, or shorten `split` in the pipeline.",
   },
+  "login.invalid": {
+    meaning:
+      "A login by the identity provider did not hold: it was begun in another browser, too long ago or already ended, or what the provider signed is not for this server and this moment",
+    todo: "Begin again at the login page. If it happens each time, compare `login.yaml` with the provider: `issuer`, `client_id`, `url`, `audiences`, and both clocks.",
+  },
+  "login.refused": {
+    meaning: "The identity provider said no, or the person has none of the roles that `login.yaml` maps",
+    todo: "Give the person a group that `roles` of `login.yaml` names, or name one that they have; see that `scopes` ask for the claim.",
+  },
+  "login.unreachable": {
+    meaning: "The identity provider is away, or does not take this server as a client",
+    todo: "Log in with a key meanwhile. Compare `issuer`, `client_id`, `client_secret_from` and `client_auth` of `login.yaml` with the provider.",
+  },
   "log.unreadable": {
     meaning: "The prediction log is damaged, of another format, or a file of another program",
     todo: "Restore it from a backup, or move it away: a new one is made.",
@@ -466,6 +479,22 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   "store.unwritable": {
     meaning: "A change of the store could not be written",
     todo: "Check free space and permissions, then repeat the change: nothing of it was written.",
+  },
+  "tenant.exists": {
+    meaning: "There is, or was, a tenant of this name",
+    todo: "Take another name: the name of a removed tenant is not given again.",
+  },
+  "tenant.invalid": {
+    meaning: "A text names no tenant, or a tenant's limits are none",
+    todo: "Use lower-case letters, digits and -; `sentinel tenants list` shows the tenants.",
+  },
+  "tenant.limit": {
+    meaning: "The tenant has as many of these as it may, or the store as many tenants",
+    todo: "Remove what nobody needs, or ask whoever runs the server for more: `sentinel tenants set NAME`.",
+  },
+  "tenant.missing": {
+    meaning: "There is no such tenant, or it was removed",
+    todo: "`sentinel tenants list` shows the tenants; `sentinel tenants add NAME` makes one.",
   },
   "workspace.not-empty": {
     meaning: "A folder that must be empty holds files",

@@ -59,6 +59,14 @@ const NUMBER = /^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$/;
 /** Days of a spreadsheet begin here. */
 const SHEET_ORIGIN = Date.UTC(1899, 11, 30);
 
+/**
+ * Whether texts are read by this rule otherwise than any reader of tables would read them: by a format, or in a zone. A table's reader then
+ * leaves them as they are written.
+ */
+export function countsBySpelling({ format, zone }: TimeRule): boolean {
+  return format !== undefined || zone !== UTC;
+}
+
 /** Whole milliseconds since 1970 UTC; NaN when it is no time by this rule, or none between {@link TIME_MIN} and {@link TIME_MAX}. */
 export function readTime(value: unknown, rule: TimeRule = PLAIN_TIME): number {
   const ms = instantOf(value, rule);

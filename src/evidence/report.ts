@@ -33,6 +33,17 @@ export interface LatencyQuantiles {
   readonly p99: number;
 }
 
+/** Pairs of one cell of the table of alerts. */
+export interface AlertCell {
+  readonly pairs: number;
+  /** Of all of them, in the transactions' own unit; null where no pair has an amount. */
+  readonly amount: number | null;
+  /** Of the matured ones whose label is known. */
+  readonly labelled: number;
+  readonly frauds: number;
+  readonly fraudAmount: number | null;
+}
+
 /** JSON-friendly but for NaN, which JSON writes as null. */
 export interface ShadowReport {
   readonly pairs: number;
@@ -47,6 +58,8 @@ export interface ShadowReport {
   /** Counts; rows: champion's decision, columns: candidate's; approve, review, block. */
   readonly agreement: readonly (readonly number[])[];
   readonly agreementShare: number;
+  /** Who would look at what; rows: the champion does not, does alert (review or block); columns: the candidate. Off the diagonal is what is disputed. */
+  readonly alerts: readonly (readonly AlertCell[])[];
   readonly alertRate: PairedInterval | null;
   /** Candidate − champion. */
   readonly scoreDifference: {
@@ -102,6 +115,7 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
     unusable: pairs.unusable,
     learned: pairs.learned,
     ...agreementOf(pairs),
+    alerts: alertCells(pairs, { alerts, labels }),
     alertRate:
       pairs.rows === 0
         ? null
@@ -164,6 +178,32 @@ function agreementOf(pairs: PairColumns): Pick<ShadowReport, "agreement" | "agre
     if (pairs.decisionA[row] === pairs.decisionB[row]) same++;
   }
   return { agreement, agreementShare: same / pairs.rows };
+}
+
+function alertCells(
+  { rows, amount }: PairColumns,
+  of: { readonly alerts: { readonly a: Uint8Array; readonly b: Uint8Array }; readonly labels: Labels },
+): ShadowReport["alerts"] {
+  const { alerts, labels } = of;
+  const cells = [0, 1].map(() =>
+    [0, 1].map(() => ({ pairs: 0, amount: 0, amounts: 0, labelled: 0, frauds: 0, fraudAmount: 0 })),
+  );
+  for (let row = 0; row < rows; row++) {
+    const cell = cells[alerts.a[row]][alerts.b[row]];
+    const money = Number.isFinite(amount[row]) ? amount[row] : 0;
+    cell.pairs++;
+    cell.amount += money;
+    if (Number.isFinite(amount[row])) cell.amounts++;
+    if (labels.matured[row] !== 1 || labels.label[row] === UNLABELLED) continue;
+    cell.labelled++;
+    if (labels.label[row] !== FRAUD) continue;
+    cell.frauds++;
+    cell.fraudAmount += money;
+  }
+  const hasAmounts = cells.flat().some(({ amounts }) => amounts > 0);
+  return cells.map((line) =>
+    line.map(({ amounts: _, ...cell }) => (hasAmounts ? cell : { ...cell, amount: null, fraudAmount: null })),
+  );
 }
 
 function differenceOf(pairs: PairColumns): ShadowReport["scoreDifference"] {

@@ -7,6 +7,6 @@ export interface FunctionRule {
   readonly least: number;
   readonly most: number;
   /** "same": the type of the arguments. */
-  readonly gives: "number" | "text" | "boolean" | "same";
+  readonly gives: "number" | "text" | "boolean" | "time" | "same";
   readonly step: (to: number, from: readonly number[], bank: Bank) => Step;
 }

@@ -1,4 +1,6 @@
 // Parts of a time, in UTC, as Spark SQL counts them: dayofweek is 1 on Sunday, weekday 0 on Monday.
+
+import { parseIso } from "../core/time.ts";
 import type { FunctionRule } from "./function-rule.ts";
 import type { Step } from "./steps.ts";
 
@@ -39,7 +41,44 @@ function ofDate(part: (date: Date) => number): FunctionRule {
   });
 }
 
+/** Two times to a number. */
+function ofTimes(compute: (a: number, b: number) => number): FunctionRule {
+  const step: FunctionRule["step"] =
+    (to, [a, b]) =>
+    (n) => {
+      n[to] = Number.isNaN(n[a]) || Number.isNaN(n[b]) ? Number.NaN : compute(n[a], n[b]);
+    };
+  return { takes: "time", least: 2, most: 2, gives: "number", step };
+}
+
+/** Whole years from a birth to a time, by the calendar: who was born on February 29th is a year older on March 1st. NaN before the birth. */
+function ageYears(at: number, birth: number): number {
+  if (at < birth) return Number.NaN;
+  const [now, then] = [new Date(at), new Date(birth)];
+  const months = now.getUTCMonth() - then.getUTCMonth();
+  const isBefore = months < 0 || (months === 0 && now.getUTCDate() < then.getUTCDate());
+  return now.getUTCFullYear() - then.getUTCFullYear() - (isBefore ? 1 : 0);
+}
+
+/** A date or a time in ISO 8601, in UTC where it names no zone; any other text is missing. */
+const TO_TIMESTAMP: FunctionRule = {
+  takes: "text",
+  least: 1,
+  most: 1,
+  gives: "time",
+  step:
+    (to, [a]) =>
+    (n, t) => {
+      const text = t[a];
+      const value = text === null ? Number.NaN : parseIso(text);
+      n[to] = Number.isFinite(value) ? value : Number.NaN;
+    },
+};
+
 export const TIME_FUNCTIONS: readonly (readonly [string, FunctionRule])[] = [
+  ["age_years", ofTimes(ageYears)],
+  ["datediff", ofTimes((end, start) => Math.floor(end / DAY_MS) - Math.floor(start / DAY_MS))],
+  ["to_timestamp", TO_TIMESTAMP],
   ["dayofmonth", ofDate((at) => at.getUTCDate())],
   ["dayofweek", dayRule(THURSDAY_FROM_SUNDAY, 1)],
   ["dayofyear", ofDate((at) => Math.floor((at.getTime() - Date.UTC(at.getUTCFullYear(), 0, 1)) / DAY_MS) + 1)],

@@ -56,6 +56,18 @@ const POWER: FunctionRule = {
     },
 };
 
+const ATAN2: FunctionRule = {
+  takes: "number",
+  least: 2,
+  most: 2,
+  gives: "number",
+  step:
+    (to, [y, x]) =>
+    (n) => {
+      n[to] = finite(Math.atan2(n[y], n[x]));
+    },
+};
+
 const CEIL = ofNumber((to, a) => (n) => {
   n[to] = Math.ceil(n[a]);
 });
@@ -118,6 +130,55 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionRule> = new Map<string, Func
   ["starts_with", ofTwoTexts((text, part) => text.startsWith(part))],
   ["trim", ofText(trimSpaces)],
   ["upper", ofText(upperCase)],
+  [
+    "acos",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.acos(n[a]));
+    }),
+  ],
+  [
+    "asin",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.asin(n[a]));
+    }),
+  ],
+  [
+    "atan",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.atan(n[a]));
+    }),
+  ],
+  [
+    "cos",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.cos(n[a]));
+    }),
+  ],
+  [
+    "degrees",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite((n[a] * 180) / Math.PI);
+    }),
+  ],
+  [
+    "radians",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite((n[a] * Math.PI) / 180);
+    }),
+  ],
+  [
+    "sin",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.sin(n[a]));
+    }),
+  ],
+  [
+    "tan",
+    ofNumber((to, a) => (n) => {
+      n[to] = finite(Math.tan(n[a]));
+    }),
+  ],
+  ["atan2", ATAN2],
   ["distance_km", { takes: "number", least: 4, most: 4, gives: "number", step: distanceStep }],
   ...TEXT_FUNCTIONS,
   ...TIME_FUNCTIONS,

@@ -9,11 +9,15 @@ import type {
   ExpressionFeature,
   FeatureDef,
   FeatureSpec,
+  FirstSeenFeature,
   LearnedCategory,
+  MovementFeature,
   MultipleFeature,
+  NewValuesFeature,
   NumericColumns,
   OpenFeature,
   OpenSpec,
+  PercentileFeature,
   RatioFeature,
   SinceFraudFeature,
   TimeFeature,
@@ -49,6 +53,7 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
   window(
     name: string,
     what: WindowTerms<C> &
+      History<C> &
       (
         | { readonly over: EventWord }
         | { readonly over: NumberOf<C>; readonly aggregate: Aggregate }
@@ -58,9 +63,35 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
   ): WindowFeature;
   elapsed(
     name: string,
-    what: Pick<ElapsedFeature, "since" | "unit"> & Key<C> & { readonly within: Duration },
+    what: Pick<ElapsedFeature, "since" | "unit"> & Key<C> & History<C> & { readonly within: Duration },
   ): ElapsedFeature;
-  sinceFraud(name: string, what: Key<C> & { readonly within: Duration; readonly delay?: Duration }): SinceFraudFeature;
+  sinceFraud(
+    name: string,
+    what: Key<C> & History<C> & { readonly within: Duration; readonly delay?: Duration },
+  ): SinceFraudFeature;
+  /** See {@link PercentileFeature}. */
+  percentile(
+    name: string,
+    what: WindowTerms<C> & { readonly over: NumberOf<C>; readonly percent: number },
+  ): PercentileFeature;
+  /** See {@link FirstSeenFeature}. */
+  firstSeen(name: string, what: Key<C> & { readonly column: AnyOf<C>; readonly within: Duration }): FirstSeenFeature;
+  /** See {@link NewValuesFeature}. */
+  newValues(
+    name: string,
+    what: Key<C> & {
+      readonly column: AnyOf<C>;
+      readonly window: Duration;
+      readonly within: Duration;
+      readonly current?: boolean;
+    },
+  ): NewValuesFeature;
+  /** See {@link MovementFeature}. */
+  movement(
+    name: string,
+    what: Pick<MovementFeature, "measure"> &
+      Key<C> & { readonly latitude: NumberOf<C>; readonly longitude: NumberOf<C>; readonly within: Duration },
+  ): MovementFeature;
   multiple(
     name: string,
     what: Pick<MultipleFeature, "times" | "current"> &
@@ -93,6 +124,11 @@ type LearnedTerms = Pick<LearnedCategory, "values" | "max" | "rowsMin">;
 
 interface Key<C extends DeclaredColumns> {
   readonly key: KeyOf<C>;
+}
+
+/** Where the key is looked for in another role: the columns that hold it there, one for one. */
+interface History<C extends DeclaredColumns> {
+  readonly history?: KeyOf<C>;
 }
 
 type WindowTerms<C extends DeclaredColumns> = Key<C> & {
@@ -131,14 +167,30 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
     columns: (which) => ({ kind: "columns", ...which }),
     time: (name, part) => ({ kind: "time", name, part }),
     window: (name, what) => {
-      const { over } = what;
-      const made = { kind: "window", name, ...what, key: keyColumns(what.key) } as const;
+      const { over, history, ...rest } = what;
+      const made = { kind: "window", name, ...rest, key: keyColumns(what.key), ...historyOf(history) } as const;
       if (typeof over === "string") return { ...made, over };
       const derived = { sql: over.sql, columns: columnsNamed(over.sql, ownTypes), keeps: "value" } as const;
       return { ...made, over: over.name, derived };
     },
-    elapsed: (name, what) => ({ kind: "elapsed", name, ...what, key: keyColumns(what.key) }),
-    sinceFraud: (name, what) => ({ kind: "since-fraud", name, ...what, key: keyColumns(what.key) }),
+    elapsed: (name, { history, ...what }) => ({
+      kind: "elapsed",
+      name,
+      ...what,
+      key: keyColumns(what.key),
+      ...historyOf(history),
+    }),
+    sinceFraud: (name, { history, ...what }) => ({
+      kind: "since-fraud",
+      name,
+      ...what,
+      key: keyColumns(what.key),
+      ...historyOf(history),
+    }),
+    percentile: (name, what) => ({ kind: "percentile", name, ...what, key: keyColumns(what.key) }),
+    firstSeen: (name, what) => ({ kind: "first-seen", name, ...what, key: keyColumns(what.key) }),
+    newValues: (name, what) => ({ kind: "new-values", name, ...what, key: keyColumns(what.key) }),
+    movement: (name, what) => ({ kind: "movement", name, ...what, key: keyColumns(what.key) }),
     multiple: (name, what) => ({ kind: "multiple", name, ...what, key: keyColumns(what.key) }),
     ratio: (name, numerator, denominator) => ({
       kind: "ratio",
@@ -147,13 +199,17 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
       denominator: denominator.name,
     }),
     difference: (name, of, minus) => ({ kind: "difference", name, of: of.name, minus: minus.name }),
-    expression: (name, sql) => ({ kind: "expression", name, sql, columns: columnsNamed(sql, types) }),
+    expression: (name, sql) => ({ kind: "expression", name, sql, columns: columnsNamed(sql, ownTypes) }),
     spec,
   };
 }
 
 function isList(given: readonly string[] | LearnedTerms): given is readonly string[] {
   return Array.isArray(given);
+}
+
+function historyOf(history: string | readonly string[] | undefined): { readonly history?: readonly string[] } {
+  return history === undefined ? {} : { history: keyColumns(history) };
 }
 
 function keyColumns(key: string | readonly string[]): readonly string[] {

@@ -23,9 +23,21 @@ export interface KeyPass {
   readonly isLast: boolean;
 }
 
-/** The passes of a plan in order. A row must go through all of them, and through each with all rows of its key in time order. */
+/**
+ * The passes of a plan in order. A row must go through all of them, and through each with all rows of its key in time order. Errors:
+ * features.spec-invalid, where a feature looks for a key's history in other columns: those rows are in another partition.
+ */
 export function keyPasses(plan: FeaturePlan): readonly KeyPass[] {
   const { steps, series } = plan;
+  const role = steps.keys.find(({ readBy }) => readBy !== null);
+  if (role !== undefined) {
+    const name = plan.names[role.features[0]];
+    throw new SentinelError(
+      "features.spec-invalid",
+      `feature ${name} looks for its key among the values of other columns, whose rows are in other partitions`,
+      { hint: "an engine computes features of a row's own keys: leave `history` out, or compute on one machine" },
+    );
+  }
   const all = Int32Array.from(plan.names, (_, feature) => feature);
   if (series.length === 0) return [{ key: null, plan, inputs: columnsOfPlan(plan), finds: all, isLast: true }];
   const last = series.length - 1;

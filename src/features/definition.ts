@@ -78,7 +78,14 @@ export interface WindowFeature {
    * its `value` only, a number or a truth (1 or 0); NULL is missing.
    */
   readonly derived?: DerivedValue;
+  readonly history?: History;
 }
+
+/**
+ * Columns in which the history of `key` is looked for, in place of its own: an account that receives is looked for among those that sent. One
+ * for one as `key`; the transaction itself is never part of it.
+ */
+export type History = readonly string[];
 
 /** Time since the key's last or first earlier transaction, or last or first known fraud, at most `within` ago; NaN when none. */
 export interface ElapsedFeature {
@@ -88,6 +95,7 @@ export interface ElapsedFeature {
   readonly since: ElapsedSince;
   readonly within: string;
   readonly unit: ElapsedUnit;
+  readonly history?: History;
 }
 
 /**
@@ -100,7 +108,61 @@ export interface SinceFraudFeature {
   readonly key: readonly string[];
   readonly within: string;
   readonly delay?: string;
+  readonly history?: History;
 }
+
+/**
+ * The smallest of the key's values in (t − delay − window, t − delay] that at least `percent` of them do not exceed: a value that was there, by
+ * nearest rank. NaN, or `empty`, where there is none.
+ */
+export interface PercentileFeature {
+  readonly kind: "percentile";
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly over: string;
+  readonly percent: number;
+  readonly window: string;
+  readonly delay?: string;
+  readonly current?: boolean;
+  readonly empty?: number;
+}
+
+/** Whether the value of a column is new to the key: 1 if none of its transactions within had it, 0 if one had; NaN without a value. */
+export interface FirstSeenFeature {
+  readonly kind: "first-seen";
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly column: string;
+  readonly within: string;
+}
+
+/** How many values of a column the key had in (t − window, t] that it did not have in (t − within, t − window]. */
+export interface NewValuesFeature {
+  readonly kind: "new-values";
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly column: string;
+  readonly window: string;
+  readonly within: string;
+  readonly current?: boolean;
+}
+
+/**
+ * From the place of the key's last transaction within that has one to the transaction's own: great-circle kilometres, or kilometres an hour, where
+ * less than a second counts as a second. NaN without both places. Degrees.
+ */
+export interface MovementFeature {
+  readonly kind: "movement";
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly measure: MovementMeasure;
+  readonly latitude: string;
+  readonly longitude: string;
+  readonly within: string;
+}
+
+export const MOVEMENT_MEASURES = ["distance", "speed"] as const;
+export type MovementMeasure = (typeof MOVEMENT_MEASURES)[number];
 
 /** How many of the key's values in the window are over `times` their mean over `usual`; NaN when there is no mean. */
 export interface MultipleFeature {
@@ -138,8 +200,11 @@ export const DERIVED_TYPES = ["number", "text", "time"] as const;
 /** The name of the event time in an expression that a window is over. */
 export const EVENT_TIME = "event_time";
 
-/** What a column of the transaction is to an expression: a number, or a text (a number column's digits, where it is a key). */
-export const COLUMN_TYPES = ["number", "text"] as const;
+/**
+ * What a column of the transaction is to an expression: a number, or a text (a number column's digits, where it is a key); a `time` is the
+ * event time, whatever its name.
+ */
+export const COLUMN_TYPES = ["number", "text", "time"] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 /**
@@ -161,6 +226,10 @@ export type FeatureDef =
   | ElapsedFeature
   | SinceFraudFeature
   | MultipleFeature
+  | PercentileFeature
+  | FirstSeenFeature
+  | NewValuesFeature
+  | MovementFeature
   | RatioFeature
   | DifferenceFeature
   | ExpressionFeature;

@@ -44,12 +44,13 @@ export class Excerpt {
     this.state = new FeatureState(layout, limits);
   }
 
-  /** The keys a transaction touches; series whose key it lacks are left out. */
+  /** The keys that a transaction touches or is read by, each once; series whose keys it lacks are left out. */
   keysOf(tx: Transaction): readonly ExcerptKey[] {
     const keys: ExcerptKey[] = [];
     for (let series = 0; series < this.layout.series.length; series++) {
-      const text = keyText(this.layout.series[series].key, tx);
-      if (text !== null) keys.push({ series, text });
+      const { key, readBy = [] } = this.layout.series[series];
+      const texts = [key, ...readBy].map((columns) => keyText(columns, tx)).filter((text) => text !== null);
+      for (const text of new Set(texts)) keys.push({ series, text });
     }
     return keys;
   }

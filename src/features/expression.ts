@@ -27,9 +27,12 @@ export function compileFeature(
   const types = [...declared, ...[...features].map((name) => [name, "number"] as const)];
   // fromEntries makes own members, whatever their names.
   const compiled = compileExpression(def.sql, { columns: Object.fromEntries(types) });
-  if (compiled.type === "text") {
-    throw new SentinelError("expression.invalid", "the expression gives a text", {
-      hint: "a feature is a number or a truth (1 or 0); compare the text, as in country = 'FR'",
+  if (compiled.type === "text" || compiled.type === "time") {
+    throw new SentinelError("expression.invalid", `the expression gives a ${compiled.type}`, {
+      hint:
+        compiled.type === "text"
+          ? "a feature is a number or a truth (1 or 0); compare the text, as in country = 'FR'"
+          : "a feature is a number or a truth (1 or 0); take the time apart, as in hour(event_time), or say how long ago it is with datediff",
     });
   }
   const columns = new Map(declared);

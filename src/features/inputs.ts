@@ -25,7 +25,7 @@ export function inputsOf(plan: FeaturePlan): PlanInputs {
     derived.flatMap(({ columns }) =>
       Object.keys(columns).filter((name) => columns[name] !== "time" && (columns[name] === "text") === isText),
     );
-  const keys = unique(plan.series.flatMap(({ key }) => key));
+  const keys = unique(plan.series.flatMap(({ key, readBy = [] }) => [...key, ...readBy.flat()]));
   const numbers = unique([...plain, ...read(false), ...plan.steps.columns.map(({ column }) => column)]);
   const texts = unique([...identities, ...read(true), ...plan.steps.texts]);
   return { keys, numbers, texts, all: columnsOfPlan(plan) };
@@ -54,16 +54,18 @@ function columnsOf(feature: FeatureDef): readonly string[] {
   const read = [
     ...("key" in feature ? feature.key : []),
     ...("column" in feature ? [feature.column] : []),
+    ...("history" in feature ? (feature.history ?? []) : []),
+    ...(feature.kind === "movement" ? [feature.latitude, feature.longitude] : []),
     ...(isOverExpression(feature) ? namedBy(feature.derived) : "over" in feature ? [feature.over] : []),
   ];
-  return feature.kind === "expression" ? Object.keys(feature.columns ?? {}) : read;
+  return feature.kind === "expression" ? namedBy({ columns: feature.columns ?? {} }) : read;
 }
 
 function isOverExpression(feature: FeatureDef): feature is WindowFeature & { readonly derived: DerivedValue } {
   return feature.kind === "window" && feature.derived !== undefined;
 }
 
-function namedBy({ columns }: DerivedValue): readonly string[] {
+function namedBy({ columns }: Pick<DerivedValue, "columns">): readonly string[] {
   return Object.keys(columns).filter((name) => columns[name] !== "time");
 }
 

@@ -178,7 +178,9 @@ function readOtherwise(feature: Exclude<OpenFeature, NumericColumns>): readonly 
   if (feature.kind === "expression") {
     return Object.entries(feature.columns ?? {}).flatMap(([name, type]) => (type === "text" ? [name] : []));
   }
-  const key = "key" in feature ? feature.key : [];
+  const history = "history" in feature ? (feature.history ?? []) : [];
+  const key = "key" in feature ? [...feature.key, ...history] : [];
+  if (feature.kind === "first-seen" || feature.kind === "new-values") return [...key, feature.column];
   if (feature.kind === "window" && feature.derived !== undefined) {
     return [
       ...key,

@@ -1,6 +1,7 @@
 // Passes: what is read from one key's state, laid out so that one sweep backwards through its entries serves many features.
 import type { Aggregate } from "./definition.ts";
-import { columnOfIdentity } from "./distinct.ts";
+import { columnOfIdentity, identityColumn } from "./distinct.ts";
+import type { ScanStep } from "./scans.ts";
 
 /** All that is read from one key's state; `features` lists every slot of the vector it fills. */
 export interface KeySteps {
@@ -9,6 +10,9 @@ export interface KeySteps {
   readonly elapsed: readonly ElapsedStep[];
   readonly sinceFraud: readonly SinceFraudStep[];
   readonly multiples: readonly MultipleStep[];
+  readonly scans: readonly ScanStep[];
+  /** Columns whose value says the key to read, in place of the series' own: see `History`. Null: its own. */
+  readonly readBy: readonly string[] | null;
   /** How many facts the passes find out. */
   readonly factCount: number;
   readonly outputs: FactOutputs;
@@ -111,7 +115,39 @@ export interface KeyDraft {
   readonly elapsed: readonly ElapsedStep[];
   readonly sinceFraud: readonly SinceFraudStep[];
   readonly multiples: readonly MultipleDraft[];
+  readonly scans: readonly ScanDraft[];
+  readonly readBy: readonly string[] | null;
 }
+
+/** A scan by the names of columns, before they have places. */
+export type ScanDraft =
+  | {
+      readonly kind: "percentile";
+      readonly feature: number;
+      readonly over: string;
+      readonly percent: number;
+      readonly ms: number;
+      readonly delayMs: number;
+      readonly current: boolean;
+      readonly empty: number;
+    }
+  | { readonly kind: "first-seen"; readonly feature: number; readonly over: string; readonly withinMs: number }
+  | {
+      readonly kind: "new-values";
+      readonly feature: number;
+      readonly over: string;
+      readonly ms: number;
+      readonly withinMs: number;
+      readonly current: boolean;
+    }
+  | {
+      readonly kind: "movement";
+      readonly feature: number;
+      readonly latitude: string;
+      readonly longitude: string;
+      readonly withinMs: number;
+      readonly isSpeed: boolean;
+    };
 
 export interface WindowDraft {
   readonly feature: number;
@@ -148,9 +184,36 @@ export function keySteps(draft: KeyDraft, columns: readonly string[]): KeySteps 
   );
   const outputs = outputsOf(draft.windows, places);
   const multiples = multiplesOf(draft, { columns, passes, places });
-  const { features, elapsed, sinceFraud } = draft;
+  const { elapsed, sinceFraud, readBy } = draft;
+  const features = Int32Array.from(draft.features);
+  const scans = scansOf(draft.scans, columns);
   const factCount = places.used;
-  return { features: Int32Array.from(features), elapsed, sinceFraud, multiples, passes, factCount, outputs };
+  return { features, elapsed, sinceFraud, multiples, scans, readBy, passes, factCount, outputs };
+}
+
+/** Percentiles of one window are one scan. */
+function scansOf(drafts: readonly ScanDraft[], columns: readonly string[]): ScanStep[] {
+  const steps: ScanStep[] = [];
+  const percentiles = new Map<string, Extract<ScanDraft, { kind: "percentile" }>[]>();
+  for (const draft of drafts) {
+    if (draft.kind === "percentile") {
+      const { over, ms, delayMs, current } = draft;
+      const id = JSON.stringify([over, ms, delayMs, current]);
+      percentiles.set(id, [...(percentiles.get(id) ?? []), draft]);
+    } else if (draft.kind === "movement") {
+      const { latitude, longitude, ...rest } = draft;
+      steps.push({ ...rest, latitude: columns.indexOf(latitude), longitude: columns.indexOf(longitude) });
+    } else {
+      const { over, ...rest } = draft;
+      steps.push({ ...rest, column: columns.indexOf(identityColumn(over)) });
+    }
+  }
+  for (const group of percentiles.values()) {
+    const [{ over, ms, delayMs, current }] = group;
+    const outputs = group.map(({ feature, percent, empty }) => ({ feature, percent, empty }));
+    steps.push({ kind: "percentile", column: columns.indexOf(over), ms, delayMs, current, outputs });
+  }
+  return steps;
 }
 
 /** A window that a pass must cover; a mean is all that is asked of it when nothing is said. */

@@ -5,7 +5,7 @@ import type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
 import { derivedColumn, derivedOf } from "./derived.ts";
 import { columnOfIdentity, identityColumn } from "./distinct.ts";
 import { compileFeature } from "./expression.ts";
-import type { ElapsedStep, KeySteps, MultipleDraft, SinceFraudStep, WindowDraft } from "./passes.ts";
+import type { ElapsedStep, KeySteps, MultipleDraft, ScanDraft, SinceFraudStep, WindowDraft } from "./passes.ts";
 import { keySteps } from "./passes.ts";
 import type { RowDraft, RowExpression, RowSteps } from "./row-steps.ts";
 import { differenceStep, expressionStep, ratioStep, rowSteps, timeStep } from "./row-steps.ts";
@@ -18,6 +18,8 @@ export interface SeriesNeed {
   readonly frauds: boolean;
   readonly genuine: boolean;
   readonly retentionMs: number;
+  /** Other columns whose values are looked for among the keys; absent where there are none. */
+  readonly readBy?: readonly (readonly string[])[];
 }
 
 /** What a state keeps: one series a key, in the order of their keys. */
@@ -63,7 +65,11 @@ export function isCarried(column: string): boolean {
 
 /** The columns a plan reads. */
 export function columnsOfPlan(plan: FeaturePlan): string[] {
-  const names = plan.series.flatMap((series) => [...series.key, ...series.columns.flatMap(sourcesOf)]);
+  const names = plan.series.flatMap((series) => [
+    ...series.key,
+    ...(series.readBy ?? []).flat(),
+    ...series.columns.flatMap(sourcesOf),
+  ]);
   return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
 }
 
@@ -81,7 +87,7 @@ export function compileSpec(spec: FeatureSpec): FeaturePlan {
   spec.features.forEach((def, feature) => {
     (COMPILE[def.kind] as (def: FeatureDef, feature: number, draft: Draft) => void)(def, feature, draft);
   });
-  draft.series.sort((a, b) => (keyId(a.key) < keyId(b.key) ? -1 : 1));
+  draft.series.sort((a, b) => (seriesId(a) < seriesId(b) ? -1 : 1));
   const series = draft.series.map(needOf);
   return {
     spec,
@@ -131,13 +137,20 @@ function unionOf(a: SeriesNeed, b: SeriesNeed): SeriesNeed {
     frauds: a.frauds || b.frauds,
     genuine: a.genuine || b.genuine,
     retentionMs: Math.max(a.retentionMs, b.retentionMs),
+    ...readByBoth(a, b),
   };
+}
+
+function readByBoth({ readBy: a = [] }: SeriesNeed, { readBy: b = [] }: SeriesNeed): Pick<SeriesNeed, "readBy"> {
+  const keys = new Map([...a, ...b].map((key) => [keyId(key), key]));
+  return keys.size === 0 ? {} : { readBy: [...keys.keys()].sort().map((id) => keys.get(id)!) };
 }
 
 // ---------------------------------------------------------------------------------------------- from kinds to steps
 
 interface SeriesDraft {
   readonly key: readonly string[];
+  readonly readBy: readonly string[] | null;
   readonly features: number[];
   readonly columns: Set<string>;
   frauds: boolean;
@@ -147,6 +160,7 @@ interface SeriesDraft {
   readonly elapsed: ElapsedStep[];
   readonly sinceFraud: SinceFraudStep[];
   readonly multiples: MultipleDraft[];
+  readonly scans: ScanDraft[];
 }
 
 interface Draft {
@@ -180,7 +194,7 @@ const COMPILE: {
   window: (def, feature, draft) => {
     const ms = parseDuration(def.window);
     const delayMs = parseDuration(def.delay ?? "0s");
-    const series = seriesOf(draft, def.key, { feature, reachMs: ms + delayMs });
+    const series = seriesOf(draft, def, { feature, reachMs: ms + delayMs });
     const { empty = Number.NaN } = def;
     const plain = def.aggregate === "distinct" ? identityColumn(def.over) : def.over;
     const over = def.derived === undefined ? plain : derivedColumn(def.derived);
@@ -188,12 +202,12 @@ const COMPILE: {
     else if (over === "genuine") series.genuine = true;
     else if (over !== "transactions") series.columns.add(over);
     const aggregate = def.aggregate ?? "count";
-    const current = delayMs === 0 && def.current !== false;
+    const current = delayMs === 0 && def.current !== false && def.history === undefined;
     series.windows.push({ feature, over, aggregate, ms, delayMs, current, empty });
   },
   elapsed: (def, feature, draft) => {
     const withinMs = parseDuration(def.within);
-    const series = seriesOf(draft, def.key, { feature, reachMs: withinMs });
+    const series = seriesOf(draft, def, { feature, reachMs: withinMs });
     const of = def.since.endsWith("fraud") ? "fraud" : "transaction";
     if (of === "fraud") series.frauds = true;
     const last = def.since.startsWith("last");
@@ -202,16 +216,45 @@ const COMPILE: {
   "since-fraud": (def, feature, draft) => {
     const withinMs = parseDuration(def.within);
     const delayMs = parseDuration(def.delay ?? "0s");
-    const series = seriesOf(draft, def.key, { feature, reachMs: withinMs + delayMs });
+    const series = seriesOf(draft, def, { feature, reachMs: withinMs + delayMs });
     series.frauds = true;
     series.sinceFraud.push({ feature, withinMs, delayMs });
   },
   multiple: (def, feature, draft) => {
     const usualMs = parseDuration(def.usual);
-    const series = seriesOf(draft, def.key, { feature, reachMs: usualMs });
+    const series = seriesOf(draft, def, { feature, reachMs: usualMs });
     series.columns.add(def.over);
     const { over, times, current = true } = def;
     series.multiples.push({ feature, over, times, windowMs: parseDuration(def.window), usualMs, current });
+  },
+  percentile: (def, feature, draft) => {
+    const ms = parseDuration(def.window);
+    const delayMs = parseDuration(def.delay ?? "0s");
+    const series = seriesOf(draft, def, { feature, reachMs: ms + delayMs });
+    series.columns.add(def.over);
+    const { over, percent, empty = Number.NaN } = def;
+    const current = delayMs === 0 && def.current !== false;
+    series.scans.push({ kind: def.kind, feature, over, percent, ms, delayMs, current, empty });
+  },
+  "first-seen": (def, feature, draft) => {
+    const withinMs = parseDuration(def.within);
+    const series = seriesOf(draft, def, { feature, reachMs: withinMs });
+    series.columns.add(identityColumn(def.column));
+    series.scans.push({ kind: def.kind, feature, over: def.column, withinMs });
+  },
+  "new-values": (def, feature, draft) => {
+    const withinMs = parseDuration(def.within);
+    const series = seriesOf(draft, def, { feature, reachMs: withinMs });
+    series.columns.add(identityColumn(def.column));
+    const { kind, column: over, current = true } = def;
+    series.scans.push({ kind, feature, over, ms: parseDuration(def.window), withinMs, current });
+  },
+  movement: (def, feature, draft) => {
+    const withinMs = parseDuration(def.within);
+    const series = seriesOf(draft, def, { feature, reachMs: withinMs });
+    const { kind, latitude, longitude } = def;
+    for (const column of [latitude, longitude]) series.columns.add(column);
+    series.scans.push({ kind, feature, latitude, longitude, withinMs, isSpeed: def.measure === "speed" });
   },
   ratio: (def, feature, draft) => {
     draft.rows.push(ratioStep(feature, draft.names.indexOf(def.numerator), draft.names.indexOf(def.denominator)));
@@ -224,11 +267,14 @@ const COMPILE: {
     const { numbers, texts, result, run } = compiled;
     const fromValues: { readonly to: number; readonly at: number }[] = [];
     const fromTexts: { readonly to: number; readonly at: number }[] = [];
+    const fromTime: number[] = [];
     places.forEach(({ from, name }, to) => {
-      if (from === "text") fromTexts.push({ to, at: textPlace(draft, name) });
+      if (from === "time") fromTime.push(to);
+      else if (from === "text") fromTexts.push({ to, at: textPlace(draft, name) });
       else fromValues.push({ to, at: from === "feature" ? draft.names.indexOf(name) : extraValue(draft, name) });
     });
-    const runOn: RowExpression = (values, rowTexts) => {
+    const runOn: RowExpression = (values, rowTexts, time) => {
+      for (const to of fromTime) numbers[to] = time;
       for (const { to, at } of fromValues) numbers[to] = Number.isFinite(values[at]) ? values[at] : Number.NaN;
       for (const { to, at } of fromTexts) texts[to] = rowTexts[at];
       run();
@@ -254,13 +300,14 @@ function textPlace(draft: Draft, column: string): number {
 
 function seriesOf(
   draft: Draft,
-  key: readonly string[],
+  def: { readonly key: readonly string[]; readonly history?: readonly string[] },
   need: { readonly feature: number; readonly reachMs: number },
 ): SeriesDraft {
-  let series = draft.series.find((one) => keyId(one.key) === keyId(key));
+  const of = { key: def.history ?? def.key, readBy: def.history === undefined ? null : def.key };
+  let series = draft.series.find((one) => seriesId(one) === seriesId(of));
   if (series === undefined) {
     const empty = { frauds: false, genuine: false, retentionMs: 0, features: [], columns: new Set<string>() };
-    series = { key, ...empty, windows: [], elapsed: [], sinceFraud: [], multiples: [] };
+    series = { ...of, ...empty, windows: [], elapsed: [], sinceFraud: [], multiples: [], scans: [] };
     draft.series.push(series);
   }
   series.features.push(need.feature);
@@ -268,7 +315,13 @@ function seriesOf(
   return series;
 }
 
+/** A key read by other columns is a series of the plan by itself; the state keeps both as one. */
+function seriesId({ key, readBy }: Pick<SeriesDraft, "key" | "readBy">): string {
+  return readBy === null ? keyId(key) : `${keyId(key)} ${keyId(readBy)}`;
+}
+
 function needOf(draft: SeriesDraft): SeriesNeed {
-  const { key, frauds, genuine, retentionMs } = draft;
-  return { key, columns: [...draft.columns].sort(), frauds, genuine, retentionMs };
+  const { key, frauds, genuine, retentionMs, readBy } = draft;
+  const need = { key, columns: [...draft.columns].sort(), frauds, genuine, retentionMs };
+  return readBy === null ? need : { ...need, readBy: [readBy] };
 }

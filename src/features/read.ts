@@ -12,6 +12,7 @@ import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import type { ElapsedStep, FactOutputs, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./passes.ts";
 import { CHECKED_FIELDS, COUNT_FACT, OUTPUT_FIELDS, VALUE_FACT, WINDOW_FIELDS } from "./passes.ts";
+import { type ScanInput, ScanReader, type ScanStep } from "./scans.ts";
 import { firstAfter, RunPlace } from "./timelines.ts";
 import { type Sweep, sweepWindows, Totals } from "./window.ts";
 
@@ -81,6 +82,7 @@ export class KeyReader {
   private readonly totals = new Totals();
   private readonly ofWindow = new Totals();
   private readonly seen = new DistinctSet();
+  private readonly scans = new ScanReader();
   /** What labels are asked for, reused so that a read allocates nothing. */
   private readonly labelSpan = { until: 0, now: 0, after: 0 };
   private readonly edge = { after: 0, now: 0, last: false };
@@ -95,7 +97,16 @@ export class KeyReader {
       return;
     }
     this.place(where, event);
-    if (this.readByKernel(steps, where, out)) return;
+    if (!this.readByKernel(steps, where, out)) this.readHere(steps, out);
+    if (steps.scans.length > 0) this.readScans(steps.scans, out);
+  }
+
+  private readScans(scans: readonly ScanStep[], out: Float64Array): void {
+    const input: ScanInput = { run: this.run, now: this.now, own: this.values, columnOf: this.columnOf };
+    this.scans.read(scans, input, out);
+  }
+
+  private readHere(steps: KeySteps, out: Float64Array): void {
     const { passes, elapsed, sinceFraud, multiples } = steps;
     if (this.ownFacts.length < steps.factCount) this.ownFacts = new Float64Array(steps.factCount);
     this.facts = this.ownFacts;

@@ -30,6 +30,8 @@ export class RowSource {
   private readonly carried: readonly boolean[];
   private readonly words: readonly Column[];
   private readonly keys: readonly KeyCodes[];
+  /** As `keys`, of the state's roles. */
+  private readonly roles: readonly KeyCodes[];
 
   constructor(
     state: FeatureState,
@@ -47,13 +49,15 @@ export class RowSource {
     });
     this.carried = state.numbers.map(isCarried);
     this.words = state.words.map((name) => columnOf(table, name));
-    this.keys = state.layout.series.map(({ key }) => {
+    const keyCodes = (key: readonly string[]): KeyCodes => {
       const { codes, texts } = codesOf(
         key.map((name) => columnOf(table, name)),
         table.rows,
       );
       return { codes, texts, slots: new Int32Array(texts.length).fill(SLOT_UNKNOWN), epoch: -1 };
-    });
+    };
+    this.keys = state.layout.series.map(({ key }) => keyCodes(key));
+    this.roles = state.roles.map(({ key }) => keyCodes(key));
   }
 
   /** Makes `row` the table's row `at`, all but its id and time. */
@@ -66,6 +70,21 @@ export class RowSource {
     }
     for (let i = 0; i < this.words.length; i++) row.words[i] = textAt(this.words[i], at);
     this.fillKeys(row, at);
+    if (row.roleSlots.length !== this.roles.length) row.roleSlots = new Int32Array(this.roles.length);
+    for (let r = 0; r < this.roles.length; r++) row.roleSlots[r] = this.roleSlot(r, at);
+  }
+
+  private roleSlot(role: number, at: number): number {
+    const key = this.roles[role];
+    const code = key.codes[at];
+    if (code < 0) return SLOT_MISSING;
+    const table = this.state.tables[this.state.roles[role].series];
+    if (key.epoch !== table.epoch) {
+      key.slots.fill(SLOT_UNKNOWN);
+      key.epoch = table.epoch;
+    }
+    if (key.slots[code] === SLOT_UNKNOWN) key.slots[code] = table.find(key.texts[code]);
+    return key.slots[code];
   }
 
   /** Only the row's keys: all that a label needs. */

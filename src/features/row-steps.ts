@@ -2,8 +2,8 @@
 import { DAY_MS, HOUR_MS } from "../core/duration.ts";
 import type { TimePart } from "./definition.ts";
 
-/** Fills values[feature] from earlier values and the plan's text columns, in its order. */
-export type RowExpression = (values: Float64Array, texts: readonly (string | null)[]) => void;
+/** Fills values[feature] from earlier values, the plan's text columns in its order, and the event time in whole ms. */
+export type RowExpression = (values: Float64Array, texts: readonly (string | null)[], time: number) => void;
 
 /** One step: `values[feature]` from the time, from values[a] and values[b], or as an expression does it. */
 export interface RowDraft {
@@ -90,7 +90,7 @@ export function runRowSteps(
     else if (op === WEEKEND) value = dayOfWeek(day) >= 6 ? 1 : 0;
     else if (op === DAY_OF_WEEK) value = dayOfWeek(day);
     else {
-      steps.run[i / FIELDS]?.(values, texts);
+      steps.run[i / FIELDS]?.(values, texts, time);
       continue;
     }
     values[of[i + 1]] = value;

@@ -19,6 +19,7 @@ import {
   isEventWord,
   KEY_COLUMNS_MAX,
   KEYS_MAX,
+  MOVEMENT_MEASURES,
   NAME_LENGTH_MAX,
   TIME_PARTS,
   WINDOW_DAYS_MAX,
@@ -72,6 +73,8 @@ type FieldRule =
   | "column"
   | "over"
   | "keys"
+  | "keys?"
+  | "percent"
   | "duration"
   | "duration?"
   | "boolean?"
@@ -98,9 +101,34 @@ const FIELDS: Readonly<Record<FeatureKind, Readonly<Record<string, FieldRule>>>>
     current: "boolean?",
     empty: "number?",
     derived: "derived?",
+    history: "keys?",
   },
-  elapsed: { key: "keys", since: { oneOf: ELAPSED_SINCE }, within: "duration", unit: { oneOf: ELAPSED_UNITS } },
-  "since-fraud": { key: "keys", within: "duration", delay: "duration?" },
+  elapsed: {
+    key: "keys",
+    since: { oneOf: ELAPSED_SINCE },
+    within: "duration",
+    unit: { oneOf: ELAPSED_UNITS },
+    history: "keys?",
+  },
+  "since-fraud": { key: "keys", within: "duration", delay: "duration?", history: "keys?" },
+  percentile: {
+    key: "keys",
+    over: "column",
+    percent: "percent",
+    window: "duration",
+    delay: "duration?",
+    current: "boolean?",
+    empty: "number?",
+  },
+  "first-seen": { key: "keys", column: "column", within: "duration" },
+  "new-values": { key: "keys", column: "column", window: "duration", within: "duration", current: "boolean?" },
+  movement: {
+    key: "keys",
+    measure: { oneOf: MOVEMENT_MEASURES },
+    latitude: "column",
+    longitude: "column",
+    within: "duration",
+  },
   multiple: {
     key: "keys",
     over: "column",
@@ -179,7 +207,7 @@ function checkField(value: unknown, rule: FieldRule, scope: FieldScope): void {
     checkMeasure(value, scope);
   } else if (rule === "over") {
     if (typeof value !== "string" || !isEventWord(value)) checkColumn(value, scope, EVENT_WORDS);
-  } else if (rule === "keys") {
+  } else if (rule === "keys" || rule === "keys?") {
     const columns = Array.isArray(value) ? value : [];
     if (columns.length < 1 || columns.length > KEY_COLUMNS_MAX) {
       throw invalid(is, `give an array of 1 to ${KEY_COLUMNS_MAX} column names, such as ["customer_id"]`);
@@ -196,6 +224,9 @@ function checkField(value: unknown, rule: FieldRule, scope: FieldScope): void {
   } else if (rule === "number?" || rule === "positive") {
     const good = typeof value === "number" && Number.isFinite(value) && (rule === "number?" || value > 0);
     if (!good) throw invalid(is, rule === "positive" ? "give a number above 0" : "give a finite number");
+  } else if (rule === "percent") {
+    const good = typeof value === "number" && value >= 0 && value <= 100;
+    if (!good) throw invalid(is, "give a number from 0, the smallest value, to 100, the largest; 50 is the median");
   } else if (rule === "sql") {
     if (typeof value !== "string") throw invalid(is, 'give a SQL expression as a text, such as "amount > 100"');
   } else if (rule === "types?") checkTypes(value, scope);
@@ -206,7 +237,8 @@ function checkField(value: unknown, rule: FieldRule, scope: FieldScope): void {
 
 function checkTypes(value: unknown, scope: Scope): void {
   for (const [column, type] of Object.entries(record(value, scope.where))) {
-    checkColumn(column, scope);
+    // The event time is no column of the transaction.
+    if (type !== "time") checkColumn(column, scope);
     if ((COLUMN_TYPES as readonly unknown[]).includes(type)) continue;
     throw invalid(`${scope.where}: type of ${column} is ${show(type)}`, allowed(COLUMN_TYPES, type));
   }
@@ -304,6 +336,16 @@ function checkMeaning(feature: Record<string, unknown>, where: string): void {
       throw invalid(`${where}: current is true with a delay`, "leave current out: a delayed window ends before now");
     }
   }
+  if (kind === "percentile" && feature.current === true && parseDuration(String(feature.delay ?? "0s")) > 0) {
+    throw invalid(`${where}: current is true with a delay`, "leave current out: a delayed window ends before now");
+  }
+  if (feature.history !== undefined) checkHistory(feature, where);
+  if (kind === "new-values" && parseDuration(String(feature.window)) >= parseDuration(String(feature.within))) {
+    throw invalid(
+      `${where}: window is not shorter than within`,
+      "what is new in a window is told by the time before it",
+    );
+  }
   if (kind === "multiple" && parseDuration(String(feature.window)) > parseDuration(String(feature.usual))) {
     throw invalid(`${where}: window is longer than usual`, "the usual is taken over at least the window");
   }
@@ -311,6 +353,26 @@ function checkMeaning(feature: Record<string, unknown>, where: string): void {
   const delay = parseDuration(String(feature.delay ?? "0s"));
   if (Math.max(...reach) + delay > WINDOW_DAYS_MAX * DAY_MS) {
     throw invalid(`${where} reaches more than ${WINDOW_DAYS_MAX} days back`, "shorten the window or the delay");
+  }
+}
+
+/** The key's history in another role. */
+function checkHistory(feature: Record<string, unknown>, where: string): void {
+  const [key, history] = [feature.key as readonly string[], feature.history as readonly string[]];
+  if (key.length !== history.length) {
+    throw invalid(
+      `${where}: history has ${history.length} columns, the key ${key.length}`,
+      "name one column for each of the key's",
+    );
+  }
+  if (key.every((column, at) => column === history[at])) {
+    throw invalid(`${where}: history is the key itself`, "leave history out");
+  }
+  if (feature.current === true) {
+    throw invalid(
+      `${where}: current is true with a history`,
+      "leave current out: the transaction is no part of its key's history in another role",
+    );
   }
 }
 

@@ -49,6 +49,8 @@ export class EventRow {
   words: (string | null)[] = [];
   /** One per series: the key's text; read only where the slot is SLOT_UNKNOWN. */
   readonly texts: string[];
+  /** One per role of the state, as `slots`; see `FeatureState.roles`. */
+  roleSlots = new Int32Array(0);
 
   constructor(series: number) {
     this.slots = new Int32Array(series);
@@ -72,6 +74,8 @@ export class FeatureState {
   readonly derived: { readonly at: number; readonly derived: Derived }[] = [];
   /** Text columns a row holds: those of plans bound so far. */
   readonly words: string[] = [];
+  /** Where keys are looked for by other columns than their own: series, and the columns; those of plans bound so far. */
+  readonly roles: { readonly series: number; readonly key: readonly string[] }[] = [];
   readonly tables: readonly KeyTable[];
   readonly ids: RecentIds;
   watermark = Number.NEGATIVE_INFINITY;
@@ -185,6 +189,12 @@ export class FeatureState {
     return at >= 0 ? at : this.words.push(column) - 1;
   }
 
+  /** Index of a role in every row; as {@link numberIndex}. */
+  roleIndex(series: number, key: readonly string[]): number {
+    const at = this.roles.findIndex((role) => role.series === series && keyId(role.key) === keyId(key));
+    return at >= 0 ? at : this.roles.push({ series, key }) - 1;
+  }
+
   /** Prepares a plan for reading, so that its columns have an index. */
   bind(plan: FeaturePlan): Binding {
     if (plan === this.lastPlan && this.lastBinding !== null) return this.lastBinding;
@@ -201,13 +211,19 @@ export class FeatureState {
 
   /** The row's vector: feature c into out[at + c × step]. */
   readRow(plan: FeaturePlan, row: EventRow, out: Float32Array, { at, step }: Places = IN_A_ROW): void {
-    const { series, places, numberOf, wordOf, values, rows: rowsPlace, texts, event } = this.bind(plan);
+    const { series, roleOf, places, numberOf, wordOf, values, rows: rowsPlace, texts, event } = this.bind(plan);
     const { keys, columns, rows } = plan.steps;
     event.time = row.time;
-    event.learned = !row.unasked && this.ids.has(row.id);
+    const learned = !row.unasked && this.ids.has(row.id);
+    event.learned = learned;
     event.lateAt = row.time < this.watermark - this.limits.latenessMs ? this.watermark : Number.NEGATIVE_INFINITY;
     for (let k = 0; k < keys.length; k++) {
       places[k].slot = row.slots[series[k]];
+      if (roleOf !== null) {
+        if (roleOf[k] >= 0) places[k].slot = row.roleSlots[roleOf[k]];
+        // Its own entry stands under its own key alone.
+        event.learned = learned && (roleOf[k] < 0 || places[k].slot === row.slots[series[k]]);
+      }
       event.values = this.seriesValues(series[k], row);
       this.reader.read(keys[k], places[k], event, values);
     }
@@ -332,7 +348,8 @@ export class FeatureState {
     const { row } = this;
     const changes = this.changes();
     const isHeld = this.rowOfTx === tx && this.rowChanges === changes;
-    if (isHeld && row.numbers.length === this.numbers.length && row.words.length === this.words.length) return row;
+    const isWide = row.numbers.length === this.numbers.length && row.words.length === this.words.length;
+    if (isHeld && isWide && row.roleSlots.length === this.roles.length) return row;
     this.rowOfTx = null;
     assert(Number.isFinite(tx.time), `transaction ${tx.id} has a time`);
     row.id = tx.id;
@@ -350,6 +367,11 @@ export class FeatureState {
       const text = keyText(this.tables[s].need.key, tx);
       row.texts[s] = text ?? "";
       row.slots[s] = text === null ? SLOT_MISSING : this.tables[s].find(text);
+    }
+    if (row.roleSlots.length !== this.roles.length) row.roleSlots = new Int32Array(this.roles.length);
+    for (let r = 0; r < this.roles.length; r++) {
+      const text = keyText(this.roles[r].key, tx);
+      row.roleSlots[r] = text === null ? SLOT_MISSING : this.tables[this.roles[r].series].find(text);
     }
     this.touchRow(row);
     this.rowOfTx = tx;
@@ -375,6 +397,8 @@ const IN_A_ROW: Places = { at: 0, step: 1 };
 export interface Binding {
   /** The state's series for each of the plan's keys. */
   readonly series: Int32Array;
+  /** The state's role for each of the plan's keys, −1 for one that is read by itself; null where all are. */
+  readonly roleOf: Int32Array | null;
   readonly places: readonly KeyPlace[];
   readonly numberOf: Int32Array;
   readonly wordOf: Int32Array;
@@ -451,6 +475,9 @@ function bindPlan(plan: FeaturePlan, state: FeatureState): Binding {
   const isHeld = kernel.holds(plan.steps.values);
   return {
     series: Int32Array.from(at),
+    roleOf: plan.steps.keys.every(({ readBy }) => readBy === null)
+      ? null
+      : Int32Array.from(plan.steps.keys, ({ readBy }, k) => (readBy === null ? -1 : state.roleIndex(at[k], readBy))),
     places,
     numberOf: Int32Array.from(plan.steps.columns, ({ column }) => state.numberIndex(column)),
     wordOf: Int32Array.from(plan.steps.texts, (column) => state.wordIndex(column)),

@@ -137,6 +137,8 @@ function tableOf(rows: readonly OldRecord[]): Table {
     ["applied", number(({ record }) => record.applied)],
     ["explored_propensity", number(({ record }) => record.explored?.propensity)],
     ["review_threshold", number(({ record }) => record.adapted?.review)],
+    ["block_threshold", number(({ record }) => record.adapted?.block)],
+    ["segment", text(({ record }) => record.adapted?.segment)],
     ["fraud", number(({ label }) => (label === null ? undefined : label.fraud ? 1 : 0))],
     ["label_known_at", time(({ label }) => label?.knownAt)],
     ["label_source", text(({ label }) => label?.source)],

@@ -16,7 +16,7 @@ import type { Source } from "./data/source.ts";
 import { reportUnlabelled } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
 import { reportOf } from "./promote.ts";
-import { judgedRows, readData } from "./train.ts";
+import { decidedRows, judgedRows, readData } from "./train.ts";
 
 export interface CompareResult {
   readonly champion: string;
@@ -110,15 +110,18 @@ async function onData(
   const vectors = ({ plan }: Scorer, { table }: Source): Matrix =>
     vectorsOf(table, { plan, pipeline, report: ports.report }).x;
   const x = vectors(champion, source);
-  const a = Float64Array.from(scoreRows(champion, x, rows));
-  const b = Float64Array.from(
-    scoreRows(candidate, candidate.plan.hash === champion.plan.hash ? x : vectors(candidate, others), rows),
-  );
+  const otherX = candidate.plan.hash === champion.plan.hash ? x : vectors(candidate, others);
+  const scored = { a: scoreRows(champion, x, rows), b: scoreRows(candidate, otherX, rows) };
+  const a = Float64Array.from(scored.a);
+  const b = Float64Array.from(scored.b);
   const judged = judgedRows(source, rows, pipeline);
-  const alerts = (values: Float64Array, { manifest }: Scorer): Uint8Array =>
-    alertsAt(values, manifest.thresholds.review);
+  const alerts = (scores: Float32Array, { manifest }: Scorer, own: Matrix): Uint8Array => {
+    const { thresholds, policy = null } = manifest;
+    const { decided } = decidedRows({ thresholds, policy }, { scores, x: own, rows });
+    return decided?.flagged ?? alertsAt(scores, thresholds.review);
+  };
   const metrics = labelledMetrics(
-    { a, b, alerts: { a: alerts(a, champion), b: alerts(b, candidate) }, ...judged },
+    { a, b, alerts: { a: alerts(scored.a, champion, x), b: alerts(scored.b, candidate, otherX) }, ...judged },
     {
       seed: given.seed,
       resamples: pipeline.gates.promotion.resamples,

@@ -11,7 +11,7 @@ import { judgeable, type ModelWord } from "./data/judge-by.ts";
 import { curveCsv, metricsJson, type ResultFiles } from "./data/result-files.ts";
 import { reportUnlabelled } from "./data/source.ts";
 import { vectorsOf } from "./data/vectors.ts";
-import { judgedRows, type Metrics, metricsOf, readData } from "./train.ts";
+import { decidedRows, judgedRows, type Metrics, metricsOf, readData } from "./train.ts";
 
 export interface EvaluateResult {
   readonly version: string;
@@ -58,7 +58,8 @@ export async function evaluateVersion(
   const { x } = vectorsOf(source.table, { plan: scorer.plan, pipeline, report: ports.report });
   const scores = scoreRows(scorer, x, rows);
   const judged = judgedRows(source, rows, pipeline);
-  const { thresholds } = scorer.manifest;
+  const { thresholds, policy = null } = scorer.manifest;
+  const decided = decidedRows({ thresholds, policy }, { scores, x, rows });
   return {
     version,
     bundle: scorer.bundle,
@@ -66,7 +67,7 @@ export async function evaluateVersion(
     path,
     from,
     rows: rows.length,
-    metrics: metricsOf(scores, judged, { thresholds, reviewShare: pipeline.decisions.reviewShare }),
+    metrics: metricsOf(scores, judged, { thresholds, reviewShare: pipeline.decisions.reviewShare, ...decided }),
     curves: {
       precisionRecall: precisionRecallCurve(scores, judged.y),
       roc: rocCurve(scores, judged.y),

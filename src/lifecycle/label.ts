@@ -3,6 +3,7 @@
 import { SentinelError } from "../core/errors.ts";
 import type { LabelWords } from "../core/label-words.ts";
 import { type Column, numberAt, type TimeColumn, textAt } from "../core/table.ts";
+import { countsBySpelling } from "../core/time.ts";
 import {
   type LabelDraft,
   type LabelRefusal,
@@ -60,7 +61,7 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
     id,
     SOURCE,
     ...(words === null ? [] : [label]),
-    ...(pipeline.times.format === undefined ? [] : [...times, LABEL_KNOWN_AT]),
+    ...(countsBySpelling(pipeline.times) ? [...times, LABEL_KNOWN_AT] : []),
   ];
   const fileNamesOf = (names: readonly string[]): string[] =>
     names.filter((name) => named.has(name)).map((name) => named.get(name)!);

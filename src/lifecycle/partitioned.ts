@@ -70,13 +70,14 @@ export async function featurisePartitioned(ports: Ports, input: PartitionedInput
   const dataset = await ports.dataset();
   const source = await openSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true });
   const whole = await dataset.describe(input.path);
+  const isArchive = (await dataset.archives(input.path)).length > 0;
   const lacking = lackingText({ path: input.path, table: source.empty }, plan);
   if (lacking !== null) ports.report.line(lacking);
   const partitions = input.partitions ?? partitionsOf(whole.rows);
   const making = partialFolder(out);
   rmSync(making, { recursive: true, force: true });
   try {
-    const stages = stagesOf({ ...input, whole, empty: source.empty });
+    const stages = stagesOf({ ...input, whole, isArchive, empty: source.empty });
     const splits = splitsOf(whole, partitions).map((split) => JSON.stringify(split));
     const dataHash = source.hash;
     const metadata = tableMetadata({ plan, pipeline, dataHash, packageVersion: input.packageVersion });
@@ -128,6 +129,7 @@ function splitsOf({ files, rows }: DatasetDescription, partitions: number): Spli
 
 interface StagesInput extends PartitionedInput {
   readonly whole: DatasetDescription;
+  readonly isArchive: boolean;
   readonly empty: Table;
 }
 
@@ -137,7 +139,7 @@ function stagesOf(input: StagesInput): {
   readonly rows: readonly EngineStage[];
   write(more: Pick<WriteTask, "folder" | "metadata">): EngineStage;
 } {
-  const { plan, pipeline, whole, empty, packageVersion, stateBytesMax = STATE_BYTES_MAX } = input;
+  const { plan, pipeline, whole, isArchive, empty, packageVersion, stateBytesMax = STATE_BYTES_MAX } = input;
   const passes = keyPasses(plan);
   const { id, time, label } = pipeline.columns;
   const canonical = frameColumnsOf(empty);
@@ -175,7 +177,7 @@ function stagesOf(input: StagesInput): {
     columns: task.output,
     ...(by === undefined ? {} : { shuffle: { by, sort: [TIME_COLUMN, ROW_COLUMN] } }),
   });
-  const reading: Omit<ReadTask, "kind" | "output"> = { ...common, whole, columns, input: SPLIT_COLUMNS };
+  const reading: Omit<ReadTask, "kind" | "output"> = { ...common, whole, isArchive, columns, input: SPLIT_COLUMNS };
   const keys = passes.map((one, pass): EngineStage => {
     const output = one.isLast ? finished : before(pass + 1);
     const task: KeyTask = { ...common, kind: "key", pass, stateBytesMax, input: before(pass), output };

@@ -12,7 +12,7 @@ import { FeatureState } from "../features/state.ts";
 import { type InputReport, InputTally } from "../features/trained-inputs.ts";
 import { ReviewBudget } from "../online/adapt.ts";
 import { drawnBeside, type Explorer, explorerOf } from "../online/explore.ts";
-import { loadVersion, type Scorer } from "../online/score.ts";
+import { type JudgedBy, loadVersion, type Scorer } from "../online/score.ts";
 import {
   anchorsOf,
   arrivalOf,
@@ -249,16 +249,34 @@ async function compare(record: PredictionRecord, on: Comparing): Promise<void> {
   const { tolerance } = scorer;
   const answer = scorer.score(vector);
   tally.score(record.transactionId, { logged: record.score, replayed: answer.score, tolerance });
-  const { block } = scorer.manifest.thresholds;
-  const review = reviewOf(record, { scorer, budget: on.budget, tally });
+  const { judged } = answer;
+  const { block } = judged?.thresholds ?? scorer.manifest.thresholds;
+  const review =
+    judged === undefined ? reviewOf(record, { scorer, budget: on.budget, tally }) : judgedReview(record, judged, tally);
   // Where another machine may round the score differently, one beside a threshold may fall on either side.
   if (tolerance > 0 && [review, block].some((edge) => Math.abs(answer.score - edge) <= tolerance)) return;
   compareDecision(record, {
     transaction: on.arrival.transaction,
-    model: record.adapted === undefined ? answer.decision : decide(answer.score, { review, block }),
+    model:
+      record.adapted === undefined || judged !== undefined ? answer.decision : decide(answer.score, { review, block }),
     explorer: on.explorer,
     tally,
   });
+}
+
+/** The policy's thresholds again, compared with those that the record names. */
+function judgedReview(
+  { transactionId, adapted }: PredictionRecord,
+  { thresholds, segment }: JudgedBy,
+  tally: Tally,
+): number {
+  tally.thresholds.compared++;
+  const logged = { review: adapted?.review ?? Number.NaN, block: adapted?.block ?? Number.NaN };
+  tally.value({ transactionId, feature: "(review threshold)", logged: logged.review, replayed: thresholds.review });
+  tally.value({ transactionId, feature: "(block threshold)", logged: logged.block, replayed: thresholds.block });
+  if ((adapted?.segment ?? null) !== segment)
+    tally.value({ transactionId, feature: "(segment)", logged: 0, replayed: 1 });
+  return thresholds.review;
 }
 
 /** The threshold that judged a record: the bundle's own, or the one it names, which is computed again. */

@@ -33,6 +33,7 @@ import { type Fitted, fitModels, type StartModel } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
 import { columnKinds } from "./train/kinds.ts";
 import { learnedSpec } from "./train/learn-spec.ts";
+import { policyFeatures } from "./train/policy.ts";
 import { weightsOf } from "./train/recipe.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { type Refit, refit } from "./train/refit.ts";
@@ -43,8 +44,16 @@ import { judgeUntuned, logUntuned } from "./train/untuned.ts";
 import { gateOf } from "./validate.ts";
 
 export { fitDecisions } from "./train/decisions.ts";
-export { type Metrics, metricsOf } from "./train/evaluate.ts";
-export { decidedBy, decidingRows, type Fitted, labelsAt, type MarginModel, marginsOf } from "./train/fit.ts";
+export { decidedRows, type Metrics, metricsOf } from "./train/evaluate.ts";
+export {
+  decidedBy,
+  decidingRows,
+  type FitInput,
+  type Fitted,
+  labelsAt,
+  type MarginModel,
+  marginsOf,
+} from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
 export { trainResults } from "./train/results.ts";
@@ -68,6 +77,7 @@ export async function makeCandidate(
   const { plan } = made;
   const watch = stopwatch(ports);
   const kinds = columnKinds(plan.spec, pipeline);
+  const features = policyFeatures(plan.spec, pipeline);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
   const { recipe, onStep } = asked;
@@ -108,7 +118,7 @@ export async function makeCandidate(
   const amounts = amountsOf(source.table, pipeline);
   const weights = weightsOf(recipe, times);
   const cards = cardsOf(source.table, pipeline);
-  const fitInput = { kinds, split, amounts, cards, seed, threads, report: ports.report, weights, start };
+  const fitInput = { kinds, split, amounts, cards, features, seed, threads, report: ports.report, weights, start };
   const fitBy = (by: Pipeline): Promise<Fitted> => made.fit(x, labels, { ...fitInput, pipeline: by });
   onStep?.("fit");
   const fitted = await fitBy(input.pipeline);

@@ -192,6 +192,7 @@ function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | 
     const { draft } = look!;
     if (result.logged) engine.adapting?.observe(draft);
     if (!draft.degraded && champion !== null) {
+      if (isUnseen(draft, champion.scorer)) engine.counters.segmentUnseen();
       engine.inputs.judged(champion.scorer, parsed.transaction);
       if (result.logged) judged?.(draft.vector, champion.scorer);
     }
@@ -218,6 +219,11 @@ function judge(engine: Engine, parsed: Parsed, options: AnswerOptions): Reply | 
   }
   if (!(pending instanceof Promise)) return answered(pending);
   return engine.duplicates.during(parsed.transaction.id, pending.then(answered, byPolicy));
+}
+
+/** No segment of the policy is the transaction's, so that of all judged it. */
+function isUnseen({ adapted }: PredictionDraft, { manifest }: Scorer): boolean {
+  return manifest.policy?.segments !== undefined && adapted?.segment === undefined;
 }
 
 /** Throws when the log cannot take what would be answered: an answer whose record is lost must not be given. */
@@ -286,13 +292,19 @@ function lookAt(
   return { draft, jobs: engine.shadows.take(answered, on.live.shadows) };
 }
 
-/** The answer at the threshold that judges now, where it follows the budget. */
+/** The answer at the thresholds that judge now: the bundle's, the policy's, or where the review threshold follows the budget. */
 function adapt(
   { adapting }: Engine,
   answer: Answer | null,
   by: { readonly scorer: Scorer; readonly receivedAt: number },
 ): { readonly answer: Answer | null; readonly adapted?: Pick<PredictionDraft, "adapted"> } {
-  if (adapting === null || answer === null) return { answer };
+  if (answer === null) return { answer };
+  if (answer.judged !== undefined) {
+    const { thresholds, segment, policy } = answer.judged;
+    const { review, block } = thresholds;
+    return { answer, adapted: { adapted: { review, block, rules: policy, ...(segment === null ? {} : { segment }) } } };
+  }
+  if (adapting === null) return { answer };
   const { bundle, manifest } = by.scorer;
   const { thresholds } = manifest;
   const review = adapting.reviewFor({ bundle, thresholds, receivedAt: by.receivedAt });

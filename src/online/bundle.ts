@@ -1,7 +1,8 @@
 // The bundle's contents: the manifest, the golden rows, and reading both back with every field checked.
 import { type BundleFiles, bundleFile } from "../core/bundle.ts";
-import type { Decision, Thresholds } from "../core/decision.ts";
+import { type Decision, decide, type Thresholds } from "../core/decision.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { type DecisionPolicy, type PolicyJudge, policyFault, policyJudge } from "../core/policy.ts";
 import { checkSpec, type FeatureSpec } from "../features/spec.ts";
 import type { Calibration } from "../ml/calibration/apply.ts";
 
@@ -93,6 +94,8 @@ export interface BundleManifest {
   readonly anomalyAsFeature: boolean;
   readonly calibration: Calibration;
   readonly thresholds: Thresholds;
+  /** Absent: the thresholds hold for all. Else they depend on the vector, and `thresholds` are those of what the policy does not name. */
+  readonly policy?: DecisionPolicy;
   readonly labelDelayMs: number;
   /** End of the slices that the models learned or were calibrated from; later rows judge them fairly. */
   readonly learnedUpTo: number;
@@ -128,7 +131,20 @@ export function readManifest(files: BundleFiles): BundleManifest {
   if (!Number.isFinite(review) || !Number.isFinite(block) || review > block) {
     throw corrupt("bundle.json: thresholds are not two numbers with review ≤ block");
   }
-  return { ...manifest, features: checkSpec(manifest.features) };
+  const features = checkSpec(manifest.features);
+  const names = features.features.map(({ name }) => name);
+  const fault = manifest.policy === undefined ? null : policyFault(manifest.policy, names);
+  if (fault !== null) throw corrupt(`bundle.json: ${fault}`);
+  return { ...manifest, features };
+}
+
+/** What decides by score and vector; `names` are the features of the vector. */
+export function judgeOf(
+  { thresholds, policy }: Pick<BundleManifest, "thresholds" | "policy">,
+  names: readonly string[],
+): PolicyJudge {
+  if (policy !== undefined) return policyJudge(policy, { thresholds, names });
+  return (score) => ({ decision: decide(score, thresholds), thresholds, segment: null });
 }
 
 /** golden.json of a bundle. */

@@ -1,5 +1,6 @@
 // Tables at the door: columns of cells, as tensors, frames and CSV bring them, become transactions by row.
 import { invalidRequest } from "../online/faults.ts";
+import { KEYS_MAX } from "./parse.ts";
 
 /** A value as JSON has it; undefined where the sender has none, so that the row lacks the field. */
 export type Cell = unknown;
@@ -9,15 +10,13 @@ export interface NamedColumn {
   readonly cells: readonly Cell[];
 }
 
-/** Columns of a request; more are no transaction of anybody. */
-const COLUMNS_MAX = 200;
-
 /** Throws `request.invalid` when two columns have one name, or there are too many. */
 export function checkNames(names: readonly string[]): void {
-  if (names.length > COLUMNS_MAX) {
-    throw invalidRequest([{ field: "the document", message: `has more than ${COLUMNS_MAX} columns` }]);
+  if (names.length > KEYS_MAX) {
+    throw invalidRequest([{ field: "the document", message: `has more than ${KEYS_MAX} columns` }]);
   }
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined) throw invalidRequest([{ field: twice, message: "is there twice; send one" }]);
 }
 

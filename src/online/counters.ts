@@ -25,6 +25,8 @@ export interface Counters {
   labelled(outcome: "accepted" | ErrorCode): void;
   /** The review threshold moved, because it follows the budget. */
   thresholdMoved(): void;
+  /** A transaction belongs to no segment that the policy has thresholds for, so those of all judged it. */
+  segmentUnseen(): void;
   /** Another bundle became the champion. */
   swapped(): void;
   /** A version could not be loaded or warmed. */
@@ -56,6 +58,7 @@ export const noCounters: Counters = {
   fieldLacking() {},
   labelled() {},
   thresholdMoved() {},
+  segmentUnseen() {},
   swapped() {},
   versionBroken() {},
   rulesSwapped() {},

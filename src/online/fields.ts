@@ -33,7 +33,7 @@ function eachPart(schema: object, visit: (part: SchemaPart) => void): void {
     visit(node);
     for (const key of PARTS) if (Array.isArray(node[key])) for (const one of node[key]) look(one, depth + 1);
     for (const key of ["then", "else"]) look(node[key], depth + 1);
-    if (typeof node.$ref === "string") look(target(schema, node.$ref), depth + 1);
+    if (typeof node.$ref === "string") look(partOf(schema, node.$ref), depth + 1);
   };
   look(schema, 0);
 }
@@ -135,7 +135,7 @@ function mayBeNumber(field: unknown): boolean {
 }
 
 /** What a local reference such as #/$defs/payment means; undefined for any other. */
-function target(schema: object, reference: string): unknown {
+export function partOf(schema: object, reference: string): unknown {
   if (reference === "#") return undefined;
   if (!reference.startsWith("#/")) return undefined;
   let part: unknown = schema;

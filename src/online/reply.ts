@@ -2,7 +2,7 @@
 
 import type { Decision } from "../core/decision.ts";
 import type { DecidedBy, RuleOutcome } from "../core/rule.ts";
-import type { Explored } from "../ports/log.ts";
+import type { Adapted, Explored } from "../ports/log.ts";
 import { exploredWords } from "./explore.ts";
 import type { PredictionDraft } from "./states.ts";
 
@@ -23,9 +23,21 @@ export interface Reply {
     readonly propensity: number;
     readonly why: string;
   };
+  /** Where thresholds depend on the transaction: those that judged it. */
+  readonly thresholds?: ReplyThresholds;
   /** Who decided, where there are rules. */
   readonly decided_by?: DecidedBy;
   readonly rules?: ReplyRules;
+}
+
+/** The thresholds of one transaction, by a policy. */
+export interface ReplyThresholds {
+  readonly review: number;
+  readonly block: number;
+  /** Absent where the policy has no segments, or none for it. */
+  readonly segment?: string;
+  /** Hash of the policy. */
+  readonly policy: string;
 }
 
 /** What the rules said. */
@@ -44,7 +56,7 @@ export interface ReplyRules {
 
 /** The answer that a record in the log stands for. */
 export function replyOfRecord(record: PredictionDraft, model: string): Reply {
-  const { transactionId, score, anomalyScore, decision, version, bundle, degraded, rules, explored } = record;
+  const { transactionId, score, anomalyScore, decision, version, bundle, degraded, rules, explored, adapted } = record;
   const isScored = !degraded && !isModelless(record);
   const reply: Reply = {
     transaction_id: transactionId,
@@ -53,12 +65,13 @@ export function replyOfRecord(record: PredictionDraft, model: string): Reply {
     decision,
     model: isModelless(record) ? null : { name: model, version, bundle },
   };
-  if (!degraded && rules === undefined && explored === undefined) return reply;
+  if (!degraded && rules === undefined && explored === undefined && adapted?.block === undefined) return reply;
   return {
     ...reply,
     ...(degraded ? { degraded } : {}),
     ...(rules === undefined ? {} : ruleReply(rules)),
     ...(explored === undefined ? {} : { explored: exploredReply(decision, explored) }),
+    ...(adapted?.block === undefined ? {} : { thresholds: thresholdsReply({ ...adapted, block: adapted.block }) }),
   };
 }
 
@@ -70,6 +83,10 @@ export function isModelless({ bundle }: Pick<PredictionDraft, "bundle">): boolea
 function ruleReply(of: RuleOutcome): Pick<Reply, "decided_by" | "rules"> {
   const { by, set, rule, fired, shadow, unready } = of;
   return { decided_by: by, rules: { set, rule, fired, shadow, ...(unready > 0 ? { unready } : {}) } };
+}
+
+function thresholdsReply({ review, block, segment, rules }: Adapted & { readonly block: number }): ReplyThresholds {
+  return { review, block, ...(segment === undefined ? {} : { segment }), policy: rules };
 }
 
 function exploredReply(decision: Decision, explored: Explored): NonNullable<Reply["explored"]> {

@@ -1,7 +1,8 @@
 // Scoring: a bundle loaded into one function from vector to answer; loads no training code.
 import { type BundleFiles, bundleFile, bundleHash } from "../core/bundle.ts";
-import { type Decision, decide } from "../core/decision.ts";
+import { type Decision, decide, type Thresholds } from "../core/decision.ts";
 import { SentinelError } from "../core/errors.ts";
+import { canonicalJson, sha256 } from "../core/hash.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import { calibrate } from "../ml/calibration/apply.ts";
 import { decodeGbdt } from "../ml/gbdt/model.ts";
@@ -11,13 +12,31 @@ import { scoreAnomaly } from "../ml/iforest/score.ts";
 import { copyRow, type Matrix } from "../ml/matrix.ts";
 import { openMargins } from "../ml/onnx/margins.ts";
 import type { Registry } from "../ports/registry.ts";
-import { type BundleManifest, type GoldenRow, goldenVector, readGolden, readManifest, TWIN } from "./bundle.ts";
+import {
+  type BundleManifest,
+  type GoldenRow,
+  goldenVector,
+  judgeOf,
+  readGolden,
+  readManifest,
+  TWIN,
+} from "./bundle.ts";
 
 /** What a bundle says about one vector; scores are Float32 values. */
 export interface Answer {
   readonly score: number;
   readonly anomalyScore: number;
   readonly decision: Decision;
+  /** Present where a policy judged: its thresholds for this vector, and the segment, null where it has none for it. */
+  readonly judged?: JudgedBy;
+}
+
+/** What a policy judged one vector by. */
+export interface JudgedBy {
+  readonly thresholds: Thresholds;
+  readonly segment: string | null;
+  /** Hash of the policy. */
+  readonly policy: string;
 }
 
 /** A loaded bundle. Scoring changes nothing. */
@@ -47,12 +66,19 @@ export function loadScorer(files: BundleFiles, name: { readonly model: string; r
   const forest = decodeForest(bundleFile(files, "forest.bin"));
   if (forest.names.length !== plan.width) throw misfit(`the forest takes ${forest.names.length} inputs`, plan.width);
   const input = new Float32Array(inputs);
+  const { policy } = manifest;
+  const policyJudge = policy === undefined ? null : judgeOf(manifest, plan.names);
+  const policyHash = policy === undefined ? "" : sha256(canonicalJson(policy)).slice(0, 16);
   const score = (vector: Float32Array): Answer => {
     const anomalyScore = Math.fround(scoreAnomaly(forest, vector));
     input.set(vector);
     if (manifest.anomalyAsFeature) input[plan.width] = anomalyScore;
     const probability = Math.fround(calibrate(manifest.calibration, margin(input)));
-    return { score: probability, anomalyScore, decision: decide(probability, manifest.thresholds) };
+    if (policyJudge === null) {
+      return { score: probability, anomalyScore, decision: decide(probability, manifest.thresholds) };
+    }
+    const { decision, thresholds, segment } = policyJudge(probability, vector);
+    return { score: probability, anomalyScore, decision, judged: { thresholds, segment, policy: policyHash } };
   };
   const tolerance = manifest.engine === undefined ? 0 : RUNTIME_TOLERANCE;
   const scorer: Scorer = { ...name, bundle: bundleHash(files), files, manifest, plan, tolerance, score };
@@ -126,7 +152,7 @@ function isGolden({ tolerance, manifest }: Scorer, answer: Answer, row: GoldenRo
   if (answer.anomalyScore !== row.anomalyScore) return false;
   if (tolerance === 0) return answer.score === row.score && answer.decision === row.decision;
   if (!(Math.abs(answer.score - row.score) <= tolerance)) return false;
-  const { review, block } = manifest.thresholds;
+  const { review, block } = answer.judged?.thresholds ?? manifest.thresholds;
   const beside = [review, block].some((threshold) => Math.abs(answer.score - threshold) <= tolerance);
   return answer.decision === row.decision || beside;
 }

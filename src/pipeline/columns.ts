@@ -39,7 +39,7 @@ const TIME = section(
     format: key(text, { means: `How a text is written: ${FORMAT_DIRECTIVES}.` }),
     zone: key(text, {
       means:
-        "The zone of texts without an offset, and of `origin`: `+02:00`, `Europe/Paris`; UTC when nothing is said.",
+        "The zone of what names none, and of `origin`: `+02:00`, `Europe/Paris`; UTC when nothing is said.",
     }),
   },
   {

@@ -1,5 +1,5 @@
 // A pipeline's YAML read by a section: bounded, checked against its schema, every fault with its line.
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { DURATION_PATTERN, type Fields, type Place, SIZE_PATTERN } from "./kind.ts";
@@ -13,6 +13,14 @@ const NESTING_MAX = 100;
 const FAULTS_SHOWN_MAX = 5;
 /** Of so many faults the plainest are chosen: looking for the line of one reads a mapping from its beginning. */
 const FAULTS_READ_MAX = 200;
+/**
+ * Most commands read one file and end: compiling for longer than reading takes is waste. The schemas are made from sections, and a test holds
+ * them against the schema of schemas.
+ */
+const AJV_OPTIONS = {
+  ...{ allErrors: true, verbose: true, strict: true, allowUnionTypes: true },
+  ...{ validateSchema: false, code: { optimize: false } },
+} as const;
 
 /** What a section makes of a text, beside the plain content that was written. */
 export interface ReadYaml<F extends Fields> {
@@ -27,10 +35,10 @@ export function yamlReader<F extends Fields>(
   section: Section<F>,
   { bytesMax = PIPELINE_BYTES_MAX, example = "pipelines/card.yaml of a fresh `sentinel init`" } = {},
 ): (text: string, file: string) => ReadYaml<F> {
-  const isValid = new Ajv2020({ allErrors: true, verbose: true, strict: true, allowUnionTypes: true }).compile(
-    section.schema,
-  );
+  let compiled: ValidateFunction | null = null;
   return (text, file) => {
+    compiled ??= new Ajv2020(AJV_OPTIONS).compile(section.schema);
+    const isValid = compiled;
     checkBytes(Buffer.byteLength(text), file, bytesMax);
     const lines = new LineCounter();
     const document = parse(text, lines, file);

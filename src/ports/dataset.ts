@@ -18,6 +18,8 @@ export interface DatasetDescription {
   /** What `rows` come from, in their order: each file's name without its ending, below the named folder, and its rows. */
   readonly files: readonly DatasetFile[];
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
+  /** What {@link Dataset.write} kept beside the columns; empty where there is nothing, and of several files. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 export interface ReadOptions {

@@ -32,7 +32,7 @@ export interface PredictionRecord {
    * state to itself: then the order is that of `sequence`.
    */
   readonly applied?: number;
-  /** Present where the review threshold follows the budget (`decisions.adapt`): the one that judged. */
+  /** Present where the thresholds are not one pair for all (`decisions.adapt`, `expected-cost`, `segments`): those that judged. */
   readonly adapted?: Adapted;
   /** Present where the model would block and a draw decided whether it was let through (`decisions.explore`). */
   readonly explored?: Explored;
@@ -40,11 +40,14 @@ export interface PredictionRecord {
   readonly position?: string;
 }
 
-/** The review threshold of one answer, where it is not the bundle's own for good. */
+/** The thresholds of one answer, where they are not the bundle's own for all. Float32 values. */
 export interface Adapted {
-  /** A Float32. */
   readonly review: number;
-  /** Hash of the settings it follows, so that a later look recomputes by the same ones. */
+  /** Absent where only the review threshold moves (`decisions.adapt`): then the bundle's own. */
+  readonly block?: number;
+  /** The segment whose policy judged; absent where that of all did. */
+  readonly segment?: string;
+  /** Hash of the settings or of the policy that they follow, so that a later look recomputes by the same ones. */
   readonly rules: string;
 }
 

@@ -2,6 +2,7 @@
 import type { Decision } from "../core/decision.ts";
 import type { ChainLink } from "../core/journal.ts";
 import type { RuleSeverity } from "../core/rule.ts";
+import type { Tenant } from "../core/tenant.ts";
 import type { CaseStore } from "./cases.ts";
 import type { Ledger } from "./ledger.ts";
 import type { OutboxStore } from "./outbox.ts";
@@ -225,11 +226,69 @@ export interface StoreSchema {
   readonly pending: readonly string[];
 }
 
-/** The store of a workspace, or of several servers. Errors when it opens: store.unreachable, store.schema-old, store.schema-new. */
+/** What a tenant may have; null: as much as the store holds. */
+export interface TenantQuotas {
+  /** Requests of all its keys together, items of a batch each counted. */
+  readonly requestsPerSecond: number | null;
+  readonly pipelines: number | null;
+  /** Rules of all its pipelines together, whatever their stage. */
+  readonly rules: number | null;
+  /** Alerts that are kept; the oldest that nobody works on go. */
+  readonly alerts: number | null;
+}
+
+export const TENANT_STATUSES = ["active", "removed"] as const;
+
+export interface TenantRecord {
+  readonly name: Tenant;
+  /** As people call it. */
+  readonly title: string;
+  readonly status: (typeof TENANT_STATUSES)[number];
+  readonly quotas: TenantQuotas;
+  readonly createdAt: number;
+  readonly changedAt: number;
+}
+
+/**
+ * Who the tenants are. Whoever runs the server asks this, no tenant. Each change is one transaction with an entry in the audit of the tenant
+ * that it is about. Errors of all: store.unreachable, store.unwritable.
+ */
+export interface TenantStore {
+  /** By name, removed ones included; at most TENANTS_MAX. The first is always there: `default`. */
+  list(): Promise<readonly TenantRecord[]>;
+  find(name: Tenant): Promise<TenantRecord | null>;
+  /** Errors also: tenant.exists (also where it was removed), tenant.limit, store.invalid. */
+  create(fields: Pick<TenantRecord, "name" | "title" | "quotas">, by: ChangedBy): Promise<TenantRecord>;
+  /** What is not named stays. Errors also: tenant.missing, tenant.invalid (`default` cannot be removed), store.invalid. */
+  update(
+    name: Tenant,
+    patch: Partial<Pick<TenantRecord, "title" | "quotas" | "status">>,
+    by: ChangedBy,
+  ): Promise<TenantRecord>;
+}
+
+/**
+ * The store of a workspace, or of several servers. Nothing that belongs to somebody can be asked of it but through the handle of a tenant.
+ * Errors when it opens: store.unreachable, store.schema-old, store.schema-new.
+ */
+export interface Stores {
+  /** For people; never a password. */
+  readonly where: string;
+  readonly kind: "embedded" | "postgres";
+  readonly tenants: TenantStore;
+  /** Reads and writes of this tenant's alone. A tenant that there is not has nothing, and writes nothing: tenant.missing. */
+  of(tenant: Tenant): Store;
+  /** Throws store.unreachable when it does not answer. */
+  ping(): Promise<void>;
+  schema(): Promise<StoreSchema>;
+}
+
+/** The store as one tenant sees it: ids begin with 1 in each, and nothing tells whether there are others. */
 export interface Store {
   /** For people; never a password. */
   readonly where: string;
   readonly kind: "embedded" | "postgres";
+  readonly tenant: Tenant;
   readonly pipelines: PipelineStore;
   readonly ruleNumbers: RuleNumbers;
   readonly alerts: AlertStore;

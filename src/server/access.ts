@@ -28,6 +28,8 @@ export interface AccessOptions {
   readonly fixed: readonly KeyRecord[];
   /** The administrator's key, as the environment gives it; null: none. */
   readonly admin: KeyRecord | null;
+  /** Whether people log in by a provider, so that nobody may do anything without. */
+  readonly hasProvider?: boolean;
 }
 
 /** A key that was added or revoked counts within this time. */
@@ -62,7 +64,7 @@ export class Access {
   /** Asks everybody for a key from now on. Throws `server.keys-needed` where no key would do. */
   close(host: string): void {
     const now = this.options.clock.now();
-    if (!this.all().some((record) => isValid(record, now))) {
+    if (this.options.hasProvider !== true && !this.all().some((record) => isValid(record, now))) {
       throw new SentinelError("server.keys-needed", `${host} can be reached from outside, and no key exists`, {
         hint: "make one: `sentinel keys add --role predict --name checkout` (or set SENTINEL_ADMIN_KEY); or listen on 127.0.0.1; or say --insecure",
       });
@@ -72,7 +74,8 @@ export class Access {
 
   /** Whether requests are asked for a key. */
   get asks(): boolean {
-    return this.closed || this.stored.length + this.options.fixed.length > 0;
+    const { hasProvider, fixed } = this.options;
+    return this.closed || hasProvider === true || this.stored.length + fixed.length > 0;
   }
 
   /**
@@ -94,7 +97,8 @@ export class Access {
   }
 
   /** The record behind a session, while it is valid. */
-  recordOf({ keyId, keyHash }: Session): KeyRecord | null {
+  recordOf({ keyId, keyHash, person }: Session): KeyRecord | null {
+    if (person !== null) return person.record;
     const now = this.options.clock.now();
     return this.all().find((record) => record.id === keyId && record.hash === keyHash && isValid(record, now)) ?? null;
   }
@@ -202,11 +206,6 @@ function roleOf(need: Need): string {
 /** The key that a request carries, or null. */
 export function keyIn(headers: { get(name: string): string | null }): string | null {
   return bearerIn(headers.get("x-api-key"), headers.get("authorization"));
-}
-
-/** Whether nobody but this machine reaches an address. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
 /** SENTINEL_ADMIN_KEY as one of the keys. */

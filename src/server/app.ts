@@ -1,12 +1,11 @@
 // The app: routes behind one door that counts, sheds, and turns every error into a problem document.
 
 import { Hono } from "hono";
-import { type ErrorCode, messageOf, SentinelError } from "../core/errors.ts";
-import type { EngineLog } from "../online/counters.ts";
-import { bugOf } from "../online/problem.ts";
+import { SentinelError } from "../core/errors.ts";
 import { type Caller, keyIn } from "./access.ts";
 import { checkSite } from "./cross-site.ts";
-import type { Measures, ProcessMeasures } from "./measures.ts";
+import type { Measures } from "./measures.ts";
+import { noteFailure } from "./note-failure.ts";
 import { type DoorEnv, PREFIX, type RequestContext, type Server, type ServerParts } from "./parts.ts";
 import { problemResponse } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
@@ -114,14 +113,6 @@ function labelOf({ path }: { readonly path: string }): string {
   return path.startsWith(PREFIX) ? path.slice(PREFIX.length) : path;
 }
 
-const UNREAD: ReadonlySet<string> = new Set<ErrorCode>(["request.body-too-large", "request.too-slow"]);
-/** Counted, and not told one by one: there are thousands of them when there are any. */
-const COUNTED: ReadonlySet<string> = new Set<ErrorCode>([
-  "server.overloaded",
-  "server.rate-limited",
-  "pipeline.paused",
-]);
-
 /** The answer to a request that failed. */
 function failed(
   server: Server,
@@ -129,24 +120,6 @@ function failed(
   { id, errorMember }: { readonly id?: string; readonly errorMember?: boolean } = {},
 ): Response {
   return problemResponse(error, noteFailure(server, error, id), { errorMember });
-}
-
-/** Bugs and outside faults go to the log; gives what the answer's head needs besides. */
-export function noteFailure(
-  { logger, measures }: { readonly logger: EngineLog; readonly measures: Pick<ProcessMeasures, "overloaded"> },
-  error: unknown,
-  id?: string,
-): Readonly<Record<string, string>> {
-  const bug = bugOf(error);
-  const which = id === undefined ? {} : { requestId: id };
-  if (bug !== null) logger.error({ ...bug, ...which }, "a request met a bug");
-  if (!(error instanceof SentinelError)) return {};
-  if (error.code === "server.overloaded") measures.overloaded.inc();
-  if (error.kind.exit === 3 && !COUNTED.has(error.code)) {
-    logger.warn({ code: error.code, error: messageOf(error), ...which }, "a request failed");
-  }
-  // What was not read of the body is not worth reading: the connection ends with the answer.
-  return UNREAD.has(error.code) ? { connection: "close" } : {};
 }
 
 function notFound(path: string): Response {

@@ -289,6 +289,10 @@ export function createMeasures(pipeline: string) {
     "version",
   ]);
   const thresholdMoves = counter("threshold_moves_total", "Moves of the review threshold (decisions.adapt).");
+  const segmentsUnseen = counter(
+    "segments_unseen_total",
+    "Transactions of no segment that the policy knows, judged by the thresholds of all (decisions.segments).",
+  );
   const swaps = counter("swaps_total", "Changes of the champion.");
   const swapFailures = counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]);
   const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
@@ -363,6 +367,7 @@ export function createMeasures(pipeline: string) {
     fieldLacking: (field, how) => fieldsLacking.inc({ field, how }),
     labelled: (outcome) => labels.inc({ outcome }),
     thresholdMoved: () => thresholdMoves.inc(),
+    segmentUnseen: () => segmentsUnseen.inc(),
     swapped: () => swaps.inc(),
     versionBroken: (code) => swapFailures.inc({ code }),
     rulesSwapped: () => ruleSwaps.inc(),

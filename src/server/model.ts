@@ -130,6 +130,7 @@ function championOf({ scorer, held, since }: Served, paths: boolean) {
     since: isoOf(since),
     features: scorer.plan.width,
     thresholds: manifest.thresholds,
+    ...(manifest.policy === undefined ? {} : { policy: manifest.policy }),
     trained_up_to: isoOf(manifest.trainedUpTo),
     state: stateOf(held, paths),
   };

@@ -195,12 +195,18 @@ function operationOf(route: AnyRoute, path: string, isShared: boolean): object {
       ? {}
       : { requestBody: { required: route.bodyIsOptional !== true, content: contentOf(route.body) } }),
     responses: {
-      [route.done ?? 200]: { description: "Done.", content: contentOf(route.answers) },
+      [route.done ?? 200]: doneOf(route),
       ...(route.mayBeEmpty ? { 204: { description: "There is nothing." } } : {}),
       ...(route.tellsUnready ? { 503: { description: "Not ready, and why.", content: contentOf(route.answers) } } : {}),
       default: problem,
     },
   };
+}
+
+function doneOf({ done, answers }: AnyRoute): object {
+  return done === 303
+    ? { description: "Leads a browser on: see Location." }
+    : { description: "Done.", content: contentOf(answers) };
 }
 
 function parametersOf({ path, query = {} }: AnyRoute): { readonly parameters?: readonly object[] } {

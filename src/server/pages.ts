@@ -15,6 +15,13 @@ const POLICY = [
   "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
 ].join("; ");
+/** What a browser may do with a page. */
+export const PAGE_HEADERS: Readonly<Record<string, string>> = {
+  "content-security-policy": POLICY,
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=()",
+};
 /** The name of a file changes with its content, so that no browser ever needs to ask again. */
 const FOR_EVER = "public, max-age=31536000, immutable";
 
@@ -52,10 +59,7 @@ function served(
   return new Response(zipped ? page.gzip : page.bytes, {
     headers: {
       "content-type": page.type,
-      "content-security-policy": POLICY,
-      "cross-origin-opener-policy": "same-origin",
-      "cross-origin-resource-policy": "same-origin",
-      "permissions-policy": "camera=(), geolocation=(), microphone=()",
+      ...PAGE_HEADERS,
       "cache-control": cache,
       vary: "accept-encoding",
       ...(zipped ? { "content-encoding": "gzip" } : {}),

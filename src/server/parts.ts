@@ -14,6 +14,7 @@ import type { Store } from "../ports/store.ts";
 import type { Access, Caller, Need } from "./access.ts";
 import type { Feed } from "./feed.ts";
 import type { Intake } from "./intake.ts";
+import type { Logins, ProviderLogin } from "./login.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
 import type { Pulse } from "./pulse.ts";
@@ -79,6 +80,10 @@ export interface Server extends Common {
   readonly logger: EngineLog;
   readonly measures: ProcessMeasures;
   readonly sessions: Sessions;
+  /** The provider that people log in by; null: keys alone. */
+  readonly provider: ProviderLogin | null;
+  /** Logins there that have begun. */
+  readonly logins: Logins;
   /** The dashboard's files; null: there is none. */
   readonly pages: Pages | null;
   /** Decisions by minute. */
@@ -119,7 +124,7 @@ interface Described {
   /** Schema of the answer, by media type. */
   readonly answers: Readonly<Record<string, object>>;
   /** The status of an answer that is no problem; 200 when absent. */
-  readonly done?: 201;
+  readonly done?: 201 | 303;
   /** True where 204 without a body says that there is nothing. */
   readonly mayBeEmpty?: true;
   /** True for a route that answers 503 with the same body while the server is not ready, not with a problem. */

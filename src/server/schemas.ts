@@ -85,6 +85,18 @@ export const SCHEMAS = {
         },
         description: "Where the model blocks and a draw decided whether that stands (`decisions.explore`).",
       },
+      thresholds: {
+        type: "object",
+        required: ["review", "block", "policy"],
+        properties: {
+          review: { ...number, description: "Reviewed from this score up; over 1: never." },
+          block: { ...number, description: "Blocked from this score up; over 1: never." },
+          segment: { ...text, description: "Absent where the policy has no segments, or none for this transaction." },
+          policy: { ...text, description: "Hash of the policy." },
+        },
+        description:
+          "Where thresholds depend on the transaction (`decisions.review_policy: expected-cost`, `decisions.segments`).",
+      },
       reasons: {
         type: ["array", "null"],
         items: { $ref: "#/components/schemas/Reason" },

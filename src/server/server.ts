@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { DECISIONS } from "../core/decision.ts";
 import { messageOf } from "../core/errors.ts";
 import type { KeyRecord } from "../core/key.ts";
+import { isLoopback } from "../core/loopback.ts";
 import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import { type Kept, Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
@@ -19,13 +20,14 @@ import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import type { Store } from "../ports/store.ts";
-import { Access, adminRecord, isLoopback } from "./access.ts";
+import { Access, adminRecord } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { PLATFORM_BODY_BYTES_MAX } from "./body.ts";
 import { Feed } from "./feed.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
 import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
+import { Logins, type ProviderLogin } from "./login.ts";
 import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { Common, Pages, Server, ServerParts } from "./parts.ts";
@@ -63,6 +65,8 @@ export interface ServerOptions {
   readonly reporter?: ShadowReporter;
   /** How often pipelines that are not up are tried again, and new ones looked for. */
   readonly retryMs?: number;
+  /** The provider that people log in by. Absent or null: keys alone. */
+  readonly provider?: ProviderLogin | null;
   /** The dashboard's files; absent or null: there is none. */
   readonly pages?: Pages | null;
   /** Answers that are late or fail on purpose. Absent: none. */
@@ -278,7 +282,7 @@ async function assemble(input: {
 }): Promise<Server> {
   const { clock, keys, main, discover, options = {} } = input;
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
-  const { logger = pino() } = options;
+  const { logger = pino(), provider = null } = options;
   const measures = createProcessMeasures();
   const byName = new Map<string, Measures>();
   const measuresOf = (pipeline: string): Measures => {
@@ -295,6 +299,7 @@ async function assemble(input: {
       store: keys === undefined ? null : await keys(),
       fixed: options.keys ?? [],
       admin: adminKey === null ? null : adminRecord(adminKey),
+      hasProvider: provider !== null,
     }),
     packageVersion,
     requestIds: createRequestIds(),
@@ -311,6 +316,8 @@ async function assemble(input: {
   const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
   const desk = {
     sessions: new Sessions(clock, randomBytes),
+    provider,
+    logins: new Logins(clock, randomBytes),
     pages: options.pages ?? null,
     pulse: new Pulse(clock, () => totalsOf(byName)),
     feed: new Feed(),

@@ -1,4 +1,4 @@
-// Sessions: people who logged in by a key, kept in memory: bounded, rotated at each login, gone when idle, old, logged out or without their key.
+// Sessions: people who logged in by a key or a provider, kept in memory: bounded, rotated at each login, gone when idle, old, logged out or without their key.
 import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
 import type { Clock } from "../ports/ports.ts";
@@ -15,10 +15,20 @@ const TOKEN_BYTES = 32;
 /** What {@link TOKEN_BYTES} look like in a cookie; nothing else is looked up. */
 const TOKEN = /^[\w-]{43}$/;
 
+/** Whom an identity provider vouched for. */
+export interface Person {
+  /** What the person may do; no key of the workspace. */
+  readonly record: KeyRecord;
+  /** What a logout at the provider wants to see; null where it is too long to be kept. */
+  readonly idToken: string | null;
+}
+
 /** What a session remembers of its key: enough to find the key again, and to see that it is still the same one. */
 export interface Session {
   readonly keyId: string;
   readonly keyHash: string;
+  /** null: who logged in by a key. */
+  readonly person: Person | null;
   /** Milliseconds since 1970, by the server's clock. */
   readonly begunAt: number;
 }
@@ -40,11 +50,11 @@ export class Sessions {
   }
 
   /** Begins a session and gives its token, which is always a new one: what a browser brought along is never taken over. */
-  open(key: Pick<KeyRecord, "id" | "hash">): string {
+  open(key: Pick<KeyRecord, "id" | "hash">, person: Person | null = null): string {
     const now = this.clock.now();
     this.removeOld(now);
     const token = Buffer.from(this.random(TOKEN_BYTES)).toString("base64url");
-    this.table.set(sha256(token), { keyId: key.id, keyHash: key.hash, begunAt: now, usedAt: now });
+    this.table.set(sha256(token), { keyId: key.id, keyHash: key.hash, person, begunAt: now, usedAt: now });
     return token;
   }
 
@@ -91,10 +101,10 @@ function isOver({ begunAt, usedAt }: Entry, now: number): boolean {
 }
 
 /** The token that a Cookie header carries (RFC 6265, 4.2); null where it has none. */
-export function tokenIn(cookies: string | null | undefined): string | null {
+export function tokenIn(cookies: string | null | undefined, name = SESSION_COOKIE): string | null {
   for (const pair of (cookies ?? "").split(";")) {
     const at = pair.indexOf("=");
-    if (at > 0 && pair.slice(0, at).trim() === SESSION_COOKIE) return pair.slice(at + 1).trim();
+    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
   }
   return null;
 }

@@ -106,7 +106,8 @@ export class Lane {
 
   /** Everything up to the ends that were known at the start is judged and committed. */
   get finished(): boolean {
-    return this.merge.finished && this.batch.records === 0 && this.committing === null;
+    // The next step throws what a transaction failed by since the last one.
+    return this.fault === null && this.merge.finished && this.batch.records === 0 && this.committing === null;
   }
 
   /** True once what was committed before this process came is in its state. */

@@ -19,8 +19,10 @@ interface Queue {
   readonly partition: number;
   records: readonly StreamRecord[];
   at: number;
-  /** It is behind while everything before this offset has not been read. */
-  end: number;
+  /** Others wait for it while something before this offset has not been read; lowered once they have waited enough. */
+  awaited: number;
+  /** Where it ended when reading began. */
+  readonly end: number;
   /** Records from here on are left. */
   readonly stop: number;
 }
@@ -45,7 +47,14 @@ export class Merge {
     this.elapsed = options.elapsed;
     this.queues = partitions.map((partition) => {
       const end = options.ends.get(partition) ?? 0;
-      return { partition, records: [], at: 0, end, stop: options.untilEnd ? end : Number.POSITIVE_INFINITY };
+      return {
+        partition,
+        records: [],
+        at: 0,
+        awaited: end,
+        end,
+        stop: options.untilEnd ? end : Number.POSITIVE_INFINITY,
+      };
     });
   }
 
@@ -57,7 +66,7 @@ export class Merge {
     for (const queue of this.queues) {
       const record = this.head(queue);
       if (record === undefined) {
-        lacking ||= this.source.readTo(queue.partition) < queue.end;
+        lacking ||= this.source.readTo(queue.partition) < queue.awaited;
         continue;
       }
       const time = record.timestamp ?? 0;
@@ -71,7 +80,7 @@ export class Merge {
     return first.records[first.at++];
   }
 
-  /** Whether nothing is left below the ends. */
+  /** Whether nothing is left below the ends, also of a partition that nobody waits for any more. */
   get finished(): boolean {
     return this.queues.every(
       (queue) => this.head(queue) === undefined && this.source.readTo(queue.partition) >= queue.end,
@@ -99,7 +108,7 @@ export class Merge {
     const now = this.elapsed();
     this.waitingSince ??= now;
     if (now - this.waitingSince < this.patienceMs) return false;
-    for (const queue of this.queues) queue.end = Math.min(queue.end, this.source.readTo(queue.partition));
+    for (const queue of this.queues) queue.awaited = Math.min(queue.awaited, this.source.readTo(queue.partition));
     return true;
   }
 }

@@ -58,7 +58,16 @@ export class Runner {
   /** What is read. */
   readonly topic: string;
   /** What became of the records since the start. */
-  readonly totals = { decided: 0, alerts: 0, duplicates: 0, deadLetters: 0, restored: 0, committed: 0, retries: 0 };
+  readonly totals = {
+    decided: 0,
+    alerts: 0,
+    duplicates: 0,
+    deadLetters: 0,
+    restored: 0,
+    committed: 0,
+    retries: 0,
+    lost: 0,
+  };
   private readonly group: string;
   private lanes: readonly Lane[] = [];
   private spans: ReadonlyMap<number, Span> = new Map();
@@ -73,6 +82,8 @@ export class Runner {
   private savedAt: number;
   private saving: Promise<void> = Promise.resolve();
   private lookedAt = Number.NEGATIVE_INFINITY;
+  /** By partition: a record before this offset is committed, or was said to be lost. */
+  private readonly accounted = new Map<number, number>();
 
   constructor(options: RunnerOptions) {
     const { engine, streams, deadLetters = false } = options;
@@ -286,6 +297,10 @@ export class Runner {
         totals.retries++;
         counters.retried(code);
       },
+      lost(records) {
+        totals.lost += records;
+        counters.lost(records);
+      },
     };
   }
 
@@ -421,14 +436,9 @@ export class Runner {
         );
       }
       let emit = position ?? (this.settings.from === "latest" ? end : begin);
-      if (emit < begin) {
-        this.counters.lost(begin - emit);
-        this.engine.logger.error(
-          { topic: this.topic, partition, lost: begin - emit },
-          "the topic forgot records before they were read: raise its retention",
-        );
-        emit = begin;
-      }
+      if (position !== undefined) this.missed(partition, { from: position, to: begin });
+      emit = Math.max(emit, begin);
+      this.accounted.set(partition, Math.max(emit, this.accounted.get(partition) ?? 0));
       const seen = this.parts.seen.get(partition);
       const known = seen ?? (position === undefined ? emit : begin);
       const start = this.isShared || !this.streams.replayable ? emit : Math.max(begin, Math.min(known, emit));
@@ -450,6 +460,18 @@ export class Runner {
     return true;
   }
 
+  /** The topic forgot what nobody had read. */
+  private missed(partition: number, span: { readonly from: number; readonly to: number }): void {
+    const lost = span.to - Math.max(span.from, this.accounted.get(partition) ?? 0);
+    if (lost <= 0) return;
+    this.accounted.set(partition, span.to);
+    this.counters.lost(lost);
+    this.engine.logger.error(
+      { topic: this.topic, partition, lost },
+      "the topic forgot records before they were read: raise its retention",
+    );
+  }
+
   /** Saves the state, and asks how far behind the stream is; neither keeps a record waiting. */
   private upkeep(source: StreamSource): void {
     const now = this.parts.elapsed();
@@ -459,10 +481,16 @@ export class Runner {
     }
     if (now - this.lookedAt < LOOK_MS) return;
     this.lookedAt = now;
+    const generation = source.assignment()?.generation;
     void source
       .spans()
       .then((spans) => {
         this.spans = spans;
+        const { partitions = [], generation: later } = source.assignment() ?? {};
+        if (later === undefined || later !== generation) return;
+        for (const partition of partitions) {
+          this.missed(partition, { from: source.readTo(partition), to: spans.get(partition)?.begin ?? 0 });
+        }
       })
       .catch(() => {});
   }

@@ -9,6 +9,7 @@ import { actOn, type DeskRules, joiningOf, nextCase } from "../../src/lifecycle/
 import { CASES_SEEN_MAX, JOINED_MAX, LABELS_TAKEN_MAX } from "../../src/ports/cases.ts";
 import type { NewAlert, Store } from "../../src/ports/store.ts";
 import { CASE_RULES, HOUR } from "../cases/case.ts";
+import type { OpenStore } from "../drivers/store/of-default.ts";
 import { BY, fields, NOW, newAlert, type StorePlace } from "./store.ts";
 
 const RULES: DeskRules = { cases: CASE_RULES, missedShare: 1, columns: { id: "transaction_id", entity: "user_id" } };
@@ -24,8 +25,8 @@ const CLOSE: Extract<CaseAction, { readonly action: "close" }> = {
 export function casesContract(driver: string, makePlace: () => Promise<StorePlace>): void {
   describe(`cases on ${driver}`, () => {
     let place: StorePlace;
-    let store: Store & { close(): Promise<void> };
-    let other: Store & { close(): Promise<void> };
+    let store: OpenStore;
+    let other: OpenStore;
     let made = 0;
     beforeAll(async () => {
       place = await makePlace();

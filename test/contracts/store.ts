@@ -16,16 +16,18 @@ import {
   PAGE_MAX,
   type PipelineFields,
   type PipelineRecord,
-  type Store,
+  type TenantQuotas,
 } from "../../src/ports/store.ts";
+import type { OpenStore } from "../drivers/store/of-default.ts";
 
 export interface StorePlace {
   /** Connects, as another process would. */
-  open(): Promise<Store & { close(): Promise<void> }>;
+  open(): Promise<OpenStore>;
   dispose(): Promise<void>;
 }
 
 export const NOW = Date.UTC(2026, 10, 21, 7, 20);
+export const FREE: TenantQuotas = { requestsPerSecond: null, pipelines: null, rules: null, alerts: null };
 export const BY: ChangedBy = { actor: "ana", at: NOW, reason: "because" };
 
 export const fields = (slug: string, changes: Partial<PipelineFields> = {}): PipelineFields => ({
@@ -102,8 +104,8 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 export function storeContract(driver: string, makePlace: () => Promise<StorePlace>): void {
   describe(`the store on ${driver}`, () => {
     let place: StorePlace;
-    let store: Store & { close(): Promise<void> };
-    let other: Store & { close(): Promise<void> };
+    let store: OpenStore;
+    let other: OpenStore;
     beforeAll(async () => {
       place = await makePlace();
       store = await place.open();

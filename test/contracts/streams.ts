@@ -28,7 +28,7 @@ export function streamsContract(name: string, make: () => Promise<StreamsUnderTe
     under = await make();
     streams = opens();
     [input, output, other] = [under.name(), under.name(), under.name()];
-    for (const topic of [input, output, other]) await streams.create(topic, 1);
+    await Promise.all([input, output, other].map((topic) => streams.create(topic, 1)));
   });
   afterEach(async () => {
     for (const one of opened.splice(0)) await one.close();

@@ -8,6 +8,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Kafka, logLevel } from "kafkajs";
+import { createTopic } from "../../src/drivers/stream/kafka/create.ts";
 
 /** From test/drivers/ as well as from dist/test/drivers/, where a bench has it. */
 const ROOT = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../.." : "../../..", import.meta.url));
@@ -28,8 +29,6 @@ export const kafkaInstalled = ((): boolean => {
 
 export interface Broker {
   readonly address: { readonly brokers: readonly string[]; readonly tls: false; readonly sasl: null };
-  /** A client of its own, silent; for looking at what is there. */
-  readonly client: Kafka;
   create(topic: string, partitions: number): Promise<void>;
   /** As a machine does that loses power. */
   kill(): Promise<void>;
@@ -75,11 +74,10 @@ export async function startKafka(): Promise<Broker> {
   });
   return {
     address: { brokers, tls: false, sasl: null },
-    client,
     async create(topic, partitions) {
       const admin = client.admin();
       await admin.connect();
-      await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true });
+      await createTopic(admin, { topic, partitions });
       await admin.disconnect();
     },
     kill,
@@ -120,6 +118,8 @@ function properties(at: { readonly dir: string; readonly port: number; readonly 
     // So that a killed member is missed soon.
     "group.min.session.timeout.ms=500",
     "auto.create.topics.enable=false",
+    // The payments of tests are years old by their own times: the broker, half a minute after it started, would delete them as expired.
+    "log.retention.ms=-1",
     "",
   ].join("\n");
 }

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -70,7 +70,12 @@ export async function startMlflow(venv = "venv-mlflow", admin?: Login): Promise<
   if (admin !== undefined) await writeFile(path.join(dir, AUTH_FILE), authFile(dir, admin));
   const place = { dir, port, uri, python, asks: admin !== undefined };
   const launcher = venv === OLDEST_SERVER ? commandLine(place) : forked(place, venv);
+  // The tables that it makes at its first start, one migration after the other, take it longer than all else: the next server gets a copy.
+  const fresh = path.join(venvAt(venv), "sentinel-fresh.db");
+  const isThere = existsSync(fresh);
+  if (isThere) await cp(fresh, path.join(dir, "mlflow.db"));
   await launcher.start();
+  if (!isThere) await keepFresh(path.join(dir, "mlflow.db"), fresh);
   return {
     uri,
     dir,
@@ -103,6 +108,19 @@ export async function startMlflow(venv = "venv-mlflow", admin?: Login): Promise<
       await rm(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Several workers may do so at once: each writes a file of its own, and the last one stays. */
+async function keepFresh(file: string, fresh: string): Promise<void> {
+  const own = `${fresh}.${process.pid}`;
+  await rm(own, { force: true });
+  const database = new Database(file);
+  try {
+    database.exec(`PRAGMA busy_timeout = 5000; VACUUM INTO '${own}'`);
+  } finally {
+    database.close();
+  }
+  await rename(own, fresh);
 }
 
 interface Place {

@@ -341,5 +341,7 @@ export const inexactArbitrary: fc.Arbitrary<Piece> = fc.oneof(
     .tuple(fc.constantFrom("ln", "log10"), tied.number)
     .map(([name, a]) => atom(`${name}(${a.ours})`, `try(${name}(${a.duck}))`)),
   tied.number.map((a) => call("exp", [a])),
+  fc.tuple(fc.constantFrom("sin", "cos", "atan"), tied.number).map(([name, a]) => call(name, [a])),
+  fc.tuple(tied.number, tied.number).map((args) => call("atan2", args)),
   fc.tuple(tied.number, tied.number).map((args) => call("power", args)),
 );

@@ -1,5 +1,6 @@
 // The oracle: every feature computed the slow way, from all that ever arrived; shares nothing with the state but the spec.
 import { parseDuration } from "../../src/core/duration.ts";
+import { distanceKm } from "../../src/core/place.ts";
 import type { Transaction } from "../../src/core/transaction.ts";
 import type { DerivedValue } from "../../src/core/window.ts";
 import { compileExpression } from "../../src/expression/compile.ts";
@@ -70,21 +71,22 @@ export class Oracle {
       return under === 0 ? Number.NaN : values.get(def.numerator)! / under;
     }
     if (def.key.some((column) => tx.fields[column] === null)) return Number.NaN;
-    const before = this.before(def.key, tx);
+    const history = "history" in def ? def.history : undefined;
+    const before = this.before(def.key, tx, history);
     const ms = (text: string | undefined): number => parseDuration(text ?? "0s");
     const within = (after: number, until: number): Transaction[] =>
       before.filter((one) => one.time > after && one.time <= until);
     if (def.kind === "elapsed") {
       const after = tx.time - ms(def.within);
       const pool = def.since.endsWith("fraud")
-        ? this.knownOf("frauds", def.key, tx).filter((one) => one.time > after && one.time <= tx.time)
+        ? this.knownOf("frauds", def.key, tx, history).filter((one) => one.time > after && one.time <= tx.time)
         : within(after, tx.time);
       const times = pool.map((one) => one.time);
       const edge = def.since.startsWith("last") ? Math.max(...times) : Math.min(...times);
       return times.length === 0 ? Number.NaN : (tx.time - edge) / (def.unit === "days" ? 86_400_000 : 1000);
     }
     if (def.kind === "since-fraud") {
-      const frauds = this.knownOf("frauds", def.key, tx).filter((one) => one.time <= tx.time);
+      const frauds = this.knownOf("frauds", def.key, tx, history).filter((one) => one.time <= tx.time);
       const last = Math.max(...frauds.map((one) => one.time));
       return last > tx.time - ms(def.within) ? within(last, tx.time - ms(def.delay)).length : Number.NaN;
     }
@@ -95,14 +97,40 @@ export class Oracle {
       const recent = present([...own, ...within(tx.time - ms(def.window), tx.time)], def.over);
       return usual.length === 0 ? Number.NaN : recent.filter((value) => value > limit).length;
     }
+    if (def.kind === "first-seen") {
+      const value = textOf(tx, def.column);
+      const seen = within(tx.time - ms(def.within), tx.time).some((one) => textOf(one, def.column) === value);
+      return value === null ? Number.NaN : Number(!seen);
+    }
+    if (def.kind === "new-values") {
+      const cut = tx.time - ms(def.window);
+      const own = def.current === false ? [] : [tx];
+      const recent = [...own, ...within(cut, tx.time)].map((one) => textOf(one, def.column));
+      const old = within(tx.time - ms(def.within), cut).map((one) => textOf(one, def.column));
+      return new Set(recent.filter((value) => value !== null && !old.includes(value))).size;
+    }
+    if (def.kind === "movement") {
+      const km = (one: Transaction): number => kmBetween(placeOf(one, def), placeOf(tx, def));
+      const last = within(tx.time - ms(def.within), tx.time).find((one) => !Number.isNaN(km(one)));
+      if (last === undefined) return Number.NaN;
+      return def.measure === "speed" ? km(last) / (Math.max(1000, tx.time - last.time) / 3_600_000) : km(last);
+    }
     const delay = ms(def.delay);
     const until = tx.time - delay;
     const after = until - ms(def.window);
-    const current = delay === 0 && def.current !== false;
+    const current = delay === 0 && def.current !== false && history === undefined;
     const inside = within(after, until);
+    if (def.kind === "percentile") {
+      const values_ = present(current ? [tx, ...inside] : inside, def.over).map((value) => value + 0);
+      values_.sort((a, b) => a - b);
+      // The smallest that enough do not exceed, by counting.
+      const enough = (value: number): boolean =>
+        values_.filter((one) => one <= value).length * 100 >= def.percent * values_.length;
+      return values_.find(enough) ?? def.empty ?? Number.NaN;
+    }
     const count = inside.length + (current ? 1 : 0);
     const labelled = (which: "frauds" | "genuine"): number =>
-      this.knownOf(which, def.key, tx).filter((one) => one.time > after && one.time <= until).length;
+      this.knownOf(which, def.key, tx, history).filter((one) => one.time > after && one.time <= until).length;
     const empty = def.empty ?? Number.NaN;
     if (def.over === "transactions") return count;
     if (def.over === "frauds" || def.over === "genuine") return labelled(def.over);
@@ -119,28 +147,33 @@ export class Oracle {
   }
 
   /** Learned transactions of the key up to tx's time, latest first; of a learned one, those that stood before it. */
-  private before(key: readonly string[], tx: Transaction): Transaction[] {
+  private before(key: readonly string[], tx: Transaction, history?: readonly string[]): Transaction[] {
     const own = this.learned.findIndex((one) => one.id === tx.id);
     return this.learned
       .map((one, at) => ({ one, at }))
       .filter(
         ({ one, at }) =>
-          sameKey(key, one, tx) && (one.time < tx.time || (one.time === tx.time && (own < 0 || at < own))),
+          sameKey({ key, history }, one, tx) && (one.time < tx.time || (one.time === tx.time && (own < 0 || at < own))),
       )
       .sort((a, b) => b.one.time - a.one.time || b.at - a.at)
       .map(({ one }) => one);
   }
 
-  private knownOf(which: "frauds" | "genuine", key: readonly string[], tx: Transaction): Transaction[] {
+  private knownOf(
+    which: "frauds" | "genuine",
+    key: readonly string[],
+    tx: Transaction,
+    history?: readonly string[],
+  ): Transaction[] {
     return this.known[which]
-      .filter((one) => one.knownAt <= tx.time && sameKey(key, one.transaction, tx))
+      .filter((one) => one.knownAt <= tx.time && sameKey({ key, history }, one.transaction, tx))
       .map((one) => one.transaction);
   }
 }
 
 /** By the plain way into an expression; what expressions mean is tested against DuckDB. */
 function expressionOf(def: ExpressionFeature, tx: Transaction, values: ReadonlyMap<string, number>): number {
-  const types: [string, "number" | "text"][] = [
+  const types: [string, "number" | "text" | "time"][] = [
     ...Object.entries(def.columns ?? {}),
     ...[...values.keys()].map((name): [string, "number"] => [name, "number"]),
   ];
@@ -148,7 +181,9 @@ function expressionOf(def: ExpressionFeature, tx: Transaction, values: ReadonlyM
   const value = compiled.evaluate((column) => {
     const name = compiled.columns[column];
     if (values.has(name)) return values.get(name)!;
-    if (new Map(types).get(name) === "number") return numberOf(tx, name);
+    const type = new Map(types).get(name);
+    if (type === "time") return tx.time;
+    if (type === "number") return numberOf(tx, name);
     const field = tx.fields[name];
     return typeof field === "number" ? String(field) : field;
   });
@@ -200,8 +235,32 @@ function numberOf(tx: Transaction, column: string): number {
   return typeof value === "number" ? value : Number.NaN;
 }
 
-function sameKey(key: readonly string[], a: Transaction, b: Transaction): boolean {
-  return key.every((column) => a.fields[column] !== null && a.fields[column] === b.fields[column]);
+/** Whether the one in the past stands, in the role asked for, where `now` has it. */
+function sameKey(
+  { key, history = key }: { readonly key: readonly string[]; readonly history?: readonly string[] },
+  past: Transaction,
+  now: Transaction,
+): boolean {
+  return key.every((column, at) => {
+    const text = textOf(past, history[at]);
+    return text !== null && text === textOf(now, column);
+  });
+}
+
+function textOf(tx: Transaction, column: string): string | null {
+  const value = tx.fields[column];
+  return value === null || value === undefined ? null : String(value);
+}
+
+type Place = readonly [lat: number, lon: number];
+
+function placeOf(tx: Transaction, def: { readonly latitude: string; readonly longitude: string }): Place {
+  return [numberOf(tx, def.latitude), numberOf(tx, def.longitude)];
+}
+
+/** By the same formula as the product's, since the last bit counts; that it is right is another test. */
+function kmBetween([lat, lon]: Place, [otherLat, otherLon]: Place): number {
+  return distanceKm(lat, lon, otherLat, otherLon);
 }
 
 function timePart(part: string, date: Date): number {

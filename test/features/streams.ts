@@ -11,7 +11,7 @@ import { checkSpec } from "../../src/features/spec.ts";
 
 export const START = Date.UTC(2024, 1, 28);
 export const LATENESS_MS = 2 * HOUR_MS;
-const CUSTOMERS = ["a", "b", "__proto__", "constructor", null];
+const CUSTOMERS = ["a", "b", "1", "__proto__", "constructor", null];
 const TERMINALS = [1, 2, null];
 const COLUMNS = ["amount", "__proto__"] as const;
 
@@ -33,6 +33,10 @@ const EXPRESSIONS = [
     ]),
   },
   { sql: "customer IN ('a', 'constructor') AND amount > 10", columns: { amount: "number", customer: "text" } },
+  {
+    sql: "datediff(event_time, to_timestamp('2024-01-31')) + sin(hour(event_time) / 12) + coalesce(amount, 0)",
+    columns: { amount: "number", event_time: "time" },
+  },
   {
     sql: "CASE terminal WHEN '1' THEN length(customer) WHEN '2' THEN 0.1 END",
     columns: { terminal: "text", customer: "text" },
@@ -108,6 +112,65 @@ function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<Fe
         current,
       })),
   ];
+  kinds.push(
+    fc
+      .record({
+        key,
+        over: fc.constantFrom(...COLUMNS),
+        percent: fc.constantFrom(0, 10, 50, 95, 100),
+        window: duration,
+        delay,
+        current: fc.constantFrom(undefined, false),
+        empty: fc.constantFrom(undefined, -1),
+      })
+      .map((one) => ({ kind: "percentile", ...one })),
+    fc.record({
+      kind: fc.constant("first-seen"),
+      key,
+      column: fc.constantFrom("customer", "terminal"),
+      within: duration,
+    }),
+    fc.record({
+      kind: fc.constant("new-values"),
+      key,
+      column: fc.constantFrom("customer", "terminal"),
+      window: fc.constantFrom("1h", "5h"),
+      within: fc.constantFrom("13h", "3d"),
+      current: fc.constantFrom(undefined, false),
+    }),
+    // Amounts are no degrees, mostly: what is out of range is no place.
+    fc.record({
+      kind: fc.constant("movement"),
+      key,
+      measure: fc.constantFrom("distance", "speed"),
+      latitude: fc.constant(PROTO),
+      longitude: fc.constant("amount"),
+      within: duration,
+    }),
+    // The customer that is called as the terminal, and the other way round.
+    fc.tuple(fc.boolean(), duration, fc.constantFrom(...EVENT_WORDS)).map(([turned, w, over]) => ({
+      kind: "window",
+      ...rolesTurned(turned),
+      window: w,
+      over,
+    })),
+    fc.tuple(fc.boolean(), duration, fc.constantFrom("sum", "max")).map(([turned, w, aggregate]) => ({
+      kind: "window",
+      ...rolesTurned(turned),
+      window: w,
+      over: "amount",
+      aggregate,
+    })),
+    fc
+      .tuple(fc.boolean(), duration, fc.constantFrom("last-transaction", "first-fraud"))
+      .map(([turned, within, since]) => ({
+        kind: "elapsed",
+        ...rolesTurned(turned),
+        since,
+        within,
+        unit: "seconds",
+      })),
+  );
   const values = fc.constantFrom(["text"], ["7", "a", "2"], ["constructor", "1", "__proto__", "b", "-0", "0"]);
   kinds.push(fc.record({ kind: fc.constant("category"), column: fc.constantFrom("customer", "terminal"), values }));
   kinds.push(fc.constantFrom(...EXPRESSIONS).map((expression) => ({ kind: "expression", ...expression })));
@@ -206,6 +269,10 @@ export const arrivalsArbitrary: fc.Arbitrary<readonly FeatureArrival[]> = fc
       return { ...event, transaction: dated, receivedAt: sent.time };
     });
   });
+
+function rolesTurned(turned: boolean): { readonly key: string[]; readonly history: string[] } {
+  return turned ? { key: ["customer"], history: ["terminal"] } : { key: ["terminal"], history: ["customer"] };
+}
 
 function dropUndefined(value: object): object {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined));

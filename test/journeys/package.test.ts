@@ -1,4 +1,4 @@
-// The package as users get it: packed, installed into an empty folder, and a model's life by `npx sentinel` on every Node there is.
+// The package as users get it: packed, installed into an empty folder, and a model's life by `npx sentinel` on every Node there is, with the same bundle on each.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -27,6 +27,8 @@ const NODES = [
 let packed: Awaited<ReturnType<typeof pack>>;
 /** Was empty; holds nothing but what npm and Sentinel put there. */
 let home: string;
+/** Of what each Node has trained. */
+const bundles: Record<string, string> = {};
 
 beforeAll(async () => {
   packed = await pack();
@@ -92,6 +94,9 @@ describe.each(NODES)("on Node $version", ({ bin, version }) => {
     await installed("simulate", "--out", "data/transactions.parquet", ...WORLD);
     const trained = JSON.parse(await installed("train", "--json", "--force", "--reason", "a test of the package"));
     expect(trained.version).toMatchObject({ version: "1", tags: { "sentinel.node_version": version } });
+    // The bundle names the hash of the data: each Node has simulated the same ones, and trained the same models.
+    bundles[version] = trained.version.bundle;
+    expect(new Set(Object.values(bundles)), JSON.stringify(bundles, null, 2)).toHaveLength(1);
     expect(JSON.parse(await installed("promote", "--json"))).toMatchObject({ moved: true, to: "1" });
 
     const server = await serve({ dir, env });

@@ -1,12 +1,11 @@
 // What can happen to a registry while the built command uses it: killed promotions, two at once, a full disk, a server that goes away.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Random } from "../../src/core/random.ts";
 import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { createMlflowRegistry } from "../../src/drivers/registry/mlflow/driver.ts";
@@ -65,26 +64,6 @@ async function logBroken(champion: string): Promise<void> {
 }
 
 describe("the embedded registry", () => {
-  test("a promotion killed at any moment happened or did not; the registry is sound, and the next one works", async () => {
-    const random = new Random(5);
-    let killed = 0;
-    for (let turn = 0; turn < 5; turn++) {
-      const before = (await run(["registry", "list"])).json.aliases.champion;
-      const to = before === "2" ? "3" : "2";
-      const ran = await sentinel(["promote", "--to", to, ...force("killed")], {
-        cwd: dir,
-        started: (child) => setTimeout(() => child.kill("SIGKILL"), random.uniform(150, 900)),
-      });
-      if (ran.signal === "SIGKILL") killed++;
-      const { champion } = (await run(["registry", "list"])).json.aliases;
-      expect([before, to]).toContain(champion);
-      expect(await run(["registry", "verify"])).toMatchObject({ code: 0, json: { faults: [] } });
-    }
-    expect(killed).toBeGreaterThan(0);
-    expect((await run(["promote", "--to", "1", ...force("the next")])).code).toBeLessThan(2);
-    expect((await run(["registry", "list"])).json.aliases.champion).toBe("1");
-  });
-
   test("a promotion or a rollback, by hand or by itself, killed at each of its steps: every alias moved or none, as the journal says", async () => {
     const models = path.join(dir, "models");
     const look = async (folder = models) => {
@@ -238,91 +217,92 @@ test("a full disk under the embedded registry: no version, no move, and all goes
 
 if (!mlflowInstalled) console.warn("SKIPPED 3 tests of a server in trouble: no .cache/venv-mlflow");
 
-// Some thirty commands are killed in one test, and as many look at what is left: minutes where others want the machine too.
+// Some thirty states are looked at in one test: minutes where others want the machine too.
 describe.runIf(mlflowInstalled)("the registry on a server", { timeout: 300_000 }, () => {
   let server: MlflowProcess;
   let proxy: FaultyProxy;
   let env: Readonly<Record<string, string>>;
+  let asPushed: () => Promise<void>;
   beforeAll(async () => {
     server = await borrowMlflow();
+    expect((await sentinelJson(["registry", "push", "--to", server.uri], { cwd: made })).code).toBe(0);
+    asPushed = await server.keep();
   });
   afterAll(() => server?.dispose());
   beforeEach(async () => {
-    server.empty();
+    await asPushed();
     proxy = await startFaultyProxy(server.uri);
     env = { MLFLOW_TRACKING_URI: proxy.uri };
-    expect((await run(["registry", "push", "--to", server.uri])).code).toBe(0);
   });
   afterEach(() => proxy.close());
 
   test("a promotion or a rollback, by hand or by itself, killed before each of its requests: aliases and journal agree afterwards", async () => {
     const registry = createMlflowRegistry({ server: { uri: server.uri } });
     const model = "card-fraud";
-    const put = async (wanted: Readonly<Record<string, string>>) => {
-      const aliases = await registry.aliases(model);
-      for (const alias of new Set([...Object.keys(aliases), ...Object.keys(wanted)])) {
-        const [from, to] = [aliases[alias] ?? null, wanted[alias] ?? null];
-        if (from !== to) await registry.moveAlias({ model, alias, from, to, entry: draft({ evidence: "" }) });
-      }
-    };
+    const models = path.join(dir, "models");
     const { candidate } = await registry.aliases(model);
     const promoted = { champion: candidate, previous: "1" };
-    /** Only the first reign of a version is undone by itself: another one for each step. */
+    /** Only the first reign of a version is undone by itself. */
     const broken = async () => {
-      await put({ champion: "1" });
       const version = await aVersion(registry);
       const entry = draft({ evidence: "", verb: "promote" });
-      const also = [{ alias: "previous", from: null, to: "1" }];
+      const also = [{ alias: "previous", from: candidate, to: "1" }];
       await registry.moveAlias({ model, alias: "champion", from: "1", to: version, also, entry });
       await logBroken(version);
       return { from: { champion: version, previous: "1" }, to: { champion: "1", previous: version } };
     };
-    const fixed = (from: Readonly<Record<string, string>>, to: Readonly<Record<string, string>>) => async () => {
-      await put(from);
-      return { from, to };
+    const as = (from: Readonly<Record<string, string>>, to: Readonly<Record<string, string>>) => async () => ({
+      from,
+      to,
+    });
+    /** All that there is now, on the server and here; the answer puts it back. */
+    const keep = async (): Promise<() => Promise<void>> => {
+      const there = await server.keep();
+      const here = mkdtempSync(path.join(tmpdir(), "sentinel-models-"));
+      folders.push(here);
+      cpSync(models, here, { recursive: true });
+      return async () => {
+        await there();
+        rmSync(models, { recursive: true });
+        cpSync(here, models, { recursive: true });
+      };
+    };
+    const folders: string[] = [];
+    /** Runs the command, with `before` called before each request that writes. */
+    const watched = async (args: readonly string[], before: (line: string, child: ChildProcess) => Promise<void>) => {
+      const ran = await sentinel(args, {
+        cwd: dir,
+        env,
+        started: (child) => {
+          proxy.hold = async (line) => {
+            if (/^(POST|PUT|PATCH|DELETE)/.test(line) && !/search/.test(line)) await before(line, child);
+          };
+        },
+      });
+      proxy.hold = async () => {};
+      proxy.fault = () => null;
+      return ran;
     };
     for (const { args, prepare, code = 0 } of [
-      {
-        args: ["promote", "--to", candidate, ...force("killed")],
-        prepare: fixed({ champion: "1", candidate }, promoted),
-      },
+      { args: ["promote", "--to", candidate, ...force("killed")], prepare: as({ champion: "1", candidate }, promoted) },
       {
         args: ["rollback", "--to", "1", "--reason", "killed"],
-        prepare: fixed(promoted, { champion: "1", previous: candidate }),
+        prepare: as(promoted, { champion: "1", previous: candidate }),
       },
       { args: ["rollback", "--if-broken"], prepare: broken, code: 1 },
     ]) {
+      const { from, to } = await prepare();
+      expect(await registry.aliases(model)).toEqual(from);
+      const entries = (await registry.journal(model)).length;
+      // Killed before a request, a process leaves what is there now: keeping that takes a tenth of the time of starting one for each.
       const lines: string[] = [];
-      for (let at = 1; lines.length === at - 1 && at <= 50; at++) {
-        const { from, to } = await prepare();
-        const entries = (await registry.journal(model)).length;
-        let writes = 0;
-        const ran = await sentinel(args, {
-          cwd: dir,
-          env,
-          started: (child) => {
-            proxy.hold = async (line) => {
-              if (!/^(POST|PUT|PATCH|DELETE)/.test(line) || /search/.test(line) || ++writes !== at) return;
-              lines.push(line);
-              proxy.fault = () => "lose-request";
-              child.kill("SIGKILL");
-            };
-          },
-        });
-        proxy.hold = async () => {};
-        proxy.fault = () => null;
-        if (ran.signal === null) expect(ran.code, ran.stderr).toBe(code);
-        const happened = (await registry.journal(model)).length > entries;
-        // Whoever comes next completes it, without a second entry: the same command, which also does what did not happen, or a look at the registry.
-        const again = at % 2 === 0 && ran.signal !== null;
-        // What it completes is no champion to go back from any more: then there is nothing broken.
-        const second = again && code === 1 && happened ? 0 : code;
-        if (again) expect((await run(args, env)).code).toBe(second);
-        const verified = await run(["registry", "verify", "--no-files"], env);
-        expect(verified, `${args[0]} killed at ${lines.at(-1)}`).toMatchObject({ code: 0, json: { faults: [] } });
-        expect(await registry.aliases(model)).toEqual(happened || again ? to : from);
-        expect(await registry.journal(model)).toHaveLength(entries + (happened || again ? 1 : 0));
-      }
+      const states: (() => Promise<void>)[] = [];
+      const ran = await watched(args, async (line) => {
+        lines.push(line);
+        states.push(await keep());
+      });
+      expect(ran.code, ran.stderr).toBe(code);
+      const after = await keep();
       const named = lines.map((line) => /alias|log-parameter|set-tag/.exec(line)?.[0] ?? "");
       // The entry, then its aliases, then the word that they have followed.
       expect(named.filter((name) => name !== "")).toEqual([
@@ -330,8 +310,38 @@ describe.runIf(mlflowInstalled)("the registry on a server", { timeout: 300_000 }
         ...Array.from({ length: args[0] === "promote" ? 3 : 2 }, () => "alias"),
         "set-tag",
       ]);
+      const look = async (at: number, again: boolean): Promise<void> => {
+        const happened = (await registry.journal(model)).length > entries;
+        expect(happened, `${args[0]} killed at ${lines[at]}`).toBe(at > named.indexOf("log-parameter"));
+        // Whoever comes next completes it, without a second entry: the same command, which also does what did not happen, or a look at the registry.
+        // What it completes is no champion to go back from any more: then there is nothing broken.
+        const second = code === 1 && happened ? 0 : code;
+        if (again) expect((await run(args, env)).code).toBe(second);
+        const verified = await run(["registry", "verify", "--no-files"], env);
+        expect(verified, `${args[0]} killed at ${lines[at]}`).toMatchObject({ code: 0, json: { faults: [] } });
+        expect(await registry.aliases(model)).toEqual(happened || again ? to : from);
+        expect(await registry.journal(model)).toHaveLength(entries + (happened || again ? 1 : 0));
+      };
+      for (const [at, restore] of states.entries()) {
+        await restore();
+        await look(at, at % 2 === 0);
+      }
+      // Before the entry and before the first alias it dies in earnest.
+      for (const at of [named.indexOf("log-parameter"), named.indexOf("alias")]) {
+        await states[0]();
+        let writes = 0;
+        const killed = await watched(args, async (_line, child) => {
+          if (writes++ !== at) return;
+          proxy.fault = () => "lose-request";
+          child.kill("SIGKILL");
+        });
+        expect(killed.signal).toBe("SIGKILL");
+        await look(at, at % 2 === 1);
+      }
+      await after();
     }
     await registry.close();
+    for (const folder of folders) rmSync(folder, { recursive: true });
   });
 
   test("of two promotions at once one wins, and the other is told", async () => {

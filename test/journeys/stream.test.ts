@@ -22,6 +22,7 @@ import { type Broker, kafkaInstalled, startKafka } from "../drivers/kafka-broker
 import { redisInstalled, startRedis } from "../drivers/redis-server.ts";
 import { startRegistry } from "../drivers/schema-registry.ts";
 import { bodyOf, historyTable, makeWorld, type Payment, SCHEMA, type World } from "../server/world.ts";
+import type { ChildTask } from "../stream/stream-child.ts";
 import { byId, judgeAll, judging, prepare, recordOf, stream, streamSection, until } from "../stream/world.ts";
 
 if (!kafkaInstalled) {
@@ -31,8 +32,7 @@ if (!kafkaInstalled) {
   });
 }
 
-const CHILD = fileURLToPath(new URL("../stream/stream-child.ts", import.meta.url));
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CHILD = fileURLToPath(new URL("../../dist/test/stream/stream-child.js", import.meta.url));
 const OUTPUTS = ["decisions", "alerts", "dead-letters"] as const;
 const PARTITIONS = 3;
 const PAYMENTS = stream(400);
@@ -110,16 +110,10 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
     /** New topics, so that nothing of an earlier test is in them. */
     async function fresh(records: readonly OutRecord[], consumers: "one" | "several" = "one"): Promise<void> {
       topic = `payments-${names++}`;
-      const admin = broker.client.admin();
-      await admin.connect();
-      await admin.createTopics({
-        topics: [topic, ...OUTPUTS.map((output) => `${topic}-${output}`)].map((name) => ({
-          topic: name,
-          numPartitions: PARTITIONS,
-        })),
-        waitForLeaders: true,
-      });
-      await admin.disconnect();
+      const own = streams();
+      const outputs = OUTPUTS.map((output) => `${topic}-${output}`);
+      await Promise.all([topic, ...outputs].map((name) => own.create(name, PARTITIONS)));
+      await own.close();
       world = worldOf(consumers);
       await append(topic, records);
     }
@@ -135,17 +129,22 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       }
     }
 
+    /** Decisions of an undisturbed run, in a world of its own. */
+    async function judgedOf(records: readonly OutRecord[]): Promise<ReadonlyMap<string, string>> {
+      await fresh(records);
+      await judgeAll(world, streams);
+      const undisturbed = byId(await written("decisions", records.length));
+      await world.remove();
+      return undisturbed;
+    }
+
     beforeAll(async () => {
       template = mkdtempSync(path.join(tmpdir(), "sentinel-stream-"));
       const first = makeWorld({ dir: template });
       await prepare(first);
       await first.open().close();
-      // The undisturbed run.
-      await fresh(PAYMENTS.map(recordOf));
-      await judgeAll(world, streams);
-      wanted = byId(await written("decisions", PAYMENTS.length));
+      wanted = await judgedOf(PAYMENTS.map(recordOf));
       expect(wanted.size).toBe(PAYMENTS.length);
-      await world.remove();
     });
     afterAll(() => rmSync(template, { recursive: true, force: true }));
     afterEach(() => world.remove());
@@ -187,24 +186,25 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       };
     }
 
-    function child(step: string, count: number, ...redis: readonly string[]): ChildProcess {
-      return fork(CHILD, [world.dir, broker.address.brokers[0], topic, step, String(count), ...redis], {
-        cwd: ROOT,
-        execArgv: ["--import", "jiti/register"],
-        stdio: ["ignore", "ignore", "inherit", "ipc"],
-      });
+    /** A process that loads what it needs, to have a task later. */
+    const load = (): ChildProcess => fork(CHILD, { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    function child(step: string, time: number, on: { loaded?: ChildProcess; redis?: number } = {}): ChildProcess {
+      const { loaded = load(), redis = null } = on;
+      const task: ChildTask = { dir: world.dir, broker: broker.address.brokers[0], topic, step, time, redis };
+      loaded.send(task);
+      return loaded;
     }
     const ended = (process: ChildProcess): Promise<NodeJS.Signals | null> =>
       new Promise((resolve) => process.once("exit", (_, signal) => resolve(signal)));
 
-    test("killed before it produces, in a transaction, after a commit and in a snapshot: the same decisions", {
-      // Where processors are scarce each step may take its whole limit, and what a kill left open is aborted after a minute.
-      timeout: 180_000,
-      retry: 1,
-    }, async () => {
+    test("killed before it produces, in a transaction, after a commit and in a snapshot: the same decisions", async () => {
+      const steps = ["before-produce", "in-transaction", "after-commit", "in-snapshot"].map((step) => ({
+        step,
+        loaded: load(),
+      }));
       await fresh(PAYMENTS.map(recordOf));
-      for (const step of ["before-produce", "in-transaction", "after-commit", "in-snapshot"]) {
-        const running = child(step, 1);
+      for (const { step, loaded } of steps) {
+        const running = child(step, 1, { loaded });
         const over = ended(running);
         // On a busy machine a step may not be reached in time: then it is a kill wherever the process is.
         await Promise.race([over, sleep(STEP_MS_MAX)]);
@@ -218,10 +218,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
     const kills = async (): Promise<void> => {
       const random = new Random(SEED);
       const all = stream(KILLS * RECORDS_OF_KILL).map(recordOf);
-      await fresh(all);
-      await judgeAll(world, streams);
-      await world.remove();
-      const undisturbed = byId(await written("decisions", all.length));
+      const undisturbed = await judgedOf(all);
       await fresh([]);
       const killed = new Map<string, number>();
       for (let kill = 0; kill < KILLS; kill++) {
@@ -251,10 +248,7 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
     const brokerKills = async (): Promise<void> => {
       const kills = Math.max(1, Math.floor(KILLS / 10));
       const all = stream(PAYMENTS.length * kills).map(recordOf);
-      await fresh(all);
-      await judgeAll(world, streams);
-      await world.remove();
-      const undisturbed = byId(await written("decisions", all.length));
+      const undisturbed = kills === 1 ? wanted : await judgedOf(all);
       await fresh([]);
       let commits = 0;
       const dying = (): Streams =>
@@ -292,17 +286,14 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
       const all = stream(kills * RECORDS_OF_KILL).map((payment, at) =>
         recordOf({ ...payment, time: time + 2000 * at }),
       );
-      await fresh(all);
-      await judgeAll(world, streams);
-      await world.remove();
-      const undisturbed = byId(await written("decisions", all.length));
+      const undisturbed = await judgedOf(all);
       await fresh([], "several");
       const redis = await startRedis();
       const shared = (): SharedStore => createRedisState({ address: redis.address, name: "card" });
       // Two that stay, and one that is killed again and again: each kill and each start is a rebalance.
       const staying = [await judging(world, streams, { shared }), await judging(world, streams, { shared })];
       for (let kill = 0; kill < kills; kill++) {
-        const running = child("by-chance", 1, String(redis.address.port));
+        const running = child("by-chance", 1, { redis: redis.address.port });
         const over = ended(running);
         await append(topic, all.slice(kill * RECORDS_OF_KILL, (kill + 1) * RECORDS_OF_KILL));
         await new Promise((resolve) => running.once("message", resolve));

@@ -10,8 +10,7 @@ import { SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 /** Shares of a whole training's time between which it is killed; files and rows are written in the last tenth. */
 const MOMENTS = [
-  [0.05, 0.3],
-  [0.4, 0.8],
+  [0.05, 0.5],
   [0.8, 1],
   [0.9, 1.05],
 ] as const;

@@ -179,7 +179,8 @@ test("a fault in each step, one after the other, and then an undisturbed round",
   expect(await stateOf(dir)).toEqual(undisturbed);
 });
 
-test.each(["fit", "state", "journal"] as const)("SIGKILL at the step %s, and then again", async (step) => {
+// Before anything is written, and when all but the alias is: the steps between are those of the faults above.
+test.each(["fit", "journal"] as const)("SIGKILL at the step %s, and then again", async (step) => {
   const dir = copyOf(origin);
   const child = spawn(process.execPath, [CHILD, dir, step, String(NOW)], { stdio: ["ignore", "inherit", "inherit"] });
   const [code, signal] = await once(child, "exit");

@@ -22,6 +22,8 @@ export interface Place {
   train(seed: number): Promise<TrainResult>;
   write(name: string, days: Iterable<Table>): Promise<string>;
   close(): Promise<void>;
+  /** Closes the ports and leaves the folder to somebody else. */
+  release(): Promise<void>;
 }
 
 /** A workspace with data of `world`. */
@@ -66,6 +68,7 @@ export async function emptyPlace(): Promise<Place> {
       await close();
       removeWorkspace(dir);
     },
+    release: close,
   };
 }
 

@@ -86,6 +86,13 @@ test.each([
   ["serve: { poll: 30d }\n", /line 8: serve\.poll: 30d is over 1d/],
   ["aliases:\n  amount:\n    - x\n    - time\n", /line 11: aliases: time stands for both time and amount/],
   ["split:\n  evaluate: 0.7\n", /line 9: split: history, calibrate and evaluate leave under 20 %/],
+  [
+    "decisions: { adapt: budget, review_policy: expected-cost }\n",
+    /one threshold that follows .* `review_policy: expected-cost`/,
+  ],
+  ["decisions: { adapt: budget, segments: { by: channel } }\n", /one threshold that follows .* beside `segments`/],
+  ["decisions: { segments: { bands: [5] } }\n", /line 8: .*there are bands of nothing/],
+  ["decisions: { segments: { by: amount, bands: [5, 5] } }\n", /line 8: .*5 comes after 5/],
   ["model_parameters: { start_rate: 0 }\n", /line 8: model_parameters\.start_rate must be >= 0\.000001/],
   [
     "model_parameters: { start_rate: guessed }\n",

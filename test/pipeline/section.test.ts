@@ -1,4 +1,5 @@
 // Sections: a key written once stands in schema, parser, type and documents; kinds, cross-checks and faults with their line.
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, expectTypeOf, test } from "vitest";
 import {
   becomes,
@@ -16,6 +17,8 @@ import {
   textLike,
   whole,
 } from "../../src/pipeline/kind.ts";
+import { NOTIFICATIONS_FILE } from "../../src/pipeline/notifications.ts";
+import { RULES_FILE } from "../../src/pipeline/rules.ts";
 import { defaultsOf, key, rangesOf, section, type ValueOf } from "../../src/pipeline/section.ts";
 import { CHAPTERS, PIPELINE } from "../../src/pipeline/sections.ts";
 import { keyTable, withKeyTables } from "../../src/pipeline/tables.ts";
@@ -88,6 +91,13 @@ describe("a key written once", () => {
     const chapters = { ...CHAPTERS, "Shadow, drift, retraining": { retrain: more.fields.retrain } };
     expect(withKeyTables(page, chapters)).toContain("| `retrain.pause` | `2h` | duration | Planted. |");
     expect(withKeyTables(page, chapters)).not.toContain("stale");
+  });
+
+  test("every schema that files are read by is one by the schema of schemas", () => {
+    const ajv = new Ajv2020();
+    for (const { schema } of [PIPELINE, RULES_FILE, NOTIFICATIONS_FILE, planted])
+      expect(ajv.validateSchema(schema), ajv.errorsText()).toBe(true);
+    expect(ajv.validateSchema({ type: "durations" })).toBe(false);
   });
 
   test("a page that lacks a chapter, or has one too many, is refused", () => {

@@ -1,15 +1,19 @@
 // A desk for tests: a server with pipelines, rules, alerts and keys on a workspace of its own, and the dashboard's files where they are built.
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { readPages } from "../../src/cli/serve/pages.ts";
 import { tasksIn } from "../../src/cli/serve/tasks.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Role } from "../../src/core/key.ts";
+import { DEFAULT_TENANT } from "../../src/core/tenant.ts";
 import { addKey } from "../../src/lifecycle/keys.ts";
-import { madeSource } from "../../src/lifecycle/serve.ts";
+import { fileSource, type Makers, madeSource } from "../../src/lifecycle/serve.ts";
+import { pipelineNames } from "../../src/pipeline/pipeline.ts";
 import type { Clock } from "../../src/ports/ports.ts";
+import type { ProviderLogin } from "../../src/server/login.ts";
 import { createSeveral, type SentinelServer } from "../../src/server/server.ts";
 import { openWorkspacePorts } from "../../src/wiring.ts";
 import { silent } from "./world.ts";
@@ -40,32 +44,52 @@ export interface DeskWorld {
   remove(): Promise<void>;
 }
 
-/** `clock` replaces the system's for sessions, keys and events. */
-export async function openDesk({ clock }: { readonly clock?: Clock } = {}): Promise<DeskWorld> {
-  const dir = mkdtempSync(path.join(tmpdir(), "sentinel-desk-"));
+/**
+ * `clock` replaces the system's for sessions, keys and events; `login`: of the address that the desk will have; `workspace`: a folder with
+ * pipelines, which is removed with the desk.
+ */
+export async function openDesk({
+  clock,
+  login,
+  workspace: dir = mkdtempSync(path.join(tmpdir(), "sentinel-desk-")),
+}: {
+  readonly clock?: Clock;
+  readonly workspace?: string;
+  readonly login?: (url: string, dir: string) => Promise<ProviderLogin>;
+} = {}): Promise<DeskWorld> {
   const workspace = openWorkspacePorts(loadConfig({ workspace: dir, environment: {} }), {
     report: { line: () => {}, progress: () => {} },
   });
   const common = clock === undefined ? workspace.common : { ...workspace.common, clock };
-  const sourceOf = (name: string) =>
-    madeSource(dir, name, {
-      portsOf: (pipeline) => {
-        const ports = workspace.portsOf({ pipeline: name, settings: () => pipeline });
-        return clock === undefined ? ports : { ...ports, clock };
-      },
-      archiverOf: () => {
-        throw new Error("these pipelines are not archived");
-      },
-    });
+  const makersOf = (name: string): Makers => ({
+    portsOf: (pipeline) => {
+      const ports = workspace.portsOf({ pipeline: name, settings: () => pipeline });
+      return clock === undefined ? ports : { ...ports, clock };
+    },
+    archiverOf: () => {
+      throw new Error("these pipelines are not archived");
+    },
+  });
+  const sourceOf = (name: string) => madeSource(dir, name, makersOf(name));
+  const names = pipelineNames(dir);
+  const at = { host: "127.0.0.1", port: login === undefined ? 0 : await freePort() };
+  const provider = login === undefined ? null : await login(`http://${at.host}:${at.port}`, dir);
   const server = await createSeveral({
-    sources: [],
-    main: null,
+    sources: names.map((name) => fileSource(dir, name, makersOf(name))),
+    main: names[0] ?? null,
     clock: common.clock,
     keys: common.keys,
-    platform: { store: common.store!, workspace: dir, pollMs: 50, sourceOf, keyring: common, tasks: tasksIn(dir) },
-    options: { logger: silent, announceMs: 0, lagMsMax: 60_000, drainMsMax: 1000, pages: readPages(ROOT) },
+    platform: {
+      store: common.store!,
+      workspace: dir,
+      pollMs: 50,
+      sourceOf,
+      keyring: common,
+      tasks: tasksIn({ root: dir, tenant: DEFAULT_TENANT }),
+    },
+    options: { logger: silent, announceMs: 0, lagMsMax: 60_000, drainMsMax: 1000, pages: readPages(ROOT), provider },
   });
-  const { host, port } = await server.start({ host: "127.0.0.1", port: 0 });
+  const { host, port } = await server.start(at);
   const url = `http://${host}:${port}`;
   return {
     dir,
@@ -105,4 +129,15 @@ export async function openDesk({ clock }: { readonly clock?: Clock } = {}): Prom
 /** The cookie that an answer sets, as a browser sends it. */
 export function cookieFrom({ headers }: Answered): string {
   return (headers.get("set-cookie") ?? "").split(";")[0];
+}
+
+/** A port that nobody has now; a provider must know the desk's address before the desk is there. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 }

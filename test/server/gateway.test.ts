@@ -23,12 +23,13 @@ import type { Ledger, LedgerEntry } from "../../src/ports/ledger.ts";
 import { Access } from "../../src/server/access.ts";
 import { serveGateway } from "../../src/server/gateway.ts";
 import { GatewayMeasures } from "../../src/server/gateway-measures.ts";
+import { type OpenStore, ofDefault } from "../drivers/store/of-default.ts";
 import { silent, until } from "./world.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "sentinel-gateway-"));
-let store: Awaited<ReturnType<typeof openLibsqlStore>>;
+let store: OpenStore;
 beforeAll(async () => {
-  store = await openLibsqlStore({ file: path.join(folder, "store.db"), clock: systemClock });
+  store = await ofDefault(openLibsqlStore({ file: path.join(folder, "store.db"), clock: systemClock }));
 });
 afterAll(async () => {
   await store.close();

@@ -1,6 +1,8 @@
 // MLflow's scoring protocol: frames, instances, columns and CSV give the answers of /predict, and its refusals.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readCsv } from "../../src/server/invocations/csv.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
+import { pipelineOf } from "../lifecycle/world.ts";
 import {
   bodyOf,
   makeBundle,
@@ -88,6 +90,42 @@ test("a missing cell is a missing field", async () => {
   expect((await post(server, "/predict", untimed)).status).toBe(200);
   const refused = await reply(invoke({ dataframe_records: [{ ...a, amount: null }] }));
   expect(refused.errors).toEqual([{ field: "0/amount", message: "is missing" }]);
+});
+
+test("a cell's type is found in parts, by patterns and behind references; upper and lower case are one", () => {
+  const schema = {
+    $defs: { money: { type: ["number", "null"] } },
+    properties: { amount: { $ref: "#/$defs/money" }, flag: { anyOf: [{ type: "integer" }, { type: "null" }] } },
+    patternProperties: { "^V\\d+$": { type: ["number", "null"] } },
+    allOf: [{ properties: { customer_id: { type: ["string", "integer"] } } }],
+  };
+  const pipeline = pipelineOf("aliases: { amount: [tx_amount] }\n");
+  expect(readCsv("TX_Amount,flag,V17,Customer_ID\n1.50,1,0.25,007\n", { schema, pipeline })).toEqual([
+    { TX_Amount: 1.5, flag: 1, V17: 0.25, Customer_ID: "007" },
+  ]);
+});
+
+test("a time is a count where it is written as one, and keeps its digits where a format says how", () => {
+  const timeIn = (cell: string, time: string, type: readonly string[]): unknown => {
+    const schema = { properties: { time: { type } } };
+    return readCsv(`transaction_id,time\na,${cell}\n`, { schema, pipeline: pipelineOf("", "/w", time) })[0].time;
+  };
+  const seconds = "{ column: time, unit: s, origin: 2024-01-01 }";
+  expect(timeIn("406.5", seconds, ["number", "null"])).toBe(406.5);
+  expect(timeIn("406.0", seconds, ["number", "null"])).toBe(406);
+  expect(timeIn("1714557600000", "time", ["string", "integer"])).toBe(1714557600000);
+  expect(timeIn("2024-05-01 10:00:00", "time", ["string", "integer"])).toBe("2024-05-01 10:00:00");
+  expect(timeIn("01052024", '{ column: time, format: "%d%m%Y" }', ["string"])).toBe("01052024");
+});
+
+test("a table as wide as a request may be is taken, and one wider is refused", () => {
+  const wide = (columns: number): string => {
+    const names = Array.from({ length: columns }, (_, i) => `V${i}`).join(",");
+    return `${names}\n${names.replaceAll("V", "")}\n`;
+  };
+  const given = { schema: {}, pipeline: pipelineOf() };
+  expect(Object.keys(readCsv(wide(432), given)[0])).toHaveLength(432);
+  expect(() => readCsv(wide(1201), given)).toThrow(/more than 1200 columns/);
 });
 
 const HEAD = "transaction_id,amount,customer_id,terminal_id";

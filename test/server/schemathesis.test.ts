@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tasksIn } from "../../src/cli/serve/tasks.ts";
 import { loadConfig } from "../../src/config.ts";
+import { DEFAULT_TENANT } from "../../src/core/tenant.ts";
 import { madeSource } from "../../src/lifecycle/serve.ts";
 import { createSeveral } from "../../src/server/server.ts";
 import { openWorkspacePorts } from "../../src/wiring.ts";
@@ -83,7 +84,7 @@ describe.runIf(there)("schemathesis", () => {
     const platform = {
       store: workspace.common.store!,
       workspace: dir,
-      tasks: tasksIn(dir),
+      tasks: tasksIn({ root: dir, tenant: DEFAULT_TENANT }),
       sourceOf: (name: string) =>
         madeSource(dir, name, {
           portsOf: (pipeline) => workspace.portsOf({ pipeline: name, settings: () => pipeline }),

@@ -94,7 +94,7 @@ test("session fixation: a token that a browser brings along is never taken over,
 test("a logout ends the session here, not only in the browser", async () => {
   const cookie = cookieFrom(await login(keys.analyst));
   const out = await desk.call("/api/session", { method: "DELETE", headers: own(cookie) });
-  expect([out.status, out.body]).toEqual([200, { signed_in: false }]);
+  expect([out.status, out.body]).toEqual([200, { signed_in: false, leave: null }]);
   expect(out.headers.get("set-cookie")).toContain("Max-Age=0");
   expect((await desk.call("/api/pipelines", { headers: { cookie } })).status).toBe(401);
 });

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { reporterIn } from "../../src/cli/serve/report.ts";
 import { loadConfig } from "../../src/config.ts";
 import { DAY_MS } from "../../src/core/duration.ts";
+import { DEFAULT_TENANT } from "../../src/core/tenant.ts";
 import { compileSpec } from "../../src/features/plan.ts";
 import { replay as replayTable } from "../../src/features/replay.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
@@ -376,9 +377,11 @@ test("a report made in a thread is the one made beside the traffic", async () =>
   };
   const here = await reportShadows(ports, request);
   expect(here).toMatchObject({ champion: "2", candidates: [{ version: "1", disagreements: { explained: 20 } }] });
-  expect(await reporterIn(dir)("shop", request)).toEqual(here);
+  expect(await reporterIn({ root: dir, tenant: DEFAULT_TENANT })("shop", request)).toEqual(here);
   const beyond = { ...request, champion: "2", candidates: [{ ...request.candidates[0], version: "1" }] };
-  await expect(reporterIn(path.join(dir, "pipelines", "card.yaml"))("shop", beyond)).rejects.toMatchObject({
+  await expect(
+    reporterIn({ root: path.join(dir, "pipelines", "card.yaml"), tenant: DEFAULT_TENANT })("shop", beyond),
+  ).rejects.toMatchObject({
     code: expect.stringMatching(/^log\./),
   });
   await close();

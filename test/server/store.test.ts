@@ -164,6 +164,7 @@ if (postgresPrograms === null) {
     const told: string[] = [];
     const locksOf = (dir: string) =>
       createPostgresLocks({
+        nameOf: (name) => name,
         address,
         local: createFileLock({ dir }),
         onLost: (message) => told.push(message),

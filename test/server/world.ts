@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pino } from "pino";
 import type { BundleFiles } from "../../src/core/bundle.ts";
-import { decide } from "../../src/core/decision.ts";
 import { DAY_MS } from "../../src/core/duration.ts";
+import type { DecisionPolicy } from "../../src/core/policy.ts";
 import { Random } from "../../src/core/random.ts";
 import type { Column, Table } from "../../src/core/table.ts";
 import { createFileLock } from "../../src/drivers/files/lock.ts";
@@ -14,7 +14,7 @@ import type { LogOptions, SqlLog } from "../../src/drivers/log/sql/driver.ts";
 import { createSqliteLog, type SqliteLogOptions } from "../../src/drivers/log/sqlite/driver.ts";
 import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts";
 import { openLibsqlStore } from "../../src/drivers/store/libsql/driver.ts";
-import type { SqlStore } from "../../src/drivers/store/sql/driver.ts";
+import type { SqlStores } from "../../src/drivers/store/sql/driver.ts";
 import { declareColumns } from "../../src/features/builder.ts";
 import type { FeatureSpec } from "../../src/features/definition.ts";
 import { compileSpec } from "../../src/features/plan.ts";
@@ -27,13 +27,14 @@ import { trainGbdt } from "../../src/ml/gbdt/train/train.ts";
 import { encodeForest } from "../../src/ml/iforest/model.ts";
 import { scoreAnomaly } from "../../src/ml/iforest/score.ts";
 import { trainIsolationForest } from "../../src/ml/iforest/train/train.ts";
-import { BUNDLE_FORMAT, type BundleManifest, jsonFile } from "../../src/online/bundle.ts";
+import { BUNDLE_FORMAT, type BundleManifest, jsonFile, judgeOf } from "../../src/online/bundle.ts";
 import { loadScorer, type Scorer } from "../../src/online/score.ts";
 import { saveTrainingState } from "../../src/online/states.ts";
 import { type Pipeline, parsePipeline } from "../../src/pipeline/pipeline.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import type { SharedStore } from "../../src/ports/shared-store.ts";
 import { createServer, type SentinelServer, type ServerOptions } from "../../src/server/server.ts";
+import { type OpenStore, ofDefault } from "../drivers/store/of-default.ts";
 
 export const silent = pino({ level: "silent" });
 /** Event time of the first payment of the history; the servers' clock stands sixty days later. */
@@ -155,7 +156,7 @@ const COLUMNS = { id: "transaction_id", time: "time", label: "is_fraud" };
 const TRAINED_UP_TO = HISTORY[HISTORY.length - 1].time;
 
 /** A bundle by the real trainers; another seed makes another model. */
-export function makeBundle(spec: FeatureSpec, seed: number): BundleFiles {
+export function makeBundle(spec: FeatureSpec, seed: number, policy?: DecisionPolicy): BundleFiles {
   const plan = compileSpec(spec);
   const replayed = replay({ spec: plan, table: historyTable(), columns: COLUMNS, labelDelayMs: DAY_MS });
   const x = { rows: replayed.rows, names: replayed.names, values: replayed.values };
@@ -165,12 +166,14 @@ export function makeBundle(spec: FeatureSpec, seed: number): BundleFiles {
   const forest = trainIsolationForest({ x, trees: 20, seed });
   const calibration = { kind: "none" } as const;
   const thresholds = { review: Math.fround(0.3), block: Math.fround(0.7) };
+  const own = policy === undefined ? {} : { policy };
+  const judge = judgeOf({ thresholds, ...own }, x.names);
   const golden = [0, 1, 2].map((row) => {
     const vector = Float32Array.from(x.names, (_, c) => x.values[c * x.rows + row]);
     const score = Math.fround(calibrate(calibration, scoreRow(model, vector)));
     const anomalyScore = Math.fround(scoreAnomaly(forest, vector));
     const values = [...vector].map((value) => (Number.isNaN(value) ? null : value));
-    return { vector: values, score, anomalyScore, decision: decide(score, thresholds) };
+    return { vector: values, score, anomalyScore, decision: judge(score, vector).decision };
   });
   const manifest: BundleManifest = {
     format: BUNDLE_FORMAT,
@@ -181,6 +184,7 @@ export function makeBundle(spec: FeatureSpec, seed: number): BundleFiles {
     anomalyAsFeature: false,
     calibration,
     thresholds,
+    ...own,
     labelDelayMs: DAY_MS,
     learnedUpTo: TRAINED_UP_TO,
     trainedUpTo: TRAINED_UP_TO,
@@ -222,7 +226,7 @@ export function makeWorld(
     readonly dir?: string;
     readonly log?: SqliteLogOptions;
     /** Instead of a file in the folder. */
-    readonly openStore?: () => Promise<SqlStore>;
+    readonly openStore?: () => Promise<SqlStores>;
     readonly openLog?: (options: LogOptions) => Promise<SqlLog>;
   } = {},
 ): World {
@@ -240,9 +244,9 @@ export function makeWorld(
     const log =
       changes.openLog === undefined ? Promise.resolve(createSqliteLog({ file, options })) : changes.openLog(options);
     const clock = { now: () => NOW, elapsed: () => performance.now() };
-    let sql: Promise<SqlStore> | undefined;
-    const openStore = (): Promise<SqlStore> => {
-      sql ??= changes.openStore?.() ?? openLibsqlStore({ file: path.join(dir, "state", "store.db"), clock });
+    let sql: Promise<OpenStore> | undefined;
+    const openStore = (): Promise<OpenStore> => {
+      sql ??= ofDefault(changes.openStore?.() ?? openLibsqlStore({ file: path.join(dir, "state", "store.db"), clock }));
       return sql;
     };
     const ports: Ports = {

@@ -101,3 +101,22 @@ test("nothing at the end or beyond is read where the end is the end", () => {
   expect([merge.next()?.offset, merge.next()?.offset, merge.next()]).toEqual([0, 1, null]);
   expect([merge.finished, merge.passed(0, 2), merge.passed(0, 7)]).toEqual([true, true, false]);
 });
+
+test("a partition that was waited for long enough keeps nobody waiting, and is not finished before it was read", () => {
+  const from = source([[record(0, 0, 5)], [record(1, 0, 3)]]);
+  let now = 0;
+  const ends = new Map([
+    [0, 1],
+    [1, 1],
+  ]);
+  const merge = new Merge(from, [0, 1], { ends, untilEnd: true, patienceMs: 100, elapsed: () => now });
+  from.bring();
+  expect(merge.next()).toBeNull();
+  now = 100;
+  expect(merge.next()).toMatchObject({ partition: 0 });
+  expect([merge.next(), merge.finished]).toEqual([null, false]);
+  from.bring();
+  expect(merge.finished).toBe(false);
+  expect(merge.next()).toMatchObject({ partition: 1 });
+  expect(merge.finished).toBe(true);
+});

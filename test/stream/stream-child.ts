@@ -1,4 +1,4 @@
-// A stream in a process of its own, for the tests that kill it: node --import jiti/register stream-child.ts DIR BROKER TOPIC STEP COUNT [REDIS-PORT].
+// A stream in a process of its own, for the tests that kill it; built into dist/, it loads everything and then waits for its task.
 import { createRedisState } from "../../src/drivers/state/redis/driver.ts";
 import { createKafkaStreams } from "../../src/drivers/stream/kafka/driver.ts";
 import type { Ports } from "../../src/ports/ports.ts";
@@ -7,15 +7,30 @@ import { startStreaming } from "../../src/stream/stream.ts";
 import { makeWorld, SCHEMA, silent } from "../server/world.ts";
 import { streamSection } from "./world.ts";
 
-const [dir, broker, topic, step, count, redis] = process.argv.slice(2);
-const world = makeWorld({ dir, pipeline: streamSection(topic, redis === undefined ? "one" : "several") });
-const address = { host: "127.0.0.1", port: Number(redis), database: 0, tls: false };
-const { ports, close } = world.open(
-  redis === undefined ? undefined : () => createRedisState({ address, name: "card" }),
-);
-let left = Number(count);
+/** What a child is asked for. */
+export interface ChildTask {
+  /** The folder of the world. */
+  readonly dir: string;
+  readonly broker: string;
+  readonly topic: string;
+  /** Where it ends as by kill -9, the time it is there. */
+  readonly step: string;
+  readonly time: number;
+  /** The port of the Redis that keeps the state of several; null: its own state. */
+  readonly redis: number | null;
+}
 
-/** The process ends as by kill -9, at the step that was asked for, the time it was asked for. */
+const { dir, broker, topic, step, time, redis } = await new Promise<ChildTask>((resolve) =>
+  process.once("message", (task) => resolve(task as ChildTask)),
+);
+const world = makeWorld({ dir, pipeline: streamSection(topic, redis === null ? "one" : "several") });
+const { ports, close } = world.open(
+  redis === null
+    ? undefined
+    : () => createRedisState({ address: { host: "127.0.0.1", port: redis, database: 0, tls: false }, name: "card" }),
+);
+let left = time;
+
 function at(here: string): void {
   if (here === step && --left <= 0) process.kill(process.pid, "SIGKILL");
 }
@@ -74,7 +89,7 @@ const running = await startStreaming({
   ],
   streamsOf: async () => deadly(createKafkaStreams({ brokers: [broker], tls: false, sasl: null })),
   clock: ports.clock,
-  options: { logger: silent, create: true, untilEnd: step === "end" },
+  options: { logger: silent, create: true },
   at: null,
 });
 process.once("SIGTERM", () => void running.stop().then(() => process.exit(0)));

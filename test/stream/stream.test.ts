@@ -262,6 +262,34 @@ test("several consumers with a state of their own are refused, with the features
   await several.remove();
 });
 
+test("records that the topic forgets while it is read are counted as lost, once", async () => {
+  put(...PAYMENTS.slice(0, 20).map(lineOf));
+  let asked = 0;
+  const forgetful = (): Streams => {
+    const own = streams();
+    return {
+      ...own,
+      async subscribe(options) {
+        const source = await own.subscribe(options);
+        return Object.assign(Object.create(source), {
+          async spans() {
+            const [[partition, { begin, end }]] = await source.spans();
+            if (asked++ === 0) return new Map([[partition, { begin, end }]]);
+            // Seven more came and went.
+            await until(() => source.readTo(partition) === end);
+            return new Map([[partition, { begin: end + 7, end: end + 7 }]]);
+          },
+        });
+      },
+    };
+  };
+  const running = await judging(world, forgetful);
+  const { totals } = running.pipelines.get("card")!.engine!.runner;
+  await until(() => totals.committed === 20 && totals.lost > 0);
+  await running.end();
+  expect(totals).toMatchObject({ decided: 20, lost: 7 });
+});
+
 test("an input that was replaced by a shorter one is refused", async () => {
   put(...PAYMENTS.slice(0, 20).map(lineOf));
   await judgeAll(world, streams);

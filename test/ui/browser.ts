@@ -14,7 +14,7 @@ const PLACES = [
 export const chromiumHere = PLACES.find((place) => place !== "" && existsSync(place)) ?? null;
 
 /** One step of a person; a machine under load is slow. */
-const STEP_MS_MAX = 15_000;
+const STEP_MS_MAX = 60_000;
 /** Nothing of the browser's own calls home, and no sandbox where tests run as root. */
 const ARGUMENTS = [
   "--no-sandbox",

@@ -1,11 +1,18 @@
-// The login: a key, once; what stays in the browser is a cookie that no script reads.
+// The login: by the identity provider where there is one, or by a key, once; what stays in the browser is a cookie that no script reads.
 import { useState } from "preact/hooks";
-import { type Fault, get } from "../api.ts";
+import { type Fault, get, urlOf } from "../api.ts";
+import { seen } from "../format.ts";
 import { faultOf } from "../load.ts";
 import { FaultBox } from "../parts/basic.tsx";
 import { Icon } from "../parts/icon.tsx";
 
-export function Login({ onDone }: { readonly onDone: () => void }) {
+export interface LoginProps {
+  /** What the identity provider's button says; null: there is none. */
+  readonly provider: string | null;
+  readonly onDone: () => void;
+}
+
+export function Login({ provider, onDone }: LoginProps) {
   const [key, setKey] = useState("");
   const [fault, setFault] = useState<Fault | null>(null);
   const [busy, setBusy] = useState(false);
@@ -28,6 +35,14 @@ export function Login({ onDone }: { readonly onDone: () => void }) {
           <Icon name="shield" />
           <h1>Sentinel</h1>
         </div>
+        {provider === null ? null : (
+          <>
+            <a class="button main" href={urlOf("GET /api/session/oidc", { query: { to: location.hash } })}>
+              Log in by {seen(provider, 60)}
+            </a>
+            <p class="or">or</p>
+          </>
+        )}
         <p class="soft">Log in with the key that you were given. It is not kept in this browser.</p>
         <label class="field">
           <span>Key</span>
@@ -43,8 +58,8 @@ export function Login({ onDone }: { readonly onDone: () => void }) {
           />
         </label>
         {fault === null ? null : <FaultBox fault={fault} />}
-        <button type="submit" class="button main" disabled={busy || key === ""}>
-          Log in
+        <button type="submit" class={provider === null ? "button main" : "button"} disabled={busy || key === ""}>
+          {provider === null ? "Log in" : "Log in by key"}
         </button>
         <p class="faint">
           No key yet? Who runs this server makes one: <code>sentinel keys add --role analyst --name you</code>

@@ -23,15 +23,32 @@ interface Interval {
   readonly probabilityBetter: number | null;
 }
 
+/** How much of the traffic was scored, and what became of the rest. */
+interface Coverage {
+  readonly seen: number;
+  readonly scored: number;
+  readonly share: number | null;
+  readonly missed: readonly { readonly reason: string; readonly count: number; readonly share: number }[];
+}
+
+interface AlertCell {
+  readonly pairs: number;
+  readonly amount: number | null;
+  readonly labelled: number;
+  readonly frauds: number;
+  readonly fraudAmount: number | null;
+}
+
 /** What GET /shadow/report says of one candidate, as far as it is drawn. */
 interface Candidate {
   readonly version: string;
-  readonly coverage: number | null;
+  readonly coverage: Coverage | null;
   readonly report: {
     readonly pairs: number;
     readonly cards: number;
     readonly agreement: readonly (readonly number[])[];
     readonly agreementShare: number | null;
+    readonly alerts: readonly (readonly AlertCell[])[];
     readonly alertRate: Interval | null;
     readonly matured: { readonly labelled: number; readonly frauds: number; readonly days: number };
     readonly latencyMs: {
@@ -348,6 +365,8 @@ function GatePanel({
   );
 }
 
+/** Of figures of which less is better the difference points the other way. */
+const LESS_IS_BETTER = "Brier (less is better)";
 const METRICS: readonly (readonly [key: string, name: string])[] = [
   ["averagePrecision", "Average precision"],
   ["recallAtReview", "Recall at review budget"],
@@ -357,7 +376,7 @@ const METRICS: readonly (readonly [key: string, name: string])[] = [
   ["f1", "F1"],
   ["savings", "Savings"],
   ["cardPrecision", "Card precision"],
-  ["brier", "Brier (less is better)"],
+  ["brier", LESS_IS_BETTER],
 ];
 
 function Evidence({ slug }: { readonly slug: string }) {
@@ -405,52 +424,62 @@ function CandidateReport({ of }: { readonly of: Candidate }) {
     <div class="shadow">
       <p class="row">
         <b>v{of.version}</b>
-        <span>{count(report.pairs)} pairs</span>
-        <span>{count(report.cards)} entities</span>
-        <span>covers {percent(of.coverage)}</span>
+        <span>
+          {count(report.pairs)} {report.pairs === 1 ? "pair" : "pairs"}
+        </span>
+        <span>
+          {count(report.cards)} {report.cards === 1 ? "entity" : "entities"}
+        </span>
+        <span>covers {percent(of.coverage?.share)}</span>
         <span>agrees on {percent(report.agreementShare)}</span>
         <span class="faint">
           {count(report.matured.labelled)} matured, {count(report.matured.frauds)} frauds, {count(report.matured.days)}{" "}
           days · p99 {figure(report.latencyMs.champion.p99)} / {figure(report.latencyMs.candidate.p99)} ms
         </span>
       </p>
-      <div class="shadow-grid">
-        <table class="matrix">
-          <caption class="faint">champion ↓ · candidate →</caption>
-          <thead>
-            <tr>
-              <td />
-              {WORDS.map((word) => (
-                <th key={word} scope="col">
-                  {word}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {WORDS.map((word, row) => (
-              <tr key={word}>
-                <th scope="row">{word}</th>
-                {WORDS.map((other, column) => (
-                  <td
-                    key={other}
-                    class={row === column ? "same" : (report.agreement[row]?.[column] ?? 0) > 0 ? "apart" : undefined}
-                  >
-                    {count(report.agreement[row]?.[column] ?? 0)}
-                  </td>
+      {report.pairs === 0 ? (
+        <p class="faint">No transaction was scored by both yet.</p>
+      ) : (
+        <div class="shadow-grid">
+          <Disputed of={report.alerts} />
+          <table class="matrix">
+            <caption>Decisions: champion ↓, candidate →</caption>
+            <thead>
+              <tr>
+                <td />
+                {WORDS.map((word) => (
+                  <th key={word} scope="col">
+                    {word}
+                  </th>
                 ))}
               </tr>
-            ))}
-          </tbody>
-        </table>
-        {rows.length === 0 ? (
-          <p class="faint">
-            No label has matured yet: nothing can be compared. The gate says how many frauds it waits for.
-          </p>
-        ) : (
-          <Forest rows={rows} />
-        )}
-      </div>
+            </thead>
+            <tbody>
+              {WORDS.map((word, row) => (
+                <tr key={word}>
+                  <th scope="row">{word}</th>
+                  {WORDS.map((other, column) => (
+                    <td
+                      key={other}
+                      class={row === column ? "same" : (report.agreement[row]?.[column] ?? 0) > 0 ? "apart" : undefined}
+                    >
+                      {count(report.agreement[row]?.[column] ?? 0)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          <Ledger of={of.coverage} />
+        </div>
+      )}
+      {report.pairs === 0 ? null : rows.length === 0 ? (
+        <p class="faint">
+          No label has matured yet: nothing can be compared. The gate says how many frauds it waits for.
+        </p>
+      ) : (
+        <Forest rows={rows} />
+      )}
       {of.disagreements.pairs.length === 0 ? null : (
         <details>
           <summary>The {of.disagreements.pairs.length} pairs furthest apart, and what drives them</summary>
@@ -489,50 +518,190 @@ function Side({ of }: { readonly of: { readonly score: number; readonly decision
   );
 }
 
-/** Differences with their intervals around zero, each on a scale of its own. */
-function Forest({ rows }: { readonly rows: readonly (Interval & { readonly name: string })[] }) {
+const ALERTS = ["lets pass", "alerts"] as const;
+
+/** Who would look at what, with the money that only one of the two looks at. */
+function Disputed({ of }: { readonly of: Candidate["report"]["alerts"] }) {
+  const hasMoney = of.flat().some(({ amount }) => amount !== null);
   return (
-    <table class="rows forest">
+    <table class="matrix">
+      <caption>Alerts and money: champion ↓, candidate →</caption>
       <thead>
         <tr>
-          <th scope="col">Candidate − champion, 95 %</th>
-          <th scope="col" class="num">
-            Champion
-          </th>
-          <th scope="col" class="num">
-            Candidate
-          </th>
-          <th scope="col">Difference</th>
-          <th scope="col" class="num">
-            Better
-          </th>
+          <td />
+          {ALERTS.map((word) => (
+            <th key={word} scope="col">
+              {word}
+            </th>
+          ))}
         </tr>
       </thead>
       <tbody>
-        {rows.map(({ name, observedA, observedB, difference, low, high, probabilityBetter }) => {
-          const reach = Math.max(Math.abs(low ?? 0), Math.abs(high ?? 0), Math.abs(difference ?? 0), 1e-9) * 1.15;
-          const at = (value: number | null): number => 50 + (50 * (value ?? 0)) / reach;
-          return (
-            <tr key={name}>
-              <td>{name}</td>
-              <td class="num">{figure(observedA)}</td>
-              <td class="num">{figure(observedB)}</td>
-              <td>
-                <span class="forest-line" title={`${figure(difference)} [${figure(low)}, ${figure(high)}]`}>
-                  <i class="zero" />
-                  <i class="span" style={{ left: `${at(low)}%`, width: `${Math.max(1, at(high) - at(low))}%` }} />
-                  <i class="point" style={{ left: `${at(difference)}%` }} />
-                </span>
-                <span class="faint">
-                  {figure(difference)} [{figure(low)}, {figure(high)}]
-                </span>
-              </td>
-              <td class="num">{percent(probabilityBetter)}</td>
-            </tr>
-          );
-        })}
+        {ALERTS.map((word, row) => (
+          <tr key={word}>
+            <th scope="row">{word}</th>
+            {ALERTS.map((other, column) => {
+              const cell = of[row]?.[column];
+              if (cell === undefined) return <td key={other}>–</td>;
+              return (
+                <td key={other} class={row === column ? "same" : cell.pairs > 0 ? "apart" : undefined}>
+                  <b>{count(cell.pairs)}</b>
+                  {hasMoney ? <span> · {money(cell.amount)}</span> : null}
+                  <br />
+                  <small class="soft">
+                    {cell.labelled === 0
+                      ? "no label yet"
+                      : `${count(cell.frauds)} of ${count(cell.labelled)} fraud${hasMoney && cell.frauds > 0 ? `, ${money(cell.fraudAmount)}` : ""}`}
+                  </small>
+                </td>
+              );
+            })}
+          </tr>
+        ))}
       </tbody>
     </table>
+  );
+}
+
+const MISSED: Readonly<Record<string, string>> = {
+  "sampled-out": "left out by the draw (shadow.sample); biases nothing",
+  "queue-full": "the queue was full",
+  timeout: "took longer than shadow.timeout",
+  "breaker-open": "its breaker was open",
+  error: "it failed",
+  "spec-not-warm": "its features were not warm yet",
+};
+
+/** The ledger of shadows: each transaction was scored, or is counted with why not. */
+function Ledger({ of }: { readonly of: Coverage | null }) {
+  return (
+    <table class="matrix ledger">
+      <caption>Coverage: each transaction is counted</caption>
+      <tbody>
+        {of === null ? (
+          <tr>
+            <td>Nothing was counted yet.</td>
+          </tr>
+        ) : (
+          <>
+            <tr>
+              <th scope="row">seen</th>
+              <td>{count(of.seen)}</td>
+              <td />
+            </tr>
+            <tr>
+              <th scope="row">scored</th>
+              <td>{count(of.scored)}</td>
+              <td>{percent(of.share)}</td>
+            </tr>
+            {of.missed.map(({ reason, count: times, share }) => (
+              <tr key={reason}>
+                <th scope="row">{MISSED[reason] ?? seen(reason, 60)}</th>
+                <td class="apart">{count(times)}</td>
+                <td>{percent(share)}</td>
+              </tr>
+            ))}
+          </>
+        )}
+      </tbody>
+    </table>
+  );
+}
+
+type Compared = Interval & { readonly name: string };
+
+/** What an interval says: the candidate is better, worse, or it cannot be said. */
+function verdictOf({ name, low, high }: Compared): "better" | "worse" | "open" {
+  if (low === null || high === null || (low <= 0 && high >= 0)) return "open";
+  return low > 0 === (name !== LESS_IS_BETTER) ? "better" : "worse";
+}
+
+const reachOf = (rows: readonly Compared[]): number =>
+  1.1 *
+  Math.max(
+    1e-9,
+    ...rows.flatMap(({ low, high, difference }) => [low, high, difference].map((one) => Math.abs(one ?? 0))),
+  );
+
+/** Differences with their intervals around zero: shares on one scale, so that lengths compare; other figures on their own. */
+function Forest({ rows }: { readonly rows: readonly Compared[] }) {
+  const reach = reachOf(rows.filter(({ name }) => name !== LESS_IS_BETTER));
+  return (
+    <div class="table-wrap">
+      <table class="rows forest">
+        <caption>
+          Candidate − champion on the same matured transactions, with intervals of 95 %; right of 0 is better
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">Metric</th>
+            <th scope="col" class="num">
+              Champion
+            </th>
+            <th scope="col" class="num">
+              Candidate
+            </th>
+            <th scope="col">
+              <span class="forest-head">
+                <span>−{reach.toPrecision(2)}</span>
+                <span>0</span>
+                <span>{reach.toPrecision(2)}</span>
+              </span>
+            </th>
+            <th scope="col" class="num">
+              Difference
+            </th>
+            <th scope="col">Interval</th>
+            <th scope="col" class="num">
+              Chance that it is better
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.name}>
+              <th scope="row">{row.name}</th>
+              <td class="num">{figure(row.observedA)}</td>
+              <td class="num">{figure(row.observedB)}</td>
+              <td class="forest-cell">
+                <Whisker of={row} reach={row.name === LESS_IS_BETTER ? reachOf([row]) : reach} />
+              </td>
+              <td class="num">{figure(row.difference)}</td>
+              <td class="nowrap">
+                [{figure(row.low)}, {figure(row.high)}] <Tag word={verdictOf(row)} tone={TONES[verdictOf(row)]} />
+              </td>
+              <td class="num">{percent(row.probabilityBetter)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const TONES = { better: "green", worse: "red", open: "" } as const;
+const [WIDE, HIGH] = [220, 22];
+
+/** One interval as a picture; its figures stand beside it. To the right is better. */
+function Whisker({ of, reach }: { readonly of: Compared; readonly reach: number }) {
+  const sign = of.name === LESS_IS_BETTER ? -1 : 1;
+  const at = (value: number | null): number => WIDE / 2 + ((WIDE / 2) * sign * (value ?? 0)) / reach;
+  const [left, right] = [at(of.low), at(of.high)].sort((one, other) => one - other);
+  const middle = HIGH / 2;
+  return (
+    <svg
+      class={`whisker ${verdictOf(of)}`}
+      viewBox={`0 0 ${WIDE} ${HIGH}`}
+      width={WIDE}
+      height={HIGH}
+      aria-hidden="true"
+    >
+      <line class="zero" x1={WIDE / 2} x2={WIDE / 2} y1={0} y2={HIGH} />
+      {of.low === null || of.high === null ? null : (
+        <path d={`M${left} ${middle}H${right}M${left} ${middle - 4}v8M${right} ${middle - 4}v8`} />
+      )}
+      {of.difference === null ? null : <circle cx={at(of.difference)} cy={middle} r={4} />}
+    </svg>
   );
 }
 

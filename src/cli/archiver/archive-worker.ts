@@ -9,7 +9,9 @@ import type { ArchiveStatus } from "../../ports/archive.ts";
 import { openPorts } from "../../wiring.ts";
 
 export interface ArchiveTask {
+  /** Of the first tenant. */
   readonly workspace: string;
+  readonly tenant: string;
   readonly pipeline: string;
 }
 
@@ -20,9 +22,10 @@ export type ToArchiver = { readonly say: "stop" };
 const STEPS_BEHIND = 10;
 
 lowerOwnPriority(STEPS_BEHIND);
-const { workspace, pipeline: name } = workerData as ArchiveTask;
-const pipeline = loadPipeline(workspace, name);
-const { ports, close } = openPorts(loadConfig({ workspace }), {
+const { workspace, tenant, pipeline: name } = workerData as ArchiveTask;
+const config = loadConfig({ workspace, tenant });
+const pipeline = loadPipeline(config.workspace, name);
+const { ports, close } = openPorts(config, {
   pipeline: name,
   settings: () => pipeline,
   report: { line: () => {}, progress: () => {} },

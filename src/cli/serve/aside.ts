@@ -7,6 +7,13 @@ export type Outcome<T> =
   | { readonly done: T }
   | { readonly code: ErrorCode; readonly message: string; readonly hint: string };
 
+/** Whose work it is: what a thread loads its configuration from. */
+export interface Whose {
+  /** Of the first tenant. */
+  readonly workspace: string;
+  readonly tenant: string;
+}
+
 export interface AsideOptions {
   readonly worker: URL;
   readonly task: object;

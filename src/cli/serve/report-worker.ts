@@ -3,16 +3,16 @@ import { parentPort, workerData } from "node:worker_threads";
 import { loadConfig } from "../../config.ts";
 import { reportShadows, type ShadowReportRequest } from "../../lifecycle/shadow-report.ts";
 import { openPorts } from "../../wiring.ts";
-import { outcomeOf } from "./aside.ts";
+import { outcomeOf, type Whose } from "./aside.ts";
 
-export interface ReportTask {
-  readonly workspace: string;
+export interface ReportTask extends Whose {
   readonly pipeline: string;
   readonly request: ShadowReportRequest;
 }
 
-const { workspace, pipeline, request } = workerData as ReportTask;
-const { ports, close } = openPorts(loadConfig({ workspace }), {
+const { workspace, tenant, pipeline, request } = workerData as ReportTask;
+const config = loadConfig({ workspace, tenant });
+const { ports, close } = openPorts(config, {
   pipeline,
   report: { line: () => {}, progress: () => {} },
 });

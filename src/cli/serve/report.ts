@@ -1,4 +1,5 @@
 // Reports of a server's shadows, each in a thread of its own: the traffic does not wait for them.
+import type { Config } from "../../config.ts";
 import { asBuilt } from "../../core/built.ts";
 import type { ShadowReporter } from "../../lifecycle/shadow-report.ts";
 import { aside } from "./aside.ts";
@@ -16,9 +17,9 @@ const FAILED = {
 };
 
 /** Errors: those of the report; server.too-slow. The process does not stay alive for it. */
-export function reporterIn(workspace: string): ShadowReporter {
+export function reporterIn({ root, tenant }: Pick<Config, "root" | "tenant">): ShadowReporter {
   return (pipeline, request) => {
-    const task: ReportTask = { workspace, pipeline, request };
+    const task: ReportTask = { workspace: root, tenant, pipeline, request };
     return aside({ worker: WORKER, task, msMax: REPORT_MS_MAX, heapMbMax: HEAP_MB_MAX, failed: FAILED });
   };
 }

@@ -5,18 +5,18 @@ import type { Task } from "../../lifecycle/platform.ts";
 import { runTask } from "../../lifecycle/tasks.ts";
 import { loadPipeline } from "../../pipeline/pipeline.ts";
 import { openPorts } from "../../wiring.ts";
-import { outcomeOf } from "./aside.ts";
+import { outcomeOf, type Whose } from "./aside.ts";
 
-export interface TaskOrder {
-  readonly workspace: string;
+export interface TaskOrder extends Whose {
   readonly pipeline: string;
   readonly task: Task;
 }
 
-const { workspace, pipeline, task } = workerData as TaskOrder;
-const { ports, close } = openPorts(loadConfig({ workspace }), {
+const { workspace, tenant, pipeline, task } = workerData as TaskOrder;
+const config = loadConfig({ workspace, tenant });
+const { ports, close } = openPorts(config, {
   pipeline,
   report: { line: () => {}, progress: () => {} },
 });
-parentPort!.postMessage(await outcomeOf(() => runTask(ports, loadPipeline(workspace, pipeline), task)));
+parentPort!.postMessage(await outcomeOf(() => runTask(ports, loadPipeline(config.workspace, pipeline), task)));
 await close();

@@ -1,4 +1,5 @@
 // Tasks that somebody asks a server for (backtests, drift, gates, suggestions), each in a thread of its own: the traffic does not wait for them.
+import type { Config } from "../../config.ts";
 import { asBuilt } from "../../core/built.ts";
 import type { TaskRunner } from "../../lifecycle/platform.ts";
 import { aside } from "./aside.ts";
@@ -22,9 +23,9 @@ const HINTS = {
 } as const;
 
 /** Errors: those of the task; server.too-slow. The process does not stay alive for it. */
-export function tasksIn(workspace: string): TaskRunner {
+export function tasksIn({ root, tenant }: Pick<Config, "root" | "tenant">): TaskRunner {
   return (pipeline, task) => {
-    const order: TaskOrder = { workspace, pipeline, task };
+    const order: TaskOrder = { workspace: root, tenant, pipeline, task };
     const failed = { what: `${task.kind} was given up`, hint: HINTS[task.kind] };
     return aside({ worker: WORKER, task: order, msMax: TASK_MS_MAX, heapMbMax: HEAP_MB_MAX, failed });
   };

@@ -13,6 +13,8 @@ const RETAKE_MS = 1_000;
 
 export interface PostgresLocksOptions {
   readonly address: PostgresAddress;
+  /** What a lock is called where there are those of other tenants too. */
+  readonly nameOf: (name: string) => string;
   /** Locks among the processes of this machine, which are taken first. */
   readonly local: Lock;
   /** Hears of a lock that was lost with its session and that somebody else has now. */
@@ -20,7 +22,7 @@ export interface PostgresLocksOptions {
 }
 
 /** `local`, and where a lock is meant `everywhere` one holder on all machines too. Errors: lifecycle.locked, store.unreachable. */
-export function createPostgresLocks({ address, local, onLost }: PostgresLocksOptions): Lock & {
+export function createPostgresLocks({ address, nameOf, local, onLost }: PostgresLocksOptions): Lock & {
   close(): Promise<void>;
 } {
   const session = new Session(address, onLost);
@@ -29,14 +31,14 @@ export function createPostgresLocks({ address, local, onLost }: PostgresLocksOpt
       const here = await local.acquire(name);
       if (options?.everywhere !== true) return here;
       try {
-        await session.take(name);
+        await session.take(nameOf(name));
       } catch (error) {
         await here.release();
         throw error;
       }
       return {
         async release() {
-          await session.release(name);
+          await session.release(nameOf(name));
           await here.release();
         },
       };

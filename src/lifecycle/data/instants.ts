@@ -46,6 +46,7 @@ export function typeWrong(place: Place, what: string, hint: string): SentinelErr
 function ofNumbers(column: Exclude<Column, TextColumn>, given: Given): TimeColumn {
   const { rule } = given;
   const typed = column.kind === "time";
+  const single = given.place.native.endsWith("(FLOAT)");
   // A file's own type of time is an instant already; a number is one by the rule.
   const timeOf = (value: number): number => {
     if (typed) return value >= TIME_MIN && value <= TIME_MAX ? value : Number.NaN;
@@ -54,12 +55,24 @@ function ofNumbers(column: Exclude<Column, TextColumn>, given: Given): TimeColum
   const values = new Float64Array(column.values.length);
   for (let row = 0; row < values.length; row++) {
     const value = column.values[row];
+    if (single && Math.abs(value) >= SINGLE_WHOLE_MAX) throw rounded(value, row, given.place);
     values[row] = timeOf(value);
     if (Number.isNaN(values[row]) && !Number.isNaN(value)) {
       throw fault(typed ? isoOrNumber(value) : value, row, given);
     }
   }
   return { kind: "time", values };
+}
+
+/** Whole numbers from here on are not told from their neighbours as a 32-bit float: milliseconds since 1970 are minutes off. */
+const SINGLE_WHOLE_MAX = 2 ** 24;
+
+function rounded(value: number, row: number, place: Place): SentinelError {
+  return typeWrong(
+    place,
+    `in data row ${rowNumber(place, row)} is ${value}, a count beyond what a 32-bit float holds: it was rounded`,
+    "write times as 64-bit integers, doubles or timestamps before anything makes 32-bit floats of them",
+  );
 }
 
 /** A typed time as its text. */

@@ -3,7 +3,7 @@ import { Codes } from "../../core/codes.ts";
 import { formatDuration } from "../../core/duration.ts";
 import { assert, SentinelError } from "../../core/errors.ts";
 import { allDifferent, type Column, type Table, type TextColumn, type TimeColumn, textAt } from "../../core/table.ts";
-import { PLAIN_TIME } from "../../core/time.ts";
+import { countsBySpelling, PLAIN_TIME } from "../../core/time.ts";
 import { inputsOf } from "../../features/inputs.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import { type NameOf, nameFolder } from "../../pipeline/names.ts";
@@ -41,7 +41,7 @@ export interface SourceOptions {
  */
 export async function readSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<Source> {
   const { path } = options;
-  const reading = await planSource(dataset, await asItIs(dataset, pipeline, path), options);
+  const reading = planSource(await asItIs(dataset, pipeline, path), options);
   const hash = await dataset.hash(path);
   const names = [...reading.read, ...reading.besides].map((name) => reading.fileName.get(name)!);
   const raw = await dataset.read(path, { columns: names, spelled: reading.spelled });
@@ -67,6 +67,8 @@ export interface SourcePart {
   readonly before: number;
   /** What the table as a whole is. */
   readonly whole: DatasetDescription;
+  /** Whether all its files are an archive's. */
+  readonly isArchive: boolean;
   /** What {@link OpenSource.empty} of the whole is. */
   readonly empty: Table;
 }
@@ -74,7 +76,7 @@ export interface SourcePart {
 /** The same for a table that need not fit into memory. */
 export async function openSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<OpenSource> {
   const { path } = options;
-  const reading = await planSource(dataset, await asItIs(dataset, pipeline, path), options);
+  const reading = planSource(await asItIs(dataset, pipeline, path), options);
   const opened = await openReading(dataset, reading, { path, before: 0 });
   return { ...opened, path, hash: await dataset.hash(path), rows: reading.description.rows };
 }
@@ -89,9 +91,10 @@ export async function openPart(
   options: SourceOptions & { readonly part: SourcePart },
 ): Promise<Pick<OpenSource, "batches">> {
   const { part } = options;
-  const own = await dataset.describe(part.path);
-  const reader = await asItIs(dataset, pipeline, part.path);
-  const reading = await planSource(dataset, reader, { ...options, path: part.whole.path, whole: part.whole });
+  // A file that alone would be read as Sentinel writes tables is read as the whole is.
+  const reader = await asItIs(dataset, pipeline, part.path, { ...part.whole, isArchive: part.isArchive });
+  const own = reader.description;
+  const reading = planSource({ ...reader, description: part.whole }, options);
   checkAlike(own, part.whole, reading);
   const natives = new Set(own.columns.map(({ name }) => name));
   const opened = await openReading(dataset, reading, { path: part.path, before: part.before, natives });
@@ -199,19 +202,32 @@ function digitsOf({ values }: { readonly values: Float64Array }): TextColumn {
   return { kind: "text", codes, dictionary };
 }
 
-/** How a table is to be read: as the pipeline says, or as an archive is written. */
+/** How a table is to be read: as the pipeline says, or as Sentinel itself writes tables. */
 interface Reader {
+  readonly description: DatasetDescription;
   readonly pipeline: Pipeline;
   /** Labels that came after the rows; null for a table that is no archive. */
   readonly labels: KnownLabels | null;
 }
 
-/** An archive has ids, instants, numbers and 0 or 1, however the pipeline's tables write them; labels stand beside its rows. */
-async function asItIs(dataset: Dataset, pipeline: Pipeline, path: string): Promise<Reader> {
-  const archives = await dataset.archives(path);
-  if (archives.length === 0) return { pipeline, labels: null };
+/** Beside the columns of a table that was written as {@link readSource} gives it: canonical names, instants, plain numbers, labels 0 and 1. */
+export const CANONICAL_TABLE: Readonly<Record<string, string>> = { "sentinel.table": "canonical" };
+
+/** Archives and tables of our own have ids, instants, numbers and 0 or 1, however the pipeline's tables write them; labels stand beside an archive's rows. */
+async function asItIs(
+  dataset: Dataset,
+  pipeline: Pipeline,
+  path: string,
+  whole?: Pick<DatasetDescription, "metadata"> & { readonly isArchive: boolean },
+): Promise<Reader> {
+  const archives = whole?.isArchive === false ? [] : await dataset.archives(path);
+  const description = await dataset.describe(path);
+  const { metadata } = whole ?? description;
+  const isOurs = Object.entries(CANONICAL_TABLE).every(([key, value]) => metadata[key] === value);
+  if (archives.length === 0 && !isOurs) return { description, pipeline, labels: null };
   const written = { rowIds: false, timeParts: null, money: null, labelWords: null };
-  return { pipeline: { ...pipeline, times: PLAIN_TIME, written }, labels: await readLabels(archives) };
+  const labels = archives.length === 0 ? null : await readLabels(archives);
+  return { description, pipeline: { ...pipeline, times: PLAIN_TIME, written }, labels };
 }
 
 /** The columns of the file that a canonical column is made from or checked against. */
@@ -224,7 +240,6 @@ function needs(name: string, { pipeline, parts, labels }: SourceReading): readon
 
 /** How a file becomes a table under canonical names. */
 interface SourceReading extends Reader {
-  readonly description: DatasetDescription;
   /** Canonical name → the file's own. */
   readonly fileName: ReadonlyMap<string, string>;
   /** What a pipeline or a plan names, and what stands in the file besides. */
@@ -238,17 +253,12 @@ interface SourceReading extends Reader {
   readonly numeric: ReadonlySet<string>;
 }
 
-async function planSource(
-  dataset: Dataset,
-  reader: Reader,
-  options: SourceOptions & { readonly whole?: DatasetDescription },
-): Promise<SourceReading> {
-  const { path, plans, labelled } = options;
-  const { pipeline } = reader;
+function planSource(reader: Reader, options: SourceOptions): SourceReading {
+  const { plans, labelled } = options;
+  const { pipeline, description } = reader;
   const { columns, written } = pipeline;
   const { id, time, amount, card, label } = columns;
   const parts = written.timeParts ?? [time];
-  const description = options.whole ?? (await dataset.describe(path));
   const wanted = [...new Set(plans.flatMap((plan) => inputsOf(plan).all))];
   const fileName = fileNames(description, nameFolder(pipeline.canonical, [...wanted, LABEL_KNOWN_AT]));
   if (written.rowIds && fileName.has(id)) throw ownIds(description, { id, native: fileName.get(id)! });
@@ -274,7 +284,7 @@ async function planSource(
     .map((name) => fileName.get(name)!);
   const numbers = required.flatMap((plan) => inputsOf(plan).numbers);
   const numeric = new Set([...(amount === null ? [] : [amount]), ...numbers, label]);
-  return { ...reader, description, fileName, read, besides, spelled, parts, numeric };
+  return { ...reader, fileName, read, besides, spelled, parts, numeric };
 }
 
 /** A batch of the file, the first of whose rows has so many before it, as the pipeline reads it. What was not read is left out. */
@@ -370,7 +380,7 @@ function spelledColumns({ columns, times, written }: Pipeline, plans: readonly F
   const inputs = plans.map(inputsOf);
   const numbers = new Set<string | null>([amount, label, ...inputs.flatMap((one) => one.numbers)]);
   const worded = [...(card === null ? [] : [card]), ...inputs.flatMap(({ keys, texts }) => [...keys, ...texts])];
-  const timed = times.format === undefined ? [] : [...(written.timeParts ?? [time]), LABEL_KNOWN_AT];
+  const timed = countsBySpelling(times) ? [...(written.timeParts ?? [time]), LABEL_KNOWN_AT] : [];
   const signed = written.money === null || amount === null ? [] : [amount];
   const labelled = written.labelWords === null ? [] : [label];
   return [...new Set([id, ...signed, ...labelled, ...[...timed, ...worded].filter((name) => !numbers.has(name))])];
@@ -626,7 +636,7 @@ function checkNumber(column: Column, place: Place): void {
     );
   }
   const odd = oddCell(column, (text) => Number.isFinite(Number(text)) && !/^[+-]?0[box]/i.test(text.trim()));
-  if (odd === null) throw typeWrong(place, "is typed as text, and its cells are numbers", castHint(place));
+  if (odd === null) throw typedAsText(column, place, "numbers");
   throw typeWrong(
     place,
     `is no number in data row ${rowNumber(place, odd.row)}: ${odd.shown}`,
@@ -634,11 +644,23 @@ function checkNumber(column: Column, place: Place): void {
   );
 }
 
-function castHint({ format, name }: Place): string {
-  if (format === "parquet")
-    return `typed as text: cast it, for example CAST(${name} AS DOUBLE), and write the file again`;
-  return "write the numbers without leading zeros and without quotes";
+/** The error of a column of texts that are numbers all the same; of CSV with the first cell that made texts of them. */
+function typedAsText(column: TextColumn, place: Place, what: string): SentinelError {
+  if (place.format === "parquet") {
+    const hint = `typed as text: cast it, for example CAST(${place.name} AS DOUBLE), and write the file again`;
+    return typeWrong(place, `is typed as text, and its cells are ${what}`, hint);
+  }
+  const odd = place.format === "csv" ? oddCell(column, (text) => PLAIN_NUMBER.test(text)) : null;
+  const where = odd === null ? "" : `: data row ${rowNumber(place, odd.row)} holds ${odd.shown}`;
+  return typeWrong(
+    place,
+    `is typed as text, and its cells are ${what}${where}`,
+    "write the numbers without leading zeros, without quotes and without spaces that are no plain ones",
+  );
 }
+
+/** How CSV writes a number that nobody takes for an id. */
+const PLAIN_NUMBER = /^[-+]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i;
 
 /** Without one value a column says nothing of its type, and a text file's reader takes it for texts. */
 function isEmpty(column: Column): boolean {
@@ -675,7 +697,7 @@ const LABEL_HINT =
 function checkLabel(column: Column, place: Place): void {
   if (column.kind === "text") {
     const odd = oddCell(column, (text) => text === "0" || text === "1");
-    if (odd === null) throw typeWrong(place, "is typed as text, and its cells are 0 and 1", castHint(place));
+    if (odd === null) throw typedAsText(column, place, "0 and 1");
     throw typeWrong(place, `is ${odd.shown} in data row ${rowNumber(place, odd.row)}; a label is 0 or 1`, LABEL_HINT);
   }
   if (column.kind === "time") throw typeWrong(place, "holds times; a label is 0 or 1", LABEL_HINT);

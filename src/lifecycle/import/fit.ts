@@ -3,7 +3,16 @@
 import { trainIsolationForest } from "../../ml/iforest/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { decidedBy, decidingRows, type Fitted, fitDecisions, labelsAt, marginsOf, type Split } from "../train.ts";
+import {
+  decidedBy,
+  decidingRows,
+  type FitInput,
+  type Fitted,
+  fitDecisions,
+  labelsAt,
+  marginsOf,
+  type Split,
+} from "../train.ts";
 import type { Engine } from "./engine.ts";
 import { probeModel, turnedNote } from "./probe.ts";
 
@@ -21,6 +30,7 @@ export async function fitImported(
     /** Of every row, as cards. */
     readonly amounts: Float64Array;
     readonly cards: Int32Array;
+    readonly features: FitInput["features"];
     readonly split: Split;
     readonly pipeline: Pipeline;
     readonly seed: number;
@@ -41,7 +51,7 @@ export async function fitImported(
     sample: anomalySample,
     seed,
   });
-  const decided = fitDecisions(margins, { pipeline, ...decidingRows(labels, split.calibrate.rows, given) });
+  const decided = fitDecisions(margins, { pipeline, ...decidingRows({ x, labels }, split.calibrate.rows, given) });
   return {
     model,
     forest,

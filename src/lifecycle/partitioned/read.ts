@@ -35,7 +35,7 @@ export async function* readSplits(
   const wanted = task.kind === "ids" ? [pipeline.columns.id] : task.columns.map(({ name }) => name);
   for await (const split of textsOf(given.splits)) {
     for (const { place, before } of (JSON.parse(split) as Split).files) {
-      const part = { path: place, before, whole: task.whole, empty };
+      const part = { path: place, before, whole: task.whole, isArchive: task.isArchive, empty };
       const opened = await openPart(dataset, pipeline, { path: place, plans: [plan], labelled: true, part });
       let row = before;
       for await (const table of opened.batches(wanted)) {

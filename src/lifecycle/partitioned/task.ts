@@ -21,6 +21,7 @@ interface CommonTask {
 export interface ReadTask extends CommonTask {
   readonly kind: "read" | "ids";
   readonly whole: DatasetDescription;
+  readonly isArchive: boolean;
   /** Columns of the whole table under their canonical names. */
   readonly columns: readonly FrameColumn[];
 }

@@ -12,7 +12,7 @@ import { readEras } from "../../online/states.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { LoggedTransaction } from "../../ports/log.ts";
 import type { Ports } from "../../ports/ports.ts";
-import { readSource, type Source, timesOf } from "../data/source.ts";
+import { CANONICAL_TABLE, readSource, type Source, timesOf } from "../data/source.ts";
 import { readingPlan } from "../data/spec-table.ts";
 import { LABEL_KNOWN_AT } from "../data/vectors.ts";
 import type { TrainInput } from "../train.ts";
@@ -57,7 +57,7 @@ export async function gather(ports: Ports, input: TableInput): Promise<Pick<Trai
   const folder = folderOf(input.workspace);
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, name);
-  await dataset.write(file, [table]);
+  await dataset.write(file, [table], { metadata: CANONICAL_TABLE });
   ports.report.line(
     `  ${source.table.rows.toLocaleString("en")} transactions of ${input.path} and ${added.length.toLocaleString("en")} of the log → ${file}`,
   );

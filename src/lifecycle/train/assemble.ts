@@ -1,6 +1,5 @@
 // Assembling a bundle: every file of one version, from fitted models; same inputs, same bytes.
 import type { BundleFiles } from "../../core/bundle.ts";
-import { decide } from "../../core/decision.ts";
 import { assert } from "../../core/errors.ts";
 import { buildReference } from "../../drift/reference.ts";
 import { buildSwing } from "../../drift/swing.ts";
@@ -10,9 +9,17 @@ import { encodeGbdt } from "../../ml/gbdt/model.ts";
 import { encodeForest } from "../../ml/iforest/model.ts";
 import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
 import { exportOnnx } from "../../ml/onnx/export.ts";
-import { BUNDLE_FORMAT, type BundleManifest, type GoldenRow, jsonFile, TWIN, textFile } from "../../online/bundle.ts";
+import {
+  BUNDLE_FORMAT,
+  type BundleManifest,
+  type GoldenRow,
+  jsonFile,
+  judgeOf,
+  TWIN,
+  textFile,
+} from "../../online/bundle.ts";
 import { cardText } from "./card.ts";
-import { effectsOf } from "./choices.ts";
+import { effectsOf, segmentEffects } from "./choices.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { categoryNames } from "./kinds.ts";
 import { mlmodelFiles } from "./mlmodel.ts";
@@ -55,6 +62,7 @@ function manifestOf(trained: Trained, fitted: Fitted): BundleManifest {
     anomalyAsFeature: fitted.anomalyAsFeature,
     calibration: fitted.calibration,
     thresholds: { review: Math.fround(fitted.thresholds.review), block: Math.fround(fitted.thresholds.block) },
+    ...(fitted.policy === null ? {} : { policy: fitted.policy }),
     labelDelayMs: pipeline.labels.delayMs,
     learnedUpTo: Math.floor(trained.split.calibrate.to),
     trainedUpTo: trained.trainedUpTo,
@@ -67,8 +75,15 @@ function manifestOf(trained: Trained, fitted: Fitted): BundleManifest {
 function servedManifest(trained: Trained, judged: BundleManifest): BundleManifest {
   const { refit } = trained;
   if (refit === null) return judged;
-  const { calibration, thresholds } = manifestOf(trained, refit.fitted);
-  return { ...judged, calibration, thresholds, learnedUpTo: refit.facts.to, refit: refit.facts };
+  const { calibration, thresholds, policy } = manifestOf(trained, refit.fitted);
+  return {
+    ...judged,
+    calibration,
+    thresholds,
+    ...(policy === undefined ? {} : { policy }),
+    learnedUpTo: refit.facts.to,
+    refit: refit.facts,
+  };
 }
 
 /** A bundle within the bundle, as much of it as scoring needs. */
@@ -101,7 +116,12 @@ function modelFiles(fitted: Fitted, names: readonly string[]): [string, Uint8Arr
 function metricsOf(trained: Trained): unknown {
   const { metrics, fitted, importance, refit } = trained;
   const { block, pass } = fitted.decided;
-  const decisions = { promised: { block, pass }, choices: effectsOf(trained) };
+  const segments = segmentEffects(trained);
+  const decisions = {
+    promised: { block, pass },
+    choices: effectsOf(trained),
+    ...(segments === null ? {} : { segments }),
+  };
   const judged = { evaluate: metrics, ablation: fitted.ablation, rounds: fitted.rounds, importance, decisions };
   return refit === null ? judged : { ...judged, refit: refit.facts };
 }
@@ -142,13 +162,14 @@ function goldenRows(
   const rows = Int32Array.from(new Set([...frauds, ...spread]));
   const { scores, anomaly } = scoresOf(fitted, takeMatrixRows(x, rows));
   const vector = new Float32Array(x.names.length);
+  const judge = judgeOf(manifest, x.names);
   return Array.from(rows, (row, i) => {
     copyRow(x, row, vector);
     return {
       vector: Array.from(vector, (value) => (Number.isNaN(value) ? null : value)),
       score: scores[i],
       anomalyScore: anomaly[i],
-      decision: decide(scores[i], manifest.thresholds),
+      decision: judge(scores[i], vector).decision,
     };
   });
 }

@@ -1,5 +1,6 @@
 // The model card: what a bundle is, for people; plain Markdown that travels inside it.
 import { formatDuration } from "../../core/duration.ts";
+import type { CostPolicy, SegmentPolicy } from "../../core/policy.ts";
 import type { BundleManifest, Imported, LatelyFacts, LearnedBy, RefitFacts } from "../../online/bundle.ts";
 import { unkeptText } from "./decisions.ts";
 import type { Ablation } from "./fit.ts";
@@ -119,18 +120,38 @@ function decisionsText({ fitted, pipeline }: Trained, { thresholds }: BundleMani
   const { block } = fitted.decided;
   const percent = (value: number): string => `${(100 * value).toFixed(1)} %`;
   const { blockPrecision, certainty } = pipeline.decisions;
-  const blocking = block.reached
-    ? `Block from ${format(thresholds.block)}: on the calibration days ${percent(block.share)} of ${block.rows} were frauds, with ${percent(certainty)} certainty at least ${percent(block.bound)} (asked: ${percent(blockPrecision)}).`
-    : "";
+  const { policy } = fitted;
+  const blocking =
+    policy?.cost === undefined && block.reached
+      ? `Block from ${format(thresholds.block)}: on the calibration days ${percent(block.share)} of ${block.rows} were frauds, with ${percent(certainty)} certainty at least ${percent(block.bound)} (asked: ${percent(blockPrecision)}).`
+      : "";
   const unkept = unkeptText(fitted.decided, pipeline.decisions).map(
     (text) => `${text[0].toUpperCase()}${text.slice(1)}.`,
   );
   const lines = [
-    `Review from ${format(thresholds.review)}; the threshold ${reviewWords(pipeline)}.`,
+    policy?.cost === undefined
+      ? `Review from ${format(thresholds.review)}; the threshold ${reviewWords(pipeline)}.`
+      : costText(policy.cost, thresholds),
     blocking,
     ...unkept,
+    ...(policy?.segments === undefined ? [] : [segmentsText(policy.segments)]),
   ];
   return lines.filter((line) => line !== "").join("\n");
+}
+
+function costText(cost: CostPolicy, { review, block }: BundleManifest["thresholds"]): string {
+  return `Each transaction gets the answer of the lowest expected cost: a missed fraud costs ${100 * cost.missedShare} % of its amount and ${cost.missedCost}, a review ${cost.reviewCost}, a genuine transaction that is blocked ${cost.falseBlockCost} and ${cost.customerFactor} times its amount. A review must save ${format(cost.price)} beyond that, which keeps the budget. At the median amount of ${format(cost.typical)}: review from ${format(review)}, block from ${format(block)}.`;
+}
+
+function segmentsText({ by, segments }: SegmentPolicy): string {
+  const rows = segments.map(({ name, rows, frauds, weight, thresholds, price }) => {
+    const figures = price === undefined ? [thresholds.review, thresholds.block] : [price, Number.NaN];
+    return `| ${name} | ${rows} | ${frauds} | ${(100 * weight).toFixed(0)} % | ${figures.map((figure) => (figure > 1 && price === undefined ? "never" : format(figure))).join(" | ")} |`;
+  });
+  const [first, second] = segments.some(({ price }) => price !== undefined)
+    ? ["a review must save", "–"]
+    : ["review from", "block from"];
+  return `\nBy segments of ${by}; own weight is how much a segment's own frauds count beside all others:\n\n| segment | rows | frauds | own weight | ${first} | ${second} |\n| --- | --- | --- | --- | --- | --- |\n${rows.join("\n")}`;
 }
 
 function reviewWords({ decisions }: Trained["pipeline"]): string {

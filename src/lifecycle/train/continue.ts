@@ -19,7 +19,7 @@ export async function continueModels(x: Matrix, labels: Uint8Array, given: FitIn
   );
   given.report.progress("boosting", 1, 1);
   const margins = scoreMatrix(result.model, inputsOf(takeMatrixRows(x, later), start));
-  const decided = fitDecisions(margins, { pipeline, ...decidingRows(labels, later, given) });
+  const decided = fitDecisions(margins, { pipeline, ...decidingRows({ x, labels }, later, given) });
   return {
     model: { kind: "trees", trees: result.model },
     forest: start.forest,

@@ -1,11 +1,13 @@
 // Decisions: from scores of the calibration days to calibration and thresholds, with what they promise there and what other choices would be.
-import type { Thresholds } from "../../core/decision.ts";
+import { NEVER, type Thresholds } from "../../core/decision.ts";
+import { type DecisionPolicy, thresholdsAt } from "../../core/policy.ts";
 import { blockFrom, type Promised, passBelow } from "../../evidence/promise.ts";
 import { budgetThreshold, rank } from "../../metrics/ranking.ts";
 import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
 import { chooseCalibration, fitCalibration } from "../../ml/calibration/train/fit.ts";
-import { NEVER, reviewFrom } from "../../ml/train/threshold.ts";
+import { reviewFrom } from "../../ml/train/threshold.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
+import { fitCost, fitSegments, type OwnFit, type PolicyFeatures, type PolicyInputs } from "./policy.ts";
 
 /** Transactions a block threshold must rest on: the precision of fewer is mostly luck. */
 export const BLOCK_SUPPORT_MIN = 20;
@@ -16,12 +18,18 @@ export interface DecidingRows {
   /** NaN where one is missing. */
   readonly amounts: Float64Array;
   readonly cards: Int32Array;
+  readonly features: PolicyFeatures;
+  /** The features' values. */
+  readonly inputs: PolicyInputs;
 }
 
 /** What the thresholds keep on the calibration days. */
 export interface Decided {
   readonly calibration: Calibration;
+  /** With costs: those of the typical amount. */
   readonly thresholds: Thresholds;
+  /** Where thresholds depend on the transaction; null where one pair holds for all. */
+  readonly policy: DecisionPolicy | null;
   /** Of `block_precision`. */
   readonly block: Promised;
   /** Of `fraud_rate_max`; null where the policy is another. */
@@ -33,6 +41,8 @@ export interface Decided {
 export interface Choice {
   readonly name: string;
   readonly thresholds: Thresholds;
+  /** Absent where one pair of thresholds holds for all. */
+  readonly policy?: DecisionPolicy;
   /** False where no threshold does what the name says: then these are the nearest, or none. */
   readonly reached: boolean;
 }
@@ -50,12 +60,41 @@ export function fitDecisions(margins: Float64Array, given: DecidingRows & { read
   const block = blockBy(rows, decisions);
   const from = blockingFrom(block);
   const { review, pass } = reviewBy(rows, decisions, from);
+  const global = { review, block: from };
+  const { thresholds, policy } = policyBy(rows, decisions, global);
+  return { calibration, thresholds, policy, block, pass, choices: choicesOf(rows, decisions, { global, policy }) };
+}
+
+/** The policy, and the thresholds of what it does not name. */
+function policyBy(
+  rows: ScoredRows,
+  decisions: Keys,
+  global: Thresholds,
+): { readonly thresholds: Thresholds; readonly policy: DecisionPolicy | null } {
+  const { features } = rows;
+  const cost = decisions.reviewPolicy === "expected-cost" ? fitCost(rows, decisions, features.amount!) : null;
+  const thresholds = cost === null ? global : thresholdsAt(cost, { amount: cost.typical, price: cost.price });
+  const fit = (only: Int32Array): OwnFit => {
+    const own = takeRows(rows, only);
+    const block = blockBy(own, decisions);
+    const from = blockingFrom(block);
+    return { thresholds: { review: reviewBy(own, decisions, from).review, block: from }, reached: block.reached };
+  };
+  const { segment } = features;
+  if (segment === null) return { thresholds, policy: cost === null ? null : { cost } };
+  const given = { decisions, segment, global: thresholds, cost, fit, supportMin: BLOCK_SUPPORT_MIN };
+  const segments = fitSegments(rows, given);
+  return { thresholds, policy: { ...(cost === null ? {} : { cost }), segments } };
+}
+
+function takeRows({ scores, y, amounts, cards, features, inputs }: ScoredRows, only: Int32Array): ScoredRows {
   return {
-    calibration,
-    thresholds: { review, block: from },
-    block,
-    pass,
-    choices: choicesOf(rows, decisions, from),
+    scores: Float32Array.from(only, (row) => scores[row]),
+    y: Uint8Array.from(only, (row) => y[row]),
+    amounts: Float64Array.from(only, (row) => amounts[row]),
+    cards: Int32Array.from(only, (row) => cards[row]),
+    features,
+    inputs,
   };
 }
 
@@ -64,7 +103,7 @@ export function unkeptText({ block, pass }: Pick<Decided, "block" | "pass">, dec
   const percent = (value: number): string => `${Number((100 * value).toPrecision(3))} %`;
   const certain = `with ${percent(decisions.certainty)} certainty`;
   const lines: string[] = [];
-  if (!block.reached) {
+  if (!block.reached && decisions.reviewPolicy !== "expected-cost") {
     const nearest = Number.isNaN(block.share)
       ? `fewer than ${BLOCK_SUPPORT_MIN} calibration rows score ${decisions.blockScoreMin} or more`
       : `the nearest score has ${percent(block.share)} of ${block.rows} rows, and surely ${percent(block.bound)}`;
@@ -100,7 +139,9 @@ function reviewBy(
   block: number,
 ): { readonly review: number; readonly pass: Promised | null } {
   const { scores, y, amounts } = rows;
-  const { reviewPolicy: kind, reviewShare, reviewCost, missedShare } = decisions;
+  // Costs have no threshold of their own here: the budget's stands for them until they are weighed.
+  const kind = decisions.reviewPolicy === "expected-cost" ? "budget" : decisions.reviewPolicy;
+  const { reviewShare, reviewCost, missedShare } = decisions;
   const byBudget = (share: number): number => reviewFrom({ scores, y, block, review: { kind: "budget", share } });
   if (kind === "budget") return { review: byBudget(reviewShare), pass: null };
   if (kind === "max-f1") return { review: reviewFrom({ scores, y, block, review: { kind } }), pass: null };
@@ -132,7 +173,12 @@ const RATES_SHOWN = [0.0013, 0.0006, 0.0001] as const;
 const PRECISIONS_SHOWN = [0.8, 0.95, 0.99] as const;
 
 /** Each choice changes one thing: the review threshold below today's block threshold, or the block threshold with today's budget. */
-function choicesOf(rows: ScoredRows, decisions: Keys, block: number): Choice[] {
+function choicesOf(
+  rows: ScoredRows,
+  decisions: Keys,
+  { global, policy }: { readonly global: Thresholds; readonly policy: DecisionPolicy | null },
+): Choice[] {
+  const { block } = global;
   const { scores, y, amounts } = rows;
   const { reviewShare, reviewCost, missedShare } = decisions;
   const ranking = rank(scores, y);
@@ -163,5 +209,31 @@ function choicesOf(rows: ScoredRows, decisions: Keys, block: number): Choice[] {
     { name: "lowest cost", thresholds: best({ kind: "cost", reviewCost, missedShare, amounts }), reached: true },
     ...rates,
     ...precisions,
+    ...policyChoices(rows, decisions, { global, policy }),
   ];
+}
+
+/** What a policy would do instead, or the policy without its segments. */
+function policyChoices(
+  rows: ScoredRows,
+  decisions: Keys,
+  { global, policy }: { readonly global: Thresholds; readonly policy: DecisionPolicy | null },
+): Choice[] {
+  const { amount } = rows.features;
+  const choices: Choice[] = [];
+  if (amount !== null && policy?.cost === undefined) {
+    const cost = fitCost(rows, decisions, amount);
+    const thresholds = thresholdsAt(cost, { amount: cost.typical, price: cost.price });
+    choices.push({ name: "lowest expected cost, by amount", thresholds, policy: { cost }, reached: true });
+  }
+  if (policy?.segments === undefined) return choices;
+  const { segments, ...whole } = policy;
+  const { cost } = whole;
+  choices.push({
+    name: `one policy for all, without segments by ${segments.by}`,
+    thresholds: cost === undefined ? global : thresholdsAt(cost, { amount: cost.typical, price: cost.price }),
+    ...(cost === undefined ? {} : { policy: whole }),
+    reached: true,
+  });
+  return choices;
 }

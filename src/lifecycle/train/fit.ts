@@ -1,5 +1,6 @@
 // Fitting: forest, trees with and without the anomaly score (the ablation decides), calibration, thresholds.
 import type { Thresholds } from "../../core/decision.ts";
+import type { DecisionPolicy } from "../../core/policy.ts";
 import { averagePrecision } from "../../metrics/metrics.ts";
 import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
 import type { ForeignGraph } from "../../ml/foreign/onnx/graph.ts";
@@ -15,6 +16,7 @@ import { copyRow, type Matrix, takeMatrixRows, withColumn } from "../../ml/matri
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Reporter } from "../../ports/ports.ts";
 import { type Decided, type DecidingRows, fitDecisions } from "./decisions.ts";
+import { type PolicyFeatures, policyInputs } from "./policy.ts";
 import type { Split } from "./split.ts";
 
 export const ANOMALY_FEATURE = "anomaly_score";
@@ -40,6 +42,8 @@ export interface Fitted {
   readonly anomalyAsFeature: boolean;
   readonly calibration: Calibration;
   readonly thresholds: Thresholds;
+  /** Null where the thresholds hold for all. */
+  readonly policy: DecisionPolicy | null;
   /** What the thresholds rest on. */
   readonly decided: Decided;
   /** null where nothing was compared: an imported model has the inputs it has. */
@@ -59,6 +63,8 @@ export interface FitInput {
   readonly amounts: Float64Array;
   /** One per row of `x`: rows of one card stand or fall together. */
   readonly cards: Int32Array;
+  /** What decisions read of the vectors. */
+  readonly features: PolicyFeatures;
   /** One per row of `x`: how much it counts; absent where all count the same. */
   readonly weights?: Float32Array;
   /** The model that trees are added to. */
@@ -125,7 +131,7 @@ export async function fitModels(x: Matrix, labels: Uint8Array, given: FitInput):
     model: { kind: "trees", trees: chosen.model },
     forest,
     anomalyAsFeature: kept,
-    ...decidedBy(fitDecisions(margins, { pipeline, ...decidingRows(labels, split.calibrate.rows, given) })),
+    ...decidedBy(fitDecisions(margins, { pipeline, ...decidingRows({ x, labels }, split.calibrate.rows, given) })),
     ablation: { without: apWithout, with: apWith, kept },
     curve: chosen.curve,
     rounds: chosen.bestRound,
@@ -158,22 +164,25 @@ export function marginsOf(model: MarginModel, x: Matrix): Float64Array {
   });
 }
 
-/** Labels, amounts and cards of these rows. */
+/** Labels, amounts, cards and what decisions read of these rows; `x` and `labels` hold every row. */
 export function decidingRows(
-  labels: Uint8Array,
+  { x, labels }: { readonly x: Matrix; readonly labels: Uint8Array },
   rows: Int32Array,
-  { amounts, cards }: Pick<FitInput, "amounts" | "cards">,
+  { amounts, cards, features }: Pick<FitInput, "amounts" | "cards" | "features">,
 ): DecidingRows {
   return {
     y: labelsAt(labels, rows),
     amounts: Float64Array.from(rows, (row) => amounts[row]),
     cards: Int32Array.from(rows, (row) => cards[row]),
+    features,
+    inputs: policyInputs(x, rows, features),
   };
 }
 
 /** What was decided, as part of what was fitted. */
-export function decidedBy(decided: Decided): Pick<Fitted, "calibration" | "thresholds" | "decided"> {
-  return { calibration: decided.calibration, thresholds: decided.thresholds, decided };
+export function decidedBy(decided: Decided): Pick<Fitted, "calibration" | "thresholds" | "policy" | "decided"> {
+  const { calibration, thresholds, policy } = decided;
+  return { calibration, thresholds, policy, decided };
 }
 
 export function labelsAt(labels: Uint8Array, rows: Int32Array): Uint8Array {

@@ -5,7 +5,7 @@ import { isYes, type Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
 import { readAlike } from "../../features/inputs.ts";
 import { budgetThreshold, rank } from "../../metrics/ranking.ts";
-import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
+import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
 import type { LearnedBy, Provenance } from "../../online/bundle.ts";
 import { fieldFault } from "../../online/fields.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
@@ -19,7 +19,7 @@ import { amountsOf, cardsOf, labelsOf, readSource, type Source, timesOf } from "
 import { parityFault, vectorsOf } from "../data/vectors.ts";
 import { answering, assembleBundle } from "./assemble.ts";
 import type { Basis } from "./basis.ts";
-import { type JudgedRows, metricsOf } from "./evaluate.ts";
+import { type DecidedRows, decidedRows, type JudgedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, labelsAt, scoresOf } from "./fit.ts";
 import { importanceOf } from "./importance.ts";
 import { type LogicEvidence, logicGate } from "./logic.ts";
@@ -69,6 +69,7 @@ export async function evaluate(
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
+      ...decidedRows(fitted, { scores: scored.scores, x: evaluateX }),
     }),
     importance: importanceOf(fitted, { x: evaluateX, y: rows.y, anomaly: scored.anomaly, seed }),
     trainedUpTo: largest(timesOf(source.table, pipeline)),
@@ -171,7 +172,7 @@ export async function judge(
   const gate = trainingGate({
     ...rows,
     candidate: atBudget(evaluation.scores),
-    champion: rival === null ? null : atBudget(rival),
+    champion: rival === null ? null : atBudget(rival.scores),
     ...(fair === null ? {} : { unlearned: fair }),
     undecided: given.undecided,
     alertRate: figures.alert_rate,
@@ -211,9 +212,10 @@ export async function judge(
     // On days that it has learned the champion's figures would flatter it.
     rival === null || fair !== null
       ? null
-      : metricsOf(rival, rows, {
+      : metricsOf(rival.scores, rows, {
           thresholds: opponent!.scorer.manifest.thresholds,
           reviewShare: pipeline.decisions.reviewShare,
+          ...rival.by,
         });
   return {
     training: gate.verdict,
@@ -275,15 +277,27 @@ function budgeted(scores: Float32Array, y: Uint8Array, share: number): ScoredMod
   return { scores: Float64Array.from(scores), threshold };
 }
 
+/** What a champion says of the judged rows, and what it decides. */
+interface RivalScores {
+  readonly scores: Float32Array;
+  readonly by: { readonly decided?: DecidedRows };
+}
+
 async function championScores(
   ports: Ports,
   { source, split, x, plan }: Basis,
   { champion, pipeline }: { readonly champion: Scorer; readonly pipeline: Pipeline },
-): Promise<Float32Array> {
+): Promise<RivalScores> {
   const { report } = ports;
-  if (champion.plan.hash === plan.hash) return scoreRows(champion, x, split.evaluate.rows);
+  const { rows } = split.evaluate;
+  const judgedBy = (own: Matrix): RivalScores => {
+    const scores = scoreRows(champion, own, rows);
+    const { thresholds, policy = null } = champion.manifest;
+    return { scores, by: decidedRows({ thresholds, policy }, { scores, x: own, rows }) };
+  };
+  if (champion.plan.hash === plan.hash) return judgedBy(x);
   const { table } = readAlike(plan, champion.plan) ? source : await readAgain(ports, { champion, pipeline, source });
-  return scoreRows(champion, vectorsOf(table, { plan: champion.plan, pipeline, report }).x, split.evaluate.rows);
+  return judgedBy(vectorsOf(table, { plan: champion.plan, pipeline, report }).x);
 }
 
 /** The same rows with the columns as the champion reads them. */

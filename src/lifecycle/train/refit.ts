@@ -17,6 +17,7 @@ import type { Basis } from "./basis.ts";
 import { boost } from "./boost.ts";
 import { fitDecisions } from "./decisions.ts";
 import { decidedBy, decidingRows, type Fitted, type StartModel, scoresOf, vectorMargins } from "./fit.ts";
+import type { PolicyFeatures } from "./policy.ts";
 import { type Lately, learnLately } from "./since.ts";
 import { refitSlices, type Slice, UNSEEN_ROWS_MIN } from "./split.ts";
 
@@ -63,6 +64,7 @@ export interface RefitInput {
   readonly since?: number;
   /** One per row of the table; for thresholds that weigh costs. */
   readonly amounts: Float64Array;
+  readonly features: PolicyFeatures;
   /**
    * What becomes of a model unlike the judged one: "refuse", or "shadow", where the model itself is compared before anything is decided. After a
    * shift of the world the two must differ: the judged one knows less of the new one.
@@ -80,7 +82,7 @@ export interface RefitInput {
  */
 export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: RefitInput): Promise<Refit> {
   const { source, split, x } = basis;
-  const { judged, pipeline, newest, amounts } = given;
+  const { judged, pipeline, newest, amounts, features } = given;
   const cards = cardsOf(source.table, pipeline);
   const labels = labelsOf(source.table, pipeline);
   const times = timesOf(source.table, pipeline);
@@ -97,13 +99,19 @@ export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: R
   const decisions =
     lately === null
       ? { calibration: equate(judged.calibration, { known, fresh }) }
-      : decidedBy(fitDecisions(lately.margins, { pipeline, ...decidingRows(labels, lately.rows, { amounts, cards }) }));
+      : decidedBy(
+          fitDecisions(lately.margins, {
+            pipeline,
+            ...decidingRows({ x, labels }, lately.rows, { amounts, cards, features }),
+          }),
+        );
   const carried = { ...judged, ...models, ...decisions };
   const scores = newest === undefined ? null : scoresOf(carried, newest).scores;
   // A week may hold none of the bursts that frauds come in: a budget that is counted on it is spent twice over in the next.
   const asked = lately === null ? [] : Array.from(lately.margins, (margin) => calibrate(carried.calibration, margin));
   const fitted =
-    scores === null
+    // Several thresholds cannot be counted anew by one ranking: they mean the same on a calibration that was carried over.
+    scores === null || carried.policy !== null
       ? carried
       : { ...carried, thresholds: budgeted(carried.thresholds, Float32Array.from([...scores, ...asked]), pipeline) };
   const facts: RefitFacts = {

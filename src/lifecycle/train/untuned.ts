@@ -5,7 +5,7 @@ import type { Ports } from "../../ports/ports.ts";
 import type { Registry } from "../../ports/registry.ts";
 import { type Lineage, lineageDataset, lineageTags } from "../lineage/lineage.ts";
 import type { Basis } from "./basis.ts";
-import { metricsOf } from "./evaluate.ts";
+import { decidedRows, metricsOf } from "./evaluate.ts";
 import { type Fitted, scoresOf } from "./fit.ts";
 import { flatParameters } from "./judge.ts";
 import type { Untuned } from "./task.ts";
@@ -16,8 +16,11 @@ export function judgeUntuned(
   { x, split, rows }: Basis,
   { reviewShare }: Pick<Pipeline["decisions"], "reviewShare">,
 ): Untuned {
-  const { scores } = scoresOf(fitted, takeMatrixRows(x, split.evaluate.rows));
-  return { rounds: fitted.rounds, metrics: metricsOf(scores, rows, { thresholds: fitted.thresholds, reviewShare }) };
+  const evaluateX = takeMatrixRows(x, split.evaluate.rows);
+  const { scores } = scoresOf(fitted, evaluateX);
+  const { thresholds } = fitted;
+  const decided = decidedRows(fitted, { scores, x: evaluateX });
+  return { rounds: fitted.rounds, metrics: metricsOf(scores, rows, { thresholds, reviewShare, ...decided }) };
 }
 
 /** As a child of the training's run, with the metrics that the run itself has, so that MLflow compares them. */

@@ -1,11 +1,9 @@
 // Review thresholds: from which score a transaction that is not blocked is worth a look.
+import { NEVER } from "../../core/decision.ts";
 import type { Scores } from "../../metrics/metric.ts";
 import { budgetThreshold, groupsFrom, type Ranking, rank } from "../../metrics/ranking.ts";
 import { f1Of, lossOf } from "../../metrics/summed.ts";
 import { checkLabels, refuseParameter } from "../faults.ts";
-
-/** The Float32 after 1: no score reaches it. */
-export const NEVER = 1 + 2 ** -23;
 
 /** From which score on a transaction is worth a look. */
 export type ReviewPolicy =

@@ -42,16 +42,22 @@ export function reasonsOf(scorer: Scorer, explanation: Explanation, max = REASON
   const byCode = new Map<string, Contribution[]>();
   for (const one of explanation.contributions) {
     const code = topics.get(one.feature)!;
-    byCode.set(code, [...(byCode.get(code) ?? []), one]);
+    const members = byCode.get(code);
+    if (members === undefined) byCode.set(code, [one]);
+    else members.push(one);
   }
-  const reasons = [...byCode].map(([code, members]): Reason => {
-    const contribution = members.reduce((sum, one) => sum + one.contribution, 0);
-    const { feature, value } = strongest(members);
-    const text = speak(feature, { value: value ?? Number.NaN, usual: usual.get(feature) });
-    return { code, text, feature, value, contribution };
-  });
-  const raised = reasons.sort((a, b) => b.contribution - a.contribution).filter(({ contribution }) => contribution > 0);
-  return raised.filter(({ contribution }) => contribution >= SHARE_MIN * raised[0].contribution).slice(0, max);
+  const raised = [...byCode]
+    .map(([code, members]) => ({ code, members, total: members.reduce((sum, one) => sum + one.contribution, 0) }))
+    .filter(({ total }) => total > 0)
+    .sort((a, b) => b.total - a.total);
+  return raised
+    .filter(({ total }) => total >= SHARE_MIN * raised[0].total)
+    .slice(0, max)
+    .map(({ code, members, total }) => {
+      const { feature, value } = strongest(members);
+      const text = speak(feature, { value: value ?? Number.NaN, usual: usual.get(feature) });
+      return { code, text, feature, value, contribution: total };
+    });
 }
 
 /** A sentence for every feature of an explanation, whatever it did to the score. */

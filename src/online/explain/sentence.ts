@@ -15,9 +15,9 @@ export type Speaker = (feature: string, facts: { readonly value: number; readonl
 
 export function speakerOf(spec: FeatureSpec): Speaker {
   const defs = new Map(spec.features.map((def) => [def.name, def]));
+  const phrases = new Map(spec.features.map((def) => [def.name, phraseOf(def, defs)]));
   return (feature, { value, usual }) => {
-    const def = defs.get(feature);
-    const phrase = def === undefined ? unknownPhrase(feature) : phraseOf(def, defs);
+    const phrase = phrases.get(feature) ?? unknownPhrase(feature);
     const text = Number.isNaN(value) ? phrase.missing : phrase.say(value);
     return usual === undefined || Number.isNaN(value) ? text : `${text}${comparison(phrase, value, usual)}`;
   };
@@ -61,7 +61,7 @@ function phraseOf(def: FeatureDef, defs: Defs): Phrase {
     case "elapsed":
       return elapsedPhrase(def);
     case "since-fraud": {
-      const { at } = keyWords(def.key);
+      const { at } = roleWords(def);
       const missing = `no fraud known ${at} in the last ${period(def.within)}`;
       const phrase = counted("transaction", { rest: `since the last fraud known ${at}`, missing });
       return { ...phrase, usuallyMissing: "no fraud known" };
@@ -70,6 +70,40 @@ function phraseOf(def: FeatureDef, defs: Defs): Phrase {
       const { at, who } = keyWords(def.key);
       const rest = `${at} ${within(def)} over ${number(def.times)} times the usual ${words(def.over)}`;
       return counted("transaction", { rest, missing: `no usual ${words(def.over)} known of ${who}` });
+    }
+    case "percentile": {
+      const { who, at } = keyWords(def.key);
+      const when = within(def);
+      return {
+        say: (value) => `${number(def.percent)} % of ${who}'s ${words(def.over)} ${when} was at most ${number(value)}`,
+        thing: `the ${words(def.over)} that ${number(def.percent)} % of ${who}'s transactions ${when} did not exceed`,
+        amount: number,
+        missing: `no transactions ${at} ${when}`,
+      };
+    }
+    case "first-seen": {
+      const { who } = keyWords(def.key);
+      const what = words(bare(def.column));
+      const say = (value: number): string =>
+        `the ${what} is ${value === 1 ? "new" : "known"} to ${who} (last ${period(def.within)})`;
+      return { ...thing(`the ${what}`), say, plain: true };
+    }
+    case "new-values": {
+      const { at } = keyWords(def.key);
+      const rest = `${at} ${within(def)}, none of which it had in the last ${period(def.within)} before`;
+      return counted(`new ${words(bare(def.column))}`, { rest, missing: `no transactions ${at}` });
+    }
+    case "movement": {
+      const { who, at } = keyWords(def.key);
+      const unit = def.measure === "speed" ? "km/h" : "km";
+      const amount = (value: number): string => `${number(value)} ${unit}`;
+      const last = `since the last transaction ${at}`;
+      return {
+        thing: def.measure === "speed" ? `the speed of ${who} ${last}` : `the way of ${who} ${last}`,
+        say: (value) => `${amount(value)} ${last}`,
+        amount,
+        missing: `no place known of ${who} in the last ${period(def.within)}`,
+      };
     }
     case "ratio":
     case "difference":
@@ -119,9 +153,9 @@ const AGGREGATE_WORDS: Readonly<Record<string, (who: string, what: string) => st
 };
 
 function windowPhrase(def: WindowFeature): Phrase {
-  const { who, at } = keyWords(def.key);
+  const { who, at } = roleWords(def);
   const { over, aggregate = "count" } = def;
-  const when = within(def);
+  const when = within(def.history === undefined ? def : { ...def, current: false });
   const missing = `no transactions ${at} ${when}`;
   if (over === "transactions") return counted("transaction", { rest: `${at} ${when}`, missing });
   if (over === "frauds") return counted("fraud", { rest: `reported ${at} ${when}`, missing });
@@ -141,8 +175,9 @@ function windowPhrase(def: WindowFeature): Phrase {
   return { ...thing(`${AGGREGATE_WORDS[aggregate](who, words(over))} ${when}`), missing: few };
 }
 
-function elapsedPhrase({ key, since, within: reach, unit }: ElapsedFeature): Phrase {
-  const { at } = keyWords(key);
+function elapsedPhrase(def: ElapsedFeature): Phrase {
+  const { since, within: reach, unit } = def;
+  const { at } = roleWords(def);
   const amount = (value: number): string => span(value * (unit === "days" ? DAY_MS : 1000));
   const [first, what] = since.split("-");
   const fraud = what === "fraud";
@@ -208,6 +243,14 @@ function keyWords(key: readonly string[]): { readonly who: string; readonly at: 
   return { who, at: `${PLACES.test(nouns[0]) ? "at" : "of"} ${who}` };
 }
 
+/** A key whose history is looked for in another role: "this name dest as name orig". */
+function roleWords({ key, history }: { readonly key: readonly string[]; readonly history?: readonly string[] }) {
+  const { who, at } = keyWords(key);
+  if (history === undefined) return { who, at };
+  const as = ` as ${history.map((column) => words(bare(column))).join(" and ")}`;
+  return { who: `${who}${as}`, at: `${at}${as}` };
+}
+
 function bare(column: string): string {
   return column.replace(/_id$/i, "");
 }
@@ -258,8 +301,10 @@ function span(ms: number): string {
   return `${number(count)} ${unit.name}${count === 1 ? "" : "s"}`;
 }
 
+/** Making one takes some fifty times as long as using it. */
+const NUMBERS = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
+
 /** Three digits that matter; more only before the point. */
 function number(value: number): string {
-  const rounded = Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
-  return rounded.toLocaleString("en", { maximumFractionDigits: 6 });
+  return NUMBERS.format(Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(3)));
 }

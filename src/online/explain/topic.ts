@@ -22,13 +22,20 @@ function topicOf(def: FeatureDef, earlier: ReadonlyMap<string, string>): string 
     case "time":
       return def.part === "hour" || def.part === "night" ? "TIME_OF_DAY" : "DAY_OF_WEEK";
     case "window":
-      return `${keyCode(def.key)}_${windowMeasure(def.over, def.aggregate)}`;
+      return `${roleCode(def)}_${windowMeasure(def.over, def.aggregate)}`;
     case "elapsed":
-      return `${keyCode(def.key)}_${def.since.endsWith("fraud") ? "FRAUD_RECENCY" : "TRANSACTION_RECENCY"}`;
+      return `${roleCode(def)}_${def.since.endsWith("fraud") ? "FRAUD_RECENCY" : "TRANSACTION_RECENCY"}`;
     case "since-fraud":
-      return `${keyCode(def.key)}_FRAUD_RECENCY`;
+      return `${roleCode(def)}_FRAUD_RECENCY`;
     case "multiple":
       return `${keyCode(def.key)}_${codeOf(def.over)}_BURST`;
+    case "percentile":
+      return `${keyCode(def.key)}_${codeOf(def.over)}`;
+    case "first-seen":
+    case "new-values":
+      return `${keyCode(def.key)}_NEW_${keyCode([def.column])}`;
+    case "movement":
+      return `${keyCode(def.key)}_MOVEMENT`;
     case "ratio":
       return composed([earlier.get(def.numerator)!, earlier.get(def.denominator)!]);
     case "difference":
@@ -51,6 +58,11 @@ const VERSUS = "_VS_";
 function composed(parts: readonly string[]): string {
   const codes = [...new Set(parts.flatMap((part) => part.split(VERSUS)))];
   return codes.length === 1 ? `${codes[0]}_CHANGE` : codes.join(VERSUS);
+}
+
+/** A key in another role is another thing to say. */
+function roleCode({ key, history }: { readonly key: readonly string[]; readonly history?: readonly string[] }): string {
+  return history === undefined ? keyCode(key) : `${keyCode(key)}_AS_${keyCode(history)}`;
 }
 
 function keyCode(key: readonly string[]): string {

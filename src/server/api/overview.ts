@@ -266,10 +266,13 @@ async function live(server: Server, context: RequestContext): Promise<Response> 
   const { access, sessions, pulse, clock } = server;
   const check = (): void => {
     if (caller.key === null) access.check("viewer", null);
-    else if (access.recordOf({ keyId: caller.key.id, keyHash: caller.key.hash, begunAt: 0 }) === null)
-      throw new Error("the key ended");
-    else if (isBySession(context) && (token === null || sessions.peek(token) === null))
-      throw new Error("the session ended");
+    else if (isBySession(context)) {
+      const session = token === null ? null : sessions.peek(token);
+      if (session === null || access.recordOf(session) === null) throw new Error("the session ended");
+    } else {
+      const { id: keyId, hash: keyHash } = caller.key;
+      if (access.recordOf({ keyId, keyHash, person: null, begunAt: 0 }) === null) throw new Error("the key ended");
+    }
   };
   const look = () => ({ at: isoOf(clock.now()), decisions: shownMinutes(pulse.minutes(2, within)) });
   const headers = { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" };

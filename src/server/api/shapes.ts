@@ -164,4 +164,5 @@ export const SESSION = done({
   role: { enum: ["viewer", "analyst", "admin", null] },
   pipelines: { type: "array", items: text },
   until: { ...textOrNull, format: "date-time" },
+  provider: textOrNull,
 });

@@ -1,7 +1,9 @@
 // CSV bodies (RFC 4180): a header, then one transaction a line; a cell becomes what the pipeline's schema allows for its column.
 import { SentinelError } from "../../core/errors.ts";
-import { typesOf } from "../../online/column-types.ts";
+import { type TypesOf, typesIn } from "../../online/column-types.ts";
 import { type Cell, checkNames } from "../../online/columns.ts";
+import { schemaFields } from "../../online/fields.ts";
+import { nameFolder } from "../../pipeline/names.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 
 /**
@@ -16,7 +18,9 @@ export function readCsv(
   if (header === undefined) throw malformed("is empty", 1);
   const names = header.cells;
   checkNames(names);
-  const readers = names.map((name) => readerOf(pipeline.canonical.get(name) ?? name, { schema, pipeline }));
+  const nameOf = nameFolder(pipeline.canonical, schemaFields(schema).keys());
+  const typesOf = typesIn(schema);
+  const readers = names.map((name) => readerOf(nameOf(name), { typesOf, pipeline }));
   return lines.map(({ cells, line }) => {
     if (cells.length !== names.length) {
       throw malformed(`has ${cells.length} cells, and the header has ${names.length}`, line);
@@ -36,18 +40,16 @@ const MISSING = new Set(["", "NaN", "nan"]);
 
 function readerOf(
   column: string,
-  { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
+  { typesOf, pipeline }: { readonly typesOf: TypesOf; readonly pipeline: Pipeline },
 ): (cell: string) => Cell {
-  const types = typesOf(schema, column);
+  const types = typesOf(column);
   const text = types.length === 0 || types.includes("string");
-  // Milliseconds; no other text of digits is a time.
-  if (column === pipeline.columns.time) {
-    return (cell) => (cell === "" ? undefined : /^-?\d{1,16}$/.test(cell) ? Number(cell) : cell);
-  }
+  const number = types.includes("number") || types.includes("integer");
+  // A count, unless a format says how texts of digits are written.
+  const counted = column === pipeline.columns.time && pipeline.times.format === undefined;
+  if (counted && (number || types.length === 0)) return (cell) => (MISSING.has(cell) ? undefined : numberOf(cell));
   if (text) return (cell) => (cell === "" ? undefined : cell);
-  if (types.includes("number") || types.includes("integer")) {
-    return (cell) => (MISSING.has(cell) ? undefined : numberOf(cell));
-  }
+  if (number) return (cell) => (MISSING.has(cell) ? undefined : numberOf(cell));
   return (cell) => (cell === "" ? undefined : /^true$/i.test(cell) ? true : /^false$/i.test(cell) ? false : cell);
 }
 

@@ -9,6 +9,7 @@ import { casesContract } from "../../contracts/cases.ts";
 import { NOW, rulesChange, storeContract } from "../../contracts/store.ts";
 import { killAndLook } from "./killed.ts";
 import { migrationContract } from "./migrations.ts";
+import { ofDefault } from "./of-default.ts";
 
 const clock = { elapsed: () => performance.now() };
 const folders: string[] = [];
@@ -26,7 +27,7 @@ const place = async () => {
   const dir = mkdtempSync(path.join(tmpdir(), "sentinel-store-"));
   const file = path.join(dir, "state", "store.db");
   return {
-    open: () => openLibsqlStore({ file, clock }),
+    open: () => ofDefault(openLibsqlStore({ file, clock })),
     dispose: async () => rmSync(dir, { recursive: true, force: true }),
   };
 };
@@ -42,7 +43,7 @@ migrationContract(async () => {
       for (const statement of statements) db.exec(statement.replaceAll(" @", " "));
       db.close();
     },
-    open: () => openLibsqlStore({ file, clock }),
+    open: () => ofDefault(openLibsqlStore({ file, clock })),
   };
 });
 
@@ -77,7 +78,7 @@ test("a file that a newer version migrated is refused", async () => {
 
 test("a journal or an audit that somebody changes is refused by the file; one that was changed all the same is not read", async () => {
   const file = aFile();
-  const store = await openLibsqlStore({ file, clock });
+  const store = await ofDefault(openLibsqlStore({ file, clock }));
   await store.rules("card").commit(rulesChange(0, ["one"]));
   await store.rules("card").commit(rulesChange(1, ["two"]));
   const db = new Database(file);
@@ -96,7 +97,7 @@ test("a journal or an audit that somebody changes is refused by the file; one th
 
 test("a writer waits for another process's transaction instead of failing", async () => {
   const file = aFile();
-  const store = await openLibsqlStore({ file, clock });
+  const store = await ofDefault(openLibsqlStore({ file, clock }));
   const db = new Database(file);
   db.exec("BEGIN IMMEDIATE");
   const change = store.rules("card").commit(rulesChange(0, ["one"]));
@@ -113,5 +114,5 @@ test("a process that is killed in the middle of changes leaves each of them whol
   folders.push(workspace);
   const file = path.join(workspace, "models", "state", "store.db");
   const environment = { SENTINEL_DATABASE_URL: "" };
-  await killAndLook({ workspace, environment, open: () => openLibsqlStore({ file, clock }) });
+  await killAndLook({ workspace, environment, open: () => ofDefault(openLibsqlStore({ file, clock })) });
 });

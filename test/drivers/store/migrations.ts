@@ -1,8 +1,10 @@
 // Migrations keep what is there: from every earlier version, with rows in it, to the present one.
 import { expect, test } from "vitest";
 import { verifyJournal } from "../../../src/core/journal.ts";
-import type { Store } from "../../../src/ports/store.ts";
-import { newAlert, rulesChange } from "../../contracts/store.ts";
+import { DEFAULT_TENANT, type Tenant } from "../../../src/core/tenant.ts";
+import type { Store, Stores } from "../../../src/ports/store.ts";
+import { BY, FREE, fields, newAlert, rulesChange } from "../../contracts/store.ts";
+import type { OpenStore } from "./of-default.ts";
 import { AUDIT, CHANGE, ENTRY, ROWS, SET_HASH } from "./versions.ts";
 
 export interface OldStore {
@@ -11,7 +13,7 @@ export interface OldStore {
   /** Statements in which `@` stands for the schema. */
   write(statements: readonly string[]): Promise<void>;
   /** As this version opens it, after the migration where that is a command. */
-  open(): Promise<Store & { close(): Promise<void> }>;
+  open(): Promise<OpenStore>;
 }
 
 export function migrationContract(makeOld: () => Promise<OldStore>): void {
@@ -24,8 +26,10 @@ export function migrationContract(makeOld: () => Promise<OldStore>): void {
 
   test.each(ROWS.map((_, index) => index + 1))("what version %i wrote is kept, and goes on", async (version) => {
     const old = await makeOld();
-    await old.migrate(version);
-    for (const rows of ROWS.slice(0, version)) await old.write(rows);
+    for (let step = 1; step <= version; step++) {
+      await old.migrate(step);
+      await old.write(ROWS[step - 1]);
+    }
     const store = await old.open();
     expect(await store.schema()).toMatchObject({ version: ROWS.length, pending: [] });
     await lookAtRules(store);
@@ -34,6 +38,7 @@ export function migrationContract(makeOld: () => Promise<OldStore>): void {
     if (version >= 4) await lookAtLedger(store);
     if (version >= 5) await lookAtCases(store);
     if (version >= 6) await lookAtOutbox(store);
+    await lookAtTenants(store.stores, version);
     // Counters go on where they were.
     await store.rules("card").commit(rulesChange(1, ["new"]));
     expect((await store.ruleNumbers.of("card")).get("new")).toBe(8);
@@ -101,4 +106,21 @@ async function lookAtOutbox(store: Store): Promise<void> {
     { id: 4, key: "alert 1" },
   ]);
   expect((await store.outbox.deadLetters({ limit: 5 })).items).toMatchObject([{ id: 3, cause: "no answer", tries: 9 }]);
+}
+
+/** What was there is the first tenant's, and nobody else's. */
+async function lookAtTenants(stores: Stores, version: number): Promise<void> {
+  const names = (await stores.tenants.list()).map(({ name, status }) => [name, status]);
+  expect(names).toEqual([["default", "active"], ...(version >= 9 ? [["north", "active"]] : [])]);
+  const south = await stores.tenants.create({ name: "south" as Tenant, title: "South", quotas: FREE }, BY);
+  for (const other of [south.name, ...(version >= 9 ? ["north" as Tenant] : [])]) {
+    const store = stores.of(other);
+    expect((await store.rules("card").head()).revision).toBe(0);
+    expect(await store.pipelines.list()).toEqual([]);
+    expect(await store.alerts.counts()).toEqual([]);
+    expect((await store.pipelines.create(fields("shop"), BY)).id).toBe(1);
+    expect(await store.cases.find(2)).toBeNull();
+    expect(verifyJournal(await store.audit.scan(0, 10))).toMatchObject({ ok: true });
+  }
+  expect((await stores.of(DEFAULT_TENANT).pipelines.list()).some(({ id }) => id === 1)).toBe(false);
 }

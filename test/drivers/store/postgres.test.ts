@@ -10,6 +10,7 @@ import { BY, fields, newAlert, rulesChange, storeContract } from "../../contract
 import { borrowPostgres, type PostgresServer, postgresPrograms } from "../postgres-server.ts";
 import { killAndLook } from "./killed.ts";
 import { migrationContract } from "./migrations.ts";
+import { ofDefault } from "./of-default.ts";
 
 const clock = { elapsed: () => performance.now() };
 
@@ -28,7 +29,7 @@ if (postgresPrograms === null) {
 
   const place = async () => {
     const address = await aSchema();
-    return { open: () => openPostgresStore({ address, clock }), dispose: async () => {} };
+    return { open: () => ofDefault(openPostgresStore({ address, clock })), dispose: async () => {} };
   };
   storeContract("PostgreSQL", place);
   casesContract("PostgreSQL", place);
@@ -43,7 +44,7 @@ if (postgresPrograms === null) {
         },
         async open() {
           await migratePostgres(address);
-          return openPostgresStore({ address, clock });
+          return ofDefault(openPostgresStore({ address, clock }));
         },
       };
     });
@@ -66,7 +67,7 @@ if (postgresPrograms === null) {
 
     test("what is kept as JSON can be asked by SQL", async () => {
       const address = await aSchema();
-      const store = await openPostgresStore({ address, clock });
+      const store = await ofDefault(openPostgresStore({ address, clock }));
       const { id } = await store.pipelines.create(fields("card"), BY);
       await store.alerts.append([newAlert(id, "t1")]);
       expect(
@@ -106,13 +107,13 @@ if (postgresPrograms === null) {
       const address = await aSchema();
       const workspace = mkdtempSync(path.join(tmpdir(), "sentinel-store-"));
       const environment = { SENTINEL_DATABASE_URL: server.url(address) };
-      await killAndLook({ workspace, environment, open: () => openPostgresStore({ address, clock }) });
+      await killAndLook({ workspace, environment, open: () => ofDefault(openPostgresStore({ address, clock })) });
       rmSync(workspace, { recursive: true, force: true });
     });
 
     test("connections that the server ends, in a transaction or not, are errors of whoever used them and of nobody else", async () => {
       const address = await aSchema();
-      const store = await openPostgresStore({ address, clock });
+      const store = await ofDefault(openPostgresStore({ address, clock }));
       const record = await store.pipelines.create(fields("card"), BY);
       const batches = Array.from({ length: 40 }, (_, i) =>
         store.alerts.append(Array.from({ length: 20 }, (_, j) => newAlert(record.id, `t${i}-${j}`))),
@@ -133,7 +134,7 @@ if (postgresPrograms === null) {
 
     test("away in the middle, and back again: an error that says so, then everything that was committed", async () => {
       const address = await aSchema();
-      const store = await openPostgresStore({ address, clock });
+      const store = await ofDefault(openPostgresStore({ address, clock }));
       await store.rules("card").commit(rulesChange(0, ["one"]));
       await server.kill();
       await expect(store.rules("card").head()).rejects.toMatchObject({ code: "store.unreachable" });

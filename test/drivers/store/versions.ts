@@ -41,6 +41,19 @@ export const CHANGE = { value: "c-1", from: AT, to: null, at: AT, actor: "ana", 
 const quoted = (value: unknown): string =>
   `'${(typeof value === "string" ? value : JSON.stringify(value)).replaceAll("'", "''")}'`;
 
+/** Of version 9. */
+const COUNTERS = [
+  "pipelines",
+  "pipelines_revision",
+  "rule_numbers",
+  "alerts",
+  "audit",
+  "audit_begin",
+  "cases",
+  "snoozes",
+  "outbox",
+];
+
 /** What version k, counted from 1, added to what can be kept. */
 export const ROWS: readonly Rows[] = [
   [
@@ -92,4 +105,9 @@ export const ROWS: readonly Rows[] = [
   // Logs: on PostgreSQL alone, and their own test writes them.
   [],
   ["update @counters set value = 0 where name = 'audit_begin'"],
+  [
+    `insert into @tenants (name, title, status, quotas, created_at, changed_at)
+      values ('north', 'North', 'active', '{"requestsPerSecond":null,"pipelines":null,"rules":null,"alerts":null}', ${AT}, ${AT})`,
+    ...COUNTERS.map((name) => `insert into @counters (tenant, name, value) values ('north', '${name}', 0)`),
+  ],
 ];

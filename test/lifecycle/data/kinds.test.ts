@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { textAt } from "../../../src/core/table.ts";
+import { readTime } from "../../../src/core/time.ts";
 import { withDuckDb } from "../../../src/drivers/dataset/duckdb/connection.ts";
 import { datasetDuckdb } from "../../../src/drivers/dataset/duckdb/driver.ts";
 import { compileSpec } from "../../../src/features/plan.ts";
@@ -52,12 +53,12 @@ async function read(csv: string, by = pipeline): Promise<Source> {
   return readSource(datasetDuckdb(), by, { path: file, plans: [plan], labelled: true });
 }
 
-async function readSql(sql: string): Promise<Source> {
+async function readSql(sql: string, by = pipeline): Promise<Source> {
   const file = path.join(dir, "t.parquet");
   await withDuckDb({ memoryLimit: "200MB", threads: 1 }, async (connection) => {
     await connection.run(`COPY (${sql}) TO '${file}' (FORMAT parquet)`);
   });
-  return readSource(datasetDuckdb(), pipeline, { path: file, plans: [plan], labelled: true });
+  return readSource(datasetDuckdb(), by, { path: file, plans: [plan], labelled: true });
 }
 
 const quiet = { line() {}, progress() {} };
@@ -156,6 +157,47 @@ describe("times", () => {
       expect(() => by(wrong)).toThrow(/columns\.time/);
     }
   });
+});
+
+describe("a zone without a format", () => {
+  const by = pipelineOf("", "/w", "{ column: time, zone: Europe/Paris }");
+  const noon = Date.UTC(2024, 4, 1, 12);
+  const typed = (sql: string) =>
+    readSql(
+      `SELECT 'a' AS transaction_id, ${sql} AS time, 'k' AS customer_id, 5.0::DOUBLE AS amount, 0 AS is_fraud`,
+      by,
+    );
+
+  test.each([
+    ["2024-05-01 14:00:00", noon],
+    ["2024-05-01T14:00:00.250", noon + 250],
+    ["2024-05-01 14:00", noon],
+    ["2024-05-01", noon - 14 * 3_600_000],
+    // What names its own offset keeps it, and so does a count.
+    ["2024-05-01T12:00:00Z", noon],
+    ["2024-05-01 16:00:00+04:00", noon],
+    [String(noon), noon],
+    // Winter, and the hour that comes twice: its first.
+    ["2024-01-01 13:00:00", Date.UTC(2024, 0, 1, 12)],
+    ["2024-10-27 02:30:00", Date.UTC(2024, 9, 27, 0, 30)],
+  ])("counts for %s, in a table as in a request", async (text, wanted) => {
+    expect(readTime(text, by.times)).toBe(wanted);
+    expect(timesOf((await read(`${HEAD}\na,${text},k,5,0\n`, by)).table, by)[0]).toBe(wanted);
+  });
+
+  test("counts for Parquet's times without one, and for when labels became known", async () => {
+    const of = async (sql: string): Promise<number> => timesOf((await typed(sql)).table, by)[0];
+    expect(await of("TIMESTAMP '2024-05-01 14:00:00'")).toBe(noon);
+    expect(await of("TIMESTAMPTZ '2024-05-01 14:00:00+02'")).toBe(noon);
+    expect(await of(`${noon}::BIGINT`)).toBe(noon);
+    const { table } = await read(`${HEAD},label_known_at\na,2024-05-01 14:00:00,k,5,1,2024-05-01 15:00:00\n`, by);
+    const known = table.columns.get("label_known_at")!;
+    expect(known.kind === "time" && known.values[0]).toBe(noon + 3_600_000);
+  });
+});
+
+test("an offset of a whole day is no offset, in a table as in a request", async () => {
+  await expect(read(`${HEAD}\na,2024-05-01T10:00:00+24:00,k,5,0\n`)).rejects.toThrow(/data row 1 is "2024-05-01T10/);
 });
 
 describe("when labels became known", () => {

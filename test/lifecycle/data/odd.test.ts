@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { isBoolean, textAt } from "../../../src/core/table.ts";
 import { withDuckDb } from "../../../src/drivers/dataset/duckdb/connection.ts";
@@ -90,6 +90,18 @@ test.each([
   ["one name twice", `${HEAD},amount\n${cells({})},7\n`, "csv", /two columns are named amount/],
   ["one name twice but for case", `${HEAD},AMOUNT\n${cells({})},7\n`, "csv", /AMOUNT and amount/],
   ["an array", `[{"transaction_id":"a"}]`, "ndjson", /non-record/],
+  [
+    "of two systems' line ends",
+    `${csv(cells({}), cells({ id: "b" }))}\r\n${cells({ id: "c" })}\n`,
+    "csv",
+    /line 3 ends with CR LF/,
+  ],
+  [
+    "of two systems' line ends from its header on",
+    csv(cells({})).replace("\n", "\r\n").concat("\n"),
+    "csv",
+    /line 2 ends with LF/,
+  ],
   ["a row of sums", csv(cells({}), "TOTAL,,,5,,,"), "csv", /no time in data row 2/],
 ])("a file that is %s is refused by its place", async (_, content, ending, says) => {
   await expect(read(put(content, ending))).rejects.toThrow(says);
@@ -100,6 +112,10 @@ test.each([
   ["key", "Zoe\u0308", "Zoe\u0308"],
   ["key", "98765432109876543210", "98765432109876543210"],
   ["key", "1E5", "1E5"],
+  // A mark that stands before a text is a part of it, as it is in a request.
+  ["key", "\ufeff5", "\ufeff5"],
+  ["id", "\ufeff\ufeffa", "\ufeff\ufeffa"],
+  ["channel", "\ufeffweb", "\ufeffweb"],
   ["key", "42.0", "42.0"],
   ["key", "1_0", "1_0"],
   ["key", " k", " k"],
@@ -122,6 +138,8 @@ test.each([
 });
 
 test.each([
+  ["amount", "007.5", /amount .*typed as text.*data row 2 holds "007.5"/],
+  ["flag", '"\u00a05"', /flag .*typed as text.*data row 2 holds "\u00a05"/],
   ["amount", "0x10", /amount .*no number in data row 2: "0x10"/],
   ["amount", "0b11", /no number in data row 2: "0b11"/],
   ["amount", "1_000", /no number in data row 2: "1_000"/],
@@ -143,6 +161,14 @@ test.each([
 ])("the %s %j in the second row is refused by row and value", async (column, text, says) => {
   const file = put(csv(cells({}), cells({ id: "b", [column]: text })), "csv");
   await expect(read(file)).rejects.toThrow(says);
+});
+
+test.each(["0x10", "0b11", "0o17"])("%s beside numbers with a point is refused by row and value", async (text) => {
+  const file = put(
+    csv(cells({ amount: "7.25" }), cells({ id: "b", amount: text }), cells({ id: "c", amount: "0.5" })),
+    "csv",
+  );
+  await expect(read(file)).rejects.toThrow(`is no number in data row 2: "${text}"`);
 });
 
 test("NDJSON: tokens of keys as a request has them, and none whose digits are lost", async () => {
@@ -167,6 +193,15 @@ test.each([
   ["18446744073709551615::UBIGINT AS customer_id", ROW.with(2, "18446744073709551615")],
   ["42.0::DOUBLE AS customer_id", ROW.with(2, "42")],
   ["1.10::DECIMAL(5,2) AS customer_id", ROW.with(2, "1.1")],
+  // As wide as Oracle's and Spark's: the zeros of the type are no part of a key.
+  ["5::DECIMAL(38,10) AS customer_id", ROW.with(2, "5")],
+  ["12345678901234567.250::DECIMAL(38,10) AS customer_id", ROW.with(2, "12345678901234567.25")],
+  ["100::DECIMAL(38,2) AS transaction_id", ROW.with(0, "100")],
+  ["'\ufeffk' AS customer_id", ROW.with(2, "\ufeffk")],
+  [
+    "1714557600000::FLOAT AS time",
+    /column time \(FLOAT\) in data row 1 is 1714557550592, a count beyond what a 32-bit float/,
+  ],
   ["'00000000-0000-0000-0000-000000000001'::UUID AS customer_id", ROW.with(2, "00000000-0000-0000-0000-000000000001")],
   ["'k'::ENUM('k', 'l') AS customer_id", ROW],
   ["true AS flag", ROW],
@@ -193,3 +228,21 @@ test.each([
   if (wanted instanceof RegExp) await expect(read(file)).rejects.toThrow(wanted);
   else expect(await read(file)).toEqual([wanted]);
 });
+
+test("decimals that are wider than any type of the reader's are refused where they are read, and in nobody's way elsewhere", async () => {
+  const file = put(gunzipSync(Buffer.from(WIDE_DECIMALS, "base64")), "parquet");
+  await expect(read(file)).rejects.toThrow(
+    /column (customer_id|amount) holds DECIMAL\((40,0|50,10)\), decimals of more than 38/,
+  );
+  const described = await dataset.describe(file);
+  expect(described.columns.find(({ name }) => name === "wide")).toMatchObject({
+    nativeType: "DECIMAL(76,38)",
+    type: "other",
+  });
+  const { columns } = await dataset.read(file, { columns: ["transaction_id", "flag"] });
+  expect([...columns.keys()]).toEqual(["transaction_id", "flag"]);
+});
+
+/** A row with customer_id decimal256(40,0) 5, amount decimal256(50,10) 5.50 and wide decimal256(76,38) 1.5, written by pyarrow, gzipped. */
+const WIDE_DECIMALS =
+  "H4sIAAAAAAACA42TQWsaQRTHx3G7EStLD77BlT1IwaEtKjGiBxFqQi8FoVI8Cul0XeuCrmZ2jd8gvQi9Cu3naHvNNYeeS+mHKDn10EPfjMbasIYMu2+W937/9+a9YbvHr6tAgAErAcUPE0yHEELVm0igFeh0wImJkstV7QMi6K9AJQ64tR4g0IDGPcjMt+Mh2V9Yr1/P0Z+HfAyQRLvw3qI7C9k9CdDXgc49zjL7fv3n/RX/Yr2qvdFCw/5UJzkzdEfeRMAjApkizVmRFEEo3MifBqf+oEg6jmYxZET+xCNgwWOguYfuPIymE08qKI21u6W+sgq24BkSpphM50GEwSwMMIhWBdMq03As3q3rHbgjEQTe+KYQRV/KD0+HUswHKlUbUxkLf+Bhog6sEphJbcgyajv2khMHMnbRJPbtswMSrMVaPPXSATUnSlqoMW2uJ6SExlqoO9P4CTvhL/7hT3dhaw3vdq41PdbjF4m7RZthaL7P+vzHPj69OZGa0PZEn+keetP4zRC1oM3a/PeOgJn/tUzXku2MtabJmvxr8u4W9CVoWjLJr+No9tNglKdwI08KMyHP5l5UdmezspByuiicezLEqykc1SuHlaq9xAuPfchHTNbFH/ovXMlf99UDAAA=";

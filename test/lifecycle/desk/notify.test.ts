@@ -13,6 +13,7 @@ import type { Pipelines } from "../../../src/online/pipelines.ts";
 import { parseNotifications } from "../../../src/pipeline/notifications.ts";
 import type { Target } from "../../../src/ports/outbox.ts";
 import { type HttpReceiver, httpReceiver } from "../../drivers/notify/receivers.ts";
+import { ofDefault } from "../../drivers/store/of-default.ts";
 
 const BEGIN = Date.UTC(2026, 10, 30, 9);
 const HOUR = 3_600_000;
@@ -34,10 +35,9 @@ interface Desk {
 
 async function aDesk(targets: Readonly<Record<string, string>>, routes = ""): Promise<Desk> {
   const dir = mkdtempSync(path.join(tmpdir(), "sentinel-notify-"));
-  const store = await openLibsqlStore({
-    file: path.join(dir, "store.db"),
-    clock: { elapsed: () => performance.now() },
-  });
+  const store = await ofDefault(
+    openLibsqlStore({ file: path.join(dir, "store.db"), clock: { elapsed: () => performance.now() } }),
+  );
   open.push({
     async close() {
       await store.close();

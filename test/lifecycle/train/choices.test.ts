@@ -23,6 +23,7 @@ const TRAINED = {
   pipeline: { decisions: { ...defaultsOf(DECISIONS), reviewCost: 4, missedShare: 0.5 } },
   fitted: {
     thresholds: TODAY,
+    policy: null,
     decided: {
       choices: [
         { name: "nobody", thresholds: SHY, reached: true },
@@ -38,6 +39,7 @@ test("reviews, blocks, customers, frauds and money of each choice", () => {
     name: "as trained",
     thresholds: TODAY,
     reached: true,
+    isPolicy: false,
     reviewedPerDay: 1.5,
     blockedPerDay: 1,
     botheredPerDay: 1,
@@ -47,6 +49,8 @@ test("reviews, blocks, customers, frauds and money of each choice", () => {
     fraudRate: 0.1,
     blockPrecision: 0.5,
     costPerDay: (4 * 3 + 0.5 * 10) / 2,
+    // The block of a genuine 7 costs a call and as much again.
+    savedPerDay: (0.5 * 140 - 4 * 3 - (10 + 7)) / 2,
   });
   expect(nobody).toMatchObject({ reviewedPerDay: 0, botheredPerDay: 0, caughtShare: 0, costPerDay: 37.5 });
   expect(nobody.blockPrecision).toBeNaN();

@@ -1,10 +1,11 @@
 // Decisions on days of known truth: sure frauds are blocked, the review budget is spent on the others, and what is not reached is said.
 import { expect, test } from "vitest";
-import { decide } from "../../../src/core/decision.ts";
+import { decide, NEVER } from "../../../src/core/decision.ts";
+import { policyJudge } from "../../../src/core/policy.ts";
 import { Random } from "../../../src/core/random.ts";
 import { type DecidingRows, fitDecisions, unkeptText } from "../../../src/lifecycle/train/decisions.ts";
+import { policyFeatures } from "../../../src/lifecycle/train/policy.ts";
 import { calibrate } from "../../../src/ml/calibration/apply.ts";
-import { NEVER } from "../../../src/ml/train/threshold.ts";
 import { DECISIONS } from "../../../src/pipeline/decisions.ts";
 import { MODEL_PARAMETERS } from "../../../src/pipeline/model-parameters.ts";
 import type { Pipeline } from "../../../src/pipeline/pipeline.ts";
@@ -16,6 +17,7 @@ type Rows = DecidingRows & { readonly margins: Float64Array };
 function days(seed: number, { rows = 20_000, sure = 0.02, doubtful = 0.02, odds = 0.3 } = {}): Rows {
   const random = new Random(seed);
   const margins = new Float64Array(rows);
+  const segment = new Float32Array(rows);
   const y = new Uint8Array(rows);
   for (let row = 0; row < rows; row++) {
     const kind = random.next();
@@ -24,11 +26,15 @@ function days(seed: number, { rows = 20_000, sure = 0.02, doubtful = 0.02, odds 
     y[row] = isSure || (isDoubtful && random.next() < odds) ? 1 : 0;
     margins[row] = (isSure ? 6 : isDoubtful ? -1 : -7) + random.normal() * 0.3;
   }
+  const amounts = Float64Array.from({ length: rows }, () => 10 + 90 * random.next());
+  for (let row = 0; row < rows; row++) segment[row] = row % 10 === 0 ? 1 : row % 100 === 1 ? 2 : 0;
   return {
     margins,
     y,
-    amounts: Float64Array.from({ length: rows }, () => 10 + 90 * random.next()),
+    amounts,
     cards: Int32Array.from({ length: rows }, (_, row) => Math.floor(row / 4)),
+    features: { amount: "amount", segment: null },
+    inputs: { amount: Float32Array.from(amounts), segment },
   };
 }
 
@@ -108,6 +114,7 @@ test("every other choice is told with what it is, or as not reached", () => {
     "block at 80 % precision",
     "block at 95 % precision",
     "block at 99 % precision",
+    "lowest expected cost, by amount",
   ]);
   for (const { thresholds } of decided.choices) expect(thresholds.review).toBeLessThanOrEqual(thresholds.block);
   const [half, double] = decided.choices;
@@ -116,3 +123,83 @@ test("every other choice is told with what it is, or as not reached", () => {
   const shy = judged({}, { sure: 0, doubtful: 0.03, odds: 0.6 }).decided.choices;
   expect(shy.find(({ name }) => name.startsWith("block at 99"))).toMatchObject({ reached: false });
 });
+
+test("expected cost reviews those that save most, no more than the budget, and saves more than one threshold for all", () => {
+  const keys = { reviewPolicy: "expected-cost", reviewShare: 0.004, reviewCost: 2, falseBlockCost: 5 } as const;
+  const rows = days(1);
+  // Large amounts among the doubtful: the same score is worth a look there, and not below.
+  const { decided, later, decisions } = byPolicy(keys, rows);
+  const { cost } = decided.policy!;
+  expect(cost!.price).toBeGreaterThan(0);
+  expect(cost!.typical).toBeGreaterThan(40);
+  const reviewed = decisions.flatMap((decision, row) => (decision === "review" ? [row] : []));
+  expect(reviewed.length / decisions.length).toBeLessThanOrEqual(0.0048);
+  expect(reviewed.length / decisions.length).toBeGreaterThan(0.003);
+  const doubtful = [...later.margins.keys()].filter((row) => later.margins[row] > -2 && later.margins[row] < 0);
+  const mean = (of: readonly number[]): number => of.reduce((sum, row) => sum + later.amounts[row], 0) / of.length;
+  expect(mean(reviewed)).toBeGreaterThan(mean(doubtful) + 10);
+  const free = byPolicy({ ...keys, reviewShare: 1 }, rows).decided.policy!.cost!;
+  expect(free.price).toBe(0);
+});
+
+test("a segment's policy rests on its own frauds as far as it has them, is told with them, and the budget holds for all together", () => {
+  const rows = segmented(1);
+  const keys = {
+    reviewShare: 0.01,
+    blockScoreMin: 0.1,
+    segments: { by: "channel", bands: [], shrinkage: 20 },
+  } as const;
+  const { decided, decisions, later } = byPolicy(keys, rows, segmented(2));
+  const { segments } = decided.policy!.segments!;
+  expect(segments.map(({ name }) => name)).toEqual(["shop", "online", "phone"]);
+  for (const { frauds, weight } of segments) expect(weight).toBeCloseTo(frauds / (frauds + 20), 12);
+  const [shop, online, phone] = segments;
+  expect(phone.rows).toBe(200);
+  // Online, where a score means more frauds than elsewhere, less is needed to block; the phone has too few to say much.
+  expect(online.thresholds.block).toBeLessThan(shop.thresholds.block);
+  expect(phone.weight).toBeLessThan(0.5);
+  const share = decisions.filter((decision) => decision === "review").length / later.y.length;
+  expect(share).toBeLessThanOrEqual(0.012);
+  const trusting = byPolicy({ ...keys, segments: { ...keys.segments, shrinkage: 1e6 } }, rows).decided;
+  for (const { thresholds } of trusting.policy!.segments!.segments) {
+    expect(thresholds.block).toBeCloseTo(trusting.thresholds.block, 3);
+  }
+  expect(trusting.choices.at(-1)).toMatchObject({ name: "one policy for all, without segments by channel" });
+});
+
+test("what a policy needs of the features is refused by name", () => {
+  const spec = { name: "s", version: 1, features: [{ kind: "time", name: "hour", part: "hour" }] } as const;
+  const at = (decisions: Partial<Pipeline["decisions"]>): (() => unknown) => {
+    const of = { ...pipelineWith(decisions), columns: { amount: "amount" }, file: "card.yaml" } as unknown as Pipeline;
+    return () => policyFeatures(spec, of);
+  };
+  expect(at({ reviewPolicy: "expected-cost" })).toThrow(/expected-cost needs the amount among the features/);
+  expect(at({ segments: { by: "hourr", bands: [], shrinkage: 1 } })).toThrow(/has no feature "hourr"/);
+  expect(at({ segments: { by: "hour", bands: [], shrinkage: 1 } })).toThrow(/hour is a number/);
+  expect(at({ segments: { by: "hour", bands: [6], shrinkage: 1 } })()).toEqual({
+    amount: null,
+    segment: { by: "hour", values: null },
+  });
+});
+
+/** Three channels whose scores mean different odds of fraud. */
+function segmented(seed: number): Rows {
+  const rows = days(seed, { rows: 20_000, sure: 0.02, doubtful: 0.02, odds: 0.3 });
+  const random = new Random(seed + 100);
+  const channel = rows.inputs.segment!;
+  for (let row = 0; row < channel.length; row++) {
+    if (rows.margins[row] > -2 && rows.margins[row] < 0 && channel[row] === 1)
+      rows.y[row] = random.next() < 0.97 ? 1 : 0;
+  }
+  return { ...rows, features: { amount: "amount", segment: { by: "channel", values: ["shop", "online", "phone"] } } };
+}
+
+function byPolicy(keys: Partial<Pipeline["decisions"]>, rows: Rows, later: Rows = days(2)) {
+  const decided = fitDecisions(rows.margins, { ...rows, pipeline: pipelineWith(keys) });
+  const judge = policyJudge(decided.policy!, { thresholds: decided.thresholds, names: ["amount", "channel"] });
+  const decisions = Array.from(later.margins, (margin, row) => {
+    const vector = Float32Array.of(later.inputs.amount![row], later.inputs.segment![row]);
+    return judge(Math.fround(calibrate(decided.calibration, margin)), vector).decision;
+  });
+  return { decided, later, decisions };
+}

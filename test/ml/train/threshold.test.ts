@@ -1,9 +1,9 @@
 // Review thresholds: the budget holds beside what is blocked, policies find their best, and edge cases have an answer.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decide } from "../../../src/core/decision.ts";
+import { decide, NEVER } from "../../../src/core/decision.ts";
 import { precisionRecallF1At } from "../../../src/metrics/metrics.ts";
-import { NEVER, reviewFrom } from "../../../src/ml/train/threshold.ts";
+import { reviewFrom } from "../../../src/ml/train/threshold.ts";
 
 const sample = fc
   .array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.boolean()), { minLength: 1, maxLength: 120 })

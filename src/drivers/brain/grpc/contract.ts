@@ -52,7 +52,7 @@ export function loadScore(folder: string): ScoreContract {
 /** The members of HTTP's answer: null where JSON says null, left out where JSON leaves out. */
 function answerOf(message: Message): Message {
   const { transaction_id, score = null, anomaly_score = null, decision, model = null } = message;
-  const { degraded, decided_by, rules, explored } = message;
+  const { degraded, decided_by, rules, explored, thresholds } = message;
   return {
     transaction_id,
     score,
@@ -63,11 +63,16 @@ function answerOf(message: Message): Message {
     ...(decided_by === undefined || decided_by === "" ? {} : { decided_by }),
     ...(rules === undefined ? {} : { rules: rulesOf(rules as Message) }),
     ...(explored === undefined ? {} : { explored: exploredOf(explored as Message) }),
+    ...(thresholds === undefined ? {} : { thresholds: thresholdsOf(thresholds as Message) }),
   };
 }
 
 function rulesOf({ set, rule = null, fired, shadow, unready = 0 }: Message): object {
   return { set, rule, fired, shadow, ...(unready === 0 ? {} : { unready }) };
+}
+
+function thresholdsOf({ review = 0, block = 0, segment, policy }: Message): object {
+  return { review, block, ...(segment === undefined ? {} : { segment }), policy };
 }
 
 function exploredOf({ model_decision, let_through = false, propensity = 0, why }: Message): object {

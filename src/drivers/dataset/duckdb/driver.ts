@@ -10,7 +10,7 @@ import { type Connection, type DuckDbLimits, openDuckDb, withDuckDb } from "./co
 import { empty, tooLarge, unreadable } from "./errors.ts";
 import { filesOf as filesAt, listFiles, type TableFiles } from "./files.ts";
 import { formatOf } from "./format.ts";
-import { rowsByFile } from "./layout.ts";
+import { metadataOf, rowsByFile } from "./layout.ts";
 import { type Plan, planColumns } from "./plan.ts";
 import { emptyTable, fillTable, readBatches } from "./read.ts";
 import { RemoteFiles } from "./remote.ts";
@@ -53,7 +53,8 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset & { close():
       return await reading(table, limits, async (connection) => {
         const plan = await planColumns(connection, { table });
         checkRows(place, plan, { rowsMax: Number.POSITIVE_INFINITY });
-        return description(table, plan, await rowsByFile(connection, table, plan));
+        const files = await rowsByFile(connection, table, plan);
+        return description(table, plan, { files, metadata: await metadataOf(connection, table) });
       });
     },
     async read(place, { columns, spelled } = {}) {
@@ -146,10 +147,10 @@ function checkRows(file: string, plan: Plan, { rowsMax }: { readonly rowsMax: nu
 function description(
   { asked, format }: TableFiles,
   plan: Plan,
-  files: DatasetDescription["files"],
+  more: Pick<DatasetDescription, "files" | "metadata">,
 ): DatasetDescription {
   const columns = plan.columns.map(({ name, type, nativeType }) => ({ name, type, nativeType }));
-  return { path: asked, format, rows: plan.rows, files, columns };
+  return { path: asked, format, rows: plan.rows, columns, ...more };
 }
 
 async function hashFile(file: string, algorithm: string): Promise<string> {

@@ -67,6 +67,14 @@ export async function unreadable(file: string, format: DatasetFormat | null, cau
   }
   const line = format === "ndjson" ? await badJsonLine(file) : lineOf(messageOf(cause));
   if (line === "blank") return empty(file, "has blank lines only", HINTS.ndjson);
+  const other = format === "csv" && line === null ? await otherLineEnd(file) : null;
+  if (other !== null) {
+    const what = `line ${other.line} ends with ${other.name}, the lines before it do not`;
+    return new SentinelError("dataset.unreadable", `${file} cannot be read as CSV: ${what}`, {
+      hint: "write one kind of line end, for example with dos2unix; files of two systems were put together",
+      cause,
+    });
+  }
   const where = line === null ? file : `${file} line ${line}`;
   const message = `${where} cannot be read as ${format.toUpperCase()}: ${detail(messageOf(cause))}`;
   return new SentinelError("dataset.unreadable", message, { hint: HINTS[format], cause });
@@ -85,6 +93,44 @@ function detail(message: string): string {
     .filter((line) => line !== "" && !/^(CSV Error on Line|Original Line|Invalid Input Error: CSV Error)/.test(line));
   const telling = lines.find((line) => /expected|unterminated|unicode|maximum line/i.test(line)) ?? lines[0] ?? message;
   return telling.replace(/^(Invalid Input|Conversion|IO|Binder) Error: /, "").slice(0, DETAIL_MAX);
+}
+
+/** Line ends by the bytes that they are. */
+const LINE_ENDS = new Map([
+  ["\r\n", "CR LF (Windows)"],
+  ["\n", "LF (Unix)"],
+  ["\r", "CR (old Mac)"],
+]);
+
+/** The first line, outside of quotes, that ends otherwise than the first one does; null where all end alike or the file cannot be read. */
+async function otherLineEnd(file: string): Promise<{ readonly line: number; readonly name: string } | null> {
+  const bytes = createReadStream(file);
+  const pieces = (isCompressed(file) ? bytes.pipe(createGunzip()) : bytes).setEncoding("latin1");
+  let quoted = false;
+  let first = "";
+  let line = 1;
+  let rest = "";
+  try {
+    for await (const piece of pieces) {
+      const text = `${rest}${piece as string}`;
+      // Whether it is the first half of CR LF only the next piece tells.
+      rest = text.endsWith("\r") ? "\r" : "";
+      for (const [mark] of text.slice(0, text.length - rest.length).matchAll(/"|\r\n|\r|\n/g)) {
+        if (mark === '"') {
+          quoted = !quoted;
+          continue;
+        }
+        if (!quoted && first === "") first = mark;
+        else if (!quoted && mark !== first) return { line, name: LINE_ENDS.get(mark) ?? mark };
+        line++;
+      }
+    }
+  } catch {
+    // The file went away: then there is no line to name.
+  } finally {
+    bytes.destroy();
+  }
+  return null;
 }
 
 /** DuckDB counts lines from its own buffers, so the first bad line is looked for here; read as a stream. */

@@ -36,12 +36,21 @@ export async function layoutOf(connection: Connection, table: TableFiles): Promi
   const target = { table, paths, partitioning };
   if (format === "csv") return await csvLayout(connection, target);
   if (format === "ndjson") return await ndjsonLayout(connection, target);
-  const names: (readonly string[])[] = [];
-  for (const file of files) names.push(await topNames(connection, file.path));
-  checkNames(target, names, "set");
+  const tops: (readonly TopColumn[])[] = [];
+  for (const file of files) tops.push(await topColumns(connection, file.path));
+  checkNames(
+    target,
+    tops.map((columns) => columns.map(({ name }) => name)),
+    "set",
+  );
   // Files of one table may hold a column as integers here and as doubles there.
   const source = `read_parquet(${paths}, ${partitioning}, union_by_name=${files.length > 1})`;
-  return { columns: await describeSource(connection, source), source: () => source };
+  const wide = new Map(tops.flat().flatMap(({ name, wide }) => (wide === null ? [] : [[name, wide] as const])));
+  const columns = (await describeSource(connection, source)).map(({ name, nativeType }) => ({
+    name,
+    nativeType: wide.get(name) ?? nativeType,
+  }));
+  return { columns, source: () => source };
 }
 
 /** Rows per file, in order. */
@@ -56,6 +65,19 @@ export async function rowsByFile(
   const reader = await connection.runAndReadAll(`SELECT "sentinel file", count(*) FROM ${named} GROUP BY 1`);
   const counts = new Map(reader.getRowsJson().map(([file, count]) => [String(file), Number(count)]));
   return files.map(({ path: file, name, place }) => ({ name, place, rows: counts.get(path.resolve(file)) ?? 0 }));
+}
+
+/** Names and values that a Parquet file has beside its columns. */
+export async function metadataOf(
+  connection: Connection,
+  { format, files }: TableFiles,
+): Promise<Readonly<Record<string, string>>> {
+  if (format !== "parquet" || files.length > 1) return {};
+  const reader = await connection.runAndReadAll(
+    `SELECT try(decode(key)), try(decode(value)) FROM parquet_kv_metadata(${sqlPath(files[0].path)})`,
+  );
+  const pairs = reader.getRowsJson().filter((pair) => pair.every((one) => typeof one === "string"));
+  return Object.fromEntries(pairs as [string, string][]);
 }
 
 /** Refuses names that stand twice, in a file or in it and its folders, and files whose names differ; those of CSV also by their order. */
@@ -89,19 +111,32 @@ async function describeSource(connection: Connection, source: string): Promise<r
   return reader.getRowsJson().map((row) => ({ name: String(row[0]), nativeType: String(row[1]) }));
 }
 
+interface TopColumn {
+  readonly name: string;
+  /** The type of a decimal that is wider than DuckDB's, which shows it as a double; else null. */
+  readonly wide: string | null;
+}
+
+/** Bytes of the widest decimal that DuckDB reads. */
+const DECIMAL_BYTES_MAX = 16;
+
 /** The file's own names of its columns: DuckDB gives a second column of one name another. */
-async function topNames(connection: Connection, file: string): Promise<readonly string[]> {
-  const reader = await connection.runAndReadAll(`SELECT name, num_children FROM parquet_schema(${sqlPath(file)})`);
-  const nodes = reader
-    .getRowsJson()
-    .map(([name, children]) => ({ name: String(name), children: Number(children ?? 0) }));
-  const names: string[] = [];
+async function topColumns(connection: Connection, file: string): Promise<readonly TopColumn[]> {
+  const reader = await connection.runAndReadAll(
+    `SELECT name, num_children, converted_type = 'DECIMAL' AND type_length::BIGINT > ${DECIMAL_BYTES_MAX}, precision, scale FROM parquet_schema(${sqlPath(file)})`,
+  );
+  const nodes = reader.getRowsJson().map(([name, children, isWide, precision, scale]) => ({
+    name: String(name),
+    children: Number(children ?? 0),
+    wide: isWide === true ? `DECIMAL(${String(precision)},${String(scale)})` : null,
+  }));
+  const columns: TopColumn[] = [];
   // The first node is the file; each node stands before its children.
   for (let at = 1; at < nodes.length; ) {
-    names.push(nodes[at].name);
+    columns.push(nodes[at]);
     for (let open = 1; open > 0 && at < nodes.length; at++) open += nodes[at].children - 1;
   }
-  return names;
+  return columns;
 }
 
 async function ndjsonLayout(connection: Connection, { table, paths, partitioning }: Target): Promise<Layout> {

@@ -52,9 +52,9 @@ const TEXT = /^(VARCHAR|UUID$|ENUM\()/;
 /** Types that a CSV or JSON text may seem to have. */
 const SEEMING = /^(VARCHAR|DATE|TIME|TIMESTAMP.*)$/;
 
-/** A part of what core/time.ts reads, on which DuckDB gives the same instants: no hour 24, no more than microseconds. */
+/** A part of what core/time.ts reads, on which DuckDB gives the same instants: no hour 24, no offset of a day, no more than microseconds. */
 const ISO_TIME_TEXT =
-  "^\\d{4}-\\d\\d-\\d\\d([T ]([01]\\d|2[0-3]):\\d\\d:\\d\\d(\\.\\d{1,6})?(Z|[-+]\\d\\d(:\\d\\d)?)?)?$";
+  "^\\d{4}-\\d\\d-\\d\\d([T ]([01]\\d|2[0-3]):\\d\\d:\\d\\d(\\.\\d{1,6})?(Z|[-+]([01]\\d|2[0-3])(:[0-5]\\d)?)?)?$";
 /** No leading zeros: 007 is an id. */
 const NUMBER_TEXT = "(?i)^[-+]?(((0|[1-9]\\d*)(\\.\\d*)?|\\.\\d+)(e[-+]?\\d+)?|inf|infinity|nan)$";
 /** A whole number whose digits are its only spelling, below 2^53. */
@@ -83,7 +83,8 @@ export async function planColumns(
     );
   const { rows, columns } = await survey(connection, layout, drafts);
   for (const { name, refused } of columns) {
-    if (refused === undefined) continue;
+    // A column that is only described, or that nobody named, is in nobody's way.
+    if (refused === undefined || wanted === null) continue;
     const { what, hint } = refused;
     throw new SentinelError("dataset.type-wrong", `${asked}: column ${name} ${what}`, { hint });
   }
@@ -148,6 +149,7 @@ function spelledDraft(column: NativeColumn, format: DatasetFormat): Draft {
 function spelledParquet(column: NativeColumn): Draft {
   const { nativeType } = column;
   const name = identifier(column.name);
+  if (isTooWide(column)) return tooWideDraft(column);
   const text: Choice = { type: "text", expression: `${name}::VARCHAR`, asText: false, emptyMissing: true };
   const decided = (otherwise: Choice): Draft => ({ column, otherwise, questions: [], spelling: false });
   if (nativeType === "BLOB") {
@@ -159,12 +161,16 @@ function spelledParquet(column: NativeColumn): Draft {
   // The shortest digits that give the same 32-bit float are how others write it.
   if (nativeType === "FLOAT") return decided({ type: "number", expression: `${name}::VARCHAR::DOUBLE`, asText: false });
   const decimal = /^DECIMAL\((\d+),(\d+)\)$/.exec(nativeType);
-  if (decimal !== null && Number(decimal[2]) > 0 && Number(decimal[1]) > DOUBLE_DIGITS) return decided(text);
+  // Without the zeros that its type adds: 5 and 5.0000000000 are one customer, as they are in a request.
+  if (decimal !== null && Number(decimal[2]) > 0 && Number(decimal[1]) > DOUBLE_DIGITS)
+    return decided({ ...text, expression: `rtrim(rtrim(${name}::VARCHAR, '0'), '.')` });
   if (NESTED.test(nativeType)) return decided({ ...text, refused: NESTED_KEY });
   if (NUMBER.test(nativeType) || nativeType === "BOOLEAN") return draftOf(column, "parquet");
   return decided(text);
 }
 
+/** Of the widest decimal of DuckDB's, and of most writers'. */
+const DECIMAL_DIGITS_MAX = 38;
 /** Decimal digits that a double keeps, whichever they are. */
 const DOUBLE_DIGITS = 15;
 const NO_TEXT = {
@@ -181,6 +187,20 @@ const NESTED_KEY = {
   hint: "write the one value that counts into a column of its own",
 };
 
+/** Decimals of more digits than any type of DuckDB's has; it reads them as other numbers without a word. */
+function isTooWide({ nativeType }: NativeColumn): boolean {
+  return Number(/^DECIMAL\((\d+),/.exec(nativeType)?.[1] ?? 0) > DECIMAL_DIGITS_MAX;
+}
+
+function tooWideDraft(column: NativeColumn): Draft {
+  const refused = {
+    what: `holds ${column.nativeType}, decimals of more than ${DECIMAL_DIGITS_MAX} digits, which cannot be read`,
+    hint: `write it as DECIMAL(${DECIMAL_DIGITS_MAX}, …), as a double or as text (BigQuery: CAST(${column.name} AS NUMERIC)), or leave the column out`,
+  };
+  const otherwise: Choice = { type: "other", expression: "NULL::VARCHAR", asText: false, refused };
+  return { column, otherwise, questions: [], spelling: false };
+}
+
 /** Whether all bytes of a column without the annotation of texts are UTF-8 all the same, as old writers leave them. */
 function utf8Question(name: string): { readonly test: string } {
   return { test: `coalesce(${allPresent(name, `try(decode(${name})) IS NOT NULL`)}, true)` };
@@ -189,6 +209,7 @@ function utf8Question(name: string): { readonly test: string } {
 function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
   const { nativeType } = column;
   const name = identifier(column.name);
+  if (isTooWide(column)) return tooWideDraft(column);
   const number: Choice = { type: "number", expression: `${name}::DOUBLE`, asText: false };
   const text: Choice = { type: "text", expression: `${name}::VARCHAR`, asText: format !== "parquet" };
   const decided = (otherwise: Choice): Draft => ({ column, otherwise, questions: [], spelling: false });
@@ -202,9 +223,11 @@ function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
     return { ...decided(number), questions: [{ test: outsideSafe(name), choice: text }] };
   }
   if (nativeType === "DOUBLE" && format !== "parquet") {
-    // Integers too long for any integer type seem to be doubles.
-    const long = `CASE WHEN regexp_matches(${name}, '${LONG_INTEGER_TEXT}') THEN abs(${name}::DOUBLE) END`;
-    return { ...decided(number), questions: [{ test: anyUnsafe(long), choice: text }], spelling: true };
+    // Integers too long for any integer type seem to be doubles; so does 0x10 beside numbers, and is none when it is read.
+    const long = `CASE WHEN regexp_matches(${name}, '${LONG_INTEGER_TEXT}') THEN abs(try_cast(${name} AS DOUBLE)) END`;
+    const coded = `coalesce(bool_or(regexp_matches(${name}, '[xXbBoO_]')), false)`;
+    const tests = format === "csv" ? [coded, anyUnsafe(long)] : [anyUnsafe(long)];
+    return { ...decided(number), questions: tests.map((test) => ({ test, choice: text })), spelling: true };
   }
   if (NUMBER.test(nativeType)) return decided(number);
   if (nativeType === "BLOB") {

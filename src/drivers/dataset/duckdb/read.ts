@@ -111,9 +111,15 @@ function textFiller(rows: number, { tokens, emptyMissing }: Pick<PlannedColumn, 
 }
 
 /** A missing number comes as NaN, so that no vector of numbers has gaps. */
-function selected({ expression, name, type }: PlannedColumn): string {
+function selected({ expression, name, type, tokens }: PlannedColumn): string {
   const isText = type === "text" || type === "other";
-  return `${isText ? expression : `coalesce(${expression}, 'NaN'::DOUBLE)`} AS ${identifier(name)}`;
+  const whole = tokens === true ? expression : withMark(expression);
+  return `${isText ? whole : `coalesce(${expression}, 'NaN'::DOUBLE)`} AS ${identifier(name)}`;
+}
+
+/** Node's decoder takes the byte order mark at the beginning of every text away, so that two keys would be one: where there is one it gets a second. */
+function withMark(expression: string): string {
+  return `CASE WHEN starts_with(${expression}, chr(65279)) THEN chr(65279) || (${expression}) ELSE ${expression} END`;
 }
 
 function fillNumbers(vector: DuckDBVector, values: Float64Array, offset: number, count: number): void {

@@ -208,7 +208,11 @@ export class RecordWriter {
 
   private adapted(adapted: Adapted | undefined): void {
     this.number(adapted?.review ?? Number.NaN);
-    if (adapted !== undefined) this.name(adapted.rules);
+    if (adapted === undefined) return;
+    this.name(adapted.rules);
+    this.number(adapted.block ?? Number.NaN);
+    // A segment may have an empty name.
+    this.string(adapted.segment === undefined ? "" : `=${adapted.segment}`);
   }
 
   /** Float32 as the platform lays it out, bit for bit. */
@@ -338,7 +342,11 @@ class RecordReader {
 
   private adapted(): { readonly adapted?: Adapted } {
     const review = this.number();
-    return Number.isNaN(review) ? {} : { adapted: { review, rules: this.name() } };
+    if (Number.isNaN(review)) return {};
+    const rules = this.name();
+    const [block, segment] = [this.number(), this.string()];
+    const own = Number.isNaN(block) ? {} : { block };
+    return { adapted: { review, rules, ...own, ...(segment === "" ? {} : { segment: segment.slice(1) }) } };
   }
 
   private number(): number {

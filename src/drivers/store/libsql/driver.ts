@@ -9,7 +9,7 @@ import { PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from "../../../core/private.ts
 import type { Clock } from "../../../ports/ports.ts";
 import type { StoreTables } from "../../../ports/store.ts";
 import { inPlainWords, type Vendor } from "../sql/database.ts";
-import { createSqlStore, type SqlStore } from "../sql/driver.ts";
+import { createSqlStores, type SqlStores } from "../sql/driver.ts";
 import { migrate, type SchemaPlace, schemaOf } from "../sql/migrate.ts";
 import { columnTypes } from "../sql/migration.ts";
 import type { Tables } from "../sql/tables.ts";
@@ -39,7 +39,7 @@ export interface LibsqlStoreOptions {
 }
 
 /** Errors: store.unreachable, store.unreadable, store.unwritable, store.schema-new. */
-export async function openLibsqlStore({ file, clock, to }: LibsqlStoreOptions): Promise<SqlStore> {
+export async function openLibsqlStore({ file, clock, to }: LibsqlStoreOptions): Promise<SqlStores> {
   const { db, sql, place } = await connect(file, clock);
   try {
     await patiently(clock, () => migrate(place, { to }));
@@ -47,7 +47,7 @@ export async function openLibsqlStore({ file, clock, to }: LibsqlStoreOptions): 
     db.close();
     throw inWords(error, file);
   }
-  return createSqlStore(vendorOf(file, { db, sql }), { clock, place });
+  return createSqlStores(vendorOf(file, { db, sql }), { clock, place });
 }
 
 /** The tables of an embedded store, whatever version they have. */
@@ -96,6 +96,7 @@ function vendorOf(file: string, { db, sql }: Omit<Connected, "place">): Vendor {
     where: file,
     sql,
     faultOf,
+    read: (ask) => ask(sql),
     async transaction(change, { durable }) {
       const result = await sql.connection().execute((own) => {
         // Only before a transaction begins may this be said.

@@ -4,7 +4,7 @@ import { SentinelError } from "../../../core/errors.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { StoreSchema, StoreTables } from "../../../ports/store.ts";
 import { inPlainWords, type Vendor } from "../sql/database.ts";
-import { createSqlStore, type SqlStore } from "../sql/driver.ts";
+import { createSqlStores, type SqlStores } from "../sql/driver.ts";
 import { MIGRATIONS, migrate, type SchemaPlace, schemaOf, tooNew, tooOld } from "../sql/migrate.ts";
 import { columnTypes } from "../sql/migration.ts";
 import type { Tables } from "../sql/tables.ts";
@@ -25,7 +25,7 @@ export interface PostgresStoreOptions {
 }
 
 /** Errors: store.unreachable, store.schema-old, store.schema-new. */
-export async function openPostgresStore({ address, clock }: PostgresStoreOptions): Promise<SqlStore> {
+export async function openPostgresStore({ address, clock }: PostgresStoreOptions): Promise<SqlStores> {
   const { sql, place } = connect(address, STATEMENT_MS_MAX);
   const where = placeOf(address);
   try {
@@ -41,11 +41,12 @@ export async function openPostgresStore({ address, clock }: PostgresStoreOptions
     where,
     sql: sql.withSchema(address.schema),
     faultOf,
+    read: (ask) => ask(sql.withSchema(address.schema)),
     transaction: (change) => sql.withSchema(address.schema).transaction().execute(change),
     once: async <Row>(statement: CompiledQuery) => (await sql.executeQuery<Row>(statement)).rows,
     close: () => sql.destroy(),
   };
-  return createSqlStore(vendor, { clock, place });
+  return createSqlStores(vendor, { clock, place });
 }
 
 /** Makes or brings forward the tables; `to` for tests of what earlier versions left. Errors: as above but store.schema-old. */

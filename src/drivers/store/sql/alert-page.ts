@@ -91,12 +91,12 @@ async function found(sql: Sql, question: Question, limit: number): Promise<reado
     .selectFrom(along(sql, question).limit(ALERTS_SEEN_MAX).as("seen"))
     .innerJoin("alerts", "alerts.id", "seen.id")
     .selectAll("alerts");
-  if (filter.pipeline !== undefined) query = query.where("alerts.pipeline", "=", filter.pipeline);
-  if (filter.severity !== undefined) query = query.where("alerts.severity", "=", filter.severity);
-  if (filter.decision !== undefined) query = query.where("alerts.decision", "=", filter.decision);
-  if (filter.entity !== undefined) query = query.where("alerts.entity", "=", stored(filter.entity));
-  if (filter.transactionId !== undefined)
-    query = query.where("alerts.transaction_id", "=", stored(filter.transactionId));
+  const { pipeline, severity, decision, entity, transactionId } = filter;
+  if (pipeline !== undefined) query = query.where(raw<number>`alerts.pipeline + 0`, "=", pipeline);
+  if (severity !== undefined) query = query.where(unled("severity"), "=", severity);
+  if (decision !== undefined) query = query.where("alerts.decision", "=", decision);
+  if (entity !== undefined) query = query.where(unled("entity"), "=", stored(entity));
+  if (transactionId !== undefined) query = query.where(unled("transaction_id"), "=", stored(transactionId));
   if (filter.amountMin !== undefined) query = query.where("alerts.amount", ">=", filter.amountMin);
   if (filter.amountMax !== undefined) query = query.where("alerts.amount", "<=", filter.amountMax);
   if (filter.text !== undefined) query = query.where(holds(filter.text));
@@ -114,6 +114,14 @@ async function found(sql: Sql, question: Question, limit: number): Promise<reado
     );
   }
   return query.orderBy("seen.alerted_at", "desc").orderBy("seen.id", "desc").limit(limit).execute();
+}
+
+/**
+ * A column as no index has it. Rows are looked up by their ids here, ten thousand at most; PostgreSQL, which may know nothing of a young table
+ * yet, would else go through all rows of the column's value for each of them.
+ */
+function unled(column: "severity" | "entity" | "transaction_id"): RawBuilder<string> {
+  return raw<string>`alerts.${raw.id(column)} || ''`;
 }
 
 /** Whether a text stands in an alert. In JSON it stands as JSON has it; both sides are lowered by the database, each by its own rules. */

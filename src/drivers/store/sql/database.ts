@@ -2,8 +2,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CompiledQuery } from "kysely";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
+import type { Tenant } from "../../../core/tenant.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { Sql, SqlTransaction } from "./tables.ts";
+import { scoped } from "./tenant-scope.ts";
 
 /**
  * What a vendor's error means. `busy`: another one writes, try again; `taken`: a unique value is there already; `away`: nobody answers, or not in
@@ -16,63 +18,86 @@ export interface Vendor {
   readonly kind: "embedded" | "postgres";
   /** For people; never a password. */
   readonly where: string;
+  /** Makes the text of statements; what runs one asks for whom. */
   readonly sql: Sql;
   /** Null: no error of the vendor's, so a bug of ours. */
   faultOf(error: unknown): Fault | null;
+  read<T>(ask: (sql: Sql) => Promise<T>, options: { readonly tenant: Tenant | null }): Promise<T>;
   /** Runs a transaction; `durable`: it is on the disk when it is done. */
-  transaction<T>(change: (sql: SqlTransaction) => Promise<T>, options: { readonly durable: boolean }): Promise<T>;
+  transaction<T>(change: (sql: SqlTransaction) => Promise<T>, options: WriteOptions): Promise<T>;
   /** One statement that is a transaction of its own, durable; its rows. */
-  once<Row>(statement: CompiledQuery): Promise<readonly Row[]>;
+  once<Row>(statement: CompiledQuery, options: { readonly tenant: Tenant | null }): Promise<readonly Row[]>;
   close(): Promise<void>;
+}
+
+/** For whom, where the database itself keeps tenants apart too; null: for whoever runs the server. */
+export interface WriteOptions {
+  readonly durable: boolean;
+  readonly tenant: Tenant | null;
 }
 
 /** How long others may be in the way, and how long to wait between two attempts. */
 const BUSY_MS_MAX = 10_000;
 const BUSY_MS_PAUSE = 10;
 
+/** The rows of one tenant, in whatever is asked of it. */
 export class Database {
   readonly vendor: Vendor;
-  readonly #clock: Pick<Clock, "elapsed">;
+  readonly tenant: Tenant;
+  /** For the text of statements that {@link writeOnce} is given. */
+  readonly sql: Sql;
+  readonly clock: Pick<Clock, "elapsed">;
 
-  constructor(vendor: Vendor, clock: Pick<Clock, "elapsed">) {
+  constructor(vendor: Vendor, { clock, tenant }: { readonly clock: Pick<Clock, "elapsed">; readonly tenant: Tenant }) {
     this.vendor = vendor;
-    this.#clock = clock;
+    this.tenant = tenant;
+    this.sql = scoped(vendor.sql, tenant);
+    this.clock = clock;
   }
 
   /** Errors: store.unreachable, store.unreadable. */
   read<T>(ask: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#patiently("read", () => ask(this.vendor.sql));
+    const { vendor, tenant } = this;
+    return patiently(this, "read", () => vendor.read((sql) => ask(scoped(sql, tenant)), { tenant }));
   }
 
   /** One transaction; without `durable` a power cut may take it, never half of it. Errors: store.unreachable, store.unwritable. */
   write<T>(change: (sql: SqlTransaction) => Promise<T>, { durable = true } = {}): Promise<T> {
-    return this.#patiently("write", () => this.vendor.transaction(change, { durable }));
+    const { vendor, tenant } = this;
+    return patiently(this, "write", () =>
+      vendor.transaction((sql) => change(scoped(sql, tenant)), { durable, tenant }),
+    );
   }
 
   /** One statement that is a durable transaction of its own, which saves asking twice more. Errors: as {@link write}. */
   writeOnce<Row>(statement: CompiledQuery): Promise<readonly Row[]> {
-    return this.#patiently("write", () => this.vendor.once<Row>(statement));
+    const { vendor, tenant } = this;
+    return patiently(this, "write", () => vendor.once<Row>(statement, { tenant }));
   }
 
   /** Whether an error says that a unique value is there already. */
   isTaken(error: unknown): boolean {
     return this.vendor.faultOf(error) === "taken";
   }
+}
 
-  async #patiently<T>(doing: "read" | "write", attempt: () => Promise<T>): Promise<T> {
-    const deadline = this.#clock.elapsed() + BUSY_MS_MAX;
-    for (;;) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (error instanceof SentinelError) throw error;
-        const fault = this.vendor.faultOf(error);
-        // A unique value that is there already is for the caller to name.
-        if (fault === null || fault === "taken") throw error;
-        if (fault !== "busy" || this.#clock.elapsed() > deadline)
-          throw inPlainWords(this.vendor.where, { error, fault, doing });
-        await sleep(BUSY_MS_PAUSE);
-      }
+/** Tries again while others are in the way. Errors: store.*, and what says that a unique value is there already. */
+export async function patiently<T>(
+  { vendor, clock }: { readonly vendor: Vendor; readonly clock: Pick<Clock, "elapsed"> },
+  doing: "read" | "write",
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const deadline = clock.elapsed() + BUSY_MS_MAX;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (error instanceof SentinelError) throw error;
+      const fault = vendor.faultOf(error);
+      // A unique value that is there already is for the caller to name.
+      if (fault === null || fault === "taken") throw error;
+      if (fault !== "busy" || clock.elapsed() > deadline) throw inPlainWords(vendor.where, { error, fault, doing });
+      await sleep(BUSY_MS_PAUSE);
     }
   }
 }

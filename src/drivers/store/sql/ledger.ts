@@ -25,7 +25,7 @@ export function ledgerOf(database: Database): Ledger {
       // One statement takes an id once; of two entries of one id the first counts.
       const first = new Map<string, LedgerRow>();
       for (const row of rows) if (!first.has(row.id)) first.set(row.id, row);
-      const insert = insertOf([...first.values()], database.vendor.sql, texts);
+      const insert = insertOf([...first.values()], database, texts);
       const fresh = new Set((await database.writeOnce<Pick<LedgerRow, "id">>(insert)).map(({ id }) => id));
       if (fresh.size === rows.length) return rows.map(() => null);
       const others = rows.flatMap(({ id }) => (fresh.has(id) ? [] : [id]));
@@ -95,7 +95,7 @@ export function ledgerOf(database: Database): Ledger {
 const WRITTEN = ["id", "body", "answer", "by", "brain", "received_at", "answered_at", "pending"] as const;
 
 /** The statement that writes these rows; `texts` has its text by how many they are, since making it anew takes longer than writing the rows. */
-function insertOf(rows: readonly LedgerRow[], sql: Sql, texts: Map<number, string>): CompiledQuery {
+function insertOf(rows: readonly LedgerRow[], { sql, tenant }: Database, texts: Map<number, string>): CompiledQuery {
   let text = texts.get(rows.length);
   if (text === undefined) {
     const values = rows.map(
@@ -110,7 +110,8 @@ function insertOf(rows: readonly LedgerRow[], sql: Sql, texts: Map<number, strin
   }
   return CompiledQuery.raw(
     text,
-    rows.flatMap((row) => WRITTEN.map((name) => row[name])),
+    // As the scope of the tenant has put it there: at the end of each row.
+    rows.flatMap((row) => [...WRITTEN.map((name) => row[name]), tenant]),
   );
 }
 

@@ -10,10 +10,21 @@ import { cases } from "./migrations/005-cases.ts";
 import { outbox } from "./migrations/006-outbox.ts";
 import { log } from "./migrations/008-log.ts";
 import { retention } from "./migrations/009-retention.ts";
+import { tenants } from "./migrations/010-tenants.ts";
 import type { SqlTransaction } from "./tables.ts";
 
 /** In order; the first makes version 1. Never changed once released: what is wrong is put right by a later one. */
-export const MIGRATIONS: readonly Migration[] = [rules, pipelines, alerts, ledger, cases, outbox, log, retention];
+export const MIGRATIONS: readonly Migration[] = [
+  rules,
+  pipelines,
+  alerts,
+  ledger,
+  cases,
+  outbox,
+  log,
+  retention,
+  tenants,
+];
 
 /** How a vendor remembers which version its tables have. */
 export interface SchemaPlace {

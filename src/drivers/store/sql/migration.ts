@@ -4,6 +4,8 @@ import { type Kysely, sql as raw } from "kysely";
 /** Words of column types that differ between the databases. */
 export interface ColumnTypes {
   readonly kind: "embedded" | "postgres";
+  /** Of PostgreSQL; null: embedded. */
+  readonly schema: string | null;
   /** Whole numbers to 2^53. */
   readonly whole: ReturnType<typeof raw>;
   readonly real: ReturnType<typeof raw>;
@@ -25,6 +27,7 @@ export function columnTypes(schema: string | null): ColumnTypes {
   if (schema === null) {
     return {
       kind: "embedded",
+      schema,
       whole: raw`integer`,
       real: raw`real`,
       json: raw`text`,
@@ -32,5 +35,5 @@ export function columnTypes(schema: string | null): ColumnTypes {
     };
   }
   const named = (name: string) => raw`${raw.id(schema, name)}`;
-  return { kind: "postgres", whole: raw`bigint`, real: raw`double precision`, json: raw`jsonb`, named };
+  return { kind: "postgres", schema, whole: raw`bigint`, real: raw`double precision`, json: raw`jsonb`, named };
 }

@@ -56,8 +56,8 @@ export function pipelinesOf(database: Database): PipelineStore {
           .selectFrom("counters")
           .select("value")
           .where("name", "=", "pipelines_revision")
-          .executeTakeFirstOrThrow();
-        return Number(row.value);
+          .executeTakeFirst();
+        return Number(row?.value ?? 0);
       }),
   };
 }

@@ -1,7 +1,12 @@
 // The store's tables as kysely knows them; the migrations make them. Times are milliseconds, JSON is text here (JSONB on PostgreSQL).
 import type { Kysely, Transaction } from "kysely";
 
+/**
+ * Each has a column `tenant` besides, which no statement names: {@link scoped} of tenant-scope.ts puts it into all of them. Only `tenants` has
+ * none.
+ */
 export interface Tables {
+  readonly tenants: TenantRow;
   readonly counters: { readonly name: string; readonly value: number };
   readonly pipelines: PipelineRow;
   readonly rule_journal: { readonly pipeline: string; readonly place: number; readonly body: string };
@@ -33,6 +38,15 @@ export interface Tables {
   readonly snoozes: SnoozeRow;
   readonly outbox: OutboxRow;
   readonly dead_letters: DeadLetterRow;
+}
+
+export interface TenantRow {
+  readonly name: string;
+  readonly title: string;
+  readonly status: string;
+  readonly quotas: string;
+  readonly created_at: number;
+  readonly changed_at: number;
 }
 
 export interface PipelineRow {

@@ -3,6 +3,7 @@ import { type Admin, type KafkaConfig as ClientConfig, logLevel, type SASLOption
 import { SentinelError } from "../../../core/errors.ts";
 import type { Streams } from "../../../ports/stream.ts";
 import { CALL_LIMITS, type CallLimits, KafkaClient } from "./client.ts";
+import { createTopic } from "./create.ts";
 import { kafkaError } from "./errors.ts";
 import { openSource } from "./source.ts";
 import { KafkaWriter } from "./writer.ts";
@@ -74,9 +75,7 @@ export function createKafkaStreams(address: KafkaAddress, options: KafkaOptions 
     makesTopics: false,
     topics: partitionsOf,
     create: (topic, partitions) =>
-      asAdmin(`create topic ${topic} of`, async (one) => {
-        await one.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true });
-      }),
+      asAdmin(`create topic ${topic} of`, (one) => createTopic(one, { topic, partitions })),
     async subscribe(given) {
       const source = await openSource({ open, limits, where, asAdmin, stuckMs, ...given });
       closing.push(() => source.close());
