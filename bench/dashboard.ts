@@ -41,6 +41,10 @@ const LISTS: Readonly<Record<string, string>> = {
   alertsByRareText: "/api/alerts?limit=50&q=nobody-has-this",
   rules: "/api/pipelines/card/rules",
   pipelines: "/api/pipelines",
+  cases: "/api/cases?limit=50",
+  casesByWorth: "/api/cases?limit=50&order=worth&status=open",
+  casesSummary: "/api/cases/summary",
+  notifications: "/api/notifications",
   audit: "/api/audit?limit=100",
 };
 

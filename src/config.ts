@@ -51,6 +51,8 @@ export interface Config {
   readonly adminKey: string | null;
   /** What the log's hashed fields are hashed with; null where nothing is. */
   readonly redactKey: string | null;
+  /** What receipts of `sentinel forget` hash values with; null: a key of the workspace's own. */
+  readonly forgetKey: string | null;
   /** Service keys that the environment gives, by their hashes; beside those of the workspace. */
   readonly keys: readonly KeyRecord[];
   /** Our own key, as a client of a running server. */
@@ -132,6 +134,7 @@ const READ = [
   "SENTINEL_THREADS",
   "SENTINEL_ADMIN_KEY",
   "SENTINEL_REDACT_KEY",
+  "SENTINEL_FORGET_KEY",
   "SENTINEL_KEYS",
   "SENTINEL_CLIENT_KEY",
   "SENTINEL_REDIS_URL",
@@ -179,6 +182,12 @@ export function loadConfig(options: {
       hint: "use a long random key, for example from `openssl rand -hex 24`, and keep it: with another one equal values get other hashes",
     });
   }
+  const forgetKey = environment.SENTINEL_FORGET_KEY ?? "";
+  if (forgetKey !== "" && forgetKey.length < 16) {
+    throw new SentinelError("config.invalid", "SENTINEL_FORGET_KEY is shorter than 16 characters", {
+      hint: "use a long random key, for example from `openssl rand -hex 24`, and keep it apart from the receipts: with it they are checked",
+    });
+  }
   const config: Config = Object.freeze({
     workspace,
     tenant: DEFAULT_TENANT,
@@ -208,6 +217,7 @@ export function loadConfig(options: {
     threads: threadsOf(environment.SENTINEL_THREADS),
     adminKey: adminKey === "" ? null : adminKey,
     redactKey: redactKey === "" ? null : redactKey,
+    forgetKey: forgetKey === "" ? null : forgetKey,
     keys: keysOf(environment.SENTINEL_KEYS ?? ""),
     key: (environment.SENTINEL_CLIENT_KEY ?? "") === "" ? null : environment.SENTINEL_CLIENT_KEY!,
     warnings,

@@ -4,7 +4,8 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { type Config, type MlflowConfig, registryName, s3Login, secretAt } from "./config.ts";
 import { CLOUD_EVENT_MEDIA_TYPE } from "./core/cloud-event.ts";
-import { DAY_MS } from "./core/duration.ts";
+import { DAY_MS, formatDuration } from "./core/duration.ts";
+import { messageOf } from "./core/errors.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
 import { archiveFolder, nameAmongAll } from "./core/tenant.ts";
 import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
@@ -15,6 +16,7 @@ import type { Notices } from "./lifecycle/desk.ts";
 import { type LoginFile, readLogin } from "./pipeline/login.ts";
 import { readNotifications } from "./pipeline/notifications.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
+import { streamSettings } from "./pipeline/stream.ts";
 import type { Archive } from "./ports/archive.ts";
 import type { Brains } from "./ports/brain.ts";
 import type { Dataset } from "./ports/dataset.ts";
@@ -29,7 +31,7 @@ import type { Registry, RegistrySource, RegistryTarget } from "./ports/registry.
 import type { RuleStore } from "./ports/rules.ts";
 import type { Schemas } from "./ports/schemas.ts";
 import type { SharedStore } from "./ports/shared-store.ts";
-import type { Stores, StoreTables } from "./ports/store.ts";
+import type { Store, Stores, StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
 
 const SHARED_FLUSH_MS = 50;
@@ -325,6 +327,84 @@ export async function storeTables(config: Config, clock: Clock = systemClock): P
   }
   const { libsqlTables } = await import("./drivers/store/libsql/driver.ts");
   return libsqlTables({ file: storeFile(config), clock });
+}
+
+/** Everything of a workspace, of all its pipelines: what a person may be in. */
+export interface Everywhere {
+  readonly clock: Clock;
+  readonly pipelines: readonly { readonly pipeline: Pipeline; readonly ports: Ports }[];
+  /** The store, and the ledger's own where it is in another database. */
+  readonly stores: readonly Store[];
+  /** Topics on brokers, each with how long they keep what they have. */
+  readonly topics: readonly { readonly where: string; readonly why: string; readonly todo: string }[];
+  close(): Promise<void>;
+}
+
+/** Errors: those of every store. */
+export async function openEverywhere(
+  config: Config,
+  given: { readonly report: Reporter; readonly pipelines: readonly Pipeline[]; readonly clock?: Clock },
+): Promise<Everywhere> {
+  const { clock = systemClock } = given;
+  const workspace = openWorkspacePorts(config, given);
+  const opened = given.pipelines.map((pipeline) => ({
+    pipeline,
+    open: workspace.portsOf({ pipeline: pipeline.name, settings: () => pipeline }),
+  }));
+  const ledger =
+    config.ledger === null || JSON.stringify(config.ledger) === JSON.stringify(config.database)
+      ? []
+      : [await openStores({ ...config, database: config.ledger }, clock)];
+  const close = async (): Promise<void> => {
+    await closeAll(ledger);
+    for (const { open } of opened) await open.close();
+    await workspace.close();
+  };
+  try {
+    const topics = config.kafka === null ? [] : await topicsOf(config.kafka, given.pipelines);
+    const stores = [await workspace.common.store!(), ...ledger.map((one) => one.of(config.tenant))];
+    const pipelines = opened.map(({ pipeline, open }) => ({ pipeline, ports: open.ports }));
+    return { clock, pipelines, stores, topics, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function topicsOf(
+  kafka: NonNullable<Config["kafka"]>,
+  pipelines: readonly Pipeline[],
+): Promise<Everywhere["topics"]> {
+  const { createKafkaStreams } = await import("./drivers/stream/kafka/driver.ts");
+  const streams = createKafkaStreams(kafka, { onLine: () => {} });
+  const names = pipelines.map(streamSettings).flatMap((stream) => {
+    const { topic, decisions, alerts, deadLetters, labels } = stream;
+    return [topic, decisions, alerts, deadLetters, ...(labels === null ? [] : [labels])];
+  });
+  try {
+    return (await streams.kept([...new Set(names)])).map(({ topic, retentionMs, compacted }) => ({
+      where: `${streams.where}: topic ${topic}`,
+      why: `records of a topic cannot be changed; it keeps them ${retentionMs === null ? "for ever" : `for ${formatDuration(retentionMs)}`}`,
+      todo: compacted
+        ? "it is compacted: write a record without a value for each of the person's keys, and the broker drops the others"
+        : retentionMs === null
+          ? "give the topic a retention, or delete its oldest records with kafka-delete-records"
+          : "wait for that time, or delete the oldest records with kafka-delete-records",
+    }));
+  } catch (error) {
+    // What is here is erased all the same.
+    const todo = `look at the retention of ${names.join(", ")} once it answers`;
+    return [{ where: streams.where, why: `topics cannot be looked at: ${messageOf(error)}`, todo }];
+  } finally {
+    await streams.close();
+  }
+}
+
+/** The key of receipts: the environment's, else one of the workspace, made when absent, that no backup takes along. */
+export async function forgetKey(config: Config): Promise<string> {
+  if (config.forgetKey !== null) return config.forgetKey;
+  const { keptKey } = await import("./drivers/files/kept-key.ts");
+  return keptKey(path.join(config.stateDir, "forget.key"));
 }
 
 /** Copies a SQLite file while others write it. */

@@ -54,6 +54,8 @@ const VERBS: Readonly<Record<string, readonly [summary: string, load: () => Prom
   ],
   compact: ["old predictions leave the log, once the archive or a Parquet file has them", () => import("./compact.ts")],
   explain: ["why a transaction was judged as it was, feature by feature", () => import("./explain.ts")],
+  forget: ["a person leaves every store of the workspace, under a receipt", () => import("./forget.ts")],
+  retention: ["what is older than its kind may become leaves every store", () => import("./retention.ts")],
   backup: ["everything in models/ into one folder, while servers run", () => import("./backup.ts")],
   restore: ["a backup into a workspace that lost its models/", () => import("./restore.ts")],
   doctor: ["what is configured, reachable, and what to do about the rest", () => import("./doctor.ts")],

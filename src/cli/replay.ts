@@ -2,6 +2,7 @@
 import { SentinelError } from "../core/errors.ts";
 import { visible } from "../core/visible.ts";
 import { readHistory } from "../lifecycle/data/history.ts";
+import { forgottenIn } from "../lifecycle/forget.ts";
 import { replay } from "../lifecycle/replay.ts";
 import { showInputs } from "./inputs.ts";
 import type { Verb, VerbOptions } from "./verb.ts";
@@ -40,6 +41,7 @@ export const verb: Verb = {
     const report = await replay(ports, {
       pipeline,
       history: (origin, plan) => readHistory(ports, pipeline, { origin, plan }),
+      forgotten: forgottenIn(context.config),
     });
     const { output } = context;
     output.line(

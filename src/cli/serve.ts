@@ -3,10 +3,11 @@ import path from "node:path";
 import { pino } from "pino";
 import { SentinelError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
+import { storeKept } from "../lifecycle/retention.ts";
 import { fileSource, type Makers, madeSource, servedNames } from "../lifecycle/serve.ts";
 import { Chaos } from "../online/chaos.ts";
 import type { PipelineSource } from "../online/pipelines.ts";
-import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
+import { loadPipeline, madeNames, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
 import { hasModel } from "../pipeline/source.ts";
 import type { Tls } from "../server/listen.ts";
 import { createSeveral, type SentinelServer } from "../server/server.ts";
@@ -90,7 +91,7 @@ export const verb: Verb = {
                 workspace,
                 notices,
                 sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
-                keep: context.config.keep,
+                keep: storeKept(context.config.keep, keptBy(workspace)),
                 tasks: tasksIn(context.config),
                 keyring: common,
                 ...(named.length > 0 ? { only: new Set(named) } : {}),
@@ -139,6 +140,17 @@ export const verb: Verb = {
 };
 
 /** The model, where there is one; else each model with its pipeline. */
+/** Those of the workspace, as far as they can be read: of one that cannot nobody knows how long it keeps what. */
+function keptBy(workspace: string): readonly Pick<Pipeline, "retention">[] {
+  return pipelineNames(workspace).map((name) => {
+    try {
+      return loadPipeline(workspace, name);
+    } catch {
+      return { retention: {} };
+    }
+  });
+}
+
 function wordsOf({ pipelines }: SentinelServer): string {
   if (pipelines.all().length === 0)
     return "no pipeline yet (POST /api/pipelines makes one, `sentinel init` writes one)";

@@ -50,6 +50,30 @@ export function journalHash(entry: Omit<ChainLink, "hash">): string {
   return sha256(canonicalJson(sealed));
 }
 
+/** An entry from which a person was erased: it keeps its seal, so that those after it hold, and is no longer what the seal was made of. */
+export interface ErasedContent {
+  readonly entry: ChainLink & { readonly erased: string };
+  /** SHA-256 of what it holds since. */
+  readonly content: string;
+}
+
+/** `receipt` says of which erasure. */
+export function erasedEntry(entry: ChainLink, receipt: string): ErasedContent {
+  const marked = { ...entry, erased: receipt };
+  return { entry: marked, content: journalHash(marked) };
+}
+
+/** Whether an entry says of itself that a person was erased from it; whether that is so, the audit knows. */
+export function isErased(entry: ChainLink): boolean {
+  const { erased } = entry as { readonly erased?: unknown };
+  return typeof erased === "string" && erased !== "";
+}
+
+/** Whether an entry is what its seal was made of, or says that a person was erased from it. */
+export function holdsSeal(entry: ChainLink): boolean {
+  return isErased(entry) || entry.hash === journalHash(entry);
+}
+
 /** The entry that follows `last` (null: the first of its journal). */
 export function nextEntry<Fields extends object>(fields: Fields, last: ChainLink | null): Fields & ChainLink {
   const open = { ...fields, index: last === null ? 0 : last.index + 1, previous: last?.hash ?? "" };
@@ -80,6 +104,6 @@ function faultOf(entry: ChainLink, expected: { readonly place: number; readonly 
   if (entry.index !== place)
     return `entry ${entry.index} stands where ${place} belongs: one was removed, added or moved`;
   if (entry.previous !== previous) return `entry ${place} does not follow the entry before it`;
-  if (entry.hash !== journalHash(entry)) return `entry ${place} was changed after it was written`;
+  if (!holdsSeal(entry)) return `entry ${place} was changed after it was written`;
   return "";
 }

@@ -26,8 +26,8 @@ export interface Segment {
   /** The place among the bands, or the category's number. */
   readonly at: number;
   readonly thresholds: Thresholds;
-  /** In place of {@link CostPolicy.price}; absent without costs. */
-  readonly price?: number;
+  /** With costs: how many times the odds of fraud that a score says they are here; absent without costs. */
+  readonly odds?: number;
   /** Calibration rows and frauds that it rests on, and how much they count beside all others, from 0 to 1. */
   readonly rows: number;
   readonly frauds: number;
@@ -72,7 +72,8 @@ export function policyFault({ cost, segments }: DecisionPolicy, names: readonly 
   if (segments === undefined) return null;
   if (!names.includes(segments.by)) return `the policy's segments are by ${JSON.stringify(segments.by)}, no feature`;
   const broken = segments.segments.find(
-    ({ thresholds: { review, block } }) => !(Number.isFinite(review) && Number.isFinite(block) && review <= block),
+    ({ thresholds: { review, block }, odds = 1 }) =>
+      !(Number.isFinite(review) && Number.isFinite(block) && review <= block && odds > 0),
   );
   return broken === undefined ? null : `the policy's segment ${JSON.stringify(broken.name)} has no two thresholds`;
 }
@@ -90,7 +91,7 @@ export function policyJudge(
     const thresholds =
       cost === undefined
         ? (segment?.thresholds ?? given.thresholds)
-        : thresholdsAt(cost, { amount: vector[amountAt], price: segment?.price ?? cost.price });
+        : thresholdsAt(cost, { amount: vector[amountAt], odds: segment?.odds ?? 1 });
     return { decision: decide(score, thresholds), thresholds, segment: segment?.name ?? null };
   };
 }
@@ -98,21 +99,28 @@ export function policyJudge(
 /**
  * From which probabilities on reviewing and blocking an amount is expected to cost least. Approving costs p × missed, a review its cost and
  * the price, a block (1 − p) × wrong: straight lines in p, so that each answer is the cheapest in one stretch of it. A review finds the
- * fraud. Elkan, "The Foundations of Cost-Sensitive Learning" (2001). An amount that is missing or negative is the typical one. Float32.
+ * fraud. Elkan, "The Foundations of Cost-Sensitive Learning" (2001). An amount that is missing or negative is the typical one. `odds`: p has so many
+ * times the odds that the score says. Float32.
  */
 export function thresholdsAt(
-  cost: Omit<CostPolicy, "price">,
-  { amount, price }: { readonly amount: number; readonly price: number },
+  cost: CostPolicy,
+  { amount, odds = 1 }: { readonly amount: number; readonly odds?: number },
 ): Thresholds {
   const money = amount >= 0 && amount < Number.POSITIVE_INFINITY ? amount : cost.typical;
   const missed = cost.missedShare * money + cost.missedCost;
   const wrong = cost.falseBlockCost + cost.customerFactor * money;
-  const review = cost.reviewCost + price;
+  const review = cost.reviewCost + cost.price;
   const overReview = wrong > 0 ? 1 - review / wrong : 0;
   const overApproval = missed + wrong > 0 ? wrong / (missed + wrong) : NEVER;
-  const block = threshold(Math.max(overReview, overApproval, cost.scoreMin));
-  const from = missed > 0 ? threshold(review / missed) : NEVER;
+  const block = threshold(Math.max(scoreOf(Math.max(overReview, overApproval), odds), cost.scoreMin));
+  const from = missed > 0 ? threshold(scoreOf(review / missed, odds)) : NEVER;
   return { review: Math.min(from, block), block };
+}
+
+/** The score whose odds, so many times, are those of the probability. Plain arithmetic, so that every machine finds the same. */
+function scoreOf(probability: number, odds: number): number {
+  if (odds === 1 || !(probability > 0 && probability < 1)) return probability;
+  return probability / (probability + odds * (1 - probability));
 }
 
 /** As a Float32; over 1 nothing reaches it. */

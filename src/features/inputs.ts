@@ -50,6 +50,14 @@ export function featuresReading(plan: FeaturePlan, column: string): readonly str
   return plan.spec.features.filter((feature) => columnsOf(feature).includes(column)).map(({ name }) => name);
 }
 
+/** The columns whose value names the key of a feature's window, and those that it reads as values. */
+export function rolesIn(feature: FeatureDef): { readonly key: readonly string[]; readonly values: readonly string[] } {
+  const key = "key" in feature ? feature.key : [];
+  const values = [...columnsOf(feature)];
+  for (const column of key) values.splice(values.indexOf(column), 1);
+  return { key, values };
+}
+
 function columnsOf(feature: FeatureDef): readonly string[] {
   const read = [
     ...("key" in feature ? feature.key : []),

@@ -26,8 +26,8 @@ export interface BackupInput {
 const MANIFEST = "backup.json";
 /** A workspace has some thousand artifacts; more files than this are somebody else's folder. */
 const FILES_MAX = 200_000;
-/** Made anew by whoever needs them; a lock of the past would keep others out. */
-const LEFT_OUT = /(^|\/)(locks\/|.*-(wal|shm|journal)$|.*\.(tmp|partial)$)/;
+/** Made anew by whoever needs them; a lock of the past would keep others out; the key of receipts stays apart from them. */
+const LEFT_OUT = /(^|\/)(locks\/|forget\.key$|.*-(wal|shm|journal)$|.*\.(tmp|partial)$)/;
 const DATABASE = /\.db$/;
 
 /**

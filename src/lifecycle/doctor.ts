@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { DAY_MS } from "../core/duration.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { journalHash, verifyJournal } from "../core/journal.ts";
+import { holdsSeal, isErased, journalHash, verifyJournal } from "../core/journal.ts";
 import { OTHERS_MODE } from "../core/private.ts";
 import { isRemote } from "../core/remote.ts";
 import { fieldFault } from "../online/fields.ts";
@@ -13,7 +13,7 @@ import { readLives } from "../online/states.ts";
 import { loadPipeline, type Pipeline, pipelineNames } from "../pipeline/pipeline.ts";
 import type { PredictionLog } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
-import { type AuditEntry, PAGE_MAX, type Store } from "../ports/store.ts";
+import { type AuditEntry, PAGE_MAX, type Page, type Store } from "../ports/store.ts";
 import { dvcEntryOf } from "./data/dvc.ts";
 import { loadSchema } from "./data/schema-file.ts";
 import { servedReport } from "./data/served.ts";
@@ -265,7 +265,7 @@ async function auditFault(store: Store): Promise<string | null> {
         before === null
           ? entry.index === from || (await wasForgotten(store, entry))
           : entry.index === before.index + 1 && entry.previous === before.hash;
-      if (!follows || entry.hash !== journalHash(entry))
+      if (!follows || !holdsSeal(entry) || (isErased(entry) && !(await wasErased(store, entry))))
         return `entry ${entry.index} of the audit was changed, removed or added`;
       before = entry;
     }
@@ -280,6 +280,30 @@ async function wasForgotten(store: Store, first: AuditEntry): Promise<boolean> {
   const [forgot] = (await store.audit.page({ subject: "audit" }, { limit: 1 })).items;
   const { through, hash } = (forgot?.before ?? {}) as { readonly through?: number; readonly hash?: string };
   return through === first.index - 1 && hash === first.previous;
+}
+
+/** Entries about erasures that are looked through for one that was erased. */
+const ERASURES_SEEN_MAX = 10_000;
+
+/** Whether the audit says that a person was erased from this entry, and that it holds since what it holds. */
+async function wasErased(store: Store, entry: AuditEntry): Promise<boolean> {
+  const { erased } = entry as AuditEntry & { readonly erased?: string };
+  let cursor: string | null = null;
+  for (let seen = 0; seen < ERASURES_SEEN_MAX; seen += PAGE_MAX) {
+    const page: Page<AuditEntry> = await store.audit.page(
+      { subject: "forget", subjectId: erased },
+      { limit: PAGE_MAX, cursor },
+    );
+    for (const { after } of page.items) {
+      const { table, entries } = (after ?? {}) as { readonly table?: string; readonly entries?: readonly unknown[] };
+      if (table !== "audit" || !Array.isArray(entries)) continue;
+      const own = entries.find((one) => Array.isArray(one) && one[0] === entry.index) as readonly unknown[] | undefined;
+      if (own !== undefined) return own[1] === entry.hash && own[2] === journalHash(entry);
+    }
+    cursor = page.next;
+    if (cursor === null) return false;
+  }
+  return false;
 }
 
 async function sharedFinding(ports: Ports, pipeline: string): Promise<Omit<Finding, "what">> {

@@ -6,6 +6,6 @@ export { checkCondition, type LanguageOf, vocabularyOf } from "./platform/langua
 export { settingsOf } from "./platform/made.ts";
 export { rulePerformance, rulesPerformance } from "./platform/performance.ts";
 export { changePipeline, createPipeline, setStatus } from "./platform/pipelines.ts";
-export { type Kept, Retention } from "./platform/retention.ts";
+export { Retention } from "./platform/retention.ts";
 export { deleteRule, liveRule, patchRule, postRule, type RulePatch, readsOf, ruleTag } from "./platform/rules.ts";
 export type { Task, TaskAnswers, TaskRunner } from "./platform/tasks.ts";

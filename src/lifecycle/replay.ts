@@ -32,7 +32,10 @@ import type { LogBegin, PredictionLog, PredictionRecord } from "../ports/log.ts"
 import type { Ports } from "../ports/ports.ts";
 import { inputsOfTable } from "./data/served.ts";
 import { vectorsOf } from "./data/vectors.ts";
+import { type Forgotten, isForgotten, Taint } from "./replay/forgotten.ts";
 import { outcomeFault, ReplayedRules, type ReplayedState } from "./replay/rules.ts";
+
+export type { Forgotten } from "./replay/forgotten.ts";
 
 /**
  * One value that came out differently. A difference in the score has the feature "(score)"; in the decision "(decision)", whose numbers
@@ -83,9 +86,10 @@ export interface RulesMismatch {
 
 /**
  * degraded: the policy answered. no-origin: the server kept no era for its layout. bundle-gone: the registry has not got it any more.
- * history-pruned: its state learned entries that the log has forgotten (log.retention), so that nothing can be recomputed.
+ * history-pruned: its state learned entries that the log has forgotten (log.retention), so that nothing can be recomputed. forgotten: it is of a person
+ * who was forgotten, or its windows count values of such a person.
  */
-export type SkipReason = "degraded" | "no-origin" | "bundle-gone" | "history-pruned";
+export type SkipReason = "degraded" | "no-origin" | "bundle-gone" | "history-pruned" | "forgotten";
 
 export interface ReplayInput {
   readonly pipeline: Pipeline;
@@ -94,6 +98,8 @@ export interface ReplayInput {
   /** A version's bundle; from the registry when absent. */
   readonly loadBundle?: (version: string) => Promise<Scorer>;
   readonly mismatchesMax?: number;
+  /** What was erased of persons; absent: nobody was. */
+  readonly forgotten?: Forgotten;
 }
 
 const MISMATCHES_MAX = 100;
@@ -130,9 +136,10 @@ export async function replay(ports: Ports, input: ReplayInput): Promise<ReplayRe
   const on = { tracks, until, onGap };
   const pruned = begin.through > 0;
   const budget = new ReviewBudget(input.pipeline.decisions, { whole: !pruned });
+  const taint = new Taint(input.forgotten);
   for await (const arrival of inOrder(log, on)) {
     if (arrival.record === null) continue;
-    await compare(arrival.record, { arrival, bundles, tracks, tally, rules, explorer, budget, pruned });
+    await compare(arrival.record, { arrival, bundles, tracks, tally, rules, explorer, budget, pruned, taint });
     budget.observe(arrival.record);
   }
   return { ...tally.report(), served: tracks.served() };
@@ -227,11 +234,17 @@ interface Comparing {
   readonly budget: ReviewBudget;
   /** Whether the log has forgotten its first entries: since when a state that began empty has seen everything is not known. */
   readonly pruned: boolean;
+  readonly taint: Taint;
 }
 
 async function compare(record: PredictionRecord, on: Comparing): Promise<void> {
-  const { tally } = on;
+  const { tally, taint } = on;
   tally.predictions++;
+  if (isForgotten(record)) {
+    taint.add(on.arrival.transaction);
+    if (record.rules !== undefined) tally.skipRules();
+    return tally.skip("forgotten");
+  }
   // Without a bundle the pipeline has no model: there is no vector to recompute.
   const scorer = record.bundle === "" ? null : await on.bundles.get(record);
   if (record.rules !== undefined) await compareRules({ ...record, rules: record.rules }, { ...on, scorer });
@@ -241,10 +254,13 @@ async function compare(record: PredictionRecord, on: Comparing): Promise<void> {
   const track = on.tracks.at(scorer.plan, record);
   if (track === null) return tally.skip("no-origin");
   const { state } = track;
+  if (track.forgotten) return tally.skip("forgotten");
   if (state === null || record.sequence <= track.from) return tally.skip("history-pruned");
   track.inputs?.add(on.arrival.transaction);
   const { plan } = scorer;
   const vector = encode(state, plan, on.arrival.transaction);
+  const pair = { names: plan.names, logged: record.vector, replayed: vector };
+  if (taint.explains(plan, { transaction: on.arrival.transaction, ...pair })) return tally.skip("forgotten");
   tally.vector({ id: record.transactionId, names: plan.names, logged: record.vector, replayed: vector });
   const { tolerance } = scorer;
   const answer = scorer.score(vector);
@@ -355,6 +371,8 @@ async function compareRules(
   }
   const replayed = await rules.ask(record, { transaction, scorer, answer, stateOf });
   if (replayed === null) return tally.skipRules();
+  const plans = [...rules.plans, ...(scorer === null ? [] : [scorer.plan])];
+  if (plans.some((plan) => on.taint.reaches(plan, transaction))) return tally.skipRules();
   // A draw comes after the rules, and only where they left the model's block standing.
   const decision = record.explored === undefined ? record.decision : "block";
   tally.rules(record.transactionId, outcomeFault({ decision, outcome: record.rules }, replayed));
@@ -372,6 +390,8 @@ interface Track {
   readonly state: FeatureState | null;
   /** What was served, beside the table that the state began with; null where it began empty or later. */
   readonly inputs: InputTally | null;
+  /** A person was erased from the table that it began with. */
+  readonly forgotten: boolean;
 }
 
 class Tracks {
@@ -403,6 +423,7 @@ class Tracks {
         from: anchor?.sequence ?? 0,
         state: anchor?.state ?? null,
         inputs: null,
+        forgotten: false,
       });
     }
   }
@@ -463,13 +484,15 @@ class Tracks {
     return null;
   }
 
-  private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<Pick<Track, "state" | "inputs">> {
-    if (origin.trainedUpTo === null) return { state: new FeatureState(layoutOf([plan])), inputs: null };
-    const { pipeline } = this.input;
+  private async begin(plan: FeaturePlan, origin: StateOrigin): Promise<Pick<Track, "state" | "inputs" | "forgotten">> {
+    const none = { inputs: null, forgotten: false };
+    if (origin.trainedUpTo === null) return { state: new FeatureState(layoutOf([plan])), ...none };
+    const { pipeline, forgotten } = this.input;
+    if (forgotten?.isTable(origin.dataPath) === true) return { state: null, ...none, forgotten: true };
     const table = await this.input.history(origin, plan);
     const { state } = vectorsOf(table, { plan, pipeline, report: this.ports.report });
     const trained = inputsOfTable(table, { pipeline, plan, dataHash: origin.dataHash ?? "" });
-    return { state, inputs: new InputTally(plan, trained) };
+    return { state, inputs: new InputTally(plan, trained), forgotten: false };
   }
 }
 
@@ -524,6 +547,7 @@ class Tally {
     "no-origin": 0,
     "bundle-gone": 0,
     "history-pruned": 0,
+    forgotten: 0,
   };
   readonly draws = { compared: 0, byOtherRules: 0 };
   readonly thresholds = { compared: 0, byOtherRules: 0, unknown: 0 };
@@ -617,10 +641,16 @@ class Tally {
     if (skipped["no-origin"] > 0) reasons.push(`${skipped["no-origin"]} predictions have no known origin`);
     if (skipped["bundle-gone"] > 0) reasons.push(`${skipped["bundle-gone"]} predictions are of bundles that are gone`);
     const pruned = skipped["history-pruned"];
-    if (compared === 0 && this.rulesCompared === 0 && pruned === 0) reasons.push("nothing could be compared");
+    const { forgotten } = skipped;
+    if (compared === 0 && this.rulesCompared === 0 && pruned === 0 && forgotten === 0)
+      reasons.push("nothing could be compared");
     const passed = reasons.length === 0;
     if (pruned > 0) {
       const what = `${pruned} predictions cannot be recomputed: the log forgot what their state learned (log.retention)`;
+      reasons.push(compared === 0 ? `${what}; nothing else could be compared, so nothing is proven` : what);
+    }
+    if (forgotten > 0) {
+      const what = `${forgotten} predictions cannot be recomputed: a person was forgotten whom they are about, or whose values their windows or their table counted (sentinel forget)`;
       reasons.push(compared === 0 ? `${what}; nothing else could be compared, so nothing is proven` : what);
     }
     if (passed && compared > 0)

@@ -215,10 +215,11 @@ function knownColumns(fieldIn: FieldOf, { canonical, columns }: Pipeline): (colu
 }
 
 /**
- * Minus zero becomes zero, because JSON in the log cannot keep it and a replay must see the same bits. An empty text is missing, as it is in a
+ * Binary messages may hold NaN, which is missing, and infinity, which no table may hold and no log keeps. Minus zero becomes zero, because JSON in the log cannot keep it and a replay must see the same bits. An empty text is missing, as it is in a
  * table of text.
  */
 function fieldOf(value: unknown): FieldValue | undefined {
+  if (typeof value === "number" && !Number.isFinite(value)) return Number.isNaN(value) ? null : undefined;
   if (typeof value === "number") return value === 0 ? 0 : value;
   if (typeof value === "boolean") return value;
   if (value === null || value === "") return null;

@@ -21,11 +21,7 @@ export function redactor(policy: LogPolicy["redact"], key: string | null): Redac
       hint: "set SENTINEL_REDACT_KEY to a long random secret (`openssl rand -hex 24`) and keep it; or say `how: drop`",
     });
   }
-  const hide = (value: unknown): string =>
-    `hmac:${createHmac("sha256", key!)
-      .update(`${typeof value}:${JSON.stringify(value)}`)
-      .digest("hex")
-      .slice(0, HASH_DIGITS)}`;
+  const hide = (value: unknown): string => hidden(value, key!);
   return (content) => {
     if (!names.some((name) => name in content.fields || Object.hasOwn(content.extra, name))) return content;
     const fields: Record<string, FieldValue> = Object.assign(emptyFields(), content.fields);
@@ -39,6 +35,19 @@ export function redactor(policy: LogPolicy["redact"], key: string | null): Redac
     }
     return { fields, extra };
   };
+}
+
+function hidden(value: unknown, key: string): string {
+  const hash = createHmac("sha256", key)
+    .update(`${typeof value}:${JSON.stringify(value)}`)
+    .digest("hex");
+  return `hmac:${hash.slice(0, HASH_DIGITS)}`;
+}
+
+/** How `how: hash` writes a value that came as a text, or as a number where it is one. */
+export function hiddenSpellings(value: string, key: string): readonly string[] {
+  const number = Number(value);
+  return [hidden(value, key), ...(String(number) === value ? [hidden(number, key)] : [])];
 }
 
 /** Throws `pipeline.invalid` when a feature reads what the log may not hold: a replay of the log would find other values. */

@@ -38,8 +38,7 @@ const TIME = section(
     origin: key(text, { means: "The instant that numbers count from, such as `2024-01-01`; 1970 without it." }),
     format: key(text, { means: `How a text is written: ${FORMAT_DIRECTIVES}.` }),
     zone: key(text, {
-      means:
-        "The zone of what names none, and of `origin`: `+02:00`, `Europe/Paris`; UTC when nothing is said.",
+      means: "The zone of what names none, and of `origin`: `+02:00`, `Europe/Paris`; UTC when nothing is said.",
     }),
   },
   {

@@ -60,7 +60,7 @@ const SEGMENTS = section(
     shrinkage: key(number({ from: 0, to: 1e6, unit: "frauds" }), {
       default: 50,
       means:
-        "With so many frauds a segment's own figures count half, with n of them n / (n + shrinkage). 0 believes each segment.",
+        "With so many frauds a segment's own figures count half, with n of them n / (n + shrinkage); the policy `expected-cost` counts those that the scores say. 0 believes each segment.",
     }),
   },
   {

@@ -6,7 +6,8 @@ import { canonicalJson, sha256 } from "../core/hash.ts";
 import { isRemote } from "../core/remote.ts";
 import type { TimeRule } from "../core/time.ts";
 import { canonicalNames, type PipelineColumns, rolesOf, type Written } from "./columns.ts";
-import { canonicalRedaction } from "./log.ts";
+import { canonicalRedaction, type LogPolicy } from "./log.ts";
+import { canonicalPrivacy } from "./privacy.ts";
 import { PIPELINE, type PipelineKeys } from "./sections.ts";
 import { checkBytes, invalid, yamlReader } from "./yaml.ts";
 
@@ -97,6 +98,11 @@ function readText(file: string): string {
   }
 }
 
+/** How long the log keeps predictions stands in two sections; the one about retention comes first. */
+function keptDays(log: LogPolicy, days: number | undefined): LogPolicy {
+  return days === undefined ? log : { ...log, retention: { ...log.retention, days } };
+}
+
 const readPipeline = yamlReader(PIPELINE);
 
 /** Parses a pipeline's text; `file` is for messages and for what lies beside it. Errors: pipeline.invalid, with the line. */
@@ -117,7 +123,8 @@ export function parsePipeline(text: string, where: { readonly file: string; read
   return {
     ...rest,
     ...roles,
-    log: canonicalRedaction(rest.log, { columns: roles.columns, canonical, refuse }),
+    log: canonicalRedaction(keptDays(rest.log, rest.retention.log), { columns: roles.columns, canonical, refuse }),
+    privacy: canonicalPrivacy(rest.privacy, { columns: roles.columns, canonical, refuse }),
     file,
     hash: sha256(canonicalJson(raw)),
     source: [rest.source]

@@ -10,6 +10,8 @@ import type { Fields } from "./kind.ts";
 import { LABELS } from "./labels.ts";
 import { LOG } from "./log.ts";
 import { MODEL_PARAMETERS } from "./model-parameters.ts";
+import { PRIVACY } from "./privacy.ts";
+import { RETENTION } from "./retention.ts";
 import { RETRAIN } from "./retrain.ts";
 import { section, type ValueOf } from "./section.ts";
 import { SERVE } from "./serve.ts";
@@ -30,6 +32,7 @@ export const CHAPTERS = {
   "Shadow, drift, retraining": { shadow: SHADOW, drift: DRIFT, retrain: RETRAIN },
   Server: { serve: SERVE, log: LOG, archive: ARCHIVE },
   Streams: { stream: STREAM },
+  "Data protection": { privacy: PRIVACY, retention: RETENTION },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 /** The whole file. */
@@ -43,6 +46,7 @@ export const PIPELINE = section({
   ...CHAPTERS["Shadow, drift, retraining"],
   ...CHAPTERS.Server,
   ...CHAPTERS.Streams,
+  ...CHAPTERS["Data protection"],
 });
 
 export type PipelineKeys = ValueOf<typeof PIPELINE.fields>;

@@ -1,4 +1,5 @@
 // The dataset port: tables in files, described, read, written and hashed.
+import type { Eraser } from "../core/erasure.ts";
 import type { Table } from "../core/table.ts";
 import type { ObjectStore } from "./objects.ts";
 
@@ -20,6 +21,15 @@ export interface DatasetDescription {
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
   /** What {@link Dataset.write} kept beside the columns; empty where there is nothing, and of several files. */
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A person who is looked for in tables; `names` are of the columns that say who it is, `personal` of those that go with it. */
+export interface TableErasure {
+  readonly eraser: Eraser;
+  readonly names: ReadonlySet<string>;
+  readonly personal: ReadonlySet<string>;
+  /** False: only counted. */
+  readonly write: boolean;
 }
 
 export interface ReadOptions {
@@ -68,6 +78,8 @@ export interface Dataset {
       readonly metadata?: Readonly<Record<string, string>>;
     },
   ): Promise<{ readonly rows: number }>;
+  /** Rows of one file that name a person; with `write` the file is put anew in its place, every other cell as it was. */
+  erase(path: string, of: TableErasure): Promise<number>;
   /** SHA-256 of the file's bytes, streamed; MD5 to compare with DVC, which names data by it. Of several files: of their hashes and names, in order. */
   hash(path: string, algorithm?: "sha256" | "md5"): Promise<string>;
 }

@@ -47,6 +47,10 @@ export interface Ledger {
   /** Notes what a brain said later, once; the answer that was given stays. */
   settle(id: string, later: LaterAnswer): Promise<void>;
   counts(): Promise<LedgerCounts>;
+  /** Entries that were answered before an instant, and that wait for no brain. */
+  older(before: number): Promise<number>;
+  /** Removes them, at most `limit`. Gives how many went. */
+  forget(of: { readonly before: number; readonly limit: number }): Promise<number>;
 }
 
 /** A place on this machine that keeps entries while the ledger cannot. */

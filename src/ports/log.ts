@@ -1,6 +1,7 @@
 // The log port: predictions, shadows and labels, joined by transaction.
 import type { Review } from "../core/case.ts";
 import type { Decision } from "../core/decision.ts";
+import type { Erased, Eraser } from "../core/erasure.ts";
 import type { SentinelError } from "../core/errors.ts";
 import type { RuleOutcome } from "../core/rule.ts";
 import type { FieldValue, Label } from "../core/transaction.ts";
@@ -282,6 +283,11 @@ export interface PredictionLog {
   old(before: number): AsyncIterable<OldRecord>;
   /** Removes them, with their labels and shadows. Gives how many went. */
   forget(before: number): Promise<number>;
+  /**
+   * Looks for a person in all entries, by table; with `write` replaces what is found, in place, so that positions and counts stay, and then leaves
+   * no byte of before in its files. Safe to be killed and called again. Errors also: log.unwritable.
+   */
+  erase(eraser: Eraser, how: { readonly write: boolean }): Promise<readonly Erased[]>;
   /** Where the log begins. */
   begin(): Promise<LogBegin>;
   /**

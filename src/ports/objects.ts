@@ -23,6 +23,8 @@ export interface ObjectStore {
   read(key: string): Promise<Uint8Array | null>;
   /** Makes an object that is not there; false when it is, which is left as it is. */
   create(key: string, body: ObjectBody): Promise<boolean>;
+  /** Puts an object in the place of one of the same key, or of none. */
+  replace(key: string, body: ObjectBody): Promise<void>;
   /** Gives an object another name; nothing happens when there is none of the first name. Where the second is there already it stays. */
   move(from: string, to: string): Promise<void>;
   /** Those that are not there are passed by. */

@@ -1,4 +1,5 @@
 // The shared-store port: feature state that several servers keep together.
+import type { Erased } from "../core/erasure.ts";
 
 /** One layout's part of the shared state. */
 export interface SharedLayout {
@@ -151,7 +152,23 @@ export interface SharedStore {
   ): Promise<number>;
   /** Says that a process uses these layouts; removes those that no process named for `ms`. */
   use(layouts: readonly string[], ms: number): Promise<void>;
+  /**
+   * Looks for a person in keys, remembered ids and waiting records; with `write` gives keys and ids their new names, whatever is applied meanwhile.
+   * Records that wait are only counted: a log takes them.
+   */
+  erase(of: SharedErasure): Promise<readonly Erased[]>;
   /** A log has these now. */
   settle(fields: readonly string[]): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Null where something names nobody. */
+export interface SharedErasure {
+  /** The new text of a key. `layout`: null where no server uses it any more, or yet. */
+  key(layout: SharedLayout | null, series: number, text: string): string | null;
+  id(text: string): string | null;
+  record(text: string): string | null;
+  /** The new bytes of a key. */
+  bytes(bytes: Uint8Array): Uint8Array | null;
+  readonly write: boolean;
 }

@@ -1,5 +1,6 @@
 // The store port: what a platform remembers beside models and the log: pipelines, rules, alerts, and who changed what.
 import type { Decision } from "../core/decision.ts";
+import type { Erased, Eraser } from "../core/erasure.ts";
 import type { ChainLink } from "../core/journal.ts";
 import type { RuleSeverity } from "../core/rule.ts";
 import type { Tenant } from "../core/tenant.ts";
@@ -226,6 +227,12 @@ export interface StoreSchema {
   readonly pending: readonly string[];
 }
 
+/** Who erases a person, and under which receipt. */
+export interface ErasureRun {
+  readonly receipt: string;
+  readonly by: ChangedBy;
+}
+
 /** What a tenant may have; null: as much as the store holds. */
 export interface TenantQuotas {
   /** Requests of all its keys together, items of a batch each counted. */
@@ -298,6 +305,11 @@ export interface Store {
   readonly outbox: OutboxStore;
   /** The rules of one pipeline, by its slug. */
   rules(pipeline: string): RuleStore;
+  /**
+   * Looks for a person in all tables, whatever pipeline they are of; with a run replaces what is found, and then leaves no byte of before in its
+   * files. Sealed entries keep their seals: entries of the audit say which of them were changed. Safe to be killed and called again.
+   */
+  erase(eraser: Eraser, run: ErasureRun | null): Promise<readonly Erased[]>;
   /** Throws store.unreachable when it does not answer. */
   ping(): Promise<void>;
   schema(): Promise<StoreSchema>;

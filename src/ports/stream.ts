@@ -95,6 +95,14 @@ export interface SubscribeOptions {
   readonly whole: boolean;
 }
 
+export interface TopicKept {
+  readonly topic: string;
+  /** Null: for ever. */
+  readonly retentionMs: number | null;
+  /** The newest record of each key stays; a deletion mark takes it away. */
+  readonly compacted: boolean;
+}
+
 /** Streams of one kind. Errors: stream.*, config.invalid. */
 export interface Streams {
   readonly where: string;
@@ -106,7 +114,14 @@ export interface Streams {
   readonly makesTopics: boolean;
   /** The number of partitions of those topics that are there. */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** How long those topics that are there keep their records, where the stream decides that by itself; none where its files are ours. */
+  kept(names: readonly string[]): Promise<readonly TopicKept[]>;
   create(topic: string, partitions: number): Promise<void>;
+  /**
+   * For how many milliseconds from a record's own time these topics keep it; one that keeps it for ever, counts from when it was written, or does
+   * not say, is absent.
+   */
+  keeps(names: readonly string[]): Promise<ReadonlyMap<string, number>>;
   subscribe(options: SubscribeOptions): Promise<StreamSource>;
   /** `id` null: what it writes is in order and once, and every call is on its own; positions need an id. */
   writer(options: {

@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { SentinelError } from "../core/errors.ts";
 import { type Caller, keyIn } from "./access.ts";
 import { checkSite } from "./cross-site.ts";
+import { checkQuestion, masked, maskOf } from "./masked.ts";
 import type { Measures } from "./measures.ts";
 import { noteFailure } from "./note-failure.ts";
 import { type DoorEnv, PREFIX, type RequestContext, type Server, type ServerParts } from "./parts.ts";
@@ -66,7 +67,10 @@ async function answered(
       server.overload.enter();
       counted = true;
     }
+    const mask = maskOf(server, context);
+    if (mask !== null) checkQuestion(mask, context);
     response = await ("runServer" in route ? route.runServer(server, context) : route.run(parts!, context));
+    if (mask !== null) response = await masked(mask, response);
   } catch (error) {
     response = failed(server, error, { id, errorMember: route.errorMember });
   } finally {

@@ -1,7 +1,8 @@
 // Measures: what Prometheus reads; registries of our own, one a pipeline and one for the process, so that two servers in one process do not mix.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { DISPOSITIONS, type Disposition } from "../core/case.ts";
 import type { Decision } from "../core/decision.ts";
-import type { DecidedBy } from "../core/rule.ts";
+import { type DecidedBy, RULE_SEVERITIES } from "../core/rule.ts";
 import { type Adapting, reviewNow } from "../online/adapting.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { Counters } from "../online/counters.ts";
@@ -10,6 +11,7 @@ import type { ReplyRules } from "../online/reply.ts";
 import type { Rules } from "../online/rules.ts";
 import type { Shadows } from "../online/shadow.ts";
 import type { ArchiveStatus } from "../ports/archive.ts";
+import type { CaseAge } from "../ports/cases.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
 import type { Label } from "./metric-words.ts";
 import { type Counted, type Observed, SeriesCounter, SeriesHistogram } from "./series.ts";
@@ -29,6 +31,17 @@ const VERSIONS_MAX = 50;
 
 /** Seconds of delay. */
 const LOOP_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+/** Seconds: from a case that is closed on sight to one that waits for a month. */
+const CASE_SECONDS = [60, 300, 900, 3600, 4 * 3600, 8 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400];
+/** Ages of open cases, by the whole days from which on each counts. */
+const AGES: readonly (readonly [age: string, from: number])[] = [
+  ["day", 0],
+  ["week", 1],
+  ["month", 7],
+  ["older", 30],
+];
+/** Days beyond which an open case is as old as any. */
+export const CASE_DAYS_MAX = 31;
 /** Series of requests whose look-up is kept; more are looked up each time. */
 const CHILDREN_MAX = 2000;
 
@@ -82,11 +95,40 @@ export function createProcessMeasures() {
     inFlight: gauge("in_flight", "Requests being read or answered."),
     bodiesComing: gauge("bodies_coming", "Requests whose body is still coming."),
     streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
+    outbox: outboxMeasures(maker),
     /** The delay of the event loop, in milliseconds. */
     lagged: (ms: number): void => loopLag.observe(ms / 1000),
     text: (): Promise<string> => registry.metrics(),
     described: (): readonly Described[] => describedOf(registry, []),
     contentType: registry.contentType,
+  };
+}
+
+/** Messages on their way: what waits is the store's, what was tried this server's. */
+function outboxMeasures({ counter, gauge }: ReturnType<typeof makerOf>) {
+  const waiting = gauge("outbox_waiting", "Messages in the store that wait for a receiver.", ["target"]);
+  const oldest = gauge("outbox_oldest_seconds", "Age of the oldest message that waits for a receiver; 0: none waits.", [
+    "target",
+  ]);
+  const delivered = counter("outbox_delivered_total", "Messages that a receiver took.", ["target"]);
+  const failures = counter("outbox_failures_total", "Tries that a receiver did not take; they are repeated.", [
+    "target",
+  ]);
+  const dead = counter("outbox_dead_total", "Messages that became dead letters.", ["target"]);
+  return {
+    /** A series that begins with its first fault has no increase to alert on. */
+    begin(target: string): void {
+      for (const one of [delivered, failures, dead]) one.inc({ target }, 0);
+      waiting.set({ target }, 0);
+      oldest.set({ target }, 0);
+    },
+    waits(target: string, count: number, oldestMs: number): void {
+      waiting.set({ target }, count);
+      oldest.set({ target }, oldestMs / 1000);
+    },
+    settled(target: string, outcome: "sent" | "again" | "dead"): void {
+      ({ sent: delivered, again: failures, dead })[outcome].inc({ target });
+    },
   };
 }
 
@@ -296,6 +338,12 @@ export function createMeasures(pipeline: string) {
   const swaps = counter("swaps_total", "Changes of the champion.");
   const swapFailures = counter("swap_failures_total", "Versions that could not be loaded, by code.", ["code"]);
   const persistFailures = counter("persist_failures_total", "Saves of the feature state that failed.");
+  const casesOpen = gauge("cases_open", "Cases in the store that are not closed.", ["severity", "age"]);
+  const casesOverdue = gauge("cases_overdue", "Open cases that are past their due time.", ["severity"]);
+  const casesClosed = counter("cases_closed_total", "Cases closed through this server.", ["disposition"]);
+  const caseSeconds = histogram("case_seconds", "Time from the opening of a case to its closing through this server.", {
+    buckets: CASE_SECONDS,
+  }).labels({});
   const chaos = gauge("chaos", "Whether answers are late or fail on purpose (serve --chaos-slow, --chaos-fail).");
   const chaosFaults = counter("chaos_total", "Answers that were late or failed on purpose, by what was done.", [
     "fault",
@@ -306,6 +354,7 @@ export function createMeasures(pipeline: string) {
   for (const code of ["state.unreachable", "state.behind", "state.contended"]) stateFailures.inc({ code }, 0);
   for (const code of ["bundle.corrupt", "registry.unreachable"]) swapFailures.inc({ code }, 0);
   labels.inc({ outcome: "accepted" }, 0);
+  for (const disposition of DISPOSITIONS) casesClosed.inc({ disposition }, 0);
   const versions = new Set<string>();
   const named = (version: string): string => {
     if (versions.has(version)) return version;
@@ -446,6 +495,23 @@ export function createMeasures(pipeline: string) {
   };
   return {
     counters,
+    /** Open cases as the store has them now; what was there before and is not any more is none. */
+    casesOpen(open: readonly CaseAge[]): void {
+      casesOpen.reset();
+      casesOverdue.reset();
+      for (const severity of RULE_SEVERITIES) {
+        casesOverdue.set({ severity }, 0);
+        for (const [age] of AGES) casesOpen.set({ severity, age }, 0);
+      }
+      for (const { severity, days, count, overdue } of open) {
+        casesOpen.inc({ severity, age: AGES.findLast(([, from]) => days >= from)![0] }, count);
+        casesOverdue.inc({ severity }, overdue);
+      }
+    },
+    caseClosed(disposition: Disposition, ms: number): void {
+      casesClosed.inc({ disposition });
+      caseSeconds.observe(Math.max(0, ms) / 1000);
+    },
     /** Answers since the start, by decision. */
     decided: (): ReadonlyMap<string, number> => predictions.totals("decision"),
     ...requestMeasures(maker, named),

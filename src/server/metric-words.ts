@@ -2,6 +2,10 @@
 
 /** Label names, and what their values are. */
 export const LABELS = {
+  age: "how long a case has been open: `day` less than one, `week` less than seven days, `month` less than thirty, `older`",
+  disposition: "what a case turned out to be: `fraud`, `genuine` or `unknown`",
+  severity: "`critical`, `warning` or `info`",
+  target: "a receiver of `notifications.yaml`, by its name",
   fault: "what was done to an answer on purpose: `slow` or `failed`",
   field: "a field that the champion's features read, by its canonical name",
   how: "how a field did not come: `absent`, `null`, or as `text` where a number is read",
@@ -42,7 +46,10 @@ const ENDINGS: readonly (readonly [RegExp, string])[] = [
   [/_ratio$/, "share from 0 to 1"],
   [/_score$/, "share from 0 to 1"],
   [/_info$/, "always 1"],
-  [/_streams_open$|_bodies_coming$|_total$|_queue$|_in_flight$|_fds$|_broken$|_records$|_waiting$/, "count"],
+  [
+    /_cases_open$|_overdue$|_streams_open$|_bodies_coming$|_total$|_queue$|_in_flight$|_fds$|_broken$|_records$|_waiting$/,
+    "count",
+  ],
   [/_(resources|handles|requests)$/, "count"],
   [/_chaos$|_ready$|_up$|_open$|_warm$|_fault$/, "1 yes, 0 no"],
 ];

@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import type { Desk, Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
 import type { Platform, Retention, TaskRunner } from "../lifecycle/platform.ts";
+import type { Rounds } from "../lifecycle/rounds.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { EngineLog } from "../online/counters.ts";
 import type { Engine } from "../online/engine.ts";
@@ -52,6 +53,8 @@ export interface PlatformParts {
   /** Who hears of what; null: nobody. */
   readonly notices: Notices | null;
   readonly notifier: Notifier<ServerParts> | null;
+  /** Counts open cases and waiting messages for those who measure. */
+  readonly figures: Rounds;
   /** Draws what the queue gives: uniform in [0, 1). */
   readonly chance: () => number;
   /** Does what takes long elsewhere, in threads; null: only backtests are made, beside the traffic. */

@@ -9,20 +9,24 @@ import type { KeyRecord } from "../core/key.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { Desk, type Notices, Notifier } from "../lifecycle/desk.ts";
 import type { KeyPorts } from "../lifecycle/keys.ts";
-import { type Kept, Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
+import { Platform, Retention, type TaskRunner } from "../lifecycle/platform.ts";
+import type { StoreKept } from "../lifecycle/retention.ts";
 import type { ShadowReporter } from "../lifecycle/shadow-report.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { EngineLog } from "../online/counters.ts";
 import { grownBy, openEngine } from "../online/engine.ts";
+import { maskedLog } from "../online/masked-log.ts";
 import { type OpenPipeline, type PipelineSource, Pipelines } from "../online/pipelines.ts";
 import { isAnyReady } from "../online/readiness.ts";
 import { loadScorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { personalMask } from "../pipeline/privacy.ts";
 import type { Clock, Ports } from "../ports/ports.ts";
 import type { Store } from "../ports/store.ts";
 import { Access, adminRecord } from "./access.ts";
 import { type App, createApp } from "./app.ts";
 import { PLATFORM_BODY_BYTES_MAX } from "./body.ts";
+import { deskFigures } from "./desk-figures.ts";
 import { Feed } from "./feed.ts";
 import { hotRoad } from "./hot.ts";
 import { Intake, type IntakeLimits } from "./intake.ts";
@@ -117,10 +121,12 @@ export interface PlatformInput {
   readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
-  /** How long the store keeps alerts and audit entries. Absent: for ever. */
-  readonly keep?: Kept;
+  /** How long the store keeps alerts, audit entries and the ledger. Absent: for ever. */
+  readonly keep?: StoreKept;
   /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
+  /** How often open cases and waiting messages are counted for those who measure. */
+  readonly figuresMs?: number;
   /** Who hears of what. Absent: nobody. */
   readonly notices?: Notices | null;
 }
@@ -192,6 +198,7 @@ export async function createSeveral(input: {
     await server.platform?.platform.stop();
     await server.platform?.desk.stop();
     await server.platform?.notifier?.stop();
+    await server.platform?.figures.stop();
     await pipelines.stop(drainMsMax);
     overload.stop();
     intake.stop();
@@ -213,6 +220,7 @@ export async function createSeveral(input: {
     await server.platform?.desk.start();
     server.platform?.retention?.start();
     server.platform?.notifier?.start();
+    server.platform?.figures.start();
   } catch (error) {
     await stop();
     throw error;
@@ -282,7 +290,9 @@ async function assemble(input: {
 }): Promise<Server> {
   const { clock, keys, main, discover, options = {} } = input;
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
-  const { logger = pino(), provider = null } = options;
+  const { provider = null } = options;
+  let all: Pipelines<ServerParts> | null = null;
+  const logger = maskedLog(options.logger ?? pino(), () => personalMask(all === null ? [] : pipelinesIn(all)));
   const measures = createProcessMeasures();
   const byName = new Map<string, Measures>();
   const measuresOf = (pipeline: string): Measures => {
@@ -313,7 +323,9 @@ async function assemble(input: {
     ...(discover === undefined ? {} : { discover }),
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
-  const platform = input.platform === undefined ? null : platformOf(input.platform, { pipelines, clock, logger });
+  all = pipelines;
+  const about = { pipelines, clock, logger, measures, measuresOf };
+  const platform = input.platform === undefined ? null : platformOf(input.platform, about);
   const desk = {
     sessions: new Sessions(clock, randomBytes),
     provider,
@@ -335,8 +347,9 @@ function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [
 
 function platformOf(
   { tasks, keyring, only, keep, ...input }: PlatformInput,
-  of: Pick<Server, "pipelines" | "clock" | "logger">,
+  about: Pick<Server, "pipelines" | "clock" | "logger" | "measures" | "measuresOf">,
 ): NonNullable<Server["platform"]> {
+  const { measures, measuresOf, ...of } = about;
   const grow = (
     { pipeline: _, ...before }: ServerParts,
     { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
@@ -350,7 +363,8 @@ function platformOf(
   const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
   const { store, deskPollMs: pollMs, notices = null } = input;
   const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
-  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs });
+  const onSettled = measures.outbox.settled;
+  const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs, onSettled });
   return {
     store,
     platform,
@@ -358,6 +372,7 @@ function platformOf(
     retention,
     notices,
     notifier,
+    figures: deskFigures({ store, notices }, { ...of, measures, measuresOf }, input.figuresMs),
     chance: Math.random,
     tasks: tasks ?? null,
     keyring: keyring ?? null,
@@ -422,6 +437,10 @@ async function startPipeline(
 }
 
 const STOPPED = { version: null, message: "the pipeline was stopped" };
+
+function pipelinesIn(pipelines: Pipelines<ServerParts>): readonly Pipeline[] {
+  return pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
+}
 
 /** Names the pipeline in each line. */
 function loggerOf(logger: EngineLog, pipeline: string): EngineLog {

@@ -15,6 +15,8 @@ export interface StreamCounters {
   retried(code: string): void;
   /** Records that the stream forgot before they were read. */
   lost(records: number): void;
+  /** Records that were written and are older than their topic keeps them: they go within minutes. */
+  expired(records: number): void;
   /** The state has caught up with what was committed. */
   restoredIn(seconds: number): void;
 }
@@ -28,5 +30,6 @@ export const noStreamCounters: StreamCounters = {
   committed() {},
   retried() {},
   lost() {},
+  expired() {},
   restoredIn() {},
 };

@@ -30,6 +30,10 @@ export interface LaneParts {
   /** The topics that are written. */
   readonly outputs: readonly string[];
   readonly elapsed: () => number;
+  /** By topic that is written: for how many milliseconds after their own time it keeps records; absent: for ever. */
+  keeps: ReadonlyMap<string, number>;
+  /** Topics of which it was said that records are too old for them. */
+  readonly expiring: Set<string>;
   /** Positions after the newest record that this process judged; grows with every record. */
   readonly seen: Map<number, number>;
 }
@@ -284,6 +288,26 @@ export class Lane {
       });
     }
     counters.committed(batch.records, (elapsed() - begun) / 1000);
+    this.countExpired(batch);
+  }
+
+  /** What is written has the time of the record that it answers, and by that time a broker deletes it. */
+  private countExpired({ outputs }: Batch): void {
+    const { engine, counters, keeps, expiring } = this.parts;
+    for (const [topic, records] of outputs) {
+      const keptMs = keeps.get(topic);
+      if (keptMs === undefined) continue;
+      const oldest = engine.ports.clock.now() - keptMs;
+      const expired = records.reduce((sum, { timestamp }) => sum + Number(timestamp !== null && timestamp < oldest), 0);
+      if (expired === 0) continue;
+      counters.expired(expired);
+      if (expiring.has(topic)) continue;
+      expiring.add(topic);
+      engine.logger.error(
+        { topic, expired, keptMs },
+        "records were written that are older than the topic keeps them: the broker deletes them within minutes; let it keep them longer (retention.ms), or count from when they are written (message.timestamp.type=LogAppendTime)",
+      );
+    }
   }
 
   /**

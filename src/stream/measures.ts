@@ -45,6 +45,10 @@ export function createStreamMeasures() {
   const records = counter("records_total", "Records whose transaction is committed.");
   const retries = counter("retries_total", "Steps that failed and were tried again, by the code of the error.", "code");
   const lost = counter("lost_total", "Records that the topic forgot before they were read.");
+  const expired = counter(
+    "expired_total",
+    "Records written that are older, by their own time, than their topic keeps them: the broker deletes them within minutes.",
+  );
   const late = counter("late_total", "Transactions judged and not learned: older than the lateness allows.");
   const ready = gauge("ready", "1 while the pipeline's stream judges what comes.");
   const lag = gauge("lag_records", "Records between what is judged and the end of the partition.", "partition");
@@ -87,6 +91,7 @@ export function createStreamMeasures() {
         },
         retried: (code) => retries.inc({ ...of, code }),
         lost: (count) => lost.inc(of, count),
+        expired: (count) => expired.inc(of, count),
         restoredIn: (seconds) => restoreSeconds.set(of, seconds),
       };
     },

@@ -115,6 +115,7 @@ function aside(
     ...streams,
     // Nothing is written, so that nothing needs to be there.
     makesTopics: true,
+    keeps: async () => new Map(),
     async subscribe(options) {
       const source = await streams.subscribe({ ...options, group: `replay-${options.group}-${process.pid}` });
       return reading(source, clipped);

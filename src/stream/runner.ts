@@ -67,6 +67,7 @@ export class Runner {
     committed: 0,
     retries: 0,
     lost: 0,
+    expired: 0,
   };
   private readonly group: string;
   private lanes: readonly Lane[] = [];
@@ -109,6 +110,8 @@ export class Runner {
       named: options.named,
       decode: decoderOf(this.settings.format, { schemas: options.schemas ?? null, streams }),
       elapsed: () => clock.elapsed(),
+      keeps: new Map(),
+      expiring: new Set(),
       seen: new Map(),
     };
     this.workedAt = clock.elapsed();
@@ -301,6 +304,10 @@ export class Runner {
         totals.lost += records;
         counters.lost(records);
       },
+      expired(records) {
+        totals.expired += records;
+        counters.expired(records);
+      },
     };
   }
 
@@ -314,13 +321,15 @@ export class Runner {
     const outputs = [settings.decisions, settings.alerts, settings.deadLetters].filter((name) => name !== topic);
     const there = await streams.topics([topic, ...outputs]);
     const missing = outputs.filter((name) => !there.has(name));
-    if (missing.length === 0 || !there.has(topic)) return;
-    if (this.options.create !== true) {
+    // To read from it will say so.
+    if (!there.has(topic)) return;
+    if (missing.length > 0 && this.options.create !== true) {
       throw new SentinelError("stream.missing", `${streams.where} has no topic ${missing.join(", ")}`, {
         hint: "create what the stream writes, or start it with --create: then each gets as many partitions as the input",
       });
     }
     for (const name of missing) await streams.create(name, there.get(topic)!);
+    this.parts.keeps = await streams.keeps(outputs);
   }
 
   /** The partitions, once they are all that this process needs; null while they are not. */

@@ -1,5 +1,6 @@
 // What every prediction log must do; each driver's test runs this suite.
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { erasedHash, eraserOf, isPseudonym, pseudonymOf, searcherOf } from "../../src/core/erasure.ts";
 import type { LogOptions, SqlLog } from "../../src/drivers/log/sql/driver.ts";
 import { label, prediction, shadow } from "../drivers/records.ts";
 
@@ -113,6 +114,42 @@ export function predictionLogContract(
     await driver.fresh();
     log = await driver.open();
     expect(await log.identity()).not.toBe(identity);
+  });
+
+  test(`${name}: a person is erased in place, found by a keyed hash until then, and a second time there is nothing to erase`, async () => {
+    const value = "card-77:ü";
+    const names = { names: new Set(["customer_id"]), personal: new Set(["email"]) };
+    const pseudonym = pseudonymOf(new Uint8Array(12));
+    const eraser = eraserOf([value], { ...names, pseudonym });
+    const searcher = searcherOf([erasedHash(value, "k".repeat(16))], { ...names, key: "k".repeat(16) });
+    const fields = { customer_id: value, email: "m@example.org", amount: 0.1 + 0.2 };
+    for (let i = 0; i < 2500; i++)
+      log.appendPrediction(prediction(`t${i}`, { fields: { customer_id: `${value}${i}` } }));
+    log.appendPrediction(prediction(`own-${value}`, { fields, extra: { email: "other", note: `of ${value}.` } }));
+    log.appendPrediction(
+      prediction("extra", { fields: { email: "stays" }, extra: { customer_id: value, email: "goes" } }),
+    );
+    log.appendLabel(label(`own-${value}`, { source: `who knows ${value}` }));
+    log.appendShadow(shadow(`own-${value}`));
+    await log.flush();
+    const before = await log.counts();
+    const found = (erased: readonly { readonly found: number }[]): number[] => erased.map((one) => one.found);
+    expect(found(await log.erase(searcher, { write: false }))).toEqual([2, 1, 1]);
+    expect(found(await log.erase(eraser, { write: false }))).toEqual([2, 1, 1]);
+    expect(await log.find(`own-${value}`)).not.toBeNull();
+    expect(found(await log.erase(eraser, { write: true }))).toEqual([2, 1, 1]);
+    await reopen({});
+    for (const look of [searcher, eraser]) expect(found(await log.erase(look, { write: true }))).toEqual([0, 0, 0]);
+    expect(await log.counts()).toEqual(before);
+    const own = (await log.find(`own-${pseudonym}`))!;
+    expect(own.fields).toEqual({ customer_id: pseudonym, email: null, amount: 0.1 + 0.2 });
+    expect(own.extra).toEqual({ email: null, note: `of ${pseudonym}.` });
+    expect(isPseudonym(own.fields.customer_id)).toBe(true);
+    expect((await log.find("extra"))!.extra).toEqual({ customer_id: pseudonym, email: null });
+    expect((await log.find("extra"))!.fields).toEqual({ email: null });
+    expect((await log.labelsOf(`own-${pseudonym}`))[0].source).toBe(`who knows ${pseudonym}`);
+    // Longer values are those of somebody else.
+    expect((await log.find("t7"))!.fields).toEqual({ customer_id: `${value}7` });
   });
 
   test(`${name}: a prediction comes back as it was given`, async () => {

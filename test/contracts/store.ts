@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
+import { eraserOf, pseudonymOf } from "../../src/core/erasure.ts";
 import { SentinelError } from "../../src/core/errors.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
 import { type ListChange, RULES_FORMAT, type RuleSet, ruleSetHash } from "../../src/core/rule.ts";
@@ -630,6 +631,56 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
       expect(await forget(old + 100)).toBe(2);
       expect(await store.alerts.lastId()).toBe(ids[6]);
       expect(await store.alerts.append([newAlert(pipeline, "new")])).toEqual([ids[6]! + 1]);
+    });
+
+    test("a person is erased from every table: rows stay, seals hold, and the audit says what was erased", async () => {
+      const value = "card-88/x";
+      const names = { names: new Set(["customer_id"]), personal: new Set(["email"]) };
+      const pseudonym = pseudonymOf(new Uint8Array(12).fill(7));
+      const eraser = eraserOf([value], { ...names, pseudonym });
+      const { id, slug } = await aPipeline();
+      const transaction = { customer_id: value, email: "m@example.org", amount: 0.1 + 0.2 };
+      const [alert] = await store.alerts.append([
+        newAlert(id, `t-${value}`, { entity: value, transaction, reasons: [{ text: `of ${value}` }] }),
+      ]);
+      const set = { ...ruleSet(["r"]), pipeline: slug };
+      const named = { ...set, rules: [{ ...set.rules[0], when: `customer_id = '${value}'` }] };
+      const entry = { ...rulesChange(0, []).entry, changes: [`+ ${value}`] };
+      const change = { value, from: 0, to: null, at: NOW, actor: "ana", reason: `of ${value}` };
+      const live = ruleSetHash(named);
+      await store
+        .rules(slug)
+        .commit({ ...rulesChange(0, []), sets: [named], live, lists: { blocked: [change] }, entry });
+      await store.ledger.append([
+        {
+          ...{ id: `l-${value}`, transaction: JSON.stringify(transaction).replace("card", "\\u0063ard"), answer: "{}" },
+          ...{ by: "brain", brain: null, receivedAt: NOW, answeredAt: NOW },
+        },
+      ]);
+      const run = { receipt: `forget-${made}`, by: BY };
+      const found = (erased: readonly { what: string; found: number }[]) =>
+        Object.fromEntries(erased.filter((one) => one.found > 0).map((one) => [one.what, one.found]));
+      const all = { alerts: 1, ledger: 1, rule_list_changes: 1, rule_sets: 1, rule_journal: 1, audit: 1 };
+      expect(found(await store.erase(eraser, null))).toEqual(all);
+      expect(found(await store.erase(eraser, run))).toEqual(all);
+      expect(found(await store.erase(eraser, run))).toEqual({});
+      expect(await other.alerts.find(alert!)).toMatchObject({
+        transactionId: `t-${pseudonym}`,
+        entity: pseudonym,
+        transaction: { customer_id: pseudonym, email: null, amount: 0.1 + 0.2 },
+      });
+      const kept = await other.ledger.find(`l-${pseudonym}`);
+      expect(JSON.parse(kept!.transaction)).toEqual({ customer_id: pseudonym, email: null, amount: 0.1 + 0.2 });
+      const rules = other.rules(slug);
+      expect((await rules.set(live)).rules[0].when).toBe(`customer_id = '${pseudonym}'`);
+      expect((await rules.list("blocked"))[0]).toMatchObject({ value: pseudonym, reason: `of ${pseudonym}` });
+      expect((await rules.journal())[0].changes).toEqual([`+ ${pseudonym}`]);
+      const seals = (await other.audit.page({ subject: "forget", subjectId: run.receipt }, { limit: 10 })).items;
+      expect(seals.map(({ after }) => (after as { table: string }).table).sort()).toEqual(["audit", "rule_journal"]);
+      await store.rules(slug).commit(rulesChange(1, ["again"]));
+      const entries = await store.audit.scan(0, PAGE_MAX);
+      expect(entries.filter((one) => "erased" in one)).toHaveLength(1);
+      expect(verifyJournal(entries)).toMatchObject({ ok: true });
     });
 
     describe("the audit", () => {

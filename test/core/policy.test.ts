@@ -28,18 +28,20 @@ const costs = fc.record({
 
 test("the decision is the answer of the lowest expected cost, whatever costs, amount, price and probability", () => {
   const probability = fc.double({ min: 0, max: 1, noNaN: true }).map(Math.fround);
+  const times = fc.constantFrom(1, 0.2, 3);
   fc.assert(
-    fc.property(costs, money, money, probability, (drawn, amount, price, p) => {
-      const cost = { ...FREE, ...drawn };
+    fc.property(costs, money, money, probability, times, (drawn, amount, price, p, odds) => {
+      const q = (odds * p) / (1 - p + odds * p);
+      const cost = { ...FREE, ...drawn, price };
       const expected = {
-        approve: p * (cost.missedShare * amount + cost.missedCost),
+        approve: q * (cost.missedShare * amount + cost.missedCost),
         review: cost.reviewCost + price,
         block:
           p >= Math.fround(cost.scoreMin)
-            ? (1 - p) * (cost.falseBlockCost + cost.customerFactor * amount)
+            ? (1 - q) * (cost.falseBlockCost + cost.customerFactor * amount)
             : Number.POSITIVE_INFINITY,
       };
-      const decision = decide(p, thresholdsAt(cost, { amount, price }));
+      const decision = decide(p, thresholdsAt(cost, { amount, odds }));
       const least = Math.min(...Object.values(expected));
       // A threshold is a Float32: beside it two answers cost the same but for that.
       expect(expected[decision] - least).toBeLessThanOrEqual(1e-3 + 1e-5 * least);
@@ -49,16 +51,14 @@ test("the decision is the answer of the lowest expected cost, whatever costs, am
 });
 
 test("a small amount is not worth a review, a large one is blocked later; without an amount the typical one counts", () => {
-  const at = (amount: number) => thresholdsAt(FREE, { amount, price: 0 });
+  const at = (amount: number) => thresholdsAt(FREE, { amount });
   expect(at(4)).toEqual({ review: at(4).block, block: Math.fround(14 / 18) });
   expect(at(100)).toEqual({ review: Math.fround(0.05), block: Math.fround(1 - 5 / 110) });
   expect(at(Number.NaN)).toEqual(at(40));
   expect(at(-1)).toEqual(at(40));
   const nothing = { ...FREE, missedShare: 0 };
-  expect(thresholdsAt(nothing, { amount: 50, price: 0 }).review).toBeGreaterThan(0.9);
-  expect(thresholdsAt({ ...nothing, customerFactor: 0, falseBlockCost: 0 }, { amount: 50, price: 0 }).block).toBe(
-    NEVER,
-  );
+  expect(thresholdsAt(nothing, { amount: 50 }).review).toBeGreaterThan(0.9);
+  expect(thresholdsAt({ ...nothing, customerFactor: 0, falseBlockCost: 0 }, { amount: 50 }).block).toBe(NEVER);
 });
 
 test("each segment has thresholds of its own, and what belongs to none those of all", () => {

@@ -29,7 +29,7 @@ export const kafkaInstalled = ((): boolean => {
 
 export interface Broker {
   readonly address: { readonly brokers: readonly string[]; readonly tls: false; readonly sasl: null };
-  create(topic: string, partitions: number): Promise<void>;
+  create(topic: string, partitions: number, settings?: Readonly<Record<string, string>>): Promise<void>;
   /** As a machine does that loses power. */
   kill(): Promise<void>;
   /** It keeps its connections and answers nothing, until it is thawed. */
@@ -74,9 +74,14 @@ export async function startKafka(): Promise<Broker> {
   });
   return {
     address: { brokers, tls: false, sasl: null },
-    async create(topic, partitions) {
+    async create(topic, partitions, settings = {}) {
       const admin = client.admin();
       await admin.connect();
+      const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
+      await admin.createTopics({
+        topics: [{ topic, numPartitions: partitions, configEntries }],
+        waitForLeaders: false,
+      });
       await createTopic(admin, { topic, partitions });
       await admin.disconnect();
     },

@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { Random } from "../../src/core/random.ts";
 import type { Engine } from "../../src/lifecycle/import/engine.ts";
 import { PROBE_ROWS, probeModel, turnedNote } from "../../src/lifecycle/import/probe.ts";
+import { askForSet, emptyTree, flattenForeign } from "../../src/ml/foreign/flatten.ts";
+import { scoreRow } from "../../src/ml/gbdt/score.ts";
 import type { Matrix } from "../../src/ml/matrix.ts";
 import { errorOf } from "../reference/tables.ts";
 
@@ -109,6 +111,25 @@ test("rows from all over the data are asked, a bounded number of them", () => {
 test("trees that are one constant are refused too", () => {
   const engine: Engine = { ...graph(() => []), answers: null, margin: () => -2 };
   expect(errorOf(() => probeModel(engine, x)).message).toMatch(/answers the same .*: 0\.119/);
+});
+
+test("a column that trees take for categories must hold whole numbers", () => {
+  const tree = emptyTree(3);
+  tree.feature[0] = 1;
+  [tree.left[0], tree.right[0], tree.value[1]] = [1, 2, 1];
+  askForSet(tree, 0, [0, 2]);
+  const trees = flattenForeign({ trees: [tree], width: 2, baseMargin: 0 }, { names: ["a", "b"], columns: [0, 1] });
+  const engine: Engine = {
+    model: { kind: "trees", trees },
+    margin: (row) => scoreRow(trees, row),
+    answers: null,
+    blindTo: [],
+    notes: [],
+  };
+  const error = errorOf(() => probeModel(engine, x));
+  expect(error.message).toMatch(/takes b for a category, a whole number, and the pipeline's data hold -?\d+\.\d/);
+  const whole: Matrix = { ...x, values: values.map((value, i) => (i % 11 === 0 ? Number.NaN : Math.floor(3 * value))) };
+  expect(probeModel(engine, whole)).toEqual([]);
 });
 
 test("trees without a side for missing values are refused where the data has such", () => {

@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.ts";
+import { textAt } from "../../src/core/table.ts";
 import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
+import { compileSpec } from "../../src/features/plan.ts";
+import { readSource, timesOf } from "../../src/lifecycle/data/source.ts";
 import { loadSpec } from "../../src/lifecycle/data/spec-file.ts";
 import { inspect } from "../../src/lifecycle/inspect.ts";
 import { promote } from "../../src/lifecycle/promote.ts";
@@ -101,6 +104,76 @@ test("a column that tells the label alone is read by no feature, and a doubt nam
   expect(read).not.toContain("charged_back_on");
   expect(read).toContain("attempts");
   expect(guesses.doubts.join("\n")).toMatch(/scenario.* the label alone/);
+});
+
+/** Rows of one way of writing, of which every fifth is fraud. */
+function strange(header: readonly string[], cells: (i: number, at: Date) => readonly (string | number)[]): string {
+  const rows = Array.from({ length: 60 }, (_, i) => cells(i, new Date(Date.UTC(2024, 0, 1 + (i % 25), i % 24, i, i))));
+  return [header, ...rows].map((row) => row.join(",")).join("\n");
+}
+const fraudOf = (i: number): number => (i % 5 === 0 ? 1 : 0);
+const two = (value: number): string => String(value).padStart(2, "0");
+
+test.each([
+  ["epoch seconds", (at: Date) => at.getTime() / 1000, { column: "event_ts", unit: "s" }],
+  ["epoch microseconds", (at: Date) => at.getTime() * 1000, { column: "event_ts", unit: "us" }],
+  [
+    "digits",
+    (at: Date) => at.toISOString().replace(/\D/g, "").slice(0, 14),
+    { column: "event_ts", format: "%Y%m%d%H%M%S" },
+  ],
+  [
+    "a twelve-hour clock",
+    (at: Date) =>
+      `${two(at.getUTCMonth() + 1)}/${two(at.getUTCDate())}/2024 ${two(at.getUTCHours() % 12 || 12)}:${two(at.getUTCMinutes())} ${at.getUTCHours() < 12 ? "AM" : "PM"}`,
+    { column: "event_ts", format: "%m/%d/%Y %I:%M %p" },
+  ],
+] as const)("times as %s are recognised, and what is written reads them", async (_, written, role) => {
+  const csv = strange(["t_id", "event_ts", "acct_no", "amt", "fraud"], (i, at) => [
+    `0x${i}`,
+    written(at),
+    `0${i % 12}`,
+    10 + i / 4,
+    fraudOf(i),
+  ]);
+  const file = put("t.csv", csv);
+  const { guesses } = await inspect(ports, { path: file, workspace: dir, name: "mine" });
+  expect(guesses.time.role).toEqual(role);
+  expect([guesses.id.role, guesses.card]).toEqual(["t_id", "acct_no"]);
+  const pipeline = loadPipeline(dir, "mine");
+  const plans = [compileSpec(await loadSpec(pipeline))];
+  const { table } = await readSource(datasetDuckdb(), pipeline, { path: file, plans, labelled: true });
+  const minutes = role.column === "event_ts" && "format" in role && role.format.endsWith("%p");
+  const wanted = Array.from({ length: 60 }, (_row, i) => Date.UTC(2024, 0, 1 + (i % 25), i % 24, i, minutes ? 0 : i));
+  expect([...timesOf(table, pipeline)]).toEqual(wanted);
+  expect(textAt(table.columns.get("acct_no")!, 1)).toBe("01");
+});
+
+test("an index that was written along is no feature, and days beside times of day are told about", async () => {
+  const csv = strange(["", "txn_ref", "date", "time", "amount", "is_fraud"], (i, at) => {
+    const [day, clock] = at.toISOString().split(/[T.]/);
+    return [i, i * 7, day, clock, 10 + i / 4, fraudOf(i)];
+  });
+  const { guesses } = await inspect(ports, { path: put("t.csv", csv), workspace: dir, name: "mine" });
+  expect(guesses).toMatchObject({ id: { role: "txn_ref" }, numbers: [], time: { role: "date", coarse: true } });
+  expect(guesses.doubts.join("\n")).toMatch(/column0 counts the rows/);
+  expect(guesses.doubts.join("\n")).toMatch(/date holds days and time times of day.*columns: \[date, time\]/);
+});
+
+test.each([
+  ["ja", "nein"],
+  ["confirmed_fraud", "legit"],
+  ["fraud", "no_fraud"],
+  ["oui", "non"],
+])("labels of the words %s and %s are recognised once their column is named", async (fraud, genuine) => {
+  const csv = strange(["id", "time", "amount", "status"], (i, at) => [
+    i,
+    at.toISOString(),
+    10 + i / 4,
+    fraudOf(i) === 1 ? fraud : genuine,
+  ]);
+  const asked = { path: put("t.csv", csv), workspace: dir, name: "mine", label: "status" };
+  await expect(inspect(ports, asked)).resolves.toMatchObject({ fraudRate: 0.2 });
 });
 
 test("what cannot be guessed is asked for, and nothing is overwritten", async () => {

@@ -84,7 +84,8 @@ function lastOfEachKind(seen: FaultyProxy["seen"]): number[] {
 
 if (!mlflowInstalled) console.warn("SKIPPED 12 tests of push: no .cache/venv-mlflow");
 
-describe.runIf(mlflowInstalled)("push", () => {
+// One of them pushes some forty times: minutes where others want the machine too.
+describe.runIf(mlflowInstalled)("push", { timeout: 300_000 }, () => {
   let server: MlflowProcess;
   let proxy: FaultyProxy;
   let dir: string;

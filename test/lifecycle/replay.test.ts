@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { eraserOf, pseudonymOf } from "../../src/core/erasure.ts";
 import { fromRegistry, replay } from "../../src/lifecycle/replay.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import {
@@ -95,4 +96,33 @@ test("a single bit of the logged vector is enough", async () => {
   };
   const report = await replay(ports, { pipeline: world.pipeline, history });
   expect(report.mismatches).toMatchObject([{ transactionId: "z3", feature: "amount" }]);
+});
+
+test("transactions of a person who was forgotten are counted and no difference, and all others are still compared", async () => {
+  await send(40);
+  const log = await ports.log();
+  const records = await log.recent(100);
+  const who = String(records[0].fields.customer_id);
+  const own = records.filter(({ fields }) => fields.customer_id === who).length;
+  const eraser = eraserOf([who], {
+    names: new Set(["customer_id"]),
+    personal: new Set<string>(),
+    pseudonym: pseudonymOf(new Uint8Array(12)),
+  });
+  expect((await log.erase(eraser, { write: true }))[0]).toEqual({ what: "predictions", found: own });
+  const forgotten = { names: new Set(["customer_id"]), personal: new Set<string>(), isTable: () => false };
+  const report = await replay(ports, { pipeline: world.pipeline, history, forgotten });
+  expect(report).toMatchObject({
+    verdict: "pass",
+    mismatchCount: 0,
+    compared: 40 - own,
+    skipped: { forgotten: own },
+    reasons: expect.arrayContaining([expect.stringContaining(`${own} predictions cannot be recomputed`)]),
+  });
+  const changed = { ...forgotten, isTable: () => true };
+  expect(await replay(ports, { pipeline: world.pipeline, history, forgotten: changed })).toMatchObject({
+    verdict: "pass",
+    compared: 0,
+    skipped: { forgotten: 40 },
+  });
 });

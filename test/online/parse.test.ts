@@ -8,6 +8,7 @@ import { parseJson } from "../../src/online/json.ts";
 import { compileSchema, createParser } from "../../src/online/parse.ts";
 import { loadPipeline } from "../../src/pipeline/pipeline.ts";
 import { readLines } from "../../src/server/body.ts";
+import { pipelineOf } from "../lifecycle/world.ts";
 
 test("whatever JSON.parse reads is read the same; what it refuses is refused with a place inside the text", () => {
   fc.assert(fc.property(fc.json(), (text) => void expect(parseJson(text)).toEqual(JSON.parse(text))));
@@ -168,4 +169,14 @@ test("each pattern of a schema is its own", () => {
   expect(valid({ a: "aa", b: "b", c: "a" })).toBe(true);
   expect(valid({ a: "aa", b: "a" })).toBe(false);
   expect(valid({ c: "b" })).toBe(false);
+});
+
+test("infinity, which binary messages can hold, is refused by its field whatever the schema says; NaN is missing", () => {
+  const parser = createParser({ pipeline: pipelineOf(), schema: { properties: { balance: {} } }, aheadMaxMs: 0 });
+  const parse = (balance: number) =>
+    parser.parse({ transaction_id: "a", time: "2024-05-01", balance }, Date.UTC(2025, 0, 1));
+  expect(parse(Number.NaN).transaction.fields.balance).toBeNull();
+  expect(parse(-0).transaction.fields.balance).toBe(0);
+  for (const infinite of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+    expect(thrown(() => parse(infinite)).message).toMatch(/balance must be a number/);
 });

@@ -33,18 +33,18 @@ const COST = {
   scoreMin: 0.5,
   price: 1,
 };
-const segment = (name: string, at: number, price: number) => ({
+const segment = (name: string, at: number, odds: number) => ({
   name,
   at,
-  price,
-  thresholds: thresholdsAt(COST, { amount: Number.NaN, price }),
+  odds,
+  thresholds: thresholdsAt(COST, { amount: Number.NaN, odds }),
   rows: 10,
   frauds: 1,
   weight: 0.1,
 });
 const POLICY: DecisionPolicy = {
   cost: COST,
-  segments: { by: "amount", bands: [40, 80, 120], segments: [segment("small", 0, 0), segment("large", 2, 3)] },
+  segments: { by: "amount", bands: [40, 80, 120], segments: [segment("small", 0, 0.5), segment("large", 2, 2)] },
 };
 const EVENTS = 300;
 
@@ -75,17 +75,17 @@ afterAll(() => world.remove());
 
 test("each answer and each record say the thresholds and the segment that judged, and the decision is theirs", () => {
   const at = SPEC_A.features.findIndex(({ name }) => name === "amount");
-  const prices = new Map([
-    ["small", 0],
-    ["large", 3],
+  const odds = new Map([
+    ["small", 0.5],
+    ["large", 2],
   ]);
   const decisions = new Set<string>();
   for (const [row, { score, decision, adapted, vector }] of records.entries()) {
     const { review, block, segment: name } = adapted!;
     const amount = vector[at];
     expect(name).toBe(amount <= 40 ? "small" : amount > 80 && amount <= 120 ? "large" : undefined);
-    const price = name === undefined ? COST.price : prices.get(name)!;
-    expect({ review, block }).toEqual(thresholdsAt(COST, { amount, price }));
+    const times = name === undefined ? 1 : odds.get(name)!;
+    expect({ review, block }).toEqual(thresholdsAt(COST, { amount, odds: times }));
     expect(decision).toBe(decide(score, { review, block: block! }));
     const told = { review, block, ...(name === undefined ? {} : { segment: name }), policy: adapted!.rules };
     expect(replies[row].thresholds).toEqual(told);

@@ -83,6 +83,7 @@ export async function openDesk({
       store: common.store!,
       workspace: dir,
       pollMs: 50,
+      figuresMs: 50,
       sourceOf,
       keyring: common,
       tasks: tasksIn({ root: dir, tenant: DEFAULT_TENANT }),

@@ -26,7 +26,6 @@ stream:
   batch: { records: 40, every: 20ms }
   session: 1s
   snapshot: 1s
-  retry: 1m
 `;
 export const STREAM_SECTION = streamSection("payments");
 
@@ -89,9 +88,16 @@ export async function judgeAll(world: World, streams: () => Streams, options: Op
   return running;
 }
 
-/** Waits until a condition holds; the test's own time limit ends it otherwise. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(20);
+/** Waits until a condition holds; the test's own time limit ends it otherwise, or a process that gives up meanwhile. */
+export async function until(condition: () => boolean | Promise<boolean>, by?: StreamProcess): Promise<void> {
+  let fault: unknown = null;
+  by?.done.catch((error: unknown) => {
+    fault = error;
+  });
+  while (!(await condition())) {
+    if (fault !== null) throw fault;
+    await sleep(20);
+  }
 }
 
 /** Decisions by transaction; throws where one came twice. */

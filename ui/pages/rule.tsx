@@ -244,7 +244,9 @@ function useCheck(slug: string, text: string): { readonly checked: Checked | nul
     const stop = new AbortController();
     const timer = setTimeout(() => {
       get("POST /api/rules/check", { body: { pipeline_id: slug, rule_expression: text }, signal: stop.signal }).then(
-        (checked) => setState({ checked, fault: null }),
+        (checked) => {
+          if (!stop.signal.aborted) setState({ checked, fault: null });
+        },
         (error: unknown) => {
           if (!stop.signal.aborted) setState({ checked: null, fault: faultOf(error) });
         },
@@ -285,13 +287,16 @@ function Editor({
   const offers = !isOpen || begun === "" || words.value === null ? [] : offersOf(words.value, begun);
   const take = (offer: Offer): void => {
     const before = text.slice(0, at - begun.length) + offer.insert;
-    onChange(before + text.slice(at));
+    const after = before + text.slice(at);
+    onChange(after);
+    setAt(before.length);
     setOpen(false);
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(before.length, before.length);
-      setAt(before.length);
-    });
+    const area = field.current;
+    if (area === null) return;
+    // At once, and not when the page is drawn again: by then the next letters may be there, and would go on behind the cursor.
+    area.value = after;
+    area.focus();
+    area.setSelectionRange(before.length, before.length);
   };
   const pressed = (event: KeyboardEvent): void => {
     if (offers.length === 0) return;

@@ -24,6 +24,8 @@ export function laterLedger(open: () => Promise<LedgerHolder>): LedgerHolder {
       pending: async (limit) => (await opened()).pending(limit),
       settle: async (id, later) => (await opened()).settle(id, later),
       counts: async () => (await opened()).counts(),
+      older: async (before) => (await opened()).older(before),
+      forget: async (of) => (await opened()).forget(of),
     },
     async close() {
       const holder = await opening?.catch(() => null);

@@ -149,6 +149,44 @@ export async function markExpired(objects: ObjectStore, before: string): Promise
   await objects.create(EXPIRED, { bytes: jsonBytes({ format: FORMAT, before }) });
 }
 
+const ERASED_FOLDER = "_erased/";
+const SUM_DIGITS = 16;
+
+/**
+ * Notes by how much the sum of a day's rows changes when a file takes the place of one from which a person was erased. The same change has the same
+ * name, so that a killed run that goes on counts it once.
+ */
+export async function noteErased(
+  objects: ObjectStore,
+  {
+    day,
+    file,
+    before,
+    after,
+  }: { readonly day: string; readonly file: string; readonly before: bigint; readonly after: bigint },
+): Promise<void> {
+  const sum = BigInt.asUintN(64, after - before)
+    .toString(16)
+    .padStart(SUM_DIGITS, "0");
+  const was = BigInt.asUintN(64, before).toString(16).padStart(SUM_DIGITS, "0");
+  const name = file.slice(file.lastIndexOf("/") + 1);
+  await objects.create(`${ERASED_FOLDER}${day}/${was}-${sum}-${name}.json`, {
+    bytes: jsonBytes({ format: FORMAT, day, sum }),
+  });
+}
+
+/** What was erased on purpose, by day: to be added to what the marks say. */
+export async function erasedTallies(objects: ObjectStore): Promise<ReadonlyMap<string, Tally>> {
+  const tallies = new Map<string, Tally>();
+  for (const { key } of await objects.list(ERASED_FOLDER)) {
+    const content = await readJson(objects, key);
+    if (content === null) continue;
+    const day = String(content.day);
+    tallies.set(day, addTallies(tallies.get(day), { rows: 0, sum: String(content.sum) }));
+  }
+  return tallies;
+}
+
 function jsonBytes(value: object): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 }

@@ -4,7 +4,7 @@ import type { Archive, ArchiveColumn, ArchiveRows } from "../../ports/archive.ts
 import type { Ports } from "../../ports/ports.ts";
 import { type ArchiveTable, addTallies, archiveTable, type Tally, tallyOf, uncounted } from "./columns.ts";
 import { type DayFile, daysIn } from "./days.ts";
-import { daysOf, doneMarks, expiredBefore, positionsOf } from "./marks.ts";
+import { daysOf, doneMarks, erasedTallies, expiredBefore, positionsOf } from "./marks.ts";
 import { type ArchiveInput, archiveOf } from "./write.ts";
 
 export interface DayVerdict {
@@ -53,6 +53,7 @@ async function look(ports: Ports, { pipeline }: ArchiveInput, table: ArchiveTabl
   const done = await doneMarks(objects);
   const position = positionsOf(done.map((mark) => ({ ...mark, key: "" }))).get(identity) ?? 0;
   const marked = daysOf(done);
+  const erased = await erasedTallies(objects);
   const expired = await expiredBefore(objects);
   const days = new Map((await daysIn(objects)).map((day) => [day.day, day]));
   const logged = table === null ? null : await loggedDays(ports, table, { from: through + 1, to: position });
@@ -73,7 +74,10 @@ async function look(ports: Ports, { pipeline }: ArchiveInput, table: ArchiveTabl
       rows: read?.all.rows ?? null,
       marked: marked[day]?.rows ?? 0,
       logged: logged === null ? null : (logged.get(day)?.rows ?? 0),
-      fault: read === null || day < expired ? null : faultOf(read, { marked: marked[day], logged: logged!.get(day) }),
+      fault:
+        read === null || day < expired
+          ? null
+          : faultOf(read, { marked: addTallies(marked[day], erased.get(day)), logged: logged!.get(day) }),
     });
   }
   ports.report.progress("days", names.length, names.length);

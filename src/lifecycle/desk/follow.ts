@@ -109,7 +109,7 @@ export class Desk<E extends DeskEngine> {
   /** False where more may wait. */
   private async takeAlerts(store: Store, id: number, { pipeline }: E): Promise<boolean> {
     const { notices } = this.options;
-    const joining = joiningOf(deskRules(pipeline), (alert) => alertMessages(notices, alert, pipeline.name));
+    const joining = joiningOf(deskRules(pipeline), (alert) => alertMessages(notices, alert, pipeline));
     for (let looks = 0; looks < LOOKS_MAX && !this.rounds.stopped; looks++) {
       if ((await store.cases.take(id, joining, this.options.clock.now())) < JOINED_MAX) return true;
     }

@@ -2,6 +2,8 @@
 import { type Happening, toldTo } from "../../cases/notices.ts";
 import type { CloudEvent } from "../../core/cloud-event.ts";
 import type { NotificationsFile } from "../../pipeline/notifications.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import { personalMask } from "../../pipeline/privacy.ts";
 import type { NewMessage, Target } from "../../ports/outbox.ts";
 import type { Alert } from "../../ports/store.ts";
 import { alertEvent } from "./events.ts";
@@ -28,10 +30,16 @@ export function messagesOf(
   }));
 }
 
-/** What receivers hear of an alert, in the transaction that makes it part of a case. */
-export function alertMessages(notices: Notices | null, alert: Alert, pipeline: string): readonly NewMessage[] {
+/** What receivers hear of an alert, in the transaction that makes it part of a case; personal values stay here. */
+export function alertMessages(
+  notices: Notices | null,
+  alert: Alert,
+  pipeline: Pick<Pipeline, "name" | "privacy" | "canonical" | "columns">,
+): readonly NewMessage[] {
   if (notices === null) return [];
-  const happening = { notice: "alert", severity: alert.severity, pipeline } as const;
+  const { name } = pipeline;
+  const happening = { notice: "alert", severity: alert.severity, pipeline: name } as const;
   if (toldTo(notices.file, happening).length === 0) return [];
-  return messagesOf(notices, alertEvent(alert, { pipeline, link: notices.file.link ?? null }), happening);
+  const shown = personalMask([pipeline]).document(alert);
+  return messagesOf(notices, alertEvent(shown, { pipeline: name, link: notices.file.link ?? null }), happening);
 }

@@ -29,6 +29,8 @@ export interface NotifierOptions<E extends DeskEngine> {
   readonly clock: Clock;
   readonly logger: EngineLog;
   readonly pollMs?: number;
+  /** Hears what became of each try. */
+  readonly onSettled?: (target: string, outcome: Settling["outcome"]) => void;
 }
 
 /** Tells receivers, and puts in what nobody else does: daily summaries and moves of models. */
@@ -82,6 +84,7 @@ export class Notifier<E extends DeskEngine> {
       const settling = await this.tried(target, message);
       const more = settling.outcome === "dead" ? this.toldOf(message, settling.cause) : [];
       await store.outbox.settle(message, settling, { at: clock.now(), more });
+      this.options.onSettled?.(target.name, settling.outcome);
       if (settling.outcome === "again") return;
     }
   }

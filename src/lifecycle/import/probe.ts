@@ -1,7 +1,9 @@
 // An imported model asked about rows of the pipeline's data before anything is registered: is what it answers a score at all?
 import { SentinelError } from "../../core/errors.ts";
 import { rocAuc } from "../../metrics/metrics.ts";
+import type { GbdtModel } from "../../ml/gbdt/model.ts";
 import { copyRow, type Matrix } from "../../ml/matrix.ts";
+import { asksForSet } from "../../ml/trees.ts";
 import type { Engine } from "./engine.ts";
 
 /** Rows that are asked, spread evenly over the data. */
@@ -27,8 +29,12 @@ export function probeModel(engine: Engine, x: Matrix): readonly string[] {
       copyRow(x, Math.floor((i * x.rows) / rows), vector);
       return ask(vector);
     });
-  const { answers, blindTo } = engine;
+  const { answers, blindTo, model } = engine;
   const notes: string[] = [];
+  for (const column of model.kind === "trees" ? categoryColumns(model.trees) : []) {
+    const part = asked((row) => row[column]).find((value) => !Number.isNaN(value) && !Number.isInteger(value));
+    if (part !== undefined) throw noCategory(x.names[column], part);
+  }
   const lacking = asked((row) => blindTo.some((column) => Number.isNaN(row[column]))).filter(Boolean).length;
   if (lacking > 0) {
     throw new SentinelError(
@@ -58,6 +64,26 @@ export function probeModel(engine: Engine, x: Matrix): readonly string[] {
     );
   }
   return notes;
+}
+
+/** Columns of which nodes ask whether they are in a set of categories. */
+function categoryColumns(trees: GbdtModel): readonly number[] {
+  const columns = new Set<number>();
+  trees.feature.forEach((column, node) => {
+    if (asksForSet(trees, node)) columns.add(column);
+  });
+  return [...columns].sort((a, b) => a - b);
+}
+
+/** XGBoost and LightGBM cut the fraction off before they look a category up; our trees know whole numbers only. */
+function noCategory(name: string, value: number): SentinelError {
+  return new SentinelError(
+    "ml.model-unsupported",
+    `the model takes ${name} for a category, a whole number, and the pipeline's data hold ${value}`,
+    {
+      hint: `make ${name} a category feature, or an expression that cuts the fraction off as the library does (FLOOR(column)); or train with the column as a number`,
+    },
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 // Guesses about a stranger's table: which column plays which role and how it is written; every doubt in words.
+import { DAY_MS } from "../../core/duration.ts";
 import { moneyRule } from "../../core/money.ts";
 import { allDifferent, textAt } from "../../core/table.ts";
 import { PLAIN_TIME, readCount, readTime, type TimeRule, type TimeUnit } from "../../core/time.ts";
@@ -37,16 +38,21 @@ const LABEL = /^(is|tx|has)?(fraud(ulent|bool|label|flag|ind)?|class|label|targe
 const TIME =
   /^(transaction|trans|tx|event|payment)*(datetime|date|timestamp|time|ts|dt|step|timestep|unixtime|month|day)$/;
 const ID = /^(transaction|trans|tx|payment|event)?(id|num|number|ref|reference|uuid)$/;
+/** Names that end like an id's; a column so called must be different in every row. */
+const ID_END = /(id|nr|no|num|number|key|ref|reference|uuid|guid|hash)$/;
 const AMOUNT = /^(transaction|trans|tx|payment)?(amount|amt|value|sum|price|total)(usd|eur|gbp)?$/;
-const CARD = /^(customer|client|user|card|account|cc|nameorig|payer|sender)/;
+const CARD =
+  /^(cust|client|user|card|acc(oun)?t|cc|nameorig|payer|sender|member|iban|wallet|msisdn|pan(hash|token|id)?$)/;
 const KEY =
-  /^(customer|client|user|card|account|cc|nameorig|namedest|payer|payee|sender|receiver|merchant|terminal|device|email|ip)/;
+  /^(cust|client|user|card|acc(oun)?t|cc|nameorig|namedest|payer|payee|sender|receiver|member|iban|wallet|msisdn|pan(hash|token|id)?$|merch|terminal|device|email|ip|beneficiary)/;
 /** Figures and kinds that are called after a customer or a card, and are none. */
 const NO_KEY = /(age|count|counts|months|days|score|type|kind|limit|balance|income|year|date|4w|6h|8w|24h)$/;
 /** Values up to which words are categories, and from which names are keys of a history. */
 const CATEGORY_VALUES_MAX = 50;
 const KEYS_MAX = 4;
 const ORIGIN = "2024-01-01";
+/** Digits alone, which a reader of tables takes for numbers. */
+const DIGIT_FORMATS = ["%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d"];
 const FORMATS = [
   "%d/%m/%Y %H:%M:%S",
   "%m/%d/%Y %H:%M:%S",
@@ -57,13 +63,22 @@ const FORMATS = [
   "%d.%m.%Y %H:%M:%S",
   "%d.%m.%Y %H:%M",
   "%d.%m.%Y",
+  "%d-%m-%Y %H:%M:%S",
+  "%d-%m-%Y %H:%M",
+  "%d-%m-%Y",
+  "%m/%d/%Y %I:%M:%S %p",
+  "%d/%m/%Y %I:%M:%S %p",
+  "%m/%d/%Y %I:%M %p",
+  "%d/%m/%Y %I:%M %p",
   "%Y/%m/%d %H:%M:%S",
   "%Y%m%d %H:%M:%S",
-  "%Y%m%d",
+  ...DIGIT_FORMATS,
 ];
 const WORDS = {
-  fraud: /^(1|y|yes|t|true|fraud|fraudulent|illicit|bad|positive)$/i,
-  genuine: /^(0|n|no|f|false|genuine|legit|legitimate|normal|licit|good|negative|non-?fraud|not fraud)$/i,
+  fraud:
+    /^(1|y|yes|ja|oui|s[ií]|sim|t|true|(confirmed|proven)[ _-]?fraud|fraud|fraudulent|illicit|bad|positive|chargeback)$/i,
+  genuine:
+    /^(0|n|non?|nein|nee|n[aã]o|f|false|genuine|legit|legitimate|normal|licit|good|negative|(no|non|not)[ _-]?fraud(ulent)?)$/i,
   unknown: /^(unknown|unlabell?ed|\?|na|none)$/i,
 };
 
@@ -80,7 +95,7 @@ export function guessRoles(
   if (time === null) return { lacking: "time" };
   const id = guessId(without(rest, time.columns));
   if (typeof id.role !== "string")
-    doubts.push("no column is an id, different in every row: ids are made of row numbers");
+    doubts.push("no column is called an id and different in every row: ids are made of row numbers");
   const afterId = without(without(rest, time.columns), id.columns);
   const amount = guessAmount(afterId);
   if (amount === null) doubts.push("no column is called an amount: nothing is measured in money");
@@ -94,7 +109,10 @@ export function guessRoles(
   );
   const words = plain.filter(({ type }) => type === "text" || type === "boolean");
   const categories = words.filter(({ distinct }) => distinct > 1 && distinct <= CATEGORY_VALUES_MAX);
-  const numbers = plain.filter(({ type, distinct }) => type === "number" && distinct > 1);
+  const counter = plain.find(isCounter);
+  if (counter !== undefined)
+    doubts.push(`${counter.name} counts the rows, which says nothing of a payment: no feature reads it`);
+  const numbers = plain.filter((profile) => profile.type === "number" && profile.distinct > 1 && !isCounter(profile));
   const used = new Set([...categories, ...numbers].map(({ name }) => name));
   const unused = plain.filter(({ name }) => !used.has(name)).map(({ name }) => name);
   if (unused.length > 0)
@@ -168,9 +186,23 @@ function guessTime(profiles: readonly Profile[], named: string | undefined, doub
     .sort((a, b) => Number(b.type === "time") - Number(a.type === "time"));
   for (const profile of candidates) {
     const guess = profile.column.kind === "text" ? textTime(profile, doubts) : countTime(profile, doubts);
-    if (guess !== null) return guess;
+    if (guess === null) continue;
+    const clock = guess.coarse ? profiles.find((other) => other !== profile && isTimeOfDay(other)) : undefined;
+    if (clock !== undefined)
+      doubts.push(
+        `${profile.name} holds days and ${clock.name} times of day: to have both, write time: {columns: [${profile.name}, ${clock.name}], format: "%Y-%m-%d %H:%M:%S"} as the two are written`,
+      );
+    return guess;
   }
   return null;
+}
+
+function isTimeOfDay({ column }: Profile): boolean {
+  return (
+    column.kind === "text" &&
+    column.dictionary.length > 1 &&
+    column.dictionary.every((text) => /^\d{1,2}:\d\d(:\d\d)?$/.test(text))
+  );
 }
 
 /** Year, month, day and perhaps a time of day in columns of their own. */
@@ -204,12 +236,22 @@ function textTime({ name, column }: Profile, doubts: string[]): Guesses["time"] 
   return { role: { column: name, format }, columns: [name], rule, coarse: !format.includes("%H") };
 }
 
-function countTime({ name, folded, type, low, high, distinct }: Profile, doubts: string[]): Guesses["time"] | null {
-  if (type === "time") return { role: name, columns: [name], rule: PLAIN_TIME, coarse: false };
-  for (const unit of ["ms", "s"] as const) {
+function countTime(
+  { name, folded, type, column, low, high, whole, distinct }: Profile,
+  doubts: string[],
+): Guesses["time"] | null {
+  const values = column.kind === "text" ? [] : column.values;
+  if (type === "time")
+    return { role: name, columns: [name], rule: PLAIN_TIME, coarse: values.every((value) => !(value % DAY_MS > 0)) };
+  for (const unit of ["ms", "s", "us", "ns"] as const) {
     const rule = { ...PLAIN_TIME, unit };
     if (Number.isNaN(readCount(low, rule)) || Number.isNaN(readCount(high, rule))) continue;
     return { role: unit === "ms" ? name : { column: name, unit }, columns: [name], rule, coarse: false };
+  }
+  for (const format of whole ? DIGIT_FORMATS : []) {
+    const rule = { ...PLAIN_TIME, format: compileFormat(format)! };
+    if (!values.every((value) => Number.isNaN(value) || !Number.isNaN(readTime(value, rule)))) continue;
+    return { role: { column: name, format }, columns: [name], rule, coarse: !format.includes("%H") };
   }
   const unit: TimeUnit = folded.includes("month")
     ? "month"
@@ -228,9 +270,27 @@ function countTime({ name, folded, type, low, high, distinct }: Profile, doubts:
   return { role: { column: name, unit, origin: ORIGIN }, columns: [name], rule, coarse: distinct < 100 };
 }
 
+/** Called an id, or like one, and different in every row; a number with a fraction is none. */
 function guessId(profiles: readonly Profile[]): Guess {
-  const id = profiles.find(({ folded, missing, column }) => ID.test(folded) && missing === 0 && allDifferent(column));
+  const ids = profiles.filter(
+    ({ missing, column, whole }) => missing === 0 && (column.kind === "text" || whole) && allDifferent(column),
+  );
+  const id = ids.find(({ folded }) => ID.test(folded)) ?? ids.find(({ folded }) => ID_END.test(folded));
   return id === undefined ? { role: { from: "row" }, columns: [] } : { role: id.name, columns: [id.name] };
+}
+
+/** Fewer rows may rise one by one by chance. */
+const COUNTER_ROWS_MIN = 20;
+
+/** Counts the rows, as an index that was written along does. */
+function isCounter({ column, whole, low, high, missing }: Profile): boolean {
+  if (column.kind !== "number" || !whole || missing > 0) return false;
+  const { values } = column;
+  return (
+    values.length >= COUNTER_ROWS_MIN &&
+    high - low === values.length - 1 &&
+    values.every((value, row) => value === values[0] + row)
+  );
 }
 
 function guessAmount(profiles: readonly Profile[]): Guess | null {

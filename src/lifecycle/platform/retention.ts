@@ -4,12 +4,7 @@ import { messageOf } from "../../core/errors.ts";
 import type { EngineLog } from "../../online/counters.ts";
 import type { Clock } from "../../ports/ports.ts";
 import type { Store } from "../../ports/store.ts";
-
-/** How long the store keeps what, in milliseconds; null: for ever. */
-export interface Kept {
-  readonly alertsMs: number | null;
-  readonly auditMs: number | null;
-}
+import type { StoreKept } from "../retention.ts";
 
 const LOOK_MS = 3_600_000;
 /** Rows of one transaction: the embedded store takes some milliseconds of the serving thread for them. */
@@ -20,7 +15,7 @@ const SLICES_MAX = 1000;
 
 export interface RetentionOptions {
   readonly store: () => Promise<Store>;
-  readonly keep: Kept;
+  readonly keep: StoreKept;
   readonly clock: Clock;
   readonly logger: EngineLog;
 }
@@ -55,17 +50,18 @@ export class Retention {
 
   private async once(): Promise<void> {
     const { keep, logger, store: open } = this.options;
-    const { alertsMs, auditMs } = keep;
+    const { alertsMs, auditMs, ledgerMs } = keep;
     try {
-      if (alertsMs === null && auditMs === null) return;
-      const { alerts, audit } = await open();
+      if (alertsMs === null && auditMs === null && ledgerMs === null) return;
+      const { alerts, audit, ledger } = await open();
       const now = this.options.clock.now();
       const by = { actor: "serve", at: now, reason: "SENTINEL_AUDIT_KEEP" };
       const gone = {
         alerts: await this.slices(alertsMs, (before) => alerts.forget({ before, limit: SLICE_ROWS })),
         entries: await this.slices(auditMs, (before) => audit.forget({ before, limit: SLICE_ROWS, by })),
+        ledger: await this.slices(ledgerMs, (before) => ledger.forget({ before, limit: SLICE_ROWS })),
       };
-      if (gone.alerts + gone.entries > 0) logger.info(gone, "the store forgot what was too old");
+      if (gone.alerts + gone.entries + gone.ledger > 0) logger.info(gone, "the store forgot what was too old");
     } catch (error) {
       logger.warn({ error: messageOf(error) }, "the store cannot forget what is too old; the next look is in an hour");
     }

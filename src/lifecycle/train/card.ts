@@ -144,14 +144,16 @@ function costText(cost: CostPolicy, { review, block }: BundleManifest["threshold
 }
 
 function segmentsText({ by, segments }: SegmentPolicy): string {
-  const rows = segments.map(({ name, rows, frauds, weight, thresholds, price }) => {
-    const figures = price === undefined ? [thresholds.review, thresholds.block] : [price, Number.NaN];
-    return `| ${name} | ${rows} | ${frauds} | ${(100 * weight).toFixed(0)} % | ${figures.map((figure) => (figure > 1 && price === undefined ? "never" : format(figure))).join(" | ")} |`;
+  const threshold = (value: number): string => (value > 1 ? "never" : format(value));
+  const rows = segments.map(({ name, rows, frauds, weight, thresholds: { review, block }, odds }) => {
+    const means = odds === undefined ? "" : ` ${format(odds)} |`;
+    return `| ${name} | ${rows} | ${frauds} | ${(100 * weight).toFixed(0)} % |${means} ${threshold(review)} | ${threshold(block)} |`;
   });
-  const [first, second] = segments.some(({ price }) => price !== undefined)
-    ? ["a review must save", "–"]
-    : ["review from", "block from"];
-  return `\nBy segments of ${by}; own weight is how much a segment's own frauds count beside all others:\n\n| segment | rows | frauds | own weight | ${first} | ${second} |\n| --- | --- | --- | --- | --- | --- |\n${rows.join("\n")}`;
+  const byCost = segments.some(({ odds }) => odds !== undefined);
+  const head = `| segment | rows | frauds | own weight |${byCost ? " odds of a score, times |" : ""} review from | block from |`;
+  const line = `${"| --- ".repeat(byCost ? 7 : 6)}|`;
+  const at = byCost ? ", thresholds at the median amount" : "";
+  return `\nBy segments of ${by}; own weight is how much a segment's own frauds count beside all others${at}:\n\n${head}\n${line}\n${rows.join("\n")}`;
 }
 
 function reviewWords({ decisions }: Trained["pipeline"]): string {

@@ -7,7 +7,14 @@ import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
 import { chooseCalibration, fitCalibration } from "../../ml/calibration/train/fit.ts";
 import { reviewFrom } from "../../ml/train/threshold.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { fitCost, fitSegments, type OwnFit, type PolicyFeatures, type PolicyInputs } from "./policy.ts";
+import {
+  fitCost,
+  fitCostSegments,
+  fitSegments,
+  type OwnFit,
+  type PolicyFeatures,
+  type PolicyInputs,
+} from "./policy.ts";
 
 /** Transactions a block threshold must rest on: the precision of fewer is mostly luck. */
 export const BLOCK_SUPPORT_MIN = 20;
@@ -73,7 +80,6 @@ function policyBy(
 ): { readonly thresholds: Thresholds; readonly policy: DecisionPolicy | null } {
   const { features } = rows;
   const cost = decisions.reviewPolicy === "expected-cost" ? fitCost(rows, decisions, features.amount!) : null;
-  const thresholds = cost === null ? global : thresholdsAt(cost, { amount: cost.typical, price: cost.price });
   const fit = (only: Int32Array): OwnFit => {
     const own = takeRows(rows, only);
     const block = blockBy(own, decisions);
@@ -81,10 +87,13 @@ function policyBy(
     return { thresholds: { review: reviewBy(own, decisions, from).review, block: from }, reached: block.reached };
   };
   const { segment } = features;
-  if (segment === null) return { thresholds, policy: cost === null ? null : { cost } };
-  const given = { decisions, segment, global: thresholds, cost, fit, supportMin: BLOCK_SUPPORT_MIN };
-  const segments = fitSegments(rows, given);
-  return { thresholds, policy: { ...(cost === null ? {} : { cost }), segments } };
+  if (cost !== null) {
+    const policy: DecisionPolicy = segment === null ? { cost } : fitCostSegments(rows, { decisions, segment, cost });
+    return { thresholds: thresholdsAt(policy.cost!, { amount: cost.typical }), policy };
+  }
+  if (segment === null) return { thresholds: global, policy: null };
+  const segments = fitSegments(rows, { decisions, segment, global, fit, supportMin: BLOCK_SUPPORT_MIN });
+  return { thresholds: global, policy: { segments } };
 }
 
 function takeRows({ scores, y, amounts, cards, features, inputs }: ScoredRows, only: Int32Array): ScoredRows {
@@ -223,16 +232,17 @@ function policyChoices(
   const choices: Choice[] = [];
   if (amount !== null && policy?.cost === undefined) {
     const cost = fitCost(rows, decisions, amount);
-    const thresholds = thresholdsAt(cost, { amount: cost.typical, price: cost.price });
+    const thresholds = thresholdsAt(cost, { amount: cost.typical });
     choices.push({ name: "lowest expected cost, by amount", thresholds, policy: { cost }, reached: true });
   }
   if (policy?.segments === undefined) return choices;
-  const { segments, ...whole } = policy;
-  const { cost } = whole;
+  const { segments } = policy;
+  // What reviews must save is another price without segments.
+  const cost = policy.cost === undefined ? undefined : fitCost(rows, decisions, amount!);
   choices.push({
     name: `one policy for all, without segments by ${segments.by}`,
-    thresholds: cost === undefined ? global : thresholdsAt(cost, { amount: cost.typical, price: cost.price }),
-    ...(cost === undefined ? {} : { policy: whole }),
+    thresholds: cost === undefined ? global : thresholdsAt(cost, { amount: cost.typical }),
+    ...(cost === undefined ? {} : { policy: { cost } }),
     reached: true,
   });
   return choices;

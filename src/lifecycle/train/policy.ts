@@ -96,12 +96,47 @@ export interface PolicyRows {
 
 /** The pipeline's costs, with the price of a review that keeps the budget on these rows. */
 export function fitCost(rows: PolicyRows, decisions: Keys, feature: string): CostPolicy {
-  const amounts = rows.inputs.amount!;
   const { missedShare, missedCost, reviewCost, falseBlockCost, customerFactor, blockScoreMin: scoreMin } = decisions;
   const costs = { missedShare, missedCost, reviewCost, falseBlockCost, customerFactor, scoreMin };
-  const free = { amount: feature, typical: medianOf(amounts), ...costs, price: 0 };
-  return { ...free, price: priceOf(rows, { cost: free, share: decisions.reviewShare, only: null }) };
+  const free = { amount: feature, typical: medianOf(rows.inputs.amount!), ...costs, price: 0 };
+  return { ...free, price: priceOf(rows, free, { share: decisions.reviewShare, oddsOf: () => 1 }) };
 }
+
+/**
+ * Costs by segment: what a score says is held against the frauds that a segment had. Its odds are (frauds + shrinkage) ÷ (frauds that the
+ * scores say + shrinkage) times theirs, the mean of a Poisson rate with a gamma prior (Gelman et al., Bayesian Data Analysis, 2.7). The price
+ * is one for all: reviews go where they save most, whatever the segment.
+ */
+export function fitCostSegments(
+  rows: PolicyRows,
+  given: {
+    readonly decisions: Keys;
+    readonly segment: NonNullable<PolicyFeatures["segment"]>;
+    readonly cost: CostPolicy;
+  },
+): { readonly cost: CostPolicy; readonly segments: SegmentPolicy } {
+  const { decisions, segment, cost } = given;
+  const { shrinkage } = decisions.segments;
+  const { bands, groups } = groupsOf(rows, decisions, segment);
+  const rowOdds = new Float64Array(rows.scores.length).fill(1);
+  const fitted = groups.map(({ place, rows: only }) => {
+    const frauds = only.reduce((sum, row) => sum + rows.y[row], 0);
+    const expected = only.reduce((sum, row) => sum + rows.scores[row], 0);
+    const odds = (frauds + shrinkage + ODDS_PRIOR) / (expected + shrinkage + ODDS_PRIOR);
+    for (const row of only) rowOdds[row] = odds;
+    const weight = expected / (expected + shrinkage + ODDS_PRIOR);
+    return { name: nameOf(place, { bands, segment }), at: place, rows: only.length, frauds, weight, odds };
+  });
+  const price = priceOf(rows, cost, { share: decisions.reviewShare, oddsOf: (row) => rowOdds[row] });
+  const priced = { ...cost, price };
+  const segments = fitted.map((one): Segment => {
+    return { ...one, thresholds: thresholdsAt(priced, { amount: Number.NaN, odds: one.odds }) };
+  });
+  return { cost: priced, segments: { by: segment.by, bands, segments } };
+}
+
+/** Frauds that every segment is taken to have had: without shrinkage, a segment without any would never be looked at again. */
+const ODDS_PRIOR = 0.5;
 
 /**
  * The lowest price at which no more than the share of these rows is reviewed: a review's benefit is what the cheaper of approving and blocking
@@ -109,14 +144,15 @@ export function fitCost(rows: PolicyRows, decisions: Keys, feature: string): Cos
  */
 function priceOf(
   { scores, inputs }: PolicyRows,
-  given: { readonly cost: CostPolicy; readonly share: number; readonly only: Int32Array | null },
+  cost: CostPolicy,
+  { share, oddsOf }: { readonly share: number; readonly oddsOf: (row: number) => number },
 ): number {
-  const { cost, share, only } = given;
-  const rows = only ?? Int32Array.from(scores.keys());
-  const benefits = Float64Array.from(rows, (row) => benefitOf(cost, scores[row], inputs.amount![row]));
+  const benefits = Float64Array.from(scores, (score, row) =>
+    benefitOf(cost, { score, odds: oddsOf(row), amount: inputs.amount![row] }),
+  );
   benefits.sort();
   benefits.reverse();
-  const most = Math.floor(share * rows.length);
+  const most = Math.floor(share * scores.length);
   if (!(benefits[most] >= 0)) return 0;
   const over = benefits.subarray(0, most).findLast((benefit) => benefit > benefits[most]);
   return over === undefined ? benefits[most] * (1 + PRICE_STEP) + PRICE_STEP : (benefits[most] + over) / 2;
@@ -125,11 +161,15 @@ function priceOf(
 /** Finer than any amount that somebody pays. */
 const PRICE_STEP = 1e-6;
 
-function benefitOf(cost: CostPolicy, probability: number, amount: number): number {
+function benefitOf(
+  cost: CostPolicy,
+  { score, odds, amount }: { readonly score: number; readonly odds: number; readonly amount: number },
+): number {
   const money = amount >= 0 && amount < Number.POSITIVE_INFINITY ? amount : cost.typical;
+  const probability = (odds * score) / (1 - score + odds * score);
   const approved = probability * (cost.missedShare * money + cost.missedCost);
   const wrong = cost.falseBlockCost + cost.customerFactor * money;
-  const blocked = probability >= Math.fround(cost.scoreMin) ? (1 - probability) * wrong : Number.POSITIVE_INFINITY;
+  const blocked = score >= Math.fround(cost.scoreMin) ? (1 - probability) * wrong : Number.POSITIVE_INFINITY;
   return Math.min(approved, blocked) - cost.reviewCost;
 }
 
@@ -140,8 +180,8 @@ export interface OwnFit {
 }
 
 /**
- * One policy per segment: what its own calibration rows say counts frauds ÷ (frauds + `shrinkage`), what all rows say the rest, on the scale of
- * log-odds (of money, for prices). All segments together stay within the review budget, where the policy has one.
+ * One pair of thresholds per segment: what its own calibration rows say counts frauds ÷ (frauds + `shrinkage`), what all rows say the rest, on
+ * the scale of log-odds. All segments together stay within the review budget, where the policy has one.
  */
 export function fitSegments(
   rows: PolicyRows,
@@ -149,33 +189,26 @@ export function fitSegments(
     readonly decisions: Keys;
     readonly segment: NonNullable<PolicyFeatures["segment"]>;
     readonly global: Thresholds;
-    readonly cost: CostPolicy | null;
     /** Thresholds of these rows alone. */
     readonly fit: (only: Int32Array) => OwnFit;
     /** Rows that blocking must rest on. */
     readonly supportMin: number;
   },
 ): SegmentPolicy {
-  const { decisions, segment, global, cost } = given;
-  const bands = segment.values === null ? decisions.segments.bands : null;
-  const groups = groupRows(rows.inputs.segment!, bands, segment.values?.length ?? Number.POSITIVE_INFINITY);
+  const { decisions, segment, global } = given;
+  const { bands, groups } = groupsOf(rows, decisions, segment);
   const segments = groups.map(({ place, rows: only }): Segment => {
     const frauds = only.reduce((sum, row) => sum + rows.y[row], 0);
-    const weight = frauds / (frauds + decisions.segments.shrinkage);
+    const weight = frauds === 0 ? 0 : frauds / (frauds + decisions.segments.shrinkage);
     const facts = { name: nameOf(place, { bands, segment }), at: place, rows: only.length, frauds, weight };
-    if (weight === 0) return { ...facts, thresholds: global, ...(cost === null ? {} : { price: cost.price }) };
-    if (cost !== null) {
-      const own = priceOf(rows, { cost, share: decisions.reviewShare, only });
-      const price = weight * own + (1 - weight) * cost.price;
-      return { ...facts, thresholds: thresholdsAt(cost, { amount: Number.NaN, price }), price };
-    }
+    if (weight === 0) return { ...facts, thresholds: global };
     const above = only.reduce((sum, row) => sum + (rows.scores[row] >= global.block ? 1 : 0), 0);
     const own = given.fit(only);
     return { ...facts, thresholds: drawn(own, { global, weight, isKnown: above >= given.supportMin }) };
   });
   const policy = { by: segment.by, bands, segments };
   const isBudgeted = decisions.reviewPolicy !== "max-f1" && decisions.reviewPolicy !== "cost";
-  return isBudgeted ? withinBudget(policy, { rows, decisions, global, cost }) : policy;
+  return isBudgeted ? withinBudget(policy, { rows, decisions, global }) : policy;
 }
 
 /** `isKnown`: enough of the segment scores so high that its own "not reached" is known, and not a lack of rows. */
@@ -212,57 +245,45 @@ const HALVINGS = 30;
 /** Moved up by as little as it takes that no more than the budget is reviewed: drawing segments to all may review more than each by itself. */
 function withinBudget(
   policy: SegmentPolicy,
-  given: {
-    readonly rows: PolicyRows;
-    readonly decisions: Keys;
-    readonly global: Thresholds;
-    readonly cost: CostPolicy | null;
-  },
+  given: { readonly rows: PolicyRows; readonly decisions: Keys; readonly global: Thresholds },
 ): SegmentPolicy {
-  const { rows, decisions, cost, global } = given;
+  const { rows, decisions, global } = given;
   const most = Math.floor(decisions.reviewShare * rows.scores.length);
-  const counted = (shift: number): number => reviewed(moved(policy, shift, cost), { rows, cost, global });
+  const counted = (shift: number): number => reviewed(moved(policy, shift), rows, global);
   if (counted(0) <= most) return policy;
   let low = 0;
-  let high = cost === null ? 2 * LOGIT_MAX : 1;
-  while (cost !== null && counted(high) > most && high < 1e12) high *= 4;
+  let high = 2 * LOGIT_MAX;
   for (let i = 0; i < HALVINGS; i++) {
     const middle = (low + high) / 2;
     if (counted(middle) <= most) high = middle;
     else low = middle;
   }
-  return moved(policy, high, cost);
+  return moved(policy, high);
 }
 
-function moved(policy: SegmentPolicy, shift: number, cost: CostPolicy | null): SegmentPolicy {
+function moved(policy: SegmentPolicy, shift: number): SegmentPolicy {
   if (shift === 0) return policy;
   const segments = policy.segments.map((segment): Segment => {
-    if (cost !== null) {
-      const price = segment.price! + shift;
-      return { ...segment, price, thresholds: thresholdsAt(cost, { amount: Number.NaN, price }) };
-    }
     const { review, block } = segment.thresholds;
     return { ...segment, thresholds: { review: Math.min(block, fromLogit(logit(review) + shift)), block } };
   });
   return { ...policy, segments };
 }
 
-function reviewed(
-  { bands, segments }: SegmentPolicy,
-  given: { readonly rows: PolicyRows; readonly cost: CostPolicy | null; readonly global: Thresholds },
-): number {
-  const { rows, cost, global } = given;
-  const byPlace = new Map(segments.map((segment) => [segment.at, segment]));
+function reviewed({ bands, segments }: SegmentPolicy, rows: PolicyRows, global: Thresholds): number {
+  const byPlace = new Map(segments.map((segment) => [segment.at, segment.thresholds]));
   let count = 0;
   for (let row = 0; row < rows.scores.length; row++) {
-    const segment = byPlace.get(segmentPlace(rows.inputs.segment![row], bands));
-    const thresholds =
-      cost === null
-        ? (segment?.thresholds ?? global)
-        : thresholdsAt(cost, { amount: rows.inputs.amount![row], price: segment?.price ?? cost.price });
-    if (decide(rows.scores[row], thresholds) === "review") count++;
+    const place = segmentPlace(rows.inputs.segment![row], bands);
+    if (decide(rows.scores[row], byPlace.get(place) ?? global) === "review") count++;
   }
   return count;
+}
+
+function groupsOf(rows: PolicyRows, decisions: Keys, segment: NonNullable<PolicyFeatures["segment"]>) {
+  const bands = segment.values === null ? decisions.segments.bands : null;
+  const end = segment.values?.length ?? Number.POSITIVE_INFINITY;
+  return { bands, groups: groupRows(rows.inputs.segment!, bands, end) };
 }
 
 /** Rows by segment, the most frequent ones, in the order of their places. */

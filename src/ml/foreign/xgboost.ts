@@ -286,8 +286,23 @@ function encodedValues(place: Place): readonly EncodedValue[] {
     const [from, to] = [offsets[i], offsets[i + 1]];
     if (!(from >= 0 && from <= to && to <= bytes.length))
       throw invalidModel(`${cuts.path}[${i}] is outside of the texts`);
-    return new TextDecoder().decode(bytes.subarray(from, to));
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(from, to));
+    } catch {
+      throw brokenTexts(place);
+    }
   });
+}
+
+/** XGBoost 3.1 and 3.2 cut texts of a pandas data frame where their characters end, not their bytes, and keep too few of these. */
+function brokenTexts(place: Place): SentinelError {
+  return new SentinelError(
+    "ml.model-unsupported",
+    `${place.path} is a list of categories that is cut amid its letters: XGBoost wrote values beyond ASCII (é, 日) wrongly, and what they were cannot be told`,
+    {
+      hint: "train on values of plain letters or on numbers, such as the codes that `sentinel featurise` writes, and save the model again",
+    },
+  );
 }
 
 function versionOf(model: Place): string {

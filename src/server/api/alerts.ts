@@ -14,6 +14,7 @@ import {
   type PipelineRecord,
   type Store,
 } from "../../ports/store.ts";
+import { maskOf } from "../masked.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
 import { csvLine } from "./csv.ts";
 import {
@@ -116,7 +117,10 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
     if (cursor === null || pages + 1 >= Math.max(PAGES_MAX, limit / PAGE_MAX)) break;
   }
   const headers = nextPage(context, filter === null ? null : cursor);
-  if (asCsv) return csvOf(items, { names, headers });
+  if (asCsv) {
+    const mask = maskOf(server, context);
+    return csvOf(mask === null ? items : items.map((alert) => mask.document(alert)), { names, headers });
+  }
   const numbers = new Map<string, ReadonlyMap<string, number>>();
   for (const slug of new Set(items.map(({ pipeline }) => names.get(pipeline)?.slug ?? ""))) {
     numbers.set(slug, await store.ruleNumbers.of(slug));

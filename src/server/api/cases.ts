@@ -404,7 +404,7 @@ async function carriedOut(
     await store.cases.note(found.one.id, { at, by: actor, action: "note", text: wanted.text });
     return found.one;
   }
-  const { pipeline } = engineOf(server, context, found.record.slug);
+  const { pipeline, measures } = engineOf(server, context, found.record.slug);
   const one = await actOn(store, {
     id: found.one.id,
     wanted,
@@ -414,7 +414,10 @@ async function carriedOut(
     rules: deskRules(pipeline),
     ...(expect === undefined ? {} : { expect }),
   });
-  if (one.status === "closed") await desk.look();
+  if (one.status === "closed") {
+    if (one.closing !== null) measures.caseClosed(one.closing.disposition, at - one.openedAt);
+    await desk.look();
+  }
   return one;
 }
 

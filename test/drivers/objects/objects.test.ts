@@ -56,6 +56,22 @@ function contract(name: string, open: () => Promise<ObjectStore>): void {
       await expect(store.file("a/none", folder)).rejects.toMatchObject({ code: "archive.unreadable" });
     });
 
+    test("an object takes the place of one of its key, or of none, whole", async () => {
+      await store.create("r/a", bytes("before"));
+      await store.replace("r/a", bytes("after"));
+      await store.replace("r/b", bytes("new"));
+      await store.scratch(async (own) => {
+        writeFileSync(path.join(own, "c"), "file");
+        await store.replace("r/c", { file: path.join(own, "c") });
+      });
+      expect([await textOf(store, "r/a"), await textOf(store, "r/b"), await textOf(store, "r/c")]).toEqual([
+        "after",
+        "new",
+        "file",
+      ]);
+      expect(await keys("r/")).toEqual(["r/a", "r/b", "r/c"]);
+    });
+
     test("a move gives another name, keeps what is there, and is no fault when there is nothing to move", async () => {
       await store.create("d/_next", bytes("new"));
       await store.move("d/_next", "d/name");

@@ -2,9 +2,12 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { HOUR_MS } from "../../../src/core/duration.ts";
+import { eraserOf } from "../../../src/core/erasure.ts";
 import type { Transaction } from "../../../src/core/transaction.ts";
 import { createRedisState } from "../../../src/drivers/state/redis/driver.ts";
+import { declareColumns } from "../../../src/features/builder.ts";
 import type { FeatureArrival } from "../../../src/features/encode.ts";
+import { erasedKey, identitySwaps, swapped } from "../../../src/features/erase.ts";
 import { Excerpt } from "../../../src/features/excerpt.ts";
 import type { StateLimits } from "../../../src/features/limits.ts";
 import { compileSpec, type FeaturePlan, layoutOf } from "../../../src/features/plan.ts";
@@ -32,6 +35,15 @@ const QUIET = { latenessMs: LATENESS_MS, tileEvents: 1000 };
 /** Few transactions a tile, few ids. Keys are not limited: Redis gives none up, so that memory must not either. */
 const BUSY = { latenessMs: LATENESS_MS, tileEvents: 2, tileMs: 6 * HOUR_MS, idsMax: 8 };
 const NONE = new Uint8Array(0);
+const f = declareColumns({ amount: "number", customer_id: "key", terminal_id: "key" });
+const specOfCards = f.spec({
+  name: "cards",
+  version: 1,
+  features: [
+    f.window("customer_count", { key: "customer_id", over: "transactions", window: "1d" }),
+    f.window("terminal_customers", { key: "terminal_id", over: "customer_id", aggregate: "distinct", window: "1d" }),
+  ],
+});
 
 describe.runIf(redisInstalled)("on a server", () => {
   let redis: RedisProcess;
@@ -255,6 +267,44 @@ describe.runIf(redisInstalled)("on a server", () => {
       await store.close();
       await one.close();
     }
+  });
+
+  test("a person's keys and ids get other names, what stands for the value among others changes, and a second look finds nothing", async () => {
+    const store = open(QUIET);
+    const plan = compileSpec(specOfCards);
+    const view = await begin(store, plan, QUIET);
+    const value = 'c-77:"ü*';
+    for (const [i, key] of [value, "other", value].entries()) {
+      const fields = { amount: 1, customer_id: key, terminal_id: "t" };
+      const event = { kind: "transaction", transaction: { id: `${i}/${key}`, time: START + i, fields } } as const;
+      expect(await take(store, view, { plan, event: event as never })).not.toBeNull();
+    }
+    const eraser = eraserOf([value], {
+      names: new Set(["customer_id"]),
+      personal: new Set<string>(),
+      pseudonym: "forgotten-aaaaaaaaaaaaaaaaaaaaaaaa",
+    });
+    const swaps = identitySwaps([value], "forgotten-aaaaaaaaaaaaaaaaaaaaaaaa");
+    const layout = layoutOf([plan]);
+    const erase = async (write: boolean): Promise<unknown> =>
+      Object.fromEntries(
+        (
+          await store.erase({
+            key: (_, series, text) => erasedKey(layout.series[series].key, text, eraser),
+            id: eraser.text,
+            record: eraser.json,
+            bytes: (bytes) => swapped(bytes, swaps),
+            write,
+          })
+        ).map(({ what, found }) => [what, found]),
+      );
+    // The customer's own key, and the terminal's, which tells its customers apart.
+    expect(await erase(false)).toEqual({ keys: 2, ids: 2, pending: 0 });
+    expect(await erase(true)).toEqual({ keys: 2, ids: 2, pending: 0 });
+    expect(await erase(true)).toEqual({ keys: 0, ids: 0, pending: 0 });
+    const keys = { layout: view.parts[0].id, keys: [] };
+    expect((await store.read({ transactionId: `0/${value}`, layouts: [keys] })).contents[0].seen).toBe(false);
+    await store.close();
   });
 
   test("a database that the server does not have is an error, not another database", async () => {

@@ -5,6 +5,7 @@ import path from "node:path";
 import Database from "libsql";
 import { afterEach, expect, test } from "vitest";
 import { openLibsqlStore } from "../../../src/drivers/store/libsql/driver.ts";
+import { ERASED_TABLES, UNTOUCHED_TABLES } from "../../../src/drivers/store/sql/erase.ts";
 import { casesContract } from "../../contracts/cases.ts";
 import { NOW, rulesChange, storeContract } from "../../contracts/store.ts";
 import { killAndLook } from "./killed.ts";
@@ -115,4 +116,18 @@ test("a process that is killed in the middle of changes leaves each of them whol
   const file = path.join(workspace, "models", "state", "store.db");
   const environment = { SENTINEL_DATABASE_URL: "" };
   await killAndLook({ workspace, environment, open: () => ofDefault(openLibsqlStore({ file, clock })) });
+});
+
+test("every table is looked through for a person, or known to hold nothing of one", async () => {
+  const file = aFile();
+  await (await openLibsqlStore({ file, clock })).close();
+  const db = new Database(file);
+  const tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all([]) as { name: string }[];
+  for (const { name } of tables) {
+    if (UNTOUCHED_TABLES.includes(name)) continue;
+    expect(Object.keys(ERASED_TABLES)).toContain(name);
+    const columns = db.prepare(`PRAGMA table_info("${name}")`).all([]) as { name: string }[];
+    for (const column of Object.keys(ERASED_TABLES[name])) expect(columns.map((one) => one.name)).toContain(column);
+  }
+  db.close();
 });

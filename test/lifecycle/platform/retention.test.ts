@@ -1,31 +1,36 @@
 // Retention: slices until nothing is too old, each kind by its own days, and a store that is away is asked again later.
 import { expect, test } from "vitest";
 import { DAY_MS } from "../../../src/core/duration.ts";
-import { type Kept, Retention } from "../../../src/lifecycle/platform.ts";
+import { Retention } from "../../../src/lifecycle/platform.ts";
+import type { StoreKept } from "../../../src/lifecycle/retention.ts";
 import { silentLog } from "../../../src/online/counters.ts";
 import type { Store } from "../../../src/ports/store.ts";
 
 const NOW = 1000 * DAY_MS;
 
 /** A store with so many old alerts and entries. */
-function worldOf(keep: Kept, have: { alerts: number; entries: number }) {
+function worldOf(keep: Partial<StoreKept>, have: { alerts: number; entries: number; ledger?: number }) {
   const asked: { readonly what: string; readonly before: number; readonly limit: number }[] = [];
   let away = false;
-  const take = (what: "alerts" | "entries", { before, limit }: { readonly before: number; readonly limit: number }) => {
+  const take = (
+    what: "alerts" | "entries" | "ledger",
+    { before, limit }: { readonly before: number; readonly limit: number },
+  ) => {
     if (away) throw new Error("the store is away");
     asked.push({ what, before, limit });
-    const count = Math.min(limit, have[what]);
-    have[what] -= count;
+    const count = Math.min(limit, have[what] ?? 0);
+    have[what] = (have[what] ?? 0) - count;
     return count;
   };
   const store = {
     alerts: { forget: async (of: { readonly before: number; readonly limit: number }) => take("alerts", of) },
     audit: { forget: async (of: { readonly before: number; readonly limit: number }) => take("entries", of) },
+    ledger: { forget: async (of: { readonly before: number; readonly limit: number }) => take("ledger", of) },
   };
   const warnings: string[] = [];
   const retention = new Retention({
     store: async () => store as unknown as Store,
-    keep,
+    keep: { alertsMs: null, auditMs: null, ledgerMs: null, ...keep },
     clock: { now: () => NOW, elapsed: () => 0 },
     logger: { ...silentLog, warn: (_: object, message: string) => void warnings.push(message) },
   });
@@ -57,6 +62,9 @@ test("what is too old goes in slices, each kind by its own days; what is kept fo
   const alertsOnly = worldOf({ alertsMs: DAY_MS, auditMs: null }, { alerts: 1, entries: 1 });
   await alertsOnly.retention.look();
   expect(alertsOnly.have).toEqual({ alerts: 0, entries: 1 });
+  const ledger = worldOf({ ledgerMs: 7 * DAY_MS }, { alerts: 1, entries: 1, ledger: 201 });
+  await ledger.retention.look();
+  expect(ledger.have).toEqual({ alerts: 1, entries: 1, ledger: 0 });
 });
 
 test("a store that is away is a warning, and the next look goes on", async () => {

@@ -167,6 +167,29 @@ test("a segment's policy rests on its own frauds as far as it has them, is told 
   expect(trusting.choices.at(-1)).toMatchObject({ name: "one policy for all, without segments by channel" });
 });
 
+test("with costs a segment says what a score means there, and reviews go where they save most within one budget", () => {
+  const rows = segmented(1);
+  const segments = { by: "channel", bands: [], shrinkage: 20 };
+  const keys = {
+    reviewPolicy: "expected-cost",
+    reviewShare: 0.004,
+    reviewCost: 2,
+    falseBlockCost: 5,
+    segments,
+  } as const;
+  const { decided, decisions } = byPolicy(keys, rows, segmented(2));
+  const [shop, online, phone] = decided.policy!.segments!.segments;
+  // Online has more frauds than its scores say, the shop fewer.
+  expect(online.odds).toBeGreaterThan(1.2);
+  expect(shop.odds).toBeLessThan(1);
+  expect(online.thresholds.block).toBeLessThan(shop.thresholds.block);
+  expect(Math.abs(Math.log(phone.odds!))).toBeLessThan(0.2);
+  expect(phone.weight).toBeLessThan(0.5);
+  const share = decisions.filter((decision) => decision === "review").length / decisions.length;
+  expect(share).toBeLessThanOrEqual(0.0048);
+  expect(decided.choices.at(-1)).toMatchObject({ name: "one policy for all, without segments by channel" });
+});
+
 test("what a policy needs of the features is refused by name", () => {
   const spec = { name: "s", version: 1, features: [{ kind: "time", name: "hour", part: "hour" }] } as const;
   const at = (decisions: Partial<Pipeline["decisions"]>): (() => unknown) => {

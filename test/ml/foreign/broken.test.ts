@@ -283,3 +283,17 @@ function set(on: Document, key: string | number, value: unknown): void {
 function leafOf(document: Document): number {
   return treesOf(document)[0].left_children.indexOf(-1);
 }
+
+test("categories that XGBoost cut amid their letters are refused, and whole ones are read, beyond ASCII too", () => {
+  // As XGBoost 3.2 writes the pandas categories é0, é1 and é10: lengths in characters, and as many bytes in all.
+  const withCategories = (text: string, offsets: readonly number[], bytes: number): ForeignTrees => {
+    const document = xgboost();
+    const values = [...new TextEncoder().encode(text).subarray(0, bytes)].map((byte) => (byte << 24) >> 24);
+    document.learner.gradient_booster.model.cats = { enc: [{ offsets, values }] };
+    return readXgboost(document);
+  };
+  const error = refusal(() => withCategories("é0é1é10", [0, 2, 4, 7], 7));
+  expect(error.code).toBe("ml.model-unsupported");
+  expect(error.message).toMatch(/enc\[0\] is a list of categories that is cut amid its letters/);
+  expect(withCategories("é0é1é10", [0, 3, 6, 10], 10).encoders.get(0)).toEqual(["é0", "é1", "é10"]);
+});

@@ -7,6 +7,7 @@ import type { Dataset, DatasetDescription } from "../../../ports/dataset.ts";
 import type { ObjectStore } from "../../../ports/objects.ts";
 import { createFolderObjects } from "../../objects/folder/driver.ts";
 import { type Connection, type DuckDbLimits, openDuckDb, withDuckDb } from "./connection.ts";
+import { eraseTable } from "./erase.ts";
 import { empty, tooLarge, unreadable } from "./errors.ts";
 import { filesOf as filesAt, listFiles, type TableFiles } from "./files.ts";
 import { formatOf } from "./format.ts";
@@ -100,6 +101,7 @@ export function datasetDuckdb(options: DuckDbOptions = {}): Dataset & { close():
       const format = formatOf(file);
       return await writeTables({ file, format, batches, integers, floats, metadata, limits, rowGroupRows });
     },
+    erase: (file, of) => eraseTable(file, of, limits),
     async hash(place, algorithm = "sha256") {
       const { files } = await listFiles(place, fetched);
       if (files.length === 1) return await hashFile(files[0].path, algorithm);

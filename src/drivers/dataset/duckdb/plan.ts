@@ -224,10 +224,12 @@ function draftOf(column: NativeColumn, format: DatasetFormat): Draft {
   }
   if (nativeType === "DOUBLE" && format !== "parquet") {
     // Integers too long for any integer type seem to be doubles; so does 0x10 beside numbers, and is none when it is read.
-    const long = `CASE WHEN regexp_matches(${name}, '${LONG_INTEGER_TEXT}') THEN abs(try_cast(${name} AS DOUBLE)) END`;
-    const coded = `coalesce(bool_or(regexp_matches(${name}, '[xXbBoO_]')), false)`;
-    const tests = format === "csv" ? [coded, anyUnsafe(long)] : [anyUnsafe(long)];
-    return { ...decided(number), questions: tests.map((test) => ({ test, choice: text })), spelling: true };
+    const odd = format === "csv" ? `[xXbBoO_]|${LONG_INTEGER_TEXT}` : LONG_INTEGER_TEXT;
+    const isLong = `regexp_matches(${name}, '${LONG_INTEGER_TEXT}')`;
+    const isText = `CASE WHEN ${isLong} THEN abs(try_cast(${name} AS DOUBLE)) >= ${INTEGER_UNSAFE} ELSE true END`;
+    // One look at each cell, and more at the few that are odd.
+    const test = `coalesce(bool_or(CASE WHEN regexp_matches(${name}, '${odd}') THEN ${isText} ELSE false END), false)`;
+    return { ...decided(number), questions: [{ test, choice: text }], spelling: true };
   }
   if (NUMBER.test(nativeType)) return decided(number);
   if (nativeType === "BLOB") {

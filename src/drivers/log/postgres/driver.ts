@@ -4,6 +4,7 @@ import { borrowPool, type PostgresAddress, placeOf } from "../../store/postgres/
 import { createSqlLog, type LogOptions, type SqlLog } from "../sql/driver.ts";
 import { readIdentity } from "../sql/read.ts";
 import { using } from "./end.ts";
+import { eraseRows } from "./erase.ts";
 import { endFaultOf, readFailed, writeFailed } from "./errors.ts";
 import { mark, pruneBatch } from "./prune.ts";
 import { checkTables, findLog, tablesOf } from "./schema.ts";
@@ -47,6 +48,7 @@ export async function openPostgresLog(input: {
       noteArchived: (through) => mark(pool, table, { name: "archived_through", value: through }),
       // Made with the log, and kept for ever.
       identity: async () => (await readIdentity(tables))!,
+      erase: (eraser, write) => eraseRows(pool, table, { eraser, write, address }),
       close: giveBack,
     },
     options,

@@ -1,5 +1,6 @@
 // The prediction log on SQL: a thread writes it, commands and look-ups read beside; a vendor opens its tables.
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Erased, Eraser } from "../../../core/erasure.ts";
 import type { SentinelError } from "../../../core/errors.ts";
 import type { PredictionLog } from "../../../ports/log.ts";
 import type { EndFault, Pruned, PruneLimits } from "./log-end.ts";
@@ -82,6 +83,8 @@ export interface LogVendor {
   /** Raises the mark of what is archived; it never falls. */
   noteArchived(through: number): void | Promise<void>;
   identity(): Promise<string>;
+  /** A page of rows per transaction; with `write` the files are cleaned afterwards. */
+  erase(eraser: Eraser, write: boolean): Promise<readonly Erased[]>;
   close(): void | Promise<void>;
 }
 
@@ -196,6 +199,14 @@ export function createSqlLog(vendor: LogVendor, options: LogOptions): SqlLog {
     bundles: () => reading(() => readBundles(tables)),
     old: (before) => streaming(() => readOld(tables, before)),
     forget: (before) => pruneAll({ before }),
+    erase: async (eraser, { write }) => {
+      await flush();
+      try {
+        return await vendor.erase(eraser, write);
+      } catch (error) {
+        throw vendor.readFailed(error);
+      }
+    },
     begin: () => reading(() => readBegin(tables)),
     identity: () => reading(() => untilFree(() => vendor.identity())),
     archived: (through) => reading(() => untilFree(() => vendor.noteArchived(through))),

@@ -3,6 +3,7 @@ import { DAY_MS } from "../../../core/duration.ts";
 import { createSqlLog, type LogOptions, type SqlLog } from "../sql/driver.ts";
 import { type LogTables, readIdentity } from "../sql/read.ts";
 import type { Row } from "../sql/rows.ts";
+import { eraseRows } from "./erase.ts";
 import { noteArchived, pruneBatch } from "./prune.ts";
 import { type Connection, IDENTITY, isBusy, logError, openLog, writeFailed } from "./schema.ts";
 
@@ -43,6 +44,7 @@ export function createSqliteLog(input: { readonly file: string; readonly options
         db.exec(IDENTITY);
         return (await readIdentity(tables))!;
       },
+      erase: (eraser, write) => eraseRows(db, eraser, write),
       close: () => void db.close(),
     },
     options,

@@ -72,6 +72,15 @@ export function createFolderObjects(options: { readonly root: string; readonly n
       return await absent(readFile(path.join(root, key)), path.join(root, key));
     },
     create: (key, body) => write(key, () => onDisk(body, (file) => placed(key, file))),
+    replace: (key, body) =>
+      write(key, () =>
+        onDisk(body, async (file) => {
+          const target = path.join(root, key);
+          await makePrivateFolder(path.dirname(target));
+          await rename(file, target);
+          await syncFolder(path.dirname(target));
+        }),
+      ),
     move: (from, to) =>
       write(to, async () => {
         const source = path.join(root, from);

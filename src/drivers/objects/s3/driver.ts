@@ -58,6 +58,10 @@ export function createS3Objects(options: {
       );
       return status !== 412;
     },
+    async replace(key, body) {
+      const { blob, sha256 } = await blobOf(body, `${where}/${key}`);
+      await client.ask({ method: "PUT", key: `${root}${key}`, body: blob, sha256 }, ignored);
+    },
     async move(from, to) {
       if (!(await exists(from))) return;
       if (!(await exists(to))) {

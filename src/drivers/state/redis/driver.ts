@@ -11,6 +11,7 @@ import type {
   SharedStore,
 } from "../../../ports/shared-store.ts";
 import { createRedisClient, type RedisAddress, type RedisArgument } from "./client.ts";
+import { eraseShared } from "./erase.ts";
 import { ADD, APPLY, BEGIN, EXTEND, PAUSE, PENDING, READ, RETIRE, SWEEP, USE } from "./scripts.ts";
 
 /** Records that wait for a log; beyond it nothing more is applied. */
@@ -154,6 +155,11 @@ export function createRedisState(options: {
     },
     pending: () => pendingFrom(""),
     pendingOf: async (transactionId) => (await pendingFrom(`t ${transactionId}`))[0] ?? null,
+    erase: async (of) => {
+      const layouts = (await client.command("HGET", head, "layouts")) as Buffer | null;
+      const known = layouts === null ? [] : (JSON.parse(String(layouts)) as readonly SharedLayout[]);
+      return eraseShared(client, of, { prefix: key(""), layouts: known });
+    },
     async settle(fields) {
       for (let from = 0; from < fields.length; from += IDS_TOGETHER) {
         await client.command("HDEL", pending, ...fields.slice(from, from + IDS_TOGETHER));

@@ -2,13 +2,13 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type CompiledQuery, Kysely } from "kysely";
+import { type CompiledQuery, Kysely, sql as raw } from "kysely";
 import Database from "libsql";
 import { SentinelError } from "../../../core/errors.ts";
 import { PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from "../../../core/private.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { StoreTables } from "../../../ports/store.ts";
-import { inPlainWords, type Vendor } from "../sql/database.ts";
+import { type Erasing, inPlainWords, type Vendor } from "../sql/database.ts";
 import { createSqlStores, type SqlStores } from "../sql/driver.ts";
 import { migrate, type SchemaPlace, schemaOf } from "../sql/migrate.ts";
 import { columnTypes } from "../sql/migration.ts";
@@ -30,6 +30,8 @@ const WAL_PAGES_MAX = 20_000;
 /** How long opening tries while other processes are just making the file. */
 const OPEN_MS_MAX = 10_000;
 const OPEN_MS_PAUSE = 10;
+/** How often the file is asked for alone, when it is to be written anew. */
+const CLEAN_TRIES_MAX = 1000;
 
 export interface LibsqlStoreOptions {
   readonly file: string;
@@ -111,10 +113,45 @@ function vendorOf(file: string, { db, sql }: Omit<Connected, "place">): Vendor {
       checkpointer.written();
       return rows;
     },
+    erasing: erasingOf(db),
     async close() {
       await single.close();
       await checkpointer.close();
       await sql.destroy();
+    },
+  };
+}
+
+function erasingOf(db: Database.Database): Erasing {
+  /** Triggers of the table that is open, as they are made again. */
+  let triggers: readonly { readonly name: string; readonly sql: string }[] = [];
+  return {
+    async begin() {
+      db.exec("PRAGMA secure_delete = ON");
+    },
+    // Statements that are written out whole have no tenant: triggers are of all.
+    async unseal(scoped, table) {
+      const sql = scoped.withoutPlugins();
+      const found = await raw<{ readonly name: string; readonly sql: string }>`
+        select name, sql from sqlite_master where type = 'trigger' and tbl_name = ${table}`.execute(sql);
+      triggers = found.rows;
+      for (const { name } of triggers) await raw`drop trigger ${raw.ref(name)}`.execute(sql);
+    },
+    async seal(sql) {
+      for (const trigger of triggers) await raw.raw(trigger.sql).execute(sql.withoutPlugins());
+    },
+    async clean() {
+      for (let tries = 1; ; tries++) {
+        try {
+          db.exec("VACUUM");
+          const [log] = db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all([]) as readonly { readonly busy: number }[];
+          if (log.busy === 0) return;
+          throw Object.assign(new Error("another process reads the store"), { code: "SQLITE_BUSY" });
+        } catch (error) {
+          if (faultOf(error) !== "busy" || tries === CLEAN_TRIES_MAX) throw error;
+          await sleep(OPEN_MS_PAUSE);
+        }
+      }
     },
   };
 }

@@ -3,7 +3,7 @@ import { type CompiledQuery, Kysely, PostgresDialect, sql as raw } from "kysely"
 import { SentinelError } from "../../../core/errors.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { StoreSchema, StoreTables } from "../../../ports/store.ts";
-import { inPlainWords, type Vendor } from "../sql/database.ts";
+import { type Erasing, inPlainWords, type Vendor } from "../sql/database.ts";
 import { createSqlStores, type SqlStores } from "../sql/driver.ts";
 import { MIGRATIONS, migrate, type SchemaPlace, schemaOf, tooNew, tooOld } from "../sql/migrate.ts";
 import { columnTypes } from "../sql/migration.ts";
@@ -44,6 +44,7 @@ export async function openPostgresStore({ address, clock }: PostgresStoreOptions
     read: (ask) => ask(sql.withSchema(address.schema)),
     transaction: (change) => sql.withSchema(address.schema).transaction().execute(change),
     once: async <Row>(statement: CompiledQuery) => (await sql.executeQuery<Row>(statement)).rows,
+    erasing: erasingOf(address),
     close: () => sql.destroy(),
   };
   return createSqlStores(vendor, { clock, place });
@@ -81,6 +82,27 @@ async function withPlace<T>(address: PostgresAddress, use: (place: SchemaPlace) 
   } finally {
     await sql.destroy();
   }
+}
+
+function erasingOf(address: PostgresAddress): Erasing {
+  const named = (table: string) => raw`${raw.id(address.schema, table)}`;
+  const triggers = (table: string, word: "disable" | "enable") =>
+    raw`alter table ${named(table)} ${raw.raw(word)} trigger user`;
+  return {
+    async begin() {},
+    // Statements that are written out whole have no tenant: triggers are of all.
+    unseal: async (sql, table) => void (await triggers(table, "disable").execute(sql.withoutPlugins())),
+    seal: async (sql, table) => void (await triggers(table, "enable").execute(sql.withoutPlugins())),
+    async clean(tables) {
+      const { sql } = connect(address, MIGRATION_MS_MAX);
+      try {
+        // Dead rows hold what they held until they are written over: the tables are written anew.
+        for (const table of tables) await raw`vacuum (full) ${named(table)}`.execute(sql);
+      } finally {
+        await sql.destroy();
+      }
+    },
+  };
 }
 
 function connect(

@@ -27,6 +27,8 @@ export interface Vendor {
   transaction<T>(change: (sql: SqlTransaction) => Promise<T>, options: WriteOptions): Promise<T>;
   /** One statement that is a transaction of its own, durable; its rows. */
   once<Row>(statement: CompiledQuery, options: { readonly tenant: Tenant | null }): Promise<readonly Row[]>;
+  /** What erasing needs beyond SQL that all vendors have. */
+  readonly erasing: Erasing;
   close(): Promise<void>;
 }
 
@@ -34,6 +36,16 @@ export interface Vendor {
 export interface WriteOptions {
   readonly durable: boolean;
   readonly tenant: Tenant | null;
+}
+
+export interface Erasing {
+  /** Before the first row: deleted bytes are overwritten from now on, where the vendor can. */
+  begin(): Promise<void>;
+  /** Lets sealed entries of a table be changed within this transaction, and afterwards no more. */
+  unseal(sql: SqlTransaction, table: string): Promise<void>;
+  seal(sql: SqlTransaction, table: string): Promise<void>;
+  /** Afterwards no file of these tables has bytes of before. Errors: the vendor's. */
+  clean(tables: readonly string[]): Promise<void>;
 }
 
 /** How long others may be in the way, and how long to wait between two attempts. */

@@ -1,4 +1,5 @@
 // The store on SQL: one of each part, on a database that a vendor opened.
+import { SentinelError } from "../../../core/errors.ts";
 import type { Tenant } from "../../../core/tenant.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { RulesCopy } from "../../../ports/rules.ts";
@@ -6,7 +7,8 @@ import type { Store, Stores } from "../../../ports/store.ts";
 import { alertsOf } from "./alerts.ts";
 import { auditOf } from "./audit.ts";
 import { casesOf } from "./cases.ts";
-import { Database, patiently, type Vendor } from "./database.ts";
+import { Database, inPlainWords, patiently, type Vendor } from "./database.ts";
+import { eraseFromStore } from "./erase.ts";
 import { ledgerOf } from "./ledger.ts";
 import { type SchemaPlace, schemaOf } from "./migrate.ts";
 import { outboxOf } from "./outbox.ts";
@@ -72,5 +74,16 @@ function storeOf(database: Database): Omit<SqlStore, "where" | "kind" | "ping" |
     outbox: outboxOf(database),
     rules: (pipeline) => rulesOf(database, pipeline),
     adoptRules: (pipeline, copy) => adoptRules(database, pipeline, copy),
+    erase: (eraser, run) => vendorErrors(database, () => eraseFromStore(database, { eraser, run })),
   };
+}
+
+/** Writing a file anew is neither a read nor a change of ours: its errors come as the vendor gave them. */
+async function vendorErrors<T>(database: Database, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const fault = error instanceof SentinelError ? null : database.vendor.faultOf(error);
+    throw fault === null ? error : inPlainWords(database.vendor.where, { error, fault, doing: "write" });
+  }
 }

@@ -72,6 +72,29 @@ export function ledgerOf(database: Database): Ledger {
           .execute(),
       );
     },
+    older: (before) =>
+      database.read(async (sql) => {
+        const { count } = await sql
+          .selectFrom("ledger")
+          .select((row) => row.fn.countAll<number>().as("count"))
+          .where("answered_at", "<", whole("an instant", before))
+          .where("pending", "=", 0)
+          .executeTakeFirstOrThrow();
+        return Number(count);
+      }),
+    async forget({ before, limit }) {
+      checkLimit(limit);
+      return database.write(async (sql) => {
+        const old = sql
+          .selectFrom("ledger")
+          .select("id")
+          .where("answered_at", "<", whole("an instant", before))
+          .where("pending", "=", 0)
+          .limit(limit);
+        const { numDeletedRows } = await sql.deleteFrom("ledger").where("id", "in", old).executeTakeFirst();
+        return Number(numDeletedRows);
+      });
+    },
     counts: () =>
       database.read(async (sql) => {
         const all = await sql

@@ -1,6 +1,6 @@
 // Rules in the store: the journal's last entry is the head, so that which rules are live and what the journal says cannot differ.
 import { SentinelError } from "../../../core/errors.ts";
-import { journalHash, nextEntry } from "../../../core/journal.ts";
+import { holdsSeal, nextEntry } from "../../../core/journal.ts";
 import { type ListChange, type RuleSet, ruleSetHash } from "../../../core/rule.ts";
 import type { RuleStore, RulesChange, RulesCopy, RulesEntry, RulesHead } from "../../../ports/rules.ts";
 import type { Json } from "../../../ports/store.ts";
@@ -46,8 +46,10 @@ export function rulesOf(database: Database, slug: string): RuleStore {
       if (known !== undefined) return known;
       const body = await database.read((sql) => setBody(sql, { pipeline, hash }));
       if (body === null) throw unknownSet(hash);
-      const set = parsed<RuleSet>(body, where);
-      if (ruleSetHash(set) !== hash) throw unreadable(where, `rule set ${hash.slice(0, 12)} is not what its hash says`);
+      // One that named a person who was forgotten keeps its name, under which answers speak of it.
+      const { erased, ...set } = parsed<RuleSet & { readonly erased?: string }>(body, where);
+      if (erased === undefined && ruleSetHash(set) !== hash)
+        throw unreadable(where, `rule set ${hash.slice(0, 12)} is not what its hash says`);
       if (sets.size >= SETS_KEPT) sets.delete(sets.keys().next().value!);
       sets.set(hash, set);
       return set;
@@ -265,7 +267,7 @@ async function lastEntry(
     .executeTakeFirst();
   if (row === undefined) return null;
   const entry = parsed<RulesEntry>(row.body, of.where);
-  if (entry.hash !== journalHash(entry)) throw unreadable(of.where, `entry ${entry.index} of the journal was changed`);
+  if (!holdsSeal(entry)) throw unreadable(of.where, `entry ${entry.index} of the journal was changed`);
   return entry;
 }
 
@@ -327,7 +329,7 @@ function checkChain(
   for (const entry of entries) {
     const place = before === null ? 0 : before.index + 1;
     const isNext = entry.index === place && entry.previous === (before?.hash ?? "");
-    if (!isNext || entry.hash !== journalHash(entry)) {
+    if (!isNext || !holdsSeal(entry)) {
       throw unreadable(of.where, `entry ${place} of the journal was changed, removed or added`);
     }
     before = entry;

@@ -71,9 +71,11 @@ export class KafkaWriter implements StreamWriter {
   }
 
   /**
-   * A broker that is killed between the answer to a commit and its marks, and is its cluster's only one, may forget the marks when it starts
-   * again (seen with 4.4.0): records and positions stay open, and the next commit of this id would make them appear. So a transaction that
-   * touches every partition is aborted first: what was open is undone with it, as the positions say that it never was.
+   * A broker that is killed between the answer to a commit and its marks, and is its cluster's only one, forgets the marks when it starts
+   * again (4.4.0): it reads its transactions before it knows of any topic, and leaves out the partitions as "likely deleted already". Records
+   * and positions stay open, and the next commit of this id would make them appear. So a transaction that touches every partition is aborted
+   * first: what was open is undone with it, as the positions say that it never was. Where some of the marks had been written before the kill,
+   * those partitions keep what others lose, and no answer to a client says so.
    */
   private async undo(producer: Producer, partitions: ReadonlyMap<string, number>): Promise<void> {
     const { group, topic } = this.input;

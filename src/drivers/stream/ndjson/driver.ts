@@ -35,6 +35,7 @@ export function createNdjsonStreams({ folder, input }: NdjsonOptions): Streams {
       }
       return found;
     },
+    kept: async () => [],
     async create(topic) {
       const file = topicFile(folder, topic);
       try {
@@ -44,6 +45,7 @@ export function createNdjsonStreams({ folder, input }: NdjsonOptions): Streams {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw fileError(error, `make ${file}`);
       }
     },
+    keeps: async () => new Map(),
     async subscribe(options) {
       if (isPipe) return openPipe({ ...options, pipe: input });
       await makeFolder(folder).catch((error) => {

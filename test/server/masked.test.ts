@@ -1,0 +1,173 @@
+// Personal columns are hidden from viewers in every answer below /api, from receivers of notifications and from the log; analysts see them.
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadConfig } from "../../src/config.ts";
+import type { Role } from "../../src/core/key.ts";
+import { addKey } from "../../src/lifecycle/keys.ts";
+import { fileSource } from "../../src/lifecycle/serve.ts";
+import { maskedLog } from "../../src/online/masked-log.ts";
+import { type MadePipeline, madeSchema, madeText } from "../../src/pipeline/made.ts";
+import { parseNotifications } from "../../src/pipeline/notifications.ts";
+import { loadPipeline, type Pipeline } from "../../src/pipeline/pipeline.ts";
+import { personalMask } from "../../src/pipeline/privacy.ts";
+import { createSeveral, type SentinelServer } from "../../src/server/server.ts";
+import { openWorkspacePorts } from "../../src/wiring.ts";
+import { silent, until } from "./world.ts";
+
+const CARD_COLUMN = "card_no";
+const CARD = "4929-1234-77";
+const MAIL = "mia@example.org";
+const FIELDS = ["transaction_id", "card_no", "email", "country"].map(
+  (name) => ({ name, type: "string", nullable: name !== "transaction_id" }) as const,
+);
+const MADE: MadePipeline = {
+  slug: "shop",
+  fourEyes: false,
+  fields: [
+    ...FIELDS,
+    { name: "amount", type: "float", nullable: true },
+    { name: "at", type: "timestamp", nullable: false },
+  ],
+  roles: { id: "transaction_id", time: "at", amount: "amount", key: "card_no" },
+};
+
+let dir: string;
+let server: SentinelServer;
+let url: string;
+let close: () => Promise<void>;
+let store: Awaited<ReturnType<NonNullable<ReturnType<typeof openWorkspacePorts>["common"]["store"]>>>;
+const keys = new Map<Role, string>();
+
+beforeAll(async () => {
+  dir = mkdtempSync(path.join(tmpdir(), "sentinel-masked-"));
+  const write = (file: string, text: string): void => {
+    mkdirSync(path.dirname(path.join(dir, file)), { recursive: true });
+    writeFileSync(path.join(dir, file), text);
+  };
+  const pipeline = { ...JSON.parse(madeText(MADE)), privacy: { personal: [CARD_COLUMN, "email"] } };
+  write("pipelines/shop.yaml", JSON.stringify(pipeline));
+  write("pipelines/shop.schema.json", JSON.stringify(madeSchema(MADE)));
+  write(
+    "pipelines/shop.rules.yaml",
+    "rules:\n  - id: large\n    when: amount > 100\n    action: review\n    severity: critical\n    stage: live\n    description: a large amount\n",
+  );
+  const workspace = openWorkspacePorts(loadConfig({ workspace: dir, environment: {} }), {
+    report: { line: () => {}, progress: () => {} },
+  });
+  const { common } = workspace;
+  const makers = {
+    portsOf: (pipeline: Pipeline) => workspace.portsOf({ pipeline: "shop", settings: () => pipeline }),
+    archiverOf: () => {
+      throw new Error("nothing is archived here");
+    },
+  };
+  server = await createSeveral({
+    sources: [fileSource(dir, "shop", makers)],
+    main: "shop",
+    clock: common.clock,
+    keys: common.keys,
+    platform: {
+      store: common.store!,
+      workspace: dir,
+      pollMs: 50,
+      sourceOf: () => fileSource(dir, "shop", makers),
+      deskPollMs: 50,
+      notices: {
+        file: parseNotifications(
+          "targets: { hook: { kind: webhook, url: 'http://127.0.0.1:1/' } }\nroutes: [{ to: [hook], events: [alert] }]\n",
+          "n",
+        ).value,
+        targets: [{ name: "hook", send: async () => ({ outcome: "again", cause: "not yet" }) }],
+      },
+    },
+    options: { logger: silent, announceMs: 0, lagMsMax: 60_000, drainMsMax: 1000 },
+  });
+  for (const role of ["viewer", "analyst", "predict"] as const) {
+    const made = await addKey(common, {
+      name: role,
+      role,
+      actor: "test",
+      validMs: null,
+      rate: null,
+      random: randomBytes,
+    });
+    keys.set(role, made.key);
+  }
+  const { host, port } = await server.start({ host: "127.0.0.1", port: 0 });
+  url = `http://${host}:${port}`;
+  store = await common.store!();
+  close = async () => {
+    await server.stop();
+    await workspace.close();
+    rmSync(dir, { recursive: true, force: true });
+  };
+}, 60_000);
+afterAll(() => close?.());
+
+async function get(role: Role, at: string): Promise<{ readonly status: number; readonly text: string }> {
+  const response = await fetch(`${url}${at}`, { headers: { authorization: `Bearer ${keys.get(role)}` } });
+  return { status: response.status, text: await response.text() };
+}
+
+test("a viewer sees no personal value in any answer, as JSON or CSV, and cannot search for one; an analyst sees them", async () => {
+  // Keys that were made a moment ago.
+  await until(async () => (await get("analyst", "/api/alerts")).status === 200);
+  const transaction = { transaction_id: "t1", card_no: CARD, email: MAIL, country: "FR", amount: 500 };
+  const sent = await fetch(`${url}/predict`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${keys.get("predict")}` },
+    body: JSON.stringify({ ...transaction, at: new Date().toISOString() }),
+  });
+  expect([sent.status, await sent.text()]).toEqual([200, expect.stringContaining("review")]);
+  await until(async () => (await store.cases.page({}, { limit: 10 })).items.length === 1);
+  const [alert] = (await store.alerts.page({}, { limit: 1 })).items;
+  const [one] = (await store.cases.page({}, { limit: 1 })).items;
+  await store.cases.note(one.id, { at: 1, by: "ana", action: "note", text: `asked ${MAIL} about ${CARD}` } as never);
+  const roads = [
+    "/api/alerts",
+    "/api/alerts?format=csv",
+    `/api/alerts/${alert.id}`,
+    "/api/cases",
+    `/api/cases/${one.id}`,
+  ];
+  for (const at of roads) {
+    const [seen, whole] = [await get("viewer", at), await get("analyst", at)];
+    expect([at, seen.status, whole.status]).toEqual([at, 200, 200]);
+    expect([at, seen.text.includes(CARD), seen.text.includes(MAIL)]).toEqual([at, false, false]);
+    expect([at, whole.text.includes(CARD)]).toEqual([at, true]);
+    if (!at.includes("csv")) expect(JSON.parse(seen.text)).toBeTypeOf("object");
+  }
+  expect(JSON.parse((await get("viewer", "/api/alerts")).text)[0]).toMatchObject({
+    entity: "***",
+    transaction_data: { card_no: "***", email: "***", country: "FR", amount: 500 },
+  });
+  for (const at of [
+    `/api/alerts?entity=${CARD}`,
+    "/api/alerts?q=mia",
+    "/api/cases?q=4929",
+    `/api/entities/card_no/${CARD}`,
+  ]) {
+    expect([at, (await get("viewer", at)).status, (await get("analyst", at)).status]).toEqual([at, 403, 200]);
+  }
+});
+
+test("a notification says no personal value", async () => {
+  await until(async () => (await store.outbox.waiting({ limit: 10 })).items.length === 1);
+  const [message] = (await store.outbox.waiting({ limit: 10 })).items;
+  expect(JSON.parse(message.body).data).toMatchObject({ entity: "***", amount: 500, transaction_id: "t1" });
+  expect(message.body).not.toContain(CARD);
+});
+
+test("a line of the log says no personal value, whatever a message repeats", () => {
+  const lines: string[] = [];
+  const write = (facts: object, text: string): void => void lines.push(JSON.stringify({ ...facts, text }));
+  const log = maskedLog({ info: write, warn: write, error: write }, () => personalMask([loadPipeline(dir, "shop")]));
+  const error = `Unexpected end of JSON input: {"card_no": "${CARD}", "amount": 3`;
+  log.error({ error, stack: `Error: email=${MAIL}`, fields: { card_no: CARD, country: "FR" } }, "a request met a bug");
+  log.warn({ error, url: `/api/entities?card_no=${CARD}` }, "a request failed");
+  expect(lines.join()).not.toMatch(new RegExp(`${CARD}|${MAIL}`));
+  expect(lines[0]).toContain('"country":"FR"');
+});
