@@ -81,6 +81,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "records per second from Kafka to Kafka with own state, Redis or rules alone, latency at 10,000/s, restoring, against the client alone and PySpark; --rows N; --cell ownState, redis, rulesOnly, endToEnd, restore, ceiling or spark",
     load: async () => (await import("./stream.ts")).bench,
   },
+  spark: {
+    purpose:
+      "processor time per row of a feature table of --rows made on Spark against one process, and the same features as Spark SQL window functions",
+    load: async () => (await import("./spark.ts")).bench,
+  },
   evidence: {
     purpose: "how often the promotion gate is wrong when it is asked every day for sixty days",
     load: async () => (await import("./evidence.ts")).bench,

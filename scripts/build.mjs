@@ -29,7 +29,7 @@ if (process.argv.includes("--if-needed") && isFresh()) process.exit(0);
 await buildKernels();
 rmSync(path.join(ROOT, "dist"), { recursive: true, force: true });
 compile();
-copyKernels();
+copyAsTheyAre();
 await buildUi();
 chmodSync(COMMAND, 0o755);
 linkCommand();
@@ -46,9 +46,9 @@ function compile() {
   }
 }
 
-/** The compiled kernels stand beside the code that loads them. */
-function copyKernels() {
-  for (const file of KERNELS) {
+/** The compiled kernels, and what another program runs, stand beside the code that names them. */
+function copyAsTheyAre() {
+  for (const file of [...KERNELS, "src/drivers/engine/spark/job.py"]) {
     mkdirSync(path.dirname(path.join(ROOT, "dist", file)), { recursive: true });
     copyFileSync(path.join(ROOT, file), path.join(ROOT, "dist", file));
   }

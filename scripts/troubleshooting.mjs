@@ -25,6 +25,7 @@ const AREAS = {
   lifecycle: "Verbs",
   evidence: "Comparisons",
   drift: "Drift",
+  engine: "Engines",
   server: "Server",
   keys: "Keys",
   request: "Requests",

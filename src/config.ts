@@ -29,6 +29,8 @@ export interface Config {
   readonly schemaRegistry: SchemaRegistryConfig | null;
   /** Where `sentinel serve` answers gRPC; null: nowhere, unless its option says so. */
   readonly grpcPort: number | null;
+  /** For `--engine spark`: the Python that has PySpark, and the command of an executor's process; null: this package's, by this Node. */
+  readonly spark: { readonly python: string; readonly worker: readonly string[] | null };
   /** Where pipelines archive, whatever their files say: a folder or s3://bucket/prefix; null: where each file says. */
   readonly archiveUrl: string | null;
   /** Who we are to an S3-compatible store; null where the environment names no key. */
@@ -143,6 +145,8 @@ const READ = [
   "SENTINEL_KAFKA_PASSWORD",
   "SENTINEL_SCHEMA_REGISTRY_URL",
   "SENTINEL_GRPC_PORT",
+  "SENTINEL_SPARK_PYTHON",
+  "SENTINEL_SPARK_WORKER",
   "SENTINEL_ARCHIVE_URL",
   "SENTINEL_DATABASE_URL",
   "SENTINEL_ALERTS_KEEP",
@@ -194,6 +198,10 @@ export function loadConfig(options: {
     kafka: kafkaOf(environment),
     schemaRegistry: schemaRegistryOf(environment.SENTINEL_SCHEMA_REGISTRY_URL ?? ""),
     grpcPort: grpcPortOf(environment.SENTINEL_GRPC_PORT ?? ""),
+    spark: {
+      python: environment.SENTINEL_SPARK_PYTHON?.trim() || "python3",
+      worker: environment.SENTINEL_SPARK_WORKER?.trim().split(/\s+/) ?? null,
+    },
     archiveUrl: archiveUrlOf(environment.SENTINEL_ARCHIVE_URL ?? ""),
     s3: s3Of(environment),
     database: databaseOf(environment.SENTINEL_DATABASE_URL ?? ""),

@@ -21,6 +21,7 @@ import { streamSettings } from "./pipeline/stream.ts";
 import type { Archive } from "./ports/archive.ts";
 import type { Brains } from "./ports/brain.ts";
 import type { Dataset } from "./ports/dataset.ts";
+import type { Engine } from "./ports/engine.ts";
 import type { KeyStore } from "./ports/keys.ts";
 import type { Ledger, LedgerSpool } from "./ports/ledger.ts";
 import type { PredictionLog } from "./ports/log.ts";
@@ -262,6 +263,20 @@ export async function openSchemas(config: Config): Promise<Schemas | null> {
   if (config.schemaRegistry === null) return null;
   const { createRegistrySchemas } = await import("./drivers/schemas/registry/driver.ts");
   return createRegistrySchemas(config.schemaRegistry);
+}
+
+/** Spark at a master; `worker` is the command of an executor's process where the environment names none. */
+export async function openEngine(
+  config: Config,
+  given: {
+    readonly master: string;
+    readonly conf: Readonly<Record<string, string>>;
+    readonly worker: readonly string[];
+  },
+): Promise<Engine> {
+  const { createSparkEngine } = await import("./drivers/engine/spark/driver.ts");
+  const { python, worker } = config.spark;
+  return createSparkEngine({ master: given.master, conf: given.conf, python, command: worker ?? given.worker });
 }
 
 /** In PostgreSQL where the environment names one, else in a file of the workspace. */

@@ -16,6 +16,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/lifecycle/archive/s3.test.ts",
   "test/lifecycle/lineage/lineage.test.ts",
   "test/lifecycle/push.test.ts",
+  "test/lifecycle/spark.test.ts",
   "test/lifecycle/verify.test.ts",
   "test/online/states/**",
   "test/reference/**",

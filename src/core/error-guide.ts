@@ -100,6 +100,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "The champion's reference distributions are missing or do not fit the window",
     todo: "Train again: the reference is part of the bundle.",
   },
+  "engine.failed": {
+    meaning: "An engine beside this machine, such as Spark, ended before its work was done",
+    todo: "Read what the message and the engine's own log say; [Spark](spark.md) says what to watch.",
+  },
+  "engine.unreachable": {
+    meaning: "The engine cannot be started or reached",
+    todo: "Check --master and SENTINEL_SPARK_PYTHON; [Spark](spark.md) says what must be installed where.",
+  },
   "evidence.input-invalid": {
     meaning:
       "Two models cannot be compared: their scores, labels and cards are not of the same rows, or are no numbers",

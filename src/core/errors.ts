@@ -56,6 +56,8 @@ export const ERROR_KINDS = {
   "dataset.columns-missing": INPUT,
   "dataset.type-wrong": INPUT,
   "drift.reference-missing": INPUT,
+  "engine.failed": OUTSIDE,
+  "engine.unreachable": OUTSIDE,
   "evidence.input-invalid": INPUT,
   "expression.invalid": INPUT,
   "features.spec-invalid": INPUT,

@@ -51,6 +51,18 @@ export interface PlanSteps {
   readonly values: number;
 }
 
+/** In front of a feature's name: its value, found by a pass before this one. No table can have such a name. */
+const CARRIED = "\u0002";
+
+/** The name of the column that carries a feature from one pass to the next: see by-key.ts. */
+export function carriedColumn(feature: string): string {
+  return CARRIED + feature;
+}
+
+export function isCarried(column: string): boolean {
+  return column.startsWith(CARRIED);
+}
+
 /** The columns a plan reads. */
 export function columnsOfPlan(plan: FeaturePlan): string[] {
   const names = plan.series.flatMap((series) => [

@@ -4,6 +4,7 @@ import type { Column, Table } from "../core/table.ts";
 import { isBoolean, textAt } from "../core/table.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
+import { isCarried } from "./plan.ts";
 import type { EventRow, FeatureState } from "./state.ts";
 import { joinKey } from "./state.ts";
 
@@ -25,6 +26,8 @@ export class RowSource {
   private readonly state: FeatureState;
   /** Null for a column of texts, which are no numbers. */
   private readonly numbers: readonly (Float64Array | null)[];
+  /** Of these, the values of features, which are taken as they are. */
+  private readonly carried: readonly boolean[];
   private readonly words: readonly Column[];
   private readonly keys: readonly KeyCodes[];
   /** As `keys`, of the state's roles. */
@@ -44,6 +47,7 @@ export class RowSource {
       const column = columnOf(table, name);
       return column.kind === "text" ? null : column.values;
     });
+    this.carried = state.numbers.map(isCarried);
     this.words = state.words.map((name) => columnOf(table, name));
     const keyCodes = (key: readonly string[]): KeyCodes => {
       const { codes, texts } = codesOf(
@@ -62,7 +66,7 @@ export class RowSource {
     for (let i = 0; i < this.numbers.length; i++) {
       const values = this.numbers[i];
       const value = values === null ? Number.NaN : values[at];
-      row.numbers[i] = Number.isFinite(value) ? value : Number.NaN;
+      row.numbers[i] = Number.isFinite(value) || this.carried[i] ? value : Number.NaN;
     }
     for (let i = 0; i < this.words.length; i++) row.words[i] = textAt(this.words[i], at);
     this.fillKeys(row, at);

@@ -281,13 +281,17 @@ export class FeatureState {
     return false;
   }
 
-  learnLabelRow(row: EventRow, label: { readonly fraud: boolean; readonly knownAt: number }): void {
+  /** `idHash` is the row's id hashed already; without it, its `id` is. */
+  learnLabelRow(
+    row: EventRow,
+    label: { readonly fraud: boolean; readonly knownAt: number; readonly idHash?: number },
+  ): void {
     if (!this.mayChange(row, label.fraud)) {
       this.passLabelRow(row);
       return;
     }
     const knownAt = Math.max(label.knownAt, row.time + 1);
-    const entry = { time: row.time, knownAt, idHash: hashId(row.id), fraud: label.fraud };
+    const entry = { time: row.time, knownAt, idHash: label.idHash ?? hashId(row.id), fraud: label.fraud };
     let reached = false;
     for (let s = 0; s < this.tables.length; s++) {
       const table = this.tables[s];

@@ -2,7 +2,6 @@
 import { realpathSync } from "node:fs";
 import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
-import { canonicalJson } from "../core/hash.ts";
 import { PRIVATE_FILE_MODE } from "../core/private.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
 import { isOpen } from "../features/open.ts";
@@ -10,26 +9,28 @@ import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import type { VectorBlock } from "../features/replay.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
+import { areWhole, BATCH_ROWS, checkNames, headOf, integersOf, tableMetadata } from "./data/feature-table.ts";
 import { lackingText } from "./data/plausible.ts";
 import { writeResults } from "./data/result-files.ts";
 import { checkUniqueIds, readSource } from "./data/source.ts";
 import { loadOpenSpec } from "./data/spec-file.ts";
 import { vectorBlocks } from "./data/vectors.ts";
+import { featurisePartitioned, type PartitionedInput, type PartitionedResult } from "./partitioned.ts";
 import { learnedSpec } from "./train.ts";
-
-/** The columns before the features. */
-const HEAD = ["transaction_id", "time", "label"] as const;
-/** Rows of a batch: whole chunks of a Parquet row group; with a hundred features it takes 100 MB on its way. */
-const BATCH_ROWS = 61_440;
 
 export interface FeaturiseInput {
   readonly pipeline: Pipeline;
   /** The labelled table. */
   readonly path: string;
-  /** The Parquet file to write. */
+  /** The Parquet file to write; with an engine, the folder. */
   readonly out: string;
   readonly packageVersion: string;
+  /** Absent: this process. */
+  readonly by?: EngineChoice;
 }
+
+/** Who computes, and in how many parts. */
+export type EngineChoice = Pick<PartitionedInput, "engine" | "partitions" | "stateBytesMax">;
 
 export interface FeaturiseResult {
   readonly out: string;
@@ -40,6 +41,8 @@ export interface FeaturiseResult {
   /** Hash of the feature spec, as in a bundle, and SHA-256 of the data file. */
   readonly featureHash: string;
   readonly dataHash: string;
+  /** What an engine says of its run; absent where this process computed. */
+  readonly run?: Pick<PartitionedResult, "engine" | "partitions" | "files">;
 }
 
 /**
@@ -49,9 +52,14 @@ export interface FeaturiseResult {
  */
 export async function featurise(ports: Ports, input: FeaturiseInput): Promise<FeaturiseResult> {
   const { pipeline, out } = input;
-  checkOut(input);
+  if (input.by === undefined) checkOut(input);
   const isLearned = isOpen(await loadOpenSpec(pipeline));
   const plan = compileSpec(await learnedSpec(ports, pipeline, input.path));
+  if (input.by !== undefined) {
+    const { rows, dataHash, ...run } = await featurisePartitioned(ports, { ...input, ...input.by, plan });
+    const specFile = isLearned ? writeSpec(out, plan) : null;
+    return { out, rows, specFile, features: plan.width, featureHash: plan.hash, dataHash, run };
+  }
   checkNames(plan);
   const dataset = await ports.dataset();
   const source = await readSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true });
@@ -60,18 +68,11 @@ export async function featurise(ports: Ports, input: FeaturiseInput): Promise<Fe
   if (lacking !== null) ports.report.line(lacking);
   const { report } = ports;
   const blocks = vectorBlocks(source.table, { plan, pipeline, report, blockRows: BATCH_ROWS });
-  const head = headOf(source.table, pipeline);
+  const head = headOf(source.table, pipeline.columns);
   const { rows } = await dataset.write(out, batches(blocks, { head, names: plan.names }), {
-    integers: integersOf(head),
+    integers: integersOf(areWhole(head.columns.get("transaction_id")!)),
     floats: plan.names,
-    metadata: {
-      "sentinel.version": input.packageVersion,
-      "sentinel.pipeline": pipeline.name,
-      "sentinel.features": canonicalJson(plan.spec),
-      "sentinel.features.hash": plan.hash,
-      "sentinel.data.hash": source.hash,
-      "sentinel.labels.delay_ms": String(pipeline.labels.delayMs),
-    },
+    metadata: tableMetadata({ plan, pipeline, dataHash: source.hash, packageVersion: input.packageVersion }),
   });
   const specFile = isLearned ? writeSpec(out, plan) : null;
   return { out, rows, specFile, features: plan.width, featureHash: plan.hash, dataHash: source.hash };
@@ -103,37 +104,6 @@ function placeOf(file: string): string {
   } catch {
     return path.resolve(file);
   }
-}
-
-/** DuckDB, Spark and pandas on Arrow tell columns apart without regard to case, or fail on those that differ by it alone. */
-function checkNames(plan: FeaturePlan): void {
-  const seen = new Map<string, string>(HEAD.map((name) => [name, name]));
-  for (const name of plan.names) {
-    const other = seen.get(name.toLowerCase());
-    if (other !== undefined) {
-      throw new SentinelError(
-        "features.spec-invalid",
-        `the feature table of ${plan.spec.name} cannot hold the columns ${other} and ${name} side by side`,
-        { hint: `give the feature ${name} a name that differs by more than case; ${HEAD.join(", ")} are taken` },
-      );
-    }
-    seen.set(name.toLowerCase(), name);
-  }
-}
-
-/** The columns before the features, for the whole table. */
-function headOf(table: Table, { columns }: Pipeline): Table {
-  const time = table.columns.get(columns.time)!;
-  const asTime: Column = time.kind === "text" ? time : { kind: "time", values: time.values };
-  const cells = [table.columns.get(columns.id)!, asTime, table.columns.get(columns.label)!];
-  return { rows: table.rows, columns: new Map(HEAD.map((name, i) => [name, cells[i]])) };
-}
-
-/** Ids that are whole numbers stay such; the label is 0 or 1. */
-function integersOf(head: Table): string[] {
-  const id = head.columns.get("transaction_id")!;
-  const whole = id.kind === "number" && id.values.every((value) => Number.isNaN(value) || Number.isSafeInteger(value));
-  return whole ? ["transaction_id", "label"] : ["label"];
 }
 
 function* batches(

@@ -5,12 +5,19 @@ import type { ObjectStore } from "./objects.ts";
 
 export type ColumnType = "number" | "time" | "text" | "boolean" | "other";
 
+/** A file of a table: its name, its rows, and the path by which it can be read alone. */
+export interface DatasetFile {
+  readonly name: string;
+  readonly rows: number;
+  readonly place: string;
+}
+
 export interface DatasetDescription {
   readonly path: string;
   readonly format: "csv" | "parquet" | "ndjson";
   readonly rows: number;
   /** What `rows` come from, in their order: each file's name without its ending, below the named folder, and its rows. */
-  readonly files: readonly { readonly name: string; readonly rows: number }[];
+  readonly files: readonly DatasetFile[];
   readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nativeType: string }[];
   /** What {@link Dataset.write} kept beside the columns; empty where there is nothing, and of several files. */
   readonly metadata: Readonly<Record<string, string>>;

@@ -4,10 +4,6 @@ import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Random } from "../../src/core/random.ts";
-import type { Column, Table } from "../../src/core/table.ts";
-import { takeRows } from "../../src/core/table.ts";
-import { withDuckDb } from "../../src/drivers/dataset/duckdb/connection.ts";
 import { compileSpec } from "../../src/features/plan.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { readSource } from "../../src/lifecycle/data/source.ts";
@@ -16,6 +12,7 @@ import { vectorsOf } from "../../src/lifecycle/data/vectors.ts";
 import { featurise } from "../../src/lifecycle/featurise.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { sentinel, sentinelJson } from "../cli/sentinel.ts";
+import { metadataOf, query, shuffled } from "./feature-tables.ts";
 import { emptyPlace, type Place } from "./world.ts";
 
 const WORLD = { customers: 150, terminals: 40, days: 45, seed: 3 };
@@ -33,34 +30,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => place.close());
-
-/** Days as one table out of order, with ids that are texts, labels that are not known and customers that are missing. */
-function* shuffled(days: readonly Table[]): Generator<Table> {
-  const random = new Random(1);
-  let next = 0;
-  for (const day of days.toReversed()) {
-    const order = Int32Array.from({ length: day.rows }, (_, row) => row).sort(() => random.next() - 0.5);
-    const table = takeRows(day, order);
-    const dictionary = Array.from({ length: table.rows }, () => `tx-${next++}`);
-    const id: Column = { kind: "text", codes: Int32Array.from(dictionary, (_, code) => code), dictionary };
-    const holes = (name: string, share: number): Column => {
-      const column = table.columns.get(name);
-      if (column?.kind !== "number") throw new Error(`${name} holds numbers`);
-      return { kind: "number", values: column.values.map((value) => (random.next() < share ? Number.NaN : value)) };
-    };
-    const columns = new Map([...table.columns, ["transaction_id", id] as const]);
-    columns.set("customer_id", holes("customer_id", 0.05));
-    columns.set("tx_fraud", holes("tx_fraud", 0.2));
-    yield { rows: table.rows, columns };
-  }
-}
-
-async function query(sql: string): Promise<Record<string, unknown>[]> {
-  return await withDuckDb({ memoryLimit: "1GB", threads: 1 }, async (connection) => {
-    const reader = await connection.runAndReadAll(sql);
-    return reader.getRowObjectsJS() as Record<string, unknown>[];
-  });
-}
 
 /** What train makes of the same file. */
 async function trained() {
@@ -114,8 +83,7 @@ describe("the feature table", () => {
       "BIGINT",
       ...plan.names.map(() => "FLOAT"),
     ]);
-    const said = await query(`SELECT decode(key) AS key, decode(value) AS value FROM parquet_kv_metadata('${out}')`);
-    const metadata = Object.fromEntries(said.map(({ key, value }) => [key, value as string]));
+    const metadata = await metadataOf(out);
     expect(metadata).toMatchObject({
       "sentinel.version": "1.2.3",
       "sentinel.pipeline": "card",

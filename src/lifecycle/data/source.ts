@@ -59,29 +59,147 @@ export interface OpenSource {
   batches(columns: readonly string[]): AsyncIterable<Table>;
 }
 
+/** A part of a table: one of its files, read by the rules of the whole. */
+export interface SourcePart {
+  /** The file. */
+  readonly path: string;
+  /** Rows of the table before its first. */
+  readonly before: number;
+  /** What the table as a whole is. */
+  readonly whole: DatasetDescription;
+  /** Whether all its files are an archive's. */
+  readonly isArchive: boolean;
+  /** What {@link OpenSource.empty} of the whole is. */
+  readonly empty: Table;
+}
+
 /** The same for a table that need not fit into memory. */
 export async function openSource(dataset: Dataset, pipeline: Pipeline, options: SourceOptions): Promise<OpenSource> {
   const { path } = options;
   const reading = planSource(await asItIs(dataset, pipeline, path), options);
-  const all = [...reading.read, ...reading.besides];
-  const { fileName, spelled, description } = reading;
-  const scan = await dataset.scan(path, { columns: all.map((name) => fileName.get(name)!), spelled });
+  const opened = await openReading(dataset, reading, { path, before: 0 });
+  return { ...opened, path, hash: await dataset.hash(path), rows: reading.description.rows };
+}
+
+/**
+ * One file of such a table, alone, with the columns and kinds that the whole has: what the file lacks is missing in every row. Errors:
+ * those of {@link readSource}, and dataset.type-wrong where the file, read alone, would say something else than as part of the whole.
+ */
+export async function openPart(
+  dataset: Dataset,
+  pipeline: Pipeline,
+  options: SourceOptions & { readonly part: SourcePart },
+): Promise<Pick<OpenSource, "batches">> {
+  const { part } = options;
+  // A file that alone would be read as Sentinel writes tables is read as the whole is.
+  const reader = await asItIs(dataset, pipeline, part.path, { ...part.whole, isArchive: part.isArchive });
+  const own = reader.description;
+  const reading = planSource({ ...reader, description: part.whole }, options);
+  checkAlike(own, part.whole, reading);
+  const natives = new Set(own.columns.map(({ name }) => name));
+  const opened = await openReading(dataset, reading, { path: part.path, before: part.before, natives });
+  return {
+    async *batches(columns) {
+      for await (const batch of opened.batches(columns)) {
+        yield fitted(batch, { columns, part, integers: integersOf(own, reading) });
+      }
+    },
+  };
+}
+
+async function openReading(
+  dataset: Dataset,
+  reading: SourceReading,
+  from: { readonly path: string; readonly before: number; readonly natives?: ReadonlySet<string> },
+): Promise<Pick<OpenSource, "empty" | "batches">> {
+  const { fileName, spelled } = reading;
+  const { natives } = from;
+  const isThere = (native: string): boolean => natives === undefined || natives.has(native);
+  const all = [...reading.read, ...reading.besides].filter((name) => isThere(fileName.get(name)!));
+  const scan = await dataset.scan(from.path, {
+    columns: all.map((name) => fileName.get(name)!),
+    spelled: spelled.filter(isThere),
+  });
   const canonical = new Map(all.map((name) => [fileName.get(name)!, name]));
   return {
-    path,
-    hash: await dataset.hash(path),
-    rows: description.rows,
     empty: canonicalTable(scan.empty, reading, 0),
     async *batches(columns) {
       const own = new Set(columns.flatMap((name) => needs(name, reading)));
       const wanted = [...canonical].filter(([, name]) => own.has(name)).map(([native]) => native);
-      let before = 0;
+      let { before } = from;
       for await (const raw of scan.batches(wanted)) {
         yield canonicalTable(raw, reading, before);
         before += raw.rows;
       }
     },
   };
+}
+
+const INTEGER_TYPE = /^U?(TINYINT|SMALLINT|INTEGER|BIGINT)$/;
+
+/** Refuses a file whose column is of another type than the table's: a float, a decimal or a date is spelled otherwise alone than among others. */
+function checkAlike(own: DatasetDescription, whole: DatasetDescription, reading: SourceReading): void {
+  const types = new Map(own.columns.map(({ name, nativeType }) => [name, nativeType]));
+  const read = new Set(reading.read.map((name) => reading.fileName.get(name)));
+  for (const { name, nativeType } of whole.columns) {
+    const type = types.get(name);
+    if (!read.has(name) || type === nativeType) continue;
+    if (type === undefined) {
+      // Columns that came later are missing in an archive's files before.
+      if (reading.labels !== null) continue;
+      throw new SentinelError("dataset.type-wrong", `${own.path}: column ${name} stands in the names of folders`, {
+        hint: "files that are read apart must hold all columns that the features read: write the column into the files",
+      });
+    }
+    if (INTEGER_TYPE.test(type) && INTEGER_TYPE.test(nativeType)) continue;
+    throw new SentinelError(
+      "dataset.type-wrong",
+      `${own.path}: column ${name} is ${type}, and ${nativeType} in the table as a whole`,
+      { hint: "files that are read apart must have columns of the same types: write the file again with the table's" },
+    );
+  }
+}
+
+/** Canonical names of the file's columns of whole numbers. */
+function integersOf(own: DatasetDescription, { fileName }: SourceReading): ReadonlySet<string> {
+  const natives = new Set(
+    own.columns.filter(({ nativeType }) => INTEGER_TYPE.test(nativeType)).map(({ name }) => name),
+  );
+  return new Set([...fileName].filter(([, native]) => natives.has(native)).map(([name]) => name));
+}
+
+/** The named columns of a batch, each of the kind that it has in the whole. */
+function fitted(
+  batch: Table,
+  to: { readonly columns: readonly string[]; readonly part: SourcePart; readonly integers: ReadonlySet<string> },
+): Table {
+  const { part } = to;
+  const cells = to.columns.flatMap((name): (readonly [string, Column])[] => {
+    const wanted = part.empty.columns.get(name);
+    if (wanted === undefined) return [];
+    const column = batch.columns.get(name);
+    if (column === undefined) return [[name, missingOf(wanted, batch.rows)]];
+    if (column.kind === wanted.kind) return [[name, column]];
+    // Whole numbers that are too long in another file are texts in all of them.
+    if (wanted.kind === "text" && column.kind === "number" && to.integers.has(name)) return [[name, digitsOf(column)]];
+    throw new SentinelError(
+      "dataset.type-wrong",
+      `${part.path}: column ${name} holds ${column.kind}, and ${wanted.kind} in the table as a whole`,
+      { hint: "files that are read apart must have columns of the same types: write the file again with the table's" },
+    );
+  });
+  return { rows: batch.rows, columns: new Map(cells) };
+}
+
+function missingOf(like: Column, rows: number): Column {
+  if (like.kind === "text") return { kind: "text", codes: new Int32Array(rows).fill(-1), dictionary: [] };
+  return { ...like, values: new Float64Array(rows).fill(Number.NaN) };
+}
+
+function digitsOf({ values }: { readonly values: Float64Array }): TextColumn {
+  const dictionary: string[] = [];
+  const codes = Int32Array.from(values, (value) => (Number.isNaN(value) ? -1 : dictionary.push(String(value)) - 1));
+  return { kind: "text", codes, dictionary };
 }
 
 /** How a table is to be read: as the pipeline says, or as Sentinel itself writes tables. */
@@ -96,10 +214,16 @@ interface Reader {
 export const CANONICAL_TABLE: Readonly<Record<string, string>> = { "sentinel.table": "canonical" };
 
 /** Archives and tables of our own have ids, instants, numbers and 0 or 1, however the pipeline's tables write them; labels stand beside an archive's rows. */
-async function asItIs(dataset: Dataset, pipeline: Pipeline, path: string): Promise<Reader> {
-  const archives = await dataset.archives(path);
+async function asItIs(
+  dataset: Dataset,
+  pipeline: Pipeline,
+  path: string,
+  whole?: Pick<DatasetDescription, "metadata"> & { readonly isArchive: boolean },
+): Promise<Reader> {
+  const archives = whole?.isArchive === false ? [] : await dataset.archives(path);
   const description = await dataset.describe(path);
-  const isOurs = Object.entries(CANONICAL_TABLE).every(([key, value]) => description.metadata[key] === value);
+  const { metadata } = whole ?? description;
+  const isOurs = Object.entries(CANONICAL_TABLE).every(([key, value]) => metadata[key] === value);
   if (archives.length === 0 && !isOurs) return { description, pipeline, labels: null };
   const written = { rowIds: false, timeParts: null, money: null, labelWords: null };
   const labels = archives.length === 0 ? null : await readLabels(archives);
@@ -348,14 +472,22 @@ export function checkUniqueIds(source: Source, pipeline: Pipeline): void {
     const id = column.kind === "text" ? column.codes[row] : column.values[row];
     const before = first.get(id);
     if (before !== undefined) {
-      throw new SentinelError(
-        "dataset.type-wrong",
-        `${source.path}: transaction id ${textAt(column, row)} occurs twice, in data rows ${before + 1} and ${row + 1}`,
-        { hint: "every transaction must have an id of its own: remove the repeated rows" },
-      );
+      throw repeatedId(source.path, { id: textAt(column, row) ?? "", rows: [before, row] });
     }
     first.set(id, row);
   }
+}
+
+/** The error of an id that stands in two rows, counted from 0. */
+export function repeatedId(
+  path: string,
+  { id, rows }: { readonly id: string; readonly rows: readonly [number, number] },
+): SentinelError {
+  return new SentinelError(
+    "dataset.type-wrong",
+    `${path}: transaction id ${id} occurs twice, in data rows ${rows[0] + 1} and ${rows[1] + 1}`,
+    { hint: "every transaction must have an id of its own: remove the repeated rows" },
+  );
 }
 
 /** The span of a table's time as people read it. */

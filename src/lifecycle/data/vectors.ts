@@ -121,7 +121,8 @@ function wordAt(column: Column, row: number): string | boolean | null {
   return text === null || column.kind === "text" ? text : text === "true";
 }
 
-function withMissingColumns(table: Table, names: readonly string[]): Table {
+/** With the named columns, those that it lacks missing in every row. */
+export function withMissingColumns(table: Table, names: readonly string[]): Table {
   const lacking = names.filter((name) => !table.columns.has(name));
   if (lacking.length === 0) return table;
   const missing: Column = { kind: "number", values: new Float64Array(table.rows).fill(Number.NaN) };

@@ -1,5 +1,6 @@
 // What columns a file has, of which types, and the SQL that reads them; one way a format.
 import path from "node:path";
+import type { DatasetFile } from "../../../ports/dataset.ts";
 import { type Connection, identifier, literal } from "./connection.ts";
 import { type CsvHeader, csvHeader, nameTwice } from "./csv.ts";
 import { columnTwice, differ, notText } from "./errors.ts";
@@ -57,13 +58,13 @@ export async function rowsByFile(
   connection: Connection,
   table: TableFiles,
   { source, rows }: { readonly source: string; readonly rows: number },
-): Promise<readonly { readonly name: string; readonly rows: number }[]> {
+): Promise<readonly DatasetFile[]> {
   const { files } = table;
-  if (files.length === 1) return [{ name: files[0].name, rows }];
+  if (files.length === 1) return [{ name: files[0].name, place: files[0].place, rows }];
   const named = source.replace(/\)$/, ", filename='sentinel file')");
   const reader = await connection.runAndReadAll(`SELECT "sentinel file", count(*) FROM ${named} GROUP BY 1`);
   const counts = new Map(reader.getRowsJson().map(([file, count]) => [String(file), Number(count)]));
-  return files.map(({ path: file, name }) => ({ name, rows: counts.get(path.resolve(file)) ?? 0 }));
+  return files.map(({ path: file, name, place }) => ({ name, place, rows: counts.get(path.resolve(file)) ?? 0 }));
 }
 
 /** Names and values that a Parquet file has beside its columns. */

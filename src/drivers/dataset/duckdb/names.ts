@@ -8,6 +8,8 @@ import { isKnown } from "./format.ts";
 /** One file of a table. */
 export interface TableFile {
   readonly path: string;
+  /** Where it comes from: a path of this machine, or s3://… */
+  readonly place: string;
   /** Below the folder that was named, without its ending: "date=2024-01-01/part-0". */
   readonly name: string;
   /** The root of the archive that the file is in; null where it is in none. */
@@ -62,6 +64,7 @@ export function tableFile(file: string, name: string, at = path.resolve(file)): 
     parseArchiveFile(at.slice(folder.length + 1)) !== null && dayOfFolder(parts[parts.length - 1]) !== null;
   return {
     path: file,
+    place: at,
     name: withoutEnding(publicName(name)),
     archive: isArchive ? parts.slice(0, -1).join("/") : null,
   };

@@ -1,0 +1,168 @@
+// The engine on Spark: starts the job that the package ships with a Python that has PySpark, and reads what it says.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { ERROR_KINDS, type ErrorCode, messageOf, SentinelError } from "../../../core/errors.ts";
+import { decodeFrame } from "../../../core/frame.ts";
+import { PRIVATE_FILE_MODE } from "../../../core/private.ts";
+import type { Engine, EngineJob, EngineProgress, EngineResult } from "../../../ports/engine.ts";
+
+export interface SparkOptions {
+  /** spark://…, yarn, k8s://…, local[2]. */
+  readonly master: string;
+  /** Settings of Spark's, which come before ours. */
+  readonly conf: Readonly<Record<string, string>>;
+  /** The Python that has PySpark, here and on the executors. */
+  readonly python: string;
+  /** The command that an executor runs for each partition. */
+  readonly command: readonly string[];
+}
+
+const JOB = fileURLToPath(new URL("./job.py", import.meta.url));
+/** Of what Spark writes to its log, for the message when it fails. */
+const LOG_CHARACTERS = 60_000;
+const ERROR_MARK = "sentinel-error:";
+
+/**
+ * What must hold for equal bits, whatever a cluster's defaults are: adaptive execution may cut a partition in two, and with it a key. Rows go in
+ * batches that fit into a processor's cache.
+ */
+const FIXED: Readonly<Record<string, string>> = {
+  "spark.sql.adaptive.enabled": "false",
+  "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+};
+const DEFAULTS: Readonly<Record<string, string>> = { "spark.ui.showConsoleProgress": "false" };
+/** Where all of Spark is on this machine, nobody else need reach it. */
+const LOCAL: Readonly<Record<string, string>> = {
+  "spark.driver.host": "127.0.0.1",
+  "spark.driver.bindAddress": "127.0.0.1",
+  "spark.ui.enabled": "false",
+};
+
+export function createSparkEngine(options: SparkOptions): Engine {
+  const local = /^local(-cluster)?(\[|$)/.test(options.master) ? LOCAL : {};
+  const conf = { ...DEFAULTS, ...local, ...options.conf, ...FIXED };
+  return {
+    async run(job, onProgress) {
+      const folder = await mkdtemp(path.join(tmpdir(), "sentinel-spark-"));
+      try {
+        const file = path.join(folder, "job.json");
+        const result = path.join(folder, "result");
+        const asked = { ...job, master: options.master, conf, command: options.command };
+        await writeFile(file, JSON.stringify(asked), { mode: PRIVATE_FILE_MODE });
+        const reply = await runPython(options, { args: [JOB, file, result], onProgress });
+        const isDone = reply.ids === null || reply.ids.twice === null;
+        return { ...reply, result: isDone ? await resultOf(job, result) : null };
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+async function resultOf({ stages }: EngineJob, file: string): Promise<EngineResult["result"]> {
+  const last = stages.at(-1);
+  if (last === undefined) return null;
+  const bytes = new Uint8Array(await readFile(file));
+  return bytes.length === 0 ? null : decodeFrame(bytes, last.columns);
+}
+
+async function runPython(
+  options: SparkOptions,
+  job: { readonly args: readonly string[]; readonly onProgress: (progress: EngineProgress) => void },
+): Promise<Pick<EngineResult, "ids" | "engine">> {
+  const child = spawn(options.python, job.args, {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const end = (): void => void child.kill();
+  process.once("exit", end);
+  try {
+    return await listen(child, options, job.onProgress);
+  } finally {
+    process.removeListener("exit", end);
+    child.kill();
+  }
+}
+
+async function listen(
+  child: ChildProcess,
+  options: SparkOptions,
+  onProgress: (progress: EngineProgress) => void,
+): Promise<Pick<EngineResult, "ids" | "engine">> {
+  let log = "";
+  let result: Pick<EngineResult, "ids" | "engine"> | null = null;
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+    log = (log + text).slice(-LOG_CHARACTERS);
+  });
+  createInterface({ input: child.stdout! }).on("line", (line) => {
+    const news = parsed(line);
+    if (news.progress !== undefined) onProgress(news.progress);
+    if (news.result !== undefined) result = news.result;
+  });
+  const code = await new Promise<number | string>((resolve, reject) => {
+    child.once("error", (cause) => reject(noPython(options.python, messageOf(cause), cause)));
+    child.once("close", (exit, signal) => resolve(exit ?? signal ?? "unknown"));
+  });
+  if (code === 0 && result !== null) return result;
+  throw faultOf(log, code, options);
+}
+
+function parsed(line: string): {
+  readonly progress?: EngineProgress;
+  readonly result?: Pick<EngineResult, "ids" | "engine">;
+} {
+  try {
+    return JSON.parse(line) as ReturnType<typeof parsed>;
+  } catch {
+    // Something of Spark's own.
+    return {};
+  }
+}
+
+/** What a worker said, where one did; else the last lines of what Spark did. */
+function faultOf(log: string, code: number | string, { python, master }: SparkOptions): SentinelError {
+  const own = workerFault(log);
+  if (own !== null) return own;
+  if (/ModuleNotFoundError: No module named '(pyspark|pyarrow|numpy)/.test(log)) {
+    return noPython(python, /No module named '[^']+'/.exec(log)![0]);
+  }
+  const lines = log.trim().split("\n");
+  const shown =
+    lines.filter((line) => /(Exception|Error)\b/.test(line) && !/^\s+at /.test(line)).at(-1) ?? lines.at(-1);
+  const isAway =
+    /(Connection refused|All masters are unresponsive|UnknownHostException|Could not parse Master URL)/.test(log);
+  return new SentinelError(
+    isAway ? "engine.unreachable" : "engine.failed",
+    `Spark at ${master} ended with ${code}: ${(shown ?? "it said nothing").trim().slice(0, 400)}`,
+    { hint: isAway ? "check --master, and that the machine can be reached" : "Spark's own log of the stage says more" },
+  );
+}
+
+function workerFault(log: string): SentinelError | null {
+  const at = log.lastIndexOf(ERROR_MARK);
+  if (at < 0) return null;
+  const text = /^\{.*\}/.exec(log.slice(at + ERROR_MARK.length).split("\n")[0])?.[0];
+  if (text === undefined) return null;
+  const { exit, words } = JSON.parse(text) as { readonly exit: number | string; readonly words: string };
+  for (const line of words.split("\n").reverse()) {
+    if (!line.startsWith('{"sentinel":')) continue;
+    const { code, message, hint } = (JSON.parse(line) as { sentinel: Record<"code" | "message" | "hint", string> })
+      .sentinel;
+    const known = Object.hasOwn(ERROR_KINDS, code) ? (code as ErrorCode) : "engine.failed";
+    return new SentinelError(known, message, { hint });
+  }
+  const last = words.trim().split("\n").at(-1) ?? "";
+  return new SentinelError("engine.failed", `a process of the cluster ended with ${exit}: ${last.slice(0, 400)}`, {
+    hint: "a process that was killed had too little memory: give the executors more beside Spark's own (spark.executor.memoryOverhead), or cut the rows into more --partitions",
+  });
+}
+
+function noPython(python: string, what: string, cause?: unknown): SentinelError {
+  return new SentinelError("engine.unreachable", `${python} cannot run PySpark: ${what}`, {
+    hint: "install pyspark, pyarrow and numpy for that Python, or name another by SENTINEL_SPARK_PYTHON (docs/spark.md)",
+    cause,
+  });
+}

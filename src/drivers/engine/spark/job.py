@@ -1,0 +1,242 @@
+# The Spark job: shuffles and sorts rows, and hands each partition to a worker process of Sentinel; it computes nothing itself.
+"""Usage: python job.py JOB.json RESULT. Lines of JSON on standard output say how far it is; the result is the rows of the last stage."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pyarrow as pa
+
+MAGIC = 0x31524653
+TYPES = {"f64": (0, 8), "f32": (1, 4), "text": (2, 0)}
+ARROW = {"f64": pa.float64(), "f32": pa.float32(), "text": pa.string()}
+SPARK = {"f64": "double", "f32": "float", "text": "string"}
+FRAME_BYTES_MAX = 2**31 - 1
+# Of what a worker says on standard error, for the message.
+ERROR_BYTES = 16_000
+ERROR_MARK = "sentinel-error:"
+
+
+def padding(size):
+    return b"\0" * (-size % 8)
+
+
+def encode_frame(batch, columns):
+    """A record batch as the parts of a frame: numbers go as they stand in memory."""
+    rows = batch.num_rows
+    parts = [struct.pack("<IIII", MAGIC, rows, len(columns), 0)]
+    for array, column in zip(batch.columns, columns):
+        code, width = TYPES[column["type"]]
+        if width > 0:
+            if array.null_count > 0:
+                raise ValueError(f"column {column['name']!r} has nulls; missing numbers are NaN")
+            at = array.offset * width
+            body = memoryview(array.buffers()[1])[at : at + rows * width]
+            parts += [struct.pack("<IIII", code, 0, 0, 0), body, padding(rows * width)]
+            continue
+        if pa.types.is_large_string(array.type):
+            array = array.cast(pa.string())
+        _, offsets_buffer, data_buffer = array.buffers()
+        offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[array.offset : array.offset + rows + 1]
+        first, last = int(offsets[0]), int(offsets[-1])
+        offsets = (offsets - first).tobytes()
+        data = b"" if data_buffer is None else memoryview(data_buffer)[first:last]
+        gaps = array.null_count > 0
+        parts += [struct.pack("<IIII", code, 1 if gaps else 0, last - first, 0), offsets, padding(len(offsets))]
+        if gaps:
+            valid = np.packbits(array.is_valid().to_numpy(zero_copy_only=False), bitorder="little").tobytes()
+            parts += [valid, padding(len(valid))]
+        parts += [data, padding(last - first)]
+    return parts
+
+
+def decode_frame(block, columns):
+    """A frame as a record batch that shares its bytes."""
+    magic, rows, count, _ = struct.unpack_from("<IIII", block, 0)
+    if magic != MAGIC or count != len(columns):
+        raise ValueError("the worker's output is no frame")
+    buffer = pa.py_buffer(block)
+    at = 16
+    arrays = []
+    for column in columns:
+        _, gaps, size, _ = struct.unpack_from("<IIII", block, at)
+        at += 16
+        _, width = TYPES[column["type"]]
+        if width > 0:
+            body = buffer.slice(at, rows * width)
+            arrays.append(pa.Array.from_buffers(ARROW[column["type"]], rows, [None, body], 0))
+            at += rows * width + len(padding(rows * width))
+            continue
+        offsets = buffer.slice(at, (rows + 1) * 4)
+        at += (rows + 1) * 4 + len(padding((rows + 1) * 4))
+        valid = None
+        if gaps:
+            length = (rows + 7) // 8
+            valid = buffer.slice(at, length)
+            at += length + len(padding(length))
+        data = buffer.slice(at, size)
+        at += size + len(padding(size))
+        arrays.append(pa.Array.from_buffers(pa.string(), rows, [valid, offsets, data]))
+    return pa.RecordBatch.from_arrays(arrays, names=[f"c{i}" for i in range(len(columns))])
+
+
+def worker(command, task, inputs, outputs):
+    """What mapInArrow runs on every partition."""
+    header = json.dumps(task).encode()
+
+    def run(batches):
+        # Nobody starts a process for a partition without rows.
+        first = next((batch for batch in batches if batch.num_rows > 0), None)
+        if first is None:
+            return
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said = bytearray()
+        failed = []
+
+        def listen():
+            for line in process.stderr:
+                said.extend(line)
+                del said[:-ERROR_BYTES]
+
+        def feed():
+            try:
+                with process.stdin as pipe:
+                    pipe.write(struct.pack("<Q", len(header)) + header)
+                    batch = first
+                    while batch is not None:
+                        parts = encode_frame(batch, inputs)
+                        pipe.write(struct.pack("<Q", sum(len(part) for part in parts)))
+                        for part in parts:
+                            pipe.write(part)
+                        batch = next((one for one in batches if one.num_rows > 0), None)
+            except BrokenPipeError:
+                # The worker has ended; its exit code says why.
+                pass
+            except BaseException as error:  # noqa: BLE001 - told by the thread that reads
+                failed.append(error)
+                process.kill()
+
+        threads = [threading.Thread(target=target, daemon=True) for target in (listen, feed)]
+        for thread in threads:
+            thread.start()
+        try:
+            while True:
+                head = process.stdout.read(8)
+                if len(head) < 8:
+                    break
+                (size,) = struct.unpack("<Q", head)
+                if size > FRAME_BYTES_MAX:
+                    process.kill()
+                    words = said.decode("utf-8", "replace") or "what it wrote is no frame: is it Sentinel's worker?"
+                    raise RuntimeError(f"{ERROR_MARK}{json.dumps({'exit': 'no frames', 'words': words})}")
+                block = process.stdout.read(size)
+                if len(block) < size:
+                    break
+                yield decode_frame(block, outputs)
+            code = process.wait()
+            for thread in threads:
+                thread.join()
+            if failed:
+                raise failed[0]
+            if code != 0:
+                words = said.decode("utf-8", "replace")
+                raise RuntimeError(f"{ERROR_MARK}{json.dumps({'exit': code, 'words': words})}")
+        finally:
+            # Spark may stop asking, as it does for an attempt that lost against another.
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    return run
+
+
+def schema_of(columns):
+    return ", ".join(f"c{i} {SPARK[column['type']]}" for i, column in enumerate(columns))
+
+
+def place_of(columns, name):
+    return next(f"c{i}" for i, column in enumerate(columns) if column["name"] == name)
+
+
+def apply(rows, stage, inputs, job):
+    shuffle = stage.get("shuffle")
+    if shuffle is not None:
+        rows = rows.repartition(job["partitions"], place_of(inputs, shuffle["by"]))
+        rows = rows.sortWithinPartitions(*[place_of(inputs, name) for name in shuffle["sort"]])
+    return rows.mapInArrow(worker(job["command"], stage["task"], inputs, stage["columns"]), schema_of(stage["columns"]))
+
+
+def check_ids(rows, columns):
+    from pyspark.sql import functions as F
+
+    by_id = rows.groupBy("c0").agg(F.count("*").alias("n"), F.min("c2").alias("w"))
+    most, whole, count = by_id.agg(F.max("n"), F.min("w"), F.sum("n")).first()
+    twice = None
+    if (most or 0) > 1:
+        again = rows.groupBy("c0").agg(F.sort_array(F.collect_list("c1")).alias("r")).where("size(r) > 1")
+        found = again.select("c0", F.expr("r[0]"), F.expr("r[1]")).orderBy(F.expr("r[1]")).first()
+        twice = {"id": found[0], "rows": [int(found[1]), int(found[2])]}
+    return {"rows": int(count or 0), "whole": whole == 1, "twice": twice}
+
+
+def watch(spark, stop):
+    """Tells how many tasks are done, a line at each look."""
+    tracker = spark.sparkContext.statusTracker()
+    while not stop.wait(1):
+        for stage in tracker.getActiveStageIds():
+            info = tracker.getStageInfo(stage)
+            if info is not None and info.numTasks > 0:
+                tell({"progress": {"stage": f"Spark stage {stage}", "done": info.numCompletedTasks, "total": info.numTasks}})
+
+
+def tell(said):
+    print(json.dumps(said), flush=True)
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        job = json.load(file)
+    # Executors start their Python by this name; without it they take the system's.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("sentinel").master(job["master"])
+    for key, value in job["conf"].items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    stop = threading.Event()
+    watcher = threading.Thread(target=watch, args=(spark, stop), daemon=True)
+    try:
+        spark.sparkContext.setLogLevel("ERROR")
+        watcher.start()
+        splits = [(text,) for text in job["splits"]]
+        # One partition a split: a split is what one process reads.
+        start = spark.createDataFrame(spark.sparkContext.parallelize(splits, len(splits)), "c0 string")
+        split_columns = [{"name": "split", "type": "text"}]
+        result = {"engine": f"Spark {spark.version}", "ids": None}
+        if job["ids"] is not None:
+            result["ids"] = check_ids(apply(start, job["ids"], split_columns, job), job["ids"]["columns"])
+        if job["stages"] and (result["ids"] or {}).get("twice") is None:
+            rows, columns = start, split_columns
+            for stage in job["stages"]:
+                stage["task"]["ids"] = result["ids"]
+                rows = apply(rows, stage, columns, job)
+                columns = stage["columns"]
+            table = rows.toArrow().combine_chunks()
+            batches = table.to_batches()
+            with open(sys.argv[2], "wb") as file:
+                for part in encode_frame(batches[0], columns) if batches else []:
+                    file.write(part)
+        tell({"result": result})
+    finally:
+        stop.set()
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main()

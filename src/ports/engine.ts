@@ -1,0 +1,59 @@
+// The engine port: stages that are computed in partitions, by this machine's threads or by a cluster's executors.
+import type { FrameColumn } from "../core/frame.ts";
+import type { Table } from "../core/table.ts";
+
+/** One stage: rows in, other rows out, partition by partition, each in a process of its own. */
+export interface EngineStage {
+  readonly name: string;
+  /** What the stage does with its rows: handed to the worker as it is, but for `ids`, which is what was found of them. */
+  readonly task: object;
+  /** Columns of the rows that come out. */
+  readonly columns: readonly FrameColumn[];
+  /** How the rows that go in are brought together; absent: they stay where the stage before made them. */
+  readonly shuffle?: {
+    /** A number column: rows of equal numbers are in one partition. */
+    readonly by: string;
+    /** Number columns by which a partition is sorted, ascending; together they tell all rows apart. */
+    readonly sort: readonly string[];
+  };
+}
+
+export interface EngineJob {
+  /** One text each: what the first stage is given, one partition for each of them. */
+  readonly splits: readonly string[];
+  /** Partitions of a shuffle. */
+  readonly partitions: number;
+  /**
+   * Asked before anything else is computed: rows with the columns `id` (a text), `row` (a number) and `whole` (1 or 0), of which it counts the
+   * rows, whether `whole` is 1 in all, and the rows of an id that stands twice: those whose second row comes first. null: nothing is asked.
+   */
+  readonly ids: EngineStage | null;
+  readonly stages: readonly EngineStage[];
+}
+
+/** What was found of the ids. */
+export interface EngineIds {
+  readonly rows: number;
+  readonly whole: boolean;
+  readonly twice: { readonly id: string; readonly rows: readonly [number, number] } | null;
+}
+
+export interface EngineResult {
+  /** null where nothing was asked. */
+  readonly ids: EngineIds | null;
+  /** The rows of the last stage; none where an id stands twice. */
+  readonly result: Table | null;
+  /** What the engine calls itself, with its version. */
+  readonly engine: string;
+}
+
+export interface EngineProgress {
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Runs a job of stages. Errors: those of the stages, `engine.unreachable`, `engine.failed`. */
+export interface Engine {
+  run(job: EngineJob, onProgress: (progress: EngineProgress) => void): Promise<EngineResult>;
+}
