@@ -261,7 +261,8 @@ describe.each(["default", "north"])("what is the tenant's %s", (owner) => {
         asked++;
         expect(found.text.replaceAll(encodeURIComponent(SECRET), ""), what).not.toContain(`"note"`);
         if (!at.includes(SECRET)) expect(found.text, what).not.toContain(SECRET);
-        if (at !== other) expect([found.status, plain(found.text)], what).toEqual([missing.status, plain(missing.text)]);
+        if (at !== other)
+          expect([found.status, plain(found.text)], what).toEqual([missing.status, plain(missing.text)]);
         expect(found.status, `${what}: ${found.text}`).not.toBe(500);
       }
     }
