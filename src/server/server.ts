@@ -433,7 +433,10 @@ function roomOf(
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
   const quotas = new Quotas(clock, (quota) => common.measures.quotaRefused(tenant, quota));
-  const platform = of.platform === undefined ? null : platformOf(of.platform, { pipelines, clock, logger, measures: common.measures, measuresOf });
+  const platform =
+    of.platform === undefined
+      ? null
+      : platformOf(of.platform, { pipelines, clock, logger, measures: common.measures, measuresOf });
   return {
     ...common,
     clock,
