@@ -158,7 +158,7 @@ function valuesOf(tenant: string): Readonly<Record<string, readonly [string, str
     value: [SECRET, ABSENT],
     version: ["1", "997"],
     model: [SLUG, ABSENT],
-    file: ["a.js", "b.js"],
+    file: ["a.js", "a.js"],
     tenant: [tenant, ABSENT],
   };
 }
