@@ -143,7 +143,7 @@ async function startPostgres(): Promise<PostgresServer> {
       schemas++;
       return { host: "127.0.0.1", port, database: "postgres", user: "sentinel", tls: "off", schema: `test_${schemas}` };
     },
-    url: (address) => `postgres://sentinel@127.0.0.1:${port}/postgres?schema=${address.schema}`,
+    url: (address) => `postgres://${address.user}@127.0.0.1:${port}/postgres?schema=${address.schema}`,
     query,
     kill,
     async restart() {

@@ -1,12 +1,16 @@
 // The store on a real PostgreSQL: the contract, and what only a server can do to us.
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DEFAULT_TENANT, type Tenant } from "../../../src/core/tenant.ts";
 import { migratePostgres, openPostgresStore, postgresSchema } from "../../../src/drivers/store/postgres/driver.ts";
 import type { PostgresAddress } from "../../../src/drivers/store/postgres/pool.ts";
+import type { Store } from "../../../src/ports/store.ts";
 import { casesContract } from "../../contracts/cases.ts";
-import { BY, fields, newAlert, rulesChange, storeContract } from "../../contracts/store.ts";
+import { BY, FREE, fields, newAlert, rulesChange, storeContract } from "../../contracts/store.ts";
 import { borrowPostgres, type PostgresServer, postgresPrograms } from "../postgres-server.ts";
 import { killAndLook } from "./killed.ts";
 import { migrationContract } from "./migrations.ts";
@@ -21,8 +25,15 @@ if (postgresPrograms === null) {
   });
 } else {
   const server: PostgresServer = await borrowPostgres();
+  // As in production: the role owns its tables, and is no superuser, for whom row security does not count.
+  const APP = "app_of_store_test";
+  const roles = await server.query(`select 1 from pg_roles where rolname = '${APP}'`);
+  if (roles.length === 0) {
+    await server.query(`create role ${APP} login nosuperuser nobypassrls; grant create on database postgres to ${APP}`);
+  }
+  const anAddress = (): PostgresAddress => ({ ...server.address(), user: APP });
   const aSchema = async (): Promise<PostgresAddress> => {
-    const address = server.address();
+    const address = anAddress();
     await migratePostgres(address);
     return address;
   };
@@ -36,7 +47,7 @@ if (postgresPrograms === null) {
 
   describe("PostgreSQL", () => {
     migrationContract(async () => {
-      const address = server.address();
+      const address = anAddress();
       return {
         migrate: async (to) => void (await migratePostgres(address, { to })),
         async write(statements) {
@@ -50,7 +61,7 @@ if (postgresPrograms === null) {
     });
 
     test("tables are made by a migration only, by however many at once", async () => {
-      const address = server.address();
+      const address = anAddress();
       await expect(openPostgresStore({ address, clock })).rejects.toMatchObject({
         code: "store.schema-old",
         hint: expect.stringContaining("sentinel db migrate"),
@@ -81,6 +92,134 @@ if (postgresPrograms === null) {
         await expect(server.query(`truncate ${address.schema}.${table}`)).rejects.toThrow(/never changed/);
       }
       await store.close();
+    });
+
+    describe("row security, without any condition of ours", () => {
+      const NORTH = "north" as Tenant;
+      let address: PostgresAddress;
+      let client: pg.Client;
+
+      beforeAll(async () => {
+        address = await aSchema();
+        const stores = await openPostgresStore({ address, clock });
+        await stores.tenants.create({ name: NORTH, title: "North", quotas: FREE }, BY);
+        for (const tenant of [DEFAULT_TENANT, NORTH]) await fill(stores.of(tenant));
+        await stores.close();
+        client = new pg.Client({ ...address, options: `-c search_path=${address.schema}` });
+        await client.connect();
+      });
+      afterAll(async () => {
+        await client.end();
+      });
+
+      /** In a transaction for one tenant, undone afterwards; undefined: nobody said for whom. */
+      const as = async <T>(tenant: string | undefined, ask: () => Promise<T>): Promise<T> => {
+        await client.query("begin");
+        try {
+          if (tenant !== undefined) await client.query("select set_config('sentinel.tenant', $1, true)", [tenant]);
+          return await ask();
+        } finally {
+          await client.query("rollback");
+        }
+      };
+      const tenantsIn = async (table: string): Promise<readonly string[]> =>
+        (await client.query(`select distinct tenant from ${table} order by tenant`)).rows.map((row) => row.tenant);
+      const walled = async (): Promise<readonly string[]> =>
+        (
+          await server.query(`select table_name as name from information_schema.columns
+            where table_schema = '${address.schema}' and column_name = 'tenant' order by 1`)
+        ).map(({ name }) => String(name));
+
+      test("every table with a tenant has it, for its owner too", async () => {
+        const tables = await server.query(`select relname as name from pg_class
+          where relnamespace = '${address.schema}'::regnamespace and relrowsecurity and relforcerowsecurity order by 1`);
+        expect(tables.map(({ name }) => name)).toEqual(await walled());
+        expect(tables.length).toBeGreaterThan(20);
+        const policies = await server.query(`select distinct policyname as name, qual = with_check as same
+          from pg_policies where schemaname = '${address.schema}' order by 1`);
+        expect(policies).toEqual([
+          { name: "of_all_tenants", same: true },
+          { name: "of_its_tenant", same: true },
+        ]);
+      });
+
+      test("who names no tenant, or another one, sees and changes no row of any table", async () => {
+        const tables = await walled();
+        const filled: string[] = [];
+        for (const table of tables) {
+          const there = await server.query(`select distinct tenant from ${address.schema}.${table}`);
+          if (there.length === 2) filled.push(table);
+          for (const tenant of [undefined, "", "south", "'", "%"]) {
+            expect([table, await as(tenant, () => tenantsIn(table))]).toEqual([table, []]);
+          }
+          const own = await as("north", () => tenantsIn(table));
+          expect([table, own]).toEqual([table, there.some((row) => row.tenant === "north") ? ["north"] : []]);
+        }
+        expect(filled).toEqual(
+          expect.arrayContaining(["alerts", "audit", "counters", "ledger", "pipelines", "rule_journal", "rule_sets"]),
+        );
+        for (const table of ["alerts", "pipelines", "counters", "ledger"]) {
+          const all = Number((await server.query(`select count(*) as n from ${address.schema}.${table}`))[0].n);
+          const changed = async (tenant: string | undefined, statement: string) =>
+            as(tenant, async () => (await client.query(statement)).rowCount);
+          for (const tenant of [undefined, "south"]) {
+            expect(await changed(tenant, `delete from ${table}`)).toBe(0);
+            expect(await changed(tenant, `update ${table} set tenant = tenant`)).toBe(0);
+          }
+          expect(await changed("north", `delete from ${table}`)).toBe(all / 2);
+          expect(await changed("north", `delete from ${table} where tenant = 'default'`)).toBe(0);
+        }
+      });
+
+      test("nothing is written for another tenant, and nothing is given to one", async () => {
+        const insert = "insert into counters (tenant, name, value) values ('default', 'more', 1)";
+        for (const tenant of [undefined, "", "north"]) {
+          await expect(as(tenant, () => client.query(insert))).rejects.toThrow(/row-level security/);
+        }
+        const give = "update counters set tenant = 'default', name = name || '-north'";
+        await expect(as("north", () => client.query(give))).rejects.toThrow(/row-level security/);
+        expect((await as("default", () => client.query(insert))).rowCount).toBe(1);
+      });
+
+      test("the setting ends with its transaction, whether it went well or not", async () => {
+        const stores = await openPostgresStore({ address, clock });
+        await stores.of(NORTH).alerts.counts();
+        await expect(stores.of(NORTH).alerts.append([newAlert(99, "x")])).rejects.toMatchObject({
+          code: "store.unknown",
+        });
+        // Connections that nobody has now say for whom they are.
+        const left = await Promise.all(Array.from({ length: 4 }, () => stores.of(DEFAULT_TENANT).alerts.counts()));
+        expect(left.every(([{ count }]) => count === 1)).toBe(true);
+        expect(await as("north", () => tenantsIn("alerts"))).toEqual(["north"]);
+        expect(await tenantsIn("alerts")).toEqual([]);
+        await stores.close();
+      });
+
+      test("whoever saves the database asks for all by name, and has all", async () => {
+        expect(await as("*", () => tenantsIn("alerts"))).toEqual(["default", "north"]);
+        const dump = (options: readonly string[], environment: Readonly<Record<string, string>>) =>
+          spawnSync(
+            path.join(postgresPrograms!, "pg_dump"),
+            [
+              "-h",
+              address.host,
+              "-p",
+              `${address.port}`,
+              "-U",
+              APP,
+              `--schema=${address.schema}`,
+              ...options,
+              "postgres",
+            ],
+            { encoding: "utf8", env: { ...process.env, ...environment } },
+          );
+        const whole = dump(["--enable-row-security"], { PGOPTIONS: "-c sentinel.tenant=*" });
+        expect(whole.stderr).toBe("");
+        for (const tenant of ["default", "north"])
+          expect(whole.stdout).toMatch(new RegExp(`^alerts\t1\t${tenant}$`, "m"));
+        // Rather none than one that lacks rows.
+        expect(dump([], {})).toMatchObject({ status: 1, stderr: expect.stringContaining("row-level security") });
+      });
     });
 
     test("who is not let in, or finds nobody, is told so, and never with a password", async () => {
@@ -148,4 +287,13 @@ if (postgresPrograms === null) {
       await store.close();
     });
   });
+}
+
+/** A row in each of those tables that most is written to. */
+async function fill(store: Store): Promise<void> {
+  const { id } = await store.pipelines.create(fields("card"), BY);
+  await store.alerts.append([newAlert(id, "t1")]);
+  await store.rules("card").commit(rulesChange(0, ["one"]));
+  const answer = { transaction: '{"amount": 1}', answer: '{"decision":"approve"}', by: "policy" as const, brain: null };
+  await store.ledger.append([{ id: "g1", ...answer, receivedAt: 1, answeredAt: 2 }]);
 }

@@ -110,4 +110,6 @@ export const ROWS: readonly Rows[] = [
       values ('north', 'North', 'active', '{"requestsPerSecond":null,"pipelines":null,"rules":null,"alerts":null}', ${AT}, ${AT})`,
     ...COUNTERS.map((name) => `insert into @counters (tenant, name, value) values ('north', '${name}', 0)`),
   ],
+  // Policies: no rows.
+  [],
 ];

@@ -1,6 +1,7 @@
 // The store on PostgreSQL: a small pool with a limit on every wait; tables are made by `sentinel db migrate` only.
 import { type CompiledQuery, Kysely, PostgresDialect, sql as raw } from "kysely";
 import { SentinelError } from "../../../core/errors.ts";
+import type { Tenant } from "../../../core/tenant.ts";
 import type { Clock } from "../../../ports/ports.ts";
 import type { StoreSchema, StoreTables } from "../../../ports/store.ts";
 import { type Erasing, inPlainWords, type Vendor } from "../sql/database.ts";
@@ -10,6 +11,7 @@ import { columnTypes } from "../sql/migration.ts";
 import type { Tables } from "../sql/tables.ts";
 import { faultOf } from "./errors.ts";
 import { createPool, type PostgresAddress, placeOf } from "./pool.ts";
+import { ALL_TENANTS, asTenant } from "./tenancy.ts";
 
 /** Connections of one process: polls, a page of alerts and a batch of them at once. */
 const CONNECTIONS_MAX = 4;
@@ -36,14 +38,16 @@ export async function openPostgresStore({ address, clock }: PostgresStoreOptions
     await sql.destroy();
     throw inWords(error, where);
   }
+  const ours = sql.withSchema(address.schema);
   const vendor: Vendor = {
     kind: "postgres",
     where,
-    sql: sql.withSchema(address.schema),
+    sql: ours,
     faultOf,
-    read: (ask) => ask(sql.withSchema(address.schema)),
-    transaction: (change) => sql.withSchema(address.schema).transaction().execute(change),
-    once: async <Row>(statement: CompiledQuery) => (await sql.executeQuery<Row>(statement)).rows,
+    read: (ask, { tenant }) => asTenant(ours, tenant, ask),
+    transaction: (change, { tenant }) => asTenant(ours, tenant, change),
+    once: <Row>(statement: CompiledQuery, { tenant }: { readonly tenant: Tenant | null }) =>
+      asTenant(ours, tenant, async (inside) => (await inside.executeQuery<Row>(statement)).rows),
     erasing: erasingOf(address),
     close: () => sql.destroy(),
   };
@@ -123,19 +127,17 @@ function connect(
       const { rows } = await raw<{ version: number }>`select version from ${table}`.execute(sql);
       return Number(rows[0]?.version ?? 0);
     },
+    // A migration is for the rows of all.
     exclusively: (apply) =>
-      sql
-        .withSchema(schema)
-        .transaction()
-        .execute(async (inside) => {
-          await raw`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(inside);
-          await raw`create schema if not exists ${raw.id(schema)}`.execute(inside);
-          await raw`create table if not exists ${table} (version bigint not null)`.execute(inside);
-          const { rows } = await raw<{ version: number }>`select version from ${table}`.execute(inside);
-          const next = await apply(inside, Number(rows[0]?.version ?? 0));
-          await raw`delete from ${table}`.execute(inside);
-          await raw`insert into ${table} (version) values (${next})`.execute(inside);
-        }),
+      asTenant(sql.withSchema(schema), ALL_TENANTS, async (inside) => {
+        await raw`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(inside);
+        await raw`create schema if not exists ${raw.id(schema)}`.execute(inside);
+        await raw`create table if not exists ${table} (version bigint not null)`.execute(inside);
+        const { rows } = await raw<{ version: number }>`select version from ${table}`.execute(inside);
+        const next = await apply(inside, Number(rows[0]?.version ?? 0));
+        await raw`delete from ${table}`.execute(inside);
+        await raw`insert into ${table} (version) values (${next})`.execute(inside);
+      }),
   };
   return { sql, place };
 }

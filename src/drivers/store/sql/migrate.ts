@@ -11,6 +11,7 @@ import { outbox } from "./migrations/006-outbox.ts";
 import { log } from "./migrations/008-log.ts";
 import { retention } from "./migrations/009-retention.ts";
 import { tenants } from "./migrations/010-tenants.ts";
+import { rowSecurity } from "./migrations/011-row-security.ts";
 import type { SqlTransaction } from "./tables.ts";
 
 /** In order; the first makes version 1. Never changed once released: what is wrong is put right by a later one. */
@@ -24,6 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
   log,
   retention,
   tenants,
+  rowSecurity,
 ];
 
 /** How a vendor remembers which version its tables have. */
