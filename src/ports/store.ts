@@ -162,6 +162,8 @@ export interface AlertStore {
   lastId(): Promise<number>;
   /** Removes the oldest alerts that were raised before an instant, at most `limit`; counts and trends stay. Gives how many went. */
   forget(of: { readonly before: number; readonly limit: number }): Promise<number>;
+  /** Removes alerts that `keep` newer ones follow, the oldest first, as {@link forget} does. Gives how many went. */
+  trim(of: { readonly keep: number; readonly limit: number }): Promise<number>;
   /** All there ever were, by pipeline and severity; with `since` only those from an instant on. */
   counts(since?: number): Promise<readonly AlertCount[]>;
   /** Of these pipelines. */

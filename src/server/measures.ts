@@ -89,6 +89,11 @@ export function createProcessMeasures() {
   const { counter, gauge, histogram, registry } = maker;
   collectDefaultMetrics({ register: registry, prefix: "sentinel_" });
   const quotas = counter("tenant_refused_total", "Requests that a limit of their tenant refused.", ["tenant", "quota"]);
+  const trimmed = counter(
+    "tenant_alerts_removed_total",
+    "Alerts that went since their tenant had more than it may keep.",
+    ["tenant"],
+  );
   const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at fifty times a second.", {
     buckets: LOOP_SECONDS,
   }).labels({});
@@ -99,6 +104,7 @@ export function createProcessMeasures() {
     streamsOpen: gauge("streams_open", "NDJSON streams that are open."),
     /** What a tenant's limits refused. Tenants are few, and only those with limits have series. */
     quotaRefused: (tenant: string, quota: string): void => quotas.labels({ tenant, quota }).inc(),
+    alertsTrimmed: (tenant: string, count: number): void => trimmed.labels({ tenant }).inc(count),
     outbox: outboxMeasures(maker),
     /** The delay of the event loop, in milliseconds. */
     lagged: (ms: number): void => loopLag.observe(ms / 1000),

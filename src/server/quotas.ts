@@ -54,8 +54,18 @@ export class Quotas {
     });
   }
 
+  /** Counts what the store refuses by a limit. Errors: those of `work`. */
+  async counted<T>(quota: Quota, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof SentinelError && error.code === "tenant.limit") this.refused(quota);
+      throw error;
+    }
+  }
+
   /** Whether there is room for one more of what there are `count` of. Throws `tenant.limit`. */
-  check(quota: "pipelines" | "rules", count: number): void {
+  check(quota: "pipelines", count: number): void {
     const limit = this.limits[quota];
     if (limit === null || count < limit) return;
     this.refused(quota);

@@ -436,7 +436,7 @@ function roomOf(
   const platform =
     of.platform === undefined
       ? null
-      : platformOf(of.platform, { pipelines, clock, logger, measures: common.measures, measuresOf });
+      : platformOf(of.platform, { pipelines, clock, logger, measures: common.measures, measuresOf, quotas, tenant });
   return {
     ...common,
     clock,
@@ -464,9 +464,9 @@ function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [
 
 function platformOf(
   { tasks, keyring, only, keep, ...input }: PlatformInput,
-  about: Pick<Server, "pipelines" | "clock" | "logger" | "measures" | "measuresOf">,
+  about: Pick<Server, "pipelines" | "clock" | "logger" | "measures" | "measuresOf" | "quotas" | "tenant">,
 ): NonNullable<Server["platform"]> {
-  const { measures, measuresOf, ...of } = about;
+  const { measures, measuresOf, quotas, tenant, ...of } = about;
   const grow = (
     { pipeline: _, ...before }: ServerParts,
     { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
@@ -477,7 +477,8 @@ function platformOf(
   };
   const platform = new Platform<ServerParts>({ ...input, ...of, only: only ?? null, grow });
   const { clock, logger } = of;
-  const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
+  const alerts = { max: () => quotas.now.alerts, removed: (count: number) => measures.alertsTrimmed(tenant, count) };
+  const retention = keep === undefined ? null : new Retention({ store: input.store, keep, alerts, clock, logger });
   const { store, deskPollMs: pollMs, notices = null } = input;
   const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
   const onSettled = measures.outbox.settled;

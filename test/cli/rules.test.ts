@@ -75,3 +75,28 @@ test.each([
   expect(value.error.message).toMatch(message);
   expect(value.error.hint).toMatch(hint);
 });
+
+test("a tenant's limit holds for a file, too, and for all its pipelines together", async () => {
+  const limited = makeWorkspace();
+  const at = (...args: string[]) => sentinel([...args, "--workspace", limited]);
+  const rules = (ids: readonly string[]): void =>
+    writeFileSync(
+      path.join(limited, "pipelines", "card.rules.yaml"),
+      `rules:\n${ids.map((id) => `  - { id: ${id}, when: amount > 900, stage: live }\n`).join("")}`,
+    );
+  try {
+    expect((await at("tenants", "set", "default", "--rules", "2")).code).toBe(0);
+    rules(["a", "b", "c"]);
+    expect(await at("rules", "apply")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("this tenant has 0 rules, may have 2, and would have 3"),
+    });
+    rules(["a", "b"]);
+    expect((await at("rules", "apply")).code).toBe(0);
+    expect((await at("rules", "add", "c", "--when", "amount > 1")).code).toBe(2);
+    expect((await at("tenants", "set", "default", "--rules", "none")).code).toBe(0);
+    expect((await at("rules", "add", "c", "--when", "amount > 1")).code).toBe(0);
+  } finally {
+    removeWorkspace(limited);
+  }
+});

@@ -6,6 +6,7 @@ import { eraserOf, pseudonymOf } from "../../src/core/erasure.ts";
 import { SentinelError } from "../../src/core/errors.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
 import { type ListChange, RULES_FORMAT, type RuleSet, ruleSetHash } from "../../src/core/rule.ts";
+import type { Tenant } from "../../src/core/tenant.ts";
 import type { LedgerEntry } from "../../src/ports/ledger.ts";
 import type { RulesChange } from "../../src/ports/rules.ts";
 import {
@@ -631,6 +632,42 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
       expect(await forget(old + 100)).toBe(2);
       expect(await store.alerts.lastId()).toBe(ids[6]);
       expect(await store.alerts.append([newAlert(pipeline, "new")])).toEqual([ids[6]! + 1]);
+    });
+
+    test("a tenant that may keep so many alerts keeps the newest, and so many rules in all its pipelines", async () => {
+      const small = { name: `small-${made}` as Tenant, title: "Small", quotas: { ...FREE, rules: 3 } };
+      await store.stores.tenants.create(small, BY);
+      const own = store.stores.of(small.name);
+      const { id } = await own.pipelines.create(fields("card"), BY);
+      expect(await own.alerts.trim({ keep: 2, limit: 2 })).toBe(0);
+      const before = (await store.alerts.counts()).length;
+      // By the order in which they became visible, whatever their times say.
+      const times = [5, 1, 4, 2, 3, 9, 7];
+      await own.alerts.append(times.map((at, i) => newAlert(id, `t${i}`, { alertedAt: NOW + at, entity: `e${i}` })));
+      const trim = () => own.alerts.trim({ keep: 2, limit: 3 });
+      expect([await trim(), await trim(), await trim()]).toEqual([3, 2, 0]);
+      const left = await own.alerts.page({ rule: newAlert(id, null).rules[0].id }, { limit: 10 });
+      expect(left.items.map((one) => one.id).sort()).toEqual([6, 7]);
+      expect((await own.alerts.counts()).map(({ count }) => count)).toEqual([7]);
+      expect((await store.alerts.counts()).length).toBe(before);
+
+      await own.rules("card").commit(rulesChange(0, ["one", "two"]));
+      await expect(own.rules("shop").commit(rulesChange(0, ["a", "b"]))).rejects.toMatchObject({
+        code: "tenant.limit",
+        message: "this tenant has 2 rules, may have 3, and would have 4",
+      });
+      expect((await own.rules("shop").head()).revision).toBe(0);
+      await own.rules("shop").commit(rulesChange(0, ["a"]));
+      await expect(own.rules("card").commit(rulesChange(1, ["one", "two", "three"]))).rejects.toMatchObject({
+        code: "tenant.limit",
+      });
+      // What brings no more always has room.
+      await store.stores.tenants.update(small.name, { quotas: { ...FREE, rules: 1 } }, BY);
+      await own.rules("card").commit(rulesChange(1, ["one", "other"]));
+      await own.rules("card").commit(rulesChange(2, ["one"]));
+      await expect(own.rules("card").commit(rulesChange(3, ["one", "two"]))).rejects.toMatchObject({
+        code: "tenant.limit",
+      });
     });
 
     test("a person is erased from every table: rows stay, seals hold, and the audit says what was erased", async () => {

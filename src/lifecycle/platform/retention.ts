@@ -7,6 +7,8 @@ import type { Store } from "../../ports/store.ts";
 import type { StoreKept } from "../retention.ts";
 
 const LOOK_MS = 3_600_000;
+/** What a tenant may keep at most can be passed within minutes. */
+const TRIM_MS = 60_000;
 /** Rows of one transaction: the embedded store takes some milliseconds of the serving thread for them. */
 const SLICE_ROWS = 200;
 const PAUSE_MS = 100;
@@ -16,14 +18,16 @@ const SLICES_MAX = 1000;
 export interface RetentionOptions {
   readonly store: () => Promise<Store>;
   readonly keep: StoreKept;
+  /** How many alerts there may be now, and who hears of those that went for it. */
+  readonly alerts: { max(): number | null; removed(count: number): void };
   readonly clock: Clock;
   readonly logger: EngineLog;
 }
 
-/** Looks every hour while a server runs; several servers of one store may do so at once. */
+/** Looks every hour, and every minute at what there are too many of, while a server runs; several servers of one store may do so at once. */
 export class Retention {
   private readonly options: RetentionOptions;
-  private timer: NodeJS.Timeout | undefined;
+  private timers: readonly NodeJS.Timeout[] = [];
   private turn: Promise<void> = Promise.resolve();
   private stopped = false;
 
@@ -32,8 +36,12 @@ export class Retention {
   }
 
   start(): void {
-    this.timer = setInterval(() => void this.look(), LOOK_MS).unref();
+    this.timers = [
+      setInterval(() => void this.look(), LOOK_MS).unref(),
+      setInterval(() => void this.trim(), TRIM_MS).unref(),
+    ];
     void this.look();
+    void this.trim();
   }
 
   /** Removes what is too old now; never throws. */
@@ -42,9 +50,15 @@ export class Retention {
     return this.turn;
   }
 
+  /** Removes the oldest alerts of which there are too many now; never throws. */
+  trim(): Promise<void> {
+    this.turn = this.turn.then(() => this.trimOnce());
+    return this.turn;
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
-    clearInterval(this.timer);
+    for (const timer of this.timers) clearInterval(timer);
     await this.turn;
   }
 
@@ -67,12 +81,37 @@ export class Retention {
     }
   }
 
-  private async slices(keptMs: number | null, forget: (before: number) => Promise<number>): Promise<number> {
-    if (keptMs === null) return 0;
+  private async trimOnce(): Promise<void> {
+    const { alerts: limit, logger, store: open } = this.options;
+    const keep = limit.max();
+    if (keep === null) return;
+    try {
+      const { alerts } = await open();
+      const gone = await this.sliced(async () => {
+        const count = await alerts.trim({ keep, limit: SLICE_ROWS });
+        if (count > 0) limit.removed(count);
+        return count;
+      });
+      if (gone > 0)
+        logger.info({ alerts: gone, keep }, "the oldest alerts went, since there were more than there may be");
+    } catch (error) {
+      logger.warn(
+        { error: messageOf(error) },
+        "alerts beyond the limit cannot be removed; the next look is in a minute",
+      );
+    }
+  }
+
+  private slices(keptMs: number | null, forget: (before: number) => Promise<number>): Promise<number> {
+    if (keptMs === null) return Promise.resolve(0);
     const before = this.options.clock.now() - keptMs;
+    return this.sliced(() => forget(before));
+  }
+
+  private async sliced(remove: () => Promise<number>): Promise<number> {
     let gone = 0;
     for (let slice = 0; slice < SLICES_MAX && !this.stopped; slice++) {
-      const count = await forget(before);
+      const count = await remove();
       gone += count;
       if (count < SLICE_ROWS) return gone;
       await sleep(PAUSE_MS, undefined, { ref: false });

@@ -135,15 +135,6 @@ export const ruleRoutes: readonly ServerRoute[] = [
   }),
 ];
 
-/** Whether the tenant may have one more rule. Errors: tenant.limit. */
-async function checkRoom({ quotas, pipelines }: Server): Promise<void> {
-  if (quotas.now.rules === null) return;
-  let count = 0;
-  for (const { engine } of pipelines.all())
-    count += engine === null ? 0 : (await rulesNow(engine.ports, engine.pipeline)).live.rules.length;
-  quotas.check("rules", count);
-}
-
 async function add(server: Server, context: RequestContext): Promise<Response> {
   const {
     rule_expression: when,
@@ -157,23 +148,24 @@ async function add(server: Server, context: RequestContext): Promise<Response> {
   } = await ADD.read(server, context);
   const record = await recordAt(server, context);
   const parts = engineOf(server, context, record.slug);
-  await checkRoom(server);
   const store = await platformOf(server).store();
   const pastIds = new Set((await store.ruleNumbers.of(record.slug)).keys());
-  const { rule } = await analyst(() =>
-    postRule(parts.ports, {
-      ...byOf(parts, context, reason),
-      rule: {
-        when,
-        severity,
-        description: description ?? "",
-        ...(action === undefined ? {} : { action }),
-        ...(stage === undefined ? {} : { stage }),
-        ...(share === undefined ? {} : { share }),
-        ...(name === undefined ? {} : { id: name }),
-      },
-      pastIds,
-    }),
+  const { rule } = await server.quotas.counted("rules", () =>
+    analyst(() =>
+      postRule(parts.ports, {
+        ...byOf(parts, context, reason),
+        rule: {
+          when,
+          severity,
+          description: description ?? "",
+          ...(action === undefined ? {} : { action }),
+          ...(stage === undefined ? {} : { stage }),
+          ...(share === undefined ? {} : { share }),
+          ...(name === undefined ? {} : { id: name }),
+        },
+        pastIds,
+      }),
+    ),
   );
   await parts.live.poll();
   const number = (await store.ruleNumbers.of(record.slug)).get(rule.id)!;

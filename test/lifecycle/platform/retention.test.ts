@@ -9,7 +9,12 @@ import type { Store } from "../../../src/ports/store.ts";
 const NOW = 1000 * DAY_MS;
 
 /** A store with so many old alerts and entries. */
-function worldOf(keep: Partial<StoreKept>, have: { alerts: number; entries: number; ledger?: number }) {
+function worldOf(
+  keep: Partial<StoreKept>,
+  have: { alerts: number; entries: number; ledger?: number },
+  alertsMax: number | null = null,
+) {
+  let removed = 0;
   const asked: { readonly what: string; readonly before: number; readonly limit: number }[] = [];
   let away = false;
   const take = (
@@ -23,7 +28,11 @@ function worldOf(keep: Partial<StoreKept>, have: { alerts: number; entries: numb
     return count;
   };
   const store = {
-    alerts: { forget: async (of: { readonly before: number; readonly limit: number }) => take("alerts", of) },
+    alerts: {
+      forget: async (of: { readonly before: number; readonly limit: number }) => take("alerts", of),
+      trim: async ({ keep: kept, limit }: { readonly keep: number; readonly limit: number }) =>
+        take("alerts", { before: kept, limit: Math.min(limit, Math.max(0, have.alerts - kept)) }),
+    },
     audit: { forget: async (of: { readonly before: number; readonly limit: number }) => take("entries", of) },
     ledger: { forget: async (of: { readonly before: number; readonly limit: number }) => take("ledger", of) },
   };
@@ -31,6 +40,12 @@ function worldOf(keep: Partial<StoreKept>, have: { alerts: number; entries: numb
   const retention = new Retention({
     store: async () => store as unknown as Store,
     keep: { alertsMs: null, auditMs: null, ledgerMs: null, ...keep },
+    alerts: {
+      max: () => alertsMax,
+      removed: (count) => {
+        removed += count;
+      },
+    },
     clock: { now: () => NOW, elapsed: () => 0 },
     logger: { ...silentLog, warn: (_: object, message: string) => void warnings.push(message) },
   });
@@ -39,6 +54,7 @@ function worldOf(keep: Partial<StoreKept>, have: { alerts: number; entries: numb
     asked,
     have,
     warnings,
+    removed: () => removed,
     leave: (is: boolean) => {
       away = is;
     },
@@ -76,4 +92,20 @@ test("a store that is away is a warning, and the next look goes on", async () =>
   await world.retention.look();
   expect(world.have.alerts).toBe(0);
   await world.retention.stop();
+});
+
+test("beyond the number that a tenant may keep the oldest alerts go in slices, and are counted; without one none is asked for", async () => {
+  const limited = worldOf({}, { alerts: 1450, entries: 3 }, 1000);
+  await limited.retention.trim();
+  expect(limited.have).toEqual({ alerts: 1000, entries: 3 });
+  expect(limited.removed()).toBe(450);
+  expect(Math.max(...limited.asked.map(({ limit }) => limit))).toBeLessThanOrEqual(200);
+  await limited.retention.trim();
+  expect(limited.removed()).toBe(450);
+  limited.leave(true);
+  await limited.retention.trim();
+  expect(limited.warnings).toHaveLength(1);
+  const free = worldOf({ alertsMs: DAY_MS }, { alerts: 1450, entries: 3 });
+  await free.retention.trim();
+  expect(free.asked).toEqual([]);
 });

@@ -1,4 +1,5 @@
 // Alerts in the store: appended in batches with their counts in one transaction; a second alert of one transaction is ignored.
+import { type RawBuilder, sql as raw } from "kysely";
 import { HOUR_MS } from "../../../core/duration.ts";
 import { SentinelError } from "../../../core/errors.ts";
 import type { RuleSeverity } from "../../../core/rule.ts";
@@ -55,15 +56,19 @@ export function alertsOf(database: Database): AlertStore {
       );
       return rows.map(alertOf);
     },
-    lastId: () =>
-      database.read(async (sql) => {
-        // Not the newest that is there: the oldest go, and those of a quiet pipeline may all be old.
-        const row = await sql.selectFrom("counters").select("value").where("name", "=", "alerts").executeTakeFirst();
-        return Number(row?.value ?? 0);
-      }),
+    lastId: () => database.read(lastId),
     async forget({ before, limit }) {
       checkLimit(limit);
-      return database.write((sql) => forget(sql, { before: whole("an instant", before), limit }));
+      const instant = whole("an instant", before);
+      return database.write((sql) => forget(sql, { which: raw`alerted_at < ${instant}`, order: "alerted_at", limit }));
+    },
+    async trim({ keep, limit }) {
+      checkLimit(limit);
+      const kept = whole("a number of alerts", keep);
+      const last = await database.read(lastId);
+      // Ids have no gaps when they are given: what lies so far behind the newest one is followed by enough, and nobody need count them.
+      if (last <= kept) return 0;
+      return database.write((sql) => forget(sql, { which: raw`id <= ${last - kept}`, order: "id", limit }));
     },
     counts: (since) =>
       database.read((sql) => (since === undefined ? totals(sql) : countsSince(sql, whole("since", since)))),
@@ -111,14 +116,25 @@ export function alertsOf(database: Database): AlertStore {
   };
 }
 
+async function lastId(sql: Sql): Promise<number> {
+  // Not the newest that is there: the oldest go, and those of a quiet pipeline may all be old.
+  const row = await sql.selectFrom("counters").select("value").where("name", "=", "alerts").executeTakeFirst();
+  return Number(row?.value ?? 0);
+}
+
 async function forget(
   sql: SqlTransaction,
-  { before, limit }: { readonly before: number; readonly limit: number },
+  of: {
+    readonly which: RawBuilder<boolean>;
+    readonly order: "alerted_at" | "id";
+    readonly limit: number;
+  },
 ): Promise<number> {
+  const { which, order, limit } = of;
   const rows = await sql
     .selectFrom("alerts")
     .select(["id", "alerted_at", "rules"])
-    .where("alerted_at", "<", before)
+    .where(which)
     // What somebody still works on stays, however old it is.
     .where(({ not, exists, selectFrom }) =>
       not(
@@ -131,13 +147,13 @@ async function forget(
         ),
       ),
     )
-    .orderBy("alerted_at")
+    .orderBy(order)
     .orderBy("id")
     .limit(limit)
     .execute();
   if (rows.length === 0) return 0;
   const ids = rows.map(({ id }) => id);
-  const until = Number(rows[rows.length - 1].alerted_at);
+  const until = Math.max(...rows.map((row) => Number(row.alerted_at)));
   // By the rules that each alert names, since its place among those of a rule is all that an index leads to.
   const named = rows.flatMap(({ rules }) =>
     (JSON.parse(rules) as readonly { readonly id: string }[]).map(({ id }) => id),

@@ -7,6 +7,7 @@ import type { Json } from "../../../ports/store.ts";
 import { writeAudit } from "./audit.ts";
 import type { Database } from "./database.ts";
 import { numberRules } from "./rule-numbers.ts";
+import { checkRoom, rulesMaxOf } from "./rule-quota.ts";
 import { listsTouched, type SetsMove, touchedOf } from "./rule-states.ts";
 import type { Sql, SqlTransaction } from "./tables.ts";
 import { stored, unstored } from "./text.ts";
@@ -70,7 +71,8 @@ export function rulesOf(database: Database, slug: string): RuleStore {
     lists: () => listCounts(database, pipeline),
     async commit(change) {
       try {
-        return await database.write((sql) => commit(sql, { slug, pipeline, where, change }));
+        const limit = await rulesMaxOf(database);
+        return await database.write((sql) => commit(sql, { slug, pipeline, where, change, limit }));
       } catch (error) {
         // Somebody else wrote the same place of the journal in the same moment.
         if (!database.isTaken(error)) throw error;
@@ -112,13 +114,23 @@ export async function adoptRules(database: Database, slug: string, copy: RulesCo
 
 async function commit(
   sql: SqlTransaction,
-  of: { readonly slug: string; readonly pipeline: string; readonly where: string; readonly change: RulesChange },
+  of: {
+    readonly slug: string;
+    readonly pipeline: string;
+    readonly where: string;
+    readonly change: RulesChange;
+    readonly limit: number | null;
+  },
 ): Promise<RulesHead> {
-  const { slug, pipeline, where, change } = of;
+  const { slug, pipeline, where, change, limit } = of;
   const last = await lastEntry(sql, { pipeline, where });
   const now = headOf(last);
   if (now.revision !== change.expected) throw conflict(change.expected, now.revision);
   const sides = await movesOf(sql, { pipeline, where, now, change });
+  if (limit !== null) {
+    const countOf = (other: string) => liveCount(sql, { pipeline: other, where });
+    await checkRoom(sql, { pipeline, limit, live: sides.live, countOf });
+  }
   await insertSets(sql, pipeline, change.sets);
   const counts: Record<string, number> = {};
   const known = await countsIn(sql, pipeline);
@@ -141,6 +153,16 @@ async function commit(
   );
   await auditEntry(sql, { slug, entry, before: now, sides, lists: change.lists });
   return headOf(entry);
+}
+
+/** Rules of a pipeline's live set, whatever their stage. */
+async function liveCount(
+  sql: SqlTransaction,
+  of: { readonly pipeline: string; readonly where: string },
+): Promise<number> {
+  const { live: hash } = headOf(await lastEntry(sql, of));
+  const body = hash === null ? null : await setBody(sql, { pipeline: of.pipeline, hash });
+  return body === null ? 0 : parsed<RuleSet>(body, of.where).rules.length;
 }
 
 /** The sets that a change takes from each side and puts there; a side that stays is not read. */
