@@ -77,6 +77,11 @@ export function Shell() {
       </nav>
       <header class="bar">
         <h1>{here.title}</h1>
+        {session.tenant === null ? null : (
+          <span class="tag tenant" title={`Tenant: ${session.tenant}`}>
+            {seen(session.tenant, 40)}
+          </span>
+        )}
         <span class="grow" />
         {pipelines.length < 2 && pipeline === "" ? null : (
           <select

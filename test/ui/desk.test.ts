@@ -429,6 +429,18 @@ describe.skipIf(chromiumHere === null)("in Chromium", { timeout: 300_000 }, () =
     }
   });
 
+  test("whose desk it is stands in the bar where it is not everybody's", async () => {
+    await logIn(keys.viewer, "viewer Ann");
+    expect(await page.locator(".bar .tenant").count()).toBe(0);
+    const key = await desk.tenant("north");
+    await logIn(key, "The north");
+    expect(await page.locator(".bar .tenant").allTextContents()).toEqual(["The north"]);
+    await expectAccessible(page, "overview of a tenant");
+    await page.setViewportSize({ width: 360, height: 760 });
+    const wide = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
+    expect(wide).toBeLessThanOrEqual(0);
+  });
+
   test("nothing failed in the page all the while, and nothing but this server was asked", () => {
     expect(faults).toEqual([]);
   });
