@@ -13,6 +13,8 @@ export interface LoadTask {
   readonly rate?: number;
   /** A file of bodies, a JSON array of texts, each with one `@` where the id goes; taken in turn. */
   readonly bodiesFile: string;
+  /** Of those who send, in turn; absent: nobody shows a key. */
+  readonly keys?: readonly string[];
   /** Names the ids of this load, so that none was sent before. */
   readonly prefix: string;
   /** Requests that are sent before anything is counted. */
@@ -184,11 +186,14 @@ function oneEach(all: readonly Connection[]): Spread {
 }
 
 /** The next request's text at each call. */
-function requests({ port, path, prefix }: LoadTask, bodies: readonly string[]): () => string {
-  const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: `;
+function requests({ port, path, prefix, keys }: LoadTask, bodies: readonly string[]): () => string {
+  const headOf = (key: string): string =>
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n${key}content-type: application/json\r\ncontent-length: `;
+  const heads = keys === undefined ? [headOf("")] : keys.map((key) => headOf(`x-api-key: ${key}\r\n`));
   let number = 0;
   return () => {
     const body = bodies[number % bodies.length].replace("@", `${prefix}${number}`);
+    const head = heads[number % heads.length];
     number++;
     return `${head}${body.length}\r\n\r\n${body}`;
   };

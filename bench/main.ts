@@ -59,6 +59,11 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
       "transactions per second through a gateway with its ledger on: gRPC against HTTP to the brain, 1, 2 and 4 brains, and a simulated scale-out",
     load: async () => (await import("./gateway.ts")).bench,
   },
+  tenants: {
+    purpose:
+      "memory and p99 of one server with one tenant and with a hundred (or --rows), each with a pipeline, rules and a key",
+    load: async () => (await import("./tenants.ts")).bench,
+  },
   soak: {
     purpose: "half the capacity for --minutes: memory and latency by minute, records lost",
     load: async () => (await import("./soak.ts")).bench,

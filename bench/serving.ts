@@ -10,7 +10,8 @@ import type { LoadResult, LoadTask } from "./load-own.ts";
 import { runOwn, SERVER_ARGS } from "./peers.ts";
 import { loadTransactions, ROOT, referenceFile, temporaryFolder } from "./workspace.ts";
 
-const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
+/** The command as a user runs it. */
+export const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
 /** Requests are the table's last rows, moved behind its end. */
 const BODIES = 20_000;
 const SHUTDOWN_MS_MAX = 20_000;
