@@ -227,6 +227,8 @@ export interface StoreSchema {
   readonly known: number;
   /** Names of what is not applied yet, in order. */
   readonly pending: readonly string[];
+  /** Whether the database keeps tenants apart, too; `bypassed`: for the role that asks it does not; `none`: it never does. */
+  readonly rowSecurity: "on" | "bypassed" | "none";
 }
 
 /** Who erases a person, and under which receipt. */

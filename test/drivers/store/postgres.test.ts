@@ -130,7 +130,10 @@ if (postgresPrograms === null) {
             where table_schema = '${address.schema}' and column_name = 'tenant' order by 1`)
         ).map(({ name }) => String(name));
 
-      test("every table with a tenant has it, for its owner too", async () => {
+      test("every table with a tenant has it, for its owner too, and a role for which it does not count is known", async () => {
+        expect((await postgresSchema(address)).rowSecurity).toBe("on");
+        const superuser = { ...address, user: "sentinel" };
+        expect((await postgresSchema(superuser)).rowSecurity).toBe("bypassed");
         const tables = await server.query(`select relname as name from pg_class
           where relnamespace = '${address.schema}'::regnamespace and relrowsecurity and relforcerowsecurity order by 1`);
         expect(tables.map(({ name }) => name)).toEqual(await walled());

@@ -77,6 +77,7 @@ async function connect(file: string, clock: Pick<Clock, "elapsed">): Promise<Con
   const db = await opened(file, clock);
   const sql = new Kysely<Tables>({ dialect: libsqlDialect(db) });
   const place: SchemaPlace = {
+    rowSecurity: async () => "none",
     types: columnTypes(null),
     version: async () => pragma(db, "user_version"),
     exclusively: (apply) =>

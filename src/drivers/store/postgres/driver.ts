@@ -127,6 +127,12 @@ function connect(
       const { rows } = await raw<{ version: number }>`select version from ${table}`.execute(sql);
       return Number(rows[0]?.version ?? 0);
     },
+    async rowSecurity() {
+      const { rows } = await raw<{
+        free: boolean;
+      }>`select rolsuper or rolbypassrls as free from pg_roles where rolname = current_user`.execute(sql);
+      return rows[0]?.free === false ? "on" : "bypassed";
+    },
     // A migration is for the rows of all.
     exclusively: (apply) =>
       asTenant(sql.withSchema(schema), ALL_TENANTS, async (inside) => {

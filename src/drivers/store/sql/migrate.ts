@@ -33,6 +33,7 @@ export interface SchemaPlace {
   readonly types: ColumnTypes;
   /** 0 where there are no tables. */
   version(): Promise<number>;
+  rowSecurity(): Promise<StoreSchema["rowSecurity"]>;
   /** Runs `apply` in a transaction that no other migration shares, with the version as it is in there. */
   exclusively(apply: (sql: SqlTransaction, version: number) => Promise<number>): Promise<void>;
 }
@@ -43,6 +44,7 @@ export async function schemaOf(place: SchemaPlace): Promise<StoreSchema> {
     version,
     known: MIGRATIONS.length,
     pending: MIGRATIONS.slice(version).map(({ name }) => name),
+    rowSecurity: await place.rowSecurity(),
   };
 }
 
