@@ -3,7 +3,7 @@ import { sha256 } from "../core/hash.ts";
 import type { Check } from "../core/verdict.ts";
 import type { Registry } from "../ports/registry.ts";
 
-/** What each gate asked, to be said where a no is all that is kept. */
+/** What each gate asked, to be said where its verdict is all that is kept. */
 const QUESTIONS = {
   training: "whether it is good enough on days that it has not learned",
   refit: "whether the model that serves judges as the one that was judged",
@@ -17,7 +17,7 @@ type OwnGate = keyof typeof QUESTIONS;
 export const LOGIC_GATE = "logic gate";
 
 /**
- * The version's gates as checks. A no has the reasons that stand in the document its training left in the journal, as far as that is
+ * The version's gates as checks. A failed gate has the reasons that stand in the document its training left in the journal, as far as that is
  * there and is the one that the version names. Errors: those of the registry.
  */
 export async function ownGates(

@@ -123,7 +123,9 @@ test("a training gate or a logic gate that says no makes the check red, with the
   expect(red.map(({ name, code }) => `${name} ${code}`)).toEqual(["training and logic gate 1"]);
   expect(steps.map(({ name }) => name)).not.toContain("promotion gate");
   expect(summary).toMatch(/\*\*training gate: fail\*\*\s+- test frauds: /);
-  expect(summary).toMatch(/\*\*logic gate: fail\*\*\s+- latency p99: scoring takes too long to answer a payment in time/);
+  expect(summary).toMatch(
+    /\*\*logic gate: fail\*\*\s+- latency p99: scoring takes too long to answer a payment in time/,
+  );
   expect(reports).toContain("train");
   const { stdout } = await sentinel(["registry", "list", "--json", "--workspace", path.join(repository, "fraud")]);
   expect(JSON.parse(stdout)).toMatchObject({ aliases: { champion: "1", candidate: "2" } });
