@@ -1,5 +1,5 @@
 // Section `privacy`: which columns say who somebody is.
-import { Mask } from "../core/mask.ts";
+import { Mask, type MaskOptions } from "../core/mask.ts";
 import { list, type Place, text } from "./kind.ts";
 import { nameFolder } from "./names.ts";
 import { key, section, type ValueOf } from "./section.ts";
@@ -38,13 +38,14 @@ export function canonicalPrivacy(
   return { personal: [...new Set(personal)] };
 }
 
-/** What hides the personal columns of pipelines, by all of their names. An alert's entity is the value of the card's column. */
+/** What hides the personal columns of pipelines, by all of their names; `unknown`: where others are that nobody can read. An alert's entity is the value of the card's column. */
 export function personalMask(
   pipelines: readonly {
     readonly privacy: Privacy;
     readonly canonical: ReadonlyMap<string, string>;
     readonly columns: { readonly card: string | null };
   }[],
+  unknown: Pick<MaskOptions, "readable"> = {},
 ): Mask {
   const names = pipelines.flatMap(({ privacy: { personal }, canonical }) => [
     ...personal,
@@ -53,5 +54,5 @@ export function personalMask(
   const entity = pipelines.some(
     ({ privacy, columns }) => columns.card !== null && privacy.personal.includes(columns.card),
   );
-  return new Mask({ names, entity });
+  return new Mask({ names, entity, ...unknown });
 }

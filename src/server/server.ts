@@ -39,6 +39,7 @@ import { Logins, type ProviderLogin } from "./login.ts";
 import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { Common, Pages, Server, ServerParts } from "./parts.ts";
+import { Privacies } from "./privacies.ts";
 import { problemResponse } from "./problem.ts";
 import { Pulse, type Totals } from "./pulse.ts";
 import { Quotas } from "./quotas.ts";
@@ -305,7 +306,7 @@ async function assemble(input: SeveralInput): Promise<Hall> {
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
   const { provider = null } = options;
   let rooms: Hall | null = null;
-  const everybodys = (): readonly Pipeline[] => (rooms?.all() ?? []).flatMap(({ pipelines }) => pipelinesIn(pipelines));
+  const everybodys = (): readonly Pipeline[] => (rooms?.all() ?? []).flatMap(({ privacies }) => privacies.all());
   const logger = maskedLog(options.logger ?? pino(), () => personalMask(everybodys()));
   const measures = createProcessMeasures();
   const common: Common = {
@@ -426,12 +427,17 @@ function roomOf(
     return known;
   };
   const pipelines = new Pipelines<ServerParts>(main, {
-    start: (source) => startPipeline(source, { common, logger, options, measures: measuresOf(source.name) }),
+    start: (source) =>
+      startPipeline(source, {
+        ...{ common, logger, options, measures: measuresOf(source.name) },
+        onOpened: (pipeline) => privacies.learn(pipeline),
+      }),
     clock,
     logger,
     ...(discover === undefined ? {} : { discover }),
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
+  const privacies = new Privacies(pipelines);
   const quotas = new Quotas(clock, (quota) => common.measures.quotaRefused(tenant, quota));
   const platform =
     of.platform === undefined
@@ -449,6 +455,7 @@ function roomOf(
     pulse: new Pulse(clock, () => totalsOf(byName)),
     feed: new Feed(),
     pipelines,
+    privacies,
     measuresOf,
     platform,
   };
@@ -507,14 +514,17 @@ async function startPipeline(
     readonly logger: EngineLog;
     readonly measures: Measures;
     readonly options: ServerOptions;
+    readonly onOpened: (pipeline: Pipeline) => void;
   },
 ): Promise<ServerParts> {
-  const { common, measures, options } = given;
+  const { common, measures, options, onOpened } = given;
   const logger = namedIn(given.logger, { pipeline: source.name });
   const { tracing } = common;
   const { aheadMaxMs, persistMs, redactKey, chaos, workerModule, load } = options;
   const opened = await source.open();
   const { ports, pipeline, schema } = opened;
+  // Before its engine is: what is stored of it is shown also where that fails.
+  onOpened(pipeline);
   try {
     const engine = await openEngine({
       ports,
@@ -554,10 +564,6 @@ async function startPipeline(
 }
 
 const STOPPED = { version: null, message: "the pipeline was stopped" };
-
-function pipelinesIn(pipelines: Pipelines<ServerParts>): readonly Pipeline[] {
-  return pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
-}
 
 /** Names in each line whose it is. */
 function namedIn(logger: EngineLog, names: Readonly<Record<string, string>>): EngineLog {
