@@ -127,8 +127,8 @@ export interface PlatformInput {
   readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
-  /** How long the store keeps alerts, audit entries and the ledger. Absent: for ever. */
-  readonly keep?: StoreKept;
+  /** How long the store keeps alerts, audit entries and the ledger; asked at each look. Absent: for ever. */
+  readonly keep?: () => StoreKept;
   /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
   /** How often open cases and waiting messages are counted for those who measure. */

@@ -4,18 +4,17 @@ import { messageOf } from "../../core/errors.ts";
 import type { EngineLog } from "../../online/counters.ts";
 import type { Clock } from "../../ports/ports.ts";
 import type { Store } from "../../ports/store.ts";
-import type { StoreKept } from "../retention.ts";
+import { retainStore, type StoreKept } from "../retention.ts";
 
 const LOOK_MS = 3_600_000;
-/** Rows of one transaction: the embedded store takes some milliseconds of the serving thread for them. */
-const SLICE_ROWS = 200;
 const PAUSE_MS = 100;
 /** Slices of one look: a table that grew for years shrinks over some hours. */
 const SLICES_MAX = 1000;
 
 export interface RetentionOptions {
   readonly store: () => Promise<Store>;
-  readonly keep: StoreKept;
+  /** Asked at each look: what pipelines say may change. */
+  readonly keep: () => StoreKept;
   readonly clock: Clock;
   readonly logger: EngineLog;
 }
@@ -50,33 +49,19 @@ export class Retention {
 
   private async once(): Promise<void> {
     const { keep, logger, store: open } = this.options;
-    const { alertsMs, auditMs, ledgerMs } = keep;
     try {
+      const kept = keep();
+      const { alertsMs, auditMs, ledgerMs } = kept;
       if (alertsMs === null && auditMs === null && ledgerMs === null) return;
-      const { alerts, audit, ledger } = await open();
-      const now = this.options.clock.now();
-      const by = { actor: "serve", at: now, reason: "SENTINEL_AUDIT_KEEP" };
-      const gone = {
-        alerts: await this.slices(alertsMs, (before) => alerts.forget({ before, limit: SLICE_ROWS })),
-        entries: await this.slices(auditMs, (before) => audit.forget({ before, limit: SLICE_ROWS, by })),
-        ledger: await this.slices(ledgerMs, (before) => ledger.forget({ before, limit: SLICE_ROWS })),
+      const pause = async (): Promise<boolean> => {
+        await sleep(PAUSE_MS, undefined, { ref: false });
+        return !this.stopped;
       };
-      if (gone.alerts + gone.entries + gone.ledger > 0) logger.info(gone, "the store forgot what was too old");
+      const now = this.options.clock.now();
+      const gone = await retainStore(await open(), { kept, actor: "serve", now, pause, slicesMax: SLICES_MAX });
+      if (gone.alerts + gone.audit + gone.ledger > 0) logger.info(gone, "the store forgot what was too old");
     } catch (error) {
       logger.warn({ error: messageOf(error) }, "the store cannot forget what is too old; the next look is in an hour");
     }
-  }
-
-  private async slices(keptMs: number | null, forget: (before: number) => Promise<number>): Promise<number> {
-    if (keptMs === null) return 0;
-    const before = this.options.clock.now() - keptMs;
-    let gone = 0;
-    for (let slice = 0; slice < SLICES_MAX && !this.stopped; slice++) {
-      const count = await forget(before);
-      gone += count;
-      if (count < SLICE_ROWS) return gone;
-      await sleep(PAUSE_MS, undefined, { ref: false });
-    }
-    return gone;
   }
 }

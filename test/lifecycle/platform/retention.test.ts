@@ -4,12 +4,17 @@ import { DAY_MS } from "../../../src/core/duration.ts";
 import { Retention } from "../../../src/lifecycle/platform.ts";
 import type { StoreKept } from "../../../src/lifecycle/retention.ts";
 import { silentLog } from "../../../src/online/counters.ts";
-import type { Store } from "../../../src/ports/store.ts";
+import type { ChangedBy, Store } from "../../../src/ports/store.ts";
 
 const NOW = 1000 * DAY_MS;
 
 /** A store with so many old alerts and entries. */
-function worldOf(keep: Partial<StoreKept>, have: { alerts: number; entries: number; ledger?: number }) {
+function worldOf(
+  keep: Partial<StoreKept>,
+  have: { alerts: number; entries: number; ledger?: number },
+  asks?: () => StoreKept,
+) {
+  const reasons: unknown[] = [];
   const asked: { readonly what: string; readonly before: number; readonly limit: number }[] = [];
   let away = false;
   const take = (
@@ -24,18 +29,24 @@ function worldOf(keep: Partial<StoreKept>, have: { alerts: number; entries: numb
   };
   const store = {
     alerts: { forget: async (of: { readonly before: number; readonly limit: number }) => take("alerts", of) },
-    audit: { forget: async (of: { readonly before: number; readonly limit: number }) => take("entries", of) },
+    audit: {
+      forget: async ({ by, ...of }: { readonly before: number; readonly limit: number; readonly by: ChangedBy }) => {
+        reasons.push(by.reason);
+        return take("entries", of);
+      },
+    },
     ledger: { forget: async (of: { readonly before: number; readonly limit: number }) => take("ledger", of) },
   };
   const warnings: string[] = [];
   const retention = new Retention({
     store: async () => store as unknown as Store,
-    keep: { alertsMs: null, auditMs: null, ledgerMs: null, ...keep },
+    keep: asks ?? (() => ({ alertsMs: null, auditMs: null, ledgerMs: null, auditBy: "SENTINEL_AUDIT_KEEP", ...keep })),
     clock: { now: () => NOW, elapsed: () => 0 },
     logger: { ...silentLog, warn: (_: object, message: string) => void warnings.push(message) },
   });
   return {
     retention,
+    reasons,
     asked,
     have,
     warnings,
@@ -76,4 +87,13 @@ test("a store that is away is a warning, and the next look goes on", async () =>
   await world.retention.look();
   expect(world.have.alerts).toBe(0);
   await world.retention.stop();
+});
+
+test("what pipelines say is asked at each look, and an entry of the audit names the setting that counted", async () => {
+  const said: { auditMs: number | null; auditBy: StoreKept["auditBy"] } = { auditMs: null, auditBy: "retention.audit" };
+  const live = worldOf({}, { alerts: 0, entries: 2 }, () => ({ alertsMs: null, ledgerMs: null, ...said }));
+  await live.retention.look();
+  said.auditMs = DAY_MS;
+  await live.retention.look();
+  expect([live.have.entries, live.reasons]).toEqual([0, ["retention.audit"]]);
 });
