@@ -1,4 +1,5 @@
 // Masks: values of personal columns in what is shown, under their own names and wherever else in the same document they stand.
+import { escapedPattern, wordsPattern } from "./pattern.ts";
 
 /** Stands for a value. Always the same: neither its length nor whether two are equal shows. */
 export const MASK = "***";
@@ -66,7 +67,7 @@ export class Mask {
   /** A line of a log: its members as a document's, and in its texts what stands behind a personal name, as in JSON or in a query. */
   line<Facts extends object>(facts: Facts): Facts {
     if (this.isEmpty) return facts;
-    const any = [...this.names].map(escaped).join("|");
+    const any = [...this.names].map(escapedPattern).join("|");
     const values = [
       // A text within JSON, within JSON within a text, cut off, and any other word.
       String.raw`"(?:[^"\\]|\\.)*"`,
@@ -107,7 +108,7 @@ export class Mask {
     }
   }
 
-  /** Whether a condition reads a personal column; too often rather than too seldom. */
+  /** Whether a condition reads a personal column; where in doubt, it does. */
   private isNamedIn(condition: string): boolean {
     const folded = condition.toLowerCase();
     return [...this.names].some((name) => folded.includes(name));
@@ -180,11 +181,6 @@ function insideOf(values: ReadonlySet<string>): (text: string) => string {
   if (values.size > VALUES_MAX) return () => MASK;
   const long = [...values].filter((value) => value.length >= INSIDE_LENGTH_MIN).sort((a, b) => b.length - a.length);
   if (long.length === 0) return (text) => text;
-  const any = long.map(escaped).join("|");
-  const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:${any})(?![\\p{L}\\p{N}])`, "gu");
+  const pattern = wordsPattern(long);
   return (text) => text.replace(pattern, MASK);
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
