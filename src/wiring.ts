@@ -7,7 +7,7 @@ import { CLOUD_EVENT_MEDIA_TYPE } from "./core/cloud-event.ts";
 import { DAY_MS, formatDuration } from "./core/duration.ts";
 import { messageOf } from "./core/errors.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
-import { archiveFolder, nameAmongAll } from "./core/tenant.ts";
+import { archiveFolder, DEFAULT_TENANT, nameAmongAll, type Tenant } from "./core/tenant.ts";
 import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { LogOptions } from "./drivers/log/sql/driver.ts";
@@ -363,6 +363,10 @@ export interface Everywhere {
   readonly pipelines: readonly { readonly pipeline: Pipeline; readonly ports: Ports }[];
   /** The store, and the ledger's own where it is in another database. */
   readonly stores: readonly Store[];
+  /** Other tenants whose rows are in the file of the store; none where it is a server. */
+  readonly neighbours: readonly { readonly tenant: Tenant; readonly store: Store }[];
+  /** As of drivers/files/durable.ts. */
+  readonly writeFile: (file: string, content: string | Uint8Array, mode: number) => Promise<void>;
   /** Topics on brokers, each with how long they keep what they have. */
   readonly topics: readonly { readonly where: string; readonly why: string; readonly todo: string }[];
   close(): Promise<void>;
@@ -392,7 +396,14 @@ export async function openEverywhere(
     const topics = config.kafka === null ? [] : await topicsOf(config.kafka, given.pipelines);
     const stores = [await workspace.common.store!(), ...ledger.map((one) => one.of(config.tenant))];
     const pipelines = opened.map(({ pipeline, open }) => ({ pipeline, ports: open.ports }));
-    return { clock, pipelines, stores, topics, close };
+    const { replaceDurably: writeFile } = await import("./drivers/files/durable.ts");
+    const all = await workspace.stores();
+    const tenants =
+      all.kind === "postgres" ? [] : [DEFAULT_TENANT, ...(await all.tenants.list()).map(({ name }) => name)];
+    const neighbours = [...new Set(tenants)]
+      .filter((tenant) => tenant !== config.tenant)
+      .map((tenant) => ({ tenant, store: all.of(tenant) }));
+    return { clock, pipelines, stores, neighbours, writeFile, topics, close };
   } catch (error) {
     await close();
     throw error;
