@@ -52,6 +52,8 @@ interface Ring {
   readonly store: KeyStore;
   keys: readonly KeyRecord[];
   fault: string;
+  /** A read that is slow must not end after a later one, and bring back what was there before. */
+  reading: boolean;
 }
 
 /** The keys of a server. Without any it asks nobody, until {@link Access.close} was called. */
@@ -81,7 +83,7 @@ export class Access {
 
   /** From now on the keys of a tenant count. Errors: config.invalid. */
   async admitTenant(tenant: Tenant, store: KeyStore): Promise<void> {
-    this.rings.set(tenant, { store, keys: keysFor(tenant, await store.read()), fault: "" });
+    this.rings.set(tenant, { store, keys: keysFor(tenant, await store.read()), fault: "", reading: false });
     this.index();
   }
 
@@ -249,6 +251,8 @@ export class Access {
 
   /** Keys that cannot be read any more leave the last ones in force. */
   private async follow(tenant: Tenant, ring: Ring): Promise<void> {
+    if (ring.reading) return;
+    ring.reading = true;
     try {
       const keys = keysFor(tenant, await ring.store.read());
       ring.fault = "";
@@ -260,6 +264,8 @@ export class Access {
         this.options.logger.error({ error: messageOf(error) }, "the keys cannot be read; the last ones stay in force");
       }
       ring.fault = messageOf(error);
+    } finally {
+      ring.reading = false;
     }
   }
 }

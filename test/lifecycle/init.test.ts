@@ -168,9 +168,16 @@ describe("with the packed package installed", () => {
       await editor.start();
       const start = `import { declareColumns } from "${own.name}";\nconst f = declareColumns({ amount: "number", customer_id: "key" });\n`;
       const terms = await editor.complete(`${start}f.window("x", { ¦ });\n`);
-      expect(terms.map((name) => name.replace("?", "")).sort()).toEqual(
-        ["aggregate", "current", "delay", "empty", "key", "over", "window"].sort(),
-      );
+      expect(terms.map((name) => name.replace("?", "")).sort()).toEqual([
+        "aggregate",
+        "current",
+        "delay",
+        "empty",
+        "history",
+        "key",
+        "over",
+        "window",
+      ]);
       expect(await editor.complete(`${start}f.window("x", { key: "¦" });\n`)).toEqual(["amount", "customer_id"]);
       expect(
         await editor.complete(`${start}f.window("x", { key: "customer_id", window: "1d", over: "¦" });\n`),

