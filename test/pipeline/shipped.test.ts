@@ -37,6 +37,8 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
     labels: { delayMs: 7 * DAY_MS, maturityMs: 7 * DAY_MS, unreportedIsGenuine: true },
     split: { history: 0.1, calibrate: 0.1, gapMs: 7 * DAY_MS, evaluate: 0.15 },
     training: {},
+    privacy: { personal: [] },
+    retention: {},
     stream: {
       batch: { everyMs: 100, records: 5000 },
       consumers: "one",

@@ -72,7 +72,8 @@ async function runOn(
   expect(Number(generated)).toBeGreaterThan(300);
 }
 
-describe.runIf(there)("schemathesis", () => {
+// Minutes on a busy machine.
+describe.runIf(there)("schemathesis", { timeout: 600_000 }, () => {
   test("finds every answer documented", async () => {
     await runOn({ url, dir: world.dir }, { parameters: { model: "card-fraud", version: "1" }, paths: [] });
   });

@@ -39,8 +39,8 @@ test("a folder, a pattern and a list are read in one stated order, gzip or not",
   const list = `${dir}/t/b.csv, ${dir}/t/a.csv.gz`;
   expect(cells(await dataset.read(list), "x")).toEqual(["c", "a", "b"]);
   expect((await dataset.describe(list)).files).toEqual([
-    { name: "b", rows: 1 },
-    { name: "a", rows: 2 },
+    { name: "b", place: path.join(dir, "t/b.csv"), rows: 1 },
+    { name: "a", place: path.join(dir, "t/a.csv.gz"), rows: 2 },
   ]);
   expect(cells(await dataset.read(path.join(dir, "t", "*.csv")), "x")).toEqual(["c"]);
 });
@@ -75,7 +75,7 @@ test("names of folders are columns, spelled as they are, in every format", async
       values: Float64Array.of(Date.UTC(2024, 0, 1), Date.UTC(2024, 0, 2)),
     });
     const { files } = await dataset.describe(path.join(dir, format));
-    expect(files[0]).toEqual({ name: "date=2024-01-01/region=007/p", rows: 1 });
+    expect(files[0]).toMatchObject({ name: "date=2024-01-01/region=007/p", rows: 1 });
   }
 });
 
