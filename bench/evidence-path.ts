@@ -16,7 +16,8 @@ const RESAMPLES_UNUSED = 2;
 export const ONE_LOOKS = [30, 60];
 /** What a t-test at 5 %, both sides, asks of very many days; it is a little more of few. */
 const T_LIMIT = 1.96;
-const POLICY: Partial<PromotionPolicy> = { mode: "superiority", fraudsMin: 50, daysMin: 7 };
+const FRAUDS_MIN = 50;
+const POLICY: Partial<PromotionPolicy> = { fraudsMin: FRAUDS_MIN, daysMin: 7 };
 
 /** What became of one candidate; days from 1, null where it never happened. */
 export interface Path {
@@ -33,8 +34,11 @@ export interface Path {
 }
 
 /** Asks the gate at the end of every day. It goes on after a verdict, because coverage is asked of all days. */
-export function follow(seed: number, given: { readonly world: World; readonly truth: number }): Path {
-  const { world, truth } = given;
+export function follow(
+  seed: number,
+  given: { readonly world: World; readonly truth: number; readonly mode: PromotionPolicy["mode"] },
+): Path {
+  const { world, truth, mode } = given;
   const pairs = simulate(seed, world);
   const daily = dailyDifferences(pairs);
   const path = { promoted: none(), rejected: none(), promotedByT: none(), promotedByOneLook: none() };
@@ -49,13 +53,13 @@ export function follow(seed: number, given: { readonly world: World; readonly tr
       seed,
       resamples: ONE_LOOKS.includes(day) ? RESAMPLES : RESAMPLES_UNUSED,
     });
-    const { verdict } = promotionGate({ report, coverage: ALL, policy: POLICY });
+    const { verdict } = promotionGate({ report, coverage: ALL, policy: { ...POLICY, mode } });
     const decided = path.promoted !== null || path.rejected !== null;
     if (!decided && verdict === "PROMOTE") path.promoted = day;
     if (!decided && verdict === "REJECT") path.rejected = day;
     const interval = report.metrics?.averagePrecision ?? null;
     // Of fewer frauds the gate concludes nothing, whatever the intervals say.
-    if (interval === null || interval.frauds < POLICY.fraudsMin!) continue;
+    if (interval === null || interval.frauds < FRAUDS_MIN) continue;
     if (interval.difference > T_LIMIT * interval.standardError) path.promotedByOneLook ??= day;
     const look = ONE_LOOKS.indexOf(day);
     if (look >= 0) covered[look] = interval.low <= truth && truth <= interval.high;

@@ -1,5 +1,6 @@
 // A thread of `bench -- evidence`: follows its share of the simulated candidates.
 import { parentPort, workerData } from "node:worker_threads";
+import type { PromotionPolicy } from "../src/evidence/promotion.ts";
 import { follow } from "./evidence-path.ts";
 import type { World } from "./evidence-world.ts";
 
@@ -7,7 +8,9 @@ import type { World } from "./evidence-world.ts";
 export interface EvidenceTask {
   readonly seeds: readonly number[];
   readonly world: World;
+  /** What the candidate truly gains in average precision. */
   readonly truth: number;
+  readonly mode: PromotionPolicy["mode"];
 }
 
 const { seeds, ...given } = workerData as EvidenceTask;

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { SentinelError } from "../src/core/errors.ts";
+import { PROMOTION_POLICY, type PromotionPolicy } from "../src/evidence/promotion.ts";
 import { averagePrecision } from "../src/metrics/metrics.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
 import { DAYS, ONE_LOOKS, type Path } from "./evidence-path.ts";
@@ -14,33 +15,46 @@ import { ROWS_A_DAY, simulate, type World } from "./evidence-world.ts";
 const CANDIDATES_A_REPEAT = 80;
 /** The gain in average precision that a good candidate truly has. */
 const TRUE_GAIN = 0.04;
+/** A candidate at the very limit of what a routine retraining may lose: here the chance of a false promotion is largest. */
+const TRUE_LOSS = -PROMOTION_POLICY.margin;
 const GAIN_TOLERANCE = 0.0005;
+/** Shifts of the frauds' scores that are tried for a gain or a loss. */
+const SHIFT_MAX = 0.5;
 /** Days that stand for the truth: its standard error is about 0.001. */
 const TRUTH_DAYS = 6000;
 const TRUTH_CARDS = 40_000;
 
-const CELLS: Readonly<Record<string, Omit<World, "gain" | "days"> & { readonly better: boolean }>> = {
-  equal: { better: false, blocking: "seen" },
-  better: { better: true, blocking: "seen" },
-  equalExplored: { better: false, blocking: "explored" },
-  betterExplored: { better: true, blocking: "explored" },
-  equalHidden: { better: false, blocking: "hidden" },
+/** What each cell's candidates truly gain in average precision, what blocking hides, and what the pipeline asks of them. */
+interface Cell extends Pick<World, "blocking"> {
+  readonly truth: number;
+  readonly mode: PromotionPolicy["mode"];
+}
+
+const CELLS: Readonly<Record<string, Cell>> = {
+  equal: { truth: 0, blocking: "seen", mode: "superiority" },
+  better: { truth: TRUE_GAIN, blocking: "seen", mode: "superiority" },
+  equalExplored: { truth: 0, blocking: "explored", mode: "superiority" },
+  betterExplored: { truth: TRUE_GAIN, blocking: "explored", mode: "superiority" },
+  equalHidden: { truth: 0, blocking: "hidden", mode: "superiority" },
+  betterHidden: { truth: TRUE_GAIN, blocking: "hidden", mode: "superiority" },
+  worseByMargin: { truth: TRUE_LOSS, blocking: "seen", mode: "non-inferiority" },
 };
 
 export const bench: Bench = {
   async run(options) {
     const candidates = CANDIDATES_A_REPEAT * options.repeats;
-    let gain: number | null = null;
+    const gains = new Map([[0, 0]]);
     options.print(`${candidates} candidates in each cell, asked every day for ${DAYS} days; ${ROWS_A_DAY} rows a day`);
     const figures: Record<string, Figures> = {};
     const paths: Record<string, readonly Path[]> = {};
     for (const [name, cell] of Object.entries(CELLS)) {
       if (options.cell !== undefined && options.cell !== name) continue;
-      if (cell.better) gain ??= gainFor(TRUE_GAIN, options.seed);
-      const world = { ...cell, days: DAYS, gain: cell.better ? (gain ?? 0) : 0 };
-      const truth = cell.better ? TRUE_GAIN : 0;
+      const { truth, blocking, mode } = cell;
+      const gain = gains.get(truth) ?? gainFor(truth, options.seed);
+      gains.set(truth, gain);
+      const world = { blocking, days: DAYS, gain };
       const seeds = Array.from({ length: candidates }, (_, i) => options.seed * 1_000_003 + i);
-      paths[name] = await followAll(seeds, { world, truth });
+      paths[name] = await followAll(seeds, { world, truth, mode });
       figures[name] = summary(paths[name]);
       show(options, { name, figures: figures[name] });
     }
@@ -55,10 +69,7 @@ export const bench: Bench = {
 };
 
 /** Every thread takes its share; what comes back does not depend on how many there are. */
-async function followAll(
-  seeds: readonly number[],
-  given: { readonly world: World; readonly truth: number },
-): Promise<readonly Path[]> {
+async function followAll(seeds: readonly number[], given: Omit<EvidenceTask, "seeds">): Promise<readonly Path[]> {
   const threads = Math.min(availableParallelism(), seeds.length);
   const parts = Array.from({ length: threads }, (_, thread) => seeds.filter((_, i) => i % threads === thread));
   const followed = await Promise.all(parts.map((part) => followIn({ seeds: part, ...given })));
@@ -102,13 +113,13 @@ function show({ print }: BenchOptions, { name, figures }: { readonly name: strin
   }
 }
 
-/** How far the candidate's frauds must lie above the champion's for this gain in average precision, by bisection on one long stretch. */
+/** How far the candidate's frauds must lie above the champion's for this gain (below, for a loss) in average precision, by bisection on one long stretch. */
 function gainFor(wanted: number, seed: number): number {
   const difference = (gain: number): number => {
     const pairs = simulate(seed, { days: TRUTH_DAYS, gain, blocking: "seen", cards: TRUTH_CARDS });
     return averagePrecision(pairs.b, pairs.label) - averagePrecision(pairs.a, pairs.label);
   };
-  let [low, high] = [0, 0.5];
+  let [low, high] = wanted < 0 ? [-SHIFT_MAX, 0] : [0, SHIFT_MAX];
   for (let step = 0; step < 12; step++) {
     const middle = (low + high) / 2;
     const got = difference(middle);

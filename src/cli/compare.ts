@@ -2,8 +2,12 @@
 import type { PairedInterval } from "../evidence/bootstrap.ts";
 import { coverageWords } from "../evidence/coverage.ts";
 import type { LabelledMetrics } from "../evidence/labelled.ts";
+import type { McNemar } from "../evidence/mcnemar.ts";
+import { PROMOTION_POLICY } from "../evidence/promotion.ts";
 import type { ShadowReport } from "../evidence/report.ts";
+import type { SegmentInterval } from "../evidence/segments.ts";
 import { selectionWords } from "../evidence/selection.ts";
+import { judgeSegments } from "../evidence/worse-segments.ts";
 import { compare } from "../lifecycle/compare.ts";
 import { textOption } from "./options.ts";
 import { figure, type Output } from "./output.ts";
@@ -38,7 +42,7 @@ export const verb: Verb = {
           `  of the ${twins.join(" and the ")}, the judged twin: the refitted model has learned from these days, or no row is later`,
         );
       }
-      showMetrics(output, result.data.metrics);
+      showMetrics(output, result.data.metrics, null);
     }
     if (result.shadow === null) output.line("  no shadow records of this pair yet: `sentinel serve` makes them");
     else showShadow(output, result.shadow);
@@ -60,15 +64,15 @@ export function showShadow(output: Output, report: ShadowReport): void {
     `  labels: ${report.matured.labelled.toLocaleString("en")} matured (${report.matured.frauds} frauds), ${report.provisional.labelled.toLocaleString("en")} too young to count`,
   );
   if (report.selection.blocked > 0) output.line(`  blocked: ${selectionWords(report.selection)}`);
-  showMetrics(output, report.metrics);
+  showMetrics(output, report.metrics, report.alertRate);
+  showSegments(output, report.segments);
 }
 
-function showMetrics(output: Output, metrics: LabelledMetrics | null): void {
-  if (metrics === null) {
-    output.line("  no labelled frauds to compare on yet");
-    return;
-  }
-  const signed = (value: number): string => `${value >= 0 ? "+" : ""}${figure(value)}`;
+/** `alertRate` needs no labels, so it is shown without them too. */
+function showMetrics(output: Output, metrics: LabelledMetrics | null, alertRate: PairedInterval | null): void {
+  if (metrics === null) output.line("  no labelled frauds to compare on yet");
+  const level = (metrics?.averagePrecision ?? alertRate)?.level;
+  if (level === undefined) return;
   const row = (name: string, interval: PairedInterval): string[] => [
     name,
     figure(interval.observedA),
@@ -82,17 +86,70 @@ function showMetrics(output: Output, metrics: LabelledMetrics | null): void {
       "metric",
       "champion",
       "candidate",
-      `difference, ${100 * metrics.averagePrecision.level} %, one look`,
+      `difference, ${100 * level} %, one look`,
       "however often one looks",
       "P(better)",
     ],
-    row("average precision", metrics.averagePrecision),
-    row("recall at 1 % FPR", metrics.recallAtFpr),
-    row("recall at review budget", metrics.recallAtReview),
-    row("precision", metrics.precision),
-    row("recall", metrics.recall),
-    row("savings", metrics.savings),
-    ...(metrics.cardPrecision === null ? [] : [row(metrics.cardPrecision.metric, metrics.cardPrecision)]),
-    row("Brier score", metrics.brier),
+    ...(metrics === null ? [] : labelledRows(metrics).map(([name, interval]) => row(name, interval))),
+    ...(alertRate === null ? [] : [row("alert rate", alertRate)]),
   ]);
+  if (metrics !== null) showDecisions(output, metrics.decisions);
+}
+
+function labelledRows(metrics: LabelledMetrics): readonly (readonly [string, PairedInterval])[] {
+  return [
+    ["average precision", metrics.averagePrecision],
+    ["recall at 1 % FPR", metrics.recallAtFpr],
+    ["recall at review budget", metrics.recallAtReview],
+    ["precision", metrics.precision],
+    ["recall", metrics.recall],
+    ["savings", metrics.savings],
+    ...(metrics.cardPrecision === null ? [] : [[metrics.cardPrecision.metric, metrics.cardPrecision] as const]),
+    ["Brier score", metrics.brier],
+  ];
+}
+
+/** Whether the two alert on other transactions, by McNemar: frauds and genuine ones apart. */
+function showDecisions(output: Output, { frauds, genuine }: LabelledMetrics["decisions"]): void {
+  const row = (name: string, { onlyA, onlyB, pValue, anytimePValue }: McNemar): string[] => [
+    name,
+    String(onlyA),
+    String(onlyB),
+    probability(pValue),
+    probability(anytimePValue),
+  ];
+  output.table([
+    ["alerts that differ (McNemar)", "only champion", "only candidate", "p, one look", "p, however often one looks"],
+    row("on frauds", frauds),
+    row("on genuine ones", genuine),
+  ]);
+}
+
+/** Average precision by segment, with Holm's p that the candidate does not lose more than the gate's margin there. */
+function showSegments(output: Output, segments: readonly SegmentInterval[]): void {
+  if (segments.length === 0) return;
+  const { segmentMargin: margin, segmentFraudsMin: fraudsMin } = PROMOTION_POLICY;
+  const judged = judgeSegments(segments, { margin, fraudsMin });
+  output.table([
+    ["average precision by segment", "frauds", "champion", "candidate", "however often one looks", "p worse (Holm)"],
+    ...judged.map(({ name, frauds, interval, pValue }) => [
+      name,
+      String(frauds),
+      figure(interval?.observedA),
+      figure(interval?.observedB),
+      interval === null ? "–" : `${signed(interval.anytimeLow)} … ${signed(interval.anytimeHigh)}`,
+      pValue === null ? "–" : probability(pValue),
+    ]),
+  ]);
+  output.line(
+    `  p worse: that a segment loses no more than ${margin}, adjusted for all of them; not asked below ${fraudsMin} frauds`,
+  );
+}
+
+function signed(value: number): string {
+  return `${value >= 0 ? "+" : ""}${figure(value)}`;
+}
+
+function probability(p: number): string {
+  return p < 0.0001 ? "< 0.0001" : figure(p);
 }

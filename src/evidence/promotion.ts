@@ -4,15 +4,13 @@ import type { Check, Verdict } from "../core/verdict.ts";
 import { PROMOTION, type PromotionKeys } from "../pipeline/gates.ts";
 import { defaultsOf } from "../pipeline/section.ts";
 import type { Coverage } from "../ports/log.ts";
-import { type PairedInterval, PLANNED_FRAUDS } from "./bootstrap.ts";
+import type { PairedInterval } from "./bootstrap.ts";
 import { coverageShare, coverageWords } from "./coverage.ts";
 import { type HoldEstimate, holdEstimate, holdWords } from "./hold.ts";
-import { holm } from "./holm.ts";
 import type { PrimaryMetric } from "./labelled.ts";
 import type { ShadowReport } from "./report.ts";
-import type { SegmentInterval } from "./segments.ts";
 import { selectionWords, unknownShare } from "./selection.ts";
-import { sequencePValue } from "./sequence.ts";
+import { judgeSegments } from "./worse-segments.ts";
 
 /**
  * What the gate demands; fixed before anybody looks. Margins are absolute differences of the metric. A pipeline tunes what
@@ -369,26 +367,18 @@ function segmentFinding(report: ShadowReport, policy: PromotionPolicy): Finding 
   const name = "worst segment";
   const required = `no segment clearly worse by more than ${number(policy.segmentMargin)}`;
   if (report.segments.length === 0) return finding("unsure", name, { observed: "no segments", required });
-  const judged = report.segments.flatMap(({ interval, ...segment }) =>
-    segment.frauds >= policy.segmentFraudsMin && interval !== null ? [{ ...segment, interval }] : [],
+  const asked = { margin: policy.segmentMargin, fraudsMin: policy.segmentFraudsMin };
+  const judged = judgeSegments(report.segments, asked).flatMap(({ interval, pValue, ...segment }) =>
+    interval === null || pValue === null ? [] : [{ ...segment, interval, pValue }],
   );
   if (judged.length === 0) {
     return finding("unsure", name, { observed: `no segment has ${policy.segmentFraudsMin} matured frauds`, required });
   }
-  const pValues = holm(judged.map(({ interval }) => pValueBelow(interval, -policy.segmentMargin)));
-  const at = pValues.reduce((least, p, place) => (p < pValues[least] ? place : least), 0);
-  const worst = { ...judged[at], pValue: pValues[at] };
+  const worst = judged.reduce((least, segment) => (segment.pValue < least.pValue ? segment : least));
   const observed = `${worst.name}: ${sequenceWords(worst.interval)}, p ${number(worst.pValue)} (Holm, ${judged.length} segments)`;
   const alpha = 1 - (report.metrics?.averagePrecision.level ?? 0.95);
   const reason = `worst segment: in ${worst.name} the candidate is clearly worse: ${observed}`;
   return finding(worst.pValue <= alpha ? "no" : "yes", name, { observed, required, reason });
-}
-
-/** That the difference is not below the limit, at any look; 1 where it is not observed below. */
-function pValueBelow(interval: NonNullable<SegmentInterval["interval"]>, limit: number): number {
-  const { difference, standardError, effective, level } = interval;
-  if (!(difference < limit)) return 1;
-  return sequencePValue((limit - difference) / standardError, { count: effective, planned: PLANNED_FRAUDS }, level);
 }
 
 function sequenceWords(interval: PairedInterval): string {

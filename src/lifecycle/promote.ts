@@ -17,6 +17,7 @@ import type { Ports } from "../ports/ports.ts";
 import type { JournalEntry, Registry } from "../ports/registry.ts";
 import { schemaIfThere } from "./data/schema-file.ts";
 import { learnedUpTo } from "./learned.ts";
+import { LOGIC_GATE, ownGates } from "./own-gates.ts";
 import { rulesFor } from "./promotion-rules.ts";
 
 /** The alias that keeps the replaced champion in shadow, so that a rollback has evidence. */
@@ -292,7 +293,7 @@ export function servable(pipeline: Pipeline): typeof loadVersion {
 
 const LOADS = "servable";
 /** Where one of these says no, `--force` does not help: a server could not answer with the version, or would answer wrongly. */
-const UNYIELDING: readonly string[] = ["logic gate", LOADS];
+const UNYIELDING: readonly string[] = [LOGIC_GATE, LOADS];
 
 /** What the version itself must fulfil: its gates, and that it can be fetched, verified and proven on this machine. */
 async function ownChecks(
@@ -301,7 +302,7 @@ async function ownChecks(
 ): Promise<Check[]> {
   const { pipeline, version, load } = given;
   const required = "loads, and gives its golden scores";
-  const gates = await gateTags(registry, pipeline, version);
+  const gates = await ownGates(registry, { model: pipeline.model, version });
   try {
     await load(registry, { model: pipeline.model, version });
     return [...gates, { name: LOADS, passed: true, observed: "loads", required }];
@@ -312,23 +313,6 @@ async function ownChecks(
     const reason = `version ${version} cannot be served, and nothing overrides that: ${messageOf(error)}`;
     return [...gates, { name: LOADS, passed: false, observed, required, reason }];
   }
-}
-
-/** The gates a version passed when it was made, from its tags. */
-async function gateTags(registry: Registry, pipeline: Pipeline, version: string): Promise<Check[]> {
-  const { tags } = await registry.version(pipeline.model, version);
-  // Only a version that serves a refitted model was asked the third.
-  const asked = ["training", ...("sentinel.gate.refit" in tags ? ["refit"] : []), "logic"];
-  return asked.map((gate) => {
-    const word = tags[`sentinel.gate.${gate}`] ?? "not judged";
-    return {
-      name: `${gate} gate`,
-      passed: word === "pass",
-      observed: word,
-      required: "pass",
-      reason: `${gate} gate: ${word}`,
-    };
-  });
 }
 
 /** Without a champion there is nobody to compare with: the version's own gates decide. */

@@ -63,6 +63,7 @@ export async function validate(
     html: htmlReport(gate.result, {
       title: `${pipeline.name}: ${path}`,
       sketches: sketcher.sketches(),
+      ...(failures === null ? {} : { sampled: failures.sampled }),
       failures: failures?.csv ?? null,
     }),
     failures,

@@ -45,9 +45,14 @@ function plainText(value: unknown): string {
 const NAMING: ReadonlySet<string> = new Set(["column", "column_A", "column_B", "column_list", "batch_id"]);
 
 function columnsOf(kwargs: Readonly<Record<string, unknown>>): string {
-  if (typeof kwargs.column === "string") return kwargs.column;
-  if (typeof kwargs.column_A === "string") return `${kwargs.column_A}, ${String(kwargs.column_B)}`;
-  return Array.isArray(kwargs.column_list) ? kwargs.column_list.join(", ") : "";
+  return columnNames(kwargs).join(", ");
+}
+
+/** The columns that a check looks at, as its arguments name them; none where it looks at the table. */
+export function columnNames(kwargs: Readonly<Record<string, unknown>>): readonly string[] {
+  if (typeof kwargs.column === "string") return [kwargs.column];
+  if (typeof kwargs.column_A === "string") return [kwargs.column_A, String(kwargs.column_B)];
+  return Array.isArray(kwargs.column_list) ? kwargs.column_list.map(String) : [];
 }
 
 function after(column: string): string {

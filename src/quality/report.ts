@@ -7,8 +7,8 @@ import { STYLE } from "./report-style.ts";
 import type { CheckStatus, ExpectationResult, ValidationResult } from "./result.ts";
 import type { ColumnSketch } from "./sketch.ts";
 
-/** How many rows at fault the page shows of one check. */
-const SAMPLE_SHOWN_MAX = 20;
+/** How many rows at fault the page shows of one check; what is drawn of all is no longer. */
+const SAMPLE_SHOWN_MAX = 40;
 const TEXT_LENGTH_MAX = 400;
 /** A page of more pictures takes long to open. */
 const PICTURES_MAX = 200;
@@ -21,7 +21,13 @@ const EXPORT_BYTES_MAX = 2_000_000;
  */
 export function htmlReport(
   result: ValidationResult,
-  { title = "Data gate", subtitle = "", sketches = new Map(), failures = null }: ReportOptions = {},
+  {
+    title = "Data gate",
+    subtitle = "",
+    sketches = new Map(),
+    sampled = new Map(),
+    failures = null,
+  }: ReportOptions = {},
 ): string {
   const failing = result.results.filter(({ success }) => !success).sort(bySeverity);
   const passing = result.results.filter(({ success }) => success);
@@ -38,8 +44,8 @@ export function htmlReport(
 <main>
 ${header(result, { title, subtitle })}
 ${download(failures)}
-${section("What needs attention", failing, { open: "open", sketches })}
-${section("What is as expected", passing, { open: "", sketches })}
+${section("What needs attention", failing, { open: "open", sketches, sampled })}
+${section("What is as expected", passing, { open: "", sketches, sampled })}
 <footer>Suite <b>${escapeHtml(result.suite_name)}</b> in Great Expectations' JSON, judged by Sentinel.</footer>
 </main>
 </body>
@@ -52,8 +58,16 @@ export interface ReportOptions {
   readonly subtitle?: string;
   /** What the columns look like; without one a check has no picture of its column. */
   readonly sketches?: ReadonlyMap<string, ColumnSketch>;
+  /** Of each failing check the rows drawn from all; the first ones are shown where a check has none here. */
+  readonly sampled?: ReadonlyMap<ExpectationResult, readonly SampledRow[]>;
   /** The rows at fault as CSV, to be saved from the page. */
   readonly failures?: string | null;
+}
+
+/** A row at fault: its number from 0, and what it holds in the columns of the check. */
+export interface SampledRow {
+  readonly row: number;
+  readonly value: string;
 }
 
 type Answer = "pass" | "warn" | "fail";
@@ -106,6 +120,7 @@ function download(csv: string | null): string {
 interface Drawn {
   readonly open: "open" | "";
   readonly sketches: ReadonlyMap<string, ColumnSketch>;
+  readonly sampled: ReadonlyMap<ExpectationResult, readonly SampledRow[]>;
 }
 
 function section(title: string, results: readonly ExpectationResult[], drawn: Drawn): string {
@@ -116,7 +131,7 @@ ${results.map((one, i) => card(one, drawn, i < PICTURES_MAX)).join("\n")}
 </section>`;
 }
 
-function card(one: ExpectationResult, { open, sketches }: Drawn, pictured: boolean): string {
+function card(one: ExpectationResult, { open, sketches, sampled }: Drawn, pictured: boolean): string {
   const { type, notes, description, severity } = one.expectation_config;
   const why = description ?? notes ?? "";
   const tone = one.success ? "pass" : severityRank(one) === 0 ? "fail" : "warn";
@@ -130,7 +145,7 @@ ${why === "" ? "" : `<p class="why">${text(why)}</p>`}
 <dt>Check</dt><dd><code>${text(type)}</code></dd>
 </dl>
 ${pictured ? pictureOf(one, sketches) : ""}
-${sample(one)}
+${rowsAtFault(one, sampled.get(one) ?? null)}
 </div>
 </details>`;
 }
@@ -142,21 +157,24 @@ const STATUS_WORD: Readonly<Record<CheckStatus, string>> = {
   unsupported: "unsupported",
 };
 
-/** The sampled rows at fault; nothing for checks that have none. */
-function sample({ result }: ExpectationResult): string {
-  const values = result.partial_unexpected_list;
-  const rows = result.partial_unexpected_index_list;
-  if (!Array.isArray(values) || !Array.isArray(rows) || values.length === 0) return "";
-  const lines = values
-    .slice(0, SAMPLE_SHOWN_MAX)
-    .map(
-      (value, i) =>
-        `<tr><td>${text(grouped(Number(rows[i]) + 1))}</td><td><code>${text(shown(value))}</code></td></tr>`,
-    );
-  const total = Number(result.unexpected_count);
-  const caption =
-    total > lines.length ? `The first ${lines.length} of ${grouped(total)} rows at fault` : "Rows at fault";
+/** Rows at fault drawn from all of them, or the first ones; nothing for checks that have none. */
+function rowsAtFault(one: ExpectationResult, drawn: readonly SampledRow[] | null): string {
+  const rows = (drawn ?? firstRows(one)).slice(0, SAMPLE_SHOWN_MAX);
+  if (rows.length === 0) return "";
+  const lines = rows.map(
+    ({ row, value }) => `<tr><td>${text(grouped(row + 1))}</td><td><code>${text(value)}</code></td></tr>`,
+  );
+  const total = Number(one.result.unexpected_count);
+  const of = `${lines.length} of ${grouped(total)} rows at fault`;
+  const some = drawn === null ? `The first ${of}` : `${of}, drawn evenly`;
+  const caption = total > lines.length ? some : "Rows at fault";
   return `<div class="rows"><table><caption>${caption}</caption><thead><tr><th>Data row</th><th>Value</th></tr></thead><tbody>${lines.join("")}</tbody></table></div>`;
+}
+
+function firstRows({ result }: ExpectationResult): readonly SampledRow[] {
+  const { partial_unexpected_list: values, partial_unexpected_index_list: rows } = result;
+  if (!Array.isArray(values) || !Array.isArray(rows)) return [];
+  return values.map((value, i) => ({ row: Number(rows[i]), value: shown(value) }));
 }
 
 function shown(value: unknown): string {

@@ -15,7 +15,7 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { datasetDuckdb } from "../../src/drivers/dataset/duckdb/driver.ts";
 import { simulateDays } from "../../src/lifecycle/simulate.ts";
-import { MAIN, makeWorkspace, ROOT, removeWorkspace } from "../cli/sentinel.ts";
+import { MAIN, makeWorkspace, ROOT, removeWorkspace, sentinel } from "../cli/sentinel.ts";
 import { readWorkflow, runSteps, type StepResult } from "./workflow-steps.ts";
 
 const workflow = readWorkflow(path.join(ROOT, ".github", "workflows", "gates.yml"));
@@ -36,6 +36,8 @@ beforeAll(async () => {
   workspaces.push(made);
   cpSync(made, path.join(repository, "fraud"), { recursive: true });
   mkdirSync(path.join(repository, "fraud", "data"), { recursive: true });
+  // Of few trees: their figures do not matter here.
+  editPipeline((text) => text.replace(/ trees: \d+/, " trees: 40").replace(/anomaly_trees: \d+/, "anomaly_trees: 20"));
   await datasetDuckdb().write(path.join(repository, "store.parquet"), simulateDays(WORLD));
   writeFileSync(
     path.join(repository, "broken.csv"),
@@ -47,6 +49,11 @@ afterAll(() => {
   rmSync(repository, { recursive: true, force: true });
   for (const dir of workspaces) removeWorkspace(dir);
 });
+
+function editPipeline(edit: (text: string) => string): void {
+  const file = path.join(repository, "fraud", "pipelines", "card.yaml");
+  writeFileSync(file, edit(readFileSync(file, "utf8")));
+}
 
 async function run(inputs: Readonly<Record<string, string>>): Promise<{
   readonly steps: readonly StepResult[];
@@ -87,6 +94,41 @@ test("data that are fit go through all gates, each with its words in the summary
     "validation.html",
     "validation.json",
   ]);
+});
+
+test("with a champion the candidate is compared with it, and a HOLD for want of shadow traffic leaves the check green and the champion", async () => {
+  const { steps, summary } = await run({ prepare: "sentinel promote --to 1", data: "../store.parquet" });
+  const failed = steps.find(({ code }) => code !== 0);
+  expect(failed === undefined ? "" : `${failed.name}: ${failed.output.slice(-2000)}`).toBe("");
+  expect(summary).not.toContain("There is no champion yet");
+  const [, compared, gated] = /## sentinel compare([\s\S]*)## sentinel promote([\s\S]*)/.exec(summary) ?? [];
+  expect(compared).toMatch(/champion version 1, candidate version 2/);
+  expect(compared).toMatch(/\| average precision \| 0\.\d+ \| 0\.\d+ \|/);
+  expect(compared).toMatch(/\| on frauds \| \d+ \| \d+ \|/);
+  expect(gated).toMatch(/\*\*promotion gate: HOLD\*\*/);
+  expect(gated).toMatch(/- coverage: no shadow traffic, required at least 95 % of traffic scored/);
+  const { stdout } = await sentinel(["registry", "list", "--json", "--workspace", path.join(repository, "fraud")]);
+  expect(JSON.parse(stdout)).toMatchObject({ aliases: { champion: "1", candidate: "2" } });
+});
+
+test("a training gate or a logic gate that says no makes the check red, with the reasons in the summary, and nothing is registered", async () => {
+  // No machine walks a thousand trees within a microsecond.
+  editPipeline((text) =>
+    text
+      .replace(/anomaly_trees: \d+/, "anomaly_trees: 1000")
+      .replace(/^ {2}training:$/m, "  logic: { latency_ms_max: 0.001 }\n$&\n    frauds_min: 100000"),
+  );
+  const { steps, summary, reports } = await run({ data: "../store.parquet" });
+  const red = steps.filter(({ code }) => code !== 0);
+  expect(red.map(({ name, code }) => `${name} ${code}`)).toEqual(["training and logic gate 1"]);
+  expect(steps.map(({ name }) => name)).not.toContain("promotion gate");
+  expect(summary).toMatch(/\*\*training gate: fail\*\*\s+- test frauds: /);
+  expect(summary).toMatch(
+    /\*\*logic gate: fail\*\*\s+- latency p99: scoring takes too long to answer a payment in time/,
+  );
+  expect(reports).toContain("train");
+  const { stdout } = await sentinel(["registry", "list", "--json", "--workspace", path.join(repository, "fraud")]);
+  expect(JSON.parse(stdout)).toMatchObject({ aliases: { champion: "1", candidate: "2" } });
 });
 
 test("data that are not fit end the job at the data gate, and the rows at fault are kept", async () => {

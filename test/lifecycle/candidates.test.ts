@@ -1,7 +1,9 @@
 // A better, an equal, a worse, a broken and a too fresh candidate, from the log to the verdict, and the watch over whoever was promoted.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SentinelError } from "../../src/core/errors.ts";
+import { canonicalJson, sha256 } from "../../src/core/hash.ts";
 import { verifyJournal } from "../../src/core/journal.ts";
+import { verdictOf } from "../../src/core/verdict.ts";
 import { type PromoteResult, promote } from "../../src/lifecycle/promote.ts";
 import { type WatchRound, watch } from "../../src/lifecycle/watch.ts";
 import type { loadVersion, Scorer } from "../../src/online/score.ts";
@@ -32,8 +34,9 @@ beforeAll(async () => {
   await version(place.ports, MODEL);
   expect((await ask("1")).moved).toBe(true);
   for (let i = 0; i < 3; i++) await version(place.ports, MODEL);
-  await version(place.ports, MODEL, { training: "pass", logic: "fail" });
+  await broken(SLOW);
   await version(place.ports, MODEL);
+  await version(place.ports, MODEL, { training: "pass", logic: "fail" });
   const champion = "1";
   await shadowed(place.ports, { champion, candidate: "2", skill: { champion: 0.8, candidate: 0.97 } });
   await shadowed(place.ports, { champion, candidate: "3", skill: { champion: 0.8, candidate: 0.8 } });
@@ -42,6 +45,21 @@ beforeAll(async () => {
   await shadowed(place.ports, { champion, candidate: "6", skill: { champion: 0.8, candidate: 0.97 }, days: 9 });
 });
 afterAll(() => place.close());
+
+const SLOW = "latency p99: scoring takes too long to answer a payment in time (61.000 ms; required: at most 5 ms)";
+
+/** A version whose training left a document in the journal, with what its logic gate said. */
+async function broken(reason: string): Promise<void> {
+  const check = { name: "latency p99", passed: false, observed: "61.000 ms", required: "at most 5 ms", reason };
+  const document = canonicalJson({ verdicts: [verdictOf("training", []), verdictOf("logic", [check])] });
+  const evidence = sha256(document);
+  const gates = { training: "pass", logic: "fail" };
+  const { version: to } = await version(place.ports, MODEL, gates, { "sentinel.evidence": evidence });
+  const entry = { at: 0, actor: "trainer", verb: "train", verdict: "pass", evidence, reason: "by hand" } as const;
+  const alias = "candidate-slow";
+  await (await registry()).moveAlias({ model: MODEL, alias, from: null, to, entry, document });
+  await (await registry()).moveAlias({ model: MODEL, alias, from: to, to: null, entry: { ...entry, evidence: "" } });
+}
 
 test("equal: HOLD, with what is known, what is asked, and how much longer it takes", async () => {
   const { verdict, moved } = await ask("3");
@@ -60,7 +78,17 @@ test("worse: REJECT, saying in which figure and by how much", async () => {
 test("broken: REJECT by the logic gate, however good its figures are, and force does not help", async () => {
   const { verdict, moved, overridable } = await ask("5");
   expect([verdict.verdict, moved, overridable]).toEqual(["REJECT", false, false]);
-  expect(verdict.reasons[0]).toBe("logic gate: fail");
+  expect(verdict.reasons[0]).toBe(
+    `logic gate: the version failed it when it was made, and nothing overrides that: ${SLOW}`,
+  );
+});
+
+test("broken, and nobody kept why: the reason says what was asked, and what to do", async () => {
+  const { verdict, moved, overridable } = await ask("7");
+  expect([verdict.verdict, moved, overridable]).toEqual(["REJECT", false, false]);
+  expect(verdict.reasons[0]).toMatch(
+    /^logic gate: the version failed it .*nothing overrides that: it was asked whether it answers as its training saw it.*; which check said no is not kept beside it, so train again/,
+  );
 });
 
 test("too fresh: HOLD, saying how many frauds and days are missing", async () => {

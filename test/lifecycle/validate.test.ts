@@ -72,6 +72,28 @@ test("partitions in folders, compressed, are one table, and the rows at fault ar
   expect(atFault[0]).toContain(",first,68,2024-01-02-7,");
 });
 
+test("the page shows rows at fault drawn from all of them, the CSV's own, and says of how many", async () => {
+  const file = path.join(place.dir, "data", "many.csv");
+  const amountOf = (i: number): string => (i % 3 === 0 ? String(-1 - i) : i % 500 === 1 ? "" : "7");
+  const lines = Array.from({ length: 3000 }, (_, i) => {
+    const at = new Date(Date.UTC(2024, 0, 1) + i * 60_000).toISOString().slice(0, 19);
+    return `m${i},${at},${amountOf(i)},${i % 70},2,${i % 30 === 1 ? 1 : 0}`;
+  });
+  writeFileSync(file, `${HEAD}\n${lines.join("\n")}\n`);
+  const { html, failures } = await validate(place.ports, { pipeline: place.pipeline, path: file });
+  const cardOf = (caption: string): string => html.slice(html.indexOf(caption)).split("</table>")[0];
+  const shown = [...cardOf("40 of 1,000 rows at fault, drawn evenly").matchAll(/<td>([\d,]+)<\/td><td><code>(-\d+)</g)];
+  expect(shown).toHaveLength(40);
+  const rows = shown.map(([, row]) => Number(row.replace(",", "")));
+  expect(shown.map(([, , value]) => Number(value))).toEqual(rows.map((row) => -row));
+  // Drawn from the whole table: the first 40 would end at row 118.
+  expect(rows.filter((row) => row > 1500).length).toBeGreaterThan(8);
+  const csv = failures!.csv.split("\n").filter((line) => line.startsWith("amount: values to be between,"));
+  const kept = new Set(csv.map((line) => Number(line.split(",")[3])));
+  expect(rows.filter((row) => !kept.has(row))).toEqual([]);
+  expect((await validate(place.ports, { pipeline: place.pipeline, path: file })).html).toBe(html);
+});
+
 test("errors of a batch name the row of the whole table", async () => {
   const file = path.join(place.dir, "data", "long.csv");
   const lines = Array.from(

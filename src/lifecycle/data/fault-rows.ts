@@ -1,8 +1,10 @@
 // The rows at fault with all their columns: the first of each failing check and a sample of all, for the report and as CSV.
 import { type Column, type Table, textAt } from "../../core/table.ts";
 import { isoText } from "../../quality/cells.ts";
-import { checkName } from "../../quality/describe.ts";
+import { checkName, columnNames } from "../../quality/describe.ts";
 import type { DataGateResult } from "../../quality/gate.ts";
+import type { SampledRow } from "../../quality/report.ts";
+import type { ExpectationResult } from "../../quality/result.ts";
 import type { OpenSource } from "./source.ts";
 
 /** Different rows that are looked up, over all checks. */
@@ -14,6 +16,8 @@ export interface FaultExport {
   readonly rows: number;
   /** Failing checks that have rows. */
   readonly checks: number;
+  /** Of each failing check the rows drawn from all, in order, with what they hold in its columns. */
+  readonly sampled: ReadonlyMap<ExpectationResult, readonly SampledRow[]>;
 }
 
 interface Wanted {
@@ -41,7 +45,30 @@ export async function faultExport(source: OpenSource, gate: DataGateResult): Pro
     csv: `${[head, ...lines].join("\n")}\n`,
     rows: cells.size,
     checks: new Set(wanted.map(({ check }) => check)).size,
+    sampled: sampledRows(gate, { names, cells }),
   };
+}
+
+function sampledRows(
+  { result, faults }: DataGateResult,
+  read: { readonly names: readonly string[]; readonly cells: ReadonlyMap<number, readonly string[]> },
+): FaultExport["sampled"] {
+  const sampled = new Map<ExpectationResult, readonly SampledRow[]>();
+  result.results.forEach((one, i) => {
+    const own = faults[i];
+    if (one.success || own === null) return;
+    const asked = columnNames(one.expectation_config.kwargs).map((name) => ({ name, at: read.names.indexOf(name) }));
+    const rows = own.sampled.flatMap((row) => {
+      const found = read.cells.get(row);
+      if (found === undefined) return [];
+      const texts = asked.map(({ name, at }) => ({ name, text: found[at] === "" ? "missing" : found[at] }));
+      const value = texts.length === 1 ? texts[0].text : texts.map(({ name, text }) => `${name} ${text}`).join(", ");
+      return [{ row, value }];
+    });
+    // Where so many checks failed that rows were left out, those that are left are no fair draw.
+    if (asked.every(({ at }) => at >= 0) && rows.length === own.sampled.length) sampled.set(one, rows);
+  });
+  return sampled;
 }
 
 function wantedRows({ result, faults }: DataGateResult): readonly Wanted[] {

@@ -1,4 +1,6 @@
 // Refit: the judged model decides, the refitted one serves; nothing that it has seen counts as evidence about it.
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DAY_MS } from "../../../src/core/duration.ts";
 import type { Table } from "../../../src/core/table.ts";
@@ -13,6 +15,7 @@ import { goldenVector, readGolden, TWIN } from "../../../src/online/bundle.ts";
 import { explainVector } from "../../../src/online/explain.ts";
 import { loadVersion, twinOf } from "../../../src/online/score.ts";
 import type { Pipeline } from "../../../src/pipeline/pipeline.ts";
+import { ROOT } from "../../cli/sentinel.ts";
 import { shadowed } from "../records.ts";
 import { makePlace, type Place, START } from "../world.ts";
 
@@ -100,7 +103,38 @@ describe("the two models", () => {
     expect(text("report.html")).toMatch(/Everything below belongs to the judged twin/);
     expect(JSON.parse(text("metrics.json"))).toMatchObject({ evaluate: { rows: plain.metrics!.rows }, refit: {} });
   });
+
+  test("the report has each of its pictures, with axes, ticks and what they are measured against, and the docs name them", async () => {
+    const html = new TextDecoder().decode((await filesOf(plain)).get("report.html"));
+    const docs = readFileSync(path.join(ROOT, "docs", "bundle.md"), "utf8");
+    const figures = new Map(
+      html.split('<figure class="chart">').flatMap((figure) => {
+        const caption = /^<figcaption>([^<]+)</.exec(figure);
+        return caption === null ? [] : [[caption[1], figure.split("</figure>")[0]] as const];
+      }),
+    );
+    for (const [title, words] of PICTURES) {
+      const figure = figures.get(title) ?? "";
+      expect.soft(figure, title).toMatch(/<svg viewBox/);
+      for (const word of words) expect.soft(figure, title).toContain(word);
+      if (/class="axis"/.test(figure)) expect.soft(figure.match(/class="middle"/g)?.length, title).toBeGreaterThan(2);
+      else expect.soft(figure.match(/<rect /g)?.length, title).toBeGreaterThan(1);
+      expect.soft(docs, title).toContain(title);
+    }
+  });
 });
+
+/** Titles of the training report's pictures, with the words of their axes, limits and lines. */
+const PICTURES: readonly (readonly [title: string, words: readonly string[]])[] = [
+  ["Precision and recall by alerts a day", ["alerts per day", "budget ", "precision: of the alerts, frauds"]],
+  ["Scores by label", ["calibrated probability of fraud", "review from ", "block from ", ">genuine<", ">fraud<"]],
+  ["Is a score the probability it says?", ["mean score of a bin", "frauds in the bin", "as promised"]],
+  ["What alerts and missed frauds cost together", ["cost per day", "budget ", "lowest at "]],
+  ["Learning curve", [">trees<", "log-loss", " kept<", "later days"]],
+  ["Week by week, at the review threshold", ["week (UTC)", ">precision<", ">recall<", "of the traffic, week by week"]],
+  ["Frauds caught, by amount", ["recall at the review threshold", "below ", " and more"]],
+  ["What the trees look at", ["share of what all splits gained", " %<"]],
+];
 
 test("the same training gives the same bytes, on any number of threads, asked by option or by the pipeline", async () => {
   const again = await trained({ pipeline: { ...pipeline, training: { refit: true } }, threads: 2 });
