@@ -12,6 +12,7 @@ import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { LogOptions } from "./drivers/log/sql/driver.ts";
 import type { SqlStore, SqlStores } from "./drivers/store/sql/driver.ts";
+import { tenantSchemas, tenantStreams } from "./drivers/stream/tenant.ts";
 import type { Notices } from "./lifecycle/desk.ts";
 import type { TenantPorts } from "./lifecycle/tenants.ts";
 import { type LoginFile, readLogin } from "./pipeline/login.ts";
@@ -252,7 +253,7 @@ export async function openStreams(
 ): Promise<Streams> {
   if (config.kafka !== null && options.input === undefined) {
     const { createKafkaStreams } = await import("./drivers/stream/kafka/driver.ts");
-    return createKafkaStreams(config.kafka, { onLine: options.onLine });
+    return tenantStreams(createKafkaStreams(config.kafka, { onLine: options.onLine }), config.tenant);
   }
   const { createNdjsonStreams } = await import("./drivers/stream/ndjson/driver.ts");
   return createNdjsonStreams(options);
@@ -262,7 +263,7 @@ export async function openStreams(
 export async function openSchemas(config: Config): Promise<Schemas | null> {
   if (config.schemaRegistry === null) return null;
   const { createRegistrySchemas } = await import("./drivers/schemas/registry/driver.ts");
-  return createRegistrySchemas(config.schemaRegistry);
+  return tenantSchemas(createRegistrySchemas(config.schemaRegistry), config.tenant);
 }
 
 /** Spark at a master; `worker` is the command of an executor's process where the environment names none. */
@@ -393,7 +394,7 @@ export async function openEverywhere(
     await workspace.close();
   };
   try {
-    const topics = config.kafka === null ? [] : await topicsOf(config.kafka, given.pipelines);
+    const topics = config.kafka === null ? [] : await topicsOf(config, given.pipelines);
     const stores = [await workspace.common.store!(), ...ledger.map((one) => one.of(config.tenant))];
     const pipelines = opened.map(({ pipeline, open }) => ({ pipeline, ports: open.ports }));
     const { replaceDurably: writeFile } = await import("./drivers/files/durable.ts");
@@ -410,12 +411,8 @@ export async function openEverywhere(
   }
 }
 
-async function topicsOf(
-  kafka: NonNullable<Config["kafka"]>,
-  pipelines: readonly Pipeline[],
-): Promise<Everywhere["topics"]> {
-  const { createKafkaStreams } = await import("./drivers/stream/kafka/driver.ts");
-  const streams = createKafkaStreams(kafka, { onLine: () => {} });
+async function topicsOf(config: Config, pipelines: readonly Pipeline[]): Promise<Everywhere["topics"]> {
+  const streams = await openStreams(config, { folder: config.workspace, onLine: () => {} });
   const names = pipelines.map(streamSettings).flatMap((stream) => {
     const { topic, decisions, alerts, deadLetters, labels } = stream;
     return [topic, decisions, alerts, deadLetters, ...(labels === null ? [] : [labels])];

@@ -15,6 +15,7 @@ export class Quotas {
   private limits: TenantQuotas = NO_QUOTAS;
   private tokens = 0;
   private at = 0;
+  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(clock: Pick<Clock, "elapsed">, refused: (quota: Quota) => void) {
     this.clock = clock;
@@ -54,8 +55,24 @@ export class Quotas {
     });
   }
 
-  /** Whether there is room for one more of what there are `count` of. Throws `tenant.limit`. */
-  check(quota: "pipelines" | "rules", count: number): void {
+  /**
+   * Makes one more where there is room. Under a limit one is made after the other, so that requests that come together do not all find the
+   * same room. Errors: `tenant.limit`, those of both.
+   */
+  makeOne<T>(
+    quota: "pipelines" | "rules",
+    { count, make }: { readonly count: () => Promise<number>; readonly make: () => Promise<T> },
+  ): Promise<T> {
+    if (this.limits[quota] === null) return make();
+    const made = this.turn.then(async () => {
+      this.check(quota, await count());
+      return make();
+    });
+    this.turn = made.catch(() => {});
+    return made;
+  }
+
+  private check(quota: "pipelines" | "rules", count: number): void {
     const limit = this.limits[quota];
     if (limit === null || count < limit) return;
     this.refused(quota);

@@ -375,23 +375,25 @@ async function openRoom(
 ): Promise<{ readonly room: Room; readonly keys: KeyStore }> {
   const input = await open(name);
   const { logger, measures, reporter } = shared;
+  let stop = async (_drainMsMax: number): Promise<void> => input.close();
   try {
     // People log in by an identity provider as the first tenant's, and as nobody else's.
     const named = namedIn(logger, { tenant: name });
     const own = { ...shared, provider: null, logger: named, reporter: input.reporter ?? reporter };
     const server = roomOf({ ...own, measures }, { ...input, tenant: name, title });
     server.quotas.set(quotas);
-    for (const source of input.sources) await server.pipelines.add(source);
-    await startRoom(server);
-    server.pipelines.follow();
-    const stop = async (drainMsMax: number): Promise<void> => {
+    stop = async (drainMsMax) => {
       server.feed.stop();
       server.pulse.stop();
       await stopRoom(server, drainMsMax).finally(input.close);
     };
+    await server.pipelines.addWhileRoom(input.sources);
+    await startRoom(server);
+    server.pipelines.follow();
     return { room: { server, stop }, keys: input.keys };
   } catch (error) {
-    await input.close();
+    // Engines that go on would keep their locks from the next try.
+    await stop(DRAIN_MS_MAX);
     throw error;
   }
 }
@@ -442,7 +444,7 @@ function roomOf(
   const platform =
     of.platform === undefined
       ? null
-      : platformOf(of.platform, { pipelines, clock, logger, measures: common.measures, measuresOf });
+      : platformOf(of.platform, { tenant, pipelines, clock, logger, measures: common.measures, measuresOf });
   return {
     ...common,
     clock,
@@ -471,9 +473,9 @@ function* totalsOf(measures: ReadonlyMap<string, Measures>): Iterable<readonly [
 
 function platformOf(
   { tasks, keyring, only, keep, ...input }: PlatformInput,
-  about: Pick<Server, "pipelines" | "clock" | "logger" | "measures" | "measuresOf">,
+  about: Pick<Server, "tenant" | "pipelines" | "clock" | "logger" | "measures" | "measuresOf">,
 ): NonNullable<Server["platform"]> {
-  const { measures, measuresOf, ...of } = about;
+  const { tenant, measures, measuresOf, ...of } = about;
   const grow = (
     { pipeline: _, ...before }: ServerParts,
     { schema, pipeline }: { readonly schema: object; readonly pipeline: Pipeline },
@@ -487,7 +489,7 @@ function platformOf(
   const retention = keep === undefined ? null : new Retention({ store: input.store, keep, clock, logger });
   const { store, deskPollMs: pollMs, notices = null } = input;
   const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
-  const onSettled = measures.outbox.settled;
+  const onSettled = measures.outboxOf(tenant).settled;
   const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs, onSettled });
   return {
     store,
@@ -496,7 +498,7 @@ function platformOf(
     retention,
     notices,
     notifier,
-    figures: deskFigures({ store, notices }, { ...of, measures, measuresOf }, input.figuresMs),
+    figures: deskFigures({ store, notices }, { ...of, tenant, measures, measuresOf }, input.figuresMs),
     chance: Math.random,
     tasks: tasks ?? null,
     keyring: keyring ?? null,

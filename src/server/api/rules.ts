@@ -135,13 +135,18 @@ export const ruleRoutes: readonly ServerRoute[] = [
   }),
 ];
 
-/** Whether the tenant may have one more rule. Errors: tenant.limit. */
-async function checkRoom({ quotas, pipelines }: Server): Promise<void> {
-  if (quotas.now.rules === null) return;
+/** Rules of all of the tenant's pipelines, as the store has them: also of those that are not up, or are served elsewhere. */
+async function rulesOf(server: Server): Promise<number> {
+  const store = await platformOf(server).store();
+  const served = server.pipelines.all().map(({ name }) => name);
+  const names = new Set([...served, ...(await store.pipelines.list()).map(({ slug }) => slug)]);
   let count = 0;
-  for (const { engine } of pipelines.all())
-    count += engine === null ? 0 : (await rulesNow(engine.ports, engine.pipeline)).live.rules.length;
-  quotas.check("rules", count);
+  for (const name of names) {
+    const rules = store.rules(name);
+    const { live } = await rules.head();
+    count += live === null ? 0 : (await rules.set(live)).rules.length;
+  }
+  return count;
 }
 
 async function add(server: Server, context: RequestContext): Promise<Response> {
@@ -157,10 +162,9 @@ async function add(server: Server, context: RequestContext): Promise<Response> {
   } = await ADD.read(server, context);
   const record = await recordAt(server, context);
   const parts = engineOf(server, context, record.slug);
-  await checkRoom(server);
   const store = await platformOf(server).store();
   const pastIds = new Set((await store.ruleNumbers.of(record.slug)).keys());
-  const { rule } = await analyst(() =>
+  const make = () =>
     postRule(parts.ports, {
       ...byOf(parts, context, reason),
       rule: {
@@ -173,8 +177,8 @@ async function add(server: Server, context: RequestContext): Promise<Response> {
         ...(name === undefined ? {} : { id: name }),
       },
       pastIds,
-    }),
-  );
+    });
+  const { rule } = await analyst(() => server.quotas.makeOne("rules", { count: () => rulesOf(server), make }));
   await parts.live.poll();
   const number = (await store.ruleNumbers.of(record.slug)).get(rule.id)!;
   const body = {
