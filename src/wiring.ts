@@ -7,11 +7,12 @@ import { CLOUD_EVENT_MEDIA_TYPE } from "./core/cloud-event.ts";
 import { DAY_MS, formatDuration } from "./core/duration.ts";
 import { messageOf } from "./core/errors.ts";
 import { bucketPlace, isRemote, placeBelow } from "./core/remote.ts";
-import { archiveFolder, nameAmongAll } from "./core/tenant.ts";
+import { archiveFolder, DEFAULT_TENANT, nameAmongAll, type Tenant } from "./core/tenant.ts";
 import type { BrainTls, MakeBrain } from "./drivers/brain/named.ts";
 import { systemClock } from "./drivers/clock/system.ts";
 import type { LogOptions } from "./drivers/log/sql/driver.ts";
 import type { SqlStore, SqlStores } from "./drivers/store/sql/driver.ts";
+import { tenantSchemas, tenantStreams } from "./drivers/stream/tenant.ts";
 import type { Notices } from "./lifecycle/desk.ts";
 import type { TenantPorts } from "./lifecycle/tenants.ts";
 import { type LoginFile, readLogin } from "./pipeline/login.ts";
@@ -252,7 +253,7 @@ export async function openStreams(
 ): Promise<Streams> {
   if (config.kafka !== null && options.input === undefined) {
     const { createKafkaStreams } = await import("./drivers/stream/kafka/driver.ts");
-    return createKafkaStreams(config.kafka, { onLine: options.onLine });
+    return tenantStreams(createKafkaStreams(config.kafka, { onLine: options.onLine }), config.tenant);
   }
   const { createNdjsonStreams } = await import("./drivers/stream/ndjson/driver.ts");
   return createNdjsonStreams(options);
@@ -262,7 +263,7 @@ export async function openStreams(
 export async function openSchemas(config: Config): Promise<Schemas | null> {
   if (config.schemaRegistry === null) return null;
   const { createRegistrySchemas } = await import("./drivers/schemas/registry/driver.ts");
-  return createRegistrySchemas(config.schemaRegistry);
+  return tenantSchemas(createRegistrySchemas(config.schemaRegistry), config.tenant);
 }
 
 /** Spark at a master; `worker` is the command of an executor's process where the environment names none. */
@@ -363,6 +364,10 @@ export interface Everywhere {
   readonly pipelines: readonly { readonly pipeline: Pipeline; readonly ports: Ports }[];
   /** The store, and the ledger's own where it is in another database. */
   readonly stores: readonly Store[];
+  /** Other tenants whose rows are in the file of the store; none where it is a server. */
+  readonly neighbours: readonly { readonly tenant: Tenant; readonly store: Store }[];
+  /** As of drivers/files/durable.ts. */
+  readonly writeFile: (file: string, content: string | Uint8Array, mode: number) => Promise<void>;
   /** Topics on brokers, each with how long they keep what they have. */
   readonly topics: readonly { readonly where: string; readonly why: string; readonly todo: string }[];
   close(): Promise<void>;
@@ -389,22 +394,25 @@ export async function openEverywhere(
     await workspace.close();
   };
   try {
-    const topics = config.kafka === null ? [] : await topicsOf(config.kafka, given.pipelines);
+    const topics = config.kafka === null ? [] : await topicsOf(config, given.pipelines);
     const stores = [await workspace.common.store!(), ...ledger.map((one) => one.of(config.tenant))];
     const pipelines = opened.map(({ pipeline, open }) => ({ pipeline, ports: open.ports }));
-    return { clock, pipelines, stores, topics, close };
+    const { replaceDurably: writeFile } = await import("./drivers/files/durable.ts");
+    const all = await workspace.stores();
+    const tenants =
+      all.kind === "postgres" ? [] : [DEFAULT_TENANT, ...(await all.tenants.list()).map(({ name }) => name)];
+    const neighbours = [...new Set(tenants)]
+      .filter((tenant) => tenant !== config.tenant)
+      .map((tenant) => ({ tenant, store: all.of(tenant) }));
+    return { clock, pipelines, stores, neighbours, writeFile, topics, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function topicsOf(
-  kafka: NonNullable<Config["kafka"]>,
-  pipelines: readonly Pipeline[],
-): Promise<Everywhere["topics"]> {
-  const { createKafkaStreams } = await import("./drivers/stream/kafka/driver.ts");
-  const streams = createKafkaStreams(kafka, { onLine: () => {} });
+async function topicsOf(config: Config, pipelines: readonly Pipeline[]): Promise<Everywhere["topics"]> {
+  const streams = await openStreams(config, { folder: config.workspace, onLine: () => {} });
   const names = pipelines.map(streamSettings).flatMap((stream) => {
     const { topic, decisions, alerts, deadLetters, labels } = stream;
     return [topic, decisions, alerts, deadLetters, ...(labels === null ? [] : [labels])];

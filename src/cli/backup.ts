@@ -1,6 +1,8 @@
 // `sentinel backup`: everything that a workspace keeps in models/ into one folder, while servers run; and what has to be saved elsewhere.
 import path from "node:path";
+import { TENANTS_FOLDER } from "../config.ts";
 import { SentinelError } from "../core/errors.ts";
+import { DEFAULT_TENANT } from "../core/tenant.ts";
 import { backUp } from "../lifecycle/backup.ts";
 import { databaseCopier } from "../wiring.ts";
 import { textOption } from "./options.ts";
@@ -18,7 +20,7 @@ export const verb: Verb = {
     const { config, output } = context;
     const elsewhere = elsewhereOf(config);
     const manifest = await backUp(
-      { models: config.registryDir, folder: path.resolve(to) },
+      { ...backedUp(config), folder: path.resolve(to) },
       { at: context.ports().clock.now(), elsewhere, copyDatabase: await databaseCopier() },
     );
     const bytes = manifest.files.reduce((sum, one) => sum + one.bytes, 0);
@@ -28,9 +30,21 @@ export const verb: Verb = {
   },
 };
 
+/** The first tenant's backup has everybody's, as its store does. */
+export function backedUp({ registryDir, root, tenant }: VerbContext["config"]) {
+  const tenants = tenant === DEFAULT_TENANT ? path.join(root, TENANTS_FOLDER) : null;
+  return { models: registryDir, tenant, tenants };
+}
+
 /** What the environment keeps outside the workspace. */
-function elsewhereOf(config: VerbContext["config"]): readonly string[] {
+export function elsewhereOf(config: VerbContext["config"]): readonly string[] {
   const all: string[] = [];
+  if (config.tenant !== DEFAULT_TENANT && config.database === null) {
+    const file = path.join(config.root, "models", "state", "store.db");
+    all.push(
+      `rules, pipelines, alerts, cases and audit: rows of ${file}, which a backup without --tenant has, for all tenants together`,
+    );
+  }
   if (config.mlflow !== null) all.push("the registry: the database and the artifacts of the MLflow server");
   if (config.database !== null)
     all.push("the store (rules, pipelines, alerts, audit) and the prediction logs: pg_dump of PostgreSQL");

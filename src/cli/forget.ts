@@ -12,7 +12,7 @@ import {
   verifyForgotten,
 } from "../lifecycle/forget.ts";
 import { hiddenSpellings } from "../online/redact.ts";
-import { loadPipeline, madeNames, pipelineNames } from "../pipeline/pipeline.ts";
+import { everyName, loadPipeline } from "../pipeline/pipeline.ts";
 import { forgetKey, openEverywhere } from "../wiring.ts";
 import { textOption } from "./options.ts";
 import type { Verb, VerbContext, VerbOptions, VerbResult } from "./verb.ts";
@@ -29,7 +29,7 @@ export const verb: Verb = {
     const named = textOption(options, "verify");
     const asked = named === undefined ? askedOf(options) : null;
     const { config, output } = context;
-    const names = [...new Set([...pipelineNames(config.workspace), ...madeNames(config.workspace)])];
+    const names = everyName(config.workspace);
     // Where there is none, this says so.
     if (names.length === 0) context.pipeline();
     const opened = await openEverywhere(config, {
@@ -43,7 +43,8 @@ export const verb: Verb = {
         schema: schemaIfThere(pipeline),
       }));
       const { workspace, stateDir } = config;
-      const places: ForgetPlaces = { workspace, stateDir, pipelines, stores: opened.stores, topics: opened.topics };
+      const { stores, neighbours, writeFile, topics } = opened;
+      const places: ForgetPlaces = { workspace, stateDir, pipelines, stores, neighbours, writeFile, topics };
       const key = await forgetKey(config);
       if (named !== undefined) return await verify(context, { places, key, named, options });
       const { receipt, file } = await forget({
@@ -57,7 +58,10 @@ export const verb: Verb = {
         at: opened.clock.now(),
       });
       show(context, receipt, file);
-      return { yes: receipt.left.every(({ where }) => !isInside(workspace, where)), json: { ...receipt, file } };
+      return {
+        yes: receipt.left.every(({ where, elsewhere }) => elsewhere === true || !isInside(workspace, where)),
+        json: { ...receipt, file },
+      };
     } finally {
       await opened.close();
     }

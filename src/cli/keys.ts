@@ -4,7 +4,7 @@ import { SentinelError } from "../core/errors.ts";
 import { KEY_PIPELINES_MAX, OPERATOR, RATE_MAX, type RateLimit, ROLES, type Role } from "../core/key.ts";
 import { DEFAULT_TENANT } from "../core/tenant.ts";
 import { addKey, type KeyShown, listKeys, revokeKey } from "../lifecycle/keys.ts";
-import { madeNames, pipelineNames } from "../pipeline/pipeline.ts";
+import { everyName } from "../pipeline/pipeline.ts";
 import { choiceOption, durationOption, optionalInteger, textOption } from "./options.ts";
 import type { Verb, VerbContext, VerbInput, VerbOptions, VerbResult } from "./verb.ts";
 
@@ -72,7 +72,7 @@ function pipelinesOf(context: VerbContext, options: VerbOptions): readonly strin
   const text = textOption(options, "only");
   if (text === undefined) return null;
   const names = [...new Set(text.split(",").map((name) => name.trim()))].filter((name) => name !== "");
-  const known = [...pipelineNames(context.config.workspace), ...madeNames(context.config.workspace)];
+  const known = everyName(context.config.workspace);
   const unknown = names.find((name) => !known.includes(name));
   if (names.length > 0 && names.length <= KEY_PIPELINES_MAX && unknown === undefined) return names;
   throw new SentinelError(

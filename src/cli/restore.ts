@@ -2,6 +2,7 @@
 import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { restore } from "../lifecycle/backup.ts";
+import { backedUp } from "./backup.ts";
 import { textOption } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
@@ -15,7 +16,7 @@ export const verb: Verb = {
       });
     }
     const { config, output } = context;
-    const { at, files, elsewhere } = await restore({ models: config.registryDir, folder: path.resolve(from) });
+    const { at, files, elsewhere } = await restore({ ...backedUp(config), folder: path.resolve(from) });
     const log = await context.ports().log();
     const { predictions, labels } = await log.counts();
     const span = await log.span();

@@ -1,6 +1,6 @@
 // `sentinel retention`: what is older than its kind may become leaves every store of the workspace; --dry-run shows what would.
 import { retain, storeKept } from "../lifecycle/retention.ts";
-import { loadPipeline, madeNames, pipelineNames } from "../pipeline/pipeline.ts";
+import { everyName, loadPipeline } from "../pipeline/pipeline.ts";
 import { openEverywhere } from "../wiring.ts";
 import type { Verb } from "./verb.ts";
 
@@ -8,7 +8,7 @@ export const verb: Verb = {
   options: [["--dry-run", "only show what would go"]],
   async run({ config, output }, { options }) {
     const dryRun = options.dryRun === true;
-    const names = [...new Set([...pipelineNames(config.workspace), ...madeNames(config.workspace)])];
+    const names = everyName(config.workspace);
     const pipelines = names.map((name) => loadPipeline(config.workspace, name));
     const opened = await openEverywhere(config, { report: output, pipelines });
     try {

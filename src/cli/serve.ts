@@ -124,7 +124,6 @@ export const verb: Verb = {
 };
 
 /** The model, where there is one; else each model with its pipeline. */
-
 function wordsOf({ pipelines }: SentinelServer): string {
   if (pipelines.all().length === 0)
     return "no pipeline yet (POST /api/pipelines makes one, `sentinel init` writes one)";

@@ -1,6 +1,7 @@
 // Erasure: one person's value in texts, JSON and records, replaced by a pseudonym or only looked for by its keyed hash.
 import { createHmac } from "node:crypto";
 import { escapeHtml } from "./html.ts";
+import { wordsPattern } from "./pattern.ts";
 
 /** Shorter values are parts of too many other texts: they are replaced only where they stand alone, in places that name somebody. */
 export const ERASED_INSIDE_LENGTH_MIN = 6;
@@ -56,8 +57,7 @@ export interface ErasedPerson {
 /** Replaces `values`, which are one value in its spellings, the first as it is known. */
 export function eraserOf(values: readonly string[], person: ErasedPerson & { readonly pseudonym: string }): Eraser {
   const long = values.filter((value) => value.length >= ERASED_INSIDE_LENGTH_MIN);
-  const patterns = (of: readonly string[]): RegExp | null =>
-    of.length === 0 ? null : new RegExp(`(?<![\\p{L}\\p{N}])(?:${of.map(escaped).join("|")})(?![\\p{L}\\p{N}])`, "gu");
+  const patterns = (of: readonly string[]): RegExp | null => (of.length === 0 ? null : wordsPattern(of));
   // Longest first: a spelling may begin with another one. Reports are HTML.
   const spelled = (of: readonly string[]): readonly string[] =>
     [...new Set(of.flatMap((value) => [value, escapeHtml(value)]))].sort((a, b) => b.length - a.length);
@@ -257,8 +257,4 @@ function stringIn(piece: string): string | null {
   } catch {
     return null;
   }
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }

@@ -133,6 +133,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     meaning: "There are as many valid keys as there may be",
     todo: "Revoke those that nobody uses: `sentinel keys revoke`.",
   },
+  "keys.name": {
+    meaning: "A key cannot have this name: it is that of a person who logs in by an identity provider",
+    todo: "Name the key after the program or the team that uses it.",
+  },
   "keys.unknown": {
     meaning: "No key has this id",
     todo: "See `sentinel keys list`.",

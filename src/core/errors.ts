@@ -120,6 +120,7 @@ export const ERROR_KINDS = {
   "request.method": { http: 405, grpc: "UNIMPLEMENTED", exit: 2, retryable: false },
   "keys.unknown": MISSING,
   "keys.limit": CONFLICT,
+  "keys.name": { http: 422, grpc: "INVALID_ARGUMENT", exit: 2, retryable: false },
   "schemas.invalid": INPUT,
   "schemas.unreachable": OUTSIDE,
   "server.key-missing": DENIED,

@@ -9,6 +9,8 @@ import { sha256 } from "./hash.ts";
 export const ROLES = ["predict", "label", "viewer", "analyst", "admin"] as const;
 /** Of whoever runs the server: makes and removes tenants, and sees nothing of what is theirs. Such keys are the first tenant's alone. */
 export const OPERATOR = "operator";
+/** Before the names of persons whom an identity provider vouches for; no key is called so, or it would act as one of them. */
+export const PERSON_PREFIX = "oidc:";
 export type Role = (typeof ROLES)[number] | typeof OPERATOR;
 
 /** Requests (and items of a batch) per second, and how many may come at once. */

@@ -1,4 +1,5 @@
 // Amounts of money as texts with a currency's sign and separators, read by what the pipeline declares and never guessed.
+import { escapedPattern } from "./pattern.ts";
 
 /** How amounts are written. A text without the signs is an amount too; a number is one as it is. */
 export interface MoneyRule {
@@ -25,9 +26,9 @@ export function moneyRule(signs: {
 }): MoneyRule | null {
   const { prefix = "", suffix = "", decimal, thousands = "" } = signs;
   if (decimal === thousands) return null;
-  const grouped = thousands === "" ? "" : `\\d{1,3}(?:${escaped(thousands)}\\d{3})+|`;
-  const sign = (text: string): string => (text.trim() === "" ? "" : `(?:${escaped(text.trim())}\\s*)?`);
-  const body = `(-?)\\s*${sign(prefix)}(-?)((?:${grouped}\\d+)?)(?:${escaped(decimal)}(\\d*))?\\s*${sign(suffix)}`;
+  const grouped = thousands === "" ? "" : `\\d{1,3}(?:${escapedPattern(thousands)}\\d{3})+|`;
+  const sign = (text: string): string => (text.trim() === "" ? "" : `(?:${escapedPattern(text.trim())}\\s*)?`);
+  const body = `(-?)\\s*${sign(prefix)}(-?)((?:${grouped}\\d+)?)(?:${escapedPattern(decimal)}(\\d*))?\\s*${sign(suffix)}`;
   const plain = new RegExp(`^${body}$`);
   const refund = new RegExp(`^\\(\\s*${body}\\s*\\)$`);
   return {
@@ -54,8 +55,4 @@ export function moneyRule(signs: {
 /** For messages: an amount as the rule would have it. */
 export function moneyExample({ prefix, suffix, decimal, thousands }: MoneyRule): string {
   return `${prefix}1${thousands}234${decimal}50${suffix}`;
-}
-
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 }

@@ -27,7 +27,29 @@ export function isLongitude(degrees: number): boolean {
 /** Corners as [latitude, longitude] in degrees, in order around; the last is joined to the first. */
 export type Area = readonly (readonly [lat: number, lon: number])[];
 
-/** An area as a test of places: a box first, then the crossings of a ray (Shimrat 1962). A place on an edge may fall on either side. */
+/** An edge that spans more degrees of longitude may go round the earth either way. */
+const EDGE_DEGREES_MAX = 180;
+
+/**
+ * What makes an area none that a map in degrees can tell, and what to do; null where nothing does. An area over the 180° meridian is written as two, as
+ * RFC 7946 (§3.1.9) cuts it: its edges would lead round the other side of the earth.
+ */
+export function areaFault(area: Area): { readonly what: string; readonly hint: string } | null {
+  for (let i = 0, j = area.length - 1; i < area.length; j = i++) {
+    const [west, east] = [area[j][1], area[i][1]];
+    if (!(Math.abs(west - east) > EDGE_DEGREES_MAX)) continue;
+    return {
+      what: `its edge from longitude ${west} to ${east} spans more than ${EDGE_DEGREES_MAX} degrees, so that it may go either way round`,
+      hint: "over the 180° meridian write two areas, one that ends at 180 and one that begins at -180, and ask inside(…) OR inside(…); a wide area needs corners in between",
+    };
+  }
+  return null;
+}
+
+/**
+ * An area as a test of places in degrees, latitude and longitude as on a plain map: a box first, then the crossings of a ray (Shimrat 1962). Where two
+ * areas share an edge, a place on it is within exactly one of them; which one, nothing says.
+ */
 export function areaTest(area: Area): (lat: number, lon: number) => boolean {
   const lats = Float64Array.from(area, ([lat]) => lat);
   const lons = Float64Array.from(area, ([, lon]) => lon);
@@ -37,7 +59,10 @@ export function areaTest(area: Area): (lat: number, lon: number) => boolean {
     let isInside = false;
     for (let i = 0, j = lats.length - 1; i < lats.length; j = i++) {
       if (lats[i] > lat === lats[j] > lat) continue;
-      const crossing = ((lons[j] - lons[i]) * (lat - lats[i])) / (lats[j] - lats[i]) + lons[i];
+      // From south to north, whichever way around the area was written: neighbours round the same crossing alike.
+      const from = lats[i] < lats[j] ? i : j;
+      const to = from === i ? j : i;
+      const crossing = ((lons[to] - lons[from]) * (lat - lats[from])) / (lats[to] - lats[from]) + lons[from];
       if (lon < crossing) isInside = !isInside;
     }
     return isInside;

@@ -27,6 +27,14 @@ export function nameAmongAll(tenant: Tenant, pipeline: string): string {
   return tenant === DEFAULT_TENANT ? pipeline : `${tenant}/${pipeline}`;
 }
 
+/** Before the names of tenants in a cluster's topics; the first tenant's own never begin so. */
+export const TENANT_TOPICS = "_tenants.";
+
+/** What a tenant's topic, group or writer is called in a cluster of all; a tenant's name has no dot, so that no two are alike. */
+export function nameInCluster(tenant: Tenant, name: string): string {
+  return tenant === DEFAULT_TENANT ? name : `${TENANT_TOPICS}${tenant}.${name}`;
+}
+
 /** The folder of a tenant's pipeline in an archive; no pipeline's own name begins with an underscore. */
 export function archiveFolder(tenant: Tenant, pipeline: string): string {
   return tenant === DEFAULT_TENANT ? pipeline : `_tenants/${tenant}/${pipeline}`;

@@ -1,10 +1,11 @@
-// Backup and restore of what a workspace keeps in models/: one folder, with a list of its files and their hashes.
+// Backup and restore of what a workspace and its tenants keep in models/: one folder, with a list of its files and their hashes.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE } from "../core/private.ts";
+import { DEFAULT_TENANT, type Tenant } from "../core/tenant.ts";
 
 /** What a backup says of itself. */
 export interface BackupManifest {
@@ -14,11 +15,16 @@ export interface BackupManifest {
   readonly files: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
   /** Stores that are not files of the workspace, each with what saves it. */
   readonly elsewhere: readonly string[];
+  /** Whose it is; absent: the first tenant's, with all others' in it. */
+  readonly tenant?: Tenant;
 }
 
 export interface BackupInput {
   /** The workspace's models/. */
   readonly models: string;
+  readonly tenant: Tenant;
+  /** The folder that holds the workspaces of other tenants; null: they are not part of it. */
+  readonly tenants: string | null;
   /** A folder that does not exist, or is empty. */
   readonly folder: string;
 }
@@ -29,6 +35,8 @@ const FILES_MAX = 200_000;
 /** Made anew by whoever needs them; a lock of the past would keep others out; the key of receipts stays apart from them. */
 const LEFT_OUT = /(^|\/)(locks\/|forget\.key$|.*-(wal|shm|journal)$|.*\.(tmp|partial)$)/;
 const DATABASE = /\.db$/;
+/** Before the files of another tenant's models/, and its name; no model is called so. */
+const OF_TENANT = /^_tenants\/([^/]+)\//;
 
 /**
  * Copies models/ while servers run: snapshots first, then the logs, then the registry, then its artifacts, so that what one names is in what follows:
@@ -36,7 +44,7 @@ const DATABASE = /\.db$/;
  * dataset.unwritable.
  */
 export async function backUp(
-  { models, folder }: BackupInput,
+  { models, folder, tenant, tenants }: BackupInput,
   given: {
     readonly at: number;
     readonly elsewhere: readonly string[];
@@ -48,7 +56,8 @@ export async function backUp(
       hint: "name a new folder for each backup: --to backups/2026-11-30",
     });
   }
-  const found = (await filesBelow(models)).filter((file) => !LEFT_OUT.test(file));
+  const found = (await filesOf({ models, tenants })).filter((file) => !LEFT_OUT.test(file));
+  const placeOf = (file: string): string => placeIn({ models, tenants }, file);
   if (found.length === 0) {
     throw new SentinelError("cli.usage", `${models} has nothing to back up`, {
       hint: "is this the workspace? --workspace DIR",
@@ -58,8 +67,8 @@ export async function backUp(
   for (const file of found.sort((a, b) => stepOf(a) - stepOf(b) || (a < b ? -1 : 1))) {
     const to = path.join(folder, file);
     await mkdir(path.dirname(to), { recursive: true, mode: PRIVATE_FOLDER_MODE });
-    if (DATABASE.test(file)) await given.copyDatabase(path.join(models, file), to);
-    else if (!(await copiedIfThere(path.join(models, file), to))) continue;
+    if (DATABASE.test(file)) await given.copyDatabase(placeOf(file), to);
+    else if (!(await copiedIfThere(placeOf(file), to))) continue;
     await chmod(to, PRIVATE_FILE_MODE);
     files.push({ path: file, ...(await digestOf(to)) });
   }
@@ -68,6 +77,7 @@ export async function backUp(
     at: new Date(given.at).toISOString(),
     files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
     elsewhere: given.elsewhere,
+    ...(tenant === DEFAULT_TENANT ? {} : { tenant }),
   };
   // Last: a folder without it is no backup.
   await writeFile(path.join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, { mode: PRIVATE_FILE_MODE });
@@ -75,14 +85,23 @@ export async function backUp(
 }
 
 /**
- * Puts a backup where nothing is. Every file is compared with its hash before any is in its place. Errors: cli.usage (something is there), dataset.unreadable
- * (no backup, or one that was damaged).
+ * Puts a backup where nothing is. Every file is compared with its hash before any is in its place. Errors: cli.usage (something is
+ * there, or the backup is another tenant's), dataset.unreadable (no backup, or one that was damaged).
  */
-export async function restore({ models, folder }: BackupInput): Promise<BackupManifest> {
+export async function restore({ models, folder, tenant, tenants }: BackupInput): Promise<BackupManifest> {
   const manifest = await manifestIn(folder);
-  if ((await filesBelow(models)).some((file) => !LEFT_OUT.test(file))) {
-    throw new SentinelError("cli.usage", `${models} has files: a restore never mixes two states`, {
-      hint: `move them away first: mv ${models} ${models}.lost`,
+  const { tenant: whose = DEFAULT_TENANT } = manifest;
+  if (whose !== tenant) {
+    throw new SentinelError("cli.usage", `${folder} is the backup of tenant ${whose}, not of ${tenant}`, {
+      hint: whose === DEFAULT_TENANT ? "leave --tenant out" : `say --tenant ${whose}`,
+    });
+  }
+  const there = (await filesOf({ models, tenants })).find((file) => !LEFT_OUT.test(file));
+  if (there !== undefined) {
+    const [prefix] = OF_TENANT.exec(there) ?? [""];
+    const full = path.resolve(placeIn({ models, tenants }, prefix));
+    throw new SentinelError("cli.usage", `${full} has files: a restore never mixes two states`, {
+      hint: `move them away first: mv ${full} ${full}.lost`,
     });
   }
   for (const { path: file, sha256, bytes } of manifest.files) {
@@ -98,7 +117,7 @@ export async function restore({ models, folder }: BackupInput): Promise<BackupMa
   }
   // Into the folder itself, which may be a volume. Killed in the middle, the next try finds files and says so.
   for (const { path: file } of manifest.files) {
-    const to = path.join(models, file);
+    const to = placeIn({ models, tenants }, file);
     await mkdir(path.dirname(to), { recursive: true, mode: PRIVATE_FOLDER_MODE });
     await copyFile(path.join(folder, file), to);
     await chmod(to, PRIVATE_FILE_MODE);
@@ -121,8 +140,27 @@ async function manifestIn(folder: string): Promise<BackupManifest> {
   }
 }
 
+/** Files of models/, and of each other tenant's below its own name. */
+async function filesOf({ models, tenants }: Pick<BackupInput, "models" | "tenants">): Promise<readonly string[]> {
+  const files = [...(await filesBelow(models))];
+  if (tenants === null) return files;
+  for (const { name } of await foldersIn(tenants)) {
+    const own = await filesBelow(path.join(tenants, name, "models"));
+    files.push(...own.map((file) => `_tenants/${name}/${file}`));
+  }
+  return files;
+}
+
+/** Where a file of a backup lies in the workspace. */
+function placeIn({ models, tenants }: Pick<BackupInput, "models" | "tenants">, file: string): string {
+  const [prefix, name] = OF_TENANT.exec(file) ?? [""];
+  if (name === undefined || tenants === null) return path.join(models, file);
+  return path.join(tenants, name, "models", file.slice(prefix.length));
+}
+
 /** Snapshots, logs and stores, the registry, and then what these name. */
-function stepOf(file: string): number {
+function stepOf(one: string): number {
+  const file = one.replace(OF_TENANT, "");
   if (file.startsWith("state/snapshots/")) return 0;
   if (!DATABASE.test(file)) return 3;
   return file.startsWith("state/") ? 1 : 2;
@@ -140,6 +178,14 @@ async function copiedIfThere(from: string, to: string): Promise<boolean> {
       cause: error,
     });
   }
+}
+
+async function foldersIn(folder: string): Promise<readonly { readonly name: string }[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  return entries.filter((entry) => entry.isDirectory());
 }
 
 /** Paths of the files below a folder, with slashes; none where it is not there. */

@@ -3,10 +3,12 @@ import path from "node:path";
 import { ERASED_LENGTH_MAX, type Erased, type Eraser, erasedHash, eraserOf, searcherOf } from "../core/erasure.ts";
 import { SentinelError } from "../core/errors.ts";
 import { escapeHtml } from "../core/html.ts";
+import type { Tenant } from "../core/tenant.ts";
 import { erasedKey, type IdentitySwap, identitySwaps, swapped } from "../features/erase.ts";
 import { drainPending } from "../online/states.ts";
 import { nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { personalNames, spellingsOf } from "../pipeline/privacy.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { SharedLayout } from "../ports/shared-store.ts";
 import type { Store } from "../ports/store.ts";
@@ -22,8 +24,10 @@ import {
   type Receipt,
   receiptsOf,
   sealed,
+  type WriteFile,
 } from "./forget/receipt.ts";
 import { type DataTable, eraseFromTables, isTable } from "./forget/tables.ts";
+import { noteForgotten } from "./forgotten.ts";
 import type { Forgotten } from "./replay.ts";
 import { lockOfServer } from "./serve.ts";
 
@@ -43,6 +47,10 @@ export interface ForgetPlaces {
   readonly pipelines: readonly ForgetPipeline[];
   /** Every store, the ledger's own too where it is another one. */
   readonly stores: readonly Store[];
+  /** Other tenants whose rows are in the same file as those of `stores`. */
+  readonly neighbours: readonly { readonly tenant: Tenant; readonly store: Store }[];
+  /** Writes a file so that it is there whole or not at all, also after a power cut. */
+  readonly writeFile: WriteFile;
   /** Of topics on brokers: nothing can be erased there. */
   readonly topics: readonly LeftPlace[];
 }
@@ -68,14 +76,14 @@ const ROUNDS_MAX = 4;
  * finds nothing. Errors: lifecycle.locked (a server has the state to itself), cli.usage, config.invalid, and those of every store.
  */
 export async function forget(input: ForgetInput): Promise<{ readonly receipt: Receipt; readonly file: string }> {
-  const { value, key, at, stateDir } = input;
+  const { value, key, at } = input;
   checkValue(value);
   const names = namesOf(input.pipelines, input.column);
   const values = [value, ...input.hidden];
   const hashes = values.map((one) => erasedHash(one, key));
   const locks = await lockAll(input.pipelines);
   try {
-    let begun = await begin(stateDir, { values: hashes, at });
+    let begun = await begin(input, { values: hashes, at });
     const run = { receipt: begun.id, by: { actor: input.actor, at, reason: "a person is forgotten" } };
     const eraserFor = (own: Names): Eraser => eraserOf(values, { ...own, pseudonym: begun.pseudonym });
     const swaps = identitySwaps(values, begun.pseudonym);
@@ -87,7 +95,7 @@ export async function forget(input: ForgetInput): Promise<{ readonly receipt: Re
       looked = await lookEverywhere(input, { eraserFor, names, swaps, bytes, run, data: input.data });
       add(all, looked.places);
       begun = { ...begun, places: [...all.values()] };
-      await keepBegun(stateDir, begun);
+      await keepBegun(input, begun);
       const again = await lookEverywhere(input, { eraserFor, names, swaps, bytes, run: null, data: input.data });
       if (again.places.every(({ found }) => found === 0)) {
         looked = { ...again, data: looked.data };
@@ -98,34 +106,28 @@ export async function forget(input: ForgetInput): Promise<{ readonly receipt: Re
         break;
       }
     }
-    const receipt = sealed({
-      id: begun.id,
-      begunAt: new Date(begun.at).toISOString(),
-      at: new Date(at).toISOString(),
-      actor: input.actor,
-      column: input.column ?? "(card)",
-      names: [...names.all.names].sort(),
-      personal: [...names.all.personal].sort(),
-      values: hashes,
-      keyCheck: keyCheck(key),
-      places: [...all.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)),
-      left: [...looked.left, ...input.topics],
-      data: looked.data,
-    });
-    for (const store of input.stores) {
-      await store.audit.append({
-        at,
-        actor: input.actor,
-        action: "forget",
-        subject: "forget",
-        subjectId: begun.id,
-        pipeline: null,
-        reason: run.by.reason,
-        before: null,
-        after: { receipt: receipt.hash, places: receipt.places.filter(({ found }) => found > 0).length },
+    const { id } = begun;
+    const receiptAt = (by: { readonly at: string; readonly actor: string }): Receipt =>
+      sealed({
+        ...{ id, begunAt: new Date(begun.at).toISOString(), at: by.at, actor: by.actor },
+        column: input.column ?? "(card)",
+        names: [...names.all.names].sort(),
+        personal: [...names.all.personal].sort(),
+        values: hashes,
+        keyCheck: keyCheck(key),
+        places: [...all.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)),
+        left: [...looked.left, ...input.topics],
+        data: looked.data,
       });
-    }
-    return { receipt, file: await end(stateDir, receipt) };
+    // A run that was killed after its receipt was sealed ends with that one, where this look found nothing more.
+    const { receipt: before } = begun;
+    const isSame = before !== undefined && receiptAt(before).hash === before.hash;
+    const receipt = isSame ? before : receiptAt({ at: new Date(at).toISOString(), actor: input.actor });
+    await keepBegun(input, { ...begun, receipt });
+    const found = receipt.places.filter((place) => place.found > 0).length;
+    for (const store of input.stores)
+      await noteForgotten(store, { receipt: id, hash: receipt.hash, places: found, by: run.by });
+    return { receipt, file: await end(input, receipt) };
   } finally {
     for (const lock of locks.reverse()) await lock.release();
   }
@@ -168,7 +170,8 @@ export async function verifyForgotten(
     data: receipt.data.some(({ erased }) => erased),
   });
   const found = looked.places.filter((place) => place.found > 0);
-  const files = value === null ? null : looked.left.map(({ where }) => where);
+  const files =
+    value === null ? null : looked.left.filter((place) => place.elsewhere !== true).map(({ where }) => where);
   return {
     receipt: receipt.id,
     places: found,
@@ -228,14 +231,7 @@ function namesOf(pipelines: readonly ForgetPipeline[], column: string | null): A
 function namesIn(pipeline: Pipeline, column: string | null): Names | null {
   const canonical = column === null ? pipeline.columns.card : nameFolder(pipeline.canonical)(column);
   if (canonical === null) return null;
-  const spellings = (name: string): readonly string[] => [
-    name,
-    ...[...pipeline.canonical].filter(([, to]) => to === name).map(([from]) => from),
-  ];
-  return {
-    names: new Set(spellings(canonical)),
-    personal: new Set(pipeline.privacy.personal.flatMap(spellings)),
-  };
+  return { names: new Set(spellingsOf(pipeline, [canonical])), personal: new Set(personalNames(pipeline)) };
 }
 
 function checkValue(value: string): void {
@@ -310,13 +306,37 @@ async function lookEverywhere(at: ForgetPlaces, on: Looking): Promise<Looked> {
   places.push(...tables.places);
   const { swaps, bytes } = on;
   const files = await eraseFromFiles(at.workspace, {
-    ...{ eraser, swaps, bytes, write },
+    ...{ eraser, swaps, bytes, write, writeFile: at.writeFile },
     isData: (file) => isTable(at.workspace, file),
     isDriven: (file) => DRIVEN.test(file),
   });
   places.push(...files.places);
-  return { places, left: files.left, data: tables.data };
+  return { places, left: await leftOver(at, files.left, eraser), data: tables.data };
 }
+
+/** A file of several tenants holds the bytes where another tenant has the value: rows of that one are its own to forget. */
+async function leftOver(
+  { neighbours }: ForgetPlaces,
+  left: readonly LeftPlace[],
+  eraser: Eraser,
+): Promise<readonly LeftPlace[]> {
+  if (!left.some(({ where }) => STORE.test(where))) return left;
+  const theirs: string[] = [];
+  for (const { tenant, store } of neighbours) {
+    const erased = await store.erase(eraser, null);
+    if (erased.some(({ found }) => found > 0)) theirs.push(tenant);
+  }
+  if (theirs.length === 0) return left;
+  const place = {
+    why: `rows of ${theirs.length === 1 ? "the tenant" : "the tenants"} ${theirs.join(", ")} name the same value, and none of this one's`,
+    todo: `where the person is to be forgotten there too: ${theirs.map((tenant) => `--tenant ${tenant}`).join(", ")}`,
+    elsewhere: true,
+  } as const;
+  return left.map((one) => (STORE.test(one.where) ? { where: one.where, ...place } : one));
+}
+
+/** The store of all tenants, where it is a file. */
+const STORE = /^models\/state\/store\.db(-wal|-shm)?$/;
 
 /** Files that a driver rewrites as a whole. */
 const DRIVEN = /^models\/state\/[^/]+\.db(-wal|-shm)?$|(^|\/)date=[^/]*\/[^/]+\.parquet(\.next)?$|\.ndjson\.gz$/;

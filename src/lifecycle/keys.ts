@@ -1,6 +1,6 @@
 // Keys: service keys made, listed and revoked. A key is shown once; what is kept is its hash.
 import { SentinelError } from "../core/errors.ts";
-import { isValid, KEYS_MAX, type KeyRecord, newKey, type RateLimit, type Role } from "../core/key.ts";
+import { isValid, KEYS_MAX, type KeyRecord, newKey, PERSON_PREFIX, type RateLimit, type Role } from "../core/key.ts";
 import type { KeyStore } from "../ports/keys.ts";
 import type { Ports } from "../ports/ports.ts";
 
@@ -10,7 +10,7 @@ export type KeyPorts = Pick<Ports, "clock" | "keys" | "lock">;
 /** What may be shown of a key. */
 export type KeyShown = Omit<KeyRecord, "hash"> & { readonly state: "valid" | "expired" | "revoked" };
 
-/** Makes a key. Several of one name and role are valid side by side, so that a key is changed without a gap. Errors: keys.limit. */
+/** Makes a key. Several of one name and role are valid side by side, so that a key is changed without a gap. Errors: keys.limit, keys.name. */
 export async function addKey(
   ports: KeyPorts,
   input: {
@@ -26,6 +26,11 @@ export async function addKey(
   },
 ): Promise<{ readonly key: string; readonly record: KeyShown }> {
   const { role, name, actor, validMs, rate, pipelines = null, random } = input;
+  if (name.trim().toLowerCase().startsWith(PERSON_PREFIX)) {
+    throw new SentinelError("keys.name", `a key cannot be called ${JSON.stringify(name)}`, {
+      hint: `${PERSON_PREFIX} stands before the names of persons who log in by an identity provider: audit and cases would take the key for one of them`,
+    });
+  }
   const now = ports.clock.now();
   const { id, key, hash } = newKey(random);
   const expiresAt = validMs === null ? null : now + validMs;

@@ -15,6 +15,15 @@ export interface StoreKept {
   readonly alertsMs: number | null;
   readonly auditMs: number | null;
   readonly ledgerMs: number | null;
+  /** The setting that says how long the audit is kept: an entry names it. */
+  readonly auditBy: "SENTINEL_AUDIT_KEEP" | "retention.audit";
+}
+
+/** How many went of each kind. */
+export interface StoreRetained {
+  readonly alerts: number;
+  readonly audit: number;
+  readonly ledger: number;
 }
 
 /** One kind at one place. */
@@ -37,7 +46,7 @@ export interface RetentionInput {
   readonly dryRun: boolean;
 }
 
-/** Of one transaction; others write between two. */
+/** Of one transaction; others write between two, and the embedded store takes some milliseconds of the serving thread for it. */
 const SLICE_ROWS = 200;
 /** Pages that a count looks at. */
 const PAGES_MAX = 10_000;
@@ -54,10 +63,46 @@ export function storeKept(
   };
   const shorter = (one: number | null, other: number | null): number | null =>
     one === null ? other : other === null ? one : Math.min(one, other);
+  const auditMs = shorter(environment.auditMs, longest("audit"));
   return {
     alertsMs: shorter(environment.alertsMs, longest("alerts")),
-    auditMs: shorter(environment.auditMs, longest("audit")),
+    auditMs,
     ledgerMs: longest("ledger"),
+    auditBy: auditMs === environment.auditMs ? "SENTINEL_AUDIT_KEEP" : "retention.audit",
+  };
+}
+
+/**
+ * Removes from a store what is too old, a small transaction after the other. `pause` comes between two of them and says whether to go on; a look of a
+ * server that is not to take long has `slicesMax` of each kind. Errors: those of the store.
+ */
+export async function retainStore(
+  { alerts, audit, ledger }: Pick<Store, "alerts" | "audit" | "ledger">,
+  on: {
+    readonly kept: StoreKept;
+    readonly actor: string;
+    readonly now: number;
+    readonly pause?: () => Promise<boolean>;
+    readonly slicesMax?: number;
+  },
+): Promise<StoreRetained> {
+  const { kept, actor, now, pause = async () => true, slicesMax = Number.POSITIVE_INFINITY } = on;
+  const limit = SLICE_ROWS;
+  const by = { actor, at: now, reason: kept.auditBy };
+  const slices = async (keptMs: number | null, forget: (before: number) => Promise<number>): Promise<number> => {
+    if (keptMs === null) return 0;
+    let gone = 0;
+    for (let slice = 0; slice < slicesMax; slice++) {
+      const count = await forget(now - keptMs);
+      gone += count;
+      if (count < limit || !(await pause())) break;
+    }
+    return gone;
+  };
+  return {
+    alerts: await slices(kept.alertsMs, (before) => alerts.forget({ before, limit })),
+    audit: await slices(kept.auditMs, (before) => audit.forget({ before, limit, by })),
+    ledger: await slices(kept.ledgerMs, (before) => ledger.forget({ before, limit })),
   };
 }
 
@@ -71,34 +116,31 @@ export async function retain(input: RetentionInput): Promise<readonly Retained[]
     if (archive !== null) all.push(archive);
   }
   for (const store of stores) {
-    const by = { actor, at: now, reason: "retention" };
-    const { alerts, audit, ledger, where } = store;
-    const count = async (kind: Retained["kind"], keptMs: number | null, of: Counting): Promise<void> => {
-      const before = keptMs === null ? null : now - keptMs;
-      const records = before === null ? 0 : dryRun ? await of.older(before) : await slices(() => of.forget(before));
-      all.push({ kind, where, days: keptMs === null ? null : keptMs / DAY_MS, records });
-    };
-    await count("alerts", kept.alertsMs, {
-      older: (to) => counted((page) => alerts.page({ to }, page)),
-      forget: (before) => alerts.forget({ before, limit: SLICE_ROWS }),
-    });
-    await count("audit", kept.auditMs, {
-      older: (to) => counted((page) => audit.page({ to }, page)),
-      forget: (before) => audit.forget({ before, limit: SLICE_ROWS, by }),
-    });
-    await count("ledger", kept.ledgerMs, {
-      older: (before) => ledger.older(before),
-      forget: (before) => ledger.forget({ before, limit: SLICE_ROWS }),
-    });
+    const days = (keptMs: number | null): number | null => (keptMs === null ? null : keptMs / DAY_MS);
+    const gone = dryRun ? await countOld(store, { kept, now }) : await retainStore(store, { kept, actor, now });
+    const { where } = store;
+    all.push(
+      { kind: "alerts", where, days: days(kept.alertsMs), records: gone.alerts },
+      { kind: "audit", where, days: days(kept.auditMs), records: gone.audit },
+      { kind: "ledger", where, days: days(kept.ledgerMs), records: gone.ledger },
+    );
   }
   all.push(retainReports(input));
   return all;
 }
 
-interface Counting {
-  older(before: number): Promise<number>;
-  /** Gives how many went, at most SLICE_ROWS. */
-  forget(before: number): Promise<number>;
+/** What {@link retainStore} would remove. */
+async function countOld(
+  { alerts, audit, ledger }: Store,
+  { kept, now }: { readonly kept: StoreKept; readonly now: number },
+): Promise<StoreRetained> {
+  const count = async (keptMs: number | null, older: (before: number) => Promise<number>): Promise<number> =>
+    keptMs === null ? 0 : older(now - keptMs);
+  return {
+    alerts: await count(kept.alertsMs, (to) => counted((page) => alerts.page({ to }, page))),
+    audit: await count(kept.auditMs, (to) => counted((page) => audit.page({ to }, page))),
+    ledger: await count(kept.ledgerMs, (before) => ledger.older(before)),
+  };
 }
 
 interface Now {
@@ -146,15 +188,6 @@ function filesIn(folder: string): readonly string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
-  }
-}
-
-async function slices(forget: () => Promise<number>): Promise<number> {
-  let gone = 0;
-  for (;;) {
-    const count = await forget();
-    gone += count;
-    if (count < SLICE_ROWS) return gone;
   }
 }
 

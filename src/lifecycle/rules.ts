@@ -231,15 +231,20 @@ function before(journal: readonly RulesEntry[], live: string | null): string | n
   return null;
 }
 
+/** A set that was live: one that only was a candidate becomes live by its promotion. */
 async function fullHash(journal: readonly RulesEntry[], short: string): Promise<string> {
-  const hashes = new Set(
-    journal.flatMap(({ live, candidate }) => [live.to, candidate.to]).filter((hash) => hash !== null),
-  );
-  const found = [...hashes].filter((hash) => hash.startsWith(short));
+  const among = (of: (entry: RulesEntry) => readonly (string | null)[]): readonly string[] =>
+    [...new Set(journal.flatMap(of))].filter((hash) => hash !== null).filter((hash) => hash.startsWith(short));
+  const found = among(({ live }) => [live.from, live.to]);
   if (found.length === 1) return found[0];
+  if (found.length === 0 && among(({ candidate }) => [candidate.from, candidate.to]).length > 0) {
+    throw new SentinelError("rules.unknown", `rule set ${short} was never live: there is nothing to go back to`, {
+      hint: "a candidate becomes live by `sentinel rules promote`; `sentinel rules history` shows what was live",
+    });
+  }
   throw new SentinelError(
     "rules.unknown",
-    `${found.length === 0 ? "no" : "more than one"} rule set begins with ${short}`,
+    `${found.length === 0 ? "no" : "more than one"} rule set that was live begins with ${short}`,
     {
       hint: "`sentinel rules history` shows the hashes",
     },

@@ -166,6 +166,17 @@ export class Pipelines<E extends Stoppable> {
     });
   }
 
+  /**
+   * Adds them one after the other while there is room; what is beyond it is left out, and said: of the pipelines of one tenant too many must
+   * not keep the others from being served. Throws `pipeline.exists`.
+   */
+  async addWhileRoom(sources: readonly PipelineSource[]): Promise<void> {
+    for (const source of sources) {
+      if (this.isFull()) return;
+      await this.add(source);
+    }
+  }
+
   /** Ends a pipeline: at once no request finds it, and what has it is answered. Throws `pipeline.missing`. */
   remove(name: string): Promise<void> {
     return this.inTurn(async () => {

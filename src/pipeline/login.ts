@@ -46,7 +46,7 @@ export const LOGIN_FILE = section(
     name_claim: key(text, {
       default: "sub",
       means:
-        "The claim that names a person in cases, journal and audit, with `oidc:` before it. It must be one that nobody can choose for themselves: four eyes are two names. An `email` counts only where `email_verified` is not false.",
+        "The claim that names a person in cases, journal and audit, with `oidc:` before it. It must be one that nobody can choose for themselves: four eyes are two names. An `email` counts only where the provider says `email_verified: true`; one that never says so needs another claim.",
     }),
     role_claim: key(text, {
       default: "groups",

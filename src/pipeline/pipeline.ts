@@ -51,6 +51,11 @@ export function madeNames(workspace: string): string[] {
   return namesIn(path.join(workspace, MADE_FOLDER));
 }
 
+/** Those of files and those that a program made, each once. */
+export function everyName(workspace: string): string[] {
+  return [...new Set([...pipelineNames(workspace), ...madeNames(workspace)])];
+}
+
 function namesIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)

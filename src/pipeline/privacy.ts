@@ -1,5 +1,5 @@
 // Section `privacy`: which columns say who somebody is.
-import { Mask } from "../core/mask.ts";
+import { Mask, type MaskOptions } from "../core/mask.ts";
 import { list, type Place, text } from "./kind.ts";
 import { nameFolder } from "./names.ts";
 import { key, section, type ValueOf } from "./section.ts";
@@ -38,20 +38,34 @@ export function canonicalPrivacy(
   return { personal: [...new Set(personal)] };
 }
 
-/** What hides the personal columns of pipelines, by all of their names. An alert's entity is the value of the card's column. */
+/** All names under which columns of a pipeline come, their canonical ones first. */
+export function spellingsOf(
+  { canonical }: { readonly canonical: ReadonlyMap<string, string> },
+  columns: readonly string[],
+): readonly string[] {
+  return [...columns, ...[...canonical].filter(([, column]) => columns.includes(column)).map(([name]) => name)];
+}
+
+/** All names of a pipeline's personal columns. */
+export function personalNames(pipeline: {
+  readonly privacy: Privacy;
+  readonly canonical: ReadonlyMap<string, string>;
+}): readonly string[] {
+  return spellingsOf(pipeline, pipeline.privacy.personal);
+}
+
+/** What hides the personal columns of pipelines, by all of their names; `unknown`: where others are that nobody can read. An alert's entity is the value of the card's column. */
 export function personalMask(
   pipelines: readonly {
     readonly privacy: Privacy;
     readonly canonical: ReadonlyMap<string, string>;
     readonly columns: { readonly card: string | null };
   }[],
+  unknown: Pick<MaskOptions, "readable"> = {},
 ): Mask {
-  const names = pipelines.flatMap(({ privacy: { personal }, canonical }) => [
-    ...personal,
-    ...[...canonical].filter(([, column]) => personal.includes(column)).map(([name]) => name),
-  ]);
+  const names = pipelines.flatMap(personalNames);
   const entity = pipelines.some(
     ({ privacy, columns }) => columns.card !== null && privacy.personal.includes(columns.card),
   );
-  return new Mask({ names, entity });
+  return new Mask({ names, entity, ...unknown });
 }

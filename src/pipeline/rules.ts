@@ -1,5 +1,5 @@
 // The file NAME.rules.yaml: rules, lists and areas as code, each key once.
-import { isLatitude, isLongitude } from "../core/place.ts";
+import { areaFault, isLatitude, isLongitude } from "../core/place.ts";
 import {
   LIST_NAME_PATTERN,
   LIST_VALUE_LENGTH_MAX,
@@ -100,6 +100,17 @@ const CORNER: Kind<readonly number[], readonly [number, number], ""> = {
   },
 };
 
+const CORNERS = list(CORNER, { from: 3, to: CORNERS_MAX });
+const AREA: typeof CORNERS = {
+  ...CORNERS,
+  read(written, at) {
+    const area = CORNERS.read(written, at);
+    const wrong = areaFault(area);
+    if (wrong === null) return area;
+    return at.refuse(at.path, { what: `${at.path.join(".")}: ${wrong.what}`, hint: wrong.hint });
+  },
+};
+
 /** A record with names of a form. */
 function named<Written, Value>(
   inner: Kind<Written, Value>,
@@ -117,9 +128,10 @@ export const RULES_FILE = section({
     means:
       "Lists kept in this file, name → values; an entry leaves its list when it leaves the file. Other lists are kept with `sentinel lists`.",
   }),
-  areas: key(named(list(CORNER, { from: 3, to: CORNERS_MAX }), AREAS_MAX), {
+  areas: key(named(AREA, AREAS_MAX), {
     default: {},
-    means: "Areas for `inside(lat, lon, 'name')`: their corners in order around.",
+    means:
+      "Areas for `inside(lat, lon, 'name')`: their corners in order around. No edge spans more than 180 degrees of longitude.",
   }),
 });
 

@@ -1,6 +1,6 @@
 // The language of rules: a condition's text to a tree whose names are resolved, whose types are checked, and whose needs are known.
 import { nearestName } from "../core/nearest.ts";
-import { areaTest } from "../core/place.ts";
+import { areaFault, areaTest, isLatitude, isLongitude } from "../core/place.ts";
 import type { ExpressionType } from "../expression/check.ts";
 import { typesOf } from "../expression/check.ts";
 import { columnsOf } from "../expression/compile.ts";
@@ -209,7 +209,11 @@ class Resolver {
       const hint = `${near === null ? "" : `did you mean ${near}? `}areas: ${known.slice(0, 30).join(", ") || "none yet"}; an area stands under areas in the rules file`;
       throw fault(text, of.at, { message: `no area ${of.value}`, hint });
     }
-    const test = areaTest(scope.areas[of.value]);
+    const area = scope.areas[of.value];
+    // A set that was stored before areas were looked at may have one.
+    const wrong = areaFault(area);
+    if (wrong !== null) throw fault(text, of.at, { message: `area ${of.value}: ${wrong.what}`, hint: wrong.hint });
+    const test = areaTest(area);
     return {
       kind: "made",
       name: `inside ${of.value}`,
@@ -218,7 +222,7 @@ class Resolver {
       step:
         (to, [a, b]) =>
         (n) => {
-          n[to] = isMissing(n[a]) || isMissing(n[b]) ? Number.NaN : test(n[a], n[b]) ? 1 : 0;
+          n[to] = !(isLatitude(n[a]) && isLongitude(n[b])) ? Number.NaN : test(n[a], n[b]) ? 1 : 0;
         },
       at,
     };

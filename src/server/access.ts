@@ -87,6 +87,11 @@ export class Access {
     this.index();
   }
 
+  /** Whether a tenant's keys were read. */
+  knows(tenant: Tenant): boolean {
+    return this.rings.has(tenant);
+  }
+
   /** From now on all keys of a tenant together pay from this too. */
   limit(tenant: Tenant, quotas: Pick<Quotas, "charge">): void {
     this.quotas.set(tenant, quotas);
@@ -190,9 +195,12 @@ export class Access {
     });
   }
 
-  /** Takes so many requests from the allowances of the key and of its tenant; a batch counts by its items. Throws `server.rate-limited`. */
+  /**
+   * Takes so many requests from the allowances of the key and of its tenant; a batch counts by its items. Whoever runs the server sets the
+   * limits of tenants, and pays from none: else a limit could never be undone. Throws `server.rate-limited`.
+   */
   charge({ key, tenant }: Caller, count: number): void {
-    this.quotas.get(tenant)?.charge(count);
+    if (key?.role !== OPERATOR) this.quotas.get(tenant)?.charge(count);
     if (key === null || key.rate === null || count <= 0) return;
     const { perSecond, burst } = key.rate;
     const now = this.options.clock.elapsed();

@@ -74,7 +74,7 @@ async function answered(
       server.overload.enter();
       counted = true;
     }
-    const mask = maskOf(server, context);
+    const mask = await maskOf(server, context);
     if (mask !== null) checkQuestion(mask, context);
     response = await ("runServer" in route ? route.runServer(server, context) : route.run(parts!, context));
     if (mask !== null) response = await masked(mask, response);

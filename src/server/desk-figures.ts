@@ -9,10 +9,12 @@ const LOOK_MS = 15_000;
 /** Rounds that look; while the store does not answer the last figures stay. */
 export function deskFigures(
   { store: open, notices }: Pick<PlatformParts, "store" | "notices">,
-  { pipelines, clock, measures, measuresOf }: Pick<Server, "pipelines" | "clock" | "measures" | "measuresOf">,
+  of: Pick<Server, "tenant" | "pipelines" | "clock" | "measures" | "measuresOf">,
   pauseMs = LOOK_MS,
 ): Rounds {
-  for (const { name } of notices?.targets ?? []) measures.outbox.begin(name);
+  const { tenant, pipelines, clock, measures, measuresOf } = of;
+  const outbox = measures.outboxOf(tenant);
+  for (const { name } of notices?.targets ?? []) outbox.begin(name);
   return new Rounds(async () => {
     try {
       const store = await open();
@@ -29,7 +31,7 @@ export function deskFigures(
       const states = new Map((await store.outbox.states()).map((one) => [one.target, one]));
       for (const { name } of notices.targets) {
         const { waiting = 0, oldestAt = null } = states.get(name) ?? {};
-        measures.outbox.waits(name, waiting, oldestAt === null ? 0 : Math.max(0, at - oldestAt));
+        outbox.waits(name, waiting, oldestAt === null ? 0 : Math.max(0, at - oldestAt));
       }
     } catch {
       // Whoever needs the store says that it does not answer; figures are no reason to say it again.

@@ -24,6 +24,11 @@ export interface TenantsInput {
   open(tenant: TenantRecord): Promise<{ readonly room: Room; readonly keys: KeyStore }>;
 }
 
+/** A room whose keys may still be unread. */
+interface KeyedRoom extends Room {
+  readonly keys: KeyStore;
+}
+
 /** A tenant that another process made is here within this time, and one that was removed is gone. */
 const POLL_MS = 1000;
 /** How long a removed tenant's requests are answered. */
@@ -32,7 +37,9 @@ const GRACE_MS = 2000;
 export class Hall {
   readonly first: Server;
   private readonly lobby: Server;
-  private readonly rooms = new Map<Tenant, Room>();
+  private readonly rooms = new Map<Tenant, KeyedRoom>();
+  /** Why tenants are not served, so that it is said once. */
+  private readonly faults = new Map<Tenant, string>();
   private readonly input: TenantsInput | null;
   private readonly logger: EngineLog;
   private readonly rounds: Rounds;
@@ -106,9 +113,8 @@ export class Hall {
       }
       for (const record of wanted) {
         if (this.rounds.stopped) return;
-        const known = this.rooms.get(record.name)?.server;
-        if (known === undefined) await this.open(record);
-        else known.quotas.set(record.quotas);
+        this.rooms.get(record.name)?.server.quotas.set(record.quotas);
+        await this.admit(record);
       }
       this.fault = null;
     } catch (error) {
@@ -118,17 +124,30 @@ export class Hall {
     }
   }
 
-  private async open(record: TenantRecord): Promise<void> {
+  /** Opens a tenant's room and reads its keys; each look does what the one before could not. */
+  private async admit(record: TenantRecord): Promise<void> {
     const { name } = record;
+    if (this.access.knows(name)) return;
     try {
-      const { room, keys } = await this.input!.open(record);
-      this.rooms.set(name, room);
-      this.access.limit(name, room.server.quotas);
-      await this.access.admitTenant(name, keys);
+      const room = this.rooms.get(name) ?? (await this.opened(record));
+      await this.access.admitTenant(name, room.keys);
+      this.faults.delete(name);
       this.logger.info({ tenant: name }, "a tenant is served");
     } catch (error) {
-      this.logger.error({ tenant: name, error: messageOf(error) }, "a tenant cannot be served; it is tried again");
+      const fault = messageOf(error);
+      if (this.faults.get(name) !== fault)
+        this.logger.error({ tenant: name, error: fault }, "a tenant cannot be served; it is tried again");
+      this.faults.set(name, fault);
     }
+  }
+
+  /** The room stands before any key leads into it: a key without a room would find the first tenant's. */
+  private async opened(record: TenantRecord): Promise<KeyedRoom> {
+    const { room: own, keys } = await this.input!.open(record);
+    const room = { ...own, keys };
+    this.rooms.set(record.name, room);
+    this.access.limit(record.name, own.server.quotas);
+    return room;
   }
 
   private async close(tenant: Tenant): Promise<void> {
@@ -139,6 +158,7 @@ export class Hall {
       this.logger.error({ tenant, error: messageOf(error) }, "a tenant's pipelines did not end well");
     });
     this.rooms.delete(tenant);
+    this.faults.delete(tenant);
     this.logger.info({ tenant }, "a tenant is served no more");
   }
 

@@ -1,5 +1,6 @@
 // Logins by a provider: what ties one to the browser that began it, sealed in a cookie of that browser, so that beginnings cost this server no memory.
 import { createCipheriv, createDecipheriv } from "node:crypto";
+import { SentinelError } from "../core/errors.ts";
 import type { LoginFile } from "../pipeline/login.ts";
 import type { IdentityProvider, LoginChecks } from "../ports/login.ts";
 import type { Clock } from "../ports/ports.ts";
@@ -10,8 +11,13 @@ export const LOGIN_MS_MAX = 10 * 60_000;
 export const LOGIN_COOKIE = "sentinel_login";
 /** Where it goes, and nowhere else. */
 const LOGIN_PATH = "/api/session/oidc";
-/** Logins that ended within {@link LOGIN_MS_MAX}: each cost the provider's consent, so that no stranger fills this. */
+/**
+ * Logins that ended within {@link LOGIN_MS_MAX}, the newest. A stranger can fill this with answers that no provider gave; what is forgotten by
+ * that still needs the cookie of its browser, and a code that the provider takes once.
+ */
 const ENDED_MAX = 10_000;
+/** Answers that the provider is asked about at once. Whoever has no consent of the provider can make us ask too, each time for some seconds. */
+export const ASKING_MAX = 32;
 const SEALED_LENGTH_MAX = 4000;
 const [KEY_BYTES, NONCE_BYTES, TAG_BYTES, CHECK_BYTES] = [32, 12, 16, 32];
 
@@ -36,6 +42,7 @@ export class Logins {
   private readonly key: Uint8Array;
   /** States of logins that ended, by the time of their end. */
   private readonly ended = new Map<string, number>();
+  private asking = 0;
 
   constructor(clock: Clock, random: (bytes: number) => Uint8Array) {
     this.clock = clock;
@@ -85,6 +92,21 @@ export class Logins {
     }
     this.ended.set(state, this.clock.now());
     return true;
+  }
+
+  /** Asks the provider about an answer. Throws `server.overloaded` where as many are asked about as may be. */
+  async during<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.asking >= ASKING_MAX) {
+      throw new SentinelError("server.overloaded", `${this.asking} logins wait for the identity provider already`, {
+        hint: "begin again at the login page in a moment, or log in with a key",
+      });
+    }
+    this.asking++;
+    try {
+      return await ask();
+    } finally {
+      this.asking--;
+    }
   }
 
   /** Logins that are known to have ended. */

@@ -105,7 +105,8 @@ export function createProcessMeasures() {
     /** What a tenant's limits refused. Tenants are few, and only those with limits have series. */
     quotaRefused: (tenant: string, quota: string): void => quotas.labels({ tenant, quota }).inc(),
     alertsTrimmed: (tenant: string, count: number): void => trimmed.labels({ tenant }).inc(count),
-    outbox: outboxMeasures(maker),
+    /** Of one tenant. */
+    outboxOf: outboxMeasures(maker),
     /** The delay of the event loop, in milliseconds. */
     lagged: (ms: number): void => loopLag.observe(ms / 1000),
     text: (): Promise<string> => registry.metrics(),
@@ -114,31 +115,36 @@ export function createProcessMeasures() {
   };
 }
 
-/** Messages on their way: what waits is the store's, what was tried this server's. */
+/** Messages on their way: what waits is the store's, what was tried this server's. Receivers of two tenants may have one name. */
 function outboxMeasures({ counter, gauge }: ReturnType<typeof makerOf>) {
-  const waiting = gauge("outbox_waiting", "Messages in the store that wait for a receiver.", ["target"]);
-  const oldest = gauge("outbox_oldest_seconds", "Age of the oldest message that waits for a receiver; 0: none waits.", [
-    "target",
-  ]);
-  const delivered = counter("outbox_delivered_total", "Messages that a receiver took.", ["target"]);
-  const failures = counter("outbox_failures_total", "Tries that a receiver did not take; they are repeated.", [
-    "target",
-  ]);
-  const dead = counter("outbox_dead_total", "Messages that became dead letters.", ["target"]);
-  return {
-    /** A series that begins with its first fault has no increase to alert on. */
-    begin(target: string): void {
-      for (const one of [delivered, failures, dead]) one.inc({ target }, 0);
-      waiting.set({ target }, 0);
-      oldest.set({ target }, 0);
-    },
-    waits(target: string, count: number, oldestMs: number): void {
-      waiting.set({ target }, count);
-      oldest.set({ target }, oldestMs / 1000);
-    },
-    settled(target: string, outcome: "sent" | "again" | "dead"): void {
-      ({ sent: delivered, again: failures, dead })[outcome].inc({ target });
-    },
+  const labels = ["tenant", "target"] as const;
+  const waiting = gauge("outbox_waiting", "Messages in the store that wait for a receiver.", labels);
+  const oldest = gauge(
+    "outbox_oldest_seconds",
+    "Age of the oldest message that waits for a receiver; 0: none waits.",
+    labels,
+  );
+  const delivered = counter("outbox_delivered_total", "Messages that a receiver took.", labels);
+  const failures = counter("outbox_failures_total", "Tries that a receiver did not take; they are repeated.", labels);
+  const dead = counter("outbox_dead_total", "Messages that became dead letters.", labels);
+  return (tenant: Tenant) => {
+    // Absent for the first tenant, as with every other metric.
+    const of = (target: string) => (tenant === DEFAULT_TENANT ? { target } : { tenant, target });
+    return {
+      /** A series that begins with its first fault has no increase to alert on. */
+      begin(target: string): void {
+        for (const one of [delivered, failures, dead]) one.inc(of(target), 0);
+        waiting.set(of(target), 0);
+        oldest.set(of(target), 0);
+      },
+      waits(target: string, count: number, oldestMs: number): void {
+        waiting.set(of(target), count);
+        oldest.set(of(target), oldestMs / 1000);
+      },
+      settled(target: string, outcome: "sent" | "again" | "dead"): void {
+        ({ sent: delivered, again: failures, dead })[outcome].inc(of(target));
+      },
+    };
   };
 }
 

@@ -20,6 +20,7 @@ import type { Intake } from "./intake.ts";
 import type { Logins, ProviderLogin } from "./login.ts";
 import type { Measures, ProcessMeasures } from "./measures.ts";
 import type { Overload } from "./overload.ts";
+import type { Privacies } from "./privacies.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Quotas } from "./quotas.ts";
 import type { RequestIds } from "./request-id.ts";
@@ -95,6 +96,8 @@ export interface Server extends Common {
   /** null: the server has no store, and nothing below /api. */
   readonly platform: PlatformParts | null;
   readonly pipelines: Pipelines<ServerParts>;
+  /** Which of their columns say who somebody is. */
+  readonly privacies: Privacies;
   readonly clock: Clock;
   readonly logger: EngineLog;
   readonly measures: ProcessMeasures;

@@ -1,23 +1,28 @@
 // Persons: who an identity provider vouches for, as a key of a role; the highest role that one of their values stands for.
 import { SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
-import type { KeyRecord } from "../core/key.ts";
+import { type KeyRecord, PERSON_PREFIX } from "../core/key.ts";
 import { LOGIN_ROLES, type LoginFile, type LoginRole } from "../pipeline/login.ts";
 import type { Identity } from "../ports/login.ts";
 
-/** Before the names of persons, so that none is that of a key. */
-const PREFIX = "oidc:";
 const NAME_LENGTH_MAX = 200;
+const EMAIL = "email";
+const EMAIL_VERIFIED = "email_verified";
 /** Values of a role claim that are looked at; a token has room for some hundreds. */
 const VALUES_MAX = 10_000;
 
 export type PersonKeys = Pick<LoginFile, "nameClaim" | "roleClaim" | "roles">;
 
+/** The claims that a person is made from; an e-mail address counts together with whether it was verified. */
+export function claimsOf({ nameClaim, roleClaim }: Pick<PersonKeys, "nameClaim" | "roleClaim">): readonly string[] {
+  return [nameClaim, roleClaim, ...(nameClaim === EMAIL ? [EMAIL_VERIFIED] : [])];
+}
+
 /** What a person may do, and under which name. Throws `login.refused` for who has no name or no role. */
 export function personOf({ issuer, subject, claims }: Identity, keys: PersonKeys, now: number): KeyRecord {
   const who = `${issuer}\n${subject}`;
   return {
-    id: `${PREFIX}${sha256(who).slice(0, 16)}`,
+    id: `${PERSON_PREFIX}${sha256(who).slice(0, 16)}`,
     name: nameOf(claims, keys),
     role: roleOf(claims, keys),
     // Of no key that anybody could send.
@@ -51,9 +56,11 @@ function nameOf(claims: Identity["claims"], { nameClaim }: PersonKeys): string {
   if (value.length > NAME_LENGTH_MAX || /\p{C}/u.test(value))
     throw refused(`sends a claim ${JSON.stringify(nameClaim)} that is no name`);
   // Who may write any address into their profile would else be anybody.
-  if (nameClaim === "email" && claims.email_verified !== undefined && claims.email_verified !== true)
-    throw refused("has not verified the e-mail address");
-  return `${PREFIX}${value.trim()}`;
+  if (nameClaim === EMAIL && claims[EMAIL_VERIFIED] !== true) {
+    const verb = claims[EMAIL_VERIFIED] === undefined ? "does not say that it has verified" : "has not verified";
+    throw refused(`${verb} the e-mail address (claim ${EMAIL_VERIFIED})`);
+  }
+  return `${PERSON_PREFIX}${value.trim()}`;
 }
 
 function roleOf(claims: Identity["claims"], { roleClaim, roles }: PersonKeys): LoginRole {

@@ -15,6 +15,7 @@ export class Quotas {
   private limits: TenantQuotas = NO_QUOTAS;
   private tokens = 0;
   private at = 0;
+  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(clock: Pick<Clock, "elapsed">, refused: (quota: Quota) => void) {
     this.clock = clock;
@@ -54,18 +55,38 @@ export class Quotas {
     });
   }
 
-  /** Counts what the store refuses by a limit. Errors: those of `work`. */
-  async counted<T>(quota: Quota, work: () => Promise<T>): Promise<T> {
+  /**
+   * Makes one more where there is room. Under a limit one is made after the other, so that requests that come together do not all find the
+   * same room. Errors: `tenant.limit`, those of both.
+   */
+  makeOne<T>(
+    quota: "pipelines",
+    { count, make }: { readonly count: () => Promise<number>; readonly make: () => Promise<T> },
+  ): Promise<T> {
+    if (this.limits[quota] === null) return make();
+    return this.inTurn(async () => {
+      this.check(quota, await count());
+      return make();
+    });
+  }
+
+  /** Makes what the store itself refuses beyond a limit, and counts it; one after the other as {@link makeOne}. Errors: those of `make`. */
+  async counted<T>(quota: "rules", make: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      return this.limits[quota] === null ? await make() : await this.inTurn(make);
     } catch (error) {
       if (error instanceof SentinelError && error.code === "tenant.limit") this.refused(quota);
       throw error;
     }
   }
 
-  /** Whether there is room for one more of what there are `count` of. Throws `tenant.limit`. */
-  check(quota: "pipelines", count: number): void {
+  private inTurn<T>(make: () => Promise<T>): Promise<T> {
+    const made = this.turn.then(make);
+    this.turn = made.catch(() => {});
+    return made;
+  }
+
+  private check(quota: "pipelines", count: number): void {
     const limit = this.limits[quota];
     if (limit === null || count < limit) return;
     this.refused(quota);

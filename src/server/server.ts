@@ -39,6 +39,7 @@ import { Logins, type ProviderLogin } from "./login.ts";
 import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
 import type { Common, Pages, Server, ServerParts } from "./parts.ts";
+import { Privacies } from "./privacies.ts";
 import { problemResponse } from "./problem.ts";
 import { Pulse, type Totals } from "./pulse.ts";
 import { Quotas } from "./quotas.ts";
@@ -126,8 +127,8 @@ export interface PlatformInput {
   readonly keyring?: KeyPorts;
   /** How often the store is looked at. */
   readonly pollMs?: number;
-  /** How long the store keeps alerts, audit entries and the ledger. Absent: for ever. */
-  readonly keep?: StoreKept;
+  /** How long the store keeps alerts, audit entries and the ledger; asked at each look. Absent: for ever. */
+  readonly keep?: () => StoreKept;
   /** How often alerts are taken into cases, and messages go out. */
   readonly deskPollMs?: number;
   /** How often open cases and waiting messages are counted for those who measure. */
@@ -305,7 +306,7 @@ async function assemble(input: SeveralInput): Promise<Hall> {
   const { inFlightMax = IN_FLIGHT_MAX, lagMsMax = LAG_MS_MAX, adminKey = null, packageVersion = "0" } = options;
   const { provider = null } = options;
   let rooms: Hall | null = null;
-  const everybodys = (): readonly Pipeline[] => (rooms?.all() ?? []).flatMap(({ pipelines }) => pipelinesIn(pipelines));
+  const everybodys = (): readonly Pipeline[] => (rooms?.all() ?? []).flatMap(({ privacies }) => privacies.all());
   const logger = maskedLog(options.logger ?? pino(), () => personalMask(everybodys()));
   const measures = createProcessMeasures();
   const common: Common = {
@@ -374,23 +375,25 @@ async function openRoom(
 ): Promise<{ readonly room: Room; readonly keys: KeyStore }> {
   const input = await open(name);
   const { logger, measures, reporter } = shared;
+  let stop = async (_drainMsMax: number): Promise<void> => input.close();
   try {
     // People log in by an identity provider as the first tenant's, and as nobody else's.
     const named = namedIn(logger, { tenant: name });
     const own = { ...shared, provider: null, logger: named, reporter: input.reporter ?? reporter };
     const server = roomOf({ ...own, measures }, { ...input, tenant: name, title });
     server.quotas.set(quotas);
-    for (const source of input.sources) await server.pipelines.add(source);
-    await startRoom(server);
-    server.pipelines.follow();
-    const stop = async (drainMsMax: number): Promise<void> => {
+    stop = async (drainMsMax) => {
       server.feed.stop();
       server.pulse.stop();
       await stopRoom(server, drainMsMax).finally(input.close);
     };
+    await server.pipelines.addWhileRoom(input.sources);
+    await startRoom(server);
+    server.pipelines.follow();
     return { room: { server, stop }, keys: input.keys };
   } catch (error) {
-    await input.close();
+    // Engines that go on would keep their locks from the next try.
+    await stop(DRAIN_MS_MAX);
     throw error;
   }
 }
@@ -426,12 +429,17 @@ function roomOf(
     return known;
   };
   const pipelines = new Pipelines<ServerParts>(main, {
-    start: (source) => startPipeline(source, { common, logger, options, measures: measuresOf(source.name) }),
+    start: (source) =>
+      startPipeline(source, {
+        ...{ common, logger, options, measures: measuresOf(source.name) },
+        onOpened: (pipeline) => privacies.learn(pipeline),
+      }),
     clock,
     logger,
     ...(discover === undefined ? {} : { discover }),
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
+  const privacies = new Privacies(pipelines);
   const quotas = new Quotas(clock, (quota) => common.measures.quotaRefused(tenant, quota));
   const platform =
     of.platform === undefined
@@ -449,6 +457,7 @@ function roomOf(
     pulse: new Pulse(clock, () => totalsOf(byName)),
     feed: new Feed(),
     pipelines,
+    privacies,
     measuresOf,
     platform,
   };
@@ -481,7 +490,7 @@ function platformOf(
   const retention = keep === undefined ? null : new Retention({ store: input.store, keep, alerts, clock, logger });
   const { store, deskPollMs: pollMs, notices = null } = input;
   const desk = new Desk<ServerParts>({ ...of, store, notices, pollMs });
-  const onSettled = measures.outbox.settled;
+  const onSettled = measures.outboxOf(tenant).settled;
   const notifier = notices === null ? null : new Notifier<ServerParts>({ ...of, store, notices, pollMs, onSettled });
   return {
     store,
@@ -490,7 +499,7 @@ function platformOf(
     retention,
     notices,
     notifier,
-    figures: deskFigures({ store, notices }, { ...of, measures, measuresOf }, input.figuresMs),
+    figures: deskFigures({ store, notices }, { ...of, tenant, measures, measuresOf }, input.figuresMs),
     chance: Math.random,
     tasks: tasks ?? null,
     keyring: keyring ?? null,
@@ -508,14 +517,17 @@ async function startPipeline(
     readonly logger: EngineLog;
     readonly measures: Measures;
     readonly options: ServerOptions;
+    readonly onOpened: (pipeline: Pipeline) => void;
   },
 ): Promise<ServerParts> {
-  const { common, measures, options } = given;
+  const { common, measures, options, onOpened } = given;
   const logger = namedIn(given.logger, { pipeline: source.name });
   const { tracing } = common;
   const { aheadMaxMs, persistMs, redactKey, chaos, workerModule, load } = options;
   const opened = await source.open();
   const { ports, pipeline, schema } = opened;
+  // Before its engine is: what is stored of it is shown also where that fails.
+  onOpened(pipeline);
   try {
     const engine = await openEngine({
       ports,
@@ -555,10 +567,6 @@ async function startPipeline(
 }
 
 const STOPPED = { version: null, message: "the pipeline was stopped" };
-
-function pipelinesIn(pipelines: Pipelines<ServerParts>): readonly Pipeline[] {
-  return pipelines.all().flatMap(({ engine }) => (engine === null ? [] : [engine.pipeline]));
-}
 
 /** Names in each line whose it is. */
 function namedIn(logger: EngineLog, names: Readonly<Record<string, string>>): EngineLog {

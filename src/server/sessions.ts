@@ -1,6 +1,7 @@
 // Sessions: people who logged in by a key or a provider, kept in memory: bounded, rotated at each login, gone when idle, old, logged out or without their key.
 import { sha256 } from "../core/hash.ts";
 import type { KeyRecord } from "../core/key.ts";
+import type { Tenant } from "../core/tenant.ts";
 import type { Clock } from "../ports/ports.ts";
 
 /** The cookie that names a session. */
@@ -9,8 +10,10 @@ export const SESSION_COOKIE = "sentinel_session";
 export const SESSION_MS_MAX = 12 * 3_600_000;
 /** And so long after its last request. An open page asks every few seconds. */
 export const SESSION_IDLE_MS_MAX = 2 * 3_600_000;
-/** Sessions at once; the one that was idle for longest makes room. Keys are at most 200, so that this is some browsers per person. */
-const SESSIONS_MAX = 1000;
+/** Sessions of one tenant at once; the one that was idle for longest makes room. Keys are at most 200, so that this is some browsers per person. */
+export const SESSIONS_MAX = 1000;
+/** And of one key or person, so that whoever logs in again and again ends their own sessions alone. */
+export const SESSIONS_PER_KEY_MAX = 50;
 const TOKEN_BYTES = 32;
 /** What {@link TOKEN_BYTES} look like in a cookie; nothing else is looked up. */
 const TOKEN = /^[\w-]{43}$/;
@@ -34,6 +37,7 @@ export interface Session {
 }
 
 interface Entry extends Session {
+  readonly tenant: Tenant;
   usedAt: number;
 }
 
@@ -50,11 +54,14 @@ export class Sessions {
   }
 
   /** Begins a session and gives its token, which is always a new one: what a browser brought along is never taken over. */
-  open(key: Pick<KeyRecord, "id" | "hash">, person: Person | null = null): string {
+  open(
+    key: Pick<KeyRecord, "id" | "hash">,
+    { tenant, person = null }: { readonly tenant: Tenant; readonly person?: Person | null },
+  ): string {
     const now = this.clock.now();
-    this.removeOld(now);
+    this.makeRoom({ keyHash: key.hash, tenant }, now);
     const token = Buffer.from(this.random(TOKEN_BYTES)).toString("base64url");
-    this.table.set(sha256(token), { keyId: key.id, keyHash: key.hash, person, begunAt: now, usedAt: now });
+    this.table.set(sha256(token), { keyId: key.id, keyHash: key.hash, tenant, person, begunAt: now, usedAt: now });
     return token;
   }
 
@@ -87,12 +94,18 @@ export class Sessions {
     return this.table.size;
   }
 
-  private removeOld(now: number): void {
+  /** Removes what is over, and where a bound is reached the least recently used one that counts towards it. */
+  private makeRoom({ keyHash, tenant }: Pick<Entry, "keyHash" | "tenant">, now: number): void {
+    const [ofKey, ofTenant]: string[][] = [[], []];
     for (const [name, entry] of this.table) {
-      // The order is that of use: behind the first that was used recently only age ends one, and find looks at that.
-      if (!isOver(entry, now) && this.table.size < SESSIONS_MAX) break;
-      this.table.delete(name);
+      if (isOver(entry, now)) this.table.delete(name);
+      else if (entry.tenant === tenant) {
+        ofTenant.push(name);
+        if (entry.keyHash === keyHash) ofKey.push(name);
+      }
     }
+    if (ofKey.length >= SESSIONS_PER_KEY_MAX) this.table.delete(ofKey[0]);
+    else if (ofTenant.length >= SESSIONS_MAX) this.table.delete(ofTenant[0]);
   }
 }
 

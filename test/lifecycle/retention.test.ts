@@ -2,9 +2,15 @@
 import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { partOf } from "../../src/cli/serve/rooms.ts";
+import { loadConfig } from "../../src/config.ts";
 import { DAY_MS } from "../../src/core/duration.ts";
 import { archiveNow } from "../../src/lifecycle/archive/write.ts";
 import { storeKept } from "../../src/lifecycle/retention.ts";
+import { silentLog } from "../../src/online/counters.ts";
+import { madeText } from "../../src/pipeline/made.ts";
+import { MADE_FOLDER } from "../../src/pipeline/pipeline.ts";
+import { openWorkspacePorts } from "../../src/wiring.ts";
 import { sentinelJson } from "../cli/sentinel.ts";
 import { BY, fields, newAlert } from "../contracts/store.ts";
 import { prediction } from "../drivers/records.ts";
@@ -83,4 +89,26 @@ test("of several pipelines the longest counts, one that says nothing keeps, and 
   expect(days(storeKept({ ...environment, alertsMs: null }, of(30, undefined)))).toBeNull();
   expect(days(storeKept({ ...environment, alertsMs: 7 * DAY_MS }, of(30)))).toBe(7);
   expect(storeKept(environment, []).ledgerMs).toBeNull();
+  const audit = (auditMs: number | null, days: number) =>
+    storeKept({ alertsMs: null, auditMs }, [{ retention: { audit: days } }]).auditBy;
+  expect([audit(null, 30), audit(90 * DAY_MS, 30), audit(7 * DAY_MS, 30)]).toEqual([
+    ...["retention.audit", "retention.audit", "SENTINEL_AUDIT_KEEP"],
+  ]);
+});
+
+test("a server asks all pipelines that have rows in the store at each look: one that a program made keeps its own for ever", async () => {
+  const config = loadConfig({ workspace: place.dir, environment: {} });
+  const ports = openWorkspacePorts(config, { report: { line: () => {}, progress: () => {} } });
+  try {
+    const of = { ports, logger: silentLog, named: [], main: null, notices: null };
+    const { platform } = await partOf(config, of);
+    expect(platform!.keep!()).toMatchObject({ alertsMs: 40 * DAY_MS, auditMs: 50 * DAY_MS, ledgerMs: 60 * DAY_MS });
+    const folder = path.join(place.dir, MADE_FOLDER);
+    mkdirSync(folder, { recursive: true });
+    const roles = { id: "id", time: "at", amount: null, key: null };
+    writeFileSync(path.join(folder, "wallet.yaml"), madeText({ slug: "wallet", fourEyes: false, fields: [], roles }));
+    expect(platform!.keep!()).toMatchObject({ ...config.keep, ledgerMs: null });
+  } finally {
+    await ports.close();
+  }
 });

@@ -1,11 +1,11 @@
 // Alerts: what raises one, what it freezes, and that none is lost where the queue is full, the store is away, or the process was killed.
 
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { joined } from "../../src/core/bytes.ts";
 import { sha256 } from "../../src/core/hash.ts";
 import type { Rule } from "../../src/core/rule.ts";
 import { alertOf } from "../../src/online/alerts/alert.ts";
-import { ALERTS_WAITING_MAX, Alerts } from "../../src/online/alerts.ts";
+import { ALERTS_WAITING_MAX, Alerts, FLUSH_MS } from "../../src/online/alerts.ts";
 import { silentLog } from "../../src/online/counters.ts";
 import type { PredictionDraft } from "../../src/online/states.ts";
 import type { PredictionLog, PredictionRecord } from "../../src/ports/log.ts";
@@ -218,6 +218,26 @@ class World {
     return this.stored.map(({ transactionId }) => transactionId!);
   }
 }
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("an alert is in the store one beat after its answer, and a beat is far below the second that it may take", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  const world = new World();
+  const alerts = world.open();
+  await alerts.start();
+  await vi.advanceTimersByTimeAsync(FLUSH_MS);
+  alerts.offer(draft("a", { decision: "review", rules: fired(["warns"]) }));
+  await vi.advanceTimersByTimeAsync(FLUSH_MS - 1);
+  expect(world.ids).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(world.ids).toEqual(["a"]);
+  // The other half is the store's and the reader's.
+  expect(FLUSH_MS).toBeLessThanOrEqual(500);
+  await alerts.stop();
+});
 
 test("while the store is away answers wait; what finds no room is made from the log", async () => {
   const world = new World();

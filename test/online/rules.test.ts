@@ -15,6 +15,7 @@ import {
   stageRule,
 } from "../../src/lifecycle/rules.ts";
 import { answer } from "../../src/online/answer.ts";
+import { answerItems } from "../../src/online/batch.ts";
 import { type Engine, openEngine } from "../../src/online/engine.ts";
 import { takeLabel } from "../../src/online/label.ts";
 import type { Reply } from "../../src/online/reply.ts";
@@ -41,8 +42,8 @@ afterEach(async () => {
   for (const world of worlds.splice(0)) await world.remove();
 });
 
-async function worldWithModel(): Promise<World> {
-  const world = makeWorld();
+async function worldWithModel(more = ""): Promise<World> {
+  const world = makeWorld({ pipeline: more });
   worlds.push(world);
   writeFileSync(world.pipeline.schemaFile, JSON.stringify(SCHEMA));
   await world.alias("champion", await world.register(makeBundle(SPEC_A, 1)));
@@ -347,6 +348,156 @@ test("a candidate rule set decides beside the live one, whole and without effect
   await engines.pop()!.stop(1000);
   const report = await replay(ports, { pipeline: world.pipeline, history: async () => historyTable() });
   expect(report).toMatchObject({ verdict: "pass", rulesCompared: events.length, rulesMismatchCount: 0 });
+});
+
+test("a candidate that finds more frauds is promoted by its evidence, and one that lets them through is refused", async () => {
+  const world = await worldWithModel("gates: { promotion: { frauds_min: 15, days_min: 3, resamples: 200 } }\n");
+  const { ports } = world.open();
+  const { pipeline } = world;
+  const by = { pipeline, actor: "ana" };
+  await addRule(ports, { ...by, rule: rule("trust", "terminal_id = 't0'", { action: "approve" }) });
+  await addRule(ports, { ...by, rule: rule("noise", "terminal_id = 't5'", { action: "review" }) });
+  const both = async (stage: Rule["stage"]): Promise<void> => {
+    for (const id of ["trust", "noise"]) await stageRule(ports, { ...by, side: "candidate", id, stage });
+  };
+  await both("off");
+  const engine = await start(world, ports);
+  const road = { clock: ports.clock, log: engine.log, states: engine.states, delayMs: 0, knownMax: NOW };
+  interface Both {
+    readonly payment: Payment;
+    readonly live: boolean;
+    readonly candidate: boolean;
+  }
+  const live = async (seed: number, from: number): Promise<readonly Both[]> => {
+    const seen: Both[] = [];
+    for (const payment of payments(350, { seed, from, prefix: `s${seed}-` })) {
+      const reply = await ask(engine, payment);
+      const { candidate } = engine.log.recall(payment.transaction_id)!.rules!;
+      seen.push({ payment, live: reply.decision !== "approve", candidate: candidate!.decision !== "approve" });
+      const { transaction_id: transactionId, is_fraud: fraud } = payment;
+      await takeLabel(road, { transactionId, fraud, source: "analyst", knownAt: "now" });
+    }
+    return seen;
+  };
+  const matured = (all: readonly Both[]): readonly Both[] =>
+    all.filter(({ payment }) => payment.time <= all.at(-1)!.payment.time - pipeline.labels.maturityMs);
+  const recall = (all: readonly Both[], side: "live" | "candidate"): number => {
+    const frauds = matured(all).filter(({ payment }) => payment.is_fraud);
+    return frauds.filter((one) => one[side]).length / frauds.length;
+  };
+  const precision = (all: readonly Both[], side: "live" | "candidate"): number => {
+    const alerts = matured(all).filter((one) => one[side]);
+    return alerts.filter(({ payment }) => payment.is_fraud).length / alerts.length;
+  };
+  const first = await live(11, HISTORY.at(-1)!.time);
+  const input = { ...by, seed: 1 };
+  const better = await compareRules(ports, input);
+  expect(better).toMatchObject({ pairs: first.length, matured: matured(first).length });
+  for (const [interval, of] of [
+    [better.recall!, recall],
+    [better.precision!, precision],
+  ] as const) {
+    expect(interval.observedA).toBeCloseTo(of(first, "live"), 12);
+    expect(interval.observedB).toBeCloseTo(of(first, "candidate"), 12);
+    expect(interval.low).toBeLessThanOrEqual(interval.difference);
+    expect(interval.high).toBeGreaterThanOrEqual(interval.difference);
+  }
+  expect(better.recall!.low).toBeGreaterThan(0);
+  expect(better.precision!.low).toBeGreaterThan(0);
+  expect(better.verdict).toMatchObject({ verdict: "PROMOTE", gate: "rule" });
+  expect(better.verdict.checks.every(({ passed }) => passed)).toBe(true);
+  expect(await promoteRules(ports, { ...input, forced: null })).toMatchObject({ moved: true });
+  expect((await rulesHistory(ports)).at(-1)).toMatchObject({
+    verb: "promote",
+    verdict: "PROMOTE",
+    live: { from: better.live, to: better.candidate },
+    reason: expect.stringContaining("recall"),
+  });
+  // The other way around.
+  await both("live");
+  await engine.live.reload();
+  const second = await live(12, first.at(-1)!.payment.time);
+  const worse = await compareRules(ports, input);
+  expect(worse).toMatchObject({ live: better.candidate, pairs: second.length });
+  expect(worse.recall!.observedB).toBeCloseTo(recall(second, "candidate"), 12);
+  expect(worse.recall!.high).toBeLessThan(-pipeline.gates.promotion.margin);
+  expect(worse.verdict).toMatchObject({
+    verdict: "REJECT",
+    reasons: expect.arrayContaining([expect.stringContaining("recall falls")]),
+  });
+  expect(await promoteRules(ports, { ...input, forced: null })).toMatchObject({ moved: false });
+  await engine.live.reload();
+  expect(engine.live.current.rules!.live!.program.hash).toBe(better.candidate);
+});
+
+test("while requests and batches are under way rules change: every answer, and every batch, is by exactly one set", async () => {
+  const world = await worldWithModel();
+  const { ports } = world.open();
+  const engine = await start(world, ports);
+  const file = `${world.dir}/card.rules.yaml`;
+  const sets = new Map<string, number>();
+  const change = async (version: number): Promise<void> => {
+    const rules = ["a", "b", "c"].map(
+      (id) => `  - { id: ${id}${version}, when: amount >= 0, action: tag, stage: live }`,
+    );
+    writeFileSync(file, `rules:\n${rules.join("\n")}\n`);
+    const { set } = await applyRules(ports, { pipeline: world.pipeline, actor: "ana", file });
+    sets.set(set, version);
+    await engine.live.reload();
+  };
+  await change(0);
+  let count = 0;
+  const payment = (): object => {
+    const transaction_id = `q${count++}`;
+    return { transaction_id, time: NOW - 1000, amount: 5, customer_id: `c${count % 9}`, terminal_id: "t9" };
+  };
+  /** What decided an answer, by the answer itself and by the log. */
+  const groundOf = ({ rules, transaction_id }: Reply): string => {
+    const logged = engine.log.recall(transaction_id)!.rules!;
+    return [rules!.set, ...rules!.fired, "logged", logged.set, ...logged.fired].join(" ");
+  };
+  const expectedOf = (): readonly string[] =>
+    [...sets].map(([set, version]) => {
+      const fired = `a${version} b${version} c${version}`;
+      return `${set} ${fired} logged ${set} ${fired}`;
+    });
+  /** Batches that were begun under one set and ended under another. */
+  let crossed = 0;
+  let version = 0;
+  const CHANGES_MIN = 2;
+  const CHANGES_MAX = 60;
+  const grounds = new Set<string>();
+  const mixed: string[][] = [];
+  const take = (together: readonly Reply[]): void => {
+    const own = new Set(together.map(groundOf));
+    if (own.size !== 1) mixed.push([...own]);
+    for (const one of own) grounds.add(one);
+  };
+  while ((crossed === 0 || version < CHANGES_MIN) && version < CHANGES_MAX) {
+    let changing = true;
+    const done = change(++version).finally(() => {
+      changing = false;
+    });
+    while (changing) {
+      const before = engine.live.current.rules;
+      const [batch, ...singles] = await Promise.all([
+        answerItems(engine, Array.from({ length: 100 }, payment), { charge: () => {} }),
+        ...Array.from({ length: 5 }, () => ask(engine, payment() as Record<string, unknown>)),
+      ]);
+      if (engine.live.current.rules !== before) crossed++;
+      take(batch);
+      for (const one of singles) take([one]);
+      // The change has to read files and the store, which takes turns of its own.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await done;
+    const { rules } = await ask(engine, payment() as Record<string, unknown>);
+    expect(sets.get(rules!.set)).toBe(version);
+  }
+  expect(mixed).toEqual([]);
+  expect(expectedOf()).toEqual(expect.arrayContaining([...grounds]));
+  expect(grounds.size).toBeGreaterThanOrEqual(2);
+  expect(crossed).toBeGreaterThan(0);
 });
 
 test("while the rules cannot be read the last ones serve, and that is told", async () => {

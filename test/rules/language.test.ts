@@ -124,6 +124,114 @@ test.each([
   expect(await fires(when, ROW)).toBe(true);
 });
 
+test.each([
+  ["inside", 48.85, 2.35, true, false],
+  ["outside of it, within the box of no other", 48.7, 2.35, false, true],
+  ["beyond the meridian", 48.85, -179, false, true],
+  ["without a latitude", null, 2.35, false, false],
+  ["without a longitude", 48.85, null, false, false],
+  ["at a latitude that is none", 95, 2.35, false, false],
+  ["at a longitude that is none", 48.85, 190, false, false],
+])("a place %s (%s, %s)", async (_, lat, lon, isInside, isOutside) => {
+  expect(await fires("inside(lat, lon, 'paris')", { lat, lon })).toBe(isInside);
+  expect(await fires("NOT inside(lat, lon, 'paris')", { lat, lon })).toBe(isOutside);
+});
+
+test("distances between places that are known, in a condition", async () => {
+  const from = { lat: 48.8566, lon: 2.3522 };
+  expect(await fires("distance_km(lat, lon, 51.5074, -0.1278) BETWEEN 343 AND 344", from)).toBe(true);
+  expect(await fires("distance_km(lat, lon, 40.7128, -74.006) BETWEEN 5834 AND 5840", from)).toBe(true);
+  expect(await fires("distance_km(lat, lon, 40.7128, -74.006) >= 0", { lat: 48.8566, lon: null })).toBe(false);
+});
+
+test("an area over the meridian that was stored before is a fault of the rules that ask it", async () => {
+  const corners = [
+    [-21, 176],
+    [-12, 176],
+    [-12, -178],
+    [-21, -178],
+  ] as const;
+  const wide = { ...scope, areas: { fiji: corners } };
+  expect(() => readCondition("inside(lat, lon, 'fiji')", wide)).toThrow(
+    /area fiji: its edge from longitude -178 to 176/,
+  );
+});
+
+test("anomaly_score is the model's, rounded as it is, and nothing where the model gave none", async () => {
+  expect(await fires("anomaly_score < 0.2 AND ANOMALY_SCORE > 0.05", ROW)).toBe(true);
+  expect(await fires("anomaly_score > 0.2", ROW)).toBe(false);
+  // 0.1 as Float32 is more than 0.1; beside a score a constant is rounded alike.
+  const set = { format: RULES_FORMAT, pipeline: "p", areas: {}, lists: {} } as const;
+  const rules = [rule("anomaly_score = 0.1", "same"), rule("anomaly_score > 0.1", "more"), rule("score >= 0", "score")];
+  const program = await compileRules({ set: { ...set, rules }, hash: "", scope, lists: () => EMPTY_LIST });
+  const transaction = { id: "x", time: 0, fields: Object.assign(emptyFields(), ROW) };
+  const ask = (anomalyScore: number, score: number): number[] => {
+    const hits = new Uint8Array(rules.length);
+    program.ask({ transaction, vector: Float32Array.of(1, 1), score, anomalyScore, windows: null, reachMs: 0 }, hits);
+    return [...hits];
+  };
+  expect(ask(Math.fround(0.1), 0.5)).toEqual([FIRED, 0, FIRED]);
+  expect(ask(Math.fround(0.3), 0.5)).toEqual([0, FIRED, FIRED]);
+  expect(ask(Number.NaN, 0.5).slice(0, 2)).not.toContain(FIRED);
+  const bare = { ...scope, hasModel: false };
+  expect(() => readCondition("anomaly_score > 0.5", bare)).toThrow(/anomaly_score is a model's, and there is none/);
+});
+
+const INSTANTS = [
+  "1969-12-31T23:59:59.999Z",
+  "1970-01-01T00:00:00.000Z",
+  "1900-03-01T00:00:00.000Z",
+  "2000-02-29T12:00:00.000Z",
+  "2024-02-29T23:59:59.999Z",
+  "2024-12-31T23:59:59.000Z",
+  "2025-01-01T00:00:00.000Z",
+  // The hours in which clocks change in Europe and in America.
+  "2026-03-29T01:00:00.000Z",
+  "2026-11-01T06:30:00.000Z",
+  "2026-01-03T23:59:59.999Z",
+  "2026-01-04T00:00:00.000Z",
+  "2026-07-06T05:04:03.002Z",
+  "2100-03-01T00:00:00.000Z",
+];
+
+test.each(INSTANTS)("the parts of %s are those of its date in UTC, in whatever zone it is written", async (text) => {
+  const time = Date.parse(text);
+  const at = new Date(time);
+  const dayOfYear = Math.round(
+    (Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate()) - Date.UTC(at.getUTCFullYear(), 0, 1)) /
+      86_400_000,
+  );
+  const parts = {
+    year: at.getUTCFullYear(),
+    quarter: Math.ceil((at.getUTCMonth() + 1) / 3),
+    month: at.getUTCMonth() + 1,
+    day: at.getUTCDate(),
+    dayofweek: at.getUTCDay() + 1,
+    weekday: (at.getUTCDay() + 6) % 7,
+    dayofyear: dayOfYear + 1,
+    hour: at.getUTCHours(),
+    minute: at.getUTCMinutes(),
+    second: at.getUTCSeconds(),
+  };
+  const all = (of: string): string =>
+    Object.entries(parts)
+      .map(([part, value]) => `${part}(${of}) = ${value}`)
+      .join(" AND ");
+  const named = ["year", "month", "day", "hour", "minute", "second"] as const;
+  const dated = named.map((part) => `date_part('${part}', timestamp) = ${parts[part]}`);
+  const extracted = named.map((part) => `EXTRACT(${part.toUpperCase()} FROM timestamp) = ${parts[part]}`);
+  expect(await fires([all("timestamp"), ...dated, ...extracted].join(" AND "), {}, time)).toBe(true);
+  for (const [zone, minutes] of [
+    ["+05:30", 330],
+    ["-08:00", -480],
+    ["+14:00", 840],
+  ] as const) {
+    const description = new Date(time + minutes * 60_000).toISOString().replace("Z", zone);
+    const condition = `to_timestamp(description) = timestamp AND ${all("to_timestamp(description)")}`;
+    expect(await fires(condition, { description }, time), description).toBe(true);
+  }
+});
+
 test("what is not known does not fire", async () => {
   for (const when of [
     "country <> 'FR'",

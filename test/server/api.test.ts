@@ -145,7 +145,7 @@ for (const store of STORES) {
       });
     });
 
-    onOne("expressions as people bring them, and one that is refused with what to write", async () => {
+    test("expressions as people bring them, and one that is refused with what to write", async () => {
       const id = await side.pipeline("Expressions", {
         transaction_id: "string",
         user_id: "integer",
@@ -236,6 +236,61 @@ for (const store of STORES) {
         field: "rule_expression",
         message: expect.stringMatching(/amuont.*amount/s),
       });
+    });
+
+    test("lists: on and off by the event's time, ended and never deleted, and each pipeline's own", async () => {
+      const fields = { transaction_id: "string", user_id: "integer", amount: "float", timestamp: "timestamp" };
+      const [id, other] = [await side.pipeline("Listed", fields), await side.pipeline("Unlisted", fields)];
+      const condition = "user_id IN (SELECT value FROM mules)";
+      for (const pipeline of [id, other]) {
+        const rule = { rule_expression: condition, severity: "info" };
+        const made = await side.post(`/api/pipelines/${pipeline}/rules`, rule);
+        expect(made).toMatchObject({ status: 201, body: { warnings: [expect.stringContaining("mules")] } });
+      }
+      let count = 0;
+      const isHit = async (slug: string, user_id: number, timestamp: string): Promise<boolean> => {
+        const transaction = { transaction_id: `l${count++}`, user_id, amount: 1, timestamp };
+        const { status, body } = await side.post(`/pipelines/${slug}/predict`, transaction);
+        expect(status, JSON.stringify(body)).toBe(200);
+        return body.rules.fired.length > 0;
+      };
+      const added = await side.post("/api/lists", {
+        pipeline_id: id,
+        name: "mules",
+        values: [7, "9"],
+        from: "2026-03-01",
+        reason: "case 118",
+      });
+      expect(added).toMatchObject({ status: 201, body: { pipeline_id: id, name: "mules" } });
+      expect(added.headers.get("location")).toBe(`/api/lists/mules?pipeline_id=${id}`);
+      expect(await isHit("listed", 7, "2026-02-28T23:59:59Z")).toBe(false);
+      expect(await isHit("listed", 7, "2026-03-01T00:00:00Z")).toBe(true);
+      expect(await isHit("listed", 9, "2026-03-02T00:00:00Z")).toBe(true);
+      expect(await isHit("listed", 8, "2026-03-02T00:00:00Z")).toBe(false);
+      expect(await isHit("unlisted", 7, "2026-03-02T00:00:00Z")).toBe(false);
+
+      const ended = { pipeline_id: id, values: [7], at: "2026-03-10", reason: "cleared" };
+      expect((await side.post("/api/lists/mules/end", ended)).status).toBe(200);
+      expect(await isHit("listed", 7, "2026-03-09T23:59:59Z")).toBe(true);
+      expect(await isHit("listed", 7, "2026-03-10T00:00:00Z")).toBe(false);
+      expect(await isHit("listed", 9, "2026-03-11T00:00:00Z")).toBe(true);
+      const at = async (time: string): Promise<readonly string[]> => {
+        const { body } = await side.get(`/api/lists/mules?pipeline_id=${id}&at=${time}`);
+        return body.map(({ value }: { value: string }) => value).sort();
+      };
+      expect([await at("2026-02-01"), await at("2026-03-05"), await at("2026-03-20")]).toEqual([[], ["7", "9"], ["9"]]);
+      expect((await side.get(`/api/lists?pipeline_id=${id}`)).body).toMatchObject([{ name: "mules", changes: 3 }]);
+      expect((await side.get(`/api/lists?pipeline_id=${other}`)).body).toEqual([]);
+      expect((await side.get(`/api/lists/mules?pipeline_id=${other}`)).status).toBe(404);
+      for (const wrong of [
+        { name: "mules", values: [] },
+        { name: "a b", values: [1] },
+        { name: "mules", values: [1], from: "soon" },
+      ]) {
+        const refused = await side.post("/api/lists", { pipeline_id: id, ...wrong });
+        expect([400, 422], JSON.stringify(wrong)).toContain(refused.status);
+        expect(refused.body.hint).toBeTruthy();
+      }
     });
 
     test("pipelines side by side: merchants with fields of their own, sensors, withdrawals; each on its own", async () => {

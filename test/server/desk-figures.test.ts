@@ -1,5 +1,6 @@
 // Figures of the desk at /metrics: open cases by age, closings with the time that they took, messages that wait and what became of the others.
 import { expect, test } from "vitest";
+import { DEFAULT_TENANT, parseTenant } from "../../src/core/tenant.ts";
 import { Pipelines } from "../../src/online/pipelines.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { deskFigures } from "../../src/server/desk-figures.ts";
@@ -56,7 +57,8 @@ test("messages that wait are counted by receiver with their age, also where none
   });
   const targets = ["team", "pager"].map((name) => ({ name, send: async () => ({ outcome: "taken" as const }) }));
   const notices = { file: { targets: {}, routes: [], daily: "06:00" }, targets } as never;
-  const rounds = deskFigures({ store: open, notices }, { pipelines, clock, measures, measuresOf: createMeasures });
+  const of = { pipelines, clock, measures, measuresOf: createMeasures };
+  const rounds = deskFigures({ store: open, notices }, { ...of, tenant: DEFAULT_TENANT });
   const shown = async (name: string, target: string) =>
     figureOf(await measures.text(), `sentinel_outbox_${name}{target="${target}"}`);
   // What never failed begins at zero, so that its first fault is an increase.
@@ -64,6 +66,12 @@ test("messages that wait are counted by receiver with their age, also where none
   await rounds.next();
   expect([await shown("waiting", "team"), await shown("oldest_seconds", "team")]).toEqual(["3", "60"]);
   expect([await shown("waiting", "pager"), await shown("oldest_seconds", "pager")]).toEqual(["0", "0"]);
+  // Another tenant's receiver of that name, for which nothing waits, changes nothing of this one's.
+  const idle = { cases: { summary: async () => ({ open: [] }) }, outbox: { states: async () => [] } };
+  const other = async (): Promise<Store> => idle as unknown as Store;
+  await deskFigures({ store: other, notices }, { ...of, tenant: parseTenant("north") }).next();
+  expect([await shown("waiting", "team"), await shown("oldest_seconds", "team")]).toEqual(["3", "60"]);
+  expect(await measures.text()).toMatch(/sentinel_outbox_waiting\{(?=.*tenant="north")(?=.*target="team").*\} 0/);
   away = true;
   await rounds.next();
   expect(await shown("waiting", "team")).toBe("3");
@@ -71,7 +79,8 @@ test("messages that wait are counted by receiver with their age, also where none
   states = [];
   await rounds.next();
   expect([await shown("waiting", "team"), await shown("oldest_seconds", "team")]).toEqual(["0", "0"]);
-  for (const outcome of ["sent", "sent", "again", "dead"] as const) measures.outbox.settled("team", outcome);
+  for (const outcome of ["sent", "sent", "again", "dead"] as const)
+    measures.outboxOf(DEFAULT_TENANT).settled("team", outcome);
   expect(
     await Promise.all(["delivered_total", "failures_total", "dead_total"].map((name) => shown(name, "team"))),
   ).toEqual(["2", "1", "1"]);

@@ -4,8 +4,9 @@ import path from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { readLogin } from "../../src/pipeline/login.ts";
-import { LOGIN_COOKIE, LOGIN_MS_MAX, Logins } from "../../src/server/login.ts";
-import { personOf } from "../../src/server/person.ts";
+import { sessionRoutes } from "../../src/server/api/session.ts";
+import { ASKING_MAX, LOGIN_COOKIE, LOGIN_MS_MAX, Logins } from "../../src/server/login.ts";
+import { claimsOf, personOf } from "../../src/server/person.ts";
 import { SESSION_COOKIE } from "../../src/server/sessions.ts";
 import { openLogin } from "../../src/wiring.ts";
 import { type DeskWorld, openDesk } from "./desk-world.ts";
@@ -306,6 +307,19 @@ test("claims that are odd give nobody a role, and a name that nobody else has", 
     personOf({ issuer: "https://id.example", subject: "1", claims: { sub: "1", ...claims }, idToken: "" }, keys, 0);
   expect(of({ realm: { roles: ["team", "lead"] } })).toMatchObject({ role: "admin", name: "oidc:1" });
   expect(of({ "realm.roles": "team" }).role).toBe("analyst");
+  // Nobody is who an address says before the provider has said that it is theirs.
+  const mails = { ...keys, nameClaim: "email" };
+  const mailed = (claims: object) =>
+    personOf(
+      { issuer: "https://id.example", subject: "1", claims: { "realm.roles": "team", ...claims }, idToken: "" },
+      mails,
+      0,
+    );
+  expect(mailed({ email: "a@b.example", email_verified: true }).name).toBe("oidc:a@b.example");
+  for (const said of [{}, { email_verified: false }, { email_verified: "true" }, { email_verified: null }])
+    expect(() => mailed({ email: "a@b.example", ...said }), JSON.stringify(said)).toThrow(/email_verified/);
+  expect(claimsOf(mails)).toContain("email_verified");
+  expect(claimsOf(keys)).toEqual(["sub", "realm.roles"]);
   for (const odd of [
     {},
     { realm: null },
@@ -359,4 +373,19 @@ test("logins that ended are kept within a bound, and none of them opens again wh
   expect(logins.size).toBeLessThanOrEqual(10_000);
   for (const odd of ["", "A", "A".repeat(100), "A".repeat(100_000), `${sealed}A`, sealed.slice(1)])
     expect(logins.open(odd), odd.slice(0, 30)).toBeNull();
+});
+
+test("so many answers make this server ask the provider at once, whoever sends them, and both routes give way under load", async () => {
+  const logins = new Logins(clock, (bytes) => new Uint8Array(bytes));
+  const ends: (() => void)[] = [];
+  const slow = (): Promise<void> => logins.during(() => new Promise((resolve) => ends.push(resolve)));
+  const asked = Array.from({ length: ASKING_MAX }, slow);
+  await expect(slow()).rejects.toMatchObject({ code: "server.overloaded" });
+  expect(ends).toHaveLength(ASKING_MAX);
+  for (const end of ends) end();
+  await Promise.all(asked);
+  await expect(logins.during(async () => "asked")).resolves.toBe("asked");
+  await expect(logins.during(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
+  const routes = sessionRoutes.filter(({ path }) => path.startsWith("/api/session/oidc"));
+  expect(routes.map(({ shed }) => shed)).toEqual([true, true]);
 });

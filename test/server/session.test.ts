@@ -1,6 +1,7 @@
 // Sessions of the dashboard: login, rotation, expiry, logout; fixation, cross-site requests, roles and other people's pipelines.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Role } from "../../src/core/key.ts";
+import { DEFAULT_TENANT, parseTenant } from "../../src/core/tenant.ts";
 import { DESK_HEADER } from "../../src/server/cross-site.ts";
 import { WATCHERS_MAX } from "../../src/server/feed.ts";
 import {
@@ -8,6 +9,8 @@ import {
   SESSION_COOKIE,
   SESSION_IDLE_MS_MAX,
   SESSION_MS_MAX,
+  SESSIONS_MAX,
+  SESSIONS_PER_KEY_MAX,
   Sessions,
   tokenIn,
 } from "../../src/server/sessions.ts";
@@ -253,12 +256,20 @@ test("the table of sessions is bounded: the one that was idle for longest makes 
     new DataView(value.buffer).setUint32(0, ++drawn);
     return value;
   });
-  const tokens = Array.from({ length: 1000 }, () => sessions.open({ id: "k", hash: "h" }));
+  const [mine, theirs] = [DEFAULT_TENANT, parseTenant("north")];
+  const open = (key: string, tenant = mine): string => sessions.open({ id: key, hash: key }, { tenant });
+  const tokens = Array.from({ length: SESSIONS_MAX }, (_, i) => open(`k${i}`));
   expect(sessions.find(tokens[0])).not.toBeNull();
-  sessions.open({ id: "k", hash: "h" });
-  expect(sessions.size).toBe(1000);
+  open("one more");
+  expect(sessions.size).toBe(SESSIONS_MAX);
   expect(sessions.find(tokens[0])).not.toBeNull();
   expect(sessions.find(tokens[1])).toBeNull();
+  // Whoever logs in again and again ends their own sessions, and nobody else's: neither of the tenant, nor of another one.
+  const again = Array.from({ length: 2 * SESSIONS_MAX }, () => open("again"));
+  expect(again.filter((token) => sessions.find(token) !== null)).toHaveLength(SESSIONS_PER_KEY_MAX);
+  for (let i = 0; i < 2 * SESSIONS_MAX; i++) open(`n${i}`, theirs);
+  expect(sessions.find(tokens[0])).not.toBeNull();
+  expect(sessions.size).toBe(2 * SESSIONS_MAX);
 });
 
 test("cookies are read as RFC 6265 writes them, and odd ones find nothing", () => {

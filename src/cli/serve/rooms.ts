@@ -6,7 +6,7 @@ import { storeKept } from "../../lifecycle/retention.ts";
 import { fileSource, type Makers, madeSource, servedNames } from "../../lifecycle/serve.ts";
 import type { EngineLog } from "../../online/counters.ts";
 import type { PipelineSource } from "../../online/pipelines.ts";
-import { loadPipeline, madeNames, type Pipeline, pipelineNames } from "../../pipeline/pipeline.ts";
+import { everyName, loadPipeline, madeNames, type Pipeline, pipelineNames } from "../../pipeline/pipeline.ts";
 import type { Reporter } from "../../ports/ports.ts";
 import type { RoomInput, SeveralInput } from "../../server/server.ts";
 import { openNotices, openWorkspacePorts } from "../../wiring.ts";
@@ -48,7 +48,8 @@ export async function partOf(
       workspace,
       notices,
       sourceOf: (name) => madeSource(workspace, name, makersOf(name)),
-      keep: storeKept(keep, keptBy(workspace)),
+      // Pipelines come and go, and their files change, while the server runs.
+      keep: () => storeKept(keep, keptBy(workspace)),
       tasks: tasksIn(config),
       keyring: common,
       ...(named.length > 0 ? { only: new Set(named) } : {}),
@@ -80,9 +81,9 @@ export async function roomOf(
   }
 }
 
-/** Those of the workspace, as far as they can be read: of one that cannot nobody knows how long it keeps what. */
+/** All that have rows in the store, as far as they can be read: of one that cannot nobody knows how long it keeps what. */
 function keptBy(workspace: string): readonly Pick<Pipeline, "retention">[] {
-  return pipelineNames(workspace).map((name) => {
+  return everyName(workspace).map((name) => {
     try {
       return loadPipeline(workspace, name);
     } catch {

@@ -1,5 +1,6 @@
 // Files that are there whole or not at all after a power cut: write, fsync, then rename.
-import { type FileHandle, mkdir, open, readdir, stat } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { PRIVATE_FOLDER_MODE } from "../../core/private.ts";
 
@@ -15,6 +16,22 @@ export async function writeDurably(
     await handle.sync();
   });
 }
+
+/** Puts a file in place of the one that is there, or of none: whole or not at all, and the disk has it, its name too. `mode` of the new file. */
+export async function replaceDurably(file: string, bytes: Uint8Array | string, mode: number): Promise<void> {
+  const draft = `${file}.${randomBytes(DRAFT_BYTES).toString("hex")}.tmp`;
+  try {
+    await writeDurably(draft, bytes, mode);
+    await rename(draft, file);
+    await syncFolder(path.dirname(file));
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+/** Two writers of one file have a draft each. */
+const DRAFT_BYTES = 4;
 
 /** Appends in one write and waits until the disk has it. */
 export async function appendDurably(file: string, text: string): Promise<void> {

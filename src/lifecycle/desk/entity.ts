@@ -46,10 +46,13 @@ export function linkColumns({ pipeline, schema }: Pick<Engine, "pipeline" | "sch
   return [...new Set([...own, ...(named.length > 0 ? named : guessed)])].slice(0, COLUMNS_MAX);
 }
 
-/** Errors: request.not-found (a column that links nothing), log.*. */
+/**
+ * `forgotten` changes whenever a person was erased from the log: what was kept of it in memory is read again then. Errors: request.not-found (a column
+ * that links nothing), log.*.
+ */
 export async function lookAtEntity(
   engine: Looked,
-  of: { readonly column: string; readonly value: string },
+  of: { readonly column: string; readonly value: string; readonly forgotten: string | null },
 ): Promise<EntityView> {
   const columns = linkColumns(engine);
   const name = engine.pipeline.canonical.get(of.column) ?? of.column;
@@ -59,7 +62,7 @@ export async function lookAtEntity(
       hint: `name one of ${columns.join(", ") || "(none)"}, or add it to cases.links of the pipeline`,
     });
   }
-  const window = await windowOf(engine.log, columns);
+  const window = await windowOf(engine.log, { columns, forgotten: of.forgotten });
   const value = of.value.slice(0, VALUE_LENGTH_MAX);
   const ids = window.rows
     .flatMap(({ id, values }) => (values[column] === value ? [id] : []))
@@ -89,7 +92,8 @@ export async function lookAtEntity(
 
 /** The newest transactions of a log, kept so that the next look reads only what came since. */
 interface Window {
-  readonly columns: string;
+  /** Of the columns, and of the last erasure before it was begun. */
+  readonly about: string;
   rows: (LinkRow & { readonly time: number })[];
   frauds: Map<string, boolean>;
   /** Of the log: read up to it. */
@@ -99,11 +103,14 @@ interface Window {
 
 const windows = new WeakMap<PredictionLog, Window>();
 
-async function windowOf(log: PredictionLog, columns: readonly string[]): Promise<Window> {
-  const named = JSON.stringify(columns);
+async function windowOf(
+  log: PredictionLog,
+  { columns, forgotten }: { readonly columns: readonly string[]; readonly forgotten: string | null },
+): Promise<Window> {
+  const about = JSON.stringify([columns, forgotten]);
   let window = windows.get(log);
-  if (window === undefined || window.columns !== named) {
-    window = { columns: named, rows: [], frauds: new Map(), sequence: 0, reading: Promise.resolve() };
+  if (window === undefined || window.about !== about) {
+    window = { about, rows: [], frauds: new Map(), sequence: 0, reading: Promise.resolve() };
     windows.set(log, window);
   }
   const mine = window;

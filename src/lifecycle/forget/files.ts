@@ -5,7 +5,7 @@ import path from "node:path";
 import type { Eraser } from "../../core/erasure.ts";
 import { eraseFromSnapshot, type IdentitySwap } from "../../features/erase.ts";
 import { packInputs, unpackInputs } from "../../features/trained-inputs.ts";
-import type { ForgottenPlace, LeftPlace } from "./receipt.ts";
+import type { ForgottenPlace, LeftPlace, WriteFile } from "./receipt.ts";
 import { writeWhole } from "./receipt.ts";
 
 /** Files of a workspace; more are somebody else's folder. */
@@ -27,6 +27,7 @@ interface FileErasure {
   readonly bytes: readonly Buffer[];
   readonly swaps: readonly IdentitySwap[];
   readonly write: boolean;
+  readonly writeFile: WriteFile;
 }
 
 interface FilesFound {
@@ -83,7 +84,7 @@ async function eraseFile(full: string, file: string, on: FileErasure): Promise<n
 }
 
 /** Rows are lines; JSON over many lines counts as one. */
-async function eraseText(full: string, { eraser, write }: FileErasure): Promise<number> {
+async function eraseText(full: string, { eraser, write, writeFile }: FileErasure): Promise<number> {
   const facts = await stat(full);
   if (facts.size > REWRITTEN_BYTES_MAX) return 0;
   const text = await readFile(full, "utf8");
@@ -104,11 +105,11 @@ async function eraseText(full: string, { eraser, write }: FileErasure): Promise<
       })
       .join("\n");
   }
-  if (found > 0 && write) await writeWhole(full, after);
+  if (found > 0 && write) await writeWhole(writeFile, full, after);
   return found;
 }
 
-async function eraseSnapshot(full: string, { eraser, swaps, write }: FileErasure): Promise<number> {
+async function eraseSnapshot(full: string, { eraser, swaps, write, writeFile }: FileErasure): Promise<number> {
   const name = path.basename(full);
   const bytes = new Uint8Array(await readFile(full));
   const after = name.startsWith("state-")
@@ -117,7 +118,7 @@ async function eraseSnapshot(full: string, { eraser, swaps, write }: FileErasure
       ? eraseInputs(bytes, eraser)
       : eraseHead(bytes, eraser);
   if (after === null) return 0;
-  if (write) await writeWhole(full, after.bytes);
+  if (write) await writeWhole(writeFile, full, after.bytes);
   return after.found;
 }
 

@@ -1,7 +1,7 @@
 // Receipts of what was forgotten: what, where, how many; the value itself only as a keyed hash, so that who has the receipt alone learns nothing of it.
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { type ErasedHash, pseudonymOf } from "../../core/erasure.ts";
 import { messageOf, SentinelError } from "../../core/errors.ts";
@@ -21,6 +21,17 @@ export interface LeftPlace {
   readonly where: string;
   readonly why: string;
   readonly todo: string;
+  /** True: it is another tenant's, and nothing of this one is left there. */
+  readonly elsewhere?: true;
+}
+
+/** Writes a file whole or not at all, also where the power goes; `mode` of a new file. */
+export type WriteFile = (file: string, content: string | Uint8Array, mode: number) => Promise<void>;
+
+/** Where receipts are kept, and what writes them. */
+interface ReceiptPlace {
+  readonly stateDir: string;
+  readonly writeFile: WriteFile;
 }
 
 export interface Receipt {
@@ -62,14 +73,16 @@ export interface Begun {
   readonly values: readonly ErasedHash[];
   /** What earlier tries of this run found. */
   readonly places: readonly ForgottenPlace[];
+  /** Sealed, and not yet in its place. */
+  readonly receipt?: Receipt;
 }
 
 /** The run of this person that was begun and not ended, or a new one. */
 export async function begin(
-  stateDir: string,
+  at: ReceiptPlace,
   of: { readonly values: readonly ErasedHash[]; readonly at: number },
 ): Promise<Begun> {
-  const folder = path.join(stateDir, FOLDER);
+  const folder = path.join(at.stateDir, FOLDER);
   await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE });
   for (const name of readdirSync(folder).filter((one) => one.endsWith(".begun.json"))) {
     const begun = JSON.parse(readFileSync(path.join(folder, name), "utf8")) as Begun;
@@ -82,18 +95,18 @@ export async function begin(
     values: of.values,
     places: [],
   };
-  await keepBegun(stateDir, begun);
+  await keepBegun(at, begun);
   return begun;
 }
 
-export async function keepBegun(stateDir: string, begun: Begun): Promise<void> {
-  await writeWhole(path.join(stateDir, FOLDER, `${begun.id}.begun.json`), `${JSON.stringify(begun)}\n`);
+export async function keepBegun({ stateDir, writeFile }: ReceiptPlace, begun: Begun): Promise<void> {
+  await writeWhole(writeFile, path.join(stateDir, FOLDER, `${begun.id}.begun.json`), `${JSON.stringify(begun)}\n`);
 }
 
 /** Writes the receipt; the pseudonym is no part of it, and what a killed run would need goes. Gives its file. */
-export async function end(stateDir: string, receipt: Receipt): Promise<string> {
+export async function end({ stateDir, writeFile }: ReceiptPlace, receipt: Receipt): Promise<string> {
   const file = path.join(stateDir, FOLDER, `${receipt.id}.json`);
-  await writeWhole(file, `${JSON.stringify(receipt, null, 2)}\n`);
+  await writeWhole(writeFile, file, `${JSON.stringify(receipt, null, 2)}\n`);
   await rm(path.join(stateDir, FOLDER, `${receipt.id}.begun.json`), { force: true });
   return file;
 }
@@ -138,20 +151,11 @@ export function receiptsOf(stateDir: string): readonly Receipt[] {
     });
 }
 
-/** A file that is there whole or not at all, also after a power cut. */
-export async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
-  const draft = `${file}.${randomBytes(4).toString("hex")}.tmp`;
+/** Errors: workspace.unwritable. */
+export async function writeWhole(write: WriteFile, file: string, content: string | Uint8Array): Promise<void> {
   try {
-    const handle = await open(draft, "wx", PRIVATE_FILE_MODE);
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, file);
+    await write(file, content, PRIVATE_FILE_MODE);
   } catch (cause) {
-    await rm(draft, { force: true }).catch(() => {});
     throw new SentinelError("workspace.unwritable", `cannot write ${file}: ${messageOf(cause)}`, {
       hint: "check that the folder may be written to and has space left; then run the command again: it goes on",
       cause,

@@ -4,7 +4,7 @@ import { messageOf } from "../../core/errors.ts";
 import type { EngineLog } from "../../online/counters.ts";
 import type { Clock } from "../../ports/ports.ts";
 import type { Store } from "../../ports/store.ts";
-import type { StoreKept } from "../retention.ts";
+import { retainStore, type StoreKept } from "../retention.ts";
 
 const LOOK_MS = 3_600_000;
 /** What a tenant may keep at most can be passed within minutes. */
@@ -17,7 +17,8 @@ const SLICES_MAX = 1000;
 
 export interface RetentionOptions {
   readonly store: () => Promise<Store>;
-  readonly keep: StoreKept;
+  /** Asked at each look: what pipelines say may change. */
+  readonly keep: () => StoreKept;
   /** How many alerts there may be now, and who hears of those that went for it. */
   readonly alerts: { max(): number | null; removed(count: number): void };
   readonly clock: Clock;
@@ -64,18 +65,17 @@ export class Retention {
 
   private async once(): Promise<void> {
     const { keep, logger, store: open } = this.options;
-    const { alertsMs, auditMs, ledgerMs } = keep;
     try {
+      const kept = keep();
+      const { alertsMs, auditMs, ledgerMs } = kept;
       if (alertsMs === null && auditMs === null && ledgerMs === null) return;
-      const { alerts, audit, ledger } = await open();
-      const now = this.options.clock.now();
-      const by = { actor: "serve", at: now, reason: "SENTINEL_AUDIT_KEEP" };
-      const gone = {
-        alerts: await this.slices(alertsMs, (before) => alerts.forget({ before, limit: SLICE_ROWS })),
-        entries: await this.slices(auditMs, (before) => audit.forget({ before, limit: SLICE_ROWS, by })),
-        ledger: await this.slices(ledgerMs, (before) => ledger.forget({ before, limit: SLICE_ROWS })),
+      const pause = async (): Promise<boolean> => {
+        await sleep(PAUSE_MS, undefined, { ref: false });
+        return !this.stopped;
       };
-      if (gone.alerts + gone.entries + gone.ledger > 0) logger.info(gone, "the store forgot what was too old");
+      const now = this.options.clock.now();
+      const gone = await retainStore(await open(), { kept, actor: "serve", now, pause, slicesMax: SLICES_MAX });
+      if (gone.alerts + gone.audit + gone.ledger > 0) logger.info(gone, "the store forgot what was too old");
     } catch (error) {
       logger.warn({ error: messageOf(error) }, "the store cannot forget what is too old; the next look is in an hour");
     }
@@ -100,12 +100,6 @@ export class Retention {
         "alerts beyond the limit cannot be removed; the next look is in a minute",
       );
     }
-  }
-
-  private slices(keptMs: number | null, forget: (before: number) => Promise<number>): Promise<number> {
-    if (keptMs === null) return Promise.resolve(0);
-    const before = this.options.clock.now() - keptMs;
-    return this.sliced(() => forget(before));
   }
 
   private async sliced(remove: () => Promise<number>): Promise<number> {

@@ -118,7 +118,7 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
   }
   const headers = nextPage(context, filter === null ? null : cursor);
   if (asCsv) {
-    const mask = maskOf(server, context);
+    const mask = await maskOf(server, context);
     return csvOf(mask === null ? items : items.map((alert) => mask.document(alert)), { names, headers });
   }
   const numbers = new Map<string, ReadonlyMap<string, number>>();
@@ -326,7 +326,7 @@ function csvOf(
       alert.entity,
       alert.amount,
       alert.score,
-      JSON.stringify(alert.transaction),
+      typeof alert.transaction === "string" ? alert.transaction : JSON.stringify(alert.transaction),
     ]),
   );
   return new Response(csvLine(HEAD) + lines.join(""), {

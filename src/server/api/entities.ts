@@ -1,6 +1,7 @@
 // GET /api/entities/{column}/{value}: an entity's time-line, and whom it is linked to.
 import { boundedValue } from "../../cases/entity.ts";
 import { ENTITY_ENTRIES_MAX, ENTITY_TRANSACTIONS_MAX, lookAtEntity } from "../../lifecycle/desk.ts";
+import { lastForgotten } from "../../lifecycle/forgotten.ts";
 import type { PipelineRecord } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import { shownCase } from "./cases.ts";
@@ -39,7 +40,11 @@ async function look(server: Server, context: RequestContext): Promise<Response> 
   const { record, parts } = await whoseOf(server, context, context.req.query("pipeline"));
   const column = context.req.param("column") ?? "";
   const value = context.req.param("value") ?? "";
-  const { transactions, graph, seen } = await lookAtEntity(parts, { column, value });
+  const { transactions, graph, seen } = await lookAtEntity(parts, {
+    column,
+    value,
+    forgotten: await lastForgotten(await platformOf(server).store()),
+  });
   const timeline = [
     ...transactions.flatMap(({ id, time, amount, decision, score, labels }) => [
       { kind: "transaction", at: time, transaction_id: id, amount, decision, score },

@@ -156,22 +156,26 @@ async function create(server: Server, context: RequestContext): Promise<Response
   const { store, platform } = platformOf(server);
   const { name, kafka_topic: kafkaTopic = null, schema, columns = {}, rules } = await CREATE.read(server, context);
   const { pipelines, clock, quotas } = server;
-  quotas.check("pipelines", pipelines.all().length);
   if (pipelines.all().length >= PIPELINES_MAX) {
     throw new SentinelError("pipeline.limit", `${PIPELINES_MAX} pipelines are served here already`, {
       hint: "start another server for the rest",
     });
   }
-  const record = await createPipeline(
-    await store(),
-    { name, kafkaTopic, schema: fieldsOf(schema), columns, fourEyes: rules?.four_eyes ?? false },
-    {
-      actor: actorOf(context.get("caller")),
-      at: clock.now(),
-      isTaken: (slug) => pipelines.get(slug) !== undefined,
-    },
-  );
-  await platform.look();
+  const make = async () => {
+    const made = await createPipeline(
+      await store(),
+      { name, kafkaTopic, schema: fieldsOf(schema), columns, fourEyes: rules?.four_eyes ?? false },
+      {
+        actor: actorOf(context.get("caller")),
+        at: clock.now(),
+        isTaken: (slug) => pipelines.get(slug) !== undefined,
+      },
+    );
+    // What is made is counted once it is looked at.
+    await platform.look();
+    return made;
+  };
+  const record = await quotas.makeOne("pipelines", { count: async () => pipelines.all().length, make });
   const body = {
     id: record.id,
     message: "Pipeline created successfully",

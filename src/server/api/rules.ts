@@ -150,23 +150,21 @@ async function add(server: Server, context: RequestContext): Promise<Response> {
   const parts = engineOf(server, context, record.slug);
   const store = await platformOf(server).store();
   const pastIds = new Set((await store.ruleNumbers.of(record.slug)).keys());
-  const { rule } = await server.quotas.counted("rules", () =>
-    analyst(() =>
-      postRule(parts.ports, {
-        ...byOf(parts, context, reason),
-        rule: {
-          when,
-          severity,
-          description: description ?? "",
-          ...(action === undefined ? {} : { action }),
-          ...(stage === undefined ? {} : { stage }),
-          ...(share === undefined ? {} : { share }),
-          ...(name === undefined ? {} : { id: name }),
-        },
-        pastIds,
-      }),
-    ),
-  );
+  const make = () =>
+    postRule(parts.ports, {
+      ...byOf(parts, context, reason),
+      rule: {
+        when,
+        severity,
+        description: description ?? "",
+        ...(action === undefined ? {} : { action }),
+        ...(stage === undefined ? {} : { stage }),
+        ...(share === undefined ? {} : { share }),
+        ...(name === undefined ? {} : { id: name }),
+      },
+      pastIds,
+    });
+  const { rule } = await analyst(() => server.quotas.counted("rules", make));
   await parts.live.poll();
   const number = (await store.ruleNumbers.of(record.slug)).get(rule.id)!;
   const body = {

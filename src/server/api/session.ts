@@ -1,11 +1,12 @@
 // Routes of /api/session: who is asking, login by a key or by a provider, logout.
 import { SentinelError } from "../../core/errors.ts";
 import { isFor, type Role } from "../../core/key.ts";
+import { DEFAULT_TENANT } from "../../core/tenant.ts";
 import type { Caller } from "../access.ts";
 import { LOGIN_COOKIE, loginCookie, type ProviderLogin, placeIn } from "../login.ts";
 import { noteFailure } from "../note-failure.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
-import { personOf } from "../person.ts";
+import { claimsOf, personOf } from "../person.ts";
 import { refusalPage } from "../refusal-page.ts";
 import { cookieOf, SESSION_MS_MAX, type Session, tokenIn } from "../sessions.ts";
 import { bodyKind, isoOf } from "./exchange.ts";
@@ -63,6 +64,7 @@ export const sessionRoutes: readonly ServerRoute[] = [
     method: "GET",
     access: "open",
     path: "/api/session/oidc",
+    shed: true,
     summary: "Leads a browser to the identity provider, to log in there.",
     query: {
       to: { description: "Where in the dashboard to go afterwards, as `/alerts`.", schema: { type: "string" } },
@@ -75,6 +77,7 @@ export const sessionRoutes: readonly ServerRoute[] = [
     method: "GET",
     access: "open",
     path: "/api/session/oidc/callback",
+    shed: true,
     summary: "Where the identity provider leads the browser back to: the answer sets the session's cookie.",
     query: Object.fromEntries(
       ["code", "state", "iss", "error", "error_description", "session_state"].map((name) => [
@@ -106,8 +109,10 @@ async function login(server: Server, context: RequestContext): Promise<Response>
       },
     );
   }
+  // A login counts as a request of its key: it makes room for itself among the sessions.
+  server.access.charge(owner, 1);
   end(server, context);
-  const token = server.sessions.open(record);
+  const token = server.sessions.open(record, { tenant: owner.tenant });
   const until = isoOf(server.clock.now() + SESSION_MS_MAX);
   const cookie = cookieOf(token, { secure: isSecure(context) });
   return jsonResponse({ ...shown(server.roomOf(owner), owner), until }, 201, { "set-cookie": cookie });
@@ -132,12 +137,12 @@ async function finishLogin(server: Server, context: RequestContext): Promise<Res
       hint: "begin again at the login page; allow cookies for this address, and log in within ten minutes",
     });
   }
-  const wanted = [file.nameClaim, file.roleClaim];
-  const identity = await provider.finish(search, { checks: begun, wanted });
+  const wanted = claimsOf(file);
+  const identity = await logins.during(() => provider.finish(search, { checks: begun, wanted }));
   const record = personOf(identity, file, clock.now());
   end(server, context);
   const idToken = identity.idToken.length > ID_TOKEN_LENGTH_MAX ? null : identity.idToken;
-  const token = sessions.open(record, { record, idToken });
+  const token = sessions.open(record, { tenant: DEFAULT_TENANT, person: { record, idToken } });
   const secure = isTls(file);
   return leadTo(`/#/${begun.to}`, [cookieOf(token, { secure }), loginCookie(null, { secure })]);
 }

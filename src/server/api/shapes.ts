@@ -1,6 +1,7 @@
 // JSON Schemas of what the routes below /api answer.
 import { CASE_STATUSES, DISPOSITIONS, REVIEW_CAUSES } from "../../core/case.ts";
 import { DECISIONS } from "../../core/decision.ts";
+import { OPERATOR, ROLES } from "../../core/key.ts";
 import { RULE_ACTIONS, RULE_SEVERITIES, RULE_STAGES } from "../../core/rule.ts";
 import { PIPELINE_STATUSES } from "../../ports/store.ts";
 
@@ -161,7 +162,7 @@ export const SESSION = done({
   signed_in: { type: "boolean" },
   login_needed: { type: "boolean" },
   name: textOrNull,
-  role: { enum: ["viewer", "analyst", "admin", null] },
+  role: { enum: [...ROLES, OPERATOR, null] },
   pipelines: { type: "array", items: text },
   tenant: textOrNull,
   until: { ...textOrNull, format: "date-time" },

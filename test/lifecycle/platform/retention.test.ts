@@ -4,7 +4,7 @@ import { DAY_MS } from "../../../src/core/duration.ts";
 import { Retention } from "../../../src/lifecycle/platform.ts";
 import type { StoreKept } from "../../../src/lifecycle/retention.ts";
 import { silentLog } from "../../../src/online/counters.ts";
-import type { Store } from "../../../src/ports/store.ts";
+import type { ChangedBy, Store } from "../../../src/ports/store.ts";
 
 const NOW = 1000 * DAY_MS;
 
@@ -12,8 +12,9 @@ const NOW = 1000 * DAY_MS;
 function worldOf(
   keep: Partial<StoreKept>,
   have: { alerts: number; entries: number; ledger?: number },
-  alertsMax: number | null = null,
+  { asks, alertsMax = null }: { readonly asks?: () => StoreKept; readonly alertsMax?: number | null } = {},
 ) {
+  const reasons: unknown[] = [];
   let removed = 0;
   const asked: { readonly what: string; readonly before: number; readonly limit: number }[] = [];
   let away = false;
@@ -33,13 +34,18 @@ function worldOf(
       trim: async ({ keep: kept, limit }: { readonly keep: number; readonly limit: number }) =>
         take("alerts", { before: kept, limit: Math.min(limit, Math.max(0, have.alerts - kept)) }),
     },
-    audit: { forget: async (of: { readonly before: number; readonly limit: number }) => take("entries", of) },
+    audit: {
+      forget: async ({ by, ...of }: { readonly before: number; readonly limit: number; readonly by: ChangedBy }) => {
+        reasons.push(by.reason);
+        return take("entries", of);
+      },
+    },
     ledger: { forget: async (of: { readonly before: number; readonly limit: number }) => take("ledger", of) },
   };
   const warnings: string[] = [];
   const retention = new Retention({
     store: async () => store as unknown as Store,
-    keep: { alertsMs: null, auditMs: null, ledgerMs: null, ...keep },
+    keep: asks ?? (() => ({ alertsMs: null, auditMs: null, ledgerMs: null, auditBy: "SENTINEL_AUDIT_KEEP", ...keep })),
     alerts: {
       max: () => alertsMax,
       removed: (count) => {
@@ -51,6 +57,7 @@ function worldOf(
   });
   return {
     retention,
+    reasons,
     asked,
     have,
     warnings,
@@ -95,7 +102,7 @@ test("a store that is away is a warning, and the next look goes on", async () =>
 });
 
 test("beyond the number that a tenant may keep the oldest alerts go in slices, and are counted; without one none is asked for", async () => {
-  const limited = worldOf({}, { alerts: 1450, entries: 3 }, 1000);
+  const limited = worldOf({}, { alerts: 1450, entries: 3 }, { alertsMax: 1000 });
   await limited.retention.trim();
   expect(limited.have).toEqual({ alerts: 1000, entries: 3 });
   expect(limited.removed()).toBe(450);
@@ -108,4 +115,13 @@ test("beyond the number that a tenant may keep the oldest alerts go in slices, a
   const free = worldOf({ alertsMs: DAY_MS }, { alerts: 1450, entries: 3 });
   await free.retention.trim();
   expect(free.asked).toEqual([]);
+});
+
+test("what pipelines say is asked at each look, and an entry of the audit names the setting that counted", async () => {
+  const said: { auditMs: number | null; auditBy: StoreKept["auditBy"] } = { auditMs: null, auditBy: "retention.audit" };
+  const live = worldOf({}, { alerts: 0, entries: 2 }, { asks: () => ({ alertsMs: null, ledgerMs: null, ...said }) });
+  await live.retention.look();
+  said.auditMs = DAY_MS;
+  await live.retention.look();
+  expect([live.have.entries, live.reasons]).toEqual([0, ["retention.audit"]]);
 });

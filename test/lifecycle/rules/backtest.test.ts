@@ -129,6 +129,75 @@ test("figures are what a loop over the rows counts", async () => {
   expect([bad.verdict.verdict, large.verdict.verdict, burst.verdict.verdict]).toEqual(["PROMOTE", "HOLD", "REJECT"]);
 });
 
+test("the intervals are those of a bootstrap of the customers", async () => {
+  const { rules } = await backtestRules(place.ports, input());
+  const [bad] = rules;
+  const matured = ROWS.filter(({ time }) => time <= maturedTo);
+  const isHit = ({ terminal, amount }: Row): boolean => (terminal === "t0" || terminal === "t1") && amount > 250;
+  const precision = bootstrap(matured.filter(isHit), ({ fraud }) => fraud);
+  const recall = bootstrap(
+    matured.filter(({ fraud }) => fraud),
+    isHit,
+  );
+  for (const [found, drawn] of [
+    [bad.precision, precision],
+    [bad.recall, recall],
+  ] as const) {
+    // Percentiles of a bootstrap are skewed beside Wilson's interval where a share is near 1; how wide they are is alike.
+    const width = drawn.high - drawn.low;
+    expect((found.high - found.low) / width).toBeGreaterThan(0.8);
+    expect((found.high - found.low) / width).toBeLessThan(1.3);
+    expect(Math.abs(found.low - drawn.low)).toBeLessThan(0.45 * width);
+    expect(Math.abs(found.high - drawn.high)).toBeLessThan(0.45 * width);
+  }
+});
+
+/** 95 % of the shares of rows for which `test` holds, customers drawn with replacement. */
+function bootstrap(rows: readonly Row[], test: (row: Row) => boolean): { readonly low: number; readonly high: number } {
+  const random = new Random(3);
+  const byCustomer = new Map<string, { hits: number; rows: number }>();
+  for (const row of rows) {
+    const one = byCustomer.get(row.customer) ?? { hits: 0, rows: 0 };
+    byCustomer.set(row.customer, { hits: one.hits + Number(test(row)), rows: one.rows + 1 });
+  }
+  const counts = [...byCustomer.values()];
+  const shares = Array.from({ length: 2000 }, () => {
+    let [hits, all] = [0, 0];
+    for (let i = 0; i < counts.length; i++) {
+      const one = counts[random.integer(counts.length)];
+      hits += one.hits;
+      all += one.rows;
+    }
+    return hits / all;
+  }).sort((a, b) => a - b);
+  return { low: shares[49], high: shares[1949] };
+}
+
+test("an approval goes live where it surely lets through fewer frauds than come anyhow, and never where more", async () => {
+  const drafts = [
+    rule("calm", "terminal_id NOT IN ('t0', 't1')", { action: "approve", stage: "draft" }),
+    rule("trusting", "terminal_id IN ('t0', 't1')", { action: "approve", stage: "draft" }),
+    rule("seldom", "amount > 399.5", { action: "approve", stage: "draft" }),
+    rule("nowhere", "amount > 500", { action: "approve", stage: "draft" }),
+  ];
+  const report = await backtestRules(place.ports, { ...input(), drafts });
+  const of = (id: string) => report.rules.find((one) => one.rule.id === id)!;
+  const matured = ROWS.filter(({ time }) => time <= maturedTo);
+  expect(report.fraudRate).toBeCloseTo(matured.filter(({ fraud }) => fraud).length / matured.length, 12);
+  expect(of("calm").precision.high).toBeLessThan(report.fraudRate);
+  expect(of("calm").verdict).toMatchObject({ verdict: "PROMOTE", checks: [{ passed: true }, { passed: true }] });
+  expect(of("trusting").precision.low).toBeGreaterThan(report.fraudRate);
+  expect(of("trusting").verdict).toMatchObject({
+    verdict: "REJECT",
+    reasons: [expect.stringContaining("more than of all transactions")],
+  });
+  expect(of("seldom").verdict).toMatchObject({
+    verdict: "HOLD",
+    reasons: [expect.stringMatching(/^\d+ matured hits/)],
+  });
+  expect(of("nowhere").verdict).toMatchObject({ verdict: "HOLD", reasons: ["it never fired on this past"] });
+});
+
 test("a list filled from confirmed frauds finds none of the frauds that filled it", async () => {
   const confirmed = ROWS.filter(({ fraud }) => fraud);
   const delay = 7 * DAY_MS;

@@ -1,10 +1,12 @@
 // A person in the tables of files: cells are replaced, every other one stays as it was written; the file appears whole or not at all.
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import type { Eraser } from "../../../core/erasure.ts";
 import { SentinelError } from "../../../core/errors.ts";
 import type { TableErasure } from "../../../ports/dataset.ts";
+import { replaceDurably, syncFolder } from "../../files/durable.ts";
 import { type Connection, type DuckDbLimits, identifier, literal, withDuckDb } from "./connection.ts";
 
 /** Texts are rewritten in memory. */
@@ -42,7 +44,10 @@ async function eraseText(file: string, { eraser, names, personal, write }: Table
   const after = /\.(csv|tsv)(\.gz)?$/i.test(file)
     ? erasedCsv(text, { eraser, names, personal })
     : erasedLines(text, eraser);
-  if (after.rows > 0 && write) await writeWhole(file, packed ? await promisify(gzip)(after.text) : after.text);
+  if (after.rows > 0 && write) {
+    const whole = packed ? await promisify(gzip)(after.text) : after.text;
+    await replaceDurably(file, whole, (await stat(file)).mode);
+  }
   return after.rows;
 }
 
@@ -187,18 +192,6 @@ async function textsOf(
   return reader.getRowsJson().map(([value]) => String(value));
 }
 
-async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
-  const partial = `${file}.erased.tmp`;
-  await rm(partial, { force: true });
-  const handle = await open(partial, "wx", (await stat(file)).mode);
-  try {
-    await handle.writeFile(content);
-  } finally {
-    await handle.close();
-  }
-  await place(partial, file);
-}
-
 async function place(partial: string, file: string): Promise<void> {
   const handle = await open(partial, "r+");
   try {
@@ -207,4 +200,5 @@ async function place(partial: string, file: string): Promise<void> {
     await handle.close();
   }
   await rename(partial, file);
+  await syncFolder(path.dirname(file));
 }

@@ -1,6 +1,7 @@
 // How many rules a tenant may have in all its pipelines together: counted within the change itself, by whichever way it came.
 import { SentinelError } from "../../../core/errors.ts";
 import { PIPELINES_MAX, type TenantQuotas } from "../../../ports/store.ts";
+import { raise } from "./counters.ts";
 import { type Database, patiently } from "./database.ts";
 import type { SetsMove } from "./rule-states.ts";
 import type { SqlTransaction } from "./tables.ts";
@@ -30,6 +31,8 @@ export async function checkRoom(
   const { pipeline, limit, live, countOf } = of;
   const [before, after] = [live.from?.rules.length ?? 0, live.to?.rules.length ?? 0];
   if (after <= before) return;
+  // Whoever raises the counter counts alone until the end: two changes do not find the same room.
+  await raise(sql, "rule_numbers", 0);
   const stopped = await sql
     .selectFrom("pipelines")
     .select("slug")
