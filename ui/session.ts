@@ -21,10 +21,14 @@ export function useDesk(): Desk {
   return useContext(DeskContext)!;
 }
 
-const RANK: Readonly<Record<Role, number>> = { viewer: 0, analyst: 1, admin: 2 };
+const ROLES: readonly Role[] = ["viewer", "analyst", "admin"];
+
+/** Whether this role may do what needs that one; keys of programs may nothing here. */
+export function mayAs(role: Session["role"], need: Role): boolean {
+  return ROLES.findIndex((one) => one === role) >= ROLES.indexOf(need);
+}
 
 /** Whether the person may do what needs this role. */
 export function useMay(need: Role): boolean {
-  const { role } = useDesk().session;
-  return role !== null && RANK[role] >= RANK[need];
+  return mayAs(useDesk().session.role, need);
 }

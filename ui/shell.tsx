@@ -10,10 +10,8 @@ import { Dialog } from "./parts/drawer.tsx";
 import { Icon } from "./parts/icon.tsx";
 import { Toasts } from "./parts/toast.tsx";
 import { go, hrefOf, setQuery, usePlace } from "./route.ts";
-import { type Role, useDesk } from "./session.ts";
+import { mayAs, useDesk } from "./session.ts";
 import { switchTheme, themeNow } from "./theme.ts";
-
-const RANK: Readonly<Record<Role, number>> = { viewer: 0, analyst: 1, admin: 2 };
 
 export function Shell() {
   const { page, query } = usePlace();
@@ -21,7 +19,7 @@ export function Shell() {
   const [helps, setHelps] = useState(false);
   const [, setTheme] = useState(themeNow());
   const main = useRef<HTMLElement>(null);
-  const seenPages = PAGES.filter(({ need }) => session.role !== null && RANK[session.role] >= RANK[need]);
+  const seenPages = PAGES.filter(({ need }) => mayAs(session.role, need));
   const here = seenPages.find(({ name }) => name === page) ?? seenPages[0];
   const linkTo = (one: Page): string => hrefOf(one.name, { query: { pipeline: query.pipeline } });
   useEffect(() => {
