@@ -1,11 +1,10 @@
 // The file login.yaml of a workspace: the identity provider that people log in by, each key once; its secret stands in the environment or in a file.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
-import { messageOf } from "../core/errors.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { duration, list, oneOf, record, text, textLike } from "./kind.ts";
 import { key, section, type ValueOf } from "./section.ts";
-import { invalid, type ReadYaml, yamlReader } from "./yaml.ts";
+import { type ReadYaml, readText, yamlReader } from "./yaml.ts";
 
 /** Roles of people; those of programs log in nowhere. */
 export const LOGIN_ROLES = ["viewer", "analyst", "admin"] as const;
@@ -98,14 +97,7 @@ export function parseLogin(text: string, file: string): ReadYaml<typeof LOGIN_FI
 /** The file in a workspace's folder; null where there is none. Errors: pipeline.invalid, with the line. */
 export function readLogin(workspace: string): LoginFile | null {
   const file = path.join(workspace, "login.yaml");
-  if (!existsSync(file)) return null;
-  let written: string;
-  try {
-    written = readFileSync(file, "utf8");
-  } catch (error) {
-    throw invalid(file, { what: `cannot be read: ${messageOf(error)}`, hint: "put a readable YAML file there" });
-  }
-  return parseLogin(written, file).value;
+  return existsSync(file) ? parseLogin(readText(file), file).value : null;
 }
 
 /** Why codes and tokens must not go to an address; null where they may. */

@@ -1,11 +1,10 @@
 // The file notifications.yaml of a workspace: who hears of what, each key once; secrets stand in the environment or in files.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
-import { messageOf } from "../core/errors.ts";
 import { RULE_SEVERITIES } from "../core/rule.ts";
 import { list, oneOf, record, text, textLike } from "./kind.ts";
 import { key, section, type ValueOf } from "./section.ts";
-import { invalid, type ReadYaml, yamlReader } from "./yaml.ts";
+import { type ReadYaml, readText, yamlReader } from "./yaml.ts";
 
 /** What somebody may hear of. */
 export const NOTICES = ["alert", "daily", "drift", "promotion", "rollback", "dead-letter"] as const;
@@ -134,12 +133,5 @@ export function parseNotifications(text: string, file: string): ReadYaml<typeof 
 /** The file in a workspace's folder; null where there is none. Errors: pipeline.invalid, with the line. */
 export function readNotifications(workspace: string): NotificationsFile | null {
   const file = path.join(workspace, "notifications.yaml");
-  if (!existsSync(file)) return null;
-  let written: string;
-  try {
-    written = readFileSync(file, "utf8");
-  } catch (error) {
-    throw invalid(file, { what: `cannot be read: ${messageOf(error)}`, hint: "put a readable YAML file there" });
-  }
-  return parseNotifications(written, file).value;
+  return existsSync(file) ? parseNotifications(readText(file), file).value : null;
 }

@@ -1,7 +1,7 @@
 // Pipelines: one YAML file parsed at the door into one typed value with defaults filled in.
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { messageOf, SentinelError } from "../core/errors.ts";
+import { SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { isRemote } from "../core/remote.ts";
 import type { TimeRule } from "../core/time.ts";
@@ -9,7 +9,7 @@ import { canonicalNames, type PipelineColumns, rolesOf, type Written } from "./c
 import { canonicalRedaction, type LogPolicy } from "./log.ts";
 import { canonicalPrivacy } from "./privacy.ts";
 import { PIPELINE, type PipelineKeys } from "./sections.ts";
-import { checkBytes, invalid, yamlReader } from "./yaml.ts";
+import { invalid, readText, yamlReader } from "./yaml.ts";
 
 export type { PipelineColumns, Written } from "./columns.ts";
 export type { LogPolicy } from "./log.ts";
@@ -91,16 +91,6 @@ export function loadPipeline(workspace: string, name: string): Pipeline {
     what: `it says name: ${pipeline.name}, and a pipeline is called like its file`,
     hint: `write \`name: ${name}\`, or rename the file to ${pipeline.name}.yaml`,
   });
-}
-
-function readText(file: string): string {
-  try {
-    checkBytes(statSync(file).size, file);
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if (error instanceof SentinelError) throw error;
-    throw invalid(file, { what: `cannot be read: ${messageOf(error)}`, hint: "put a readable YAML file there" });
-  }
 }
 
 /** How long the log keeps predictions stands in two sections; the one about retention comes first. */

@@ -1,4 +1,5 @@
 // A pipeline's YAML read by a section: bounded, checked against its schema, every fault with its line.
+import { readFileSync, statSync } from "node:fs";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { messageOf, SentinelError } from "../core/errors.ts";
@@ -68,6 +69,17 @@ export function checkBytes(bytes: number, file: string, bytesMax = PIPELINE_BYTE
     what: `has ${bytes} bytes; a pipeline file may have ${bytesMax}`,
     hint: "keep data out of the pipeline file: tables go below data/, schema and suite into files beside it",
   });
+}
+
+/** The text of a file, bounded before it is read. Errors: pipeline.invalid. */
+export function readText(file: string): string {
+  try {
+    checkBytes(statSync(file).size, file);
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (error instanceof SentinelError) throw error;
+    throw invalid(file, { what: `cannot be read: ${messageOf(error)}`, hint: "put a readable YAML file there" });
+  }
 }
 
 export function invalid(file: string, fault: { readonly what: string; readonly hint: string }): SentinelError {
