@@ -85,6 +85,22 @@ async function forget(
   return gone.length;
 }
 
+/** Writes what a change made of a record, as {@link writeAudit} does. */
+export async function auditChange<Kept>(
+  sql: SqlTransaction,
+  about: Pick<NewAuditEntry, "action" | "subject" | "subjectId" | "pipeline">,
+  { before, after, by }: { readonly before: Kept | null; readonly after: Kept; readonly by: ChangedBy },
+): Promise<void> {
+  await writeAudit(sql, {
+    ...about,
+    at: by.at,
+    actor: by.actor,
+    reason: by.reason ?? "",
+    before: before as unknown as Json,
+    after: after as unknown as Json,
+  });
+}
+
 /** Writes an entry as part of a change. It is the last thing of its transaction: all changes wait here for each other. */
 export async function writeAudit(sql: SqlTransaction, entry: NewAuditEntry): Promise<AuditEntry> {
   const place = (await raise(sql, "audit")) - 1;

@@ -3,7 +3,6 @@ import { SentinelError } from "../../../core/errors.ts";
 import { canonicalJson } from "../../../core/hash.ts";
 import {
   type ChangedBy,
-  type Json,
   type JsonObject,
   PIPELINE_SOURCES,
   PIPELINE_STATUSES,
@@ -16,7 +15,7 @@ import {
   SCHEMA_TYPES,
   type SchemaField,
 } from "../../../ports/store.ts";
-import { writeAudit } from "./audit.ts";
+import { auditChange } from "./audit.ts";
 import { raise } from "./counters.ts";
 import type { Database } from "./database.ts";
 import { checkJson, checkText, whole } from "./limits.ts";
@@ -157,18 +156,9 @@ async function audit(
     readonly by: ChangedBy;
   },
 ): Promise<void> {
-  const { action, before, after, by } = entry;
-  await writeAudit(sql, {
-    at: by.at,
-    actor: by.actor,
-    action,
-    subject: "pipeline",
-    subjectId: String(after.id),
-    pipeline: after.slug,
-    reason: by.reason ?? "",
-    before: before as unknown as Json,
-    after: after as unknown as Json,
-  });
+  const { action, after } = entry;
+  const about = { action, subject: "pipeline", subjectId: String(after.id), pipeline: after.slug };
+  await auditChange(sql, about, entry);
 }
 
 /** Errors: store.invalid. */

@@ -4,13 +4,12 @@ import { DEFAULT_TENANT, TENANTS_MAX, type Tenant } from "../../../core/tenant.t
 import type { Clock } from "../../../ports/ports.ts";
 import {
   type ChangedBy,
-  type Json,
   TENANT_STATUSES,
   type TenantQuotas,
   type TenantRecord,
   type TenantStore,
 } from "../../../ports/store.ts";
-import { writeAudit } from "./audit.ts";
+import { auditChange } from "./audit.ts";
 import { COUNTERS } from "./counters.ts";
 import { patiently, type Vendor } from "./database.ts";
 import { checkText, whole } from "./limits.ts";
@@ -112,18 +111,9 @@ async function audit(
     readonly by: ChangedBy;
   },
 ): Promise<void> {
-  const { action, before, after, by } = entry;
-  await writeAudit(sql, {
-    at: by.at,
-    actor: by.actor,
-    action,
-    subject: "tenant",
-    subjectId: after.name,
-    pipeline: null,
-    reason: by.reason ?? "",
-    before: before as unknown as Json,
-    after: after as unknown as Json,
-  });
+  const { action, after } = entry;
+  const about = { action, subject: "tenant", subjectId: after.name, pipeline: null };
+  await auditChange(sql, about, entry);
 }
 
 /** Errors: tenant.invalid. */
