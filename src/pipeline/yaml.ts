@@ -63,7 +63,7 @@ export function yamlReader<F extends Fields>(
 }
 
 /** Refuses a file that is longer than any pipeline, before it is read. */
-export function checkBytes(bytes: number, file: string, bytesMax = PIPELINE_BYTES_MAX): void {
+function checkBytes(bytes: number, file: string, bytesMax = PIPELINE_BYTES_MAX): void {
   if (bytes <= bytesMax) return;
   throw invalid(file, {
     what: `has ${bytes} bytes; a pipeline file may have ${bytesMax}`,
