@@ -5,6 +5,7 @@ import { useLoaded } from "../load.ts";
 import { Empty, Foreign, Pairs, Panel, Shown, When } from "../parts/basic.tsx";
 import { Drawer } from "../parts/drawer.tsx";
 import { type Column, List } from "../parts/list.tsx";
+import { PagerButtons, usePager } from "../parts/pager.tsx";
 import { go, hrefOf, setQuery, usePlace } from "../route.ts";
 
 type Entry = Answer<"GET /api/audit">[number];
@@ -16,7 +17,7 @@ export function Audit() {
   const { pipeline, actor, subject, cursor } = query;
   const asked = { pipeline, actor, subject, cursor, limit: PAGE_ROWS };
   const page = useLoaded(JSON.stringify(["audit", asked]), (signal) => ask("GET /api/audit", { query: asked, signal }));
-  const next = page.value?.next ?? null;
+  const pager = usePager(page.value?.next ?? null);
   const open = page.value?.body.find(({ index }) => String(index) === id) ?? null;
   return (
     <>
@@ -38,7 +39,12 @@ export function Audit() {
           onChange={(event) => setQuery({ subject: event.currentTarget.value, cursor: undefined })}
         />
       </form>
-      <Panel title="Changes" flush hint="newest first" json={urlOf("GET /api/audit", { query: asked })}>
+      <Panel
+        title="Changes"
+        flush
+        hint={pager.place ?? "newest first"}
+        json={urlOf("GET /api/audit", { query: asked })}
+      >
         <Shown of={page}>
           {({ body }) =>
             body.length === 0 ? (
@@ -56,24 +62,7 @@ export function Audit() {
           }
         </Shown>
       </Panel>
-      <div class="row even" style={{ marginTop: "10px" }}>
-        <button
-          type="button"
-          class="button"
-          disabled={cursor === undefined}
-          onClick={() => setQuery({ cursor: undefined })}
-        >
-          Newest
-        </button>
-        <button
-          type="button"
-          class="button"
-          disabled={next === null}
-          onClick={() => setQuery({ cursor: next ?? undefined })}
-        >
-          Older
-        </button>
-      </div>
+      <PagerButtons of={pager} words={["Newer", "Older"]} />
       {open === null ? null : <Detail of={open} onClose={() => go(hrefOf("audit", { query }))} />}
     </>
   );
