@@ -32,7 +32,7 @@ export function Audit() {
         />
         <input
           class="input"
-          placeholder="What kind (rules, pipeline, case…)"
+          placeholder="Kind: rules, case…"
           aria-label="What kind"
           maxLength={100}
           value={subject ?? ""}
@@ -76,7 +76,7 @@ const COLUMNS: readonly Column<Entry>[] = [
     name: "Of",
     show: ({ subject_id: id, pipeline }) => (
       <>
-        <Foreign text={id} max={80} mono /> {pipeline === null ? null : <span class="faint">{seen(pipeline, 40)}</span>}
+        <Foreign text={id} max={80} mono /> {pipeline === null || pipeline === id ? null : <span class="faint">{seen(pipeline, 40)}</span>}
       </>
     ),
     kind: "clip",
@@ -126,6 +126,9 @@ function membersOf(value: unknown): readonly string[] {
 const memberOf = (value: unknown, name: string): unknown =>
   value !== null && typeof value === "object" ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
 
+/** What is empty is drawn as what is not there. */
+const blankless = (value: unknown): unknown => (value === "" || value === undefined || value === null ? "–" : value);
+
 function Side({
   name,
   of,
@@ -163,7 +166,7 @@ function Side({
             <div key={one} class={isChanged ? "lit" : undefined}>
               <dt>{seen(one, 60)}</dt>
               <dd>
-                <Foreign text={memberOf(of, one) ?? "–"} max={2000} />
+                <Foreign text={blankless(memberOf(of, one))} max={2000} />
               </dd>
             </div>
           );

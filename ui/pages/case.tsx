@@ -1,7 +1,7 @@
 // One case: its alerts, what is known of its entity, notes and history; claimed, put off, and closed with a label.
 import { useState } from "preact/hooks";
 import { type Answer, get, urlOf } from "../api.ts";
-import { ago, count, duration, money, score, seen } from "../format.ts";
+import { ago, count, counted, duration, money, score, seen } from "../format.ts";
 import { useKeys } from "../keys.ts";
 import { useLoaded } from "../load.ts";
 import { Foreign, Meter, Pairs, Shown, Tag, When } from "../parts/basic.tsx";
@@ -191,6 +191,9 @@ export function CaseDrawer({
   );
 }
 
+/** What a rule or the score flagged is there whatever is drawn. */
+const isDrawn = ({ propensity }: Pick<Whole, "propensity">): boolean => propensity !== null && propensity < 1;
+
 function Inside({
   of,
   mayWork,
@@ -213,7 +216,7 @@ function Inside({
                 {score(of.score)} {of.score === null ? null : <Meter share={of.score} tone="plot-review" />}
               </span>,
             ],
-            ["reviewed because of", of.propensity === null ? of.why : `${of.why}, drawn with chance ${of.propensity}`],
+            ["reviewed because of", isDrawn(of) ? `${of.why}, drawn with chance ${of.propensity}` : of.why],
             ["opened", <When key="o" at={of.opened_at} />],
             [
               "due",
@@ -293,7 +296,7 @@ function Inside({
                 <a href={hrefOf("cases", { id: other.id })}>#{other.id}</a>
                 <Tag word={other.disposition ?? other.status} />
                 <span class="faint">
-                  <When at={other.opened_at} />, {count(other.alert_count)} alerts, {money(other.amount)}
+                  <When at={other.opened_at} />, {counted(other.alert_count, "alert")}, {money(other.amount)}
                 </span>
               </li>
             ))}
@@ -394,7 +397,7 @@ function Closing({
       text={
         disposition === "unknown"
           ? "No label is written."
-          : `The ${count(of?.alert_count ?? 0)} transactions of this case are labelled ${disposition}; the next models learn from it.`
+          : `${of?.alert_count === 1 ? "The transaction" : `The ${count(of?.alert_count ?? 0)} transactions`} of this case will have the label ${disposition}, and the next models learn from it.`
       }
       label="Reason"
       action="Close the case"

@@ -392,7 +392,8 @@ function CandidateReport({ of }: { readonly of: Candidate }) {
         <span>agrees on {percent(report.agreementShare)}</span>
         <span class="faint">
           {count(report.matured.labelled)} matured, {count(report.matured.frauds)} frauds, {count(report.matured.days)}{" "}
-          days · p99 {figure(report.latencyMs.champion.p99)} / {figure(report.latencyMs.candidate.p99)} ms
+          days · scoring takes {figure(report.latencyMs.candidate.p99, 2)} ms at p99, the champion{" "}
+          {figure(report.latencyMs.champion.p99, 2)} ms
         </span>
       </p>
       {report.pairs === 0 ? (
