@@ -11,7 +11,9 @@ export interface ExplainTask {
   readonly version: string;
   /** Given with the first task of a bundle. */
   readonly files: ReadonlyMap<string, Uint8Array> | null;
-  readonly vectors: readonly Float32Array[];
+  /** One after the other; the numbers of each are `width`. */
+  readonly vectors: Float32Array<ArrayBuffer>;
+  readonly width: number;
 }
 
 export interface ExplainAnswer {
@@ -26,11 +28,15 @@ const scorers = new Map<string, Scorer>();
 
 parentPort!.on("message", (task: ExplainTask) => parentPort!.postMessage(answerOf(task)));
 
-function answerOf({ id, bundle, model, version, files, vectors }: ExplainTask): ExplainAnswer {
+function answerOf({ id, bundle, model, version, files, vectors, width }: ExplainTask): ExplainAnswer {
   if (files !== null) scorers.set(bundle, loadScorer(files, { model, version }));
   const scorer = scorers.get(bundle)!;
   try {
-    return { id, reasons: vectors.map((vector) => reasonsOf(scorer, explainVector(scorer, vector))), absent: null };
+    const reasons: (readonly Reason[])[] = [];
+    for (let start = 0; start < vectors.length; start += width) {
+      reasons.push(reasonsOf(scorer, explainVector(scorer, vectors.subarray(start, start + width))));
+    }
+    return { id, reasons, absent: null };
   } catch (error) {
     if (!(error instanceof SentinelError) || error.code !== "ml.not-explainable") throw error;
     return { id, reasons: [], absent: error.message };
