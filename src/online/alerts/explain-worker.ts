@@ -1,6 +1,7 @@
 // The thread that explains alerts: loads the bundles that judged, and says what raised the score of each vector.
 import { parentPort } from "node:worker_threads";
 import { SentinelError } from "../../core/errors.ts";
+import { lowerOwnPriority } from "../../core/priority.ts";
 import { explainVector, type Reason, reasonsOf } from "../explain.ts";
 import { loadScorer, type Scorer } from "../score.ts";
 
@@ -24,8 +25,12 @@ export interface ExplainAnswer {
   readonly absent: string | null;
 }
 
+/** Behind those that answer: an alert waits seconds for its reasons before it goes without. */
+const STEPS_BEHIND = 5;
+
 const scorers = new Map<string, Scorer>();
 
+lowerOwnPriority(STEPS_BEHIND);
 parentPort!.on("message", (task: ExplainTask) => parentPort!.postMessage(answerOf(task)));
 
 function answerOf({ id, bundle, model, version, files, vectors, width }: ExplainTask): ExplainAnswer {
