@@ -13,8 +13,8 @@ import type { PredictionDraft } from "./states.ts";
 export const ALERTS_WAITING_MAX = 10_000;
 /** Alerts of one write: the embedded store takes some milliseconds of this thread for it. */
 const BATCH_MAX = 200;
-/** An alert is seen within a second of its transaction: it waits a tenth of it. */
-export const FLUSH_MS = 100;
+/** An alert is seen within a second of its transaction: it waits a quarter of it, since a write costs more than the alerts in it. */
+export const FLUSH_MS = 250;
 /** How often it is noted up to where the log's alerts are in the store. */
 const MARK_MS = 10_000;
 /** Only what was answered so long ago counts: another process that writes the same log has stored its alerts by then. */
