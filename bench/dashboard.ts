@@ -6,10 +6,11 @@ import { type Browser, type CDPSession, chromium, type Page } from "playwright-c
 import { loadConfig } from "../src/config.ts";
 import { Random } from "../src/core/random.ts";
 import { RULE_SEVERITIES } from "../src/core/rule.ts";
+import { migratePostgres } from "../src/drivers/store/postgres/driver.ts";
 import type { NewAlert, Store } from "../src/ports/store.ts";
 import { openWorkspacePorts } from "../src/wiring.ts";
 import { type Bench, type BenchOptions, type Figures, quantileOf } from "./bench.ts";
-import { fillLog } from "./log-fill.ts";
+import { fillLog, fillPostgresLog } from "./log-fill.ts";
 import { preparedWorkspace, sentinelServer } from "./serving.ts";
 import { logIn } from "./start.ts";
 import { ROOT } from "./workspace.ts";
@@ -70,6 +71,8 @@ export const bench: Bench = {
   async run(options): Promise<Figures> {
     const executablePath = BROWSERS.find((place) => place !== "" && existsSync(place));
     if (executablePath === undefined) throw new Error("there is no Chromium: scripts/setup-chromium installs it");
+    const { database } = loadConfig({ workspace: ROOT });
+    if (database !== null) await migratePostgres(database);
     const { dir } = await preparedWorkspace(options);
     const alerts = options.rows ?? ALERTS;
     const first = await sentinelServer(dir);
@@ -86,10 +89,16 @@ export const bench: Bench = {
     });
     const rule = await madeRule(`http://127.0.0.1:${first.port}`);
     await first.stop();
-    const state = path.join(dir, "models", "state");
     const rows = alerts * TRANSACTIONS_PER_ALERT;
-    const fields = `json_set(p.fields, '$.customer_id', 'c' || (n.i % ${CUSTOMERS}))`;
-    fillLog(path.join(state, logIn(state)), { rows, stepMs: Math.ceil(SPAN_MS / rows), fields });
+    const stepMs = Math.ceil(SPAN_MS / rows);
+    if (database === null) {
+      const state = path.join(dir, "models", "state");
+      const fields = `json_set(p.fields, '$.customer_id', 'c' || (n.i % ${CUSTOMERS}))`;
+      fillLog(path.join(state, logIn(state)), { rows, stepMs, fields });
+    } else {
+      const fields = `jsonb_set(p.fields::jsonb, '{customer_id}', to_jsonb('c' || (n.i % ${CUSTOMERS})))::text`;
+      await fillPostgresLog(database, { rows, stepMs, fields });
+    }
     await fillStore(dir, { alerts, seed: options.seed });
     options.print(`  ${alerts.toLocaleString("en")} alerts in the store`);
     const server = await sentinelServer(dir);

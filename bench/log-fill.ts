@@ -1,5 +1,6 @@
-// A prediction log of millions for the benches: what stands in it copied under new ids and later times, by SQLite alone.
+// A prediction log of millions for the benches: what stands in it copied under new ids and later times, by the database alone.
 import { openLog, single } from "../src/drivers/log/sqlite/schema.ts";
+import { borrowPool, type PostgresAddress } from "../src/drivers/store/postgres/pool.ts";
 
 const FILL_ROWS = 100_000;
 
@@ -54,4 +55,40 @@ export function fillLog(file: string, { rows, stepMs, fields, randomVectors = fa
     UPDATE counters SET value = value + ${labels} WHERE name = 'labels'`);
   db.close();
   return have + wanted;
+}
+
+const FILL_MS_MAX = 600_000;
+
+/** As {@link fillLog}, of the one log of a fresh PostgreSQL database. */
+export async function fillPostgresLog(
+  address: PostgresAddress,
+  { rows, stepMs, fields }: Pick<Fill, "rows" | "stepMs"> & { readonly fields: string },
+): Promise<number> {
+  const { schema } = address;
+  const { pool, giveBack } = borrowPool("fill a log", address, { connectionsMax: 1, statementMsMax: FILL_MS_MAX });
+  try {
+    const found =
+      await pool.query(`SELECT log, count(*) AS have, min(sequence) AS first, max(sequence) AS last, max(time) AS newest
+      FROM ${schema}.log_predictions GROUP BY log`);
+    if (found.rows.length !== 1) throw new Error(`the database has ${found.rows.length} logs, and one is filled`);
+    const [log, have, first, last, newest] = ["log", "have", "first", "last", "newest"].map((name) =>
+      Number(found.rows[0][name]),
+    );
+    const wanted = Math.max(0, rows - have);
+    for (let from = 1; from <= wanted; from += FILL_ROWS) {
+      const to = Math.min(wanted, from + FILL_ROWS - 1);
+      await pool.query(`INSERT INTO ${schema}.log_predictions (log, sequence, transaction_id, time, received_at, fields, extra, vector,
+          score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied)
+        SELECT ${log}, ${last} + n.i, 'filled-' || (${last} + n.i), ${newest} + n.i * ${stepMs}, ${newest} + n.i * ${stepMs}, ${fields},
+          p.extra, p.vector, p.score, p.anomaly_score, p.decision, p.version, p.bundle, p.latency_ms, 0, NULL
+        FROM generate_series(${from}, ${to}) AS n(i)
+        JOIN ${schema}.log_predictions p ON p.log = ${log} AND p.sequence = ${first} + n.i % ${have}`);
+    }
+    await pool.query(`UPDATE ${schema}.log_counters
+      SET value = CASE name WHEN 'sequence' THEN ${last + wanted} ELSE value + ${wanted} END
+      WHERE log = ${log} AND name IN ('sequence', 'predictions')`);
+    return have + wanted;
+  } finally {
+    await giveBack();
+  }
 }

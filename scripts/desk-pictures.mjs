@@ -1,4 +1,4 @@
-// Takes pictures of the dashboard of a running server: node scripts/desk-pictures.mjs URL FOLDER [--pages a,b] [--widths 360,1200] [--themes light,dark].
+// Takes pictures of the dashboard of a running server: node scripts/desk-pictures.mjs URL FOLDER [--pages a,b] [--widths 360,1200] [--themes light,dark] [--name N].
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -7,10 +7,12 @@ import { chromium } from "playwright-core";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    pages: { type: "string", default: "overview,alerts,cases,rules,pipelines,models,drift,audit,people" },
+    pages: { type: "string", default: "overview,alerts,cases,rules,pipelines,models,drift,audit,notices,people,api" },
     widths: { type: "string", default: "360,1200,2560" },
     themes: { type: "string", default: "light,dark" },
     key: { type: "string" },
+    /** What the one picture is called. */
+    name: { type: "string" },
     /** Clicked once the page is there, so that a drawer is open. */
     click: { type: "string" },
   },
@@ -68,7 +70,9 @@ for (const theme of values.themes.split(",")) {
       }
       const file = path.join(
         folder,
-        `${name.replace(/\W+/g, "-")}${values.click === undefined ? "" : "-open"}-${width}-${theme}.png`,
+        values.name !== undefined
+          ? `${values.name}.png`
+          : `${name.replace(/\W+/g, "-")}${values.click === undefined ? "" : "-open"}-${width}-${theme}.png`,
       );
       await page.screenshot({ path: file });
       console.log(file);

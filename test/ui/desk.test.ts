@@ -421,6 +421,15 @@ describe.skipIf(chromiumHere === null)("in Chromium", { timeout: 300_000 }, () =
       }
     }
     await page.setViewportSize({ width: 360, height: 760 });
+    // Every page can be reached without a wheel, and the page for programmers is no wider either.
+    const beside = await page.evaluate<number>(
+      "[...document.querySelectorAll('.nav li a')].filter((a) => a.getBoundingClientRect().right > innerWidth + 1).length",
+    );
+    expect(beside).toBe(0);
+    await page.goto(`${desk.url}/docs`);
+    expect(await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
+    expect(await page.locator("body").innerText()).not.toContain("`");
+    await page.goto(`${desk.url}/#/overview`);
     await page.keyboard.press("t");
     for (const name of ["overview", "alerts", "cases"]) {
       await page.goto(`${desk.url}/#/${name}`);

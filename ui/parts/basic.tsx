@@ -106,16 +106,23 @@ export function When({ at }: { readonly at: string | number | null | undefined }
   return <time title={fullTime(at)}>{moment(at)}</time>;
 }
 
+/** Words of the server, of which those between backticks are code. */
+function worded(text: string): ComponentChildren {
+  return seen(text)
+    .split("`")
+    .map((part, place) => (place % 2 === 1 ? <code key={`${place} ${part}`}>{part}</code> : part));
+}
+
 export function FaultBox({ fault, again }: { readonly fault: Fault; readonly again?: () => void }) {
   return (
     <div class="fault" role="alert">
-      <span>{seen(fault.message)}</span>
+      <span>{worded(fault.message)}</span>
       {fault.problem.errors?.map(({ field, message }) => (
         <span key={field}>
           {seen(field)}: {seen(message)}
         </span>
       ))}
-      {fault.problem.hint === "" ? null : <small>{seen(fault.problem.hint)}</small>}
+      {fault.problem.hint === "" ? null : <small>{worded(fault.problem.hint)}</small>}
       {again === undefined ? null : (
         <span>
           <button type="button" class="button small" onClick={again}>

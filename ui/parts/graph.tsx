@@ -30,6 +30,8 @@ const COLORS: Readonly<Record<GraphNode["tone"], string>> = {
   "": "plot-approve",
 };
 const LABEL_MAX = 18;
+/** Where there are more, a telephone names the middle, what is shared and the frauds alone. */
+const NAMED_MAX = 20;
 
 export function Graph({
   nodes,
@@ -66,7 +68,12 @@ export function Graph({
               stroke="var(--panel)"
               stroke-width="1.5"
             />
-            <text x={x} y={y + (node.isCentre === true ? 20 : 16)} text-anchor="middle">
+            <text
+              class={drawn.length > NAMED_MAX && node.tone === "" && node.isCentre !== true ? "minor" : undefined}
+              x={x}
+              y={y + (node.isCentre === true ? 20 : 16)}
+              text-anchor="middle"
+            >
               {seen(node.label, LABEL_MAX).replace(/… \(.*$/, "…")}
             </text>
           </>
