@@ -76,7 +76,8 @@ const COLUMNS: readonly Column<Entry>[] = [
     name: "Of",
     show: ({ subject_id: id, pipeline }) => (
       <>
-        <Foreign text={id} max={80} mono /> {pipeline === null || pipeline === id ? null : <span class="faint">{seen(pipeline, 40)}</span>}
+        <Foreign text={id} max={80} mono />{" "}
+        {pipeline === null || pipeline === id ? null : <span class="faint">{seen(pipeline, 40)}</span>}
       </>
     ),
     kind: "clip",

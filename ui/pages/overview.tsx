@@ -163,7 +163,9 @@ function Tiles({
         </span>
       </Tile>
       <Tile name="Fraud rate, mature" figure={judged === 0 ? "–" : percent(frauds / judged)}>
-        <span>{frauds === 0 ? `${known.length} days` : `${percent(caught / frauds)} of ${count(frauds)} frauds caught`}</span>
+        <span>
+          {frauds === 0 ? `${known.length} days` : `${percent(caught / frauds)} of ${count(frauds)} frauds caught`}
+        </span>
       </Tile>
       <Tile name="Health" figure={unwell === 0 ? "Fine" : `${unwell} unwell`}>
         <span>

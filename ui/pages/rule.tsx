@@ -461,7 +461,10 @@ function Backtest({
           </p>
           <Pairs
             of={[
-              ["fires", `${count(of.fires)} of ${counted(of.rows, "transaction")} (${percent(of.rows === 0 ? null : of.fires / of.rows)}), of ${counted(of.entities, "entity", "entities")}`],
+              [
+                "fires",
+                `${count(of.fires)} of ${counted(of.rows, "transaction")} (${percent(of.rows === 0 ? null : of.fires / of.rows)}), of ${counted(of.entities, "entity", "entities")}`,
+              ],
               ["alerts per day", of.alerts_per_day === null ? "–" : of.alerts_per_day.toFixed(1)],
               ["precision", <Precision key="p" of={of.precision} />],
               ["recall", <Precision key="r" of={of.recall} />],
