@@ -20,6 +20,11 @@ export function readOutcome(text: string): RuleOutcome {
   return outcome;
 }
 
+/** The text of an outcome that may never come again: only one that is known already is looked up. */
+export function spellOutcome(outcome: RuleOutcome): string {
+  return texts.get(outcome) ?? JSON.stringify(outcome);
+}
+
 /** The same object gives the same text again; nobody changes an outcome. */
 export function outcomeText(outcome: RuleOutcome): string {
   let text = texts.get(outcome);

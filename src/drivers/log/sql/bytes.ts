@@ -1,7 +1,7 @@
 // Log records as bytes in shared memory: written on the serving thread without JSON, read on the log's thread and by look-ups.
 import type { Review } from "../../../core/case.ts";
 import type { Decision } from "../../../core/decision.ts";
-import { readOutcome } from "../../../core/rule-text.ts";
+import { readOutcome, spellOutcome } from "../../../core/rule-text.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
 import type { Adapted, Explored, LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
 import type { LogRecord } from "./records.ts";
@@ -77,7 +77,7 @@ export class RecordWriter {
     this.explored(record.explored);
     this.adapted(record.adapted);
     this.string(record.position ?? "");
-    this.string(record.rules === undefined ? "" : JSON.stringify(record.rules));
+    this.string(record.rules === undefined ? "" : spellOutcome(record.rules));
     this.vector(record.vector);
     return this.end(begin);
   }
