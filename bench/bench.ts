@@ -23,6 +23,8 @@ export interface BenchOptions {
   readonly rows?: number;
   /** A file for the picture of what was measured, of a bench that draws one. */
   readonly picture?: string;
+  /** A file that keeps what has ended, of a bench that takes hours: called with it again, it goes on where it was cut off. */
+  readonly keep?: string;
   /** One line for people. */
   print(line: string): void;
 }

@@ -1,6 +1,6 @@
 // Random specs and streams for the property tests: ties, duplicates, late events, labels, strange names.
 import fc from "fast-check";
-import { HOUR_MS } from "../../src/core/duration.ts";
+import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
 import type { FieldValue, Transaction } from "../../src/core/transaction.ts";
 import { emptyFields } from "../../src/core/transaction.ts";
 import type { DerivedValue } from "../../src/core/window.ts";
@@ -224,6 +224,17 @@ export const specArbitrary: fc.Arbitrary<FeatureSpec> = fc.integer({ min: 1, max
   const names = Array.from({ length: count }, (_, i) => `f${i}`);
   const defs = names.map((name, i) => defArbitrary(name, names.slice(0, i)));
   return fc.tuple(...defs).map((features) => checkSpec({ name: "random", version: 1, features }));
+});
+
+/** Without features that look for a key in other columns: those are refused. */
+export const ownKeysArbitrary: fc.Arbitrary<FeatureSpec> = specArbitrary.filter(({ features }) =>
+  features.every((one) => !("history" in one && one.history)),
+);
+
+export const labelArbitrary: fc.Arbitrary<{ readonly fraud: number; readonly after: number }> = fc.record({
+  fraud: fc.constantFrom(0, 1, Number.NaN),
+  // At once, within the hour, among other labels, and long after every window of the key has forgotten the row.
+  after: fc.constantFrom(0, 1, HOUR_MS, 6 * HOUR_MS, DAY_MS, 40 * DAY_MS),
 });
 
 interface Draw {
