@@ -54,7 +54,9 @@ export async function measureTuning({ seed, print }: BenchOptions): Promise<Figu
     own.push(await judged(pipeline.modelParameters));
     if (found.chosen > 0) changed++;
     tuned.push(found.chosen > 0 ? await judged(found.parameters) : own[at]);
-    print(`  table ${at + 1}: ${split.evaluate.frauds} later frauds, AP ${own[at].toFixed(4)}, tuned ${tuned[at].toFixed(4)}`);
+    print(
+      `  table ${at + 1}: ${split.evaluate.frauds} later frauds, AP ${own[at].toFixed(4)}, tuned ${tuned[at].toFixed(4)}`,
+    );
   }
   const gain = pairedDifference(tuned.map((ap, at) => ap - own[at]));
   print(
