@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly scaling: boolean;
   /** Beside a judge who knows the simulated world, on simulated data. */
   readonly oracle: boolean;
+  /** What each group of features is worth and costs, instead of the bench's own figures. */
+  readonly ablation: boolean;
   /** How long a soak lasts. */
   readonly minutes: number;
   /** Predictions in the log of a start, or in an archive; absent: as many as the bench wants. */

@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--oracle] [--minutes N] [--rows N] [--picture FILE] [--keep FILE]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--oracle] [--ablation] [--minutes N] [--rows N] [--picture FILE] [--keep FILE]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -7,7 +7,7 @@ import type { Bench } from "./bench.ts";
 const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promise<Bench> }>> = {
   quality: {
     purpose:
-      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world",
+      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world; --ablation: what each group of features is worth and costs; --cell second, sparkov or paysim: on tables of our own making",
     load: async () => (await import("./quality.ts")).bench,
   },
   validate: {
@@ -137,7 +137,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
 };
 
 const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]
-                               [--oracle] [--minutes N] [--rows N] [--picture FILE] [--keep FILE]
+                               [--oracle] [--ablation] [--minutes N] [--rows N] [--picture FILE] [--keep FILE]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -161,6 +161,7 @@ async function main(args: readonly string[]): Promise<number> {
         cell: { type: "string" },
         scaling: { type: "boolean", default: false },
         oracle: { type: "boolean", default: false },
+        ablation: { type: "boolean", default: false },
         minutes: { type: "string", default: "20" },
         rows: { type: "string" },
         picture: { type: "string" },
@@ -178,6 +179,7 @@ async function main(args: readonly string[]): Promise<number> {
       cell: values.cell,
       scaling: values.scaling,
       oracle: values.oracle,
+      ablation: values.ablation,
       minutes: Math.max(1, wholeNumber("minutes", values.minutes)),
       rows: values.rows === undefined ? undefined : Math.max(1, wholeNumber("rows", values.rows)),
       picture: values.picture,

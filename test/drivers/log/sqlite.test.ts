@@ -220,11 +220,8 @@ test("a log from before reviews stood behind labels goes on", async () => {
 
 test("a killed process keeps what it flushed, loses the rest, and leaves a sound file", async () => {
   const file = newFile();
-  const script = fileURLToPath(new URL("./sqlite-child.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", "jiti/register", script, file], {
-    stdio: ["ignore", "pipe", "inherit"],
-    cwd: fileURLToPath(new URL("../../..", import.meta.url)),
-  });
+  const script = fileURLToPath(new URL("../../../dist/test/drivers/log/sqlite-child.js", import.meta.url));
+  const child = spawn(process.execPath, [script, file], { stdio: ["ignore", "pipe", "inherit"] });
   await once(child.stdout, "data");
   child.kill("SIGKILL");
   await once(child, "exit");
