@@ -79,9 +79,9 @@ export async function fillPostgresLog(
       const to = Math.min(wanted, from + FILL_ROWS - 1);
       await pool.query(`INSERT INTO ${schema}.log_predictions (log, sequence, transaction_id, time, received_at, fields, extra, vector,
           score, anomaly_score, decision, version, bundle, latency_ms, degraded, applied)
-        SELECT ${log}, ${last} + n.i, 'filled-' || (${last} + n.i), ${newest} + n.i * ${stepMs}, ${newest} + n.i * ${stepMs}, ${fields},
+        SELECT ${log}, ${last} + n.i, 'filled-' || (${last} + n.i), ${newest}::float8 + n.i * ${stepMs}, ${newest}::float8 + n.i * ${stepMs}, ${fields},
           p.extra, p.vector, p.score, p.anomaly_score, p.decision, p.version, p.bundle, p.latency_ms, 0, NULL
-        FROM generate_series(${from}, ${to}) AS n(i)
+        FROM generate_series(${from}::bigint, ${to}::bigint) AS n(i)
         JOIN ${schema}.log_predictions p ON p.log = ${log} AND p.sequence = ${first} + n.i % ${have}`);
     }
     await pool.query(`UPDATE ${schema}.log_counters
