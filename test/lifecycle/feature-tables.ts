@@ -29,7 +29,7 @@ export function* shuffled(days: readonly Table[]): Generator<Table> {
   }
 }
 
-/** Days as {@link shuffled} has them, with ties, rows that stand twice but for their ids, and labels that come at their own times: at once, late, or not at all. */
+/** Days as {@link shuffled} has them, with ties, rows that stand twice but for their ids, a customer and a terminal with a tenth of all rows, and labels that come at their own times: at once, late, or not at all. */
 export function* tied(days: readonly Table[]): Generator<Table> {
   const random = new Random(2);
   let copies = 0;
@@ -52,6 +52,11 @@ export function* tied(days: readonly Table[]): Generator<Table> {
     columns.set("transaction_id", { kind: "text", codes, dictionary });
     columns.set("tx_datetime", { kind: "time", values: rounded });
     columns.set("label_known_at", { kind: "time", values: known });
+    for (const name of ["customer_id", "terminal_id"]) {
+      const column = columns.get(name);
+      if (column?.kind !== "number") throw new Error(`${name} holds numbers`);
+      columns.set(name, { kind: "number", values: column.values.map((key) => (random.next() < 0.1 ? 1 : key)) });
+    }
     yield { rows: table.rows, columns };
   }
 }
