@@ -18,16 +18,11 @@ import { carriedColumn, compileSpec, type FeaturePlan } from "../../src/features
 import { replay } from "../../src/features/replay.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { joinKey } from "../../src/features/state.ts";
+import { numberColumn, textColumn, timeColumn } from "./columns.ts";
 import { labelArbitrary, ownKeysArbitrary, PROTO, streamArbitrary } from "./streams.ts";
 
 const NUMBERS = [PROTO, "amount", "terminal"];
 const AMPLE = { stateBytesMax: 2 ** 30 };
-const numberColumn = (values: Iterable<number>): Column => ({ kind: "number", values: Float64Array.from(values) });
-const timeColumn = (values: Iterable<number>): Column => ({ kind: "time", values: Float64Array.from(values) });
-function textColumn(texts: readonly (string | null)[]): Column {
-  const dictionary = [...new Set(texts.filter((text) => text !== null))];
-  return { kind: "text", codes: Int32Array.from(texts, (text) => dictionary.indexOf(text!)), dictionary };
-}
 function values(table: Table, name: string): Float64Array {
   const column = table.columns.get(name);
   if (column === undefined || column.kind === "text") throw new Error(`${name} holds numbers`);

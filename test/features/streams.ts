@@ -138,6 +138,36 @@ function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<Fe
       within: fc.constantFrom("13h", "3d"),
       current: fc.constantFrom(undefined, false),
     }),
+    fc
+      .record({
+        turned: fc.boolean(),
+        measure: fc.constantFrom("count", "frauds", "share"),
+        window: duration,
+        delay,
+        empty: fc.constantFrom(undefined, -1),
+      })
+      .map(({ turned, measure, empty, ...rest }) => ({
+        kind: "neighbours",
+        key: [turned ? "customer" : "terminal"],
+        column: turned ? "terminal" : "customer",
+        measure,
+        ...rest,
+        empty: measure === "share" ? empty : undefined,
+      })),
+    fc.record({
+      kind: fc.constant("fraud-value"),
+      key,
+      over: fc.constantFrom(...COLUMNS),
+      aggregate: fc.constantFrom("min", "max"),
+      within: duration,
+    }),
+    fc.record({
+      kind: fc.constant("fraud-run"),
+      key,
+      measure: fc.constantFrom("count", "seconds", "days"),
+      within: fc.constantFrom("13h", "3d"),
+      delay: fc.constantFrom(undefined, "1h", "6h"),
+    }),
     // Amounts are no degrees, mostly: what is out of range is no place.
     fc.record({
       kind: fc.constant("movement"),

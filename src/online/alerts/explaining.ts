@@ -103,8 +103,10 @@ export class Explaining {
     const files = this.known.has(bundle) ? null : scorer.files;
     this.known.add(bundle);
     const id = ++this.tasks;
-    const vectors = drafts.map(({ vector }) => Float32Array.from(vector));
-    const task: ExplainTask = { id, bundle, model, version, files, vectors };
+    const width = drafts[0].vector.length;
+    const vectors = new Float32Array(drafts.length * width);
+    for (const [at, { vector }] of drafts.entries()) vectors.set(vector, at * width);
+    const task: ExplainTask = { id, bundle, model, version, files, vectors, width };
     return new Promise((resolve, reject) => {
       const settle = (end: () => void): void => {
         clearTimeout(timer);
@@ -121,7 +123,7 @@ export class Explaining {
         Math.max(0, deadline - this.options.elapsed()),
       ).unref();
       worker.on("message", onMessage).on("error", onError).on("exit", onExit);
-      worker.postMessage(task);
+      worker.postMessage(task, [vectors.buffer]);
     });
   }
 

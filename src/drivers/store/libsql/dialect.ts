@@ -14,6 +14,11 @@ import type Database from "libsql";
 /** libsql aborts the process on other types (booleans), and binds whole numbers and others as doubles. */
 type Cell = string | number | null;
 
+/** Statements that are kept ready: those that a server runs again and again, and some of each size of a batch. */
+const KEPT_MAX = 100;
+/** Characters of one: a long one, of many rows, is prepared anew. */
+const KEPT_LENGTH_MAX = 20_000;
+
 export function libsqlDialect(db: Database.Database): Dialect {
   return {
     createDriver: () => new LibsqlDriver(db),
@@ -31,9 +36,10 @@ class LibsqlDriver implements Driver {
 
   constructor(db: Database.Database) {
     this.#db = db;
+    const statements = new Statements(db);
     this.#connection = {
       async executeQuery(query) {
-        const result = execute<never>(db, query);
+        const result = execute<never>(statements, query);
         // Statements run on the thread that answers: what else waits there comes between two of them.
         await breathe();
         return result;
@@ -78,8 +84,28 @@ class LibsqlDriver implements Driver {
   }
 }
 
-function execute<Row>(db: Database.Database, query: CompiledQuery): QueryResult<Row> {
-  const statement = db.prepare(query.sql);
+/** Statements that are ready to run, by their text: to prepare one takes longer than to run it. */
+class Statements {
+  readonly #db: Database.Database;
+  readonly #ready = new Map<string, Database.Statement>();
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+  }
+
+  /** The longest unused one goes first. */
+  of(text: string): Database.Statement {
+    const known = this.#ready.get(text);
+    if (known !== undefined) this.#ready.delete(text);
+    const statement = known ?? this.#db.prepare(text);
+    if (text.length <= KEPT_LENGTH_MAX) this.#ready.set(text, statement);
+    if (this.#ready.size > KEPT_MAX) this.#ready.delete(this.#ready.keys().next().value!);
+    return statement;
+  }
+}
+
+function execute<Row>(statements: Statements, query: CompiledQuery): QueryResult<Row> {
+  const statement = statements.of(query.sql);
   const cells = query.parameters.map(cellOf);
   if (statement.reader) return { rows: statement.all(cells) as Row[] };
   const { changes } = statement.run(cells);

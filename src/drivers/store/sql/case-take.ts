@@ -3,8 +3,8 @@ import type { Case, CaseFields } from "../../../core/case.ts";
 import { JOINED_MAX, type Joining } from "../../../ports/cases.ts";
 import type { Alert } from "../../../ports/store.ts";
 import { alertOf } from "./alert-page.ts";
-import { writeEvent } from "./case-events.ts";
-import { caseOf, caseRow, openKey } from "./case-rows.ts";
+import { type EventOfCase, writeEvents } from "./case-events.ts";
+import { CASE_COLUMNS, caseOf, caseRow, openKey } from "./case-rows.ts";
 import { raise } from "./counters.ts";
 import type { Database } from "./database.ts";
 import { whole } from "./limits.ts";
@@ -14,6 +14,8 @@ import { stored, unstored } from "./text.ts";
 
 /** Snoozes of one look; each alert has one entity. */
 const SNOOZES_SEEN_MAX = 10_000;
+/** Cases of one statement: some milliseconds of the thread that answers. */
+const CASE_ROWS = 50;
 
 /** Gives how many alerts were looked at. */
 export async function takeAlerts(
@@ -59,8 +61,9 @@ async function take(
     }
   }
   if (last > before) await raise(sql, "cases", last - before);
-  for (const one of known.values()) if (one.alerts.length > 0) await write(sql, one, joining);
-  const alertsOfCases = [...known.values()].flatMap((one) => one.alerts).sort((a, b) => a.id - b.id);
+  const changed = [...known.values()].filter((one) => one.alerts.length > 0);
+  if (changed.length > 0) await write(sql, changed, joining);
+  const alertsOfCases = changed.flatMap((one) => one.alerts).sort((a, b) => a.id - b.id);
   const messages = alertsOfCases.flatMap((alert) => joining.messagesOf(alert));
   if (messages.length > 0) await putMessages(sql, messages, at);
   await sql
@@ -83,31 +86,45 @@ interface Working {
 
 const NONE: ReadonlySet<string> = new Set();
 
-async function write(sql: SqlTransaction, { was, now, id, alerts }: Working, joining: Joining): Promise<void> {
-  const row = caseRow(now, { id, version: (was?.version ?? 0) + 1 });
-  if (was === null) await sql.insertInto("cases").values(row).execute();
-  else {
-    const { id: _, ...columns } = row;
-    await sql.updateTable("cases").set(columns).where("id", "=", id).execute();
+/** By few statements for all cases: each costs the thread that answers more than the rows it brings. */
+async function write(sql: SqlTransaction, works: readonly Working[], joining: Joining): Promise<void> {
+  for (let start = 0; start < works.length; start += CASE_ROWS) {
+    await sql
+      .insertInto("cases")
+      .values(
+        works
+          .slice(start, start + CASE_ROWS)
+          .map(({ was, now, id }) => caseRow(now, { id, version: (was?.version ?? 0) + 1 })),
+      )
+      .onConflict((conflicting) =>
+        conflicting
+          .column("id")
+          .doUpdateSet((row) => Object.fromEntries(CASE_COLUMNS.map((name) => [name, row.ref(`excluded.${name}`)]))),
+      )
+      .execute();
   }
-  const joined = alerts.map((alert): CaseAlertRow => {
-    const { why, propensity } = joining.reviewOf(alert);
-    const transaction = alert.transactionId === null ? null : stored(alert.transactionId);
-    return { case_id: id, alert: alert.id, transaction_id: transaction, why, propensity };
-  });
+  const joined = works.flatMap(({ id, alerts }) => alerts.map((alert) => joinedRow(id, alert, joining)));
   await sql.insertInto("case_alerts").values(joined).execute();
-  const others = was === null ? alerts.length - 1 : alerts.length;
-  const at = alerts[alerts.length - 1].alertedAt;
-  if (was === null) {
-    const text = `by alert ${alerts[0].id}`;
-    await writeEvent(sql, id, { at: alerts[0].alertedAt, by: "sentinel", action: "opened", text });
-  }
-  if (others === 0) return;
-  const text =
-    others === 1
-      ? `alert ${alerts[alerts.length - 1].id}`
-      : `${others} alerts, the last ${alerts[alerts.length - 1].id}`;
-  await writeEvent(sql, id, { at, by: "sentinel", action: "joined", text });
+  await writeEvents(sql, works.flatMap(eventsOf));
+}
+
+function joinedRow(id: number, alert: Alert, joining: Joining): CaseAlertRow {
+  const { why, propensity } = joining.reviewOf(alert);
+  const transaction = alert.transactionId === null ? null : stored(alert.transactionId);
+  return { case_id: id, alert: alert.id, transaction_id: transaction, why, propensity };
+}
+
+function eventsOf({ was, id, alerts }: Working): readonly EventOfCase[] {
+  const first = alerts[0];
+  const last = alerts[alerts.length - 1];
+  const opened: EventOfCase[] =
+    was === null
+      ? [{ id, event: { at: first.alertedAt, by: "sentinel", action: "opened", text: `by alert ${first.id}` } }]
+      : [];
+  const others = alerts.length - opened.length;
+  if (others === 0) return opened;
+  const text = others === 1 ? `alert ${last.id}` : `${others} alerts, the last ${last.id}`;
+  return [...opened, { id, event: { at: last.alertedAt, by: "sentinel", action: "joined", text } }];
 }
 
 async function positionOf(sql: Sql, pipeline: number): Promise<number> {
