@@ -36,13 +36,7 @@ const FIXED: Readonly<Record<string, string>> = {
   "spark.sql.adaptive.enabled": "false",
   "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
 };
-/** Arrow in Java asks twice for each cell whether it is there; frames are made by us, and are whole or not read at all. */
-const JAVA_OPTIONS = "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false";
-const DEFAULTS: Readonly<Record<string, string>> = {
-  "spark.ui.showConsoleProgress": "false",
-  "spark.driver.extraJavaOptions": JAVA_OPTIONS,
-  "spark.executor.extraJavaOptions": JAVA_OPTIONS,
-};
+const DEFAULTS: Readonly<Record<string, string>> = { "spark.ui.showConsoleProgress": "false" };
 /** Where all of Spark is on this machine, nobody else need reach it. */
 const LOCAL: Readonly<Record<string, string>> = {
   "spark.driver.host": "127.0.0.1",
