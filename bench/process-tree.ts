@@ -14,6 +14,8 @@ export interface TreeUse {
   /** Of processes whose command line has the marked word. */
   readonly markedCpuSeconds: number;
   readonly markedRssBytes: number;
+  /** Of the command's own process. */
+  readonly rootRssBytes: number;
 }
 
 interface Seen {
@@ -38,8 +40,10 @@ export async function runTree(
   });
   const seen = new Map<string, Seen>();
   let markedRssBytes = 0;
+  let rootRssBytes = 0;
   const look = (): void => {
     for (const { id, ticks, rssBytes, text } of treeOf(child.pid!)) {
+      if (id.startsWith(`${child.pid!} `)) rootRssBytes = Math.max(rootRssBytes, rssBytes);
       const known = seen.get(id) ?? { isMarked: text().includes(options.marked), ticks: 0 };
       known.ticks = Math.max(known.ticks, ticks);
       seen.set(id, known);
@@ -56,6 +60,7 @@ export async function runTree(
     cpuSeconds: cpu([...seen.values()]),
     markedCpuSeconds: cpu([...seen.values()].filter(({ isMarked }) => isMarked)),
     markedRssBytes,
+    rootRssBytes,
   };
 }
 

@@ -41,6 +41,10 @@ export const verb: Verb = {
         `${engine}: ${partitions.toLocaleString("en")} partitions, ${files.toLocaleString("en")} files`,
       );
     }
+    if (result.split !== null) {
+      const [from, to] = [result.split.train.from, result.split.train.to].map((time) => new Date(time).toISOString());
+      context.output.line(`a model trained elsewhere learns from ${from} to ${to}: later rows calibrate and judge it`);
+    }
     if (result.specFile !== null) {
       context.output.line(`the spec with the columns and values of this table → ${result.specFile}`);
     }

@@ -102,7 +102,7 @@ export function decodeFrame(given: Uint8Array, columns: readonly FrameColumn[]):
       const values =
         type === "f64"
           ? new Float64Array(bytes.buffer, from, rows)
-          : Float64Array.from(new Float32Array(bytes.buffer, from, rows));
+          : new Float64Array(new Float32Array(bytes.buffer, from, rows));
       if (kind === "time") cells.set(name, { kind, values });
       else if (column.boolean === true) cells.set(name, { kind: "number", values, boolean: true });
       else cells.set(name, { kind: "number", values });
@@ -127,34 +127,32 @@ interface TextBytes {
   readonly data: Uint8Array;
 }
 
+/** Of UTF-8, per unit of UTF-16. */
+const UTF8_BYTES_MAX = 3;
+/** Bytes per text that are made room for at first. */
+const TEXT_BYTES = 16;
+
 function textBytes(column: Column): TextBytes {
   assert(column.kind === "text", "the column holds texts");
   const { codes, dictionary } = column;
   const offsets = new Int32Array(codes.length + 1);
-  const used = new Map<number, Uint8Array>();
+  const validity = new Uint8Array((codes.length + 7) >> 3);
+  let data = Buffer.allocUnsafe(TEXT_BYTES * codes.length);
   let size = 0;
   let gaps = 0;
   for (let row = 0; row < codes.length; row++) {
     const code = codes[row];
     if (code < 0) gaps++;
     else {
-      let text = used.get(code);
-      if (text === undefined) {
-        text = Buffer.from(dictionary[code], "utf8");
-        used.set(code, text);
-      }
-      size += text.length;
+      const text = dictionary[code];
+      const most = size + UTF8_BYTES_MAX * text.length;
+      if (most > data.length) data = Buffer.concat([data.subarray(0, size)], Math.max(most, 2 * data.length));
+      size += data.write(text, size);
+      validity[row >> 3] |= 1 << (row & 7);
     }
     offsets[row + 1] = size;
   }
-  const data = new Uint8Array(size);
-  const validity = gaps === 0 ? null : new Uint8Array((codes.length + 7) >> 3);
-  for (let row = 0; row < codes.length; row++) {
-    if (codes[row] < 0) continue;
-    data.set(used.get(codes[row])!, offsets[row]);
-    if (validity !== null) validity[row >> 3] |= 1 << (row & 7);
-  }
-  return { offsets, validity, data };
+  return { offsets, validity: gaps === 0 ? null : validity, data: data.subarray(0, size) };
 }
 
 function textColumn(

@@ -97,6 +97,16 @@ export function takeRows(table: Table, rows: Int32Array): Table {
   return { rows: rows.length, columns };
 }
 
+/** Consecutive rows, [from, to), which share the table's memory. */
+export function sliceRows(table: Table, from: number, to: number): Table {
+  const columns = new Map<string, Column>();
+  for (const [name, column] of table.columns) {
+    if (column.kind === "text") columns.set(name, { ...column, codes: column.codes.subarray(from, to) });
+    else columns.set(name, { ...column, values: column.values.subarray(from, to) });
+  }
+  return { rows: to - from, columns };
+}
+
 function takeColumn(column: Column, rows: Int32Array): Column {
   if (column.kind === "text") {
     const codes = new Int32Array(rows.length);

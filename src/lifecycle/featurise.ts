@@ -6,7 +6,7 @@ import { PRIVATE_FILE_MODE } from "../core/private.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
 import { isOpen } from "../features/open.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
-import type { VectorBlock } from "../features/replay.ts";
+import { timesOf, type VectorBlock } from "../features/replay.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import { areWhole, BATCH_ROWS, checkNames, headOf, integersOf, tableMetadata } from "./data/feature-table.ts";
@@ -16,7 +16,7 @@ import { checkUniqueIds, readSource } from "./data/source.ts";
 import { loadOpenSpec } from "./data/spec-file.ts";
 import { vectorBlocks } from "./data/vectors.ts";
 import { featurisePartitioned, type PartitionedInput, type PartitionedResult } from "./partitioned.ts";
-import { learnedSpec } from "./train.ts";
+import { learnedSpec, type SplitBounds, splitBounds } from "./train.ts";
 
 export interface FeaturiseInput {
   readonly pipeline: Pipeline;
@@ -41,6 +41,8 @@ export interface FeaturiseResult {
   /** Hash of the feature spec, as in a bundle, and SHA-256 of the data file. */
   readonly featureHash: string;
   readonly dataHash: string;
+  /** Where `train` would cut the table, by time in milliseconds: a model that is trained elsewhere must learn from `train` alone; null for a table too short. */
+  readonly split: SplitBounds | null;
   /** What an engine says of its run; absent where this process computed. */
   readonly run?: Pick<PartitionedResult, "engine" | "partitions" | "files">;
 }
@@ -56,9 +58,10 @@ export async function featurise(ports: Ports, input: FeaturiseInput): Promise<Fe
   const isLearned = isOpen(await loadOpenSpec(pipeline));
   const plan = compileSpec(await learnedSpec(ports, pipeline, input.path));
   if (input.by !== undefined) {
-    const { rows, dataHash, ...run } = await featurisePartitioned(ports, { ...input, ...input.by, plan });
+    const { rows, dataHash, span, ...run } = await featurisePartitioned(ports, { ...input, ...input.by, plan });
     const specFile = isLearned ? writeSpec(out, plan) : null;
-    return { out, rows, specFile, features: plan.width, featureHash: plan.hash, dataHash, run };
+    const split = splitBounds(span, pipeline);
+    return { out, rows, specFile, features: plan.width, featureHash: plan.hash, dataHash, split, run };
   }
   checkNames(plan);
   const dataset = await ports.dataset();
@@ -75,7 +78,18 @@ export async function featurise(ports: Ports, input: FeaturiseInput): Promise<Fe
     metadata: tableMetadata({ plan, pipeline, dataHash: source.hash, packageVersion: input.packageVersion }),
   });
   const specFile = isLearned ? writeSpec(out, plan) : null;
-  return { out, rows, specFile, features: plan.width, featureHash: plan.hash, dataHash: source.hash };
+  const split = splitBounds(spanOf(timesOf(source.table, pipeline.columns.time)), pipeline);
+  return { out, rows, specFile, features: plan.width, featureHash: plan.hash, dataHash: source.hash, split };
+}
+
+function spanOf(times: Float64Array): { readonly first: number; readonly last: number } {
+  let first = Number.POSITIVE_INFINITY;
+  let last = Number.NEGATIVE_INFINITY;
+  for (const time of times) {
+    if (time < first) first = time;
+    if (time > last) last = time;
+  }
+  return { first, last };
 }
 
 /** Beside the table: t.parquet and t.spec.json. */

@@ -1,9 +1,9 @@
 // Partitioned: the feature table of a dataset that one machine need not hold, made by an engine in as many processes as it has.
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
-import { SentinelError } from "../core/errors.ts";
+import { assert, SentinelError } from "../core/errors.ts";
 import { type FrameColumn, frameColumnsOf } from "../core/frame.ts";
-import { numberAt, type Table } from "../core/table.ts";
+import { type Column, numberAt, type Table, textAt } from "../core/table.ts";
 import { ID_COLUMN, KNOWN_COLUMN, keyPasses, LABEL_COLUMN, ROW_COLUMN, TIME_COLUMN } from "../features/by-key.ts";
 import { carriedColumn, type FeaturePlan } from "../features/plan.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -53,6 +53,8 @@ export interface PartitionedInput {
 
 export interface PartitionedResult {
   readonly rows: number;
+  /** Times of the first row and the last. */
+  readonly span: { readonly first: number; readonly last: number };
   readonly files: number;
   readonly partitions: number;
   readonly dataHash: string;
@@ -90,7 +92,11 @@ export async function featurisePartitioned(ports: Ports, input: PartitionedInput
     if (rows !== whole.rows) throw lost(rows, whole.rows, made.engine);
     settle(making, written);
     renameSync(making, out);
-    return { rows, files: written.length, partitions, dataHash, engine: made.engine };
+    const span = {
+      first: written.reduce((least, { first }) => Math.min(least, first), Number.POSITIVE_INFINITY),
+      last: written.reduce((most, { last }) => Math.max(most, last), Number.NEGATIVE_INFINITY),
+    };
+    return { rows, span, files: written.length, partitions, dataHash, engine: made.engine };
   } finally {
     rmSync(making, { recursive: true, force: true });
   }
@@ -200,11 +206,27 @@ function lost(rows: number, of: number, engine: string): SentinelError {
   });
 }
 
-function filesOf(result: Table | null): { readonly name: string; readonly rows: number }[] {
-  const file = result?.columns.get("file");
-  const rows = result?.columns.get("rows");
-  if (file === undefined || file.kind !== "text" || rows === undefined) return [];
-  return Array.from(file.codes, (code, row) => ({ name: file.dictionary[code], rows: numberAt(rows, row) }));
+interface WrittenFile {
+  readonly name: string;
+  readonly rows: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+function filesOf(result: Table | null): WrittenFile[] {
+  if (result === null) return [];
+  const column = (name: string): Column => {
+    const found = result.columns.get(name);
+    assert(found !== undefined, `the stage that writes says ${name}`);
+    return found;
+  };
+  const number = (name: string, row: number): number => numberAt(column(name), row);
+  return Array.from({ length: result.rows }, (_, row) => ({
+    name: textAt(column("file"), row) ?? "",
+    rows: number("rows", row),
+    first: number("first", row),
+    last: number("last", row),
+  }));
 }
 
 /** Removes what processes left behind that were ended in the middle, and sees that every file is there. */

@@ -57,7 +57,7 @@ export {
 export { judgedRows } from "./train/judge.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
 export { trainResults } from "./train/results.ts";
-export type { Split } from "./train/split.ts";
+export { type Split, type SplitBounds, splitBounds } from "./train/split.ts";
 export type { Recipe, TrainInput, TrainResult, TrainStep } from "./train/task.ts";
 export { TUNE_MAX, type Tuning } from "./train/tune.ts";
 

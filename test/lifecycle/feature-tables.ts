@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { DAY_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
-import { type Column, type Table, takeRows } from "../../src/core/table.ts";
+import { type Column, codedText, type Table, takeRows } from "../../src/core/table.ts";
 import { withDuckDb } from "../../src/drivers/dataset/duckdb/connection.ts";
 import type { FeatureArrival } from "../../src/features/encode.ts";
 import { PROTO } from "../features/streams.ts";
@@ -29,7 +29,7 @@ export function* shuffled(days: readonly Table[]): Generator<Table> {
   }
 }
 
-/** Days as {@link shuffled} has them, with ties, rows that stand twice but for their ids, and labels that come at their own times: at once, late, or not at all. */
+/** Days as {@link shuffled} has them, with ties, rows that stand twice but for their ids, a customer and a terminal with a tenth of all rows, and labels that come at their own times: at once, late, or not at all. */
 export function* tied(days: readonly Table[]): Generator<Table> {
   const random = new Random(2);
   let copies = 0;
@@ -52,6 +52,11 @@ export function* tied(days: readonly Table[]): Generator<Table> {
     columns.set("transaction_id", { kind: "text", codes, dictionary });
     columns.set("tx_datetime", { kind: "time", values: rounded });
     columns.set("label_known_at", { kind: "time", values: known });
+    for (const name of ["customer_id", "terminal_id"]) {
+      const column = columns.get(name);
+      if (column?.kind !== "number") throw new Error(`${name} holds numbers`);
+      columns.set(name, { kind: "number", values: column.values.map((key) => (random.next() < 0.1 ? 1 : key)) });
+    }
     yield { rows: table.rows, columns };
   }
 }
@@ -76,19 +81,14 @@ export function streamTables(
       const value = rows[at].fields[name];
       return typeof value === "number" ? value : Number.NaN;
     });
-  const text = (of: (at: number) => string | null): Column => {
-    const texts = rows.map((_, at) => of(at));
-    const dictionary = [...new Set(texts.filter((one) => one !== null))];
-    return { kind: "text", codes: Int32Array.from(texts, (one) => dictionary.indexOf(one!)), dictionary };
-  };
   const known = (at: number): number =>
     Number.isNaN(labels[at].fraud) ? Number.NaN : rows[at].time + labels[at].after;
   const whole: Table = {
     rows: rows.length,
     columns: new Map<string, Column>([
-      ["transaction_id", text((at) => rows[at].id)],
+      ["transaction_id", codedText(rows.length, (at) => rows[at].id)],
       ["time", { kind: "time", values: Float64Array.from(rows, ({ time }) => time) }],
-      ["customer", text((at) => rows[at].fields.customer as string | null)],
+      ["customer", codedText(rows.length, (at) => rows[at].fields.customer as string | null)],
       ...["terminal", "amount", PROTO].map((name) => [name, field(name)] as const),
       ["is_fraud", number((at) => labels[at].fraud)],
       ["label_known_at", { kind: "time", values: Float64Array.from(rows.keys(), known) }],

@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { encodeFrame, type FrameColumn } from "../../src/core/frame.ts";
 import type { Column } from "../../src/core/table.ts";
-import { featurise } from "../../src/lifecycle/featurise.ts";
+import { type FeaturiseResult, featurise } from "../../src/lifecycle/featurise.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { loadPipeline } from "../../src/pipeline/pipeline.ts";
 import type { Engine, EngineJob } from "../../src/ports/engine.ts";
@@ -24,6 +24,7 @@ let place: Place;
 /** Three files. */
 let folder: string;
 let local: string;
+let localSplit: FeaturiseResult["split"];
 
 beforeAll(async () => {
   place = await emptyPlace();
@@ -34,7 +35,8 @@ beforeAll(async () => {
     await place.write(`several/part-${i}.parquet`, days.slice(from, [5, 17, 24][i]));
   }
   local = path.join(place.dir, "data", "local.parquet");
-  await featurise(place.ports, { pipeline: place.pipeline, path: folder, out: local, packageVersion: VERSION });
+  const given = { pipeline: place.pipeline, path: folder, out: local, packageVersion: VERSION };
+  localSplit = (await featurise(place.ports, given)).split;
 });
 
 afterAll(() => place.close());
@@ -58,7 +60,7 @@ describe("a feature table made in partitions", () => {
     expect(expected.length).toBeGreaterThan(700);
     for (const partitions of [1, 2, 7]) {
       const result = await made(`by-${partitions}`, { partitions, twice: partitions === 2 });
-      expect(result).toMatchObject({ rows: expected.length, features: 55, run: { partitions, engine: "stand-in" } });
+      expect(result).toMatchObject({ rows: expected.length, features: 59, run: { partitions, engine: "stand-in" } });
       if (partitions === 1) expect(await contentOf(result.out)).toEqual(expected);
       else expect(bytesOf(result.out)).toEqual(bytesOf(path.join(place.dir, "data", "by-1")));
     }
@@ -67,7 +69,9 @@ describe("a feature table made in partitions", () => {
   });
 
   test("says what it was made of, as the local one does, and has its types", async () => {
-    const { out, dataHash, featureHash } = await made("said", { partitions: 3 });
+    const { out, dataHash, featureHash, split } = await made("said", { partitions: 3 });
+    expect(split).toEqual(localSplit);
+    expect(split!.train.to).toBeLessThan(split!.evaluate.from);
     const [first] = Object.keys(bytesOf(out));
     expect(await metadataOf(path.join(out, first))).toEqual(await metadataOf(local));
     expect(await metadataOf(local)).toMatchObject({
@@ -138,7 +142,7 @@ test("a worker whose rows end in the middle of a partition writes nothing: who s
   const whole = Buffer.concat([...blocks, blockOf(""), ...blocks, blockOf("")]);
   expect(await run(whole)).toMatchObject({ code: 0, said: "" });
   expect(Object.keys(bytesOf(cut))).toEqual(["date=1970-01-01/part-00000.parquet"]);
-  expect(columns.map(({ name }) => name)).toEqual(["file", "rows"]);
+  expect(columns.map(({ name }) => name)).toEqual(["file", "rows", "first", "last"]);
 });
 
 function blockOf(content: string | Uint8Array): Buffer {

@@ -31,7 +31,7 @@ const DEATHS: readonly (readonly string[])[] = IS_LONG
 
 if (!IS_THERE && !/^(build|long)$/.test(process.env.SENTINEL_SPARK ?? "")) {
   console.warn(
-    "NOT TESTED against Spark: there is no .cache/venv-spark; scripts/setup-spark installs it from PyPI, 700 MB",
+    "NOT TESTED against Spark: there is no .cache/venv-spark; scripts/setup-spark installs it from PyPI, 900 MB",
   );
   test("Spark is asked for by SENTINEL_SPARK=build, or by what scripts/setup-spark installs", () => {
     expect(existsSync(path.join(ROOT, "scripts", "setup-spark"))).toBe(true);

@@ -101,15 +101,19 @@ function rowsOf(
 }
 
 function rowNumbers(rows: number, before: number): Column {
-  return { kind: "number", values: Float64Array.from({ length: rows }, (_, row) => before + row) };
+  const values = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) values[row] = before + row;
+  return { kind: "number", values };
 }
 
 /** Rows without the key need not be together: they go wherever their number says. */
 function hashesOf(table: Table, key: readonly string[], before: number): Float64Array {
   const columns = key.map((name) => table.columns.get(name));
-  return Float64Array.from({ length: table.rows }, (_, row) => {
+  const hashes = new Float64Array(table.rows);
+  for (let row = 0; row < table.rows; row++) {
     const texts = columns.map((column) => (column === undefined ? null : textAt(column, row)));
     const text = texts.length === 0 ? null : joinKey(texts);
-    return text === null ? hashId(String(before + row)) : hashId(text);
-  });
+    hashes[row] = hashId(text ?? String(before + row));
+  }
+  return hashes;
 }

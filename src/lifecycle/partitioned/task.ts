@@ -56,6 +56,8 @@ export const IDS_COLUMNS: readonly FrameColumn[] = [
 export const WRITTEN_COLUMNS: readonly FrameColumn[] = [
   { name: "file", type: "text" },
   { name: "rows", type: "f64" },
+  { name: "first", type: "f64" },
+  { name: "last", type: "f64" },
 ];
 
 /** The UTC day of a row, counted from 1970: rows of one day are written by one process. */

@@ -4,7 +4,7 @@ import path from "node:path";
 import { archiveDay, dayFolder } from "../../core/archive-names.ts";
 import { DAY_MS } from "../../core/duration.ts";
 import type { Column, Table } from "../../core/table.ts";
-import { takeRows } from "../../core/table.ts";
+import { numberAt, sliceRows } from "../../core/table.ts";
 import { ID_COLUMN, LABEL_COLUMN, TIME_COLUMN } from "../../features/by-key.ts";
 import { compileSpec } from "../../features/plan.ts";
 import type { Dataset } from "../../ports/dataset.ts";
@@ -42,16 +42,19 @@ export async function* writeDays(
     const day = dayOf(rest, 0);
     part = day === dayBefore ? part + 1 : 0;
     dayBefore = day;
+    const first = timeOf(rest, 0);
+    let last = first;
     async function* ofFile(): AsyncGenerator<Table> {
       let room = FILE_ROWS_MAX;
       while (rest !== null && room > 0) {
         let end = 0;
         while (end < rest.rows && end < room && dayOf(rest, end) === day) end++;
         const isWhole: boolean = end === rest.rows;
-        if (end > 0) yield featureRows(isWhole ? rest : slice(rest, 0, end), names);
+        if (end > 0) last = timeOf(rest, end - 1);
+        if (end > 0) yield featureRows(isWhole ? rest : sliceRows(rest, 0, end), names);
         room -= end;
         if (!isWhole) {
-          rest = slice(rest, end, rest.rows);
+          rest = sliceRows(rest, end, rest.rows);
           return;
         }
         rest = await next();
@@ -67,7 +70,7 @@ export async function* writeDays(
     });
     const cells: readonly Column[] = [
       { kind: "text", codes: Int32Array.of(0), dictionary: [name] },
-      { kind: "number", values: Float64Array.of(rows) },
+      ...[rows, first, last].map((value): Column => ({ kind: "number", values: Float64Array.of(value) })),
     ];
     yield { rows: 1, columns: new Map(WRITTEN_COLUMNS.map((column, i) => [column.name, cells[i]])) };
   }
@@ -82,13 +85,9 @@ function featureRows(table: Table, names: readonly string[]): Table {
 }
 
 function dayOf(table: Table, row: number): number {
-  const column = table.columns.get(DAY_COLUMN)!;
-  return column.kind === "text" ? Number.NaN : column.values[row];
+  return numberAt(table.columns.get(DAY_COLUMN)!, row);
 }
 
-function slice(table: Table, from: number, to: number): Table {
-  return takeRows(
-    table,
-    Int32Array.from({ length: to - from }, (_, i) => from + i),
-  );
+function timeOf(table: Table, row: number): number {
+  return numberAt(table.columns.get(TIME_COLUMN)!, row);
 }

@@ -39,7 +39,24 @@ export function splitByTime(
   /** Learn, calibrate and judge on the newest days only, so many milliseconds; older rows fill windows. Absent: on all. */
   windowMs?: number,
 ): Split {
-  return slicesOf(times, labels, boundsOf(times, pipeline, windowMs));
+  return slicesOf(times, labels, boundsOf(spanOf(times), pipeline, windowMs));
+}
+
+/** Bounds of the slices of {@link splitByTime}, [from, to), in milliseconds. */
+export type SplitBounds = { readonly [K in keyof Split]: Bounds };
+
+/** Where a table from its `first` row's time to its `last` one's is cut; null where it is too short to be. */
+export function splitBounds(
+  { first, last }: { readonly first: number; readonly last: number },
+  pipeline: Pipeline,
+): SplitBounds | null {
+  if (!(first <= last)) return null;
+  try {
+    return boundsOf({ start: first, end: last + 1 }, pipeline);
+  } catch (error) {
+    if (error instanceof SentinelError && error.code === "lifecycle.not-enough-data") return null;
+    throw error;
+  }
 }
 
 /** Shares of the days since a model learned that trees are added to: learned, calibrated on, and judged on, in this order. */
@@ -73,7 +90,7 @@ export function recentUnlearned(times: Float64Array, labels: Uint8Array, split: 
   return cut(times, labels, { from: Math.max(split.train.to, to - RECENT_MS_MAX), to }).rows;
 }
 
-function slicesOf(times: Float64Array, labels: Uint8Array, bounds: { readonly [K in keyof Split]: Bounds }): Split {
+function slicesOf(times: Float64Array, labels: Uint8Array, bounds: SplitBounds): Split {
   return {
     train: slice(times, labels, { ...bounds.train, name: "train" }),
     calibrate: slice(times, labels, { ...bounds.calibrate, name: "calibrate" }),
@@ -83,7 +100,7 @@ function slicesOf(times: Float64Array, labels: Uint8Array, bounds: { readonly [K
 
 /** The rows of the train slice of {@link splitByTime}, whatever their labels are. Errors: lifecycle.not-enough-data. */
 export function trainingRows(times: Float64Array, labels: Uint8Array, pipeline: Pipeline): Int32Array {
-  return cut(times, labels, boundsOf(times, pipeline).train).rows;
+  return cut(times, labels, boundsOf(spanOf(times), pipeline).train).rows;
 }
 
 /** Rows newer than what a refit learns from, at least: calibration and thresholds are carried over on them. */
@@ -124,12 +141,11 @@ export function refitSlices(
 type Bounds = Pick<Slice, "from" | "to">;
 
 function boundsOf(
-  times: Float64Array,
+  whole: { readonly start: number; readonly end: number },
   pipeline: Pipeline,
   windowMs = Number.POSITIVE_INFINITY,
-): { readonly [K in keyof Split]: Bounds } {
+): SplitBounds {
   const { calibrate, evaluate, gapMs } = pipeline.split;
-  const whole = spanOf(times);
   const { end } = whole;
   // What lies before the window is history enough, but at the table's own beginning.
   const start = Math.max(whole.start, end - windowMs);
