@@ -1,7 +1,7 @@
 // Passes: what is read from one key's state, laid out so that one sweep backwards through its entries serves many features.
 import type { Aggregate, NeighbourMeasure } from "./definition.ts";
 import { columnOfIdentity, identityColumn } from "./distinct.ts";
-import type { FraudRunStep, ScanStep } from "./scans.ts";
+import { type FraudRunStep, type FraudStep, type ScanStep, withoutFrauds } from "./scans.ts";
 
 /** All that is read from one key's state; `features` lists every slot of the vector it fills. */
 export interface KeySteps {
@@ -11,11 +11,19 @@ export interface KeySteps {
   readonly sinceFraud: readonly SinceFraudStep[];
   readonly multiples: readonly MultipleStep[];
   readonly scans: readonly ScanStep[];
+  readonly fraudScans: FraudScans;
   /** Columns whose value says the key to read, in place of the series' own: see `History`. Null: its own. */
   readonly readBy: readonly string[] | null;
   /** How many facts the passes find out. */
   readonly factCount: number;
   readonly outputs: FactOutputs;
+}
+
+/** What known frauds say, and the features' values where there are none. */
+export interface FraudScans {
+  readonly steps: readonly FraudStep[];
+  readonly features: Int32Array;
+  readonly without: Float64Array;
 }
 
 /**
@@ -207,8 +215,9 @@ export function keySteps(
   const { elapsed, sinceFraud, readBy } = draft;
   const features = Int32Array.from(draft.features);
   const scans = scansOf(draft.scans, { columns, labelled });
+  const fraudScans = fraudScansOf(draft.scans, labelled);
   const factCount = places.used;
-  return { features, elapsed, sinceFraud, multiples, scans, readBy, passes, factCount, outputs };
+  return { features, elapsed, sinceFraud, multiples, scans, fraudScans, readBy, passes, factCount, outputs };
 }
 
 /** Percentiles of one window are one scan, and so are neighbours. */
@@ -227,15 +236,10 @@ function scansOf(
     } else if (draft.kind === "neighbours") {
       const id = JSON.stringify([draft.over, draft.ms, draft.delayMs]);
       neighbours.set(id, [...(neighbours.get(id) ?? []), draft]);
-    } else if (draft.kind === "fraud-value") {
-      const { over, ...rest } = draft;
-      steps.push({ ...rest, labelled: labelled.indexOf(over) });
-    } else if (draft.kind === "fraud-run") {
-      steps.push(draft);
     } else if (draft.kind === "movement") {
       const { latitude, longitude, ...rest } = draft;
       steps.push({ ...rest, latitude: columns.indexOf(latitude), longitude: columns.indexOf(longitude) });
-    } else {
+    } else if (draft.kind === "first-seen" || draft.kind === "new-values") {
       const { over, ...rest } = draft;
       steps.push({ ...rest, column: columns.indexOf(identityColumn(over)) });
     }
@@ -254,6 +258,20 @@ function scansOf(
     steps.push({ kind, column: columns.indexOf(identities), labelled: place, ms, delayMs, outputs });
   }
   return steps;
+}
+
+function fraudScansOf(drafts: readonly ScanDraft[], labelled: readonly string[]): FraudScans {
+  const steps = drafts.flatMap((draft): FraudStep[] => {
+    if (draft.kind === "fraud-run") return [draft];
+    if (draft.kind !== "fraud-value") return [];
+    const { over, ...rest } = draft;
+    return [{ ...rest, labelled: labelled.indexOf(over) }];
+  });
+  return {
+    steps,
+    features: Int32Array.from(steps, ({ feature }) => feature),
+    without: Float64Array.from(steps, (step) => (step.kind === "fraud-run" ? withoutFrauds(step.unitMs) : Number.NaN)),
+  };
 }
 
 /** A window that a pass must cover; a mean is all that is asked of it when nothing is said. */

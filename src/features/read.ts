@@ -10,9 +10,18 @@ import {
 } from "./kernel.ts";
 import type { KeyTable } from "./key-table.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
-import type { ElapsedStep, FactOutputs, KeySteps, MultipleStep, Pass, PassColumn, SinceFraudStep } from "./passes.ts";
+import type {
+  ElapsedStep,
+  FactOutputs,
+  FraudScans,
+  KeySteps,
+  MultipleStep,
+  Pass,
+  PassColumn,
+  SinceFraudStep,
+} from "./passes.ts";
 import { CHECKED_FIELDS, COUNT_FACT, OUTPUT_FIELDS, VALUE_FACT, WINDOW_FIELDS } from "./passes.ts";
-import { type ScanInput, ScanReader, type ScanStep } from "./scans.ts";
+import { type ScanInput, ScanReader } from "./scans.ts";
 import { firstAfter, RunPlace } from "./timelines.ts";
 import { type Sweep, sweepWindows, Totals } from "./window.ts";
 
@@ -112,10 +121,14 @@ export class KeyReader {
     }
     this.place(where, event);
     if (!this.readByKernel(steps, where, out)) this.readHere(steps, out);
-    if (steps.scans.length > 0) this.readScans(steps.scans, where, out);
+    if (steps.scans.length > 0) this.scans.read(steps.scans, this.whereToScan(where), out);
+    const { fraudScans } = steps;
+    if (fraudScans.steps.length === 0) return;
+    if (this.hasFrauds) this.scans.readFrauds(fraudScans.steps, this.whereToScan(where), out);
+    else writeWithoutFrauds(fraudScans, out);
   }
 
-  private readScans(scans: readonly ScanStep[], { labelledOf }: KeyPlace, out: Float64Array): void {
+  private whereToScan({ labelledOf }: KeyPlace): ScanInput {
     const { scanInput } = this;
     scanInput.now = this.now;
     scanInput.own = this.values;
@@ -125,7 +138,7 @@ export class KeyReader {
     scanInput.time = this.time;
     scanInput.gone = this.gone;
     scanInput.labelledOf = labelledOf;
-    this.scans.read(scans, scanInput, out);
+    return scanInput;
   }
 
   private readHere(steps: KeySteps, out: Float64Array): void {
@@ -432,6 +445,10 @@ export class KeyReader {
       }
     }
   }
+}
+
+function writeWithoutFrauds({ features, without }: FraudScans, out: Float64Array): void {
+  for (let f = 0; f < features.length; f++) out[features[f]] = without[f];
 }
 
 function writeOutputs({ of, checked, empty }: FactOutputs, facts: Float64Array, out: Float64Array): void {

@@ -52,16 +52,19 @@ export type ScanStep =
         readonly measure: NeighbourMeasure;
         readonly empty: number;
       }[];
-    }
-  | {
-      readonly kind: "fraud-value";
-      readonly feature: number;
-      /** The place of the column among those that known frauds keep. */
-      readonly labelled: number;
-      readonly largest: boolean;
-      readonly withinMs: number;
-    }
-  | FraudRunStep;
+    };
+
+/** What a key's known frauds say; most keys have none, and then nothing is looked at. */
+export type FraudStep = FraudValueStep | FraudRunStep;
+
+export interface FraudValueStep {
+  readonly kind: "fraud-value";
+  readonly feature: number;
+  /** The place of the column among those that known frauds keep. */
+  readonly labelled: number;
+  readonly largest: boolean;
+  readonly withinMs: number;
+}
 
 export interface FraudRunStep {
   readonly kind: "fraud-run";
@@ -104,9 +107,15 @@ export class ScanReader {
       else if (step.kind === "first-seen") out[step.feature] = isFirst(step, input);
       else if (step.kind === "new-values") out[step.feature] = this.newValues(step, input);
       else if (step.kind === "neighbours") this.neighbours(step, input, out);
-      else if (step.kind === "fraud-value") out[step.feature] = fraudValue(step, input);
-      else if (step.kind === "fraud-run") out[step.feature] = fraudRun(step, input);
       else out[step.feature] = movement(step, input);
+    }
+  }
+
+  /** Of a key that has known frauds. */
+  readFrauds(steps: readonly FraudStep[], input: ScanInput, out: Float64Array): void {
+    for (let i = 0; i < steps.length; i++) {
+      const step = steps[i];
+      out[step.feature] = step.kind === "fraud-value" ? fraudValue(step, input) : fraudRun(step, input);
     }
   }
 
@@ -205,17 +214,19 @@ export class ScanReader {
   }
 }
 
-function fraudValue(
-  step: Extract<ScanStep, { kind: "fraud-value" }>,
-  { frauds, slot, time, gone, labelledOf }: ScanInput,
-): number {
+/** Of a key without known frauds: none in a row, and no time since the first. */
+export function withoutFrauds(unitMs: number | null): number {
+  return unitMs === null ? 0 : Number.NaN;
+}
+
+function fraudValue(step: FraudValueStep, { frauds, slot, time, gone, labelledOf }: ScanInput): number {
   if (frauds === null) return Number.NaN;
   const span = { after: Math.max(time - step.withinMs, gone), until: time, now: time };
   return frauds.extreme(slot, span, { place: labelledOf[step.labelled], largest: step.largest });
 }
 
 function fraudRun({ unitMs, withinMs, delayMs }: FraudRunStep, { run, frauds, slot, time, gone }: ScanInput): number {
-  if (frauds === null) return unitMs === null ? 0 : Number.NaN;
+  if (frauds === null) return withoutFrauds(unitMs);
   const span = { after: Math.max(time - withinMs, gone), until: time - delayMs, now: time };
   const { count, first } = frauds.lastInARow(slot, span, run);
   return unitMs === null ? count : (time - first) / unitMs;
