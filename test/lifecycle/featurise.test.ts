@@ -111,7 +111,7 @@ describe("the feature table", () => {
       `SELECT any_value(typeof(transaction_id)) AS type, count(*)::INTEGER AS rows FROM '${file}'`,
     );
     expect(type).toBe("BIGINT");
-    expect(ran.json).toMatchObject({ out: file, rows, features: 55 });
+    expect(ran.json).toMatchObject({ out: file, rows, features: 59 });
   });
 });
 

@@ -58,7 +58,7 @@ describe("a feature table made in partitions", () => {
     expect(expected.length).toBeGreaterThan(700);
     for (const partitions of [1, 2, 7]) {
       const result = await made(`by-${partitions}`, { partitions, twice: partitions === 2 });
-      expect(result).toMatchObject({ rows: expected.length, features: 55, run: { partitions, engine: "stand-in" } });
+      expect(result).toMatchObject({ rows: expected.length, features: 59, run: { partitions, engine: "stand-in" } });
       if (partitions === 1) expect(await contentOf(result.out)).toEqual(expected);
       else expect(bytesOf(result.out)).toEqual(bytesOf(path.join(place.dir, "data", "by-1")));
     }
