@@ -13,10 +13,16 @@ import type { Connection } from "./schema.ts";
 
 const TABLES = { prediction: "predictions", label: "labels", shadow: "shadows" } as const;
 
-/** Prepared statements; the function writes one batch in one transaction and gives how many records were there already. */
+/**
+ * Prepared statements; the function writes one batch in one transaction and gives how many records were there already, and how many predictions the
+ * log has now.
+ */
 export function inserter(
   db: Connection,
-): (batch: readonly LogRecord[], coverage: readonly CoverageCount[]) => { readonly duplicates: number } {
+): (
+  batch: readonly LogRecord[],
+  coverage: readonly CoverageCount[],
+) => { readonly duplicates: number; readonly predictions: number } {
   const marks = (columns: string): string => columns.replace(/\w+/g, "?");
   const into = (table: string, columns: string): string =>
     `INSERT INTO ${table} (${columns}) VALUES (${marks(columns)}) ON CONFLICT DO NOTHING`;
@@ -27,6 +33,7 @@ export function inserter(
   const sequenceNow = db.prepare("SELECT value FROM counters WHERE name = 'sequence'").raw();
   const sequenceSet = db.prepare("UPDATE counters SET value = ? WHERE name = 'sequence'");
   const countAdd = db.prepare("UPDATE counters SET value = value + ? WHERE name = ?");
+  const predictionsNow = db.prepare("SELECT value FROM counters WHERE name = 'predictions'").raw();
   const coverageAdd = db.prepare(
     "INSERT INTO coverage VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
   );
@@ -56,8 +63,9 @@ export function inserter(
         if (added[kind] > 0) countAdd.run([added[kind], TABLES[kind]]);
       }
       for (const { version, outcome, count } of coverage) coverageAdd.run([version, outcome, count]);
+      const predictions = (predictionsNow.all([]) as readonly (readonly number[])[])[0][0];
       db.exec("COMMIT");
-      return { duplicates: batch.length - added.prediction - added.label - added.shadow };
+      return { duplicates: batch.length - added.prediction - added.label - added.shadow, predictions };
     } catch (error) {
       if (db.inTransaction) db.exec("ROLLBACK");
       throw error;
