@@ -17,6 +17,8 @@ import { createS3Client, type S3Login, type S3Patience, unreachable, xmlText } f
 const AT_ONCE = 8;
 /** A store's own limit of one PUT and one copy. */
 const OBJECT_BYTES_MAX = 5_000_000_000;
+/** Who may not ask for a bucket's settings, and a store that has none. */
+const SAYS_NOTHING: readonly number[] = [400, 403, 404, 405, 501];
 /** Answers of one listing. */
 const PAGES_MAX = 10_000;
 /** What stores allow. */
@@ -44,6 +46,12 @@ export function createS3Objects(options: {
     client.ask({ method: "DELETE", key: `${root}${key}`, also: [404] }, ignored);
   return {
     where,
+    keepsVersions: () =>
+      client.ask({ method: "GET", key: "", query: { versioning: "" }, also: SAYS_NOTHING }, async (answer) => {
+        const text = await answer.text();
+        // Suspended: no new ones, and those of before stay.
+        return answer.ok ? (xmlText(text, "Status") ?? "") !== "" : "unknown";
+      }),
     list: (prefix) => stableList(() => listAll(prefix)),
     read: (key) =>
       client.ask({ method: "GET", key: `${root}${key}`, also: [404] }, async (answer) => {
