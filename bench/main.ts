@@ -7,7 +7,7 @@ import type { Bench } from "./bench.ts";
 const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promise<Bench> }>> = {
   quality: {
     purpose:
-      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world; --ablation: what each group of features is worth and costs; --cell second, sparkov or paysim: on tables of our own making",
+      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world; --ablation: what each group of features is worth and costs; --cell second, sparkov or paysim: on tables of our own making; --cell tuning: what a search for parameters gains later",
     load: async () => (await import("./quality.ts")).bench,
   },
   validate: {

@@ -15,6 +15,7 @@ import {
   qualityOf,
   simplestWithinError,
 } from "./protocol.ts";
+import { measureTuning } from "./tuning.ts";
 import { measureUnknownTable } from "./unknown-tables.ts";
 import { canonical, loadFeatures, loadTransactions, simulated } from "./workspace.ts";
 
@@ -39,6 +40,7 @@ const GRID = [...SINGLE, ...AVERAGED];
 
 export const bench: Bench = {
   async run(options) {
+    if (options.cell === "tuning") return { tuning: await measureTuning(options) };
     if (options.cell !== undefined) return { [options.cell]: await measureUnknownTable(options.cell, options) };
     const table = options.oracle ? canonical(simulated(options.seed)) : await loadTransactions(options);
     if (options.ablation) return { ablation: await measureAblation(table, options) };

@@ -49,7 +49,7 @@ export async function measureUnknownTable(name: string, options: BenchOptions): 
   const { print, seed } = options;
   if (!Object.hasOwn(UNKNOWN_TABLES, name)) {
     throw new SentinelError("cli.usage", `--cell: there is no cell ${JSON.stringify(name)}`, {
-      hint: `give one of ${Object.keys(UNKNOWN_TABLES).join(", ")}`,
+      hint: `give one of ${Object.keys(UNKNOWN_TABLES).join(", ")}, or tuning`,
     });
   }
   const cell = UNKNOWN_TABLES[name];
@@ -64,7 +64,7 @@ export async function measureUnknownTable(name: string, options: BenchOptions): 
   const hour = vectorsOf(table, await cell.hour());
   const hasPeers = peersInstalled();
   if (!hasPeers) print(PEERS_MISSING);
-  const task = { labels: data.y, seed };
+  const task = { labels: data.y, seed, folder: temporaryFolder() };
   const sides: (readonly [string, (fold: Fold) => Promise<Float64Array> | Float64Array])[] = [
     ["sentinel", (fold) => scoredHere({ ...task, vectors: own, fold })],
   ];
@@ -96,6 +96,8 @@ interface FoldTask {
   readonly fold: Fold;
   readonly labels: Uint8Array;
   readonly seed: number;
+  /** For the peer's files. */
+  readonly folder: string;
 }
 
 function scoredHere({ vectors, fold, labels, seed }: FoldTask): Float64Array {
@@ -105,8 +107,7 @@ function scoredHere({ vectors, fold, labels, seed }: FoldTask): Float64Array {
   return Float64Array.from(scoreMatrix(model, takeMatrixRows(vectors, fold.test)));
 }
 
-async function scoredByPeer({ vectors, fold, labels, seed }: FoldTask): Promise<Float64Array> {
-  const folder = temporaryFolder();
+async function scoredByPeer({ vectors, fold, labels, seed, folder }: FoldTask): Promise<Float64Array> {
   const predictions = path.join(folder, "predictions");
   const raw = (name: string, rows: Int32Array): RawTable =>
     rawOf(path.join(folder, name), {

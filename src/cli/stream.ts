@@ -55,7 +55,7 @@ export const verb: Verb = {
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
     const makersOf = (name: string): Makers => ({
-      portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
+      portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline, flushes: true }),
       archiverOf: () =>
         startArchiver({ workspace: context.config.root, tenant: context.config.tenant, pipeline: name }, logger),
     });

