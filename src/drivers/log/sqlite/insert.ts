@@ -28,9 +28,7 @@ interface Written {
  * Prepared statements; the function writes one batch in one transaction and gives how many records were there already, and how many predictions the
  * log has now.
  */
-export function inserter(
-  db: Connection,
-): (batch: readonly LogRecord[], coverage: readonly CoverageCount[]) => Written {
+export function inserter(db: Connection): (batch: readonly LogRecord[], coverage: readonly CoverageCount[]) => Written {
   const into = (table: string, columns: string, rows = 1): string => {
     const marks = `(${columns.replace(/\w+/g, "?")})`;
     return `INSERT INTO ${table} (${columns}) VALUES ${new Array(rows).fill(marks).join(", ")} ON CONFLICT DO NOTHING`;

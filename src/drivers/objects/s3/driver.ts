@@ -1,7 +1,7 @@
 // Objects in a bucket of an S3-compatible store: conditional writes, whole objects, nothing that needs a rename.
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, openAsBlob } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
@@ -19,6 +19,8 @@ const AT_ONCE = 8;
 const OBJECT_BYTES_MAX = 5_000_000_000;
 /** Who may not ask for a bucket's settings, and a store that has none. */
 const SAYS_NOTHING: readonly number[] = [400, 403, 404, 405, 501];
+/** A larger file is sent as it is read. */
+const READ_BYTES_MAX = 67_108_864;
 /** Answers of one listing. */
 const PAGES_MAX = 10_000;
 /** What stores allow. */
@@ -147,7 +149,9 @@ async function blobOf(body: ObjectBody, where: string): Promise<{ readonly blob:
   }
   const hash = createHash("sha256");
   for await (const piece of createReadStream(body.file)) hash.update(piece as Buffer);
-  const blob = await openAsBlob(body.file);
+  const { size } = await stat(body.file);
+  // A file that is read while it is sent may stay open for ever (Node 20): a command would never end. Nearly all are small.
+  const blob = size <= READ_BYTES_MAX ? new Blob([await readFile(body.file)]) : await openAsBlob(body.file);
   if (blob.size <= OBJECT_BYTES_MAX) return { blob, sha256: hash.digest("hex") };
   throw new SentinelError(
     "archive.unwritable",
