@@ -6,7 +6,7 @@ import { assert } from "../src/core/errors.ts";
 import { Random } from "../src/core/random.ts";
 import { type Bench, type BenchOptions, type Figures, median } from "./bench.ts";
 import type { LoadResult } from "./load-own.ts";
-import { COMMAND, loader, residentMb, type SentinelProcess, sentinelServer } from "./serving.ts";
+import { COMMAND, loader, processorSeconds, residentMb, type SentinelProcess, sentinelServer } from "./serving.ts";
 import { temporaryFolder } from "./workspace.ts";
 
 /** Unless `--rows` says otherwise. */
@@ -50,7 +50,7 @@ export const bench: Bench = {
         sides[name] = await sideOf(count);
         options.print(`  ${count} ${count === 1 ? "tenant serves" : "tenants serve"}`);
       }
-      return { tenants, ...(await measure(options, { sides: sides as Record<Name, Side>, bodiesFile })) };
+      return { tenants, ...(await measure(options, { sides: sides as Record<Name, Side>, bodiesFile, tenants })) };
     } finally {
       for (const side of Object.values(sides)) await side.server.stop();
     }
@@ -59,11 +59,12 @@ export const bench: Bench = {
 
 async function measure(
   options: BenchOptions,
-  { sides, bodiesFile }: { readonly sides: Record<Name, Side>; readonly bodiesFile: string },
+  on: { readonly sides: Record<Name, Side>; readonly bodiesFile: string; readonly tenants: number },
 ): Promise<Figures> {
+  const { sides, bodiesFile, tenants } = on;
   const names: readonly Name[] = ["one", "hundred"];
-  const p99 = { one: [] as number[], hundred: [] as number[] };
-  const rss = { one: [] as number[], hundred: [] as number[] };
+  const sidesOf = (): Record<Name, number[]> => ({ one: [], hundred: [] });
+  const [p50, p99, rss, cores] = [sidesOf(), sidesOf(), sidesOf(), sidesOf()];
   for (let round = 0; round < options.repeats; round++) {
     // Each round starts with the other.
     for (const name of round % 2 === 0 ? names : [...names].reverse()) {
@@ -72,21 +73,30 @@ async function measure(
         { port: server.port, connections: CONNECTIONS, seconds: SECONDS, bodiesFile, warmUp: WARM_UP },
         `t${round}-${name}`,
       );
+      const cpu = processorSeconds(server.pid);
+      const begun = performance.now();
       const result: LoadResult = await load({ path: "/pipelines/payments/predict", rate: RATE, keys });
+      cores[name].push((1000 * (processorSeconds(server.pid) - cpu)) / (performance.now() - begun));
       assert(
         result.answered > 0 && result.statuses[200] === result.answered && result.unanswered === 0,
         `every tenant's transactions are answered with 200: ${JSON.stringify(result.statuses)}`,
       );
+      p50[name].push(result.p50Ms);
       p99[name].push(result.p99Ms);
       rss[name].push(residentMb(server.pid));
       options.print(
-        `  ${name.padEnd(8)} p50 ${result.p50Ms.toFixed(2)}  p99 ${result.p99Ms.toFixed(2)} ms  ${Math.round(rss[name].at(-1)!)} MB`,
+        `  ${name.padEnd(8)} p50 ${result.p50Ms.toFixed(2)}  p99 ${result.p99Ms.toFixed(2)} ms  ${Math.round(rss[name].at(-1)!)} MB  ${cores[name].at(-1)!.toFixed(2)} cores`,
       );
     }
   }
+  const medians = (of: Record<Name, number[]>): Figures => ({ one: median(of.one), hundred: median(of.hundred) });
   return {
-    rssMb: { one: median(rss.one), hundred: median(rss.hundred) },
-    p99Ms: { one: median(p99.one), hundred: median(p99.hundred) },
+    rssMb: medians(rss),
+    /** Of each tenant but the first. */
+    rssMbPerTenant: tenants > 1 ? (median(rss.hundred) - median(rss.one)) / (tenants - 1) : 0,
+    p50Ms: medians(p50),
+    p99Ms: medians(p99),
+    cores: medians(cores),
   };
 }
 

@@ -5,6 +5,7 @@ import { totalmem } from "node:os";
 export const OUTSIDE_TESTS: readonly string[] = [
   "test/deploy/chart.test.ts",
   "test/deploy/image.test.ts",
+  "test/deploy/kube.test.ts",
   "test/deploy/prometheus.test.ts",
   "test/drivers/log/postgres.test.ts",
   "test/drivers/objects/**",

@@ -108,7 +108,10 @@ const CALLERS: readonly (readonly [door: string, file: RegExp])[] = [
 
 /** Packages that one folder alone may name, so that what they speak to can be exchanged there. */
 const VENDORS: readonly (readonly [folders: readonly string[], packages: RegExp])[] = [
-  [["drivers"], /^(@duckdb|libsql|kysely|pg|ioredis|kafkajs|avsc|aws4fetch|simple-git|nodemailer|openid-client)(\/|$)/],
+  [
+    ["drivers"],
+    /^(@duckdb|libsql|kysely|pg|ioredis|kafkajs|avsc|aws4fetch|undici|simple-git|nodemailer|openid-client)(\/|$)/,
+  ],
   [["server"], /^(@hono|hono)(\/|$)/],
   [["server", "stream"], /^(prom-client|node:http2?)(\/|$)/],
   [["grpc"], /^@grpc(\/|$)/],

@@ -1,4 +1,5 @@
 // The ledger's writer: entries go to the ledger in batches, and to a spool on this machine's disk while the ledger does not take them.
+import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import {
   LEDGER_APPENDED_MAX,
@@ -28,6 +29,8 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+/** Under load a batch costs more than the entries in it: it waits this long for others, a small part of an answer's time. */
+const GATHER_MS = 2;
 /** Entries that wait for a batch; more are refused. */
 const WAITING_MAX = 50_000;
 
@@ -96,10 +99,12 @@ export class LedgerWriter {
   }
 
   private async work(): Promise<void> {
+    let shared = 0;
     while (this.waiting.length > 0) {
-      // What came in this turn of the event loop shares the batch.
-      await new Promise((resolve) => setImmediate(resolve));
+      // What came in this turn of the event loop shares the batch; where several did, what comes in the next moment does too.
+      await (shared > 1 ? sleep(GATHER_MS) : new Promise((resolve) => setImmediate(resolve)));
       const batch = this.waiting.splice(0, LEDGER_APPENDED_MAX);
+      shared = batch.length;
       const records = await this.keep(batch.map(({ entry }) => entry)).catch((error: unknown) => {
         for (const one of batch) one.reject(error);
         return null;

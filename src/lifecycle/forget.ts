@@ -107,6 +107,7 @@ export async function forget(input: ForgetInput): Promise<{ readonly receipt: Re
       }
     }
     const { id } = begun;
+    const old = await oldCopies(input.pipelines);
     const receiptAt = (by: { readonly at: string; readonly actor: string }): Receipt =>
       sealed({
         ...{ id, begunAt: new Date(begun.at).toISOString(), at: by.at, actor: by.actor },
@@ -116,7 +117,7 @@ export async function forget(input: ForgetInput): Promise<{ readonly receipt: Re
         values: hashes,
         keyCheck: keyCheck(key),
         places: [...all.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)),
-        left: [...looked.left, ...input.topics],
+        left: [...looked.left, ...old, ...input.topics],
         data: looked.data,
       });
     // A run that was killed after its receipt was sealed ends with that one, where this look found nothing more.
@@ -131,6 +132,29 @@ export async function forget(input: ForgetInput): Promise<{ readonly receipt: Re
   } finally {
     for (const lock of locks.reverse()) await lock.release();
   }
+}
+
+/** What servers keep of bytes that were written over: nobody reaches them from here, and the receipt says so. */
+async function oldCopies(pipelines: readonly ForgetPipeline[]): Promise<readonly LeftPlace[]> {
+  const left = new Map<string, LeftPlace>();
+  for (const { ports } of pipelines) {
+    const objects = (await ports.archive?.())?.objects;
+    const keeps = (await objects?.keepsVersions()) ?? false;
+    if (objects !== undefined && keeps !== false) {
+      const why =
+        keeps === "unknown"
+          ? "the bucket does not say whether it keeps versions: if so, objects of before still hold the person"
+          : "the bucket keeps versions: objects of before still hold the person";
+      const todo = "let versions that are not current expire (a lifecycle rule), or delete them";
+      left.set(objects.where, { where: objects.where, why, todo });
+    }
+    const shared = await ports.shared?.();
+    if (shared !== undefined) {
+      const why = "its dump and its append-only file have the bytes of before until it writes them again";
+      left.set(shared.where, { where: shared.where, why, todo: "BGSAVE, and BGREWRITEAOF where it appends" });
+    }
+  }
+  return [...left.values()];
 }
 
 export interface ForgetCheck {

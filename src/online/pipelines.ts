@@ -62,7 +62,7 @@ export interface PipelinesOptions<E> {
   readonly graceMs?: number;
 }
 
-/** Each has a thread for its log and a feature state in memory, so that a folder full of files must not become as many engines. */
+/** Each has a log and a feature state in memory, so that a folder full of files must not become as many engines. */
 export const PIPELINES_MAX = 100;
 /** Reading a file that is broken costs a millisecond. */
 const RETRY_MS = 2000;

@@ -17,6 +17,8 @@ export type ObjectBody = { readonly file: string } | { readonly bytes: Uint8Arra
  */
 export interface ObjectStore {
   readonly where: string;
+  /** Whether objects that were replaced or removed can still be had: `unknown` where the store does not say so to us. */
+  keepsVersions(): Promise<boolean | "unknown">;
   /** All objects whose key begins with `prefix`, in the order of their keys. Two looks at the root agreed about them. */
   list(prefix: string): Promise<readonly StoredObject[]>;
   /** A small object's bytes; null when there is none. */

@@ -50,6 +50,8 @@ const NOBODY: Caller = { key: null, tenant: DEFAULT_TENANT };
 /** Keys of one tenant, as they were read last. */
 interface Ring {
   readonly store: KeyStore;
+  /** As they were read; those that count. */
+  read: readonly KeyRecord[];
   keys: readonly KeyRecord[];
   fault: string;
   /** A read that is slow must not end after a later one, and bring back what was there before. */
@@ -83,7 +85,8 @@ export class Access {
 
   /** From now on the keys of a tenant count. Errors: config.invalid. */
   async admitTenant(tenant: Tenant, store: KeyStore): Promise<void> {
-    this.rings.set(tenant, { store, keys: keysFor(tenant, await store.read()), fault: "", reading: false });
+    const read = await store.read();
+    this.rings.set(tenant, { store, read, keys: keysFor(tenant, read), fault: "", reading: false });
     this.index();
   }
 
@@ -262,8 +265,11 @@ export class Access {
     if (ring.reading) return;
     ring.reading = true;
     try {
-      const keys = keysFor(tenant, await ring.store.read());
+      const read = await ring.store.read();
       ring.fault = "";
+      if (read === ring.read) return;
+      ring.read = read;
+      const keys = keysFor(tenant, read);
       if (JSON.stringify(keys) === JSON.stringify(ring.keys)) return;
       ring.keys = keys;
       this.index();

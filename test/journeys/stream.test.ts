@@ -1,6 +1,6 @@
 // Streams on a real Kafka: the driver's contract, and exactly once: a process killed anywhere, a broker killed, repeats and rubbish change no decision.
 import { type ChildProcess, fork } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,10 +17,13 @@ import { subjectOf } from "../../src/ports/schemas.ts";
 import type { SharedStore } from "../../src/ports/shared-store.ts";
 import type { OutRecord, Streams } from "../../src/ports/stream.ts";
 import type { Runner } from "../../src/stream/runner.ts";
+import { sentinelJson } from "../cli/sentinel.ts";
 import { streamsContract } from "../contracts/streams.ts";
 import { type Broker, kafkaInstalled, startKafka } from "../drivers/kafka-broker.ts";
+import { prediction } from "../drivers/records.ts";
 import { redisInstalled, startRedis } from "../drivers/redis-server.ts";
 import { startRegistry } from "../drivers/schema-registry.ts";
+import { archivePlace } from "../lifecycle/archive/place.ts";
 import { bodyOf, historyTable, makeWorld, type Payment, SCHEMA, type World } from "../server/world.ts";
 import type { ChildTask } from "../stream/stream-child.ts";
 import { byId, judgeAll, judging, prepare, recordOf, stream, streamSection, until } from "../stream/world.ts";
@@ -113,6 +116,40 @@ describe.runIf(kafkaInstalled)("Kafka", () => {
     expect(await own.keeps([short, written, compacted, plain])).toEqual(new Map([[short, 60_000]]));
     expect(await own.keeps([])).toEqual(new Map());
     await own.close();
+  });
+
+  test("who forgets a person hears of every topic that a pipeline names, with how long it keeps what it has: there nothing is erased", async () => {
+    const [CARD, own] = ["C-4929-forgotten", `forgotten-${names++}`];
+    await broker.create(own, 1, { "retention.ms": "60000" });
+    await broker.create(`${own}-decisions`, 1, { "cleanup.policy": "compact" });
+    await broker.create(`${own}-alerts`, 1);
+    await append(own, [
+      { key: CARD, value: JSON.stringify({ transaction_id: "t1", customer_id: CARD }), timestamp: 1 },
+    ]);
+    const place = archivePlace();
+    const file = path.join(place.dir, "pipelines", "card.yaml");
+    writeFileSync(file, `${readFileSync(file, "utf8")}stream: { topic: ${own} }\n`);
+    const { ports, close } = place.open();
+    const log = await ports.log();
+    log.appendPrediction(prediction("t1", { fields: { customer_id: CARD } }));
+    await close();
+    const env = { SENTINEL_KAFKA_BROKERS: broker.address.brokers.join(), SENTINEL_FORGET_KEY: "k".repeat(32) };
+    const ran = await sentinelJson(["forget", "--card", CARD], { cwd: place.dir, env });
+    expect([ran.code, ran.stderr]).toEqual([0, expect.anything()]);
+    const left = (ran.json.left as readonly Record<"where" | "why" | "todo", string>[]).filter(({ where }) =>
+      where.includes("topic"),
+    );
+    const said = Object.fromEntries(left.map(({ where, why, todo }) => [/topic (\S+)$/.exec(where)?.[1], why + todo]));
+    expect(said).toEqual({
+      [own]: expect.stringContaining("for 1m"),
+      [`${own}-decisions`]: expect.stringContaining("a record without a value"),
+      [`${own}-alerts`]: expect.stringContaining("for ever"),
+    });
+    expect(JSON.parse(readFileSync(ran.json.file as string, "utf8")).left).toEqual(ran.json.left);
+    expect((await read(own)).join()).toContain(CARD);
+    const checked = await sentinelJson(["forget", "--verify", ran.json.id, "--value", CARD], { cwd: place.dir, env });
+    expect(checked).toMatchObject({ code: 0, json: { found: 0, files: [] } });
+    place.dispose();
   });
 
   describe("exactly once", () => {

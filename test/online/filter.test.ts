@@ -23,7 +23,17 @@ test.each([
   let taken = 0;
   for (let i = 100_000; i < 300_000; i++) if (filter.mayHave(idOf(i))) taken++;
   expect(taken).toBeLessThan(200);
-  expect(filter.bytes).toBeLessThan(100_000 * 2.7);
+  expect(filter.bytes).toBeLessThan(100_000 * 6);
+});
+
+test("a filter of a few thousand ids takes kilobytes, and grows with what comes", () => {
+  const filter = new IdFilter();
+  filter.add("first");
+  expect(filter.bytes).toBeLessThan(20_000);
+  for (let i = 1; i < 60_000; i++) filter.add(`${i}`);
+  expect(filter.bytes).toBeLessThan(60_000 * 6);
+  expect(filter.count).toBe(60_000);
+  expect(filter.mayHave("first")).toBe(true);
 });
 
 test("an empty filter knows nothing", () => {
@@ -49,6 +59,23 @@ test("a saved filter knows what it knew; what is damaged or of another size is n
     }),
     { numRuns: 50 },
   );
+});
+
+test("a saved filter that is cut off, or names sizes that it has not, is not taken", () => {
+  const filter = new IdFilter();
+  for (let i = 0; i < 30_000; i++) filter.add(`${i}`);
+  const saved = filter.snapshot();
+  const again = new IdFilter();
+  expect(again.restore(saved.subarray(0, saved.length - 64))).toBe(false);
+  for (const place of [2, 3, 4, 5]) {
+    const wrong = saved.slice();
+    new Uint32Array(wrong.buffer)[place] = 0xffff_ffff;
+    expect([place, again.restore(wrong)]).toEqual([place, false]);
+  }
+  expect(again.count).toBe(0);
+  expect(again.restore(saved)).toBe(true);
+  expect([again.count, again.bytes]).toEqual([filter.count, filter.bytes]);
+  for (let i = 0; i < 30_000; i += 7) expect(again.mayHave(`${i}`)).toBe(true);
 });
 
 test("a filter with a limit forgets its oldest ids and none of the newest", () => {

@@ -1,5 +1,5 @@
 // Service keys in one file that its owner alone may read; it appears whole or not at all.
-import { readFile, rename, rm } from "node:fs/promises";
+import { readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { messageOf, SentinelError } from "../../core/errors.ts";
 import { isKeyRecord, KEYS_MAX, type KeyRecord } from "../../core/key.ts";
@@ -11,16 +11,23 @@ const FORMAT = "sentinel-keys/1";
 
 export function createFileKeys(options: { readonly file: string }): KeyStore {
   const { file } = options;
+  /** A server reads the keys of each tenant every second: a file that nobody touched is not read again. */
+  let last: { readonly mark: string; readonly keys: readonly KeyRecord[] } | null = null;
   return {
     async read() {
       let text: string;
+      let mark: string;
       try {
+        // Before the text is read: what is written meanwhile has another mark.
+        mark = await markOf(file);
+        if (last?.mark === mark) return last.keys;
         text = await readFile(file, "utf8");
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
         throw unreadable(file, messageOf(error), error);
       }
-      return keysIn(text, file);
+      last = { mark, keys: keysIn(text, file) };
+      return last.keys;
     },
     async write(keys) {
       const partial = `${file}.${process.pid}.tmp`;
@@ -39,6 +46,12 @@ export function createFileKeys(options: { readonly file: string }): KeyStore {
       }
     },
   };
+}
+
+/** Differs once a file was written: by us it is another file each time, by hand it has another time. */
+async function markOf(file: string): Promise<string> {
+  const { ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+  return [ino, size, mtimeNs, ctimeNs].join();
 }
 
 function keysIn(text: string, file: string): readonly KeyRecord[] {

@@ -1,26 +1,36 @@
 // Which ids a log may hold: Bloom filters in a row, each of a fixed size, so that growing never stops the event loop.
 import { hashId, ID_HASH } from "../../core/id-hash.ts";
 
-/** Ids in one filter of the row. */
+/** Ids of the largest filter of the row. */
 const IDS_PER_FILTER = 1_048_576;
+/** Ids of the first one; each has four times as many as the one before, so that a log of a few thousand ids costs some kilobytes. */
+const IDS_FIRST = 4096;
+const GROWTH = 4;
 /** A blocked Bloom filter (Putze, Sanders, Singler 2007): all bits of an id lie in one cache line of 64 bytes. */
 const WORDS_PER_BLOCK = 16;
 const BITS_PER_ID = 20;
+/** Of filters below the largest: they stand beside it, and together must take hardly an unknown id for known (Almeida and others 2007). */
+const BITS_PER_ID_SMALL = 32;
 const PROBES = 8;
-/** "SIF1": what stands at the head of a saved filter, followed by ids per filter, ids in the last one, and how many filters there are. */
-const SAVED_MARK = 0x31464953;
+/** "SIF2": what stands at the head of a saved filter, followed by ids of the largest, ids in the last one, how many filters there are, and the ids of each. */
+const SAVED_MARK = 0x32464953;
 const SAVED_HEAD_WORDS = 4;
+
+interface Filter {
+  /** Ids that it may take. */
+  readonly ids: number;
+  readonly words: Uint32Array;
+}
 
 /**
  * A set of ids that may take an unknown id for a known one and never the other way around. At 20 bits and 8 probes about one
  * unknown id in 2,500 is taken for known per million ids held (test/online/filter.test.ts measures it), 2.6 MB each.
  */
 export class IdFilter {
-  private readonly filters: Uint32Array[] = [];
+  private filters: Filter[] = [];
   private readonly idsPerFilter: number;
-  private readonly blocks: number;
-  private readonly filtersMax: number;
-  private inLast: number;
+  private readonly idsMax: number;
+  private inLast = 0;
 
   /** `idsMax`: at least so many of the newest ids are kept; the oldest go, a filter at a time. */
   constructor({
@@ -28,21 +38,16 @@ export class IdFilter {
     idsMax = Number.POSITIVE_INFINITY,
   }: { readonly idsPerFilter?: number; readonly idsMax?: number } = {}) {
     this.idsPerFilter = idsPerFilter;
-    this.filtersMax = Math.ceil(idsMax / idsPerFilter) + 1;
-    this.blocks = Math.max(1, Math.ceil((idsPerFilter * BITS_PER_ID) / (WORDS_PER_BLOCK * 32)));
-    this.inLast = idsPerFilter;
+    this.idsMax = idsMax;
   }
 
   add(id: string): void {
-    if (this.inLast >= this.idsPerFilter) {
-      this.filters.push(new Uint32Array(this.blocks * WORDS_PER_BLOCK));
-      if (this.filters.length > this.filtersMax) this.filters.shift();
-      this.inLast = 0;
-    }
+    const last = this.filters.at(-1);
+    if (last === undefined || this.inLast >= last.ids) this.grow(last);
     this.inLast++;
     hashId(id);
-    const words = this.filters[this.filters.length - 1];
-    const block = blockOf(this.blocks);
+    const { words } = this.filters[this.filters.length - 1];
+    const block = blockOf(words);
     let bits: number = ID_HASH[1];
     for (let probe = 0; probe < PROBES; probe++) {
       words[block + ((bits >>> 5) & 15)] |= 1 << (bits & 31);
@@ -53,25 +58,29 @@ export class IdFilter {
   /** False: certainly never added. */
   mayHave(id: string): boolean {
     hashId(id);
-    const block = blockOf(this.blocks);
-    for (let place = this.filters.length - 1; place >= 0; place--) if (hasAll(this.filters[place], block)) return true;
+    for (let place = this.filters.length - 1; place >= 0; place--) if (hasAll(this.filters[place].words)) return true;
     return false;
   }
 
   get bytes(): number {
-    return this.filters.length * this.blocks * WORDS_PER_BLOCK * 4;
+    return this.filters.reduce((sum, { words }) => sum + words.byteLength, 0);
   }
 
   /** Ids that were added and not dropped. */
   get count(): number {
-    return this.filters.length === 0 ? 0 : (this.filters.length - 1) * this.idsPerFilter + this.inLast;
+    return this.filters.slice(0, -1).reduce((sum, { ids }) => sum + ids, this.inLast);
   }
 
   /** A copy for {@link restore} on a machine of the same byte order. */
   snapshot(): Uint8Array {
-    const words = new Uint32Array(SAVED_HEAD_WORDS + this.bytes / 4);
-    words.set([SAVED_MARK, this.idsPerFilter, this.inLast, this.filters.length]);
-    for (const [place, filter] of this.filters.entries()) words.set(filter, SAVED_HEAD_WORDS + place * filter.length);
+    const { filters } = this;
+    const words = new Uint32Array(SAVED_HEAD_WORDS + filters.length + this.bytes / 4);
+    words.set([SAVED_MARK, this.idsPerFilter, this.inLast, filters.length, ...filters.map(({ ids }) => ids)]);
+    let at = SAVED_HEAD_WORDS + filters.length;
+    for (const filter of filters) {
+      words.set(filter.words, at);
+      at += filter.words.length;
+    }
     return new Uint8Array(words.buffer);
   }
 
@@ -80,20 +89,48 @@ export class IdFilter {
     if (saved.byteLength % 4 !== 0 || saved.byteLength < SAVED_HEAD_WORDS * 4) return false;
     const words = new Uint32Array(saved.slice().buffer);
     const [mark, idsPerFilter, inLast, count] = words;
-    const length = this.blocks * WORDS_PER_BLOCK;
-    const isOurs = mark === SAVED_MARK && idsPerFilter === this.idsPerFilter && inLast <= idsPerFilter;
-    if (!isOurs || words.length !== SAVED_HEAD_WORDS + count * length) return false;
-    this.filters.length = 0;
-    for (let place = Math.max(0, count - this.filtersMax); place < count; place++) {
-      this.filters.push(words.slice(SAVED_HEAD_WORDS + place * length, SAVED_HEAD_WORDS + (place + 1) * length));
+    if (mark !== SAVED_MARK || idsPerFilter !== this.idsPerFilter) return false;
+    const sizes = [...words.subarray(SAVED_HEAD_WORDS, SAVED_HEAD_WORDS + count)];
+    if (sizes.length !== count || sizes.some((ids) => ids === 0 || ids > idsPerFilter)) return false;
+    if (inLast > (sizes.at(-1) ?? 0)) return false;
+    const filters: Filter[] = [];
+    let at = SAVED_HEAD_WORDS + count;
+    for (const ids of sizes) {
+      const length = this.wordsFor(ids);
+      filters.push({ ids, words: words.slice(at, at + length) });
+      at += length;
     }
+    if (at !== words.length) return false;
+    this.filters = filters;
     this.inLast = inLast;
+    this.dropOld(inLast);
     return true;
+  }
+
+  private grow(full: Filter | undefined): void {
+    const ids = Math.min(this.idsPerFilter, full === undefined ? IDS_FIRST : full.ids * GROWTH);
+    this.filters.push({ ids, words: new Uint32Array(this.wordsFor(ids)) });
+    this.inLast = 0;
+    this.dropOld(0);
+  }
+
+  /** The oldest go while those that stay have as many ids as are to be kept. */
+  private dropOld(inLast: number): void {
+    while (this.filters.length > 1) {
+      const kept = this.filters.slice(1, -1).reduce((sum, { ids }) => sum + ids, inLast);
+      if (kept < this.idsMax) return;
+      this.filters.shift();
+    }
+  }
+
+  private wordsFor(ids: number): number {
+    const bits = ids < this.idsPerFilter ? BITS_PER_ID_SMALL : BITS_PER_ID;
+    return Math.max(1, Math.ceil((ids * bits) / (WORDS_PER_BLOCK * 32))) * WORDS_PER_BLOCK;
   }
 }
 
-function blockOf(blocks: number): number {
-  return Math.floor((ID_HASH[0] / 4_294_967_296) * blocks) * WORDS_PER_BLOCK;
+function blockOf(words: Uint32Array): number {
+  return Math.floor((ID_HASH[0] / 4_294_967_296) * (words.length / WORDS_PER_BLOCK)) * WORDS_PER_BLOCK;
 }
 
 /** The bits of the next probe: each probe takes nine of the mixed word. */
@@ -101,7 +138,8 @@ function next(bits: number): number {
   return (Math.imul(bits ^ (bits >>> 9), 0x9e3779b1) + 0x7f4a7c15) | 0;
 }
 
-function hasAll(words: Uint32Array, block: number): boolean {
+function hasAll(words: Uint32Array): boolean {
+  const block = blockOf(words);
   let bits: number = ID_HASH[1];
   for (let probe = 0; probe < PROBES; probe++) {
     if ((words[block + ((bits >>> 5) & 15)] & (1 << (bits & 31))) === 0) return false;

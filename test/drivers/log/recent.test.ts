@@ -1,7 +1,7 @@
 // Recent ids: the first record of an id is found, whatever came between, until its chunk has gone.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { RecentIds } from "../../../src/drivers/log/sql/recent.ts";
+import { RecentIds, recentBytesMax } from "../../../src/drivers/log/sql/recent.ts";
 
 test("finds what a map finds, through repeats, chunks that go, and tables that fill", () => {
   const step = fc.record({ id: fc.nat({ max: 60 }), chunk: fc.nat({ max: 1 }), gone: fc.nat({ max: 20 }) });
@@ -47,4 +47,22 @@ test("two ids of one hash are told apart", () => {
   expect(recent.find("a", () => false)).toBeNull();
   recent.add("a", { chunk: 1, offset: 50, item: 1 });
   expect(recent.find("a", (_, offset) => offset === 50)?.item).toBe(1);
+});
+
+test("a few hundred ids take some kilobytes, and tables grow with what comes", () => {
+  const recent = new RecentIds();
+  for (let i = 0; i < 500; i++) recent.add(`id-${i}`, { chunk: 1, offset: i, item: i });
+  expect(recent.bytes).toBeLessThan(25_000);
+  for (let i = 500; i < 50_000; i++) recent.add(`id-${i}`, { chunk: 1 + Math.floor(i / 400), offset: i, item: i });
+  expect(recent.bytes).toBeLessThan(50_000 * 80);
+  recent.forget(200);
+  expect(recent.find("id-3", () => true)).toBeNull();
+  // The largest table alone is kept for what comes.
+  expect(recent.bytes).toBeLessThan(1_400_000);
+});
+
+test("the logs of one process share the memory of what was written last", () => {
+  expect([1, 2].map(recentBytesMax)).toEqual([33_554_432, 33_554_432]);
+  for (const logs of [3, 10, 64]) expect(logs * recentBytesMax(logs)).toBeLessThanOrEqual(67_108_864);
+  expect(recentBytesMax(1000)).toBe(524_288);
 });

@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import Database from "libsql";
 import { afterEach, expect, test } from "vitest";
+import { parseTenant } from "../../../src/core/tenant.ts";
 import { openLibsqlStore } from "../../../src/drivers/store/libsql/driver.ts";
 import { ERASED_TABLES, UNTOUCHED_TABLES } from "../../../src/drivers/store/sql/erase.ts";
 import { casesContract } from "../../contracts/cases.ts";
-import { NOW, rulesChange, storeContract } from "../../contracts/store.ts";
+import { BY, FREE, fields, NOW, newAlert, rulesChange, storeContract } from "../../contracts/store.ts";
 import { killAndLook } from "./killed.ts";
 import { migrationContract } from "./migrations.ts";
 import { ofDefault } from "./of-default.ts";
@@ -108,6 +109,71 @@ test("a writer waits for another process's transaction instead of failing", asyn
   expect((await change).revision).toBe(1);
   expect((await store.audit.page({}, { limit: 5 })).items[0].at).toBe(NOW);
   await store.close();
+});
+
+test("who asks again and again hears of what was written here and elsewhere, of every tenant", async () => {
+  const file = aFile();
+  const [own, other] = [
+    await ofDefault(openLibsqlStore({ file, clock })),
+    await ofDefault(openLibsqlStore({ file, clock })),
+  ];
+  const rules = own.rules("card");
+  const asked = async () => [(await rules.head()).revision, await own.pipelines.revision(), await own.alerts.lastId()];
+  expect(await asked()).toEqual([0, 0, 0]);
+  expect(await asked()).toEqual([0, 0, 0]);
+  const { id } = await other.pipelines.create(fields("card"), BY);
+  await other.rules("card").commit(rulesChange(0, ["one"]));
+  const [, revision] = await asked();
+  expect(await asked()).toEqual([1, revision, 0]);
+  expect(revision).toBeGreaterThan(0);
+  await own.alerts.append([newAlert(id, "t1")]);
+  await rules.commit(rulesChange(1, ["two"]));
+  expect(await asked()).toEqual([2, revision, 1]);
+  await other.alerts.append([newAlert(id, "t2")]);
+  expect(await asked()).toEqual([2, revision, 2]);
+  // By the connection whose commits wait for the disk on another thread.
+  const entry = {
+    id: "t1",
+    transaction: "{}",
+    answer: "{}",
+    by: "brain",
+    brain: "b",
+    receivedAt: 1,
+    answeredAt: 2,
+  } as const;
+  await own.ledger.append([entry]);
+  expect(await asked()).toEqual([2, revision, 2]);
+  for (const store of [own, other]) await store.close();
+});
+
+test("changes that wait for each other are each whole or not there, in their order, whichever of them fails", async () => {
+  const file = aFile();
+  const stores = await openLibsqlStore({ file, clock });
+  const names = Array.from({ length: 20 }, (_, i) => parseTenant(i === 0 ? "default" : `tenant-${i}`));
+  for (const name of names.slice(1)) await stores.tenants.create({ name, title: name, quotas: FREE }, BY);
+  const ids: number[] = [];
+  for (const name of names) ids.push((await stores.of(name).pipelines.create(fields("card"), BY)).id);
+  const outcomes = await Promise.allSettled(
+    names.flatMap((name, i) => {
+      const { alerts, pipelines } = stores.of(name);
+      // The second one is of no pipeline: it has raised the counter when it fails.
+      const [good, bad] = [newAlert(ids[i], "t1"), newAlert(99, "t2")];
+      return [alerts.append([good]), alerts.append([bad]), pipelines.create(fields("card"), BY)];
+    }),
+  );
+  expect(outcomes.map((one) => (one.status === "fulfilled" ? "done" : (one.reason as { code: string }).code))).toEqual(
+    names.flatMap(() => ["done", "store.unknown", "store.conflict"]),
+  );
+  for (const name of names) {
+    const { alerts, audit } = stores.of(name);
+    const there = (await alerts.after(0, 10)).map(({ transactionId }) => transactionId);
+    expect([await alerts.lastId(), there]).toEqual([1, ["t1"]]);
+    expect((await audit.page({ subject: "pipeline" }, { limit: 10 })).items).toHaveLength(1);
+  }
+  const { alerts } = stores.of(names[0]);
+  const more = await Promise.all(Array.from({ length: 40 }, (_, i) => alerts.append([newAlert(ids[0], `m${i}`)])));
+  expect(more.flat()).toEqual(Array.from({ length: 40 }, (_, i) => i + 2));
+  await stores.close();
 });
 
 test("a process that is killed in the middle of changes leaves each of them whole or not there", async () => {

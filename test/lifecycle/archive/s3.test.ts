@@ -1,5 +1,7 @@
 // The archive in a bucket of a real S3 server: exactly once through kills and outages, and read by every verb that reads tables.
+import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadConfig, s3Login } from "../../../src/config.ts";
 import { bucketPlace } from "../../../src/core/remote.ts";
@@ -11,10 +13,12 @@ import { archiveNow } from "../../../src/lifecycle/archive/write.ts";
 import { readSource } from "../../../src/lifecycle/data/source.ts";
 import type { ArchiveStatus } from "../../../src/ports/archive.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
+import { sentinelJson } from "../../cli/sentinel.ts";
 import { type FaultyProxy, startFaultyProxy } from "../../drivers/faulty-proxy.ts";
+import { label, prediction } from "../../drivers/records.ts";
 import { BUCKET, type S3Process, s3Installed, startS3 } from "../../drivers/s3-server.ts";
 import { killAgainAndAgain } from "./killed.ts";
-import { type ArchivePlace, archivePlace, fillLog } from "./place.ts";
+import { type ArchivePlace, archivePlace, ask, DAY, fillLog } from "./place.ts";
 
 if (!s3Installed) {
   console.warn("SKIPPED archives in a bucket: no moto in .cache/; scripts/setup-python installs it");
@@ -42,8 +46,13 @@ describe.runIf(s3Installed)("an archive in a bucket", () => {
     await s3.empty();
     proxy.fault = () => null;
     place = archivePlace(`to: "s3://${BUCKET}/archive", row_group: 2048, every: 1s`);
-    ({ ports, close } = place.open(s3.environment(proxy.uri)));
+    await open();
   });
+  /** Ports anew: a log that another process changes is not open meanwhile. */
+  const open = async (): Promise<Ports> => {
+    ({ ports, close } = place.open(s3.environment(proxy.uri)));
+    return ports;
+  };
   afterEach(async () => {
     await close();
     place.dispose();
@@ -85,6 +94,58 @@ describe.runIf(s3Installed)("an archive in a bucket", () => {
     await expect(rowsOf(`s3://${BUCKET}/none`)).rejects.toMatchObject({ code: "dataset.missing" });
     await expect(rowsOf(`${ROOT}/date=2030-*/*.parquet`)).rejects.toMatchObject({ code: "dataset.missing" });
   });
+
+  test("a person is found in no object afterwards, nobody else's rows change, and the receipt says what the bucket keeps", async () => {
+    const [CARD, NEIGHBOUR] = ['C-4929"7/Ünï', "C-4929"];
+    const log = await ports.log();
+    for (let i = 0; i < 60; i++) {
+      const fields = { amount: i, customer_id: i % 2 === 0 ? CARD : NEIGHBOUR, account: "a", country: "FR" };
+      const extra = { note: `card ${String(fields.customer_id)} again` };
+      log.appendPrediction(prediction(`p${i}`, { fields, extra, time: DAY + i * 1000 }));
+      if (i % 6 === 0) log.appendLabel(label(`p${i}`, { source: `analyst of ${CARD}` }));
+    }
+    await log.flush();
+    await archiveNow(ports, place.input);
+    await close();
+    const { objects } = (await (await open()).archive!())!;
+    /** Of every object: its bytes, unpacked, and the rows of a table. */
+    const holding = async (wanted: string): Promise<readonly string[]> => {
+      const found: string[] = [];
+      for (const { key } of await objects.list("")) {
+        const bytes = Buffer.from((await objects.read(key))!);
+        const file = path.join(place.dir, `fetched-${path.basename(key)}`);
+        writeFileSync(file, bytes);
+        const rows = key.endsWith(".parquet") ? JSON.stringify(await ask(`SELECT * FROM '${file}'`)) : "";
+        rmSync(file);
+        const text = key.endsWith(".gz") ? gunzipSync(bytes) : bytes;
+        const spellings = [
+          wanted,
+          JSON.stringify(wanted).slice(1, -1),
+          JSON.stringify(JSON.stringify(wanted)).slice(3, -3),
+        ];
+        if (spellings.some((one) => text.includes(one) || rows.includes(one))) found.push(key);
+      }
+      return found;
+    };
+    expect((await holding(CARD)).length).toBeGreaterThan(0);
+    const options = { cwd: place.dir, env: { ...s3.environment(proxy.uri), SENTINEL_FORGET_KEY: "k".repeat(32) } };
+    const first = await sentinelJson(["forget", "--card", CARD], options);
+    expect([first.code, first.stderr]).toEqual([0, expect.anything()]);
+    expect(first.json.places).toContainEqual({ where: ROOT, what: "transactions", found: 30 });
+    expect(first.json.left).toEqual([]);
+    expect(await holding(CARD)).toEqual([]);
+    expect((await holding(NEIGHBOUR)).length).toBeGreaterThan(0);
+    expect(await verifyArchive(ports, place.input)).toMatchObject({ faults: 0 });
+    expect(await rowsOf(ROOT)).toBe(60);
+
+    const versioned = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    expect((await fetch(`${s3.uri}/${BUCKET}?versioning`, { method: "PUT", body: versioned })).ok).toBe(true);
+    const again = await sentinelJson(["forget", "--card", CARD], options);
+    expect([again.code, again.json.places.filter(({ found }: { found: number }) => found > 0)]).toEqual([0, []]);
+    expect(again.json.left).toEqual([
+      { where: ROOT, why: expect.stringContaining("keeps versions"), todo: expect.stringContaining("expire") },
+    ]);
+  }, 120_000);
 
   // The same steps as in a folder, at a network's pace.
   const asked = process.env.SENTINEL_ARCHIVE_KILLS !== undefined;

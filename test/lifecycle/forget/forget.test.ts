@@ -1,5 +1,15 @@
 // Forget: a card with a thousand transactions leaves a workspace, and nothing of it is found in any file, table or key; receipts are checked.
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import Database from "libsql";
@@ -7,6 +17,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadConfig } from "../../../src/config.ts";
 import { DAY_MS } from "../../../src/core/duration.ts";
 import { eraserOf } from "../../../src/core/erasure.ts";
+import { sha256 } from "../../../src/core/hash.ts";
 import { ruleSetHash } from "../../../src/core/rule.ts";
 import { parseTenant } from "../../../src/core/tenant.ts";
 import { replaceDurably } from "../../../src/drivers/files/durable.ts";
@@ -317,6 +328,81 @@ test("rows of another tenant in the same file are its own: they are named, and n
   const check = await sentinelJson(["forget", "--verify", ran.json.id, "--value", CARD], options);
   expect(check).toMatchObject({ code: 0, json: { found: 0, files: [] } });
 }, 60_000);
+
+test("the same card of two tenants: forgotten for one it is all there for the other, file by file and row by row, and then for that one too", async () => {
+  await fill();
+  await fillStore();
+  await close();
+  const north = path.join(place.dir, "tenants", "north");
+  for (const folder of ["pipelines", "models", "data"]) {
+    cpSync(path.join(place.dir, folder), path.join(north, folder), { recursive: true });
+  }
+  // The store is one for all, and an archive has a folder for each other tenant.
+  for (const end of ["", "-wal", "-shm"])
+    rmSync(path.join(north, "models", "state", `store.db${end}`), { force: true });
+  mkdirSync(path.join(north, "data", "archive", "_tenants", "north"), { recursive: true });
+  renameSync(
+    path.join(north, "data", "archive", "card"),
+    path.join(north, "data", "archive", "_tenants", "north", "card"),
+  );
+  const silentReport = { line: () => {}, progress: () => {} };
+  const workspace = openWorkspacePorts(loadConfig({ workspace: place.dir, environment: {} }), { report: silentReport });
+  const stores = await workspace.stores();
+  await stores.tenants.create({ name: parseTenant("north"), title: "The north", quotas: NO_QUOTAS }, BY);
+  const theirs = stores.of(parseTenant("north"));
+  const { id } = await theirs.pipelines.create(pipelineFields("card"), BY);
+  const transaction = { transaction_id: "t1", customer_id: CARD, email: MAIL };
+  await theirs.alerts.append([newAlert(id, "t1", { entity: CARD, transaction })]);
+  await theirs.ledger.append([
+    {
+      ...{ id: `t9/${CARD}`, transaction: JSON.stringify(transaction), answer: "{}" },
+      ...{ by: "brain" as const, brain: "b", receivedAt: NOW, answeredAt: NOW },
+    },
+  ]);
+  await workspace.close();
+  const rowsOfNorth = (): string => JSON.stringify(rowsWith("north", path.join(place.dir, "models/state/store.db")));
+  const [filesBefore, rowsBefore] = [hashesBelow(north), rowsOfNorth()];
+  expect(rowsBefore).toContain(JSON.stringify(MAIL).slice(1, -1));
+  const isTheirs = (file: string): boolean => file.startsWith(path.join("tenants", "north"));
+
+  const own = await forget("--data");
+  expect(own).toMatchObject({ code: 0, json: { left: [{ elsewhere: true, why: expect.stringContaining("north") }] } });
+  expect(own.json.places.some(({ where }: { where: string }) => where.includes("north"))).toBe(false);
+  expect([hashesBelow(north), rowsOfNorth()]).toEqual([filesBefore, rowsBefore]);
+  const left = (await findAll(CARD)).filter((file) => !isTheirs(file));
+  expect(left).toEqual([path.join("models", "state", "store.db")]);
+
+  const ofDefault = (): string => JSON.stringify(rowsWith("default", path.join(place.dir, "models/state/store.db")));
+  const [files, rows] = [hashesBelow(place.dir, /^(tenants|models\/state\/store\.db)/), ofDefault()];
+  const other = await forget("--data", "--tenant", "north");
+  expect(other).toMatchObject({ code: 0, json: { left: [] } });
+  expect(other.json.places).toContainEqual(expect.objectContaining({ what: "predictions", found: TRANSACTIONS }));
+  expect([other.json.id === own.json.id, await findAll(CARD), await findAll(MAIL)]).toEqual([false, [], []]);
+  expect([hashesBelow(place.dir, /^(tenants|models\/state\/store\.db)/), ofDefault()]).toEqual([files, rows]);
+}, 60_000);
+
+/** Path and content of every file below a folder, but of `not`. */
+function hashesBelow(folder: string, not = /^$/): Readonly<Record<string, string>> {
+  const all = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const files = all.map((entry) => path.join(entry.parentPath, entry.name));
+  const named = files.map((file) => [path.relative(folder, file), file] as const).filter(([name]) => !not.test(name));
+  return Object.fromEntries(named.map(([name, file]) => [name, sha256(readFileSync(file).toString("base64"))]).sort());
+}
+
+/** Rows of one tenant, table by table. */
+function rowsWith(tenant: string, file: string): unknown {
+  const db = new Database(file, { readonly: true } as never);
+  const tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all([]) as { name: string }[];
+  const rows = tables.flatMap(({ name }) => {
+    const columns = (db.prepare(`SELECT name FROM pragma_table_info('${name}')`).all([]) as { name: string }[]).map(
+      (column) => column.name,
+    );
+    if (!columns.includes("tenant")) return [];
+    return [[name, db.prepare(`SELECT * FROM "${name}" WHERE tenant = ? ORDER BY 1, 2`).raw().all([tenant])]];
+  });
+  db.close();
+  return rows;
+}
 
 test("killed after its entry of the audit it ends with the receipt that the entry names, and writes no second one", async () => {
   await fillStore();

@@ -42,7 +42,8 @@ export function postgresEnd(
           const before = Number.isFinite(keptMsMax) ? newest - keptMsMax : 0;
           if (predictions <= rowsMax && oldest >= before) return null;
           if (predictions <= rowsMax) {
-            oldest = before > 0 ? await using(pool, (client) => oldestArrival(client, table)) : oldest;
+            // Of an empty log: what comes next is younger than what is too old now.
+            if (before > 0) oldest = (await using(pool, (client) => oldestArrival(client, table))) ?? before;
             if (oldest >= before || before <= 0) return null;
           }
           // Twice as many rows as a batch writes, so that the log shrinks to a limit that was lowered while it goes on being written.

@@ -82,14 +82,14 @@ export async function pruneBatch(
   return { predictions: counts.predictions, through: counts.through };
 }
 
-/** When the oldest prediction came; 0 where nobody knows, infinite where there is none. */
-export async function oldestArrival(client: pg.ClientBase, { schema, log }: LogTable): Promise<number> {
+/** When the oldest prediction came; 0 where nobody knows, null where there is none. */
+export async function oldestArrival(client: pg.ClientBase, { schema, log }: LogTable): Promise<number | null> {
   const { rows } = await client.query(
     `SELECT received_at FROM ${schema}.log_predictions WHERE log = $1 ORDER BY sequence LIMIT 1`,
     [log],
   );
   const [oldest] = rows as readonly { readonly received_at: number | null }[];
-  return oldest === undefined ? Number.POSITIVE_INFINITY : (oldest.received_at ?? 0);
+  return oldest === undefined ? null : (oldest.received_at ?? 0);
 }
 
 /** Marks only grow: they say what no entry of the log can tell any more. */

@@ -13,6 +13,8 @@ export interface Listener {
 
 export interface LogThread {
   say(message: ToThread): void;
+  /** Logs of this process that are written, this one included. */
+  readonly logs: number;
   /** Whether the process waits for this log's thread; at first it does not. */
   wait(needed: boolean): void;
   leave(): void;
@@ -35,6 +37,9 @@ export function joinThread(listener: Listener): { readonly id: number; readonly 
     id,
     thread: {
       say: (message) => running().postMessage(message),
+      get logs() {
+        return listeners.size;
+      },
       wait(needed) {
         if (needed) waitedFor.add(id);
         else waitedFor.delete(id);

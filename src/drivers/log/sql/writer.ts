@@ -13,7 +13,7 @@ import { Chunk, idOfPrediction, RecordWriter, readRecord } from "./bytes.ts";
 import { joinThread, type LogThread } from "./host.ts";
 import type { EndFault } from "./log-end.ts";
 import type { FromThread, ThreadOptions, Work } from "./messages.ts";
-import { RecentIds } from "./recent.ts";
+import { RecentIds, recentBytesMax } from "./recent.ts";
 import type { CoverageCount } from "./records.ts";
 
 export interface WriterOptions extends ThreadOptions {
@@ -42,8 +42,6 @@ export interface WriterOptions extends ThreadOptions {
 const CHUNK_BYTES = 262_144;
 /** Appends between two looks at the clock. A busy event loop runs timers late, appends are what keeps it busy. */
 const APPENDS_PER_LOOK = 8;
-/** Memory of written records that stay for look-ups, whatever their number. */
-const RECENT_BYTES_MAX = 33_554_432;
 
 /** Chunk, first record and last record + 1 by number. */
 interface Block {
@@ -465,6 +463,7 @@ export class Writer {
   /** Written chunks stay for look-ups while there is room for them. */
   private letGo(): void {
     const { recentMax } = this.options;
+    const bytesMax = recentBytesMax(this.thread?.logs ?? 1);
     this.recent = 0;
     this.recentBytes = 0;
     for (const { end, records, chunk } of this.blocks) {
@@ -472,7 +471,7 @@ export class Writer {
       this.recent += records;
       this.recentBytes += chunk.memory.byteLength;
     }
-    while (this.blocks.length > 0 && (this.recent > recentMax || this.recentBytes > RECENT_BYTES_MAX)) {
+    while (this.blocks.length > 0 && (this.recent > recentMax || this.recentBytes > bytesMax)) {
       const [oldest] = this.blocks;
       if (!oldest.closed) {
         if (oldest.end > this.written || oldest !== this.current) return;

@@ -3,13 +3,15 @@ import AsyncDatabase from "libsql/promise";
 import { isBusy, logError } from "./schema.ts";
 
 export interface Checkpointer {
-  /** Called after every batch; now and then starts a checkpoint and returns at once. */
-  batchWritten(): void;
+  /** Called after every batch with its records; now and then starts a checkpoint and returns at once. True: the log has been quiet since the last one. */
+  batchWritten(records: number): boolean;
   close(): Promise<void>;
 }
 
 /** About a thousand pages, SQLite's own measure. */
 const BATCHES_A_CHECKPOINT = 32;
+/** Records of so many batches below which a log counts as quiet: it has a batch for nearly every record. */
+const RECORDS_QUIET = 4 * BATCHES_A_CHECKPOINT;
 
 /**
  * SQLite checkpoints inside a commit, with two syncs of the disk: one batch in thirty took 10 ms instead of one. PASSIVE
@@ -17,9 +19,10 @@ const BATCHES_A_CHECKPOINT = 32;
  */
 export function createCheckpointer(file: string, onFailure: (error: Error) => void): Checkpointer {
   let batches = 0;
+  let records = 0;
   let db: AsyncDatabase | null = null;
   let running: Promise<void> | null = null;
-  const checkpoint = async (): Promise<void> => {
+  const checkpoint = async (isQuiet: boolean): Promise<void> => {
     try {
       db ??= new AsyncDatabase(file, {});
       const statement = await db.prepare("PRAGMA wal_checkpoint(PASSIVE)");
@@ -27,15 +30,23 @@ export function createCheckpointer(file: string, onFailure: (error: Error) => vo
     } catch (error) {
       if (!isBusy(error)) onFailure(logError(error, file));
     }
+    // A server may have a hundred quiet logs: none of them keeps a connection for the next checkpoint, which is seconds away.
+    if (!isQuiet) return;
+    db?.close();
+    db = null;
   };
   return {
-    batchWritten() {
+    batchWritten(count) {
       batches++;
-      if (batches < BATCHES_A_CHECKPOINT || running !== null) return;
+      records += count;
+      if (batches < BATCHES_A_CHECKPOINT || running !== null) return false;
+      const isQuiet = records < RECORDS_QUIET;
       batches = 0;
-      running = checkpoint().finally(() => {
+      records = 0;
+      running = checkpoint(isQuiet).finally(() => {
         running = null;
       });
+      return isQuiet;
     },
     async close() {
       await running;

@@ -17,6 +17,8 @@ export type SqliteLog = SqlLog;
 /** With 10 µs per row a transaction takes 10 ms: long enough to share the cost of a commit, short enough to tell soon. */
 const BATCH_ROWS_MAX = 1_024;
 const PAGE_ROWS = 256;
+/** Pages that the reading side keeps: look-ups are few, scans read each page once, and a server may hold a hundred logs. */
+const READ_CACHE_KB = 256;
 
 /**
  * A prediction log in `file`, made when absent. After `flush()` records survive a killed process, with `durability: "sync"` a power
@@ -25,6 +27,7 @@ const PAGE_ROWS = 256;
 export function createSqliteLog(input: { readonly file: string; readonly options?: SqliteLogOptions }): SqliteLog {
   const { file, options = {} } = input;
   const db = openLog(file);
+  db.exec(`PRAGMA cache_size = -${READ_CACHE_KB}`);
   const tables = tablesOf(db);
   return createSqlLog(
     {

@@ -20,14 +20,18 @@ export function sqliteEnd(
       const insert = inserter(db);
       const prune = createPruner({ rowsMax, keptMsMax, batchRowsMax, archivedOnly });
       const checkpointer = createCheckpointer(file, onUpkeep);
+      let predictions = 0;
       return {
         write({ records, coverage }) {
           const isEmpty = records.length === 0 && coverage.length === 0;
-          const { duplicates } = isEmpty ? { duplicates: 0 } : insert(records, coverage);
-          checkpointer.batchWritten();
+          const written = isEmpty ? { duplicates: 0, predictions } : insert(records, coverage);
+          const { duplicates } = written;
+          ({ predictions } = written);
+          // A quiet log gives its pages back, of which it would otherwise keep megabytes: the next batch reads the few that it needs.
+          if (checkpointer.batchWritten(records.length)) db.exec("PRAGMA shrink_memory");
           return { duplicates, already: 0 };
         },
-        prune: (now) => prune(db, now),
+        prune: (now) => prune(db, { now, predictions }),
         async close() {
           await checkpointer.close();
           db.close();

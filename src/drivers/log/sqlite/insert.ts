@@ -19,10 +19,16 @@ const ROWS_TOGETHER = 16;
 
 type Added = Record<(typeof KINDS)[number], number>;
 
-/** Prepared statements; the function writes one batch in one transaction and gives how many records were there already. */
-export function inserter(
-  db: Connection,
-): (batch: readonly LogRecord[], coverage: readonly CoverageCount[]) => { readonly duplicates: number } {
+interface Written {
+  readonly duplicates: number;
+  readonly predictions: number;
+}
+
+/**
+ * Prepared statements; the function writes one batch in one transaction and gives how many records were there already, and how many predictions the
+ * log has now.
+ */
+export function inserter(db: Connection): (batch: readonly LogRecord[], coverage: readonly CoverageCount[]) => Written {
   const into = (table: string, columns: string, rows = 1): string => {
     const marks = `(${columns.replace(/\w+/g, "?")})`;
     return `INSERT INTO ${table} (${columns}) VALUES ${new Array(rows).fill(marks).join(", ")} ON CONFLICT DO NOTHING`;
@@ -33,14 +39,15 @@ export function inserter(
     shadow: db.prepare(into("shadows", SHADOW_COLUMNS)),
   };
   const together = {
-    prediction: db.prepare(into("predictions", PREDICTION_COLUMNS, ROWS_TOGETHER)),
-    label: db.prepare(into("labels", LABEL_COLUMNS, ROWS_TOGETHER)),
-    shadow: db.prepare(into("shadows", SHADOW_COLUMNS, ROWS_TOGETHER)),
+    prediction: later(db, into("predictions", PREDICTION_COLUMNS, ROWS_TOGETHER)),
+    label: later(db, into("labels", LABEL_COLUMNS, ROWS_TOGETHER)),
+    shadow: later(db, into("shadows", SHADOW_COLUMNS, ROWS_TOGETHER)),
   };
   const settle = db.prepare("UPDATE predictions SET applied = ? WHERE transaction_id = ? AND applied = 0");
   const sequenceNow = db.prepare("SELECT value FROM counters WHERE name = 'sequence'").raw();
   const sequenceSet = db.prepare("UPDATE counters SET value = ? WHERE name = 'sequence'");
   const countAdd = db.prepare("UPDATE counters SET value = value + ? WHERE name = ?");
+  const predictionsNow = db.prepare("SELECT value FROM counters WHERE name = 'predictions'").raw();
   const coverageAdd = db.prepare(
     "INSERT INTO coverage VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
   );
@@ -56,7 +63,7 @@ export function inserter(
       const all = rows[kind];
       let at = 0;
       for (; at + ROWS_TOGETHER <= all.length; at += ROWS_TOGETHER) {
-        if (together[kind].run(inARow(all, at)).changes < ROWS_TOGETHER) return null;
+        if (together[kind]().run(inARow(all, at)).changes < ROWS_TOGETHER) return null;
       }
       for (; at < all.length; at++) if (single[kind].run(all[at]).changes === 0) return null;
     }
@@ -85,7 +92,7 @@ export function inserter(
     insert: (batch: readonly LogRecord[], from: number) => Added | null,
     batch: readonly LogRecord[],
     coverage: readonly CoverageCount[],
-  ): Added | null => {
+  ): Written | null => {
     db.exec("BEGIN IMMEDIATE");
     try {
       const from = lastSequence();
@@ -97,16 +104,24 @@ export function inserter(
       sequenceSet.run([from + added.prediction + added.label]);
       for (const kind of KINDS) if (added[kind] > 0) countAdd.run([added[kind], TABLES[kind]]);
       for (const { version, outcome, count } of coverage) coverageAdd.run([version, outcome, count]);
+      const predictions = (predictionsNow.all([]) as readonly (readonly number[])[])[0][0];
       db.exec("COMMIT");
-      return added;
+      const duplicates = batch.length - added.prediction - added.label - added.shadow;
+      return { duplicates, predictions };
     } catch (error) {
       if (db.inTransaction) db.exec("ROLLBACK");
       throw error;
     }
   };
-  return (batch, coverage) => {
-    const added = write(insertNew, batch, coverage) ?? write(insertEach, batch, coverage)!;
-    return { duplicates: batch.length - added.prediction - added.label - added.shadow };
+  return (batch, coverage) => write(insertNew, batch, coverage) ?? write(insertEach, batch, coverage)!;
+}
+
+/** Prepared at its first use: a quiet log has no batch of so many rows, and a server may hold a hundred. */
+function later(db: Connection, text: string): () => ReturnType<Connection["prepare"]> {
+  let statement: ReturnType<Connection["prepare"]> | null = null;
+  return () => {
+    statement ??= db.prepare(text);
+    return statement;
   };
 }
 

@@ -5,31 +5,35 @@ import { type Connection, single } from "./schema.ts";
 
 /**
  * After each batch that was written: whether something is too old now, and one small prune when it is. Twice as many rows as a
- * batch writes, so that the log shrinks to a limit that was lowered while it goes on being written.
+ * batch writes, so that the log shrinks to a limit that was lowered while it goes on being written. `predictions`: of the log, as the batch left it.
  */
 export function createPruner(options: {
   readonly rowsMax: number;
   readonly keptMsMax: number;
   readonly batchRowsMax: number;
   readonly archivedOnly: boolean;
-}): (db: Connection, now: number) => Pruned | null {
+}): (db: Connection, of: { readonly now: number; readonly predictions: number }) => Pruned | null {
   const { rowsMax, keptMsMax, batchRowsMax, archivedOnly } = options;
   let newest = 0;
-  return (db, now) => {
+  /** None came before; others may have forgotten more. A log with little traffic has a batch for nearly every record: it is asked once. */
+  let oldest = Number.NEGATIVE_INFINITY;
+  return (db, { now, predictions }) => {
     newest = Math.max(newest, now);
-    const count = single(db, "SELECT value FROM counters WHERE name = 'predictions'");
     const before = Number.isFinite(keptMsMax) ? newest - keptMsMax : 0;
-    if (count <= rowsMax && !(before > 0 && oldestArrival(db) < before)) return null;
+    if (predictions <= rowsMax) {
+      // Of an empty log: what comes next is younger than what is too old now.
+      if (before > 0 && oldest < before) oldest = oldestArrival(db) ?? before;
+      if (before <= 0 || oldest >= before) return null;
+    }
     const pruned = pruneBatch(db, { rowsMax, before, archivedOnly }, 2 * batchRowsMax);
+    oldest = Number.NEGATIVE_INFINITY;
     return pruned.predictions === 0 ? null : pruned;
   };
 }
 
-function oldestArrival(db: Connection): number {
-  const row = db.prepare("SELECT received_at FROM predictions ORDER BY sequence LIMIT 1").raw().get([]) as
-    | Row
-    | undefined;
-  return row === undefined ? Number.POSITIVE_INFINITY : Number(row[0]);
+function oldestArrival(db: Connection): number | null {
+  const [row] = db.prepare("SELECT received_at FROM predictions ORDER BY sequence LIMIT 1").raw().all([]) as Row[];
+  return row === undefined ? null : Number(row[0]);
 }
 
 /** One transaction: the oldest predictions beyond the limits, at most `batchRowsMax`. */

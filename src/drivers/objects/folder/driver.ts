@@ -67,6 +67,7 @@ export function createFolderObjects(options: { readonly root: string; readonly n
   };
   return {
     where: root,
+    keepsVersions: async () => false,
     list: (prefix) => stableList(() => lookBelow(root, prefix)),
     async read(key) {
       return await absent(readFile(path.join(root, key)), path.join(root, key));

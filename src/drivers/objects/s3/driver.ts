@@ -1,7 +1,7 @@
 // Objects in a bucket of an S3-compatible store: conditional writes, whole objects, nothing that needs a rename.
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, openAsBlob } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
@@ -17,6 +17,10 @@ import { createS3Client, type S3Login, type S3Patience, unreachable, xmlText } f
 const AT_ONCE = 8;
 /** A store's own limit of one PUT and one copy. */
 const OBJECT_BYTES_MAX = 5_000_000_000;
+/** Who may not ask for a bucket's settings, and a store that has none. */
+const SAYS_NOTHING: readonly number[] = [400, 403, 404, 405, 501];
+/** A larger file is sent as it is read. */
+const READ_BYTES_MAX = 67_108_864;
 /** Answers of one listing. */
 const PAGES_MAX = 10_000;
 /** What stores allow. */
@@ -44,6 +48,12 @@ export function createS3Objects(options: {
     client.ask({ method: "DELETE", key: `${root}${key}`, also: [404] }, ignored);
   return {
     where,
+    keepsVersions: () =>
+      client.ask({ method: "GET", key: "", query: { versioning: "" }, also: SAYS_NOTHING }, async (answer) => {
+        const text = await answer.text();
+        // Suspended: no new ones, and those of before stay.
+        return answer.ok ? (xmlText(text, "Status") ?? "") !== "" : "unknown";
+      }),
     list: (prefix) => stableList(() => listAll(prefix)),
     read: (key) =>
       client.ask({ method: "GET", key: `${root}${key}`, also: [404] }, async (answer) => {
@@ -139,7 +149,9 @@ async function blobOf(body: ObjectBody, where: string): Promise<{ readonly blob:
   }
   const hash = createHash("sha256");
   for await (const piece of createReadStream(body.file)) hash.update(piece as Buffer);
-  const blob = await openAsBlob(body.file);
+  const { size } = await stat(body.file);
+  // A file that is read while it is sent may stay open for ever (Node 20): a command would never end. Nearly all are small.
+  const blob = size <= READ_BYTES_MAX ? new Blob([await readFile(body.file)]) : await openAsBlob(body.file);
   if (blob.size <= OBJECT_BYTES_MAX) return { blob, sha256: hash.digest("hex") };
   throw new SentinelError(
     "archive.unwritable",

@@ -17,6 +17,7 @@ import { createCheckpointer } from "./checkpoint.ts";
 import { libsqlDialect } from "./dialect.ts";
 import { faultOf } from "./errors.ts";
 import { singleStatements } from "./once.ts";
+import { together } from "./together.ts";
 
 /** "SNTS": marks the file as a Sentinel store, so that another program's database is never mistaken for one. */
 const APPLICATION_ID = 0x534e5453;
@@ -94,26 +95,30 @@ async function connect(file: string, clock: Pick<Clock, "elapsed">): Promise<Con
 function vendorOf(file: string, { db, sql }: Omit<Connected, "place">): Vendor {
   const checkpointer = createCheckpointer(file);
   const single = singleStatements(file);
+  const version = db.prepare("PRAGMA data_version");
+  /** What was last set on the connection; null: nothing yet. */
+  let isDurable: boolean | null = null;
   return {
     kind: "embedded",
     where: file,
     sql,
     faultOf,
     read: (ask) => ask(sql),
-    async transaction(change, { durable }) {
-      const result = await sql.connection().execute((own) => {
+    transaction: together(async (work, { durable }) => {
+      await sql.connection().execute((own) => {
         // Only before a transaction begins may this be said.
-        db.exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
-        return own.transaction().execute(change);
+        if (durable !== isDurable) db.exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
+        isDurable = durable;
+        return own.transaction().execute(work);
       });
       checkpointer.written();
-      return result;
-    },
+    }),
     async once<Row>(statement: CompiledQuery) {
       const rows = await single.run<Row>(statement);
       checkpointer.written();
       return rows;
     },
+    elsewhere: () => (version.all([]) as readonly { readonly data_version: number }[])[0].data_version,
     erasing: erasingOf(db),
     async close() {
       await single.close();

@@ -56,7 +56,7 @@ export function alertsOf(database: Database): AlertStore {
       );
       return rows.map(alertOf);
     },
-    lastId: () => database.read(lastId),
+    lastId: database.kept(lastId),
     async forget({ before, limit }) {
       checkLimit(limit);
       const instant = whole("an instant", before);

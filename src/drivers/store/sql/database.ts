@@ -27,6 +27,8 @@ export interface Vendor {
   transaction<T>(change: (sql: SqlTransaction) => Promise<T>, options: WriteOptions): Promise<T>;
   /** One statement that is a transaction of its own, durable; its rows. */
   once<Row>(statement: CompiledQuery, options: { readonly tenant: Tenant | null }): Promise<readonly Row[]>;
+  /** Changes whenever somebody else wrote, on whatever connection but {@link transaction}'s; absent where only a question would tell. */
+  elsewhere?(): number;
   /** What erasing needs beyond SQL that all vendors have. */
   readonly erasing: Erasing;
   close(): Promise<void>;
@@ -59,6 +61,8 @@ export class Database {
   /** For the text of statements that {@link writeOnce} is given. */
   readonly sql: Sql;
   readonly clock: Pick<Clock, "elapsed">;
+  /** Writes of this tenant here that ended, well or not. */
+  private writes = 0;
 
   constructor(vendor: Vendor, { clock, tenant }: { readonly clock: Pick<Clock, "elapsed">; readonly tenant: Tenant }) {
     this.vendor = vendor;
@@ -76,15 +80,50 @@ export class Database {
   /** One transaction; without `durable` a power cut may take it, never half of it. Errors: store.unreachable, store.unwritable. */
   write<T>(change: (sql: SqlTransaction) => Promise<T>, { durable = true } = {}): Promise<T> {
     const { vendor, tenant } = this;
-    return patiently(this, "write", () =>
-      vendor.transaction((sql) => change(scoped(sql, tenant)), { durable, tenant }),
+    return this.writing(
+      patiently(this, "write", () => vendor.transaction((sql) => change(scoped(sql, tenant)), { durable, tenant })),
     );
   }
 
   /** One statement that is a durable transaction of its own, which saves asking twice more. Errors: as {@link write}. */
   writeOnce<Row>(statement: CompiledQuery): Promise<readonly Row[]> {
     const { vendor, tenant } = this;
-    return patiently(this, "write", () => vendor.once<Row>(statement, { tenant }));
+    return this.writing(patiently(this, "write", () => vendor.once<Row>(statement, { tenant })));
+  }
+
+  /**
+   * A read for those who ask again and again: while nothing was written that could change it, by this tenant here or by anybody elsewhere, its
+   * last answer is given and the database is not asked. Where nobody can tell it always is. Errors: as {@link read}.
+   */
+  kept<T>(ask: (sql: Sql) => Promise<T>): () => Promise<T> {
+    let last: { readonly stamp: string; readonly value: T } | null = null;
+    return async () => {
+      const stamp = this.stamp();
+      if (stamp !== null && last?.stamp === stamp) return last.value;
+      const value = await this.read(ask);
+      // What was written meanwhile has another stamp.
+      last = stamp === null ? null : { stamp, value };
+      return value;
+    };
+  }
+
+  /** Null where nobody can tell. */
+  private stamp(): string | null {
+    try {
+      const elsewhere = this.vendor.elsewhere?.();
+      return elsewhere === undefined ? null : `${this.writes} ${elsewhere}`;
+    } catch {
+      // The question itself says what is wrong.
+      return null;
+    }
+  }
+
+  private async writing<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } finally {
+      this.writes++;
+    }
   }
 
   /** Whether an error says that a unique value is there already. */

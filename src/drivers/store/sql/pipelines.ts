@@ -49,15 +49,14 @@ export function pipelinesOf(database: Database): PipelineStore {
       checkFields(fields);
       return naming(database, fields, () => database.write((sql) => declare(sql, fields, by)));
     },
-    revision: () =>
-      database.read(async (sql) => {
-        const row = await sql
-          .selectFrom("counters")
-          .select("value")
-          .where("name", "=", "pipelines_revision")
-          .executeTakeFirst();
-        return Number(row?.value ?? 0);
-      }),
+    revision: database.kept(async (sql) => {
+      const row = await sql
+        .selectFrom("counters")
+        .select("value")
+        .where("name", "=", "pipelines_revision")
+        .executeTakeFirst();
+      return Number(row?.value ?? 0);
+    }),
   };
 }
 

@@ -41,7 +41,7 @@ export function rulesOf(database: Database, slug: string): RuleStore {
 
   return {
     where: `${where}: rules of ${slug}`,
-    head: () => database.read(async (sql) => headOf(await lastEntry(sql, { pipeline, where }))),
+    head: database.kept(async (sql) => headOf(await lastEntry(sql, { pipeline, where }))),
     async set(hash) {
       const known = sets.get(hash);
       if (known !== undefined) return known;
