@@ -15,12 +15,16 @@ export interface BenchOptions {
   readonly scaling: boolean;
   /** Beside a judge who knows the simulated world, on simulated data. */
   readonly oracle: boolean;
+  /** What each group of features is worth and costs, instead of the bench's own figures. */
+  readonly ablation: boolean;
   /** How long a soak lasts. */
   readonly minutes: number;
   /** Predictions in the log of a start, or in an archive; absent: as many as the bench wants. */
   readonly rows?: number;
   /** A file for the picture of what was measured, of a bench that draws one. */
   readonly picture?: string;
+  /** A file that keeps what has ended, of a bench that takes hours: called with it again, it goes on where it was cut off. */
+  readonly keep?: string;
   /** One line for people. */
   print(line: string): void;
 }

@@ -1,5 +1,5 @@
 // Does the loop close, and does it cry wolf? Simulated months with and without drift, the real engine, late labels, a round of the loop every evening.
-import { writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { SentinelError } from "../src/core/errors.ts";
 import type { Bench, Figures } from "./bench.ts";
@@ -31,7 +31,7 @@ const DRIFT_LIVES = 3;
 
 export const bench: Bench = {
   async run(options) {
-    const { seed, repeats, cell, picture, print } = options;
+    const { seed, repeats, cell, picture, keep, print } = options;
     if (cell === REFERENCE) return referenceLoop(options);
     const names = [CALM, ...Object.keys(SCENARIOS)].filter((name) => cell === undefined || cell === name);
     if (names.length === 0) {
@@ -45,7 +45,7 @@ export const bench: Bench = {
       const scenario = SCENARIOS[name] ?? null;
       return Array.from({ length: lives }, (_, at) => ({ name, input: { seed: seed + at, days, scenario } }));
     });
-    const lived = await liveAll(asked, (one) => tell(one, print));
+    const lived = await liveAll(asked, { keep, onEnd: (one) => tell(one, print) });
     const calm = lived.reduce((sum, { life }) => sum + life.daysWatched, 0);
     const alarms = lived.reduce((sum, { life }) => sum + life.falseAlarms, 0);
     print(`${alarms} false alarms in ${calm} days`);
@@ -85,19 +85,37 @@ interface Lived extends Asked {
   readonly life: Life;
 }
 
-/** Each in a process of its own, as many at a time as there are cores; told as they end, given back in the order asked. */
-async function liveAll(asked: readonly Asked[], onEnd: (one: Lived) => void): Promise<readonly Lived[]> {
+/**
+ * Each in a process of its own, as many at a time as there are cores; told as they end, given back in the order asked. What stands in the file
+ * `keep` is lived no more, and a life that ends is added to it: twenty of each kind take hours.
+ */
+async function liveAll(
+  asked: readonly Asked[],
+  { keep, onEnd }: { readonly keep: string | undefined; readonly onEnd: (one: Lived) => void },
+): Promise<readonly Lived[]> {
+  const kept = livesIn(keep);
   const lived = new Array<Lived>(asked.length);
   let next = 0;
   const one = async (): Promise<void> => {
     while (next < asked.length) {
       const at = next++;
-      lived[at] = { ...asked[at], life: await runOwn<Life>("loop-own", asked[at].input) };
+      const key = JSON.stringify(asked[at]);
+      const known = kept.get(key);
+      lived[at] = { ...asked[at], life: known ?? (await runOwn<Life>("loop-own", asked[at].input)) };
+      if (known === undefined && keep !== undefined) appendFileSync(keep, `${JSON.stringify([key, lived[at].life])}\n`);
       onEnd(lived[at]);
     }
   };
   await Promise.all(Array.from({ length: Math.min(availableParallelism(), asked.length) }, one));
   return lived;
+}
+
+/** Lives by what was asked for them. A line that a killed bench left unfinished is lived again. */
+function livesIn(file: string | undefined): ReadonlyMap<string, Life> {
+  if (file === undefined || !existsSync(file)) return new Map();
+  const lines = readFileSync(file, "utf8").split("\n").slice(0, -1);
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(""));
+  return new Map(lines.map((line) => JSON.parse(line) as [string, Life]));
 }
 
 function tell({ name, input, life }: Lived, print: (line: string) => void): void {

@@ -1,4 +1,4 @@
-// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--oracle] [--minutes N] [--rows N] [--picture FILE]`.
+// The benchmarks' door: `npm run -s bench -- NAME [--json] [--data F] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling] [--oracle] [--ablation] [--minutes N] [--rows N] [--picture FILE] [--keep FILE]`.
 import { parseArgs } from "node:util";
 import { messageOf, SentinelError } from "../src/core/errors.ts";
 import type { Bench } from "./bench.ts";
@@ -7,7 +7,7 @@ import type { Bench } from "./bench.ts";
 const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promise<Bench> }>> = {
   quality: {
     purpose:
-      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world",
+      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world; --ablation: what each group of features is worth and costs; --cell second, sparkov or paysim: on tables of our own making; --cell tuning: what a search for parameters gains later",
     load: async () => (await import("./quality.ts")).bench,
   },
   validate: {
@@ -114,7 +114,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   },
   loop: {
     purpose:
-      "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME; --picture FILE",
+      "simulated months with drifts and late labels: false alarms, days to detection, average precision before and after; --repeats: calm lives; --cell NAME; --keep FILE: goes on where it was cut off; --picture FILE",
     load: async () => (await import("./loop.ts")).bench,
   },
   dashboard: {
@@ -137,7 +137,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
 };
 
 const USAGE = `usage: npm run -s bench -- <name> [--json] [--data FILE] [--seed N] [--repeats N] [--memory] [--cell NAME] [--scaling]
-                               [--oracle] [--minutes N] [--rows N] [--picture FILE]
+                               [--oracle] [--ablation] [--minutes N] [--rows N] [--picture FILE] [--keep FILE]
 
 ${Object.entries(BENCHES)
   .map(([name, { purpose }]) => `  ${name.padEnd(10)}${purpose}`)
@@ -161,9 +161,11 @@ async function main(args: readonly string[]): Promise<number> {
         cell: { type: "string" },
         scaling: { type: "boolean", default: false },
         oracle: { type: "boolean", default: false },
+        ablation: { type: "boolean", default: false },
         minutes: { type: "string", default: "20" },
         rows: { type: "string" },
         picture: { type: "string" },
+        keep: { type: "string" },
       },
     });
     const name = positionals[0] ?? "";
@@ -177,9 +179,11 @@ async function main(args: readonly string[]): Promise<number> {
       cell: values.cell,
       scaling: values.scaling,
       oracle: values.oracle,
+      ablation: values.ablation,
       minutes: Math.max(1, wholeNumber("minutes", values.minutes)),
       rows: values.rows === undefined ? undefined : Math.max(1, wholeNumber("rows", values.rows)),
       picture: values.picture,
+      keep: values.keep,
       print: (line) => console.log(line),
     });
     if (values.json) console.log(JSON.stringify({ name, figures }));

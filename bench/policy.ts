@@ -200,8 +200,8 @@ async function fitted(
   { until, reviewed }: { readonly until: number; readonly reviewed: ReadonlySet<number> },
 ): Promise<{ readonly fitted: Fitted; readonly frauds: number }> {
   const { cell, day, x, y, table, pipeline, kinds, seed } = world;
-  // Before anybody reviewed, all labels are known, whatever the cell: there has to be a first model.
-  const knownTo = cell === "delayed" ? until - DELAY_DAYS : HISTORY_DAYS + BEGIN_DAYS;
+  // Of the days before anybody reviewed all labels come, whatever the cell: there has to be a first model, and a week to calibrate the second on.
+  const knownTo = cell === "delayed" ? until - DELAY_DAYS : HISTORY_DAYS + BEGIN_DAYS + DELAY_DAYS;
   const rows = Int32Array.from(day.keys()).filter((row) => {
     if (day[row] < Math.max(HISTORY_DAYS, until - LEARNED_DAYS - DELAY_DAYS) || day[row] >= until) return false;
     return cell === "delayed"

@@ -1,4 +1,4 @@
-"""The 55 features of features/card.ts as Spark SQL window functions, what a user would write instead; compared with the table that serves."""
+"""The 59 features of features/card.ts as Spark SQL window functions, what a user would write instead; compared with the table that serves."""
 
 import json
 import os
@@ -110,6 +110,16 @@ for who in ("customer", "terminal"):
     columns[f"{who}_genuine_since_last_known_fraud"] = F.when(
         last_delayed.isNotNull(), F.size(F.filter(times_known, lambda at, last=last_delayed: at > last))
     )
+
+known = window("terminal", 28 * DAY, delayed)
+fraud_at, fraud_amount = F.when(fraud == 1, ms), F.when(fraud == 1, amount)
+columns["terminal_known_fraud_amount_min"] = F.min(fraud_amount).over(known)
+columns["terminal_known_fraud_amount_max"] = F.max(fraud_amount).over(known)
+# Frauds of a millisecond with a genuine one are lost: a range cannot tell them apart.
+last_genuine = F.coalesce(F.max(F.when(fraud == 0, ms)).over(known), F.lit(0))
+in_a_row = F.filter(F.collect_list(fraud_at).over(known), lambda at, last=last_genuine: at > last)
+columns["terminal_known_frauds_in_a_row"] = F.size(in_a_row)
+columns["terminal_days_since_frauds_in_a_row_began"] = (ms - F.array_min(in_a_row)) / DAY
 
 names = list(columns)
 peer = rows.select("transaction_id", *[column.cast("float").alias(name) for name, column in columns.items()])

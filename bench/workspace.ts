@@ -23,6 +23,13 @@ export async function loadFeatures(name: string): Promise<FeatureSpec> {
   return loadSpec({ ...pipeline, featuresFile: path.join(ROOT, "features", `${name}.ts`), featuresName: name });
 }
 
+/** features/examples/NAME.ts, of the pipeline beside it. */
+export async function loadExampleFeatures(name: string): Promise<FeatureSpec> {
+  const schemaFile = path.join(ROOT, "pipelines", "examples", `${name}.schema.json`);
+  const featuresFile = path.join(ROOT, "features", "examples", `${name}.ts`);
+  return loadSpec({ ...loadPipeline(ROOT, "card"), schemaFile, featuresFile, featuresName: name });
+}
+
 /** Transactions under canonical names: `data`, else the reference file, else simulated ones of the Handbook's size. */
 export async function loadTransactions(options: BenchOptions): Promise<Table> {
   const file = options.data ?? (existsSync(referenceFile) ? referenceFile : undefined);

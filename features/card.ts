@@ -78,6 +78,17 @@ const episode = (who: "customer" | "terminal"): FeatureDef[] => {
   ];
 };
 
+/** What the terminal's known frauds cost: a large one is its card's rather than the terminal's. */
+const fraudAmounts = (["min", "max"] as const).map((aggregate) =>
+  f.fraudValue(`terminal_known_fraud_amount_${aggregate}`, { ...terminal, over: "amount", aggregate, within }),
+);
+
+/** A compromised terminal turns everything into fraud: since when, and how many, without a genuine payment between. */
+const fraudRun = [
+  f.fraudRun("terminal_known_frauds_in_a_row", { ...terminal, measure: "count", within, delay }),
+  f.fraudRun("terminal_days_since_frauds_in_a_row_began", { ...terminal, measure: "days", within, delay }),
+];
+
 export const card = f.spec({
   name: "card",
   version: 1,
@@ -106,5 +117,7 @@ export const card = f.spec({
     ...terminalRates,
     ...terminalFrauds,
     ...episode("terminal"),
+    ...fraudAmounts,
+    ...fraudRun,
   ],
 });

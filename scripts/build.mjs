@@ -20,7 +20,7 @@ import { buildUi } from "./build-ui.mjs";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const STAMP = path.join(ROOT, "dist", ".built");
 const SOURCES = [
-  ...["src", "bench", "ui", "test/stream/stream-child.ts"],
+  ...["src", "bench", "ui"],
   ...["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"],
 ];
 const COMMAND = path.join(ROOT, "dist", "src", "cli", "main.js");
@@ -58,9 +58,21 @@ function copyAsTheyAre() {
 function isFresh() {
   if (![STAMP, ...KERNELS.map((file) => path.join(ROOT, file))].every((file) => existsSync(file))) return false;
   const built = statSync(STAMP).mtimeMs;
-  return SOURCES.map((name) => path.join(ROOT, name))
+  return [...SOURCES, ...testSources()]
+    .map((name) => path.join(ROOT, name))
     .filter((name) => existsSync(name))
     .every((name) => newestIn(name) <= built);
+}
+
+/** What tests start as processes of their own, and all that they import: the compiler has found it. */
+function testSources() {
+  const built = path.join(ROOT, "dist", "test");
+  const compiled = existsSync(built) ? readdirSync(built, { recursive: true }) : [];
+  const children = existsSync(path.join(ROOT, "test")) ? readdirSync(path.join(ROOT, "test"), { recursive: true }) : [];
+  return [
+    ...compiled.filter((name) => name.endsWith(".js")).map((name) => `test/${name.replace(/\.js$/, ".ts")}`),
+    ...children.filter((name) => name.endsWith("-child.ts")).map((name) => `test/${name}`),
+  ];
 }
 
 function newestIn(name) {

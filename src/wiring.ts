@@ -36,7 +36,8 @@ import type { SharedStore } from "./ports/shared-store.ts";
 import type { Store, Stores, StoreTables } from "./ports/store.ts";
 import type { Streams } from "./ports/stream.ts";
 
-const SHARED_FLUSH_MS = 50;
+/** Where nobody waits for single records: fewer and larger writes. */
+const LARGE_WRITES = { flushMs: 50, handOverBytes: 262_144 };
 
 /** What the log's driver receives of a pipeline. */
 export type LogSettings = Pick<Pipeline, "log" | "columns" | "archive">;
@@ -45,6 +46,8 @@ export interface PipelinePortsOptions {
   readonly pipeline: string;
   /** Asked when the log is opened; null where the pipeline file cannot be read: then the defaults count. */
   readonly settings?: () => LogSettings | null;
+  /** True where the log is flushed before anything of its records counts. */
+  readonly flushes?: boolean;
 }
 
 /** Ports, and `close` that flushes and closes what was opened. */
@@ -180,7 +183,7 @@ function pipelinePorts(
     const isShared = config.redis !== null || config.database !== null;
     const given = {
       ...(settings === null ? {} : logOptions(settings)),
-      ...(isShared ? { flushMs: SHARED_FLUSH_MS } : {}),
+      ...(isShared || options.flushes === true ? largeWrites(settings) : {}),
       archivedOnly: archivePlace(config, settings) !== null,
     };
     const { report } = of.common;
@@ -567,6 +570,12 @@ export async function openPush(
     mappings: createFileSnapshots({ dir: path.join(config.registryDir, "pushed") }),
     close: () => source.close(),
   };
+}
+
+/** A log that refuses early gets its records early. */
+function largeWrites(settings: LogSettings | null) {
+  const { flushMs } = LARGE_WRITES;
+  return { ...LARGE_WRITES, flushMs: settings === null ? flushMs : Math.min(flushMs, settings.log.lagMsMax / 2) };
 }
 
 function logOptions({ log, columns }: LogSettings) {

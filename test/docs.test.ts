@@ -18,6 +18,9 @@ const packageJson = JSON.parse(read("package.json")) as {
   readonly devDependencies: Readonly<Record<string, string>>;
 };
 
+/** Read in a few minutes by somebody who has not decided yet. */
+const README_BYTES_MAX = 8000;
+
 interface Page {
   readonly file: string;
   readonly text: string;
@@ -98,6 +101,13 @@ describe("every page", () => {
 
   test.each(PAGES)("$file: commands exist", (page) => {
     expect(unknownCommands(page)).toEqual([]);
+  });
+
+  test("the list of pages has every page, and the first page stays short", () => {
+    const list = read("docs/README.md");
+    const pages = readdirSync(path.join(ROOT, "docs")).filter((name) => name.endsWith(".md") && name !== "README.md");
+    expect(pages.filter((name) => !list.includes(`](${name})`))).toEqual([]);
+    expect(Buffer.byteLength(read("README.md"))).toBeLessThan(README_BYTES_MAX);
   });
 
   test("a broken link and an unknown command are found", () => {

@@ -1,6 +1,7 @@
 # A process that has imported the libraries of an environment once and forks for whoever connects: programs that run to their end, MLflow's servers.
 import atexit
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -133,6 +134,9 @@ def main(place, names):
             importlib.import_module(name)
         except ImportError:
             pass
+    # A fork's collector need not look at what stays: it would copy each page that it marks.
+    gc.collect()
+    gc.freeze()
     connections = set()
     began = time.monotonic()
     is_used = False

@@ -22,6 +22,11 @@ export function count(value: number): string {
   return WHOLE.format(value);
 }
 
+/** "1 case", "2 cases". */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
 /** 12,430 as it is, 1,234,567 as 1.2M. */
 export function short(value: number): string {
   return Math.abs(value) < 100_000 ? WHOLE.format(value) : SHORT.format(value);

@@ -21,11 +21,12 @@ export function useDesk(): Desk {
   return useContext(DeskContext)!;
 }
 
-const ROLES: readonly Role[] = ["viewer", "analyst", "admin"];
+/** By what each may do, the least first. */
+const ROLES: readonly Session["role"][] = ["viewer", "analyst", "admin"];
 
 /** Whether this role may do what needs that one; keys of programs may nothing here. */
 export function mayAs(role: Session["role"], need: Role): boolean {
-  return ROLES.findIndex((one) => one === role) >= ROLES.indexOf(need);
+  return ROLES.indexOf(role) >= ROLES.indexOf(need);
 }
 
 /** Whether the person may do what needs this role. */

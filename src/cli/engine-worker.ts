@@ -1,4 +1,4 @@
-// A process of a cluster: one partition of one stage, frames from standard input to standard output; its errors are one line of JSON on standard error.
+// A process of a cluster: one partition of one stage after the other, frames from standard input to standard output; its errors are one line of JSON on standard error.
 import { readFileSync, readSync, writeSync } from "node:fs";
 import path from "node:path";
 import { loadConfig } from "../config.ts";
@@ -15,6 +15,8 @@ const STDOUT = 1;
 /** How long a pipe that is not ready is left alone. */
 const WAIT_MS = 1;
 const EXIT_BUG = 70;
+/** The block that ends a partition. */
+const END = new Uint8Array(0);
 
 /** Blocks until the bytes are there: this process has nothing else to do. Null where the input ended before the first. */
 function readBytes(count: number): Uint8Array | null {
@@ -24,9 +26,7 @@ function readBytes(count: number): Uint8Array | null {
     const read = tryPipe(() => readSync(STDIN, bytes, at, count - at, null));
     if (read === 0) {
       if (at === 0) return null;
-      throw new SentinelError("engine.failed", "the rows ended in the middle of a frame", {
-        hint: "the process that sent them was ended; the engine tries the partition again",
-      });
+      return cutOff();
     }
     at += read;
   }
@@ -50,6 +50,7 @@ function tryPipe(work: () => number): number {
   }
 }
 
+/** The next block: empty where a partition ends, null where the input does. */
 function readBlock(): Uint8Array | null {
   const head = readBytes(FRAME_LENGTH_BYTES);
   if (head === null) return null;
@@ -59,7 +60,8 @@ function readBlock(): Uint8Array | null {
       hint: "something else writes to the pipe of this process",
     });
   }
-  return readBytes(length) ?? new Uint8Array(0);
+  if (length === 0) return new Uint8Array(0);
+  return readBytes(length) ?? cutOff();
 }
 
 function writeBlock(bytes: Uint8Array): void {
@@ -69,14 +71,24 @@ function writeBlock(bytes: Uint8Array): void {
   writeBytes(bytes);
 }
 
+/**
+ * The frames of one partition. Its end is a block of its own: where whoever sends is killed, the pipe ends too, and rows that came until then
+ * must not pass for a whole partition.
+ */
 async function* framesIn(task: WorkerTask): AsyncGenerator<Table> {
-  for (let block = readBlock(); block !== null; block = readBlock()) yield decodeFrame(block, task.input);
+  for (let block = readBlock(); block === null || block.length > 0; block = readBlock()) {
+    yield decodeFrame(block ?? cutOff(), task.input);
+  }
 }
 
+function cutOff(): never {
+  throw new SentinelError("engine.failed", "the rows of a partition ended in the middle", {
+    hint: "the process that sent them was ended; the engine tries the partition again",
+  });
+}
+
+/** Partition after partition, as long as there are some: a process that has done one is quicker at the next. */
 async function run(): Promise<void> {
-  const taskBytes = readBlock();
-  if (taskBytes === null) return;
-  const task = JSON.parse(Buffer.from(taskBytes).toString("utf8")) as WorkerTask;
   const { version } = JSON.parse(readFileSync(path.join(packageRoot(), "package.json"), "utf8")) as {
     readonly version: string;
   };
@@ -85,8 +97,12 @@ async function run(): Promise<void> {
   const ports = openWorkspacePorts(config, { report: { line: () => {}, progress: () => {} } });
   try {
     const dataset = (): Promise<Dataset> => ports.common.dataset();
-    const given = { frames: framesIn(task), dataset, packageVersion: version, workspace: config.workspace };
-    for await (const table of workOn(task, given)) writeBlock(encodeFrame(table, task.output));
+    for (let bytes = readBlock(); bytes !== null; bytes = readBlock()) {
+      const task = JSON.parse(Buffer.from(bytes).toString("utf8")) as WorkerTask;
+      const given = { frames: framesIn(task), dataset, packageVersion: version, workspace: config.workspace };
+      for await (const table of workOn(task, given)) writeBlock(encodeFrame(table, task.output));
+      writeBlock(END);
+    }
   } finally {
     await ports.close();
   }

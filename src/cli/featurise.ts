@@ -26,13 +26,11 @@ export const verb: Verb = {
     const pipeline = context.pipeline();
     const ports = context.ports();
     const started = ports.clock.elapsed();
-    const result = await featurise(ports, {
-      pipeline,
-      path: textOption(options, "data") ?? pipeline.source,
-      out,
-      packageVersion: context.packageVersion,
-      by,
-    });
+    const data = textOption(options, "data") ?? pipeline.source;
+    const { packageVersion } = context;
+    const result = await featurise(ports, { pipeline, path: data, out, packageVersion, by }).finally(() =>
+      by?.engine.close(),
+    );
     const seconds = (ports.clock.elapsed() - started) / 1000;
     context.output.line(
       `${result.rows.toLocaleString("en")} transactions × ${result.features} features (spec ${result.featureHash.slice(0, 12)}) → ${out} in ${seconds.toFixed(1)} s`,

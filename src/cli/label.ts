@@ -1,6 +1,6 @@
 // `sentinel label FILE`: late labels into the log, through the running server when there is one.
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { readLabels, writeLabels } from "../lifecycle/label.ts";
+import { contradictions, readLabels, writeLabels } from "../lifecycle/label.ts";
 import { lockOfServer } from "../lifecycle/serve.ts";
 import type { LabelDraft } from "../online/label.ts";
 import { textOption } from "./options.ts";
@@ -17,6 +17,13 @@ export const verb: Verb = {
     const pipeline = context.pipeline();
     const ports = context.ports();
     const labels = await readLabels(ports, pipeline, args[0]);
+    const contrary = contradictions(labels);
+    if (contrary.contradictoryCount > 0) {
+      const [{ transactionId, rows, fraud }] = contrary.contradictory;
+      context.output.warn(
+        `${contrary.contradictoryCount} of ${labels.length} rows contradict a row before them, and the later row counts: ${JSON.stringify(transactionId)} is ${wordOf(!fraud)} in data row ${rows[0]} and ${wordOf(fraud)} in data row ${rows[1]}; tell them apart by label_known_at, or leave one out`,
+      );
+    }
     const url = textOption(options, "url");
     const together = Math.min(POSTED_TOGETHER_MAX, pipeline.serve.batchMax);
     const result =
@@ -29,7 +36,7 @@ export const verb: Verb = {
         `  ${result.unknownCount} are of transactions the log does not know, such as ${result.unknown.slice(0, 5).join(", ")}`,
       );
     }
-    return { yes: true, json: result };
+    return { yes: true, json: { ...result, ...contrary } };
 
     async function offline() {
       // Servers that share their feature state see there what is written beside them.
@@ -49,6 +56,10 @@ export const verb: Verb = {
     }
   },
 };
+
+function wordOf(fraud: boolean): string {
+  return fraud ? "fraud" : "genuine";
+}
 
 /** A server may hold several pipelines, and its default one may be another: the labels' pipeline is named. */
 function feedbackAt(url: string, pipeline: string): string {

@@ -7,7 +7,7 @@ import { loadSchema } from "../lifecycle/data/schema-file.ts";
 import { checkEvolution } from "../lifecycle/evolution.ts";
 import { fileSource, type Makers, madeSource, servedNames } from "../lifecycle/serve.ts";
 import { type StreamProcess, startStreaming } from "../stream/stream.ts";
-import { openSchemas, openStreams, openWorkspacePorts } from "../wiring.ts";
+import { openNotices, openSchemas, openStreams, openWorkspacePorts } from "../wiring.ts";
 import { startArchiver } from "./archiver.ts";
 import { openLogLines, untilSignal } from "./long-running.ts";
 import { choiceOption, integerOption, listOption, textOption } from "./options.ts";
@@ -55,13 +55,14 @@ export const verb: Verb = {
     const lines = openLogLines();
     const logger = pino({ level }, lines.destination);
     const makersOf = (name: string): Makers => ({
-      portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline }),
+      portsOf: (pipeline) => portsOf({ pipeline: name, settings: () => pipeline, flushes: true }),
       archiverOf: () =>
         startArchiver({ workspace: context.config.root, tenant: context.config.tenant, pipeline: name }, logger),
     });
     const deadLetters = options.fromDeadLetters === true;
     const untilEnd = options.untilEnd === true || deadLetters;
     try {
+      const notices = await openNotices(context.config);
       const stopped = untilSignal();
       const streaming = await startStreaming({
         sources: names.map((name) => fileSource(workspace, name, makersOf(name))),
@@ -83,6 +84,7 @@ export const verb: Verb = {
                 ...(named.length > 0 ? { only: new Set(named) } : {}),
               },
             }),
+        notices: notices === null || common.store === undefined ? null : { ...notices, store: common.store },
         options: {
           logger,
           schemas: await openSchemas(context.config),

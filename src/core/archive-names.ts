@@ -1,4 +1,5 @@
 // Names of an archive's files: which log and which of its positions each holds, so that what is archived, and what counts, follows from the names alone.
+import { DAY_MS } from "./duration.ts";
 
 /** One file of an archive, by its name. */
 export interface ArchiveName {
@@ -22,10 +23,21 @@ const NO_DAY = "__HIVE_DEFAULT_PARTITION__";
 /** Instants of the years 0 to 9999, as ISO 8601 writes them with ten characters. */
 const DAY_TIMES = [-62_167_219_200_000, Date.UTC(10_000, 0, 1)] as const;
 
+/** Days that were spelled recently, by their number since 1970: an archive asks for each of millions of rows. */
+const spelled = new Map<number, string>();
+const SPELLED_MAX = 1_000;
+
 /** The UTC day of an instant, as in `date=2024-03-01`. */
 export function archiveDay(time: number): string {
-  const known = time >= DAY_TIMES[0] && time < DAY_TIMES[1];
-  return known ? new Date(time).toISOString().slice(0, 10) : NO_DAY;
+  if (!(time >= DAY_TIMES[0] && time < DAY_TIMES[1])) return NO_DAY;
+  const number = Math.floor(time / DAY_MS);
+  let day = spelled.get(number);
+  if (day === undefined) {
+    day = new Date(number * DAY_MS).toISOString().slice(0, 10);
+    if (spelled.size === SPELLED_MAX) spelled.clear();
+    spelled.set(number, day);
+  }
+  return day;
 }
 
 /** The folder of a day, and back; null for any other folder. */

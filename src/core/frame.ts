@@ -1,7 +1,6 @@
 // Frames: rows as one block of bytes, column after column as Arrow has them, for a pipe between two processes.
-import { Codes } from "./codes.ts";
 import { assert, SentinelError } from "./errors.ts";
-import type { Column, Table } from "./table.ts";
+import { type Column, codedText, type Table } from "./table.ts";
 
 /** How a column's cells stand in a frame: 64-bit and 32-bit floats (missing is NaN), or texts. */
 export type FrameType = "f64" | "f32" | "text";
@@ -165,24 +164,11 @@ function textColumn(
   const offsets = new Int32Array(bytes.buffer, bytes.byteOffset + at, rows + 1);
   const validityAt = at + padded((rows + 1) * 4);
   const dataAt = validityAt + (hasGaps ? padded((rows + 7) >> 3) : 0);
-  const codes = new Int32Array(rows);
-  const dictionary: string[] = [];
-  const known = new Codes<string>();
   const data = Buffer.from(bytes.buffer, bytes.byteOffset + dataAt, offsets[rows]);
-  for (let row = 0; row < rows; row++) {
-    if (hasGaps && (bytes[validityAt + (row >> 3)] & (1 << (row & 7))) === 0) {
-      codes[row] = -1;
-      continue;
-    }
-    const text = data.toString("utf8", offsets[row], offsets[row + 1]);
-    let code = known.get(text);
-    if (code === undefined) {
-      code = dictionary.push(text) - 1;
-      known.set(text, code);
-    }
-    codes[row] = code;
-  }
-  return { kind: "text", codes, dictionary };
+  return codedText(rows, (row) => {
+    if (hasGaps && (bytes[validityAt + (row >> 3)] & (1 << (row & 7))) === 0) return null;
+    return data.toString("utf8", offsets[row], offsets[row + 1]);
+  });
 }
 
 function bodyBytes(type: FrameType, rows: number, text: TextBytes | null): number {

@@ -1,4 +1,5 @@
 // Tables: named columns as typed arrays, the one shape data has inside Sentinel.
+import { Codes } from "./codes.ts";
 
 /** Numbers; NaN is missing. */
 export interface NumberColumn {
@@ -26,6 +27,27 @@ export type Column = NumberColumn | TimeColumn | TextColumn;
 export interface Table {
   readonly rows: number;
   readonly columns: ReadonlyMap<string, Column>;
+}
+
+/** A column of texts, asked row by row: each different text stands once, numbered in the order in which it first comes. Null: nothing there. */
+export function codedText(rows: number, of: (row: number) => string | null): TextColumn {
+  const codes = new Int32Array(rows);
+  const dictionary: string[] = [];
+  const known = new Codes<string>();
+  for (let row = 0; row < rows; row++) {
+    const text = of(row);
+    if (text === null) {
+      codes[row] = -1;
+      continue;
+    }
+    let code = known.get(text);
+    if (code === undefined) {
+      code = dictionary.push(text) - 1;
+      known.set(text, code);
+    }
+    codes[row] = code;
+  }
+  return { kind: "text", codes, dictionary };
 }
 
 /** The text of a cell as a key or id is written: integers without a decimal point, truths as words, missing as null. */

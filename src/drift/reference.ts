@@ -90,8 +90,7 @@ interface BinnedColumn {
 /** A column in the reference's own bins. */
 export function binColumn(reference: FeatureReference, values: Values): BinnedColumn {
   const counts = new Array<number>(reference.counts.length).fill(0);
-  const binOf =
-    reference.kind === "number" ? (value: number) => binAt(reference.edges, value) : categoryFinder(reference);
+  const binOf = binFinder(reference);
   let missing = 0;
   for (let row = 0; row < values.length; row++) {
     const value = values[row];
@@ -99,6 +98,11 @@ export function binColumn(reference: FeatureReference, values: Values): BinnedCo
     else counts[binOf(value)]++;
   }
   return { counts, missing };
+}
+
+/** The bin of a value that is not missing. */
+export function binFinder(reference: FeatureReference): (value: number) => number {
+  return reference.kind === "number" ? (value) => binAt(reference.edges, value) : categoryFinder(reference);
 }
 
 /** The present values, rising. */

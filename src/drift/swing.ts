@@ -1,7 +1,7 @@
 // Natural swing: how far windows of the reference's own period lie from all of it, beyond what as many independent rows would do.
 import { HOUR_MS } from "../core/duration.ts";
 import { chiSquareQuantile } from "./chi-square.ts";
-import { binColumn, type FeatureReference, type Reference, type Values } from "./reference.ts";
+import { binFinder, type FeatureReference, type Reference, type Values } from "./reference.ts";
 import { Repeats } from "./repeats.ts";
 
 /**
@@ -73,7 +73,8 @@ export function buildSwing(input: SwingInput): Swing {
   const hours = LENGTHS_HOURS.filter((length) => spanMs >= WINDOWS_MIN * length * HOUR_MS);
   const plans = hours.map((length) => planOf(order, input, length * HOUR_MS));
   const swingOf = (bins: Uint8Array, width: number): ColumnSwing => {
-    const columns = hours.map((_, i) => columnSwing(bins, width, { order, plan: plans[i] }));
+    const binned = inOrder(bins, width, order);
+    const columns = plans.map((plan) => columnSwing(binned, plan));
     return {
       cards: columns.map(({ cards }) => round(cards)),
       natural: columns.map(({ natural }) => round(natural)),
@@ -138,30 +139,19 @@ export function designEffectOf(
 function binsOf(feature: FeatureReference, values: Values): [Uint8Array, number] {
   const width = feature.counts.length + 1;
   const bins = new Uint8Array(values.length);
-  const one = new Float64Array(1);
-  const known = new Map<number, number>();
-  for (let row = 0; row < values.length; row++) {
-    one[0] = values[row];
-    let bin = known.get(one[0]);
-    if (bin === undefined) {
-      const { counts, missing } = binColumn(feature, one);
-      bin = missing === 1 ? width - 1 : counts.indexOf(1);
-      if (known.size < KNOWN_MAX) known.set(one[0], bin);
-    }
-    bins[row] = bin;
-  }
+  const binOf = binFinder(feature);
+  for (let row = 0; row < values.length; row++)
+    bins[row] = Number.isNaN(values[row]) ? width - 1 : binOf(values[row]);
   return [bins, width];
 }
-
-/** Values whose bin is remembered: most features have few, the others cost no memory. */
-const KNOWN_MAX = 10_000;
 
 interface Plan {
   /** Moving windows, as stretches of `order`. */
   readonly windows: readonly (readonly [number, number])[];
   /** `order` split into clusters: rows of one card in one window of a partition without overlap; null: each row is one. */
   readonly clusters: Int32Array | null;
-  readonly clusterCount: number;
+  /** Rows of each cluster. */
+  readonly sizes: Float64Array;
 }
 
 function planOf(order: Int32Array, { times, cards }: SwingInput, lengthMs: number): Plan {
@@ -174,7 +164,7 @@ function planOf(order: Int32Array, { times, cards }: SwingInput, lengthMs: numbe
     const start = from + ((to - from - lengthMs) * w) / Math.max(1, count - 1);
     windows.push([lowerBound(order, times, start), lowerBound(order, times, start + lengthMs)]);
   }
-  if (cards === null) return { windows, clusters: null, clusterCount: order.length };
+  if (cards === null) return { windows, clusters: null, sizes: new Float64Array(0) };
   const numbers = new Map<number, number>();
   const clusters = Int32Array.from(order, (row) => {
     const key = Math.floor((times[row] - from) / lengthMs) * 2 ** 31 + cards[row];
@@ -185,7 +175,9 @@ function planOf(order: Int32Array, { times, cards }: SwingInput, lengthMs: numbe
     }
     return cluster;
   });
-  return { windows, clusters, clusterCount: numbers.size };
+  const sizes = new Float64Array(numbers.size);
+  for (const cluster of clusters) sizes[cluster]++;
+  return { windows, clusters, sizes };
 }
 
 function lowerBound(order: Int32Array, times: Float64Array, time: number): number {
@@ -199,29 +191,51 @@ function lowerBound(order: Int32Array, times: Float64Array, time: number): numbe
   return low;
 }
 
-function columnSwing(
-  bins: Uint8Array,
-  width: number,
-  { order, plan }: { readonly order: Int32Array; readonly plan: Plan },
-): { readonly cards: number; readonly natural: number; readonly ordered: number } {
-  const m = order.length;
+/** A column's bins in the order of time, with the share of each and the degrees of freedom. */
+interface Binned {
+  readonly bins: Uint8Array;
+  readonly shares: Float64Array;
+  readonly df: number;
+}
+
+function inOrder(bins: Uint8Array, width: number, order: Int32Array): Binned {
+  const ordered = new Uint8Array(order.length);
   const total = new Float64Array(width);
-  // Counts before every row of a stretch would be rows × bins numbers: windows are counted one after the other instead.
-  for (let i = 0; i < m; i++) total[bins[order[i]]]++;
-  const shares = total.map((count) => count / m);
-  const df = shares.reduce((filled, share) => filled + (share > 0 ? 1 : 0), 0) - 1;
+  for (let i = 0; i < order.length; i++) {
+    ordered[i] = bins[order[i]];
+    total[ordered[i]]++;
+  }
+  const shares = total.map((count) => count / order.length);
+  return { bins: ordered, shares, df: shares.reduce((filled, share) => filled + (share > 0 ? 1 : 0), 0) - 1 };
+}
+
+function columnSwing(
+  column: Binned,
+  plan: Plan,
+): { readonly cards: number; readonly natural: number; readonly ordered: number } {
+  const { bins, shares, df } = column;
+  const m = bins.length;
+  const width = shares.length;
   if (df < 1) return { cards: 1, natural: 0, ordered: 0 };
-  const cards = Math.max(1, clusterEffect(bins, { order, plan, shares, df }));
+  const cards = Math.max(1, clusterEffect(column, plan));
   const excess: number[] = [];
   const distances: number[] = [];
   const steps: number[] = [];
   const counts = new Float64Array(width);
   const surprise = chiSquareQuantile(1 - QUANTILE, df) / df;
+  let counted = 0;
+  let left = 0;
   for (const [from, to] of plan.windows) {
+    // Windows move on and overlap: rows that come are added, rows that go are taken off.
+    if (from >= counted) {
+      counts.fill(0);
+      counted = from;
+      left = from;
+    }
+    for (; counted < to; counted++) counts[bins[counted]]++;
+    for (; left < from; left++) counts[bins[left]]--;
     const n = to - from;
     if (n < ROWS_MIN || n >= m) continue;
-    counts.fill(0);
-    for (let i = from; i < to; i++) counts[bins[order[i]]]++;
     let distance = 0;
     let below = 0;
     let step = 0;
@@ -249,26 +263,18 @@ function high(values: number[]): number {
 }
 
 /** Σ over clusters of (their deviation from the expected counts)², over what as many independent rows would give. */
-function clusterEffect(
-  bins: Uint8Array,
-  of: { readonly order: Int32Array; readonly plan: Plan; readonly shares: Float64Array; readonly df: number },
-): number {
-  const { order, plan, shares, df } = of;
-  if (plan.clusters === null) return 1;
-  const width = shares.length;
-  const counts = new Float32Array(plan.clusterCount * width);
-  const sizes = new Float64Array(plan.clusterCount);
-  for (let i = 0; i < order.length; i++) {
-    const cluster = plan.clusters[i];
-    counts[cluster * width + bins[order[i]]]++;
-    sizes[cluster]++;
-  }
+function clusterEffect({ bins, shares, df }: Binned, { clusters, sizes }: Plan): number {
+  if (clusters === null) return 1;
+  // A bin's counts lie together, as they are summed.
+  const counts = new Float32Array(shares.length * sizes.length);
+  for (let i = 0; i < bins.length; i++) counts[bins[i] * sizes.length + clusters[i]]++;
   let sum = 0;
-  for (let b = 0; b < width; b++) {
-    if (shares[b] === 0) continue;
-    for (let c = 0; c < sizes.length; c++) sum += (counts[c * width + b] - shares[b] * sizes[c]) ** 2 / shares[b];
+  for (const [b, share] of shares.entries()) {
+    if (share === 0) continue;
+    const from = b * sizes.length;
+    for (let c = 0; c < sizes.length; c++) sum += (counts[from + c] - share * sizes[c]) ** 2 / share;
   }
-  return sum / (order.length * df);
+  return sum / (bins.length * df);
 }
 
 function round(value: number): number {

@@ -247,16 +247,17 @@ function primaryFinding(report: ShadowReport, policy: PromotionPolicy): Finding 
   if (interval.anytimeHigh >= boundary) {
     const more = holdWords(primaryEstimate(interval, report, policy));
     const aim = policy.mode === "superiority" ? "to be better" : `to be worse by ${number(policy.margin)} at most`;
-    const reason = `${metric}: undecided: ${observed}; the candidate has ${aim}; ${more}`;
+    const reason = `${metric}: undecided: ${observed}; the candidate has ${aim}; ${more}${meaningOf(metric)}`;
     return finding("unsure", name, { observed, required, reason });
   }
   // An interval from a handful of frauds is too narrow to condemn on.
   if (fraudsOf(report) < policy.fraudsMin) {
-    const reason = `${metric}: the candidate looks worse: ${observed}; too few frauds to reject on`;
+    const reason = `${metric}: the candidate looks worse: ${observed}; too few frauds to reject on${meaningOf(metric)}`;
     return finding("unsure", name, { observed, required, reason });
   }
   const word = policy.mode === "superiority" ? "worse" : `worse by more than ${number(policy.margin)}`;
-  return finding("no", name, { observed, required, reason: `${metric}: the candidate is ${word}: ${observed}` });
+  const reason = `${metric}: the candidate is ${word}: ${observed}${meaningOf(metric)}`;
+  return finding("no", name, { observed, required, reason });
 }
 
 function primaryEstimate(interval: PairedInterval, report: ShadowReport, policy: PromotionPolicy): HoldEstimate {
@@ -302,7 +303,7 @@ function alertRateFinding(report: ShadowReport, policy: PromotionPolicy, budget:
   return finding(inside ? "yes" : outside ? "no" : "unsure", name, {
     observed,
     required,
-    reason: `alert rate: ${observed}, required ${required}; move the candidate's thresholds`,
+    reason: `alert rate: the champion flags ${percent(rate.observedA)} of the payments, the candidate ${percent(rate.observedB)}, required ${required}; move the candidate's thresholds`,
   });
 }
 
@@ -346,7 +347,7 @@ function guardFinding(
   return finding(state, guard.name, {
     observed,
     required,
-    reason: `${interval.metric}: ${observed}, required ${required}`,
+    reason: `${interval.metric}: ${observed}, required ${required}${meaningOf(interval.metric)}`,
   });
 }
 
@@ -372,13 +373,29 @@ function segmentFinding(report: ShadowReport, policy: PromotionPolicy): Finding 
     interval === null || pValue === null ? [] : [{ ...segment, interval, pValue }],
   );
   if (judged.length === 0) {
-    return finding("unsure", name, { observed: `no segment has ${policy.segmentFraudsMin} matured frauds`, required });
+    const observed = `no segment has ${policy.segmentFraudsMin} matured frauds`;
+    const reason = `worst segment: ${observed} yet, so whether one group of payments would be judged worse is not known`;
+    return finding("unsure", name, { observed, required, reason });
   }
   const worst = judged.reduce((least, segment) => (segment.pValue < least.pValue ? segment : least));
   const observed = `${worst.name}: ${sequenceWords(worst.interval)}, p ${number(worst.pValue)} (Holm, ${judged.length} segments)`;
   const alpha = 1 - (report.metrics?.averagePrecision.level ?? 0.95);
   const reason = `worst segment: in ${worst.name} the candidate is clearly worse: ${observed}`;
   return finding(worst.pValue <= alpha ? "no" : "yes", name, { observed, required, reason });
+}
+
+/** What a figure says, for whoever decides and computes none. */
+const MEANINGS: readonly (readonly [metric: RegExp, says: string])[] = [
+  [/^average precision/, "how well a model puts frauds before genuine payments, 1 being without a mistake"],
+  [/^recall at/, "the share of frauds that is found while so many genuine payments are flagged in vain"],
+  [/^card precision/, "how many of the cards that analysts look at each day are really compromised"],
+  [/^savings/, "the share of the cost of fraud that is saved, reviews paid for"],
+  [/^Brier/, "how far the probabilities that a model states are from what happened, lower being better"],
+];
+
+function meaningOf(metric: string): string {
+  const says = MEANINGS.find(([pattern]) => pattern.test(metric))?.[1];
+  return says === undefined ? "" : `; ${metric} is ${says}`;
 }
 
 function sequenceWords(interval: PairedInterval): string {

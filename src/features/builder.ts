@@ -10,9 +10,12 @@ import type {
   FeatureDef,
   FeatureSpec,
   FirstSeenFeature,
+  FraudRunFeature,
+  FraudValueFeature,
   LearnedCategory,
   MovementFeature,
   MultipleFeature,
+  NeighboursFeature,
   NewValuesFeature,
   NumericColumns,
   OpenFeature,
@@ -92,6 +95,22 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
     what: Pick<MovementFeature, "measure"> &
       Key<C> & { readonly latitude: NumberOf<C>; readonly longitude: NumberOf<C>; readonly within: Duration },
   ): MovementFeature;
+  /** See {@link NeighboursFeature}. */
+  neighbours(
+    name: string,
+    what: Pick<NeighboursFeature, "measure" | "empty"> &
+      Key<C> & { readonly column: AnyOf<C>; readonly window: Duration; readonly delay?: Duration },
+  ): NeighboursFeature;
+  /** See {@link FraudValueFeature}. */
+  fraudValue(
+    name: string,
+    what: Pick<FraudValueFeature, "aggregate"> & Key<C> & { readonly over: NumberOf<C>; readonly within: Duration },
+  ): FraudValueFeature;
+  /** See {@link FraudRunFeature}. */
+  fraudRun(
+    name: string,
+    what: Pick<FraudRunFeature, "measure"> & Key<C> & { readonly within: Duration; readonly delay?: Duration },
+  ): FraudRunFeature;
   multiple(
     name: string,
     what: Pick<MultipleFeature, "times" | "current"> &
@@ -191,6 +210,9 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
     firstSeen: (name, what) => ({ kind: "first-seen", name, ...what, key: keyColumns(what.key) }),
     newValues: (name, what) => ({ kind: "new-values", name, ...what, key: keyColumns(what.key) }),
     movement: (name, what) => ({ kind: "movement", name, ...what, key: keyColumns(what.key) }),
+    neighbours: (name, what) => ({ kind: "neighbours", name, ...what, key: keyColumns(what.key) }),
+    fraudValue: (name, what) => ({ kind: "fraud-value", name, ...what, key: keyColumns(what.key) }),
+    fraudRun: (name, what) => ({ kind: "fraud-run", name, ...what, key: keyColumns(what.key) }),
     multiple: (name, what) => ({ kind: "multiple", name, ...what, key: keyColumns(what.key) }),
     ratio: (name, numerator, denominator) => ({
       kind: "ratio",

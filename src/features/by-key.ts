@@ -78,7 +78,9 @@ export class PartitionReplay {
   private readonly row: EventRow;
   private readonly labelRow: EventRow;
   private readonly label = { fraud: false, knownAt: 0, idHash: 0 };
-  private readonly pending = new PendingLabels();
+  private readonly pending: PendingLabels;
+  /** Where in a row the numbers stand that known frauds keep. */
+  private readonly labelledAt: Int32Array;
   private lastTime = Number.NEGATIVE_INFINITY;
   private lastRow = -1;
 
@@ -89,6 +91,9 @@ export class PartitionReplay {
     this.state.bind(pass.plan);
     this.row = new EventRow(this.state.tables.length);
     this.labelRow = new EventRow(this.state.tables.length);
+    this.labelRow.numbers = new Float64Array(this.state.numbers.length);
+    this.labelledAt = this.state.labelledAt[0] ?? new Int32Array(0);
+    this.pending = new PendingLabels(this.labelledAt.length);
     this.row.unasked = true;
   }
 
@@ -127,6 +132,7 @@ export class PartitionReplay {
           slot: row.slots[0],
           idHash,
           fraud: labels[at] === 1,
+          values: Array.from(this.labelledAt, (place) => row.numbers[place]),
         });
       }
     }
@@ -155,6 +161,7 @@ export class PartitionReplay {
       label.fraud = one.fraud;
       label.knownAt = one.knownAt;
       label.idHash = one.idHash;
+      for (let v = 0; v < one.values.length; v++) labelRow.numbers[this.labelledAt[v]] = one.values[v];
       state.learnLabelRow(labelRow, label);
     }
   }
@@ -201,9 +208,14 @@ interface PendingLabel {
   readonly slot: number;
   readonly idHash: number;
   readonly fraud: boolean;
+  /** What known frauds keep of the transaction. */
+  readonly values: readonly number[];
 }
 
-/** Labels that are not known yet, the next to become so first, ties by row: a heap (Williams 1964) over plain arrays, 37 bytes a label. */
+/**
+ * Labels that are not known yet, the next to become so first, ties by row: a heap (Williams 1964) over plain arrays, 37 bytes a label and 8 a value
+ * that it keeps.
+ */
 class PendingLabels {
   size = 0;
   private room = 1024;
@@ -214,13 +226,17 @@ class PendingLabels {
   private slot = new Int32Array(this.room);
   private idHash = new Uint32Array(this.room);
   private fraud = new Uint8Array(this.room);
+  private readonly width: number;
+  private values: Float64Array;
 
-  constructor() {
+  constructor(width: number) {
+    this.width = width;
+    this.values = new Float64Array(this.room * width);
     for (let i = 0; i < this.room; i++) this.heap[i] = i;
   }
 
   get bytes(): number {
-    return this.room * 37;
+    return this.room * (37 + 8 * this.width);
   }
 
   get firstKnownAt(): number {
@@ -237,6 +253,7 @@ class PendingLabels {
     this.slot[place] = label.slot;
     this.idHash[place] = label.idHash;
     this.fraud[place] = label.fraud ? 1 : 0;
+    for (let v = 0; v < this.width; v++) this.values[place * this.width + v] = label.values[v];
     let at = this.size++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -270,6 +287,7 @@ class PendingLabels {
       slot: this.slot[place],
       idHash: this.idHash[place],
       fraud: this.fraud[place] === 1,
+      values: Array.from(this.values.subarray(place * this.width, (place + 1) * this.width)),
     };
   }
 
@@ -291,6 +309,7 @@ class PendingLabels {
     this.slot = longer(new Int32Array(this.room), this.slot);
     this.idHash = longer(new Uint32Array(this.room), this.idHash);
     this.fraud = longer(new Uint8Array(this.room), this.fraud);
+    this.values = longer(new Float64Array(this.room * this.width), this.values);
     for (let i = before; i < this.room; i++) this.heap[i] = i;
   }
 }

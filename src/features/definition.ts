@@ -161,6 +161,56 @@ export interface MovementFeature {
   readonly within: string;
 }
 
+/**
+ * Who else was at the key: how many other values of a column its transactions in (t − delay − window, t − delay] had (`count`), how many its known frauds
+ * of that time have at t (`frauds`), or the share of these among both (`share`; NaN, or `empty`, where nobody else was). The transaction's own value is
+ * no other; without one all are NaN.
+ */
+export interface NeighboursFeature {
+  readonly kind: "neighbours";
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly column: string;
+  readonly measure: NeighbourMeasure;
+  readonly window: string;
+  readonly delay?: string;
+  readonly empty?: number;
+}
+
+/** The smallest or largest value of a column among the key's transactions in (t − within, t] that are known as fraud at t; NaN when there is none. */
+export interface FraudValueFeature {
+  readonly kind: "fraud-value";
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly over: string;
+  readonly aggregate: FraudValueAggregate;
+  readonly within: string;
+}
+
+/** No means or sums: those of frauds in one millisecond would depend on the order in which their labels came. */
+export const FRAUD_VALUE_AGGREGATES = ["min", "max"] as const;
+export type FraudValueAggregate = (typeof FRAUD_VALUE_AGGREGATES)[number];
+
+/**
+ * How many of the key's newest transactions in (t − within, t − delay] are known as fraud at t, one after another without a transaction between that
+ * is not (`count`), or the time since the first of them (`seconds`, `days`; NaN when there is none). Of those in one millisecond the frauds are taken
+ * for the newest. With the label delay as `delay`, what is not known as fraud is genuine.
+ */
+export interface FraudRunFeature {
+  readonly kind: "fraud-run";
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly measure: FraudRunMeasure;
+  readonly within: string;
+  readonly delay?: string;
+}
+
+export const FRAUD_RUN_MEASURES = ["count", "seconds", "days"] as const;
+export type FraudRunMeasure = (typeof FRAUD_RUN_MEASURES)[number];
+
+export const NEIGHBOUR_MEASURES = ["count", "frauds", "share"] as const;
+export type NeighbourMeasure = (typeof NEIGHBOUR_MEASURES)[number];
+
 export const MOVEMENT_MEASURES = ["distance", "speed"] as const;
 export type MovementMeasure = (typeof MOVEMENT_MEASURES)[number];
 
@@ -230,6 +280,9 @@ export type FeatureDef =
   | FirstSeenFeature
   | NewValuesFeature
   | MovementFeature
+  | NeighboursFeature
+  | FraudValueFeature
+  | FraudRunFeature
   | RatioFeature
   | DifferenceFeature
   | ExpressionFeature;

@@ -54,10 +54,12 @@ export class DistinctSet {
 
   /** Adds values[from, to), skipping missing ones. */
   addRun(values: Float64Array, from: number, to: number): void {
-    for (let i = to - 1; i >= from; i--) if (!Number.isNaN(values[i])) this.add(values[i]);
+    for (let i = to - 1; i >= from; i--) this.add(values[i]);
   }
 
-  private add(value: number): void {
+  /** A missing value is none. */
+  add(value: number): void {
+    if (Number.isNaN(value)) return;
     const at = this.placeOf(value);
     if (this.rounds[at] === this.round) return;
     this.rounds[at] = this.round;

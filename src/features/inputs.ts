@@ -3,7 +3,7 @@ import type { DerivedValue } from "../core/window.ts";
 import type { FeatureDef, WindowFeature } from "./definition.ts";
 import { derivedOf } from "./derived.ts";
 import { columnOfIdentity } from "./distinct.ts";
-import { columnsOfPlan, type FeaturePlan } from "./plan.ts";
+import { columnsOfPlan, type FeaturePlan, keptColumns } from "./plan.ts";
 
 export interface PlanInputs {
   /** Columns that join transactions, each once. */
@@ -17,7 +17,7 @@ export interface PlanInputs {
 }
 
 export function inputsOf(plan: FeaturePlan): PlanInputs {
-  const values = plan.series.flatMap(({ columns }) => columns);
+  const values = plan.series.flatMap(keptColumns);
   const identities = values.map(columnOfIdentity).filter((name) => name !== null);
   const derived = values.map(derivedOf).filter((one) => one !== null);
   const plain = values.filter((name) => columnOfIdentity(name) === null && derivedOf(name) === null);

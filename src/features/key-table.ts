@@ -1,6 +1,6 @@
 // Key table: all that is remembered about each value of one key (say, each customer), bounded per key and in keys.
 import { heapBytes } from "./heap-bytes.ts";
-import { LabelLists } from "./labels.ts";
+import { type LabelEntry, LabelLists } from "./labels.ts";
 import type { StateLimits } from "./limits.ts";
 import type { SeriesNeed } from "./plan.ts";
 import { firstAfter, RunPlace, Timelines } from "./timelines.ts";
@@ -27,8 +27,8 @@ export class KeyTable {
   readonly need: SeriesNeed;
   readonly singles: Timelines;
   readonly tiles: Timelines;
-  readonly frauds = new LabelLists();
-  readonly genuine = new LabelLists();
+  readonly frauds: LabelLists;
+  readonly genuine = new LabelLists(0);
   /** Changes whenever slots are given back: slots held outside are void then. */
   epoch = 0;
   /** Grows whenever a key comes or goes: what was looked up before may be another slot now. */
@@ -55,6 +55,7 @@ export class KeyTable {
     const spanMs = this.retentionMs;
     this.singles = new Timelines(need.columns.length, { spanMs });
     this.tiles = new Timelines(1 + TILE_NUMBERS.count * need.columns.length, { spanMs });
+    this.frauds = new LabelLists(need.labelled?.length ?? 0);
     this.sweepAt = Math.min(limits.keysMax, 1024);
   }
 
@@ -142,11 +143,8 @@ export class KeyTable {
     return this.need.genuine || (slot >= 0 && this.frauds.runs.length(slot) > 0);
   }
 
-  /** Adds a label of a transaction of this key. */
-  learnLabel(
-    slot: number,
-    label: { readonly time: number; readonly knownAt: number; readonly idHash: number; readonly fraud: boolean },
-  ): void {
+  /** Adds a label of a transaction of this key; its `values` are those of the columns `need.labelled`. */
+  learnLabel(slot: number, label: LabelEntry & { readonly fraud: boolean }): void {
     this.watch?.beforeChange(slot);
     // So that a sweep never takes a label that a window may still ask for.
     if (label.time > this.newest[slot]) this.newest[slot] = label.time;

@@ -180,7 +180,9 @@ function readOtherwise(feature: Exclude<OpenFeature, NumericColumns>): readonly 
   }
   const history = "history" in feature ? (feature.history ?? []) : [];
   const key = "key" in feature ? [...feature.key, ...history] : [];
-  if (feature.kind === "first-seen" || feature.kind === "new-values") return [...key, feature.column];
+  if (feature.kind === "first-seen" || feature.kind === "new-values" || feature.kind === "neighbours") {
+    return [...key, feature.column];
+  }
   if (feature.kind === "window" && feature.derived !== undefined) {
     return [
       ...key,

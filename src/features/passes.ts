@@ -1,7 +1,7 @@
 // Passes: what is read from one key's state, laid out so that one sweep backwards through its entries serves many features.
-import type { Aggregate } from "./definition.ts";
+import type { Aggregate, NeighbourMeasure } from "./definition.ts";
 import { columnOfIdentity, identityColumn } from "./distinct.ts";
-import type { ScanStep } from "./scans.ts";
+import type { FraudRunStep, ScanStep } from "./scans.ts";
 
 /** All that is read from one key's state; `features` lists every slot of the vector it fills. */
 export interface KeySteps {
@@ -147,7 +147,24 @@ export type ScanDraft =
       readonly longitude: string;
       readonly withinMs: number;
       readonly isSpeed: boolean;
-    };
+    }
+  | {
+      readonly kind: "neighbours";
+      readonly feature: number;
+      readonly over: string;
+      readonly measure: NeighbourMeasure;
+      readonly ms: number;
+      readonly delayMs: number;
+      readonly empty: number;
+    }
+  | {
+      readonly kind: "fraud-value";
+      readonly feature: number;
+      readonly over: string;
+      readonly largest: boolean;
+      readonly withinMs: number;
+    }
+  | FraudRunStep;
 
 export interface WindowDraft {
   readonly feature: number;
@@ -168,8 +185,11 @@ export interface MultipleDraft {
   readonly current: boolean;
 }
 
-/** Steps over a series that keeps `columns`. */
-export function keySteps(draft: KeyDraft, columns: readonly string[]): KeySteps {
+/** Steps over a series that keeps `columns`, and of known frauds those of them that are `labelled`. */
+export function keySteps(
+  draft: KeyDraft,
+  { columns, labelled = [] }: { readonly columns: readonly string[]; readonly labelled?: readonly string[] },
+): KeySteps {
   const places: FactPlaces = { used: 0, counts: new Map(), values: new Map() };
   // What is usual is read from the facts of a window, whether or not a feature asks for that window.
   const usual = draft.multiples.map(({ over, usualMs }) => ({ over, ms: usualMs, delayMs: 0 }));
@@ -186,20 +206,32 @@ export function keySteps(draft: KeyDraft, columns: readonly string[]): KeySteps 
   const multiples = multiplesOf(draft, { columns, passes, places });
   const { elapsed, sinceFraud, readBy } = draft;
   const features = Int32Array.from(draft.features);
-  const scans = scansOf(draft.scans, columns);
+  const scans = scansOf(draft.scans, { columns, labelled });
   const factCount = places.used;
   return { features, elapsed, sinceFraud, multiples, scans, readBy, passes, factCount, outputs };
 }
 
-/** Percentiles of one window are one scan. */
-function scansOf(drafts: readonly ScanDraft[], columns: readonly string[]): ScanStep[] {
+/** Percentiles of one window are one scan, and so are neighbours. */
+function scansOf(
+  drafts: readonly ScanDraft[],
+  { columns, labelled }: { readonly columns: readonly string[]; readonly labelled: readonly string[] },
+): ScanStep[] {
   const steps: ScanStep[] = [];
   const percentiles = new Map<string, Extract<ScanDraft, { kind: "percentile" }>[]>();
+  const neighbours = new Map<string, Extract<ScanDraft, { kind: "neighbours" }>[]>();
   for (const draft of drafts) {
     if (draft.kind === "percentile") {
       const { over, ms, delayMs, current } = draft;
       const id = JSON.stringify([over, ms, delayMs, current]);
       percentiles.set(id, [...(percentiles.get(id) ?? []), draft]);
+    } else if (draft.kind === "neighbours") {
+      const id = JSON.stringify([draft.over, draft.ms, draft.delayMs]);
+      neighbours.set(id, [...(neighbours.get(id) ?? []), draft]);
+    } else if (draft.kind === "fraud-value") {
+      const { over, ...rest } = draft;
+      steps.push({ ...rest, labelled: labelled.indexOf(over) });
+    } else if (draft.kind === "fraud-run") {
+      steps.push(draft);
     } else if (draft.kind === "movement") {
       const { latitude, longitude, ...rest } = draft;
       steps.push({ ...rest, latitude: columns.indexOf(latitude), longitude: columns.indexOf(longitude) });
@@ -212,6 +244,14 @@ function scansOf(drafts: readonly ScanDraft[], columns: readonly string[]): Scan
     const [{ over, ms, delayMs, current }] = group;
     const outputs = group.map(({ feature, percent, empty }) => ({ feature, percent, empty }));
     steps.push({ kind: "percentile", column: columns.indexOf(over), ms, delayMs, current, outputs });
+  }
+  for (const group of neighbours.values()) {
+    const [{ kind, over, ms, delayMs }] = group;
+    const identities = identityColumn(over);
+    const outputs = group.map(({ feature, measure, empty }) => ({ feature, measure, empty }));
+    const isCounted = outputs.every(({ measure }) => measure === "count");
+    const place = isCounted ? null : labelled.indexOf(identities);
+    steps.push({ kind, column: columns.indexOf(identities), labelled: place, ms, delayMs, outputs });
   }
   return steps;
 }

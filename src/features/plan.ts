@@ -18,6 +18,8 @@ export interface SeriesNeed {
   readonly frauds: boolean;
   readonly genuine: boolean;
   readonly retentionMs: number;
+  /** Columns whose value each known fraud keeps; absent where there are none. */
+  readonly labelled?: readonly string[];
   /** Other columns whose values are looked for among the keys; absent where there are none. */
   readonly readBy?: readonly (readonly string[])[];
 }
@@ -68,9 +70,14 @@ export function columnsOfPlan(plan: FeaturePlan): string[] {
   const names = plan.series.flatMap((series) => [
     ...series.key,
     ...(series.readBy ?? []).flat(),
-    ...series.columns.flatMap(sourcesOf),
+    ...keptColumns(series).flatMap(sourcesOf),
   ]);
   return [...new Set([...names, ...plan.steps.columns.map(({ column }) => column), ...plan.steps.texts])];
+}
+
+/** What a series keeps of transactions or of known frauds. */
+export function keptColumns({ columns, labelled = [] }: SeriesNeed): readonly string[] {
+  return [...columns, ...labelled];
 }
 
 /** The columns of a transaction that a state's column is made of. */
@@ -97,7 +104,7 @@ export function compileSpec(spec: FeatureSpec): FeaturePlan {
     width: draft.names.length,
     series,
     steps: {
-      keys: draft.series.map((one, i) => keySteps(one, series[i].columns)),
+      keys: draft.series.map((one, i) => keySteps(one, series[i])),
       columns: draft.columns,
       texts: draft.texts,
       rows: rowSteps(draft.rows),
@@ -137,8 +144,17 @@ function unionOf(a: SeriesNeed, b: SeriesNeed): SeriesNeed {
     frauds: a.frauds || b.frauds,
     genuine: a.genuine || b.genuine,
     retentionMs: Math.max(a.retentionMs, b.retentionMs),
+    ...labelledByBoth(a, b),
     ...readByBoth(a, b),
   };
+}
+
+function labelledByBoth(
+  { labelled: a = [] }: SeriesNeed,
+  { labelled: b = [] }: SeriesNeed,
+): Pick<SeriesNeed, "labelled"> {
+  const columns = new Set([...a, ...b]);
+  return columns.size === 0 ? {} : { labelled: [...columns].sort() };
 }
 
 function readByBoth({ readBy: a = [] }: SeriesNeed, { readBy: b = [] }: SeriesNeed): Pick<SeriesNeed, "readBy"> {
@@ -153,6 +169,7 @@ interface SeriesDraft {
   readonly readBy: readonly string[] | null;
   readonly features: number[];
   readonly columns: Set<string>;
+  readonly labelled: Set<string>;
   frauds: boolean;
   genuine: boolean;
   retentionMs: number;
@@ -219,6 +236,33 @@ const COMPILE: {
     const series = seriesOf(draft, def, { feature, reachMs: withinMs + delayMs });
     series.frauds = true;
     series.sinceFraud.push({ feature, withinMs, delayMs });
+  },
+  neighbours: (def, feature, draft) => {
+    const ms = parseDuration(def.window);
+    const delayMs = parseDuration(def.delay ?? "0s");
+    const series = seriesOf(draft, def, { feature, reachMs: ms + delayMs });
+    const identities = identityColumn(def.column);
+    series.columns.add(identities);
+    if (def.measure !== "count") {
+      series.frauds = true;
+      series.labelled.add(identities);
+    }
+    const { kind, column: over, measure, empty = Number.NaN } = def;
+    series.scans.push({ kind, feature, over, measure, ms, delayMs, empty });
+  },
+  "fraud-value": (def, feature, draft) => {
+    const withinMs = parseDuration(def.within);
+    const series = seriesOf(draft, def, { feature, reachMs: withinMs });
+    series.frauds = true;
+    series.labelled.add(def.over);
+    series.scans.push({ kind: def.kind, feature, over: def.over, largest: def.aggregate === "max", withinMs });
+  },
+  "fraud-run": (def, feature, draft) => {
+    const withinMs = parseDuration(def.within);
+    const series = seriesOf(draft, def, { feature, reachMs: withinMs });
+    series.frauds = true;
+    const unitMs = def.measure === "count" ? null : def.measure === "days" ? DAY_MS : 1000;
+    series.scans.push({ kind: def.kind, feature, unitMs, withinMs, delayMs: parseDuration(def.delay ?? "0s") });
   },
   multiple: (def, feature, draft) => {
     const usualMs = parseDuration(def.usual);
@@ -306,8 +350,9 @@ function seriesOf(
   const of = { key: def.history ?? def.key, readBy: def.history === undefined ? null : def.key };
   let series = draft.series.find((one) => seriesId(one) === seriesId(of));
   if (series === undefined) {
-    const empty = { frauds: false, genuine: false, retentionMs: 0, features: [], columns: new Set<string>() };
-    series = { ...of, ...empty, windows: [], elapsed: [], sinceFraud: [], multiples: [], scans: [] };
+    const empty = { frauds: false, genuine: false, retentionMs: 0, features: [] };
+    const names = { columns: new Set<string>(), labelled: new Set<string>() };
+    series = { ...of, ...empty, ...names, windows: [], elapsed: [], sinceFraud: [], multiples: [], scans: [] };
     draft.series.push(series);
   }
   series.features.push(need.feature);
@@ -322,6 +367,7 @@ function seriesId({ key, readBy }: Pick<SeriesDraft, "key" | "readBy">): string 
 
 function needOf(draft: SeriesDraft): SeriesNeed {
   const { key, frauds, genuine, retentionMs, readBy } = draft;
-  const need = { key, columns: [...draft.columns].sort(), frauds, genuine, retentionMs };
+  const labelled = draft.labelled.size === 0 ? {} : { labelled: [...draft.labelled].sort() };
+  const need = { key, columns: [...draft.columns].sort(), frauds, genuine, retentionMs, ...labelled };
   return readBy === null ? need : { ...need, readBy: [readBy] };
 }

@@ -31,6 +31,8 @@ export interface KeyPlace {
   readonly table: KeyTable;
   slot: number;
   readonly columnOf: Int32Array;
+  /** The table's labelled column for each of the steps'. */
+  readonly labelledOf: Int32Array;
   /** Of the plan's steps for this key. */
   readonly program: ProgramPlace;
 }
@@ -38,6 +40,7 @@ export interface KeyPlace {
 /** Entries walked before a binary search takes over. */
 const WALK_MAX = 64;
 const NO_VALUES = new Float64Array(0);
+const NO_PLACES = new Int32Array(0);
 
 /** Reads one key's features; one instance is reused for every read, so that a read allocates nothing. */
 export class KeyReader {
@@ -61,7 +64,7 @@ export class KeyReader {
   private readonly input: KernelInput = {
     now: 0,
     values: NO_VALUES,
-    columnOf: new Int32Array(0),
+    columnOf: NO_PLACES,
     known: 0,
   };
   private ownFacts: Float64Array = new Float64Array(64);
@@ -83,6 +86,17 @@ export class KeyReader {
   private readonly ofWindow = new Totals();
   private readonly seen = new DistinctSet();
   private readonly scans = new ScanReader();
+  private readonly scanInput: ScanInput = {
+    run: this.run,
+    now: 0,
+    own: NO_VALUES,
+    columnOf: NO_PLACES,
+    frauds: null,
+    slot: 0,
+    time: 0,
+    gone: Number.NEGATIVE_INFINITY,
+    labelledOf: NO_PLACES,
+  };
   /** What labels are asked for, reused so that a read allocates nothing. */
   private readonly labelSpan = { until: 0, now: 0, after: 0 };
   private readonly edge = { after: 0, now: 0, last: false };
@@ -98,12 +112,20 @@ export class KeyReader {
     }
     this.place(where, event);
     if (!this.readByKernel(steps, where, out)) this.readHere(steps, out);
-    if (steps.scans.length > 0) this.readScans(steps.scans, out);
+    if (steps.scans.length > 0) this.readScans(steps.scans, where, out);
   }
 
-  private readScans(scans: readonly ScanStep[], out: Float64Array): void {
-    const input: ScanInput = { run: this.run, now: this.now, own: this.values, columnOf: this.columnOf };
-    this.scans.read(scans, input, out);
+  private readScans(scans: readonly ScanStep[], { labelledOf }: KeyPlace, out: Float64Array): void {
+    const { scanInput } = this;
+    scanInput.now = this.now;
+    scanInput.own = this.values;
+    scanInput.columnOf = this.columnOf;
+    scanInput.frauds = this.hasFrauds ? this.table.frauds : null;
+    scanInput.slot = this.slot;
+    scanInput.time = this.time;
+    scanInput.gone = this.gone;
+    scanInput.labelledOf = labelledOf;
+    this.scans.read(scans, scanInput, out);
   }
 
   private readHere(steps: KeySteps, out: Float64Array): void {

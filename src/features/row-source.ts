@@ -63,11 +63,7 @@ export class RowSource {
   /** Makes `row` the table's row `at`, all but its id and time. */
   fill(row: EventRow, at: number): void {
     if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
-    for (let i = 0; i < this.numbers.length; i++) {
-      const values = this.numbers[i];
-      const value = values === null ? Number.NaN : values[at];
-      row.numbers[i] = Number.isFinite(value) || this.carried[i] ? value : Number.NaN;
-    }
+    for (let i = 0; i < this.numbers.length; i++) row.numbers[i] = this.numberAt(i, at);
     for (let i = 0; i < this.words.length; i++) row.words[i] = textAt(this.words[i], at);
     this.fillKeys(row, at);
     if (row.roleSlots.length !== this.roles.length) row.roleSlots = new Int32Array(this.roles.length);
@@ -87,7 +83,20 @@ export class RowSource {
     return key.slots[code];
   }
 
-  /** Only the row's keys: all that a label needs. */
+  /** The numbers that the state's known frauds keep. */
+  fillLabelled(row: EventRow, at: number): void {
+    if (row.numbers.length !== this.numbers.length) row.numbers = new Float64Array(this.numbers.length);
+    for (const places of this.state.labelledAt)
+      for (const place of places) row.numbers[place] = this.numberAt(place, at);
+  }
+
+  private numberAt(place: number, at: number): number {
+    const values = this.numbers[place];
+    const value = values === null ? Number.NaN : values[at];
+    return Number.isFinite(value) || this.carried[place] ? value : Number.NaN;
+  }
+
+  /** Only the row's keys: all that a label needs, where known frauds keep nothing else. */
   fillKeys(row: EventRow, at: number): void {
     for (let s = 0; s < this.keys.length; s++) {
       const key = this.keys[s];

@@ -1,6 +1,8 @@
-// Scans: features that look at a key's transactions one by one: percentiles, values seen for the first time, the way between places.
+// Scans: features that look at a key's transactions one by one: percentiles, values seen for the first time, the way between places, neighbours.
 import { distanceKm } from "../core/place.ts";
+import type { NeighbourMeasure } from "./definition.ts";
 import { DistinctSet } from "./distinct.ts";
+import type { LabelLists } from "./labels.ts";
 import { firstAfter, type RunPlace } from "./timelines.ts";
 
 /** Values that a percentile is taken of, at most: the newest in the window. A sort of as many takes some tenths of a millisecond. */
@@ -37,17 +39,57 @@ export type ScanStep =
       readonly longitude: number;
       readonly withinMs: number;
       readonly isSpeed: boolean;
-    };
+    }
+  | {
+      readonly kind: "neighbours";
+      readonly column: number;
+      /** The place of the column among those that known frauds keep; null where no feature asks for frauds. */
+      readonly labelled: number | null;
+      readonly ms: number;
+      readonly delayMs: number;
+      readonly outputs: readonly {
+        readonly feature: number;
+        readonly measure: NeighbourMeasure;
+        readonly empty: number;
+      }[];
+    }
+  | {
+      readonly kind: "fraud-value";
+      readonly feature: number;
+      /** The place of the column among those that known frauds keep. */
+      readonly labelled: number;
+      readonly largest: boolean;
+      readonly withinMs: number;
+    }
+  | FraudRunStep;
 
-/** Where a scan looks. */
+export interface FraudRunStep {
+  readonly kind: "fraud-run";
+  readonly feature: number;
+  /** Of the time since the first of the run; null: how many they are. */
+  readonly unitMs: number | null;
+  readonly withinMs: number;
+  readonly delayMs: number;
+}
+
+/** Where a scan looks; one object is reused. */
 export interface ScanInput {
   /** The key's transactions that came before, each by itself; what a busy tile adds up is not among them. */
   readonly run: RunPlace;
   /** The transaction's time after the origin of the run, and its own values. */
-  readonly now: number;
-  readonly own: Float64Array;
+  now: number;
+  own: Float64Array;
   /** The run's column for each of the series'. */
-  readonly columnOf: Int32Array;
+  columnOf: Int32Array;
+  /** The key's known frauds; null where it has none. */
+  frauds: LabelLists | null;
+  slot: number;
+  /** The transaction's time. */
+  time: number;
+  /** Labels of transactions up to this time are gone. */
+  gone: number;
+  /** The place among what known frauds keep for each of the series' labelled columns. */
+  labelledOf: Int32Array;
 }
 
 /** Reads scans; one instance is reused for every read, and its scratch never shrinks. */
@@ -61,6 +103,9 @@ export class ScanReader {
       if (step.kind === "percentile") this.percentiles(step, input, out);
       else if (step.kind === "first-seen") out[step.feature] = isFirst(step, input);
       else if (step.kind === "new-values") out[step.feature] = this.newValues(step, input);
+      else if (step.kind === "neighbours") this.neighbours(step, input, out);
+      else if (step.kind === "fraud-value") out[step.feature] = fraudValue(step, input);
+      else if (step.kind === "fraud-run") out[step.feature] = fraudRun(step, input);
       else out[step.feature] = movement(step, input);
     }
   }
@@ -111,6 +156,69 @@ export class ScanReader {
     const isNew = step.current && !Number.isNaN(own[column]) && !seen.has(own[column]);
     return seen.size - before + (isNew ? 1 : 0);
   }
+
+  /**
+   * To a share, whoever is known for a fraud was there, also where the fraud itself came too late to be among the transactions, or was added up in a busy
+   * tile: it never exceeds 1. A count is of the transactions alone, whatever else is asked for.
+   */
+  private neighbours(
+    step: Extract<ScanStep, { kind: "neighbours" }>,
+    { run, now, own, columnOf, frauds, slot, time, gone, labelledOf }: ScanInput,
+    out: Float64Array,
+  ): void {
+    const { seen } = this;
+    const { outputs } = step;
+    const { times, begin, end } = run;
+    const column = columnOf[step.column];
+    const value = own[column];
+    if (Number.isNaN(value)) {
+      for (let o = 0; o < outputs.length; o++) out[outputs[o].feature] = Number.NaN;
+      return;
+    }
+    const until = now - step.delayMs;
+    const to = firstAfter(times, begin, end, until);
+    const from = firstAfter(times, begin, to, until - step.ms);
+    const others = (): number => {
+      if (end > begin) seen.addRun(run.columns[column], from, to);
+      return seen.size - 1;
+    };
+    seen.clear();
+    seen.add(value);
+    if (frauds !== null && step.labelled !== null) {
+      const known = time - step.delayMs;
+      const span = { after: Math.max(known - step.ms, gone), until: known, now: time };
+      frauds.addKnown(slot, span, { place: labelledOf[step.labelled], seen });
+    }
+    const known = seen.size - 1;
+    const all = others();
+    for (let o = 0; o < outputs.length; o++) {
+      const { feature, measure, empty } = outputs[o];
+      if (measure === "frauds") out[feature] = known;
+      else if (measure === "share") out[feature] = all === 0 ? empty : known / all;
+      else if (known === 0) out[feature] = all;
+      else {
+        seen.clear();
+        seen.add(value);
+        out[feature] = others();
+      }
+    }
+  }
+}
+
+function fraudValue(
+  step: Extract<ScanStep, { kind: "fraud-value" }>,
+  { frauds, slot, time, gone, labelledOf }: ScanInput,
+): number {
+  if (frauds === null) return Number.NaN;
+  const span = { after: Math.max(time - step.withinMs, gone), until: time, now: time };
+  return frauds.extreme(slot, span, { place: labelledOf[step.labelled], largest: step.largest });
+}
+
+function fraudRun({ unitMs, withinMs, delayMs }: FraudRunStep, { run, frauds, slot, time, gone }: ScanInput): number {
+  if (frauds === null) return unitMs === null ? 0 : Number.NaN;
+  const span = { after: Math.max(time - withinMs, gone), until: time - delayMs, now: time };
+  const { count, first } = frauds.lastInARow(slot, span, run);
+  return unitMs === null ? count : (time - first) / unitMs;
 }
 
 /** 1 where none of the key's transactions within had the value, 0 where one had it, NaN without a value. */

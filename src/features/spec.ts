@@ -16,11 +16,14 @@ import {
   ELAPSED_UNITS,
   EVENT_WORDS,
   FEATURES_MAX,
+  FRAUD_RUN_MEASURES,
+  FRAUD_VALUE_AGGREGATES,
   isEventWord,
   KEY_COLUMNS_MAX,
   KEYS_MAX,
   MOVEMENT_MEASURES,
   NAME_LENGTH_MAX,
+  NEIGHBOUR_MEASURES,
   TIME_PARTS,
   WINDOW_DAYS_MAX,
 } from "./definition.ts";
@@ -129,6 +132,21 @@ const FIELDS: Readonly<Record<FeatureKind, Readonly<Record<string, FieldRule>>>>
     longitude: "column",
     within: "duration",
   },
+  neighbours: {
+    key: "keys",
+    column: "column",
+    measure: { oneOf: NEIGHBOUR_MEASURES },
+    window: "duration",
+    delay: "duration?",
+    empty: "number?",
+  },
+  "fraud-value": {
+    key: "keys",
+    over: "column",
+    aggregate: { oneOf: FRAUD_VALUE_AGGREGATES },
+    within: "duration",
+  },
+  "fraud-run": { key: "keys", measure: { oneOf: FRAUD_RUN_MEASURES }, within: "duration", delay: "duration?" },
   multiple: {
     key: "keys",
     over: "column",
@@ -340,6 +358,13 @@ function checkMeaning(feature: Record<string, unknown>, where: string): void {
     throw invalid(`${where}: current is true with a delay`, "leave current out: a delayed window ends before now");
   }
   if (feature.history !== undefined) checkHistory(feature, where);
+  if (kind === "neighbours") checkNeighbours(feature, where);
+  if (kind === "fraud-run" && parseDuration(String(feature.delay ?? "0s")) >= parseDuration(String(feature.within))) {
+    throw invalid(
+      `${where}: within is not longer than delay`,
+      "a run is looked for between both: give a longer within",
+    );
+  }
   if (kind === "new-values" && parseDuration(String(feature.window)) >= parseDuration(String(feature.within))) {
     throw invalid(
       `${where}: window is not shorter than within`,
@@ -353,6 +378,18 @@ function checkMeaning(feature: Record<string, unknown>, where: string): void {
   const delay = parseDuration(String(feature.delay ?? "0s"));
   if (Math.max(...reach) + delay > WINDOW_DAYS_MAX * DAY_MS) {
     throw invalid(`${where} reaches more than ${WINDOW_DAYS_MAX} days back`, "shorten the window or the delay");
+  }
+}
+
+function checkNeighbours({ key, column, measure, empty }: Record<string, unknown>, where: string): void {
+  if ((key as readonly unknown[]).includes(column)) {
+    throw invalid(
+      `${where}: column is ${show(column)}, which is in the key`,
+      "name a column that tells apart who comes to the key: all its transactions have the same value of its own",
+    );
+  }
+  if (empty !== undefined && measure !== "share") {
+    throw invalid(`${where}: empty is given with measure ${show(measure)}`, "leave empty out: a count of nobody is 0");
   }
 }
 

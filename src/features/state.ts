@@ -82,6 +82,8 @@ export class FeatureState {
   readonly counts = { learned: 0, duplicates: 0, tooLate: 0, labelsTooLate: 0 };
   private readonly valuesOf: readonly Float64Array[];
   private readonly columnsOf: readonly Int32Array[];
+  /** For each series where in a row the values stand that its known frauds keep. */
+  readonly labelledAt: readonly Int32Array[];
   private readonly bindings = new WeakMap<FeaturePlan, Binding>();
   private readonly kernel = readKernel();
   private readonly reader = new KeyReader();
@@ -104,6 +106,9 @@ export class FeatureState {
     this.ids = new RecentIds({ lengthMs: this.limits.latenessMs, idsMax: this.limits.idsMax });
     this.valuesOf = layout.series.map((need) => new Float64Array(need.columns.length));
     this.columnsOf = layout.series.map((need) => Int32Array.from(need.columns, (column) => this.numberIndex(column)));
+    this.labelledAt = layout.series.map(({ labelled = [] }) =>
+      Int32Array.from(labelled, (column) => this.numberIndex(column)),
+    );
     this.row = new EventRow(layout.series.length);
   }
 
@@ -281,7 +286,7 @@ export class FeatureState {
     return false;
   }
 
-  /** `idHash` is the row's id hashed already; without it, its `id` is. */
+  /** `idHash` is the row's id hashed already; without it, its `id` is. Of its numbers only those at `labelledAt` are read. */
   learnLabelRow(
     row: EventRow,
     label: { readonly fraud: boolean; readonly knownAt: number; readonly idHash?: number },
@@ -291,7 +296,7 @@ export class FeatureState {
       return;
     }
     const knownAt = Math.max(label.knownAt, row.time + 1);
-    const entry = { time: row.time, knownAt, idHash: label.idHash ?? hashId(row.id), fraud: label.fraud };
+    const named = { time: row.time, knownAt, idHash: label.idHash ?? hashId(row.id), fraud: label.fraud };
     let reached = false;
     for (let s = 0; s < this.tables.length; s++) {
       const table = this.tables[s];
@@ -302,7 +307,7 @@ export class FeatureState {
       if (row.slots[s] === SLOT_UNKNOWN && needed) {
         row.slots[s] = table.create(row.texts[s], row.time, this.watermark);
       }
-      if (row.slots[s] >= 0) table.learnLabel(row.slots[s], entry);
+      if (row.slots[s] >= 0) table.learnLabel(row.slots[s], { ...named, values: this.labelledValues(s, row) });
     }
     if (!reached) this.counts.labelsTooLate++;
   }
@@ -333,6 +338,11 @@ export class FeatureState {
     let changes = 0;
     for (let s = 0; s < this.tables.length; s++) changes += this.tables[s].changes;
     return changes;
+  }
+
+  private labelledValues(series: number, row: EventRow): Float64Array {
+    const at = this.labelledAt[series];
+    return at.length === 0 ? NO_VALUES : Float64Array.from(at, (place) => row.numbers[place]);
   }
 
   private seriesValues(series: number, row: EventRow): Float64Array {
@@ -392,6 +402,7 @@ export interface Places {
 }
 
 const IN_A_ROW: Places = { at: 0, step: 1 };
+const NO_VALUES = new Float64Array(0);
 
 /** A plan's place in a state. */
 export interface Binding {
@@ -469,7 +480,8 @@ function bindPlan(plan: FeaturePlan, state: FeatureState): Binding {
   const places = plan.series.map((need, i): KeyPlace => {
     const table = state.tables[at[i]];
     const columnOf = Int32Array.from(need.columns, (name) => table.need.columns.indexOf(name));
-    return { table, slot: 0, columnOf, program: newProgramPlace() };
+    const labelledOf = Int32Array.from(need.labelled ?? [], (name) => (table.need.labelled ?? []).indexOf(name));
+    return { table, slot: 0, columnOf, labelledOf, program: newProgramPlace() };
   });
   const kernel = readKernel();
   const isHeld = kernel.holds(plan.steps.values);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { PRIVATE_FOLDER_MODE } from "../core/private.ts";
+import { outcomeText } from "../core/rule-text.ts";
 import type { Column, Table } from "../core/table.ts";
 import type { OldRecord } from "../ports/log.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -133,7 +134,7 @@ function tableOf(rows: readonly OldRecord[]): Table {
     ["bundle", text(({ record }) => record.bundle)],
     ["latency_ms", number(({ record }) => record.latencyMs)],
     ["degraded", number(({ record }) => (record.degraded ? 1 : 0))],
-    ["rules", text(({ record }) => (record.rules === undefined ? undefined : JSON.stringify(record.rules)))],
+    ["rules", text(({ record }) => (record.rules === undefined ? undefined : outcomeText(record.rules)))],
     ["applied", number(({ record }) => record.applied)],
     ["explored_propensity", number(({ record }) => record.explored?.propensity)],
     ["review_threshold", number(({ record }) => record.adapted?.review)],

@@ -1,5 +1,6 @@
 // Label: late labels from a file into the prediction log, checked line by line before any is written.
 
+import { Codes } from "../core/codes.ts";
 import { SentinelError } from "../core/errors.ts";
 import type { LabelWords } from "../core/label-words.ts";
 import { type Column, numberAt, type TimeColumn, textAt } from "../core/table.ts";
@@ -25,12 +26,21 @@ import { composed, labelColumn } from "./data/written.ts";
 export interface LabelResult {
   readonly read: number;
   readonly written: number;
-  /** Ids the log does not know, at most {@link UNKNOWN_SHOWN_MAX} of them. */
+  /** Ids the log does not know, at most {@link SHOWN_MAX} of them. */
   readonly unknown: readonly string[];
   readonly unknownCount: number;
 }
 
-const UNKNOWN_SHOWN_MAX = 20;
+/** Two rows of a file that say one thing and the other of a transaction, as known at the same time: the later row counts. */
+export interface Contradiction {
+  readonly transactionId: string;
+  /** Data rows, from 1. */
+  readonly rows: readonly [number, number];
+  /** What the later row says. */
+  readonly fraud: boolean;
+}
+
+const SHOWN_MAX = 20;
 /** Labels written between two flushes, below the log's buffer. */
 const FLUSH_EVERY = 1000;
 
@@ -98,6 +108,34 @@ export async function readLabels(ports: Ports, pipeline: Pipeline, file: string)
       source: source === undefined ? "file" : (textAt(source, row) ?? "file"),
     };
   });
+}
+
+/**
+ * The rows of a file that contradict a row before them, at most {@link SHOWN_MAX} of them, and how many there are. Labels that became known at
+ * different times contradict nothing: the one known last counts, and the others are its history.
+ */
+export function contradictions(labels: readonly LabelDraft[]): {
+  readonly contradictory: readonly Contradiction[];
+  readonly contradictoryCount: number;
+} {
+  const places = new Codes<string>();
+  const rowOf: number[] = [];
+  const contradictory: Contradiction[] = [];
+  let contradictoryCount = 0;
+  for (const [row, { transactionId, fraud, knownAt }] of labels.entries()) {
+    const said = `${knownAt} ${transactionId}`;
+    const place = places.get(said);
+    if (place === undefined) {
+      places.set(said, rowOf.push(row) - 1);
+      continue;
+    }
+    const before = rowOf[place];
+    rowOf[place] = row;
+    if (labels[before].fraud === fraud) continue;
+    contradictoryCount++;
+    if (contradictory.length < SHOWN_MAX) contradictory.push({ transactionId, rows: [before + 1, row + 1], fraud });
+  }
+  return { contradictory, contradictoryCount };
 }
 
 /** The column of a label file that says where a label comes from. */
@@ -178,7 +216,7 @@ async function write(
     if (outcome.accepted) written++;
     else if (outcome.code === "request.not-found") {
       unknownCount++;
-      if (unknown.length < UNKNOWN_SHOWN_MAX) unknown.push(label.transactionId);
+      if (unknown.length < SHOWN_MAX) unknown.push(label.transactionId);
     } else throw refused(outcome, { row: index, written });
     if (index % FLUSH_EVERY === 0) {
       await log.flush();

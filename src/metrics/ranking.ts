@@ -69,11 +69,60 @@ export function rankRows(rows: ScoredRows, clusters: Clusters): RankedRows {
   return { codes, weights, clusterFrauds, clusterRows };
 }
 
-/** Row numbers by falling score, ties in row order. */
+const DIGIT_BITS = 11;
+const DIGITS = 1 << DIGIT_BITS;
+
+/**
+ * Row numbers by falling score (no NaN), ties in row order. Radix sort on the scores' bits, the lowest digit first (Knuth, TAOCP vol. 3, 5.2.5):
+ * a sort that compares calls a function some fifteen times per row, and importance alone sorts twice per feature.
+ */
 export function descending(scores: Scores): Int32Array {
-  const order = new Int32Array(scores.length);
-  for (let i = 0; i < order.length; i++) order[i] = i;
-  return order.sort((a, b) => scores[b] - scores[a] || a - b);
+  const rows = scores.length;
+  let order = new Int32Array(rows);
+  let next = new Int32Array(rows);
+  for (let i = 0; i < rows; i++) order[i] = i;
+  const starts = new Uint32Array(DIGITS);
+  for (const word of fallingWords(scores)) {
+    for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
+      starts.fill(0);
+      for (let i = 0; i < rows; i++) starts[(word[i] >>> shift) & (DIGITS - 1)]++;
+      // Most high digits are the same everywhere: scores lie between 0 and 1.
+      if (rows === 0 || starts[(word[0] >>> shift) & (DIGITS - 1)] === rows) continue;
+      for (let digit = 0, before = 0; digit < DIGITS; digit++) {
+        const count = starts[digit];
+        starts[digit] = before;
+        before += count;
+      }
+      for (let i = 0; i < rows; i++) {
+        const row = order[i];
+        next[starts[(word[row] >>> shift) & (DIGITS - 1)]++] = row;
+      }
+      [order, next] = [next, order];
+    }
+  }
+  return order;
+}
+
+/** Words of 32 bits, the lowest first, that rise as the scores fall: bits of positive numbers rise with them, those of negative ones fall. */
+function fallingWords(scores: Scores): readonly Uint32Array[] {
+  const rows = scores.length;
+  // 0 is added: −0 and 0 are one score.
+  const values = scores.map((score) => score + 0);
+  const bits = new DataView(values.buffer);
+  const bytes = values.BYTES_PER_ELEMENT;
+  const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+  const high = new Uint32Array(rows);
+  const low = new Uint32Array(bytes === 8 ? rows : 0);
+  for (let i = 0; i < rows; i++) {
+    const at = i * bytes;
+    const top = bits.getUint32(at + (bytes === 8 && littleEndian ? 4 : 0), littleEndian);
+    const isNegative = top >>> 31 === 1;
+    high[i] = isNegative ? top : top ^ 0x7fffffff;
+    if (bytes === 4) continue;
+    const rest = bits.getUint32(at + (littleEndian ? 0 : 4), littleEndian);
+    low[i] = isNegative ? rest : ~rest;
+  }
+  return bytes === 8 ? [low, high] : [high];
 }
 
 /**

@@ -58,19 +58,26 @@ export class Alerts {
   private fault: string | null = null;
   private flushing: Promise<void> | null = null;
   private timer: NodeJS.Timeout | undefined;
+  private drawing: Drawing;
   private markedAt = 0;
   private stopped = false;
 
   constructor(options: AlertsOptions) {
     this.options = options;
+    this.drawing = options.pipeline.cases.explore;
     const { scorerOf, clock, logger } = options;
     const onFault = (error: string): void => logger.warn({ error }, "alerts go on without reasons for a while");
     this.explaining = new Explaining({ scorerOf, elapsed: () => clock.elapsed(), onFault });
   }
 
+  /** What is drawn by chance from now on. */
+  drawBy(drawing: Drawing): void {
+    this.drawing = drawing;
+  }
+
   /** Takes an answer that was logged; one that nothing flags costs a comparison or two. */
   offer(draft: PredictionDraft): void {
-    if (!mayAlert(draft, this.options.pipeline.cases.explore)) return;
+    if (!mayAlert(draft, this.drawing)) return;
     if (this.waiting.length >= ALERTS_WAITING_MAX) {
       this.behind = true;
       this.options.counters.alertLate();
@@ -153,7 +160,7 @@ export class Alerts {
 
   /** Answers that waited no place for, and those of a process that was killed. What is there already is not made twice. */
   private async catchUp(): Promise<void> {
-    const { log, store, logger, pipeline } = this.options;
+    const { log, store, logger } = this.options;
     const last = (await log.last()).sequence;
     this.behind = false;
     try {
@@ -165,7 +172,7 @@ export class Alerts {
       for await (const { kind, record } of log.scan(from)) {
         if (this.stopped || record.sequence > last) break;
         if (++seen % ENTRIES_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
-        if (kind !== "prediction" || !mayAlert(record, pipeline.cases.explore)) continue;
+        if (kind !== "prediction" || !mayAlert(record, this.drawing)) continue;
         batch.push(record);
         if (batch.length < BATCH_MAX) continue;
         await this.write(batch);
@@ -195,7 +202,7 @@ export class Alerts {
     for (const draft of drafts) {
       const rules = draft.rules === undefined ? null : await rulesOf(draft.rules.set);
       const on = { pipelineId: this.pipelineId, columns: pipeline.columns, rules, why: why.get(draft) ?? null };
-      const alert = alertOf(draft, { ...on, drawing: pipeline.cases.explore });
+      const alert = alertOf(draft, { ...on, drawing: this.drawing });
       if (alert !== null) alerts.push(alert);
     }
     if (alerts.length === 0) return;

@@ -8,10 +8,12 @@ import { schemaFields } from "./fields.ts";
 export interface PipelineSettings {
   readonly columns: MadeRoles;
   readonly fourEyes: boolean;
+  /** The section `cases` as a program wrote it; null: the defaults, or what the pipeline's own file says. */
+  readonly cases: JsonObject | null;
 }
 
-export function settingsJson({ columns, fourEyes }: PipelineSettings): JsonObject {
-  return { columns: { ...columns }, four_eyes: fourEyes };
+export function settingsJson({ columns, fourEyes, cases }: PipelineSettings): JsonObject {
+  return { columns: { ...columns }, four_eyes: fourEyes, ...(cases === null ? {} : { cases }) };
 }
 
 /** What the store keeps of a pipeline file, so that it has a number, a status and alerts like others. */
@@ -32,6 +34,7 @@ export function declared({
     settings: settingsJson({
       columns: { id: columns.id, time: columns.time, amount: columns.amount, key: columns.card },
       fourEyes: rules.fourEyes,
+      cases: null,
     }),
   };
 }

@@ -220,15 +220,16 @@ function severalServers({ file }: Pipeline): SentinelError {
   );
 }
 
-/** The parts of an engine whose requests may bring fields that it did not know before; in-flight requests go on with the ones before. */
+/** An engine whose pipeline has changed: requests may bring fields that it did not know before, and other shares are drawn; in-flight requests go on with the ones before. */
 export function grownBy(
   schema: object,
-  engine: Pick<Engine, "pipeline" | "aheadMaxMs" | "rules">,
+  engine: Pick<Engine, "pipeline" | "aheadMaxMs" | "rules" | "alerts">,
   makeId: (() => string) | undefined,
 ): Pick<Engine, "schema" | "parser"> {
-  const { pipeline, aheadMaxMs, rules } = engine;
+  const { pipeline, aheadMaxMs, rules, alerts } = engine;
   const parser = createParser({ pipeline, schema, aheadMaxMs, makeId });
   rules.grow(schema);
+  alerts?.drawBy(pipeline.cases.explore);
   return { schema, parser };
 }
 

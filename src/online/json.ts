@@ -1,13 +1,16 @@
 // JSON at the door: parsed strictly; a fault is reported with its line and column.
 import { isUtf8 } from "node:buffer";
 import { SentinelError } from "../core/errors.ts";
+import { colonsIn, hasEachKeyOnce, repeatedKey } from "../core/json-keys.ts";
+import { invalidRequest } from "./faults.ts";
 
 /** Nesting deeper than this is refused; no transaction needs it, and it keeps the walk below off the stack's end. */
 const DEPTH_MAX = 64;
 
 /**
- * Parses JSON text. Throws `request.malformed` with the position, also for numbers that no double holds (1e999). `part` says what the text
- * is where it is no request's body: the line of an NDJSON stream, or in words.
+ * Parses JSON text. Throws `request.malformed` with the position, also for numbers that no double holds (1e999), and `request.invalid` for a
+ * key that stands twice in one object: of two amounts either would be a guess, where JSON.parse takes the last. `part` says what the text is
+ * where it is no request's body: the line of an NDJSON stream, or in words.
  */
 export function parseJson(text: string, part?: number | string): unknown {
   const where = whereOf(part);
@@ -17,7 +20,8 @@ export function parseJson(text: string, part?: number | string): unknown {
   } catch {
     throw malformed(text, part);
   }
-  checkNumbers(value, where, 0);
+  const colons = checkNumbers(value, where, 0);
+  if (!hasEachKeyOnce(text, { value, colons })) throw keyTwice(text, where);
   return value;
 }
 
@@ -37,22 +41,31 @@ function hasMark(bytes: Uint8Array): boolean {
   return bytes[0] === BYTE_ORDER_MARK[0] && bytes[1] === BYTE_ORDER_MARK[1] && bytes[2] === BYTE_ORDER_MARK[2];
 }
 
-function checkNumbers(value: unknown, where: string, depth: number): void {
+/** Gives the members of all objects and the colons of all texts in a value. */
+function checkNumbers(value: unknown, where: string, depth: number): number {
   if (typeof value === "number") {
-    if (Number.isFinite(value)) return;
+    if (Number.isFinite(value)) return 0;
     throw new SentinelError("request.malformed", `${where} holds a number that is too large`, {
       hint: "send numbers within ±1.7e308, and null for what is missing",
     });
   }
-  if (value === null || typeof value !== "object") return;
+  if (typeof value === "string") return colonsIn(value);
+  if (value === null || typeof value !== "object") return 0;
   if (depth === DEPTH_MAX) {
     throw new SentinelError("request.malformed", `${where} is nested deeper than ${DEPTH_MAX}`, {
       hint: "send flat objects",
     });
   }
-  if (Array.isArray(value)) for (const item of value) checkNumbers(item, where, depth + 1);
+  let colons = 0;
+  if (Array.isArray(value)) for (const item of value) colons += checkNumbers(item, where, depth + 1);
   // What JSON.parse made has no inherited members that would be listed.
-  else for (const key in value) checkNumbers((value as Record<string, unknown>)[key], where, depth + 1);
+  else for (const key in value) colons += 1 + checkNumbers((value as Record<string, unknown>)[key], where, depth + 1);
+  return colons;
+}
+
+function keyTwice(text: string, where: string): SentinelError {
+  const field = repeatedKey(text) ?? "a key";
+  return invalidRequest([{ field, message: "stands twice in one object; send one" }], where);
 }
 
 function malformed(text: string, part: number | string | undefined): SentinelError {

@@ -58,21 +58,22 @@ export interface ReplyRules {
 export function replyOfRecord(record: PredictionDraft, model: string): Reply {
   const { transactionId, score, anomalyScore, decision, version, bundle, degraded, rules, explored, adapted } = record;
   const isScored = !degraded && !isModelless(record);
-  const reply: Reply = {
+  const reply: { -readonly [K in keyof Reply]: Reply[K] } = {
     transaction_id: transactionId,
     score: isScored ? score : null,
     anomaly_score: isScored ? anomalyScore : null,
     decision,
     model: isModelless(record) ? null : { name: model, version, bundle },
   };
-  if (!degraded && rules === undefined && explored === undefined && adapted?.block === undefined) return reply;
-  return {
-    ...reply,
-    ...(degraded ? { degraded } : {}),
-    ...(rules === undefined ? {} : ruleReply(rules)),
-    ...(explored === undefined ? {} : { explored: exploredReply(decision, explored) }),
-    ...(adapted?.block === undefined ? {} : { thresholds: thresholdsReply({ ...adapted, block: adapted.block }) }),
-  };
+  // One by one, in the order in which an answer shows them: nothing is copied for what is mostly missing.
+  if (degraded) reply.degraded = degraded;
+  if (rules !== undefined) {
+    reply.decided_by = rules.by;
+    reply.rules = ruleReply(rules);
+  }
+  if (explored !== undefined) reply.explored = exploredReply(decision, explored);
+  if (adapted?.block !== undefined) reply.thresholds = thresholdsReply({ ...adapted, block: adapted.block });
+  return reply;
 }
 
 /** No bundle judged it: the pipeline has no model. */
@@ -80,9 +81,8 @@ export function isModelless({ bundle }: Pick<PredictionDraft, "bundle">): boolea
   return bundle === "";
 }
 
-function ruleReply(of: RuleOutcome): Pick<Reply, "decided_by" | "rules"> {
-  const { by, set, rule, fired, shadow, unready } = of;
-  return { decided_by: by, rules: { set, rule, fired, shadow, ...(unready > 0 ? { unready } : {}) } };
+function ruleReply({ set, rule, fired, shadow, unready }: RuleOutcome): ReplyRules {
+  return unready > 0 ? { set, rule, fired, shadow, unready } : { set, rule, fired, shadow };
 }
 
 function thresholdsReply({ review, block, segment, rules }: Adapted & { readonly block: number }): ReplyThresholds {

@@ -1,7 +1,7 @@
 // Scoring: a bundle loaded into one function from vector to answer; loads no training code.
 import { type BundleFiles, bundleFile, bundleHash } from "../core/bundle.ts";
 import { type Decision, decide, type Thresholds } from "../core/decision.ts";
-import { SentinelError } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import { calibrate } from "../ml/calibration/apply.ts";
@@ -59,6 +59,19 @@ const RUNTIME_TOLERANCE = 1e-6;
 
 /** Decodes a bundle and proves it on its golden rows. Errors: bundle.corrupt, bundle.unsupported, ml.runtime-missing. */
 export function loadScorer(files: BundleFiles, name: { readonly model: string; readonly version: string }): Scorer {
+  try {
+    return proven(files, name);
+  } catch (error) {
+    if (error instanceof SentinelError) throw error;
+    // A document in which a part is not of its kind; whoever reads it further in takes it for what Sentinel wrote.
+    throw new SentinelError("bundle.corrupt", `version ${name.version} of ${name.model}: ${messageOf(error)}`, {
+      hint: "the bundle is not as Sentinel wrote it; do not serve it, train again",
+      cause: error,
+    });
+  }
+}
+
+function proven(files: BundleFiles, name: { readonly model: string; readonly version: string }): Scorer {
   const manifest = readManifest(files);
   const plan = compileSpec(manifest.features);
   const inputs = plan.width + (manifest.anomalyAsFeature ? 1 : 0);

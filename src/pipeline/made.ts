@@ -1,5 +1,8 @@
 // Pipelines made by a program: a list of typed fields becomes a pipeline file and a JSON Schema, with roles guessed from names unless they are explicit.
 import { SentinelError } from "../core/errors.ts";
+import { nearestName } from "../core/nearest.ts";
+import type { JsonObject } from "../ports/store.ts";
+import { CASES } from "./cases.ts";
 import { TOPIC } from "./stream.ts";
 
 export const FIELD_TYPES = ["string", "integer", "float", "boolean", "timestamp"] as const;
@@ -30,6 +33,8 @@ export interface MadePipeline {
   readonly roles: MadeRoles;
   /** Whether who wrote a rule may not make it live. */
   readonly fourEyes: boolean;
+  /** The section `cases` as it would stand in a file; null: its defaults. */
+  readonly cases?: JsonObject | null;
   /** Where its transactions come from in a stream; null: from a topic of its name. */
   readonly topic?: string | null;
 }
@@ -161,6 +166,33 @@ export function madeRoles(fields: readonly MadeField[], explicit: Partial<MadeRo
   return roles;
 }
 
+/**
+ * The section `cases` of a pipeline that a program makes, by the reader of pipeline files; null where it says nothing. What it names must be
+ * fields. Throws `request.invalid`.
+ */
+export function madeCases(written: JsonObject, fields: readonly MadeField[]): JsonObject | null {
+  const { entity, links } = CASES.read(written, {
+    path: ["cases"],
+    refuse: (_, { what, hint }) => {
+      throw refused(what, hint);
+    },
+  });
+  const named = [...(entity === undefined ? [] : [["entity", entity]]), ...links.map((name) => ["links", name])];
+  const unknown = named.find(([, name]) => !fields.some((field) => field.name === name));
+  if (unknown !== undefined) {
+    const [key, name] = unknown;
+    const near = nearestName(
+      name,
+      fields.map((field) => field.name),
+    );
+    throw refused(
+      `cases.${key}: the schema has no field ${JSON.stringify(name)}`,
+      near === null ? "name a field of the schema" : `did you mean ${near}?`,
+    );
+  }
+  return Object.keys(written).length === 0 ? null : written;
+}
+
 /** A field of one of these names and types, the preferred name first. */
 function guessed(fields: readonly MadeField[], names: readonly string[], types: readonly FieldType[]): string | null {
   for (const name of names) {
@@ -192,7 +224,7 @@ function spareOf(name: string, names: ReadonlySet<string>): string {
 
 /** The pipeline file; JSON, which is YAML too. Rules alone decide, until somebody writes a file of their own with a model. */
 export function madeText(made: MadePipeline): string {
-  const { slug, roles, fourEyes, topic = null } = made;
+  const { slug, roles, fourEyes, cases = null, topic = null } = made;
   const { id, time, label } = columnNames(made);
   return `${JSON.stringify(
     {
@@ -210,6 +242,7 @@ export function madeText(made: MadePipeline): string {
         label,
       },
       ...(fourEyes ? { rules: { four_eyes: true } } : {}),
+      ...(cases === null ? {} : { cases }),
       // Only what Kafka takes as a name: another one would keep the whole pipeline from being opened.
       ...(topic !== null && TOPIC.test(topic) ? { stream: { topic } } : {}),
     },

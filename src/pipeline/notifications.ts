@@ -76,7 +76,7 @@ const ROUTE = section({
   events: key(list(oneOf(...NOTICES), { from: 1, to: NOTICES.length }), {
     required: true,
     means:
-      "`alert` at once, `daily` a summary of each pipeline's last day, `drift` an alarm of `sentinel monitor`, `promotion` and `rollback` of models, `dead-letter` what another target did not take.",
+      "`alert` at once, `daily` a summary of each pipeline's last day, `drift` an alarm of `sentinel monitor`, `promotion` and `rollback` of models, `dead-letter` what another target did not take, and records that a stream could not judge.",
   }),
   severities: key(list(oneOf(...RULE_SEVERITIES), { from: 1, to: RULE_SEVERITIES.length }), {
     default: ["critical"],

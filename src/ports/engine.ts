@@ -53,7 +53,9 @@ export interface EngineProgress {
   readonly total: number;
 }
 
-/** Runs a job of stages. Errors: those of the stages, `engine.unreachable`, `engine.failed`. */
 export interface Engine {
+  /** Runs a job of stages, one job at a time. Errors: those of the stages, `engine.unreachable`, `engine.failed`. */
   run(job: EngineJob, onProgress: (progress: EngineProgress) => void): Promise<EngineResult>;
+  /** Ends what the engine has started; nothing where it has not run. */
+  close(): Promise<void>;
 }

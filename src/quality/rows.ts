@@ -1,6 +1,7 @@
 // The rows a check looks at: a batch of a table, or the part of it that a row condition leaves, taken column by column.
 import { SentinelError } from "../core/errors.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
+import { hasNumber } from "./columns.ts";
 import { columnMissing } from "./shape.ts";
 
 /** Rows under their own numbers 0 … count − 1; `sourceRow` says which row of the whole table each one is, from 0. */
@@ -69,6 +70,18 @@ export function numericValues(rows: Rows, name: string): Float64Array {
   if (isEmptyText(column)) return new Float64Array(column.codes.length).fill(Number.NaN);
   throw new SentinelError("dataset.type-wrong", `column ${JSON.stringify(name)} holds text where numbers are needed`, {
     hint: "convert the column to numbers in the source, or change the expectation",
+  });
+}
+
+/**
+ * {@link numericValues} of a column of numbers. Throws `dataset.type-wrong` for times too: as milliseconds since 1970 a mean or a spread of them
+ * would be held against limits that mean something else.
+ */
+export function plainNumbers(rows: Rows, name: string): Float64Array {
+  const values = numericValues(rows, name);
+  if (rows.column(name).kind !== "time" || !hasNumber(values)) return values;
+  throw new SentinelError("dataset.type-wrong", `column ${JSON.stringify(name)} holds times where numbers are needed`, {
+    hint: "ask for the smallest and largest time with expect_column_min_to_be_between and expect_column_max_to_be_between",
   });
 }
 

@@ -1,5 +1,6 @@
 // The suite: a Great Expectations file (GX Core 1.x, or the older 0.x spelling) read unchanged and checked once.
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { repeatedKey } from "../core/json-keys.ts";
 import { parseCondition } from "./condition.ts";
 import { definitionOf } from "./expectations/registry.ts";
 import { Kwargs } from "./kwargs.ts";
@@ -171,14 +172,18 @@ function parseJson(text: string, where: string): unknown {
   if (text.length > TEXT_LENGTH_MAX) {
     invalid(where, `is ${text.length} characters long`, `a suite may have ${TEXT_LENGTH_MAX}`);
   }
+  let suite: unknown;
   try {
-    return JSON.parse(text.replace(/^\uFEFF/, ""));
+    suite = JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {
     throw new SentinelError("quality.suite-invalid", `${where} is not JSON: ${messageOf(error)}`, {
       hint: "a suite is the JSON file that Great Expectations writes under gx/expectations",
       cause: error,
     });
   }
+  const twice = repeatedKey(text);
+  if (twice === null) return suite;
+  return invalid(where, `has the key ${JSON.stringify(twice)} twice in one object`, "only one of them would count");
 }
 
 function isObject(value: unknown): value is Json {

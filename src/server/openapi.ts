@@ -290,10 +290,10 @@ function pageOf(contract: Contract): string {
   const { sections, url } = contract;
   const routes = placesOf(contract).map(
     ({ route, path }) =>
-      `<section><h2><code>${route.method} ${escaped(path)}</code></h2><p>${escaped(route.summary)}</p>${Object.entries(
+      `<section><h2><code>${route.method} ${escaped(path)}</code></h2><p>${worded(route.summary)}</p>${Object.entries(
         route.query ?? {},
       )
-        .map(([name, { description }]) => `<p><code>?${escaped(name)}=</code> ${escaped(description)}</p>`)
+        .map(([name, { description }]) => `<p><code>?${escaped(name)}=</code> ${worded(description)}</p>`)
         .join("")}${
         route.body === undefined
           ? ""
@@ -310,9 +310,11 @@ function pageOf(contract: Contract): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title}</title>
 <meta name="viewport" content="width=device-width"><style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#222}
-h2{font-size:1.05rem;margin-bottom:.2rem}pre{background:#f4f4f4;padding:.8rem;overflow:auto}
-section{border-top:1px solid #ddd}
+:root{color-scheme:light dark;--ink:#222;--ground:#fff;--sunken:#f4f4f4;--line:#ddd;--link:#2450c8}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e7ec;--ground:#14171c;--sunken:#1f242c;--line:#3a414c;--link:#8fb0ff}}
+body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:var(--ink);background:var(--ground);overflow-wrap:anywhere}
+h2{font-size:1.05rem;margin-bottom:.2rem}pre{background:var(--sunken);padding:.8rem;overflow:auto}
+section{border-top:1px solid var(--line)}a{color:var(--link)}
 </style></head><body>
 <h1>${title}</h1>
 <p>${escaped(aliases.join(" "))} The same as a document: <code>${escaped(document)}</code>. <a href="/#/api">Try the routes in the dashboard</a>.</p>
@@ -321,6 +323,11 @@ ${routes.join("\n")}
 ${shapes.join("\n")}
 </body></html>
 `;
+}
+
+/** Words of a description, of which those between backticks are code. */
+function worded(text: string): string {
+  return escaped(text).replace(/`([^`]+)`/g, "<code>$1</code>");
 }
 
 function escaped(text: string): string {

@@ -1,5 +1,6 @@
 // What a stream reports of its work; the door that measures implements it.
 import type { Decision } from "../core/decision.ts";
+import type { Buried } from "../lifecycle/desk.ts";
 
 export interface StreamCounters {
   decided(decision: Decision): void;
@@ -7,6 +8,8 @@ export interface StreamCounters {
   duplicate(): void;
   /** A record went to the dead letters; by code. */
   deadLetter(code: string): void;
+  /** Dead letters that are committed, each once. */
+  buried(letters: readonly Buried[]): void;
   /** A record that was committed before was judged again, for the state. */
   restored(): void;
   /** A transaction of so many records was committed; from its last record on it took so long. */
@@ -26,6 +29,7 @@ export const noStreamCounters: StreamCounters = {
   decided() {},
   duplicate() {},
   deadLetter() {},
+  buried() {},
   restored() {},
   committed() {},
   retried() {},

@@ -1,5 +1,6 @@
 // Dead letters: records that cannot be judged, with why, where they stood and their own bytes, so that they can be judged later.
 import { SentinelError } from "../core/errors.ts";
+import type { Buried } from "../lifecycle/desk.ts";
 import type { OutRecord, StreamRecord } from "../ports/stream.ts";
 
 /** A record as it is judged: as it came, or out of a dead letter. */
@@ -54,6 +55,11 @@ export function letterOf(
     ...(cut ? { cut } : {}),
   };
   return { key: key ?? `${origin.topic}/${origin.partition}`, value: JSON.stringify(letter), timestamp };
+}
+
+/** What a notice says of a letter: where the record stood and why, and nothing of the record. */
+export function buriedOf({ origin, attempts }: Incoming, { code }: SentinelError): Buried {
+  return { ...origin, attempts, code };
 }
 
 /** The record that a letter is about. Throws `request.malformed` for what is no letter, or holds only the beginning of its record. */

@@ -1,12 +1,13 @@
 // Labels of a stream: a topic of them is taken by the road of every label, beside the transactions; what cannot be taken goes to the dead letters.
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import type { Buried } from "../lifecycle/desk.ts";
 import type { Engine } from "../online/engine.ts";
 import { parseLabel, refusedLabel, takeAndCount } from "../online/feedback.ts";
 import type { StreamSettings } from "../pipeline/stream.ts";
 import type { Assignment, OutRecord, StreamRecord, StreamSource, Streams, StreamWriter } from "../ports/stream.ts";
 import type { StreamCounters } from "./counters.ts";
-import { incomingOf, letterOf } from "./dead-letter.ts";
+import { buriedOf, incomingOf, letterOf } from "./dead-letter.ts";
 import { decodeJson } from "./format.ts";
 
 export interface LabelParts {
@@ -91,33 +92,38 @@ async function takePartition(
   parts: LabelParts,
   on: { readonly source: StreamSource; readonly partition: number; readonly writer: StreamWriter },
 ): Promise<boolean> {
-  const { settings, stopping } = parts;
+  const { settings, topic, counters, schemaHash, stopping } = parts;
   const { source, partition, writer } = on;
   const records = source.take(partition);
   for (let at = 0; at < records.length && !stopping(); at += TOGETHER_MAX) {
     const some = records.slice(at, at + TOGETHER_MAX);
     const letters: OutRecord[] = [];
+    const buried: Buried[] = [];
     for (const record of some) {
-      const letter = await takeOne(parts, record);
-      if (letter !== null) letters.push(letter);
+      const fault = await takeOne(parts, record);
+      if (fault === null) continue;
+      const incoming = incomingOf(record, topic);
+      letters.push(letterOf(incoming, { error: fault, pipeline: parts.engine().pipeline.name, schemaHash }));
+      buried.push(buriedOf(incoming, fault));
     }
     await parts.engine().log.flush();
     const outputs = new Map(letters.length === 0 ? [] : [[settings.deadLetters, letters] as const]);
     await writer.commit({ outputs, positions: new Map([[partition, some.at(-1)!.next]]) });
+    if (buried.length > 0) counters.buried(buried);
   }
   return records.length > 0;
 }
 
-/** Null once it is taken, else its dead letter. Errors: state.*, log.*, server.overloaded. */
-async function takeOne(parts: LabelParts, record: StreamRecord): Promise<OutRecord | null> {
-  const { engine, topic, counters, schemaHash, lagging, stopping } = parts;
+/** Null once it is taken, else what it is a dead letter for. Errors: state.*, log.*, server.overloaded. */
+async function takeOne(parts: LabelParts, record: StreamRecord): Promise<SentinelError | null> {
+  const { engine, counters, lagging, stopping } = parts;
   for (let waited = 0; ; waited += WAIT_MS) {
     const fault = await takeLabelRecord(engine(), record.value);
     if (fault === null) return null;
     const mayCome = fault.code === "request.not-found" && lagging() && waited < UNKNOWN_MS_MAX && !stopping();
     if (!mayCome) {
       counters.deadLetter(fault.code);
-      return letterOf(incomingOf(record, topic), { error: fault, pipeline: engine().pipeline.name, schemaHash });
+      return fault;
     }
     await sleep(WAIT_MS);
   }

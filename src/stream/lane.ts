@@ -1,12 +1,13 @@
 // A lane: partitions that are judged in one order and committed in one transaction at a time, while the next batch is being judged.
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import type { Buried } from "../lifecycle/desk.ts";
 import type { Engine } from "../online/engine.ts";
 import type { PredictionDraft } from "../online/states.ts";
 import type { StreamSettings } from "../pipeline/stream.ts";
 import type { OutRecord, StreamRecord, StreamSource, StreamWriter } from "../ports/stream.ts";
 import type { StreamCounters } from "./counters.ts";
-import { type Incoming, incomingOf, letterOf, recordOf } from "./dead-letter.ts";
+import { buriedOf, type Incoming, incomingOf, letterOf, recordOf } from "./dead-letter.ts";
 import { decide, type Outcome } from "./decide.ts";
 import type { Decode } from "./format.ts";
 import { takeLabelRecord } from "./labels.ts";
@@ -53,6 +54,7 @@ interface Batch {
   readonly positions: Map<number, number>;
   /** By partition: what is committed before this batch is; undefined: nothing. */
   readonly before: Map<number, number | undefined>;
+  readonly letters: Buried[];
   records: number;
   openedAt: number;
 }
@@ -160,7 +162,8 @@ export class Lane {
   }
 
   private newBatch(): Batch {
-    return { outputs: new Map(), positions: new Map(), before: new Map(), records: 0, openedAt: this.parts.elapsed() };
+    const openedAt = this.parts.elapsed();
+    return { outputs: new Map(), positions: new Map(), before: new Map(), letters: [], records: 0, openedAt };
   }
 
   /** Without a promise where nothing has to be waited for. */
@@ -243,6 +246,7 @@ export class Lane {
     if (outcome.kind === "poison") {
       const { error } = outcome;
       counters.deadLetter(error.code);
+      this.batch.letters.push(buriedOf(incoming, error));
       this.put(settings.deadLetters, letterOf(incoming, { error, pipeline: engine.pipeline.name, schemaHash }));
       return;
     }
@@ -288,6 +292,7 @@ export class Lane {
       });
     }
     counters.committed(batch.records, (elapsed() - begun) / 1000);
+    if (batch.letters.length > 0) counters.buried(batch.letters);
     this.countExpired(batch);
   }
 

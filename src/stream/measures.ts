@@ -74,7 +74,7 @@ export function createStreamMeasures() {
           buckets,
         })),
     /** Counters of one pipeline's stream. */
-    of(pipeline: string): StreamCounters {
+    of(pipeline: string): Omit<StreamCounters, "buried"> {
       const of = { pipeline };
       // Per record: the labels are looked up once.
       const by = Object.fromEntries(

@@ -1,13 +1,16 @@
 // Streams of several pipelines in one process: each has its engine and its runner, and one that fails leaves the others alone.
 import { messageOf } from "../core/errors.ts";
+import { type LetterNotices, letterNotices, type Notices } from "../lifecycle/desk.ts";
 import { Platform } from "../lifecycle/platform.ts";
 import { type EngineLog, noCounters, silentLog } from "../online/counters.ts";
 import { type Engine, type EngineOptions, grownBy, openEngine } from "../online/engine.ts";
 import { type PipelineSource, Pipelines } from "../online/pipelines.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { streamSettings } from "../pipeline/stream.ts";
 import type { Clock } from "../ports/ports.ts";
 import type { Store } from "../ports/store.ts";
 import type { Streams } from "../ports/stream.ts";
+import type { StreamCounters } from "./counters.ts";
 import { createStreamMeasures } from "./measures.ts";
 import { openProbes, type Probes } from "./probes.ts";
 import { Runner, type RunnerOptions } from "./runner.ts";
@@ -24,6 +27,8 @@ export interface StreamInput {
     /** Absent: all of them. */
     readonly only?: ReadonlySet<string>;
   };
+  /** Who hears of dead letters, by the outbox of this store; null or absent: nobody. */
+  readonly notices?: (Notices & { readonly store: () => Promise<Store> }) | null;
   readonly options: EngineOptions & Pick<RunnerOptions, "untilEnd" | "deadLetters" | "create" | "schemas">;
   /** Where probes and measures are; null: nowhere. */
   readonly at: { readonly host: string; readonly port: number } | null;
@@ -71,7 +76,11 @@ export async function startStreaming(input: StreamInput): Promise<StreamProcess>
       const named = (at: string): void => {
         position = at;
       };
-      const runner = new Runner({ ...options, engine: started, streams, named, counters: measures.of(pipeline.name) });
+      const letters = lettersOf(input, started);
+      const buried: StreamCounters["buried"] = (some) => letters?.count(some);
+      const counted = { ...measures.of(pipeline.name), buried };
+      const runner = new Runner({ ...options, engine: started, streams, named, counters: counted });
+      letters?.start();
       return {
         ...partsOf(started),
         engine: started,
@@ -79,6 +88,7 @@ export async function startStreaming(input: StreamInput): Promise<StreamProcess>
         ...(made ? { makeId } : {}),
         async stop(drainMsMax) {
           await runner.stop();
+          await letters?.stop();
           await streams.close();
           await started.stop(drainMsMax);
           await close();
@@ -136,6 +146,14 @@ export async function startStreaming(input: StreamInput): Promise<StreamProcess>
 
 function partsOf({ live, pipeline, schema, rules }: Engine): Pick<Engine, "live" | "pipeline" | "schema" | "rules"> {
   return { live, pipeline, schema, rules };
+}
+
+function lettersOf({ notices = null, clock, options }: StreamInput, { pipeline }: Engine): LetterNotices | null {
+  if (notices === null) return null;
+  const { deadLetters } = streamSettings(pipeline);
+  const { store } = notices;
+  const logger = options.logger ?? silentLog;
+  return letterNotices({ pipeline: pipeline.name, deadLetters, notices, store, clock, logger });
 }
 
 /** Pauses, resumes and stops pipelines as the store says, and opens those that programs made. */

@@ -30,9 +30,12 @@ const ANSWERED = payments(120, { seed: 3, from: NOW - HOUR_MS, prefix: "p" }).ma
 }));
 const iso = (time: number): string => new Date(time).toISOString().replace("T", " ").replace("Z", "");
 
+/** What the command line warned of. */
+const warned: string[] = [];
+
 /** The command line's own context over a world's ports. */
 function contextOf(world: World, ports: Ports): VerbContext {
-  const output = { line: () => {} } as unknown as Output;
+  const output = { line: () => {}, warn: (text: string) => warned.push(text) } as unknown as Output;
   const free = async () => ({ acquire: async () => ({ release: async () => {} }) });
   return {
     config: loadConfig({ workspace: world.dir, environment: {} }),
@@ -119,5 +122,23 @@ test.each<readonly [what: string, row: string]>([
   for (const way of ["url", "file"] as const) {
     const refused = await label(`id,is_fraud,label_known_at,source\n${row}\n`, way);
     expect([way, refused.fault, refused.records]).toEqual([way, "labels.invalid", []]);
+  }
+});
+
+test("rows that contradict each other are told, by id and row; those known at different times are a history", async () => {
+  const history = `p1,0,${iso(NOW - 2000)}\np1,1,${iso(NOW - 1000)}`;
+  const csv = `id,is_fraud,label_known_at\np0,1,\n${history}\np0,0,\np2,1,\np2,1,\n`;
+  for (const way of ["url", "file"] as const) {
+    warned.splice(0);
+    const { json, records } = await label(csv, way);
+    expect(json).toMatchObject({
+      read: 6,
+      contradictoryCount: 1,
+      contradictory: [{ transactionId: "p0", rows: [1, 4], fraud: false }],
+    });
+    expect(warned).toEqual([
+      expect.stringMatching(/^1 of 6 rows .* later row counts: "p0" is fraud in data row 1 and genuine in data row 4;/),
+    ]);
+    expect(records.filter(({ transactionId }) => transactionId === "p0").at(-1)?.fraud).toBe(false);
   }
 });

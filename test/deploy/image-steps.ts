@@ -1,6 +1,17 @@
 // The Dockerfile's own steps without an engine: each stage is a folder, COPY copies, RUN runs, absolute paths lead into the folder.
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+} from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { DockerfileParser } from "dockerfile-ast";
@@ -84,14 +95,8 @@ function take(stage: Stage, root: string, roots: ReadonlyMap<string, string>): C
       const source = flags.from === undefined ? null : roots.get(flags.from)!;
       for (const word of words) copy({ word, source, target, into: inside(target), owner: flags.chown });
     } else if (keyword === "RUN") {
-      // The base image's Node is this one.
-      const command = text.replaceAll("/usr/local/bin/node", process.execPath);
-      execFileSync("bash", ["-euc", command], {
-        cwd: inside("."),
-        stdio: "pipe",
-        env: plainEnvironment(),
-        maxBuffer: 1 << 26,
-      });
+      if (text === INSTALL && isInstalledHere(inside("."))) takeModules(inside("node_modules"));
+      else run(text, inside("."));
     } else if (keyword === "ENV") {
       for (const [, name, value] of text.matchAll(/(\w+)=(\S+)/g)) environment[name] = value;
     } else if (keyword === "USER") {
@@ -111,6 +116,59 @@ function take(stage: Stage, root: string, roots: ReadonlyMap<string, string>): C
   };
 }
 
+/**
+ * The one step that fetches: what it makes stands in this clone, where scripts/install has run the same command on the same two files.
+ * SENTINEL_IMAGE=whole runs it here as well, a quarter of a minute of a core.
+ */
+const INSTALL = "npm ci --include=dev --include=optional --no-audit --no-fund";
+const MODULES = path.join(ROOT, "node_modules");
+
+/** Whether the build's folder asks for what was installed here: the same lock file, and nothing of the package's own that runs at an installation. */
+function isInstalledHere(dir: string): boolean {
+  if (process.env.SENTINEL_IMAGE === "whole" || !existsSync(path.join(MODULES, ".package-lock.json"))) return false;
+  const same = ["package.json", "package-lock.json", ".npmrc"].every((name) =>
+    readFileSync(path.join(dir, name)).equals(readFileSync(path.join(ROOT, name))),
+  );
+  const { scripts } = JSON.parse(readFileSync(path.join(dir, "package.json"), "utf8")) as {
+    readonly scripts: Readonly<Record<string, string>>;
+  };
+  const runs = ["preinstall", "install", "postinstall", "prepare"].some((name) => name in scripts);
+  return same && !runs && isWhatTheLockSays();
+}
+
+/** npm's own record of what it has installed, against the lock file: each package that is there in its version. */
+function isWhatTheLockSays(): boolean {
+  type Packages = Readonly<Record<string, { readonly version: string; readonly optional?: boolean }>>;
+  const packagesOf = (file: string): Packages =>
+    (JSON.parse(readFileSync(file, "utf8")) as { readonly packages: Packages }).packages;
+  const installed = packagesOf(path.join(MODULES, ".package-lock.json"));
+  const { "": _own, ...wanted } = packagesOf(path.join(ROOT, "package-lock.json"));
+  const missing = Object.entries(wanted).filter(
+    ([name, { version, optional }]) => installed[name]?.version !== version && optional !== true,
+  );
+  return missing.length === 0 && Object.keys(installed).every((name) => name in wanted);
+}
+
+/** Without what other tools keep beside the packages. */
+function takeModules(to: string): void {
+  copyTree(realpathSync(MODULES), to);
+  for (const name of readdirSync(to))
+    if (name.startsWith(".") && name !== ".bin" && name !== ".package-lock.json")
+      rmSync(path.join(to, name), { recursive: true });
+}
+
+/** A folder with all that is in it; between stages the same files, which no step writes into. */
+function copyTree(from: string, to: string, flags: readonly string[] = []): void {
+  mkdirSync(to, { recursive: true });
+  execFileSync("cp", ["-a", ...flags, `${from}/.`, to]);
+}
+
+function run(text: string, cwd: string): void {
+  // The base image's Node is this one.
+  const command = text.replaceAll("/usr/local/bin/node", process.execPath);
+  execFileSync("bash", ["-euc", command], { cwd, stdio: "pipe", env: plainEnvironment(), maxBuffer: 1 << 26 });
+}
+
 function copy(from: {
   readonly word: string;
   /** The stage's folder; null: the build context. */
@@ -125,11 +183,13 @@ function copy(from: {
   const folder = lstatSync(file).isDirectory();
   // As Docker does: a folder's content goes into the target, a file into a target that ends with a slash.
   const to = !folder && /(^|\/)\.?\/?$/.test(target) ? path.join(into, path.basename(word)) : into;
-  cpSync(file, to, {
-    recursive: true,
-    verbatimSymlinks: true,
-    filter: (name) => source !== null || !/\.wasm$|\/node_modules$/.test(name),
-  });
+  if (source !== null && folder) copyTree(file, to, ["-l"]);
+  else
+    cpSync(file, to, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (name) => source !== null || !/\.wasm$|\/node_modules$/.test(name),
+    });
   if (owner === undefined || process.getuid?.() !== 0) return;
   const [uid, gid] = owner.split(":").map(Number);
   for (const name of ["", ...(folder ? readdirSync(to, { recursive: true, encoding: "utf8" }) : [])]) {

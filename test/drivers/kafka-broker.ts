@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Kafka, logLevel } from "kafkajs";
 import { createTopic } from "../../src/drivers/stream/kafka/create.ts";
+import { kafkajs } from "../../src/drivers/stream/kafka/library.ts";
 
 /** From test/drivers/ as well as from dist/test/drivers/, where a bench has it. */
 const ROOT = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../.." : "../../..", import.meta.url));
@@ -66,10 +66,10 @@ export async function startKafka(): Promise<Broker> {
   process.once("exit", () => child.kill("SIGKILL"));
   await ready();
   const brokers = [`127.0.0.1:${port}`];
-  const client = new Kafka({
+  const client = new kafkajs.Kafka({
     clientId: "test",
     brokers,
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
     retry: { retries: 20, maxRetryTime: 1000 },
   });
   return {

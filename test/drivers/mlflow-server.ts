@@ -1,7 +1,7 @@
 // A real MLflow server for tests: its own folder, a free port, and an end.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -19,6 +19,21 @@ export const mlflowInstalled = isInstalled("venv-mlflow");
 /** The oldest 3.x that has a server; see scripts/setup-python. */
 export const OLDEST_SERVER = "venv-mlflow-server-oldest";
 export const oldestServerInstalled = isInstalled(OLDEST_SERVER);
+
+/** Of the server that is asked for where a test does not say which: the newest, or the one of `SENTINEL_MLFLOW_VERSION`. */
+const SERVER = venvOfVersion(process.env.SENTINEL_MLFLOW_VERSION);
+
+function venvOfVersion(version: string | undefined): string {
+  if (version === undefined || version === "") return "venv-mlflow";
+  const stamps = ["venv-mlflow", OLDEST_SERVER].map((venv) => {
+    const stamp = path.join(venvAt(venv), "sentinel-stamp");
+    return { venv, words: existsSync(stamp) ? readFileSync(stamp, "utf8").trim().split(" ") : [] };
+  });
+  // What stands last went over the others.
+  const found = stamps.find(({ words }) => words.findLast((word) => word.startsWith("mlflow=="))?.slice(8) === version);
+  if (found !== undefined) return found.venv;
+  throw new Error(`there is no MLflow ${version} in .cache: scripts/setup-python installs what its lists name`);
+}
 
 export const mlflowPython = path.join(venvAt("venv-mlflow"), "bin", "python");
 
@@ -62,7 +77,7 @@ export async function borrowMlflow(): Promise<MlflowProcess> {
 }
 
 /** With `admin` it asks who calls (`--app-name basic-auth`), and everybody it knows may edit. */
-export async function startMlflow(venv = "venv-mlflow", admin?: Login): Promise<MlflowProcess> {
+export async function startMlflow(venv = SERVER, admin?: Login): Promise<MlflowProcess> {
   const dir = await mkdtemp(path.join(tmpdir(), "sentinel-mlflow-server-"));
   const port = await freePort();
   const uri = `http://127.0.0.1:${port}`;

@@ -34,11 +34,14 @@ export interface RedisProcess {
   dispose(): Promise<void>;
 }
 
-/** `append`: every change is on disk before it is answered. */
-export async function startRedis(options: { readonly append?: boolean } = {}): Promise<RedisProcess> {
+/** `append`: every change is on disk before it is answered; `databases`: how many it has. */
+export async function startRedis(
+  options: { readonly append?: boolean; readonly databases?: number } = {},
+): Promise<RedisProcess> {
+  const { append = false, databases = 16 } = options;
   const dir = await mkdtemp(path.join(tmpdir(), "sentinel-redis-"));
   const port = await freePort();
-  const launch = (): Promise<ChildProcess> => launchServer({ dir, port, append: options.append === true });
+  const launch = (): Promise<ChildProcess> => launchServer({ dir, port, append, databases });
   let child = await launch();
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -76,9 +79,11 @@ async function launchServer(at: {
   readonly dir: string;
   readonly port: number;
   readonly append: boolean;
+  readonly databases: number;
 }): Promise<ChildProcess> {
-  const { dir, port, append } = at;
+  const { dir, port, append, databases } = at;
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", dir, "--save", ""];
+  args.push("--databases", String(databases));
   // A replica need not wait five seconds for others that may want the same copy.
   args.push("--repl-diskless-sync-delay", "0");
   const durable = append ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"];

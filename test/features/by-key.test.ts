@@ -1,7 +1,6 @@
 // A plan replayed key by key over partitions of the rows gives the bits of one replay of them all.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
 import { decodeFrame, encodeFrame, frameColumnsOf } from "../../src/core/frame.ts";
 import { type Column, type Table, takeRows, textAt } from "../../src/core/table.ts";
 import {
@@ -19,16 +18,11 @@ import { carriedColumn, compileSpec, type FeaturePlan } from "../../src/features
 import { replay } from "../../src/features/replay.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { joinKey } from "../../src/features/state.ts";
-import { PROTO, specArbitrary, streamArbitrary } from "./streams.ts";
+import { numberColumn, textColumn, timeColumn } from "./columns.ts";
+import { labelArbitrary, ownKeysArbitrary, PROTO, streamArbitrary } from "./streams.ts";
 
 const NUMBERS = [PROTO, "amount", "terminal"];
 const AMPLE = { stateBytesMax: 2 ** 30 };
-const numberColumn = (values: Iterable<number>): Column => ({ kind: "number", values: Float64Array.from(values) });
-const timeColumn = (values: Iterable<number>): Column => ({ kind: "time", values: Float64Array.from(values) });
-function textColumn(texts: readonly (string | null)[]): Column {
-  const dictionary = [...new Set(texts.filter((text) => text !== null))];
-  return { kind: "text", codes: Int32Array.from(texts, (text) => dictionary.indexOf(text!)), dictionary };
-}
 function values(table: Table, name: string): Float64Array {
   const column = table.columns.get(name);
   if (column === undefined || column.kind === "text") throw new Error(`${name} holds numbers`);
@@ -83,21 +77,12 @@ function partition(table: Table, { key }: KeyPass, { row, of }: { readonly row: 
   return hashId(text ?? String(row)) % of;
 }
 
-/** Without features that look for a key in other columns: those are refused. */
-const ownKeys = specArbitrary.filter(({ features }) => features.every((one) => !("history" in one && one.history)));
-
-const labelArbitrary = fc.record({
-  fraud: fc.constantFrom(0, 1, Number.NaN),
-  // At once, within the hour, among other labels, and long after every window of the key has forgotten the row.
-  after: fc.constantFrom(0, 1, HOUR_MS, 6 * HOUR_MS, DAY_MS, 40 * DAY_MS),
-});
-
 test("partitions of random specs and streams, with ties and late labels, give the bits of one replay", () => {
   let fraudsSeen = 0;
   let keysMost = 0;
   fc.assert(
     fc.property(
-      ownKeys,
+      ownKeysArbitrary,
       streamArbitrary,
       fc.array(labelArbitrary, { minLength: 80, maxLength: 80 }),
       fc.constantFrom(1, 2, 7),

@@ -11,14 +11,10 @@ import { compileSpec, layoutOf } from "../../src/features/plan.ts";
 import { replay } from "../../src/features/replay.ts";
 import { checkSpec } from "../../src/features/spec.ts";
 import { FeatureState } from "../../src/features/state.ts";
+import { textColumn } from "./columns.ts";
 
 const f = declareColumns({ amount: "number", shop: "text", card: "key", mcc: "text" });
 const learned: LearnedCategory = { kind: "category", name: "shop", column: "shop", values: "learned", rowsMin: 1 };
-
-function textColumn(values: readonly (string | null)[]): Column {
-  const dictionary = [...new Set(values)].filter((value) => value !== null);
-  return { kind: "text", codes: Int32Array.from(values, (value) => dictionary.indexOf(value ?? "")), dictionary };
-}
 
 function open(...features: readonly unknown[]): ReturnType<typeof checkOpenSpec> {
   return checkOpenSpec({ name: "s", version: 1, features });

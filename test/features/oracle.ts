@@ -109,6 +109,41 @@ export class Oracle {
       const old = within(tx.time - ms(def.within), cut).map((one) => textOf(one, def.column));
       return new Set(recent.filter((value) => value !== null && !old.includes(value))).size;
     }
+    if (def.kind === "neighbours") {
+      const own = textOf(tx, def.column);
+      if (own === null) return Number.NaN;
+      const until = tx.time - ms(def.delay);
+      const after = until - ms(def.window);
+      const others = (list: readonly Transaction[]): Set<string> =>
+        new Set(list.map((one) => textOf(one, def.column)).filter((text) => text !== null && text !== own) as string[]);
+      const frauds = others(this.knownOf("frauds", def.key, tx).filter(({ time }) => time > after && time <= until));
+      const here = others(within(after, until));
+      const all = new Set([...here, ...frauds]);
+      if (def.measure === "count") return here.size;
+      if (def.measure === "frauds") return frauds.size;
+      return all.size === 0 ? (def.empty ?? Number.NaN) : frauds.size / all.size;
+    }
+    if (def.kind === "fraud-value") {
+      const after = tx.time - ms(def.within);
+      const frauds = this.knownOf("frauds", def.key, tx).filter(({ time }) => time > after && time <= tx.time);
+      const values_ = present(frauds, def.over).map((value) => value + 0);
+      if (values_.length === 0) return Number.NaN;
+      return def.aggregate === "min" ? Math.min(...values_) : Math.max(...values_);
+    }
+    if (def.kind === "fraud-run") {
+      const inside = ({ time }: Transaction): boolean =>
+        time > tx.time - ms(def.within) && time <= tx.time - ms(def.delay);
+      const frauds = this.knownOf("frauds", def.key, tx).filter(inside);
+      const all = before.filter(inside);
+      const at = (list: readonly Transaction[], time: number): number => list.filter((one) => one.time === time).length;
+      const times = [...new Set([...frauds, ...all].map(({ time }) => time))].sort((a, b) => b - a);
+      // The newest moment with a transaction that is not known as fraud ends the run, its own frauds included.
+      const end = times.find((time) => at(frauds, time) < at(all, time)) ?? Number.NEGATIVE_INFINITY;
+      const run = frauds.filter(({ time }) => time >= end).map(({ time }) => time);
+      if (def.measure === "count") return run.length;
+      const unit = def.measure === "days" ? 86_400_000 : 1000;
+      return run.length === 0 ? Number.NaN : (tx.time - Math.min(...run)) / unit;
+    }
     if (def.kind === "movement") {
       const km = (one: Transaction): number => kmBetween(placeOf(one, def), placeOf(tx, def));
       const last = within(tx.time - ms(def.within), tx.time).find((one) => !Number.isNaN(km(one)));

@@ -1,6 +1,6 @@
 // Random specs and streams for the property tests: ties, duplicates, late events, labels, strange names.
 import fc from "fast-check";
-import { HOUR_MS } from "../../src/core/duration.ts";
+import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
 import type { FieldValue, Transaction } from "../../src/core/transaction.ts";
 import { emptyFields } from "../../src/core/transaction.ts";
 import type { DerivedValue } from "../../src/core/window.ts";
@@ -138,6 +138,36 @@ function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<Fe
       within: fc.constantFrom("13h", "3d"),
       current: fc.constantFrom(undefined, false),
     }),
+    fc
+      .record({
+        turned: fc.boolean(),
+        measure: fc.constantFrom("count", "frauds", "share"),
+        window: duration,
+        delay,
+        empty: fc.constantFrom(undefined, -1),
+      })
+      .map(({ turned, measure, empty, ...rest }) => ({
+        kind: "neighbours",
+        key: [turned ? "customer" : "terminal"],
+        column: turned ? "terminal" : "customer",
+        measure,
+        ...rest,
+        empty: measure === "share" ? empty : undefined,
+      })),
+    fc.record({
+      kind: fc.constant("fraud-value"),
+      key,
+      over: fc.constantFrom(...COLUMNS),
+      aggregate: fc.constantFrom("min", "max"),
+      within: duration,
+    }),
+    fc.record({
+      kind: fc.constant("fraud-run"),
+      key,
+      measure: fc.constantFrom("count", "seconds", "days"),
+      within: fc.constantFrom("13h", "3d"),
+      delay: fc.constantFrom(undefined, "1h", "6h"),
+    }),
     // Amounts are no degrees, mostly: what is out of range is no place.
     fc.record({
       kind: fc.constant("movement"),
@@ -194,6 +224,17 @@ export const specArbitrary: fc.Arbitrary<FeatureSpec> = fc.integer({ min: 1, max
   const names = Array.from({ length: count }, (_, i) => `f${i}`);
   const defs = names.map((name, i) => defArbitrary(name, names.slice(0, i)));
   return fc.tuple(...defs).map((features) => checkSpec({ name: "random", version: 1, features }));
+});
+
+/** Without features that look for a key in other columns: those are refused. */
+export const ownKeysArbitrary: fc.Arbitrary<FeatureSpec> = specArbitrary.filter(({ features }) =>
+  features.every((one) => !("history" in one && one.history)),
+);
+
+export const labelArbitrary: fc.Arbitrary<{ readonly fraud: number; readonly after: number }> = fc.record({
+  fraud: fc.constantFrom(0, 1, Number.NaN),
+  // At once, within the hour, among other labels, and long after every window of the key has forgotten the row.
+  after: fc.constantFrom(0, 1, HOUR_MS, 6 * HOUR_MS, DAY_MS, 40 * DAY_MS),
 });
 
 interface Draw {

@@ -65,6 +65,13 @@ describe.runIf(redisInstalled)("a primary and its replica", () => {
     await of.command("REPLICAOF", "127.0.0.1", String(primaryOf.address.port));
     await until(async () => String(await of.command("INFO", "replication")).includes("master_link_status:up"));
   }
+  /** The old primary's last changes are with its replica. */
+  const caughtUp = (): Promise<void> =>
+    until(async () => {
+      const offset = /master_repl_offset:(\d+)/;
+      const [a, b] = await Promise.all([primary, replica].map((one) => one.command("INFO", "replication")));
+      return offset.exec(String(a))?.[1] === offset.exec(String(b))?.[1];
+    });
   /** Pays until an answer is a score again; how many were the policy's. */
   async function payUntilScored(servers: readonly Awaited<ReturnType<typeof start>>[]): Promise<number> {
     let degraded = 0;
@@ -93,12 +100,7 @@ describe.runIf(redisInstalled)("a primary and its replica", () => {
     await follow(replica, primary);
     const servers = [await start(), await start()];
     for (let i = 0; i < 40; i++) expect((await pay(servers[i % 2])).degraded).toBeUndefined();
-    // The old primary's last changes are with its replica.
-    await until(async () => {
-      const offset = /master_repl_offset:(\d+)/;
-      const [a, b] = await Promise.all([primary, replica].map((one) => one.command("INFO", "replication")));
-      return offset.exec(String(a))?.[1] === offset.exec(String(b))?.[1];
-    });
+    await caughtUp();
     await replica.command("REPLICAOF", "NO", "ONE");
     const before = name.made;
     name.to(replica.address.port);
@@ -107,6 +109,21 @@ describe.runIf(redisInstalled)("a primary and its replica", () => {
     await payUntilScored(servers);
     expect(name.made).toBeGreaterThan(before);
     for (let i = 0; i < 40; i++) expect((await pay(servers[i % 2])).degraded).toBeUndefined();
+    await clean();
+  });
+
+  test("the old primary is cut off from its replicas and refuses to write: NOREPLICAS makes the server look again", async () => {
+    await follow(replica, primary);
+    await primary.command("CONFIG", "SET", "min-replicas-to-write", "1");
+    const server = await start();
+    for (let i = 0; i < 20; i++) expect((await pay(server)).degraded).toBeUndefined();
+    await caughtUp();
+    await replica.command("REPLICAOF", "NO", "ONE");
+    const before = name.made;
+    name.to(replica.address.port);
+    await payUntilScored([server]);
+    expect(name.made).toBeGreaterThan(before);
+    for (let i = 0; i < 20; i++) expect((await pay(server)).degraded).toBeUndefined();
     await clean();
   });
 

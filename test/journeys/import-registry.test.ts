@@ -14,11 +14,12 @@ import { SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const MODEL = "card-fraud";
 const BOOSTER = fileURLToPath(new URL("../reference/foreign/card-xgboost.json", import.meta.url));
-/** As mlflow.xgboost.log_model writes it, shortened. */
+/** As mlflow.xgboost.log_model writes it, shortened; what stands in two places is written once, as Python's YAML does. */
 const MLMODEL = `artifact_path: model
 flavors:
-  python_function: {data: model.json, loader_module: mlflow.xgboost, python_version: 3.11.7}
+  python_function: {data: model.json, loader_module: mlflow.xgboost, python_version: 3.11.7, env: &id001 {conda: conda.yaml}}
   xgboost: {code: null, data: model.json, model_class: xgboost.core.Booster, model_format: json, xgb_version: 3.2.0}
+env: *id001
 mlflow_version: 3.17.2
 `;
 const PICKLED = "flavors:\n  python_function: {loader_module: mlflow.sklearn}\n  sklearn: {pickled_model: model.pkl}\n";

@@ -9,7 +9,7 @@ import { createLocalRegistry } from "../../src/drivers/registry/local/driver.ts"
 import { readManifest } from "../../src/online/bundle.ts";
 import type { PredictionRecord, ShadowPair } from "../../src/ports/log.ts";
 import { edit, makeWorkspace, removeWorkspace, sentinelJson, serve } from "../cli/sentinel.ts";
-import { type Answered, livePayments, load, writeHistory } from "./traffic.ts";
+import { type Answered, livePayments, load, SMALL_WORLD, writeHistory } from "./traffic.ts";
 
 const TOLERANCE = 1e-6;
 const REQUESTS = 400;
@@ -21,14 +21,14 @@ const FORCED = ["--force", "--reason", "a test of importing"];
 let dir: string;
 /** Names of the features, in the order of the vectors. */
 let features: readonly string[] = [];
-const { requests } = livePayments(20);
+const { requests } = livePayments(20, SMALL_WORLD);
 const run = (...args: string[]) => sentinelJson(args, { cwd: dir });
 
 beforeAll(async () => {
   dir = makeWorkspace();
   // A loaded machine must not cost coverage.
   edit(dir, "pipelines/card.yaml", (text) => text.replace("timeout: 250ms", "timeout: 5s"));
-  await writeHistory(dir);
+  await writeHistory(dir, SMALL_WORLD);
 });
 
 afterAll(() => removeWorkspace(dir));

@@ -12,7 +12,7 @@ import { init } from "../../src/lifecycle/init.ts";
 import { pack, userEnvironment } from "../cli/packed.ts";
 import { edit, ROOT } from "../cli/sentinel.ts";
 
-const WORLD = ["--customers", "250", "--terminals", "400", "--days", "60", "--seed", "7"];
+const WORLD = ["--customers", "200", "--terminals", "300", "--days", "60", "--seed", "7"];
 const PACKAGE = "sentinel-fraud";
 
 /** The Node that runs here, and those that scripts/setup-node installs. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createSqliteLog } from "../../src/drivers/log/sqlite/driver.ts";
 import { makeWorkspace, removeWorkspace, type Served, sentinelJson, serve } from "../cli/sentinel.ts";
 import { type RedisProcess, redisInstalled, startRedis } from "../drivers/redis-server.ts";
-import { type LivePayment, livePayments, postJson, WORLD, writeHistory } from "./traffic.ts";
+import { type LivePayment, livePayments, postJson, SMALL_WORLD as WORLD, writeHistory } from "./traffic.ts";
 
 if (!redisInstalled) {
   console.warn("SKIPPED the journey of four servers: no redis-server on the path; scripts/setup-redis installs it");
@@ -31,7 +31,7 @@ describe.runIf(redisInstalled)("four servers", () => {
   let dir: string;
   let redis: RedisProcess;
   const servers: Served[] = [];
-  const live = livePayments(Math.ceil(PREDICTIONS / (1.5 * WORLD.customers!)) + 4);
+  const live = livePayments(Math.ceil(PREDICTIONS / (1.5 * WORLD.customers!)) + 4, WORLD);
   const answers = new Map<string, Body>();
   const env = (): Record<string, string> => ({ SENTINEL_REDIS_URL: redis.url });
   const run = (...args: string[]) => sentinelJson(args, { cwd: dir, env: env() });
@@ -40,7 +40,7 @@ describe.runIf(redisInstalled)("four servers", () => {
   beforeAll(async () => {
     dir = makeWorkspace();
     redis = await startRedis();
-    await writeHistory(dir);
+    await writeHistory(dir, WORLD);
     expect(await run("train")).toMatchObject({ code: 0 });
     expect(await run("promote")).toMatchObject({ code: 0 });
   });

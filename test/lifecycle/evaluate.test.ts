@@ -8,7 +8,7 @@ import { trainResults } from "../../src/lifecycle/train/results.ts";
 import type { TrainResult } from "../../src/lifecycle/train/task.ts";
 import { makePlace, type Place } from "./world.ts";
 
-const WORLD = { customers: 400, terminals: 600, days: 60, seed: 11 };
+const WORLD = { customers: 200, terminals: 300, days: 60, seed: 7 };
 
 let place: Place;
 const trained: TrainResult[] = [];

@@ -1,12 +1,19 @@
 // A feature table made in partitions: the bits, types and metadata of the one made in one process, and the same refusals.
+import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { encodeFrame, type FrameColumn } from "../../src/core/frame.ts";
+import type { Column } from "../../src/core/table.ts";
 import { featurise } from "../../src/lifecycle/featurise.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { loadPipeline } from "../../src/pipeline/pipeline.ts";
-import { sentinel } from "../cli/sentinel.ts";
-import { metadataOf, query, shuffled } from "./feature-tables.ts";
+import type { Engine, EngineJob } from "../../src/ports/engine.ts";
+import type { Ports } from "../../src/ports/ports.ts";
+import { ROOT, sentinel } from "../cli/sentinel.ts";
+import { expectSameBits } from "./drawn.ts";
+import { bytesOf, contentOf, metadataOf, query, tied } from "./feature-tables.ts";
+import { packageVersion } from "./package-version.ts";
 import { standInEngine } from "./stand-in.ts";
 import { emptyPlace, type Place } from "./world.ts";
 
@@ -22,7 +29,7 @@ beforeAll(async () => {
   place = await emptyPlace();
   folder = path.join(place.dir, "data", "several");
   mkdirSync(folder);
-  const days = [...shuffled([...simulateDays(WORLD)])];
+  const days = [...tied([...simulateDays(WORLD)])];
   for (const [i, from] of [0, 5, 17].entries()) {
     await place.write(`several/part-${i}.parquet`, days.slice(from, [5, 17, 24][i]));
   }
@@ -43,17 +50,6 @@ function made(name: string, how: { readonly partitions: number; readonly twice?:
     packageVersion: VERSION,
     by: { engine, partitions },
   });
-}
-
-const COLUMNS = "* EXCLUDE (date)";
-const contentOf = (out: string): Promise<Record<string, unknown>[]> =>
-  query(`SELECT ${COLUMNS} FROM read_parquet('${out}/*/*.parquet', hive_partitioning=true, filename=false)`);
-
-/** All files below, with their bytes. */
-function bytesOf(out: string): Record<string, string> {
-  const names = readdirSync(out, { recursive: true, encoding: "utf8" }).sort();
-  const files = names.filter((name) => name.endsWith(".parquet"));
-  return Object.fromEntries(files.map((name) => [name, readFileSync(path.join(out, name)).toString("base64")]));
 }
 
 describe("a feature table made in partitions", () => {
@@ -92,6 +88,70 @@ describe("a feature table made in partitions", () => {
     expect(type).toBe("BIGINT");
   });
 });
+
+test("random specs and streams, with ties and late labels, come to the bits of one process", async () => {
+  const engineOf = (ports: Ports): Engine => standInEngine(ports, { packageVersion: VERSION, frameRows: 7 });
+  const runs = process.env.SENTINEL_SPARK === "long" ? 200 : 2;
+  await expectSameBits({ engineOf, packageVersion: VERSION, partitions: [1, 7], runs });
+});
+
+test("a worker whose rows end in the middle of a partition writes nothing: who sent them was killed", async () => {
+  const engine = standInEngine(place.ports, { packageVersion });
+  const jobs: EngineJob[] = [];
+  const spy: Engine = {
+    ...engine,
+    run(job, onProgress) {
+      jobs.push(job);
+      return engine.run(job, onProgress);
+    },
+  };
+  const out = path.join(place.dir, "data", "cut");
+  const given = { pipeline: place.pipeline, path: folder, packageVersion };
+  await featurise(place.ports, { ...given, out, by: { engine: spy, partitions: 1 } });
+  const { task, columns } = jobs[0].stages.at(-1)!;
+  const before = jobs[0].stages.at(-2)!.columns;
+  const row = {
+    rows: 1,
+    columns: new Map(before.map(({ name, type, kind = "number" }) => [name, cellOf(type, kind)])),
+  };
+  const cut = path.join(place.dir, "data", "cut-folder");
+  const blocks = [JSON.stringify({ ...task, folder: cut, ids: null }), encodeFrame(row, before)].map(blockOf);
+  const run = async (
+    input: Buffer,
+  ): Promise<{ readonly code: number | null; readonly said: string; readonly bytes: number }> => {
+    const child = spawn(process.execPath, [path.join(ROOT, "dist", "src", "cli", "engine-worker.js")]);
+    let said = "";
+    let bytes = 0;
+    child.stderr.on("data", (text: Buffer) => (said += text.toString("utf8")));
+    child.stdout.on("data", (some: Buffer) => (bytes += some.length));
+    child.stdin.end(input);
+    return await new Promise((resolve) => child.on("close", (code) => resolve({ code, said, bytes })));
+  };
+  expect(await run(Buffer.concat(blocks))).toMatchObject({
+    code: 3,
+    said: expect.stringMatching(/ended in the middle/),
+  });
+  expect(readdirSync(cut, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".parquet"))).toEqual(
+    [],
+  );
+  // The same rows with the block that ends them, twice: a process takes one partition after the other.
+  const whole = Buffer.concat([...blocks, blockOf(""), ...blocks, blockOf("")]);
+  expect(await run(whole)).toMatchObject({ code: 0, said: "" });
+  expect(Object.keys(bytesOf(cut))).toEqual(["date=1970-01-01/part-00000.parquet"]);
+  expect(columns.map(({ name }) => name)).toEqual(["file", "rows"]);
+});
+
+function blockOf(content: string | Uint8Array): Buffer {
+  const bytes = Buffer.from(content);
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(bytes.length));
+  return Buffer.concat([head, bytes]);
+}
+
+function cellOf(type: FrameColumn["type"], kind: Column["kind"]): Column {
+  if (type === "text" || kind === "text") return { kind: "text", codes: Int32Array.of(0), dictionary: ["one"] };
+  return { kind, values: Float64Array.of(0) };
+}
 
 describe("what is refused", () => {
   test("an id that stands twice, with the rows that the local run names", async () => {

@@ -51,6 +51,14 @@ const SPARKOV = { from: Date.UTC(2020, 0, 1), days: 200 };
 const TABFORMER = { from: Date.UTC(2018, 0, 1), days: 300 };
 const HOUR_MS = 3_600_000;
 
+/** Columns by the hundred, named once and not for every row. */
+const IEEE = {
+  counted: [...numbered("C", 14), ...numbered("D", 15)],
+  matched: numbered("M", 9),
+  made: numbered("V", 339),
+};
+const ELLIPTIC = [...numbered("Local_feature_", 93), ...numbered("Aggregate_feature_", 72)];
+
 const MAKERS: Readonly<Record<string, Maker>> = {
   creditcard: {
     files: ["creditcard.csv"],
@@ -226,14 +234,14 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       dist2: "",
       P_emaildomain: pick(draw.random, ["gmail.com", "", "outlook.com"]),
       R_emaildomain: "",
-      ...Object.fromEntries([...numbered("C", 14), ...numbered("D", 15)].map((name) => [name, telling(draw)])),
+      ...Object.fromEntries(IEEE.counted.map((name) => [name, telling(draw)])),
       ...Object.fromEntries(
-        numbered("M", 9).map((name) => [
+        IEEE.matched.map((name) => [
           name,
           name === "M4" ? pick(draw.random, ["M0", "M2", ""]) : pick(draw.random, ["T", "F", ""]),
         ]),
       ),
-      ...Object.fromEntries(numbered("V", 339).map((name, i) => [name, i % 7 === 0 ? telling(draw) : "1.0"])),
+      ...Object.fromEntries(IEEE.made.map((name, i) => [name, i % 7 === 0 ? telling(draw) : "1.0"])),
     }),
   },
   elliptic: {
@@ -243,12 +251,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     row: (draw) => ({
       txId: String(230_425_980 + Math.floor(draw.at * draw.rows + 0.5)),
       "Time step": String(1 + Math.floor(draw.at * 48.999)),
-      ...Object.fromEntries(
-        [...numbered("Local_feature_", 93), ...numbered("Aggregate_feature_", 72)].map((name) => [
-          name,
-          telling(draw) || "0",
-        ]),
-      ),
+      ...Object.fromEntries(ELLIPTIC.map((name) => [name, telling(draw) || "0"])),
       class: draw.random.next() < 0.3 ? "unknown" : draw.fraud ? "1" : "2",
     }),
   },

@@ -21,7 +21,7 @@ import { edit, makeWorkspace, removeWorkspace } from "../cli/sentinel.ts";
 import { prediction } from "./records.ts";
 
 const CHILD = fileURLToPath(new URL("./retrain-killed.mjs", import.meta.url));
-const WORLD = { customers: 150, terminals: 150, seed: 5, compromisedTerminals: 0.5, compromisedCustomers: 1 };
+const WORLD = { customers: 80, terminals: 80, seed: 5, compromisedTerminals: 0.5, compromisedCustomers: 1 };
 const DAYS = 50;
 const LATER = 16;
 /** After all that is logged. */
@@ -47,7 +47,9 @@ const copies: string[] = [];
 /** A workspace with a champion and a log of later days. */
 beforeAll(async () => {
   origin = makeWorkspace();
-  edit(origin, "pipelines/card.yaml", (text) => text.replace("resamples: 1000", "resamples: 100"));
+  edit(origin, "pipelines/card.yaml", (text) =>
+    text.replace("resamples: 1000", "resamples: 100").replace(" trees: 40", " trees: 10"),
+  );
   await inside(origin, async (ports) => {
     const dataset = await ports.dataset();
     const { source } = pipeline;

@@ -1,21 +1,35 @@
-// Spark itself, where .cache/venv-spark has it: the bytes of one partition, of several, of executors that are processes, and after one was killed.
-import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+// Spark itself, where .cache/venv-spark has it: the bits of one process, whatever the partitions, with executors that are processes, and after they were killed.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createSparkEngine } from "../../src/drivers/engine/spark/driver.ts";
 import { featurise } from "../../src/lifecycle/featurise.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
+import type { Engine } from "../../src/ports/engine.ts";
 import { MAIN, ROOT, sentinel } from "../cli/sentinel.ts";
-import { metadataOf, query, shuffled } from "./feature-tables.ts";
+import { expectSameBits } from "./drawn.ts";
+import { bytesOf, contentOf, metadataOf, query, tied } from "./feature-tables.ts";
+import { packageVersion } from "./package-version.ts";
 import { emptyPlace, type Place } from "./world.ts";
 
 const PYTHON = path.join(ROOT, ".cache", "venv-spark", "bin", "python");
 const IS_THERE = existsSync(path.join(ROOT, ".cache", "venv-spark", "sentinel-stamp"));
-const WORLD = { customers: 150, terminals: 40, days: 45, seed: 3 };
+const WORKER = [process.execPath, path.join(ROOT, "dist", "src", "cli", "engine-worker.js")];
+const DYING = path.join(ROOT, "test", "lifecycle", "dying-worker.mjs");
+const WORLD = { customers: 50, terminals: 20, days: 45, seed: 3 };
 const MINUTES = 60_000;
+/** Starting Spark and its executors takes a minute of a processor; all of what follows takes ten, and is asked for by name. */
+const IS_LONG = process.env.SENTINEL_SPARK === "long";
+const PARTITIONS = IS_LONG ? [1, 2, 7] : [1, 7];
+/** Random specs and streams. */
+const DRAWN = IS_LONG ? 20 : 1;
+/** Where executors die. */
+const DEATHS: readonly (readonly string[])[] = IS_LONG
+  ? [["ids-0"], ["read-0"], ["key-0"], ["key-1"], ["write-0"], ["key-0", "key-1", "write-0"]]
+  : [["key-1", "write-0"]];
 
-if (!IS_THERE && process.env.SENTINEL_SPARK !== "build") {
+if (!IS_THERE && !/^(build|long)$/.test(process.env.SENTINEL_SPARK ?? "")) {
   console.warn(
     "NOT TESTED against Spark: there is no .cache/venv-spark; scripts/setup-spark installs it from PyPI, 700 MB",
   );
@@ -27,70 +41,82 @@ if (!IS_THERE && process.env.SENTINEL_SPARK !== "build") {
     let place: Place;
     let data: string;
     let local: string;
+    /** Of a run that nothing disturbed. */
+    let bytes: Record<string, string>;
+    const engineOf = (master: string, command: readonly string[] = WORKER): Engine =>
+      createSparkEngine({ master, conf: {}, python: PYTHON, command });
+
     beforeAll(async () => {
       place = await emptyPlace();
-      data = await place.write("shuffled.parquet", shuffled([...simulateDays(WORLD)]));
+      data = path.join(place.dir, "data", "several");
+      mkdirSync(data);
+      const days = [...tied([...simulateDays(WORLD)])];
+      for (const [i, from] of [0, 10, 30].entries()) {
+        await place.write(`several/part-${i}.parquet`, days.slice(from, [10, 30, 45][i]));
+      }
       local = path.join(place.dir, "data", "local.parquet");
-      const { version } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as { version: string };
-      await featurise(place.ports, { pipeline: place.pipeline, path: data, out: local, packageVersion: version });
+      await featurise(place.ports, { pipeline: place.pipeline, path: data, out: local, packageVersion });
     });
     afterAll(() => place.close());
 
-    async function made(
-      name: string,
-      args: readonly string[],
-      options: { readonly env?: Record<string, string>; readonly started?: () => void } = {},
-    ): Promise<string> {
+    async function made(name: string, engine: Engine, partitions: number): Promise<string> {
       const out = path.join(place.dir, "data", name);
-      const { code, stderr } = await sentinel(
-        ["featurise", "--data", data, "--out", out, "--engine", "spark", ...args],
-        { cwd: place.dir, env: { SENTINEL_SPARK_PYTHON: PYTHON, ...options.env }, started: options.started },
-      );
-      expect(code, stderr).toBe(0);
+      await featurise(place.ports, {
+        pipeline: place.pipeline,
+        path: data,
+        out,
+        packageVersion,
+        by: { engine, partitions },
+      });
       return out;
     }
-    const bytesOf = (out: string): Record<string, string> => {
-      const names = readdirSync(out, { recursive: true, encoding: "utf8" }).sort();
-      const files = names.filter((name) => name.endsWith(".parquet"));
-      return Object.fromEntries(files.map((name) => [name, readFileSync(path.join(out, name)).toString("base64")]));
-    };
 
     test(
-      "gives the local table bit for bit, whatever the number of partitions",
+      "gives the bits of one process, whatever the partitions, and of random specs and streams",
       async () => {
-        const out = await made("one", ["--master", "local[2]", "--partitions", "1"]);
-        const content = `SELECT * EXCLUDE (date) FROM read_parquet('${out}/*/*.parquet', hive_partitioning=true)`;
-        expect(await query(content)).toEqual(await query(`SELECT * FROM '${local}'`));
-        const [first] = Object.keys(bytesOf(out));
-        expect(await metadataOf(path.join(out, first))).toEqual(await metadataOf(local));
-        const seven = await made("seven", ["--master", "local[2]", "--partitions", "7"]);
-        expect(bytesOf(seven)).toEqual(bytesOf(out));
+        const engine = engineOf("local[2]");
+        try {
+          const out = await made("by-1", engine, 1);
+          expect(await contentOf(out)).toEqual(await query(`SELECT * FROM '${local}'`));
+          bytes = bytesOf(out);
+          expect(await metadataOf(path.join(out, Object.keys(bytes)[0]))).toEqual(await metadataOf(local));
+          for (const partitions of PARTITIONS.slice(1)) {
+            expect(bytesOf(await made(`by-${partitions}`, engine, partitions))).toEqual(bytes);
+          }
+          await expectSameBits({
+            engineOf: () => engine,
+            packageVersion,
+            partitions: IS_LONG ? PARTITIONS : [2],
+            runs: DRAWN,
+          });
+        } finally {
+          await engine.close();
+        }
       },
-      10 * MINUTES,
+      30 * MINUTES,
     );
 
     test(
-      "gives the same bytes with executors that are processes, one of which is killed in the middle",
+      "gives the same bytes with executors that are processes, and where they are killed in the middle",
       async () => {
-        let killed = 0;
-        const out = await made(
-          "cluster",
-          ["--master", "local-cluster[2,1,1024]", "--partitions", "3", "--spark-conf", "spark.task.maxFailures=8"],
-          {
-            started: () => {
-              void (async () => {
-                for (let look = 0; killed === 0 && look < 2000; look++) {
-                  killed = killExecutor();
-                  await sleep(20);
-                }
-              })();
-            },
-          },
-        );
-        expect(killed).toBeGreaterThan(0);
-        expect(bytesOf(out)).toEqual(bytesOf(path.join(place.dir, "data", "one")));
+        const deaths = mkdtempSync(path.join(tmpdir(), "sentinel-deaths-"));
+        const engine = engineOf("local-cluster[2,1,1024]", [process.execPath, DYING, deaths, ...WORKER]);
+        try {
+          for (const partitions of IS_LONG ? PARTITIONS : []) {
+            expect(bytesOf(await made(`cluster-${partitions}`, engine, partitions))).toEqual(bytes);
+          }
+          for (const [i, names] of DEATHS.entries()) {
+            for (const name of names) writeFileSync(path.join(deaths, name), "");
+            expect(bytesOf(await made(`killed-${i}`, engine, 3))).toEqual(bytes);
+            // Whoever died has removed what asked for it.
+            expect(readdirSync(deaths)).toEqual([]);
+          }
+        } finally {
+          await engine.close();
+          rmSync(deaths, { recursive: true, force: true });
+        }
       },
-      10 * MINUTES,
+      30 * MINUTES,
     );
 
     test(
@@ -113,23 +139,4 @@ if (!IS_THERE && process.env.SENTINEL_SPARK !== "build") {
       10 * MINUTES,
     );
   });
-}
-
-/** Ends an executor of the run that has a worker at work on a pass by key; gives how many it ended. */
-function killExecutor(): number {
-  const list = execFileSync("ps", ["-eo", "pid,ppid,args"], { encoding: "utf8" });
-  const processes = list.split("\n").map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? ["", "", "", ""]);
-  const parents = new Map(processes.map(([, pid, ppid]) => [pid, ppid]));
-  const texts = new Map(processes.map(([, pid, , text]) => [pid, text]));
-  for (const [, pid, , text] of processes) {
-    if (!text.includes("engine-worker.js")) continue;
-    const above: string[] = [];
-    for (let at = parents.get(pid); at !== undefined; at = parents.get(at)) above.push(at);
-    const executor = above.find((at) => texts.get(at)?.includes("CoarseGrainedExecutorBackend"));
-    // Somebody else's run is left alone.
-    if (executor === undefined || !above.includes(String(process.pid))) continue;
-    process.kill(Number(executor), "SIGKILL");
-    return 1;
-  }
-  return 0;
 }

@@ -66,6 +66,7 @@ export function standInEngine(ports: Ports, options: StandInOptions): Engine {
     return done;
   };
   return {
+    close: async () => {},
     async run(job) {
       const { partitions } = job;
       const input: readonly FrameColumn[] = [{ name: "split", type: "text" }];

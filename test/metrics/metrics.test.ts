@@ -13,6 +13,7 @@ import {
   recallAtFpr,
   rocAuc,
 } from "../../src/metrics/metrics.ts";
+import { descending } from "../../src/metrics/ranking.ts";
 
 const sample = fc
   .array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 1 })), { minLength: 2, maxLength: 80 })
@@ -112,4 +113,21 @@ test("a compromised card is found once and makes room on later days", () => {
   // With k = 1 day 2 looks at card 2 only.
   expect(cardPrecisionAtK({ ...input, k: 1 })).toBe(0.5);
   expect(cardPrecisionAtK({ ...input, k: 4 })).toBe(0.25);
+});
+
+test("rows by falling score are those of a sort that compares: ties in row order, both zeros one score, any sign and size", () => {
+  const number = fc.oneof(
+    fc.constantFrom(0, -0, 1, -1, 0.5, Number.MIN_VALUE, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY),
+    fc.double({ noNaN: true }),
+    fc.integer({ min: -3, max: 3 }),
+  );
+  fc.assert(
+    fc.property(fc.array(number, { maxLength: 300 }), (numbers) => {
+      for (const scores of [Float64Array.from(numbers), Float32Array.from(numbers)]) {
+        const order = (a: number, b: number): number => (scores[a] === scores[b] ? a - b : scores[a] < scores[b] ? 1 : -1);
+        const wanted = Array.from(scores.keys()).sort(order);
+        expect([...descending(scores)]).toEqual(wanted);
+      }
+    }),
+  );
 });

@@ -5,6 +5,7 @@ import {
   checkMadeFields,
   grownFields,
   type MadeField,
+  madeCases,
   madeRoles,
   madeSchema,
   madeText,
@@ -58,6 +59,18 @@ test("a schema only gains nullable fields", () => {
     expect(() => grownFields(before, after)).toThrow(words);
   }
   expect(() => checkMadeFields([field("__proto__", "string")])).toThrow(/cannot be called/);
+});
+
+test("the section cases of a program is read as that of a file", () => {
+  const fields = [field("card_id", "string"), field("shop", "string")];
+  const cases = madeCases({ entity: "shop", due: { info: "2d" } }, fields);
+  const text = madeText({ slug: "x", fields, roles: madeRoles(fields, {}), fourEyes: false, cases });
+  const pipeline = parsePipeline(text, { file: "/w/x.yaml", workspace: "/w" });
+  expect(pipeline.cases).toMatchObject({ entity: "shop", fourEyes: false, minutes: 5 });
+  expect(pipeline.cases.due).toMatchObject({ infoMs: 2 * 86_400_000, criticalMs: 4 * 3_600_000 });
+  expect(madeCases({}, fields)).toBeNull();
+  expect(() => madeCases({ entity: "shops" }, fields)).toThrow(/cases.entity: the schema has no field "shops"/);
+  expect(() => madeCases({ claim: "9d" }, fields)).toThrow(/cases.claim: 9d is over 7d/);
 });
 
 test("what is written is a pipeline whose transactions may come without an id and a time", () => {

@@ -68,6 +68,22 @@ test("a check that throws leaves the others as they are", () => {
   });
 });
 
+test("a mean, a spread, a sum or a quantile of times is an error: held against numbers it would say what nobody asked", () => {
+  const data = table({ t: times("2024-01-01T00:00:00", "2024-01-02T00:00:00", null), gone: times(null, null, null) });
+  const between = (what: string, column = "t") => ({
+    type: `expect_column_${what}_to_be_between`,
+    kwargs: { column, min_value: 0 },
+  });
+  const quantile_ranges = { quantiles: [0.5], value_ranges: [[0, null]] };
+  const quantiles = { type: "expect_column_quantile_values_to_be_between", kwargs: { column: "t", quantile_ranges } };
+  const asked = [...["mean", "median", "stdev", "sum"].map((what) => between(what)), quantiles];
+  const { result } = gate(data, {}, suiteOf(...asked));
+  expect(result.results.slice(1).map(({ meta }) => meta.status)).toEqual(asked.map(() => "errored"));
+  expect(result.results[1].exception_info.exception_message).toContain('column "t" holds times where numbers');
+  const none = gate(data, {}, suiteOf(between("mean", "gone"))).result.results[1];
+  expect([none.success, none.exception_info.raised_exception]).toEqual([false, false]);
+});
+
 test("infinity is never acceptable, asked for or not", () => {
   const { verdict } = gate(table({ a: numbers(1, Number.NEGATIVE_INFINITY), b: numbers(null, 2) }), {});
   expect(verdict.verdict).toBe("fail");

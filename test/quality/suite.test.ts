@@ -104,6 +104,10 @@ test("text that is no JSON, or no suite, is refused by name", () => {
   expect(failure(() => parseSuite("{", { where: "f.json" })).message).toMatch(/^f\.json is not JSON/);
   expect(failure(() => parseSuite("[]", { where: "f.json" })).message).toBe("f.json is not an object");
   expect(failure(() => parseSuite("{}", { where: "f.json" })).message).toContain('no list "expectations"');
+  const twice = '{"name":"s","expectations":[{"type":"expect_column_to_exist","kwargs":{"column":"a","column":"b"}}]}';
+  expect(failure(() => parseSuite(twice, { where: "f.json" })).message).toBe(
+    'f.json has the key "column" twice in one object',
+  );
 });
 
 test("more than 100 conditions are refused, nested ones counted", () => {

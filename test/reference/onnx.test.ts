@@ -9,7 +9,7 @@ import { exportOnnx } from "../../src/ml/onnx/export.ts";
 import { loadOnnx } from "../../src/ml/onnx/run.ts";
 import { loadScorer } from "../../src/online/score.ts";
 import { makeWorkspace, removeWorkspace, sentinelJson } from "../cli/sentinel.ts";
-import { writeHistory } from "../journeys/traffic.ts";
+import { SMALL_WORLD, writeHistory } from "../journeys/traffic.ts";
 import { exportedModels, extremeRows, ourScore } from "../ml/onnx/models.ts";
 import { isInstalled, runPython } from "../python.ts";
 
@@ -102,7 +102,7 @@ describe.runIf(isThere("venv-mlflow", 1))("MLflow", () => {
   let dir: string;
   beforeAll(async () => {
     dir = makeWorkspace();
-    await writeHistory(dir);
+    await writeHistory(dir, SMALL_WORLD);
     // On few frauds the training gate may say no, which is not what is asked here.
     for (const verb of ["train", "promote"]) {
       const ran = await sentinelJson([verb, "--force", "--reason", "a test needs a champion"], { cwd: dir });

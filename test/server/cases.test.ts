@@ -255,6 +255,69 @@ for (const store of STORES) {
       });
     });
 
+    test("how cases are worked is said when a pipeline is made, and later: by the section of pipeline files, whose faults are told", async () => {
+      const cases = {
+        entity: "terminal",
+        due: { critical: "2h" },
+        four_eyes: true,
+        links: ["user_id"],
+        explore: { share: 0.5 },
+      };
+      const id = await side.pipeline("Tills", SCHEMA, { cases });
+      const at = `/api/pipelines/${id}`;
+      const made = await side.get(at);
+      expect(made.body.cases).toEqual(cases);
+      await side.rule(id, "amount > 1000");
+      await pay(id, "t1", "u1", 2000);
+      const [one] = await casesOf(id, 1);
+      expect(one).toMatchObject({ entity: "T1", entity_column: "terminal", alert_count: 1 });
+      expect(Date.parse(one.due_at) - Date.parse(one.opened_at)).toBe(2 * 3_600_000);
+      const closed = await side.post(`/api/cases/${one.id}/close`, CLOSE, { "if-match": "*" });
+      expect(closed.body).toMatchObject({ status: "waiting", proposed: { disposition: "fraud" }, labels: [] });
+      // About half of what nothing flags is drawn, until the share is another.
+      for (let i = 0; i < 20; i++) await pay(id, `small${i}`, "u2", 5);
+      const drawn = (alerts: readonly Answer["body"][], prefix: string) =>
+        alerts.filter(({ severity, transaction_id: of }) => severity === "info" && of.startsWith(prefix)).length;
+      expect(drawn(await side.alertsOf(id, 5), "small")).toBeGreaterThanOrEqual(4);
+      const changed = await side.patch(at, { cases: { entity: "user_id" } }, { "if-match": `"${made.body.version}"` });
+      expect(changed, JSON.stringify(changed.body)).toMatchObject({
+        status: 200,
+        body: { cases: { entity: "user_id" } },
+      });
+      for (let i = 0; i < 20; i++) await pay(id, `later${i}`, "u3", 5);
+      await pay(id, "t2", "u3", 2000);
+      await until(async () => (await casesOf(id, 1)).some(({ entity }) => entity === "u3"));
+      expect(drawn(await side.alerts(`&pipeline=${id}`), "later")).toBe(0);
+      const [own] = (await casesOf(id, 1)).filter(({ entity }) => entity === "u3");
+      expect(await side.post(`/api/cases/${own.id}/close`, CLOSE, { "if-match": "*" })).toMatchObject({
+        body: { status: "closed" },
+      });
+      const empty = await side.patch(at, { cases: {} }, { "if-match": "*" });
+      expect(empty.body.cases).toEqual({});
+
+      const schema = [
+        { name: "card_id", type: "string" },
+        { name: "amount", type: "float" },
+      ];
+      for (const [given, words] of [
+        [{ entty: "card_id" }, /cases\/entty is not known: did you mean entity\?/],
+        [{ due: { critcal: "1h" } }, /cases\/due\/critcal is not known: did you mean critical\?/],
+        [{ due: { critical: "1 hour" } }, /cases\/due\/critical/],
+        [{ due: { critical: "1s" } }, /cases\.due\.critical: 1s is under 1m/],
+        [{ explore: { share: 0.9 } }, /cases\/explore\/share/],
+        [{ entity: "card" }, /cases\.entity: the schema has no field "card"/],
+        [{ links: ["amount", "device"] }, /cases\.links: the schema has no field "device"/],
+        [[], /cases/],
+      ] as const) {
+        const refused = await side.post("/api/pipelines", { name: "Odd", schema, cases: given });
+        expect(refused).toMatchObject({ status: 422, body: { code: "request.invalid" } });
+        expect(refused.body.detail, JSON.stringify(given)).toMatch(words);
+        const kept = await side.patch(at, { cases: given }, { "if-match": "*" });
+        expect(kept.status, JSON.stringify(given)).toBe(422);
+      }
+      expect((await side.get(at)).body.cases).toEqual({});
+    });
+
     test("two analysts at once: one has the case, roles hold, and four eyes are four", async () => {
       const { id } = await alerted(["u1", "u2"]);
       const found = await casesOf(id, 2);

@@ -3,9 +3,15 @@ import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 
 import path from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { createTarget } from "../../src/drivers/notify/target.ts";
 import { createNdjsonStreams } from "../../src/drivers/stream/ndjson/driver.ts";
+import { Notifier } from "../../src/lifecycle/desk.ts";
 import { replay } from "../../src/lifecycle/replay.ts";
+import { silentLog } from "../../src/online/counters.ts";
+import type { Pipelines } from "../../src/online/pipelines.ts";
+import { parseNotifications } from "../../src/pipeline/notifications.ts";
 import type { Streams } from "../../src/ports/stream.ts";
+import { httpReceiver } from "../drivers/notify/receivers.ts";
 import { bodyOf, historyTable, makeWorld, type Payment, post, reply, serve, type World } from "../server/world.ts";
 import { byId, judgeAll, judging, prepare, recordOf, STREAM_SECTION, stream, streamSection, until } from "./world.ts";
 
@@ -200,6 +206,55 @@ test("dead letters are judged again once the schema is right; what fails again i
     [1, lineOf(PAYMENTS[0]).length],
     [2, lineOf(PAYMENTS[0]).length],
   ]);
+});
+
+test("who hears of dead letters gets one message with the counts of their causes, and none of what stands in them", async () => {
+  const receiver = await httpReceiver();
+  try {
+    const text = `
+targets: { room: { kind: webhook, url: "${receiver.url}" } }
+routes: [{ to: [room], events: [dead-letter] }]
+`;
+    const file = parseNotifications(text, "notifications.yaml").value;
+    const notices = {
+      file,
+      targets: [createTarget({ name: "room", keys: file.targets.room, secret: () => "" })],
+    };
+    const bad = { ...bodyOf(PAYMENTS[0]), transaction_id: "bad", amount: "secret-name" };
+    put(lineOf(PAYMENTS[0]), ...Array.from({ length: 90 }, () => "{\n"), `${JSON.stringify(bad)}\n`);
+    await judgeAll(world, streams, { notices });
+    const codes = letters().map(({ code }) => code);
+    const told = async (): Promise<readonly unknown[]> => {
+      const { ports, close } = world.open();
+      const { clock } = ports;
+      const pipelines = { all: () => [] } as unknown as Pipelines<never>;
+      await new Notifier<never>({ notices, store: ports.store!, pipelines, clock, logger: silentLog }).look();
+      await close();
+      return receiver.received.map(({ body }) => JSON.parse(body));
+    };
+    const messages = await told();
+    expect(codes).toHaveLength(91);
+    expect(messages).toMatchObject([
+      {
+        type: "com.sentinel.stream.dead-letters",
+        data: {
+          pipeline: "card",
+          dead_letters: "payments-dead-letters",
+          count: 91,
+          causes: [
+            { code: "request.malformed", topic: "payments", count: 90, first: { partition: 0 } },
+            { code: "request.invalid", topic: "payments", count: 1 },
+          ],
+        },
+      },
+    ]);
+    expect(receiver.received[0].body).not.toContain("secret-name");
+    // Judged again, they are in a second message, as where they stood at first.
+    await judgeAll(world, streams, { notices, deadLetters: true });
+    expect((await told())[1]).toMatchObject({ data: { count: 91, causes: [{ topic: "payments", count: 90 }, {}] } });
+  } finally {
+    await receiver.close();
+  }
 });
 
 test("standard input is judged to its end", async () => {

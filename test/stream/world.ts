@@ -1,5 +1,6 @@
 // A world of streams for tests: payments as records, a process that judges them, and what it wrote, by id.
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Notices } from "../../src/lifecycle/desk.ts";
 import type { PipelineSource } from "../../src/online/pipelines.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import type { SharedStore } from "../../src/ports/shared-store.ts";
@@ -52,6 +53,8 @@ export interface Judging extends StreamProcess {
 }
 
 type Options = Partial<StreamInput["options"]> & {
+  /** Who hears of dead letters, by the world's store. */
+  readonly notices?: Notices;
   readonly probes?: boolean;
   readonly schema?: object;
   /** Where several processes keep their state. */
@@ -60,7 +63,7 @@ type Options = Partial<StreamInput["options"]> & {
 
 /** A process that judges the world's pipeline. */
 export async function judging(world: World, streams: () => Streams, options: Options = {}): Promise<Judging> {
-  const { probes = false, schema = SCHEMA, shared, ...rest } = options;
+  const { probes = false, schema = SCHEMA, shared, notices, ...rest } = options;
   const { ports, close } = world.open(shared);
   const source: PipelineSource = {
     name: "card",
@@ -71,6 +74,7 @@ export async function judging(world: World, streams: () => Streams, options: Opt
     sources: [source],
     streamsOf: async () => streams(),
     clock: ports.clock,
+    notices: notices === undefined ? null : { ...notices, store: ports.store! },
     options: { logger: silent, ...rest },
     at: probes ? { host: "127.0.0.1", port: 0 } : null,
   });

@@ -1,12 +1,12 @@
 // Alerts: what was flagged, newest first, by filters that are part of the address; page after page over millions.
-import { useState } from "preact/hooks";
 import { type Answer, ask, urlOf } from "../api.ts";
 import { money, score } from "../format.ts";
-import { useKeys } from "../keys.ts";
 import { useLoaded } from "../load.ts";
 import { Choice, Empty, Foreign, Panel, Shown, Tag, When } from "../parts/basic.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { type Column, List } from "../parts/list.tsx";
+import { NumberFilter, numberIn } from "../parts/number-filter.tsx";
+import { PagerButtons, usePager } from "../parts/pager.tsx";
 import { go, hrefOf, setQuery, usePlace } from "../route.ts";
 import { useDesk } from "../session.ts";
 import { AlertDrawer } from "./alert.tsx";
@@ -43,21 +43,17 @@ function filterOf(query: Readonly<Record<string, string>>) {
     severity: severity as Alert["severity"] | undefined,
     decision: decision as Alert["decision"] | undefined,
     entity,
-    rule: rule === undefined ? undefined : Number(rule),
+    rule: numberIn(rule),
     q,
     from,
-    min_amount: numberOf(min),
-    max_amount: numberOf(max),
+    min_amount: numberIn(min),
+    max_amount: numberIn(max),
   };
 }
-
-const numberOf = (text: string | undefined): number | undefined =>
-  text === undefined || text.trim() === "" || !Number.isFinite(Number(text)) ? undefined : Number(text);
 
 export function Alerts() {
   const { query, id } = usePlace();
   const { pipelines } = useDesk();
-  const [trail, setTrail] = useState<readonly string[]>([]);
   const cursor = query.cursor;
   const filter = filterOf(query);
   const asked = { ...filter, limit: PAGE_ROWS, cursor };
@@ -66,24 +62,9 @@ export function Alerts() {
     (signal) => ask("GET /api/alerts", { query: asked, signal }),
     cursor === undefined ? { everyMs: EVERY_MS } : {},
   );
-  const next = page.value?.next ?? null;
-  const filtered = (change: Readonly<Record<string, string | undefined>>): void => {
-    setTrail([]);
+  const pager = usePager(page.value?.next ?? null);
+  const filtered = (change: Readonly<Record<string, string | undefined>>): void =>
     setQuery({ ...change, cursor: undefined });
-  };
-  const older = (): void => {
-    if (next === null) return;
-    setTrail([...trail, cursor ?? ""]);
-    setQuery({ cursor: next });
-  };
-  const newer = (): void => {
-    setQuery({ cursor: trail.at(-1) });
-    setTrail(trail.slice(0, -1));
-  };
-  useKeys([
-    { key: "n", what: "Older page", run: older },
-    { key: "p", what: "Newer page", run: () => cursor !== undefined && newer() },
-  ]);
   const open = (alert: Alert): void => go(hrefOf("alerts", { id: alert.id, query }));
   const isFiltered = Object.keys(query).some((name) => name !== "pipeline" && name !== "cursor");
   return (
@@ -121,24 +102,13 @@ export function Alerts() {
           <option value="block">Block</option>
           <option value="approve">Approve</option>
         </select>
-        <input
-          class="input short rest"
-          type="number"
-          step="any"
+        <NumberFilter
+          label="Least amount"
           placeholder="Amount ≥"
-          aria-label="Least amount"
-          value={query.min ?? ""}
-          onChange={(event) => filtered({ min: event.currentTarget.value })}
+          value={query.min}
+          onChange={(min) => filtered({ min })}
         />
-        <input
-          class="input short rest"
-          type="number"
-          step="any"
-          placeholder="≤"
-          aria-label="Largest amount"
-          value={query.max ?? ""}
-          onChange={(event) => filtered({ max: event.currentTarget.value })}
-        />
+        <NumberFilter label="Largest amount" placeholder="≤" value={query.max} onChange={(max) => filtered({ max })} />
         <input
           class="input short rest"
           placeholder="Entity"
@@ -170,7 +140,7 @@ export function Alerts() {
       <Panel
         title="Alerts"
         flush
-        hint={cursor === undefined ? "newest first" : `page ${trail.length + 1}`}
+        hint={pager.place ?? "newest first"}
         json={urlOf("GET /api/alerts", { query: asked })}
       >
         <Shown of={page}>
@@ -196,14 +166,7 @@ export function Alerts() {
           }
         </Shown>
       </Panel>
-      <div class="row even" style={{ marginTop: "10px" }}>
-        <button type="button" class="button" disabled={cursor === undefined} onClick={newer}>
-          Newer <kbd>p</kbd>
-        </button>
-        <button type="button" class="button" disabled={next === null} onClick={older}>
-          Older <kbd>n</kbd>
-        </button>
-      </div>
+      <PagerButtons of={pager} words={["Newer", "Older"]} keyed />
       {id === "" ? null : <AlertDrawer key={id} id={id} onClose={() => go(hrefOf("alerts", { query }))} />}
     </>
   );

@@ -5,6 +5,7 @@ import { useLoaded } from "../load.ts";
 import { Empty, Foreign, Pairs, Panel, Shown, When } from "../parts/basic.tsx";
 import { Drawer } from "../parts/drawer.tsx";
 import { type Column, List } from "../parts/list.tsx";
+import { PagerButtons, usePager } from "../parts/pager.tsx";
 import { go, hrefOf, setQuery, usePlace } from "../route.ts";
 
 type Entry = Answer<"GET /api/audit">[number];
@@ -16,7 +17,7 @@ export function Audit() {
   const { pipeline, actor, subject, cursor } = query;
   const asked = { pipeline, actor, subject, cursor, limit: PAGE_ROWS };
   const page = useLoaded(JSON.stringify(["audit", asked]), (signal) => ask("GET /api/audit", { query: asked, signal }));
-  const next = page.value?.next ?? null;
+  const pager = usePager(page.value?.next ?? null);
   const open = page.value?.body.find(({ index }) => String(index) === id) ?? null;
   return (
     <>
@@ -31,14 +32,19 @@ export function Audit() {
         />
         <input
           class="input"
-          placeholder="What kind (rules, pipeline, case…)"
+          placeholder="Kind: rules, case…"
           aria-label="What kind"
           maxLength={100}
           value={subject ?? ""}
           onChange={(event) => setQuery({ subject: event.currentTarget.value, cursor: undefined })}
         />
       </form>
-      <Panel title="Changes" flush hint="newest first" json={urlOf("GET /api/audit", { query: asked })}>
+      <Panel
+        title="Changes"
+        flush
+        hint={pager.place ?? "newest first"}
+        json={urlOf("GET /api/audit", { query: asked })}
+      >
         <Shown of={page}>
           {({ body }) =>
             body.length === 0 ? (
@@ -56,24 +62,7 @@ export function Audit() {
           }
         </Shown>
       </Panel>
-      <div class="row even" style={{ marginTop: "10px" }}>
-        <button
-          type="button"
-          class="button"
-          disabled={cursor === undefined}
-          onClick={() => setQuery({ cursor: undefined })}
-        >
-          Newest
-        </button>
-        <button
-          type="button"
-          class="button"
-          disabled={next === null}
-          onClick={() => setQuery({ cursor: next ?? undefined })}
-        >
-          Older
-        </button>
-      </div>
+      <PagerButtons of={pager} words={["Newer", "Older"]} />
       {open === null ? null : <Detail of={open} onClose={() => go(hrefOf("audit", { query }))} />}
     </>
   );
@@ -87,7 +76,8 @@ const COLUMNS: readonly Column<Entry>[] = [
     name: "Of",
     show: ({ subject_id: id, pipeline }) => (
       <>
-        <Foreign text={id} max={80} mono /> {pipeline === null ? null : <span class="faint">{seen(pipeline, 40)}</span>}
+        <Foreign text={id} max={80} mono />{" "}
+        {pipeline === null || pipeline === id ? null : <span class="faint">{seen(pipeline, 40)}</span>}
       </>
     ),
     kind: "clip",
@@ -137,6 +127,9 @@ function membersOf(value: unknown): readonly string[] {
 const memberOf = (value: unknown, name: string): unknown =>
   value !== null && typeof value === "object" ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
 
+/** What is empty is drawn as what is not there. */
+const blankless = (value: unknown): unknown => (value === "" || value === undefined || value === null ? "–" : value);
+
 function Side({
   name,
   of,
@@ -174,7 +167,7 @@ function Side({
             <div key={one} class={isChanged ? "lit" : undefined}>
               <dt>{seen(one, 60)}</dt>
               <dd>
-                <Foreign text={memberOf(of, one) ?? "–"} max={2000} />
+                <Foreign text={blankless(memberOf(of, one))} max={2000} />
               </dd>
             </div>
           );

@@ -1,11 +1,12 @@
 // One case: its alerts, what is known of its entity, notes and history; claimed, put off, and closed with a label.
 import { useState } from "preact/hooks";
 import { type Answer, get, urlOf } from "../api.ts";
-import { ago, count, duration, money, score, seen } from "../format.ts";
+import { ago, count, counted, duration, money, score, seen } from "../format.ts";
 import { useKeys } from "../keys.ts";
 import { useLoaded } from "../load.ts";
 import { Foreign, Meter, Pairs, Shown, Tag, When } from "../parts/basic.tsx";
-import { Dialog, Drawer } from "../parts/drawer.tsx";
+import { Drawer } from "../parts/drawer.tsx";
+import { ReasonDialog } from "../parts/reason.tsx";
 import { attempt } from "../parts/toast.tsx";
 import { hrefOf } from "../route.ts";
 import { useDesk, useMay } from "../session.ts";
@@ -15,6 +16,8 @@ type Whole = Answer<"GET /api/cases/{case}">;
 type Disposition = "fraud" | "genuine" | "unknown";
 
 const HOUR_MS = 3_600_000;
+/** Characters of a reason, a comment or a note. */
+const TEXT_MAX = 2000;
 const WAITS = [
   [1, "an hour"],
   [4, "four hours"],
@@ -172,7 +175,11 @@ export function CaseDrawer({
           }}
         />
       ) : asks === "reopen" ? (
-        <Reopen
+        <ReasonDialog
+          title="Open the case again"
+          label="Why"
+          action="Open again"
+          lengthMax={TEXT_MAX}
           onClose={() => setAsks(null)}
           onSay={(reason) => {
             setAsks(null);
@@ -183,6 +190,9 @@ export function CaseDrawer({
     </Drawer>
   );
 }
+
+/** What a rule or the score flagged is there whatever is drawn. */
+const isDrawn = ({ propensity }: Pick<Whole, "propensity">): boolean => propensity !== null && propensity < 1;
 
 function Inside({
   of,
@@ -206,7 +216,7 @@ function Inside({
                 {score(of.score)} {of.score === null ? null : <Meter share={of.score} tone="plot-review" />}
               </span>,
             ],
-            ["reviewed because of", of.propensity === null ? of.why : `${of.why}, drawn with chance ${of.propensity}`],
+            ["reviewed because of", isDrawn(of) ? `${of.why}, drawn with chance ${of.propensity}` : of.why],
             ["opened", <When key="o" at={of.opened_at} />],
             [
               "due",
@@ -286,7 +296,7 @@ function Inside({
                 <a href={hrefOf("cases", { id: other.id })}>#{other.id}</a>
                 <Tag word={other.disposition ?? other.status} />
                 <span class="faint">
-                  <When at={other.opened_at} />, {count(other.alert_count)} alerts, {money(other.amount)}
+                  <When at={other.opened_at} />, {counted(other.alert_count, "alert")}, {money(other.amount)}
                 </span>
               </li>
             ))}
@@ -348,7 +358,7 @@ function Notes({
             style={{ flex: 1 }}
             aria-label="Note"
             placeholder="Add a note"
-            maxLength={2000}
+            maxLength={TEXT_MAX}
             value={text}
             onInput={(event) => setText(event.currentTarget.value)}
           />
@@ -378,70 +388,42 @@ function Closing({
   readonly onClose: () => void;
   readonly onSay: (reason: string, comment: string, transactions: readonly string[]) => void;
 }) {
-  const [reason, setReason] = useState(REASONS[disposition][0]);
   const [comment, setComment] = useState("");
   const [linked, setLinked] = useState("");
-  const say = (event: Event): void => {
-    event.preventDefault();
-    onSay(
-      reason.trim(),
-      comment.trim(),
-      linked.split(/[\s,;]+/).filter((one) => one !== ""),
-    );
-  };
+  const ids = linked.split(/[\s,;]+/).filter((one) => one !== "");
   return (
-    <Dialog
+    <ReasonDialog
       title={disposition === "unknown" ? "Close: it cannot be told" : `Close as ${disposition}`}
+      text={
+        disposition === "unknown"
+          ? "No label is written."
+          : `${of?.alert_count === 1 ? "The transaction" : `The ${count(of?.alert_count ?? 0)} transactions`} of this case will have the label ${disposition}, and the next models learn from it.`
+      }
+      label="Reason"
+      action="Close the case"
+      tone={disposition === "fraud" ? "danger" : "main"}
+      usual={REASONS[disposition]}
+      lengthMax={TEXT_MAX}
       onClose={onClose}
+      onSay={(reason) => onSay(reason, comment.trim(), ids)}
     >
-      <form class="stack" onSubmit={say}>
-        <p class="soft">
-          {disposition === "unknown"
-            ? "No label is written."
-            : `The ${count(of?.alert_count ?? 0)} transactions of this case are labelled ${disposition}; the next models learn from it.`}
-        </p>
+      <label class="field">
+        <span>Comment</span>
+        <textarea
+          class="area"
+          rows={3}
+          maxLength={TEXT_MAX}
+          value={comment}
+          onInput={(event) => setComment(event.currentTarget.value)}
+        />
+      </label>
+      {disposition === "unknown" ? null : (
         <label class="field">
-          <span>Reason</span>
-          <input
-            class="input"
-            list="reasons"
-            required
-            maxLength={2000}
-            value={reason}
-            onInput={(event) => setReason(event.currentTarget.value)}
-          />
-          <datalist id="reasons">
-            {REASONS[disposition].map((one) => (
-              <option key={one} value={one} />
-            ))}
-          </datalist>
+          <span>Linked transactions that are {disposition} as well (ids)</span>
+          <input class="input mono" value={linked} onInput={(event) => setLinked(event.currentTarget.value)} />
         </label>
-        <label class="field">
-          <span>Comment</span>
-          <textarea
-            class="area"
-            rows={3}
-            maxLength={2000}
-            value={comment}
-            onInput={(event) => setComment(event.currentTarget.value)}
-          />
-        </label>
-        {disposition === "unknown" ? null : (
-          <label class="field">
-            <span>Linked transactions that are {disposition} as well (ids)</span>
-            <input class="input mono" value={linked} onInput={(event) => setLinked(event.currentTarget.value)} />
-          </label>
-        )}
-        <footer class="row">
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class={disposition === "fraud" ? "button danger" : "button main"}>
-            Close the case
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+      )}
+    </ReasonDialog>
   );
 }
 
@@ -453,79 +435,25 @@ function Wait({
   readonly onSay: (hours: number, reason: string) => void;
 }) {
   const [hours, setHours] = useState(24);
-  const [reason, setReason] = useState("");
   return (
-    <Dialog title="Put the case off" onClose={onClose}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          onSay(hours, reason.trim());
-        }}
-      >
-        <label class="field">
-          <span>For how long</span>
-          <select class="select" value={hours} onChange={(event) => setHours(Number(event.currentTarget.value))}>
-            {WAITS.map(([value, words]) => (
-              <option key={value} value={value}>
-                {words}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label class="field">
-          <span>What it waits for</span>
-          <input
-            class="input"
-            required
-            maxLength={2000}
-            value={reason}
-            onInput={(event) => setReason(event.currentTarget.value)}
-          />
-        </label>
-        <footer class="row">
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="button main" disabled={reason.trim() === ""}>
-            Put it off
-          </button>
-        </footer>
-      </form>
-    </Dialog>
-  );
-}
-
-function Reopen({ onClose, onSay }: { readonly onClose: () => void; readonly onSay: (reason: string) => void }) {
-  const [reason, setReason] = useState("");
-  return (
-    <Dialog title="Open the case again" onClose={onClose}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          onSay(reason.trim());
-        }}
-      >
-        <label class="field">
-          <span>Why</span>
-          <input
-            class="input"
-            required
-            maxLength={2000}
-            value={reason}
-            onInput={(event) => setReason(event.currentTarget.value)}
-          />
-        </label>
-        <footer class="row">
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="button main" disabled={reason.trim() === ""}>
-            Open again
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+    <ReasonDialog
+      title="Put the case off"
+      label="What it waits for"
+      action="Put it off"
+      lengthMax={TEXT_MAX}
+      onClose={onClose}
+      onSay={(reason) => onSay(hours, reason)}
+    >
+      <label class="field">
+        <span>For how long</span>
+        <select class="select" value={hours} onChange={(event) => setHours(Number(event.currentTarget.value))}>
+          {WAITS.map(([value, words]) => (
+            <option key={value} value={value}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </label>
+    </ReasonDialog>
   );
 }

@@ -1,11 +1,11 @@
 // Cases: the queue, taken one by one: c claims, n takes the next, f, l and u close; what is open beside the list is the case that is worked.
-import { useState } from "preact/hooks";
 import { type Answer, ask, get, urlOf } from "../api.ts";
 import { ago, count, duration, money } from "../format.ts";
 import { useKeys } from "../keys.ts";
 import { useLoaded } from "../load.ts";
 import { Choice, Empty, Foreign, Panel, Shown, Tag, Tile, When } from "../parts/basic.tsx";
 import { type Column, List } from "../parts/list.tsx";
+import { PagerButtons, usePager } from "../parts/pager.tsx";
 import { attempt, tell } from "../parts/toast.tsx";
 import { go, hrefOf, setQuery, usePlace } from "../route.ts";
 import { useDesk, useMay } from "../session.ts";
@@ -28,7 +28,6 @@ export function Cases() {
   const { query, id } = usePlace();
   const { pipelines, session } = useDesk();
   const mayWork = useMay("analyst");
-  const [trail, setTrail] = useState<readonly string[]>([]);
   const status = (query.status ?? "open") as Status;
   const asked = {
     status,
@@ -46,11 +45,9 @@ export function Cases() {
     (signal) => get("GET /api/cases", { query: asked, signal }),
     { everyMs: EVERY_MS },
   );
-  const next = page.value?.next_cursor ?? null;
-  const filtered = (change: Readonly<Record<string, string | undefined>>): void => {
-    setTrail([]);
+  const pager = usePager(page.value?.next_cursor ?? null);
+  const filtered = (change: Readonly<Record<string, string | undefined>>): void =>
     setQuery({ ...change, cursor: undefined });
-  };
   const takeNext = async (): Promise<void> => {
     await attempt(async () => {
       const body = asked.pipeline === undefined ? {} : { pipeline: asked.pipeline };
@@ -131,30 +128,7 @@ export function Cases() {
           }
         </Shown>
       </Panel>
-      <div class="row even" style={{ marginTop: "10px" }}>
-        <button
-          type="button"
-          class="button"
-          disabled={query.cursor === undefined}
-          onClick={() => {
-            setQuery({ cursor: trail.at(-1) });
-            setTrail(trail.slice(0, -1));
-          }}
-        >
-          Before
-        </button>
-        <button
-          type="button"
-          class="button"
-          disabled={next === null}
-          onClick={() => {
-            setTrail([...trail, query.cursor ?? ""]);
-            setQuery({ cursor: next ?? undefined });
-          }}
-        >
-          More
-        </button>
-      </div>
+      <PagerButtons of={pager} words={["Before", "More"]} />
       {id === "" ? null : (
         <CaseDrawer
           key={id}

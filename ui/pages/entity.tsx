@@ -1,6 +1,6 @@
 // An entity: what it did by time, and whom it is linked to by what they share.
 import { get, urlOf } from "../api.ts";
-import { count, money, percent, score, seen } from "../format.ts";
+import { count, counted, money, score, seen } from "../format.ts";
 import { useLoaded } from "../load.ts";
 import { Foreign, Tag, When } from "../parts/basic.tsx";
 import { Graph } from "../parts/graph.tsx";
@@ -88,7 +88,7 @@ export function EntityView({
             Red: confirmed fraud. Two hops at most; {seen(column, 40)} in blue, what is shared in green.
             {own === undefined || own.transactions === 0
               ? ""
-              : ` ${percent(own.frauds / own.transactions)} of its ${count(own.transactions)} transactions are known fraud.`}
+              : ` Of its ${counted(own.transactions, "transaction")} ${own.frauds === 0 ? "none is" : own.frauds === 1 ? "one is" : `${count(own.frauds)} are`} known to be fraud.`}
           </p>
         </section>
       )}

@@ -4,8 +4,9 @@ import { type Answer, get, urlOf } from "../api.ts";
 import { count, figure, money, percent, seen } from "../format.ts";
 import { useLoaded } from "../load.ts";
 import { Empty, Foreign, Panel, Shown, Tag, When } from "../parts/basic.tsx";
-import { Dialog, Drawer } from "../parts/drawer.tsx";
+import { Drawer } from "../parts/drawer.tsx";
 import { List, Rows } from "../parts/list.tsx";
+import { ReasonDialog } from "../parts/reason.tsx";
 import { attempt, tell } from "../parts/toast.tsx";
 import { setQuery, usePlace } from "../route.ts";
 import { useDesk, useMay } from "../session.ts";
@@ -13,6 +14,9 @@ import { useDesk, useMay } from "../session.ts";
 type Models = Answer<"GET /api/pipelines/{id}/models">;
 type Version = Models["versions"][number];
 type Gate = Answer<"GET /api/pipelines/{id}/models/gate">;
+
+/** Characters of a reason in the journal. */
+const REASON_MAX = 1000;
 
 interface Interval {
   readonly observedA: number | null;
@@ -180,9 +184,11 @@ function Roles({ of, slug, onMoved }: { readonly of: Models; readonly slug: stri
         </ul>
       )}
       {asks ? (
-        <Reasoned
+        <ReasonDialog
           title={`Roll back to v${of.previous}?`}
           action="Roll back"
+          label="Why, for the journal"
+          lengthMax={REASON_MAX}
           text="The champion before answers again, and this one shadows it. No gate is asked: it has served already."
           onClose={() => setAsks(false)}
           onSay={async (reason) => {
@@ -209,56 +215,6 @@ function figuresOf({ metrics }: Version): readonly (readonly [name: string, valu
     return found === undefined ? [] : [[shown, found[1]] as const];
   });
   return known.length > 0 ? known : Object.entries(metrics).slice(0, 4);
-}
-
-/** A question that is answered with a reason. */
-function Reasoned({
-  title,
-  action,
-  text,
-  onClose,
-  onSay,
-}: {
-  readonly title: string;
-  readonly action: string;
-  readonly text: string;
-  readonly onClose: () => void;
-  readonly onSay: (reason: string) => void;
-}) {
-  const [reason, setReason] = useState("");
-  return (
-    <Dialog
-      title={title}
-      onClose={onClose}
-      foot={
-        <>
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button
-            type="button"
-            class="button main"
-            disabled={reason.trim() === ""}
-            onClick={() => onSay(reason.trim())}
-          >
-            {action}
-          </button>
-        </>
-      }
-    >
-      <p>{text}</p>
-      <label class="field">
-        <span>Why, for the journal</span>
-        <textarea
-          class="area"
-          rows={3}
-          maxLength={1000}
-          value={reason}
-          onInput={(event) => setReason(event.currentTarget.value)}
-        />
-      </label>
-    </Dialog>
-  );
 }
 
 function GatePanel({
@@ -353,9 +309,11 @@ function GatePanel({
         )}
       </Shown>
       {asks ? (
-        <Reasoned
+        <ReasonDialog
           title={`Promote v${to} against the gate?`}
           action="Promote"
+          label="Why, for the journal"
+          lengthMax={REASON_MAX}
           text="The journal says that it was forced, by whom and why, for ever."
           onClose={() => setAsks(false)}
           onSay={(reason) => void promote(reason)}
@@ -434,7 +392,8 @@ function CandidateReport({ of }: { readonly of: Candidate }) {
         <span>agrees on {percent(report.agreementShare)}</span>
         <span class="faint">
           {count(report.matured.labelled)} matured, {count(report.matured.frauds)} frauds, {count(report.matured.days)}{" "}
-          days · p99 {figure(report.latencyMs.champion.p99)} / {figure(report.latencyMs.candidate.p99)} ms
+          days · scoring takes {figure(report.latencyMs.candidate.p99, 2)} ms at p99, the champion{" "}
+          {figure(report.latencyMs.champion.p99, 2)} ms
         </span>
       </p>
       {report.pairs === 0 ? (

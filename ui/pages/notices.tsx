@@ -4,6 +4,7 @@ import { ago, count, seen } from "../format.ts";
 import { useLoaded } from "../load.ts";
 import { Choice, Empty, Foreign, Panel, Shown, Tag, When } from "../parts/basic.tsx";
 import { Rows } from "../parts/list.tsx";
+import { PagerButtons, usePager } from "../parts/pager.tsx";
 import { attempt } from "../parts/toast.tsx";
 import { setQuery, usePlace } from "../route.ts";
 import { useMay } from "../session.ts";
@@ -45,6 +46,7 @@ export function Notices() {
       everyMs: EVERY_MS,
     },
   );
+  const pager = usePager(page.value?.next_cursor ?? null);
   const json = urlOf("GET /api/notifications", { query: asked });
   const again = async (id: number): Promise<void> => {
     if (
@@ -60,7 +62,6 @@ export function Notices() {
       {(value) => {
         const targets = value.targets as unknown as readonly Target[];
         const messages = value.messages as unknown as readonly Message[];
-        const next = value.next_cursor;
         return (
           <div class="stack">
             <Panel title="Receivers" flush json={json}>
@@ -135,14 +136,7 @@ export function Notices() {
                 />
               )}
             </Panel>
-            {next === null ? null : (
-              <div class="row even">
-                <span />
-                <button type="button" class="button" onClick={() => setQuery({ cursor: next })}>
-                  Older
-                </button>
-              </div>
-            )}
+            <PagerButtons of={pager} words={["Newer", "Older"]} />
           </div>
         );
       }}

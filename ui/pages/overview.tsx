@@ -1,7 +1,7 @@
 // Overview: what is decided now, what was flagged, what is known of it, and whether everything is well.
 import { useMemo } from "preact/hooks";
 import { type Answer, get, urlOf } from "../api.ts";
-import { count, duration, money, percent, short } from "../format.ts";
+import { count, counted, duration, money, percent, seen, short } from "../format.ts";
 import { type Tick, useLive } from "../live.ts";
 import { useLoaded } from "../load.ts";
 import { Empty, Foreign, Panel, Shown, Tag, Tile } from "../parts/basic.tsx";
@@ -163,7 +163,9 @@ function Tiles({
         </span>
       </Tile>
       <Tile name="Fraud rate, mature" figure={judged === 0 ? "–" : percent(frauds / judged)}>
-        <span>{frauds === 0 ? `${known.length} days` : `${percent(caught / frauds)} of ${count(frauds)} caught`}</span>
+        <span>
+          {frauds === 0 ? `${known.length} days` : `${percent(caught / frauds)} of ${count(frauds)} frauds caught`}
+        </span>
       </Tile>
       <Tile name="Health" figure={unwell === 0 ? "Fine" : `${unwell} unwell`}>
         <span>
@@ -254,7 +256,7 @@ const AGES = [
   [0, "today"],
   [1, "1 day"],
   [2, "2 to 6 days"],
-  [7, "a week and more"],
+  [7, "a week +"],
 ] as const;
 
 function OpenCases({ pipeline }: { readonly pipeline: string }) {
@@ -346,6 +348,8 @@ function RatePlot({ of }: { readonly of: Days }) {
   );
 }
 
+const since = (age: number | null): string => (age === null ? "–" : `${duration(age)} ago`);
+
 function Health({ of }: { readonly of: Figures["health"] }) {
   if (of.length === 0) return <Empty title="No pipelines yet" />;
   return (
@@ -371,14 +375,20 @@ function Health({ of }: { readonly of: Figures["health"] }) {
             version === null ? <span class="faint">{model === "none" ? "rules alone" : "none"}</span> : <>v{version}</>,
           kind: "fit",
         },
-        { name: "Features", show: ({ state }) => state ?? "–", kind: "fit rest" },
-        { name: "Aliases read", show: ({ aliases_age_ms: age }) => duration(age), kind: "num rest" },
-        { name: "Rules read", show: ({ rules_age_ms: age }) => duration(age), kind: "num rest" },
+        { name: "Feature state", show: ({ state }) => state ?? "–", kind: "fit rest" },
+        { name: "Model looked up", show: ({ aliases_age_ms: age }) => since(age), kind: "num fit rest" },
+        { name: "Rules read", show: ({ rules_age_ms: age }) => since(age), kind: "num fit rest" },
         {
-          name: "Log waits",
+          name: "Waits for the log",
           show: ({ log_unwritten: rows, log_oldest_ms: oldest, log_fault: fault }) =>
-            fault === null ? `${count(rows)} / ${duration(oldest)}` : <span class="bad">{fault}</span>,
-          kind: "num rest",
+            fault !== null ? (
+              <span class="bad">{seen(fault, 80)}</span>
+            ) : rows === 0 ? (
+              "nothing"
+            ) : (
+              `${counted(rows, "record")}, ${duration(oldest)}`
+            ),
+          kind: "num fit rest",
         },
         {
           name: "Breaker",

@@ -18,6 +18,9 @@ type FieldType = Field["type"];
 const EVERY_MS = 10_000;
 const TYPES: readonly FieldType[] = ["string", "integer", "float", "boolean", "timestamp"];
 
+/** Of fields whose values name somebody or something. */
+const ENTITY_TYPES: readonly FieldType[] = ["string", "integer"];
+
 export function Pipelines() {
   const { id } = usePlace();
   const { reload } = useDesk();
@@ -170,6 +173,9 @@ function One({
                 ["topic", <Foreign key="t" text={of.kafka_topic} mono />],
                 ["made", <When key="w" at={of.created_at} />],
                 ["alerts", count(of.alert_count)],
+                ...(of.cases === null || Object.keys(of.cases).length === 0
+                  ? []
+                  : [["cases", <code key="c">{seen(of.cases, 400)}</code>] as const]),
               ]}
             />
             <p class="row">
@@ -222,6 +228,8 @@ function NewPipeline({ onClose, onDone }: { readonly onClose: () => void; readon
   const [name, setName] = useState("");
   const [topic, setTopic] = useState("");
   const [fields, setFields] = useState(BEGIN);
+  const [entity, setEntity] = useState("");
+  const [second, setSecond] = useState(false);
   const [busy, setBusy] = useState(false);
   const change = (key: number, to: Partial<NewField>): void =>
     setFields(fields.map((one) => (one.key === key ? { ...one, ...to } : one)));
@@ -232,7 +240,15 @@ function NewPipeline({ onClose, onDone }: { readonly onClose: () => void; readon
       .filter((one) => one.name !== "")
       .map(({ name: field, type, nullable }) => ({ name: field, type, nullable }));
     const isDone = await attempt(
-      () => get("POST /api/pipelines", { body: { name, kafka_topic: topic === "" ? null : topic, schema } }),
+      () =>
+        get("POST /api/pipelines", {
+          body: {
+            name,
+            kafka_topic: topic === "" ? null : topic,
+            schema,
+            cases: { ...(entity === "" ? {} : { entity }), ...(second ? { four_eyes: true } : {}) },
+          },
+        }),
       `${name} answers`,
     );
     setBusy(false);
@@ -316,6 +332,26 @@ function NewPipeline({ onClose, onDone }: { readonly onClose: () => void; readon
             Add a field
           </button>
           <p class="faint">Which field is the id, the time, the amount and the key is guessed from the names.</p>
+        </section>
+        <section class="stack tight" aria-label="Cases">
+          <h3>Cases</h3>
+          <label class="field">
+            <span>The alerts of one case share</span>
+            <select class="select" value={entity} onChange={(event) => setEntity(event.currentTarget.value)}>
+              <option value="">the key: a card, an account, a user</option>
+              {fields
+                .filter((one) => one.name !== "" && ENTITY_TYPES.includes(one.type))
+                .map((one) => (
+                  <option key={one.key} value={one.name}>
+                    {one.name}
+                  </option>
+                ))}
+            </select>
+          </label>
+          <label class="row">
+            <input type="checkbox" checked={second} onChange={(event) => setSecond(event.currentTarget.checked)} /> a
+            second person confirms how a case is closed
+          </label>
         </section>
         <div>
           <button type="submit" class="button main" disabled={busy || name === ""}>

@@ -1,7 +1,7 @@
 // One rule: written with completion and a check at every pause, tried on the past in place, and switched from stage to stage.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Answer, ask, type Fault, get } from "../api.ts";
-import { count, money, percent, seen } from "../format.ts";
+import { count, counted, money, percent, seen } from "../format.ts";
 import { faultOf, useLoaded } from "../load.ts";
 import { FaultBox, Foreign, Pairs, Tag } from "../parts/basic.tsx";
 import { Drawer } from "../parts/drawer.tsx";
@@ -207,7 +207,7 @@ export function RuleDrawer({
                 of={[
                   [
                     "fired",
-                    `${count(did.fired)} deciding, ${count(did.shadow)} in shadow, on ${count(did.entities)} entities`,
+                    `${count(did.fired)} deciding, ${count(did.shadow)} in shadow, on ${counted(did.entities, "entity", "entities")}`,
                   ],
                   ["decided", count(did.decided)],
                   ["only this rule", `${count(did.alone)}, ${count(did.caught_alone)} of them known fraud`],
@@ -461,23 +461,29 @@ function Backtest({
           </p>
           <Pairs
             of={[
-              ["fires", `${count(of.fires)} of ${count(of.rows)} transactions, ${count(of.entities)} entities`],
+              [
+                "fires",
+                `${count(of.fires)} of ${counted(of.rows, "transaction")} (${percent(of.rows === 0 ? null : of.fires / of.rows)}), of ${counted(of.entities, "entity", "entities")}`,
+              ],
               ["alerts per day", of.alerts_per_day === null ? "–" : of.alerts_per_day.toFixed(1)],
               ["precision", <Precision key="p" of={of.precision} />],
               ["recall", <Precision key="r" of={of.recall} />],
               [
                 "frauds caught",
-                `${count(of.frauds)}, ${count(of.only_me)} by no other rule${of.beyond_model === null ? "" : `, ${count(of.beyond_model.frauds)} beyond the model`}`,
+                `${count(of.frauds)}; no other rule finds ${count(of.only_me)} of them${of.beyond_model === null ? "" : `, the model misses ${count(of.beyond_model.frauds)}`}`,
               ],
               ...(of.money === null
                 ? []
                 : [
                     [
                       "money of frauds",
-                      `${money(of.money.frauds)}, ${money(of.money.only_me)} by no other rule`,
+                      `${money(of.money.frauds)}; no other rule finds ${money(of.money.only_me)} of it`,
                     ] as const,
                   ]),
-              ["not judged", `${count(of.immature)} too young, ${count(of.unknowable)} unknowable`],
+              [
+                "not judged",
+                `${count(of.immature)} whose label may still come, ${count(of.unknowable)} that were blocked and have none`,
+              ],
             ]}
           />
           {of.notes.map((note) => (
@@ -485,7 +491,6 @@ function Backtest({
               {seen(note)}
             </p>
           ))}
-          <p class="faint">{percent(of.rows === 0 ? null : of.fires / of.rows)} of what was answered.</p>
         </>
       )}
     </section>

@@ -98,7 +98,7 @@ export function Rules() {
                   label="Rules"
                   rows={all}
                   columns={columnsOf(
-                    new Map(did.value?.rules.map((one) => [one.name, one]) ?? []),
+                    did.value === null ? null : new Map(did.value.rules.map((one) => [one.name, one])),
                     did.value?.transactions ?? 0,
                   )}
                   keyOf={(rule) => String(rule.id)}
@@ -132,8 +132,9 @@ export function Rules() {
   );
 }
 
-function columnsOf(did: ReadonlyMap<string, Did>, all: number): readonly Column<Rule>[] {
-  const of = (rule: Rule): Did | undefined => did.get(rule.name);
+/** `did`: null until it is counted, which no figure may hide. */
+function columnsOf(did: ReadonlyMap<string, Did> | null, all: number): readonly Column<Rule>[] {
+  const of = (rule: Rule): Did | undefined => did?.get(rule.name);
   return [
     { name: "Stage", show: ({ stage }) => <Tag word={stage} />, kind: "fit" },
     {
@@ -152,7 +153,7 @@ function columnsOf(did: ReadonlyMap<string, Did>, all: number): readonly Column<
       name: "Fires",
       show: (rule) => {
         const own = of(rule);
-        return own === undefined ? "0" : count(own.fired + own.shadow);
+        return did === null ? "…" : own === undefined ? "0" : count(own.fired + own.shadow);
       },
       kind: "num fit",
     },
@@ -182,7 +183,11 @@ function columnsOf(did: ReadonlyMap<string, Did>, all: number): readonly Column<
       },
       kind: "num fit rest",
     },
-    { name: "Precision", show: (rule) => <Precision of={of(rule)?.precision ?? null} />, kind: "num fit" },
+    {
+      name: "Precision",
+      show: (rule) => (did === null ? "…" : <Precision of={of(rule)?.precision ?? null} />),
+      kind: "num fit",
+    },
   ];
 }
 

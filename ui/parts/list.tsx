@@ -6,7 +6,7 @@ import { useKeys } from "../keys.ts";
 export interface Column<T> {
   readonly name: string;
   readonly show: (row: T) => ComponentChildren;
-  /** Numbers stand right; `fit` takes no more room than it needs; `clip` takes what is left and is cut; `rest` is left out on a telephone. */
+  /** Numbers stand right; `fit` takes no more room than it needs; `clip` takes what is left and is cut; `rest` is left out on a telephone, `wall` on all but wide screens; `name` may break on a telephone. */
   readonly kind?: string;
 }
 

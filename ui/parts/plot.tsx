@@ -138,6 +138,8 @@ function dataOf({ times, series, stacked = false }: PlotProps): UPlot.AlignedDat
 const BAR_SHARE = 0.82;
 const BAR_PX_MAX = 40;
 const AXIS_PX = 46;
+/** Marks that are closer have one name. */
+const MARKS_APART_PX = 60;
 const FONT = "11px system-ui, sans-serif";
 
 function optionsOf(
@@ -243,24 +245,46 @@ function mark(plot: UPlot, marks: readonly Mark[]): void {
   const ratio = devicePixelRatio;
   ctx.save();
   ctx.strokeStyle = colorOf("violet");
-  ctx.fillStyle = colorOf("violet");
   ctx.lineWidth = ratio;
   ctx.setLineDash([3 * ratio, 3 * ratio]);
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-  let free = bbox.left;
-  for (const { at, label } of marks) {
-    const x = plot.valToPos(at / 1000, "x", true);
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    ctx.beginPath();
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.stroke();
-    // Where marks stand close together the first one is named; the others are in the list of the same panel's JSON.
+  for (const { lines, from, to } of clusters(plot, marks)) {
+    for (const line of lines) {
+      ctx.beginPath();
+      ctx.moveTo(line, bbox.top);
+      ctx.lineTo(line, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+    const [x] = lines;
+    const label = from === to ? from : `${from} – ${to}`;
     const room = ctx.measureText(label).width + 8 * ratio;
-    const from = x + room > bbox.left + bbox.width ? x - room : x + 4 * ratio;
-    if (from < free) continue;
-    ctx.fillText(label, from, bbox.top + 11 * ratio);
-    free = from + room;
+    const left = x + room > bbox.left + bbox.width ? x - room : x + 4 * ratio;
+    // Above whatever is drawn there.
+    ctx.fillStyle = colorOf("panel");
+    ctx.fillRect(left - 2 * ratio, bbox.top, room - 4 * ratio, 14 * ratio);
+    ctx.fillStyle = colorOf("violet");
+    ctx.fillText(label, left, bbox.top + 11 * ratio);
   }
   ctx.restore();
+}
+
+/** Marks that stand too close together to be named one by one have one name: of the first and the last of them. */
+function clusters(
+  plot: UPlot,
+  marks: readonly Mark[],
+): readonly { readonly lines: readonly number[]; readonly from: string; readonly to: string }[] {
+  const { left, width } = plot.bbox;
+  const found: { lines: number[]; from: string; to: string }[] = [];
+  for (const { at, label } of [...marks].sort((a, b) => a.at - b.at)) {
+    const x = plot.valToPos(at / 1000, "x", true);
+    if (x < left || x > left + width) continue;
+    const last = found.at(-1);
+    if (last === undefined || x - last.lines[0] >= MARKS_APART_PX * devicePixelRatio)
+      found.push({ lines: [x], from: label, to: label });
+    else {
+      last.lines.push(x);
+      last.to = label;
+    }
+  }
+  return found;
 }

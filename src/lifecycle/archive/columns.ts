@@ -1,5 +1,6 @@
 // The columns of an archive: the transaction's by the types that its schema declares, what was answered and by whom, and the label.
 import { sha256 } from "../../core/hash.ts";
+import { outcomeText } from "../../core/rule-text.ts";
 import type { FieldValue } from "../../core/transaction.ts";
 import { schemaFields } from "../../online/fields.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
@@ -35,7 +36,7 @@ const OWN: readonly (readonly [name: string, type: ArchiveType, of: (record: Pre
   ["rules_fired", "texts", ({ rules }) => rules?.fired ?? null],
   ["rules_shadow", "texts", ({ rules }) => rules?.shadow ?? null],
   ["rule_set", "text", ({ rules }) => rules?.set ?? null],
-  ["rules", "text", ({ rules }) => (rules === undefined ? null : JSON.stringify(rules))],
+  ["rules", "text", ({ rules }) => (rules === undefined ? null : outcomeText(rules))],
   ["version", "text", ({ version }) => (version === "" ? null : version)],
   ["bundle", "text", ({ bundle }) => (bundle === "" ? null : bundle)],
   ["degraded", "boolean", ({ degraded }) => degraded],
@@ -186,16 +187,22 @@ export function tallyOf(
   without: ReadonlySet<string>,
 ): Tally {
   const counted = columns
-    .map(({ name }, place) => ({ key: `${name.length}:${name}`, place, name }))
+    .map(({ name }, place) => ({ key: `${name.length}:${name}`, place, name, last: null as ArchiveCell, piece: "" }))
     .filter(({ name }) => !without.has(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   // In halves, which stay whole numbers below 2^53 for two million rows.
   let [high, low] = [0, 0];
   for (let row = 0; row < rows; row++) {
     let text = "";
-    for (const { key, place } of counted) {
-      const cell = cells[place][row];
-      if (cell !== null) text += `${key}${cellText(cell)}`;
+    for (const one of counted) {
+      const cell = cells[one.place][row];
+      if (cell === null) continue;
+      // Most columns say again what they said in the row before.
+      if (cell !== one.last) {
+        one.last = cell;
+        one.piece = `${one.key}${cellText(cell)}`;
+      }
+      text += one.piece;
     }
     const hash = sha256(text);
     high += Number.parseInt(hash.slice(0, HASH_DIGITS / 2), 16);

@@ -1,6 +1,7 @@
 // The schema file of a pipeline: the JSON Schema of one transaction, as requests are checked by.
 import { existsSync, readFileSync } from "node:fs";
 import { messageOf, SentinelError } from "../../core/errors.ts";
+import { repeatedKey } from "../../core/json-keys.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 
 /** Errors: pipeline.invalid. */
@@ -11,13 +12,24 @@ export function loadSchema(pipeline: Pipeline): object {
       hint: "write the JSON Schema of a transaction there, or correct `schema:`",
     });
   }
+  const text = readFileSync(schemaFile, "utf8");
   let schema: unknown;
   try {
-    schema = JSON.parse(readFileSync(schemaFile, "utf8"));
+    schema = JSON.parse(text);
   } catch (error) {
     throw new SentinelError("pipeline.invalid", `${schemaFile} is no JSON: ${messageOf(error)}`, {
       hint: "correct the JSON",
     });
+  }
+  const twice = repeatedKey(text);
+  if (twice !== null) {
+    throw new SentinelError(
+      "pipeline.invalid",
+      `${schemaFile} has the key ${JSON.stringify(twice)} twice in one object`,
+      {
+        hint: "only one of them would count: leave the other out",
+      },
+    );
   }
   if (schema !== null && typeof schema === "object" && !Array.isArray(schema)) return schema;
   throw new SentinelError("pipeline.invalid", `${schemaFile} is no JSON Schema of an object`, {

@@ -1,31 +1,14 @@
 // Columns as a pipeline says they are written: times of several columns, money with signs, labels in words, ids from row numbers.
-import { Codes } from "../../core/codes.ts";
 import { type LabelWords, labelOfWord, wordsText } from "../../core/label-words.ts";
 import { type MoneyRule, moneyExample } from "../../core/money.ts";
-import { type Column, type NumberColumn, type TextColumn, textAt } from "../../core/table.ts";
+import { type Column, codedText, type NumberColumn, type TextColumn, textAt } from "../../core/table.ts";
 import { composeTime } from "../../core/time.ts";
 import type { DatasetDescription } from "../../ports/dataset.ts";
 import { type Place, rowNumber, typeWrong } from "./instants.ts";
 
 /** The cells of several columns as one text per row, for the time's format. */
 export function composed(columns: readonly Column[], rows: number): TextColumn {
-  const codes = new Int32Array(rows);
-  const dictionary: string[] = [];
-  const known = new Codes<string>();
-  for (let row = 0; row < rows; row++) {
-    const text = composeTime(columns.map((column) => textAt(column, row)));
-    if (text === null) {
-      codes[row] = -1;
-      continue;
-    }
-    let code = known.get(text);
-    if (code === undefined) {
-      code = dictionary.push(text) - 1;
-      known.set(text, code);
-    }
-    codes[row] = code;
-  }
-  return { kind: "text", codes, dictionary };
+  return codedText(rows, (row) => composeTime(columns.map((column) => textAt(column, row))));
 }
 
 /** Amounts by the pipeline's signs; a column of numbers is one as it is. Errors: dataset.type-wrong, with row and value. */

@@ -1,6 +1,8 @@
 // Events of the desk: alerts, daily summaries, moves of models and dead letters as CloudEvents with their own words.
 import type { CloudEvent } from "../../core/cloud-event.ts";
 import { DAY_MS } from "../../core/duration.ts";
+import { ERROR_GUIDE } from "../../core/error-guide.ts";
+import type { ErrorCode } from "../../core/errors.ts";
 import { sha256 } from "../../core/hash.ts";
 import { RULE_SEVERITIES } from "../../core/rule.ts";
 import type { CaseAge, CaseDay } from "../../ports/cases.ts";
@@ -10,7 +12,25 @@ import type { Alert, AlertCount } from "../../ports/store.ts";
 
 /** Rules that a message names. */
 const RULES_SHOWN_MAX = 10;
+/** Causes of dead letters that a message names. */
+const CAUSES_SHOWN_MAX = 10;
 const TEXT_MAX = 300;
+
+/** A record that is a dead letter now: where it stood at first, and why. */
+export interface Buried {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** How often it was a dead letter before. */
+  readonly attempts: number;
+  readonly code: ErrorCode;
+}
+
+/** Dead letters of one topic and one cause. */
+export interface LetterCause {
+  readonly first: Buried;
+  readonly count: number;
+}
 
 interface About {
   /** Slug. */
@@ -159,6 +179,63 @@ export function deadLetterEvent(
       tries,
     },
   });
+}
+
+/**
+ * What a stream could not judge, together: the most frequent causes with their counts. Nothing of a record stands in it, as faults name values
+ * of people.
+ */
+export function streamLettersEvent(
+  { pipeline, link }: About,
+  of: {
+    readonly deadLetters: string;
+    readonly since: number;
+    readonly until: number;
+    readonly causes: readonly LetterCause[];
+  },
+): CloudEvent {
+  const { deadLetters, since, until } = of;
+  const causes = [...of.causes].sort((a, b) => b.count - a.count || (nameOf(a.first) < nameOf(b.first) ? -1 : 1));
+  const count = causes.reduce((sum, one) => sum + one.count, 0);
+  const shown = causes.slice(0, CAUSES_SHOWN_MAX);
+  const rest = causes.slice(CAUSES_SHOWN_MAX).reduce((sum, one) => sum + one.count, 0);
+  const topics = [...new Set(causes.map(({ first }) => first.topic))].sort();
+  return event(`letters ${pipeline} ${nameOf(causes[0].first)} ${since}`, {
+    pipeline,
+    type: "com.sentinel.stream.dead-letters",
+    subject: deadLetters,
+    at: until,
+    data: {
+      title: `${pipeline}: ${count} ${count === 1 ? "record" : "records"} of ${topics.join(" and ")} could not be judged`,
+      text: [
+        ...shown.map(
+          ({ first, count: some }) =>
+            `${some} of ${first.topic}: ${ERROR_GUIDE[first.code].meaning} (${first.code}); the first is ${placeOf(first)}`,
+        ),
+        ...(rest === 0 ? [] : [`${rest} for other causes`]),
+        `They are in ${deadLetters}; once the cause is gone, sentinel stream --from-dead-letters judges them again`,
+      ],
+      link: linkOf(link, `pipelines/${encodeURIComponent(pipeline)}`),
+      severity: "warning",
+      pipeline,
+      dead_letters: deadLetters,
+      from: new Date(since).toISOString(),
+      to: new Date(until).toISOString(),
+      count,
+      causes: shown.map(({ first, count: some }) => {
+        const { code, topic, partition, offset } = first;
+        return { code, topic, count: some, first: { partition, offset } };
+      }),
+    },
+  });
+}
+
+function placeOf({ partition, offset }: Buried): string {
+  return `partition ${partition}, offset ${offset}`;
+}
+
+function nameOf({ code, topic, partition, offset, attempts }: Buried): string {
+  return `${code} ${topic}/${partition}/${offset} ${attempts}`;
 }
 
 function event(

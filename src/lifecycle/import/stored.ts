@@ -16,6 +16,8 @@ export interface StoredFile {
 }
 
 const MLMODEL_BYTES_MAX = 2 ** 20;
+/** Python's YAML writes what stands in two places once, and an alias for the other; more than a few are a bomb. */
+const MLMODEL_ALIASES_MAX = 20;
 /** Flavors whose file a reader may take, by preference: the library's own before ONNX. */
 const FLAVORS = ["xgboost", "lightgbm", "catboost", "onnx"] as const;
 
@@ -95,7 +97,7 @@ async function latestOf(registry: Registry, model: string): Promise<string> {
 function describe(text: string, uri: string): { readonly name: string; readonly columns: readonly string[] | null } {
   let document: unknown;
   try {
-    document = parse(text, { maxAliasCount: 0 });
+    document = parse(text, { maxAliasCount: MLMODEL_ALIASES_MAX });
   } catch (cause) {
     throw new SentinelError("ml.model-invalid", `${uri}: its MLmodel is no YAML: ${messageOf(cause)}`, {
       hint: "log the model again",

@@ -6,21 +6,22 @@ import { PRIVATE_FOLDER_MODE } from "../../core/private.ts";
 import type { PipelineSettings } from "../../online/declared.ts";
 import { type MadePipeline, type MadeRoles, madeSchema, madeText } from "../../pipeline/made.ts";
 import { MADE_FOLDER } from "../../pipeline/pipeline.ts";
-import type { PipelineRecord } from "../../ports/store.ts";
+import type { JsonObject, PipelineRecord } from "../../ports/store.ts";
 
 /** A setting that is not there has its default: an older version did not know it. */
 export function settingsOf({ settings }: Pick<PipelineRecord, "settings">): PipelineSettings {
   const columns = (settings.columns ?? {}) as Partial<MadeRoles>;
   const { id = null, time = null, amount = null, key = null } = columns;
-  return { columns: { id, time, amount, key }, fourEyes: settings.four_eyes === true };
+  const cases = (settings.cases ?? null) as JsonObject | null;
+  return { columns: { id, time, amount, key }, fourEyes: settings.four_eyes === true, cases };
 }
 
 /** What the files are made from. */
 type MadeRecord = Pick<PipelineRecord, "slug" | "schema" | "settings" | "kafkaTopic">;
 
 export function madeOf(record: MadeRecord): MadePipeline {
-  const { columns, fourEyes } = settingsOf(record);
-  return { slug: record.slug, fields: record.schema, roles: columns, fourEyes, topic: record.kafkaTopic };
+  const { columns: roles, fourEyes, cases } = settingsOf(record);
+  return { slug: record.slug, fields: record.schema, roles, fourEyes, cases, topic: record.kafkaTopic };
 }
 
 /** Writes the pipeline file and its schema, where they differ from what is there. Errors: workspace.unwritable. */

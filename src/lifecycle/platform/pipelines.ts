@@ -6,11 +6,12 @@ import {
   grownFields,
   type MadeField,
   type MadeRoles,
+  madeCases,
   madeRoles,
   NAME_LENGTH_MAX,
   slugOf,
 } from "../../pipeline/made.ts";
-import type { ChangedBy, PipelinePatch, PipelineRecord, PipelineStatus, Store } from "../../ports/store.ts";
+import type { ChangedBy, JsonObject, PipelinePatch, PipelineRecord, PipelineStatus, Store } from "../../ports/store.ts";
 import { settingsOf } from "./made.ts";
 
 export interface NewPipeline {
@@ -19,6 +20,8 @@ export interface NewPipeline {
   readonly schema: readonly MadeField[];
   readonly columns: Partial<MadeRoles>;
   readonly fourEyes: boolean;
+  /** The section `cases` of a pipeline file. */
+  readonly cases: JsonObject;
 }
 
 /** Endings -2, -3, … that a name like many others may get. */
@@ -41,6 +44,7 @@ export async function createPipeline(
   }
   checkMadeFields(wanted.schema);
   const columns = madeRoles(wanted.schema, wanted.columns);
+  const cases = madeCases(wanted.cases, wanted.schema);
   const slug = await freeSlug(store, name, isTaken);
   try {
     return await store.pipelines.create(
@@ -50,7 +54,7 @@ export async function createPipeline(
         source: "api",
         kafkaTopic: wanted.kafkaTopic,
         schema: wanted.schema,
-        settings: settingsJson({ columns, fourEyes: wanted.fourEyes }),
+        settings: settingsJson({ columns, fourEyes: wanted.fourEyes, cases }),
       },
       by,
     );
@@ -84,9 +88,11 @@ export interface PipelineChange {
   /** Fields that come to those that are there. */
   readonly addFields?: readonly MadeField[];
   readonly fourEyes?: boolean;
+  /** The whole section `cases`, as it shall be. */
+  readonly cases?: JsonObject;
 }
 
-/** Errors: pipeline.schema for what is no growth, pipeline.invalid for a pipeline of a file, request.changed, store.*. */
+/** Errors: request.invalid, pipeline.schema for what is no growth, pipeline.invalid for a pipeline of a file, request.changed, store.*. */
 export async function changePipeline(
   store: Store,
   record: PipelineRecord,
@@ -97,14 +103,19 @@ export async function changePipeline(
       hint: `change pipelines/${record.slug}.yaml and the files beside it; its status and its rules can be changed here`,
     });
   }
-  const { name, kafkaTopic, schema, addFields, fourEyes } = change;
+  const { name, kafkaTopic, schema, addFields } = change;
   const wanted = schema ?? (addFields === undefined ? undefined : [...record.schema, ...addFields]);
+  const grown = wanted === undefined ? record.schema : grownFields(record.schema, wanted);
   const settings = settingsOf(record);
+  const { fourEyes = settings.fourEyes } = change;
+  const cases = change.cases === undefined ? settings.cases : madeCases(change.cases, grown);
   const patch: PipelinePatch = {
     ...(name === undefined ? {} : { name }),
     ...(kafkaTopic === undefined ? {} : { kafkaTopic }),
-    ...(wanted === undefined ? {} : { schema: grownFields(record.schema, wanted) }),
-    ...(fourEyes === undefined ? {} : { settings: settingsJson({ ...settings, fourEyes }) }),
+    ...(wanted === undefined ? {} : { schema: grown }),
+    ...(change.fourEyes === undefined && change.cases === undefined
+      ? {}
+      : { settings: settingsJson({ ...settings, fourEyes, cases }) }),
   };
   return update(store, record, { patch, ...by });
 }

@@ -2,7 +2,7 @@
 
 import type { Decision } from "../../core/decision.ts";
 import { SentinelError } from "../../core/errors.ts";
-import type { Column, Table } from "../../core/table.ts";
+import { type Column, codedText, type Table } from "../../core/table.ts";
 import type { FeatureDef } from "../../features/definition.ts";
 import { compileSpec, type FeaturePlan } from "../../features/plan.ts";
 import type { Scorer } from "../../online/score.ts";
@@ -284,23 +284,9 @@ class Gathered {
   }
 
   private texts(of: (row: number) => unknown): Column {
-    const dictionary: string[] = [];
-    const codeOf = new Map<string, number>();
-    const codes = new Int32Array(this.rows);
-    for (let row = 0; row < this.rows; row++) {
+    return codedText(this.rows, (row) => {
       const value = of(row);
-      if (value === null || value === undefined) {
-        codes[row] = -1;
-        continue;
-      }
-      const text = String(value);
-      let code = codeOf.get(text);
-      if (code === undefined) {
-        code = dictionary.push(text) - 1;
-        codeOf.set(text, code);
-      }
-      codes[row] = code;
-    }
-    return { kind: "text", codes, dictionary };
+      return value === null || value === undefined ? null : String(value);
+    });
   }
 }

@@ -32,8 +32,9 @@ export function importanceOf(
   const input = fitted.anomalyAsFeature ? withColumn(x, ANOMALY_FEATURE, anomaly) : x;
   const labels = Uint8Array.from(rows, (row) => y[row]);
   const metric = (matrix: Matrix): number => averagePrecision(scoreMatrix(trees, matrix), labels);
-  const drops = permutationImportance(takeMatrixRows(input, rows), { metric, seed, repeats: REPEATS });
   const parts = splitImportance(trees);
+  const reads = (column: number): boolean => parts[column].splits > 0;
+  const drops = permutationImportance(takeMatrixRows(input, rows), { metric, seed, repeats: REPEATS, reads });
   const total = (of: "gain" | "cover"): number => parts.reduce((sum, part) => sum + part[of], 0) || 1;
   const [gains, covers] = [total("gain"), total("cover")];
   return parts

@@ -55,8 +55,8 @@ export interface Tuning {
  * learns from what came before it, and the draws follow from the seed. Errors: lifecycle.not-enough-data, ml.one-class.
  */
 export async function tune(
-  ports: Ports,
-  { x, split, seed }: Basis,
+  ports: Pick<Ports, "report">,
+  { x, split, seed }: Pick<Basis, "x" | "split" | "seed">,
   given: {
     readonly count: number;
     /** What each column of the vectors means to the trees. */

@@ -38,21 +38,28 @@ export interface PermutationImportance {
 
 /**
  * Permutation importance (Breiman 2001): how far a metric, where more is better, falls when one column's values are
- * shuffled among the rows. `metric` is given a matrix that is valid during the call only.
+ * shuffled among the rows. `metric` is given a matrix that is valid during the call only. Of a column that `reads` denies, the metric is not
+ * asked: it falls by nothing.
  */
 export function permutationImportance(
   x: Matrix,
-  options: { readonly metric: (x: Matrix) => number; readonly seed: number; readonly repeats?: number },
+  options: {
+    readonly metric: (x: Matrix) => number;
+    readonly seed: number;
+    readonly repeats?: number;
+    readonly reads?: (column: number) => boolean;
+  },
 ): PermutationImportance[] {
-  const { metric, seed, repeats = 3 } = options;
+  const { metric, seed, repeats = 3, reads = () => true } = options;
   if (!Number.isInteger(repeats) || repeats < 1) refuseParameter("repeats", { value: repeats, wanted: "1 or more" });
   const untouched = metric(x);
   const shuffled = { ...x, values: x.values.slice() };
   const random = new Random(seed);
   return x.names.map((name, c) => {
     const drops = Array.from({ length: repeats }, () => {
+      // Also where nobody reads it: what is drawn for the columns behind it stays the same.
       shuffleColumn(shuffled, c, random);
-      return untouched - metric(shuffled);
+      return reads(c) ? untouched - metric(shuffled) : 0;
     });
     shuffled.values.set(x.values.subarray(c * x.rows, (c + 1) * x.rows), c * x.rows);
     const drop = drops.reduce((sum, value) => sum + value, 0) / repeats;
@@ -61,7 +68,8 @@ export function permutationImportance(
 }
 
 function shuffleColumn(x: Matrix, column: number, random: Random): void {
-  const order = Int32Array.from({ length: x.rows }, (_, r) => r);
+  const order = new Int32Array(x.rows);
+  for (let r = 0; r < order.length; r++) order[r] = r;
   random.shuffle(order);
   const values = x.values.subarray(column * x.rows, (column + 1) * x.rows);
   const before = values.slice();

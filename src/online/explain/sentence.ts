@@ -5,6 +5,8 @@ import type {
   ElapsedFeature,
   FeatureDef,
   FeatureSpec,
+  FraudRunFeature,
+  NeighboursFeature,
   TimeFeature,
   WindowFeature,
 } from "../../features/definition.ts";
@@ -93,6 +95,21 @@ function phraseOf(def: FeatureDef, defs: Defs): Phrase {
       const rest = `${at} ${within(def)}, none of which it had in the last ${period(def.within)} before`;
       return counted(`new ${words(bare(def.column))}`, { rest, missing: `no transactions ${at}` });
     }
+    case "neighbours":
+      return neighboursPhrase(def);
+    case "fraud-value": {
+      const { at } = keyWords(def.key);
+      const which = def.aggregate === "min" ? "smallest" : "largest";
+      const rest = `known ${at} in the last ${period(def.within)}`;
+      const missing = `no fraud ${rest}`;
+      return {
+        ...thing(`the ${which} ${words(def.over)} of frauds ${rest}`),
+        missing,
+        usuallyMissing: "no fraud known",
+      };
+    }
+    case "fraud-run":
+      return fraudRunPhrase(def);
     case "movement": {
       const { who, at } = keyWords(def.key);
       const unit = def.measure === "speed" ? "km/h" : "km";
@@ -173,6 +190,35 @@ function windowPhrase(def: WindowFeature): Phrase {
   if (aggregate === "count") return counted("transaction", { rest: `with ${words(over)} ${at} ${when}`, missing });
   const few = aggregate === "std" ? `fewer than two transactions ${at} ${when}` : missing;
   return { ...thing(`${AGGREGATE_WORDS[aggregate](who, words(over))} ${when}`), missing: few };
+}
+
+function neighboursPhrase(def: NeighboursFeature): Phrase {
+  const { at } = keyWords(def.key);
+  const noun = `other ${words(bare(def.column))}`;
+  const when = within(def);
+  const missing = `no ${noun} ${at} ${when}`;
+  if (def.measure === "count") return counted(noun, { rest: `${at} ${when}`, missing });
+  const rest = `with a fraud reported ${at} ${when}`;
+  if (def.measure === "frauds") return counted(noun, { rest, missing });
+  const share = (value: number): string => `${number(100 * value)} %`;
+  const say = (value: number): string => `${share(value)} of the ${noun}s ${at} ${when} had a fraud reported there`;
+  return { thing: `the share of ${noun}s ${rest}`, say, amount: share, missing };
+}
+
+function fraudRunPhrase({ key, measure, delay = "0s" }: FraudRunFeature): Phrase {
+  const { at } = keyWords(key);
+  const until = parseDuration(delay) === 0 ? "" : `, up to ${period(delay)} ago`;
+  const rest = `in a row ${at}${until}`;
+  const missing = `no frauds known ${rest}`;
+  if (measure === "count") return counted("known fraud", { rest, missing });
+  const amount = (value: number): string => span(value * (measure === "days" ? DAY_MS : 1000));
+  return {
+    thing: `the time since the first of the known frauds ${rest}`,
+    say: (value) => `the known frauds ${rest} began ${amount(value)} ago`,
+    amount,
+    missing,
+    usuallyMissing: "none",
+  };
 }
 
 function elapsedPhrase(def: ElapsedFeature): Phrase {

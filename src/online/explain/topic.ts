@@ -34,6 +34,12 @@ function topicOf(def: FeatureDef, earlier: ReadonlyMap<string, string>): string 
     case "first-seen":
     case "new-values":
       return `${keyCode(def.key)}_NEW_${keyCode([def.column])}`;
+    case "neighbours":
+      return `${keyCode(def.key)}_${def.measure === "count" ? "" : "FRAUD_"}NEIGHBOURS_${keyCode([def.column])}`;
+    case "fraud-value":
+      return `${keyCode(def.key)}_FRAUD_${codeOf(def.over)}`;
+    case "fraud-run":
+      return `${keyCode(def.key)}_FRAUD_RUN`;
     case "movement":
       return `${keyCode(def.key)}_MOVEMENT`;
     case "ratio":

@@ -1,6 +1,7 @@
 // A rule set at work: one program with its registers, and the feature state that its windows are read from.
 import type { Decision } from "../../core/decision.ts";
 import type { DecidedBy, RuleOutcome } from "../../core/rule.ts";
+import { outcomeText } from "../../core/rule-text.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import { encodeUnrounded } from "../../features/encode.ts";
 import { compileSpec, type FeaturePlan } from "../../features/plan.ts";
@@ -100,6 +101,17 @@ export function reachOf(
   return since === null ? 0 : Math.max(0, time - since);
 }
 
+/** Of most transactions the rules say that none fired: one object stands for all of them, whose text is known. */
+let lastQuiet: RuleOutcome = {
+  set: "",
+  by: "model",
+  rule: null,
+  fired: [],
+  without: "approve",
+  shadow: [],
+  unready: 0,
+};
+
 /** What stands in the log and in the answer. */
 export function outcomeOf(
   live: { readonly lanes: Lanes; readonly cold: boolean },
@@ -107,6 +119,18 @@ export function outcomeOf(
   candidate: Lanes | null,
 ): RuleOutcome {
   const { set, by, rule, fired, shadow, unready, overruled } = live.lanes;
+  if (candidate === null && !live.cold && overruled === undefined) {
+    const isQuiet = fired.length === 0 && shadow.length === 0 && rule === null;
+    const { set: lastSet, by: lastBy, without: lastWithout, unready: lastUnready } = lastQuiet;
+    const isLast = isQuiet && set === lastSet && by === lastBy && without === lastWithout && unready === lastUnready;
+    if (isLast) return lastQuiet;
+    const plain = { set, by, rule, fired, without, shadow, unready };
+    if (isQuiet) {
+      lastQuiet = plain;
+      outcomeText(plain);
+    }
+    return plain;
+  }
   const beside = overruled === undefined ? {} : { overruled };
   const outcome = { set, by, rule, fired, without, shadow, unready, ...beside };
   const cold = live.cold ? { cold: true as const } : {};

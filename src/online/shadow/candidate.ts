@@ -63,7 +63,7 @@ export interface ShadowCandidate {
 /** Rows of a batch: a few milliseconds of scoring, far below the time limit. */
 const BATCH_ROWS_MAX = 256;
 /** A batch waits so long for more rows, because each message between threads costs the serving thread some ten microseconds. */
-const BATCH_WAIT_MS = 5;
+const BATCH_WAIT_MS = 10;
 const FAILURES_BEFORE_BREAK = 3;
 /** A broken candidate is tried again after so long, doubling up to the longest. */
 const BREAK_MS = { initialDelay: 5_000, maxDelay: 300_000 };
@@ -170,6 +170,8 @@ export function createCandidate(options: CandidateOptions): ShadowCandidate {
         return;
       }
       queue.push(job);
+      // Nothing is waited for once the batch is full.
+      if (queue.length === BATCH_ROWS_MAX) wake();
       running ??= run();
     },
     status: () => ({

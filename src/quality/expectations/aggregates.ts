@@ -7,7 +7,7 @@ import type { Range } from "../kwargs.ts";
 import { isInside, matchKind } from "../limits.ts";
 import type { Moments } from "../moments.ts";
 import type { SharedOrder } from "../order-statistics.ts";
-import { numericValues, type Rows } from "../rows.ts";
+import { numericValues, plainNumbers, type Rows } from "../rows.ts";
 
 /** Missing cells are left out. Without any value the figure is NaN and the check fails; only a sum of nothing is 0. */
 export const AGGREGATES: readonly ExpectationDefinition[] = [
@@ -48,7 +48,7 @@ function aggregate(name: string, figureOf: FigureOf): ExpectationDefinition {
         const figure = figureOf(column, context);
         const running: Running = {
           push(rows) {
-            const values = numericValues(rows, column);
+            const values = plainNumbers(rows, column);
             if (hasNumber(values)) matchKind(range, "number", column);
             figure.add(values, rows);
           },

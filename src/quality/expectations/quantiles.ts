@@ -3,7 +3,7 @@ import { finiteOrText } from "../cells.ts";
 import type { ExpectationDefinition, Running } from "../definition.ts";
 import type { Kwargs } from "../kwargs.ts";
 import type { OrderStatistics } from "../order-statistics.ts";
-import { numericValues } from "../rows.ts";
+import { plainNumbers } from "../rows.ts";
 
 const METHODS = ["nearest", "linear", "lower", "higher", "midpoint"] as const;
 type Method = (typeof METHODS)[number];
@@ -25,7 +25,7 @@ export const QUANTILES: readonly ExpectationDefinition[] = [
         const statistics = shared.order(name);
         statistics.ask((count) => quantiles.flatMap((q) => ranksOf(count, q)));
         const running: Running = {
-          push: (rows) => statistics.add(rows, numericValues(rows, name)),
+          push: (rows) => statistics.add(rows, plainNumbers(rows, name)),
           finish() {
             if (!statistics.endPass()) return running;
             const values = quantiles.map((q) => quantileBy(statistics, q, method));

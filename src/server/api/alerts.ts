@@ -18,6 +18,7 @@ import { maskOf } from "../masked.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
 import { csvLine } from "./csv.ts";
 import {
+  apiRoute,
   checkQuery,
   engineOf,
   integerIn,
@@ -65,34 +66,26 @@ const QUERY = {
 };
 
 export const alertRoutes: readonly ServerRoute[] = [
-  {
-    method: "GET",
+  apiRoute("GET /api/alerts", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/alerts",
     summary: "Alerts, newest first. The next page is in the headers Link and X-Next-Cursor.",
     query: QUERY,
-    answers: { "application/json": { type: "array", items: ALERT_WITH_CASE }, "text/csv": { type: "string" } },
-    runServer: list,
-  },
-  {
-    method: "GET",
+    gives: { type: "array", items: ALERT_WITH_CASE },
+    alsoGives: { "text/csv": { type: "string" } },
+    run: list,
+  }),
+  apiRoute("GET /api/alerts/{alert}", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/alerts/{alert}",
     summary: "One alert with its whole transaction, and the conditions of its rules as they were.",
-    answers: { "application/json": ALERT_WHOLE },
-    runServer: one,
-  },
-  {
-    method: "GET",
+    gives: ALERT_WHOLE,
+    run: one,
+  }),
+  apiRoute("GET /api/alerts/{alert}/reasons", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/alerts/{alert}/reasons",
     summary: "What raised the score of an alert's transaction, the strongest first, by the vector that was judged.",
-    answers: { "application/json": ALERT_REASONS },
-    runServer: reasons,
-  },
+    gives: ALERT_REASONS,
+    run: reasons,
+  }),
 ];
 
 async function list(server: Server, context: RequestContext): Promise<Response> {

@@ -1,7 +1,7 @@
 // GET /api/audit: who changed what, when, and how it was before and after.
 import { type AuditEntry, type AuditFilter, PAGE_MAX } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
-import { checkQuery, integerIn, isoOf, nextPage, platformOf, recordAt, sees, timeOf } from "./exchange.ts";
+import { apiRoute, checkQuery, integerIn, isoOf, nextPage, platformOf, recordAt, sees, timeOf } from "./exchange.ts";
 import { AUDIT } from "./shapes.ts";
 
 const LIMIT = 50;
@@ -18,16 +18,13 @@ const QUERY = {
   to: { description: "Before then.", schema: { type: "string" } },
 };
 
-export const auditRoute: ServerRoute = {
-  method: "GET",
+export const auditRoute: ServerRoute = apiRoute("GET /api/audit", {
   access: "viewer",
-  findsPipeline: true,
-  path: "/api/audit",
   summary: "Changes of pipelines, rules and lists, newest first; each entry seals the one before.",
   query: QUERY,
-  answers: { "application/json": { type: "array", items: AUDIT } },
-  runServer: list,
-};
+  gives: { type: "array", items: AUDIT },
+  run: list,
+});
 
 async function list(server: Server, context: RequestContext): Promise<Response> {
   checkQuery(context, Object.keys(QUERY));

@@ -5,7 +5,7 @@ import type { Backtest } from "../../lifecycle/rules.ts";
 import { invalidRequest } from "../../online/faults.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import { doAside } from "./aside.ts";
-import { bodyKind, engineOf, isoOf, recordAt, ruleAt, snakeCased, timeOf } from "./exchange.ts";
+import { apiRoute, bodyKind, engineOf, isoOf, recordAt, ruleAt, snakeCased, timeOf } from "./exchange.ts";
 
 /** Of a condition that is nowhere yet. */
 const DRAFT_ID = "draft";
@@ -31,17 +31,14 @@ const BODY = bodyKind<{
   },
 });
 
-export const backtestRoute: ServerRoute = {
-  method: "POST",
+export const backtestRoute: ServerRoute = apiRoute("POST /api/rules/backtest", {
   access: "analyst",
-  findsPipeline: true,
-  path: "/api/rules/backtest",
   summary:
     "What a rule would have done: hits, precision and recall with intervals, what only it catches, and a verdict.",
-  body: { "application/json": BODY.schema },
-  answers: { "application/json": { type: "object" } },
-  runServer: backtest,
-};
+  takes: BODY,
+  gives: { type: "object" },
+  run: backtest,
+});
 
 async function backtest(server: Server, context: RequestContext): Promise<Response> {
   const body = await BODY.read(server, context);

@@ -20,6 +20,7 @@ import { jsonResponse, type RequestContext, type Server, type ServerRoute } from
 import { namesOf, shownAlert } from "./alerts.ts";
 import {
   actorOf,
+  apiRoute,
   bodyKind,
   checkMatch,
   checkQuery,
@@ -168,7 +169,6 @@ const SUMMARY = done({
   open_by_age: listOf(done({ pipeline: textOrNull, severity: text, days: integer, count: integer, overdue: integer })),
   closed_by_day: listOf(done({ pipeline: textOrNull, day: text, disposition: text, count: integer })),
 });
-const ANSWERS = { "application/json": DETAIL };
 
 /** What changes what somebody else may have changed says which version it means; a claim or a note is in nobody's way. */
 const NEEDS_MATCH: ReadonlySet<ActionName> = new Set(["assign", "wait", "close", "confirm", "reopen"]);
@@ -192,77 +192,57 @@ const BODIES: Readonly<Partial<Record<ActionName, object>>> = {
 };
 
 export const caseRoutes: readonly ServerRoute[] = [
-  {
-    method: "GET",
+  apiRoute("GET /api/cases", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/cases",
     summary: "Cases, newest first.",
     query: QUERY,
-    answers: {
-      "application/json": done({ cases: { type: "array", items: CASE }, next_cursor: { type: ["string", "null"] } }),
-    },
-    runServer: list,
-  },
-  {
-    method: "GET",
+    gives: done({ cases: { type: "array", items: CASE }, next_cursor: { type: ["string", "null"] } }),
+    run: list,
+  }),
+  apiRoute("GET /api/cases/summary", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/cases/summary",
     summary: "Open cases by severity and age, how many are overdue, and closed ones per day by disposition.",
     query: {
       pipeline: QUERY.pipeline,
       days: { description: "Days back.", schema: { type: "integer", minimum: 1, maximum: DAYS_MAX } },
     },
-    answers: { "application/json": SUMMARY },
-    runServer: summary,
-  },
-  {
-    method: "POST",
+    gives: SUMMARY,
+    run: summary,
+  }),
+  apiRoute("POST /api/cases/next", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/cases/next",
     summary: "Claims the next case of the queue; 204 where none is free.",
-    body: { "application/json": NEXT.schema },
+    takes: NEXT,
     bodyIsOptional: true,
-    answers: ANSWERS,
+    gives: DETAIL,
     mayBeEmpty: true,
-    runServer: next,
-  },
-  {
-    method: "POST",
+    run: next,
+  }),
+  apiRoute("POST /api/cases/bulk", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/cases/bulk",
     summary: "Does one thing to many cases, each by itself; what became of each is told one by one.",
-    body: { "application/json": BULK.schema },
-    answers: { "application/json": done({ items: { type: "array", items: { type: "object" } } }) },
-    runServer: bulk,
-  },
-  {
-    method: "GET",
+    takes: BULK,
+    gives: done({ items: { type: "array", items: { type: "object" } } }),
+    run: bulk,
+  }),
+  apiRoute("GET /api/cases/{case}", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/cases/{case}",
     summary: "One case with its alerts, history, notes and labels, and the ETag that a change of it needs.",
-    answers: ANSWERS,
-    async runServer(server, context) {
+    gives: DETAIL,
+    async run(server, context) {
       const found = await caseAt(server, context);
       return detailed(server, found);
     },
-  },
+  }),
   ...ACTIONS.map((action): ServerRoute => {
     const body = BODIES[action];
-    return {
-      method: "POST",
+    return apiRoute(`POST /api/cases/{case}/${action}`, {
       access: "analyst",
-      findsPipeline: true,
-      path: `/api/cases/{case}/${action}`,
       summary: SUMMARIES[action],
-      ...(body === undefined ? {} : { body: { "application/json": body } }),
-      answers: ANSWERS,
-      runServer: (server, context) => change(server, context, action),
-    };
+      ...(body === undefined ? {} : { takes: { schema: body } }),
+      gives: DETAIL,
+      run: (server, context) => change(server, context, action),
+    });
   }),
 ];
 

@@ -5,17 +5,14 @@ import { lastForgotten } from "../../lifecycle/forgotten.ts";
 import type { PipelineRecord } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import { shownCase } from "./cases.ts";
-import { checkQuery, isoOf, platformOf, whoseOf } from "./exchange.ts";
+import { apiRoute, checkQuery, isoOf, platformOf, whoseOf } from "./exchange.ts";
 import { done } from "./shapes.ts";
 
 const EVENTS_MAX = 200;
 const LISTED_MAX = 100;
 
-export const entityRoute: ServerRoute = {
-  method: "GET",
+export const entityRoute: ServerRoute = apiRoute("GET /api/entities/{column}/{value}", {
   access: "viewer",
-  findsPipeline: true,
-  path: "/api/entities/{column}/{value}",
   summary: `An entity's newest transactions, alerts, cases and labels by time (among the newest ${ENTITY_ENTRIES_MAX} of the log), and linked entities over two hops.`,
   query: {
     pipeline: {
@@ -23,17 +20,15 @@ export const entityRoute: ServerRoute = {
       schema: { type: "string" },
     },
   },
-  answers: {
-    "application/json": done({
-      column: { type: "string" },
-      value: { type: "string" },
-      timeline: { type: "array", items: { type: "object" } },
-      nodes: { type: "array", items: { type: "object" } },
-      edges: { type: "array", items: { type: "object" } },
-    }),
-  },
-  runServer: look,
-};
+  gives: done({
+    column: { type: "string" },
+    value: { type: "string" },
+    timeline: { type: "array", items: { type: "object" } },
+    nodes: { type: "array", items: { type: "object" } },
+    edges: { type: "array", items: { type: "object" } },
+  }),
+  run: look,
+});
 
 async function look(server: Server, context: RequestContext): Promise<Response> {
   checkQuery(context, ["pipeline"]);

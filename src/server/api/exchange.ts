@@ -34,11 +34,11 @@ export function bodyKind<T>(
       const value = parseJson(await readText({ ...sourceOf(context), intake: server.intake }, PLATFORM_BODY_BYTES_MAX));
       valid ??= compileSchema(closed);
       if (valid(value)) return value as T;
-      const names = Object.keys(schema.properties);
       const faults = (valid.errors ?? []).map((fault): FieldFault => {
         const { field, message } = faultOf(fault, new Map());
         if (fault.keyword !== "additionalProperties") return { field, message };
-        const near = nearestName(field, names);
+        const names = namesAt(closed, fault.schemaPath);
+        const near = nearestName(String(fault.params.additionalProperty), names);
         return {
           field,
           message: `is not known${near === null ? "" : `: did you mean ${near}?`} (known: ${names.join(", ")})`,
@@ -49,22 +49,32 @@ export function bodyKind<T>(
   };
 }
 
+/** The members that a schema knows where it refuses others: `#/properties/cases/additionalProperties` is about those of `cases`. */
+function namesAt(schema: object, schemaPath: string): readonly string[] {
+  let here: unknown = schema;
+  for (const part of schemaPath.split("/").slice(1, -1)) here = (here as Readonly<Record<string, unknown>>)[part];
+  return Object.keys((here as { readonly properties?: object }).properties ?? {});
+}
+
 /**
  * A route below /api, as one line says it: what it takes and what it gives is JSON. It finds the pipeline that it is about by itself, unless it
  * is about none.
  */
 export function apiRoute(
   line: `${ServerRoute["method"]} /api/${string}`,
-  of: Pick<ServerRoute, "access" | "summary" | "done" | "query" | "findsPipeline"> & {
+  of: Pick<ServerRoute, "access" | "summary" | "done" | "query" | "findsPipeline" | "bodyIsOptional" | "mayBeEmpty"> & {
     readonly takes?: Pick<BodyKind<unknown>, "schema">;
     readonly gives: object;
+    /** Other media types that may be asked for, with their schemas. */
+    readonly alsoGives?: Readonly<Record<string, object>>;
     readonly run: ServerRoute["runServer"];
   },
 ): ServerRoute {
-  const { takes, gives, run, findsPipeline = true, ...more } = of;
+  const { takes, gives, alsoGives = {}, run, findsPipeline = true, ...more } = of;
   const [method, path] = line.split(" ") as [ServerRoute["method"], string];
   const body = takes === undefined ? {} : { body: { "application/json": takes.schema } };
-  return { method, path, ...more, findsPipeline, ...body, answers: { "application/json": gives }, runServer: run };
+  const answers = { "application/json": gives, ...alsoGives };
+  return { method, path, ...more, findsPipeline, ...body, answers, runServer: run };
 }
 
 /** The platform of a server. Throws `request.not-found` where it has none. */

@@ -5,7 +5,7 @@ import { SentinelError } from "../../core/errors.ts";
 import { ROLES, type Role } from "../../core/key.ts";
 import { addKey, type KeyShown, listKeys, revokeKey } from "../../lifecycle/keys.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
-import { actorOf, bodyKind, isoOf, platformOf } from "./exchange.ts";
+import { actorOf, apiRoute, bodyKind, isoOf, platformOf } from "./exchange.ts";
 import { done } from "./shapes.ts";
 
 const text = { type: "string" };
@@ -50,38 +50,35 @@ const MAKE = bodyKind<{
 });
 
 export const keyRoutes: readonly ServerRoute[] = [
-  {
-    method: "GET",
+  apiRoute("GET /api/keys", {
+    findsPipeline: false,
     access: "owner",
-    path: "/api/keys",
     summary: "All keys, without what would let anybody in.",
-    answers: { "application/json": { type: "array", items: KEY } },
-    async runServer(server) {
+    gives: { type: "array", items: KEY },
+    async run(server) {
       return jsonResponse((await listKeys(portsOf(server))).map(shown));
     },
-  },
-  {
-    method: "POST",
+  }),
+  apiRoute("POST /api/keys", {
+    findsPipeline: false,
     access: "owner",
-    path: "/api/keys",
     summary: "Makes a key, which this answer alone shows.",
     done: 201,
-    body: { "application/json": MAKE.schema },
-    answers: { "application/json": done({ key: text, record: KEY }) },
-    runServer: make,
-  },
-  {
-    method: "DELETE",
+    takes: MAKE,
+    gives: done({ key: text, record: KEY }),
+    run: make,
+  }),
+  apiRoute("DELETE /api/keys/{key}", {
+    findsPipeline: false,
     access: "owner",
-    path: "/api/keys/{key}",
     summary: "Revokes a key: it opens nothing from then on, and its sessions end.",
-    answers: { "application/json": KEY },
-    async runServer(server, context) {
+    gives: KEY,
+    async run(server, context) {
       const record = await revokeKey(portsOf(server), context.req.param("key") ?? "");
       await audited(server, context, { action: "key.revoke", record, before: true });
       return jsonResponse(shown(record));
     },
-  },
+  }),
 ];
 
 async function make(server: Server, context: RequestContext): Promise<Response> {

@@ -4,6 +4,7 @@ import { changeList, listEntries, listNames } from "../../lifecycle/rules.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import {
   actorOf,
+  apiRoute,
   bodyKind,
   checkQuery,
   integerIn,
@@ -63,32 +64,23 @@ const QUERY = { pipeline_id: { description: "Id or slug of the pipeline.", schem
 const CHANGED = done({ pipeline_id: { type: "integer" }, name: { type: "string" }, status: { type: "string" } });
 
 export const listRoutes: readonly ServerRoute[] = [
-  {
-    method: "GET",
+  apiRoute("GET /api/lists", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/lists",
     summary: "The lists of every pipeline, or of one.",
     query: QUERY,
-    answers: { "application/json": { type: "array", items: LIST } },
-    runServer: all,
-  },
-  {
-    method: "POST",
+    gives: { type: "array", items: LIST },
+    run: all,
+  }),
+  apiRoute("POST /api/lists", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/lists",
     summary: "Puts values on a list, which is made where there is none.",
     done: 201,
-    body: { "application/json": ADD.schema },
-    answers: { "application/json": CHANGED },
-    runServer: add,
-  },
-  {
-    method: "GET",
+    takes: ADD,
+    gives: CHANGED,
+    run: add,
+  }),
+  apiRoute("GET /api/lists/{list}", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/lists/{list}",
     summary: "Who is on a list, now or at an instant.",
     query: {
       ...QUERY,
@@ -96,19 +88,16 @@ export const listRoutes: readonly ServerRoute[] = [
       limit: { description: "So many at most.", schema: { type: "integer", minimum: 1, maximum: VALUES_MAX } },
       cursor: { description: "How many to leave out.", schema: { type: "integer", minimum: 0 } },
     },
-    answers: { "application/json": { type: "array", items: { type: "object" } } },
-    runServer: entries,
-  },
-  {
-    method: "POST",
+    gives: { type: "array", items: { type: "object" } },
+    run: entries,
+  }),
+  apiRoute("POST /api/lists/{list}/end", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/lists/{list}/end",
     summary: "Takes values off a list from an instant on.",
-    body: { "application/json": END.schema },
-    answers: { "application/json": CHANGED },
-    runServer: end,
-  },
+    takes: END,
+    gives: CHANGED,
+    run: end,
+  }),
 ];
 
 async function all(server: Server, context: RequestContext): Promise<Response> {

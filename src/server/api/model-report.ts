@@ -4,7 +4,7 @@ import type { BundleFiles } from "../../core/bundle.ts";
 import { SentinelError } from "../../core/errors.ts";
 import { hasModel } from "../../pipeline/source.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
-import { engineOf, recordAt } from "./exchange.ts";
+import { apiRoute, engineOf, recordAt } from "./exchange.ts";
 import { done } from "./shapes.ts";
 
 /** The report is a page of its own: styles in it, no script, nothing from elsewhere, and no rights of this origin. */
@@ -32,15 +32,12 @@ const CARD = done({
   },
 });
 
-const ofPipeline = { findsPipeline: true, method: "GET", access: "viewer" } as const;
-
 export const modelReportRoutes: readonly ServerRoute[] = [
-  {
-    ...ofPipeline,
-    path: "/api/pipelines/{id}/models/{version}/card",
+  apiRoute("GET /api/pipelines/{id}/models/{version}/card", {
+    access: "viewer",
     summary: "The card of a version, and what each of its inputs is worth.",
-    answers: { "application/json": CARD },
-    async runServer(server, context) {
+    gives: CARD,
+    async run(server, context) {
       const { version, texts } = await textsAt(server, context);
       const importance = Array.isArray(texts.metrics.importance)
         ? (texts.metrics.importance as readonly unknown[])
@@ -56,9 +53,11 @@ export const modelReportRoutes: readonly ServerRoute[] = [
         }),
       });
     },
-  },
+  }),
   {
-    ...ofPipeline,
+    findsPipeline: true,
+    method: "GET",
+    access: "viewer",
     path: "/api/pipelines/{id}/models/{version}/report",
     summary:
       "The report of a version's training, as a page: precision and recall by alerts, reliability, learning, importance.",

@@ -7,7 +7,17 @@ import { hasModel } from "../../pipeline/source.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import { shadowReportOf } from "../shadow-report.ts";
 import { doAside } from "./aside.ts";
-import { actorOf, bodyKind, checkQuery, engineOf, integerIn, isoOf, recordAt, snakeCased } from "./exchange.ts";
+import {
+  actorOf,
+  apiRoute,
+  bodyKind,
+  checkQuery,
+  engineOf,
+  integerIn,
+  isoOf,
+  recordAt,
+  snakeCased,
+} from "./exchange.ts";
 import { done } from "./shapes.ts";
 
 const text = { type: "string" };
@@ -93,77 +103,57 @@ const ROLLBACK = bodyKind<{ readonly to?: string; readonly reason: string }>("th
 const VERSIONS_MAX = 50;
 const ENTRIES_MAX = 500;
 
-const ofPipeline = { findsPipeline: true } as const;
-
 export const modelRoutes: readonly ServerRoute[] = [
-  {
-    ...ofPipeline,
-    method: "GET",
+  apiRoute("GET /api/pipelines/{id}/models", {
     access: "viewer",
-    path: "/api/pipelines/{id}/models",
     summary:
       "Champion, candidates and the newest versions of a pipeline's model, with the figures that each was registered with.",
-    answers: { "application/json": MODELS },
-    runServer: models,
-  },
-  {
-    ...ofPipeline,
-    method: "GET",
+    gives: MODELS,
+    run: models,
+  }),
+  apiRoute("GET /api/pipelines/{id}/models/journal", {
     access: "viewer",
-    path: "/api/pipelines/{id}/models/journal",
     summary: "Who made what live, when, on which evidence; newest first.",
     query: {
       limit: { description: "So many at most.", schema: { type: "integer", minimum: 1, maximum: ENTRIES_MAX } },
     },
-    answers: { "application/json": JOURNAL },
-    runServer: journal,
-  },
-  {
-    ...ofPipeline,
-    method: "GET",
+    gives: JOURNAL,
+    run: journal,
+  }),
+  apiRoute("GET /api/pipelines/{id}/models/shadow", {
     access: "viewer",
-    path: "/api/pipelines/{id}/models/shadow",
     summary: "As GET /shadow/report, of this pipeline.",
-    answers: { "application/json": { type: "object" } },
-    async runServer(server, context) {
+    gives: { type: "object" },
+    async run(server, context) {
       return jsonResponse(await shadowReportOf(await partsOf(server, context)));
     },
-  },
-  {
-    ...ofPipeline,
-    method: "GET",
+  }),
+  apiRoute("GET /api/pipelines/{id}/models/gate", {
     access: "viewer",
-    path: "/api/pipelines/{id}/models/gate",
     summary: "What the promotion gate says of a version now, check by check; nothing moves.",
     query: { to: { description: "A version or an alias of a candidate.", schema: { type: "string" } } },
-    answers: { "application/json": GATE },
-    async runServer(server, context) {
+    gives: GATE,
+    async run(server, context) {
       checkQuery(context, ["to"]);
       const parts = await partsOf(server, context);
       const to = context.req.query("to") ?? null;
       return jsonResponse(shownGate(await doAside<"gate">(server, parts, { kind: "gate", to })));
     },
-  },
-  {
-    ...ofPipeline,
-    method: "POST",
+  }),
+  apiRoute("POST /api/pipelines/{id}/models/promote", {
     access: "owner",
-    path: "/api/pipelines/{id}/models/promote",
     summary:
       "Promotes a candidate if the gate says PROMOTE, or if forced with a reason; the journal says who, why and on which evidence.",
-    body: { "application/json": PROMOTE.schema },
-    answers: { "application/json": GATE },
-    runServer: promote,
-  },
-  {
-    ...ofPipeline,
-    method: "POST",
+    takes: PROMOTE,
+    gives: GATE,
+    run: promote,
+  }),
+  apiRoute("POST /api/pipelines/{id}/models/rollback", {
     access: "owner",
-    path: "/api/pipelines/{id}/models/rollback",
     summary: "Puts a former champion back, with a reason for the journal.",
-    body: { "application/json": ROLLBACK.schema },
-    answers: { "application/json": done({ from: text, to: text, entry: text }) },
-    async runServer(server, context) {
+    takes: ROLLBACK,
+    gives: done({ from: text, to: text, entry: text }),
+    async run(server, context) {
       const { to = null, reason } = await ROLLBACK.read(server, context);
       const parts = await partsOf(server, context);
       const actor = actorOf(context.get("caller"));
@@ -171,20 +161,17 @@ export const modelRoutes: readonly ServerRoute[] = [
       await parts.live.reload();
       return jsonResponse({ from: moved.from, to: moved.to, entry: moved.journal.hash });
     },
-  },
-  {
-    ...ofPipeline,
-    method: "GET",
+  }),
+  apiRoute("GET /api/pipelines/{id}/drift", {
     access: "viewer",
-    path: "/api/pipelines/{id}/drift",
     summary:
       "As `sentinel monitor`: how the newest transactions differ from those that the champion learned from, and what that does to it.",
-    answers: { "application/json": { type: "object" } },
-    async runServer(server, context) {
+    gives: { type: "object" },
+    async run(server, context) {
       const parts = await partsOf(server, context);
       return jsonResponse(snakeCased(await driftOf(server, parts)));
     },
-  },
+  }),
 ];
 
 async function partsOf(server: Server, context: RequestContext): Promise<ServerParts> {

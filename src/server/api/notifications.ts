@@ -3,7 +3,7 @@ import { SentinelError } from "../../core/errors.ts";
 import type { DeadLetter, Message } from "../../ports/outbox.ts";
 import { PAGE_MAX } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
-import { actorOf, checkQuery, integerIn, isoOf, nextPage, platformOf, wordIn } from "./exchange.ts";
+import { actorOf, apiRoute, checkQuery, integerIn, isoOf, nextPage, platformOf, wordIn } from "./exchange.ts";
 import { done } from "./shapes.ts";
 
 const LIMIT = 50;
@@ -21,29 +21,25 @@ const QUERY = {
 };
 
 export const notificationRoutes: readonly ServerRoute[] = [
-  {
-    method: "GET",
+  apiRoute("GET /api/notifications", {
+    findsPipeline: false,
     access: "viewer",
-    path: "/api/notifications",
     summary: "Receivers with what waits for each, and the messages that nobody took, newest first.",
     query: QUERY,
-    answers: {
-      "application/json": done({
-        targets: { type: "array", items: { type: "object" } },
-        messages: { type: "array", items: { type: "object" } },
-        next_cursor: { type: ["string", "null"] },
-      }),
-    },
-    runServer: list,
-  },
-  {
-    method: "POST",
+    gives: done({
+      targets: { type: "array", items: { type: "object" } },
+      messages: { type: "array", items: { type: "object" } },
+      next_cursor: { type: ["string", "null"] },
+    }),
+    run: list,
+  }),
+  apiRoute("POST /api/notifications/{message}/retry", {
+    findsPipeline: false,
     access: "owner",
-    path: "/api/notifications/{message}/retry",
     summary: "Sends a dead letter again, behind what waits; one that waits is tried at once.",
-    answers: { "application/json": done({ id: { type: "integer" }, status: { type: "string" } }) },
-    runServer: retry,
-  },
+    gives: done({ id: { type: "integer" }, status: { type: "string" } }),
+    run: retry,
+  }),
 ];
 
 async function list(server: Server, context: RequestContext): Promise<Response> {

@@ -10,7 +10,7 @@ import type { Caller } from "../access.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import type { Minutes } from "../pulse.ts";
 import { tokenIn } from "../sessions.ts";
-import { checkQuery, engineOf, integerIn, isoOf, platformOf, recordAt, sees } from "./exchange.ts";
+import { apiRoute, checkQuery, engineOf, integerIn, isoOf, platformOf, recordAt, sees } from "./exchange.ts";
 import { done } from "./shapes.ts";
 
 const MINUTES = 60;
@@ -86,11 +86,8 @@ const DAYS = done({
 });
 
 export const overviewRoutes: readonly ServerRoute[] = [
-  {
-    method: "GET",
+  apiRoute("GET /api/overview", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/overview",
     summary: "Decisions by minute, alerts by hour, money flagged, promotions and health, of what the key may see.",
     query: {
       ...ONE_PIPELINE,
@@ -99,9 +96,9 @@ export const overviewRoutes: readonly ServerRoute[] = [
         schema: { type: "integer", minimum: 1, maximum: ALERT_HOURS_MAX, default: HOURS },
       },
     },
-    answers: { "application/json": OVERVIEW },
-    runServer: overview,
-  },
+    gives: OVERVIEW,
+    run: overview,
+  }),
   {
     method: "GET",
     access: "viewer",
@@ -120,17 +117,14 @@ export const overviewRoutes: readonly ServerRoute[] = [
     },
     runServer: live,
   },
-  {
-    method: "GET",
+  apiRoute("GET /api/days", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/days",
     summary:
       "Transactions, alerts and known frauds by day of the transaction, and which days are still too young to judge.",
     query: ONE_PIPELINE,
-    answers: { "application/json": DAYS },
-    runServer: days,
-  },
+    gives: DAYS,
+    run: days,
+  }),
 ];
 
 /** Which pipelines a request is about. */

@@ -3,8 +3,9 @@ import { SentinelError } from "../../core/errors.ts";
 import { changePipeline, createPipeline, setStatus, settingsOf } from "../../lifecycle/platform.ts";
 import { PIPELINES_MAX } from "../../online/pipelines.ts";
 import { statusOf } from "../../online/readiness.ts";
+import { CASES } from "../../pipeline/cases.ts";
 import { FIELD_TYPES, FIELDS_MAX, type MadeField, type MadeRoles, NAME_LENGTH_MAX } from "../../pipeline/made.ts";
-import { PIPELINE_STATUSES, type PipelineRecord, type PipelineStatus } from "../../ports/store.ts";
+import { type JsonObject, PIPELINE_STATUSES, type PipelineRecord, type PipelineStatus } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
 import { predictRoute } from "../predict.ts";
 import {
@@ -45,6 +46,11 @@ const COLUMNS = {
   properties: { id: ROLE, time: ROLE, amount: ROLE, key: ROLE },
 };
 const RULES = { type: "object", additionalProperties: false, properties: { four_eyes: { type: "boolean" } } };
+const CASE_RULES = {
+  ...CASES.schema,
+  description:
+    "As the section `cases` of a pipeline file: whose alerts make one case, when cases are due, four eyes, what is drawn by chance.",
+};
 const TOPIC = { type: ["string", "null"], maxLength: 249 };
 
 const CREATE = bodyKind<{
@@ -53,6 +59,7 @@ const CREATE = bodyKind<{
   readonly schema: readonly WrittenField[];
   readonly columns?: Partial<MadeRoles>;
   readonly rules?: { readonly four_eyes?: boolean };
+  readonly cases?: JsonObject;
 }>("the pipeline", {
   required: ["name", "schema"],
   properties: {
@@ -61,6 +68,7 @@ const CREATE = bodyKind<{
     schema: { ...FIELDS, minItems: 1 },
     columns: COLUMNS,
     rules: RULES,
+    cases: CASE_RULES,
   },
 });
 const CHANGE = bodyKind<{
@@ -69,6 +77,7 @@ const CHANGE = bodyKind<{
   readonly schema?: readonly WrittenField[];
   readonly add_fields?: readonly WrittenField[];
   readonly rules?: { readonly four_eyes?: boolean };
+  readonly cases?: JsonObject;
 }>("the change", {
   properties: {
     name: { type: "string", minLength: 1, maxLength: NAME_LENGTH_MAX },
@@ -76,6 +85,7 @@ const CHANGE = bodyKind<{
     schema: { ...FIELDS, description: "All fields, as they shall be." },
     add_fields: { ...FIELDS, description: "Fields that come to those that are there." },
     rules: RULES,
+    cases: { ...CASE_RULES, description: `${CASE_RULES.description} The whole section, as it shall be.` },
   },
 });
 const STATUS = bodyKind<{ readonly status: PipelineStatus; readonly reason?: string }>("the status", {
@@ -114,7 +124,8 @@ export const pipelineRoutes: readonly ServerRoute[] = [
   }),
   apiRoute("PATCH /api/pipelines/{id}", {
     access: "owner",
-    summary: "Changes a pipeline: name, topic, four eyes, and nullable fields that come to its schema. Needs If-Match.",
+    summary:
+      "Changes a pipeline: name, topic, four eyes, how cases are worked, and nullable fields that come to its schema. Needs If-Match.",
     takes: CHANGE,
     gives: PIPELINE,
     run: change,
@@ -154,7 +165,8 @@ export const pipelineRoutes: readonly ServerRoute[] = [
 
 async function create(server: Server, context: RequestContext): Promise<Response> {
   const { store, platform } = platformOf(server);
-  const { name, kafka_topic: kafkaTopic = null, schema, columns = {}, rules } = await CREATE.read(server, context);
+  const body = await CREATE.read(server, context);
+  const { name, kafka_topic: kafkaTopic = null, schema, columns = {}, rules, cases = {} } = body;
   const { pipelines, clock, quotas } = server;
   if (pipelines.all().length >= PIPELINES_MAX) {
     throw new SentinelError("pipeline.limit", `${PIPELINES_MAX} pipelines are served here already`, {
@@ -164,7 +176,7 @@ async function create(server: Server, context: RequestContext): Promise<Response
   const make = async () => {
     const made = await createPipeline(
       await store(),
-      { name, kafkaTopic, schema: fieldsOf(schema), columns, fourEyes: rules?.four_eyes ?? false },
+      { name, kafkaTopic, schema: fieldsOf(schema), columns, fourEyes: rules?.four_eyes ?? false, cases },
       {
         actor: actorOf(context.get("caller")),
         at: clock.now(),
@@ -176,7 +188,7 @@ async function create(server: Server, context: RequestContext): Promise<Response
     return made;
   };
   const record = await quotas.makeOne("pipelines", { count: async () => pipelines.all().length, make });
-  const body = {
+  const answer = {
     id: record.id,
     message: "Pipeline created successfully",
     name: record.name,
@@ -185,7 +197,7 @@ async function create(server: Server, context: RequestContext): Promise<Response
     columns: settingsOf(record).columns,
     serves: pipelines.engine(record.slug) !== null && pipelines.engine(record.slug) !== undefined,
   };
-  return jsonResponse(body, 201, { ...etag(String(record.version)), location: `/api/pipelines/${record.id}` });
+  return jsonResponse(answer, 201, { ...etag(String(record.version)), location: `/api/pipelines/${record.id}` });
 }
 
 async function list(server: Server, context: RequestContext): Promise<Response> {
@@ -201,7 +213,7 @@ async function change(server: Server, context: RequestContext): Promise<Response
   const wanted = await CHANGE.read(server, context);
   const record = await recordAt(server, context);
   checkMatch(context, String(record.version), { needed: true });
-  const { name, kafka_topic: kafkaTopic, schema, add_fields: added, rules } = wanted;
+  const { name, kafka_topic: kafkaTopic, schema, add_fields: added, rules, cases } = wanted;
   const changed = await changePipeline(await store(), record, {
     actor: actorOf(context.get("caller")),
     at: server.clock.now(),
@@ -211,6 +223,7 @@ async function change(server: Server, context: RequestContext): Promise<Response
       ...(schema === undefined ? {} : { schema: fieldsOf(schema) }),
       ...(added === undefined ? {} : { addFields: fieldsOf(added) }),
       ...(rules?.four_eyes === undefined ? {} : { fourEyes: rules.four_eyes }),
+      ...(cases === undefined ? {} : { cases }),
     },
   });
   await platform.look();
@@ -246,7 +259,7 @@ async function countsOf(server: Server): Promise<ReadonlyMap<number, number>> {
 function shown(server: Server, record: PipelineRecord, counts: ReadonlyMap<number, number>) {
   const { id, name, slug, kafkaTopic, status: own, createdAt, changedAt, source, version, schemaVersion } = record;
   const slot = server.pipelines.get(slug);
-  const { columns, fourEyes } = settingsOf(record);
+  const { columns, fourEyes, cases } = settingsOf(record);
   return {
     id,
     name,
@@ -259,6 +272,8 @@ function shown(server: Server, record: PipelineRecord, counts: ReadonlyMap<numbe
     model: slot?.engine?.pipeline.model ?? null,
     columns,
     rules: { four_eyes: fourEyes },
+    /** As it was written; a file's own stands in the file. */
+    cases: source === "file" ? null : (cases ?? {}),
     /** Of this server. */
     serving: slot === undefined ? { status: "not ready", reason: "this server does not have it" } : statusOf(slot),
     schema_version: schemaVersion,

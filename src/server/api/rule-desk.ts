@@ -3,7 +3,7 @@ import { checkCondition, type LanguageOf, rulesPerformance, vocabularyOf } from 
 import { listNames, rulesHistory, rulesNow } from "../../lifecycle/rules.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import { doAside } from "./aside.ts";
-import { bodyKind, checkQuery, engineOf, integerIn, isoOf, recordAt, snakeCased } from "./exchange.ts";
+import { apiRoute, bodyKind, checkQuery, engineOf, integerIn, isoOf, recordAt, snakeCased } from "./exchange.ts";
 import { done } from "./shapes.ts";
 
 const text = { type: "string" };
@@ -98,56 +98,42 @@ const SUGGESTIONS = done({
 });
 
 const HISTORY_MAX = 200;
-const ofPipeline = { findsPipeline: true } as const;
-
 export const ruleDeskRoutes: readonly ServerRoute[] = [
-  {
-    ...ofPipeline,
-    method: "POST",
+  apiRoute("POST /api/rules/check", {
     access: "viewer",
-    path: "/api/rules/check",
     summary: "Whether a condition can be read, and where and how it should be written otherwise. Changes nothing.",
-    body: { "application/json": CHECK.schema },
-    answers: { "application/json": CHECKED },
-    async runServer(server, context) {
+    takes: CHECK,
+    gives: CHECKED,
+    async run(server, context) {
       const { pipeline_id: whose, rule_expression: when } = await CHECK.read(server, context);
       const { slug } = await recordAt(server, context, String(whose));
       return jsonResponse(snakeCased(checkCondition(when, await languageOf(engineOf(server, context, slug)))));
     },
-  },
-  {
-    ...ofPipeline,
-    method: "GET",
+  }),
+  apiRoute("GET /api/pipelines/{id}/vocabulary", {
     access: "viewer",
-    path: "/api/pipelines/{id}/vocabulary",
     summary: "The words that conditions of a pipeline may use: columns, features, windows, functions, areas and lists.",
-    answers: { "application/json": VOCABULARY },
-    async runServer(server, context) {
+    gives: VOCABULARY,
+    async run(server, context) {
       const parts = await partsOf(server, context);
       const lists = (await listNames(parts.ports)).map(({ name, values }) => ({ name, values }));
       return jsonResponse({ ...vocabularyOf(await languageOf(parts)), lists });
     },
-  },
-  {
-    ...ofPipeline,
-    method: "GET",
+  }),
+  apiRoute("GET /api/pipelines/{id}/performance", {
     access: "viewer",
-    path: "/api/pipelines/{id}/performance",
     summary: "What every rule did among the newest answers: hits, hits of its own, and precision with its interval.",
-    answers: { "application/json": SUMMARY },
-    runServer: summary,
-  },
-  {
-    ...ofPipeline,
-    method: "GET",
+    gives: SUMMARY,
+    run: summary,
+  }),
+  apiRoute("GET /api/pipelines/{id}/rules/history", {
     access: "viewer",
-    path: "/api/pipelines/{id}/rules/history",
     summary: "Changes of the rules, newest first, each with what it changed.",
     query: {
       limit: { description: "So many at most.", schema: { type: "integer", minimum: 1, maximum: HISTORY_MAX } },
     },
-    answers: { "application/json": HISTORY },
-    async runServer(server, context) {
+    gives: HISTORY,
+    async run(server, context) {
       checkQuery(context, ["limit"]);
       const limit = integerIn(context, "limit", { low: 1, high: HISTORY_MAX, fallback: 50 });
       const parts = await partsOf(server, context);
@@ -165,16 +151,13 @@ export const ruleDeskRoutes: readonly ServerRoute[] = [
         })),
       );
     },
-  },
-  {
-    ...ofPipeline,
-    method: "GET",
+  }),
+  apiRoute("GET /api/pipelines/{id}/rules/conflicts", {
     access: "viewer",
-    path: "/api/pipelines/{id}/rules/conflicts",
     summary:
       "What can be proven of the rules (never true, the same, one within another, against each other), and which fire together.",
-    answers: { "application/json": CONFLICTS },
-    async runServer(server, context) {
+    gives: CONFLICTS,
+    async run(server, context) {
       const parts = await partsOf(server, context);
       const { findings, measured } = await doAside<"conflicts">(server, parts, { kind: "conflicts" });
       return jsonResponse({
@@ -183,15 +166,12 @@ export const ruleDeskRoutes: readonly ServerRoute[] = [
         rows: measured?.rows ?? 0,
       });
     },
-  },
-  {
-    ...ofPipeline,
-    method: "POST",
+  }),
+  apiRoute("POST /api/pipelines/{id}/rules/suggestions", {
     access: "analyst",
-    path: "/api/pipelines/{id}/rules/suggestions",
     summary: "Rules mined from what was missed on earlier days, each judged on later ones. Adds none of them.",
-    answers: { "application/json": SUGGESTIONS },
-    async runServer(server, context) {
+    gives: SUGGESTIONS,
+    async run(server, context) {
       const parts = await partsOf(server, context);
       const { minedTo, judgedFrom, drafts, budget } = await doAside<"suggest">(server, parts, { kind: "suggest" });
       return jsonResponse({
@@ -209,7 +189,7 @@ export const ruleDeskRoutes: readonly ServerRoute[] = [
         })),
       });
     },
-  },
+  }),
 ];
 
 async function partsOf(server: Server, context: RequestContext): Promise<ServerParts> {

@@ -9,7 +9,7 @@ import { jsonResponse, type RequestContext, type Server, type ServerRoute } from
 import { claimsOf, personOf } from "../person.ts";
 import { refusalPage } from "../refusal-page.ts";
 import { cookieOf, SESSION_MS_MAX, type Session, tokenIn } from "../sessions.ts";
-import { bodyKind, isoOf } from "./exchange.ts";
+import { apiRoute, bodyKind, isoOf } from "./exchange.ts";
 import { done, SESSION } from "./shapes.ts";
 
 const KEY_LENGTH_MAX = 200;
@@ -24,42 +24,39 @@ const LOGIN = bodyKind<{ readonly key: string }>("the login", {
 const PEOPLE: readonly Role[] = ["viewer", "analyst", "admin"];
 
 export const sessionRoutes: readonly ServerRoute[] = [
-  {
-    method: "GET",
+  apiRoute("GET /api/session", {
+    findsPipeline: false,
     access: "open",
-    path: "/api/session",
     summary: "Who asks, in which role, and whether a login is needed.",
-    answers: { "application/json": SESSION },
-    runServer(server, context) {
+    gives: SESSION,
+    run(server, context) {
       const caller = context.get("caller");
       return jsonResponse(shown(server, caller));
     },
-  },
-  {
-    method: "POST",
+  }),
+  apiRoute("POST /api/session", {
+    findsPipeline: false,
     access: "open",
-    path: "/api/session",
     summary:
       "Login by a key of a viewer, an analyst or an admin: the answer sets a cookie, and ends the session that came along.",
     done: 201,
-    body: { "application/json": LOGIN.schema },
-    answers: { "application/json": SESSION },
-    runServer: login,
-  },
-  {
-    method: "DELETE",
+    takes: LOGIN,
+    gives: SESSION,
+    run: login,
+  }),
+  apiRoute("DELETE /api/session", {
+    findsPipeline: false,
     access: "open",
-    path: "/api/session",
     summary:
       "Logout: the session ends here, not only in the browser. `leave`: where a browser goes to end that of the provider too.",
-    answers: { "application/json": done({ signed_in: { const: false }, leave: { type: ["string", "null"] } }) },
-    async runServer(server, context) {
+    gives: done({ signed_in: { const: false }, leave: { type: ["string", "null"] } }),
+    async run(server, context) {
       const session = end(server, context);
       const cookie = cookieOf(null, { secure: isSecure(context) });
       const leave = await leaveOf(server, session);
       return jsonResponse({ signed_in: false, leave }, 200, { "set-cookie": cookie });
     },
-  },
+  }),
   {
     method: "GET",
     access: "open",

@@ -31,6 +31,7 @@ export const PIPELINE = done({
   alert_count: integer,
   slug: text,
   source: { enum: ["api", "file"] },
+  cases: { type: ["object", "null"] },
 });
 
 export const RULE = done({

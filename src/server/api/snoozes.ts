@@ -7,7 +7,18 @@ import type { Snooze } from "../../ports/cases.ts";
 import { PAGE_MAX, type PipelineRecord, STORE_TEXT_MAX } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
 import { namesOf } from "./alerts.ts";
-import { actorOf, bodyKind, checkQuery, isoOf, platformOf, recordAt, ruleAt, sees, timeOf } from "./exchange.ts";
+import {
+  actorOf,
+  apiRoute,
+  bodyKind,
+  checkQuery,
+  isoOf,
+  platformOf,
+  recordAt,
+  ruleAt,
+  sees,
+  timeOf,
+} from "./exchange.ts";
 import { done, SNOOZE } from "./shapes.ts";
 
 /** How far ahead one may end. */
@@ -31,36 +42,27 @@ const ADD = bodyKind<{
 const QUERY = { pipeline: { description: "Id or slug of the pipeline.", schema: { type: "string" } } };
 
 export const snoozeRoutes: readonly ServerRoute[] = [
-  {
-    method: "GET",
+  apiRoute("GET /api/snoozes", {
     access: "viewer",
-    findsPipeline: true,
-    path: "/api/snoozes",
     summary: "Snoozes that hold now, newest first.",
     query: QUERY,
-    answers: { "application/json": { type: "array", items: SNOOZE } },
-    runServer: list,
-  },
-  {
-    method: "POST",
+    gives: { type: "array", items: SNOOZE },
+    run: list,
+  }),
+  apiRoute("POST /api/snoozes", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/snoozes",
     summary: "Lets alerts that one rule raises for one entity open no case until a date.",
     done: 201,
-    body: { "application/json": ADD.schema },
-    answers: { "application/json": SNOOZE },
-    runServer: add,
-  },
-  {
-    method: "DELETE",
+    takes: ADD,
+    gives: SNOOZE,
+    run: add,
+  }),
+  apiRoute("DELETE /api/snoozes/{snooze}", {
     access: "analyst",
-    findsPipeline: true,
-    path: "/api/snoozes/{snooze}",
     summary: "Ends a snooze now.",
-    answers: { "application/json": done({ id: { type: "integer" }, status: { type: "string" } }) },
-    runServer: end,
-  },
+    gives: done({ id: { type: "integer" }, status: { type: "string" } }),
+    run: end,
+  }),
 ];
 
 async function list(server: Server, context: RequestContext): Promise<Response> {

@@ -6,7 +6,7 @@ import { parseTenant, TENANT_LENGTH_MAX, type Tenant } from "../../core/tenant.t
 import { addTenant, NO_QUOTAS, removeTenant, setTenant, type TenantPorts } from "../../lifecycle/tenants.ts";
 import { STORE_TEXT_MAX, TENANT_STATUSES, type TenantQuotas, type TenantRecord } from "../../ports/store.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerRoute } from "../parts.ts";
-import { actorOf, bodyKind, isoOf } from "./exchange.ts";
+import { actorOf, apiRoute, bodyKind, isoOf } from "./exchange.ts";
 import { done } from "./shapes.ts";
 
 const text = { type: "string" };
@@ -34,25 +34,23 @@ const CHANGE = bodyKind<{ readonly title?: string; readonly limits?: Limits }>("
 const about = { access: OPERATOR } as const;
 
 export const tenantRoutes: readonly ServerRoute[] = [
-  {
+  apiRoute("GET /api/tenants", {
+    findsPipeline: false,
     ...about,
-    method: "GET",
-    path: "/api/tenants",
     summary: "All tenants with their limits, removed ones too.",
-    answers: { "application/json": { type: "array", items: TENANT } },
-    async runServer(server) {
+    gives: { type: "array", items: TENANT },
+    async run(server) {
       return jsonResponse((await (await portsOf(server).tenants()).list()).map(shown));
     },
-  },
-  {
+  }),
+  apiRoute("POST /api/tenants", {
+    findsPipeline: false,
     ...about,
-    method: "POST",
-    path: "/api/tenants",
     summary: "Makes a tenant and its first administrator's key, which this answer alone shows.",
     done: 201,
-    body: { "application/json": MAKE.schema },
-    answers: { "application/json": done({ key: text, tenant: TENANT }) },
-    async runServer(server, context) {
+    takes: MAKE,
+    gives: done({ key: text, tenant: TENANT }),
+    async run(server, context) {
       const { name, title: given = name, limits: own = {} } = await MAKE.read(server, context);
       const { key, tenant } = await addTenant(portsOf(server), {
         name: parseTenant(name),
@@ -63,33 +61,31 @@ export const tenantRoutes: readonly ServerRoute[] = [
       });
       return jsonResponse({ key, tenant: shown(tenant) }, 201);
     },
-  },
-  {
+  }),
+  apiRoute("PATCH /api/tenants/{tenant}", {
+    findsPipeline: false,
     ...about,
-    method: "PATCH",
-    path: "/api/tenants/{tenant}",
     summary: "Changes the title or the limits that are named.",
-    body: { "application/json": CHANGE.schema },
-    answers: { "application/json": TENANT },
-    async runServer(server, context) {
+    takes: CHANGE,
+    gives: TENANT,
+    async run(server, context) {
       const { title: given, limits: own = {} } = await CHANGE.read(server, context);
       const actor = actorOf(context.get("caller"));
       return jsonResponse(
         shown(await setTenant(portsOf(server), { name: nameIn(context), title: given, quotas: quotasOf(own), actor })),
       );
     },
-  },
-  {
+  }),
+  apiRoute("DELETE /api/tenants/{tenant}", {
+    findsPipeline: false,
     ...about,
-    method: "DELETE",
-    path: "/api/tenants/{tenant}",
     summary: "Removes a tenant: its keys open nothing, and its pipelines close; what it had stays where it lies.",
-    answers: { "application/json": TENANT },
-    async runServer(server, context) {
+    gives: TENANT,
+    async run(server, context) {
       const actor = actorOf(context.get("caller"));
       return jsonResponse(shown(await removeTenant(portsOf(server), { name: nameIn(context), actor, reason: "" })));
     },
-  },
+  }),
 ];
 
 /** Errors: request.not-found. */

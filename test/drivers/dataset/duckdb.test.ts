@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../src/core/errors.ts";
@@ -200,6 +201,24 @@ describe("reading NDJSON", () => {
     await expectFault(dataset.read(array), "dataset.unreadable", /line 1/);
     const cases = await put("cases.ndjson", '{"a":1,"A":2}\n');
     await expectFault(dataset.read(cases), "dataset.unreadable", /two columns are named A/);
+  });
+
+  test.each([
+    ["at the same depth", '{"id":"t2","amount":1,"amount":2}'],
+    ["by an escape", '{"id":"t2","amount":1,"\\u0061mount":2}'],
+    ["with the same value", '{"amount":1,"id":"t2","amount":1}'],
+  ])("a field that a row has twice is refused by line and name: %s", async (_, line) => {
+    const text = `{"id":"t1","amount":3}\n\n${line}\n{"id":"t3","amount":4}\n`;
+    const said = /line 3 has "amount" twice/;
+    await expectFault(dataset.read(await put("twice.ndjson", text)), "dataset.unreadable", said, /write each field/);
+    await expectFault(dataset.describe(path.join(folder, "twice.ndjson")), "dataset.unreadable", said);
+    await writeFile(path.join(folder, "twice.ndjson.gz"), gzipSync(text));
+    await expectFault(dataset.read(path.join(folder, "twice.ndjson.gz")), "dataset.unreadable", said);
+  });
+
+  test("the same name in two rows, or in an object within, is no field twice", async () => {
+    const file = await put("once.ndjson", '{"id":"t1","more":{"id":1}}\n{"id":"t2","more":null}\n');
+    expect((await dataset.read(file)).rows).toBe(2);
   });
 });
 

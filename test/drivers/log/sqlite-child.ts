@@ -2,9 +2,10 @@
 import { createSqliteLog } from "../../../src/drivers/log/sqlite/driver.ts";
 import { prediction } from "../records.ts";
 
-const log = createSqliteLog({ file: process.argv[2], options: { flushMs: 3_600_000 } });
+const log = createSqliteLog({ file: process.argv[2], options: { flushMs: 3_600_000, handOverBytes: 2 ** 30 } });
 for (let i = 0; i < 500; i++) log.appendPrediction(prediction(`kept${i}`));
 await log.flush();
-for (let i = 0; i < 500; i++) log.appendPrediction(prediction(`lost${i}`));
+// So few that they share a piece of memory with those before: one that is full goes to the thread.
+for (let i = 0; i < 50; i++) log.appendPrediction(prediction(`lost${i}`));
 process.stdout.write("flushed\n");
 setInterval(() => {}, 1000);

@@ -9,7 +9,7 @@ import Database from "libsql";
 import { afterAll, expect, test } from "vitest";
 import { createSqliteLog } from "../../../src/drivers/log/sqlite/driver.ts";
 import { collect, predictionLogContract, until } from "../../contracts/prediction-log.ts";
-import { label, prediction } from "../records.ts";
+import { label, prediction, shadow } from "../records.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "log-sqlite-"));
 let made = 0;
@@ -43,6 +43,32 @@ test("records reach the file by themselves, over many chunks of memory, in their
   expect(log.health()).toMatchObject({ unwritten: 0, unwrittenBytes: 0, oldestMs: 0, fault: null, failures: 0 });
   await log.close();
   await reader.close();
+});
+
+test("many rows at once: one that is there already takes no number, whatever stands beside it in the statement", async () => {
+  const file = newFile();
+  const log = createSqliteLog({ file });
+  const batch = (from: number, to: number): void => {
+    for (let i = from; i < to; i++) {
+      log.appendPrediction(prediction(`t${i}`, { score: i }));
+      log.appendShadow(shadow(`t${i}`));
+      if (i % 10 === 0) log.appendLabel(label(`t${i}`));
+    }
+  };
+  batch(0, 50);
+  await log.flush();
+  // Thirty of them are known, in the middle of the batch.
+  batch(50, 70);
+  batch(20, 50);
+  batch(70, 90);
+  await log.flush();
+  expect(log.duplicates()).toBe(60);
+  expect(await log.counts()).toEqual({ predictions: 90, labels: 12, shadows: 90 });
+  const entries = await collect(log.scan(0));
+  expect(entries.map(({ record }) => record.sequence)).toEqual(Array.from({ length: 102 }, (_, i) => i + 1));
+  const predictions = entries.filter(({ kind }) => kind === "prediction").map(({ record }) => record.transactionId);
+  expect(predictions).toEqual(Array.from({ length: 90 }, (_, i) => `t${i}`));
+  await log.close();
 });
 
 test("sync: the wait for one record ends when it is in the file, together with those that came meanwhile", async () => {
@@ -220,11 +246,8 @@ test("a log from before reviews stood behind labels goes on", async () => {
 
 test("a killed process keeps what it flushed, loses the rest, and leaves a sound file", async () => {
   const file = newFile();
-  const script = fileURLToPath(new URL("./sqlite-child.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", "jiti/register", script, file], {
-    stdio: ["ignore", "pipe", "inherit"],
-    cwd: fileURLToPath(new URL("../../..", import.meta.url)),
-  });
+  const script = fileURLToPath(new URL("../../../dist/test/drivers/log/sqlite-child.js", import.meta.url));
+  const child = spawn(process.execPath, [script, file], { stdio: ["ignore", "pipe", "inherit"] });
   await once(child.stdout, "data");
   child.kill("SIGKILL");
   await once(child, "exit");

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { HOUR_MS } from "../../../src/core/duration.ts";
 import { eraserOf } from "../../../src/core/erasure.ts";
 import type { Transaction } from "../../../src/core/transaction.ts";
+import { createRedisClient } from "../../../src/drivers/state/redis/client.ts";
 import { createRedisState } from "../../../src/drivers/state/redis/driver.ts";
 import { declareColumns } from "../../../src/features/builder.ts";
 import type { FeatureArrival } from "../../../src/features/encode.ts";
@@ -22,6 +23,7 @@ import {
   streamArbitrary,
   transaction,
 } from "../../features/streams.ts";
+import { startForwarder } from "../forwarder.ts";
 import { PATIENT_MS, type RedisProcess, redisInstalled, startRedis } from "../redis-server.ts";
 
 if (!redisInstalled) {
@@ -315,6 +317,27 @@ describe.runIf(redisInstalled)("on a server", () => {
       message: expect.stringContaining("DB index is out of range"),
     });
     await store.close();
+  });
+
+  test("whoever takes over without the named database is an error: nothing goes on in database 0", async () => {
+    const small = await startRedis({ databases: 1 });
+    const name = await startForwarder(redis.address.port);
+    const address = { ...redis.address, port: name.port, database: 3 };
+    const client = createRedisClient(address, { commandMsMax: PATIENT_MS });
+    const set = (value: string): Promise<string> =>
+      client.command("SET", "k", value).then(String, ({ message }: Error) => message);
+    try {
+      expect(await set("1")).toBe("OK");
+      name.to(small.address.port);
+      await redis.command("CLIENT", "KILL", "TYPE", "normal");
+      await expect.poll(() => set("2"), { timeout: PATIENT_MS }).toMatch(/does not answer: ERR .*out of range/);
+      expect(await set("3")).toMatch(/out of range/);
+      expect(await small.command("DBSIZE")).toBe(0);
+    } finally {
+      await client.close();
+      await name.close();
+      await small.dispose();
+    }
   });
 
   test("an id that two clients send at once counts once", async () => {

@@ -4,13 +4,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { dailyBefore, toldTo, waitAfter } from "../../../src/cases/notices.ts";
+import { SentinelError } from "../../../src/core/errors.ts";
 import { createTarget } from "../../../src/drivers/notify/target.ts";
 import { openLibsqlStore } from "../../../src/drivers/store/libsql/driver.ts";
 import type { SqlStore } from "../../../src/drivers/store/sql/driver.ts";
-import { Notifier } from "../../../src/lifecycle/desk.ts";
+import { type Buried, letterNotices, Notifier } from "../../../src/lifecycle/desk.ts";
 import { silentLog } from "../../../src/online/counters.ts";
 import type { Pipelines } from "../../../src/online/pipelines.ts";
-import { parseNotifications } from "../../../src/pipeline/notifications.ts";
+import { type NotificationsFile, parseNotifications } from "../../../src/pipeline/notifications.ts";
 import type { Target } from "../../../src/ports/outbox.ts";
 import { type HttpReceiver, httpReceiver } from "../../drivers/notify/receivers.ts";
 import { ofDefault } from "../../drivers/store/of-default.ts";
@@ -29,6 +30,7 @@ interface Desk {
   put(target: string, count: number, notice?: string): Promise<void>;
   /** Rounds, a step of the clock between two, until the receivers were told or so many passed. */
   rounds(count: number, stepMs: number): Promise<void>;
+  readonly file: NotificationsFile;
   /** Another server on the same store. */
   notifier(targets?: readonly Target[]): Notifier<never>;
 }
@@ -53,6 +55,7 @@ async function aDesk(targets: Readonly<Record<string, string>>, routes = ""): Pr
   const desk: Desk = {
     store,
     now: BEGIN,
+    file,
     async put(target, count, notice = "alert") {
       const messages = Array.from({ length: count }, () => {
         const key = `m${String(++puts).padStart(4, "0")}`;
@@ -195,6 +198,81 @@ test("two servers send each message once between them", async () => {
   await Promise.all([desk.notifier().look(), desk.notifier().look(), desk.notifier().look()]);
   await desk.rounds(1, 0);
   expect(idsOf(receiver)).toEqual(upTo(20));
+});
+
+test("dead letters of a stream: one message however many, then none for ten minutes; nothing is forgotten while the store is away", async () => {
+  const receiver = await aReceiver();
+  const desk = await aDesk({ room: receiver.url }, "{to: [room], events: [dead-letter], pipelines: [card]}");
+  let away = false;
+  const options = {
+    ...{ pipeline: "card", deadLetters: "payments-dead-letters", notices: { file: desk.file, targets: [] } },
+    store: async () => {
+      if (away) throw new SentinelError("store.unreachable", "nobody answers", { hint: "wait" });
+      return desk.store;
+    },
+    clock: { now: () => desk.now, elapsed: () => desk.now },
+    logger: silentLog,
+  };
+  expect(letterNotices({ ...options, pipeline: "shop" }), "no route wants those of that pipeline").toBeNull();
+  const letters = letterNotices(options)!;
+  const some = (count: number, code: Buried["code"], topic = "payments"): readonly Buried[] =>
+    Array.from({ length: count }, (_, i) => ({ topic, partition: 1, offset: 40 + i, attempts: 0, code }));
+  const heard = async (): Promise<
+    readonly { readonly count: number; readonly causes: object; readonly text: object }[]
+  > => {
+    await desk.rounds(1, 0);
+    return receiver.received.map(({ body }) => JSON.parse(body).data);
+  };
+
+  await letters.look();
+  expect(await heard()).toEqual([]);
+  letters.count(some(1, "request.invalid"));
+  letters.count(some(50_000, "request.malformed"));
+  letters.count(some(2, "request.not-found", "labels"));
+  await letters.look();
+  const [first] = await heard();
+  expect(first).toMatchObject({
+    title: "card: 50003 records of labels and payments could not be judged",
+    severity: "warning",
+    pipeline: "card",
+    dead_letters: "payments-dead-letters",
+    count: 50_003,
+    causes: [
+      { code: "request.malformed", topic: "payments", count: 50_000, first: { partition: 1, offset: 40 } },
+      { code: "request.not-found", topic: "labels", count: 2 },
+      { code: "request.invalid", topic: "payments", count: 1 },
+    ],
+  });
+  expect(receiver.received[0].body).toContain("--from-dead-letters");
+  expect(JSON.parse(receiver.received[0].body)).toMatchObject({
+    type: "com.sentinel.stream.dead-letters",
+    source: "/sentinel/pipelines/card",
+  });
+
+  // More of them wait, and are one message again.
+  for (let minute = 0; minute < 9; minute++) {
+    desk.now += 60_000;
+    letters.count(some(3, "request.malformed"));
+    await letters.look();
+  }
+  expect(await heard()).toHaveLength(1);
+  desk.now += 60_000;
+  away = true;
+  await letters.look();
+  letters.count(some(4, "request.invalid"));
+  away = false;
+  await letters.look();
+  expect((await heard())[1]).toMatchObject({
+    count: 31,
+    causes: [
+      { code: "request.malformed", count: 27 },
+      { code: "request.invalid", count: 4 },
+    ],
+  });
+  // A stream that ends says what it has.
+  letters.count(some(1, "request.duplicate"));
+  await letters.stop();
+  expect((await heard())[2]).toMatchObject({ title: "card: 1 record of payments could not be judged", count: 1 });
 });
 
 test("who is told: by event, by severity of alerts, by pipeline; each target once", () => {

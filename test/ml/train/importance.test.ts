@@ -38,3 +38,19 @@ test("permutation importance drops where it matters and leaves the matrix as it 
   expect(permutationImportance(wide, { metric, seed: 1 })).toEqual(importance);
   expect(() => permutationImportance(wide, { metric, seed: 1, repeats: 0 })).toThrow("repeats is 0");
 });
+
+test("of columns that no tree reads the metric is not asked, and all figures are the same", () => {
+  const stump = trainGbdt({ x: wide, y, params: { ...defaultGbdtParams, trees: 2, depthMax: 1 }, seed: 1 }).model;
+  const splits = splitImportance(stump).map((part) => part.splits);
+  const read = splits.filter((count) => count > 0).length;
+  expect(read).toBeLessThan(splits.length);
+  let asked = 0;
+  const metric = (m: typeof wide): number => {
+    asked++;
+    return rocAuc(scoreMatrix(stump, m), y);
+  };
+  const all = permutationImportance(wide, { metric, seed: 1, repeats: 2 });
+  asked = 0;
+  expect(permutationImportance(wide, { metric, seed: 1, repeats: 2, reads: (c) => splits[c] > 0 })).toEqual(all);
+  expect(asked).toBe(1 + 2 * read);
+});

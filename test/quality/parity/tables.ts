@@ -24,13 +24,27 @@ function draws(seed: number): () => number {
   };
 }
 
-function soundTable(): Record<string, ColumnSource> {
+/** What a payment of somebody's table says: the columns that every such table has. */
+export interface Payment {
+  /** Epoch milliseconds. */
+  readonly time: number;
+  readonly amount: number;
+  readonly customer: number;
+  readonly terminal: number;
+  readonly fraud: boolean;
+}
+
+/** The table; with `payments` their values stand in the columns that they have, in as many rows. */
+function soundTable(payments?: readonly Payment[]): Record<string, ColumnSource> {
   const draw = draws(7);
-  const rows = Array.from({ length: ROWS }, (_, i) => {
+  const rows = Array.from({ length: payments?.length ?? ROWS }, (_, i) => {
     const time = START + i * 2_700_000 + Math.floor(draw() * 900_000);
     const amount = Math.round(Math.exp(3 + 1.2 * (draw() + draw() + draw() - 1.5)) * 100) / 100;
     const share = 10 + Math.floor(draw() * 40);
-    return { i, time, amount, share, other: 10 + Math.floor(draw() * 40), u: draw(), v: draw() };
+    const other = 10 + Math.floor(draw() * 40);
+    const [u, v] = [draw(), draw()];
+    const drawn = { customer: 1000 + Math.floor(60 * u), terminal: Math.floor(30 * v), fraud: u * v > 0.72 };
+    return { i, time, amount, share, other, u, v, ...drawn, ...payments?.[i] };
   });
   const column = (kind: ColumnSource["kind"], cell: (row: (typeof rows)[number]) => Cell): ColumnSource => ({
     kind,
@@ -43,9 +57,9 @@ function soundTable(): Record<string, ColumnSource> {
     amount: column("float", ({ amount }) => amount),
     limit: column("float", ({ amount, u }) => Math.round((amount + 20 + 100 * u) * 100) / 100),
     balance: column("float", ({ v, u }) => (u < 0.1 ? null : Math.round(5000 * v) / 10)),
-    customer_id: column("int", ({ u }) => 1000 + Math.floor(60 * u)),
+    customer_id: column("int", ({ customer }) => customer),
     visit: column("int", ({ i }) => Math.floor(i / 60)),
-    terminal_id: column("text", ({ v }) => `t-${Math.floor(30 * v)}`),
+    terminal_id: column("text", ({ terminal }) => `t-${terminal}`),
     channel: column("text", ({ i }) => CHANNELS[i % CHANNELS.length]),
     country: column("text", ({ i }) => COUNTRIES[i % COUNTRIES.length]),
     billing: column("text", ({ i, u }) => (u < 0.05 ? null : COUNTRIES[i % COUNTRIES.length])),
@@ -56,7 +70,7 @@ function soundTable(): Record<string, ColumnSource> {
     part_a: column("int", ({ share }) => share),
     part_b: column("int", ({ other }) => other),
     part_c: column("int", ({ share, other }) => 100 - share - other),
-    is_fraud: column("int", ({ u, v }) => (u * v > 0.72 ? 1 : 0)),
+    is_fraud: column("int", ({ fraud }) => (fraud ? 1 : 0)),
   };
 }
 
@@ -149,7 +163,14 @@ const CHANGES: Readonly<Record<string, Change>> = {
 };
 
 /** The table and its copies, by name. */
-export const PARITY_TABLES: Readonly<Record<string, Columns>> = {
-  "as it should be": soundTable(),
-  ...Object.fromEntries(Object.entries(CHANGES).map(([name, change]) => [name, change(soundTable())])),
-};
+export const PARITY_TABLES: Readonly<Record<string, Columns>> = copiesOf(() => soundTable());
+
+/** The same of somebody's payments. */
+export function parityTablesOf(payments: readonly Payment[]): Readonly<Record<string, Columns>> {
+  return copiesOf(() => soundTable(payments));
+}
+
+function copiesOf(table: () => Record<string, ColumnSource>): Readonly<Record<string, Columns>> {
+  const copies = Object.entries(CHANGES).map(([name, change]) => [name, change(table())] as const);
+  return { "as it should be": table(), ...Object.fromEntries(copies) };
+}

@@ -56,10 +56,11 @@ export function archiveDuckDb({ memoryLimit = MEMORY_LIMIT, threads = 1 }: Archi
     async write(batches, { columns, fileOf, ...format }) {
       const some = fileOf("");
       return await working(some, "", async (connection) => {
-        await stage(connection, columns, batches);
+        const form = await stage(connection, columns, batches);
+        if (form === null) return new Map();
         const reader = await connection.runAndReadAll("SELECT day, count(*) FROM staged GROUP BY day ORDER BY day");
         const days = new Map(reader.getRowsJson().map(([day, rows]) => [String(day), Number(rows)]));
-        const select = columns.map(selectOf).join(", ");
+        const select = columns.map((column, i) => selectOf(column, i, form[i])).join(", ");
         for (const day of days.keys()) {
           const rows = `SELECT ${select} FROM staged WHERE day = ${literal(day)}`;
           await connection.run(`COPY (${rows}) TO ${literal(fileOf(day))} ${copyOptions(format)}`);
@@ -128,53 +129,149 @@ async function commonNames(connection: Connection, files: readonly string[]): Pr
   return [...types.keys()];
 }
 
-/** What is missing goes as NaN, which {@link selectOf} turns into null. */
-function stagedType({ type }: ArchiveColumn, duckdb: DuckDb): DuckDBType {
-  const { DOUBLE, VARCHAR, FLOAT, LIST } = duckdb;
-  if (type === "text") return VARCHAR;
-  if (type === "floats") return LIST(FLOAT);
-  return type === "texts" ? LIST(VARCHAR) : DOUBLE;
+/**
+ * How a column is staged: as numbers, each row with its own text or floats, or as the places of its values among those that the column had before. A text
+ * given to DuckDB costs as much as twenty numbers, and most columns say the same few things.
+ */
+type Form = "numbers" | "own" | Dictionary;
+
+/** A column with more different values than this share of the first rows has a text of its own per row. */
+const CODED_SHARE_MAX = 0.25;
+
+/** A column's values, each once, in the order in which they came. */
+class Dictionary {
+  readonly values: (string | readonly string[])[] = [];
+  private readonly places = new Map<string, number>();
+  /** Records share the lists of rules that fired, so that most are known without a look at what they hold. */
+  private lastList: readonly string[] = [];
+  private lastPlace = Number.NaN;
+
+  /** The place of a value, from 1; NaN for what is missing. */
+  placeOf(cell: ArchiveCell): number {
+    if (cell === null) return Number.NaN;
+    if (typeof cell === "string") return this.known(cell, cell);
+    const list = cell as readonly string[];
+    if (list === this.lastList) return this.lastPlace;
+    this.lastList = list;
+    this.lastPlace = this.known(JSON.stringify(list), list);
+    return this.lastPlace;
+  }
+
+  private known(key: string, value: string | readonly string[]): number {
+    let place = this.places.get(key);
+    if (place === undefined) {
+      place = this.values.push(value);
+      this.places.set(key, place);
+    }
+    return place;
+  }
 }
 
-function selectOf({ name, type }: ArchiveColumn, index: number): string {
+function formOf({ type }: ArchiveColumn, cells: readonly ArchiveCell[]): Form {
+  if (type === "floats") return "own";
+  if (type === "texts") return new Dictionary();
+  if (type !== "text") return "numbers";
+  const different = new Set(cells);
+  different.delete(null);
+  return different.size <= CODED_SHARE_MAX * cells.length ? new Dictionary() : "own";
+}
+
+/** What is missing goes as NaN, which {@link selectOf} turns into null. */
+function stagedType({ type }: ArchiveColumn, form: Form, { DOUBLE, VARCHAR, FLOAT, LIST }: DuckDb): DuckDBType {
+  if (form !== "own") return DOUBLE;
+  return type === "floats" ? LIST(FLOAT) : VARCHAR;
+}
+
+function selectOf({ name, type }: ArchiveColumn, index: number, form: Form): string {
   const as = `AS ${identifier(name)}`;
   const cell = `c${index}`;
+  if (form === "own") return `${cell} ${as}`;
   const present = `CASE WHEN NOT isnan(${cell}) THEN ${cell} END`;
+  if (form instanceof Dictionary) {
+    if (form.values.length === 0) return `NULL::${NATIVE[type]} ${as}`;
+    return `list_extract(getvariable('${wordsOf(index)}'), (${present})::INTEGER) ${as}`;
+  }
   if (type === "time") return `CASE WHEN isfinite(${cell}) THEN make_timestamp((${cell} * 1000)::BIGINT) END ${as}`;
-  if (type === "number") return `${present} ${as}`;
-  if (type === "integer" || type === "boolean") return `(${present})::${NATIVE[type]} ${as}`;
-  return `${cell} ${as}`;
+  return type === "number" ? `${present} ${as}` : `(${present})::${NATIVE[type]} ${as}`;
 }
 
+function wordsOf(index: number): string {
+  return `words_${index}`;
+}
+
+/** How each column was staged; null where there is no row. */
 async function stage(
   connection: Connection,
   columns: readonly ArchiveColumn[],
   batches: AsyncIterable<ArchiveRows & { readonly days: readonly string[] }>,
-): Promise<void> {
+): Promise<readonly Form[] | null> {
   const duckdb = await import("@duckdb/node-api");
-  const types = [...columns.map((column) => stagedType(column, duckdb)), duckdb.VARCHAR];
-  const list = columns.map((_, i) => `c${i} ${types[i]}`).join(", ");
-  await connection.run(`CREATE TABLE staged (${list}, day VARCHAR)`);
-  const appender = await connection.createAppender("staged");
+  let begun: { readonly forms: readonly Form[]; readonly types: readonly DuckDBType[] } | null = null;
+  let appender: Awaited<ReturnType<Connection["createAppender"]>> | null = null;
   for await (const { rows, cells, days } of batches) {
+    if (begun === null) {
+      const forms = columns.map((column, c) => formOf(column, cells[c]));
+      const types = [...columns.map((column, c) => stagedType(column, forms[c], duckdb)), duckdb.VARCHAR];
+      begun = { forms, types };
+      const list = columns.map((_, i) => `c${i} ${types[i]}`).join(", ");
+      await connection.run(`CREATE TABLE staged (${list}, day VARCHAR)`);
+      appender = await connection.createAppender("staged");
+    }
+    const { forms, types } = begun;
     for (let start = 0; start < rows; start += CHUNK_ROWS) {
       const count = Math.min(CHUNK_ROWS, rows - start);
       const chunk = duckdb.DuckDBDataChunk.create(types, count);
+      const from = { start, count, list: duckdb.listValue };
       for (let c = 0; c < columns.length; c++) {
-        fill(chunk.getColumnVector(c), columns[c].type, { cells: cells[c], start, count, list: duckdb.listValue });
+        fill(chunk.getColumnVector(c), forms[c], { ...from, cells: cells[c] });
       }
-      fill(chunk.getColumnVector(columns.length), "text", { cells: days, start, count, list: duckdb.listValue });
+      fill(chunk.getColumnVector(columns.length), "own", { ...from, cells: days });
       for (let c = 0; c < types.length; c++) chunk.getColumnVector(c).flush();
       chunk.rowCount = count;
-      appender.appendDataChunk(chunk);
+      appender!.appendDataChunk(chunk);
     }
   }
-  appender.closeSync();
+  appender?.closeSync();
+  if (begun === null) return null;
+  await stageWords(connection, begun.forms, columns);
+  return begun.forms;
+}
+
+/** The values of every dictionary become a variable of the connection: a list by place. */
+async function stageWords(
+  connection: Connection,
+  forms: readonly Form[],
+  columns: readonly ArchiveColumn[],
+): Promise<void> {
+  const { DuckDBDataChunk, DOUBLE, VARCHAR, LIST, listValue } = await import("@duckdb/node-api");
+  for (const [index, form] of forms.entries()) {
+    if (!(form instanceof Dictionary) || form.values.length === 0) continue;
+    const { values } = form;
+    const words = wordsOf(index);
+    const isList = columns[index].type === "texts";
+    await connection.run(`CREATE TABLE ${words} (place DOUBLE, value ${isList ? "VARCHAR[]" : "VARCHAR"})`);
+    const appender = await connection.createAppender(words);
+    for (let start = 0; start < values.length; start += CHUNK_ROWS) {
+      const part = values.slice(start, start + CHUNK_ROWS);
+      const chunk = DuckDBDataChunk.create([DOUBLE, isList ? LIST(VARCHAR) : VARCHAR], part.length);
+      chunk.setColumnValues(
+        0,
+        part.map((_, i) => start + i),
+      );
+      chunk.setColumnValues(
+        1,
+        part.map((value) => (typeof value === "string" ? value : listValue(value))),
+      );
+      appender.appendDataChunk(chunk);
+    }
+    appender.closeSync();
+    await connection.run(`SET VARIABLE ${words} = (SELECT list(value ORDER BY place) FROM ${words})`);
+  }
 }
 
 function fill(
   vector: DuckDBVector,
-  type: ArchiveType,
+  form: Form,
   from: {
     readonly cells: readonly ArchiveCell[];
     readonly start: number;
@@ -185,10 +282,10 @@ function fill(
   const { cells, start, count, list } = from;
   for (let i = 0; i < count; i++) {
     const cell = cells[start + i];
-    if (type === "floats" || type === "texts") {
-      vector.setItem(i, cell === null ? null : list(Array.from(cell as ArrayLike<number | string>)));
-    } else if (type === "text") vector.setItem(i, cell as string | null);
-    else vector.setItem(i, cell === null ? Number.NaN : Number(cell));
+    if (form instanceof Dictionary) vector.setItem(i, form.placeOf(cell));
+    else if (form === "numbers") vector.setItem(i, cell === null ? Number.NaN : Number(cell));
+    // A list takes its values by index, so that floats may stay where they are.
+    else vector.setItem(i, cell instanceof Float32Array ? list(cell as unknown as number[]) : (cell as string | null));
   }
 }
 

@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { createGunzip } from "node:zlib";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
+import { repeatedKey } from "../../../core/json-keys.ts";
 import { type DatasetFormat, isCompressed } from "./format.ts";
 
 const HINTS: Readonly<Record<DatasetFormat, string>> = {
@@ -54,6 +55,19 @@ export function columnTwice(file: string, [name, other]: readonly [string, strin
   const both = name === other ? name : `${name} and ${other}`;
   return new SentinelError("dataset.unreadable", `${file}: two columns are named ${both}`, {
     hint: "give every column its own name (upper and lower case count as the same)",
+  });
+}
+
+/** The error of an object that has one key twice: DuckDB takes one of them without a word. Null where no line of the file has one. */
+export async function fieldTwice(file: string): Promise<SentinelError | null> {
+  const twice = await inLines(file, (line, number) => {
+    const field = isObject(line) ? repeatedKey(line) : null;
+    return field === null ? null : { field, number };
+  });
+  if (twice === null) return null;
+  const { field, number } = twice;
+  return new SentinelError("dataset.unreadable", `${file} line ${number} has ${JSON.stringify(field)} twice`, {
+    hint: "write each field of a row once: of two values either would be a guess",
   });
 }
 
@@ -135,24 +149,33 @@ async function otherLineEnd(file: string): Promise<{ readonly line: number; read
 
 /** DuckDB counts lines from its own buffers, so the first bad line is looked for here; read as a stream. */
 async function badJsonLine(file: string): Promise<number | "blank" | null> {
-  let number = 0;
   let blank = true;
   try {
-    const bytes = createReadStream(file);
-    for await (const line of createInterface({
-      input: isCompressed(file) ? bytes.pipe(createGunzip()) : bytes,
-      crlfDelay: Number.POSITIVE_INFINITY,
-    })) {
-      number++;
-      if (line.trim() === "") continue;
+    const bad = await inLines(file, (line, number) => {
+      if (line.trim() === "") return null;
       if (!isObject(line)) return number;
       blank = false;
-    }
-    return blank ? "blank" : null;
+      return null;
+    });
+    return bad ?? (blank ? "blank" : null);
   } catch {
     // The file went away or is no text: then there is no line to name.
     return null;
   }
+}
+
+/** The first answer that a line gives; lines count from 1. */
+async function inLines<T>(file: string, of: (line: string, number: number) => T | null): Promise<T | null> {
+  let number = 0;
+  const bytes = createReadStream(file);
+  for await (const line of createInterface({
+    input: isCompressed(file) ? bytes.pipe(createGunzip()) : bytes,
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
+    const found = of(line, ++number);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 function isObject(line: string): boolean {

@@ -3,7 +3,7 @@ import path from "node:path";
 import type { DatasetFile } from "../../../ports/dataset.ts";
 import { type Connection, identifier, literal } from "./connection.ts";
 import { type CsvHeader, csvHeader, nameTwice } from "./csv.ts";
-import { columnTwice, differ, notText } from "./errors.ts";
+import { columnTwice, differ, fieldTwice, notText } from "./errors.ts";
 import type { TableFiles } from "./files.ts";
 import { isCompressed } from "./format.ts";
 
@@ -150,7 +150,25 @@ async function ndjsonLayout(connection: Connection, { table, paths, partitioning
   const names = columns.map(({ name }) => name);
   const twice = renamedField(names);
   if (twice !== null) throw columnTwice(table.asked, twice);
+  await checkFields(connection, files, { paths, compression });
   return { columns, source: (as) => `${reading}, ${columnsArgument(columns, { as, partitions })})` };
+}
+
+/** Refuses an object that has one key twice. All lines are asked at once; which one it is, is looked for only then. */
+async function checkFields(
+  connection: Connection,
+  files: TableFiles["files"],
+  { paths, compression }: { readonly paths: string; readonly compression: string },
+): Promise<void> {
+  const objects = `read_ndjson_objects(${paths}, hive_partitioning=false, compression='${compression}')`;
+  const reader = await connection.runAndReadAll(
+    `SELECT coalesce(bool_or(len(json_keys(json)) <> len(list_distinct(json_keys(json)))), false) FROM ${objects}`,
+  );
+  if (reader.getRowsJson()[0][0] !== true) return;
+  for (const { path: file } of files) {
+    const fault = await fieldTwice(file);
+    if (fault !== null) throw fault;
+  }
 }
 
 /** DuckDB tells `a` and `A` apart by renaming the second to `A_1`, and then finds no values for it. */

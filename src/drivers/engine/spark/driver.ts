@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { ERROR_KINDS, type ErrorCode, messageOf, SentinelError } from "../../../core/errors.ts";
+import { assert, ERROR_KINDS, type ErrorCode, messageOf, SentinelError } from "../../../core/errors.ts";
 import { decodeFrame } from "../../../core/frame.ts";
 import { PRIVATE_FILE_MODE } from "../../../core/private.ts";
 import type { Engine, EngineJob, EngineProgress, EngineResult } from "../../../ports/engine.ts";
@@ -24,6 +24,8 @@ export interface SparkOptions {
 const JOB = fileURLToPath(new URL("./job.py", import.meta.url));
 /** Of what Spark writes to its log, for the message when it fails. */
 const LOG_CHARACTERS = 60_000;
+/** How long Spark may take to end before it is ended. */
+const CLOSE_MS_MAX = 30_000;
 const ERROR_MARK = "sentinel-error:";
 
 /**
@@ -45,20 +47,24 @@ const LOCAL: Readonly<Record<string, string>> = {
 export function createSparkEngine(options: SparkOptions): Engine {
   const local = /^local(-cluster)?(\[|$)/.test(options.master) ? LOCAL : {};
   const conf = { ...DEFAULTS, ...local, ...options.conf, ...FIXED };
+  let session: Session | null = null;
   return {
     async run(job, onProgress) {
       const folder = await mkdtemp(path.join(tmpdir(), "sentinel-spark-"));
       try {
         const file = path.join(folder, "job.json");
         const result = path.join(folder, "result");
-        const asked = { ...job, master: options.master, conf, command: options.command };
-        await writeFile(file, JSON.stringify(asked), { mode: PRIVATE_FILE_MODE });
-        const reply = await runPython(options, { args: [JOB, file, result], onProgress });
+        if (session === null || session.isOver) session = await Session.begin(options, conf);
+        await writeFile(file, JSON.stringify({ ...job, command: options.command }), { mode: PRIVATE_FILE_MODE });
+        const reply = await session.run({ job: file, result }, onProgress);
         const isDone = reply.ids === null || reply.ids.twice === null;
         return { ...reply, result: isDone ? await resultOf(job, result) : null };
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
+    },
+    async close() {
+      await session?.close();
     },
   };
 }
@@ -70,49 +76,94 @@ async function resultOf({ stages }: EngineJob, file: string): Promise<EngineResu
   return bytes.length === 0 ? null : decodeFrame(bytes, last.columns);
 }
 
-async function runPython(
-  options: SparkOptions,
-  job: { readonly args: readonly string[]; readonly onProgress: (progress: EngineProgress) => void },
-): Promise<Pick<EngineResult, "ids" | "engine">> {
-  const child = spawn(options.python, job.args, {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const end = (): void => void child.kill();
-  process.once("exit", end);
-  try {
-    return await listen(child, options, job.onProgress);
-  } finally {
-    process.removeListener("exit", end);
-    child.kill();
-  }
+type Reply = Pick<EngineResult, "ids" | "engine">;
+
+interface Running {
+  onProgress(progress: EngineProgress): void;
+  resolve(reply: Reply): void;
+  reject(error: unknown): void;
 }
 
-async function listen(
-  child: ChildProcess,
-  options: SparkOptions,
-  onProgress: (progress: EngineProgress) => void,
-): Promise<Pick<EngineResult, "ids" | "engine">> {
-  let log = "";
-  let result: Pick<EngineResult, "ids" | "engine"> | null = null;
-  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
-    log = (log + text).slice(-LOG_CHARACTERS);
-  });
-  createInterface({ input: child.stdout! }).on("line", (line) => {
-    const news = parsed(line);
-    if (news.progress !== undefined) onProgress(news.progress);
-    if (news.result !== undefined) result = news.result;
-  });
-  const code = await new Promise<number | string>((resolve, reject) => {
-    child.once("error", (cause) => reject(noPython(options.python, messageOf(cause), cause)));
-    child.once("close", (exit, signal) => resolve(exit ?? signal ?? "unknown"));
-  });
-  if (code === 0 && result !== null) return result;
-  throw faultOf(log, code, options);
+/** Spark, from its start to its end: starting takes longer than many a job, so one session does all jobs of an engine, one after the other. */
+class Session {
+  isOver = false;
+  private readonly child: ChildProcess;
+  private readonly options: SparkOptions;
+  private readonly ended: Promise<void>;
+  private readonly kill = (): void => void this.child.kill();
+  private log = "";
+  private running: Running | null = null;
+
+  static async begin(options: SparkOptions, conf: Readonly<Record<string, string>>): Promise<Session> {
+    const folder = await mkdtemp(path.join(tmpdir(), "sentinel-spark-"));
+    const file = path.join(folder, "session.json");
+    await writeFile(file, JSON.stringify({ master: options.master, conf }), { mode: PRIVATE_FILE_MODE });
+    return new Session(options, { file, folder });
+  }
+
+  private constructor(options: SparkOptions, { file, folder }: { readonly file: string; readonly folder: string }) {
+    this.options = options;
+    this.child = spawn(options.python, [JOB, file], { stdio: ["pipe", "pipe", "pipe"] });
+    process.once("exit", this.kill);
+    this.child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+      this.log = (this.log + text).slice(-LOG_CHARACTERS);
+    });
+    // A job that is asked for when Python has ended: `close` says why.
+    this.child.stdin!.on("error", () => {});
+    createInterface({ input: this.child.stdout! }).on("line", (line) => this.hear(parsed(line)));
+    this.ended = new Promise((resolve) => {
+      const end = (fault: SentinelError): void => {
+        this.isOver = true;
+        process.removeListener("exit", this.kill);
+        this.running?.reject(fault);
+        this.running = null;
+        void rm(folder, { recursive: true, force: true }).finally(resolve);
+      };
+      this.child.once("error", (cause) => end(noPython(options.python, messageOf(cause), cause)));
+      this.child.once("close", (exit, signal) => end(faultOf(this.log, exit ?? signal ?? "unknown", options)));
+    });
+  }
+
+  run(
+    files: { readonly job: string; readonly result: string },
+    onProgress: (progress: EngineProgress) => void,
+  ): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.isOver) {
+        reject(faultOf(this.log, "its end", this.options));
+        return;
+      }
+      assert(this.running === null, "an engine does one job at a time");
+      this.running = { onProgress, resolve, reject };
+      this.child.stdin!.write(`${JSON.stringify(files)}\n`);
+    });
+  }
+
+  /** Lets Spark end by itself, which removes what it has written. */
+  async close(): Promise<void> {
+    if (this.isOver) return;
+    this.child.stdin!.end();
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), CLOSE_MS_MAX);
+    await this.ended;
+    clearTimeout(timer);
+  }
+
+  private hear({ progress, result, failed }: ReturnType<typeof parsed>): void {
+    const { running } = this;
+    if (running === null) return;
+    if (progress !== undefined) running.onProgress(progress);
+    if (result === undefined && failed === undefined) return;
+    this.running = null;
+    if (result !== undefined) running.resolve(result);
+    else running.reject(faultOf(failed!, "an error", this.options));
+  }
 }
 
 function parsed(line: string): {
   readonly progress?: EngineProgress;
-  readonly result?: Pick<EngineResult, "ids" | "engine">;
+  readonly result?: Reply;
+  /** The trace of a job that failed. */
+  readonly failed?: string;
 } {
   try {
     return JSON.parse(line) as ReturnType<typeof parsed>;

@@ -1,12 +1,15 @@
 # The Spark job: shuffles and sorts rows, and hands each partition to a worker process of Sentinel; it computes nothing itself.
-"""Usage: python job.py JOB.json RESULT. Lines of JSON on standard output say how far it is; the result is the rows of the last stage."""
+"""Usage: python job.py SESSION.json. Each line of standard input names a job's file and one for the rows of its last stage; lines of JSON on standard output say how far it is."""
 
+import fcntl
 import json
 import os
 import struct
 import subprocess
 import sys
 import threading
+import traceback
+import types
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +19,14 @@ TYPES = {"f64": (0, 8), "f32": (1, 4), "text": (2, 0)}
 ARROW = {"f64": pa.float64(), "f32": pa.float32(), "text": pa.string()}
 SPARK = {"f64": "double", "f32": "float", "text": "string"}
 FRAME_BYTES_MAX = 2**31 - 1
+# Linux lets anybody have so much.
+PIPE_BYTES = 2**20
+# Of one call: POSIX promises 16, Linux and macOS take 1024.
+PARTS_MAX = 1000
 # Of what a worker says on standard error, for the message.
 ERROR_BYTES = 16_000
+# Of a failed job's trace, the last of which says the cause.
+ERROR_CHARACTERS = 60_000
 ERROR_MARK = "sentinel-error:"
 
 
@@ -84,72 +93,133 @@ def decode_frame(block, columns):
     return pa.RecordBatch.from_arrays(arrays, names=[f"c{i}" for i in range(len(columns))])
 
 
+def idle_children():
+    """Children of this Python process that wait for a partition, by command; a module, because Spark makes this file's globals anew for each task."""
+    return sys.modules.setdefault("sentinel_idle_children", types.ModuleType("sentinel_idle_children")).__dict__
+
+
+class Child:
+    """A process of Sentinel's: takes one partition after the other, and ends where its input ends."""
+
+    def __init__(self, command):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, bufsize=0, **pipes)
+        self.said = bytearray()
+        for pipe in (self.process.stdin, self.process.stdout):
+            widen(pipe)
+        self.listener = threading.Thread(target=self.listen, daemon=True)
+        self.listener.start()
+
+    def listen(self):
+        for line in self.process.stderr:
+            self.said.extend(line)
+            del self.said[:-ERROR_BYTES]
+
+    def write(self, parts):
+        """The parts as one block; blocks without bytes end a partition."""
+        pipe = self.process.stdin.fileno()
+        rest = [memoryview(part).cast("B") for part in parts if len(part) > 0]
+        rest.insert(0, memoryview(struct.pack("<Q", sum(len(part) for part in rest))))
+        while rest:
+            sent = os.writev(pipe, rest[:PARTS_MAX])
+            while rest and sent >= len(rest[0]):
+                sent -= len(rest.pop(0))
+            if sent > 0:
+                rest[0] = rest[0][sent:]
+
+    def read(self, size):
+        """That many bytes, or None where the process ended before."""
+        block = bytearray(size)
+        rest = memoryview(block)
+        while len(rest) > 0:
+            count = self.process.stdout.readinto(rest)
+            if not count:
+                return None
+            rest = rest[count:]
+        return block
+
+    def fault(self, exit):
+        words = self.said.decode("utf-8", "replace")
+        return RuntimeError(f"{ERROR_MARK}{json.dumps({'exit': exit, 'words': words})}")
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def widen(pipe):
+    """A pipe of 64 kB, as Linux makes it, hands a frame over in a hundred turns."""
+    try:
+        fcntl.fcntl(pipe, 1031, PIPE_BYTES)  # F_SETPIPE_SZ, which has a name from Python 3.10 on
+    except OSError:
+        # More than a user may have, or no Linux: it works, with more turns.
+        pass
+
+
 def worker(command, task, inputs, outputs):
     """What mapInArrow runs on every partition."""
     header = json.dumps(task).encode()
+    key = json.dumps(command)
 
     def run(batches):
         # Nobody starts a process for a partition without rows.
         first = next((batch for batch in batches if batch.num_rows > 0), None)
         if first is None:
             return
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        said = bytearray()
+        idle = idle_children()
+        child = idle.pop(key, None)
+        if child is None or child.process.poll() is not None:
+            child = Child(command)
         failed = []
-
-        def listen():
-            for line in process.stderr:
-                said.extend(line)
-                del said[:-ERROR_BYTES]
 
         def feed():
             try:
-                with process.stdin as pipe:
-                    pipe.write(struct.pack("<Q", len(header)) + header)
-                    batch = first
-                    while batch is not None:
-                        parts = encode_frame(batch, inputs)
-                        pipe.write(struct.pack("<Q", sum(len(part) for part in parts)))
-                        for part in parts:
-                            pipe.write(part)
-                        batch = next((one for one in batches if one.num_rows > 0), None)
+                child.write([header])
+                batch = first
+                while batch is not None:
+                    child.write(encode_frame(batch, inputs))
+                    batch = next((one for one in batches if one.num_rows > 0), None)
+                child.write([])
             except BrokenPipeError:
-                # The worker has ended; its exit code says why.
+                # The child has ended; its exit code says why.
                 pass
             except BaseException as error:  # noqa: BLE001 - told by the thread that reads
                 failed.append(error)
-                process.kill()
+                child.process.kill()
 
-        threads = [threading.Thread(target=target, daemon=True) for target in (listen, feed)]
-        for thread in threads:
-            thread.start()
+        feeder = threading.Thread(target=feed, daemon=True)
+        feeder.start()
+        done = False
         try:
             while True:
-                head = process.stdout.read(8)
-                if len(head) < 8:
+                head = child.read(8)
+                if head is None:
                     break
                 (size,) = struct.unpack("<Q", head)
+                if size == 0:
+                    done = True
+                    break
                 if size > FRAME_BYTES_MAX:
-                    process.kill()
-                    words = said.decode("utf-8", "replace") or "what it wrote is no frame: is it Sentinel's worker?"
-                    raise RuntimeError(f"{ERROR_MARK}{json.dumps({'exit': 'no frames', 'words': words})}")
-                block = process.stdout.read(size)
-                if len(block) < size:
+                    child.process.kill()
+                    child.said.extend(b"what it wrote is no frame: is it Sentinel's worker?")
+                    raise child.fault("no frames")
+                block = child.read(size)
+                if block is None:
                     break
                 yield decode_frame(block, outputs)
-            code = process.wait()
-            for thread in threads:
-                thread.join()
+            feeder.join()
             if failed:
                 raise failed[0]
-            if code != 0:
-                words = said.decode("utf-8", "replace")
-                raise RuntimeError(f"{ERROR_MARK}{json.dumps({'exit': code, 'words': words})}")
+            if not done:
+                code = child.process.wait()
+                child.listener.join()
+                raise child.fault(code)
+            idle[key] = child
         finally:
             # Spark may stop asking, as it does for an attempt that lost against another.
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            if idle.get(key) is not child:
+                child.end()
 
     return run
 
@@ -197,16 +267,40 @@ def tell(said):
     print(json.dumps(said), flush=True)
 
 
+def run_job(spark, file, result_file):
+    with open(file, encoding="utf-8") as text:
+        job = json.load(text)
+    splits = [(text,) for text in job["splits"]]
+    # One partition a split: a split is what one process reads.
+    start = spark.createDataFrame(spark.sparkContext.parallelize(splits, len(splits)), "c0 string")
+    split_columns = [{"name": "split", "type": "text"}]
+    result = {"engine": f"Spark {spark.version}", "ids": None}
+    if job["ids"] is not None:
+        result["ids"] = check_ids(apply(start, job["ids"], split_columns, job), job["ids"]["columns"])
+    if job["stages"] and (result["ids"] or {}).get("twice") is None:
+        rows, columns = start, split_columns
+        for stage in job["stages"]:
+            stage["task"]["ids"] = result["ids"]
+            rows = apply(rows, stage, columns, job)
+            columns = stage["columns"]
+        table = rows.toArrow().combine_chunks()
+        batches = table.to_batches()
+        with open(result_file, "wb") as file:
+            for part in encode_frame(batches[0], columns) if batches else []:
+                file.write(part)
+    return result
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
-        job = json.load(file)
+        session = json.load(file)
     # Executors start their Python by this name; without it they take the system's.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("sentinel").master(job["master"])
-    for key, value in job["conf"].items():
+    builder = SparkSession.builder.appName("sentinel").master(session["master"])
+    for key, value in session["conf"].items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     stop = threading.Event()
@@ -214,25 +308,12 @@ def main():
     try:
         spark.sparkContext.setLogLevel("ERROR")
         watcher.start()
-        splits = [(text,) for text in job["splits"]]
-        # One partition a split: a split is what one process reads.
-        start = spark.createDataFrame(spark.sparkContext.parallelize(splits, len(splits)), "c0 string")
-        split_columns = [{"name": "split", "type": "text"}]
-        result = {"engine": f"Spark {spark.version}", "ids": None}
-        if job["ids"] is not None:
-            result["ids"] = check_ids(apply(start, job["ids"], split_columns, job), job["ids"]["columns"])
-        if job["stages"] and (result["ids"] or {}).get("twice") is None:
-            rows, columns = start, split_columns
-            for stage in job["stages"]:
-                stage["task"]["ids"] = result["ids"]
-                rows = apply(rows, stage, columns, job)
-                columns = stage["columns"]
-            table = rows.toArrow().combine_chunks()
-            batches = table.to_batches()
-            with open(sys.argv[2], "wb") as file:
-                for part in encode_frame(batches[0], columns) if batches else []:
-                    file.write(part)
-        tell({"result": result})
+        for line in sys.stdin:
+            asked = json.loads(line)
+            try:
+                tell({"result": run_job(spark, asked["job"], asked["result"])})
+            except Exception:  # noqa: BLE001 - the session goes on with the next job
+                tell({"failed": traceback.format_exc()[-ERROR_CHARACTERS:]})
     finally:
         stop.set()
         spark.stop()

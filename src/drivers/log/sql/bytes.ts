@@ -1,7 +1,7 @@
 // Log records as bytes in shared memory: written on the serving thread without JSON, read on the log's thread and by look-ups.
 import type { Review } from "../../../core/case.ts";
 import type { Decision } from "../../../core/decision.ts";
-import type { RuleOutcome } from "../../../core/rule.ts";
+import { readOutcome, spellOutcome } from "../../../core/rule-text.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
 import type { Adapted, Explored, LabelRecord, PredictionRecord, ShadowRecord } from "../../../ports/log.ts";
 import type { LogRecord } from "./records.ts";
@@ -77,7 +77,7 @@ export class RecordWriter {
     this.explored(record.explored);
     this.adapted(record.adapted);
     this.string(record.position ?? "");
-    this.string(record.rules === undefined ? "" : JSON.stringify(record.rules));
+    this.string(record.rules === undefined ? "" : spellOutcome(record.rules));
     this.vector(record.vector);
     return this.end(begin);
   }
@@ -248,6 +248,9 @@ export function idOfPrediction(chunk: Pick<Chunk, "view" | "text" | "memory" | "
   return new RecordReader(chunk, offset + 5).string();
 }
 
+/** While it is being read. */
+type Open<T> = { -readonly [K in keyof T]: T[K] };
+
 class RecordReader {
   private readonly chunk: Pick<Chunk, "view" | "text" | "memory" | "names">;
   private at: number;
@@ -266,19 +269,18 @@ class RecordReader {
     const decision = this.name() as Decision;
     const [version, bundle] = [this.name(), this.name()];
     const [score, anomalyScore, latencyMs, degraded] = [this.number(), this.number(), this.number(), this.number()];
-    const applied = this.applied();
+    const applied = this.number();
     const explored = this.explored();
     const adapted = this.adapted();
     const position = this.string();
     const rules = this.string();
-    const vector = this.vector();
-    return {
+    const record: Open<Omit<PredictionRecord, "sequence">> = {
       transactionId,
       time,
       receivedAt,
       fields,
       extra: (extra === "" ? {} : JSON.parse(extra)) as Record<string, unknown>,
-      vector,
+      vector: this.vector(),
       score,
       anomalyScore,
       decision,
@@ -286,12 +288,14 @@ class RecordReader {
       bundle,
       latencyMs,
       degraded: degraded === 1,
-      ...(rules === "" ? {} : { rules: JSON.parse(rules) as RuleOutcome }),
-      ...applied,
-      ...explored,
-      ...adapted,
-      ...(position === "" ? {} : { position }),
     };
+    // One by one: nothing is copied for what is mostly missing.
+    if (rules !== "") record.rules = readOutcome(rules);
+    if (!Number.isNaN(applied)) record.applied = applied;
+    if (explored !== null) record.explored = explored;
+    if (adapted !== null) record.adapted = adapted;
+    if (position !== "") record.position = position;
+    return record;
   }
 
   label(): Omit<LabelRecord, "sequence"> {
@@ -300,10 +304,11 @@ class RecordReader {
     const knownAt = this.number();
     const source = this.string();
     const receivedAt = this.number();
-    const applied = this.applied();
+    const applied = this.number();
     const review = this.string();
+    const known = Number.isNaN(applied) ? {} : { applied };
     const reviewed = review === "" ? {} : { review: JSON.parse(review) as Review };
-    return { transactionId, fraud, knownAt, source, receivedAt, ...applied, ...reviewed };
+    return { transactionId, fraud, knownAt, source, receivedAt, ...known, ...reviewed };
   }
 
   shadow(): ShadowRecord {
@@ -330,23 +335,18 @@ class RecordReader {
     return { version, score, decision: this.name() as Decision };
   }
 
-  private applied(): { readonly applied?: number } {
-    const applied = this.number();
-    return Number.isNaN(applied) ? {} : { applied };
-  }
-
-  private explored(): { readonly explored?: Explored } {
+  private explored(): Explored | null {
     const propensity = this.number();
-    return Number.isNaN(propensity) ? {} : { explored: { propensity, upTo: this.number(), rules: this.name() } };
+    return Number.isNaN(propensity) ? null : { propensity, upTo: this.number(), rules: this.name() };
   }
 
-  private adapted(): { readonly adapted?: Adapted } {
+  private adapted(): Adapted | null {
     const review = this.number();
-    if (Number.isNaN(review)) return {};
+    if (Number.isNaN(review)) return null;
     const rules = this.name();
     const [block, segment] = [this.number(), this.string()];
     const own = Number.isNaN(block) ? {} : { block };
-    return { adapted: { review, rules, ...own, ...(segment === "" ? {} : { segment: segment.slice(1) }) } };
+    return { review, rules, ...own, ...(segment === "" ? {} : { segment: segment.slice(1) }) };
   }
 
   private number(): number {

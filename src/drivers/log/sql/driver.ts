@@ -35,6 +35,8 @@ export interface LogOptions {
   readonly durability?: "sync" | "interval";
   /** How long a record waits for others before the thread gets it. */
   readonly flushMs?: number;
+  /** Bytes of waiting records beyond which the thread gets them at once. */
+  readonly handOverBytes?: number;
   /** How old the oldest unwritten record may be before more are refused. */
   readonly lagMsMax?: number;
   /** Records waiting to be written, and bytes of them; beyond either appends answer false. */
@@ -92,6 +94,7 @@ const BUFFER_MAX = 50_000;
 const BUFFER_BYTES_MAX = 67_108_864;
 const RECENT_MAX = 50_000;
 const FLUSH_MS = 5;
+const HAND_OVER_BYTES = 65_536;
 const LAG_MS_MAX = 5000;
 const BUSY_MS_MAX = 10_000;
 const ROWS_MAX = 10_000_000;
@@ -120,6 +123,7 @@ export function createSqlLog(vendor: LogVendor, options: LogOptions): SqlLog {
     bufferBytesMax: options.bufferBytesMax ?? BUFFER_BYTES_MAX,
     recentMax: options.recentMax ?? RECENT_MAX,
     flushMs: options.flushMs ?? FLUSH_MS,
+    handOverBytes: options.handOverBytes ?? HAND_OVER_BYTES,
     lagMsMax: options.lagMsMax ?? LAG_MS_MAX,
     busyMsMax: options.busyMsMax ?? BUSY_MS_MAX,
     elapsed: options.elapsed ?? (() => performance.now()),

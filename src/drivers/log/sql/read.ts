@@ -32,6 +32,7 @@ import {
   type Row,
   SHADOW_COLUMNS,
   storeText,
+  vectorOf,
 } from "./rows.ts";
 
 /** A log's tables as a vendor reads them: by their plain names, of this log alone. */
@@ -201,7 +202,7 @@ export async function* readAnswered(
       transactionId: loadText(row[1]),
       time: numberOf(row[2]),
       score: numberOf(row[3]),
-      vector: new Float32Array(Uint8Array.from(row[4] as Uint8Array).buffer),
+      vector: vectorOf(row[4]),
     }));
     next = Number(rows[rows.length - 1][0]) + 1;
     await breathe();
@@ -289,7 +290,7 @@ export async function readScored(
       if (row === rows) break;
       window.time[row] = numberOf(time);
       window.score[row] = numberOf(score);
-      const values = new Float32Array(Uint8Array.from(vector as Uint8Array).buffer);
+      const values = vectorOf(vector);
       window.vectors.set(values.length > width ? values.subarray(0, width) : values, row * width);
       if (fraud !== null) window.label[row] = fraud === 1 ? 1 : 0;
       from = Number(sequence) + 1;

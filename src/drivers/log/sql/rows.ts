@@ -1,7 +1,7 @@
 // How log records become rows and back.
 import type { Review } from "../../../core/case.ts";
 import type { Decision } from "../../../core/decision.ts";
-import type { RuleOutcome } from "../../../core/rule.ts";
+import { outcomeText, readOutcome } from "../../../core/rule-text.ts";
 import { emptyFields, type FieldValue } from "../../../core/transaction.ts";
 import type {
   Adapted,
@@ -35,7 +35,7 @@ export function predictionRow(record: Omit<PredictionRecord, "sequence">): Param
     JSON.stringify(record.fields),
     JSON.stringify(record.extra),
     // Float32 little-endian, as every platform that libsql is built for lays it out. A copy: callers reuse vectors.
-    Uint8Array.from(new Uint8Array(record.vector.buffer, record.vector.byteOffset, record.vector.byteLength)),
+    bytesOf(record.vector),
     record.score,
     record.anomalyScore,
     record.decision,
@@ -44,7 +44,7 @@ export function predictionRow(record: Omit<PredictionRecord, "sequence">): Param
     record.latencyMs,
     record.degraded ? 1 : 0,
     record.applied ?? null,
-    record.rules === undefined ? null : JSON.stringify(record.rules),
+    record.rules === undefined ? null : outcomeText(record.rules),
     record.explored === undefined ? null : JSON.stringify(record.explored),
     record.adapted === undefined ? null : JSON.stringify(record.adapted),
     record.position === undefined ? null : storeText(record.position),
@@ -52,16 +52,14 @@ export function predictionRow(record: Omit<PredictionRecord, "sequence">): Param
 }
 
 export function predictionOf(row: Row): PredictionRecord {
-  const bytes = row[6] as Uint8Array;
-  return {
+  const record: { -readonly [K in keyof PredictionRecord]: PredictionRecord[K] } = {
     sequence: Number(row[0]),
     transactionId: loadText(row[1]),
     time: numberOf(row[2]),
     receivedAt: numberOf(row[3]),
     fields: fieldsOf(row[4]),
-    extra: JSON.parse(String(row[5])) as Record<string, unknown>,
-    // Copied, because a Float32Array needs an offset divisible by four.
-    vector: new Float32Array(Uint8Array.from(bytes).buffer),
+    extra: row[5] === "{}" ? {} : (JSON.parse(String(row[5])) as Record<string, unknown>),
+    vector: vectorOf(row[6]),
     score: numberOf(row[7]),
     anomalyScore: numberOf(row[8]),
     decision: row[9] as Decision,
@@ -69,12 +67,14 @@ export function predictionOf(row: Row): PredictionRecord {
     bundle: String(row[11]),
     latencyMs: numberOf(row[12]),
     degraded: row[13] === 1,
-    ...appliedOf(row[14]),
-    ...rulesOf(row[15]),
-    ...exploredOf(row[16]),
-    ...adaptedOf(row[17]),
-    ...positionOf(row[18]),
   };
+  // One by one: nothing is copied for what is mostly missing.
+  if (row[14] !== null) record.applied = Number(row[14]);
+  if (row[15] !== null) record.rules = readOutcome(String(row[15]));
+  if (row[16] !== null) record.explored = JSON.parse(String(row[16])) as Explored;
+  if (row[17] !== null) record.adapted = JSON.parse(String(row[17])) as Adapted;
+  if (row[18] !== null) record.position = loadText(row[18]);
+  return record;
 }
 
 /** From {@link LEARNED_COLUMNS}. */
@@ -156,7 +156,16 @@ export function pairOf(row: Row, names: { readonly card: string | null; readonly
  * become one, and PostgreSQL refuses both; these and the backslash are written as \uXXXX.
  */
 export function storeText(text: string): string {
-  return FRAGILE.test(text) ? text.replace(FRAGILE_ALL, (unit) => `\\u${hex(unit)}`) : text;
+  return isPlain(text) ? text : text.replace(FRAGILE, (unit) => `\\u${hex(unit)}`);
+}
+
+/** Texts that certainly stay as they are, by a look at each unit: an expression takes ten times as long. */
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === 0 || unit === BACKSLASH || (unit >= 0xd800 && unit <= 0xdfff)) return false;
+  }
+  return true;
 }
 
 /** The inverse of {@link storeText}. */
@@ -166,16 +175,11 @@ export function loadText(stored: unknown): string {
   return text.replace(/\\u([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }
 
-const FRAGILE_SOURCE = "[\\0\\\\]|[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]";
-const FRAGILE = new RegExp(FRAGILE_SOURCE);
-const FRAGILE_ALL = new RegExp(FRAGILE_SOURCE, "g");
+const BACKSLASH = 0x5c;
+const FRAGILE = /[\0\\]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 function hex(unit: string): string {
   return unit.charCodeAt(0).toString(16).padStart(4, "0");
-}
-
-function rulesOf(cell: unknown): { readonly rules?: RuleOutcome } {
-  return cell === null ? {} : { rules: JSON.parse(String(cell)) as RuleOutcome };
 }
 
 function appliedOf(cell: unknown): { readonly applied?: number } {
@@ -190,12 +194,14 @@ function exploredOf(cell: unknown): { readonly explored?: Explored } {
   return cell === null ? {} : { explored: JSON.parse(String(cell)) as Explored };
 }
 
-function adaptedOf(cell: unknown): { readonly adapted?: Adapted } {
-  return cell === null ? {} : { adapted: JSON.parse(String(cell)) as Adapted };
+/** A copy, because callers use vectors again; `Uint8Array.from` would go value by value. */
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
-function positionOf(cell: unknown): { readonly position?: string } {
-  return cell === null ? {} : { position: loadText(cell) };
+/** A copy, because a Float32Array needs an offset divisible by four. */
+export function vectorOf(cell: unknown): Float32Array {
+  return new Float32Array(new Uint8Array(cell as Uint8Array).buffer);
 }
 
 export function numberOf(cell: unknown): number {
@@ -205,8 +211,8 @@ export function numberOf(cell: unknown): number {
 /** Prototype-free, so that a field named `__proto__` is a field. JSON.parse makes own members of any name. */
 export function fieldsOf(cell: unknown): Record<string, FieldValue> {
   const fields = emptyFields();
-  for (const [name, value] of Object.entries(JSON.parse(String(cell)) as Record<string, FieldValue>)) {
-    fields[name] = value;
-  }
+  const parsed = JSON.parse(String(cell)) as Record<string, FieldValue>;
+  // What JSON makes has no inherited members that would be listed.
+  for (const name in parsed) fields[name] = parsed[name];
   return fields;
 }

@@ -28,6 +28,8 @@ export interface WriterOptions extends ThreadOptions {
   readonly recentMax: number;
   /** How long a record waits for others before it is handed over; without effect where `sync`. */
   readonly flushMs: number;
+  /** Handed over at once when so much waits: the thread then works while the records of the next part come in. */
+  readonly handOverBytes: number;
   /** How old the oldest unwritten record may be; beyond it the log refuses more. */
   readonly lagMsMax: number;
   /** How long a flush waits while another process writes. */
@@ -38,8 +40,6 @@ export interface WriterOptions extends ThreadOptions {
 
 /** A chunk holds some hundred records; one that is larger than this gets a chunk of its own. */
 const CHUNK_BYTES = 262_144;
-/** Handed over at once when so much waits: the thread then works while the records of the next part come in. */
-const HAND_OVER_BYTES = 65_536;
 /** Appends between two looks at the clock. A busy event loop runs timers late, appends are what keeps it busy. */
 const APPENDS_PER_LOOK = 8;
 /** Memory of written records that stay for look-ups, whatever their number. */
@@ -264,7 +264,7 @@ export class Writer {
 
   /** Hands over in time also where the event loop is too busy for its timers. */
   private hurry(block: Block): void {
-    if (block.chunk.used - block.handedBytes >= HAND_OVER_BYTES) {
+    if (block.chunk.used - block.handedBytes >= this.options.handOverBytes) {
       this.handOver();
       return;
     }

@@ -34,10 +34,11 @@ const CONNECT_MS_MAX = 2_000;
 /** So many commands in a row without an answer, and the connection is taken for dead: the system would need minutes to notice. */
 const SILENT_COMMANDS_MAX = 3;
 /**
- * What a server says that is no primary (any more), or not yet. After a failover the name leads to another one, while this connection stays
- * with the old: only a new connection finds out.
+ * What a server says that is no primary (any more), or not yet; NOREPLICAS says one whose replicas have left it, for another primary perhaps. After
+ * a failover the name leads to another one, while this connection stays with the old: only a new connection finds out. Within a script the
+ * word stands behind Redis' own.
  */
-const NOT_PRIMARY = /^(READONLY|LOADING|MASTERDOWN)\b|-READONLY\b/;
+const NOT_PRIMARY = /(?:^|-)(READONLY|LOADING|MASTERDOWN|NOREPLICAS)\b/;
 /** Between attempts to connect again; they never end, because a server waits for Redis to come back. */
 const RECONNECT_MS_MAX = 500;
 
@@ -79,6 +80,15 @@ export function createRedisClient(
     fault = messageOf(error);
   });
   let opening: Promise<void> | null = null;
+  /** The connection in which the named database was chosen last. */
+  let chosenIn = 0;
+  // Whoever takes over may have fewer databases: the client would go on in database 0 of a new connection, without a word.
+  const chosen = async (): Promise<void> => {
+    const connection = connections;
+    if (database === 0 || connection === chosenIn) return;
+    await redis.select(database);
+    chosenIn = connection;
+  };
   const run = async <T>(ask: () => Promise<T>): Promise<T> => {
     // The client goes on in database 0 when the named one is not there; to Sentinel that is an error.
     opening ??= redis
@@ -90,6 +100,7 @@ export function createRedisClient(
       });
     await opening;
     try {
+      await chosen();
       const answer = await ask();
       silent = 0;
       return answer;
@@ -155,13 +166,21 @@ const HINTS: Readonly<Record<string, string>> = {
   MOVED: "SENTINEL_REDIS_URL leads to a node of a cluster, which is not supported; name a Redis with one primary",
   CLUSTERDOWN: "SENTINEL_REDIS_URL leads to a node of a cluster, which is not supported; name a Redis with one primary",
   ERR: "does SENTINEL_REDIS_URL lead to a Redis of version 5 or newer, and not to a Redis Sentinel?",
+  NOREPLICAS:
+    "SENTINEL_REDIS_URL leads to a primary without the replicas that it must have (min-replicas-to-write); it must lead to the one that has them",
   LOADING: "Redis is reading its data from disk; wait, it is tried again",
   MISCONF: "Redis cannot write its data to disk; see its own log",
 };
 
+/** The word that says what is the matter: the first, or of a fault within a script the one behind Redis' own. */
+function wordIn(message: string): string {
+  const within = /^ERR .*?-([A-Z]{2,}) /.exec(message)?.[1];
+  return within !== undefined && Object.hasOwn(HINTS, within) ? within : message.split(" ")[0];
+}
+
 function unreachable(where: string, message: string, cause: unknown): SentinelError {
   const hint =
-    HINTS[message.split(" ")[0]] ?? "is it running, and does SENTINEL_REDIS_URL name it? `redis-cli -u … ping` tells";
+    HINTS[wordIn(message)] ?? "is it running, and does SENTINEL_REDIS_URL name it? `redis-cli -u … ping` tells";
   return new SentinelError("state.unreachable", `the feature state in ${where} does not answer: ${message}`, {
     hint,
     cause,

@@ -1,8 +1,9 @@
 // A client of kafkajs that can be thrown away: its calls have time limits, and an end closes its sockets, whatever the library waits for.
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { type ISocketFactoryArgs, Kafka, type KafkaConfig } from "kafkajs";
+import type { ISocketFactoryArgs, Kafka, KafkaConfig } from "kafkajs";
 import { SentinelError } from "../../../core/errors.ts";
+import { kafkajs } from "./library.ts";
 
 /** How long calls may take before the client counts as stuck, in milliseconds. */
 export interface CallLimits {
@@ -41,7 +42,7 @@ export class KafkaClient {
   private discarded = false;
 
   constructor(config: Omit<KafkaConfig, "socketFactory">) {
-    this.kafka = new Kafka({ ...config, socketFactory: (to) => this.open(to) });
+    this.kafka = new kafkajs.Kafka({ ...config, socketFactory: (to) => this.open(to) });
   }
 
   /**

@@ -1,11 +1,12 @@
 // Streams in Apache Kafka, by kafkajs: topics, members of a group, transactional writers.
-import { type Admin, type KafkaConfig as ClientConfig, logLevel, type SASLOptions } from "kafkajs";
+import type { Admin, KafkaConfig as ClientConfig, SASLOptions } from "kafkajs";
 import { SentinelError } from "../../../core/errors.ts";
 import type { Streams } from "../../../ports/stream.ts";
 import { CALL_LIMITS, type CallLimits, KafkaClient } from "./client.ts";
 import { createTopic } from "./create.ts";
 import { kafkaError } from "./errors.ts";
 import { keepsOf, keptOf } from "./keeps.ts";
+import { kafkajs } from "./library.ts";
 import { openSource } from "./source.ts";
 import { KafkaWriter } from "./writer.ts";
 
@@ -131,7 +132,7 @@ function clientConfig({ brokers, tls, sasl }: KafkaAddress, onLine: (text: strin
     connectionTimeout: CONNECT_MS_MAX,
     requestTimeout: REQUEST_MS_MAX,
     retry: { retries: RETRIES, initialRetryTime: RETRY_FIRST_MS, maxRetryTime: RETRY_LONGEST_MS },
-    logLevel: logLevel.WARN,
+    logLevel: kafkajs.logLevel.WARN,
     logCreator:
       () =>
       ({ log: { message, error } }) =>

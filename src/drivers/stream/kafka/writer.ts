@@ -1,10 +1,11 @@
 // Transactions in Kafka: records for several topics and the group's positions, together or not at all.
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Offsets, type Transaction as Open, Partitioners, type Producer } from "kafkajs";
+import type { Offsets, Transaction as Open, Producer } from "kafkajs";
 import { assert, SentinelError } from "../../../core/errors.ts";
 import type { OutRecord, StreamWriter, Transaction } from "../../../ports/stream.ts";
 import type { CallLimits, KafkaClient } from "./client.ts";
 import { kafkaError } from "./errors.ts";
+import { keyPartitioner } from "./library.ts";
 
 /** A transaction that is open for longer is undone by the broker, and readers wait for it no more. */
 const TRANSACTION_MS_MAX = 60_000;
@@ -53,7 +54,7 @@ export class KafkaWriter implements StreamWriter {
       maxInFlightRequests: 1,
       transactionTimeout: TRANSACTION_MS_MAX,
       allowAutoTopicCreation: false,
-      createPartitioner: Partitioners.DefaultPartitioner,
+      createPartitioner: keyPartitioner,
       retry: { retries: 8, initialRetryTime: 50, maxRetryTime: 1_000 },
     });
     this.client = client;

@@ -1,4 +1,4 @@
-// A server in a process of its own, for the tests that kill it: node --import jiti/register killed-server.ts DIR [PIPELINE].
+// A server in a process of its own, for the tests that kill it; built into dist/, arguments: the folder of its world, its pipeline's YAML.
 import { makeWorld, serve } from "./world.ts";
 
 const { server } = await serve(makeWorld({ dir: process.argv[2], pipeline: process.argv[3] ?? "" }), {
