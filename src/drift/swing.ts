@@ -140,8 +140,7 @@ function binsOf(feature: FeatureReference, values: Values): [Uint8Array, number]
   const width = feature.counts.length + 1;
   const bins = new Uint8Array(values.length);
   const binOf = binFinder(feature);
-  for (let row = 0; row < values.length; row++)
-    bins[row] = Number.isNaN(values[row]) ? width - 1 : binOf(values[row]);
+  for (let row = 0; row < values.length; row++) bins[row] = Number.isNaN(values[row]) ? width - 1 : binOf(values[row]);
   return [bins, width];
 }
 

@@ -155,7 +155,10 @@ class Run {
     const next = answerOf(engine, parsed, request.explain === true);
     const messageFor = (reply: object): object => ({ index, answer: messageOfJson(reply) });
     if (!(next instanceof Promise)) return () => messageFor(next);
-    const reply = within(door, { engine, answer: next }).then(messageFor, (error: unknown) => ({ index, problem: messageOfJson(problemOf(error)) }));
+    const reply = within(door, { engine, answer: next }).then(messageFor, (error: unknown) => ({
+      index,
+      problem: messageOfJson(problemOf(error)),
+    }));
     if (mayFollow(engine, parsed)) return () => reply;
     const there = await door.parts.overload.during(() => reply);
     return () => there;

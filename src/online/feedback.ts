@@ -35,7 +35,7 @@ export async function takeAndCount(engine: Engine, label: LabelDraft): Promise<L
 }
 
 /**
- * Logs, learns and counts labels in order; they wait for one commit together. What became of each is told: once some were taken, a fault of
+ * Logs, learns and counts labels in order; they wait for one commit together. Each has its outcome: once some were taken, a fault of
  * the outside refuses the rest one by one, so that nobody sends those again that are in the log. Errors: log.* and state.* before any was
  * taken, log.* of the commit.
  */

@@ -103,7 +103,8 @@ export function checkVersion(engine: Engine, version: string | undefined): void 
   const { model } = engine.pipeline;
   const champion = deciderOf(engine.live.current)?.scorer.version;
   if (version === champion) return;
-  const which = champion === undefined ? "rules alone answer, without a version" : `the champion is version ${champion}`;
+  const which =
+    champion === undefined ? "rules alone answer, without a version" : `the champion is version ${champion}`;
   throw new SentinelError("request.not-found", `version ${JSON.stringify(version)} of ${model} does not answer here`, {
     hint: `${which}; leave the version out${champion === undefined ? "" : " to follow it"}`,
   });

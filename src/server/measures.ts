@@ -297,7 +297,10 @@ export function createMeasures(pipeline: string, tenant: Tenant = DEFAULT_TENANT
   const alertFailures = counter("alert_failures_total", "Batches of alerts that the store did not take, by code.", [
     "code",
   ]);
-  const degraded = counter("degraded_total", "Answers by the policy: scoring failed, or the shared feature state was away.");
+  const degraded = counter(
+    "degraded_total",
+    "Answers by the policy: scoring failed, or the shared feature state was away.",
+  );
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
     "outcome",
@@ -311,7 +314,10 @@ export function createMeasures(pipeline: string, tenant: Tenant = DEFAULT_TENANT
   const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
   const rulesAge = gauge("rules_age_seconds", "Time since the rules were last read from the store with success.");
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
-  const ready = gauge("ready", "Whether the pipeline can answer, as /readyz says; 1 also while somebody has it paused or stopped.");
+  const ready = gauge(
+    "ready",
+    "Whether the pipeline can answer, as /readyz says; 1 also while somebody has it paused or stopped.",
+  );
   const up = gauge("pipeline_up", "Whether the pipeline is open: its file, schema, log and feature state.");
   const warm = gauge("state_warm", "Whether the feature state of a bundle is warm.", ["role", "version"]);
   const broken = gauge("versions_broken", "Versions that an alias names and that could not be loaded.");

@@ -216,8 +216,8 @@ const PROBLEMS: Readonly<Record<string, object>> = Object.fromEntries(
 const OF_BODIES: readonly number[] = [408, 413, 415];
 /** Of conditions, which changes below /api have. */
 const OF_CONDITIONS: readonly number[] = [412, 428];
-/** Of callers, and of what a path names. */
-const OF_CALLERS: readonly number[] = [401, 403, 404, 409, 429];
+/** Of callers, and of what is known of what they ask about. */
+const OF_CALLERS: readonly number[] = [401, 403, 409, 429];
 
 /** The statuses that a route may refuse with, itself or the door before it. */
 function refusalsOf(route: AnyRoute): readonly number[] {

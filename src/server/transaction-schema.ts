@@ -100,7 +100,8 @@ export function requestSchemas(
 function labelValues(words: LabelWords | null): readonly unknown[] {
   if (words === null) return [true, false, 1, 0];
   const { fraud, genuine, unknown } = words;
-  const spoken = (digit: string): boolean => fraud.includes(digit) || genuine.includes(digit) || unknown.includes(digit);
+  const spoken = (digit: string): boolean =>
+    fraud.includes(digit) || genuine.includes(digit) || unknown.includes(digit);
   const ones = !spoken("1") || fraud.includes("1") ? [1] : [];
   const zeros = !spoken("0") || genuine.includes("0") ? [0] : [];
   return [true, false, ...ones, ...zeros, ...fraud, ...genuine];

@@ -733,7 +733,7 @@ test("keys, roles, pipelines and rates hold as over HTTP, before a message is re
     const seven = { labels: Array.from({ length: 7 }, () => label.labels[0]) };
     const labelled = (): Promise<unknown> => call("sentinel.v1.Sentinel/Label", { "x-api-key": keys.label }, seven);
     expect(await labelled()).toEqual(ok);
-    expect(await labelled()).toEqual(["RESOURCE_EXHAUSTED", ["server.rate-limited"]]);
+    expect(await labelled()).toEqual(["RESOURCE_EXHAUSTED", "server.rate-limited"]);
     const refused = own.stream("sentinel.v1.Sentinel/ScoreStream");
     expect((await endOf(refused)).code).toBe(16);
   });

@@ -124,7 +124,8 @@ test("rows by falling score are those of a sort that compares: ties in row order
   fc.assert(
     fc.property(fc.array(number, { maxLength: 300 }), (numbers) => {
       for (const scores of [Float64Array.from(numbers), Float32Array.from(numbers)]) {
-        const order = (a: number, b: number): number => (scores[a] === scores[b] ? a - b : scores[a] < scores[b] ? 1 : -1);
+        const order = (a: number, b: number): number =>
+          scores[a] === scores[b] ? a - b : scores[a] < scores[b] ? 1 : -1;
         const wanted = Array.from(scores.keys()).sort(order);
         expect([...descending(scores)]).toEqual(wanted);
       }

@@ -107,7 +107,12 @@ test.each([
   ["no Host", "GET /livez HTTP/1.1\r\n\r\n", 400, "request.malformed"],
   ["two Hosts", "GET /livez HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "request.malformed"],
   ["requests sent too far ahead", PIPELINED, 503, "server.overloaded"],
-  ["a path that is not there", "GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "request.not-found"],
+  [
+    "a path that is not there",
+    "GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    404,
+    "request.not-found",
+  ],
   ["a wrong method", "DELETE /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405, "request.method"],
   ["no HTTP", "\x16\x03\x01 nonsense\r\n\r\n", 400, "request.malformed"],
   ["a method that is none", "G@T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "request.malformed"],
@@ -143,7 +148,12 @@ test.each([
   const counted = async (): Promise<number> => {
     const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     const line = `sentinel_requests_total{route="(none)",status="${status}"} `;
-    return Number(page.split("\n").find((one) => one.startsWith(line))?.slice(line.length) ?? 0);
+    return Number(
+      page
+        .split("\n")
+        .find((one) => one.startsWith(line))
+        ?.slice(line.length) ?? 0,
+    );
   };
   const before = await counted();
   const all = await raw(port, text, (so) => so.includes('"hint"'));

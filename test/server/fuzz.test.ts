@@ -234,9 +234,10 @@ function check(
   const { status, text } = seen;
   // A busy machine is overloaded or late; a candidate that is not warm explains nothing.
   const { code = "none" } = status < 500 ? {} : (JSON.parse(text) as { readonly code?: string });
-  expect(["none", "server.overloaded", "server.too-slow", "server.not-ready"], `${status} ${text} to ${what}`).toContain(
-    code,
-  );
+  expect(
+    ["none", "server.overloaded", "server.too-slow", "server.not-ready"],
+    `${status} ${text} to ${what}`,
+  ).toContain(code);
   expect(status < 500 || status === 503, `${status} ${text} to ${what}`).toBe(true);
   // Where the head itself cannot be read, nobody knows that it was to have no body.
   if (request.method === "HEAD" && text === "") return;

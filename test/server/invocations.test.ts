@@ -130,7 +130,10 @@ test("a table as wide as a request may be is taken, and one wider is refused", (
 
 test("a number that is missing comes from MLflow's own client as NaN; within texts it is a text", async () => {
   const [row, other] = fresh(2);
-  const frame = { columns: [...Object.keys(row), "note", 'NaN "x'], data: [[...Object.values(row), "#", 'NaN, \\"NaN\\\\']] };
+  const frame = {
+    columns: [...Object.keys(row), "note", 'NaN "x'],
+    data: [[...Object.values(row), "#", 'NaN, \\"NaN\\\\']],
+  };
   const text = JSON.stringify({ dataframe_split: frame }).replace('"#"', "NaN");
   expect(text).toContain(",NaN,");
   const first = await invoke(text);
@@ -138,7 +141,9 @@ test("a number that is missing comes from MLflow's own client as NaN; within tex
   // The same content as without it.
   const same = await invoke({ instances: [{ ...row, 'NaN "x': frame.data[0].at(-1) }] });
   expect(await same.json()).toEqual(await first.json());
-  const records = await invoke(`{"dataframe_records":[${JSON.stringify({ ...other, time: "#" }).replace('"#"', "NaN")}]}`);
+  const records = await invoke(
+    `{"dataframe_records":[${JSON.stringify({ ...other, time: "#" }).replace('"#"', "NaN")}]}`,
+  );
   expect(records.status).toBe(200);
 });
 
@@ -154,7 +159,12 @@ const BAD: readonly (readonly [string, () => Promise<Response>, number, string])
   ["columns of two lengths", () => invoke({ inputs: { a: [1], b: [1, 2] } }), 422, "b has 2 values"],
   ["parameters", () => invoke({ instances: [{}], params: { top: 3 } }), 422, "params must be empty"],
   ["a bad row among good ones", () => invoke({ instances: [...fresh(1), {}] }), 422, "1/transaction_id is missing"],
-  ["NaN for what must be there", () => invoke('{"instances":[{"transaction_id":"a","amount":NaN}]}'), 422, "0/amount is missing"],
+  [
+    "NaN for what must be there",
+    () => invoke('{"instances":[{"transaction_id":"a","amount":NaN}]}'),
+    422,
+    "0/amount is missing",
+  ],
   ["Infinity", () => invoke('{"instances":[{"amount":-Infinity}]}'), 400, "is no JSON"],
   ["NaN with a sign", () => invoke('{"instances":[{"amount":-NaN}]}'), 400, "is no JSON"],
   ["a text without an end", () => invoke('{"instances":[{"a":NaN,"b":"NaN'), 400, "is no JSON"],

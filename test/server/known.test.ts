@@ -101,6 +101,9 @@ test("where the champion itself fails, an entity alone and an explanation are re
     expect(refused.headers.get("retry-after")).toBe("1");
   }
   Object.assign(champion.scorer, { score });
-  for (const [route, body] of [["/predict", entity], ["/explain", transaction]] as const)
+  for (const [route, body] of [
+    ["/predict", entity],
+    ["/explain", transaction],
+  ] as const)
     expect((await ask(route, body)).status).toBe(200);
 });

@@ -23,7 +23,9 @@ async function textOf(
   const log = { health, refusal: () => null, ...more.log };
   const states = { sharing: () => null };
   const rules = { ageMs: () => null };
-  return measures.text(NOW, { live, shadows, rules, log, states, archive } as unknown as Parameters<Measures["text"]>[1]);
+  return measures.text(NOW, { live, shadows, rules, log, states, archive } as unknown as Parameters<
+    Measures["text"]
+  >[1]);
 }
 
 function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineReply {
@@ -92,7 +94,12 @@ test.each([
   ["no rules yet", { current: { ...RULED, rules: undefined } }, {}, 0],
   ["no champion", {}, {}, 0],
   ["a log that cannot be written", { current: RULED }, { refusal: () => new Error("full") }, 0],
-  ["paused by somebody, for whom nobody need be called", { current: { ...RULED, paused: "paused" }, status: "paused" }, {}, 1],
+  [
+    "paused by somebody, for whom nobody need be called",
+    { current: { ...RULED, paused: "paused" }, status: "paused" },
+    {},
+    1,
+  ],
   ["paused, and stopping", { current: { ...RULED, paused: "paused" }, status: "paused", draining: true }, {}, 0],
   ["stopping", { current: RULED, draining: true }, {}, 0],
 ])("the measure of readiness says what /readyz says: %s", async (_, live, log, ready) => {

@@ -171,9 +171,23 @@ test("every route answers as documented: well, badly, and before it is ready", a
 
 test("a status that no route may answer is none of the contract, and those that it may have their headers", async () => {
   const { responses } = document.paths["/predict"].post;
-  expect(Object.keys(responses)).toEqual(
-    ["200", "400", "401", "403", "404", "405", "408", "409", "413", "415", "417", "422", "429", "431", "503"],
-  );
+  expect(Object.keys(responses)).toEqual([
+    "200",
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "408",
+    "409",
+    "413",
+    "415",
+    "417",
+    "422",
+    "429",
+    "431",
+    "503",
+  ]);
   const text = JSON.stringify({ type: "", title: "", status: 500, detail: "", code: "bug.unexpected", hint: "" });
   const planted = { status: 500, type: "application/problem+json", text };
   for (const path of Object.keys(document.paths))
@@ -193,15 +207,14 @@ const SERVING = readFileSync(path.join(ROOT, "docs", "serving.md"), "utf8");
 test("the table of routes in docs/serving.md has every route, and no other", () => {
   const rows = SERVING.slice(SERVING.indexOf("## Routes")).split("\n\n")[1].split("\n").slice(2);
   const told = rows.flatMap((row) => [...row.split(" | ")[0].matchAll(/`(?:[A-Z]+ )?(\/[^`]*)`/g)].map(([, at]) => at));
-  const isOf = (at: string) => (where: string) =>
-    at.endsWith("…") ? where.startsWith(at.slice(0, -1)) : where === at;
+  const isOf = (at: string) => (where: string) => (at.endsWith("…") ? where.startsWith(at.slice(0, -1)) : where === at);
   const all = ROUTES.map((route) => route.path).filter((where) => !where.startsWith(PREFIX));
   expect(all.filter((where) => !told.some((at) => isOf(at)(where)))).toEqual([]);
   expect(told.filter((at) => !all.some(isOf(at)))).toEqual([]);
 });
 
 test("limits that docs/serving.md quotes are those of the code", () => {
-  const valueOf = (file: string, name: string): number => {
+  const limitIn = (file: string, name: string): number => {
     const found = new RegExp(`const ${name} = ([\\d_]+)(?: << (\\d+))?;`).exec(
       readFileSync(path.join(ROOT, "src", file), "utf8"),
     )!;
@@ -209,17 +222,17 @@ test("limits that docs/serving.md quotes are those of the code", () => {
   };
   const inWords = (value: number): string => value.toLocaleString("en-US");
   for (const words of [
-    `wait longer than ${valueOf("server/pace.ts", "WAIT_MS_FINE")} ms`,
-    `within some ${valueOf("server/pace.ts", "WAIT_MS_AIM")} ms`,
-    `has waited ${valueOf("server/pace.ts", "WAIT_MS_MAX")} ms is refused`,
-    `fewer than ${valueOf("server/pace.ts", "WAITING_MIN")} requests at once`,
-    `is ${valueOf("server/server.ts", "LAG_MS_MAX")} ms late`,
-    `over ${inWords(valueOf("server/server.ts", "IN_FLIGHT_MAX"))} requests being answered`,
-    `${valueOf("server/listen.ts", "PIPELINED_MAX")} requests sent ahead`,
-    `not there within ${valueOf("server/body.ts", "BODY_MS_MAX") / 1000} s`,
-    `A line of more than ${valueOf("server/body.ts", "SKIPPED_BYTES_MAX") / 2 ** 20} MB`,
-    `was not there ${valueOf("online/answer.ts", "BUDGET_MS") / 1000} s after its body`,
-    `labels not after ${valueOf("online/answer.ts", "BATCH_BUDGET_MS") / 1000} s`,
+    `wait longer than ${limitIn("server/pace.ts", "WAIT_MS_FINE")} ms`,
+    `within some ${limitIn("server/pace.ts", "WAIT_MS_AIM")} ms`,
+    `has waited ${limitIn("server/pace.ts", "WAIT_MS_MAX")} ms is refused`,
+    `fewer than ${limitIn("server/pace.ts", "WAITING_MIN")} requests at once`,
+    `is ${limitIn("server/server.ts", "LAG_MS_MAX")} ms late`,
+    `over ${inWords(limitIn("server/server.ts", "IN_FLIGHT_MAX"))} requests being answered`,
+    `${limitIn("server/listen.ts", "PIPELINED_MAX")} requests sent ahead`,
+    `not there within ${limitIn("server/body.ts", "BODY_MS_MAX") / 1000} s`,
+    `A line of more than ${limitIn("server/body.ts", "SKIPPED_BYTES_MAX") / 2 ** 20} MB`,
+    `was not there ${limitIn("online/answer.ts", "BUDGET_MS") / 1000} s after its body`,
+    `labels not after ${limitIn("online/answer.ts", "BATCH_BUDGET_MS") / 1000} s`,
     `line ${inWords(INTAKE_LIMITS.linesMax + 1)}`,
     `${INTAKE_LIMITS.streamsMax} streams may be open at once`,
     `${inWords(INTAKE_LIMITS.bodiesMax)} bodies and ${INTAKE_LIMITS.bytesMax / 2 ** 20} MB of them`,

@@ -206,7 +206,9 @@ test("a line that is not UTF-8 or too long is answered in its place, and the str
       body: Buffer.concat(parts.map((part) => Buffer.from(part))),
     });
     const lines = (await response.text()).trimEnd().split("\n");
-    return lines.map((line) => JSON.parse(line)).map(({ line, code, decision }) => (decision ? "ok" : `${line} ${code}`));
+    return lines
+      .map((line) => JSON.parse(line))
+      .map(({ line, code, decision }) => (decision ? "ok" : `${line} ${code}`));
   };
   const bad = Uint8Array.of(0xff, 10);
   const long = `${"y".repeat(2 << 20)}\n`;

@@ -57,7 +57,8 @@ export class IdFilter {
   mayHave(id: string): boolean {
     hashId(id);
     const block = blockOf(this.blocks);
-    for (let place = this.filters.length - 1; place >= 0; place--) if (hasAll(this.filters[place].words, block)) return true;
+    for (let place = this.filters.length - 1; place >= 0; place--)
+      if (hasAll(this.filters[place].words, block)) return true;
     return false;
   }
 
