@@ -123,10 +123,10 @@ export function contradictions(labels: readonly LabelDraft[]): {
   const contradictory: Contradiction[] = [];
   let contradictoryCount = 0;
   for (const [row, { transactionId, fraud, knownAt }] of labels.entries()) {
-    const said = `${knownAt} ${transactionId}`;
-    const place = places.get(said);
+    const word = `${knownAt} ${transactionId}`;
+    const place = places.get(word);
     if (place === undefined) {
-      places.set(said, rowOf.push(row) - 1);
+      places.set(word, rowOf.push(row) - 1);
       continue;
     }
     const before = rowOf[place];
