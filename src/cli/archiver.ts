@@ -14,6 +14,8 @@ const HEAP_MB_MAX = 768;
 const RESTART_MS = 5000;
 /** How long a stopping process waits for what was decided last; the next start goes on where this one ended. */
 const STOP_MS_MAX = 10_000;
+/** How long it then waits for the call that DuckDB is at: a thread that is ended within one takes the process with it, by an abort. */
+const ABANDON_MS_MAX = 10_000;
 
 export interface Archiver {
   status(): ArchiveStatus;
@@ -73,7 +75,10 @@ export function startArchiver(task: ArchiveTask, logger: EngineLog): Archiver {
       });
       own.ref();
       own.postMessage({ say: "stop" } satisfies ToArchiver);
-      const tooLong = setTimeout(() => void own.terminate(), STOP_MS_MAX);
+      let tooLong = setTimeout(() => {
+        own.postMessage({ say: "abandon" } satisfies ToArchiver);
+        tooLong = setTimeout(() => void own.terminate(), ABANDON_MS_MAX);
+      }, STOP_MS_MAX);
       await gone;
       clearTimeout(tooLong);
     },

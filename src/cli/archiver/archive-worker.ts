@@ -16,7 +16,8 @@ export interface ArchiveTask {
 }
 
 export type FromArchiver = { readonly say: "status"; readonly status: ArchiveStatus };
-export type ToArchiver = { readonly say: "stop" };
+/** `abandon`, some time after `stop`: what is being written is left to the next start. */
+export type ToArchiver = { readonly say: "stop" | "abandon" };
 
 /** Behind everything that answers, and behind the log. */
 const STEPS_BEHIND = 10;
@@ -31,16 +32,20 @@ const { ports, close } = openPorts(config, {
   report: { line: () => {}, progress: () => {} },
 });
 let stopping = false;
+let abandoned = false;
 let wake = (): void => {};
-parentPort!.once("message", (_: ToArchiver) => {
+const hear = ({ say }: ToArchiver): void => {
   stopping = true;
+  abandoned ||= say === "abandon";
   wake();
-});
+};
+parentPort!.on("message", hear);
 await followLog(
   ports,
   { pipeline, schema: schemaIfThere(pipeline) },
   {
     stopping: () => stopping,
+    abandoned: () => abandoned,
     wait: (ms) =>
       new Promise((resolve) => {
         const timer = setTimeout(resolve, stopping ? 0 : ms);
@@ -53,3 +58,4 @@ await followLog(
   },
 );
 await close();
+parentPort!.off("message", hear);

@@ -21,6 +21,8 @@ export interface Following {
   /** Waits so long, less when it is to stop. */
   readonly wait: (ms: number) => Promise<void>;
   readonly stopping: () => boolean;
+  /** True once nobody waits for a batch that is being written: it is left as a crash would leave it. Absent: never. */
+  readonly abandoned?: () => boolean;
   readonly tell: (status: ArchiveStatus) => void;
 }
 
@@ -35,7 +37,8 @@ const LOOK_MS = 5000;
  * each day become one. Of several processes that share a log one archives, and the next one when it ends. Never throws: what failed is reported, and
  * tried again.
  */
-export async function followLog(ports: Ports, input: ArchiveInput, { wait, stopping, tell }: Following): Promise<void> {
+export async function followLog(ports: Ports, input: ArchiveInput, following: Following): Promise<void> {
+  const { wait, stopping, tell, abandoned = () => false } = following;
   const { everyMs, compact } = input.pipeline.archive;
   let compacted = archiveDay(ports.clock.now());
   let status: ArchiveStatus = { ...NOTHING_ARCHIVED, completeAt: ports.clock.now() };
@@ -50,6 +53,7 @@ export async function followLog(ports: Ports, input: ArchiveInput, { wait, stopp
     let [rows, files] = [0, 0];
     const began = ports.clock.now();
     const run = await archiveNow(ports, input, {
+      abandoned,
       onBatch: ({ days, to, labels }) => {
         for (const tally of Object.values(days)) rows += tally.rows;
         files += Object.keys(days).length + (labels > 0 ? 1 : 0);
@@ -69,6 +73,7 @@ export async function followLog(ports: Ports, input: ArchiveInput, { wait, stopp
       await once();
       retryMs = RETRY_MS;
     } catch (error) {
+      if (abandoned()) break;
       // Another process archives this log: that is as good.
       if (!(error instanceof SentinelError && error.code === "lifecycle.locked")) {
         const behind = await behindOf(ports, status.position);

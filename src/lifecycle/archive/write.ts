@@ -57,9 +57,14 @@ export async function archiveOf(ports: Ports, pipeline: Pipeline): Promise<Archi
 export async function archiveNow(
   ports: Ports,
   input: ArchiveInput,
-  options: { readonly more?: () => boolean; readonly onBatch?: (mark: DoneMark) => void } = {},
+  options: {
+    readonly more?: () => boolean;
+    readonly onBatch?: (mark: DoneMark) => void;
+    /** Asked for each row: once it says so, what is written is left as a crash would leave it, with an error. */
+    readonly abandoned?: () => boolean;
+  } = {},
 ): Promise<ArchiveRun> {
-  const { more = () => true, onBatch } = options;
+  const { more = () => true, onBatch, abandoned = () => false } = options;
   const { pipeline, schema } = input;
   const archive = await archiveOf(ports, pipeline);
   const log = await ports.log();
@@ -83,7 +88,7 @@ export async function archiveNow(
       to: Math.min(last, position + pipeline.archive.rowGroup),
     });
     if (to > last) throw foreign(log, archive, { last, position: to });
-    const mark = await writeBatch({ archive, log, table, pipeline }, { log: identity, from, to });
+    const mark = await writeBatch({ archive, log, table, pipeline, abandoned }, { log: identity, from, to });
     await markDone(archive.objects, mark);
     await log.archived(to);
     for (const { rows } of Object.values(mark.days)) sums.rows += rows;
@@ -101,16 +106,17 @@ interface Writing {
   readonly log: PredictionLog;
   readonly table: ArchiveTable;
   readonly pipeline: Pipeline;
+  readonly abandoned: () => boolean;
 }
 
 async function writeBatch(
-  { archive: { objects, files }, log, table, pipeline }: Writing,
+  { archive: { objects, files }, log, table, pipeline, abandoned }: Writing,
   batch: { readonly log: string; readonly from: number; readonly to: number },
 ): Promise<DoneMark> {
   const days: Record<string, Tally> = {};
   const lines: LabelLine[] = [];
   await objects.scratch(async (folder) => {
-    const written = await files.write(rowsOf(log, table, { ...batch, days, lines }), {
+    const written = await files.write(rowsOf(log, table, { ...batch, days, lines, abandoned }), {
       columns: table.columns,
       rowGroupRows: pipeline.archive.rowGroup,
       metadata: metadataOf(pipeline, batch),
@@ -141,6 +147,7 @@ async function* rowsOf(
     readonly to: number;
     readonly days: Record<string, Tally>;
     readonly lines: LabelLine[];
+    readonly abandoned: () => boolean;
   },
 ): AsyncGenerator<ArchiveRows & { readonly days: readonly string[] }> {
   const without = uncounted(table);
@@ -161,6 +168,7 @@ async function* rowsOf(
   };
   for await (const entry of log.scan(into.from)) {
     if (entry.record.sequence > into.to) break;
+    if (into.abandoned()) throw new Error("the batch is abandoned");
     if (entry.kind === "label") {
       into.lines.push(labelLine(entry));
       continue;

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { archiveFile, currentFiles, parseArchiveFile } from "../../../src/core/archive-names.ts";
 import { DAY_MS } from "../../../src/core/duration.ts";
 import { numberAt, textAt } from "../../../src/core/table.ts";
+import { followLog } from "../../../src/lifecycle/archive/follow.ts";
 import { compactArchive, expireArchive } from "../../../src/lifecycle/archive/maintain.ts";
 import { listArchive, verifyArchive } from "../../../src/lifecycle/archive/verify.ts";
 import { archiveNow } from "../../../src/lifecycle/archive/write.ts";
@@ -239,6 +240,24 @@ test("killed by SIGKILL at named steps and at any moment, a write and a compacti
       return [rows, ids];
     },
   });
+});
+
+test("a batch that nobody waits for any longer is left in the middle, and the next run writes it", async () => {
+  await fillLog(ports, { from: 0, count: 200 });
+  const told: unknown[] = [];
+  let asked = 0;
+  await followLog(ports, place.input, {
+    stopping: () => true,
+    abandoned: () => ++asked > 90,
+    wait: async () => {},
+    tell: (status) => told.push(status),
+  });
+  // No failure is told: the process ends because it is to end.
+  expect([asked > 90, told]).toEqual([true, []]);
+  expect((await listArchive(ports, place.input)).position).toBe(0);
+  await archiveNow(ports, place.input);
+  expect(await totals()).toEqual(expected(200));
+  expect((await verifyArchive(ports, place.input)).faults).toBe(0);
 });
 
 test("labels: beside the rows at once, in the rows after a compaction, and the one known last counts", async () => {
