@@ -63,7 +63,7 @@ export const ERROR_KINDS = {
   "features.spec-invalid": INPUT,
   "features.spec-missing": MISSING,
   "features.limit": TOO_LARGE,
-  "labels.invalid": INPUT,
+  "labels.invalid": { http: 422, grpc: "INVALID_ARGUMENT", exit: 2, retryable: false },
   "lifecycle.cannot-continue": INPUT,
   "lifecycle.columns-unknown": INPUT,
   "lifecycle.locked": CONFLICT,

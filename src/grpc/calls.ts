@@ -2,7 +2,7 @@
 import type { ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { Metadata } from "@grpc/grpc-js";
 import { messageOf, SentinelError } from "../core/errors.ts";
-import { budgetMs } from "../online/answer.ts";
+import { batchBudgetMs, budgetMs } from "../online/answer.ts";
 import { problemOf } from "../online/problem.ts";
 import type { Admission, Admitted, Terms } from "./admission.ts";
 import type { Message, MessageType } from "./contract.ts";
@@ -140,6 +140,14 @@ export function within<T>(
   { engine, answer }: { readonly engine: GrpcEngine; readonly answer: Promise<T> },
 ): Promise<T> {
   return parts.overload.within(answer, budgetMs(engine));
+}
+
+/** As {@link within}, for many answers of one call. */
+export function withinBatch<T>(
+  { parts }: Pick<Door, "parts">,
+  { engine, answer }: { readonly engine: GrpcEngine; readonly answer: Promise<T> },
+): Promise<T> {
+  return parts.overload.within(answer, batchBudgetMs(engine));
 }
 
 /** Takes from the allowance of the call's key what the call itself did not pay. */

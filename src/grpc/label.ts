@@ -2,9 +2,9 @@
 import { SentinelError } from "../core/errors.ts";
 import { idOf } from "../core/transaction.ts";
 import { type FieldFault, invalidRequest } from "../online/faults.ts";
-import { refusedLabel, takeAndCount } from "../online/feedback.ts";
+import { refusedLabel, takeAllAndCount } from "../online/feedback.ts";
 import type { LabelDraft } from "../online/label.ts";
-import { type Door, engineOf, messageOfJson, type UnaryMethod } from "./calls.ts";
+import { chargeOf, type Door, engineOf, messageOfJson, type UnaryMethod, withinBatch } from "./calls.ts";
 
 /** A TransactionLabel of the contract. */
 interface LabelMessage {
@@ -32,8 +32,8 @@ export function labelMethod(door: Door): UnaryMethod {
       const faults: FieldFault[] = [];
       const drafts = labels.map((label, index) => draftOf(label, { at: `labels/${index}/`, faults }));
       if (faults.length > 0) throw invalidRequest(faults, "the labels");
-      const items = [];
-      for (const draft of drafts) items.push(await takeAndCount(engine, draft));
+      chargeOf(door, call)(drafts.length - 1);
+      const items = await withinBatch(door, { engine, answer: takeAllAndCount(engine, drafts) });
       if (items.length === 1 && !items[0].accepted) throw refusedLabel(items[0]);
       const accepted = items.filter((item) => item.accepted).length;
       return { accepted, rejected: items.length - accepted, items: items.map(messageOfJson) };

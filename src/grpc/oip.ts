@@ -11,7 +11,7 @@ import {
   readRequest,
 } from "../online/oip.ts";
 import { isAnyReady, readinessOf } from "../online/readiness.ts";
-import { type Call, chargeOf, checkLength, type Door, type UnaryMethod } from "./calls.ts";
+import { type Call, chargeOf, checkLength, type Door, type UnaryMethod, withinBatch } from "./calls.ts";
 import type { GrpcEngine } from "./parts.ts";
 import { rawContents, rawTensor, type TensorContents, typedTensor } from "./tensors.ts";
 
@@ -111,7 +111,10 @@ async function infer(door: Door, call: Call): Promise<object> {
     outputs: outputs.map(({ name = "" }) => ({ name })),
   };
   const asked = readRequest(head, Buffer.concat(raws));
-  const { version, tensors, shape } = await inferTensors(engine, asked, chargeOf(door, call));
+  const { version, tensors, shape } = await withinBatch(door, {
+    engine,
+    answer: inferTensors(engine, asked, chargeOf(door, call)),
+  });
   const headOf = ({ name, datatype }: OutputTensor) => ({ name, datatype, shape });
   return {
     model_name: engine.pipeline.model,

@@ -4,7 +4,7 @@ import { SentinelError } from "../core/errors.ts";
 import { breathe, logHasRoom, mayFollow, PORTION } from "../online/batch.ts";
 import { problemOf } from "../online/problem.ts";
 import type { Admitted, Terms } from "./admission.ts";
-import { chargeOf, type Door, decoded, engineOf, messageOfJson } from "./calls.ts";
+import { chargeOf, type Door, decoded, engineOf, messageOfJson, within } from "./calls.ts";
 import type { MessageType } from "./contract.ts";
 import type { OpenStream } from "./parts.ts";
 import { answerOf } from "./score.ts";
@@ -155,7 +155,10 @@ class Run {
     const next = answerOf(engine, parsed, request.explain === true);
     const messageFor = (reply: object): object => ({ index, answer: messageOfJson(reply) });
     if (!(next instanceof Promise)) return () => messageFor(next);
-    const reply = next.then(messageFor, (error: unknown) => ({ index, problem: messageOfJson(problemOf(error)) }));
+    const reply = within(door, { engine, answer: next }).then(messageFor, (error: unknown) => ({
+      index,
+      problem: messageOfJson(problemOf(error)),
+    }));
     if (mayFollow(engine, parsed)) return () => reply;
     const there = await door.parts.overload.during(() => reply);
     return () => there;

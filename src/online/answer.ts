@@ -24,6 +24,14 @@ export function budgetMs({ chaos }: Pick<Engine, "chaos">): number {
   return BUDGET_MS + (chaos?.plan.delayMs ?? 0);
 }
 
+/** All answers of a batch, or all its labels, are waited for no longer: far more than `serve.batch_max` of them take. */
+const BATCH_BUDGET_MS = 30_000;
+
+/** As {@link BATCH_BUDGET_MS}, with what a server in chaos may add on purpose, one transaction after the other. */
+export function batchBudgetMs({ chaos, pipeline }: Pick<Engine, "chaos" | "pipeline">): number {
+  return BATCH_BUDGET_MS + (chaos?.plan.delayMs ?? 0) * pipeline.serve.batchMax;
+}
+
 /** What was judged: the vector and the bundle that judged it. */
 export type Judged = (vector: Float32Array, by: Scorer) => void;
 
@@ -134,6 +142,14 @@ export function championOf(live: LiveSet): Served {
   }
   throw new SentinelError("server.not-ready", "there is no champion to answer", {
     hint: "promote one: `sentinel train`, then `sentinel promote`; the server picks it up by itself",
+  });
+}
+
+/** Throws `server.not-ready`: the bundle failed at what was asked of it, and no policy can answer that. */
+export function cannotScore({ model, version }: Pick<Scorer, "model" | "version">, cause?: unknown): never {
+  throw new SentinelError("server.not-ready", `version ${version} of ${model} fails at what it was asked`, {
+    hint: "GET /circuit/status has the fault; put an earlier version back: `sentinel rollback --to VERSION`",
+    cause,
   });
 }
 

@@ -27,7 +27,8 @@ export async function answerItems(
   { explain = false, charge }: { readonly explain?: boolean; readonly charge: (count: number) => void },
 ): Promise<readonly Reply[]> {
   const all = parseAll(engine, items);
-  charge(all.length - 1);
+  // The request itself paid for its first item; an empty one gets nothing back.
+  charge(Math.max(0, all.length - 1));
   const live = engine.live.current;
   deciderOf(live);
   const byId = new Map<string, Parsed>();

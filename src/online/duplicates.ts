@@ -21,8 +21,8 @@ export interface DuplicatesOptions {
   readonly model: string;
   /** More processes than this one answer, so that an unknown id always needs a look-up. */
   readonly others?: boolean;
-  /** Predictions that the log keeps; ids of older ones need not be known. */
-  readonly idsMax?: number;
+  /** Ids in one filter of the row; absent: about a million. Tests have smaller ones. */
+  readonly idsPerFilter?: number;
   /** Where the filter is saved, and under which pipeline's name; absent: a start reads all ids of the log. */
   readonly saved?: { readonly store: SnapshotStore; readonly pipeline: string };
   /** The content as the log holds it. */
@@ -46,7 +46,7 @@ export class Duplicates {
   constructor(log: PredictionLog, options: DuplicatesOptions) {
     this.log = log;
     this.options = options;
-    this.filter = new IdFilter({ idsMax: options.idsMax });
+    this.filter = new IdFilter({ idsPerFilter: options.idsPerFilter });
   }
 
   /**
@@ -66,13 +66,37 @@ export class Duplicates {
     return read;
   }
 
-  /** Saves the filter where it has every id and has grown since it was last saved. Errors: those of the log and of the store. */
+  /**
+   * Lets ids go that the log has forgotten; then saves the filter where it has every id and has grown since it was last saved. Errors: those
+   * of the log and of the store.
+   */
   async persist(): Promise<void> {
     const { saved } = this.options;
+    await this.forget();
     const { count } = this.filter;
     if (saved === undefined || !this.complete || count === this.savedCount) return;
     await saveIds({ filter: this.filter, log: this.log, ...saved });
     this.savedCount = count;
+  }
+
+  /**
+   * Where the log really begins decides, not how much it should keep: while its archive is away it forgets nothing, and an id that it has
+   * must not be taken for new. Each full filter learns where its ids stand at most, and goes once the log begins after that.
+   */
+  private async forget(): Promise<void> {
+    const { full } = this.filter;
+    if (full === 0) return;
+    // Its ids were appended before they were added, and what was appended is on the disk when the log says how long it is.
+    this.filter.placed(full, (await this.log.last()).sequence);
+    const oldest = await this.oldest();
+    if (oldest !== null) this.filter.forgetBefore(oldest);
+  }
+
+  /** The place of the log's oldest prediction; null where it has none, or has just forgotten it. */
+  private async oldest(): Promise<number | null> {
+    // What `begin` gives may lie behind predictions that are still there: labels share the sequence, and go with older transactions.
+    for await (const [id] of this.log.ids(0)) return (await this.log.find(id))?.sequence ?? null;
+    return null;
   }
 
   /** Ids that requests brought meanwhile are in the log as well, behind what was saved. */

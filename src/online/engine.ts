@@ -141,7 +141,6 @@ export async function openEngine(input: {
   const duplicates = new Duplicates(log, {
     model: pipeline.model,
     others: states.sharing() !== null,
-    idsMax: pipeline.log.retention.rows,
     saved: { store: await ports.snapshots(), pipeline: pipeline.name },
     redact,
   });

@@ -1,10 +1,10 @@
 // Explanations: what every feature added to the score, of a transaction as it would be judged now or of one in the log.
-import { SentinelError } from "../core/errors.ts";
+import { messageOf, SentinelError } from "../core/errors.ts";
 import { idOf } from "../core/transaction.ts";
 import { encode } from "../features/encode.ts";
 import { nameFolder } from "../pipeline/names.ts";
 import type { PredictionRecord } from "../ports/log.ts";
-import { championOf } from "./answer.ts";
+import { cannotScore, championOf } from "./answer.ts";
 import type { Engine } from "./engine.ts";
 import type { Explanation, ExplanationDifference } from "./explain.ts";
 import { invalidRequest } from "./faults.ts";
@@ -41,7 +41,9 @@ export async function explanationOf(
 ) {
   const found = await within(caseOf(engine, transaction));
   const { differenceOf, explainVector, reasonsOf, sentencesOf } = await import("./explain.ts");
-  const explanation = explainVector(found.scorer, found.vector);
+  const explain = (scorer: Scorer, vector: Float32Array): Explanation =>
+    guarded(engine, scorer, () => explainVector(scorer, vector));
+  const explanation = explain(found.scorer, found.vector);
   const body = {
     transaction_id: found.transactionId,
     logged: found.logged,
@@ -52,8 +54,19 @@ export async function explanationOf(
   };
   if (against === null) return { ...body, against: undefined };
   const shadow = shadowOf(engine, against);
-  const other = explainVector(shadow.scorer, await found.read(shadow));
+  const other = explain(shadow.scorer, await within(found.read(shadow)));
   return { ...body, against: againstOf(differenceOf(explanation, other)) };
+}
+
+/** What `work` gives; `server.not-ready` where the bundle itself fails at it. The circuit breaker hears of answers alone. */
+function guarded<T>(engine: Engine, scorer: Scorer, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof SentinelError) throw error;
+    engine.logger.error({ version: scorer.version, error: messageOf(error) }, "a version could not be explained");
+    return cannotScore(scorer, error);
+  }
 }
 
 async function caseOf(engine: Engine, given: unknown): Promise<Case> {
@@ -84,7 +97,7 @@ function idAlone(engine: Engine, given: unknown): string | null {
 async function newCase(engine: Engine, { transaction }: Parsed): Promise<Case> {
   const { scorer, held } = championOf(engine.live.current);
   const vectorOf = (by: Scorer, { state }: WarmState): Promise<Float32Array> =>
-    engine.states.look(transaction, () => encode(state, by.plan, transaction));
+    engine.states.look(transaction, () => guarded(engine, by, () => encode(state, by.plan, transaction)));
   const vector = await vectorOf(scorer, held);
   const read = async (shadow: Shadowed): Promise<Float32Array> => {
     if (shadow.held === null) throw notWarm(shadow.scorer.version);

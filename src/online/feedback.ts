@@ -6,10 +6,19 @@ import { idOf } from "../core/transaction.ts";
 import { nameFolder } from "../pipeline/names.ts";
 import type { Engine } from "./engine.ts";
 import { type FieldFault, invalidRequest } from "./faults.ts";
-import { LABEL_SOURCE_LENGTH_MAX, type LabelDraft, labelKnownMax, takeLabel } from "./label.ts";
+import {
+  appendLabel,
+  LABEL_SOURCE_LENGTH_MAX,
+  type LabelDraft,
+  type LabelRoad,
+  labelKnownMax,
+  labelsDurable,
+  type LabelOutcome as Taken,
+  takeLabel,
+} from "./label.ts";
 import { rename, timeMessage } from "./parse.ts";
 
-/** What became of one label. */
+/** What became of one label, as doors tell it. */
 export interface LabelOutcome {
   readonly transaction_id: string;
   readonly accepted: boolean;
@@ -20,11 +29,46 @@ export interface LabelOutcome {
 /** Names a label comes under besides the pipeline's own. */
 const LABEL_NAMES = ["fraud", "is_fraud", "label"];
 
-/** Logs and learns one label, and counts it. */
+/** Logs and learns one label, and counts it. Errors: log.*, state.*. */
 export async function takeAndCount(engine: Engine, label: LabelDraft): Promise<LabelOutcome> {
+  return counted(engine, await takeLabel(roadOf(engine), label));
+}
+
+/**
+ * Logs, learns and counts labels in order; they wait for one commit together. Each has its outcome: once some were taken, a fault of
+ * the outside refuses the rest one by one, so that nobody sends those again that are in the log. Errors: log.* and state.* before any was
+ * taken, log.* of the commit.
+ */
+export async function takeAllAndCount(engine: Engine, labels: readonly LabelDraft[]): Promise<readonly LabelOutcome[]> {
+  const road = roadOf(engine);
+  const outcomes: LabelOutcome[] = [];
+  let isLogged = false;
+  let fault: SentinelError | null = null;
+  for (const label of labels) {
+    try {
+      if (fault !== null) throw fault;
+      const outcome = await appendLabel(road, label);
+      isLogged ||= outcome.accepted;
+      outcomes.push(counted(engine, outcome));
+    } catch (error) {
+      if (!(error instanceof SentinelError) || !isLogged) throw error;
+      // Those behind it would meet the same fault, each after its own wait.
+      fault = error;
+      engine.counters.labelled(error.code);
+      const { code, message } = error;
+      outcomes.push({ transaction_id: label.transactionId, accepted: false, code, message });
+    }
+  }
+  if (isLogged) await labelsDurable(road);
+  return outcomes;
+}
+
+function roadOf(engine: Engine): LabelRoad {
   const { log, states, ports, pipeline } = engine;
-  const road = { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs, knownMax: knownMaxOf(engine) };
-  const { transactionId, ...outcome } = await takeLabel(road, label);
+  return { log, states, clock: ports.clock, delayMs: pipeline.labels.delayMs, knownMax: knownMaxOf(engine) };
+}
+
+function counted(engine: Engine, { transactionId, ...outcome }: Taken): LabelOutcome {
   if (!outcome.accepted && outcome.code === "server.overloaded") engine.counters.recordDropped("label");
   engine.counters.labelled(outcome.accepted ? "accepted" : outcome.code);
   return { transaction_id: transactionId, ...outcome };

@@ -2,7 +2,7 @@
 import { SentinelError } from "../core/errors.ts";
 import { emptyFields, type Transaction } from "../core/transaction.ts";
 import { nameFolder } from "../pipeline/names.ts";
-import { championOf } from "./answer.ts";
+import { cannotScore, championOf } from "./answer.ts";
 import type { Engine } from "./engine.ts";
 import { rename } from "./parse.ts";
 
@@ -35,11 +35,11 @@ export function entityIn(engine: Engine, value: unknown): Entity | null {
 
 /**
  * The score of an entity: that of a transaction of which nothing but the entity is known, at the newest event time. Nothing is logged or
- * learned. Errors: server.not-ready, state.*.
+ * learned. No policy answers for an entity alone. Errors: server.not-ready, also where scoring fails, state.*.
  */
 export async function scoreEntity(engine: Engine, entity: Entity) {
-  const { scorer, time, vector } = await read(engine, entity);
-  const { score, anomalyScore, decision } = scorer.score(vector);
+  const { scorer, time, vector, guard } = await read(engine, entity);
+  const { score, anomalyScore, decision } = guard.run(() => scorer.score(vector)) ?? cannotScore(scorer);
   const { model, version, bundle } = scorer;
   return {
     entity: { [entity.column]: entity.value },
@@ -88,14 +88,14 @@ export async function featuresOf(engine: Engine, given: Entity) {
 
 async function read(engine: Engine, { column, value }: Entity) {
   const champion = championOf(engine.live.current);
-  const { scorer } = champion;
+  const { scorer, guard } = champion;
   const newest = engine.states.newestTime;
   const time = Number.isFinite(newest) ? newest : engine.ports.clock.now();
   const transaction: Transaction = { id: "", time, fields: Object.assign(emptyFields(), { [column]: value }) };
   const vector = await engine.states.look(transaction, () =>
-    engine.encode(champion.held.state, scorer.plan, transaction),
+    guard.run(() => engine.encode(champion.held.state, scorer.plan, transaction)),
   );
-  return { scorer, time, vector };
+  return { scorer, time, vector: vector ?? cannotScore(scorer), guard };
 }
 
 /** Columns that alone are the key of a feature. */

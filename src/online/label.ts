@@ -58,6 +58,18 @@ export function labelKnownMax(given: {
 
 /** Logs and learns one label of a transaction that was answered. Errors: log.unreadable, state.*, server.overloaded. */
 export async function takeLabel(road: LabelRoad, draft: LabelDraft): Promise<LabelOutcome> {
+  const outcome = await appendLabel(road, draft);
+  if (outcome.accepted) await labelsDurable(road);
+  return outcome;
+}
+
+/** Waits until labels that {@link appendLabel} accepted are on the disk, where `log.durability` asks for that: once for many. Errors: log.*. */
+export async function labelsDurable({ log }: Pick<LabelRoad, "log">): Promise<void> {
+  if (log.durability === "sync") await log.flush();
+}
+
+/** {@link takeLabel}, but for the wait for the disk. */
+export async function appendLabel(road: LabelRoad, draft: LabelDraft): Promise<LabelOutcome> {
   const found = await look(road, draft);
   if ("code" in found) return found;
   const { log, states, clock } = road;
@@ -73,7 +85,6 @@ export async function takeLabel(road: LabelRoad, draft: LabelDraft): Promise<Lab
     receivedAt: clock.now(),
     ...reviewed,
   });
-  if (logged && log.durability === "sync") await log.flush();
   if (logged) return { transactionId, accepted: true };
   return { transactionId, accepted: false, code: "server.overloaded", message: "the log cannot take more now" };
 }

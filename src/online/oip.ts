@@ -1,6 +1,6 @@
 // The Open Inference Protocol v2 without its transport: models by name, transactions as one tensor a field, answers as tensors.
 import { SentinelError } from "../core/errors.ts";
-import { championOf } from "./answer.ts";
+import { deciderOf } from "./answer.ts";
 import { answerItems } from "./batch.ts";
 import { rowsOf } from "./columns.ts";
 import type { Engine } from "./engine.ts";
@@ -64,11 +64,12 @@ export async function inferTensors(
   return { version: replies[0].model?.version ?? "", tensors, shape };
 }
 
-/** What the protocol says of a model. Throws `server.not-ready` without a champion. */
+/** What the protocol says of a model; a pipeline of rules alone has no versions. Throws `server.not-ready` where nothing can answer. */
 export function oipMetadata(engine: Engine) {
+  const champion = deciderOf(engine.live.current);
   return {
     name: engine.pipeline.model,
-    versions: [championOf(engine.live.current).scorer.version],
+    versions: champion === null ? [] : [champion.scorer.version],
     platform: "sentinel",
     inputs: inputsOf(engine),
     outputs: OUTPUTS.map(({ name, datatype }) => ({ name, datatype, shape: [-1] })),
@@ -100,10 +101,12 @@ export function engineOfModel<E extends Engine & Stoppable>(pipelines: Pipelines
 export function checkVersion(engine: Engine, version: string | undefined): void {
   if (version === undefined) return;
   const { model } = engine.pipeline;
-  const champion = championOf(engine.live.current).scorer.version;
+  const champion = deciderOf(engine.live.current)?.scorer.version;
   if (version === champion) return;
+  const which =
+    champion === undefined ? "rules alone answer, without a version" : `the champion is version ${champion}`;
   throw new SentinelError("request.not-found", `version ${JSON.stringify(version)} of ${model} does not answer here`, {
-    hint: `the champion is version ${champion}; leave the version out to follow it`,
+    hint: `${which}; leave the version out${champion === undefined ? "" : " to follow it"}`,
   });
 }
 

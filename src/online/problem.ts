@@ -24,9 +24,11 @@ const TITLES: Readonly<Record<number, string>> = {
   405: "This method is not allowed here",
   408: "The request came too slowly",
   409: "In conflict with what is known",
+  412: "Changed meanwhile",
   413: "The request is too large",
   417: "This expectation is not met",
   429: "Too many requests with this key",
+  428: "A condition is needed",
   431: "The head of the request is too large",
   415: "This media type is not taken",
   422: "The request is not valid",
@@ -38,6 +40,11 @@ const TITLES: Readonly<Record<number, string>> = {
 const TITLES_OF_CODES: Partial<Readonly<Record<ErrorCode, string>>> = {
   "ml.not-explainable": "This model cannot be explained",
 };
+
+/** What problems of a status are called, but for some codes. */
+export function titleOf(status: number): string {
+  return TITLES[status] ?? "The request failed";
+}
 
 /** The problem of anything thrown; a bug shows nothing of the inside. */
 export function problemOf(error: unknown): Problem {
@@ -52,7 +59,7 @@ export function problemOf(error: unknown): Problem {
   const faults = faultsOf(known);
   return {
     type: `urn:sentinel:error:${known.code}`,
-    title: TITLES_OF_CODES[known.code] ?? TITLES[http] ?? "The request failed",
+    title: TITLES_OF_CODES[known.code] ?? titleOf(http),
     status: http,
     detail: known.message,
     code: known.code,

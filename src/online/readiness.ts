@@ -1,7 +1,14 @@
 // Readiness: whether an engine can answer now, and why not; the one place that decides it for every door.
+import type { PredictionLog } from "../ports/log.ts";
 import type { Engine } from "./engine.ts";
 import type { ChampionFault } from "./live.ts";
 import type { Slot } from "./pipelines.ts";
+import type { OnlineStates } from "./states.ts";
+
+/** What readiness asks of an engine. */
+export interface Ready extends Pick<Engine, "live"> {
+  readonly log: Pick<PredictionLog, "health" | "refusal">;
+}
 
 export type Readiness =
   /** `state`: whether the feature state is warm. */
@@ -12,7 +19,7 @@ export type Readiness =
  * A pipeline without a model is ready once it has rules; every other one needs a champion. All else asks this function, and `answer` asks
  * `deciderOf`.
  */
-export function readinessOf({ live, log }: Pick<Engine, "live" | "log">): Readiness {
+export function readinessOf({ live, log }: Ready): Readiness {
   const { champion, fault, modelless, rules, unruled, paused } = live.current;
   if (live.draining) return { ready: false, reason: "draining" };
   if (paused !== undefined) return { ready: false, reason: paused };
@@ -43,6 +50,11 @@ export function statusOf({ engine, fault }: Slot<Pick<Engine, "live" | "log" | "
     const what = { code, message, hint, since: new Date(since).toISOString() };
     return { status: "not ready", reason: "the pipeline is not up", fault: what };
   }
+  return engineStatus(engine);
+}
+
+/** Whether the engine of a pipeline that is up can answer, and why not. */
+export function engineStatus(engine: Ready & { readonly states: Pick<OnlineStates, "sharing"> }): PipelineStatus {
   const { status } = engine.live;
   if (status !== "active" && !engine.live.draining) return { status: "paused", reason: status };
   const { ready, ...why } = readinessOf(engine);

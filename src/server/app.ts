@@ -8,7 +8,7 @@ import type { Hall } from "./hall.ts";
 import { checkQuestion, masked, maskOf } from "./masked.ts";
 import type { Measures } from "./measures.ts";
 import { noteFailure } from "./note-failure.ts";
-import { type DoorEnv, PREFIX, type RequestContext, type Server, type ServerParts } from "./parts.ts";
+import { type DoorEnv, PREFIX, type RequestContext, type Server, type ServerParts, UNROUTED } from "./parts.ts";
 import { problemResponse } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
 import { MOUNTED, type Mounted, ROUTES } from "./routes.ts";
@@ -24,7 +24,11 @@ export function createApp(hall: Hall): App {
     const { route, path } = mounted;
     app.on(route.method, path.replace(/\{(\w+)\}/g, ":$1"), (context) => identified(hall, mounted, context));
   }
-  app.notFound((context) => named(notFound(context.req.path), idOf(server, context)));
+  app.notFound((context) => {
+    const response = notFound(context.req.path);
+    server.measures.requested({ route: UNROUTED, status: response.status, ms: 0 });
+    return named(response, idOf(server, context));
+  });
   app.onError((error) => failed(server, error));
   return app;
 }

@@ -1,21 +1,19 @@
 // POST /predict/batch: a JSON array, judged whole by one bundle or not at all; or NDJSON, answered line by line as it comes.
 import { SentinelError } from "../core/errors.ts";
-import { answer, deciderOf, expect } from "../online/answer.ts";
+import { answer, batchBudgetMs, budgetMs, deciderOf, expect } from "../online/answer.ts";
 import { answerItems, breathe, logHasRoom, mayFollow, PORTION } from "../online/batch.ts";
 import { explainedAnswer } from "../online/explained.ts";
 import { parseJson } from "../online/json.ts";
 import type { Parsed } from "../online/parse.ts";
 import { problemOf } from "../online/problem.ts";
 import type { Caller } from "./access.ts";
-import { bodyText, chunksOf, mediaType, readLines, sourceOf } from "./body.ts";
+import { bodyText, chunksOf, type Line, mediaType, readLines, sourceOf } from "./body.ts";
 import { encodingOf } from "./encodings.ts";
 import { wantsReasons } from "./explained.ts";
 import { chargeOf, jsonResponse, type RequestContext, type Route, type ServerParts } from "./parts.ts";
 import { ANSWER_SCHEMA, EXPLAIN_QUERY, LINE_SCHEMA, ref } from "./schemas.ts";
 
 const NDJSON = "application/x-ndjson";
-/** Lines of one stream; a longer one goes on in a new request. */
-const LINES_MAX = 1_000_000;
 
 export const batchRoute: Route = {
   method: "POST",
@@ -36,7 +34,8 @@ export const batchRoute: Route = {
 async function array(parts: ServerParts, context: RequestContext): Promise<Response> {
   const explain = wantsReasons(context);
   const items = parseJson(await bodyText(parts, context));
-  return jsonResponse(await answerItems(parts, items, { explain, charge: chargeOf(parts, context) }));
+  const answers = answerItems(parts, items, { explain, charge: chargeOf(parts, context) });
+  return jsonResponse(await parts.overload.within(answers, batchBudgetMs(parts)));
 }
 
 function lines(parts: ServerParts, context: RequestContext): Response {
@@ -68,7 +67,7 @@ function lines(parts: ServerParts, context: RequestContext): Response {
 
 interface StreamState {
   /** Lines that came together, and the first of them that was not taken. */
-  lines: readonly string[];
+  lines: readonly Line[];
   next: number;
   /** Number of the last line that was taken. */
   line: number;
@@ -79,7 +78,7 @@ interface StreamState {
 /** The answers to the next lines. A fault of the stream itself ends it with a problem. */
 async function portion(
   parts: ServerParts,
-  source: AsyncGenerator<readonly string[]>,
+  source: AsyncGenerator<readonly Line[]>,
   state: StreamState,
 ): Promise<{ readonly text: string; readonly done: boolean }> {
   const replies: LineReply[] = [];
@@ -102,7 +101,7 @@ async function portion(
         // Mostly the answer is there already: no promise is made for it, and nothing else ran meanwhile.
         replies.push(reply instanceof Promise ? await parts.overload.during(() => reply) : reply);
       }
-      if (read.tooMany) throw tooManyLines();
+      if (read.tooMany) throw tooManyLines(parts.intake.linesMax);
     }
     if (!done) await breathe();
   } catch (error) {
@@ -129,21 +128,22 @@ function readTogether(
 ): { readonly parsed: readonly ReadLine[]; readonly count: number; readonly tooMany: boolean } {
   const parsed: ReadLine[] = [];
   let count = 0;
-  let tooMany = false;
-  for (; count < max && state.next < state.lines.length && !tooMany; count++) {
+  const { linesMax } = parts.intake;
+  for (; count < max && state.next < state.lines.length && state.line < linesMax; count++) {
     const text = state.lines[state.next++];
     state.line++;
-    tooMany = state.line > LINES_MAX;
-    if (!tooMany && text.trim() !== "") parsed.push(readLine(parts, text, state));
+    if (typeof text !== "string" || text.trim() !== "") parsed.push(readLine(parts, text, state));
   }
+  const tooMany = state.line >= linesMax && state.next < state.lines.length;
   for (const one of parsed) if (!("problem" in one)) expect(parts, one.parsed);
   return { parsed, count, tooMany };
 }
 
-function readLine(parts: ServerParts, text: string, { line, caller }: StreamState): ReadLine {
+function readLine(parts: ServerParts, text: Line, { line, caller }: StreamState): ReadLine {
   try {
     // The request itself paid for its first line.
     if (line > 1) parts.access.charge(caller, 1);
+    if (typeof text !== "string") throw text;
     return { line, parsed: parts.parser.parse(parseJson(text, line), parts.ports.clock.now()) };
   } catch (error) {
     return { problem: { line, ...problemOf(error) } };
@@ -162,7 +162,7 @@ function answerLine(
   try {
     const next = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
     if (!(next instanceof Promise)) return () => next;
-    const reply: Promise<object> = next.catch(problem);
+    const reply: Promise<object> = parts.overload.within<object>(next, budgetMs(parts)).catch(problem);
     return mayFollow(parts, parsed) ? () => reply : reply.then((there) => () => there);
   } catch (error) {
     const fault = problem(error);
@@ -170,8 +170,8 @@ function answerLine(
   }
 }
 
-function tooManyLines(): SentinelError {
-  return new SentinelError("request.body-too-large", `the stream has more than ${LINES_MAX} lines`, {
-    hint: "go on in a new request",
+function tooManyLines(linesMax: number): SentinelError {
+  return new SentinelError("request.body-too-large", `the stream has more than ${linesMax} lines`, {
+    hint: "go on in a new request, from this line on: it was not answered",
   });
 }

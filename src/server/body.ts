@@ -99,43 +99,68 @@ async function decoded(
   return whole;
 }
 
+/** A line of NDJSON, or why it cannot be read. */
+export type Line = string | SentinelError;
+
+/** A line that is too long is read to its end for so many bytes, and answered in its place; one that is longer ends its stream. */
+const SKIPPED_BYTES_MAX = 16 << 20;
+
 /**
  * The lines of an NDJSON body, those of a chunk together; each at most `bytesMax` long. Blank ones are among them, so that the count is the
- * line's number. What is wrong with a line is thrown after the lines before it.
+ * line's number. In the place of a line that is too long, or not UTF-8, stands its error. Errors: `request.body-too-large` for a line
+ * beyond {@link SKIPPED_BYTES_MAX}, after the lines before it.
  */
 export async function* readLines(
   chunks: AsyncIterable<Uint8Array>,
   bytesMax: number,
   stream?: OpenStream,
-): AsyncGenerator<readonly string[]> {
+): AsyncGenerator<readonly Line[]> {
   const rest = new Gathered();
+  /** Bytes of a line that is too long, and that nobody keeps; 0: this one is not. */
+  let skipped = 0;
   for await (const chunk of chunks) {
-    const lines: string[] = [];
-    let fault: unknown = null;
-    try {
-      let from = 0;
-      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
-        if (rest.length + at - from > bytesMax) throw tooLarge(bytesMax);
-        if (rest.length === 0) lines.push(decode(chunk.subarray(from, at)));
-        else {
-          rest.add(chunk.subarray(from, at));
-          lines.push(decode(rest.take()));
-        }
-        from = at + 1;
+    const lines: Line[] = [];
+    let from = 0;
+    const lengthAt = (at: number): number => (skipped > 0 ? skipped : rest.length) + at - from;
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
+      const length = lengthAt(at);
+      if (length > SKIPPED_BYTES_MAX) break;
+      if (length > bytesMax) {
+        rest.take();
+        skipped = 0;
+        lines.push(tooLarge(bytesMax));
+      } else if (rest.length === 0) lines.push(lineOf(chunk.subarray(from, at)));
+      else {
+        rest.add(chunk.subarray(from, at));
+        lines.push(lineOf(rest.take()));
       }
-      if (rest.length + chunk.length - from > bytesMax) throw tooLarge(bytesMax);
+      from = at + 1;
+    }
+    const left = lengthAt(chunk.length);
+    if (left > bytesMax) {
+      rest.take();
+      skipped = left;
+    } else if (from < chunk.length) {
       // A copy: what stays behind must not keep the whole chunk.
-      if (from < chunk.length) rest.add(from === 0 ? chunk : chunk.slice(from));
-    } catch (error) {
-      fault = error;
+      rest.add(from === 0 ? chunk : chunk.slice(from));
     }
     if (lines.length > 0) {
       stream?.line();
       yield lines;
     }
-    if (fault !== null) throw fault;
+    if (skipped > SKIPPED_BYTES_MAX) throw tooLarge(bytesMax);
   }
-  if (rest.length > 0) yield [decode(rest.take())];
+  if (skipped > 0) yield [tooLarge(bytesMax)];
+  else if (rest.length > 0) yield [lineOf(rest.take())];
+}
+
+function lineOf(bytes: Uint8Array): Line {
+  try {
+    return decode(bytes, "line");
+  } catch (error) {
+    if (error instanceof SentinelError) return error;
+    throw error;
+  }
 }
 
 /** So much may come before it is read; then the client is held back. */
@@ -252,11 +277,11 @@ function tooSlow(msMax: number): SentinelError {
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Bytes as text. Throws `request.malformed` when they are not UTF-8. */
-export function decode(bytes: Uint8Array): string {
+export function decode(bytes: Uint8Array, what: "body" | "line" = "body"): string {
   try {
     return UTF8.decode(bytes);
   } catch {
-    throw new SentinelError("request.malformed", "the body is not UTF-8", { hint: "send JSON in UTF-8" });
+    throw new SentinelError("request.malformed", `the ${what} is not UTF-8`, { hint: "send JSON in UTF-8" });
   }
 }
 

@@ -46,6 +46,7 @@ export async function serveGateway(
   const listening = await listen((request, response) => void door.handle(request, response), {
     ...at,
     plain: door.plain,
+    requestIds: door.requestIds,
     bodyMaxBytes: () => BODY_BYTES_MAX,
   });
   const { host, port } = listening;
@@ -65,7 +66,7 @@ class Door {
   readonly plain: PlainRoad;
   private readonly options: GatewayDoorOptions;
   private readonly safety: SafetyHeaders;
-  private readonly requestIds: RequestIds = createRequestIds();
+  readonly requestIds: RequestIds = createRequestIds();
   private readonly intake: Intake;
   private inFlight = 0;
   /** Says so to whoever sends traffic, while transactions are still taken. */

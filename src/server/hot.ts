@@ -14,7 +14,7 @@ import { Gathered } from "./gathered.ts";
 import type { Hall } from "./hall.ts";
 import { noteFailure } from "./note-failure.ts";
 import { PREFIX, type ServerParts } from "./parts.ts";
-import { isPlainHost } from "./plain-head.ts";
+import { isPlainHost, OF_BROWSERS } from "./plain-head.ts";
 import { predictRoute } from "./predict.ts";
 import { problemHeaders } from "./problem.ts";
 import { REQUEST_ID } from "./request-id.ts";
@@ -31,7 +31,7 @@ export interface HotRoad {
 const BEFORE_NAME = PREFIX.slice(0, PREFIX.indexOf("{"));
 
 /**
- * Gives to `cold` other routes, queries, encodings, bodies of unknown length. Errors, headers, limits and metrics are those of the cold
+ * Gives to `cold` other routes, queries, encodings, bodies of unknown length, and what a browser sends. Errors, headers, limits and metrics are those of the cold
  * road.
  */
 export function hotRoad(
@@ -87,6 +87,7 @@ function plainLength({ method, headers, rawHeaders }: IncomingMessage): number {
   if (type !== "application/json" && type !== "application/json; charset=utf-8") return -1;
   if (headers["content-encoding"] !== undefined || headers["transfer-encoding"] !== undefined) return -1;
   if (headers.expect !== undefined) return -1;
+  for (const name of OF_BROWSERS) if (headers[name] !== undefined) return -1;
   const length = headers["content-length"];
   return length === undefined ? -1 : Number(length);
 }

@@ -9,6 +9,8 @@ export interface IntakeLimits {
   readonly bytesMax: number;
   /** NDJSON streams open at once; beyond it new ones are refused. */
   readonly streamsMax: number;
+  /** Lines of one stream; a longer one goes on in a new request. */
+  readonly linesMax: number;
   /** A body must come at least so fast, on average, after the grace. */
   readonly bytesPerSecondMin: number;
   readonly graceMs: number;
@@ -26,6 +28,7 @@ export const INTAKE_LIMITS: IntakeLimits = {
   bodiesMax: 5000,
   bytesMax: 128 << 20,
   streamsMax: 128,
+  linesMax: 1_000_000,
   bytesPerSecondMin: 1024,
   graceMs: 5000,
   msMax: 30_000,
@@ -72,6 +75,10 @@ export class Intake {
     this.clock = clock;
     this.limits = { ...INTAKE_LIMITS, ...limits };
     this.timer = setInterval(() => this.look(), LOOK_MS).unref();
+  }
+
+  get linesMax(): number {
+    return this.limits.linesMax;
   }
 
   get bodies(): number {

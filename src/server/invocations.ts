@@ -1,11 +1,12 @@
 // POST /invocations, GET /ping, GET /version: MLflow's scoring protocol, so that its clients need no other.
+import { batchBudgetMs } from "../online/answer.ts";
 import { answerItems } from "../online/batch.ts";
 import { invalidRequest } from "../online/faults.ts";
 import { parseJson } from "../online/json.ts";
 import { readinessOf } from "../online/readiness.ts";
 import { bodyText, mediaType } from "./body.ts";
 import { readCsv } from "./invocations/csv.ts";
-import { readFrame } from "./invocations/frame.ts";
+import { readFrame, withoutNaN } from "./invocations/frame.ts";
 import {
   chargeOf,
   jsonResponse,
@@ -55,11 +56,12 @@ export const invocationRoutes: readonly (Route | ServerRoute)[] = [
 async function invoke(parts: ServerParts, context: RequestContext): Promise<Response> {
   const type = mediaType(context.req.raw, ["application/json", "text/csv"]);
   const body = await bodyText(parts, context);
-  const items = type === "text/csv" ? readCsv(body, parts) : readFrame(parseJson(body));
+  const items = type === "text/csv" ? readCsv(body, parts) : readFrame(parseJson(withoutNaN(body)));
   if (Array.isArray(items) && items.length === 0) {
     throw invalidRequest([{ field: "the document", message: "holds no transaction" }]);
   }
-  return jsonResponse({ predictions: await answerItems(parts, items, { charge: chargeOf(parts, context) }) });
+  const answers = answerItems(parts, items, { charge: chargeOf(parts, context) });
+  return jsonResponse({ predictions: await parts.overload.within(answers, batchBudgetMs(parts)) });
 }
 
 function text(body: string, status: number): Response {

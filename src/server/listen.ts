@@ -13,6 +13,7 @@ import { messageOf, SentinelError } from "../core/errors.ts";
 import { problemOf } from "../online/problem.ts";
 import { problemHeaders } from "./problem.ts";
 import { endWithProblem, parserProblem, slowHead } from "./raw.ts";
+import { REQUEST_ID, type RequestIds } from "./request-id.ts";
 import { protect, safetyHeaders } from "./safety.ts";
 import { type PlainRoad, type Wires, wiresOf } from "./wire.ts";
 
@@ -40,6 +41,8 @@ export interface ListenOptions {
   readonly bodyMaxBytes: (route: string) => number;
   /** Answers plain requests without node:http; absent or null: nobody does. With TLS nobody does either. */
   readonly plain?: PlainRoad | null;
+  /** Every answer names its request. */
+  readonly requestIds: RequestIds;
   /** Told of each answer that no route gave. */
   readonly onRefused?: (status: number) => void;
 }
@@ -66,11 +69,11 @@ export async function listen(listener: RequestListener, options: ListenOptions):
     // Also for who is asked to come again: the next request of this connection would meet a closed door.
     if (state.closing) response.shouldKeepAlive = false;
     if (response.socket === null && isTooDeep(pipelined, { request, response })) {
-      refuse(response, tooDeep(), options);
+      refuse({ request, response }, tooDeep(), options);
     } else if (request.headers.host === undefined && request.httpVersionMinor > 0) {
-      refuse(response, unreadable("HTTP/1.1 needs a Host header"), options);
+      refuse({ request, response }, unreadable("HTTP/1.1 needs a Host header"), options);
     } else if (hasTwoHosts(request)) {
-      refuse(response, unreadable("it has more than one Host header"), options);
+      refuse({ request, response }, unreadable("it has more than one Host header"), options);
     } else listener(request, response);
   };
   const server = createServerOf(options.tls, handle);
@@ -79,17 +82,18 @@ export async function listen(listener: RequestListener, options: ListenOptions):
     handle(request, response);
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    refuse(response, expectation(request.headers.expect ?? ""), options);
+    refuse({ request, response }, expectation(request.headers.expect ?? ""), options);
   });
   // Node would end the connection without a word.
-  server.on("connect", (_: IncomingMessage, socket) => {
-    const status = endWithProblem(socket, noTunnel());
+  const safety = safetyHeaders(options.tls !== undefined);
+  server.on("connect", (request: IncomingMessage, socket) => {
+    const status = endWithProblem(socket, noTunnel(), { safety, id: idOf(request, options), allow: METHODS });
     if (status !== null) options.onRefused?.(status);
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const problem = parserProblem(error);
     if (problem === null) return void socket.destroy();
-    const status = endWithProblem(socket, problem);
+    const status = endWithProblem(socket, problem, { safety, id: options.requestIds(undefined) });
     if (status !== null) options.onRefused?.(status);
   });
   // A client may close its half of the connection once it has sent its request, and wait for the answer.
@@ -188,12 +192,29 @@ function createServerOf(tls: Tls | undefined, handle: RequestListener): Server {
   }
 }
 
-function refuse(response: ServerResponse, error: SentinelError, options: ListenOptions): void {
+/** Of some route or other. */
+const METHODS = "GET, HEAD, POST, PATCH, DELETE";
+
+/** The client's own id where it sent one that may be taken. */
+function idOf({ headers }: IncomingMessage, { requestIds }: ListenOptions): string {
+  const given = headers[REQUEST_ID];
+  return requestIds(typeof given === "string" ? given : undefined);
+}
+
+function refuse(
+  { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  error: SentinelError,
+  options: ListenOptions,
+): void {
   const problem = problemOf(error);
   const body = JSON.stringify(problem);
   protect(response, safetyHeaders(options.tls !== undefined));
   response.shouldKeepAlive = false;
-  response.writeHead(problem.status, { ...problemHeaders(error, problem), "content-length": Buffer.byteLength(body) });
+  response.writeHead(problem.status, {
+    ...problemHeaders(error, problem),
+    [REQUEST_ID]: idOf(request, options),
+    "content-length": Buffer.byteLength(body),
+  });
   response.end(body);
   options.onRefused?.(problem.status);
 }

@@ -8,9 +8,11 @@ import { type Adapting, reviewNow } from "../online/adapting.ts";
 import type { Chaos } from "../online/chaos.ts";
 import type { Counters } from "../online/counters.ts";
 import type { Live } from "../online/live.ts";
+import { engineStatus } from "../online/readiness.ts";
 import type { ReplyRules } from "../online/reply.ts";
 import type { Rules } from "../online/rules.ts";
 import type { Shadows } from "../online/shadow.ts";
+import type { OnlineStates } from "../online/states.ts";
 import type { ArchiveStatus } from "../ports/archive.ts";
 import type { CaseAge } from "../ports/cases.ts";
 import { type PredictionLog, SHADOW_MISSES } from "../ports/log.ts";
@@ -73,7 +75,8 @@ interface Measured {
   readonly live: Live;
   readonly shadows: Shadows;
   readonly rules: Pick<Rules, "ageMs">;
-  readonly log: Pick<PredictionLog, "health">;
+  readonly log: Pick<PredictionLog, "health" | "refusal">;
+  readonly states: Pick<OnlineStates, "sharing">;
   readonly adapting: Adapting | null;
   readonly chaos: Chaos | null;
   /** How the archive stands; null where nothing is archived. */
@@ -94,7 +97,7 @@ export function createProcessMeasures() {
     "Alerts that went since their tenant had more than it may keep.",
     ["tenant"],
   );
-  const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at fifty times a second.", {
+  const loopLag = histogram("loop_lag_seconds", "Delay of the event loop, looked at two hundred times a second.", {
     buckets: LOOP_SECONDS,
   }).labels({});
   return {
@@ -294,7 +297,10 @@ export function createMeasures(pipeline: string, tenant: Tenant = DEFAULT_TENANT
   const alertFailures = counter("alert_failures_total", "Batches of alerts that the store did not take, by code.", [
     "code",
   ]);
-  const degraded = counter("degraded_total", "Answers by the policy because scoring failed.");
+  const degraded = counter(
+    "degraded_total",
+    "Answers by the policy: scoring failed, or the shared feature state was away.",
+  );
   const shadowOutcomes = counter("shadow_outcomes_total", "Shadows since the start, by version and outcome.", [
     "version",
     "outcome",
@@ -308,7 +314,10 @@ export function createMeasures(pipeline: string, tenant: Tenant = DEFAULT_TENANT
   const aliasAge = gauge("alias_age_seconds", "Time since the aliases were last looked up with success.");
   const rulesAge = gauge("rules_age_seconds", "Time since the rules were last read from the store with success.");
   const model = gauge("model_info", "What serves: 1 a loaded bundle.", ["role", "version", "bundle"]);
-  const ready = gauge("ready", "Whether a champion can answer, as /readyz says.");
+  const ready = gauge(
+    "ready",
+    "Whether the pipeline can answer, as /readyz says; 1 also while somebody has it paused or stopped.",
+  );
   const up = gauge("pipeline_up", "Whether the pipeline is open: its file, schema, log and feature state.");
   const warm = gauge("state_warm", "Whether the feature state of a bundle is warm.", ["role", "version"]);
   const broken = gauge("versions_broken", "Versions that an alias names and that could not be loaded.");
@@ -475,7 +484,7 @@ export function createMeasures(pipeline: string, tenant: Tenant = DEFAULT_TENANT
     chaos.set(from.chaos === null ? 0 : 1);
     const { champion, shadows } = from.live.current;
     const candidates = from.shadows.status();
-    ready.set(champion !== null && !from.live.draining ? 1 : 0);
+    ready.set(engineStatus(from).status === "not ready" ? 0 : 1);
     broken.set(from.live.faults().length);
     if (champion !== null) {
       const { version, bundle } = champion.scorer;

@@ -28,7 +28,7 @@ export const LABELS = {
   rule: "id of a rule",
   role: "`champion` or `shadow`",
   route:
-    "path of the route as in `/openapi.json`, without the `/pipelines/{pipeline}` that may stand before it; of a call over gRPC the path of its method, such as `/sentinel.v1.Sentinel/Score`",
+    "path of the route as in `/openapi.json`, without the `/pipelines/{pipeline}` that may stand before it; of a call over gRPC the path of its method, such as `/sentinel.v1.Sentinel/Score`; `(none)` for what no route takes: an unknown path or method, and what is no request",
   space: "space of the heap",
   stage: "`live`: the rule may decide; `shadow`: it decides nothing",
   status:

@@ -1,5 +1,6 @@
 // GET /v2…, POST /v2/models/{model}/infer: the Open Inference Protocol v2, with Triton's extension for binary tensors.
 import { SentinelError } from "../core/errors.ts";
+import { batchBudgetMs } from "../online/answer.ts";
 import { parseJson } from "../online/json.ts";
 import {
   checkVersion,
@@ -115,7 +116,8 @@ async function infer(server: Server, context: RequestContext): Promise<Response>
   const body = await bodyBytes(parts, context);
   const { json, raw } = splitBody(body, request.headers.get(HEADER_LENGTH));
   const asked = readRequest(parseJson(decode(json)), raw);
-  const answered = await inferTensors(parts, asked, chargeOf(parts, context));
+  const inferring = inferTensors(parts, asked, chargeOf(parts, context));
+  const answered = await parts.overload.within(inferring, batchBudgetMs(parts));
   const { outputs, raw: bytes } = writeTensors(answered.tensors, answered.shape);
   const head = {
     model_name: parts.pipeline.model,

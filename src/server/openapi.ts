@@ -1,4 +1,6 @@
 // GET /openapi.json and /docs: the routes described from the same schemas that check requests.
+import { ERROR_KINDS } from "../core/errors.ts";
+import { titleOf as titleOfStatus } from "../online/problem.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Clock } from "../ports/ports.ts";
 import { jsonResponse, PREFIX, type RequestContext, type Route, type Server, type ServerRoute } from "./parts.ts";
@@ -118,6 +120,8 @@ function documentOf(contract: Contract) {
     paths,
     components: {
       schemas: schemasOf(sections),
+      responses: PROBLEMS,
+      headers: HEADERS,
       securitySchemes: {
         key: { type: "http", scheme: "bearer" },
         session: { type: "apiKey", in: "cookie", name: SESSION_COOKIE },
@@ -182,8 +186,52 @@ function pageResponse(page: string): Response {
 
 const ASKED = [{ key: [] }, { session: [] }];
 
+const HEADERS: Readonly<Record<string, object>> = {
+  "X-Request-Id": { description: "The client's own id of the request, or the server's.", schema: { type: "string" } },
+  "Retry-After": { description: "Seconds; where the same request may succeed later.", schema: { type: "string" } },
+  Allow: { description: "The methods that there are at this path.", schema: { type: "string" } },
+  ETag: { description: "Of one thing that can be changed: what If-Match takes.", schema: { type: "string" } },
+};
+
+function headersOf(...names: readonly string[]): object {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+}
+
+const KINDS = Object.values(ERROR_KINDS);
+/** Every status of a refusal. A fault of the server, 500, is no part of the contract. */
+const STATUSES: readonly number[] = [...new Set(KINDS.map(({ http }) => http))].filter((http) => http !== 500).sort();
+const PROBLEM_CONTENT = { [PROBLEM_TYPE]: { schema: PROBLEM_SCHEMA } };
+
+/** The problem documents by their status, which every operation refers to. */
+const PROBLEMS: Readonly<Record<string, object>> = Object.fromEntries(
+  STATUSES.map((status) => {
+    const isRetryable = KINDS.some(({ http, retryable }) => http === status && retryable);
+    const more = [...(isRetryable ? ["Retry-After"] : []), ...(status === 405 ? ["Allow"] : [])];
+    const headers = headersOf("X-Request-Id", ...more);
+    return [`Problem${status}`, { description: `${titleOfStatus(status)}.`, headers, content: PROBLEM_CONTENT }];
+  }),
+);
+
+/** Of what is sent too slowly, is too large or of another type. */
+const OF_BODIES: readonly number[] = [408, 413, 415];
+/** Of conditions, which changes below /api have. */
+const OF_CONDITIONS: readonly number[] = [412, 428];
+/** Of callers, and of what is known of what they ask about. */
+const OF_CALLERS: readonly number[] = [401, 403, 409, 429];
+
+/** The statuses that a route may refuse with, itself or the door before it. */
+function refusalsOf(route: AnyRoute): readonly number[] {
+  const { method, path, access, body } = route;
+  const isApi = path.startsWith("/api/");
+  const asks = !("runServer" in route) || access !== "open" || method !== "GET" || isApi || path.includes("{");
+  return STATUSES.filter((status) => {
+    if (OF_BODIES.includes(status)) return body !== undefined;
+    if (OF_CONDITIONS.includes(status)) return isApi && method !== "GET";
+    return OF_CALLERS.includes(status) ? asks : true;
+  });
+}
+
 function operationOf(route: AnyRoute, path: string, isShared: boolean): object {
-  const problem = { description: "A problem document.", content: { [PROBLEM_TYPE]: { schema: PROBLEM_SCHEMA } } };
   const name = path.replace(/\W+/g, "_").replace(/^_|_$/g, "");
   return {
     operationId: isShared ? `${route.method.toLowerCase()}_${name}` : name,
@@ -196,17 +244,25 @@ function operationOf(route: AnyRoute, path: string, isShared: boolean): object {
       : { requestBody: { required: route.bodyIsOptional !== true, content: contentOf(route.body) } }),
     responses: {
       [route.done ?? 200]: doneOf(route),
-      ...(route.mayBeEmpty ? { 204: { description: "There is nothing." } } : {}),
-      ...(route.tellsUnready ? { 503: { description: "Not ready, and why.", content: contentOf(route.answers) } } : {}),
-      default: problem,
+      ...(route.mayBeEmpty ? { 204: { description: "There is nothing.", headers: headersOf("X-Request-Id") } } : {}),
+      ...Object.fromEntries(
+        refusalsOf(route).map((status) => [status, { $ref: `#/components/responses/Problem${status}` }]),
+      ),
+      ...(route.tellsUnready ? { 503: unreadyOf(route) } : {}),
     },
   };
 }
 
-function doneOf({ done, answers }: AnyRoute): object {
+function doneOf({ done, answers, path }: AnyRoute): object {
+  const headers = headersOf("X-Request-Id", ...(path.startsWith("/api/") ? ["ETag"] : []));
   return done === 303
-    ? { description: "Leads a browser on: see Location." }
-    : { description: "Done.", content: contentOf(answers) };
+    ? { description: "Leads a browser on: see Location.", headers }
+    : { description: "Done.", headers, content: contentOf(answers) };
+}
+
+function unreadyOf({ answers }: AnyRoute): object {
+  const content = { ...contentOf(answers), ...PROBLEM_CONTENT };
+  return { description: "Not ready, and why.", headers: headersOf("X-Request-Id", "Retry-After"), content };
 }
 
 function parametersOf({ path, query = {} }: AnyRoute): { readonly parameters?: readonly object[] } {

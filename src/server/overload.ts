@@ -18,7 +18,7 @@ const SAMPLE_MS = 5;
 /** One long pause (a garbage collection, a snapshot) is no overload; so many in a row are. */
 const SAMPLES_LATE = 3;
 
-/** An answer that is waited for. All have the same budget, so that the oldest ends first. */
+/** An answer that is waited for. */
 interface Pending {
   readonly until: number;
   giveUp(): void;
@@ -32,7 +32,8 @@ export class Overload {
   private lateSamples = 0;
   readonly pace = new Pace();
   readonly heldBack = new HeldBack();
-  private readonly pending = new Set<Pending>();
+  /** By their budgets, of which there are few: of those with one budget the oldest ends first. */
+  private readonly pending = new Map<number, Set<Pending>>();
   private last: number;
   private idle: (() => void)[] = [];
 
@@ -89,19 +90,21 @@ export class Overload {
    * until it ends.
    */
   within<T>(answer: Promise<T>, budgetMs: number): Promise<T> {
+    const pending = this.pending.get(budgetMs) ?? new Set();
+    this.pending.set(budgetMs, pending);
     return new Promise((resolve, reject) => {
       const one: Pending = {
         until: this.options.clock.elapsed() + budgetMs,
         giveUp: () => {
-          this.pending.delete(one);
+          pending.delete(one);
           this.inFlight++;
           const leave = (): void => this.leave();
           answer.then(leave, leave);
           reject(tooSlow(budgetMs));
         },
       };
-      this.pending.add(one);
-      const settle = (): void => void this.pending.delete(one);
+      pending.add(one);
+      const settle = (): void => void pending.delete(one);
       answer.then(
         (value) => {
           settle();
@@ -154,9 +157,11 @@ export class Overload {
     this.options.onLag?.(Math.max(0, lagMs));
     this.pace.turn(now - this.last);
     this.heldBack.turn(now - this.last, this.pace.answerMs);
-    for (const one of this.pending) {
-      if (one.until > now) break;
-      one.giveUp();
+    for (const pending of this.pending.values()) {
+      for (const one of pending) {
+        if (one.until > now) break;
+        one.giveUp();
+      }
     }
     // Where the pace refuses already, some are answered, however long its refusals make a turn.
     this.lateSamples = this.pace.limited ? 0 : lagMs > this.options.lagMsMax ? this.lateSamples + 1 : 0;

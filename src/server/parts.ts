@@ -168,6 +168,9 @@ export interface ServerRoute extends Described {
 /** What stands before the path of a pipeline's route to name the pipeline. */
 export const PREFIX = "/pipelines/{pipeline}";
 
+/** What stands for the route where no route takes a request. */
+export const UNROUTED = "(none)";
+
 /** A JSON answer. */
 export function jsonResponse(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
   return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json", ...headers } });

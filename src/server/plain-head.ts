@@ -26,8 +26,11 @@ const HOST = /^[\w.-]+(?::([1-9]\d{0,4}))?$/;
 const HOST_6 = /^\[([\da-f:.]+)\](?::([1-9]\d{0,4}))?$/i;
 const PORT_MAX = 65_535;
 const TYPES: ReadonlySet<string> = new Set(["application/json", "application/json; charset=utf-8"]);
-/** Headers that change how a message is framed, answered or decoded. */
+/** What browsers send: who asks by a session, and for which site's page, the app alone looks at. */
+export const OF_BROWSERS = ["cookie", "origin", "sec-fetch-site"] as const;
+/** Headers that change how a message is framed, answered or decoded, or who asks. */
 const NOT_PLAIN: ReadonlySet<string> = new Set([
+  ...OF_BROWSERS,
   "content-encoding",
   "expect",
   "http2-settings",

@@ -3,7 +3,9 @@ import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { SentinelError } from "../core/errors.ts";
 import { problemOf } from "../online/problem.ts";
-import { PROBLEM_TYPE } from "./problem.ts";
+import { problemHeaders } from "./problem.ts";
+import { REQUEST_ID } from "./request-id.ts";
+import type { SafetyHeaders } from "./safety.ts";
 
 /** The problem behind a fault of Node's parser; null where nobody is left to tell. */
 export function parserProblem(error: NodeJS.ErrnoException): SentinelError | null {
@@ -36,10 +38,19 @@ export function slowHead(): SentinelError {
   });
 }
 
+/** What stands on a raw answer as on every other. */
+interface RawHead {
+  readonly safety: SafetyHeaders;
+  readonly id: string;
+  /** The methods that there are, where the one asked is none of them. */
+  readonly allow?: string;
+}
+
 /** Writes a problem to the socket and ends it; gives the status, or null when an answer had begun already. */
 export function endWithProblem(
   socket: Duplex & { readonly _httpMessage?: ServerResponse },
   error: SentinelError,
+  { safety, id, allow }: RawHead,
 ): number | null {
   if (!socket.writable || socket._httpMessage?.headersSent === true) {
     socket.destroy();
@@ -47,12 +58,14 @@ export function endWithProblem(
   }
   const problem = problemOf(error);
   const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? "Error"}`,
-    `Content-Type: ${PROBLEM_TYPE}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    "Connection: close",
+  const headers: readonly string[] = [
+    ...Object.entries(problemHeaders(error, problem)).flat(),
+    ...safety,
+    ...(allow === undefined ? [] : ["allow", allow]),
+    ...[REQUEST_ID, id, "content-length", String(Buffer.byteLength(body)), "Connection", "close"],
   ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  let head = `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? "Error"}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  socket.end(`${head}\r\n${body}`);
   return problem.status;
 }

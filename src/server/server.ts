@@ -38,12 +38,12 @@ import { type Listening, listen, type Tls, unreadable } from "./listen.ts";
 import { Logins, type ProviderLogin } from "./login.ts";
 import { createMeasures, createProcessMeasures, type Measures } from "./measures.ts";
 import { Overload } from "./overload.ts";
-import type { Common, Pages, Server, ServerParts } from "./parts.ts";
+import { type Common, type Pages, type Server, type ServerParts, UNROUTED } from "./parts.ts";
 import { Privacies } from "./privacies.ts";
 import { problemResponse } from "./problem.ts";
 import { Pulse, type Totals } from "./pulse.ts";
 import { Quotas } from "./quotas.ts";
-import { createRequestIds } from "./request-id.ts";
+import { createRequestIds, REQUEST_ID } from "./request-id.ts";
 import { protect, type SafetyHeaders, safetyHeaders } from "./safety.ts";
 import { Sessions } from "./sessions.ts";
 import { openTracing } from "./tracing.ts";
@@ -137,8 +137,6 @@ export interface PlatformInput {
   readonly notices?: Notices | null;
 }
 
-/** The route of what no route answered. */
-const UNROUTED = "(none)";
 const IN_FLIGHT_MAX = 1000;
 const LAG_MS_MAX = 250;
 const DRAIN_MS_MAX = 10_000;
@@ -225,7 +223,7 @@ export async function createSeveral(input: SeveralInput): Promise<SentinelServer
       if (!access.asks)
         logger.warn({ host: at.host }, "no keys exist: whoever reaches this address may ask, and teach by labels");
       const safety = safetyHeaders(at.tls !== undefined);
-      const { listener, plain } = hotRoad(hall, { cold: coldRoad(app, safety), safety });
+      const { listener, plain } = hotRoad(hall, { cold: coldRoad(app, { safety, server }), safety });
       listening = await listen(listener, {
         ...at,
         plain,
@@ -236,6 +234,7 @@ export async function createSeveral(input: SeveralInput): Promise<SentinelServer
               .all()
               .flatMap((room) => room.pipelines.all().map(({ engine }) => engine?.pipeline.serve.bodyMaxBytes ?? 0)),
           ),
+        requestIds: server.requestIds,
         onRefused: (status) => measures.requested({ route: UNROUTED, status, ms: 0 }),
       });
       const { host, port } = listening;
@@ -583,13 +582,23 @@ const NO_HOST = "localhost";
 const ON_UNREADABLE = "errorHandler";
 
 /** Every route by the app. */
-function coldRoad(app: App, safety: SafetyHeaders): RequestListener {
+function coldRoad(
+  app: App,
+  { safety, server }: { readonly safety: SafetyHeaders; readonly server: Pick<Server, "requestIds" | "measures"> },
+): RequestListener {
   const listener = getRequestListener(app.fetch, {
     hostname: NO_HOST,
-    [ON_UNREADABLE]: (error: unknown) => problemResponse(unreadable(messageOf(error))),
+    [ON_UNREADABLE]: (error: unknown) => {
+      const response = problemResponse(unreadable(messageOf(error)));
+      server.measures.requested({ route: UNROUTED, status: response.status, ms: 0 });
+      return response;
+    },
   });
   return (incoming, response) => {
     protect(response, safety);
+    // The app names the request itself; this is for what never reaches it.
+    const given = incoming.headers[REQUEST_ID];
+    response.setHeader(REQUEST_ID, server.requestIds(typeof given === "string" ? given : undefined));
     listener(incoming, response);
   };
 }

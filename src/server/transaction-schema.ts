@@ -1,4 +1,5 @@
 // The schemas of what the server takes, as it takes them: the pipeline's own, narrowed by what the parser checks besides.
+import { type LabelWords, wordsText } from "../core/label-words.ts";
 import { PLAIN_TIME, TIME_MIN, type TimeRule } from "../core/time.ts";
 import { ID_LENGTH_MAX } from "../core/transaction.ts";
 import { KEYS_MAX, TEXT_LENGTH_MAX } from "../online/parse.ts";
@@ -35,7 +36,7 @@ export function requestSchemas(
 ): Readonly<Record<string, object>> {
   const {
     columns,
-    written: { timeParts },
+    written: { timeParts, labelWords },
   } = pipeline;
   const { properties: own = {}, patternProperties } = schema as SchemaParts;
   const time = timeSchema(now + aheadMaxMs, pipeline.times);
@@ -81,8 +82,8 @@ export function requestSchemas(
       properties: {
         [columns.id]: ID,
         fraud: {
-          enum: [true, false, 1, 0],
-          description: `true or 1: fraud. Also as is_fraud, label or ${columns.label}.`,
+          enum: labelValues(labelWords),
+          description: `${labelWords === null ? "true or 1: fraud" : `true: fraud; or ${wordsText(labelWords)}`}. Also as is_fraud, label or ${columns.label}.`,
         },
         source: { type: "string", minLength: 1, maxLength: 100, default: "analyst", description: "Who says so." },
         time: {
@@ -93,6 +94,17 @@ export function requestSchemas(
       },
     },
   };
+}
+
+/** What a label may be: a digit that the pipeline's words read otherwise, or not at all, is none. */
+function labelValues(words: LabelWords | null): readonly unknown[] {
+  if (words === null) return [true, false, 1, 0];
+  const { fraud, genuine, unknown } = words;
+  const spoken = (digit: string): boolean =>
+    fraud.includes(digit) || genuine.includes(digit) || unknown.includes(digit);
+  const ones = !spoken("1") || fraud.includes("1") ? [1] : [];
+  const zeros = !spoken("0") || genuine.includes("0") ? [0] : [];
+  return [true, false, ...ones, ...zeros, ...fraud, ...genuine];
 }
 
 /** Where the pipeline says how its times are written, no pattern here can; the parser checks them. */

@@ -85,7 +85,8 @@ export function wiresOf(options: WireOptions): Wires {
       if (wire.socket.writableLength > 0) {
         if (ms >= silenceMsMax) wire.socket.destroy();
       } else if (wire.answered ? ms >= keepAliveMs : ms >= headMsMax) {
-        const status = wire.answered ? null : endWithProblem(wire.socket, tooSlow);
+        const of = { safety: options.road.safety, id: options.road.requestId(undefined) };
+        const status = wire.answered ? null : endWithProblem(wire.socket, tooSlow, of);
         if (status !== null) onRefused?.(status);
         wire.socket.destroySoon();
       }

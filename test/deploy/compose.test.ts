@@ -21,6 +21,7 @@ interface Container {
   readonly depends_on?: readonly string[];
   readonly command?: readonly string[];
   readonly restart?: string;
+  readonly healthcheck?: { readonly disable?: boolean; readonly test?: readonly string[] };
 }
 
 const compose = parse(read("docker-compose.yml"), { merge: true }) as Readonly<
@@ -111,6 +112,21 @@ test("commands are verbs with flags that they have, and addresses that answer th
         expect(read("deploy/compose/full.env")).toContain(`SENTINEL_GRPC_PORT=${port}\n`);
       }
     }
+  }
+});
+
+test("each of ours is asked for its health at the port where it listens, or not at all where it does not", () => {
+  const portIn = (healthcheck: readonly string[]): string =>
+    /127\.0\.0\.1:(\d+)\/livez/.exec(healthcheck.join(" "))![1];
+  const ofImage = portIn(/HEALTHCHECK[\s\S]*?CMD (\[.*\])/.exec(read("Dockerfile"))!.slice(1));
+  for (const [name, { command = ["serve"], healthcheck }] of own) {
+    const [verb, ...rest] = command;
+    const source = read(`src/cli/${verb}.ts`);
+    const at = rest.indexOf("--port");
+    const listens = at < 0 ? /PORT_DEFAULT = (\d+)/.exec(source)?.[1] : rest[at + 1];
+    const asked =
+      healthcheck?.disable === true ? undefined : healthcheck === undefined ? ofImage : portIn(healthcheck.test!);
+    expect([name, asked]).toEqual([name, listens]);
   }
 });
 

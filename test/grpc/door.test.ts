@@ -662,7 +662,7 @@ async function withKeys(
     const { id, key, hash } = newKey((bytes) => Buffer.alloc(bytes, name.charCodeAt(0)));
     keys[name] = key;
     const role: Role = name === "label" ? "label" : "predict";
-    const rate = name === "slow" ? { perSecond: 1, burst: 2 } : null;
+    const rate = name === "slow" ? { perSecond: 1, burst: 2 } : name === "label" ? { perSecond: 1, burst: 10 } : null;
     const pipelines = name === "other" ? ["crypto"] : null;
     return { id, name, role, hash, createdAt: 0, createdBy: "t", expiresAt: null, revokedAt: null, rate, pipelines };
   });
@@ -729,6 +729,11 @@ test("keys, roles, pipelines and rates hold as over HTTP, before a message is re
     ]);
     expect(limited.trailer.get("grpc-retry-pushback-ms")).toEqual(["1000"]);
     expect(detailsOf(limited)["google.rpc.RetryInfo"]).toMatchObject({ retry_delay: { seconds: "1" } });
+    // Each label of a call counts.
+    const seven = { labels: Array.from({ length: 7 }, () => label.labels[0]) };
+    const labelled = (): Promise<unknown> => call("sentinel.v1.Sentinel/Label", { "x-api-key": keys.label }, seven);
+    expect(await labelled()).toEqual(ok);
+    expect(await labelled()).toEqual(["RESOURCE_EXHAUSTED", "server.rate-limited"]);
     const refused = own.stream("sentinel.v1.Sentinel/ScoreStream");
     expect((await endOf(refused)).code).toBe(16);
   });

@@ -182,3 +182,30 @@ test("a start reads only the ids that came since they were saved, and all of the
   expect((await filled("one")).read).toBe(57);
   await log.close();
 });
+
+test("while an archive is away the log outgrows its limits, and every id that it still has is known; then they go", async () => {
+  world = makeWorld();
+  const options = { rowsMax: 100, archivedOnly: true, recentMax: 10, flushMs: 1 };
+  const log = createSqliteLog({ file: path.join(world.dir, "held.db"), options });
+  const duplicates = new Duplicates(log, { model: "m", idsPerFilter: 50 });
+  await duplicates.open();
+  const more = async (from: number, to: number): Promise<void> => {
+    for (let i = from; i < to; i++) answered(log, duplicates, parsed(`a${i}`));
+    // Labels share the sequence with predictions, and one of an old transaction goes with it.
+    log.appendLabel({ transactionId: "a0", fraud: true, knownAt: 1000, source: "analyst", receivedAt: 0 });
+    await log.flush();
+    await duplicates.persist();
+  };
+  for (let i = 0; i < 600; i += 100) await more(i, i + 100);
+  expect((await log.counts()).predictions).toBe(600);
+  for (let i = 0; i < 600; i++) expect(await duplicates.find(parsed(`a${i}`))).not.toBeNull();
+  await log.archived(150);
+  for (let i = 600; i < 800; i += 100) await more(i, i + 100);
+  const ids: string[] = [];
+  for await (const some of log.ids(0)) ids.push(...some);
+  expect(ids.length).toBeLessThan(700);
+  for (const id of ids) expect(duplicates.recall(parsed(id)), id).not.toBeNull();
+  // The filters of those that the log has forgotten are gone.
+  expect(Array.from({ length: 50 }, (_, i) => duplicates.recall(parsed(`a${i}`)))).toContain(null);
+  await log.close();
+});

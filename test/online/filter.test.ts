@@ -78,12 +78,26 @@ test("a saved filter that is cut off, or names sizes that it has not, is not tak
   for (let i = 0; i < 30_000; i += 7) expect(again.mayHave(`${i}`)).toBe(true);
 });
 
-test("a filter with a limit forgets its oldest ids and none of the newest", () => {
-  const filter = new IdFilter({ idsPerFilter: 100, idsMax: 250 });
-  for (let i = 0; i < 5000; i++) {
-    filter.add(`${i}`);
-    expect(filter.count).toBeLessThanOrEqual(400);
+test("ids go a filter at a time, once the log begins after all of them, and are kept while nobody says so", () => {
+  const filter = new IdFilter({ idsPerFilter: 100 });
+  const add = (from: number, to: number): void => {
+    for (let i = from; i < to; i++) filter.add(`${i}`);
+  };
+  add(0, 250);
+  filter.forgetBefore(1000);
+  expect(filter.count).toBe(250);
+  filter.placed(filter.full, 260);
+  add(250, 450);
+  filter.placed(filter.full, 470);
+  // The first two stand at 260 at most, the others at 470; the last one still takes ids.
+  filter.forgetBefore(260);
+  expect(filter.count).toBe(450);
+  const again = new IdFilter({ idsPerFilter: 100 });
+  expect(again.restore(filter.snapshot())).toBe(true);
+  for (const one of [filter, again]) {
+    one.forgetBefore(261);
+    expect([one.count, one.mayHave("0"), one.mayHave("200")]).toEqual([250, false, true]);
+    one.forgetBefore(471);
+    expect([one.count, one.mayHave("449")]).toEqual([50, true]);
   }
-  for (let i = 4750; i < 5000; i++) expect(filter.mayHave(`${i}`)).toBe(true);
-  expect(filter.mayHave("0")).toBe(false);
 });

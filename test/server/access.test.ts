@@ -296,6 +296,21 @@ test("a key has its rate: one request too many waits, a batch counts by its item
   expect(codes.filter((code) => code === "server.rate-limited")).toHaveLength(5);
 });
 
+test("labels of an array count one by one as well, and an empty array gives nothing back", async () => {
+  const { key } = await make("label", { rate: { perSecond: 1, burst: 4 } });
+  await begin();
+  const headers = bearing(key);
+  for (const labels of [[], [], []]) expect((await post(server!, "/feedback", labels, headers)).status).toBe(200);
+  const six = Array.from({ length: 6 }, (_, i) => ({ transaction_id: `nobody-${i}`, fraud: true }));
+  clock.time += 10_000;
+  expect((await post(server!, "/feedback", six, headers)).status).toBe(200);
+  // Six of four are two in debt.
+  const indebted = await post(server!, "/feedback", six, headers);
+  expect([indebted.status, indebted.headers.get("retry-after")]).toEqual([429, "3"]);
+  clock.time += 3000;
+  for (const status of [200, 429]) expect((await post(server!, "/feedback", [], headers)).status).toBe(status);
+});
+
 test("/model and /health tell the training machine's paths only to those with a key", async () => {
   const { key } = await make("predict");
   await revokeKey(ports, (await make("label")).record.id);

@@ -8,11 +8,14 @@ interface Content {
 }
 interface Operation {
   readonly requestBody?: Content;
-  readonly responses: Readonly<Record<string, Partial<Content>>>;
+  readonly responses: Readonly<Record<string, Partial<Content> & { readonly $ref?: string }>>;
 }
 export interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, object>> };
+  readonly components: {
+    readonly schemas: Readonly<Record<string, object>>;
+    readonly responses: Readonly<Record<string, Partial<Content>>>;
+  };
 }
 
 export interface Answered {
@@ -59,7 +62,9 @@ export function documentedBy(document: Document): Documented {
     check,
     answer(answered, { path, method }) {
       const { responses } = document.paths[path][method.toLowerCase()];
-      const of = responses[answered.status] ?? responses.default;
+      const given = responses[answered.status];
+      expect(given, `${method} ${path} answers ${answered.status}: ${answered.text.slice(0, 300)}`).toBeDefined();
+      const of = given.$ref === undefined ? given : document.components.responses[given.$ref.split("/").at(-1)!];
       // An answer without content is documented as one.
       if (of.content === undefined) expect(answered.text, `${method} ${path}`).toBe("");
       else content(of.content, answered, `${method} ${path}`);

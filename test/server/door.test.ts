@@ -101,7 +101,19 @@ test("a check by HTTP/1.0 without Host is answered; HTTP/1.1 without one is refu
   expect(problemIn(refused)).toMatchObject({ status: 400, code: "request.malformed" });
 });
 
+const PIPELINED = Array.from({ length: 1000 }, () => "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").join("");
+
 test.each([
+  ["no Host", "GET /livez HTTP/1.1\r\n\r\n", 400, "request.malformed"],
+  ["two Hosts", "GET /livez HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "request.malformed"],
+  ["requests sent too far ahead", PIPELINED, 503, "server.overloaded"],
+  [
+    "a path that is not there",
+    "GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    404,
+    "request.not-found",
+  ],
+  ["a wrong method", "DELETE /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405, "request.method"],
   ["no HTTP", "\x16\x03\x01 nonsense\r\n\r\n", 400, "request.malformed"],
   ["a method that is none", "G@T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "request.malformed"],
   [
@@ -133,9 +145,27 @@ test.each([
   ],
 ])("%s: a problem document", async (_, text, status, code) => {
   const { port } = running[0];
-  const answer = await raw(port, text, (so) => so.includes('"hint"'));
+  const counted = async (): Promise<number> => {
+    const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const line = `sentinel_requests_total{route="(none)",status="${status}"} `;
+    return Number(
+      page
+        .split("\n")
+        .find((one) => one.startsWith(line))
+        ?.slice(line.length) ?? 0,
+    );
+  };
+  const before = await counted();
+  const all = await raw(port, text, (so) => so.includes('"hint"'));
+  const answer = all.split(/(?=HTTP\/1\.1 \d{3} )/).at(-1)!;
   expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
   expect(problemIn(answer)).toMatchObject({ status, code });
+  // As every answer: it can be found in a log, no browser guesses at it, nobody keeps it, and all of them are counted.
+  expect(answer).toMatch(/^x-request-id: \S+\r$/im);
+  expect(answer).toMatch(/^x-content-type-options: nosniff\r$/im);
+  expect(answer).toMatch(/^cache-control: no-store\r$/im);
+  if (status === 405) expect(answer).toMatch(/^allow: .*POST/im);
+  expect(await counted()).toBeGreaterThan(before);
 });
 
 test("Expect: 100-continue is granted where the body would be taken, and not where it would not", async () => {

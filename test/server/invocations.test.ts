@@ -128,6 +128,25 @@ test("a table as wide as a request may be is taken, and one wider is refused", (
   expect(() => readCsv(wide(1201), given)).toThrow(/more than 1200 columns/);
 });
 
+test("a number that is missing comes from MLflow's own client as NaN; within texts it is a text", async () => {
+  const [row, other] = fresh(2);
+  const frame = {
+    columns: [...Object.keys(row), "note", 'NaN "x'],
+    data: [[...Object.values(row), "#", 'NaN, \\"NaN\\\\']],
+  };
+  const text = JSON.stringify({ dataframe_split: frame }).replace('"#"', "NaN");
+  expect(text).toContain(",NaN,");
+  const first = await invoke(text);
+  expect(first.status).toBe(200);
+  // The same content as without it.
+  const same = await invoke({ instances: [{ ...row, 'NaN "x': frame.data[0].at(-1) }] });
+  expect(await same.json()).toEqual(await first.json());
+  const records = await invoke(
+    `{"dataframe_records":[${JSON.stringify({ ...other, time: "#" }).replace('"#"', "NaN")}]}`,
+  );
+  expect(records.status).toBe(200);
+});
+
 const HEAD = "transaction_id,amount,customer_id,terminal_id";
 const BAD: readonly (readonly [string, () => Promise<Response>, number, string])[] = [
   ["no frame", () => invoke({}), 422, "the document must have exactly one of"],
@@ -140,7 +159,15 @@ const BAD: readonly (readonly [string, () => Promise<Response>, number, string])
   ["columns of two lengths", () => invoke({ inputs: { a: [1], b: [1, 2] } }), 422, "b has 2 values"],
   ["parameters", () => invoke({ instances: [{}], params: { top: 3 } }), 422, "params must be empty"],
   ["a bad row among good ones", () => invoke({ instances: [...fresh(1), {}] }), 422, "1/transaction_id is missing"],
-  ["NaN", () => invoke('{"instances":[{"amount":NaN}]}'), 400, "is no JSON"],
+  [
+    "NaN for what must be there",
+    () => invoke('{"instances":[{"transaction_id":"a","amount":NaN}]}'),
+    422,
+    "0/amount is missing",
+  ],
+  ["Infinity", () => invoke('{"instances":[{"amount":-Infinity}]}'), 400, "is no JSON"],
+  ["NaN with a sign", () => invoke('{"instances":[{"amount":-NaN}]}'), 400, "is no JSON"],
+  ["a text without an end", () => invoke('{"instances":[{"a":NaN,"b":"NaN'), 400, "is no JSON"],
   ["an empty CSV", () => csv(""), 400, "line 1 of the CSV is empty"],
   ["a header alone", () => csv(`${HEAD}\n`), 422, "holds no transaction"],
   ["a line too short", () => csv(`${HEAD}\n\na,1,c\n`), 400, "line 3 of the CSV has 3 cells"],

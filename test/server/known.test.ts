@@ -80,3 +80,30 @@ test("a field that is no key, or more than the entity, is an incomplete transact
     expect([(await ask("/predict", body)).status, body]).toEqual([422, body]);
   }
 });
+
+test("where the champion itself fails, an entity alone and an explanation are refused as not possible now", async () => {
+  const champion = running.server.pipelines.main!.live.current.champion!;
+  const { score } = champion.scorer;
+  const entity = { customer_id: PAYMENTS[3].customer_id };
+  Object.assign(champion.scorer, {
+    score: () => {
+      throw new Error("no luck");
+    },
+  });
+  const transaction = { ...bodyOf(LAST), transaction_id: "never answered" };
+  for (const [route, body] of [
+    ["/predict", entity],
+    ["/predict?", entity],
+    ["/explain", transaction],
+  ] as const) {
+    const refused = await ask(route, body);
+    expect([route, refused.status, (await reply(refused)).code]).toEqual([route, 503, "server.not-ready"]);
+    expect(refused.headers.get("retry-after")).toBe("1");
+  }
+  Object.assign(champion.scorer, { score });
+  for (const [route, body] of [
+    ["/predict", entity],
+    ["/explain", transaction],
+  ] as const)
+    expect((await ask(route, body)).status).toBe(200);
+});

@@ -133,13 +133,13 @@ const QUERIES = [
   `?${"q".repeat(3000)}`,
 ];
 
-/** Requests of the routes, one after the other, broken in one to three ways. */
-export function malformed(random: Random, seeds: readonly RouteSeed[]): MalformedRequest {
+/** Requests of the routes, one after the other, broken in one to three ways. `name`: what is there, for paths that name something. */
+export function malformed(random: Random, seeds: readonly RouteSeed[], name = NAMES[0]): MalformedRequest {
   const pick = <T>(values: readonly T[]): T => values[random.integer(values.length)];
   const chance = (share: number): boolean => random.next() < share;
   const seed = pick(seeds);
   const method = chance(0.12) ? pick(METHODS) : seed.method;
-  let target = seed.path.replace(/\{\w+\}/g, () => (chance(0.6) ? NAMES[0] : pick(NAMES)));
+  let target = seed.path.replace(/\{\w+\}/g, () => (chance(0.6) ? name : pick(NAMES)));
   if (chance(0.1)) target = brokenPath(target, pick);
   if (chance(0.2)) target += pick(QUERIES);
   const given = seed.bodies.length === 0 ? null : pick(seed.bodies);
@@ -152,18 +152,54 @@ export function malformed(random: Random, seeds: readonly RouteSeed[]): Malforme
   }
   if (chance(0.2)) headers.push(pick(HEADERS));
   if (!chance(0.05)) headers.push("Host: x");
+  let isShort = false;
   if (chance(0.1)) {
     headers.push("Transfer-Encoding: chunked");
     body = chunked(body, chance(0.4) ? pick(["zz\r\n", "-1\r\n\r\n", "5\r\nab\r\n", "ffffffffffffffffff\r\n"]) : null);
   } else if (!(body.length === 0 && chance(0.5))) {
-    headers.push(`Content-Length: ${chance(0.04) ? body.length + 1 + random.integer(50) : body.length}`);
+    isShort = chance(0.04);
+    headers.push(`Content-Length: ${isShort ? body.length + 1 + random.integer(50) : body.length}`);
   }
   const version = chance(0.03) ? pick(["HTTP/1.0", "HTTP/2.0", "HTTP/9", "http/1.1", ""]) : "HTTP/1.1";
   const end = chance(0.03) ? "\n\n" : "\r\n\r\n";
-  const head = `${method} ${target} ${version}\r\n${[...headers, "Connection: close"].join("\r\n")}${end}`;
+  // A connection that stays open is what the road without node:http takes; what lacks a part of its body would keep it waiting.
+  if (isShort || chance(0.5)) headers.push("Connection: close");
+  const head = `${method} ${target} ${version}\r\n${headers.join("\r\n")}${end}`;
   let bytes: Buffer = Buffer.concat([Buffer.from(head, chance(0.9) ? "utf8" : "latin1"), body]);
   if (chance(0.03)) bytes = flipped(random, bytes);
   return { method, route: seed.path, bytes };
+}
+
+/** A value that a schema allows, mostly: of each choice the first. */
+export function sampleOf(schema: Schema, schemas: Readonly<Record<string, object>>): unknown {
+  const of = (one: Schema): unknown => sampleOf(one, schemas);
+  if (schema.$ref !== undefined) return of(schemas[schema.$ref.split("/").at(-1)!]);
+  if (schema.const !== undefined) return schema.const;
+  if (schema.enum !== undefined) return schema.enum[0];
+  const choice = schema.anyOf ?? schema.oneOf;
+  if (choice !== undefined) return of(choice[0]);
+  if (schema.allOf !== undefined) return Object.assign({}, ...schema.allOf.map(of));
+  const [type = "object"] = [schema.type ?? []].flat();
+  if (type === "string") return schema.format === "date-time" ? "2026-02-01T00:00:00Z" : "amount > 10";
+  if (type === "integer" || type === "number") return schema.minimum ?? 1;
+  if (type === "boolean") return true;
+  if (type === "array") return [of(schema.items ?? {})];
+  if (type === "null") return null;
+  return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, one]) => [name, of(one)]));
+}
+
+interface Schema {
+  readonly $ref?: string;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
+  readonly allOf?: readonly Schema[];
+  readonly type?: string | readonly string[];
+  readonly format?: string;
+  readonly minimum?: number;
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
 }
 
 function brokenPath(path: string, pick: <T>(values: readonly T[]) => T): string {

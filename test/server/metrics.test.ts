@@ -11,12 +11,21 @@ import { createStreamMeasures } from "../../src/stream/measures.ts";
 import { bodyOf, makeBundle, makeWorld, NOW, payments, post, SPEC_A, serve, until } from "./world.ts";
 
 /** What /metrics says where nothing serves. */
-async function textOf(measures: Measures, archive: (() => ArchiveStatus) | null = null): Promise<string> {
-  const live = { current: { champion: null, shadows: [] }, draining: false, faults: () => [], ageMs: () => null };
+async function textOf(
+  measures: Measures,
+  archive: (() => ArchiveStatus) | null = null,
+  more: { readonly live?: object; readonly log?: object } = {},
+): Promise<string> {
+  const none = { current: { champion: null, shadows: [] }, status: "active", draining: false };
+  const live = { ...none, faults: () => [], ageMs: () => null, ...more.live };
   const shadows = { status: () => [], coverage: () => [] };
-  const log = { health: () => ({ unwritten: 0, oldestMs: 0, failures: 0, pruned: 0, fault: null }) };
+  const health = () => ({ unwritten: 0, oldestMs: 0, failures: 0, pruned: 0, fault: null });
+  const log = { health, refusal: () => null, ...more.log };
+  const states = { sharing: () => null };
   const rules = { ageMs: () => null };
-  return measures.text(NOW, { live, shadows, rules, log, archive } as unknown as Parameters<Measures["text"]>[1]);
+  return measures.text(NOW, { live, shadows, rules, log, states, archive } as unknown as Parameters<
+    Measures["text"]
+  >[1]);
 }
 
 function replyOf(version: string, changes: Partial<EngineReply> = {}): EngineReply {
@@ -76,6 +85,26 @@ test("an answer is counted by decision, version and who decided", async () => {
   expect(text).toContain('sentinel_score_bucket{le="0.005",pipeline="card",version="3"} 1');
   expect(text).toContain('sentinel_anomaly_score_count{pipeline="card",version="3"} 2');
   expect(text).not.toContain('sentinel_score_count{pipeline="card",version="4"} 1');
+});
+
+const RULED = { champion: null, modelless: true, rules: {}, shadows: [] };
+
+test.each([
+  ["rules alone", { current: RULED }, {}, 1],
+  ["no rules yet", { current: { ...RULED, rules: undefined } }, {}, 0],
+  ["no champion", {}, {}, 0],
+  ["a log that cannot be written", { current: RULED }, { refusal: () => new Error("full") }, 0],
+  [
+    "paused by somebody, for whom nobody need be called",
+    { current: { ...RULED, paused: "paused" }, status: "paused" },
+    {},
+    1,
+  ],
+  ["paused, and stopping", { current: { ...RULED, paused: "paused" }, status: "paused", draining: true }, {}, 0],
+  ["stopping", { current: RULED, draining: true }, {}, 0],
+])("the measure of readiness says what /readyz says: %s", async (_, live, log, ready) => {
+  const text = await textOf(createMeasures("card"), null, { live, log });
+  expect(text).toContain(`sentinel_ready{pipeline="card"} ${ready}\n`);
 });
 
 test("a request's time is told by route, outcome and version, below a millisecond too", async () => {

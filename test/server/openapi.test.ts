@@ -5,7 +5,9 @@ import { pathToFileURL } from "node:url";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
+import { INTAKE_LIMITS } from "../../src/server/intake.ts";
 import { platformDocument } from "../../src/server/openapi.ts";
+import { PREFIX } from "../../src/server/parts.ts";
 import { ROUTES } from "../../src/server/routes.ts";
 import { createServer, type SentinelServer } from "../../src/server/server.ts";
 import { type Document, type Documented, documentedBy } from "./documented.ts";
@@ -165,6 +167,78 @@ test("every route answers as documented: well, badly, and before it is ready", a
     for (const one of [server, unready]) await documented(await one.app.request(path), { path, method: "GET" });
   }
   expect((await unready.app.request("/readyz")).status).toBe(503);
+});
+
+test("a status that no route may answer is none of the contract, and those that it may have their headers", async () => {
+  const { responses } = document.paths["/predict"].post;
+  expect(Object.keys(responses)).toEqual([
+    "200",
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "408",
+    "409",
+    "413",
+    "415",
+    "417",
+    "422",
+    "429",
+    "431",
+    "503",
+  ]);
+  const text = JSON.stringify({ type: "", title: "", status: 500, detail: "", code: "bug.unexpected", hint: "" });
+  const planted = { status: 500, type: "application/problem+json", text };
+  for (const path of Object.keys(document.paths))
+    for (const method of Object.keys(document.paths[path]))
+      expect(() => documents.answer(planted, { path, method })).toThrow(/answers 500/);
+  expect(() => documents.answer({ ...planted, status: 503 }, { path: "/predict", method: "POST" })).not.toThrow();
+  const headersOf = (name: string): readonly string[] =>
+    Object.keys((document.components.responses[name] as unknown as { readonly headers: object }).headers);
+  expect(headersOf("Problem405")).toEqual(["X-Request-Id", "Allow"]);
+  for (const status of [408, 429, 503]) expect(headersOf(`Problem${status}`)).toEqual(["X-Request-Id", "Retry-After"]);
+  expect(headersOf("Problem422")).toEqual(["X-Request-Id"]);
+});
+
+const ROOT = path.join(import.meta.dirname, "..", "..");
+const SERVING = readFileSync(path.join(ROOT, "docs", "serving.md"), "utf8");
+
+test("the table of routes in docs/serving.md has every route, and no other", () => {
+  const rows = SERVING.slice(SERVING.indexOf("## Routes")).split("\n\n")[1].split("\n").slice(2);
+  const told = rows.flatMap((row) => [...row.split(" | ")[0].matchAll(/`(?:[A-Z]+ )?(\/[^`]*)`/g)].map(([, at]) => at));
+  const isOf = (at: string) => (where: string) => (at.endsWith("…") ? where.startsWith(at.slice(0, -1)) : where === at);
+  const all = ROUTES.map((route) => route.path).filter((where) => !where.startsWith(PREFIX));
+  expect(all.filter((where) => !told.some((at) => isOf(at)(where)))).toEqual([]);
+  expect(told.filter((at) => !all.some(isOf(at)))).toEqual([]);
+});
+
+test("limits that docs/serving.md quotes are those of the code", () => {
+  const limitIn = (file: string, name: string): number => {
+    const found = new RegExp(`const ${name} = ([\\d_]+)(?: << (\\d+))?;`).exec(
+      readFileSync(path.join(ROOT, "src", file), "utf8"),
+    )!;
+    return Number(found[1].replaceAll("_", "")) * 2 ** Number(found[2] ?? 0);
+  };
+  const inWords = (value: number): string => value.toLocaleString("en-US");
+  for (const words of [
+    `wait longer than ${limitIn("server/pace.ts", "WAIT_MS_FINE")} ms`,
+    `within some ${limitIn("server/pace.ts", "WAIT_MS_AIM")} ms`,
+    `has waited ${limitIn("server/pace.ts", "WAIT_MS_MAX")} ms is refused`,
+    `fewer than ${limitIn("server/pace.ts", "WAITING_MIN")} requests at once`,
+    `is ${limitIn("server/server.ts", "LAG_MS_MAX")} ms late`,
+    `over ${inWords(limitIn("server/server.ts", "IN_FLIGHT_MAX"))} requests being answered`,
+    `${limitIn("server/listen.ts", "PIPELINED_MAX")} requests sent ahead`,
+    `not there within ${limitIn("server/body.ts", "BODY_MS_MAX") / 1000} s`,
+    `A line of more than ${limitIn("server/body.ts", "SKIPPED_BYTES_MAX") / 2 ** 20} MB`,
+    `was not there ${limitIn("online/answer.ts", "BUDGET_MS") / 1000} s after its body`,
+    `labels not after ${limitIn("online/answer.ts", "BATCH_BUDGET_MS") / 1000} s`,
+    `line ${inWords(INTAKE_LIMITS.linesMax + 1)}`,
+    `${INTAKE_LIMITS.streamsMax} streams may be open at once`,
+    `${inWords(INTAKE_LIMITS.bodiesMax)} bodies and ${INTAKE_LIMITS.bytesMax / 2 ** 20} MB of them`,
+    `after ${INTAKE_LIMITS.graceMs / 1000} s`,
+  ])
+    expect(SERVING).toContain(words);
 });
 
 test("the document that the dashboard is typed by has every route that is no pipeline's own, and no other", () => {

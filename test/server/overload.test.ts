@@ -60,6 +60,19 @@ test("an answer has a budget; given up, it goes on and counts until it ends", as
   overload.stop();
 });
 
+test("a short budget is kept behind a long one that began before", async () => {
+  const overload = new Overload({ clock, inFlightMax: 2, lagMsMax: 1e9 });
+  let finish = (): void => {};
+  const slow = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const long = overload.within(slow, 600_000);
+  await expect(overload.within(slow, 50)).rejects.toMatchObject({ code: "server.too-slow" });
+  finish();
+  await long;
+  overload.stop();
+});
+
 test("waiting for requests in flight ends with the last of them", async () => {
   const overload = new Overload({ clock, inFlightMax: 2, lagMsMax: 1e9 });
   overload.enter();

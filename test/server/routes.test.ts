@@ -1,5 +1,6 @@
 // The other routes: batches, labels, probes, metrics, documents, admin; and a server without a champion.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { SentinelError } from "../../src/core/errors.ts";
 import { ROUTES } from "../../src/server/routes.ts";
 import type { SentinelServer } from "../../src/server/server.ts";
 import {
@@ -109,6 +110,127 @@ test("a stream is as long as it likes, a line is not", async () => {
     "content-type": "application/x-ndjson",
   });
   expect(JSON.parse(await blank.text())).toMatchObject({ code: "request.body-too-large", line: 501 });
+});
+
+test("labels of one request wait for one commit; a fault after the first ones is told item by item, and nobody sends those again", async () => {
+  const own = await serve(world);
+  const { log, states } = own.server.pipelines.main!;
+  const items = fresh(6);
+  await post(own.server, "/predict/batch", items);
+  const labels = items.map(({ transaction_id }) => ({ transaction_id, fraud: true }));
+  let flushes = 0;
+  const flush = log.flush.bind(log);
+  const counting = (): Promise<void> => {
+    flushes++;
+    return flush();
+  };
+  Object.assign(log, { durability: "sync", flush: counting });
+  expect(await reply(post(own.server, "/feedback", labels))).toMatchObject({ accepted: 6, rejected: 0 });
+  expect(flushes).toBe(1);
+  const take = states.takeLabel.bind(states);
+  let left = 2;
+  Object.assign(states, {
+    takeLabel: (label: Parameters<typeof take>[0]) => {
+      if (left-- > 0) return take(label);
+      throw new SentinelError("state.unreachable", "away", { hint: "wait" });
+    },
+  });
+  const half = await post(own.server, "/feedback", labels);
+  expect([half.status, left]).toEqual([200, -1]);
+  const outcome = (await half.json()) as { readonly items: readonly { readonly code?: string }[] };
+  expect(outcome).toMatchObject({ accepted: 2, rejected: 4 });
+  expect(outcome.items.map(({ code }) => code ?? "taken")).toEqual([
+    ...["taken", "taken"],
+    ...Array.from({ length: 4 }, () => "state.unreachable"),
+  ]);
+  const none = await post(own.server, "/feedback", labels);
+  expect([none.status, (await reply(none)).code]).toEqual([503, "state.unreachable"]);
+  await own.stop();
+});
+
+test("a label that contradicts itself is no request that cannot be read: 422, before its transaction or ahead of the clock", async () => {
+  const [item] = fresh(1);
+  await post(server, "/predict", item);
+  for (const time of [Number(item.time) - 1, NOW + 3 * 86_400_000]) {
+    const refused = await post(server, "/feedback", { transaction_id: item.transaction_id, fraud: true, time });
+    expect(refused.status).toBe(422);
+  }
+});
+
+test("where the disk hangs every route that answers transactions or takes labels gives up in time", async () => {
+  const own = await serve(world);
+  const { log } = own.server.pipelines.main!;
+  const { clock } = own.ports;
+  const items = fresh(6);
+  await post(own.server, "/predict", items[0]);
+  let goOn = (): void => {};
+  const hanging = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const { flush } = log;
+  Object.assign(log, { durability: "sync", durable: () => hanging, flush: () => hanging });
+  const { transaction_id } = items[0];
+  const tensors = Object.entries({ ...items[3], time: new Date(Number(items[3].time)).toISOString() });
+  const inputs = tensors.map(([name, value]) => ({
+    name,
+    datatype: typeof value === "number" ? "FP64" : "BYTES",
+    shape: [1],
+    data: [value],
+  }));
+  const sent = [
+    post(own.server, "/predict/batch", [items[1]]),
+    post(own.server, "/invocations", { instances: [items[2]] }),
+    post(own.server, "/v2/models/card-fraud/infer", { inputs }),
+    post(own.server, "/feedback", { transaction_id, fraud: true }),
+    post(own.server, "/feedback", [{ transaction_id, fraud: true }]),
+    post(own.server, "/predict/batch", JSON.stringify(items[4]), { "content-type": "application/x-ndjson" }),
+  ].map(async (response) => JSON.parse((await (await response).text()).trim()));
+  let ahead = 0;
+  Object.assign(clock, { elapsed: () => performance.now() + ahead });
+  const passing = setInterval(() => {
+    ahead += 60_000;
+  }, 20);
+  for (const answered of sent) expect(await answered).toMatchObject({ status: 503, code: "server.too-slow" });
+  clearInterval(passing);
+  Object.assign(log, { durability: "interval", durable: () => null, flush });
+  goOn();
+  await own.stop();
+});
+
+test("a line that is not UTF-8 or too long is answered in its place, and the stream goes on; one without end is not waited for", async () => {
+  const items = fresh(6).map((item) => `${JSON.stringify(item)}\n`);
+  const ndjson = async (parts: readonly (string | Uint8Array)[], to = server): Promise<readonly string[]> => {
+    const response = await to.app.request("/predict/batch", {
+      method: "POST",
+      headers: { "content-type": "application/x-ndjson" },
+      body: Buffer.concat(parts.map((part) => Buffer.from(part))),
+    });
+    const lines = (await response.text()).trimEnd().split("\n");
+    return lines
+      .map((line) => JSON.parse(line))
+      .map(({ line, code, decision }) => (decision ? "ok" : `${line} ${code}`));
+  };
+  const bad = Uint8Array.of(0xff, 10);
+  const long = `${"y".repeat(2 << 20)}\n`;
+  expect(await ndjson([items[0], bad, items[1], long, items[2], long.trimEnd()])).toEqual([
+    "ok",
+    "2 request.malformed",
+    "ok",
+    "4 request.body-too-large",
+    "ok",
+    "6 request.body-too-large",
+  ]);
+  const endless = `${"y".repeat(17 << 20)}\n`;
+  expect(await ndjson([items[3], endless, items[4]])).toEqual(["ok", "2 request.body-too-large"]);
+  // The line that was one too many is named: a client that goes on from there loses none.
+  const short = await serve(world, { intake: { linesMax: 3 } });
+  expect(await ndjson(["\n", items[3], items[4], items[5]], short.server)).toEqual([
+    "ok",
+    "ok",
+    "4 request.body-too-large",
+  ]);
+  expect(await ndjson(["\n", items[3], items[4]], short.server)).toEqual(["ok", "ok"]);
+  await short.stop();
 });
 
 test("labels are taken for transactions that were answered, under any of their names", async () => {

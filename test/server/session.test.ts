@@ -187,6 +187,13 @@ test("insecure direct references: a key of one pipeline sees no other's alerts, 
     headers: admin,
   });
   expect(sent.status).toBe(200);
+  // The dashboard's own page asks by its session, over the same road as programs, or not.
+  const page = own(cookieFrom(await login(keys.admin)));
+  for (const query of ["", "?explain=false"]) {
+    const body = { transaction_id: "b1", user_id: "u", amount: 5 };
+    const tried = await desk.call(`/pipelines/bank/predict${query}`, { body, headers: page });
+    expect([query, tried.status, tried.body]).toEqual([query, 200, sent.body]);
+  }
   let alert = 0;
   await until(async () => {
     const { body } = await desk.call("/api/alerts?pipeline=bank", { headers: admin });

@@ -5,6 +5,7 @@ import path from "node:path";
 import { expect } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { madeSource } from "../../src/lifecycle/serve.ts";
+import type { IntakeLimits } from "../../src/server/intake.ts";
 import { createSeveral, type SentinelServer } from "../../src/server/server.ts";
 import { openNotices, openWorkspacePorts } from "../../src/wiring.ts";
 import { type Document, type Documented, documentedBy } from "./documented.ts";
@@ -27,14 +28,17 @@ export class Side {
   workspace!: ReturnType<typeof openWorkspacePorts>;
   url = "";
   private readonly environment: Readonly<Record<string, string>>;
+  private readonly intake: Partial<IntakeLimits>;
 
   /** `dir`: a workspace that is there already. */
   constructor(
     environment: Readonly<Record<string, string>>,
     dir: string = mkdtempSync(path.join(tmpdir(), "sentinel-api-")),
+    intake: Partial<IntakeLimits> = {},
   ) {
     this.environment = environment;
     this.dir = dir;
+    this.intake = intake;
   }
 
   async start(): Promise<void> {
@@ -60,7 +64,7 @@ export class Side {
             },
           }),
       },
-      options: { logger: silent, announceMs: 0, lagMsMax: 60_000 },
+      options: { logger: silent, announceMs: 0, lagMsMax: 60_000, intake: this.intake },
     });
     const { host, port } = await this.server.start({ host: "127.0.0.1", port: 0 });
     this.url = `http://${host}:${port}`;

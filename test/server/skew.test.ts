@@ -219,6 +219,7 @@ test("a full disk: readiness ends at once, no answer is given that the log may l
   });
   const metrics = await (await running.server.app.request("/metrics")).text();
   expect(metrics).toMatch(/^sentinel_log_fault\{pipeline="card"\} 1$/m);
+  expect(metrics).toMatch(/^sentinel_ready\{pipeline="card"\} 0$/m);
   expect(metrics).toMatch(
     /^sentinel_log_oldest_unwritten_seconds\{pipeline="card"\} 0\.\d+|^sentinel_log_oldest_unwritten_seconds\{pipeline="card"\} [1-9]/m,
   );

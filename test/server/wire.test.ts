@@ -65,6 +65,9 @@ test.each([
   ["a connection that ends", HEAD, `${PLAIN}connection: close\r\n`],
   ["an expectation", HEAD, `${PLAIN}expect: 100-continue\r\n`],
   ["an encoded body", HEAD, `${PLAIN}content-encoding: gzip\r\n`],
+  ["a session", HEAD, `${PLAIN}cookie: a=b\r\n`],
+  ["a page's origin", HEAD, `${PLAIN}Origin: http://a\r\n`],
+  ["a browser's word on the site", HEAD, `${PLAIN}Sec-Fetch-Site: same-origin\r\n`],
   ["another type", HEAD, PLAIN.replace("json", "xml")],
   ["a header that is repeated", HEAD, `${PLAIN}x-api-key: a\r\nX-API-Key: b\r\n`],
   ["more headers than plain ones have", HEAD, PLAIN + Array.from({ length: 70 }, (_, i) => `x-${i}: 1\r\n`).join("")],
@@ -284,6 +287,11 @@ test.each<readonly [string, string, (body: string) => string, number]>([
   ["names of the prototype", "", (body) => body.replace("{", '{"__proto__":{"amount":1},"constructor":1,'), 200],
   ["two content types", "content-type: text/plain\r\n", (body) => body, 415],
   ["two hosts", "host: b\r\n", (body) => body, 400],
+  ["another site's page", "sec-fetch-site: cross-site\r\n", (body) => body, 403],
+  ["another site's page, of a browser that names its origin", "origin: http://b\r\n", (body) => body, 403],
+  ["a sandboxed page", "origin: null\r\n", (body) => body, 403],
+  ["the server's own page", "origin: http://a\r\n", (body) => body, 200],
+  ["a cookie of somebody else", "cookie: a=b\r\n", (body) => body, 200],
   ["two authorizations, for where there are no keys", "authorization: a\r\nauthorization: b\r\n", (body) => body, 200],
 ])("all three roads answer alike: %s", async (_, more, change, status) => {
   const whole = request("", change(JSON.stringify(PAYMENTS[used++]))).replace("\r\n\r\n", `\r\n${more}\r\n`);
@@ -368,7 +376,7 @@ async function wired(
     server,
     road: {
       takes: () => true,
-      safety: [],
+      safety: ["x-content-type-options", "nosniff"],
       clock: { now: Date.now, elapsed: () => performance.now() },
       requestId: () => "1",
       take: (exchange, { body }) => take(exchange, Buffer.from(body).toString()),
@@ -392,6 +400,8 @@ test("a connection that says nothing is told so; one that was answered and is id
   const { at, stop, refused } = await wired((exchange) => exchange.respond(200, [], "{}"), times);
   const silent = await collect(connect(at, "127.0.0.1"), Number.POSITIVE_INFINITY);
   expect(statuses(silent)).toEqual(["408"]);
+  for (const line of [/^x-request-id: 1\r$/im, /^x-content-type-options: nosniff\r$/im, /^retry-after: 1\r$/im])
+    expect(silent).toMatch(line);
   const idle = await talk(at, [request("", "{}")], Number.POSITIVE_INFINITY);
   expect(statuses(idle)).toEqual(["200"]);
   expect(refused).toEqual([408]);

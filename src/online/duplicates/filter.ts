@@ -1,4 +1,4 @@
-// Which ids a log may hold: Bloom filters in a row, each of a fixed size, so that growing never stops the event loop.
+// Which ids a log may hold: Bloom filters in a row, each larger than the one before up to a limit, so that growing never stops the event loop.
 import { hashId, ID_HASH } from "../../core/id-hash.ts";
 
 /** Ids of the largest filter of the row. */
@@ -15,11 +15,15 @@ const PROBES = 8;
 /** "SIF2": what stands at the head of a saved filter, followed by ids of the largest, ids in the last one, how many filters there are, and the ids of each. */
 const SAVED_MARK = 0x32464953;
 const SAVED_HEAD_WORDS = 4;
+/** Before its bits each saved filter has its place in the log, as a double. */
+const SAVED_PLACE_WORDS = 2;
 
 interface Filter {
   /** Ids that it may take. */
   readonly ids: number;
   readonly words: Uint32Array;
+  /** Every id of it stands here in the log, or before; infinite while nobody has said. */
+  through: number;
 }
 
 /**
@@ -29,16 +33,10 @@ interface Filter {
 export class IdFilter {
   private filters: Filter[] = [];
   private readonly idsPerFilter: number;
-  private readonly idsMax: number;
   private inLast = 0;
 
-  /** `idsMax`: at least so many of the newest ids are kept; the oldest go, a filter at a time. */
-  constructor({
-    idsPerFilter = IDS_PER_FILTER,
-    idsMax = Number.POSITIVE_INFINITY,
-  }: { readonly idsPerFilter?: number; readonly idsMax?: number } = {}) {
+  constructor({ idsPerFilter = IDS_PER_FILTER }: { readonly idsPerFilter?: number } = {}) {
     this.idsPerFilter = idsPerFilter;
-    this.idsMax = idsMax;
   }
 
   add(id: string): void {
@@ -62,6 +60,21 @@ export class IdFilter {
     return false;
   }
 
+  /** How many of the filters take no more ids. */
+  get full(): number {
+    return Math.max(0, this.filters.length - 1);
+  }
+
+  /** Every id in the first `full` filters stands at this place in the log, or before. */
+  placed(full: number, sequence: number): void {
+    for (let at = 0; at < full; at++) this.filters[at].through = Math.min(this.filters[at].through, sequence);
+  }
+
+  /** Drops filters whose ids all stand before the log's oldest prediction. */
+  forgetBefore(sequence: number): void {
+    while (this.full > 0 && this.filters[0].through < sequence) this.filters.shift();
+  }
+
   get bytes(): number {
     return this.filters.reduce((sum, { words }) => sum + words.byteLength, 0);
   }
@@ -74,12 +87,13 @@ export class IdFilter {
   /** A copy for {@link restore} on a machine of the same byte order. */
   snapshot(): Uint8Array {
     const { filters } = this;
-    const words = new Uint32Array(SAVED_HEAD_WORDS + filters.length + this.bytes / 4);
+    const words = new Uint32Array(SAVED_HEAD_WORDS + filters.length * (1 + SAVED_PLACE_WORDS) + this.bytes / 4);
     words.set([SAVED_MARK, this.idsPerFilter, this.inLast, filters.length, ...filters.map(({ ids }) => ids)]);
     let at = SAVED_HEAD_WORDS + filters.length;
     for (const filter of filters) {
-      words.set(filter.words, at);
-      at += filter.words.length;
+      words.set(new Uint32Array(Float64Array.of(filter.through).buffer), at);
+      words.set(filter.words, at + SAVED_PLACE_WORDS);
+      at += SAVED_PLACE_WORDS + filter.words.length;
     }
     return new Uint8Array(words.buffer);
   }
@@ -96,31 +110,23 @@ export class IdFilter {
     const filters: Filter[] = [];
     let at = SAVED_HEAD_WORDS + count;
     for (const ids of sizes) {
+      const from = at + SAVED_PLACE_WORDS;
       const length = this.wordsFor(ids);
-      filters.push({ ids, words: words.slice(at, at + length) });
-      at += length;
+      if (from + length > words.length) return false;
+      const [through] = new Float64Array(words.slice(at, from).buffer);
+      filters.push({ ids, words: words.slice(from, from + length), through });
+      at = from + length;
     }
     if (at !== words.length) return false;
     this.filters = filters;
     this.inLast = inLast;
-    this.dropOld(inLast);
     return true;
   }
 
   private grow(full: Filter | undefined): void {
     const ids = Math.min(this.idsPerFilter, full === undefined ? IDS_FIRST : full.ids * GROWTH);
-    this.filters.push({ ids, words: new Uint32Array(this.wordsFor(ids)) });
+    this.filters.push({ ids, words: new Uint32Array(this.wordsFor(ids)), through: Number.POSITIVE_INFINITY });
     this.inLast = 0;
-    this.dropOld(0);
-  }
-
-  /** The oldest go while those that stay have as many ids as are to be kept. */
-  private dropOld(inLast: number): void {
-    while (this.filters.length > 1) {
-      const kept = this.filters.slice(1, -1).reduce((sum, { ids }) => sum + ids, inLast);
-      if (kept < this.idsMax) return;
-      this.filters.shift();
-    }
   }
 
   private wordsFor(ids: number): number {

@@ -25,6 +25,35 @@ export function readFrame(document: unknown): unknown {
   return Array.isArray(value) ? recordsOf(value, kind) : columnRows(recordOf(value, kind));
 }
 
+/**
+ * JSON as Python writes it, for a strict reader: NaN, which is a missing number of a data frame there, becomes null. Infinity is no number that
+ * is missing, and stays the fault that it is.
+ */
+export function withoutNaN(text: string): string {
+  if (!text.includes("NaN")) return text;
+  let made = "";
+  for (let from = 0; ; ) {
+    const quote = text.indexOf('"', from);
+    made += text.slice(from, quote < 0 ? text.length : quote).replace(NOT_A_NUMBER, "null");
+    if (quote < 0) return made;
+    from = endOfText(text, quote);
+    made += text.slice(quote, from);
+  }
+}
+
+const NOT_A_NUMBER = /(?<![\w.+-])NaN(?![\w.])/g;
+
+/** Where a text that begins with a quote is over. */
+function endOfText(text: string, quote: number): number {
+  for (let at = quote + 1; ; at++) {
+    at = text.indexOf('"', at);
+    if (at < 0) return text.length;
+    let marks = 0;
+    while (text[at - 1 - marks] === "\\") marks++;
+    if (marks % 2 === 0) return at + 1;
+  }
+}
+
 function splitRows({ columns, data }: Readonly<Record<string, unknown>>): unknown {
   if (!Array.isArray(columns) || !columns.every((name) => typeof name === "string")) {
     throw fault("dataframe_split/columns", "must be an array of texts");
