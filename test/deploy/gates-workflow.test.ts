@@ -19,7 +19,7 @@ import { MAIN, makeWorkspace, ROOT, removeWorkspace, sentinel } from "../cli/sen
 import { readWorkflow, runSteps, type StepResult } from "./workflow-steps.ts";
 
 const workflow = readWorkflow(path.join(ROOT, ".github", "workflows", "gates.yml"));
-const WORLD = { customers: 200, terminals: 60, days: 60, seed: 5 };
+const WORLD = { customers: 200, terminals: 300, days: 60, seed: 5 };
 
 let repository: string;
 let bin: string;
