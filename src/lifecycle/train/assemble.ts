@@ -127,12 +127,13 @@ function metricsOf(trained: Trained): unknown {
 }
 
 /**
- * What the world looked like, and how far it swings by itself. Scores are the judged model's, which has not learned from these rows; a
- * refitted model's calibration gives the same distribution of them, and where it was asked about newer ones, its own answers stand.
+ * What the world looked like, and how far it swings by itself. Scores are the judged model's, which has not learned from these rows. Of a refitted
+ * model its own answers stand, to rows that it has not learned: rows of one score, as many ordinary payments are, are others with another model,
+ * and no calibration that is carried over parts them.
  */
 function referenceFiles(trained: Trained, review: number): [string, Uint8Array][] {
   const { spec, fitted, refit, recent, recentRows } = trained;
-  const newest = refit?.newest ?? null;
+  const answers = refit?.answers ?? null;
   const { scores } = scoresOf(fitted, recent);
   const columns = recent.names.map((_, c) => recent.values.subarray(c * recent.rows, (c + 1) * recent.rows));
   const reference = buildReference({
@@ -141,8 +142,8 @@ function referenceFiles(trained: Trained, review: number): [string, Uint8Array][
     columns,
     scores,
     // What a model has learned it scores otherwise than what is to come, and another model otherwise too.
-    ...(newest === null ? {} : { scored: newest }),
-    alerts: countAlerts(newest ?? scores, review),
+    ...(answers === null ? {} : { scored: answers }),
+    alerts: countAlerts(answers ?? scores, review),
   });
   const swing = buildSwing({ reference, columns, scores, review, ...recentRows });
   return [

@@ -42,8 +42,8 @@ export interface Refit {
   readonly fitted: Fitted;
   readonly learned: Slice;
   readonly facts: RefitFacts;
-  /** Its scores of `newest`, the reference for what it will answer; null where those were not given. */
-  readonly newest: Float32Array | null;
+  /** Its scores of rows that it has not learned, the reference for what it will answer. */
+  readonly answers: Float32Array;
   /** Of the gate "refit". */
   readonly verdict: Verdict;
 }
@@ -106,12 +106,12 @@ export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: R
           }),
         );
   const carried = { ...judged, ...models, ...decisions };
-  const scores = newest === undefined ? null : scoresOf(carried, newest).scores;
+  const { scores } = scoresOf(carried, unseenX);
   // A week may hold none of the bursts that frauds come in: a budget that is counted on it is spent twice over in the next.
   const asked = lately === null ? [] : Array.from(lately.margins, (margin) => calibrate(carried.calibration, margin));
   const fitted =
     // Several thresholds cannot be counted anew by one ranking: they mean the same on a calibration that was carried over.
-    scores === null || carried.policy !== null
+    !isWhole || carried.policy !== null
       ? carried
       : { ...carried, thresholds: budgeted(carried.thresholds, Float32Array.from([...scores, ...asked]), pipeline) };
   const facts: RefitFacts = {
@@ -125,7 +125,7 @@ export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: R
     alertAgreement: agreementBetween(known, fresh, pipeline.decisions.reviewShare),
     ...(lately === null ? {} : { lately: latelyFacts(lately, given.since!) }),
   };
-  return { fitted, learned, facts, newest: scores, verdict: verdictOf("refit", checksOf(facts, given.unlike)) };
+  return { fitted, learned, facts, answers: scores, verdict: verdictOf("refit", checksOf(facts, given.unlike)) };
 }
 
 function latelyFacts({ way, rounds, averagePrecision, stretches, rows }: Lately, since: number): LatelyFacts {
