@@ -129,7 +129,7 @@ function metricsOf(trained: Trained): unknown {
 /**
  * What the world looked like, and how far it swings by itself. Scores are the judged model's, which has not learned from these rows. Of a refitted
  * model its own answers stand, to rows that it has not learned: rows of one score, as many ordinary payments are, are others with another model,
- * and no calibration that is carried over parts them.
+ * and no calibration that is carried over splits them.
  */
 function referenceFiles(trained: Trained, review: number): [string, Uint8Array][] {
   const { spec, fitted, refit, recent, recentRows } = trained;
