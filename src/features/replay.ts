@@ -191,7 +191,7 @@ class Run {
     }
     label.knownAt = labels.knownAt[at];
     labelRow.id = textAt(this.ids, at) ?? "";
-    source.fillLabelled(labelRow, at);
+    if (label.fraud) source.fillLabelled(labelRow, at);
     state.learnLabelRow(labelRow, label);
     source.keep(labelRow, at);
   }

@@ -84,6 +84,7 @@ export class FeatureState {
   private readonly columnsOf: readonly Int32Array[];
   /** For each series where in a row the values stand that its known frauds keep. */
   readonly labelledAt: readonly Int32Array[];
+  private readonly labelledOf: readonly Float64Array<ArrayBuffer>[];
   private readonly bindings = new WeakMap<FeaturePlan, Binding>();
   private readonly kernel = readKernel();
   private readonly reader = new KeyReader();
@@ -109,6 +110,7 @@ export class FeatureState {
     this.labelledAt = layout.series.map(({ labelled = [] }) =>
       Int32Array.from(labelled, (column) => this.numberIndex(column)),
     );
+    this.labelledOf = this.labelledAt.map((places) => new Float64Array(places.length));
     this.row = new EventRow(layout.series.length);
   }
 
@@ -296,7 +298,8 @@ export class FeatureState {
       return;
     }
     const knownAt = Math.max(label.knownAt, row.time + 1);
-    const named = { time: row.time, knownAt, idHash: label.idHash ?? hashId(row.id), fraud: label.fraud };
+    const { fraud } = label;
+    const entry = { time: row.time, knownAt, idHash: label.idHash ?? hashId(row.id), fraud, values: NO_VALUES };
     let reached = false;
     for (let s = 0; s < this.tables.length; s++) {
       const table = this.tables[s];
@@ -307,7 +310,10 @@ export class FeatureState {
       if (row.slots[s] === SLOT_UNKNOWN && needed) {
         row.slots[s] = table.create(row.texts[s], row.time, this.watermark);
       }
-      if (row.slots[s] >= 0) table.learnLabel(row.slots[s], { ...named, values: this.labelledValues(s, row) });
+      if (row.slots[s] < 0) continue;
+      // Most labels say genuine, and of those nothing more is kept.
+      if (fraud) entry.values = this.labelledValues(s, row);
+      table.learnLabel(row.slots[s], entry);
     }
     if (!reached) this.counts.labelsTooLate++;
   }
@@ -340,9 +346,12 @@ export class FeatureState {
     return changes;
   }
 
-  private labelledValues(series: number, row: EventRow): Float64Array {
+  /** Valid until the next call for this series. */
+  private labelledValues(series: number, row: EventRow): Float64Array<ArrayBuffer> {
+    const values = this.labelledOf[series];
     const at = this.labelledAt[series];
-    return at.length === 0 ? NO_VALUES : Float64Array.from(at, (place) => row.numbers[place]);
+    for (let i = 0; i < at.length; i++) values[i] = row.numbers[at[i]];
+    return values;
   }
 
   private seriesValues(series: number, row: EventRow): Float64Array {
