@@ -1,7 +1,7 @@
 // The Handbook's protocol: weekly folds cut by day, known compromised cards left out, three metrics.
 import { DAY_MS } from "../src/core/duration.ts";
 import { SentinelError } from "../src/core/errors.ts";
-import { mean } from "../src/core/stats.ts";
+import { mean, spanOf } from "../src/core/stats.ts";
 import { cardPrecisionAtK } from "../src/metrics/cards.ts";
 import { averagePrecision, rocAuc } from "../src/metrics/metrics.ts";
 
@@ -77,7 +77,7 @@ export function foldStarts(
   day: Int32Array,
   counts: { readonly validation: number; readonly test: number },
 ): FoldStarts {
-  const { first, last } = span(day);
+  const { first, last } = spanOf(day);
   const oldestOf = (start: number): number =>
     start - STEP_DAYS * (counts.test - 1) - (DELAY_DAYS + TEST_DAYS) - STEP_DAYS * (counts.validation - 1);
   const handbook = last >= HANDBOOK_LAST_START + FOLD_DAYS - 1 && first <= oldestOf(HANDBOOK_LAST_START);
@@ -120,16 +120,6 @@ function rowsOfDays({ day }: Labelled, from: number, to: number): Int32Array {
   const rows: number[] = [];
   for (let r = 0; r < day.length; r++) if (day[r] >= from && day[r] < to) rows.push(r);
   return Int32Array.from(rows);
-}
-
-function span(day: Int32Array): { readonly first: number; readonly last: number } {
-  let first = Number.POSITIVE_INFINITY;
-  let last = Number.NEGATIVE_INFINITY;
-  for (const one of day) {
-    if (one < first) first = one;
-    if (one > last) last = one;
-  }
-  return { first, last };
 }
 
 /**

@@ -1,4 +1,4 @@
-// Small statistics that several folders need: quantiles, mean, standard deviation, the largest of some numbers.
+// Small statistics that several folders need: quantiles, mean, standard deviation, the span and the largest of some numbers.
 
 /** Quantile of sorted numbers by linear interpolation (Hyndman & Fan type 7, NumPy's default). NaN when empty. */
 export function quantileSorted(sorted: ArrayLike<number>, q: number): number {
@@ -14,6 +14,17 @@ export function largest(values: Iterable<number>): number {
   let most = Number.NEGATIVE_INFINITY;
   for (const value of values) most = Math.max(most, value);
   return most;
+}
+
+/** The smallest and the largest of some numbers; NaN is passed over. Infinity and -Infinity when there are none. */
+export function spanOf(values: Iterable<number>): { readonly first: number; readonly last: number } {
+  let first = Number.POSITIVE_INFINITY;
+  let last = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    if (value < first) first = value;
+    if (value > last) last = value;
+  }
+  return { first, last };
 }
 
 export function mean(values: ArrayLike<number>): number {

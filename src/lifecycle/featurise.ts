@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
 import { PRIVATE_FILE_MODE } from "../core/private.ts";
+import { spanOf } from "../core/stats.ts";
 import { type Column, type Table, takeRows } from "../core/table.ts";
 import { isOpen } from "../features/open.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
@@ -80,16 +81,6 @@ export async function featurise(ports: Ports, input: FeaturiseInput): Promise<Fe
   const specFile = isLearned ? writeSpec(out, plan) : null;
   const split = splitBounds(spanOf(timesOf(source.table, pipeline.columns.time)), pipeline);
   return { out, rows, specFile, features: plan.width, featureHash: plan.hash, dataHash: source.hash, split };
-}
-
-function spanOf(times: Float64Array): { readonly first: number; readonly last: number } {
-  let first = Number.POSITIVE_INFINITY;
-  let last = Number.NEGATIVE_INFINITY;
-  for (const time of times) {
-    if (time < first) first = time;
-    if (time > last) last = time;
-  }
-  return { first, last };
 }
 
 /** Beside the table: t.parquet and t.spec.json. */

@@ -2,6 +2,7 @@
 import { Codes } from "../../core/codes.ts";
 import { formatDuration } from "../../core/duration.ts";
 import { assert, SentinelError } from "../../core/errors.ts";
+import { spanOf } from "../../core/stats.ts";
 import { allDifferent, type Column, type Table, type TextColumn, type TimeColumn, textAt } from "../../core/table.ts";
 import { countsBySpelling, PLAIN_TIME } from "../../core/time.ts";
 import { inputsOf } from "../../features/inputs.ts";
@@ -492,14 +493,9 @@ export function repeatedId(
 
 /** The span of a table's time as people read it. */
 export function spanText(times: Float64Array): string {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (const time of times) {
-    if (time < low) low = time;
-    if (time > high) high = time;
-  }
+  const { first, last } = spanOf(times);
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
-  return `${day(low)} … ${day(high)} (${formatDuration(Math.max(1, Math.round((high - low) / 86_400_000)) * 86_400_000)})`;
+  return `${day(first)} … ${day(last)} (${formatDuration(Math.max(1, Math.round((last - first) / 86_400_000)) * 86_400_000)})`;
 }
 
 /** Where a column stands, for messages; `name` is the file's own. */

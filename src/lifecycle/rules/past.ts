@@ -2,6 +2,7 @@
 
 import type { Decision } from "../../core/decision.ts";
 import { SentinelError } from "../../core/errors.ts";
+import { spanOf } from "../../core/stats.ts";
 import { type Column, codedText, type Table } from "../../core/table.ts";
 import type { FeatureDef } from "../../features/definition.ts";
 import { compileSpec, type FeaturePlan } from "../../features/plan.ts";
@@ -103,19 +104,14 @@ export async function pastOfTable(
 
 function factsOf(table: Table, pipeline: Pipeline) {
   const times = timesOf(table, pipeline);
-  let from = Number.POSITIVE_INFINITY;
-  let to = Number.NEGATIVE_INFINITY;
-  for (const time of times) {
-    if (time < from) from = time;
-    if (time > to) to = time;
-  }
+  const { first, last } = spanOf(times);
   return {
     times,
     labels: labelsOf(table, pipeline),
     amounts: amountsOf(table, pipeline),
     entities: cardsOf(table, pipeline),
-    from,
-    to,
+    from: first,
+    to: last,
   };
 }
 

@@ -1,6 +1,7 @@
 // The time-ordered split: history, train, calibrate, gap, evaluate; nothing ever learns from later than it may know.
 import { DAY_MS, formatDuration, HOUR_MS } from "../../core/duration.ts";
 import { SentinelError } from "../../core/errors.ts";
+import { spanOf } from "../../core/stats.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { UNLABELLED } from "../data/source.ts";
 
@@ -39,7 +40,7 @@ export function splitByTime(
   /** Learn, calibrate and judge on the newest days only, so many milliseconds; older rows fill windows. Absent: on all. */
   windowMs?: number,
 ): Split {
-  return slicesOf(times, labels, boundsOf(spanOf(times), pipeline, windowMs));
+  return slicesOf(times, labels, boundsOf(periodOf(times), pipeline, windowMs));
 }
 
 /** Bounds of the slices of {@link splitByTime}, [from, to), in milliseconds. */
@@ -67,7 +68,7 @@ const NEW_SHARES = { train: 0.6, calibrate: 0.15 } as const;
  * model that is there begins its work before these days. Errors: as {@link splitByTime}.
  */
 export function splitAfter(times: Float64Array, labels: Uint8Array, learnedUpTo: number): Split {
-  const { end } = spanOf(times);
+  const { end } = periodOf(times);
   const span = Math.max(0, end - learnedUpTo);
   const trainTo = learnedUpTo + NEW_SHARES.train * span;
   const calibrateTo = trainTo + NEW_SHARES.calibrate * span;
@@ -100,7 +101,7 @@ function slicesOf(times: Float64Array, labels: Uint8Array, bounds: SplitBounds):
 
 /** The rows of the train slice of {@link splitByTime}, whatever their labels are. Errors: lifecycle.not-enough-data. */
 export function trainingRows(times: Float64Array, labels: Uint8Array, pipeline: Pipeline): Int32Array {
-  return cut(times, labels, boundsOf(spanOf(times), pipeline).train).rows;
+  return cut(times, labels, boundsOf(periodOf(times), pipeline).train).rows;
 }
 
 /** Rows newer than what a refit learns from, at least: calibration and thresholds are carried over on them. */
@@ -120,7 +121,7 @@ export function refitSlices(
   readonly unseen: { readonly from: number; readonly to: number; readonly rows: Int32Array };
 } {
   const { times, labels } = table;
-  const { end } = spanOf(times);
+  const { end } = periodOf(times);
   const latest = Float64Array.from(times).sort();
   const left = isWhole ? end : latest[Math.max(0, latest.length - UNSEEN_ROWS_MIN)];
   const to = Math.min(end - openMs, left);
@@ -218,14 +219,9 @@ function tooShort(span: number, { split, labels, file }: Pipeline): SentinelErro
   );
 }
 
-function spanOf(times: Float64Array): { readonly start: number; readonly end: number } {
-  let start = Number.POSITIVE_INFINITY;
-  let end = Number.NEGATIVE_INFINITY;
-  for (const time of times) {
-    if (time < start) start = time;
-    if (time > end) end = time;
-  }
-  return { start, end: end + 1 };
+function periodOf(times: Float64Array): { readonly start: number; readonly end: number } {
+  const { first, last } = spanOf(times);
+  return { start: first, end: last + 1 };
 }
 
 /** Rows whose truth nobody knows are in no slice. */

@@ -29,29 +29,6 @@ type Body = Pick<
   | "closings"
 >;
 
-/** Of a row, all but what names it. */
-export const CASE_COLUMNS = [
-  "pipeline",
-  "entity_column",
-  "entity",
-  "open_key",
-  "open",
-  "status",
-  "severity",
-  "why",
-  "disposition",
-  "assignee",
-  "free_at",
-  "kept_for",
-  "opened_at",
-  "due_at",
-  "closed_at",
-  "worth",
-  "words",
-  "version",
-  "body",
-] as const satisfies readonly Exclude<keyof CaseRow, "id">[];
-
 export function caseRow(one: CaseFields, { id, version }: Pick<Case, "id" | "version">): CaseRow {
   const { pipeline, entity, status, closing } = one;
   const isOpen = status !== "closed";

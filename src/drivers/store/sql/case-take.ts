@@ -4,7 +4,7 @@ import { JOINED_MAX, type Joining } from "../../../ports/cases.ts";
 import type { Alert } from "../../../ports/store.ts";
 import { alertOf } from "./alert-page.ts";
 import { type EventOfCase, writeEvents } from "./case-events.ts";
-import { CASE_COLUMNS, caseOf, caseRow, openKey } from "./case-rows.ts";
+import { caseOf, caseRow, openKey } from "./case-rows.ts";
 import { raise } from "./counters.ts";
 import type { Database } from "./database.ts";
 import { whole } from "./limits.ts";
@@ -89,17 +89,19 @@ const NONE: ReadonlySet<string> = new Set();
 /** By few statements for all cases: each costs the thread that answers more than the rows it brings. */
 async function write(sql: SqlTransaction, works: readonly Working[], joining: Joining): Promise<void> {
   for (let start = 0; start < works.length; start += CASE_ROWS) {
+    const rows = works
+      .slice(start, start + CASE_ROWS)
+      .map(({ was, now, id }) => caseRow(now, { id, version: (was?.version ?? 0) + 1 }));
+    // Of a row all but what names it: each column that a case has now or will have.
+    const { id: _, ...columns } = rows[0];
+    const names = Object.keys(columns) as (keyof typeof columns)[];
     await sql
       .insertInto("cases")
-      .values(
-        works
-          .slice(start, start + CASE_ROWS)
-          .map(({ was, now, id }) => caseRow(now, { id, version: (was?.version ?? 0) + 1 })),
-      )
+      .values(rows)
       .onConflict((conflicting) =>
         conflicting
           .column("id")
-          .doUpdateSet((row) => Object.fromEntries(CASE_COLUMNS.map((name) => [name, row.ref(`excluded.${name}`)]))),
+          .doUpdateSet((row) => Object.fromEntries(names.map((name) => [name, row.ref(`excluded.${name}`)]))),
       )
       .execute();
   }
