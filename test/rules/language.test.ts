@@ -9,6 +9,7 @@ import { readCondition } from "../../src/rules/language.ts";
 import { EMPTY_LIST, ListIndex } from "../../src/rules/lists.ts";
 import { compileRules, FIRED, UNREADY } from "../../src/rules/program.ts";
 import type { RuleScope } from "../../src/rules/scope.ts";
+import { madeRule } from "./made.ts";
 
 const COLUMNS: Readonly<Record<string, ExpressionType>> = {
   amount: "number",
@@ -48,16 +49,7 @@ const scope: RuleScope = {
   lists: new Set(["whitelist_table", "mules"]),
 };
 
-const rule = (when: string, id = "r"): Rule => ({
-  id,
-  when,
-  action: "tag",
-  severity: "info",
-  description: "",
-  stage: "live",
-  share: 1,
-  owner: "",
-});
+const rule = (when: string, id = "r"): Rule => madeRule(id, when);
 
 async function fires(
   when: string,

@@ -16,6 +16,7 @@ import { EMPTY_LIST } from "../../src/rules/lists.ts";
 import { compileRules, FIRED } from "../../src/rules/program.ts";
 import type { RuleScope } from "../../src/rules/scope.ts";
 import { tableAsker } from "../../src/rules/table.ts";
+import { madeRule } from "./made.ts";
 
 const COLUMNS: Readonly<Record<string, ExpressionType>> = {
   user: "text",
@@ -224,16 +225,7 @@ const rowArbitrary: fc.Arbitrary<Row> = fc.record({
   gap: fc.integer({ min: 0, max: 5 }),
 });
 
-const ruleOf = (when: string, id: string): Rule => ({
-  id,
-  when,
-  action: "tag",
-  severity: "info",
-  description: "",
-  stage: "live",
-  share: 1,
-  owner: "",
-});
+const ruleOf = (when: string, id: string): Rule => madeRule(id, when);
 
 async function compiled(rules: readonly Rule[]) {
   const set = { format: RULES_FORMAT, pipeline: "p", rules, areas: {}, lists: {} } as const;

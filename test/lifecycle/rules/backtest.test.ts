@@ -5,6 +5,7 @@ import { Random } from "../../../src/core/random.ts";
 import type { Rule } from "../../../src/core/rule.ts";
 import type { Column, Table } from "../../../src/core/table.ts";
 import { addRule, backtestRules, conflictsOf } from "../../../src/lifecycle/rules.ts";
+import { madeRule } from "../../rules/made.ts";
 import { emptyPlace, type Place, START } from "../world.ts";
 
 interface Row {
@@ -51,17 +52,8 @@ function tableOf(rows: readonly Row[]): Table {
   };
 }
 
-const rule = (id: string, when: string, more: Partial<Rule> = {}): Rule => ({
-  id,
-  when,
-  action: "review",
-  severity: "warning",
-  description: "",
-  stage: "live",
-  share: 0.1,
-  owner: "",
-  ...more,
-});
+const rule = (id: string, when: string, more: Partial<Rule> = {}): Rule =>
+  madeRule(id, when, { action: "review", severity: "warning", share: 0.1, ...more });
 
 let place: Place;
 let by: { readonly pipeline: Place["pipeline"]; readonly actor: string };

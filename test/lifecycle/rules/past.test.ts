@@ -11,6 +11,7 @@ import { addRule, backtestRules } from "../../../src/lifecycle/rules.ts";
 import { type Answer, loadScorer } from "../../../src/online/score.ts";
 import type { Pipeline } from "../../../src/pipeline/pipeline.ts";
 import type { PredictionRecord } from "../../../src/ports/log.ts";
+import { madeRule } from "../../rules/made.ts";
 import {
   BEGIN,
   historyTable,
@@ -24,17 +25,8 @@ import {
 } from "../../server/world.ts";
 import { emptyPlace, type Place } from "../world.ts";
 
-const rule = (id: string, when: string, more: Partial<Rule> = {}): Rule => ({
-  id,
-  when,
-  action: "review",
-  severity: "warning",
-  description: "",
-  stage: "draft",
-  share: 0.1,
-  owner: "",
-  ...more,
-});
+const rule = (id: string, when: string, more: Partial<Rule> = {}): Rule =>
+  madeRule(id, when, { action: "review", severity: "warning", stage: "draft", share: 0.1, ...more });
 
 const ROWS = payments(2500, { seed: 21, from: BEGIN, prefix: "p" });
 const BUNDLE = makeBundle(SPEC_A, 1);
