@@ -257,19 +257,20 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
 }
 
 /**
- * The model's parameters as a flat list; those not given are left out. So is a start rate that is the default: it came later than
- * the first bundles, and a pipeline that does not name it makes the same bundle as then, byte for byte.
+ * The model's parameters as a flat list; those not given are left out. So are a start rate and a use of the anomaly score that are the default: they came
+ * later than the first bundles, and a pipeline that does not name them makes the same bundle as then, byte for byte.
  */
 export function flatParameters(modelParameters: Pipeline["modelParameters"]): Record<string, number | string> {
   const { monotone = {}, ...rest } = modelParameters;
   const flat: Record<string, number | string> = {};
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) flat[name] = value;
   if (flat.startRate === START_RATE) delete flat.startRate;
+  if (flat.anomalyFeature === ANOMALY_FEATURE) delete flat.anomalyFeature;
   for (const [feature, direction] of Object.entries(monotone)) flat[`monotone.${feature}`] = direction;
   return flat;
 }
 
-const { startRate: START_RATE } = defaultsOf(MODEL_PARAMETERS);
+const { startRate: START_RATE, anomalyFeature: ANOMALY_FEATURE } = defaultsOf(MODEL_PARAMETERS);
 
 /** Both models alert within the same budget, of one row at least: thresholds from other days would compare how busy those days were. */
 function budgeted(scores: Float32Array, y: Uint8Array, share: number): ScoredModel {
