@@ -8,7 +8,7 @@ import { emptyFields, type FieldValue, ID_LENGTH_MAX, idOf, type Transaction } f
 import { type Pattern, schemaPattern } from "../expression/pattern.ts";
 import { type NameOf, nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import { type FieldFault, invalidRequest } from "./faults.ts";
+import { DIGITS_LOST, type FieldFault, invalidRequest } from "./faults.ts";
 import { type FieldOf, fieldLookup, schemaFields } from "./fields.ts";
 
 /** A request's transaction, and the fields no pipeline knows. */
@@ -88,8 +88,7 @@ export function createParser(options: {
           continue;
         }
         if (field === undefined) fault(column, `must be a number, a text of at most ${TEXT_LENGTH_MAX}, or null`);
-        else if (isUnsafe(field) && !mayBeFraction(fieldIn(column)))
-          fault(column, "is a whole number beyond 2^53, whose last digits JSON does not keep: send it as a text");
+        else if (isUnsafe(field) && !mayBeFraction(fieldIn(column))) fault(column, DIGITS_LOST);
         else fields[column] = field;
       }
       if (extra !== NO_EXTRA && JSON.stringify(extra).length > EXTRA_LENGTH_MAX) {
