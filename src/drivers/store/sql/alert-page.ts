@@ -17,6 +17,7 @@ import type { Database } from "./database.ts";
 import { checkLimit, whole } from "./limits.ts";
 import type { AlertRow, Sql, Tables } from "./tables.ts";
 import { stored, storedJson, unstored } from "./text.ts";
+import { widening } from "./widening.ts";
 
 /** The order of pages: newest first; alerts of one millisecond by id. */
 interface Place {
@@ -38,7 +39,9 @@ export async function pageOfAlerts(
   const place = placeOf(cursor, 2);
   const below: Place | null = place === null ? null : { alertedAt: place[0], id: place[1] };
   const question = { filter: checked(filter), lead: leadOf(filter), below };
-  const rows = await database.read((sql) => found(sql, question, limit + 1));
+  const rows = await widening(limit + 1, ALERTS_SEEN_MAX, (seenMax) =>
+    database.read((sql) => found(sql, question, { limit: limit + 1, seenMax })),
+  );
   if (rows.length > limit) {
     const last = rows[limit - 1];
     return { items: rows.slice(0, limit).map(alertOf), next: cursorFor(last) };
@@ -85,10 +88,14 @@ function along(sql: Sql, { filter, lead, below }: Question): Along {
   return query.orderBy("alerted_at", "desc").orderBy("id", "desc");
 }
 
-async function found(sql: Sql, question: Question, limit: number): Promise<readonly AlertRow[]> {
+async function found(
+  sql: Sql,
+  question: Question,
+  { limit, seenMax }: { readonly limit: number; readonly seenMax: number },
+): Promise<readonly AlertRow[]> {
   const { filter, lead } = question;
   let query = sql
-    .selectFrom(along(sql, question).limit(ALERTS_SEEN_MAX).as("seen"))
+    .selectFrom(along(sql, question).limit(seenMax).as("seen"))
     .innerJoin("alerts", "alerts.id", "seen.id")
     .selectAll("alerts");
   const { pipeline, severity, decision, entity, transactionId } = filter;

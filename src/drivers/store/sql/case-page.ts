@@ -9,6 +9,7 @@ import type { Database } from "./database.ts";
 import { checkLimit } from "./limits.ts";
 import type { CaseRow, Sql, Tables } from "./tables.ts";
 import { stored } from "./text.ts";
+import { widening } from "./widening.ts";
 
 interface Question {
   readonly filter: CaseFilter;
@@ -27,7 +28,9 @@ export async function pageOfCases(
   checkLimit(limit);
   const question = { filter, order, below: placeOf(cursor, order === "worth" ? 2 : 1) };
   if (filter.pipelines?.length === 0) return { items: [], next: null };
-  const rows = await database.read((sql) => found(sql, question, limit + 1));
+  const rows = await widening(limit + 1, CASES_SEEN_MAX, (seenMax) =>
+    database.read((sql) => found(sql, question, { limit: limit + 1, seenMax })),
+  );
   const items = rows.slice(0, limit).map(caseOf);
   if (rows.length > limit) return { items, next: cursorFor(rows[limit - 1], order) };
   const seenTo = await database.read((sql) =>
@@ -62,10 +65,14 @@ function along(sql: Sql, { filter, order, below }: Question): SelectQueryBuilder
   return query.orderBy("id", "desc");
 }
 
-async function found(sql: Sql, question: Question, limit: number): Promise<readonly CaseRow[]> {
+async function found(
+  sql: Sql,
+  question: Question,
+  { limit, seenMax }: { readonly limit: number; readonly seenMax: number },
+): Promise<readonly CaseRow[]> {
   const { filter, order } = question;
   let query = sql
-    .selectFrom(along(sql, question).limit(CASES_SEEN_MAX).as("seen"))
+    .selectFrom(along(sql, question).limit(seenMax).as("seen"))
     .innerJoin("cases", "cases.id", "seen.id")
     .selectAll("cases");
   const { status, assignee, severity, disposition, text } = filter;
