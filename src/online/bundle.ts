@@ -46,6 +46,8 @@ export interface Imported {
   readonly columns: readonly { readonly name: string; readonly feature: string }[];
   /** What a reader should know about the conversion, in sentences. */
   readonly notes: readonly string[];
+  /** The pipeline's own rows that it learned from, by event time [from, to); absent where nobody here knows what it learned from. */
+  readonly learned?: { readonly from: number; readonly to: number; readonly rows: number; readonly frauds: number };
 }
 
 /** What a refitted model learned from, and how it compares with the judged one on rows that neither has seen. */

@@ -9,7 +9,10 @@ import { UNLABELLED } from "../data/source.ts";
 export interface Slice {
   readonly from: number;
   readonly to: number;
+  /** Those at hand: all, but of a table that is not held as a whole. */
   readonly rows: Int32Array;
+  /** Its transactions, and how many of them are frauds. */
+  readonly count: number;
   readonly frauds: number;
 }
 
@@ -43,6 +46,24 @@ export function splitByTime(
   return slicesOf(times, labels, boundsOf(periodOf(times), pipeline, windowMs));
 }
 
+/**
+ * The same cut of a table of which only some rows are at hand: those that calibrate and judge, and none or some of those to learn from, which
+ * were counted where they are. `bounds` are those of the whole table. Errors: as {@link splitByTime}.
+ */
+export function splitCounted(
+  { times, labels }: { readonly times: Float64Array; readonly labels: Uint8Array },
+  bounds: SplitBounds,
+  learned: Pick<Slice, "count" | "frauds">,
+): Split {
+  const train = { ...cut(times, labels, bounds.train), ...learned };
+  checkClasses(train, "train");
+  return {
+    train,
+    calibrate: slice(times, labels, { ...bounds.calibrate, name: "calibrate" }),
+    evaluate: slice(times, labels, { ...bounds.evaluate, name: "evaluate" }),
+  };
+}
+
 /** Bounds of the slices of {@link splitByTime}, [from, to), in milliseconds. */
 export type SplitBounds = { readonly [K in keyof Split]: Bounds };
 
@@ -53,11 +74,19 @@ export function splitBounds(
 ): SplitBounds | null {
   if (!(first <= last)) return null;
   try {
-    return boundsOf({ start: first, end: last + 1 }, pipeline);
+    return spanBounds({ first, last }, pipeline);
   } catch (error) {
     if (error instanceof SentinelError && error.code === "lifecycle.not-enough-data") return null;
     throw error;
   }
+}
+
+/** The same, of a table with rows. Errors: lifecycle.not-enough-data. */
+export function spanBounds(
+  { first, last }: { readonly first: number; readonly last: number },
+  pipeline: Pipeline,
+): SplitBounds {
+  return boundsOf({ start: first, end: last + 1 }, pipeline);
 }
 
 /** Shares of the days since a model learned that trees are added to: learned, calibrated on, and judged on, in this order. */
@@ -248,25 +277,21 @@ function cut(times: Float64Array, labels: Uint8Array, span: { readonly from: num
       frauds += labels[i];
     }
   }
-  return { ...span, rows, frauds };
+  return { ...span, rows, count, frauds };
 }
 
 function checkClasses(slice: Slice, name: keyof typeof FRAUDS_MIN): void {
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
   const where = `the ${name} slice ${day(slice.from)} … ${day(slice.to)}`;
   if (slice.frauds === 0) {
-    throw new SentinelError("ml.one-class", `${where} has ${slice.rows.length} transactions and no fraud`, {
+    throw new SentinelError("ml.one-class", `${where} has ${slice.count} transactions and no fraud`, {
       hint: "a model cannot learn what it never sees: check the label column, or give data with labelled frauds",
     });
   }
-  if (slice.frauds === slice.rows.length) {
-    throw new SentinelError(
-      "ml.one-class",
-      `${where} has ${slice.rows.length} transactions and all of them are frauds`,
-      {
-        hint: "check the label column: genuine transactions must be there too",
-      },
-    );
+  if (slice.frauds === slice.count) {
+    throw new SentinelError("ml.one-class", `${where} has ${slice.count} transactions and all of them are frauds`, {
+      hint: "check the label column: genuine transactions must be there too",
+    });
   }
   if (slice.frauds < FRAUDS_MIN[name]) {
     throw new SentinelError(
