@@ -63,7 +63,7 @@ export async function evaluate(
     refit: null,
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, card: rows.card, ...scored },
-    ...recentOf(basis, pipeline),
+    ...recentOf(basis, input),
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
@@ -94,8 +94,12 @@ function constantOf({ calibrate }: Basis["split"]): number {
 }
 
 /** The rows that the world is known by: the newest that the judged trees did not learn. */
-function recentOf({ source, split, x }: Basis, pipeline: Pipeline): Pick<Trained, "recent" | "recentRows"> {
-  const rows = recentUnlearned(timesOf(source.table, pipeline), labelsOf(source.table, pipeline), split);
+function recentOf(
+  { source, split, x }: Basis,
+  { pipeline, since }: TrainInput,
+): Pick<Trained, "recent" | "recentRows"> {
+  const known = { split, ...(since === undefined ? {} : { since }) };
+  const rows = recentUnlearned(timesOf(source.table, pipeline), labelsOf(source.table, pipeline), known);
   return { recent: takeMatrixRows(x, rows), recentRows: recentRows(source, rows, pipeline) };
 }
 
