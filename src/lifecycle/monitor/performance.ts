@@ -15,9 +15,9 @@ const PRECISION_FALL_MAX = 0.15;
 const NOISE_WIDTHS = 3;
 /**
  * Variance of average precision in a world that stays as it is, over that of a share among as many frauds: frauds come in bursts of a card or a
- * terminal, which are found or missed together. Simulated calm weeks of some sixty frauds have about three times that of a share.
+ * terminal, which are found or missed together. Weeks of simulated calm lives, of some sixty frauds each, have one to three and a half times that of a share.
  */
-const BURST_EFFECT = 2;
+const BURST_EFFECT = 3;
 /** Days that are looked back on for the beginning of a fall. */
 export const DAYS_BACK_MAX = 28;
 
