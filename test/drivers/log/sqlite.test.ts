@@ -71,6 +71,39 @@ test("many rows at once: one that is there already takes no number, whatever sta
   await log.close();
 });
 
+test("many rows at once: columns that all have alike, some have alike and none has alike come back as they were", async () => {
+  const file = newFile();
+  const log = createSqliteLog({ file });
+  // Sixteen rows are one statement: some of these blocks are alike, others are not in one column, or in the last row only.
+  const wanted = Array.from({ length: 160 }, (_, i) => {
+    const block = Math.floor(i / 16);
+    const odd = block % 2 === 1 && i % 16 === 15;
+    return prediction(`t${i}`, {
+      time: i,
+      version: odd && block === 1 ? "9" : String(1 + (block % 3)),
+      extra: odd && block === 3 ? { note: i } : {},
+      degraded: odd && block === 5,
+      ...(odd && block === 7 ? { applied: i } : {}),
+      ...(block === 9 ? { adapted: { review: i, rules: "r" } } : {}),
+    });
+  });
+  for (const [i, one] of wanted.entries()) {
+    log.appendPrediction(one);
+    log.appendShadow(shadow(`t${i}`, { vectorHash: i % 20 === 0 ? `h${i}` : "" }));
+    log.appendLabel(label(`t${i}`, { source: i === 40 ? "analyst" : "table" }));
+  }
+  await log.close();
+  const reader = createSqliteLog({ file });
+  const entries = await collect(reader.scan(0));
+  const predictions = entries.flatMap((entry) => (entry.kind === "prediction" ? [entry.record] : []));
+  expect(predictions.map(({ sequence: _, ...record }) => record)).toEqual(wanted);
+  const labels = entries.flatMap((entry) => (entry.kind === "label" ? [entry.record.source] : []));
+  expect(labels).toEqual(wanted.map((_, i) => (i === 40 ? "analyst" : "table")));
+  const hashes = new Database(file).prepare("SELECT vector_hash FROM shadows ORDER BY time, id").raw().all([]);
+  expect((hashes as string[][]).flat()).toEqual(wanted.map((_, i) => (i % 20 === 0 ? `h${i}` : "")));
+  await reader.close();
+});
+
 test("sync: the wait for one record ends when it is in the file, together with those that came meanwhile", async () => {
   const file = newFile();
   const log = createSqliteLog({ file, options: { durability: "sync" } });
