@@ -174,7 +174,7 @@ export function showTraining(output: Output, result: Awaited<ReturnType<typeof t
   const { ablation } = fitted;
   if (ablation !== null) {
     output.line(
-      `  anomaly score among the inputs: average precision ${figure(ablation.without)} without, ${figure(ablation.with)} with → ${ablation.kept ? "kept" : "left out"}`,
+      `  anomaly score among the inputs: average precision ${figure(ablation.without)} without, ${figure(ablation.with)} with, a gain of at least ${figure(ablation.gainLow)} (95 %) → ${ablation.kept ? "kept" : "left out"}`,
     );
   }
   const top = result.importance

@@ -63,7 +63,7 @@ export async function evaluate(
     refit: null,
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, card: rows.card, ...scored },
-    ...recentOf(basis, pipeline),
+    ...recentOf(basis, input),
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
@@ -94,8 +94,12 @@ function constantOf({ calibrate }: Basis["split"]): number {
 }
 
 /** The rows that the world is known by: the newest that the judged trees did not learn. */
-function recentOf({ source, split, x }: Basis, pipeline: Pipeline): Pick<Trained, "recent" | "recentRows"> {
-  const rows = recentUnlearned(timesOf(source.table, pipeline), labelsOf(source.table, pipeline), split);
+function recentOf(
+  { source, split, x }: Basis,
+  { pipeline, since }: TrainInput,
+): Pick<Trained, "recent" | "recentRows"> {
+  const known = { split, ...(since === undefined ? {} : { since }) };
+  const rows = recentUnlearned(timesOf(source.table, pipeline), labelsOf(source.table, pipeline), known);
   return { recent: takeMatrixRows(x, rows), recentRows: recentRows(source, rows, pipeline) };
 }
 
@@ -250,19 +254,20 @@ export function judgedRows(source: Source, rows: Int32Array, pipeline: Pipeline)
 }
 
 /**
- * The model's parameters as a flat list; those not given are left out. So is a start rate that is the default: it came later than
- * the first bundles, and a pipeline that does not name it makes the same bundle as then, byte for byte.
+ * The model's parameters as a flat list; those not given are left out. So are a start rate and a use of the anomaly score that are the default: they came
+ * later than the first bundles, and a pipeline that does not name them makes the same bundle as then, byte for byte.
  */
 export function flatParameters(modelParameters: Pipeline["modelParameters"]): Record<string, number | string> {
   const { monotone = {}, ...rest } = modelParameters;
   const flat: Record<string, number | string> = {};
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) flat[name] = value;
   if (flat.startRate === START_RATE) delete flat.startRate;
+  if (flat.anomalyFeature === ANOMALY_FEATURE) delete flat.anomalyFeature;
   for (const [feature, direction] of Object.entries(monotone)) flat[`monotone.${feature}`] = direction;
   return flat;
 }
 
-const { startRate: START_RATE } = defaultsOf(MODEL_PARAMETERS);
+const { startRate: START_RATE, anomalyFeature: ANOMALY_FEATURE } = defaultsOf(MODEL_PARAMETERS);
 
 /** Both models alert within the same budget, of one row at least: thresholds from other days would compare how busy those days were. */
 function budgeted(scores: Float32Array, y: Uint8Array, share: number): ScoredModel {

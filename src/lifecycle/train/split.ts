@@ -114,10 +114,23 @@ export function splitAfter(times: Float64Array, labels: Uint8Array, learnedUpTo:
  */
 const RECENT_MS_MAX = 28 * DAY_MS;
 
-/** The newest labelled rows that the trees did not learn, four weeks at most. */
-export function recentUnlearned(times: Float64Array, labels: Uint8Array, split: Split): Int32Array {
+/** A world that began recently is known by its own days, but by a week at least, which has each of them, and by so many rows. */
+const NEW_WORLD = { ms: 7 * DAY_MS, rows: 1000 } as const;
+
+/**
+ * The newest labelled rows that the trees did not learn, four weeks at most. `since`: when the world began that the model is made for. Rows of both
+ * worlds together would be like neither: what comes would differ from them for good, and the step within them would pass for a natural swing.
+ */
+export function recentUnlearned(
+  times: Float64Array,
+  labels: Uint8Array,
+  { split, since = Number.NEGATIVE_INFINITY }: { readonly split: Split; readonly since?: number },
+): Int32Array {
   const { to } = split.evaluate;
-  return cut(times, labels, { from: Math.max(split.train.to, to - RECENT_MS_MAX), to }).rows;
+  const from = Math.max(split.train.to, to - RECENT_MS_MAX);
+  const { rows } = cut(times, labels, { from, to });
+  const own = cut(times, labels, { from: Math.max(from, Math.min(since, to - NEW_WORLD.ms)), to }).rows;
+  return own.length < NEW_WORLD.rows ? rows : own;
 }
 
 function slicesOf(times: Float64Array, labels: Uint8Array, bounds: SplitBounds): Split {
