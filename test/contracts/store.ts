@@ -787,7 +787,7 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
       });
     });
 
-    test("a question that finds nothing among many rows ends, and says where to go on", async () => {
+    test("a question that finds little among many rows ends, and says where to go on", async () => {
       const { id: pipeline } = await aPipeline();
       const count = ALERTS_SEEN_MAX + 500;
       for (let from = 0; from < count; from += 1000) {

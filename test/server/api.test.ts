@@ -288,6 +288,11 @@ for (const store of STORES) {
         { name: "mules", values: [] },
         { name: "a b", values: [1] },
         { name: "mules", values: [1], from: "soon" },
+        // Seconds since 1970 would be days of January 1970: for ever, or never.
+        { name: "mules", values: [1], from: 1769817600 },
+        { name: "mules", values: [1], to: "1893456000" },
+        { name: "mules", values: [1], from: "2026-03-02", to: "2026-03-01" },
+        { name: "mules", values: [2 ** 53] },
       ]) {
         const refused = await side.post("/api/lists", { pipeline_id: id, ...wrong });
         expect([400, 422], JSON.stringify(wrong)).toContain(refused.status);

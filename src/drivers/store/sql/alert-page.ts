@@ -17,6 +17,7 @@ import type { Database } from "./database.ts";
 import { checkLimit, whole } from "./limits.ts";
 import type { AlertRow, Sql, Tables } from "./tables.ts";
 import { stored, storedJson, unstored } from "./text.ts";
+import { widening } from "./widening.ts";
 
 /** The order of pages: newest first; alerts of one millisecond by id. */
 interface Place {
@@ -42,8 +43,9 @@ export async function pageOfAlerts(
   // Asked first: what comes meanwhile stands before it and moves nothing.
   const seenTo = whole ? null : await database.read((sql) => lastSeen(sql, question));
   // Where all that is asked for leads, rows behind the page are of no use.
-  const seenMax = whole ? limit + 1 : 2 * ALERTS_SEEN_MAX;
-  const rows = await database.read((sql) => found(sql, question, { limit: limit + 1, seenTo, seenMax }));
+  const rows = await widening(limit + 1, whole ? limit + 1 : 2 * ALERTS_SEEN_MAX, (seenMax) =>
+    database.read((sql) => found(sql, question, { limit: limit + 1, seenTo, seenMax })),
+  );
   const items = rows.slice(0, limit).map(alertOf);
   if (rows.length > limit) return { items, next: cursorFor(rows[limit - 1]) };
   return { items, next: seenTo === null ? null : cursorFor(seenTo) };

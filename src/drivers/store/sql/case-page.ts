@@ -9,6 +9,7 @@ import type { Database } from "./database.ts";
 import { checkLimit } from "./limits.ts";
 import type { CaseRow, Sql, Tables } from "./tables.ts";
 import { stored } from "./text.ts";
+import { widening } from "./widening.ts";
 
 /** What can lead: each has an index that ends in the order of pages. */
 type Led = Partial<Pick<CaseRow, "open" | "pipeline" | "entity" | "assignee" | "disposition">>;
@@ -35,8 +36,9 @@ export async function pageOfCases(
   const whole = isWhole(question);
   const seenTo = whole ? undefined : await database.read((sql) => lastSeen(sql, question));
   // Where all that is asked for leads, rows behind the page are of no use.
-  const seenMax = whole ? limit + 1 : 2 * CASES_SEEN_MAX;
-  const rows = await database.read((sql) => found(sql, question, { limit: limit + 1, seenTo, seenMax }));
+  const rows = await widening(limit + 1, whole ? limit + 1 : 2 * CASES_SEEN_MAX, (seenMax) =>
+    database.read((sql) => found(sql, question, { limit: limit + 1, seenTo, seenMax })),
+  );
   const items = rows.slice(0, limit).map(caseOf);
   if (rows.length > limit) return { items, next: cursorFor(rows[limit - 1], order) };
   return { items, next: seenTo === undefined ? null : cursorFor(seenTo, order) };
