@@ -71,6 +71,11 @@ export const MODEL_PARAMETERS = section(
     }),
     anomaly_trees: key(whole({ from: 1, to: 10_000 }), { default: 100, means: "Trees of the Isolation Forest." }),
     anomaly_sample: key(whole({ from: 2, to: 65_536 }), { default: 256, means: "Rows each of its trees sees." }),
+    anomaly_feature: key(oneOf("never", "choose"), {
+      default: "never",
+      means:
+        "Whether the trees may read the anomaly score. `choose` trains them twice, and keeps it where that gains average precision on the calibration days beyond noise, by card.",
+    }),
     calibration: key(oneOf("choose", "isotonic", "beta", "none"), {
       default: "choose",
       means: "From raw score to probability: `isotonic`, `beta`, `none`, or `choose` the best of them.",

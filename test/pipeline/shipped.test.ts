@@ -68,6 +68,7 @@ test("pipelines/card.yaml has the values and the hash that it had in version 0.1
       earlyStoppingRounds: 30,
       anomalyTrees: 100,
       anomalySample: 256,
+      anomalyFeature: "never",
       calibration: "choose",
       seed: 1,
     },

@@ -32,6 +32,7 @@ export async function fitImported(
     readonly cards: Int32Array;
     readonly features: FitInput["features"];
     readonly split: Split;
+    readonly forest?: FitInput["forest"];
     readonly pipeline: Pipeline;
     readonly seed: number;
   },
@@ -45,12 +46,14 @@ export async function fitImported(
   const turned = turnedNote(margins, laterLabels, given);
   if (turned !== null) notes.push(turned);
   const { anomalyTrees, anomalySample } = pipeline.modelParameters;
-  const forest = trainIsolationForest({
-    x: takeMatrixRows(x, split.train.rows),
-    trees: anomalyTrees,
-    sample: anomalySample,
-    seed,
-  });
+  const forest =
+    given.forest ??
+    trainIsolationForest({
+      x: takeMatrixRows(x, split.train.rows),
+      trees: anomalyTrees,
+      sample: anomalySample,
+      seed,
+    });
   const decided = fitDecisions(margins, { pipeline, ...decidingRows({ x, labels }, split.calibrate.rows, given) });
   return {
     model,

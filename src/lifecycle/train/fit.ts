@@ -1,7 +1,8 @@
-// Fitting: forest, trees with and without the anomaly score (the ablation decides), calibration, thresholds.
+// Fitting: forest, trees (where asked with and without the anomaly score; the ablation decides), calibration, thresholds.
 import type { Thresholds } from "../../core/decision.ts";
 import type { DecisionPolicy } from "../../core/policy.ts";
-import { averagePrecision } from "../../metrics/metrics.ts";
+import { pairedBootstrap } from "../../evidence/bootstrap.ts";
+import { AVERAGE_PRECISION } from "../../metrics/ranked.ts";
 import { type Calibration, calibrate } from "../../ml/calibration/apply.ts";
 import type { ForeignGraph } from "../../ml/foreign/onnx/graph.ts";
 import type { GbdtModel } from "../../ml/gbdt/model.ts";
@@ -28,6 +29,9 @@ const ABLATION_GAIN_MIN = 0.002;
 export interface Ablation {
   readonly without: number;
   readonly with: number;
+  /** Lower end of the gain's 95 % interval, cards resampled. */
+  readonly gainLow: number;
+  /** Whether the gain is worth an input, and beyond noise. */
   readonly kept: boolean;
 }
 
@@ -46,7 +50,7 @@ export interface Fitted {
   readonly policy: DecisionPolicy | null;
   /** What the thresholds rest on. */
   readonly decided: Decided;
-  /** null where nothing was compared: an imported model has the inputs it has. */
+  /** null where nothing was compared: nobody asked, or an imported model has the inputs it has. */
   readonly ablation: Ablation | null;
   readonly curve: { readonly train: readonly number[]; readonly validation: readonly number[] };
   readonly rounds: number;
@@ -69,6 +73,8 @@ export interface FitInput {
   readonly weights?: Float32Array;
   /** The model that trees are added to. */
   readonly start?: StartModel;
+  /** Grown already; absent: on the rows to learn from. */
+  readonly forest?: IsolationForest;
   readonly pipeline: Pipeline;
   readonly seed: number;
   readonly threads: number;
@@ -115,26 +121,55 @@ export async function fitModels(x: Matrix, labels: Uint8Array, given: FitInput):
       { threads },
     );
   const plain = await boost("boosting", trainX, laterX);
-  const plainMargins = scoreMatrix(plain.model, laterX);
-  const withAnomaly = (slice: Matrix): Matrix => withColumn(slice, ANOMALY_FEATURE, anomalyOf(forest, slice));
-  const laterWith = withAnomaly(laterX);
-  const extended = await boost("boosting with the anomaly score", withAnomaly(trainX), laterWith);
-  const extendedMargins = scoreMatrix(extended.model, laterWith);
+  const without: Boosted = { ...plain, margins: scoreMatrix(plain.model, laterX), anomalyAsFeature: false };
+  const compare = async (): Promise<{ readonly chosen: Boosted; readonly ablation: Ablation }> => {
+    const withAnomaly = (slice: Matrix): Matrix => withColumn(slice, ANOMALY_FEATURE, anomalyOf(forest, slice));
+    const laterWith = withAnomaly(laterX);
+    const extended = await boost("boosting with the anomaly score", withAnomaly(trainX), laterWith);
+    const reading: Boosted = {
+      ...extended,
+      margins: scoreMatrix(extended.model, laterWith),
+      anomalyAsFeature: true,
+    };
+    const card = Int32Array.from(split.calibrate.rows, (row) => given.cards[row]);
+    const ablation = anomalyAblation({ y: laterY, card, a: without.margins, b: reading.margins, seed });
+    return { chosen: ablation.kept ? reading : without, ablation };
+  };
+  const { chosen, ablation } =
+    parameters.anomalyFeature === "choose" ? await compare() : { chosen: without, ablation: null };
   report.progress("boosting", 1, 1);
-
-  const apWithout = averagePrecision(plainMargins, laterY);
-  const apWith = averagePrecision(extendedMargins, laterY);
-  const kept = apWith - apWithout >= ABLATION_GAIN_MIN;
-  const chosen = kept ? extended : plain;
-  const margins = kept ? extendedMargins : plainMargins;
+  const rows = decidingRows({ x, labels }, split.calibrate.rows, given);
   return {
     model: { kind: "trees", trees: chosen.model },
     forest,
-    anomalyAsFeature: kept,
-    ...decidedBy(fitDecisions(margins, { pipeline, ...decidingRows({ x, labels }, split.calibrate.rows, given) })),
-    ablation: { without: apWithout, with: apWith, kept },
+    anomalyAsFeature: chosen.anomalyAsFeature,
+    ...decidedBy(fitDecisions(chosen.margins, { pipeline, ...rows })),
+    ablation,
     curve: chosen.curve,
     rounds: chosen.bestRound,
+  };
+}
+
+/** Trees, and their log-odds on the calibration slice. */
+type Boosted = Awaited<ReturnType<typeof trainGbdtThreads>> & {
+  readonly margins: Float64Array;
+  readonly anomalyAsFeature: boolean;
+};
+
+/** Whether log-odds `b`, of trees that read the anomaly score, are better than `a` by more than noise: with other draws it would be the same. */
+export function anomalyAblation(rows: {
+  readonly y: Uint8Array;
+  readonly card: Int32Array;
+  readonly a: Float64Array;
+  readonly b: Float64Array;
+  readonly seed: number;
+}): Ablation {
+  const { observedA, observedB, difference, low } = pairedBootstrap({ ...rows, metric: AVERAGE_PRECISION });
+  return {
+    without: observedA,
+    with: observedB,
+    gainLow: low,
+    kept: difference >= ABLATION_GAIN_MIN && low > 0,
   };
 }
 

@@ -4,7 +4,7 @@ import { rangesOf } from "../../../pipeline/section.ts";
 import { checkRange, refuseParameter } from "../../faults.ts";
 
 /** Of other parts of a model. */
-type Others = "monotone" | "anomalyTrees" | "anomalySample" | "calibration" | "seed";
+type Others = "monotone" | "anomalyTrees" | "anomalySample" | "anomalyFeature" | "calibration" | "seed";
 
 /** What each means stands beside its key in src/pipeline/model-parameters.ts. */
 export interface GbdtParams extends Omit<ModelParameters, Others | "startRate"> {
@@ -38,8 +38,9 @@ export function gbdtParams(parameters: ModelParameters): GbdtParams {
     monotone: _1,
     anomalyTrees: _2,
     anomalySample: _3,
-    calibration: _4,
-    seed: _5,
+    anomalyFeature: _4,
+    calibration: _5,
+    seed: _6,
     startRate,
     ...rest
   } = parameters;
