@@ -65,8 +65,6 @@ if (!/^(build|long)$/.test(process.env.SENTINEL_SPARK ?? "")) {
         const before = await vectorsOfLater();
         const engine = ["--engine", "spark", "--master", "local[2]", "--partitions", "2"];
         const trained = await run("train", ...engine, "--out", "report");
-        const said = trained.json.verdicts as readonly { readonly reasons: readonly string[] }[];
-        expect(said.flatMap(({ reasons }) => reasons)).toEqual([]);
         expect(trained).toMatchObject({
           code: 0,
           json: {
