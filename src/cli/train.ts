@@ -123,7 +123,7 @@ function showRun(output: Output, run: EngineRun, seconds: TrainResult["seconds"]
   if (oneMachine !== null) {
     const own = (reused ? 0 : seconds.features) + seconds.boost;
     output.line(
-      `  this table fits one machine (about ${figure(oneMachine.bytes / 2 ** 30)} GB): \`sentinel train\` would take about ${figure(oneMachine.seconds)} s here for features and trees, ${reused ? "for trees alone " : ""}this took ${figure(own)} s`,
+      `  this table fits one machine (about ${Math.ceil(oneMachine.bytes / 2 ** 20).toLocaleString("en")} MB): \`sentinel train\` would take about ${oneMachine.seconds.toFixed(1)} s here for features and trees, ${reused ? "for trees alone " : ""}this took ${own.toFixed(1)} s`,
     );
   }
   if (table !== null) output.line(`  feature table ${table}: ${reused ? "was there" : "kept"}`);

@@ -19,15 +19,13 @@ export interface OneMachine {
 /** Of the memory that is there, what a training may take. */
 export const MEMORY_SHARE = 0.5;
 
-/** Vectors, the rows to learn from beside them, binned, and once more with the anomaly score. */
+/** Vectors, the rows to learn from beside them, binned, and where asked once more with the anomaly score. */
 const VECTOR_COPIES = 3.5;
 /** Columns, ids, times and labels of a row. */
 const ROW_BYTES = 200;
 /** Rows and rounds that say how long all of them take. */
 const SAMPLE_ROWS = 20_000;
 const SAMPLE_ROUNDS = 6;
-/** Trees are boosted with the anomaly score and without. */
-const MODELS = 2;
 const SILENT = { line: (): void => {}, progress: (): void => {} };
 
 /** Memory that a training of so many rows needs, bytes. */
@@ -74,6 +72,8 @@ export async function oneMachine(
     { threads: of.threads },
   );
   const perRound = (times[times.length - 1] - times[0]) / (times.length - 1) / sample.length;
-  const ms = perRow * rows + perRound * learned * trees * MODELS;
+  // Where the anomaly score may be an input, trees are boosted with it and without.
+  const models = pipeline.modelParameters.anomalyFeature === "choose" ? 2 : 1;
+  const ms = perRow * rows + perRound * learned * trees * models;
   return { bytes: bytesInMemory(rows, plan.width), seconds: ms / 1000 };
 }

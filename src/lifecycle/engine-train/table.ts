@@ -178,7 +178,7 @@ export async function takeVectors(
   const ids: string[] = [];
   let nextDrawn = 0;
   const wanted = cut.files.filter((file) => {
-    const isDrawn = nextAtLeast(drawn, file.learnedBegin) < file.learnedEnd;
+    const isDrawn = (drawn[placeAtLeast(drawn, file.learnedBegin)] ?? Number.POSITIVE_INFINITY) < file.learnedEnd;
     return isDrawn || file.begin < kept.head || file.last >= kept.from;
   });
   let at = 0;
@@ -248,15 +248,15 @@ async function* batchesOf(
   }
 }
 
-/** The first of ascending numbers that is no less; infinity where all are. */
-function nextAtLeast(numbers: Int32Array, least: number): number {
+/** The place of the first of ascending numbers that is no less; their count where all are. */
+export function placeAtLeast(numbers: Int32Array, least: number): number {
   let [from, to] = [0, numbers.length];
   while (from < to) {
     const middle = (from + to) >> 1;
     if (numbers[middle] < least) from = middle + 1;
     else to = middle;
   }
-  return numbers[from] ?? Number.POSITIVE_INFINITY;
+  return from;
 }
 
 function numbers(batch: Table, name: string): Float64Array {

@@ -57,11 +57,16 @@ export function xgboostParameters(
     ...(own.earlyStoppingRounds === 0 ? {} : { early_stopping_rounds: own.earlyStoppingRounds }),
     random_state: seed,
   };
-  const notes = hasCategories
-    ? [
-        "XGBoost splits categories by its own rules: category_rows_min, category_lambda and category_smoothing are not asked.",
-      ]
-    : [];
+  const notes = [
+    ...(hasCategories
+      ? [
+          "XGBoost splits categories by its own rules: category_rows_min, category_lambda and category_smoothing are not asked.",
+        ]
+      : []),
+    ...(own.anomalyFeature === "choose"
+      ? ["The trees do not read the anomaly score: anomaly_feature is not asked."]
+      : []),
+  ];
   return { parameters, notes };
 }
 

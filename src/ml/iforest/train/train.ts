@@ -64,9 +64,14 @@ export interface ForestDraws {
  */
 export function drawnRows(table: ForestDraws): Int32Array {
   checkDraws(table);
-  const drawn = new Set<number>();
-  for (const { rows } of draws(table)) for (const row of rows) drawn.add(row);
-  return Int32Array.from(drawn).sort();
+  const size = Math.min(table.sample, table.rows);
+  const drawn = new Int32Array(table.trees * size);
+  let at = 0;
+  for (const { rows } of draws(table)) {
+    drawn.set(rows, at);
+    at += rows.length;
+  }
+  return drawn.sort().filter((row, i) => i === 0 || row !== drawn[i - 1]);
 }
 
 /** Rows are numbered by 32 bits. */
