@@ -7,6 +7,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import Database from "libsql";
 import { afterAll, expect, test } from "vitest";
+import { createCheckpointer } from "../../../src/drivers/log/sqlite/checkpoint.ts";
 import { createSqliteLog } from "../../../src/drivers/log/sqlite/driver.ts";
 import { collect, predictionLogContract, until } from "../../contracts/prediction-log.ts";
 import { label, prediction, shadow } from "../records.ts";
@@ -291,6 +292,31 @@ test("a killed process keeps what it flushed, loses the rest, and leaves a sound
   await log.close();
   const db = new Database(file);
   expect(db.prepare("PRAGMA integrity_check").raw().all([])).toEqual([["ok"]]);
+  db.close();
+});
+
+test("a quiet log waits for the disk once in as many pages as a busy one, and gives its memory back meanwhile", async () => {
+  const file = newFile();
+  const db = new Database(file);
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x)");
+  const grownBy = async (batches: number): Promise<{ readonly bytes: number; readonly quiet: number }> => {
+    const before = statSync(file).size;
+    const checkpointer = createCheckpointer(file, (error) => {
+      throw error;
+    });
+    const insert = db.prepare("INSERT INTO t VALUES (?)");
+    let quiet = 0;
+    for (let i = 0; i < batches; i++) {
+      insert.run(["x".repeat(5000)]);
+      if (checkpointer.batchWritten(1)) quiet++;
+    }
+    await checkpointer.close();
+    return { bytes: statSync(file).size - before, quiet };
+  };
+  expect(await grownBy(64)).toEqual({ bytes: 0, quiet: 2 });
+  const { bytes, quiet } = await grownBy(200);
+  expect(bytes).toBeGreaterThan(200 * 5000);
+  expect(quiet).toBe(6);
   db.close();
 });
 
