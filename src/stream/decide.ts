@@ -104,7 +104,12 @@ function outcomeOf(
   if (reply.decision === "approve") return { kind: "decided", decision, alert: null, reply };
   const { fields, extra } = engine.redact({ fields: parsed.transaction.fields, extra: parsed.extra });
   const alert = JSON.stringify({ transaction: { ...fields, ...extra }, vector_hash: hashOf(vector) });
-  return { kind: "decided", decision, alert: { key, value: `${value.slice(0, -1)},${alert.slice(1)}`, timestamp }, reply };
+  return {
+    kind: "decided",
+    decision,
+    alert: { key, value: `${value.slice(0, -1)},${alert.slice(1)}`, timestamp },
+    reply,
+  };
 }
 
 /** What cannot be read now or later; what may be read later is thrown. */
