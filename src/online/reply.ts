@@ -81,21 +81,31 @@ export function isModelless({ bundle }: Pick<PredictionDraft, "bundle">): boolea
   return bundle === "";
 }
 
-/** A reply's text as `JSON.stringify` has it. */
-export function replyText(reply: Reply): string {
-  return `{${replyMembers(reply)}}`;
-}
-
-/** The members of {@link replyText}, to be put into an object that holds more. */
-export function replyMembers(reply: Reply): string {
+/** A reply's text as `JSON.stringify` has it; `before` is put in front of its members, each followed by a comma. */
+export function replyText(reply: Reply, before = ""): string {
   const { transaction_id, score, anomaly_score, decision, model, degraded, decided_by, rules } = reply;
-  let text = `"transaction_id":${JSON.stringify(transaction_id)},"score":${numberText(score)},"anomaly_score":${numberText(anomaly_score)},"decision":"${decision}","model":${modelText(model)}`;
-  if (degraded !== undefined) text += `,"degraded":${degraded}`;
-  if (decided_by !== undefined) text += `,"decided_by":"${decided_by}"`;
-  if (rules !== undefined) text += `,"rules":${rulesText(rules)}`;
-  if (reply.explored !== undefined) text += `,"explored":${JSON.stringify(reply.explored)}`;
-  if (reply.thresholds !== undefined) text += `,"thresholds":${JSON.stringify(reply.thresholds)}`;
-  return text;
+  const pieces: string[] = [
+    "{",
+    before,
+    '"transaction_id":',
+    JSON.stringify(transaction_id),
+    ',"score":',
+    numberText(score),
+    ',"anomaly_score":',
+    numberText(anomaly_score),
+    ',"decision":"',
+    decision,
+    '","model":',
+    modelText(model),
+  ];
+  if (degraded !== undefined) pieces.push(',"degraded":', String(degraded));
+  if (decided_by !== undefined) pieces.push(',"decided_by":"', decided_by, '"');
+  if (rules !== undefined) pieces.push(',"rules":', rulesText(rules));
+  if (reply.explored !== undefined) pieces.push(',"explored":', JSON.stringify(reply.explored));
+  if (reply.thresholds !== undefined) pieces.push(',"thresholds":', JSON.stringify(reply.thresholds));
+  pieces.push("}");
+  // Texts that are added up stay in pieces until they are sent, and the collector moves each of them.
+  return pieces.join("");
 }
 
 function numberText(value: number | null): string {

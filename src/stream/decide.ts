@@ -5,7 +5,7 @@ import { isoTime } from "../core/time.ts";
 import { type AnswerOptions, answer } from "../online/answer.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Parsed } from "../online/parse.ts";
-import { type Reply, replyMembers } from "../online/reply.ts";
+import { type Reply, replyText } from "../online/reply.ts";
 import type { PredictionDraft } from "../online/states.ts";
 import type { OutRecord } from "../ports/stream.ts";
 import type { Incoming } from "./dead-letter.ts";
@@ -99,12 +99,17 @@ function outcomeOf(
   const { timestamp } = incoming;
   const key = incoming.key ?? keyOf(engine, parsed);
   const time = isoTime(parsed.transaction.time);
-  const members = `"pipeline":${JSON.stringify(engine.pipeline.name)},"time":"${time}",${replyMembers(reply)}`;
-  const decision = { key, value: `{${members}}`, timestamp };
+  const value = replyText(reply, `"pipeline":${JSON.stringify(engine.pipeline.name)},"time":"${time}",`);
+  const decision = { key, value, timestamp };
   if (reply.decision === "approve") return { kind: "decided", decision, alert: null, reply };
   const { fields, extra } = engine.redact({ fields: parsed.transaction.fields, extra: parsed.extra });
   const alert = JSON.stringify({ transaction: { ...fields, ...extra }, vector_hash: hashOf(vector) });
-  return { kind: "decided", decision, alert: { key, value: `{${members},${alert.slice(1)}`, timestamp }, reply };
+  return {
+    kind: "decided",
+    decision,
+    alert: { key, value: `${value.slice(0, -1)},${alert.slice(1)}`, timestamp },
+    reply,
+  };
 }
 
 /** What cannot be read now or later; what may be read later is thrown. */

@@ -51,6 +51,7 @@ test("the text of a reply is its JSON, also after others with the same model and
           } as unknown as PredictionDraft;
           const reply = replyOfRecord(draft, models[at % models.length]);
           expect(replyText(reply)).toBe(JSON.stringify(reply));
+          expect(replyText(reply, '"a":1,')).toBe(JSON.stringify({ a: 1, ...reply }));
           // One that somebody else made has the same text.
           const copy = structuredClone(reply);
           expect(replyText(copy)).toBe(JSON.stringify(copy));

@@ -130,6 +130,8 @@ interface MeasuredBatch {
   readonly messages: readonly MessageToEncode[];
   /** Of each message the bytes of key, value and record. */
   readonly sizes: Int32Array;
+  /** Of each message how much later than the first it is. */
+  readonly deltas: Float64Array;
   readonly bytes: number;
   readonly first: string | number;
   readonly last: string | number;
@@ -174,7 +176,7 @@ export function encodeProduce(request: ProduceToEncode, now: number): EncodedRec
       const batch = batches[next++];
       at = to.writeInt32BE(partition, at);
       at = to.writeInt32BE(BATCH_HEAD_BYTES + batch.bytes, at);
-      at = writeBatch(to, at, { ...producer, batch, firstSequence, now });
+      at = writeBatch(to, at, { ...producer, batch, firstSequence });
     }
   }
   return { buf: to, buffer: to };
@@ -193,18 +195,23 @@ function measured(messages: readonly MessageToEncode[], now: number): MeasuredBa
   }
   const from = Number(first);
   const sizes = new Int32Array(NUMBERS_PER_MESSAGE * messages.length);
+  const deltas = new Float64Array(messages.length);
   let bytes = 0;
   for (let i = 0; i < messages.length; i++) {
     const { key = null, value, timestamp, headers } = messages[i];
     const delta = Number(timestamp || now) - from;
     if (!(Math.abs(delta) < DELTA_MAX) || !Number.isInteger(delta)) return null;
     if (headers !== undefined) for (const _ in headers) return null;
-    const [keyBytes, valueBytes] = [lengthOf(key), lengthOf(value)];
+    const keyBytes = lengthOf(key);
+    const valueBytes = lengthOf(value);
     const body = 1 + varlongSize(delta) + varintSize(i) + sizeWith(keyBytes) + sizeWith(valueBytes) + 1;
-    sizes.set([keyBytes, valueBytes, body], NUMBERS_PER_MESSAGE * i);
+    sizes[NUMBERS_PER_MESSAGE * i] = keyBytes;
+    sizes[NUMBERS_PER_MESSAGE * i + 1] = valueBytes;
+    sizes[NUMBERS_PER_MESSAGE * i + 2] = body;
+    deltas[i] = delta;
     bytes += varintSize(body) + body;
   }
-  return { messages, sizes, bytes, first, last };
+  return { messages, sizes, deltas, bytes, first, last };
 }
 
 function writeBatch(
@@ -216,10 +223,9 @@ function writeBatch(
     readonly epoch: number;
     readonly transactional: boolean;
     readonly firstSequence: number;
-    readonly now: number;
   },
 ): number {
-  const { messages, sizes, first, last, bytes } = of.batch;
+  const { messages, sizes, deltas, first, last, bytes } = of.batch;
   let at = to.writeBigInt64BE(0n, from);
   at = to.writeInt32BE(BATCH_HEAD_BYTES - BODY_AT + bytes, at);
   at = to.writeInt32BE(0, at);
@@ -234,12 +240,11 @@ function writeBatch(
   at = to.writeInt16BE(of.epoch, at);
   at = to.writeInt32BE(of.firstSequence, at);
   at = to.writeInt32BE(messages.length, at);
-  const begin = Number(first);
   for (let i = 0; i < messages.length; i++) {
-    const { key = null, value, timestamp } = messages[i];
+    const { key = null, value } = messages[i];
     at = writeVarint(to, at, sizes[NUMBERS_PER_MESSAGE * i + 2]);
     to[at++] = 0;
-    at = writeVarlong(to, at, Number(timestamp || of.now) - begin);
+    at = writeVarlong(to, at, deltas[i]);
     at = writeVarint(to, at, i);
     at = writePart(to, at, key, sizes[NUMBERS_PER_MESSAGE * i]);
     at = writePart(to, at, value, sizes[NUMBERS_PER_MESSAGE * i + 1]);
