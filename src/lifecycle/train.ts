@@ -31,7 +31,7 @@ import { continueModels } from "./train/continue.ts";
 import { unkeptText } from "./train/decisions.ts";
 import { type Fitted, fitModels, type StartModel } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
-import { columnKinds } from "./train/kinds.ts";
+import { columnKinds, habitColumns } from "./train/kinds.ts";
 import { learnedSpec } from "./train/learn-spec.ts";
 import { policyFeatures } from "./train/policy.ts";
 import { weightsOf } from "./train/recipe.ts";
@@ -77,6 +77,7 @@ export async function makeCandidate(
   const { plan } = made;
   const watch = stopwatch(ports);
   const kinds = columnKinds(plan.spec, pipeline);
+  const habits = habitColumns(plan.spec);
   const features = policyFeatures(plan.spec, pipeline);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
@@ -118,7 +119,19 @@ export async function makeCandidate(
   const amounts = amountsOf(source.table, pipeline);
   const weights = weightsOf(recipe, times);
   const cards = cardsOf(source.table, pipeline);
-  const fitInput = { kinds, split, amounts, cards, features, seed, threads, report: ports.report, weights, start };
+  const fitInput = {
+    kinds,
+    habits,
+    split,
+    amounts,
+    cards,
+    features,
+    seed,
+    threads,
+    report: ports.report,
+    weights,
+    start,
+  };
   const fitBy = (by: Pipeline): Promise<Fitted> => made.fit(x, labels, { ...fitInput, pipeline: by });
   onStep?.("fit");
   const fitted = await fitBy(input.pipeline);
